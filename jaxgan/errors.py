@@ -1,0 +1,21 @@
+"""What can end a run, by exit status. The one place that knows the numbers."""
+
+from __future__ import annotations
+
+FINISHED = 0
+SOME_FAILED = 1  # some of many inputs failed, the rest is done
+MISTAKE = 2  # a mistake in the call
+GAVE_UP = 3  # training gave up; the message names the last good checkpoint
+INTERRUPTED = 75  # saved and interrupted (EX_TEMPFAIL): a launcher restarts it
+CTRL_C = 130
+
+
+class UserError(Exception):
+    """A mistake in the call: told in one line, exit status 2, nothing half-written.
+
+    The message says what was wrong, what was got and what is accepted.
+    """
+
+
+class TrainingGaveUp(Exception):
+    """Training cannot go on: exit status 3. The message names the last good checkpoint."""

@@ -1,0 +1,131 @@
+"""The vocabulary of the suite: a GAN is a game in which players own networks and take turns.
+
+`State` is everything a run is, `Task` says who plays with which networks, `Phase` who moves, for
+what and how often. How a player moves is written once, in `jaxgan.training.step`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, Protocol
+
+import jax
+from flax import struct
+
+Array = jax.Array
+Params = Any  # a pytree of arrays
+Variables = Any  # a pytree of arrays: batch statistics, spectral norm vectors
+Batch = Mapping[str, Any]  # fields: image [B,H,W,C] in [-1,1], label [B], ...; fakes while a phase that wants them moves
+Key = jax.Array
+Critic = Callable[[Any], Any]  # inputs (a pytree of [B, ...]) -> logits (a pytree of [B, ...])
+
+GENERATOR = "generator"  # the player that draws the fakes
+DISCRIMINATOR = "discriminator"
+
+
+class State(struct.PyTreeNode):
+    """Everything a run is, as one pytree. It holds no random key: keys are folded from the seed,
+    `rollbacks`, `step` and the phase, so a resumed run equals an unbroken one and a rolled-back one
+    does not repeat its failure.
+    """
+
+    step: Array  # int32: rounds played
+    images_seen: Array  # int32: real images the discriminator was trained on; the clock of every schedule
+    rollbacks: Array  # int32: returns to an older checkpoint; each halves the learning rates
+    skipped: Array  # int32: turns skipped because of a NaN or an infinity
+    skipped_in_a_row: Array  # int32: of these, since the last good round
+    averaged_at: Array  # int32: images_seen when the EMA last moved
+    params: dict[str, Params]  # by network
+    variables: dict[str, Variables]  # by network
+    opt_state: dict[str, Any]  # by player
+    ema_params: dict[str, Params]  # by network
+    ema_variables: dict[str, Variables]  # by network
+    carry: dict[str, Any]  # the task's own memory: augmentation probability, path-length mean
+
+
+class Aux(struct.PyTreeNode):
+    """What a loss reports (`metrics`) and writes back (`variables` by network, `carry` by name)."""
+
+    metrics: dict[str, Array] = struct.field(default_factory=dict)
+    variables: dict[str, Variables] = struct.field(default_factory=dict)
+    carry: dict[str, Any] = struct.field(default_factory=dict)
+
+
+class Judgement(struct.PyTreeNode):
+    """What a discriminator returns.
+
+    `logits` is a pytree of `[B, ...]`: one number an image, a patch map, several scales.
+    """
+
+    logits: Any
+    features: Any = None
+    class_logits: Array | None = None
+
+
+class AdversarialLoss(NamedTuple):
+    """A pair of pure elementwise functions of `(real_logits, fake_logits)`, one for each player.
+
+    Both get both logits, so relativistic losses have the same shape as all others.
+    """
+
+    discriminator: Callable[[Array, Array], Array]
+    generator: Callable[[Array, Array], Array]
+
+
+Loss = Callable[[State, Batch, Key], tuple[Array, Aux]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Phase:
+    """Who moves, for what, how often, from when to when.
+
+    `loss` gets a state into which the moving player's differentiated params have been put. With
+    `fakes` the batch has a field `fakes`, drawn by `Task.draw`. A phase is due at every `every`-th
+    step while `start <= images_seen < stop`; `gate`, traced, can make the player sit out.
+    """
+
+    name: str
+    player: str
+    loss: Loss
+    weight: float = 1.0
+    every: int = 1
+    start: int = 0
+    stop: int | None = None
+    gate: Callable[[State], Array] | None = None
+    fakes: bool = False
+
+
+class Task(Protocol):
+    """What the players want. A task states networks and losses; it never moves a parameter."""
+
+    @property
+    def players(self) -> Mapping[str, tuple[str, ...]]:
+        """The networks that each player owns."""
+        ...
+
+    def init(self, key: Key, batch: Batch) -> tuple[dict[str, Params], dict[str, Variables]]:
+        """Params and variables by network, for a batch of the shapes given (`eval_shape` works)."""
+        ...
+
+    def init_carry(self) -> dict[str, Any]:
+        """The task's own memory at the start of a run."""
+        ...
+
+    def phases(self) -> tuple[Phase, ...]:
+        """The phases of one round, in the order in which they are played."""
+        ...
+
+    def draw(self, state: State, batch: Batch, key: Key) -> tuple[Any, dict[str, Variables]]:
+        """The generator's forward: fakes, and what its networks write back on their own turn."""
+        ...
+
+    def generate(
+        self, params: dict[str, Params], variables: dict[str, Variables], latent: Array, label: Array | None
+    ) -> Array:
+        """Images `[N,H,W,C]` in [-1, 1] for latents `[N,Z]` and labels `[N]`, without randomness."""
+        ...
+
+    def latents(self, key: Key, count: int) -> Array:
+        """Latents `[count,Z]` as the generator was trained with."""
+        ...
