@@ -1,0 +1,1 @@
+"""Measurements: `steps` against torch, `data`, `startup`, and long `results`."""

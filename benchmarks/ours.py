@@ -1,0 +1,88 @@
+"""Our train steps, for `benchmarks.steps`: the same algorithms as the peers', with the average and the NaN guard on.
+
+    python -m benchmarks.ours --case mlp
+
+answers each line on stdin, `{"reps": n}`, with one of JSON: the times of n steps in milliseconds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from typing import Any
+
+ADAM = {"name": "adam", "learning_rate": 2e-4, "b1": 0.5, "b2": 0.999}
+CASES: dict[str, dict[str, Any]] = {
+    "mlp": {
+        "image": (28, 28, 1),
+        "generator": {"name": "mlp.Generator", "widths": (256, 512, 1024)},
+        "discriminator": {"name": "mlp.Discriminator", "widths": (1024, 512, 256)},
+        "latent_dim": 100,
+    },
+    "dcgan": {
+        "image": (32, 32, 3),
+        "generator": {"name": "dcgan.Generator", "widths": (256, 128, 64)},
+        "discriminator": {"name": "dcgan.Discriminator", "widths": (64, 128, 256), "norm": "batch"},
+        "latent_dim": 128,
+    },
+}
+
+
+def make_step(case: str, batch: int = 64) -> Any:
+    """A function of no arguments that plays one round and returns when its losses are on the host."""
+    import jax
+    import numpy as np
+
+    from jaxgan.builder import build
+    from jaxgan.losses.adversarial import non_saturating
+    from jaxgan.parallel.mesh import make_mesh
+    from jaxgan.parallel.runners import JitRunner
+    from jaxgan.tasks.generation import Generation
+    from jaxgan.training.feed import make_play
+    from jaxgan.training.optimizers import make_optimizer
+    from jaxgan.training.state import init_state
+    from jaxgan.training.step import due_phases, make_train_step
+
+    settings = CASES[case]
+    height, width, channels = settings["image"]
+    fill = {"resolution": height, "channels": channels, "num_classes": 0}
+    networks = [build(settings[player], "network", fill=fill) for player in ("generator", "discriminator")]
+    task = Generation(*networks, loss=non_saturating, latent_dim=settings["latent_dim"])
+    optimizers = {player: make_optimizer(ADAM) for player in task.players}
+    key = jax.random.key(0)
+    shapes = {"image": jax.ShapeDtypeStruct((batch, height, width, channels), np.float32)}
+    runner = JitRunner(make_play(make_train_step(task, optimizers), key), make_mesh({"data": -1}))
+    state = runner.init(lambda: init_state(task, optimizers, key, jax.tree.map(lambda s: jax.numpy.zeros(s.shape), shapes)))
+    generator = np.random.default_rng(0)
+    cache = runner.cache({"image": generator.integers(0, 256, (1024, height, width, channels), np.uint8)})
+    due = due_phases(task.phases(), 0, 0)
+
+    def step() -> Any:
+        nonlocal state
+        rows = {"index": generator.integers(0, 1024, batch, np.int32)}
+        state, metrics = runner.play(state, cache, [rows], [due])
+        return jax.device_get((metrics["discriminator/loss"], metrics["generator/loss"]))
+
+    return step
+
+
+def main() -> None:
+    """Serve timings on stdin and stdout."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--case", required=True, choices=CASES)
+    step = make_step(parser.parse_args().case)
+    for _ in range(3):
+        step()
+    for line in sys.stdin:
+        times = []
+        for _ in range(json.loads(line)["reps"]):
+            start = time.perf_counter()
+            step()
+            times.append((time.perf_counter() - start) * 1e3)
+        print(json.dumps({"ms": times}), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The same algorithms in torch, run in an environment of their own."""

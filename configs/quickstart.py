@@ -1,0 +1,38 @@
+"""A class-conditional GAN of handwritten digits in under three minutes on two CPU cores.
+
+    pip install -e '.[demo]'
+    python -m jaxgan.main --config configs/quickstart.py --workdir runs/quickstart
+
+RpGAN with R1 and R2 (Huang et al. 2024) on a small DCGAN, so that no digit collapses to one shape.
+"""
+
+from ml_collections import ConfigDict
+
+
+def get_config():
+    config = ConfigDict()
+    config.data = dict(name="jaxgan_digits", resolution=32, fit="pad")
+    config.conditional = True
+    config.batch_size = 64
+    config.images = 800 * 64
+
+    config.generator = dict(name="dcgan.Generator", widths=(96, 48, 24))
+    config.discriminator = dict(name="dcgan.Discriminator", widths=(24, 48, 96), norm="none")
+    config.task = dict(
+        name="generation.Generation",
+        loss="adversarial.relativistic",
+        latent_dim=64,
+        penalties=(
+            dict(name="gradient_penalty.r1", gamma=0.3),
+            dict(name="gradient_penalty.r2", gamma=0.3),
+        ),
+    )
+    adam = dict(name="adam", learning_rate=1e-3, b1=0.0, b2=0.99)
+    config.optimizers = dict(generator=adam, discriminator=adam)
+    config.ema = dict(half_life_images=5_000)
+
+    config.checkpoint = dict(every_images=200 * 64)
+    config.samples = dict(every_images=200 * 64)
+    config.evaluation = dict(samples=2_000)
+    config.log_every = 20
+    return config

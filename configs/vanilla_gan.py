@@ -1,0 +1,27 @@
+"""The classic GAN of fully connected layers (Goodfellow et al. 2014) with the non-saturating loss.
+
+    python -m jaxgan.main --config configs/vanilla_gan.py --workdir runs/vanilla \
+        --config.data.name=fashion_mnist --config.data.data_dir=DATA_DIR
+"""
+
+from ml_collections import ConfigDict
+
+
+def get_config():
+    config = ConfigDict()
+    config.data = dict(name="mnist")
+    config.batch_size = 64
+    config.epochs = 200
+
+    config.generator = dict(name="mlp.Generator", widths=(256, 512, 1024))
+    config.discriminator = dict(name="mlp.Discriminator", widths=(1024, 512, 256))
+    config.task = dict(name="generation.Generation", loss="adversarial.non_saturating", latent_dim=100)
+    adam = dict(name="adam", learning_rate=2e-4, b1=0.5, b2=0.999)
+    config.optimizers = dict(generator=adam, discriminator=adam)
+    config.ema = dict(half_life_images=10_000)
+
+    config.checkpoint = dict(every_images=600_000)
+    config.samples = dict(every_images=300_000)
+    config.evaluation = dict(samples=10_000)
+    config.log_every = 200
+    return config

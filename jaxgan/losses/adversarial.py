@@ -1,0 +1,107 @@
+"""Adversarial losses: pairs of pure functions of (real_logits, fake_logits), one for each player.
+
+The sigmoid of the classic game lives here: discriminators return logits.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from jaxgan.game import AdversarialLoss
+from jaxgan.layers.collective import pmean
+
+Logits = Float[Array, "b ..."]
+
+softplus = jax.nn.softplus
+
+
+def per_example(loss: Any, weights: Any = None) -> Float[Array, " b"]:
+    """One value an example: the mean over all axes but the first, then over the scales.
+
+    `loss` is an array `[B, ...]` or a pytree of them (several scales); `weights`, of the same
+    structure and broadcastable shapes, multiplies it first (a patch map's mask, say).
+    """
+    if weights is not None:
+        loss = jax.tree.map(jnp.multiply, loss, weights)
+    leaves = [leaf.astype(jnp.float32).reshape(leaf.shape[0], -1).mean(axis=1) for leaf in jax.tree.leaves(loss)]
+    return sum(leaves[1:], leaves[0]) / len(leaves)
+
+
+def _discriminator_cross_entropy(real_logits: Logits, fake_logits: Logits) -> Logits:
+    return softplus(-real_logits) + softplus(fake_logits)
+
+
+def _minimax_generator(real_logits: Logits, fake_logits: Logits) -> Logits:  # noqa: ARG001
+    return -softplus(fake_logits)
+
+
+def _non_saturating_generator(real_logits: Logits, fake_logits: Logits) -> Logits:  # noqa: ARG001
+    return softplus(-fake_logits)
+
+
+def _least_squares_discriminator(real_logits: Logits, fake_logits: Logits) -> Logits:
+    return 0.5 * jnp.square(real_logits - 1.0) + 0.5 * jnp.square(fake_logits)
+
+
+def _least_squares_generator(real_logits: Logits, fake_logits: Logits) -> Logits:  # noqa: ARG001
+    return 0.5 * jnp.square(fake_logits - 1.0)
+
+
+def _hinge_discriminator(real_logits: Logits, fake_logits: Logits) -> Logits:
+    return jax.nn.relu(1.0 - real_logits) + jax.nn.relu(1.0 + fake_logits)
+
+
+def _wasserstein_discriminator(real_logits: Logits, fake_logits: Logits) -> Logits:
+    return fake_logits - real_logits
+
+
+def _wasserstein_generator(real_logits: Logits, fake_logits: Logits) -> Logits:  # noqa: ARG001
+    return -fake_logits
+
+
+def _relativistic_discriminator(real_logits: Logits, fake_logits: Logits) -> Logits:
+    return softplus(fake_logits - real_logits)
+
+
+def _relativistic_generator(real_logits: Logits, fake_logits: Logits) -> Logits:
+    return softplus(real_logits - fake_logits)
+
+
+def _batch_mean(logits: Logits) -> Float[Array, "1 ..."]:
+    return pmean(logits.mean(axis=0, keepdims=True))
+
+
+def _relativistic_average_discriminator(real_logits: Logits, fake_logits: Logits) -> Logits:
+    above_fakes = real_logits - _batch_mean(fake_logits)
+    above_reals = fake_logits - _batch_mean(real_logits)
+    return softplus(-above_fakes) + softplus(above_reals)
+
+
+def _relativistic_average_generator(real_logits: Logits, fake_logits: Logits) -> Logits:
+    return _relativistic_average_discriminator(fake_logits, real_logits)
+
+
+minimax = AdversarialLoss(_discriminator_cross_entropy, _minimax_generator)
+"""The original game (Goodfellow et al. 2014, eq. 1); saturating for the generator."""
+
+non_saturating = AdversarialLoss(_discriminator_cross_entropy, _non_saturating_generator)
+"""The generator maximises log D(G(z)) (Goodfellow et al. 2014, section 3)."""
+
+least_squares = AdversarialLoss(_least_squares_discriminator, _least_squares_generator)
+"""LSGAN with a=0, b=c=1 (Mao et al. 2017, eq. 2 and 9)."""
+
+hinge = AdversarialLoss(_hinge_discriminator, _wasserstein_generator)
+"""Hinge loss (Lim & Ye 2017; Miyato et al. 2018, eq. 16-17)."""
+
+wasserstein = AdversarialLoss(_wasserstein_discriminator, _wasserstein_generator)
+"""The critic's difference of means (Arjovsky et al. 2017, eq. 2); wants a Lipschitz discriminator."""
+
+relativistic = AdversarialLoss(_relativistic_discriminator, _relativistic_generator)
+"""Relativistic pairing: each fake against the real of its row (Jolicoeur-Martineau 2018, eq. 9; Huang et al. 2024, eq. 2)."""
+
+relativistic_average = AdversarialLoss(_relativistic_average_discriminator, _relativistic_average_generator)
+"""Each image against the mean of the other kind (Jolicoeur-Martineau 2018, eq. 13-14)."""

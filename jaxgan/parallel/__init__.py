@@ -1,0 +1,1 @@
+"""Where arrays lie and how the step runs on many devices."""

@@ -1,0 +1,40 @@
+"""The mesh of devices."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import jax
+import numpy as np
+from jax.sharding import Mesh
+
+from jaxgan.errors import UserError
+
+AXES = ("data", "fsdp")
+
+
+def make_mesh(shape: Mapping[str, int], devices: Sequence[jax.Device] | None = None) -> Mesh:
+    """A mesh with the axes `data` and `fsdp`; one of the two sizes may be -1: all devices that are left.
+
+    Raises UserError where the sizes do not use up the devices.
+    """
+    devices = jax.devices() if devices is None else devices
+    sizes = [shape.get(axis, 1) for axis in AXES]
+    if sizes.count(-1) == 1:
+        known = math.prod(size for size in sizes if size != -1)
+        sizes[sizes.index(-1)] = max(1, len(devices) // known)
+    if math.prod(sizes) != len(devices) or min(sizes) < 1:
+        raise UserError(f"config.parallel.mesh: got {dict(shape)}, accepted are sizes whose product is the {len(devices)} device(s)")
+    return Mesh(np.asarray(devices).reshape(sizes), AXES)
+
+
+def check_batch(batch_size: int, microbatches: int, mesh: Mesh) -> None:
+    """Raise UserError for a batch that does not divide over the devices and the microbatches."""
+    parts = mesh.size * microbatches
+    if batch_size % parts:
+        near = max(parts, round(batch_size / parts) * parts)
+        raise UserError(
+            f"config.batch_size: got {batch_size}, accepted are multiples of {parts} "
+            f"({mesh.size} device(s) x {microbatches} microbatch(es)), such as {near}"
+        )

@@ -1,0 +1,1 @@
+"""Regularizers: penalties on a critic, which they only call."""

@@ -1,0 +1,103 @@
+"""Gradient penalties on a critic, each exact (double backward) or by finite differences (forwards only).
+
+Every penalty has the signature `(critic, real, fake, key, **its own)` and returns one value an
+example, `[B]`, weight included. `critic` maps inputs (a pytree of `[B, ...]`: an image, all its
+scales, a clip) to logits (a pytree of `[B, ...]`); patches and scales of logits are averaged.
+
+By finite differences a penalty uses one random direction an example: with n ~ N(0, I) the slope
+s = (D(x + sigma n) - D(x)) / sigma has E[s^2] = |grad D|^2 and E|s| = sqrt(2/pi) |grad D| as sigma
+goes to 0, so the estimates below are unbiased and cost no second derivative.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from jaxgan.losses.adversarial import per_example
+
+Critic = Callable[[Any], Any]
+PerExample = Float[Array, " b"]
+Method = Literal["exact", "finite_difference"]
+
+SIGMA = 0.01  # the step of a finite difference, in units of the images' range [-1, 1]
+
+
+def r1(
+    critic: Critic, real: Any, fake: Any, key: Array, *, gamma: Any = 1.0, method: Method = "exact"
+) -> PerExample:
+    """gamma/2 |grad D|^2 at the reals (Mescheder et al. 2018, eq. 9)."""
+    del fake
+    return 0.5 * gamma * _square_norm(critic, real, key, method)
+
+
+def r2(
+    critic: Critic, real: Any, fake: Any, key: Array, *, gamma: Any = 1.0, method: Method = "exact"
+) -> PerExample:
+    """gamma/2 |grad D|^2 at the fakes (Mescheder et al. 2018, eq. 10)."""
+    del real
+    return 0.5 * gamma * _square_norm(critic, fake, key, method)
+
+
+def wgan_gp(
+    critic: Critic, real: Any, fake: Any, key: Array, *, weight: Any = 10.0, method: Method = "exact"
+) -> PerExample:
+    """weight (|grad D| - 1)^2 between each real and its fake (Gulrajani et al. 2017, eq. 3)."""
+    mix_key, key = jax.random.split(key)
+    batch = jax.tree.leaves(real)[0].shape[0]
+    mix = jax.random.uniform(mix_key, (batch,))
+
+    def between(a: Array, b: Array) -> Array:
+        share = mix.reshape((batch,) + (1,) * (a.ndim - 1)).astype(a.dtype)
+        return a + share * (b - a)
+
+    return weight * _distance_from_one(critic, jax.tree.map(between, real, fake), key, method)
+
+
+def dragan(
+    critic: Critic, real: Any, fake: Any, key: Array, *, weight: Any = 10.0, spread: float = 0.5, method: Method = "exact"
+) -> PerExample:
+    """weight (|grad D| - 1)^2 around the reals, `spread` standard deviations of the batch away (Kodali et al. 2017, eq. 5)."""
+    del fake
+    noise_key, key = jax.random.split(key)
+    noises = _like(noise_key, real, jax.random.uniform)
+    perturbed = jax.tree.map(lambda x, u: x + spread * x.std() * u, real, noises)
+    return weight * _distance_from_one(critic, perturbed, key, method)
+
+
+def _square_norm(critic: Critic, inputs: Any, key: Array, method: Method) -> PerExample:
+    if method == "finite_difference":
+        return jnp.square(_slope(critic, inputs, key))
+    return _exact_square_norm(critic, inputs)
+
+
+def _distance_from_one(critic: Critic, inputs: Any, key: Array, method: Method) -> PerExample:
+    if method == "finite_difference":  # |g|^2 - 2|g| + 1, each term by its unbiased estimate
+        slope = _slope(critic, inputs, key)
+        return jnp.square(slope) - 2.0 * math.sqrt(math.pi / 2.0) * jnp.abs(slope) + 1.0
+    # the tiny constant keeps the derivative of the root finite at a zero gradient
+    return jnp.square(jnp.sqrt(_exact_square_norm(critic, inputs) + 1e-12) - 1.0)
+
+
+def _exact_square_norm(critic: Critic, inputs: Any) -> PerExample:
+    gradients = jax.grad(lambda x: per_example(critic(x)).sum())(inputs)
+    # float32 before squaring: squares of bfloat16 gradients overflow and cancel
+    squares = [jnp.square(g.astype(jnp.float32)).reshape(g.shape[0], -1).sum(axis=1) for g in jax.tree.leaves(gradients)]
+    return sum(squares[1:], squares[0])
+
+
+def _slope(critic: Critic, inputs: Any, key: Array) -> PerExample:
+    directions = _like(key, inputs, jax.random.normal)
+    moved = jax.tree.map(lambda x, n: x + SIGMA * n, inputs, directions)
+    return (per_example(critic(moved)) - per_example(critic(inputs))) / SIGMA
+
+
+def _like(key: Array, tree: Any, draw: Callable[..., Array]) -> Any:
+    leaves, structure = jax.tree.flatten(tree)
+    keys = jax.random.split(key, len(leaves))
+    return structure.unflatten([draw(k, leaf.shape, leaf.dtype) for k, leaf in zip(keys, leaves)])

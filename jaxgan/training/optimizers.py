@@ -1,0 +1,111 @@
+"""Optimizers from optax by name, with hyperparameters that follow the clock of images.
+
+A section `{"name": "adam", "learning_rate": 2e-4, "b1": 0.5, "clip_global_norm": 1.0}` names an optax
+optimizer, its own hyperparameters, and up to three clips. Every hyperparameter may be a schedule
+over images. An optimizer is a function of the clock that returns an optax transformation: its state
+does not depend on the hyperparameters, so these are traced and a schedule never recompiles.
+"""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from jaxgan.errors import UserError
+from jaxgan.game import Array, Phase
+from jaxgan.schedules import at, make_schedule
+
+Optimizer = Callable[[Array, Array], optax.GradientTransformation]  # (images_seen, rollbacks)
+
+CLIPS = ("clip_global_norm", "clip_adaptive", "clip_weights")
+BETAS = ("b1", "b2", "momentum", "decay")  # memories that a lazy regularization shortens
+FIXED = ("nesterov", "centered", "eps", "eps_root", "mu_dtype", "eps_in_sqrt", "bias_correction")
+
+
+def check_optimizer(section: Mapping[str, Any], path: str) -> None:
+    """Raise UserError, with `path` before the key, for an optimizer or a hyperparameter optax does not have."""
+    name = section.get("name")
+    maker = getattr(optax, str(name), None)
+    accepted = _hyperparameters(maker) if inspect.isfunction(maker) else {}
+    if "learning_rate" not in accepted:
+        raise UserError(f"{path}.name: got {name!r}, accepted is an optax optimizer such as adam, adamw, rmsprop, sgd")
+    for key, value in section.items():
+        if key == "name":
+            continue
+        if key not in accepted and key not in CLIPS:
+            near = difflib.get_close_matches(key, [*accepted, *CLIPS], 1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise UserError(f"{path}.{key}: optax.{name} takes {', '.join([*accepted, *CLIPS])}{hint}")
+        if key in FIXED:
+            continue
+        if isinstance(value, Mapping):
+            make_schedule(value, f"{path}.{key}")
+        elif value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
+            raise UserError(f"{path}.{key}: got {value!r}, accepted is a number or a schedule")
+    if "learning_rate" not in section:
+        raise UserError(f"{path}.learning_rate is missing")
+
+
+def make_optimizer(section: Mapping[str, Any], *, correction: float = 1.0, path: str = "optimizer") -> Optimizer:
+    """The optimizer of a checked section.
+
+    `correction` is `lazy_correction` of the player's phases. The learning rate is halved for each
+    rollback of the run.
+    """
+    check_optimizer(section, path)
+    maker = getattr(optax, section["name"])
+    arguments = {key: value for key, value in section.items() if key not in ("name", *CLIPS)}
+    if correction != 1.0:  # betas that the section leaves to optax are corrected too
+        defaults = {k: d for k, d in _hyperparameters(maker).items() if k in BETAS and isinstance(d, int | float)}
+        arguments = {**defaults, **arguments}
+
+    def optimizer(images_seen: Array, rollbacks: Array) -> optax.GradientTransformation:
+        now = {k: v if k in FIXED or v is None else at(v, images_seen, k) for k, v in arguments.items()}
+        for beta in BETAS:
+            if correction != 1.0 and now.get(beta) is not None:
+                now[beta] = now[beta] ** correction
+        now["learning_rate"] = now["learning_rate"] * correction * 0.5**rollbacks
+        return _clipped(section, maker(**now))
+
+    return optimizer
+
+
+def lazy_correction(phases: Iterable[Phase], player: str) -> float:
+    """c = k / (k + 1) for a regularization every k steps beside the main phase (Karras et al. 2020, appendix B).
+
+    A lazy phase adds optimizer steps; lr * c and beta^c keep the memory and the distance the same.
+    """
+    intervals = [phase.every for phase in phases if phase.player == player]
+    return 1.0 / sum(min(intervals) / every for every in intervals) if intervals else 1.0
+
+
+def _clipped(section: Mapping[str, Any], optimizer: optax.GradientTransformation) -> optax.GradientTransformation:
+    chain = [optimizer]
+    if section.get("clip_adaptive") is not None:
+        chain.insert(0, optax.adaptive_grad_clip(section["clip_adaptive"]))
+    if section.get("clip_global_norm") is not None:
+        chain.insert(0, optax.clip_by_global_norm(section["clip_global_norm"]))
+    if section.get("clip_weights") is not None:
+        chain.append(clip_weights(section["clip_weights"]))
+    return optax.chain(*chain) if len(chain) > 1 else optimizer
+
+
+def clip_weights(bound: float) -> optax.GradientTransformation:
+    """Keeps every parameter in [-bound, bound] after the update: WGAN's constraint (Arjovsky et al. 2017, algorithm 1)."""
+
+    def update(updates: Any, state: Any, params: Any = None) -> tuple[Any, Any]:
+        clipped = jax.tree.map(lambda p, u: jnp.clip(p + u, -bound, bound) - p, params, updates)
+        return clipped, state
+
+    return optax.GradientTransformation(lambda params: optax.EmptyState(), update)
+
+
+def _hyperparameters(maker: Callable[..., Any]) -> dict[str, Any]:
+    parameters = inspect.signature(maker).parameters.values()
+    return {p.name: p.default for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}

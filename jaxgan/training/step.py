@@ -1,0 +1,209 @@
+"""How players move: the one train step of every task.
+
+A round plays the due phases in order. In each the moving player's gradients are taken at the state
+as it stands (or, with `simultaneous`, as the round found it), its optimizer moves its networks and
+nobody else's, and a turn with a NaN or an infinity is skipped and counted. The generator's forward
+is taken once a round: phases that want fakes get them, and the generator's own phase pulls its
+cotangent back through that same forward.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from jaxgan.game import GENERATOR, Array, Aux, Batch, Key, Params, Phase, State, Task, Variables
+from jaxgan.layers.collective import axis_name, pmean
+from jaxgan.layers.repeat import fold
+from jaxgan.schedules import Number
+from jaxgan.training.ema import ema_decay, ema_update
+from jaxgan.training.optimizers import Optimizer
+
+DueSet = tuple[int, ...]  # indices of the phases that are played in a round
+Metrics = dict[str, Array]
+TrainStep = Callable[[State, Batch, Key, DueSet], tuple[State, Metrics]]
+
+
+class Draw(NamedTuple):
+    """The generator's forward, what it would write back, and the pull-back of a cotangent to its params."""
+
+    fakes: Any
+    variables: dict[str, Variables]
+    pull_back: Callable[[Any], tuple[dict[str, Params]]]
+
+
+class Turn(NamedTuple):
+    """What one phase found: its loss, what it reports and writes back, the moving player's gradients."""
+
+    loss: Array
+    aux: Aux
+    gradients: dict[str, Params]
+
+
+def due_phases(phases: Sequence[Phase], step: int, images_seen: int) -> DueSet:
+    """Indices of the phases due at a step, known on the host: after every `every` steps, from `start` to `stop` images."""
+    return tuple(
+        index
+        for index, phase in enumerate(phases)
+        if (step + 1) % phase.every == 0 and phase.start <= images_seen and (phase.stop is None or images_seen < phase.stop)
+    )
+
+
+def make_train_step(
+    task: Task,
+    optimizers: Mapping[str, Optimizer],
+    *,
+    half_life_images: Number = 10_000,
+    rampup: float | None = None,
+    simultaneous: bool = False,
+    fresh_latents: bool = False,
+    microbatches: int = 1,
+) -> TrainStep:
+    """The pure step `(state, batch, key, due) -> (state, metrics)`; `due` is static, `key` the run's root key.
+
+    `fresh_latents` draws fakes anew for every phase. With `microbatches` gradients are accumulated over
+    that many interleaved parts of the batch, which must divide by it.
+    """
+    phases, players = task.phases(), task.players
+
+    def draw(state: State, batch: Batch, key: Key) -> Draw:
+        params = _owned(players, state, GENERATOR)
+        fakes, pull_back, variables = jax.vjp(lambda p: task.draw(_put(state, p), batch, key), params, has_aux=True)
+        return Draw(fakes, variables, pull_back)
+
+    def differentiate(phase: Phase, state: State, batch: Batch, key: Key, drawn: Draw | None) -> Turn:
+        def loss(params: dict[str, Params], fakes: Any) -> tuple[Array, Aux]:
+            fields = batch if drawn is None else {**batch, "fakes": fakes}
+            value, aux = phase.loss(_put(state, params), fields, key)
+            return phase.weight * value, aux
+
+        params = _owned(players, state, phase.player)
+        if drawn is None or phase.player != GENERATOR:
+            fakes = None if drawn is None else drawn.fakes
+            (value, aux), gradients = jax.value_and_grad(loss, has_aux=True)(params, fakes)
+            return Turn(value, aux, gradients)
+        (value, aux), (direct, cotangent) = jax.value_and_grad(loss, (0, 1), has_aux=True)(params, drawn.fakes)
+        gradients = jax.tree.map(jnp.add, direct, drawn.pull_back(cotangent)[0])
+        return Turn(value, aux.replace(variables={**drawn.variables, **aux.variables}), gradients)
+
+    def accumulate(phase: Phase, state: State, batch: Batch, key: Key, draw_key: Key) -> Turn:
+        def part(state: State, inputs: tuple[Batch, Array]) -> tuple[State, Turn]:
+            rows, index = inputs
+            drawn = draw(state, rows, jax.random.fold_in(draw_key, index)) if phase.fakes else None
+            turn = differentiate(phase, state, rows, jax.random.fold_in(key, index), drawn)
+            return _write_back(state, turn.aux), turn
+
+        after, turns = fold(part, state, (_interleaved(batch, microbatches), jnp.arange(microbatches)))
+        mean = jax.tree.map(lambda x: x.mean(axis=0), turns._replace(aux=turns.aux.metrics))
+        variables = {name: after.variables[name] for name in turns.aux.variables}
+        carry = {name: after.carry[name] for name in turns.aux.carry}
+        return mean._replace(aux=Aux(metrics=mean.aux, variables=variables, carry=carry))
+
+    def train_step(state: State, batch: Batch, key: Key, due: DueSet) -> tuple[State, Metrics]:
+        key, found, metrics, drawn = _round_key(key, state), state, {}, None
+        skipped = jnp.zeros((), jnp.int32)
+        for index in due:
+            phase, at = phases[index], found if simultaneous else state
+            phase_key = jax.random.fold_in(key, index + 1)
+            draw_key = jax.random.fold_in(phase_key, 1) if fresh_latents else jax.random.fold_in(key, 0)
+            if microbatches > 1:
+                turn = accumulate(phase, at, batch, phase_key, draw_key)
+            else:
+                if phase.fakes and (drawn is None or fresh_latents):
+                    drawn = draw(at, batch, draw_key)
+                turn = differentiate(phase, at, batch, phase_key, drawn if phase.fakes else None)
+            state, ok, report = _move(phase, players, optimizers[phase.player], state, at, pmean(turn))
+            skipped += 1 - ok.astype(jnp.int32)
+            metrics |= {f"{phase.name}/{name}": value for name, value in report.items()}
+            if phase.player == GENERATOR and not simultaneous:
+                drawn = None  # its networks have moved: what they drew is stale
+        moved_generator = any(phases[index].player == GENERATOR for index in due)
+        state = _advance(state, batch, skipped, (half_life_images, rampup) if moved_generator else None)
+        return state, {**metrics, "skipped": state.skipped, "skipped_in_a_row": state.skipped_in_a_row}
+
+    return train_step
+
+
+def play_rounds(
+    train_step: TrainStep, state: State, batches: Sequence[Batch], key: Key, due_sets: Sequence[DueSet]
+) -> tuple[State, Metrics]:
+    """Several rounds in one dispatch; each metric comes back stacked over the rounds that report it."""
+    if len(set(due_sets)) == 1 and len(due_sets) > 1:
+        stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *batches)
+        return fold(lambda s, b: train_step(s, b, key, due_sets[0]), state, stacked)
+    reports: dict[str, list[Array]] = {}
+    for batch, due in zip(batches, due_sets):
+        state, metrics = train_step(state, batch, key, due)
+        for name, value in metrics.items():
+            reports.setdefault(name, []).append(value)
+    return state, {name: jnp.stack(values) for name, values in reports.items()}
+
+
+def _move(
+    phase: Phase, players: Mapping[str, tuple[str, ...]], optimizer: Optimizer, state: State, at: State, turn: Turn
+) -> tuple[State, Array, Metrics]:
+    """The state after a turn, whether the turn was finite, and what it reports."""
+    params = _owned(players, state, phase.player)
+    transformation = optimizer(state.images_seen, state.rollbacks)
+    updates, opt_state = transformation.update(turn.gradients, state.opt_state[phase.player], params)
+    moved = _write_back(_put(state, optax.apply_updates(params, updates)), turn.aux)
+    moved = moved.replace(opt_state={**state.opt_state, phase.player: opt_state})
+    norm = optax.global_norm(turn.gradients)
+    ok = jnp.isfinite(turn.loss) & jnp.isfinite(norm)
+    accept = ok if phase.gate is None else ok & phase.gate(at)
+    state = jax.tree.map(lambda new, old: new if new is old else jnp.where(accept, new, old), moved, state)
+    return state, ok, {"loss": turn.loss, "grad_norm": norm, **turn.aux.metrics}
+
+
+def _advance(state: State, batch: Batch, skipped: Array, average: tuple[Number, float | None] | None) -> State:
+    """The clock after a round and, where the generator had a turn, the average of its networks."""
+    images = jax.tree.leaves(dict(batch))[0].shape[0]
+    if (axis := axis_name()) is not None:
+        images *= jax.lax.axis_size(axis)
+    state = state.replace(
+        step=state.step + 1,
+        images_seen=state.images_seen + images,
+        skipped=state.skipped + skipped,
+        skipped_in_a_row=jnp.where(skipped > 0, state.skipped_in_a_row + 1, 0),
+    )
+    if average is None:
+        return state
+    since = state.images_seen - state.averaged_at
+    decay = ema_decay(since, state.images_seen, half_life_images=average[0], rampup=average[1])
+    return state.replace(
+        averaged_at=state.images_seen,
+        ema_params={name: ema_update(old, state.params[name], decay) for name, old in state.ema_params.items()},
+        ema_variables={name: ema_update(old, state.variables[name], decay) for name, old in state.ema_variables.items()},
+    )
+
+
+def _owned(players: Mapping[str, tuple[str, ...]], state: State, player: str) -> dict[str, Params]:
+    return {name: state.params[name] for name in players[player]}
+
+
+def _put(state: State, params: dict[str, Params]) -> State:
+    return state.replace(params={**state.params, **params})
+
+
+def _write_back(state: State, aux: Aux) -> State:
+    return state.replace(variables={**state.variables, **aux.variables}, carry={**state.carry, **aux.carry})
+
+
+def _round_key(key: Key, state: State) -> Key:
+    """The key of a round: another one for every step, for every attempt after a rollback, on every pmap device."""
+    key = jax.random.fold_in(jax.random.fold_in(key, state.rollbacks), state.step)
+    axis = axis_name()
+    return key if axis is None else jax.random.fold_in(key, jax.lax.axis_index(axis))
+
+
+def _interleaved(batch: Batch, parts: int) -> Batch:
+    """`[B, ...]` as `[parts, B / parts, ...]`: part i has the rows i, i + parts, ..., so that every device keeps its own."""
+
+    def split(x: Array) -> Array:
+        return jnp.moveaxis(x.reshape(x.shape[0] // parts, parts, *x.shape[1:]), 1, 0)
+
+    return jax.tree.map(split, dict(batch))

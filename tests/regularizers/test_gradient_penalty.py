@@ -1,0 +1,75 @@
+"""Gradient penalties of critics whose gradients are known."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxgan.regularizers import gradient_penalty
+from jaxgan.regularizers.gradient_penalty import dragan, r1, r2, wgan_gp
+
+KEY = jax.random.key(0)
+WEIGHT = jax.random.normal(jax.random.key(1), (4, 4, 1))
+REAL, FAKE = jax.random.normal(jax.random.key(2), (2, 6, 4, 4, 1))
+SQUARE = float((WEIGHT**2).sum())
+
+
+def linear(image):
+    return jnp.einsum("bhwc,hwc->b", image, WEIGHT)
+
+
+def quadratic(image):
+    return 0.5 * jnp.square(image).sum((1, 2, 3))
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize("penalty", [r1, r2])
+def test_a_linear_critic_pays_its_squared_norm(penalty):
+    np.testing.assert_allclose(penalty(linear, REAL, FAKE, KEY, gamma=2.0), [SQUARE] * 6, rtol=1e-5)
+
+
+def test_r1_is_taken_at_the_reals_and_r2_at_the_fakes():
+    squares = [jnp.square(x).sum((1, 2, 3)) for x in (REAL, FAKE)]
+    np.testing.assert_allclose(r1(quadratic, REAL, FAKE, KEY, gamma=2.0), squares[0], rtol=1e-5)
+    np.testing.assert_allclose(r2(quadratic, REAL, FAKE, KEY, gamma=2.0), squares[1], rtol=1e-5)
+
+
+@pytest.mark.parametrize("penalty", [wgan_gp, dragan])
+def test_a_linear_critic_pays_its_distance_from_slope_one(penalty):
+    expected = 10.0 * (np.sqrt(SQUARE) - 1) ** 2
+    np.testing.assert_allclose(penalty(linear, REAL, FAKE, KEY), [expected] * 6, rtol=1e-4)
+
+
+def test_a_unit_critic_pays_nothing_and_has_a_finite_gradient():
+    for scale in (1.0, 0.0):
+        unit = WEIGHT * scale / np.sqrt(SQUARE)
+
+        def loss(w):
+            return wgan_gp(lambda x: jnp.einsum("bhwc,hwc->b", x, w), REAL, FAKE, KEY).mean()
+
+        value, gradient = jax.value_and_grad(loss)(unit)
+        assert np.isfinite(gradient).all()
+        np.testing.assert_allclose(value, 10.0 * (scale - 1) ** 2, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["r1", "r2", "wgan_gp", "dragan"])
+def test_finite_differences_agree_with_the_exact_penalty_on_average(name):
+    penalty = getattr(gradient_penalty, name)
+    critic, image = lambda x: 0.3 * linear(x), jnp.broadcast_to(REAL[:1], (20_000, 4, 4, 1))
+    exact = penalty(critic, image[:1], image[:1], KEY).mean()
+    estimates = penalty(critic, image, image, KEY, method="finite_difference")
+    error = estimates.std() / np.sqrt(len(estimates))
+    assert abs(estimates.mean() - exact) < 4 * error
+
+
+def test_half_precision_images_are_squared_in_float32():
+    steep = lambda x: 300.0 * linear(x)  # noqa: E731
+    image = REAL.astype(jnp.float16)
+    penalty = r1(lambda x: steep(x.astype(jnp.float32)), image, image, KEY, gamma=2.0)
+    np.testing.assert_allclose(penalty, [9e4 * SQUARE] * 6, rtol=1e-2)
+
+
+def test_every_leaf_of_a_pytree_of_inputs_counts():
+    scales = {"fine": REAL, "coarse": REAL[:, ::2, ::2]}
+    critic = lambda x: linear(x["fine"]) + x["coarse"].sum((1, 2, 3))  # noqa: E731
+    np.testing.assert_allclose(r1(critic, scales, scales, KEY, gamma=2.0), [SQUARE + 4.0] * 6, rtol=1e-5)
