@@ -20,7 +20,9 @@ FLIP_STREAM = 0x666C6970  # keeps the flips' keys apart from the rounds'
 
 def assemble(cache: Mapping[str, Array] | None, sent: Mapping[str, Array], key: Key | None = None) -> Batch:
     """The batch `{image [B,H,W,C] in [-1, 1], label [B], ...}` of what was sent; with a key, randomly flipped."""
-    fields = {k: v[sent["index"]] for k, v in cache.items()} if cache is not None else dict(sent)
+    fields = {name: rows for name, rows in sent.items() if name != "index"}
+    if cache is not None:
+        fields |= {name: array[sent["index"]] for name, array in cache.items()}
     image = fields["image"].astype(jnp.float32) / 127.5 - 1.0
     if key is not None:
         flipped = jax.random.bernoulli(key, shape=(image.shape[0], 1, 1, 1))

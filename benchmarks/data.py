@@ -1,0 +1,37 @@
+"""Images a second that a data set delivers, by cache.
+
+    python -m benchmarks.data --name jaxgan_digits
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+
+from jaxgan.config import DataConfig
+from jaxgan.data.pipeline import make_pipeline
+
+
+def main() -> None:
+    """Time each way to keep the data."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--name", default="jaxgan_digits")
+    parser.add_argument("--data-dir")
+    parser.add_argument("--batch-size", type=int, default=64)
+    parser.add_argument("--seconds", type=float, default=5.0)
+    arguments = parser.parse_args()
+    for cache in ("device", "host", "stream"):
+        start = time.perf_counter()
+        config = DataConfig(name=arguments.name, data_dir=arguments.data_dir, cache=cache)  # type: ignore[arg-type]
+        batches = make_pipeline(config, seed=0).batches(0, arguments.batch_size, slice(0, arguments.batch_size))
+        next(batches)
+        opened, count = time.perf_counter(), 0
+        while time.perf_counter() - opened < arguments.seconds:
+            next(batches)
+            count += arguments.batch_size
+        rate = count / (time.perf_counter() - opened)
+        print(f"{cache:8} {rate:12,.0f} images/s   first batch after {opened - start:.2f} s", flush=True)
+
+
+if __name__ == "__main__":
+    main()
