@@ -1,0 +1,111 @@
+"""From a config to the objects of a run: networks, task, optimizers, step."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jaxgan.builder import accepts, build
+from jaxgan.config import RunConfig
+from jaxgan.data.sources import DataSpec
+from jaxgan.errors import UserError
+from jaxgan.game import Batch, Key, State, Task
+from jaxgan.tasks.generation import Penalty
+from jaxgan.training.optimizers import Optimizer, lazy_correction, make_optimizer
+from jaxgan.training.state import init_state
+from jaxgan.training.step import TrainStep, make_train_step
+
+NETWORKS = ("generator", "discriminator")
+
+
+def fill_in(config: RunConfig, spec: DataSpec) -> RunConfig:
+    """The config with what the data set decides written into its sections, where they leave it out.
+
+    That is `resolution`, `channels` and `num_classes`. Raises UserError where a section says otherwise
+    than the data set, and for labels wanted of a data set without them.
+    """
+    if config.conditional and not spec.num_classes:
+        raise UserError(f"config.conditional: got True, but {spec.name} has no labels")
+    decided = {
+        "resolution": spec.height,
+        "channels": spec.channels,
+        "num_classes": spec.num_classes if config.conditional else 0,
+    }
+    sections = {}
+    for name, kind in (*((network, "network") for network in NETWORKS), ("task", "task")):
+        section = dict(getattr(config, name))
+        for key, value in decided.items():
+            if not accepts(section, kind, key, path=f"config.{name}"):
+                continue
+            if section.setdefault(key, value) != value:
+                raise UserError(f"config.{name}.{key}: got {section[key]!r}, but {spec.name} has {value!r}")
+        sections[name] = section
+    return dataclasses.replace(config, **sections)
+
+
+def make_task(config: RunConfig, allow: tuple[str, ...] = ()) -> Task:
+    """The task of a filled-in config. `allow` names further packages that sections may point into."""
+    parts: dict[str, Any] = {
+        name: build(getattr(config, name), "network", path=f"config.{name}", allow=allow) for name in NETWORKS
+    }
+    section = dict(config.task)
+    if "loss" in section:
+        parts["loss"] = build({"name": section.pop("loss")}, "loss", path="config.task.loss", allow=allow)
+    penalties = enumerate(section.pop("penalties", ()))
+    parts["penalties"] = tuple(_make_penalty(p, f"config.task.penalties.{i}", allow) for i, p in penalties)
+    return build(section, "task", path="config.task", fill=parts, allow=allow)
+
+
+def make_optimizers(config: RunConfig, task: Task) -> dict[str, Optimizer]:
+    """The optimizer of each player, corrected for its lazy phases."""
+    phases, optimizers = task.phases(), {}
+    for player in task.players:
+        if player not in config.optimizers:
+            raise UserError(f"config.optimizers.{player} is missing")
+        correction = lazy_correction(phases, player)
+        section, path = config.optimizers[player], f"config.optimizers.{player}"
+        optimizers[player] = make_optimizer(section, correction=correction, path=path)
+    return optimizers
+
+
+def make_step(config: RunConfig, task: Task, optimizers: Mapping[str, Optimizer]) -> TrainStep:
+    """The train step as the config wants it played."""
+    return make_train_step(
+        task,
+        optimizers,
+        half_life_images=config.ema.half_life_images,
+        rampup=config.ema.rampup,
+        simultaneous=config.simultaneous,
+        fresh_latents=config.fresh_latents,
+        microbatches=config.microbatches,
+    )
+
+
+def make_init(config: RunConfig, task: Task, optimizers: Mapping[str, Optimizer], spec: DataSpec) -> Callable[[], State]:
+    """The pure function that makes the state at the start."""
+
+    def init() -> State:
+        return init_state(task, optimizers, root_key(config), example_batch(spec))
+
+    return init
+
+
+def example_batch(spec: DataSpec, rows: int = 2) -> Batch:
+    """A batch of zeros with the shapes of a data set."""
+    batch = {"image": jnp.zeros((rows, spec.height, spec.width, spec.channels))}
+    return {**batch, "label": jnp.zeros(rows, jnp.int32)} if spec.num_classes else batch
+
+
+def root_key(config: RunConfig) -> Key:
+    """The key that every other key of a run is folded from."""
+    return jax.random.key(config.seed)
+
+
+def _make_penalty(section: Mapping[str, Any], path: str, allow: tuple[str, ...]) -> Penalty:
+    arguments = {key: value for key, value in section.items() if key not in ("name", "every")}
+    function = build({"name": section.get("name")}, "regularizer", path=path, allow=allow)
+    return Penalty(str(section["name"]).rpartition(".")[2], function, arguments, every=section.get("every", 1))

@@ -1,0 +1,22 @@
+"""`--mode=prepare`: download a tfds data set and put it in the form that training reads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from jaxgan.data.prepare import prepare
+from jaxgan.errors import FINISHED
+
+if TYPE_CHECKING:
+    from jaxgan.config import RunConfig
+
+
+def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
+    """Prepare `config.data.name`, say where it is and what is in it. Exit status 0; raises `UserError`."""
+    del workdir, options  # a data set belongs to no run
+    found = prepare(config.data)
+    state = "is already prepared" if found.already else "prepared"
+    splits = ", ".join(f"{name} {size:,}" for name, size in sorted(found.splits.items()))
+    print(f"{found.name} {state} in {found.directory} (examples: {splits})")
+    return FINISHED

@@ -1,0 +1,89 @@
+"""What commands share: jax's settings, the saved config of a workdir, the sampler of a state."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import pathlib
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxgan.config import RunConfig, from_json, to_json
+from jaxgan.errors import UserError
+from jaxgan.sampling import Sampler
+from jaxgan.training.workdir import Workdir
+
+log = logging.getLogger(__name__)
+
+# fields of a config that may change between two starts of a run: they do not change what is learnt
+MAY_CHANGE = (
+    "images",
+    "epochs",
+    "data.data_dir",
+    "data.cache",
+    "data.cache_bytes",
+    "parallel",
+    "checkpoint",
+    "evaluation",
+    "samples",
+    "watch",
+    "log_every",
+    "plots",
+    "tensorboard",
+    "compilation_cache",
+)
+
+
+def cache_dir() -> pathlib.Path:
+    """Where compiled programs and classifiers are kept between runs: `$XDG_CACHE_HOME/jaxgan`."""
+    return pathlib.Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "jaxgan"
+
+
+def start_jax(config: RunConfig) -> None:
+    """Jax's settings, before the first array."""
+    if config.compilation_cache and not jax.config.jax_compilation_cache_dir:
+        jax.config.update("jax_compilation_cache_dir", str(cache_dir() / "xla"))
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+        jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+
+def keep_config(place: Workdir, config: RunConfig) -> None:
+    """Saves the resolved config of a new run; on an existing one checks that it is the same run.
+
+    Raises UserError with the first field that differs and may not.
+    """
+    if place.config.exists():
+        saved, given = (_flat(json.loads(to_json(c))) for c in (from_json(place.config.read_text()), config))
+        for key in sorted(saved.keys() | given.keys()):
+            old, new = saved.get(key, "nothing"), given.get(key, "nothing")
+            if old != new and not any(key == free or key.startswith(free + ".") for free in MAY_CHANGE):
+                raise UserError(
+                    f"config.{key}: got {new!r}, but the run in {place.root} has {old!r}; give the same or another --workdir"
+                )
+    part = place.root / "config.json.part"
+    part.write_text(to_json(config))
+    part.replace(place.config)
+
+
+def _flat(tree: Any, prefix: str = "") -> dict[str, Any]:
+    if not isinstance(tree, dict):
+        return {prefix: tree}
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        flat |= _flat(value, f"{prefix}.{key}" if prefix else key)
+    return flat
+
+
+def generate_with(sampler: Sampler, params: Any, variables: Any) -> Callable[[int, Any], np.ndarray]:
+    """The function that evaluators call: (seed, labels [n] or n) -> images `[n,H,W,C]`."""
+
+    def generate(seed: int, asked: Any) -> np.ndarray:
+        if isinstance(asked, int | np.integer):
+            return sampler.generate(params, variables, seed, int(asked))
+        return sampler.generate(params, variables, seed, len(asked), asked)
+
+    return generate

@@ -1,0 +1,168 @@
+"""`--mode=train`: trains a config in a workdir, or goes on where the workdir stands."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import math
+import time
+from collections.abc import Callable, Mapping
+
+import jax
+from jax.sharding import Mesh
+
+from jaxgan.assemble import fill_in, make_init, make_optimizers, make_step, make_task, root_key
+from jaxgan.commands.setup import cache_dir, generate_with, keep_config, start_jax
+from jaxgan.config import RunConfig, to_json
+from jaxgan.data.pipeline import make_pipeline
+from jaxgan.data.sources import DataSpec, open_source
+from jaxgan.errors import FINISHED
+from jaxgan.evaluators.distribution import make_distribution_evaluator
+from jaxgan.evaluators.samples import draw_grid
+from jaxgan.game import State, Task
+from jaxgan.media.grids import make_grid
+from jaxgan.media.images import replace_file, save_image
+from jaxgan.parallel.mesh import check_batch, make_mesh
+from jaxgan.parallel.runners import RUNNERS
+from jaxgan.sampling import Sampler
+from jaxgan.training.checkpoint import Checkpoints
+from jaxgan.training.feed import make_play
+from jaxgan.training.loop import Intervals, Loop
+from jaxgan.training.plots import write_plots
+from jaxgan.training.progress import Progress, console, setup_logging
+from jaxgan.training.watch import Watch
+from jaxgan.training.workdir import Workdir
+from jaxgan.training.writer import Writer
+
+log = logging.getLogger(__name__)
+
+
+def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
+    """Trains to the end of the config; the exit status. What a user can get wrong is told before anything is written.
+
+    Raises UserError, and TrainingGaveUp after too many rollbacks.
+    """
+    del options
+    spec = open_source(config.data, config.data.split).spec
+    config = fill_in(config, spec)
+    task = make_task(config)
+    make_optimizers(config, task)
+    start_jax(config)
+    mesh = make_mesh(config.parallel.mesh)
+    check_batch(config.batch_size, config.microbatches, mesh)
+    place = Workdir(workdir)
+    place.create()
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(place.lock())
+        stack.callback(setup_logging(place.log))
+        keep_config(place, config)
+        checkpoints = stack.enter_context(
+            Checkpoints(
+                place.checkpoints,
+                keep=config.checkpoint.keep,
+                best=config.checkpoint.best,
+                best_mode=config.checkpoint.best_mode,
+                config=json.loads(to_json(config)),
+                class_names=spec.class_names,
+            )
+        )
+        images = total_images(config, spec)
+        started = time.monotonic()
+        if checkpoints.images_seen >= images:
+            console.print(f"this run is finished: {images:,} images were played")
+        else:
+            status = _train(config, place, spec, task, mesh, checkpoints, images)
+            if status != FINISHED:
+                return status
+            console.print(f"finished: {images:,} images, {time.monotonic() - started:.0f} s since this start")
+        checkpoints.wait()
+        console.print(_where_things_are(place, checkpoints), highlight=False)
+        return FINISHED
+
+
+def total_images(config: RunConfig, spec: DataSpec) -> int:
+    """How many images a run plays: whole batches, at least as many as the config asks for."""
+    images = config.images if config.images is not None else (config.epochs or 0) * spec.size
+    return math.ceil(images / config.batch_size) * config.batch_size
+
+
+def _train(
+    config: RunConfig, place: Workdir, spec: DataSpec, task: Task, mesh: Mesh, checkpoints: Checkpoints, images: int
+) -> int:
+    optimizers = make_optimizers(config, task)
+    play = make_play(make_step(config, task, optimizers), root_key(config), flip=config.data.flip)
+    sampler = Sampler(task, num_classes=task.num_classes, batch_size=config.evaluation.batch_size)
+    writer = Writer(place.path, tensorboard=config.tensorboard, resume_at=checkpoints.latest)
+    with writer, Progress(images) as progress:
+        status = Loop(
+            phases=task.phases(),
+            runner=RUNNERS[config.parallel.runner](play, mesh),
+            pipeline=make_pipeline(config.data, seed=config.seed),
+            checkpoints=checkpoints,
+            writer=writer,
+            progress=progress,
+            watch=Watch(config.watch),
+            init=make_init(config, task, optimizers, spec),
+            evaluate=_make_evaluate(config, place, sampler),
+            draw_samples=_make_draw_samples(config, place, spec, sampler, writer),
+            intervals=Intervals(
+                images=images,
+                log=config.log_every,
+                samples=config.samples.every_images,
+                evaluation=config.evaluation.every_images,
+                checkpoint=config.checkpoint.every_images,
+            ),
+            batch_size=config.batch_size,
+            rounds_per_dispatch=config.rounds_per_dispatch,
+            max_rollbacks=config.watch.max_rollbacks,
+        ).run()
+    if config.plots:
+        write_plots(place.path)
+    return status
+
+
+def _make_evaluate(config: RunConfig, place: Workdir, sampler: Sampler) -> Callable[[State, int], dict[str, float]]:
+    evaluator = make_distribution_evaluator(config, cache_dir=str(cache_dir() / "classifiers"))
+
+    def evaluate(state: State, images: int) -> dict[str, float]:
+        generate = generate_with(sampler, state.ema_params, state.ema_variables)
+        scores = evaluator.run(generate, config.seed)
+        report = {"images": images, "scores": scores, "manifest": evaluator.manifest}
+        replace_file(place.scores, (json.dumps(report, indent=2) + "\n").encode())
+        return scores
+
+    return evaluate
+
+
+def _make_draw_samples(
+    config: RunConfig, place: Workdir, spec: DataSpec, sampler: Sampler, writer: Writer
+) -> Callable[[State, int], None]:
+    class_names = spec.class_names if config.conditional else ()
+
+    def draw_samples(state: State, images: int) -> None:
+        generate = generate_with(sampler, state.ema_params, state.ema_variables)
+        drawn = draw_grid(generate, rows=config.samples.rows, columns=config.samples.columns, class_names=class_names)
+        grid = make_grid(drawn.images, columns=drawn.columns, row_labels=drawn.row_labels)
+        save_image(grid, place.samples / f"{images:09}.png")
+        writer.write_images(int(state.step), "samples", grid)
+
+    return draw_samples
+
+
+def _where_things_are(place: Workdir, checkpoints: Checkpoints) -> str:
+    """What a user wants to know at the end of a run."""
+    pictures = sorted(path.name for path in place.samples.iterdir() if path.suffix == ".png")
+    scores = json.loads(place.scores.read_text())["scores"]
+    told = ", ".join(f"{name.split('/')[0]} {value:.3g}" for name, value in scores.items() if name.count("/") == 1)
+    latest = checkpoints.latest
+    lines = [
+        f"  pictures    {place.samples / pictures[-1]}",
+        f"  scores      {place.scores}  ({told})",
+        f"  plots       {place.plots}",
+        f"  checkpoint  {checkpoints.path(latest) if latest is not None else 'none'}",
+        "try next:",
+        f"  python -m jaxgan.main --mode=sample --workdir {place.path} --kind=interpolate --output walk.gif",
+        f"  tensorboard --logdir {place.tensorboard}",
+    ]
+    return "\n".join(lines)

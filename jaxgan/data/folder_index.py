@@ -1,0 +1,110 @@
+"""Which files under a folder are images that can be decoded, their sizes, and whether they are grey."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import json
+import logging
+import os
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+from PIL import Image, ImageOps
+
+from jaxgan.data.sources import fingerprint
+from jaxgan.data.transforms import GREY_MODES
+from jaxgan.errors import UserError
+
+log = logging.getLogger(__name__)
+
+SUFFIXES = frozenset(
+    {".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".avif", ".jp2", ".bmp", ".gif", ".tga"}
+    | {".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm"}
+)
+NAMED_AT_MOST = 20  # unreadable files named one by one in the log
+
+
+class Entry(NamedTuple):
+    """One readable image file."""
+
+    path: str  # below the folder, with "/"
+    size: int  # bytes
+    width: int  # pixels, upright
+    height: int
+    grey: bool
+
+
+def index_folder(root: Path) -> tuple[Entry, ...]:
+    """The images under `root`, hidden ones left out, sorted by path; those that cannot be decoded are logged.
+
+    Every file is decoded once to know; the finding is kept in the user's cache folder
+    (`$XDG_CACHE_HOME/jaxgan/folders`) and holds until a file's path, size or time changes. Raises
+    `UserError` if no image can be read.
+    """
+    files = _list_images(root)
+    if not files:
+        raise UserError(f"the folder {str(root)!r} holds no images (files ending in .png, .jpg, .webp, ...)")
+    entries = _examine(root.resolve(), files)
+    readable = {entry.path for entry in entries}
+    unreadable = [path for path, _, _ in files if path not in readable]
+    if unreadable:
+        more = f" and {len(unreadable) - NAMED_AT_MOST} more" if len(unreadable) > NAMED_AT_MOST else ""
+        names = ", ".join(unreadable[:NAMED_AT_MOST])
+        log.warning("skipped %d unreadable images in %s: %s%s", len(unreadable), root, names, more)
+    if not entries:
+        raise UserError(f"none of the {len(files)} images in the folder {str(root)!r} can be read")
+    return entries
+
+
+def open_upright(path: Path) -> Image.Image:
+    """The picture in a file (the first one of several), turned as its EXIF orientation says."""
+    with Image.open(path) as image:
+        return ImageOps.exif_transpose(image)
+
+
+def _list_images(root: Path) -> tuple[tuple[str, int, int], ...]:
+    """Path below `root`, bytes and modification time of every file that is named like an image, sorted."""
+    found = []
+    for folder, names, files in os.walk(root, followlinks=True):
+        names[:] = [name for name in names if not name.startswith((".", "__"))]
+        for name in files:
+            if Path(name).suffix.lower() in SUFFIXES and not name.startswith("."):
+                path = Path(folder, name)
+                with contextlib.suppress(FileNotFoundError):  # a dangling link
+                    stat = path.stat()
+                    found.append((path.relative_to(root).as_posix(), stat.st_size, stat.st_mtime_ns))
+    return tuple(sorted(found))
+
+
+@functools.lru_cache(maxsize=4)
+def _examine(root: Path, files: tuple[tuple[str, int, int], ...]) -> tuple[Entry, ...]:
+    home = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
+    memory = home / "jaxgan" / "folders" / f"{fingerprint(str(root), files)}.json"
+    with contextlib.suppress(OSError, ValueError, TypeError):
+        return tuple(Entry(*row) for row in json.loads(memory.read_text()))
+    log.info("looking through %d images in %s", len(files), root)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        entries = tuple(e for e in pool.map(lambda file: _probe(root, *file), files) if e is not None)
+    with contextlib.suppress(OSError):  # a cache that cannot be written costs time only
+        memory.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile("w", dir=memory.parent, delete=False) as file:
+            json.dump(entries, file)
+        os.replace(file.name, memory)
+    return entries
+
+
+def _probe(root: Path, path: str, size: int, time: int) -> Entry | None:
+    del time
+    try:
+        with Image.open(root / path) as image:
+            grey = image.mode in GREY_MODES
+            turned = image.getexif().get(0x0112, 1) >= 5  # orientations that lie on their side
+            width, height = image.size[::-1] if turned else image.size
+            image.draft(image.mode, (width // 8, height // 8))  # JPEG: an eighth of the size shows it as well
+            ImageOps.exif_transpose(image)
+    except Exception:  # Pillow's decoders raise what they like on broken data
+        return None
+    return Entry(path, size, width, height, grey)

@@ -1,0 +1,121 @@
+"""A plain folder of images as a data set, with class folders or without."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from jaxgan.data.folder_index import Entry, index_folder, open_upright
+from jaxgan.data.sources import DataSpec, fingerprint
+from jaxgan.data.transforms import Framing, check_framing
+from jaxgan.errors import UserError
+
+if TYPE_CHECKING:
+    from jaxgan.config import DataConfig
+
+HELD_OUT_EVERY = 10  # one file in ten is held out for evaluation
+EVALUATION_FOLDERS = ("test", "val", "validation")
+
+
+class FolderSource:
+    """One split of a folder of images as a `Source`.
+
+    A folder with a subfolder `train` and one of `test`, `val` or `validation` has its subfolders as splits.
+    Any other has the splits `test`, one file in ten by the hash of its relative path (so that adding files
+    moves none), and `train`, the rest. If, below that, all images lie in two or more folders, those are the
+    classes, in sorted order; else there are no labels. Files are sorted by path and turned upright; those
+    that cannot be read are skipped and logged. Without `config.channels`, a folder of grey images has 1
+    channel, any other 3. Raises `UserError` if nothing can be read, for an unknown split, and if the
+    images vary in size or are not square and no resolution is given.
+    """
+
+    def __init__(self, config: DataConfig, split: str):
+        check_framing(config.channels, config.resolution, config.fit)
+        self._root = Path(config.name).expanduser()
+        everything = index_folder(self._root)
+        depth, splits = _find_splits(everything)
+        if split not in splits:
+            raise UserError(
+                f"the folder {config.name!r} has no split {split!r}; it has {', '.join(sorted(splits))}"
+            )
+        self._entries = splits[split]
+        if not self._entries:
+            raise UserError(
+                f"the split {split!r} of the folder {config.name!r} is empty "
+                f"(readable images in all: {len(everything)})"
+            )
+        classes = _find_classes(everything, depth)
+        labels = [classes.index(_parts(entry)[depth]) for entry in self._entries] if classes else []
+        self._labels = np.array(labels, np.int32)
+        side = config.resolution or _common_side(everything, config.name)
+        channels = config.channels or (1 if all(entry.grey for entry in everything) else 3)
+        self._frame = Framing(channels, config.resolution, config.fit)
+        self.spec = DataSpec(
+            name=config.name,
+            split=split,
+            size=len(self._entries),
+            height=side,
+            width=side,
+            channels=channels,
+            num_classes=len(classes),
+            class_names=classes,
+            fingerprint=fingerprint(
+                "folder",
+                split,
+                [(entry.path, entry.size) for entry in self._entries],
+                config.resolution,
+                config.fit,
+                channels,
+            ),
+        )
+
+    def read(self, indices: Sequence[int] | np.ndarray) -> dict[str, np.ndarray]:
+        """The examples at `indices`: image uint8 `[n,H,W,C]`, and label int32 `[n]` if there are classes."""
+        paths = [self._root / self._entries[index].path for index in indices]
+        fields = {"image": np.stack([self._frame(open_upright(path)) for path in paths])}
+        if self.spec.num_classes:
+            fields["label"] = self._labels[np.asarray(indices, np.int64)]
+        return fields
+
+
+def _parts(entry: Entry) -> list[str]:
+    return entry.path.split("/")
+
+
+def _find_splits(entries: Sequence[Entry]) -> tuple[int, dict[str, tuple[Entry, ...]]]:
+    """How deep the splits lie (1: subfolders), and the splits by name."""
+    folders = {_parts(entry)[0] for entry in entries if len(_parts(entry)) > 1}
+    if "train" in folders and folders.intersection(EVALUATION_FOLDERS):
+        return 1, {name: tuple(e for e in entries if _parts(e)[0] == name) for name in folders}
+    hashes = {e: int(hashlib.sha256(e.path.encode()).hexdigest(), 16) for e in entries}
+    held_out = {e for e in entries if hashes[e] % HELD_OUT_EVERY == 0}
+    if not held_out and len(entries) > 1:
+        held_out = {min(entries, key=hashes.__getitem__)}
+    return 0, {
+        "train": tuple(e for e in entries if e not in held_out),
+        "test": tuple(e for e in entries if e in held_out),
+    }
+
+
+def _find_classes(entries: Sequence[Entry], depth: int) -> tuple[str, ...]:
+    """The class folders of all splits, sorted; none if images lie beside them or there is only one."""
+    inside = [_parts(entry)[depth:] for entry in entries if depth == 0 or len(_parts(entry)) > 1]
+    names = sorted({parts[0] for parts in inside})
+    return tuple(names) if len(names) > 1 and all(len(parts) > 1 for parts in inside) else ()
+
+
+def _common_side(entries: Sequence[Entry], name: str) -> int:
+    """The side in pixels that all images have; `UserError` if they differ or are not square."""
+    sizes = {(entry.width, entry.height) for entry in entries}
+    width, height = min(sizes)
+    if len(sizes) > 1 or width != height:
+        found = f"of {len(sizes)} sizes" if len(sizes) > 1 else f"{width}x{height}, not square"
+        raise UserError(
+            f"the images in {name!r} are {found}: give --config.data.resolution=N "
+            "(and --config.data.fit=pad, resize or crop)"
+        )
+    return width

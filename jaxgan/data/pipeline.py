@@ -1,0 +1,125 @@
+"""From a source to batches: preloaded for the device or the host, or streamed; equal batches for one seed."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import grain
+import numpy as np
+
+from jaxgan.data.order import Order
+from jaxgan.data.sources import DataSpec, Source, open_source
+from jaxgan.errors import UserError
+
+if TYPE_CHECKING:
+    from jaxgan.config import DataConfig
+
+log = logging.getLogger(__name__)
+
+Cache = Literal["device", "host", "stream"]
+CACHES = ("auto", "device", "host", "stream")
+DECODE_CHUNK = 256  # images that a decoding thread takes at once
+LARGE_IMAGE_SECONDS = 5e-4  # from here on decoding runs outside of the interpreter for most of its time
+BATCHES_AHEAD = 8  # how far streaming reads ahead of the training
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """The endless, shuffled training batches of one split.
+
+    `arrays` is the whole split, `{image uint8 [N,H,W,C], label int32 [N]}`, where it is preloaded; with
+    the cache `device` the caller puts it there and batches are row numbers.
+    """
+
+    spec: DataSpec
+    cache: Cache
+    arrays: dict[str, np.ndarray] | None
+    source: Source
+    order: Order
+
+    def batches(self, position: int, batch_size: int, rows: slice) -> Iterator[dict[str, np.ndarray]]:
+        """Batches from `position`, the global count of examples before the first of them, for ever.
+
+        Of each global batch of `batch_size` only `rows` are read and given: `{index int32 [rows]}` with
+        the cache `device`, else `{image uint8 [rows,H,W,C], label int32 [rows]}`.
+        """
+        start, stop, stride = rows.indices(batch_size)
+        if stride != 1:
+            raise ValueError(f"rows must be contiguous, got {rows}")
+
+        def indices(number: int) -> np.ndarray:
+            return self.order.indices(position + number * batch_size + start, stop - start)
+
+        numbers = grain.MapDataset.range(sys.maxsize)
+        if self.cache == "stream":
+            reading = grain.ReadOptions(num_threads=_cores(), prefetch_buffer_size=BATCHES_AHEAD)
+            return iter(
+                numbers.map(lambda number: self.source.read(indices(number))).to_iter_dataset(reading)
+            )
+        if self.cache == "device":
+            return ({"index": indices(number)} for number in range(sys.maxsize))
+        return (self._gather(indices(number)) for number in range(sys.maxsize))
+
+    def _gather(self, indices: np.ndarray) -> dict[str, np.ndarray]:
+        assert self.arrays is not None
+        return {field: array[indices] for field, array in self.arrays.items()}
+
+
+def make_pipeline(config: DataConfig, *, seed: int) -> Pipeline:
+    """The training batches of `config.split`, ordered by `seed`.
+
+    The cache `auto` preloads for the device what fits in `config.cache_bytes` and streams the rest. Raises
+    `UserError` as `open_source` does, and for an unknown cache.
+    """
+    if config.cache not in CACHES:
+        raise UserError(f"config.data.cache={config.cache!r}: accepted are {', '.join(CACHES)}")
+    source = open_source(config, config.split)
+    spec = source.spec
+    size = spec.size * spec.height * spec.width * spec.channels
+    fits = size <= config.cache_bytes
+    cache: Cache = ("device" if fits else "stream") if config.cache == "auto" else config.cache
+    if cache != "stream" and not fits:
+        log.warning(
+            "config.data.cache=%s takes %.1f GB, more than config.data.cache_bytes=%d",
+            cache,
+            size / 1e9,
+            config.cache_bytes,
+        )
+    arrays = None if cache == "stream" else decode(source, np.arange(spec.size))
+    return Pipeline(spec, cache, arrays, source, Order(spec.size, seed))
+
+
+def load_split(config: DataConfig, split: str, limit: int | None = None) -> dict[str, np.ndarray]:
+    """A whole split, decoded, in its stored order: `{image uint8 [n,H,W,C], label int32 [n]}`.
+
+    With a `limit` smaller than the split: that many examples, drawn evenly and always the same.
+    """
+    source = open_source(config, split)
+    size = source.spec.size
+    chosen = np.arange(size)
+    if limit is not None and limit < size:
+        chosen = np.sort(Order(size, seed=0).indices(0, limit))
+    return decode(source, chosen)
+
+
+def decode(source: Source, indices: np.ndarray) -> dict[str, np.ndarray]:
+    """The examples at `indices`, decoded; by several threads where the images are large."""
+    chunks = [indices[start : start + DECODE_CHUNK] for start in range(0, len(indices), DECODE_CHUNK)]
+    started = time.monotonic()
+    parts = [source.read(chunks[0])]
+    # Small images cost Python more than Pillow, and threads then fight for the interpreter: twice the time.
+    large = (time.monotonic() - started) / len(chunks[0]) > LARGE_IMAGE_SECONDS
+    with ThreadPoolExecutor(_cores() if large else 1) as pool:
+        parts += pool.map(source.read, chunks[1:])
+    return {field: np.concatenate([part[field] for part in parts]) for field in parts[0]}
+
+
+def _cores() -> int:
+    return os.cpu_count() or 1

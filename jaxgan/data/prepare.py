@@ -1,0 +1,83 @@
+"""Preparing a tfds data set in array_record format: the one place that may use TensorFlow."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import tensorflow_datasets as tfds
+
+from jaxgan.data.sources import kind_of_name
+from jaxgan.data.tfds_catalogue import FORMAT, check_format, check_images, find_builder, is_prepared
+from jaxgan.errors import UserError
+
+if TYPE_CHECKING:
+    from jaxgan.config import DataConfig
+
+
+class Prepared(NamedTuple):
+    """A data set that lies ready."""
+
+    name: str  # with config and version
+    directory: Path
+    already: bool  # it was there before
+    splits: dict[str, int]  # examples by split
+
+
+def prepare(config: DataConfig) -> Prepared:
+    """Download and prepare the tfds data set `config.name` below `config.data_dir`.
+
+    The files come into their place in one move at the end, so an interruption leaves nothing half-made;
+    what was downloaded is kept and used the next time. Raises `UserError` for an unknown data set, one
+    without images, one that needs TensorFlow or another package that is missing, and failed downloads.
+    """
+    if kind_of_name(config.name) != "name":
+        raise UserError(f"config.data.name={config.name!r} is a folder, which needs no preparing")
+    builder = find_builder(config)
+    already = is_prepared(builder)
+    if already:
+        check_format(builder, config)
+    else:
+        check_images(builder, config.name)
+        _download_and_prepare(builder, config.name)
+    splits = {name: split.num_examples for name, split in builder.info.splits.items()}
+    return Prepared(builder.info.full_name, Path(builder.data_path), already, splits)
+
+
+def _download_and_prepare(builder: tfds.core.DatasetBuilder, name: str) -> None:
+    downloads = Path(builder.data_dir_root) / "downloads"
+    settings = tfds.download.DownloadConfig(try_download_gcs=False)
+    try:
+        builder.download_and_prepare(download_dir=downloads, download_config=settings, file_format=FORMAT)
+    except Exception as error:
+        if not is_prepared(builder):  # another process may have been faster
+            raise _explain(error, name, downloads) from error
+
+
+def _explain(error: Exception, name: str, downloads: Path) -> Exception:
+    """What stopped the preparing, as a `UserError` where it is for the user to mend; else the error."""
+    missing = _missing_package(error)
+    if missing == "tensorflow":
+        return UserError(
+            f"preparing {name!r} needs TensorFlow (training does not): pip install -e '.[prepare]'"
+        )
+    if missing:
+        return UserError(
+            f"preparing {name!r} needs the package {missing}, which is not installed: pip install it"
+        )
+    text = " ".join(str(error).split())[:500]
+    if isinstance(error, AssertionError) and "manual" in text.lower():
+        return UserError(f"{name!r} must be downloaded by hand, into {downloads / 'manual'}: {text}")
+    if isinstance(error, OSError):  # requests' errors are such too
+        return UserError(f"cannot prepare {name!r}: {text}")
+    return error
+
+
+def _missing_package(error: BaseException | None) -> str | None:
+    """The package that an import in the chain of causes did not find."""
+    while error is not None:
+        if isinstance(error, ImportError):
+            named = error.name or str(error).rpartition("No module named ")[2].strip("' ")
+            return named.split(".")[0] or None
+        error = error.__cause__ or error.__context__
+    return None

@@ -1,0 +1,209 @@
+"""Finding a data set of tfds by name: is it known, prepared, readable? Never touches the network."""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import io
+import logging
+import os
+import re
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import tensorflow_datasets as tfds
+from etils import epath
+
+from jaxgan.data.builders import DIGITS
+from jaxgan.data.sources import kind_of_name
+from jaxgan.errors import UserError
+
+if TYPE_CHECKING:
+    from jaxgan.config import DataConfig
+
+log = logging.getLogger(__name__)
+
+# name, name/config, name:1.0.0, name/config:1.0.0; no namespaces, which tfds looks up on the network
+NAME = re.compile(r"(?P<name>\w+)(/(?P<config>[^:/]+))?(:(\d[\d.*]*|\*|experimental_latest))?")
+DEFAULT_DATA_DIR = os.environ.get("TFDS_DATA_DIR", "~/tensorflow_datasets")  # tfds's own
+FORMAT = "array_record"
+UNREADABLE = ("video", "audio")  # tfds's folders of data sets that it cannot read without TensorFlow
+FEATURES_FILE, INFO_FILE = "features.json", "dataset_info.json"
+
+
+def known_names() -> list[str]:
+    """The names of the data sets that tfds and we have code for."""
+    return list(tfds.list_builders(with_community_datasets=False))
+
+
+def prepare_command(config: DataConfig) -> str:
+    """The command that prepares the data set of `config`."""
+    where = f" --config.data.data_dir={shlex.quote(config.data_dir)}" if config.data_dir else ""
+    return f"python -m jaxgan.main --mode=prepare --config.data.name={shlex.quote(config.name)}{where}"
+
+
+def find_builder(config: DataConfig) -> tfds.core.DatasetBuilder:
+    """The tfds builder of the data set, prepared or not; never touches the network.
+
+    A prepared data set needs no code: its directory is enough, given as the name or found in `data_dir`.
+    Raises `UserError` for an unknown name, config or version, and for a data set with video or audio.
+    """
+    try:
+        if kind_of_name(config.name) == "prepared":
+            return _open_directory(config.name, epath.Path(config.name).expanduser())
+        match = _match_name(config.name)
+        try:
+            with contextlib.redirect_stdout(
+                io.StringIO()
+            ):  # tfds prints a banner where TensorFlow is missing
+                builder = tfds.builder(config.name, data_dir=_data_dir(config))
+            _refuse_undecodable(config.name, builder.data_path)
+            return builder
+        except ImportError as error:
+            return _open_without_code(config, match, error)
+    except tfds.core.DatasetNotFoundError as error:
+        raise _unknown(config.name) from error
+    except (ValueError, AssertionError, RuntimeError) as error:
+        raise UserError(
+            f"no data set {config.name!r} in tfds: {' '.join(str(error).split())[:300]}"
+        ) from error
+
+
+def is_prepared(builder: tfds.core.DatasetBuilder) -> bool:
+    """Whether the files are there (tfds's own check warns when they are not)."""
+    return (builder.data_path / INFO_FILE).exists()
+
+
+def open_builder(config: DataConfig) -> tfds.core.DatasetBuilder:
+    """The builder of a data set that is prepared in array_record format; else `UserError`.
+
+    The digits that come with the demo are prepared here, in a second.
+    """
+    builder = find_builder(config)
+    check_images(builder, config.name)
+    if not is_prepared(builder):
+        if builder.name != DIGITS:
+            folder = f" (the folder of that name is ./{config.name})" if Path(config.name).is_dir() else ""
+            raise UserError(
+                f"the data set {config.name!r} is not prepared in {builder.data_dir_root}{folder}; "
+                f"prepare it with: {prepare_command(config)}"
+            )
+        _prepare_digits(builder)
+        builder = find_builder(config)  # as any later run finds it
+    check_format(builder, config)
+    return builder
+
+
+def check_format(builder: tfds.core.DatasetBuilder, config: DataConfig) -> None:
+    """Raises `UserError` if a prepared data set is not there as array_record."""
+    formats = sorted(kind.value for kind in builder.info.available_file_formats())
+    if FORMAT not in formats:
+        raise UserError(
+            f"the data set {config.name!r} lies in {builder.data_path} as {' and '.join(formats)} only, "
+            f"and random access needs {FORMAT}: move that folder away or give another "
+            f"--config.data.data_dir, then run: {prepare_command(config)}"
+        )
+
+
+def check_images(builder: tfds.core.DatasetBuilder, name: str) -> tuple[str, str | None]:
+    """The names of the image feature and of the label (None: no classes); `UserError` without an image."""
+    features = builder.info.features
+    found: list[str | None] = []
+    for kind, place in ((tfds.features.Image, 0), (tfds.features.ClassLabel, 1)):
+        keys = list(features) if isinstance(features, tfds.features.FeaturesDict) else []
+        keys = [k for k in keys if isinstance(features[k], kind) and not _is_mask(features[k])]
+        supervised = builder.info.supervised_keys
+        preferred = supervised[place] if supervised else None
+        found.append(preferred if preferred in keys else next(iter(keys), None))
+    image, label = found
+    if image is None:
+        kinds = {type(feature).__name__ for feature in getattr(features, "values", lambda: [features])()}
+        raise UserError(
+            f"the data set {name!r} has no feature that is one image (it has {', '.join(sorted(kinds))}); "
+            "jaxgan reads data sets of images"
+        )
+    if features[image].np_dtype == np.float32:
+        raise UserError(f"the images of {name!r} are floats (depths?); accepted are 8 and 16 bits")
+    if label is not None and features[label].num_classes is None:
+        label = None
+    return image, label
+
+
+def _is_mask(feature: Any) -> bool:
+    return isinstance(feature, tfds.features.LabeledImage)
+
+
+def _data_dir(config: DataConfig) -> str | None:
+    return os.path.expanduser(config.data_dir) if config.data_dir else None
+
+
+def _open_directory(name: str, directory: epath.Path) -> tfds.core.DatasetBuilder:
+    _refuse_undecodable(name, directory)
+    return tfds.builder_from_directory(directory)
+
+
+def _open_without_code(
+    config: DataConfig, match: re.Match[str], error: ImportError
+) -> tfds.core.DatasetBuilder:
+    """The newest prepared version of a data set whose builder does not even start without TensorFlow."""
+    folder = epath.Path(_data_dir(config) or DEFAULT_DATA_DIR).expanduser() / match["name"]
+    folder = folder / match["config"] if match["config"] else folder
+    versions = [file.parent for file in folder.glob(f"*/{INFO_FILE}")]
+    if versions:
+        return _open_directory(config.name, max(versions, key=lambda v: [int(n) for n in v.name.split(".")]))
+    missing = str(error).rpartition("No module named ")[2].strip("' ")
+    raise UserError(
+        f"the data set {config.name!r} is not prepared, and its builder needs {missing} to start: "
+        f"pip install -e '.[prepare]', then {prepare_command(config)}"
+    ) from error
+
+
+def _match_name(name: str) -> re.Match[str]:
+    match = NAME.fullmatch(name)
+    if match is None:
+        raise _unknown(name)
+    package = Path(tfds.__file__).parent
+    for kind in UNREADABLE:
+        # Where TensorFlow is missing, tfds does not even know the names of some of these.
+        if (package / kind / f"{match['name']}.py").is_file() or (package / kind / match["name"]).is_dir():
+            raise UserError(
+                f"{name!r} is a data set of {kind}, which tfds cannot read without TensorFlow; "
+                "jaxgan reads data sets of images"
+            )
+    return match
+
+
+def _refuse_undecodable(name: str, directory: epath.Path) -> None:
+    file = directory / FEATURES_FILE
+    text = file.read_text() if file.exists() else ""
+    for kind in ("Video", "Audio"):
+        if f"{kind.lower()}_feature.{kind}" in text:
+            raise UserError(
+                f"the data set {name!r} has a feature {kind}, which tfds cannot read without TensorFlow; "
+                "jaxgan reads data sets of images"
+            )
+
+
+def _unknown(name: str) -> UserError:
+    near = difflib.get_close_matches(name.split("/")[0].split(":")[0].lower(), known_names(), n=1, cutoff=0.7)
+    meant = f"; did you mean {near[0]!r}?" if near else ""
+    return UserError(
+        f"unknown data set {name!r}: neither an existing folder of images nor a data set of tfds{meant}"
+    )
+
+
+def _prepare_digits(builder: tfds.core.DatasetBuilder) -> None:
+    log.info("preparing the data set %s in %s", builder.name, builder.data_path)
+    tfds.disable_progress_bar()
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            # tfds writes beside the place and renames at the end: a kill leaves nothing that reads as whole.
+            builder.download_and_prepare(file_format=FORMAT)
+    except OSError as error:
+        if not is_prepared(builder):  # another process may have been faster
+            raise UserError(
+                f"cannot prepare {builder.name} in {builder.data_dir_root} ({error}): "
+                "give --config.data.data_dir=DIR, a folder that can be written"
+            ) from error

@@ -1,0 +1,115 @@
+"""Data sets of tfds, read by random access and without TensorFlow: array_record files only."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import tensorflow_datasets as tfds
+
+from jaxgan.data.sources import DataSpec, fingerprint
+from jaxgan.data.tfds_catalogue import FORMAT, check_images
+from jaxgan.data.transforms import Framing, check_framing, open_image
+from jaxgan.errors import UserError
+
+if TYPE_CHECKING:
+    from jaxgan.config import DataConfig
+
+
+class TfdsSource:
+    """One split of a prepared tfds data set (`train`, `test`, `train[:10%]`) as a `Source`.
+
+    The image is the supervised input or else the first `tfds.features.Image`, the label likewise the first
+    `ClassLabel`. Raises `UserError` if there is no image, no such split, or if the images are not square
+    or vary in size and no resolution is given.
+    """
+
+    def __init__(self, builder: tfds.core.DatasetBuilder, config: DataConfig, split: str):
+        check_framing(config.channels, config.resolution, config.fit)
+        self._directory = builder.data_path
+        self._image, self._label = check_images(builder, config.name)
+        self._features = builder.info.features
+        self._records = _open_split(builder, config.name, split).data_source
+        image, label = self._features[self._image], self._features[self._label] if self._label else None
+        height, width, stored = image.shape
+        if config.resolution is None and (height is None or height != width):
+            found = "of varying size" if height is None or width is None else f"{width}x{height}, not square"
+            raise UserError(
+                f"the images of {config.name!r} are {found}: give --config.data.resolution=N "
+                "(and --config.data.fit=pad, resize or crop)"
+            )
+        side = config.resolution or height
+        self._frame = Framing(config.channels or stored or 3, config.resolution, config.fit)
+        # Skipping tfds's decoder saves two thirds of the time, and its warning that OpenCV is missing.
+        self._decoders = {
+            name: tfds.decode.SkipDecoding()
+            for name, feature in self._features.items()
+            if isinstance(feature, tfds.features.Image)
+        }
+        size = len(self._records)
+        self.spec = DataSpec(
+            name=config.name,
+            split=split,
+            size=size,
+            height=side,
+            width=side,
+            channels=self._frame.channels,
+            num_classes=label.num_classes if label else 0,
+            class_names=tuple(label.names) if label else (),
+            fingerprint=fingerprint(
+                "tfds",
+                builder.info.full_name,
+                split,
+                size,
+                {k: [s.num_bytes, s.shard_lengths] for k, s in builder.info.splits.items()},
+                config.resolution,
+                config.fit,
+                self._frame.channels,
+            ),
+        )
+
+    def read(self, indices: Sequence[int] | np.ndarray) -> dict[str, np.ndarray]:
+        """The examples at `indices`: image uint8 `[n,H,W,C]`, and label int32 `[n]` if there are classes.
+
+        Raises `UserError` for an image of another size than its data set says (only without a resolution).
+        """
+        spec = self.spec
+        images = np.empty((len(indices), spec.height, spec.width, spec.channels), np.uint8)
+        labels = np.empty(len(indices), np.int32)
+        records = self._get([int(index) for index in indices])
+        for row, record in enumerate(records):
+            example = self._features.deserialize_example_np(record, decoders=self._decoders)
+            array = self._frame(open_image(example[self._image]))
+            if array.shape != images.shape[1:]:
+                raise UserError(
+                    f"image {int(indices[row])} of {spec.name!r} is {array.shape[1]}x{array.shape[0]}, not "
+                    f"{spec.width}x{spec.height} as the data set says: give --config.data.resolution=N"
+                )
+            images[row] = array
+            if self._label:
+                labels[row] = example[self._label]
+        return {"image": images, "label": labels} if self._label else {"image": images}
+
+    def _get(self, keys: list[int]) -> Sequence[bytes]:
+        try:
+            return self._records.__getitems__(keys)
+        except RuntimeError as error:  # array_record checks what it reads
+            raise UserError(
+                f"the files of {self.spec.name!r}, split {self.spec.split!r}, are damaged or gone "
+                f"({error}): move {self._directory} away and prepare it again"
+            ) from error
+
+
+def _open_split(builder: tfds.core.DatasetBuilder, name: str, split: str) -> Any:
+    try:
+        data = builder.as_data_source(split, file_format=FORMAT)
+        size = len(data)
+    except (KeyError, ValueError, AssertionError) as error:
+        known = ", ".join(sorted(builder.info.splits))
+        raise UserError(
+            f"the data set {name!r} has no split {split!r}; it has {known}, and parts like 'train[:90%]'"
+        ) from error
+    if not size:
+        raise UserError(f"the split {split!r} of the data set {name!r} is empty")
+    return data

@@ -1,0 +1,118 @@
+"""From an encoded picture to uint8 `[H,W,C]`: channels, then size."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+from PIL import Image
+
+from jaxgan.errors import UserError
+
+Fit = Literal["pad", "resize", "crop"]
+MODES = {1: "L", 3: "RGB", 4: "RGBA"}
+GREY_MODES = ("1", "L", "LA", "La", "I", "F", "I;16", "I;16L", "I;16B", "I;16N")
+
+
+@dataclass(frozen=True)
+class Framing:
+    """How pictures come to one shape: `channels`, then, with a `resolution`, to a square by `fit`.
+
+    `pad` centres on black, transparent where there is alpha (larger pictures are first scaled down until
+    they fit), `resize` cuts the central square and scales it, `crop` cuts the centre (smaller pictures are
+    first scaled up). Scaling is antialiased: Lanczos down, bicubic up. Raises `UserError` for impossible
+    values.
+    """
+
+    channels: int
+    resolution: int | None = None
+    fit: Fit = "resize"
+
+    def __post_init__(self) -> None:
+        check_framing(self.channels, self.resolution, self.fit)
+
+    def __call__(self, image: Image.Image) -> np.ndarray:
+        """The picture as uint8 `[H,W,C]`."""
+        image = to_channels(image, self.channels)
+        if self.resolution is not None:
+            image = fit_square(image, self.resolution, self.fit)
+        array = np.asarray(image)
+        return array[..., None] if self.channels == 1 else array
+
+
+def check_framing(channels: int | None, resolution: int | None, fit: str) -> None:
+    """Raises `UserError` for channels, a resolution or a fit that cannot be."""
+    if channels is not None and channels not in MODES:
+        raise UserError(f"config.data.channels={channels}: accepted are 1 (grey), 3 (RGB) and 4 (RGBA)")
+    if resolution is not None and resolution < 1:
+        raise UserError(f"config.data.resolution={resolution}: accepted are 1 and more pixels")
+    if fit not in get_args(Fit):
+        raise UserError(f"config.data.fit={fit!r}: accepted are {', '.join(get_args(Fit))}")
+
+
+def open_image(data: bytes | np.ndarray) -> Image.Image:
+    """An encoded picture, or an array `[H,W,C]`, as a Pillow image."""
+    if isinstance(data, np.ndarray):
+        return Image.fromarray(data[..., 0] if data.ndim == 3 and data.shape[-1] == 1 else data)
+    return Image.open(io.BytesIO(data))
+
+
+def to_channels(image: Image.Image, channels: int) -> Image.Image:
+    """The picture with 1, 3 or 4 channels of 8 bits; transparency is laid on white unless 4 are asked for."""
+    if image.mode == MODES[channels] and "transparency" not in image.info:
+        return image
+    if image.mode.startswith(("I", "F")):
+        image = _to_eight_bits(image)
+    if channels == 4:
+        return image.convert("RGBA")
+    if image.has_transparency_data:
+        rgba = image.convert("RGBA")
+        white = Image.new("RGBA", rgba.size, (255, 255, 255, 255))
+        image = Image.alpha_composite(white, rgba)
+    if channels == 1 and image.mode not in ("1", "L", "RGB"):
+        image = image.convert("RGB")  # CMYK and Lab have no direct way to grey
+    return image.convert(MODES[channels])
+
+
+def fit_square(image: Image.Image, resolution: int, fit: Fit) -> Image.Image:
+    """The picture as a square of `resolution` pixels (see `Framing`)."""
+    width, height = image.size
+    if (width, height) == (resolution, resolution):
+        return image
+    if fit == "resize":
+        side = min(width, height)
+        return _scale(_centre(image, side, side), resolution, resolution)
+    if fit == "pad":
+        scale = min(1.0, resolution / max(width, height))
+    else:
+        scale = max(1.0, resolution / min(width, height))
+    if scale != 1.0:
+        image = _scale(image, max(1, round(width * scale)), max(1, round(height * scale)))
+    return _centre(image, resolution, resolution)
+
+
+def _centre(image: Image.Image, width: int, height: int) -> Image.Image:
+    """The central window of the picture; zeros (black, or transparent) where it is larger."""
+    if image.size == (width, height):
+        return image
+    left, top = (image.width - width) // 2, (image.height - height) // 2
+    return image.crop((left, top, left + width, top + height))
+
+
+def _scale(image: Image.Image, width: int, height: int) -> Image.Image:
+    down = width < image.width or height < image.height
+    filter_ = Image.Resampling.LANCZOS if down else Image.Resampling.BICUBIC
+    return image if image.size == (width, height) else image.resize((width, height), filter_)
+
+
+def _to_eight_bits(image: Image.Image) -> Image.Image:
+    """A grey picture of 16 or 32 bits, or of floats (in [0, 1], or else in [0, 255]), as 8 bits."""
+    values = np.asarray(image)
+    if image.mode == "F":
+        values = np.nan_to_num(values.astype(np.float64))
+        values = values * 255.0 if values.max(initial=0.0) <= 1.0 else values
+    elif image.mode != "I" or values.max(initial=0) > 255:
+        values = values.astype(np.float64) / 257.0  # 65535 / 255
+    return Image.fromarray(np.clip(np.rint(values), 0, 255).astype(np.uint8))

@@ -1,0 +1,123 @@
+"""Where trained classifiers lie: weights as .npz (no pickle), what they are and a checksum as JSON.
+
+A file that is missing, damaged or another's is no classifier: it is said in the log and trained anew.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import logging
+import os
+import tempfile
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+FORMAT = 1
+
+logger = logging.getLogger(__name__)
+
+
+class StoredClassifier(NamedTuple):
+    """A trained classifier: `arrays` in nested dicts, its weights and all else that is needed to use it."""
+
+    fingerprint: str  # of data, architecture, recipe and version
+    arrays: Mapping[str, Any]
+    accuracy: float  # on images held out of its training
+    checksum: str  # SHA-256 of the file of its arrays
+
+
+def load_classifier(cache_dir: str, fingerprint: str) -> StoredClassifier | None:
+    """The classifier of this fingerprint, or None if none lies there whole."""
+    weights_path, record_path = _paths(cache_dir, fingerprint)
+    if not os.path.exists(record_path):
+        return None
+    try:
+        with open(record_path, encoding="utf-8") as file:
+            record = json.load(file)
+        with open(weights_path, "rb") as file:
+            weights = file.read()
+        if (record["format"], record["fingerprint"]) != (FORMAT, fingerprint):
+            raise ValueError("it is of another format or classifier")
+        if record["sha256"] != hashlib.sha256(weights).hexdigest():
+            raise ValueError("its weights do not match their checksum")
+        arrays = _unflatten(np.load(io.BytesIO(weights), allow_pickle=False))
+        return StoredClassifier(fingerprint, arrays, float(record["accuracy"]), record["sha256"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        logger.warning("the stored classifier %s is not usable (%s): training it anew", record_path, error)
+        return None
+
+
+def save_classifier(
+    cache_dir: str,
+    fingerprint: str,
+    arrays: Mapping[str, Any],
+    *,
+    accuracy: float,
+    description: Mapping[str, Any],
+) -> StoredClassifier:
+    """Store a classifier with its description. A directory that cannot be written costs a warning."""
+    arrays = jax.tree.map(np.asarray, dict(arrays))
+    buffer = io.BytesIO()
+    np.savez(buffer, **_flatten(arrays))
+    weights = buffer.getvalue()
+    stored = StoredClassifier(fingerprint, arrays, accuracy, hashlib.sha256(weights).hexdigest())
+    record = {
+        "format": FORMAT,
+        "fingerprint": fingerprint,
+        "sha256": stored.checksum,
+        "accuracy": accuracy,
+        "classifier": dict(description),
+    }
+    weights_path, record_path = _paths(cache_dir, fingerprint)
+    try:
+        os.makedirs(cache_dir, exist_ok=True)
+        _replace(weights_path, weights)
+        _replace(record_path, json.dumps(record, indent=2).encode())
+    except OSError as error:
+        logger.warning(
+            "the classifier for the scores could not be stored (%s); the next run trains it anew", error
+        )
+    return stored
+
+
+def _paths(cache_dir: str, fingerprint: str) -> tuple[str, str]:
+    stem = os.path.join(cache_dir, f"classifier-{fingerprint[:8]}")
+    return f"{stem}.npz", f"{stem}.json"
+
+
+def _replace(path: str, content: bytes) -> None:
+    """Write under another name first, so that no reader sees half a file."""
+    descriptor, partial = tempfile.mkstemp(dir=os.path.dirname(path), suffix=".partial")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+        os.replace(partial, path)
+    except OSError:
+        os.unlink(partial)
+        raise
+
+
+def _flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in tree.items():
+        if isinstance(value, Mapping):
+            flat |= _flatten(value, f"{prefix}{name}/")
+        else:
+            flat[prefix + name] = value
+    return flat
+
+
+def _unflatten(flat: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    tree: dict[str, Any] = {}
+    for path, value in flat.items():
+        *parents, name = path.split("/")
+        branch = tree
+        for parent in parents:
+            branch = branch.setdefault(parent, {})
+        branch[name] = value
+    return tree

@@ -1,0 +1,177 @@
+"""Features for scores from a small classifier, trained once on the data set's own labels.
+
+Nothing is downloaded. The classifier is a function of the data, the recipe and the seed; the three
+make its fingerprint, which is part of the name of every score made with it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+import json
+import logging
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from jaxgan.evaluators.classifier_cache import StoredClassifier, load_classifier, save_classifier
+from jaxgan.evaluators.reference import Images
+from jaxgan.models.classifier import Classification, Classifier
+
+VERSION = 1  # raise it when the same recipe would give another classifier
+EXTRACTION_BATCH = 500  # images; the last batch is padded to it, so there is one compile
+SCALING_IMAGES = 5_000  # of the training images, on which features get their scale
+TOTAL_VARIANCE = 100.0  # of all features together
+
+logger = logging.getLogger(__name__)
+
+
+class Classified(NamedTuple):
+    """Features float32 `[n,D]` and predicted classes int32 `[n]`."""
+
+    features: np.ndarray
+    predicted: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """How the classifier is built and trained; every field is part of its fingerprint."""
+
+    widths: tuple[int, ...] = (16, 32)
+    hidden: int = 64
+    epochs: int = 3  # but at least and at most so many images:
+    least_images: int = 60_000
+    most_images: int = 150_000
+    batch_size: int = 50
+    learning_rate: float = 3e-3  # at its peak; one cosine with a short warm-up
+    weight_decay: float = 1e-2
+    shift: int = 1  # pixels at most
+    seed: int = 0
+
+
+class ClassifierFeatures:
+    """A trained classifier as a feature net: uint8 images -> features and predicted classes.
+
+    Features are its hidden layer and its texture (see `jaxgan.models.classifier`), each with half of a
+    total variance of 100 over the training images. So a Frechet distance reads as a percentage: 100 is
+    that of a generator which always draws the mean of the features.
+    """
+
+    def __init__(self, model: Classifier, stored: StoredClassifier):
+        self.fingerprint = stored.fingerprint
+        self.name = f"classifier-{stored.fingerprint[:8]}"
+        self.accuracy = stored.accuracy  # on images held out of its training
+        self.checksum = stored.checksum  # of its weights
+        self._model, self._arrays = model, jax.device_put(stored.arrays)
+        self._scales = [float(scale) for scale in stored.arrays["scales"]]
+
+    def __call__(self, images: np.ndarray) -> Classified:
+        """Features and predicted classes of uint8 images `[n,H,W,C]`."""
+        found = classify(self._model, self._arrays["network"], images)
+        parts = [scale * part for scale, part in zip(self._scales, (found.hidden, found.texture))]
+        return Classified(np.concatenate(parts, axis=1), found.logits.argmax(axis=1).astype(np.int32))
+
+
+def load_or_train_classifier(
+    *,
+    data: str,
+    num_classes: int,
+    read: Callable[[], tuple[Images, Images]],
+    cache_dir: str,
+    recipe: Recipe | None = None,
+) -> ClassifierFeatures:
+    """The classifier of a data set: from `cache_dir` if it lies there whole, else trained and stored.
+
+    `data` tells the data set from all others. `read` gives the images to train on and those held out;
+    it is called only if the classifier must be trained.
+    The accuracy on those held out is measured then and kept.
+    """
+    recipe = recipe or Recipe()
+    model = Classifier(num_classes=num_classes, widths=recipe.widths, hidden=recipe.hidden)
+    description = {
+        "version": VERSION,
+        "data": data,
+        "num_classes": num_classes,
+        "recipe": dataclasses.asdict(recipe),
+    }
+    fingerprint = hashlib.sha256(json.dumps(description, sort_keys=True).encode()).hexdigest()
+    stored = load_classifier(cache_dir, fingerprint)
+    if stored is None:
+        train, held_out = read()
+        params = train_classifier(model, train, recipe)
+        predicted = classify(model, params, held_out.images).logits.argmax(axis=1)
+        accuracy = float((predicted == held_out.labels).mean())
+        logger.info(
+            "trained a classifier for the scores: %.1f%% of the held-out images right", 100 * accuracy
+        )
+        arrays = {
+            "network": params,
+            "scales": _scales(classify(model, params, train.images[:SCALING_IMAGES])),
+        }
+        stored = save_classifier(cache_dir, fingerprint, arrays, accuracy=accuracy, description=description)
+    return ClassifierFeatures(model, stored)
+
+
+def train_classifier(model: Classifier, train: Images, recipe: Recipe) -> Any:
+    """Params of `model` after one run of the recipe: cross-entropy, AdamW, one cosine. Deterministic."""
+    images_seen = min(max(recipe.epochs * len(train.images), recipe.least_images), recipe.most_images)
+    steps = max(1, images_seen // recipe.batch_size)
+    schedule = optax.warmup_cosine_decay_schedule(0.0, recipe.learning_rate, steps // 10, steps)
+    optimizer = optax.adamw(schedule, b2=0.99, weight_decay=recipe.weight_decay)
+
+    @jax.jit
+    def step(params: Any, opt_state: Any, images: Any, labels: Any) -> tuple[Any, Any]:
+        def loss(params: Any) -> Any:
+            logits = _classify(model, params, images).logits
+            return optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean()
+
+        updates, opt_state = optimizer.update(jax.grad(loss)(params), opt_state, params)
+        return optax.apply_updates(params, updates), opt_state
+
+    random = np.random.default_rng(recipe.seed)
+    params = jax.jit(model.init)(jax.random.key(recipe.seed), jnp.zeros((1, *train.images.shape[1:])))
+    opt_state = jax.jit(optimizer.init)(params)
+    order = np.empty(0, np.int64)
+    for _ in range(steps):
+        while len(order) < recipe.batch_size:
+            order = np.concatenate([order, random.permutation(len(train.images))])
+        rows, order = np.split(order, [recipe.batch_size])
+        images = _shifted(train.images[rows], recipe.shift, random)
+        params, opt_state = step(params, opt_state, images, train.labels[rows])
+    return params
+
+
+def classify(model: Classifier, params: Any, images: np.ndarray) -> Classification:
+    """Numpy arrays of what `model` makes of uint8 images `[n,H,W,C]`, taken in batches of one shape."""
+    parts = []
+    for start in range(0, len(images), EXTRACTION_BATCH):
+        batch = images[start : start + EXTRACTION_BATCH]
+        padding = [(0, EXTRACTION_BATCH - len(batch)), (0, 0), (0, 0), (0, 0)]
+        found = _classify(model, params, np.pad(batch, padding))
+        parts.append([np.asarray(rows)[: len(batch)] for rows in found])
+    return Classification(*(np.concatenate(rows) for rows in zip(*parts)))
+
+
+def _scales(found: Classification) -> np.ndarray:
+    """Factors that give hidden layer and texture half of the total variance each."""
+    variances = [part.var(axis=0, dtype=np.float64).sum() for part in (found.hidden, found.texture)]
+    return np.sqrt(TOTAL_VARIANCE / 2 / np.maximum(variances, 1e-12))
+
+
+def _shifted(images: np.ndarray, most: int, random: np.random.Generator) -> np.ndarray:
+    """Images each moved by up to `most` pixels in height and width, their border repeated."""
+    padded = np.pad(images, ((0, 0), (most, most), (most, most), (0, 0)), mode="edge")
+    windows = np.lib.stride_tricks.sliding_window_view(padded, images.shape[1:3], axis=(1, 2))
+    top, left = random.integers(0, 2 * most + 1, (2, len(images)))
+    return windows[np.arange(len(images)), top, left].transpose(0, 2, 3, 1)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _classify(model: Classifier, params: Any, images: Any) -> Classification:
+    """Classify uint8 images, on which the model looks in [-1, 1]."""
+    return model.apply(params, images.astype(jnp.float32) / 127.5 - 1.0)

@@ -1,0 +1,118 @@
+"""How far the distribution of samples is from that of the data, in named scores.
+
+A data set with labels is scored in the features of a classifier trained on them, one without by
+sliced Wasserstein distance. The reference is the training split, as is the field's convention.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from jaxgan.data.sources import Source, open_source
+from jaxgan.errors import UserError
+from jaxgan.evaluators.classifier_scores import ClassifierScores
+from jaxgan.evaluators.patch_scores import PatchScores
+
+if TYPE_CHECKING:
+    from jaxgan.config import RunConfig
+
+Generate = Callable[[int, Any], np.ndarray]  # (seed, labels [n] or n) -> float32 images [n,H,W,C] in [-1, 1]
+
+
+class DistributionEvaluator:
+    """Scores a generator against a source of real images.
+
+    Everything that costs time (a classifier, statistics of the reference) is made at the first run and kept.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        held_out: Source | None = None,
+        *,
+        cache_dir: str,
+        samples: int = 2_000,
+        batch_size: int = 250,
+        neighbours: int = 5,
+        conditional: bool = False,
+        seed: int = 0,
+    ):
+        """`held_out`: images to measure the classifier on (None: a tenth of the source's).
+
+        `conditional`: the generator takes labels, and is asked for the classes in turn. `seed` chooses
+        the reference images. Raises UserError if there are too few samples or images for `neighbours`.
+        """
+        fewest = min(samples, source.spec.size)
+        if not 1 <= neighbours < fewest:
+            raise UserError(
+                f"config.evaluation.neighbours: got {neighbours}, accepted are 1 to {fewest - 1} "
+                f"with {samples} samples and {source.spec.size} real images"
+            )
+        self._source, self._held_out, self._cache_dir = source, held_out, cache_dir
+        self._samples, self._batch_size, self._neighbours = samples, batch_size, neighbours
+        self._conditional = conditional and source.spec.num_classes > 0
+        self._seed = seed
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        """What the scores were made with: features, reference, counts, seed. Only equal ones compare."""
+        return {**self._scorer.manifest, "batch_size": self._batch_size, "conditional": self._conditional}
+
+    @property
+    def best(self) -> str:
+        """How the name of the score begins by which one generator is better than another: less is better."""
+        return "frechet" if self._source.spec.num_classes else "swd"
+
+    def run(self, generate: Generate, seed: int) -> dict[str, float]:
+        """Scores by name, `score/features`. Raises ValueError for images of another shape, or not finite."""
+        asked = None
+        if self._conditional:
+            asked = (np.arange(self._samples) % self._source.spec.num_classes).astype(np.int32)
+        return self._scorer(self._draw(generate, asked, seed), asked)
+
+    @functools.cached_property
+    def _scorer(self) -> ClassifierScores | PatchScores:
+        common = {"samples": self._samples, "neighbours": self._neighbours, "seed": self._seed}
+        if self._source.spec.num_classes:
+            return ClassifierScores(self._source, self._held_out, cache_dir=self._cache_dir, **common)
+        return PatchScores(self._source, **common)
+
+    def _draw(self, generate: Generate, asked: np.ndarray | None, seed: int) -> np.ndarray:
+        """All samples, uint8 as they would be saved, made batch by batch, each from its own seed."""
+        spec = self._source.spec
+        shape = (spec.height, spec.width, spec.channels)
+        samples = np.empty((self._samples, *shape), np.uint8)
+        for start in range(0, self._samples, self._batch_size):
+            batch = samples[start : start + self._batch_size]
+            batch_seed = int(
+                np.random.SeedSequence((seed, start)).generate_state(1)[0] >> 1
+            )  # a positive int32
+            images = generate(batch_seed, len(batch) if asked is None else asked[start : start + len(batch)])
+            if images.shape != batch.shape:
+                raise ValueError(f"generate gave images {images.shape}, asked were {batch.shape}")
+            if not np.isfinite(images).all():
+                raise ValueError("generate gave images that are not finite")
+            batch[:] = np.rint(np.clip(images, -1.0, 1.0) * 127.5 + 127.5)
+        return samples
+
+
+def make_distribution_evaluator(config: RunConfig, *, cache_dir: str) -> DistributionEvaluator:
+    """The evaluator of a run: its data set's training split, and its evaluation split held out.
+
+    Raises UserError for a data set or split that cannot be opened.
+    """
+    data = config.data
+    held_out = open_source(data, data.evaluation_split) if data.evaluation_split != data.split else None
+    return DistributionEvaluator(
+        open_source(data, data.split),
+        held_out,
+        cache_dir=cache_dir,
+        samples=config.evaluation.samples,
+        batch_size=config.evaluation.batch_size,
+        neighbours=config.evaluation.neighbours,
+        conditional=config.conditional,
+    )

@@ -1,0 +1,29 @@
+"""The sample grid of a run: always the same latents, so that pictures of different times compare."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+Generate = Callable[[int, Any], np.ndarray]  # (seed, labels [n] or n) -> float32 images [n,H,W,C] in [-1, 1]
+
+
+class SampleGrid(NamedTuple):
+    """Images `[rows * columns, H, W, C]`, row by row, and a label for each row where rows are classes."""
+
+    images: np.ndarray
+    columns: int
+    row_labels: list[str] | None
+
+
+def draw_grid(
+    generate: Generate, *, rows: int, columns: int, class_names: Sequence[str] = (), seed: int = 0
+) -> SampleGrid:
+    """A grid of samples; with classes each row is one, at most `rows` of them from the first on."""
+    if not class_names:
+        return SampleGrid(generate(seed, rows * columns), columns, None)
+    shown = np.arange(min(rows, len(class_names)), dtype=np.int32)
+    images = generate(seed, np.repeat(shown, columns))
+    return SampleGrid(images, columns, [class_names[label] for label in shown])

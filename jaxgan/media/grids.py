@@ -1,0 +1,109 @@
+"""Grids of images with labelled rows and columns."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from jaxgan.media.images import opaque, save_image, to_uint8
+
+LEGIBLE = 64  # pixels: smaller images are enlarged by a whole factor to at least this height
+PADDING = 2  # pixels between images
+MARGIN = 6  # pixels around a label
+PAPER, INK = 255, 40  # grey levels
+FONT_SIZES = (12, 22)
+
+
+def make_grid(
+    images: Any,
+    *,
+    columns: int,
+    row_labels: Sequence[str] | None = None,
+    column_labels: Sequence[str] | None = None,
+    scale: int | None = None,
+) -> np.ndarray:
+    """Draws images `[N, H, W, C]` (float in [-1, 1] or uint8) row by row; uint8 `[height, width, 1 or 3]`.
+
+    `scale` enlarges by a whole factor without smoothing (None: until 64 pixels high). Alpha is laid on
+    white paper. ValueError for no images, or labels of another number than rows or columns.
+    """
+    tiles = opaque(to_uint8(images))
+    if tiles.ndim != 4 or not len(tiles) or columns < 1:
+        raise ValueError(
+            f"a grid is made of [N, H, W, C] in at least one column, got {tiles.shape} in {columns}"
+        )
+    rows = -(-len(tiles) // columns)
+    for kind, labels, count in (("row", row_labels, rows), ("column", column_labels, columns)):
+        if labels is not None and len(labels) != count:
+            raise ValueError(f"the grid has {count} {kind}s, got {len(labels)} {kind} labels")
+    if scale is None:
+        scale = max(1, -(-LEGIBLE // tiles.shape[1]))
+    tiles = tiles.repeat(scale, axis=1).repeat(scale, axis=2)
+    size = int(np.clip(tiles.shape[1] // 4, *FONT_SIZES))
+    grid = _tiled(tiles, rows, columns)
+    return _labelled(
+        grid, tiles.shape[1:3], row_labels or (), column_labels or (), ImageFont.load_default(size=size)
+    )
+
+
+def save_grid(
+    images: Any,
+    path: str | os.PathLike[str],
+    *,
+    columns: int,
+    row_labels: Sequence[str] | None = None,
+    column_labels: Sequence[str] | None = None,
+    scale: int | None = None,
+) -> None:
+    """Draws a grid as `make_grid` does and writes it as PNG."""
+    grid = make_grid(images, columns=columns, row_labels=row_labels, column_labels=column_labels, scale=scale)
+    save_image(grid, path)
+
+
+def _tiled(tiles: np.ndarray, rows: int, columns: int) -> np.ndarray:
+    """`[N, h, w, C]` side by side, with padding between and around."""
+    count, height, width, channels = tiles.shape
+    blank = np.full((rows * columns - count, height, width, channels), PAPER, np.uint8)
+    cells = np.concatenate([tiles, blank])
+    cells = np.pad(cells, ((0, 0), (0, PADDING), (0, PADDING), (0, 0)), constant_values=PAPER)
+    cells = cells.reshape(rows, columns, *cells.shape[1:]).transpose(0, 2, 1, 3, 4)
+    grid = cells.reshape(rows * (height + PADDING), columns * (width + PADDING), channels)
+    return np.pad(grid, ((PADDING, 0), (PADDING, 0), (0, 0)), constant_values=PAPER)
+
+
+def _labelled(
+    grid: np.ndarray,
+    tile: tuple[int, int],
+    row_labels: Sequence[str],
+    column_labels: Sequence[str],
+    font: Any,
+) -> np.ndarray:
+    """The grid with a margin at the left for the row labels and one above for the column labels."""
+    channels = grid.shape[-1]
+    left = max((int(font.getlength(label)) for label in row_labels), default=-2 * MARGIN) + 2 * MARGIN
+    top = int(font.size) + 2 * MARGIN if column_labels else 0
+    pixels = np.pad(grid, ((top, 0), (left, 0), (0, 0)), constant_values=PAPER)
+    picture = Image.fromarray(pixels[..., 0] if channels == 1 else pixels)
+    draw = ImageDraw.Draw(picture)
+    ink = INK if channels == 1 else (INK, INK, INK)
+    height, width = tile[0] + PADDING, tile[1] + PADDING
+    for row, label in enumerate(row_labels):
+        y = top + PADDING + row * height + tile[0] / 2
+        draw.text((left - MARGIN, y), label, font=font, fill=ink, anchor="rm")
+    for column, label in enumerate(column_labels):
+        x = left + PADDING + column * width + tile[1] / 2
+        draw.text((x, top / 2), _shortened(label, tile[1], font), font=font, fill=ink, anchor="mm")
+    return np.asarray(picture).reshape(pixels.shape)
+
+
+def _shortened(label: str, width: int, font: Any) -> str:
+    """The label, cut until it fits above its column."""
+    if font.getlength(label) <= width:
+        return label
+    while label and font.getlength(label + "..") > width:
+        label = label[:-1]
+    return label + ".."

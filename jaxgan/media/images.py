@@ -1,0 +1,63 @@
+"""Pictures as arrays, and the one function that writes them to image files."""
+
+from __future__ import annotations
+
+import io
+import os
+from typing import Any
+
+import numpy as np
+from etils import epath
+from PIL import Image
+
+MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}  # by number of channels
+
+
+def to_uint8(image: Any) -> np.ndarray:
+    """An image or images `[..., H, W, C]`: floats in [-1, 1] become uint8 in [0, 255], uint8 stays as it is.
+
+    What lies outside [-1, 1] is clipped, NaN is drawn as mid-grey. ValueError for another type or shape.
+    """
+    array = np.asarray(image)
+    if array.ndim < 3 or array.shape[-1] not in MODES:
+        raise ValueError(f"an image is [..., H, W, C] with 1 to 4 channels, got shape {array.shape}")
+    if array.dtype == np.uint8:
+        return array
+    if array.dtype.kind not in "fV":  # V: bfloat16 is a type that numpy does not know
+        raise ValueError(f"an image is float in [-1, 1] or uint8, got {array.dtype}")
+    levels = (np.nan_to_num(array.astype(np.float32), nan=0.0) + 1.0) * 127.5
+    return np.clip(np.rint(levels), 0, 255).astype(np.uint8)
+
+
+def opaque(image: np.ndarray) -> np.ndarray:
+    """uint8 `[..., H, W, C]` on white paper: grey with alpha becomes grey, RGB with alpha becomes RGB."""
+    if image.shape[-1] in (1, 3):
+        return image
+    color, alpha = image[..., :-1].astype(np.float32), image[..., -1:].astype(np.float32) / 255.0
+    return np.rint(255.0 + (color - 255.0) * alpha).astype(np.uint8)
+
+
+def save_image(image: Any, path: str | os.PathLike[str]) -> None:
+    """Writes one picture `[H, W, C]` (float in [-1, 1] or uint8, 1 to 4 channels) as PNG.
+
+    The file is there whole or not at all; missing folders are made.
+    """
+    array = to_uint8(image)
+    if array.ndim != 3:
+        raise ValueError(f"one picture is [H, W, C], got shape {array.shape}")
+    picture = Image.fromarray(array[..., 0] if array.shape[-1] == 1 else array)
+    buffer = io.BytesIO()
+    picture.save(buffer, format="PNG")
+    replace_file(path, buffer.getvalue())
+
+
+def replace_file(path: str | os.PathLike[str], content: bytes) -> None:
+    """Writes a file in one move, so that no reader ever sees half of it; missing folders are made."""
+    target = epath.Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = target.parent / f".{target.name}.{os.getpid()}.part"
+    try:
+        part.write_bytes(content)
+        part.replace(target)
+    finally:
+        part.unlink(missing_ok=True)

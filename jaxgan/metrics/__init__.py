@@ -1,0 +1,1 @@
+"""Metrics: functions of arrays that know neither networks nor data sets."""

@@ -1,0 +1,224 @@
+"""The training loop, which knows no task.
+
+It takes up the newest whole checkpoint or starts anew. Then, until all images are played: it plays a
+dispatch of rounds; at their intervals it writes the metrics (and lets the watch look at them), draws
+the samples, evaluates and saves. After a fatal alarm it goes back to the last good checkpoint. When a
+signal asks it to stop it saves first.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import math
+import signal
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import FrameType
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxgan.data.pipeline import Pipeline
+from jaxgan.errors import CTRL_C, FINISHED, INTERRUPTED, TrainingGaveUp
+from jaxgan.game import Phase, State
+from jaxgan.parallel.runners import Runner
+from jaxgan.training.checkpoint import Checkpoints
+from jaxgan.training.progress import Progress
+from jaxgan.training.step import due_phases
+from jaxgan.training.watch import Alarm, Watch
+from jaxgan.training.writer import Writer
+
+log = logging.getLogger(__name__)
+
+IN_FLIGHT = 2  # dispatches that the host may be ahead of the device
+
+
+class Position(NamedTuple):
+    """Where a run stands, known on the host without asking the device."""
+
+    step: int
+    images: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Intervals:
+    """How long a run is and how often it does what; in images, but for `log` in steps. None: only at the end."""
+
+    images: int
+    log: int
+    samples: int | None
+    evaluation: int | None
+    checkpoint: int | None
+
+
+@dataclasses.dataclass
+class Loop:
+    """One run: everything it needs, handed in."""
+
+    phases: Sequence[Phase]
+    runner: Runner
+    pipeline: Pipeline
+    checkpoints: Checkpoints
+    writer: Writer
+    progress: Progress
+    watch: Watch
+    init: Callable[[], State]
+    evaluate: Callable[[State, int], dict[str, float]]  # (state, images) -> scores
+    draw_samples: Callable[[State, int], None]  # (state, images)
+    intervals: Intervals
+    batch_size: int
+    rounds_per_dispatch: int = 1
+    max_rollbacks: int = 3
+
+    def run(self) -> int:
+        """Plays to the end of the run; the exit status: finished, or saved and interrupted.
+
+        Raises TrainingGaveUp after too many rollbacks.
+        """
+        self._cache = None if self.pipeline.cache != "device" else self.runner.cache(self.pipeline.arrays or {})
+        self._pending: list[tuple[int, Mapping[str, jax.Array]]] = []
+        state, position = self._start()
+        with Signals() as signals:
+            while position.images < self.intervals.images and signals.caught is None:
+                before = position
+                state, position = self._play(state, position)
+                state, position = self._look_after(state, before, position)
+            if signals.caught is not None and position.images < self.intervals.images:
+                self._save(state, position, {})
+                log.warning("saved at %s images and interrupted; the same command goes on from here", position.images)
+                return CTRL_C if signals.caught == signal.SIGINT else INTERRUPTED
+        return FINISHED
+
+    def _start(self) -> tuple[State, Position]:
+        restored = self.checkpoints.restore_latest(self.runner.place(jax.eval_shape(self.init)))
+        if restored is None:
+            state = self.runner.init(self.init)
+            self._save(state, Position(0, 0), {})
+        else:
+            state = restored.state
+        position = Position(int(state.step), int(state.images_seen))
+        self._batches = self._feed(position)
+        self.progress.start(position.images)
+        return state, position
+
+    def _feed(self, position: Position) -> Iterator[dict[str, np.ndarray]]:
+        share = self.batch_size // jax.process_count()
+        rows = slice(jax.process_index() * share, (jax.process_index() + 1) * share)
+        return self.pipeline.batches(position.images, self.batch_size, rows)
+
+    def _play(self, state: State, at: Position) -> tuple[State, Position]:
+        """One dispatch. Dispatches end at multiples of their length, so that a resumed run plays the same ones."""
+        left = math.ceil((self.intervals.images - at.images) / self.batch_size)
+        rounds = min(self.rounds_per_dispatch - at.step % self.rounds_per_dispatch, left)
+        due_sets = [due_phases(self.phases, at.step + i, at.images + i * self.batch_size) for i in range(rounds)]
+        batches = [next(self._batches) for _ in range(rounds)]
+        state, metrics = self.runner.play(state, self._cache, batches, due_sets)
+        self._pending.append((at.step, metrics))
+        if len(self._pending) >= IN_FLIGHT:
+            jax.block_until_ready(self._pending[-IN_FLIGHT][1])
+        return state, Position(at.step + rounds, at.images + rounds * self.batch_size)
+
+    def _look_after(self, state: State, before: Position, now: Position) -> tuple[State, Position]:
+        """What is due between two dispatches."""
+        every, ended = self.intervals, now.images >= self.intervals.images
+        alarms: list[Alarm] = []
+        if ended or _crossed(every.log, before.step, now.step):
+            alarms += self._write_metrics(now)
+        if ended or _crossed(every.samples, before.images, now.images):
+            self.draw_samples(state, now.images)
+        scores: dict[str, float] = {}
+        if ended or _crossed(every.evaluation, before.images, now.images):
+            scores = self.evaluate(state, now.images)
+            self.writer.write(now.step, now.images, scores)
+            alarms += self._announce(self.watch.observe_scores(now.step, scores))
+        fatal = next((alarm for alarm in alarms if alarm.fatal), None)
+        if fatal is not None:
+            return self._roll_back(state, fatal)
+        if ended or scores or _crossed(every.checkpoint, before.images, now.images):
+            if self._pending:  # a save is called good or not by what came before it
+                fatal = next((alarm for alarm in self._write_metrics(now) if alarm.fatal), None)
+                if fatal is not None:
+                    return self._roll_back(state, fatal)
+            self._save(state, now, scores)
+        return state, now
+
+    def _write_metrics(self, now: Position) -> list[Alarm]:
+        """Fetches the metrics since the last time, shows them to the watch round by round and writes their means."""
+        pending, self._pending = jax.device_get(self._pending), []
+        alarms: list[Alarm] = []
+        values: dict[str, list[float]] = {}
+        for step, metrics in pending:
+            rounds = max(len(stacked) for stacked in metrics.values())
+            for index in range(rounds):
+                # a metric that only some rounds report belongs to the last ones
+                row = {k: float(v[index - rounds]) for k, v in metrics.items() if rounds - index <= len(v)}
+                alarms += self.watch.observe(step + index, row)
+                for name, value in row.items():
+                    values.setdefault(name, []).append(value)
+        means = {name: float(np.mean(column)) for name, column in values.items()}
+        means |= {name: values[name][-1] for name in ("skipped", "skipped_in_a_row") if name in values}
+        self.writer.write(now.step, now.images, means)
+        self.progress.update(now.images, means)
+        return self._announce(alarms)
+
+    def _announce(self, alarms: list[Alarm]) -> list[Alarm]:
+        for alarm in alarms:
+            log.warning("%s %s", alarm.message, alarm.advice)
+        return alarms
+
+    def _save(self, state: State, position: Position, scores: Mapping[str, float]) -> None:
+        self.checkpoints.save(state, step=position.step, images=position.images, metrics=scores, good=self.watch.good)
+        self.watch.mark_saved()
+
+    def _roll_back(self, state: State, alarm: Alarm) -> tuple[State, Position]:
+        """Goes back to the newest good checkpoint, with half the learning rate and other noise."""
+        restored = self.checkpoints.restore_latest(self.runner.place(jax.eval_shape(self.init)), good=True)
+        if restored is None:
+            raise TrainingGaveUp(f"{alarm.message} There is no good checkpoint to go back to.")
+        step, rollbacks = int(restored.state.step), int(state.rollbacks) + 1
+        if rollbacks > self.max_rollbacks:
+            raise TrainingGaveUp(
+                f"training gave up after {self.max_rollbacks} rollbacks: {alarm.message} "
+                f"The last good checkpoint is step {step}: {self.checkpoints.path(step)}"
+            )
+        log.warning("rolled back to step %s (%s of %s); the learning rates are halved", step, rollbacks, self.max_rollbacks)
+        self.checkpoints.delete_after(step)
+        self.watch.reset()
+        position = Position(step, int(restored.state.images_seen))
+        self._pending, self._batches = [], self._feed(position)
+        count = jax.device_put(jnp.int32(rollbacks), restored.state.rollbacks.sharding)
+        return restored.state.replace(rollbacks=count), position
+
+
+class Signals:
+    """Turns SIGTERM and the first Ctrl-C into a wish to stop; a second Ctrl-C interrupts at once."""
+
+    def __init__(self) -> None:
+        """Nothing caught yet."""
+        self.caught: int | None = None
+        self._old: dict[int, Any] = {}
+
+    def __enter__(self) -> Signals:
+        """Takes the handlers over, in the main thread only (elsewhere Python allows none)."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            try:
+                self._old[number] = signal.signal(number, self._catch)
+            except ValueError:
+                break
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Gives the handlers back."""
+        for number, handler in self._old.items():
+            signal.signal(number, handler)
+
+    def _catch(self, number: int, _frame: FrameType | None) -> None:
+        if self.caught == signal.SIGINT and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        self.caught = number
+
+
+def _crossed(interval: int | None, before: int, now: int) -> bool:
+    return interval is not None and before // interval != now // interval

@@ -1,0 +1,221 @@
+"""What lies in a folder of checkpoints: which there are, what was recorded with them, their arrays.
+
+A checkpoint is a folder named by its step with two orbax items, each a flat dict of arrays by path:
+`ema` (the averaged weights, all that sampling needs) and `state` (everything else), and a manifest with
+checksums and a JSON record.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Literal, NamedTuple, TypeVar
+
+import jax
+import numpy as np
+import orbax.checkpoint as ocp
+from etils import epath
+
+from jaxgan.errors import UserError
+from jaxgan.game import Params, State, Variables
+from jaxgan.training.manifest import NotUsableError, read_manifest, verify
+
+log = logging.getLogger(__name__)
+
+STATE, EMA = ITEMS = ("state", "ema")
+Record = dict[str, Any]  # step, images_seen, good, keep_forever, metrics, config, class_names, tree
+Best = Literal["min", "max"]
+Flat = Mapping[str, Any]  # arrays or shapes by path
+T = TypeVar("T")
+
+
+class Average(NamedTuple):
+    """The averaged weights of a checkpoint, by network, and what was recorded with them."""
+
+    params: dict[str, Params]
+    variables: dict[str, Variables]
+    record: Record
+
+
+def restore_average(
+    directory: str | epath.Path,
+    step: int | Literal["latest", "best"] = "latest",
+    *,
+    best: str = "frechet",
+    best_mode: Best = "min",
+) -> Average:
+    """The averaged weights alone, on one device: of a step, of the newest, or of the best by a metric.
+
+    `latest` and `best` pass over what is damaged, to the newest whole one, and say so in the log.
+    Raises UserError where there is no such checkpoint, or none that can be used.
+    """
+    quieten()
+    directory = absolute(directory)
+    steps = steps_on_disk(directory)
+    if not steps:
+        raise UserError(f"no checkpoint in {directory}: train first, or give the directory of a run")
+    candidates = steps[::-1]
+    if step == "best":
+        first = best_step(read_records(directory), best, best_mode)
+        if first is None:
+            raise UserError(f"step: got 'best', but no checkpoint in {directory} has a score named {best}")
+        candidates = [first, *(other for other in candidates if other != first)]
+    elif step != "latest":
+        if step not in steps:
+            accepted = ", ".join(map(str, steps))
+            raise UserError(f"step: got {step!r}, accepted are 'latest', 'best' and {accepted}")
+        candidates = [step]
+    average, _ = first_usable(directory, candidates, lambda each: _read_average(directory / str(each)))
+    assert average is not None
+    return average
+
+
+def absolute(directory: str | epath.Path) -> epath.Path:
+    """The path as orbax wants it; a remote one is left as it is."""
+    path = epath.Path(directory).expanduser()
+    return path if "://" in str(path) else path.resolve()
+
+
+def steps_on_disk(directory: epath.Path) -> list[int]:
+    """The steps that have a folder, in order, whole or not."""
+    names = [path.name for path in directory.iterdir()] if directory.exists() else []
+    return sorted(int(name) for name in names if name.isdecimal() and name == str(int(name)))
+
+
+def read_records(directory: epath.Path) -> dict[int, Record]:
+    """The records by step, of those that have a sound manifest."""
+    records = {}
+    for step in steps_on_disk(directory):
+        try:
+            records[step] = read_manifest(directory / str(step))["record"]
+        except NotUsableError:  # told when it would have been used
+            continue
+    return records
+
+
+def best_step(records: Mapping[int, Record], metric: str, mode: str) -> int | None:
+    """The step with the best finite value of the first metric whose name starts with `metric`.
+
+    Of equals it is the newer; None where no step has such a metric.
+    """
+    scores: dict[int, float] = {}
+    for step in sorted(records, reverse=True):
+        values = records[step]["metrics"]
+        name = next((name for name in sorted(values) if name.startswith(metric)), None)
+        if name is not None and math.isfinite(values[name]):
+            scores[step] = values[name] if mode == "min" else -values[name]
+    return min(scores, key=scores.__getitem__, default=None)
+
+
+def first_usable(
+    directory: epath.Path, candidates: Iterable[int], use: Callable[[int], T | None]
+) -> tuple[T | None, list[int]]:
+    """What `use` makes of the first step that it does not refuse (NotUsableError) or pass over (None).
+
+    With it the steps refused before. Raises UserError where some were refused and none was usable.
+    """
+    refused: dict[int, NotUsableError] = {}
+    for step in candidates:
+        try:
+            used = use(step)
+        except NotUsableError as why:
+            log.warning("checkpoint %s is refused: %s", directory / str(step), why)
+            refused[step] = why
+            continue
+        if used is not None:
+            if refused:
+                log.warning("checkpoint %s is used instead", directory / str(step))
+            return used, list(refused)
+    if refused:
+        first, reason = next(iter(refused.items()))
+        raise UserError(f"no checkpoint in {directory} can be used; step {first} is refused: {reason}")
+    return None, []
+
+
+def split_state(state: State) -> dict[str, dict[str, Any]]:
+    """The arrays (or shapes) of a state, by item and path."""
+    average, rest = _parts(state)
+    return {STATE: _flatten(rest), EMA: _flatten(average)}
+
+
+def shapes(flat: Flat) -> dict[str, list[Any]]:
+    """Shape and dtype by path, as JSON."""
+    return {name: [list(leaf.shape), str(leaf.dtype)] for name, leaf in flat.items()}
+
+
+def read_state(folder: epath.Path, manifest: Mapping[str, Any], abstract: State) -> State:
+    """The state in a folder, its arrays placed like those of `abstract`.
+
+    Raises NotUsableError where it is damaged or of another model.
+    """
+    wanted = split_state(abstract)
+    for item in ITEMS:
+        _compare(manifest["record"]["tree"][item], shapes(wanted[item]))
+    verify(folder, manifest, ITEMS)
+    found = {item: _read(folder / item, wanted[item]) for item in ITEMS}
+    average, rest = _parts(abstract)
+    average, state = _unflatten(found[EMA], average), _unflatten(found[STATE], rest)
+    return state.replace(ema_params=average["params"], ema_variables=average["variables"])
+
+
+def quieten() -> None:
+    """Orbax tells each of its steps through absl, some as warnings; its errors are let through."""
+    logging.getLogger("absl").addFilter(_not_from_orbax)
+
+
+def _not_from_orbax(record: logging.LogRecord) -> bool:
+    return record.levelno >= logging.ERROR or "/orbax/" not in record.pathname
+
+
+def _read_average(folder: epath.Path) -> Average:
+    manifest = read_manifest(folder)
+    verify(folder, manifest, [EMA])
+    tree = manifest["record"]["tree"][EMA]
+    wanted = {name: jax.ShapeDtypeStruct(shape, np.dtype(dtype)) for name, (shape, dtype) in tree.items()}
+    nested: dict[str, Any] = {"params": {}, "variables": {}}
+    for name, leaf in _read(folder / EMA, wanted).items():
+        *parents, last = name.split("/")
+        node = nested
+        for parent in parents:
+            node = node.setdefault(parent, {})
+        node[last] = leaf
+    # a network without variables has no array that would tell of it
+    variables = {network: nested["variables"].get(network, {}) for network in nested["params"]}
+    return Average(nested["params"], variables, manifest["record"])
+
+
+def _parts(state: State) -> tuple[dict[str, Any], State]:
+    average = {"params": state.ema_params, "variables": state.ema_variables}
+    return average, state.replace(ema_params={}, ema_variables={})
+
+
+def _flatten(tree: Any) -> dict[str, Any]:
+    """Leaves by path: what is on disk then depends on names alone, not on the kinds of containers."""
+    leaves = jax.tree_util.tree_leaves_with_path(tree)
+    flat = {jax.tree_util.keystr(path, simple=True, separator="/"): leaf for path, leaf in leaves}
+    if len(flat) != len(leaves):
+        raise ValueError("two arrays of the state have the same path: no name in it may contain '/'")
+    return flat
+
+
+def _unflatten(flat: Flat, like: Any) -> Any:
+    return jax.tree.unflatten(jax.tree.structure(like), [flat[name] for name in _flatten(like)])
+
+
+def _compare(saved: Mapping[str, list[Any]], wanted: Mapping[str, list[Any]]) -> None:
+    """Raises NotUsableError with the first difference of names, shapes or dtypes."""
+    for name in [*wanted, *saved]:
+        if saved.get(name) != wanted.get(name):
+            there, here = (" ".join(map(str, tree.get(name, ["absent"]))) for tree in (saved, wanted))
+            raise NotUsableError(f"it is of another model: {name} is {there} in it and {here} in this run")
+
+
+def _read(folder: epath.Path, wanted: Flat) -> dict[str, jax.Array]:
+    one = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
+    abstract = {
+        name: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=getattr(leaf, "sharding", None) or one)
+        for name, leaf in wanted.items()
+    }
+    with ocp.StandardCheckpointer() as checkpointer:
+        return checkpointer.restore(folder, abstract)

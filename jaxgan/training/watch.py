@@ -1,0 +1,294 @@
+"""The stability watch: looks at the metrics of every round and at the scores, and tells what goes wrong.
+
+It remembers little: how long each condition has held, a short window of gradient norms and two
+running means. A new watch (after a resume or a rollback) knows as much again within `patience` rounds.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import statistics
+from collections import deque
+from collections.abc import Iterator, Mapping
+from typing import Literal
+
+Kind = Literal[
+    "nonfinite",
+    "discriminator_wins",
+    "discriminator_loses",
+    "exploding_gradients",
+    "vanishing_gradients",
+    "mode_collapse",
+]
+
+WINDOW = 101  # gradient norms of which the median is taken
+LEAST_MEDIAN = 0.1  # a player that starts with no gradient at all does not explode by getting one
+NOTHING_LEFT = 0.01  # a discriminator's loss; at chance it is 0.5 to 2, in a healthy game rarely below 0.1
+
+LOWER_RATE = (
+    "Lower config.optimizers.{player}.learning_rate or set config.optimizers.{player}.clip_global_norm."
+)
+WEAKER_DISCRIMINATOR = (
+    "Raise gamma in config.task.penalties (or add gradient_penalty.r1 there), "
+    "or lower config.optimizers.{player}.learning_rate."
+)
+STRONGER_DISCRIMINATOR = (
+    "Raise config.optimizers.{player}.learning_rate or config.{player}.widths, "
+    "or lower gamma in config.task.penalties."
+)
+LIVELIER_LOSS = (
+    "Set config.task.loss to one that does not saturate ('adversarial.relativistic', "
+    "'adversarial.non_saturating'), or lower config.optimizers.{player}.learning_rate."
+)
+MORE_MODES = (
+    "Set config.task.loss='adversarial.relativistic' with gradient_penalty.r1 and gradient_penalty.r2 "
+    "in config.task.penalties; early in a run it may just need more config.images."
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class WatchConfig:
+    """When the watch speaks, and when it sends the run back to an older checkpoint."""
+
+    enabled: bool = True
+    max_skipped_in_a_row: int = 20  # rounds lost to NaN, infinities or exploded gradients before a rollback
+    exploding_gradient: float = 1e4  # a gradient norm of so many times its running median has exploded
+    vanishing_gradient: float = 1e-7  # a gradient norm below it has vanished
+    saturated_accuracy: float = 0.99  # the discriminator tells so many pairs of real and fake apart: it wins
+    lost_accuracy: float = 0.25  # it judges only so many reals above their fakes (chance: 0.5): it loses
+    patience: int = 200  # rounds that a condition must hold
+    max_rollbacks: int = 3  # returns to an older checkpoint before the run gives up
+    min_recall: float = 0.05  # recall of samples under it is mode collapse
+    min_diversity: float = 0.3  # so is diversity of samples under it, relative to the data's
+
+
+@dataclasses.dataclass(frozen=True)
+class Alarm:
+    """Something that goes wrong: what was seen, what to change, and whether the run must go back."""
+
+    kind: Kind
+    message: str
+    advice: str
+    fatal: bool = False
+
+
+@dataclasses.dataclass
+class _Episode:
+    """How long a condition has held. It begins once, and again only after having been clear for a while."""
+
+    since: int | None = None
+    clear_since: int | None = None
+    raised: bool = False
+
+    def begins(self, step: int, holds: bool, *, hold: int, clear: int) -> bool:
+        """Whether with this round the condition has held for `hold` rounds, for the first time."""
+        if holds:
+            self.clear_since = None
+            self.since = step if self.since is None else self.since
+            if not self.raised and step - self.since + 1 >= hold:
+                self.raised = True
+                return True
+            return False
+        self.clear_since = step if self.clear_since is None else self.clear_since
+        if not self.raised or step - self.clear_since + 1 >= clear:
+            self.since, self.raised = None, False
+        return False
+
+
+class Watch:
+    """Looks at a run round by round, on the host; every alarm is raised once an episode.
+
+    Phases are those that report a `<phase>/grad_norm`. One named `<other>_...` after another phase is
+    a penalty of that phase's player: its gradients may explode, but may well be small. A phase that
+    reports an `accuracy` (the share of pairs whose real has the higher logit), or `real_accuracy` and
+    `fake_accuracy`, is a discriminator's.
+    """
+
+    def __init__(self, config: WatchConfig):
+        """Nothing seen yet."""
+        self.config = config
+        self.reset()
+
+    def reset(self) -> None:
+        """Forgets everything seen, as after a rollback."""
+        self._alarmed = False
+        self._lost_in_a_row = 0
+        self._episodes: dict[str, _Episode] = {}
+        self._norms: dict[str, deque[float]] = {}
+        self._means: dict[str, float] = {}
+        self._vanished: dict[str, bool] = {}
+
+    @property
+    def good(self) -> bool:
+        """Whether a save made now is one to go back to: no alarm since the last save, all finite.
+
+        While a game is being lost no save is good either, so that a rollback does not return to one.
+        """
+        grave = ("nonfinite", "exploding/", "lost/")
+        on = (episode.since is not None for name, episode in self._episodes.items() if name.startswith(grave))
+        return not (self._alarmed or self._lost_in_a_row or any(on))
+
+    def mark_saved(self) -> None:
+        """Tells the watch that a checkpoint was saved."""
+        self._alarmed = False
+
+    def observe(self, step: int, metrics: Mapping[str, float]) -> list[Alarm]:
+        """The alarms that begin with this round's metrics, host floats by name; call it once a round."""
+        if not self.config.enabled:
+            return []
+        alarms = [*self._observe_gradients(step, metrics)]
+        for name in _names(metrics, "grad_norm"):
+            accuracy = _accuracy(metrics, name)
+            if accuracy is not None:
+                alarms += self._observe_game(step, metrics, name, accuracy)
+        self._alarmed |= bool(alarms)
+        return alarms
+
+    def observe_scores(self, step: int, scores: Mapping[str, float]) -> list[Alarm]:
+        """The alarm of mode collapse, where `recall/...` or `diversity/...` of the samples is too low."""
+        if not self.config.enabled:
+            return []
+        least = {"recall": self.config.min_recall, "diversity": self.config.min_diversity}
+        kinds = {name: name.partition("/")[0] for name in scores}
+        watched = [name for name, kind in kinds.items() if kind in least]
+        low = [name for name in watched if scores[name] < least[kinds[name]]]
+        if not watched or not self._begins("mode_collapse", step, bool(low), hold=1, clear=1):
+            return []
+        self._alarmed = True
+        seen = ", ".join(f"{name} is {scores[name]:.3g} (least: {least[kinds[name]]:g})" for name in low)
+        return [
+            Alarm(
+                "mode_collapse", f"step {step}: mode collapse, the samples lack variety: {seen}.", MORE_MODES
+            )
+        ]
+
+    def _observe_gradients(self, step: int, metrics: Mapping[str, float]) -> Iterator[Alarm]:
+        """Non-finite rounds, exploding and vanishing gradients."""
+        config = self.config
+        phases = _names(metrics, "grad_norm")
+        bad = [n for n in (*_names(metrics, "loss"), *phases) if not _finite(metrics, n)]
+        in_a_row = metrics.get("skipped_in_a_row", 0.0)
+        nonfinite = bool(bad) or in_a_row > 0
+        exploded = [name for name in phases if self._explodes(name, metrics[f"{name}/grad_norm"])]
+        self._lost_in_a_row = max(int(in_a_row), self._lost_in_a_row + 1) if nonfinite or exploded else 0
+
+        where = " and ".join(dict.fromkeys(bad)) or "a loss or gradient"
+        if self._begins("nonfinite", step, nonfinite, hold=1):
+            message = f"step {step}: a NaN or infinity in {where}; the update was skipped."
+            yield Alarm("nonfinite", message, LOWER_RATE.format(player=self._player(bad, phases)))
+        for name in phases:
+            if self._begins(f"exploding/{name}", step, name in exploded, hold=1):
+                message = (
+                    f"step {step}: exploding gradients of {name}, norm {metrics[f'{name}/grad_norm']:.2g}."
+                )
+                yield Alarm(
+                    "exploding_gradients", message, LOWER_RATE.format(player=self._player([name], phases))
+                )
+        if self._begins("lost/rounds", step, self._lost_in_a_row >= config.max_skipped_in_a_row, hold=1):
+            kind: Kind = "nonfinite" if nonfinite else "exploding_gradients"
+            what = "a NaN or infinity" if nonfinite else "exploded gradients"
+            message = f"step {step}: {self._lost_in_a_row} rounds in a row with {what}."
+            player = self._player(bad or exploded, phases)
+            yield Alarm(kind, message, LOWER_RATE.format(player=player), fatal=True)
+
+        for name in phases:
+            if _main(name, phases) != name:
+                continue
+            self._vanished[name] = metrics[f"{name}/grad_norm"] < config.vanishing_gradient
+            if self._begins(f"vanishing/{name}", step, self._vanished[name]):
+                least = f"{config.vanishing_gradient:g}"
+                message = f"step {step}: the gradients of {name} have vanished (norm below {least})."
+                opponent = next((p for p in phases if p != name and _accuracy(metrics, p) is not None), name)
+                yield Alarm("vanishing_gradients", message, LIVELIER_LOSS.format(player=opponent))
+
+    def _observe_game(
+        self, step: int, metrics: Mapping[str, float], name: str, accuracy: float
+    ) -> Iterator[Alarm]:
+        """Whether the discriminator of a phase wins or loses, and whether that ends the game."""
+        config = self.config
+        accuracy = self._mean(f"{name}/accuracy", accuracy)
+        loss = self._mean(f"{name}/loss", metrics.get(f"{name}/loss", 0.0))
+        saturated = accuracy >= config.saturated_accuracy
+        # nearly all pairs apart is common in healthy games (always with a Wasserstein critic): it wins
+        # outright when its loss has nothing left to gain as well
+        if self._begins(f"wins/{name}", step, saturated and abs(loss) < NOTHING_LEFT):
+            message = (
+                f"{name} wins outright: it tells {accuracy:.1%} of the pairs apart, its loss is {loss:.2g}."
+            )
+            yield Alarm(
+                "discriminator_wins", f"step {step}: {message}", WEAKER_DISCRIMINATOR.format(player=name)
+            )
+        if self._begins(f"loses/{name}", step, accuracy <= config.lost_accuracy):
+            message = (
+                f"{name} loses outright: it judges {1 - accuracy:.1%} of the fakes as good as their reals."
+            )
+            yield Alarm(
+                "discriminator_loses", f"step {step}: {message}", STRONGER_DISCRIMINATOR.format(player=name)
+            )
+
+        fooled = accuracy <= 1.0 - config.saturated_accuracy
+        still = any(vanished for other, vanished in self._vanished.items() if other != name)
+        if self._begins(
+            f"lost/{name}", step, still and (saturated or fooled or self._vanished.get(name, False))
+        ):
+            kind: Kind = "vanishing_gradients"
+            if saturated or fooled:
+                kind = "discriminator_wins" if saturated else "discriminator_loses"
+            message = f"{name} tells {accuracy:.1%} of the pairs apart and its opponent no longer learns."
+            yield Alarm(
+                kind,
+                f"step {step}: the game is lost: {message}",
+                LIVELIER_LOSS.format(player=name),
+                fatal=True,
+            )
+
+    def _explodes(self, name: str, norm: float) -> bool:
+        """Whether a norm is far above those before; only one that is not joins them."""
+        norms = self._norms.setdefault(name, deque(maxlen=WINDOW))
+        if not math.isfinite(norm):
+            return False
+        if norms and norm > self.config.exploding_gradient * max(statistics.median(norms), LEAST_MEDIAN):
+            return True
+        norms.append(norm)
+        return False
+
+    def _begins(
+        self, name: str, step: int, holds: bool, *, hold: int | None = None, clear: int | None = None
+    ) -> bool:
+        patience = self.config.patience
+        episode = self._episodes.setdefault(name, _Episode())
+        return episode.begins(step, holds, hold=hold or patience, clear=clear or patience)
+
+    def _mean(self, name: str, value: float) -> float:
+        """A running mean over about a tenth of the patience, so that one odd batch ends no episode."""
+        if math.isfinite(value):
+            before = self._means.get(name, value)
+            self._means[name] = before + (value - before) * min(1.0, 10.0 / self.config.patience)
+        return self._means.get(name, 0.0)
+
+    def _player(self, names: list[str], phases: list[str]) -> str:
+        """The player to name in an advice: that of the first of some phases."""
+        return _main((names or phases or ["generator"])[0], phases)
+
+
+def _names(metrics: Mapping[str, float], metric: str) -> list[str]:
+    """The phases that report a metric."""
+    return [name.removesuffix(f"/{metric}") for name in metrics if name.endswith(f"/{metric}")]
+
+
+def _finite(metrics: Mapping[str, float], name: str) -> bool:
+    return all(math.isfinite(metrics.get(f"{name}/{metric}", 0.0)) for metric in ("loss", "grad_norm"))
+
+
+def _main(name: str, phases: list[str]) -> str:
+    """The phase of which this one is a penalty, or the phase itself."""
+    return next((other for other in phases if name.startswith(f"{other}_")), name)
+
+
+def _accuracy(metrics: Mapping[str, float], name: str) -> float | None:
+    """The share of pairs told apart, or else the mean of the shares of reals and of fakes judged right."""
+    if f"{name}/accuracy" in metrics:
+        return metrics[f"{name}/accuracy"]
+    both = [metrics.get(f"{name}/{side}_accuracy") for side in ("real", "fake")]
+    return None if None in both else sum(value for value in both if value is not None) / 2

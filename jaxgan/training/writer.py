@@ -1,0 +1,151 @@
+"""What a run writes down as it goes: scalars as JSON lines; scalars and pictures as TensorBoard events."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import os
+import time
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from etils import epath
+
+from jaxgan.media.images import replace_file
+from jaxgan.training.workdir import Workdir
+
+log = logging.getLogger(__name__)
+
+FLUSH_SECONDS = 10
+
+
+class Writer:
+    """Appends to `scalars.jsonl` and to the events in `tensorboard/` of a work directory (a local one).
+
+    Every line is one JSON object `{"step", "images", "time", "scalars": {name: number}}` and is in the
+    file when `write` returns. NaN and infinities, which JSON has not, are the strings "NaN",
+    "Infinity" and "-Infinity".
+    """
+
+    def __init__(
+        self,
+        workdir: str | os.PathLike[str],
+        *,
+        tensorboard: bool = True,
+        resume_at: int | None = None,
+        enabled: bool = True,
+    ):
+        """`resume_at`: the step at which the run goes on; what was written after it is dropped.
+
+        None keeps everything. With `enabled=False` (all processes but the first) nothing is written.
+        """
+        self._file, self._events = None, None
+        if not enabled:
+            return
+        paths = Workdir(os.fspath(workdir))
+        paths.root.mkdir(parents=True, exist_ok=True)
+        drop_after(paths.scalars, resume_at)
+        self._file = open(paths.scalars, "a", encoding="utf-8", buffering=1)  # noqa: SIM115
+        if tensorboard:
+            from tensorboardX import SummaryWriter
+
+            self._events = SummaryWriter(
+                str(paths.tensorboard),
+                purge_step=None if resume_at is None else resume_at + 1,
+                flush_secs=FLUSH_SECONDS,
+                # the name has but the second in it: a second writer would wipe the first one's file
+                filename_suffix=f".{os.getpid()}.{time.time_ns()}",
+            )
+
+    def write(self, step: int, images: int, scalars: Mapping[str, float]) -> None:
+        """Writes scalars by name, as they are after `step` rounds and `images` real images."""
+        if self._file is None:
+            return
+        values = {name: float(value) for name, value in scalars.items()}
+        line = {
+            "step": int(step),
+            "images": int(images),
+            "time": round(time.time(), 3),
+            "scalars": {name: _to_json(value) for name, value in values.items()},
+        }
+        self._file.write(json.dumps(line, allow_nan=False) + "\n")
+        if self._events is not None:
+            for name, value in values.items():
+                self._events.add_scalar(name, value, step)
+
+    def write_images(self, step: int, name: str, image: np.ndarray) -> None:
+        """Writes a picture, uint8 `[H, W, 1 or 3]`, for TensorBoard to show."""
+        if self._events is not None:
+            self._events.add_image(name, image, step, dataformats="HWC")
+
+    def close(self) -> None:
+        """Writes what is still on its way and closes the files."""
+        if self._events is not None:
+            self._events.close()
+        if self._file is not None:
+            self._file.close()
+        self._file, self._events = None, None
+
+    def __enter__(self) -> Writer:
+        """The writer itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Closes it."""
+        self.close()
+
+
+def read_scalars(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
+    """The lines of a `scalars.jsonl` that count, in order: `{"step", "images", "time", "scalars"}`.
+
+    Where a run went back to an older checkpoint, what it had written beyond is left out. Lines cut
+    short (by a kill) are left out too. An empty list where there is no file.
+    """
+    kept: list[dict[str, Any]] = []
+    for _, line in _lines(epath.Path(path)):
+        if kept and line["step"] < kept[-1]["step"]:
+            kept = [older for older in kept if older["step"] < line["step"]]
+        scalars = {name: float(value) for name, value in line["scalars"].items()}
+        kept.append({**line, "scalars": scalars})
+    return kept
+
+
+def drop_after(path: epath.PathLike, step: int | None) -> None:
+    """Rewrites a `scalars.jsonl` in one move without what is beyond a step (None: any) or cut short."""
+    path = epath.Path(path)
+    if not path.exists():
+        return
+    old = path.read_bytes()
+    new = b"".join(raw for raw, line in _lines(path) if step is None or line["step"] <= step)
+    if new != old:
+        replace_file(path, new)
+
+
+def _lines(path: epath.Path) -> list[tuple[bytes, dict[str, Any]]]:
+    """Every whole line, as it stands and parsed."""
+    if not path.exists():
+        return []
+    lines: list[tuple[bytes, dict[str, Any]]] = []
+    for number, raw in enumerate(path.read_bytes().splitlines(keepends=True), start=1):
+        try:
+            line = json.loads(raw)
+            whole = raw.endswith(b"\n") and {"step", "images", "time", "scalars"} <= line.keys()
+        except (ValueError, AttributeError):
+            whole = False
+        if whole:
+            lines.append((raw, line))
+        else:
+            log.info("%s: line %s was cut short and is left out", path, number)
+    return lines
+
+
+def _to_json(value: float) -> float | str:
+    """The number, or what `float` reads as it where JSON has no number for it."""
+    if math.isfinite(value):
+        return value
+    return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"

@@ -1,0 +1,180 @@
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from jaxgan.errors import UserError
+from jaxgan.evaluators import classifier_scores, distribution
+from jaxgan.evaluators.classifier_features import Recipe
+from jaxgan.evaluators.distribution import DistributionEvaluator, make_distribution_evaluator
+from jaxgan.evaluators.reference import ArraySource, draw
+
+COUNT, CLASSES, SIZE = 240, 3, 10
+
+
+def blobs(labels, seed):
+    """Noise of which each class has another third bright, float32 in [-1, 1]."""
+    random = np.random.default_rng(seed)
+    images = random.uniform(-0.6, 0.6, (len(labels), SIZE, SIZE, 1)).astype(np.float32)
+    for image, label in zip(images, labels):
+        image[3 * label : 3 * label + 3] += random.uniform(0.2, 0.4)
+    return images
+
+
+def source(seed=0, *, labelled=True):
+    labels = np.sort(np.arange(COUNT) % CLASSES)  # sorted, as many data sets are
+    images = np.rint(blobs(labels, seed) * 127.5 + 127.5).astype(np.uint8)
+    return ArraySource(images, labels if labelled else None)
+
+
+def generate(seed, labels):
+    return blobs(labels if not isinstance(labels, int) else np.arange(labels) % CLASSES, seed)
+
+
+def collapsed(seed, labels):
+    return blobs(np.arange(CLASSES), 7)[labels]
+
+
+@pytest.fixture(scope="module")
+def cache_dir(tmp_path_factory):
+    return str(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    recipe = Recipe(widths=(4,), hidden=8, least_images=2000, most_images=2000, learning_rate=1e-2, shift=0)
+    make = classifier_scores.load_or_train_classifier
+    monkeypatch.setattr(
+        classifier_scores, "load_or_train_classifier", lambda **arguments: make(**arguments, recipe=recipe)
+    )
+
+
+def evaluator(cache_dir, **changes):
+    arguments = {"cache_dir": cache_dir, "samples": 100, "batch_size": 40, "conditional": True, **changes}
+    return DistributionEvaluator(source(), source(1), **arguments)
+
+
+def by_score(scores):
+    return {name.split("/")[0]: value for name, value in scores.items()}
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_good_generator_scores_well_and_a_collapsed_one_does_not(cache_dir):
+    judge = evaluator(cache_dir)
+    scores, again = judge.run(generate, 5), judge.run(generate, 5)
+    assert scores == again
+    assert {name.split("/")[1] for name in scores} == {judge.manifest["features"]}
+    assert judge.best == "frechet"
+    good, bad = by_score(scores), by_score(judge.run(collapsed, 5))
+    assert good["label_accuracy"] > 0.9
+    assert good["class_balance"] > 0.9
+    assert good["precision"] > 0.8
+    assert good["recall"] > 0.8
+    assert good["coverage"] > 0.8
+    assert good["density"] == pytest.approx(1, abs=0.3)
+    assert good["diversity"] == pytest.approx(1, abs=0.2)
+    assert bad["frechet"] > 5 * good["frechet"]
+    assert bad["recall"] == 0
+    assert bad["diversity"] == pytest.approx(0, abs=1e-3)
+
+
+@pytest.mark.usefixtures("quick")
+def test_wrong_labels_and_a_missing_class_are_seen(cache_dir):
+    judge = evaluator(cache_dir)
+    wrong = by_score(judge.run(lambda seed, labels: generate(seed, (labels + 1) % CLASSES), 5))
+    assert wrong["label_accuracy"] < 0.1
+    assert wrong["class_balance"] > 0.9
+    missing = by_score(judge.run(lambda seed, labels: generate(seed, np.minimum(labels, 1)), 5))
+    assert missing["class_balance"] == pytest.approx(2 / 3, abs=0.1)
+
+
+@pytest.mark.usefixtures("quick")
+def test_the_generator_is_asked_for_classes_in_turn_from_seeds_of_its_own(cache_dir):
+    asked, seeds = [], []
+
+    def spy(seed, labels):
+        seeds.append(seed)
+        asked.append(labels)
+        return generate(seed, labels)
+
+    evaluator(cache_dir).run(spy, 5)
+    assert [len(labels) for labels in asked] == [40, 40, 20]
+    np.testing.assert_array_equal(np.concatenate(asked), np.arange(100) % CLASSES)
+    assert len(set(seeds)) == 3
+    asked.clear()
+    scores = evaluator(cache_dir, conditional=False).run(spy, 6)
+    assert asked == [40, 40, 20]
+    assert not set(seeds[:3]) & set(seeds[3:])
+    assert "label_accuracy" not in by_score(scores)
+
+
+@pytest.mark.usefixtures("quick")
+def test_the_manifest_tells_references_and_counts(cache_dir):
+    manifest = evaluator(cache_dir).manifest
+    assert manifest["reference"].startswith(source().spec.fingerprint)
+    assert manifest["samples"] == manifest["manifold_points"] == 100
+    assert manifest["reference_images"] == COUNT
+    assert manifest["neighbours"] == 5
+    assert manifest["classifier_accuracy"] > 0.9
+    assert manifest != evaluator(cache_dir, samples=50).manifest
+
+
+def test_without_labels_patches_and_thumbnails_are_compared(cache_dir):
+    judge = DistributionEvaluator(source(labelled=False), cache_dir=cache_dir, samples=100, conditional=True)
+    good = judge.run(generate, 5)
+    bad = judge.run(lambda seed, count: collapsed(seed, np.zeros(count, int)), 5)
+    assert judge.best == "swd"
+    assert set(good) == {
+        "swd/patches-7x7",
+        "swd/patches-7x7-10px",
+        "recall/thumbnail-10px",
+        "diversity/thumbnail-10px",
+    }
+    assert 2 * good["swd/patches-7x7"] < bad["swd/patches-7x7"]
+    assert good["recall/thumbnail-10px"] > 0.6
+    assert bad["recall/thumbnail-10px"] == 0
+    assert bad["diversity/thumbnail-10px"] == pytest.approx(0, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [(lambda images: images[:, 1:], "asked were"), (lambda images: images * np.nan, "not finite")],
+)
+def test_images_of_another_shape_or_not_finite_are_refused(cache_dir, spoil, message):
+    judge = DistributionEvaluator(source(labelled=False), cache_dir=cache_dir, samples=100)
+    with pytest.raises(ValueError, match=message):
+        judge.run(lambda seed, count: spoil(generate(seed, count)), 0)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"samples": 5}, {"neighbours": 0}, {"neighbours": COUNT, "samples": 1000}]
+)
+def test_more_neighbours_than_samples_or_images_are_refused_at_once(cache_dir, changes):
+    with pytest.raises(UserError, match=r"config\.evaluation\.neighbours"):
+        evaluator(cache_dir, **changes)
+
+
+def test_a_run_is_scored_against_its_training_split(cache_dir, monkeypatch):
+    opened = []
+    splits = {"train": source(labelled=False), "test": source(1, labelled=False)}
+    monkeypatch.setattr(
+        distribution, "open_source", lambda data, split: opened.append(split) or splits[split]
+    )
+    config = SimpleNamespace(
+        data=SimpleNamespace(split="train", evaluation_split="test"),
+        evaluation=SimpleNamespace(samples=60, batch_size=30, neighbours=3),
+        conditional=False,
+    )
+    manifest = make_distribution_evaluator(config, cache_dir=cache_dir).manifest
+    assert sorted(opened) == ["test", "train"]
+    assert manifest["reference"].startswith(splits["train"].spec.fingerprint)
+    assert (manifest["samples"], manifest["batch_size"], manifest["neighbours"]) == (60, 30, 3)
+
+
+def test_a_reference_is_drawn_in_random_order_by_seed():
+    labels = draw(source(), 100, seed=0).labels
+    assert len(labels) == 100
+    assert set(labels[:20]) == {0, 1, 2}
+    np.testing.assert_array_equal(labels, draw(source(), 100, seed=0).labels)
+    assert (labels != draw(source(), 100, seed=1).labels).any()
+    assert len(draw(source(), 10_000, seed=0).images) == COUNT

@@ -1,0 +1,56 @@
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from jaxgan.errors import UserError
+from jaxgan.media.videos import save_animation
+
+
+def frames(channels, height=16, width=16):
+    """Even grey of a level that rises from frame to frame."""
+    levels = np.array([0, 60, 120, 180, 240], np.uint8)
+    return np.broadcast_to(levels[:, None, None, None], (5, height, width, channels)).copy()
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_gif_holds_every_frame_at_its_rate_in_a_loop(tmp_path, channels):
+    save_animation(frames(channels), tmp_path / "a.gif", fps=10)
+    with Image.open(tmp_path / "a.gif") as picture:
+        assert picture.n_frames == 5
+        assert picture.info["duration"] == 100
+        assert picture.info["loop"] == 0
+        for index, level in enumerate([0, 60, 120, 180, 240]):
+            picture.seek(index)
+            assert np.abs(np.asarray(picture.convert("L")).astype(int) - level).max() <= 2
+
+
+@pytest.mark.parametrize(("channels", "height", "width"), [(1, 16, 16), (3, 15, 17), (4, 16, 18)])
+def test_mp4_holds_every_frame_at_even_sizes(tmp_path, channels, height, width):
+    av = pytest.importorskip("av")
+    shown = frames(channels, height, width)
+    if channels == 4:
+        shown[..., 3] = 255
+    save_animation(shown, tmp_path / "a.mp4", fps=24)
+    with av.open(str(tmp_path / "a.mp4")) as container:
+        stream = container.streams.video[0]
+        assert stream.codec_context.name == "h264"
+        assert stream.average_rate == 24
+        pictures = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+    assert [p.shape for p in pictures] == [(height + height % 2, width + width % 2, 3)] * 5
+    assert np.abs(np.stack(pictures)[:, :height, :width].astype(int) - shown[..., :1]).max() <= 6
+
+
+def test_without_the_extra_mp4_says_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "av", None)
+    with pytest.raises(UserError, match=r"pip install -e '\.\[video\]'"):
+        save_animation(frames(3), tmp_path / "a.mp4", fps=10)
+    assert not list(tmp_path.iterdir())
+
+
+def test_unknown_suffixes_and_no_frames_are_refused(tmp_path):
+    with pytest.raises(UserError, match=r"'\.avi', accepted are \.gif and \.mp4"):
+        save_animation(frames(3), tmp_path / "a.avi", fps=10)
+    with pytest.raises(ValueError, match="animation"):
+        save_animation(frames(3)[:0], tmp_path / "a.gif", fps=10)
