@@ -1,0 +1,121 @@
+"""DCGAN (Radford et al. 2015) for any power-of-two resolution, with or without class labels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import flax.linen as nn
+import jax.numpy as jnp
+
+from jaxgan.errors import UserError
+from jaxgan.game import Array, Judgement
+from jaxgan.layers.conv import Conv, ConvTranspose
+from jaxgan.layers.labels import Embedding, projection
+from jaxgan.layers.minibatch_stddev import minibatch_stddev
+from jaxgan.layers.normalization import BatchNorm
+
+SLOPE = 0.2  # of LeakyReLU
+START = 4  # pixels of the smallest image
+
+normal = nn.initializers.normal(0.02)  # Radford et al. 2015, section 4; only norms make up for its smallness
+
+
+def he(axis: int) -> Any:
+    """Keeps the variance through LeakyReLU where no norm does (He et al. 2015); `axis` is that of the inputs."""
+    return nn.initializers.variance_scaling(2.0 / (1 + SLOPE**2), "fan_in", "normal", in_axis=axis, out_axis=-3 - axis)
+
+
+class Generator(nn.Module):
+    """Latents `[B,Z]` (and labels `[B]`) to images `[B,R,R,C]` in [-1, 1].
+
+    `widths` are the channels at 4, 8, ... pixels, the last at half the resolution.
+    """
+
+    resolution: int
+    channels: int
+    num_classes: int = 0  # above 0: an embedding of unit variance stands beside the latent
+    widths: Sequence[int] | None = None  # None: halved at each doubling, ending with 64
+    norm: Literal["batch", "none"] = "batch"
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, latent: Array, label: Array | None = None, *, train: bool) -> Array:
+        """The images; `train`: with the batch's statistics."""
+        widths = stage_widths(self.resolution, self.widths, widest_first=True)
+        x = latent.astype(self.dtype)
+        if self.num_classes:
+            embedded = Embedding(self.num_classes, x.shape[-1], dtype=self.dtype, name="label")(label)
+            x = jnp.concatenate([x, embedded], axis=-1)
+        bare = self.norm == "none"
+        init = he(-2) if bare else normal
+        x = nn.Dense(START**2 * widths[0], use_bias=bare, kernel_init=init, dtype=self.dtype, name="stem")(x)
+        x = x.reshape(-1, START, START, widths[0])
+        for index, width in enumerate((*widths[1:], self.channels)):
+            if bare:
+                x = nn.leaky_relu(x, SLOPE)
+            else:
+                x = nn.relu(BatchNorm(dtype=self.dtype, name=f"norm_{index}")(x, train=train))
+            last = index == len(widths) - 1
+            up = ConvTranspose(width, use_bias=bare or last, kernel_init=he(-1) if bare else normal, dtype=self.dtype, name=f"up_{index}")
+            x = up(x)
+        return jnp.tanh(x.astype(jnp.float32))
+
+
+class Discriminator(nn.Module):
+    """Images `[B,R,R,C]` (and labels `[B]`) to one logit each.
+
+    `widths` are the channels at half the resolution, ..., 4 pixels. Labels are judged by projection.
+    """
+
+    resolution: int
+    num_classes: int = 0
+    widths: Sequence[int] | None = None  # None: doubled at each halving, from 64
+    norm: Literal["batch", "spectral", "none"] = "batch"
+    stddev: bool = False  # minibatch standard deviation before the head
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, image: Array, label: Array | None = None, *, train: bool) -> Judgement:
+        """Logits `[B]` and the last features `[B,F]`."""
+        x = image.astype(self.dtype)
+        for index, width in enumerate(stage_widths(self.resolution, self.widths, widest_first=False)):
+            normed = self.norm == "batch" and index > 0  # not the image itself (Radford et al. 2015, section 3)
+            init = normal if self.norm == "batch" else he(-2)
+            down = Conv(width, 4, stride=2, padding=1, use_bias=not normed, kernel_init=init, dtype=self.dtype, name=f"down_{index}")
+            x = self._spectral(down, x, train)
+            if normed:
+                x = BatchNorm(dtype=self.dtype, name=f"norm_{index}")(x, train=train)
+            x = nn.leaky_relu(x, SLOPE)
+        if self.stddev:
+            x = minibatch_stddev(x)
+        features = x.reshape(x.shape[0], -1)
+        logits = self._spectral(nn.Dense(1, dtype=self.dtype, name="logit"), features, train)[:, 0].astype(jnp.float32)
+        if self.num_classes:
+            size = x.shape[-1]
+            projected = self._spectral(nn.Dense(size, dtype=self.dtype, name="projected"), features, train)
+            embedded = Embedding(self.num_classes, size, scale=size**-0.5, dtype=self.dtype, name="label")(label)
+            logits += projection(projected, embedded)
+        return Judgement(logits=logits, features=features)
+
+    def _spectral(self, layer: Any, x: Array, train: bool) -> Array:
+        """The layer, its kernel divided by its largest singular value where that is wanted (Miyato et al. 2018, eq. 8)."""
+        if self.norm != "spectral":
+            return layer(x)
+        return nn.SpectralNorm(layer, collection_name="spectral", name=f"{layer.name}_norm")(x, update_stats=train)
+
+
+def stage_widths(resolution: int, widths: Sequence[int] | None, *, widest_first: bool) -> tuple[int, ...]:
+    """The widths of the stages between 4 pixels and the resolution.
+
+    Raises UserError for a resolution that is no power of two from 8 on, or another number of widths than stages.
+    """
+    stages = resolution.bit_length() - START.bit_length()
+    if resolution != START << max(stages, 1):
+        raise UserError(f"dcgan: got resolution {resolution}, accepted are powers of two from 8 on")
+    if widths is None:
+        growing = tuple(64 << index for index in range(stages))
+        return growing[::-1] if widest_first else growing
+    if len(widths) != stages:
+        raise UserError(f"dcgan: got {len(widths)} widths, accepted are {stages} at resolution {resolution}")
+    return tuple(widths)

@@ -1,0 +1,122 @@
+"""Convolutions against the native operation, with first and second derivatives."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import lax
+
+from jaxgan.layers.conv import Conv, ConvTranspose, Geometry, conv, conv_transpose
+
+LAYOUT = ("NHWC", "HWIO", "NHWC")
+CASES = [  # kernel, stride, padding, groups, height, width
+    (3, 1, 1, 1, 5, 6),
+    (4, 2, 1, 1, 8, 6),
+    (3, 2, 1, 1, 7, 6),
+    (5, 3, 2, 1, 8, 7),
+    (1, 1, 0, 1, 4, 4),
+    (1, 2, 0, 1, 5, 4),
+    (3, 1, 1, 2, 4, 5),
+    (4, 2, 1, 3, 6, 6),
+]
+
+
+def relative(a, b):
+    return float(jnp.linalg.norm(a - b) / jnp.linalg.norm(b))
+
+
+def example(kernel, groups, height, width, seed=0):
+    keys = jax.random.split(jax.random.key(seed), 2)
+    x = jax.random.normal(keys[0], (2, height, width, 2 * groups))
+    return x, jax.random.normal(keys[1], (kernel, kernel, 2, 3 * groups))
+
+
+def derivatives(function, x, w):
+    """The value, both gradients of a nonlinear loss, and the gradients of a gradient penalty."""
+
+    def loss(x, w):
+        return jnp.sin(function(x, w)).sum()
+
+    def penalty(x, w):
+        return jnp.square(jax.grad(loss)(x, w)).sum()
+
+    return function(x, w), *jax.grad(loss, (0, 1))(x, w), *jax.grad(penalty, (0, 1))(x, w)
+
+
+@pytest.mark.parametrize(("kernel", "stride", "padding", "groups", "height", "width"), CASES)
+def test_conv_equals_the_native_one_to_the_second_derivative(kernel, stride, padding, groups, height, width):
+    x, w = example(kernel, groups, height, width)
+    pads = ((padding, padding),) * 2
+    geometry = Geometry((stride, stride), pads, groups, (height, width))
+
+    def native(x, w):
+        return lax.conv_general_dilated(
+            x, w, (stride, stride), pads, dimension_numbers=LAYOUT, feature_group_count=groups
+        )
+
+    ours = jax.jit(lambda x, w: derivatives(lambda x, w: conv(x, w, geometry), x, w))(x, w)
+    theirs = jax.jit(lambda x, w: derivatives(native, x, w))(x, w)
+    for mine, reference in zip(ours, theirs):
+        assert relative(mine, reference) < 1e-5
+
+
+@pytest.mark.parametrize(("kernel", "stride", "padding"), [(4, 2, 1), (3, 1, 1), (5, 3, 1)])
+def test_conv_transpose_equals_the_native_one_to_the_second_derivative(kernel, stride, padding):
+    y, w = example(kernel, 1, 4, 5)
+    size = tuple((length - 1) * stride + kernel - 2 * padding for length in y.shape[1:3])
+    geometry = Geometry((stride, stride), ((padding, padding),) * 2, 1, size)
+
+    def native(y, w):
+        pads = [(kernel - 1 - padding,) * 2] * 2
+        return lax.conv_transpose(y, w, (stride, stride), pads, dimension_numbers=LAYOUT)
+
+    def mirrored(w):  # the native one has its kernel as a convolution would slide it
+        return w[::-1, ::-1].swapaxes(2, 3)
+
+    ours = derivatives(lambda y, w: conv_transpose(y, mirrored(w), geometry), y, w)
+    for mine, reference in zip(ours, derivatives(native, y, w)):
+        assert relative(mine, reference) < 1e-5
+
+
+def test_third_derivatives_exist():
+    x, w = example(4, 1, 6, 6)
+    geometry = Geometry((2, 2), ((1, 1),) * 2, 1, (6, 6))
+
+    def thrice(function):
+        first = jax.grad(lambda x: jnp.sin(function(x, w)).sum())
+        second = jax.grad(lambda x: jnp.sin(first(x)).sum())
+        return jax.grad(lambda x: jnp.sin(second(x)).sum())(x)
+
+    native = thrice(lambda x, w: lax.conv_general_dilated(x, w, (2, 2), ((1, 1),) * 2, dimension_numbers=LAYOUT))
+    assert relative(thrice(lambda x, w: conv(x, w, geometry)), native) < 1e-5
+
+
+def test_no_weight_gradient_of_a_dilated_image_is_compiled():
+    module = ConvTranspose(3)
+    y = jnp.ones((2, 4, 4, 2))
+    params = module.init(jax.random.key(0), y)
+    text = jax.jit(jax.grad(lambda p: jnp.sin(module.apply(p, y)).sum())).lower(params).as_text()
+    gradient = [line for line in text.splitlines() if "convolution" in line and "f, 0, 0, b" not in line]
+    kernel_gradients = [line for line in gradient if "lhs_dilate = [2, 2]" in line and "tensor<2x4x4x2" in line]
+    assert len(kernel_gradients) == 1  # the forward alone dilates
+
+
+@pytest.mark.parametrize("padding", ["SAME", "VALID", 1])
+def test_the_layer_pads_as_flax_does(padding):
+    import flax.linen as nn
+
+    x = jax.random.normal(jax.random.key(0), (2, 7, 8, 3))
+    ours, theirs = Conv(4, 3, stride=2, padding=padding), nn.Conv(4, (3, 3), strides=2, padding=padding)
+    params = theirs.init(jax.random.key(1), x)
+    assert jax.tree.map(jnp.shape, ours.init(jax.random.key(1), x)) == jax.tree.map(jnp.shape, params)
+    np.testing.assert_allclose(ours.apply(params, x), theirs.apply(params, x), rtol=1e-4, atol=1e-5)
+
+
+def test_layers_compute_in_half_precision_with_float32_params():
+    x = jnp.ones((1, 4, 4, 2))
+    for module, size in ((Conv(3, dtype=jnp.bfloat16), 4), (ConvTranspose(3, dtype=jnp.bfloat16), 8)):
+        params = module.init(jax.random.key(0), x)
+        y = module.apply(params, x)
+        assert y.shape == (1, size, size, 3)
+        assert y.dtype == jnp.bfloat16
+        assert {leaf.dtype for leaf in jax.tree.leaves(params)} == {jnp.dtype("float32")}

@@ -1,0 +1,176 @@
+import dataclasses
+import json
+import subprocess
+import sys
+import types
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxgan.errors import UserError
+from jaxgan.game import State
+from jaxgan.restore import load
+from jaxgan.training.checkpoint import Checkpoints
+
+TRACES = []  # one entry for each time that `generate` is traced, so compiled
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """`tanh(z w + m + 10 (label - 1))`: an image tells what it was drawn from."""
+
+    num_classes: int = 3
+
+    def generate(self, params, variables, latent, label):
+        TRACES.append(latent.shape)
+        shift = variables["generator"]["stats"]["mean"]
+        out = latent @ params["generator"]["w"] + shift
+        if self.num_classes:
+            out = out + 10.0 * (label[:, None] - 1)
+        return jnp.tanh(out).reshape(-1, 2, 2, 1)
+
+    def latents(self, key, count):
+        return jax.random.normal(key, (count, 3))
+
+
+def make_state(step):
+    number = jnp.int32(step)
+    weights = {"generator": {"w": jnp.full((3, 4), 0.1 * (1 + step))}}
+    variables = {"generator": {"stats": {"mean": jnp.full(4, 0.01 * step)}}}
+    live = jax.tree.map(lambda x: x + 100, weights)
+    return State(
+        step=number,
+        images_seen=number,
+        rollbacks=number,
+        skipped=number,
+        skipped_in_a_row=number,
+        averaged_at=number,
+        params=live,
+        variables=variables,
+        opt_state={},
+        ema_params=weights,
+        ema_variables=variables,
+        carry={},
+    )
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """A work directory with the checkpoints 0, 2 (the best) and 4, and stand-ins for reading its config."""
+    made = {}
+    config, assemble = types.ModuleType("jaxgan.config"), types.ModuleType("jaxgan.assemble")
+
+    def read_config(path):
+        made.update(json.loads(path.read_text()))
+        return types.SimpleNamespace(checkpoint=types.SimpleNamespace(best="frechet", best_mode="min"))
+
+    def make_task(config, allow=()):
+        made["allow"] = allow
+        return Task(num_classes=made["num_classes"])
+
+    config.read_config, assemble.make_task = read_config, make_task
+    monkeypatch.setitem(sys.modules, "jaxgan.config", config)
+    monkeypatch.setitem(sys.modules, "jaxgan.assemble", assemble)
+    (tmp_path / "config.json").write_text(json.dumps({"num_classes": 3}))
+    with Checkpoints(
+        tmp_path / "checkpoints", config={"seed": 5}, class_names=["a", "b", "c"]
+    ) as checkpoints:
+        for step, distance in ((0, 9.0), (2, 1.0), (4, 3.0)):
+            checkpoints.save(make_state(step), step=step, images=64 * step, metrics={"frechet/f": distance})
+    return tmp_path
+
+
+def expected(step, latents, labels):
+    latents, labels = np.asarray(latents, np.float64), np.asarray(labels)
+    out = latents @ np.full((3, 4), 0.1 * (1 + step)) + 0.01 * step + 10 * (labels[:, None] - 1)
+    return np.tanh(out).reshape(-1, 2, 2, 1)
+
+
+def test_images_come_from_the_averaged_weights_with_classes_in_turn(run):
+    generator = load(run)
+    images = generator.generate(7, 5)
+    assert images.shape == (5, 2, 2, 1)
+    assert images.dtype == np.float32
+    np.testing.assert_allclose(images, expected(4, generator.latents(7, 5), [0, 1, 2, 0, 1]), atol=1e-5)
+    np.testing.assert_array_equal(images, generator.generate(jax.random.key(7), 5, [0, 1, 2, 0, 1]))
+    np.testing.assert_array_equal(images, generator.generate(np.int64(7), 5))
+
+
+def test_what_was_recorded_comes_with_it(run):
+    generator = load(run)
+    assert (generator.step, generator.images_seen, generator.num_classes) == (4, 256, 3)
+    assert generator.class_names == ("a", "b", "c")
+    assert generator.config == {"seed": 5}
+
+
+def test_the_step_can_be_chosen(run):
+    assert load(run, step=0).step == 0
+    best = load(run, step="best")
+    assert best.step == 2
+    images = best.generate(1, 3, np.array([2, 2, 0]))
+    np.testing.assert_allclose(images, expected(2, best.latents(1, 3), [2, 2, 0]), atol=1e-5)
+    with pytest.raises(UserError, match="got 3, accepted are 'latest', 'best' and 0, 2, 4"):
+        load(run, step=3)
+    with pytest.raises(UserError, match="got 'newest', accepted"):
+        load(run, step="newest")
+
+
+def test_any_number_of_images_is_one_compile_and_equal_to_one_batch(run):
+    together, parts = load(run, batch_size=16), load(run, batch_size=4)
+    TRACES.clear()
+    for count in (1, 4, 5, 11):
+        labels = np.arange(count)[::-1] % 3
+        latents = parts.latents(count, count)
+        whole = together.synthesize(latents, labels)
+        np.testing.assert_allclose(parts.synthesize(latents, labels), whole, atol=1e-6)
+    assert TRACES == [(16, 3), (4, 3)]
+
+
+@pytest.mark.parametrize(
+    ("labels", "why"),
+    [
+        ([0, 1], "accepted are 3 integers"),
+        ([0, 1, 3], "accepted are 0 to 2"),
+        ([-1, 0, 1], "accepted are 0 to 2"),
+        ([0.0, 1.0, 2.0], "accepted are 3 integers"),
+        (1, "accepted are 3 integers"),
+    ],
+)
+def test_wrong_labels_are_a_clear_mistake(run, labels, why):
+    with pytest.raises(UserError, match=why):
+        load(run).generate(0, 3, labels)
+
+
+def test_other_mistakes_are_clear(run, tmp_path):
+    generator = load(run)
+    with pytest.raises(UserError, match="n: got 0"):
+        generator.generate(0, 0)
+    with pytest.raises(UserError, match=r"latents: got shape \(2, 5\), accepted is \(n, 3\)"):
+        generator.synthesize(np.zeros((2, 5)))
+    with pytest.raises(UserError, match="is not the directory of a run"):
+        load(tmp_path / "nowhere")
+
+
+def test_a_generator_without_classes_takes_no_labels(run):
+    (run / "config.json").write_text(json.dumps({"num_classes": 0}))
+    generator = load(run)
+    assert generator.num_classes == 0
+    assert generator.generate(0, 2).shape == (2, 2, 2, 1)
+    with pytest.raises(UserError, match="without labels"):
+        generator.generate(0, 2, [0, 1])
+
+
+def test_only_the_newest_whole_checkpoint_is_used(run, caplog):
+    for path in (run / "checkpoints" / "4" / "ema").rglob("*"):
+        if path.is_file():
+            path.write_bytes(b"")
+    assert load(run).step == 2
+    assert "checkpoints/4 is refused" in caplog.text
+
+
+def test_loading_needs_no_training_code():
+    wanted = "jaxgan.training.step", "jaxgan.training.loop", "optax"
+    code = f"import sys, jaxgan.restore; assert not set({wanted}) & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
