@@ -1,0 +1,19 @@
+"""jaxgan: a GAN suite in JAX. `jaxgan.load(workdir)` gives a trained generator."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from jaxgan.restore import RestoredGenerator, load
+
+__all__ = ["RestoredGenerator", "load"]
+__version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    if name in __all__:  # only now is jax imported
+        from jaxgan import restore
+
+        return getattr(restore, name)
+    raise AttributeError(f"module 'jaxgan' has no attribute {name!r}")

@@ -9,7 +9,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxgan.builder import accepts, build
+from jaxgan.builder import accepts, build, check_regularizer
 from jaxgan.config import RunConfig
 from jaxgan.data.sources import DataSpec
 from jaxgan.errors import UserError
@@ -55,8 +55,9 @@ def make_task(config: RunConfig, allow: tuple[str, ...] = ()) -> Task:
     section = dict(config.task)
     if "loss" in section:
         parts["loss"] = build({"name": section.pop("loss")}, "loss", path="config.task.loss", allow=allow)
-    penalties = enumerate(section.pop("penalties", ()))
-    parts["penalties"] = tuple(_make_penalty(p, f"config.task.penalties.{i}", allow) for i, p in penalties)
+    if "penalties" in section:
+        penalties = enumerate(section.pop("penalties"))
+        parts["penalties"] = tuple(_make_penalty(p, f"config.task.penalties.{i}", allow) for i, p in penalties)
     return build(section, "task", path="config.task", fill=parts, allow=allow)
 
 
@@ -106,6 +107,7 @@ def root_key(config: RunConfig) -> Key:
 
 
 def _make_penalty(section: Mapping[str, Any], path: str, allow: tuple[str, ...]) -> Penalty:
+    check_regularizer(section, path, allow)
     arguments = {key: value for key, value in section.items() if key not in ("name", "every")}
-    function = build({"name": section.get("name")}, "regularizer", path=path, allow=allow)
-    return Penalty(str(section["name"]).rpartition(".")[2], function, arguments, every=section.get("every", 1))
+    function = build(section, "regularizer", path=path, allow=allow)
+    return Penalty(section["name"].rpartition(".")[2], function, arguments, every=section.get("every", 1))

@@ -73,12 +73,12 @@ def load(
     """
     # not at the top: a run's config decides what else is imported
     from jaxgan.assemble import make_task
-    from jaxgan.config import read_config
+    from jaxgan.config import from_json
 
     where = Workdir(str(workdir))
     if not where.config.exists():
         raise UserError(f"{workdir} is not the directory of a run: it has no {where.config.name}")
-    config = read_config(where.config)
+    config = from_json(where.config.read_text())
     choice = config.checkpoint
     average = restore_average(where.checkpoints, step, best=choice.best, best_mode=choice.best_mode)
     return RestoredGenerator(make_task(config, allow), average, batch_size=batch_size)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import pathlib
@@ -12,7 +11,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxgan.config import RunConfig, from_json, to_json
+from jaxgan.config import RunConfig, from_json, to_json, to_tree
 from jaxgan.errors import UserError
 from jaxgan.sampling import Sampler
 from jaxgan.training.workdir import Workdir
@@ -57,7 +56,7 @@ def keep_config(place: Workdir, config: RunConfig) -> None:
     Raises UserError with the first field that differs and may not.
     """
     if place.config.exists():
-        saved, given = (_flat(json.loads(to_json(c))) for c in (from_json(place.config.read_text()), config))
+        saved, given = (_flat(to_tree(c)) for c in (from_json(place.config.read_text()), config))
         for key in sorted(saved.keys() | given.keys()):
             old, new = saved.get(key, "nothing"), given.get(key, "nothing")
             if old != new and not any(key == free or key.startswith(free + ".") for free in MAY_CHANGE):

@@ -77,7 +77,7 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
                 return status
             console.print(f"finished: {images:,} images, {time.monotonic() - started:.0f} s since this start")
         checkpoints.wait()
-        console.print(_where_things_are(place, checkpoints), highlight=False)
+        console.print(_where_things_are(place, checkpoints), highlight=False, soft_wrap=True)
         return FINISHED
 
 

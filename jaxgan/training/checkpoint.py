@@ -68,6 +68,11 @@ class Checkpoints:
         """The newest step."""
         return max(self._records, default=None)
 
+    @property
+    def images_seen(self) -> int:
+        """The clock of the newest step; 0 where there is none."""
+        return 0 if self.latest is None else self._records[self.latest]["images_seen"]
+
     def steps(self) -> list[int]:
         """The steps that are there, in order; a save in flight is waited for."""
         self.wait()

@@ -13,6 +13,8 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from typing import Literal
 
+from jaxgan.config import WatchConfig
+
 Kind = Literal[
     "nonfinite",
     "discriminator_wins",
@@ -45,22 +47,6 @@ MORE_MODES = (
     "Set config.task.loss='adversarial.relativistic' with gradient_penalty.r1 and gradient_penalty.r2 "
     "in config.task.penalties; early in a run it may just need more config.images."
 )
-
-
-@dataclasses.dataclass(frozen=True)
-class WatchConfig:
-    """When the watch speaks, and when it sends the run back to an older checkpoint."""
-
-    enabled: bool = True
-    max_skipped_in_a_row: int = 20  # rounds lost to NaN, infinities or exploded gradients before a rollback
-    exploding_gradient: float = 1e4  # a gradient norm of so many times its running median has exploded
-    vanishing_gradient: float = 1e-7  # a gradient norm below it has vanished
-    saturated_accuracy: float = 0.99  # the discriminator tells so many pairs of real and fake apart: it wins
-    lost_accuracy: float = 0.25  # it judges only so many reals above their fakes (chance: 0.5): it loses
-    patience: int = 200  # rounds that a condition must hold
-    max_rollbacks: int = 3  # returns to an older checkpoint before the run gives up
-    min_recall: float = 0.05  # recall of samples under it is mode collapse
-    min_diversity: float = 0.3  # so is diversity of samples under it, relative to the data's
 
 
 @dataclasses.dataclass(frozen=True)

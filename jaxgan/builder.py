@@ -1,0 +1,168 @@
+"""From a section `{"name": "dcgan.Generator", **keyword arguments}` to the object: the only importlib of the suite.
+
+The import path is the registry: a name is a module of the package of its kind and something public in
+it, so nothing has to be listed anywhere.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import inspect
+import pkgutil
+import typing
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from jaxgan.config import RunConfig, check_type, unknown_key
+from jaxgan.errors import UserError
+
+PACKAGES = {  # by kind
+    "network": "jaxgan.models",
+    "task": "jaxgan.tasks",
+    "loss": "jaxgan.losses",
+    "regularizer": "jaxgan.regularizers",
+}
+HANDED_IN = ("critic", "real", "fake", "key")  # of a regularizer: what the task gives it
+
+
+def build(
+    section: Mapping[str, Any],
+    kind: str,
+    *,
+    path: str = "config",
+    fill: Mapping[str, Any] | None = None,
+    allow: Sequence[str] = (),
+) -> Any:
+    """The object that a section describes: a network or a task made with its arguments, else the named thing itself.
+
+    `fill` gives arguments that the constructor takes and the section leaves out. `allow` names packages
+    beside jaxgan that a full path such as `mypackage.nets.Generator` may point into. Raises UserError,
+    with `path` before the key, for a name or an argument that does not fit.
+    """
+    found = find(section, kind, path=path, allow=allow)
+    if kind in ("loss", "regularizer"):
+        return found
+    arguments = _arguments(section)
+    parameters = _parameters(found)
+    filled = {key: value for key, value in (fill or {}).items() if key in parameters and key not in arguments}
+    _check_arguments(section, parameters, path, given=filled)
+    return found(**filled, **arguments)
+
+
+def find(section: Mapping[str, Any], kind: str, *, path: str, allow: Sequence[str] = ()) -> Any:
+    """What the `name` of a section names. Raises UserError for what is not there or of another kind."""
+    name = section.get("name")
+    if not isinstance(name, str) or "." not in name:
+        raise UserError(f"{path}.name: got {name!r}, accepted is module.Name, such as {_examples(kind)[0]!r}")
+    module_name, _, attribute = name.rpartition(".")
+    allowed = any(module_name == package or module_name.startswith(f"{package}.") for package in allow)
+    module_path = module_name if allowed else f"{PACKAGES[kind]}.{module_name}"
+    if not allowed and module_name not in _modules(kind):
+        raise _unknown_name(name, kind, path)
+    try:
+        module = importlib.import_module(module_path)
+    except ImportError as error:
+        raise UserError(f"{path}.name: {name!r} cannot be imported: {error}") from None
+    found = getattr(module, attribute, None)
+    if attribute.startswith("_") or found is None or not _is_kind(found, kind, module_path, allowed):
+        raise _unknown_name(name, kind, path)
+    return found
+
+
+def accepts(section: Mapping[str, Any], kind: str, key: str, *, path: str) -> bool:
+    """Whether the constructor that a section names takes the argument `key`."""
+    return key in _parameters(find(section, kind, path=path))
+
+
+def check_sections(config: RunConfig) -> None:
+    """Checks the names and arguments of all sections without making anything. Raises UserError."""
+    from jaxgan.training.optimizers import check_optimizer
+
+    parts = {"generator": None, "discriminator": None, "loss": None, "penalties": None}
+    for name, kind in (("generator", "network"), ("discriminator", "network"), ("task", "task")):
+        section, path = getattr(config, name), f"config.{name}"
+        found = find(section, kind, path=path)
+        decided = {"resolution": None, "channels": None, "num_classes": None}
+        _check_arguments(section, _parameters(found), path, given={**decided, **(parts if kind == "task" else {})})
+    find({"name": config.task.get("loss")}, "loss", path="config.task.loss") if "loss" in config.task else None
+    for index, penalty in enumerate(config.task.get("penalties", ())):
+        check_regularizer(penalty, f"config.task.penalties.{index}")
+    for player, section in config.optimizers.items():
+        check_optimizer(section, f"config.optimizers.{player}")
+
+
+def check_regularizer(section: Mapping[str, Any], path: str, allow: Sequence[str] = ()) -> None:
+    """Checks the name and the arguments of a regularizer's section; `every` is the task's. Raises UserError."""
+    if not isinstance(section, Mapping):
+        raise UserError(f"{path}: got {section!r}, accepted is a section with a name")
+    every = section.get("every", 1)
+    if isinstance(every, bool) or not isinstance(every, int) or every < 1:
+        raise UserError(f"{path}.every: got {every!r}, accepted is a whole number from 1 on")
+    parameters = _parameters(find(section, "regularizer", path=path, allow=allow))
+    own = {key: value for key, value in parameters.items() if key not in HANDED_IN}
+    _check_arguments({key: value for key, value in section.items() if key != "every"}, own, path, given={})
+
+
+def _check_arguments(
+    section: Mapping[str, Any], parameters: Mapping[str, Any], path: str, *, given: Mapping[str, Any]
+) -> None:
+    for key, value in _arguments(section).items():
+        if key not in parameters:
+            raise unknown_key(path, key, [each for each in parameters if each not in ("parent", "name")])
+        if key not in given:
+            check_type(value, parameters[key].annotation, f"{path}.{key}")
+    for key, parameter in parameters.items():
+        if parameter.default is inspect.Parameter.empty and key not in section and key not in given:
+            raise UserError(f"{path}.{key} is missing")
+
+
+def _arguments(section: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in section.items() if key != "name"}
+
+
+def _parameters(found: Any) -> dict[str, inspect.Parameter]:
+    """The parameters of a constructor or function, with resolved annotations."""
+    annotated = found if inspect.isfunction(found) else found.__init__
+    try:
+        hints = {**typing.get_type_hints(found), **typing.get_type_hints(annotated)}
+    except (NameError, TypeError):  # annotations that only a type checker can read
+        hints = {}
+    parameters = inspect.signature(found).parameters
+    return {name: p.replace(annotation=hints.get(name, Any)) for name, p in parameters.items()}
+
+
+def _is_kind(found: Any, kind: str, module: str, allowed: bool) -> bool:
+    if kind == "loss":
+        from jaxgan.game import AdversarialLoss
+
+        return isinstance(found, AdversarialLoss)
+    at_home = allowed or getattr(found, "__module__", None) == module
+    if kind == "network":
+        return inspect.isclass(found) and hasattr(found, "apply") and hasattr(found, "init") and at_home
+    if kind == "task":
+        return inspect.isclass(found) and hasattr(found, "phases") and at_home
+    return inspect.isfunction(found) and at_home and set(HANDED_IN) <= set(inspect.signature(found).parameters)
+
+
+def _modules(kind: str) -> list[str]:
+    package = importlib.import_module(PACKAGES[kind])
+    return [module.name for module in pkgutil.iter_modules(package.__path__)]
+
+
+def _examples(kind: str) -> list[str]:
+    """Every name of a kind."""
+    names = []
+    for module_name in _modules(kind):
+        module_path = f"{PACKAGES[kind]}.{module_name}"
+        module = importlib.import_module(module_path)
+        public = [name for name in vars(module) if not name.startswith("_")]
+        names += [f"{module_name}.{n}" for n in public if _is_kind(getattr(module, n), kind, module_path, False)]
+    return names
+
+
+def _unknown_name(name: str, kind: str, path: str) -> UserError:
+    known = _examples(kind)
+    near = difflib.get_close_matches(name, known, 1, 0.5)
+    hint = f"did you mean {near[0]!r}?" if near else f"accepted are {', '.join(known)}"
+    return UserError(f"{path}.name: {name!r} is not a {kind}; {hint}")

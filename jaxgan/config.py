@@ -1,0 +1,443 @@
+"""The fields of a run: type, default and one line each. Sections `{name, ...}` are keyword arguments of one constructor.
+
+A config is read from a file, changed on the command line, checked, and saved as JSON. Nothing here
+imports jax, so a mistake is answered at once.
+"""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import difflib
+import hashlib
+import json
+import math
+import runpy
+import types
+import typing
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from jaxgan.errors import UserError
+
+FORMAT = 1  # of saved configs; raised when older ones can no longer be read
+
+Section = Mapping[str, Any]  # {"name": "dcgan.Generator", **keyword arguments}
+Number = float | Mapping[str, Any]  # a number, or a schedule over images: {"name": "cosine", ...}
+
+
+def option(default: Any, told: str) -> Any:
+    """A field with its default and the line that `--help` tells of it."""
+    if isinstance(default, Mapping):
+        return dataclasses.field(default_factory=lambda: dict(default), metadata={"told": told})
+    return dataclasses.field(default=default, metadata={"told": told})
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """What to train on."""
+
+    name: str = option("", "a tfds name such as fashion_mnist, or a folder of images")
+    data_dir: str | None = option(None, "where tfds data sets lie; None: ~/tensorflow_datasets")
+    split: str = option("train", "what to train on")
+    evaluation_split: str = option("test", "what the classifier of the scores is measured on")
+    resolution: int | None = option(None, "pixels; None: as stored, which must be square")
+    channels: int | None = option(None, "None: as stored")
+    fit: Literal["pad", "resize", "crop"] = option("resize", "how images come to the resolution")
+    cache: Literal["auto", "device", "host", "stream"] = option("auto", "where decoded images are kept")
+    cache_bytes: int = option(2_000_000_000, "what fits in so many bytes is preloaded by cache=auto")
+    flip: bool = option(False, "random horizontal flips, on the device")
+
+
+@dataclass(frozen=True)
+class EmaConfig:
+    """The average of the generator's weights, from which samples are drawn."""
+
+    half_life_images: Number = option(10_000, "images after which half of the average is new; may be a schedule")
+    rampup: float | None = option(None, "bounds the half-life by this share of the images seen")
+
+
+@dataclass(frozen=True)
+class ParallelConfig:
+    """Devices."""
+
+    mesh: Mapping[str, int] = option({"data": -1, "fsdp": 1}, "sizes of the axes; -1: what is left")
+    runner: Literal["jit", "pmap"] = option("jit", "how the step runs on many devices")
+
+
+@dataclass(frozen=True)
+class CheckpointConfig:
+    """What is kept."""
+
+    every_images: int | None = option(None, "None: only at the end, and when interrupted")
+    keep: int = option(2, "the last so many, beside the best, the newest good one and step 0")
+    best: str = option("auto", "the score, by the start of its name, of the best checkpoint; auto: the data's first score")
+    best_mode: Literal["min", "max"] = option("min", "whether less or more of it is better")
+
+
+@dataclass(frozen=True)
+class EvaluationConfig:
+    """Scores."""
+
+    samples: int = option(2_000, "how many samples are scored")
+    every_images: int | None = option(None, "None: only at the end")
+    batch_size: int = option(250, "samples drawn at a time")
+    neighbours: int = option(5, "k of precision, recall, density and coverage")
+
+
+@dataclass(frozen=True)
+class SamplesConfig:
+    """The grid of samples, always from the same latents."""
+
+    every_images: int | None = option(None, "None: only at the end")
+    rows: int = option(10, "rows; of a conditional model each is a class")
+    columns: int = option(10, "columns")
+
+
+@dataclass(frozen=True)
+class WatchConfig:
+    """When the stability watch speaks, and when it sends the run back to an older checkpoint."""
+
+    enabled: bool = option(True, "whether it looks at all")
+    max_skipped_in_a_row: int = option(20, "rounds lost to NaN, infinities or exploded gradients before a rollback")
+    exploding_gradient: float = option(1e4, "a gradient norm of so many times its running median has exploded")
+    vanishing_gradient: float = option(1e-7, "a gradient norm below it has vanished")
+    saturated_accuracy: float = option(0.99, "the discriminator wins that tells so many pairs apart")
+    lost_accuracy: float = option(0.25, "it loses that judges only so many reals above their fakes (chance: 0.5)")
+    patience: int = option(200, "rounds that a condition must hold")
+    max_rollbacks: int = option(3, "returns to an older checkpoint before the run gives up")
+    min_recall: float = option(0.05, "recall of samples under it is mode collapse")
+    min_diversity: float = option(0.3, "so is diversity of samples under it, relative to the data's")
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """Everything that a run is made from."""
+
+    generator: Section = option({}, "{name: 'dcgan.Generator', ...}; what it leaves out of the data's shape is filled in")
+    discriminator: Section = option({}, "{name: 'dcgan.Discriminator', ...}")
+    task: Section = option({}, "{name: 'generation.Generation', loss: 'adversarial.hinge', penalties: (...), ...}")
+    optimizers: Mapping[str, Section] = option({}, "by player: {name: 'adam', learning_rate: 2e-4, ...}, any of optax's")
+    data: DataConfig = option(DataConfig(), "")
+    batch_size: int = option(64, "real images a step, over all devices")
+    epochs: float | None = option(None, "length of the run; either this or images")
+    images: int | None = option(None, "length of the run in real images; either this or epochs")
+    seed: int = option(0, "of weights, noise and the order of the data")
+    conditional: bool = option(False, "whether the networks get the data's labels")
+    ema: EmaConfig = option(EmaConfig(), "")
+    parallel: ParallelConfig = option(ParallelConfig(), "")
+    checkpoint: CheckpointConfig = option(CheckpointConfig(), "")
+    evaluation: EvaluationConfig = option(EvaluationConfig(), "")
+    samples: SamplesConfig = option(SamplesConfig(), "")
+    watch: WatchConfig = option(WatchConfig(), "")
+    simultaneous: bool = option(False, "all players' gradients from one state, instead of in turns")
+    fresh_latents: bool = option(False, "other fakes for each player, instead of the same for all")
+    microbatches: int = option(1, "parts of a batch over which gradients are accumulated")
+    rounds_per_dispatch: int = option(1, "rounds sent to the device at a time; more pays where a round is short")
+    log_every: int = option(50, "steps between two lines of metrics")
+    plots: bool = option(True, "PNG plots of the metrics")
+    tensorboard: bool = option(True, "TensorBoard events")
+    compilation_cache: bool = option(True, "keep compiled programs between runs")
+    tiny: bool = option(False, "cut to 16 pixels and few channels, to try a config out")
+
+
+SECTIONS = ("generator", "discriminator", "task")  # each is the keyword arguments of one constructor
+POSITIVE = (
+    "batch_size",
+    "epochs",
+    "images",
+    "microbatches",
+    "rounds_per_dispatch",
+    "log_every",
+    "data.resolution",
+    "data.channels",
+    "checkpoint.every_images",
+    "checkpoint.keep",
+    "evaluation.samples",
+    "evaluation.every_images",
+    "evaluation.batch_size",
+    "evaluation.neighbours",
+    "samples.every_images",
+    "samples.rows",
+    "samples.columns",
+    "watch.patience",
+    "watch.max_skipped_in_a_row",
+)
+
+
+def load_config(path: str, overrides: Mapping[str, str] | None = None) -> RunConfig:
+    """The config of a file, `configs/x.py` or `configs/x.py:argument`, with changes from the command line.
+
+    The file is Python and is executed: it defines `get_config(argument=None)` and returns a ConfigDict.
+    Raises UserError for a file that cannot be used and for every mistake in the fields.
+    """
+    return resolve(_run_file(path), overrides or {})
+
+
+def resolve(tree: Mapping[str, Any], overrides: Mapping[str, str]) -> RunConfig:
+    """The checked config of nested fields, changed by `{"data.name": "cifar10", ...}` as text.
+
+    Raises UserError with the key, what it got, what is accepted, and the nearest right spelling.
+    """
+    changed = _normal(tree)
+    for key, text in overrides.items():
+        _override(changed, key, text, overrides)
+    config = _build(RunConfig, changed, "config")
+    _check_values(config)
+    return shrink(config) if config.tiny else config
+
+
+def shrink(config: RunConfig) -> RunConfig:
+    """The same run in miniature, to see whether it works: 16 pixels, few channels, 64 images."""
+    sections = {name: _narrow(getattr(config, name)) for name in SECTIONS}
+    return dataclasses.replace(
+        config,
+        **sections,
+        batch_size=8 * config.microbatches,
+        epochs=None,
+        images=64 * config.microbatches,
+        data=dataclasses.replace(config.data, resolution=16),
+        evaluation=dataclasses.replace(config.evaluation, samples=64, batch_size=32, every_images=None),
+        samples=dataclasses.replace(config.samples, rows=4, columns=4, every_images=None),
+        checkpoint=dataclasses.replace(config.checkpoint, every_images=None),
+        log_every=2,
+    )
+
+
+def to_tree(config: RunConfig) -> dict[str, Any]:
+    """The config as nested JSON-able fields."""
+    return json.loads(json.dumps(dataclasses.asdict(config)))
+
+
+def to_json(config: RunConfig) -> str:
+    """The config as text that `from_json` reads back equal."""
+    return json.dumps({"format": FORMAT, "config": to_tree(config)}, indent=2) + "\n"
+
+
+def from_json(text: str) -> RunConfig:
+    """The config that `to_json` wrote. Nothing is executed. Raises UserError for anything else."""
+    try:
+        saved = json.loads(text)
+        number, tree = saved["format"], saved["config"]
+    except (ValueError, KeyError, TypeError):
+        raise UserError("the saved config is damaged: it is not JSON with a format and a config") from None
+    if number != FORMAT:
+        raise UserError(f"the saved config has format {number!r}, this version of jaxgan reads {FORMAT}")
+    config = _build(RunConfig, _normal(tree), "config")
+    _check_values(config)
+    return config
+
+
+def fingerprint(config: RunConfig) -> str:
+    """Ten hexadecimal digits over what is trained: the config but for where data lie."""
+    tree = to_tree(config)
+    tree["data"].pop("data_dir")
+    return hashlib.sha256(json.dumps(tree, sort_keys=True).encode()).hexdigest()[:10]
+
+
+def describe(kind: type = RunConfig, prefix: str = "config") -> list[tuple[str, str, str, str]]:
+    """Every field: its dotted name, type, default, and the line told of it."""
+    hints, rows = typing.get_type_hints(kind), []
+    for field in dataclasses.fields(kind):
+        if dataclasses.is_dataclass(hints[field.name]):
+            rows += describe(typing.cast(type, hints[field.name]), f"{prefix}.{field.name}")
+            continue
+        default = field.default if field.default is not dataclasses.MISSING else field.default_factory()  # type: ignore[misc]
+        rows.append((f"{prefix}.{field.name}", type_name(hints[field.name]), repr(default), field.metadata["told"]))
+    return rows
+
+
+def check_type(value: Any, annotation: Any, path: str) -> None:
+    """Raise UserError where a value of a config is not of an annotated type; an int passes for a float.
+
+    Annotations that a config cannot write (arrays, functions) are let pass.
+    """
+    if not _fits(value, annotation):
+        raise UserError(f"{path}: got {value!r}, accepted is {type_name(annotation)}")
+
+
+def unknown_key(path: str, key: str, known: Iterable[str]) -> UserError:
+    """The error for a key that does not exist, with the nearest right spelling."""
+    known = list(known)
+    near = difflib.get_close_matches(key, known, 1, 0.5)
+    hint = f"did you mean {near[0]}?" if near else f"accepted are {', '.join(known) or 'none'}"
+    return UserError(f"{path}.{key} does not exist; {hint}")
+
+
+def type_name(annotation: Any) -> str:
+    """An annotation as a person reads it."""
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is Literal:
+        return " or ".join(map(repr, arguments))
+    if origin in (typing.Union, types.UnionType):
+        return " or ".join(type_name(each) for each in arguments)
+    if annotation is type(None):
+        return "None"
+    if origin is Mapping or annotation is Mapping:
+        return "a section"
+    if origin in (Sequence, tuple):
+        return "a tuple"
+    return getattr(annotation, "__name__", str(annotation))
+
+
+def _fits(value: Any, annotation: Any) -> bool:
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is Literal:
+        return value in arguments
+    if origin in (typing.Union, types.UnionType):
+        return any(_fits(value, each) for each in arguments)
+    if annotation is type(None):
+        return value is None
+    if annotation is float:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    if annotation is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    if annotation in (str, bool):
+        return isinstance(value, annotation)
+    if origin is tuple and arguments and arguments[-1] is not ...:
+        return isinstance(value, tuple) and len(value) == len(arguments) and all(map(_fits, value, arguments))
+    if origin in (Sequence, tuple):
+        return isinstance(value, tuple) and all(_fits(each, arguments[0]) for each in value)
+    if origin is Mapping:
+        return isinstance(value, Mapping) and all(_fits(each, arguments[1]) for each in value.values())
+    return True
+
+
+def _run_file(path: str) -> Mapping[str, Any]:
+    name, _, argument = path.partition(":")
+    if not Path(name).is_file():
+        raise UserError(f"--config={path}: there is no such file")
+    try:
+        get_config = runpy.run_path(name).get("get_config")
+        if get_config is None:
+            raise UserError(f"--config={path}: the file has no function get_config")
+        config = get_config(argument) if argument else get_config()
+    except UserError:
+        raise
+    except Exception as error:  # whatever the file does wrong
+        raise UserError(f"--config={path}: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}") from None
+    tree = config.to_dict() if hasattr(config, "to_dict") else config
+    if not isinstance(tree, Mapping):
+        raise UserError(f"--config={path}: get_config gave a {type(config).__name__}, accepted is a ConfigDict")
+    return tree
+
+
+def _normal(value: Any) -> Any:
+    """A copy with sections as dicts and sequences as tuples, so that files, JSON and flags give equal configs."""
+    if isinstance(value, Mapping):
+        return {key: _normal(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return tuple(_normal(each) for each in value)
+    return value
+
+
+def _override(tree: dict[str, Any], key: str, text: str, overrides: Mapping[str, str]) -> None:
+    """Writes one change into the tree; a section that gets another `name` loses the keys of the old one."""
+    *parents, last = key.split(".")
+    node: Any = tree
+    for depth, parent in enumerate(parents):
+        node = _child(node, parent, ".".join(["config", *parents[:depth]]))
+    if isinstance(node, list):
+        raise UserError(f"config.{key}: got a number where a key is wanted")
+    if last == "name" and parents and parents[0] in (*SECTIONS, "optimizers"):
+        prefix = ".".join(parents)
+        kept = {name for other in overrides if other.startswith(f"{prefix}.") for name in [other[len(prefix) + 1 :].split(".")[0]]}
+        for old in [old for old in node if old not in kept]:
+            del node[old]
+    if key in ("epochs", "images"):  # a length replaces the file's, whichever of the two that has
+        tree.pop("images" if key == "epochs" and "images" not in overrides else "", None)
+        tree.pop("epochs" if key == "images" and "epochs" not in overrides else "", None)
+    node[last] = text if _is_text_field(key) and text != "None" else _parsed(text)
+
+
+def _child(node: Any, name: str, path: str) -> Any:
+    """The section below a key, made writable; an element of a tuple goes by its number."""
+    if isinstance(node, dict):
+        below = node.setdefault(name, {})
+        if isinstance(below, tuple):
+            below = node[name] = _Items(below)
+        if isinstance(below, dict | _Items):
+            return below
+    elif isinstance(node, _Items) and name.isdecimal() and int(name) < len(node):
+        if isinstance(node[int(name)], dict):
+            return node[int(name)]
+    raise UserError(f"{path}.{name}: it has no keys below it")
+
+
+class _Items(list):
+    """A tuple of sections while it is being changed."""
+
+
+def _parsed(text: str) -> Any:
+    if text in ("true", "false"):
+        return text == "true"
+    try:
+        return _normal(ast.literal_eval(text))
+    except (ValueError, SyntaxError):
+        return text
+
+
+def _is_text_field(key: str) -> bool:
+    kind: Any = RunConfig
+    for part in key.split("."):
+        hints = typing.get_type_hints(kind) if dataclasses.is_dataclass(kind) else {}
+        kind = hints.get(part)
+    return kind is str or kind == (str | None)
+
+
+def _build(kind: type, tree: Mapping[str, Any], path: str) -> Any:
+    """A dataclass of its nested fields, keys and types checked."""
+    if not isinstance(tree, Mapping):
+        raise UserError(f"{path}: got {tree!r}, accepted is a section")
+    hints, values = typing.get_type_hints(kind), {}
+    for key, value in tree.items():
+        if key not in hints:
+            raise unknown_key(path, key, hints)
+        if isinstance(value, _Items):
+            value = tuple(value)
+        if dataclasses.is_dataclass(hints[key]):
+            value = _build(typing.cast(type, hints[key]), value, f"{path}.{key}")
+        else:
+            value = _normal(value)
+            check_type(value, hints[key], f"{path}.{key}")
+        values[key] = value
+    return kind(**values)
+
+
+def _check_values(config: RunConfig) -> None:
+    """Raises UserError for values that no run can have."""
+    for section in SECTIONS:
+        if not isinstance(getattr(config, section).get("name"), str):
+            raise UserError(f"config.{section}.name is missing: it names a constructor, such as 'dcgan.Generator'")
+    if not config.data.name:
+        raise UserError("config.data.name is missing: a tfds name or a folder of images")
+    if (config.images is None) == (config.epochs is None):
+        got = "neither" if config.images is None else "both"
+        raise UserError(f"config.images and config.epochs: got {got}, accepted is one of them")
+    for key in POSITIVE:
+        value: Any = config
+        for part in key.split("."):
+            value = getattr(value, part)
+        if value is not None and not (math.isfinite(value) and value > 0):
+            raise UserError(f"config.{key}: got {value!r}, accepted is more than 0")
+    if config.batch_size % config.microbatches:
+        raise UserError(
+            f"config.microbatches: got {config.microbatches}, accepted is a divisor of batch_size={config.batch_size}"
+        )
+    for axis in config.parallel.mesh:
+        if axis not in ("data", "fsdp"):
+            raise unknown_key("config.parallel.mesh", axis, ("data", "fsdp"))
+    if not 0 <= config.seed < 2**31:
+        raise UserError(f"config.seed: got {config.seed}, accepted is 0 to {2**31 - 1}")
+
+
+def _narrow(section: Section) -> dict[str, Any]:
+    """A section with at most 8 channels a layer, and without widths that belong to another resolution."""
+    narrow = {key: value for key, value in section.items() if key != "resolution"}
+    widths = narrow.get("widths")
+    if isinstance(widths, tuple):
+        module = str(section.get("name", "")).partition(".")[0]
+        narrow["widths"] = (8,) * (2 if module != "mlp" else len(widths))
+    return narrow

@@ -1,0 +1,179 @@
+"""The command line: `python -m jaxgan.main --config configs/x.py --workdir runs/x --mode=train`.
+
+Reads flags and hands over to one command. Flags, modes and run fields are checked before jax is imported.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from jaxgan.config import RunConfig, describe, from_json, load_config, resolve, to_tree
+from jaxgan.errors import CTRL_C, GAVE_UP, MISTAKE, TrainingGaveUp, UserError
+
+MODES = {  # what each does, and its own flags
+    "train": ("train, or go on where the workdir stands", {}),
+    "evaluate": (
+        "score a checkpoint",
+        {"checkpoint": "best, latest (default) or a step", "samples": "how many; default: the config's"},
+    ),
+    "sample": (
+        "pictures from a checkpoint",
+        {
+            "kind": "grid (default), files, interpolate or classes",
+            "count": "samples, latents of the walk, or columns of the classes",
+            "labels": "classes to draw, such as 3,3,5",
+            "seed": "of the noise; default 0",
+            "output": "a .png, a folder of files, a .gif or .mp4; default: in the workdir",
+            "checkpoint": "best, latest (default) or a step",
+        },
+    ),
+    "prepare": ("prepare a tfds data set", {}),
+}
+COMMON = {
+    "config": "a file, configs/x.py, or configs/x.py:argument",
+    "workdir": "where the run lies",
+    "mode": ", ".join(MODES) + "; default: train",
+    "help": "this text",
+}
+
+
+class Call(NamedTuple):
+    """What the command line asks for."""
+
+    mode: str
+    config: str | None
+    workdir: str | None
+    overrides: dict[str, str]  # of config fields, by dotted name
+    options: dict[str, str]  # the mode's own flags
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Runs one command; the exit status (see `jaxgan.errors`)."""
+    try:
+        if any(argument in ("--help", "-h") for argument in arguments):
+            print(help_text())
+            return 0
+        call = parse(arguments)
+        config = read_config(call)
+        return _run(call, config)
+    except UserError as mistake:
+        print(f"jaxgan: {' '.join(str(mistake).split())}", file=sys.stderr)
+        return MISTAKE
+    except TrainingGaveUp as gave_up:
+        print(f"jaxgan: {gave_up}", file=sys.stderr)
+        return GAVE_UP
+    except KeyboardInterrupt:
+        print("jaxgan: interrupted", file=sys.stderr)
+        return CTRL_C
+    except BrokenPipeError:  # the reader of our output has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def parse(arguments: Sequence[str]) -> Call:
+    """The flags, as `--flag value` or `--flag=value`. Raises UserError for one that no mode knows."""
+    flags = dict(_flags(arguments))
+    mode = flags.pop("mode", "train")
+    if mode not in MODES:
+        raise UserError(f"--mode: got {mode!r}, accepted are {', '.join(MODES)}{_near(mode, MODES)}")
+    config, workdir = flags.pop("config", None), flags.pop("workdir", None)
+    overrides = {flag.removeprefix("config."): text for flag, text in flags.items() if flag.startswith("config.")}
+    options = {flag: text for flag, text in flags.items() if not flag.startswith("config.")}
+    known = MODES[mode][1]
+    for flag in options:
+        if flag not in known:
+            every = [*COMMON, *known]
+            raise UserError(
+                f"--{flag}: --mode={mode} has no such flag; accepted are "
+                f"{', '.join('--' + each for each in every)} and --config.FIELD{_near(flag, every)}"
+            )
+    if mode != "prepare" and workdir is None:
+        raise UserError(f"--workdir is missing: --mode={mode} needs the directory of the run")
+    return Call(mode, config, workdir, overrides, options)
+
+
+def read_config(call: Call) -> RunConfig:
+    """The config that a call means: its file's, or the one saved in the workdir, changed by the flags."""
+    if call.config is not None:
+        return load_config(call.config, call.overrides)
+    if call.mode == "prepare":
+        return resolve(PREPARE_ONLY, call.overrides)
+    if call.mode == "train":
+        raise UserError("--config is missing: --mode=train needs a config, such as configs/quickstart.py")
+    saved = Path(str(call.workdir)) / "config.json"
+    if not saved.is_file():
+        raise UserError(f"--workdir={call.workdir}: there is no run in it (no {saved.name})")
+    return resolve(to_tree(from_json(saved.read_text())), call.overrides)
+
+
+PREPARE_ONLY = {  # preparing a data set needs nothing but its name
+    "generator": {"name": "none"},
+    "discriminator": {"name": "none"},
+    "task": {"name": "none"},
+    "images": 1,
+}
+
+
+def help_text() -> str:
+    """All flags, modes and fields."""
+    lines = [
+        "usage: python -m jaxgan.main --config configs/quickstart.py --workdir runs/quickstart [--mode=MODE] [--config.FIELD=VALUE]",
+        "",
+    ]
+    lines += [f"  --{flag:12} {told}" for flag, told in COMMON.items()]
+    for mode, (told, options) in MODES.items():
+        lines += ["", f"--mode={mode}: {told}"]
+        lines += [f"  --{flag:12} {meaning}" for flag, meaning in options.items()]
+    lines += ["", "fields of a config (sections take the arguments of what they name):"]
+    lines += [f"  --{name} ({kind}; default {default})\n      {told}" for name, kind, default, told in describe()]
+    return "\n".join(lines)
+
+
+def entry() -> None:
+    """The console script `jaxgan`."""
+    sys.exit(main(sys.argv[1:]))
+
+
+def _run(call: Call, config: RunConfig) -> int:
+    workdir = call.workdir or ""
+    if call.mode == "prepare":
+        from jaxgan.commands import prepare as command
+    else:
+        from jaxgan.builder import check_sections
+
+        check_sections(config)
+        if call.mode == "train":
+            from jaxgan.commands import train as command  # type: ignore[no-redef]
+        elif call.mode == "evaluate":
+            from jaxgan.commands import evaluate as command  # type: ignore[no-redef]
+        else:
+            from jaxgan.commands import sample as command  # type: ignore[no-redef]
+    return command.run(config, workdir, call.options)
+
+
+def _flags(arguments: Sequence[str]) -> Iterator[tuple[str, str]]:
+    rest = iter(arguments)
+    for argument in rest:
+        if not argument.startswith("--"):
+            raise UserError(f"{argument!r}: accepted are flags, --flag=value; see --help")
+        flag, equals, text = argument[2:].partition("=")
+        if not equals:
+            following = next(rest, None)
+            if following is None or following.startswith("--"):
+                raise UserError(f"--{flag} needs a value: --{flag}=...")
+            text = following
+        yield flag.replace("-", "_"), text
+
+
+def _near(word: str, known: Mapping[str, object] | Sequence[str]) -> str:
+    near = difflib.get_close_matches(word, list(known), 1, 0.5)
+    return f"; did you mean {near[0]}?" if near else ""
+
+
+if __name__ == "__main__":
+    entry()
