@@ -17,7 +17,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 ROOT = pathlib.Path(__file__).parent.parent
@@ -47,7 +47,9 @@ EXPERIMENTS = {
 
 def main() -> None:
     """Run what has no record yet, or print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("name", choices=EXPERIMENTS)
     parser.add_argument("--data-dir", help="where the tfds data sets lie")
     parser.add_argument("--workdir", default="runs/results", help="where the runs lie")
@@ -70,12 +72,21 @@ def _run(name: str, seed: int, records: pathlib.Path, workdirs: pathlib.Path, da
     flags = [f"--config.{key}={value}" for key, value in changes.items()]
     flags += [f"--config.data.data_dir={data_dir}"] if data_dir else []
     start, commit = time.time(), _commit()
-    command = [sys.executable, "-m", "jaxgan.main", "--config", experiment.config, "--workdir", str(workdir), *flags]
+    command = [
+        sys.executable,
+        "-m",
+        "jaxgan.main",
+        "--config",
+        experiment.config,
+        "--workdir",
+        str(workdir),
+        *flags,
+    ]
     subprocess.run(command, check=True, cwd=ROOT)
-    for images, scores in _scores(workdir):
-        if images in experiment.images and images not in done:
-            record = {"commit": commit, "config_hash": digest, "seed": seed, "images": images, "scores": scores}
-            _append(records, {**record, "seconds_this_start": round(time.time() - start)})
+    for images in set(experiment.images) - done:
+        record = {"commit": commit, "config_hash": digest, "seed": seed, "images": images}
+        record |= {"scores": _scores(workdir, images), "seconds_this_start": round(time.time() - start)}
+        _append(records, record)
 
 
 def _config_hash(config: str, changes: Mapping[str, Any]) -> str:
@@ -86,17 +97,20 @@ def _config_hash(config: str, changes: Mapping[str, Any]) -> str:
 
 def _commit() -> str:
     git = ["git", "-C", str(ROOT)]
-    commit = subprocess.run([*git, "rev-parse", "--short=10", "HEAD"], check=True, capture_output=True, text=True)
-    changed = subprocess.run([*git, "status", "--porcelain", "--", "jaxgan", "configs"], capture_output=True, text=True)
+    commit = subprocess.run(
+        [*git, "rev-parse", "--short=10", "HEAD"], check=True, capture_output=True, text=True
+    )
+    changed = subprocess.run(
+        [*git, "status", "--porcelain", "--", "jaxgan", "configs"], capture_output=True, text=True
+    )
     return commit.stdout.strip() + ("+changes" if changed.stdout.strip() else "")
 
 
-def _scores(workdir: pathlib.Path) -> Iterator[tuple[int, dict[str, float]]]:
-    for line in (workdir / "scalars.jsonl").read_text().splitlines():
-        row = json.loads(line)
-        scores = {key: value for key, value in row["scalars"].items() if key.startswith("frechet")}
-        if scores:
-            yield row["images"], row["scalars"]
+def _scores(workdir: pathlib.Path, images: int) -> dict[str, float]:
+    """The first scores of a run at or after so many images."""
+    rows = map(json.loads, (workdir / "scalars.jsonl").read_text().splitlines())
+    scored = (row for row in rows if any(name.startswith(("frechet", "swd")) for name in row["scalars"]))
+    return next(row["scalars"] for row in scored if row["images"] >= images)
 
 
 def _read(records: pathlib.Path) -> list[dict[str, Any]]:

@@ -1,6 +1,6 @@
 """From process start to the end of the first step, without and with a filled compilation cache.
 
-    python -m benchmarks.startup --config configs/quickstart.py
+python -m benchmarks.startup --config configs/quickstart.py
 """
 
 from __future__ import annotations
@@ -19,7 +19,11 @@ def seconds_to_first_step(config: str, cache: str) -> float:
         command = [sys.executable, "-m", "jaxgan.main", "--config", config, "--workdir", f"{workdir}/run"]
         start = time.perf_counter()
         process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env={**os.environ, "XDG_CACHE_HOME": cache}
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env={**os.environ, "XDG_CACHE_HOME": cache},
         )
         assert process.stdout is not None
         for line in process.stdout:
@@ -33,7 +37,9 @@ def seconds_to_first_step(config: str, cache: str) -> float:
 
 def main() -> None:
     """Time three first starts and three second ones."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--config", default="configs/quickstart.py")
     parser.add_argument("--repeats", type=int, default=3)
     arguments = parser.parse_args()
@@ -41,7 +47,10 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as cache:
             cold = seconds_to_first_step(arguments.config, cache)
             warm = seconds_to_first_step(arguments.config, cache)
-        print(f"first start {cold:.1f} s, with a filled cache {warm:.1f} s, {1 - warm / cold:.0%} less", flush=True)
+        print(
+            f"first start {cold:.1f} s, with a filled cache {warm:.1f} s, {1 - warm / cold:.0%} less",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ def get_config():
     config.data = dict(name="jaxgan_digits", resolution=32, fit="pad")
     config.conditional = True
     config.batch_size = 64
-    config.images = 800 * 64
+    config.images = 2_000 * 64
 
     config.generator = dict(name="dcgan.Generator", widths=(96, 48, 24))
     config.discriminator = dict(name="dcgan.Discriminator", widths=(24, 48, 96), norm="none")
@@ -31,8 +31,8 @@ def get_config():
     config.optimizers = dict(generator=adam, discriminator=adam)
     config.ema = dict(half_life_images=5_000)
 
-    config.checkpoint = dict(every_images=200 * 64)
-    config.samples = dict(every_images=200 * 64)
+    config.checkpoint = dict(every_images=400 * 64)
+    config.samples = dict(every_images=400 * 64)
     config.evaluation = dict(samples=2_000)
     config.log_every = 20
     return config

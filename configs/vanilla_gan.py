@@ -12,6 +12,7 @@ def get_config():
     config.data = dict(name="mnist")
     config.batch_size = 64
     config.epochs = 200
+    config.rounds_per_dispatch = 8
 
     config.generator = dict(name="mlp.Generator", widths=(256, 512, 1024))
     config.discriminator = dict(name="mlp.Discriminator", widths=(1024, 512, 256))

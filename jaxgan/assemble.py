@@ -57,7 +57,9 @@ def make_task(config: RunConfig, allow: tuple[str, ...] = ()) -> Task:
         parts["loss"] = build({"name": section.pop("loss")}, "loss", path="config.task.loss", allow=allow)
     if "penalties" in section:
         penalties = enumerate(section.pop("penalties"))
-        parts["penalties"] = tuple(_make_penalty(p, f"config.task.penalties.{i}", allow) for i, p in penalties)
+        parts["penalties"] = tuple(
+            _make_penalty(p, f"config.task.penalties.{i}", allow) for i, p in penalties
+        )
     return build(section, "task", path="config.task", fill=parts, allow=allow)
 
 
@@ -86,7 +88,9 @@ def make_step(config: RunConfig, task: Task, optimizers: Mapping[str, Optimizer]
     )
 
 
-def make_init(config: RunConfig, task: Task, optimizers: Mapping[str, Optimizer], spec: DataSpec) -> Callable[[], State]:
+def make_init(
+    config: RunConfig, task: Task, optimizers: Mapping[str, Optimizer], spec: DataSpec
+) -> Callable[[], State]:
     """The pure function that makes the state at the start."""
 
     def init() -> State:

@@ -55,7 +55,9 @@ class DataConfig:
 class EmaConfig:
     """The average of the generator's weights, from which samples are drawn."""
 
-    half_life_images: Number = option(10_000, "images after which half of the average is new; may be a schedule")
+    half_life_images: Number = option(
+        10_000, "images after which half of the average is new; may be a schedule"
+    )
     rampup: float | None = option(None, "bounds the half-life by this share of the images seen")
 
 
@@ -73,7 +75,9 @@ class CheckpointConfig:
 
     every_images: int | None = option(None, "None: only at the end, and when interrupted")
     keep: int = option(2, "the last so many, beside the best, the newest good one and step 0")
-    best: str = option("auto", "the score, by the start of its name, of the best checkpoint; auto: the data's first score")
+    best: str = option(
+        "auto", "the score, by the start of its name, of the best checkpoint; auto: the data's first score"
+    )
     best_mode: Literal["min", "max"] = option("min", "whether less or more of it is better")
 
 
@@ -101,11 +105,17 @@ class WatchConfig:
     """When the stability watch speaks, and when it sends the run back to an older checkpoint."""
 
     enabled: bool = option(True, "whether it looks at all")
-    max_skipped_in_a_row: int = option(20, "rounds lost to NaN, infinities or exploded gradients before a rollback")
-    exploding_gradient: float = option(1e4, "a gradient norm of so many times its running median has exploded")
+    max_skipped_in_a_row: int = option(
+        20, "rounds lost to NaN, infinities or exploded gradients before a rollback"
+    )
+    exploding_gradient: float = option(
+        1e4, "a gradient norm of so many times its running median has exploded"
+    )
     vanishing_gradient: float = option(1e-7, "a gradient norm below it has vanished")
     saturated_accuracy: float = option(0.99, "the discriminator wins that tells so many pairs apart")
-    lost_accuracy: float = option(0.25, "it loses that judges only so many reals above their fakes (chance: 0.5)")
+    lost_accuracy: float = option(
+        0.25, "it loses that judges only so many reals above their fakes (chance: 0.5)"
+    )
     patience: int = option(200, "rounds that a condition must hold")
     max_rollbacks: int = option(3, "returns to an older checkpoint before the run gives up")
     min_recall: float = option(0.05, "recall of samples under it is mode collapse")
@@ -116,10 +126,16 @@ class WatchConfig:
 class RunConfig:
     """Everything that a run is made from."""
 
-    generator: Section = option({}, "{name: 'dcgan.Generator', ...}; what it leaves out of the data's shape is filled in")
+    generator: Section = option(
+        {}, "{name: 'dcgan.Generator', ...}; what it leaves out of the data's shape is filled in"
+    )
     discriminator: Section = option({}, "{name: 'dcgan.Discriminator', ...}")
-    task: Section = option({}, "{name: 'generation.Generation', loss: 'adversarial.hinge', penalties: (...), ...}")
-    optimizers: Mapping[str, Section] = option({}, "by player: {name: 'adam', learning_rate: 2e-4, ...}, any of optax's")
+    task: Section = option(
+        {}, "{name: 'generation.Generation', loss: 'adversarial.hinge', penalties: (...), ...}"
+    )
+    optimizers: Mapping[str, Section] = option(
+        {}, "by player: {name: 'adam', learning_rate: 2e-4, ...}, any of optax's"
+    )
     data: DataConfig = option(DataConfig(), "")
     batch_size: int = option(64, "real images a step, over all devices")
     epochs: float | None = option(None, "length of the run; either this or images")
@@ -135,7 +151,9 @@ class RunConfig:
     simultaneous: bool = option(False, "all players' gradients from one state, instead of in turns")
     fresh_latents: bool = option(False, "other fakes for each player, instead of the same for all")
     microbatches: int = option(1, "parts of a batch over which gradients are accumulated")
-    rounds_per_dispatch: int = option(1, "rounds sent to the device at a time; more pays where a round is short")
+    rounds_per_dispatch: int = option(
+        1, "rounds sent to the device at a time; more pays where a round is short"
+    )
     log_every: int = option(50, "steps between two lines of metrics")
     plots: bool = option(True, "PNG plots of the metrics")
     tensorboard: bool = option(True, "TensorBoard events")
@@ -245,7 +263,9 @@ def describe(kind: type = RunConfig, prefix: str = "config") -> list[tuple[str, 
             rows += describe(typing.cast(type, hints[field.name]), f"{prefix}.{field.name}")
             continue
         default = field.default if field.default is not dataclasses.MISSING else field.default_factory()  # type: ignore[misc]
-        rows.append((f"{prefix}.{field.name}", type_name(hints[field.name]), repr(default), field.metadata["told"]))
+        rows.append(
+            (f"{prefix}.{field.name}", type_name(hints[field.name]), repr(default), field.metadata["told"])
+        )
     return rows
 
 
@@ -317,10 +337,14 @@ def _run_file(path: str) -> Mapping[str, Any]:
     except UserError:
         raise
     except Exception as error:  # whatever the file does wrong
-        raise UserError(f"--config={path}: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}") from None
+        raise UserError(
+            f"--config={path}: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+        ) from None
     tree = config.to_dict() if hasattr(config, "to_dict") else config
     if not isinstance(tree, Mapping):
-        raise UserError(f"--config={path}: get_config gave a {type(config).__name__}, accepted is a ConfigDict")
+        raise UserError(
+            f"--config={path}: get_config gave a {type(config).__name__}, accepted is a ConfigDict"
+        )
     return tree
 
 
@@ -343,7 +367,12 @@ def _override(tree: dict[str, Any], key: str, text: str, overrides: Mapping[str,
         raise UserError(f"config.{key}: got a number where a key is wanted")
     if last == "name" and parents and parents[0] in (*SECTIONS, "optimizers"):
         prefix = ".".join(parents)
-        kept = {name for other in overrides if other.startswith(f"{prefix}.") for name in [other[len(prefix) + 1 :].split(".")[0]]}
+        kept = {
+            name
+            for other in overrides
+            if other.startswith(f"{prefix}.")
+            for name in [other[len(prefix) + 1 :].split(".")[0]]
+        }
         for old in [old for old in node if old not in kept]:
             del node[old]
     if key in ("epochs", "images"):  # a length replaces the file's, whichever of the two that has
@@ -410,7 +439,9 @@ def _check_values(config: RunConfig) -> None:
     """Raises UserError for values that no run can have."""
     for section in SECTIONS:
         if not isinstance(getattr(config, section).get("name"), str):
-            raise UserError(f"config.{section}.name is missing: it names a constructor, such as 'dcgan.Generator'")
+            raise UserError(
+                f"config.{section}.name is missing: it names a constructor, such as 'dcgan.Generator'"
+            )
     if not config.data.name:
         raise UserError("config.data.name is missing: a tfds name or a folder of images")
     if (config.images is None) == (config.epochs is None):

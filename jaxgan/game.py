@@ -16,7 +16,9 @@ from flax import struct
 Array = jax.Array
 Params = Any  # a pytree of arrays
 Variables = Any  # a pytree of arrays: batch statistics, spectral norm vectors
-Batch = Mapping[str, Any]  # fields: image [B,H,W,C] in [-1,1], label [B], ...; fakes while a phase that wants them moves
+Batch = Mapping[
+    str, Any
+]  # fields: image [B,H,W,C] in [-1,1], label [B], ...; fakes while a phase that wants them moves
 Key = jax.Array
 Critic = Callable[[Any], Any]  # inputs (a pytree of [B, ...]) -> logits (a pytree of [B, ...])
 

@@ -82,7 +82,9 @@ def parse(arguments: Sequence[str]) -> Call:
     if mode not in MODES:
         raise UserError(f"--mode: got {mode!r}, accepted are {', '.join(MODES)}{_near(mode, MODES)}")
     config, workdir = flags.pop("config", None), flags.pop("workdir", None)
-    overrides = {flag.removeprefix("config."): text for flag, text in flags.items() if flag.startswith("config.")}
+    overrides = {
+        flag.removeprefix("config."): text for flag, text in flags.items() if flag.startswith("config.")
+    }
     options = {flag: text for flag, text in flags.items() if not flag.startswith("config.")}
     known = MODES[mode][1]
     for flag in options:
@@ -130,7 +132,9 @@ def help_text() -> str:
         lines += ["", f"--mode={mode}: {told}"]
         lines += [f"  --{flag:12} {meaning}" for flag, meaning in options.items()]
     lines += ["", "fields of a config (sections take the arguments of what they name):"]
-    lines += [f"  --{name} ({kind}; default {default})\n      {told}" for name, kind, default, told in describe()]
+    lines += [
+        f"  --{name} ({kind}; default {default})\n      {told}" for name, kind, default, told in describe()
+    ]
     return "\n".join(lines)
 
 

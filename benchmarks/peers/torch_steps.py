@@ -25,7 +25,9 @@ def non_saturating_step(generator, discriminator, draw_latent, real):
         fake = generator(draw_latent())
         discriminator.requires_grad_(True)
         discriminator_optimizer.zero_grad(set_to_none=True)
-        discriminator_loss = F.softplus(-discriminator(real)).mean() + F.softplus(discriminator(fake.detach())).mean()
+        discriminator_loss = (
+            F.softplus(-discriminator(real)).mean() + F.softplus(discriminator(fake.detach())).mean()
+        )
         discriminator_loss.backward()
         discriminator_optimizer.step()
         discriminator.requires_grad_(False)  # no gradients for weights that do not move
@@ -33,7 +35,7 @@ def non_saturating_step(generator, discriminator, draw_latent, real):
         generator_loss = F.softplus(-discriminator(fake)).mean()
         generator_loss.backward()
         generator_optimizer.step()
-        return float(discriminator_loss), float(generator_loss)
+        return float(discriminator_loss.detach()), float(generator_loss.detach())
 
     return step
 
@@ -68,7 +70,9 @@ def dcgan(batch=64, channels=3, latent=128):
         *(down(256, 1, 1, 0), nn.Flatten()),
     )
     real = torch.rand(batch, channels, 32, 32) * 2 - 1
-    generator, discriminator, real = (x.to(memory_format=torch.channels_last) for x in (generator, discriminator, real))
+    generator, discriminator, real = (
+        x.to(memory_format=torch.channels_last) for x in (generator, discriminator, real)
+    )
     return non_saturating_step(generator, discriminator, lambda: torch.randn(batch, latent, 1, 1), real)
 
 

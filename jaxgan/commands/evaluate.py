@@ -37,7 +37,12 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
         return generator.generate(seed, len(asked), asked)  # type: ignore[arg-type]
 
     scores = evaluator.run(generate, config.seed)  # type: ignore[arg-type]
-    report = {"step": generator.step, "images": generator.images_seen, "scores": scores, "manifest": evaluator.manifest}
+    report = {
+        "step": generator.step,
+        "images": generator.images_seen,
+        "scores": scores,
+        "manifest": evaluator.manifest,
+    }
     path = Workdir(workdir).root / f"scores-{generator.step}.json"
     replace_file(path, (json.dumps(report, indent=2) + "\n").encode())
     for name, value in scores.items():

@@ -10,7 +10,6 @@ import numpy as np
 from jaxgan.commands.setup import start_jax
 from jaxgan.config import RunConfig
 from jaxgan.errors import FINISHED, UserError
-from jaxgan.evaluators.samples import draw_grid
 from jaxgan.media.grids import make_grid, save_grid
 from jaxgan.media.images import save_image
 from jaxgan.media.videos import save_animation
@@ -63,7 +62,9 @@ def _files(generator: RestoredGenerator, seed: int, count: int, labels: list[int
     return f"{output} ({count} files)"
 
 
-def _classes(generator: RestoredGenerator, seed: int, count: int, labels: list[int] | None, output: str) -> str:
+def _classes(
+    generator: RestoredGenerator, seed: int, count: int, labels: list[int] | None, output: str
+) -> str:
     if not generator.num_classes:
         raise UserError("--kind=classes: the model was trained without labels; use --kind=grid")
     shown = labels or list(range(generator.num_classes))
@@ -73,7 +74,9 @@ def _classes(generator: RestoredGenerator, seed: int, count: int, labels: list[i
     return output
 
 
-def _interpolate(generator: RestoredGenerator, seed: int, count: int, labels: list[int] | None, output: str) -> str:
+def _interpolate(
+    generator: RestoredGenerator, seed: int, count: int, labels: list[int] | None, output: str
+) -> str:
     """A closed walk; with classes, every class walks along, side by side."""
     keys = np.asarray(generator.latents(seed, count))
     path = np.concatenate([_between(a, b) for a, b in zip(keys, np.roll(keys, -1, axis=0))])

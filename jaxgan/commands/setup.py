@@ -13,6 +13,7 @@ import numpy as np
 
 from jaxgan.config import RunConfig, from_json, to_json, to_tree
 from jaxgan.errors import UserError
+from jaxgan.parallel.compiler import keep_freed_memory
 from jaxgan.sampling import Sampler
 from jaxgan.training.workdir import Workdir
 
@@ -43,7 +44,8 @@ def cache_dir() -> pathlib.Path:
 
 
 def start_jax(config: RunConfig) -> None:
-    """Jax's settings, before the first array."""
+    """Jax's settings and the allocator's, before the first array."""
+    keep_freed_memory()
     if config.compilation_cache and not jax.config.jax_compilation_cache_dir:
         jax.config.update("jax_compilation_cache_dir", str(cache_dir() / "xla"))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)

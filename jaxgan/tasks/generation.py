@@ -130,7 +130,9 @@ class Generation:
     def _label(self, batch: Batch) -> Array | None:
         return batch["label"] if self.num_classes else None
 
-    def _judge(self, state: State, variables: Variables, image: Array, label: Array | None) -> tuple[Judgement, Variables]:
+    def _judge(
+        self, state: State, variables: Variables, image: Array, label: Array | None
+    ) -> tuple[Judgement, Variables]:
         moved = state.replace(variables={**state.variables, DISCRIMINATOR: variables})
         return _apply(self.discriminator, DISCRIMINATOR, moved, image, label)
 
@@ -170,5 +172,7 @@ class Generation:
 def _apply(network: Any, name: str, state: State, *inputs: Any) -> tuple[Any, Variables]:
     """A training forward, and the variables as they stand after it."""
     variables = state.variables[name]
-    output, updates = network.apply({"params": state.params[name], **variables}, *inputs, train=True, mutable=list(variables))
+    output, updates = network.apply(
+        {"params": state.params[name], **variables}, *inputs, train=True, mutable=list(variables)
+    )
     return output, {**variables, **updates}

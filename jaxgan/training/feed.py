@@ -33,8 +33,13 @@ def assemble(cache: Mapping[str, Array] | None, sent: Mapping[str, Array], key: 
 def make_play(train_step: TrainStep, key: Key, *, flip: bool = False) -> Callable[..., tuple[State, Metrics]]:
     """`(state, cache, sent, due_sets) -> (state, metrics)`: one round for each batch that was sent."""
 
-    def play(state: State, cache: Any, sent: Sequence[Mapping[str, Array]], due_sets: Sequence[DueSet]) -> tuple[State, Metrics]:
-        batches = [assemble(cache, rows, _flip_key(key, state, index) if flip else None) for index, rows in enumerate(sent)]
+    def play(
+        state: State, cache: Any, sent: Sequence[Mapping[str, Array]], due_sets: Sequence[DueSet]
+    ) -> tuple[State, Metrics]:
+        batches = [
+            assemble(cache, rows, _flip_key(key, state, index) if flip else None)
+            for index, rows in enumerate(sent)
+        ]
         return play_rounds(train_step, state, batches, key, due_sets)
 
     return play

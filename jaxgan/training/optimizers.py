@@ -34,7 +34,9 @@ def check_optimizer(section: Mapping[str, Any], path: str) -> None:
     maker = getattr(optax, str(name), None)
     accepted = _hyperparameters(maker) if inspect.isfunction(maker) else {}
     if "learning_rate" not in accepted:
-        raise UserError(f"{path}.name: got {name!r}, accepted is an optax optimizer such as adam, adamw, rmsprop, sgd")
+        raise UserError(
+            f"{path}.name: got {name!r}, accepted is an optax optimizer such as adam, adamw, rmsprop, sgd"
+        )
     for key, value in section.items():
         if key == "name":
             continue
@@ -52,7 +54,9 @@ def check_optimizer(section: Mapping[str, Any], path: str) -> None:
         raise UserError(f"{path}.learning_rate is missing")
 
 
-def make_optimizer(section: Mapping[str, Any], *, correction: float = 1.0, path: str = "optimizer") -> Optimizer:
+def make_optimizer(
+    section: Mapping[str, Any], *, correction: float = 1.0, path: str = "optimizer"
+) -> Optimizer:
     """The optimizer of a checked section.
 
     `correction` is `lazy_correction` of the player's phases. The learning rate is halved for each
@@ -62,7 +66,9 @@ def make_optimizer(section: Mapping[str, Any], *, correction: float = 1.0, path:
     maker = getattr(optax, section["name"])
     arguments = {key: value for key, value in section.items() if key not in ("name", *CLIPS)}
     if correction != 1.0:  # betas that the section leaves to optax are corrected too
-        defaults = {k: d for k, d in _hyperparameters(maker).items() if k in BETAS and isinstance(d, int | float)}
+        defaults = {
+            k: d for k, d in _hyperparameters(maker).items() if k in BETAS and isinstance(d, int | float)
+        }
         arguments = {**defaults, **arguments}
 
     def optimizer(images_seen: Array, rollbacks: Array) -> optax.GradientTransformation:
@@ -85,7 +91,9 @@ def lazy_correction(phases: Iterable[Phase], player: str) -> float:
     return 1.0 / sum(min(intervals) / every for every in intervals) if intervals else 1.0
 
 
-def _clipped(section: Mapping[str, Any], optimizer: optax.GradientTransformation) -> optax.GradientTransformation:
+def _clipped(
+    section: Mapping[str, Any], optimizer: optax.GradientTransformation
+) -> optax.GradientTransformation:
     chain = [optimizer]
     if section.get("clip_adaptive") is not None:
         chain.insert(0, optax.adaptive_grad_clip(section["clip_adaptive"]))

@@ -49,7 +49,9 @@ def due_phases(phases: Sequence[Phase], step: int, images_seen: int) -> DueSet:
     return tuple(
         index
         for index, phase in enumerate(phases)
-        if (step + 1) % phase.every == 0 and phase.start <= images_seen and (phase.stop is None or images_seen < phase.stop)
+        if (step + 1) % phase.every == 0
+        and phase.start <= images_seen
+        and (phase.stop is None or images_seen < phase.stop)
     )
 
 
@@ -72,7 +74,9 @@ def make_train_step(
 
     def draw(state: State, batch: Batch, key: Key) -> Draw:
         params = _owned(players, state, GENERATOR)
-        fakes, pull_back, variables = jax.vjp(lambda p: task.draw(_put(state, p), batch, key), params, has_aux=True)
+        fakes, pull_back, variables = jax.vjp(
+            lambda p: task.draw(_put(state, p), batch, key), params, has_aux=True
+        )
         return Draw(fakes, variables, pull_back)
 
     def differentiate(phase: Phase, state: State, batch: Batch, key: Key, drawn: Draw | None) -> Turn:
@@ -86,7 +90,9 @@ def make_train_step(
             fakes = None if drawn is None else drawn.fakes
             (value, aux), gradients = jax.value_and_grad(loss, has_aux=True)(params, fakes)
             return Turn(value, aux, gradients)
-        (value, aux), (direct, cotangent) = jax.value_and_grad(loss, (0, 1), has_aux=True)(params, drawn.fakes)
+        (value, aux), (direct, cotangent) = jax.value_and_grad(loss, (0, 1), has_aux=True)(
+            params, drawn.fakes
+        )
         gradients = jax.tree.map(jnp.add, direct, drawn.pull_back(cotangent)[0])
         return Turn(value, aux.replace(variables={**drawn.variables, **aux.variables}), gradients)
 
@@ -144,22 +150,36 @@ def play_rounds(
 
 
 def _move(
-    phase: Phase, players: Mapping[str, tuple[str, ...]], optimizer: Optimizer, state: State, at: State, turn: Turn
+    phase: Phase,
+    players: Mapping[str, tuple[str, ...]],
+    optimizer: Optimizer,
+    state: State,
+    at: State,
+    turn: Turn,
 ) -> tuple[State, Array, Metrics]:
     """The state after a turn, whether the turn was finite, and what it reports."""
-    params = _owned(players, state, phase.player)
-    transformation = optimizer(state.images_seen, state.rollbacks)
-    updates, opt_state = transformation.update(turn.gradients, state.opt_state[phase.player], params)
-    moved = _write_back(_put(state, optax.apply_updates(params, updates)), turn.aux)
-    moved = moved.replace(opt_state={**state.opt_state, phase.player: opt_state})
     norm = optax.global_norm(turn.gradients)
     ok = jnp.isfinite(turn.loss) & jnp.isfinite(norm)
     accept = ok if phase.gate is None else ok & phase.gate(at)
-    state = jax.tree.map(lambda new, old: new if new is old else jnp.where(accept, new, old), moved, state)
+
+    def take(params: dict[str, Params], opt_state: Any) -> tuple[dict[str, Params], Any]:
+        transformation = optimizer(state.images_seen, state.rollbacks)
+        updates, opt_state = transformation.update(turn.gradients, opt_state, params)
+        return optax.apply_updates(params, updates), opt_state
+
+    mine = _owned(players, state, phase.player), state.opt_state[phase.player]
+    params, opt_state = _if(accept, take, *mine)
+    written = _write_back(state, turn.aux)
+    written = jax.tree.map(
+        lambda new, old: new if new is old else jnp.where(accept, new, old), written, state
+    )
+    state = _put(written, params).replace(opt_state={**state.opt_state, phase.player: opt_state})
     return state, ok, {"loss": turn.loss, "grad_norm": norm, **turn.aux.metrics}
 
 
-def _advance(state: State, batch: Batch, skipped: Array, average: tuple[Number, float | None] | None) -> State:
+def _advance(
+    state: State, batch: Batch, skipped: Array, average: tuple[Number, float | None] | None
+) -> State:
     """The clock after a round and, where the generator had a turn, the average of its networks."""
     images = jax.tree.leaves(dict(batch))[0].shape[0]
     if (axis := axis_name()) is not None:
@@ -176,9 +196,27 @@ def _advance(state: State, batch: Batch, skipped: Array, average: tuple[Number, 
     decay = ema_decay(since, state.images_seen, half_life_images=average[0], rampup=average[1])
     return state.replace(
         averaged_at=state.images_seen,
-        ema_params={name: ema_update(old, state.params[name], decay) for name, old in state.ema_params.items()},
-        ema_variables={name: ema_update(old, state.variables[name], decay) for name, old in state.ema_variables.items()},
+        ema_params={
+            name: ema_update(old, state.params[name], decay) for name, old in state.ema_params.items()
+        },
+        ema_variables={
+            name: ema_update(old, state.variables[name], decay) for name, old in state.ema_variables.items()
+        },
     )
+
+
+def _if(accept: Array, change: Callable[..., Any], *trees: Any) -> Any:
+    """`change(*trees)` where accepted, else the trees."""
+
+    def branch(
+        accept: Array, *trees: Any
+    ) -> Any:  # on CPU a selection would copy the moments of the optimizer
+        return jax.lax.cond(accept, change, lambda *unchanged: unchanged, *trees)
+
+    def select(accept: Array, *trees: Any) -> Any:  # elsewhere a branch would wait for the host
+        return jax.tree.map(lambda new, old: jnp.where(accept, new, old), change(*trees), trees)
+
+    return jax.lax.platform_dependent(accept, *trees, cpu=branch, default=select)
 
 
 def _owned(players: Mapping[str, tuple[str, ...]], state: State, player: str) -> dict[str, Params]:

@@ -22,7 +22,11 @@ TWO_DEVICES = {"XLA_FLAGS": "--xla_force_host_platform_device_count=2", "JAX_PLA
 def runs():
     script = pathlib.Path(__file__).parent / "two_devices.py"
     done = subprocess.run(
-        [sys.executable, str(script)], env={**os.environ, **TWO_DEVICES}, capture_output=True, text=True, timeout=300
+        [sys.executable, str(script)],
+        env={**os.environ, **TWO_DEVICES},
+        capture_output=True,
+        text=True,
+        timeout=300,
     )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])

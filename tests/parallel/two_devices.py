@@ -30,11 +30,18 @@ def losses(runner_class, devices):
     cache = runner.cache({"image": np.random.default_rng(0).integers(0, 256, (100, 2, 2, 1), np.uint8)})
     rng, rows = np.random.default_rng(1), []
     for index in range(STEPS):
-        sent = {"index": rng.integers(0, 100, BATCH, np.int32), "latent": rng.normal(size=(BATCH, LATENT)).astype(np.float32)}
+        sent = {
+            "index": rng.integers(0, 100, BATCH, np.int32),
+            "latent": rng.normal(size=(BATCH, LATENT)).astype(np.float32),
+        }
         due = due_phases(task.phases(), index, index * BATCH)
         state, metrics = jax.block_until_ready(runner.play(state, cache, [sent], [due]))
         rows.append([float(metrics[f"{name}/loss"][0]) for name in ("discriminator", "generator")])
-    return {"losses": rows, "images": int(state.images_seen), "mean": state.variables["generator"]["stats"]["mean"].tolist()}
+    return {
+        "losses": rows,
+        "images": int(state.images_seen),
+        "mean": state.variables["generator"]["stats"]["mean"].tolist(),
+    }
 
 
 assert jax.device_count() == 2

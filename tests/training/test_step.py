@@ -31,7 +31,9 @@ def same(a, b):
     jax.tree.map(np.testing.assert_array_equal, a, b)
 
 
-@pytest.mark.parametrize(("due", "moving", "resting"), [((D,), "discriminator", "generator"), ((G,), "generator", "discriminator")])
+@pytest.mark.parametrize(
+    ("due", "moving", "resting"), [((D,), "discriminator", "generator"), ((G,), "generator", "discriminator")]
+)
 def test_a_phase_moves_only_its_own_player(due, moving, resting):
     task = make_task()
     old = make_state(task)
@@ -39,7 +41,10 @@ def test_a_phase_moves_only_its_own_player(due, moving, resting):
     same(new.params[resting], old.params[resting])
     same(new.variables[resting], old.variables[resting])
     same(new.opt_state[resting], old.opt_state[resting])
-    assert all((a != b).any() for a, b in zip(jax.tree.leaves(new.params[moving]), jax.tree.leaves(old.params[moving])))
+    assert all(
+        (a != b).any()
+        for a, b in zip(jax.tree.leaves(new.params[moving]), jax.tree.leaves(old.params[moving]))
+    )
     assert (new.variables["generator"]["stats"]["mean"] != 0).any() == (moving == "generator")
 
 
@@ -47,7 +52,9 @@ def by_hand(task, state, batch):
     """One alternating round under SGD from the definitions, with a forward of its own for every gradient."""
 
     def fakes(generator):
-        return task.generator.apply({"params": generator, **state.variables["generator"]}, batch["latent"], None, train=True)[0]
+        return task.generator.apply(
+            {"params": generator, **state.variables["generator"]}, batch["latent"], None, train=True
+        )[0]
 
     def logits(discriminator, image):
         return task.discriminator.apply({"params": discriminator}, image, None, train=True)[0].logits
@@ -57,15 +64,22 @@ def by_hand(task, state, batch):
         return (jax.nn.softplus(-real) + jax.nn.softplus(fake)).mean()
 
     discriminator = jax.tree.map(
-        lambda p, g: p - 0.1 * g, state.params["discriminator"], jax.grad(discriminator_loss)(state.params["discriminator"])
+        lambda p, g: p - 0.1 * g,
+        state.params["discriminator"],
+        jax.grad(discriminator_loss)(state.params["discriminator"]),
     )
 
     def generator_gradient(discriminator):
-        return jax.grad(lambda p: jax.nn.softplus(-logits(discriminator, fakes(p))).mean())(state.params["generator"])
+        return jax.grad(lambda p: jax.nn.softplus(-logits(discriminator, fakes(p))).mean())(
+            state.params["generator"]
+        )
 
     moved = {
         name: jax.tree.map(lambda p, g: p - 0.1 * g, state.params["generator"], generator_gradient(opponent))
-        for name, opponent in (("alternating", discriminator), ("simultaneous", state.params["discriminator"]))
+        for name, opponent in (
+            ("alternating", discriminator),
+            ("simultaneous", state.params["discriminator"]),
+        )
     }
     return discriminator, moved
 
@@ -175,7 +189,11 @@ def test_the_average_moves_on_generator_turns_by_the_images_between():
     same(first.ema_params, state.ema_params)
     second, _ = step(first, make_batch(1), KEY, (D, G))
     decay = 0.5 ** (2 * BATCH / 32)
-    expected = jax.tree.map(lambda old, new: decay * old + (1 - decay) * new, state.params["generator"], second.params["generator"])
+    expected = jax.tree.map(
+        lambda old, new: decay * old + (1 - decay) * new,
+        state.params["generator"],
+        second.params["generator"],
+    )
     close(second.ema_params["generator"], expected)
     assert second.averaged_at == 2 * BATCH
 
@@ -188,7 +206,9 @@ def test_several_rounds_in_one_dispatch_equal_as_many_steps():
         state = make_state(task)
         for batch, due in zip(batches, due_sets):
             state, metrics = jax.jit(step, static_argnums=3)(state, batch, KEY, due)
-        played, stacked = jax.jit(partial(play_rounds, step, due_sets=due_sets))(make_state(task), batches, KEY)
+        played, stacked = jax.jit(partial(play_rounds, step, due_sets=due_sets))(
+            make_state(task), batches, KEY
+        )
         close(played.params, state.params)
         close(stacked["discriminator/loss"][-1], metrics["discriminator/loss"])
         assert len(stacked["generator/loss"]) == sum(G in due for due in due_sets)
@@ -211,5 +231,7 @@ def test_two_players_with_settings_of_their_own():
     ttur, _ = make_train_step(task, both, simultaneous=True)(state, batch, KEY, (D, G))
     one, _ = make_train_step(task, optimizers(task), simultaneous=True)(state, batch, KEY, (D, G))
     close(ttur.params["generator"], one.params["generator"])
-    distance = [np.abs(s.params["discriminator"]["w"] - state.params["discriminator"]["w"]) for s in (ttur, one)]
+    distance = [
+        np.abs(s.params["discriminator"]["w"] - state.params["discriminator"]["w"]) for s in (ttur, one)
+    ]
     np.testing.assert_allclose(distance[0], 4 * distance[1], rtol=1e-4)
