@@ -1,23 +1,18 @@
-"""From a config to the objects of a run: networks, task, optimizers, step."""
+"""From a config to the task and its networks: all that a trained model needs to be used."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 
 from jaxgan.builder import accepts, build, check_regularizer
 from jaxgan.config import RunConfig
 from jaxgan.data.sources import DataSpec
 from jaxgan.errors import UserError
-from jaxgan.game import Batch, Key, State, Task
+from jaxgan.game import Task
 from jaxgan.tasks.generation import Penalty
-from jaxgan.training.optimizers import Optimizer, lazy_correction, make_optimizer
-from jaxgan.training.state import init_state
-from jaxgan.training.step import TrainStep, make_train_step
 
 NETWORKS = ("generator", "discriminator")
 
@@ -61,53 +56,6 @@ def make_task(config: RunConfig, allow: tuple[str, ...] = ()) -> Task:
             _make_penalty(p, f"config.task.penalties.{i}", allow) for i, p in penalties
         )
     return build(section, "task", path="config.task", fill=parts, allow=allow)
-
-
-def make_optimizers(config: RunConfig, task: Task) -> dict[str, Optimizer]:
-    """The optimizer of each player, corrected for its lazy phases."""
-    phases, optimizers = task.phases(), {}
-    for player in task.players:
-        if player not in config.optimizers:
-            raise UserError(f"config.optimizers.{player} is missing")
-        correction = lazy_correction(phases, player)
-        section, path = config.optimizers[player], f"config.optimizers.{player}"
-        optimizers[player] = make_optimizer(section, correction=correction, path=path)
-    return optimizers
-
-
-def make_step(config: RunConfig, task: Task, optimizers: Mapping[str, Optimizer]) -> TrainStep:
-    """The train step as the config wants it played."""
-    return make_train_step(
-        task,
-        optimizers,
-        half_life_images=config.ema.half_life_images,
-        rampup=config.ema.rampup,
-        simultaneous=config.simultaneous,
-        fresh_latents=config.fresh_latents,
-        microbatches=config.microbatches,
-    )
-
-
-def make_init(
-    config: RunConfig, task: Task, optimizers: Mapping[str, Optimizer], spec: DataSpec
-) -> Callable[[], State]:
-    """The pure function that makes the state at the start."""
-
-    def init() -> State:
-        return init_state(task, optimizers, root_key(config), example_batch(spec))
-
-    return init
-
-
-def example_batch(spec: DataSpec, rows: int = 2) -> Batch:
-    """A batch of zeros with the shapes of a data set."""
-    batch = {"image": jnp.zeros((rows, spec.height, spec.width, spec.channels))}
-    return {**batch, "label": jnp.zeros(rows, jnp.int32)} if spec.num_classes else batch
-
-
-def root_key(config: RunConfig) -> Key:
-    """The key that every other key of a run is folded from."""
-    return jax.random.key(config.seed)
 
 
 def _make_penalty(section: Mapping[str, Any], path: str, allow: tuple[str, ...]) -> Penalty:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 
 from jax.sharding import Mesh
 
-from jaxgan.assemble import fill_in, make_init, make_optimizers, make_step, make_task, root_key
+from jaxgan.assemble import fill_in, make_task
 from jaxgan.commands.setup import cache_dir, generate_with, keep_config, start_jax
 from jaxgan.config import RunConfig, to_json
 from jaxgan.data.pipeline import make_pipeline
@@ -29,6 +29,7 @@ from jaxgan.sampling import Sampler
 from jaxgan.training.checkpoint import Checkpoints
 from jaxgan.training.feed import make_play
 from jaxgan.training.loop import Intervals, Loop
+from jaxgan.training.parts import make_init, make_optimizers, make_step, root_key
 from jaxgan.training.plots import write_plots
 from jaxgan.training.progress import Progress, console, setup_logging
 from jaxgan.training.watch import Watch

@@ -1,0 +1,153 @@
+"""Reading, changing, checking and saving a config."""
+
+import dataclasses
+import json
+
+import pytest
+
+from jaxgan.config import describe, fingerprint, from_json, load_config, resolve, shrink, to_json
+from jaxgan.errors import UserError
+
+TREE = {
+    "generator": {"name": "dcgan.Generator", "widths": [8, 4]},
+    "discriminator": {"name": "dcgan.Discriminator"},
+    "task": {
+        "name": "generation.Generation",
+        "loss": "adversarial.hinge",
+        "penalties": [{"name": "gradient_penalty.r1", "gamma": 1.0}],
+    },
+    "optimizers": {"generator": {"name": "adam", "learning_rate": 1e-3, "b1": 0.5}},
+    "data": {"name": "jaxgan_digits"},
+    "images": 640,
+}
+
+pytestmark = pytest.mark.quick
+
+
+def changed(**overrides):
+    return resolve(TREE, {key.replace("__", "."): value for key, value in overrides.items()})
+
+
+def test_fields_are_read_and_changed():
+    config = changed(batch_size="32", data__flip="true", data__name="123", data__resolution="32", seed="7")
+    assert (config.batch_size, config.data.flip, config.data.name, config.data.resolution) == (32, True, "123", 32)
+    assert config.generator["widths"] == (8, 4)
+    assert changed(data__data_dir="None").data.data_dir is None
+    assert changed(ema__rampup="0.05").ema.rampup == 0.05
+    assert changed(parallel__mesh__fsdp="2").parallel.mesh == {"fsdp": 2}
+
+
+def test_section_keys_are_changed_by_their_path():
+    config = changed(
+        generator__widths="(16,8)", optimizers__generator__learning_rate="3e-4", task__penalties__0__gamma="2"
+    )
+    assert config.generator["widths"] == (16, 8)
+    assert config.optimizers["generator"] == {"name": "adam", "learning_rate": 3e-4, "b1": 0.5}
+    assert config.task["penalties"] == ({"name": "gradient_penalty.r1", "gamma": 2},)
+
+
+def test_another_name_drops_the_keys_of_the_old_one():
+    config = changed(generator__name="mlp.Generator", generator__channels="1")
+    assert config.generator == {"name": "mlp.Generator", "channels": 1}
+    assert config.optimizers["generator"]["b1"] == 0.5
+    assert changed(data__name="cifar10", data__fit="pad").data.fit == "pad"
+
+
+def test_a_length_on_the_command_line_replaces_the_files():
+    assert changed(epochs="2.5").images is None
+    assert changed(images="64").images == 64
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "words"),
+    [
+        ("batchsize", "8", r"config\.batchsize does not exist; did you mean batch_size\?"),
+        ("data.nam", "x", r"config\.data\.nam does not exist; did you mean name\?"),
+        ("batch_size", "many", r"config\.batch_size: got 'many', accepted is int"),
+        ("batch_size", "0", r"config\.batch_size: got 0, accepted is more than 0"),
+        ("batch_size", "True", r"config\.batch_size: got True, accepted is int"),
+        ("ema.rampup", "fast", r"config\.ema\.rampup: got 'fast', accepted is float or None"),
+        ("data.fit", "stretch", r"config\.data\.fit: got 'stretch', accepted is 'pad' or 'resize' or 'crop'"),
+        ("microbatches", "3", r"config\.microbatches: got 3, accepted is a divisor of batch_size=64"),
+        ("parallel.mesh.dta", "2", r"config\.parallel\.mesh\.dta does not exist; did you mean data\?"),
+        ("data.name", "", r"config\.data\.name is missing"),
+        ("seed", "-1", r"config\.seed: got -1"),
+        ("task.loss.x", "1", r"config\.task\.loss: it has no keys below it"),
+        ("generator", "3", r"config\.generator: got 3, accepted is a section"),
+        ("watch.patience", "0", r"config\.watch\.patience: got 0"),
+    ],
+)
+def test_a_mistake_is_named_in_one_line(key, text, words):
+    with pytest.raises(UserError, match=words) as mistake:
+        resolve(TREE, {key: text})
+    assert "\n" not in str(mistake.value)
+
+
+def test_a_mistake_in_the_file_is_named_too():
+    with pytest.raises(UserError, match=r"config\.batch_size: got '64', accepted is int"):
+        resolve({**TREE, "batch_size": "64"}, {})
+    with pytest.raises(UserError, match="got both"):
+        resolve({**TREE, "epochs": 1}, {})
+    with pytest.raises(UserError, match="got neither"):
+        resolve({key: value for key, value in TREE.items() if key != "images"}, {})
+    with pytest.raises(UserError, match=r"config\.task\.name is missing"):
+        resolve({**TREE, "task": {}}, {})
+
+
+def write(path, body):
+    path.write_text(f"from ml_collections import ConfigDict\n\n\ndef get_config(argument=None):\n{body}")
+    return str(path)
+
+
+def test_a_file_is_executed_with_its_argument(tmp_path):
+    path = write(tmp_path / "x.py", f"    return ConfigDict({TREE!r} | dict(seed=int(argument or 3)))\n")
+    assert load_config(path).seed == 3
+    assert load_config(f"{path}:9").seed == 9
+    assert load_config(path, {"seed": "4"}).seed == 4
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [("    return 3\n", "gave a int"), ("    return ConfigDict().missing\n", "AttributeError"), ("    (\n", "SyntaxError")],
+)
+def test_a_file_that_cannot_be_used_is_told_in_one_line(tmp_path, body, words):
+    with pytest.raises(UserError, match=words) as mistake:
+        load_config(write(tmp_path / "x.py", body))
+    assert "\n" not in str(mistake.value)
+    with pytest.raises(UserError, match="no such file"):
+        load_config(str(tmp_path / "nowhere.py"))
+    (tmp_path / "empty.py").write_text("x = 1\n")
+    with pytest.raises(UserError, match="no function get_config"):
+        load_config(str(tmp_path / "empty.py"))
+
+
+def test_json_round_trip():
+    config = changed(ema__half_life_images="{'name': 'linear', 'start': 0, 'stop': 9.5, 'images': 10}")
+    assert from_json(to_json(config)) == config
+    assert json.loads(to_json(config))["config"]["generator"]["widths"] == [8, 4]
+
+
+@pytest.mark.parametrize("text", ["{", "3", '{"format": 99, "config": {}}', '{"format": 1, "config": {"x": 1}}'])
+def test_a_foreign_saved_config_is_refused(text):
+    with pytest.raises(UserError):
+        from_json(text)
+
+
+def test_the_fingerprint_is_of_what_is_trained():
+    config = changed()
+    assert fingerprint(changed(data__data_dir="elsewhere")) == fingerprint(config)
+    assert fingerprint(changed(seed="1")) != fingerprint(config)
+
+
+def test_tiny_cuts_a_run_down():
+    tiny = changed(tiny="true")
+    assert (tiny.data.resolution, tiny.images, tiny.batch_size) == (16, 64, 8)
+    assert tiny.generator["widths"] == (8, 8)
+    assert shrink(tiny) == dataclasses.replace(tiny)
+
+
+def test_every_field_is_described():
+    rows = describe()
+    names = [name for name, *_ in rows]
+    assert {"config.batch_size", "config.data.cache", "config.watch.patience"} <= set(names)
+    assert all(told for *_, told in rows)
