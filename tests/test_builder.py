@@ -43,9 +43,21 @@ def test_a_section_is_the_arguments_of_one_constructor():
         ({"name": "adversarial.per_example"}, "loss", "is not a loss"),
         ({"name": "Generator"}, "network", "accepted is module.Name"),
         ({}, "network", "got None"),
-        ({"name": "dcgan.Generator", "widhts": (8,)}, "network", r"p\.widhts does not exist; did you mean widths\?"),
-        ({"name": "dcgan.Generator", "norm": "layer"}, "network", r"p\.norm: got 'layer', accepted is 'batch' or 'none'"),
-        ({"name": "dcgan.Generator", "resolution": "8"}, "network", r"p\.resolution: got '8', accepted is int"),
+        (
+            {"name": "dcgan.Generator", "widhts": (8,)},
+            "network",
+            r"p\.widhts does not exist; did you mean widths\?",
+        ),
+        (
+            {"name": "dcgan.Generator", "norm": "layer"},
+            "network",
+            r"p\.norm: got 'layer', accepted is 'batch' or 'none'",
+        ),
+        (
+            {"name": "dcgan.Generator", "resolution": "8"},
+            "network",
+            r"p\.resolution: got '8', accepted is int",
+        ),
         ({"name": "dcgan.Generator", "resolution": 8}, "network", r"p\.channels is missing"),
     ],
 )
@@ -57,7 +69,9 @@ def test_a_mistake_is_named_in_one_line(section, kind, words):
 
 @pytest.mark.quick
 def test_a_penalty_is_checked_against_its_own_arguments():
-    check_regularizer({"name": "gradient_penalty.r1", "gamma": 1.0, "every": 16, "method": "finite_difference"}, "p")
+    check_regularizer(
+        {"name": "gradient_penalty.r1", "gamma": 1.0, "every": 16, "method": "finite_difference"}, "p"
+    )
     for section, words in (
         ({"name": "gradient_penalty.r1", "gama": 1.0}, "did you mean gamma"),
         ({"name": "gradient_penalty.r1", "critic": 1.0}, "p.critic does not exist"),
@@ -71,7 +85,9 @@ def test_a_penalty_is_checked_against_its_own_arguments():
 
 @pytest.mark.quick
 def test_other_packages_need_to_be_allowed(tmp_path, monkeypatch):
-    (tmp_path / "elsewhere_nets.py").write_text("from jaxgan.models.mlp import Generator as Base\n\n\nclass Mine(Base):\n    pass\n")
+    (tmp_path / "elsewhere_nets.py").write_text(
+        "from jaxgan.models.mlp import Generator as Base\n\n\nclass Mine(Base):\n    pass\n"
+    )
     monkeypatch.syspath_prepend(str(tmp_path))
     section = {"name": "elsewhere_nets.Mine"}
     with pytest.raises(UserError, match="is not a network"):

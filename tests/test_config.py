@@ -30,7 +30,12 @@ def changed(**overrides):
 
 def test_fields_are_read_and_changed():
     config = changed(batch_size="32", data__flip="true", data__name="123", data__resolution="32", seed="7")
-    assert (config.batch_size, config.data.flip, config.data.name, config.data.resolution) == (32, True, "123", 32)
+    assert (config.batch_size, config.data.flip, config.data.name, config.data.resolution) == (
+        32,
+        True,
+        "123",
+        32,
+    )
     assert config.generator["widths"] == (8, 4)
     assert changed(data__data_dir="None").data.data_dir is None
     assert changed(ema__rampup="0.05").ema.rampup == 0.05
@@ -108,7 +113,11 @@ def test_a_file_is_executed_with_its_argument(tmp_path):
 
 @pytest.mark.parametrize(
     ("body", "words"),
-    [("    return 3\n", "gave a int"), ("    return ConfigDict().missing\n", "AttributeError"), ("    (\n", "SyntaxError")],
+    [
+        ("    return 3\n", "gave a int"),
+        ("    return ConfigDict().missing\n", "AttributeError"),
+        ("    (\n", "SyntaxError"),
+    ],
 )
 def test_a_file_that_cannot_be_used_is_told_in_one_line(tmp_path, body, words):
     with pytest.raises(UserError, match=words) as mistake:
@@ -127,7 +136,9 @@ def test_json_round_trip():
     assert json.loads(to_json(config))["config"]["generator"]["widths"] == [8, 4]
 
 
-@pytest.mark.parametrize("text", ["{", "3", '{"format": 99, "config": {}}', '{"format": 1, "config": {"x": 1}}'])
+@pytest.mark.parametrize(
+    "text", ["{", "3", '{"format": 99, "config": {}}', '{"format": 1, "config": {"x": 1}}']
+)
 def test_a_foreign_saved_config_is_refused(text):
     with pytest.raises(UserError):
         from_json(text)

@@ -33,7 +33,11 @@ NEVER = {  # beyond the order of the floors
     "metrics": {"models", "training"},
     "training": {"tasks", "models", "losses"},
 }
-LAZILY = {("builder", "training"), ("main", "commands"), ("__init__", "restore")}  # inside functions, on purpose
+LAZILY = {
+    ("builder", "training"),
+    ("main", "commands"),
+    ("__init__", "restore"),
+}  # inside functions, on purpose
 FLAX = {"layers", "models", "game"}
 NO_JAX = {"data", "media", "config", "main", "errors", "__init__"}
 IMPORTLIB = {"builder"}

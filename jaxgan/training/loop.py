@@ -186,6 +186,7 @@ class Loop:
         if restored is None:
             raise TrainingGaveUp(f"{alarm.message} There is no good checkpoint to go back to.")
         step, rollbacks = int(restored.state.step), int(state.rollbacks) + 1
+        self.checkpoints.delete_after(step)
         if rollbacks > self.max_rollbacks:
             raise TrainingGaveUp(
                 f"training gave up after {self.max_rollbacks} rollbacks: {alarm.message} "
@@ -197,7 +198,6 @@ class Loop:
             rollbacks,
             self.max_rollbacks,
         )
-        self.checkpoints.delete_after(step)
         self.watch.reset()
         position = Position(step, int(restored.state.images_seen))
         self._pending, self._batches = [], self._feed(position)

@@ -8,7 +8,6 @@ does not depend on the hyperparameters, so these are traced and a schedule never
 
 from __future__ import annotations
 
-import difflib
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -17,6 +16,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from jaxgan.config import unknown_key
 from jaxgan.errors import UserError
 from jaxgan.game import Array, Phase
 from jaxgan.schedules import at, make_schedule
@@ -41,9 +41,7 @@ def check_optimizer(section: Mapping[str, Any], path: str) -> None:
         if key == "name":
             continue
         if key not in accepted and key not in CLIPS:
-            near = difflib.get_close_matches(key, [*accepted, *CLIPS], 1)
-            hint = f"; did you mean {near[0]}?" if near else ""
-            raise UserError(f"{path}.{key}: optax.{name} takes {', '.join([*accepted, *CLIPS])}{hint}")
+            raise unknown_key(path, key, [*accepted, *CLIPS])
         if key in FIXED:
             continue
         if isinstance(value, Mapping):

@@ -1,0 +1,119 @@
+"""The command line: flags, help, mistakes and exit statuses."""
+
+import subprocess
+import sys
+import time
+
+import pytest
+
+from jaxgan.errors import CTRL_C, GAVE_UP, MISTAKE, TrainingGaveUp
+from jaxgan.main import main, parse
+
+pytestmark = pytest.mark.quick
+
+CONFIG = """
+from ml_collections import ConfigDict
+
+def get_config():
+    return ConfigDict(dict(
+        generator=dict(name="mlp.Generator", widths=(8,)),
+        discriminator=dict(name="mlp.Discriminator", widths=(8,)),
+        task=dict(name="generation.Generation", loss="adversarial.hinge", latent_dim=4),
+        optimizers=dict(generator=dict(name="adam", learning_rate=1e-3), discriminator=dict(name="adam", learning_rate=1e-3)),
+        data=dict(name="jaxgan_digits"),
+        images=128,
+    ))
+"""
+
+
+@pytest.fixture
+def config(tmp_path):
+    path = tmp_path / "x.py"
+    path.write_text(CONFIG)
+    return str(path)
+
+
+def test_flags_with_and_without_equals():
+    call = parse(
+        ["--config", "x.py", "--workdir=w", "--mode", "sample", "--kind=files", "--config.seed", "3"]
+    )
+    assert call == ("sample", "x.py", "w", {"seed": "3"}, {"kind": "files"})
+    assert parse(["--workdir=w", "--config.data.data_dir=a=b"]).overrides == {"data.data_dir": "a=b"}
+
+
+def test_help_and_mistakes_are_quick_and_need_no_jax():
+    code = (
+        "import sys; from jaxgan.main import main; "
+        "a = main(['--help']); b = main(['--mode=trian']); c = main(['--config=configs/quickstart.py', '--workdir=w', '--config.sed=1']); "
+        "assert 'jax' not in sys.modules and 'flax' not in sys.modules; assert (a, b, c) == (0, 2, 2)"
+    )
+    start = time.perf_counter()
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert time.perf_counter() - start < 5  # under one on a quiet machine
+    for words in ("--mode=sample", "--config.batch_size (int; default 64)", "real images a step"):
+        assert words in done.stdout
+    assert "did you mean train?" in done.stderr
+    assert "did you mean seed?" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--mode=trian", "--workdir=w"], "did you mean train?"),
+        (["--workdir=w", "--kind=grid"], "--kind: --mode=train has no such flag"),
+        (["--workdir=w", "--mode=sample", "--cuont=3"], "did you mean count?"),
+        (["train"], "'train': accepted are flags"),
+        (["--workdir"], "--workdir needs a value"),
+        (["--mode=sample"], "--workdir is missing"),
+        (["--workdir=w"], "--config is missing"),
+        (["--workdir=w", "--config=nowhere.py"], "there is no such file"),
+        (["--workdir=nowhere", "--mode=evaluate"], "there is no run in it"),
+        (["--mode=prepare"], "config.data.name is missing"),
+    ],
+)
+def test_a_mistake_in_the_flags_is_one_line_and_status_2(flags, words, capsys):
+    assert main(flags) == MISTAKE
+    told = capsys.readouterr().err
+    assert words in told
+    assert told.startswith("jaxgan: ")
+    assert told.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("generator.width=(8,)", "config.generator.width does not exist; did you mean widths?"),
+        ("task.loss=adversarial.hing", "did you mean 'adversarial.hinge'"),
+        ("optimizers.generator.b_1=0.5", "did you mean b1?"),
+        ("generator.name=os.system", "is not a network"),
+        ("parallel.mesh={'data':3}", "config.parallel.mesh: got {'data': 3}"),
+        ("data.name=fashion_mnits", "fashion_mnist"),
+        ("data.split=trian", "trian"),
+        ("conditional=maybe", "config.conditional: got 'maybe', accepted is bool"),
+        ("evaluation.neighbours=5000", "config.evaluation.neighbours"),
+        ("generator.resolution=32", "config.generator.resolution: got 32, but jaxgan_digits has 28"),
+        ("optimizers={}", "config.optimizers.discriminator is missing"),
+    ],
+)
+def test_a_mistake_in_the_config_leaves_no_workdir(override, words, config, tmp_path, capsys):
+    workdir = tmp_path / "run"
+    assert main(["--config", config, "--workdir", str(workdir), f"--config.{override}"]) == MISTAKE
+    told = capsys.readouterr().err
+    assert words in told
+    assert told.count("\n") == 1
+    assert not workdir.exists()
+
+
+def test_an_unwritable_workdir_is_told(config, tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    assert main(["--config", config, "--workdir", str(tmp_path / "file" / "run")]) == MISTAKE
+    assert "cannot be made" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("error", "status"), [(TrainingGaveUp("x"), GAVE_UP), (KeyboardInterrupt(), CTRL_C)])
+def test_exit_statuses(error, status, config, monkeypatch, tmp_path):
+    def run(*_):
+        raise error
+
+    monkeypatch.setattr("jaxgan.commands.train.run", run)
+    assert main(["--config", config, "--workdir", str(tmp_path / "run")]) == status

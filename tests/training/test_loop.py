@@ -1,0 +1,165 @@
+"""The loop on the toy game: resuming, rolling back, stopping."""
+
+import dataclasses
+import os
+import signal
+
+import jax
+import numpy as np
+import pytest
+from toy import BATCH, make_batch, make_task, optimizers
+
+from jaxgan.config import WatchConfig
+from jaxgan.errors import FINISHED, INTERRUPTED, TrainingGaveUp
+from jaxgan.parallel.mesh import make_mesh
+from jaxgan.parallel.runners import JitRunner
+from jaxgan.training.checkpoint import Checkpoints
+from jaxgan.training.feed import make_play
+from jaxgan.training.loop import Intervals, Loop
+from jaxgan.training.progress import Progress
+from jaxgan.training.state import init_state
+from jaxgan.training.step import make_train_step
+from jaxgan.training.watch import Watch
+from jaxgan.training.writer import Writer, read_scalars
+
+STEPS = 6
+
+
+@dataclasses.dataclass
+class Arrays:
+    """A pipeline of 50 random images; `poison` makes the batches from that position on nothing but NaN."""
+
+    poison: int | None = None
+    seen: list = dataclasses.field(default_factory=list)
+    cache = "host"
+    arrays = None
+
+    def batches(self, position, batch_size, rows):
+        self.seen.append(position)
+        images = np.random.default_rng(0).integers(0, 256, (50, 2, 2, 1), np.uint8)
+        while True:
+            wanted = np.arange(position, position + batch_size)[rows] % 50
+            batch = images[wanted]
+            if self.poison is not None and position >= self.poison:
+                batch = np.full(batch.shape, np.nan, np.float32)
+            yield {"image": batch}
+            position += batch_size
+
+
+def make_loop(
+    folder, *, images=STEPS * BATCH, checkpoint=None, rounds=1, poison=None, after=None, watch=WatchConfig()
+):
+    task = make_task()
+    play = make_play(make_train_step(task, optimizers(task)), jax.random.key(0))
+    stack = {
+        "checkpoints": Checkpoints(folder / "checkpoints", keep=2),
+        "writer": Writer(folder, tensorboard=False),
+    }
+    calls = []
+
+    def evaluate(state, images):
+        calls.append(("evaluate", images))
+        return {"frechet/toy": float(images)}
+
+    def draw_samples(state, images):
+        calls.append(("samples", images))
+        if after is not None and images == after:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    loop = Loop(
+        phases=task.phases(),
+        runner=JitRunner(play, make_mesh({"data": -1}, jax.devices()[:1])),
+        pipeline=Arrays(poison),
+        progress=Progress(images, enabled=False),
+        watch=Watch(watch),
+        init=lambda: init_state(task, optimizers(task), jax.random.key(7), make_batch()),
+        evaluate=evaluate,
+        draw_samples=draw_samples,
+        intervals=Intervals(images=images, log=2, samples=BATCH, evaluation=None, checkpoint=checkpoint),
+        batch_size=BATCH,
+        rounds_per_dispatch=rounds,
+        max_rollbacks=watch.max_rollbacks,
+        **stack,
+    )
+    return loop, calls
+
+
+def run(folder, **kwargs):
+    loop, calls = make_loop(folder, **kwargs)
+    with loop.checkpoints, loop.writer:
+        return loop.run(), loop, calls
+
+
+def final(loop):
+    with loop.checkpoints:
+        restored = loop.checkpoints.restore_latest(loop.runner.place(jax.eval_shape(loop.init)))
+    return restored.state
+
+
+def same(a, b):
+    jax.tree.map(np.testing.assert_array_equal, a, b)
+
+
+def test_two_and_two_steps_are_four_bit_for_bit(tmp_path):
+    for rounds in (1, 2):
+        whole, parts = tmp_path / f"whole{rounds}", tmp_path / f"parts{rounds}"
+        _, loop, _ = run(whole, images=4 * BATCH, rounds=rounds)
+        run(parts, images=2 * BATCH, rounds=rounds)
+        status, resumed, _ = run(parts, images=4 * BATCH, rounds=rounds)
+        assert status == FINISHED
+        assert resumed.pipeline.seen == [2 * BATCH]
+        same(final(resumed), final(loop))
+
+
+def test_what_is_done_at_which_interval(tmp_path):
+    status, loop, calls = run(tmp_path, images=3 * BATCH, checkpoint=2 * BATCH)
+    assert status == FINISHED
+    assert calls == [
+        ("samples", BATCH),
+        ("samples", 2 * BATCH),
+        ("samples", 3 * BATCH),
+        ("evaluate", 3 * BATCH),
+    ]
+    assert loop.checkpoints.steps() == [0, 2, 3]
+    rows = read_scalars(tmp_path / "scalars.jsonl")
+    assert [row["step"] for row in rows] == [2, 3, 3]
+    assert rows[-1]["scalars"] == {"frechet/toy": 3.0 * BATCH}
+    assert {"discriminator/loss", "generator/grad_norm", "skipped"} <= rows[0]["scalars"].keys()
+
+
+def test_sigterm_saves_and_asks_to_be_restarted(tmp_path):
+    status, loop, _ = run(tmp_path, after=2 * BATCH)
+    assert status == INTERRUPTED
+    assert loop.checkpoints.latest == 2
+    status, resumed, _ = run(tmp_path)
+    _, unbroken, _ = run(tmp_path / "unbroken")
+    assert status == FINISHED
+    same(final(resumed), final(unbroken))
+
+
+def test_a_run_that_cannot_go_on_rolls_back_and_gives_up(tmp_path, caplog):
+    watch = WatchConfig(max_skipped_in_a_row=2, max_rollbacks=2)
+    loop, _ = make_loop(tmp_path, images=20 * BATCH, checkpoint=2 * BATCH, poison=5 * BATCH, watch=watch)
+    with (
+        loop.checkpoints,
+        loop.writer,
+        pytest.raises(TrainingGaveUp, match=r"after 2 rollbacks.*checkpoints/4"),
+    ):
+        loop.run()
+    assert caplog.text.count("rolled back to step 4") == 2
+    state = final(loop)
+    assert state.step == 4
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(state.params))
+
+
+def test_a_rollback_halves_the_learning_rate_and_draws_other_noise(tmp_path):
+    watch = WatchConfig(max_skipped_in_a_row=1)
+    loop, _ = make_loop(tmp_path, images=4 * BATCH, checkpoint=BATCH, poison=2 * BATCH, watch=watch)
+    feed = loop.pipeline.batches
+    loop.pipeline.batches = lambda position, size, rows: (
+        setattr(loop.pipeline, "poison", None) if loop.pipeline.seen else None,
+        feed(position, size, rows),
+    )[1]
+    with loop.checkpoints, loop.writer:
+        assert loop.run() == FINISHED
+    assert final(loop).rollbacks == 1
