@@ -14,9 +14,7 @@ from jaxgan.data.pipeline import make_pipeline
 
 def main() -> None:
     """Time each way to keep the data."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--name", default="jaxgan_digits")
     parser.add_argument("--data-dir")
     parser.add_argument("--batch-size", type=int, default=64)
@@ -24,10 +22,8 @@ def main() -> None:
     arguments = parser.parse_args()
     for cache in ("device", "host", "stream"):
         start = time.perf_counter()
-        config = DataConfig(name=arguments.name, data_dir=arguments.data_dir, cache=cache)  # type: ignore[arg-type]
-        batches = make_pipeline(config, seed=0).batches(
-            0, arguments.batch_size, slice(0, arguments.batch_size)
-        )
+        config = DataConfig(name=arguments.name, data_dir=arguments.data_dir, cache=cache)
+        batches = make_pipeline(config, seed=0).batches(0, arguments.batch_size, slice(0, arguments.batch_size))
         next(batches)
         opened, count = time.perf_counter(), 0
         while time.perf_counter() - opened < arguments.seconds:

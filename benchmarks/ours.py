@@ -53,7 +53,7 @@ def make_dispatch(case: str, batch: int = 64) -> Any:
     height, width, channels = settings["image"]
     fill = {"resolution": height, "channels": channels, "num_classes": 0}
     networks = [build(settings[player], "network", fill=fill) for player in ("generator", "discriminator")]
-    task = Generation(*networks, loss=non_saturating, latent_dim=settings["latent_dim"])
+    task = Generation(networks[0], networks[1], loss=non_saturating, latent_dim=settings["latent_dim"])
     optimizers = {player: make_optimizer(ADAM) for player in task.players}
     key = jax.random.key(0)
     shapes = {"image": jax.ShapeDtypeStruct((batch, height, width, channels), np.float32)}

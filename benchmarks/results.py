@@ -47,9 +47,7 @@ EXPERIMENTS = {
 
 def main() -> None:
     """Run what has no record yet, or print the table."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("name", choices=EXPERIMENTS)
     parser.add_argument("--data-dir", help="where the tfds data sets lie")
     parser.add_argument("--workdir", default="runs/results", help="where the runs lie")
@@ -97,12 +95,8 @@ def _config_hash(config: str, changes: Mapping[str, Any]) -> str:
 
 def _commit() -> str:
     git = ["git", "-C", str(ROOT)]
-    commit = subprocess.run(
-        [*git, "rev-parse", "--short=10", "HEAD"], check=True, capture_output=True, text=True
-    )
-    changed = subprocess.run(
-        [*git, "status", "--porcelain", "--", "jaxgan", "configs"], capture_output=True, text=True
-    )
+    commit = subprocess.run([*git, "rev-parse", "--short=10", "HEAD"], check=True, capture_output=True, text=True)
+    changed = subprocess.run([*git, "status", "--porcelain", "--", "jaxgan", "configs"], capture_output=True, text=True)
     return commit.stdout.strip() + ("+changes" if changed.stdout.strip() else "")
 
 
@@ -125,7 +119,7 @@ def _append(records: pathlib.Path, record: Mapping[str, Any]) -> None:
 
 def _table(records: list[dict[str, Any]]) -> str:
     """A Markdown table: one row for each number of images, mean and standard deviation over seeds."""
-    lines = []
+    lines: list[str] = []
     for images in sorted({record["images"] for record in records}):
         rows = [record["scores"] for record in records if record["images"] == images]
         names = sorted(set.intersection(*(set(row) for row in rows)))

@@ -37,9 +37,7 @@ def seconds_to_first_step(config: str, cache: str) -> float:
 
 def main() -> None:
     """Time three first starts and three second ones."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--config", default="configs/quickstart.py")
     parser.add_argument("--repeats", type=int, default=3)
     arguments = parser.parse_args()

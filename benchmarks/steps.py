@@ -36,9 +36,7 @@ def peer_python() -> str:
 
 def main() -> None:
     """Time each case and write the table."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cases", nargs="+", default=list(CASES), choices=CASES)
     parser.add_argument("--json", help="where to write the table")
     parser.add_argument("--peer-python", help="a Python that has torch")
@@ -59,7 +57,8 @@ def main() -> None:
             "ratio": round(medians["ours"] / medians["peer"], 3),
         }
         print(
-            f"{case:8} ours {medians['ours']:8.2f} ms   torch {medians['peer']:8.2f} ms   ratio {table[case]['ratio']:.3f}"
+            f"{case:8} ours {medians['ours']:8.2f} ms   torch {medians['peer']:8.2f} ms   "
+            f"ratio {table[case]['ratio']:.3f}"
         )
     if arguments.json:
         pathlib.Path(arguments.json).write_text(json.dumps(table, indent=2) + "\n")

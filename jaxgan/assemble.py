@@ -6,7 +6,6 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-
 from jaxgan.builder import accepts, build, check_regularizer
 from jaxgan.config import RunConfig
 from jaxgan.data.sources import DataSpec
@@ -30,7 +29,7 @@ def fill_in(config: RunConfig, spec: DataSpec) -> RunConfig:
         "channels": spec.channels,
         "num_classes": spec.num_classes if config.conditional else 0,
     }
-    sections = {}
+    sections: dict[str, Any] = {}
     for name, kind in (*((network, "network") for network in NETWORKS), ("task", "task")):
         section = dict(getattr(config, name))
         for key, value in decided.items():
@@ -52,9 +51,7 @@ def make_task(config: RunConfig, allow: tuple[str, ...] = ()) -> Task:
         parts["loss"] = build({"name": section.pop("loss")}, "loss", path="config.task.loss", allow=allow)
     if "penalties" in section:
         penalties = enumerate(section.pop("penalties"))
-        parts["penalties"] = tuple(
-            _make_penalty(p, f"config.task.penalties.{i}", allow) for i, p in penalties
-        )
+        parts["penalties"] = tuple(_make_penalty(p, f"config.task.penalties.{i}", allow) for i, p in penalties)
     return build(section, "task", path="config.task", fill=parts, allow=allow)
 
 

@@ -84,12 +84,8 @@ def check_sections(config: RunConfig) -> None:
         section, path = getattr(config, name), f"config.{name}"
         found = find(section, kind, path=path)
         decided = {"resolution": None, "channels": None, "num_classes": None}
-        _check_arguments(
-            section, _parameters(found), path, given={**decided, **(parts if kind == "task" else {})}
-        )
-    find(
-        {"name": config.task.get("loss")}, "loss", path="config.task.loss"
-    ) if "loss" in config.task else None
+        _check_arguments(section, _parameters(found), path, given={**decided, **(parts if kind == "task" else {})})
+    find({"name": config.task.get("loss")}, "loss", path="config.task.loss") if "loss" in config.task else None
     for index, penalty in enumerate(config.task.get("penalties", ())):
         check_regularizer(penalty, f"config.task.penalties.{index}")
     for player, section in config.optimizers.items():
@@ -146,9 +142,7 @@ def _is_kind(found: Any, kind: str, module: str, allowed: bool) -> bool:
         return inspect.isclass(found) and hasattr(found, "apply") and hasattr(found, "init") and at_home
     if kind == "task":
         return inspect.isclass(found) and hasattr(found, "phases") and at_home
-    return (
-        inspect.isfunction(found) and at_home and set(HANDED_IN) <= set(inspect.signature(found).parameters)
-    )
+    return inspect.isfunction(found) and at_home and set(HANDED_IN) <= set(inspect.signature(found).parameters)
 
 
 def _modules(kind: str) -> list[str]:
@@ -163,9 +157,7 @@ def _examples(kind: str) -> list[str]:
         module_path = f"{PACKAGES[kind]}.{module_name}"
         module = importlib.import_module(module_path)
         public = [name for name in vars(module) if not name.startswith("_")]
-        names += [
-            f"{module_name}.{n}" for n in public if _is_kind(getattr(module, n), kind, module_path, False)
-        ]
+        names += [f"{module_name}.{n}" for n in public if _is_kind(getattr(module, n), kind, module_path, False)]
     return names
 
 

@@ -1,4 +1,4 @@
-"""The fields of a run: type, default and one line each. Sections `{name, ...}` are keyword arguments of one constructor.
+"""The fields of a run. A section `{name, ...}` is the keyword arguments of one constructor.
 
 A config is read from a file, changed on the command line, checked, and saved as JSON. Nothing here
 imports jax, so a mistake is answered at once.
@@ -55,9 +55,7 @@ class DataConfig:
 class EmaConfig:
     """The average of the generator's weights, from which samples are drawn."""
 
-    half_life_images: Number = option(
-        10_000, "images after which half of the average is new; may be a schedule"
-    )
+    half_life_images: Number = option(10_000, "images after which half of the average is new; may be a schedule")
     rampup: float | None = option(None, "bounds the half-life by this share of the images seen")
 
 
@@ -105,17 +103,11 @@ class WatchConfig:
     """When the stability watch speaks, and when it sends the run back to an older checkpoint."""
 
     enabled: bool = option(True, "whether it looks at all")
-    max_skipped_in_a_row: int = option(
-        20, "rounds lost to NaN, infinities or exploded gradients before a rollback"
-    )
-    exploding_gradient: float = option(
-        1e4, "a gradient norm of so many times its running median has exploded"
-    )
+    max_skipped_in_a_row: int = option(20, "rounds lost to NaN, infinities or exploded gradients before a rollback")
+    exploding_gradient: float = option(1e4, "a gradient norm of so many times its running median has exploded")
     vanishing_gradient: float = option(1e-7, "a gradient norm below it has vanished")
     saturated_accuracy: float = option(0.99, "the discriminator wins that tells so many pairs apart")
-    lost_accuracy: float = option(
-        0.25, "it loses that judges only so many reals above their fakes (chance: 0.5)"
-    )
+    lost_accuracy: float = option(0.25, "it loses that judges only so many reals above their fakes (chance: 0.5)")
     patience: int = option(200, "rounds that a condition must hold")
     max_rollbacks: int = option(3, "returns to an older checkpoint before the run gives up")
     min_recall: float = option(0.05, "recall of samples under it is mode collapse")
@@ -130,9 +122,7 @@ class RunConfig:
         {}, "{name: 'dcgan.Generator', ...}; what it leaves out of the data's shape is filled in"
     )
     discriminator: Section = option({}, "{name: 'dcgan.Discriminator', ...}")
-    task: Section = option(
-        {}, "{name: 'generation.Generation', loss: 'adversarial.hinge', penalties: (...), ...}"
-    )
+    task: Section = option({}, "{name: 'generation.Generation', loss: 'adversarial.hinge', penalties: (...), ...}")
     optimizers: Mapping[str, Section] = option(
         {}, "by player: {name: 'adam', learning_rate: 2e-4, ...}, any of optax's"
     )
@@ -151,9 +141,7 @@ class RunConfig:
     simultaneous: bool = option(False, "all players' gradients from one state, instead of in turns")
     fresh_latents: bool = option(False, "other fakes for each player, instead of the same for all")
     microbatches: int = option(1, "parts of a batch over which gradients are accumulated")
-    rounds_per_dispatch: int = option(
-        1, "rounds sent to the device at a time; more pays where a round is short"
-    )
+    rounds_per_dispatch: int = option(1, "rounds sent to the device at a time; more pays where a round is short")
     log_every: int = option(50, "steps between two lines of metrics")
     plots: bool = option(True, "PNG plots of the metrics")
     tensorboard: bool = option(True, "TensorBoard events")
@@ -209,7 +197,7 @@ def resolve(tree: Mapping[str, Any], overrides: Mapping[str, str]) -> RunConfig:
 
 def shrink(config: RunConfig) -> RunConfig:
     """The same run in miniature, to see whether it works: 16 pixels, few channels, 64 images."""
-    sections = {name: _narrow(getattr(config, name)) for name in SECTIONS}
+    sections: dict[str, Any] = {name: _narrow(getattr(config, name)) for name in SECTIONS}
     return dataclasses.replace(
         config,
         **sections,
@@ -262,10 +250,10 @@ def describe(kind: type = RunConfig, prefix: str = "config") -> list[tuple[str, 
         if dataclasses.is_dataclass(hints[field.name]):
             rows += describe(typing.cast(type, hints[field.name]), f"{prefix}.{field.name}")
             continue
-        default = field.default if field.default is not dataclasses.MISSING else field.default_factory()  # type: ignore[misc]
-        rows.append(
-            (f"{prefix}.{field.name}", type_name(hints[field.name]), repr(default), field.metadata["told"])
-        )
+        default: Any = field.default
+        if field.default_factory is not dataclasses.MISSING:
+            default = field.default_factory()
+        rows.append((f"{prefix}.{field.name}", type_name(hints[field.name]), repr(default), field.metadata["told"]))
     return rows
 
 
@@ -342,9 +330,7 @@ def _run_file(path: str) -> Mapping[str, Any]:
         ) from None
     tree = config.to_dict() if hasattr(config, "to_dict") else config
     if not isinstance(tree, Mapping):
-        raise UserError(
-            f"--config={path}: get_config gave a {type(config).__name__}, accepted is a ConfigDict"
-        )
+        raise UserError(f"--config={path}: get_config gave a {type(config).__name__}, accepted is a ConfigDict")
     return tree
 
 
@@ -389,9 +375,8 @@ def _child(node: Any, name: str, path: str) -> Any:
             below = node[name] = _Items(below)
         if isinstance(below, dict | _Items):
             return below
-    elif isinstance(node, _Items) and name.isdecimal() and int(name) < len(node):
-        if isinstance(node[int(name)], dict):
-            return node[int(name)]
+    elif isinstance(node, _Items) and name.isdecimal() and isinstance(dict(enumerate(node)).get(int(name)), dict):
+        return node[int(name)]
     raise UserError(f"{path}.{name}: it has no keys below it")
 
 
@@ -439,9 +424,7 @@ def _check_values(config: RunConfig) -> None:
     """Raises UserError for values that no run can have."""
     for section in SECTIONS:
         if not isinstance(getattr(config, section).get("name"), str):
-            raise UserError(
-                f"config.{section}.name is missing: it names a constructor, such as 'dcgan.Generator'"
-            )
+            raise UserError(f"config.{section}.name is missing: it names a constructor, such as 'dcgan.Generator'")
     if not config.data.name:
         raise UserError("config.data.name is missing: a tfds name or a folder of images")
     if (config.images is None) == (config.epochs is None):

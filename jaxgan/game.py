@@ -106,6 +106,11 @@ class Task(Protocol):
         """The networks that each player owns."""
         ...
 
+    @property
+    def num_classes(self) -> int:
+        """How many classes can be asked for; 0 without labels."""
+        ...
+
     def init(self, key: Key, batch: Batch) -> tuple[dict[str, Params], dict[str, Variables]]:
         """Params and variables by network, for a batch of the shapes given (`eval_shape` works)."""
         ...

@@ -82,9 +82,7 @@ def parse(arguments: Sequence[str]) -> Call:
     if mode not in MODES:
         raise UserError(f"--mode: got {mode!r}, accepted are {', '.join(MODES)}{_near(mode, MODES)}")
     config, workdir = flags.pop("config", None), flags.pop("workdir", None)
-    overrides = {
-        flag.removeprefix("config."): text for flag, text in flags.items() if flag.startswith("config.")
-    }
+    overrides = {flag.removeprefix("config."): text for flag, text in flags.items() if flag.startswith("config.")}
     options = {flag: text for flag, text in flags.items() if not flag.startswith("config.")}
     known = MODES[mode][1]
     for flag in options:
@@ -124,7 +122,8 @@ PREPARE_ONLY = {  # preparing a data set needs nothing but its name
 def help_text() -> str:
     """All flags, modes and fields."""
     lines = [
-        "usage: python -m jaxgan.main --config configs/quickstart.py --workdir runs/quickstart [--mode=MODE] [--config.FIELD=VALUE]",
+        "usage: python -m jaxgan.main --config configs/quickstart.py --workdir runs/quickstart",
+        "           [--mode=MODE] [--config.FIELD=VALUE ...]",
         "",
     ]
     lines += [f"  --{flag:12} {told}" for flag, told in COMMON.items()]
@@ -132,9 +131,7 @@ def help_text() -> str:
         lines += ["", f"--mode={mode}: {told}"]
         lines += [f"  --{flag:12} {meaning}" for flag, meaning in options.items()]
     lines += ["", "fields of a config (sections take the arguments of what they name):"]
-    lines += [
-        f"  --{name} ({kind}; default {default})\n      {told}" for name, kind, default, told in describe()
-    ]
+    lines += [f"  --{name} ({kind}; default {default})\n      {told}" for name, kind, default, told in describe()]
     return "\n".join(lines)
 
 

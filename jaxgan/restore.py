@@ -33,9 +33,7 @@ class RestoredGenerator:
         """How many classes can be asked for; 0 for a generator without labels."""
         return self._sampler.num_classes
 
-    def generate(
-        self, key: Key | int, n: int, labels: Sequence[int] | np.ndarray | None = None
-    ) -> np.ndarray:
+    def generate(self, key: Key | int, n: int, labels: Sequence[int] | np.ndarray | None = None) -> np.ndarray:
         """`n` images `[n,H,W,C]`, float32 in [-1, 1], for a seed or a jax key.
 
         `labels` `[n]`, integers; None: the classes in turn. Raises UserError for what does not fit.
@@ -48,9 +46,7 @@ class RestoredGenerator:
             raise UserError(f"n: got {n}, accepted is 1 or more")
         return self._task.latents(jax.random.key(int(key)) if isinstance(key, int | np.integer) else key, n)
 
-    def synthesize(
-        self, latents: Array | np.ndarray, labels: Sequence[int] | np.ndarray | None = None
-    ) -> np.ndarray:
+    def synthesize(self, latents: Array | np.ndarray, labels: Sequence[int] | np.ndarray | None = None) -> np.ndarray:
         """The images of given latents `[n,Z]` and labels `[n]`; as `generate` otherwise."""
         size = self.latents(0, 1).shape[1]
         if np.ndim(latents) != 2 or np.shape(latents)[1] != size or not len(latents):

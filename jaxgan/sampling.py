@@ -33,18 +33,12 @@ class Sampler:
             return np.arange(count, dtype=np.int32) % self.num_classes
         given = np.asarray(labels)
         if given.shape != (count,) or not np.issubdtype(given.dtype, np.integer):
-            raise UserError(
-                f"labels: got shape {given.shape} of {given.dtype}, accepted are {count} integers"
-            )
+            raise UserError(f"labels: got shape {given.shape} of {given.dtype}, accepted are {count} integers")
         if count and (given.min() < 0 or given.max() >= self.num_classes):
-            raise UserError(
-                f"labels: got {given.min()} to {given.max()}, accepted are 0 to {self.num_classes - 1}"
-            )
+            raise UserError(f"labels: got {given.min()} to {given.max()}, accepted are 0 to {self.num_classes - 1}")
         return given.astype(np.int32)
 
-    def generate(
-        self, params: Any, variables: Any, key: Key | int, count: int, labels: Any = None
-    ) -> np.ndarray:
+    def generate(self, params: Any, variables: Any, key: Key | int, count: int, labels: Any = None) -> np.ndarray:
         """`count` images `[count,H,W,C]`, float32 in [-1, 1]; `labels` None: classes in turn."""
         key = jax.random.key(key) if isinstance(key, int) else key
         return self.synthesize(params, variables, self.task.latents(key, count), self.labels(count, labels))

@@ -42,7 +42,7 @@ def _warmed(schedule: Schedule, warmup_images: int) -> Schedule:
     return lambda seen: schedule(seen) * jnp.minimum(1.0, (seen + 1) / warmup_images)
 
 
-SCHEDULES = {"constant": constant, "linear": linear, "cosine": cosine}
+SCHEDULES: dict[str, Callable[..., Schedule]] = {"constant": constant, "linear": linear, "cosine": cosine}
 
 
 def make_schedule(number: Number, path: str = "schedule") -> Schedule:
@@ -53,7 +53,7 @@ def make_schedule(number: Number, path: str = "schedule") -> Schedule:
     if not isinstance(number, Mapping):
         return constant(value=float(number))
     name, arguments = number.get("name"), {key: value for key, value in number.items() if key != "name"}
-    if name not in SCHEDULES:
+    if not isinstance(name, str) or name not in SCHEDULES:
         raise UserError(f"{path}.name: got {name!r}, accepted are {', '.join(SCHEDULES)}")
     try:
         inspect.signature(SCHEDULES[name]).bind(**arguments)

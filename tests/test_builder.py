@@ -69,9 +69,7 @@ def test_a_mistake_is_named_in_one_line(section, kind, words):
 
 @pytest.mark.quick
 def test_a_penalty_is_checked_against_its_own_arguments():
-    check_regularizer(
-        {"name": "gradient_penalty.r1", "gamma": 1.0, "every": 16, "method": "finite_difference"}, "p"
-    )
+    check_regularizer({"name": "gradient_penalty.r1", "gamma": 1.0, "every": 16, "method": "finite_difference"}, "p")
     for section, words in (
         ({"name": "gradient_penalty.r1", "gama": 1.0}, "did you mean gamma"),
         ({"name": "gradient_penalty.r1", "critic": 1.0}, "p.critic does not exist"),

@@ -136,9 +136,7 @@ def test_json_round_trip():
     assert json.loads(to_json(config))["config"]["generator"]["widths"] == [8, 4]
 
 
-@pytest.mark.parametrize(
-    "text", ["{", "3", '{"format": 99, "config": {}}', '{"format": 1, "config": {"x": 1}}']
-)
+@pytest.mark.parametrize("text", ["{", "3", '{"format": 99, "config": {}}', '{"format": 1, "config": {"x": 1}}'])
 def test_a_foreign_saved_config_is_refused(text):
     with pytest.raises(UserError):
         from_json(text)

@@ -19,7 +19,7 @@ def get_config():
         generator=dict(name="mlp.Generator", widths=(8,)),
         discriminator=dict(name="mlp.Discriminator", widths=(8,)),
         task=dict(name="generation.Generation", loss="adversarial.hinge", latent_dim=4),
-        optimizers=dict(generator=dict(name="adam", learning_rate=1e-3), discriminator=dict(name="adam", learning_rate=1e-3)),
+        optimizers=dict.fromkeys(("generator", "discriminator"), dict(name="adam", learning_rate=1e-3)),
         data=dict(name="jaxgan_digits"),
         images=128,
     ))
@@ -34,9 +34,7 @@ def config(tmp_path):
 
 
 def test_flags_with_and_without_equals():
-    call = parse(
-        ["--config", "x.py", "--workdir=w", "--mode", "sample", "--kind=files", "--config.seed", "3"]
-    )
+    call = parse(["--config", "x.py", "--workdir=w", "--mode", "sample", "--kind=files", "--config.seed", "3"])
     assert call == ("sample", "x.py", "w", {"seed": "3"}, {"kind": "files"})
     assert parse(["--workdir=w", "--config.data.data_dir=a=b"]).overrides == {"data.data_dir": "a=b"}
 
@@ -44,7 +42,8 @@ def test_flags_with_and_without_equals():
 def test_help_and_mistakes_are_quick_and_need_no_jax():
     code = (
         "import sys; from jaxgan.main import main; "
-        "a = main(['--help']); b = main(['--mode=trian']); c = main(['--config=configs/quickstart.py', '--workdir=w', '--config.sed=1']); "
+        "a, b = main(['--help']), main(['--mode=trian']); "
+        "c = main(['--config=configs/quickstart.py', '--workdir=w', '--config.sed=1']); "
         "assert 'jax' not in sys.modules and 'flax' not in sys.modules; assert (a, b, c) == (0, 2, 2)"
     )
     start = time.perf_counter()

@@ -68,13 +68,9 @@ def run(tmp_path, monkeypatch):
         return types.SimpleNamespace(checkpoint=types.SimpleNamespace(best="frechet", best_mode="min"))
 
     monkeypatch.setattr("jaxgan.config.from_json", from_json)
-    monkeypatch.setattr(
-        "jaxgan.assemble.make_task", lambda config, allow=(): Task(num_classes=made["num_classes"])
-    )
+    monkeypatch.setattr("jaxgan.assemble.make_task", lambda config, allow=(): Task(num_classes=made["num_classes"]))
     (tmp_path / "config.json").write_text(json.dumps({"num_classes": 3}))
-    with Checkpoints(
-        tmp_path / "checkpoints", config={"seed": 5}, class_names=["a", "b", "c"]
-    ) as checkpoints:
+    with Checkpoints(tmp_path / "checkpoints", config={"seed": 5}, class_names=["a", "b", "c"]) as checkpoints:
         for step, distance in ((0, 9.0), (2, 1.0), (4, 3.0)):
             checkpoints.save(make_state(step), step=step, images=64 * step, metrics={"frechet/f": distance})
     return tmp_path

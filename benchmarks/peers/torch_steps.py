@@ -6,6 +6,7 @@ answers each line on stdin, `{"reps": n}`, with one of JSON: the times of n step
 """
 
 import argparse
+import itertools
 import json
 import sys
 import time
@@ -25,9 +26,7 @@ def non_saturating_step(generator, discriminator, draw_latent, real):
         fake = generator(draw_latent())
         discriminator.requires_grad_(True)
         discriminator_optimizer.zero_grad(set_to_none=True)
-        discriminator_loss = (
-            F.softplus(-discriminator(real)).mean() + F.softplus(discriminator(fake.detach())).mean()
-        )
+        discriminator_loss = F.softplus(-discriminator(real)).mean() + F.softplus(discriminator(fake.detach())).mean()
         discriminator_loss.backward()
         discriminator_optimizer.step()
         discriminator.requires_grad_(False)  # no gradients for weights that do not move
@@ -44,7 +43,7 @@ def mlp(batch=64):
     """The classic example's nets on 784 pixels."""
 
     def layers(*sizes):
-        pairs = zip(sizes, sizes[1:])
+        pairs = itertools.pairwise(sizes)
         return [layer for a, b in pairs for layer in (nn.Linear(a, b), nn.LeakyReLU(0.2))][:-1]
 
     generator = nn.Sequential(*layers(100, 256, 512, 1024, 784), nn.Tanh())
@@ -70,9 +69,7 @@ def dcgan(batch=64, channels=3, latent=128):
         *(down(256, 1, 1, 0), nn.Flatten()),
     )
     real = torch.rand(batch, channels, 32, 32) * 2 - 1
-    generator, discriminator, real = (
-        x.to(memory_format=torch.channels_last) for x in (generator, discriminator, real)
-    )
+    generator, discriminator, real = (x.to(memory_format=torch.channels_last) for x in (generator, discriminator, real))
     return non_saturating_step(generator, discriminator, lambda: torch.randn(batch, latent, 1, 1), real)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pathlib
 from collections.abc import Callable, Mapping
+from typing import Literal
 
 import numpy as np
 
@@ -42,12 +43,11 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
     return FINISHED
 
 
-def checkpoint_choice(options: Mapping[str, str]) -> int | str:
+def checkpoint_choice(options: Mapping[str, str]) -> int | Literal["best", "latest"]:
     """The step that `--checkpoint` names, or `best` or `latest` (the default)."""
     choice = options.get("checkpoint", "latest")
-    if choice in ("best", "latest"):
-        return choice
-    return _integer(options, "checkpoint", 0)
+    named: dict[str, Literal["best", "latest"]] = {"best": "best", "latest": "latest"}
+    return named[choice] if choice in named else _integer(options, "checkpoint", 0)
 
 
 def _grid(generator: RestoredGenerator, seed: int, count: int, labels: list[int] | None, output: str) -> str:
@@ -62,9 +62,7 @@ def _files(generator: RestoredGenerator, seed: int, count: int, labels: list[int
     return f"{output} ({count} files)"
 
 
-def _classes(
-    generator: RestoredGenerator, seed: int, count: int, labels: list[int] | None, output: str
-) -> str:
+def _classes(generator: RestoredGenerator, seed: int, count: int, labels: list[int] | None, output: str) -> str:
     if not generator.num_classes:
         raise UserError("--kind=classes: the model was trained without labels; use --kind=grid")
     shown = labels or list(range(generator.num_classes))
@@ -74,9 +72,7 @@ def _classes(
     return output
 
 
-def _interpolate(
-    generator: RestoredGenerator, seed: int, count: int, labels: list[int] | None, output: str
-) -> str:
+def _interpolate(generator: RestoredGenerator, seed: int, count: int, labels: list[int] | None, output: str) -> str:
     """A closed walk; with classes, every class walks along, side by side."""
     keys = np.asarray(generator.latents(seed, count))
     path = np.concatenate([_between(a, b) for a, b in zip(keys, np.roll(keys, -1, axis=0))])

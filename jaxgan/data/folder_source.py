@@ -39,9 +39,7 @@ class FolderSource:
         everything = index_folder(self._root)
         depth, splits = _find_splits(everything)
         if split not in splits:
-            raise UserError(
-                f"the folder {config.name!r} has no split {split!r}; it has {', '.join(sorted(splits))}"
-            )
+            raise UserError(f"the folder {config.name!r} has no split {split!r}; it has {', '.join(sorted(splits))}")
         self._entries = splits[split]
         if not self._entries:
             raise UserError(

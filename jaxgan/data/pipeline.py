@@ -60,9 +60,7 @@ class Pipeline:
         numbers = grain.MapDataset.range(sys.maxsize)
         if self.cache == "stream":
             reading = grain.ReadOptions(num_threads=_cores(), prefetch_buffer_size=BATCHES_AHEAD)
-            return iter(
-                numbers.map(lambda number: self.source.read(indices(number))).to_iter_dataset(reading)
-            )
+            return iter(numbers.map(lambda number: self.source.read(indices(number))).to_iter_dataset(reading))
         if self.cache == "device":
             return ({"index": indices(number)} for number in range(sys.maxsize))
         return (self._gather(indices(number)) for number in range(sys.maxsize))

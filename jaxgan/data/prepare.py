@@ -58,13 +58,9 @@ def _explain(error: Exception, name: str, downloads: Path) -> Exception:
     """What stopped the preparing, as a `UserError` where it is for the user to mend; else the error."""
     missing = _missing_package(error)
     if missing == "tensorflow":
-        return UserError(
-            f"preparing {name!r} needs TensorFlow (training does not): pip install -e '.[prepare]'"
-        )
+        return UserError(f"preparing {name!r} needs TensorFlow (training does not): pip install -e '.[prepare]'")
     if missing:
-        return UserError(
-            f"preparing {name!r} needs the package {missing}, which is not installed: pip install it"
-        )
+        return UserError(f"preparing {name!r} needs the package {missing}, which is not installed: pip install it")
     text = " ".join(str(error).split())[:500]
     if isinstance(error, AssertionError) and "manual" in text.lower():
         return UserError(f"{name!r} must be downloaded by hand, into {downloads / 'manual'}: {text}")

@@ -76,9 +76,7 @@ def kind_of_name(name: str) -> Literal["images", "prepared", "name"]:
     path_only = name.startswith((".", "/", "~"))
     if not folder.is_dir():
         if path_only:
-            raise UserError(
-                f"config.data.name={name!r} is not an existing folder: give one, or a name of tfds"
-            )
+            raise UserError(f"config.data.name={name!r} is not an existing folder: give one, or a name of tfds")
         return "name"
     if (folder / "dataset_info.json").is_file():
         return "prepared"

@@ -55,9 +55,7 @@ def find_builder(config: DataConfig) -> tfds.core.DatasetBuilder:
             return _open_directory(config.name, epath.Path(config.name).expanduser())
         match = _match_name(config.name)
         try:
-            with contextlib.redirect_stdout(
-                io.StringIO()
-            ):  # tfds prints a banner where TensorFlow is missing
+            with contextlib.redirect_stdout(io.StringIO()):  # tfds prints a banner where TensorFlow is missing
                 builder = tfds.builder(config.name, data_dir=_data_dir(config))
             _refuse_undecodable(config.name, builder.data_path)
             return builder
@@ -66,9 +64,7 @@ def find_builder(config: DataConfig) -> tfds.core.DatasetBuilder:
     except tfds.core.DatasetNotFoundError as error:
         raise _unknown(config.name) from error
     except (ValueError, AssertionError, RuntimeError) as error:
-        raise UserError(
-            f"no data set {config.name!r} in tfds: {' '.join(str(error).split())[:300]}"
-        ) from error
+        raise UserError(f"no data set {config.name!r} in tfds: {' '.join(str(error).split())[:300]}") from error
 
 
 def is_prepared(builder: tfds.core.DatasetBuilder) -> bool:
@@ -144,9 +140,7 @@ def _open_directory(name: str, directory: epath.Path) -> tfds.core.DatasetBuilde
     return tfds.builder_from_directory(directory)
 
 
-def _open_without_code(
-    config: DataConfig, match: re.Match[str], error: ImportError
-) -> tfds.core.DatasetBuilder:
+def _open_without_code(config: DataConfig, match: re.Match[str], error: ImportError) -> tfds.core.DatasetBuilder:
     """The newest prepared version of a data set whose builder does not even start without TensorFlow."""
     folder = epath.Path(_data_dir(config) or DEFAULT_DATA_DIR).expanduser() / match["name"]
     folder = folder / match["config"] if match["config"] else folder
@@ -189,9 +183,7 @@ def _refuse_undecodable(name: str, directory: epath.Path) -> None:
 def _unknown(name: str) -> UserError:
     near = difflib.get_close_matches(name.split("/")[0].split(":")[0].lower(), known_names(), n=1, cutoff=0.7)
     meant = f"; did you mean {near[0]!r}?" if near else ""
-    return UserError(
-        f"unknown data set {name!r}: neither an existing folder of images nor a data set of tfds{meant}"
-    )
+    return UserError(f"unknown data set {name!r}: neither an existing folder of images nor a data set of tfds{meant}")
 
 
 def _prepare_digits(builder: tfds.core.DatasetBuilder) -> None:

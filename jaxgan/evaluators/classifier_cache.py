@@ -79,9 +79,7 @@ def save_classifier(
         _replace(weights_path, weights)
         _replace(record_path, json.dumps(record, indent=2).encode())
     except OSError as error:
-        logger.warning(
-            "the classifier for the scores could not be stored (%s); the next run trains it anew", error
-        )
+        logger.warning("the classifier for the scores could not be stored (%s); the next run trains it anew", error)
     return stored
 
 

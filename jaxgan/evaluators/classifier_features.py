@@ -106,9 +106,7 @@ def load_or_train_classifier(
         params = train_classifier(model, train, recipe)
         predicted = classify(model, params, held_out.images).logits.argmax(axis=1)
         accuracy = float((predicted == held_out.labels).mean())
-        logger.info(
-            "trained a classifier for the scores: %.1f%% of the held-out images right", 100 * accuracy
-        )
+        logger.info("trained a classifier for the scores: %.1f%% of the held-out images right", 100 * accuracy)
         arrays = {
             "network": params,
             "scales": _scales(classify(model, params, train.images[:SCALING_IMAGES])),

@@ -88,9 +88,7 @@ class DistributionEvaluator:
         samples = np.empty((self._samples, *shape), np.uint8)
         for start in range(0, self._samples, self._batch_size):
             batch = samples[start : start + self._batch_size]
-            batch_seed = int(
-                np.random.SeedSequence((seed, start)).generate_state(1)[0] >> 1
-            )  # a positive int32
+            batch_seed = int(np.random.SeedSequence((seed, start)).generate_state(1)[0] >> 1)  # a positive int32
             images = generate(batch_seed, len(batch) if asked is None else asked[start : start + len(batch)])
             if images.shape != batch.shape:
                 raise ValueError(f"generate gave images {images.shape}, asked were {batch.shape}")

@@ -26,4 +26,4 @@ def draw_grid(
         return SampleGrid(generate(seed, rows * columns), columns, None)
     shown = np.arange(min(rows, len(class_names)), dtype=np.int32)
     images = generate(seed, np.repeat(shown, columns))
-    return SampleGrid(images, columns, [class_names[label] for label in shown])
+    return SampleGrid(images, columns, [class_names[label] for label in range(len(shown))])

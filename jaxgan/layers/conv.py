@@ -147,14 +147,13 @@ class Conv(nn.Module):
     @nn.compact
     def __call__(self, x: Float[Array, "b h w i"]) -> Float[Array, "b h2 w2 o"]:
         """The convolution of x."""
-        k, size = self.kernel_size, x.shape[1:3]
-        w = self.param(
-            "kernel", self.kernel_init, (k, k, x.shape[-1] // self.groups, self.features), jnp.float32
-        )
+        k, size = self.kernel_size, (x.shape[1], x.shape[2])
+        w = self.param("kernel", self.kernel_init, (k, k, x.shape[-1] // self.groups, self.features), jnp.float32)
         if isinstance(self.padding, int):
             padding = ((self.padding, self.padding),) * 2
         else:
-            padding = tuple(lax.padtype_to_pads(size, (k, k), (self.stride,) * 2, self.padding))
+            above, beside = lax.padtype_to_pads(size, (k, k), (self.stride,) * 2, self.padding)
+            padding = (above, beside)
         geometry = Geometry((self.stride, self.stride), padding, self.groups, size)
         return _biased(self, conv(x.astype(self.dtype), w.astype(self.dtype), geometry))
 

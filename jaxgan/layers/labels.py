@@ -21,9 +21,7 @@ class Embedding(nn.Module):
     def __call__(self, label: Int[Array, " b"]) -> Float[Array, "b f"]:
         """The vectors of labels."""
         init = nn.initializers.normal(self.scale)
-        return nn.Embed(self.num_classes, self.features, embedding_init=init, dtype=self.dtype, name="table")(
-            label
-        )
+        return nn.Embed(self.num_classes, self.features, embedding_init=init, dtype=self.dtype, name="table")(label)
 
 
 def projection(features: Float[Array, "b f"], embedded: Float[Array, "b f"]) -> Float[Array, " b"]:

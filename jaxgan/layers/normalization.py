@@ -36,9 +36,7 @@ class BatchNorm(nn.Module):
         if train:
             mean, var = _moments(x.astype(jnp.float32))
             if not self.is_initializing() and self.is_mutable_collection("batch_stats"):
-                kept_mean.value = self.momentum * kept_mean.value + (1 - self.momentum) * lax.stop_gradient(
-                    mean
-                )
+                kept_mean.value = self.momentum * kept_mean.value + (1 - self.momentum) * lax.stop_gradient(mean)
                 kept_var.value = self.momentum * kept_var.value + (1 - self.momentum) * lax.stop_gradient(var)
         else:
             mean, var = kept_mean.value, kept_var.value

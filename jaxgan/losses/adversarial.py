@@ -27,9 +27,7 @@ def per_example(loss: Any, weights: Any = None) -> Float[Array, " b"]:
     """
     if weights is not None:
         loss = jax.tree.map(jnp.multiply, loss, weights)
-    leaves = [
-        leaf.astype(jnp.float32).reshape(leaf.shape[0], -1).mean(axis=1) for leaf in jax.tree.leaves(loss)
-    ]
+    leaves = [leaf.astype(jnp.float32).reshape(leaf.shape[0], -1).mean(axis=1) for leaf in jax.tree.leaves(loss)]
     return sum(leaves[1:], leaves[0]) / len(leaves)
 
 
@@ -103,7 +101,7 @@ wasserstein = AdversarialLoss(_wasserstein_discriminator, _wasserstein_generator
 """The critic's difference of means (Arjovsky et al. 2017, eq. 2); wants a Lipschitz discriminator."""
 
 relativistic = AdversarialLoss(_relativistic_discriminator, _relativistic_generator)
-"""Relativistic pairing: each fake against the real of its row (Jolicoeur-Martineau 2018, eq. 9; Huang et al. 2024, eq. 2)."""
+"""Relativistic pairing: each fake against the real of its row (Jolicoeur-Martineau 2018; Huang et al. 2024, eq. 2)."""
 
 relativistic_average = AdversarialLoss(_relativistic_average_discriminator, _relativistic_average_generator)
 """Each image against the mean of the other kind (Jolicoeur-Martineau 2018, eq. 13-14)."""

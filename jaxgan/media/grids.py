@@ -33,9 +33,7 @@ def make_grid(
     """
     tiles = opaque(to_uint8(images))
     if tiles.ndim != 4 or not len(tiles) or columns < 1:
-        raise ValueError(
-            f"a grid is made of [N, H, W, C] in at least one column, got {tiles.shape} in {columns}"
-        )
+        raise ValueError(f"a grid is made of [N, H, W, C] in at least one column, got {tiles.shape} in {columns}")
     rows = -(-len(tiles) // columns)
     for kind, labels, count in (("row", row_labels, rows), ("column", column_labels, columns)):
         if labels is not None and len(labels) != count:
@@ -45,9 +43,7 @@ def make_grid(
     tiles = tiles.repeat(scale, axis=1).repeat(scale, axis=2)
     size = int(np.clip(tiles.shape[1] // 4, *FONT_SIZES))
     grid = _tiled(tiles, rows, columns)
-    return _labelled(
-        grid, tiles.shape[1:3], row_labels or (), column_labels or (), ImageFont.load_default(size=size)
-    )
+    return _labelled(grid, tiles.shape[1:3], row_labels or (), column_labels or (), ImageFont.load_default(size=size))
 
 
 def save_grid(

@@ -25,14 +25,10 @@ def save_animation(frames: Any, path: str | os.PathLike[str], fps: float) -> Non
     encoders = {".gif": _gif, ".mp4": _mp4}
     suffix = PurePath(os.fspath(path)).suffix.lower()
     if suffix not in encoders:
-        raise UserError(
-            f"{os.fspath(path)}: an animation cannot be written as {suffix!r}, accepted are .gif and .mp4"
-        )
+        raise UserError(f"{os.fspath(path)}: an animation cannot be written as {suffix!r}, accepted are .gif and .mp4")
     pictures = opaque(to_uint8(frames))
     if pictures.ndim != 4 or not len(pictures) or not fps > 0:
-        raise ValueError(
-            f"an animation is [T, H, W, C] at more than 0 frames a second, got {pictures.shape} at {fps}"
-        )
+        raise ValueError(f"an animation is [T, H, W, C] at more than 0 frames a second, got {pictures.shape} at {fps}")
     replace_file(path, encoders[suffix](pictures, fps))
 
 
@@ -40,9 +36,7 @@ def _gif(frames: np.ndarray, fps: float) -> bytes:
     pictures = [Image.fromarray(frame[..., 0] if frame.shape[-1] == 1 else frame) for frame in frames]
     buffer = io.BytesIO()
     duration = max(2, round(100 / fps)) * 10  # players slow anything faster than 20 ms down to 100 ms
-    pictures[0].save(
-        buffer, format="GIF", save_all=True, append_images=pictures[1:], duration=duration, loop=0
-    )
+    pictures[0].save(buffer, format="GIF", save_all=True, append_images=pictures[1:], duration=duration, loop=0)
     return buffer.getvalue()
 
 
@@ -50,9 +44,7 @@ def _mp4(frames: np.ndarray, fps: float) -> bytes:
     try:
         import av
     except ImportError:
-        raise UserError(
-            "writing .mp4 needs the package av: pip install -e '.[video]', or write a .gif"
-        ) from None
+        raise UserError("writing .mp4 needs the package av: pip install -e '.[video]', or write a .gif") from None
     if frames.shape[-1] == 1:
         frames = frames.repeat(3, axis=-1)
     # yuv420p halves the colours' resolution, so sides must be even

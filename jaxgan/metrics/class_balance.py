@@ -6,9 +6,7 @@ import numpy as np
 from jaxtyping import Int
 
 
-def class_balance(
-    predicted: Int[np.ndarray, " n"], expected: Int[np.ndarray, " m"], *, num_classes: int
-) -> float:
+def class_balance(predicted: Int[np.ndarray, " n"], expected: Int[np.ndarray, " m"], *, num_classes: int) -> float:
     """One minus the total variation distance between the class shares of two sets of labels.
 
     1: the classes read in the samples (`predicted`) come in the shares of `expected` (the labels

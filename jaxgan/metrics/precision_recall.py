@@ -33,9 +33,7 @@ def neighbour_radii(points: Float[np.ndarray, "n d"], neighbours: int) -> Float6
     unless `1 <= neighbours < n`.
     """
     if not 1 <= neighbours < len(points):
-        raise ValueError(
-            f"neighbours must be from 1 to {len(points) - 1} for {len(points)} points, got {neighbours}"
-        )
+        raise ValueError(f"neighbours must be from 1 to {len(points) - 1} for {len(points)} points, got {neighbours}")
     points = _centred(points, points.mean(axis=0, dtype=np.float64))
     radii = np.empty(len(points))
     for rows, squared in _squared_distances(points, points):

@@ -23,9 +23,7 @@ normal = nn.initializers.normal(0.02)  # Radford et al. 2015, section 4; only no
 
 def he(axis: int) -> Any:
     """Keeps the variance through LeakyReLU where no norm does (He et al. 2015); `axis` is that of the inputs."""
-    return nn.initializers.variance_scaling(
-        2.0 / (1 + SLOPE**2), "fan_in", "normal", in_axis=axis, out_axis=-3 - axis
-    )
+    return nn.initializers.variance_scaling(2.0 / (1 + SLOPE**2), "fan_in", "normal", in_axis=axis, out_axis=-3 - axis)
 
 
 class Generator(nn.Module):
@@ -88,9 +86,7 @@ class Discriminator(nn.Module):
         """Logits `[B]` and the last features `[B,F]`."""
         x = image.astype(self.dtype)
         for index, width in enumerate(stage_widths(self.resolution, self.widths, widest_first=False)):
-            normed = (
-                self.norm == "batch" and index > 0
-            )  # not the image itself (Radford et al. 2015, section 3)
+            normed = self.norm == "batch" and index > 0  # not the image itself (Radford et al. 2015, section 3)
             init = normal if self.norm == "batch" else he(-2)
             down = Conv(
                 width,
@@ -109,25 +105,19 @@ class Discriminator(nn.Module):
         if self.stddev:
             x = minibatch_stddev(x)
         features = x.reshape(x.shape[0], -1)
-        logits = self._spectral(nn.Dense(1, dtype=self.dtype, name="logit"), features, train)[:, 0].astype(
-            jnp.float32
-        )
+        logits = self._spectral(nn.Dense(1, dtype=self.dtype, name="logit"), features, train)[:, 0].astype(jnp.float32)
         if self.num_classes:
             size = x.shape[-1]
             projected = self._spectral(nn.Dense(size, dtype=self.dtype, name="projected"), features, train)
-            embedded = Embedding(self.num_classes, size, scale=size**-0.5, dtype=self.dtype, name="label")(
-                label
-            )
+            embedded = Embedding(self.num_classes, size, scale=size**-0.5, dtype=self.dtype, name="label")(label)
             logits += projection(projected, embedded)
         return Judgement(logits=logits, features=features)
 
     def _spectral(self, layer: Any, x: Array, train: bool) -> Array:
-        """The layer, its kernel divided by its largest singular value where that is wanted (Miyato et al. 2018, eq. 8)."""
+        """The layer; where wanted with its kernel divided by its largest singular value (Miyato et al. 2018, eq. 8)."""
         if self.norm != "spectral":
             return layer(x)
-        return nn.SpectralNorm(layer, collection_name="spectral", name=f"{layer.name}_norm")(
-            x, update_stats=train
-        )
+        return nn.SpectralNorm(layer, collection_name="spectral", name=f"{layer.name}_norm")(x, update_stats=train)
 
 
 def stage_widths(resolution: int, widths: Sequence[int] | None, *, widest_first: bool) -> tuple[int, ...]:

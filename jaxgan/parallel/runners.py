@@ -81,9 +81,7 @@ class JitRunner:
     ) -> tuple[State, dict[str, Any]]:
         """Rounds with global arrays assembled from each process's rows."""
         sharding = split_batch(self.mesh)
-        placed = [
-            {k: jax.make_array_from_process_local_data(sharding, v) for k, v in b.items()} for b in batches
-        ]
+        placed = [{k: jax.make_array_from_process_local_data(sharding, v) for k, v in b.items()} for b in batches]
         return self._play(state, cache, placed, tuple(due_sets))
 
 
@@ -120,9 +118,7 @@ class PmapRunner:
     def place(self, state: State) -> State:
         """The shapes of a state, replicated."""
         everywhere = replicated(self.mesh)
-        return jax.tree.map(
-            lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=everywhere), state
-        )
+        return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=everywhere), state)
 
     def cache(self, arrays: Mapping[str, np.ndarray]) -> Any:
         """The arrays whole on every device."""
@@ -141,4 +137,4 @@ class PmapRunner:
         return self._play(state, cache, placed, tuple(due_sets))
 
 
-RUNNERS = {"jit": JitRunner, "pmap": PmapRunner}
+RUNNERS: dict[str, Callable[[Play, Mesh], Runner]] = {"jit": JitRunner, "pmap": PmapRunner}

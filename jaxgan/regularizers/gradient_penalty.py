@@ -28,17 +28,13 @@ Method = Literal["exact", "finite_difference"]
 SIGMA = 0.01  # the step of a finite difference, in units of the images' range [-1, 1]
 
 
-def r1(
-    critic: Critic, real: Any, fake: Any, key: Array, *, gamma: Any = 1.0, method: Method = "exact"
-) -> PerExample:
+def r1(critic: Critic, real: Any, fake: Any, key: Array, *, gamma: Any = 1.0, method: Method = "exact") -> PerExample:
     """gamma/2 |grad D|^2 at the reals (Mescheder et al. 2018, eq. 9)."""
     del fake
     return 0.5 * gamma * _square_norm(critic, real, key, method)
 
 
-def r2(
-    critic: Critic, real: Any, fake: Any, key: Array, *, gamma: Any = 1.0, method: Method = "exact"
-) -> PerExample:
+def r2(critic: Critic, real: Any, fake: Any, key: Array, *, gamma: Any = 1.0, method: Method = "exact") -> PerExample:
     """gamma/2 |grad D|^2 at the fakes (Mescheder et al. 2018, eq. 10)."""
     del real
     return 0.5 * gamma * _square_norm(critic, fake, key, method)
@@ -69,7 +65,7 @@ def dragan(
     spread: float = 0.5,
     method: Method = "exact",
 ) -> PerExample:
-    """weight (|grad D| - 1)^2 around the reals, `spread` standard deviations of the batch away (Kodali et al. 2017, eq. 5)."""
+    """weight (|grad D| - 1)^2 up to `spread` standard deviations of the batch from the reals (Kodali et al. 2017)."""
     del fake
     noise_key, key = jax.random.split(key)
     noises = _like(noise_key, real, jax.random.uniform)
@@ -95,8 +91,7 @@ def _exact_square_norm(critic: Critic, inputs: Any) -> PerExample:
     gradients = jax.grad(lambda x: per_example(critic(x)).sum())(inputs)
     # float32 before squaring: squares of bfloat16 gradients overflow and cancel
     squares = [
-        jnp.square(g.astype(jnp.float32)).reshape(g.shape[0], -1).sum(axis=1)
-        for g in jax.tree.leaves(gradients)
+        jnp.square(g.astype(jnp.float32)).reshape(g.shape[0], -1).sum(axis=1) for g in jax.tree.leaves(gradients)
     ]
     return sum(squares[1:], squares[0])
 
@@ -110,4 +105,4 @@ def _slope(critic: Critic, inputs: Any, key: Array) -> PerExample:
 def _like(key: Array, tree: Any, draw: Callable[..., Array]) -> Any:
     leaves, structure = jax.tree.flatten(tree)
     keys = jax.random.split(key, len(leaves))
-    return structure.unflatten([draw(k, leaf.shape, leaf.dtype) for k, leaf in zip(keys, leaves)])
+    return jax.tree.unflatten(structure, [draw(k, leaf.shape, leaf.dtype) for k, leaf in zip(keys, leaves)])

@@ -11,9 +11,7 @@ from jaxgan.game import Array
 from jaxgan.schedules import Number, at
 
 
-def ema_decay(
-    images: Array, images_seen: Array, *, half_life_images: Number, rampup: float | None = None
-) -> Array:
+def ema_decay(images: Array, images_seen: Array, *, half_life_images: Number, rampup: float | None = None) -> Array:
     """How much of the average stays after `images` more images: 0.5^(images / half-life).
 
     `half_life_images` may be a schedule and may be 0 (the average is then the live weights). `rampup`

@@ -37,8 +37,7 @@ def make_play(train_step: TrainStep, key: Key, *, flip: bool = False) -> Callabl
         state: State, cache: Any, sent: Sequence[Mapping[str, Array]], due_sets: Sequence[DueSet]
     ) -> tuple[State, Metrics]:
         batches = [
-            assemble(cache, rows, _flip_key(key, state, index) if flip else None)
-            for index, rows in enumerate(sent)
+            assemble(cache, rows, _flip_key(key, state, index) if flip else None) for index, rows in enumerate(sent)
         ]
         return play_rounds(train_step, state, batches, key, due_sets)
 

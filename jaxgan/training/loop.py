@@ -77,9 +77,7 @@ class Loop:
 
         Raises TrainingGaveUp after too many rollbacks.
         """
-        self._cache = (
-            None if self.pipeline.cache != "device" else self.runner.cache(self.pipeline.arrays or {})
-        )
+        self._cache = None if self.pipeline.cache != "device" else self.runner.cache(self.pipeline.arrays or {})
         self._pending: list[tuple[int, Mapping[str, jax.Array]]] = []
         state, position = self._start()
         with Signals() as signals:
@@ -89,9 +87,7 @@ class Loop:
                 state, position = self._look_after(state, before, position)
             if signals.caught is not None and position.images < self.intervals.images:
                 self._save(state, position, {})
-                log.warning(
-                    "saved at %s images and interrupted; the same command goes on from here", position.images
-                )
+                log.warning("saved at %s images and interrupted; the same command goes on from here", position.images)
                 return CTRL_C if signals.caught == signal.SIGINT else INTERRUPTED
         return FINISHED
 
@@ -116,9 +112,7 @@ class Loop:
         """One dispatch. Dispatches end at multiples of their length, so that a resumed run plays the same ones."""
         left = math.ceil((self.intervals.images - at.images) / self.batch_size)
         rounds = min(self.rounds_per_dispatch - at.step % self.rounds_per_dispatch, left)
-        due_sets = [
-            due_phases(self.phases, at.step + i, at.images + i * self.batch_size) for i in range(rounds)
-        ]
+        due_sets = [due_phases(self.phases, at.step + i, at.images + i * self.batch_size) for i in range(rounds)]
         batches = [next(self._batches) for _ in range(rounds)]
         state, metrics = self.runner.play(state, self._cache, batches, due_sets)
         self._pending.append((at.step, metrics))
@@ -175,9 +169,7 @@ class Loop:
         return alarms
 
     def _save(self, state: State, position: Position, scores: Mapping[str, float]) -> None:
-        self.checkpoints.save(
-            state, step=position.step, images=position.images, metrics=scores, good=self.watch.good
-        )
+        self.checkpoints.save(state, step=position.step, images=position.images, metrics=scores, good=self.watch.good)
         self.watch.mark_saved()
 
     def _roll_back(self, state: State, alarm: Alarm) -> tuple[State, Position]:

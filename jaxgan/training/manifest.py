@@ -46,9 +46,7 @@ def read_manifest(directory: epath.Path) -> dict[str, Any]:
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise NotUsableError(f"{NAME} cannot be read ({type(error).__name__})") from None
     if content.get("format") != FORMAT:
-        raise NotUsableError(
-            f"its format is {content.get('format')!r}, this version of jaxgan reads {FORMAT}"
-        )
+        raise NotUsableError(f"its format is {content.get('format')!r}, this version of jaxgan reads {FORMAT}")
     if digest != _digest(content):
         raise NotUsableError(f"{NAME} is damaged: its checksum differs")
     return content

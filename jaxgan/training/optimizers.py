@@ -34,9 +34,7 @@ def check_optimizer(section: Mapping[str, Any], path: str) -> None:
     maker = getattr(optax, str(name), None)
     accepted = _hyperparameters(maker) if inspect.isfunction(maker) else {}
     if "learning_rate" not in accepted:
-        raise UserError(
-            f"{path}.name: got {name!r}, accepted is an optax optimizer such as adam, adamw, rmsprop, sgd"
-        )
+        raise UserError(f"{path}.name: got {name!r}, accepted is an optax optimizer such as adam, adamw, rmsprop, sgd")
     for key, value in section.items():
         if key == "name":
             continue
@@ -52,9 +50,7 @@ def check_optimizer(section: Mapping[str, Any], path: str) -> None:
         raise UserError(f"{path}.learning_rate is missing")
 
 
-def make_optimizer(
-    section: Mapping[str, Any], *, correction: float = 1.0, path: str = "optimizer"
-) -> Optimizer:
+def make_optimizer(section: Mapping[str, Any], *, correction: float = 1.0, path: str = "optimizer") -> Optimizer:
     """The optimizer of a checked section.
 
     `correction` is `lazy_correction` of the player's phases. The learning rate is halved for each
@@ -64,9 +60,7 @@ def make_optimizer(
     maker = getattr(optax, section["name"])
     arguments = {key: value for key, value in section.items() if key not in ("name", *CLIPS)}
     if correction != 1.0:  # betas that the section leaves to optax are corrected too
-        defaults = {
-            k: d for k, d in _hyperparameters(maker).items() if k in BETAS and isinstance(d, int | float)
-        }
+        defaults = {k: d for k, d in _hyperparameters(maker).items() if k in BETAS and isinstance(d, int | float)}
         arguments = {**defaults, **arguments}
 
     def optimizer(images_seen: Array, rollbacks: Array) -> optax.GradientTransformation:
@@ -89,9 +83,7 @@ def lazy_correction(phases: Iterable[Phase], player: str) -> float:
     return 1.0 / sum(min(intervals) / every for every in intervals) if intervals else 1.0
 
 
-def _clipped(
-    section: Mapping[str, Any], optimizer: optax.GradientTransformation
-) -> optax.GradientTransformation:
+def _clipped(section: Mapping[str, Any], optimizer: optax.GradientTransformation) -> optax.GradientTransformation:
     chain = [optimizer]
     if section.get("clip_adaptive") is not None:
         chain.insert(0, optax.adaptive_grad_clip(section["clip_adaptive"]))
@@ -103,13 +95,13 @@ def _clipped(
 
 
 def clip_weights(bound: float) -> optax.GradientTransformation:
-    """Keeps every parameter in [-bound, bound] after the update: WGAN's constraint (Arjovsky et al. 2017, algorithm 1)."""
+    """Keeps every parameter in [-bound, bound]: WGAN's constraint (Arjovsky et al. 2017, algorithm 1)."""
 
     def update(updates: Any, state: Any, params: Any = None) -> tuple[Any, Any]:
         clipped = jax.tree.map(lambda p, u: jnp.clip(p + u, -bound, bound) - p, params, updates)
         return clipped, state
 
-    return optax.GradientTransformation(lambda params: optax.EmptyState(), update)
+    return optax.GradientTransformation(lambda _: optax.EmptyState(), update)
 
 
 def _hyperparameters(maker: Callable[..., Any]) -> dict[str, Any]:

@@ -52,9 +52,7 @@ class Progress:
         if self.enabled and self.console.is_terminal:
             columns = (BarColumn(bar_width=24), TextColumn("{task.fields[report]}"))
             self._bar = Bar(*columns, console=self.console)
-            self._task = self._bar.add_task(
-                "", total=self.total, completed=images, report=self._told(images, {})
-            )
+            self._task = self._bar.add_task("", total=self.total, completed=images, report=self._told(images, {}))
             self._bar.start()
 
     def update(self, images: int, metrics: Mapping[str, float]) -> None:

@@ -45,7 +45,7 @@ class Turn(NamedTuple):
 
 
 def due_phases(phases: Sequence[Phase], step: int, images_seen: int) -> DueSet:
-    """Indices of the phases due at a step, known on the host: after every `every` steps, from `start` to `stop` images."""
+    """Indices of the phases due at a step, known on the host: every `every` steps, from `start` to `stop` images."""
     return tuple(
         index
         for index, phase in enumerate(phases)
@@ -74,9 +74,7 @@ def make_train_step(
 
     def draw(state: State, batch: Batch, key: Key) -> Draw:
         params = _owned(players, state, GENERATOR)
-        fakes, pull_back, variables = jax.vjp(
-            lambda p: task.draw(_put(state, p), batch, key), params, has_aux=True
-        )
+        fakes, pull_back, variables = jax.vjp(lambda p: task.draw(_put(state, p), batch, key), params, has_aux=True)
         return Draw(fakes, variables, pull_back)
 
     def differentiate(phase: Phase, state: State, batch: Batch, key: Key, drawn: Draw | None) -> Turn:
@@ -90,9 +88,7 @@ def make_train_step(
             fakes = None if drawn is None else drawn.fakes
             (value, aux), gradients = jax.value_and_grad(loss, has_aux=True)(params, fakes)
             return Turn(value, aux, gradients)
-        (value, aux), (direct, cotangent) = jax.value_and_grad(loss, (0, 1), has_aux=True)(
-            params, drawn.fakes
-        )
+        (value, aux), (direct, cotangent) = jax.value_and_grad(loss, (0, 1), has_aux=True)(params, drawn.fakes)
         gradients = jax.tree.map(jnp.add, direct, drawn.pull_back(cotangent)[0])
         return Turn(value, aux.replace(variables={**drawn.variables, **aux.variables}), gradients)
 
@@ -110,7 +106,8 @@ def make_train_step(
         return mean._replace(aux=Aux(metrics=mean.aux, variables=variables, carry=carry))
 
     def train_step(state: State, batch: Batch, key: Key, due: DueSet) -> tuple[State, Metrics]:
-        key, found, metrics, drawn = _round_key(key, state), state, {}, None
+        key, found, drawn = _round_key(key, state), state, None
+        metrics: Metrics = {}
         skipped = jnp.zeros((), jnp.int32)
         for index in due:
             phase, at = phases[index], found if simultaneous else state
@@ -170,16 +167,12 @@ def _move(
     mine = _owned(players, state, phase.player), state.opt_state[phase.player]
     params, opt_state = _if(accept, take, *mine)
     written = _write_back(state, turn.aux)
-    written = jax.tree.map(
-        lambda new, old: new if new is old else jnp.where(accept, new, old), written, state
-    )
+    written = jax.tree.map(lambda new, old: new if new is old else jnp.where(accept, new, old), written, state)
     state = _put(written, params).replace(opt_state={**state.opt_state, phase.player: opt_state})
     return state, ok, {"loss": turn.loss, "grad_norm": norm, **turn.aux.metrics}
 
 
-def _advance(
-    state: State, batch: Batch, skipped: Array, average: tuple[Number, float | None] | None
-) -> State:
+def _advance(state: State, batch: Batch, skipped: Array, average: tuple[Number, float | None] | None) -> State:
     """The clock after a round and, where the generator had a turn, the average of its networks."""
     images = jax.tree.leaves(dict(batch))[0].shape[0]
     if (axis := axis_name()) is not None:
@@ -196,9 +189,7 @@ def _advance(
     decay = ema_decay(since, state.images_seen, half_life_images=average[0], rampup=average[1])
     return state.replace(
         averaged_at=state.images_seen,
-        ema_params={
-            name: ema_update(old, state.params[name], decay) for name, old in state.ema_params.items()
-        },
+        ema_params={name: ema_update(old, state.params[name], decay) for name, old in state.ema_params.items()},
         ema_variables={
             name: ema_update(old, state.variables[name], decay) for name, old in state.ema_variables.items()
         },
@@ -208,9 +199,7 @@ def _advance(
 def _if(accept: Array, change: Callable[..., Any], *trees: Any) -> Any:
     """`change(*trees)` where accepted, else the trees."""
 
-    def branch(
-        accept: Array, *trees: Any
-    ) -> Any:  # on CPU a selection would copy the moments of the optimizer
+    def branch(accept: Array, *trees: Any) -> Any:  # on CPU a selection would copy the moments of the optimizer
         return jax.lax.cond(accept, change, lambda *unchanged: unchanged, *trees)
 
     def select(accept: Array, *trees: Any) -> Any:  # elsewhere a branch would wait for the host
@@ -239,7 +228,7 @@ def _round_key(key: Key, state: State) -> Key:
 
 
 def _interleaved(batch: Batch, parts: int) -> Batch:
-    """`[B, ...]` as `[parts, B / parts, ...]`: part i has the rows i, i + parts, ..., so that every device keeps its own."""
+    """`[B, ...]` as `[parts, B / parts, ...]`: part i has the rows i, i + parts, ..., so every device keeps its own."""
 
     def split(x: Array) -> Array:
         return jnp.moveaxis(x.reshape(x.shape[0] // parts, parts, *x.shape[1:]), 1, 0)

@@ -28,16 +28,13 @@ WINDOW = 101  # gradient norms of which the median is taken
 LEAST_MEDIAN = 0.1  # a player that starts with no gradient at all does not explode by getting one
 NOTHING_LEFT = 0.01  # a discriminator's loss; at chance it is 0.5 to 2, in a healthy game rarely below 0.1
 
-LOWER_RATE = (
-    "Lower config.optimizers.{player}.learning_rate or set config.optimizers.{player}.clip_global_norm."
-)
+LOWER_RATE = "Lower config.optimizers.{player}.learning_rate or set config.optimizers.{player}.clip_global_norm."
 WEAKER_DISCRIMINATOR = (
     "Raise gamma in config.task.penalties (or add gradient_penalty.r1 there), "
     "or lower config.optimizers.{player}.learning_rate."
 )
 STRONGER_DISCRIMINATOR = (
-    "Raise config.optimizers.{player}.learning_rate or config.{player}.widths, "
-    "or lower gamma in config.task.penalties."
+    "Raise config.optimizers.{player}.learning_rate or config.{player}.widths, or lower gamma in config.task.penalties."
 )
 LIVELIER_LOSS = (
     "Set config.task.loss to one that does not saturate ('adversarial.relativistic', "
@@ -143,11 +140,7 @@ class Watch:
             return []
         self._alarmed = True
         seen = ", ".join(f"{name} is {scores[name]:.3g} (least: {least[kinds[name]]:g})" for name in low)
-        return [
-            Alarm(
-                "mode_collapse", f"step {step}: mode collapse, the samples lack variety: {seen}.", MORE_MODES
-            )
-        ]
+        return [Alarm("mode_collapse", f"step {step}: mode collapse, the samples lack variety: {seen}.", MORE_MODES)]
 
     def _observe_gradients(self, step: int, metrics: Mapping[str, float]) -> Iterator[Alarm]:
         """Non-finite rounds, exploding and vanishing gradients."""
@@ -165,12 +158,8 @@ class Watch:
             yield Alarm("nonfinite", message, LOWER_RATE.format(player=self._player(bad, phases)))
         for name in phases:
             if self._begins(f"exploding/{name}", step, name in exploded, hold=1):
-                message = (
-                    f"step {step}: exploding gradients of {name}, norm {metrics[f'{name}/grad_norm']:.2g}."
-                )
-                yield Alarm(
-                    "exploding_gradients", message, LOWER_RATE.format(player=self._player([name], phases))
-                )
+                message = f"step {step}: exploding gradients of {name}, norm {metrics[f'{name}/grad_norm']:.2g}."
+                yield Alarm("exploding_gradients", message, LOWER_RATE.format(player=self._player([name], phases)))
         if self._begins("lost/rounds", step, self._lost_in_a_row >= config.max_skipped_in_a_row, hold=1):
             kind: Kind = "nonfinite" if nonfinite else "exploding_gradients"
             what = "a NaN or infinity" if nonfinite else "exploded gradients"
@@ -188,9 +177,7 @@ class Watch:
                 opponent = next((p for p in phases if p != name and _accuracy(metrics, p) is not None), name)
                 yield Alarm("vanishing_gradients", message, LIVELIER_LOSS.format(player=opponent))
 
-    def _observe_game(
-        self, step: int, metrics: Mapping[str, float], name: str, accuracy: float
-    ) -> Iterator[Alarm]:
+    def _observe_game(self, step: int, metrics: Mapping[str, float], name: str, accuracy: float) -> Iterator[Alarm]:
         """Whether the discriminator of a phase wins or loses, and whether that ends the game."""
         config = self.config
         accuracy = self._mean(f"{name}/accuracy", accuracy)
@@ -199,25 +186,15 @@ class Watch:
         # nearly all pairs apart is common in healthy games (always with a Wasserstein critic): it wins
         # outright when its loss has nothing left to gain as well
         if self._begins(f"wins/{name}", step, saturated and abs(loss) < NOTHING_LEFT):
-            message = (
-                f"{name} wins outright: it tells {accuracy:.1%} of the pairs apart, its loss is {loss:.2g}."
-            )
-            yield Alarm(
-                "discriminator_wins", f"step {step}: {message}", WEAKER_DISCRIMINATOR.format(player=name)
-            )
+            message = f"{name} wins outright: it tells {accuracy:.1%} of the pairs apart, its loss is {loss:.2g}."
+            yield Alarm("discriminator_wins", f"step {step}: {message}", WEAKER_DISCRIMINATOR.format(player=name))
         if self._begins(f"loses/{name}", step, accuracy <= config.lost_accuracy):
-            message = (
-                f"{name} loses outright: it judges {1 - accuracy:.1%} of the fakes as good as their reals."
-            )
-            yield Alarm(
-                "discriminator_loses", f"step {step}: {message}", STRONGER_DISCRIMINATOR.format(player=name)
-            )
+            message = f"{name} loses outright: it judges {1 - accuracy:.1%} of the fakes as good as their reals."
+            yield Alarm("discriminator_loses", f"step {step}: {message}", STRONGER_DISCRIMINATOR.format(player=name))
 
         fooled = accuracy <= 1.0 - config.saturated_accuracy
         still = any(vanished for other, vanished in self._vanished.items() if other != name)
-        if self._begins(
-            f"lost/{name}", step, still and (saturated or fooled or self._vanished.get(name, False))
-        ):
+        if self._begins(f"lost/{name}", step, still and (saturated or fooled or self._vanished.get(name, False))):
             kind: Kind = "vanishing_gradients"
             if saturated or fooled:
                 kind = "discriminator_wins" if saturated else "discriminator_loses"
@@ -239,9 +216,7 @@ class Watch:
         norms.append(norm)
         return False
 
-    def _begins(
-        self, name: str, step: int, holds: bool, *, hold: int | None = None, clear: int | None = None
-    ) -> bool:
+    def _begins(self, name: str, step: int, holds: bool, *, hold: int | None = None, clear: int | None = None) -> bool:
         patience = self.config.patience
         episode = self._episodes.setdefault(name, _Episode())
         return episode.begins(step, holds, hold=hold or patience, clear=clear or patience)

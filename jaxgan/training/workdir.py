@@ -85,9 +85,7 @@ class Workdir:
             reason = getattr(error, "strerror", None) or str(error)
             raise UserError(f"--workdir={self.path} cannot be made: {reason}") from None
         if not self.remote and not os.access(self.root, os.W_OK | os.X_OK):
-            raise UserError(
-                f"--workdir={self.path} cannot be written to: give a directory that you may write to"
-            )
+            raise UserError(f"--workdir={self.path} cannot be written to: give a directory that you may write to")
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
@@ -119,9 +117,7 @@ class Workdir:
         except BlockingIOError:
             file.seek(0)
             holder = file.read().strip() or "another process"
-            raise UserError(
-                f"--workdir={self.path} is in use by {holder}: wait for it or give another"
-            ) from None
+            raise UserError(f"--workdir={self.path} is in use by {holder}: wait for it or give another") from None
         except OSError as error:
             log.warning("%s has no locks (%s): nothing keeps a second run out", self.path, error.strerror)
             return False

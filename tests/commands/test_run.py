@@ -83,15 +83,10 @@ def test_samples_of_every_kind(workdir, tmp_path, capsys):
     path, _ = workdir
     sample = ["--mode=sample", "--workdir", str(path)]
     assert main([*sample, "--count=6", f"--output={tmp_path / 'grid.png'}"]) == FINISHED
-    assert (
-        main([*sample, "--kind=files", "--count=3", "--labels=7", f"--output={tmp_path / 'files'}"])
-        == FINISHED
-    )
+    assert main([*sample, "--kind=files", "--count=3", "--labels=7", f"--output={tmp_path / 'files'}"]) == FINISHED
     assert main([*sample, "--kind=classes", "--count=2", f"--output={tmp_path / 'classes.png'}"]) == FINISHED
     assert (
-        main(
-            [*sample, "--kind=interpolate", "--count=2", "--labels=1,2", f"--output={tmp_path / 'walk.gif'}"]
-        )
+        main([*sample, "--kind=interpolate", "--count=2", "--labels=1,2", f"--output={tmp_path / 'walk.gif'}"])
         == FINISHED
     )
     assert len(list((tmp_path / "files").iterdir())) == 3

@@ -148,10 +148,7 @@ def test_fingerprint(digits_config):
         return open_source(digits_config(**changes), split).spec.fingerprint
 
     assert mark() == mark(cache="stream", name="jaxgan_digits:1.0.0")
-    assert (
-        len({mark(), mark("test"), mark(resolution=32), mark(resolution=32, fit="pad"), mark(channels=3)})
-        == 5
-    )
+    assert len({mark(), mark("test"), mark(resolution=32), mark(resolution=32, fit="pad"), mark(channels=3)}) == 5
 
 
 @pytest.mark.parametrize(
@@ -176,9 +173,7 @@ def test_data_sets_of_the_catalogue(name, changes, channels, classes, data_confi
     assert ("label" in fields) == bool(classes)
 
 
-@pytest.mark.parametrize(
-    ("name", "size"), [("celeb_a", "178x218, not square"), ("food101", "of varying size")]
-)
+@pytest.mark.parametrize(("name", "size"), [("celeb_a", "178x218, not square"), ("food101", "of varying size")])
 def test_catalogue_images_that_need_a_resolution(name, size, data_config):
     with tfds.testing.mock_data(num_examples=2), pytest.raises(UserError, match=size):
         TfdsSource(tfds.builder(name), data_config(name), "train")

@@ -82,9 +82,7 @@ def test_sixteen_bits_become_eight():
 
 
 def test_cmyk_and_floats():
-    assert (
-        np.abs(Framing(3)(Image.new("CMYK", (1, 1), (0, 255, 255, 0))).astype(int) - [255, 0, 0]).max() <= 1
-    )
+    assert np.abs(Framing(3)(Image.new("CMYK", (1, 1), (0, 255, 255, 0))).astype(int) - [255, 0, 0]).max() <= 1
     assert Framing(1)(Image.new("CMYK", (1, 1), (0, 0, 0, 255)))[0, 0, 0] == 0
     assert Framing(1)(Image.fromarray(np.array([[0.0, 1.0]], np.float32)))[0, :, 0].tolist() == [0, 255]
 
@@ -95,9 +93,7 @@ def test_grey_to_colour_and_back():
     assert Framing(1)(Image.new("RGB", (1, 1), (0, 255, 0)))[0, 0, 0] == 150  # ITU-R 601: 0.587 * 255
 
 
-@pytest.mark.parametrize(
-    "wrong", [{"channels": 2}, {"channels": 3, "resolution": 0}, {"channels": 3, "fit": "squash"}]
-)
+@pytest.mark.parametrize("wrong", [{"channels": 2}, {"channels": 3, "resolution": 0}, {"channels": 3, "fit": "squash"}])
 def test_impossible_framings_are_refused(wrong):
     with pytest.raises(UserError, match="accepted are"):
         Framing(**wrong)

@@ -146,9 +146,7 @@ def test_images_of_another_shape_or_not_finite_are_refused(cache_dir, spoil, mes
         judge.run(lambda seed, count: spoil(generate(seed, count)), 0)
 
 
-@pytest.mark.parametrize(
-    "changes", [{"samples": 5}, {"neighbours": 0}, {"neighbours": COUNT, "samples": 1000}]
-)
+@pytest.mark.parametrize("changes", [{"samples": 5}, {"neighbours": 0}, {"neighbours": COUNT, "samples": 1000}])
 def test_more_neighbours_than_samples_or_images_are_refused_at_once(cache_dir, changes):
     with pytest.raises(UserError, match=r"config\.evaluation\.neighbours"):
         evaluator(cache_dir, **changes)
@@ -157,9 +155,7 @@ def test_more_neighbours_than_samples_or_images_are_refused_at_once(cache_dir, c
 def test_a_run_is_scored_against_its_training_split(cache_dir, monkeypatch):
     opened = []
     splits = {"train": source(labelled=False), "test": source(1, labelled=False)}
-    monkeypatch.setattr(
-        distribution, "open_source", lambda data, split: opened.append(split) or splits[split]
-    )
+    monkeypatch.setattr(distribution, "open_source", lambda data, split: opened.append(split) or splits[split])
     config = SimpleNamespace(
         data=SimpleNamespace(split="train", evaluation_split="test"),
         evaluation=SimpleNamespace(samples=60, batch_size=30, neighbours=3),

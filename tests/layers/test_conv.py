@@ -87,9 +87,7 @@ def test_third_derivatives_exist():
         second = jax.grad(lambda x: jnp.sin(first(x)).sum())
         return jax.grad(lambda x: jnp.sin(second(x)).sum())(x)
 
-    native = thrice(
-        lambda x, w: lax.conv_general_dilated(x, w, (2, 2), ((1, 1),) * 2, dimension_numbers=LAYOUT)
-    )
+    native = thrice(lambda x, w: lax.conv_general_dilated(x, w, (2, 2), ((1, 1),) * 2, dimension_numbers=LAYOUT))
     assert relative(thrice(lambda x, w: conv(x, w, geometry)), native) < 1e-5
 
 
@@ -99,9 +97,7 @@ def test_no_weight_gradient_of_a_dilated_image_is_compiled():
     params = module.init(jax.random.key(0), y)
     text = jax.jit(jax.grad(lambda p: jnp.sin(module.apply(p, y)).sum())).lower(params).as_text()
     gradient = [line for line in text.splitlines() if "convolution" in line and "f, 0, 0, b" not in line]
-    kernel_gradients = [
-        line for line in gradient if "lhs_dilate = [2, 2]" in line and "tensor<2x4x4x2" in line
-    ]
+    kernel_gradients = [line for line in gradient if "lhs_dilate = [2, 2]" in line and "tensor<2x4x4x2" in line]
     assert len(kernel_gradients) == 1  # the forward alone dilates
 
 

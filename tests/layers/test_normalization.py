@@ -30,9 +30,7 @@ def test_batch_norm_equals_flax_to_the_second_derivative():
         return ours.apply({**tree, "params": params}, x, train=train, mutable=["batch_stats"])
 
     def apply_theirs(params, x, train):
-        return theirs.apply(
-            {**tree, "params": params}, x, use_running_average=not train, mutable=["batch_stats"]
-        )
+        return theirs.apply({**tree, "params": params}, x, use_running_average=not train, mutable=["batch_stats"])
 
     def everything(apply):
         def loss(params, x):

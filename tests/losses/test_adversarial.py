@@ -51,8 +51,8 @@ def test_extreme_logits_stay_finite(name):
 def test_minimax_saturates_where_the_non_saturating_loss_does_not():
     lost = jnp.array([-20.0])  # the discriminator is sure that the image is a fake
     slopes = [
-        jax.grad(lambda f, g=getattr(adversarial, name).generator: g(f, f).sum())(lost)[0]
-        for name in ("minimax", "non_saturating")
+        jax.grad(lambda f, loss=loss: loss.generator(f, f).sum())(lost)[0]
+        for loss in (adversarial.minimax, adversarial.non_saturating)
     ]
     assert abs(slopes[0]) < 1e-8
     assert abs(slopes[1] + 1) < 1e-6

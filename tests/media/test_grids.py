@@ -40,9 +40,7 @@ def test_small_images_are_enlarged_to_be_seen_and_large_ones_kept():
 def test_labels_get_margins_and_leave_the_images_alone(channels):
     tiles = images(4, channels, side=32)
     plain = make_grid(tiles, columns=2)
-    grid = make_grid(
-        tiles, columns=2, row_labels=["zero", "one"], column_labels=["a", "a label far too long"]
-    )
+    grid = make_grid(tiles, columns=2, row_labels=["zero", "one"], column_labels=["a", "a label far too long"])
     height, width = plain.shape[:2]
     assert grid.shape[0] > height
     assert grid.shape[1] > width
@@ -66,6 +64,4 @@ def test_saved_grid_is_the_grid(tmp_path):
     tiles = np.linspace(-1, 1, 4 * 16).reshape(4, 4, 4, 1)
     save_grid(tiles, tmp_path / "grid.png", columns=2, row_labels=["x", "y"])
     with Image.open(tmp_path / "grid.png") as picture:
-        assert np.array_equal(
-            np.asarray(picture)[..., None], make_grid(tiles, columns=2, row_labels=["x", "y"])
-        )
+        assert np.array_equal(np.asarray(picture)[..., None], make_grid(tiles, columns=2, row_labels=["x", "y"]))

@@ -21,9 +21,7 @@ def test_in_one_dimension_it_is_the_wasserstein_distance_of_scipy():
 def test_a_shift_has_a_closed_form():
     points = np.random.default_rng(0).normal(size=(10, 6))
     shift = np.array([3.0, 0, -4.0, 0, 0, 0])
-    expected = (
-        1000 * 5 * math.gamma(3) / (math.sqrt(math.pi) * math.gamma(3.5))
-    )  # mean of |cosine| in 6 dimensions
+    expected = 1000 * 5 * math.gamma(3) / (math.sqrt(math.pi) * math.gamma(3.5))  # mean of |cosine| in 6 dimensions
     distance = sliced_wasserstein_distance(points, points + shift, directions=20_000)
     assert distance == pytest.approx(expected, rel=0.02)
 
@@ -41,18 +39,14 @@ def test_descriptors_are_patches_of_each_level_with_mean_0_and_variance_1_by_cha
 def test_descriptors_hold_patches_of_the_image_itself_where_there_is_one_level():
     picture = images(1, size=9)
     patches = patch_descriptors(picture, patches_per_image=20)[9]
-    windows = np.lib.stride_tricks.sliding_window_view(picture[0, :, :, 0].astype(float), (7, 7)).reshape(
-        -1, 49
-    )
+    windows = np.lib.stride_tricks.sliding_window_view(picture[0, :, :, 0].astype(float), (7, 7)).reshape(-1, 49)
     for patch in patches:
         # normalised by one shift and one scale, a patch correlates fully with the window it was cut from
         assert max(np.corrcoef(patch, window)[0, 1] for window in windows) == pytest.approx(1, abs=1e-5)
 
 
 def test_equal_seeds_give_equal_numbers_and_other_images_a_larger_distance():
-    noise, again = (
-        patch_descriptors(images(50, size=16), patches_per_image=40, seed=3)[16] for _ in range(2)
-    )
+    noise, again = (patch_descriptors(images(50, size=16), patches_per_image=40, seed=3)[16] for _ in range(2))
     np.testing.assert_array_equal(noise, again)
     fresh = patch_descriptors(images(50, size=16, seed=1), patches_per_image=40, seed=4)[16]
     smooth = np.repeat(np.repeat(images(50, size=4), 4, axis=1), 4, axis=2)

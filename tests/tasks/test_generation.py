@@ -20,9 +20,7 @@ def make_task(**kwargs):
     settings = {"num_classes": 3, "widths": (4, 4)}
     generator = dcgan.Generator(16, 1, **settings)
     discriminator = dcgan.Discriminator(16, norm="batch", **settings)
-    return Generation(
-        generator, discriminator, adversarial.relativistic, latent_dim=3, num_classes=3, **kwargs
-    )
+    return Generation(generator, discriminator, adversarial.relativistic, latent_dim=3, num_classes=3, **kwargs)
 
 
 def make_batch():
@@ -75,9 +73,7 @@ def test_penalties_follow_a_schedule_and_join_the_loss():
     batch = with_fakes(plain, state, make_batch())
     base = plain.phases()[0].loss(state, batch, jax.random.key(2))[0]
     for images, share in ((0, 1.0), (50, 0.5), (100, 0.0)):
-        loss, aux = penalised.phases()[0].loss(
-            state.replace(images_seen=jnp.int32(images)), batch, jax.random.key(2)
-        )
+        loss, aux = penalised.phases()[0].loss(state.replace(images_seen=jnp.int32(images)), batch, jax.random.key(2))
         np.testing.assert_allclose(loss - base, aux.metrics["r1"], rtol=1e-3, atol=1e-5)
         if images == 0:
             whole = aux.metrics["r1"]
@@ -87,8 +83,7 @@ def test_penalties_follow_a_schedule_and_join_the_loss():
 def test_phases_of_n_critic_and_lazy_penalties():
     penalties = (Penalty("r1", r1, every=16), Penalty("wgan_gp", wgan_gp))
     names = [
-        (phase.name, phase.every, phase.weight)
-        for phase in make_task(penalties=penalties, generator_every=5).phases()
+        (phase.name, phase.every, phase.weight) for phase in make_task(penalties=penalties, generator_every=5).phases()
     ]
     assert names == [("discriminator", 1, 1.0), ("discriminator_r1", 16, 16.0), ("generator", 5, 1.0)]
 
@@ -108,9 +103,7 @@ def test_sampling_uses_the_kept_statistics_and_no_randomness():
 def test_a_step_in_half_precision_moves_float32_params(norm):
     generator = dcgan.Generator(16, 1, widths=(4, 4), dtype=jnp.bfloat16)
     discriminator = dcgan.Discriminator(16, widths=(4, 4), norm=norm, stddev=True, dtype=jnp.bfloat16)
-    task = Generation(
-        generator, discriminator, adversarial.hinge, latent_dim=3, penalties=(Penalty("r1", r1),)
-    )
+    task = Generation(generator, discriminator, adversarial.hinge, latent_dim=3, penalties=(Penalty("r1", r1),))
     state, optimizers = make_state(task)
     step = jax.jit(make_train_step(task, optimizers), static_argnums=3)
     after, metrics = step(state, {"image": make_batch()["image"]}, jax.random.key(0), (0, 1))

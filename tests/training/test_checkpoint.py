@@ -22,9 +22,7 @@ from jaxgan.training.stored import absolute, restore_average
 def make_state(step=0, width=3, scale=1.0):
     key = jax.random.fold_in(jax.random.key(1), step)
     params = {
-        "generator": {
-            "dense": {"kernel": scale * jax.random.normal(key, (4, width)), "bias": jnp.zeros(width)}
-        },
+        "generator": {"dense": {"kernel": scale * jax.random.normal(key, (4, width)), "bias": jnp.zeros(width)}},
         "discriminator": {"dense": {"kernel": jnp.ones((width, 1), jnp.bfloat16)}},
     }
     adam = optax.chain(optax.clip_by_global_norm(1.0), optax.adam(1e-3))

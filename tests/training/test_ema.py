@@ -23,9 +23,7 @@ def test_no_half_life_means_live_weights_and_stays_finite():
 
 @pytest.mark.quick
 def test_rampup_bounds_the_half_life_by_the_images_seen():
-    np.testing.assert_allclose(
-        ema_decay(jnp.int32(50), jnp.int32(1000), half_life_images=1e6, rampup=0.05), 0.5
-    )
+    np.testing.assert_allclose(ema_decay(jnp.int32(50), jnp.int32(1000), half_life_images=1e6, rampup=0.05), 0.5)
 
 
 @pytest.mark.quick

@@ -23,6 +23,7 @@ from jaxgan.training.watch import Watch
 from jaxgan.training.writer import Writer, read_scalars
 
 STEPS = 6
+WATCH = WatchConfig()
 
 
 @dataclasses.dataclass
@@ -46,9 +47,7 @@ class Arrays:
             position += batch_size
 
 
-def make_loop(
-    folder, *, images=STEPS * BATCH, checkpoint=None, rounds=1, poison=None, after=None, watch=WatchConfig()
-):
+def make_loop(folder, *, images=STEPS * BATCH, checkpoint=None, rounds=1, poison=None, after=None, watch=WATCH):
     task = make_task()
     play = make_play(make_train_step(task, optimizers(task)), jax.random.key(0))
     stack = {

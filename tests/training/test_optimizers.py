@@ -40,9 +40,7 @@ def test_equals_optax(name):
 def test_a_schedule_follows_images_and_a_rollback_halves():
     section = {"name": "sgd", "learning_rate": {"name": "linear", "start": 1.0, "stop": 0.0, "images": 100}}
     np.testing.assert_allclose(moved(section, images=50, steps=1), PARAMS["w"] - 0.5 * GRADIENTS["w"])
-    np.testing.assert_allclose(
-        moved(section, images=50, rollbacks=2, steps=1), PARAMS["w"] - 0.125 * GRADIENTS["w"]
-    )
+    np.testing.assert_allclose(moved(section, images=50, rollbacks=2, steps=1), PARAMS["w"] - 0.125 * GRADIENTS["w"])
 
 
 def test_clips():

@@ -41,10 +41,7 @@ def test_a_phase_moves_only_its_own_player(due, moving, resting):
     same(new.params[resting], old.params[resting])
     same(new.variables[resting], old.variables[resting])
     same(new.opt_state[resting], old.opt_state[resting])
-    assert all(
-        (a != b).any()
-        for a, b in zip(jax.tree.leaves(new.params[moving]), jax.tree.leaves(old.params[moving]))
-    )
+    assert all((a != b).any() for a, b in zip(jax.tree.leaves(new.params[moving]), jax.tree.leaves(old.params[moving])))
     assert (new.variables["generator"]["stats"]["mean"] != 0).any() == (moving == "generator")
 
 
@@ -70,9 +67,7 @@ def by_hand(task, state, batch):
     )
 
     def generator_gradient(discriminator):
-        return jax.grad(lambda p: jax.nn.softplus(-logits(discriminator, fakes(p))).mean())(
-            state.params["generator"]
-        )
+        return jax.grad(lambda p: jax.nn.softplus(-logits(discriminator, fakes(p))).mean())(state.params["generator"])
 
     moved = {
         name: jax.tree.map(lambda p, g: p - 0.1 * g, state.params["generator"], generator_gradient(opponent))
@@ -206,9 +201,7 @@ def test_several_rounds_in_one_dispatch_equal_as_many_steps():
         state = make_state(task)
         for batch, due in zip(batches, due_sets):
             state, metrics = jax.jit(step, static_argnums=3)(state, batch, KEY, due)
-        played, stacked = jax.jit(partial(play_rounds, step, due_sets=due_sets))(
-            make_state(task), batches, KEY
-        )
+        played, stacked = jax.jit(partial(play_rounds, step, due_sets=due_sets))(make_state(task), batches, KEY)
         close(played.params, state.params)
         close(stacked["discriminator/loss"][-1], metrics["discriminator/loss"])
         assert len(stacked["generator/loss"]) == sum(G in due for due in due_sets)
@@ -231,7 +224,5 @@ def test_two_players_with_settings_of_their_own():
     ttur, _ = make_train_step(task, both, simultaneous=True)(state, batch, KEY, (D, G))
     one, _ = make_train_step(task, optimizers(task), simultaneous=True)(state, batch, KEY, (D, G))
     close(ttur.params["generator"], one.params["generator"])
-    distance = [
-        np.abs(s.params["discriminator"]["w"] - state.params["discriminator"]["w"]) for s in (ttur, one)
-    ]
+    distance = [np.abs(s.params["discriminator"]["w"] - state.params["discriminator"]["w"]) for s in (ttur, one)]
     np.testing.assert_allclose(distance[0], 4 * distance[1], rtol=1e-4)

@@ -133,11 +133,7 @@ def test_a_skipped_round_warns_and_too_many_are_fatal():
     watch = Watch(QUICK)
     assert watch.good
     play(watch, 3)
-    alarms = [
-        a
-        for n in range(1, 5)
-        for a in watch.observe(2 + n, row(generator__loss=math.nan, skipped_in_a_row=n))
-    ]
+    alarms = [a for n in range(1, 5) for a in watch.observe(2 + n, row(generator__loss=math.nan, skipped_in_a_row=n))]
     assert kinds(alarms) == [("nonfinite", False)]
     assert "generator" in alarms[0].message
     assert "config.optimizers.generator.learning_rate" in alarms[0].advice

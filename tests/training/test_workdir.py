@@ -51,9 +51,7 @@ with Workdir(sys.argv[1]).lock():
 
 def test_the_holder_is_named_and_a_killed_one_does_not_block(tmp_path):
     workdir = Workdir(str(tmp_path))
-    with subprocess.Popen(
-        [sys.executable, "-c", HOLDER, str(tmp_path)], stdout=subprocess.PIPE, text=True
-    ) as process:
+    with subprocess.Popen([sys.executable, "-c", HOLDER, str(tmp_path)], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout.readline() == "held\n"
         for _ in range(2):  # asking does not wipe the name out
             with (

@@ -77,9 +77,7 @@ def test_resuming_drops_what_comes_after_and_goes_on(tmp_path):
     assert steps_of(path) == [1, 2, 3, 4, 5, 6], "without resume_at everything is kept"
 
 
-@pytest.mark.parametrize(
-    "torn", ['{"step": 3, "ima', '{"step": 3, "images": 30, "time": 1.0, "scalars": {}}', "{}"]
-)
+@pytest.mark.parametrize("torn", ['{"step": 3, "ima', '{"step": 3, "images": 30, "time": 1.0, "scalars": {}}', "{}"])
 def test_a_last_line_cut_short_is_no_line(tmp_path, torn):
     write_steps(tmp_path, [1, 2], tensorboard=False)
     path = tmp_path / "scalars.jsonl"

@@ -26,9 +26,7 @@ class AffineGenerator:
     def apply(self, tree, latent, label, *, train, mutable=()):
         out = latent @ tree["params"]["w"] + tree["params"]["b"]
         image = jnp.tanh(out).reshape(-1, 2, 2, 1)
-        return (
-            (image, {"stats": {"mean": 0.9 * tree["stats"]["mean"] + 0.1 * out.mean(0)}}) if train else image
-        )
+        return (image, {"stats": {"mean": 0.9 * tree["stats"]["mean"] + 0.1 * out.mean(0)}}) if train else image
 
 
 @dataclasses.dataclass(frozen=True)
