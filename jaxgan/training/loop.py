@@ -79,6 +79,7 @@ class Loop:
         """
         self._cache = None if self.pipeline.cache != "device" else self.runner.cache(self.pipeline.arrays or {})
         self._pending: list[tuple[int, Mapping[str, jax.Array]]] = []
+        self._started = False
         state, position = self._start()
         with Signals() as signals:
             while position.images < self.intervals.images and signals.caught is None:
@@ -115,6 +116,10 @@ class Loop:
         due_sets = [due_phases(self.phases, at.step + i, at.images + i * self.batch_size) for i in range(rounds)]
         batches = [next(self._batches) for _ in range(rounds)]
         state, metrics = self.runner.play(state, self._cache, batches, due_sets)
+        if not self._started:
+            jax.block_until_ready(metrics)
+            self.progress.say("compiled; first step played")
+            self._started = True
         self._pending.append((at.step, metrics))
         if len(self._pending) >= IN_FLIGHT:
             jax.block_until_ready(self._pending[-IN_FLIGHT][1])

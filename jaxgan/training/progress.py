@@ -74,6 +74,15 @@ class Progress:
         else:
             self._unsaid = told
 
+    def say(self, line: str) -> None:
+        """Says a line, above the bar where there is one."""
+        if not self.enabled:
+            return
+        if self._bar is not None:
+            self._bar.console.print(line, highlight=False)
+        else:
+            self._say(line)
+
     def close(self) -> None:
         """Ends the bar, or says the last line."""
         if self._bar is not None:
