@@ -19,8 +19,8 @@ import numpy as np
 
 FLAGS = (
     "--config=configs/quickstart.py",
-    "--config.images=320000",
-    "--config.checkpoint.every_images=6400",
+    "--config.images=128000",
+    "--config.checkpoint.every_images=3200",
     "--config.samples.every_images=None",
     "--config.evaluation.samples=100",
     "--config.generator.widths=(24,16,8)",
@@ -28,7 +28,7 @@ FLAGS = (
 )
 
 
-LONGEST = 15.0  # seconds before a kill: some fall into the start, most into the training
+LONGEST = 12.0  # seconds before a kill: some fall into the start, most into the training
 
 
 def command(workdir: str) -> list[str]:

@@ -81,7 +81,7 @@ class Progress:
         if self._bar is not None:
             self._bar.console.print(line, highlight=False)
         else:
-            self._say(line)
+            _print(self.console, line)
 
     def close(self) -> None:
         """Ends the bar, or says the last line."""

@@ -33,10 +33,12 @@ def runs():
 
 
 @pytest.mark.parametrize("runner", ["jit", "pmap"])
-def test_two_devices_equal_one(runs, runner):
-    np.testing.assert_allclose(runs[runner]["losses"], runs["one"]["losses"], atol=1e-5)
-    np.testing.assert_allclose(runs[runner]["mean"], runs["one"]["mean"], atol=1e-5)
-    assert runs[runner]["images"] == runs["one"]["images"]
+@pytest.mark.parametrize("game", ["toy", "dcgan"])
+def test_two_devices_equal_one(runs, game, runner):
+    two, one = runs[game][runner], runs[game]["one"]
+    np.testing.assert_allclose(two["losses"], one["losses"], atol=1e-5)
+    np.testing.assert_allclose(two["mean"], one["mean"], atol=1e-5)
+    assert two["images"] == one["images"]
 
 
 @pytest.mark.quick

@@ -109,3 +109,13 @@ def test_a_log_is_added_to_and_other_processes_write_none(tmp_path):
         log.info("again")
         undo()
     assert len((tmp_path / "log.txt").read_text().splitlines()) == 2
+
+
+def test_a_line_can_be_said_between():
+    progress, out, _ = plain(100)
+    progress.start(0)
+    progress.say("compiled")
+    assert out.getvalue() == "compiled\n"
+    silent, out, _ = plain(100, enabled=False)
+    silent.say("compiled")
+    assert out.getvalue() == ""

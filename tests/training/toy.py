@@ -47,7 +47,8 @@ class GivenLatents(Generation):
         if "latent" not in batch:
             return super().draw(state, batch, key)
         tree = {"params": state.params[GENERATOR], **state.variables[GENERATOR]}
-        image, updates = self.generator.apply(tree, batch["latent"], None, train=True)
+        kinds = list(state.variables[GENERATOR])
+        image, updates = self.generator.apply(tree, batch["latent"], None, train=True, mutable=kinds)
         return image, {GENERATOR: updates}
 
 
