@@ -79,7 +79,7 @@ def main() -> int:
                 print(f"kill {kill + 1} after {wait:.1f} s", flush=True)
         subprocess.run(command(killed), check=True, capture_output=True)
         one, other = final_state(unbroken), final_state(killed)
-        different = [name for name in one if not np.array_equal(one[name], other.get(name), equal_nan=True)]
+        different = [n for n in one if n not in other or not np.array_equal(one[n], other[n], equal_nan=True)]
         print(f"{len(one)} arrays compared, {len(different)} differ {different[:3]}")
         return int(bool(different) or one.keys() != other.keys())
 

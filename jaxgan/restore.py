@@ -22,7 +22,7 @@ class RestoredGenerator:
     def __init__(self, task: Task, average: Average, *, batch_size: int = 64):
         """Images are computed `batch_size` at a time; the first call compiles."""
         self._task, self._average = task, average
-        self._sampler = Sampler(task, num_classes=_num_classes(task), batch_size=batch_size)
+        self._sampler = Sampler(task, num_classes=task.num_classes, batch_size=batch_size)
         self.step: int = average.record["step"]
         self.images_seen: int = average.record["images_seen"]
         self.config: dict[str, Any] = average.record["config"]  # of the run, as JSON
@@ -78,7 +78,3 @@ def load(
     choice = config.checkpoint
     average = restore_average(where.checkpoints, step, best=choice.best, best_mode=choice.best_mode)
     return RestoredGenerator(make_task(config, allow), average, batch_size=batch_size)
-
-
-def _num_classes(task: Task) -> int:
-    return getattr(task, "num_classes", 0)  # not every task has classes

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 
 from jaxgan.commands.sample import checkpoint_choice
-from jaxgan.commands.setup import cache_dir, start_jax
+from jaxgan.commands.setup import cache_dir, generate_with, start_jax
 from jaxgan.config import RunConfig
 from jaxgan.errors import FINISHED, UserError
 from jaxgan.evaluators.distribution import make_distribution_evaluator
@@ -30,13 +30,7 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
     start_jax(config)
     evaluator = make_distribution_evaluator(config, cache_dir=str(cache_dir() / "classifiers"))
     generator = load(workdir, step=checkpoint_choice(options), batch_size=config.evaluation.batch_size)
-
-    def generate(seed: int, asked: object) -> object:
-        if isinstance(asked, int):
-            return generator.generate(seed, asked)
-        return generator.generate(seed, len(asked), asked)  # type: ignore[arg-type]
-
-    scores = evaluator.run(generate, config.seed)  # type: ignore[arg-type]
+    scores = evaluator.run(generate_with(generator.generate), config.seed)
     report = {
         "step": generator.step,
         "images": generator.images_seen,

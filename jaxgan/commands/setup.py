@@ -13,8 +13,8 @@ import numpy as np
 
 from jaxgan.config import RunConfig, from_json, to_json, to_tree
 from jaxgan.errors import UserError
+from jaxgan.evaluators.samples import Generate
 from jaxgan.parallel.compiler import keep_freed_memory
-from jaxgan.sampling import Sampler
 from jaxgan.training.workdir import Workdir
 
 log = logging.getLogger(__name__)
@@ -80,12 +80,10 @@ def _flat(tree: Any, prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def generate_with(sampler: Sampler, params: Any, variables: Any) -> Callable[[int, Any], np.ndarray]:
-    """The function that evaluators call: (seed, labels [n] or n) -> images `[n,H,W,C]`."""
+def generate_with(draw: Callable[[int, int, np.ndarray | None], np.ndarray]) -> Generate:
+    """What evaluators call, from a function of (seed, count, labels)."""
 
-    def generate(seed: int, asked: Any) -> np.ndarray:
-        if isinstance(asked, int | np.integer):
-            return sampler.generate(params, variables, seed, int(asked))
-        return sampler.generate(params, variables, seed, len(asked), asked)
+    def generate(seed: int, asked: int | np.ndarray) -> np.ndarray:
+        return draw(seed, asked, None) if isinstance(asked, int) else draw(seed, len(asked), asked)
 
     return generate

@@ -9,6 +9,7 @@ import logging
 import math
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 
 from jax.sharding import Mesh
 
@@ -138,7 +139,7 @@ def _make_evaluate(
     config: RunConfig, place: Workdir, sampler: Sampler, evaluator: DistributionEvaluator
 ) -> Callable[[State, int], dict[str, float]]:
     def evaluate(state: State, images: int) -> dict[str, float]:
-        generate = generate_with(sampler, state.ema_params, state.ema_variables)
+        generate = generate_with(partial(sampler.generate, state.ema_params, state.ema_variables))
         scores = evaluator.run(generate, config.seed)
         report = {"images": images, "scores": scores, "manifest": evaluator.manifest}
         replace_file(place.scores, (json.dumps(report, indent=2) + "\n").encode())
@@ -153,7 +154,7 @@ def _make_draw_samples(
     class_names = spec.class_names if config.conditional else ()
 
     def draw_samples(state: State, images: int) -> None:
-        generate = generate_with(sampler, state.ema_params, state.ema_variables)
+        generate = generate_with(partial(sampler.generate, state.ema_params, state.ema_variables))
         drawn = draw_grid(generate, rows=config.samples.rows, columns=config.samples.columns, class_names=class_names)
         grid = make_grid(drawn.images, columns=drawn.columns, row_labels=drawn.row_labels)
         save_image(grid, place.samples / f"{images:09}.png")
@@ -166,11 +167,13 @@ def _where_things_are(place: Workdir, checkpoints: Checkpoints) -> str:
     """What a user wants to know at the end of a run."""
     pictures = sorted(path.name for path in place.samples.iterdir() if path.suffix == ".png")
     scores = json.loads(place.scores.read_text())["scores"]
-    told = ", ".join(f"{name.split('/')[0]} {value:.3g}" for name, value in scores.items() if name.count("/") == 1)
+    told: dict[str, float] = {}
+    for name, value in scores.items():
+        told.setdefault(name.split("/")[0], value)
     latest = checkpoints.latest
     lines = [
         f"  pictures    {place.samples / pictures[-1]}",
-        f"  scores      {place.scores}  ({told})",
+        f"  scores      {place.scores}  ({', '.join(f'{name} {value:.3g}' for name, value in told.items())})",
         f"  plots       {place.plots}",
         f"  checkpoint  {checkpoints.path(latest) if latest is not None else 'none'}",
         "try next:",

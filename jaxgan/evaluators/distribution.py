@@ -7,7 +7,6 @@ sliced Wasserstein distance. The reference is the training split, as is the fiel
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,11 +15,10 @@ from jaxgan.data.sources import Source, open_source
 from jaxgan.errors import UserError
 from jaxgan.evaluators.classifier_scores import ClassifierScores
 from jaxgan.evaluators.patch_scores import PatchScores
+from jaxgan.evaluators.samples import Generate
 
 if TYPE_CHECKING:
     from jaxgan.config import RunConfig
-
-Generate = Callable[[int, Any], np.ndarray]  # (seed, labels [n] or n) -> float32 images [n,H,W,C] in [-1, 1]
 
 
 class DistributionEvaluator:

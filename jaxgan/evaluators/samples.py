@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-Generate = Callable[[int, Any], np.ndarray]  # (seed, labels [n] or n) -> float32 images [n,H,W,C] in [-1, 1]
+# (seed, labels [n] or a count n) -> float32 images [n,H,W,C] in [-1, 1]
+Generate = Callable[[int, Any], np.ndarray]
 
 
 class SampleGrid(NamedTuple):
