@@ -165,7 +165,7 @@ def _make_draw_samples(
 
 def _where_things_are(place: Workdir, checkpoints: Checkpoints) -> str:
     """What a user wants to know at the end of a run."""
-    pictures = sorted(path.name for path in place.samples.iterdir() if path.suffix == ".png")
+    pictures = sorted(path.name for path in place.samples.iterdir() if path.stem.isdecimal())
     scores = json.loads(place.scores.read_text())["scores"]
     told: dict[str, float] = {}
     for name, value in scores.items():

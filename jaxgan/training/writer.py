@@ -52,6 +52,8 @@ class Writer:
         if tensorboard:
             from tensorboardX import SummaryWriter
 
+            # it warns of every NaN; the watch tells of them once
+            logging.getLogger("tensorboardX.x2num").setLevel(logging.ERROR)
             self._events = SummaryWriter(
                 str(paths.tensorboard),
                 purge_step=None if resume_at is None else resume_at + 1,
