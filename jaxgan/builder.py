@@ -77,8 +77,12 @@ def accepts(section: Mapping[str, Any], kind: str, key: str, *, path: str) -> bo
 
 def check_sections(config: RunConfig) -> None:
     """Checks the names and arguments of all sections without making anything. Raises UserError."""
+    from jaxgan.schedules import make_schedule
     from jaxgan.training.optimizers import check_optimizer
 
+    for name in ("generator", "discriminator"):
+        if name in config.task:
+            raise UserError(f"config.task.{name}: a task gets its networks handed in; accepted is config.{name}")
     parts = {"generator": None, "discriminator": None, "loss": None, "penalties": None}
     for name, kind in (("generator", "network"), ("discriminator", "network"), ("task", "task")):
         section, path = getattr(config, name), f"config.{name}"
@@ -86,10 +90,14 @@ def check_sections(config: RunConfig) -> None:
         decided = {"resolution": None, "channels": None, "num_classes": None}
         _check_arguments(section, _parameters(found), path, given={**decided, **(parts if kind == "task" else {})})
     find({"name": config.task.get("loss")}, "loss", path="config.task.loss") if "loss" in config.task else None
-    for index, penalty in enumerate(config.task.get("penalties", ())):
+    penalties = config.task.get("penalties", ())
+    if not isinstance(penalties, tuple):
+        raise UserError(f"config.task.penalties: got {penalties!r}, accepted is a tuple of sections")
+    for index, penalty in enumerate(penalties):
         check_regularizer(penalty, f"config.task.penalties.{index}")
     for player, section in config.optimizers.items():
         check_optimizer(section, f"config.optimizers.{player}")
+    make_schedule(config.ema.half_life_images, "config.ema.half_life_images")
 
 
 def check_regularizer(section: Mapping[str, Any], path: str, allow: Sequence[str] = ()) -> None:
@@ -109,7 +117,7 @@ def _check_arguments(
 ) -> None:
     for key, value in _arguments(section).items():
         if key not in parameters:
-            raise unknown_key(path, key, [each for each in parameters if each not in ("parent", "name")])
+            raise unknown_key(path, key, parameters)
         if key not in given:
             check_type(value, parameters[key].annotation, f"{path}.{key}")
     for key, parameter in parameters.items():
@@ -129,7 +137,8 @@ def _parameters(found: Any) -> dict[str, inspect.Parameter]:
     except (NameError, TypeError):  # annotations that only a type checker can read
         hints = {}
     parameters = inspect.signature(found).parameters
-    return {name: p.replace(annotation=hints.get(name, Any)) for name, p in parameters.items()}
+    flax_own = ("parent", "name") if hasattr(found, "apply") else ()  # the fields of every flax Module
+    return {name: p.replace(annotation=hints.get(name, Any)) for name, p in parameters.items() if name not in flax_own}
 
 
 def _is_kind(found: Any, kind: str, module: str, allowed: bool) -> bool:

@@ -15,7 +15,7 @@ import math
 import runpy
 import types
 import typing
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -170,6 +170,16 @@ POSITIVE = (
     "samples.columns",
     "watch.patience",
     "watch.max_skipped_in_a_row",
+    "watch.exploding_gradient",
+)
+NOT_NEGATIVE = (
+    "data.cache_bytes",
+    "ema.half_life_images",
+    "ema.rampup",
+    "watch.vanishing_gradient",
+    "watch.max_rollbacks",
+    "watch.min_recall",
+    "watch.min_diversity",
 )
 
 
@@ -185,14 +195,12 @@ def load_config(path: str, overrides: Mapping[str, str] | None = None) -> RunCon
 def resolve(tree: Mapping[str, Any], overrides: Mapping[str, str]) -> RunConfig:
     """The checked config of nested fields, changed by `{"data.name": "cifar10", ...}` as text.
 
-    Raises UserError with the key, what it got, what is accepted, and the nearest right spelling.
+    Another `name` for a section drops the keys of the old one, but for those changed beside it. `tiny`
+    cuts the file's fields; what `overrides` ask for stays. Raises UserError with the key, what it got,
+    what is accepted, and the nearest right spelling.
     """
-    changed = _normal(tree)
-    for key, text in overrides.items():
-        _override(changed, key, text, overrides)
-    config = _build(RunConfig, changed, "config")
-    _check_values(config)
-    return shrink(config) if config.tiny else config
+    config = _changed(tree, overrides)
+    return _changed(to_tree(shrink(config)), overrides) if config.tiny else config
 
 
 def shrink(config: RunConfig) -> RunConfig:
@@ -227,7 +235,7 @@ def from_json(text: str) -> RunConfig:
     try:
         saved = json.loads(text)
         number, tree = saved["format"], saved["config"]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise UserError("the saved config is damaged: it is not JSON with a format and a config") from None
     if number != FORMAT:
         raise UserError(f"the saved config has format {number!r}, this version of jaxgan reads {FORMAT}")
@@ -269,7 +277,7 @@ def check_type(value: Any, annotation: Any, path: str) -> None:
 def unknown_key(path: str, key: str, known: Iterable[str]) -> UserError:
     """The error for a key that does not exist, with the nearest right spelling."""
     known = list(known)
-    near = difflib.get_close_matches(key, known, 1, 0.5)
+    near = difflib.get_close_matches(str(key), known, 1, 0.5)
     hint = f"did you mean {near[0]}?" if near else f"accepted are {', '.join(known) or 'none'}"
     return UserError(f"{path}.{key} does not exist; {hint}")
 
@@ -322,16 +330,25 @@ def _run_file(path: str) -> Mapping[str, Any]:
         if get_config is None:
             raise UserError(f"--config={path}: the file has no function get_config")
         config = get_config(argument) if argument else get_config()
+        tree = config.to_dict() if hasattr(config, "to_dict") else config
     except UserError:
         raise
-    except Exception as error:  # whatever the file does wrong
+    except (Exception, SystemExit) as error:  # whatever the file does wrong
         raise UserError(
             f"--config={path}: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
         ) from None
-    tree = config.to_dict() if hasattr(config, "to_dict") else config
     if not isinstance(tree, Mapping):
         raise UserError(f"--config={path}: get_config gave a {type(config).__name__}, accepted is a ConfigDict")
     return tree
+
+
+def _changed(tree: Mapping[str, Any], overrides: Mapping[str, str]) -> RunConfig:
+    changed = _normal(tree)
+    for key, text in overrides.items():
+        _override(changed, key, text, overrides)
+    config = _build(RunConfig, changed, "config")
+    _check_values(config)
+    return config
 
 
 def _normal(value: Any) -> Any:
@@ -351,7 +368,8 @@ def _override(tree: dict[str, Any], key: str, text: str, overrides: Mapping[str,
         node = _child(node, parent, ".".join(["config", *parents[:depth]]))
     if isinstance(node, list):
         raise UserError(f"config.{key}: got a number where a key is wanted")
-    if last == "name" and parents and parents[0] in (*SECTIONS, "optimizers"):
+    in_section = bool(parents) and parents[0] in (*SECTIONS, "optimizers")
+    if last == "name" and in_section and node.get("name") != text:
         prefix = ".".join(parents)
         kept = {
             name
@@ -389,7 +407,7 @@ def _parsed(text: str) -> Any:
         return text == "true"
     try:
         return _normal(ast.literal_eval(text))
-    except (ValueError, SyntaxError):
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):  # all that literal_eval can raise
         return text
 
 
@@ -415,9 +433,24 @@ def _build(kind: type, tree: Mapping[str, Any], path: str) -> Any:
             value = _build(typing.cast(type, hints[key]), value, f"{path}.{key}")
         else:
             value = _normal(value)
+            _check_plain(value, f"{path}.{key}")
             check_type(value, hints[key], f"{path}.{key}")
         values[key] = value
     return kind(**values)
+
+
+def _check_plain(value: Any, path: str) -> None:
+    """Raises UserError for what a saved config cannot hold, such as an array, a dtype or a function."""
+    if isinstance(value, Mapping):
+        for key, each in value.items():
+            if not isinstance(key, str):
+                raise UserError(f"{path}: got the key {key!r}, accepted are names")
+            _check_plain(each, f"{path}.{key}")
+    elif isinstance(value, tuple):
+        for index, each in enumerate(value):
+            _check_plain(each, f"{path}.{index}")
+    elif value is not None and not isinstance(value, bool | int | float | str):
+        raise UserError(f"{path}: got {value!r}, accepted are numbers, text, True, False, None, tuples and sections")
 
 
 def _check_values(config: RunConfig) -> None:
@@ -430,12 +463,8 @@ def _check_values(config: RunConfig) -> None:
     if (config.images is None) == (config.epochs is None):
         got = "neither" if config.images is None else "both"
         raise UserError(f"config.images and config.epochs: got {got}, accepted is one of them")
-    for key in POSITIVE:
-        value: Any = config
-        for part in key.split("."):
-            value = getattr(value, part)
-        if value is not None and not (math.isfinite(value) and value > 0):
-            raise UserError(f"config.{key}: got {value!r}, accepted is more than 0")
+    _check_bounds(config, POSITIVE, lambda value: 0 < value < math.inf, "more than 0 and finite")
+    _check_bounds(config, NOT_NEGATIVE, lambda value: 0 <= value < math.inf, "0 or more and finite")
     if config.batch_size % config.microbatches:
         raise UserError(
             f"config.microbatches: got {config.microbatches}, accepted is a divisor of batch_size={config.batch_size}"
@@ -445,6 +474,15 @@ def _check_values(config: RunConfig) -> None:
             raise unknown_key("config.parallel.mesh", axis, ("data", "fsdp"))
     if not 0 <= config.seed < 2**31:
         raise UserError(f"config.seed: got {config.seed}, accepted is 0 to {2**31 - 1}")
+
+
+def _check_bounds(config: RunConfig, keys: Iterable[str], fits: Callable[[float], bool], accepted: str) -> None:
+    for key in keys:
+        value: Any = config
+        for part in key.split("."):
+            value = getattr(value, part)
+        if value is not None and not isinstance(value, Mapping) and not fits(value):  # a mapping is a schedule
+            raise UserError(f"config.{key}: got {value!r}, accepted is {accepted}")
 
 
 def _narrow(section: Section) -> dict[str, Any]:

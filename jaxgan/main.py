@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from jaxgan.config import RunConfig, describe, from_json, load_config, resolve, to_tree
-from jaxgan.errors import CTRL_C, GAVE_UP, MISTAKE, TrainingGaveUp, UserError
+from jaxgan.errors import CTRL_C, FINISHED, GAVE_UP, MISTAKE, TrainingGaveUp, UserError
 
 MODES = {  # what each does, and its own flags
     "train": ("train, or go on where the workdir stands", {}),
@@ -57,10 +57,12 @@ def main(arguments: Sequence[str]) -> int:
     try:
         if any(argument in ("--help", "-h") for argument in arguments):
             print(help_text())
-            return 0
-        call = parse(arguments)
-        config = read_config(call)
-        return _run(call, config)
+            status = FINISHED
+        else:
+            call = parse(arguments)
+            status = _run(call, read_config(call))
+        sys.stdout.flush()  # here, where a reader that has gone is noticed, not at exit
+        return status
     except UserError as mistake:
         print(f"jaxgan: {' '.join(str(mistake).split())}", file=sys.stderr)
         return MISTAKE
@@ -72,7 +74,7 @@ def main(arguments: Sequence[str]) -> int:
         return CTRL_C
     except BrokenPipeError:  # the reader of our output has gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        return FINISHED
 
 
 def parse(arguments: Sequence[str]) -> Call:
@@ -92,7 +94,7 @@ def parse(arguments: Sequence[str]) -> Call:
                 f"--{flag}: --mode={mode} has no such flag; accepted are "
                 f"{', '.join('--' + each for each in every)} and --config.FIELD{_near(flag, every)}"
             )
-    if mode != "prepare" and workdir is None:
+    if mode != "prepare" and not workdir:
         raise UserError(f"--workdir is missing: --mode={mode} needs the directory of the run")
     return Call(mode, config, workdir, overrides, options)
 

@@ -59,6 +59,7 @@ def test_a_section_is_the_arguments_of_one_constructor():
             r"p\.resolution: got '8', accepted is int",
         ),
         ({"name": "dcgan.Generator", "resolution": 8}, "network", r"p\.channels is missing"),
+        ({"name": "dcgan.Generator", "parent": None}, "network", r"p\.parent does not exist"),
     ],
 )
 def test_a_mistake_is_named_in_one_line(section, kind, words):
@@ -101,6 +102,9 @@ def test_all_sections_are_checked_without_making_anything():
         ("task.los", "'x'", "config.task.los does not exist; did you mean loss"),
         ("task.loss", "adversarial.hing", "config.task.loss.name"),
         ("optimizers.generator.name", "adm", "config.optimizers.generator.name"),
+        ("task.penalties", "3", "config.task.penalties: got 3, accepted is a tuple of sections"),
+        ("task.generator", "'x'", "config.task.generator: .* accepted is config.generator"),
+        ("ema.half_life_images", "{'name': 'cos'}", "config.ema.half_life_images.name: got 'cos'"),
     ):
         with pytest.raises(UserError, match=words):
             check_sections(resolve(TREE, {key: text}))

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from jaxgan.config import describe, fingerprint, from_json, load_config, resolve, shrink, to_json
+from jaxgan.config import describe, fingerprint, from_json, load_config, resolve, shrink, to_json, to_tree
 from jaxgan.errors import UserError
 
 TREE = {
@@ -58,6 +58,10 @@ def test_another_name_drops_the_keys_of_the_old_one():
     assert changed(data__name="cifar10", data__fit="pad").data.fit == "pad"
 
 
+def test_the_same_name_again_drops_nothing():
+    assert changed(generator__name="dcgan.Generator").generator["widths"] == (8, 4)
+
+
 def test_a_length_on_the_command_line_replaces_the_files():
     assert changed(epochs="2.5").images is None
     assert changed(images="64").images == 64
@@ -80,6 +84,12 @@ def test_a_length_on_the_command_line_replaces_the_files():
         ("task.loss.x", "1", r"config\.task\.loss: it has no keys below it"),
         ("generator", "3", r"config\.generator: got 3, accepted is a section"),
         ("watch.patience", "0", r"config\.watch\.patience: got 0"),
+        ("watch.max_rollbacks", "-3", r"config\.watch\.max_rollbacks: got -3, accepted is 0 or more"),
+        ("ema.half_life_images", "-5", r"config\.ema\.half_life_images: got -5, accepted is 0 or more"),
+        ("ema.half_life_images", "1e400", r"config\.ema\.half_life_images: got inf"),
+        ("generator.widths", "{1}", r"config\.generator\.widths: got \{1\}, accepted are numbers"),
+        ("generator.widths", "{1: 2}", r"config\.generator\.widths: got the key 1, accepted are names"),
+        ("generator", "{[1]: 2}", r"config\.generator: got '\{\[1\]: 2\}', accepted is a section"),
     ],
 )
 def test_a_mistake_is_named_in_one_line(key, text, words):
@@ -91,6 +101,10 @@ def test_a_mistake_is_named_in_one_line(key, text, words):
 def test_a_mistake_in_the_file_is_named_too():
     with pytest.raises(UserError, match=r"config\.batch_size: got '64', accepted is int"):
         resolve({**TREE, "batch_size": "64"}, {})
+    with pytest.raises(UserError, match=r"config\.task\.penalties\.0\.gamma: got .*len.*, accepted are numbers"):
+        resolve({**TREE, "task": {**TREE["task"], "penalties": [{"name": "gradient_penalty.r1", "gamma": len}]}}, {})
+    with pytest.raises(UserError, match=r"config\.3 does not exist"):
+        resolve({**TREE, 3: 4}, {})
     with pytest.raises(UserError, match="got both"):
         resolve({**TREE, "epochs": 1}, {})
     with pytest.raises(UserError, match="got neither"):
@@ -100,7 +114,7 @@ def test_a_mistake_in_the_file_is_named_too():
 
 
 def write(path, body):
-    path.write_text(f"from ml_collections import ConfigDict\n\n\ndef get_config(argument=None):\n{body}")
+    path.write_text(f"from ml_collections import ConfigDict, config_dict\n\n\ndef get_config(argument=None):\n{body}")
     return str(path)
 
 
@@ -117,6 +131,8 @@ def test_a_file_is_executed_with_its_argument(tmp_path):
         ("    return 3\n", "gave a int"),
         ("    return ConfigDict().missing\n", "AttributeError"),
         ("    (\n", "SyntaxError"),
+        ("    raise SystemExit(0)\n", "SystemExit"),
+        ("    return ConfigDict({'seed': config_dict.required_placeholder(int)})\n", "RequiredValueError"),
     ],
 )
 def test_a_file_that_cannot_be_used_is_told_in_one_line(tmp_path, body, words):
@@ -136,7 +152,9 @@ def test_json_round_trip():
     assert json.loads(to_json(config))["config"]["generator"]["widths"] == [8, 4]
 
 
-@pytest.mark.parametrize("text", ["{", "3", '{"format": 99, "config": {}}', '{"format": 1, "config": {"x": 1}}'])
+@pytest.mark.parametrize(
+    "text", ["{", "[" * 100_000, "3", '{"format": 99, "config": {}}', '{"format": 1, "config": {"x": 1}}']
+)
 def test_a_foreign_saved_config_is_refused(text):
     with pytest.raises(UserError):
         from_json(text)
@@ -153,6 +171,14 @@ def test_tiny_cuts_a_run_down():
     assert (tiny.data.resolution, tiny.images, tiny.batch_size) == (16, 64, 8)
     assert tiny.generator["widths"] == (8, 8)
     assert shrink(tiny) == dataclasses.replace(tiny)
+    assert resolve(to_tree(tiny), {}) == tiny
+
+
+def test_what_is_asked_for_beside_tiny_stays():
+    tiny = changed(tiny="true", images="128", data__resolution="32", generator__widths="(4,4,4)")
+    assert (tiny.data.resolution, tiny.images, tiny.batch_size, tiny.generator["widths"]) == (32, 128, 8, (4, 4, 4))
+    resumed = resolve(to_tree(tiny), {"images": "256"})
+    assert resumed.images == 256
 
 
 def test_every_field_is_described():

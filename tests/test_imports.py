@@ -35,6 +35,7 @@ NEVER = {  # beyond the order of the floors
 }
 LAZILY = {
     ("builder", "training"),
+    ("builder", "schedules"),
     ("main", "commands"),
     ("__init__", "restore"),
 }  # inside functions, on purpose

@@ -1,5 +1,6 @@
 """The command line: flags, help, mistakes and exit statuses."""
 
+import os
 import subprocess
 import sys
 import time
@@ -55,6 +56,14 @@ def test_help_and_mistakes_are_quick_and_need_no_jax():
     assert "did you mean seed?" in done.stderr
 
 
+def test_a_reader_that_has_gone_is_no_failure():
+    command = [sys.executable, "-m", "jaxgan.main", "--help"]
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONUNBUFFERED"}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment) as told:
+        told.stdout.close()
+        assert (told.stderr.read(), told.wait()) == (b"", 0)
+
+
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
@@ -64,6 +73,7 @@ def test_help_and_mistakes_are_quick_and_need_no_jax():
         (["train"], "'train': accepted are flags"),
         (["--workdir"], "--workdir needs a value"),
         (["--mode=sample"], "--workdir is missing"),
+        (["--workdir=", "--config=x.py"], "--workdir is missing"),
         (["--workdir=w"], "--config is missing"),
         (["--workdir=w", "--config=nowhere.py"], "there is no such file"),
         (["--workdir=nowhere", "--mode=evaluate"], "there is no run in it"),

@@ -16,8 +16,9 @@ from jax.sharding import Mesh
 from jaxgan.assemble import fill_in, make_task
 from jaxgan.commands.setup import cache_dir, generate_with, keep_config, start_jax
 from jaxgan.config import RunConfig, to_json
+from jaxgan.data.opening import open_source
 from jaxgan.data.pipeline import make_pipeline
-from jaxgan.data.sources import DataSpec, open_source
+from jaxgan.data.sources import DataSpec
 from jaxgan.errors import FINISHED
 from jaxgan.evaluators.distribution import DistributionEvaluator, make_distribution_evaluator
 from jaxgan.evaluators.samples import draw_grid

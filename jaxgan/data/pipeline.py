@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Literal
 import grain
 import numpy as np
 
+from jaxgan.data.opening import open_source
 from jaxgan.data.order import Order
-from jaxgan.data.sources import DataSpec, Source, open_source
+from jaxgan.data.sources import DataSpec, Source
 from jaxgan.errors import UserError
 
 if TYPE_CHECKING:

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import tensorflow_datasets as tfds
 
-from jaxgan.data.sources import kind_of_name
-from jaxgan.data.tfds_catalogue import FORMAT, check_format, check_images, find_builder, is_prepared
+from jaxgan.data.tfds_catalogue import FORMAT, check_format, check_images, find_builder, is_prepared, kind_of_name
 from jaxgan.errors import UserError
 
 if TYPE_CHECKING:

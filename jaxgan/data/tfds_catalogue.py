@@ -10,14 +10,13 @@ import os
 import re
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import tensorflow_datasets as tfds
 from etils import epath
 
 from jaxgan.data.builders import DIGITS
-from jaxgan.data.sources import kind_of_name
 from jaxgan.errors import UserError
 
 if TYPE_CHECKING:
@@ -36,6 +35,23 @@ FEATURES_FILE, INFO_FILE = "features.json", "dataset_info.json"
 def known_names() -> list[str]:
     """The names of the data sets that tfds and we have code for."""
     return list(tfds.list_builders(with_community_datasets=False))
+
+
+def kind_of_name(name: str) -> Literal["images", "prepared", "name"]:
+    """Whether a data set's name is a folder of images, a directory that tfds prepared, or a name of tfds.
+
+    A separator does not make a path: tfds has names like `imagenet_resized/64x64`. Raises `UserError` for
+    what can only be a path and is no folder.
+    """
+    folder = Path(name).expanduser()
+    path_only = name.startswith((".", "/", "~"))
+    if not folder.is_dir():
+        if path_only:
+            raise UserError(f"config.data.name={name!r} is not an existing folder: give one, or a name of tfds")
+        return "name"
+    if (folder / "dataset_info.json").is_file():
+        return "prepared"
+    return "images" if path_only or name.split("/")[0] not in known_names() else "name"
 
 
 def prepare_command(config: DataConfig) -> str:

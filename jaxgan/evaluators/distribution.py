@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jaxgan.data.sources import Source, open_source
+from jaxgan.data.opening import open_source
+from jaxgan.data.sources import Source
 from jaxgan.errors import UserError
 from jaxgan.evaluators.classifier_scores import ClassifierScores
 from jaxgan.evaluators.patch_scores import PatchScores

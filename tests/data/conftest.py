@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxgan.data.sources import open_source
+from jaxgan.data.opening import open_source
 
 
 @pytest.fixture(autouse=True)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxgan.data.sources import open_source
+from jaxgan.data.opening import open_source
 from jaxgan.errors import UserError
 
 

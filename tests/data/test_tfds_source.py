@@ -9,7 +9,7 @@ import pytest
 import tensorflow_datasets as tfds
 
 from jaxgan.data.builders import read_digits
-from jaxgan.data.sources import open_source
+from jaxgan.data.opening import open_source
 from jaxgan.data.tfds_source import TfdsSource
 from jaxgan.errors import UserError
 
