@@ -1,3 +1,5 @@
+"""Folders of images: splits, classes, odd files."""
+
 from __future__ import annotations
 
 import logging

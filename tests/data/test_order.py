@@ -1,3 +1,5 @@
+"""The order of examples: a function of size, seed and position."""
+
 from __future__ import annotations
 
 import numpy as np

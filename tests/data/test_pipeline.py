@@ -1,3 +1,5 @@
+"""Batches: equal for every cache, read by rows, from any position."""
+
 from __future__ import annotations
 
 import itertools

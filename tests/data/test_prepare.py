@@ -1,3 +1,5 @@
+"""Preparing tfds data sets, and what is said where that cannot be done."""
+
 from __future__ import annotations
 
 from types import SimpleNamespace

@@ -1,3 +1,5 @@
+"""Reading tfds data sets without TensorFlow."""
+
 from __future__ import annotations
 
 import json

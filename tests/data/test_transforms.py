@@ -1,3 +1,5 @@
+"""Bringing images to one size and number of channels."""
+
 from __future__ import annotations
 
 import io

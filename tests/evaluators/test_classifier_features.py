@@ -1,3 +1,5 @@
+"""The classifier of the scores: trained once, cached, checked."""
+
 import dataclasses
 import json
 import logging

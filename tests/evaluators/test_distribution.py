@@ -1,3 +1,5 @@
+"""Scores of generators whose faults are known."""
+
 from types import SimpleNamespace
 
 import numpy as np

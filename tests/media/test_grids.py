@@ -1,3 +1,5 @@
+"""Grids of samples with labels."""
+
 import numpy as np
 import pytest
 from PIL import Image

@@ -1,3 +1,5 @@
+"""Pictures as arrays and files."""
+
 import numpy as np
 import pytest
 from PIL import Image

@@ -1,3 +1,5 @@
+"""Animations as GIF and MP4."""
+
 import sys
 
 import numpy as np

@@ -1,3 +1,5 @@
+"""Class balance and label accuracy of known labels."""
+
 import numpy as np
 import pytest
 

@@ -1,3 +1,5 @@
+"""Diversity of sets whose spread is known."""
+
 import numpy as np
 import pytest
 

@@ -1,3 +1,5 @@
+"""The Frechet distance against closed forms and scipy."""
+
 import numpy as np
 import pytest
 import scipy.linalg

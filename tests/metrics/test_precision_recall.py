@@ -1,3 +1,5 @@
+"""Manifold scores against brute force."""
+
 import numpy as np
 import pytest
 from sklearn.neighbors import NearestNeighbors

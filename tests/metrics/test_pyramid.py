@@ -1,3 +1,5 @@
+"""Laplacian pyramids and thumbnails."""
+
 import numpy as np
 import pytest
 import scipy.ndimage

@@ -1,3 +1,5 @@
+"""The sliced Wasserstein distance of known sets."""
+
 import math
 
 import numpy as np

@@ -1,3 +1,5 @@
+"""The shapes of the classifier."""
+
 import jax
 import jax.numpy as jnp
 import numpy as np

@@ -1,3 +1,5 @@
+"""Checkpoints: kept, resumed, refused when damaged."""
+
 import json
 import logging
 import os

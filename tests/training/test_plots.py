@@ -1,3 +1,5 @@
+"""Plots of a run."""
+
 import math
 
 import numpy as np

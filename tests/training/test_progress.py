@@ -1,3 +1,5 @@
+"""What a run says while it trains."""
+
 import io
 import logging
 

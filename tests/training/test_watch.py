@@ -1,3 +1,5 @@
+"""The stability watch on games whose course is known."""
+
 import dataclasses
 import math
 

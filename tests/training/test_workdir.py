@@ -1,3 +1,5 @@
+"""The paths and the lock of a work directory."""
+
 import contextlib
 import errno
 import fcntl

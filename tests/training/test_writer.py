@@ -1,3 +1,5 @@
+"""Scalars and events of a run."""
+
 import json
 import math
 import os
