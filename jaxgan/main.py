@@ -94,6 +94,8 @@ def parse(arguments: Sequence[str]) -> Call:
                 f"--{flag}: --mode={mode} has no such flag; accepted are "
                 f"{', '.join('--' + each for each in every)} and --config.FIELD{_near(flag, every)}"
             )
+    if mode == "sample" and overrides:
+        raise UserError(f"--config.{next(iter(overrides))}: --mode=sample takes the run's own config, without changes")
     if mode != "prepare" and not workdir:
         raise UserError(f"--workdir is missing: --mode={mode} needs the directory of the run")
     return Call(mode, config, workdir, overrides, options)

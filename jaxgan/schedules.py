@@ -59,6 +59,9 @@ def make_schedule(number: Number, path: str = "schedule") -> Schedule:
         inspect.signature(SCHEDULES[name]).bind(**arguments)
     except TypeError as error:
         raise UserError(f"{path}: {error}; {name} takes {inspect.signature(SCHEDULES[name])}") from None
+    for key, value in arguments.items():
+        if isinstance(value, bool) or not isinstance(value, int | float) or (key == "images" and value <= 0):
+            raise UserError(f"{path}.{key}: got {value!r}, accepted is a number{' above 0' if key == 'images' else ''}")
     return SCHEDULES[name](**arguments)
 
 

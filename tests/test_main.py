@@ -35,8 +35,8 @@ def config(tmp_path):
 
 
 def test_flags_with_and_without_equals():
-    call = parse(["--config", "x.py", "--workdir=w", "--mode", "sample", "--kind=files", "--config.seed", "3"])
-    assert call == ("sample", "x.py", "w", {"seed": "3"}, {"kind": "files"})
+    call = parse(["--config", "x.py", "--workdir=w", "--mode", "evaluate", "--samples=9", "--config.seed", "3"])
+    assert call == ("evaluate", "x.py", "w", {"seed": "3"}, {"samples": "9"})
     assert parse(["--workdir=w", "--config.data.data_dir=a=b"]).overrides == {"data.data_dir": "a=b"}
 
 
@@ -73,6 +73,7 @@ def test_a_reader_that_has_gone_is_no_failure():
         (["train"], "'train': accepted are flags"),
         (["--workdir"], "--workdir needs a value"),
         (["--mode=sample"], "--workdir is missing"),
+        (["--mode=sample", "--workdir=w", "--config.seed=1"], "without changes"),
         (["--workdir=", "--config=x.py"], "--workdir is missing"),
         (["--workdir=w"], "--config is missing"),
         (["--workdir=w", "--config=nowhere.py"], "there is no such file"),
@@ -102,6 +103,16 @@ def test_a_mistake_in_the_flags_is_one_line_and_status_2(flags, words, capsys):
         ("evaluation.neighbours=5000", "config.evaluation.neighbours"),
         ("generator.resolution=32", "config.generator.resolution: got 32, but jaxgan_digits has 28"),
         ("optimizers={}", "config.optimizers.discriminator is missing"),
+        ("optimizers.generater={'name':'sgd','learning_rate':1.0}", "did you mean generator?"),
+        ("optimizers.generator.eps=a", "config.optimizers.generator.eps: got 'a'"),
+        ("task.generator_every=0", "config.task.generator_every: got 0"),
+        ("generator.dtype=float31", "the networks cannot be made"),
+        ("generator.widths=(-4,)", "the networks cannot be made"),
+        ("checkpoint.best=frechett", "config.checkpoint.best: got 'frechett'"),
+        (
+            "ema.half_life_images={'name':'cosine','start':0,'stop':1,'images':0}",
+            "images: got 0, accepted is a number above 0",
+        ),
     ],
 )
 def test_a_mistake_in_the_config_leaves_no_workdir(override, words, config, tmp_path, capsys):

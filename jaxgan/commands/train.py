@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 from functools import partial
 
+import jax
 from jax.sharding import Mesh
 
 from jaxgan.assemble import fill_in, make_task
@@ -19,7 +20,7 @@ from jaxgan.config import RunConfig, to_json
 from jaxgan.data.opening import open_source
 from jaxgan.data.pipeline import make_pipeline
 from jaxgan.data.sources import DataSpec
-from jaxgan.errors import FINISHED
+from jaxgan.errors import FINISHED, UserError
 from jaxgan.evaluators.distribution import DistributionEvaluator, make_distribution_evaluator
 from jaxgan.evaluators.samples import draw_grid
 from jaxgan.game import State, Task
@@ -50,10 +51,13 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
     spec = open_source(config.data, config.data.split).spec
     evaluator = make_distribution_evaluator(config, cache_dir=str(cache_dir() / "classifiers"))
     config = fill_in(config, spec)
+    if config.checkpoint.best != "auto" and config.checkpoint.best not in evaluator.names:
+        accepted = ", ".join(("auto", *evaluator.names))
+        raise UserError(f"config.checkpoint.best: got {config.checkpoint.best!r}, accepted are {accepted}")
     if config.checkpoint.best == "auto":
         config = dataclasses.replace(config, checkpoint=dataclasses.replace(config.checkpoint, best=evaluator.best))
     task = make_task(config)
-    make_optimizers(config, task)
+    _check_networks(config, task, spec)
     start_jax(config)
     mesh = make_mesh(config.parallel.mesh)
     check_batch(config.batch_size, config.microbatches, mesh)
@@ -85,6 +89,16 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
         checkpoints.wait()
         console.print(_where_things_are(place, checkpoints), highlight=False, soft_wrap=True)
         return FINISHED
+
+
+def _check_networks(config: RunConfig, task: Task, spec: DataSpec) -> None:
+    """Raises UserError where the initial state cannot be made; costs shapes only."""
+    try:
+        jax.eval_shape(make_init(config, task, make_optimizers(config, task), spec))
+    except UserError:
+        raise
+    except Exception as error:  # whatever a network says to what it is given
+        raise UserError(f"the networks cannot be made: {type(error).__name__}: {error}") from None
 
 
 def total_images(config: RunConfig, spec: DataSpec) -> int:

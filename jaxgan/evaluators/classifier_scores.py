@@ -12,7 +12,7 @@ from jaxgan.evaluators.reference import Images, draw, identity
 from jaxgan.metrics.class_balance import class_balance, label_accuracy
 from jaxgan.metrics.diversity import diversity
 from jaxgan.metrics.frechet import frechet_distance, gaussian
-from jaxgan.metrics.precision_recall import manifold_scores, neighbour_radii
+from jaxgan.metrics.precision_recall import ManifoldScores, manifold_scores, neighbour_radii
 
 REFERENCE_IMAGES = 10_000  # at most
 MANIFOLD_POINTS = 5_000  # at most, of each set
@@ -22,6 +22,8 @@ HELD_OUT_IMAGES = 10_000  # at most, to measure the classifier on
 
 class ClassifierScores:
     """Frechet distance, precision, recall, density, coverage, class balance, diversity, label accuracy."""
+
+    names = (*("frechet", *ManifoldScores._fields), "class_balance", "diversity", "label_accuracy")
 
     def __init__(
         self,

@@ -62,6 +62,11 @@ class DistributionEvaluator:
         return {**self._scorer.manifest, "batch_size": self._batch_size, "conditional": self._conditional}
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """The scores that there are, without the names of their features."""
+        return ClassifierScores.names if self._source.spec.num_classes else PatchScores.names
+
+    @property
     def best(self) -> str:
         """How the name of the score begins by which one generator is better than another: less is better."""
         return "frechet" if self._source.spec.num_classes else "swd"

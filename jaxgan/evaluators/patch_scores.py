@@ -21,6 +21,8 @@ DIRECTIONS = 512
 class PatchScores:
     """Sliced Wasserstein distance of patches by frequency band; recall and diversity of thumbnails."""
 
+    names = ("swd", "recall", "diversity")
+
     def __init__(self, source: Source, *, samples: int, neighbours: int, seed: int):
         """Take the statistics of the reference: as many images as samples, or as there are."""
         reference = draw(source, min(samples, MOST_IMAGES), seed).images

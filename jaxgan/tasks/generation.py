@@ -10,6 +10,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from jaxgan.errors import UserError
 from jaxgan.game import (
     DISCRIMINATOR,
     GENERATOR,
@@ -66,6 +67,12 @@ class Generation:
     num_classes: int = 0  # 0: without labels
     penalties: tuple[Penalty, ...] = ()
     generator_every: int = 1  # n_critic: discriminator steps for each of the generator
+
+    def __post_init__(self) -> None:
+        """Raises UserError for numbers that no game can have."""
+        for name, least in (("latent_dim", 1), ("generator_every", 1), ("num_classes", 0)):
+            if getattr(self, name) < least:
+                raise UserError(f"config.task.{name}: got {getattr(self, name)}, accepted is {least} or more")
 
     @property
     def players(self) -> Mapping[str, tuple[str, ...]]:

@@ -25,7 +25,7 @@ Optimizer = Callable[[Array, Array], optax.GradientTransformation]  # (images_se
 
 CLIPS = ("clip_global_norm", "clip_adaptive", "clip_weights")
 BETAS = ("b1", "b2", "momentum", "decay")  # memories that a lazy regularization shortens
-FIXED = ("nesterov", "centered", "eps", "eps_root", "mu_dtype", "eps_in_sqrt", "bias_correction")
+SWITCHES = ("nesterov", "centered", "mu_dtype", "eps_in_sqrt", "bias_correction")  # not numbers
 
 
 def check_optimizer(section: Mapping[str, Any], path: str) -> None:
@@ -40,7 +40,7 @@ def check_optimizer(section: Mapping[str, Any], path: str) -> None:
             continue
         if key not in accepted and key not in CLIPS:
             raise unknown_key(path, key, [*accepted, *CLIPS])
-        if key in FIXED:
+        if key in SWITCHES:
             continue
         if isinstance(value, Mapping):
             make_schedule(value, f"{path}.{key}")
@@ -64,7 +64,7 @@ def make_optimizer(section: Mapping[str, Any], *, correction: float = 1.0, path:
         arguments = {**defaults, **arguments}
 
     def optimizer(images_seen: Array, rollbacks: Array) -> optax.GradientTransformation:
-        now = {k: v if k in FIXED or v is None else at(v, images_seen, k) for k, v in arguments.items()}
+        now = {k: v if k in SWITCHES or v is None else at(v, images_seen, k) for k, v in arguments.items()}
         for beta in BETAS:
             if correction != 1.0 and now.get(beta) is not None:
                 now[beta] = now[beta] ** correction

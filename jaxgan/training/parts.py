@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 import jax
 import jax.numpy as jnp
 
-from jaxgan.config import RunConfig
+from jaxgan.config import RunConfig, unknown_key
 from jaxgan.data.sources import DataSpec
 from jaxgan.errors import UserError
 from jaxgan.game import Batch, Key, State, Task
@@ -19,6 +19,9 @@ from jaxgan.training.step import TrainStep, make_train_step
 def make_optimizers(config: RunConfig, task: Task) -> dict[str, Optimizer]:
     """The optimizer of each player, corrected for its lazy phases."""
     phases, optimizers = task.phases(), {}
+    for player in config.optimizers:
+        if player not in task.players:
+            raise unknown_key("config.optimizers", player, task.players)
     for player in task.players:
         if player not in config.optimizers:
             raise UserError(f"config.optimizers.{player} is missing")
