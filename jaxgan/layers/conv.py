@@ -39,19 +39,25 @@ class Geometry(NamedTuple):
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(2,))
-def conv(x: Array, w: Array, geometry: Geometry) -> Array:
+def conv(
+    x: Float[Array, "b h w i"], w: Float[Array, "kh kw i_group o"], geometry: Geometry
+) -> Float[Array, "b h2 w2 o"]:
     """y `[b,h',w',o]` of x `[b,h,w,i]` and w `[kh,kw,i/groups,o]`."""
     return _by_group(_conv, x, w, geometry)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(2,))
-def conv_transpose(y: Array, w: Array, geometry: Geometry) -> Array:
+def conv_transpose(
+    y: Float[Array, "b h2 w2 o"], w: Float[Array, "kh kw i_group o"], geometry: Geometry
+) -> Float[Array, "b h w i"]:
     """x `[b,h,w,i]` of y `[b,h',w',o]`: the derivative of <y, conv(x, w)> by x."""
     return _by_group(_conv_transpose, y, w, geometry)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(2, 3))
-def conv_weights(x: Array, y: Array, kernel: tuple[int, int], geometry: Geometry) -> Array:
+def conv_weights(
+    x: Float[Array, "b h w i"], y: Float[Array, "b h2 w2 o"], kernel: tuple[int, int], geometry: Geometry
+) -> Float[Array, "kh kw i_group o"]:
     """w `[kh,kw,i/groups,o]` of x and y: the derivative of <y, conv(x, w)> by w."""
     return _by_group(partial(_conv_weights, kernel), x, y, geometry)
 

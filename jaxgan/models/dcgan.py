@@ -18,12 +18,12 @@ from jaxgan.layers.normalization import BatchNorm
 SLOPE = 0.2  # of LeakyReLU
 START = 4  # pixels of the smallest image
 
+GAIN = 2 / (1 + SLOPE**2)  # of variance, which LeakyReLU takes (He et al. 2015, eq. 10 and 15)
+
 normal = nn.initializers.normal(0.02)  # Radford et al. 2015, section 4; only norms make up for its smallness
-
-
-def he(axis: int) -> Any:
-    """Keeps the variance through LeakyReLU where no norm does (He et al. 2015); `axis` is that of the inputs."""
-    return nn.initializers.variance_scaling(2.0 / (1 + SLOPE**2), "fan_in", "normal", in_axis=axis, out_axis=-3 - axis)
+# where no norm keeps the variance, these do; of a transposed kernel's taps only a quarter meets at a pixel (stride 2)
+he = nn.initializers.variance_scaling(GAIN, "fan_in", "normal")
+he_up = nn.initializers.variance_scaling(4 * GAIN, "fan_in", "normal", in_axis=-1, out_axis=-2)
 
 
 class Generator(nn.Module):
@@ -35,20 +35,21 @@ class Generator(nn.Module):
     resolution: int
     channels: int
     num_classes: int = 0  # above 0: an embedding of unit variance stands beside the latent
-    widths: Sequence[int] | None = None  # None: halved at each doubling, ending with 64
+    widths: Sequence[int] | None = None  # None: halved at each doubling, ending with `base_width`
+    base_width: int = 64
     norm: Literal["batch", "none"] = "batch"
     dtype: Any = jnp.float32
 
     @nn.compact
     def __call__(self, latent: Array, label: Array | None = None, *, train: bool) -> Array:
         """The images; `train`: with the batch's statistics."""
-        widths = stage_widths(self.resolution, self.widths, widest_first=True)
+        widths = stage_widths(self.resolution, self.widths, self.base_width, widest_first=True)
         x = latent.astype(self.dtype)
         if self.num_classes:
             embedded = Embedding(self.num_classes, x.shape[-1], dtype=self.dtype, name="label")(label)
             x = jnp.concatenate([x, embedded], axis=-1)
         bare = self.norm == "none"
-        init = he(-2) if bare else normal
+        init = he if bare else normal
         x = nn.Dense(START**2 * widths[0], use_bias=bare, kernel_init=init, dtype=self.dtype, name="stem")(x)
         x = x.reshape(-1, START, START, widths[0])
         for index, width in enumerate((*widths[1:], self.channels)):
@@ -60,7 +61,7 @@ class Generator(nn.Module):
             up = ConvTranspose(
                 width,
                 use_bias=bare or last,
-                kernel_init=he(-1) if bare else normal,
+                kernel_init=he_up if bare else normal,
                 dtype=self.dtype,
                 name=f"up_{index}",
             )
@@ -76,7 +77,8 @@ class Discriminator(nn.Module):
 
     resolution: int
     num_classes: int = 0
-    widths: Sequence[int] | None = None  # None: doubled at each halving, from 64
+    widths: Sequence[int] | None = None  # None: doubled at each halving, from `base_width`
+    base_width: int = 64
     norm: Literal["batch", "spectral", "none"] = "batch"
     stddev: bool = False  # minibatch standard deviation before the head
     dtype: Any = jnp.float32
@@ -85,9 +87,10 @@ class Discriminator(nn.Module):
     def __call__(self, image: Array, label: Array | None = None, *, train: bool) -> Judgement:
         """Logits `[B]` and the last features `[B,F]`."""
         x = image.astype(self.dtype)
-        for index, width in enumerate(stage_widths(self.resolution, self.widths, widest_first=False)):
+        widths = stage_widths(self.resolution, self.widths, self.base_width, widest_first=False)
+        for index, width in enumerate(widths):
             normed = self.norm == "batch" and index > 0  # not the image itself (Radford et al. 2015, section 3)
-            init = normal if self.norm == "batch" else he(-2)
+            init = normal if self.norm == "batch" else he
             down = Conv(
                 width,
                 4,
@@ -109,18 +112,22 @@ class Discriminator(nn.Module):
         if self.num_classes:
             size = x.shape[-1]
             projected = self._spectral(nn.Dense(size, dtype=self.dtype, name="projected"), features, train)
-            embedded = Embedding(self.num_classes, size, scale=size**-0.5, dtype=self.dtype, name="label")(label)
+            embedding = Embedding(self.num_classes, size, scale=size**-0.5, dtype=self.dtype, name="label")
+            embedded = self._spectral(embedding, label, train)
             logits += projection(projected, embedded)
         return Judgement(logits=logits, features=features)
 
-    def _spectral(self, layer: Any, x: Array, train: bool) -> Array:
+    def _spectral(self, layer: Any, x: Any, train: bool) -> Array:
         """The layer; where wanted with its kernel divided by its largest singular value (Miyato et al. 2018, eq. 8)."""
         if self.norm != "spectral":
             return layer(x)
-        return nn.SpectralNorm(layer, collection_name="spectral", name=f"{layer.name}_norm")(x, update_stats=train)
+        moves = train and self.is_mutable_collection("spectral")  # a frozen forward writes nothing
+        return nn.SpectralNorm(layer, collection_name="spectral", name=f"{layer.name}_norm")(x, update_stats=moves)
 
 
-def stage_widths(resolution: int, widths: Sequence[int] | None, *, widest_first: bool) -> tuple[int, ...]:
+def stage_widths(
+    resolution: int, widths: Sequence[int] | None, base_width: int, *, widest_first: bool
+) -> tuple[int, ...]:
     """The widths of the stages between 4 pixels and the resolution.
 
     Raises UserError for a resolution that is no power of two from 8 on, or another number of widths than stages.
@@ -129,7 +136,7 @@ def stage_widths(resolution: int, widths: Sequence[int] | None, *, widest_first:
     if resolution != START << max(stages, 1):
         raise UserError(f"dcgan: got resolution {resolution}, accepted are powers of two from 8 on")
     if widths is None:
-        growing = tuple(64 << index for index in range(stages))
+        growing = tuple(base_width << index for index in range(stages))
         return growing[::-1] if widest_first else growing
     if len(widths) != stages:
         raise UserError(f"dcgan: got {len(widths)} widths, accepted are {stages} at resolution {resolution}")

@@ -91,14 +91,41 @@ def test_third_derivatives_exist():
     assert relative(thrice(lambda x, w: conv(x, w, geometry)), native) < 1e-5
 
 
-def test_no_weight_gradient_of_a_dilated_image_is_compiled():
-    module = ConvTranspose(3)
-    y = jnp.ones((2, 4, 4, 2))
-    params = module.init(jax.random.key(0), y)
-    text = jax.jit(jax.grad(lambda p: jnp.sin(module.apply(p, y)).sum())).lower(params).as_text()
-    gradient = [line for line in text.splitlines() if "convolution" in line and "f, 0, 0, b" not in line]
-    kernel_gradients = [line for line in gradient if "lhs_dilate = [2, 2]" in line and "tensor<2x4x4x2" in line]
-    assert len(kernel_gradients) == 1  # the forward alone dilates
+def convolutions(function, *arguments, platform="cpu"):
+    """The lines of the convolutions of what would be compiled for a platform."""
+    lowered = jax.jit(function).trace(*arguments).lower(lowering_platforms=(platform,))
+    return [line for line in lowered.as_text().splitlines() if "stablehlo.convolution" in line]
+
+
+@pytest.mark.parametrize("layer", [Conv(3, 4, stride=2, padding=1), ConvTranspose(3)])
+def test_no_weight_gradient_of_a_dilated_image_is_compiled_at_any_order(layer):
+    x = jnp.ones((2, 4, 4, 2))
+    params = layer.init(jax.random.key(0), x)
+
+    def loss(params, x):
+        return jnp.sin(layer.apply(params, x)).sum()
+
+    def penalty(params, x):
+        return jnp.square(jax.grad(loss, 1)(params, x)).sum()
+
+    weight_gradients = [
+        line
+        for function in (loss, penalty)
+        for line in convolutions(jax.grad(function), params, x)
+        if "dim_numbers = [f, 0, 1, b]" in line
+    ]
+    assert len(weight_gradients) == 3  # one of the loss, two of the penalty
+    assert not [line for line in weight_gradients if "lhs_dilate = [2, 2]" in line]
+
+
+def test_groups_are_split_on_cpu_only():
+    x, w = example(3, 2, 4, 5)
+    geometry = Geometry((1, 1), ((1, 1),) * 2, 2, (4, 5))
+    gradient = jax.grad(lambda x, w: jnp.sin(conv(x, w, geometry)).sum(), (0, 1))
+    native, split = (convolutions(gradient, x, w, platform=platform) for platform in ("cuda", "cpu"))
+    assert [len(native), len(split)] == [3, 6]  # forward and both gradients; each once a group
+    assert all("_group_count = 2" in line for line in native)
+    assert not any("_group_count = 2" in line for line in split)
 
 
 @pytest.mark.parametrize("padding", ["SAME", "VALID", 1])

@@ -60,6 +60,30 @@ def test_dcgan():
         "params/projected/bias": (7,),
         "params/label/table/embedding": (10, 7),
     }
-    spectral = tree_of(dcgan.Discriminator(8, widths=(6,), norm="spectral"), IMAGE, None)
-    assert spectral["spectral/down_0_norm/down_0/kernel/u"] == (1, 6)
-    assert spectral["params/down_0/kernel"] == (4, 4, 3, 6)
+    assert tree_of(dcgan.Discriminator(16, widths=(4, 6)), jnp.zeros((2, 16, 16, 1)), None) == {
+        "params/down_0/kernel": (4, 4, 1, 4),
+        "params/down_0/bias": (4,),
+        "params/down_1/kernel": (4, 4, 4, 6),
+        "params/norm_1/scale": (6,),
+        "params/norm_1/bias": (6,),
+        "params/logit/kernel": (96, 1),
+        "params/logit/bias": (1,),
+        "batch_stats/norm_1/mean": (6,),
+        "batch_stats/norm_1/var": (6,),
+    }
+
+
+def test_spectral_dcgan_has_the_params_of_the_plain_one():
+    plain = tree_of(dcgan.Discriminator(8, 10, widths=(6,), norm="none"), IMAGE, LABEL)
+    spectral = tree_of(dcgan.Discriminator(8, 10, widths=(6,), norm="spectral"), IMAGE, LABEL)
+    assert {name: shape for name, shape in spectral.items() if name not in plain} == {
+        f"spectral/{layer}_norm/{layer}/{kernel}/{part}": shape
+        for layer, kernel, width in (
+            ("down_0", "kernel", 6),
+            ("logit", "kernel", 1),
+            ("projected", "kernel", 6),
+            ("label", "table/embedding", 6),
+        )
+        for part, shape in (("u", (1, width)), ("sigma", ()))
+    }
+    assert plain.items() <= spectral.items()
