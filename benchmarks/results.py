@@ -124,9 +124,12 @@ def _table(records: list[dict[str, Any]]) -> str:
         rows = [record["scores"] for record in records if record["images"] == images]
         names = sorted(set.intersection(*(set(row) for row in rows)))
         if not lines:
-            lines = ["| images | seeds | " + " | ".join(names) + " |", "|---" * (len(names) + 2) + "|"]
+            features = sorted({name.partition("/")[2] for name in names})
+            heads = [name.partition("/")[0] for name in names]
+            lines = [f"Features: {', '.join(features)}.", "", f"| images | seeds | {' | '.join(heads)} |"]
+            lines.append("|---" * (len(names) + 2) + "|")
         cells = [_mean_and_spread([row[name] for row in rows]) for name in names]
-        lines.append(f"| {images:,} | {len(rows)} | " + " | ".join(cells) + " |")
+        lines.append(f"| {images:,} | {len(rows)} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
