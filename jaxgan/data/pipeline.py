@@ -95,19 +95,6 @@ def make_pipeline(config: DataConfig, *, seed: int) -> Pipeline:
     return Pipeline(spec, cache, arrays, source, Order(spec.size, seed))
 
 
-def load_split(config: DataConfig, split: str, limit: int | None = None) -> dict[str, np.ndarray]:
-    """A whole split, decoded, in its stored order: `{image uint8 [n,H,W,C], label int32 [n]}`.
-
-    With a `limit` smaller than the split: that many examples, drawn evenly and always the same.
-    """
-    source = open_source(config, split)
-    size = source.spec.size
-    chosen = np.arange(size)
-    if limit is not None and limit < size:
-        chosen = np.sort(Order(size, seed=0).indices(0, limit))
-    return decode(source, chosen)
-
-
 def decode(source: Source, indices: np.ndarray) -> dict[str, np.ndarray]:
     """The examples at `indices`, decoded; by several threads where the images are large."""
     chunks = [indices[start : start + DECODE_CHUNK] for start in range(0, len(indices), DECODE_CHUNK)]

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from jaxgan.data.sources import DataSpec, Source
+from jaxgan.data.sources import Source
 
 MOST_BYTES = 500_000_000  # of images drawn at a time
 
@@ -18,36 +16,6 @@ class Images(NamedTuple):
 
     images: np.ndarray
     labels: np.ndarray
-
-
-class ArraySource:
-    """A source of images that are arrays already: uint8 `[n,H,W,C]`, and labels `[n]` if they have any."""
-
-    def __init__(self, images: np.ndarray, labels: np.ndarray | None = None, *, name: str = "arrays"):
-        digest = hashlib.sha256(repr(images.shape).encode() + np.ascontiguousarray(images).tobytes())
-        if labels is not None:
-            labels = np.asarray(labels, np.int32)
-            digest.update(labels.tobytes())
-        self._images, self._labels = images, labels
-        num_classes = 0 if labels is None else int(labels.max()) + 1
-        self.spec = DataSpec(
-            name=name,
-            split="all",
-            size=len(images),
-            height=images.shape[1],
-            width=images.shape[2],
-            channels=images.shape[3],
-            num_classes=num_classes,
-            class_names=tuple(map(str, range(num_classes))),
-            fingerprint=digest.hexdigest()[:16],
-        )
-
-    def read(self, indices: Sequence[int]) -> dict[str, np.ndarray]:
-        """The examples at `indices`: image, and label if there are classes."""
-        rows = np.asarray(indices)
-        if self._labels is None:
-            return {"image": self._images[rows]}
-        return {"image": self._images[rows], "label": self._labels[rows]}
 
 
 def draw(source: Source, most: int, seed: int) -> Images:

@@ -8,8 +8,7 @@ import logging
 import numpy as np
 import pytest
 
-from jaxgan.data.order import Order
-from jaxgan.data.pipeline import load_split, make_pipeline
+from jaxgan.data.pipeline import make_pipeline
 from jaxgan.errors import UserError
 
 
@@ -93,13 +92,3 @@ def test_auto_preloads_what_fits(config, caplog):
 def test_unknown_cache(config):
     with pytest.raises(UserError, match="accepted are auto, device, host, stream"):
         make_pipeline(config(cache="disk"), seed=0)
-
-
-def test_evaluation_split(digits_config):
-    whole = load_split(digits_config(), "test")
-    assert whole["image"].shape == (500, 28, 28, 1)
-    some = load_split(digits_config(), "test", limit=100)
-    chosen = np.sort(Order(500, seed=0).indices(0, 100))
-    np.testing.assert_array_equal(some["label"], whole["label"][chosen])
-    assert len(set(chosen.tolist())) == 100
-    assert len(load_split(digits_config(), "test", limit=501)["image"]) == 500

@@ -1,17 +1,49 @@
 """Scores of generators whose faults are known."""
 
+import hashlib
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from jaxgan.data.sources import DataSpec
 from jaxgan.errors import UserError
 from jaxgan.evaluators import classifier_scores, distribution
 from jaxgan.evaluators.classifier_features import Recipe
 from jaxgan.evaluators.distribution import DistributionEvaluator, make_distribution_evaluator
-from jaxgan.evaluators.reference import ArraySource, draw
+from jaxgan.evaluators.reference import draw
 
 COUNT, CLASSES, SIZE = 240, 3, 10
+
+
+class ArraySource:
+    """A source of images that are arrays already: uint8 `[n,H,W,C]`, and labels `[n]` if they have any."""
+
+    def __init__(self, images: np.ndarray, labels: np.ndarray | None = None, *, name: str = "arrays"):
+        digest = hashlib.sha256(repr(images.shape).encode() + np.ascontiguousarray(images).tobytes())
+        if labels is not None:
+            labels = np.asarray(labels, np.int32)
+            digest.update(labels.tobytes())
+        self._images, self._labels = images, labels
+        num_classes = 0 if labels is None else int(labels.max()) + 1
+        self.spec = DataSpec(
+            name=name,
+            split="all",
+            size=len(images),
+            height=images.shape[1],
+            width=images.shape[2],
+            channels=images.shape[3],
+            num_classes=num_classes,
+            class_names=tuple(map(str, range(num_classes))),
+            fingerprint=digest.hexdigest()[:16],
+        )
+
+    def read(self, indices) -> dict[str, np.ndarray]:
+        """The examples at `indices`: image, and label if there are classes."""
+        rows = np.asarray(indices)
+        if self._labels is None:
+            return {"image": self._images[rows]}
+        return {"image": self._images[rows], "label": self._labels[rows]}
 
 
 def blobs(labels, seed):
