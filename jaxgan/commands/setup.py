@@ -1,8 +1,7 @@
-"""What commands share: jax's settings, the saved config of a workdir, the sampler of a state."""
+"""What commands share: the settings of jax, the saved config of a workdir, what evaluators call."""
 
 from __future__ import annotations
 
-import logging
 import os
 import pathlib
 from collections.abc import Callable
@@ -16,8 +15,6 @@ from jaxgan.errors import UserError
 from jaxgan.evaluators.samples import Generate
 from jaxgan.parallel.compiler import keep_freed_memory
 from jaxgan.training.workdir import Workdir
-
-log = logging.getLogger(__name__)
 
 # fields of a config that may change between two starts of a run: they do not change what is learnt
 MAY_CHANGE = (

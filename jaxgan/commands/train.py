@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
-import logging
 import math
 import time
 from collections.abc import Callable, Mapping
@@ -38,8 +37,6 @@ from jaxgan.training.progress import Progress, console, setup_logging
 from jaxgan.training.watch import Watch
 from jaxgan.training.workdir import Workdir
 from jaxgan.training.writer import Writer
-
-log = logging.getLogger(__name__)
 
 
 def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
