@@ -1,6 +1,6 @@
 """Sums over all axes but the last, and their mirror, the spreading of a vector over rows.
 
-XLA reduces over leading axes 3 to 7 times slower than it multiplies with ones on CPU. Each of the two
+XLA reduces over leading axes up to 7 times slower than it multiplies with ones on CPU. Each of the two
 functions is the derivative of the other, so the fast form serves every order of differentiation; they
 have no forward-mode derivative.
 """
