@@ -19,7 +19,7 @@ import numpy as np
 
 FLAGS = (
     "--config=configs/quickstart.py",
-    "--config.images=128000",
+    "--config.images=384000",
     "--config.checkpoint.every_images=3200",
     "--config.samples.every_images=None",
     "--config.evaluation.samples=100",
