@@ -6,18 +6,15 @@ imports jax, so a mistake is answered at once.
 
 from __future__ import annotations
 
-import ast
 import dataclasses
 import difflib
 import hashlib
 import json
 import math
-import runpy
 import types
 import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 from jaxgan.errors import UserError
@@ -25,6 +22,14 @@ from jaxgan.errors import UserError
 FORMAT = 1  # of saved configs; raised when older ones can no longer be read
 
 Section = Mapping[str, Any]  # {"name": "dcgan.Generator", **keyword arguments}
+Conditioning = Literal[  # of the generator + of the discriminator
+    "concat+concat",
+    "concat+projection",
+    "concat+classifier",
+    "norm+concat",
+    "norm+projection",
+    "norm+classifier",
+]
 Number = float | Mapping[str, Any]  # a number, or a schedule over images: {"name": "cosine", ...}
 
 
@@ -87,6 +92,10 @@ class EvaluationConfig:
     every_images: int | None = option(None, "None: only at the end")
     batch_size: int = option(250, "samples drawn at a time")
     neighbours: int = option(5, "k of precision, recall, density and coverage")
+    features: Literal["auto", "classifier", "inception", "patches"] = option(
+        "auto", "what scores are computed in; auto: a classifier where there are labels, else patches"
+    )
+    weights: str | None = option(None, "the file of Inception's weights")
 
 
 @dataclass(frozen=True)
@@ -131,7 +140,10 @@ class RunConfig:
     epochs: float | None = option(None, "length of the run; either this or images")
     images: int | None = option(None, "length of the run in real images; either this or epochs")
     seed: int = option(0, "of weights, noise and the order of the data")
-    conditional: bool = option(False, "whether the networks get the data's labels")
+    conditional: bool | Conditioning = option(
+        False,
+        "whether, or how, the generator and the discriminator get the data's labels; true: as their papers have it",
+    )
     ema: EmaConfig = option(EmaConfig(), "")
     parallel: ParallelConfig = option(ParallelConfig(), "")
     checkpoint: CheckpointConfig = option(CheckpointConfig(), "")
@@ -183,41 +195,23 @@ NOT_NEGATIVE = (
 )
 
 
-def load_config(path: str, overrides: Mapping[str, str] | None = None) -> RunConfig:
-    """The config of a file, `configs/x.py` or `configs/x.py:argument`, with changes from the command line.
+def from_tree(tree: Mapping[str, Any]) -> RunConfig:
+    """The checked config of nested fields.
 
-    The file is Python and is executed: it defines `get_config(argument=None)` and returns a ConfigDict.
-    Raises UserError for a file that cannot be used and for every mistake in the fields.
+    Raises UserError with the key, what it got, what is accepted, and the nearest right spelling.
     """
-    return resolve(_run_file(path), overrides or {})
+    config = _build(RunConfig, plain(tree), "config")
+    _check_values(config)
+    return config
 
 
-def resolve(tree: Mapping[str, Any], overrides: Mapping[str, str]) -> RunConfig:
-    """The checked config of nested fields, changed by `{"data.name": "cifar10", ...}` as text.
-
-    Another `name` for a section drops the keys of the old one, but for those changed beside it. `tiny`
-    cuts the file's fields; what `overrides` ask for stays. Raises UserError with the key, what it got,
-    what is accepted, and the nearest right spelling.
-    """
-    config = _changed(tree, overrides)
-    return _changed(to_tree(shrink(config)), overrides) if config.tiny else config
-
-
-def shrink(config: RunConfig) -> RunConfig:
-    """The same run in miniature, to see whether it works: 16 pixels, few channels, 64 images."""
-    sections: dict[str, Any] = {name: _narrow(getattr(config, name)) for name in SECTIONS}
-    return dataclasses.replace(
-        config,
-        **sections,
-        batch_size=8 * config.microbatches,
-        epochs=None,
-        images=64 * config.microbatches,
-        data=dataclasses.replace(config.data, resolution=16),
-        evaluation=dataclasses.replace(config.evaluation, samples=64, batch_size=32, every_images=None),
-        samples=dataclasses.replace(config.samples, rows=4, columns=4, every_images=None),
-        checkpoint=dataclasses.replace(config.checkpoint, every_images=None),
-        log_every=2,
-    )
+def plain(value: Any) -> Any:
+    """A copy with sections as dicts and sequences as tuples, so that files, JSON and flags give equal configs."""
+    if isinstance(value, Mapping):
+        return {key: plain(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return tuple(plain(each) for each in value)
+    return value
 
 
 def to_tree(config: RunConfig) -> dict[str, Any]:
@@ -239,9 +233,7 @@ def from_json(text: str) -> RunConfig:
         raise UserError("the saved config is damaged: it is not JSON with a format and a config") from None
     if number != FORMAT:
         raise UserError(f"the saved config has format {number!r}, this version of jaxgan reads {FORMAT}")
-    config = _build(RunConfig, _normal(tree), "config")
-    _check_values(config)
-    return config
+    return from_tree(tree)
 
 
 def fingerprint(config: RunConfig) -> str:
@@ -321,104 +313,6 @@ def _fits(value: Any, annotation: Any) -> bool:
     return True
 
 
-def _run_file(path: str) -> Mapping[str, Any]:
-    name, _, argument = path.partition(":")
-    if not Path(name).is_file():
-        raise UserError(f"--config={path}: there is no such file")
-    try:
-        get_config = runpy.run_path(name).get("get_config")
-        if get_config is None:
-            raise UserError(f"--config={path}: the file has no function get_config")
-        config = get_config(argument) if argument else get_config()
-        tree = config.to_dict() if hasattr(config, "to_dict") else config
-    except UserError:
-        raise
-    except (Exception, SystemExit) as error:  # whatever the file does wrong
-        raise UserError(
-            f"--config={path}: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
-        ) from None
-    if not isinstance(tree, Mapping):
-        raise UserError(f"--config={path}: get_config gave a {type(config).__name__}, accepted is a ConfigDict")
-    return tree
-
-
-def _changed(tree: Mapping[str, Any], overrides: Mapping[str, str]) -> RunConfig:
-    changed = _normal(tree)
-    for key, text in overrides.items():
-        _override(changed, key, text, overrides)
-    config = _build(RunConfig, changed, "config")
-    _check_values(config)
-    return config
-
-
-def _normal(value: Any) -> Any:
-    """A copy with sections as dicts and sequences as tuples, so that files, JSON and flags give equal configs."""
-    if isinstance(value, Mapping):
-        return {key: _normal(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return tuple(_normal(each) for each in value)
-    return value
-
-
-def _override(tree: dict[str, Any], key: str, text: str, overrides: Mapping[str, str]) -> None:
-    """Writes one change into the tree; a section that gets another `name` loses the keys of the old one."""
-    *parents, last = key.split(".")
-    node: Any = tree
-    for depth, parent in enumerate(parents):
-        node = _child(node, parent, ".".join(["config", *parents[:depth]]))
-    if isinstance(node, list):
-        raise UserError(f"config.{key}: got a number where a key is wanted")
-    in_section = bool(parents) and parents[0] in (*SECTIONS, "optimizers")
-    if last == "name" and in_section and node.get("name") != text:
-        prefix = ".".join(parents)
-        kept = {
-            name
-            for other in overrides
-            if other.startswith(f"{prefix}.")
-            for name in [other[len(prefix) + 1 :].split(".")[0]]
-        }
-        for old in [old for old in node if old not in kept]:
-            del node[old]
-    if key in ("epochs", "images"):  # a length replaces the file's, whichever of the two that has
-        tree.pop("images" if key == "epochs" and "images" not in overrides else "", None)
-        tree.pop("epochs" if key == "images" and "epochs" not in overrides else "", None)
-    node[last] = text if _is_text_field(key) and text != "None" else _parsed(text)
-
-
-def _child(node: Any, name: str, path: str) -> Any:
-    """The section below a key, made writable; an element of a tuple goes by its number."""
-    if isinstance(node, dict):
-        below = node.setdefault(name, {})
-        if isinstance(below, tuple):
-            below = node[name] = _Items(below)
-        if isinstance(below, dict | _Items):
-            return below
-    elif isinstance(node, _Items) and name.isdecimal() and isinstance(dict(enumerate(node)).get(int(name)), dict):
-        return node[int(name)]
-    raise UserError(f"{path}.{name}: it has no keys below it")
-
-
-class _Items(list):
-    """A tuple of sections while it is being changed."""
-
-
-def _parsed(text: str) -> Any:
-    if text in ("true", "false"):
-        return text == "true"
-    try:
-        return _normal(ast.literal_eval(text))
-    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):  # all that literal_eval can raise
-        return text
-
-
-def _is_text_field(key: str) -> bool:
-    kind: Any = RunConfig
-    for part in key.split("."):
-        hints = typing.get_type_hints(kind) if dataclasses.is_dataclass(kind) else {}
-        kind = hints.get(part)
-    return kind is str or kind == (str | None)
-
-
 def _build(kind: type, tree: Mapping[str, Any], path: str) -> Any:
     """A dataclass of its nested fields, keys and types checked."""
     if not isinstance(tree, Mapping):
@@ -427,12 +321,9 @@ def _build(kind: type, tree: Mapping[str, Any], path: str) -> Any:
     for key, value in tree.items():
         if key not in hints:
             raise unknown_key(path, key, hints)
-        if isinstance(value, _Items):
-            value = tuple(value)
         if dataclasses.is_dataclass(hints[key]):
             value = _build(typing.cast(type, hints[key]), value, f"{path}.{key}")
         else:
-            value = _normal(value)
             _check_plain(value, f"{path}.{key}")
             check_type(value, hints[key], f"{path}.{key}")
         values[key] = value
@@ -483,13 +374,3 @@ def _check_bounds(config: RunConfig, keys: Iterable[str], fits: Callable[[float]
             value = getattr(value, part)
         if value is not None and not isinstance(value, Mapping) and not fits(value):  # a mapping is a schedule
             raise UserError(f"config.{key}: got {value!r}, accepted is {accepted}")
-
-
-def _narrow(section: Section) -> dict[str, Any]:
-    """A section with at most 8 channels a layer, and without widths that belong to another resolution."""
-    narrow = {key: value for key, value in section.items() if key != "resolution"}
-    widths = narrow.get("widths")
-    if isinstance(widths, tuple):
-        module = str(section.get("name", "")).partition(".")[0]
-        narrow["widths"] = (8,) * (2 if module != "mlp" else len(widths))
-    return narrow

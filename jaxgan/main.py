@@ -12,8 +12,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from jaxgan.config import RunConfig, describe, from_json, load_config, resolve, to_tree
+from jaxgan.config import RunConfig, describe, from_json, to_tree
 from jaxgan.errors import CTRL_C, FINISHED, GAVE_UP, MISTAKE, TrainingGaveUp, UserError
+from jaxgan.overrides import load_config, resolve
 
 MODES = {  # what each does, and its own flags
     "train": ("train, or go on where the workdir stands", {}),

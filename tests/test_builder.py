@@ -3,10 +3,10 @@
 import pytest
 
 from jaxgan.builder import accepts, build, check_regularizer, check_sections, find
-from jaxgan.config import resolve
 from jaxgan.errors import UserError
 from jaxgan.losses.adversarial import hinge
 from jaxgan.models.dcgan import Generator
+from jaxgan.overrides import resolve
 from jaxgan.regularizers.gradient_penalty import r1
 
 TREE = {

@@ -8,8 +8,9 @@ import pytest
 
 from jaxgan.assemble import fill_in, make_task
 from jaxgan.builder import check_sections
-from jaxgan.config import load_config, to_json
+from jaxgan.config import to_json
 from jaxgan.data.sources import DataSpec
+from jaxgan.overrides import load_config
 from jaxgan.training.parts import example_batch, make_init, make_optimizers, make_step, root_key
 from jaxgan.training.step import due_phases
 

@@ -11,7 +11,7 @@ ROOT = pathlib.Path(__file__).parent.parent / "jaxgan"
 FLOORS = [
     ["errors"],
     ["game", "config"],
-    ["schedules", "builder", "data"],
+    ["overrides", "schedules", "builder", "data"],
     ["layers"],
     ["losses", "augment"],
     ["regularizers"],
@@ -40,7 +40,7 @@ LAZILY = {
     ("__init__", "restore"),
 }  # inside functions, on purpose
 FLAX = {"layers", "models", "game"}
-NO_JAX = {"data", "media", "config", "main", "errors", "__init__"}
+NO_JAX = {"data", "media", "config", "overrides", "main", "errors", "__init__"}
 IMPORTLIB = {"builder"}
 
 

@@ -99,7 +99,7 @@ def test_a_mistake_in_the_flags_is_one_line_and_status_2(flags, words, capsys):
         ("parallel.mesh={'data':3}", "config.parallel.mesh: got {'data': 3}"),
         ("data.name=fashion_mnits", "fashion_mnist"),
         ("data.split=trian", "trian"),
-        ("conditional=maybe", "config.conditional: got 'maybe', accepted is bool"),
+        ("conditional=maybe", "config.conditional: got 'maybe', accepted is bool or 'concat+concat'"),
         ("evaluation.neighbours=5000", "config.evaluation.neighbours"),
         ("generator.resolution=32", "config.generator.resolution: got 32, but jaxgan_digits has 28"),
         ("optimizers={}", "config.optimizers.discriminator is missing"),

@@ -116,5 +116,5 @@ def make_distribution_evaluator(config: RunConfig, *, cache_dir: str) -> Distrib
         samples=config.evaluation.samples,
         batch_size=config.evaluation.batch_size,
         neighbours=config.evaluation.neighbours,
-        conditional=config.conditional,
+        conditional=bool(config.conditional),
     )
