@@ -6,12 +6,13 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from jaxgan.builder import accepts, build, check_regularizer
-from jaxgan.config import RunConfig
+from jaxgan.builder import PENALTIES, accepts, build, check_regularizer, is_section
+from jaxgan.config import RunConfig, Section
 from jaxgan.data.sources import DataSpec
 from jaxgan.errors import UserError
 from jaxgan.game import Task
-from jaxgan.tasks.generation import Penalty
+from jaxgan.regularizers.gradient_penalty import auto_gamma
+from jaxgan.tasks.penalty import Penalty
 
 NETWORKS = ("generator", "discriminator")
 
@@ -23,22 +24,50 @@ def fill_in(config: RunConfig, spec: DataSpec) -> RunConfig:
     than the data set, and for labels wanted of a data set without them.
     """
     if config.conditional and not spec.num_classes:
-        raise UserError(f"config.conditional: got True, but {spec.name} has no labels")
-    decided = {
+        raise UserError(f"config.conditional: got {config.conditional!r}, but {spec.name} has no labels")
+    shape = {
         "resolution": spec.height,
         "channels": spec.channels,
         "num_classes": spec.num_classes if config.conditional else 0,
     }
+    ways = config.conditional.split("+") if isinstance(config.conditional, str) else ()
     sections: dict[str, Any] = {}
-    for name, kind in (*((network, "network") for network in NETWORKS), ("task", "task")):
-        section = dict(getattr(config, name))
-        for key, value in decided.items():
-            if not accepts(section, kind, key, path=f"config.{name}"):
-                continue
-            if section.setdefault(key, value) != value:
-                raise UserError(f"config.{name}.{key}: got {section[key]!r}, but {spec.name} has {value!r}")
-        sections[name] = section
+    for name, way in zip(NETWORKS, ways or (None, None)):
+        section = _filled(getattr(config, name), "network", shape, spec.name, f"config.{name}")
+        sections[name] = section if way is None else _conditioned(section, way, f"config.{name}")
+    sections["task"] = _filled(config.task, "task", shape, spec.name, "config.task")
+    for name in PENALTIES:
+        if name in config.task:
+            sections["task"][name] = tuple(
+                {**penalty, "gamma": auto_gamma(spec.height, config.batch_size)}
+                if penalty.get("gamma") == "auto"
+                else penalty
+                for penalty in config.task[name]
+            )
     return dataclasses.replace(config, **sections)
+
+
+def _filled(section: Section, kind: str, shape: Mapping[str, int], data: str, path: str) -> dict[str, Any]:
+    filled = {
+        key: _filled(value, kind, shape, data, f"{path}.{key}") if kind == "network" and is_section(value) else value
+        for key, value in section.items()
+    }
+    for key, value in shape.items():
+        if not accepts(section, kind, key, path=path):
+            continue
+        if filled.setdefault(key, value) != value:
+            raise UserError(f"{path}.{key}: got {filled[key]!r}, but {data} has {value!r}")
+    return filled
+
+
+def _conditioned(section: dict[str, Any], way: str, path: str) -> dict[str, Any]:
+    """The section, and those in it, with this way of conditioning."""
+    inner = {key: _conditioned(value, way, f"{path}.{key}") for key, value in section.items() if is_section(value)}
+    if accepts(section, "network", "conditioning", path=path):
+        return {**section, **inner, "conditioning": way}
+    if not inner:
+        raise UserError(f"config.conditional: {section['name']} knows no other way than its own; accepted is true")
+    return {**section, **inner}
 
 
 def make_task(config: RunConfig, allow: tuple[str, ...] = ()) -> Task:
@@ -49,9 +78,14 @@ def make_task(config: RunConfig, allow: tuple[str, ...] = ()) -> Task:
     section = dict(config.task)
     if "loss" in section:
         parts["loss"] = build({"name": section.pop("loss")}, "loss", path="config.task.loss", allow=allow)
-    if "penalties" in section:
-        penalties = enumerate(section.pop("penalties"))
-        parts["penalties"] = tuple(_make_penalty(p, f"config.task.penalties.{i}", allow) for i, p in penalties)
+    for name in (each for each in PENALTIES if each in section):
+        penalties = enumerate(section.pop(name))
+        parts[name] = tuple(_make_penalty(p, f"config.task.{name}.{i}", allow) for i, p in penalties)
+        for penalty in parts[name]:
+            if penalty.wants("synthesize") and not hasattr(parts["generator"], "synthesize"):
+                raise UserError(f"config.task.{name}: {penalty.name} needs a generator with styles")
+    if section.get("augment") is not None:
+        parts["augment"] = build(section.pop("augment"), "augment", path="config.task.augment", allow=allow)
     return build(section, "task", path="config.task", fill=parts, allow=allow)
 
 

@@ -22,8 +22,13 @@ PACKAGES = {  # by kind
     "task": "jaxgan.tasks",
     "loss": "jaxgan.losses",
     "regularizer": "jaxgan.regularizers",
+    "augment": "jaxgan.augment",
 }
-HANDED_IN = ("critic", "real", "fake", "key")  # of a regularizer: what the task gives it
+PENALTIES = ("penalties", "generator_penalties")  # what a task has of the kind "regularizer"
+HANDED_IN = (  # of a regularizer: what a task can give it
+    *("critic", "real", "fake", "key", "real_logits", "fake_logits", "latent", "generate"),
+    *("style", "synthesize", "params", "images_seen", "memory"),
+)
 
 
 def build(
@@ -44,6 +49,10 @@ def build(
     if kind in ("loss", "regularizer"):
         return found
     arguments = _arguments(section)
+    if kind == "network":  # a network may be made of others
+        for key, inner in arguments.items():
+            if is_section(inner):
+                arguments[key] = build(inner, kind, path=f"{path}.{key}", allow=allow)
     parameters = _parameters(found)
     filled = {key: value for key, value in (fill or {}).items() if key in parameters and key not in arguments}
     _check_arguments(section, parameters, path, given=filled)
@@ -70,6 +79,11 @@ def find(section: Mapping[str, Any], kind: str, *, path: str, allow: Sequence[st
     return found
 
 
+def is_section(value: Any) -> bool:
+    """Whether a value of a section is a section itself."""
+    return isinstance(value, Mapping) and "." in str(value.get("name", ""))
+
+
 def accepts(section: Mapping[str, Any], kind: str, key: str, *, path: str) -> bool:
     """Whether the constructor that a section names takes the argument `key`."""
     return key in _parameters(find(section, kind, path=path))
@@ -83,21 +97,37 @@ def check_sections(config: RunConfig) -> None:
     for name in ("generator", "discriminator"):
         if name in config.task:
             raise UserError(f"config.task.{name}: a task gets its networks handed in; accepted is config.{name}")
-    parts = {"generator": None, "discriminator": None, "loss": None, "penalties": None}
-    for name, kind in (("generator", "network"), ("discriminator", "network"), ("task", "task")):
-        section, path = getattr(config, name), f"config.{name}"
-        found = find(section, kind, path=path)
-        decided = {"resolution": None, "channels": None, "num_classes": None}
-        _check_arguments(section, _parameters(found), path, given={**decided, **(parts if kind == "task" else {})})
-    find({"name": config.task.get("loss")}, "loss", path="config.task.loss") if "loss" in config.task else None
-    penalties = config.task.get("penalties", ())
-    if not isinstance(penalties, tuple):
-        raise UserError(f"config.task.penalties: got {penalties!r}, accepted is a tuple of sections")
-    for index, penalty in enumerate(penalties):
-        check_regularizer(penalty, f"config.task.penalties.{index}")
+    for name in ("generator", "discriminator"):
+        _check_network(getattr(config, name), f"config.{name}")
+    found = find(config.task, "task", path="config.task")
+    parts = dict.fromkeys(("generator", "discriminator", "num_classes", "loss", *PENALTIES, "augment"))
+    _check_arguments(config.task, _parameters(found), "config.task", given=parts)
+    if "loss" in config.task:
+        find({"name": config.task["loss"]}, "loss", path="config.task.loss")
+    for name in PENALTIES:
+        penalties = config.task.get(name, ())
+        if not isinstance(penalties, tuple):
+            raise UserError(f"config.task.{name}: got {penalties!r}, accepted is a tuple of sections")
+        for index, penalty in enumerate(penalties):
+            check_regularizer(penalty, f"config.task.{name}.{index}")
+    augment = config.task.get("augment")
+    if augment is not None:
+        if not isinstance(augment, Mapping):
+            raise UserError(f"config.task.augment: got {augment!r}, accepted is a section with a name, or None")
+        found = find(augment, "augment", path="config.task.augment")
+        _check_arguments(augment, _parameters(found), "config.task.augment", given={})
     for player, section in config.optimizers.items():
         check_optimizer(section, f"config.optimizers.{player}")
     make_schedule(config.ema.half_life_images, "config.ema.half_life_images")
+
+
+def _check_network(section: Mapping[str, Any], path: str) -> None:
+    found = find(section, "network", path=path)
+    decided = dict.fromkeys(("resolution", "channels", "num_classes"))
+    _check_arguments(section, _parameters(found), path, given=decided)
+    for key, inner in section.items():
+        if is_section(inner):
+            _check_network(inner, f"{path}.{key}")
 
 
 def check_regularizer(section: Mapping[str, Any], path: str, allow: Sequence[str] = ()) -> None:
@@ -151,7 +181,9 @@ def _is_kind(found: Any, kind: str, module: str, allowed: bool) -> bool:
         return inspect.isclass(found) and hasattr(found, "apply") and hasattr(found, "init") and at_home
     if kind == "task":
         return inspect.isclass(found) and hasattr(found, "phases") and at_home
-    return inspect.isfunction(found) and at_home and set(HANDED_IN) <= set(inspect.signature(found).parameters)
+    if kind == "augment":
+        return inspect.isclass(found) and hasattr(found, "init_memory") and at_home
+    return inspect.isfunction(found) and at_home and not set(HANDED_IN).isdisjoint(inspect.signature(found).parameters)
 
 
 def _modules(kind: str) -> list[str]:

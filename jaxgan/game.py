@@ -83,8 +83,9 @@ class Phase:
     """Who moves, for what, how often, from when to when.
 
     `loss` gets a state into which the moving player's differentiated params have been put. With
-    `fakes` the batch has a field `fakes`, drawn by `Task.draw`. A phase is due at every `every`-th
-    step while `start <= images_seen < stop`; `gate`, traced, can make the player sit out.
+    `fakes` the batch has a field `fakes`, drawn by `draw` (None: by `Task.draw`). A phase is due at every
+    `every`-th step while `start <= images_seen < stop`; `gate`, traced, can make the player sit out. With
+    `fresh` the player's optimizer forgets its moments at the phase's first round.
     """
 
     name: str
@@ -96,6 +97,8 @@ class Phase:
     stop: int | None = None
     gate: Callable[[State], Array] | None = None
     fakes: bool = False
+    draw: Callable[[State, Batch, Key], tuple[Any, dict[str, Variables]]] | None = None
+    fresh: bool = False
 
 
 class Task(Protocol):
@@ -128,9 +131,24 @@ class Task(Protocol):
         ...
 
     def generate(
-        self, params: dict[str, Params], variables: dict[str, Variables], latent: Array, label: Array | None
+        self,
+        params: dict[str, Params],
+        variables: dict[str, Variables],
+        latent: Array,
+        label: Array | None,
+        *,
+        truncation: float | None = None,
     ) -> Array:
-        """Images `[N,H,W,C]` in [-1, 1] for latents `[N,Z]` and labels `[N]`, without randomness."""
+        """Images `[N,H,W,C]` in [-1, 1] for latents `[N,Z]` and labels `[N]`, without randomness.
+
+        `truncation`: less variety for better images; None: all of it.
+        """
+        ...
+
+    def judge(
+        self, params: dict[str, Params], variables: dict[str, Variables], image: Array, label: Array | None
+    ) -> Array:
+        """The discriminator's mean logits `[N]` of images, without randomness."""
         ...
 
     def latents(self, key: Key, count: int) -> Array:

@@ -35,3 +35,9 @@ def axis_name() -> str | None:
 def pmean(tree: T) -> T:
     """The mean of every array of a tree over the axis; the tree itself where there is none."""
     return tree if axis_name() is None else jax.lax.pmean(tree, axis_name())
+
+
+def axis_size() -> int:
+    """How many devices the axis has; 1 where there is none."""
+    name = axis_name()
+    return 1 if name is None else jax.lax.axis_size(name)

@@ -28,6 +28,11 @@ Method = Literal["exact", "finite_difference"]
 SIGMA = 0.01  # the step of a finite difference, in units of the images' range [-1, 1]
 
 
+def auto_gamma(resolution: int, batch_size: int) -> float:
+    """A gamma for R1 and R2 to start from: 0.0002 pixels / batch size (Karras et al. 2020a, appendix C)."""
+    return 0.0002 * resolution**2 / batch_size
+
+
 def r1(critic: Critic, real: Any, fake: Any, key: Array, *, gamma: Any = 1.0, method: Method = "exact") -> PerExample:
     """gamma/2 |grad D|^2 at the reals (Mescheder et al. 2018, eq. 9)."""
     del fake

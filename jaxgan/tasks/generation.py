@@ -5,10 +5,11 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import optax
 
 from jaxgan.errors import UserError
 from jaxgan.game import (
@@ -26,31 +27,20 @@ from jaxgan.game import (
     State,
     Variables,
 )
+from jaxgan.layers.collective import axis_size, pmean
+from jaxgan.layers.resampling import box_downsample
 from jaxgan.losses.adversarial import per_example
 from jaxgan.schedules import Number, at
+from jaxgan.tasks.penalty import Offers, Penalty
+
+ACCURACY_DECAY = 0.99  # of the mean accuracy that `max_accuracy` looks at (Chu et al. 2020, section 4.2)
 
 
-@dataclasses.dataclass(frozen=True)
-class Penalty:
-    """A regularizer of the discriminator: `function(critic, real, fake, key, **arguments) -> [B]`.
+class Fakes(NamedTuple):
+    """What the generator drew: images `[B,H,W,C]` (or all their scales, largest first) of latents `[B,Z]`."""
 
-    Arguments may be schedules. With `every` above 1 the penalty is lazy: a phase of its own at every
-    so many steps, its weight times `every` (Karras et al. 2020, appendix B).
-    """
-
-    name: str
-    function: Callable[..., Array]
-    arguments: Mapping[str, Number] = dataclasses.field(default_factory=dict)
-    every: int = 1
-
-    def __call__(self, critic: Critic, state: State, batch: Batch, key: Key) -> Array:
-        """The mean penalty over the batch, a scalar."""
-        arguments = {
-            name: at(value, state.images_seen, name) if isinstance(value, Mapping) else value
-            for name, value in self.arguments.items()
-        }
-        fakes = jax.lax.stop_gradient(batch["fakes"])
-        return self.function(critic, batch["image"], fakes, key, **arguments).mean()
+    image: Any
+    latent: Array
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,6 +48,8 @@ class Generation:
     """A generator of images from noise against a discriminator.
 
     The fakes take the labels of the reals of their rows, so that a relativistic pair shares its class.
+    Augmentation belongs to the critic: penalties act on images before it. The reals and the fakes of a
+    turn are augmented alike.
     """
 
     generator: Any  # (latent [B,Z], label [B] | None, *, train) -> image [B,H,W,C] in [-1, 1]
@@ -65,14 +57,22 @@ class Generation:
     loss: AdversarialLoss
     latent_dim: int = 100
     num_classes: int = 0  # 0: without labels
-    penalties: tuple[Penalty, ...] = ()
+    penalties: tuple[Penalty, ...] = ()  # of the discriminator
+    generator_penalties: tuple[Penalty, ...] = ()
+    augment: Any = None  # of what the discriminator sees: see `jaxgan.augment`
     generator_every: int = 1  # n_critic: discriminator steps for each of the generator
+    class_weight: float = 1.0  # of the auxiliary classifier, where the discriminator has one (Odena et al. 2017)
+    pack: int = 1  # images judged together, stacked as channels (PacGAN, Lin et al. 2018)
+    top_k: Number = 1.0  # the share of the fakes, the best judged, that the generator learns from (Sinha et al. 2020)
+    max_accuracy: float | None = None  # the discriminator sits out while it tells more of the pairs apart
 
     def __post_init__(self) -> None:
         """Raises UserError for numbers that no game can have."""
-        for name, least in (("latent_dim", 1), ("generator_every", 1), ("num_classes", 0)):
+        for name, least in (("latent_dim", 1), ("generator_every", 1), ("num_classes", 0), ("pack", 1)):
             if getattr(self, name) < least:
                 raise UserError(f"config.task.{name}: got {getattr(self, name)}, accepted is {least} or more")
+        if self.pack > 1 and self.num_classes:
+            raise UserError("config.task.pack: images of different labels cannot be judged together; accepted is 1")
 
     @property
     def players(self) -> Mapping[str, tuple[str, ...]]:
@@ -84,72 +84,110 @@ class Generation:
         generator_key, discriminator_key = jax.random.split(key)
         image, label = batch["image"], self._label(batch)
         latent = jnp.zeros((image.shape[0], self.latent_dim), jnp.float32)
+        generator = self.generator.init(generator_key, latent, label, train=False)
+        drawn = jax.eval_shape(lambda tree: self.generator.apply(tree, latent, label, train=False), generator)
+        judged = self._packed(_scales(image, drawn))
         trees = {
-            GENERATOR: self.generator.init(generator_key, latent, label, train=False),
-            DISCRIMINATOR: self.discriminator.init(discriminator_key, image, label, train=False),
+            GENERATOR: generator,
+            DISCRIMINATOR: self.discriminator.init(discriminator_key, judged, label, train=False),
         }
         variables = {name: {k: v for k, v in tree.items() if k != "params"} for name, tree in trees.items()}
         return {name: tree["params"] for name, tree in trees.items()}, variables
 
     def init_carry(self) -> dict[str, Any]:
-        """Generation remembers nothing."""
-        return {}
+        """What augmentation, balance and the penalties remember."""
+        carry: dict[str, Any] = {}
+        if self.augment is not None and (memory := self.augment.init_memory()):
+            carry["augment"] = memory
+        if self.max_accuracy is not None:
+            carry["accuracy"] = jnp.float32(0.5)
+        for player, penalties in ((DISCRIMINATOR, self.penalties), (GENERATOR, self.generator_penalties)):
+            carry |= {f"{player}_{each.name}": each.memory for each in penalties if each.memory}
+        return carry
 
     def phases(self) -> tuple[Phase, ...]:
-        """The discriminator, its lazy penalties, the generator."""
-        lazy = [
-            Phase(
-                f"{DISCRIMINATOR}_{penalty.name}",
-                DISCRIMINATOR,
-                partial(self._penalty_loss, penalty),
-                weight=float(penalty.every),
-                every=penalty.every,
-                fakes=True,
-            )
-            for penalty in self.penalties
-            if penalty.every > 1
-        ]
+        """The discriminator and its lazy penalties, then the generator and its own."""
+        gate = None if self.max_accuracy is None else lambda state: state.carry["accuracy"] <= self.max_accuracy
         return (
-            Phase(DISCRIMINATOR, DISCRIMINATOR, self._discriminator_loss, fakes=True),
-            *lazy,
+            Phase(DISCRIMINATOR, DISCRIMINATOR, self._discriminator_loss, fakes=True, gate=gate),
+            *self._lazy_phases(DISCRIMINATOR, self.penalties, self._discriminator_offers),
             Phase(GENERATOR, GENERATOR, self._generator_loss, every=self.generator_every, fakes=True),
+            *self._lazy_phases(GENERATOR, self.generator_penalties, self._generator_offers),
         )
 
-    def draw(self, state: State, batch: Batch, key: Key) -> tuple[Array, dict[str, Variables]]:
-        """Fakes `[B,H,W,C]` for the labels of the batch, and the generator's new variables."""
-        image = batch["image"]
-        latent = self.latents(key, image.shape[0])
-        fakes, variables = _apply(self.generator, GENERATOR, state, latent, self._label(batch))
-        return fakes, {GENERATOR: variables}
+    def draw(self, state: State, batch: Batch, key: Key) -> tuple[Fakes, dict[str, Variables]]:
+        """Fakes for the labels of the batch, and the generator's new variables."""
+        latent = self.latents(key, batch["image"].shape[0])
+        noise_key = jax.random.fold_in(key, 1)
+        image, variables = self._apply(state, GENERATOR, latent, self._label(batch), key=noise_key)
+        return Fakes(image, latent), {GENERATOR: variables}
 
     def generate(
-        self, params: dict[str, Params], variables: dict[str, Variables], latent: Array, label: Array | None
+        self,
+        params: dict[str, Params],
+        variables: dict[str, Variables],
+        latent: Array,
+        label: Array | None,
+        *,
+        truncation: float | None = None,
     ) -> Array:
-        """Images `[N,H,W,C]` in [-1, 1], float32, from statistics kept in training."""
+        """Images `[N,H,W,C]` in about [-1, 1], float32, from statistics kept in training.
+
+        `truncation`: of generators with styles psi, how far from the mean style (Karras et al. 2019,
+        section 5); of others the largest absolute latent (Brock et al. 2019, section 3.1).
+        """
         tree = {"params": params[GENERATOR], **variables[GENERATOR]}
+        options: dict[str, Any] = {}
+        if truncation is not None and self.has_styles:
+            options["truncation"] = truncation
+        elif truncation is not None:
+            latent = truncated(latent, truncation)
+        image = self.generator.apply(tree, latent, label if self.num_classes else None, train=False, **options)
+        return (image[0] if isinstance(image, tuple) else image).astype(jnp.float32)
+
+    def judge(
+        self, params: dict[str, Params], variables: dict[str, Variables], image: Array, label: Array | None
+    ) -> Array:
+        """The mean logit `[N]` of images as they are, from statistics kept in training."""
+        tree = {"params": params[DISCRIMINATOR], **variables[DISCRIMINATOR]}
         label = label if self.num_classes else None
-        return self.generator.apply(tree, latent, label, train=False).astype(jnp.float32)
+        return per_example(self.discriminator.apply(tree, self._packed(image), label, train=False).logits)
 
     def latents(self, key: Key, count: int) -> Array:
         """Standard normal latents `[count,Z]`."""
         return jax.random.normal(key, (count, self.latent_dim))
 
-    def _label(self, batch: Batch) -> Array | None:
-        return batch["label"] if self.num_classes else None
+    @property
+    def has_styles(self) -> bool:
+        """Whether the generator maps latents to styles, `map`, and styles to images, `synthesize`."""
+        return hasattr(self.generator, "synthesize")
 
-    def _judge(
-        self, state: State, variables: Variables, image: Array, label: Array | None
-    ) -> tuple[Judgement, Variables]:
-        moved = state.replace(variables={**state.variables, DISCRIMINATOR: variables})
-        return _apply(self.discriminator, DISCRIMINATOR, moved, image, label)
+    def _lazy_phases(self, player: str, penalties: tuple[Penalty, ...], offers: Callable[..., Offers]) -> list[Phase]:
+        return [
+            Phase(
+                f"{player}_{penalty.name}",
+                player,
+                partial(self._lazy_loss, player, penalty, offers),
+                weight=float(penalty.every),
+                every=penalty.every,
+                fakes=any(map(penalty.wants, ("fake", "fake_logits", "latent"))),
+            )
+            for penalty in penalties
+            if penalty.every > 1
+        ]
 
-    def _critic(self, state: State, label: Array | None) -> Critic:
-        return lambda image: self._judge(state, state.variables[DISCRIMINATOR], image, label)[0].logits
+    def _lazy_loss(
+        self, player: str, penalty: Penalty, offers: Callable[..., Offers], state: State, batch: Batch, key: Key
+    ) -> tuple[Array, Aux]:
+        name = f"{player}_{penalty.name}"
+        value, memory = penalty(offers(state, batch, key), state.images_seen, state.carry.get(name, {}))
+        return value, Aux(metrics={penalty.name: value}, carry={name: memory} if memory else {})
 
     def _discriminator_loss(self, state: State, batch: Batch, key: Key) -> tuple[Array, Aux]:
-        label, fakes = self._label(batch), jax.lax.stop_gradient(batch["fakes"])
-        real, variables = self._judge(state, state.variables[DISCRIMINATOR], batch["image"], label)
-        fake, variables = self._judge(state, variables, fakes, label)
+        label, fakes = self._label(batch), jax.lax.stop_gradient(batch["fakes"].image)
+        augmented = self._augmented(state, key)
+        real, variables = self._judge(state, None, augmented(_scales(batch["image"], fakes)), label)
+        fake, variables = self._judge(state, variables, augmented(fakes), label)
         loss = per_example(jax.tree.map(self.loss.discriminator, real.logits, fake.logits)).mean()
         real_score, fake_score = per_example(real.logits), per_example(fake.logits)
         metrics = {
@@ -157,29 +195,165 @@ class Generation:
             "fake_logits": fake_score.mean(),
             "accuracy": (real_score > fake_score).astype(jnp.float32).mean(),
         }
-        critic = self._critic(state, label)
-        for index, penalty in enumerate(self.penalties):
-            if penalty.every == 1:
-                metrics[penalty.name] = penalty(critic, state, batch, jax.random.fold_in(key, index))
-                loss += metrics[penalty.name]
-        return loss, Aux(metrics=metrics, variables={DISCRIMINATOR: variables})
-
-    def _penalty_loss(self, penalty: Penalty, state: State, batch: Batch, key: Key) -> tuple[Array, Aux]:
-        value = penalty(self._critic(state, self._label(batch)), state, batch, key)
-        return value, Aux(metrics={penalty.name: value})
+        if real.class_logits is not None:
+            metrics["class_loss"] = _cross_entropy(real, label) + _cross_entropy(fake, label)
+            loss += self.class_weight * metrics["class_loss"]
+        carry: dict[str, Any] = {}
+        if self.max_accuracy is not None:
+            now = pmean(jax.lax.stop_gradient(metrics["accuracy"]))
+            carry["accuracy"] = ACCURACY_DECAY * state.carry["accuracy"] + (1 - ACCURACY_DECAY) * now
+        if "augment" in state.carry:
+            metrics["augment_probability"] = self.augment.probability(state.carry["augment"], state.images_seen)
+            carry["augment"] = self.augment.update(
+                state.carry["augment"],
+                jax.lax.stop_gradient(real_score),
+                batch_size=batch["image"].shape[0] * axis_size(),
+                step=state.step,
+            )
+        offers = self._discriminator_offers(state, batch, key)
+        offers = {**offers, "real_logits": lambda: real.logits, "fake_logits": lambda: fake.logits}
+        return self._penalized(DISCRIMINATOR, loss, offers, state, Aux(metrics, {DISCRIMINATOR: variables}, carry))
 
     def _generator_loss(self, state: State, batch: Batch, key: Key) -> tuple[Array, Aux]:
-        del key
-        critic = self._critic(state, self._label(batch))
+        label, fakes = self._label(batch), batch["fakes"].image
+        augmented = self._augmented(state, key)
         # a loss that does not look at the reals lets the compiler drop their forward
-        real_logits, fake_logits = critic(batch["image"]), critic(batch["fakes"])
-        return per_example(jax.tree.map(self.loss.generator, real_logits, fake_logits)).mean(), Aux()
+        real, _ = self._judge(state, None, augmented(_scales(batch["image"], fakes)), label)
+        fake, _ = self._judge(state, None, augmented(fakes), label)
+        losses = per_example(jax.tree.map(self.loss.generator, real.logits, fake.logits))
+        loss, metrics = losses.mean(), {}
+        if self.top_k != 1.0:
+            ranks = jnp.argsort(jnp.argsort(-per_example(fake.logits)))
+            chosen = ranks < jnp.ceil(at(self.top_k, state.images_seen, "config.task.top_k") * len(ranks))
+            loss = (losses * chosen).sum() / chosen.sum()
+        if fake.class_logits is not None:
+            metrics["class_loss"] = _cross_entropy(fake, label)
+            loss += self.class_weight * metrics["class_loss"]
+        offers = self._generator_offers(state, batch, key)
+        return self._penalized(GENERATOR, loss, offers, state, Aux(metrics))
+
+    def _penalized(self, player: str, loss: Array, offers: Offers, state: State, aux: Aux) -> tuple[Array, Aux]:
+        """The loss with the player's penalties of every step."""
+        penalties = self.penalties if player == DISCRIMINATOR else self.generator_penalties
+        metrics, carry = dict(aux.metrics), dict(aux.carry)
+        for penalty in (each for each in penalties if each.every == 1):
+            name = f"{player}_{penalty.name}"
+            metrics[penalty.name], memory = penalty(offers, state.images_seen, state.carry.get(name, {}))
+            loss += metrics[penalty.name]
+            carry |= {name: memory} if memory else {}
+        return loss, aux.replace(metrics=metrics, carry=carry)
+
+    def _discriminator_offers(self, state: State, batch: Batch, key: Key) -> Offers:
+        fakes = jax.lax.stop_gradient(batch["fakes"]) if "fakes" in batch else None
+        return {**self._offers(state, batch, key, fakes), "params": lambda: state.params[DISCRIMINATOR]}
+
+    def _generator_offers(self, state: State, batch: Batch, key: Key) -> Offers:
+        fakes = batch.get("fakes")
+        return {**self._offers(state, batch, key, fakes), "params": lambda: state.params[GENERATOR]}
+
+    def _offers(self, state: State, batch: Batch, key: Key, fakes: Fakes | None) -> dict[str, Callable[[], Any]]:
+        """What a regularizer can ask for by name; see `jaxgan.tasks.penalty`."""
+        label, augmented = self._label(batch), self._augmented(state, key)
+        noise_key, style_key, own_key = jax.random.split(jax.random.fold_in(key, 1), 3)
+        critic: Critic = lambda image: self._judge(state, None, augmented(image), label)[0].logits  # noqa: E731
+        real = _scales(batch["image"], fakes.image) if fakes else batch["image"]
+
+        def generate(latent: Array) -> Any:
+            return self._apply(state, GENERATOR, latent, label, key=noise_key)[0]
+
+        def style() -> Array:
+            latent = self.latents(style_key, batch["image"].shape[0])
+            return self._apply(state, GENERATOR, latent, label, key=noise_key, method="map")[0]
+
+        def synthesize(style: Array) -> Any:
+            return self._apply(state, GENERATOR, style, key=noise_key, method="synthesize")[0]
+
+        offers: dict[str, Callable[[], Any]] = {
+            "critic": lambda: critic,
+            "real": lambda: real,
+            "key": lambda: own_key,
+            "real_logits": lambda: critic(real),
+            "generate": lambda: generate,
+            "images_seen": lambda: state.images_seen,
+        }
+        if fakes is not None:
+            offers |= {"fake": lambda: fakes.image, "latent": lambda: fakes.latent}
+            offers["fake_logits"] = lambda: critic(fakes.image)
+        if self.has_styles:
+            offers |= {"style": style, "synthesize": lambda: synthesize}
+        return offers
+
+    def _label(self, batch: Batch) -> Array | None:
+        return batch["label"] if self.num_classes else None
+
+    def _augmented(self, state: State, key: Key) -> Callable[[Any], Any]:
+        """What the discriminator sees of images in the turn that has this key."""
+        if self.augment is None:
+            return lambda image: image
+        probability = self.augment.probability(state.carry.get("augment", {}), state.images_seen)
+
+        def augmented(image: Any) -> Any:
+            if isinstance(image, tuple):
+                raise UserError("config.task.augment: images of several scales cannot be augmented; accepted is none")
+            return self.augment(jax.random.fold_in(key, 2), image, probability)
+
+        return augmented
+
+    def _judge(self, state: State, variables: Variables | None, image: Any, label: Array | None) -> tuple[Any, Any]:
+        """The judgement of images and the discriminator's new variables; `variables` None: from the state's."""
+        if variables is not None:
+            state = state.replace(variables={**state.variables, DISCRIMINATOR: variables})
+        judgement: tuple[Judgement, Variables] = self._apply(state, DISCRIMINATOR, self._packed(image), label)
+        return judgement
+
+    def _packed(self, image: Any) -> Any:
+        if self.pack == 1:
+            return image
+
+        def stack(x: Array) -> Array:
+            if x.shape[0] % self.pack:
+                raise UserError(f"config.task.pack: got {self.pack}, accepted is a divisor of {x.shape[0]} images")
+            x = x.reshape(-1, self.pack, *x.shape[1:])
+            return jnp.moveaxis(x, 1, 3).reshape(x.shape[0], *x.shape[2:4], -1)
+
+        return jax.tree.map(stack, image)
+
+    def _apply(
+        self, state: State, name: str, *inputs: Any, key: Key | None = None, method: str | None = None
+    ) -> tuple[Any, Variables]:
+        """A training forward, and the variables as they stand after it; with a key noise is drawn and styles mixed."""
+        network = self.generator if name == GENERATOR else self.discriminator
+        variables = state.variables[name]
+        options: dict[str, Any] = {} if method is None else {"method": method}
+        if key is not None:
+            noise_key, mixing_key = jax.random.split(key)
+            options["rngs"] = {"noise": noise_key, "mixing": mixing_key}
+        tree = {"params": state.params[name], **variables}
+        output, updates = network.apply(tree, *inputs, train=True, mutable=list(variables), **options)
+        return output, {**variables, **updates}
 
 
-def _apply(network: Any, name: str, state: State, *inputs: Any) -> tuple[Any, Variables]:
-    """A training forward, and the variables as they stand after it."""
-    variables = state.variables[name]
-    output, updates = network.apply(
-        {"params": state.params[name], **variables}, *inputs, train=True, mutable=list(variables)
-    )
-    return output, {**variables, **updates}
+def truncated(latent: Array, threshold: float) -> Array:
+    """Standard normal latents as latents of the normal distribution cut off at +-threshold, in the same order.
+
+    The truncation trick of Brock et al. 2019, section 3.1, without drawing anew.
+    """
+    share = jax.scipy.stats.norm.cdf(jnp.float32(threshold)) - 0.5
+    return jax.scipy.stats.norm.ppf(0.5 + 2.0 * share * (jax.scipy.stats.norm.cdf(latent) - 0.5))
+
+
+def _cross_entropy(judgement: Judgement, label: Array | None) -> Array:
+    return optax.softmax_cross_entropy_with_integer_labels(judgement.class_logits, label).mean()
+
+
+def _scales(image: Array, like: Any) -> Any:
+    """The image at the scales of `like`, which is an image of the same size or a tuple of smaller and smaller ones."""
+    if not isinstance(like, tuple):
+        return image
+    scales = [image]
+    for smaller in like[1:]:
+        image = scales[-1]
+        while image.shape[1] > smaller.shape[1]:
+            image = box_downsample(image)
+        scales.append(image)
+    return tuple(scales)

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import optax
 
 from jaxgan.game import GENERATOR, Array, Aux, Batch, Key, Params, Phase, State, Task, Variables
-from jaxgan.layers.collective import axis_name, pmean
+from jaxgan.layers.collective import axis_name, axis_size, pmean
 from jaxgan.layers.repeat import fold
 from jaxgan.schedules import Number
 from jaxgan.training.ema import ema_decay, ema_update
@@ -72,9 +72,9 @@ def make_train_step(
     """
     phases, players = task.phases(), task.players
 
-    def draw(state: State, batch: Batch, key: Key) -> Draw:
-        params = _owned(players, state, GENERATOR)
-        fakes, pull_back, variables = jax.vjp(lambda p: task.draw(_put(state, p), batch, key), params, has_aux=True)
+    def draw(phase: Phase, state: State, batch: Batch, key: Key) -> Draw:
+        params, make = _owned(players, state, GENERATOR), phase.draw or task.draw
+        fakes, pull_back, variables = jax.vjp(lambda p: make(_put(state, p), batch, key), params, has_aux=True)
         return Draw(fakes, variables, pull_back)
 
     def differentiate(phase: Phase, state: State, batch: Batch, key: Key, drawn: Draw | None) -> Turn:
@@ -95,7 +95,7 @@ def make_train_step(
     def accumulate(phase: Phase, state: State, batch: Batch, key: Key, draw_key: Key) -> Turn:
         def part(state: State, inputs: tuple[Batch, Array]) -> tuple[State, Turn]:
             rows, index = inputs
-            drawn = draw(state, rows, jax.random.fold_in(draw_key, index)) if phase.fakes else None
+            drawn = draw(phase, state, rows, jax.random.fold_in(draw_key, index)) if phase.fakes else None
             turn = differentiate(phase, state, rows, jax.random.fold_in(key, index), drawn)
             return _write_back(state, turn.aux), turn
 
@@ -117,9 +117,9 @@ def make_train_step(
                 turn = accumulate(phase, at, batch, phase_key, draw_key)
             else:
                 if phase.fakes and (drawn is None or fresh_latents):
-                    drawn = draw(at, batch, draw_key)
+                    drawn = draw(phase, at, batch, draw_key)
                 turn = differentiate(phase, at, batch, phase_key, drawn if phase.fakes else None)
-            state, ok, report = _move(phase, players, optimizers[phase.player], state, at, pmean(turn))
+            state, ok, report = _move(phase, players, optimizers[phase.player], state, at, pmean(turn), _images(batch))
             skipped += 1 - ok.astype(jnp.int32)
             metrics |= {f"{phase.name}/{name}": value for name, value in report.items()}
             if phase.player == GENERATOR and not simultaneous:
@@ -153,6 +153,7 @@ def _move(
     state: State,
     at: State,
     turn: Turn,
+    images: int,
 ) -> tuple[State, Array, Metrics]:
     """The state after a turn, whether the turn was finite, and what it reports."""
     norm = _norm(turn.gradients)
@@ -161,25 +162,34 @@ def _move(
 
     def take(params: dict[str, Params], opt_state: Any) -> tuple[dict[str, Params], Any]:
         transformation = optimizer(state.images_seen, state.rollbacks)
+        if phase.fresh:
+            first = state.images_seen < phase.start + images
+            new = transformation.init(params)
+            opt_state = jax.tree.map(lambda new, old: jnp.where(first, new, old), new, opt_state)
         updates, opt_state = transformation.update(turn.gradients, opt_state, params)
         return optax.apply_updates(params, updates), opt_state
 
     mine = _owned(players, state, phase.player), state.opt_state[phase.player]
     params, opt_state = _if(accept, take, *mine)
     written = _write_back(state, turn.aux)
-    written = jax.tree.map(lambda new, old: new if new is old else jnp.where(accept, new, old), written, state)
-    state = _put(written, params).replace(opt_state={**state.opt_state, phase.player: opt_state})
+    # a player that sits out must still see whether it should come back: memory is kept, variables are not
+    kept = {
+        field: jax.tree.map(
+            lambda new, old, take=take: new if new is old else jnp.where(take, new, old),
+            getattr(written, field),
+            getattr(state, field),
+        )
+        for field, take in (("variables", accept), ("carry", ok))
+    }
+    state = _put(written, params).replace(**kept, opt_state={**state.opt_state, phase.player: opt_state})
     return state, ok, {"loss": turn.loss, "grad_norm": norm, **turn.aux.metrics}
 
 
 def _advance(state: State, batch: Batch, skipped: Array, average: tuple[Number, float | None] | None) -> State:
     """The clock after a round and, where the generator had a turn, the average of its networks."""
-    images = jax.tree.leaves(dict(batch))[0].shape[0]
-    if (axis := axis_name()) is not None:
-        images *= jax.lax.axis_size(axis)
     state = state.replace(
         step=state.step + 1,
-        images_seen=state.images_seen + images,
+        images_seen=state.images_seen + _images(batch),
         skipped=state.skipped + skipped,
         skipped_in_a_row=jnp.where(skipped > 0, state.skipped_in_a_row + 1, 0),
     )
@@ -194,6 +204,11 @@ def _advance(state: State, batch: Batch, skipped: Array, average: tuple[Number, 
             name: ema_update(old, state.variables[name], decay) for name, old in state.ema_variables.items()
         },
     )
+
+
+def _images(batch: Batch) -> int:
+    """The real images of a round, on all devices."""
+    return jax.tree.leaves(dict(batch))[0].shape[0] * axis_size()
 
 
 def _norm(tree: Any) -> Array:

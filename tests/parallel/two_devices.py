@@ -17,7 +17,7 @@ from jaxgan.models import dcgan
 from jaxgan.parallel.mesh import make_mesh
 from jaxgan.parallel.runners import JitRunner, PmapRunner
 from jaxgan.regularizers.gradient_penalty import r1
-from jaxgan.tasks.generation import Penalty
+from jaxgan.tasks.penalty import Penalty
 from jaxgan.training.feed import make_play
 from jaxgan.training.state import init_state
 from jaxgan.training.step import due_phases, make_train_step

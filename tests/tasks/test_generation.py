@@ -8,7 +8,8 @@ import pytest
 from jaxgan.losses import adversarial
 from jaxgan.models import dcgan
 from jaxgan.regularizers.gradient_penalty import r1, wgan_gp
-from jaxgan.tasks.generation import Generation, Penalty
+from jaxgan.tasks.generation import Generation
+from jaxgan.tasks.penalty import Penalty
 from jaxgan.training.optimizers import make_optimizer
 from jaxgan.training.state import init_state
 from jaxgan.training.step import make_train_step
@@ -44,8 +45,9 @@ def test_fakes_take_the_labels_of_their_rows():
     batch = make_batch()
     fakes, _ = task.draw(state, batch, jax.random.key(1))
     others, _ = task.draw(state, {**batch, "label": batch["label"][::-1]}, jax.random.key(1))
-    assert fakes.shape == batch["image"].shape
-    assert (fakes != others).any()
+    assert fakes.image.shape == batch["image"].shape
+    assert fakes.latent.shape == (BATCH, 3)
+    assert (fakes.image != others.image).any()
     phase = task.phases()[0]
     values = [
         float(phase.loss(state, {**with_fakes(task, state, batch), "label": label}, jax.random.key(2))[0])

@@ -12,7 +12,7 @@ from toy import BATCH, SGD, make_batch, make_state, make_task, optimizers
 
 from jaxgan.game import Aux, Phase
 from jaxgan.regularizers.gradient_penalty import r1
-from jaxgan.tasks.generation import Penalty
+from jaxgan.tasks.penalty import Penalty
 from jaxgan.training.step import due_phases, make_train_step, play_rounds
 
 KEY = jax.random.key(0)

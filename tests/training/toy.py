@@ -8,7 +8,7 @@ import optax
 
 from jaxgan.game import GENERATOR, Judgement
 from jaxgan.losses.adversarial import non_saturating
-from jaxgan.tasks.generation import Generation
+from jaxgan.tasks.generation import Fakes, Generation
 from jaxgan.training.state import init_state
 
 BATCH, LATENT = 8, 3
@@ -23,7 +23,7 @@ class AffineGenerator:
             "stats": {"mean": jnp.zeros(4)},
         }
 
-    def apply(self, tree, latent, label, *, train, mutable=()):
+    def apply(self, tree, latent, label, *, train, mutable=(), rngs=None):
         out = latent @ tree["params"]["w"] + tree["params"]["b"]
         image = jnp.tanh(out).reshape(-1, 2, 2, 1)
         return (image, {"stats": {"mean": 0.9 * tree["stats"]["mean"] + 0.1 * out.mean(0)}}) if train else image
@@ -34,7 +34,7 @@ class QuadraticDiscriminator:
     def init(self, key, image, label, *, train):
         return {"params": {"w": jax.random.normal(key, (4,)), "q": jnp.ones(4) * 0.1}}
 
-    def apply(self, tree, image, label, *, train, mutable=()):
+    def apply(self, tree, image, label, *, train, mutable=(), rngs=None):
         x = image.reshape(image.shape[0], -1)
         return Judgement(logits=x @ tree["params"]["w"] + jnp.square(x) @ tree["params"]["q"]), {}
 
@@ -49,7 +49,7 @@ class GivenLatents(Generation):
         tree = {"params": state.params[GENERATOR], **state.variables[GENERATOR]}
         kinds = list(state.variables[GENERATOR])
         image, updates = self.generator.apply(tree, batch["latent"], None, train=True, mutable=kinds)
-        return image, {GENERATOR: updates}
+        return Fakes(image, batch["latent"]), {GENERATOR: updates}
 
 
 def make_task(**kwargs):

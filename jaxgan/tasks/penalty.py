@@ -1,0 +1,55 @@
+"""Regularizers on a player's turn: functions that say by the names of their parameters what they want."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jaxgan.game import Array
+from jaxgan.schedules import Number, at
+
+Offers = Mapping[str, Callable[[], Any]]  # by name, what a task can hand in, made when asked for
+
+
+@dataclasses.dataclass(frozen=True)
+class Penalty:
+    """A regularizer of one player: its function, its own arguments (which may be schedules), its interval.
+
+    With `every` above 1 it is lazy: a phase of its own at every so many steps, its weight times `every`
+    (Karras et al. 2020, appendix B). A function with a parameter `memory` keeps scalars between steps; it
+    starts with the parameter's default and returns `(values, memory)`.
+    """
+
+    name: str
+    function: Callable[..., Any]
+    arguments: Mapping[str, Number] = dataclasses.field(default_factory=dict)
+    every: int = 1
+
+    def wants(self, name: str) -> bool:
+        """Whether the function has a parameter of this name."""
+        return name in inspect.signature(self.function).parameters
+
+    @property
+    def memory(self) -> dict[str, Array]:
+        """What it remembers at the start; nothing, of most."""
+        if not self.wants("memory"):
+            return {}
+        start = inspect.signature(self.function).parameters["memory"].default
+        return {name: jnp.float32(value) for name, value in start.items()}
+
+    def __call__(self, offers: Offers, images_seen: Array, memory: Mapping[str, Array]) -> tuple[Array, Any]:
+        """The mean penalty, a scalar, and what it remembers now."""
+        arguments = {
+            name: at(value, images_seen, name) if isinstance(value, Mapping) else value
+            for name, value in self.arguments.items()
+        }
+        given = {name: make() for name, make in offers.items() if self.wants(name)}
+        if not self.wants("memory"):
+            return self.function(**given, **arguments).mean(), memory
+        values, memory = self.function(**given, **arguments, memory=memory)
+        return values.mean(), jax.lax.stop_gradient(memory)
