@@ -35,7 +35,12 @@ def test_a_config_builds_and_every_due_set_has_shapes(path, tiny):
     optimizers = make_optimizers(config, task)
     state = jax.eval_shape(make_init(config, task, optimizers, spec))
     step, batch = make_step(config, task, optimizers), example_batch(spec, rows=2 * config.microbatches)
-    due_sets = {due_phases(task.phases(), number, number * config.batch_size) for number in range(32)}
+    starts = {phase.start for phase in task.phases()}
+    due_sets = {
+        due_phases(task.phases(), number, start + number * config.batch_size)
+        for start in starts
+        for number in range(32)
+    }
     for due in due_sets:
         after, metrics = jax.eval_shape(lambda s, b, due=due: step(s, b, root_key(config), due), state, batch)
         assert jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), after) == jax.tree.map(

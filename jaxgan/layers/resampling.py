@@ -11,9 +11,10 @@ from jax import lax
 from jaxtyping import Array, Float
 
 Image = Float[Array, "b h w c"]
+Resized = Float[Array, "b h2 w2 c"]
 
 
-def blur(x: Image, padding: tuple[int, int], *, gain: float = 1.0) -> Image:
+def blur(x: Image, padding: tuple[int, int], *, gain: float = 1.0) -> Resized:
     """x filtered at stride 1, padded with zeros by (before, after) on each axis: h -> h + before + after - 3.
 
     The filter sums to `gain` over both axes.
@@ -25,23 +26,23 @@ def blur(x: Image, padding: tuple[int, int], *, gain: float = 1.0) -> Image:
     return unit * (x[:, :, :width] + x[:, :, 3:]) + 3 * unit * (x[:, :, 1 : width + 1] + x[:, :, 2 : width + 2])
 
 
-def upsample(x: Image) -> Image:
+def upsample(x: Image) -> Resized:
     """`[b,2h,2w,c]`: zeros between the pixels, then the filter with gain 4 (Karras et al. 2020, appendix B)."""
     return _upsample_rows(_upsample_rows(x, 1), 2)
 
 
-def downsample(x: Image) -> Image:
+def downsample(x: Image) -> Resized:
     """`[b,h/2,w/2,c]`: the filter, then every second pixel; sides must be even."""
     return _downsample_rows(_downsample_rows(x, 1), 2)
 
 
-def box_downsample(x: Image) -> Image:
+def box_downsample(x: Image) -> Resized:
     """`[b,h/2,w/2,c]`: the mean of each two by two pixels; sides must be even."""
     b, h, w, c = x.shape
     return x.reshape(b, h // 2, 2, w // 2, 2, c).mean(axis=(2, 4))
 
 
-def box_upsample(x: Image) -> Image:
+def box_upsample(x: Image) -> Resized:
     """`[b,2h,2w,c]`: each pixel four times."""
     b, h, w, c = x.shape
     return jnp.broadcast_to(x[:, :, None, :, None], (b, h, 2, w, 2, c)).reshape(b, 2 * h, 2 * w, c)

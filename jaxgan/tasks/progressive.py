@@ -1,0 +1,166 @@
+"""Generation with networks that grow: from 4 pixels to the whole resolution, each doubling faded in.
+
+The params of all stages are there from the start, so a change of stage is a recompile and never a
+migration: each stage has phases of its own, and the phases say from when to when they are played.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jaxgan.errors import UserError
+from jaxgan.game import DISCRIMINATOR, GENERATOR, Array, Batch, Key, Params, Phase, State, Variables
+from jaxgan.layers.resampling import box_downsample, box_upsample
+from jaxgan.tasks.generation import Fakes, Generation
+
+GROWTH = "growth"  # the collection of `depth`: stages grown so far, the fraction that of the newest one's fade
+
+
+@dataclasses.dataclass(frozen=True)
+class Progressive(Generation):
+    """Progressive growing (Karras et al. 2018, section 2) of networks that take `stage` and `alpha`, as `progan` has.
+
+    Stage 0 has 4 pixels, the last one the whole resolution. Each begins with the fade of its layers and
+    with fresh moments of the optimizers; the reals are faded alike. Samples are drawn at the depth grown so far,
+    their pixels repeated to the whole resolution.
+    """
+
+    resolution: int = 0  # of the data, where the config says nothing
+    stage_images: int = 1_200_000  # real images of each stage but the last, which goes on to the end of the run
+    fade_images: int = 600_000  # of these, how many its layers take to fade in
+
+    def __post_init__(self) -> None:
+        """Raises UserError for stages that cannot be."""
+        super().__post_init__()
+        if not 0 < self.fade_images <= self.stage_images:
+            raise UserError(
+                f"config.task.fade_images: got {self.fade_images}, accepted are 1 to stage_images={self.stage_images}"
+            )
+
+    @property
+    def stages(self) -> int:
+        """How many stages there are: 4, 8, ... pixels up to the resolution."""
+        return self.resolution.bit_length() - 2
+
+    def init(self, key: Key, batch: Batch) -> tuple[dict[str, Params], dict[str, Variables]]:
+        """Params of all stages, and the depth among the variables of both networks."""
+        params, variables = super().init(key, batch)
+        return params, {name: {**kinds, GROWTH: {"depth": jnp.float32(0.0)}} for name, kinds in variables.items()}
+
+    def phases(self) -> tuple[Phase, ...]:
+        """The phases of every stage, each from its first image to the first of the next."""
+        return tuple(phase for stage in range(self.stages) for phase in self._phases_of(stage))
+
+    def generate(
+        self,
+        params: dict[str, Params],
+        variables: dict[str, Variables],
+        latent: Array,
+        label: Array | None,
+        *,
+        truncation: float | None = None,
+    ) -> Array:
+        """Images `[N,R,R,C]` in about [-1, 1] at the depth grown so far; as `Generation.generate` otherwise."""
+
+        def at(stage: int) -> Array:
+            image = self._at(stage).generate(params, variables, latent, label, truncation=truncation)
+            return _repeated(image, self.stages - 1 - stage)
+
+        return self._by_depth(variables[GENERATOR], at)
+
+    def judge(
+        self, params: dict[str, Params], variables: dict[str, Variables], image: Array, label: Array | None
+    ) -> Array:
+        """The mean logit `[N]` of images at the depth grown so far."""
+
+        def at(stage: int) -> Array:
+            return self._at(stage).judge(params, variables, self._halved(image, stage), label)
+
+        return self._by_depth(variables[DISCRIMINATOR], at)
+
+    def _phases_of(self, stage: int) -> list[Phase]:
+        inner, last = self._at(stage), stage == self.stages - 1
+
+        def draw(state: State, batch: Batch, key: Key) -> tuple[Fakes, dict[str, Variables]]:
+            return inner.draw(self._grown(state), self._faded(batch, state, stage), key)
+
+        def played(loss: Callable[..., Any]) -> Callable[..., Any]:
+            return lambda state, batch, key: loss(self._grown(state), self._faded(batch, state, stage), key)
+
+        return [
+            dataclasses.replace(
+                phase,
+                loss=played(phase.loss),
+                draw=draw,
+                start=stage * self.stage_images,
+                stop=None if last else (stage + 1) * self.stage_images,
+                fresh=stage > 0 and phase.name == phase.player,
+            )
+            for phase in inner.phases()
+        ]
+
+    def _at(self, stage: int) -> Generation:
+        """The game of one stage, which is an ordinary one."""
+        own = {field.name: getattr(self, field.name) for field in dataclasses.fields(Generation)}
+        networks = {name: _AtStage(own[name], stage) for name in (GENERATOR, DISCRIMINATOR)}
+        return Generation(**{**own, **networks})
+
+    def _depth(self, images_seen: Array) -> Array:
+        starts = jnp.arange(1, self.stages) * self.stage_images
+        return jnp.clip((images_seen - starts) / self.fade_images, 0.0, 1.0).sum()
+
+    def _grown(self, state: State) -> State:
+        growth = {GROWTH: {"depth": self._depth(state.images_seen)}}
+        variables = {name: {**kinds, **growth} for name, kinds in state.variables.items()}
+        return state.replace(variables=variables)
+
+    def _faded(self, batch: Batch, state: State, stage: int) -> Batch:
+        """The batch with its images at the stage's resolution, as blurred as the stage's fade still is."""
+        image = self._halved(batch["image"], stage)
+        if stage:
+            alpha = _alpha(self._depth(state.images_seen), stage)
+            image = alpha * image + (1 - alpha) * box_upsample(box_downsample(image))
+        return {**batch, "image": image}
+
+    def _halved(self, image: Array, stage: int) -> Array:
+        for _ in range(self.stages - 1 - stage):
+            image = box_downsample(image)
+        return image
+
+    def _by_depth(self, variables: Variables, at: Callable[[int], Array]) -> Array:
+        stage = jnp.ceil(variables[GROWTH]["depth"] - 1e-4).astype(jnp.int32)  # what averaging leaves of a stage before
+        branches = [lambda stage=stage: at(stage) for stage in range(self.stages)]
+        return jax.lax.switch(jnp.clip(stage, 0, self.stages - 1), branches)
+
+
+@dataclasses.dataclass(frozen=True)
+class _AtStage:
+    """A growing network at one stage; how far its fade is stands among its variables."""
+
+    network: Any
+    stage: int
+
+    def apply(self, tree: Mapping[str, Any], *inputs: Any, mutable: Any = (), **options: Any) -> Any:
+        own = {name: kind for name, kind in tree.items() if name != GROWTH}
+        if self.stage:
+            options["alpha"] = _alpha(tree[GROWTH]["depth"], self.stage)
+        kinds = [name for name in mutable if name != GROWTH]
+        if not mutable:
+            return self.network.apply(own, *inputs, stage=self.stage, **options)
+        output, updates = self.network.apply(own, *inputs, stage=self.stage, mutable=kinds, **options)
+        return output, dict(updates)
+
+
+def _alpha(depth: Array, stage: int) -> Array:
+    return jnp.clip(depth - (stage - 1), 0.0, 1.0)
+
+
+def _repeated(image: Array, times: int) -> Array:
+    for _ in range(times):
+        image = box_upsample(image)
+    return image
