@@ -21,6 +21,7 @@ from jaxgan.data.pipeline import make_pipeline
 from jaxgan.data.sources import DataSpec
 from jaxgan.errors import FINISHED, UserError
 from jaxgan.evaluators.distribution import DistributionEvaluator, make_distribution_evaluator
+from jaxgan.evaluators.held_out import make_held_out_gap
 from jaxgan.evaluators.samples import draw_grid
 from jaxgan.game import State, Task
 from jaxgan.media.grids import make_grid
@@ -132,7 +133,7 @@ def _train(
             progress=progress,
             watch=Watch(config.watch),
             init=make_init(config, task, optimizers, spec),
-            evaluate=_make_evaluate(config, place, sampler, evaluator),
+            evaluate=_make_evaluate(config, place, task, sampler, evaluator),
             draw_samples=_make_draw_samples(config, place, spec, sampler, writer),
             intervals=Intervals(
                 images=images,
@@ -148,14 +149,16 @@ def _train(
 
 
 def _make_evaluate(
-    config: RunConfig, place: Workdir, sampler: Sampler, evaluator: DistributionEvaluator
+    config: RunConfig, place: Workdir, task: Task, sampler: Sampler, evaluator: DistributionEvaluator
 ) -> Callable[[State, int], dict[str, float]]:
+    gap, judge = make_held_out_gap(config), jax.jit(task.judge)
+
     def evaluate(state: State, images: int) -> dict[str, float]:
         generate = generate_with(partial(sampler.generate, state.ema_params, state.ema_variables))
         scores = evaluator.run(generate, config.seed)
         report = {"images": images, "scores": scores, "manifest": evaluator.manifest}
         replace_file(place.scores, (json.dumps(report, indent=2) + "\n").encode())
-        return scores
+        return scores if gap is None else {**scores, **gap(partial(judge, state.params, state.variables))}
 
     return evaluate
 

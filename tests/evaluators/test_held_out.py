@@ -1,0 +1,35 @@
+"""The gap between what the discriminator saw and what it did not."""
+
+import numpy as np
+
+from jaxgan.data.sources import DataSpec
+from jaxgan.evaluators.held_out import HeldOutGap
+
+
+class Constant:
+    """Images of one grey, labelled."""
+
+    def __init__(self, size, grey):
+        self.spec = DataSpec("constant", "train", size, 4, 4, 1, 2, ("a", "b"), str(grey))
+        self.grey = grey
+
+    def read(self, indices):
+        image = np.full((len(indices), 4, 4, 1), self.grey, np.uint8)
+        return {"image": image, "label": np.asarray(indices, np.int32) % 2}
+
+
+def test_each_split_is_judged_in_whole_batches():
+    seen = []
+
+    def judge(images, labels):
+        seen.append((images.shape, images.dtype, labels.dtype))
+        return images.mean((1, 2, 3)) + 0 * labels
+
+    gap = HeldOutGap(Constant(250, 255), Constant(130, 0))
+    assert gap(judge) == {"held_out/train_logits": 1.0, "held_out/real_logits": -1.0}
+    assert seen == [((100, 4, 4, 1), np.float32, np.int32)] * 2
+
+
+def test_a_small_split_is_one_batch():
+    gap = HeldOutGap(Constant(7, 255), Constant(500, 255))
+    assert gap(lambda images, labels: np.arange(len(images)))["held_out/train_logits"] == 3.0
