@@ -14,6 +14,13 @@ import time
 from typing import Any
 
 ADAM = {"name": "adam", "learning_rate": 2e-4, "b1": 0.5, "b2": 0.999}
+STYLEGAN2: dict[str, Any] = {
+    "image": (32, 32, 1),
+    "batch": 16,
+    "generator": {"name": "stylegan2.Generator", "max_width": 64, "style_dim": 64, "mapping_layers": 4},
+    "discriminator": {"name": "stylegan2.Discriminator", "max_width": 64},
+    "latent_dim": 64,
+}
 CASES: dict[str, dict[str, Any]] = {
     "mlp": {
         "image": (28, 28, 1),
@@ -27,22 +34,34 @@ CASES: dict[str, dict[str, Any]] = {
         "generator": {"name": "dcgan.Generator", "widths": (256, 128, 64)},
         "discriminator": {"name": "dcgan.Discriminator", "widths": (64, 128, 256), "norm": "batch"},
         "latent_dim": 128,
-        "rounds": 1,
+    },
+    "stylegan2": STYLEGAN2,
+    "stylegan2_r1": {**STYLEGAN2, "penalties": {"r1": 10.0}},
+    "r3gan": {
+        "image": (32, 32, 3),
+        "batch": 32,
+        "generator": {"name": "r3gan.Generator", "widths": (64, 64, 64, 64), "group_width": 16},
+        "discriminator": {"name": "r3gan.Discriminator", "widths": (64, 64, 64, 64), "group_width": 16},
+        "latent_dim": 64,
+        "loss": "relativistic",
+        "penalties": {"r1": 1.0, "r2": 1.0},
     },
 }
 
 
-def make_dispatch(case: str, batch: int = 64) -> Any:
+def make_dispatch(case: str) -> Any:
     """A function of no arguments that plays the case's rounds and returns when their losses are on the host."""
     import jax
     import numpy as np
 
     from jaxgan.builder import build
-    from jaxgan.losses.adversarial import non_saturating
+    from jaxgan.losses import adversarial
     from jaxgan.parallel.compiler import keep_freed_memory
     from jaxgan.parallel.mesh import make_mesh
     from jaxgan.parallel.runners import JitRunner
+    from jaxgan.regularizers import gradient_penalty
     from jaxgan.tasks.generation import Generation
+    from jaxgan.tasks.penalty import Penalty
     from jaxgan.training.feed import make_play
     from jaxgan.training.optimizers import make_optimizer
     from jaxgan.training.state import init_state
@@ -50,10 +69,18 @@ def make_dispatch(case: str, batch: int = 64) -> Any:
 
     keep_freed_memory()
     settings = CASES[case]
+    batch, rounds = settings.get("batch", 64), settings.get("rounds", 1)
     height, width, channels = settings["image"]
     fill = {"resolution": height, "channels": channels, "num_classes": 0}
     networks = [build(settings[player], "network", fill=fill) for player in ("generator", "discriminator")]
-    task = Generation(networks[0], networks[1], loss=non_saturating, latent_dim=settings["latent_dim"])
+    penalties = settings.get("penalties", {})
+    task = Generation(
+        networks[0],
+        networks[1],
+        loss=getattr(adversarial, settings.get("loss", "non_saturating")),
+        latent_dim=settings["latent_dim"],
+        penalties=tuple(Penalty(n, getattr(gradient_penalty, n), {"gamma": g}) for n, g in penalties.items()),
+    )
     optimizers = {player: make_optimizer(ADAM) for player in task.players}
     key = jax.random.key(0)
     shapes = {"image": jax.ShapeDtypeStruct((batch, height, width, channels), np.float32)}
@@ -67,19 +94,35 @@ def make_dispatch(case: str, batch: int = 64) -> Any:
 
     def dispatch() -> Any:
         nonlocal state
-        rows = [{"index": generator.integers(0, 1024, batch, np.int32)} for _ in range(settings["rounds"])]
-        state, metrics = runner.play(state, cache, rows, [due] * settings["rounds"])
+        rows = [{"index": generator.integers(0, 1024, batch, np.int32)} for _ in range(rounds)]
+        state, metrics = runner.play(state, cache, rows, [due] * rounds)
         return jax.device_get((metrics["discriminator/loss"], metrics["generator/loss"]))
 
     return dispatch
 
 
+def make_inception() -> Any:
+    """A function of no arguments that computes Inception's features of 16 images of 299 pixels."""
+    import jax
+    import numpy as np
+    from jaxgan.models.pretrained.inception import InceptionV3
+
+    from jaxgan.parallel.compiler import compiler_options
+
+    network = InceptionV3()
+    images = np.random.default_rng(0).integers(0, 256, (16, 299, 299, 3)).astype(np.float32)
+    tree = jax.jit(network.init)(jax.random.key(0), images[:1])
+    features = jax.jit(network.apply, compiler_options=compiler_options(jax.default_backend()))
+    return lambda: jax.device_get(features(tree, images))
+
+
 def main() -> None:
     """Serve timings on stdin and stdout."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--case", required=True, choices=CASES)
+    parser.add_argument("--case", required=True, choices=[*CASES, "inception"])
     case = parser.parse_args().case
-    dispatch, rounds = make_dispatch(case), CASES[case]["rounds"]
+    dispatch = make_inception() if case == "inception" else make_dispatch(case)
+    rounds = CASES.get(case, {}).get("rounds", 1)
     for _ in range(3):
         dispatch()
     for line in sys.stdin:

@@ -15,21 +15,31 @@ import pathlib
 import subprocess
 import sys
 
-from benchmarks.ours import CASES
 from benchmarks.pair import alternate
 
 PEER = ("torch==2.13.0", "numpy")
-PEER_SCRIPT = pathlib.Path(__file__).parent / "peers" / "torch_steps.py"
+BARE_PEER = ("stylegan2-torch==1.3.0",)  # without what they depend on, which our stand-ins replace
+PEERS = {  # by case: what we run, the peer's script and the case's name there
+    "mlp": ("mlp", "torch_steps.py"),
+    "dcgan": ("dcgan", "torch_steps.py"),
+    "stylegan2": ("stylegan2", "torch_stylegan2.py"),
+    "stylegan2_tuned": ("stylegan2", "torch_stylegan2.py"),
+    "stylegan2_r1": ("stylegan2_r1", "torch_stylegan2.py"),
+    "stylegan2_tuned_r1": ("stylegan2_r1", "torch_stylegan2.py"),
+    "r3gan": ("r3gan", "torch_r3gan.py"),
+    "inception": ("inception", "torch_inception.py"),
+}
 
 
 def peer_python() -> str:
     """The Python of the peers' environment, made where it is missing."""
     cache = pathlib.Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser()
-    home = cache / "jaxgan" / "peers" / PEER[0].replace("==", "-")
+    home = cache / "jaxgan" / "peers" / "-".join((*PEER, *BARE_PEER)).replace("==", "-")
     python = home / "bin" / "python"
     if not (home / "complete").exists():
         subprocess.run([sys.executable, "-m", "venv", "--clear", str(home)], check=True)
         subprocess.run([str(python), "-m", "pip", "install", "-q", *PEER], check=True)
+        subprocess.run([str(python), "-m", "pip", "install", "-q", "--no-deps", *BARE_PEER], check=True)
         (home / "complete").touch()
     return str(python)
 
@@ -37,7 +47,7 @@ def peer_python() -> str:
 def main() -> None:
     """Time each case and write the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--cases", nargs="+", default=list(CASES), choices=CASES)
+    parser.add_argument("--cases", nargs="+", default=list(PEERS), choices=PEERS)
     parser.add_argument("--json", help="where to write the table")
     parser.add_argument("--peer-python", help="a Python that has torch")
     parser.add_argument("--rounds", type=int, default=7)
@@ -46,9 +56,10 @@ def main() -> None:
     peer = arguments.peer_python or peer_python()
     table = {}
     for case in arguments.cases:
+        ours, script = PEERS[case]
         commands = {
-            "ours": [sys.executable, "-m", "benchmarks.ours", "--case", case],
-            "peer": [peer, str(PEER_SCRIPT), "--case", case],
+            "ours": [sys.executable, "-m", "benchmarks.ours", "--case", ours],
+            "peer": [peer, str(pathlib.Path(__file__).parent / "peers" / script), "--case", case],
         }
         medians = alternate(commands, rounds=arguments.rounds, reps=arguments.reps)
         table[case] = {
@@ -57,7 +68,7 @@ def main() -> None:
             "ratio": round(medians["ours"] / medians["peer"], 3),
         }
         print(
-            f"{case:8} ours {medians['ours']:8.2f} ms   torch {medians['peer']:8.2f} ms   "
+            f"{case:18} ours {medians['ours']:8.2f} ms   torch {medians['peer']:8.2f} ms   "
             f"ratio {table[case]['ratio']:.3f}"
         )
     if arguments.json:
