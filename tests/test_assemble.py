@@ -1,0 +1,98 @@
+"""What a data set decides of a config, and the task that a config makes."""
+
+import dataclasses
+
+import jax
+import pytest
+
+from jaxgan.assemble import fill_in, make_task
+from jaxgan.builder import check_sections
+from jaxgan.data.sources import DataSpec
+from jaxgan.errors import UserError
+from jaxgan.overrides import resolve
+from jaxgan.training.parts import example_batch
+
+SPEC = DataSpec("digits", "train", 100, 16, 16, 1, 10, tuple("0123456789"), "0" * 16)
+TREE = {
+    "generator": {"name": "dcgan.Generator", "base_width": 4},
+    "discriminator": {"name": "dcgan.Discriminator", "base_width": 4, "norm": "none"},
+    "task": {
+        "name": "generation.Generation",
+        "loss": "adversarial.hinge",
+        "latent_dim": 3,
+        "penalties": ({"name": "gradient_penalty.r1", "gamma": "auto"},),
+    },
+    "optimizers": {key: {"name": "sgd", "learning_rate": 0.1} for key in ("generator", "discriminator")},
+    "data": {"name": "digits"},
+    "batch_size": 8,
+    "images": 8,
+}
+
+
+def filled(spec=SPEC, **changes):
+    config = resolve({**TREE, **changes}, {})
+    check_sections(config)
+    return fill_in(config, spec)
+
+
+def shapes(config):
+    return jax.eval_shape(lambda: make_task(config).init(jax.random.key(0), example_batch(SPEC)))[0]
+
+
+def test_the_data_decides_the_shape():
+    config = filled()
+    assert (config.generator["resolution"], config.generator["channels"]) == (16, 1)
+    assert config.generator["num_classes"] == config.task["num_classes"] == 0
+    assert filled(conditional=True).discriminator["num_classes"] == 10
+
+
+def test_auto_gamma_follows_resolution_and_batch():
+    penalty = filled().task["penalties"][0]
+    assert penalty["gamma"] == pytest.approx(0.0002 * 16**2 / 8)  # Karras et al. 2020a, appendix C
+    assert make_task(filled()).penalties[0].arguments == {"gamma": penalty["gamma"]}
+
+
+@pytest.mark.parametrize(
+    ("way", "generator", "discriminator"),
+    [
+        ("concat+projection", "concat", "projection"),
+        ("concat+classifier", "concat", "classifier"),
+        ("norm+concat", "norm", "concat"),
+    ],
+)
+def test_one_field_says_how_both_networks_get_labels(way, generator, discriminator):
+    config = filled(conditional=way)
+    assert config.generator["conditioning"] == generator
+    assert config.discriminator["conditioning"] == discriminator
+    shapes(config)
+
+
+def test_a_family_without_a_way_says_which_it_has():
+    mlp = {"name": "mlp.Generator", "widths": (4,)}
+    with pytest.raises(UserError, match=r"config\.generator\.conditioning: got 'norm', accepted is 'concat'"):
+        make_task(filled(generator=mlp, conditional="norm+projection"))
+    with pytest.raises(UserError, match=r"config\.conditional: got 'norm\+projection', but digits has no labels"):
+        filled(dataclasses.replace(SPEC, num_classes=0, class_names=()), conditional="norm+projection")
+
+
+def test_networks_within_networks_are_filled_and_built():
+    config = filled(
+        discriminator={"name": "multiscale.Discriminator", "scales": 2, "discriminator": TREE["discriminator"]},
+        conditional="concat+classifier",
+    )
+    inner = config.discriminator["discriminator"]
+    assert (inner["resolution"], inner["num_classes"], inner["conditioning"]) == (16, 10, "classifier")
+    assert set(shapes(config)["discriminator"]) == {"scale_0", "scale_1"}
+    with pytest.raises(UserError, match=r"config\.discriminator\.discriminator\.depth does not exist"):
+        filled(
+            discriminator={
+                "name": "multiscale.Discriminator",
+                "discriminator": {**TREE["discriminator"], "depth": 3},
+            }
+        )
+
+
+def test_a_penalty_on_styles_wants_a_generator_with_styles():
+    penalties = ({"name": "path_length.path_length", "every": 4},)
+    with pytest.raises(UserError, match=r"path_length needs a generator with styles"):
+        make_task(filled(task={**TREE["task"], "generator_penalties": penalties}))
