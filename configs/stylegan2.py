@@ -25,16 +25,13 @@ def get_config(preset="auto"):
     config.batch_size = own.get("batch", 32)
     config.images = own.get("images", 25_000_000)
 
-    channels = 32768 if config.data.resolution >= 512 else 16384  # over the pixels of a side
     config.generator = dict(
         name="stylegan2.Generator",
-        channel_base=channels,
         mapping_layers=own["mapping"],
         style_mixing=0.0 if cifar else 0.9,
     )
     config.discriminator = dict(
         name="stylegan2.Discriminator",
-        channel_base=channels,
         group_size=own.get("group", 4),
         architecture="orig" if cifar else "resnet",
     )

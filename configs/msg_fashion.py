@@ -1,0 +1,39 @@
+"""Multi-scale gradients (Karnewar & Wang 2020): StyleGAN2's generator shows all its scales to a discriminator each.
+
+    python -m jaxgan.main --config configs/msg_fashion.py --workdir runs/msg \
+        --config.data.data_dir=DATA_DIR
+
+Any family can stand in `discriminator`; a generator that gives one image has it halved for the smaller scales.
+"""
+
+from ml_collections import ConfigDict
+
+
+def get_config():
+    config = ConfigDict()
+    config.data = dict(name="fashion_mnist", resolution=32, fit="pad")
+    config.batch_size = 32
+    config.epochs = 4
+
+    config.generator = dict(
+        name="stylegan2.Generator", max_width=32, style_dim=64, mapping_layers=2, style_mixing=0.0, all_scales=True
+    )
+    config.discriminator = dict(
+        name="multiscale.Discriminator",
+        scales=3,
+        discriminator=dict(name="stylegan2.Discriminator", max_width=32),
+    )
+    config.task = dict(
+        name="generation.Generation",
+        loss="adversarial.non_saturating",
+        latent_dim=64,
+        penalties=(dict(name="gradient_penalty.r1", gamma="auto", every=16),),
+    )
+    adam = dict(name="adam", learning_rate=2.5e-3, b1=0.0, b2=0.99)
+    config.optimizers = dict(generator=adam, discriminator=adam)
+    config.ema = dict(half_life_images=10_000, rampup=0.05)
+
+    config.checkpoint = dict(every_images=60_000)
+    config.samples = dict(every_images=60_000)
+    config.evaluation = dict(samples=10_000)
+    return config
