@@ -17,8 +17,8 @@ def get_config():
     config.batch_size = 16
     config.images = 12_000_000
 
-    config.generator = dict(name="progan.Generator")
-    config.discriminator = dict(name="progan.Discriminator")
+    config.generator = dict(name="progan.Generator", max_width=512)
+    config.discriminator = dict(name="progan.Discriminator", max_width=512)
     config.task = dict(
         name="progressive.Progressive",
         loss="adversarial.wasserstein",

@@ -27,11 +27,13 @@ def get_config(preset="auto"):
 
     config.generator = dict(
         name="stylegan2.Generator",
+        max_width=512,
         mapping_layers=own["mapping"],
         style_mixing=0.0 if cifar else 0.9,
     )
     config.discriminator = dict(
         name="stylegan2.Discriminator",
+        max_width=512,
         group_size=own.get("group", 4),
         architecture="orig" if cifar else "resnet",
     )

@@ -11,9 +11,11 @@ import jax.numpy as jnp
 from jaxgan.errors import UserError
 from jaxgan.game import Array, Judgement
 from jaxgan.layers.conv import Conv, ConvTranspose
-from jaxgan.layers.labels import Embedding, projection
+from jaxgan.layers.heads import judge, with_label_plane
+from jaxgan.layers.labels import Embedding
 from jaxgan.layers.minibatch_stddev import minibatch_stddev
-from jaxgan.layers.normalization import BatchNorm
+from jaxgan.layers.normalization import BatchNorm, batch_norm
+from jaxgan.layers.spectral import spectral_norm
 
 SLOPE = 0.2  # of LeakyReLU
 START = 4  # pixels of the smallest image
@@ -29,12 +31,14 @@ he_up = nn.initializers.variance_scaling(4 * GAIN, "fan_in", "normal", in_axis=-
 class Generator(nn.Module):
     """Latents `[B,Z]` (and labels `[B]`) to images `[B,R,R,C]` in [-1, 1].
 
-    `widths` are the channels at 4, 8, ... pixels, the last at half the resolution.
+    `widths` are the channels at 4, 8, ... pixels, the last at half the resolution. Labels stand beside the latent
+    as an embedding of unit variance ("concat"), or each class has its own gains and biases of the norms ("norm").
     """
 
     resolution: int
     channels: int
-    num_classes: int = 0  # above 0: an embedding of unit variance stands beside the latent
+    num_classes: int = 0
+    conditioning: Literal["concat", "norm"] = "concat"
     widths: Sequence[int] | None = None  # None: halved at each doubling, ending with `base_width`
     base_width: int = 64
     norm: Literal["batch", "none"] = "batch"
@@ -42,10 +46,16 @@ class Generator(nn.Module):
 
     @nn.compact
     def __call__(self, latent: Array, label: Array | None = None, *, train: bool) -> Array:
-        """The images; `train`: with the batch's statistics."""
+        """The images; `train`: with the batch's statistics.
+
+        Raises UserError for conditioning by norms that are not there.
+        """
+        by_norm = self.num_classes > 0 and self.conditioning == "norm"
+        if by_norm and self.norm != "batch":
+            raise UserError(f"dcgan: conditioning 'norm' needs norm 'batch', got {self.norm!r}")
         widths = stage_widths(self.resolution, self.widths, self.base_width, widest_first=True)
         x = latent.astype(self.dtype)
-        if self.num_classes:
+        if self.num_classes and not by_norm:
             embedded = Embedding(self.num_classes, x.shape[-1], dtype=self.dtype, name="label")(label)
             x = jnp.concatenate([x, embedded], axis=-1)
         bare = self.norm == "none"
@@ -56,7 +66,10 @@ class Generator(nn.Module):
             if bare:
                 x = nn.leaky_relu(x, SLOPE)
             else:
-                x = nn.relu(BatchNorm(dtype=self.dtype, name=f"norm_{index}")(x, train=train))
+                classes, condition = self.num_classes, label if by_norm else None
+                name = f"norm_{index}"
+                x = batch_norm(x, condition, train=train, name=name, num_classes=classes, dtype=self.dtype)
+                x = nn.relu(x)
             last = index == len(widths) - 1
             up = ConvTranspose(
                 width,
@@ -72,11 +85,13 @@ class Generator(nn.Module):
 class Discriminator(nn.Module):
     """Images `[B,R,R,C]` (and labels `[B]`) to one logit each.
 
-    `widths` are the channels at half the resolution, ..., 4 pixels. Labels are judged by projection.
+    `widths` are the channels at half the resolution, ..., 4 pixels. Labels are judged by projection, stand beside
+    the image as a learned plane ("concat"), or are guessed ("classifier").
     """
 
     resolution: int
     num_classes: int = 0
+    conditioning: Literal["projection", "concat", "classifier"] = "projection"
     widths: Sequence[int] | None = None  # None: doubled at each halving, from `base_width`
     base_width: int = 64
     norm: Literal["batch", "spectral", "none"] = "batch"
@@ -86,8 +101,10 @@ class Discriminator(nn.Module):
     @nn.compact
     def __call__(self, image: Array, label: Array | None = None, *, train: bool) -> Judgement:
         """Logits `[B]` and the last features `[B,F]`."""
-        x = image.astype(self.dtype)
         widths = stage_widths(self.resolution, self.widths, self.base_width, widest_first=False)
+        x, spectral = image.astype(self.dtype), self.norm == "spectral"
+        if self.num_classes and self.conditioning == "concat":
+            x = with_label_plane(x, label, num_classes=self.num_classes, dtype=self.dtype)
         for index, width in enumerate(widths):
             normed = self.norm == "batch" and index > 0  # not the image itself (Radford et al. 2015, section 3)
             init = normal if self.norm == "batch" else he
@@ -101,28 +118,22 @@ class Discriminator(nn.Module):
                 dtype=self.dtype,
                 name=f"down_{index}",
             )
-            x = self._spectral(down, x, train)
+            x = spectral_norm(down, x, train=train, wanted=spectral)
             if normed:
                 x = BatchNorm(dtype=self.dtype, name=f"norm_{index}")(x, train=train)
             x = nn.leaky_relu(x, SLOPE)
         if self.stddev:
             x = minibatch_stddev(x)
-        features = x.reshape(x.shape[0], -1)
-        logits = self._spectral(nn.Dense(1, dtype=self.dtype, name="logit"), features, train)[:, 0].astype(jnp.float32)
-        if self.num_classes:
-            size = x.shape[-1]
-            projected = self._spectral(nn.Dense(size, dtype=self.dtype, name="projected"), features, train)
-            embedding = Embedding(self.num_classes, size, scale=size**-0.5, dtype=self.dtype, name="label")
-            embedded = self._spectral(embedding, label, train)
-            logits += projection(projected, embedded)
-        return Judgement(logits=logits, features=features)
-
-    def _spectral(self, layer: Any, x: Any, train: bool) -> Array:
-        """The layer; where wanted with its kernel divided by its largest singular value (Miyato et al. 2018, eq. 8)."""
-        if self.norm != "spectral":
-            return layer(x)
-        moves = train and self.is_mutable_collection("spectral")  # a frozen forward writes nothing
-        return nn.SpectralNorm(layer, collection_name="spectral", name=f"{layer.name}_norm")(x, update_stats=moves)
+        return judge(
+            x.reshape(x.shape[0], -1),
+            label,
+            num_classes=self.num_classes,
+            conditioning=self.conditioning,
+            train=train,
+            projected=x.shape[-1],
+            spectral=spectral,
+            dtype=self.dtype,
+        )
 
 
 def stage_widths(

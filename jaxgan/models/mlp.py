@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import flax.linen as nn
 import jax.numpy as jnp
 
+from jaxgan.errors import UserError
 from jaxgan.game import Array, Judgement
+from jaxgan.layers.heads import judge
 from jaxgan.layers.labels import Embedding
 
 SLOPE = 0.2  # of LeakyReLU
@@ -22,7 +24,8 @@ class Generator(nn.Module):
 
     resolution: int
     channels: int
-    num_classes: int = 0  # above 0: an embedding of the label stands beside the latent
+    num_classes: int = 0
+    conditioning: Literal["concat"] = "concat"  # an embedding of the label stands beside the latent
     widths: Sequence[int] = (256, 512, 1024)
     dtype: Any = jnp.float32
 
@@ -30,6 +33,8 @@ class Generator(nn.Module):
     def __call__(self, latent: Array, label: Array | None = None, *, train: bool = False) -> Array:
         """The images; there are no statistics, so `train` changes nothing."""
         del train
+        if self.num_classes and self.conditioning != "concat":
+            raise UserError(f"mlp: got conditioning {self.conditioning!r}, accepted of the generator is 'concat'")
         x = latent.astype(self.dtype)
         if self.num_classes:
             embedded = Embedding(self.num_classes, x.shape[-1], dtype=self.dtype, name="label")(label)
@@ -41,24 +46,38 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """Images `[B,R,R,C]` (and labels `[B]`) to one logit each; the sigmoid lives in the loss."""
+    """Images `[B,R,R,C]` (and labels `[B]`) to one logit each; the sigmoid lives in the loss.
 
-    num_classes: int = 0  # above 0: an embedding of the label stands beside the pixels
+    An embedding of the label stands beside the pixels ("concat"), or the label is guessed ("classifier").
+    """
+
+    num_classes: int = 0
+    conditioning: Literal["concat", "classifier"] = "concat"
     widths: Sequence[int] = (1024, 512, 256)
     dtype: Any = jnp.float32
 
     @nn.compact
     def __call__(self, image: Array, label: Array | None = None, *, train: bool = False) -> Judgement:
         """Logits `[B]` and the last features `[B,F]`."""
-        del train
+        if self.num_classes and self.conditioning == "projection":
+            raise UserError(
+                "mlp: got conditioning 'projection', accepted of the discriminator are 'concat', 'classifier'"
+            )
         x = image.reshape(image.shape[0], -1).astype(self.dtype)
-        if self.num_classes:
+        if self.num_classes and self.conditioning == "concat":
             embedded = Embedding(self.num_classes, self.widths[-1], dtype=self.dtype, name="label")(label)
             x = jnp.concatenate([x, embedded], axis=-1)
         for index, width in enumerate(self.widths):
             x = nn.leaky_relu(_dense(self, width, f"dense_{index}")(x), SLOPE)
-        logits = _dense(self, 1, "logit")(x)[:, 0].astype(jnp.float32)
-        return Judgement(logits=logits, features=x)
+        return judge(
+            x,
+            label,
+            num_classes=self.num_classes,
+            conditioning=self.conditioning,
+            train=train,
+            kernel_init=uniform,
+            dtype=self.dtype,
+        )
 
 
 def _dense(module: Any, features: int, name: str) -> Any:

@@ -1,4 +1,4 @@
-"""Batch norm and the reductions it is made of, against flax and numpy."""
+"""Batch norm, plain and conditional, and the reductions it is made of, against flax and numpy."""
 
 import flax.linen as nn
 import jax
@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from jaxgan.layers.minibatch_stddev import minibatch_stddev
-from jaxgan.layers.normalization import BatchNorm
+from jaxgan.layers.normalization import BatchNorm, ConditionalBatchNorm
 from jaxgan.layers.reduction import row_mean, row_sum, spread
 
 X = 2.0 * jax.random.normal(jax.random.key(0), (4, 3, 5, 6)) + 1.0
@@ -86,3 +86,61 @@ def test_minibatch_stddev_of_known_groups():
     assert minibatch_stddev(jnp.ones((3, 2, 2, 1)), group_size=2).shape == (3, 2, 2, 2)
     gradient = jax.grad(lambda x: minibatch_stddev(x).sum())(jnp.ones((4, 2, 2, 1)))
     assert np.isfinite(gradient).all()
+
+
+def conditional(condition, **fields):
+    """A conditional norm with gains and biases that are not those of the start."""
+    module = ConditionalBatchNorm(**fields)
+    tree = module.init(jax.random.key(0), X, condition, train=False)
+    leaves, shape = jax.tree.flatten(tree["params"])
+    keys = jax.random.split(jax.random.key(1), len(leaves))
+    params = jax.tree.unflatten(shape, [jax.random.normal(key, leaf.shape) for key, leaf in zip(keys, leaves)])
+    return module, {**tree, "params": params}
+
+
+@pytest.mark.parametrize("by_label", [True, False])
+def test_conditional_batch_norm_by_its_definition(by_label):
+    label, vector = jnp.array([2, 0, 1, 2]), jax.random.normal(jax.random.key(2), (4, 5))
+    module, tree = conditional(label if by_label else vector, num_classes=3 if by_label else 0)
+    params = tree["params"]
+    if by_label:
+        gain, bias = (np.asarray(params[name]["embedding"])[label] for name in ("scale", "bias"))
+    else:
+        gain, bias = (np.asarray(vector) @ np.asarray(params[name]["kernel"]) for name in ("scale", "bias"))
+    x = np.asarray(X, np.float64)
+    mean, var = x.mean(axis=(0, 1, 2)), x.var(axis=(0, 1, 2))
+    expected = (x - mean) / np.sqrt(var + 1e-5) * (1 + gain[:, None, None]) + bias[:, None, None]
+    condition = label if by_label else vector
+    y, updates = module.apply(tree, X, condition, train=True, mutable=["batch_stats"])
+    close(y, expected, rtol=1e-4, atol=1e-4)
+    close(updates["batch_stats"], {"mean": 0.1 * mean, "var": 0.9 + 0.1 * var})
+    kept = module.apply(tree, X, condition, train=False)
+    close(kept, x / np.sqrt(1 + 1e-5) * (1 + gain[:, None, None]) + bias[:, None, None], atol=1e-4)
+
+
+def test_conditional_batch_norm_starts_as_the_plain_one_for_every_class():
+    label = jnp.array([2, 0, 1, 2])
+    y, _ = ConditionalBatchNorm(3).init_with_output(jax.random.key(0), X, label, train=True)
+    plain, _ = BatchNorm().init_with_output(jax.random.key(0), X, train=True)
+    close(y, plain)
+
+
+def test_gains_of_a_conditional_batch_norm_learn_from_their_own_examples():
+    label = jnp.array([2, 0, 0, 2])
+    module, tree = conditional(label, num_classes=3)
+
+    def loss(params):
+        y, _ = module.apply({**tree, "params": params}, X, label, train=True, mutable=[])
+        return jnp.sin(y).sum()
+
+    gradient = jax.grad(loss)(tree["params"])
+    for leaf in (gradient["scale"]["embedding"], gradient["bias"]["embedding"]):
+        assert not np.any(leaf[1])
+        assert np.all(np.any(leaf[jnp.array([0, 2])], axis=1))
+
+
+def test_the_linear_maps_of_a_condition_can_be_spectrally_normed():
+    vector = jax.random.normal(jax.random.key(2), (4, 5))
+    _, tree = conditional(vector, spectral=True)
+    assert set(tree["spectral"]) == {"scale_norm", "bias_norm"}
+    assert set(tree["params"]["scale"]) == {"kernel"}

@@ -135,3 +135,42 @@ def test_a_frozen_spectral_forward_writes_nothing_and_equals_the_moving_one(spec
     assert not nothing
     assert updates
     np.testing.assert_array_equal(frozen.logits, moving.logits)
+
+
+def test_labels_can_stand_beside_the_image():
+    network = dcgan.Discriminator(8, 3, "concat", widths=(6,), norm="none")
+    tree = network.init(KEY, IMAGE, LABEL, train=False)
+    assert tree["params"]["down_0"]["kernel"].shape == (4, 4, 2, 6)
+    bare = dcgan.Discriminator(8, widths=(6,), norm="none")  # that gets the picture of the class from outside
+    planes = tree["params"]["label"]["table"]["embedding"][LABEL].reshape(4, 8, 8, 1)
+    params = {name: layer for name, layer in tree["params"].items() if name != "label"}
+    expected = bare.apply({"params": params}, jnp.concatenate([IMAGE, planes], axis=-1), train=False)
+    np.testing.assert_allclose(network.apply(tree, IMAGE, LABEL, train=False).logits, expected.logits, rtol=1e-6)
+
+
+def test_labels_can_be_guessed():
+    network = dcgan.Discriminator(8, 3, "classifier", widths=(6,))
+    judged, tree = network.init_with_output(KEY, IMAGE, LABEL, train=False)
+    layer = tree["params"]["class_logits"]
+    assert judged.class_logits.dtype == jnp.float32
+    np.testing.assert_allclose(judged.class_logits, judged.features @ layer["kernel"] + layer["bias"], rtol=1e-4)
+    plain = dcgan.Discriminator(8, widths=(6,))
+    params = {name: layer for name, layer in tree["params"].items() if name != "class_logits"}
+    np.testing.assert_array_equal(plain.apply({**tree, "params": params}, IMAGE, train=False).logits, judged.logits)
+
+
+def test_each_class_can_have_its_own_norms():
+    network, latent = dcgan.Generator(16, 1, 3, "norm", widths=(6, 4)), jnp.ones((4, 5))
+    images, tree = jax.jit(lambda: network.init_with_output(KEY, latent, LABEL, train=False))()
+    assert tree["params"]["stem"]["kernel"].shape == (5, 96)
+    assert tree["params"]["norm_1"]["scale"]["embedding"].shape == (3, 4)
+    np.testing.assert_array_equal(images[0], images[1])  # classes start equal
+    tree["params"]["norm_1"]["scale"]["embedding"] = jnp.arange(12.0).reshape(3, 4)
+    images = network.apply(tree, latent, LABEL, train=False)
+    np.testing.assert_array_equal(images[0], images[3])
+    assert not np.allclose(images[0], images[1])
+
+
+def test_norms_that_are_not_there_cannot_carry_labels():
+    with pytest.raises(UserError, match="conditioning 'norm' needs norm 'batch', got 'none'"):
+        dcgan.Generator(8, 1, 3, "norm", norm="none").init(KEY, jnp.ones((4, 5)), LABEL, train=False)

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxgan.errors import UserError
 from jaxgan.models import mlp
 
 KEY = jax.random.key(0)
@@ -52,3 +53,19 @@ def test_the_label_counts():
     judged, _ = mlp.Discriminator(num_classes=2, widths=(8,)).init_with_output(KEY, image, label)
     assert not np.allclose(images[0], images[1])
     assert not np.allclose(judged.logits[0], judged.logits[1])
+
+
+def test_the_label_can_be_guessed():
+    image, label = jax.random.normal(KEY, (2, 4, 4, 1)), jnp.array([0, 1])
+    network = mlp.Discriminator(num_classes=3, conditioning="classifier", widths=(8,))
+    judged, tree = network.init_with_output(KEY, image, label)
+    layer = tree["params"]["class_logits"]
+    np.testing.assert_allclose(judged.class_logits, judged.features @ layer["kernel"] + layer["bias"], rtol=1e-4)
+    assert "label" not in tree["params"]
+
+
+def test_other_conditioning_is_refused():
+    with pytest.raises(UserError, match="conditioning 'projection'"):
+        mlp.Discriminator(3, "projection").init(KEY, jnp.ones((2, 4, 4, 1)), jnp.array([0, 1]))
+    with pytest.raises(UserError, match="conditioning 'norm'"):
+        mlp.Generator(4, 1, 3, "norm").init(KEY, jnp.ones((2, 5)), jnp.array([0, 1]))

@@ -1,0 +1,51 @@
+"""Self-attention over the pixels of an image (Zhang et al. 2019, section 3)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from jaxgan.layers.conv import Conv, Initializer
+from jaxgan.layers.spectral import spectral_norm
+
+
+class SelfAttention(nn.Module):
+    """x + gamma o(softmax(theta(x) phi(x)^T) g(x)): each pixel gathers from all others (eq. 1 to 3).
+
+    theta and phi have an eighth of the channels, g half of them; all four maps are 1x1 convolutions without
+    bias. Keys and values are max-pooled by two, which makes the map a quarter. `gamma` starts at 0, and with
+    it the layer as the identity. Sides must be even.
+    """
+
+    spectral: bool = False
+    kernel_init: Initializer = nn.initializers.lecun_normal()
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "b h w c"], *, train: bool) -> Float[Array, "b h w c"]:
+        """x and what its pixels gathered."""
+        width = x.shape[-1]
+        query = _pixels(self._map("theta", max(1, width // 8), x, train))
+        key = _pixels(_max_pool(self._map("phi", max(1, width // 8), x, train)))
+        value = _pixels(_max_pool(self._map("g", max(1, width // 2), x, train)))
+        weights = jax.nn.softmax((query @ key.mT).astype(jnp.float32), axis=-1).astype(self.dtype)
+        gathered = self._map("o", width, (weights @ value).reshape(*x.shape[:3], -1), train)
+        gamma = self.param("gamma", nn.initializers.zeros, (), jnp.float32)
+        return x.astype(self.dtype) + gamma.astype(self.dtype) * gathered
+
+    def _map(self, name: str, width: int, x: Array, train: bool) -> Array:
+        conv = Conv(width, 1, use_bias=False, kernel_init=self.kernel_init, dtype=self.dtype, name=name)
+        return spectral_norm(conv, x, train=train, wanted=self.spectral)
+
+
+def _pixels(x: Array) -> Array:
+    return x.reshape(x.shape[0], -1, x.shape[-1])
+
+
+def _max_pool(x: Array) -> Array:
+    b, h, w, c = x.shape
+    return x.reshape(b, h // 2, 2, w // 2, 2, c).max(axis=(2, 4))

@@ -1,0 +1,67 @@
+"""How a discriminator judges: one logit an image, and what its class has to do with it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import flax.linen as nn
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int
+
+from jaxgan.errors import UserError
+from jaxgan.game import Judgement
+from jaxgan.layers.conv import Initializer
+from jaxgan.layers.labels import Embedding, projection
+from jaxgan.layers.spectral import spectral_norm
+
+Label = Int[Array, " b"]
+
+lecun = nn.initializers.lecun_normal()
+
+
+def judge(
+    features: Float[Array, "b f"],
+    label: Label | None,
+    *,
+    num_classes: int,
+    conditioning: str,
+    train: bool,
+    projected: int | None = None,
+    spectral: bool = False,
+    kernel_init: Initializer = lecun,
+    dtype: Any = jnp.float32,
+) -> Judgement:
+    """The judgement of features, by submodules `logit`, `label` and so on of the calling network.
+
+    With labels, `conditioning` says how: "projection" adds <embedding of the class, features> to the logit (Miyato &
+    Koyama 2018, eq. 4), with `projected` in the place of the features a linear map of so many of them; "classifier"
+    leaves the logit alone and guesses the class (Odena et al. 2017); "concat" did its part at the input.
+    """
+
+    def layer(module: nn.Module, x: Any) -> Array:
+        return spectral_norm(module, x, train=train, wanted=spectral)
+
+    logits = layer(nn.Dense(1, kernel_init=kernel_init, dtype=dtype, name="logit"), features)[:, 0]
+    logits, class_logits = logits.astype(jnp.float32), None
+    if num_classes and conditioning == "projection":
+        compared = features
+        if projected is not None:
+            compared = layer(nn.Dense(projected, kernel_init=kernel_init, dtype=dtype, name="projected"), features)
+        width = compared.shape[-1]
+        embedding = Embedding(num_classes, width, scale=width**-0.5, dtype=dtype, name="label")
+        logits += projection(compared, layer(embedding, label))
+    elif num_classes and conditioning == "classifier":
+        dense = nn.Dense(num_classes, kernel_init=kernel_init, dtype=dtype, name="class_logits")
+        class_logits = layer(dense, features).astype(jnp.float32)
+    elif num_classes and conditioning != "concat":
+        raise UserError(f"conditioning: got {conditioning!r}, accepted are 'projection', 'concat' and 'classifier'")
+    return Judgement(logits=logits, features=features, class_logits=class_logits)
+
+
+def with_label_plane(
+    image: Float[Array, "b h w c"], label: Label | None, *, num_classes: int, dtype: Any = jnp.float32
+) -> Float[Array, "b h w c2"]:
+    """The image with one more channel, a learned picture of its class: submodule `label` of the calling network."""
+    height, width = image.shape[1:3]
+    plane = Embedding(num_classes, height * width, dtype=dtype, name="label")(label)
+    return jnp.concatenate([image.astype(dtype), plane.reshape(-1, height, width, 1)], axis=-1)

@@ -1,0 +1,144 @@
+"""Residual blocks that double or halve an image (Miyato et al. 2018, appendix B.4; Brock et al. 2019, appendix B)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import flax.linen as nn
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from jaxgan.layers.conv import Conv, Geometry, Initializer, conv, conv_transpose
+from jaxgan.layers.normalization import Condition, batch_norm
+from jaxgan.layers.reduction import spread
+from jaxgan.layers.resampling import box_downsample, box_upsample
+from jaxgan.layers.spectral import spectral_norm
+
+RESAMPLED = Geometry((2, 2), ((1, 1), (1, 1)), 1, (0, 0))  # kernel 4
+
+
+def conv_doubled(x: Float[Array, "b h w i"], kernel: Float[Array, "3 3 i o"]) -> Float[Array, "b h2 w2 o"]:
+    """The convolution of the image doubled by repeated pixels, in the dtype of x.
+
+    Computed as one transposed convolution with the kernel's sums over equal pixels, 4 products a pixel instead of 9.
+    """
+    w = _widened(kernel[::-1, ::-1]).transpose(0, 1, 3, 2).astype(x.dtype)
+    return conv_transpose(x, w, RESAMPLED._replace(size=(2 * x.shape[1], 2 * x.shape[2])))
+
+
+def conv_halved(x: Float[Array, "b h w i"], kernel: Float[Array, "3 3 i o"]) -> Float[Array, "b h2 w2 o"]:
+    """The means of each two by two pixels of the convolution, in the dtype of x; sides must be even.
+
+    Computed as one convolution of stride 2 with a 4x4 kernel, 16 products a pixel instead of 36.
+    """
+    w = (_widened(kernel) / 4).astype(x.dtype)
+    return conv(x, w, RESAMPLED._replace(size=(x.shape[1], x.shape[2])))
+
+
+class UpConv(nn.Module):
+    """`conv_doubled` with the params of `Conv`: `[b,h,w,i] -> [b,2h,2w,features]`."""
+
+    features: int
+    kernel_init: Initializer = nn.initializers.lecun_normal()
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "b h w i"]) -> Float[Array, "b h2 w2 o"]:
+        """The convolution of the doubled image."""
+        kernel = self.param("kernel", self.kernel_init, (3, 3, x.shape[-1], self.features), jnp.float32)
+        return _biased(self, conv_doubled(x.astype(self.dtype), kernel))
+
+
+class DownConv(nn.Module):
+    """`conv_halved` with the params of `Conv`: `[b,h,w,i] -> [b,h/2,w/2,features]`."""
+
+    features: int
+    kernel_init: Initializer = nn.initializers.lecun_normal()
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "b h w i"]) -> Float[Array, "b h2 w2 o"]:
+        """The halved convolution; sides must be even."""
+        kernel = self.param("kernel", self.kernel_init, (3, 3, x.shape[-1], self.features), jnp.float32)
+        return _biased(self, conv_halved(x.astype(self.dtype), kernel))
+
+
+class UpBlock(nn.Module):
+    """The generator's block: norm, ReLU, doubling, 3x3, norm, ReLU, 3x3, beside a 1x1 convolution of the doubled x."""
+
+    features: int
+    num_classes: int = 0  # of a condition that is a label
+    spectral: bool = False
+    kernel_init: Initializer = nn.initializers.lecun_normal()
+    shortcut_init: Initializer = nn.initializers.lecun_normal()
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(
+        self, x: Float[Array, "b h w i"], condition: Condition | None, *, train: bool
+    ) -> Float[Array, "b h2 w2 o"]:
+        """`condition`: what the norms' gains and biases follow from; None: their own."""
+
+        def normed(x: Array, name: str) -> Array:
+            classes, spectral = self.num_classes, self.spectral
+            return nn.relu(
+                batch_norm(
+                    x, condition, train=train, name=name, num_classes=classes, spectral=spectral, dtype=self.dtype
+                )
+            )
+
+        def convolved(layer: nn.Module, x: Array) -> Array:
+            return spectral_norm(layer, x, train=train, wanted=self.spectral)
+
+        main = {"kernel_init": self.kernel_init, "dtype": self.dtype}
+        y = convolved(UpConv(self.features, name="conv_0", **main), normed(x, "norm_0"))
+        y = convolved(Conv(self.features, name="conv_1", **main), normed(y, "norm_1"))
+        shortcut = Conv(self.features, 1, kernel_init=self.shortcut_init, dtype=self.dtype, name="shortcut")
+        return y + box_upsample(convolved(shortcut, x))  # a 1x1 convolution may as well go first
+
+
+class DownBlock(nn.Module):
+    """The discriminator's block: ReLU, 3x3, ReLU, 3x3, means of two by two, beside a 1x1 convolution of the means of x.
+
+    The first block of a network gets the image itself, so it begins without ReLU. A block that keeps size and width
+    has the identity as shortcut.
+    """
+
+    features: int
+    hidden: int | None = None  # channels between the convolutions; None: those of x
+    halves: bool = True
+    first: bool = False
+    spectral: bool = False
+    kernel_init: Initializer = nn.initializers.lecun_normal()
+    shortcut_init: Initializer = nn.initializers.lecun_normal()
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "b h w i"], *, train: bool) -> Float[Array, "b h2 w2 o"]:
+        """The block; where it halves, sides must be even."""
+
+        def convolved(layer: nn.Module, x: Array) -> Array:
+            return spectral_norm(layer, x, train=train, wanted=self.spectral)
+
+        main = {"kernel_init": self.kernel_init, "dtype": self.dtype}
+        y = x if self.first else nn.relu(x)
+        y = convolved(Conv(self.hidden or x.shape[-1], name="conv_0", **main), y)
+        last = DownConv if self.halves else Conv
+        y = convolved(last(self.features, name="conv_1", **main), nn.relu(y))
+        if self.halves:
+            x = box_downsample(x)
+        if self.halves or x.shape[-1] != self.features:
+            shortcut = Conv(self.features, 1, kernel_init=self.shortcut_init, dtype=self.dtype, name="shortcut")
+            x = convolved(shortcut, x)
+        return y + x
+
+
+def _widened(kernel: Array) -> Array:
+    """The 4x4 kernel that is the sum of the 3x3 one in its four places."""
+    rows = jnp.pad(kernel, ((0, 1), (0, 0), (0, 0), (0, 0))) + jnp.pad(kernel, ((1, 0), (0, 0), (0, 0), (0, 0)))
+    return jnp.pad(rows, ((0, 0), (0, 1), (0, 0), (0, 0))) + jnp.pad(rows, ((0, 0), (1, 0), (0, 0), (0, 0)))
+
+
+def _biased(module: Any, x: Array) -> Array:
+    bias = module.param("bias", nn.initializers.zeros, (x.shape[-1],), jnp.float32)
+    return x + spread(bias.astype(module.dtype), x.shape)

@@ -1,0 +1,169 @@
+"""BigGAN (Brock et al. 2019, appendix B), with class labels or without."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import flax.linen as nn
+import jax.numpy as jnp
+
+from jaxgan.errors import UserError
+from jaxgan.game import Array, Judgement
+from jaxgan.layers.attention import SelfAttention
+from jaxgan.layers.conv import Conv
+from jaxgan.layers.heads import judge, with_label_plane
+from jaxgan.layers.labels import Embedding
+from jaxgan.layers.normalization import BatchNorm
+from jaxgan.layers.residual import DownBlock, UpBlock
+from jaxgan.layers.spectral import spectral_norm
+
+START = 4  # pixels of the smallest image
+ATTENTION = 64  # pixels
+
+# times the base width: of the block that ends each doubling from 4 pixels on (tables 4 and 7 to 9), ...
+GENERATOR = {
+    64: (16, 8, 4, 2),
+    128: (16, 8, 4, 2, 1),
+    256: (16, 8, 8, 4, 2, 1),
+    512: (16, 8, 8, 4, 2, 1, 1),
+}
+# ... and of the block that ends each halving down to 4 pixels, and one more
+DISCRIMINATOR = {
+    64: (1, 2, 4, 8, 16),
+    128: (1, 2, 4, 8, 16, 16),
+    256: (1, 2, 4, 8, 8, 16, 16),
+    512: (1, 1, 2, 4, 8, 8, 16, 16),
+}
+SMALL = 4  # of all blocks up to 32 pixels, where the discriminator halves to 8 pixels and ends with two more blocks
+
+orthogonal = nn.initializers.orthogonal()
+
+
+class Generator(nn.Module):
+    """Latents `[B,Z]` (and labels `[B]`) to images `[B,R,R,C]` in [-1, 1].
+
+    The latent is cut into a chunk for the start and one for each block, whose norms take their gains and biases from
+    it. With labels an embedding that all blocks share stands beside each chunk ("norm"), or beside the start's alone
+    ("concat"). `widths` are the channels of the blocks, the first also at 4 pixels.
+    """
+
+    resolution: int
+    channels: int
+    num_classes: int = 0
+    conditioning: Literal["norm", "concat"] = "norm"
+    widths: Sequence[int] | None = None  # None: as published, from `base_width`
+    base_width: int = 96
+    embedding_dim: int = 128  # of a class
+    attention: int = ATTENTION  # pixels at which self-attention stands, if a block but the last ends there
+    spectral: bool = True
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, latent: Array, label: Array | None = None, *, train: bool) -> Array:
+        """The images; `train`: with the batch's statistics. Raises UserError for a latent too short to be cut."""
+        widths = generator_widths(self.resolution, self.widths, self.base_width)
+        start, *chunks = _chunks(latent.astype(self.dtype), len(widths) + 1)
+        if self.num_classes:
+            embedded = Embedding(self.num_classes, self.embedding_dim, dtype=self.dtype, name="label")(label)
+            if self.conditioning == "norm":
+                chunks = [jnp.concatenate([embedded, chunk], axis=-1) for chunk in chunks]
+            else:
+                start = jnp.concatenate([start, embedded], axis=-1)
+        stem = nn.Dense(START**2 * widths[0], kernel_init=orthogonal, dtype=self.dtype, name="stem")
+        x = spectral_norm(stem, start, train=train, wanted=self.spectral).reshape(-1, START, START, widths[0])
+        shared = {"spectral": self.spectral, "kernel_init": orthogonal, "dtype": self.dtype}
+        for index, (width, chunk) in enumerate(zip(widths, chunks)):
+            block = UpBlock(width, shortcut_init=orthogonal, name=f"block_{index}", **shared)
+            x = block(x, chunk, train=train)
+            if x.shape[1] == self.attention < self.resolution:
+                x = SelfAttention(name="attention", **shared)(x, train=train)
+        x = nn.relu(BatchNorm(dtype=self.dtype, name="norm")(x, train=train))
+        image = Conv(self.channels, kernel_init=orthogonal, dtype=self.dtype, name="image")
+        return jnp.tanh(spectral_norm(image, x, train=train, wanted=self.spectral).astype(jnp.float32))
+
+
+class Discriminator(nn.Module):
+    """Images `[B,R,R,C]` (and labels `[B]`) to one logit each.
+
+    `widths` are the channels of the blocks; the first halve the image, to 4 pixels if there are so many of them, the
+    others keep it. Labels are judged by projection, stand beside the image as a learned plane ("concat"), or are
+    guessed ("classifier").
+    """
+
+    resolution: int
+    num_classes: int = 0
+    conditioning: Literal["projection", "concat", "classifier"] = "projection"
+    widths: Sequence[int] | None = None  # None: as published, from `base_width`
+    base_width: int = 96
+    attention: int = ATTENTION  # pixels at which self-attention stands, if a block ends there
+    norm: Literal["spectral", "none"] = "spectral"
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, image: Array, label: Array | None = None, *, train: bool) -> Judgement:
+        """Logits `[B]` and the features `[B,F]`, summed over pixels."""
+        widths, halvings = discriminator_widths(self.resolution, self.widths, self.base_width)
+        x, spectral = image.astype(self.dtype), self.norm == "spectral"
+        if self.num_classes and self.conditioning == "concat":
+            x = with_label_plane(x, label, num_classes=self.num_classes, dtype=self.dtype)
+        shared = {"spectral": spectral, "kernel_init": orthogonal, "dtype": self.dtype}
+        for index, width in enumerate(widths):
+            block = DownBlock(
+                width,
+                hidden=width,
+                halves=index < halvings,
+                first=index == 0,
+                shortcut_init=orthogonal,
+                name=f"block_{index}",
+                **shared,
+            )
+            x = block(x, train=train)
+            if index < halvings and x.shape[1] == self.attention:
+                x = SelfAttention(name="attention", **shared)(x, train=train)
+        return judge(
+            nn.relu(x).sum(axis=(1, 2)),
+            label,
+            num_classes=self.num_classes,
+            conditioning=self.conditioning,
+            train=train,
+            **shared,
+        )
+
+
+def generator_widths(resolution: int, widths: Sequence[int] | None, base_width: int) -> tuple[int, ...]:
+    """The channels after each doubling. Raises UserError where resolution and widths do not fit."""
+    doublings = _doublings(resolution)
+    if widths is None:
+        return tuple(base_width * times for times in GENERATOR.get(resolution, (SMALL,) * doublings))
+    if len(widths) != doublings:
+        raise UserError(f"biggan: got {len(widths)} widths, accepted are {doublings} at resolution {resolution}")
+    return tuple(widths)
+
+
+def discriminator_widths(resolution: int, widths: Sequence[int] | None, base_width: int) -> tuple[tuple[int, ...], int]:
+    """The channels of the blocks, and how many of these halve. Raises UserError where resolution and widths misfit."""
+    doublings = _doublings(resolution)
+    if widths is not None:
+        if not widths:
+            raise UserError("biggan: got no widths, accepted is one or more")
+        return tuple(widths), min(len(widths), doublings)
+    if resolution in DISCRIMINATOR:
+        return tuple(base_width * times for times in DISCRIMINATOR[resolution]), doublings
+    halvings = max(1, doublings - 1)
+    return (base_width * SMALL,) * (halvings + 2), halvings
+
+
+def _doublings(resolution: int) -> int:
+    doublings = resolution.bit_length() - START.bit_length()
+    if not 8 <= resolution <= 512 or resolution != START << doublings:
+        raise UserError(f"biggan: got resolution {resolution}, accepted are powers of two from 8 to 512")
+    return doublings
+
+
+def _chunks(latent: Array, count: int) -> list[Array]:
+    """Equal pieces of the latent, the first with what is left over."""
+    size = latent.shape[-1] // count
+    if size == 0:
+        raise UserError(f"biggan: got a latent of {latent.shape[-1]}, accepted is {count} or more at this resolution")
+    return jnp.split(latent, [latent.shape[-1] - size * each for each in range(count - 1, 0, -1)], axis=-1)

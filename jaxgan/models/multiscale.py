@@ -1,0 +1,66 @@
+"""A discriminator that judges an image at several scales (Karnewar & Wang 2020; Wang et al. 2018, section 3.2)."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import flax.linen as nn
+
+from jaxgan.errors import UserError
+from jaxgan.game import Array, Judgement
+from jaxgan.layers.resampling import box_downsample
+
+
+class Discriminator(nn.Module):
+    """Images `[B,R,R,C]`, or a tuple of them at R, R/2, ... pixels (and labels `[B]`), to one logit a scale each.
+
+    Each scale has a network of its own, made after the template `discriminator`: with the resolution, the number of
+    classes and, where it is set, the conditioning given here. `widths` that belong to stages of the template lose
+    the first ones, one for each halving.
+    """
+
+    resolution: int
+    discriminator: Any  # (image, label, *, train) -> Judgement, of any family
+    num_classes: int = 0
+    conditioning: Literal["projection", "concat", "classifier"] | None = None  # None: as the template has it
+    scales: int = 3
+
+    @nn.compact
+    def __call__(self, image: Array | tuple[Array, ...], label: Array | None = None, *, train: bool) -> Judgement:
+        """Tuples of logits `[B]` and of features `[B,F]`, largest scale first; the mean of the scales' class logits.
+
+        A single image is halved to the smaller scales by the means of two by two pixels. Raises UserError for images
+        that do not fit the scales.
+        """
+        judged = [self._at(index)(each, label, train=train) for index, each in enumerate(self._pyramid(image))]
+        guesses = [each.class_logits for each in judged if each.class_logits is not None]
+        return Judgement(
+            logits=tuple(each.logits for each in judged),
+            features=tuple(each.features for each in judged),
+            class_logits=sum(guesses) / len(guesses) if guesses else None,
+        )
+
+    def _at(self, scale: int) -> nn.Module:
+        template = self.discriminator
+        changes: dict[str, Any] = {"num_classes": self.num_classes}
+        if self.conditioning is not None:
+            changes["conditioning"] = self.conditioning
+        if hasattr(template, "resolution"):
+            changes["resolution"] = self.resolution >> scale
+            widths = getattr(template, "widths", None)
+            if widths is not None and scale < len(widths):
+                changes["widths"] = widths[scale:]
+        return template.clone(parent=self, name=f"scale_{scale}", **changes)
+
+    def _pyramid(self, image: Array | tuple[Array, ...]) -> tuple[Array, ...]:
+        """The images by scale."""
+        if not isinstance(image, tuple | list):
+            images = [image]
+            for _ in range(self.scales - 1):
+                images.append(box_downsample(images[-1]))
+            return tuple(images)
+        got = [each.shape[1:3] for each in image]
+        wanted = [(self.resolution >> scale,) * 2 for scale in range(self.scales)]
+        if got != wanted:
+            raise UserError(f"multiscale: got images of {got}, accepted is one image or {self.scales} of {wanted}")
+        return tuple(image)

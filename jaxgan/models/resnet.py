@@ -1,0 +1,156 @@
+"""SNGAN's residual networks (Miyato et al. 2018, tables 3 to 5), for power-of-two resolutions and for 48 pixels.
+
+With labels they are those of Miyato & Koyama 2018: class-conditional batch norm and a projection discriminator.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import flax.linen as nn
+import jax.numpy as jnp
+
+from jaxgan.errors import UserError
+from jaxgan.game import Array, Judgement
+from jaxgan.layers.conv import Conv
+from jaxgan.layers.heads import judge, with_label_plane
+from jaxgan.layers.labels import Embedding
+from jaxgan.layers.normalization import BatchNorm
+from jaxgan.layers.residual import DownBlock, UpBlock
+
+SMALL = 32  # pixels, up to which all blocks are equally wide and the discriminator halves to 8 pixels only
+WIDEST = 16  # times the base width
+
+glorot = nn.initializers.glorot_uniform()
+glorot_relu = nn.initializers.variance_scaling(2.0, "fan_avg", "uniform")  # before a ReLU, which halves the variance
+
+
+class Generator(nn.Module):
+    """Latents `[B,Z]` (and labels `[B]`) to images `[B,R,R,C]` in [-1, 1].
+
+    `widths` are the channels of the blocks, that end at 8, 16, ... pixels; the first also at 4 pixels. Each class has
+    its own gains and biases of the norms ("norm"), or an embedding stands beside the latent ("concat").
+    """
+
+    resolution: int
+    channels: int
+    num_classes: int = 0
+    conditioning: Literal["norm", "concat"] = "norm"
+    widths: Sequence[int] | None = None  # None: as published, from `base_width`
+    base_width: int = 64  # of the last block; up to 32 pixels a quarter of all
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, latent: Array, label: Array | None = None, *, train: bool) -> Array:
+        """The images; `train`: with the batch's statistics."""
+        stem, *widths = generator_widths(self.resolution, self.widths, self.base_width)
+        start = start_of(self.resolution)
+        x, condition = latent.astype(self.dtype), label if self.num_classes else None
+        if self.num_classes and self.conditioning == "concat":
+            embedded = Embedding(self.num_classes, x.shape[-1], dtype=self.dtype, name="label")(label)
+            x, condition = jnp.concatenate([x, embedded], axis=-1), None
+        x = nn.Dense(start**2 * stem, kernel_init=glorot, dtype=self.dtype, name="stem")(x)
+        x = x.reshape(-1, start, start, stem)
+        for index, width in enumerate(widths):
+            block = UpBlock(
+                width,
+                num_classes=self.num_classes,
+                kernel_init=glorot_relu,
+                shortcut_init=glorot,
+                dtype=self.dtype,
+                name=f"block_{index}",
+            )
+            x = block(x, condition, train=train)
+        x = nn.relu(BatchNorm(dtype=self.dtype, name="norm")(x, train=train))
+        x = Conv(self.channels, kernel_init=glorot, dtype=self.dtype, name="image")(x)
+        return jnp.tanh(x.astype(jnp.float32))
+
+
+class Discriminator(nn.Module):
+    """Images `[B,R,R,C]` (and labels `[B]`) to one logit each.
+
+    `widths` are the channels of the blocks; the first halve the image, to 4 pixels if there are so many of them, the
+    others keep it. Labels are judged by projection, stand beside the image as a learned plane ("concat"), or are
+    guessed ("classifier").
+    """
+
+    resolution: int
+    num_classes: int = 0
+    conditioning: Literal["projection", "concat", "classifier"] = "projection"
+    widths: Sequence[int] | None = None  # None: as published, from `base_width`
+    base_width: int = 64  # of the first block; up to 32 pixels half of all
+    norm: Literal["spectral", "none"] = "spectral"
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, image: Array, label: Array | None = None, *, train: bool) -> Judgement:
+        """Logits `[B]` and the features `[B,F]`, summed over pixels."""
+        widths, halvings = discriminator_widths(self.resolution, self.widths, self.base_width)
+        x, spectral = image.astype(self.dtype), self.norm == "spectral"
+        if self.num_classes and self.conditioning == "concat":
+            x = with_label_plane(x, label, num_classes=self.num_classes, dtype=self.dtype)
+        for index, width in enumerate(widths):
+            block = DownBlock(
+                width,
+                hidden=width if index == 0 else None,
+                halves=index < halvings,
+                first=index == 0,
+                spectral=spectral,
+                kernel_init=glorot_relu,
+                shortcut_init=glorot,
+                dtype=self.dtype,
+                name=f"block_{index}",
+            )
+            x = block(x, train=train)
+        return judge(
+            nn.relu(x).sum(axis=(1, 2)),
+            label,
+            num_classes=self.num_classes,
+            conditioning=self.conditioning,
+            train=train,
+            spectral=spectral,
+            kernel_init=glorot,
+            dtype=self.dtype,
+        )
+
+
+def start_of(resolution: int) -> int:
+    """The pixels at which a generator begins: 4, or 6 for 48 pixels. Raises UserError for other resolutions."""
+    for start in (4, 6):
+        doublings = (resolution // start).bit_length() - 1
+        if doublings > 0 and resolution == start << doublings:
+            return start
+    raise UserError(f"resnet: got resolution {resolution}, accepted are powers of two from 8 on, and 12, 24, 48, ...")
+
+
+def generator_widths(resolution: int, widths: Sequence[int] | None, base_width: int) -> tuple[int, ...]:
+    """The channels at the start and after each doubling. Raises UserError where resolution and widths do not fit."""
+    doublings = _doublings(resolution)
+    if widths is not None:
+        if len(widths) != doublings:
+            raise UserError(f"resnet: got {len(widths)} widths, accepted are {doublings} at resolution {resolution}")
+        return (widths[0], *widths)
+    if resolution <= SMALL:
+        return (4 * base_width,) * (doublings + 1)
+    growing = (min(base_width << index, WIDEST * base_width) for index in range(doublings + 1))
+    return tuple(growing)[::-1]
+
+
+def discriminator_widths(resolution: int, widths: Sequence[int] | None, base_width: int) -> tuple[tuple[int, ...], int]:
+    """The channels of the blocks, and how many of these halve. Raises UserError where widths do not fit."""
+    doublings = _doublings(resolution)
+    if widths is not None:
+        if not widths:
+            raise UserError("resnet: got no widths, accepted is one or more")
+        return tuple(widths), min(len(widths), doublings)
+    if resolution <= SMALL:
+        halvings = max(1, doublings - 1)
+        return (2 * base_width,) * (halvings + 2), halvings
+    halvings = doublings + (start_of(resolution) == 6)  # 48 pixels go down to 3
+    growing = (min(base_width << index, WIDEST * base_width) for index in range(halvings + 1))
+    return tuple(growing), halvings
+
+
+def _doublings(resolution: int) -> int:
+    return (resolution // start_of(resolution)).bit_length() - 1
