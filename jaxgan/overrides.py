@@ -139,8 +139,13 @@ def _is_text_field(key: str) -> bool:
 
 
 NARROW = {  # the most of each that a run in miniature has
-    **{"base_width": 8, "max_width": 8, "style_dim": 16, "mapping_layers": 2, "scales": 2},
-    **{"stage_images": 24, "fade_images": 8},
+    "base_width": 8,
+    "max_width": 8,
+    "style_dim": 16,
+    "mapping_layers": 2,
+    "scales": 2,
+    "stage_images": 24,
+    "fade_images": 8,
 }
 
 

@@ -37,10 +37,14 @@ ACCURACY_DECAY = 0.99  # of the mean accuracy that `max_accuracy` looks at (Chu 
 
 
 class Fakes(NamedTuple):
-    """What the generator drew: images `[B,H,W,C]` (or all their scales, largest first) of latents `[B,Z]`."""
+    """What the generator drew: images `[B,H,W,C]` (or all their scales, largest first) of latents `[B,Z]`.
+
+    `noise` is the data of the key that the rest was drawn with, so that other latents can be seen under the same noise.
+    """
 
     image: Any
     latent: Array
+    noise: Array
 
 
 @dataclasses.dataclass(frozen=True)
@@ -120,7 +124,7 @@ class Generation:
         latent = self.latents(key, batch["image"].shape[0])
         noise_key = jax.random.fold_in(key, 1)
         image, variables = self._apply(state, GENERATOR, latent, self._label(batch), key=noise_key)
-        return Fakes(image, latent), {GENERATOR: variables}
+        return Fakes(image, latent, jax.random.key_data(noise_key)), {GENERATOR: variables}
 
     def generate(
         self,
@@ -255,6 +259,7 @@ class Generation:
         """What a regularizer can ask for by name; see `jaxgan.tasks.penalty`."""
         label, augmented = self._label(batch), self._augmented(state, key)
         noise_key, style_key, own_key = jax.random.split(jax.random.fold_in(key, 1), 3)
+        noise_key = noise_key if fakes is None else jax.random.wrap_key_data(fakes.noise)
         critic: Critic = lambda image: self._judge(state, None, augmented(image), label)[0].logits  # noqa: E731
         real = _scales(batch["image"], fakes.image) if fakes else batch["image"]
 

@@ -88,7 +88,9 @@ def make_train_step(
             fakes = None if drawn is None else drawn.fakes
             (value, aux), gradients = jax.value_and_grad(loss, has_aux=True)(params, fakes)
             return Turn(value, aux, gradients)
-        (value, aux), (direct, cotangent) = jax.value_and_grad(loss, (0, 1), has_aux=True)(params, drawn.fakes)
+        # fakes may say in integers how they were drawn
+        with_fakes = jax.value_and_grad(loss, (0, 1), has_aux=True, allow_int=True)
+        (value, aux), (direct, cotangent) = with_fakes(params, drawn.fakes)
         gradients = jax.tree.map(jnp.add, direct, drawn.pull_back(cotangent)[0])
         return Turn(value, aux.replace(variables={**drawn.variables, **aux.variables}), gradients)
 

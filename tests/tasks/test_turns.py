@@ -107,6 +107,28 @@ def test_regularizers_get_what_they_ask_for_and_keep_their_memory():
     assert metrics["generator_far/far"] > 0  # other latents, other images; the same ones, the same
 
 
+def test_other_latents_are_seen_under_the_noise_of_the_fakes():
+    def distances(generate, latent, fake):
+        return jnp.abs(generate(latent) - fake).mean() + 1e3 * (jnp.abs(generate(-latent) - fake).mean() == 0)
+
+    class Noisy:
+        def init(self, key, latent, label, *, train):
+            return {"params": {"w": jnp.ones(())}}
+
+        def apply(self, tree, latent, label, *, train, mutable=(), rngs=None):
+            image = tree["params"]["w"] * latent.mean(1)[:, None, None, None] * jnp.ones((1, 8, 8, 1))
+            if rngs is None:
+                return image
+            return image + jax.random.normal(rngs["noise"], image.shape), {}
+
+    penalty = Penalty("distances", distances)
+    task = dataclasses.replace(make_task(generator_penalties=(penalty,)), generator=Noisy())
+    assert float(losses(task)[1][1].metrics["distances"]) == 0.0
+    state, optimizers = make_state(task)
+    _, metrics = step_of(task, optimizers)(state, make_batch(), KEY, (0, 1))
+    assert float(metrics["generator/distances"]) == 0.0
+
+
 def test_packed_images_are_judged_together():
     task = make_task(pack=2)
     state, optimizers = make_state(task)

@@ -49,7 +49,7 @@ class GivenLatents(Generation):
         tree = {"params": state.params[GENERATOR], **state.variables[GENERATOR]}
         kinds = list(state.variables[GENERATOR])
         image, updates = self.generator.apply(tree, batch["latent"], None, train=True, mutable=kinds)
-        return Fakes(image, batch["latent"]), {GENERATOR: updates}
+        return Fakes(image, batch["latent"], jax.random.key_data(key)), {GENERATOR: updates}
 
 
 def make_task(**kwargs):

@@ -1,0 +1,178 @@
+"""Adaptive discriminator augmentation (Karras et al. 2020a, "Training GANs with limited data")."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from jaxgan.augment import colour, corruption, geometry
+from jaxgan.augment.draws import Draw, draw
+from jaxgan.config import unknown_key
+from jaxgan.errors import UserError
+from jaxgan.layers.collective import pmean
+from jaxgan.schedules import Number, at, make_schedule
+
+Images = Float[Array, "b h w c"]
+
+GROUPS = {
+    "blit": ("xflip", "rotate90", "xint"),
+    "geom": ("scale", "rotate", "aniso", "xfrac"),
+    "color": ("brightness", "contrast", "lumaflip", "hue", "saturation"),
+    "filter": ("imgfilter",),
+    "noise": ("noise",),
+    "cutout": ("cutout",),
+}
+PRESETS = {name: (name,) for name in GROUPS} | {
+    "none": (),
+    "bg": ("blit", "geom"),
+    "bgc": ("blit", "geom", "color"),
+    "bgcf": ("blit", "geom", "color", "filter"),
+    "bgcfn": ("blit", "geom", "color", "filter", "noise"),
+    "bgcfnc": tuple(GROUPS),
+}
+Preset = Literal["none", "blit", "geom", "color", "filter", "noise", "cutout", "bg", "bgc", "bgcf", "bgcfn", "bgcfnc"]
+
+STRENGTHS = {  # the paper's, of appendix B
+    "xflip": 1.0,  # share of the flips and turns
+    "rotate90": 1.0,
+    "xint": 0.125,  # largest whole shift, of a side
+    "scale": 0.2,  # standard deviation of log2 of the size
+    "rotate": 1.0,  # largest angle, of pi
+    "aniso": 0.2,  # standard deviation of log2 of the stretch
+    "xfrac": 0.125,  # standard deviation of the shift, of a side
+    "brightness": 0.2,  # standard deviation of what is added
+    "contrast": 0.5,  # standard deviation of log2 of the factor
+    "lumaflip": 1.0,  # share of the flips
+    "hue": 1.0,  # largest angle, of pi
+    "saturation": 1.0,  # standard deviation of log2 of the factor
+    "imgfilter": 1.0,  # standard deviation of log2 of a band's factor
+    "noise": 0.1,  # scale of the noise's standard deviation
+    "cutout": 0.5,  # side of the square, of a side
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class ADA:
+    """The pipeline and the controller of its probability p.
+
+    Every transform of the preset hits each image with probability p times its chance; p = 0 is the identity
+    bit for bit. Blits and geometry are one resampling, from cubic convolution of the image instead of the
+    original's detour over a picture twice as large with long wavelet filters: it needs no margin, costs 16
+    reads a pixel and leaves turns by right angles and whole shifts exact.
+
+    p adapts until the mean sign of the reals' logits is `target` (eq. 1), or follows `schedule`, a number or a
+    schedule over images. R3GAN's pipeline is `chances={"brightness": 0.5, "contrast": 0.5, "lumaflip": 0.5,
+    "hue": 0.5, "saturation": 0.5, "cutout": 1.0}` with a `schedule`.
+    """
+
+    preset: Preset = "bgc"
+    chances: Mapping[str, float] = dataclasses.field(default_factory=dict)  # of transforms, times p; over the preset's
+    strengths: Mapping[str, float] = dataclasses.field(default_factory=dict)  # of transforms; see STRENGTHS
+    target: float = 0.6  # of the mean sign of the reals' logits
+    interval: int = 4  # steps between two moves of p
+    images_to_one: int = 500_000  # images over which p would go from 0 to 1
+    schedule: Number | None = None  # p over images; None: adaptive
+
+    def __post_init__(self) -> None:
+        """Raises UserError for names and numbers that no pipeline can have."""
+        path = "config.task.augment"
+        if self.preset not in PRESETS:
+            raise UserError(f"{path}.preset: got {self.preset!r}, accepted are {', '.join(PRESETS)}")
+        for field, most in (("chances", 1.0), ("strengths", float("inf"))):
+            for name, value in getattr(self, field).items():
+                if name not in STRENGTHS:
+                    raise unknown_key(f"{path}.{field}", name, STRENGTHS)
+                if isinstance(value, bool) or not isinstance(value, int | float) or not 0.0 <= value <= most:
+                    limit = "" if most > 1.0 else " and at most 1"
+                    raise UserError(f"{path}.{field}.{name}: got {value!r}, accepted is a number from 0 on{limit}")
+        for name in ("interval", "images_to_one"):
+            if getattr(self, name) < 1:
+                raise UserError(f"{path}.{name}: got {getattr(self, name)}, accepted is 1 or more")
+        if self.schedule is not None:
+            make_schedule(self.schedule, f"{path}.schedule")
+
+    def init_memory(self) -> dict[str, Array]:
+        """p, and what it moves by next: the images since its last move and the sum of their logits' signs."""
+        if self.schedule is not None:
+            return {}
+        return {name: jnp.float32(0.0) for name in ("probability", "signs", "images")}
+
+    def probability(self, memory: Mapping[str, Array], images_seen: Any) -> Array:
+        """p, a scalar."""
+        if self.schedule is None:
+            return memory["probability"]
+        return jnp.asarray(at(self.schedule, images_seen, "config.task.augment.schedule"), jnp.float32)
+
+    def update(
+        self, memory: Mapping[str, Array], real_logits: Float[Array, " b"], *, batch_size: int, step: Any
+    ) -> dict[str, Array]:
+        """The memory after a step on `batch_size` reals of all devices, which had these logits."""
+        if self.schedule is not None:
+            return {}
+        signs = memory["signs"] + batch_size * pmean(jnp.sign(real_logits.astype(jnp.float32)).mean())
+        images = memory["images"] + batch_size
+        move = jnp.sign(signs / images - self.target) * images / self.images_to_one
+        moved = jnp.clip(memory["probability"] + move, 0.0, 1.0)
+        due = (step + 1) % self.interval == 0
+        return {
+            "probability": jnp.where(due, moved, memory["probability"]),
+            "signs": jnp.where(due, 0.0, signs),
+            "images": jnp.where(due, 0.0, images),
+        }
+
+    def __call__(self, key: Array, images: Images, probability: Any) -> Images:
+        """Images `[B,H,W,C]` in about [-1, 1] as float32, augmented; not clipped. UserError unless H = W."""
+        batch, height, width = images.shape[:3]
+        if height != width:
+            raise UserError(f"config.task.augment: images of {height}x{width} cannot be turned; accepted are squares")
+        key, noise_key = jax.random.split(key)
+        images = images.astype(jnp.float32)
+        chances = self._probabilities(probability)
+        if not chances:
+            return images
+        draws, strengths = draw(key, chances, batch), self._strengths()
+        maps = geometry.compose(draws, strengths, height)
+        if maps is not None:
+            images = geometry.warp(images, maps)
+        images = _recoloured(draws, strengths, images)
+        if "imgfilter" in draws:
+            bands = [draws["imgfilter" if band == 0 else f"imgfilter_{band}"] for band in range(corruption.BANDS)]
+            images = corruption.filtered(bands, strengths["imgfilter"], images)
+        if "noise" in draws:
+            images = corruption.noisy(draws["noise"], strengths["noise"], noise_key, images)
+        if "cutout" in draws:
+            images = corruption.cut_out(draws["cutout"], strengths["cutout"], images)
+        return images
+
+    def _probabilities(self, probability: Any) -> dict[str, Any]:
+        """Of every draw; a transform that can never hit is left out."""
+        wanted = [name for group in PRESETS[self.preset] for name in GROUPS[group]]
+        chances = {**dict.fromkeys(wanted, 1.0), **self.chances}
+        drawn = {name: chance * jnp.clip(probability, 0.0, 1.0) for name, chance in chances.items() if chance}
+        if "rotate" in drawn:  # before and after the stretch, so that at least one of the two hits with p
+            drawn["rotate"] = drawn["rotate_again"] = 1.0 - jnp.sqrt(1.0 - drawn["rotate"])
+        if "imgfilter" in drawn:  # each band by itself
+            drawn |= {f"imgfilter_{band}": drawn["imgfilter"] for band in range(1, corruption.BANDS)}
+        return drawn
+
+    def _strengths(self) -> dict[str, float]:
+        strengths = {**STRENGTHS, **self.strengths}
+        return {**strengths, "rotate_again": strengths["rotate"]}
+
+
+def _recoloured(draws: dict[str, Draw], strengths: dict[str, float], images: Images) -> Images:
+    batch, _, _, channels = images.shape
+    matrices = colour.compose(draws, strengths, channels)
+    if matrices is None and "brightness" not in draws:
+        return images
+    offsets = jnp.zeros(batch)
+    if "brightness" in draws:
+        offsets = colour.brightness(draws["brightness"], strengths["brightness"])
+    if matrices is None:
+        return images + offsets[:, None, None, None]
+    return colour.recolour(images, matrices, offsets)

@@ -1,0 +1,104 @@
+"""Differentiable augmentation (Zhao et al. 2020, "Differentiable augmentation for data-efficient GAN training")."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from jaxgan.augment.corruption import cut_out
+from jaxgan.augment.draws import Draw, draw
+from jaxgan.augment.geometry import pick
+from jaxgan.errors import UserError
+
+Images = Float[Array, "b h w c"]
+
+TRANSLATION = 0.125  # largest shift, of a side
+CUTOUT = 0.5  # side of the square, of a side
+
+
+def _brightness(draw: Draw, images: Images) -> Images:
+    return images + (draw.uniform[0] - 0.5)[:, None, None, None]
+
+
+def _saturation(draw: Draw, images: Images) -> Images:
+    grey = images.mean(axis=3, keepdims=True)
+    return grey + (2.0 * draw.uniform[0])[:, None, None, None] * (images - grey)
+
+
+def _contrast(draw: Draw, images: Images) -> Images:
+    mean = images.mean(axis=(1, 2, 3), keepdims=True)
+    return mean + (0.5 + draw.uniform[0])[:, None, None, None] * (images - mean)
+
+
+def _translation(draw: Draw, images: Images) -> Images:
+    """By whole pixels, grey moving in."""
+    indices, inside = [], []
+    for axis in (0, 1):
+        size = images.shape[1 + axis]
+        most = int(size * TRANSLATION + 0.5)
+        move = jnp.floor(draw.uniform[axis] * (2 * most + 1)).astype(jnp.int32) - most
+        index = jnp.arange(size) + move[:, None]
+        indices.append(jnp.clip(index, 0, size - 1))
+        inside.append((index >= 0) & (index < size))
+    shown = inside[0][:, :, None] & inside[1][:, None, :]
+    return jnp.where(shown[..., None], pick(images, *indices), 0.0)
+
+
+def _cutout(draw: Draw, images: Images) -> Images:
+    return cut_out(draw, CUTOUT, images)
+
+
+POLICIES: dict[str, dict[str, Callable[[Draw, Images], Images]]] = {
+    "color": {"brightness": _brightness, "saturation": _saturation, "contrast": _contrast},
+    "translation": {"translation": _translation},
+    "cutout": {"cutout": _cutout},
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class DiffAugment:
+    """Colour, translation and cutout of every image, always."""
+
+    policy: tuple[str, ...] = ("color", "translation", "cutout")
+
+    def __post_init__(self) -> None:
+        """Raises UserError for a policy that does not exist."""
+        for name in self.policy:
+            if name not in POLICIES:
+                raise UserError(f"config.task.augment.policy: got {name!r}, accepted are {', '.join(POLICIES)}")
+
+    def init_memory(self) -> dict[str, Array]:
+        """Nothing."""
+        return {}
+
+    def probability(self, memory: Mapping[str, Array], images_seen: Any) -> Array:
+        """1."""
+        del memory, images_seen
+        return jnp.float32(1.0)
+
+    def update(
+        self, memory: Mapping[str, Array], real_logits: Float[Array, " b"], *, batch_size: int, step: Any
+    ) -> dict[str, Array]:
+        """Nothing."""
+        del memory, real_logits, batch_size, step
+        return {}
+
+    def __call__(self, key: Array, images: Images, probability: Any) -> Images:
+        """Images `[B,H,W,C]` in about [-1, 1] as float32, each transform hitting each with `probability`; not clipped.
+
+        With one channel saturation changes nothing.
+        """
+        images = images.astype(jnp.float32)
+        transforms = {name: each for policy in self.policy for name, each in POLICIES[policy].items()}
+        if images.shape[-1] == 1:
+            transforms.pop("saturation", None)
+        if not transforms:
+            return images
+        draws = draw(key, dict.fromkeys(transforms, probability), images.shape[0])
+        for name, transform in transforms.items():
+            images = draws[name].gated(transform(draws[name], images), images)
+        return images

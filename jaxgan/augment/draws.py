@@ -1,0 +1,35 @@
+"""The randomness of a chain of transforms: whether each one hits an image, and its own random numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float
+
+UNIFORMS, NORMALS = 2, 4  # random numbers that a transform may use an image
+
+
+class Draw(NamedTuple):
+    """Of one transform, for every image of a batch."""
+
+    active: Bool[Array, " b"]
+    uniform: Float[Array, "u b"]  # in [0, 1)
+    normal: Float[Array, "n b"]
+
+    def gated(self, changed: Array, unchanged: Array) -> Array:
+        """Row by row `changed` where the transform hits, else `unchanged`, bit for bit."""
+        return jnp.where(self.active.reshape(-1, *(1,) * (changed.ndim - 1)), changed, unchanged)
+
+
+def draw(key: Array, chances: Mapping[str, Any], batch: int) -> dict[str, Draw]:
+    """A draw for every transform of `chances`, which gives the probability of each."""
+    active_key, uniform_key, normal_key = jax.random.split(key, 3)
+    count = len(chances)
+    chance = jnp.stack([jnp.asarray(each, jnp.float32) for each in chances.values()])
+    active = jax.random.uniform(active_key, (count, batch)) < chance[:, None]
+    uniform = jax.random.uniform(uniform_key, (count, UNIFORMS, batch))
+    normal = jax.random.normal(normal_key, (count, NORMALS, batch))
+    return {name: Draw(active[i], uniform[i], normal[i]) for i, name in enumerate(chances)}

@@ -1,0 +1,82 @@
+"""Consistency of the discriminator: the same judgement of an image and of its augmented self.
+
+Zhang et al. 2020 (CR) and Zhao et al. 2021 (bCR and zCR). Logits of patches and scales are averaged after
+squaring. `real_logits` and `fake_logits` are those of `real` and `fake`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from jaxgan.augment.geometry import shifted_and_flipped
+from jaxgan.errors import UserError
+from jaxgan.game import Critic
+from jaxgan.losses.adversarial import per_example
+
+PerExample = Float[Array, " b"]
+
+
+def cr(critic: Critic, real: Any, real_logits: Any, key: Array, *, weight: Any = 10.0, shift: int = 4) -> PerExample:
+    """weight |D(x) - D(T(x))|^2 at the reals (CR, eq. 2); T flips half of them and shifts by up to `shift` pixels.
+
+    Raises UserError for images of several scales.
+    """
+    return weight * _distance(real_logits, critic(_transformed(key, real, shift)))
+
+
+def bcr(
+    critic: Critic,
+    real: Any,
+    fake: Any,
+    real_logits: Any,
+    fake_logits: Any,
+    key: Array,
+    *,
+    weight: Any = 10.0,
+    fake_weight: Any = 10.0,
+    shift: int = 4,
+) -> PerExample:
+    """`cr` of the reals, and of the fakes with `fake_weight` (balanced consistency, Zhao et al. 2021, algorithm 1)."""
+    real_key, fake_key = jax.random.split(key)
+    of_reals = cr(critic, real, real_logits, real_key, weight=weight, shift=shift)
+    return of_reals + cr(critic, fake, fake_logits, fake_key, weight=fake_weight, shift=shift)
+
+
+def zcr(
+    critic: Critic,
+    generate: Any,
+    latent: Float[Array, "b z"],
+    fake_logits: Any,
+    key: Array,
+    *,
+    weight: Any = 5.0,
+    sigma: Any = 0.03,
+) -> PerExample:
+    """weight |D(G(z)) - D(G(z + sigma n))|^2 for the discriminator (Zhao et al. 2021, algorithm 2)."""
+    return weight * _distance(fake_logits, critic(generate(_perturbed(key, latent, sigma))))
+
+
+def zcr_generator(
+    generate: Any, latent: Float[Array, "b z"], fake: Any, key: Array, *, weight: Any = 0.5, sigma: Any = 0.03
+) -> PerExample:
+    """-weight |G(z) - G(z + sigma n)|^2 for the generator, the mean over pixels (Zhao et al. 2021, algorithm 2)."""
+    return -weight * _distance(fake, generate(_perturbed(key, latent, sigma)))
+
+
+def _distance(a: Any, b: Any) -> PerExample:
+    """The mean square of what differs, an example."""
+    return per_example(jax.tree.map(lambda x, y: jnp.square(x.astype(jnp.float32) - y.astype(jnp.float32)), a, b))
+
+
+def _perturbed(key: Array, latent: Array, sigma: Any) -> Array:
+    return latent + sigma * jax.random.normal(key, latent.shape, latent.dtype)
+
+
+def _transformed(key: Array, image: Any, shift: int) -> Array:
+    if isinstance(image, tuple):
+        raise UserError("consistency: images of several scales cannot be shifted together; accepted is one image")
+    return shifted_and_flipped(key, image, shift)

@@ -1,0 +1,27 @@
+"""Diversity of the generator: different latents, different images."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from jaxgan.losses.adversarial import per_example
+
+SMALLEST = 1e-5  # keeps the penalty of a collapsed generator finite
+
+
+def mode_seeking(
+    generate: Any, latent: Float[Array, "b z"], fake: Any, key: Array, *, weight: Any = 1.0
+) -> Float[Array, ""]:
+    """weight over the mean of |G(z) - G(z')| / |z - z'|, mean absolute differences (Mao et al. 2019, eq. 4).
+
+    z' is drawn afresh for the same label. The ratios are averaged over the batch before they are inverted,
+    or one pair that happens to be alike would outweigh all others.
+    """
+    other = jax.random.normal(key, latent.shape, latent.dtype)
+    images = per_example(jax.tree.map(lambda a, b: jnp.abs(a - b), fake, generate(other)))
+    latents = jnp.abs(latent - other).mean(axis=1)
+    return weight / ((images / latents).mean() + SMALLEST)
