@@ -1,10 +1,12 @@
 """Long results: trainings whose scores stand in docs/results.md.
 
-    python -m benchmarks.results vanilla_gan --data-dir DATA_DIR
+    python -m benchmarks.results shelf --data-dir DATA_DIR
 
-trains each seed of an experiment in a workdir of its own under `--workdir` and appends one record a
-score to docs/results/NAME.jsonl: commit, hash of the config, seed, images and figures. It continues
-where it stopped: runs resume, and what has a record is not run again. `--table` prints mean and spread.
+trains each config and seed of an experiment in a workdir of its own under `--workdir` and appends one
+record a score to docs/results/NAME.jsonl: commit, hash of the config, seed, images seen and figures. An experiment
+ends after so many images, or after so many minutes from the start of the process, compiling included. It continues
+where it stopped: what has a record is not run again, runs of a number of images resume, and those of a number of
+minutes start anew. `--table` prints mean and spread.
 """
 
 from __future__ import annotations
@@ -13,6 +15,8 @@ import argparse
 import dataclasses
 import json
 import pathlib
+import shutil
+import signal
 import statistics
 import subprocess
 import sys
@@ -20,29 +24,109 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from jaxgan.config import fingerprint
+from jaxgan.errors import FINISHED, INTERRUPTED
+from jaxgan.overrides import load_config
+
 ROOT = pathlib.Path(__file__).parent.parent
 
 
 @dataclasses.dataclass(frozen=True)
 class Experiment:
-    """A config, what is changed in it, and after how many images its scores are recorded."""
+    """Configs by the name of their row, what is changed in all of them, and when they are scored.
 
-    config: str
+    After each of `images` images; or, with `minutes`, once after so long.
+    """
+
+    configs: Mapping[str, str]
     changes: Mapping[str, Any]
-    images: tuple[int, ...]
+    images: tuple[int, ...] = ()
+    minutes: float | None = None
     seeds: tuple[int, ...] = (0, 1, 2)
 
 
 FASHION = {"data.name": "fashion_mnist"}
 EPOCH = 60_000
+SHELF = ("dcgan_mnist", "sngan_fashion", "stylegan2_fashion", "r3gan_fashion")
+NO_END = 1_000_000_000  # images
+STACKED_IMAGES = 600_000
 EXPERIMENTS = {
     "vanilla_gan": Experiment(
-        "configs/vanilla_gan.py",
+        {"vanilla_gan": "configs/vanilla_gan.py"},
         {**FASHION, "epochs": 20, "evaluation.every_images": 5 * EPOCH},
         images=(5 * EPOCH, 20 * EPOCH),
     ),
-    "dcgan_mnist": Experiment("configs/dcgan_mnist.py", {**FASHION, "epochs": 5}, images=(5 * EPOCH,)),
+    "dcgan_mnist": Experiment({"dcgan_mnist": "configs/dcgan_mnist.py"}, {**FASHION, "epochs": 5}, images=(5 * EPOCH,)),
+    "shelf": Experiment(
+        {name.partition("_")[0]: f"configs/{name}.py" for name in SHELF},
+        {**FASHION, "images": NO_END, "evaluation.samples": 10_000},
+        minutes=8,
+        seeds=(0, 1),
+    ),
+    "stacked": Experiment(
+        {
+            "non-saturating": "configs/stacked_mnist.py",
+            "relativistic, R1, R2": "configs/stacked_mnist.py:relativistic",
+        },
+        {"data.name": "stacked:fashion_mnist", "images": STACKED_IMAGES},
+        images=(STACKED_IMAGES,),
+        seeds=(0, 1),
+    ),
 }
+
+
+class Run:
+    """One config of an experiment with one seed."""
+
+    def __init__(self, name: str, row: str, seed: int, workdirs: pathlib.Path, data_dir: str | None):
+        """Reads the config; starts nothing."""
+        self.experiment, self.row, self.seed = EXPERIMENTS[name], row, seed
+        self.config = self.experiment.configs[row]
+        parts = [name, *([row] if len(self.experiment.configs) > 1 else []), str(seed)]
+        self.workdir = workdirs / "-".join(parts).replace(" ", "").replace(",", "-")
+        changes = {key: str(value) for key, value in {**self.experiment.changes, "seed": seed}.items()}
+        path, colon, argument = self.config.partition(":")
+        self.digest = fingerprint(load_config(f"{ROOT / path}{colon}{argument}", changes))
+        self.flags = [f"--config.{key}={value}" for key, value in changes.items()]
+        self.flags += [f"--config.data.data_dir={data_dir}"] if data_dir else []
+
+    def missing(self, records: list[dict[str, Any]]) -> set[int]:
+        """The numbers of images that have no record yet; of a run by time, {0} where it has none."""
+        mine = [r for r in records if r["seed"] == self.seed and r["config_hash"] == self.digest]
+        if self.experiment.minutes is not None:
+            return set() if any(r.get("minutes") == self.experiment.minutes for r in mine) else {0}
+        return set(self.experiment.images) - {r["images"] for r in mine}
+
+    def play(self, missing: set[int]) -> list[dict[str, Any]]:
+        """Trains, and gives the records that are missing. Raises CalledProcessError where a process failed."""
+        start = time.time()
+        common = {"commit": _commit(), "config_hash": self.digest, "config": self.row, "seed": self.seed}
+        if self.experiment.minutes is None:
+            subprocess.run(self._command("train"), check=True, cwd=ROOT)
+            figures = [{"images": images, "scores": _scores(self.workdir, images)} for images in sorted(missing)]
+        else:
+            figures = [{"minutes": self.experiment.minutes, **self._play_for(60 * self.experiment.minutes)}]
+        return [{**common, **figure, "seconds_this_start": round(time.time() - start)} for figure in figures]
+
+    def _play_for(self, seconds: float) -> dict[str, Any]:
+        """Trains for so long in a fresh workdir, then scores the last checkpoint."""
+        shutil.rmtree(self.workdir, ignore_errors=True)
+        train = subprocess.Popen(self._command("train"), cwd=ROOT)
+        try:
+            status = train.wait(seconds)
+        except subprocess.TimeoutExpired:
+            train.send_signal(signal.SIGTERM)
+            status = train.wait()
+        if status not in (INTERRUPTED, FINISHED):
+            raise subprocess.CalledProcessError(status, train.args)
+        subprocess.run(self._command("evaluate"), check=True, cwd=ROOT)
+        newest = max(self.workdir.glob("scores-*.json"), key=lambda path: int(path.stem.partition("-")[2]))
+        report = json.loads(newest.read_text())
+        return {"images": report["images"], "scores": report["scores"]}
+
+    def _command(self, mode: str) -> list[str]:
+        jaxgan = [sys.executable, "-m", "jaxgan.main", f"--mode={mode}", "--workdir", str(self.workdir.absolute())]
+        return jaxgan if mode == "evaluate" else [*jaxgan, "--config", self.config, *self.flags]
 
 
 def main() -> None:
@@ -53,44 +137,16 @@ def main() -> None:
     parser.add_argument("--workdir", default="runs/results", help="where the runs lie")
     parser.add_argument("--table", action="store_true", help="print the records' table and run nothing")
     arguments = parser.parse_args()
-    records = ROOT / "docs" / "results" / f"{arguments.name}.jsonl"
+    path = ROOT / "docs" / "results" / f"{arguments.name}.jsonl"
     if not arguments.table:
-        for seed in EXPERIMENTS[arguments.name].seeds:
-            _run(arguments.name, seed, records, pathlib.Path(arguments.workdir), arguments.data_dir)
-    print(_table(_read(records)))
-
-
-def _run(name: str, seed: int, records: pathlib.Path, workdirs: pathlib.Path, data_dir: str | None) -> None:
-    experiment, workdir = EXPERIMENTS[name], workdirs / f"{name}-{seed}"
-    changes = {**experiment.changes, "seed": seed}
-    digest = _config_hash(experiment.config, changes)
-    done = {r["images"] for r in _read(records) if r["seed"] == seed and r["config_hash"] == digest}
-    if done >= set(experiment.images):
-        return
-    flags = [f"--config.{key}={value}" for key, value in changes.items()]
-    flags += [f"--config.data.data_dir={data_dir}"] if data_dir else []
-    start, commit = time.time(), _commit()
-    command = [
-        sys.executable,
-        "-m",
-        "jaxgan.main",
-        "--config",
-        experiment.config,
-        "--workdir",
-        str(workdir),
-        *flags,
-    ]
-    subprocess.run(command, check=True, cwd=ROOT)
-    for images in set(experiment.images) - done:
-        record = {"commit": commit, "config_hash": digest, "seed": seed, "images": images}
-        record |= {"scores": _scores(workdir, images), "seconds_this_start": round(time.time() - start)}
-        _append(records, record)
-
-
-def _config_hash(config: str, changes: Mapping[str, Any]) -> str:
-    from jaxgan.config import fingerprint, load_config
-
-    return fingerprint(load_config(str(ROOT / config), {key: str(value) for key, value in changes.items()}))
+        experiment = EXPERIMENTS[arguments.name]
+        for seed in experiment.seeds:  # one seed of all first: a part of it compares
+            for row in experiment.configs:
+                run = Run(arguments.name, row, seed, pathlib.Path(arguments.workdir), arguments.data_dir)
+                missing = run.missing(_read(path))
+                for record in run.play(missing) if missing else []:
+                    _append(path, record)
+    print(_table(EXPERIMENTS[arguments.name], _read(path)))
 
 
 def _commit() -> str:
@@ -104,7 +160,8 @@ def _scores(workdir: pathlib.Path, images: int) -> dict[str, float]:
     """The first scores of a run at or after so many images."""
     rows = map(json.loads, (workdir / "scalars.jsonl").read_text().splitlines())
     scored = (row for row in rows if any(name.startswith(("frechet", "swd")) for name in row["scalars"]))
-    return next(row["scalars"] for row in scored if row["images"] >= images)
+    found = next(row["scalars"] for row in scored if row["images"] >= images)
+    return {name: value for name, value in found.items() if not name.startswith("held_out/")}
 
 
 def _read(records: pathlib.Path) -> list[dict[str, Any]]:
@@ -117,25 +174,31 @@ def _append(records: pathlib.Path, record: Mapping[str, Any]) -> None:
         file.write(json.dumps(record) + "\n")
 
 
-def _table(records: list[dict[str, Any]]) -> str:
-    """A Markdown table: one row for each number of images, mean and standard deviation over seeds."""
-    lines: list[str] = []
-    for images in sorted({record["images"] for record in records}):
-        rows = [record["scores"] for record in records if record["images"] == images]
-        names = sorted(set.intersection(*(set(row) for row in rows)))
-        if not lines:
-            features = sorted({name.partition("/")[2] for name in names})
-            heads = [name.partition("/")[0] for name in names]
-            lines = [f"Features: {', '.join(features)}.", "", f"| images | seeds | {' | '.join(heads)} |"]
-            lines.append("|---" * (len(names) + 2) + "|")
-        cells = [_mean_and_spread([row[name] for row in rows]) for name in names]
-        lines.append(f"| {images:,} | {len(rows)} | {' | '.join(cells)} |")
+def _table(experiment: Experiment, records: list[dict[str, Any]]) -> str:
+    """A Markdown table: one row for each config and length, means over the seeds with their spread or values."""
+    groups: dict[tuple[str, float], list[dict[str, Any]]] = {}
+    for record in records:
+        row = record.get("config", next(iter(experiment.configs)))
+        groups.setdefault((row, record.get("minutes", record["images"])), []).append(record)
+    if not groups:
+        return "no records yet"
+    names = sorted(set.intersection(*(set(record["scores"]) for record in records)))
+    features = sorted({name.partition("/")[2] for name in names})
+    heads = ["config", "images", "seeds", *(name.partition("/")[0] for name in names)]
+    lines = [f"Features: {', '.join(features)}.", "", f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
+    for (row, _), group in groups.items():
+        images = " ".join(f"{number:,}" for number in sorted({record["images"] for record in group}))
+        cells = [_summary([record["scores"][name] for record in group]) for name in names]
+        lines.append(f"| {row} | {images} | {len(group)} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
-def _mean_and_spread(values: list[float]) -> str:
-    spread = statistics.stdev(values) if len(values) > 1 else 0.0
-    return f"{statistics.mean(values):.3f} ± {spread:.3f}"
+def _summary(values: list[float]) -> str:
+    """Mean and standard deviation; of two seeds the mean and both values."""
+    mean = statistics.mean(values)
+    if len(values) == 2:
+        return f"{mean:.3f} ({values[0]:.3f}, {values[1]:.3f})"
+    return f"{mean:.3f} ± {statistics.stdev(values) if len(values) > 1 else 0.0:.3f}"
 
 
 if __name__ == "__main__":

@@ -1,11 +1,16 @@
 """Resampling by two with the filter [1, 3, 3, 1] on each axis, and blurring with it.
 
-Written as sums of shifted slices: on CPU a depthwise convolution costs 100 times as much. All are
-linear, so every order of differentiation is fast too. Images are `[b,h,w,c]`.
+Written as sums of shifted slices: on CPU a depthwise convolution costs 100 times as much. The filter is symmetric,
+so the derivative of blurring is blurring, that of doubling is halving and the other way round: every order of
+differentiation has the fast form. Those three have no forward-mode derivative. Images are `[b,h,w,c]`.
 """
 
 from __future__ import annotations
 
+from functools import partial
+from typing import Any
+
+import jax
 import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
@@ -19,21 +24,39 @@ def blur(x: Image, padding: tuple[int, int], *, gain: float = 1.0) -> Resized:
 
     The filter sums to `gain` over both axes.
     """
-    x = jnp.pad(x, ((0, 0), padding, padding, (0, 0)))
+    return _blur(x, padding, gain)
+
+
+@jax.custom_vjp
+def upsample(x: Image) -> Resized:
+    """`[b,2h,2w,c]`: zeros between the pixels, then the filter with gain 4 (Karras et al. 2020, appendix B)."""
+    return _upsample_rows(_upsample_rows(x, 1), 2)
+
+
+@jax.custom_vjp
+def downsample(x: Image) -> Resized:
+    """`[b,h/2,w/2,c]`: the filter, then every second pixel; sides must be even."""
+    return _downsample_rows(_downsample_rows(x, 1), 2)
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(1, 2))
+def _blur(x: Array, padding: tuple[int, int], gain: float) -> Array:
+    (before, after), zero = padding, jnp.zeros((), x.dtype)
+    x = lax.pad(x, zero, ((0, 0, 0), (before, after, 0), (before, after, 0), (0, 0, 0)))
     unit = gain**0.5 / 8
     height, width = x.shape[1] - 3, x.shape[2] - 3
     x = unit * (x[:, :height] + x[:, 3:]) + 3 * unit * (x[:, 1 : height + 1] + x[:, 2 : height + 2])
     return unit * (x[:, :, :width] + x[:, :, 3:]) + 3 * unit * (x[:, :, 1 : width + 1] + x[:, :, 2 : width + 2])
 
 
-def upsample(x: Image) -> Resized:
-    """`[b,2h,2w,c]`: zeros between the pixels, then the filter with gain 4 (Karras et al. 2020, appendix B)."""
-    return _upsample_rows(_upsample_rows(x, 1), 2)
+def _blur_backward(padding: tuple[int, int], gain: float, saved: None, y: Array) -> Any:
+    del saved
+    return (_blur(y, (3 - padding[0], 3 - padding[1]), gain),)
 
 
-def downsample(x: Image) -> Resized:
-    """`[b,h/2,w/2,c]`: the filter, then every second pixel; sides must be even."""
-    return _downsample_rows(_downsample_rows(x, 1), 2)
+_blur.defvjp(lambda x, padding, gain: (_blur(x, padding, gain), None), _blur_backward)
+upsample.defvjp(lambda x: (upsample(x), None), lambda _, y: (4 * downsample(y),))
+downsample.defvjp(lambda x: (downsample(x), None), lambda _, y: (0.25 * upsample(y),))
 
 
 def box_downsample(x: Image) -> Resized:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from jax import lax
 
-from jaxgan.layers.conv import Conv, ConvTranspose, Geometry, conv, conv_transpose
+from jaxgan.layers.conv import Conv, ConvTranspose, Geometry, conv, conv_transpose, groups_merged
 
 LAYOUT = ("NHWC", "HWIO", "NHWC")
 CASES = [  # kernel, stride, padding, groups, height, width
@@ -18,6 +18,7 @@ CASES = [  # kernel, stride, padding, groups, height, width
     (1, 2, 0, 1, 5, 4),
     (3, 1, 1, 2, 4, 5),
     (4, 2, 1, 3, 6, 6),
+    (3, 2, 1, 40, 5, 4),
 ]
 
 
@@ -118,14 +119,23 @@ def test_no_weight_gradient_of_a_dilated_image_is_compiled_at_any_order(layer):
     assert not [line for line in weight_gradients if "lhs_dilate = [2, 2]" in line]
 
 
-def test_groups_are_split_on_cpu_only():
-    x, w = example(3, 2, 4, 5)
-    geometry = Geometry((1, 1), ((1, 1),) * 2, 2, (4, 5))
+def test_groups_are_merged_on_cpu_only():
+    x, w = example(3, 40, 4, 5)  # 40 groups of 2 channels
+    geometry = Geometry((1, 1), ((1, 1),) * 2, 40, (4, 5))
     gradient = jax.grad(lambda x, w: jnp.sin(conv(x, w, geometry)).sum(), (0, 1))
-    native, split = (convolutions(gradient, x, w, platform=platform) for platform in ("cuda", "cpu"))
-    assert [len(native), len(split)] == [3, 6]  # forward and both gradients; each once a group
-    assert all("_group_count = 2" in line for line in native)
-    assert not any("_group_count = 2" in line for line in split)
+    native, merged = (convolutions(gradient, x, w, platform=platform) for platform in ("cuda", "cpu"))
+    # forward and both gradients: by parts of 16, 16 and 8 groups of x, or of 11, 11, 11 and 7 of y, which is wider
+    assert [len(native), len(merged)] == [3, 3 + 4 + 3]
+    assert all("_group_count = 40" in line for line in native)
+    assert not any("_group_count = 40" in line for line in merged)
+
+
+@pytest.mark.parametrize(
+    ("groups", "width", "merged"),
+    [(8, 16, 2), (8, 64, 1), (2, 4, 2), (96, 16, 8), (96, 64, 8), (13, 32, 2)],
+)
+def test_merged_groups_are_wide_enough_and_few_enough(groups, width, merged):
+    assert groups_merged(groups, width) == merged
 
 
 @pytest.mark.parametrize("padding", ["SAME", "VALID", 1])

@@ -1,0 +1,132 @@
+"""What R1 costs the discriminator's turn, by network and by the way it is computed.
+
+    python -m benchmarks.penalties --networks dcgan r3gan --json out.json
+
+prints a Markdown table of milliseconds a turn (the fakes' forward included) and megabytes of temporary memory at
+32x32: without a penalty, exact at every step, exact at every 16th step (amortised), and by finite differences.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import pathlib
+import statistics
+import time
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+import jax
+
+from jaxgan.builder import build
+from jaxgan.game import DISCRIMINATOR
+from jaxgan.losses.adversarial import non_saturating
+from jaxgan.parallel.compiler import compiler_options, keep_freed_memory
+from jaxgan.regularizers.gradient_penalty import r1
+from jaxgan.tasks.generation import Generation
+from jaxgan.tasks.penalty import Penalty
+from jaxgan.training.optimizers import make_optimizer
+from jaxgan.training.state import init_state
+from jaxgan.training.step import DueSet, make_train_step
+
+RESOLUTION, CHANNELS, LATENT = 32, 3, 64
+ADAM = {"name": "adam", "learning_rate": 2e-4, "b1": 0.0, "b2": 0.99}
+LAZY = 16  # steps
+NETWORKS: dict[str, tuple[Mapping[str, Any], Mapping[str, Any]]] = {  # sections of generator and discriminator
+    "dcgan": (
+        {"name": "dcgan.Generator", "base_width": 64},
+        {"name": "dcgan.Discriminator", "base_width": 64, "norm": "none"},
+    ),
+    "resnet": (
+        {"name": "resnet.Generator", "base_width": 16},
+        {"name": "resnet.Discriminator", "base_width": 32, "norm": "none"},
+    ),
+    "stylegan2": (
+        {"name": "stylegan2.Generator", "style_dim": 64, "mapping_layers": 4, "max_width": 64},
+        {"name": "stylegan2.Discriminator", "max_width": 64},
+    ),
+    "r3gan": ({"name": "r3gan.Generator", "base_width": 64}, {"name": "r3gan.Discriminator", "base_width": 64}),
+}
+WAYS = {
+    "none": (),
+    "exact": (Penalty("r1", r1),),
+    "lazy": (Penalty("r1", r1, every=LAZY),),
+    "finite_difference": (Penalty("r1", partial(r1, method="finite_difference")),),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Cost:
+    """Of a turn: the median time, and the memory beside arguments and results."""
+
+    milliseconds: float
+    megabytes: float
+
+
+def cost_of(network: str, way: str, batch: int, reps: int) -> Cost:
+    """The cost of a turn; of a lazy penalty the mean over an interval, and the larger memory."""
+    if way != "lazy":
+        return _turn(network, way, (0,), batch, reps)
+    without, with_it = (_turn(network, way, due, batch, reps) for due in ((0,), (0, 1)))
+    share = 1 / LAZY
+    return Cost(
+        share * with_it.milliseconds + (1 - share) * without.milliseconds, max(with_it.megabytes, without.megabytes)
+    )
+
+
+def _turn(network: str, way: str, due: DueSet, batch: int, reps: int) -> Cost:
+    fill = {"resolution": RESOLUTION, "channels": CHANNELS, "num_classes": 0}
+    generator, discriminator = (build(section, "network", fill=fill) for section in NETWORKS[network])
+    task = Generation(generator, discriminator, loss=non_saturating, latent_dim=LATENT, penalties=WAYS[way])
+    assert all(task.phases()[index].player == DISCRIMINATOR for index in due)
+    optimizers = {player: make_optimizer(ADAM) for player in task.players}
+    step, key = make_train_step(task, optimizers), jax.random.key(0)
+    images = {"image": jax.random.uniform(key, (batch, RESOLUTION, RESOLUTION, CHANNELS), minval=-1.0)}
+    state = jax.jit(lambda: init_state(task, optimizers, key, images))()
+    options = compiler_options(jax.default_backend())
+    turn = jax.jit(lambda s, b: step(s, b, key, due), donate_argnums=0, compiler_options=options)
+    compiled = turn.lower(state, images).compile()
+    times = []
+    for _ in range(reps + 2):
+        start = time.perf_counter()
+        state, metrics = compiled(state, images)
+        jax.block_until_ready((state, metrics))
+        times.append((time.perf_counter() - start) * 1e3)
+    memory = compiled.memory_analysis()
+    assert memory is not None
+    return Cost(statistics.median(times[2:]), memory.temp_size_in_bytes / 1e6)
+
+
+def table(costs: Mapping[str, Mapping[str, Cost]]) -> str:
+    """The costs as Markdown."""
+    titles = ("no penalty", "exact", f"exact, every {LAZY}", "finite difference")
+    lines = ["| network | " + " | ".join(titles) + " |", "|---" * (len(titles) + 1) + "|"]
+    for network, ways in costs.items():
+        cells = (f"{ways[way].milliseconds:.1f} ms, {ways[way].megabytes:.0f} MB" for way in WAYS)
+        lines.append(f"| {network} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--networks", nargs="+", default=list(NETWORKS), choices=NETWORKS)
+    parser.add_argument("--batch-size", type=int, default=32)
+    parser.add_argument("--reps", type=int, default=10)
+    parser.add_argument("--json", help="where to write the figures")
+    arguments = parser.parse_args()
+    keep_freed_memory()
+    costs = {
+        network: {way: cost_of(network, way, arguments.batch_size, arguments.reps) for way in WAYS}
+        for network in arguments.networks
+    }
+    print(table(costs))
+    if arguments.json:
+        tree = {name: {way: dataclasses.asdict(cost) for way, cost in ways.items()} for name, ways in costs.items()}
+        pathlib.Path(arguments.json).write_text(json.dumps(tree, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

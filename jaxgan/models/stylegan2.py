@@ -1,0 +1,235 @@
+"""StyleGAN2 (Karras et al. 2020) with the class conditioning of its ADA presets (Karras et al. 2020a).
+
+The generator maps latents to styles, one a layer, and synthesizes images from styles; each resolution adds its pixels
+to the upsampled sum of those before ("skip"). The discriminator is residual. Layers are named by the pixels that they
+work at.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Literal
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from jaxgan.errors import UserError
+from jaxgan.game import Array, Judgement
+from jaxgan.layers.collective import pmean
+from jaxgan.layers.equalized import EqualizedConv, EqualizedDense, leaky_relu, pixel_norm
+from jaxgan.layers.minibatch_stddev import minibatch_stddev
+from jaxgan.layers.modulation import StyledConv, ToRGB, clamped
+from jaxgan.layers.resampling import blur, downsample, upsample
+
+START = 4  # pixels of the constant that every image begins with
+MAPPING_LR = 0.01  # of the mapping's layers, as a multiple (Karras et al. 2019, section 2)
+LOW_PRECISION_CLAMP = 256.0  # Karras et al. 2020a, appendix D.1
+
+Images = Array | tuple[Array, ...]
+
+
+class Generator(nn.Module):
+    """Latents `[B,Z]` (and labels `[B]`) to images `[B,R,R,C]` in about [-1, 1], by way of styles `[B,L,W]`.
+
+    L is 2 log2(R) - 2: of every convolution and of the last pixels. An embedding of the label stands beside the
+    latent, both normalised. With `all_scales` images are tuples, largest first, down to 8 pixels.
+    """
+
+    resolution: int
+    channels: int
+    num_classes: int = 0
+    conditioning: Literal["concat"] = "concat"
+    style_dim: int = 512
+    mapping_layers: int = 8
+    base_width: int | None = None  # at the resolution, doubled at each halving; None: the published one
+    max_width: int = 512
+    style_mixing: float = 0.9  # the share of examples with two styles, of rows before and after a random layer
+    style_decay: float = 0.998  # of the running mean of styles
+    clamp: float | None = None  # of activations; None: none in float32, 256 in low precision
+    all_scales: bool = False
+    dtype: Any = jnp.float32  # of the convolutions; styles and the sum of pixels are float32
+
+    def setup(self) -> None:
+        """Raises UserError for a resolution that is no power of two from 8 on, or conditioning unheard of."""
+        widths = stage_widths(self.resolution, self.base_width, self.max_width)
+        if self.num_classes and self.conditioning != "concat":
+            raise UserError(f"stylegan2: got conditioning {self.conditioning!r}, accepted of the generator is 'concat'")
+        self.mapping = _Mapping(self.num_classes, self.style_dim, self.mapping_layers)
+        self.synthesis = _Synthesis(widths, self.channels, _bound(self.clamp, self.dtype), self.dtype)
+        self.style_mean = self.variable("average", "style_mean", jnp.zeros, (self.style_dim,), jnp.float32)
+
+    def __call__(
+        self, latent: Array, label: Array | None = None, *, train: bool, truncation: float | None = None
+    ) -> Images:
+        """The images, float32; `truncation`: how far from the mean style (Karras et al. 2019, section 5)."""
+        style = self.map(latent, label, train=train)
+        if truncation is not None:
+            style = self.style_mean.value + truncation * (style - self.style_mean.value)
+        return self.synthesize(style, train=train)
+
+    def map(self, latent: Array, label: Array | None = None, *, train: bool) -> Array:
+        """Styles `[B,L,W]`, mixed in training where there is an rng "mixing"; moves their running mean."""
+        style = self.mapping(latent, label)
+        if train and self.is_mutable_collection("average") and not self.is_initializing():
+            batch = pmean(jax.lax.stop_gradient(style.mean(axis=0)))
+            self.style_mean.value = batch + self.style_decay * (self.style_mean.value - batch)
+        layers = 2 * (self.resolution.bit_length() - 1) - 2
+        styles = jnp.broadcast_to(style[:, None], (style.shape[0], layers, style.shape[1]))
+        if not (train and self.style_mixing and self.has_rng("mixing")):
+            return styles
+        latent_key, share_key, layer_key = jax.random.split(self.make_rng("mixing"), 3)
+        other = self.mapping(jax.random.normal(latent_key, latent.shape, latent.dtype), label)
+        first = jax.random.randint(layer_key, latent.shape[:1], 1, layers)
+        first = jnp.where(jax.random.bernoulli(share_key, self.style_mixing, latent.shape[:1]), first, layers)
+        return jnp.where((jnp.arange(layers) < first[:, None])[..., None], styles, other[:, None])
+
+    def synthesize(self, style: Array, *, train: bool) -> Images:
+        """The images of styles `[B,L,W]`; in training noise is drawn from the rng "noise", where there is one."""
+        images = self.synthesis(style, train=train)
+        return images if self.all_scales else images[0]
+
+
+class Discriminator(nn.Module):
+    """Images `[B,R,R,C]` (and labels `[B]`) to one logit each.
+
+    Labels are judged by projection, that is by the inner product of the last features with a mapped embedding of the
+    class, or are guessed ("classifier").
+    """
+
+    resolution: int
+    num_classes: int = 0
+    conditioning: Literal["projection", "classifier"] = "projection"
+    architecture: Literal["resnet", "orig"] = "resnet"  # "orig": without the skips
+    mapping_layers: int = 8  # of labels
+    base_width: int | None = None  # at the resolution, doubled at each halving; None: the published one
+    max_width: int = 512
+    group_size: int = 4  # of the minibatch standard deviation
+    clamp: float | None = None  # of activations; None: none in float32, 256 in low precision
+    dtype: Any = jnp.float32  # the last layers, from the minibatch standard deviation on, are float32
+
+    @nn.compact
+    def __call__(self, image: Array, label: Array | None = None, *, train: bool) -> Judgement:
+        """Logits `[B]` and the features `[B,F]` before them; there are no statistics, so `train` changes nothing.
+
+        Raises UserError for impossible fields, or images of another resolution.
+        """
+        del train
+        widths = stage_widths(self.resolution, self.base_width, self.max_width)
+        if image.shape[1:3] != (self.resolution,) * 2:
+            got = "x".join(map(str, image.shape[1:3]))
+            raise UserError(f"stylegan2: got images of {got}, accepted are {self.resolution} pixels")
+        if self.architecture not in ("resnet", "orig"):
+            raise UserError(f"stylegan2: got architecture {self.architecture!r}, accepted are 'resnet' and 'orig'")
+        bound = _bound(self.clamp, self.dtype)
+        x = EqualizedConv(widths[-1], 1, dtype=self.dtype, name="from_rgb")(image)
+        x = clamped(leaky_relu(x), bound)
+        for index in range(len(widths) - 1, 0, -1):
+            name = f"block_{START << index}"
+            x = _DownBlock(widths[index - 1], self.architecture == "resnet", bound, self.dtype, name=name)(x)
+        x = minibatch_stddev(x.astype(jnp.float32), group_size=self.group_size)
+        x = clamped(leaky_relu(EqualizedConv(widths[0], name=f"conv_{START}")(x)), bound)
+        features = leaky_relu(EqualizedDense(widths[0], name="features")(x.reshape(x.shape[0], -1)))
+        return self._judged(features, label)
+
+    def _judged(self, features: Array, label: Array | None) -> Judgement:
+        width, class_logits = features.shape[-1], None
+        if self.num_classes and self.conditioning == "projection":
+            compared = EqualizedDense(width, name="logit")(features)
+            mapped = _Mapping(self.num_classes, width, self.mapping_layers, name="mapping")(None, label)
+            logits = (compared * mapped).sum(axis=-1) / math.sqrt(width)
+        else:
+            logits = EqualizedDense(1, name="logit")(features)[:, 0]
+        if self.num_classes and self.conditioning == "classifier":
+            class_logits = EqualizedDense(self.num_classes, name="class_logits")(features)
+        elif self.num_classes and self.conditioning != "projection":
+            raise UserError(
+                f"stylegan2: got conditioning {self.conditioning!r}, accepted of the discriminator are"
+                " 'projection' and 'classifier'"
+            )
+        return Judgement(logits=logits, features=features, class_logits=class_logits)
+
+
+class _Mapping(nn.Module):
+    """Latents `[B,Z]` and labels `[B]`, or one of the two, to vectors `[B,features]`."""
+
+    num_classes: int
+    features: int
+    layers: int
+
+    @nn.compact
+    def __call__(self, latent: Array | None, label: Array | None) -> Array:
+        parts = [] if latent is None else [pixel_norm(latent.astype(jnp.float32))]
+        if self.num_classes:
+            embedded = EqualizedDense(self.features, name="label")(jax.nn.one_hot(label, self.num_classes))
+            parts.append(pixel_norm(embedded))
+        x = jnp.concatenate(parts, axis=-1)
+        for index in range(self.layers):
+            x = leaky_relu(EqualizedDense(self.features, lr_multiplier=MAPPING_LR, name=f"dense_{index}")(x))
+        return x
+
+
+class _Synthesis(nn.Module):
+    """Styles `[B,L,W]` to images at every resolution from 8 pixels on, largest first."""
+
+    widths: tuple[int, ...]
+    channels: int
+    clamp: float | None
+    dtype: Any
+
+    @nn.compact
+    def __call__(self, style: Array, *, train: bool) -> tuple[Array, ...]:
+        def styled(index: int, features: int, x: Array, name: str, *, up: bool = False) -> Array:
+            layer = StyledConv(features, up, self.clamp, self.dtype, name=name)
+            return layer(x, style[:, index], train=train)
+
+        def to_rgb(index: int, x: Array, pixels: int) -> Array:
+            return ToRGB(self.channels, self.clamp, self.dtype, name=f"to_rgb_{pixels}")(x, style[:, index])
+
+        shape = (START, START, self.widths[0])
+        constant = self.param("constant", nn.initializers.normal(1.0), shape, jnp.float32)
+        x = jnp.broadcast_to(constant.astype(self.dtype), (style.shape[0], *shape))
+        x = styled(0, self.widths[0], x, f"conv_{START}")
+        image, images = to_rgb(1, x, START), []
+        for index, width in enumerate(self.widths[1:], 1):
+            pixels = START << index
+            x = styled(2 * index - 1, width, x, f"up_{pixels}", up=True)
+            x = styled(2 * index, width, x, f"conv_{pixels}")
+            # the pixels share their style with the next resolution's first convolution
+            image = upsample(image) + to_rgb(2 * index + 1, x, pixels)
+            images.append(image)
+        return tuple(images[::-1])
+
+
+class _DownBlock(nn.Module):
+    """Halves an image: `[B,R,R,I] -> [B,R/2,R/2,features]`."""
+
+    features: int
+    residual: bool
+    clamp: float | None
+    dtype: Any
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        conv = EqualizedConv(x.shape[-1], dtype=self.dtype, name="conv")
+        down = EqualizedConv(self.features, stride=2, padding=0, dtype=self.dtype, name="down")
+        y = clamped(leaky_relu(conv(x)), self.clamp)
+        y = clamped(leaky_relu(down(blur(y, (2, 2)))), self.clamp)
+        if not self.residual:
+            return y
+        skip = EqualizedConv(self.features, 1, use_bias=False, dtype=self.dtype, name="skip")
+        return (y + skip(downsample(x))) * math.sqrt(0.5)  # of unit variance, as its parts
+
+
+def stage_widths(resolution: int, base_width: int | None, max_width: int) -> tuple[int, ...]:
+    """The channels at 4, 8, ... pixels. Raises UserError for a resolution that is no power of two from 8 on."""
+    stages = resolution.bit_length() - START.bit_length()
+    if resolution != START << max(stages, 1):
+        raise UserError(f"stylegan2: got resolution {resolution}, accepted are powers of two from 8 on")
+    if base_width is None:  # Karras et al. 2020a, appendix C
+        base_width = (32768 if resolution >= 512 else 16384) // resolution
+    return tuple(min(base_width << (stages - index), max_width) for index in range(stages + 1))
+
+
+def _bound(clamp: float | None, dtype: Any) -> float | None:
+    return LOW_PRECISION_CLAMP if clamp is None and jnp.dtype(dtype) != jnp.float32 else clamp

@@ -1,0 +1,50 @@
+"""Path length: a step in style space should change the image as much wherever it is taken (Karras et al. 2020)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from jaxgan.layers.collective import pmean
+
+START: Mapping[str, float] = {"mean": 0.0}
+
+
+def path_length(
+    style: Float[Array, "b l w"],
+    synthesize: Callable[[Any], Any],
+    key: Array,
+    *,
+    weight: Any = 2.0,
+    decay: Any = 0.01,
+    shrink: int = 2,
+    memory: Mapping[str, Any] = START,
+) -> tuple[Float[Array, " n"], dict[str, Any]]:
+    """weight (|J^T y| - a)^2 for y ~ N(0, I) / sqrt(pixels) (eq. 4), of every `shrink`-th style, and the new a.
+
+    J is the derivative of the image by the style; the length is the root mean square over its layers. a, in
+    `memory["mean"]`, moves by `decay` towards the mean length of the batch.
+    """
+    style = style[::shrink].astype(jnp.float32)
+    lengths = path_lengths(style, synthesize, key)
+    mean = memory["mean"] + decay * (jax.lax.stop_gradient(pmean(lengths.mean())) - memory["mean"])
+    return weight * jnp.square(lengths - mean), {"mean": mean}
+
+
+def path_lengths(style: Float[Array, "b l w"], synthesize: Callable[[Any], Any], key: Array) -> Float[Array, " b"]:
+    """|J^T y| of each style; of images of several scales the largest counts."""
+
+    def projected(style: Any) -> Array:
+        images = synthesize(style)
+        image = images[0] if isinstance(images, tuple) else images
+        noise = jax.random.normal(key, image.shape) / math.sqrt(image.shape[1] * image.shape[2])
+        return (image.astype(jnp.float32) * noise).sum()
+
+    gradient = jax.grad(projected)(style).astype(jnp.float32)
+    # the tiny constant keeps the derivative of the root finite at a zero gradient
+    return jnp.sqrt(jnp.square(gradient).sum(axis=2).mean(axis=1) + 1e-12)
