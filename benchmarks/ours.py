@@ -17,7 +17,13 @@ ADAM = {"name": "adam", "learning_rate": 2e-4, "b1": 0.5, "b2": 0.999}
 STYLEGAN2: dict[str, Any] = {
     "image": (32, 32, 1),
     "batch": 16,
-    "generator": {"name": "stylegan2.Generator", "max_width": 64, "style_dim": 64, "mapping_layers": 4},
+    "generator": {
+        "name": "stylegan2.Generator",
+        "max_width": 64,
+        "style_dim": 64,
+        "mapping_layers": 4,
+        "style_mixing": 0.0,
+    },
     "discriminator": {"name": "stylegan2.Discriminator", "max_width": 64},
     "latent_dim": 64,
 }
@@ -105,11 +111,11 @@ def make_inception() -> Any:
     """A function of no arguments that computes Inception's features of 16 images of 299 pixels."""
     import jax
     import numpy as np
-    from jaxgan.models.pretrained.inception import InceptionV3
+    from jaxgan.models.pretrained.inception import Inception
 
     from jaxgan.parallel.compiler import compiler_options
 
-    network = InceptionV3()
+    network = Inception()
     images = np.random.default_rng(0).integers(0, 256, (16, 299, 299, 3)).astype(np.float32)
     tree = jax.jit(network.init)(jax.random.key(0), images[:1])
     features = jax.jit(network.apply, compiler_options=compiler_options(jax.default_backend()))

@@ -117,6 +117,10 @@ class WatchConfig:
     vanishing_gradient: float = option(1e-7, "a gradient norm below it has vanished")
     saturated_accuracy: float = option(0.99, "the discriminator wins that tells so many pairs apart")
     lost_accuracy: float = option(0.25, "it loses that judges only so many reals above their fakes (chance: 0.5)")
+    widest_gap: float | None = option(None, "between the mean logits of reals and fakes; None: by the loss")
+    finished_loss: float | None = option(
+        None, "of the discriminator, under which nothing is left to gain; None: by the loss"
+    )
     patience: int = option(200, "rounds that a condition must hold")
     max_rollbacks: int = option(3, "returns to an older checkpoint before the run gives up")
     min_recall: float = option(0.05, "recall of samples under it is mode collapse")

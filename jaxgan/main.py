@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,7 +20,11 @@ MODES = {  # what each does, and its own flags
     "train": ("train, or go on where the workdir stands", {}),
     "evaluate": (
         "score a checkpoint",
-        {"checkpoint": "best, latest (default) or a step", "samples": "how many; default: the config's"},
+        {
+            "checkpoint": "best, latest (default) or a step",
+            "samples": "how many; default: the config's",
+            "against": "another file of scores, to print beside these",
+        },
     ),
     "sample": (
         "pictures from a checkpoint",
@@ -33,8 +37,10 @@ MODES = {  # what each does, and its own flags
             "checkpoint": "best, latest (default) or a step",
         },
     ),
+    "doctor": ("say what the curves of a run mean and what to change", {}),
     "prepare": ("prepare a tfds data set", {}),
 }
+WITHOUT_NETWORKS = ("doctor", "prepare")  # modes that make no network
 COMMON = {
     "config": "a file, configs/x.py, or configs/x.py:argument",
     "workdir": "where the run lies",
@@ -146,20 +152,26 @@ def entry() -> None:
 
 
 def _run(call: Call, config: RunConfig) -> int:
-    workdir = call.workdir or ""
-    if call.mode == "prepare":
-        from jaxgan.commands import prepare as command
-    else:
+    if call.mode not in WITHOUT_NETWORKS:
         from jaxgan.builder import check_sections
 
         check_sections(config)
-        if call.mode == "train":
-            from jaxgan.commands import train as command  # type: ignore[no-redef]
-        elif call.mode == "evaluate":
-            from jaxgan.commands import evaluate as command  # type: ignore[no-redef]
-        else:
-            from jaxgan.commands import sample as command  # type: ignore[no-redef]
-    return command.run(config, workdir, call.options)
+    return _command(call.mode)(config, call.workdir or "", call.options)
+
+
+def _command(mode: str) -> Callable[[RunConfig, str, Mapping[str, str]], int]:
+    """What runs a mode; what it imports is imported now, not before it is known that it is needed."""
+    if mode == "evaluate":
+        from jaxgan.commands.evaluate import run
+    elif mode == "sample":
+        from jaxgan.commands.sample import run
+    elif mode == "doctor":
+        from jaxgan.commands.doctor import run
+    elif mode == "prepare":
+        from jaxgan.commands.prepare import run
+    else:
+        from jaxgan.commands.train import run
+    return run
 
 
 def _flags(arguments: Sequence[str]) -> Iterator[tuple[str, str]]:

@@ -11,6 +11,7 @@ from jaxgan.commands.setup import cache_dir, generate_with, start_jax
 from jaxgan.config import RunConfig
 from jaxgan.errors import FINISHED, UserError
 from jaxgan.evaluators.distribution import make_distribution_evaluator
+from jaxgan.evaluators.manifests import check_same, read_report
 from jaxgan.media.images import replace_file
 from jaxgan.restore import load
 from jaxgan.training.workdir import Workdir
@@ -19,7 +20,8 @@ from jaxgan.training.workdir import Workdir
 def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
     """Prints the scores of `--checkpoint` with what they were made with, and writes them under the workdir.
 
-    `--samples` overrides the config's number of samples.
+    `--samples` overrides the config's number of samples. `--against` is another file of scores, beside which
+    these are printed; raises UserError where the two were made with different things.
     """
     samples = options.get("samples")
     if samples is not None:
@@ -27,8 +29,11 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
             raise UserError(f"--samples: got {samples!r}, accepted is a whole number of 2 or more")
         evaluation = dataclasses.replace(config.evaluation, samples=int(samples))
         config = dataclasses.replace(config, evaluation=evaluation)
+    against = read_report(options["against"]) if "against" in options else None
     start_jax(config)
     evaluator = make_distribution_evaluator(config, cache_dir=str(cache_dir() / "classifiers"))
+    if against is not None:
+        check_same(evaluator.manifest, against["manifest"], options["against"])
     generator = load(workdir, step=checkpoint_choice(options), batch_size=config.evaluation.batch_size)
     scores = evaluator.run(generate_with(generator.generate), config.seed)
     report = {
@@ -40,7 +45,8 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
     path = Workdir(workdir).root / f"scores-{generator.step}.json"
     replace_file(path, (json.dumps(report, indent=2) + "\n").encode())
     for name, value in scores.items():
-        print(f"{name:40} {value:.4f}")
+        other = "" if against is None else f"   there {against['scores'][name]:.4f}"
+        print(f"{name:40} {value:.4f}{other}")
     print(f"step {generator.step}; made with: {json.dumps(evaluator.manifest)}")
     print(f"written to {path}")
     return FINISHED

@@ -22,6 +22,7 @@ from jaxgan.data.sources import DataSpec
 from jaxgan.errors import FINISHED, UserError
 from jaxgan.evaluators.distribution import DistributionEvaluator, make_distribution_evaluator
 from jaxgan.evaluators.held_out import make_held_out_gap
+from jaxgan.evaluators.manifests import check_same, read_report
 from jaxgan.evaluators.samples import draw_grid
 from jaxgan.game import State, Task
 from jaxgan.media.grids import make_grid
@@ -35,6 +36,7 @@ from jaxgan.training.loop import Intervals, Loop
 from jaxgan.training.parts import make_init, make_optimizers, make_step, root_key
 from jaxgan.training.plots import write_plots
 from jaxgan.training.progress import Progress, console, setup_logging
+from jaxgan.training.ranges import normal_range
 from jaxgan.training.watch import Watch
 from jaxgan.training.workdir import Workdir
 from jaxgan.training.writer import Writer
@@ -57,6 +59,7 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
     task = make_task(config)
     _check_networks(config, task, spec)
     start_jax(config)
+    _check_scores(Workdir(workdir), evaluator)
     mesh = make_mesh(config.parallel.mesh)
     check_batch(config.batch_size, config.microbatches, mesh)
     place = Workdir(workdir)
@@ -99,6 +102,12 @@ def _check_networks(config: RunConfig, task: Task, spec: DataSpec) -> None:
         raise UserError(f"the networks cannot be made: {type(error).__name__}: {error}") from None
 
 
+def _check_scores(place: Workdir, evaluator: DistributionEvaluator) -> None:
+    """Raises UserError where the run's scores so far were made with something else, so that none could be the best."""
+    if place.scores.exists():
+        check_same(evaluator.manifest, read_report(place.scores)["manifest"], f"the run in {place.root}")
+
+
 def total_images(config: RunConfig, spec: DataSpec) -> int:
     """How many images a run plays: whole batches, at least as many as the config asks for."""
     images = config.images if config.images is not None else (config.epochs or 0) * spec.size
@@ -131,7 +140,7 @@ def _train(
             checkpoints=checkpoints,
             writer=writer,
             progress=progress,
-            watch=Watch(config.watch),
+            watch=Watch(config.watch, normal_range(config.task, config.watch)),
             init=make_init(config, task, optimizers, spec),
             evaluate=_make_evaluate(config, place, task, sampler, evaluator),
             draw_samples=_make_draw_samples(config, place, spec, sampler, writer),

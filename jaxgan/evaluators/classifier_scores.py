@@ -43,7 +43,7 @@ class ClassifierScores:
         self._features = load_or_train_classifier(
             data=identity(source) if held_out is None else f"{identity(source)}; {identity(held_out)}",
             num_classes=self._num_classes,
-            read=lambda: _classifier_data(source, held_out, seed),
+            read=lambda: classifier_data(source, held_out, seed),
             cache_dir=cache_dir,
         )
         reference = draw(source, REFERENCE_IMAGES, seed)
@@ -94,7 +94,8 @@ class ClassifierScores:
         return {f"{score}/{self._features.name}": value for score, value in scores.items()}
 
 
-def _classifier_data(source: Source, held_out: Source | None, seed: int) -> tuple[Images, Images]:
+def classifier_data(source: Source, held_out: Source | None, seed: int) -> tuple[Images, Images]:
+    """What a classifier is trained on and what it is measured on."""
     train = draw(source, CLASSIFIER_IMAGES, seed)
     if held_out is not None:
         return train, draw(held_out, HELD_OUT_IMAGES, seed)

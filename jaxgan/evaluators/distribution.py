@@ -1,7 +1,8 @@
 """How far the distribution of samples is from that of the data, in named scores.
 
 A data set with labels is scored in the features of a classifier trained on them, one without by
-sliced Wasserstein distance. The reference is the training split, as is the field's convention.
+sliced Wasserstein distance, a stacked one also by the modes found, and any of them in Inception's features
+where the user has its weights. The reference is the training split, as is the field's convention.
 """
 
 from __future__ import annotations
@@ -13,13 +14,19 @@ import numpy as np
 
 from jaxgan.data.opening import open_source
 from jaxgan.data.sources import Source
+from jaxgan.data.stacked import StackedSource
 from jaxgan.errors import UserError
 from jaxgan.evaluators.classifier_scores import ClassifierScores
+from jaxgan.evaluators.inception_scores import InceptionScores
 from jaxgan.evaluators.patch_scores import PatchScores
 from jaxgan.evaluators.samples import Generate
+from jaxgan.evaluators.stacked_scores import StackedScores
 
 if TYPE_CHECKING:
     from jaxgan.config import RunConfig
+
+
+Scorer = ClassifierScores | InceptionScores | PatchScores | StackedScores
 
 
 class DistributionEvaluator:
@@ -38,12 +45,16 @@ class DistributionEvaluator:
         batch_size: int = 250,
         neighbours: int = 5,
         conditional: bool = False,
+        features: str = "auto",
+        weights: str | None = None,
         seed: int = 0,
     ):
         """`held_out`: images to measure the classifier on (None: a tenth of the source's).
 
         `conditional`: the generator takes labels, and is asked for the classes in turn. `seed` chooses
-        the reference images. Raises UserError if there are too few samples or images for `neighbours`.
+        the reference images; `features` what scores are computed in ("auto": by the data), `weights` is
+        the file of Inception's. Raises UserError if there are too few samples or images for `neighbours`, or
+        for a classifier of data without labels.
         """
         fewest = min(samples, source.spec.size)
         if not 1 <= neighbours < fewest:
@@ -54,7 +65,8 @@ class DistributionEvaluator:
         self._source, self._held_out, self._cache_dir = source, held_out, cache_dir
         self._samples, self._batch_size, self._neighbours = samples, batch_size, neighbours
         self._conditional = conditional and source.spec.num_classes > 0
-        self._seed = seed
+        self._seed, self._weights = seed, weights
+        self._kind = _kind(source, features)
 
     @property
     def manifest(self) -> dict[str, Any]:
@@ -64,12 +76,12 @@ class DistributionEvaluator:
     @property
     def names(self) -> tuple[str, ...]:
         """The scores that there are, without the names of their features."""
-        return ClassifierScores.names if self._source.spec.num_classes else PatchScores.names
+        return self._kind.names
 
     @property
     def best(self) -> str:
         """How the name of the score begins by which one generator is better than another: less is better."""
-        return "frechet" if self._source.spec.num_classes else "swd"
+        return self._kind.names[0]
 
     def run(self, generate: Generate, seed: int) -> dict[str, float]:
         """Scores by name, `score/features`. Raises ValueError for images of another shape, or not finite."""
@@ -79,11 +91,14 @@ class DistributionEvaluator:
         return self._scorer(self._draw(generate, asked, seed), asked)
 
     @functools.cached_property
-    def _scorer(self) -> ClassifierScores | PatchScores:
-        common = {"samples": self._samples, "neighbours": self._neighbours, "seed": self._seed}
-        if self._source.spec.num_classes:
-            return ClassifierScores(self._source, self._held_out, cache_dir=self._cache_dir, **common)
-        return PatchScores(self._source, **common)
+    def _scorer(self) -> Scorer:
+        common: dict[str, Any] = {"samples": self._samples, "neighbours": self._neighbours, "seed": self._seed}
+        if self._kind is PatchScores:
+            return PatchScores(self._source, **common)
+        common["cache_dir"] = self._cache_dir
+        if self._kind is InceptionScores:
+            return InceptionScores(self._source, weights=self._weights, **common)
+        return self._kind(self._source, self._held_out, **common)
 
     def _draw(self, generate: Generate, asked: np.ndarray | None, seed: int) -> np.ndarray:
         """All samples, uint8 as they would be saved, made batch by batch, each from its own seed."""
@@ -102,6 +117,18 @@ class DistributionEvaluator:
         return samples
 
 
+def _kind(source: Source, features: str) -> Any:
+    """The class of the scores wanted."""
+    labels = source.spec.num_classes > 0
+    if features == "classifier" and not labels:
+        raise UserError(f"config.evaluation.features: got 'classifier', but {source.spec.name} has no labels")
+    if features == "inception":
+        return InceptionScores
+    if features == "patches" or not labels:
+        return PatchScores
+    return StackedScores if isinstance(source, StackedSource) else ClassifierScores
+
+
 def make_distribution_evaluator(config: RunConfig, *, cache_dir: str) -> DistributionEvaluator:
     """The evaluator of a run: its data set's training split, and its evaluation split held out.
 
@@ -117,4 +144,6 @@ def make_distribution_evaluator(config: RunConfig, *, cache_dir: str) -> Distrib
         batch_size=config.evaluation.batch_size,
         neighbours=config.evaluation.neighbours,
         conditional=bool(config.conditional),
+        features=config.evaluation.features,
+        weights=config.evaluation.weights,
     )

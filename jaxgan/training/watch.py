@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from typing import Literal
 
 from jaxgan.config import WatchConfig
+from jaxgan.training.ranges import UNKNOWN, Normal, base_loss
 
 Kind = Literal[
     "nonfinite",
@@ -22,11 +23,15 @@ Kind = Literal[
     "exploding_gradients",
     "vanishing_gradients",
     "mode_collapse",
+    "diverging_logits",
+    "overfitting",
 ]
 
 WINDOW = 101  # gradient norms of which the median is taken
 LEAST_MEDIAN = 0.1  # a player that starts with no gradient at all does not explode by getting one
-NOTHING_LEFT = 0.01  # a discriminator's loss; at chance it is 0.5 to 2, in a healthy game rarely below 0.1
+LOGITS = ("real_logits", "fake_logits")
+HALF_LOST = 0.5  # of the best recall or diversity that the run had: it is collapsing
+OVERFITTED = 0.5  # of the way from the training images' logit to the fakes' (Karras et al. 2020a, eq. 1)
 
 LOWER_RATE = "Lower config.optimizers.{player}.learning_rate or set config.optimizers.{player}.clip_global_norm."
 WEAKER_DISCRIMINATOR = (
@@ -43,6 +48,13 @@ LIVELIER_LOSS = (
 MORE_MODES = (
     "Set config.task.loss='adversarial.relativistic' with gradient_penalty.r1 and gradient_penalty.r2 "
     "in config.task.penalties; early in a run it may just need more config.images."
+)
+BOUNDED_LOGITS = (
+    "Add gradient_penalty.r1 to config.task.penalties or raise its gamma, "
+    "or lower config.optimizers.{player}.learning_rate."
+)
+MORE_DATA = (
+    "Set config.task.augment (such as ada.ADA or diffaugment.DiffAugment), or raise gamma in config.task.penalties."
 )
 
 
@@ -88,9 +100,9 @@ class Watch:
     `fake_accuracy`, is a discriminator's.
     """
 
-    def __init__(self, config: WatchConfig):
-        """Nothing seen yet."""
-        self.config = config
+    def __init__(self, config: WatchConfig, normal: Normal = UNKNOWN):
+        """Nothing seen yet. `normal`: what is normal for the run's loss, see `jaxgan.training.ranges`."""
+        self.config, self.normal = config, normal
         self.reset()
 
     def reset(self) -> None:
@@ -101,6 +113,7 @@ class Watch:
         self._norms: dict[str, deque[float]] = {}
         self._means: dict[str, float] = {}
         self._vanished: dict[str, bool] = {}
+        self._best: dict[str, float] = {}  # recall and diversity
 
     @property
     def good(self) -> bool:
@@ -129,18 +142,38 @@ class Watch:
         return alarms
 
     def observe_scores(self, step: int, scores: Mapping[str, float]) -> list[Alarm]:
-        """The alarm of mode collapse, where `recall/...` or `diversity/...` of the samples is too low."""
+        """The alarms of an evaluation.
+
+        Mode collapse, where `recall/...` or `diversity/...` of the samples is too low or half of its best is
+        lost; overfitting, where the discriminator takes held-out images for fakes.
+        """
         if not self.config.enabled:
             return []
+        alarms = [*self._observe_variety(step, scores), *self._observe_held_out(step, scores)]
+        self._alarmed |= bool(alarms)
+        return alarms
+
+    def _observe_variety(self, step: int, scores: Mapping[str, float]) -> Iterator[Alarm]:
         least = {"recall": self.config.min_recall, "diversity": self.config.min_diversity}
-        kinds = {name: name.partition("/")[0] for name in scores}
-        watched = [name for name, kind in kinds.items() if kind in least]
-        low = [name for name in watched if scores[name] < least[kinds[name]]]
-        if not watched or not self._begins("mode_collapse", step, bool(low), hold=1, clear=1):
-            return []
-        self._alarmed = True
-        seen = ", ".join(f"{name} is {scores[name]:.3g} (least: {least[kinds[name]]:g})" for name in low)
-        return [Alarm("mode_collapse", f"step {step}: mode collapse, the samples lack variety: {seen}.", MORE_MODES)]
+        seen: list[str] = []
+        watched = {name: value for name, value in scores.items() if name.partition("/")[0] in least}
+        for name, value in watched.items():
+            floor, best = least[name.partition("/")[0]], self._best.get(name, 0.0)
+            if value < floor:
+                seen.append(f"{name} is {value:.3g} (least: {floor:g})")
+            elif value < HALF_LOST * best:
+                seen.append(f"{name} is {value:.3g} (it has been {best:.3g})")
+            self._best[name] = max(best, value)
+        if watched and self._begins("mode_collapse", step, bool(seen), hold=1, clear=1):
+            message = f"step {step}: mode collapse, the samples lack variety: {', '.join(seen)}."
+            yield Alarm("mode_collapse", message, MORE_MODES)
+
+    def _observe_held_out(self, step: int, scores: Mapping[str, float]) -> Iterator[Alarm]:
+        fakes = self._means.get("discriminator/fake_logits")
+        share = overfitting(scores, fakes)
+        if share is not None and self._begins("overfitting", step, share > OVERFITTED, hold=1, clear=1):
+            message = f"step {step}: the discriminator has learnt its images by heart: held-out ones are judged"
+            yield Alarm("overfitting", f"{message} {share:.0%} of the way from them to the fakes.", MORE_DATA)
 
     def _observe_gradients(self, step: int, metrics: Mapping[str, float]) -> Iterator[Alarm]:
         """Non-finite rounds, exploding and vanishing gradients."""
@@ -181,13 +214,19 @@ class Watch:
         """Whether the discriminator of a phase wins or loses, and whether that ends the game."""
         config = self.config
         accuracy = self._mean(f"{name}/accuracy", accuracy)
-        loss = self._mean(f"{name}/loss", metrics.get(f"{name}/loss", 0.0))
+        loss, finished = base_loss(metrics, name, self.normal), self.normal.finished_loss
+        loss = self._mean(f"{name}/loss", 0.0 if loss is None else loss)
         saturated = accuracy >= config.saturated_accuracy
         # nearly all pairs apart is common in healthy games (always with a Wasserstein critic): it wins
         # outright when its loss has nothing left to gain as well
-        if self._begins(f"wins/{name}", step, saturated and abs(loss) < NOTHING_LEFT):
+        if self._begins(f"wins/{name}", step, saturated and finished is not None and abs(loss) < finished):
             message = f"{name} wins outright: it tells {accuracy:.1%} of the pairs apart, its loss is {loss:.2g}."
             yield Alarm("discriminator_wins", f"step {step}: {message}", WEAKER_DISCRIMINATOR.format(player=name))
+        means = [self._mean(f"{name}/{kind}", metrics.get(f"{name}/{kind}", 0.0)) for kind in LOGITS]
+        gap, widest = abs(means[0] - means[1]), self.normal.widest_gap
+        if self._begins(f"diverges/{name}", step, gap > widest):
+            message = f"the logits of {name} diverge: reals and fakes are {gap:.3g} apart (normal: up to {widest:g})."
+            yield Alarm("diverging_logits", f"step {step}: {message}", BOUNDED_LOGITS.format(player=name))
         if self._begins(f"loses/{name}", step, accuracy <= config.lost_accuracy):
             message = f"{name} loses outright: it judges {1 - accuracy:.1%} of the fakes as good as their reals."
             yield Alarm("discriminator_loses", f"step {step}: {message}", STRONGER_DISCRIMINATOR.format(player=name))
@@ -231,6 +270,18 @@ class Watch:
     def _player(self, names: list[str], phases: list[str]) -> str:
         """The player to name in an advice: that of the first of some phases."""
         return _main((names or phases or ["generator"])[0], phases)
+
+
+def overfitting(scores: Mapping[str, float], fake_logits: float | None) -> float | None:
+    """How far held-out images are judged from the training images towards the fakes: 0 not at all, 1 like fakes.
+
+    (mean D(train) - mean D(held out)) / (mean D(train) - mean D(fake)), the r_v of Karras et al. 2020a, eq. 1.
+    None where it was not measured, or where training images are not judged above the fakes.
+    """
+    train, held_out = scores.get("held_out/train_logits"), scores.get("held_out/real_logits")
+    if train is None or held_out is None or fake_logits is None or not train > fake_logits:
+        return None
+    return (train - held_out) / (train - fake_logits)
 
 
 def _names(metrics: Mapping[str, float], metric: str) -> list[str]:

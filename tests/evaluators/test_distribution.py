@@ -192,7 +192,7 @@ def test_a_run_is_scored_against_its_training_split(cache_dir, monkeypatch):
     monkeypatch.setattr(distribution, "open_source", lambda data, split: opened.append(split) or splits[split])
     config = SimpleNamespace(
         data=SimpleNamespace(split="train", evaluation_split="test"),
-        evaluation=SimpleNamespace(samples=60, batch_size=30, neighbours=3),
+        evaluation=SimpleNamespace(samples=60, batch_size=30, neighbours=3, features="auto", weights=None),
         conditional=False,
     )
     manifest = make_distribution_evaluator(config, cache_dir=cache_dir).manifest

@@ -6,6 +6,7 @@ import math
 import numpy as np
 import pytest
 
+from jaxgan.training.ranges import normal_range
 from jaxgan.training.watch import Watch, WatchConfig
 
 HEALTHY = {
@@ -240,3 +241,33 @@ def test_a_watch_that_is_off_says_nothing():
     assert play(watch, 30, generator__loss=math.nan, skipped_in_a_row=30.0) == []
     assert watch.observe_scores(1, {"recall/x": 0.0}) == []
     assert watch.good
+
+
+def test_the_penalties_of_a_loss_do_not_hide_that_it_is_finished():
+    normal = normal_range({"loss": "adversarial.hinge", "penalties": ({"name": "gradient_penalty.r1"},)})
+    won = {"discriminator__accuracy": 1.0, "discriminator__loss": 0.301, "discriminator__r1": 0.3}
+    assert [alarm.kind for alarm in play(Watch(QUICK, normal), 30, **won)] == ["discriminator_wins"]
+    assert play(Watch(QUICK), 30, **won) == []
+
+
+def test_logits_diverge_by_the_range_of_their_loss():
+    apart = {"discriminator__real_logits": 60.0, "discriminator__fake_logits": -60.0, "discriminator__accuracy": 1.0}
+    for loss, expected in (("hinge", ["diverging_logits"]), ("wasserstein", [])):
+        alarms = play(Watch(QUICK, normal_range({"loss": f"adversarial.{loss}"})), 30, **apart)
+        assert [alarm.kind for alarm in alarms] == expected
+
+
+def test_recall_that_falls_to_half_of_its_best_is_a_collapse():
+    watch = Watch(WatchConfig())
+    assert watch.observe_scores(100, {"recall/c": 0.6}) == []
+    alarms = watch.observe_scores(200, {"recall/c": 0.2})
+    assert kinds(alarms) == [("mode_collapse", False)]
+    assert "0.6" in alarms[0].message
+
+
+def test_held_out_images_judged_like_fakes_are_overfitting():
+    for held_out, expected in ((0.8, []), (-0.5, [("overfitting", False)])):
+        watch = Watch(QUICK)
+        play(watch, 20, discriminator__real_logits=1.0, discriminator__fake_logits=-1.0)
+        scores = {"held_out/train_logits": 1.0, "held_out/real_logits": held_out}
+        assert kinds(watch.observe_scores(20, scores)) == expected

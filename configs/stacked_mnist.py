@@ -1,0 +1,41 @@
+"""A thousand modes: three random digits as the channels of one image (Metz et al. 2017). How many does a GAN find?
+
+    python -m jaxgan.main --config configs/stacked_mnist.py --workdir runs/stacked
+    python -m jaxgan.main --config configs/stacked_mnist.py:relativistic --workdir runs/stacked_relativistic
+
+DCGAN with the non-saturating loss; with `:relativistic` the same networks with RpGAN, R1 and R2 (Huang et al. 2024).
+Other digits or clothes: --config.data.name=stacked:fashion_mnist or stacked:jaxgan_digits.
+"""
+
+from ml_collections import ConfigDict
+
+
+def get_config(variant="plain"):
+    if variant not in ("plain", "relativistic"):
+        raise ValueError(f"accepted are plain and relativistic, got {variant}")
+    config = ConfigDict()
+    config.data = dict(name="stacked:mnist", resolution=32, fit="pad")
+    config.batch_size = 64
+    config.images = 600_000
+
+    # no batch norm in the discriminator: a penalty is defined for each image alone
+    config.generator = dict(name="dcgan.Generator", widths=(128, 64, 32))
+    config.discriminator = dict(name="dcgan.Discriminator", widths=(32, 64, 128), norm="none")
+    config.task = dict(name="generation.Generation", loss="adversarial.non_saturating", latent_dim=100)
+    if variant == "relativistic":
+        config.task.update(
+            loss="adversarial.relativistic",
+            penalties=(
+                dict(name="gradient_penalty.r1", gamma=0.3),
+                dict(name="gradient_penalty.r2", gamma=0.3),
+            ),
+        )
+    adam = dict(name="adam", learning_rate=2e-4, b1=0.5, b2=0.999)
+    config.optimizers = dict(generator=adam, discriminator=adam)
+    config.ema = dict(half_life_images=10_000)
+
+    config.checkpoint = dict(every_images=120_000)
+    config.samples = dict(every_images=60_000)
+    config.evaluation = dict(samples=25_600)
+    config.log_every = 100
+    return config

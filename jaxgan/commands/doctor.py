@@ -1,0 +1,49 @@
+"""`--mode=doctor`: says in plain words what the curves of a run mean and which line of its config to change."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from jaxgan.config import RunConfig
+from jaxgan.data.opening import open_source
+from jaxgan.errors import FINISHED, UserError
+from jaxgan.training.diagnosis import Grade, Record, diagnose, verdict
+from jaxgan.training.workdir import Workdir
+from jaxgan.training.writer import read_scalars
+
+MARKS: Mapping[Grade, str] = {"fine": "ok", "unknown": "?", "look": "!", "bad": "!!"}
+ROLLED_BACK = "rolled back to step"  # as the loop tells it to the log
+
+
+def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
+    """Prints the findings, what to change for each, and one verdict.
+
+    Nothing is trained or written. Raises UserError where the workdir has no run.
+    """
+    del options
+    place = Workdir(workdir)
+    if not place.config.exists():
+        raise UserError(f"--workdir={workdir}: there is no run in it (no {place.config.name})")
+    record = read_record(config, place)
+    if record.lines:
+        last = record.lines[-1]
+        print(f"{place.path}: step {last['step']}, {last['images']:,} images, loss {config.task.get('loss')}")
+    findings = diagnose(record)
+    for finding in findings:
+        print(f"{MARKS[finding.grade]:>2}  {finding.subject:12} {finding.text}")
+        for change in finding.changes:
+            print(f"{'':17}change: {change}")
+    if any("--config.task" in change or "--config.optimizers" in change for f in findings for change in f.changes):
+        print("Start changed runs in another --workdir: this one belongs to its config.")
+    print(verdict(findings))
+    return FINISHED
+
+
+def read_record(config: RunConfig, place: Workdir) -> Record:
+    """What a workdir tells of its run; the size of the data set where it can be opened."""
+    text = place.log.read_text() if place.log.exists() else ""
+    try:
+        size = open_source(config.data, config.data.split).spec.size
+    except UserError:
+        size = None
+    return Record(read_scalars(place.scalars), config, text.count(ROLLED_BACK), size)

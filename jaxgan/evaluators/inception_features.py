@@ -1,0 +1,84 @@
+"""Inception-v3 as a feature net, with the published weights from a file that the user has."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import NamedSharding, PartitionSpec
+
+from jaxgan.errors import UserError
+from jaxgan.models.pretrained.inception import SIZE, Inception, from_torch, resize
+from jaxgan.parallel.compiler import compiler_options
+from jaxgan.parallel.mesh import AXES, make_mesh
+
+PUBLISHED = "6726825d"  # what the SHA-256 of the published file begins with
+WHERE = (
+    "weights-inception-2015-12-05-6726825d.pth of torch-fidelity's release v0.2.0 on GitHub, "
+    "or pt_inception-2015-12-05-6726825d.pth of pytorch-fid's release fid_weights"
+)
+BATCH = 16  # images a device and dispatch: more is no faster on CPU
+
+
+class Seen(NamedTuple):
+    """Features float32 `[n,2048]` and logits without bias `[n,1008]`."""
+
+    features: np.ndarray
+    logits: np.ndarray
+
+
+class InceptionFeatures:
+    """uint8 images -> features and logits, computed on all local devices."""
+
+    def __init__(self, tree: Mapping[str, Any], name: str, checksum: str):
+        """`tree`: the network's params; `name` and `checksum` tell its features from others'."""
+        self.name, self.checksum = name, checksum
+        mesh = make_mesh({"data": -1}, jax.local_devices())
+        self._rows = NamedSharding(mesh, PartitionSpec(AXES))
+        self._tree = jax.device_put(tree, NamedSharding(mesh, PartitionSpec()))
+        self._batch = BATCH * mesh.size
+        self._run = jax.jit(_see, compiler_options=compiler_options(jax.default_backend()))
+
+    def __call__(self, images: np.ndarray) -> Seen:
+        """Of uint8 images `[n,H,W,C]`: grey ones are seen as three equal channels."""
+        if images.shape[-1] not in (1, 3):
+            raise UserError(f"config.evaluation.features: Inception sees 1 or 3 channels, not {images.shape[-1]}")
+        parts = []
+        for start in range(0, len(images), self._batch):
+            batch = images[start : start + self._batch]
+            padded = np.pad(batch, [(0, self._batch - len(batch)), (0, 0), (0, 0), (0, 0)])
+            seen = self._run(self._tree, jax.device_put(padded, self._rows))
+            parts.append([np.asarray(rows)[: len(batch)] for rows in seen])
+        return Seen(*(np.concatenate(rows) for rows in zip(*parts)))
+
+
+def load_inception(path: str | None) -> InceptionFeatures:
+    """The features of a weights file: published `.pth`, or the same tensors as `.safetensors` or `.npz`.
+
+    A file with another hash is used under another name, so that its scores are never taken for the
+    published network's. Raises UserError where there is no file, with where to get it.
+    """
+    from jaxgan.weights.reading import read
+
+    if path is None or not os.path.isfile(path):
+        got = "nothing" if path is None else f"{path!r}, which is no file"
+        raise UserError(
+            f"config.evaluation.weights: got {got}; Inception's weights are {WHERE} (sha256 begins {PUBLISHED})"
+        )
+    with open(path, "rb") as file:
+        checksum = hashlib.file_digest(file, "sha256").hexdigest()
+    published = checksum.startswith(PUBLISHED)
+    name = "inception-2015-12-05" if published else f"inception-unpublished-{checksum[:8]}"
+    return InceptionFeatures(from_torch(read(path)), name, checksum)
+
+
+def _see(tree: Any, images: jax.Array) -> tuple[jax.Array, jax.Array]:
+    images = jnp.broadcast_to(images.astype(jnp.float32), (*images.shape[:3], 3))
+    if images.shape[1:3] != (SIZE, SIZE):
+        images = resize(images)
+    return Inception().apply(tree, images)

@@ -1,0 +1,30 @@
+"""What scores were made with. Only scores of equal manifests compare; all else is an error, not a warning."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from jaxgan.errors import UserError
+
+
+def check_same(ours: Mapping[str, Any], theirs: Mapping[str, Any], whose: str) -> None:
+    """Raise UserError, naming what differs, where two manifests are not equal; `whose` says whose theirs is."""
+    ours, theirs = (json.loads(json.dumps(each)) for each in (ours, theirs))  # tuples and lists are one in a file
+    different = [key for key in sorted(ours.keys() | theirs.keys()) if ours.get(key) != theirs.get(key)]
+    if different:
+        told = "; ".join(f"{key}: {ours.get(key)!r} here, {theirs.get(key)!r} there" for key in different)
+        raise UserError(f"these scores do not compare with those of {whose}: {told}")
+
+
+def read_report(path: str | Path) -> dict[str, Any]:
+    """The scores and their manifest in a file that a run wrote. Raises UserError for any other file."""
+    try:
+        report = json.loads(Path(path).read_text())
+        if isinstance(report["scores"], dict) and isinstance(report["manifest"], dict):
+            return report
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    raise UserError(f"{path}: it is no file of scores, such as scores.json in the directory of a run")

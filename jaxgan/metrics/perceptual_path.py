@@ -1,0 +1,53 @@
+"""Perceptual path length: how evenly images change along a path between latents (Karras et al. 2019, section 4.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from jaxtyping import Float
+
+EPSILON = 1e-4  # the step along a path
+DISCARDED = 1.0  # percent of the smallest and of the largest lengths
+
+Points = Float[np.ndarray, "n z"]
+
+
+def slerp(a: Points, b: Points, share: float | Float[np.ndarray, "n 1"]) -> Points:
+    """Points on the great circle between the directions of a and b, of unit length."""
+    a, b = (x / np.linalg.norm(x, axis=1, keepdims=True) for x in (a, b))
+    cosine = (a * b).sum(axis=1, keepdims=True)
+    across = b - cosine * a
+    across = across / np.linalg.norm(across, axis=1, keepdims=True)
+    angle = share * np.arccos(np.clip(cosine, -1.0, 1.0))
+    return a * np.cos(angle) + across * np.sin(angle)
+
+
+def lerp(a: Points, b: Points, share: float | Float[np.ndarray, "n 1"]) -> Points:
+    """Points on the straight line between a and b."""
+    return a + (b - a) * share
+
+
+def path_lengths(
+    draw: Callable[[Points], np.ndarray],
+    distance: Callable[[np.ndarray, np.ndarray], Float[np.ndarray, " m"]],
+    starts: Points,
+    ends: Points,
+    *,
+    between: Callable[..., Points] = lerp,
+    epsilon: float = EPSILON,
+) -> Float[np.ndarray, " n"]:
+    """The distance of images a step apart at the beginning of each path, by epsilon^2 (eq. 2).
+
+    `draw` makes images of latents, `distance` compares two sets of images, which it should do like a
+    squared distance in a space of perception.
+    """
+    first, second = draw(between(starts, ends, 0.0)), draw(between(starts, ends, epsilon))
+    return np.asarray(distance(first, second), np.float64) / epsilon**2
+
+
+def perceptual_path_length(lengths: Float[np.ndarray, " n"]) -> float:
+    """The mean of lengths without the smallest and the largest percent."""
+    low = np.percentile(lengths, DISCARDED, method="lower")
+    high = np.percentile(lengths, 100.0 - DISCARDED, method="higher")
+    return float(lengths[(lengths >= low) & (lengths <= high)].mean())

@@ -1,0 +1,102 @@
+"""Which lines of a config to change, with its own names and values, as flags of the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from jaxgan.config import RunConfig
+
+ZERO_CENTRED = ("gradient_penalty.r1", "gradient_penalty.r2")
+FIRST_GAMMA = 1.0
+RAISE = 10.0
+ADA, DIFF_AUGMENT = "ada.ADA", "diffaugment.DiffAugment"
+
+
+def weaker_discriminator(config: RunConfig) -> tuple[str, ...]:
+    """More of its penalty, or a first one."""
+    return _scale_penalties(config, RAISE) or (_penalties(config, "gradient_penalty.r1"),)
+
+
+def stronger_discriminator(config: RunConfig) -> tuple[str, ...]:
+    """Less of its penalty; a higher rate where it has none."""
+    return _scale_penalties(config, 1 / RAISE) or _rate(config, "discriminator", 2.0)
+
+
+def lower_rate(config: RunConfig, player: str) -> tuple[str, ...]:
+    """A third of the player's learning rate."""
+    return _rate(config, player, 1 / 3) or clip(player)
+
+
+def clip(player: str) -> tuple[str, ...]:
+    """A bound on the norm of the player's gradient."""
+    return (f"--config.optimizers.{player}.clip_global_norm=1.0",)
+
+
+def livelier_loss(config: RunConfig) -> tuple[str, ...]:
+    """A loss whose gradient does not vanish; a weaker discriminator where it has one."""
+    if config.task.get("loss") == "adversarial.minimax":
+        return ("--config.task.loss=adversarial.non_saturating",)
+    return weaker_discriminator(config)
+
+
+def more_modes(config: RunConfig) -> tuple[str, ...]:
+    """Relativistic pairing with R1 and R2 (Huang et al. 2024), or more of both."""
+    changes: tuple[str, ...] = ()
+    if config.task.get("loss") != "adversarial.relativistic":
+        changes = ("--config.task.loss=adversarial.relativistic",)
+    names = {penalty.get("name") for penalty in config.task.get("penalties", ())}
+    if names >= set(ZERO_CENTRED):
+        return changes or _scale_penalties(config, RAISE)
+    return (*changes, _penalties(config, *ZERO_CENTRED))
+
+
+def augment(config: RunConfig) -> tuple[str, ...]:
+    """An augmentation; more of the penalty where there is one already."""
+    if config.task.get("augment") is None:
+        return (f"--config.task.augment=\"{{'name': '{ADA}'}}\"",)
+    return weaker_discriminator(config)
+
+
+def evaluate(config: RunConfig) -> tuple[str, ...]:
+    """Scores while it trains."""
+    return (f"--config.evaluation.every_images={500 * config.batch_size}",)
+
+
+def shorter(images: int) -> tuple[str, ...]:
+    """The length at which it was best."""
+    return (f"--config.images={images}",)
+
+
+def _scale_penalties(config: RunConfig, factor: float) -> tuple[str, ...]:
+    changes = []
+    for index, penalty in enumerate(config.task.get("penalties", ())):
+        for key in ("gamma", "weight"):
+            value: Any = penalty.get(key)
+            path = f"--config.task.penalties.{index}.{key}"
+            if isinstance(value, Mapping):  # a schedule
+                changes += [
+                    f"{path}.{end}={value[end] * factor:.4g}" for end in ("start", "stop", "value") if end in value
+                ]
+            elif isinstance(value, int | float):
+                changes.append(f"{path}={value * factor:.4g}")
+            elif key == "gamma" and penalty.get("name") in ZERO_CENTRED:
+                changes.append(f"{path}={FIRST_GAMMA * factor:.4g}")  # its default is 1
+    return tuple(changes)
+
+
+def _penalties(config: RunConfig, *names: str) -> str:
+    """The penalties that there are, and these."""
+    sections = [dict(penalty) for penalty in config.task.get("penalties", ())]
+    present = {section.get("name") for section in sections}
+    sections += [{"name": name, "gamma": FIRST_GAMMA} for name in names if name not in present]
+    return f'--config.task.penalties="{tuple(sections)}"'
+
+
+def _rate(config: RunConfig, player: str, factor: float) -> tuple[str, ...]:
+    section = config.optimizers.get(player, {})
+    value: Any = section.get("learning_rate")
+    path = f"--config.optimizers.{player}.learning_rate"
+    if isinstance(value, Mapping):
+        return tuple(f"{path}.{end}={value[end] * factor:.2g}" for end in ("start", "stop", "value") if end in value)
+    return (f"{path}={value * factor:.2g}",) if isinstance(value, int | float) else ()

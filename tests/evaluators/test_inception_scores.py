@@ -1,0 +1,103 @@
+"""Scores in Inception's features: names, manifest, cache, what is told without a file. The network is a stand-in."""
+
+import numpy as np
+import pytest
+
+from jaxgan.data.sources import DataSpec
+from jaxgan.errors import UserError
+from jaxgan.evaluators import inception_features, inception_scores
+from jaxgan.evaluators.distribution import DistributionEvaluator
+from jaxgan.evaluators.inception_features import Seen, load_inception
+from jaxgan.evaluators.manifests import check_same, read_report
+
+
+class Noise:
+    """Random grey images."""
+
+    def __init__(self, size=60):
+        self.spec = DataSpec("noise", "train", size, 4, 4, 1, 0, (), "f" * 8)
+        self.images = np.random.default_rng(0).integers(0, 256, (size, 4, 4, 1), np.uint8)
+
+    def read(self, indices):
+        return {"image": self.images[np.asarray(indices)]}
+
+
+class StandIn:
+    """Pixels as features."""
+
+    name, checksum, calls = "inception-test", "abc", 0
+
+    def __call__(self, images):
+        StandIn.calls += len(images)
+        features = images.reshape(len(images), -1).astype(np.float32) / 255
+        return Seen(features, 5 * features[:, :5])
+
+
+@pytest.fixture
+def evaluator(monkeypatch, tmp_path):
+    monkeypatch.setattr(inception_scores, "load_inception", lambda path: StandIn())
+    StandIn.calls = 0
+
+    def make(**changes):
+        settings = {"samples": 50, "batch_size": 25, "neighbours": 3, "features": "inception", **changes}
+        return DistributionEvaluator(Noise(), cache_dir=str(tmp_path), **settings)
+
+    return make
+
+
+def generate(seed, count):
+    return np.random.default_rng(seed).uniform(-1, 1, (count, 4, 4, 1)).astype(np.float32)
+
+
+def test_scores_have_the_names_of_the_literature(evaluator):
+    judge = evaluator()
+    scores = judge.run(generate, 0)
+    assert {name.partition("/")[0] for name in scores} == set(judge.names)
+    assert judge.best == "fid"
+    assert all(name.endswith("/inception-test") for name in scores)
+    assert 0 < scores["fid/inception-test"] < 1
+    constant = judge.run(lambda seed, count: np.zeros((count, 4, 4, 1), np.float32), 0)
+    assert constant["fid/inception-test"] > scores["fid/inception-test"]
+    assert constant["inception_score/inception-test"] == pytest.approx(1.0)
+
+
+def test_the_reference_is_computed_once(evaluator, tmp_path):
+    evaluator().run(generate, 0)
+    assert StandIn.calls == 60 + 50
+    evaluator().run(generate, 1)
+    assert StandIn.calls == 60 + 50 + 50
+    (path,) = tmp_path.glob("reference-*.npz")
+    path.write_bytes(path.read_bytes()[:100])  # a damaged one is made anew
+    evaluator().run(generate, 1)
+    assert StandIn.calls == 60 + 50 + 50 + 110
+
+
+def test_scores_of_different_manifests_do_not_compare(evaluator):
+    ours, same, other = evaluator().manifest, evaluator().manifest, evaluator(samples=40).manifest
+    check_same(ours, same, "the same")
+    with pytest.raises(UserError, match=r"do not compare with those of x: points: 50 here, 40 there; samples: 50 here"):
+        check_same(ours, other, "x")
+
+
+def test_a_missing_file_says_where_to_get_it():
+    for path in (None, "nowhere.pth"):
+        with pytest.raises(UserError, match=r"config\.evaluation\.weights.*6726825d\.pth of torch-fidelity"):
+            load_inception(path)
+
+
+def test_a_file_with_another_hash_gets_another_name(monkeypatch, tmp_path):
+    path = tmp_path / "weights.pth"
+    path.write_bytes(b"not the published ones")
+    monkeypatch.setattr(inception_features, "read", lambda path: {})
+    monkeypatch.setattr(inception_features, "from_torch", lambda tensors: {"params": {}})
+    assert load_inception(str(path)).name.startswith("inception-unpublished-")
+
+
+def test_reports_are_read_or_refused(tmp_path):
+    path = tmp_path / "scores.json"
+    for text in ("", "[]", '{"scores": 1, "manifest": {}}'):
+        path.write_text(text)
+        with pytest.raises(UserError, match="it is no file of scores"):
+            read_report(path)
+    path.write_text('{"scores": {"fid": 1.0}, "manifest": {"a": 1}}')
+    assert read_report(path)["scores"] == {"fid": 1.0}

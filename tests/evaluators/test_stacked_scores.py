@@ -1,0 +1,74 @@
+"""Stacked blobs: a generator that draws all modes, and one that draws a single one."""
+
+import math
+
+import numpy as np
+import pytest
+
+from jaxgan.data.sources import DataSpec
+from jaxgan.data.stacked import StackedSource
+from jaxgan.evaluators import stacked_scores
+from jaxgan.evaluators.classifier_features import Recipe
+from jaxgan.evaluators.stacked_scores import StackedScores
+
+COUNT, CLASSES, SIZE = 120, 3, 9
+
+
+class Blobs:
+    """Grey noise, uint8; of each class another third of the rows is bright."""
+
+    def __init__(self):
+        random = np.random.default_rng(0)
+        self._labels = np.arange(COUNT, dtype=np.int32) % CLASSES
+        self._images = random.integers(0, 100, (COUNT, SIZE, SIZE, 1)).astype(np.uint8)
+        for image, label in zip(self._images, self._labels):
+            image[3 * label : 3 * label + 3] += 120
+        self.spec = DataSpec("blobs", "all", COUNT, SIZE, SIZE, 1, CLASSES, tuple("abc"), "blobs")
+
+    def read(self, indices):
+        rows = np.asarray(indices)
+        return {"image": self._images[rows], "label": self._labels[rows]}
+
+
+@pytest.fixture(scope="module")
+def scorer(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        small = Recipe(widths=(4, 8), hidden=8, least_images=3_000, most_images=3_000, batch_size=30)
+        train = stacked_scores.load_or_train_classifier
+        patch.setattr(stacked_scores, "load_or_train_classifier", lambda **given: train(**given, recipe=small))
+        source = StackedSource(Blobs(), name="stacked:blobs", size=200)
+        cache_dir = str(tmp_path_factory.mktemp("classifiers"))
+        yield source, StackedScores(source, None, samples=200, neighbours=3, cache_dir=cache_dir, seed=0)
+
+
+def by_score(scores):
+    return {name.partition("/")[0]: value for name, value in scores.items()}
+
+
+def test_the_data_have_all_modes(scorer):
+    source, score = scorer
+    examples = source.read(range(200))
+    scores = by_score(score(examples["image"], examples["label"]))
+    assert scores["modes_found"] == len(np.unique(examples["label"])) == 27
+    assert scores["mode_divergence"] < 0.15
+    assert scores["label_accuracy"] == 1.0
+    assert scores["frechet"] == pytest.approx(0.0, abs=1e-3)
+    assert scores["recall"] == 1.0
+    assert set(scores) == set(score.names)
+
+
+def test_a_single_mode_is_counted_as_one(scorer):
+    source, score = scorer
+    one = np.repeat(source.read([0])["image"], 200, axis=0)
+    scores = by_score(score(one, None))
+    assert scores["modes_found"] == 1.0
+    assert scores["mode_divergence"] == pytest.approx(math.log(27))
+    assert scores["diversity"] == 0.0
+    assert scores["frechet"] > 1.0
+
+
+def test_the_manifest_says_what_was_counted_with(scorer):
+    _, score = scorer
+    assert score.manifest["modes"] == 27
+    assert score.manifest["features"].startswith("stacked-classifier-")
+    assert score.manifest["classifier_accuracy"] == 1.0

@@ -1,0 +1,161 @@
+"""Curves whose story is known, and what is said of them."""
+
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+
+from jaxgan.builder import check_sections
+from jaxgan.config import WatchConfig, from_tree, to_tree
+from jaxgan.overrides import resolve
+from jaxgan.training.diagnosis import Record, diagnose, verdict
+from jaxgan.training.ranges import LOSSES, normal_range
+
+HEALTHY = {
+    "discriminator/loss": 1.0,
+    "discriminator/grad_norm": 2.0,
+    "discriminator/accuracy": 0.8,
+    "discriminator/real_logits": 1.0,
+    "discriminator/fake_logits": -1.0,
+    "generator/loss": 1.5,
+    "generator/grad_norm": 0.5,
+    "skipped": 0.0,
+}
+SCORES = {
+    "frechet/c": 3.0,
+    "recall/c": 0.6,
+    "diversity/c": 0.9,
+    "held_out/train_logits": 1.0,
+    "held_out/real_logits": 0.9,
+}
+R1 = ({"name": "gradient_penalty.r1", "gamma": 2.0},)
+
+
+def config_of(loss="non_saturating", **task):
+    adam = {"name": "adam", "learning_rate": 3e-4}
+    return from_tree(
+        {
+            "generator": {"name": "dcgan.Generator"},
+            "discriminator": {"name": "dcgan.Discriminator"},
+            "task": {"name": "generation.Generation", "loss": f"adversarial.{loss}", **task},
+            "optimizers": {"generator": adam, "discriminator": adam},
+            "data": {"name": "mnist"},
+            "images": 1000,
+        }
+    )
+
+
+def record_of(config=None, *, later=None, data_size=60_000, **fields):
+    """100 lines of a healthy game of which the last 30 have `later`, and an evaluation every 20."""
+    random, lines = np.random.default_rng(0), []
+    for number in range(1, 101):
+        scalars = {name: value * float(np.exp(random.normal(0, 0.1))) for name, value in HEALTHY.items()}
+        scalars |= SCORES if number % 20 == 0 else {}
+        changed = {k: v for k, v in (later or {}).items() if k in scalars} if number > 70 else {}
+        lines.append({"step": number * 50, "images": number * 3200, "scalars": scalars | changed})
+    return Record(lines, config or config_of(), data_size=data_size, **fields)
+
+
+def bad(record):
+    return {finding.subject: finding for finding in diagnose(record) if finding.grade == "bad"}
+
+
+def test_a_healthy_run_is_healthy():
+    findings = diagnose(record_of())
+    assert {finding.grade for finding in findings} == {"fine"}
+    assert verdict(findings) == "verdict: healthy"
+    assert "79%" in next(finding.text for finding in findings if finding.subject == "balance")
+
+
+def test_a_run_that_logged_nothing_says_so():
+    assert diagnose(Record([], config_of())) == []
+    assert "nothing was logged yet" in verdict([])
+
+
+CASES = {
+    "collapse": ({"recall/c": 0.0}, "collapsed", "--config.task.loss=adversarial.relativistic"),
+    "collapse by falling": ({"diversity/c": 0.4}, "collapsed", "gradient_penalty.r2"),
+    "overfitting": ({"held_out/real_logits": -0.8}, "overfitted", "--config.task.augment="),
+    "balance": ({"discriminator/accuracy": 0.1}, "out of balance", "discriminator.learning_rate=0.0006"),
+    "balance won": (
+        {"discriminator/accuracy": 1.0, "discriminator/loss": 1e-4},
+        "out of balance",
+        "gradient_penalty.r1",
+    ),
+    "gradients gone": ({"generator/grad_norm": 1e-9}, "broken", "gradient_penalty.r1"),
+    "gradients explode": ({"generator/grad_norm": 1e6}, "broken", "generator.learning_rate=0.0001"),
+    "gradients not finite": ({"discriminator/loss": math.nan}, "broken", "discriminator.learning_rate=0.0001"),
+    "divergence": (
+        {"discriminator/real_logits": 80.0, "discriminator/fake_logits": -80.0},
+        "diverging",
+        "gradient_penalty.r1",
+    ),
+    "progress": ({"frechet/c": 9.0}, "past its best", "--checkpoint=best"),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_what_goes_wrong_is_named_with_the_line_to_change(case):
+    later, words, change = CASES[case]
+    record = record_of(later=later)
+    found = bad(record)
+    assert set(found) == {case.split()[0]}
+    finding = found[case.split()[0]]
+    assert change in " ".join(finding.changes)
+    assert words in verdict(diagnose(record))
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("penalties", [(), R1], ids=["bare", "r1"])
+def test_every_change_is_one_that_a_config_takes(case, penalties):
+    config = config_of(penalties=penalties)
+    for finding in diagnose(record_of(config, later=CASES[case][0], data_size=300)):
+        flags = [change.split("=", 1) for change in finding.changes if change.startswith("--config.")]
+        overrides = {flag.removeprefix("--config."): text.strip('"') for flag, text in flags}
+        check_sections(resolve(to_tree(config), overrides))
+
+
+def test_a_penalty_that_is_there_is_raised_by_its_own_value():
+    record = record_of(config_of(penalties=R1), later={"discriminator/accuracy": 1.0, "discriminator/loss": 0.0})
+    assert bad(record)["balance"].changes == ("--config.task.penalties.0.gamma=20",)
+
+
+def test_too_few_images_are_told_and_augmentation_is_enough():
+    assert "300 training images" in bad(record_of(data_size=300))["data"].text
+    assert "data" not in bad(record_of(config_of(augment={"name": "ada.ADA"}), data_size=300))
+
+
+def test_rollbacks_and_skipped_rounds_are_a_failure():
+    assert "3 rollbacks" in bad(record_of(rollbacks=3))["gradients"].text
+    assert "900 of 5000 rounds" in bad(record_of(later={"skipped": 900.0}))["gradients"].text
+
+
+def test_what_was_not_measured_is_not_called_fine():
+    lines = [{"step": n, "images": n, "scalars": HEALTHY} for n in range(20)]
+    findings = diagnose(Record(lines, config_of()))
+    unknown = {finding.subject for finding in findings if finding.grade == "unknown"}
+    assert unknown == {"data", "collapse", "overfitting"}
+
+
+def test_what_is_normal_depends_on_the_loss():
+    apart = {"discriminator/accuracy": 1.0, "discriminator/loss": 1e-3, "discriminator/real_logits": 40.0}
+    assert "balance" in bad(record_of(config_of("hinge"), later=apart))
+    assert "divergence" in bad(record_of(config_of("hinge"), later=apart))
+    assert bad(record_of(config_of("wasserstein"), later=apart)) == {}
+
+
+def test_a_zero_centred_penalty_narrows_the_range_and_the_config_wins():
+    free, held = (normal_range(config_of(penalties=each).task) for each in ((), R1))
+    assert held.widest_gap < free.widest_gap
+    assert held.penalties == ("r1",)
+    assert set(LOSSES) >= {"minimax", "hinge", "wasserstein", "relativistic"}
+
+    @dataclasses.dataclass(frozen=True)
+    class Explicit(WatchConfig):
+        widest_gap: float | None = 7.0
+        finished_loss: float | None = None
+
+    task = config_of(penalties=R1).task
+    assert normal_range(task, Explicit()).widest_gap == 7.0
+    assert normal_range(task, Explicit()).finished_loss == held.finished_loss
