@@ -111,8 +111,8 @@ def make_inception() -> Any:
     """A function of no arguments that computes Inception's features of 16 images of 299 pixels."""
     import jax
     import numpy as np
-    from jaxgan.models.pretrained.inception import Inception
 
+    from jaxgan.models.pretrained.inception import Inception
     from jaxgan.parallel.compiler import compiler_options
 
     network = Inception()
