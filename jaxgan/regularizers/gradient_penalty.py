@@ -1,6 +1,6 @@
 """Gradient penalties on a critic, each exact (double backward) or by finite differences (forwards only).
 
-Every penalty has the signature `(critic, real, fake, key, **its own)` and returns one value an
+Every penalty names what it wants (`critic`, `real`, `fake`, `key`) and returns one value an
 example, `[B]`, weight included. `critic` maps inputs (a pytree of `[B, ...]`: an image, all its
 scales, a clip) to logits (a pytree of `[B, ...]`); patches and scales of logits are averaged.
 
@@ -33,16 +33,30 @@ def auto_gamma(resolution: int, batch_size: int) -> float:
     return 0.0002 * resolution**2 / batch_size
 
 
-def r1(critic: Critic, real: Any, fake: Any, key: Array, *, gamma: Any = 1.0, method: Method = "exact") -> PerExample:
-    """gamma/2 |grad D|^2 at the reals (Mescheder et al. 2018, eq. 9)."""
-    del fake
-    return 0.5 * gamma * _square_norm(critic, real, key, method)
+def r1(
+    critic: Critic,
+    real: Any,
+    key: Array,
+    *,
+    real_logits: Any = None,
+    gamma: Any = 1.0,
+    method: Method = "exact",
+) -> PerExample:
+    """gamma/2 |grad D|^2 at the reals (Mescheder et al. 2018, eq. 9); `real_logits` are `critic(real)` where known."""
+    return 0.5 * gamma * _square_norm(critic, real, key, method, real_logits)
 
 
-def r2(critic: Critic, real: Any, fake: Any, key: Array, *, gamma: Any = 1.0, method: Method = "exact") -> PerExample:
-    """gamma/2 |grad D|^2 at the fakes (Mescheder et al. 2018, eq. 10)."""
-    del real
-    return 0.5 * gamma * _square_norm(critic, fake, key, method)
+def r2(
+    critic: Critic,
+    fake: Any,
+    key: Array,
+    *,
+    fake_logits: Any = None,
+    gamma: Any = 1.0,
+    method: Method = "exact",
+) -> PerExample:
+    """gamma/2 |grad D|^2 at the fakes (Mescheder et al. 2018, eq. 10); `fake_logits` are `critic(fake)` where known."""
+    return 0.5 * gamma * _square_norm(critic, fake, key, method, fake_logits)
 
 
 def wgan_gp(
@@ -78,9 +92,9 @@ def dragan(
     return weight * _distance_from_one(critic, perturbed, key, method)
 
 
-def _square_norm(critic: Critic, inputs: Any, key: Array, method: Method) -> PerExample:
+def _square_norm(critic: Critic, inputs: Any, key: Array, method: Method, logits: Any) -> PerExample:
     if method == "finite_difference":
-        return jnp.square(_slope(critic, inputs, key))
+        return jnp.square(_slope(critic, inputs, key, logits))
     return _exact_square_norm(critic, inputs)
 
 
@@ -101,10 +115,11 @@ def _exact_square_norm(critic: Critic, inputs: Any) -> PerExample:
     return sum(squares[1:], squares[0])
 
 
-def _slope(critic: Critic, inputs: Any, key: Array) -> PerExample:
+def _slope(critic: Critic, inputs: Any, key: Array, logits: Any = None) -> PerExample:
     directions = _like(key, inputs, jax.random.normal)
     moved = jax.tree.map(lambda x, n: x + SIGMA * n, inputs, directions)
-    return (per_example(critic(moved)) - per_example(critic(inputs))) / SIGMA
+    logits = critic(inputs) if logits is None else logits
+    return (per_example(critic(moved)) - per_example(logits)) / SIGMA
 
 
 def _like(key: Array, tree: Any, draw: Callable[..., Array]) -> Any:

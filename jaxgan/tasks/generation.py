@@ -33,6 +33,7 @@ from jaxgan.losses.adversarial import per_example
 from jaxgan.schedules import Number, at
 from jaxgan.tasks.penalty import Offers, Penalty
 
+SPECTRAL = "spectral"  # the collection that a forward in training reads and moves
 ACCURACY_DECAY = 0.99  # of the mean accuracy that `max_accuracy` looks at (Chu et al. 2020, section 4.2)
 
 
@@ -215,7 +216,9 @@ class Generation:
                 step=state.step,
             )
         offers = self._discriminator_offers(state, batch, key)
-        offers = {**offers, "real_logits": lambda: real.logits, "fake_logits": lambda: fake.logits}
+        offers = {**offers, "real_logits": lambda: real.logits}
+        if SPECTRAL not in variables:  # else the fakes met other kernels than the critic's: too far for a difference
+            offers["fake_logits"] = lambda: fake.logits
         return self._penalized(DISCRIMINATOR, loss, offers, state, Aux(metrics, {DISCRIMINATOR: variables}, carry))
 
     def _generator_loss(self, state: State, batch: Batch, key: Key) -> tuple[Array, Aux]:

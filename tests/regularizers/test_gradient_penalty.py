@@ -25,13 +25,27 @@ def quadratic(image):
 @pytest.mark.quick
 @pytest.mark.parametrize("penalty", [r1, r2])
 def test_a_linear_critic_pays_its_squared_norm(penalty):
-    np.testing.assert_allclose(penalty(linear, REAL, FAKE, KEY, gamma=2.0), [SQUARE] * 6, rtol=1e-5)
+    np.testing.assert_allclose(penalty(linear, REAL, KEY, gamma=2.0), [SQUARE] * 6, rtol=1e-5)
 
 
 def test_r1_is_taken_at_the_reals_and_r2_at_the_fakes():
     squares = [jnp.square(x).sum((1, 2, 3)) for x in (REAL, FAKE)]
-    np.testing.assert_allclose(r1(quadratic, REAL, FAKE, KEY, gamma=2.0), squares[0], rtol=1e-5)
-    np.testing.assert_allclose(r2(quadratic, REAL, FAKE, KEY, gamma=2.0), squares[1], rtol=1e-5)
+    np.testing.assert_allclose(r1(quadratic, real=REAL, key=KEY, gamma=2.0), squares[0], rtol=1e-5)
+    np.testing.assert_allclose(r2(quadratic, fake=FAKE, key=KEY, gamma=2.0), squares[1], rtol=1e-5)
+
+
+@pytest.mark.parametrize(("penalty", "known"), [(r1, "real_logits"), (r2, "fake_logits")])
+def test_known_logits_spare_a_forward_and_change_nothing(penalty, known):
+    calls = []
+
+    def critic(image):
+        calls.append(image)
+        return quadratic(image)
+
+    own = {"gamma": 2.0, "method": "finite_difference"}
+    alone = penalty(critic, REAL, KEY, **own)
+    np.testing.assert_allclose(penalty(critic, REAL, KEY, **own, **{known: quadratic(REAL)}), alone, rtol=1e-6)
+    assert len(calls) == 3
 
 
 @pytest.mark.parametrize("penalty", [wgan_gp, dragan])
@@ -56,8 +70,9 @@ def test_a_unit_critic_pays_nothing_and_has_a_finite_gradient():
 def test_finite_differences_agree_with_the_exact_penalty_on_average(name):
     penalty = getattr(gradient_penalty, name)
     critic, image = lambda x: 0.3 * linear(x), jnp.broadcast_to(REAL[:1], (20_000, 4, 4, 1))
-    exact = penalty(critic, image[:1], image[:1], KEY).mean()
-    estimates = penalty(critic, image, image, KEY, method="finite_difference")
+    inputs = lambda image: (image,) if name in ("r1", "r2") else (image, image)  # noqa: E731
+    exact = penalty(critic, *inputs(image[:1]), KEY).mean()
+    estimates = penalty(critic, *inputs(image), KEY, method="finite_difference")
     error = estimates.std() / np.sqrt(len(estimates))
     assert abs(estimates.mean() - exact) < 4 * error
 
@@ -65,11 +80,11 @@ def test_finite_differences_agree_with_the_exact_penalty_on_average(name):
 def test_half_precision_images_are_squared_in_float32():
     steep = lambda x: 300.0 * linear(x)  # noqa: E731
     image = REAL.astype(jnp.float16)
-    penalty = r1(lambda x: steep(x.astype(jnp.float32)), image, image, KEY, gamma=2.0)
+    penalty = r1(lambda x: steep(x.astype(jnp.float32)), image, KEY, gamma=2.0)
     np.testing.assert_allclose(penalty, [9e4 * SQUARE] * 6, rtol=1e-2)
 
 
 def test_every_leaf_of_a_pytree_of_inputs_counts():
     scales = {"fine": REAL, "coarse": REAL[:, ::2, ::2]}
     critic = lambda x: linear(x["fine"]) + x["coarse"].sum((1, 2, 3))  # noqa: E731
-    np.testing.assert_allclose(r1(critic, scales, scales, KEY, gamma=2.0), [SQUARE + 4.0] * 6, rtol=1e-5)
+    np.testing.assert_allclose(r1(critic, scales, KEY, gamma=2.0), [SQUARE + 4.0] * 6, rtol=1e-5)
