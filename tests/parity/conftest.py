@@ -4,6 +4,7 @@ torchvision does not import beside the torch that is used here, so the packages 
 names that they only import.
 """
 
+import importlib
 import importlib.util
 import sys
 import types
@@ -20,9 +21,17 @@ class StandIn(types.ModuleType):
         return type(name, (), {})
 
 
+def torchvision_imports():
+    try:
+        importlib.import_module("torchvision")
+    except Exception:
+        return False
+    return True
+
+
 if importlib.util.find_spec("torch") is None:
     collect_ignore_glob = ["test_*.py"]
-elif importlib.util.find_spec("torchvision") is None:
+elif not torchvision_imports():
     for name in NAMES:
         module = StandIn(name)
         module.__path__ = []
