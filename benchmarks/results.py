@@ -59,7 +59,7 @@ EXPERIMENTS = {
     "dcgan_mnist": Experiment({"dcgan_mnist": "configs/dcgan_mnist.py"}, {**FASHION, "epochs": 5}, images=(5 * EPOCH,)),
     "shelf": Experiment(
         {name.partition("_")[0]: f"configs/{name}.py" for name in SHELF},
-        {**FASHION, "images": NO_END, "evaluation.samples": 10_000},
+        {**FASHION, "images": NO_END, "evaluation.samples": 10_000, "compilation_cache": False},
         minutes=8,
         seeds=(0, 1),
     ),
