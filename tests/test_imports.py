@@ -11,14 +11,15 @@ ROOT = pathlib.Path(__file__).parent.parent / "jaxgan"
 FLOORS = [
     ["errors"],
     ["game", "config"],
-    ["overrides", "schedules", "builder", "data"],
+    ["overrides", "schedules", "builder", "data", "weights"],
     ["layers"],
     ["losses", "augment"],
     ["regularizers"],
     ["models", "metrics", "media"],
     ["tasks"],
     ["parallel"],
-    ["sampling"],
+    ["sampling", "projection"],
+    ["exporting"],
     ["evaluators", "training"],
     ["assemble"],
     ["restore"],
@@ -40,7 +41,7 @@ LAZILY = {
     ("__init__", "restore"),
 }  # inside functions, on purpose
 FLAX = {"layers", "models", "game"}
-NO_JAX = {"data", "media", "config", "overrides", "main", "errors", "__init__"}
+NO_JAX = {"data", "weights", "media", "config", "overrides", "main", "errors", "__init__"}
 IMPORTLIB = {"builder"}
 
 

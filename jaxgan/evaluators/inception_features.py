@@ -16,6 +16,7 @@ from jaxgan.errors import UserError
 from jaxgan.models.pretrained.inception import SIZE, Inception, from_torch, resize
 from jaxgan.parallel.compiler import compiler_options
 from jaxgan.parallel.mesh import AXES, make_mesh
+from jaxgan.weights.reading import read
 
 PUBLISHED = "6726825d"  # what the SHA-256 of the published file begins with
 WHERE = (
@@ -63,8 +64,6 @@ def load_inception(path: str | None) -> InceptionFeatures:
     A file with another hash is used under another name, so that its scores are never taken for the
     published network's. Raises UserError where there is no file, with where to get it.
     """
-    from jaxgan.weights.reading import read
-
     if path is None or not os.path.isfile(path):
         got = "nothing" if path is None else f"{path!r}, which is no file"
         raise UserError(

@@ -1,0 +1,149 @@
+"""Whether samples are copies of training images: how near they lie to them, beside held-out images.
+
+A held-out image lies as far from the training images as one of the same distribution that was not learnt by
+heart. Samples much nearer than that were.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from jaxgan.data.opening import open_source
+from jaxgan.data.sources import Source
+from jaxgan.data.stacked import StackedSource
+from jaxgan.evaluators.classifier_features import load_or_train_classifier
+from jaxgan.evaluators.classifier_scores import classifier_data
+from jaxgan.evaluators.reference import draw, identity
+
+if TYPE_CHECKING:
+    from jaxgan.config import RunConfig
+
+MOST_TRAINING_IMAGES = 200_000
+MOST_HELD_OUT_IMAGES = 2_000
+CHUNK_BYTES, CHUNK_IMAGES = 8_000_000, 2_000  # training images held at a time, at most
+LARGEST = 64  # pixels: larger images are compared at half the size, or a quarter, ...
+NEAR = 1.0  # percentile of the held-out images' distances, below which a sample is suspiciously near
+SOME, MOST = 0.05, 0.5  # shares of such samples; of held-out images it is 0.01
+
+Describe = Callable[[np.ndarray], np.ndarray]  # uint8 images [n,H,W,C] -> features [n,D]
+
+
+class Nearest(NamedTuple):
+    """The training image nearest to each of n images: its index, the distance, and itself uint8 `[n,H,W,C]`."""
+
+    indices: np.ndarray
+    distances: np.ndarray
+    images: np.ndarray
+
+
+class Memorisation(NamedTuple):
+    """How near samples lie to the training images, and what that means."""
+
+    nearest: Nearest  # to each sample
+    held_out: np.ndarray  # distances of held-out images; empty where there are none
+    near: float  # the distance that one held-out image in a hundred is within; NaN without them
+    share: float  # of samples within it
+    verdict: str
+
+
+class NeighbourSearch:
+    """Finds the nearest training images, by the features of a classifier or by pixels."""
+
+    def __init__(self, source: Source, held_out: Source | None, *, describe: Describe, features: str, seed: int = 0):
+        """`describe` makes the features called `features`; `seed` chooses images where there are very many."""
+        self._source, self._held_out, self._describe, self._seed = source, held_out, describe, seed
+        self.features = features
+        count = min(source.spec.size, MOST_TRAINING_IMAGES)
+        self._rows = np.sort(np.random.default_rng(seed).permutation(source.spec.size)[:count])
+        self.manifest: dict[str, Any] = {
+            "features": features,
+            "training_images": count,
+            "reference": identity(source),
+            "held_out": None if held_out is None else identity(held_out),
+        }
+
+    def __call__(self, samples: np.ndarray) -> Memorisation:
+        """The judgement of float images `[n,H,W,C]` in [-1, 1], or uint8 ones, as they would be saved."""
+        if samples.dtype != np.uint8:
+            samples = np.rint(np.clip(samples, -1.0, 1.0) * 127.5 + 127.5).astype(np.uint8)
+        others = samples[:0]
+        if self._held_out is not None:
+            others = draw(self._held_out, MOST_HELD_OUT_IMAGES, self._seed).images
+        found = self._nearest(np.concatenate([samples, others]))
+        nearest = Nearest(*(each[: len(samples)] for each in found))
+        return judge(nearest, found.distances[len(samples) :])
+
+    def _nearest(self, images: np.ndarray) -> Nearest:
+        """Exact, in blocks of training images, of which only the nearest so far are kept."""
+        points = self._describe(images).astype(np.float64)
+        squares = np.einsum("nd,nd->n", points, points)
+        best = np.full(len(images), np.inf)
+        rivals, indices, kept = points.copy(), np.zeros(len(images), np.int64), images.copy()
+        for rows, block in self._training():
+            described = self._describe(block).astype(np.float64)
+            squared = np.einsum("nd,nd->n", described, described) - 2.0 * points @ described.T + squares[:, None]
+            winner = squared.argmin(axis=1)
+            value = squared[np.arange(len(images)), winner]
+            nearer = value < best
+            best[nearer], indices[nearer] = value[nearer], rows[winner[nearer]]
+            rivals[nearer], kept[nearer] = described[winner[nearer]], block[winner[nearer]]
+        return Nearest(indices, np.linalg.norm(points - rivals, axis=1), kept)  # of a copy exactly 0
+
+    def _training(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        spec = self._source.spec
+        count = min(CHUNK_IMAGES, max(1, CHUNK_BYTES // (spec.height * spec.width * spec.channels)))
+        for start in range(0, len(self._rows), count):
+            rows = self._rows[start : start + count]
+            yield rows, self._source.read(rows)["image"]
+
+
+def judge(nearest: Nearest, held_out: np.ndarray) -> Memorisation:
+    """The verdict on samples at these distances, where held-out images lie at `held_out` `[m]`."""
+    if not len(held_out):
+        verdict = "no verdict: there are no held-out images to compare with (config.data.evaluation_split)"
+        return Memorisation(nearest, held_out, float("nan"), float("nan"), verdict)
+    near = float(np.percentile(held_out, NEAR))
+    share = float((nearest.distances <= near).mean())
+    told = f"{share:.1%} of the samples are as near to a training image as the nearest 1% of held-out images"
+    if share > MOST:
+        verdict = f"memorised: {told}"
+    elif share > SOME:
+        verdict = f"perhaps memorised in part: {told}; look at the pairs"
+    else:
+        verdict = f"not memorised: {told}"
+    return Memorisation(nearest, held_out, near, share, verdict)
+
+
+def pixels(images: np.ndarray) -> np.ndarray:
+    """Images as vectors `[n,D]`: a distance is the root mean square difference of images in [-1, 1]."""
+    values = images.astype(np.float32) / 127.5 - 1.0
+    while max(values.shape[1:3]) > LARGEST and not any(side % 2 for side in values.shape[1:3]):
+        n, h, w, c = values.shape
+        values = values.reshape(n, h // 2, 2, w // 2, 2, c).mean(axis=(2, 4))
+    flat = values.reshape(len(images), -1)
+    return flat / np.sqrt(flat.shape[1])
+
+
+def make_neighbour_search(config: RunConfig, *, cache_dir: str) -> NeighbourSearch:
+    """The search of a run: in the features of the classifier of its scores, by pixels for data without labels.
+
+    Raises UserError for a data set or split that cannot be opened.
+    """
+    data = config.data
+    source = open_source(data, data.split)
+    held_out = open_source(data, data.evaluation_split) if data.evaluation_split != data.split else None
+    labels = source.spec.num_classes and not isinstance(source, StackedSource)  # whose classes are too many
+    if not labels or config.evaluation.features == "patches":
+        return NeighbourSearch(source, held_out, describe=pixels, features="pixels")
+    classifier = load_or_train_classifier(
+        data=identity(source) if held_out is None else f"{identity(source)}; {identity(held_out)}",
+        num_classes=source.spec.num_classes,
+        read=lambda: classifier_data(source, held_out, 0),
+        cache_dir=cache_dir,
+    )
+    return NeighbourSearch(
+        source, held_out, describe=lambda images: classifier(images).features, features=classifier.name
+    )

@@ -1,0 +1,38 @@
+"""What truncation costs and gives: scores of a generator at several values of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from jaxgan.evaluators.distribution import DistributionEvaluator
+from jaxgan.evaluators.samples import Generate
+
+PSI = (0.3, 0.5, 0.7, 0.85, None)  # of generators with styles
+THRESHOLDS = (0.25, 0.5, 1.0, 1.5, 2.0, None)  # of latents
+SHOWN = ("precision", "recall")  # beside the score by which generators are compared
+
+
+class Truncated(NamedTuple):
+    """The scores at one value of truncation (None: without), by name without their features."""
+
+    truncation: float | None
+    scores: dict[str, float]
+
+
+def truncation_sweep(
+    generate: Callable[[float | None], Generate],
+    evaluator: DistributionEvaluator,
+    values: Sequence[float | None],
+    seed: int,
+) -> list[Truncated]:
+    """Quality, precision and recall at each value, of samples from the same latents.
+
+    What the data set's evaluator does not measure (precision, for one, without labels) is left out.
+    """
+    names = [name for name in dict.fromkeys((evaluator.best, *SHOWN)) if name in evaluator.names]
+    swept = []
+    for value in values:
+        scores = {name.partition("/")[0]: score for name, score in evaluator.run(generate(value), seed).items()}
+        swept.append(Truncated(value, {name: scores[name] for name in names}))
+    return swept

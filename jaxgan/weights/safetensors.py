@@ -1,0 +1,99 @@
+"""The safetensors format: the length of a JSON header, the header, the numbers."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jaxgan.errors import UserError
+from jaxgan.weights.unpickling import BFLOAT16, Storage, Tensor
+
+MOST_HEADER = 100_000_000  # bytes, as the format has it
+METADATA = "__metadata__"
+KINDS = {
+    "F64": "<f8",
+    "F32": "<f4",
+    "F16": "<f2",
+    "BF16": BFLOAT16,
+    "I64": "<i8",
+    "I32": "<i4",
+    "I16": "<i2",
+    "I8": "<i1",
+    "U64": "<u8",
+    "U32": "<u4",
+    "U16": "<u2",
+    "U8": "<u1",
+    "BOOL": "?",
+}
+NAMES = {np.dtype(kind): name for name, kind in KINDS.items() if kind != BFLOAT16}
+
+
+def read_safetensors(path: str | Path) -> dict[str, np.ndarray]:
+    """The tensors by name. Raises UserError for a header that lies."""
+    header, start = _header(path)
+    data = memoryview(Path(path).read_bytes())[start:]
+    found: dict[str, np.ndarray] = {}
+    for name, entry in header.items():
+        if name == METADATA:
+            continue
+        try:
+            kind, shape = KINDS[entry["dtype"]], tuple(entry["shape"])
+            begin, end = entry["data_offsets"]
+        except (KeyError, TypeError, ValueError):
+            raise UserError(f"its header says nothing usable of {name}") from None
+        numbers = (begin, end, *shape)
+        if not all(isinstance(number, int) and number >= 0 for number in numbers) or not begin <= end <= len(data):
+            raise UserError(f"{name} lies outside of the file")
+        strides = [math.prod(shape[axis + 1 :]) for axis in range(len(shape))]
+        storage = Storage(kind, math.prod(shape), data[begin:end])
+        found[name] = Tensor(storage, 0, shape, tuple(strides)).array()
+    return found
+
+
+def read_metadata(path: str | Path) -> dict[str, str]:
+    """The text that the writer put beside the tensors."""
+    return dict(_header(path)[0].get(METADATA, {}))
+
+
+def write(path: str | Path, tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str] | None = None) -> None:
+    """Writes tensors in one piece, so that no half of a file is ever seen. KeyError for a dtype the format lacks."""
+    header: dict[str, Any] = {METADATA: dict(metadata)} if metadata else {}
+    arrays, offset = {}, 0
+    for name in sorted(tensors):
+        array = np.asarray(tensors[name])
+        shape = list(array.shape)  # before numpy makes one number a row
+        arrays[name] = np.ascontiguousarray(array)
+        kind = NAMES[array.dtype.newbyteorder("<")]
+        header[name] = {"dtype": kind, "shape": shape, "data_offsets": [offset, offset + array.nbytes]}
+        offset += array.nbytes
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)  # the numbers begin at a multiple of eight
+    folder = Path(path).absolute().parent
+    with tempfile.NamedTemporaryFile(dir=folder, suffix=".part", delete=False) as file:
+        file.write(len(text).to_bytes(8, "little") + text)
+        for array in arrays.values():
+            file.write(array.astype(array.dtype.newbyteorder("<")).tobytes())
+    os.chmod(file.name, 0o644)
+    os.replace(file.name, path)
+
+
+def _header(path: str | Path) -> tuple[dict[str, Any], int]:
+    """The header, and where the numbers begin."""
+    with open(path, "rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        if length > min(MOST_HEADER, os.fstat(file.fileno()).st_size - 8):
+            raise UserError("it is of no known format of weights")
+        try:
+            header = json.loads(file.read(length))
+        except (ValueError, RecursionError):
+            raise UserError("it is of no known format of weights") from None
+    if not isinstance(header, dict):
+        raise UserError("its header is no table of tensors")
+    return header, 8 + length

@@ -1,0 +1,136 @@
+"""Tensors out of PyTorch's pickles, by an unpickler that knows tensors and nothing else.
+
+A pickle is a program that may call anything it can name. This one can name only what state dicts are made of,
+and what it gets for these names are the harmless stand-ins below. All else is refused by name.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import math
+import pickle
+from collections.abc import Callable, Mapping
+from typing import IO, Any
+
+import numpy as np
+
+from jaxgan.errors import UserError
+
+BFLOAT16 = "bfloat16"  # which numpy does not know: read as float32
+STORAGES = {
+    "DoubleStorage": "<f8",
+    "FloatStorage": "<f4",
+    "HalfStorage": "<f2",
+    "BFloat16Storage": BFLOAT16,
+    "LongStorage": "<i8",
+    "IntStorage": "<i4",
+    "ShortStorage": "<i2",
+    "CharStorage": "<i1",
+    "ByteStorage": "<u1",
+    "BoolStorage": "?",
+}
+
+
+@dataclasses.dataclass
+class Storage:
+    """A flat array of numbers, whose bytes may come later."""
+
+    kind: str  # one of the values of STORAGES
+    count: int
+    data: bytes | memoryview | None = None
+
+    @property
+    def itemsize(self) -> int:
+        """Bytes of a number."""
+        return 2 if self.kind == BFLOAT16 else np.dtype(self.kind).itemsize
+
+
+@dataclasses.dataclass(frozen=True)
+class Tensor:
+    """A view of a storage."""
+
+    storage: Storage
+    offset: int
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]  # in numbers
+
+    def array(self) -> np.ndarray:
+        """A copy of the numbers. Raises UserError where the view reaches out of its storage."""
+        storage, count = self.storage, math.prod(self.shape)
+        last = self.offset + sum((size - 1) * step for size, step in zip(self.shape, self.strides))
+        numbers = (self.offset, *self.shape, *self.strides)
+        if not all(isinstance(number, int) and number >= 0 for number in numbers) or len(self.shape) != len(
+            self.strides
+        ):
+            raise UserError("a tensor has an impossible shape")
+        if count and (last >= storage.count or count > storage.count):
+            raise UserError("a tensor reaches out of its storage")
+        if storage.data is None or len(storage.data) != storage.count * storage.itemsize:
+            raise UserError("the numbers of a tensor are missing")
+        raw = "<u2" if storage.kind == BFLOAT16 else storage.kind
+        flat = np.frombuffer(storage.data, raw)
+        steps = tuple(step * storage.itemsize for step in self.strides)
+        start = flat[self.offset :] if count else flat[:0]
+        view = np.lib.stride_tricks.as_strided(start, self.shape, steps, writeable=False)
+        if storage.kind == BFLOAT16:
+            return (view.astype(np.uint32) << 16).view(np.float32)
+        return np.array(view)
+
+
+@dataclasses.dataclass(frozen=True)
+class _StorageKind:
+    kind: str
+
+
+def _rebuild_tensor(storage: Any, offset: Any, shape: Any, strides: Any, *_: Any) -> Tensor:
+    if not isinstance(storage, Storage):
+        raise UserError("a tensor has no storage")
+    return Tensor(storage, offset, tuple(shape), tuple(strides))
+
+
+def _rebuild_parameter(tensor: Any, *_: Any) -> Any:
+    return tensor
+
+
+KNOWN: Mapping[tuple[str, str], Any] = {
+    ("collections", "OrderedDict"): collections.OrderedDict,
+    ("torch._utils", "_rebuild_tensor_v2"): _rebuild_tensor,
+    ("torch._utils", "_rebuild_parameter"): _rebuild_parameter,
+    **{("torch", name): _StorageKind(kind) for name, kind in STORAGES.items()},
+}
+
+
+class Unpickler(pickle.Unpickler):
+    """The unpickler of one file; `storage(key, kind, count)` finds the numbers of a storage or a place for them."""
+
+    def __init__(self, file: IO[bytes], storage: Callable[[str, str, int], Storage]):
+        super().__init__(file, encoding="utf-8")
+        self._storage = storage
+
+    def find_class(self, module: str, name: str) -> Any:
+        """What stands in for a name. Raises UserError for any that no state dict needs."""
+        if (module, name) not in KNOWN:
+            raise UserError(f"it asks for {module}.{name}, which is no part of a state dict: refused")
+        return KNOWN[module, name]
+
+    def persistent_load(self, identity: Any) -> Storage:
+        """The storage of a reference `("storage", kind, key, device, count, ...)`."""
+        if not isinstance(identity, tuple) or len(identity) < 5 or identity[0] != "storage":
+            raise UserError("it refers to something that is no storage")
+        _, kind, key, _, count = identity[:5]
+        if not isinstance(kind, _StorageKind) or not isinstance(count, int) or count < 0:
+            raise UserError("it refers to a storage of an unknown kind")
+        return self._storage(str(key), kind.kind, count)
+
+
+def flattened(tree: Any, prefix: str = "") -> dict[str, np.ndarray]:
+    """The tensors of nested dicts by their names joined with dots; what is no tensor is left out."""
+    found: dict[str, np.ndarray] = {}
+    for key, value in tree.items() if isinstance(tree, Mapping) else ():
+        name = f"{prefix}{key}"
+        if isinstance(value, Tensor):
+            found[name] = value.array()
+        else:
+            found |= flattened(value, f"{name}.")
+    return found

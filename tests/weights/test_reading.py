@@ -1,0 +1,164 @@
+"""Weights from files: every format, and what is refused. The golden files were written by torch (golden/make.py)."""
+
+import hashlib
+import os
+import pathlib
+import pickle
+import shutil
+import zipfile
+
+import numpy as np
+import pytest
+
+from jaxgan.errors import UserError
+from jaxgan.weights.reading import read
+from jaxgan.weights.safetensors import read_metadata, write
+
+GOLDEN = pathlib.Path(__file__).parent / "golden"
+BASE = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
+
+
+@pytest.mark.parametrize("name", ["zip.pt", "stream.pt"])
+def test_files_of_torch(name):
+    tensors = read(str(GOLDEN / name))
+    expected = {
+        "g_ema.transposed": BASE.transpose(2, 0, 1),
+        "g_ema.shared": BASE[1, :, 1::2],
+        "g_ema.parameter": np.array([1.5, -2.0], np.float32),
+        "g_ema.scalar": np.int64(7),
+        "bfloat16": np.array([1.0, -0.5, 3.140625], np.float32),
+        "half": np.array([[0.25]], np.float16),
+        "mask": np.array([True, False]),
+        "empty": np.zeros((0, 3), np.float32),
+    }
+    assert tensors.pop("module.weight").shape == (1, 2)
+    assert tensors.keys() == expected.keys()
+    for key, value in expected.items():
+        assert tensors[key].dtype == value.dtype, key
+        np.testing.assert_array_equal(tensors[key], value, err_msg=key)
+
+
+class Evil:
+    """A pickle that runs a command when it is loaded by Python's own unpickler."""
+
+    def __init__(self, marker):
+        self.marker = marker
+
+    def __reduce__(self):
+        return os.mkdir, (self.marker,)
+
+
+def zipped(path, tree):
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("archive/data.pkl", pickle.dumps(tree, protocol=2))
+    return str(path)
+
+
+def test_code_is_refused_by_name_and_not_run(tmp_path):
+    marker = tmp_path / "was_here"
+    path = zipped(tmp_path / "evil.pt", {"a": Evil(str(marker))})
+    with pytest.raises(UserError, match=r"evil\.pt: it asks for (posix|nt)\.mkdir.*refused"):
+        read(path)
+    stream = tmp_path / "evil_stream.pt"
+    stream.write_bytes(pickle.dumps(Evil(str(marker)), protocol=2))
+    with pytest.raises(UserError, match=r"it asks for (posix|nt)\.mkdir.*refused"):
+        read(str(stream))
+    assert not marker.exists()
+
+
+@pytest.mark.parametrize("name", ["zip.pt", "stream.pt"])
+def test_a_truncated_or_changed_file_is_one_line(name, tmp_path):
+    whole = (GOLDEN / name).read_bytes()
+    for size in (0, 3, 40, len(whole) // 2, len(whole) - 30):
+        path = tmp_path / f"{size}.pt"
+        path.write_bytes(whole[:size])
+        with pytest.raises(UserError) as told:
+            read(str(path))
+        assert "\n" not in str(told.value)
+
+
+def test_no_byte_of_a_file_can_break_the_reader(tmp_path):
+    random = np.random.default_rng(0)
+    for name in ("zip.pt", "stream.pt"):
+        whole = np.frombuffer((GOLDEN / name).read_bytes(), np.uint8)
+        for _ in range(150):
+            broken = whole.copy()
+            broken[random.integers(0, len(whole), 3)] = random.integers(0, 256, 3)
+            path = tmp_path / "broken.pt"
+            path.write_bytes(broken.tobytes())
+            try:
+                read(str(path))
+            except UserError:
+                continue
+
+
+def test_a_view_must_stay_in_its_storage(tmp_path):
+    import collections
+
+    from jaxgan.weights.unpickling import Storage, Tensor
+
+    storage = Storage("<f4", 6, np.arange(6, dtype="<f4").tobytes())
+    np.testing.assert_array_equal(Tensor(storage, 1, (2, 2), (1, 2)).array(), [[1, 3], [2, 4]])
+    for view in ((3, (2, 2), (1, 2)), (0, (10**9, 10**9), (0, 0)), (-1, (1,), (1,)), (0, (2,), (-1,)), (0, (7,), (1,))):
+        with pytest.raises(UserError, match=r"out of its storage|impossible shape"):
+            Tensor(storage, *view).array()
+    path = zipped(tmp_path / "none.pt", collections.OrderedDict(step=3))
+    with pytest.raises(UserError, match="there are no tensors in it"):
+        read(path)
+
+
+def test_safetensors_round_trip_in_the_layout_of_the_format(tmp_path):
+    path = tmp_path / "w.safetensors"
+    tensors = {"b": BASE.astype(np.float16), "a": np.int64(3) * np.ones((2, 1), np.int64), "c": np.array(True)}
+    write(path, tensors, {"format": "test"})
+    for name, value in read(str(path)).items():
+        assert value.dtype == tensors[name].dtype
+        np.testing.assert_array_equal(value, tensors[name])
+    assert read_metadata(path) == {"format": "test"}
+    raw = path.read_bytes()
+    length = int.from_bytes(raw[:8], "little")
+    assert length % 8 == 0
+    assert raw[8:9] == b"{"
+    assert len(raw) == 8 + length + 16 + 48 + 1
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        b'{"a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 99]}}',
+        b'{"a": {"dtype": "F32", "shape": [3], "data_offsets": [0, 8]}}',
+        b'{"a": {"dtype": "F9", "shape": [2], "data_offsets": [0, 8]}}',
+        b'{"a": {"dtype": "F32", "shape": [-2], "data_offsets": [0, 8]}}',
+        b'{"a": 3}',
+        b"[1]",
+        b"{",
+    ],
+)
+def test_a_header_that_lies_is_refused(header, tmp_path):
+    path = tmp_path / "lies.safetensors"
+    path.write_bytes(len(header).to_bytes(8, "little") + header + bytes(8))
+    with pytest.raises(UserError, match=r"lies\.safetensors"):
+        read(str(path))
+
+
+def test_npz_without_pickles(tmp_path):
+    path = tmp_path / "w.npz"
+    np.savez_compressed(path, a=BASE)
+    np.testing.assert_array_equal(read(str(path))["a"], BASE)
+    np.savez(path, a=np.array([{"an": "object"}], dtype=object))
+    with pytest.raises(UserError, match=r"w\.npz: it cannot be read"):
+        read(str(path))
+    np.savez_compressed(path, a=np.zeros(30_000_000, np.uint8))
+    with pytest.raises(UserError, match="beyond all measure"):
+        read(str(path))
+
+
+def test_the_hash_is_checked(tmp_path):
+    path = tmp_path / "zip.pt"
+    shutil.copy(GOLDEN / "zip.pt", path)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    assert read(str(path), expect=digest[:8].upper())
+    with pytest.raises(UserError, match=f"its sha256 is {digest}, expected is 6726825d"):
+        read(str(path), expect="6726825d")
+    with pytest.raises(UserError, match="nowhere"):
+        read(str(tmp_path / "nowhere"))
