@@ -40,6 +40,7 @@ def read_safetensors(path: str | Path) -> dict[str, np.ndarray]:
     header, start = _header(path)
     data = memoryview(Path(path).read_bytes())[start:]
     found: dict[str, np.ndarray] = {}
+    used: list[tuple[int, int]] = []
     for name, entry in header.items():
         if name == METADATA:
             continue
@@ -51,9 +52,13 @@ def read_safetensors(path: str | Path) -> dict[str, np.ndarray]:
         numbers = (begin, end, *shape)
         if not all(isinstance(number, int) and number >= 0 for number in numbers) or not begin <= end <= len(data):
             raise UserError(f"{name} lies outside of the file")
+        used.append((begin, end))
         strides = [math.prod(shape[axis + 1 :]) for axis in range(len(shape))]
         storage = Storage(kind, math.prod(shape), data[begin:end])
         found[name] = Tensor(storage, 0, shape, tuple(strides)).array()
+    edges = [0, *(edge for span in sorted(used) for edge in span), len(data)]
+    if edges[::2] != edges[1::2]:  # each tensor begins where the one before ends
+        raise UserError("its tensors overlap, or leave gaps")
     return found
 
 
@@ -63,14 +68,16 @@ def read_metadata(path: str | Path) -> dict[str, str]:
 
 
 def write(path: str | Path, tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str] | None = None) -> None:
-    """Writes tensors in one piece, so that no half of a file is ever seen. KeyError for a dtype the format lacks."""
+    """Writes tensors in one piece, so that no half of a file is ever seen. UserError for a dtype numpy lacks."""
     header: dict[str, Any] = {METADATA: dict(metadata)} if metadata else {}
     arrays, offset = {}, 0
     for name in sorted(tensors):
         array = np.asarray(tensors[name])
         shape = list(array.shape)  # before numpy makes one number a row
         arrays[name] = np.ascontiguousarray(array)
-        kind = NAMES[array.dtype.newbyteorder("<")]
+        kind = NAMES.get(array.dtype.newbyteorder("<"))
+        if kind is None:
+            raise UserError(f"{name}: numbers of {array.dtype} cannot be written")
         header[name] = {"dtype": kind, "shape": shape, "data_offsets": [offset, offset + array.nbytes]}
         offset += array.nbytes
     text = json.dumps(header).encode()
@@ -91,9 +98,15 @@ def _header(path: str | Path) -> tuple[dict[str, Any], int]:
         if length > min(MOST_HEADER, os.fstat(file.fileno()).st_size - 8):
             raise UserError("it is of no known format of weights")
         try:
-            header = json.loads(file.read(length))
+            header = json.loads(file.read(length), object_pairs_hook=_table)
         except (ValueError, RecursionError):
             raise UserError("it is of no known format of weights") from None
     if not isinstance(header, dict):
         raise UserError("its header is no table of tensors")
     return header, 8 + length
+
+
+def _table(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len(dict(pairs)) < len(pairs):
+        raise ValueError("a name stands there twice")
+    return dict(pairs)

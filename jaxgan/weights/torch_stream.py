@@ -8,7 +8,7 @@ from typing import IO
 import numpy as np
 
 from jaxgan.errors import UserError
-from jaxgan.weights.unpickling import Storage, Unpickler, flattened
+from jaxgan.weights.unpickling import Storage, flattened, load
 
 MAGIC = 0x1950A86A20F9469CFC6C
 PROTOCOL = 1001
@@ -24,15 +24,12 @@ def read_torch_stream(file: IO[bytes]) -> dict[str, np.ndarray]:
             raise UserError(f"the storage {key} is named twice, differently")
         return found
 
-    def load() -> object:
-        return Unpickler(file, storage).load()
-
-    if load() != MAGIC or load() != PROTOCOL:
+    if load(file, storage) != MAGIC or load(file, storage) != PROTOCOL:
         raise UserError("it is no file of PyTorch's")
-    system = load()
+    system = load(file, storage)
     if not isinstance(system, dict) or not system.get("little_endian", True):
         raise UserError("its numbers are big-endian")
-    tree, keys = load(), load()
+    tree, keys = load(file, storage), load(file, storage)
     if not isinstance(keys, list) or set(keys) != storages.keys():
         raise UserError("its list of storages does not fit its tensors")
     for key in keys:
@@ -42,4 +39,4 @@ def read_torch_stream(file: IO[bytes]) -> dict[str, np.ndarray]:
         if count != found.count or wanted > size:
             raise UserError(f"the storage {key} has {count} numbers, {found.count} are named")
         found.data = file.read(wanted)
-    return flattened(tree)
+    return flattened(tree, size)

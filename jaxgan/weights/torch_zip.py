@@ -8,7 +8,7 @@ import zipfile
 import numpy as np
 
 from jaxgan.errors import UserError
-from jaxgan.weights.unpickling import Storage, Unpickler, flattened
+from jaxgan.weights.unpickling import Storage, flattened, load
 
 MOST_PICKLE = 256 * 2**20  # bytes; names and shapes need far less
 
@@ -37,4 +37,5 @@ def read_torch_zip(archive: zipfile.ZipFile) -> dict[str, np.ndarray]:
             storages[key] = found
         return storages[key]
 
-    return flattened(Unpickler(io.BytesIO(archive.read(pickles[0])), storage).load())
+    tree = load(io.BytesIO(archive.read(pickles[0])), storage)
+    return flattened(tree, sum(info.file_size for info in members.values()))

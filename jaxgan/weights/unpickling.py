@@ -6,10 +6,10 @@ and what it gets for these names are the harmless stand-ins below. All else is r
 
 from __future__ import annotations
 
-import collections
 import dataclasses
 import math
 import pickle
+import pickletools
 from collections.abc import Callable, Mapping
 from typing import IO, Any
 
@@ -17,6 +17,7 @@ import numpy as np
 
 from jaxgan.errors import UserError
 
+SHARED = 16  # times the size of the file, that its tensors may have where they share storages
 BFLOAT16 = "bfloat16"  # which numpy does not know: read as float32
 STORAGES = {
     "DoubleStorage": "<f8",
@@ -32,8 +33,17 @@ STORAGES = {
 }
 
 
-@dataclasses.dataclass
-class Storage:
+class _Sealed:
+    """What a pickle gets its hands on: it cannot change what it is given."""
+
+    __slots__ = ()
+
+    def __setstate__(self, state: Any) -> None:
+        raise UserError("it changes an object that is no tensor: refused")
+
+
+@dataclasses.dataclass(slots=True)
+class Storage(_Sealed):
     """A flat array of numbers, whose bytes may come later."""
 
     kind: str  # one of the values of STORAGES
@@ -46,8 +56,8 @@ class Storage:
         return 2 if self.kind == BFLOAT16 else np.dtype(self.kind).itemsize
 
 
-@dataclasses.dataclass(frozen=True)
-class Tensor:
+@dataclasses.dataclass(slots=True)
+class Tensor(_Sealed):
     """A view of a storage."""
 
     storage: Storage
@@ -78,9 +88,28 @@ class Tensor:
         return np.array(view)
 
 
-@dataclasses.dataclass(frozen=True)
-class _StorageKind:
+@dataclasses.dataclass(slots=True)
+class _StorageKind(_Sealed):
     kind: str
+
+
+class _Dict(dict):
+    """A dict that forgets what else it is told, such as the versions of modules."""
+
+    __slots__ = ()
+
+    def __setstate__(self, state: Any) -> None:
+        pass
+
+
+@dataclasses.dataclass(slots=True)
+class _Function(_Sealed):
+    """A function in a wrapper without attributes to write to."""
+
+    function: Callable[..., Any]
+
+    def __call__(self, *arguments: Any) -> Any:
+        return self.function(*arguments)
 
 
 def _rebuild_tensor(storage: Any, offset: Any, shape: Any, strides: Any, *_: Any) -> Tensor:
@@ -93,11 +122,10 @@ def _rebuild_parameter(tensor: Any, *_: Any) -> Any:
     return tensor
 
 
-KNOWN: Mapping[tuple[str, str], Any] = {
-    ("collections", "OrderedDict"): collections.OrderedDict,
+FUNCTIONS: Mapping[tuple[str, str], Callable[..., Any]] = {
+    ("collections", "OrderedDict"): _Dict,
     ("torch._utils", "_rebuild_tensor_v2"): _rebuild_tensor,
     ("torch._utils", "_rebuild_parameter"): _rebuild_parameter,
-    **{("torch", name): _StorageKind(kind) for name, kind in STORAGES.items()},
 }
 
 
@@ -109,10 +137,12 @@ class Unpickler(pickle.Unpickler):
         self._storage = storage
 
     def find_class(self, module: str, name: str) -> Any:
-        """What stands in for a name. Raises UserError for any that no state dict needs."""
-        if (module, name) not in KNOWN:
-            raise UserError(f"it asks for {module}.{name}, which is no part of a state dict: refused")
-        return KNOWN[module, name]
+        """What stands in for a name, made anew. Raises UserError for any that no state dict needs."""
+        if (module, name) in FUNCTIONS:
+            return _Function(FUNCTIONS[module, name])
+        if module == "torch" and name in STORAGES:
+            return _StorageKind(STORAGES[name])
+        raise UserError(f"it asks for {module}.{name}, which is no part of a state dict: refused")
 
     def persistent_load(self, identity: Any) -> Storage:
         """The storage of a reference `("storage", kind, key, device, count, ...)`."""
@@ -124,13 +154,44 @@ class Unpickler(pickle.Unpickler):
         return self._storage(str(key), kind.kind, count)
 
 
-def flattened(tree: Any, prefix: str = "") -> dict[str, np.ndarray]:
-    """The tensors of nested dicts by their names joined with dots; what is no tensor is left out."""
+def load(file: IO[bytes], storage: Callable[[str, str, int], Storage]) -> Any:
+    """The object of the pickle at the file's position, which is then behind it.
+
+    Raises UserError for one that asks for more memory than it has bytes.
+    """
+    start, most = file.tell(), 0
+    for opcode, argument, _ in pickletools.genops(file):
+        if "PUT" in opcode.name and isinstance(argument, int):
+            most = max(most, argument)
+    if most > file.tell() - start:
+        raise UserError("it numbers its objects beyond all measure")
+    file.seek(start)
+    return Unpickler(file, storage).load()
+
+
+def flattened(tree: Any, file_size: int) -> dict[str, np.ndarray]:
+    """The tensors of nested dicts by their names joined with dots; what is no tensor is left out.
+
+    Raises UserError where two have one name, and for more of them than a file of so many bytes can mean.
+    """
     found: dict[str, np.ndarray] = {}
-    for key, value in tree.items() if isinstance(tree, Mapping) else ():
-        name = f"{prefix}{key}"
-        if isinstance(value, Tensor):
-            found[name] = value.array()
-        else:
-            found |= flattened(value, f"{name}.")
+    todo, visits, size = [("", tree)], 0, 0
+    while todo:
+        prefix, node = todo.pop()
+        if not isinstance(node, Mapping):
+            continue
+        for key, value in node.items():
+            visits += 1
+            name = f"{prefix}{key}"
+            if isinstance(value, Tensor):
+                if name in found:
+                    raise UserError(f"two of its tensors are named {name}")
+                size += math.prod(value.shape) * value.storage.itemsize
+                if size > SHARED * file_size:
+                    raise UserError("its tensors share their numbers beyond all measure")
+                found[name] = value.array()
+            else:
+                todo.append((f"{name}.", value))
+            if visits > file_size:
+                raise UserError("it nests its names beyond all measure")
     return found

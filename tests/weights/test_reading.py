@@ -107,6 +107,49 @@ def test_a_view_must_stay_in_its_storage(tmp_path):
         read(path)
 
 
+def build(module, name, state):
+    """Opcodes that change the state of what a name stands for."""
+    body = pickle.dumps(state, protocol=2)[2:-1]
+    return b"\x80\x02c" + f"{module}\n{name}\n".encode() + body + b"b."
+
+
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [("torch", "FloatStorage"), ("torch._utils", "_rebuild_tensor_v2"), ("collections", "OrderedDict")],
+)
+def test_a_file_cannot_change_how_the_next_one_is_read(module, name, tmp_path):
+    for state in ({"kind": "<i4"}, (None, {"kind": "<i4", "function": 3})):
+        path = tmp_path / "poison.pt"
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("archive/data.pkl", build(module, name, state))
+        with pytest.raises(UserError, match="refused"):
+            read(str(path))
+    np.testing.assert_array_equal(read(str(GOLDEN / "zip.pt"))["g_ema.parameter"], [1.5, -2.0])
+
+
+def test_small_files_stay_small_in_memory_and_time(tmp_path):
+    with zipfile.ZipFile(tmp_path / "memo.pt", "w") as archive:
+        archive.writestr("archive/data.pkl", b"\x80\x02}r\xff\xff\xff\x0f.")  # the object with the number 2^28
+    with pytest.raises(UserError, match="numbers its objects beyond all measure"):
+        read(str(tmp_path / "memo.pt"))
+    laughs = {}
+    for _ in range(40):
+        laughs = {"a": laughs, "b": laughs}
+    with pytest.raises(UserError, match="beyond all measure"):
+        read(zipped(tmp_path / "laughs.pt", laughs))
+
+
+def test_two_tensors_of_one_name_are_refused():
+    from jaxgan.weights.unpickling import Storage, Tensor, flattened
+
+    tensor = Tensor(Storage("<f4", 1, bytes(4)), 0, (1,), (1,))
+    with pytest.raises(UserError, match=r"two of its tensors are named a\.b"):
+        flattened({"a.b": tensor, "a": {"b": tensor}}, 1000)
+    with pytest.raises(UserError, match="share their numbers"):
+        large = Tensor(Storage("<f4", 1000, bytes(4000)), 0, (1000,), (1,))
+        flattened({str(number): large for number in range(100)}, 4000)
+
+
 def test_safetensors_round_trip_in_the_layout_of_the_format(tmp_path):
     path = tmp_path / "w.safetensors"
     tensors = {"b": BASE.astype(np.float16), "a": np.int64(3) * np.ones((2, 1), np.int64), "c": np.array(True)}
@@ -129,6 +172,11 @@ def test_safetensors_round_trip_in_the_layout_of_the_format(tmp_path):
         b'{"a": {"dtype": "F32", "shape": [3], "data_offsets": [0, 8]}}',
         b'{"a": {"dtype": "F9", "shape": [2], "data_offsets": [0, 8]}}',
         b'{"a": {"dtype": "F32", "shape": [-2], "data_offsets": [0, 8]}}',
+        b'{"a": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}',
+        b'{"a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]},'
+        b' "b": {"dtype": "F32", "shape": [1], "data_offsets": [4, 8]}}',
+        b'{"a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]},'
+        b' "a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}}',
         b'{"a": 3}',
         b"[1]",
         b"{",
