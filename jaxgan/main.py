@@ -29,11 +29,34 @@ MODES = {  # what each does, and its own flags
     "sample": (
         "pictures from a checkpoint",
         {
-            "kind": "grid (default), files, interpolate or classes",
+            "kind": "grid (default), files, interpolate, classes, mixing, neighbours or truncation",
             "count": "samples, latents of the walk, or columns of the classes",
             "labels": "classes to draw, such as 3,3,5",
             "seed": "of the noise; default 0",
+            "truncation": "psi of styles, or the largest latent, such as 0.7; for --kind=truncation several, 0.3,0.5",
+            "crossover": "layers that are coarse, of --kind=mixing",
             "output": "a .png, a folder of files, a .gif or .mp4; default: in the workdir",
+            "checkpoint": "best, latest (default) or a step",
+        },
+    ),
+    "project": (
+        "find the style or the latent of a picture",
+        {
+            "input": "a picture",
+            "output": "a .png, beside it an .npz; default: in the workdir",
+            "steps": "of the search; default 1000",
+            "labels": "a class; default: the one that begins nearest",
+            "seed": "of the noise; default 0",
+            "checkpoint": "best, latest (default) or a step",
+        },
+    ),
+    "export": (
+        "write the generator in a format for other programs",
+        {
+            "format": "safetensors, stablehlo or onnx",
+            "output": "the file",
+            "truncation": "psi of styles, or the largest latent, such as 0.7",
+            "platforms": "of StableHLO; default cpu,cuda,tpu",
             "checkpoint": "best, latest (default) or a step",
         },
     ),
@@ -101,8 +124,8 @@ def parse(arguments: Sequence[str]) -> Call:
                 f"--{flag}: --mode={mode} has no such flag; accepted are "
                 f"{', '.join('--' + each for each in every)} and --config.FIELD{_near(flag, every)}"
             )
-    if mode == "sample" and overrides:
-        raise UserError(f"--config.{next(iter(overrides))}: --mode=sample takes the run's own config, without changes")
+    if mode in ("sample", "project", "export") and overrides:
+        raise UserError(f"--config.{next(iter(overrides))}: --mode={mode} takes the run's own config, without changes")
     if mode != "prepare" and not workdir:
         raise UserError(f"--workdir is missing: --mode={mode} needs the directory of the run")
     return Call(mode, config, workdir, overrides, options)
@@ -165,6 +188,10 @@ def _command(mode: str) -> Callable[[RunConfig, str, Mapping[str, str]], int]:
         from jaxgan.commands.evaluate import run
     elif mode == "sample":
         from jaxgan.commands.sample import run
+    elif mode == "project":
+        from jaxgan.commands.project import run
+    elif mode == "export":
+        from jaxgan.commands.export import run
     elif mode == "doctor":
         from jaxgan.commands.doctor import run
     elif mode == "prepare":

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Literal
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from jaxgan.errors import UserError
-from jaxgan.game import Array, Key, Task
-from jaxgan.sampling import Sampler
+from jaxgan.game import GENERATOR, Array, Key, Task
+from jaxgan.sampling import Sampler, map_latents, synthesize_styles
 from jaxgan.training.stored import Average, restore_average
 from jaxgan.training.workdir import Workdir
 
@@ -33,12 +35,33 @@ class RestoredGenerator:
         """How many classes can be asked for; 0 for a generator without labels."""
         return self._sampler.num_classes
 
-    def generate(self, key: Key | int, n: int, labels: Sequence[int] | np.ndarray | None = None) -> np.ndarray:
+    @property
+    def has_styles(self) -> bool:
+        """Whether images are made from styles (`styles`, `synthesize_styles`), as StyleGAN's are."""
+        return self._sampler.has_styles
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """Height, width and channels of the images."""
+        label = np.zeros(1, np.int32) if self.num_classes else None
+        image = jax.eval_shape(self._task.generate, *self._weights, self.latents(0, 1), label)
+        return image.shape[1:]
+
+    def generate(
+        self,
+        key: Key | int,
+        n: int,
+        labels: Sequence[int] | np.ndarray | None = None,
+        *,
+        truncation: float | None = None,
+    ) -> np.ndarray:
         """`n` images `[n,H,W,C]`, float32 in [-1, 1], for a seed or a jax key.
 
-        `labels` `[n]`, integers; None: the classes in turn. Raises UserError for what does not fit.
+        `labels` `[n]`, integers; None: the classes in turn. `truncation`: less variety for better images;
+        psi of generators with styles (Karras et al. 2019), of others the largest absolute latent (Brock et
+        al. 2019). Raises UserError for what does not fit.
         """
-        return self.synthesize(self.latents(key, n), labels)
+        return self.synthesize(self.latents(key, n), labels, truncation=truncation)
 
     def latents(self, key: Key | int, n: int) -> Array:
         """Latents `[n,Z]` as the generator was trained with."""
@@ -46,13 +69,90 @@ class RestoredGenerator:
             raise UserError(f"n: got {n}, accepted is 1 or more")
         return self._task.latents(jax.random.key(int(key)) if isinstance(key, int | np.integer) else key, n)
 
-    def synthesize(self, latents: Array | np.ndarray, labels: Sequence[int] | np.ndarray | None = None) -> np.ndarray:
+    def synthesize(
+        self,
+        latents: Array | np.ndarray,
+        labels: Sequence[int] | np.ndarray | None = None,
+        *,
+        truncation: float | None = None,
+    ) -> np.ndarray:
         """The images of given latents `[n,Z]` and labels `[n]`; as `generate` otherwise."""
+        classes = self._checked(latents, labels, truncation)
+        return self._sampler.synthesize(*self._weights, latents, classes, truncation=truncation)
+
+    def styles(
+        self,
+        latents: Array | np.ndarray,
+        labels: Sequence[int] | np.ndarray | None = None,
+        *,
+        truncation: float | None = None,
+    ) -> np.ndarray:
+        """The styles `[n,L,W]`, one for each layer, of latents `[n,Z]` and labels `[n]`.
+
+        Raises UserError for a generator without styles, and as `generate`.
+        """
+        self._need_styles()
+        classes = self._checked(latents, labels, truncation)
+        return self._sampler.styles(*self._weights, latents, classes, truncation=truncation)
+
+    def synthesize_styles(self, styles: Array | np.ndarray) -> np.ndarray:
+        """The images of styles `[n,L,W]`. Raises UserError for a generator without styles."""
+        self._need_styles()
+        return self._sampler.synthesize_styles(*self._weights, styles)
+
+    def decoder(self, label: int | None = None) -> tuple[Callable[[Any, Array], Array], Any]:
+        """`(decode, weights)`: `decode(weights, codes [n,D])` gives images `[n,H,W,C]`, differentiably.
+
+        A code is one style for all layers, or a latent where the generator has no styles. `label` is the
+        class of the images of latents (None: the first); a style holds its own. Raises UserError for no class.
+        """
+        task: Any = self._task
+        row = self._sampler.labels(1, None if label is None else [label])
+        one = None if row is None else jnp.asarray(row)
+
+        def from_style(weights: Any, codes: Array) -> Array:
+            layers = jax.eval_shape(partial(map_latents, task), *weights, self.latents(0, 1), one).shape[1]
+            params, variables = weights
+            return synthesize_styles(task, params, variables, jnp.repeat(codes[:, None], layers, axis=1))
+
+        def from_latent(weights: Any, codes: Array) -> Array:
+            return task.generate(*weights, codes, None if one is None else jnp.repeat(one, len(codes)))
+
+        return from_style if self.has_styles else from_latent, self._weights
+
+    def function(self, *, truncation: float | None = None) -> Callable[..., Array]:
+        """`(latent [b,Z] float32[, label [b] int32]) -> image [b,H,W,C] float32`, pure, with the weights in it.
+
+        It takes labels where there are classes. `truncation` as in `generate`.
+        """
+        options: dict[str, Any] = {} if truncation is None else {"truncation": truncation}
+
+        def generate(latent: Array, label: Array | None = None) -> Array:
+            return self._task.generate(*self._weights, latent, label, **options)
+
+        return generate
+
+    def tensors(self) -> dict[str, np.ndarray]:
+        """The averaged weights and statistics of the generator by path, such as `params/conv_4/kernel`."""
+        params, variables = (trees[GENERATOR] for trees in self._weights)
+        leaves = jax.tree_util.tree_leaves_with_path({"params": params, **variables})
+        return {jax.tree_util.keystr(path, simple=True, separator="/"): np.asarray(leaf) for path, leaf in leaves}
+
+    @property
+    def _weights(self) -> tuple[Any, Any]:
+        return self._average.params, self._average.variables
+
+    def _need_styles(self) -> None:
+        if not self.has_styles:
+            raise UserError("styles: this generator has none, as StyleGAN's have; accepted are latents")
+
+    def _checked(self, latents: Any, labels: Any, truncation: float | None) -> np.ndarray | None:
         size = self.latents(0, 1).shape[1]
         if np.ndim(latents) != 2 or np.shape(latents)[1] != size or not len(latents):
             raise UserError(f"latents: got shape {np.shape(latents)}, accepted is (n, {size})")
-        classes = self._sampler.labels(len(latents), labels)
-        return self._sampler.synthesize(self._average.params, self._average.variables, latents, classes)
+        if truncation is not None and not 0 <= truncation < np.inf:
+            raise UserError(f"truncation: got {truncation}, accepted is 0 or more")
+        return self._sampler.labels(len(latents), labels)
 
 
 def load(

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from jaxgan.errors import UserError
-from jaxgan.game import Array, Key, Task
+from jaxgan.game import GENERATOR, Array, Key, Task
 from jaxgan.parallel.compiler import compiler_options
 
 
@@ -18,7 +20,15 @@ class Sampler:
     def __init__(self, task: Task, *, num_classes: int, batch_size: int = 250):
         """`num_classes` 0: without labels."""
         self.task, self.num_classes, self.batch_size = task, num_classes, batch_size
-        self._generate = jax.jit(task.generate, compiler_options=compiler_options(jax.default_backend()))
+        options = compiler_options(jax.default_backend())
+        self._generate = jax.jit(task.generate, compiler_options=options)
+        self._map = jax.jit(partial(map_latents, task), compiler_options=options)
+        self._synthesize_styles = jax.jit(partial(synthesize_styles, task), compiler_options=options)
+
+    @property
+    def has_styles(self) -> bool:
+        """Whether the generator maps latents to styles and synthesizes images from them."""
+        return getattr(self.task, "has_styles", False)
 
     def labels(self, count: int, labels: Any = None) -> np.ndarray | None:
         """Labels `[count]`, int32: those given, or the classes in turn; None where there are no classes.
@@ -38,24 +48,95 @@ class Sampler:
             raise UserError(f"labels: got {given.min()} to {given.max()}, accepted are 0 to {self.num_classes - 1}")
         return given.astype(np.int32)
 
-    def generate(self, params: Any, variables: Any, key: Key | int, count: int, labels: Any = None) -> np.ndarray:
+    def generate(
+        self,
+        params: Any,
+        variables: Any,
+        key: Key | int,
+        count: int,
+        labels: Any = None,
+        *,
+        truncation: float | None = None,
+    ) -> np.ndarray:
         """`count` images `[count,H,W,C]`, float32 in [-1, 1]; `labels` None: classes in turn."""
         key = jax.random.key(key) if isinstance(key, int) else key
-        return self.synthesize(params, variables, self.task.latents(key, count), self.labels(count, labels))
+        latents = self.task.latents(key, count)
+        return self.synthesize(params, variables, latents, self.labels(count, labels), truncation=truncation)
 
     def synthesize(
-        self, params: Any, variables: Any, latents: Array | np.ndarray, labels: np.ndarray | None
+        self,
+        params: Any,
+        variables: Any,
+        latents: Array | np.ndarray,
+        labels: np.ndarray | None,
+        *,
+        truncation: float | None = None,
     ) -> np.ndarray:
-        """The images of given latents `[n,Z]` and labels `[n]`."""
-        latents, parts = np.asarray(latents), []
-        for start in range(0, len(latents), self.batch_size):
+        """The images of given latents `[n,Z]` and labels `[n]`.
+
+        `truncation`: less variety for better images, see `Task.generate`; another value costs no compile.
+        """
+        return self._batched(self._generate, params, variables, latents, labels, truncation)
+
+    def styles(
+        self,
+        params: Any,
+        variables: Any,
+        latents: Array | np.ndarray,
+        labels: np.ndarray | None,
+        *,
+        truncation: float | None = None,
+    ) -> np.ndarray:
+        """The styles `[n,L,W]`, one for each layer, of latents `[n,Z]` and labels `[n]`."""
+        return self._batched(self._map, params, variables, latents, labels, truncation)
+
+    def synthesize_styles(self, params: Any, variables: Any, styles: Array | np.ndarray) -> np.ndarray:
+        """The images of styles `[n,L,W]`."""
+        return self._batched(self._synthesize_styles, params, variables, styles, None, None)
+
+    def _batched(
+        self,
+        function: Any,
+        params: Any,
+        variables: Any,
+        inputs: Any,
+        labels: np.ndarray | None,
+        truncation: float | None,
+    ) -> np.ndarray:
+        # a number that is traced, not static, so that a sweep is one program
+        options = {} if truncation is None else {"truncation": np.float32(truncation)}
+        inputs, parts = np.asarray(inputs), []
+        for start in range(0, len(inputs), self.batch_size):
             rows = slice(start, start + self.batch_size)
-            latent = self._padded(latents[rows])
             label = None if labels is None else self._padded(labels[rows])
-            images = self._generate(params, variables, latent, label)
-            parts.append(np.asarray(images)[: len(latents[rows])])
+            outputs = function(params, variables, self._padded(inputs[rows]), label, **options)
+            parts.append(np.asarray(outputs)[: len(inputs[rows])])
         return np.concatenate(parts)
 
     def _padded(self, rows: np.ndarray) -> np.ndarray:
         missing = self.batch_size - len(rows)
         return np.concatenate([rows, np.repeat(rows[-1:], missing, axis=0)]) if missing else rows
+
+
+def map_latents(
+    task: Any, params: Any, variables: Any, latent: Array, label: Array | None, *, truncation: Any = None
+) -> Array:
+    """Styles `[N,L,W]` of latents `[N,Z]`: of a task whose generator has styles.
+
+    `truncation`: psi, how far from the mean style (Karras et al. 2019, section 5).
+    """
+    tree = {"params": params[GENERATOR], **variables[GENERATOR]}
+    label = label if task.num_classes else None
+    style = task.generator.apply(tree, latent, label, train=False, method="map")
+    if truncation is None:
+        return style
+    mean = variables[GENERATOR]["average"]["style_mean"]
+    return mean + truncation * (style - mean)
+
+
+def synthesize_styles(task: Any, params: Any, variables: Any, style: Array, label: Array | None = None) -> Array:
+    """Images `[N,H,W,C]`, float32, of styles `[N,L,W]`, which hold all that is known of the label."""
+    del label
+    tree = {"params": params[GENERATOR], **variables[GENERATOR]}
+    image = task.generator.apply(tree, style, train=False, method="synthesize")
+    return (image[0] if isinstance(image, tuple) else image).astype(jnp.float32)

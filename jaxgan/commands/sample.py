@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import pathlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Literal
 
 import numpy as np
 
+from jaxgan.commands import inspection
+from jaxgan.commands.inspection import Draw, Wish
 from jaxgan.commands.setup import start_jax
 from jaxgan.config import RunConfig
 from jaxgan.errors import FINISHED, UserError
@@ -18,27 +20,42 @@ from jaxgan.restore import RestoredGenerator, load
 
 FRAMES_BETWEEN = 24  # frames from one latent of an interpolation to the next
 FRAMES_PER_SECOND = 24
-DEFAULT_COUNT = {"grid": 100, "files": 16, "interpolate": 8, "classes": 10}
+DEFAULT_COUNT = {
+    "grid": 100,
+    "files": 16,
+    "interpolate": 8,
+    "classes": 10,
+    "mixing": 6,
+    "neighbours": 1000,
+    "truncation": 2000,
+}
 
 
 def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
     """Draws what the options ask for and says where it lies.
 
     `--kind=grid` (labelled, `--count` samples), `files` (a PNG each, into the folder `--output`), `interpolate`
-    (a walk through `--count` latents, GIF or MP4 by the suffix of `--output`), `classes` (a row a class,
-    `--count` columns). Raises UserError for options that do not fit.
+    (a walk through `--count` latents, or styles, GIF or MP4 by the suffix of `--output`), `classes` (a row a
+    class, `--count` columns), and those of `jaxgan.commands.inspection`: `mixing`, `neighbours`, `truncation`.
+    `--truncation` is psi or a threshold, see `RestoredGenerator.generate`. Raises UserError for options that do
+    not fit.
     """
     kind = options.get("kind", "grid")
     if kind not in KINDS:
         raise UserError(f"--kind: got {kind!r}, accepted are {', '.join(KINDS)}")
-    seed, count = _integer(options, "seed", 0), _integer(options, "count", DEFAULT_COUNT[kind])
+    if "crossover" in options and kind != "mixing":
+        raise UserError("--crossover: only --kind=mixing has one")
+    seed, count = integer(options, "seed", 0), integer(options, "count", DEFAULT_COUNT[kind])
     if count < 1:
         raise UserError(f"--count: got {count}, accepted is 1 or more")
-    labels = _labels(options)
+    labels, truncations = _labels(options), _truncations(options)
+    if len(truncations) > 1 and kind != "truncation":
+        raise UserError(f"--truncation: got {options['truncation']!r}, accepted is one number")
+    crossover = integer(options, "crossover", 0) if "crossover" in options else None
     start_jax(config)
     generator = load(workdir, step=checkpoint_choice(options))
     output = options.get("output") or str(pathlib.Path(workdir) / "samples" / f"{kind}-{seed}{SUFFIX[kind]}")
-    where = KINDS[kind](generator, seed, count, labels, output)
+    where = KINDS[kind](generator, Wish(config, seed, count, labels, output, truncations, crossover))
     print(f"{kind} of step {generator.step}: {where}")
     return FINISHED
 
@@ -47,43 +64,53 @@ def checkpoint_choice(options: Mapping[str, str]) -> int | Literal["best", "late
     """The step that `--checkpoint` names, or `best` or `latest` (the default)."""
     choice = options.get("checkpoint", "latest")
     named: dict[str, Literal["best", "latest"]] = {"best": "best", "latest": "latest"}
-    return named[choice] if choice in named else _integer(options, "checkpoint", 0)
+    return named[choice] if choice in named else integer(options, "checkpoint", 0)
 
 
-def _grid(generator: RestoredGenerator, seed: int, count: int, labels: list[int] | None, output: str) -> str:
-    images = generator.generate(seed, count, _cycled(labels, count))
-    save_grid(images, output, columns=min(10, count))
-    return output
+def _grid(generator: RestoredGenerator, wish: Wish) -> str:
+    images = generator.generate(wish.seed, wish.count, _cycled(wish), truncation=wish.truncation)
+    save_grid(images, wish.output, columns=min(10, wish.count))
+    return wish.output
 
 
-def _files(generator: RestoredGenerator, seed: int, count: int, labels: list[int] | None, output: str) -> str:
-    for index, image in enumerate(generator.generate(seed, count, _cycled(labels, count))):
-        save_image(image, pathlib.Path(output) / f"{index:05}.png")
-    return f"{output} ({count} files)"
+def _files(generator: RestoredGenerator, wish: Wish) -> str:
+    images = generator.generate(wish.seed, wish.count, _cycled(wish), truncation=wish.truncation)
+    for index, image in enumerate(images):
+        save_image(image, pathlib.Path(wish.output) / f"{index:05}.png")
+    return f"{wish.output} ({wish.count} files)"
 
 
-def _classes(generator: RestoredGenerator, seed: int, count: int, labels: list[int] | None, output: str) -> str:
+def _classes(generator: RestoredGenerator, wish: Wish) -> str:
     if not generator.num_classes:
         raise UserError("--kind=classes: the model was trained without labels; use --kind=grid")
-    shown = labels or list(range(generator.num_classes))
+    shown = wish.labels or list(range(generator.num_classes))
     names = generator.class_names or tuple(map(str, range(generator.num_classes)))
-    images = generator.generate(seed, len(shown) * count, np.repeat(shown, count))
-    save_grid(images, output, columns=count, row_labels=[names[label] for label in shown])
-    return output
+    asked = np.repeat(shown, wish.count)
+    images = generator.generate(wish.seed, len(asked), asked, truncation=wish.truncation)
+    save_grid(images, wish.output, columns=wish.count, row_labels=[names[label] for label in shown])
+    return wish.output
 
 
-def _interpolate(generator: RestoredGenerator, seed: int, count: int, labels: list[int] | None, output: str) -> str:
+def _interpolate(generator: RestoredGenerator, wish: Wish) -> str:
     """A closed walk; with classes, every class walks along, side by side."""
-    keys = np.asarray(generator.latents(seed, count))
+    shown: list[int | None] = [*(wish.labels or range(generator.num_classes))] or [None]
+    walks = [_walk(generator, wish, label) for label in shown]
+    frames = [make_grid(np.stack(column), columns=min(5, len(shown))) for column in zip(*walks)]
+    save_animation(frames, wish.output, fps=FRAMES_PER_SECOND)
+    return f"{wish.output} ({len(frames)} frames)"
+
+
+def _walk(generator: RestoredGenerator, wish: Wish, label: int | None) -> np.ndarray:
+    """The images of a walk through styles, in straight lines, where there are any; else through latents."""
+    keys = np.asarray(generator.latents(wish.seed, wish.count))
+    asked = lambda n: None if label is None else np.full(n, label)  # noqa: E731
+    if generator.has_styles:
+        keys = generator.styles(keys, asked(len(keys)), truncation=wish.truncation)
+        share = np.arange(FRAMES_BETWEEN)[:, None, None] / np.float32(FRAMES_BETWEEN)
+        path = np.concatenate([a + share * (b - a) for a, b in zip(keys, np.roll(keys, -1, axis=0))])
+        return generator.synthesize_styles(path)
     path = np.concatenate([_between(a, b) for a, b in zip(keys, np.roll(keys, -1, axis=0))])
-    shown = labels or (list(range(generator.num_classes)) if generator.num_classes else [])
-    if shown:
-        walks = [generator.synthesize(path, np.full(len(path), label)) for label in shown]
-        frames = [make_grid(np.stack(column), columns=min(5, len(shown))) for column in zip(*walks)]
-    else:
-        frames = [make_grid(image[None], columns=1) for image in generator.synthesize(path)]
-    save_animation(frames, output, fps=FRAMES_PER_SECOND)
-    return f"{output} ({len(frames)} frames)"
+    return generator.synthesize(path, asked(len(path)), truncation=wish.truncation)
 
 
 def _between(start: np.ndarray, stop: np.ndarray) -> np.ndarray:
@@ -94,9 +121,18 @@ def _between(start: np.ndarray, stop: np.ndarray) -> np.ndarray:
     return (np.sin((1 - share) * angle) * start + np.sin(share * angle) * stop) / np.sin(angle)
 
 
-Draw = Callable[[RestoredGenerator, int, int, "list[int] | None", str], str]
-KINDS: dict[str, Draw] = {"grid": _grid, "files": _files, "interpolate": _interpolate, "classes": _classes}
-SUFFIX = {"grid": ".png", "files": "", "interpolate": ".gif", "classes": ".png"}
+KINDS: dict[str, Draw] = {
+    "grid": _grid,
+    "files": _files,
+    "interpolate": _interpolate,
+    "classes": _classes,
+    "mixing": inspection.mixing,
+    "neighbours": inspection.neighbours,
+    "truncation": inspection.truncation,
+}
+SUFFIX = {"files": "", "interpolate": ".gif"} | dict.fromkeys(
+    ("grid", "classes", "mixing", "neighbours", "truncation"), ".png"
+)
 
 
 def _labels(options: Mapping[str, str]) -> list[int] | None:
@@ -109,11 +145,23 @@ def _labels(options: Mapping[str, str]) -> list[int] | None:
         raise UserError(f"--labels: got {text!r}, accepted are class numbers such as 0,1,2") from None
 
 
-def _cycled(labels: list[int] | None, count: int) -> np.ndarray | None:
-    return None if labels is None else np.resize(np.asarray(labels, np.int32), count)
+def _truncations(options: Mapping[str, str]) -> tuple[float, ...]:
+    text = options.get("truncation")
+    try:
+        values = () if text is None else tuple(float(part) for part in text.split(","))
+    except ValueError:
+        values = (-1.0,)
+    if not all(0.0 <= value < float("inf") for value in values):
+        raise UserError(f"--truncation: got {text!r}, accepted is a number of 0 or more, such as 0.7")
+    return values
 
 
-def _integer(options: Mapping[str, str], name: str, default: int) -> int:
+def _cycled(wish: Wish) -> np.ndarray | None:
+    return None if wish.labels is None else np.resize(np.asarray(wish.labels, np.int32), wish.count)
+
+
+def integer(options: Mapping[str, str], name: str, default: int) -> int:
+    """The whole number of a flag. Raises UserError for anything else."""
     text = options.get(name, str(default))
     try:
         return int(text)

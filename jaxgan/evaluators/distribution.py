@@ -17,6 +17,7 @@ from jaxgan.data.sources import Source
 from jaxgan.data.stacked import StackedSource
 from jaxgan.errors import UserError
 from jaxgan.evaluators.classifier_scores import ClassifierScores
+from jaxgan.evaluators.inception_features import check_weights
 from jaxgan.evaluators.inception_scores import InceptionScores
 from jaxgan.evaluators.patch_scores import PatchScores
 from jaxgan.evaluators.samples import Generate
@@ -53,8 +54,8 @@ class DistributionEvaluator:
 
         `conditional`: the generator takes labels, and is asked for the classes in turn. `seed` chooses
         the reference images; `features` what scores are computed in ("auto": by the data), `weights` is
-        the file of Inception's. Raises UserError if there are too few samples or images for `neighbours`, or
-        for a classifier of data without labels.
+        the file of Inception's. Raises UserError if there are too few samples or images for `neighbours`, for
+        a classifier of data without labels, and for Inception without weights.
         """
         fewest = min(samples, source.spec.size)
         if not 1 <= neighbours < fewest:
@@ -67,6 +68,8 @@ class DistributionEvaluator:
         self._conditional = conditional and source.spec.num_classes > 0
         self._seed, self._weights = seed, weights
         self._kind = _kind(source, features)
+        if self._kind is InceptionScores:
+            check_weights(weights)
 
     @property
     def manifest(self) -> dict[str, Any]:

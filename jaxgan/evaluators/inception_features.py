@@ -64,16 +64,22 @@ def load_inception(path: str | None) -> InceptionFeatures:
     A file with another hash is used under another name, so that its scores are never taken for the
     published network's. Raises UserError where there is no file, with where to get it.
     """
-    if path is None or not os.path.isfile(path):
-        got = "nothing" if path is None else f"{path!r}, which is no file"
-        raise UserError(
-            f"config.evaluation.weights: got {got}; Inception's weights are {WHERE} (sha256 begins {PUBLISHED})"
-        )
+    path = check_weights(path)
     with open(path, "rb") as file:
         checksum = hashlib.file_digest(file, "sha256").hexdigest()
     published = checksum.startswith(PUBLISHED)
     name = "inception-2015-12-05" if published else f"inception-unpublished-{checksum[:8]}"
     return InceptionFeatures(from_torch(read(path)), name, checksum)
+
+
+def check_weights(path: str | None) -> str:
+    """The path; UserError where there is no file, with where to get it and what hash it must have."""
+    if path is None or not os.path.isfile(path):
+        got = "nothing" if path is None else f"{path!r}, which is no file"
+        raise UserError(
+            f"config.evaluation.weights: got {got}; Inception's weights are {WHERE} (sha256 begins {PUBLISHED})"
+        )
+    return path
 
 
 def _see(tree: Any, images: jax.Array) -> tuple[jax.Array, jax.Array]:

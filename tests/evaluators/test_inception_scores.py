@@ -5,7 +5,7 @@ import pytest
 
 from jaxgan.data.sources import DataSpec
 from jaxgan.errors import UserError
-from jaxgan.evaluators import inception_features, inception_scores
+from jaxgan.evaluators import distribution, inception_features, inception_scores
 from jaxgan.evaluators.distribution import DistributionEvaluator
 from jaxgan.evaluators.inception_features import Seen, load_inception
 from jaxgan.evaluators.manifests import check_same, read_report
@@ -36,6 +36,7 @@ class StandIn:
 @pytest.fixture
 def evaluator(monkeypatch, tmp_path):
     monkeypatch.setattr(inception_scores, "load_inception", lambda path: StandIn())
+    monkeypatch.setattr(distribution, "check_weights", lambda path: path)
     StandIn.calls = 0
 
     def make(**changes):
@@ -83,6 +84,8 @@ def test_a_missing_file_says_where_to_get_it():
     for path in (None, "nowhere.pth"):
         with pytest.raises(UserError, match=r"config\.evaluation\.weights.*6726825d\.pth of torch-fidelity"):
             load_inception(path)
+        with pytest.raises(UserError, match=r"config\.evaluation\.weights"):  # before anything is trained
+            DistributionEvaluator(Noise(), cache_dir="", samples=50, features="inception", weights=path)
 
 
 def test_a_file_with_another_hash_gets_another_name(monkeypatch, tmp_path):

@@ -1,0 +1,114 @@
+"""`--mode=export`: the generator of a run, its averaged weights, as a file for other programs."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from jaxgan.commands.sample import checkpoint_choice
+from jaxgan.commands.setup import start_jax
+from jaxgan.config import RunConfig
+from jaxgan.errors import FINISHED, UserError
+from jaxgan.exporting import stablehlo
+from jaxgan.restore import RestoredGenerator, load
+
+
+class Wish(NamedTuple):
+    """What the options ask for."""
+
+    format: str
+    output: str
+    truncation: float | None  # None: the whole variety
+    platforms: tuple[str, ...]  # that a StableHLO program shall run on
+
+
+def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
+    """Writes the generator to `--output` and says what was written.
+
+    `--format=safetensors` (the weights by name), `stablehlo` (a program for `--platforms`) or `onnx` (a graph);
+    programs and graphs take latents, and labels where there are classes, and hold `--truncation` fixed.
+    Raises UserError for options that do not fit and for packages of the extra `export` that are missing.
+    """
+    wish = _wish(options)
+    start_jax(config)
+    generator = load(workdir, step=checkpoint_choice(options))
+    pathlib.Path(wish.output).absolute().parent.mkdir(parents=True, exist_ok=True)
+    part = f"{wish.output}.part"  # a file under its own name is whole
+    try:
+        WRITERS[wish.format](generator, part, wish)
+        os.replace(part, wish.output)
+    finally:
+        pathlib.Path(part).unlink(missing_ok=True)
+    size = pathlib.Path(wish.output).stat().st_size
+    print(f"{wish.format} of step {generator.step}: {wish.output} ({size:,} bytes)")
+    return FINISHED
+
+
+def _wish(options: Mapping[str, str]) -> Wish:
+    kind, output = options.get("format"), options.get("output")
+    if kind not in WRITERS:
+        raise UserError(f"--format: got {kind!r}, accepted are {', '.join(WRITERS)}")
+    if not output:
+        raise UserError("--output is missing: name the file to write")
+    if pathlib.Path(output).is_dir():
+        raise UserError(f"--output: {output} is a folder, accepted is a file")
+    if "platforms" in options and kind != "stablehlo":
+        raise UserError(f"--platforms: --format={kind} runs everywhere; accepted with --format=stablehlo")
+    if "truncation" in options and kind == "safetensors":
+        raise UserError("--truncation: weights do not change with it; accepted with --format=stablehlo and onnx")
+    platforms = options.get("platforms", ",".join(stablehlo.PLATFORMS))
+    return Wish(kind, output, _truncation(options), tuple(platforms.split(",")))
+
+
+def _truncation(options: Mapping[str, str]) -> float | None:
+    text = options.get("truncation")
+    try:
+        value = None if text is None else float(text)
+    except ValueError:
+        value = -1.0
+    if value is not None and not 0 <= value < float("inf"):
+        raise UserError(f"--truncation: got {text!r}, accepted are numbers from 0 on, such as 0.7")
+    return value
+
+
+def _safetensors(generator: RestoredGenerator, path: str, wish: Wish) -> None:
+    from jaxgan.weights import safetensors
+
+    del wish
+    metadata = {
+        "format": "jaxgan.generator",
+        "step": str(generator.step),
+        "images_seen": str(generator.images_seen),
+        "config": json.dumps(generator.config),
+        "class_names": json.dumps(generator.class_names),
+    }
+    safetensors.write(path, generator.tensors(), metadata)
+
+
+def _stablehlo(generator: RestoredGenerator, path: str, wish: Wish) -> None:
+    stablehlo.write(
+        path,
+        generator.function(truncation=wish.truncation),
+        latent_dim=generator.latents(0, 1).shape[1],
+        labelled=generator.num_classes > 0,
+        platforms=wish.platforms,
+    )
+
+
+def _onnx(generator: RestoredGenerator, path: str, wish: Wish) -> None:
+    try:
+        from jaxgan.exporting import onnx
+    except ImportError:
+        raise UserError("--format=onnx needs the package onnx: pip install 'jaxgan[export]'") from None
+    onnx.write(
+        path,
+        generator.function(truncation=wish.truncation),
+        latent_dim=generator.latents(0, 1).shape[1],
+        labelled=generator.num_classes > 0,
+    )
+
+
+WRITERS = {"safetensors": _safetensors, "stablehlo": _stablehlo, "onnx": _onnx}

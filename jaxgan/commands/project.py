@@ -1,0 +1,131 @@
+"""`--mode=project`: the latent or style of a run's generator whose image is nearest to a given picture."""
+
+from __future__ import annotations
+
+import io
+import pathlib
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+from PIL import UnidentifiedImageError
+
+from jaxgan.commands.sample import checkpoint_choice, integer
+from jaxgan.commands.setup import start_jax
+from jaxgan.config import RunConfig
+from jaxgan.data.transforms import Framing, open_image
+from jaxgan.errors import FINISHED, UserError
+from jaxgan.media.grids import save_grid
+from jaxgan.media.images import replace_file
+from jaxgan.projection import DISTANCE, project, pyramid_distance
+from jaxgan.restore import RestoredGenerator, load
+
+STEPS = 1000
+SHOWN_PIXELS = 192  # at least, of each side of the picture
+STYLES = 10_000  # from which the mean style and the spread are taken (Karras et al. 2020, appendix D)
+LATENTS = 1_000  # of which the nearest is the start, where there are no styles
+
+
+class Start(NamedTuple):
+    """Where the search begins: a code `[D]`, the spread of codes around their mean, and the label."""
+
+    code: np.ndarray
+    mean: np.ndarray
+    spread: float
+    label: int | None
+
+
+def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
+    """Projects the picture `--input`: target and projection side by side as `--output`, beside it an `.npz`.
+
+    The `.npz` holds `style` `[W]` or `latent` `[Z]`, `label` (-1: none), `distances` by step, `target` and `image`.
+    `--steps`, `--seed`, `--labels` (one class; default: the one that begins nearest), `--checkpoint`. Raises
+    UserError for a picture that cannot be read, and options that do not fit.
+    """
+    seed, steps = integer(options, "seed", 0), integer(options, "steps", STEPS)
+    if steps < 1:
+        raise UserError(f"--steps: got {steps}, accepted is 1 or more")
+    if "input" not in options:
+        raise UserError("--input is missing: --mode=project needs a picture")
+    wanted = None if "labels" not in options else integer(options, "labels", 0)
+    source = pathlib.Path(options["input"])
+    output = pathlib.Path(options.get("output") or pathlib.Path(workdir) / "projections" / f"{source.stem}.png")
+    if output.suffix.lower() != ".png":
+        raise UserError(f"--output: got {str(output)!r}, accepted is a .png")
+    start_jax(config)
+    generator = load(workdir, step=checkpoint_choice(options))
+    target = read_picture(source, generator.image_shape, config.data.fit)
+    start = (_mean_style if generator.has_styles else _nearest_latent)(generator, target, seed, wanted)
+    decode, weights = generator.decoder(start.label)
+    found = project(decode, weights, target, start=start.code, spread=start.spread, steps=steps, seed=seed)
+    scale = max(1, -(-SHOWN_PIXELS // len(target)))
+    pair = np.stack([target, found.image])
+    save_grid(pair, output, columns=2, column_labels=["target", "projection"], scale=scale)
+    kind = "style" if generator.has_styles else "latent"
+    _save_arrays(
+        output.with_suffix(".npz"),
+        {
+            kind: found.code,
+            "label": np.asarray(-1 if start.label is None else start.label),
+            "distances": found.distances,
+            "target": target,
+            "image": found.image,
+        },
+    )
+    away = np.linalg.norm(found.code - start.mean) / start.spread
+    print(f"{DISTANCE}: {found.distances[0]:.5f} at the start, {found.distances[-1]:.5f} after {steps} steps")
+    print(f"the {kind} lies {away:.2f} times as far from the mean as a drawn one does (far more than 1: an odd image)")
+    print(f"target and projection: {output}; {kind}, distances and images: {output.with_suffix('.npz')}")
+    return FINISHED
+
+
+def read_picture(path: pathlib.Path, shape: tuple[int, int, int], fit: str) -> np.ndarray:
+    """A picture as the generator makes them: `[H,W,C]`, float32 in [-1, 1]. Raises UserError where it cannot be."""
+    try:
+        picture = open_image(path.read_bytes())
+        pixels = Framing(shape[2], shape[0], fit)(picture)  # type: ignore[arg-type]
+    except (OSError, UnidentifiedImageError) as error:
+        raise UserError(f"--input: {path} cannot be read as a picture ({error})") from None
+    return pixels.astype(np.float32) / 127.5 - 1.0
+
+
+def _mean_style(generator: RestoredGenerator, target: np.ndarray, seed: int, label: int | None) -> Start:
+    """The mean style of the class (of those asked for) whose mean style's image is nearest."""
+    latents, starts, images = generator.latents(seed, STYLES), [], []
+    for each in _classes(generator, label):
+        labels = None if each is None else np.full(STYLES, each)
+        styles = generator.styles(latents, labels)
+        w = styles[:, 0]
+        mean = w.mean(axis=0)
+        spread = float(np.sqrt(np.square(w - mean).sum(axis=1).mean()))
+        starts.append(Start(mean, mean, spread, each))
+        images.append(np.broadcast_to(mean, styles.shape[1:]))
+    return starts[_nearest(generator.synthesize_styles(np.stack(images)), target)]
+
+
+def _nearest_latent(generator: RestoredGenerator, target: np.ndarray, seed: int, label: int | None) -> Start:
+    """The latent, of many drawn, whose image is nearest; a mean latent's image is none that training has seen."""
+    latents, classes = np.asarray(generator.latents(seed, LATENTS)), _classes(generator, label)
+    labels = None if classes == [None] else np.resize(np.asarray(classes, np.int32), LATENTS)
+    index = _nearest(generator.synthesize(latents, labels), target)
+    mean, size = np.zeros(latents.shape[1], np.float32), latents.shape[1]
+    return Start(latents[index], mean, float(np.sqrt(size)), None if labels is None else int(labels[index]))
+
+
+def _classes(generator: RestoredGenerator, label: int | None) -> list[int | None]:
+    if label is None:
+        return list(range(generator.num_classes)) or [None]
+    if not 0 <= label < generator.num_classes:
+        raise UserError(f"--labels: got {label}, accepted is one of the {generator.num_classes} classes, from 0 on")
+    return [label]
+
+
+def _nearest(images: np.ndarray, target: np.ndarray) -> int:
+    return int(np.argmin(pyramid_distance(jnp.asarray(images), jnp.asarray(target[None]))))
+
+
+def _save_arrays(path: pathlib.Path, arrays: Mapping[str, np.ndarray]) -> None:
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)  # type: ignore[arg-type]
+    replace_file(path, buffer.getvalue())

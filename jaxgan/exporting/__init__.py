@@ -1,0 +1,1 @@
+"""Trained generators for other runtimes: StableHLO programs and ONNX graphs."""

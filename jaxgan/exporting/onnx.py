@@ -1,0 +1,117 @@
+"""Generators as ONNX: the jaxpr of a generator, its weights folded in, node by node.
+
+Calls of functions are followed into, and of code that differs by platform the general form is taken. What does not
+depend on the latents is computed here, so that weights enter the graph as they are used. Low-precision activations
+become float32, which every runtime has. Batches are of any size.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+import onnx
+from jax.extend import core
+
+from jaxgan.errors import UserError
+from jaxgan.exporting.primitives import RULES, Graph, Value
+from jaxgan.exporting.stablehlo import arguments
+from jaxgan.game import Array
+
+OPSET, IR_VERSION = 18, 9  # read by onnxruntime from 1.15 (2023) on
+NAMES = ("latent", "label")
+INNER = ("jaxpr", "call_jaxpr", "fun_jaxpr")  # how primitives that call functions name them
+CALLS = {"jit", "pjit", "closed_call", "core_call", "custom_jvp_call", "custom_vjp_call", "remat", "checkpoint"}
+
+
+def write(
+    path: str | os.PathLike[str], function: Callable[..., Array], *, latent_dim: int, labelled: bool = False
+) -> None:
+    """Writes the graph of `function`, inputs "latent" `[b,Z]` and, `labelled`, "label" `[b]` int32; output "image".
+
+    Raises UserError for operations that have no ONNX form here.
+    """
+    onnx.save(convert(function, latent_dim=latent_dim, labelled=labelled), os.fspath(path))
+
+
+def convert(function: Callable[..., Array], *, latent_dim: int, labelled: bool = False) -> onnx.ModelProto:
+    """The graph as `write` saves it, checked."""
+    shapes = arguments(latent_dim, labelled)
+    batch = shapes[0].shape[0]
+    closed = jax.make_jaxpr(function)(*shapes)
+    graph = Graph(batch)
+    [image] = _walk(graph, closed.jaxpr, closed.consts, NAMES[: len(shapes)])
+    graph.emit_as("image", "Identity", image)
+    inputs = [
+        onnx.helper.make_tensor_value_info(name, kind, ["b", *shape.shape[1:]])
+        for name, shape, kind in zip(NAMES, shapes, (onnx.TensorProto.FLOAT, onnx.TensorProto.INT32))
+    ]
+    sides = closed.out_avals[0].shape[1:]
+    output = onnx.helper.make_tensor_value_info("image", onnx.TensorProto.FLOAT, ["b", *sides])
+    model = onnx.helper.make_model(
+        onnx.helper.make_graph(graph.nodes, "generator", inputs, [output], initializer=graph.initializers),
+        opset_imports=[onnx.helper.make_opsetid("", OPSET)],
+        ir_version=IR_VERSION,
+        producer_name="jaxgan",
+    )
+    onnx.checker.check_model(model)
+    return model
+
+
+def _walk(graph: Graph, jaxpr: core.Jaxpr, consts: Sequence[Any], inputs: Sequence[Value]) -> list[Value]:
+    """Adds the nodes of a jaxpr; its results, arrays where they are constant and names of nodes elsewhere."""
+    known: dict[core.Var, Value] = dict(zip((*jaxpr.constvars, *jaxpr.invars), (*consts, *inputs)))
+
+    def value(atom: Any) -> Value:  # of a variable or a literal
+        return known[atom] if isinstance(atom, core.Var) else np.asarray(atom.val, atom.aval.dtype)
+
+    for equation in jaxpr.eqns:
+        known.update(zip(equation.outvars, _step(graph, equation, [value(atom) for atom in equation.invars])))
+    return [value(atom) for atom in jaxpr.outvars]
+
+
+def _step(graph: Graph, equation: Any, inputs: list[Value]) -> Sequence[Value]:
+    name, params = equation.primitive.name, equation.params
+    if name == "platform_index":  # of lax.platform_dependent: its default, or its last
+        platforms = params["platforms"]
+        return [np.int32(platforms.index(None) if None in platforms else len(platforms) - 1)]
+    if name == "cond" and not isinstance(inputs[0], str):
+        return _follow(graph, params["branches"][int(inputs[0])], inputs[1:])
+    if name in CALLS:
+        return _follow(graph, next(params[key] for key in INNER if key in params), inputs)
+    static = all(isinstance(each, int) for variable in equation.outvars for each in variable.aval.shape)
+    if static and name != "dim_as_value" and not any(isinstance(each, str) for each in inputs):
+        found = equation.primitive.bind(*inputs, **params)
+        return found if equation.primitive.multiple_results else [found]
+    if name == "scan" and not any(
+        isinstance(each, str) for each in inputs[params["num_consts"] + params["num_carry"] :]
+    ):
+        return _unrolled(graph, equation, inputs)
+    if name not in RULES:
+        raise UserError(
+            f"--format=onnx: the network uses {name!r}, which has no ONNX form here; use --format=stablehlo"
+        )
+    found = RULES[name](graph, equation, *inputs)
+    return [found] if isinstance(found, str) else found
+
+
+def _unrolled(graph: Graph, equation: Any, inputs: Sequence[Value]) -> list[Value]:
+    """A loop over constants that collects nothing, step after step."""
+    params = equation.params
+    start = params["num_consts"] + params["num_carry"]
+    consts, carry, rows = inputs[: params["num_consts"]], list(inputs[params["num_consts"] : start]), inputs[start:]
+    if len(equation.outvars) != len(carry):
+        raise UserError("--format=onnx: the network has a loop that collects, which has no ONNX form here")
+    steps = range(params["length"])
+    for index in reversed(steps) if params["reverse"] else steps:
+        carry = _follow(graph, params["jaxpr"], [*consts, *carry, *(row[index] for row in rows)])
+    return carry
+
+
+def _follow(graph: Graph, called: Any, inputs: Sequence[Value]) -> list[Value]:
+    if isinstance(called, core.ClosedJaxpr):
+        return _walk(graph, called.jaxpr, called.consts, inputs)
+    return _walk(graph, called, (), inputs)

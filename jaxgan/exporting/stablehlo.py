@@ -1,0 +1,68 @@
+"""Generators as StableHLO: one file with weights and program, for any batch and for CPU, CUDA and TPU.
+
+What is written is what `jax.export` serializes; reading it needs jax and no code of this package.
+"""
+
+from __future__ import annotations
+
+import os
+import pathlib
+from collections.abc import Callable, Sequence
+
+import jax
+import jax.numpy as jnp
+from jax import export
+
+from jaxgan.errors import UserError
+from jaxgan.game import Array
+
+PLATFORMS = ("cpu", "cuda", "tpu")
+
+Function = Callable[..., Array]  # (latent [b,Z] float32[, label [b] int32]) -> image [b,H,W,C] float32
+
+
+def write(
+    path: str | os.PathLike[str],
+    function: Function,
+    *,
+    latent_dim: int,
+    labelled: bool = False,
+    platforms: Sequence[str] = PLATFORMS,
+) -> None:
+    """Writes the program of `function` for any batch; `labelled`: whether it takes labels.
+
+    Raises UserError for platforms unheard of, and where `flatbuffers`, which the format is made of, is missing.
+    """
+    if not platforms or not set(platforms) <= set(PLATFORMS):
+        raise UserError(f"--platforms: got {','.join(platforms)!r}, accepted are some of {','.join(PLATFORMS)}")
+    exported = export.export(jax.jit(function), platforms=tuple(platforms))(*arguments(latent_dim, labelled))
+    try:
+        program = exported.serialize()
+    except ImportError:
+        raise UserError(MISSING) from None
+    pathlib.Path(path).write_bytes(program)
+
+
+def load(path: str | os.PathLike[str]) -> Function:
+    """The generator in a file: `(latent [b,Z][, label [b]]) -> image [b,H,W,C]`, compiled at the first call of a batch.
+
+    Raises UserError where there is no such file, where it is another kind of file, and where `flatbuffers` is missing.
+    """
+    try:
+        return jax.jit(export.deserialize(bytearray(pathlib.Path(path).read_bytes())).call)
+    except ImportError:
+        raise UserError(MISSING) from None
+    except OSError as why:
+        raise UserError(f"{path} cannot be read: {why.strerror}") from None
+    except Exception as why:  # whatever the reader makes of foreign bytes
+        raise UserError(f"{path} holds no exported generator: {why}") from None
+
+
+def arguments(latent_dim: int, labelled: bool) -> tuple[jax.ShapeDtypeStruct, ...]:
+    """The shapes that a generator takes, of a batch named b: latents `[b,Z]` and, `labelled`, labels `[b]`."""
+    (batch,) = export.symbolic_shape("b")
+    latent = jax.ShapeDtypeStruct((batch, latent_dim), jnp.float32)
+    return (latent, jax.ShapeDtypeStruct((batch,), jnp.int32)) if labelled else (latent,)
+
+
+MISSING = "StableHLO files need the package flatbuffers: pip install 'jaxgan[export]'"

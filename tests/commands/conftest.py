@@ -1,0 +1,49 @@
+"""Runs that were never trained: a config and the averaged weights that their networks begin with."""
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+from jaxgan.assemble import fill_in, make_task
+from jaxgan.config import DataConfig, EvaluationConfig, RunConfig, to_json
+from jaxgan.data.opening import open_source
+from jaxgan.game import State
+from jaxgan.training.checkpoint import Checkpoints
+
+NETWORKS = {
+    "dcgan": ({"widths": (8,)}, {"widths": (8,)}),
+    "stylegan2": ({"max_width": 8, "style_dim": 16, "mapping_layers": 2}, {"max_width": 8}),
+}
+
+
+def untrained(path, family, *, conditional):
+    generator, discriminator = NETWORKS[family]
+    config = RunConfig(
+        generator={"name": f"{family}.Generator", **generator},
+        discriminator={"name": f"{family}.Discriminator", **discriminator},
+        task={"name": "generation.Generation", "loss": "adversarial.non_saturating", "latent_dim": 16},
+        optimizers={},
+        data=DataConfig("jaxgan_digits", resolution=8),
+        evaluation=EvaluationConfig(neighbours=3, batch_size=32),
+        conditional=conditional,
+        compilation_cache=False,
+        images=1,
+    )
+    source = open_source(config.data, "train")
+    config = fill_in(config, source.spec)
+    batch = {"image": jnp.zeros((2, 8, 8, 1)), "label": jnp.zeros(2, jnp.int32)}
+    params, variables = jax.jit(make_task(config).init)(jax.random.key(0), batch)
+    zero = jnp.int32(0)
+    state = State(zero, zero, zero, zero, zero, zero, params, variables, {}, params, variables, {})
+    path.mkdir()
+    (path / "config.json").write_text(to_json(config))
+    with Checkpoints(path / "checkpoints", config={}, class_names=source.spec.class_names) as checkpoints:
+        checkpoints.save(state, step=0, images=0, metrics={})
+    return path
+
+
+@pytest.fixture(scope="session")
+def runs(tmp_path_factory):
+    """Work directories: `dcgan` with classes, `stylegan2` without."""
+    root = tmp_path_factory.mktemp("untrained")
+    return {family: untrained(root / family, family, conditional=family == "dcgan") for family in NETWORKS}

@@ -1,0 +1,59 @@
+"""Each family trains: two tiny steps of its config, both players move, nothing is skipped."""
+
+import pathlib
+
+import jax
+import numpy as np
+import pytest
+
+from jaxgan.assemble import fill_in, make_task
+from jaxgan.data.sources import DataSpec
+from jaxgan.overrides import load_config
+from jaxgan.training.parts import make_init, make_optimizers, make_step, root_key
+
+CONFIGS = pathlib.Path(__file__).parent.parent / "configs"
+ROWS = 4
+FAMILIES = {  # a config of each, and what is changed so that every phase is played
+    "sngan_fashion": {"task.generator_every": "1", "conditional": "norm+projection"},
+    "biggan": {},
+    "progan": {"task.latent_dim": "8"},
+    "stylegan2": {"task.latent_dim": "8", "conditional": "true", "task.generator_penalties.0.every": "1"},
+    "r3gan_fashion": {"task.augment": "{'name': 'diffaugment.DiffAugment'}"},
+    "msg_fashion": {"task.penalties.0.every": "1"},
+}
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_two_tiny_steps(name):
+    changes = {"tiny": "true", "data.flip": "false", **FAMILIES[name]}
+    config = load_config(str(CONFIGS / f"{name}.py"), changes)
+    spec = DataSpec("random", "train", 100, 16, 16, 3, 10, tuple("0123456789"), "0" * 16)
+    config = fill_in(config, spec)
+    task = make_task(config)
+    optimizers = make_optimizers(config, task)
+    before = jax.jit(make_init(config, task, optimizers, spec))()
+    step = jax.jit(make_step(config, task, optimizers), static_argnums=3)
+    phases = task.phases()
+    due = tuple(index for index, phase in enumerate(phases) if phase.start == max(each.start for each in phases))
+    if len({phase.start for phase in phases}) > 1:  # of networks that grow, the last stage
+        before = before.replace(images_seen=jax.numpy.int32(phases[due[0]].start + 1))
+    keys = jax.random.split(jax.random.key(0))
+    batch = {
+        "image": jax.random.uniform(keys[0], (ROWS, 16, 16, 3), minval=-1.0),
+        "label": jax.random.randint(keys[1], (ROWS,), 0, 10),
+    }
+    after = before
+    for _ in range(2):
+        after, metrics = step(after, batch, root_key(config), due)
+        assert all(np.isfinite(value).all() for value in metrics.values()), metrics
+    assert int(after.skipped) == 0
+    for player in task.players:
+        moved = [
+            bool((a != b).any()) for a, b in zip(*map(jax.tree.leaves, (before.params[player], after.params[player])))
+        ]
+        assert np.mean(moved) > 0.5, player
+    latent = task.latents(jax.random.key(1), 2)
+    label = jax.numpy.zeros(2, int) if task.num_classes else None
+    images = task.generate(after.ema_params, after.ema_variables, latent, label)
+    assert images.shape == (2, 16, 16, 3)
+    assert np.isfinite(images).all()
