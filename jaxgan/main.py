@@ -60,10 +60,14 @@ MODES = {  # what each does, and its own flags
             "checkpoint": "best, latest (default) or a step",
         },
     ),
+    "import": (
+        "make a run of published StyleGAN2 weights",
+        {"weights": "a .pth, .safetensors or .npz file with the names of a PyTorch implementation"},
+    ),
     "doctor": ("say what the curves of a run mean and what to change", {}),
     "prepare": ("prepare a tfds data set", {}),
 }
-WITHOUT_NETWORKS = ("doctor", "prepare")  # modes that make no network
+WITHOUT_NETWORKS = ("doctor", "import", "prepare")  # modes that make no network
 COMMON = {
     "config": "a file, configs/x.py, or configs/x.py:argument",
     "workdir": "where the run lies",
@@ -136,7 +140,9 @@ def read_config(call: Call) -> RunConfig:
     if call.config is not None:
         return load_config(call.config, call.overrides)
     if call.mode == "prepare":
-        return resolve(PREPARE_ONLY, call.overrides)
+        return resolve(DATA_ONLY, call.overrides)
+    if call.mode == "import":  # the file says everything
+        return resolve({**DATA_ONLY, "data": {"name": "imported"}}, call.overrides)
     if call.mode == "train":
         raise UserError("--config is missing: --mode=train needs a config, such as configs/quickstart.py")
     saved = Path(str(call.workdir)) / "config.json"
@@ -145,7 +151,7 @@ def read_config(call: Call) -> RunConfig:
     return resolve(to_tree(from_json(saved.read_text())), call.overrides)
 
 
-PREPARE_ONLY = {  # preparing a data set needs nothing but its name
+DATA_ONLY = {  # preparing a data set needs nothing but its name
     "generator": {"name": "none"},
     "discriminator": {"name": "none"},
     "task": {"name": "none"},
@@ -192,6 +198,8 @@ def _command(mode: str) -> Callable[[RunConfig, str, Mapping[str, str]], int]:
         from jaxgan.commands.project import run
     elif mode == "export":
         from jaxgan.commands.export import run
+    elif mode == "import":
+        from jaxgan.commands.import_weights import run
     elif mode == "doctor":
         from jaxgan.commands.doctor import run
     elif mode == "prepare":

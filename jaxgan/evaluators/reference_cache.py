@@ -36,7 +36,7 @@ def cached(
             logger.warning("%s is not usable (%s): made anew", path, error)
     arrays = make()
     os.makedirs(cache_dir, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=cache_dir, suffix=".part", delete=False) as file:
-        np.savez(file, **arrays)  # type: ignore[arg-type]
-    os.replace(file.name, path)
+    with tempfile.NamedTemporaryFile(dir=cache_dir, suffix=".part", delete=False) as part:
+        np.savez(part, **arrays)  # type: ignore[arg-type]
+    os.replace(part.name, path)
     return arrays

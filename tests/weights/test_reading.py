@@ -145,8 +145,8 @@ def test_two_tensors_of_one_name_are_refused():
     tensor = Tensor(Storage("<f4", 1, bytes(4)), 0, (1,), (1,))
     with pytest.raises(UserError, match=r"two of its tensors are named a\.b"):
         flattened({"a.b": tensor, "a": {"b": tensor}}, 1000)
+    large = Tensor(Storage("<f4", 1000, bytes(4000)), 0, (1000,), (1,))
     with pytest.raises(UserError, match="share their numbers"):
-        large = Tensor(Storage("<f4", 1000, bytes(4000)), 0, (1000,), (1,))
         flattened({str(number): large for number in range(100)}, 4000)
 
 

@@ -1,0 +1,122 @@
+"""`--mode=import`: published weights as the directory of a run, so that all that draws from a run draws from them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import numpy as np
+import orbax.checkpoint as ocp
+
+from jaxgan.assemble import make_task
+from jaxgan.config import RunConfig, from_tree, to_json
+from jaxgan.errors import FINISHED, UserError
+from jaxgan.game import GENERATOR
+from jaxgan.models.pretrained import stylegan2_nvidia, stylegan2_torch
+from jaxgan.models.pretrained.stylegan2 import Imported
+from jaxgan.training.manifest import write_manifest
+from jaxgan.training.stored import EMA, absolute, quieten, shapes
+from jaxgan.training.workdir import Workdir
+from jaxgan.weights.reading import read
+
+STYLES = 10_000  # of which a mean style is made, where the file has none
+
+
+def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
+    """Reads `--weights` and writes config and checkpoint of a run at step 0 into an empty `--workdir`.
+
+    Raises UserError for a file that holds no StyleGAN2 generator, and for a workdir that has a run already.
+    """
+    del config
+    place = Workdir(workdir)
+    if place.config.exists() or place.checkpoints.exists():
+        raise UserError(f"--workdir={workdir}: there is a run in it already; give another")
+    if "weights" not in options:
+        raise UserError("--weights is missing: a .pth, .safetensors or .npz file of a StyleGAN2 generator")
+    imported = _imported(read(options["weights"]))
+    section = imported.section
+    made = from_tree(
+        {
+            "generator": section,
+            "discriminator": {"name": "stylegan2.Discriminator", "resolution": section["resolution"]},
+            "task": {
+                "name": "generation.Generation",
+                "loss": "adversarial.non_saturating",
+                "latent_dim": _latent_dim(imported),
+                "num_classes": section["num_classes"],
+            },
+            "data": {
+                "name": "imported",
+                "resolution": section["resolution"],
+                "channels": section["channels"],
+            },
+            "conditional": section["num_classes"] > 0,
+            "images": 1,
+        }
+    )
+    place.create()
+    _write(place, made, _with_mean(imported, made))
+    place.config.write_text(to_json(made))
+    print(f"StyleGAN2 of {section['resolution']} pixels; draw from it with --mode=sample --workdir {workdir}")
+    return FINISHED
+
+
+def _imported(tensors: Mapping[str, np.ndarray]) -> Imported:
+    if any(name.endswith(stylegan2_nvidia.MARK) for name in tensors):
+        return stylegan2_nvidia.from_nvidia(tensors)
+    if any(name.endswith(stylegan2_torch.MARK) for name in tensors):
+        return stylegan2_torch.from_torch(tensors)
+    raise UserError("--weights: its names are of no known StyleGAN2 generator")
+
+
+def _latent_dim(imported: Imported) -> int:
+    label = imported.section["style_dim"] if imported.section["num_classes"] else 0
+    return imported.params["mapping"]["dense_0"]["kernel"].shape[0] - label
+
+
+def _with_mean(imported: Imported, config: RunConfig) -> dict[str, Any]:
+    """The variables with a mean style; checks on the way that the params are the network's."""
+    task: Any = make_task(config)
+    network, variables = task.generator, dict(imported.variables)
+    latent, label = task.latents(jax.random.key(0), STYLES), None
+    if task.num_classes:
+        label = jax.random.randint(jax.random.key(1), (STYLES,), 0, task.num_classes)
+    wanted = jax.eval_shape(
+        lambda: network.init(jax.random.key(0), latent[:2], None if label is None else label[:2], train=False)
+    )
+    variables.setdefault("average", {"style_mean": np.zeros(imported.section["style_dim"], np.float32)})
+    tree = {"params": imported.params, **variables}
+    flat = [jax.tree_util.tree_leaves_with_path(each) for each in (wanted, tree)]
+    ours, theirs = ({jax.tree_util.keystr(path): leaf.shape for path, leaf in leaves} for leaves in flat)
+    for name in ours.keys() | theirs.keys():
+        if ours.get(name) != theirs.get(name):
+            raise UserError(f"--weights: {name} is {theirs.get(name)}, the network wants {ours.get(name)}")
+    if "average" not in imported.variables:
+        styles = jax.jit(lambda tree: network.apply(tree, latent, label, train=False, method="map"))(tree)
+        variables["average"] = {"style_mean": np.asarray(styles[:, 0].mean(axis=0))}
+    return {"params": imported.params, "variables": variables}
+
+
+def _write(place: Workdir, config: RunConfig, trees: Mapping[str, Any]) -> None:
+    """A checkpoint of the average alone."""
+    flat: dict[str, Any] = {}
+    for kind, tree in trees.items():
+        for path, leaf in jax.tree_util.tree_leaves_with_path({GENERATOR: tree}):
+            flat[f"{kind}/{jax.tree_util.keystr(path, simple=True, separator='/')}"] = jax.numpy.asarray(leaf)
+    quieten()
+    folder = absolute(place.checkpoints) / "0"
+    with ocp.StandardCheckpointer() as checkpointer:
+        checkpointer.save(folder / EMA, flat)
+    record = {
+        "step": 0,
+        "images_seen": 0,
+        "good": True,
+        "keep_forever": True,
+        "metrics": {},
+        "config": json.loads(to_json(config)),
+        "class_names": [str(number) for number in range(config.task["num_classes"])],
+        "tree": {EMA: shapes(flat)},
+    }
+    write_manifest(folder, [EMA], record)
