@@ -24,6 +24,7 @@ MODES = {  # what each does, and its own flags
             "checkpoint": "best, latest (default) or a step",
             "samples": "how many; default: the config's",
             "against": "another file of scores, to print beside these",
+            "path_length": "of how many paths between latents; default: none",
         },
     ),
     "sample": (

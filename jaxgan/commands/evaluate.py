@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from collections.abc import Mapping
 
-from jaxgan.commands.sample import checkpoint_choice
+import numpy as np
+
+from jaxgan.commands.sample import checkpoint_choice, integer
 from jaxgan.commands.setup import cache_dir, generate_with, start_jax
 from jaxgan.config import RunConfig
 from jaxgan.errors import FINISHED, UserError
-from jaxgan.evaluators.distribution import make_distribution_evaluator
+from jaxgan.evaluators.distribution import DistributionEvaluator, make_distribution_evaluator
 from jaxgan.evaluators.manifests import check_same, read_report
+from jaxgan.evaluators.path_length import feature_path_length
 from jaxgan.media.images import replace_file
-from jaxgan.restore import load
+from jaxgan.restore import RestoredGenerator, load
 from jaxgan.training.workdir import Workdir
 
 
@@ -21,7 +25,8 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
     """Prints the scores of `--checkpoint` with what they were made with, and writes them under the workdir.
 
     `--samples` overrides the config's number of samples. `--against` is another file of scores, beside which
-    these are printed; raises UserError where the two were made with different things.
+    these are printed; raises UserError where the two were made with different things. `--path_length` adds
+    that of so many paths.
     """
     samples = options.get("samples")
     if samples is not None:
@@ -36,6 +41,9 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
         check_same(evaluator.manifest, against["manifest"], options["against"])
     generator = load(workdir, step=checkpoint_choice(options), batch_size=config.evaluation.batch_size)
     scores = evaluator.run(generate_with(generator.generate), config.seed)
+    if "path_length" in options:
+        paths = integer(options, "path_length", 0)
+        scores[f"path_length/{evaluator.manifest['features']}"] = _path_length(generator, evaluator, paths, config.seed)
     report = {
         "step": generator.step,
         "images": generator.images_seen,
@@ -45,8 +53,28 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
     path = Workdir(workdir).root / f"scores-{generator.step}.json"
     replace_file(path, (json.dumps(report, indent=2) + "\n").encode())
     for name, value in scores.items():
-        other = "" if against is None else f"   there {against['scores'][name]:.4f}"
+        other = "" if against is None else f"   there {against['scores'].get(name, math.nan):.4f}"
         print(f"{name:40} {value:.4f}{other}")
     print(f"step {generator.step}; made with: {json.dumps(evaluator.manifest)}")
     print(f"written to {path}")
     return FINISHED
+
+
+def _path_length(generator: RestoredGenerator, evaluator: DistributionEvaluator, paths: int, seed: int) -> float:
+    """Of paths in the space of styles, where there is one, else of latents; each within one class."""
+    if paths < 2:
+        raise UserError(f"--path_length: got {paths}, accepted is 2 or more paths")
+    latents = np.asarray(generator.latents(seed, 2 * paths))
+    labels = np.arange(paths, dtype=np.int32) % generator.num_classes if generator.num_classes else None
+    if not generator.has_styles:
+        starts, ends = latents[:paths], latents[paths:]
+        return feature_path_length(
+            lambda codes: generator.synthesize(codes, labels), evaluator.features, starts, ends, straight=False
+        )
+    starts, ends = (generator.styles(part, labels)[:, 0] for part in (latents[:paths], latents[paths:]))
+    layers = generator.styles(latents[:1], None if labels is None else labels[:1]).shape[1]
+
+    def draw(styles: np.ndarray) -> np.ndarray:
+        return generator.synthesize_styles(np.repeat(styles[:, None], layers, axis=1))
+
+    return feature_path_length(draw, evaluator.features, starts, ends, straight=True)

@@ -66,6 +66,10 @@ class ClassifierScores:
             "neighbours": neighbours,
         }
 
+    def features(self, images: np.ndarray) -> np.ndarray:
+        """Features `[n,D]` of images of 0 to 255."""
+        return self._features(images).features
+
     def __call__(self, images: np.ndarray, asked: np.ndarray | None) -> dict[str, float]:
         """Scores of uint8 images; `asked` are their labels, None if the generator takes none."""
         features, predicted = self._features(images)

@@ -93,6 +93,12 @@ class DistributionEvaluator:
             asked = (np.arange(self._samples) % self._source.spec.num_classes).astype(np.int32)
         return self._scorer(self._draw(generate, asked, seed), asked)
 
+    def features(self, images: np.ndarray) -> np.ndarray:
+        """Features `[n,D]` of images of 0 to 255. Raises UserError where scores are made without a network."""
+        if not hasattr(self._scorer, "features"):
+            raise UserError("config.evaluation.features: path lengths need a network's; accepted is 'inception'")
+        return self._scorer.features(images)
+
     @functools.cached_property
     def _scorer(self) -> Scorer:
         common: dict[str, Any] = {"samples": self._samples, "neighbours": self._neighbours, "seed": self._seed}

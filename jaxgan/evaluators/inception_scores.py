@@ -57,6 +57,10 @@ class InceptionScores:
             "neighbours": neighbours,
         }
 
+    def features(self, images: np.ndarray) -> np.ndarray:
+        """Features `[n,2048]` of images of 0 to 255."""
+        return self._inception(images).features
+
     def __call__(self, images: np.ndarray, asked: np.ndarray | None) -> dict[str, float]:  # noqa: ARG002
         """Scores of uint8 images."""
         features, logits = self._inception(images)

@@ -1,0 +1,32 @@
+"""How evenly a generator's images change along paths between its latents, in the features of the other scores."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from jaxgan.metrics.perceptual_path import lerp, path_lengths, perceptual_path_length, slerp
+
+Draw = Callable[[np.ndarray], np.ndarray]  # codes [n,...] -> images [n,H,W,C] in [-1, 1]
+Features = Callable[[np.ndarray], np.ndarray]  # images of 0 to 255, not rounded, [n,H,W,C] -> [n,D]
+
+
+def feature_path_length(
+    draw: Draw, features: Features, starts: np.ndarray, ends: np.ndarray, *, straight: bool
+) -> float:
+    """The mean squared change of features a unit of path, without the extreme percents (Karras et al. 2019, eq. 2).
+
+    `starts` and `ends` `[n,D]` are styles, which are joined by straight lines, or latents, by great circles.
+    The paper's distance is LPIPS; features of other networks give other numbers, so the name says which.
+    """
+
+    def distance(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+        return np.square(features(first) - features(second)).sum(axis=1, dtype=np.float64)
+
+    def images(codes: np.ndarray) -> np.ndarray:
+        return np.clip(draw(codes.astype(np.float32)), -1.0, 1.0) * 127.5 + 127.5
+
+    size = np.sqrt(starts.shape[1])  # of a latent: slerp gives directions
+    between = lerp if straight else lambda a, b, share: size * slerp(a, b, share)
+    return perceptual_path_length(path_lengths(images, distance, starts, ends, between=between))
