@@ -1,0 +1,35 @@
+"""`--mode=evaluate` beside other scores, and with path lengths."""
+
+import json
+
+import pytest
+
+from jaxgan.main import main
+
+SCORE = ["--mode=evaluate", "--samples=40"]
+
+
+@pytest.mark.parametrize("family", ["dcgan", "stylegan2"])
+def test_path_lengths_stand_beside_the_scores(runs, family):
+    assert main([*SCORE, "--workdir", str(runs[family]), "--path_length=6"]) == 0
+    scores = json.loads((runs[family] / "scores-0.json").read_text())["scores"]
+    (length,) = (value for name, value in scores.items() if name.startswith("path_length/classifier-"))
+    assert 0 < length < 1e6
+
+
+def test_scores_of_another_run_stand_beside_if_they_compare(runs, capsys, tmp_path):
+    workdir = str(runs["stylegan2"])
+    assert main([*SCORE, "--workdir", workdir]) == 0
+    other = tmp_path / "other.json"
+    other.write_text((runs["stylegan2"] / "scores-0.json").read_text())
+    capsys.readouterr()
+    assert main([*SCORE, "--workdir", workdir, "--against", str(other)]) == 0
+    told = capsys.readouterr().out
+    assert told.count("   there ") == 7
+    assert main(["--mode=evaluate", "--samples=30", "--workdir", workdir, "--against", str(other)]) == 2
+    assert "samples: 30 here, 40 there" in capsys.readouterr().err
+
+
+def test_a_path_is_not_enough(runs, capsys):
+    assert main([*SCORE, "--workdir", str(runs["dcgan"]), "--path_length=1"]) == 2
+    assert "--path_length: got 1, accepted is 2 or more paths" in capsys.readouterr().err
