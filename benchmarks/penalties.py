@@ -65,38 +65,51 @@ class Cost:
     megabytes: float
 
 
-def cost_of(network: str, way: str, batch: int, reps: int) -> Cost:
-    """The cost of a turn; of a lazy penalty the mean over an interval, and the larger memory."""
-    if way != "lazy":
-        return _turn(network, way, (0,), batch, reps)
-    without, with_it = (_turn(network, way, due, batch, reps) for due in ((0,), (0, 1)))
-    share = 1 / LAZY
-    return Cost(
-        share * with_it.milliseconds + (1 - share) * without.milliseconds, max(with_it.megabytes, without.megabytes)
-    )
+class Turn:
+    """A compiled turn of the discriminator, with the phases that are due."""
 
+    def __init__(self, network: str, way: str, due: DueSet, batch: int):
+        """Compiles it; nothing is timed yet."""
+        fill = {"resolution": RESOLUTION, "channels": CHANNELS, "num_classes": 0}
+        generator, discriminator = (build(section, "network", fill=fill) for section in NETWORKS[network])
+        task = Generation(generator, discriminator, loss=non_saturating, latent_dim=LATENT, penalties=WAYS[way])
+        assert all(task.phases()[index].player == DISCRIMINATOR for index in due)
+        optimizers = {player: make_optimizer(ADAM) for player in task.players}
+        step, key = make_train_step(task, optimizers), jax.random.key(0)
+        self._images = {"image": jax.random.uniform(key, (batch, RESOLUTION, RESOLUTION, CHANNELS), minval=-1.0)}
+        self._state = jax.jit(lambda: init_state(task, optimizers, key, self._images))()
+        options = compiler_options(jax.default_backend())
+        turn = jax.jit(lambda s, b: step(s, b, key, due), donate_argnums=0, compiler_options=options)
+        self._compiled = turn.lower(self._state, self._images).compile()
+        memory = self._compiled.memory_analysis()
+        assert memory is not None
+        self.megabytes = memory.temp_size_in_bytes / 1e6
+        self.times: list[float] = []
 
-def _turn(network: str, way: str, due: DueSet, batch: int, reps: int) -> Cost:
-    fill = {"resolution": RESOLUTION, "channels": CHANNELS, "num_classes": 0}
-    generator, discriminator = (build(section, "network", fill=fill) for section in NETWORKS[network])
-    task = Generation(generator, discriminator, loss=non_saturating, latent_dim=LATENT, penalties=WAYS[way])
-    assert all(task.phases()[index].player == DISCRIMINATOR for index in due)
-    optimizers = {player: make_optimizer(ADAM) for player in task.players}
-    step, key = make_train_step(task, optimizers), jax.random.key(0)
-    images = {"image": jax.random.uniform(key, (batch, RESOLUTION, RESOLUTION, CHANNELS), minval=-1.0)}
-    state = jax.jit(lambda: init_state(task, optimizers, key, images))()
-    options = compiler_options(jax.default_backend())
-    turn = jax.jit(lambda s, b: step(s, b, key, due), donate_argnums=0, compiler_options=options)
-    compiled = turn.lower(state, images).compile()
-    times = []
-    for _ in range(reps + 2):
+    def play(self) -> None:
+        """One timed turn."""
         start = time.perf_counter()
-        state, metrics = compiled(state, images)
-        jax.block_until_ready((state, metrics))
-        times.append((time.perf_counter() - start) * 1e3)
-    memory = compiled.memory_analysis()
-    assert memory is not None
-    return Cost(statistics.median(times[2:]), memory.temp_size_in_bytes / 1e6)
+        self._state, metrics = self._compiled(self._state, self._images)
+        jax.block_until_ready((self._state, metrics))
+        self.times.append((time.perf_counter() - start) * 1e3)
+
+    @property
+    def milliseconds(self) -> float:
+        """The median, but for the first two turns."""
+        return statistics.median(self.times[2:])
+
+
+def costs_of(network: str, batch: int, reps: int) -> dict[str, Cost]:
+    """The cost of a turn by way, all timed alternately; of a lazy penalty the mean, and the larger memory."""
+    turns = {way: Turn(network, way, (0,), batch) for way in ("none", "exact", "finite_difference")}
+    turns["due"] = Turn(network, "lazy", (0, 1), batch)  # what a lazy one costs when it is due
+    for _ in range(reps + 2):
+        for turn in turns.values():
+            turn.play()
+    costs = {way: Cost(turn.milliseconds, turn.megabytes) for way, turn in turns.items()}
+    without, due = costs["none"], costs.pop("due")
+    mean = without.milliseconds + (due.milliseconds - without.milliseconds) / LAZY
+    return {**costs, "lazy": Cost(mean, max(due.megabytes, without.megabytes))}
 
 
 def table(costs: Mapping[str, Mapping[str, Cost]]) -> str:
@@ -118,10 +131,7 @@ def main() -> None:
     parser.add_argument("--json", help="where to write the figures")
     arguments = parser.parse_args()
     keep_freed_memory()
-    costs = {
-        network: {way: cost_of(network, way, arguments.batch_size, arguments.reps) for way in WAYS}
-        for network in arguments.networks
-    }
+    costs = {network: costs_of(network, arguments.batch_size, arguments.reps) for network in arguments.networks}
     print(table(costs))
     if arguments.json:
         tree = {name: {way: dataclasses.asdict(cost) for way, cost in ways.items()} for name, ways in costs.items()}

@@ -3,7 +3,7 @@
     python -m jaxgan.main --config configs/r3gan_cifar10.py --workdir runs/r3gan_cifar10 --config.data.data_dir=DATA_DIR
 
 For GPUs or TPUs; on fewer than eight `--config.microbatches` keeps the batch of 512 in memory. Both players see the
-same reals in a round, where the paper draws them anew. Published: FID 1.96. Measured: docs/results.md.
+same reals in a round, where the paper draws them anew. Published: FID 1.96. Not trained here.
 """
 
 from ml_collections import ConfigDict

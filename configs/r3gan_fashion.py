@@ -3,7 +3,7 @@
     python -m jaxgan.main --config configs/r3gan_fashion.py --workdir runs/r3gan_fashion \
         --config.data.data_dir=DATA_DIR
 
-Sized for 8 minutes on two CPU cores. Measured: docs/results.md.
+Sized for 8 minutes on two CPU cores; not measured yet: `python -m benchmarks.results shelf` does so.
 """
 
 from ml_collections import ConfigDict

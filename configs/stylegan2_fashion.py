@@ -3,7 +3,7 @@
     python -m jaxgan.main --config configs/stylegan2_fashion.py --workdir runs/stylegan2 \
         --config.data.data_dir=DATA_DIR
 
-Made for two CPU cores; scores after equal time beside other families: docs/results.md.
+Made for two CPU cores; its scores are not measured yet. `python -m benchmarks.results shelf` does so.
 """
 
 from ml_collections import ConfigDict
