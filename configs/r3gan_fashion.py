@@ -24,7 +24,7 @@ def get_config():
     network = dict(widths=(128, 64, 32, 16), blocks=1, group_width=16)  # at 4, 8, 16 and 32 pixels
     config.generator = dict(name="r3gan.Generator", **network)
     config.discriminator = dict(name="r3gan.Discriminator", **network)
-    gamma = cosine(0.3, 0.03)
+    gamma = cosine(4.0, 0.4)
     config.task = dict(
         name="generation.Generation",
         loss="adversarial.relativistic",
