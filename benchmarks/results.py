@@ -49,7 +49,7 @@ FASHION = {"data.name": "fashion_mnist"}
 EPOCH = 60_000
 SHELF = ("dcgan_mnist", "sngan_fashion", "stylegan2_fashion", "r3gan_fashion")
 NO_END = 1_000_000_000  # images
-STACKED_IMAGES = 600_000
+STACKED_IMAGES = 300_000
 EXPERIMENTS = {
     "vanilla_gan": Experiment(
         {"vanilla_gan": "configs/vanilla_gan.py"},
