@@ -1,0 +1,61 @@
+"""Content losses: how far a restored image is from its target, one value an image.
+
+Each is a pure function that says by the names of its parameters what it wants. Images are `[B,H,W,C]` in [-1, 1];
+differences are taken in float32.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from jaxgan.errors import UserError
+from jaxgan.losses.adversarial import per_example
+
+Image = Float[Array, "b h w c"]
+
+
+def l1(restored: Image, target: Image) -> Float[Array, " b"]:
+    """The mean absolute difference."""
+    return per_example(jnp.abs(difference(restored, target)))
+
+
+def l2(restored: Image, target: Image) -> Float[Array, " b"]:
+    """The mean squared difference."""
+    return per_example(jnp.square(difference(restored, target)))
+
+
+def charbonnier(restored: Image, target: Image, *, epsilon: float = 1e-3) -> Float[Array, " b"]:
+    """The mean of sqrt(d^2 + epsilon^2): l1 that is smooth at 0 (Lai et al. 2017, section 3.2)."""
+    return per_example(jnp.sqrt(jnp.square(difference(restored, target)) + epsilon**2))
+
+
+def total_variation(restored: Image) -> Float[Array, " b"]:
+    """The mean absolute difference of neighbours below plus that of neighbours beside (Rudin et al. 1992).
+
+    The anisotropic form. An axis of one pixel adds nothing.
+    """
+    image = restored.astype(jnp.float32)
+    steps = [jnp.diff(image, axis=axis) for axis in (1, 2) if image.shape[axis] > 1]
+    return sum((per_example(jnp.abs(step)) for step in steps), jnp.zeros(len(image)))
+
+
+def feature_matching(fake_features: Any, real_features: Any) -> Float[Array, " b"]:
+    """The mean absolute difference of a discriminator's features, averaged over its layers.
+
+    Wang et al. 2018 (pix2pixHD), section 3.2. Pytrees of maps `[B, ...]`, such as `Judgement.features`; only the
+    fakes' have a gradient. The paper sums over the layers, so its weight of 10 is 10 times their number here. Raises
+    UserError where there are no features.
+    """
+    if not jax.tree.leaves(fake_features):
+        raise UserError("reconstruction.feature_matching: the discriminator shows no features")
+    real_features = jax.lax.stop_gradient(real_features)
+    return per_example(jax.tree.map(lambda fake, real: jnp.abs(difference(fake, real)), fake_features, real_features))
+
+
+def difference(first: Float[Array, "b ..."], second: Float[Array, "b ..."]) -> Float[Array, "b ..."]:
+    """Of two arrays, in float32."""
+    return first.astype(jnp.float32) - second.astype(jnp.float32)
