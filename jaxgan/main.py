@@ -40,6 +40,22 @@ MODES = {  # what each does, and its own flags
             "checkpoint": "best, latest (default) or a step",
         },
     ),
+    "apply": (
+        "restore pictures of any size with a trained or a published model",
+        {
+            "input": "a picture, a folder of them, or a pattern such as 'photos/*.jpg'",
+            "output": "a picture (png, jpg, webp, tif, bmp), or a folder",
+            "pretrained": "a published model, or a file of its weights, instead of a workdir",
+            "strength": "from 0, the weights of the first stage, to 1 (default), the last ones",
+            "mask": "a picture that is white where to fill in, or a folder of such with the pictures' names",
+            "mask_color": "fill in where a picture has this colour, such as 255,0,255",
+            "compare": "a .png with input and output side by side",
+            "tile": "longest side in pixels of what is computed at once",
+            "batch_size": "tiles at once; default: as many as have the pixels of the largest tile",
+            "overwrite": "true: outputs may take the place of inputs",
+            "checkpoint": "best, latest (default) or a step",
+        },
+    ),
     "project": (
         "find the style or the latent of a picture",
         {
@@ -129,10 +145,13 @@ def parse(arguments: Sequence[str]) -> Call:
                 f"--{flag}: --mode={mode} has no such flag; accepted are "
                 f"{', '.join('--' + each for each in every)} and --config.FIELD{_near(flag, every)}"
             )
-    if mode in ("sample", "project", "export") and overrides:
+    if mode in ("apply", "sample", "project", "export") and overrides:
         raise UserError(f"--config.{next(iter(overrides))}: --mode={mode} takes the run's own config, without changes")
-    if mode != "prepare" and not workdir:
-        raise UserError(f"--workdir is missing: --mode={mode} needs the directory of the run")
+    if "pretrained" in options and workdir:
+        raise UserError("--pretrained: got it beside --workdir, accepted is one of them")
+    if mode != "prepare" and "pretrained" not in options and not workdir:
+        instead = ", or --pretrained" if mode == "apply" else ""
+        raise UserError(f"--workdir is missing: --mode={mode} needs the directory of the run{instead}")
     return Call(mode, config, workdir, overrides, options)
 
 
@@ -142,7 +161,7 @@ def read_config(call: Call) -> RunConfig:
         return load_config(call.config, call.overrides)
     if call.mode == "prepare":
         return resolve(DATA_ONLY, call.overrides)
-    if call.mode == "import":  # the file says everything
+    if call.mode == "import" or "pretrained" in call.options:  # the file says everything
         return resolve({**DATA_ONLY, "data": {"name": "imported"}}, call.overrides)
     if call.mode == "train":
         raise UserError("--config is missing: --mode=train needs a config, such as configs/quickstart.py")
@@ -182,7 +201,7 @@ def entry() -> None:
 
 
 def _run(call: Call, config: RunConfig) -> int:
-    if call.mode not in WITHOUT_NETWORKS:
+    if call.mode not in WITHOUT_NETWORKS and "pretrained" not in call.options:
         from jaxgan.builder import check_sections
 
         check_sections(config)
@@ -195,6 +214,8 @@ def _command(mode: str) -> Callable[[RunConfig, str, Mapping[str, str]], int]:
         from jaxgan.commands.evaluate import run
     elif mode == "sample":
         from jaxgan.commands.sample import run
+    elif mode == "apply":
+        from jaxgan.commands.apply import run
     elif mode == "project":
         from jaxgan.commands.project import run
     elif mode == "export":

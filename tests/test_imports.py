@@ -10,19 +10,19 @@ ROOT = pathlib.Path(__file__).parent.parent / "jaxgan"
 # from the bottom up; a room may import from its own line and from those above it
 FLOORS = [
     ["errors"],
-    ["game", "config"],
+    ["game", "config", "media"],
     ["overrides", "schedules", "builder", "data", "weights"],
     ["layers"],
     ["losses", "augment"],
     ["regularizers"],
-    ["models", "metrics", "media"],
+    ["models", "metrics"],
     ["tasks"],
     ["parallel"],
-    ["sampling", "projection"],
+    ["sampling", "projection", "tiling"],
     ["exporting"],
     ["evaluators", "training"],
     ["assemble"],
-    ["restore"],
+    ["restore", "restorer"],
     ["commands"],
     ["main", "__init__"],
 ]

@@ -12,11 +12,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
-from PIL import Image, ImageOps
+from PIL import Image
 
 from jaxgan.data.sources import fingerprint
-from jaxgan.data.transforms import GREY_MODES
 from jaxgan.errors import UserError
+from jaxgan.media.reading import is_deep, is_grey, oddities, opened, read_picture
 
 log = logging.getLogger(__name__)
 
@@ -35,14 +35,15 @@ class Entry(NamedTuple):
     width: int  # pixels, upright
     height: int
     grey: bool
+    odd: str = ""  # what is done to it that its owner may not expect
 
 
 def index_folder(root: Path) -> tuple[Entry, ...]:
     """The images under `root`, hidden ones left out, sorted by path; those that cannot be decoded are logged.
 
-    Every file is decoded once to know; the finding is kept in the user's cache folder
-    (`$XDG_CACHE_HOME/jaxgan/folders`) and holds until a file's path, size or time changes. Raises
-    `UserError` if no image can be read.
+    So is what is done to odd ones, such as CMYK or 16 bits. Every file is decoded once to know; the finding is kept in
+    the user's cache folder (`$XDG_CACHE_HOME/jaxgan/folders`) and holds until a file's path, size or time changes.
+    Raises `UserError` if no image can be read.
     """
     files = _list_images(root)
     if not files:
@@ -54,15 +55,18 @@ def index_folder(root: Path) -> tuple[Entry, ...]:
         more = f" and {len(unreadable) - NAMED_AT_MOST} more" if len(unreadable) > NAMED_AT_MOST else ""
         names = ", ".join(unreadable[:NAMED_AT_MOST])
         log.warning("skipped %d unreadable images in %s: %s%s", len(unreadable), root, names, more)
+    odd = [f"{entry.path} ({entry.odd})" for entry in entries if entry.odd]
+    if odd:
+        more = f" and {len(odd) - NAMED_AT_MOST} more" if len(odd) > NAMED_AT_MOST else ""
+        log.warning("%d odd images in %s: %s%s", len(odd), root, ", ".join(odd[:NAMED_AT_MOST]), more)
     if not entries:
         raise UserError(f"none of the {len(files)} images in the folder {str(root)!r} can be read")
     return entries
 
 
 def open_upright(path: Path) -> Image.Image:
-    """The picture in a file (the first one of several), turned as its EXIF orientation says."""
-    with Image.open(path) as image:
-        return ImageOps.exif_transpose(image)
+    """The picture in a file, of 8 bits; see `jaxgan.media.reading.read_picture`."""
+    return read_picture(path).to_image()
 
 
 def _list_images(root: Path) -> tuple[tuple[str, int, int], ...]:
@@ -99,12 +103,16 @@ def _examine(root: Path, files: tuple[tuple[str, int, int], ...]) -> tuple[Entry
 def _probe(root: Path, path: str, size: int, time: int) -> Entry | None:
     del time
     try:
-        with Image.open(root / path) as image:
-            grey = image.mode in GREY_MODES
-            turned = image.getexif().get(0x0112, 1) >= 5  # orientations that lie on their side
-            width, height = image.size[::-1] if turned else image.size
-            image.draft(image.mode, (width // 8, height // 8))  # JPEG: an eighth of the size shows it as well
-            ImageOps.exif_transpose(image)
+        with opened(root / path) as image:
+            grey, odd = is_grey(image), list(oddities(image))
+            if is_deep(image):
+                odd.append("more than 8 bits, read as 8")
+            stored = image.size
+            image.draft(image.mode, (image.width // 8, image.height // 8))  # JPEG: an eighth shows it as well
+            image.load()
+            # orientations that lie on their side; TIFF's are turned already
+            turned = image.getexif().get(0x0112, 1) >= 5
+            width, height = stored[::-1] if turned else stored
     except Exception:  # Pillow's decoders raise what they like on broken data
         return None
-    return Entry(path, size, width, height, grey)
+    return Entry(path, size, width, height, grey, "; ".join(odd))

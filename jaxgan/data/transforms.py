@@ -13,7 +13,6 @@ from jaxgan.errors import UserError
 
 Fit = Literal["pad", "resize", "crop"]
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}
-GREY_MODES = ("1", "L", "LA", "La", "I", "F", "I;16", "I;16L", "I;16B", "I;16N")
 
 
 @dataclass(frozen=True)

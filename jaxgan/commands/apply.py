@@ -1,0 +1,206 @@
+"""`--mode=apply`: a trained or published model over pictures of any kind, number and size."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from jaxgan.commands.comparison import Comparison
+from jaxgan.commands.files import Pair, pair_files
+from jaxgan.commands.restoring import Masks, Workshop
+from jaxgan.commands.sample import checkpoint_choice, integer
+from jaxgan.commands.setup import start_jax
+from jaxgan.config import RunConfig
+from jaxgan.errors import FINISHED, SOME_FAILED, UserError
+from jaxgan.media.reading import Picture, PictureError, stored_size
+from jaxgan.restorer import Restorer, load_pretrained, load_restorer
+from jaxgan.tiling import Tiling
+from jaxgan.training.progress import console
+
+OUTPUT_TILE = 1024  # pixels of an output that a tile makes along a side
+TILE = 512  # pixels of a tile along a side at most,
+WHOLE_TILE = 1024  # unless the network sees the whole picture
+SHAPES = 8  # of tiles that are compiled before pictures of many sizes share fewer
+
+
+class Wish(NamedTuple):
+    """What the options ask for."""
+
+    pairs: list[Pair]
+    masks: Masks | None
+    strength: float
+    tile: int | None
+    batch_size: int | None
+    compare: str | None
+
+
+def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
+    """Restores `--input` (a file, a folder, a pattern) into `--output` (a file or a folder).
+
+    Pictures keep their kind: grey, 16 bits, alpha (enlarged bicubically), colour profile and EXIF. What cannot be read
+    or written is told and passed over; the status is then 1. `--strength` in [0, 1] goes from the first stage's weights
+    to the last; `--mask` or `--mask_color` say where an inpainter fills in; `--compare` writes a picture for a person.
+    Raises UserError for options that do not fit, before anything is written.
+    """
+    wish = _wish(options)
+    start_jax(config)
+    if "pretrained" in options:
+        if "strength" in options or "checkpoint" in options:
+            raise UserError(
+                "--strength and --checkpoint: accepted with --workdir, a published model has one set of weights"
+            )
+        restorer = load_pretrained(options["pretrained"])
+    else:
+        restorer = load_restorer(workdir, step=checkpoint_choice(options), strength=wish.strength)
+    return restore_files(restorer, wish)
+
+
+def restore_files(restorer: Restorer, wish: Wish) -> int:
+    """Restores what a wish names, and tells of it; the exit status. Raises UserError for masks that do not fit."""
+    if restorer.masks and wish.masks is None:
+        raise UserError("--mask is missing: this model fills in; give a picture that is white where, or --mask_color")
+    if not restorer.masks and wish.masks is not None:
+        raise UserError("--mask and --mask_color: this model does not fill in, accepted is neither")
+    print(f"this model was trained for {restorer.description}")
+    sizes = {pair: _size(pair) for pair in wish.pairs}
+    tiling = _tiling(restorer, wish.tile, [size for size in sizes.values() if size])
+    tiles = {pair: _count(tiling, size) for pair, size in sizes.items()}
+    report = Report(Comparison(restorer.scale) if wish.compare else None, sum(tiles.values()))
+    with report.progress:
+        workshop = Workshop(restorer, tiling, batch_size=wish.batch_size, masks=wish.masks, report=report)
+        try:
+            shape = None
+            for pair in sorted(wish.pairs, key=lambda each: _shape(tiling, sizes[each])):
+                if _shape(tiling, sizes[pair]) != shape:
+                    workshop.flush()  # of this shape no more will come
+                    shape = _shape(tiling, sizes[pair])
+                workshop.take(pair)
+            workshop.flush()
+        except jax.errors.JaxRuntimeError as error:
+            if "RESOURCE_EXHAUSTED" not in str(error):
+                raise
+            raise UserError(f"--tile: {tiling.tile} pixels are too many for the memory; give fewer") from error
+    if report.comparison is not None and report.comparison.save(str(wish.compare)):
+        print(f"side by side: {wish.compare}")
+    count, failed = len(wish.pairs), len(report.failures)
+    if count > 1:
+        print(f"{count - failed} of {count} pictures restored, {failed} failed")
+    return SOME_FAILED if failed else FINISHED
+
+
+class Report:
+    """Tells of each picture, and shows a bar on a terminal."""
+
+    def __init__(self, comparison: Comparison | None, tiles: int):
+        """`tiles`: of all pictures."""
+        self.comparison, self.failures = comparison, list[Pair]()
+        columns = (TextColumn("tiles"), BarColumn(bar_width=24), MofNCompleteColumn(), TimeRemainingColumn())
+        # lines go through the bar's terminal only where they would go to it anyway
+        shared, silent = sys.stdout.isatty(), not console.is_terminal
+        self.progress = Progress(*columns, console=console, redirect_stdout=shared, disable=silent)
+        self._bar = self.progress.add_task("tiles", total=tiles)
+
+    def done(self, pair: Pair, before: Picture, after: Picture, remarks: Sequence[str]) -> None:
+        """A picture is written."""
+        told = f" ({'; '.join(remarks)})" if remarks else ""
+        print(f"{pair.name}: {after.width} x {after.height} in {pair.target}{told}", flush=True)
+        if self.comparison is not None:
+            self.comparison.add(pair.name, before, after)
+
+    def failed(self, pair: Pair, why: str) -> None:
+        """A picture cannot be read or written."""
+        self.failures.append(pair)
+        print(f"{pair.name}: failed, {why}", flush=True)
+
+    def advanced(self) -> None:
+        """A tile is computed."""
+        self.progress.advance(self._bar)
+
+
+def _wish(options: Mapping[str, str]) -> Wish:
+    for name, wanted in (("input", "a picture, a folder or a pattern"), ("output", "a picture or a folder")):
+        if not options.get(name):
+            raise UserError(f"--{name} is missing: --mode=apply needs {wanted}")
+    overwrite = options.get("overwrite", "false")
+    if overwrite not in ("true", "false"):
+        raise UserError(f"--overwrite: got {overwrite!r}, accepted are true and false")
+    compare = options.get("compare")
+    if compare is not None and Path(compare).suffix.lower() != ".png":
+        raise UserError(f"--compare: got {compare!r}, accepted is a .png")
+    numbers = {name: integer(options, name, 0) if name in options else None for name in ("tile", "batch_size")}
+    for name, number in numbers.items():
+        if number is not None and number < 1:
+            raise UserError(f"--{name}: got {number}, accepted is 1 or more")
+    return Wish(
+        pairs=pair_files(options["input"], options["output"], overwrite=overwrite == "true"),
+        masks=_masks(options),
+        strength=_strength(options),
+        tile=numbers["tile"],
+        batch_size=numbers["batch_size"],
+        compare=compare,
+    )
+
+
+def _strength(options: Mapping[str, str]) -> float:
+    text = options.get("strength", "1")
+    try:
+        strength = float(text)
+    except ValueError:
+        strength = -1.0
+    if not 0 <= strength <= 1:
+        raise UserError(f"--strength: got {text!r}, accepted are numbers from 0 to 1")
+    return strength
+
+
+def _masks(options: Mapping[str, str]) -> Masks | None:
+    path, text = options.get("mask"), options.get("mask_color")
+    if path is None and text is None:
+        return None
+    if path is not None and text is not None:
+        raise UserError("--mask_color: got it beside --mask, accepted is one of them")
+    if path is not None:
+        if not Path(path).expanduser().exists():
+            raise UserError(f"--mask: there is no file or folder {path!r}")
+        return Masks(Path(path).expanduser())
+    try:
+        red, green, blue = (int(part) for part in str(text).split(","))
+    except ValueError:
+        red = green = blue = -1
+    if not all(0 <= level <= 255 for level in (red, green, blue)):
+        raise UserError(f"--mask_color: got {text!r}, accepted are three numbers from 0 to 255, such as 255,0,255")
+    return Masks(None, (red, green, blue))
+
+
+def _tiling(restorer: Restorer, tile: int | None, sizes: Sequence[tuple[int, int]]) -> Tiling:
+    """How to cut: in shapes of their own while these are few."""
+    if tile is None:
+        tile = WHOLE_TILE if restorer.receptive_field is None else min(TILE, max(64, OUTPUT_TILE // restorer.scale))
+    tiling = Tiling(tile, restorer.receptive_field, multiple=restorer.multiple)
+    shapes = {_shape(tiling, size) for size in sizes}
+    return (
+        tiling
+        if len(shapes) <= SHAPES
+        else Tiling(tile, restorer.receptive_field, multiple=restorer.multiple, coarse=True)
+    )
+
+
+def _shape(tiling: Tiling, size: tuple[int, int] | None) -> tuple[int, int]:
+    height, width = size or (1, 1)
+    return tiling.cut(height).tile, tiling.cut(width).tile
+
+
+def _count(tiling: Tiling, size: tuple[int, int] | None) -> int:
+    return 0 if size is None else len(tiling.cut(size[0]).starts) * len(tiling.cut(size[1]).starts)
+
+
+def _size(pair: Pair) -> tuple[int, int] | None:
+    """Height and width as far as the file's head tells them; files that do not are told of when they are read."""
+    try:
+        return stored_size(pair.source)
+    except PictureError:
+        return None

@@ -1,0 +1,76 @@
+"""Which picture goes into which file."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+from jaxgan.errors import UserError
+from jaxgan.media.writing import FORMATS
+
+SUFFIX = ".png"  # of what comes from a format that is not written
+
+
+class Pair(NamedTuple):
+    """A file to read and the one to write."""
+
+    source: Path
+    target: Path
+    name: str  # of the source, for a person
+
+
+def pair_files(given: str, output: str, *, overwrite: bool) -> list[Pair]:
+    """What `--input` (a file, a folder with all below it, or a pattern) and `--output` (a file or a folder) mean.
+
+    In a folder outputs have the names of their inputs, and .png where theirs is no format that is written. Hidden
+    files, and those in an output folder that lies in the input folder, are left out. Raises UserError for no files, an
+    output that does not fit, and, unless told to overwrite, one that would take the place of an input.
+    """
+    path, out = Path(given).expanduser(), Path(output).expanduser()
+    sources, root = _find(path)
+    if path.is_dir() and out.resolve() != path.resolve():
+        sources = [source for source in sources if not source.resolve().is_relative_to(out.resolve())]
+    if not sources:
+        raise UserError(f"--input: there is no file, no folder with files, and nothing that fits the pattern {given!r}")
+    folder = out.is_dir() or output.endswith(os.sep) or not out.suffix
+    if not folder and (not path.is_file() or out.suffix.lower() not in FORMATS):
+        accepted = f"one of {', '.join(FORMATS)}, or a folder" if path.is_file() else "a folder, for several pictures"
+        raise UserError(f"--output: got {output!r}, accepted is {accepted}")
+    if folder and out.exists() and not out.is_dir():
+        raise UserError(f"--output: {output!r} is a file, accepted is a folder, or one of {', '.join(FORMATS)}")
+    pairs = _into(out, sources, root) if folder else [Pair(sources[0], out, sources[0].name)]
+    kept = {pair.source.resolve() for pair in pairs}
+    lost = [pair.name for pair in pairs if pair.target.resolve() in kept]
+    if lost and not overwrite:
+        raise UserError(f"--output: {lost[0]} would take an input's place; give another folder, or --overwrite=true")
+    return pairs
+
+
+def _find(path: Path) -> tuple[list[Path], Path]:
+    """The files in order, and the folder that their names are told from."""
+    if path.is_file():
+        return [path], path.parent
+    if path.is_dir():
+        found = [Path(folder, name) for folder, _, names in os.walk(path, followlinks=True) for name in names]
+        visible = [each for each in found if not any(part.startswith(".") for part in each.relative_to(path).parts)]
+        return sorted(each for each in visible if each.is_file()), path
+    found = sorted(Path(each) for each in glob.glob(str(path), recursive=True) if os.path.isfile(each))
+    return found, Path(os.path.commonpath([each.parent for each in found])) if found else path
+
+
+def _into(folder: Path, sources: Iterable[Path], root: Path) -> list[Pair]:
+    names = {source: source.relative_to(root) for source in sources}
+    written = {name for name in names.values() if name.suffix.lower() in FORMATS}
+    pairs = []
+    for source, name in names.items():
+        target = name
+        if name.suffix.lower() not in FORMATS:
+            target = name.with_suffix(SUFFIX)
+            if target in written:
+                target = name.with_name(name.name + SUFFIX)
+            written.add(target)
+        pairs.append(Pair(source, folder / target, str(name)))
+    return pairs

@@ -1,0 +1,213 @@
+"""Writes a picture in the kind that it is: grey or colour, 8 or 16 bits, alpha, colour profile, EXIF."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import struct
+import zlib
+from collections.abc import Iterator
+from pathlib import Path, PurePath
+from typing import IO, Any
+
+import numpy as np
+from PIL import Image
+
+from jaxgan.media.images import opaque
+from jaxgan.media.reading import Picture, PictureError
+
+FORMATS = {
+    ".png": "PNG",
+    ".jpg": "JPEG",
+    ".jpeg": "JPEG",
+    ".jpe": "JPEG",
+    ".jfif": "JPEG",
+    ".webp": "WEBP",
+    ".tif": "TIFF",
+    ".tiff": "TIFF",
+    ".bmp": "BMP",
+}
+OPTIONS: dict[str, dict[str, Any]] = {
+    "JPEG": {"quality": 95, "subsampling": 0},
+    "WEBP": {"quality": 95},
+}
+DEEP, TRANSPARENT, DESCRIBED = ("PNG", "TIFF"), ("PNG", "TIFF", "WEBP"), ("PNG", "JPEG", "TIFF", "WEBP")
+LARGEST_SIDE = {"JPEG": 65500, "WEBP": 16383}
+LARGEST_TIFF = 2**32 - 2**20  # bytes
+EXIF_JPEG = 65533  # bytes that fit into a JPEG
+EXIF_IFD, EXIF_WIDTH, EXIF_HEIGHT = 0x8769, 0xA002, 0xA003
+PNG_COLOURS = {1: 0, 2: 4, 3: 2, 4: 6}  # by number of channels
+PNG_ROWS = 64  # that are filtered at once
+STREAMED = 2**26  # bytes from which on PNG is written row by row, as Pillow would copy them
+
+
+def write_picture(path: str | os.PathLike[str], picture: Picture) -> tuple[str, ...]:
+    """Writes a picture in the format of the path's suffix (one of FORMATS); what that format could not keep.
+
+    JPEG and WebP at quality 95, JPEG's colours at full resolution. The file is there whole or not at all; missing
+    folders are made. Raises PictureError for a suffix, or a size, that cannot be written, and OSError.
+    """
+    suffix = PurePath(path).suffix.lower()
+    if suffix not in FORMATS:
+        raise PictureError(f"it cannot be written as {suffix!r}, accepted are {', '.join(FORMATS)}")
+    kind, lost = FORMATS[suffix], list[str]()
+    if max(picture.height, picture.width) > LARGEST_SIDE.get(kind, 2**31):
+        size = f"{picture.width} x {picture.height}"
+        raise PictureError(f"{kind} holds at most {LARGEST_SIDE[kind]} pixels along a side, this has {size}")
+    picture = _fitted(picture, kind, lost)
+    exif = _sized(picture, lost)
+    deep = picture.pixels.dtype == np.uint16
+    with replacing(path) as part, open(part, "wb") as file:
+        if kind == "PNG" and (deep or picture.pixels.nbytes > STREAMED):
+            _write_png(file, picture, exif)
+        elif deep and picture.channels > 1:
+            if exif:
+                lost.append("EXIF is not kept in TIFF of 16-bit colour")
+            _write_tiff(file, picture)
+        else:
+            described = {"icc_profile": picture.icc, "exif": exif} if kind in DESCRIBED else {}
+            options = {name: value for name, value in described.items() if value} | OPTIONS.get(kind, {})
+            samples = _samples(picture, slice(None))
+            image = Image.fromarray(np.ascontiguousarray(samples[..., 0] if samples.shape[2] == 1 else samples))
+            image.save(file, format=kind, **options)
+    return tuple(lost)
+
+
+@contextlib.contextmanager
+def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """A path to write to instead: it takes the place of `path` in one move at the end, or goes if there is an error."""
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        yield part
+        os.replace(part, target)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _fitted(picture: Picture, kind: str, lost: list[str]) -> Picture:
+    """The picture with as many bits and channels as a format can hold."""
+    floats = picture.pixels.dtype == np.float32
+    if floats and kind in DEEP and (kind != "TIFF" or picture.channels > 1):
+        lost.append("floats become 16 bits")
+        black, white = picture.span
+        shares = np.clip((picture.pixels - black) / (white - black), 0.0, 1.0)
+        pixels = np.rint(shares * np.float32(65535)).astype(np.uint16)
+        picture = dataclasses.replace(picture, pixels=pixels, span=(0.0, 65535.0))
+    elif kind not in DEEP and picture.pixels.dtype != np.uint8:
+        lost.append(f"{'floats' if floats else '16 bits'} become 8 bits")
+        picture = picture.eight_bits()
+    if picture.alpha is not None and kind not in TRANSPARENT:
+        lost.append("transparency is laid on white")
+        pixels = opaque(np.concatenate([picture.pixels, picture.alpha], axis=2))
+        picture = dataclasses.replace(picture, pixels=pixels, alpha=None)
+    deep = picture.pixels.dtype == np.uint16
+    if kind == "TIFF" and deep and picture.alpha is not None:  # few programs read grey with alpha of 16 bits
+        picture = dataclasses.replace(picture, pixels=np.broadcast_to(picture.pixels, (*picture.alpha.shape[:2], 3)))
+    if kind not in DESCRIBED and (picture.icc or picture.exif):
+        lost.append(f"colour profile and EXIF are not kept in {kind}")
+    elif kind == "JPEG" and picture.exif and len(picture.exif) > EXIF_JPEG:
+        lost.append("EXIF is too long for JPEG")
+        picture = dataclasses.replace(picture, exif=None)
+    return picture
+
+
+def _sized(picture: Picture, lost: list[str]) -> bytes | None:
+    """The EXIF with the picture's size where it tells one."""
+    if not picture.exif:
+        return None
+    try:
+        exif = Image.Exif()
+        exif.load(picture.exif)
+        told = exif.get_ifd(EXIF_IFD)
+        for tag, side in ((EXIF_WIDTH, picture.width), (EXIF_HEIGHT, picture.height)):
+            if tag in told:
+                told[tag] = side
+        return exif.tobytes()
+    except Exception:  # cameras and editors write what they like
+        lost.append("its EXIF cannot be written and is left out")
+        return None
+
+
+def _samples(picture: Picture, rows: slice) -> np.ndarray:
+    """Rows of a picture with its alpha, if any: `[n,W,1 to 4]`."""
+    parts = (picture.pixels[rows], *(() if picture.alpha is None else (picture.alpha[rows],)))
+    return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=2)
+
+
+def _write_png(file: IO[bytes], picture: Picture, exif: bytes | None) -> None:
+    """A picture of 8 or 16 bits as PNG (ISO 15948), row by row; Pillow copies it whole, and has no 16-bit colours."""
+
+    def chunk(name: bytes, content: bytes) -> None:
+        checksum = zlib.crc32(name + content)
+        file.write(struct.pack(">I", len(content)) + name + content + struct.pack(">I", checksum))
+
+    channels, size = picture.channels + (picture.alpha is not None), picture.pixels.itemsize
+    head = (picture.width, picture.height, 8 * size, PNG_COLOURS[channels], 0, 0, 0)
+    file.write(b"\x89PNG\r\n\x1a\n")
+    chunk(b"IHDR", struct.pack(">IIBBBBB", *head))
+    if picture.icc:
+        chunk(b"iCCP", b"ICC profile\0\0" + zlib.compress(picture.icc))
+    if exif:
+        chunk(b"eXIf", exif.removeprefix(b"Exif\0\0"))
+    packer, above = zlib.compressobj(), np.zeros((1, picture.width * channels * size), np.uint8)
+    for top in range(0, picture.height, PNG_ROWS):
+        samples = _samples(picture, slice(top, top + PNG_ROWS)).astype(f">u{size}")
+        rows = np.ascontiguousarray(samples).view(np.uint8).reshape(len(samples), -1)
+        chunk(b"IDAT", packer.compress(_filtered(rows, above, size * channels)))
+        above = rows[-1:]
+    chunk(b"IDAT", packer.flush())
+    chunk(b"IEND", b"")
+
+
+def _filtered(rows: np.ndarray, above: np.ndarray, pixel: int) -> bytes:
+    """Rows of bytes as differences to the left (filter 1) or to above (2), whichever is less in sum, row by row."""
+    up = rows - np.concatenate([above, rows[:-1]])
+    left = rows.copy()
+    left[:, pixel:] -= rows[:, :-pixel]
+    costs = [np.abs(each.view(np.int8).astype(np.int16)).sum(axis=1, dtype=np.int64) for each in (left, up)]
+    kinds = np.where(costs[0] <= costs[1], 1, 2).astype(np.uint8)[:, None]
+    return np.concatenate([kinds, np.where(kinds == 1, left, up)], axis=1).tobytes()
+
+
+def _write_tiff(file: IO[bytes], picture: Picture) -> None:
+    """A picture of 16-bit colours as TIFF 6.0, not compressed; Pillow writes 8 bits only."""
+    height, width, channels = picture.height, picture.width, picture.channels + (picture.alpha is not None)
+    size = 2 * height * width * channels
+    if size > LARGEST_TIFF:
+        raise PictureError(f"TIFF holds at most 4 GB, this has {size:,} bytes; write PNG")
+    short, long, undefined = (3, "H"), (4, "I"), (7, "B")
+    fields: dict[int, tuple[tuple[int, str], Any]] = {
+        256: (long, [width]),
+        257: (long, [height]),
+        258: (short, [16] * channels),
+        259: (short, [1]),  # not compressed
+        262: (short, [2]),  # RGB
+        273: (long, [0]),  # where the samples begin
+        277: (short, [channels]),
+        278: (long, [height]),
+        279: (long, [size]),
+    }
+    if channels == 4:
+        fields[338] = (short, [2])  # alpha that is not multiplied in
+    if picture.icc:
+        fields[34675] = (undefined, list(picture.icc))
+    values = {tag: struct.pack(f"<{len(value)}{kind[1]}", *value) for tag, (kind, value) in fields.items()}
+    position = 8 + 2 + 12 * len(fields) + 4  # of what does not fit into the four bytes of an entry
+    places = {}
+    for tag, value in values.items():
+        if len(value) > 4:
+            places[tag] = position
+            position += len(value) + len(value) % 2
+    values[273] = struct.pack("<I", position)
+    file.write(b"II*\0" + struct.pack("<IH", 8, len(fields)))
+    for tag, (kind, value) in fields.items():
+        entry = struct.pack("<I", places[tag]) if tag in places else values[tag].ljust(4, b"\0")
+        file.write(struct.pack("<HHI", tag, kind[0], len(value)) + entry)
+    file.write(struct.pack("<I", 0))
+    for tag in places:
+        file.write(values[tag] + b"\0" * (len(values[tag]) % 2))
+    for row in range(height):
+        file.write(_samples(picture, slice(row, row + 1)).astype("<u2").tobytes())

@@ -1,0 +1,78 @@
+"""Which picture goes into which file."""
+
+import os
+
+import pytest
+
+from jaxgan.commands.files import pair_files
+from jaxgan.errors import UserError
+
+pytestmark = pytest.mark.quick
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for name in ("in/a.jpg", "in/b.gif", "in/b.png", "in/c.gif", "in/deep/d.TIF", "in/notes.txt", "in/.hidden.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(name)
+    return tmp_path
+
+
+def paired(given, output, **options):
+    pairs = pair_files(str(given), str(output), **{"overwrite": False, **options})
+    return {pair.name: pair.target for pair in pairs}
+
+
+def test_a_folder_keeps_its_names_and_its_folders(folder):
+    out = folder / "out"
+    expected = {
+        "a.jpg": "a.jpg",
+        "b.gif": "b.gif.png",  # b.png is another's
+        "b.png": "b.png",
+        "c.gif": "c.png",
+        "deep/d.TIF": "deep/d.TIF",
+        "notes.txt": "notes.png",  # it is said that it is no picture when it is read
+    }
+    assert paired(folder / "in", out) == {name: out / target for name, target in expected.items()}
+
+
+def test_an_output_folder_in_the_input_folder_is_no_input(folder):
+    out = folder / "in" / "deep"
+    assert "deep/d.TIF" not in paired(folder / "in", out)
+
+
+def test_patterns_and_single_files(folder, monkeypatch):
+    assert set(paired(folder / "in" / "*.gif", folder / "out")) == {"b.gif", "c.gif"}
+    assert set(paired(folder / "in" / "**" / "*.TIF", folder / "out")) == {"d.TIF"}
+    assert paired(folder / "in" / "a.jpg", folder / "new.png") == {"a.jpg": folder / "new.png"}
+    assert paired(folder / "in" / "a.jpg", folder / "new") == {"a.jpg": folder / "new" / "a.jpg"}
+    assert paired(folder / "in" / "c.gif", folder / "in") == {"c.gif": folder / "in" / "c.png"}
+    (folder / "in" / "x[1].png").write_text("brackets")
+    assert set(paired(folder / "in" / "x[1].png", folder / "out")) == {"x[1].png"}
+    monkeypatch.chdir(folder / "in")
+    assert paired("a.jpg", f"..{os.sep}new.png")["a.jpg"].resolve() == (folder / "new.png").resolve()
+
+
+@pytest.mark.parametrize(
+    ("given", "output", "words"),
+    [
+        ("in/nothing.png", "out", "--input: there is no file"),
+        ("in/*.avif", "out", "--input: there is no file"),
+        ("empty", "out", "--input: there is no file"),
+        ("in", "out.png", "accepted is a folder, for several pictures"),
+        ("in/*.gif", "out.png", "accepted is a folder, for several pictures"),
+        ("in/a.jpg", "out.gif", "accepted is one of .png, .jpg"),
+        ("in", "in/notes", "is a file"),
+        ("in/a.jpg", "in/a.jpg", "a.jpg would take an input's place"),
+        ("in", "in", "would take an input's place"),
+    ],
+)
+def test_a_mistake_is_one_line(folder, given, output, words):
+    (folder / "empty").mkdir()
+    (folder / "in" / "notes").write_text("a file without a suffix")
+    with pytest.raises(UserError, match=words):
+        paired(folder / given, folder / output)
+
+
+def test_inputs_are_replaced_where_that_is_asked_for(folder):
+    assert paired(folder / "in", folder / "in", overwrite=True)["a.jpg"] == folder / "in" / "a.jpg"

@@ -1,0 +1,95 @@
+"""Runs of restoration become restorers, between the weights of their two stages."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from PIL import Image
+
+from jaxgan.assemble import make_task
+from jaxgan.config import DataConfig, RunConfig, to_json
+from jaxgan.errors import FINISHED, UserError
+from jaxgan.game import State
+from jaxgan.main import main
+from jaxgan.media.reading import read_picture
+from jaxgan.restorer import interpolate, load_restorer
+from jaxgan.training.checkpoint import Checkpoints
+
+STAGES = {4: 100, 8: 200}  # images seen by step; the first stage has 100
+
+
+def make_run(path, *, adversarial_start=100, **task):
+    config = RunConfig(
+        generator={"name": "srresnet.Generator", "channels": 3, "scale": 2, "base_width": 4, "blocks": 1},
+        discriminator={"name": "srresnet.Discriminator", "base_width": 4, "halvings": 1},
+        task={
+            "name": "restoration.Restoration",
+            "degradation": {"name": "degradations.Bicubic", "scale": 2},
+            "content": ({"name": "reconstruction.l1"},),
+            "loss": "adversarial.hinge",
+            "adversarial_start": adversarial_start,
+            **task,
+        },
+        optimizers={},
+        data=DataConfig("jaxgan_photographs", resolution=16),
+        images=200,
+    )
+    path.mkdir()
+    (path / "config.json").write_text(to_json(config))
+    task, batch, zero = make_task(config), {"image": jnp.zeros((1, 16, 16, 3))}, jnp.int32(0)
+    with Checkpoints(path / "checkpoints", keep=3, config={}) as checkpoints:
+        for step, images in STAGES.items():
+            params, variables = jax.jit(task.init)(jax.random.key(step), batch)
+            state = State(zero, zero, zero, zero, zero, zero, params, variables, {}, params, variables, {})
+            checkpoints.save(state, step=step, images=images, metrics={})
+    return path
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    return make_run(tmp_path_factory.mktemp("restoration") / "run")
+
+
+def test_a_run_is_restored_with_what_its_degradation_says(run):
+    restorer = load_restorer(run)
+    assert (restorer.scale, restorer.channels, restorer.condition_channels, restorer.masks) == (2, 3, 3, False)
+    assert (
+        restorer.receptive_field == 4 + 1 + 2 + 1 + 1 + 2
+    )  # 9x9, 3x3, two of a block, 3x3, 3x3, 9x9 at twice the size
+    assert "bicubic" in restorer.description
+    assert restorer(np.zeros((2, 5, 7, 3), np.float32)).shape == (2, 10, 14, 3)
+    assert restorer(np.zeros((1, 5, 7, 1), np.float32)).shape == (1, 10, 14, 1)
+
+
+def test_strength_goes_from_the_first_stage_to_the_last(run):
+    tile = np.random.default_rng(0).uniform(-1, 1, (1, 6, 6, 3)).astype(np.float32)
+    first, last = (load_restorer(run, step=step)(tile) for step in STAGES)
+    np.testing.assert_allclose(load_restorer(run, strength=0.0)(tile), first, atol=1e-6)
+    np.testing.assert_array_equal(load_restorer(run)(tile), last)
+    half = load_restorer(run, strength=0.5)(tile)
+    assert np.abs(half - first).max() > 1e-3
+    assert np.abs(half - last).max() > 1e-3
+    trees = [{"a": np.array([1.0, 3.0])}, {"a": np.array([5.0, 3.0])}]
+    assert interpolate(*trees, 0.25)["a"].tolist() == [2.0, 3.0]
+
+
+def test_a_run_restores_files(run, tmp_path, capsys):
+    Image.new("RGB", (9, 5), (200, 100, 50)).save(tmp_path / "a.png")
+    flags = ["--mode=apply", f"--workdir={run}", f"--input={tmp_path / 'a.png'}", f"--output={tmp_path / 'b.png'}"]
+    assert main([*flags, "--strength=0.5", "--checkpoint=latest"]) == FINISHED
+    assert read_picture(tmp_path / "b.png").pixels.shape == (10, 18, 3)
+    assert "images reduced 2 times" in capsys.readouterr().out
+
+
+def test_without_a_first_stage_there_is_no_strength(tmp_path):
+    one = make_run(tmp_path / "one", adversarial_start=None, loss="adversarial.hinge")
+    with pytest.raises(UserError, match="one stage only"):
+        load_restorer(one, strength=0.5)
+    late = make_run(tmp_path / "late", adversarial_start=50)
+    with pytest.raises(UserError, match="no checkpoint of the first 50 images"):
+        load_restorer(late, strength=0.5)
+
+
+def test_what_is_no_run_of_restoration_is_told(tmp_path):
+    with pytest.raises(UserError, match="not the directory of a run"):
+        load_restorer(tmp_path)
