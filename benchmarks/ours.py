@@ -13,6 +13,7 @@ import sys
 import time
 from typing import Any
 
+EXAMPLES = 1024  # of random data
 ADAM = {"name": "adam", "learning_rate": 2e-4, "b1": 0.5, "b2": 0.999}
 STYLEGAN2: dict[str, Any] = {
     "image": (32, 32, 1),
@@ -52,7 +53,44 @@ CASES: dict[str, dict[str, Any]] = {
         "loss": "relativistic",
         "penalties": {"r1": 1.0, "r2": 1.0},
     },
+    "srgan": {
+        "image": (96, 96, 3),
+        "condition": (24, 24, 3),
+        "batch": 8,
+        "generator": {"name": "srresnet.Generator", "scale": 4, "variant": "srgan", "norm": "batch"},
+        "discriminator": {"name": "srresnet.Discriminator", "norm": "batch"},
+    },
 }
+
+
+def make_game(settings: dict[str, Any]) -> Any:
+    """The task of a case: generation, or restoration where there are conditions."""
+    from jaxgan.builder import build
+    from jaxgan.losses import adversarial, reconstruction
+    from jaxgan.regularizers import gradient_penalty
+    from jaxgan.tasks.generation import Generation
+    from jaxgan.tasks.penalty import Penalty
+    from jaxgan.tasks.restoration import Content, Restoration
+
+    height, _, channels = settings["image"]
+    fill = {"resolution": height, "channels": channels, "num_classes": 0}
+    generator, discriminator = (
+        build(settings[player], "network", fill=fill) for player in ("generator", "discriminator")
+    )
+    loss = getattr(adversarial, settings.get("loss", "non_saturating"))
+    if "condition" in settings:
+        content = (Content("l2", reconstruction.l2),)
+        return Restoration(
+            generator, discriminator, content=content, loss=loss, adversarial_weight=1e-3, adversarial_start=0
+        )
+    penalties = settings.get("penalties", {})
+    return Generation(
+        generator,
+        discriminator,
+        loss=loss,
+        latent_dim=settings["latent_dim"],
+        penalties=tuple(Penalty(n, getattr(gradient_penalty, n), {"gamma": g}) for n, g in penalties.items()),
+    )
 
 
 def make_dispatch(case: str) -> Any:
@@ -60,14 +98,9 @@ def make_dispatch(case: str) -> Any:
     import jax
     import numpy as np
 
-    from jaxgan.builder import build
-    from jaxgan.losses import adversarial
     from jaxgan.parallel.compiler import keep_freed_memory
     from jaxgan.parallel.mesh import make_mesh
     from jaxgan.parallel.runners import JitRunner
-    from jaxgan.regularizers import gradient_penalty
-    from jaxgan.tasks.generation import Generation
-    from jaxgan.tasks.penalty import Penalty
     from jaxgan.training.feed import make_play
     from jaxgan.training.optimizers import make_optimizer
     from jaxgan.training.state import init_state
@@ -76,31 +109,24 @@ def make_dispatch(case: str) -> Any:
     keep_freed_memory()
     settings = CASES[case]
     batch, rounds = settings.get("batch", 64), settings.get("rounds", 1)
-    height, width, channels = settings["image"]
-    fill = {"resolution": height, "channels": channels, "num_classes": 0}
-    networks = [build(settings[player], "network", fill=fill) for player in ("generator", "discriminator")]
-    penalties = settings.get("penalties", {})
-    task = Generation(
-        networks[0],
-        networks[1],
-        loss=getattr(adversarial, settings.get("loss", "non_saturating")),
-        latent_dim=settings["latent_dim"],
-        penalties=tuple(Penalty(n, getattr(gradient_penalty, n), {"gamma": g}) for n, g in penalties.items()),
-    )
+    task = make_game(settings)
     optimizers = {player: make_optimizer(ADAM) for player in task.players}
     key = jax.random.key(0)
-    shapes = {"image": jax.ShapeDtypeStruct((batch, height, width, channels), np.float32)}
+    sizes = {name: settings[name] for name in ("image", "condition") if name in settings}
+    shapes = {name: jax.ShapeDtypeStruct((batch, *size), np.float32) for name, size in sizes.items()}
     runner = JitRunner(make_play(make_train_step(task, optimizers), key), make_mesh({"data": -1}))
     state = runner.init(
         lambda: init_state(task, optimizers, key, jax.tree.map(lambda s: jax.numpy.zeros(s.shape), shapes))
     )
     generator = np.random.default_rng(0)
-    cache = runner.cache({"image": generator.integers(0, 256, (1024, height, width, channels), np.uint8)})
+    cache = runner.cache(
+        {name: generator.integers(0, 256, (EXAMPLES, *size), np.uint8) for name, size in sizes.items()}
+    )
     due = due_phases(task.phases(), 0, 0)
 
     def dispatch() -> Any:
         nonlocal state
-        rows = [{"index": generator.integers(0, 1024, batch, np.int32)} for _ in range(rounds)]
+        rows = [{"index": generator.integers(0, EXAMPLES, batch, np.int32)} for _ in range(rounds)]
         state, metrics = runner.play(state, cache, rows, [due] * rounds)
         return jax.device_get((metrics["discriminator/loss"], metrics["generator/loss"]))
 

@@ -27,6 +27,7 @@ PEERS = {  # by case: what we run, the peer's script and the case's name there
     "stylegan2_r1": ("stylegan2_r1", "torch_stylegan2.py"),
     "stylegan2_tuned_r1": ("stylegan2_r1", "torch_stylegan2.py"),
     "r3gan": ("r3gan", "torch_r3gan.py"),
+    "srgan": ("srgan", "torch_srgan.py"),
     "inception": ("inception", "torch_inception.py"),
 }
 

@@ -6,13 +6,14 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from jaxgan.builder import PENALTIES, accepts, build, check_regularizer, is_section
+from jaxgan.builder import PENALTIES, accepts, build, check_content, check_regularizer, find, is_section
 from jaxgan.config import RunConfig, Section
 from jaxgan.data.sources import DataSpec
 from jaxgan.errors import UserError
-from jaxgan.game import Task
+from jaxgan.game import Degradation, Task
 from jaxgan.regularizers.gradient_penalty import auto_gamma
 from jaxgan.tasks.penalty import Penalty
+from jaxgan.tasks.restoration import Content
 
 NETWORKS = ("generator", "discriminator")
 
@@ -33,6 +34,8 @@ def fill_in(config: RunConfig, spec: DataSpec) -> RunConfig:
     ways = config.conditional.split("+") if isinstance(config.conditional, str) else ()
     sections: dict[str, Any] = {}
     for name, way in zip(NETWORKS, ways or (None, None)):
+        if not getattr(config, name):
+            continue  # a task that needs no such network
         section = _filled(getattr(config, name), "network", shape, spec.name, f"config.{name}")
         sections[name] = section if way is None else _conditioned(section, way, f"config.{name}")
     sections["task"] = _filled(config.task, "task", shape, spec.name, "config.task")
@@ -73,7 +76,9 @@ def _conditioned(section: dict[str, Any], way: str, path: str) -> dict[str, Any]
 def make_task(config: RunConfig, allow: tuple[str, ...] = ()) -> Task:
     """The task of a filled-in config. `allow` names further packages that sections may point into."""
     parts: dict[str, Any] = {
-        name: build(getattr(config, name), "network", path=f"config.{name}", allow=allow) for name in NETWORKS
+        name: build(getattr(config, name), "network", path=f"config.{name}", allow=allow)
+        for name in NETWORKS
+        if getattr(config, name)
     }
     section = dict(config.task)
     if "loss" in section:
@@ -84,9 +89,31 @@ def make_task(config: RunConfig, allow: tuple[str, ...] = ()) -> Task:
         for penalty in parts[name]:
             if penalty.wants("synthesize") and not hasattr(parts["generator"], "synthesize"):
                 raise UserError(f"config.task.{name}: {penalty.name} needs a generator with styles")
-    if section.get("augment") is not None:
-        parts["augment"] = build(section.pop("augment"), "augment", path="config.task.augment", allow=allow)
+    for kind in ("augment", "degradation"):
+        if section.get(kind) is not None:
+            parts[kind] = build(section.pop(kind), kind, path=f"config.task.{kind}", allow=allow)
+    if "content" in section:
+        contents = enumerate(section.pop("content"))
+        parts["content"] = tuple(_make_content(c, f"config.task.content.{i}", allow) for i, c in contents)
     return build(section, "task", path="config.task", fill=parts, allow=allow)
+
+
+def restores(config: RunConfig, allow: tuple[str, ...] = ()) -> bool:
+    """Whether a config's task makes images from other images, and not from latents."""
+    return hasattr(find(config.task, "task", path="config.task", allow=allow), "apply")
+
+
+def make_degradation(config: RunConfig, allow: tuple[str, ...] = ()) -> Degradation | None:
+    """What makes the conditions of a restoration; None where the data set has them."""
+    section = config.task.get("degradation")
+    return None if section is None else build(section, "degradation", path="config.task.degradation", allow=allow)
+
+
+def _make_content(section: Mapping[str, Any], path: str, allow: tuple[str, ...]) -> Content:
+    check_content(section, path, allow)
+    arguments = {key: value for key, value in section.items() if key not in ("name", "weight")}
+    function = build(section, "content", path=path, allow=allow)
+    return Content(section["name"].rpartition(".")[2], function, section.get("weight", 1.0), arguments)
 
 
 def _make_penalty(section: Mapping[str, Any], path: str, allow: tuple[str, ...]) -> Penalty:

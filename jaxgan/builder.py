@@ -23,12 +23,15 @@ PACKAGES = {  # by kind
     "loss": "jaxgan.losses",
     "regularizer": "jaxgan.regularizers",
     "augment": "jaxgan.augment",
+    "degradation": "jaxgan.augment",
+    "content": "jaxgan.losses",
 }
 PENALTIES = ("penalties", "generator_penalties")  # what a task has of the kind "regularizer"
 HANDED_IN = (  # of a regularizer: what a task can give it
     *("critic", "real", "fake", "key", "real_logits", "fake_logits", "latent", "generate"),
     *("style", "synthesize", "params", "images_seen", "memory"),
 )
+CONTENT_HANDED_IN = ("restored", "target", "mask", "features", "fake_features", "real_features")  # of a content loss
 
 
 def build(
@@ -39,14 +42,14 @@ def build(
     fill: Mapping[str, Any] | None = None,
     allow: Sequence[str] = (),
 ) -> Any:
-    """The object that a section describes: a network or a task made with its arguments, else the named thing itself.
+    """The object that a section describes, made with its arguments; of losses and regularizers the named thing itself.
 
     `fill` gives arguments that the constructor takes and the section leaves out. `allow` names packages
     beside jaxgan that a full path such as `mypackage.nets.Generator` may point into. Raises UserError,
     with `path` before the key, for a name or an argument that does not fit.
     """
     found = find(section, kind, path=path, allow=allow)
-    if kind in ("loss", "regularizer"):
+    if kind in ("loss", "regularizer", "content"):
         return found
     arguments = _arguments(section)
     if kind == "network":  # a network may be made of others
@@ -97,11 +100,15 @@ def check_sections(config: RunConfig) -> None:
     for name in ("generator", "discriminator"):
         if name in config.task:
             raise UserError(f"config.task.{name}: a task gets its networks handed in; accepted is config.{name}")
-    for name in ("generator", "discriminator"):
-        _check_network(getattr(config, name), f"config.{name}")
     found = find(config.task, "task", path="config.task")
-    parts = dict.fromkeys(("generator", "discriminator", "num_classes", "loss", *PENALTIES, "augment"))
-    _check_arguments(config.task, _parameters(found), "config.task", given=parts)
+    parameters = _parameters(found)
+    for name in ("generator", "discriminator"):
+        if getattr(config, name) or parameters[name].default is inspect.Parameter.empty:
+            _check_network(getattr(config, name), f"config.{name}")
+    parts = dict.fromkeys(
+        ("generator", "discriminator", "num_classes", "loss", *PENALTIES, "augment", "degradation", "content")
+    )
+    _check_arguments(config.task, parameters, "config.task", given=parts)
     if "loss" in config.task:
         find({"name": config.task["loss"]}, "loss", path="config.task.loss")
     for name in PENALTIES:
@@ -110,12 +117,16 @@ def check_sections(config: RunConfig) -> None:
             raise UserError(f"config.task.{name}: got {penalties!r}, accepted is a tuple of sections")
         for index, penalty in enumerate(penalties):
             check_regularizer(penalty, f"config.task.{name}.{index}")
-    augment = config.task.get("augment")
-    if augment is not None:
-        if not isinstance(augment, Mapping):
-            raise UserError(f"config.task.augment: got {augment!r}, accepted is a section with a name, or None")
-        found = find(augment, "augment", path="config.task.augment")
-        _check_arguments(augment, _parameters(found), "config.task.augment", given={})
+    for kind in ("augment", "degradation"):
+        section = config.task.get(kind)
+        if section is None:
+            continue
+        if not isinstance(section, Mapping):
+            raise UserError(f"config.task.{kind}: got {section!r}, accepted is a section with a name, or None")
+        found = find(section, kind, path=f"config.task.{kind}")
+        _check_arguments(section, _parameters(found), f"config.task.{kind}", given={})
+    for index, section in enumerate(config.task.get("content", ())):
+        check_content(section, f"config.task.content.{index}")
     for player, section in config.optimizers.items():
         check_optimizer(section, f"config.optimizers.{player}")
     make_schedule(config.ema.half_life_images, "config.ema.half_life_images")
@@ -140,6 +151,16 @@ def check_regularizer(section: Mapping[str, Any], path: str, allow: Sequence[str
     parameters = _parameters(find(section, "regularizer", path=path, allow=allow))
     own = {key: value for key, value in parameters.items() if key not in HANDED_IN}
     _check_arguments({key: value for key, value in section.items() if key != "every"}, own, path, given={})
+
+
+def check_content(section: Mapping[str, Any], path: str, allow: Sequence[str] = ()) -> None:
+    """Checks the name and the arguments of a content loss's section; `weight` is the task's. Raises UserError."""
+    if not isinstance(section, Mapping):
+        raise UserError(f"{path}: got {section!r}, accepted is a section with a name")
+    check_type(section.get("weight", 1.0), float, f"{path}.weight")
+    parameters = _parameters(find(section, "content", path=path, allow=allow))
+    own = {key: value for key, value in parameters.items() if key not in CONTENT_HANDED_IN}
+    _check_arguments({key: value for key, value in section.items() if key != "weight"}, own, path, given={})
 
 
 def _check_arguments(
@@ -183,6 +204,11 @@ def _is_kind(found: Any, kind: str, module: str, allowed: bool) -> bool:
         return inspect.isclass(found) and hasattr(found, "phases") and at_home
     if kind == "augment":
         return inspect.isclass(found) and hasattr(found, "init_memory") and at_home
+    if kind == "degradation":
+        return inspect.isclass(found) and hasattr(found, "describe") and at_home
+    if kind == "content":
+        wants = ("restored", "fake_features")
+        return inspect.isfunction(found) and at_home and not set(wants).isdisjoint(inspect.signature(found).parameters)
     return inspect.isfunction(found) and at_home and not set(HANDED_IN).isdisjoint(inspect.signature(found).parameters)
 
 

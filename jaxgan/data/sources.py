@@ -18,12 +18,13 @@ class DataSpec:
     name: str
     split: str
     size: int  # examples
-    height: int  # pixels
-    width: int  # pixels
+    height: int  # pixels; 0: of varying size
+    width: int  # pixels; 0: of varying size
     channels: int
     num_classes: int  # 0: no labels
     class_names: tuple[str, ...]
     fingerprint: str  # equal for equal data, stable across runs and machines
+    condition_channels: int = 0  # of what each image is to be made from; 0: there is no such thing
 
 
 class Source(Protocol):
@@ -39,6 +40,19 @@ class Source(Protocol):
 
         May be called from several threads at once.
         """
+        ...
+
+
+class Pictures(Protocol):
+    """One split of a data set at the sizes that its pictures have, by random access."""
+
+    @property
+    def spec(self) -> DataSpec:
+        """What the split is."""
+        ...
+
+    def picture(self, index: int) -> np.ndarray:
+        """A picture: uint8 `[H,W,C]`, its condition behind it in further channels. As `Source.read` by threads."""
         ...
 
 

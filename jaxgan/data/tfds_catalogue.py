@@ -16,7 +16,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 from etils import epath
 
-from jaxgan.data.builders import DIGITS
+from jaxgan.data.builders import EMBEDDED
 from jaxgan.errors import UserError
 
 if TYPE_CHECKING:
@@ -91,18 +91,18 @@ def is_prepared(builder: tfds.core.DatasetBuilder) -> bool:
 def open_builder(config: DataConfig) -> tfds.core.DatasetBuilder:
     """The builder of a data set that is prepared in array_record format; else `UserError`.
 
-    The digits that come with the demo are prepared here, in a second.
+    The digits and photographs that come with the demo are prepared here, in a second or two.
     """
     builder = find_builder(config)
     check_images(builder, config.name)
     if not is_prepared(builder):
-        if builder.name != DIGITS:
+        if builder.name not in EMBEDDED:
             folder = f" (the folder of that name is ./{config.name})" if Path(config.name).is_dir() else ""
             raise UserError(
                 f"the data set {config.name!r} is not prepared in {builder.data_dir_root}{folder}; "
                 f"prepare it with: {prepare_command(config)}"
             )
-        _prepare_digits(builder)
+        _prepare_embedded(builder)
         builder = find_builder(config)  # as any later run finds it
     check_format(builder, config)
     return builder
@@ -202,7 +202,7 @@ def _unknown(name: str) -> UserError:
     return UserError(f"unknown data set {name!r}: neither an existing folder of images nor a data set of tfds{meant}")
 
 
-def _prepare_digits(builder: tfds.core.DatasetBuilder) -> None:
+def _prepare_embedded(builder: tfds.core.DatasetBuilder) -> None:
     log.info("preparing the data set %s in %s", builder.name, builder.data_path)
     tfds.disable_progress_bar()
     try:

@@ -25,7 +25,8 @@ class TfdsSource:
     or vary in size and no resolution is given.
     """
 
-    def __init__(self, builder: tfds.core.DatasetBuilder, config: DataConfig, split: str):
+    def __init__(self, builder: tfds.core.DatasetBuilder, config: DataConfig, split: str, *, whole: bool = False):
+        """`whole`: pictures are left at the sizes that they have, and `picture` reads them."""
         check_framing(config.channels, config.resolution, config.fit)
         self._directory = builder.data_path
         self._image, self._label = check_images(builder, config.name)
@@ -33,14 +34,15 @@ class TfdsSource:
         self._records = _open_split(builder, config.name, split).data_source
         image, label = self._features[self._image], self._features[self._label] if self._label else None
         height, width, stored = image.shape
-        if config.resolution is None and (height is None or height != width):
+        resolution = None if whole else config.resolution
+        if not whole and resolution is None and (height is None or height != width):
             found = "of varying size" if height is None or width is None else f"{width}x{height}, not square"
             raise UserError(
                 f"the images of {config.name!r} are {found}: give --config.data.resolution=N "
                 "(and --config.data.fit=pad, resize or crop)"
             )
-        side = config.resolution or height
-        self._frame = Framing(config.channels or stored or 3, config.resolution, config.fit)
+        side = 0 if whole else resolution or height
+        self._frame = Framing(config.channels or stored or 3, resolution, config.fit)
         # Skipping tfds's decoder saves two thirds of the time, and its warning that OpenCV is missing.
         self._decoders = {
             name: tfds.decode.SkipDecoding()
@@ -63,7 +65,7 @@ class TfdsSource:
                 split,
                 size,
                 {k: [s.num_bytes, s.shard_lengths] for k, s in builder.info.splits.items()},
-                config.resolution,
+                resolution,
                 config.fit,
                 self._frame.channels,
             ),
@@ -90,6 +92,12 @@ class TfdsSource:
             if self._label:
                 labels[row] = example[self._label]
         return {"image": images, "label": labels} if self._label else {"image": images}
+
+    def picture(self, index: int) -> np.ndarray:
+        """The image at `index`: uint8 `[H,W,C]`."""
+        (record,) = self._get([int(index)])
+        example = self._features.deserialize_example_np(record, decoders=self._decoders)
+        return self._frame(open_image(example[self._image]))
 
     def _get(self, keys: list[int]) -> Sequence[bytes]:
         try:

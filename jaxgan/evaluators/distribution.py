@@ -8,7 +8,7 @@ where the user has its weights. The reference is the training split, as is the f
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -80,6 +80,8 @@ class DistributionEvaluator:
     def names(self) -> tuple[str, ...]:
         """The scores that there are, without the names of their features."""
         return self._kind.names
+
+    best_mode: Literal["min", "max"] = "min"
 
     @property
     def best(self) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -31,7 +30,7 @@ from jaxgan.layers.collective import axis_size, pmean
 from jaxgan.layers.resampling import box_downsample
 from jaxgan.losses.adversarial import per_example
 from jaxgan.schedules import Number, at
-from jaxgan.tasks.penalty import Offers, Penalty
+from jaxgan.tasks.penalty import Offers, Penalty, lazy_phases, memories, penalized
 
 SPECTRAL = "spectral"  # the collection that a forward in training reads and moves
 ACCURACY_DECAY = 0.99  # of the mean accuracy that `max_accuracy` looks at (Chu et al. 2020, section 4.2)
@@ -107,7 +106,7 @@ class Generation:
         if self.max_accuracy is not None:
             carry["accuracy"] = jnp.float32(0.5)
         for player, penalties in ((DISCRIMINATOR, self.penalties), (GENERATOR, self.generator_penalties)):
-            carry |= {f"{player}_{each.name}": each.memory for each in penalties if each.memory}
+            carry |= memories(player, penalties)
         return carry
 
     def phases(self) -> tuple[Phase, ...]:
@@ -115,9 +114,9 @@ class Generation:
         gate = None if self.max_accuracy is None else lambda state: state.carry["accuracy"] <= self.max_accuracy
         return (
             Phase(DISCRIMINATOR, DISCRIMINATOR, self._discriminator_loss, fakes=True, gate=gate),
-            *self._lazy_phases(DISCRIMINATOR, self.penalties, self._discriminator_offers),
+            *lazy_phases(DISCRIMINATOR, self.penalties, self._discriminator_offers),
             Phase(GENERATOR, GENERATOR, self._generator_loss, every=self.generator_every, fakes=True),
-            *self._lazy_phases(GENERATOR, self.generator_penalties, self._generator_offers),
+            *lazy_phases(GENERATOR, self.generator_penalties, self._generator_offers),
         )
 
     def draw(self, state: State, batch: Batch, key: Key) -> tuple[Fakes, dict[str, Variables]]:
@@ -167,27 +166,6 @@ class Generation:
         """Whether the generator maps latents to styles, `map`, and styles to images, `synthesize`."""
         return hasattr(self.generator, "synthesize")
 
-    def _lazy_phases(self, player: str, penalties: tuple[Penalty, ...], offers: Callable[..., Offers]) -> list[Phase]:
-        return [
-            Phase(
-                f"{player}_{penalty.name}",
-                player,
-                partial(self._lazy_loss, player, penalty, offers),
-                weight=float(penalty.every),
-                every=penalty.every,
-                fakes=any(map(penalty.wants, ("fake", "fake_logits", "latent"))),
-            )
-            for penalty in penalties
-            if penalty.every > 1
-        ]
-
-    def _lazy_loss(
-        self, player: str, penalty: Penalty, offers: Callable[..., Offers], state: State, batch: Batch, key: Key
-    ) -> tuple[Array, Aux]:
-        name = f"{player}_{penalty.name}"
-        value, memory = penalty(offers(state, batch, key), state.images_seen, state.carry.get(name, {}))
-        return value, Aux(metrics={penalty.name: value}, carry={name: memory} if memory else {})
-
     def _discriminator_loss(self, state: State, batch: Batch, key: Key) -> tuple[Array, Aux]:
         label, fakes = self._label(batch), jax.lax.stop_gradient(batch["fakes"].image)
         augmented = self._augmented(state, key)
@@ -219,7 +197,8 @@ class Generation:
         offers = {**offers, "real_logits": lambda: real.logits}
         if SPECTRAL not in variables:  # else the fakes met other kernels than the critic's: too far for a difference
             offers["fake_logits"] = lambda: fake.logits
-        return self._penalized(DISCRIMINATOR, loss, offers, state, Aux(metrics, {DISCRIMINATOR: variables}, carry))
+        aux = Aux(metrics, {DISCRIMINATOR: variables}, carry)
+        return penalized(DISCRIMINATOR, self.penalties, loss, offers, state, aux)
 
     def _generator_loss(self, state: State, batch: Batch, key: Key) -> tuple[Array, Aux]:
         label, fakes = self._label(batch), batch["fakes"].image
@@ -237,18 +216,7 @@ class Generation:
             metrics["class_loss"] = _cross_entropy(fake, label)
             loss += self.class_weight * metrics["class_loss"]
         offers = self._generator_offers(state, batch, key)
-        return self._penalized(GENERATOR, loss, offers, state, Aux(metrics))
-
-    def _penalized(self, player: str, loss: Array, offers: Offers, state: State, aux: Aux) -> tuple[Array, Aux]:
-        """The loss with the player's penalties of every step."""
-        penalties = self.penalties if player == DISCRIMINATOR else self.generator_penalties
-        metrics, carry = dict(aux.metrics), dict(aux.carry)
-        for penalty in (each for each in penalties if each.every == 1):
-            name = f"{player}_{penalty.name}"
-            metrics[penalty.name], memory = penalty(offers, state.images_seen, state.carry.get(name, {}))
-            loss += metrics[penalty.name]
-            carry |= {name: memory} if memory else {}
-        return loss, aux.replace(metrics=metrics, carry=carry)
+        return penalized(GENERATOR, self.generator_penalties, loss, offers, state, Aux(metrics))
 
     def _discriminator_offers(self, state: State, batch: Batch, key: Key) -> Offers:
         fakes = jax.lax.stop_gradient(batch["fakes"]) if "fakes" in batch else None

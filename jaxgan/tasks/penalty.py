@@ -5,12 +5,13 @@ from __future__ import annotations
 import dataclasses
 import inspect
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from jaxgan.game import Array
+from jaxgan.game import Array, Aux, Batch, Key, Phase, State
 from jaxgan.schedules import Number, at
 
 Offers = Mapping[str, Callable[[], Any]]  # by name, what a task can hand in, made when asked for
@@ -53,3 +54,52 @@ class Penalty:
             return self.function(**given, **arguments).mean(), memory
         values, memory = self.function(**given, **arguments, memory=memory)
         return values.mean(), jax.lax.stop_gradient(memory)
+
+
+def memories(player: str, penalties: tuple[Penalty, ...]) -> dict[str, Any]:
+    """What a player's penalties remember at the start, for the task's carry."""
+    return {f"{player}_{each.name}": each.memory for each in penalties if each.memory}
+
+
+def lazy_phases(
+    player: str, penalties: tuple[Penalty, ...], offers: Callable[[State, Batch, Key], Offers]
+) -> list[Phase]:
+    """The phases of a player's lazy penalties."""
+    return [
+        Phase(
+            f"{player}_{penalty.name}",
+            player,
+            partial(_lazy_loss, player, penalty, offers),
+            weight=float(penalty.every),
+            every=penalty.every,
+            fakes=any(map(penalty.wants, ("fake", "fake_logits", "latent"))),
+        )
+        for penalty in penalties
+        if penalty.every > 1
+    ]
+
+
+def penalized(
+    player: str, penalties: tuple[Penalty, ...], loss: Array, offers: Offers, state: State, aux: Aux
+) -> tuple[Array, Aux]:
+    """A player's loss with its penalties of every step."""
+    metrics, carry = dict(aux.metrics), dict(aux.carry)
+    for penalty in (each for each in penalties if each.every == 1):
+        name = f"{player}_{penalty.name}"
+        metrics[penalty.name], memory = penalty(offers, state.images_seen, state.carry.get(name, {}))
+        loss += metrics[penalty.name]
+        carry |= {name: memory} if memory else {}
+    return loss, aux.replace(metrics=metrics, carry=carry)
+
+
+def _lazy_loss(
+    player: str,
+    penalty: Penalty,
+    offers: Callable[[State, Batch, Key], Offers],
+    state: State,
+    batch: Batch,
+    key: Key,
+) -> tuple[Array, Aux]:
+    name = f"{player}_{penalty.name}"
+    value, memory = penalty(offers(state, batch, key), state.images_seen, state.carry.get(name, {}))
+    return value, Aux(metrics={penalty.name: value}, carry={name: memory} if memory else {})

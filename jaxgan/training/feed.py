@@ -15,6 +15,7 @@ from jaxgan.game import Array, Batch, Key, State
 from jaxgan.layers.collective import axis_name
 from jaxgan.training.step import DueSet, Metrics, TrainStep, play_rounds
 
+PICTURES = {"image", "condition"}  # the fields of a batch that hold pixels
 FLIP_STREAM = 0x666C6970  # keeps the flips' keys apart from the rounds'
 
 
@@ -23,11 +24,13 @@ def assemble(cache: Mapping[str, Array] | None, sent: Mapping[str, Array], key: 
     fields = {name: rows for name, rows in sent.items() if name != "index"}
     if cache is not None:
         fields |= {name: array[sent["index"]] for name, array in cache.items()}
-    image = fields["image"].astype(jnp.float32) / 127.5 - 1.0
-    if key is not None:
-        flipped = jax.random.bernoulli(key, shape=(image.shape[0], 1, 1, 1))
-        image = jnp.where(flipped, image[:, :, ::-1], image)
-    return {**fields, "image": image}
+    for name in PICTURES & fields.keys():
+        image = fields[name].astype(jnp.float32) / 127.5 - 1.0
+        if key is not None:
+            flipped = jax.random.bernoulli(key, shape=(image.shape[0], 1, 1, 1))
+            image = jnp.where(flipped, image[:, :, ::-1], image)
+        fields[name] = image
+    return fields
 
 
 def make_play(train_step: TrainStep, key: Key, *, flip: bool = False) -> Callable[..., tuple[State, Metrics]]:

@@ -71,6 +71,7 @@ class Loop:
     batch_size: int
     rounds_per_dispatch: int = 1
     max_rollbacks: int = 3
+    begin: Callable[[State], State] = lambda state: state  # what a new run does with its initial state
 
     def run(self) -> int:
         """Plays to the end of the run; the exit status: finished, or saved and interrupted.
@@ -95,7 +96,7 @@ class Loop:
     def _start(self) -> tuple[State, Position]:
         restored = self.checkpoints.restore_latest(self.runner.place(jax.eval_shape(self.init)))
         if restored is None:
-            state = self.runner.init(self.init)
+            state = self.begin(self.runner.init(self.init))
             self._save(state, Position(0, 0), {})
         else:
             state = restored.state
@@ -141,12 +142,13 @@ class Loop:
         fatal = next((alarm for alarm in alarms if alarm.fatal), None)
         if fatal is not None:
             return self._roll_back(state, fatal)
-        if ended or scores or _crossed(every.checkpoint, before.images, now.images):
+        stage_ended = any(before.images < phase.start <= now.images for phase in self.phases)
+        if ended or scores or stage_ended or _crossed(every.checkpoint, before.images, now.images):
             if self._pending:  # a save is called good or not by what came before it
                 fatal = next((alarm for alarm in self._write_metrics(now) if alarm.fatal), None)
                 if fatal is not None:
                     return self._roll_back(state, fatal)
-            self._save(state, now, scores)
+            self._save(state, now, scores, keep_forever=stage_ended)
         return state, now
 
     def _write_metrics(self, now: Position) -> list[Alarm]:
@@ -173,8 +175,17 @@ class Loop:
             log.warning("%s %s", alarm.message, alarm.advice)
         return alarms
 
-    def _save(self, state: State, position: Position, scores: Mapping[str, float]) -> None:
-        self.checkpoints.save(state, step=position.step, images=position.images, metrics=scores, good=self.watch.good)
+    def _save(
+        self, state: State, position: Position, scores: Mapping[str, float], *, keep_forever: bool = False
+    ) -> None:
+        self.checkpoints.save(
+            state,
+            step=position.step,
+            images=position.images,
+            metrics=scores,
+            good=self.watch.good,
+            keep_forever=keep_forever,
+        )
         self.watch.mark_saved()
 
     def _roll_back(self, state: State, alarm: Alarm) -> tuple[State, Position]:

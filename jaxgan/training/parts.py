@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -55,9 +56,42 @@ def make_init(
     return init
 
 
+def begin_with(state: State, params: Mapping[str, Any], variables: Mapping[str, Any]) -> State:
+    """The state with the generator's networks, and their averages, replaced where `params` and `variables` have them.
+
+    Arrays go where the old ones lie. Raises UserError, naming the first array, for weights of another shape.
+    """
+    for name, tree in params.items():
+        trees = {"params": tree, **variables.get(name, {})}
+        for average in ("", "ema_"):
+            old = {"params": getattr(state, f"{average}params")[name], **getattr(state, f"{average}variables")[name]}
+            new = _placed(trees, old, name)
+            values = {"params": new.pop("params"), "variables": new}
+            for kind, value in values.items():
+                field = f"{average}{kind}"
+                state = state.replace(**{field: {**getattr(state, field), name: value}})
+    return state
+
+
+def _placed(new: Any, old: Any, network: str) -> Any:
+    shapes = [
+        {jax.tree_util.keystr(path, simple=True, separator="/"): leaf.shape for path, leaf in leaves}
+        for leaves in map(jax.tree_util.tree_leaves_with_path, (new, old))
+    ]
+    for name in sorted({**shapes[0], **shapes[1]}):
+        given, wanted = (each.get(name, "absent") for each in shapes)
+        if given != wanted:
+            raise UserError(f"config.start_from: {network}/{name} is {given} there, and {wanted} in this run")
+    leaves = zip(jax.tree.leaves(new), jax.tree.leaves(old), strict=True)
+    placed = [jax.device_put(jnp.asarray(one, other.dtype), other.sharding) for one, other in leaves]
+    return jax.tree.unflatten(jax.tree.structure(old), placed)
+
+
 def example_batch(spec: DataSpec, rows: int = 2) -> Batch:
     """A batch of zeros with the shapes of a data set."""
     batch = {"image": jnp.zeros((rows, spec.height, spec.width, spec.channels))}
+    if spec.condition_channels:
+        batch["condition"] = jnp.zeros((rows, spec.height, spec.width, spec.condition_channels))
     return {**batch, "label": jnp.zeros(rows, jnp.int32)} if spec.num_classes else batch
 
 

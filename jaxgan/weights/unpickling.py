@@ -124,6 +124,7 @@ def _rebuild_parameter(tensor: Any, *_: Any) -> Any:
 
 FUNCTIONS: Mapping[tuple[str, str], Callable[..., Any]] = {
     ("collections", "OrderedDict"): _Dict,
+    ("torch._utils", "_rebuild_tensor"): _rebuild_tensor,  # before torch 0.4, as the published VGGs have it
     ("torch._utils", "_rebuild_tensor_v2"): _rebuild_tensor,
     ("torch._utils", "_rebuild_parameter"): _rebuild_parameter,
 }

@@ -28,6 +28,8 @@ def data_config():
             "resolution": None,
             "channels": None,
             "fit": "resize",
+            "crops": None,
+            "condition": None,
             "cache": "auto",
             "cache_bytes": 2_000_000_000,
             "flip": False,

@@ -38,6 +38,17 @@ def test_files_of_torch(name):
         np.testing.assert_array_equal(tensors[key], value, err_msg=key)
 
 
+def test_files_older_than_torch_04(tmp_path):
+    content = (GOLDEN / "stream.pt").read_bytes()
+    assert content.count(b"_rebuild_tensor_v2\n") > 0
+    path = tmp_path / "older.pth"
+    path.write_bytes(content.replace(b"_rebuild_tensor_v2\n", b"_rebuild_tensor\n"))
+    older, newer = read(str(path)), read(str(GOLDEN / "stream.pt"))
+    assert older.keys() == newer.keys()
+    for name, value in newer.items():
+        np.testing.assert_array_equal(older[name], value, err_msg=name)
+
+
 class Evil:
     """A pickle that runs a command when it is loaded by Python's own unpickler."""
 

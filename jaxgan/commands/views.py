@@ -1,0 +1,122 @@
+"""What a run shows of itself while it trains: scores and pictures, by what its task makes."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any, Protocol
+
+import jax
+import numpy as np
+
+from jaxgan.assemble import make_degradation, restores
+from jaxgan.commands.setup import cache_dir, generate_with
+from jaxgan.config import RunConfig
+from jaxgan.data.sources import DataSpec
+from jaxgan.evaluators.distribution import DistributionEvaluator, make_distribution_evaluator
+from jaxgan.evaluators.held_out import make_held_out_gap
+from jaxgan.evaluators.reconstruction import ReconstructionEvaluator, make_reconstruction_evaluator
+from jaxgan.evaluators.samples import draw_grid
+from jaxgan.game import Generating, Restoring, State
+from jaxgan.media.grids import make_grid
+from jaxgan.media.images import to_uint8
+from jaxgan.parallel.compiler import compiler_options
+from jaxgan.sampling import Sampler
+
+SHOWN = 6  # restored pictures
+SIDE = 192  # pixels of them that are shown
+
+Evaluator = DistributionEvaluator | ReconstructionEvaluator
+
+
+def make_evaluator(config: RunConfig) -> Evaluator:
+    """What scores the run of a config. Raises UserError for data that cannot be opened."""
+    if restores(config):
+        return make_reconstruction_evaluator(config, make_degradation(config))
+    return make_distribution_evaluator(config, cache_dir=str(cache_dir() / "classifiers"))
+
+
+class View(Protocol):
+    """Scores and a picture of a state."""
+
+    def scores(self, state: State) -> dict[str, float]:
+        """By name."""
+        ...
+
+    def picture(self, state: State) -> np.ndarray:
+        """uint8 `[H,W,C]`."""
+        ...
+
+
+class GenerationView:
+    """Samples, always of the same latents."""
+
+    def __init__(self, config: RunConfig, spec: DataSpec, task: Generating, evaluator: DistributionEvaluator):
+        """Compiles nothing yet."""
+        self._config, self._evaluator = config, evaluator
+        self._class_names = spec.class_names if config.conditional else ()
+        self._sampler = Sampler(task, num_classes=task.num_classes, batch_size=config.evaluation.batch_size)
+        self._gap, self._judge = make_held_out_gap(config), jax.jit(task.judge)
+
+    def scores(self, state: State) -> dict[str, float]:
+        """Of samples of the averaged weights, and how the discriminator judges what it never saw."""
+        scores = self._evaluator.run(self._generate(state), self._config.seed)
+        if self._gap is None:
+            return scores
+        return {**scores, **self._gap(partial(self._judge, state.params, state.variables))}
+
+    def picture(self, state: State) -> np.ndarray:
+        """A grid of samples."""
+        wish = self._config.samples
+        drawn = draw_grid(self._generate(state), rows=wish.rows, columns=wish.columns, class_names=self._class_names)
+        return make_grid(drawn.images, columns=drawn.columns, row_labels=drawn.row_labels)
+
+    def _generate(self, state: State) -> Any:
+        return generate_with(partial(self._sampler.generate, state.ema_params, state.ema_variables))
+
+
+class RestorationView:
+    """Held-out pictures, always of the same conditions."""
+
+    def __init__(self, task: Restoring, evaluator: ReconstructionEvaluator):
+        """Compiles nothing yet."""
+        self._evaluator = evaluator
+        self._apply = jax.jit(task.apply, compiler_options=compiler_options(jax.default_backend()))
+
+    def scores(self, state: State) -> dict[str, float]:
+        """Of the averaged weights."""
+        return self._evaluator.run(self._restore(state))
+
+    def picture(self, state: State) -> np.ndarray:
+        """Row by row condition, what a method without training makes of it, what the network makes, and original."""
+        evaluator, restore = self._evaluator, self._restore(state)
+        conditions, originals = evaluator.conditions[:SHOWN], evaluator.originals[:SHOWN]
+        columns = {"condition": list(map(_enlarged, conditions, originals))}
+        if evaluator.baseline is not None:
+            columns[evaluator.baseline[0]] = evaluator.baseline[1][:SHOWN]
+        columns["restored"] = [to_uint8(restore(condition[None])[0]) for condition in conditions]
+        columns["original"] = originals
+        side = min(SIDE, *(min(original.shape[:2]) for original in originals))
+        tiles = [_middle(pictures[row], side) for row in range(len(originals)) for pictures in columns.values()]
+        return make_grid(np.stack(tiles), columns=len(columns), column_labels=list(columns), scale=1)
+
+    def _restore(self, state: State) -> Any:
+        return lambda condition: np.asarray(self._apply(state.ema_params, state.ema_variables, condition))
+
+
+def _enlarged(condition: np.ndarray, original: np.ndarray) -> np.ndarray:
+    """A condition at the size of its original, its pixels as squares; a mask is left out."""
+    scale, channels = original.shape[0] // condition.shape[0], original.shape[2]
+    pixels = to_uint8(condition[..., :channels] if condition.shape[2] > channels else condition)
+    return np.broadcast_to(pixels.repeat(scale, axis=0).repeat(scale, axis=1), original.shape)
+
+
+def _middle(picture: np.ndarray, side: int) -> np.ndarray:
+    top, left = ((length - side) // 2 for length in picture.shape[:2])
+    return picture[top : top + side, left : left + side]
+
+
+def make_view(config: RunConfig, spec: DataSpec, task: Any, evaluator: Evaluator) -> View:
+    """What a run shows of itself."""
+    if isinstance(evaluator, ReconstructionEvaluator):
+        return RestorationView(task, evaluator)
+    return GenerationView(config, spec, task, evaluator)

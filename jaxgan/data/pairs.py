@@ -1,0 +1,92 @@
+"""Pictures in pairs: what is to be made, and the condition that it is to be made from (Isola et al. 2017)."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from jaxgan.data.folder_source import FolderSource
+from jaxgan.data.sources import Pictures, fingerprint
+from jaxgan.errors import UserError
+
+if TYPE_CHECKING:
+    from jaxgan.config import DataConfig
+
+HALVES = ("left", "right")
+
+
+class HalvedPictures:
+    """Pictures of two images side by side, of which the one half is the condition of the other."""
+
+    def __init__(self, pictures: Pictures, condition: str):
+        """`condition`: which half it is, "left" or "right"."""
+        self._pictures, self._left = pictures, condition == "left"
+        self.spec = dataclasses.replace(
+            pictures.spec,
+            fingerprint=fingerprint("halves", pictures.spec.fingerprint, condition),
+            condition_channels=pictures.spec.channels,
+        )
+
+    def picture(self, index: int) -> np.ndarray:
+        """Image and condition as channels, uint8 `[H,W/2,2C]`. Raises UserError for an odd width."""
+        picture = self._pictures.picture(index)
+        if picture.shape[1] % 2:
+            raise UserError(
+                f"config.data.condition: picture {index} is {picture.shape[1]} pixels wide, accepted are two halves"
+            )
+        left, right = np.split(picture, 2, axis=1)
+        return np.concatenate([right, left] if self._left else [left, right], axis=2)
+
+
+class PairedPictures:
+    """Pictures of one folder with those of the same names, whatever their suffix, in another as their conditions."""
+
+    def __init__(self, images: FolderSource, conditions: FolderSource):
+        """Raises UserError for an image without its condition."""
+        places = {_stem(name): place for place, name in enumerate(conditions.names)}
+        missing = [name for name in images.names if _stem(name) not in places]
+        if missing:
+            raise UserError(
+                f"config.data.condition: {len(missing)} images have no picture of their name in "
+                f"{conditions.spec.name!r}, such as {missing[0]!r}"
+            )
+        self._images, self._conditions = images, conditions
+        self._places = [places[_stem(name)] for name in images.names]
+        self.spec = dataclasses.replace(
+            images.spec,
+            fingerprint=fingerprint("pairs", images.spec.fingerprint, conditions.spec.fingerprint),
+            condition_channels=conditions.spec.channels,
+        )
+
+    def picture(self, index: int) -> np.ndarray:
+        """Image and condition as channels, uint8 `[H,W,C+C']`. Raises UserError where their sizes differ."""
+        image, condition = self._images.picture(index), self._conditions.picture(self._places[index])
+        if image.shape[:2] != condition.shape[:2]:
+            name = self._images.names[index]
+            sizes = " and ".join(f"{each.shape[1]}x{each.shape[0]}" for each in (image, condition))
+            raise UserError(f"config.data.condition: {name!r} and its condition are {sizes}, accepted are equal sizes")
+        return np.concatenate([image, condition], axis=2)
+
+
+def with_conditions(pictures: Pictures, config: DataConfig, split: str) -> Pictures:
+    """The pictures of `config.name` with what `config.condition` says they are made from.
+
+    Raises UserError where that is no half and no folder.
+    """
+    if config.condition in HALVES:
+        return HalvedPictures(pictures, config.condition)
+    folder = Path(config.condition or "").expanduser()
+    if not isinstance(pictures, FolderSource) or not folder.is_dir():
+        raise UserError(
+            f"config.data.condition: got {config.condition!r}, accepted are 'left', 'right' and, beside a folder of "
+            "images, a folder with files of the same names"
+        )
+    names = dataclasses.replace(config, name=str(folder), channels=None)
+    return PairedPictures(pictures, FolderSource(names, split, whole=True))
+
+
+def _stem(name: str) -> str:
+    return name.rpartition(".")[0]

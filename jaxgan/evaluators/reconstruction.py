@@ -1,0 +1,167 @@
+"""How near restored pictures are to the held-out originals, in named scores.
+
+Each held-out picture is degraded once, with a key of its own, so that every checkpoint restores the same
+conditions; beside the network's scores stand those of a method that needs no training.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+import jax
+import numpy as np
+
+from jaxgan.data.opening import open_pictures
+from jaxgan.data.sources import Pictures
+from jaxgan.evaluators.baselines import Baseline, find_baseline
+from jaxgan.game import Degradation
+from jaxgan.metrics.image_quality import psnr, ssim
+from jaxgan.metrics.sliced_wasserstein import patch_descriptors, sliced_wasserstein_distance
+
+if TYPE_CHECKING:
+    from jaxgan.config import RunConfig
+
+log = logging.getLogger(__name__)
+
+Restore = Callable[[np.ndarray], np.ndarray]  # conditions float32 [1,h,w,C'] -> images [1,sh,sw,C] in [-1, 1]
+
+LARGEST = 384  # pixels of a side: of larger pictures the middle is scored
+MULTIPLE = 16  # sides are cut to it, so that every degradation divides them
+WIDEST_BORDER = 4  # pixels left out at each side: as many as the scale, at most these
+BEST_PSNR = 100.0  # decibels: what equal pictures are given instead of infinity
+TILE = 64  # pixels of the squares whose patches are compared
+PATCHES_PER_TILE = 64
+DIRECTIONS = 256
+
+
+class ReconstructionEvaluator:
+    """Scores a restoring function against held-out pictures: means over the pictures, and their spread.
+
+    PSNR in decibels, of RGB and of luma, and SSIM, higher is better; the sliced Wasserstein distance of patches,
+    lower is better. Restored pictures are rounded to 8 bits first, as they would be saved.
+    """
+
+    names = ("psnr", "psnr_y", "ssim", "swd")
+    best = "psnr"
+    best_mode: Literal["min", "max"] = "max"
+
+    def __init__(self, pictures: Pictures, degradation: Degradation | None, *, samples: int, seed: int = 0):
+        """At most `samples` pictures are scored; `seed` chooses the noise of the degradation."""
+        self._pictures, self._degradation, self._seed = pictures, degradation, seed
+        self._count = min(samples, pictures.spec.size)
+        self.label = "pairs" if degradation is None else degradation.label
+        self._baseline = None if degradation is None else find_baseline(degradation)
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        """What the scores were made with. Only equal ones compare."""
+        spec = self._pictures.spec
+        return {
+            "features": f"pixels, patches of {TILE}-pixel squares",
+            "data": f"{spec.name}/{spec.split}",
+            "reference": spec.fingerprint,
+            "degradation": self.label,
+            "samples": self._count,
+            "largest": LARGEST,
+            "seed": self._seed,
+        }
+
+    def run(self, restore: Restore) -> dict[str, float]:
+        """Scores by name: `psnr/LABEL` of the network, `psnr_std/LABEL`, and `psnr_NAME/LABEL` of the baseline."""
+        restored = [_rounded(restore(condition[None])[0]) for condition in self.conditions]
+        return {**self._scores(restored, ""), **self._baseline_scores}
+
+    @functools.cached_property
+    def originals(self) -> list[np.ndarray]:
+        """The held-out pictures, or their middle: uint8 `[H,W,C]`."""
+        return [part[..., : self._pictures.spec.channels] for part in self._parts]
+
+    @functools.cached_property
+    def conditions(self) -> list[np.ndarray]:
+        """What they are restored from: float32 `[h,w,C']`."""
+        if self._degradation is None:
+            return [part[..., self._pictures.spec.channels :] / np.float32(127.5) - 1 for part in self._parts]
+        degrade, key = jax.jit(self._degradation.__call__), jax.random.key(self._seed)
+        return [
+            np.asarray(degrade(jax.random.fold_in(key, index), picture[None] / np.float32(127.5) - 1)[0])
+            for index, picture in enumerate(self.originals)
+        ]
+
+    @functools.cached_property
+    def baseline(self) -> tuple[str, list[np.ndarray]] | None:
+        """The name of a method that needs no training, and its restored pictures, uint8; None where there is none."""
+        found: Baseline | None = self._baseline
+        if found is None:
+            return None
+        try:
+            return found.name, [_rounded(found.restore(condition)) for condition in self.conditions]
+        except ImportError:
+            log.warning("no scores of %s: it needs scikit-image, pip install -e '.[demo]'", found.name)
+            return None
+
+    @functools.cached_property
+    def _baseline_scores(self) -> dict[str, float]:
+        return {} if self.baseline is None else self._scores(self.baseline[1], f"_{self.baseline[0]}")
+
+    @functools.cached_property
+    def _parts(self) -> list[np.ndarray]:
+        return [_middle(self._pictures.picture(index)) for index in range(self._count)]
+
+    @functools.cached_property
+    def _patches(self) -> dict[int, np.ndarray]:
+        return patch_descriptors(_tiles(self.originals), patches_per_image=PATCHES_PER_TILE, seed=self._seed)
+
+    def _scores(self, restored: Sequence[np.ndarray], suffix: str) -> dict[str, float]:
+        border = 1 if self._degradation is None else min(self._degradation.scale, WIDEST_BORDER)
+        pairs = [
+            (each[None] / np.float32(127.5) - 1, original[None] / np.float32(127.5) - 1)
+            for each, original in zip(restored, self.originals)
+        ]
+        by_picture = {
+            "psnr": [min(float(psnr(*pair, border=border)[0]), BEST_PSNR) for pair in pairs],
+            "ssim": [float(ssim(*pair, border=border)[0]) for pair in pairs],
+        }
+        if self._pictures.spec.channels == 3:
+            luma = [float(psnr(*pair, border=border, luma=True)[0]) for pair in pairs]
+            by_picture["psnr_y"] = [min(value, BEST_PSNR) for value in luma]
+        scores = {f"{name}{suffix}/{self.label}": float(np.mean(values)) for name, values in by_picture.items()}
+        scores |= {f"{name}{suffix}_std/{self.label}": float(np.std(values)) for name, values in by_picture.items()}
+        patches = patch_descriptors(_tiles(restored), patches_per_image=PATCHES_PER_TILE, seed=self._seed)
+        distances = [
+            sliced_wasserstein_distance(real, patches[size], directions=DIRECTIONS, seed=self._seed)
+            for size, real in self._patches.items()
+        ]
+        return {**scores, f"swd{suffix}/{self.label}": float(np.mean(distances))}
+
+
+def make_reconstruction_evaluator(config: RunConfig, degradation: Degradation | None) -> ReconstructionEvaluator:
+    """The evaluator of a run, on its evaluation split. Raises UserError for what cannot be opened."""
+    pictures = open_pictures(config.data, config.data.evaluation_split)
+    return ReconstructionEvaluator(pictures, degradation, samples=config.evaluation.samples, seed=config.seed)
+
+
+def _middle(picture: np.ndarray) -> np.ndarray:
+    """The middle of a picture, of sides that are multiples; smaller pictures are mirrored at their edges."""
+    sides = [max(MULTIPLE, min(side, LARGEST) // MULTIPLE * MULTIPLE) for side in picture.shape[:2]]
+    missing = [max(0, want - have) for want, have in zip(sides, picture.shape[:2])]
+    picture = np.pad(picture, ((0, missing[0]), (0, missing[1]), (0, 0)), mode="symmetric")
+    top, left = ((have - want) // 2 for want, have in zip(sides, picture.shape[:2]))
+    return picture[top : top + sides[0], left : left + sides[1]]
+
+
+def _tiles(pictures: Sequence[np.ndarray]) -> np.ndarray:
+    """All squares of the pictures, `[n,T,T,C]`; the shorter side of the smallest picture where that is less."""
+    side = min(TILE, *(min(picture.shape[:2]) for picture in pictures))
+    tiles = []
+    for picture in pictures:
+        rows, columns = picture.shape[0] // side, picture.shape[1] // side
+        whole = picture[: rows * side, : columns * side].reshape(rows, side, columns, side, -1)
+        tiles.append(whole.swapaxes(1, 2).reshape(-1, side, side, picture.shape[2]))
+    return np.concatenate(tiles)
+
+
+def _rounded(image: np.ndarray) -> np.ndarray:
+    return np.rint(np.clip(np.asarray(image), -1.0, 1.0) * 127.5 + 127.5).astype(np.uint8)

@@ -1,0 +1,117 @@
+"""Random squares of pictures of any size, and pictures in pairs."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from jaxgan.config import DataConfig
+from jaxgan.data.opening import open_pictures, open_source
+from jaxgan.data.pipeline import make_pipeline
+from jaxgan.errors import UserError
+
+SIZES = {"a.png": (20, 12), "b.png": (9, 30), "c.png": (5, 40)}  # width, height
+
+
+@pytest.fixture
+def folder(tmp_path):
+    random = np.random.default_rng(0)
+    for split in ("train", "test"):
+        (tmp_path / "photos" / split).mkdir(parents=True)
+        for name, (width, height) in SIZES.items():
+            pixels = random.integers(0, 256, (height, width, 3), np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "photos" / split / name)
+    return tmp_path / "photos"
+
+
+def config_of(folder, **changes):
+    return DataConfig(**{"name": str(folder), "resolution": 8, "crops": 5, **changes})
+
+
+def test_every_crop_is_a_square_of_its_picture(folder):
+    config = config_of(folder)
+    source, pictures = open_source(config, "train"), open_pictures(config, "train")
+    assert (source.spec.size, source.spec.height, source.spec.width) == (15, 8, 8)
+    crops = source.read(range(15))["image"]
+    for index, crop in enumerate(crops):
+        picture = pictures.picture(index % 3)
+        if min(picture.shape[:2]) < 8:
+            picture = np.pad(picture, ((0, 0), (0, 3), (0, 0)), mode="symmetric")
+        windows = np.lib.stride_tricks.sliding_window_view(picture, (8, 8, 3)).reshape(-1, 8, 8, 3)
+        assert (windows == crop).all(axis=(1, 2, 3)).any()
+    assert len(np.unique(crops.reshape(15, -1), axis=0)) == 15
+
+
+def test_a_crop_is_the_same_in_every_reading_and_cache(folder):
+    first, second = (open_source(config_of(folder, cache_bytes=kept), "train") for kept in (0, 10**9))
+    np.testing.assert_array_equal(first.read([3, 14, 3])["image"], second.read([3, 14, 3])["image"])
+    batches = [
+        next(make_pipeline(config_of(folder, cache=cache), seed=0).batches(4, 6, slice(0, 6)))
+        for cache in ("host", "stream")
+    ]
+    np.testing.assert_array_equal(batches[0]["image"], batches[1]["image"])
+
+
+def test_other_crops_are_other_data(folder):
+    prints = {
+        open_source(config_of(folder, **changes), "train").spec.fingerprint
+        for changes in ({}, {"crops": 6}, {"resolution": 7})
+    }
+    assert len(prints) == 3
+
+
+def test_the_photographs_come_with_packages(tmp_path):
+    config = DataConfig(name="jaxgan_photographs", data_dir=str(tmp_path), resolution=32, crops=2)
+    train, test = (open_pictures(config, split) for split in ("train", "test"))
+    assert (train.spec.size, test.spec.size, train.spec.channels) == (12, 4, 3)
+    shapes = {test.picture(index).shape for index in range(4)}
+    assert shapes == {(512, 512, 3), (300, 451, 3), (400, 600, 3), (427, 640, 3)}
+    assert open_source(config, "train").read([0, 23])["image"].shape == (2, 32, 32, 3)
+
+
+@pytest.fixture
+def pairs(tmp_path):
+    """A folder of pictures, one of their negatives as JPEG-free BMP, and one of both halves."""
+    random = np.random.default_rng(1)
+    for split in ("train", "test"):
+        for folder in ("images", "negatives", "halves"):
+            (tmp_path / folder / split).mkdir(parents=True)
+        for name in ("x", "y"):
+            pixels = random.integers(0, 256, (12, 10, 3), np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "images" / split / f"{name}.png")
+            Image.fromarray(255 - pixels).save(tmp_path / "negatives" / split / f"{name}.bmp")
+            both = np.concatenate([255 - pixels, pixels], axis=1)
+            Image.fromarray(both).save(tmp_path / "halves" / split / f"{name}.png")
+    return tmp_path
+
+
+@pytest.mark.parametrize("kind", ["folders", "left", "right"])
+def test_images_and_conditions_are_cut_alike(pairs, kind):
+    name, condition = (pairs / "images", str(pairs / "negatives")) if kind == "folders" else (pairs / "halves", kind)
+    source = open_source(config_of(name, condition=condition), "train")
+    assert (source.spec.channels, source.spec.condition_channels) == (3, 3)
+    fields = source.read(range(10))
+    assert fields["image"].shape == fields["condition"].shape == (10, 8, 8, 3)
+    np.testing.assert_array_equal(fields["image"], 255 - fields["condition"])
+    ours = open_pictures(config_of(pairs / "images"), "train").picture(0)
+    whole = open_pictures(config_of(name, condition=condition), "train").picture(0)
+    np.testing.assert_array_equal(whole[..., :3], 255 - ours if kind == "right" else ours)
+
+
+def test_pairs_that_are_none_are_told(pairs, folder):
+    (pairs / "negatives" / "train" / "y.bmp").unlink()
+    for changes, words in (
+        ({"name": str(pairs / "images"), "condition": str(pairs / "negatives")}, "1 images have no picture"),
+        ({"name": str(pairs / "images"), "condition": "below"}, "accepted are 'left', 'right'"),
+        ({"condition": "left", "crops": None}, "config.data.crops is missing"),
+    ):
+        with pytest.raises(UserError, match=words):
+            open_source(config_of(folder, **changes), "train")
+    with pytest.raises(UserError, match="9 pixels wide"):
+        open_source(config_of(folder, condition="left"), "train").read([1])
+
+
+def test_crops_need_a_resolution_and_pictures(folder, digits_dir):
+    with pytest.raises(UserError, match=r"config\.data\.resolution is missing"):
+        open_source(config_of(folder, resolution=None), "train")
+    with pytest.raises(UserError, match="no data set of pictures"):
+        open_source(config_of("stacked:jaxgan_digits", data_dir=str(digits_dir)), "train")

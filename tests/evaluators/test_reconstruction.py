@@ -1,0 +1,99 @@
+"""Scores of restored pictures, beside those of a method without training."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from skimage.metrics import peak_signal_noise_ratio, structural_similarity
+
+from jaxgan.data.sources import DataSpec
+from jaxgan.evaluators.reconstruction import ReconstructionEvaluator
+
+
+class Pictures:
+    """Smooth pictures of three sizes."""
+
+    spec = DataSpec("smooth", "test", 3, 0, 0, 3, 0, (), "0" * 16)
+
+    def picture(self, index):
+        height, width = ((64, 80), (70, 64), (30, 64))[index]
+        y, x = np.mgrid[:height, :width] / 9.0
+        waves = [np.sin(x + index), np.cos(y), np.sin(x + y)]
+        return np.rint(np.stack(waves, axis=2) * 100 + 127).astype(np.uint8)
+
+
+@dataclasses.dataclass(frozen=True)
+class Shrunk:
+    scale = 2
+    masks = False
+    label = "box_x2"
+
+    def __call__(self, key, image):
+        del key
+        return image.reshape(1, image.shape[1] // 2, 2, image.shape[2] // 2, 2, 3).mean(axis=(2, 4))
+
+
+@dataclasses.dataclass(frozen=True)
+class Noise:
+    strength = 25.0
+    scale = 1
+    masks = False
+    label = "gaussian_25"
+
+    def __call__(self, key, image):
+        import jax
+
+        return image + self.strength / 127.5 * jax.random.normal(key, image.shape)
+
+
+@dataclasses.dataclass(frozen=True)
+class Hole:
+    scale = 1
+    masks = True
+    label = "hole"
+
+    def __call__(self, key, image):
+        import jax.numpy as jnp
+
+        del key
+        mask = jnp.zeros_like(image[..., :1]).at[:, 8:12, 8:12].set(1.0)
+        return jnp.concatenate([image * (1 - mask), mask], axis=-1)
+
+
+def nearest(condition):
+    return condition.repeat(2, axis=1).repeat(2, axis=2)
+
+
+def test_scores_are_the_means_of_scikit_images():
+    evaluator = ReconstructionEvaluator(Pictures(), Shrunk(), samples=10)
+    scores = evaluator.run(nearest)
+    assert [original.shape for original in evaluator.originals] == [(64, 80, 3), (64, 64, 3), (16, 64, 3)]
+    psnrs, ssims = [], []
+    for original, condition in zip(evaluator.originals, evaluator.conditions):
+        restored = np.rint(np.clip(nearest(condition[None])[0], -1, 1) * 127.5 + 127.5).astype(np.uint8)
+        cut = slice(2, -2)
+        pair = original[cut, cut], restored[cut, cut]
+        psnrs.append(peak_signal_noise_ratio(*pair))
+        if min(original.shape[:2]) > 20:
+            ssims.append(structural_similarity(*pair, channel_axis=-1))
+    np.testing.assert_allclose(scores["psnr/box_x2"], np.mean(psnrs), rtol=1e-4)
+    np.testing.assert_allclose(scores["psnr_std/box_x2"], np.std(psnrs), rtol=1e-3)
+    assert 0 < scores["ssim/box_x2"] < 1
+    assert scores["psnr_bicubic/box_x2"] > scores["psnr/box_x2"]
+    assert scores["swd/box_x2"] > 0
+    assert evaluator.manifest["degradation"] == "box_x2"
+
+
+@pytest.mark.parametrize(("degradation", "name"), [(Noise(), "nlm"), (Hole(), "biharmonic")])
+def test_a_baseline_stands_beside_the_scores_and_beats_doing_nothing(degradation, name):
+    evaluator = ReconstructionEvaluator(Pictures(), degradation, samples=2)
+    scores = evaluator.run(lambda condition: condition[..., :3])
+    label = degradation.label
+    assert scores[f"psnr_{name}/{label}"] > scores[f"psnr/{label}"] + 3
+
+
+def test_the_same_conditions_every_time():
+    first, second = (ReconstructionEvaluator(Pictures(), Noise(), samples=1, seed=3) for _ in range(2))
+    np.testing.assert_array_equal(first.conditions[0], second.conditions[0])
+    other = ReconstructionEvaluator(Pictures(), Noise(), samples=1, seed=4)
+    assert (first.conditions[0] != other.conditions[0]).any()

@@ -1,0 +1,238 @@
+"""Restoration: two stages in one run, masks, conditions, content losses; with networks of one layer."""
+
+import dataclasses
+import itertools
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxgan.errors import UserError
+from jaxgan.game import Judgement
+from jaxgan.losses import adversarial
+from jaxgan.regularizers.gradient_penalty import r1
+from jaxgan.tasks.penalty import Penalty
+from jaxgan.tasks.restoration import Content, Restoration
+from jaxgan.training.optimizers import make_optimizer
+from jaxgan.training.state import init_state
+from jaxgan.training.step import due_phases, make_train_step
+
+BATCH = 2
+
+
+class Generator(nn.Module):
+    """One convolution, and pixels as blocks of `scale`."""
+
+    scale: int = 1
+
+    @nn.compact
+    def __call__(self, condition, label=None, *, train):
+        image = nn.Conv(3, (3, 3), name="conv")(condition)
+        return image.repeat(self.scale, axis=1).repeat(self.scale, axis=2)
+
+
+class Discriminator(nn.Module):
+    """One convolution, a logit a pixel."""
+
+    @nn.compact
+    def __call__(self, image, label=None, *, train):
+        features = nn.Conv(4, (3, 3), name="conv")(image)
+        return Judgement(logits=nn.Conv(1, (1, 1), name="logits")(features)[..., 0], features=(features,))
+
+
+@dataclasses.dataclass(frozen=True)
+class Halved:
+    """Every second pixel."""
+
+    scale = 2
+    masks = False
+    label = "halved"
+
+    def __call__(self, key, image):
+        del key
+        return image[:, ::2, ::2]
+
+
+@dataclasses.dataclass(frozen=True)
+class LeftHidden:
+    """The left half is to be made up."""
+
+    scale = 1
+    masks = True
+    label = "left"
+
+    def __call__(self, key, image):
+        del key
+        mask = jnp.zeros_like(image[..., :1]).at[:, :, : image.shape[2] // 2].set(1.0)
+        return jnp.concatenate([image * (1 - mask), mask], axis=-1)
+
+
+def l1(restored, target):
+    return jnp.abs(restored - target).mean(axis=(1, 2, 3))
+
+
+def matching(real_features, fake_features):
+    return sum(jnp.abs(r - f).mean(axis=(1, 2, 3)) for r, f in zip(real_features, fake_features))
+
+
+CONTENT = (Content("l1", l1, 2.0),)
+
+
+def make_task(**changes):
+    settings = {
+        "discriminator": Discriminator(),
+        "degradation": Halved(),
+        "content": CONTENT,
+        "loss": adversarial.relativistic,
+        "adversarial_weight": 0.1,
+        "adversarial_start": 2 * BATCH,
+        **changes,
+    }
+    return Restoration(Generator(getattr(settings["degradation"], "scale", 1)), **settings)
+
+
+def make_batch():
+    image = jax.random.uniform(jax.random.key(5), (BATCH, 8, 8, 3), minval=-1.0)
+    return {"image": image, "condition": -image}
+
+
+def start(task):
+    optimizers = dict.fromkeys(task.players, make_optimizer({"name": "adam", "learning_rate": 0.01}))
+    return init_state(task, optimizers, jax.random.key(0), make_batch()), optimizers
+
+
+def play(task, rounds):
+    state, optimizers = start(task)
+    step = jax.jit(make_train_step(task, optimizers), static_argnums=3)
+    states, batch, reports = [state], make_batch(), []
+    for number in range(rounds):
+        due = due_phases(task.phases(), number, number * BATCH)
+        state, metrics = step(state, batch, jax.random.key(1), due)
+        states.append(state)
+        reports.append(metrics)
+    return states, reports
+
+
+def equal(first, second):
+    return all(bool((a == b).all()) for a, b in zip(jax.tree.leaves(first), jax.tree.leaves(second), strict=True))
+
+
+def test_the_first_stage_moves_the_generator_alone_and_the_second_both():
+    states, reports = play(make_task(), 3)
+    assert [{name.partition("/")[0] for name in report if "/" in name} for report in reports] == [
+        {"content"},
+        {"content"},
+        {"discriminator", "generator"},
+    ]
+    discriminators = [state.params["discriminator"] for state in states]
+    assert equal(discriminators[0], discriminators[2])
+    assert not equal(discriminators[2], discriminators[3])
+    assert not any(equal(a.params["generator"], b.params["generator"]) for a, b in itertools.pairwise(states))
+
+
+def test_the_second_stage_begins_with_fresh_moments():
+    states, _ = play(make_task(), 3)
+    counts = [int(state.opt_state["generator"][0].count) for state in states]
+    assert counts == [0, 1, 2, 1]
+
+
+def test_without_a_second_stage_there_is_no_discriminator():
+    task = make_task(adversarial_start=None, discriminator=None, loss=None)
+    states, _ = play(task, 2)
+    assert set(states[-1].params) == {"generator"}
+    assert due_phases(task.phases(), 0, 10**9) == (0,)
+
+
+def test_the_content_loss_is_weighted_and_reported_without_its_weight():
+    task = make_task()
+    state, _ = start(task)
+    fakes, _ = task.draw(state, make_batch(), jax.random.key(2))
+    loss, aux = task.phases()[0].loss(state, {**make_batch(), "fakes": fakes}, jax.random.key(3))
+    expected = float(jnp.abs(fakes.image - make_batch()["image"]).mean())
+    np.testing.assert_allclose(aux.metrics["l1"], expected, rtol=1e-6)
+    np.testing.assert_allclose(loss, 2 * expected, rtol=1e-6)
+
+
+def test_feature_matching_waits_for_the_discriminator():
+    task = make_task(content=(*CONTENT, Content("matching", matching)))
+    _, reports = play(task, 3)
+    assert "content/matching" not in reports[0]
+    assert float(reports[2]["generator/matching"]) > 0
+    total = (
+        2 * reports[2]["generator/l1"] + reports[2]["generator/matching"] + 0.1 * reports[2]["generator/adversarial"]
+    )
+    np.testing.assert_allclose(reports[2]["generator/loss"], total, rtol=1e-5)
+
+
+def test_what_the_mask_knows_stays_as_it_is():
+    task = make_task(degradation=LeftHidden())
+    state, _ = start(task)
+    batch = make_batch()
+    fakes, _ = task.draw(state, batch, jax.random.key(2))
+    assert fakes.condition.shape == (BATCH, 8, 8, 4)
+    np.testing.assert_array_equal(fakes.image[:, :, 4:], batch["image"][:, :, 4:])
+    assert (fakes.image[:, :, :4] != batch["image"][:, :, :4]).all()
+    applied = task.apply(state.ema_params, state.ema_variables, fakes.condition)
+    np.testing.assert_allclose(applied, fakes.image, rtol=1e-6)
+
+
+def test_only_patches_that_touch_the_mask_are_judged():
+    task = make_task(degradation=LeftHidden())
+    state, _ = start(task)
+    batch = make_batch()
+    fakes = task.draw(state, batch, jax.random.key(2))[0]
+
+    def loss(real):
+        return task.phases()[1].loss(state, {"image": real, "fakes": fakes}, jax.random.key(3))[0]
+
+    gradients = jax.grad(loss)(batch["image"])
+    assert (gradients[:, :, :4] != 0).any()
+    np.testing.assert_array_equal(gradients[:, :, 6:], 0)  # one pixel beyond the mask is seen by its patches
+
+
+def test_conditions_of_the_data_reach_both_networks():
+    task = make_task(degradation=None, conditional=True)
+    state, _ = start(task)
+    batch = make_batch()
+    fakes, _ = task.draw(state, batch, jax.random.key(2))
+    np.testing.assert_array_equal(fakes.condition, batch["condition"])
+    assert state.params["discriminator"]["conv"]["kernel"].shape[2] == 6
+
+
+def test_penalties_see_the_images_and_not_their_conditions():
+    task = make_task(degradation=None, conditional=True, penalties=(Penalty("r1", r1, {"gamma": 1.0}),))
+    plain = make_task(degradation=None, conditional=True)
+    state, _ = start(task)
+    batch = {**make_batch(), "fakes": task.draw(state, make_batch(), jax.random.key(2))[0]}
+    losses = [each.phases()[1].loss(state, batch, jax.random.key(3))[0] for each in (task, plain)]
+
+    def logits(image):
+        tree = {"params": state.params["discriminator"]}
+        judged = Discriminator().apply(tree, jnp.concatenate([image, batch["condition"]], axis=-1), train=True)
+        return judged.logits.mean(axis=(1, 2)).sum()
+
+    gradients = jax.grad(logits)(batch["image"])
+    np.testing.assert_allclose(losses[0] - losses[1], 0.5 * (gradients**2).sum(axis=(1, 2, 3)).mean(), rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"content": ()}, "config.task.content is missing"),
+        ({"discriminator": None}, "config.discriminator is missing"),
+        ({"loss": None}, "config.task.loss is missing"),
+        ({"adversarial_start": -1}, "adversarial_start: got -1"),
+        ({"conditional": True}, "config.task.conditional"),
+    ],
+)
+def test_what_cannot_be_played_is_told(changes, words):
+    with pytest.raises(UserError, match=words):
+        make_task(**changes)
+
+
+def test_a_generator_of_another_size_is_told():
+    task = dataclasses.replace(make_task(), generator=Generator(4))
+    with pytest.raises(UserError, match=r"config\.generator: it makes images"):
+        start(task)
