@@ -45,7 +45,7 @@ MODES = {  # what each does, and its own flags
         {
             "input": "a picture, a folder of them, or a pattern such as 'photos/*.jpg'",
             "output": "a picture (png, jpg, webp, tif, bmp), or a folder",
-            "pretrained": "a published model, or a file of its weights, instead of a workdir",
+            "pretrained": "realesrgan_x4plus, or a file of RRDB weights, instead of a workdir",
             "strength": "from 0, the weights of the first stage, to 1 (default), the last ones",
             "mask": "a picture that is white where to fill in, or a folder of such with the pictures' names",
             "mask_color": "fill in where a picture has this colour, such as 255,0,255",

@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import jax
@@ -18,7 +20,6 @@ from jaxgan.training.stored import Average, read_records, restore_average
 from jaxgan.training.workdir import Workdir
 
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
-PRETRAINED: dict[str, Callable[[], Restorer]] = {}  # published models by name
 Tree = TypeVar("Tree")
 
 
@@ -62,18 +63,29 @@ class Restorer:
 
 def make_restorer(task: Restoring, params: Any, variables: Any) -> Restorer:
     """The restorer of a task's generator with given weights. Raises UserError for conditions that are no pictures."""
-    generator: Any = task.generator  # type: ignore[attr-defined]
     degradation = task.degradation
-    masks = degradation is not None and degradation.masks
-    forward = jax.jit(task.apply, compiler_options=compiler_options(jax.default_backend()))
-    channels, image = _shapes(lambda c: jax.eval_shape(task.apply, params, variables, c), masks)
     told = "the conditions of its data set" if degradation is None else degradation.describe()
+    masks = degradation is not None and degradation.masks
+    generator: Any = task.generator  # type: ignore[attr-defined]
+
+    def forward(trees: Any, condition: Array) -> Array:
+        return task.apply(trees[0], trees[1], condition)
+
+    return _restorer(generator, forward, (params, variables), told, masks)
+
+
+def _restorer(
+    generator: Any, forward: Callable[[Any, Array], Array], weights: Any, description: str, masks: bool = False
+) -> Restorer:
+    weights = jax.device_put(weights)
+    channels, image = _shapes(partial(forward, weights), masks)
+    compiled = jax.jit(forward, compiler_options=compiler_options(jax.default_backend()))
     return Restorer(
-        apply=lambda condition: forward(params, variables, condition),
+        apply=partial(compiled, weights),  # as an argument: programs do not hold weights
         scale=generator.scale,
         condition_channels=channels,
         channels=image,
-        description=told,
+        description=description,
         receptive_field=generator.receptive_field,
         multiple=getattr(generator, "multiple", 1),
         masks=masks,
@@ -123,10 +135,25 @@ def load_restorer(
 
 
 def load_pretrained(name: str) -> Restorer:
-    """A published model by name. Raises UserError for a name that is not known."""
-    if name not in PRETRAINED:
-        raise UserError(f"--pretrained: got {name!r}, accepted are {', '.join(PRETRAINED) or 'none yet'}")
-    return PRETRAINED[name]()
+    """A published model: by its name, or of a file of RRDB weights (.pth, .safetensors, or .param beside .bin).
+
+    Raises UserError for a name that is not known, and for files that are missing or of another network.
+    """
+    from jaxgan.augment.degradations import RealESRGAN
+    from jaxgan.builder import build
+    from jaxgan.models.pretrained.realesrgan import PUBLISHED, from_file, pretrained
+
+    if name not in PUBLISHED and not Path(name).suffix:
+        raise UserError(f"--pretrained: got {name!r}, accepted are {', '.join(PUBLISHED)} and files of weights")
+    found = pretrained(name) if name in PUBLISHED else from_file(name)
+    generator = build(found.section, "network", path="--pretrained")
+    told = "what its file does not say"
+    if name in PUBLISHED:
+        told = RealESRGAN(scale=generator.scale).describe()
+    weights = {"params": found.params, **found.variables}
+    return _restorer(
+        generator, lambda tree, condition: generator.apply(tree, condition, None, train=False), weights, told
+    )
 
 
 def _first_stage(where: Workdir, start: int | None) -> Average:
@@ -139,13 +166,13 @@ def _first_stage(where: Workdir, start: int | None) -> Average:
     return restore_average(where.checkpoints, max(steps))
 
 
-def _shapes(forward: Callable[[Any], Any], masks: bool) -> tuple[int, int]:
+def _shapes(forward: Callable[[Array], Array], masks: bool) -> tuple[int, int]:
     """The channels of the conditions that a network takes, masks aside, and of the images that it makes."""
     refused: Exception | None = None
     for channels in (3, 1):
         condition = jax.ShapeDtypeStruct((1, 16, 16, channels + masks), jnp.float32)
         try:
-            return channels, forward(condition).shape[3]
+            return channels, jax.eval_shape(forward, condition).shape[3]
         except Exception as error:  # flax's own kinds of errors for weights of another shape
-            refused = error
+            refused = refused or error
     raise UserError(f"this model takes neither grey pictures nor colours: {refused}") from refused

@@ -12,8 +12,9 @@ from jaxgan.errors import FINISHED, UserError
 from jaxgan.game import State
 from jaxgan.main import main
 from jaxgan.media.reading import read_picture
-from jaxgan.restorer import interpolate, load_restorer
+from jaxgan.restorer import interpolate, load_pretrained, load_restorer
 from jaxgan.training.checkpoint import Checkpoints
+from jaxgan.weights import safetensors
 
 STAGES = {4: 100, 8: 200}  # images seen by step; the first stage has 100
 
@@ -93,3 +94,31 @@ def test_without_a_first_stage_there_is_no_strength(tmp_path):
 def test_what_is_no_run_of_restoration_is_told(tmp_path):
     with pytest.raises(UserError, match="not the directory of a run"):
         load_restorer(tmp_path)
+
+
+def test_weights_of_a_file_become_a_restorer(tmp_path):
+    random = np.random.default_rng(0)
+    shapes = {"conv_first": (4, 3), "conv_body": (4, 4), "conv_up1": (4, 4), "conv_up2": (4, 4), "conv_hr": (4, 4)}
+    shapes["conv_last"] = (3, 4)
+    for dense in (1, 2, 3):
+        for index in range(1, 6):
+            shapes[f"body.0.rdb{dense}.conv{index}"] = (2 if index < 5 else 4, 4 + 2 * (index - 1))
+    tensors = {}
+    for name, shape in shapes.items():
+        tensors[f"{name}.weight"] = random.normal(0, 0.2, (*shape, 3, 3)).astype(np.float32)
+        tensors[f"{name}.bias"] = np.zeros(shape[0], np.float32)
+    safetensors.write(str(tmp_path / "tiny.safetensors"), tensors, {})
+    restorer = load_pretrained(str(tmp_path / "tiny.safetensors"))
+    assert (restorer.scale, restorer.channels, restorer.masks) == (4, 3, False)
+    assert "does not say" in restorer.description
+    tile = random.uniform(-1, 1, (1, 6, 5, 3)).astype(np.float32)
+    image = restorer(tile)
+    assert image.shape == (1, 24, 20, 3)
+    assert image.std() > 0
+
+
+def test_a_name_that_is_not_known_is_told(tmp_path):
+    with pytest.raises(UserError, match="--pretrained: got 'nothing', accepted are realesrgan_x4plus"):
+        load_pretrained("nothing")
+    with pytest.raises(UserError, match=r"missing.pth"):
+        load_pretrained(str(tmp_path / "missing.pth"))

@@ -178,15 +178,14 @@ def _masks(options: Mapping[str, str]) -> Masks | None:
 
 def _tiling(restorer: Restorer, tile: int | None, sizes: Sequence[tuple[int, int]]) -> Tiling:
     """How to cut: in shapes of their own while these are few."""
+    field = restorer.receptive_field
     if tile is None:
-        tile = WHOLE_TILE if restorer.receptive_field is None else min(TILE, max(64, OUTPUT_TILE // restorer.scale))
-    tiling = Tiling(tile, restorer.receptive_field, multiple=restorer.multiple)
+        usual = WHOLE_TILE if field is None else min(TILE, max(64, OUTPUT_TILE // restorer.scale))
+        exact = 4 * (field or 0)  # pixels from which on tiles overlap by as much as the network sees
+        tile = exact if usual < exact <= 2 * usual else usual
+    tiling = Tiling(tile, field, multiple=restorer.multiple)
     shapes = {_shape(tiling, size) for size in sizes}
-    return (
-        tiling
-        if len(shapes) <= SHAPES
-        else Tiling(tile, restorer.receptive_field, multiple=restorer.multiple, coarse=True)
-    )
+    return tiling if len(shapes) <= SHAPES else Tiling(tile, field, multiple=restorer.multiple, coarse=True)
 
 
 def _shape(tiling: Tiling, size: tuple[int, int] | None) -> tuple[int, int]:

@@ -9,13 +9,12 @@ import pytest
 import tifffile
 from PIL import Image, ImageCms
 
-from jaxgan import restorer
 from jaxgan.commands import restoring
 from jaxgan.errors import FINISHED, MISTAKE, SOME_FAILED
 from jaxgan.main import main
 from jaxgan.media.reading import Picture, read_picture
 from jaxgan.media.writing import write_picture
-from jaxgan.restorer import Restorer
+from jaxgan.restorer import Restorer, load_pretrained
 
 random = np.random.default_rng(0)
 kernels = [jnp.asarray(random.normal(0, 0.2, shape), jnp.float32) for shape in ((3, 3, 3, 8), (5, 5, 8, 12))]
@@ -44,7 +43,7 @@ def apply(monkeypatch):
     """Runs the command with a stand-in for a published model."""
 
     def apply(standin, given, output, **options):
-        monkeypatch.setitem(restorer.PRETRAINED, "standin", lambda: standin)
+        monkeypatch.setattr("jaxgan.commands.apply.load_pretrained", lambda name: standin)
         flags = [f"--{name}={value}" for name, value in options.items()]
         return main(["--mode=apply", "--pretrained=standin", f"--input={given}", f"--output={output}", *flags])
 
@@ -259,7 +258,8 @@ def test_a_picture_that_cannot_be_written_is_told(tmp_path, apply, capsys):
     ],
 )
 def test_a_mistake_in_applying_is_one_line(tmp_path, monkeypatch, options, words, capsys):
-    monkeypatch.setitem(restorer.PRETRAINED, "standin", lambda: NEAREST)
+    known = lambda name: NEAREST if name == "standin" else load_pretrained(name)  # noqa: E731
+    monkeypatch.setattr("jaxgan.commands.apply.load_pretrained", known)
     monkeypatch.chdir(tmp_path)
     Image.new("RGB", (4, 4)).save("a.png")
     flags = {"pretrained": "standin", "input": "a.png", "output": "b.png", **options}
