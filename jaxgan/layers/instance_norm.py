@@ -1,0 +1,38 @@
+"""Instance normalization (Ulyanov et al. 2016): each image by itself, so that no image depends on its batch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Array, Float
+
+from jaxgan.layers.normalization import BatchNorm
+from jaxgan.layers.reduction import row_mean, spread
+
+EPSILON = 1e-5
+
+
+def instance_norm(x: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
+    """x with mean 0 and variance 1 over the pixels of each image and channel, in the dtype of x, without params."""
+    return jax.vmap(_normed)(x)
+
+
+def normed(
+    x: Float[Array, "b h w c"], norm: str, *, train: bool, name: str, dtype: Any = jnp.float32
+) -> Float[Array, "b h w c"]:
+    """x by the norm of that name: "instance", "batch" (a submodule `name` of the calling network); others leave it."""
+    if norm == "instance":
+        return instance_norm(x)
+    if norm == "batch":
+        return BatchNorm(dtype=dtype, name=name)(x, train=train)
+    return x
+
+
+def _normed(image: Array) -> Array:
+    x = image.astype(jnp.float32)
+    centred = x - spread(row_mean(x), x.shape)
+    factor = lax.rsqrt(row_mean(jnp.square(centred)) + EPSILON)
+    return (centred * spread(factor, x.shape)).astype(image.dtype)

@@ -1,0 +1,22 @@
+"""ReLU with a learned slope below zero (He et al. 2015, eq. 1)."""
+
+from __future__ import annotations
+
+import flax.linen as nn
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from jaxgan.layers.reduction import spread
+
+START = 0.25  # He et al. 2015, section 2.1
+
+
+class PReLU(nn.Module):
+    """x where it is positive, elsewhere `slope` x: one param for all channels, as PyTorch has it."""
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "... c"]) -> Float[Array, "... c"]:
+        """The activation, in the dtype of x."""
+        slope = self.param("slope", nn.initializers.constant(START), (), jnp.float32)
+        slopes = jnp.broadcast_to(slope.astype(x.dtype), x.shape[-1:])  # whose sums of gradients are fast
+        return jnp.where(x >= 0, x, spread(slopes, x.shape) * x)

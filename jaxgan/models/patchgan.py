@@ -1,0 +1,73 @@
+"""The discriminator of pix2pix (Isola et al. 2017, section 3.2.2), which judges each patch of an image."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import flax.linen as nn
+import jax.numpy as jnp
+
+from jaxgan.game import Array, Judgement
+from jaxgan.layers.conv import Conv
+from jaxgan.layers.instance_norm import normed
+from jaxgan.layers.spectral import spectral_norm
+
+KERNEL = 4  # pixels
+SLOPE = 0.2  # of LeakyReLU
+WIDEST = 8  # times the base width
+
+normal = nn.initializers.normal(0.02)  # Isola et al. 2017, appendix 6.2; only norms make up for its smallness
+he = nn.initializers.variance_scaling(2 / (1 + SLOPE**2), "fan_in", "normal")
+
+
+class Discriminator(nn.Module):
+    """Images `[B,H,W,C]` of any size to a map of logits `[B,h,w]`, one for each patch of `patch_size` pixels.
+
+    The base width is doubled at each halving; a further convolution and that of the logits keep the size but for one
+    pixel. Three halvings see 70 pixels, as published (with norm "batch"); one sees 16. An image too small for one
+    patch gets a border of zeros.
+    """
+
+    base_width: int = 64
+    halvings: int = 3
+    norm: Literal["instance", "none", "batch", "spectral"] = "instance"
+    dtype: Any = jnp.float32
+
+    @property
+    def patch_size(self) -> int:
+        """The side of the square of pixels that one logit follows from, but for what instance norms know of all."""
+        size = 1
+        for stride in (1, 1, *(2,) * self.halvings):  # from the last convolution to the first
+            size = (size - 1) * stride + KERNEL
+        return size
+
+    @nn.compact
+    def __call__(self, image: Array, label: Array | None = None, *, train: bool) -> Judgement:
+        """The logits, and the maps behind each convolution before them as features."""
+        del label
+        x = _bordered(image.astype(self.dtype), 3 << self.halvings)
+        bare, spectral, features = self.norm in ("none", "spectral"), self.norm == "spectral", []
+        layer: dict[str, Any] = {"padding": 1, "kernel_init": he if bare else normal, "dtype": self.dtype}
+        for index in range(self.halvings + 1):
+            conv = Conv(
+                min(self.base_width << index, WIDEST * self.base_width),
+                KERNEL,
+                stride=2 if index < self.halvings else 1,
+                use_bias=bare or index == 0,
+                name=f"conv_{index}",
+                **layer,
+            )
+            x = spectral_norm(conv, x, train=train, wanted=spectral)
+            if index > 0:  # not the image itself
+                x = normed(x, self.norm, train=train, name=f"norm_{index}", dtype=self.dtype)
+            x = nn.leaky_relu(x, SLOPE)
+            features.append(x)
+        logits = spectral_norm(Conv(1, KERNEL, name="logits", **layer), x, train=train, wanted=spectral)
+        return Judgement(logits=logits[..., 0].astype(jnp.float32), features=tuple(features))
+
+
+def _bordered(x: Array, least: int) -> Array:
+    """x with zeros around it where a side has fewer pixels than the least."""
+    missing = [max(0, least - length) for length in x.shape[1:3]]
+    sides = [(each // 2, each - each // 2) for each in missing]
+    return jnp.pad(x, ((0, 0), *sides, (0, 0))) if any(missing) else x

@@ -1,0 +1,197 @@
+"""U-Nets (Ronneberger et al. 2015): for denoising and inpainting, for translation, and as a discriminator."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import flax.linen as nn
+import jax.numpy as jnp
+
+from jaxgan.errors import UserError
+from jaxgan.game import Array, Judgement
+from jaxgan.layers.conv import Conv, ConvTranspose
+from jaxgan.layers.gating import gated, gated_init
+from jaxgan.layers.instance_norm import normed
+from jaxgan.layers.padding import padded_to
+from jaxgan.layers.resampling import upsample
+from jaxgan.layers.residual import UpConv
+from jaxgan.layers.spectral import spectral_norm
+
+SLOPE = 0.2  # of LeakyReLU
+WIDEST = 8  # times the base width
+DROPOUT = 0.5
+DROPPED = 3  # of a translator's doublings, from the smallest image on
+
+linear = nn.initializers.variance_scaling(1.0, "fan_in", "normal")
+he = nn.initializers.variance_scaling(2 / (1 + SLOPE**2), "fan_in", "normal")
+normal = nn.initializers.normal(0.02)  # Isola et al. 2017, appendix 6.2
+
+
+class Generator(nn.Module):
+    """Conditions `[B,H,W,C']` to images `[B,H,W,C]`, of any height and width; without norms.
+
+    The base width is doubled at each halving. With `gated` all convolutions but the last are gated ones (Yu et al.
+    2019), which can tell what is there from what is to be filled in. With `residual` the image is the first channels of
+    the condition plus what the network says, at first nothing, and not bounded; else in [-1, 1]. Images are mirrored to
+    sides of `multiple` pixels.
+    """
+
+    channels: int
+    base_width: int = 32
+    halvings: int = 3
+    bottom: int = 2  # convolutions of the smallest image
+    gated: bool = False
+    residual: bool = False
+    dtype: Any = jnp.float32
+
+    scale = 1
+
+    @property
+    def multiple(self) -> int:
+        """Pixels between two places of a crop at which the network does the same."""
+        return 1 << self.halvings
+
+    @property
+    def receptive_field(self) -> int:
+        """How many pixels of the condition around its own an image's pixel follows from at most, on each side."""
+        return max(self._reach(pixel) for pixel in range(self.multiple))
+
+    def _reach(self, pixel: int) -> int:
+        first, last = pixel - 1, pixel + 1  # the image's convolution
+        for _ in range(self.halvings):  # two convolutions, of the doubled
+            first, last = (first - 2) // 2, (last + 2) // 2
+        first, last = first - self.bottom, last + self.bottom
+        for _ in range(self.halvings):  # a halving one, of kernel 4, and one that keeps
+            first, last = 2 * first - 1 - 1, 2 * last + 2 + 1
+        return max(pixel - (first - 1), last + 1 - pixel)  # the first convolution
+
+    @nn.compact
+    def __call__(self, condition: Array, label: Array | None = None, *, train: bool) -> Array:
+        """The images; `train` makes no difference.
+
+        Raises UserError for a residual of a condition that has fewer channels than the image.
+        """
+        del label, train
+        height, width = condition.shape[1:3]
+        if self.residual and condition.shape[-1] < self.channels:
+            got = f"conditions of {condition.shape[-1]} channels"
+            raise UserError(f"unet: got residual and {got}, accepted are {self.channels} or more")
+        widths, skips = doubled(self.base_width, self.halvings), []
+        x = self._convolved(padded_to(condition.astype(self.dtype), self.multiple), widths[0], "stem")
+        for index in range(self.halvings):
+            x = self._convolved(x, widths[index], f"keep_{index}")
+            skips.append(x)
+            x = self._convolved(x, widths[index + 1], f"down_{index}", kernel_size=4, stride=2, padding=1)
+        for index in range(self.bottom):
+            x = self._convolved(x, widths[-1], f"bottom_{index}")
+        for index in reversed(range(self.halvings)):
+            x = self._convolved(x, widths[index], f"up_{index}", layer=UpConv)
+            x = self._convolved(jnp.concatenate([x, skips[index]], axis=-1), widths[index], f"merge_{index}")
+        init = nn.initializers.zeros if self.residual else linear
+        x = Conv(self.channels, kernel_init=init, dtype=self.dtype, name="image")(x)
+        x = x.astype(jnp.float32)[:, :height, :width]
+        if self.residual:
+            return condition[..., : self.channels].astype(jnp.float32) + x
+        return jnp.tanh(x)
+
+    def _convolved(self, x: Array, width: int, name: str, layer: Any = Conv, **geometry: int) -> Array:
+        """A convolution and its activation."""
+        if self.gated:
+            return gated(layer(2 * width, kernel_init=gated_init, dtype=self.dtype, name=name, **geometry)(x))
+        return nn.leaky_relu(layer(width, kernel_init=he, dtype=self.dtype, name=name, **geometry)(x), SLOPE)
+
+
+class Translator(nn.Module):
+    """Conditions `[B,H,W,C']` to images `[B,H,W,C]` in [-1, 1], of any size: pix2pix's generator (appendix 6.1).
+
+    Eight halvings go down to one pixel of 256; images are mirrored to sides of `multiple` pixels. The first three
+    doublings drop half of their values where a training forward is given random numbers "dropout". With norm "batch" it
+    is the published one.
+    """
+
+    channels: int
+    base_width: int = 64
+    halvings: int = 8
+    norm: Literal["instance", "batch"] = "instance"
+    dtype: Any = jnp.float32
+
+    scale = 1
+    receptive_field = None  # the whole image
+
+    @property
+    def multiple(self) -> int:
+        """Pixels that the sides of an image are mirrored to multiples of."""
+        return 1 << self.halvings
+
+    @nn.compact
+    def __call__(self, condition: Array, label: Array | None = None, *, train: bool) -> Array:
+        """The images; `train`: with dropout and the batch's statistics."""
+        del label
+        height, width = condition.shape[1:3]
+        widths, skips = doubled(self.base_width, self.halvings - 1), []
+        x = padded_to(condition.astype(self.dtype), self.multiple)
+        for index, features in enumerate(widths):
+            x = nn.leaky_relu(x, SLOPE) if index else x
+            down = Conv(features, 4, 2, 1, use_bias=False, kernel_init=normal, dtype=self.dtype, name=f"down_{index}")
+            x = down(x)
+            if 0 < index < self.halvings - 1:  # neither of the image, nor of what may be a single pixel
+                x = normed(x, self.norm, train=train, name=f"down_{index}_norm", dtype=self.dtype)
+            skips.append(x)
+        still = not (train and self.has_rng("dropout"))
+        for index in reversed(range(1, self.halvings)):
+            init, name = normal, f"up_{index}"
+            up = ConvTranspose(widths[index - 1], use_bias=False, kernel_init=init, dtype=self.dtype, name=name)
+            x = normed(up(nn.relu(x)), self.norm, train=train, name=f"{name}_norm", dtype=self.dtype)
+            if index >= self.halvings - DROPPED:
+                x = nn.Dropout(DROPOUT, deterministic=still, name=f"{name}_dropout")(x)
+            x = jnp.concatenate([x, skips[index - 1]], axis=-1)
+        image = ConvTranspose(self.channels, kernel_init=normal, dtype=self.dtype, name="image")(nn.relu(x))
+        return jnp.tanh(image.astype(jnp.float32))[:, :height, :width]
+
+
+class Discriminator(nn.Module):
+    """Images `[B,H,W,C]` of any size to a logit a pixel, `[B,H,W]`: Real-ESRGAN's (Wang et al. 2021, section 3.3).
+
+    All convolutions but the first and the last have spectral norm, if any, and no bias. Images are mirrored to sides of
+    which all halvings are even.
+    """
+
+    base_width: int = 64
+    halvings: int = 3
+    norm: Literal["spectral", "none"] = "spectral"
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, image: Array, label: Array | None = None, *, train: bool) -> Judgement:
+        """The logits, and the maps on the way down and up as features."""
+        del label
+        height, width = image.shape[1:3]
+        widths = doubled(self.base_width, self.halvings)
+        stem = Conv(widths[0], kernel_init=he, dtype=self.dtype, name="stem")
+        x = nn.leaky_relu(stem(padded_to(image.astype(self.dtype), 1 << self.halvings)), SLOPE)
+        features = [x]
+        for index in range(self.halvings):
+            x = self._convolved(x, widths[index + 1], f"down_{index}", train, kernel_size=4, stride=2, padding=1)
+            features.append(x)
+        for index in reversed(range(self.halvings)):
+            x = self._convolved(_bilinear(x), widths[index], f"up_{index}", train) + features[index]
+            features.append(x)
+        for index in range(2):
+            x = self._convolved(x, widths[0], f"last_{index}", train)
+        logits = Conv(1, kernel_init=linear, dtype=self.dtype, name="logits")(x)[:, :height, :width, 0]
+        return Judgement(logits=logits.astype(jnp.float32), features=tuple(features))
+
+    def _convolved(self, x: Array, width: int, name: str, train: bool, **geometry: int) -> Array:
+        conv = Conv(width, use_bias=False, kernel_init=he, dtype=self.dtype, name=name, **geometry)
+        return nn.leaky_relu(spectral_norm(conv, x, train=train, wanted=self.norm == "spectral"), SLOPE)
+
+
+def doubled(base_width: int, halvings: int) -> tuple[int, ...]:
+    """The channels of the image and behind each halving: doubled, but at most eightfold."""
+    return tuple(min(base_width << index, WIDEST * base_width) for index in range(halvings + 1))
+
+
+def _bilinear(x: Array) -> Array:
+    """x doubled by bilinear interpolation, beyond its border as at it."""
+    edged = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)), mode="edge")
+    return upsample(edged)[:, 2:-2, 2:-2]

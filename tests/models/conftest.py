@@ -1,0 +1,33 @@
+"""What the tests of restoration networks share."""
+
+import jax
+import numpy as np
+import pytest
+
+
+def reach(network, size, channels, multiple=1):
+    """How far from its own pixel of the condition an output pixel sees, measured by gradients in a square condition.
+
+    Of all pixels of one block of `multiple` pixels of the condition, as they may see differently far.
+    """
+    condition = jax.random.uniform(jax.random.key(1), (1, size, size, channels), minval=-1.0)
+    tree = jax.jit(lambda: network.init(jax.random.key(0), condition, train=False))()
+
+    def output(condition, place):
+        return network.apply(tree, condition, train=False)[0, place, place].sum()
+
+    gradient = jax.jit(jax.grad(output))
+    middle = size // 2 // multiple * multiple
+    seen = 0
+    for place in range(network.scale * middle, network.scale * (middle + multiple)):
+        rows = np.flatnonzero(np.asarray(gradient(condition, place)).any(axis=(0, 2, 3)))
+        assert rows[0] > 0  # or the condition is too small to tell
+        assert rows[-1] < size - 1
+        seen = max(seen, np.abs(rows - place // network.scale).max())
+    return seen
+
+
+@pytest.fixture(name="reach")
+def make_reach():
+    """`reach` as a function."""
+    return reach
