@@ -19,9 +19,13 @@ from jaxgan.weights import safetensors
 STAGES = {4: 100, 8: 200}  # images seen by step; the first stage has 100
 
 
-def make_run(path, *, adversarial_start=100, **task):
+SRRESNET = {"name": "srresnet.Generator", "channels": 3, "scale": 2, "base_width": 4, "blocks": 1}
+UNET = {"name": "unet.Generator", "channels": 3, "base_width": 4, "halvings": 2, "bottom": 1}
+
+
+def make_run(path, *, generator=SRRESNET, adversarial_start=100, **task):
     config = RunConfig(
-        generator={"name": "srresnet.Generator", "channels": 3, "scale": 2, "base_width": 4, "blocks": 1},
+        generator=generator,
         discriminator={"name": "srresnet.Discriminator", "base_width": 4, "halvings": 1},
         task={
             "name": "restoration.Restoration",
@@ -80,6 +84,23 @@ def test_a_run_restores_files(run, tmp_path, capsys):
     assert main([*flags, "--strength=0.5", "--checkpoint=latest"]) == FINISHED
     assert read_picture(tmp_path / "b.png").pixels.shape == (10, 18, 3)
     assert "images reduced 2 times" in capsys.readouterr().out
+
+
+def test_an_inpainter_fills_in_and_leaves_the_rest(tmp_path, capsys):
+    made = make_run(tmp_path / "run", generator=UNET, degradation={"name": "degradations.Masks"})
+    restorer = load_restorer(made)
+    assert (restorer.scale, restorer.condition_channels, restorer.masks, restorer.multiple) == (1, 3, True, 4)
+    samples = np.random.default_rng(0).integers(0, 250, (21, 30, 3), dtype=np.uint8)
+    samples[4:9, 6:12] = 0, 255, 0
+    Image.fromarray(samples).save(tmp_path / "a.png")
+    flags = ["--mode=apply", f"--workdir={made}", f"--input={tmp_path / 'a.png'}", f"--output={tmp_path / 'b.png'}"]
+    assert main([*flags, "--mask_color=0,255,0", f"--compare={tmp_path / 'side.png'}"]) == FINISHED
+    filled, hole = read_picture(tmp_path / "b.png").pixels, (samples == (0, 255, 0)).all(axis=2)
+    np.testing.assert_array_equal(filled[~hole], samples[~hole])
+    assert (filled[hole] != samples[hole]).any(axis=1).all()
+    assert "holes" in capsys.readouterr().out
+    shown = read_picture(tmp_path / "side.png").pixels
+    assert not (shown == (0, 255, 0)).all(axis=2).any()  # it shows what the network has seen
 
 
 def test_without_a_first_stage_there_is_no_strength(tmp_path):

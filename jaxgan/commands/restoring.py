@@ -137,6 +137,9 @@ class Workshop:
         except (PictureError, OSError, ValueError) as error:  # Pillow's encoders raise all of these
             self._report.failed(job.pair, f"{job.pair.target} cannot be written: {error}")
             return
+        if job.mask is not None:  # what the network has seen
+            hidden = np.where(job.mask, picture.from_float(np.zeros(1, np.float32)), picture.pixels)
+            picture = dataclasses.replace(picture, pixels=hidden)
         self._report.done(job.pair, picture, restored, picture.remarks + lost)
 
 
