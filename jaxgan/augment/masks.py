@@ -1,0 +1,130 @@
+"""Random masks for inpainting, float32 `[B,H,W,1]`: 1 where the image is to be made up.
+
+Lengths are in units of the shorter side, so that a mask looks alike at every resolution; the published ones are for 256
+pixels. Strokes are those of Yu et al. 2019 ("Free-form image inpainting with gated convolution") with the constants of
+Suvorov et al. 2022 ("LaMa"), of whom are the boxes too.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float
+
+Mask = Float[Array, "b h w 1"]
+Kind = Literal["strokes", "boxes", "half", "borders", "mixed"]
+
+STROKES, SEGMENTS, BOXES = 5, 5, 4  # at most, in an image, in a stroke, in an image
+ANGLES = (0.01, 4.0)  # radians
+LENGTHS = (10 / 256, 210 / 256)  # of a segment
+WIDTHS = (5 / 256, 105 / 256)  # of a segment
+SIDES = (30 / 256, 150 / 256)  # of a box
+MARGIN = 10 / 256  # around boxes
+BORDERS = (0.04, 0.25)  # of a side
+MIXED = {"strokes": 0.4, "boxes": 0.4, "half": 0.1, "borders": 0.1}
+
+
+def random_masks(
+    key: Array, batch: int, height: int, width: int, kind: Kind, *, widths: tuple[float, float] = WIDTHS
+) -> Mask:
+    """Masks of one kind, or of a kind for each image (`mixed`); `widths` is the range of the strokes'."""
+    if kind != "mixed":
+        return _masks(key, batch, height, width, kind, widths)
+    kind_key, key = jax.random.split(key)
+    choice = jax.random.categorical(kind_key, jnp.log(jnp.array(list(MIXED.values()))), shape=(batch,))
+    keys = jax.random.split(key, len(MIXED))
+    masks = jnp.stack([_masks(each, batch, height, width, name, widths) for each, name in zip(keys, MIXED)])
+    chosen = choice == jnp.arange(len(MIXED))[:, None]
+    return jnp.where(chosen[..., None, None, None], masks, 0.0).sum(axis=0)
+
+
+def strokes(
+    key: Array, batch: int, height: int, width: int, widths: tuple[float, float] = WIDTHS
+) -> Bool[Array, "b h w"]:
+    """One to five polylines of one to five segments, each segment of a width of its own."""
+    extent = _extent(height, width)
+    count_key, start_key, angle_key, length_key, width_key = jax.random.split(key, 5)
+    shape = (batch, STROKES, SEGMENTS)
+    most = jnp.array([STROKES] + [SEGMENTS] * STROKES)
+    counts = jax.random.randint(count_key, (batch, 1 + STROKES), 1, most + 1)
+    drawn = (jnp.arange(STROKES) < counts[:, :1])[..., None] & (jnp.arange(SEGMENTS) < counts[:, 1:, None])
+    angle = jax.random.uniform(angle_key, shape, minval=ANGLES[0], maxval=ANGLES[1])
+    angle = jnp.where(jnp.arange(STROKES)[:, None] % 2 == 0, -angle, angle)  # every other one to the other side
+    length = jax.random.uniform(length_key, shape, minval=LENGTHS[0], maxval=LENGTHS[1])
+    steps = length[..., None] * jnp.stack([jnp.cos(angle), jnp.sin(angle)], axis=-1)
+    points = [jax.random.uniform(start_key, (batch, STROKES, 2)) * extent]
+    for segment in range(SEGMENTS):
+        points.append(jnp.clip(points[-1] + steps[:, :, segment], 0.0, extent))
+    radius = jax.random.uniform(width_key, shape, minval=widths[0], maxval=widths[1]) / 2
+    flat = (batch, STROKES * SEGMENTS)
+    starts, ends = (jnp.stack(each, axis=2).reshape(*flat, 2) for each in (points[:-1], points[1:]))
+    return near_segments(starts, ends, jnp.where(drawn, radius, -1.0).reshape(flat), height, width)
+
+
+def boxes(key: Array, batch: int, height: int, width: int) -> Bool[Array, "b h w"]:
+    """One to four boxes, which may overlap, at a distance from the border."""
+    count_key, side_key, place_key = jax.random.split(key, 3)
+    drawn = jnp.arange(BOXES) < jax.random.randint(count_key, (batch, 1), 1, BOXES + 1)
+    sides = jax.random.uniform(side_key, (batch, BOXES, 2), minval=SIDES[0], maxval=SIDES[1])
+    room = _extent(height, width) - sides - 2 * MARGIN
+    first = MARGIN + jax.random.uniform(place_key, sides.shape) * room
+    last = first + jnp.where(drawn[..., None], sides, -1.0)
+    inside = [
+        (place > first[..., axis, None]) & (place < last[..., axis, None])
+        for axis, place in enumerate(_places(height, width))
+    ]
+    return (inside[0][..., :, None] & inside[1][..., None, :]).any(axis=1)
+
+
+def halves(key: Array, batch: int, height: int, width: int) -> Bool[Array, "b h w"]:
+    """The left, right, upper or lower half."""
+    across, after = jax.random.bernoulli(key, shape=(2, batch))
+    rows, columns = ((jnp.arange(side) + 0.5 > side / 2) == after[:, None] for side in (height, width))
+    return jnp.where(across[:, None, None], columns[:, None, :], rows[:, :, None])
+
+
+def borders(key: Array, batch: int, height: int, width: int) -> Bool[Array, "b h w"]:
+    """Borders for outpainting: one side for sure, each of the others with a chance of one half."""
+    hit_key, sure_key, size_key = jax.random.split(key, 3)
+    sure = jax.random.randint(sure_key, (batch,), 0, 4)
+    hits = jax.random.bernoulli(hit_key, shape=(4, batch)) | (jnp.arange(4)[:, None] == sure)
+    sizes = jnp.where(hits, jax.random.uniform(size_key, (4, batch), minval=BORDERS[0], maxval=BORDERS[1]), 0.0)
+    places = [(jnp.arange(side) + 0.5) / side for side in (height, width)]
+    rows, columns = (
+        (place < sizes[2 * axis][:, None]) | (place > 1.0 - sizes[2 * axis + 1][:, None])
+        for axis, place in enumerate(places)
+    )
+    return rows[:, :, None] | columns[:, None, :]
+
+
+def near_segments(starts: Array, ends: Array, radius: Array, height: int, width: int) -> Bool[Array, "b h w"]:
+    """The pixels at most a radius `[b,n]` away from a segment between points `[b,n,2]`; none of a negative radius."""
+    y, x = _places(height, width)
+    from_start = [
+        y[:, None] - starts[..., 0, None, None],
+        x[None, :] - starts[..., 1, None, None],
+    ]
+    step = [(ends - starts)[..., axis, None, None] for axis in (0, 1)]
+    along = sum(a * b for a, b in zip(from_start, step)) / jnp.maximum(sum(jnp.square(b) for b in step), 1e-12)
+    along = jnp.clip(along, 0.0, 1.0)
+    squared = sum(jnp.square(a - along * b) for a, b in zip(from_start, step))
+    return (squared <= (radius * jnp.abs(radius))[..., None, None]).any(axis=1)
+
+
+def _masks(key: Array, batch: int, height: int, width: int, kind: str, widths: tuple[float, float]) -> Mask:
+    if kind == "strokes":
+        hidden = strokes(key, batch, height, width, widths)
+    else:
+        hidden = {"boxes": boxes, "half": halves, "borders": borders}[kind](key, batch, height, width)
+    return hidden[..., None].astype(jnp.float32)
+
+
+def _extent(height: int, width: int) -> Array:
+    return jnp.array([height, width], jnp.float32) / min(height, width)
+
+
+def _places(height: int, width: int) -> tuple[Array, Array]:
+    """The centres of rows and columns."""
+    return tuple((jnp.arange(side) + 0.5) / min(height, width) for side in (height, width))  # type: ignore[return-value]

@@ -1,0 +1,109 @@
+"""Resizing to any size as two products with matrices, one for the columns and one for the rows.
+
+XLA wants static shapes. Where the size is the same for a whole batch it is static and the matrices are made once, in
+numpy. Where every image has its own size, they lie on a canvas of the largest (`Patches`) and the matrices are made
+from traced numbers: every image really gets its own size, which a choice among a few static sizes cannot give, and
+there is one compile and no branch. Making them costs rows times columns numbers an image, little beside the products.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any, Literal, NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+Images = Float[Array, "b h w c"]
+Method = Literal["nearest", "area", "bilinear", "bicubic"]
+
+
+class Patches(NamedTuple):
+    """Images of sizes of their own, each in the top left of its canvas; beyond them goes on what is at their border."""
+
+    canvas: Images
+    height: Int[Array, " b"]
+    width: Int[Array, " b"]
+
+
+def resize(
+    image: Images, height: int, width: int, *, method: Method = "bicubic", antialias: bool = True, clip: bool = False
+) -> Float[Array, "b h2 w2 c"]:
+    """Images at another size; with `clip` cut to [-1, 1] after each axis, as Pillow does with 8 bits a channel.
+
+    With `antialias` it is what Pillow does: the filter is stretched by the factor of shrinking, and cubic means Keys
+    (1981) with a = -1/2. Without, it is what OpenCV and PyTorch do: two or four taps at any size, a = -3/4. Taps beyond
+    the border are left out. `area` is the mean of what an output pixel covers, `nearest` copies; both have no filter.
+    The axis that shrinks more comes first, as in Pillow 13, else the columns.
+    """
+    size, sizes = image.shape[1:3], (height, width)
+    letters = ("ij,bjwc->biwc", "ij,bhjc->bhic")
+    for axis in sorted((1, 0), key=lambda axis: sizes[axis] / size[axis]):
+        matrix = jnp.asarray(_matrix(sizes[axis], size[axis], method, antialias))
+        image = jnp.einsum(letters[axis], matrix, image, precision="highest")
+        if clip:
+            image = jnp.clip(image, -1.0, 1.0)
+    return image
+
+
+def resize_each(
+    patches: Patches,
+    height: Int[Array, " b"],
+    width: Int[Array, " b"],
+    *,
+    canvas: tuple[int, int],
+    methods: tuple[Method, ...],
+    choice: Int[Array, " b"],
+    antialias: bool = False,
+) -> Patches:
+    """Every image at a size of its own, by the method of its own that `choice` counts out.
+
+    The new sizes must be at least 1 and fit into the new `canvas`, its rows and columns.
+    """
+    matrices = []
+    for axis, new, old in ((0, height, patches.height), (1, width, patches.width)):
+        shape = (canvas[axis], patches.canvas.shape[1 + axis])
+        sizes = (new[:, None, None], old[:, None, None])
+        each = [weights(*shape, *sizes, method=method, antialias=antialias, xp=jnp) for method in methods]
+        matrices.append(jnp.select([(choice == index)[:, None, None] for index in range(len(methods))], each))
+    out = jnp.einsum("bij,bhjc->bhic", matrices[1], patches.canvas, precision="highest")
+    return Patches(jnp.einsum("bij,bjwc->biwc", matrices[0], out, precision="highest"), height, width)
+
+
+def weights(
+    rows: int, columns: int, size_out: Any, size_in: Any, *, method: Method, antialias: bool, xp: Any = np
+) -> Any:
+    """`[..., rows, columns]`: how much of input pixel j is in output pixel i, for `size_in` to `size_out` pixels.
+
+    Rows from `size_out` on repeat the last one; columns from `size_in` on weigh nothing. The sizes are numbers or, with
+    `xp` jax.numpy, arrays `[..., 1, 1]`.
+    """
+    i, j = xp.minimum(xp.arange(rows)[:, None], size_out - 1), xp.arange(columns)
+    ratio = size_in / size_out
+    centre = (i + 0.5) * ratio  # of the output pixel, from the input's border, in its pixels
+    distance = j + 0.5 - centre
+    stretch = xp.maximum(ratio, 1.0) if antialias else 1.0
+    if method == "nearest":
+        share = xp.where(j == xp.minimum(xp.floor(centre), size_in - 1), 1.0, 0.0)
+    elif method == "area":
+        share = xp.minimum(j + 1.0, centre + ratio / 2) - xp.maximum(j + 0.0, centre - ratio / 2)
+    elif method == "bilinear":
+        share = 1.0 - abs(distance / stretch)
+    else:
+        share = _cubic(abs(distance / stretch), -0.5 if antialias else -0.75, xp)
+    if method != "bicubic":
+        share = xp.maximum(share, 0.0)
+    share = xp.where(j < size_in, share, 0.0)
+    return share / share.sum(axis=-1, keepdims=True)
+
+
+def _cubic(d: Any, a: float, xp: Any) -> Any:
+    """Cubic convolution at distances d >= 0 (Keys 1981)."""
+    near, far = ((a + 2) * d - (a + 3)) * d * d + 1, ((a * d - 5 * a) * d + 8 * a) * d - 4 * a
+    return xp.where(d <= 1.0, near, xp.where(d < 2.0, far, 0.0))
+
+
+@lru_cache(maxsize=64)
+def _matrix(new: int, old: int, method: Method, antialias: bool) -> np.ndarray:
+    return weights(new, old, new, old, method=method, antialias=antialias).astype(np.float32)
