@@ -13,7 +13,7 @@ from jaxgan.game import Array
 from jaxgan.layers.conv import Conv, Geometry, Initializer, conv
 from jaxgan.layers.padding import padded_to
 from jaxgan.layers.reduction import spread
-from jaxgan.layers.residual import UpConv
+from jaxgan.layers.resampling import box_upsample
 
 SLOPE = 0.2  # of LeakyReLU
 RESIDUAL = 0.2  # what a block adds is scaled by this (Wang et al. 2018, 3.1)
@@ -70,8 +70,7 @@ class Generator(nn.Module):
             x = Block(self.growth, self.dtype, name=f"block_{index}")(x)
         x = first + self._conv(self.base_width, linear, "leave")(x)
         for index in range(DOUBLINGS):
-            up = UpConv(self.base_width, kernel_init=he, dtype=self.dtype, name=f"up_{index}")
-            x = nn.leaky_relu(up(x), SLOPE)
+            x = nn.leaky_relu(self._conv(self.base_width, he, f"up_{index}")(box_upsample(x)), SLOPE)
         x = nn.leaky_relu(self._conv(self.base_width, he, "refine")(x), SLOPE)
         image = self._conv(self.channels, linear, "image")(x).astype(jnp.float32)
         image = image[:, : self.scale * height, : self.scale * width]
@@ -137,7 +136,8 @@ def densely(x: Array, layers: Sequence[Layer]) -> Array:
     """The last of convolutions `[b,h,w,c] -> [b,h,w,o]` with LeakyReLU between them, each of x and all before it.
 
     Each map goes once through the kernels of all that read it, side by side, and their results are added: the
-    formula's products, but wider, and of 3 times fewer patches than where each layer gathers its own inputs.
+    formula's products, but wider, and of 3 times fewer patches than where each layer gathers its own inputs, which
+    takes a tenth more time on CPU.
     """
     geometry = Geometry((1, 1), ((1, 1), (1, 1)), 1, (x.shape[1], x.shape[2]))
     sums: list[Array] = [spread(layer.bias, (*x.shape[:3], layer.bias.shape[0])) for layer in layers]
