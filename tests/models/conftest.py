@@ -11,7 +11,7 @@ def reach(network, size, channels, multiple=1):
     Of all pixels of one block of `multiple` pixels of the condition, as they may see differently far.
     """
     condition = jax.random.uniform(jax.random.key(1), (1, size, size, channels), minval=-1.0)
-    tree = jax.jit(lambda: network.init(jax.random.key(0), condition, train=False))()
+    tree = jax.jit(lambda: network.init(jax.random.key(0, impl="unsafe_rbg"), condition, train=False))()
 
     def output(condition, place):
         return network.apply(tree, condition, train=False)[0, place, place].sum()

