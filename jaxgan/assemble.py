@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 from collections.abc import Mapping
 from typing import Any
 
 from jaxgan.builder import PENALTIES, accepts, build, check_content, check_regularizer, find, is_section
-from jaxgan.config import RunConfig, Section
+from jaxgan.config import RunConfig, Section, unknown_key
 from jaxgan.data.sources import DataSpec
 from jaxgan.errors import UserError
 from jaxgan.game import Degradation, Task
+from jaxgan.losses.perceptual import REAL_ESRGAN
+from jaxgan.models.pretrained.vgg import Backbone, load_backbone
 from jaxgan.regularizers.gradient_penalty import auto_gamma
 from jaxgan.tasks.penalty import Penalty
-from jaxgan.tasks.restoration import Content
+from jaxgan.tasks.restoration import BACKBONE, Content
+
+log = logging.getLogger(__name__)
 
 NETWORKS = ("generator", "discriminator")
 
@@ -94,7 +99,20 @@ def make_task(config: RunConfig, allow: tuple[str, ...] = ()) -> Task:
             parts[kind] = build(section.pop(kind), kind, path=f"config.task.{kind}", allow=allow)
     if "content" in section:
         contents = enumerate(section.pop("content"))
-        parts["content"] = tuple(_make_content(c, f"config.task.content.{i}", allow) for i, c in contents)
+        made = [_make_content(c, f"config.task.content.{i}", allow) for i, c in contents]
+        backbone = section.pop(BACKBONE, None) or {}
+        for key in backbone:
+            if key not in ("network", "weights"):
+                raise unknown_key(f"config.task.{BACKBONE}", key, ("network", "weights"))
+        if not backbone.get("weights"):
+            for content in (each for each in made if each.wants("features")):
+                log.warning("%s is left out: config.task.backbone.weights names no file", content.name)
+            made = [content for content in made if not content.wants("features")]
+        parts["content"] = tuple(made)
+        seeing = [content.arguments.get("layers", REAL_ESRGAN) for content in made if content.wants("features")]
+        if seeing:
+            layers = sorted({layer for each in seeing for layer in each})
+            parts["backbone"] = Backbone(backbone.get("network", "vgg19"), tuple(layers))
     return build(section, "task", path="config.task", fill=parts, allow=allow)
 
 
@@ -107,6 +125,15 @@ def make_degradation(config: RunConfig, allow: tuple[str, ...] = ()) -> Degradat
     """What makes the conditions of a restoration; None where the data set has them."""
     section = config.task.get("degradation")
     return None if section is None else build(section, "degradation", path="config.task.degradation", allow=allow)
+
+
+def frozen_weights(config: RunConfig) -> dict[str, Any]:
+    """Params of networks that nobody trains, by name, from the files that a config names. Raises UserError."""
+    section = config.task.get(BACKBONE) or {}
+    if not section.get("weights"):
+        return {}
+    params = load_backbone(section.get("network", "vgg19"), section["weights"])["params"]
+    return {BACKBONE: params}
 
 
 def _make_content(section: Mapping[str, Any], path: str, allow: tuple[str, ...]) -> Content:

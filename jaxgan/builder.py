@@ -106,7 +106,17 @@ def check_sections(config: RunConfig) -> None:
         if getattr(config, name) or parameters[name].default is inspect.Parameter.empty:
             _check_network(getattr(config, name), f"config.{name}")
     parts = dict.fromkeys(
-        ("generator", "discriminator", "num_classes", "loss", *PENALTIES, "augment", "degradation", "content")
+        (
+            "generator",
+            "discriminator",
+            "num_classes",
+            "loss",
+            *PENALTIES,
+            "augment",
+            "degradation",
+            "content",
+            "backbone",
+        )
     )
     _check_arguments(config.task, parameters, "config.task", given=parts)
     if "loss" in config.task:

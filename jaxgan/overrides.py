@@ -144,6 +144,9 @@ NARROW = {  # the most of each that a run in miniature has
     "style_dim": 16,
     "mapping_layers": 2,
     "scales": 2,
+    "blocks": 2,
+    "halvings": 2,
+    "adversarial_start": 32,
     "stage_images": 24,
     "fade_images": 8,
 }

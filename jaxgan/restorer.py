@@ -41,6 +41,8 @@ class Restorer:
     receptive_field: int | None = None  # pixels of the condition that one of the image sees to each side; None: all
     multiple: int = 1  # pixels between two places of a crop at which the network does the same
     masks: bool = False
+    step: int = 0  # of the checkpoint; 0 of published weights
+    images_seen: int = 0
 
     def __call__(self, tiles: np.ndarray) -> np.ndarray:
         """The images of conditions, see above."""
@@ -131,7 +133,8 @@ def load_restorer(
             interpolate(only(one), only(other), strength)
             for one, other in ((first.params, params), (first.variables, variables))
         )
-    return make_restorer(task, params, variables)
+    record = {name: last.record[name] for name in ("step", "images_seen")}
+    return dataclasses.replace(make_restorer(task, params, variables), **record)
 
 
 def load_pretrained(name: str) -> Restorer:

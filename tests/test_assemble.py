@@ -1,12 +1,14 @@
 """What a data set decides of a config, and the task that a config makes."""
 
 import dataclasses
+import re
 
 import jax
 import pytest
 
-from jaxgan.assemble import fill_in, make_task
+from jaxgan.assemble import fill_in, frozen_weights, make_task
 from jaxgan.builder import check_sections
+from jaxgan.config import DataConfig, RunConfig
 from jaxgan.data.sources import DataSpec
 from jaxgan.errors import UserError
 from jaxgan.overrides import resolve
@@ -96,3 +98,54 @@ def test_a_penalty_on_styles_wants_a_generator_with_styles():
     penalties = ({"name": "path_length.path_length", "every": 4},)
     with pytest.raises(UserError, match=r"path_length needs a generator with styles"):
         make_task(filled(task={**TREE["task"], "generator_penalties": penalties}))
+
+
+def restoration(**task):
+    return RunConfig(
+        generator={"name": "unet.Generator", "channels": 3, "base_width": 8, "halvings": 1},
+        task={"name": "restoration.Restoration", "degradation": {"name": "degradations.GaussianNoise"}, **task},
+        optimizers={"generator": {"name": "adam", "learning_rate": 1e-3}},
+        data=DataConfig("stand-in"),
+        images=1,
+    )
+
+
+PERCEPTUAL = ({"name": "reconstruction.l1"}, {"name": "perceptual.perceptual", "layers": {"conv1_2": 1.0}})
+
+
+def test_a_perceptual_loss_without_weights_is_left_out_and_told(caplog):
+    config = restoration(content=PERCEPTUAL)
+    check_sections(config)
+    task = make_task(config)
+    assert [content.name for content in task.content] == ["l1"]
+    assert task.backbone is None
+    assert "perceptual is left out: config.task.backbone.weights names no file" in caplog.text
+
+
+def test_the_backbone_has_the_layers_that_the_losses_ask_for():
+    config = restoration(content=PERCEPTUAL, backbone={"network": "vgg16", "weights": "vgg16.pth"})
+    task = make_task(config)
+    assert [content.name for content in task.content] == ["l1", "perceptual"]
+    assert (task.backbone.network, tuple(task.backbone.layers)) == ("vgg16", ("conv1_2",))
+    with pytest.raises(UserError, match=r"'vgg16\.pth' is no file; the weights of vgg16 are vgg16-397923af\.pth"):
+        frozen_weights(config)
+
+
+@pytest.mark.parametrize(
+    ("task", "words"),
+    [
+        ({"content": PERCEPTUAL, "backbone": {"weight": "x"}}, "config.task.backbone.weight does not exist"),
+        ({"content": ({"name": "reconstruction.l3"},)}, "'reconstruction.l3' is not a content"),
+        ({"content": ({"name": "reconstruction.l1", "weight": "much"},)}, "weight: got 'much', accepted is float"),
+        ({"content": ({"name": "reconstruction.l1"},), "adversarial_start": 0}, "config.discriminator is missing"),
+    ],
+)
+def test_a_restoration_that_cannot_be_is_told(task, words):
+    with pytest.raises(UserError, match=re.escape(words)):
+        make_task(restoration(**task))
+
+
+def test_a_task_that_needs_a_discriminator_says_so():
+    config = dataclasses.replace(restoration(), task={"name": "generation.Generation", "loss": "adversarial.hinge"})
+    with pytest.raises(UserError, match=r"config\.discriminator\.name: got None"):
+        check_sections(config)

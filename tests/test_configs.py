@@ -21,7 +21,8 @@ NAMES = tuple(str(number) for number in range(10))
 def spec_of(config, native=28):
     """A data set of the config's resolution, as if it were prepared."""
     size = config.data.resolution or native
-    return DataSpec("stand-in", "train", 1000, size, size, config.data.channels or 1, 10, NAMES, "0" * 16)
+    channels = config.data.channels or (3 if config.data.crops else 1)  # what is cropped are photographs
+    return DataSpec("stand-in", "train", 1000, size, size, channels, 10, NAMES, "0" * 16)
 
 
 @pytest.mark.parametrize("tiny", [False, True], ids=["full", "tiny"])

@@ -7,17 +7,21 @@ import json
 import math
 from collections.abc import Mapping
 
+import jax.numpy as jnp
 import numpy as np
 
 from jaxgan.commands.sample import checkpoint_choice, integer
-from jaxgan.commands.setup import cache_dir, generate_with, start_jax
+from jaxgan.commands.setup import generate_with, start_jax
+from jaxgan.commands.views import make_evaluator
 from jaxgan.config import RunConfig
 from jaxgan.errors import FINISHED, UserError
-from jaxgan.evaluators.distribution import DistributionEvaluator, make_distribution_evaluator
+from jaxgan.evaluators.distribution import DistributionEvaluator
 from jaxgan.evaluators.manifests import check_same, read_report
 from jaxgan.evaluators.path_length import feature_path_length
+from jaxgan.evaluators.reconstruction import ReconstructionEvaluator
 from jaxgan.media.images import replace_file
 from jaxgan.restore import RestoredGenerator, load
+from jaxgan.restorer import Restorer, load_restorer
 from jaxgan.training.workdir import Workdir
 
 
@@ -36,26 +40,28 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
         config = dataclasses.replace(config, evaluation=evaluation)
     against = read_report(options["against"]) if "against" in options else None
     start_jax(config)
-    evaluator = make_distribution_evaluator(config, cache_dir=str(cache_dir() / "classifiers"))
+    evaluator = make_evaluator(config)
     if against is not None:
         check_same(evaluator.manifest, against["manifest"], options["against"])
-    generator = load(workdir, step=checkpoint_choice(options), batch_size=config.evaluation.batch_size)
-    scores = evaluator.run(generate_with(generator.generate), config.seed)
-    if "path_length" in options:
-        paths = integer(options, "path_length", 0)
-        scores[f"path_length/{evaluator.manifest['features']}"] = _path_length(generator, evaluator, paths, config.seed)
-    report = {
-        "step": generator.step,
-        "images": generator.images_seen,
-        "scores": scores,
-        "manifest": evaluator.manifest,
-    }
-    path = Workdir(workdir).root / f"scores-{generator.step}.json"
+    model: RestoredGenerator | Restorer
+    if isinstance(evaluator, ReconstructionEvaluator):
+        if "path_length" in options:
+            raise UserError("--path_length: this run makes images from other images, not from latents")
+        model = restorer = load_restorer(workdir, step=checkpoint_choice(options))
+        scores = evaluator.run(lambda condition: np.asarray(restorer.apply(jnp.asarray(condition))))
+    else:
+        model = generator = load(workdir, step=checkpoint_choice(options), batch_size=config.evaluation.batch_size)
+        scores = evaluator.run(generate_with(generator.generate), config.seed)
+        if "path_length" in options:
+            name = f"path_length/{evaluator.manifest['features']}"
+            scores[name] = _path_length(generator, evaluator, integer(options, "path_length", 0), config.seed)
+    report = {"step": model.step, "images": model.images_seen, "scores": scores, "manifest": evaluator.manifest}
+    path = Workdir(workdir).root / f"scores-{model.step}.json"
     replace_file(path, (json.dumps(report, indent=2) + "\n").encode())
     for name, value in scores.items():
         other = "" if against is None else f"   there {against['scores'].get(name, math.nan):.4f}"
         print(f"{name:40} {value:.4f}{other}")
-    print(f"step {generator.step}; made with: {json.dumps(evaluator.manifest)}")
+    print(f"step {model.step}; made with: {json.dumps(evaluator.manifest)}")
     print(f"written to {path}")
     return FINISHED
 

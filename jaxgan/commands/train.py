@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 import jax
 from jax.sharding import Mesh
 
-from jaxgan.assemble import fill_in, make_task, restores
+from jaxgan.assemble import fill_in, frozen_weights, make_task, restores
 from jaxgan.commands.setup import keep_config, start_jax
 from jaxgan.commands.views import Evaluator, View, make_evaluator, make_view
 from jaxgan.config import RunConfig, to_json
@@ -29,7 +29,7 @@ from jaxgan.restore import read_weights
 from jaxgan.training.checkpoint import Checkpoints
 from jaxgan.training.feed import make_play
 from jaxgan.training.loop import Intervals, Loop
-from jaxgan.training.parts import begin_with, make_init, make_optimizers, make_step, root_key
+from jaxgan.training.parts import begin_with, make_init, make_optimizers, make_step, root_key, with_frozen
 from jaxgan.training.plots import write_plots
 from jaxgan.training.progress import Progress, console, setup_logging
 from jaxgan.training.ranges import normal_range
@@ -156,14 +156,13 @@ def _train(
 
 
 def _make_begin(config: RunConfig) -> Callable[[State], State]:
-    """What puts the weights of `config.start_from` into a new run. Raises UserError where there are none."""
-    if config.start_from is None:
-        return lambda state: state
-    params, variables = read_weights(config.start_from)
+    """What puts weights from files into a new run. Raises UserError where there are none."""
+    frozen = frozen_weights(config)
+    params, variables = read_weights(config.start_from) if config.start_from is not None else ({}, {})
 
     def begin(state: State) -> State:
         own = {name: params[name] for name in state.ema_params if name in params}
-        return begin_with(state, own, variables)
+        return with_frozen(begin_with(state, own, variables), frozen)
 
     return begin
 

@@ -7,6 +7,7 @@ from typing import Any, Literal
 import flax.linen as nn
 import jax.numpy as jnp
 
+from jaxgan.augment.resizing import resize
 from jaxgan.errors import UserError
 from jaxgan.game import Array, Judgement
 from jaxgan.layers.conv import Conv
@@ -28,7 +29,8 @@ class Generator(nn.Module):
 
     The "classic" one: 9x9, 3x3, the blocks, 3x3, then for each doubling a 3x3 convolution to four times the channels,
     which become pixels, and 9x9; with ReLU. The one of "srgan" (figure 4): no second convolution, a skip from the first
-    one over all blocks, PReLU, also behind the doublings; with norm "batch" it is the published one.
+    one over all blocks, PReLU, also behind the doublings; with norm "batch" it is the published one. With `residual`
+    the image is the bicubically enlarged condition plus what the network says, at first nothing, and not bounded.
     """
 
     channels: int
@@ -37,6 +39,7 @@ class Generator(nn.Module):
     norm: Literal["none", "batch"] = "none"
     base_width: int = 64
     blocks: int = 16
+    residual: bool = False
     dtype: Any = jnp.float32
 
     @property
@@ -67,8 +70,11 @@ class Generator(nn.Module):
             x = depth_to_space(up(x), 2)
             if not classic or index + 1 < stages:
                 x = _activated(x, self.variant, f"up_{index}_prelu")
-        x = Conv(self.channels, 9, kernel_init=linear, dtype=self.dtype, name="image")(x)
-        return jnp.tanh(x.astype(jnp.float32))
+        init = nn.initializers.zeros if self.residual else linear
+        x = Conv(self.channels, 9, kernel_init=init, dtype=self.dtype, name="image")(x).astype(jnp.float32)
+        if not self.residual:
+            return jnp.tanh(x)
+        return resize(condition[..., : self.channels].astype(jnp.float32), x.shape[1], x.shape[2]) + x
 
 
 class Block(nn.Module):

@@ -35,6 +35,7 @@ from jaxgan.losses.adversarial import per_example
 from jaxgan.tasks.penalty import Offers, Penalty, lazy_phases, memories, penalized
 
 CONTENT = "content"  # the phase of the first stage
+BACKBONE = "backbone"  # the frozen network whose features perceptual losses compare; no player's
 NEVER = 2**31 - 1  # images
 
 
@@ -87,6 +88,7 @@ class Restoration:
     adversarial_start: int | None = None  # images
     conditional: bool = False  # the discriminator sees the condition beside the image
     penalties: tuple[Penalty, ...] = ()  # of the discriminator
+    backbone: Any = None  # images [B,H,W,C] -> maps by layer: what perceptual losses compare
 
     num_classes = 0  # restored images have no labels
 
@@ -135,6 +137,8 @@ class Restoration:
         if self.adversarial:
             judged = self._beside(image, condition)
             trees[DISCRIMINATOR] = self.discriminator.init(discriminator_key, judged, None, train=False)
+        if self.backbone is not None:  # its weights are put in place by who has the file
+            trees[BACKBONE] = self.backbone.init(key, image)
         variables = {name: {k: v for k, v in tree.items() if k != "params"} for name, tree in trees.items()}
         return {name: tree["params"] for name, tree in trees.items()}, variables
 
@@ -182,8 +186,8 @@ class Restoration:
         return self._kept(image, condition).astype(jnp.float32)
 
     def _content_loss(self, state: State, batch: Batch, key: Key) -> tuple[Array, Aux]:
-        del state, key
-        loss, metrics = self._contents(batch, {})
+        del key
+        loss, metrics = self._contents(state, batch, {})
         return loss, Aux(metrics)
 
     def _generator_loss(self, state: State, batch: Batch, key: Key) -> tuple[Array, Aux]:
@@ -192,7 +196,7 @@ class Restoration:
         real, _ = self._judge(state, None, batch["image"], fakes.condition)
         fake, _ = self._judge(state, None, fakes.image, fakes.condition)
         offers = {"real_features": lambda: jax.lax.stop_gradient(real.features), "fake_features": lambda: fake.features}
-        content, metrics = self._contents(batch, offers)
+        content, metrics = self._contents(state, batch, offers)
         assert self.loss is not None
         losses = jax.tree.map(self.loss.generator, real.logits, fake.logits)
         adversarial = per_example(losses, self._weights(fakes.condition, losses)).mean()
@@ -215,13 +219,14 @@ class Restoration:
         aux = Aux(metrics, {DISCRIMINATOR: variables})
         return penalized(DISCRIMINATOR, self.penalties, loss, self._offers(state, batch, key), state, aux)
 
-    def _contents(self, batch: Batch, further: Offers) -> tuple[Array, dict[str, Array]]:
+    def _contents(self, state: State, batch: Batch, further: Offers) -> tuple[Array, dict[str, Array]]:
         """The weighted sum of the content losses, and each of them; those that want what is not there are left out."""
         fakes: Restored = batch["fakes"]
         offers: dict[str, Callable[[], Any]] = {
             "restored": lambda: fakes.image,
             "target": lambda: batch["image"],
             "mask": lambda: self._mask(fakes.condition),
+            "features": lambda: lambda image: self.backbone.apply({"params": state.params[BACKBONE]}, image),
             **further,
         }
         present = [each for each in self.content if further or not each.wants("fake_features")]

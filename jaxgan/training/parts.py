@@ -73,6 +73,15 @@ def begin_with(state: State, params: Mapping[str, Any], variables: Mapping[str, 
     return state
 
 
+def with_frozen(state: State, weights: Mapping[str, Any]) -> State:
+    """The state with the params of networks that nobody trains: of those of `weights` that it has, whole or in part."""
+    params = dict(state.params)
+    for name in weights.keys() & params.keys():
+        wanted = {part: weights[name][part] for part in params[name]}
+        params[name] = _placed(wanted, params[name], name)
+    return state.replace(params=params)
+
+
 def _placed(new: Any, old: Any, network: str) -> Any:
     shapes = [
         {jax.tree_util.keystr(path, simple=True, separator="/"): leaf.shape for path, leaf in leaves}

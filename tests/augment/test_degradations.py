@@ -14,6 +14,7 @@ from jaxgan.augment.degradations import (
     Bicubic,
     Blur,
     Chain,
+    Edges,
     GaussianNoise,
     Identity,
     Jpeg,
@@ -208,3 +209,12 @@ def test_real_esrgan_takes_grey_images_and_refuses_others(channels):
 def test_what_cannot_be_is_told_in_one_line(make, told):
     with pytest.raises(UserError, match=told):
         make()
+
+
+def test_edges_are_sobels():
+    image = jax.random.uniform(jax.random.key(0), (1, 9, 7, 3), minval=-0.2, maxval=0.2)
+    grey = np.asarray(image[0] @ jnp.array([0.299, 0.587, 0.114]))
+    expected = np.hypot(*(ndimage.sobel(grey, axis=axis, mode="nearest") / 8 for axis in (0, 1)))
+    edges = Edges()(jax.random.key(1), image)
+    assert edges.shape == (1, 9, 7, 1)
+    np.testing.assert_allclose(edges[0, ..., 0], 2 * np.clip(4 * expected, 0, 1) - 1, atol=1e-4)

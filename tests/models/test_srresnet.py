@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax import lax
+from PIL import Image
 
 from jaxgan.errors import UserError
 from jaxgan.models import srresnet
@@ -169,3 +170,13 @@ def test_half_precision_networks_have_gradients_and_logits_in_float32():
     trees = [jax.eval_shape(lambda n=n: n.init(KEY, CONDITION, train=False)) for n in (generator, discriminator)]
     found = jax.eval_shape(jax.grad(loss), [tree["params"] for tree in trees], trees[0])
     assert all(leaf.dtype == jnp.float32 for leaf in jax.tree.leaves(found))
+
+
+def test_a_residual_begins_as_the_enlarged_condition():
+    condition = jax.random.uniform(jax.random.key(0), (1, 6, 5, 3), minval=-1.0)
+    network = srresnet.Generator(3, scale=2, base_width=4, blocks=1, residual=True)
+    image, _ = network.init_with_output(jax.random.key(1), condition, train=False)
+    channels = [
+        Image.fromarray(np.asarray(condition[0, ..., c])).resize((10, 12), Image.Resampling.BICUBIC) for c in range(3)
+    ]
+    np.testing.assert_allclose(image[0], np.stack([np.asarray(c) for c in channels], axis=2), atol=1e-5)

@@ -12,10 +12,12 @@ import pytest
 from jaxgan.errors import UserError
 from jaxgan.game import Judgement
 from jaxgan.losses import adversarial
+from jaxgan.losses.perceptual import perceptual
 from jaxgan.regularizers.gradient_penalty import r1
 from jaxgan.tasks.penalty import Penalty
 from jaxgan.tasks.restoration import Content, Restoration
 from jaxgan.training.optimizers import make_optimizer
+from jaxgan.training.parts import with_frozen
 from jaxgan.training.state import init_state
 from jaxgan.training.step import due_phases, make_train_step
 
@@ -164,6 +166,28 @@ def test_feature_matching_waits_for_the_discriminator():
         2 * reports[2]["generator/l1"] + reports[2]["generator/matching"] + 0.1 * reports[2]["generator/adversarial"]
     )
     np.testing.assert_allclose(reports[2]["generator/loss"], total, rtol=1e-5)
+
+
+class Backbone(nn.Module):
+    """One convolution by name."""
+
+    @nn.compact
+    def __call__(self, image):
+        return {"conv1_1": nn.Conv(4, (3, 3), name="conv1_1")(image)}
+
+
+def test_a_frozen_network_judges_and_never_moves():
+    content = (Content("perceptual", perceptual, arguments={"layers": {"conv1_1": 2.0}}),)
+    task = make_task(content=content, backbone=Backbone())
+    states, reports = play(task, 3)
+    assert float(reports[0]["content/perceptual"]) > 0
+    assert equal(states[0].params["backbone"], states[3].params["backbone"])
+    assert set(states[3].ema_params) == {"generator"}
+    weights = jax.tree.map(jnp.zeros_like, {"backbone": {**states[0].params["backbone"], "conv1_2": jnp.ones(3)}})
+    blind = with_frozen(states[0], weights)
+    step = make_train_step(task, start(task)[1])
+    _, metrics = step(blind, make_batch(), jax.random.key(1), (0,))
+    assert float(metrics["content/perceptual"]) == 0
 
 
 def test_what_the_mask_knows_stays_as_it_is():
