@@ -1,4 +1,4 @@
-"""Our train steps against torch's on the same machine, alternating in one period.
+"""Our train steps, and two networks alone, against torch's on the same machine, alternating in one period.
 
     python -m benchmarks.steps --cases mlp dcgan --json out.json
 
@@ -29,6 +29,7 @@ PEERS = {  # by case: what we run, the peer's script and the case's name there
     "r3gan": ("r3gan", "torch_r3gan.py"),
     "srgan": ("srgan", "torch_srgan.py"),
     "inception": ("inception", "torch_inception.py"),
+    "rrdb": ("rrdb", "torch_rrdb.py"),
 }
 
 
