@@ -22,6 +22,8 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
+from jaxgan.layers import narrow_conv as narrow
+from jaxgan.layers import strided_conv as strided
 from jaxgan.layers.reduction import spread
 
 Initializer = Callable[..., Array]
@@ -32,6 +34,8 @@ LAYOUT = ("NHWC", "HWIO", "NHWC")
 # convolution takes 15 ms to compile, 18 times a layer in a step with two gradient penalties
 WIDTH = 32  # channels of a convolution, at least
 PARTS = 12  # convolutions, at most
+
+WIDE = 5  # columns of a kernel whose gradient is faster in the form for few channels
 
 
 class Geometry(NamedTuple):
@@ -101,12 +105,41 @@ conv_weights.defvjp(_conv_weights_forward, _conv_weights_backward)
 
 
 def _conv(x: Array, w: Array, geometry: Geometry) -> Array:
-    if (
-        w.shape[:2] == (1, 1)
-        and geometry.stride == (1, 1)
-        and geometry.padding == ((0, 0), (0, 0))
-        and geometry.groups == 1
-    ):
+    form = None
+    if _plain(geometry) and narrow.pays(w.shape[:2], *w.shape[2:]):
+        form = partial(narrow.narrow_conv, padding=geometry.padding)
+    return _on_cpu(form, partial(_usual, geometry=geometry), x, w)
+
+
+def _conv_transpose(y: Array, w: Array, geometry: Geometry) -> Array:
+    form: Callable[..., Array] | None = None
+    if _plain(geometry) and narrow.pays(w.shape[:2], w.shape[3], w.shape[2]):
+        form = partial(narrow.narrow_conv_transpose, padding=geometry.padding)
+    elif geometry.groups == 1 and strided.pays(w.shape[:2], geometry.stride, w.shape[2]):
+        place = {"stride": geometry.stride[0], "padding": geometry.padding, "size": geometry.size}
+        form = partial(strided.phased_conv_transpose, **place)
+
+    def usual(y: Array, w: Array) -> Array:
+        shape = (y.shape[0], *geometry.size, w.shape[2] * geometry.groups)
+        return jax.linear_transpose(lambda x: _usual(x, w, geometry), jax.ShapeDtypeStruct(shape, y.dtype))(y)[0]
+
+    return _on_cpu(form, usual, y, w)
+
+
+def _conv_weights(kernel: tuple[int, int], x: Array, y: Array, geometry: Geometry) -> Array:
+    shape = (*kernel, x.shape[-1] // geometry.groups, y.shape[-1])
+    form = None
+    if _plain(geometry) and kernel[1] >= WIDE and narrow.pays(kernel, *shape[2:]):
+        form = partial(narrow.narrow_conv_weights, kernel=kernel, padding=geometry.padding)
+
+    def usual(x: Array, y: Array) -> Array:
+        return jax.linear_transpose(lambda w: _usual(x, w, geometry), jax.ShapeDtypeStruct(shape, x.dtype))(y)[0]
+
+    return _on_cpu(form, usual, x, y)
+
+
+def _usual(x: Array, w: Array, geometry: Geometry) -> Array:
+    if w.shape[:2] == (1, 1) and _plain(geometry) and geometry.padding == ((0, 0), (0, 0)):
         return (x.reshape(-1, x.shape[-1]) @ w[0, 0]).reshape(*x.shape[:-1], w.shape[-1])
     return lax.conv_general_dilated(
         x,
@@ -118,14 +151,13 @@ def _conv(x: Array, w: Array, geometry: Geometry) -> Array:
     )
 
 
-def _conv_transpose(y: Array, w: Array, geometry: Geometry) -> Array:
-    shape = (y.shape[0], *geometry.size, w.shape[2] * geometry.groups)
-    return jax.linear_transpose(lambda x: _conv(x, w, geometry), jax.ShapeDtypeStruct(shape, y.dtype))(y)[0]
+def _plain(geometry: Geometry) -> bool:
+    return geometry.stride == (1, 1) and geometry.groups == 1
 
 
-def _conv_weights(kernel: tuple[int, int], x: Array, y: Array, geometry: Geometry) -> Array:
-    shape = (*kernel, x.shape[-1] // geometry.groups, y.shape[-1])
-    return jax.linear_transpose(lambda w: _conv(x, w, geometry), jax.ShapeDtypeStruct(shape, x.dtype))(y)[0]
+def _on_cpu(form: Callable[..., Array] | None, usual: Callable[..., Array], a: Array, b: Array) -> Array:
+    """`form(a, b)` on CPU, where there is such a form."""
+    return usual(a, b) if form is None else lax.platform_dependent(a, b, cpu=form, default=usual)
 
 
 def _by_group(

@@ -79,6 +79,49 @@ def test_conv_transpose_equals_the_native_one_to_the_second_derivative(kernel, s
         assert relative(mine, reference) < 1e-5
 
 
+@pytest.mark.parametrize(
+    ("kernel", "pads", "inputs", "outputs"),
+    [(5, ((2, 2), (2, 2)), 16, 3), (3, ((0, 2), (1, 0)), 16, 2), (5, ((2, 1), (0, 3)), 3, 16)],
+)
+def test_few_channels_on_either_side_are_no_different(kernel, pads, inputs, outputs):
+    keys = jax.random.split(jax.random.key(0), 2)
+    x = jax.random.normal(keys[0], (2, 6, 7, inputs))
+    w = jax.random.normal(keys[1], (kernel, kernel, inputs, outputs))
+    geometry = Geometry((1, 1), pads, 1, (6, 7))
+
+    def native(x, w):
+        return lax.conv_general_dilated(x, w, (1, 1), pads, dimension_numbers=LAYOUT)
+
+    ours = jax.jit(lambda x, w: derivatives(lambda x, w: conv(x, w, geometry), x, w))
+    theirs = jax.jit(lambda x, w: derivatives(native, x, w))(x, w)
+    for mine, reference in zip(ours(x, w), theirs):
+        assert relative(mine, reference) < 1e-5
+    forward, form = (convolutions(lambda x, w: conv(x, w, geometry), x, w, platform=name) for name in ("cuda", "cpu"))
+    assert (forward == form) is (outputs > 3)  # only a narrow image is made of columns, and on CPU only
+
+
+@pytest.mark.parametrize(
+    ("kernel", "pads", "size"),
+    [(3, ((1, 1), (1, 1)), (6, 8)), (4, ((1, 1), (1, 1)), (7, 6)), (5, ((0, 3), (2, 1)), (8, 5))],
+)
+def test_phases_of_wide_images_are_no_different(kernel, pads, size):
+    keys = jax.random.split(jax.random.key(0), 2)
+    x = jax.random.normal(keys[0], (2, *size, 16))
+    w = jax.random.normal(keys[1], (kernel, kernel, 16, 3))
+    geometry = Geometry((2, 2), pads, 1, size)
+
+    def native(x, w):
+        return lax.conv_general_dilated(x, w, (2, 2), pads, dimension_numbers=LAYOUT)
+
+    ours = jax.jit(lambda x, w: derivatives(lambda x, w: conv(x, w, geometry), x, w))
+    theirs = jax.jit(lambda x, w: derivatives(native, x, w))(x, w)
+    for mine, reference in zip(ours(x, w), theirs):
+        assert relative(mine, reference) < 1e-5
+    gradient = jax.grad(lambda x, w: jnp.sin(conv(x, w, geometry)).sum())
+    counts = [len(convolutions(gradient, x, w, platform=name)) for name in ("cuda", "cpu")]
+    assert counts == [2, 1 + 4]  # the phases, on CPU only
+
+
 def test_third_derivatives_exist():
     x, w = example(4, 1, 6, 6)
     geometry = Geometry((2, 2), ((1, 1),) * 2, 1, (6, 6))
