@@ -7,7 +7,7 @@ On the 16 photographs that come with the extra `demo`; for others --config.data.
 
 from ml_collections import ConfigDict
 
-IMAGES = 48_000
+IMAGES = 72_000
 
 
 def get_config():

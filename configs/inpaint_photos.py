@@ -7,7 +7,7 @@ On the 16 photographs that come with the extra `demo`; for others --config.data.
 
 from ml_collections import ConfigDict
 
-CONTENT, TOTAL = 24_000, 32_000  # images of the first stage, and of both
+CONTENT, TOTAL = 28_000, 32_000  # images of the first stage, and of both
 
 
 def get_config():
@@ -27,11 +27,14 @@ def get_config():
         adversarial_weight=0.1,
         adversarial_start=CONTENT,
     )
-    adam = dict(name="adam", learning_rate=5e-4, b1=0.5, b2=0.99)
-    config.optimizers = dict(generator=adam, discriminator=adam)
+    rate = dict(name="cosine", start=8e-4, stop=1e-4, images=TOTAL)
+    config.optimizers = dict(
+        generator=dict(name="adam", learning_rate=rate, b1=0.5, b2=0.99),
+        discriminator=dict(name="adam", learning_rate=5e-4, b1=0.5, b2=0.99),
+    )
     config.ema = dict(half_life_images=2_000)
 
-    config.checkpoint = dict(every_images=8_000)
-    config.samples = dict(every_images=8_000)
-    config.evaluation = dict(every_images=8_000)
+    config.checkpoint = dict(every_images=4_000)
+    config.samples = dict(every_images=4_000)
+    config.evaluation = dict(every_images=4_000)
     return config

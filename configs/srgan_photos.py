@@ -7,7 +7,7 @@ On the 16 photographs that come with the extra `demo`; for others --config.data.
 
 from ml_collections import ConfigDict
 
-CONTENT, TOTAL = 24_000, 32_000  # images of the first stage, and of both
+CONTENT, TOTAL = 56_000, 80_000  # images of the first stage, and of both
 
 
 def get_config():
@@ -30,8 +30,11 @@ def get_config():
         adversarial_weight=5e-3,
         adversarial_start=CONTENT,
     )
-    adam = dict(name="adam", learning_rate=5e-4, b1=0.9, b2=0.99)
-    config.optimizers = dict(generator=adam, discriminator=adam)
+    rate = dict(name="cosine", start=1e-3, stop=1e-4, images=TOTAL)
+    config.optimizers = dict(
+        generator=dict(name="adam", learning_rate=rate, b1=0.9, b2=0.99),
+        discriminator=dict(name="adam", learning_rate=5e-4, b1=0.9, b2=0.99),
+    )
     config.ema = dict(half_life_images=2_000)
 
     config.checkpoint = dict(every_images=8_000)

@@ -105,7 +105,7 @@ conv_weights.defvjp(_conv_weights_forward, _conv_weights_backward)
 
 
 def _conv(x: Array, w: Array, geometry: Geometry) -> Array:
-    form = None
+    form: Callable[..., Array] | None = None
     if _plain(geometry) and narrow.pays(w.shape[:2], *w.shape[2:]):
         form = partial(narrow.narrow_conv, padding=geometry.padding)
     return _on_cpu(form, partial(_usual, geometry=geometry), x, w)
@@ -116,8 +116,9 @@ def _conv_transpose(y: Array, w: Array, geometry: Geometry) -> Array:
     if _plain(geometry) and narrow.pays(w.shape[:2], w.shape[3], w.shape[2]):
         form = partial(narrow.narrow_conv_transpose, padding=geometry.padding)
     elif geometry.groups == 1 and strided.pays(w.shape[:2], geometry.stride, w.shape[2]):
-        place = {"stride": geometry.stride[0], "padding": geometry.padding, "size": geometry.size}
-        form = partial(strided.phased_conv_transpose, **place)
+        form = partial(
+            strided.phased_conv_transpose, stride=geometry.stride[0], padding=geometry.padding, size=geometry.size
+        )
 
     def usual(y: Array, w: Array) -> Array:
         shape = (y.shape[0], *geometry.size, w.shape[2] * geometry.groups)
@@ -128,7 +129,7 @@ def _conv_transpose(y: Array, w: Array, geometry: Geometry) -> Array:
 
 def _conv_weights(kernel: tuple[int, int], x: Array, y: Array, geometry: Geometry) -> Array:
     shape = (*kernel, x.shape[-1] // geometry.groups, y.shape[-1])
-    form = None
+    form: Callable[..., Array] | None = None
     if _plain(geometry) and kernel[1] >= WIDE and narrow.pays(kernel, *shape[2:]):
         form = partial(narrow.narrow_conv_weights, kernel=kernel, padding=geometry.padding)
 
