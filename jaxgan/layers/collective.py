@@ -37,6 +37,17 @@ def pmean(tree: T) -> T:
     return tree if axis_name() is None else jax.lax.pmean(tree, axis_name())
 
 
+def all_rows(x: jax.Array) -> jax.Array:
+    """The rows of all devices, which follow each other; x itself where there is no axis."""
+    return x if axis_name() is None else jax.lax.all_gather(x, axis_name(), tiled=True)
+
+
+def own_rows(x: jax.Array) -> jax.Array:
+    """Of as many rows as `all_rows` gives those of this device."""
+    name, rows = axis_name(), x.shape[0] // axis_size()
+    return x if name is None else jax.lax.dynamic_slice_in_dim(x, jax.lax.axis_index(name) * rows, rows)
+
+
 def axis_size() -> int:
     """How many devices the axis has; 1 where there is none."""
     name = axis_name()

@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 import jax.numpy as jnp
-from jax import lax
 from jaxtyping import Array, Float
 
-from jaxgan.layers.collective import axis_name
+from jaxgan.layers.collective import all_rows, axis_size, own_rows
 
 
 def minibatch_stddev(x: Float[Array, "b h w c"], *, group_size: int = 4) -> Float[Array, "b h w c2"]:
     """x with one more channel: the standard deviation over each group, averaged over pixels and channels.
 
     A group is `group_size` consecutive rows of the batch on all devices (fewer where that does not
-    divide): one device and many, `jit` and `pmap`, see the same groups.
+    divide): one device and many, `jit` and `pmap`, see the same groups. Devices that hold whole groups
+    exchange nothing for it.
     """
-    name, rows = axis_name(), x.shape[0]
-    batch = rows if name is None else rows * lax.axis_size(name)
+    rows = x.shape[0]
+    batch = rows * axis_size()
     size = next(size for size in range(min(group_size, batch), 0, -1) if batch % size == 0)
-    if name is None or rows % size == 0:
+    if rows % size == 0:
         deviation = _deviation(x, size)
-    else:  # a group crosses devices, whose rows follow each other
-        whole = _deviation(lax.all_gather(x, name, tiled=True), size)
-        deviation = lax.dynamic_slice_in_dim(whole, lax.axis_index(name) * rows, rows)
+    else:  # a group crosses devices
+        deviation = own_rows(_deviation(all_rows(x), size))
     channel = jnp.broadcast_to(deviation[:, None, None, None], (*x.shape[:3], 1))
     return jnp.concatenate([x, channel.astype(x.dtype)], axis=-1)
 

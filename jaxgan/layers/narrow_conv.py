@@ -19,7 +19,7 @@ LEAST = 6  # channels to be made instead: below it there is nothing to gain
 Padding = tuple[tuple[int, int], tuple[int, int]]
 
 
-def pays(kernel: tuple[int, int], inputs: int, outputs: int) -> bool:
+def pays(kernel: tuple[int, ...], inputs: int, outputs: int) -> bool:
     """Whether the form is the faster one for a kernel of so many rows and columns, with stride 1 and no groups."""
     return outputs <= FEW and inputs >= MANY and outputs * kernel[0] >= LEAST
 

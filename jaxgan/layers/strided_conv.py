@@ -15,7 +15,7 @@ MANY = 16  # channels that the image must at least have: phases of fewer are slo
 Padding = tuple[tuple[int, int], tuple[int, int]]
 
 
-def pays(kernel: tuple[int, int], stride: tuple[int, int], images: int) -> bool:
+def pays(kernel: tuple[int, ...], stride: tuple[int, int], images: int) -> bool:
     """Whether the form is the faster one for an image of so many channels; without groups."""
     return stride[0] == stride[1] > 1 and min(kernel) > stride[0] and images >= MANY
 
