@@ -74,6 +74,7 @@ class ParallelConfig:
 
     mesh: Mapping[str, int] = option({"data": -1, "fsdp": 1}, "sizes of the axes; -1: what is left")
     runner: Literal["jit", "pmap"] = option("jit", "how the step runs on many devices")
+    compiler_flags: bool = option(True, "flags of XLA that pay on GPUs and TPUs, but for those the environment sets")
 
 
 @dataclass(frozen=True)

@@ -23,14 +23,14 @@ COLORS = {"discriminator": "#c44e52", "generator": "#4c72b0", "real": "#2a7f3f",
 OTHER_COLORS = ("#8172b3", "#937860", "#64b5cd", "#8c8c8c", "#da8bc3", "#ccb974")
 SMOOTHED_FROM = 40  # points: a curve of more gets a running mean over it
 PANEL = (7.0, 3.2)  # inches
-COUNTS = ("skipped", "skipped_in_a_row")
+NO_SCORES = ("skipped", "skipped_in_a_row", "throughput")
 
 
 def write_plots(workdir: str | os.PathLike[str]) -> list[epath.Path]:
     """Draws what a work directory's `scalars.jsonl` has into `plots/*.png`; the files written.
 
     `losses`, `gradients` and `logits` (with the discriminator's accuracy) from the metrics of
-    training, `scores` from those of the evaluations; a plot that has nothing to show is not drawn.
+    training, `throughput` from the meter, `scores` from the evaluations; a plot that has nothing to show is not drawn.
     """
     paths = Workdir(os.fspath(workdir))
     curves = _curves(read_scalars(paths.scalars))
@@ -76,13 +76,25 @@ def _logits(curves: Curves) -> Figure | None:
     return figure
 
 
+def _throughput(curves: Curves) -> Figure | None:
+    told = {n.removeprefix("throughput/"): c for n, c in curves.items() if n.startswith("throughput/")}
+    shares = {n.removesuffix("_share"): c for n, c in told.items() if n.endswith("_share") and c[1].any()}
+    return _figure(
+        {
+            "images/s": {n: c for n, c in told.items() if n == "images_per_second"},
+            "utilisation": {n: c for n, c in told.items() if n == "utilization"},
+            "share of time": shares,
+        }
+    )
+
+
 def _scores(curves: Curves) -> Figure | None:
     """One panel a score, its features in the legend."""
     phases = {name.rpartition("/")[0] for name in curves if name.endswith(("/loss", "/grad_norm"))}
     panels: dict[str, dict[str, Any]] = {}
     for name, curve in sorted(curves.items()):
         score, _, features = name.partition("/")
-        if score not in phases and name not in COUNTS:
+        if score not in phases and score not in NO_SCORES:
             panels.setdefault(score, {})[features or score] = curve
     return _figure(panels, columns=1 if len(panels) == 1 else 2)
 
@@ -91,6 +103,7 @@ PLOTS: Mapping[str, Callable[[Curves], Figure | None]] = {
     "losses": _losses,
     "gradients": _gradients,
     "logits": _logits,
+    "throughput": _throughput,
     "scores": _scores,
 }
 

@@ -52,6 +52,14 @@ def test_what_a_run_does_not_have_is_not_drawn(run):
     assert [path.name for path in write_plots(workdir)] == ["scores.png"]
 
 
+def test_throughput_has_a_plot_of_its_own_and_is_no_score(run):
+    told = {"images_per_second": 800.0, "data_share": 0.1, "saves_share": 0.0, "peak_memory_gigabytes": 1.5}
+    workdir = run([{f"throughput/{name}": value for name, value in told.items()}] * 50)
+    (path,) = write_plots(workdir)
+    assert path.name == "throughput.png"
+    assert 0.01 < ink(path) < 0.5
+
+
 def test_a_run_without_scalars_has_no_plots(tmp_path):
     assert write_plots(tmp_path) == []
     assert list(tmp_path.iterdir()) == []
