@@ -201,14 +201,14 @@ def entry() -> None:
 
 
 def _run(call: Call, config: RunConfig) -> int:
-    if call.mode not in WITHOUT_NETWORKS and "pretrained" not in call.options:
-        from jaxgan.builder import check_sections
-
     if call.mode not in WITHOUT_NETWORKS and config.parallel.compiler_flags:  # before anything imports jax
         from jaxgan.parallel.flags import set_compiler_flags
 
         if added := set_compiler_flags():
             print(f"jaxgan: {added}", file=sys.stderr)
+    if call.mode not in WITHOUT_NETWORKS and "pretrained" not in call.options:
+        from jaxgan.builder import check_sections
+
         check_sections(config)
     return _command(call.mode)(config, call.workdir or "", call.options)
 
