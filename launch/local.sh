@@ -1,0 +1,165 @@
+#!/usr/bin/env bash
+# N processes of one training on this host. See docs/launch.md.
+#
+#   launch/local.sh 2 -- --config configs/quickstart.py --workdir runs/quickstart
+#
+# They find each other on the loopback, at a port that was free. Their output is prefixed by the number of the process.
+# One that fails stops the others. What was interrupted after saving is started again, what crashed up to a limit.
+# Ctrl-C and SIGTERM are passed on: all save, nothing is started again.
+set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# shellcheck source=launch/statuses.sh
+. "$here/statuses.sh"
+
+usage() { # usage WHAT_IS_WRONG
+  cat >&2 <<END
+local.sh: $1
+usage: launch/local.sh N [--max-crashes=3] [--grace=60] [--pause=2] [--gpus-each=0] -- FLAGS OF JAXGAN
+  N              processes; 1 is plain training, started again in the same way
+  --max-crashes  how often a crash is started again
+  --grace        seconds that the others have to end after one has ended badly
+  --pause        seconds before a new start
+  --gpus-each    GPUs that each process sees (CUDA_VISIBLE_DEVICES); 0: all see all
+The variable PYTHON names the interpreter (default: python).
+END
+  exit 2
+}
+
+say() { echo "local.sh: $*" >&2; }
+
+number=${1-}
+[[ $number =~ ^[1-9][0-9]*$ ]] || usage "got '$number' as the number of processes, accepted is 1 or more"
+shift
+python=${PYTHON:-python} max_crashes=3 grace=60 pause=2 gpus_each=0
+while [ "${1-}" != -- ]; do
+  [ $# -gt 0 ] || usage "'--' is missing before the flags of jaxgan"
+  [[ ${1#*=} =~ ^[0-9]+$ ]] || usage "got $1, accepted are the flags below with a whole number"
+  case $1 in
+    --max-crashes=*) max_crashes=${1#*=} ;;
+    --grace=*) grace=${1#*=} ;;
+    --pause=*) pause=${1#*=} ;;
+    --gpus-each=*) gpus_each=${1#*=} ;;
+    *) usage "there is no $1" ;;
+  esac
+  shift
+done
+shift
+
+scratch=$(mktemp -d)
+pids=() readers=() ended=()
+told="" # the signal that asked us to end
+
+cleanup() {
+  local pid
+  for pid in ${pids[@]+"${pids[@]}"} ${readers[@]+"${readers[@]}"}; do
+    [ -z "$pid" ] || kill -KILL "$pid" 2>/dev/null || true
+  done
+  rm -rf "$scratch"
+}
+trap cleanup EXIT
+
+signal_all() { # signal_all NAME: to every process that still runs
+  local pid
+  for pid in ${pids[@]+"${pids[@]}"}; do
+    [ -z "$pid" ] || kill -s "$1" "$pid" 2>/dev/null || true
+  done
+}
+
+pass_on() { # pass_on SIGNAL
+  told=$1
+  # on Ctrl-C, too: the terminal sends SIGINT to the processes itself, and a second one would keep them from saving
+  signal_all TERM
+}
+trap 'pass_on INT' INT
+trap 'pass_on TERM' TERM HUP
+
+free_port() { "$python" -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
+
+start() { # start I PORT FLAG...: process I in the background
+  local i=$1 port=$2 line command=()
+  shift 2
+  if [ "$gpus_each" -gt 0 ]; then
+    command=(env "CUDA_VISIBLE_DEVICES=$(seq -s , $((i * gpus_each)) $(((i + 1) * gpus_each - 1)))")
+  fi
+  command+=("$python" -m jaxgan.main "$@")
+  if [ "$number" -gt 1 ]; then
+    command+=(--coordinator "127.0.0.1:$port" --num_processes "$number" --process_id "$i")
+  fi
+  rm -f "$scratch/$i"
+  mkfifo "$scratch/$i"
+  while IFS= read -r line || [ -n "$line" ]; do
+    printf '[%s] %s\n' "$i" "$line"
+  done <"$scratch/$i" &
+  readers[i]=$!
+  "${command[@]}" </dev/null >"$scratch/$i" 2>&1 &
+  pids[i]=$!
+}
+
+wait_for_all() { # until all have ended; their statuses go to `ended`, in the order in which they ended
+  local left=$number i status deadline=""
+  ended=()
+  while [ "$left" -gt 0 ]; do
+    for ((i = 0; i < number; i++)); do
+      if [ -z "${pids[i]}" ] || kill -0 "${pids[i]}" 2>/dev/null; then
+        continue
+      fi
+      status=0
+      wait "${pids[i]}" 2>/dev/null || status=$?
+      pids[i]="" ended+=("$status") left=$((left - 1))
+      if [ "$status" -ne 0 ] && [ -z "$deadline" ]; then
+        say "process $i ended with status $status ($(meaning "$status"))"
+        deadline=$((SECONDS + grace))
+        [ "$status" -eq 75 ] || signal_all TERM # after 75 the others are saving, too
+      fi
+    done
+    if [ -n "$deadline" ] && [ "$SECONDS" -ge "$deadline" ]; then
+      signal_all KILL
+    fi
+    sleep 0.2
+  done
+}
+
+wait_for_output() { # until all they wrote is out; not for ever, a child of theirs may hold on to it
+  local reader patience=50
+  for reader in "${readers[@]}"; do
+    while kill -0 "$reader" 2>/dev/null && [ "$patience" -gt 0 ]; do
+      sleep 0.1
+      patience=$((patience - 1))
+    done
+    kill "$reader" 2>/dev/null || true
+    wait "$reader" 2>/dev/null || true
+  done
+  readers=()
+}
+
+crashes=0
+while true; do
+  port=$(free_port)
+  for ((process = 0; process < number; process++)); do
+    start "$process" "$port" "$@"
+  done
+  [ -z "$told" ] || signal_all TERM # asked to end while they were being started
+  wait_for_all
+  wait_for_output
+  status=$(worst "${ended[@]}")
+  if [ -z "$told" ]; then
+    case $(meaning "$status") in
+      interrupted) say "saved and interrupted: starting again" ;;
+      crashed)
+        crashes=$((crashes + 1))
+        if [ "$crashes" -gt "$max_crashes" ]; then
+          say "crashed $crashes times: not started again"
+          exit "$status"
+        fi
+        say "crashed: starting again ($crashes of $max_crashes)"
+        ;;
+      *) exit "$status" ;;
+    esac
+    sleep "$pause"
+  fi
+  if [ "$told" = INT ] && [ "$status" -ne 0 ]; then
+    exit 130
+  elif [ -n "$told" ]; then
+    exit "$status"
+  fi
+done

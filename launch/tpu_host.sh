@@ -1,0 +1,45 @@
+#!/usr/bin/env bash
+# What tpu_pod.sh does on a host of the slice: it lies in the code that was copied there.
+#
+#   tpu_host.sh install COMMIT | start FLAG... | follow LINES | stop | status
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+running() { # whether the process of the last start is there
+  [ -e pid ] && ps -o args= -p "$(cat pid)" 2>/dev/null | grep -q jaxgan.main
+}
+
+case ${1-} in
+  install) # uv brings a Python: the hosts' own is older than jaxgan's oldest
+    python3 -m pip install --quiet --user uv
+    python3 -m uv venv --quiet --python 3.12 .venv
+    python3 -m uv pip install --quiet --python .venv/bin/python -e '.[gcs]' 'jax[tpu]'
+    touch "installed-$2"
+    ;;
+  start) # out of reach of the connection that starts it
+    shift
+    ! running || kill -KILL "$(cat pid)" # left over where the others have ended
+    rm -f status
+    setsid nohup bash launch/tpu_host.sh run "$@" >log.txt 2>&1 </dev/null &
+    ;;
+  run)
+    shift
+    .venv/bin/python -u -m jaxgan.main "$@" &
+    echo $! >pid
+    status=0
+    wait $! || status=$?
+    echo "$status" >status
+    ;;
+  follow) # the log from its last LINES lines on (+1: from its first), until the process ends
+    tail -n "$2" -F log.txt 2>/dev/null &
+    until [ -e status ]; do sleep 1; done
+    sleep 1
+    kill $!
+    ;;
+  stop) ! running || kill -TERM "$(cat pid)" ;; # it saves and ends
+  status) echo "status $(cat status 2>/dev/null || echo running)" ;;
+  *)
+    echo "tpu_host.sh: got '${1-}', accepted are install, start, follow, stop and status" >&2
+    exit 2
+    ;;
+esac

@@ -1,0 +1,179 @@
+"""launch/gke: the manifest against the published schemas, what its rules mean, and the container file."""
+
+import math
+import pathlib
+import re
+import tomllib
+
+import kubernetes_validate
+import pytest
+import yaml
+
+from jaxgan.errors import CTRL_C, GAVE_UP, INTERRUPTED, MISTAKE
+
+ROOT = pathlib.Path(__file__).parents[2]
+KUBERNETES = "1.34"
+
+# The fields of jobset.x-k8s.io/v1alpha2 that a user may set, from its API documentation
+# (jobset.sigs.k8s.io/docs/reference/jobset.v1alpha2, generated from api/jobset/v1alpha2/jobset_types.go) as of v0.10.1.
+# {name: the fields inside, or the values accepted, or a type}
+FIELDS = {
+    "apiVersion": ("jobset.x-k8s.io/v1alpha2",),
+    "kind": ("JobSet",),
+    "metadata": object,
+    "spec": {
+        "replicatedJobs": [
+            {
+                "name": str,
+                "groupName": str,
+                "template": object,  # a JobTemplateSpec of batch/v1
+                "replicas": int,
+                "dependsOn": [{"name": str, "status": ("Ready", "Complete")}],
+            }
+        ],
+        "network": {"enableDNSHostnames": bool, "subdomain": str, "publishNotReadyAddresses": bool},
+        "successPolicy": {"operator": ("All", "Any"), "targetReplicatedJobs": [str]},
+        "failurePolicy": {
+            "maxRestarts": int,
+            "restartStrategy": ("Recreate", "BlockingRecreate"),
+            "rules": [
+                {
+                    "name": str,
+                    "action": ("FailJobSet", "RestartJobSet", "RestartJobSetAndIgnoreMaxRestarts"),
+                    "onJobFailureReasons": [str],
+                    "onJobFailureMessagePatterns": [str],
+                    "targetReplicatedJobs": [str],
+                }
+            ],
+        },
+        "startupPolicy": {"startupPolicyOrder": ("AnyOrder", "InOrder")},
+        "suspend": bool,
+        "coordinator": {"replicatedJob": str, "jobIndex": int, "podIndex": int},
+        "managedBy": str,
+        "ttlSecondsAfterFinished": int,
+    },
+}
+
+
+def faults(value, fields, path="jobset"):
+    """What is not in the list."""
+    if isinstance(fields, dict):
+        if not isinstance(value, dict):
+            return [f"{path} is no object"]
+        unknown = [f"{path}.{name} does not exist" for name in value.keys() - fields.keys()]
+        known = value.keys() & fields.keys()
+        return unknown + [each for name in known for each in faults(value[name], fields[name], f"{path}.{name}")]
+    if isinstance(fields, list):
+        if not isinstance(value, list):
+            return [f"{path} is no list"]
+        return [fault for i, each in enumerate(value) for fault in faults(each, fields[0], f"{path}[{i}]")]
+    if isinstance(fields, tuple):
+        return [] if value in fields else [f"{path}: got {value!r}, accepted are {fields}"]
+    return [] if isinstance(value, fields) else [f"{path}: got {value!r}, accepted is {fields.__name__}"]
+
+
+@pytest.fixture
+def manifest():
+    return yaml.safe_load((ROOT / "launch/gke/jobset.yaml").read_text())
+
+
+@pytest.fixture
+def job(manifest):
+    (replicated,) = manifest["spec"]["replicatedJobs"]
+    return replicated["template"]["spec"]
+
+
+def as_job(spec):
+    return {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "x"}, "spec": spec}
+
+
+def as_pod(spec):
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "x"}, "spec": spec}
+
+
+def test_the_fields_of_the_jobset_are_in_its_documentation(manifest):
+    assert faults(manifest, FIELDS) == []
+
+
+def test_the_list_sees_faults(manifest):
+    manifest["spec"]["failurePolicy"]["maxRestart"] = 3
+    manifest["spec"]["failurePolicy"]["rules"][0]["action"] = "Restart"
+    manifest["spec"]["replicatedJobs"][0]["replicas"] = "1"
+    assert len(faults(manifest, FIELDS)) == 3
+
+
+def test_job_and_pod_fit_the_schema_of_kubernetes(job):
+    kubernetes_validate.validate(as_job(job), KUBERNETES, strict=True)
+    kubernetes_validate.validate(as_pod(job["template"]["spec"]), KUBERNETES, strict=True)
+
+
+def test_the_schema_sees_faults(job):
+    job["template"]["spec"]["containers"][0]["comand"] = ["python"]
+    with pytest.raises(kubernetes_validate.ValidationError):
+        kubernetes_validate.validate(as_pod(job["template"]["spec"]), KUBERNETES, strict=True)
+
+
+def outcome(manifest, job, status=None, condition=None):
+    """What becomes of the set when a pod ends with a status or has a condition: Kubernetes' and JobSet's rules."""
+    reason, message = "BackoffLimitExceeded", "Job has reached the specified backoff limit"
+    for index, rule in enumerate(job["podFailurePolicy"]["rules"]):
+        codes, conditions = rule.get("onExitCodes", {}), rule.get("onPodConditions", [])
+        assert rule["action"] == "FailJob"
+        assert codes.get("operator", "In") == "In"
+        if status in codes.get("values", []):
+            found = f"Container jaxgan for pod x/y failed with exit code {status}"
+        elif condition in [each["type"] for each in conditions]:
+            found = f"Pod x/y has condition {condition}"
+        else:
+            continue
+        reason, message = "PodFailurePolicy", f"{found} matching FailJob rule at index {index}"
+        break
+    for rule in manifest["spec"]["failurePolicy"]["rules"]:
+        patterns = rule["onJobFailureMessagePatterns"]
+        if reason in rule["onJobFailureReasons"] and any(re.search(pattern, message) for pattern in patterns):
+            return rule["action"]
+    return "RestartJobSet"
+
+
+def test_what_the_rules_do(manifest, job):
+    for status in (MISTAKE, GAVE_UP, CTRL_C):
+        assert outcome(manifest, job, status) == "FailJobSet"
+    assert outcome(manifest, job, INTERRUPTED) == "RestartJobSetAndIgnoreMaxRestarts"
+    assert outcome(manifest, job, condition="DisruptionTarget") == "RestartJobSetAndIgnoreMaxRestarts"
+    for crash in (1, 134, 137, 139):
+        assert outcome(manifest, job, crash) == "RestartJobSet"
+    assert manifest["spec"]["failurePolicy"]["maxRestarts"] > 0
+
+
+def test_what_kubernetes_demands_beyond_its_schema(job):
+    pod, policies = job["template"]["spec"], [rule.get("onExitCodes") for rule in job["podFailurePolicy"]["rules"]]
+    assert (pod["restartPolicy"], job["backoffLimit"]) == ("Never", 0)  # of a pod failure policy; all start together
+    for codes in filter(None, policies):
+        assert codes["values"] == sorted(set(codes["values"]))
+        assert 0 not in codes["values"]
+        assert codes["containerName"] in [container["name"] for container in pod["containers"]]
+
+
+def test_the_hosts_have_the_chips_of_the_topology(job):
+    pod = job["template"]["spec"]
+    chips = math.prod(map(int, pod["nodeSelector"]["cloud.google.com/gke-tpu-topology"].split("x")))
+    (container,) = pod["containers"]
+    assert job["parallelism"] == job["completions"] == chips // container["resources"]["limits"]["google.com/tpu"]
+
+
+def test_the_flags_in_the_manifest_are_flags(job, capsys):
+    from jaxgan.main import parse
+
+    (container,) = job["template"]["spec"]["containers"]
+    call = parse(container["args"])
+    assert (ROOT / str(call.config)).is_file()
+    assert str(call.workdir).startswith("gs://")
+
+
+def test_the_container_file_copies_what_is_there():
+    text = (ROOT / "launch/gke/Dockerfile").read_text()
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    copied = [word for line in re.findall(r"^COPY (.*) \S+$", text, re.M) for word in line.split()]
+    assert copied
+    assert all((ROOT / path).exists() for path in copied)
+    assert set(re.findall(r"'\.\[(\w+)\]'", text)) <= extras.keys()

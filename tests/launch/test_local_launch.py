@@ -1,0 +1,192 @@
+"""launch/local.sh with a stand-in for Python that ends as a test plans it."""
+
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from jaxgan.errors import CTRL_C, FINISHED, GAVE_UP, INTERRUPTED, MISTAKE
+
+LAUNCH = pathlib.Path(__file__).parents[2] / "launch"
+STAND_IN = """#!/usr/bin/env bash
+if [ "$1" = -c ]; then exec {python} "$@"; fi
+flags=("$@") id=0
+for ((i = 0; i < $#; i++)); do
+  if [ "${{flags[i]}}" = --process_id ]; then id=${{flags[i + 1]}}; fi
+done
+echo "$*" >>{board}/calls.$id
+echo $$ >>{board}/pids
+start=$(wc -l <{board}/calls.$id)
+saving() {{ trap 'exit 75' TERM; for i in {{1..600}}; do sleep 0.1; done; }} # until it is asked to end
+. {board}/plan
+"""
+
+
+class Board:
+    """Where a stand-in finds its plan and leaves what happened."""
+
+    def __init__(self, path):
+        self.path = path
+        self.python = path / "python"
+        self.python.write_text(STAND_IN.format(python=sys.executable, board=path))
+        self.python.chmod(0o755)
+
+    def command(self, plan, *arguments):
+        (self.path / "plan").write_text(plan)
+        return [str(LAUNCH / "local.sh"), *arguments, "--", "--config", "a config.py", "--workdir=w"]
+
+    def launch(self, plan, *arguments):
+        """Runs to the end; status, output, errors."""
+        done = subprocess.run(
+            self.command(plan, *arguments, "--pause=0"),
+            env=os.environ | {"PYTHON": str(self.python)},
+            capture_output=True,
+            text=True,
+            timeout=50,
+        )
+        return done.returncode, done.stdout, done.stderr
+
+    def begin(self, plan, *arguments):
+        """Starts it and waits until every process has been started."""
+        command = self.command(plan, *arguments, "--pause=0")
+        process = subprocess.Popen(command, env=os.environ | {"PYTHON": str(self.python)}, stderr=subprocess.PIPE)
+        while not all(self.calls(i) for i in range(int(arguments[0]))):
+            assert process.poll() is None
+            time.sleep(0.05)
+        time.sleep(0.3)  # in which they set their traps
+        return process
+
+    def calls(self, process=0):
+        """The flags of every start of a process."""
+        path = self.path / f"calls.{process}"
+        return path.read_text().splitlines() if path.exists() else []
+
+    def alive(self):
+        """The processes that are still there."""
+        return [pid for pid in (self.path / "pids").read_text().split() if pathlib.Path("/proc", pid).exists()]
+
+
+@pytest.fixture
+def board(tmp_path):
+    return Board(tmp_path)
+
+
+def test_a_finished_run_is_started_once(board):
+    status, output, errors = board.launch('echo "here is $id"; echo "and there" >&2', "3")
+    assert (status, errors) == (FINISHED, "")
+    expected = [f"[{i}] {line}" for i in range(3) for line in (f"here is {i}", "and there")]
+    assert sorted(output.splitlines()) == sorted(expected)
+    calls = [board.calls(i) for i in range(3)]
+    assert [len(call) for call in calls] == [1, 1, 1]
+    ports = set()
+    for i, (call,) in enumerate(calls):
+        found = re.fullmatch(
+            r"-m jaxgan.main --config a config.py --workdir=w "
+            rf"--coordinator 127.0.0.1:(\d+) --num_processes 3 --process_id {i}",
+            call,
+        )
+        assert found, call
+        ports.add(int(found[1]))
+    assert len(ports) == 1
+    assert 1024 < ports.pop() < 65536
+
+
+def test_one_process_needs_no_coordinator(board):
+    assert board.launch("", "1")[0] == FINISHED
+    assert board.calls() == ["-m jaxgan.main --config a config.py --workdir=w"]
+
+
+def test_each_process_sees_its_own_gpus(board):
+    _, output, _ = board.launch('echo "$CUDA_VISIBLE_DEVICES"', "2", "--gpus-each=2")
+    assert sorted(output.split("\n")) == ["", "[0] 0,1", "[1] 2,3"]
+
+
+def test_the_interrupted_is_started_again(board):
+    status, _, errors = board.launch('[ "$start" -ge 3 ] || exit 75', "2", "--max-crashes=0")
+    assert status == FINISHED
+    assert [len(board.calls(i)) for i in range(2)] == [3, 3]
+    assert errors.count("starting again") == 2
+
+
+def test_a_crash_is_started_again_up_to_a_limit(board):
+    assert board.launch('[ "$start" = 2 ] || kill -SEGV $$', "1", "--max-crashes=1")[0] == FINISHED
+    assert len(board.calls()) == 2
+    status, _, errors = board.launch("exit 9", "1", "--max-crashes=2")
+    assert status == 9
+    assert len(board.calls()) == 2 + 3
+    assert "crashed 3 times: not started again" in errors
+
+
+@pytest.mark.parametrize("status", [MISTAKE, GAVE_UP, CTRL_C])
+def test_what_a_new_start_would_not_mend_is_not_started_again(board, status):
+    assert board.launch(f"exit {status}", "2")[0] == status
+    assert [len(board.calls(i)) for i in range(2)] == [1, 1]
+
+
+def test_one_failure_stops_the_others(board):
+    started = time.monotonic()
+    status, _, errors = board.launch('[ "$id" != 1 ] || exit 5; saving', "3", "--max-crashes=0")
+    assert status == 5  # not 75, with which the others end then
+    assert time.monotonic() - started < 20
+    assert "process 1 ended with status 5 (crashed)" in errors
+    assert not board.alive()
+
+
+def test_those_that_will_not_stop_are_killed(board):
+    plan = '[ "$id" != 0 ] || exit 5; trap "" TERM; for i in {1..600}; do sleep 0.1; done'
+    assert board.launch(plan, "2", "--max-crashes=0", "--grace=1")[0] == 5
+    assert not board.alive()
+
+
+def test_the_others_may_save_after_the_first_has(board):
+    status, output, _ = board.launch(
+        '[ "$start" = 1 ] || exit 0; trap "echo told" TERM; [ "$id" = 0 ] || { sleep 1; echo saved; }; exit 75', "2"
+    )
+    assert status == FINISHED
+    assert "[1] saved" in output
+    assert "told" not in output
+
+
+@pytest.mark.parametrize(
+    ("plan", "status"),
+    [
+        ('[ "$id" = 0 ] && kill -ABRT $$; trap "" TERM; sleep 0.5; exit 3', GAVE_UP),
+        ('[ "$id" = 0 ] && exit 75; sleep 0.5; exit 7', 7),
+        ('[ "$id" = 0 ] && exit 0; sleep 0.5; exit 7', 7),
+    ],
+)
+def test_the_status_is_the_one_that_says_most(board, plan, status):
+    assert board.launch(plan, "2", "--max-crashes=0")[0] == status
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, INTERRUPTED), (signal.SIGINT, CTRL_C)])
+def test_signals_are_passed_on_and_end_it(board, number, status):
+    launcher = board.begin("saving", "2")
+    launcher.send_signal(number)
+    _, errors = launcher.communicate(timeout=20)
+    assert launcher.returncode == status
+    assert b"starting again" not in errors
+    assert [len(board.calls(i)) for i in range(2)] == [1, 1]
+    assert not board.alive()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], "as the number of processes"),
+        (["0", "--"], "got '0'"),
+        (["2", "--config=x"], "accepted are the flags below"),
+        (["2", "--grace=long", "--"], "got --grace=long"),
+        (["2", "--gpus=1", "--"], "there is no --gpus=1"),
+        (["2"], "'--' is missing"),
+    ],
+)
+def test_a_mistake_in_the_call(arguments, words):
+    done = subprocess.run([LAUNCH / "local.sh", *arguments], capture_output=True, text=True)
+    assert done.returncode == MISTAKE
+    assert words in done.stderr
