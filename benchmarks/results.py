@@ -80,6 +80,9 @@ EXPERIMENTS = {
 }
 
 
+RESTORED = {"psnr": "PSNR, dB", "psnr_y": "PSNR of luma, dB", "ssim": "SSIM", "swd": "sliced Wasserstein"}
+
+
 class Run:
     """One config of an experiment with one seed."""
 
@@ -187,6 +190,8 @@ def _table(experiment: Experiment, records: list[dict[str, Any]]) -> str:
         groups.setdefault((row, record.get("minutes", record["images"])), []).append(record)
     if not groups:
         return "no records yet"
+    if any(name.startswith("psnr/") for name in records[0]["scores"]):
+        return _restored(records)
     names = sorted(set.intersection(*(set(record["scores"]) for record in records)))
     features = sorted({name.partition("/")[2] for name in names})
     heads = ["config", "images", "seeds", *(name.partition("/")[0] for name in names)]
@@ -196,6 +201,31 @@ def _table(experiment: Experiment, records: list[dict[str, Any]]) -> str:
         cells = [_summary([record["scores"][name] for record in group]) for name in names]
         lines.append(f"| {row} | {images} | {len(group)} | {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def _restored(records: list[dict[str, Any]]) -> str:
+    """A Markdown table of restorations: a row for each record and for the method without training beside it.
+
+    Of one seed: the means over the held-out pictures and, where it is scored by picture, their standard deviation.
+    """
+    label = next(name.partition("/")[2] for name in records[0]["scores"])
+    heads = ["method", "images", *RESTORED.values()]
+    lines = [f"Held-out pictures, {label}.", "", f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
+    rows = [
+        (f"{record.get('config')}, seed {record['seed']}", f"{record['images']:,}", "", record) for record in records
+    ]
+    baselines = {name.partition("/")[0][len("psnr_") :] for name in records[0]["scores"] if name.startswith("psnr_")}
+    rows += [(name, "", f"_{name}", records[0]) for name in sorted(baselines - {"y", "std"}) if "_" not in name]
+    for name, images, suffix, record in rows:
+        cells = [_with_spread(record["scores"], f"{score}{suffix}", label) for score in RESTORED]
+        lines.append(f"| {name} | {images} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _with_spread(scores: Mapping[str, float], name: str, label: str) -> str:
+    spread = scores.get(f"{name}_std/{label}")
+    value = scores.get(f"{name}/{label}", float("nan"))
+    return f"{value:.4g}" if spread is None else f"{value:.4g} ± {spread:.2g}"
 
 
 def _summary(values: list[float]) -> str:
