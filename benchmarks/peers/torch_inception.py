@@ -6,12 +6,8 @@ answers each line on stdin, `{"reps": n}`, with one of JSON: the times of n batc
 random, batch norms folded into the convolutions.
 """
 
-import argparse
-import json
-import sys
-import time
-
 import torch
+from serving import serve
 from torch import nn
 
 BATCH, SIZE = 16, 299
@@ -123,23 +119,5 @@ def features():
 CASES = {"inception": features}
 
 
-def main():
-    """Serve timings on stdin and stdout."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--case", required=True, choices=CASES)
-    case = parser.parse_args().case
-    torch.manual_seed(0)
-    step = CASES[case]()
-    for _ in range(2):
-        step()
-    for line in sys.stdin:
-        times = []
-        for _ in range(json.loads(line)["reps"]):
-            start = time.perf_counter()
-            step()
-            times.append((time.perf_counter() - start) * 1e3)
-        print(json.dumps({"ms": times}), flush=True)
-
-
 if __name__ == "__main__":
-    main()
+    serve(CASES)

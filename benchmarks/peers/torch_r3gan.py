@@ -5,14 +5,11 @@
 answers each line on stdin, `{"reps": n}`, with one of JSON: the times of n steps in milliseconds.
 """
 
-import argparse
-import json
 import math
-import sys
-import time
 
 import torch
 import torch.nn.functional as F
+from serving import serve
 from torch import nn
 
 GAMMA = 1.0  # of both penalties
@@ -136,23 +133,5 @@ def r3gan(batch=32, width=64, latent=64, blocks=2):
 CASES = {"r3gan": r3gan}
 
 
-def main():
-    """Serve timings on stdin and stdout."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--case", required=True, choices=CASES)
-    case = parser.parse_args().case
-    torch.manual_seed(0)
-    step = CASES[case]()
-    for _ in range(3):
-        step()
-    for line in sys.stdin:
-        times = []
-        for _ in range(json.loads(line)["reps"]):
-            begun = time.perf_counter()
-            step()
-            times.append((time.perf_counter() - begun) * 1e3)
-        print(json.dumps({"ms": times}), flush=True)
-
-
 if __name__ == "__main__":
-    main()
+    serve(CASES)

@@ -7,13 +7,9 @@ Run by `benchmarks.steps` in its own environment:
 answers each line on stdin, `{"reps": n}`, with one of JSON: the times of n forward passes in milliseconds.
 """
 
-import argparse
-import json
-import sys
-import time
-
 import torch
 import torch.nn.functional as F
+from serving import serve
 from torch import nn
 
 
@@ -54,12 +50,8 @@ class Generator(nn.Module):
         return self.last[1](F.leaky_relu(self.last[0](x), 0.2))
 
 
-def main():
-    """Serve timings on stdin and stdout."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--case", required=True, choices=["rrdb"])
-    parser.parse_args()
-    torch.manual_seed(0)
+def make_step():
+    """A forward pass of one tile."""
     network = Generator().to(memory_format=torch.channels_last)
     tile = (torch.rand(1, 3, 128, 128) * 2 - 1).to(memory_format=torch.channels_last)
 
@@ -67,15 +59,8 @@ def main():
         with torch.inference_mode():
             return network(tile).numpy()
 
-    step()
-    for line in sys.stdin:
-        times = []
-        for _ in range(json.loads(line)["reps"]):
-            start = time.perf_counter()
-            step()
-            times.append((time.perf_counter() - start) * 1e3)
-        print(json.dumps({"ms": times}), flush=True)
+    return step
 
 
 if __name__ == "__main__":
-    main()
+    serve({"rrdb": make_step})

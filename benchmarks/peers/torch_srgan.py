@@ -5,13 +5,9 @@
 answers each line on stdin, `{"reps": n}`, with one of JSON: the times of n steps in milliseconds.
 """
 
-import argparse
-import json
-import sys
-import time
-
 import torch
 import torch.nn.functional as F
+from serving import serve
 from torch import nn
 
 
@@ -85,23 +81,5 @@ def make_step(batch=8):
     return step
 
 
-def main():
-    """Serve timings on stdin and stdout."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--case", required=True, choices=["srgan"])
-    parser.parse_args()
-    torch.manual_seed(0)
-    step = make_step()
-    for _ in range(3):
-        step()
-    for line in sys.stdin:
-        times = []
-        for _ in range(json.loads(line)["reps"]):
-            start = time.perf_counter()
-            step()
-            times.append((time.perf_counter() - start) * 1e3)
-        print(json.dumps({"ms": times}), flush=True)
-
-
 if __name__ == "__main__":
-    main()
+    serve({"srgan": make_step})

@@ -5,14 +5,11 @@
 answers each line on stdin, `{"reps": n}`, with one of JSON: the times of n steps in milliseconds.
 """
 
-import argparse
 import itertools
-import json
-import sys
-import time
 
 import torch
 import torch.nn.functional as F
+from serving import serve
 from torch import nn
 
 
@@ -76,23 +73,5 @@ def dcgan(batch=64, channels=3, latent=128):
 CASES = {"mlp": mlp, "dcgan": dcgan}
 
 
-def main():
-    """Serve timings on stdin and stdout."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--case", required=True, choices=CASES)
-    case = parser.parse_args().case
-    torch.manual_seed(0)
-    step = CASES[case]()
-    for _ in range(3):
-        step()
-    for line in sys.stdin:
-        times = []
-        for _ in range(json.loads(line)["reps"]):
-            start = time.perf_counter()
-            step()
-            times.append((time.perf_counter() - start) * 1e3)
-        print(json.dumps({"ms": times}), flush=True)
-
-
 if __name__ == "__main__":
-    main()
+    serve(CASES)

@@ -6,15 +6,14 @@ Its compiled extensions need CUDA. In their place stand plain torch operations: 
 which is what such packages do on a CPU, or ("tuned") a depthwise convolution.
 """
 
-import argparse
 import contextlib
-import json
+import functools
 import sys
-import time
 import types
 
 import torch
 import torch.nn.functional as F
+from serving import serve
 from torch import nn
 
 BATCH, PIXELS, WIDTH, STYLE, MAPPING_LAYERS = 16, 32, 64, 64, 4
@@ -126,22 +125,5 @@ def make_step(tuned, penalized):
     return step
 
 
-def main():
-    """Serve timings on stdin and stdout."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--case", required=True, choices=CASES)
-    torch.manual_seed(0)
-    step = make_step(*CASES[parser.parse_args().case])
-    for _ in range(3):
-        step()
-    for line in sys.stdin:
-        times = []
-        for _ in range(json.loads(line)["reps"]):
-            start = time.perf_counter()
-            step()
-            times.append((time.perf_counter() - start) * 1e3)
-        print(json.dumps({"ms": times}), flush=True)
-
-
 if __name__ == "__main__":
-    main()
+    serve({case: functools.partial(make_step, *arguments) for case, arguments in CASES.items()})
