@@ -20,7 +20,7 @@ from benchmarks.ours import make_dispatch
 from jaxgan.augment.degradations import Bicubic, GaussianNoise, Jpeg, Masks, RealESRGAN
 from jaxgan.parallel.compiler import compiler_options, keep_freed_memory
 
-CASES = {
+CASES: dict[str, Callable[[jax.Array, jax.Array], Any]] = {
     "bicubic, fourfold": Bicubic(scale=4),
     "Gaussian noise": GaussianNoise(strength=25.0),
     "JPEG": Jpeg(quality=(30, 95)),
