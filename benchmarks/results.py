@@ -225,7 +225,8 @@ def _restored(records: list[dict[str, Any]]) -> str:
 def _with_spread(scores: Mapping[str, float], name: str, label: str) -> str:
     spread = scores.get(f"{name}_std/{label}")
     value = scores.get(f"{name}/{label}", float("nan"))
-    return f"{value:.4g}" if spread is None else f"{value:.4g} ± {spread:.2g}"
+    digits = 3 if name.startswith("ssim") else 2
+    return f"{value:.{digits}f}" + ("" if spread is None else f" ± {spread:.{digits}f}")
 
 
 def _summary(values: list[float]) -> str:
