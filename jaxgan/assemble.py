@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from jaxgan.builder import PENALTIES, accepts, build, check_content, check_regularizer, find, is_section
@@ -13,7 +13,7 @@ from jaxgan.data.sources import DataSpec
 from jaxgan.errors import UserError
 from jaxgan.game import Degradation, Task
 from jaxgan.losses.perceptual import REAL_ESRGAN
-from jaxgan.models.pretrained.vgg import Backbone, load_backbone
+from jaxgan.models.pretrained.vgg import Backbone, load_backbone, lpips_heads
 from jaxgan.regularizers.gradient_penalty import auto_gamma
 from jaxgan.tasks.penalty import Penalty
 from jaxgan.tasks.restoration import BACKBONE, Content
@@ -98,21 +98,9 @@ def make_task(config: RunConfig, allow: tuple[str, ...] = ()) -> Task:
         if section.get(kind) is not None:
             parts[kind] = build(section.pop(kind), kind, path=f"config.task.{kind}", allow=allow)
     if "content" in section:
-        contents = enumerate(section.pop("content"))
-        made = [_make_content(c, f"config.task.content.{i}", allow) for i, c in contents]
+        contents = [(f"config.task.content.{i}", each) for i, each in enumerate(section.pop("content"))]
         backbone = section.pop(BACKBONE, None) or {}
-        for key in backbone:
-            if key not in ("network", "weights"):
-                raise unknown_key(f"config.task.{BACKBONE}", key, ("network", "weights"))
-        if not backbone.get("weights"):
-            for content in (each for each in made if each.wants("features")):
-                log.warning("%s is left out: config.task.backbone.weights names no file", content.name)
-            made = [content for content in made if not content.wants("features")]
-        parts["content"] = tuple(made)
-        seeing = [content.arguments.get("layers", REAL_ESRGAN) for content in made if content.wants("features")]
-        if seeing:
-            layers = sorted({layer for each in seeing for layer in each})
-            parts["backbone"] = Backbone(backbone.get("network", "vgg19"), tuple(layers))
+        parts["content"], parts[BACKBONE] = _make_contents(contents, backbone, allow)
     return build(section, "task", path="config.task", fill=parts, allow=allow)
 
 
@@ -134,6 +122,29 @@ def frozen_weights(config: RunConfig) -> dict[str, Any]:
         return {}
     params = load_backbone(section.get("network", "vgg19"), section["weights"])["params"]
     return {BACKBONE: params}
+
+
+def _make_contents(
+    sections: Sequence[tuple[str, Mapping[str, Any]]], backbone: Mapping[str, Any], allow: tuple[str, ...]
+) -> tuple[tuple[Content, ...], Backbone | None]:
+    """Content losses by their paths in the config, and the network that some of them look through."""
+    for key in backbone:
+        if key not in ("network", "weights"):
+            raise unknown_key(f"config.task.{BACKBONE}", key, ("network", "weights"))
+    made = [_make_content(section, path, allow) for path, section in sections]
+    if not backbone.get("weights"):
+        for content in (each for each in made if each.wants("features")):
+            log.warning("%s is left out: config.task.backbone.weights names no file", content.name)
+        return tuple(content for content in made if not content.wants("features")), None
+    network = backbone.get("network", "vgg19")
+    if any(content.wants("heads") for content in made):
+        heads = lpips_heads(network)
+        made = [
+            dataclasses.replace(c, arguments={**c.arguments, "heads": heads}) if c.wants("heads") else c for c in made
+        ]
+    looking = [content.arguments for content in made if content.wants("features")]
+    layers = {layer for each in looking for layer in each.get("heads") or each.get("layers", REAL_ESRGAN)}
+    return tuple(made), Backbone(network, tuple(sorted(layers))) if layers else None
 
 
 def _make_content(section: Mapping[str, Any], path: str, allow: tuple[str, ...]) -> Content:

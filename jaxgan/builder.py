@@ -31,7 +31,15 @@ HANDED_IN = (  # of a regularizer: what a task can give it
     *("critic", "real", "fake", "key", "real_logits", "fake_logits", "latent", "generate"),
     *("style", "synthesize", "params", "images_seen", "memory"),
 )
-CONTENT_HANDED_IN = ("restored", "target", "mask", "features", "fake_features", "real_features")  # of a content loss
+CONTENT_HANDED_IN = (
+    "restored",
+    "target",
+    "mask",
+    "features",
+    "heads",
+    "fake_features",
+    "real_features",
+)  # of a content loss
 
 
 def build(

@@ -97,10 +97,10 @@ class EvaluationConfig:
     every_images: int | None = option(None, "None: only at the end")
     batch_size: int = option(250, "samples drawn at a time")
     neighbours: int = option(5, "k of precision, recall, density and coverage")
-    features: Literal["auto", "classifier", "inception", "patches"] = option(
-        "auto", "what scores are computed in; auto: a classifier where there are labels, else patches"
+    features: Literal["auto", "classifier", "inception", "patches", "alexnet", "vgg16"] = option(
+        "auto", "what scores are computed in; auto: a classifier for labels, else patches; the last two are for LPIPS"
     )
-    weights: str | None = option(None, "the file of Inception's weights")
+    weights: str | None = option(None, "the file of Inception's weights, or of the network of LPIPS")
 
 
 @dataclass(frozen=True)
@@ -165,6 +165,9 @@ class RunConfig:
     simultaneous: bool = option(False, "all players' gradients from one state, instead of in turns")
     fresh_latents: bool = option(False, "other fakes for each player, instead of the same for all")
     microbatches: int = option(1, "parts of a batch over which gradients are accumulated")
+    remat: Literal["none", "elementwise", "full"] = option(
+        "none", "what is computed again for gradients, not kept: nothing, all but convolutions and products, all"
+    )
     rounds_per_dispatch: int = option(1, "rounds sent to the device at a time; more pays where a round is short")
     log_every: int = option(50, "steps between two lines of metrics")
     plots: bool = option(True, "PNG plots of the metrics")

@@ -4,6 +4,7 @@ import dataclasses
 import re
 
 import jax
+import numpy as np
 import pytest
 
 from jaxgan.assemble import fill_in, frozen_weights, make_task
@@ -129,6 +130,17 @@ def test_the_backbone_has_the_layers_that_the_losses_ask_for():
     assert (task.backbone.network, tuple(task.backbone.layers)) == ("vgg16", ("conv1_2",))
     with pytest.raises(UserError, match=r"'vgg16\.pth' is no file; the weights of vgg16 are vgg16-397923af\.pth"):
         frozen_weights(config)
+
+
+def test_lpips_as_a_loss_has_its_heads_and_their_layers(monkeypatch):
+    heads = {"relu1_2": np.ones(64, np.float32), "relu2_2": np.ones(128, np.float32)}
+    monkeypatch.setattr("jaxgan.assemble.lpips_heads", lambda network: {"vgg16": heads}[network])
+    content = (*PERCEPTUAL, {"name": "perceptual.lpips", "weight": 0.5})
+    config = restoration(content=content, backbone={"network": "vgg16", "weights": "vgg16.pth"})
+    check_sections(config)
+    task = make_task(config)
+    assert [dict(each.arguments).get("heads") for each in task.content] == [None, None, heads]
+    assert tuple(task.backbone.layers) == ("conv1_2", "relu1_2", "relu2_2")
 
 
 @pytest.mark.parametrize(

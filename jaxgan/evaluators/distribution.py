@@ -22,6 +22,7 @@ from jaxgan.evaluators.inception_scores import InceptionScores
 from jaxgan.evaluators.patch_scores import PatchScores
 from jaxgan.evaluators.samples import Generate
 from jaxgan.evaluators.stacked_scores import StackedScores
+from jaxgan.models.pretrained.vgg import LPIPS
 
 if TYPE_CHECKING:
     from jaxgan.config import RunConfig
@@ -131,6 +132,8 @@ class DistributionEvaluator:
 def _kind(source: Source, features: str) -> Any:
     """The class of the scores wanted."""
     labels = source.spec.num_classes > 0
+    if features in LPIPS:
+        raise UserError(f"config.evaluation.features: got {features!r}, for LPIPS, but this run restores no images")
     if features == "classifier" and not labels:
         raise UserError(f"config.evaluation.features: got 'classifier', but {source.spec.name} has no labels")
     if features == "inception":

@@ -16,16 +16,20 @@ import numpy as np
 
 from jaxgan.data.opening import open_pictures
 from jaxgan.data.sources import Pictures
+from jaxgan.errors import UserError
 from jaxgan.evaluators.baselines import Baseline, find_baseline
 from jaxgan.game import Degradation
-from jaxgan.metrics.image_quality import psnr, ssim
+from jaxgan.losses.perceptual import lpips
+from jaxgan.metrics.image_quality import SMALLEST_MS_SSIM, ms_ssim, psnr, ssim
 from jaxgan.metrics.sliced_wasserstein import patch_descriptors, sliced_wasserstein_distance
+from jaxgan.models.pretrained.vgg import LPIPS, PUBLISHED, Backbone, load_backbone, lpips_heads
 
 if TYPE_CHECKING:
     from jaxgan.config import RunConfig
 
 log = logging.getLogger(__name__)
 
+Compare = Callable[[np.ndarray, np.ndarray], np.ndarray]  # two batches [n,H,W,C] in [-1, 1] -> one value each
 Restore = Callable[[np.ndarray], np.ndarray]  # conditions float32 [1,h,w,C'] -> images [1,sh,sw,C] in [-1, 1]
 
 LARGEST = 384  # pixels of a side: of larger pictures the middle is scored
@@ -40,17 +44,29 @@ DIRECTIONS = 256
 class ReconstructionEvaluator:
     """Scores a restoring function against held-out pictures: means over the pictures, and their spread.
 
-    PSNR in decibels, of RGB and of luma, and SSIM, higher is better; the sliced Wasserstein distance of patches,
-    lower is better. Restored pictures are rounded to 8 bits first, as they would be saved.
+    PSNR in decibels, of RGB and of luma, SSIM, and MS-SSIM where all pictures are large enough for it: higher is
+    better; LPIPS where a network is given, and the sliced Wasserstein distance of patches: lower is better. Restored
+    pictures are rounded to 8 bits first, as they would be saved.
     """
 
-    names = ("psnr", "psnr_y", "ssim", "swd")
+    names = ("psnr", "psnr_y", "ssim", "ms_ssim", "lpips", "swd")
     best = "psnr"
     best_mode: Literal["min", "max"] = "max"
 
-    def __init__(self, pictures: Pictures, degradation: Degradation | None, *, samples: int, seed: int = 0):
-        """At most `samples` pictures are scored; `seed` chooses the noise of the degradation."""
-        self._pictures, self._degradation, self._seed = pictures, degradation, seed
+    def __init__(
+        self,
+        pictures: Pictures,
+        degradation: Degradation | None,
+        *,
+        samples: int,
+        seed: int = 0,
+        lpips: tuple[str, Compare] | None = None,
+    ):
+        """At most `samples` pictures are scored; `seed` chooses the noise of the degradation.
+
+        `lpips` is a perceptual distance, with the name of its network.
+        """
+        self._pictures, self._degradation, self._seed, self._lpips = pictures, degradation, seed, lpips
         self._count = min(samples, pictures.spec.size)
         self.label = "pairs" if degradation is None else degradation.label
         self._baseline = None if degradation is None else find_baseline(degradation)
@@ -60,7 +76,8 @@ class ReconstructionEvaluator:
         """What the scores were made with. Only equal ones compare."""
         spec = self._pictures.spec
         return {
-            "features": f"pixels, patches of {TILE}-pixel squares",
+            "features": f"pixels, patches of {TILE}-pixel squares"
+            + ("" if self._lpips is None else f", {self._lpips[0]}"),
             "data": f"{spec.name}/{spec.split}",
             "reference": spec.fingerprint,
             "degradation": self.label,
@@ -124,6 +141,10 @@ class ReconstructionEvaluator:
             "psnr": [min(float(psnr(*pair, border=border)[0]), BEST_PSNR) for pair in pairs],
             "ssim": [float(ssim(*pair, border=border)[0]) for pair in pairs],
         }
+        if all(min(pair[0].shape[1:3]) >= SMALLEST_MS_SSIM for pair in pairs):
+            by_picture["ms_ssim"] = [float(ms_ssim(*pair)[0]) for pair in pairs]
+        if self._lpips is not None:
+            by_picture["lpips"] = [float(self._lpips[1](*pair)[0]) for pair in pairs]
         if self._pictures.spec.channels == 3:
             luma = [float(psnr(*pair, border=border, luma=True)[0]) for pair in pairs]
             by_picture["psnr_y"] = [min(value, BEST_PSNR) for value in luma]
@@ -139,8 +160,19 @@ class ReconstructionEvaluator:
 
 def make_reconstruction_evaluator(config: RunConfig, degradation: Degradation | None) -> ReconstructionEvaluator:
     """The evaluator of a run, on its evaluation split. Raises UserError for what cannot be opened."""
-    pictures = open_pictures(config.data, config.data.evaluation_split)
-    return ReconstructionEvaluator(pictures, degradation, samples=config.evaluation.samples, seed=config.seed)
+    pictures, wanted = open_pictures(config.data, config.data.evaluation_split), config.evaluation
+    lpips = (wanted.features, _make_lpips(wanted.features, wanted.weights)) if wanted.features in LPIPS else None
+    return ReconstructionEvaluator(pictures, degradation, samples=wanted.samples, seed=config.seed, lpips=lpips)
+
+
+def _make_lpips(network: str, weights: str | None) -> Compare:
+    """LPIPS in the published weights of a network."""
+    if weights is None:
+        raise UserError(
+            f"config.evaluation.weights is missing: LPIPS wants the file {PUBLISHED[network]} of torchvision"
+        )
+    backbone, params, heads = Backbone(network, LPIPS[network]), load_backbone(network, weights), lpips_heads(network)
+    return jax.jit(lambda restored, original: lpips(restored, original, lambda x: backbone.apply(params, x), heads))
 
 
 def _middle(picture: np.ndarray) -> np.ndarray:

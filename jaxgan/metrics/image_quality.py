@@ -21,6 +21,7 @@ UNIFORM = np.full(7, 1 / 7)
 SIGMA, RADIUS = 1.5, 5  # of the Gaussian window, in pixels
 C1, C2 = 0.01**2, 0.03**2  # squares of K1 and K2 (Wang et al. 2004, eq. 7 and 9)
 SCALES = np.array([0.0448, 0.2856, 0.3001, 0.2363, 0.1333])  # exponents from fine to coarse (Wang et al. 2003)
+SMALLEST_MS_SSIM = 2 * RADIUS * 2 ** (len(SCALES) - 1) + 1  # pixels a side: the coarsest scale holds one window
 
 
 def psnr(
@@ -72,11 +73,9 @@ def ms_ssim(restored: Images, original: Images, *, data_range: float | int | Non
     """
     first, second = _prepared(restored, original, data_range, 0, False)
     weights = _weights("gaussian")
-    smallest = (len(weights) - 1) * 2 ** (len(SCALES) - 1) + 1
-    if min(first.shape[1:3]) < smallest:
-        raise ValueError(
-            f"MS-SSIM needs pictures of at least {smallest} pixels a side, got {first.shape[1]} x {first.shape[2]}"
-        )
+    if min(first.shape[1:3]) < SMALLEST_MS_SSIM:
+        height, width = first.shape[1:3]
+        raise ValueError(f"MS-SSIM needs pictures of at least {SMALLEST_MS_SSIM} pixels a side, got {height} x {width}")
     product = np.ones((len(first), first.shape[3]))
     for exponent in SCALES[:-1]:
         _, structure = _similarities(first, second, weights, False)

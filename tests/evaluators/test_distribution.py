@@ -186,6 +186,11 @@ def test_more_neighbours_than_samples_or_images_are_refused_at_once(cache_dir, c
         evaluator(cache_dir, **changes)
 
 
+def test_features_for_restorations_are_refused(cache_dir):
+    with pytest.raises(UserError, match=r"config\.evaluation\.features: got 'vgg16', for LPIPS"):
+        evaluator(cache_dir, features="vgg16")
+
+
 def test_a_run_is_scored_against_its_training_split(cache_dir, monkeypatch):
     opened = []
     splits = {"train": source(labelled=False), "test": source(1, labelled=False)}

@@ -6,8 +6,12 @@ import numpy as np
 import pytest
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
+from jaxgan.config import DataConfig, EvaluationConfig, RunConfig
 from jaxgan.data.sources import DataSpec
-from jaxgan.evaluators.reconstruction import ReconstructionEvaluator
+from jaxgan.errors import UserError
+from jaxgan.evaluators import reconstruction
+from jaxgan.evaluators.reconstruction import ReconstructionEvaluator, make_reconstruction_evaluator
+from jaxgan.metrics.image_quality import ms_ssim
 
 
 class Pictures:
@@ -97,3 +101,41 @@ def test_the_same_conditions_every_time():
     np.testing.assert_array_equal(first.conditions[0], second.conditions[0])
     other = ReconstructionEvaluator(Pictures(), Noise(), samples=1, seed=4)
     assert (first.conditions[0] != other.conditions[0]).any()
+
+
+class Large(Pictures):
+    """One picture that MS-SSIM has room for."""
+
+    spec = dataclasses.replace(Pictures.spec, size=1)
+
+    def picture(self, index):
+        return np.tile(super().picture(index), (3, 3, 1))[:192, :176]
+
+
+def test_ms_ssim_where_there_is_room_and_lpips_where_there_is_a_network():
+    def distance(restored, original):
+        return np.abs(restored - original).mean(axis=(1, 2, 3))
+
+    evaluator = ReconstructionEvaluator(Large(), Shrunk(), samples=1, lpips=("alexnet", distance))
+    scores = evaluator.run(nearest)
+    original, restored = evaluator.originals[0], np.rint(nearest(evaluator.conditions[0][None]) * 127.5 + 127.5)
+    pair = np.clip(restored, 0, 255) / 127.5 - 1, original[None] / 127.5 - 1
+    np.testing.assert_allclose(scores["ms_ssim/box_x2"], ms_ssim(*pair)[0], rtol=1e-4)
+    np.testing.assert_allclose(scores["lpips/box_x2"], distance(*pair)[0], rtol=1e-4)
+    assert scores["lpips_bicubic/box_x2"] < scores["lpips/box_x2"]
+    assert "alexnet" in evaluator.manifest["features"]
+    assert "ms_ssim/box_x2" not in ReconstructionEvaluator(Pictures(), Shrunk(), samples=1).run(nearest)
+
+
+def test_lpips_without_its_file_says_which(monkeypatch):
+    monkeypatch.setattr(reconstruction, "open_pictures", lambda *_: Pictures())
+    config = RunConfig(
+        generator={},
+        task={},
+        optimizers={},
+        data=DataConfig("x"),
+        images=1,
+        evaluation=EvaluationConfig(features="alexnet"),
+    )
+    with pytest.raises(UserError, match=r"config\.evaluation\.weights is missing: .*alexnet-owt-7be5be79\.pth"):
+        make_reconstruction_evaluator(config, None)
