@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import pathlib
 from collections.abc import Callable
@@ -14,7 +15,10 @@ from jaxgan.config import RunConfig, from_json, to_json, to_tree
 from jaxgan.errors import UserError
 from jaxgan.evaluators.samples import Generate
 from jaxgan.parallel.compiler import keep_freed_memory
+from jaxgan.training.progress import console
 from jaxgan.training.workdir import Workdir
+
+log = logging.getLogger(__name__)
 
 # fields of a config that may change between two starts of a run: they do not change what is learnt
 MAY_CHANGE = (
@@ -32,6 +36,7 @@ MAY_CHANGE = (
     "plots",
     "tensorboard",
     "compilation_cache",
+    "remat",
 )
 
 
@@ -52,17 +57,21 @@ def start_jax(config: RunConfig) -> None:
 def keep_config(place: Workdir, config: RunConfig) -> None:
     """Saves the resolved config of a new run; on an existing one checks that it is the same run.
 
-    Raises UserError with the first field that differs and may not.
+    What differs and may is told. Raises UserError with the first field that differs and may not.
     """
     if place.config.exists():
         saved, given = (_flat(to_tree(c)) for c in (from_json(place.config.read_text()), config))
-        for key in sorted(saved.keys() | given.keys()):
-            old, new = saved.get(key, "nothing"), given.get(key, "nothing")
-            if old != new and not any(key == free or key.startswith(free + ".") for free in MAY_CHANGE):
+        differing = [key for key in sorted(saved.keys() | given.keys()) if saved.get(key) != given.get(key)]
+        for key in differing:
+            if not any(key == free or key.startswith(free + ".") for free in MAY_CHANGE):
                 raise UserError(
-                    f"config.{key}: got {new!r}, but the run in {place.root} has {old!r}; "
-                    "give the same or another --workdir"
+                    f"config.{key}: got {given.get(key, 'nothing')!r}, but the run in {place.root} has "
+                    f"{saved.get(key, 'nothing')!r}; give the same or another --workdir"
                 )
+        for key in differing:
+            told = f"config.{key} is {given.get(key, 'nothing')!r} from here on, it was {saved.get(key, 'nothing')!r}"
+            log.info(told)
+            console.print(told, highlight=False, markup=False)
     part = place.root / "config.json.part"
     part.write_text(to_json(config))
     part.replace(place.config)

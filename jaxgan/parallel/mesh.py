@@ -17,9 +17,11 @@ AXES = ("data", "fsdp")
 def make_mesh(shape: Mapping[str, int], devices: Sequence[jax.Device] | None = None) -> Mesh:
     """A mesh with the axes `data` and `fsdp`; one of the two sizes may be -1: all devices that are left.
 
-    Raises UserError where the sizes do not use up the devices.
+    `devices` None: all there are, process by process, as the rows of a batch go. Raises UserError where the
+    sizes do not use up the devices.
     """
-    devices = jax.devices() if devices is None else devices
+    if devices is None:
+        devices = sorted(jax.devices(), key=lambda device: (device.process_index, device.id))
     sizes = [shape.get(axis, 1) for axis in AXES]
     if sizes.count(-1) == 1:
         known = math.prod(size for size in sizes if size != -1)

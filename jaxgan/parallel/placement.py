@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import jax
+import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from jaxgan.parallel.mesh import AXES
@@ -15,6 +17,12 @@ SMALL = 2**16  # elements: below this, gathering costs more than the memory save
 def replicated(mesh: Mesh) -> NamedSharding:
     """The same array on every device."""
     return NamedSharding(mesh, PartitionSpec())
+
+
+def copied(mesh: Mesh, arrays: Mapping[str, np.ndarray]) -> dict[str, jax.Array]:
+    """Arrays that every process has, on every device; that they are equal is not checked."""
+    everywhere = replicated(mesh)  # `device_put` would send them round to compare them
+    return {name: jax.make_array_from_process_local_data(everywhere, array) for name, array in arrays.items()}
 
 
 def split_batch(mesh: Mesh, leading: int = 0) -> NamedSharding:

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from jaxgan.layers.collective import pmean
 from jaxgan.losses.adversarial import per_example
 
 SMALLEST = 1e-5  # keeps the penalty of a collapsed generator finite
@@ -24,4 +25,4 @@ def mode_seeking(
     other = jax.random.normal(key, latent.shape, latent.dtype)
     images = per_example(jax.tree.map(lambda a, b: jnp.abs(a - b), fake, generate(other)))
     latents = jnp.abs(latent - other).mean(axis=1)
-    return weight / ((images / latents).mean() + SMALLEST)
+    return weight / (pmean((images / latents).mean()) + SMALLEST)

@@ -19,6 +19,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from jaxgan.layers.collective import pmean
 from jaxgan.losses.adversarial import per_example
 
 Critic = Callable[[Any], Any]
@@ -88,8 +89,13 @@ def dragan(
     del fake
     noise_key, key = jax.random.split(key)
     noises = _like(noise_key, real, jax.random.uniform)
-    perturbed = jax.tree.map(lambda x, u: x + spread * x.std() * u, real, noises)
+    perturbed = jax.tree.map(lambda x, u: x + spread * _deviation(x) * u, real, noises)
     return weight * _distance_from_one(critic, perturbed, key, method)
+
+
+def _deviation(x: Array) -> Array:
+    """Of all numbers in the batch, on all devices."""
+    return jnp.sqrt(pmean(jnp.square(x - pmean(x.mean())).mean()))
 
 
 def _square_norm(critic: Critic, inputs: Any, key: Array, method: Method, logits: Any) -> PerExample:

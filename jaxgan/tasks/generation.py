@@ -26,7 +26,7 @@ from jaxgan.game import (
     State,
     Variables,
 )
-from jaxgan.layers.collective import axis_size, pmean
+from jaxgan.layers.collective import all_rows, axis_size, own_rows, pmean
 from jaxgan.layers.resampling import box_downsample
 from jaxgan.losses.adversarial import per_example
 from jaxgan.schedules import Number, at
@@ -209,9 +209,9 @@ class Generation:
         losses = per_example(jax.tree.map(self.loss.generator, real.logits, fake.logits))
         loss, metrics = losses.mean(), {}
         if self.top_k != 1.0:
-            ranks = jnp.argsort(jnp.argsort(-per_example(fake.logits)))
+            ranks = jnp.argsort(jnp.argsort(-all_rows(per_example(fake.logits))))
             chosen = ranks < jnp.ceil(at(self.top_k, state.images_seen, "config.task.top_k") * len(ranks))
-            loss = (losses * chosen).sum() / chosen.sum()
+            loss = (losses * own_rows(chosen)).mean() / chosen.mean()
         if fake.class_logits is not None:
             metrics["class_loss"] = _cross_entropy(fake, label)
             loss += self.class_weight * metrics["class_loss"]

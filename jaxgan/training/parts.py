@@ -42,6 +42,7 @@ def make_step(config: RunConfig, task: Task, optimizers: Mapping[str, Optimizer]
         simultaneous=config.simultaneous,
         fresh_latents=config.fresh_latents,
         microbatches=config.microbatches,
+        remat=config.remat,
     )
 
 

@@ -22,6 +22,7 @@ from jaxgan.layers.repeat import fold
 from jaxgan.schedules import Number
 from jaxgan.training.ema import ema_decay, ema_update
 from jaxgan.training.optimizers import Optimizer
+from jaxgan.training.remat import Remat, recomputed
 
 DueSet = tuple[int, ...]  # indices of the phases that are played in a round
 Metrics = dict[str, Array]
@@ -64,17 +65,20 @@ def make_train_step(
     simultaneous: bool = False,
     fresh_latents: bool = False,
     microbatches: int = 1,
+    remat: Remat = "none",
 ) -> TrainStep:
     """The pure step `(state, batch, key, due) -> (state, metrics)`; `due` is static, `key` the run's root key.
 
     `fresh_latents` draws fakes anew for every phase. With `microbatches` gradients are accumulated over
-    that many interleaved parts of the batch, which must divide by it.
+    that many interleaved parts of the batch, which must divide by it. `remat` says what the gradients of
+    losses and draws compute again instead of keeping it.
     """
     phases, players = task.phases(), task.players
 
     def draw(phase: Phase, state: State, batch: Batch, key: Key) -> Draw:
         params, make = _owned(players, state, GENERATOR), phase.draw or task.draw
-        fakes, pull_back, variables = jax.vjp(lambda p: make(_put(state, p), batch, key), params, has_aux=True)
+        drawing = recomputed(lambda p: make(_put(state, p), batch, key), remat)
+        fakes, pull_back, variables = jax.vjp(drawing, params, has_aux=True)
         return Draw(fakes, variables, pull_back)
 
     def differentiate(phase: Phase, state: State, batch: Batch, key: Key, drawn: Draw | None) -> Turn:
@@ -83,7 +87,7 @@ def make_train_step(
             value, aux = phase.loss(_put(state, params), fields, key)
             return phase.weight * value, aux
 
-        params = _owned(players, state, phase.player)
+        params, loss = _owned(players, state, phase.player), recomputed(loss, remat)
         if drawn is None or phase.player != GENERATOR:
             fakes = None if drawn is None else drawn.fakes
             (value, aux), gradients = jax.value_and_grad(loss, has_aux=True)(params, fakes)

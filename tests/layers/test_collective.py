@@ -5,9 +5,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxgan.layers.collective import axis, axis_name, pmean
+from jaxgan.layers.collective import all_rows, axis, axis_name, own_rows, pmean
 from jaxgan.layers.minibatch_stddev import minibatch_stddev
 from jaxgan.layers.normalization import BatchNorm
+from jaxgan.regularizers.diversity import mode_seeking
+from jaxgan.regularizers.gradient_penalty import dragan
 
 DEVICES = 2
 
@@ -50,6 +52,36 @@ def test_pmean_is_the_mean_over_devices_and_nothing_without_an_axis():
     tree = {"a": jnp.array([1.0, 5.0])}
     assert pmean(tree) is tree
     close(on_devices(pmean, tree["a"]), jnp.full((2, 1), 3.0))
+
+
+@pytest.mark.quick
+def test_the_rows_of_all_devices_and_back():
+    x = jnp.arange(12.0).reshape(6, 2)
+    assert all_rows(x) is x
+    assert own_rows(x) is x
+    whole, own = on_devices(lambda rows: (all_rows(rows), own_rows(2 * all_rows(rows))), x)
+    close(whole, jnp.stack([x] * DEVICES))
+    close(own.reshape(x.shape), 2 * x)
+
+
+def test_mode_seeking_averages_its_ratios_over_all_devices():
+    latent = jax.random.normal(jax.random.key(0), (6, 4))
+    gains = jnp.arange(1.0, 7.0)[:, None, None, None]  # of each row's generator: the ratio of its distances
+
+    def penalty(latent, gains):
+        generate = lambda latent: gains * latent.reshape(-1, 2, 2, 1)  # noqa: E731
+        return mode_seeking(generate, latent, generate(latent), jax.random.key(1))
+
+    close(on_devices(penalty, latent, gains), jnp.full(DEVICES, 1 / 3.5))
+
+
+def test_dragan_spreads_by_the_deviation_over_all_devices():
+    real = jnp.ones((2, 32, 32, 3)) * jnp.array([1.0, -1.0])[:, None, None, None]  # none on either device
+    critic = lambda x: 0.5 * jnp.square(x).sum((1, 2, 3))  # noqa: E731  its gradient is x
+    values = on_devices(lambda rows: dragan(critic, rows, rows, jax.random.key(0), weight=1.0), real)
+    # x = +-1 + u / 2 with u uniform in [0, 1]
+    lengths = np.sqrt(real[0].size * np.array([1 + 1 / 2 + 1 / 12, 1 - 1 / 2 + 1 / 12]))
+    np.testing.assert_allclose(1 + np.sqrt(values).ravel(), lengths, rtol=0.02)
 
 
 def test_batch_norm_is_synchronised():

@@ -1,0 +1,81 @@
+"""A run that began on one device goes on over two with its params split, under pmap, and back."""
+
+import os
+import pathlib
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from toy import BATCH
+
+from jaxgan.errors import FINISHED
+from jaxgan.main import main
+from jaxgan.training.stored import steps_on_disk
+from jaxgan.training.writer import read_scalars
+
+HERE = pathlib.Path(__file__).parent
+CONFIG = str(HERE.parent.parent / "configs" / "vanilla_gan.py")
+TWO_DEVICES = {"XLA_FLAGS": "--xla_force_host_platform_device_count=2", "JAX_PLATFORMS": "cpu"}
+
+
+def on_two_devices(*arguments):
+    done = subprocess.run(
+        [sys.executable, *arguments], env={**os.environ, **TWO_DEVICES}, capture_output=True, text=True, timeout=3600
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stderr
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("elastic")
+    on_two_devices(str(HERE / "elastic.py"), str(folder / "found.npz"), str(folder))
+    with np.load(folder / "found.npz") as arrays:
+        return dict(arrays)
+
+
+@pytest.mark.parametrize("saved_by", ["at_4", "at_8", "at_8_of_pmap"])
+def test_a_checkpoint_is_the_same_bits_wherever_it_is_restored(found, saved_by):
+    for name in ("fsdp", "pmap"):
+        np.testing.assert_array_equal(found[f"{saved_by}/{name}"], found[f"{saved_by}/one"])
+
+
+def test_a_checkpoint_of_one_device_is_restored_split(found):
+    assert (found["split/one"], found["split/pmap"]) == (0, 0)
+    assert found["split/fsdp"] >= 8  # params, both moments and the average of them
+
+
+def test_a_run_over_other_devices_plays_the_same_data_and_comes_to_the_same_end(found):
+    np.testing.assert_array_equal(found["order/elastic"], found["order/unbroken"])
+    np.testing.assert_array_equal(found["order/pmap"], found["order/unbroken"][4 * BATCH : 8 * BATCH])
+    np.testing.assert_allclose(found["params/elastic"], found["params/unbroken"], atol=1e-5, rtol=1e-4)
+
+
+def test_a_run_goes_on_under_pmap_and_back_with_other_noise_only(found):
+    assert np.isfinite(found["params/pmap"]).all()
+    assert (found["params/pmap"] != found["params/unbroken"]).any()
+    np.testing.assert_allclose(found["params/pmap"], found["params/unbroken"], atol=0.2)
+
+
+def test_the_same_command_with_another_mesh_goes_on(tmp_path, capfd):
+    flags = [
+        *("--config", CONFIG, "--workdir", str(tmp_path / "run"), "--config.data.name=jaxgan_digits"),
+        *("--config.data.resolution=16", "--config.batch_size=8", "--config.rounds_per_dispatch=1"),
+        *("--config.evaluation.samples=32", "--config.evaluation.batch_size=32"),
+        *("--config.evaluation.features=patches", "--config.samples.rows=2", "--config.samples.columns=2"),
+        *("--config.plots=false", "--config.tensorboard=false", "--config.compilation_cache=false"),
+        *("--config.checkpoint.every_images=None", "--config.samples.every_images=None", "--config.log_every=1"),
+    ]
+    assert main([*flags, "--config.images=16"]) == FINISHED
+    told = on_two_devices("-m", "jaxgan.main", *flags, "--config.images=32", "--config.parallel.mesh.fsdp=2")
+    assert "config.parallel.mesh.fsdp is 2 from here on, it was 1" in told
+    capfd.readouterr()
+    assert main([*flags, "--config.images=48", "--config.parallel.runner=pmap"]) == FINISHED
+    told = capfd.readouterr().err
+    assert "config.parallel.mesh.fsdp is 1 from here on, it was 2" in told
+    assert "config.parallel.runner is 'pmap' from here on, it was 'jit'" in told
+    assert steps_on_disk(tmp_path / "run" / "checkpoints")[-1] == 6
+    rows = [row for row in read_scalars(tmp_path / "run" / "scalars.jsonl") if "generator/loss" in row["scalars"]]
+    assert [row["step"] for row in rows] == [1, 2, 3, 4, 5, 6]
+    assert all(np.isfinite(row["scalars"]["generator/loss"]) for row in rows)
