@@ -5,11 +5,11 @@ from __future__ import annotations
 import dataclasses
 import io
 import json
-import pathlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+from etils import epath
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
@@ -189,7 +189,7 @@ def _finite(value: float) -> float | None:
     return value if np.isfinite(value) else None
 
 
-def _write_json(picture: str, report: object) -> pathlib.Path:
-    path = pathlib.Path(picture).with_suffix(".json")
+def _write_json(picture: str, report: object) -> epath.Path:
+    path = epath.Path(picture).with_suffix(".json")
     replace_file(path, (json.dumps(report, indent=2) + "\n").encode())
     return path

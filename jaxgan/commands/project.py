@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
+from etils import epath
 from PIL import UnidentifiedImageError
 
 from jaxgan.commands.sample import checkpoint_choice, integer
@@ -50,7 +51,7 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
         raise UserError("--input is missing: --mode=project needs a picture")
     wanted = None if "labels" not in options else integer(options, "labels", 0)
     source = pathlib.Path(options["input"])
-    output = pathlib.Path(options.get("output") or pathlib.Path(workdir) / "projections" / f"{source.stem}.png")
+    output = epath.Path(options.get("output") or epath.Path(workdir) / "projections" / f"{source.stem}.png")
     if output.suffix.lower() != ".png":
         raise UserError(f"--output: got {str(output)!r}, accepted is a .png")
     start_jax(config)
@@ -125,7 +126,7 @@ def _nearest(images: np.ndarray, target: np.ndarray) -> int:
     return int(np.argmin(pyramid_distance(jnp.asarray(images), jnp.asarray(target[None]))))
 
 
-def _save_arrays(path: pathlib.Path, arrays: Mapping[str, np.ndarray]) -> None:
+def _save_arrays(path: epath.Path, arrays: Mapping[str, np.ndarray]) -> None:
     buffer = io.BytesIO()
     np.savez(buffer, **arrays)  # type: ignore[arg-type]
     replace_file(path, buffer.getvalue())

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import pathlib
 from collections.abc import Mapping
 from typing import Literal
 
 import numpy as np
+from etils import epath
 
 from jaxgan.commands import inspection
 from jaxgan.commands.inspection import Draw, Wish
@@ -54,7 +54,7 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
     crossover = integer(options, "crossover", 0) if "crossover" in options else None
     start_jax(config)
     generator = load(workdir, step=checkpoint_choice(options))
-    output = options.get("output") or str(pathlib.Path(workdir) / "samples" / f"{kind}-{seed}{SUFFIX[kind]}")
+    output = options.get("output") or str(epath.Path(workdir) / "samples" / f"{kind}-{seed}{SUFFIX[kind]}")
     where = KINDS[kind](generator, Wish(config, seed, count, labels, output, truncations, crossover))
     print(f"{kind} of step {generator.step}: {where}")
     return FINISHED
@@ -76,7 +76,7 @@ def _grid(generator: RestoredGenerator, wish: Wish) -> str:
 def _files(generator: RestoredGenerator, wish: Wish) -> str:
     images = generator.generate(wish.seed, wish.count, _cycled(wish), truncation=wish.truncation)
     for index, image in enumerate(images):
-        save_image(image, pathlib.Path(wish.output) / f"{index:05}.png")
+        save_image(image, epath.Path(wish.output) / f"{index:05}.png")
     return f"{wish.output} ({wish.count} files)"
 
 

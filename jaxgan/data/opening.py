@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from jaxgan.data.crops import CropSource
 from jaxgan.data.folder_source import FolderSource
 from jaxgan.data.pairs import with_conditions
+from jaxgan.data.remote import with_local_files
 from jaxgan.data.sources import Pictures, Source
 from jaxgan.data.stacked import is_stacked, open_stacked
 from jaxgan.data.tfds_catalogue import kind_of_name, open_builder
@@ -23,9 +24,10 @@ def open_source(config: DataConfig, split: str) -> Source:
     The name of a folder is its path; a bare name that tfds knows is the tfds data set even where a folder
     of that name exists (write `./name` for the folder). `jaxgan_digits` is prepared by itself. `stacked:NAME`
     has three grey images of such a data set as channels. With `config.crops` its examples are random squares of its
-    pictures. Raises `UserError` for a data set that is unknown, not prepared, or holds no images, and for an
-    unknown split.
+    pictures. What lies in a bucket is copied to this host first. Raises `UserError` for a data set that is unknown,
+    not prepared, or holds no images, and for an unknown split.
     """
+    config = with_local_files(config)
     if config.crops is not None:
         return CropSource(
             open_pictures(config, split),
@@ -49,6 +51,7 @@ def open_pictures(config: DataConfig, split: str) -> Pictures:
     """
     if is_stacked(config.name):
         raise UserError(f"config.data.crops: {config.name!r} is no data set of pictures; accepted is none")
+    config = with_local_files(config)
     pictures: Pictures
     if kind_of_name(config.name) == "images":
         pictures = FolderSource(config, split, whole=True)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import tensorflow_datasets as tfds
 
+from jaxgan.data.remote import is_remote
 from jaxgan.data.tfds_catalogue import FORMAT, check_format, check_images, find_builder, is_prepared, kind_of_name
 from jaxgan.errors import UserError
 
@@ -30,6 +31,11 @@ def prepare(config: DataConfig) -> Prepared:
     what was downloaded is kept and used the next time. Raises `UserError` for an unknown data set, one
     without images, one that needs TensorFlow or another package that is missing, and failed downloads.
     """
+    if is_remote(config.data_dir or ""):
+        raise UserError(
+            f"config.data.data_dir={config.data_dir!r}: a data set is prepared on a disk, then its folder is copied to "
+            "the bucket"
+        )
     if kind_of_name(config.name) != "name":
         raise UserError(f"config.data.name={config.name!r} is a folder, which needs no preparing")
     builder = find_builder(config)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
+
+from etils import epath
 
 from jaxgan.errors import UserError
 
@@ -19,10 +20,10 @@ def check_same(ours: Mapping[str, Any], theirs: Mapping[str, Any], whose: str) -
         raise UserError(f"these scores do not compare with those of {whose}: {told}")
 
 
-def read_report(path: str | Path) -> dict[str, Any]:
+def read_report(path: epath.PathLike) -> dict[str, Any]:
     """The scores and their manifest in a file that a run wrote. Raises UserError for any other file."""
     try:
-        report = json.loads(Path(path).read_text())
+        report = json.loads(epath.Path(path).read_text())
         if isinstance(report["scores"], dict) and isinstance(report["manifest"], dict):
             return report
     except (OSError, ValueError, KeyError, TypeError):

@@ -9,9 +9,12 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from types import TracebackType
 
+from etils import epath
 from rich.console import Console
 from rich.progress import BarColumn, TaskID, TextColumn
 from rich.progress import Progress as Bar
+
+from jaxgan.training.mirror import Mirror
 
 LINE_SECONDS = 10.0  # between two lines where there is no terminal
 RATE_UPDATES = 20  # reports over which images/s are measured
@@ -126,7 +129,8 @@ def setup_logging(path: str | os.PathLike[str], *, enabled: bool = True) -> Call
     level, propagate = logger.level, logger.propagate
     handlers: list[logging.Handler] = [_ConsoleHandler(logging.WARNING)]
     if enabled:
-        file = logging.FileHandler(os.fspath(path), encoding="utf-8")
+        remote = epath.Path(path)
+        file = _MirroredFile(remote) if "://" in str(remote) else logging.FileHandler(remote, encoding="utf-8")
         file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
         handlers.append(file)
     for handler in handlers:
@@ -142,6 +146,23 @@ def setup_logging(path: str | os.PathLike[str], *, enabled: bool = True) -> Call
         logger.propagate = propagate
 
     return undo
+
+
+class _MirroredFile(logging.FileHandler):
+    """A log file that lies in a bucket: added to here, copied there at intervals."""
+
+    def __init__(self, path: epath.Path):
+        self._mirror = Mirror(path.parent)
+        self._mirror.fetch(path.name)
+        super().__init__(self._mirror.folder / path.name, encoding="utf-8")
+
+    def emit(self, record: logging.LogRecord) -> None:
+        super().emit(record)
+        self._mirror.copy()
+
+    def close(self) -> None:
+        super().close()
+        self._mirror.close()
 
 
 class _ConsoleHandler(logging.Handler):

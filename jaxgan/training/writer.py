@@ -15,6 +15,7 @@ import numpy as np
 from etils import epath
 
 from jaxgan.media.images import replace_file
+from jaxgan.training.mirror import Mirror
 from jaxgan.training.workdir import Workdir
 
 log = logging.getLogger(__name__)
@@ -23,11 +24,11 @@ FLUSH_SECONDS = 10
 
 
 class Writer:
-    """Appends to `scalars.jsonl` and to the events in `tensorboard/` of a work directory (a local one).
+    """Appends to `scalars.jsonl` and to the events in `tensorboard/` of a work directory.
 
     Every line is one JSON object `{"step", "images", "time", "scalars": {name: number}}` and is in the
-    file when `write` returns. NaN and infinities, which JSON has not, are the strings "NaN",
-    "Infinity" and "-Infinity".
+    file when `write` returns, or within a minute where the directory is remote. NaN and infinities, which
+    JSON has not, are the strings "NaN", "Infinity" and "-Infinity".
     """
 
     def __init__(
@@ -42,12 +43,16 @@ class Writer:
 
         None keeps everything. With `enabled=False` (all processes but the first) nothing is written.
         """
-        self._file, self._events = None, None
+        self._file, self._events, self._mirror = None, None, None
         if not enabled:
             return
         paths = Workdir(os.fspath(workdir))
         paths.root.mkdir(parents=True, exist_ok=True)
         drop_after(paths.scalars, resume_at)
+        if paths.remote:
+            self._mirror = Mirror(paths.root)
+            self._mirror.fetch(paths.scalars.name)
+            paths = Workdir(str(self._mirror.folder))
         self._file = open(paths.scalars, "a", encoding="utf-8", buffering=1)  # noqa: SIM115
         if tensorboard:
             from tensorboardX import SummaryWriter
@@ -77,6 +82,8 @@ class Writer:
         if self._events is not None:
             for name, value in values.items():
                 self._events.add_scalar(name, value, step)
+        if self._mirror is not None:
+            self._mirror.copy()
 
     def write_images(self, step: int, name: str, image: np.ndarray) -> None:
         """Writes a picture, uint8 `[H, W, 1 or 3]`, for TensorBoard to show."""
@@ -89,7 +96,9 @@ class Writer:
             self._events.close()
         if self._file is not None:
             self._file.close()
-        self._file, self._events = None, None
+        if self._mirror is not None:
+            self._mirror.close()
+        self._file, self._events, self._mirror = None, None, None
 
     def __enter__(self) -> Writer:
         """The writer itself."""
