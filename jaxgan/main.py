@@ -9,7 +9,6 @@ import difflib
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 from jaxgan.config import RunConfig, describe, from_json, to_tree
@@ -17,7 +16,10 @@ from jaxgan.errors import CTRL_C, FINISHED, GAVE_UP, MISTAKE, TrainingGaveUp, Us
 from jaxgan.overrides import load_config, resolve
 
 MODES = {  # what each does, and its own flags
-    "train": ("train, or go on where the workdir stands", {}),
+    "train": (
+        "train, or go on where the workdir stands",
+        {"profile": "true, how many steps, or a folder: trace some steps into it; default: into the workdir's profile"},
+    ),
     "evaluate": (
         "score a checkpoint",
         {
@@ -165,8 +167,10 @@ def read_config(call: Call) -> RunConfig:
         return resolve({**DATA_ONLY, "data": {"name": "imported"}}, call.overrides)
     if call.mode == "train":
         raise UserError("--config is missing: --mode=train needs a config, such as configs/quickstart.py")
-    saved = Path(str(call.workdir)) / "config.json"
-    if not saved.is_file():
+    from etils import epath  # it may lie in a bucket
+
+    saved = epath.Path(str(call.workdir)) / "config.json"
+    if not saved.exists():
         raise UserError(f"--workdir={call.workdir}: there is no run in it (no {saved.name})")
     return resolve(to_tree(from_json(saved.read_text())), call.overrides)
 

@@ -24,6 +24,7 @@ from jaxgan.evaluators.manifests import check_same, read_report
 from jaxgan.game import State, Task
 from jaxgan.media.images import replace_file, save_image
 from jaxgan.parallel.mesh import check_batch, make_mesh
+from jaxgan.parallel.peaks import peak_flops
 from jaxgan.parallel.runners import RUNNERS
 from jaxgan.restore import read_weights
 from jaxgan.training.checkpoint import Checkpoints
@@ -31,8 +32,10 @@ from jaxgan.training.feed import make_play
 from jaxgan.training.loop import Intervals, Loop
 from jaxgan.training.parts import begin_with, make_init, make_optimizers, make_step, root_key, with_frozen
 from jaxgan.training.plots import write_plots
+from jaxgan.training.profiling import Profile, ProfiledRunner, read_profile
 from jaxgan.training.progress import Progress, console, setup_logging
 from jaxgan.training.ranges import normal_range
+from jaxgan.training.throughput import Meter
 from jaxgan.training.watch import Watch
 from jaxgan.training.workdir import Workdir
 from jaxgan.training.writer import Writer
@@ -43,7 +46,7 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
 
     Raises UserError, and TrainingGaveUp after too many rollbacks.
     """
-    del options
+    profile = read_profile(options.get("profile"), workdir)
     spec = open_source(config.data, config.data.split).spec
     evaluator = make_evaluator(config)
     config = fill_in(config, spec)
@@ -80,7 +83,7 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
         if checkpoints.images_seen >= images:
             console.print(f"this run is finished: {images:,} images were played")
         else:
-            status = _train(config, place, spec, task, mesh, checkpoints, evaluator, images)
+            status = _train(config, place, spec, task, mesh, checkpoints, evaluator, images, profile)
             if status != FINISHED:
                 return status
             console.print(f"finished: {images:,} images, {time.monotonic() - started:.0f} s since this start")
@@ -120,6 +123,7 @@ def _train(
     checkpoints: Checkpoints,
     evaluator: Evaluator,
     images: int,
+    profile: Profile | None,
 ) -> int:
     optimizers = make_optimizers(config, task)
     play = make_play(make_step(config, task, optimizers), root_key(config), flip=config.data.flip)
@@ -130,9 +134,12 @@ def _train(
             stack.callback(write_plots, place.path)  # most wanted when training gave up
         stack.enter_context(writer)
         progress = stack.enter_context(Progress(images))
+        runner = RUNNERS[config.parallel.runner](play, mesh)
+        if profile is not None:
+            runner = stack.enter_context(ProfiledRunner(runner, profile))
         return Loop(
             phases=task.phases(),
-            runner=RUNNERS[config.parallel.runner](play, mesh),
+            runner=runner,
             pipeline=make_pipeline(config.data, seed=config.seed),
             checkpoints=checkpoints,
             writer=writer,
@@ -152,6 +159,7 @@ def _train(
             batch_size=config.batch_size,
             rounds_per_dispatch=config.rounds_per_dispatch,
             max_rollbacks=config.watch.max_rollbacks,
+            meter=Meter(devices=mesh.size, peak_flops=peak_flops(mesh.devices.flat[0].device_kind)),
         ).run()
 
 

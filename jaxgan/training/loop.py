@@ -8,6 +8,7 @@ signal asks it to stop it saves first.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import logging
 import math
@@ -27,6 +28,7 @@ from jaxgan.parallel.runners import Runner
 from jaxgan.training.checkpoint import Checkpoints
 from jaxgan.training.progress import Progress
 from jaxgan.training.step import due_phases
+from jaxgan.training.throughput import Meter
 from jaxgan.training.watch import Alarm, Watch
 from jaxgan.training.writer import Writer
 
@@ -72,6 +74,7 @@ class Loop:
     rounds_per_dispatch: int = 1
     max_rollbacks: int = 3
     begin: Callable[[State], State] = lambda state: state  # what a new run does with its initial state
+    meter: Meter = dataclasses.field(default_factory=Meter)
 
     def run(self) -> int:
         """Plays to the end of the run; the exit status: finished, or saved and interrupted.
@@ -82,6 +85,7 @@ class Loop:
         self._pending: list[tuple[int, Mapping[str, jax.Array]]] = []
         self._started = False
         state, position = self._start()
+        self.meter.start()
         with Signals() as signals:
             while position.images < self.intervals.images and signals.caught is None:
                 before = position
@@ -91,6 +95,9 @@ class Loop:
                 self._save(state, position, {})
                 log.warning("saved at %s images and interrupted; the same command goes on from here", position.images)
                 return CTRL_C if signals.caught == signal.SIGINT else INTERRUPTED
+        told = self.meter.summary()
+        log.info(told)
+        self.progress.say(told)
         return FINISHED
 
     def _start(self) -> tuple[State, Position]:
@@ -115,8 +122,11 @@ class Loop:
         left = math.ceil((self.intervals.images - at.images) / self.batch_size)
         rounds = min(self.rounds_per_dispatch - at.step % self.rounds_per_dispatch, left)
         due_sets = [due_phases(self.phases, at.step + i, at.images + i * self.batch_size) for i in range(rounds)]
-        batches = [next(self._batches) for _ in range(rounds)]
-        state, metrics = self.runner.play(state, self._cache, batches, due_sets)
+        with self.meter.waiting():
+            batches = [next(self._batches) for _ in range(rounds)]
+        dispatch = (state, self._cache, batches, due_sets)
+        with self.meter.playing(tuple(due_sets), rounds * self.batch_size, lambda: self.runner.flops(*dispatch)):
+            state, metrics = self.runner.play(*dispatch)
         if not self._started:
             jax.block_until_ready(metrics)
             self.progress.say("compiled; first step played")
@@ -133,10 +143,12 @@ class Loop:
         if ended or _crossed(every.log, before.step, now.step):
             alarms += self._write_metrics(now)
         if ended or _crossed(every.samples, before.images, now.images):
-            self.draw_samples(state, now.images)
+            with self._aside("samples", state):
+                self.draw_samples(state, now.images)
         scores: dict[str, float] = {}
         if ended or _crossed(every.evaluation, before.images, now.images):
-            scores = self.evaluate(state, now.images)
+            with self._aside("evaluation", state):
+                scores = self.evaluate(state, now.images)
             self.writer.write(now.step, now.images, scores)
             alarms += self._announce(self.watch.observe_scores(now.step, scores))
         fatal = next((alarm for alarm in alarms if alarm.fatal), None)
@@ -153,6 +165,15 @@ class Loop:
 
     def _write_metrics(self, now: Position) -> list[Alarm]:
         """Fetches the metrics since the last time, shows them to the watch round by round and writes their means."""
+        with self._aside("metrics", self._pending):
+            means, alarms = self._observe()
+        means |= self.meter.report()
+        with self.meter.spending("metrics"):
+            self.writer.write(now.step, now.images, means)
+            self.progress.update(now.images, means)
+        return self._announce(alarms)
+
+    def _observe(self) -> tuple[dict[str, float], list[Alarm]]:
         pending, self._pending = jax.device_get(self._pending), []
         alarms: list[Alarm] = []
         values: dict[str, list[float]] = {}
@@ -166,9 +187,14 @@ class Loop:
                     values.setdefault(name, []).append(value)
         means = {name: float(np.mean(column)) for name, column in values.items()}
         means |= {name: values[name][-1] for name in ("skipped", "skipped_in_a_row") if name in values}
-        self.writer.write(now.step, now.images, means)
-        self.progress.update(now.images, means)
-        return self._announce(alarms)
+        return means, alarms
+
+    @contextlib.contextmanager
+    def _aside(self, part: str, arrays: Any) -> Iterator[None]:
+        """Counts the time inside as spent on a part, but not the wait for the training that it follows."""
+        jax.block_until_ready(arrays)
+        with self.meter.spending(part):
+            yield
 
     def _announce(self, alarms: list[Alarm]) -> list[Alarm]:
         for alarm in alarms:
@@ -178,14 +204,15 @@ class Loop:
     def _save(
         self, state: State, position: Position, scores: Mapping[str, float], *, keep_forever: bool = False
     ) -> None:
-        self.checkpoints.save(
-            state,
-            step=position.step,
-            images=position.images,
-            metrics=scores,
-            good=self.watch.good,
-            keep_forever=keep_forever,
-        )
+        with self._aside("saves", state):
+            self.checkpoints.save(
+                state,
+                step=position.step,
+                images=position.images,
+                metrics=scores,
+                good=self.watch.good,
+                keep_forever=keep_forever,
+            )
         self.watch.mark_saved()
 
     def _roll_back(self, state: State, alarm: Alarm) -> tuple[State, Position]:

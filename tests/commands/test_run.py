@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import re
 
 import numpy as np
 import pytest
@@ -29,6 +30,7 @@ def workdir(tmp_path_factory):
         str(path),
         "--config.tiny=true",
         "--config.compilation_cache=false",
+        "--profile=1",
     ]
     assert main(flags) == FINISHED
     return path, flags
@@ -46,14 +48,20 @@ def test_everything_that_a_run_shows_lies_under_the_workdir(workdir):
         "plots",
         "checkpoints",
         "tensorboard",
+        "profile",
     } <= names
     assert {each.name for each in (path / "plots").iterdir()} == {
         "losses.png",
         "gradients.png",
         "logits.png",
         "scores.png",
+        "throughput.png",
     }
     assert list((path / "tensorboard").iterdir())
+    assert len(list(path.glob("profile/plugins/profile/*/perfetto_trace.json.gz"))) == 1
+    told = (path / "log.txt").read_text()
+    assert "traced 1 dispatches into" in told
+    assert re.search(r"[\d,]+ images/s in training \([\d.e-]+ TFLOP/s\); of \d+ s .*compilation \d+%", told)
     assert min(size_of(path / "samples" / "000000064.png")) > 100
     scores = json.loads((path / "scores.json").read_text())
     assert scores["images"] == 64

@@ -3,6 +3,7 @@
 import dataclasses
 import os
 import signal
+import time
 
 import jax
 import numpy as np
@@ -124,6 +125,22 @@ def test_what_is_done_at_which_interval(tmp_path):
     assert [row["step"] for row in rows] == [2, 3, 3]
     assert rows[-1]["scalars"] == {"frechet/toy": 3.0 * BATCH}
     assert {"discriminator/loss", "generator/grad_norm", "skipped"} <= rows[0]["scalars"].keys()
+
+
+def test_every_line_says_where_the_time_went(tmp_path):
+    began = time.perf_counter()
+    _, loop, _ = run(tmp_path, images=4 * BATCH)
+    seconds = time.perf_counter() - began
+    rows = [row["scalars"] for row in read_scalars(tmp_path / "scalars.jsonl")][:-1]
+    told = [{name.removeprefix("throughput/"): value for name, value in row.items()} for row in rows]
+    assert [row["images_per_second"] > 2 * BATCH / seconds for row in told] == [True, True]
+    assert (
+        told[0]["compilation_share"] > 0.5 > told[1]["compilation_share"]
+    )  # the second line has one due set more at most
+    for row in told:
+        assert 0 < sum(value for name, value in row.items() if name.endswith("_share")) <= 1
+        assert 0.05 < row["peak_memory_gigabytes"] < 100
+    assert "images/s in training" in loop.meter.summary()
 
 
 def test_sigterm_saves_and_asks_to_be_restarted(tmp_path):
