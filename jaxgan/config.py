@@ -128,6 +128,7 @@ class WatchConfig:
     )
     patience: int = option(200, "rounds that a condition must hold")
     max_rollbacks: int = option(3, "returns to an older checkpoint before the run gives up")
+    hung_seconds: float | None = option(900.0, "without a step until it is told where the threads are; None: never")
     min_recall: float = option(0.05, "recall of samples under it is mode collapse")
     min_diversity: float = option(0.3, "so is diversity of samples under it, relative to the data's")
 

@@ -18,7 +18,12 @@ from jaxgan.overrides import load_config, resolve
 MODES = {  # what each does, and its own flags
     "train": (
         "train, or go on where the workdir stands",
-        {"profile": "true, how many steps, or a folder: trace some steps into it; default: into the workdir's profile"},
+        {
+            "profile": "true, how many steps, or a folder: trace some steps, into the workdir's profile or there",
+            "coordinator": "HOST:PORT of process 0, of several processes that the environment does not tell of",
+            "num_processes": "how many they are",
+            "process_id": "which one this is, from 0",
+        },
     ),
     "evaluate": (
         "score a checkpoint",
@@ -201,7 +206,12 @@ def help_text() -> str:
 
 def entry() -> None:
     """The console script `jaxgan`."""
-    sys.exit(main(sys.argv[1:]))
+    status = main(sys.argv[1:])
+    if "jaxgan.parallel.distributed" in sys.modules:
+        from jaxgan.parallel.distributed import leave
+
+        leave(status)
+    sys.exit(status)
 
 
 def _run(call: Call, config: RunConfig) -> int:

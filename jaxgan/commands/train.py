@@ -23,6 +23,7 @@ from jaxgan.errors import FINISHED, UserError
 from jaxgan.evaluators.manifests import check_same, read_report
 from jaxgan.game import State, Task
 from jaxgan.media.images import replace_file, save_image
+from jaxgan.parallel import distributed
 from jaxgan.parallel.mesh import check_batch, make_mesh
 from jaxgan.parallel.peaks import peak_flops
 from jaxgan.parallel.runners import RUNNERS
@@ -47,8 +48,16 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
     Raises UserError, and TrainingGaveUp after too many rollbacks.
     """
     profile = read_profile(options.get("profile"), workdir)
-    spec = open_source(config.data, config.data.split).spec
-    evaluator = make_evaluator(config)
+    processes = distributed.read_processes(options)
+    start_jax(config)
+    with distributed.joined(processes):
+        return _run(config, workdir, profile)
+
+
+def _run(config: RunConfig, workdir: str, profile: Profile | None) -> int:
+    with distributed.leader_first("data"):
+        spec = open_source(config.data, config.data.split).spec
+        evaluator = make_evaluator(config)
     config = fill_in(config, spec)
     if config.checkpoint.best != "auto" and config.checkpoint.best not in evaluator.names:
         accepted = ", ".join(("auto", *evaluator.names))
@@ -58,16 +67,19 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
         config = dataclasses.replace(config, checkpoint=best)
     task = make_task(config)
     _check_networks(config, task, spec)
-    start_jax(config)
     _check_scores(Workdir(workdir), evaluator)
     mesh = make_mesh(config.parallel.mesh)
     check_batch(config.batch_size, config.microbatches, mesh)
     place = Workdir(workdir)
-    place.create()
+    leading = distributed.leading()
     with contextlib.ExitStack() as stack:
-        stack.enter_context(place.lock())
-        stack.callback(setup_logging(place.log))
-        keep_config(place, config)
+        with distributed.leader_first("workdir"):
+            if leading:
+                place.create()
+                stack.enter_context(place.lock())
+            stack.callback(setup_logging(place.log, enabled=leading))
+            if leading:
+                keep_config(place, config)
         checkpoints = stack.enter_context(
             Checkpoints(
                 place.checkpoints,
@@ -80,15 +92,16 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
         )
         images = total_images(config, spec)
         started = time.monotonic()
-        if checkpoints.images_seen >= images:
-            console.print(f"this run is finished: {images:,} images were played")
-        else:
+        told = f"this run is finished: {images:,} images were played"
+        if checkpoints.images_seen < images:
             status = _train(config, place, spec, task, mesh, checkpoints, evaluator, images, profile)
             if status != FINISHED:
                 return status
-            console.print(f"finished: {images:,} images, {time.monotonic() - started:.0f} s since this start")
+            told = f"finished: {images:,} images, {time.monotonic() - started:.0f} s since this start"
         checkpoints.wait()
-        console.print(_where_things_are(place, checkpoints, restores(config)), highlight=False, soft_wrap=True)
+        if leading:
+            console.print(told)
+            console.print(_where_things_are(place, checkpoints, restores(config)), highlight=False, soft_wrap=True)
         return FINISHED
 
 
@@ -127,13 +140,13 @@ def _train(
 ) -> int:
     optimizers = make_optimizers(config, task)
     play = make_play(make_step(config, task, optimizers), root_key(config), flip=config.data.flip)
-    view = make_view(config, spec, task, evaluator)
-    writer = Writer(place.path, tensorboard=config.tensorboard, resume_at=checkpoints.latest)
+    view, leading = make_view(config, spec, task, evaluator), distributed.leading()
+    writer = Writer(place.path, tensorboard=config.tensorboard, resume_at=checkpoints.latest, enabled=leading)
     with contextlib.ExitStack() as stack:
-        if config.plots:
+        if config.plots and leading:
             stack.callback(write_plots, place.path)  # most wanted when training gave up
         stack.enter_context(writer)
-        progress = stack.enter_context(Progress(images))
+        progress = stack.enter_context(Progress(images, enabled=leading))
         runner = RUNNERS[config.parallel.runner](play, mesh)
         if profile is not None:
             runner = stack.enter_context(ProfiledRunner(runner, profile))
@@ -159,6 +172,7 @@ def _train(
             batch_size=config.batch_size,
             rounds_per_dispatch=config.rounds_per_dispatch,
             max_rollbacks=config.watch.max_rollbacks,
+            hung_seconds=config.watch.hung_seconds,
             meter=Meter(devices=mesh.size, peak_flops=peak_flops(mesh.devices.flat[0].device_kind)),
         ).run()
 
@@ -176,21 +190,28 @@ def _make_begin(config: RunConfig) -> Callable[[State], State]:
 
 
 def _make_evaluate(place: Workdir, view: View, evaluator: Evaluator) -> Callable[[State, int], dict[str, float]]:
-    def evaluate(state: State, images: int) -> dict[str, float]:
+    def find(state: State, images: int) -> dict[str, float]:
         scores = view.scores(state)
         kept = {name: value for name, value in scores.items() if not name.startswith("held_out/")}
         report = {"images": images, "scores": kept, "manifest": evaluator.manifest}
         replace_file(place.scores, (json.dumps(report, indent=2) + "\n").encode())
         return scores
 
+    def evaluate(state: State, images: int) -> dict[str, float]:
+        mine = distributed.on_one_device(state)
+        return distributed.by_leader(f"scores/{int(mine.rollbacks)}/{images}", lambda: find(mine, images))
+
     return evaluate
 
 
 def _make_draw_samples(place: Workdir, view: View, writer: Writer) -> Callable[[State, int], None]:
     def draw_samples(state: State, images: int) -> None:
-        grid = view.picture(state)
+        mine = distributed.on_one_device(state)
+        if not distributed.leading():
+            return
+        grid = view.picture(mine)
         save_image(grid, place.samples / f"{images:09}.png")
-        writer.write_images(int(state.step), "samples", grid)
+        writer.write_images(int(mine.step), "samples", grid)
 
     return draw_samples
 

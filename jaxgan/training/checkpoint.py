@@ -12,6 +12,7 @@ from etils import epath
 
 from jaxgan.errors import UserError
 from jaxgan.game import State
+from jaxgan.parallel import distributed
 from jaxgan.training import stored
 from jaxgan.training.manifest import NotUsableError, read_manifest, write_manifest
 from jaxgan.training.stored import Best, Record
@@ -232,6 +233,7 @@ class Checkpoints:
                 if aside.exists():
                     aside.rmtree()
                 self.path(step).rename(aside)
+        distributed.together("refused checkpoints")
         self._refused = set()
 
 

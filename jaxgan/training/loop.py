@@ -12,6 +12,7 @@ import contextlib
 import dataclasses
 import logging
 import math
+import os
 import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import FrameType
@@ -20,16 +21,19 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.experimental import multihost_utils
 
 from jaxgan.data.pipeline import Pipeline
 from jaxgan.errors import CTRL_C, FINISHED, INTERRUPTED, TrainingGaveUp
 from jaxgan.game import Phase, State
+from jaxgan.parallel import distributed
 from jaxgan.parallel.runners import Runner
 from jaxgan.training.checkpoint import Checkpoints
 from jaxgan.training.progress import Progress
 from jaxgan.training.step import due_phases
 from jaxgan.training.throughput import Meter
 from jaxgan.training.watch import Alarm, Watch
+from jaxgan.training.watchdog import Watchdog
 from jaxgan.training.writer import Writer
 
 log = logging.getLogger(__name__)
@@ -75,6 +79,7 @@ class Loop:
     max_rollbacks: int = 3
     begin: Callable[[State], State] = lambda state: state  # what a new run does with its initial state
     meter: Meter = dataclasses.field(default_factory=Meter)
+    hung_seconds: float | None = None  # see Watchdog
 
     def run(self) -> int:
         """Plays to the end of the run; the exit status: finished, or saved and interrupted.
@@ -86,14 +91,17 @@ class Loop:
         self._started = False
         state, position = self._start()
         self.meter.start()
-        with Signals() as signals:
-            while position.images < self.intervals.images and signals.caught is None:
+        stopping = False
+        with Signals(several=distributed.several()) as signals, Watchdog(self.hung_seconds) as watchdog:
+            while position.images < self.intervals.images and not stopping:
                 before = position
                 state, position = self._play(state, position)
                 state, position = self._look_after(state, before, position)
-            if signals.caught is not None and position.images < self.intervals.images:
+                watchdog.feed()
+                stopping = signals.stopping()
+            if stopping and position.images < self.intervals.images:
                 self._save(state, position, {})
-                log.warning("saved at %s images and interrupted; the same command goes on from here", position.images)
+                self._warn("saved at %s images and interrupted; the same command goes on from here", position.images)
                 return CTRL_C if signals.caught == signal.SIGINT else INTERRUPTED
         told = self.meter.summary()
         log.info(told)
@@ -198,8 +206,13 @@ class Loop:
 
     def _announce(self, alarms: list[Alarm]) -> list[Alarm]:
         for alarm in alarms:
-            log.warning("%s %s", alarm.message, alarm.advice)
+            self._warn("%s %s", alarm.message, alarm.advice)
         return alarms
+
+    def _warn(self, message: str, *arguments: object) -> None:
+        """What all processes see alike is said once."""
+        if distributed.leading():
+            log.warning(message, *arguments)
 
     def _save(
         self, state: State, position: Position, scores: Mapping[str, float], *, keep_forever: bool = False
@@ -227,7 +240,7 @@ class Loop:
                 f"training gave up after {self.max_rollbacks} rollbacks: {alarm.message} "
                 f"The last good checkpoint is step {step}: {self.checkpoints.path(step)}"
             )
-        log.warning(
+        self._warn(
             "rolled back to step %s (%s of %s); the learning rates are halved",
             step,
             rollbacks,
@@ -241,16 +254,28 @@ class Loop:
 
 
 class Signals:
-    """Turns SIGTERM and the first Ctrl-C into a wish to stop; a second Ctrl-C interrupts at once."""
+    """Turns SIGTERM and the first Ctrl-C into a wish to stop; a second Ctrl-C interrupts at once.
 
-    def __init__(self) -> None:
+    Of several processes all stop after the same dispatch, whichever got the signal: jax's preemption service takes
+    SIGTERM (and what else it knows as a notice) and finds one that none has played yet.
+    """
+
+    def __init__(self, *, several: bool = False) -> None:
         """Nothing caught yet."""
         self.caught: int | None = None
+        self._several, self._dispatches = several, 0
         self._old: dict[int, Any] = {}
+
+    def stopping(self) -> bool:
+        """Whether to stop now; asked once after every dispatch."""
+        self._dispatches += 1
+        if self._several:
+            return multihost_utils.reached_preemption_sync_point(self._dispatches)
+        return self.caught is not None
 
     def __enter__(self) -> Signals:
         """Takes the handlers over, in the main thread only (elsewhere Python allows none)."""
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in (signal.SIGINT,) if self._several else (signal.SIGTERM, signal.SIGINT):
             try:
                 self._old[number] = signal.signal(number, self._catch)
             except ValueError:
@@ -266,6 +291,8 @@ class Signals:
         if self.caught == signal.SIGINT and number == signal.SIGINT:
             raise KeyboardInterrupt
         self.caught = number
+        if self._several:
+            os.kill(os.getpid(), signal.SIGTERM)  # tells the others, too
 
 
 def _crossed(interval: int | None, before: int, now: int) -> bool:

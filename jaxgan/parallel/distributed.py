@@ -1,0 +1,257 @@
+"""Several processes of one run: how they find each other, what only the first does, and how they end together.
+
+`jax.distributed` does the work. Added to it is what it does not say: which process was lost, within a time that a
+person waits.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple, NoReturn, TypeVar
+
+import jax
+from jax.experimental import multihost_utils
+
+from jaxgan.errors import LOST, UserError
+from jaxgan.parallel.flags import find_platform
+
+T = TypeVar("T")
+
+BEAT = 2.0  # seconds between two signs of life
+SILENT = 25.0  # seconds without one, after which a process counts as lost
+HEARTBEAT = 60  # jax's own limit: for a process whose watching thread is gone, too
+SHUTDOWN = 20  # seconds that an ending process waits for the others to do so
+_abandoned = threading.Event()  # this process has left the others in error
+FLAGS = ("coordinator", "num_processes", "process_id")
+
+
+class Processes(NamedTuple):
+    """Where process 0 listens (`HOST:PORT`), how many there are, and which one this is."""
+
+    coordinator: str | None = None
+    number: int | None = None
+    process: int | None = None
+
+
+def read_processes(options: Mapping[str, str]) -> Processes | None:
+    """What the three flags say; None where they are not given. Raises UserError for some of them, or nonsense."""
+    given = [flag for flag in FLAGS if flag in options]
+    if not given:
+        return None
+    if len(given) < len(FLAGS):
+        missing = ", ".join(f"--{flag}" for flag in FLAGS if flag not in given)
+        raise UserError(f"--{given[0]}: got it without {missing}; accepted are all three, or none")
+    host, _, port = options["coordinator"].rpartition(":")
+    if not host or not port.isdecimal():
+        raise UserError(f"--coordinator: got {options['coordinator']!r}, accepted is HOST:PORT of process 0")
+    number, index = (options[flag] for flag in FLAGS[1:])
+    if not number.isdecimal() or int(number) < 1:
+        raise UserError(f"--num_processes: got {number!r}, accepted is 1 or more")
+    if not index.isdecimal() or int(index) >= int(number):
+        raise UserError(f"--process_id: got {index!r}, accepted is 0 to {int(number) - 1}")
+    return Processes(options["coordinator"], int(number), int(index))
+
+
+@contextlib.contextmanager
+def joined(wanted: Processes | None) -> Iterator[None]:
+    """Joins the processes of a run, before the first array, and leaves with them.
+
+    None: those that the environment tells of (Slurm, Open MPI, Cloud TPU, GKE), if it does. While inside, a
+    process that is lost ends this one with status LOST and a line that says which.
+    """
+    if wanted is None and not surrounded(os.environ):
+        yield
+        return
+    asked = Processes() if wanted is None else wanted
+    try:  # a TPU that is no part of a slice says nothing of processes
+        jax.distributed.initialize(
+            coordinator_address=asked.coordinator,
+            num_processes=asked.number,
+            process_id=asked.process,
+            heartbeat_timeout_seconds=HEARTBEAT,
+            shutdown_timeout_seconds=SHUTDOWN,
+        )
+    except ValueError as error:
+        if wanted is not None:
+            raise UserError(f"the processes cannot find each other: {error}") from None
+    if not several():
+        yield
+        return
+    try:
+        with Peers(_client(), jax.process_index(), jax.process_count()):
+            yield
+            together("the end")
+    except BaseException:
+        _abandoned.set()
+        raise
+    jax.distributed.shutdown()
+
+
+def leave(status: int) -> None:
+    """Ends the process with this status, at once, if it parted from the others in error.
+
+    Python's own way out would let jax wait for them, and abort when they do not come.
+    """
+    if _abandoned.is_set():
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+
+
+def surrounded(environ: Mapping[str, str]) -> bool:
+    """Whether jax will find other processes by itself; asking it would raise where it does not."""
+    if int(environ.get("SLURM_STEP_NUM_TASKS", "1")) > 1 and "SLURM_PROCID" in environ:
+        return True
+    if int(environ.get("OMPI_COMM_WORLD_SIZE", "1")) > 1:
+        return True
+    return find_platform(environ) == "tpu" and "TPU_SKIP_MDS_QUERY" not in environ
+
+
+def several() -> bool:
+    """Whether this is one of several processes."""
+    return jax.process_count() > 1
+
+
+def leading() -> bool:
+    """Whether this is the process that writes logs, metrics and pictures."""
+    return jax.process_index() == 0
+
+
+def together(what: str) -> None:
+    """Returns when all processes have come here."""
+    if several():
+        multihost_utils.sync_global_devices(what)
+
+
+@contextlib.contextmanager
+def leader_first(what: str) -> Iterator[None]:
+    """The first process goes in alone, the others when it is out: for what it prepares on a shared disk."""
+    if not leading():
+        together(what)
+    yield
+    if leading():
+        together(what)
+
+
+def by_leader(what: str, find: Callable[[], T]) -> T:
+    """What the first process finds (JSON), in all of them. `what` names it, another one each time."""
+    if not several():
+        return find()
+    client, key = _client(), f"jaxgan/told/{what}"
+    if leading():
+        found = find()
+        client.key_value_set(key, json.dumps(found))
+        return found
+    return json.loads(client.blocking_key_value_get(key, 24 * 3600 * 1000))
+
+
+def on_one_device(tree: T) -> T:
+    """Arrays that lie over several processes, each whole on a device of this one; others as they are.
+
+    All processes must call it: what is split is put together.
+    """
+    if not several():
+        return tree
+    leaves, shape = jax.tree.flatten(tree)
+    split = [isinstance(leaf, jax.Array) and not leaf.is_fully_addressable for leaf in leaves]
+    if any(not leaf.is_fully_replicated for leaf, each in zip(leaves, split) if each):
+        mesh = next(leaf.sharding.mesh for leaf, each in zip(leaves, split) if each)
+        whole = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
+        leaves = jax.jit(lambda *arrays: arrays, out_shardings=whole)(*leaves)
+    parts = [leaf.addressable_data(0) if each else leaf for leaf, each in zip(leaves, split)]
+    return jax.tree.unflatten(shape, parts)
+
+
+class Peers:
+    """A thread that gives signs of life and looks for those of the others."""
+
+    def __init__(
+        self,
+        client: Any,
+        index: int,
+        number: int,
+        *,
+        beat: float = BEAT,
+        silent: float = SILENT,
+        end: Callable[[str], None] | None = None,
+    ):
+        """`client` keeps texts by name for all processes; `end` is called with what is wrong, once."""
+        self._client, self._index, self._number = client, index, number
+        self._beat, self._silent, self._end = beat, silent, _end if end is None else end
+        self._leaving, self._verdict = threading.Event(), threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="peers", daemon=True)
+
+    def __enter__(self) -> Peers:
+        """Starts the thread."""
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        """Leaves. An error of a collective is first given the time to turn out as the loss of another process."""
+        if isinstance(error, jax.errors.JaxRuntimeError):
+            self._verdict.wait(self._silent + 3 * self._beat)
+        self._leaving.set()
+        if error is not None:
+            why = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+            with contextlib.suppress(Exception):  # the leader may be gone
+                self._client.key_value_set(f"jaxgan/left/{self._index}", why)
+        self._thread.join()
+
+    def _watch(self) -> None:
+        beats, failures = 0, 0
+        heard: dict[int, tuple[str, float]] = {}  # the last sign of life of each, and when it was new
+        while not self._leaving.wait(self._beat):
+            beats += 1
+            try:
+                self._client.key_value_set(f"jaxgan/beat/{self._index}", str(beats), allow_overwrite=True)
+                alive, left = self._read("beat"), self._read("left")
+                failures = 0
+            except Exception:  # whatever the client raises
+                failures += 1
+                if failures > 2:
+                    self._tell("process 0, the leader, is gone")
+                    return
+                continue
+            now = time.monotonic()
+            for index in range(self._number):
+                sign = alive.get(index, "none yet")
+                if index not in heard or heard[index][0] != sign:
+                    heard[index] = (sign, now)
+            others = [index for index in range(self._number) if index != self._index]
+            gone = next((f"process {index} has ended: {left[index]}" for index in others if index in left), None)
+            if gone is None:
+                lost = [index for index in others if index in alive and now - heard[index][1] > self._silent]
+                gone = f"process {lost[0]} has given no sign of life for {self._silent:.0f} s" if lost else None
+            if gone is not None:
+                self._tell(gone)
+                return
+
+    def _read(self, what: str) -> dict[int, str]:
+        found = self._client.key_value_dir_get(f"jaxgan/{what}/")
+        return {int(key.rpartition("/")[2]): text for key, text in found}
+
+    def _tell(self, what: str) -> None:
+        self._verdict.set()
+        if not self._leaving.is_set():
+            self._end(what)
+
+
+def _end(what: str) -> NoReturn:
+    """Ends the process at once: its main thread hangs in a collective, and waiting for the others would be in vain."""
+    told = f"process {jax.process_index()} ends, too; the same command goes on from the last checkpoint"
+    print(f"jaxgan: {what}; {told}", file=sys.stderr)
+    sys.stderr.flush()
+    os._exit(LOST)
+
+
+def _client() -> Any:
+    """The store of texts that all processes share: jax has no public name for it (orbax uses the same)."""
+    from jax._src import distributed
+
+    return distributed.global_state.client
