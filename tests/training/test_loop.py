@@ -128,18 +128,39 @@ def test_what_is_done_at_which_interval(tmp_path):
 
 
 def test_every_line_says_where_the_time_went(tmp_path):
-    began = time.perf_counter()
-    _, loop, _ = run(tmp_path, images=4 * BATCH)
-    seconds = time.perf_counter() - began
-    rows = [row["scalars"] for row in read_scalars(tmp_path / "scalars.jsonl")][:-1]
-    told = [{name.removeprefix("throughput/"): value for name, value in row.items()} for row in rows]
-    assert [row["images_per_second"] > 2 * BATCH / seconds for row in told] == [True, True]
-    assert (
-        told[0]["compilation_share"] > 0.5 > told[1]["compilation_share"]
-    )  # the second line has one due set more at most
-    for row in told:
-        assert 0 < sum(value for name, value in row.items() if name.endswith("_share")) <= 1
-        assert 0.05 < row["peak_memory_gigabytes"] < 100
+    class Slow(Arrays):
+        def batches(self, *args):
+            for batch in super().batches(*args):
+                time.sleep(0.1)
+                yield batch
+
+    def draw_samples(*_):
+        time.sleep(0.2)
+
+    loop, _ = make_loop(tmp_path)
+    loop = dataclasses.replace(loop, pipeline=Slow(), draw_samples=draw_samples)
+    with loop.checkpoints, loop.writer:
+        assert loop.run() == FINISHED
+    rows = read_scalars(tmp_path / "scalars.jsonl")[:-1]  # the last has the scores
+    told = [
+        {name.removeprefix("throughput/"): value for name, value in row["scalars"].items() if "throughput/" in name}
+        for row in rows
+    ]
+    assert told[0]["compilation_share"] > 0.1 > told[2]["compilation_share"]
+    for before, row, values in zip(rows, rows[1:], told[1:]):  # each is of two steps
+        seconds = row["time"] - before["time"]
+        assert seconds >= 0.6
+        assert 0.2 <= values["data_share"] * seconds < 0.4
+        assert 0.4 <= values["samples_share"] * seconds < 0.7
+        shares = {name: value for name, value in values.items() if name.endswith("_share")}
+        assert sum(shares.values()) <= 1
+        # the time of training by the rate, and what it leaves out, are all the time there was
+        training = 2 * BATCH / values["images_per_second"]
+        aside = sum(shares.values()) - shares["data_share"] - shares["metrics_share"]
+        assert training + aside * seconds == pytest.approx(seconds, abs=0.15)
+        assert values["images_per_second_per_device"] == values["images_per_second"]
+        assert values["teraflops_per_device"] > 0
+        assert 0.05 < values["peak_memory_gigabytes"] < 100
     assert "images/s in training" in loop.meter.summary()
 
 
