@@ -148,7 +148,7 @@ def _train(
         stack.enter_context(writer)
         progress = stack.enter_context(Progress(images, enabled=leading))
         runner = RUNNERS[config.parallel.runner](play, mesh)
-        if profile is not None:
+        if profile is not None and leading:  # the processes of a host would write over each other's
             runner = stack.enter_context(ProfiledRunner(runner, profile))
         return Loop(
             phases=task.phases(),

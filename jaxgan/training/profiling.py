@@ -94,7 +94,7 @@ class ProfiledRunner:
 
     def _start(self) -> None:
         options = jax.profiler.ProfileOptions()
-        options.python_tracer_level = 0  # every Python call: a hundred times the file
+        options.python_tracer_level = 0  # it notes every Python call, among which the rest is lost
         jax.profiler.start_trace(self._profile.folder, create_perfetto_trace=True, profiler_options=options)
         self._tracing = True
 

@@ -1,5 +1,6 @@
 """A whole run in miniature: trained, resumed, finished, sampled, evaluated, restored."""
 
+import gzip
 import json
 import pathlib
 import re
@@ -58,7 +59,10 @@ def test_everything_that_a_run_shows_lies_under_the_workdir(workdir):
         "throughput.png",
     }
     assert list((path / "tensorboard").iterdir())
-    assert len(list(path.glob("profile/plugins/profile/*/perfetto_trace.json.gz"))) == 1
+    (trace,) = path.glob("profile/plugins/profile/*/perfetto_trace.json.gz")
+    events = [event.get("name", "") for event in json.loads(gzip.decompress(trace.read_bytes()))["traceEvents"]]
+    assert events.count("train") == 1  # the step that was asked for
+    assert any("dot" in name or "conv" in name for name in events)  # what the device did in it
     told = (path / "log.txt").read_text()
     assert "traced 1 dispatches into" in told
     assert re.search(r"[\d,]+ images/s in training \([\d.e-]+ TFLOP/s\); of \d+ s .*compilation \d+%", told)
