@@ -7,7 +7,7 @@ On the 16 photographs that come with the extra `demo`; for others --config.data.
 
 from ml_collections import ConfigDict
 
-CONTENT, TOTAL = 28_000, 32_000  # images of the first stage, and of both
+CONTENT, TOTAL = 36_000, 40_000  # images of the first stage, and of both
 
 
 def get_config():
@@ -16,11 +16,11 @@ def get_config():
     config.batch_size = 16
     config.images = TOTAL
 
-    config.generator = dict(name="unet.Generator", base_width=32, gated=True)
+    config.generator = dict(name="unet.Generator", base_width=24, gated=True, residual=True, filled=True)
     config.discriminator = dict(name="patchgan.Discriminator", base_width=32, norm="none")
     config.task = dict(
         name="restoration.Restoration",
-        degradation=dict(name="degradations.Masks", kind="strokes"),
+        degradation=dict(name="degradations.Masks", kind="strokes", side=64),
         content=(dict(name="reconstruction.l1", weight=10.0),),
         loss="adversarial.non_saturating",
         penalties=(dict(name="gradient_penalty.r1", gamma=0.1),),

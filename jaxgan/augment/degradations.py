@@ -220,31 +220,41 @@ class Masks:
     """
 
     kind: Kind = "strokes"
-    width: Interval = WIDTHS  # of strokes, of the image's shorter side
+    width: Interval = WIDTHS  # of strokes, of the shorter side
+    side: int | None = None  # pixels of the squares that are masked one by one; None: the image is one
 
     scale = 1
     masks = True
 
     def __post_init__(self) -> None:
-        """Raises UserError for impossible widths."""
+        """Raises UserError for impossible widths and sides."""
         _bounds("width", self.width, 1.0)
+        if self.side is not None and self.side < 1:
+            raise UserError(f"{PATH}.side: got {self.side}, accepted is 1 or more, or None")
 
     @property
     def label(self) -> str:
         """Such as strokes."""
         kind = "mixed_masks" if self.kind == "mixed" else self.kind
-        return kind if self.width == WIDTHS else f"{kind}_{_span(self.width)}"
+        size = "" if self.side is None else f"_of_{self.side}"
+        return kind + size + ("" if self.width == WIDTHS else f"_{_span(self.width)}")
 
     def describe(self) -> str:
         """For a person."""
-        return (
-            f"images with holes ({'strokes, boxes, half, borders' if self.kind == 'mixed' else self.kind}) to fill in"
-        )
+        kind = "strokes, boxes, half, borders" if self.kind == "mixed" else self.kind
+        return f"images with holes ({kind}{'' if self.side is None else f' of {self.side} pixels'}) to fill in"
 
     def __call__(self, key: Array, image: Images) -> Conditions:
         """`[B,H,W,C+1]`."""
         batch, height, width, _ = image.shape
-        mask = random_masks(key, batch, height, width, self.kind, widths=self.width)
+        side = self.side
+        if side is None:
+            mask = random_masks(key, batch, height, width, self.kind, widths=self.width)
+        else:
+            down, across = -(-height // side), -(-width // side)
+            squares = random_masks(key, batch * down * across, side, side, self.kind, widths=self.width)
+            rows = squares.reshape(batch, down, across, side, side, 1).swapaxes(2, 3)
+            mask = rows.reshape(batch, down * side, across * side, 1)[:, :height, :width]
         return jnp.concatenate([image * (1.0 - mask), mask], axis=-1)
 
 

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from jaxgan.errors import UserError
 from jaxgan.game import Array, Judgement
 from jaxgan.layers.conv import Conv, ConvTranspose
+from jaxgan.layers.filling import fill_holes
 from jaxgan.layers.gating import gated, gated_init
 from jaxgan.layers.instance_norm import normed
 from jaxgan.layers.padding import padded_to
@@ -32,8 +33,9 @@ class Generator(nn.Module):
 
     The base width is doubled at each halving. With `gated` all convolutions but the last are gated ones (Yu et al.
     2019), which can tell what is there from what is to be filled in. With `residual` the image is the first channels of
-    the condition plus what the network says, at first nothing, and not bounded; else in [-1, 1]. Images are mirrored to
-    sides of `multiple` pixels.
+    the condition plus what the network says, at first nothing, and not bounded; else in [-1, 1]. With `filled` the last
+    channel of the condition is a mask, and what it hides is filled in smoothly first. Images are mirrored to sides of
+    `multiple` pixels.
     """
 
     channels: int
@@ -42,6 +44,7 @@ class Generator(nn.Module):
     bottom: int = 2  # convolutions of the smallest image
     gated: bool = False
     residual: bool = False
+    filled: bool = False
     dtype: Any = jnp.float32
 
     scale = 1
@@ -52,8 +55,13 @@ class Generator(nn.Module):
         return 1 << self.halvings
 
     @property
-    def receptive_field(self) -> int:
-        """How many pixels of the condition around its own an image's pixel follows from at most, on each side."""
+    def receptive_field(self) -> int | None:
+        """How many pixels of the condition around its own an image's pixel follows from at most, on each side.
+
+        None: on the whole image.
+        """
+        if self.filled:
+            return None
         return max(self._reach(pixel) for pixel in range(self.multiple))
 
     def _reach(self, pixel: int) -> int:
@@ -76,6 +84,9 @@ class Generator(nn.Module):
         if self.residual and condition.shape[-1] < self.channels:
             got = f"conditions of {condition.shape[-1]} channels"
             raise UserError(f"unet: got residual and {got}, accepted are {self.channels} or more")
+        if self.filled:
+            filled = fill_holes(condition[..., :-1], condition[..., -1:])
+            condition = jnp.concatenate([filled, condition[..., -1:]], axis=-1)
         widths, skips = doubled(self.base_width, self.halvings), []
         x = self._convolved(padded_to(condition.astype(self.dtype), self.multiple), widths[0], "stem")
         for index in range(self.halvings):

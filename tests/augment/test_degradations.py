@@ -132,6 +132,7 @@ def test_masks_hide_the_image_and_say_where():
     mask = condition[..., 3:]
     np.testing.assert_array_equal(condition[..., :3], np.asarray(IMAGES) * (1 - mask))
     assert Masks("boxes").label == "boxes"
+    assert Masks(side=64, width=(0.02, 0.1)).label == "strokes_of_64_0.02-0.1"
     assert Masks(width=(0.02, 0.1)).label == "strokes_0.02-0.1"
 
 
@@ -218,3 +219,15 @@ def test_edges_are_sobels():
     edges = Edges()(jax.random.key(1), image)
     assert edges.shape == (1, 9, 7, 1)
     np.testing.assert_allclose(edges[0, ..., 0], 2 * np.clip(4 * expected, 0, 1) - 1, atol=1e-4)
+
+
+def test_squares_are_masked_one_by_one():
+    image = jax.random.uniform(jax.random.key(1), (2, 40, 56, 3))
+    whole, squares = Masks()(KEY, image[:, :16, :16]), Masks(side=16)(KEY, image[:, :16, :16])
+    np.testing.assert_array_equal(whole, squares)
+    mask = np.asarray(Masks(side=16)(KEY, image)[..., -1])
+    parts = [mask[:, top : top + 16, left : left + 16] for top in (0, 16) for left in (0, 16, 32)]
+    assert all(0 < part.mean() < 1 for part in parts)
+    assert not any((part == parts[0]).all() for part in parts[1:])
+    with pytest.raises(UserError, match="side: got 0"):
+        Masks(side=0)

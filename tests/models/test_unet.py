@@ -7,6 +7,7 @@ import pytest
 from jax import lax
 
 from jaxgan.errors import UserError
+from jaxgan.layers.filling import fill_holes
 from jaxgan.models import unet
 
 KEY = jax.random.key(0, impl="unsafe_rbg")  # whose normal numbers compile in a seventh of the time
@@ -50,6 +51,16 @@ def test_a_residual_network_starts_as_the_identity_and_learns():
     gradient, image = jax.jit(jax.grad(loss, has_aux=True))(tree["params"])
     np.testing.assert_array_equal(image, condition[..., :2])  # not bounded
     assert np.abs(gradient["image"]["kernel"]).max() > 0
+
+
+def test_a_filling_network_starts_from_the_smooth_filling():
+    network = unet.Generator(3, residual=True, filled=True, **SMALL)
+    hole = jnp.zeros((1, 24, 40, 1)).at[:, 4:12, 9:20].set(1.0)
+    image = jnp.tile(jnp.linspace(-1, 1, 40)[None, None, :, None], (1, 24, 1, 3))
+    condition = jnp.concatenate([image * (1 - hole), hole], axis=-1)
+    tree = network.init(jax.random.key(0), condition, train=False)
+    np.testing.assert_allclose(network.apply(tree, condition, train=False), fill_holes(image, hole), atol=1e-6)
+    assert network.receptive_field is None
 
 
 def test_a_residual_of_too_few_channels_is_refused():
