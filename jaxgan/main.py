@@ -88,6 +88,13 @@ MODES = {  # what each does, and its own flags
         "make a run of published StyleGAN2 weights",
         {"weights": "a .pth, .safetensors or .npz file with the names of a PyTorch implementation"},
     ),
+    "plan": (
+        "say whether a config fits on TPU slices and how fast it could be there, without one",
+        {
+            "topology": "a slice, such as v5e:8x8, or several, v5e:2x2,v5e:16x16; the batch is that of the smallest",
+            "output": "a .json with all figures",
+        },
+    ),
     "doctor": ("say what the curves of a run mean and what to change", {}),
     "prepare": ("prepare a tfds data set", {}),
 }
@@ -156,7 +163,7 @@ def parse(arguments: Sequence[str]) -> Call:
         raise UserError(f"--config.{next(iter(overrides))}: --mode={mode} takes the run's own config, without changes")
     if "pretrained" in options and workdir:
         raise UserError("--pretrained: got it beside --workdir, accepted is one of them")
-    if mode != "prepare" and "pretrained" not in options and not workdir:
+    if mode not in ("plan", "prepare") and "pretrained" not in options and not workdir:
         instead = ", or --pretrained" if mode == "apply" else ""
         raise UserError(f"--workdir is missing: --mode={mode} needs the directory of the run{instead}")
     return Call(mode, config, workdir, overrides, options)
@@ -170,8 +177,8 @@ def read_config(call: Call) -> RunConfig:
         return resolve(DATA_ONLY, call.overrides)
     if call.mode == "import" or "pretrained" in call.options:  # the file says everything
         return resolve({**DATA_ONLY, "data": {"name": "imported"}}, call.overrides)
-    if call.mode == "train":
-        raise UserError("--config is missing: --mode=train needs a config, such as configs/quickstart.py")
+    if call.mode == "train" or call.workdir is None:
+        raise UserError(f"--config is missing: --mode={call.mode} needs a config, such as configs/quickstart.py")
     from etils import epath  # it may lie in a bucket
 
     saved = epath.Path(str(call.workdir)) / "config.json"
@@ -241,6 +248,8 @@ def _command(mode: str) -> Callable[[RunConfig, str, Mapping[str, str]], int]:
         from jaxgan.commands.export import run
     elif mode == "import":
         from jaxgan.commands.import_weights import run
+    elif mode == "plan":
+        from jaxgan.commands.plan import run
     elif mode == "doctor":
         from jaxgan.commands.doctor import run
     elif mode == "prepare":

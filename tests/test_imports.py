@@ -22,7 +22,7 @@ FLOORS = [
     ["exporting"],
     ["evaluators", "training"],
     ["assemble"],
-    ["restore", "restorer"],
+    ["restore", "restorer", "planning"],
     ["commands"],
     ["main", "__init__"],
 ]

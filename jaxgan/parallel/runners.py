@@ -96,8 +96,11 @@ class JitRunner:
 
     def flops(self, state: State, cache: Any, batches: Sequence[HostBatch], due_sets: Sequence[Any]) -> float | None:
         """Counted in the traced program: `play`, called next with the same, does not trace again."""
-        traced = self._play.trace(state, cache, self._assemble(batches), tuple(due_sets))
-        return count_flops(traced.jaxpr.jaxpr)
+        return self.count(state, cache, self._assemble(batches), due_sets)
+
+    def count(self, state: State, cache: Any, batches: Any, due_sets: Sequence[Any]) -> float:
+        """The same, of arrays that are placed already, or of their shapes."""
+        return count_flops(self._play.trace(state, cache, batches, tuple(due_sets)).jaxpr.jaxpr)
 
     def _assemble(self, batches: Sequence[HostBatch]) -> list[dict[str, jax.Array]]:
         sharding = split_batch(self.mesh)

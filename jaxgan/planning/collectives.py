@@ -1,0 +1,63 @@
+"""What a compiled program sends between chips, read from its text."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+BYTES = {"pred": 1, "s8": 1, "u8": 1, "f16": 2, "bf16": 2, "s16": 2, "u16": 2, "f32": 4, "s32": 4, "u32": 4}
+BYTES |= {"f64": 8, "s64": 8, "u64": 8}
+
+KINDS = ("all-reduce", "all-gather", "reduce-scatter", "all-to-all", "collective-permute")
+# a result, perhaps a tuple, and the operation; what "-done" gives was counted at its start
+LINE = re.compile(rf"=\s*(\(.*?\)|\S+)\s+({'|'.join(KINDS)})(-start)?\(")
+ARRAY = re.compile(r"\b([a-z]+\d*)\[([\d,]*)\]")
+GROUPS = re.compile(r"replica_groups=\{\{([\d,]*)\}")
+IOTA_GROUPS = re.compile(r"replica_groups=\[\d+,(\d+)\]")
+
+
+class Collective(NamedTuple):
+    """One operation: its kind, the bytes of its result on a chip, and how many chips take part."""
+
+    kind: str
+    size: int
+    group: int
+
+    @property
+    def sent(self) -> float:
+        """Bytes that each chip sends, by the ring algorithms (all-reduce: scatter, then gather)."""
+        n = self.group
+        share = (n - 1) / n
+        return {
+            "all-reduce": 2 * share * self.size,
+            "all-gather": share * self.size,
+            "reduce-scatter": share * self.size * n,  # of what goes in
+            "all-to-all": share * self.size,
+            "collective-permute": float(self.size),
+        }[self.kind]
+
+
+def find_collectives(text: str, chips: int) -> list[Collective]:
+    """Those of a compiled program (HLO text) over so many chips; one in a loop counts once."""
+    return list(_each(text, chips))
+
+
+def _each(text: str, chips: int) -> Iterator[Collective]:
+    for line in text.splitlines():
+        found = LINE.search(line)
+        if found is None:
+            continue
+        result, kind, start = found.groups()
+        sizes = [_bytes(*array) for array in ARRAY.findall(result)]
+        if start and kind in ("all-gather", "collective-permute", "reduce-scatter", "all-to-all") and len(sizes) > 1:
+            sizes = sizes[len(sizes) // 2 :] if kind != "collective-permute" else sizes[1:2]  # operands, then results
+        groups, iota = GROUPS.search(line), IOTA_GROUPS.search(line)
+        group = len(groups[1].split(",")) if groups else int(iota[1]) if iota else chips
+        if group > 1:
+            yield Collective(kind, sum(sizes), group)
+
+
+def _bytes(kind: str, shape: str) -> int:
+    return BYTES.get(kind, 0) * math.prod(int(side) for side in shape.split(",") if side)

@@ -1,0 +1,86 @@
+"""The train step of a config for a mesh of devices that need not be there, lowered from shapes."""
+
+from __future__ import annotations
+
+import collections
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from jax.sharding import Mesh
+
+from jaxgan.assemble import fill_in, make_task
+from jaxgan.config import RunConfig
+from jaxgan.data.sources import DataSpec
+from jaxgan.parallel.placement import split_batch
+from jaxgan.parallel.runners import JitRunner
+from jaxgan.training.feed import make_play
+from jaxgan.training.parts import make_init, make_optimizers, make_step, root_key
+from jaxgan.training.step import DueSet, due_phases
+
+CYCLE = 64  # steps over which the due sets are counted
+
+
+class Program(NamedTuple):
+    """A step, not yet compiled: its due sets with the share of steps that each has, and what it is run with."""
+
+    runner: JitRunner
+    state: Any
+    batch: dict[str, jax.ShapeDtypeStruct]
+    due_sets: dict[DueSet, float]
+
+    def lower(self, due: DueSet) -> jax.stages.Lowered:
+        """One round of these phases."""
+        return self.runner.lower(self.state, None, [self.batch], [due])
+
+    def flops(self, due: DueSet) -> float:
+        """Of its matrix products and convolutions, over all devices."""
+        counted = self.runner.count(self.state, None, [self.batch], [due])
+        assert counted is not None
+        return counted
+
+    def held(self) -> dict[str, int]:
+        """Bytes on each device of params, of the optimizers' moments, and of all else that a run keeps."""
+        kept = {"params": self.state.params, "moments": self.state.opt_state}
+        sizes = {name: _held(tree) for name, tree in kept.items()}
+        return {**sizes, "rest": _held(self.state) - sum(sizes.values())}
+
+
+def make_program(config: RunConfig, spec: DataSpec, mesh: Mesh) -> Program:
+    """The step as `--mode=train` would play it on this mesh, fed by the host."""
+    config = fill_in(config, spec)
+    task = make_task(config)
+    optimizers = make_optimizers(config, task)
+    play = make_play(make_step(config, task, optimizers), root_key(config), flip=config.data.flip)
+    runner = JitRunner(play, mesh)
+    state = runner.place(jax.eval_shape(make_init(config, task, optimizers, spec)))
+    rows, sharding = config.batch_size, split_batch(mesh)
+    image = (rows, spec.height, spec.width, spec.channels)
+    batch = {"image": jax.ShapeDtypeStruct(image, np.uint8, sharding=sharding)}
+    if spec.condition_channels:
+        condition = (*image[:3], spec.condition_channels)
+        batch["condition"] = jax.ShapeDtypeStruct(condition, np.uint8, sharding=sharding)
+    if spec.num_classes:
+        batch["label"] = jax.ShapeDtypeStruct((rows,), np.int32, sharding=sharding)
+    images = config.images or 10**9
+    late = max(0, images - CYCLE * rows)  # when all phases that start later have begun
+    due = (due_phases(task.phases(), step, late) for step in range(CYCLE))
+    counts = collections.Counter(due).most_common()
+    return Program(runner, state, batch, {phases: count / CYCLE for phases, count in counts})
+
+
+def dearest(program: Program) -> Sequence[DueSet]:
+    """The most frequent due set, and the one with the most work where that is another."""
+    frequent = next(iter(program.due_sets))
+    longest = max(program.due_sets, key=program.flops)
+    return [frequent] if longest == frequent else [frequent, longest]
+
+
+def _held(tree: Any) -> int:
+    leaves = jax.tree.leaves(tree)
+    return sum(int(np.prod(leaf.sharding.shard_shape(leaf.shape))) * _itemsize(leaf.dtype) for leaf in leaves)
+
+
+def _itemsize(dtype: Any) -> int:
+    return 8 if jax.dtypes.issubdtype(dtype, jax.dtypes.prng_key) else np.dtype(dtype).itemsize

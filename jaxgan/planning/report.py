@@ -1,0 +1,113 @@
+"""A plan as text and as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from jaxgan.planning.chips import Topology
+from jaxgan.planning.roofline import Load, Roofline, roofline
+
+
+class Row(NamedTuple):
+    """A slice with a batch, and what a step asks of one of its chips."""
+
+    topology: Topology
+    batch: int  # images, of all chips
+    load: Load
+    compiled: bool  # or derived from those that were
+
+    @property
+    def roof(self) -> Roofline:
+        """The times of a step."""
+        return roofline(self.load, self.topology)
+
+    @property
+    def fits(self) -> bool:
+        """Whether all that is in memory at once is less than there is."""
+        return self.load.peak <= self.topology.chip.memory
+
+    @property
+    def images_per_second(self) -> float:
+        """Of all chips."""
+        return self.batch / self.roof.seconds
+
+
+def derived(topology: Topology, batch: int, small: Row, large: Row) -> Row:
+    """A row between two compiled ones: what a chip does and holds is a + b / chips in either kind of scaling.
+
+    Weak: what is replicated stays and what is split by fsdp, or sent by rings, goes with 1 / chips.
+    Strong: so do the images of a chip.
+    """
+    low, high, at = (1 / each.chips for each in (small.topology, large.topology, topology))
+    share = (low - at) / (low - high) if low != high else 0.0
+    pairs = zip(small.load, large.load, strict=True)
+    return Row(topology, batch, Load(*(a + share * (b - a) for a, b in pairs)), False)
+
+
+def details(row: Row) -> list[str]:
+    """All figures of one row, a line each."""
+    load, chip, roof = row.load, row.topology.chip, row.roof
+    return [
+        f"{row.topology}, batch {row.batch:,} ({row.batch / row.topology.chips:g} a chip), "
+        + ("compiled" if row.compiled else "derived"),
+        f"  memory a chip    {'fits' if row.fits else 'DOES NOT FIT'}: {_bytes(load.peak)} of {_bytes(chip.memory)}: "
+        f"params {_bytes(load.params)}, moments {_bytes(load.moments)}, averages {_bytes(load.averages)}, "
+        f"activations and temporaries {_bytes(load.temporaries)}",
+        f"  a step, a chip   {load.flops / 1e9:,.3g} GFLOPs, {_bytes(load.bytes)} of memory traffic, "
+        f"{_bytes(load.sent)} sent in {load.collectives:g} collectives",
+        f"  roofline         {1e3 * roof.seconds:.3g} ms, bound by {roof.bound}: compute {1e3 * roof.compute:.3g} ms, "
+        f"memory {1e3 * roof.memory:.3g} ms, interconnect {1e3 * roof.interconnect:.3g} ms",
+        f"  predicted        at most {row.images_per_second:,.0f} images/s, "
+        f"{row.images_per_second / row.topology.chips:,.0f} a chip",
+    ]
+
+
+def table(rows: Sequence[Row]) -> list[str]:
+    """Rows of a scaling table; `efficiency` is the share of a step left where no sending is hidden."""
+    lines = [
+        "| slice | chips | batch | fits | memory a chip | ms a step | bound by | images/s | a chip | efficiency | is |",
+        "|---|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        roof = row.roof
+        cells = (
+            row.topology,
+            row.topology.chips,
+            f"{row.batch:,}",
+            "yes" if row.fits else "no",
+            _bytes(row.load.peak),
+            f"{1e3 * roof.seconds:.3g}",
+            roof.bound,
+            f"{row.images_per_second:,.0f}",
+            f"{row.images_per_second / row.topology.chips:,.0f}",
+            f"{roof.efficiency:.1%}",
+            "compiled" if row.compiled else "derived",
+        )
+        lines.append(f"| {' | '.join(map(str, cells))} |")
+    return lines
+
+
+def to_tree(row: Row) -> dict[str, Any]:
+    """A row for JSON."""
+    roof = row.roof
+    return {
+        "topology": str(row.topology),
+        "chips": row.topology.chips,
+        "batch": row.batch,
+        "compiled": row.compiled,
+        "fits": row.fits,
+        "chip": {**row.topology.chip._asdict(), "flops": row.topology.chip.flops},
+        "load": row.load._asdict(),
+        "seconds": {**roof._asdict(), "step": roof.seconds},
+        "bound": roof.bound,
+        "efficiency": roof.efficiency,
+        "images_per_second": row.images_per_second,
+    }
+
+
+def _bytes(count: float) -> str:
+    for unit, size in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if count >= size:
+            return f"{count / size:.3g} {unit}"
+    return f"{count:.0f} B"
