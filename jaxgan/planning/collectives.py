@@ -17,6 +17,8 @@ ARRAY = re.compile(r"\b([a-z]+\d*)\[([\d,]*)\]")
 GROUPS = re.compile(r"replica_groups=\{\{([\d,]*)\}")
 IOTA_GROUPS = re.compile(r"replica_groups=\[\d+,(\d+)\]")
 
+MESH_GROUPS = re.compile(r"replica_groups=(?:mesh)?\[([^\]]*)\]\s*\{([^}]*)\}")  # ['a'=4,'b'=2] {'a'}
+
 
 class Collective(NamedTuple):
     """One operation: its kind, the bytes of its result on a chip, and how many chips take part."""
@@ -53,10 +55,22 @@ def _each(text: str, chips: int) -> Iterator[Collective]:
         sizes = [_bytes(*array) for array in ARRAY.findall(result)]
         if start and kind in ("all-gather", "collective-permute", "reduce-scatter", "all-to-all") and len(sizes) > 1:
             sizes = sizes[len(sizes) // 2 :] if kind != "collective-permute" else sizes[1:2]  # operands, then results
-        groups, iota = GROUPS.search(line), IOTA_GROUPS.search(line)
-        group = len(groups[1].split(",")) if groups else int(iota[1]) if iota else chips
+        group = _group(line, chips)
         if group > 1:
             yield Collective(kind, sum(sizes), group)
+
+
+def _group(line: str, chips: int) -> int:
+    groups, iota, mesh = (form.search(line) for form in (GROUPS, IOTA_GROUPS, MESH_GROUPS))
+    if groups:
+        return len(groups[1].split(","))
+    if iota:
+        return int(iota[1])
+    if mesh:
+        lengths = dict(re.findall(r"'(\w+)'=(\d+)", mesh[1]))
+        parts = re.findall(r"'(\w+)'(?::\(\d+\)(\d+))?", mesh[2])  # an axis, or so many of a part of it
+        return math.prod(int(part or lengths[axis]) for axis, part in parts)
+    return chips
 
 
 def _bytes(kind: str, shape: str) -> int:

@@ -44,7 +44,7 @@ class Compiled(NamedTuple):
     params: int
     moments: int
     rest: int
-    temporaries: int
+    temporaries: int  # of activations and the like, where they are not kept inside the chip; and the program itself
     arguments: int
     seconds: float  # of compiling
 
@@ -73,7 +73,8 @@ def compile_step(
         "topology": str(topology),
         "cache": str(cache),
     }
-    environment = {**os.environ, "JAX_PLATFORMS": "cpu", "TPU_SKIP_MDS_QUERY": "1"}
+    # no chip is held, so libtpu needs no lock against other processes
+    environment = {**os.environ, "JAX_PLATFORMS": "cpu", "TPU_SKIP_MDS_QUERY": "1", "ALLOW_MULTIPLE_LIBTPU_LOAD": "1"}
     command = [sys.executable, "-m", "jaxgan.planning.compiling"]
     try:
         done = subprocess.run(
@@ -133,7 +134,10 @@ def _analysis(lowered: Any, topology: Topology, cache: Path) -> dict[str, Any]:
         "accessed": cost["bytes accessed"],
         "sent": sum(each.sent for each in sent),
         "collectives": {kind: sum(each.kind == kind for each in sent) for kind in kinds},
-        "temporaries": memory.temp_size_in_bytes,
+        "temporaries": memory.temp_size_in_bytes
+        + memory.output_size_in_bytes
+        - memory.alias_size_in_bytes  # the state that goes in is used up
+        + memory.generated_code_size_in_bytes,
         "arguments": memory.argument_size_in_bytes,
         "seconds": time.monotonic() - started,
     }

@@ -53,7 +53,7 @@ def details(row: Row) -> list[str]:
         + ("compiled" if row.compiled else "derived"),
         f"  memory a chip    {'fits' if row.fits else 'DOES NOT FIT'}: {_bytes(load.peak)} of {_bytes(chip.memory)}: "
         f"params {_bytes(load.params)}, moments {_bytes(load.moments)}, averages {_bytes(load.averages)}, "
-        f"activations and temporaries {_bytes(load.temporaries)}",
+        f"activations, temporaries and code {_bytes(load.temporaries)}",
         f"  a step, a chip   {load.flops / 1e9:,.3g} GFLOPs, {_bytes(load.bytes)} of memory traffic, "
         f"{_bytes(load.sent)} sent in {load.collectives:g} collectives",
         f"  roofline         {1e3 * roof.seconds:.3g} ms, bound by {roof.bound}: compute {1e3 * roof.compute:.3g} ms, "

@@ -23,6 +23,8 @@ HLO = """
   %ag = (f32[2]{0}, f32[8]{0}) all-gather-start(%c), replica_groups=[1,4]<=[4], dimensions={0}
   %rs = f32[2]{0} reduce-scatter(%d), replica_groups={{0,1,2,3}}, dimensions={0}
   %alone = f32[1000]{0} all-reduce(%e), replica_groups={{0},{1}}, to_apply=%add
+  %tpu = (f32[2]{0:T(256)S(1)}, f32[2]{0:T(256)}) all-reduce(%f), replica_groups=mesh['a'=2,'b'=4] {'b'}, to_apply=%add
+  %part = f32[4]{0} all-reduce(%f), replica_groups=mesh['a'=8] {'a':(1)2}, to_apply=%add
   %fusion = f32[4]{0} fusion(%all-reduce.1), kind=kLoop
 """
 
@@ -35,6 +37,8 @@ def test_bytes_sent_follow_the_rings():
         ("all-reduce", 2 * 0.75 * (32 + 16)),
         ("all-gather", 0.75 * 32),
         ("reduce-scatter", 0.75 * 32),
+        ("all-reduce", 2 * 0.75 * 16),
+        ("all-reduce", 2 * 0.5 * 16),
     ]
 
 
