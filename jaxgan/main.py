@@ -92,6 +92,7 @@ MODES = {  # what each does, and its own flags
         "say whether a config fits on TPU slices and how fast it could be there, without one",
         {
             "topology": "a slice, such as v5e:8x8, or several, v5e:2x2,v5e:16x16; the batch is that of the smallest",
+            "plan.search": "true: try meshes, microbatches and remat on one slice, for an hour at most",
             "output": "a .json with all figures",
         },
     ),

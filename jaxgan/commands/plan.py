@@ -6,23 +6,27 @@ import dataclasses
 import json
 import pathlib
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from jaxgan.assemble import fill_in, make_task
 from jaxgan.commands.setup import cache_dir
 from jaxgan.config import RunConfig
 from jaxgan.data.opening import open_source
 from jaxgan.data.sources import DataSpec
-from jaxgan.errors import FINISHED, UserError
+from jaxgan.errors import FINISHED, SOME_FAILED, UserError
 from jaxgan.planning.chips import Topology, read_topologies
-from jaxgan.planning.compiling import check_compiler, compile_step
+from jaxgan.planning.compiling import LIMIT, check_compiler, compile_step
 from jaxgan.planning.report import Row, derived, details, table, to_tree
 from jaxgan.planning.roofline import Load, mean_load
+from jaxgan.planning.search import flags, search
 
 Measure = Callable[[RunConfig, Topology], Load]
 
 
 def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
-    """Prints the plan, and writes it as JSON where `--output` says.
+    """Prints the plan, each slice as soon as it is compiled, and writes it as JSON where `--output` says.
+
+    1 where nothing that a search tried fits.
 
     Raises UserError, also where there is no libtpu and where the compiler fails or takes too long.
     """
@@ -30,20 +34,46 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
     if "topology" not in options:
         raise UserError("--topology is missing: accepted are TPU slices, such as v5e:8x8 or v5e:2x2,v5e:16x16")
     topologies = read_topologies(options["topology"])
+    searching = read_search(options.get("plan.search"), topologies)
     check_compiler()
     spec = spec_of(config)
     config = fill_in(config, spec)
     make_task(config)  # what is wrong with it is told before a compiler starts
 
-    def measure(config: RunConfig, topology: Topology) -> Load:
-        return mean_load(compile_step(config, spec, topology, cache_dir() / "plans"))
+    def measure(config: RunConfig, topology: Topology, limit: float = LIMIT) -> Load:
+        return mean_load(compile_step(config, spec, topology, cache_dir() / "plans", limit=min(limit, LIMIT)))
 
-    tables = plan(config, topologies, measure)
-    print(*text(tables), sep="\n")
-    if "output" in options:
+    trees: dict[str, Any] = {}
+    if searching:
+        found = search(config, topologies[0], measure, _say)
+        if found is None:
+            _say(f"nothing that was tried fits on {topologies[0]}")
+            return SOME_FAILED
+        change, row = found
+        _say("best:", *details(row), flags(change))
+        trees["search"] = {"change": change, **to_tree(row)}
+    else:
+        tables = plan(config, topologies, measure, lambda row: _say(*details(row)))
+        if len(topologies) > 1:
+            for kind, rows in tables.items():
+                _say("", f"{kind} scaling:", *table(rows))
         trees = {kind: [to_tree(row) for row in rows] for kind, rows in tables.items()}
+    if "output" in options:
         pathlib.Path(options["output"]).write_text(json.dumps(trees, indent=2) + "\n")
     return FINISHED
+
+
+def read_search(text: str | None, topologies: Sequence[Topology]) -> bool:
+    """Whether `--plan.search` asks for a search, which is of one slice. Raises UserError."""
+    if text not in (None, "true", "false"):
+        raise UserError(f"--plan.search: got {text!r}, accepted are true and false")
+    if text == "true" and len(topologies) > 1:
+        raise UserError(f"--plan.search: got {len(topologies)} slices, accepted is one")
+    return text == "true"
+
+
+def _say(*lines: str) -> None:
+    print(*lines, sep="\n", flush=True)
 
 
 def spec_of(config: RunConfig) -> DataSpec:
@@ -57,8 +87,12 @@ def spec_of(config: RunConfig) -> DataSpec:
     return DataSpec(data.name, data.split, 1, data.resolution, data.resolution, data.channels, 0, (), "")
 
 
-def plan(config: RunConfig, topologies: Sequence[Topology], measure: Measure) -> dict[str, list[Row]]:
+def plan(
+    config: RunConfig, topologies: Sequence[Topology], measure: Measure, tell: Callable[[Row], None]
+) -> dict[str, list[Row]]:
     """The rows of weak scaling (a chip's images stay) and of strong scaling (the batch stays), or of one slice alone.
+
+    Compiled rows are told when they are there.
 
     The config's batch is that of the smallest slice. Of each family the smallest and the largest slice are compiled.
     """
@@ -68,33 +102,27 @@ def plan(config: RunConfig, topologies: Sequence[Topology], measure: Measure) ->
         raise UserError(
             f"config.batch_size: got {config.batch_size}, accepted for {smallest} are multiples of {smallest.chips}"
         )
+    known: dict[tuple[Topology, int], Row] = {}
+
+    def compiled(at: Topology, batch: int) -> Row:
+        if (at, batch) not in known:
+            row = Row(at, batch, measure(dataclasses.replace(config, batch_size=batch), at), True)
+            known[at, batch] = row
+            tell(row)
+        return known[at, batch]
+
     a_chip = config.batch_size // smallest.chips
     for family in dict.fromkeys(each.family for each in topologies):
         slices = sorted({each for each in topologies if each.family == family}, key=lambda each: each.chips)
-        tables["weak"] += _scaled(config, slices, lambda each: a_chip * each.chips, measure)
+        tables["weak"] += _scaled(slices, lambda each: a_chip * each.chips, compiled)
         dividing = [each for each in slices if config.batch_size % each.chips == 0]
         if len(topologies) > 1:
-            tables["strong"] += _scaled(config, dividing, lambda _: config.batch_size, measure)
+            tables["strong"] += _scaled(dividing, lambda _: config.batch_size, compiled)
     return tables
 
 
 def _scaled(
-    config: RunConfig, slices: Sequence[Topology], batch: Callable[[Topology], int], measure: Measure
+    slices: Sequence[Topology], batch: Callable[[Topology], int], compiled: Callable[[Topology, int], Row]
 ) -> list[Row]:
-    def compiled(at: Topology) -> Row:
-        sized = dataclasses.replace(config, batch_size=batch(at))
-        return Row(at, sized.batch_size, measure(sized, at), True)
-
-    if len(slices) < 2:
-        return [compiled(each) for each in slices]
-    small, large = compiled(slices[0]), compiled(slices[-1])
-    return [small, *(derived(each, batch(each), small, large) for each in slices[1:-1]), large]
-
-
-def text(tables: Mapping[str, Sequence[Row]]) -> list[str]:
-    """A plan to read."""
-    lines = [line for row in tables["weak"] if row.compiled for line in details(row)]
-    if len(tables["weak"]) > 1:
-        for kind, rows in tables.items():
-            lines += ["", f"{kind} scaling:", *table(rows)]
-    return lines
+    ends = [compiled(each, batch(each)) for each in slices[:: max(1, len(slices) - 1)]]
+    return [*ends[:1], *(derived(each, batch(each), ends[0], ends[-1]) for each in slices[1:-1]), *ends[1:]]

@@ -26,6 +26,7 @@ from jaxgan.errors import UserError
 from jaxgan.planning.chips import Topology, read_topologies
 
 LIMIT = 20 * 60.0  # seconds a compile
+FULL = "Ran out of memory"  # the most telling of the compiler's words
 INSTALL = "pip install -e '.[plan]'"
 
 
@@ -84,7 +85,8 @@ def compile_step(
         raise UserError(f"{topology}: compiling took longer than {limit:.0f} s") from None
     lines = done.stdout.strip().splitlines()
     if done.returncode or not lines:
-        told = next((line for line in reversed(done.stderr.splitlines()) if line.strip()), "it said nothing")
+        said = [line for line in done.stderr.splitlines() if line.strip()]
+        told = next((line for line in said if FULL in line), said[-1] if said else "it said nothing")
         raise UserError(f"{topology}: the step cannot be compiled: {told[-600:]}")
     return [Compiled(**{**each, "phases": tuple(each["phases"])}) for each in json.loads(lines[-1])]
 

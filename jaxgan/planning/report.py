@@ -8,6 +8,9 @@ from typing import Any, NamedTuple
 from jaxgan.planning.chips import Topology
 from jaxgan.planning.roofline import Load, Roofline, roofline
 
+COLUMNS = ("slice", "chips", "batch", "fits", "batch that fits, a chip", "memory a chip", "ms a step", "bound by")
+COLUMNS += ("images/s", "a chip", "efficiency", "is")
+
 
 class Row(NamedTuple):
     """A slice with a batch, and what a step asks of one of its chips."""
@@ -26,6 +29,17 @@ class Row(NamedTuple):
     def fits(self) -> bool:
         """Whether all that is in memory at once is less than there is."""
         return self.load.peak <= self.topology.chip.memory
+
+    @property
+    def largest_batch(self) -> int | None:
+        """Images a chip that would fit, if what is no state grows with them; None where next to nothing is held.
+
+        An estimate: temporaries that lie inside the chip now may not when there are more.
+        """
+        images, held = self.batch / self.topology.chips, self.load.temporaries
+        if held < 0.01 * self.topology.chip.memory:
+            return None
+        return int((self.topology.chip.memory - (self.load.peak - held)) / held * images)
 
     @property
     def images_per_second(self) -> float:
@@ -54,6 +68,8 @@ def details(row: Row) -> list[str]:
         f"  memory a chip    {'fits' if row.fits else 'DOES NOT FIT'}: {_bytes(load.peak)} of {_bytes(chip.memory)}: "
         f"params {_bytes(load.params)}, moments {_bytes(load.moments)}, averages {_bytes(load.averages)}, "
         f"activations, temporaries and code {_bytes(load.temporaries)}",
+        "  batch that fits  "
+        + ("not told: next to nothing is held" if row.largest_batch is None else f"about {row.largest_batch:,} a chip"),
         f"  a step, a chip   {load.flops / 1e9:,.3g} GFLOPs, {_bytes(load.bytes)} of memory traffic, "
         f"{_bytes(load.sent)} sent in {load.collectives:g} collectives",
         f"  roofline         {1e3 * roof.seconds:.3g} ms, bound by {roof.bound}: compute {1e3 * roof.compute:.3g} ms, "
@@ -65,10 +81,7 @@ def details(row: Row) -> list[str]:
 
 def table(rows: Sequence[Row]) -> list[str]:
     """Rows of a scaling table; `efficiency` is the share of a step left where no sending is hidden."""
-    lines = [
-        "| slice | chips | batch | fits | memory a chip | ms a step | bound by | images/s | a chip | efficiency | is |",
-        "|---|---|---|---|---|---|---|---|---|---|---|",
-    ]
+    lines = [f"| {' | '.join(COLUMNS)} |", "|---" * len(COLUMNS) + "|"]
     for row in rows:
         roof = row.roof
         cells = (
@@ -76,6 +89,7 @@ def table(rows: Sequence[Row]) -> list[str]:
             row.topology.chips,
             f"{row.batch:,}",
             "yes" if row.fits else "no",
+            "-" if row.largest_batch is None else f"about {row.largest_batch:,}",
             _bytes(row.load.peak),
             f"{1e3 * roof.seconds:.3g}",
             roof.bound,
@@ -97,6 +111,7 @@ def to_tree(row: Row) -> dict[str, Any]:
         "batch": row.batch,
         "compiled": row.compiled,
         "fits": row.fits,
+        "largest_batch_a_chip": row.largest_batch,
         "chip": {**row.topology.chip._asdict(), "flops": row.topology.chip.flops},
         "load": row.load._asdict(),
         "seconds": {**roof._asdict(), "step": roof.seconds},
