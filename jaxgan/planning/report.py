@@ -8,8 +8,10 @@ from typing import Any, NamedTuple
 from jaxgan.planning.chips import Topology
 from jaxgan.planning.roofline import Load, Roofline, roofline
 
-COLUMNS = ("slice", "chips", "batch", "fits", "batch that fits, a chip", "memory a chip", "ms a step", "bound by")
-COLUMNS += ("images/s", "a chip", "efficiency", "is")
+COLUMNS = (
+    *("slice", "chips", "batch", "fits", "batch that fits, a chip", "memory a chip"),
+    *("ms a step", "bound by", "images/s", "a chip", "efficiency", "is"),
+)
 
 
 class Row(NamedTuple):
