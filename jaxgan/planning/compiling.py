@@ -25,6 +25,7 @@ from jaxgan.data.sources import DataSpec
 from jaxgan.errors import UserError
 from jaxgan.planning.chips import Topology, read_topologies
 
+FORMAT = 2  # of what is kept of a compiled program
 LIMIT = 20 * 60.0  # seconds a compile
 FULL = "Ran out of memory"  # the most telling of the compiler's words
 INSTALL = "pip install -e '.[plan]'"
@@ -39,7 +40,7 @@ class Compiled(NamedTuple):
     share: float  # of the steps
     model_flops: float  # matrix products and convolutions of the traced program
     flops: float  # of the compiled one, elementwise work too
-    accessed: float  # bytes read and written in memory
+    accessed: float  # bytes read and written in main memory
     sent: float  # bytes to other chips
     collectives: dict[str, int]  # how many of which kind
     params: int
@@ -119,21 +120,25 @@ def main() -> None:
 def _analysis(lowered: Any, topology: Topology, cache: Path) -> dict[str, Any]:
     """What the compiler says of a program; it is asked once for each."""
     from jaxgan.planning.collectives import find_collectives
+    from jaxgan.planning.traffic import memory_traffic
 
     releases = [importlib.metadata.version(name) for name in ("jax", "libtpu")]
     said = os.environ.get("LIBTPU_INIT_ARGS", "")
-    key = hashlib.sha256("\n".join([lowered.as_text(), str(topology), *releases, said]).encode()).hexdigest()
+    key = hashlib.sha256(
+        "\n".join([str(FORMAT), lowered.as_text(), str(topology), *releases, said]).encode()
+    ).hexdigest()
     path = cache / f"{key}.json"
     if path.exists():
         return json.loads(path.read_text())
     started = time.monotonic()
     compiled = lowered.compile()
     memory, cost = compiled.memory_analysis(), compiled.cost_analysis()
-    sent = find_collectives(compiled.as_text(), topology.chips)
+    text = compiled.as_text()
+    sent = find_collectives(text, topology.chips)
     kinds = sorted({each.kind for each in sent})
     analysis = {
         "flops": cost["flops"],
-        "accessed": cost["bytes accessed"],
+        "accessed": min(cost["bytes accessed"], memory_traffic(text)),
         "sent": sum(each.sent for each in sent),
         "collectives": {kind: sum(each.kind == kind for each in sent) for kind in kinds},
         "temporaries": memory.temp_size_in_bytes
