@@ -7,8 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-BYTES = {"pred": 1, "s8": 1, "u8": 1, "f16": 2, "bf16": 2, "s16": 2, "u16": 2, "f32": 4, "s32": 4, "u32": 4}
-BYTES |= {"f64": 8, "s64": 8, "u64": 8}
+from jaxgan.planning.traffic import BYTES
 
 KINDS = ("all-reduce", "all-gather", "reduce-scatter", "all-to-all", "collective-permute")
 # a result, perhaps a tuple, and the operation; what "-done" gives was counted at its start
