@@ -22,7 +22,9 @@ done
 echo "$*" >>{board}/calls.$id
 echo $$ >>{board}/pids
 start=$(wc -l <{board}/calls.$id)
-saving() {{ trap 'exit 75' TERM; for i in {{1..600}}; do sleep 0.1; done; }} # until it is asked to end
+here() {{ touch {board}/here.$id.$start; }}
+await() {{ until [ -e {board}/here.$1.$start ]; do sleep 0.05; done; }} # until that process has said so
+saving() {{ trap 'exit 75' TERM; here; for i in {{1..600}}; do sleep 0.1; done; }} # until it is asked to end
 . {board}/plan
 """
 
@@ -52,13 +54,12 @@ class Board:
         return done.returncode, done.stdout, done.stderr
 
     def begin(self, plan, *arguments):
-        """Starts it and waits until every process has been started."""
+        """Starts it and waits until every process has been started and says that it is here."""
         command = self.command(plan, *arguments, "--pause=0")
         process = subprocess.Popen(command, env=os.environ | {"PYTHON": str(self.python)}, stderr=subprocess.PIPE)
-        while not all(self.calls(i) for i in range(int(arguments[0]))):
+        while not all((self.path / f"here.{i}.1").exists() for i in range(int(arguments[0]))):
             assert process.poll() is None
             time.sleep(0.05)
-        time.sleep(0.3)  # in which they set their traps
         return process
 
     def calls(self, process=0):
@@ -124,7 +125,7 @@ def test_a_crash_is_started_again_up_to_a_limit(board):
 
 @pytest.mark.parametrize("status", [MISTAKE, GAVE_UP, CTRL_C])
 def test_what_a_new_start_would_not_mend_is_not_started_again(board, status):
-    assert board.launch(f"exit {status}", "2")[0] == status
+    assert board.launch(f"here; await 0; await 1; exit {status}", "2")[0] == status
     assert [len(board.calls(i)) for i in range(2)] == [1, 1]
 
 
@@ -155,7 +156,7 @@ def test_the_others_may_save_after_the_first_has(board):
 @pytest.mark.parametrize(
     ("plan", "status"),
     [
-        ('[ "$id" = 0 ] && kill -ABRT $$; trap "" TERM; sleep 0.5; exit 3', GAVE_UP),
+        ('[ "$id" = 0 ] && { await 1; kill -ABRT $$; }; trap "" TERM; here; sleep 0.5; exit 3', GAVE_UP),
         ('[ "$id" = 0 ] && exit 75; sleep 0.5; exit 7', 7),
         ('[ "$id" = 0 ] && exit 0; sleep 0.5; exit 7', 7),
     ],
