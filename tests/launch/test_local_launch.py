@@ -56,7 +56,12 @@ class Board:
     def begin(self, plan, *arguments):
         """Starts it and waits until every process has been started and says that it is here."""
         command = self.command(plan, *arguments, "--pause=0")
-        process = subprocess.Popen(command, env=os.environ | {"PYTHON": str(self.python)}, stderr=subprocess.PIPE)
+        process = subprocess.Popen(
+            command,
+            env=os.environ | {"PYTHON": str(self.python)},
+            stderr=subprocess.PIPE,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # else ignored in a background shell
+        )
         while not all((self.path / f"here.{i}.1").exists() for i in range(int(arguments[0]))):
             assert process.poll() is None
             time.sleep(0.05)
