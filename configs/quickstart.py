@@ -4,7 +4,7 @@
     python -m jaxgan.main --config configs/quickstart.py --workdir runs/quickstart
 
 RpGAN with R1 and R2 (Huang et al. 2024) on a small DCGAN, so that no digit collapses to one shape.
-Two CPU cores: 2 min 3 s from start to end, 105 s of it training; Frechet distance 1.92, recall 0.79 (seed 0).
+Two CPU cores: 2 min 0 s from start to end; Frechet distance 2.23, recall 0.81 (seed 0).
 """
 
 from ml_collections import ConfigDict
