@@ -13,7 +13,6 @@ import types
 
 import torch
 import torch.nn.functional as F
-from serving import serve
 from torch import nn
 
 BATCH, PIXELS, WIDTH, STYLE, MAPPING_LAYERS = 16, 32, 64, 64, 4
@@ -126,4 +125,6 @@ def make_step(tuned, penalized):
 
 
 if __name__ == "__main__":
+    from serving import serve  # beside this script; the tests import what is above without it
+
     serve({case: functools.partial(make_step, *arguments) for case, arguments in CASES.items()})
