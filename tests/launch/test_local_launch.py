@@ -60,7 +60,6 @@ class Board:
             command,
             env=os.environ | {"PYTHON": str(self.python)},
             stderr=subprocess.PIPE,
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # else ignored in a background shell
         )
         while not all((self.path / f"here.{i}.1").exists() for i in range(int(arguments[0]))):
             assert process.poll() is None

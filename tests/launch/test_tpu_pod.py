@@ -78,7 +78,6 @@ class Cloud:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # else ignored in a background shell
         )
 
     def launch(self, plan, *arguments, **keywords):
