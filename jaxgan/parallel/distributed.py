@@ -110,7 +110,13 @@ def surrounded(environ: Mapping[str, str]) -> bool:
         return True
     if int(environ.get("OMPI_COMM_WORLD_SIZE", "1")) > 1:
         return True
-    return find_platform(environ) == "tpu" and "TPU_SKIP_MDS_QUERY" not in environ
+    if find_platform(environ) != "tpu":
+        return False
+    if "TPU_SKIP_MDS_QUERY" not in environ:  # a Cloud TPU, whose metadata jax asks
+        return True
+    # GKE: its device plugin sets that one on every pod, and these two, of which jax takes the first that is there
+    hosts = environ.get("TPU_PROCESS_ADDRESSES", environ.get("TPU_WORKER_HOSTNAMES"))
+    return hosts is not None and ("," in hosts or int(environ.get("MEGASCALE_NUM_SLICES", "1")) > 1)
 
 
 def several() -> bool:

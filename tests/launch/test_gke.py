@@ -10,6 +10,8 @@ import pytest
 import yaml
 
 from jaxgan.errors import CTRL_C, GAVE_UP, INTERRUPTED, MISTAKE
+from jaxgan.main import parse
+from jaxgan.parallel.distributed import read_processes
 
 ROOT = pathlib.Path(__file__).parents[2]
 KUBERNETES = "1.34"
@@ -162,12 +164,28 @@ def test_the_hosts_have_the_chips_of_the_topology(job):
 
 
 def test_the_flags_in_the_manifest_are_flags(job, capsys):
-    from jaxgan.main import parse
-
     (container,) = job["template"]["spec"]["containers"]
     call = parse(container["args"])
     assert (ROOT / str(call.config)).is_file()
     assert str(call.workdir).startswith("gs://")
+
+
+def test_pods_with_gpus_are_told_of_each_other(manifest, job):
+    """The lines for GPUs in the documentation, in place of those for TPUs."""
+    text = (ROOT / "docs/launch.md").read_text()
+    change = yaml.safe_load(re.search(r"```yaml\n(nodeSelector:.*?)```", text, re.S)[1])
+    pod, ((replicated,), (told,)) = job["template"]["spec"], (manifest["spec"]["replicatedJobs"], change["containers"])
+    (container,) = pod["containers"]
+    pod["nodeSelector"], container["resources"] = change["nodeSelector"], told["resources"]
+    container["args"] += told["args"]
+    kubernetes_validate.validate(as_pod(pod), KUBERNETES, strict=True)
+    flags = [each.replace("$(JOB_COMPLETION_INDEX)", "3") for each in container["args"]]
+    found = read_processes(parse(flags).options)
+    name = manifest["metadata"]["name"]
+    host, _, port = found.coordinator.rpartition(":")
+    assert host == f"{name}-{replicated['name']}-0-0.{name}"  # JobSet's names: set, job, its index, the pod's; the set
+    assert int(port) in [each["containerPort"] for each in container["ports"]]
+    assert (found.number, found.process) == (job["completions"], 3)
 
 
 def test_the_container_file_copies_what_is_there():

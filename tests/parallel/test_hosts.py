@@ -140,6 +140,18 @@ def test_what_the_flags_and_the_environment_say():
     assert surrounded({"JAX_PLATFORMS": "tpu"})
 
 
+@pytest.mark.quick
+def test_what_the_environment_says_on_gke():
+    """Its pods are told of their hosts by variables; jax reads the same."""
+    pod = {"JAX_PLATFORMS": "tpu", "TPU_SKIP_MDS_QUERY": "true", "TPU_WORKER_ID": "1"}
+    assert not surrounded(pod)
+    for name in ("TPU_PROCESS_ADDRESSES", "TPU_WORKER_HOSTNAMES"):
+        assert surrounded({**pod, name: "gan-slice-0-0.gan,gan-slice-0-1.gan"})
+        assert not surrounded({**pod, name: "gan-slice-0-0.gan"})
+        assert surrounded({**pod, name: "gan-slice-0-0.gan", "MEGASCALE_NUM_SLICES": "2"})
+    assert not surrounded({**pod, "JAX_PLATFORMS": "cpu", "TPU_WORKER_HOSTNAMES": "a,b"})
+
+
 def test_a_mistake_of_one_ends_all(tmp_path):
     (tmp_path / "run").write_text("no directory")
     with started("vanilla_gan", tmp_path / "run", 2) as processes:
