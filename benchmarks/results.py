@@ -76,7 +76,7 @@ EXPERIMENTS = {
         {"srgan_photos": "configs/srgan_photos.py"}, {}, images=(56_000, 80_000), seeds=(0,)
     ),
     "denoising": Experiment({"denoise_photos": "configs/denoise_photos.py"}, {}, images=(72_000,), seeds=(0,)),
-    "inpainting": Experiment({"inpaint_photos": "configs/inpaint_photos.py"}, {}, images=(36_000, 40_000), seeds=(0,)),
+    "inpainting": Experiment({"inpaint_photos": "configs/inpaint_photos.py"}, {}, images=(9_000, 10_500), seeds=(0,)),
 }
 
 

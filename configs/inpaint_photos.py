@@ -7,13 +7,13 @@ On the 16 photographs that come with the extra `demo`; for others --config.data.
 
 from ml_collections import ConfigDict
 
-CONTENT, TOTAL = 36_000, 40_000  # images of the first stage, and of both
+CONTENT, TOTAL = 9_000, 10_500  # images of the first stage, and of both
 
 
 def get_config():
     config = ConfigDict()
-    config.data = dict(name="jaxgan_photographs", resolution=64, crops=500, flip=True)
-    config.batch_size = 16
+    config.data = dict(name="jaxgan_photographs", resolution=128, crops=2_000, flip=True)
+    config.batch_size = 4
     config.images = TOTAL
 
     config.generator = dict(name="unet.Generator", base_width=24, gated=True, residual=True, filled=True)
@@ -21,20 +21,20 @@ def get_config():
     config.task = dict(
         name="restoration.Restoration",
         degradation=dict(name="degradations.Masks", kind="strokes", side=64),
-        content=(dict(name="reconstruction.l1", weight=10.0),),
+        content=(dict(name="reconstruction.l2", weight=100.0),),
         loss="adversarial.non_saturating",
         penalties=(dict(name="gradient_penalty.r1", gamma=0.1),),
         adversarial_weight=0.1,
         adversarial_start=CONTENT,
     )
-    rate = dict(name="cosine", start=8e-4, stop=1e-4, images=TOTAL)
+    rate = dict(name="cosine", start=1e-3, stop=2e-5, images=TOTAL)
     config.optimizers = dict(
-        generator=dict(name="adam", learning_rate=rate, b1=0.5, b2=0.99),
+        generator=dict(name="adam", learning_rate=rate, b1=0.9, b2=0.99),
         discriminator=dict(name="adam", learning_rate=5e-4, b1=0.5, b2=0.99),
     )
-    config.ema = dict(half_life_images=2_000)
+    config.ema = dict(half_life_images=500)
 
-    config.checkpoint = dict(every_images=4_000)
-    config.samples = dict(every_images=4_000)
-    config.evaluation = dict(every_images=4_000)
+    config.checkpoint = dict(every_images=1_500)
+    config.samples = dict(every_images=1_500)
+    config.evaluation = dict(every_images=1_500)
     return config
