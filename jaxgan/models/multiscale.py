@@ -16,7 +16,8 @@ class Discriminator(nn.Module):
 
     Each scale has a network of its own, made after the template `discriminator`: with the resolution, the number of
     classes and, where it is set, the conditioning given here. `widths` that belong to stages of the template lose
-    the first ones, one for each halving.
+    those of the largest images, one for each halving: the first ones, or the last ones of a family that lists them
+    from the smallest stage on (`smallest_first`).
     """
 
     resolution: int
@@ -48,8 +49,9 @@ class Discriminator(nn.Module):
         if hasattr(template, "resolution"):
             changes["resolution"] = self.resolution >> scale
             widths = getattr(template, "widths", None)
-            if widths is not None and scale < len(widths):
-                changes["widths"] = widths[scale:]
+            if widths is not None:
+                smallest_first = getattr(template, "smallest_first", False)
+                changes["widths"] = widths[: max(len(widths) - scale, 0)] if smallest_first else widths[scale:]
         return template.clone(parent=self, name=f"scale_{scale}", **changes)
 
     def _pyramid(self, image: Array | tuple[Array, ...]) -> tuple[Array, ...]:

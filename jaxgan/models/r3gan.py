@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import flax.linen as nn
 import jax.numpy as jnp
@@ -85,6 +85,8 @@ class Discriminator(nn.Module):
     expansion: int = 2  # of a block's width, at its grouped convolution
     group_width: int = 16  # channels that a grouped convolution mixes
     dtype: Any = jnp.float32
+
+    smallest_first: ClassVar[bool] = True  # the order of `widths`, for `multiscale`, which leaves some out
 
     @nn.compact
     def __call__(self, image: Array, label: Array | None = None, *, train: bool) -> Judgement:

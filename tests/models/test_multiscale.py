@@ -7,7 +7,7 @@ import pytest
 
 from jaxgan.errors import UserError
 from jaxgan.layers.resampling import box_downsample
-from jaxgan.models import biggan, dcgan, mlp, multiscale, progan, resnet
+from jaxgan.models import biggan, dcgan, mlp, multiscale, progan, r3gan, resnet, stylegan2
 
 KEY = jax.random.key(0)
 LABEL = jnp.array([0, 1])
@@ -18,6 +18,8 @@ TEMPLATES = {
     "resnet": resnet.Discriminator(16, base_width=2),
     "biggan": biggan.Discriminator(16, base_width=2),
     "progan": progan.Discriminator(16, max_width=4),
+    "r3gan": r3gan.Discriminator(16, widths=(6, 5, 4), blocks=1, expansion=1, group_width=1),
+    "stylegan2": stylegan2.Discriminator(16, base_width=2, max_width=4, mapping_layers=1),
 }
 
 
@@ -32,7 +34,37 @@ def test_every_family_can_stand_inside(family, num_classes):
     for collection in tree.values():
         assert set(collection) <= {"scale_0", "scale_1"}
     assert set(tree["params"]) == {"scale_0", "scale_1"}
-    assert ("label" in tree["params"]["scale_1"] or judged.class_logits is not None) == (num_classes > 0)
+    knows_labels = {"label", "mapping"} & set(tree["params"]["scale_1"]) or judged.class_logits is not None
+    assert bool(knows_labels) == (num_classes > 0)
+
+
+@pytest.mark.parametrize(
+    ("template", "layers"),  # layers by scale, from the image on, with the channels that they make
+    [
+        (TEMPLATES["dcgan"], [{"down_0": 5, "down_1": 6}, {"down_0": 6}]),
+        (TEMPLATES["r3gan"], [{"image": 4, "fit_1": 5, "fit_0": 6}, {"image": 5, "fit_0": 6}]),
+        (
+            resnet.Discriminator(16, widths=(2, 3, 4)),
+            [{"block_0": 2, "block_1": 3, "block_2": 4}, {"block_0": 3, "block_1": 4}],
+        ),
+        (
+            biggan.Discriminator(16, widths=(2, 3, 4)),
+            [{"block_0": 2, "block_1": 3, "block_2": 4}, {"block_0": 3, "block_1": 4}],
+        ),
+        # these two have a width for the largest images, whichever these are
+        (TEMPLATES["stylegan2"], [{"from_rgb": 2, "block_16": 4, "conv_4": 4}, {"from_rgb": 2, "block_8": 4}]),
+        (progan.Discriminator(16, base_width=2, max_width=4), [{"from_rgb_16": 2, "conv_4": 4}, {"from_rgb_8": 2}]),
+    ],
+    ids=["dcgan", "r3gan", "resnet", "biggan", "stylegan2", "progan"],
+)
+def test_each_scale_has_the_widths_of_its_pixels(template, layers):
+    network = multiscale.Discriminator(16, template, scales=2)
+    params = jax.eval_shape(lambda: network.init(KEY, IMAGE, train=False))["params"]
+    for scale, widths in enumerate(layers):
+        own = params[f"scale_{scale}"]
+        made = {name: jax.tree.leaves(own[name])[-1].shape[-1] for name in widths}  # of the last kernel
+        assert made == widths
+    assert len(params["scale_0"]) > len(params["scale_1"])  # a stage less
 
 
 @pytest.fixture(scope="module")
