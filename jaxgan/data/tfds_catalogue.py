@@ -29,6 +29,9 @@ NAME = re.compile(r"(?P<name>\w+)(/(?P<config>[^:/]+))?(:(\d[\d.*]*|\*|experimen
 DEFAULT_DATA_DIR = os.environ.get("TFDS_DATA_DIR", "~/tensorflow_datasets")  # tfds's own
 FORMAT = "array_record"
 UNREADABLE = ("video", "audio")  # tfds's folders of data sets that it cannot read without TensorFlow
+HIGH_RESOLUTION = (
+    "hr"  # tfds's name for the large image of a pair, as in div2k, whose supervised input is the small one
+)
 FEATURES_FILE, INFO_FILE = "features.json", "dataset_info.json"
 
 
@@ -120,15 +123,18 @@ def check_format(builder: tfds.core.DatasetBuilder, config: DataConfig) -> None:
 
 
 def check_images(builder: tfds.core.DatasetBuilder, name: str) -> tuple[str, str | None]:
-    """The names of the image feature and of the label (None: no classes); `UserError` without an image."""
+    """The names of the image feature and of the label (None: no classes); `UserError` without an image.
+
+    Of pairs for super-resolution it is the large image, whose small ones a degradation makes.
+    """
     features = builder.info.features
     found: list[str | None] = []
     for kind, place in ((tfds.features.Image, 0), (tfds.features.ClassLabel, 1)):
         keys = list(features) if isinstance(features, tfds.features.FeaturesDict) else []
         keys = [k for k in keys if isinstance(features[k], kind) and not _is_mask(features[k])]
-        supervised = builder.info.supervised_keys
-        preferred = supervised[place] if supervised else None
-        found.append(preferred if preferred in keys else next(iter(keys), None))
+        supervised = tuple(builder.info.supervised_keys or (None, None))
+        wanted = (HIGH_RESOLUTION, supervised[0]) if place == 0 else (supervised[1],)
+        found.append(next((key for key in (*wanted, *keys) if key in keys), None))
     image, label = found
     if image is None:
         kinds = {type(feature).__name__ for feature in getattr(features, "values", lambda: [features])()}

@@ -9,9 +9,11 @@ import sys
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
+from PIL import Image
 
 from jaxgan.data.builders import read_digits
-from jaxgan.data.opening import open_source
+from jaxgan.data.opening import open_pictures, open_source
+from jaxgan.data.tfds_catalogue import check_images
 from jaxgan.data.tfds_source import TfdsSource
 from jaxgan.errors import UserError
 
@@ -179,3 +181,34 @@ def test_data_sets_of_the_catalogue(name, changes, channels, classes, data_confi
 def test_catalogue_images_that_need_a_resolution(name, size, data_config):
     with tfds.testing.mock_data(num_examples=2), pytest.raises(UserError, match=size):
         TfdsSource(tfds.builder(name), data_config(name), "train")
+
+
+class PairsOfSizes(tfds.core.GeneratorBasedBuilder):
+    """As tfds's div2k: small pictures are the supervised input, large ones the target."""
+
+    VERSION = tfds.core.Version("1.0.0")
+    SIZES = {"lr": (4, 6), "hr": (8, 12)}
+
+    def _info(self):
+        features = tfds.features.FeaturesDict({name: tfds.features.Image() for name in self.SIZES})
+        return tfds.core.DatasetInfo(builder=self, features=features, supervised_keys=("lr", "hr"))
+
+    def _split_generators(self, dl_manager):
+        del dl_manager
+        return {"train": self._generate_examples()}
+
+    def _generate_examples(self):
+        for index in range(3):
+            pictures = {name: np.full((*size, 3), 50 * index, np.uint8) for name, size in self.SIZES.items()}
+            yield index, {name: Image.fromarray(pixels) for name, pixels in pictures.items()}
+
+
+def test_of_pairs_for_super_resolution_the_large_picture_is_read(data_config, tmp_path):
+    PairsOfSizes(data_dir=str(tmp_path)).download_and_prepare(file_format="array_record")
+    config = data_config("pairs_of_sizes", data_dir=str(tmp_path), resolution=8, fit="crop")
+    source = open_source(config, "train")
+    assert set(source.read([0])) == {"image"}
+    pictures = open_pictures(config, "train")
+    assert sorted(pictures.picture(index)[0, 0, 0] for index in range(3)) == [0, 50, 100]
+    assert {pictures.picture(index).shape for index in range(3)} == {(8, 12, 3)}
+    assert check_images(tfds.builder("div2k", data_dir=str(tmp_path)), "div2k") == ("hr", None)
