@@ -21,8 +21,8 @@ class TfdsSource:
     """One split of a prepared tfds data set (`train`, `test`, `train[:10%]`) as a `Source`.
 
     The image is the large one of a pair for super-resolution, the supervised input, or else the first
-    `tfds.features.Image`, the label likewise the first `ClassLabel`. Raises `UserError` if there is no image, no such split, or if the images are not square
-    or vary in size and no resolution is given.
+    `tfds.features.Image`, the label likewise the first `ClassLabel`. Raises `UserError` if there is no image, no such
+    split, or if the images are not square or vary in size and no resolution is given.
     """
 
     def __init__(self, builder: tfds.core.DatasetBuilder, config: DataConfig, split: str, *, whole: bool = False):

@@ -183,14 +183,16 @@ def test_catalogue_images_that_need_a_resolution(name, size, data_config):
         TfdsSource(tfds.builder(name), data_config(name), "train")
 
 
+SIZES_OF_A_PAIR = {"lr": (4, 6), "hr": (8, 12)}
+
+
 class PairsOfSizes(tfds.core.GeneratorBasedBuilder):
     """As tfds's div2k: small pictures are the supervised input, large ones the target."""
 
     VERSION = tfds.core.Version("1.0.0")
-    SIZES = {"lr": (4, 6), "hr": (8, 12)}
 
     def _info(self):
-        features = tfds.features.FeaturesDict({name: tfds.features.Image() for name in self.SIZES})
+        features = tfds.features.FeaturesDict({name: tfds.features.Image() for name in SIZES_OF_A_PAIR})
         return tfds.core.DatasetInfo(builder=self, features=features, supervised_keys=("lr", "hr"))
 
     def _split_generators(self, dl_manager):
@@ -199,7 +201,7 @@ class PairsOfSizes(tfds.core.GeneratorBasedBuilder):
 
     def _generate_examples(self):
         for index in range(3):
-            pictures = {name: np.full((*size, 3), 50 * index, np.uint8) for name, size in self.SIZES.items()}
+            pictures = {name: np.full((*size, 3), 50 * index, np.uint8) for name, size in SIZES_OF_A_PAIR.items()}
             yield index, {name: Image.fromarray(pixels) for name, pixels in pictures.items()}
 
 
