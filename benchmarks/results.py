@@ -6,7 +6,7 @@ trains each config and seed of an experiment in a workdir of its own under `--wo
 record a score to docs/results/NAME.jsonl: commit, hash of the config, seed, images seen and figures. An experiment
 ends after so many images, or after so many minutes from the start of the process, compiling included. It continues
 where it stopped: what has a record is not run again, runs of a number of images resume, and those of a number of
-minutes start anew. `--table` prints mean and spread.
+minutes start anew. Records of configs that were changed since do not count. `--table` prints mean and spread.
 """
 
 from __future__ import annotations
@@ -76,6 +76,7 @@ EXPERIMENTS = {
         {"srgan_photos": "configs/srgan_photos.py"}, {}, images=(56_000, 80_000), seeds=(0,)
     ),
     "denoising": Experiment({"denoise_photos": "configs/denoise_photos.py"}, {}, images=(72_000,), seeds=(0,)),
+    "translation": Experiment({"edges2photo": "configs/edges2photo.py"}, {}, images=(32_000,), seeds=(0,)),
     "inpainting": Experiment({"inpaint_photos": "configs/inpaint_photos.py"}, {}, images=(9_000, 10_500), seeds=(0,)),
 }
 
@@ -98,9 +99,13 @@ class Run:
         self.flags = [f"--config.{key}={value}" for key, value in changes.items()]
         self.flags += [f"--config.data.data_dir={data_dir}"] if data_dir else []
 
+    def made(self, record: Mapping[str, Any]) -> bool:
+        """Whether a record is of this run; one of a config that was changed since is not."""
+        return record["seed"] == self.seed and record["config_hash"] == self.digest
+
     def missing(self, records: list[dict[str, Any]]) -> set[int]:
         """The numbers of images that have no record yet; of a run by time, {0} where it has none."""
-        mine = [r for r in records if r["seed"] == self.seed and r["config_hash"] == self.digest]
+        mine = list(filter(self.made, records))
         if self.experiment.minutes is not None:
             return set() if any(r.get("minutes") == self.experiment.minutes for r in mine) else {0}
         return set(self.experiment.images) - {r["images"] for r in mine}
@@ -146,15 +151,17 @@ def main() -> None:
     parser.add_argument("--table", action="store_true", help="print the records' table and run nothing")
     arguments = parser.parse_args()
     path = ROOT / "docs" / "results" / f"{arguments.name}.jsonl"
-    if not arguments.table:
-        experiment = EXPERIMENTS[arguments.name]
-        for seed in experiment.seeds:  # one seed of all first: a part of it compares
-            for row in experiment.configs:
-                run = Run(arguments.name, row, seed, pathlib.Path(arguments.workdir), arguments.data_dir)
-                missing = run.missing(_read(path))
-                for record in run.play(missing) if missing else []:
-                    _append(path, record)
-    print(_table(EXPERIMENTS[arguments.name], _read(path)))
+    experiment, workdirs = EXPERIMENTS[arguments.name], pathlib.Path(arguments.workdir)
+    runs = [  # one seed of all first: a part of it compares
+        Run(arguments.name, row, seed, workdirs, arguments.data_dir)
+        for seed in experiment.seeds
+        for row in experiment.configs
+    ]
+    for run in [] if arguments.table else runs:
+        missing = run.missing(_read(path))
+        for record in run.play(missing) if missing else []:
+            _append(path, record)
+    print(_table(experiment, [record for record in _read(path) if any(run.made(record) for run in runs)]))
 
 
 def _commit() -> str:

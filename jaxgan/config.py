@@ -254,10 +254,23 @@ def from_json(text: str) -> RunConfig:
 
 
 def fingerprint(config: RunConfig) -> str:
-    """Ten hexadecimal digits over what is trained: the config but for where data lie."""
-    tree = to_tree(config)
-    tree["data"].pop("data_dir")
+    """Ten hexadecimal digits over what is trained: the fields that are not at their default, but for where data lie.
+
+    A field that is new in a later version leaves the fingerprints of configs that do not set it as they are.
+    """
+    tree = _set_fields(config, RunConfig())
+    tree.get("data", {}).pop("data_dir", None)
     return hashlib.sha256(json.dumps(tree, sort_keys=True).encode()).hexdigest()[:10]
+
+
+def _set_fields(config: Any, default: Any) -> dict[str, Any]:
+    """What of the fields is not at its default; sections of constructors' arguments are given whole."""
+    chosen: dict[str, Any] = {}
+    for field in dataclasses.fields(config):
+        value, usual = getattr(config, field.name), getattr(default, field.name)
+        if value != usual:
+            chosen[field.name] = _set_fields(value, usual) if dataclasses.is_dataclass(value) else value
+    return chosen
 
 
 def describe(kind: type = RunConfig, prefix: str = "config") -> list[tuple[str, str, str, str]]:

@@ -165,6 +165,17 @@ def test_the_fingerprint_is_of_what_is_trained():
     config = changed()
     assert fingerprint(changed(data__data_dir="elsewhere")) == fingerprint(config)
     assert fingerprint(changed(seed="1")) != fingerprint(config)
+    assert fingerprint(changed(data__crops="4")) != fingerprint(config)
+
+
+def test_a_field_at_its_default_leaves_the_fingerprint_as_it_is(monkeypatch):
+    """So that records stay valid when a later version has one more field."""
+    later = dataclasses.make_dataclass("Later", [("news", int, 3)], bases=(type(changed()),), frozen=True)
+    config = changed(seed="5")
+    fields = {field.name: getattr(config, field.name) for field in dataclasses.fields(config)}
+    monkeypatch.setattr("jaxgan.config.RunConfig", later)
+    assert fingerprint(later(**fields)) == fingerprint(config)
+    assert fingerprint(later(**fields, news=4)) != fingerprint(config)
 
 
 def test_tiny_cuts_a_run_down():
