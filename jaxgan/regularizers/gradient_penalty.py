@@ -6,7 +6,9 @@ scales, a clip) to logits (a pytree of `[B, ...]`); patches and scales of logits
 
 By finite differences a penalty uses one random direction an example: with n ~ N(0, I) the slope
 s = (D(x + sigma n) - D(x)) / sigma has E[s^2] = |grad D|^2 and E|s| = sqrt(2/pi) |grad D| as sigma
-goes to 0, so the estimates below are unbiased and cost no second derivative.
+goes to 0, so the estimates below are unbiased and cost no second derivative. The two logits differ by
+little, so a critic must compute them in float32, and they are multiplied out in full: GPUs and TPUs
+would round the factors of float32 products to fewer bits.
 """
 
 from __future__ import annotations
@@ -124,8 +126,16 @@ def _exact_square_norm(critic: Critic, inputs: Any) -> PerExample:
 def _slope(critic: Critic, inputs: Any, key: Array, logits: Any = None) -> PerExample:
     directions = _like(key, inputs, jax.random.normal)
     moved = jax.tree.map(lambda x, n: x + SIGMA * n, inputs, directions)
-    logits = critic(inputs) if logits is None else logits
-    return (per_example(critic(moved)) - per_example(logits)) / SIGMA
+
+    def judged(inputs: Any) -> PerExample:
+        with jax.default_matmul_precision("highest"):
+            return per_example(critic(inputs))
+
+    if logits is None:
+        return (judged(moved) - judged(inputs)) / SIGMA
+    # logits known from elsewhere are as exact on CPU alone
+    before = jax.lax.platform_dependent(cpu=lambda: per_example(logits), default=lambda: judged(inputs))
+    return (judged(moved) - before) / SIGMA
 
 
 def _like(key: Array, tree: Any, draw: Callable[..., Array]) -> Any:

@@ -30,7 +30,7 @@ from jaxgan.layers.collective import all_rows, axis_size, own_rows, pmean
 from jaxgan.layers.resampling import box_downsample
 from jaxgan.losses.adversarial import per_example
 from jaxgan.schedules import Number, at
-from jaxgan.tasks.penalty import Offers, Penalty, lazy_phases, memories, penalized
+from jaxgan.tasks.penalty import Offers, Penalty, check_differences, lazy_phases, memories, penalized
 
 SPECTRAL = "spectral"  # the collection that a forward in training reads and moves
 ACCURACY_DECAY = 0.99  # of the mean accuracy that `max_accuracy` looks at (Chu et al. 2020, section 4.2)
@@ -77,6 +77,7 @@ class Generation:
                 raise UserError(f"config.task.{name}: got {getattr(self, name)}, accepted is {least} or more")
         if self.pack > 1 and self.num_classes:
             raise UserError("config.task.pack: images of different labels cannot be judged together; accepted is 1")
+        check_differences(self.penalties, self.discriminator)
 
     @property
     def players(self) -> Mapping[str, tuple[str, ...]]:
@@ -114,7 +115,7 @@ class Generation:
         gate = None if self.max_accuracy is None else lambda state: state.carry["accuracy"] <= self.max_accuracy
         return (
             Phase(DISCRIMINATOR, DISCRIMINATOR, self._discriminator_loss, fakes=True, gate=gate),
-            *lazy_phases(DISCRIMINATOR, self.penalties, self._discriminator_offers),
+            *lazy_phases(DISCRIMINATOR, self.penalties, self._discriminator_offers, gate=gate),
             Phase(GENERATOR, GENERATOR, self._generator_loss, every=self.generator_every, fakes=True),
             *lazy_phases(GENERATOR, self.generator_penalties, self._generator_offers),
         )

@@ -11,6 +11,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from jaxgan.errors import UserError
 from jaxgan.game import Array, Aux, Batch, Key, Phase, State
 from jaxgan.schedules import Number, at
 
@@ -61,10 +62,29 @@ def memories(player: str, penalties: tuple[Penalty, ...]) -> dict[str, Any]:
     return {f"{player}_{each.name}": each.memory for each in penalties if each.memory}
 
 
+def check_differences(penalties: tuple[Penalty, ...], discriminator: Any) -> None:
+    """Raise UserError for finite differences of a discriminator that computes in less than float32.
+
+    Its rounding is as large as what its logits change by over the step of a difference.
+    """
+    network = getattr(discriminator, "discriminator", discriminator)  # of several scales: the template of each
+    dtype = jnp.dtype(getattr(network, "dtype", jnp.float32))
+    for penalty in penalties:
+        if penalty.arguments.get("method") == "finite_difference" and jnp.finfo(dtype).bits < 32:
+            raise UserError(
+                f"config.task.penalties: {penalty.name} by finite differences of a discriminator in {dtype.name}; "
+                "accepted are method='exact', or config.discriminator.dtype='float32'"
+            )
+
+
 def lazy_phases(
-    player: str, penalties: tuple[Penalty, ...], offers: Callable[[State, Batch, Key], Offers]
+    player: str,
+    penalties: tuple[Penalty, ...],
+    offers: Callable[[State, Batch, Key], Offers],
+    *,
+    gate: Callable[[State], Array] | None = None,
 ) -> list[Phase]:
-    """The phases of a player's lazy penalties."""
+    """The phases of a player's lazy penalties; `gate` as of any phase."""
     return [
         Phase(
             f"{player}_{penalty.name}",
@@ -72,6 +92,7 @@ def lazy_phases(
             partial(_lazy_loss, player, penalty, offers),
             weight=float(penalty.every),
             every=penalty.every,
+            gate=gate,
             fakes=any(map(penalty.wants, ("fake", "fake_logits", "latent"))),
         )
         for penalty in penalties

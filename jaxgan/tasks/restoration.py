@@ -32,7 +32,7 @@ from jaxgan.game import (
     Variables,
 )
 from jaxgan.losses.adversarial import per_example
-from jaxgan.tasks.penalty import Offers, Penalty, lazy_phases, memories, penalized
+from jaxgan.tasks.penalty import Offers, Penalty, check_differences, lazy_phases, memories, penalized
 
 CONTENT = "content"  # the phase of the first stage
 BACKBONE = "backbone"  # the frozen network whose features perceptual losses compare; no player's
@@ -103,6 +103,7 @@ class Restoration:
             raise UserError(f"config.task.adversarial_start: got {self.adversarial_start}, accepted is 0 or more")
         if self.conditional and self.scale != 1:
             raise UserError("config.task.conditional: got true, accepted is false where conditions are smaller")
+        check_differences(self.penalties, self.discriminator)
 
     @property
     def adversarial(self) -> bool:

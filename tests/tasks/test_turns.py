@@ -10,7 +10,7 @@ import pytest
 from jaxgan.errors import UserError
 from jaxgan.game import Judgement
 from jaxgan.losses import adversarial
-from jaxgan.models import dcgan
+from jaxgan.models import dcgan, multiscale
 from jaxgan.regularizers.gradient_penalty import r1
 from jaxgan.tasks.generation import Generation, truncated
 from jaxgan.tasks.penalty import Penalty
@@ -156,13 +156,14 @@ def test_the_generator_learns_from_the_best_judged():
 
 
 def test_a_discriminator_that_wins_sits_out_and_comes_back():
-    task = make_task(max_accuracy=0.6)
+    task = make_task(max_accuracy=0.6, penalties=(Penalty("r1", r1, every=2),))
     state, optimizers = make_state(task)
     step = step_of(task, optimizers)
+    assert [phase.name for phase in task.phases()] == ["discriminator", "discriminator_r1", "generator"]
 
     def moves(accuracy):
         before = state.replace(carry={"accuracy": jnp.float32(accuracy)})
-        after, metrics = step(before, make_batch(), KEY, (0, 1))
+        after, metrics = step(before, make_batch(), KEY, (0, 1, 2))  # its lazy penalty is due, too
         changed = jax.tree.map(lambda a, b: bool((a != b).any()), after.params, state.params)
         expected = 0.99 * accuracy + 0.01 * metrics["discriminator/accuracy"]
         np.testing.assert_allclose(after.carry["accuracy"], expected, rtol=1e-5)
@@ -170,6 +171,21 @@ def test_a_discriminator_that_wins_sits_out_and_comes_back():
 
     assert moves(0.5) == (True, True)
     assert moves(0.9) == (False, True)
+
+
+@pytest.mark.parametrize("scales", [False, True])
+def test_finite_differences_of_a_discriminator_in_low_precision_are_refused(scales):
+    def game(dtype, **arguments):
+        discriminator = dcgan.Discriminator(8, widths=(4,), norm="none", dtype=dtype)
+        if scales:
+            discriminator = multiscale.Discriminator(8, discriminator)
+        penalties = (Penalty("r1", r1, arguments),)
+        return Generation(None, discriminator, adversarial.non_saturating, penalties=penalties)
+
+    with pytest.raises(UserError, match="r1 by finite differences of a discriminator in bfloat16; accepted are"):
+        game(jnp.bfloat16, method="finite_difference")
+    assert game(jnp.bfloat16, method="exact").penalties
+    assert game(jnp.float32, method="finite_difference").penalties
 
 
 def test_the_auxiliary_classifier_joins_both_losses():
