@@ -2,7 +2,8 @@
 
 Calls of functions are followed into, and of code that differs by platform the general form is taken. What does not
 depend on the latents is computed here, so that weights enter the graph as they are used. Low-precision activations
-become float32, which every runtime has. Batches are of any size.
+become float32, which every runtime has. Batches are of any size. The package jax2onnx does the same for more
+operations, but cannot be installed beside the orbax-checkpoint that runs are stored with (it wants one below 0.11.37).
 """
 
 from __future__ import annotations
