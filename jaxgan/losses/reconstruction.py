@@ -16,6 +16,7 @@ from jaxgan.errors import UserError
 from jaxgan.losses.adversarial import per_example
 
 Image = Float[Array, "b h w c"]
+Mask = Float[Array, "b h w 1"]
 
 
 def l1(restored: Image, target: Image) -> Float[Array, " b"]:
@@ -26,6 +27,20 @@ def l1(restored: Image, target: Image) -> Float[Array, " b"]:
 def l2(restored: Image, target: Image) -> Float[Array, " b"]:
     """The mean squared difference."""
     return per_example(jnp.square(difference(restored, target)))
+
+
+def masked_l1(restored: Image, target: Image, mask: Mask) -> Float[Array, " b"]:
+    """The mean absolute difference over the pixels of the hole, where the mask is 1; 0 without a hole.
+
+    By the hole's area, so that small holes count as much as large ones. Known pixels have no weight: the task has put
+    them back before any loss.
+    """
+    return _over_hole(jnp.abs(difference(restored, target)), mask)
+
+
+def masked_l2(restored: Image, target: Image, mask: Mask) -> Float[Array, " b"]:
+    """The mean squared difference over the pixels of the hole, as `masked_l1`."""
+    return _over_hole(jnp.square(difference(restored, target)), mask)
 
 
 def charbonnier(restored: Image, target: Image, *, epsilon: float = 1e-3) -> Float[Array, " b"]:
@@ -59,3 +74,10 @@ def feature_matching(fake_features: Any, real_features: Any) -> Float[Array, " b
 def difference(first: Float[Array, "b ..."], second: Float[Array, "b ..."]) -> Float[Array, "b ..."]:
     """Of two arrays, in float32."""
     return first.astype(jnp.float32) - second.astype(jnp.float32)
+
+
+def _over_hole(loss: Image, mask: Mask) -> Float[Array, " b"]:
+    """The mean over the pixels and channels where the mask is 1."""
+    mask = mask.astype(jnp.float32)
+    area = loss.shape[3] * mask.sum(axis=(1, 2, 3))
+    return (mask * loss).sum(axis=(1, 2, 3)) / jnp.maximum(area, 1.0)

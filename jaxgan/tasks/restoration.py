@@ -259,7 +259,9 @@ class Restoration:
     def _weights(self, condition: Array, losses: Any) -> Any:
         """1 for the patches of a map that touch what was made up, 0 for those of known pixels; None without masks.
 
-        Known pixels are no fakes (Suvorov et al. 2022, section 2.3.2).
+        Known pixels are no fakes (Suvorov et al. 2022, section 2.3.2). There the discriminator also learns that
+        patches of known pixels, of both images, are real; here nobody is asked about them: losses get pairs of logits,
+        and relativistic ones have nothing to say of a pair that is the same twice.
         """
         if self.degradation is None or not self.degradation.masks:
             return None

@@ -29,6 +29,17 @@ def test_closed_form(name, expected):
     np.testing.assert_allclose(loss(jnp.asarray(RESTORED), jnp.asarray(TARGET)), expected, rtol=1e-5)
 
 
+@pytest.mark.parametrize(("name", "norm"), [("masked_l1", np.abs), ("masked_l2", np.square)])
+def test_of_masked_losses_the_hole_alone_counts_by_its_area(name, norm):
+    mask = np.zeros((2, 3, 4, 1), np.float32)
+    mask[0, 1, 2:] = 1
+    loss = getattr(reconstruction, name)
+    values = loss(jnp.asarray(RESTORED), jnp.asarray(TARGET), jnp.asarray(mask))
+    np.testing.assert_allclose(values, [norm(ERROR[0, 1, 2:]).mean(), 0], rtol=1e-5)
+    gradients = jax.grad(lambda restored: loss(restored, jnp.asarray(TARGET), jnp.asarray(mask)).sum())(RESTORED)
+    np.testing.assert_array_equal(np.asarray(gradients != 0).any(axis=3, keepdims=True), mask > 0)
+
+
 @pytest.mark.parametrize("loss", [l1, l2, charbonnier])
 def test_half_precision_is_compared_in_single(loss):
     restored, target = (jnp.asarray(each, jnp.bfloat16) for each in (RESTORED, TARGET))
