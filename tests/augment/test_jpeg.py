@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from scipy import fft, ndimage
+from skimage.data import chelsea
 
 from jaxgan.augment.jpeg import cosine_transform, jpeg, quality_tables
 from jaxgan.errors import UserError
@@ -46,6 +47,18 @@ def test_the_decoded_image_is_pillows(height, width, channels, quality):
     difference = np.abs(levels - expected)
     assert difference.mean() < 1.2  # on pictures busier than photographs
     assert difference.mean() < 0.5 * np.abs(expected - image).mean()
+
+
+@pytest.mark.parametrize("quality", [10, 30, 75, 95])
+def test_of_a_photograph_the_decoded_image_is_pillows(quality):
+    photograph = chelsea()[100:148, 120:184]  # eyes and fur
+    expected, _ = saved_and_read(photograph, quality=quality)
+    levels = (np.asarray(coded(as_images(photograph), quality))[0] + 1) * 127.5
+    difference = np.abs(levels - expected)
+    assert difference.mean() < 0.65
+    assert difference.max() < 12
+    assert (difference > 1.5).mean() < 0.1
+    assert difference.mean() < 0.3 * np.abs(expected - photograph).mean()
 
 
 def test_without_subsampling_colour_keeps_its_resolution():
