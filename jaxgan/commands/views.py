@@ -14,6 +14,7 @@ from jaxgan.config import RunConfig
 from jaxgan.data.sources import DataSpec
 from jaxgan.evaluators.distribution import DistributionEvaluator, make_distribution_evaluator
 from jaxgan.evaluators.held_out import make_held_out_gap
+from jaxgan.evaluators.baselines import INPUT
 from jaxgan.evaluators.reconstruction import ReconstructionEvaluator, make_reconstruction_evaluator
 from jaxgan.evaluators.samples import draw_grid
 from jaxgan.game import Generating, Restoring, State
@@ -91,7 +92,7 @@ class RestorationView:
         evaluator, restore = self._evaluator, self._restore(state)
         conditions, originals = evaluator.conditions[:SHOWN], evaluator.originals[:SHOWN]
         columns = {"condition": list(map(_enlarged, conditions, originals))}
-        if evaluator.baseline is not None:
+        if evaluator.baseline is not None and evaluator.baseline[0] != INPUT:  # the condition stands there already
             columns[evaluator.baseline[0]] = evaluator.baseline[1][:SHOWN]
         columns["restored"] = [to_uint8(restore(condition[None])[0]) for condition in conditions]
         columns["original"] = originals

@@ -8,7 +8,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
+from jaxgan.augment.degradations import GaussianNoise, Poisson
 from jaxgan.game import Degradation
+
+INPUT = "input"  # the name of doing nothing
+LAPLACIANS = 6.0  # deviation that white noise of deviation 1 has after both
+MEDIAN = 0.6745  # of the absolute value of a standard normal number
 
 
 class Baseline(NamedTuple):
@@ -18,20 +23,25 @@ class Baseline(NamedTuple):
     restore: Callable[[np.ndarray], np.ndarray]
 
 
-def find_baseline(degradation: Degradation) -> Baseline | None:
-    """What the degradation's conditions are restored with where there is no network; None: nothing is known.
+def find_baseline(degradation: Degradation | None) -> Baseline:
+    """What the degradation's conditions are restored with where there is no network.
 
     Bicubic interpolation of smaller conditions, scikit-image's biharmonic inpainting of masked ones (Damelin and
-    Hoang 2018), its non-local means of those with Gaussian noise of a known strength (Buades et al. 2005).
+    Hoang 2018), its non-local means of those with noise (Buades et al. 2005), of a strength that is known or else
+    estimated. Others stand as they are, as do a data set's own (None).
     """
+    if degradation is None:
+        return Baseline(INPUT, lambda condition: condition)
     if degradation.masks:
         return Baseline("biharmonic", _biharmonic)
     if degradation.scale > 1:
         return Baseline("bicubic", lambda condition: _bicubic(condition, degradation.scale))
-    strength = getattr(degradation, "strength", None)
-    if isinstance(strength, int | float):
-        return Baseline("nlm", lambda condition: _non_local_means(condition, float(strength)))
-    return None
+    if isinstance(degradation, GaussianNoise) and not isinstance(degradation.strength, tuple):
+        sigma = degradation.strength / 127.5
+        return Baseline("nlm", lambda condition: _non_local_means(condition, sigma))
+    if isinstance(degradation, GaussianNoise | Poisson):
+        return Baseline("nlm", lambda condition: _non_local_means(condition, _noise_of(condition)))
+    return Baseline(INPUT, lambda condition: condition)
 
 
 def _bicubic(condition: np.ndarray, scale: int) -> np.ndarray:
@@ -47,10 +57,21 @@ def _biharmonic(condition: np.ndarray) -> np.ndarray:
     return inpaint_biharmonic(known, mask, channel_axis=-1)
 
 
-def _non_local_means(condition: np.ndarray, strength: float) -> np.ndarray:
-    """With the strength of the noise known, and the parameters that scikit-image's example recommends for it."""
+def _non_local_means(condition: np.ndarray, sigma: float) -> np.ndarray:
+    """Of noise with the deviation sigma, and with the parameters that scikit-image's example recommends for it."""
     from skimage.restoration import denoise_nl_means
 
-    sigma = strength / 127.5
+    if sigma == 0.0:
+        return condition
     options: dict[str, Any] = {"patch_size": 5, "patch_distance": 6, "channel_axis": -1, "fast_mode": True}
     return denoise_nl_means(condition, h=0.6 * sigma, sigma=sigma, **options)
+
+
+def _noise_of(condition: np.ndarray) -> float:
+    """The deviation of the noise of an image `[h,w,C]`, h and w at least 3, estimated.
+
+    By the difference of two Laplacians (Immerkaer 1996), whose median, unlike its mean, edges and textures hardly move.
+    """
+    across = condition[:, :-2] - 2 * condition[:, 1:-1] + condition[:, 2:]
+    both = across[:-2] - 2 * across[1:-1] + across[2:]
+    return float(np.median(np.abs(both)) / (LAPLACIANS * MEDIAN))

@@ -69,7 +69,7 @@ class ReconstructionEvaluator:
         self._pictures, self._degradation, self._seed, self._lpips = pictures, degradation, seed, lpips
         self._count = min(samples, pictures.spec.size)
         self.label = "pairs" if degradation is None else degradation.label
-        self._baseline = None if degradation is None else find_baseline(degradation)
+        self._baseline = find_baseline(degradation)
 
     @property
     def manifest(self) -> dict[str, Any]:
@@ -109,9 +109,13 @@ class ReconstructionEvaluator:
 
     @functools.cached_property
     def baseline(self) -> tuple[str, list[np.ndarray]] | None:
-        """The name of a method that needs no training, and its restored pictures, uint8; None where there is none."""
-        found: Baseline | None = self._baseline
-        if found is None:
+        """The name of a method that needs no training, and its restored pictures, uint8.
+
+        None where the conditions have other channels than the originals, as edges have.
+        """
+        found: Baseline = self._baseline
+        masks = self._degradation is not None and self._degradation.masks
+        if any(condition.shape[2] - masks != self._pictures.spec.channels for condition in self.conditions):
             return None
         try:
             return found.name, [_rounded(found.restore(condition)) for condition in self.conditions]

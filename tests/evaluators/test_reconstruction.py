@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
+from jaxgan.augment.degradations import Blur, Chain, Edges, GaussianNoise, Poisson
 from jaxgan.config import DataConfig, EvaluationConfig, RunConfig
 from jaxgan.data.sources import DataSpec
 from jaxgan.errors import UserError
@@ -35,19 +36,6 @@ class Shrunk:
     def __call__(self, key, image):
         del key
         return image.reshape(1, image.shape[1] // 2, 2, image.shape[2] // 2, 2, 3).mean(axis=(2, 4))
-
-
-@dataclasses.dataclass(frozen=True)
-class Noise:
-    strength = 25.0
-    scale = 1
-    masks = False
-    label = "gaussian_25"
-
-    def __call__(self, key, image):
-        import jax
-
-        return image + self.strength / 127.5 * jax.random.normal(key, image.shape)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,7 +76,15 @@ def test_scores_are_the_means_of_scikit_images():
     assert evaluator.manifest["degradation"] == "box_x2"
 
 
-@pytest.mark.parametrize(("degradation", "name"), [(Noise(), "nlm"), (Hole(), "biharmonic")])
+@pytest.mark.parametrize(
+    ("degradation", "name"),
+    [
+        (GaussianNoise(25.0), "nlm"),
+        (GaussianNoise((15.0, 50.0)), "nlm"),
+        (Poisson(3.0), "nlm"),
+        (Hole(), "biharmonic"),
+    ],
+)
 def test_a_baseline_stands_beside_the_scores_and_beats_doing_nothing(degradation, name):
     evaluator = ReconstructionEvaluator(Pictures(), degradation, samples=2)
     scores = evaluator.run(lambda condition: condition[..., :3])
@@ -96,10 +92,39 @@ def test_a_baseline_stands_beside_the_scores_and_beats_doing_nothing(degradation
     assert scores[f"psnr_{name}/{label}"] > scores[f"psnr/{label}"] + 3
 
 
+class Pairs(Pictures):
+    """Pictures beside darker ones, of as many channels as asked for."""
+
+    def __init__(self, channels):
+        self.channels = channels
+
+    def picture(self, index):
+        picture = super().picture(index)
+        return np.concatenate([picture, picture[..., : self.channels] // 2], axis=2)
+
+
+@pytest.mark.parametrize(
+    ("pictures", "degradation"),
+    [(Pictures(), Chain((GaussianNoise(5.0), Blur((1.0, 1.0), ("isotropic",))))), (Pairs(3), None)],
+)
+def test_where_no_method_is_known_the_condition_stands_beside_the_scores(pictures, degradation):
+    evaluator = ReconstructionEvaluator(pictures, degradation, samples=1)
+    scores = evaluator.run(lambda condition: condition)
+    assert scores[f"psnr_input/{evaluator.label}"] == scores[f"psnr/{evaluator.label}"]
+
+
+@pytest.mark.parametrize(("pictures", "degradation"), [(Pictures(), Edges()), (Pairs(1), None)])
+def test_conditions_of_other_channels_stand_beside_nothing(pictures, degradation):
+    evaluator = ReconstructionEvaluator(pictures, degradation, samples=1)
+    scores = evaluator.run(lambda condition: condition.repeat(3, axis=-1))
+    assert f"psnr/{evaluator.label}" in scores
+    assert not any("_input" in name for name in scores)
+
+
 def test_the_same_conditions_every_time():
-    first, second = (ReconstructionEvaluator(Pictures(), Noise(), samples=1, seed=3) for _ in range(2))
+    first, second = (ReconstructionEvaluator(Pictures(), GaussianNoise(25.0), samples=1, seed=3) for _ in range(2))
     np.testing.assert_array_equal(first.conditions[0], second.conditions[0])
-    other = ReconstructionEvaluator(Pictures(), Noise(), samples=1, seed=4)
+    other = ReconstructionEvaluator(Pictures(), GaussianNoise(25.0), samples=1, seed=4)
     assert (first.conditions[0] != other.conditions[0]).any()
 
 
