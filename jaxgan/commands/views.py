@@ -12,9 +12,9 @@ from jaxgan.assemble import make_degradation, restores
 from jaxgan.commands.setup import cache_dir, generate_with
 from jaxgan.config import RunConfig
 from jaxgan.data.sources import DataSpec
+from jaxgan.evaluators.baselines import INPUT
 from jaxgan.evaluators.distribution import DistributionEvaluator, make_distribution_evaluator
 from jaxgan.evaluators.held_out import make_held_out_gap
-from jaxgan.evaluators.baselines import INPUT
 from jaxgan.evaluators.reconstruction import ReconstructionEvaluator, make_reconstruction_evaluator
 from jaxgan.evaluators.samples import draw_grid
 from jaxgan.game import Generating, Restoring, State
