@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime
+import importlib.metadata
 import json
+import math
 import pathlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -15,8 +18,8 @@ from jaxgan.data.opening import open_source
 from jaxgan.data.sources import DataSpec
 from jaxgan.errors import FINISHED, SOME_FAILED, UserError
 from jaxgan.planning.chips import Topology, read_topologies
-from jaxgan.planning.compiling import LIMIT, check_compiler, compile_step
-from jaxgan.planning.report import Row, derived, details, table, to_tree
+from jaxgan.planning.compiling import check_compiler, compile_step
+from jaxgan.planning.report import Refused, Row, derived, details, table, to_tree
 from jaxgan.planning.roofline import Load, mean_load
 from jaxgan.planning.search import flags, search
 
@@ -24,11 +27,11 @@ Measure = Callable[[RunConfig, Topology], Load]
 
 
 def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
-    """Prints the plan, each slice as soon as it is compiled, and writes it as JSON where `--output` says.
+    """Prints the plan and writes it as JSON where `--output` says, each slice as soon as it is compiled.
 
-    1 where nothing that a search tried fits.
+    1 where a slice does not compile (out of memory, or too long), or nothing that a search tried fits.
 
-    Raises UserError, also where there is no libtpu and where the compiler fails or takes too long.
+    Raises UserError, also where there is no libtpu.
     """
     del workdir
     if "topology" not in options:
@@ -40,10 +43,13 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
     config = fill_in(config, spec)
     make_task(config)  # what is wrong with it is told before a compiler starts
 
-    def measure(config: RunConfig, topology: Topology, limit: float = LIMIT) -> Load:
-        return mean_load(compile_step(config, spec, topology, cache_dir() / "plans", limit=min(limit, LIMIT)))
+    def measure(config: RunConfig, topology: Topology, within: float = math.inf) -> Load:
+        return mean_load(compile_step(config, spec, topology, cache_dir() / "plans", within=within))
 
-    trees: dict[str, Any] = {}
+    def keep(trees: Mapping[str, Any]) -> None:
+        if "output" in options:
+            pathlib.Path(options["output"]).write_text(json.dumps({**_made(), **trees}, indent=2) + "\n")
+
     if searching:
         found = search(config, topologies[0], measure, _say)
         if found is None:
@@ -51,16 +57,27 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
             return SOME_FAILED
         change, row = found
         _say("best:", *details(row), flags(change))
-        trees["search"] = {"change": change, **to_tree(row)}
-    else:
-        tables = plan(config, topologies, measure, lambda row: _say(*details(row)))
-        if len(topologies) > 1:
-            for kind, rows in tables.items():
-                _say("", f"{kind} scaling:", *table(rows))
-        trees = {kind: [to_tree(row) for row in rows] for kind, rows in tables.items()}
-    if "output" in options:
-        pathlib.Path(options["output"]).write_text(json.dumps(trees, indent=2) + "\n")
-    return FINISHED
+        keep({"search": {"change": change, **to_tree(row)}})
+        return FINISHED
+    told: list[Row | Refused] = []
+
+    def tell(row: Row | Refused) -> None:
+        _say(*details(row))
+        told.append(row)
+        keep({"rows": list(map(to_tree, told))})
+
+    tables = plan(config, topologies, measure, tell)
+    if len(topologies) > 1:
+        for kind, rows in tables.items():
+            _say("", f"{kind} scaling:", *table(rows))
+    keep({kind: list(map(to_tree, rows)) for kind, rows in tables.items()})
+    return SOME_FAILED if any(isinstance(row, Refused) for row in told) else FINISHED
+
+
+def _made() -> dict[str, str]:
+    """When a plan was made, and with what."""
+    versions = {name: importlib.metadata.version(name) for name in ("jax", "libtpu")}
+    return {"date": datetime.datetime.now(datetime.UTC).date().isoformat(), **versions}
 
 
 def read_search(text: str | None, topologies: Sequence[Topology]) -> bool:
@@ -88,25 +105,29 @@ def spec_of(config: RunConfig) -> DataSpec:
 
 
 def plan(
-    config: RunConfig, topologies: Sequence[Topology], measure: Measure, tell: Callable[[Row], None]
-) -> dict[str, list[Row]]:
+    config: RunConfig, topologies: Sequence[Topology], measure: Measure, tell: Callable[[Row | Refused], None]
+) -> dict[str, list[Row | Refused]]:
     """The rows of weak scaling (a chip's images stay) and of strong scaling (the batch stays), or of one slice alone.
 
-    Compiled rows are told when they are there.
+    Compiled rows are told when they are there, and what does not compile: the others go on.
 
     The config's batch is that of the smallest slice. Of each family the smallest and the largest slice are compiled.
     """
-    tables: dict[str, list[Row]] = {"weak": [], "strong": []}
+    tables: dict[str, list[Row | Refused]] = {"weak": [], "strong": []}
     smallest = min(topologies, key=lambda each: each.chips)
     if config.batch_size % smallest.chips:
         raise UserError(
             f"config.batch_size: got {config.batch_size}, accepted for {smallest} are multiples of {smallest.chips}"
         )
-    known: dict[tuple[Topology, int], Row] = {}
+    known: dict[tuple[Topology, int], Row | Refused] = {}
 
-    def compiled(at: Topology, batch: int) -> Row:
+    def compiled(at: Topology, batch: int) -> Row | Refused:
         if (at, batch) not in known:
-            row = Row(at, batch, measure(dataclasses.replace(config, batch_size=batch), at), True)
+            row: Row | Refused
+            try:
+                row = Row(at, batch, measure(dataclasses.replace(config, batch_size=batch), at), True)
+            except UserError as refused:
+                row = Refused(at, batch, str(refused))
             known[at, batch] = row
             tell(row)
         return known[at, batch]
@@ -122,7 +143,17 @@ def plan(
 
 
 def _scaled(
-    slices: Sequence[Topology], batch: Callable[[Topology], int], compiled: Callable[[Topology, int], Row]
-) -> list[Row]:
+    slices: Sequence[Topology],
+    batch: Callable[[Topology], int],
+    compiled: Callable[[Topology, int], Row | Refused],
+) -> list[Row | Refused]:
     ends = [compiled(each, batch(each)) for each in slices[:: max(1, len(slices) - 1)]]
-    return [*ends[:1], *(derived(each, batch(each), ends[0], ends[-1]) for each in slices[1:-1]), *ends[1:]]
+
+    def between(each: Topology) -> Row | Refused:
+        small, large = ends[0], ends[-1]
+        if isinstance(small, Row) and isinstance(large, Row):
+            return derived(each, batch(each), small, large)
+        lacking = small if isinstance(small, Refused) else large
+        return Refused(each, batch(each), f"not tried: it is derived from {lacking.topology}")
+
+    return [*ends[:1], *map(between, slices[1:-1]), *ends[1:]]

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from jaxgan.planning.hlo import Instruction, Turns
 from jaxgan.planning.traffic import BYTES
 
 KINDS = ("all-reduce", "all-gather", "reduce-scatter", "all-to-all", "collective-permute")
-# a result, perhaps a tuple, and the operation; what "-done" gives was counted at its start
-LINE = re.compile(rf"=\s*(\(.*?\)|\S+)\s+({'|'.join(KINDS)})(-start)?\(")
 ARRAY = re.compile(r"\b([a-z]+\d*)\[([\d,]*)\]")
 GROUPS = re.compile(r"replica_groups=\{\{([\d,]*)\}")
 IOTA_GROUPS = re.compile(r"replica_groups=\[\d+,(\d+)\]")
@@ -20,47 +19,45 @@ MESH_GROUPS = re.compile(r"replica_groups=(?:mesh)?\[([^\]]*)\]\s*\{([^}]*)\}") 
 
 
 class Collective(NamedTuple):
-    """One operation: its kind, the bytes of its result on a chip, and how many chips take part."""
+    """One operation: its kind, the bytes of its result on a chip, how many chips take part, and how often."""
 
     kind: str
     size: int
     group: int
+    turns: float
 
     @property
     def sent(self) -> float:
-        """Bytes that each chip sends, by the ring algorithms (all-reduce: scatter, then gather)."""
+        """Bytes that each chip sends in all turns, by the ring algorithms (all-reduce: scatter, then gather)."""
         n = self.group
         share = (n - 1) / n
-        return {
+        once = {
             "all-reduce": 2 * share * self.size,
             "all-gather": share * self.size,
             "reduce-scatter": share * self.size * n,  # of what goes in
             "all-to-all": share * self.size,
             "collective-permute": float(self.size),
         }[self.kind]
+        return self.turns * once
 
 
-def find_collectives(text: str, chips: int) -> list[Collective]:
-    """Those of a compiled program (HLO text) over so many chips; one in a loop counts once."""
-    return list(_each(text, chips))
+def find_collectives(program: Mapping[str, Sequence[Instruction]], turns: Turns, chips: int) -> Iterator[Collective]:
+    """Those of a compiled program over so many chips."""
+    for computation, instructions in program.items():
+        for each in instructions:
+            start, kind = each.kind.endswith("-start"), each.kind.removesuffix("-start")
+            if kind not in KINDS:  # what "-done" gives was counted at its start
+                continue
+            sizes = [_bytes(*array) for array in ARRAY.findall(each.result)]
+            if start and kind != "all-reduce" and len(sizes) > 1:  # operands, then results
+                sizes = sizes[len(sizes) // 2 :] if kind != "collective-permute" else sizes[1:2]
+            group = _group(each.attributes, chips)
+            if group > 1:
+                yield Collective(kind, sum(sizes), group, turns.of[computation])
 
 
-def _each(text: str, chips: int) -> Iterator[Collective]:
-    for line in text.splitlines():
-        found = LINE.search(line)
-        if found is None:
-            continue
-        result, kind, start = found.groups()
-        sizes = [_bytes(*array) for array in ARRAY.findall(result)]
-        if start and kind in ("all-gather", "collective-permute", "reduce-scatter", "all-to-all") and len(sizes) > 1:
-            sizes = sizes[len(sizes) // 2 :] if kind != "collective-permute" else sizes[1:2]  # operands, then results
-        group = _group(line, chips)
-        if group > 1:
-            yield Collective(kind, sum(sizes), group)
-
-
-def _group(line: str, chips: int) -> int:
-    groups, iota, mesh = (form.search(line) for form in (GROUPS, IOTA_GROUPS, MESH_GROUPS))
+def _group(attributes: str, chips: int) -> int:
+    groups, iota, mesh = (form.search(attributes) for form in (GROUPS, IOTA_GROUPS, MESH_GROUPS))
     if groups:
         return len(groups[1].split(","))
     if iota:

@@ -2,20 +2,24 @@
 
     python -m jaxgan.planning.compiling < REQUEST
 
-prints what the compiler says of the program, as JSON. A process of its own can be given a time limit, and the
+prints what the compiler says of each program as a line of JSON. A process of its own can be given a time limit, and the
 compiler (libtpu) may end it at will.
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import importlib.metadata
 import importlib.util
 import json
+import math
 import os
 import subprocess
 import sys
+import tempfile
+import threading
 import time
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -25,9 +29,10 @@ from jaxgan.data.sources import DataSpec
 from jaxgan.errors import UserError
 from jaxgan.planning.chips import Topology, read_topologies
 
-FORMAT = 2  # of what is kept of a compiled program
+FORMAT = 3  # of what is kept of a compiled program
 LIMIT = 20 * 60.0  # seconds a compile
 FULL = "Ran out of memory"  # the most telling of the compiler's words
+ANSWER = "compiled: "  # before each answer, to tell it from what others may print
 INSTALL = "pip install -e '.[plan]'"
 
 
@@ -42,7 +47,8 @@ class Compiled(NamedTuple):
     flops: float  # of the compiled one, elementwise work too
     accessed: float  # bytes read and written in main memory
     sent: float  # bytes to other chips
-    collectives: dict[str, int]  # how many of which kind
+    collectives: dict[str, float]  # how many of which kind, in all turns of loops
+    unknown: int  # loops whose number of turns is not known, counted as one
     params: int
     moments: int
     rest: int
@@ -63,11 +69,12 @@ def check_compiler() -> None:
 
 
 def compile_step(
-    config: RunConfig, spec: DataSpec, topology: Topology, cache: Path, *, limit: float = LIMIT
+    config: RunConfig, spec: DataSpec, topology: Topology, cache: Path, *, within: float = math.inf
 ) -> list[Compiled]:
     """The most frequent due set, and the one with the most work where that is another.
 
-    Raises UserError where the compiler refuses the program or takes longer than `limit` seconds.
+    Raises UserError where the compiler refuses a program, takes longer than LIMIT for it, or than `within` seconds
+    for all.
     """
     request = {
         "config": json.loads(to_json(config)),
@@ -77,19 +84,48 @@ def compile_step(
     }
     # no chip is held, so libtpu needs no lock against other processes
     environment = {**os.environ, "JAX_PLATFORMS": "cpu", "TPU_SKIP_MDS_QUERY": "1", "ALLOW_MULTIPLE_LIBTPU_LOAD": "1"}
-    command = [sys.executable, "-m", "jaxgan.planning.compiling"]
-    try:
-        done = subprocess.run(
-            command, input=json.dumps(request), env=environment, capture_output=True, text=True, timeout=limit
-        )
-    except subprocess.TimeoutExpired:
-        raise UserError(f"{topology}: compiling took longer than {limit:.0f} s") from None
-    lines = done.stdout.strip().splitlines()
-    if done.returncode or not lines:
-        said = [line for line in done.stderr.splitlines() if line.strip()]
-        told = next((line for line in said if FULL in line), said[-1] if said else "it said nothing")
+    command, ends = [sys.executable, "-m", "jaxgan.planning.compiling"], time.monotonic() + within
+    with (
+        tempfile.TemporaryFile("w+") as errors,
+        subprocess.Popen(
+            command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True
+        ) as process,
+    ):
+        assert process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):  # what it died of is told below
+            process.stdin.write(json.dumps(request))
+            process.stdin.close()
+        found: list[Compiled] = []
+        limit = min(LIMIT, within)
+        while line := _next_line(process, limit):
+            if line.startswith(ANSWER):
+                each = json.loads(line.removeprefix(ANSWER))
+                found.append(Compiled(**{**each, "phases": tuple(each["phases"])}))
+                limit = min(LIMIT, max(0.0, ends - time.monotonic()))
+        if line is None:
+            raise UserError(f"{topology}: compiling took longer than {limit:.0f} s")
+        errors.seek(0)
+        said = [each for each in errors.read().splitlines() if each.strip()]
+    if process.returncode or not found:
+        told = next((each for each in said if FULL in each), said[-1] if said else "it said nothing")
         raise UserError(f"{topology}: the step cannot be compiled: {told[-600:]}")
-    return [Compiled(**{**each, "phases": tuple(each["phases"])}) for each in json.loads(lines[-1])]
+    return found
+
+
+def _next_line(process: subprocess.Popen[str], limit: float) -> str | None:
+    """What a process writes next, "" at its end; None where it takes longer than the limit: then it is killed."""
+    killed = threading.Event()
+
+    def kill() -> None:
+        killed.set()
+        process.kill()
+
+    timer = threading.Timer(limit, kill)
+    timer.start()
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    timer.cancel()
+    return None if killed.is_set() else line
 
 
 def main() -> None:
@@ -108,18 +144,18 @@ def main() -> None:
     mesh = make_mesh(config.parallel.mesh, described.devices)
     check_batch(config.batch_size, config.microbatches, mesh)
     program = make_program(config, spec, mesh)
-    found = []
     for due in dearest(program):
         lowered = program.lower(due)
         common = {"topology": str(topology), "batch_size": config.batch_size, "phases": due, **program.held()}
         common |= {"share": program.due_sets[due], "model_flops": program.flops(due) / topology.chips}
-        found.append({**common, **_analysis(lowered, topology, Path(request["cache"]))})
-    print(json.dumps(found))
+        found = {**common, **_analysis(lowered, topology, Path(request["cache"]))}
+        print(ANSWER + json.dumps(found), flush=True)
 
 
 def _analysis(lowered: Any, topology: Topology, cache: Path) -> dict[str, Any]:
     """What the compiler says of a program; it is asked once for each."""
     from jaxgan.planning.collectives import find_collectives
+    from jaxgan.planning.hlo import count_turns, read_program
     from jaxgan.planning.traffic import memory_traffic
 
     releases = [importlib.metadata.version(name) for name in ("jax", "libtpu")]
@@ -133,14 +169,18 @@ def _analysis(lowered: Any, topology: Topology, cache: Path) -> dict[str, Any]:
     started = time.monotonic()
     compiled = lowered.compile()
     memory, cost = compiled.memory_analysis(), compiled.cost_analysis()
-    text = compiled.as_text()
-    sent = find_collectives(text, topology.chips)
+    text = read_program(compiled.as_text())
+    turns = count_turns(text)
+    sent = list(find_collectives(text, turns, topology.chips))
+    traffic = memory_traffic(text, turns)
     kinds = sorted({each.kind for each in sent})
     analysis = {
         "flops": cost["flops"],
-        "accessed": min(cost["bytes accessed"], memory_traffic(text)),
+        # the compiler's own count is of one turn of each loop
+        "accessed": traffic if turns.loops else min(cost["bytes accessed"], traffic),
         "sent": sum(each.sent for each in sent),
-        "collectives": {kind: sum(each.kind == kind for each in sent) for kind in kinds},
+        "collectives": {kind: sum(each.turns for each in sent if each.kind == kind) for kind in kinds},
+        "unknown": turns.unknown,
         "temporaries": memory.temp_size_in_bytes
         + memory.output_size_in_bytes
         - memory.alias_size_in_bytes  # the state that goes in is used up

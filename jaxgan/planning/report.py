@@ -33,6 +33,11 @@ class Row(NamedTuple):
         return self.load.peak <= self.topology.chip.memory
 
     @property
+    def state(self) -> float:
+        """Bytes a chip that a run holds between steps."""
+        return self.load.params + self.load.moments + self.load.averages
+
+    @property
     def largest_batch(self) -> int | None:
         """Images a chip that would fit, if what is no state grows with them; None where next to nothing is held.
 
@@ -49,6 +54,14 @@ class Row(NamedTuple):
         return self.batch / self.roof.seconds
 
 
+class Refused(NamedTuple):
+    """A slice with a batch for which there are no figures."""
+
+    topology: Topology
+    batch: int
+    why: str
+
+
 def derived(topology: Topology, batch: int, small: Row, large: Row) -> Row:
     """A row between two compiled ones: what a chip does and holds is a + b / chips in either kind of scaling.
 
@@ -61,19 +74,21 @@ def derived(topology: Topology, batch: int, small: Row, large: Row) -> Row:
     return Row(topology, batch, Load(*(a + share * (b - a) for a, b in pairs)), False)
 
 
-def details(row: Row) -> list[str]:
+def details(row: Row | Refused) -> list[str]:
     """All figures of one row, a line each."""
+    if isinstance(row, Refused):
+        return [f"{_named(row)}, does not compile", f"  {row.why}"]
     load, chip, roof = row.load, row.topology.chip, row.roof
     return [
-        f"{row.topology}, batch {row.batch:,} ({row.batch / row.topology.chips:g} a chip), "
-        + ("compiled" if row.compiled else "derived"),
+        f"{_named(row)}, {'compiled' if row.compiled else 'derived'}",
         f"  memory a chip    {'fits' if row.fits else 'DOES NOT FIT'}: {_bytes(load.peak)} of {_bytes(chip.memory)}: "
         f"params {_bytes(load.params)}, moments {_bytes(load.moments)}, averages {_bytes(load.averages)}, "
         f"activations, temporaries and code {_bytes(load.temporaries)}",
         "  batch that fits  "
         + ("not told: next to nothing is held" if row.largest_batch is None else f"about {row.largest_batch:,} a chip"),
         f"  a step, a chip   {load.flops / 1e9:,.3g} GFLOPs, {_bytes(load.bytes)} of memory traffic, "
-        f"{_bytes(load.sent)} sent in {load.collectives:g} collectives",
+        f"{_bytes(load.sent)} sent in {load.collectives:g} collectives"
+        + (f"; {load.unknown:g} loops of unknown length count as one turn" if load.unknown else ""),
         f"  roofline         {1e3 * roof.seconds:.3g} ms, bound by {roof.bound}: compute {1e3 * roof.compute:.3g} ms, "
         f"memory {1e3 * roof.memory:.3g} ms, interconnect {1e3 * roof.interconnect:.3g} ms",
         f"  predicted        at most {row.images_per_second:,.0f} images/s, "
@@ -81,10 +96,14 @@ def details(row: Row) -> list[str]:
     ]
 
 
-def table(rows: Sequence[Row]) -> list[str]:
+def table(rows: Sequence[Row | Refused]) -> list[str]:
     """Rows of a scaling table; `efficiency` is the share of a step left where no sending is hidden."""
     lines = [f"| {' | '.join(COLUMNS)} |", "|---" * len(COLUMNS) + "|"]
     for row in rows:
+        if isinstance(row, Refused):
+            first = (row.topology, row.topology.chips, f"{row.batch:,}", "no")
+            lines.append(f"| {' | '.join(map(str, first))} |{' - |' * (len(COLUMNS) - 5)} does not compile |")
+            continue
         roof = row.roof
         cells = (
             row.topology,
@@ -104,13 +123,14 @@ def table(rows: Sequence[Row]) -> list[str]:
     return lines
 
 
-def to_tree(row: Row) -> dict[str, Any]:
+def to_tree(row: Row | Refused) -> dict[str, Any]:
     """A row for JSON."""
+    common = {"topology": str(row.topology), "chips": row.topology.chips, "batch": row.batch}
+    if isinstance(row, Refused):
+        return {**common, "compiled": False, "fits": False, "refused": row.why}
     roof = row.roof
     return {
-        "topology": str(row.topology),
-        "chips": row.topology.chips,
-        "batch": row.batch,
+        **common,
         "compiled": row.compiled,
         "fits": row.fits,
         "largest_batch_a_chip": row.largest_batch,
@@ -120,7 +140,12 @@ def to_tree(row: Row) -> dict[str, Any]:
         "bound": roof.bound,
         "efficiency": roof.efficiency,
         "images_per_second": row.images_per_second,
+        "images_per_second_a_chip": row.images_per_second / row.topology.chips,
     }
+
+
+def _named(row: Row | Refused) -> str:
+    return f"{row.topology}, batch {row.batch:,} ({row.batch / row.topology.chips:g} a chip)"
 
 
 def _bytes(count: float) -> str:

@@ -20,6 +20,7 @@ class Load(NamedTuple):
     bytes: float  # read and written in its memory
     sent: float  # bytes to other chips
     collectives: float  # how many
+    unknown: float  # loops whose number of turns is not known, counted as one
     params: float  # bytes
     moments: float
     averages: float  # with all else that the state holds
@@ -54,17 +55,17 @@ class Roofline(NamedTuple):
 def mean_load(steps: Sequence[Compiled]) -> Load:
     """Work is averaged over the steps, the first also for those not compiled; of memory the most counts.
 
-    Of loops the compiler counts one turn: its FLOPs and bytes are raised to the FLOPs of the traced program.
+    Of loops the compiler counts the FLOPs of one turn: they are raised to those of the traced program.
     """
     shares = [step.share for step in steps]
     shares[0] = 1.0 - sum(shares[1:])
-    turns = [max(1.0, step.model_flops / step.flops) if step.flops else 1.0 for step in steps]
-    first, weighted = steps[0], list(zip(shares, turns, steps, strict=True))
+    first, weighted = steps[0], list(zip(shares, steps, strict=True))
     return Load(
-        flops=sum(share * turn * step.flops for share, turn, step in weighted),
-        bytes=sum(share * turn * step.accessed for share, turn, step in weighted),
-        sent=sum(share * step.sent for share, _, step in weighted),
-        collectives=sum(share * sum(step.collectives.values()) for share, _, step in weighted),
+        flops=sum(share * max(step.flops, step.model_flops) for share, step in weighted),
+        bytes=sum(share * step.accessed for share, step in weighted),
+        sent=sum(share * step.sent for share, step in weighted),
+        collectives=sum(share * sum(step.collectives.values()) for share, step in weighted),
+        unknown=max(step.unknown for step in steps),
         params=first.params,
         moments=first.moments,
         averages=first.rest,

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping
+from typing import NamedTuple
 
 from jaxgan.config import RunConfig
 from jaxgan.errors import UserError
@@ -20,53 +22,72 @@ Measure = Callable[[RunConfig, Topology, float], Load]  # with the seconds that 
 Change = Mapping[str, object]  # fields of a config, as the command line has them
 
 
+class Best(NamedTuple):
+    """The fastest way that fits."""
+
+    change: Change
+    row: Row
+
+
 def search(
     config: RunConfig, topology: Topology, measure: Measure, tell: Callable[[str], None], *, limit: float = LIMIT
-) -> tuple[Change, Row] | None:
+) -> Best | None:
     """The best of what was tried before the limit, told each time that there is a better one; None if nothing fits.
 
-    For each mesh the ways to save memory are tried from the cheapest on, up to the first with which the step fits:
-    all of them cost time, so none after it can be faster.
+    All ways are tried on all meshes, those that compute the least again first and on the fastest meshes first: what
+    is computed again may save traffic and be faster. Left out is what cannot win: meshes on which the state alone
+    is too large, and all that is left once the best is bound by the arithmetic of a step that computes nothing twice.
     """
     ends = time.monotonic() + limit
-    best: tuple[Change, Row] | None = None
-    for mesh in meshes(topology.chips):
-        for change in ways(config, mesh, topology.chips):
-            left = ends - time.monotonic()
-            if left <= 0:
-                tell(f"stopped after {limit / 60:.0f} min")
-                return best
+    left = [dict(mesh) for mesh in meshes(topology.chips)]
+    seconds: dict[str, float] = {}  # of the fastest step on each mesh so far, whether it fits or not
+    best: Best | None = None
+    for way in ways(config):
+        for mesh in sorted(left, key=lambda mesh: seconds.get(str(mesh), math.inf)):
+            change = {"parallel.mesh": mesh, **way}
             tried = changed(config, change)
+            if tried.batch_size % (topology.chips * tried.microbatches):
+                continue
+            remaining = ends - time.monotonic()
+            if remaining <= 0:
+                tell(f"stopped after {limit / 60:.0f} min, not all ways were tried")
+                return best
             try:
-                row = Row(topology, tried.batch_size, measure(tried, topology, left), True)
+                row = Row(topology, tried.batch_size, measure(tried, topology, remaining), True)
             except UserError as refused:
                 tell(f"  {_told(change)}: {refused}")
                 continue
+            seconds[str(mesh)] = min(seconds.get(str(mesh), math.inf), row.roof.seconds)
+            if row.state > topology.chip.memory:
+                left.remove(mesh)
+            better = row.fits and (best is None or row.roof.seconds < best.row.roof.seconds)
             told = f"{1e3 * row.roof.seconds:.3g} ms, bound by {row.roof.bound}" if row.fits else "does not fit"
-            better = row.fits and (best is None or row.roof.seconds < best[1].roof.seconds)
             tell(f"  {_told(change)}: {told}{', the best so far' if better else ''}")
             if better:
-                best = change, row
-            if row.fits:
-                break
+                best = Best(change, row)
+            if best is not None and best.row.roof.bound == "compute" and best.change["remat"] == "none":
+                return best
     return best
 
 
 def meshes(chips: int) -> Iterator[Mapping[str, int]]:
-    """All data and up to all fsdp, by factors of four: what lies between them differs little."""
+    """From all data to all fsdp, by powers of two."""
     shards = 1
     while shards <= chips:
         if chips % shards == 0:
             yield {"data": chips // shards, "fsdp": shards}
-        shards *= 4
+        shards *= 2
 
 
-def ways(config: RunConfig, mesh: Mapping[str, int], chips: int) -> Iterator[Change]:
-    """Ways to play on a mesh, those that compute the least again first."""
-    for microbatches in MICROBATCHES:
-        if config.batch_size % (chips * microbatches) == 0:
-            for remat in REMATS:
-                yield {"parallel.mesh": dict(mesh), "microbatches": microbatches, "remat": remat}
+def ways(config: RunConfig) -> list[Change]:
+    """Ways to play, those that compute or launch the least again first."""
+    ranked = [
+        (part + again, {"microbatches": microbatches, "remat": remat})
+        for part, microbatches in enumerate(MICROBATCHES)
+        for again, remat in enumerate(REMATS)
+        if config.batch_size % microbatches == 0
+    ]
+    return [way for _, way in sorted(ranked, key=lambda each: each[0])]
 
 
 def changed(config: RunConfig, change: Change) -> RunConfig:

@@ -1,62 +1,114 @@
 """What a compiled program reads and writes in a TPU's main memory, read from its text.
 
 The compiler's own count of bytes takes in what it keeps inside the chip (memory space 1 and above in a layout,
-`{1,0:T(8,128)S(1)}`), which on small networks is nearly all.
+`{1,0:T(8,128)S(1)}`), which on small networks is nearly all, and takes a loop for one of its turns.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Mapping, Sequence
+
+from jaxgan.planning.hlo import Instruction, Turns
 
 BYTES = {"pred": 1, "s8": 1, "u8": 1, "f16": 2, "bf16": 2, "s16": 2, "u16": 2, "f32": 4, "s32": 4, "u32": 4}
 BYTES |= {"f64": 8, "s64": 8, "u64": 8}
 
 ARRAY = re.compile(r"\b([a-z]+\d*)\[([\d,]*)\](?:\{([\d,]*)(?::([^}]*))?\})?")
-INSTRUCTION = re.compile(r"^\s+(?:ROOT )?%?([\w.-]+) = (\(.*?\)|\S+)\s+([a-z][a-z\d-]*)\(([^)]*)\)")
-COMPUTATION = re.compile(r"^(?:ENTRY )?%?([\w.-]+) \(.*\{$")
-INNER = re.compile(r"(?:calls|to_apply)=%?([\w.-]+)")  # of fusions and reductions: counted where they are called
 FREE = {"parameter", "constant", "tuple", "get-tuple-element", "bitcast", "while", "conditional", "call", "iota"}
+PARTS = {"slice", "dynamic-slice", "gather"}  # read a part of their first operand, as large as their result
+UPDATE = "dynamic-update-slice"  # writes its second operand into its first, in place
+
+Program = Mapping[str, Sequence[Instruction]]
 
 
-def array_bytes(text: str) -> list[float]:
-    """Bytes in main memory of each array that a type names, padded to its tiles; 0 for one inside the chip."""
-    return [_bytes(*found) for found in ARRAY.findall(text)]
+def array_bytes(text: str, *, inside: bool = False) -> list[float]:
+    """Bytes in main memory of each array that a type names, padded to its tiles; 0 for one inside the chip.
 
-
-def memory_traffic(text: str) -> float:
-    """Bytes that each instruction reads and writes in main memory, summed; of a loop one turn.
-
-    An instruction that reads a part of an array counts as if it read the whole.
+    `inside`: those inside the chip, too.
     """
-    inner, held, total = set(INNER.findall(text)), dict[str, float](), 0.0
-    for computation, name, result, kind, operands in _instructions(text):
-        sizes = array_bytes(result)
-        held[name] = sum(sizes)
-        if computation in inner or kind in FREE or kind.endswith("-done"):
-            continue
-        if kind == "copy-start":  # (to, from, context)
-            total += sum(sizes[:2])
-        else:
-            read = re.findall(r"%([\w.-]+)", operands)
-            written = sum(sizes) if not kind.endswith("-start") else sum(sizes) / 2  # with its operands
-            total += written + sum(held.get(each, 0.0) for each in read)
+    return [_bytes(*found, inside=inside) for found in ARRAY.findall(text)]
+
+
+def memory_traffic(program: Program, turns: Turns) -> float:
+    """Bytes that each instruction reads and writes in main memory, summed over all turns of loops.
+
+    Of an array of which a part is read or written in place that part counts.
+    """
+    inner = {called for each in _every(program) if each.kind not in FREE for _, called in each.calls}
+    total = 0.0
+    for computation, instructions in program.items():
+        held: dict[str, float] = {}
+        moved = 0.0
+        for each in instructions:
+            sizes = array_bytes(each.result)
+            held[each.name] = sum(sizes)
+            if computation in inner or each.kind in FREE or each.kind.endswith("-done"):
+                continue
+            if each.kind == "copy-start":  # (to, from, context)
+                moved += sum(sizes[:2])
+                continue
+            reads = enumerate(each.operands)
+            moved += sum(min(held.get(name, 0.0), _read(each, index, program)) for index, name in reads)
+            # what is started says its operands with its results
+            moved += sum(sizes) / 2 if each.kind.endswith("-start") else _written(each, sizes, instructions, program)
+        total += turns.of[computation] * moved
     return total
 
 
-def _instructions(text: str) -> Iterator[tuple[str, str, str, str, str]]:
-    computation = ""
-    for line in text.splitlines():
-        begun, found = COMPUTATION.match(line), INSTRUCTION.match(line)
-        if begun:
-            computation = begun[1]
-        elif found:
-            yield (computation, *found.groups())  # type: ignore[misc]
+def _read(reader: Instruction, index: int, program: Program) -> float:
+    """Bytes of its operand at this index that an instruction reads at most; infinity: all."""
+    if index == 0 and reader.kind in PARTS:
+        return sum(array_bytes(reader.result, inside=True))
+    if index == 0 and reader.kind == UPDATE:
+        return 0.0
+    if reader.kind == "fusion":
+        body = program.get(reader.calls[0][1], ()) if reader.calls else ()
+        own = next((each.name for each in body if each.kind == "parameter" and each.arguments == str(index)), None)
+        return math.inf if own is None else _read_inside(own, body, program)
+    return math.inf
 
 
-def _bytes(kind: str, shape: str, order: str, rest: str) -> float:
-    if re.search(r"S\([1-9]", rest):
+def _read_inside(name: str, body: Sequence[Instruction], program: Program) -> float:
+    total = 0.0
+    for each in body:
+        for index, operand in enumerate(each.operands):
+            if operand == name:
+                through = each.kind == "bitcast"  # the same bytes under another shape
+                total += _read_inside(each.name, body, program) if through else _read(each, index, program)
+    return total
+
+
+def _written(writer: Instruction, sizes: Sequence[float], around: Sequence[Instruction], program: Program) -> float:
+    """Bytes that an instruction writes: of an array that is updated in place the update. `around` it is its body."""
+    if writer.kind == "bitcast" or writer.kind == UPDATE:
+        named = {each.name: each for each in around}
+        source = named.get(writer.operands[writer.kind == UPDATE])
+        if source is None:
+            return sum(sizes)
+        inside = array_bytes(source.result, inside=True)
+        return min(sum(sizes), sum(inside) if writer.kind == UPDATE else _written(source, inside, around, program))
+    body = program.get(writer.calls[0][1], ()) if writer.kind == "fusion" and writer.calls else ()
+    root = next((each for each in body if each.root), None)
+    if root is None:
+        return sum(sizes)
+    named = {each.name: each for each in body}
+    results = [named.get(name) for name in root.operands] if root.kind == "tuple" else [root]
+    if len(results) != len(sizes):
+        return sum(sizes)
+    return sum(
+        size if each is None else min(size, _written(each, array_bytes(each.result, inside=True), body, program))
+        for size, each in zip(sizes, results)
+    )
+
+
+def _every(program: Program) -> list[Instruction]:
+    return [each for instructions in program.values() for each in instructions]
+
+
+def _bytes(kind: str, shape: str, order: str, rest: str, *, inside: bool) -> float:
+    if not inside and re.search(r"S\([1-9]", rest):
         return 0.0
     lengths = [int(length) for length in shape.split(",") if length]
     tile = re.search(r"T\(([\d,]+)\)", rest)

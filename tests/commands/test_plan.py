@@ -5,13 +5,14 @@ import json
 
 import pytest
 
+from jaxgan.commands import plan as command
 from jaxgan.commands.plan import plan, spec_of
 from jaxgan.config import DataConfig, RunConfig
 from jaxgan.errors import UserError
 from jaxgan.main import main
 from jaxgan.planning import compiling
 from jaxgan.planning.chips import read_topologies
-from jaxgan.planning.report import details, table
+from jaxgan.planning.report import Refused, details, table, to_tree
 from jaxgan.planning.roofline import Load
 from jaxgan.planning.search import changed, flags, search
 
@@ -30,7 +31,7 @@ def measure(config, topology):
     """A step whose work is that of its images, and whose sending is that of rings."""
     images = config.batch_size / topology.chips
     sent = 2e9 * (1 - 1 / topology.chips)
-    return Load(1e12 * images, 1e9, sent, 10.0, 1e9, 2e9, 1e9, 4e8 * images, 4e9 + 4e8 * images)
+    return Load(1e12 * images, 1e9, sent, 10.0, 0.0, 1e9, 2e9, 1e9, 4e8 * images, 4e9 + 4e8 * images)
 
 
 @pytest.mark.quick
@@ -61,46 +62,123 @@ def test_what_does_not_fit_is_told():
 
 
 @pytest.mark.quick
+def test_what_does_not_compile_is_a_row_and_the_others_go_on():
+    def refusing(config, topology):
+        if topology.chips == 16:
+            raise UserError("Ran out of memory")
+        return measure(config, topology)
+
+    told = []
+    rows = plan(CONFIG, read_topologies("v5e:2x2,v5e:4x2,v5e:4x4,v6e:2x2"), refusing, told.append)["weak"]
+    assert [isinstance(row, Refused) for row in rows] == [False, True, True, False]
+    assert [row.why for row in rows[1:3]] == ["not tried: it is derived from v5e:4x4", "Ran out of memory"]
+    assert details(rows[2]) == ["v5e:4x4, batch 256 (16 a chip), does not compile", "  Ran out of memory"]
+    assert "| no |" in table(rows)[4]
+    assert len({line.count("|") for line in table(rows)}) == 1
+    tree = to_tree(rows[2])
+    assert (tree["fits"], tree["refused"]) == (False, "Ran out of memory")
+
+
+@pytest.mark.quick
+def test_the_file_is_written_after_each_row(monkeypatch, tmp_path, capsys):
+    """With what it was made with; 1 where a slice does not compile."""
+    output, found = tmp_path / "plan.json", []
+
+    def compiled(config, spec, topology, cache, *, within):
+        found.append(json.loads(output.read_text()) if output.exists() else None)
+        if topology.chips == 16 and config.batch_size == 64:
+            raise UserError("took longer than 1200 s")
+        return topology
+
+    monkeypatch.setattr(command, "check_compiler", lambda: None)
+    monkeypatch.setattr(command, "compile_step", compiled)
+    monkeypatch.setattr(command, "mean_load", lambda topology: measure(CONFIG, topology))
+    monkeypatch.setattr(command.importlib.metadata, "version", lambda name: f"of {name}")
+    call = ["--mode=plan", "--topology=v5e:2x2,v5e:4x4", "--config=configs/dcgan_mnist.py", f"--output={output}"]
+    call += ["--config.data.resolution=16", "--config.data.channels=1", "--config.batch_size=64"]
+    assert main(call) == 1
+    assert found[0] is None
+    assert [len(each["rows"]) for each in found[1:]] == [1, 2]
+    written = json.loads(output.read_text())
+    assert (written["jax"], written["libtpu"], len(written["date"])) == ("of jax", "of libtpu", 10)
+    assert written["strong"][1]["refused"] == "took longer than 1200 s"
+    row = written["weak"][0]
+    assert row["images_per_second_a_chip"] == row["images_per_second"] / 4
+    assert "does not compile" in capsys.readouterr().out
+
+
+@pytest.mark.quick
 def test_a_batch_that_does_not_divide_is_refused():
     odd = CONFIG.__class__(**{**vars(CONFIG), "batch_size": 63})
     with pytest.raises(UserError, match="multiples of 4"):
         plan(odd, read_topologies("v5e:2x2"), measure, lambda row: None)
 
 
-def held(config, topology, limit):
+def held(config, topology, within):
     """Half the temporaries with each step of rematerialisation, a tenth more work; fsdp shares the state and sends."""
     step = ("none", "elementwise", "full").index(config.remat)
     shards = config.parallel.mesh["fsdp"]
-    peak = 8e9 / shards + 20e9 / 2**step / config.microbatches
-    return Load(1e13 * 1.1**step, 1e9, 1e9 * shards, 1.0, 8e9 / shards, 0.0, 0.0, 0.0, peak)
+    state, temporaries = 8e9 / shards, 20e9 / 2**step / config.microbatches
+    flops = 1e13 * 1.1**step
+    return Load(flops, 1e9, 1e9 * shards, 1.0, 0.0, state, 0.0, 0.0, temporaries, state + temporaries)
+
+
+V5E = read_topologies("v5e:2x2")[0]
 
 
 @pytest.mark.quick
 def test_a_search_takes_the_fastest_that_fits():
     told = []
     change, row = search(CONFIG, read_topologies("v5e:4x4")[0], held, told.append)
-    assert row.fits
-    # 28 and 18 GB do not fit without fsdp, 13 do; over 4 and 16 chips the second does, with less work
-    assert change == {"parallel.mesh": {"data": 4, "fsdp": 4}, "microbatches": 1, "remat": "elementwise"}
+    # nothing fits without recomputing or accumulating; the second of these computes nothing twice
+    assert change == {"parallel.mesh": {"data": 8, "fsdp": 2}, "microbatches": 2, "remat": "none"}
+    assert (row.fits, row.roof.bound) == (True, "compute")
     assert sum("best so far" in line for line in told) == 2
     assert flags(change) == (
-        "--config.microbatches=1 --config.remat=elementwise --config.parallel.mesh.data=4 --config.parallel.mesh.fsdp=4"
+        "--config.microbatches=2 --config.remat=none --config.parallel.mesh.data=8 --config.parallel.mesh.fsdp=2"
     )
-    assert changed(CONFIG, change).parallel.mesh == {"data": 4, "fsdp": 4}
+    assert changed(CONFIG, change).parallel.mesh == {"data": 8, "fsdp": 2}
+    assert "microbatches 2, remat none" in told[-1]  # bound by what cannot be less: nothing after it is tried
+
+
+@pytest.mark.quick
+def test_a_search_goes_on_where_a_step_that_fits_is_bound_by_memory():
+    """Rematerialisation that saves traffic is faster than the plain step, which fits."""
+
+    def traffic(config, topology, within):
+        share = {"none": 1.0, "elementwise": 0.5, "full": 0.8}[config.remat]
+        return held(config, topology, within)._replace(bytes=1e12 * share, peak=1e9)
+
+    told = []
+    change, _ = search(CONFIG, V5E, traffic, told.append)
+    assert change["remat"] == "elementwise"
+    assert len(told) == 3 * 4 * 3  # meshes, microbatches, remat
+
+
+@pytest.mark.quick
+def test_a_mesh_whose_state_is_too_large_is_left_out():
+    def large(config, topology, within):
+        return held(config, topology, within)._replace(params=40e9 / config.parallel.mesh["fsdp"], peak=40e9)
+
+    told = []
+    assert search(CONFIG, V5E, large, told.append) is None
+    plain = [line for line in told if "microbatches 1, remat none" in line]
+    assert len(plain) == 3
+    assert sum("fsdp 4" in line for line in told) == 12
+    assert sum("fsdp 1," in line or "fsdp 2," in line for line in told) == 2
 
 
 @pytest.mark.quick
 def test_a_search_stops_at_its_limit_and_goes_on_after_a_refusal():
-    (slice_,) = read_topologies("v5e:2x2")
-    assert search(CONFIG, slice_, held, lambda line: None, limit=0.0) is None
+    assert search(CONFIG, V5E, held, lambda line: None, limit=0.0) is None
 
-    def refusing(config, topology, limit):
+    def refusing(config, topology, within):
         if config.remat == "none":
             raise UserError("Ran out of memory")
-        return held(config, topology, limit)
+        return held(config, topology, within)
 
     told = []
-    assert search(CONFIG, slice_, refusing, told.append) is not None
+    assert search(CONFIG, V5E, refusing, told.append) is not None
     assert "Ran out of memory" in told[0]
 
 

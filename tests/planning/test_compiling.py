@@ -3,15 +3,20 @@
 import dataclasses
 import io
 import json
+import sys
 import types
 
 import jax
+import pytest
 from jax.experimental import topologies
 
 from jaxgan.config import DataConfig, RunConfig, to_json
 from jaxgan.data.sources import DataSpec
+from jaxgan.errors import UserError
 from jaxgan.planning import compiling
+from jaxgan.planning.chips import read_topologies
 
+PYTHON = sys.executable
 SPEC = DataSpec("none", "train", 1, 8, 8, 1, 0, (), "")
 
 
@@ -39,8 +44,8 @@ def test_a_program_is_compiled_once(tmp_path, monkeypatch, capsys):
     for _ in range(2):
         monkeypatch.setattr("sys.stdin", io.StringIO(json.dumps(request)))
         compiling.main()
-        (answer,) = json.loads(capsys.readouterr().out)
-        answers.append(compiling.Compiled(**answer))
+        (line,) = capsys.readouterr().out.splitlines()
+        answers.append(compiling.Compiled(**json.loads(line.removeprefix(compiling.ANSWER))))
     first, second = answers
     assert first == second  # the seconds of compiling, too: it was not done again
     assert len(list(tmp_path.iterdir())) == 1
@@ -49,3 +54,36 @@ def test_a_program_is_compiled_once(tmp_path, monkeypatch, capsys):
     assert first.needed > 2 * first.params > 0
     assert first.moments > first.params  # of both players' Adam, two each
     assert 0.5 * first.model_flops < first.flops
+
+
+def compile_with(script, monkeypatch, tmp_path, **limits):
+    """With another process in place of the compiler's."""
+    python = tmp_path / "python"
+    python.write_text(f"#!{PYTHON}\nimport json, sys, time\nsys.stdin.read()\n{script}\n")
+    python.chmod(0o755)
+    monkeypatch.setattr(compiling.sys, "executable", str(python))
+    config = RunConfig(generator={}, discriminator={}, task={}, data=DataConfig("none"), images=1)
+    return compiling.compile_step(config, SPEC, read_topologies("v5e:1x1")[0], tmp_path, **limits)
+
+
+def answer(**changed):
+    known = {"topology": "v5e:1x1", "phases": (0,), "collectives": {}, "share": 1.0}
+    return {**dict.fromkeys(compiling.Compiled._fields, 1), **known, **changed}
+
+
+@pytest.mark.quick
+def test_each_program_has_a_limit_of_its_own(monkeypatch, tmp_path):
+    """Two that take 0.8 s each, with 1.4 s for each; and with 1.4 s for both."""
+    answers = [compiling.ANSWER + json.dumps(answer(phases=phases)) for phases in ((0,), (0, 1))]
+    told = "".join(f"time.sleep(0.8); print('noise'); print({each!r}, flush=True)\n" for each in answers)
+    monkeypatch.setattr(compiling, "LIMIT", 1.4)
+    assert [each.phases for each in compile_with(told, monkeypatch, tmp_path)] == [(0,), (0, 1)]
+    with pytest.raises(UserError, match="took longer than"):
+        compile_with(told, monkeypatch, tmp_path, within=1.4)
+
+
+@pytest.mark.quick
+def test_what_the_compiler_refuses_is_told(monkeypatch, tmp_path):
+    said = "sys.exit('noise\\nRESOURCE_EXHAUSTED: Ran out of memory in memory space hbm\\nmore noise')"
+    with pytest.raises(UserError, match="v5e:1x1: the step cannot be compiled: RESOURCE_EXHAUSTED: Ran out of memory"):
+        compile_with(said, monkeypatch, tmp_path)

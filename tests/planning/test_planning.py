@@ -13,6 +13,7 @@ from jaxgan.parallel.mesh import make_mesh
 from jaxgan.planning.chips import CHIPS, read_topologies
 from jaxgan.planning.collectives import find_collectives
 from jaxgan.planning.compiling import Compiled
+from jaxgan.planning.hlo import count_turns, read_program
 from jaxgan.planning.program import make_program
 from jaxgan.planning.roofline import Load, mean_load, roofline
 
@@ -29,9 +30,14 @@ HLO = """
 """
 
 
+def collectives(text, chips):
+    program = read_program(text)
+    return list(find_collectives(program, count_turns(program), chips))
+
+
 @pytest.mark.quick
 def test_bytes_sent_follow_the_rings():
-    sent = [(each.kind, each.sent) for each in find_collectives(HLO, 8)]
+    sent = [(each.kind, each.sent) for each in collectives(HLO, 8)]
     assert sent == [
         ("all-reduce", 2 * 0.75 * 4000),
         ("all-reduce", 2 * 0.75 * (32 + 16)),
@@ -44,7 +50,7 @@ def test_bytes_sent_follow_the_rings():
 
 @pytest.mark.quick
 def test_a_group_not_named_is_of_all_chips():
-    (found,) = find_collectives("%x = f32[4]{0} all-reduce(%p), to_apply=%add", 16)
+    (found,) = collectives("%x = f32[4]{0} all-reduce(%p), to_apply=%add", 16)
     assert (found.group, found.size) == (16, 16)
 
 
@@ -79,12 +85,14 @@ def test_steps_are_averaged_by_their_shares_and_memory_is_the_largest():
     common = {"topology": "v5e:2x2", "batch_size": 8, "params": 1, "moments": 2, "rest": 3, "seconds": 0.0}
     usual = Compiled(
         **common, phases=(0,), share=0.5, model_flops=1, flops=4.0, accessed=8.0, sent=2.0,
-        collectives={"all-reduce": 2}, temporaries=10, arguments=5,
+        collectives={"all-reduce": 2}, unknown=0, temporaries=10, arguments=5,
     )  # fmt: skip
-    dear = usual._replace(phases=(0, 1), share=0.25, model_flops=24, flops=8.0, temporaries=20)
+    dear = usual._replace(
+        phases=(0, 1), share=0.25, model_flops=24, flops=8.0, accessed=16.0, unknown=1, temporaries=20
+    )
     mean = mean_load([usual, dear])
     assert mean.flops == 0.75 * 4 + 0.25 * 24  # of loops the compiler counts one turn
-    assert mean.bytes == 0.75 * 8 + 0.25 * 3 * 8
+    assert (mean.bytes, mean.unknown) == (0.75 * 8 + 0.25 * 16, 1)
     assert (mean.sent, mean.collectives, mean.temporaries, mean.peak) == (2.0, 2.0, 20, 25)
 
 
@@ -94,7 +102,7 @@ def test_a_real_program_on_the_devices_at_hand():
     split, whole = (NamedSharding(mesh, spec) for spec in (PartitionSpec("data"), PartitionSpec()))
     rows = jax.ShapeDtypeStruct((8 * mesh.size, 16), jnp.float32, sharding=split)
     compiled = jax.jit(lambda x: x.sum(0), out_shardings=whole).lower(rows).compile()
-    found = find_collectives(compiled.as_text(), mesh.size)
+    found = collectives(compiled.as_text(), mesh.size)
     assert [each.size for each in found] == ([64] if mesh.size > 1 else [])
 
 
