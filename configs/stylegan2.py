@@ -4,13 +4,20 @@
         --config.data.name=path/to/images
 
 Presets: auto (any resolution), cifar, paper256, paper512, paper1024. For GPUs or TPUs; not trained to the end here.
+
+`auto` is the published one at a batch of 32 below 1024 pixels; of the rest only gamma follows the resolution and the
+batch by itself. With another batch say --config.ema.half_life_images (312.5 times the batch), from 1024 pixels on
+--config.optimizers.generator.learning_rate=0.002, and the same of the discriminator. All presets compute in float32,
+where the published ones compute the four largest resolutions in float16.
 """
 
 from ml_collections import ConfigDict
 
 PRESETS = {
-    "auto": dict(gamma="auto", half_life=10_000, mapping=2),
-    "cifar": dict(gamma=0.01, half_life=500_000, mapping=2, batch=64, resolution=32, group=32, images=100_000_000),
+    "auto": dict(gamma="auto", half_life=10_000, rampup=0.05, mapping=2),
+    "cifar": dict(
+        gamma=0.01, half_life=500_000, rampup=0.05, mapping=2, batch=64, resolution=32, group=32, images=100_000_000
+    ),
     "paper256": dict(gamma=1.0, half_life=20_000, mapping=8, batch=64, resolution=256, group=8),
     "paper512": dict(gamma=0.5, half_life=20_000, mapping=8, batch=64, resolution=512, group=8),
     "paper1024": dict(gamma=2.0, half_life=10_000, mapping=8, batch=32, resolution=1024, rate=2e-3),
@@ -18,6 +25,8 @@ PRESETS = {
 
 
 def get_config(preset="auto"):
+    if preset not in PRESETS:
+        raise ValueError(f"accepted are {', '.join(PRESETS)}, got {preset}")
     own, cifar = PRESETS[preset], preset == "cifar"
     config = ConfigDict()
     config.data = dict(name="cifar10" if cifar else "path/to/images", resolution=own.get("resolution", 256), flip=True)
@@ -48,7 +57,7 @@ def get_config(preset="auto"):
     )
     adam = dict(name="adam", learning_rate=own.get("rate", 2.5e-3), b1=0.0, b2=0.99)
     config.optimizers = dict(generator=adam, discriminator=adam)
-    config.ema = dict(half_life_images=own["half_life"], rampup=None if cifar else 0.05)
+    config.ema = dict(half_life_images=own["half_life"], rampup=own.get("rampup"))
 
     config.checkpoint = dict(every_images=200_000)
     config.samples = dict(every_images=200_000)

@@ -1,7 +1,9 @@
 """Every config in configs/ builds, and its initial state and each of its due-sets have shapes."""
 
 import dataclasses
+import inspect
 import pathlib
+import runpy
 
 import jax
 import pytest
@@ -10,11 +12,16 @@ from jaxgan.assemble import fill_in, make_task
 from jaxgan.builder import check_sections
 from jaxgan.config import to_json
 from jaxgan.data.sources import DataSpec
+from jaxgan.errors import UserError
 from jaxgan.overrides import load_config
 from jaxgan.training.parts import example_batch, make_init, make_optimizers, make_step, root_key
 from jaxgan.training.step import due_phases
 
 CONFIGS = sorted((pathlib.Path(__file__).parent.parent / "configs").glob("*.py"))
+VARIANTS = {  # what a config takes beside its default, and whether its game is another than the default's
+    "stacked_mnist": {"relativistic": True},
+    "stylegan2": {"cifar": True, "paper256": False, "paper512": False, "paper1024": False},
+}
 NAMES = tuple(str(number) for number in range(10))
 
 
@@ -25,10 +32,37 @@ def spec_of(config, native=28):
     return DataSpec("stand-in", "train", 1000, size, size, channels, 10, NAMES, "0" * 16)
 
 
+def label_of(path):
+    """`stylegan2` or `stylegan2:cifar`."""
+    return str(path).rpartition("/")[2].replace(".py", "")
+
+
 @pytest.mark.parametrize("tiny", [False, True], ids=["full", "tiny"])
-@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", CONFIGS, ids=label_of)
 def test_a_config_builds_and_every_due_set_has_shapes(path, tiny):
-    config = load_config(str(path), {"tiny": str(tiny)})
+    check_shapes(load_config(str(path), {"tiny": str(tiny)}), due_sets_of)
+
+
+@pytest.mark.parametrize(
+    ("path", "another"),
+    [(f"{path}:{name}", own) for path in CONFIGS for name, own in VARIANTS.get(path.stem, {}).items()],
+    ids=lambda value: "" if isinstance(value, bool) else label_of(value),
+)
+def test_a_variant_builds_and_its_fullest_round_has_shapes(path, another):
+    def fullest(config, phases):
+        return [max(due_sets_of(config, phases), key=len)] if another else []
+
+    check_shapes(load_config(path), fullest)
+
+
+def due_sets_of(config, phases):
+    """The different rounds of a run."""
+    starts = {phase.start for phase in phases}
+    return {due_phases(phases, number, start + number * config.batch_size) for start in starts for number in range(32)}
+
+
+def check_shapes(config, choose):
+    """The initial state and each round that `choose(config, phases)` gives keep their shapes."""
     check_sections(config)
     spec = spec_of(config)
     config = fill_in(config, spec)
@@ -36,13 +70,7 @@ def test_a_config_builds_and_every_due_set_has_shapes(path, tiny):
     optimizers = make_optimizers(config, task)
     state = jax.eval_shape(make_init(config, task, optimizers, spec))
     step, batch = make_step(config, task, optimizers), example_batch(spec, rows=2 * config.microbatches)
-    starts = {phase.start for phase in task.phases()}
-    due_sets = {
-        due_phases(task.phases(), number, start + number * config.batch_size)
-        for start in starts
-        for number in range(32)
-    }
-    for due in due_sets:
+    for due in choose(config, task.phases()):
         after, metrics = jax.eval_shape(lambda s, b, due=due: step(s, b, root_key(config), due), state, batch)
         assert jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), after) == jax.tree.map(
             lambda leaf: (leaf.shape, leaf.dtype), state
@@ -50,7 +78,39 @@ def test_a_config_builds_and_every_due_set_has_shapes(path, tiny):
         assert {leaf.shape for leaf in metrics.values()} == {()}
 
 
-@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", CONFIGS, ids=label_of)
+def test_every_argument_of_a_config_is_tried_and_others_are_refused(path):
+    get_config = runpy.run_path(str(path))["get_config"]
+    takes = inspect.signature(get_config).parameters
+    assert bool(takes) == (path.stem in VARIANTS)
+    if takes:
+        with pytest.raises(UserError, match="accepted are") as refusal:
+            load_config(f"{path}:no_such_variant")
+        told = str(refusal.value).partition("accepted are ")[2].partition(", got")[0].replace(" and ", ", ").split(", ")
+        (default,) = (each.default for each in takes.values())
+        assert set(told) == {default, *VARIANTS[path.stem]}
+
+
+PUBLISHED = {  # Karras et al. 2020a: batch, gamma, half-life and ramp-up of the average, learning rate, mapping layers
+    "cifar": (64, 0.01, 500_000, 0.05, 0.0025, 2),
+    "paper256": (64, 1.0, 20_000, None, 0.0025, 8),
+    "paper512": (64, 0.5, 20_000, None, 0.0025, 8),
+    "paper1024": (32, 2.0, 10_000, None, 0.002, 8),
+    "auto": (32, "auto", 10_000, 0.05, 0.0025, 2),
+}
+
+
+@pytest.mark.parametrize("preset", PUBLISHED)
+def test_the_presets_of_stylegan2_are_the_published_ones(preset):
+    (path,) = (path for path in CONFIGS if path.stem == "stylegan2")
+    config = load_config(f"{path}:{preset}")
+    adam = config.optimizers["discriminator"]
+    assert config.optimizers["generator"] == adam
+    ours = (config.batch_size, config.task["penalties"][0]["gamma"], config.ema.half_life_images, config.ema.rampup)
+    assert (*ours, adam["learning_rate"], config.generator["mapping_layers"]) == PUBLISHED[preset]
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=label_of)
 def test_a_config_says_how_to_run_it_and_can_be_saved(path):
     assert f"--config configs/{path.name}" in path.read_text()
     config = load_config(str(path))
