@@ -14,6 +14,8 @@ from jaxgan.training.parts import make_init, make_optimizers, make_step, root_ke
 CONFIGS = pathlib.Path(__file__).parent.parent / "configs"
 ROWS = 4
 FAMILIES = {  # a config of each, and what is changed so that every phase is played
+    "vanilla_gan": {},
+    "dcgan_mnist": {},
     "sngan_fashion": {"task.generator_every": "1", "conditional": "norm+projection"},
     "biggan": {},
     "progan": {"task.latent_dim": "8"},
