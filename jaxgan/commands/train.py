@@ -6,8 +6,11 @@ import contextlib
 import dataclasses
 import json
 import math
+import signal
+import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from types import FrameType
 
 import jax
 from jax.sharding import Mesh
@@ -19,9 +22,9 @@ from jaxgan.config import RunConfig, to_json
 from jaxgan.data.opening import open_source
 from jaxgan.data.pipeline import make_pipeline
 from jaxgan.data.sources import DataSpec
-from jaxgan.errors import FINISHED, UserError
+from jaxgan.errors import FINISHED, INTERRUPTED, UserError
 from jaxgan.evaluators.manifests import check_same, read_report
-from jaxgan.game import State, Task
+from jaxgan.game import DISCRIMINATOR, State, Task
 from jaxgan.media.images import replace_file, save_image
 from jaxgan.parallel import distributed
 from jaxgan.parallel.mesh import check_batch, make_mesh
@@ -49,9 +52,39 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
     """
     profile = read_profile(options.get("profile"), workdir)
     processes = distributed.read_processes(options)
-    start_jax(config)
-    with distributed.joined(processes):
-        return _run(config, workdir, profile)
+    try:
+        with _told_to_end():
+            start_jax(config)
+            with distributed.joined(processes):
+                return _run(config, workdir, profile)
+    except _ToldToEnd:
+        console.print("interrupted while nothing was played; the same command goes on from here")
+        return INTERRUPTED
+
+
+class _ToldToEnd(BaseException):
+    """SIGTERM outside of the training loop, which has its own way with it."""
+
+
+@contextlib.contextmanager
+def _told_to_end() -> Iterator[None]:
+    """SIGTERM raises _ToldToEnd inside, in the main thread only (elsewhere Python allows no handlers).
+
+    Of several processes that have joined jax's preemption service takes the signal, and the loop hears of it.
+    """
+
+    def end(number: int, frame: FrameType | None) -> None:
+        del number, frame
+        raise _ToldToEnd
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL if before is None else before)
 
 
 def _run(config: RunConfig, workdir: str, profile: Profile | None) -> int:
@@ -160,7 +193,7 @@ def _train(
             watch=Watch(config.watch, normal_range(config.task, config.watch)),
             init=make_init(config, task, optimizers, spec),
             begin=_make_begin(config),
-            evaluate=_make_evaluate(place, view, evaluator),
+            evaluate=_make_evaluate(config, place, view, evaluator),
             draw_samples=_make_draw_samples(place, view, writer),
             intervals=Intervals(
                 images=images,
@@ -189,7 +222,21 @@ def _make_begin(config: RunConfig) -> Callable[[State], State]:
     return begin
 
 
-def _make_evaluate(place: Workdir, view: View, evaluator: Evaluator) -> Callable[[State, int], dict[str, float]]:
+def _seen(state: State, *, judging: bool = False) -> State:
+    """What of a state its samples and scores are made of: of several processes no more is put together than that.
+
+    `judging`: the discriminator, too.
+    """
+    networks = (DISCRIMINATOR,) if judging else ()
+    params, variables = ({name: tree[name] for name in networks} for tree in (state.params, state.variables))
+    return state.replace(params=params, variables=variables, opt_state={}, carry={})
+
+
+def _make_evaluate(
+    config: RunConfig, place: Workdir, view: View, evaluator: Evaluator
+) -> Callable[[State, int], dict[str, float]]:
+    judging = config.data.evaluation_split != config.data.split and not restores(config)  # held-out scores
+
     def find(state: State, images: int) -> dict[str, float]:
         scores = view.scores(state)
         kept = {name: value for name, value in scores.items() if not name.startswith("held_out/")}
@@ -198,7 +245,7 @@ def _make_evaluate(place: Workdir, view: View, evaluator: Evaluator) -> Callable
         return scores
 
     def evaluate(state: State, images: int) -> dict[str, float]:
-        mine = distributed.on_one_device(state)
+        mine = distributed.on_one_device(_seen(state, judging=judging))
         return distributed.by_leader(f"scores/{int(mine.rollbacks)}/{images}", lambda: find(mine, images))
 
     return evaluate
@@ -206,7 +253,7 @@ def _make_evaluate(place: Workdir, view: View, evaluator: Evaluator) -> Callable
 
 def _make_draw_samples(place: Workdir, view: View, writer: Writer) -> Callable[[State, int], None]:
     def draw_samples(state: State, images: int) -> None:
-        mine = distributed.on_one_device(state)
+        mine = distributed.on_one_device(_seen(state))
         if not distributed.leading():
             return
         grid = view.picture(mine)

@@ -11,6 +11,7 @@ from toy import BATCH
 
 from jaxgan.errors import FINISHED
 from jaxgan.main import main
+from jaxgan.parallel import distributed
 from jaxgan.training.stored import steps_on_disk
 from jaxgan.training.writer import read_scalars
 
@@ -58,7 +59,9 @@ def test_a_run_goes_on_under_pmap_and_back_with_other_noise_only(found):
     np.testing.assert_allclose(found["params/pmap"], found["params/unbroken"], atol=0.2)
 
 
-def test_the_same_command_with_another_mesh_goes_on(tmp_path, capfd):
+def test_the_same_command_with_another_mesh_goes_on(tmp_path, capfd, monkeypatch):
+    put_together = []  # what processes, if there were several, would gather for samples and scores
+    monkeypatch.setattr(distributed, "on_one_device", lambda state: put_together.append(state) or state)
     flags = [
         *("--config", CONFIG, "--workdir", str(tmp_path / "run"), "--config.data.name=jaxgan_digits"),
         *("--config.data.resolution=16", "--config.batch_size=8", "--config.rounds_per_dispatch=1"),
@@ -68,6 +71,9 @@ def test_the_same_command_with_another_mesh_goes_on(tmp_path, capfd):
         *("--config.checkpoint.every_images=None", "--config.samples.every_images=None", "--config.log_every=1"),
     ]
     assert main([*flags, "--config.images=16"]) == FINISHED
+    assert [set(state.ema_params) for state in put_together] == [{"generator"}] * 2
+    assert [set(state.params) for state in put_together] == [set(), {"discriminator"}]  # of the held-out scores
+    assert all(state.opt_state == state.carry == {} for state in put_together)
     told = on_two_devices("-m", "jaxgan.main", *flags, "--config.images=32", "--config.parallel.mesh.fsdp=2")
     assert "config.parallel.mesh.fsdp is 2 from here on, it was 1" in told
     capfd.readouterr()

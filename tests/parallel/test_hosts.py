@@ -152,6 +152,28 @@ def test_what_the_environment_says_on_gke():
     assert not surrounded({**pod, "JAX_PLATFORMS": "cpu", "TPU_WORKER_HOSTNAMES": "a,b"})
 
 
+LOADING = """
+import os, signal, sys, time
+from jaxgan.commands import train
+from jaxgan.main import main
+
+def open_source(*_):
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(60)
+
+train.open_source = open_source
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def test_told_to_end_while_it_loads(tmp_path):
+    flags = [f"--config={CONFIG}:vanilla_gan", f"--workdir={tmp_path / 'run'}"]
+    done = subprocess.run([sys.executable, "-c", LOADING, *flags], env=ONE_CPU, capture_output=True, text=True)
+    assert done.returncode == INTERRUPTED, done.stderr
+    assert "the same command goes on" in done.stdout + done.stderr
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_mistake_of_one_ends_all(tmp_path):
     (tmp_path / "run").write_text("no directory")
     with started("vanilla_gan", tmp_path / "run", 2) as processes:
