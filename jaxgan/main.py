@@ -224,9 +224,9 @@ def entry() -> None:
 
 def _run(call: Call, config: RunConfig) -> int:
     if call.mode not in WITHOUT_NETWORKS and config.parallel.compiler_flags:  # before anything imports jax
-        from jaxgan.parallel.flags import set_compiler_flags
+        from jaxgan.parallel.flags import first_of_several, set_compiler_flags
 
-        if added := set_compiler_flags():
+        if (added := set_compiler_flags()) and first_of_several(call.options.get("process_id"), os.environ):
             print(f"jaxgan: {added}", file=sys.stderr)
     if call.mode not in WITHOUT_NETWORKS and "pretrained" not in call.options:
         from jaxgan.builder import check_sections

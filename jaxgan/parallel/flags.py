@@ -39,6 +39,8 @@ SLICES = {
     "xla_tpu_data_parallel_opt_different_sized_ops": "true",
 }
 
+# the process's own number in Slurm and Open MPI, the host's in its TPU slice, the slice's among several
+NUMBERED = ("SLURM_PROCID", "OMPI_COMM_WORLD_RANK", "TPU_WORKER_ID", "MEGASCALE_SLICE_ID")
 GOOGLE = "0x1ae0"  # on the PCI bus, where its network cards are too
 TPU_CHIPS = {"0x0027", "0x0056", "0x005e", "0x0062", "0x0063", "0x006f", "0x0076"}
 NVIDIA_DEVICES = ("nvidia0", "nvidiactl", "dxg")  # the last under Windows' Linux
@@ -60,6 +62,16 @@ def set_compiler_flags(
     variable = VARIABLES[platform]
     environ[variable] = " ".join([environ.get(variable, ""), *added]).strip()
     return f"{variable}: {' '.join(added)} added (not with --config.parallel.compiler_flags=false)"
+
+
+def first_of_several(process_id: str | None, environ: Mapping[str, str]) -> bool:
+    """Whether this is process 0, or the only one, as far as can be told before jax starts: what all would say, it says.
+
+    `process_id` is that of the command line. Slurm, Open MPI and GKE number their processes.
+    """
+    if process_id is not None:
+        return process_id == "0"
+    return all(environ.get(name, "0") == "0" for name in NUMBERED)
 
 
 def find_platform(environ: Mapping[str, str], root: Path = Path("/")) -> Platform:

@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from jaxgan.main import main
 from jaxgan.parallel import flags
 from jaxgan.parallel.flags import GPU, SLICES, TPU, find_platform, libraries, new_flags, set_compiler_flags
 
@@ -115,3 +116,26 @@ def test_the_installed_jaxlib_knows_the_flags_and_takes_them():
             [sys.executable, "-c", "import jax; jax.numpy.zeros(1)"], env=environ, capture_output=True, timeout=120
         )
         assert (started.returncode == 0) == works, started.stderr
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize(
+    ("environ", "given", "told"),
+    [
+        ({}, [], True),
+        ({"SLURM_PROCID": "0"}, [], True),
+        ({"SLURM_PROCID": "3"}, [], False),
+        ({"TPU_WORKER_ID": "0", "MEGASCALE_SLICE_ID": "1"}, [], False),
+        ({"SLURM_PROCID": "3"}, ["--process_id=0"], True),
+        ({}, ["--process_id=1"], False),
+    ],
+)
+def test_of_several_processes_the_first_says_what_was_added(environ, given, told, monkeypatch, capsys):
+    for name in flags.NUMBERED:
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(flags, "set_compiler_flags", lambda: "XLA_FLAGS: --x=true added")
+    call = ["--config=configs/vanilla_gan.py", "--workdir=w", "--config.generator.nothing=1", *given]
+    assert main(call) == 2  # a mistake that is found after the flags are set
+    assert ("XLA_FLAGS: --x=true added" in capsys.readouterr().err) == told
