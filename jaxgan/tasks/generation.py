@@ -153,7 +153,12 @@ class Generation:
     def judge(
         self, params: dict[str, Params], variables: dict[str, Variables], image: Array, label: Array | None
     ) -> Array:
-        """The mean logit `[N]` of images as they are, from statistics kept in training."""
+        """The mean logit `[N]` of images as they are, from statistics kept in training.
+
+        Of packed images one a pack, `[N / pack]`; images that fill no pack are left out. Raises UserError for fewer
+        than one.
+        """
+        image = image[: len(image) // self.pack * self.pack or None]
         tree = {"params": params[DISCRIMINATOR], **variables[DISCRIMINATOR]}
         label = label if self.num_classes else None
         return per_example(self.discriminator.apply(tree, self._packed(image), label, train=False).logits)

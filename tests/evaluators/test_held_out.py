@@ -1,9 +1,14 @@
 """The gap between what the discriminator saw and what it did not."""
 
 import numpy as np
+import pytest
 
 from jaxgan.data.sources import DataSpec
+from jaxgan.errors import UserError
 from jaxgan.evaluators.held_out import HeldOutGap
+from jaxgan.game import Judgement
+from jaxgan.losses import adversarial
+from jaxgan.tasks.generation import Generation
 
 
 class Constant:
@@ -33,3 +38,24 @@ def test_each_split_is_judged_in_whole_batches():
 def test_a_small_split_is_one_batch():
     gap = HeldOutGap(Constant(7, 255), Constant(500, 255))
     assert gap(lambda images, labels: np.arange(len(images)))["held_out/train_logits"] == 3.0
+
+
+class Brightness:
+    """A discriminator by the sum of the channels."""
+
+    def apply(self, tree, image, label, *, train):
+        return Judgement(logits=image.mean((1, 2)).sum(1))
+
+
+def test_packs_need_not_divide_the_batches():
+    game = Generation(None, Brightness(), adversarial.non_saturating, pack=3)
+    trees = {"discriminator": {}}
+
+    def judge(images, labels):
+        return game.judge(trees, trees, images, labels)
+
+    gap = HeldOutGap(Constant(250, 255), Constant(130, 0))
+    assert gap(judge) == {"held_out/train_logits": 3.0, "held_out/real_logits": -3.0}
+    assert judge(np.ones((100, 4, 4, 1), np.float32), None).shape == (33,)
+    with pytest.raises(UserError, match=r"config\.task\.pack: got 3, accepted is a divisor of 2 images"):
+        judge(np.ones((2, 4, 4, 1), np.float32), None)
