@@ -9,6 +9,7 @@ import numpy as np
 from jaxgan.data.sources import Source
 from jaxgan.evaluators.classifier_features import load_or_train_classifier
 from jaxgan.evaluators.reference import Images, draw, identity
+from jaxgan.evaluators.reference_cache import cached
 from jaxgan.metrics.class_balance import class_balance, label_accuracy
 from jaxgan.metrics.diversity import diversity
 from jaxgan.metrics.frechet import frechet_distance, gaussian
@@ -35,7 +36,7 @@ class ClassifierScores:
         cache_dir: str,
         seed: int,
     ):
-        """Take the classifier from `cache_dir` or train it, and the statistics of the reference.
+        """Take the classifier and the features of the reference from `cache_dir`, or make them.
 
         `held_out` None: a tenth of the images is held out of the classifier's training.
         """
@@ -46,9 +47,14 @@ class ClassifierScores:
             read=lambda: classifier_data(source, held_out, seed),
             cache_dir=cache_dir,
         )
-        reference = draw(source, REFERENCE_IMAGES, seed)
-        self._labels = reference.labels
-        self._real = self._features(reference.images).features
+        description = reference_description(source, self._features.name, self._features.checksum, seed)
+
+        def see() -> dict[str, np.ndarray]:
+            images, labels = draw(source, REFERENCE_IMAGES, seed)
+            return {"features": self._features(images).features, "labels": labels}
+
+        stored = cached(cache_dir, description, see)
+        self._real, self._labels = stored["features"], stored["labels"]
         self._gaussian = gaussian(self._real)
         self._points = min(samples, len(self._real), MANIFOLD_POINTS)
         self._radii = neighbour_radii(self._real[: self._points], neighbours)
@@ -96,6 +102,17 @@ class ClassifierScores:
         if asked is not None:
             scores["label_accuracy"] = label_accuracy(predicted, asked)
         return {f"{score}/{self._features.name}": value for score, value in scores.items()}
+
+
+def reference_description(source: Source, features: str, checksum: str, seed: int) -> dict[str, Any]:
+    """What the features of the reference depend on, for their cache; `checksum` is of the classifier's weights."""
+    return {
+        "reference": identity(source),
+        "reference_images": min(source.spec.size, REFERENCE_IMAGES),
+        "reference_seed": seed,
+        "features": features,
+        "weights": checksum,
+    }
 
 
 def classifier_data(source: Source, held_out: Source | None, seed: int) -> tuple[Images, Images]:

@@ -23,7 +23,7 @@ def cached(
     """The arrays that `make` gives for a description (data set, resize, count, hash of the features).
 
     They are made once for each description and written in one piece, so that many runs can share a
-    folder; a damaged file is made anew.
+    folder; a damaged file is made anew. A folder that cannot be written costs a warning.
     """
     digest = hashlib.sha256(json.dumps(description, sort_keys=True).encode()).hexdigest()[:16]
     path = os.path.join(cache_dir, f"reference-{digest}.npz")
@@ -35,8 +35,11 @@ def cached(
         except (OSError, ValueError, zipfile.BadZipFile) as error:
             logger.warning("%s is not usable (%s): made anew", path, error)
     arrays = make()
-    os.makedirs(cache_dir, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=cache_dir, suffix=".part", delete=False) as part:
-        np.savez(part, **arrays)  # type: ignore[arg-type]
-    os.replace(part.name, path)
+    try:
+        os.makedirs(cache_dir, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=cache_dir, suffix=".part", delete=False) as part:
+            np.savez(part, **arrays)  # type: ignore[arg-type]
+        os.replace(part.name, path)
+    except OSError as error:
+        logger.warning("%s could not be written (%s): the next run makes it anew", path, error)
     return arrays

@@ -12,8 +12,14 @@ import numpy as np
 from jaxgan.data.sources import Source
 from jaxgan.data.stacked import StackedSource
 from jaxgan.evaluators.classifier_features import Classified, load_or_train_classifier
-from jaxgan.evaluators.classifier_scores import MANIFOLD_POINTS, REFERENCE_IMAGES, classifier_data
+from jaxgan.evaluators.classifier_scores import (
+    MANIFOLD_POINTS,
+    REFERENCE_IMAGES,
+    classifier_data,
+    reference_description,
+)
 from jaxgan.evaluators.reference import draw, identity
+from jaxgan.evaluators.reference_cache import cached
 from jaxgan.metrics.class_balance import label_accuracy
 from jaxgan.metrics.diversity import diversity
 from jaxgan.metrics.frechet import frechet_distance, gaussian
@@ -36,7 +42,7 @@ class StackedScores:
         cache_dir: str,
         seed: int,
     ):
-        """Take the classifier of the base from `cache_dir` or train it, and the statistics of the reference.
+        """Take the classifier of the base and the features of the reference from `cache_dir`, or make them.
 
         It is the very classifier that the base has as a data set of its own.
         """
@@ -53,7 +59,12 @@ class StackedScores:
             cache_dir=cache_dir,
         )
         self._name = f"stacked-{self._classifier.name}"
-        self._real = self._classify(draw(source, REFERENCE_IMAGES, seed).images).features
+        description = reference_description(source, self._name, self._classifier.checksum, seed)
+
+        def see() -> dict[str, np.ndarray]:
+            return {"features": self._classify(draw(source, REFERENCE_IMAGES, seed).images).features}
+
+        self._real = cached(cache_dir, description, see)["features"]
         self._gaussian = gaussian(self._real)
         self._points = min(samples, len(self._real), MANIFOLD_POINTS)
         self._radii = neighbour_radii(self._real[: self._points], neighbours)

@@ -12,6 +12,7 @@ from jaxgan.evaluators import classifier_scores, distribution
 from jaxgan.evaluators.classifier_features import Recipe
 from jaxgan.evaluators.distribution import DistributionEvaluator, make_distribution_evaluator
 from jaxgan.evaluators.reference import draw
+from jaxgan.evaluators.reference_cache import cached
 
 COUNT, CLASSES, SIZE = 240, 3, 10
 
@@ -110,6 +111,24 @@ def test_a_good_generator_scores_well_and_a_collapsed_one_does_not(cache_dir):
     assert bad["frechet"] > 5 * good["frechet"]
     assert bad["recall"] == 0
     assert bad["diversity"] == pytest.approx(0, abs=1e-3)
+
+
+@pytest.mark.usefixtures("quick")
+def test_the_reference_is_seen_once(cache_dir, monkeypatch):
+    first = evaluator(cache_dir).run(generate, 5)
+    seen = []
+    monkeypatch.setattr(classifier_scores, "draw", lambda *given: seen.append(given) or draw(*given))
+    assert evaluator(cache_dir).run(generate, 5) == first
+    assert not seen
+    assert evaluator(cache_dir, seed=1).run(generate, 5).keys() == first.keys()  # other reference images
+    assert len(seen) == 1
+
+
+def test_a_cache_that_cannot_be_written_costs_a_warning(tmp_path, caplog):
+    (tmp_path / "file").write_text("no folder")
+    found = cached(str(tmp_path / "file"), {"of": "ones"}, lambda: {"ones": np.ones(3)})
+    np.testing.assert_array_equal(found["ones"], np.ones(3))
+    assert "could not be written" in caplog.text
 
 
 @pytest.mark.usefixtures("quick")

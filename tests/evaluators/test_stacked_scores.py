@@ -31,14 +31,20 @@ class Blobs:
 
 
 @pytest.fixture(scope="module")
-def scorer(tmp_path_factory):
+def make(tmp_path_factory):
+    """`make(source)`: a scorer, all with one cache."""
     with pytest.MonkeyPatch.context() as patch:
         small = Recipe(widths=(4, 8), hidden=8, least_images=3_000, most_images=3_000, batch_size=30)
         train = stacked_scores.load_or_train_classifier
         patch.setattr(stacked_scores, "load_or_train_classifier", lambda **given: train(**given, recipe=small))
-        source = StackedSource(Blobs(), name="stacked:blobs", size=200)
         cache_dir = str(tmp_path_factory.mktemp("classifiers"))
-        yield source, StackedScores(source, None, samples=200, neighbours=3, cache_dir=cache_dir, seed=0)
+        yield lambda source: StackedScores(source, None, samples=200, neighbours=3, cache_dir=cache_dir, seed=0)
+
+
+@pytest.fixture(scope="module")
+def scorer(make):
+    source = StackedSource(Blobs(), name="stacked:blobs", size=200)
+    return source, make(source)
 
 
 def by_score(scores):
@@ -72,3 +78,12 @@ def test_the_manifest_says_what_was_counted_with(scorer):
     assert score.manifest["modes"] == 27
     assert score.manifest["features"].startswith("stacked-classifier-")
     assert score.manifest["classifier_accuracy"] == 1.0
+
+
+def test_the_reference_is_seen_once(scorer, make, monkeypatch):
+    source, score = scorer
+    monkeypatch.delattr(stacked_scores, "draw")
+    again = make(source)
+    assert again.manifest == score.manifest
+    images = source.read(range(50, 200))["image"]
+    assert again(images, None) == score(images, None)
