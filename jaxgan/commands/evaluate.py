@@ -17,7 +17,7 @@ from jaxgan.config import RunConfig
 from jaxgan.errors import FINISHED, UserError
 from jaxgan.evaluators.distribution import DistributionEvaluator
 from jaxgan.evaluators.manifests import check_same, read_report
-from jaxgan.evaluators.path_length import feature_path_length
+from jaxgan.evaluators.path_length import feature_path_length, path_manifest
 from jaxgan.evaluators.reconstruction import ReconstructionEvaluator
 from jaxgan.media.images import replace_file
 from jaxgan.restore import RestoredGenerator, load
@@ -39,37 +39,53 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
         evaluation = dataclasses.replace(config.evaluation, samples=int(samples))
         config = dataclasses.replace(config, evaluation=evaluation)
     against = read_report(options["against"]) if "against" in options else None
+    paths = _paths(options)
     start_jax(config)
     evaluator = make_evaluator(config)
-    if against is not None:
-        check_same(evaluator.manifest, against["manifest"], options["against"])
+    manifest = dict(evaluator.manifest)
+
+    def compare() -> None:
+        if against is not None:
+            check_same(manifest, against["manifest"], options["against"])
+
     model: RestoredGenerator | Restorer
     if isinstance(evaluator, ReconstructionEvaluator):
-        if "path_length" in options:
+        if paths:
             raise UserError("--path_length: this run makes images from other images, not from latents")
         model = restorer = load_restorer(workdir, step=checkpoint_choice(options))
+        compare()
         scores = evaluator.run(lambda condition: np.asarray(restorer.apply(jnp.asarray(condition))))
     else:
         model = generator = load(workdir, step=checkpoint_choice(options), batch_size=config.evaluation.batch_size)
+        if paths:
+            manifest["path_length"] = path_manifest(paths, straight=generator.has_styles)
+        compare()
         scores = evaluator.run(generate_with(generator.generate), config.seed)
-        if "path_length" in options:
-            name = f"path_length/{evaluator.manifest['features']}"
-            scores[name] = _path_length(generator, evaluator, integer(options, "path_length", 0), config.seed)
-    report = {"step": model.step, "images": model.images_seen, "scores": scores, "manifest": evaluator.manifest}
+        if paths:
+            scores[f"path_length/{manifest['features']}"] = _path_length(generator, evaluator, paths, config.seed)
+    report = {"step": model.step, "images": model.images_seen, "scores": scores, "manifest": manifest}
     path = Workdir(workdir).root / f"scores-{model.step}.json"
     replace_file(path, (json.dumps(report, indent=2) + "\n").encode())
     for name, value in scores.items():
         other = "" if against is None else f"   there {against['scores'].get(name, math.nan):.4f}"
         print(f"{name:40} {value:.4f}{other}")
-    print(f"step {model.step}; made with: {json.dumps(evaluator.manifest)}")
+    print(f"step {model.step}; made with: {json.dumps(manifest)}")
     print(f"written to {path}")
     return FINISHED
 
 
-def _path_length(generator: RestoredGenerator, evaluator: DistributionEvaluator, paths: int, seed: int) -> float:
-    """Of paths in the space of styles, where there is one, else of latents; each within one class."""
+def _paths(options: Mapping[str, str]) -> int:
+    """Of how many paths the length is wanted; 0: of none. Raises UserError for one."""
+    if "path_length" not in options:
+        return 0
+    paths = integer(options, "path_length", 0)
     if paths < 2:
         raise UserError(f"--path_length: got {paths}, accepted is 2 or more paths")
+    return paths
+
+
+def _path_length(generator: RestoredGenerator, evaluator: DistributionEvaluator, paths: int, seed: int) -> float:
+    """Of paths in the space of styles, where there is one, else of latents; each within one class."""
     latents = np.asarray(generator.latents(seed, 2 * paths))
     labels = np.arange(paths, dtype=np.int32) % generator.num_classes if generator.num_classes else None
     if not generator.has_styles:

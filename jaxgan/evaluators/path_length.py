@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
-from jaxgan.metrics.perceptual_path import lerp, path_lengths, perceptual_path_length, slerp
+from jaxgan.metrics.perceptual_path import DISCARDED, EPSILON, lerp, path_lengths, perceptual_path_length, slerp
 
 Draw = Callable[[np.ndarray], np.ndarray]  # codes [n,...] -> images [n,H,W,C] in [-1, 1]
 Features = Callable[[np.ndarray], np.ndarray]  # images of 0 to 255, not rounded, [n,H,W,C] -> [n,D]
+
+
+def path_manifest(paths: int, *, straight: bool) -> dict[str, Any]:
+    """What a path length was made with, beside its features: only equal ones compare. `straight` as below."""
+    space = "straight lines between styles" if straight else "great circles between latents"
+    return {"paths": paths, "space": space, "epsilon": EPSILON, "discarded_percent": DISCARDED}
 
 
 def feature_path_length(

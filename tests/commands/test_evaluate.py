@@ -9,12 +9,20 @@ from jaxgan.main import main
 SCORE = ["--mode=evaluate", "--samples=40"]
 
 
-@pytest.mark.parametrize("family", ["dcgan", "stylegan2"])
-def test_path_lengths_stand_beside_the_scores(runs, family):
+@pytest.mark.parametrize(("family", "space"), [("dcgan", "latents"), ("stylegan2", "styles")])
+def test_path_lengths_stand_beside_the_scores_and_compare_of_equally_many(runs, family, space, tmp_path, capsys):
     assert main([*SCORE, "--workdir", str(runs[family]), "--path_length=6"]) == 0
-    scores = json.loads((runs[family] / "scores-0.json").read_text())["scores"]
-    (length,) = (value for name, value in scores.items() if name.startswith("path_length/classifier-"))
+    report = json.loads((runs[family] / "scores-0.json").read_text())
+    (length,) = (value for name, value in report["scores"].items() if name.startswith("path_length/classifier-"))
     assert 0 < length < 1e6
+    made_with = report["manifest"]["path_length"]
+    assert (made_with["paths"], made_with["epsilon"]) == (6, 1e-4)
+    assert made_with["space"].endswith(f"between {space}")
+    other = tmp_path / "other.json"
+    other.write_text(json.dumps(report))
+    capsys.readouterr()
+    assert main([*SCORE, "--workdir", str(runs[family]), "--path_length=7", "--against", str(other)]) == 2
+    assert "path_length: {'paths': 7" in capsys.readouterr().err
 
 
 def test_scores_of_another_run_stand_beside_if_they_compare(runs, capsys, tmp_path):
