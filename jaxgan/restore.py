@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
@@ -17,6 +17,9 @@ from jaxgan.models.pretrained.realesrgan import PUBLISHED, from_file, pretrained
 from jaxgan.sampling import Sampler, map_latents, synthesize_styles
 from jaxgan.training.stored import Average, restore_average
 from jaxgan.training.workdir import Workdir
+
+if TYPE_CHECKING:
+    from jaxgan.config import Section
 
 
 class RestoredGenerator:
@@ -187,15 +190,27 @@ def _generating(task: Task, workdir: str | os.PathLike[str]) -> Generating:
     return cast(Generating, task)
 
 
-def read_weights(where: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Params and variables of a generator, by network, for a run to begin with.
+class Beginning(NamedTuple):
+    """Weights that a run can begin with, by network, and the section of the generator that they were trained in."""
+
+    params: dict[str, Any]
+    variables: dict[str, Any]
+    section: Section
+    published: bool  # its section says just what the file asks for
+
+
+def read_weights(where: str) -> Beginning:
+    """What a run is to begin with.
 
     `where` is the directory of a run, whose newest average it is, a published name such as realesrgan_x4plus, or a
     file that `import` reads. Raises UserError where there are none.
     """
+    from jaxgan.config import from_json
+
     place = Workdir(where)
     if place.config.exists():
         average = restore_average(place.checkpoints)
-        return average.params, average.variables
+        section = from_json(place.config.read_text()).generator
+        return Beginning(average.params, average.variables, section, published=False)
     imported = pretrained(where) if where in PUBLISHED else from_file(where)
-    return {GENERATOR: imported.params}, {GENERATOR: imported.variables}
+    return Beginning({GENERATOR: imported.params}, {GENERATOR: imported.variables}, imported.section, published=True)

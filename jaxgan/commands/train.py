@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from types import FrameType
+from typing import Any
 
 import jax
 from jax.sharding import Mesh
@@ -34,7 +35,15 @@ from jaxgan.restore import read_weights
 from jaxgan.training.checkpoint import Checkpoints
 from jaxgan.training.feed import make_play
 from jaxgan.training.loop import Intervals, Loop
-from jaxgan.training.parts import begin_with, make_init, make_optimizers, make_step, root_key, with_frozen
+from jaxgan.training.parts import (
+    begin_with,
+    differing_fields,
+    make_init,
+    make_optimizers,
+    make_step,
+    root_key,
+    with_frozen,
+)
 from jaxgan.training.plots import write_plots
 from jaxgan.training.profiling import Profile, ProfiledRunner, read_profile
 from jaxgan.training.progress import Progress, console, setup_logging
@@ -101,6 +110,7 @@ def _run(config: RunConfig, workdir: str, profile: Profile | None) -> int:
     task = make_task(config)
     _check_networks(config, task, spec)
     _check_scores(Workdir(workdir), evaluator)
+    begin = make_begin(config, task)
     mesh = make_mesh(config.parallel.mesh)
     check_batch(config.batch_size, config.microbatches, mesh)
     place = Workdir(workdir)
@@ -127,7 +137,7 @@ def _run(config: RunConfig, workdir: str, profile: Profile | None) -> int:
         started = time.monotonic()
         told = f"this run is finished: {images:,} images were played"
         if checkpoints.images_seen < images:
-            status = _train(config, place, spec, task, mesh, checkpoints, evaluator, images, profile)
+            status = _train(config, place, spec, task, begin, mesh, checkpoints, evaluator, images, profile)
             if status != FINISHED:
                 return status
             told = f"finished: {images:,} images, {time.monotonic() - started:.0f} s since this start"
@@ -165,6 +175,7 @@ def _train(
     place: Workdir,
     spec: DataSpec,
     task: Task,
+    begin: Callable[[State], State],
     mesh: Mesh,
     checkpoints: Checkpoints,
     evaluator: Evaluator,
@@ -192,7 +203,7 @@ def _train(
             progress=progress,
             watch=Watch(config.watch, normal_range(config.task, config.watch)),
             init=make_init(config, task, optimizers, spec),
-            begin=_make_begin(config),
+            begin=begin,
             evaluate=_make_evaluate(config, place, view, evaluator),
             draw_samples=_make_draw_samples(place, view, writer),
             intervals=Intervals(
@@ -210,10 +221,19 @@ def _train(
         ).run()
 
 
-def _make_begin(config: RunConfig) -> Callable[[State], State]:
-    """What puts weights from files into a new run. Raises UserError where there are none."""
+def make_begin(config: RunConfig, task: Task) -> Callable[[State], State]:
+    """What puts weights from files into a new run. Raises UserError where there are none, or of another network."""
     frozen = frozen_weights(config)
-    params, variables = read_weights(config.start_from) if config.start_from is not None else ({}, {})
+    params: dict[str, Any] = {}
+    variables: dict[str, Any] = {}
+    if config.start_from is not None:
+        params, variables, section, published = read_weights(config.start_from)
+        generator: Any = task.generator  # type: ignore[attr-defined]
+        for name, (there, here) in differing_fields(section, config.generator, generator).items():
+            told = f"config.generator.{name}: got {here!r}, but the weights of {config.start_from} were made with"
+            if published:
+                raise UserError(f"{told} {there!r}: give --config.generator.{name}={there}")
+            console.print(f"{told} {there!r}", highlight=False, markup=False)
 
     def begin(state: State) -> State:
         own = {name: params[name] for name in state.ema_params if name in params}

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from jaxgan.config import RunConfig, unknown_key
+from jaxgan.config import RunConfig, Section, unknown_key
 from jaxgan.data.sources import DataSpec
 from jaxgan.errors import UserError
 from jaxgan.game import Batch, Key, State, Task
@@ -60,7 +61,8 @@ def make_init(
 def begin_with(state: State, params: Mapping[str, Any], variables: Mapping[str, Any]) -> State:
     """The state with the generator's networks, and their averages, replaced where `params` and `variables` have them.
 
-    Arrays go where the old ones lie. Raises UserError, naming the first array, for weights of another shape.
+    Arrays are copied to where the old ones lie: networks and averages share none. Raises UserError, naming the first
+    array, for weights of another shape.
     """
     for name, tree in params.items():
         trees = {"params": tree, **variables.get(name, {})}
@@ -72,6 +74,21 @@ def begin_with(state: State, params: Mapping[str, Any], variables: Mapping[str, 
                 field = f"{average}{kind}"
                 state = state.replace(**{field: {**getattr(state, field), name: value}})
     return state
+
+
+def differing_fields(there: Section, here: Section, network: Any) -> dict[str, tuple[Any, Any]]:
+    """The fields in which two sections of one network differ, with the values there and here; none for two networks.
+
+    What a section leaves out is at its default in `network`, which `here` describes. `dtype` is no difference of
+    weights.
+    """
+    if there["name"] != here["name"]:
+        return {}
+    fields = [field for field in dataclasses.fields(network) if field.name not in ("parent", "name", "dtype")]
+    values = {
+        field.name: (there.get(field.name, field.default), here.get(field.name, field.default)) for field in fields
+    }
+    return {name: pair for name, pair in values.items() if pair[0] != pair[1]}
 
 
 def with_frozen(state: State, weights: Mapping[str, Any]) -> State:
@@ -93,7 +110,8 @@ def _placed(new: Any, old: Any, network: str) -> Any:
         if given != wanted:
             raise UserError(f"config.start_from: {network}/{name} is {given} there, and {wanted} in this run")
     leaves = zip(jax.tree.leaves(new), jax.tree.leaves(old), strict=True)
-    placed = [jax.device_put(jnp.asarray(one, other.dtype), other.sharding) for one, other in leaves]
+    # a copy: the step is given the state's buffers to write on, each once
+    placed = [jax.device_put(jnp.array(one, other.dtype), other.sharding) for one, other in leaves]
     return jax.tree.unflatten(jax.tree.structure(old), placed)
 
 

@@ -2,24 +2,42 @@
 
 import json
 import pathlib
+import signal
+import subprocess
+import sys
+import time
+from functools import partial
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from PIL import Image
 
-from jaxgan.errors import FINISHED, MISTAKE
+from benchmarks.kills import final_state
+from jaxgan.assemble import fill_in, make_task
+from jaxgan.commands.train import make_begin
+from jaxgan.data.opening import open_source
+from jaxgan.errors import FINISHED, MISTAKE, UserError
 from jaxgan.main import main
-from jaxgan.training.stored import read_records, restore_average
+from jaxgan.models import rrdb
+from jaxgan.overrides import load_config
+from jaxgan.training.parts import make_init, make_optimizers
+from jaxgan.training.stored import absolute, read_records, restore_average
 from jaxgan.training.workdir import Workdir
+from jaxgan.weights.safetensors import write
 
 CONFIG = str(pathlib.Path(__file__).parent.parent.parent / "configs" / "srgan_photos.py")
 START, TOTAL = 32, 64  # images, in miniature
 
 
-def train(path, *flags):
+def flags_of(path):
     common = ["--config", CONFIG, "--workdir", str(path), "--config.tiny=true", "--config.data.crops=4"]
-    quiet = ["--config.plots=false", "--config.tensorboard=false", "--config.data.cache=host"]
-    return main([*common, *quiet, *flags])
+    return [*common, "--config.plots=false", "--config.tensorboard=false", "--config.data.cache=host"]
+
+
+def train(path, *flags):
+    return main([*flags_of(path), *flags])
 
 
 @pytest.fixture(scope="module")
@@ -29,20 +47,78 @@ def unbroken(tmp_path_factory):
     return path
 
 
-def test_a_run_resumed_across_the_change_of_stage_equals_an_unbroken_one(unbroken, tmp_path):
-    assert train(tmp_path / "broken", f"--config.images={START - 8}") == FINISHED
-    assert train(tmp_path / "broken") == FINISHED
-    arrays = []
-    for path in (unbroken, tmp_path / "broken"):
-        average = restore_average(Workdir(str(path)).checkpoints)
-        assert average.record["images_seen"] == TOTAL
-        arrays.append([np.asarray(leaf) for leaf in _leaves(average.params)])
-    for one, other in zip(*arrays, strict=True):
-        np.testing.assert_array_equal(one, other)
+def newest(path):
+    """Images of the newest checkpoint that is whole; 0 where there is none."""
+    records = read_records(absolute(Workdir(str(path)).checkpoints))
+    return max((record["images_seen"] for record in records.values()), default=0)
 
 
-def _leaves(tree):
-    return [leaf for value in tree.values() for leaf in (_leaves(value) if isinstance(value, dict) else [value])]
+def test_a_run_killed_before_the_change_of_stage_goes_on_across_it_bit_for_bit(unbroken, tmp_path):
+    path = tmp_path / "broken"
+    command = [sys.executable, "-m", "jaxgan.main", *flags_of(path), "--config.checkpoint.every_images=8"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        while newest(path) == 0 and process.poll() is None:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGKILL)
+        told = process.communicate()[0]
+    assert process.returncode == -signal.SIGKILL, told
+    assert 0 < newest(path) <= START  # the second stage's program takes seconds to compile
+    assert train(path) == FINISHED
+    one, other = (final_state(str(each)) for each in (unbroken, path))
+    for part in ("params/generator", "params/discriminator", "opt_state/generator", "opt_state/discriminator"):
+        assert any(f"/{part}/" in name for name in one), part
+    assert one.keys() == other.keys()
+    for name, array in one.items():
+        np.testing.assert_array_equal(array, other[name], err_msg=name)
+
+
+def first_state(**changes):
+    """What `start_from` makes of a state of zeros, once donated as every step does it."""
+    config = load_config(CONFIG, {"tiny": "true", **changes})
+    spec = open_source(config.data, "train").spec
+    config = fill_in(config, spec)
+    task = make_task(config)
+    begin = make_begin(config, task)
+    shapes = jax.eval_shape(make_init(config, task, make_optimizers(config, task), spec))
+    zeros = jax.tree.map(lambda shape: jnp.array(np.zeros(shape.shape, shape.dtype)), shapes)
+    return jax.jit(lambda state: state, donate_argnums=0)(begin(zeros))
+
+
+def test_a_run_begins_with_another_runs_generator(unbroken, capsys):
+    state = first_state(start_from=str(unbroken), **{"generator.residual": "false"})
+    source = restore_average(Workdir(str(unbroken)).checkpoints).params["generator"]
+    for begun in (state.params["generator"], state.ema_params["generator"]):
+        jax.tree.map(np.testing.assert_array_equal, begun, source)
+    told = " ".join(capsys.readouterr().err.split())
+    assert f"config.generator.residual: got False, but the weights of {unbroken} were made with True" in told
+
+
+def test_a_run_begins_with_published_weights_on_their_range_only(tmp_path):
+    network = rrdb.Generator(channels=3, scale=2, blocks=1, base_width=2, growth=2, unit_range=True)
+    random = np.random.default_rng(0)
+    shapes = jax.eval_shape(partial(network.init, train=False), jax.random.key(0), jnp.zeros((1, 4, 4, 3)))["params"]
+    params = jax.tree.map(lambda shape: random.normal(size=shape.shape).astype(np.float32), shapes)
+    file = tmp_path / "published.safetensors"
+    write(file, dict(state_dict(params)))
+    fields = {"name": "rrdb.Generator", "scale": "2", "blocks": "1", "base_width": "2", "growth": "2"}
+    changes = {f"generator.{name}": value for name, value in fields.items()}
+    with pytest.raises(
+        UserError, match=r"config\.generator\.unit_range: got False.*give --config\.generator\.unit_range"
+    ):
+        first_state(start_from=str(file), **changes)
+    state = first_state(start_from=str(file), **changes, **{"generator.unit_range": "true"})
+    jax.tree.map(np.testing.assert_array_equal, state.params["generator"], params)
+
+
+def state_dict(params):
+    """The tensors of an RRDB of one block by their published names."""
+    convs = {"conv_first": params["stem"], "conv_body": params["leave"], "conv_last": params["image"]}
+    convs |= {"conv_hr": params["refine"], "conv_up1": params["up_0"], "conv_up2": params["up_1"]}
+    for dense, index in np.ndindex(3, 5):
+        convs[f"body.0.rdb{dense + 1}.conv{index + 1}"] = params["block_0"][f"dense_{dense}"][f"conv_{index}"]
+    for name, conv in convs.items():
+        yield f"{name}.weight", conv["kernel"].transpose(3, 2, 0, 1)
+        yield f"{name}.bias", conv["bias"]
 
 
 def test_the_checkpoint_at_the_change_is_kept(unbroken):
