@@ -40,9 +40,9 @@ def read(path: str, *, expect: str | None = None) -> dict[str, np.ndarray]:
 
 def _read(path: str) -> dict[str, np.ndarray]:
     with open(path, "rb") as file:
-        start = file.read(4)
+        start = file.read(9)
         file.seek(0)
-        if start == b"PK\x03\x04":
+        if start[:4] == b"PK\x03\x04":
             with zipfile.ZipFile(file) as archive:
                 if any(name.endswith("data.pkl") for name in archive.namelist()):
                     return read_torch_zip(archive)
@@ -51,7 +51,8 @@ def _read(path: str) -> dict[str, np.ndarray]:
                 raise UserError("it would grow beyond all measure when unpacked")
             with np.load(path, allow_pickle=False) as arrays:
                 return dict(arrays)
-        if start[:1] == b"\x80":  # a pickle's protocol
+        # a pickle's protocol; the length of a safetensors header, before its brace, may look like one
+        if start[:1] == b"\x80" and start[8:] != b"{":
             return read_torch_stream(file)
     return read_safetensors(path)
 

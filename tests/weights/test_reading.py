@@ -161,6 +161,16 @@ def test_two_tensors_of_one_name_are_refused():
         flattened({str(number): large for number in range(100)}, 4000)
 
 
+def test_a_safetensors_header_as_long_as_a_pickle_begins_is_no_pickle(tmp_path):
+    first = set()
+    for length in range(1, 300):
+        path = tmp_path / "w.safetensors"
+        write(str(path), {"n" * length: BASE})
+        first.add(path.read_bytes()[:1])
+        np.testing.assert_array_equal(read(str(path))["n" * length], BASE)
+    assert b"\x80" in first
+
+
 def test_safetensors_round_trip_in_the_layout_of_the_format(tmp_path):
     path = tmp_path / "w.safetensors"
     tensors = {"b": BASE.astype(np.float16), "a": np.int64(3) * np.ones((2, 1), np.int64), "c": np.array(True)}
