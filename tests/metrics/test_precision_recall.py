@@ -39,6 +39,18 @@ def test_equals_brute_force_whatever_the_blocks(sets, block_bytes, monkeypatch):
     assert max(scores[:2]) < 1
 
 
+@pytest.mark.parametrize(
+    ("neighbours", "published"),
+    [  # compute_prdc(real_features=real, fake_features=fake, nearest_k=neighbours) of prdc 0.2 with scikit-learn 1.9.1
+        (1, (0.7555555555555555, 0.75, 1.1111111111111112, 0.38333333333333336)),
+        (4, (0.9555555555555556, 0.9666666666666667, 0.9555555555555556, 0.7333333333333333)),
+        (7, (0.9777777777777777, 1.0, 0.9968253968253968, 0.8166666666666667)),
+    ],
+)
+def test_equals_the_code_of_naeem_et_al(sets, neighbours, published):
+    np.testing.assert_allclose(manifold_scores(*sets, neighbours=neighbours), published, rtol=1e-12)
+
+
 def test_radii_are_those_of_sklearn(sets):
     distances, _ = NearestNeighbors(n_neighbors=5).fit(sets[0]).kneighbors()  # without the point itself
     np.testing.assert_allclose(np.sqrt(neighbour_radii(sets[0], 5)), distances[:, 4], rtol=1e-12)
