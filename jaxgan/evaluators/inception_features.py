@@ -61,15 +61,30 @@ class InceptionFeatures:
 def load_inception(path: str | None) -> InceptionFeatures:
     """The features of a weights file: published `.pth`, or the same tensors as `.safetensors` or `.npz`.
 
-    A file with another hash is used under another name, so that its scores are never taken for the
-    published network's. Raises UserError where there is no file, with where to get it.
+    Only the published file itself, by the hash that its name carries, is taken for the published network: any other
+    is used under the name of its tensors, whatever its format. Raises UserError where there is no file, with where to
+    get it.
     """
     path = check_weights(path)
     with open(path, "rb") as file:
-        checksum = hashlib.file_digest(file, "sha256").hexdigest()
-    published = checksum.startswith(PUBLISHED)
+        published = hashlib.file_digest(file, "sha256").hexdigest().startswith(PUBLISHED)
+    tensors = read(path)
+    checksum = tensors_digest(tensors)
     name = "inception-2015-12-05" if published else f"inception-unpublished-{checksum[:8]}"
-    return InceptionFeatures(from_torch(read(path)), name, checksum)
+    return InceptionFeatures(from_torch(tensors), name, checksum)
+
+
+def tensors_digest(tensors: Mapping[str, np.ndarray]) -> str:
+    """SHA-256 of names, shapes and values as float32, in the order of the names: that of a file hangs on its format.
+
+    What PyTorch counts beside the weights (`num_batches_tracked`) does not matter.
+    """
+    digest = hashlib.sha256()
+    for name in sorted(name for name in tensors if not name.endswith("num_batches_tracked")):
+        tensor = np.ascontiguousarray(tensors[name], "<f4")
+        digest.update(f"{name} {tensor.shape}\n".encode())
+        digest.update(tensor.tobytes())
+    return digest.hexdigest()
 
 
 def check_weights(path: str | None) -> str:

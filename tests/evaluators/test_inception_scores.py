@@ -1,5 +1,7 @@
 """Scores in Inception's features: names, manifest, cache, what is told without a file. The network is a stand-in."""
 
+import hashlib
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,7 @@ from jaxgan.evaluators import distribution, inception_features, inception_scores
 from jaxgan.evaluators.distribution import DistributionEvaluator
 from jaxgan.evaluators.inception_features import Seen, load_inception
 from jaxgan.evaluators.manifests import check_same, read_report
+from jaxgan.weights.safetensors import write
 
 
 class Noise:
@@ -88,12 +91,40 @@ def test_a_missing_file_says_where_to_get_it():
             DistributionEvaluator(Noise(), cache_dir="", samples=50, features="inception", weights=path)
 
 
-def test_a_file_with_another_hash_gets_another_name(monkeypatch, tmp_path):
-    path = tmp_path / "weights.pth"
-    path.write_bytes(b"not the published ones")
-    monkeypatch.setattr(inception_features, "read", lambda path: {})
+@pytest.fixture
+def loaded(monkeypatch, tmp_path):
+    """`loaded(file, save, tensors)`: name and checksum of the features of a file that `save(path, tensors)` wrote."""
     monkeypatch.setattr(inception_features, "from_torch", lambda tensors: {"params": {}})
-    assert load_inception(str(path)).name.startswith("inception-unpublished-")
+
+    def load(name, save, tensors):
+        path = str(tmp_path / name)
+        save(path, tensors)
+        features = load_inception(path)
+        return features.name, features.checksum
+
+    return load
+
+
+def save_npz(path, tensors):
+    np.savez(path, **tensors)
+
+
+def test_other_weights_are_named_by_their_tensors_whatever_the_format(loaded):
+    tensors = {"b": np.arange(6, dtype=np.float32).reshape(2, 3), "a": np.ones(2, np.float32)}
+    name, checksum = loaded("weights.npz", save_npz, tensors)
+    assert name == f"inception-unpublished-{checksum[:8]}"
+    assert loaded("weights.safetensors", write, tensors) == (name, checksum)
+    assert loaded("sorted.npz", save_npz, dict(sorted(tensors.items()))) == (name, checksum)
+    for other in ({**tensors, "a": 2 * tensors["a"]}, {**tensors, "b": tensors["b"].T.copy()}):
+        assert loaded("other.npz", save_npz, other)[1] != checksum
+
+
+def test_the_published_file_is_known_by_the_hash_in_its_name(loaded, monkeypatch, tmp_path):
+    tensors = {"a": np.ones(2, np.float32)}
+    write(str(tmp_path / "weights.safetensors"), tensors)
+    digest = hashlib.sha256((tmp_path / "weights.safetensors").read_bytes()).hexdigest()
+    monkeypatch.setattr(inception_features, "PUBLISHED", digest[:8])
+    assert loaded("weights.safetensors", write, tensors)[0] == "inception-2015-12-05"
 
 
 def test_reports_are_read_or_refused(tmp_path):
