@@ -56,6 +56,7 @@ MODES = {  # what each does, and its own flags
             "strength": "from 0, the weights of the first stage, to 1 (default), the last ones",
             "mask": "a picture that is white where to fill in, or a folder of such with the pictures' names",
             "mask_color": "fill in where a picture has this colour, such as 255,0,255",
+            "degrade": "true: pictures are clean; restore what the model's own degradation makes of them",
             "compare": "a .png with input and output side by side",
             "tile": "longest side in pixels of what is computed at once",
             "batch_size": "tiles at once; default: as many as have the pixels of the largest tile",

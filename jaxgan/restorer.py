@@ -41,6 +41,7 @@ class Restorer:
     receptive_field: int | None = None  # pixels of the condition that one of the image sees to each side; None: all
     multiple: int = 1  # pixels between two places of a crop at which the network does the same
     masks: bool = False
+    degrade: Callable[[Array, Array], Array] | None = None  # (key, images [B,sh,sw,C]) -> conditions, as in training
     step: int = 0  # of the checkpoint; 0 of published weights
     images_seen: int = 0
 
@@ -73,7 +74,8 @@ def make_restorer(task: Restoring, params: Any, variables: Any) -> Restorer:
     def forward(trees: Any, condition: Array) -> Array:
         return task.apply(trees[0], trees[1], condition)
 
-    return _restorer(generator, forward, (params, variables), told, masks)
+    restorer = _restorer(generator, forward, (params, variables), told, masks)
+    return restorer if degradation is None else dataclasses.replace(restorer, degrade=jax.jit(degradation.__call__))
 
 
 def _restorer(
@@ -150,13 +152,13 @@ def load_pretrained(name: str) -> Restorer:
         raise UserError(f"--pretrained: got {name!r}, accepted are {', '.join(PUBLISHED)} and files of weights")
     found = pretrained(name) if name in PUBLISHED else from_file(name)
     generator = build(found.section, "network", path="--pretrained")
-    told = "what its file does not say"
-    if name in PUBLISHED:
-        told = RealESRGAN(scale=generator.scale).describe()
     weights = {"params": found.params, **found.variables}
-    return _restorer(
-        generator, lambda tree, condition: generator.apply(tree, condition, None, train=False), weights, told
-    )
+    forward = lambda tree, condition: generator.apply(tree, condition, None, train=False)  # noqa: E731
+    if name not in PUBLISHED:
+        return _restorer(generator, forward, weights, "what its file does not say")
+    degradation = RealESRGAN(scale=generator.scale)
+    restorer = _restorer(generator, forward, weights, degradation.describe())
+    return dataclasses.replace(restorer, degrade=jax.jit(degradation.__call__))
 
 
 def _first_stage(where: Workdir, start: int | None) -> Average:

@@ -86,6 +86,20 @@ def test_a_run_restores_files(run, tmp_path, capsys):
     assert "images reduced 2 times" in capsys.readouterr().out
 
 
+def test_a_run_degrades_clean_pictures_as_it_was_trained(run, tmp_path):
+    clean, small = tmp_path / "clean.png", tmp_path / "small.png"
+    pixels = np.random.default_rng(0).integers(0, 256, (10, 18, 3), np.uint8)
+    Image.fromarray(pixels).save(clean)
+    Image.fromarray(pixels).resize((9, 5), Image.Resampling.BICUBIC).save(small)
+    restored = []
+    for name, own in ((clean, ["--degrade=true"]), (small, [])):
+        flags = ["--mode=apply", f"--workdir={run}", f"--input={name}", f"--output={tmp_path / 'restored.png'}"]
+        assert main([*flags, *own]) == FINISHED
+        restored.append(read_picture(tmp_path / "restored.png").pixels.astype(int))
+    assert restored[0].shape == pixels.shape
+    assert np.abs(restored[0] - restored[1]).max() <= 2  # of the small ones a few pixels are off by a level
+
+
 def test_an_inpainter_fills_in_and_leaves_the_rest(tmp_path, capsys):
     made = make_run(tmp_path / "run", generator=UNET, degradation={"name": "degradations.Masks"})
     restorer = load_restorer(made)

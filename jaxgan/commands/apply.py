@@ -37,6 +37,7 @@ class Wish(NamedTuple):
     tile: int | None
     batch_size: int | None
     compare: str | None
+    degrade: bool
 
 
 def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
@@ -44,8 +45,9 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
 
     Pictures keep their kind: grey, 16 bits, alpha (enlarged bicubically), colour profile and EXIF. What cannot be read
     or written is told and passed over; the status is then 1. `--strength` in [0, 1] goes from the first stage's weights
-    to the last; `--mask` or `--mask_color` say where an inpainter fills in; `--compare` writes a picture for a person.
-    Raises UserError for options that do not fit, before anything is written.
+    to the last; `--mask` or `--mask_color` say where an inpainter fills in; `--degrade` first makes of clean pictures
+    what the model was trained to restore; `--compare` writes a picture for a person. Raises UserError for options that
+    do not fit, before anything is written.
     """
     wish = _wish(options)
     start_jax(config)
@@ -62,17 +64,21 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
 
 def restore_files(restorer: Restorer, wish: Wish) -> int:
     """Restores what a wish names, and tells of it; the exit status. Raises UserError for masks that do not fit."""
-    if restorer.masks and wish.masks is None:
+    if wish.degrade and restorer.degrade is None:
+        raise UserError("--degrade: got true, but nobody knows how the conditions of this model are made of pictures")
+    if restorer.masks and wish.masks is None and not wish.degrade:
         raise UserError("--mask is missing: this model fills in; give a picture that is white where, or --mask_color")
     if not restorer.masks and wish.masks is not None:
         raise UserError("--mask and --mask_color: this model does not fill in, accepted is neither")
     print(f"this model was trained for {restorer.description}")
-    sizes = {pair: _size(pair) for pair in wish.pairs}
+    sizes = {pair: _size(pair, restorer.scale if wish.degrade else 1) for pair in wish.pairs}
     tiling = _tiling(restorer, wish.tile, [size for size in sizes.values() if size])
     tiles = {pair: _count(tiling, size) for pair, size in sizes.items()}
     report = Report(Comparison(restorer.scale) if wish.compare else None, sum(tiles.values()))
     with report.progress:
-        workshop = Workshop(restorer, tiling, batch_size=wish.batch_size, masks=wish.masks, report=report)
+        workshop = Workshop(
+            restorer, tiling, batch_size=wish.batch_size, masks=wish.masks, degrade=wish.degrade, report=report
+        )
         try:
             shape = None
             for pair in sorted(wish.pairs, key=lambda each: _shape(tiling, sizes[each])):
@@ -126,9 +132,9 @@ def _wish(options: Mapping[str, str]) -> Wish:
     for name, wanted in (("input", "a picture, a folder or a pattern"), ("output", "a picture or a folder")):
         if not options.get(name):
             raise UserError(f"--{name} is missing: --mode=apply needs {wanted}")
-    overwrite = options.get("overwrite", "false")
-    if overwrite not in ("true", "false"):
-        raise UserError(f"--overwrite: got {overwrite!r}, accepted are true and false")
+    overwrite, degrade = (_switch(options, name) for name in ("overwrite", "degrade"))
+    if degrade and ("mask" in options or "mask_color" in options):
+        raise UserError("--degrade: got true beside a mask, accepted is one of them")
     compare = options.get("compare")
     if compare is not None and Path(compare).suffix.lower() != ".png":
         raise UserError(f"--compare: got {compare!r}, accepted is a .png")
@@ -137,13 +143,21 @@ def _wish(options: Mapping[str, str]) -> Wish:
         if number is not None and number < 1:
             raise UserError(f"--{name}: got {number}, accepted is 1 or more")
     return Wish(
-        pairs=pair_files(options["input"], options["output"], overwrite=overwrite == "true"),
+        pairs=pair_files(options["input"], options["output"], overwrite=overwrite),
         masks=_masks(options),
         strength=_strength(options),
         tile=numbers["tile"],
         batch_size=numbers["batch_size"],
         compare=compare,
+        degrade=degrade,
     )
+
+
+def _switch(options: Mapping[str, str], name: str) -> bool:
+    text = options.get(name, "false")
+    if text not in ("true", "false"):
+        raise UserError(f"--{name}: got {text!r}, accepted are true and false")
+    return text == "true"
 
 
 def _strength(options: Mapping[str, str]) -> float:
@@ -197,9 +211,13 @@ def _count(tiling: Tiling, size: tuple[int, int] | None) -> int:
     return 0 if size is None else len(tiling.cut(size[0]).starts) * len(tiling.cut(size[1]).starts)
 
 
-def _size(pair: Pair) -> tuple[int, int] | None:
-    """Height and width as far as the file's head tells them; files that do not are told of when they are read."""
+def _size(pair: Pair, scale: int) -> tuple[int, int] | None:
+    """Height and width of what is restored, a picture reduced by the scale, as far as the file's head tells them.
+
+    Files that do not are told of when they are read.
+    """
     try:
-        return stored_size(pair.source)
+        height, width = stored_size(pair.source)
     except PictureError:
         return None
+    return max(1, height // scale), max(1, width // scale)

@@ -5,11 +5,14 @@ from __future__ import annotations
 import dataclasses
 import math
 import tempfile
+import zlib
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 from PIL import Image
 
@@ -51,6 +54,26 @@ class Masks(NamedTuple):
         return drawn.pixels.max(axis=2, keepdims=True) > 127
 
 
+def degraded(picture: Picture, restorer: Restorer, name: str) -> tuple[Picture, np.ndarray | None]:
+    """What a network has been trained to restore, made of a clean picture: its condition, and the mask `[H,W,1]`.
+
+    The name chooses the noise. Rows and columns beyond a multiple of the scale are left out. Raises PictureError for
+    pictures smaller than the scale.
+    """
+    assert restorer.degrade is not None
+    scale = restorer.scale
+    height, width = picture.height // scale * scale, picture.width // scale * scale
+    if not height or not width:
+        raise PictureError(f"it has less than {scale} pixels along a side")
+    key = jax.random.fold_in(jax.random.key(0), zlib.crc32(name.encode()))
+    clean = jnp.asarray(picture.to_float(picture.pixels[None, :height, :width]))
+    condition = np.asarray(restorer.degrade(key, clean))[0]
+    condition, mask = (condition[..., :-1], condition[..., -1:] > 0.5) if restorer.masks else (condition, None)
+    alpha = None if picture.alpha is None else picture.alpha[:height:scale, :width:scale]
+    icc = picture.icc if condition.shape[2] == picture.channels else None
+    return dataclasses.replace(picture, pixels=picture.from_float(condition), alpha=alpha, icc=icc), mask
+
+
 class Report(Protocol):
     """Who wants to know what becomes of the pictures."""
 
@@ -83,10 +106,21 @@ class Workshop:
     """Takes pictures, runs their tiles in batches, and writes each as soon as it is whole."""
 
     def __init__(
-        self, restorer: Restorer, tiling: Tiling, *, batch_size: int | None, masks: Masks | None, report: Report
+        self,
+        restorer: Restorer,
+        tiling: Tiling,
+        *,
+        batch_size: int | None,
+        masks: Masks | None,
+        degrade: bool,
+        report: Report,
     ):
-        """`masks`: for a restorer that wants them; what becomes of the pictures goes to the report."""
+        """`masks`: for a restorer that wants them; `degrade`: pictures are clean, and their conditions are made first.
+
+        What becomes of the pictures goes to the report.
+        """
         self._restorer, self._tiling, self._masks, self._report = restorer, tiling, masks, report
+        self._degrade = degrade
         self._batches = Batches(restorer, pixels=tiling.tile**2, batch_size=batch_size)
 
     def take(self, pair: Pair) -> None:
@@ -94,6 +128,8 @@ class Workshop:
         try:
             picture = read_picture(pair.source)
             mask = None if self._masks is None else self._masks.of(picture, pair.source)
+            if self._degrade:
+                picture, mask = degraded(picture, self._restorer, pair.name)
         except PictureError as error:
             self._report.failed(pair, str(error))
             return

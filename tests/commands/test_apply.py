@@ -203,6 +203,46 @@ def test_the_network_does_not_see_what_it_is_to_fill_in(tmp_path, apply):
     np.testing.assert_array_equal(seen[0][0, ..., :3], (1 - np.eye(4))[..., None].repeat(3, axis=2))
 
 
+def test_clean_pictures_are_degraded_first(tmp_path, apply, capsys):
+    (tmp_path / "in").mkdir()
+    clean = noise(8, 11, 4)
+    Image.fromarray(clean).save(tmp_path / "in" / "a.png")
+    Image.fromarray(noise(1, 5, 3)).save(tmp_path / "in" / "thin.png")
+    halved = dataclasses.replace(NEAREST, degrade=lambda key, image: image[:, ::2, ::2])
+    assert apply(halved, tmp_path / "in", tmp_path / "out", degrade="true") == SOME_FAILED
+    np.testing.assert_array_equal(read_picture(tmp_path / "out" / "a.png").pixels, enlarged(clean[::2, :10:2, :3]))
+    assert "thin.png: failed, it has less than 2 pixels along a side" in capsys.readouterr().out
+    grey = dataclasses.replace(NEAREST, condition_channels=1, degrade=lambda key, image: image[:, ::2, ::2, :1])
+    grey = dataclasses.replace(grey, apply=lambda x: NEAREST.apply(x.repeat(3, axis=3)))
+    assert apply(grey, tmp_path / "in" / "a.png", tmp_path / "grey.png", degrade="true") == FINISHED
+    drawn = read_picture(tmp_path / "grey.png").pixels
+    np.testing.assert_array_equal(drawn, enlarged(clean[::2, :10:2, :1]).repeat(drawn.shape[2], axis=2))
+
+
+def test_holes_are_made_in_clean_pictures(tmp_path, apply):
+    def hide(key, image):
+        mask = jnp.zeros_like(image[..., :1]).at[:, 2:4, 3:5].set(1.0)
+        return jnp.concatenate([image * (1 - mask), mask], axis=-1)
+
+    clean = noise(6, 8, 3)
+    Image.fromarray(clean).save(tmp_path / "a.png")
+    standin = dataclasses.replace(FILLED, degrade=hide)
+    assert apply(standin, tmp_path / "a.png", tmp_path / "b.png", degrade="true") == FINISHED
+    wanted = clean.copy()
+    wanted[2:4, 3:5] = round(0.2 * 127.5 + 127.5)
+    np.testing.assert_array_equal(read_picture(tmp_path / "b.png").pixels, wanted)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [({}, "--degrade: got true, but nobody knows"), ({"mask_color": "0,0,0"}, "--degrade: got true beside a mask")],
+)
+def test_what_cannot_be_degraded_is_told(tmp_path, apply, options, words, capsys):
+    Image.fromarray(noise(6, 8, 3)).save(tmp_path / "a.png")
+    assert apply(NEAREST, tmp_path / "a.png", tmp_path / "b.png", degrade="true", **options) == MISTAKE
+    assert words in capsys.readouterr().err
+
+
 def test_a_mask_of_another_size_fails_its_picture_only(tmp_path, apply, capsys):
     for name, size in (("a", 8), ("b", 9)):
         Image.new("RGB", (size, size)).save(tmp_path / f"{name}.png")
