@@ -17,7 +17,7 @@ from toy import BATCH, LATENT, AffineGenerator, GivenLatents, QuadraticDiscrimin
 
 from jaxgan.augment.ada import ADA
 from jaxgan.losses.adversarial import non_saturating, relativistic_average
-from jaxgan.models import dcgan, stylegan2
+from jaxgan.models import dcgan, mlp, stylegan2
 from jaxgan.parallel import placement
 from jaxgan.parallel.mesh import make_mesh
 from jaxgan.parallel.runners import JitRunner, PmapRunner
@@ -141,9 +141,25 @@ def draws():
     }
 
 
+def argument_bytes(fsdp):
+    """What the compiled step of a game is given on each device, nearly all of it state; nothing is played."""
+    task = Generation(
+        mlp.Generator(8, 1, widths=(256,)), mlp.Discriminator(widths=(256,)), loss=non_saturating, latent_dim=8
+    )
+    optimizers = dict.fromkeys(task.players, optimizer)
+    step = make_train_step(task, optimizers, half_life_images=32)
+    mesh = make_mesh({"data": -1, "fsdp": fsdp}, jax.devices()[:fsdp])
+    runner = JitRunner(make_play(step, jax.random.key(0)), mesh)
+    zeros = {"image": jnp.zeros((BATCH, 8, 8, 1))}
+    state = runner.place(jax.eval_shape(lambda: init_state(task, optimizers, jax.random.key(7), zeros)))
+    rows = {"image": jax.ShapeDtypeStruct((BATCH, 8, 8, 1), np.uint8, sharding=placement.split_batch(mesh))}
+    compiled = runner.lower(state, None, [rows], [due_phases(task.phases(), 0, 0)]).compile()
+    return compiled.memory_analysis().argument_size_in_bytes
+
+
 if __name__ == "__main__":
     assert jax.device_count() == 4
-    found = draws()
+    found = {**draws(), "arguments": np.array([argument_bytes(fsdp) for fsdp in (1, 2, 4)])}
     for game in GAMES:
         for runner in RUNNERS:
             if (game, runner) not in LEFT_OUT:

@@ -60,3 +60,9 @@ def test_what_devices_draw_they_draw_alike(runs):
     assert np.abs(one["carry"]).max() > 0  # the mean path length, the augmentation's probability
     for name, array in one.items():
         np.testing.assert_allclose(many[name], array, atol=1e-4, rtol=1e-3, err_msg=name)
+
+
+def test_a_device_of_many_is_given_its_share_of_the_state(runs):
+    """By the compiler's own account of the step's arguments: params, moments and averages, and little else."""
+    share = runs["arguments"] / runs["arguments"][0]
+    np.testing.assert_allclose(share, [1, 1 / 2, 1 / 4], rtol=0.02)
