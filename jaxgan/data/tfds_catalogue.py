@@ -29,9 +29,7 @@ NAME = re.compile(r"(?P<name>\w+)(/(?P<config>[^:/]+))?(:(\d[\d.*]*|\*|experimen
 DEFAULT_DATA_DIR = os.environ.get("TFDS_DATA_DIR", "~/tensorflow_datasets")  # tfds's own
 FORMAT = "array_record"
 UNREADABLE = ("video", "audio")  # tfds's folders of data sets that it cannot read without TensorFlow
-HIGH_RESOLUTION = (
-    "hr"  # tfds's name for the large image of a pair, as in div2k, whose supervised input is the small one
-)
+HIGH_RESOLUTION = "hr"  # the large image of a pair, as in div2k, whose supervised input is the small one
 FEATURES_FILE, INFO_FILE = "features.json", "dataset_info.json"
 
 
