@@ -7,8 +7,11 @@ person waits.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import json
 import os
+import signal
+import socket
 import sys
 import threading
 import time
@@ -84,7 +87,7 @@ def joined(wanted: Processes | None) -> Iterator[None]:
         yield
         return
     try:
-        with Peers(_client(), jax.process_index(), jax.process_count()):
+        with _aborts_wait(), Peers(_client(), jax.process_index(), jax.process_count(), leader=_leader()):
             yield
             together("the end")
     except BaseException:
@@ -175,7 +178,7 @@ def on_one_device(tree: T) -> T:
 
 
 class Peers:
-    """A thread that gives signs of life and looks for those of the others."""
+    """Threads that give signs of life and look for those of the others."""
 
     def __init__(
         self,
@@ -185,17 +188,24 @@ class Peers:
         *,
         beat: float = BEAT,
         silent: float = SILENT,
+        leader: str | None = None,
         end: Callable[[str], None] | None = None,
     ):
-        """`client` keeps texts by name for all processes; `end` is called with what is wrong, once."""
+        """`client` keeps texts by name for all processes; `end` is called with what is wrong, once.
+
+        `leader` is where process 0 listens, `HOST:PORT`. When it is gone jax's client may answer no more.
+        """
         self._client, self._index, self._number = client, index, number
         self._beat, self._silent, self._end = beat, silent, _end if end is None else end
+        self._leader = leader
+        self._asked: float | None = None  # when the question was put that has no answer yet
         self._leaving, self._verdict = threading.Event(), threading.Event()
-        self._thread = threading.Thread(target=self._watch, name="peers", daemon=True)
+        self._threads = [threading.Thread(target=each, daemon=True) for each in (self._watch, self._knock)]
 
     def __enter__(self) -> Peers:
-        """Starts the thread."""
-        self._thread.start()
+        """Starts the threads."""
+        for thread in self._threads:
+            thread.start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
@@ -207,13 +217,15 @@ class Peers:
             why = " ".join(f"{type(error).__name__}: {error}".split())[:200]
             with contextlib.suppress(Exception):  # the leader may be gone
                 self._client.key_value_set(f"jaxgan/left/{self._index}", why)
-        self._thread.join()
+        for thread in self._threads:
+            thread.join()
 
     def _watch(self) -> None:
         beats, failures = 0, 0
         heard: dict[int, tuple[str, float]] = {}  # the last sign of life of each, and when it was new
         while not self._leaving.wait(self._beat):
             beats += 1
+            self._asked = time.monotonic()
             try:
                 self._client.key_value_set(f"jaxgan/beat/{self._index}", str(beats), allow_overwrite=True)
                 alive, left = self._read("beat"), self._read("left")
@@ -224,6 +236,8 @@ class Peers:
                     self._tell("process 0, the leader, is gone")
                     return
                 continue
+            finally:
+                self._asked = None
             now = time.monotonic()
             for index in range(self._number):
                 sign = alive.get(index, "none yet")
@@ -238,14 +252,50 @@ class Peers:
                 self._tell(gone)
                 return
 
+    def _knock(self) -> None:
+        """Where an answer takes long, asks whether the leader listens at all."""
+        while not self._leaving.wait(self._beat / 4):
+            asked = self._asked
+            if asked is None or self._leader is None or time.monotonic() - asked < self._beat / 2:
+                continue
+            host, _, port = self._leader.rpartition(":")
+            try:
+                socket.create_connection((host.strip("[]"), int(port)), timeout=self._beat / 2).close()
+            except OSError:
+                self._tell("process 0, the leader, is gone")
+                return
+
     def _read(self, what: str) -> dict[int, str]:
         found = self._client.key_value_dir_get(f"jaxgan/{what}/")
         return {int(key.rpartition("/")[2]): text for key, text in found}
 
     def _tell(self, what: str) -> None:
         self._verdict.set()
+        if self._index == 0:  # the others hear of it through this process: they may find out, too, before it ends
+            self._leaving.wait(3 * self._beat)
         if not self._leaving.is_set():
             self._end(what)
+
+
+@contextlib.contextmanager
+def _aborts_wait() -> Iterator[None]:
+    """Inside, an abort of this process waits for seconds, in which `Peers` can say why.
+
+    jax's client aborts at once when the leader is gone. Its Python callback for that does not work (jaxlib 0.10.2
+    throws std::bad_cast), and a Python handler of SIGABRT would run too late. So the handler is a function of the C
+    library: `sleep`, which takes the number of the signal, 6, for seconds. Without effect where there is none.
+    """
+    try:
+        library = ctypes.CDLL(None)
+        library.signal.argtypes, library.signal.restype = (ctypes.c_int, ctypes.c_void_p), ctypes.c_void_p
+        before = library.signal(signal.SIGABRT, ctypes.cast(library.sleep, ctypes.c_void_p))
+    except (OSError, AttributeError):
+        yield
+        return
+    try:
+        yield
+    finally:
+        library.signal(signal.SIGABRT, before)
 
 
 def _end(what: str) -> NoReturn:
@@ -261,3 +311,10 @@ def _client() -> Any:
     from jax._src import distributed
 
     return distributed.global_state.client
+
+
+def _leader() -> str | None:
+    """Where process 0 listens, however it was found."""
+    from jax._src import distributed
+
+    return distributed.global_state.coordinator_address
