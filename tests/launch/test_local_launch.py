@@ -1,4 +1,4 @@
-"""launch/local.sh with a stand-in for Python that ends as a test plans it."""
+"""launch/local.sh with a stand-in for Python that ends as a test plans it, and once with a real run."""
 
 import os
 import pathlib
@@ -11,6 +11,7 @@ import time
 import pytest
 
 from jaxgan.errors import CTRL_C, FINISHED, GAVE_UP, INTERRUPTED, MISTAKE
+from jaxgan.training.writer import read_scalars
 
 LAUNCH = pathlib.Path(__file__).parents[2] / "launch"
 STAND_IN = """#!/usr/bin/env bash
@@ -178,6 +179,46 @@ def test_signals_are_passed_on_and_end_it(board, number, status):
     assert b"starting again" not in errors
     assert [len(board.calls(i)) for i in range(2)] == [1, 1]
     assert not board.alive()
+
+
+def test_a_real_run_that_loses_a_process_is_started_again_and_goes_on_to_its_end(tmp_path):
+    workdir = tmp_path / "run"
+    config = pathlib.Path(__file__).parents[1] / "parallel" / "hosts.py"
+    flags = [f"--config={config}:vanilla_gan", f"--workdir={workdir}", "--config.images=6400"]
+    cpu = {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": "--xla_force_host_platform_device_count=1", "PYTHON": sys.executable}
+    with (
+        (tmp_path / "out").open("w") as out,
+        subprocess.Popen(
+            [LAUNCH / "local.sh", "2", "--pause=0", "--", *flags, "--config.checkpoint.every_images=320"],
+            env=os.environ | cpu,
+            stdout=out,
+            stderr=out,
+        ) as launcher,
+    ):
+        told = lambda: (tmp_path / "out").read_text()  # noqa: E731
+        saved = workdir / "checkpoints"
+        while not any(path.name.isdecimal() and int(path.name) > 0 for path in saved.glob("*")):
+            assert launcher.poll() is None, told()
+            time.sleep(0.05)
+        os.kill(process_of(launcher.pid, "--process_id 0"), signal.SIGKILL)
+        assert launcher.wait(timeout=600) == FINISHED, told()
+    assert "process 0 ended with status 137 (crashed)" in told()
+    assert told().count("starting again") == 1
+    steps = [row["step"] for row in read_scalars(workdir / "scalars.jsonl")]
+    assert steps == [*range(1, 401), 400]  # each step once, and the scores
+
+
+def process_of(launcher, flags):
+    """The id of the child of a launcher that was started with these flags."""
+    for folder in pathlib.Path("/proc").glob("[0-9]*"):
+        try:
+            parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+            command = (folder / "cmdline").read_text().replace("\0", " ")
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if parent == launcher and flags in command and "jaxgan.main" in command:
+            return int(folder.name)
+    raise AssertionError(f"{launcher} has no child with {flags}")
 
 
 @pytest.mark.parametrize(
