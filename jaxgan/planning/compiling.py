@@ -21,6 +21,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -93,8 +94,8 @@ def compile_step(
     ):
         assert process.stdin is not None
         with contextlib.suppress(BrokenPipeError):  # what it died of is told below
-            process.stdin.write(json.dumps(request))
-            process.stdin.close()
+            process.stdin.write(json.dumps(request) + "\n")
+            process.stdin.flush()  # and open it stays: its end tells the compiler that nobody waits any more
         found: list[Compiled] = []
         limit = min(LIMIT, within)
         while line := _next_line(process, limit):
@@ -129,8 +130,14 @@ def _next_line(process: subprocess.Popen[str], limit: float) -> str | None:
 
 
 def main() -> None:
-    """Answers the request on stdin."""
-    request = json.load(sys.stdin)
+    """Answers the request in the first line of stdin; ends with the process that asked."""
+    request = json.loads(sys.stdin.readline())
+    threading.Thread(target=_end_with_asker, daemon=True).start()
+    answer(request)
+
+
+def answer(request: Mapping[str, Any]) -> None:
+    """Compiles what `compile_step` asks for, and prints a line for each program."""
     from jax.experimental import topologies
 
     from jaxgan.parallel.flags import set_compiler_flags
@@ -150,6 +157,11 @@ def main() -> None:
         common |= {"share": program.due_sets[due], "model_flops": program.flops(due) / topology.chips}
         found = {**common, **_analysis(lowered, topology, Path(request["cache"]))}
         print(ANSWER + json.dumps(found), flush=True)
+
+
+def _end_with_asker() -> None:
+    os.read(sys.stdin.fileno(), 1)  # until its end
+    os._exit(1)
 
 
 def _analysis(lowered: Any, topology: Topology, cache: Path) -> dict[str, Any]:

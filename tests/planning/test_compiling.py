@@ -1,8 +1,8 @@
 """The process that compiles, with the devices at hand in place of a slice."""
 
 import dataclasses
-import io
 import json
+import subprocess
 import sys
 import types
 
@@ -42,8 +42,7 @@ def test_a_program_is_compiled_once(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("LIBTPU_INIT_ARGS", "")
     answers = []
     for _ in range(2):
-        monkeypatch.setattr("sys.stdin", io.StringIO(json.dumps(request)))
-        compiling.main()
+        compiling.answer(request)
         (line,) = capsys.readouterr().out.splitlines()
         answers.append(compiling.Compiled(**json.loads(line.removeprefix(compiling.ANSWER))))
     first, second = answers
@@ -59,7 +58,7 @@ def test_a_program_is_compiled_once(tmp_path, monkeypatch, capsys):
 def compile_with(script, monkeypatch, tmp_path, **limits):
     """With another process in place of the compiler's."""
     python = tmp_path / "python"
-    python.write_text(f"#!{PYTHON}\nimport json, sys, time\nsys.stdin.read()\n{script}\n")
+    python.write_text(f"#!{PYTHON}\nimport json, sys, time\nsys.stdin.readline()\n{script}\n")
     python.chmod(0o755)
     monkeypatch.setattr(compiling.sys, "executable", str(python))
     config = RunConfig(generator={}, discriminator={}, task={}, data=DataConfig("none"), images=1)
@@ -87,3 +86,13 @@ def test_what_the_compiler_refuses_is_told(monkeypatch, tmp_path):
     said = "sys.exit('noise\\nRESOURCE_EXHAUSTED: Ran out of memory in memory space hbm\\nmore noise')"
     with pytest.raises(UserError, match="v5e:1x1: the step cannot be compiled: RESOURCE_EXHAUSTED: Ran out of memory"):
         compile_with(said, monkeypatch, tmp_path)
+
+
+def test_the_compiler_ends_with_the_process_that_asked():
+    waiting = "threading.Thread(target=compiling._end_with_asker).start(); print('here', flush=True)"
+    command = [PYTHON, "-c", f"import threading; from jaxgan.planning import compiling; {waiting}"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout.readline() == b"here\n"
+        assert process.poll() is None
+        process.stdin.close()
+        assert process.wait(20) == 1
