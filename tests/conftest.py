@@ -1,4 +1,7 @@
-"""Tests leave nothing in the user's home: data sets and caches go to a folder that ends with them."""
+"""Tests leave nothing in the user's home, and compile quickly.
+
+Data sets and caches go to a folder that ends with the tests.
+"""
 
 import atexit
 import os
@@ -10,3 +13,6 @@ atexit.register(shutil.rmtree, SCRATCH, ignore_errors=True)
 # before anything of jaxgan or tfds is imported, which read these once
 os.environ["XDG_CACHE_HOME"] = os.path.join(SCRATCH, "cache")
 os.environ["TFDS_DATA_DIR"] = os.path.join(SCRATCH, "tensorflow_datasets")
+# most of a test's time would be LLVM's, for code that runs for milliseconds; processes that tests start inherit this
+QUICK_COMPILES = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
+os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {QUICK_COMPILES}".strip()

@@ -185,7 +185,11 @@ def test_a_real_run_that_loses_a_process_is_started_again_and_goes_on_to_its_end
     workdir = tmp_path / "run"
     config = pathlib.Path(__file__).parents[1] / "parallel" / "hosts.py"
     flags = [f"--config={config}:vanilla_gan", f"--workdir={workdir}", "--config.images=6400"]
-    cpu = {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": "--xla_force_host_platform_device_count=1", "PYTHON": sys.executable}
+    cpu = {
+        "JAX_PLATFORMS": "cpu",
+        "XLA_FLAGS": f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count=1",
+        "PYTHON": sys.executable,
+    }
     with (
         (tmp_path / "out").open("w") as out,
         subprocess.Popen(

@@ -17,7 +17,10 @@ from jaxgan.training.writer import read_scalars
 
 HERE = pathlib.Path(__file__).parent
 CONFIG = str(HERE.parent.parent / "configs" / "vanilla_gan.py")
-TWO_DEVICES = {"XLA_FLAGS": "--xla_force_host_platform_device_count=2", "JAX_PLATFORMS": "cpu"}
+TWO_DEVICES = {
+    "XLA_FLAGS": f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count=2",
+    "JAX_PLATFORMS": "cpu",
+}
 
 
 def on_two_devices(*arguments):

@@ -18,7 +18,11 @@ from jaxgan.parallel.distributed import Processes, read_processes, surrounded
 from jaxgan.training.writer import read_scalars
 
 CONFIG = str(pathlib.Path(__file__).parent / "hosts.py")
-ONE_CPU = {**os.environ, "JAX_PLATFORMS": "cpu", "XLA_FLAGS": "--xla_force_host_platform_device_count=1"}
+ONE_CPU = {
+    **os.environ,
+    "JAX_PLATFORMS": "cpu",
+    "XLA_FLAGS": f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count=1",
+}
 
 
 @contextlib.contextmanager

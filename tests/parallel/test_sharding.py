@@ -10,7 +10,10 @@ import jax
 import numpy as np
 import pytest
 
-FOUR_DEVICES = {"XLA_FLAGS": "--xla_force_host_platform_device_count=4", "JAX_PLATFORMS": "cpu"}
+FOUR_DEVICES = {
+    "XLA_FLAGS": f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count=4",
+    "JAX_PLATFORMS": "cpu",
+}
 GIVEN = ("toy", "microbatches", "remembering", "convolutional")  # games whose latents come with the batch
 
 

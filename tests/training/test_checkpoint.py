@@ -391,7 +391,7 @@ def test_one_device_s_checkpoint_on_two(saved):
     environment = {
         **os.environ,
         "JAX_PLATFORMS": "cpu",
-        "XLA_FLAGS": "--xla_force_host_platform_device_count=2",
+        "XLA_FLAGS": f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count=2",
     }
     subprocess.run(
         [sys.executable, "-c", TWO_DEVICES, str(saved), os.path.dirname(__file__)],
