@@ -7,7 +7,7 @@ On the 16 photographs that come with the extra `demo`; for others --config.data.
 
 from ml_collections import ConfigDict
 
-CONTENT, TOTAL = 9_000, 10_500  # images of the first stage, and of both
+CONTENT, TOTAL = 8_000, 9_000  # images of the first stage, and of both
 
 
 def get_config():
@@ -16,7 +16,7 @@ def get_config():
     config.batch_size = 4
     config.images = TOTAL
 
-    config.generator = dict(name="unet.Generator", base_width=24, gated=True, residual=True, filled=True)
+    config.generator = dict(name="unet.Generator", base_width=16, gated=True, residual=True, filled=True)
     config.discriminator = dict(name="patchgan.Discriminator", base_width=32, norm="none")
     config.task = dict(
         name="restoration.Restoration",
@@ -34,7 +34,7 @@ def get_config():
     )
     config.ema = dict(half_life_images=500)
 
-    config.checkpoint = dict(every_images=1_500)
-    config.samples = dict(every_images=1_500)
-    config.evaluation = dict(every_images=1_500)
+    config.checkpoint = dict(every_images=2_000)
+    config.samples = dict(every_images=2_000)
+    config.evaluation = dict(every_images=1_000)
     return config
