@@ -7,7 +7,7 @@ On the 16 photographs that come with the extra `demo`; for others --config.data.
 
 from ml_collections import ConfigDict
 
-CONTENT, TOTAL = 8_000, 9_000  # images of the first stage, and of both
+CONTENT, TOTAL = 5_000, 5_600  # images of the first stage, and of both
 
 
 def get_config():
@@ -34,7 +34,7 @@ def get_config():
     )
     config.ema = dict(half_life_images=500)
 
-    config.checkpoint = dict(every_images=2_000)
-    config.samples = dict(every_images=2_000)
+    config.checkpoint = dict(every_images=1_000)
+    config.samples = dict(every_images=1_000)
     config.evaluation = dict(every_images=1_000)
     return config
