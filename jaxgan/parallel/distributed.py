@@ -16,7 +16,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple, NoReturn, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import jax
 from jax.experimental import multihost_utils
@@ -189,14 +189,13 @@ class Peers:
         beat: float = BEAT,
         silent: float = SILENT,
         leader: str | None = None,
-        end: Callable[[str], None] | None = None,
     ):
-        """`client` keeps texts by name for all processes; `end` is called with what is wrong, once.
+        """`client` keeps texts by name for all processes.
 
         `leader` is where process 0 listens, `HOST:PORT`. When it is gone jax's client may answer no more.
         """
         self._client, self._index, self._number = client, index, number
-        self._beat, self._silent, self._end = beat, silent, _end if end is None else end
+        self._beat, self._silent = beat, silent
         self._leader = leader
         self._asked: float | None = None  # when the question was put that has no answer yet
         self._leaving, self._verdict = threading.Event(), threading.Event()
@@ -270,11 +269,16 @@ class Peers:
         return {int(key.rpartition("/")[2]): text for key, text in found}
 
     def _tell(self, what: str) -> None:
+        """Says what is wrong and ends the process at once: its main thread hangs in a collective."""
         self._verdict.set()
+        if self._leaving.is_set():
+            return
+        told = f"process {self._index} ends, too; the same command goes on from the last checkpoint"
+        print(f"jaxgan: {what}; {told}", file=sys.stderr, flush=True)
         if self._index == 0:  # the others hear of it through this process: they may find out, too, before it ends
             self._leaving.wait(3 * self._beat)
         if not self._leaving.is_set():
-            self._end(what)
+            os._exit(LOST)
 
 
 @contextlib.contextmanager
@@ -296,14 +300,6 @@ def _aborts_wait() -> Iterator[None]:
         yield
     finally:
         library.signal(signal.SIGABRT, before)
-
-
-def _end(what: str) -> NoReturn:
-    """Ends the process at once: its main thread hangs in a collective, and waiting for the others would be in vain."""
-    told = f"process {jax.process_index()} ends, too; the same command goes on from the last checkpoint"
-    print(f"jaxgan: {what}; {told}", file=sys.stderr)
-    sys.stderr.flush()
-    os._exit(LOST)
 
 
 def _client() -> Any:

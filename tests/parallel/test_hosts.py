@@ -121,7 +121,8 @@ def test_stopped_together_lost_and_resumed(tmp_path):
             wait_until(lambda before=before: max(checkpoints(workdir)) > before + 40)
             processes[lost].kill()
             began, others = time.monotonic(), [index for index in range(number) if index != lost]
-            assert [processes[index].wait(timeout=60) for index in others] == [LOST] * len(others)
+            ends = [processes[index].wait(timeout=60) for index in others]
+            assert set(ends) <= {LOST, -signal.SIGABRT}, ends  # jax may be the first to end one: a crash, too
             assert time.monotonic() - began < 60
         for index in others:
             assert words in told(workdir, index), told(workdir, index)
