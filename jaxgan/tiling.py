@@ -36,8 +36,9 @@ class Tiling:
     `tile` is the longest side of a tile in pixels. Neighbours overlap by `overlap` (None: by twice the receptive field
     if that is at most half a tile, else by a quarter of one). Exact where the overlap is twice the receptive field,
     else faded over from one tile to the next. `receptive_field` is how far a pixel sees to each side; None: over the
-    whole picture. Tiles begin at multiples of `multiple`, and their sides are such. With `coarse` pictures smaller than
-    a tile are cut as well, or continued, so that few shapes are compiled for many sizes.
+    whole picture. Tiles begin at multiples of `multiple`, and their sides are such. They are as small as their number
+    allows. With `coarse` they are not, and pictures smaller than a tile are cut as well, or continued: then few shapes
+    are compiled for many sizes.
     """
 
     tile: int
@@ -62,6 +63,8 @@ class Tiling:
         if tile == length:
             return Cut(length, tile, (0,), 0)
         count = -(-(length - overlap) // (tile - overlap))
+        if not self.coarse:
+            tile = _up(-(-(length + (count - 1) * overlap) // count), unit)  # as many, and none larger than it must be
         starts = tuple(i * ((length - tile) // unit) // (count - 1) * unit for i in range(count))
         return Cut(length, tile, starts, self._halo(overlap))
 
