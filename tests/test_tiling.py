@@ -52,9 +52,6 @@ def test_cuts_reach_from_border_to_border_and_overlap(length, tile, field, multi
     assert cut.starts[0] == 0
     assert cut.starts[-1] + cut.tile == cut.length
     assert cut.tile <= min(tile, cut.length)
-    if cut.tile < min(tile, cut.length):  # no smaller tiles, so many of them, would do
-        overlap = min(before + cut.tile - after for before, after in itertools.pairwise(cut.starts))
-        assert len(cut.starts) * (cut.tile - multiple) < cut.length + (len(cut.starts) - 1) * overlap
     for before, after in itertools.pairwise(cut.starts):
         assert before < after
         assert before + cut.tile - after >= 2 * cut.halo
@@ -66,6 +63,19 @@ def test_cuts_reach_from_border_to_border_and_overlap(length, tile, field, multi
         assert share.min() >= 0
         total[2 * start : 2 * (start + cut.tile)] += share
     np.testing.assert_allclose(total, 1.0, atol=1e-6)
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize(
+    ("length", "multiple", "count", "side"),
+    [(451, 1, 3, 193), (300, 1, 2, 182), (451, 8, 3, 200), (640, 1, 3, 256), (641, 1, 4, 209)],
+)
+def test_tiles_are_as_small_as_their_number_allows(length, multiple, count, side):
+    """Of 256 pixels at most, that overlap by 64: the least side with count * side - 64 * (count - 1) >= length."""
+    cut = Tiling(256, None, multiple=multiple).cut(length)
+    assert (len(cut.starts), cut.tile) == (count, side)
+    coarse = Tiling(256, None, multiple=multiple, coarse=True).cut(length)
+    assert (len(coarse.starts), coarse.tile) == (count, 256)
 
 
 @pytest.mark.parametrize("size", [(100, 71), (33, 32), (20, 90), (1, 1), (16, 5)])
