@@ -77,7 +77,7 @@ EXPERIMENTS = {
     ),
     "denoising": Experiment({"denoise_photos": "configs/denoise_photos.py"}, {}, images=(72_000,), seeds=(0,)),
     "translation": Experiment({"edges2photo": "configs/edges2photo.py"}, {}, images=(32_000,), seeds=(0,)),
-    "inpainting": Experiment({"inpaint_photos": "configs/inpaint_photos.py"}, {}, images=(5_000, 5_600), seeds=(0,)),
+    "inpainting": Experiment({"inpaint_photos": "configs/inpaint_photos.py"}, {}, images=(5_600, 6_400), seeds=(0,)),
 }
 
 

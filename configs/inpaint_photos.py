@@ -7,7 +7,7 @@ On the 16 photographs that come with the extra `demo`; for others --config.data.
 
 from ml_collections import ConfigDict
 
-CONTENT, TOTAL = 5_000, 5_600  # images of the first stage, and of both
+CONTENT, TOTAL = 5_600, 6_400  # images of the first stage, and of both
 
 
 def get_config():
