@@ -13,6 +13,10 @@ atexit.register(shutil.rmtree, SCRATCH, ignore_errors=True)
 # before anything of jaxgan or tfds is imported, which read these once
 os.environ["XDG_CACHE_HOME"] = os.path.join(SCRATCH, "cache")
 os.environ["TFDS_DATA_DIR"] = os.path.join(SCRATCH, "tensorflow_datasets")
-# most of a test's time would be LLVM's, for code that runs for milliseconds; processes that tests start inherit this
-QUICK_COMPILES = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
-os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {QUICK_COMPILES}".strip()
+# most of a test's time would be the compiler's, for code that runs for milliseconds; what tests start inherits this
+QUICK_COMPILES = (
+    "--xla_backend_optimization_level=0",
+    "--xla_llvm_disable_expensive_passes=true",
+    "--xla_cpu_use_fusion_emitters=false",
+)
+os.environ["XLA_FLAGS"] = " ".join([os.environ.get("XLA_FLAGS", ""), *QUICK_COMPILES]).strip()
