@@ -32,6 +32,8 @@ PEERS = {  # by case: what we run, the peer's script and the case's name there
     "rrdb": ("rrdb", "torch_rrdb.py"),
 }
 
+HEAVY = {"rrdb": 20}  # by this much fewer repetitions
+
 
 def peer_python() -> str:
     """The Python of the peers' environment, made where it is missing."""
@@ -63,7 +65,8 @@ def main() -> None:
             "ours": [sys.executable, "-m", "benchmarks.ours", "--case", ours],
             "peer": [peer, str(pathlib.Path(__file__).parent / "peers" / script), "--case", case],
         }
-        medians = alternate(commands, rounds=arguments.rounds, reps=arguments.reps)
+        reps = -(-arguments.reps // HEAVY.get(case, 1))
+        medians = alternate(commands, rounds=arguments.rounds, reps=reps)
         table[case] = {
             "ours_ms": round(medians["ours"], 2),
             "peer_ms": round(medians["peer"], 2),
