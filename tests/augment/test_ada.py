@@ -41,6 +41,7 @@ def test_gradients_are_those_of_finite_differences_and_second_ones_are_finite():
     np.testing.assert_allclose((jax.grad(loss)(IMAGES) * direction).sum(), difference, rtol=1e-2)
     assert float(abs(difference)) > 1.0
 
+    @jax.jit
     def penalty(scale):
         return jnp.square(jax.grad(lambda x: jnp.tanh(scale * ALL(KEY, x, 0.7)).sum())(IMAGES)).sum()
 
