@@ -102,11 +102,13 @@ def test_a_finished_run_is_started_once(board):
     assert 1024 < ports.pop() < 65536
 
 
+@pytest.mark.slow
 def test_one_process_needs_no_coordinator(board):
     assert board.launch("", "1")[0] == FINISHED
     assert board.calls() == ["-m jaxgan.main --config a config.py --workdir=w"]
 
 
+@pytest.mark.slow
 def test_each_process_sees_its_own_gpus(board):
     _, output, _ = board.launch('echo "$CUDA_VISIBLE_DEVICES"', "2", "--gpus-each=2")
     assert sorted(output.split("\n")) == ["", "[0] 0,1", "[1] 2,3"]
@@ -119,6 +121,7 @@ def test_the_interrupted_is_started_again(board):
     assert errors.count("starting again") == 2
 
 
+@pytest.mark.slow
 def test_a_crash_is_started_again_up_to_a_limit(board):
     assert board.launch('[ "$start" = 2 ] || kill -SEGV $$', "1", "--max-crashes=1")[0] == FINISHED
     assert len(board.calls()) == 2
@@ -128,12 +131,14 @@ def test_a_crash_is_started_again_up_to_a_limit(board):
     assert "crashed 3 times: not started again" in errors
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("status", [MISTAKE, GAVE_UP, CTRL_C])
 def test_what_a_new_start_would_not_mend_is_not_started_again(board, status):
     assert board.launch(f"here; await 0; await 1; exit {status}", "2")[0] == status
     assert [len(board.calls(i)) for i in range(2)] == [1, 1]
 
 
+@pytest.mark.slow
 def test_one_failure_stops_the_others(board):
     started = time.monotonic()
     status, _, errors = board.launch('[ "$id" != 1 ] || exit 5; saving', "3", "--max-crashes=0")
@@ -143,12 +148,14 @@ def test_one_failure_stops_the_others(board):
     assert not board.alive()
 
 
+@pytest.mark.slow
 def test_those_that_will_not_stop_are_killed(board):
     plan = '[ "$id" != 0 ] || exit 5; trap "" TERM; for i in {1..600}; do sleep 0.1; done'
     assert board.launch(plan, "2", "--max-crashes=0", "--grace=1")[0] == 5
     assert not board.alive()
 
 
+@pytest.mark.slow
 def test_the_others_may_save_after_the_first_has(board):
     status, output, _ = board.launch(
         '[ "$start" = 1 ] || exit 0; trap "echo told" TERM; [ "$id" = 0 ] || { sleep 1; echo saved; }; exit 75', "2"
@@ -158,6 +165,7 @@ def test_the_others_may_save_after_the_first_has(board):
     assert "told" not in output
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("plan", "status"),
     [
@@ -170,6 +178,7 @@ def test_the_status_is_the_one_that_says_most(board, plan, status):
     assert board.launch(plan, "2", "--max-crashes=0")[0] == status
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, INTERRUPTED), (signal.SIGINT, CTRL_C)])
 def test_signals_are_passed_on_and_end_it(board, number, status):
     launcher = board.begin("saving", "2")
@@ -181,6 +190,7 @@ def test_signals_are_passed_on_and_end_it(board, number, status):
     assert not board.alive()
 
 
+@pytest.mark.slow
 def test_a_real_run_that_loses_a_process_is_started_again_and_goes_on_to_its_end(tmp_path):
     workdir = tmp_path / "run"
     config = pathlib.Path(__file__).parents[1] / "parallel" / "hosts.py"

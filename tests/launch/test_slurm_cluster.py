@@ -32,9 +32,12 @@ touch "$BOARD/$SLURM_PROCID"
 for i in {1..600}; do sleep 0.1; done
 """
 
-pytestmark = pytest.mark.skipif(
-    bool(MISSING), reason=f"there is no {', '.join(MISSING)}: tests/launch/slurm_cluster.sh start --install FOLDER"
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        bool(MISSING), reason=f"there is no {', '.join(MISSING)}: tests/launch/slurm_cluster.sh start --install FOLDER"
+    ),
+]
 
 
 @pytest.fixture(scope="module")

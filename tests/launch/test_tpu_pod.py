@@ -143,6 +143,7 @@ def test_it_makes_runs_and_deletes(cloud):
     assert "later.txt" not in output
 
 
+@pytest.mark.slow
 def test_a_slice_that_is_there_is_used_and_not_deleted(cloud):
     cloud.make()
     assert cloud.launch("", *SLICE)[0] == FINISHED
@@ -161,6 +162,7 @@ def test_the_interrupted_and_the_crashed_are_started_again(cloud):
     assert "crashed with status 134: starting again (1 of 1)" in errors
 
 
+@pytest.mark.slow
 def test_limits(cloud):
     cloud.make()
     assert cloud.launch("exit 9", *SLICE, "--max-crashes=0")[0] == 9
@@ -168,18 +170,21 @@ def test_limits(cloud):
     assert cloud.starts() == 1 + 2
 
 
+@pytest.mark.slow
 def test_the_status_is_the_one_that_says_most(cloud):
     cloud.make()
     assert cloud.launch('[ "$HOST" = 0 ] && kill -ABRT $$; exit 3', *SLICE)[0] == GAVE_UP
     assert cloud.starts() == 1
 
 
+@pytest.mark.slow
 def test_a_withdrawn_slice_is_made_anew(cloud):
     plan = 'if [ "$start" = 1 ]; then echo PREEMPTED >"$clouds/state"; exit 1; fi'
     assert cloud.launch(plan, *SLICE, "--spot", "--max-crashes=0")[0] == FINISHED
     assert cloud.calls == ["create", "scp", "delete", "create", "scp", "delete"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, INTERRUPTED), (signal.SIGINT, CTRL_C)])
 def test_asked_to_end_the_run_saves_and_the_slice_is_deleted(cloud, number, status):
     process = cloud.begin("trap 'echo saved; exit 75' TERM; for i in {1..300}; do sleep 0.1; done", *SLICE)
@@ -194,12 +199,14 @@ def test_asked_to_end_the_run_saves_and_the_slice_is_deleted(cloud, number, stat
     assert (cloud.starts(), cloud.calls) == (1, ["create", "scp", "delete"])
 
 
+@pytest.mark.slow
 def test_what_it_made_is_kept_when_told_so(cloud):
     status, _, errors = cloud.launch("", *SLICE, "--keep", flags=("--workdir=w",))
     assert (status, cloud.calls) == (FINISHED, ["create", "scp"])
     assert "paid for until: gcloud compute tpus tpu-vm delete gan --zone=us-west4-a" in errors
 
 
+@pytest.mark.slow
 def test_no_capacity(cloud):
     (cloud.clouds / "full").touch()
     status, _, _ = cloud.launch("", *SLICE)
@@ -207,6 +214,7 @@ def test_no_capacity(cloud):
     assert cloud.calls == ["create", "delete"]  # one that is half made is paid for, too
 
 
+@pytest.mark.slow
 def test_a_slice_of_others_that_is_not_ready_is_left_alone(cloud):
     cloud.make("PREEMPTED")
     status, _, errors = cloud.launch("", *SLICE)

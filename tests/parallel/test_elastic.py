@@ -15,6 +15,8 @@ from jaxgan.parallel import distributed
 from jaxgan.training.stored import steps_on_disk
 from jaxgan.training.writer import read_scalars
 
+pytestmark = pytest.mark.slow
+
 HERE = pathlib.Path(__file__).parent
 CONFIG = str(HERE.parent.parent / "configs" / "vanilla_gan.py")
 TWO_DEVICES = {

@@ -105,6 +105,7 @@ def test_nothing_for_cpus_and_for_releases_not_looked_up(tpu, monkeypatch):
     assert environ == tpu
 
 
+@pytest.mark.slow
 def test_the_installed_jaxlib_knows_the_flags_and_takes_them():
     jaxlib = [path for path in libraries("gpu", {}) if path.name == "libjax_common.so"]
     assert len(jaxlib) == 1

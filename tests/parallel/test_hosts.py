@@ -85,6 +85,7 @@ def assert_same_game(ours, theirs):
         np.testing.assert_allclose(scores[name], score, rtol=1e-3, atol=1e-4, err_msg=name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "flags"), [("vanilla_gan", SPLIT), ("dcgan_mnist", ())])
 def test_two_and_four_processes_play_the_game_of_one(name, flags, tmp_path):
     """Four of them with their state split over pairs, too."""
@@ -96,6 +97,7 @@ def test_two_and_four_processes_play_the_game_of_one(name, flags, tmp_path):
         assert "compiled" not in told(tmp_path / str(number), 1)
 
 
+@pytest.mark.slow
 def test_two_processes_go_on_as_one_and_as_two_under_pmap(tmp_path):
     unbroken = play("vanilla_gan", tmp_path / "unbroken", 1)
     play("vanilla_gan", tmp_path / "run", 2, *SPLIT, "--config.images=160")
@@ -106,6 +108,7 @@ def test_two_processes_go_on_as_one_and_as_two_under_pmap(tmp_path):
     assert all(np.isfinite(value) for row in rows for value in row["scalars"].values())
 
 
+@pytest.mark.slow
 def test_stopped_together_lost_and_resumed(tmp_path):
     """SIGTERM to one: both save the same step. One of four killed: the others say which, soon. The leader, too."""
     workdir, endless = tmp_path / "run", ("--config.images=100000000", "--config.checkpoint.every_images=320")
@@ -190,6 +193,7 @@ sys.exit(main(sys.argv[1:]))
 """
 
 
+@pytest.mark.slow
 def test_told_to_end_while_it_loads(tmp_path):
     flags = [f"--config={CONFIG}:vanilla_gan", f"--workdir={tmp_path / 'run'}"]
     done = subprocess.run([sys.executable, "-c", LOADING, *flags], env=ONE_CPU, capture_output=True, text=True)
@@ -198,6 +202,7 @@ def test_told_to_end_while_it_loads(tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_a_mistake_of_one_ends_all(tmp_path):
     (tmp_path / "run").write_text("no directory")
     with started("vanilla_gan", tmp_path / "run", 2) as processes:

@@ -10,6 +10,8 @@ import jax
 import numpy as np
 import pytest
 
+pytestmark = pytest.mark.slow
+
 # older emitters round otherwise in programs of other shardings: 1e-3 of params after ten steps with batch norm
 NEWER_EMITTERS = os.environ["XLA_FLAGS"].replace("fusion_emitters=false", "fusion_emitters=true")
 FOUR_DEVICES = {
