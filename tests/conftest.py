@@ -1,11 +1,15 @@
-"""Tests leave nothing in the user's home, and compile quickly.
+"""Tests leave nothing in the user's home, compile quickly, and compile a program once for all workers and runs.
 
-Data sets and caches go to a folder that ends with the tests.
+Data sets and caches go to a folder that ends with the tests; compiled programs stay in `.pytest_cache` (`pytest --cache-clear`
+removes them). Keeping those is safe: jax's key of a program holds its code, the compiler's options, the release of jaxlib and
+the instructions of the processor, so that a program made by another release or for another processor is never loaded. Workers may
+write at the same time: a file that is not whole does not unpack, and its program is compiled instead, with a warning.
 """
 
 import atexit
 import importlib.metadata
 import os
+import pathlib
 import shutil
 import tempfile
 
@@ -19,3 +23,7 @@ QUICK_COMPILES = ["--xla_backend_optimization_level=0", "--xla_llvm_disable_expe
 if importlib.metadata.version("jaxlib").startswith("0.10."):  # later ones end at a flag they do not know
     QUICK_COMPILES.append("--xla_cpu_use_fusion_emitters=false")  # older emitters of loops, quicker to compile
 os.environ["XLA_FLAGS"] = " ".join([os.environ.get("XLA_FLAGS", ""), *QUICK_COMPILES]).strip()
+PROGRAMS = pathlib.Path(__file__).parents[1] / ".pytest_cache" / "d" / "programs"
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(PROGRAMS))
+os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
