@@ -10,8 +10,6 @@ from typing import Any
 
 import numpy as np
 from etils import epath
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 
 from jaxgan.commands.setup import cache_dir, generate_with
 from jaxgan.config import RunConfig
@@ -143,6 +141,9 @@ def truncation(generator: RestoredGenerator, wish: Wish) -> str:
 
 def _plot(swept: Sequence[Truncated], name: str, output: str) -> None:
     """The distance over truncation, and with precision measured, precision against recall."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg  # it takes long to load
+    from matplotlib.figure import Figure
+
     distance, *shown = swept[0].scores
     places, ticks = range(len(swept)), [_told(each.truncation) for each in swept]
     panels = 2 if shown else 1

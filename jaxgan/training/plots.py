@@ -5,17 +5,17 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from etils import epath
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-from matplotlib.ticker import EngFormatter, MaxNLocator
 
 from jaxgan.media.images import replace_file
 from jaxgan.training.workdir import Workdir
 from jaxgan.training.writer import read_scalars
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 Curves = Mapping[str, tuple[np.ndarray, np.ndarray]]  # by name: images [n], values [n]
 
@@ -117,6 +117,11 @@ def _figure(panels: Mapping[str, Curves], columns: int = 1) -> Figure | None:
     panels = {label: curves for label, curves in panels.items() if curves}
     if not panels:
         return None
+    from matplotlib.backends.backend_agg import (
+        FigureCanvasAgg,
+    )  # it takes long to load
+    from matplotlib.figure import Figure
+
     rows = -(-len(panels) // columns)
     width = PANEL[0] if columns == 1 else 0.7 * PANEL[0]
     figure = Figure(figsize=(columns * width, rows * PANEL[1]), dpi=110, layout="constrained")
@@ -128,6 +133,8 @@ def _figure(panels: Mapping[str, Curves], columns: int = 1) -> Figure | None:
 
 
 def _draw(axes: Any, label: str, curves: Curves) -> None:
+    from matplotlib.ticker import EngFormatter, MaxNLocator
+
     others = iter(OTHER_COLORS * (1 + len(curves) // len(OTHER_COLORS)))
     for name, (images, values) in curves.items():
         color = _color(name) or next(others)
