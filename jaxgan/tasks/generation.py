@@ -30,7 +30,7 @@ from jaxgan.layers.collective import all_rows, axis_size, own_rows, pmean
 from jaxgan.layers.resampling import box_downsample
 from jaxgan.losses.adversarial import per_example
 from jaxgan.schedules import Number, at
-from jaxgan.tasks.penalty import Offers, Penalty, check_differences, lazy_phases, memories, penalized
+from jaxgan.tasks.penalty import Offers, Penalty, check_differences, check_packed, lazy_phases, memories, penalized
 
 SPECTRAL = "spectral"  # the collection that a forward in training reads and moves
 ACCURACY_DECAY = 0.99  # of the mean accuracy that `max_accuracy` looks at (Chu et al. 2020, section 4.2)
@@ -97,7 +97,10 @@ class Generation:
             DISCRIMINATOR: self.discriminator.init(discriminator_key, judged, label, train=False),
         }
         variables = {name: {k: v for k, v in tree.items() if k != "params"} for name, tree in trees.items()}
-        return {name: tree["params"] for name, tree in trees.items()}, variables
+        params = {name: tree["params"] for name, tree in trees.items()}
+        if self.pack > 1:
+            self._check_packed(params, variables, batch, key)
+        return params, variables
 
     def init_carry(self) -> dict[str, Any]:
         """What augmentation, balance and the penalties remember."""
@@ -237,7 +240,7 @@ class Generation:
         label, augmented = self._label(batch), self._augmented(state, key)
         noise_key, style_key, own_key = jax.random.split(jax.random.fold_in(key, 1), 3)
         noise_key = noise_key if fakes is None else jax.random.wrap_key_data(fakes.noise)
-        critic: Critic = lambda image: self._judge(state, None, augmented(image), label)[0].logits  # noqa: E731
+        critic = Critic(lambda image: self._judge(state, None, augmented(image), label)[0].logits, self.pack)
         real = _scales(batch["image"], fakes.image) if fakes else batch["image"]
 
         def generate(latent: Array) -> Any:
@@ -264,6 +267,18 @@ class Generation:
         if self.has_styles:
             offers |= {"style": style, "synthesize": lambda: synthesize}
         return offers
+
+    def _check_packed(self, params: dict[str, Params], variables: dict[str, Variables], batch: Batch, key: Key) -> None:
+        """Raise UserError for a penalty that cannot be taken of packed images."""
+        fields = dict.fromkeys((field.name for field in dataclasses.fields(State)), jnp.int32(0))
+        state = State(**{**fields, "params": params, "variables": variables, "carry": self.init_carry()})
+
+        def offers() -> Offers:
+            return self._discriminator_offers(state, {**batch, "fakes": self.draw(state, batch, key)[0]}, key)
+
+        logits = batch["image"].shape[0] // self.pack
+        for name in ("penalties", "generator_penalties"):
+            check_packed(getattr(self, name), offers, logits, f"config.task.{name}")
 
     def _label(self, batch: Batch) -> Array | None:
         return batch["label"] if self.num_classes else None

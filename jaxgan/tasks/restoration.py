@@ -238,7 +238,7 @@ class Restoration:
         """What a penalty of the discriminator can ask for by name; see `jaxgan.tasks.penalty`."""
         fakes: Restored | None = jax.lax.stop_gradient(batch["fakes"]) if "fakes" in batch else None
         condition = self.condition(batch, key) if fakes is None else fakes.condition
-        critic: Critic = lambda image: self._judge(state, None, image, condition)[0].logits  # noqa: E731
+        critic = Critic(lambda image: self._judge(state, None, image, condition)[0].logits)
         offers: dict[str, Callable[[], Any]] = {
             "critic": lambda: critic,
             "real": lambda: batch["image"],

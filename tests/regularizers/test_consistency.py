@@ -7,6 +7,7 @@ import pytest
 
 from jaxgan.augment.geometry import shifted_and_flipped
 from jaxgan.errors import UserError
+from jaxgan.game import Critic
 from jaxgan.regularizers.consistency import bcr, cr, zcr, zcr_generator
 
 KEY = jax.random.key(0)
@@ -77,3 +78,13 @@ def test_the_generators_part_asks_for_larger_changes():
 def test_several_scales_cannot_be_shifted():
     with pytest.raises(UserError, match="scales"):
         cr(total, (REAL, REAL[:, ::2, ::2]), total(REAL), KEY)
+
+
+def test_packs_are_moved_image_by_image_and_judged_as_one():
+    packs = Critic(lambda image: slanted(image).reshape(-1, 2).sum(1), rows=2)
+    moved = slanted(shifted_and_flipped(KEY, REAL, 4))
+    expected = 10.0 * (slanted(REAL) - moved).reshape(-1, 2).sum(1) ** 2
+    np.testing.assert_allclose(cr(packs, REAL, packs(REAL), KEY), expected, rtol=1e-4)
+    assert bcr(packs, REAL, FAKE, packs(REAL), packs(FAKE), KEY).shape == (3,)
+    totals = Critic(lambda image: total(image).reshape(-1, 2).sum(1), rows=2)
+    assert zcr(totals, tiled, LATENT, totals(tiled(LATENT)), KEY).shape == (3,)

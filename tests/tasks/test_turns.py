@@ -11,7 +11,10 @@ from jaxgan.errors import UserError
 from jaxgan.game import Judgement
 from jaxgan.losses import adversarial
 from jaxgan.models import dcgan, multiscale
-from jaxgan.regularizers.gradient_penalty import r1
+from jaxgan.regularizers import consistency
+from jaxgan.regularizers.drift import drift
+from jaxgan.regularizers.gradient_penalty import dragan, r1, r2, wgan_gp
+from jaxgan.regularizers.lecam import lecam
 from jaxgan.tasks.generation import Generation, truncated
 from jaxgan.tasks.penalty import Penalty
 from jaxgan.training.optimizers import make_optimizer
@@ -80,6 +83,51 @@ def test_penalties_are_taken_at_images_before_augmentation():
     np.testing.assert_allclose(whole, 0.5 * 64 * 0.5**2, rtol=1e-6)  # gamma / 2 |w|^2
     np.testing.assert_allclose(same, whole)
     np.testing.assert_allclose(darker, whole / 4, rtol=1e-6)
+
+
+class LinearOfPacks:
+    """A discriminator of two images of 8 pixels along a side: half the sum of their pixels."""
+
+    def init(self, key, image, label, *, train):
+        return {"params": {"w": jnp.full((2 * 64,), 0.5)}}
+
+    def apply(self, tree, image, label, *, train, mutable=()):
+        return Judgement(logits=image.reshape(len(image), -1) @ tree["params"]["w"]), {}
+
+
+@pytest.mark.parametrize("every", [1, 16])
+def test_penalties_of_packed_images_are_those_of_the_pack(every):
+    penalties = (Penalty("r1", r1, every=every), Penalty("wgan_gp", wgan_gp, every=every))
+    task = dataclasses.replace(make_task(pack=2, penalties=penalties), discriminator=LinearOfPacks())
+    found = {name: value for _, aux in losses(task) for name, value in aux.metrics.items()}
+    square = 2 * 64 * 0.5**2
+    np.testing.assert_allclose(found["r1"], 0.5 * square, rtol=1e-6)
+    np.testing.assert_allclose(found["wgan_gp"], 10 * (square**0.5 - 1) ** 2, rtol=1e-5)
+
+
+def test_a_penalty_of_single_images_is_refused_with_packing():
+    def of_images(critic, real):
+        gradient = jax.grad(lambda image: critic(image).sum())(real)
+        return jnp.square(gradient).sum((1, 2, 3))
+
+    def beside_latents(critic, real, latent):
+        return jnp.square(critic(real) - latent.mean(1))
+
+    for function, words in ((of_images, "it gives 4 values"), (beside_latents, "incompatible shapes")):
+        penalties = (Penalty("mine", function, every=4),)
+        make_state(make_task(penalties=penalties))
+        message = rf"^config\.task\.penalties: mine cannot be taken with packing: expected .* 2 logits, .*{words}"
+        with pytest.raises(UserError, match=message) as mistake:
+            make_state(make_task(pack=2, penalties=penalties))
+        assert "\n" not in str(mistake.value)
+
+
+@pytest.mark.parametrize(
+    "function", [*(getattr(consistency, name) for name in ("cr", "bcr", "zcr")), dragan, r2, drift, lecam]
+)
+def test_every_penalty_of_the_discriminator_can_be_taken_with_packing(function):
+    task = make_task(pack=2, penalties=(Penalty("mine", function),))
+    assert np.isfinite(losses(task)[0][1].metrics["mine"])
 
 
 def test_regularizers_get_what_they_ask_for_and_keep_their_memory():
