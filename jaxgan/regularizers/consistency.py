@@ -38,18 +38,22 @@ def bcr(
     fake_logits: Any,
     key: Array,
     *,
+    fake_critic: CriticLike | None = None,
     weight: Any = 10.0,
     fake_weight: Any = 10.0,
     shift: int = 4,
 ) -> PerLogit:
-    """`cr` of the reals, and of the fakes with `fake_weight` (balanced consistency, Zhao et al. 2021, algorithm 1)."""
+    """`cr` of the reals, and of the fakes with `fake_weight` (balanced consistency, Zhao et al. 2021, algorithm 1).
+
+    `fake_critic`: the critic that gave `fake_logits`; None: `critic`.
+    """
     real_key, fake_key = jax.random.split(key)
     of_reals = cr(critic, real, real_logits, real_key, weight=weight, shift=shift)
-    return of_reals + cr(critic, fake, fake_logits, fake_key, weight=fake_weight, shift=shift)
+    return of_reals + cr(fake_critic or critic, fake, fake_logits, fake_key, weight=fake_weight, shift=shift)
 
 
 def zcr(
-    critic: CriticLike,
+    fake_critic: CriticLike,
     generate: Any,
     latent: Float[Array, "b z"],
     fake_logits: Any,
@@ -59,7 +63,7 @@ def zcr(
     sigma: Any = 0.03,
 ) -> PerLogit:
     """weight |D(G(z)) - D(G(z + sigma n))|^2 for the discriminator (Zhao et al. 2021, algorithm 2)."""
-    return weight * _distance(fake_logits, critic(generate(_perturbed(key, latent, sigma))))
+    return weight * _distance(fake_logits, fake_critic(generate(_perturbed(key, latent, sigma))))
 
 
 def zcr_generator(

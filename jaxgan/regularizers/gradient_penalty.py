@@ -1,6 +1,6 @@
 """Gradient penalties on a critic, each exact (double backward) or by finite differences (forwards only).
 
-Every penalty names what it wants (`critic`, `real`, `fake`, `key`) and returns one value a logit,
+Every penalty names what it wants (`critic`, `fake_critic`, `real`, `fake`, `key`) and returns one value a logit,
 `[B / critic.rows]`, weight included. `critic` maps inputs (a pytree of `[B, ...]`: an image, all its
 scales, a clip) to logits (a pytree of `[B / rows, ...]`); patches and scales of logits are averaged.
 x is all that one logit judges: of packed images (PacGAN, Lin et al. 2018) the gradient is by the whole pack.
@@ -51,7 +51,7 @@ def r1(
 
 
 def r2(
-    critic: CriticLike,
+    fake_critic: CriticLike,
     fake: Any,
     key: Array,
     *,
@@ -59,8 +59,11 @@ def r2(
     gamma: Any = 1.0,
     method: Method = "exact",
 ) -> PerLogit:
-    """gamma/2 |grad D|^2 at the fakes (Mescheder et al. 2018, eq. 10); `fake_logits` are `critic(fake)` where known."""
-    return 0.5 * gamma * _square_norm(critic, fake, key, method, fake_logits)
+    """gamma/2 |grad D|^2 at the fakes (Mescheder et al. 2018, eq. 10).
+
+    `fake_critic` judges them as the loss does; `fake_logits` are `fake_critic(fake)` where known.
+    """
+    return 0.5 * gamma * _square_norm(fake_critic, fake, key, method, fake_logits)
 
 
 def wgan_gp(

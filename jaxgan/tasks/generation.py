@@ -31,6 +31,7 @@ from jaxgan.layers.resampling import box_downsample
 from jaxgan.losses.adversarial import per_example
 from jaxgan.schedules import Number, at
 from jaxgan.tasks.penalty import Offers, Penalty, check_differences, check_packed, lazy_phases, memories, penalized
+from jaxgan.tasks.sight import Sight, sight
 
 SPECTRAL = "spectral"  # the collection that a forward in training reads and moves
 ACCURACY_DECAY = 0.99  # of the mean accuracy that `max_accuracy` looks at (Chu et al. 2020, section 4.2)
@@ -52,8 +53,8 @@ class Generation:
     """A generator of images from noise against a discriminator.
 
     The fakes take the labels of the reals of their rows, so that a relativistic pair shares its class.
-    Augmentation belongs to the critic: penalties act on images before it. The reals and the fakes of a
-    turn are augmented alike.
+    Augmentation belongs to the critic: penalties act on images before it. In each turn the reals and the fakes
+    are augmented with draws of their own, which penalties share: see `jaxgan.tasks.sight`.
     """
 
     generator: Any  # (latent [B,Z], label [B] | None, *, train) -> image [B,H,W,C] in [-1, 1]
@@ -177,9 +178,9 @@ class Generation:
 
     def _discriminator_loss(self, state: State, batch: Batch, key: Key) -> tuple[Array, Aux]:
         label, fakes = self._label(batch), jax.lax.stop_gradient(batch["fakes"].image)
-        augmented = self._augmented(state, key)
-        real, variables = self._judge(state, None, augmented(_scales(batch["image"], fakes)), label)
-        fake, variables = self._judge(state, variables, augmented(fakes), label)
+        seen = self._sight(state, key)
+        real, variables = self._judge(state, None, seen.reals(_scales(batch["image"], fakes)), label)
+        fake, variables = self._judge(state, variables, seen.fakes(fakes), label)
         loss = per_example(jax.tree.map(self.loss.discriminator, real.logits, fake.logits)).mean()
         real_score, fake_score = per_example(real.logits), per_example(fake.logits)
         metrics = {
@@ -211,10 +212,10 @@ class Generation:
 
     def _generator_loss(self, state: State, batch: Batch, key: Key) -> tuple[Array, Aux]:
         label, fakes = self._label(batch), batch["fakes"].image
-        augmented = self._augmented(state, key)
+        seen = self._sight(state, key)
         # a loss that does not look at the reals lets the compiler drop their forward
-        real, _ = self._judge(state, None, augmented(_scales(batch["image"], fakes)), label)
-        fake, _ = self._judge(state, None, augmented(fakes), label)
+        real, _ = self._judge(state, None, seen.reals(_scales(batch["image"], fakes)), label)
+        fake, _ = self._judge(state, None, seen.fakes(fakes), label)
         losses = per_example(jax.tree.map(self.loss.generator, real.logits, fake.logits))
         loss, metrics = losses.mean(), {}
         if self.top_k != 1.0:
@@ -237,10 +238,12 @@ class Generation:
 
     def _offers(self, state: State, batch: Batch, key: Key, fakes: Fakes | None) -> dict[str, Callable[[], Any]]:
         """What a regularizer can ask for by name; see `jaxgan.tasks.penalty`."""
-        label, augmented = self._label(batch), self._augmented(state, key)
+        label = self._label(batch)
         noise_key, style_key, own_key = jax.random.split(jax.random.fold_in(key, 1), 3)
         noise_key = noise_key if fakes is None else jax.random.wrap_key_data(fakes.noise)
-        critic = Critic(lambda image: self._judge(state, None, augmented(image), label)[0].logits, self.pack)
+        seen = self._sight(state, key)
+        critic = Critic(lambda image: self._judge(state, None, seen.reals(image), label)[0].logits, self.pack)
+        fake_critic = Critic(lambda image: self._judge(state, None, seen.fakes(image), label)[0].logits, self.pack)
         real = _scales(batch["image"], fakes.image) if fakes else batch["image"]
 
         def generate(latent: Array) -> Any:
@@ -255,6 +258,7 @@ class Generation:
 
         offers: dict[str, Callable[[], Any]] = {
             "critic": lambda: critic,
+            "fake_critic": lambda: fake_critic,
             "real": lambda: real,
             "key": lambda: own_key,
             "real_logits": lambda: critic(real),
@@ -263,7 +267,7 @@ class Generation:
         }
         if fakes is not None:
             offers |= {"fake": lambda: fakes.image, "latent": lambda: fakes.latent}
-            offers["fake_logits"] = lambda: critic(fakes.image)
+            offers["fake_logits"] = lambda: fake_critic(fakes.image)
         if self.has_styles:
             offers |= {"style": style, "synthesize": lambda: synthesize}
         return offers
@@ -283,18 +287,9 @@ class Generation:
     def _label(self, batch: Batch) -> Array | None:
         return batch["label"] if self.num_classes else None
 
-    def _augmented(self, state: State, key: Key) -> Callable[[Any], Any]:
-        """What the discriminator sees of images in the turn that has this key."""
-        if self.augment is None:
-            return lambda image: image
-        probability = self.augment.probability(state.carry.get("augment", {}), state.images_seen)
-
-        def augmented(image: Any) -> Any:
-            if isinstance(image, tuple):
-                raise UserError("config.task.augment: images of several scales cannot be augmented; accepted is none")
-            return self.augment(jax.random.fold_in(key, 2), image, probability)
-
-        return augmented
+    def _sight(self, state: State, key: Key) -> Sight:
+        """What the discriminator sees in the turn that has this key."""
+        return sight(key, self.augment, state.carry.get("augment", {}), state.images_seen)
 
     def _judge(self, state: State, variables: Variables | None, image: Any, label: Array | None) -> tuple[Any, Any]:
         """The judgement of images and the discriminator's new variables; `variables` None: from the state's."""

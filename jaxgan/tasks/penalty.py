@@ -1,4 +1,8 @@
-"""Regularizers on a player's turn: functions that say by the names of their parameters what they want."""
+"""Regularizers on a player's turn: functions that say by the names of their parameters what they want.
+
+`critic` sees images as the loss sees the reals (`real_logits` are `critic(real)`), `fake_critic` as it sees the
+fakes (`fake_logits` are `fake_critic(fake)`): the same discriminator, with other draws of what augmentation draws.
+"""
 
 from __future__ import annotations
 
@@ -89,7 +93,7 @@ def check_packed(penalties: tuple[Penalty, ...], offers: Callable[[], Offers], l
     shapes only.
     """
     for penalty in penalties:
-        if not penalty.wants("critic"):
+        if not (penalty.wants("critic") or penalty.wants("fake_critic")):
             continue
         try:
             values = jax.eval_shape(lambda p=penalty: p.values(offers(), jnp.int32(0), p.memory)[0])

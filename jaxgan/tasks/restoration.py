@@ -241,6 +241,7 @@ class Restoration:
         critic = Critic(lambda image: self._judge(state, None, image, condition)[0].logits)
         offers: dict[str, Callable[[], Any]] = {
             "critic": lambda: critic,
+            "fake_critic": lambda: critic,
             "real": lambda: batch["image"],
             "key": lambda: jax.random.fold_in(key, 1),
             "real_logits": lambda: critic(batch["image"]),

@@ -50,6 +50,15 @@ def test_bcr_is_cr_of_both_each_with_its_weight():
     assert (bcr(slanted, REAL, REAL, logits[0], logits[0], KEY, weight=-10.0) != 0).any()  # each moved its own way
 
 
+def test_fakes_are_judged_by_the_critic_of_their_logits():
+    twice = lambda image: 2 * slanted(image)  # noqa: E731
+    logits = slanted(REAL), twice(FAKE)
+    both = bcr(slanted, REAL, FAKE, *logits, KEY, fake_critic=twice)
+    once = bcr(slanted, REAL, FAKE, logits[0], slanted(FAKE), KEY)
+    reals = bcr(slanted, REAL, FAKE, *logits, KEY, fake_weight=0.0)
+    np.testing.assert_allclose(both - reals, 4 * (once - reals), rtol=1e-3, atol=1e-6)
+
+
 def test_patches_and_scales_are_averaged_after_squaring():
     patches = lambda image: {"patch": image[:, ::4, ::4, 0], "whole": slanted(image)}  # noqa: E731
     moved = shifted_and_flipped(KEY, REAL, 4)

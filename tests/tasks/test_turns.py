@@ -85,6 +85,57 @@ def test_penalties_are_taken_at_images_before_augmentation():
     np.testing.assert_allclose(darker, whole / 4, rtol=1e-6)
 
 
+@dataclasses.dataclass(frozen=True)
+class Dim:
+    """An augmentation: every image times a number of its own between 0 and 1."""
+
+    def __call__(self, key, images, probability):
+        return jax.random.uniform(key, (len(images), 1, 1, 1)) * images
+
+    def init_memory(self):
+        return {}
+
+    def probability(self, memory, images_seen):
+        return 1.0
+
+
+class Bright:
+    """A discriminator: half the sum of an image's pixels."""
+
+    def init(self, key, image, label, *, train):
+        return {"params": {"w": jnp.float32(0.5)}}
+
+    def apply(self, tree, image, label, *, train, mutable=()):
+        return Judgement(logits=tree["params"]["w"] * image.sum((1, 2, 3))), {}
+
+
+def test_reals_and_fakes_are_augmented_with_draws_of_their_own():
+    class Pairs:  # how far the judgements of a pair are apart, of the same image
+        discriminator = staticmethod(lambda real, fake: jnp.abs(real - fake))
+        generator = staticmethod(lambda real, fake: jnp.abs(real - fake))
+
+    task = dataclasses.replace(make_task(augment=Dim()), discriminator=Bright(), loss=Pairs())
+    state, _ = make_state(task)
+    same = {"image": jnp.ones((1000, 8, 8, 1))}
+    fakes = task.draw(state, same, KEY)[0]
+    same["fakes"] = fakes._replace(image=same["image"])
+    for phase in task.phases():  # logits of 32 times a uniform number: two of them are 1/3 apart on average
+        loss, _ = phase.loss(state, same, KEY)
+        np.testing.assert_allclose(loss, 32 / 3, rtol=0.1)
+
+
+@pytest.mark.parametrize(("name", "every"), [("r1", 1), ("r2", 1), ("r2", 16)])
+def test_differences_see_the_draw_of_the_logits_that_they_start_from(name, every):
+    function = {"r1": r1, "r2": r2}[name]
+    penalty = Penalty(name, function, {"method": "finite_difference"}, every=every)
+    task = dataclasses.replace(make_task(augment=Dim(), penalties=(penalty,)), discriminator=Bright())
+    state, _ = make_state(task)
+    batch = {"image": jnp.ones((4000, 8, 8, 1))}
+    batch["fakes"] = task.draw(state, batch, KEY)[0]._replace(image=batch["image"])
+    found = next(a.metrics[name] for _, a in (p.loss(state, batch, KEY) for p in task.phases()) if name in a.metrics)
+    np.testing.assert_allclose(found, 0.5 * 64 * 0.5**2 / 3, rtol=0.15)  # the mean square of a uniform number is 1/3
+
+
 class LinearOfPacks:
     """A discriminator of two images of 8 pixels along a side: half the sum of their pixels."""
 
