@@ -28,10 +28,10 @@ from jaxgan.game import (
 )
 from jaxgan.layers.collective import all_rows, axis_size, own_rows, pmean
 from jaxgan.layers.resampling import box_downsample
-from jaxgan.losses.adversarial import per_example
-from jaxgan.schedules import Number, at
+from jaxgan.losses.adversarial import check_smoothing, per_example, smoothed
+from jaxgan.schedules import Number, at, make_schedule
 from jaxgan.tasks.penalty import Offers, Penalty, check_differences, check_packed, lazy_phases, memories, penalized
-from jaxgan.tasks.sight import Sight, sight
+from jaxgan.tasks.sight import Sight, check_instance_noise, sight
 
 SPECTRAL = "spectral"  # the collection that a forward in training reads and moves
 ACCURACY_DECAY = 0.99  # of the mean accuracy that `max_accuracy` looks at (Chu et al. 2020, section 4.2)
@@ -53,8 +53,8 @@ class Generation:
     """A generator of images from noise against a discriminator.
 
     The fakes take the labels of the reals of their rows, so that a relativistic pair shares its class.
-    Augmentation belongs to the critic: penalties act on images before it. In each turn the reals and the fakes
-    are augmented with draws of their own, which penalties share: see `jaxgan.tasks.sight`.
+    Augmentation and noise belong to the critic: penalties act on images before them. In each turn the reals and
+    the fakes are seen with draws of their own, which penalties share: see `jaxgan.tasks.sight`.
     """
 
     generator: Any  # (latent [B,Z], label [B] | None, *, train) -> image [B,H,W,C] in [-1, 1]
@@ -70,6 +70,8 @@ class Generation:
     pack: int = 1  # images judged together, stacked as channels (PacGAN, Lin et al. 2018)
     top_k: Number = 1.0  # the share of the fakes, the best judged, that the generator learns from (Sinha et al. 2020)
     max_accuracy: float | None = None  # the discriminator sits out while it tells more of the pairs apart
+    label_smoothing: float = 0.0  # the discriminator's target for reals is 1 less this (Salimans et al. 2016, 3.4)
+    instance_noise: Number = 0.0  # deviation of noise on all images that it sees, in [-1, 1] (Sonderby et al. 2017)
 
     def __post_init__(self) -> None:
         """Raises UserError for numbers that no game can have."""
@@ -79,6 +81,9 @@ class Generation:
         if self.pack > 1 and self.num_classes:
             raise UserError("config.task.pack: images of different labels cannot be judged together; accepted is 1")
         check_differences(self.penalties, self.discriminator)
+        check_smoothing(self.loss, self.label_smoothing)
+        check_instance_noise(self.instance_noise)
+        make_schedule(self.top_k, "config.task.top_k")
 
     @property
     def players(self) -> Mapping[str, tuple[str, ...]]:
@@ -181,7 +186,8 @@ class Generation:
         seen = self._sight(state, key)
         real, variables = self._judge(state, None, seen.reals(_scales(batch["image"], fakes)), label)
         fake, variables = self._judge(state, variables, seen.fakes(fakes), label)
-        loss = per_example(jax.tree.map(self.loss.discriminator, real.logits, fake.logits)).mean()
+        judged = smoothed(self.loss, self.label_smoothing).discriminator
+        loss = per_example(jax.tree.map(judged, real.logits, fake.logits)).mean()
         real_score, fake_score = per_example(real.logits), per_example(fake.logits)
         metrics = {
             "real_logits": real_score.mean(),
@@ -289,7 +295,8 @@ class Generation:
 
     def _sight(self, state: State, key: Key) -> Sight:
         """What the discriminator sees in the turn that has this key."""
-        return sight(key, self.augment, state.carry.get("augment", {}), state.images_seen)
+        memory = state.carry.get("augment", {})
+        return sight(key, state.images_seen, augment=self.augment, memory=memory, instance_noise=self.instance_noise)
 
     def _judge(self, state: State, variables: Variables | None, image: Any, label: Array | None) -> tuple[Any, Any]:
         """The judgement of images and the discriminator's new variables; `variables` None: from the state's."""

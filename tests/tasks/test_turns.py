@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from jaxgan.errors import UserError
-from jaxgan.game import Judgement
+from jaxgan.game import AdversarialLoss, Judgement
 from jaxgan.losses import adversarial
 from jaxgan.models import dcgan, multiscale
 from jaxgan.regularizers import consistency
@@ -17,6 +17,7 @@ from jaxgan.regularizers.gradient_penalty import dragan, r1, r2, wgan_gp
 from jaxgan.regularizers.lecam import lecam
 from jaxgan.tasks.generation import Generation, truncated
 from jaxgan.tasks.penalty import Penalty
+from jaxgan.tasks.sight import sight
 from jaxgan.training.optimizers import make_optimizer
 from jaxgan.training.state import init_state
 from jaxgan.training.step import make_train_step
@@ -110,11 +111,9 @@ class Bright:
 
 
 def test_reals_and_fakes_are_augmented_with_draws_of_their_own():
-    class Pairs:  # how far the judgements of a pair are apart, of the same image
-        discriminator = staticmethod(lambda real, fake: jnp.abs(real - fake))
-        generator = staticmethod(lambda real, fake: jnp.abs(real - fake))
-
-    task = dataclasses.replace(make_task(augment=Dim()), discriminator=Bright(), loss=Pairs())
+    apart = lambda real, fake: jnp.abs(real - fake)  # noqa: E731
+    loss = AdversarialLoss(apart, apart)
+    task = dataclasses.replace(make_task(augment=Dim()), discriminator=Bright(), loss=loss)
     state, _ = make_state(task)
     same = {"image": jnp.ones((1000, 8, 8, 1))}
     fakes = task.draw(state, same, KEY)[0]
@@ -122,6 +121,44 @@ def test_reals_and_fakes_are_augmented_with_draws_of_their_own():
     for phase in task.phases():  # logits of 32 times a uniform number: two of them are 1/3 apart on average
         loss, _ = phase.loss(state, same, KEY)
         np.testing.assert_allclose(loss, 32 / 3, rtol=0.1)
+
+
+def test_instance_noise_is_drawn_for_every_image_and_follows_its_schedule():
+    apart = lambda real, fake: jnp.square(real - fake) / 2  # noqa: E731
+    schedule = {"name": "linear", "start": 0.5, "stop": 0.0, "images": 100}
+    plain = dataclasses.replace(make_task(), discriminator=Bright(), loss=AdversarialLoss(apart, apart))
+    noisy = dataclasses.replace(plain, instance_noise=schedule)
+    state, _ = make_state(plain)
+    batch = {"image": jnp.ones((4000, 8, 8, 1))}
+    batch["fakes"] = plain.draw(state, batch, KEY)[0]._replace(image=batch["image"])
+    for seen, deviation in ((0, 0.5), (50, 0.25), (100, 0.0)):
+        for phase in noisy.phases():  # of a logit that is half a sum of 64 pixels the variance is 64 / 4 times theirs
+            loss, _ = phase.loss(state.replace(images_seen=jnp.int32(seen)), batch, KEY)
+            np.testing.assert_allclose(loss, 16 * deviation**2, rtol=0.15)
+    constant = dataclasses.replace(noisy, instance_noise=0.25)
+    np.testing.assert_allclose(constant.phases()[0].loss(state, batch, KEY)[0], 1.0, rtol=0.15)
+
+
+def test_all_scales_of_an_image_get_noise_and_penalties_see_it():
+    seen = sight(KEY, jnp.int32(0), instance_noise=0.5)
+    scales = (jnp.zeros((500, 8, 8, 1)), jnp.zeros((500, 4, 4, 1)))
+    for see in seen:
+        np.testing.assert_allclose([scale.std() for scale in see(scales)], 0.5, rtol=0.05)
+        np.testing.assert_array_equal(see(scales)[0], see(scales)[0])
+    task = make_task(instance_noise=0.5, penalties=(Penalty("r1", r1, {"method": "finite_difference"}),))
+    plain = dataclasses.replace(task, instance_noise=0.0)
+    found = [losses(dataclasses.replace(each, discriminator=Bright()))[0][1].metrics["r1"] for each in (task, plain)]
+    np.testing.assert_allclose(*found, rtol=1e-2)  # a linear critic: the same noise before and after the step
+
+
+def test_smoothed_labels_cost_the_discriminator_its_sureness():
+    task = dataclasses.replace(make_task(), discriminator=Bright())
+    smooth = dataclasses.replace(task, label_smoothing=0.1)
+    (hard, aux), (generator, _) = losses(task)
+    (soft, _), (same, _) = losses(smooth)
+    # softplus(r) - softplus(-r) = r
+    np.testing.assert_allclose(soft - hard, 0.1 * aux.metrics["real_logits"], rtol=1e-4, atol=1e-6)
+    assert generator == same
 
 
 @pytest.mark.parametrize(("name", "every"), [("r1", 1), ("r2", 1), ("r2", 16)])

@@ -250,6 +250,13 @@ def test_the_penalties_of_a_loss_do_not_hide_that_it_is_finished():
     assert play(Watch(QUICK), 30, **won) == []
 
 
+def test_with_smoothed_labels_a_finished_loss_is_their_entropy():
+    normal = normal_range({"loss": "adversarial.minimax", "label_smoothing": 0.1})
+    for loss, expected in ((0.330, ["discriminator_wins"]), (0.40, [])):  # the entropy of (0.9, 0.1) is 0.325
+        won = {"discriminator__accuracy": 1.0, "discriminator__loss": loss}
+        assert [alarm.kind for alarm in play(Watch(QUICK, normal), 30, **won)] == expected
+
+
 def test_logits_diverge_by_the_range_of_their_loss():
     apart = {"discriminator__real_logits": 60.0, "discriminator__fake_logits": -60.0, "discriminator__accuracy": 1.0}
     for loss, expected in (("hinge", ["diverging_logits"]), ("wasserstein", [])):
