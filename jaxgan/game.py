@@ -20,7 +20,6 @@ Batch = Mapping[
     str, Any
 ]  # fields: image [B,H,W,C] in [-1,1], label [B], ...; fakes while a phase that wants them moves
 Key = jax.Array
-Critic = Callable[[Any], Any]  # inputs (a pytree of [B, ...]) -> logits (a pytree of [B, ...])
 
 GENERATOR = "generator"  # the player that draws the fakes
 DISCRIMINATOR = "discriminator"
@@ -63,6 +62,29 @@ class Judgement(struct.PyTreeNode):
     logits: Any
     features: Any = None
     class_logits: Array | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Critic:
+    """What a regularizer sees of a discriminator: inputs (a pytree of `[B, ...]`) -> logits (of `[B / rows, ...]`).
+
+    `rows` consecutive rows of the inputs share a logit: those of a pack.
+    """
+
+    judge: Callable[[Any], Any]
+    rows: int = 1
+
+    def __call__(self, inputs: Any) -> Any:
+        """The logits."""
+        return self.judge(inputs)
+
+
+CriticLike = Critic | Callable[[Any], Any]  # a plain function gives each row a logit of its own
+
+
+def rows_of(critic: CriticLike) -> int:
+    """How many consecutive rows of the inputs share a logit."""
+    return getattr(critic, "rows", 1)
 
 
 class AdversarialLoss(NamedTuple):

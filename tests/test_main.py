@@ -106,6 +106,12 @@ def test_a_mistake_in_the_flags_is_one_line_and_status_2(flags, words, capsys):
         ("optimizers.generater={'name':'sgd','learning_rate':1.0}", "did you mean generator?"),
         ("optimizers.generator.eps=a", "config.optimizers.generator.eps: got 'a'"),
         ("task.generator_every=0", "config.task.generator_every: got 0"),
+        ("task.label_smoothing=0.7", "config.task.label_smoothing: got 0.7, accepted is 0 or more and less than 0.5"),
+        ("task.label_smoothing=0.1", "config.task.loss has no target for the reals"),  # the hinge loss
+        ("task.instance_noise=-1.0", "config.task.instance_noise: got -1.0, accepted is 0 or more"),
+        ("task.instance_noise={'name':'linear','start':0.1,'images':9}", "config.task.instance_noise: missing"),
+        ("task.instance_noise={'name':'linear','start':0.1,'stop':-1,'images':9}", "instance_noise.stop: got -1"),
+        ("task.top_k={'name':'lin','start':1.0,'stop':0.5,'images':9}", "config.task.top_k.name: got 'lin'"),
         ("generator.dtype=float31", "the networks cannot be made"),
         ("generator.widths=(-4,)", "the networks cannot be made"),
         ("checkpoint.best=frechett", "config.checkpoint.best: got 'frechett'"),

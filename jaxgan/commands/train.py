@@ -25,7 +25,7 @@ from jaxgan.data.pipeline import make_pipeline
 from jaxgan.data.sources import DataSpec
 from jaxgan.errors import FINISHED, INTERRUPTED, UserError
 from jaxgan.evaluators.manifests import check_same, read_report
-from jaxgan.game import DISCRIMINATOR, State, Task
+from jaxgan.game import DISCRIMINATOR, GENERATOR, State, Task
 from jaxgan.media.images import replace_file, save_image
 from jaxgan.parallel import distributed
 from jaxgan.parallel.mesh import check_batch, make_mesh
@@ -245,9 +245,9 @@ def make_begin(config: RunConfig, task: Task) -> Callable[[State], State]:
 def _seen(state: State, *, judging: bool = False) -> State:
     """What of a state its samples and scores are made of: of several processes no more is put together than that.
 
-    `judging`: the discriminator, too.
+    `judging`: the discriminator and the generator that plays against it, too.
     """
-    networks = (DISCRIMINATOR,) if judging else ()
+    networks = (DISCRIMINATOR, GENERATOR) if judging else ()
     params, variables = ({name: tree[name] for name in networks} for tree in (state.params, state.variables))
     return state.replace(params=params, variables=variables, opt_state={}, carry={})
 

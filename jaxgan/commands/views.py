@@ -63,7 +63,8 @@ class GenerationView:
         scores = self._evaluator.run(self._generate(state), self._config.seed)
         if self._gap is None:
             return scores
-        return {**scores, **self._gap(partial(self._judge, state.params, state.variables))}
+        judge = partial(self._judge, state.params, state.variables)
+        return {**scores, **self._gap(judge, partial(self._playing, state))}
 
     def picture(self, state: State) -> np.ndarray:
         """A grid of samples."""
@@ -73,6 +74,11 @@ class GenerationView:
 
     def _generate(self, state: State) -> Any:
         return generate_with(partial(self._sampler.generate, state.ema_params, state.ema_variables))
+
+    def _playing(self, state: State, seed: int, count: int, labels: np.ndarray | None) -> np.ndarray:
+        """Images of the generator as it plays now, without averaging."""
+        labels = labels if self._sampler.num_classes else None
+        return self._sampler.generate(state.params, state.variables, seed, count, labels)
 
 
 class RestorationView:

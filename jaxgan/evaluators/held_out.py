@@ -1,11 +1,13 @@
-"""How the discriminator judges real images that it was trained on beside some that it never saw.
+"""How the discriminator judges real images that it was trained on, some that it never saw, and fakes.
 
-A gap that grows says that it learns its images by heart (Karras et al. 2020a, section 3.1).
+A gap between the first two that grows towards the last says that it learns its images by heart (Karras et al. 2020a,
+section 3).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -16,34 +18,60 @@ from jaxgan.data.sources import Source
 from jaxgan.evaluators.reference import Images, draw
 
 Judge = Callable[[np.ndarray, np.ndarray | None], Any]  # images float32 [n,H,W,C], labels int32 [n] -> logits [n]
+DrawFakes = Callable[[int, int, np.ndarray | None], np.ndarray]  # seed, count, labels -> images float32 [n,H,W,C]
 
-IMAGES = 1_000  # of each split, at most
-BATCH = 100  # images judged at a time
+IMAGES = 1_000  # of each kind, at most
+BATCH = 250  # images judged at a time, at most
 
 
 class HeldOutGap:
-    """Mean logits of the training split and of the held-out one, each of the same images every time."""
+    """Mean logits of the training split, of the held-out one and of fakes; of the same images and seeds every time.
 
-    def __init__(self, source: Source, held_out: Source, *, seed: int = 0):
-        """`seed` chooses the images."""
+    All are judged in one way: as plain images, by statistics kept in training. The fakes are to be those of the
+    generator that plays, which the discriminator is trained against, not of its average.
+    """
+
+    def __init__(self, source: Source, held_out: Source, *, seed: int = 0, batch_size: int = BATCH, pack: int = 1):
+        """`seed` chooses the images, of which `pack` are judged together; those that fill no pack are left out."""
         count = min(source.spec.size, held_out.spec.size, IMAGES)
-        self._batch = min(BATCH, count)
+        self._seed = seed
         self._parts = {
             "held_out/train_logits": draw(source, count, seed),
             "held_out/real_logits": draw(held_out, count, seed),
         }
+        packs = min(len(part.images) for part in self._parts.values()) // pack  # fewer where images are large
+        self._batches = math.ceil(packs / max(1, batch_size // pack))  # of one size: one compile
+        self._size = packs // self._batches * pack if packs else 0
 
-    def __call__(self, judge: Judge) -> dict[str, float]:
-        """Both means, by name."""
-        return {name: self._mean(judge, images) for name, images in self._parts.items()}
+    def __call__(self, judge: Judge, draw_fakes: DrawFakes) -> dict[str, float]:
+        """The three means, by name; none where a split has less than a pack.
 
-    def _mean(self, judge: Judge, data: Images) -> float:
-        logits = []
-        for start in range(0, len(data.images) - self._batch + 1, self._batch):  # whole batches: one compile
-            rows = slice(start, start + self._batch)
-            images = data.images[rows].astype(np.float32) / 127.5 - 1.0
-            logits.append(np.asarray(judge(images, data.labels[rows] if len(data.labels) else None)))
-        return float(np.concatenate(logits).mean())
+        The fakes have the labels of the training images.
+        """
+        if not self._batches:
+            return {}
+        means = {name: self._mean(judge, _scaled(data, self._rows())) for name, data in self._parts.items()}
+        return {**means, "held_out/fake_logits": self._mean(judge, self._fakes(draw_fakes))}
+
+    def _rows(self) -> Iterator[slice]:
+        return (slice(index * self._size, (index + 1) * self._size) for index in range(self._batches))
+
+    def _fakes(self, draw_fakes: DrawFakes) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
+        for index, rows in enumerate(self._rows()):
+            labels = _labels(self._parts["held_out/train_logits"], rows)
+            yield draw_fakes(self._seed + index, self._size, labels), labels
+
+    def _mean(self, judge: Judge, batches: Iterator[tuple[np.ndarray, np.ndarray | None]]) -> float:
+        return float(np.concatenate([np.asarray(judge(images, labels)) for images, labels in batches]).mean())
+
+
+def _scaled(data: Images, parts: Iterator[slice]) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
+    for rows in parts:
+        yield data.images[rows].astype(np.float32) / 127.5 - 1.0, _labels(data, rows)
+
+
+def _labels(data: Images, rows: slice) -> np.ndarray | None:
+    return data.labels[rows] if len(data.labels) else None
 
 
 def make_held_out_gap(config: RunConfig) -> HeldOutGap | None:
@@ -51,4 +79,9 @@ def make_held_out_gap(config: RunConfig) -> HeldOutGap | None:
     data = config.data
     if data.evaluation_split == data.split:
         return None
-    return HeldOutGap(open_source(data, data.split), open_source(data, data.evaluation_split))
+    return HeldOutGap(
+        open_source(data, data.split),
+        open_source(data, data.evaluation_split),
+        batch_size=config.evaluation.batch_size,
+        pack=config.task.get("pack", 1),
+    )

@@ -5,12 +5,14 @@ The sigmoid of the classic game lives here: discriminators return logits.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from jaxgan.errors import UserError
 from jaxgan.game import AdversarialLoss
 from jaxgan.layers.collective import pmean
 
@@ -71,6 +73,15 @@ def _relativistic_generator(real_logits: Logits, fake_logits: Logits) -> Logits:
     return softplus(real_logits - fake_logits)
 
 
+def _smoothed_cross_entropy(share: float, real_logits: Logits, fake_logits: Logits) -> Logits:
+    reals = (1.0 - share) * softplus(-real_logits) + share * softplus(real_logits)
+    return reals + softplus(fake_logits)
+
+
+def _smoothed_least_squares(share: float, real_logits: Logits, fake_logits: Logits) -> Logits:
+    return 0.5 * jnp.square(real_logits - (1.0 - share)) + 0.5 * jnp.square(fake_logits)
+
+
 def _batch_mean(logits: Logits) -> Float[Array, "1 ..."]:
     return pmean(logits.mean(axis=0, keepdims=True))
 
@@ -105,3 +116,32 @@ relativistic = AdversarialLoss(_relativistic_discriminator, _relativistic_genera
 
 relativistic_average = AdversarialLoss(_relativistic_average_discriminator, _relativistic_average_generator)
 """Each image against the mean of the other kind (Jolicoeur-Martineau 2018, eq. 13-14)."""
+
+SMOOTHED: dict[
+    Any, Any
+] = {  # by a discriminator's loss that has a target for the reals, 1: the same with the target 1 - share
+    _discriminator_cross_entropy: _smoothed_cross_entropy,
+    _least_squares_discriminator: _smoothed_least_squares,
+}
+
+
+def smoothed(loss: AdversarialLoss, share: float) -> AdversarialLoss:
+    """The loss with one-sided label smoothing: the discriminator's target for the reals is 1 - `share`, not 1.
+
+    That of the fakes stays 0, and the generator's loss what it is (Salimans et al. 2016, section 3.4). A share of 0
+    is the loss itself. Raises UserError as `check_smoothing`.
+    """
+    check_smoothing(loss, share)
+    return loss._replace(discriminator=partial(SMOOTHED[loss.discriminator], share)) if share else loss
+
+
+def check_smoothing(loss: AdversarialLoss | None, share: float) -> None:
+    """Raise UserError for a share outside of [0, 0.5), and for one of a loss that has no target for the reals."""
+    path = "config.task.label_smoothing"
+    if not 0.0 <= share < 0.5:
+        raise UserError(f"{path}: got {share}, accepted is 0 or more and less than 0.5")
+    if share and (loss is None or loss.discriminator not in SMOOTHED):
+        raise UserError(
+            f"{path}: got {share}, but config.task.loss has no target for the reals; "
+            "accepted is 0, or minimax, non_saturating or least_squares as the loss"
+        )

@@ -1,7 +1,8 @@
 """Consistency of the discriminator: the same judgement of an image and of its augmented self.
 
 Zhang et al. 2020 (CR) and Zhao et al. 2021 (bCR and zCR). Logits of patches and scales are averaged after
-squaring. `real_logits` and `fake_logits` are those of `real` and `fake`.
+squaring. `real_logits` and `fake_logits` are those of `real` and `fake`; images that share a logit are each
+augmented with a draw of their own.
 """
 
 from __future__ import annotations
@@ -14,13 +15,14 @@ from jaxtyping import Array, Float
 
 from jaxgan.augment.geometry import shifted_and_flipped
 from jaxgan.errors import UserError
-from jaxgan.game import Critic
+from jaxgan.game import CriticLike
 from jaxgan.losses.adversarial import per_example
 
 PerExample = Float[Array, " b"]
+PerLogit = Float[Array, " n"]
 
 
-def cr(critic: Critic, real: Any, real_logits: Any, key: Array, *, weight: Any = 10.0, shift: int = 4) -> PerExample:
+def cr(critic: CriticLike, real: Any, real_logits: Any, key: Array, *, weight: Any = 10.0, shift: int = 4) -> PerLogit:
     """weight |D(x) - D(T(x))|^2 at the reals (CR, eq. 2); T flips half of them and shifts by up to `shift` pixels.
 
     Raises UserError for images of several scales.
@@ -29,25 +31,29 @@ def cr(critic: Critic, real: Any, real_logits: Any, key: Array, *, weight: Any =
 
 
 def bcr(
-    critic: Critic,
+    critic: CriticLike,
     real: Any,
     fake: Any,
     real_logits: Any,
     fake_logits: Any,
     key: Array,
     *,
+    fake_critic: CriticLike | None = None,
     weight: Any = 10.0,
     fake_weight: Any = 10.0,
     shift: int = 4,
-) -> PerExample:
-    """`cr` of the reals, and of the fakes with `fake_weight` (balanced consistency, Zhao et al. 2021, algorithm 1)."""
+) -> PerLogit:
+    """`cr` of the reals, and of the fakes with `fake_weight` (balanced consistency, Zhao et al. 2021, algorithm 1).
+
+    `fake_critic`: the critic that gave `fake_logits`; None: `critic`.
+    """
     real_key, fake_key = jax.random.split(key)
     of_reals = cr(critic, real, real_logits, real_key, weight=weight, shift=shift)
-    return of_reals + cr(critic, fake, fake_logits, fake_key, weight=fake_weight, shift=shift)
+    return of_reals + cr(fake_critic or critic, fake, fake_logits, fake_key, weight=fake_weight, shift=shift)
 
 
 def zcr(
-    critic: Critic,
+    fake_critic: CriticLike,
     generate: Any,
     latent: Float[Array, "b z"],
     fake_logits: Any,
@@ -55,9 +61,9 @@ def zcr(
     *,
     weight: Any = 5.0,
     sigma: Any = 0.03,
-) -> PerExample:
+) -> PerLogit:
     """weight |D(G(z)) - D(G(z + sigma n))|^2 for the discriminator (Zhao et al. 2021, algorithm 2)."""
-    return weight * _distance(fake_logits, critic(generate(_perturbed(key, latent, sigma))))
+    return weight * _distance(fake_logits, fake_critic(generate(_perturbed(key, latent, sigma))))
 
 
 def zcr_generator(
@@ -67,8 +73,8 @@ def zcr_generator(
     return -weight * _distance(fake, generate(_perturbed(key, latent, sigma)))
 
 
-def _distance(a: Any, b: Any) -> PerExample:
-    """The mean square of what differs, an example."""
+def _distance(a: Any, b: Any) -> PerLogit:
+    """The mean square of what differs, a row."""
     return per_example(jax.tree.map(lambda x, y: jnp.square(x.astype(jnp.float32) - y.astype(jnp.float32)), a, b))
 
 

@@ -1,10 +1,11 @@
 """Gradient penalties on a critic, each exact (double backward) or by finite differences (forwards only).
 
-Every penalty names what it wants (`critic`, `real`, `fake`, `key`) and returns one value an
-example, `[B]`, weight included. `critic` maps inputs (a pytree of `[B, ...]`: an image, all its
-scales, a clip) to logits (a pytree of `[B, ...]`); patches and scales of logits are averaged.
+Every penalty names what it wants (`critic`, `fake_critic`, `real`, `fake`, `key`) and returns one value a logit,
+`[B / critic.rows]`, weight included. `critic` maps inputs (a pytree of `[B, ...]`: an image, all its
+scales, a clip) to logits (a pytree of `[B / rows, ...]`); patches and scales of logits are averaged.
+x is all that one logit judges: of packed images (PacGAN, Lin et al. 2018) the gradient is by the whole pack.
 
-By finite differences a penalty uses one random direction an example: with n ~ N(0, I) the slope
+By finite differences a penalty uses one random direction a logit: with n ~ N(0, I) the slope
 s = (D(x + sigma n) - D(x)) / sigma has E[s^2] = |grad D|^2 and E|s| = sqrt(2/pi) |grad D| as sigma
 goes to 0, so the estimates below are unbiased and cost no second derivative. The two logits differ by
 little, so a critic must compute them in float32, and they are multiplied out in full: GPUs and TPUs
@@ -21,11 +22,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from jaxgan.game import CriticLike, rows_of
 from jaxgan.layers.collective import pmean
 from jaxgan.losses.adversarial import per_example
 
-Critic = Callable[[Any], Any]
-PerExample = Float[Array, " b"]
+PerLogit = Float[Array, " n"]
 Method = Literal["exact", "finite_difference"]
 
 SIGMA = 0.01  # the step of a finite difference, in units of the images' range [-1, 1]
@@ -37,38 +38,41 @@ def auto_gamma(resolution: int, batch_size: int) -> float:
 
 
 def r1(
-    critic: Critic,
+    critic: CriticLike,
     real: Any,
     key: Array,
     *,
     real_logits: Any = None,
     gamma: Any = 1.0,
     method: Method = "exact",
-) -> PerExample:
+) -> PerLogit:
     """gamma/2 |grad D|^2 at the reals (Mescheder et al. 2018, eq. 9); `real_logits` are `critic(real)` where known."""
     return 0.5 * gamma * _square_norm(critic, real, key, method, real_logits)
 
 
 def r2(
-    critic: Critic,
+    fake_critic: CriticLike,
     fake: Any,
     key: Array,
     *,
     fake_logits: Any = None,
     gamma: Any = 1.0,
     method: Method = "exact",
-) -> PerExample:
-    """gamma/2 |grad D|^2 at the fakes (Mescheder et al. 2018, eq. 10); `fake_logits` are `critic(fake)` where known."""
-    return 0.5 * gamma * _square_norm(critic, fake, key, method, fake_logits)
+) -> PerLogit:
+    """gamma/2 |grad D|^2 at the fakes (Mescheder et al. 2018, eq. 10).
+
+    `fake_critic` judges them as the loss does; `fake_logits` are `fake_critic(fake)` where known.
+    """
+    return 0.5 * gamma * _square_norm(fake_critic, fake, key, method, fake_logits)
 
 
 def wgan_gp(
-    critic: Critic, real: Any, fake: Any, key: Array, *, weight: Any = 10.0, method: Method = "exact"
-) -> PerExample:
-    """weight (|grad D| - 1)^2 between each real and its fake (Gulrajani et al. 2017, eq. 3)."""
+    critic: CriticLike, real: Any, fake: Any, key: Array, *, weight: Any = 10.0, method: Method = "exact"
+) -> PerLogit:
+    """weight (|grad D| - 1)^2 between each real and its fake (Gulrajani et al. 2017, eq. 3), or each pack and its."""
     mix_key, key = jax.random.split(key)
-    batch = jax.tree.leaves(real)[0].shape[0]
-    mix = jax.random.uniform(mix_key, (batch,))
+    batch, rows = jax.tree.leaves(real)[0].shape[0], rows_of(critic)
+    mix = jnp.repeat(jax.random.uniform(mix_key, (batch // rows,)), rows)  # a pack is one point of its line
 
     def between(a: Array, b: Array) -> Array:
         share = mix.reshape((batch,) + (1,) * (a.ndim - 1)).astype(a.dtype)
@@ -78,7 +82,7 @@ def wgan_gp(
 
 
 def dragan(
-    critic: Critic,
+    critic: CriticLike,
     real: Any,
     fake: Any,
     key: Array,
@@ -86,7 +90,7 @@ def dragan(
     weight: Any = 10.0,
     spread: float = 0.5,
     method: Method = "exact",
-) -> PerExample:
+) -> PerLogit:
     """weight (|grad D| - 1)^2 up to `spread` standard deviations of the batch from the reals (Kodali et al. 2017)."""
     del fake
     noise_key, key = jax.random.split(key)
@@ -100,13 +104,13 @@ def _deviation(x: Array) -> Array:
     return jnp.sqrt(pmean(jnp.square(x - pmean(x.mean())).mean()))
 
 
-def _square_norm(critic: Critic, inputs: Any, key: Array, method: Method, logits: Any) -> PerExample:
+def _square_norm(critic: CriticLike, inputs: Any, key: Array, method: Method, logits: Any) -> PerLogit:
     if method == "finite_difference":
         return jnp.square(_slope(critic, inputs, key, logits))
     return _exact_square_norm(critic, inputs)
 
 
-def _distance_from_one(critic: Critic, inputs: Any, key: Array, method: Method) -> PerExample:
+def _distance_from_one(critic: CriticLike, inputs: Any, key: Array, method: Method) -> PerLogit:
     if method == "finite_difference":  # |g|^2 - 2|g| + 1, each term by its unbiased estimate
         slope = _slope(critic, inputs, key)
         return jnp.square(slope) - 2.0 * math.sqrt(math.pi / 2.0) * jnp.abs(slope) + 1.0
@@ -114,20 +118,22 @@ def _distance_from_one(critic: Critic, inputs: Any, key: Array, method: Method) 
     return jnp.square(jnp.sqrt(_exact_square_norm(critic, inputs) + 1e-12) - 1.0)
 
 
-def _exact_square_norm(critic: Critic, inputs: Any) -> PerExample:
+def _exact_square_norm(critic: CriticLike, inputs: Any) -> PerLogit:
     gradients = jax.grad(lambda x: per_example(critic(x)).sum())(inputs)
+    rows = rows_of(critic)
     # float32 before squaring: squares of bfloat16 gradients overflow and cancel
     squares = [
-        jnp.square(g.astype(jnp.float32)).reshape(g.shape[0], -1).sum(axis=1) for g in jax.tree.leaves(gradients)
+        jnp.square(g.astype(jnp.float32)).reshape(g.shape[0] // rows, -1).sum(axis=1)
+        for g in jax.tree.leaves(gradients)
     ]
     return sum(squares[1:], squares[0])
 
 
-def _slope(critic: Critic, inputs: Any, key: Array, logits: Any = None) -> PerExample:
+def _slope(critic: CriticLike, inputs: Any, key: Array, logits: Any = None) -> PerLogit:
     directions = _like(key, inputs, jax.random.normal)
     moved = jax.tree.map(lambda x, n: x + SIGMA * n, inputs, directions)
 
-    def judged(inputs: Any) -> PerExample:
+    def judged(inputs: Any) -> PerLogit:
         with jax.default_matmul_precision("highest"):
             return per_example(critic(inputs))
 

@@ -28,9 +28,10 @@ from jaxgan.game import (
 )
 from jaxgan.layers.collective import all_rows, axis_size, own_rows, pmean
 from jaxgan.layers.resampling import box_downsample
-from jaxgan.losses.adversarial import per_example
-from jaxgan.schedules import Number, at
-from jaxgan.tasks.penalty import Offers, Penalty, check_differences, lazy_phases, memories, penalized
+from jaxgan.losses.adversarial import check_smoothing, per_example, smoothed
+from jaxgan.schedules import Number, at, make_schedule
+from jaxgan.tasks.penalty import Offers, Penalty, check_differences, check_packed, lazy_phases, memories, penalized
+from jaxgan.tasks.sight import Sight, check_instance_noise, sight
 
 SPECTRAL = "spectral"  # the collection that a forward in training reads and moves
 ACCURACY_DECAY = 0.99  # of the mean accuracy that `max_accuracy` looks at (Chu et al. 2020, section 4.2)
@@ -52,8 +53,8 @@ class Generation:
     """A generator of images from noise against a discriminator.
 
     The fakes take the labels of the reals of their rows, so that a relativistic pair shares its class.
-    Augmentation belongs to the critic: penalties act on images before it. The reals and the fakes of a
-    turn are augmented alike.
+    Augmentation and noise belong to the critic: penalties act on images before them. In each turn the reals and
+    the fakes are seen with draws of their own, which penalties share: see `jaxgan.tasks.sight`.
     """
 
     generator: Any  # (latent [B,Z], label [B] | None, *, train) -> image [B,H,W,C] in [-1, 1]
@@ -69,6 +70,8 @@ class Generation:
     pack: int = 1  # images judged together, stacked as channels (PacGAN, Lin et al. 2018)
     top_k: Number = 1.0  # the share of the fakes, the best judged, that the generator learns from (Sinha et al. 2020)
     max_accuracy: float | None = None  # the discriminator sits out while it tells more of the pairs apart
+    label_smoothing: float = 0.0  # the discriminator's target for reals is 1 less this (Salimans et al. 2016, 3.4)
+    instance_noise: Number = 0.0  # deviation of noise on all images that it sees, in [-1, 1] (Sonderby et al. 2017)
 
     def __post_init__(self) -> None:
         """Raises UserError for numbers that no game can have."""
@@ -78,6 +81,9 @@ class Generation:
         if self.pack > 1 and self.num_classes:
             raise UserError("config.task.pack: images of different labels cannot be judged together; accepted is 1")
         check_differences(self.penalties, self.discriminator)
+        check_smoothing(self.loss, self.label_smoothing)
+        check_instance_noise(self.instance_noise)
+        make_schedule(self.top_k, "config.task.top_k")
 
     @property
     def players(self) -> Mapping[str, tuple[str, ...]]:
@@ -97,7 +103,10 @@ class Generation:
             DISCRIMINATOR: self.discriminator.init(discriminator_key, judged, label, train=False),
         }
         variables = {name: {k: v for k, v in tree.items() if k != "params"} for name, tree in trees.items()}
-        return {name: tree["params"] for name, tree in trees.items()}, variables
+        params = {name: tree["params"] for name, tree in trees.items()}
+        if self.pack > 1:
+            self._check_packed(params, variables, batch, key)
+        return params, variables
 
     def init_carry(self) -> dict[str, Any]:
         """What augmentation, balance and the penalties remember."""
@@ -174,10 +183,11 @@ class Generation:
 
     def _discriminator_loss(self, state: State, batch: Batch, key: Key) -> tuple[Array, Aux]:
         label, fakes = self._label(batch), jax.lax.stop_gradient(batch["fakes"].image)
-        augmented = self._augmented(state, key)
-        real, variables = self._judge(state, None, augmented(_scales(batch["image"], fakes)), label)
-        fake, variables = self._judge(state, variables, augmented(fakes), label)
-        loss = per_example(jax.tree.map(self.loss.discriminator, real.logits, fake.logits)).mean()
+        seen = self._sight(state, key)
+        real, variables = self._judge(state, None, seen.reals(_scales(batch["image"], fakes)), label)
+        fake, variables = self._judge(state, variables, seen.fakes(fakes), label)
+        judged = smoothed(self.loss, self.label_smoothing).discriminator
+        loss = per_example(jax.tree.map(judged, real.logits, fake.logits)).mean()
         real_score, fake_score = per_example(real.logits), per_example(fake.logits)
         metrics = {
             "real_logits": real_score.mean(),
@@ -208,10 +218,10 @@ class Generation:
 
     def _generator_loss(self, state: State, batch: Batch, key: Key) -> tuple[Array, Aux]:
         label, fakes = self._label(batch), batch["fakes"].image
-        augmented = self._augmented(state, key)
+        seen = self._sight(state, key)
         # a loss that does not look at the reals lets the compiler drop their forward
-        real, _ = self._judge(state, None, augmented(_scales(batch["image"], fakes)), label)
-        fake, _ = self._judge(state, None, augmented(fakes), label)
+        real, _ = self._judge(state, None, seen.reals(_scales(batch["image"], fakes)), label)
+        fake, _ = self._judge(state, None, seen.fakes(fakes), label)
         losses = per_example(jax.tree.map(self.loss.generator, real.logits, fake.logits))
         loss, metrics = losses.mean(), {}
         if self.top_k != 1.0:
@@ -234,10 +244,12 @@ class Generation:
 
     def _offers(self, state: State, batch: Batch, key: Key, fakes: Fakes | None) -> dict[str, Callable[[], Any]]:
         """What a regularizer can ask for by name; see `jaxgan.tasks.penalty`."""
-        label, augmented = self._label(batch), self._augmented(state, key)
+        label = self._label(batch)
         noise_key, style_key, own_key = jax.random.split(jax.random.fold_in(key, 1), 3)
         noise_key = noise_key if fakes is None else jax.random.wrap_key_data(fakes.noise)
-        critic: Critic = lambda image: self._judge(state, None, augmented(image), label)[0].logits  # noqa: E731
+        seen = self._sight(state, key)
+        critic = Critic(lambda image: self._judge(state, None, seen.reals(image), label)[0].logits, self.pack)
+        fake_critic = Critic(lambda image: self._judge(state, None, seen.fakes(image), label)[0].logits, self.pack)
         real = _scales(batch["image"], fakes.image) if fakes else batch["image"]
 
         def generate(latent: Array) -> Any:
@@ -252,6 +264,7 @@ class Generation:
 
         offers: dict[str, Callable[[], Any]] = {
             "critic": lambda: critic,
+            "fake_critic": lambda: fake_critic,
             "real": lambda: real,
             "key": lambda: own_key,
             "real_logits": lambda: critic(real),
@@ -260,26 +273,30 @@ class Generation:
         }
         if fakes is not None:
             offers |= {"fake": lambda: fakes.image, "latent": lambda: fakes.latent}
-            offers["fake_logits"] = lambda: critic(fakes.image)
+            offers["fake_logits"] = lambda: fake_critic(fakes.image)
         if self.has_styles:
             offers |= {"style": style, "synthesize": lambda: synthesize}
         return offers
 
+    def _check_packed(self, params: dict[str, Params], variables: dict[str, Variables], batch: Batch, key: Key) -> None:
+        """Raise UserError for a penalty that cannot be taken of packed images."""
+        fields = dict.fromkeys((field.name for field in dataclasses.fields(State)), jnp.int32(0))
+        state = State(**{**fields, "params": params, "variables": variables, "carry": self.init_carry()})
+
+        def offers() -> Offers:
+            return self._discriminator_offers(state, {**batch, "fakes": self.draw(state, batch, key)[0]}, key)
+
+        logits = batch["image"].shape[0] // self.pack
+        for name in ("penalties", "generator_penalties"):
+            check_packed(getattr(self, name), offers, logits, f"config.task.{name}")
+
     def _label(self, batch: Batch) -> Array | None:
         return batch["label"] if self.num_classes else None
 
-    def _augmented(self, state: State, key: Key) -> Callable[[Any], Any]:
-        """What the discriminator sees of images in the turn that has this key."""
-        if self.augment is None:
-            return lambda image: image
-        probability = self.augment.probability(state.carry.get("augment", {}), state.images_seen)
-
-        def augmented(image: Any) -> Any:
-            if isinstance(image, tuple):
-                raise UserError("config.task.augment: images of several scales cannot be augmented; accepted is none")
-            return self.augment(jax.random.fold_in(key, 2), image, probability)
-
-        return augmented
+    def _sight(self, state: State, key: Key) -> Sight:
+        """What the discriminator sees in the turn that has this key."""
+        memory = state.carry.get("augment", {})
+        return sight(key, state.images_seen, augment=self.augment, memory=memory, instance_noise=self.instance_noise)
 
     def _judge(self, state: State, variables: Variables | None, image: Any, label: Array | None) -> tuple[Any, Any]:
         """The judgement of images and the discriminator's new variables; `variables` None: from the state's."""

@@ -1,4 +1,8 @@
-"""Regularizers on a player's turn: functions that say by the names of their parameters what they want."""
+"""Regularizers on a player's turn: functions that say by the names of their parameters what they want.
+
+`critic` sees images as the loss sees the reals (`real_logits` are `critic(real)`), `fake_critic` as it sees the
+fakes (`fake_logits` are `fake_critic(fake)`): the same discriminator, with other draws of what augmentation draws.
+"""
 
 from __future__ import annotations
 
@@ -46,15 +50,20 @@ class Penalty:
 
     def __call__(self, offers: Offers, images_seen: Array, memory: Mapping[str, Array]) -> tuple[Array, Any]:
         """The mean penalty, a scalar, and what it remembers now."""
+        values, memory = self.values(offers, images_seen, memory)
+        return values.mean(), memory
+
+    def values(self, offers: Offers, images_seen: Array, memory: Mapping[str, Array]) -> tuple[Array, Any]:
+        """What the function returns, such as one value a logit, and what it remembers now."""
         arguments = {
             name: at(value, images_seen, name) if isinstance(value, Mapping) else value
             for name, value in self.arguments.items()
         }
         given = {name: make() for name, make in offers.items() if self.wants(name)}
         if not self.wants("memory"):
-            return self.function(**given, **arguments).mean(), memory
+            return self.function(**given, **arguments), memory
         values, memory = self.function(**given, **arguments, memory=memory)
-        return values.mean(), jax.lax.stop_gradient(memory)
+        return values, jax.lax.stop_gradient(memory)
 
 
 def memories(player: str, penalties: tuple[Penalty, ...]) -> dict[str, Any]:
@@ -74,6 +83,27 @@ def check_differences(penalties: tuple[Penalty, ...], discriminator: Any) -> Non
             raise UserError(
                 f"config.task.penalties: {penalty.name} by finite differences of a discriminator in {dtype.name}; "
                 "accepted are method='exact', or config.discriminator.dtype='float32'"
+            )
+
+
+def check_packed(penalties: tuple[Penalty, ...], offers: Callable[[], Offers], logits: int, path: str) -> None:
+    """Raise UserError for a penalty of a critic that does not give one value for each of its `logits`.
+
+    Where images share a logit, a penalty of single images is another one than that of what is judged. Costs
+    shapes only.
+    """
+    for penalty in penalties:
+        if not (penalty.wants("critic") or penalty.wants("fake_critic")):
+            continue
+        try:
+            values = jax.eval_shape(lambda p=penalty: p.values(offers(), jnp.int32(0), p.memory)[0])
+            wrong = None if values.shape in ((), (logits,)) else f"it gives {values.shape[0]} values"
+        except (TypeError, ValueError) as error:  # shapes that do not fit
+            wrong = " ".join(str(error).split())
+        if wrong is not None:
+            raise UserError(
+                f"{path}: {penalty.name} cannot be taken with packing: expected one value for each of {logits} logits, "
+                f"of the squares of critic.rows images together; {wrong}; accepted is config.task.pack=1"
             )
 
 

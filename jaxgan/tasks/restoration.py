@@ -31,8 +31,10 @@ from jaxgan.game import (
     State,
     Variables,
 )
-from jaxgan.losses.adversarial import per_example
+from jaxgan.losses.adversarial import check_smoothing, per_example, smoothed
+from jaxgan.schedules import Number
 from jaxgan.tasks.penalty import Offers, Penalty, check_differences, lazy_phases, memories, penalized
+from jaxgan.tasks.sight import Sight, check_instance_noise, sight
 
 CONTENT = "content"  # the phase of the first stage
 BACKBONE = "backbone"  # the frozen network whose features perceptual losses compare; no player's
@@ -88,6 +90,8 @@ class Restoration:
     adversarial_start: int | None = None  # images
     conditional: bool = False  # the discriminator sees the condition beside the image
     penalties: tuple[Penalty, ...] = ()  # of the discriminator
+    label_smoothing: float = 0.0  # the discriminator's target for reals is 1 less this (Salimans et al. 2016, 3.4)
+    instance_noise: Number = 0.0  # deviation of noise on all images that it sees, in [-1, 1] (Sonderby et al. 2017)
     backbone: Any = None  # images [B,H,W,C] -> maps by layer: what perceptual losses compare
 
     num_classes = 0  # restored images have no labels
@@ -104,6 +108,8 @@ class Restoration:
         if self.conditional and self.scale != 1:
             raise UserError("config.task.conditional: got true, accepted is false where conditions are smaller")
         check_differences(self.penalties, self.discriminator)
+        check_smoothing(self.loss, self.label_smoothing)
+        check_instance_noise(self.instance_noise)
 
     @property
     def adversarial(self) -> bool:
@@ -192,10 +198,10 @@ class Restoration:
         return loss, Aux(metrics)
 
     def _generator_loss(self, state: State, batch: Batch, key: Key) -> tuple[Array, Aux]:
-        del key
         fakes: Restored = batch["fakes"]
-        real, _ = self._judge(state, None, batch["image"], fakes.condition)
-        fake, _ = self._judge(state, None, fakes.image, fakes.condition)
+        seen = self._sight(state, key)
+        real, _ = self._judge(state, None, seen.reals(batch["image"]), fakes.condition)
+        fake, _ = self._judge(state, None, seen.fakes(fakes.image), fakes.condition)
         offers = {"real_features": lambda: jax.lax.stop_gradient(real.features), "fake_features": lambda: fake.features}
         content, metrics = self._contents(state, batch, offers)
         assert self.loss is not None
@@ -206,10 +212,12 @@ class Restoration:
 
     def _discriminator_loss(self, state: State, batch: Batch, key: Key) -> tuple[Array, Aux]:
         fakes: Restored = jax.lax.stop_gradient(batch["fakes"])
-        real, variables = self._judge(state, None, batch["image"], fakes.condition)
-        fake, variables = self._judge(state, variables, fakes.image, fakes.condition)
+        seen = self._sight(state, key)
+        real, variables = self._judge(state, None, seen.reals(batch["image"]), fakes.condition)
+        fake, variables = self._judge(state, variables, seen.fakes(fakes.image), fakes.condition)
         assert self.loss is not None
-        losses = jax.tree.map(self.loss.discriminator, real.logits, fake.logits)
+        judged = smoothed(self.loss, self.label_smoothing).discriminator
+        losses = jax.tree.map(judged, real.logits, fake.logits)
         loss = per_example(losses, self._weights(fakes.condition, losses)).mean()
         real_score, fake_score = per_example(real.logits), per_example(fake.logits)
         metrics = {
@@ -238,9 +246,12 @@ class Restoration:
         """What a penalty of the discriminator can ask for by name; see `jaxgan.tasks.penalty`."""
         fakes: Restored | None = jax.lax.stop_gradient(batch["fakes"]) if "fakes" in batch else None
         condition = self.condition(batch, key) if fakes is None else fakes.condition
-        critic: Critic = lambda image: self._judge(state, None, image, condition)[0].logits  # noqa: E731
+        seen = self._sight(state, key)
+        critic = Critic(lambda image: self._judge(state, None, seen.reals(image), condition)[0].logits)
+        fake_critic = Critic(lambda image: self._judge(state, None, seen.fakes(image), condition)[0].logits)
         offers: dict[str, Callable[[], Any]] = {
             "critic": lambda: critic,
+            "fake_critic": lambda: fake_critic,
             "real": lambda: batch["image"],
             "key": lambda: jax.random.fold_in(key, 1),
             "real_logits": lambda: critic(batch["image"]),
@@ -248,8 +259,12 @@ class Restoration:
             "params": lambda: state.params[DISCRIMINATOR],
         }
         if fakes is not None:
-            offers |= {"fake": lambda: fakes.image, "fake_logits": lambda: critic(fakes.image)}
+            offers |= {"fake": lambda: fakes.image, "fake_logits": lambda: fake_critic(fakes.image)}
         return offers
+
+    def _sight(self, state: State, key: Key) -> Sight:
+        """What the discriminator sees of images, without their conditions, in the turn that has this key."""
+        return sight(key, state.images_seen, instance_noise=self.instance_noise)
 
     def _mask(self, condition: Array) -> Array:
         if self.degradation is None or not self.degradation.masks:

@@ -205,12 +205,16 @@ def _collapse(record: Record) -> Iterator[Finding]:
 
 
 def _overfitting(record: Record) -> Iterator[Finding]:
-    measured = [line for line in record.lines if "held_out/real_logits" in line["scalars"]]
+    measured = [line["scalars"] for line in record.lines if "held_out/fake_logits" in line["scalars"]]
     if not measured:
-        text = "No logits of held-out images were logged, so overfitting of the discriminator is not seen."
-        yield Finding("overfitting", "unknown", text)
+        what = "held-out images were logged"
+        if record.curve("held_out/real_logits"):  # by an older version
+            what = "fakes were logged beside those of held-out images"
+        yield Finding(
+            "overfitting", "unknown", f"No logits of {what}, so overfitting of the discriminator is not seen."
+        )
         return
-    share = overfitting(measured[-1]["scalars"], record.now("discriminator/fake_logits"))
+    share = overfitting(measured[-1])
     if share is None:
         yield Finding("overfitting", "unknown", "Training images are not judged above the fakes: nothing to overfit.")
     elif share > OVERFITTED:

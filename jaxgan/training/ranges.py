@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -31,6 +32,7 @@ LOSSES: Mapping[str, Normal] = {
 UNKNOWN = Normal(0.01, 1000.0, "a loss of your own: nothing is known of its logits")
 ZERO_CENTRED = ("r1", "r2")  # they pull the slope to 0, so a gap stays far smaller
 TIGHTER = 0.5
+ENTROPY = ("minimax", "non_saturating")  # with smoothed labels the loss of a perfect discriminator is their entropy
 
 
 def normal_range(task: Section, watch: WatchConfig | None = None) -> Normal:
@@ -40,6 +42,10 @@ def normal_range(task: Section, watch: WatchConfig | None = None) -> Normal:
     names = [(str(penalty.get("name", "")).rpartition(".")[2], penalty.get("every", 1)) for penalty in penalties]
     if any(name in ZERO_CENTRED for name, _ in names):
         normal = normal._replace(widest_gap=TIGHTER * normal.widest_gap)
+    smoothing = task.get("label_smoothing", 0.0)
+    if smoothing and str(task.get("loss", "")).rpartition(".")[2] in ENTROPY:
+        floor = -(1.0 - smoothing) * math.log(1.0 - smoothing) - smoothing * math.log(smoothing)
+        normal = normal._replace(finished_loss=(normal.finished_loss or 0.0) + floor)
     normal = normal._replace(penalties=tuple(name for name, every in names if every == 1))
     return normal if watch is None else normal._replace(**_explicit(watch))
 

@@ -169,8 +169,7 @@ class Watch:
             yield Alarm("mode_collapse", message, MORE_MODES)
 
     def _observe_held_out(self, step: int, scores: Mapping[str, float]) -> Iterator[Alarm]:
-        fakes = self._means.get("discriminator/fake_logits")
-        share = overfitting(scores, fakes)
+        share = overfitting(scores)
         if share is not None and self._begins("overfitting", step, share > OVERFITTED, hold=1, clear=1):
             message = f"step {step}: the discriminator has learnt its images by heart: held-out ones are judged"
             yield Alarm("overfitting", f"{message} {share:.0%} of the way from them to the fakes.", MORE_DATA)
@@ -272,16 +271,17 @@ class Watch:
         return _main((names or phases or ["generator"])[0], phases)
 
 
-def overfitting(scores: Mapping[str, float], fake_logits: float | None) -> float | None:
+def overfitting(scores: Mapping[str, float]) -> float | None:
     """How far held-out images are judged from the training images towards the fakes: 0 not at all, 1 like fakes.
 
-    (mean D(train) - mean D(held out)) / (mean D(train) - mean D(fake)), the r_v of Karras et al. 2020a, eq. 1.
-    None where it was not measured, or where training images are not judged above the fakes.
+    (mean D(train) - mean D(held out)) / (mean D(train) - mean D(fake)), the r_v of Karras et al. 2020a, eq. 1, of
+    logits that were all measured in one way: see `jaxgan.evaluators.held_out`. None where they were not, or where
+    training images are not judged above the fakes.
     """
-    train, held_out = scores.get("held_out/train_logits"), scores.get("held_out/real_logits")
-    if train is None or held_out is None or fake_logits is None or not train > fake_logits:
+    train, held_out, fake = (scores.get(f"held_out/{name}_logits") for name in ("train", "real", "fake"))
+    if train is None or held_out is None or fake is None or not train > fake:
         return None
-    return (train - held_out) / (train - fake_logits)
+    return (train - held_out) / (train - fake)
 
 
 def _names(metrics: Mapping[str, float], metric: str) -> list[str]:

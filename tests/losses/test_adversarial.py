@@ -5,8 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxgan.errors import UserError
 from jaxgan.losses import adversarial
-from jaxgan.losses.adversarial import per_example
+from jaxgan.losses.adversarial import per_example, smoothed
 
 REAL = jnp.array([1.5, -0.3, 0.2])
 FAKE = jnp.array([-0.7, 0.9, 0.1])
@@ -46,6 +47,41 @@ def test_extreme_logits_stay_finite(name):
     for player in loss:
         gradients = jax.grad(lambda r, f, player=player: player(r, f).sum(), (0, 1))(real, fake)
         assert all(np.isfinite(g).all() for g in gradients)
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize("name", ["minimax", "non_saturating"])
+def test_smoothed_labels_are_targets_of_the_reals_alone(name):
+    loss = smoothed(getattr(adversarial, name), 0.1)
+    cross_entropy = -0.9 * log_sigmoid(REAL) - 0.1 * log_sigmoid(-REAL) - log_sigmoid(-FAKE)
+    np.testing.assert_allclose(loss.discriminator(REAL, FAKE), cross_entropy, rtol=1e-5)
+    assert loss.generator is getattr(adversarial, name).generator
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize("name", ["minimax", "non_saturating", "least_squares"])
+def test_the_best_discriminator_of_smoothed_labels_is_the_papers(name):
+    share, data, model = 0.1, 0.7, 0.4  # densities at one image; Salimans et al. 2016, section 3.4, with beta 0
+    best = (1 - share) * data / (data + model)
+    loss = smoothed(getattr(adversarial, name), share).discriminator
+
+    def expected(logit):
+        of_real, of_fake = loss(logit, jnp.array([0.0])), loss(jnp.array([0.0]), logit)
+        return (data * of_real + model * of_fake).sum()
+
+    logit = best if name == "least_squares" else np.log(best / (1 - best))
+    np.testing.assert_allclose(jax.grad(expected)(jnp.array([logit])), 0.0, atol=1e-6)
+
+
+@pytest.mark.quick
+def test_smoothing_is_refused_where_it_means_nothing():
+    assert smoothed(adversarial.hinge, 0.0) is adversarial.hinge
+    for name in ("hinge", "wasserstein", "relativistic", "relativistic_average"):
+        with pytest.raises(UserError, match=r"config\.task\.loss has no target for the reals; accepted is 0, or"):
+            smoothed(getattr(adversarial, name), 0.1)
+    for share in (-0.1, 0.5, float("nan")):
+        with pytest.raises(UserError, match=r"label_smoothing: got .*, accepted is 0 or more and less than 0\.5"):
+            smoothed(adversarial.minimax, share)
 
 
 def test_minimax_saturates_where_the_non_saturating_loss_does_not():

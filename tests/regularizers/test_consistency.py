@@ -7,6 +7,7 @@ import pytest
 
 from jaxgan.augment.geometry import shifted_and_flipped
 from jaxgan.errors import UserError
+from jaxgan.game import Critic
 from jaxgan.regularizers.consistency import bcr, cr, zcr, zcr_generator
 
 KEY = jax.random.key(0)
@@ -49,6 +50,15 @@ def test_bcr_is_cr_of_both_each_with_its_weight():
     assert (bcr(slanted, REAL, REAL, logits[0], logits[0], KEY, weight=-10.0) != 0).any()  # each moved its own way
 
 
+def test_fakes_are_judged_by_the_critic_of_their_logits():
+    twice = lambda image: 2 * slanted(image)  # noqa: E731
+    logits = slanted(REAL), twice(FAKE)
+    both = bcr(slanted, REAL, FAKE, *logits, KEY, fake_critic=twice)
+    once = bcr(slanted, REAL, FAKE, logits[0], slanted(FAKE), KEY)
+    reals = bcr(slanted, REAL, FAKE, *logits, KEY, fake_weight=0.0)
+    np.testing.assert_allclose(both - reals, 4 * (once - reals), rtol=1e-3, atol=1e-6)
+
+
 def test_patches_and_scales_are_averaged_after_squaring():
     patches = lambda image: {"patch": image[:, ::4, ::4, 0], "whole": slanted(image)}  # noqa: E731
     moved = shifted_and_flipped(KEY, REAL, 4)
@@ -77,3 +87,13 @@ def test_the_generators_part_asks_for_larger_changes():
 def test_several_scales_cannot_be_shifted():
     with pytest.raises(UserError, match="scales"):
         cr(total, (REAL, REAL[:, ::2, ::2]), total(REAL), KEY)
+
+
+def test_packs_are_moved_image_by_image_and_judged_as_one():
+    packs = Critic(lambda image: slanted(image).reshape(-1, 2).sum(1), rows=2)
+    moved = slanted(shifted_and_flipped(KEY, REAL, 4))
+    expected = 10.0 * (slanted(REAL) - moved).reshape(-1, 2).sum(1) ** 2
+    np.testing.assert_allclose(cr(packs, REAL, packs(REAL), KEY), expected, rtol=1e-4)
+    assert bcr(packs, REAL, FAKE, packs(REAL), packs(FAKE), KEY).shape == (3,)
+    totals = Critic(lambda image: total(image).reshape(-1, 2).sum(1), rows=2)
+    assert zcr(totals, tiled, LATENT, totals(tiled(LATENT)), KEY).shape == (3,)

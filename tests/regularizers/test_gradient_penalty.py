@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxgan.game import Critic
 from jaxgan.regularizers import gradient_penalty
 from jaxgan.regularizers.gradient_penalty import dragan, r1, r2, wgan_gp
 
@@ -91,3 +92,43 @@ def test_every_leaf_of_a_pytree_of_inputs_counts():
     scales = {"fine": REAL, "coarse": REAL[:, ::2, ::2]}
     critic = lambda x: linear(x["fine"]) + x["coarse"].sum((1, 2, 3))  # noqa: E731
     np.testing.assert_allclose(r1(critic, scales, KEY, gamma=2.0), [SQUARE + 4.0] * 6, rtol=1e-5)
+
+
+PACK_WEIGHT = jax.random.normal(jax.random.key(3), (32,))
+PACK_SQUARE = float((PACK_WEIGHT**2).sum())
+
+
+def packed(logit):
+    """A critic of packs of two; `logit` is of `[packs, 32]`."""
+    return Critic(lambda images: logit(images.reshape(-1, 32)), rows=2)
+
+
+@pytest.mark.parametrize("name", ["r1", "r2", "wgan_gp", "dragan"])
+def test_of_a_packed_critic_the_norm_is_that_of_the_whole_pack(name):
+    penalty = getattr(gradient_penalty, name)
+    inputs = (REAL,) if name in ("r1", "r2") else (REAL, FAKE)
+    expected = 0.5 * PACK_SQUARE if name in ("r1", "r2") else 10.0 * (np.sqrt(PACK_SQUARE) - 1) ** 2
+    linear_of_packs = packed(lambda packs: packs @ PACK_WEIGHT)
+    np.testing.assert_allclose(penalty(linear_of_packs, *inputs, KEY), [expected] * 3, rtol=1e-4)
+    if name in ("r1", "r2"):
+        values = penalty(packed(lambda packs: 0.5 * jnp.square(packs).sum(1)), REAL, KEY, gamma=2.0)
+        np.testing.assert_allclose(values, jnp.square(REAL.reshape(3, -1)).sum(1), rtol=1e-5)
+
+
+def test_a_pack_between_reals_and_fakes_is_one_point_of_its_line():
+    apart = packed(lambda packs: 0.5 * jnp.square(packs[:, :16] - packs[:, 16:]).sum(1))
+    values = wgan_gp(apart, jnp.zeros((6, 4, 4, 1)), jnp.ones((6, 4, 4, 1)), KEY)
+    np.testing.assert_allclose(values, [10.0] * 3, rtol=1e-4)  # both images are the same grey: there the slope is 0
+
+
+@pytest.mark.parametrize("name", ["r1", "r2", "wgan_gp", "dragan"])
+def test_finite_differences_of_packs_agree_with_the_exact_penalty_on_average(name):
+    penalty, count = getattr(gradient_penalty, name), 20_000
+    critic = packed(lambda packs: 0.3 * packs @ PACK_WEIGHT)
+    image = jnp.broadcast_to(REAL[:1], (2 * count, 4, 4, 1))
+    inputs = lambda image: (image,) if name in ("r1", "r2") else (image, image)  # noqa: E731
+    exact = penalty(critic, *inputs(image[:2]), KEY)
+    estimates = penalty(critic, *inputs(image), KEY, method="finite_difference")
+    assert exact.shape == (1,)
+    assert estimates.shape == (count,)
+    assert abs(estimates.mean() - exact[0]) < 4 * estimates.std() / np.sqrt(count)

@@ -260,3 +260,24 @@ def test_a_generator_of_another_size_is_told():
     task = dataclasses.replace(make_task(), generator=Generator(4))
     with pytest.raises(UserError, match=r"config\.generator: it makes images"):
         start(task)
+
+
+def test_smoothed_labels_and_instance_noise_are_the_adversarys():
+    def turns(**changes):
+        task = make_task(adversarial_start=0, loss=adversarial.non_saturating, **changes)
+        state, _ = start(task)
+        batch = {**make_batch(), "fakes": task.draw(state, make_batch(), jax.random.key(1))[0]}
+        return [phase.loss(state, batch, jax.random.key(2)) for phase in task.phases()]
+
+    (hard, aux), (generator, _) = turns()
+    (soft, _), (same, _) = turns(label_smoothing=0.2)
+    np.testing.assert_allclose(soft - hard, 0.2 * aux.metrics["real_logits"], rtol=1e-3, atol=1e-6)
+    assert generator == same
+    (_, noisy), (_, other) = turns(instance_noise=0.5, penalties=(Penalty("r1", r1),))
+    assert (noisy.metrics["real_logits"], noisy.metrics["fake_logits"]) != (
+        aux.metrics["real_logits"],
+        aux.metrics["fake_logits"],
+    )
+    assert other.metrics["l1"] == turns()[1][1].metrics["l1"]  # what was restored is compared as it is
+    with pytest.raises(UserError, match="has no target for the reals"):
+        make_task(label_smoothing=0.1)  # a relativistic loss

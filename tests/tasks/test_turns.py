@@ -8,12 +8,16 @@ import numpy as np
 import pytest
 
 from jaxgan.errors import UserError
-from jaxgan.game import Judgement
+from jaxgan.game import AdversarialLoss, Judgement
 from jaxgan.losses import adversarial
 from jaxgan.models import dcgan, multiscale
-from jaxgan.regularizers.gradient_penalty import r1
+from jaxgan.regularizers import consistency
+from jaxgan.regularizers.drift import drift
+from jaxgan.regularizers.gradient_penalty import dragan, r1, r2, wgan_gp
+from jaxgan.regularizers.lecam import lecam
 from jaxgan.tasks.generation import Generation, truncated
 from jaxgan.tasks.penalty import Penalty
+from jaxgan.tasks.sight import sight
 from jaxgan.training.optimizers import make_optimizer
 from jaxgan.training.state import init_state
 from jaxgan.training.step import make_train_step
@@ -80,6 +84,138 @@ def test_penalties_are_taken_at_images_before_augmentation():
     np.testing.assert_allclose(whole, 0.5 * 64 * 0.5**2, rtol=1e-6)  # gamma / 2 |w|^2
     np.testing.assert_allclose(same, whole)
     np.testing.assert_allclose(darker, whole / 4, rtol=1e-6)
+
+
+@dataclasses.dataclass(frozen=True)
+class Dim:
+    """An augmentation: every image times a number of its own between 0 and 1."""
+
+    def __call__(self, key, images, probability):
+        return jax.random.uniform(key, (len(images), 1, 1, 1)) * images
+
+    def init_memory(self):
+        return {}
+
+    def probability(self, memory, images_seen):
+        return 1.0
+
+
+class Bright:
+    """A discriminator: half the sum of an image's pixels."""
+
+    def init(self, key, image, label, *, train):
+        return {"params": {"w": jnp.float32(0.5)}}
+
+    def apply(self, tree, image, label, *, train, mutable=()):
+        return Judgement(logits=tree["params"]["w"] * image.sum((1, 2, 3))), {}
+
+
+def test_reals_and_fakes_are_augmented_with_draws_of_their_own():
+    apart = lambda real, fake: jnp.abs(real - fake)  # noqa: E731
+    loss = AdversarialLoss(apart, apart)
+    task = dataclasses.replace(make_task(augment=Dim()), discriminator=Bright(), loss=loss)
+    state, _ = make_state(task)
+    same = {"image": jnp.ones((1000, 8, 8, 1))}
+    fakes = task.draw(state, same, KEY)[0]
+    same["fakes"] = fakes._replace(image=same["image"])
+    for phase in task.phases():  # logits of 32 times a uniform number: two of them are 1/3 apart on average
+        loss, _ = phase.loss(state, same, KEY)
+        np.testing.assert_allclose(loss, 32 / 3, rtol=0.1)
+
+
+def test_instance_noise_is_drawn_for_every_image_and_follows_its_schedule():
+    apart = lambda real, fake: jnp.square(real - fake) / 2  # noqa: E731
+    schedule = {"name": "linear", "start": 0.5, "stop": 0.0, "images": 100}
+    plain = dataclasses.replace(make_task(), discriminator=Bright(), loss=AdversarialLoss(apart, apart))
+    noisy = dataclasses.replace(plain, instance_noise=schedule)
+    state, _ = make_state(plain)
+    batch = {"image": jnp.ones((4000, 8, 8, 1))}
+    batch["fakes"] = plain.draw(state, batch, KEY)[0]._replace(image=batch["image"])
+    for seen, deviation in ((0, 0.5), (50, 0.25), (100, 0.0)):
+        for phase in noisy.phases():  # of a logit that is half a sum of 64 pixels the variance is 64 / 4 times theirs
+            loss, _ = phase.loss(state.replace(images_seen=jnp.int32(seen)), batch, KEY)
+            np.testing.assert_allclose(loss, 16 * deviation**2, rtol=0.15)
+    constant = dataclasses.replace(noisy, instance_noise=0.25)
+    np.testing.assert_allclose(constant.phases()[0].loss(state, batch, KEY)[0], 1.0, rtol=0.15)
+
+
+def test_all_scales_of_an_image_get_noise_and_penalties_see_it():
+    seen = sight(KEY, jnp.int32(0), instance_noise=0.5)
+    scales = (jnp.zeros((500, 8, 8, 1)), jnp.zeros((500, 4, 4, 1)))
+    for see in seen:
+        np.testing.assert_allclose([scale.std() for scale in see(scales)], 0.5, rtol=0.05)
+        np.testing.assert_array_equal(see(scales)[0], see(scales)[0])
+    task = make_task(instance_noise=0.5, penalties=(Penalty("r1", r1, {"method": "finite_difference"}),))
+    plain = dataclasses.replace(task, instance_noise=0.0)
+    found = [losses(dataclasses.replace(each, discriminator=Bright()))[0][1].metrics["r1"] for each in (task, plain)]
+    np.testing.assert_allclose(*found, rtol=1e-2)  # a linear critic: the same noise before and after the step
+
+
+def test_smoothed_labels_cost_the_discriminator_its_sureness():
+    task = dataclasses.replace(make_task(), discriminator=Bright())
+    smooth = dataclasses.replace(task, label_smoothing=0.1)
+    (hard, aux), (generator, _) = losses(task)
+    (soft, _), (same, _) = losses(smooth)
+    # softplus(r) - softplus(-r) = r
+    np.testing.assert_allclose(soft - hard, 0.1 * aux.metrics["real_logits"], rtol=1e-4, atol=1e-6)
+    assert generator == same
+
+
+@pytest.mark.parametrize(("name", "every"), [("r1", 1), ("r2", 1), ("r2", 16)])
+def test_differences_see_the_draw_of_the_logits_that_they_start_from(name, every):
+    function = {"r1": r1, "r2": r2}[name]
+    penalty = Penalty(name, function, {"method": "finite_difference"}, every=every)
+    task = dataclasses.replace(make_task(augment=Dim(), penalties=(penalty,)), discriminator=Bright())
+    state, _ = make_state(task)
+    batch = {"image": jnp.ones((4000, 8, 8, 1))}
+    batch["fakes"] = task.draw(state, batch, KEY)[0]._replace(image=batch["image"])
+    found = next(a.metrics[name] for _, a in (p.loss(state, batch, KEY) for p in task.phases()) if name in a.metrics)
+    np.testing.assert_allclose(found, 0.5 * 64 * 0.5**2 / 3, rtol=0.15)  # the mean square of a uniform number is 1/3
+
+
+class LinearOfPacks:
+    """A discriminator of two images of 8 pixels along a side: half the sum of their pixels."""
+
+    def init(self, key, image, label, *, train):
+        return {"params": {"w": jnp.full((2 * 64,), 0.5)}}
+
+    def apply(self, tree, image, label, *, train, mutable=()):
+        return Judgement(logits=image.reshape(len(image), -1) @ tree["params"]["w"]), {}
+
+
+@pytest.mark.parametrize("every", [1, 16])
+def test_penalties_of_packed_images_are_those_of_the_pack(every):
+    penalties = (Penalty("r1", r1, every=every), Penalty("wgan_gp", wgan_gp, every=every))
+    task = dataclasses.replace(make_task(pack=2, penalties=penalties), discriminator=LinearOfPacks())
+    found = {name: value for _, aux in losses(task) for name, value in aux.metrics.items()}
+    square = 2 * 64 * 0.5**2
+    np.testing.assert_allclose(found["r1"], 0.5 * square, rtol=1e-6)
+    np.testing.assert_allclose(found["wgan_gp"], 10 * (square**0.5 - 1) ** 2, rtol=1e-5)
+
+
+def test_a_penalty_of_single_images_is_refused_with_packing():
+    def of_images(critic, real):
+        gradient = jax.grad(lambda image: critic(image).sum())(real)
+        return jnp.square(gradient).sum((1, 2, 3))
+
+    def beside_latents(critic, real, latent):
+        return jnp.square(critic(real) - latent.mean(1))
+
+    for function, words in ((of_images, "it gives 4 values"), (beside_latents, "incompatible shapes")):
+        penalties = (Penalty("mine", function, every=4),)
+        make_state(make_task(penalties=penalties))
+        message = rf"^config\.task\.penalties: mine cannot be taken with packing: expected .* 2 logits, .*{words}"
+        with pytest.raises(UserError, match=message) as mistake:
+            make_state(make_task(pack=2, penalties=penalties))
+        assert "\n" not in str(mistake.value)
+
+
+@pytest.mark.parametrize(
+    "function", [*(getattr(consistency, name) for name in ("cr", "bcr", "zcr")), dragan, r2, drift, lecam]
+)
+def test_every_penalty_of_the_discriminator_can_be_taken_with_packing(function):
+    task = make_task(pack=2, penalties=(Penalty("mine", function),))
+    assert np.isfinite(losses(task)[0][1].metrics["mine"])
 
 
 def test_regularizers_get_what_they_ask_for_and_keep_their_memory():

@@ -28,6 +28,7 @@ SCORES = {
     "diversity/c": 0.9,
     "held_out/train_logits": 1.0,
     "held_out/real_logits": 0.9,
+    "held_out/fake_logits": -1.0,
 }
 R1 = ({"name": "gradient_penalty.r1", "gamma": 2.0},)
 
@@ -136,6 +137,17 @@ def test_what_was_not_measured_is_not_called_fine():
     findings = diagnose(Record(lines, config_of()))
     unknown = {finding.subject for finding in findings if finding.grade == "unknown"}
     assert unknown == {"data", "collapse", "overfitting"}
+
+
+def test_logits_of_an_older_version_are_no_measure_of_overfitting():
+    old = {"held_out/train_logits": 1.0, "held_out/real_logits": -0.8}  # without fakes judged in the same way
+    lines = [{"step": n, "images": n, "scalars": {**HEALTHY, **old}} for n in range(20)]
+    found = next(each for each in diagnose(Record(lines, config_of())) if each.subject == "overfitting")
+    assert (found.grade, found.text) == (
+        "unknown",
+        "No logits of fakes were logged beside those of held-out images, so overfitting of the discriminator is not "
+        "seen.",
+    )
 
 
 def test_what_is_normal_depends_on_the_loss():

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from jaxgan.training.ranges import normal_range
-from jaxgan.training.watch import Watch, WatchConfig
+from jaxgan.training.watch import Watch, WatchConfig, overfitting
 
 HEALTHY = {
     "discriminator/loss": 0.6,
@@ -250,6 +250,13 @@ def test_the_penalties_of_a_loss_do_not_hide_that_it_is_finished():
     assert play(Watch(QUICK), 30, **won) == []
 
 
+def test_with_smoothed_labels_a_finished_loss_is_their_entropy():
+    normal = normal_range({"loss": "adversarial.minimax", "label_smoothing": 0.1})
+    for loss, expected in ((0.330, ["discriminator_wins"]), (0.40, [])):  # the entropy of (0.9, 0.1) is 0.325
+        won = {"discriminator__accuracy": 1.0, "discriminator__loss": loss}
+        assert [alarm.kind for alarm in play(Watch(QUICK, normal), 30, **won)] == expected
+
+
 def test_logits_diverge_by_the_range_of_their_loss():
     apart = {"discriminator__real_logits": 60.0, "discriminator__fake_logits": -60.0, "discriminator__accuracy": 1.0}
     for loss, expected in (("hinge", ["diverging_logits"]), ("wasserstein", [])):
@@ -268,6 +275,15 @@ def test_recall_that_falls_to_half_of_its_best_is_a_collapse():
 def test_held_out_images_judged_like_fakes_are_overfitting():
     for held_out, expected in ((0.8, []), (-0.5, [("overfitting", False)])):
         watch = Watch(QUICK)
-        play(watch, 20, discriminator__real_logits=1.0, discriminator__fake_logits=-1.0)
+        # logits of the game, of augmented images: they say nothing of how plain ones are judged
+        play(watch, 20, discriminator__real_logits=9.0, discriminator__fake_logits=7.0)
         scores = {"held_out/train_logits": 1.0, "held_out/real_logits": held_out}
-        assert kinds(watch.observe_scores(20, scores)) == expected
+        assert kinds(watch.observe_scores(20, scores)) == []  # nothing to compare with
+        assert kinds(watch.observe_scores(21, {**scores, "held_out/fake_logits": -1.0})) == expected
+
+
+def test_overfitting_is_the_papers_ratio():
+    scores = {"held_out/train_logits": 3.0, "held_out/real_logits": 1.5, "held_out/fake_logits": -2.0}
+    assert overfitting(scores) == 0.3  # Karras et al. 2020a, eq. 1
+    assert overfitting({**scores, "held_out/fake_logits": 3.0}) is None
+    assert overfitting({**scores, "held_out/fake_logits": math.nan}) is None

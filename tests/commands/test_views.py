@@ -1,0 +1,52 @@
+"""What a run shows of itself: how its discriminator judges, by the weights that play."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxgan.assemble import fill_in, make_task
+from jaxgan.augment.diffaugment import DiffAugment
+from jaxgan.commands.views import make_view
+from jaxgan.config import DataConfig, RunConfig
+from jaxgan.data.opening import open_source
+from jaxgan.training.optimizers import make_optimizer
+from jaxgan.training.state import init_state
+
+
+class NoScores:
+    """An evaluator that finds nothing."""
+
+    def run(self, generate, seed):
+        return {}
+
+
+def test_all_three_are_judged_without_augmentation_by_the_weights_that_play():
+    config = RunConfig(
+        generator={"name": "mlp.Generator", "widths": (8,)},
+        discriminator={"name": "mlp.Discriminator", "widths": (8,)},
+        task={"name": "generation.Generation", "loss": "adversarial.non_saturating", "latent_dim": 4},
+        optimizers={},
+        data=DataConfig("jaxgan_digits", resolution=8, split="train", evaluation_split="test"),
+        images=1,
+    )
+    spec = open_source(config.data, "train").spec
+    config = fill_in(config, spec)
+    task = dataclasses.replace(make_task(config), augment=DiffAugment())
+    optimizers = dict.fromkeys(task.players, make_optimizer({"name": "sgd", "learning_rate": 0.1}))
+    state = init_state(task, optimizers, jax.random.key(0), {"image": jnp.zeros((2, 8, 8, 1))})
+    state = state.replace(ema_params=jax.tree.map(jnp.zeros_like, state.ema_params))  # the average is another
+
+    found = make_view(config, spec, task, NoScores()).scores(state)
+    data = open_source(config.data, "train").read(np.arange(spec.size))["image"]
+    latents = task.latents(jax.random.key(7), 1000)
+    fakes = task.generate(state.params, state.variables, latents, None)
+    for name, images in (("train", data.astype(np.float32) / 127.5 - 1.0), ("fake", fakes)):
+        logits = np.asarray(task.judge(state.params, state.variables, images, None))
+        error = logits.std() / np.sqrt(1000)
+        assert abs(found[f"held_out/{name}_logits"] - logits.mean()) < 6 * error
+    assert set(found) == {"held_out/train_logits", "held_out/real_logits", "held_out/fake_logits"}
+    average = task.generate(state.ema_params, state.ema_variables, latents, None)
+    logits = task.judge(state.params, state.variables, average, None)
+    assert abs(found["held_out/fake_logits"] - logits.mean()) > 0.01
