@@ -27,6 +27,7 @@ from jaxgan.game import (
     Variables,
 )
 from jaxgan.layers.collective import all_rows, axis_size, own_rows, pmean
+from jaxgan.layers.conv import transposed_kernels
 from jaxgan.layers.resampling import box_downsample
 from jaxgan.losses.adversarial import per_example
 from jaxgan.schedules import Number, at
@@ -226,11 +227,21 @@ class Generation:
 
     def _discriminator_offers(self, state: State, batch: Batch, key: Key) -> Offers:
         fakes = jax.lax.stop_gradient(batch["fakes"]) if "fakes" in batch else None
-        return {**self._offers(state, batch, key, fakes), "params": lambda: state.params[DISCRIMINATOR]}
+        offers = self._offers(state, batch, key, fakes)
+        of_params = {
+            "params": lambda: state.params[DISCRIMINATOR],
+            "transposed": lambda: transposed_kernels(offers["critic"](), offers["real"]()),
+        }
+        return {**offers, **of_params}
 
     def _generator_offers(self, state: State, batch: Batch, key: Key) -> Offers:
         fakes = batch.get("fakes")
-        return {**self._offers(state, batch, key, fakes), "params": lambda: state.params[GENERATOR]}
+        offers = self._offers(state, batch, key, fakes)
+        of_params = {
+            "params": lambda: state.params[GENERATOR],
+            "transposed": lambda: transposed_kernels(offers["generate"](), self.latents(key, batch["image"].shape[0])),
+        }
+        return {**offers, **of_params}
 
     def _offers(self, state: State, batch: Batch, key: Key, fakes: Fakes | None) -> dict[str, Callable[[], Any]]:
         """What a regularizer can ask for by name; see `jaxgan.tasks.penalty`."""

@@ -31,6 +31,7 @@ from jaxgan.game import (
     State,
     Variables,
 )
+from jaxgan.layers.conv import transposed_kernels
 from jaxgan.losses.adversarial import per_example
 from jaxgan.tasks.penalty import Offers, Penalty, check_differences, lazy_phases, memories, penalized
 
@@ -246,6 +247,7 @@ class Restoration:
             "real_logits": lambda: critic(batch["image"]),
             "images_seen": lambda: state.images_seen,
             "params": lambda: state.params[DISCRIMINATOR],
+            "transposed": lambda: transposed_kernels(critic, batch["image"]),
         }
         if fakes is not None:
             offers |= {"fake": lambda: fakes.image, "fake_logits": lambda: critic(fakes.image)}
