@@ -38,7 +38,13 @@ def matrix(params, kind):
     return np.asarray(leaf).reshape(-1, leaf.shape[-1])
 
 
-INPUTS = {"conv": IMAGE, "transposed": IMAGE, "pointwise": IMAGE, "dense": IMAGE[:, 0, 0], "embedding": jnp.array([1, 5])}
+INPUTS = {
+    "conv": IMAGE,
+    "transposed": IMAGE,
+    "pointwise": IMAGE,
+    "dense": IMAGE[:, 0, 0],
+    "embedding": jnp.array([1, 5]),
+}
 
 
 @pytest.mark.parametrize("kind", INPUTS)
