@@ -16,11 +16,11 @@ from jaxgan.layers.conv import ConvTranspose
 def spectral_norm(layer: nn.Module, x: Array, *, train: bool, wanted: bool = True) -> Array:
     """`layer(x)` with each matrix among its params divided by its largest singular value (eq. 8).
 
-    A kernel counts as the matrix `[everything else, features]`, whichever axis its output features are on. `layer` is a named submodule of the network that calls
-    this; its params stay where and as they are, so that the norm can be turned off and on. Kept beside it, in the
-    collection `spectral`, are the right singular vector `u` and the value `sigma`. Each forward takes one step of power
-    iteration (algorithm 1) from the `u` kept; only a training forward in which the collection is mutable keeps the new
-    one. `wanted=False` is the bare layer.
+    A kernel counts as the matrix `[everything else, features]`, whichever axis its output features are on. `layer` is a
+    named submodule of the network that calls this; its params stay where and as they are, so that the norm can be
+    turned off and on. Kept beside it, in the collection `spectral`, are the right singular vector `u` and the value
+    `sigma`. Each forward takes one step of power iteration (algorithm 1) from the `u` kept; only a training forward in
+    which the collection is mutable keeps the new one. `wanted=False` is the bare layer.
     """
     if not wanted:
         return layer(x)

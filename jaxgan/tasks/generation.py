@@ -28,6 +28,7 @@ from jaxgan.game import (
 )
 from jaxgan.layers.collective import all_rows, axis_size, own_rows, pmean
 from jaxgan.layers.conv import transposed_kernels
+from jaxgan.layers.normalization import BATCH, STATISTICS
 from jaxgan.layers.resampling import box_downsample
 from jaxgan.losses.adversarial import per_example
 from jaxgan.schedules import Number, at
@@ -70,10 +71,12 @@ class Generation:
     pack: int = 1  # images judged together, stacked as channels (PacGAN, Lin et al. 2018)
     top_k: Number = 1.0  # the share of the fakes, the best judged, that the generator learns from (Sinha et al. 2020)
     max_accuracy: float | None = None  # the discriminator sits out while it tells more of the pairs apart
+    standing_passes: int = 0  # batches that samples' batch statistics are taken of; 0: those kept in training
 
     def __post_init__(self) -> None:
         """Raises UserError for numbers that no game can have."""
-        for name, least in (("latent_dim", 1), ("generator_every", 1), ("num_classes", 0), ("pack", 1)):
+        bounds = {"latent_dim": 1, "generator_every": 1, "num_classes": 0, "pack": 1, "standing_passes": 0}
+        for name, least in bounds.items():
             if getattr(self, name) < least:
                 raise UserError(f"config.task.{name}: got {getattr(self, name)}, accepted is {least} or more")
         if self.pack > 1 and self.num_classes:
@@ -86,11 +89,19 @@ class Generation:
         return {DISCRIMINATOR: (DISCRIMINATOR,), GENERATOR: (GENERATOR,)}
 
     def init(self, key: Key, batch: Batch) -> tuple[dict[str, Params], dict[str, Variables]]:
-        """Params and variables of both networks; `batch` needs shapes only."""
+        """Params and variables of both networks; `batch` needs shapes only.
+
+        Raises UserError for standing statistics of a generator that has none.
+        """
         generator_key, discriminator_key = jax.random.split(key)
         image, label = batch["image"], self._label(batch)
         latent = jnp.zeros((image.shape[0], self.latent_dim), jnp.float32)
         generator = self.generator.init(generator_key, latent, label, train=False)
+        if self.standing_passes and STATISTICS not in generator:
+            raise UserError(
+                f"config.task.standing_passes: got {self.standing_passes}, "
+                "accepted is 0 for a generator without batch norm"
+            )
         drawn = jax.eval_shape(lambda tree: self.generator.apply(tree, latent, label, train=False), generator)
         judged = self._packed(_scales(image, drawn))
         trees = {
@@ -150,6 +161,14 @@ class Generation:
             latent = truncated(latent, truncation)
         image = self.generator.apply(tree, latent, label if self.num_classes else None, train=False, **options)
         return (image[0] if isinstance(image, tuple) else image).astype(jnp.float32)
+
+    def batch_statistics(
+        self, params: dict[str, Params], variables: dict[str, Variables], latent: Array, label: Array | None
+    ) -> Any:
+        """The means and variances that the norms of the generator see of these latents, in the place of those kept."""
+        tree = {"params": params[GENERATOR], **variables[GENERATOR]}
+        label = label if self.num_classes else None
+        return self.generator.apply(tree, latent, label, train=True, mutable=[BATCH])[1][BATCH]
 
     def judge(
         self, params: dict[str, Params], variables: dict[str, Variables], image: Array, label: Array | None
