@@ -27,8 +27,8 @@ class Progressive(Generation):
 
     Stage 0 has 4 pixels, the last one the whole resolution. Each but the first begins with the fade of its layers
     and with fresh moments of the optimizers; the reals are faded alike. The first has nothing to fade in, so it is
-    shorter by as much (appendix A.1: so many images, then in turns as many to fade and as many to settle). Samples are drawn at the depth grown so far,
-    their pixels repeated to the whole resolution.
+    shorter by as much (appendix A.1: so many images, then in turns as many to fade and as many to settle). Samples are
+    drawn at the depth grown so far, their pixels repeated to the whole resolution.
     """
 
     resolution: int = 0  # of the data, where the config says nothing

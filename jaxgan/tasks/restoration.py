@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from jaxgan.augment.sharpening import sharpened
 from jaxgan.errors import UserError
 from jaxgan.game import (
     DISCRIMINATOR,
@@ -90,6 +91,7 @@ class Restoration:
     conditional: bool = False  # the discriminator sees the condition beside the image
     penalties: tuple[Penalty, ...] = ()  # of the discriminator
     backbone: Any = None  # images [B,H,W,C] -> maps by layer: what perceptual losses compare
+    sharpen: bool = False  # content losses compare with sharpened images (Wang et al. 2021, "Real-ESRGAN")
 
     num_classes = 0  # restored images have no labels
 
@@ -224,9 +226,11 @@ class Restoration:
     def _contents(self, state: State, batch: Batch, further: Offers) -> tuple[Array, dict[str, Array]]:
         """The weighted sum of the content losses, and each of them; those that want what is not there are left out."""
         fakes: Restored = batch["fakes"]
+        # the discriminator's reals are never sharpened, or it would teach the halos
+        target = sharpened(batch["image"]) if self.sharpen else batch["image"]
         offers: dict[str, Callable[[], Any]] = {
             "restored": lambda: fakes.image,
-            "target": lambda: batch["image"],
+            "target": lambda: target,
             "mask": lambda: self._mask(fakes.condition),
             "features": lambda: lambda image: self.backbone.apply({"params": state.params[BACKBONE]}, image),
             **further,

@@ -108,5 +108,7 @@ def test_the_depth_is_saved_with_the_average():
 
 @pytest.mark.parametrize("fade", [0, 40, 41])
 def test_a_fade_that_leaves_the_first_stage_nothing_is_refused(fade):
-    with pytest.raises(UserError, match=rf"fade_images: got {fade}, accepted is 1 or more and less than stage_images=40"):
+    with pytest.raises(
+        UserError, match=rf"fade_images: got {fade}, accepted is 1 or more and less than stage_images=40"
+    ):
         make_task(fade_images=fade)
