@@ -2,8 +2,9 @@
 
     python -m jaxgan.main --config configs/biggan.py --workdir runs/biggan --config.data.data_dir=DATA_DIR
 
-The published batch is 2,048; for a TPU pod or many GPUs, not trained to the end here. It is known to collapse
-late: the best checkpoint is kept beside the last.
+The published batch is 2,048; for a TPU pod or many GPUs, not trained to the end here. Rates and Adam's epsilon are
+those of the authors' PyTorch scripts, which move the discriminator once a step; the paper has 5e-5 and 2e-4 and two
+steps. It is known to collapse late: the best checkpoint is kept beside the last.
 """
 
 from ml_collections import ConfigDict
@@ -23,6 +24,7 @@ def get_config():
         loss="adversarial.hinge",
         latent_dim=120,
         generator_penalties=(dict(name="orthogonal.orthogonal", weight=1e-4),),
+        standing_passes=100,
     )
     config.optimizers = dict(
         generator=dict(name="adam", learning_rate=1e-4, b1=0.0, b2=0.999, eps=1e-6),

@@ -29,7 +29,7 @@ PACKAGES = {  # by kind
 PENALTIES = ("penalties", "generator_penalties")  # what a task has of the kind "regularizer"
 HANDED_IN = (  # of a regularizer: what a task can give it
     *("critic", "fake_critic", "real", "fake", "key", "real_logits", "fake_logits", "latent", "generate"),
-    *("style", "synthesize", "params", "images_seen", "memory"),
+    *("style", "synthesize", "params", "transposed", "images_seen", "memory"),
 )
 CONTENT_HANDED_IN = (
     "restored",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -15,6 +16,7 @@ from jaxgan.errors import UserError
 from jaxgan.game import GENERATOR, Array, Generating, Key, Task
 from jaxgan.models.pretrained.realesrgan import PUBLISHED, from_file, pretrained
 from jaxgan.sampling import Sampler, map_latents, synthesize_styles
+from jaxgan.standing import Standing
 from jaxgan.training.stored import Average, restore_average
 from jaxgan.training.workdir import Workdir
 
@@ -137,14 +139,18 @@ class RestoredGenerator:
         return generate
 
     def tensors(self) -> dict[str, np.ndarray]:
-        """The averaged weights and statistics of the generator by path, such as `params/conv_4/kernel`."""
+        """The averaged weights of the generator and its statistics as samples have them, by path.
+
+        Such as `params/conv_4/kernel`.
+        """
         params, variables = (trees[GENERATOR] for trees in self._weights)
         leaves = jax.tree_util.tree_leaves_with_path({"params": params, **variables})
         return {jax.tree_util.keystr(path, simple=True, separator="/"): np.asarray(leaf) for path, leaf in leaves}
 
-    @property
+    @functools.cached_property
     def _weights(self) -> tuple[Any, Any]:
-        return self._average.params, self._average.variables
+        params, variables = self._average.params, self._average.variables
+        return params, Standing(self._task, seed=self.config.get("seed", 0))(params, variables)
 
     def _need_styles(self) -> None:
         if not self.has_styles:

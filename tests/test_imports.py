@@ -18,7 +18,7 @@ FLOORS = [
     ["models", "metrics"],
     ["tasks"],
     ["parallel"],
-    ["sampling", "projection", "tiling"],
+    ["sampling", "standing", "projection", "tiling"],
     ["exporting"],
     ["evaluators", "training"],
     ["assemble"],

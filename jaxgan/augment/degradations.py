@@ -22,6 +22,7 @@ from jaxgan.augment.jpeg import jpeg, round_straight
 from jaxgan.augment.masks import WIDTHS, Kind, random_masks
 from jaxgan.augment.noise import gaussian_noise, normals, poisson_noise
 from jaxgan.augment.resizing import Method, Patches, resize, resize_each
+from jaxgan.augment.sharpening import sharpened
 from jaxgan.builder import build
 from jaxgan.errors import UserError
 from jaxgan.game import Degradation
@@ -330,9 +331,10 @@ class Chain:
 class RealESRGAN:
     """Blur, resizing, noise and JPEG, twice, with a sinc filter at the end (Wang et al. 2021, "Real-ESRGAN").
 
-    The defaults are the published ones; a pair has an entry for each round. Every image draws all its steps for
-    itself, so there is no need of the original's queue, which mixes images whose steps were drawn for whole batches.
-    Resized images lie on a canvas of the largest size, beyond their border go on their last pixels.
+    The defaults are the published ones, but that the authors' code sharpens the image before all else (`sharpen`, see
+    `jaxgan.augment.sharpening`), of which the paper says nothing. A pair has an entry for each round. Every image draws
+    all its steps for itself, so there is no need of the original's queue, which mixes images whose steps were drawn for
+    whole batches. Resized images lie on a canvas of the largest size, beyond their border go on their last pixels.
     """
 
     scale: int = 4
@@ -344,6 +346,7 @@ class RealESRGAN:
     grey: float = 0.4  # share of the images whose noise is the same in all channels
     second_blur: float = 0.8  # share of the images that are blurred in the second round
     last_sinc: float = 0.8  # share of the images that go through the last filter
+    sharpen: bool = False  # what is degraded is the sharpened image, as where the losses' targets are
 
     masks = False
 
@@ -384,6 +387,7 @@ class RealESRGAN:
         """`[B,H/scale,W/scale,C]`, in 8 bits; 1 or 3 channels. UserError where the scale does not divide the sides."""
         first_key, jpeg_key, second_key, last_key = jax.random.split(key, 4)
         batch, height, width = image.shape[:3]
+        image = sharpened(image) if self.sharpen else image
         reduced = _reduced(image, self.scale)
         patches = Patches(image, jnp.full(batch, height), jnp.full(batch, width))
         patches = self._round(first_key, 0, patches, (height, width))

@@ -33,9 +33,11 @@ def resize(
     """Images at another size; with `clip` cut to [-1, 1] after each axis, as Pillow does with 8 bits a channel.
 
     With `antialias` it is what Pillow does: the filter is stretched by the factor of shrinking, and cubic means Keys
-    (1981) with a = -1/2. Without, it is what OpenCV and PyTorch do: two or four taps at any size, a = -3/4. Taps beyond
-    the border are left out. `area` is the mean of what an output pixel covers, `nearest` copies; both have no filter.
-    The axis that shrinks more comes first, as in Pillow 13, else the columns.
+    (1981) with a = -1/2; taps beyond the border are left out and the others weigh more. Without, it is what OpenCV and
+    PyTorch do: two or four taps at any size, a = -3/4; taps beyond the border read the pixel at the border. `area` is
+    the mean of what an output pixel covers, as OpenCV reduces (PyTorch's `area` counts a pixel that is covered in part
+    as a whole one); `nearest` copies. Both have no filter. The axis that shrinks more comes first, as in Pillow 13,
+    else the columns.
     """
     size, sizes = image.shape[1:3], (height, width)
     letters = ("ij,bjwc->biwc", "ij,bhjc->bhic")
@@ -91,7 +93,12 @@ def weights(
     elif method == "bilinear":
         share = 1.0 - abs(distance / stretch)
     else:
-        share = _cubic(abs(distance / stretch), -0.5 if antialias else -0.75, xp)
+        a = -0.5 if antialias else -0.75
+        share = _cubic(abs(distance / stretch), a, xp)
+        if not antialias:  # what the taps outside, at most two on a side, would weigh goes to the pixel at the border
+            for beyond in (0.5, 1.5):
+                share += xp.where(j == 0, _cubic(centre + beyond, a, xp), 0.0)
+                share += xp.where(j == size_in - 1, _cubic(size_in + beyond - centre, a, xp), 0.0)
     if method != "bicubic":
         share = xp.maximum(share, 0.0)
     share = xp.where(j < size_in, share, 0.0)

@@ -22,6 +22,7 @@ from jaxgan.media.grids import make_grid
 from jaxgan.media.images import to_uint8
 from jaxgan.parallel.compiler import compiler_options
 from jaxgan.sampling import Sampler
+from jaxgan.standing import Standing
 
 SHOWN = 6  # restored pictures
 SIDE = 192  # pixels of them that are shown
@@ -56,6 +57,7 @@ class GenerationView:
         self._config, self._evaluator = config, evaluator
         self._class_names = spec.class_names if config.conditional else ()
         self._sampler = Sampler(task, num_classes=task.num_classes, batch_size=config.evaluation.batch_size)
+        self._standing = Standing(task, seed=config.seed)
         self._gap, self._judge = make_held_out_gap(config), jax.jit(task.judge)
 
     def scores(self, state: State) -> dict[str, float]:
@@ -73,7 +75,8 @@ class GenerationView:
         return make_grid(drawn.images, columns=drawn.columns, row_labels=drawn.row_labels)
 
     def _generate(self, state: State) -> Any:
-        return generate_with(partial(self._sampler.generate, state.ema_params, state.ema_variables))
+        variables = self._standing(state.ema_params, state.ema_variables)
+        return generate_with(partial(self._sampler.generate, state.ema_params, variables))
 
     def _playing(self, state: State, seed: int, count: int, labels: np.ndarray | None) -> np.ndarray:
         """Images of the generator as it plays now, without averaging."""

@@ -20,7 +20,7 @@ from jaxgan.errors import UserError
 from jaxgan.evaluators.baselines import Baseline, find_baseline
 from jaxgan.game import Degradation
 from jaxgan.losses.perceptual import lpips
-from jaxgan.metrics.image_quality import SMALLEST_MS_SSIM, ms_ssim, psnr, ssim
+from jaxgan.metrics.image_quality import GAUSSIAN_WINDOW, SMALLEST_MS_SSIM, ms_ssim, psnr, ssim
 from jaxgan.metrics.sliced_wasserstein import patch_descriptors, sliced_wasserstein_distance
 from jaxgan.models.pretrained.vgg import LPIPS, PUBLISHED, Backbone, load_backbone, lpips_heads
 
@@ -45,11 +45,12 @@ class ReconstructionEvaluator:
     """Scores a restoring function against held-out pictures: means over the pictures, and their spread.
 
     PSNR in decibels, of RGB and of luma, SSIM, and MS-SSIM where all pictures are large enough for it: higher is
-    better; LPIPS where a network is given, and the sliced Wasserstein distance of patches: lower is better. Restored
-    pictures are rounded to 8 bits first, as they would be saved.
+    better. `ssim_y` is SSIM as super-resolution reports it: of luma, with the Gaussian window of Wang et al. 2004,
+    without a border of as many pixels as the scale. LPIPS where a network is given, and the sliced Wasserstein
+    distance of patches: lower is better. Restored pictures are rounded to 8 bits first, as they would be saved.
     """
 
-    names = ("psnr", "psnr_y", "ssim", "ms_ssim", "lpips", "swd")
+    names = ("psnr", "psnr_y", "ssim", "ssim_y", "ms_ssim", "lpips", "swd")
     best = "psnr"
     best_mode: Literal["min", "max"] = "max"
 
@@ -152,6 +153,9 @@ class ReconstructionEvaluator:
         if self._pictures.spec.channels == 3:
             luma = [float(psnr(*pair, border=border, luma=True)[0]) for pair in pairs]
             by_picture["psnr_y"] = [min(value, BEST_PSNR) for value in luma]
+            if all(min(pair[0].shape[1:3]) - 2 * border >= GAUSSIAN_WINDOW for pair in pairs):
+                reported: Any = {"luma": True, "window": "gaussian", "sample_covariance": False}
+                by_picture["ssim_y"] = [float(ssim(*pair, border=border, **reported)[0]) for pair in pairs]
         scores = {f"{name}{suffix}/{self.label}": float(np.mean(values)) for name, values in by_picture.items()}
         scores |= {f"{name}{suffix}_std/{self.label}": float(np.std(values)) for name, values in by_picture.items()}
         patches = patch_descriptors(_tiles(restored), patches_per_image=PATCHES_PER_TILE, seed=self._seed)

@@ -274,6 +274,23 @@ class ConvTranspose(nn.Module):
         return _biased(self, conv_transpose(y.astype(self.dtype), w.astype(self.dtype), geometry))
 
 
+def transposed_kernels(forward: Callable[..., Any], *inputs: Any) -> frozenset[tuple[str, ...]]:
+    """The paths of the modules that `forward(*inputs)` runs through and whose kernels are `[k,k,features,i]`.
+
+    Nothing is computed: the inputs may be shapes. From params alone it cannot be told which axis is which.
+    """
+    found: set[tuple[str, ...]] = set()
+
+    def note(call: Callable[..., Any], args: Any, options: Any, context: Any) -> Any:
+        if isinstance(context.module, ConvTranspose):
+            found.add(context.module.path)
+        return call(*args, **options)
+
+    with nn.intercept_methods(note):
+        jax.eval_shape(forward, *inputs)
+    return frozenset(found)
+
+
 def _biased(module: Any, x: Array) -> Array:
     if not module.use_bias:
         return x

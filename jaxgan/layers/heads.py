@@ -29,13 +29,15 @@ def judge(
     projected: int | None = None,
     spectral: bool = False,
     kernel_init: Initializer = lecun,
+    table_init: Initializer | None = None,
     dtype: Any = jnp.float32,
 ) -> Judgement:
     """The judgement of features, by submodules `logit`, `label` and so on of the calling network.
 
     With labels, `conditioning` says how: "projection" adds <embedding of the class, features> to the logit (Miyato &
     Koyama 2018, eq. 4), with `projected` in the place of the features a linear map of so many of them; "classifier"
-    leaves the logit alone and guesses the class (Odena et al. 2017); "concat" did its part at the input.
+    leaves the logit alone and guesses the class (Odena et al. 2017); "concat" did its part at the input. `table_init`:
+    of the embedding; None: of variance 1 / its length.
     """
 
     def layer(module: nn.Module, x: Any) -> Array:
@@ -48,7 +50,7 @@ def judge(
         if projected is not None:
             compared = layer(nn.Dense(projected, kernel_init=kernel_init, dtype=dtype, name="projected"), features)
         width = compared.shape[-1]
-        embedding = Embedding(num_classes, width, scale=width**-0.5, dtype=dtype, name="label")
+        embedding = Embedding(num_classes, width, scale=width**-0.5, table_init=table_init, dtype=dtype, name="label")
         logits += projection(compared, layer(embedding, label))
     elif num_classes and conditioning == "classifier":
         dense = nn.Dense(num_classes, kernel_init=kernel_init, dtype=dtype, name="class_logits")

@@ -8,19 +8,25 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
+from jaxgan.layers.conv import Initializer
+
 
 class Embedding(nn.Module):
-    """A learned vector a class `[b] -> [b,features]`, of variance `scale^2` an element at the start."""
+    """A learned vector a class `[b] -> [b,features]`, of variance `scale^2` an element at the start.
+
+    With `table_init` the table `[num_classes,features]` starts by that instead.
+    """
 
     num_classes: int
     features: int
     scale: float = 1.0
+    table_init: Initializer | None = None
     dtype: Any = jnp.float32
 
     @nn.compact
     def __call__(self, label: Int[Array, " b"]) -> Float[Array, "b f"]:
         """The vectors of labels."""
-        init = nn.initializers.normal(self.scale)
+        init = nn.initializers.normal(self.scale) if self.table_init is None else self.table_init
         return nn.Embed(self.num_classes, self.features, embedding_init=init, dtype=self.dtype, name="table")(label)
 
 

@@ -15,6 +15,9 @@ from jaxgan.layers.spectral import spectral_norm
 
 Condition = Int[Array, " b"] | Float[Array, "b f"]
 
+STATISTICS = "batch_stats"  # the collection of the means and variances that are kept in training
+BATCH = "batch"  # the collection that a forward in training writes those of its batch alone to, where it may
+
 
 class BatchNorm(nn.Module):
     """Batch norm over all rows of the batch on all devices (Ioffe & Szegedy 2015, algorithm 1).
@@ -93,11 +96,14 @@ def batch_norm(
 def _statistics(module: Any, x: Array, train: bool) -> tuple[Array, Array]:
     """The mean `[c]` and one over the deviation `[c]`, of the batch or kept; those of the batch are kept."""
     width = (x.shape[-1],)
-    kept_mean = module.variable("batch_stats", "mean", jnp.zeros, width, jnp.float32)
-    kept_var = module.variable("batch_stats", "var", jnp.ones, width, jnp.float32)
+    kept_mean = module.variable(STATISTICS, "mean", jnp.zeros, width, jnp.float32)
+    kept_var = module.variable(STATISTICS, "var", jnp.ones, width, jnp.float32)
     if train:
         mean, var = _moments(x.astype(jnp.float32))
-        if not module.is_initializing() and module.is_mutable_collection("batch_stats"):
+        if not module.is_initializing() and module.is_mutable_collection(BATCH):
+            module.put_variable(BATCH, "mean", mean)
+            module.put_variable(BATCH, "var", var)
+        if not module.is_initializing() and module.is_mutable_collection(STATISTICS):
             kept_mean.value = module.momentum * kept_mean.value + (1 - module.momentum) * lax.stop_gradient(mean)
             kept_var.value = module.momentum * kept_var.value + (1 - module.momentum) * lax.stop_gradient(var)
     else:

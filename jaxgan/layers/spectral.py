@@ -10,15 +10,17 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array
 
+from jaxgan.layers.conv import ConvTranspose
+
 
 def spectral_norm(layer: nn.Module, x: Array, *, train: bool, wanted: bool = True) -> Array:
     """`layer(x)` with each matrix among its params divided by its largest singular value (eq. 8).
 
-    A kernel counts as the matrix `[everything else, features]`. `layer` is a named submodule of the network that calls
-    this; its params stay where and as they are, so that the norm can be turned off and on. Kept beside it, in the
-    collection `spectral`, are the right singular vector `u` and the value `sigma`. Each forward takes one step of power
-    iteration (algorithm 1) from the `u` kept; only a training forward in which the collection is mutable keeps the new
-    one. `wanted=False` is the bare layer.
+    A kernel counts as the matrix `[everything else, features]`, whichever axis its output features are on. `layer` is a
+    named submodule of the network that calls this; its params stay where and as they are, so that the norm can be
+    turned off and on. Kept beside it, in the collection `spectral`, are the right singular vector `u` and the value
+    `sigma`. Each forward takes one step of power iteration (algorithm 1) from the `u` kept; only a training forward in
+    which the collection is mutable keeps the new one. `wanted=False` is the bare layer.
     """
     if not wanted:
         return layer(x)
@@ -44,7 +46,8 @@ class _SpectralNorm(nn.Module):
     def _normed(self, path: Any, value: Array, moves: bool) -> Array:
         if value.ndim < 2:
             return value
-        matrix = value.reshape(-1, value.shape[-1])
+        transposed = isinstance(self.layer, ConvTranspose)  # its kernel is [k,k,features,i]
+        matrix = (value.swapaxes(-1, -2) if transposed else value).reshape(-1, value.shape[-2 if transposed else -1])
         name = "/".join((self.layer.name, *(str(key.key) for key in path[1:])))
         u = self.variable("spectral", f"{name}/u", self._first_vector, matrix.shape[-1])
         sigma = self.variable("spectral", f"{name}/sigma", jnp.ones, ())

@@ -19,6 +19,7 @@ LUMA = (65.481, 128.553, 24.966)  # of BT.601's Y for R, G, B in [0, 1], which i
 BLACK, WHITE = 16.0, 255.0  # what Y begins with, and the peak that scores of Y are taken against
 UNIFORM = np.full(7, 1 / 7)
 SIGMA, RADIUS = 1.5, 5  # of the Gaussian window, in pixels
+GAUSSIAN_WINDOW = 2 * RADIUS + 1  # pixels a side
 C1, C2 = 0.01**2, 0.03**2  # squares of K1 and K2 (Wang et al. 2004, eq. 7 and 9)
 SCALES = np.array([0.0448, 0.2856, 0.3001, 0.2363, 0.1333])  # exponents from fine to coarse (Wang et al. 2003)
 SMALLEST_MS_SSIM = 2 * RADIUS * 2 ** (len(SCALES) - 1) + 1  # pixels a side: the coarsest scale holds one window
@@ -51,7 +52,8 @@ def ssim(
     """Structural similarity, 1 for equal pictures: the mean over channels and over windows that lie in the picture.
 
     Wang et al. 2004, eq. 13. The defaults are scikit-image's: 7 by 7 pixels of equal weight, unbiased covariances. The
-    paper has `window="gaussian"` (sigma 1.5, 11 by 11) and `sample_covariance=False`. `border` and `luma` as in psnr.
+    paper has `window="gaussian"` (sigma 1.5, 11 by 11) and `sample_covariance=False`; so do super-resolution's tables,
+    of luma. `border` and `luma` as in psnr.
     Raises ValueError for pictures that do not fit or are smaller than a window.
     """
     first, second = _prepared(restored, original, data_range, border, luma)

@@ -45,7 +45,8 @@ class Generator(nn.Module):
 
     The latent is cut into a chunk for the start and one for each block, whose norms take their gains and biases from
     it. With labels an embedding that all blocks share stands beside each chunk ("norm"), or beside the start's alone
-    ("concat"). `widths` are the channels of the blocks, the first also at 4 pixels.
+    ("concat"). `widths` are the channels of the blocks, the first also at 4 pixels. All weights start orthogonal (Saxe
+    et al. 2014), the embedding's too.
     """
 
     resolution: int
@@ -65,7 +66,10 @@ class Generator(nn.Module):
         widths = generator_widths(self.resolution, self.widths, self.base_width)
         start, *chunks = _chunks(latent.astype(self.dtype), len(widths) + 1)
         if self.num_classes:
-            embedded = Embedding(self.num_classes, self.embedding_dim, dtype=self.dtype, name="label")(label)
+            embedding = Embedding(
+                self.num_classes, self.embedding_dim, table_init=orthogonal, dtype=self.dtype, name="label"
+            )
+            embedded = embedding(label)
             if self.conditioning == "norm":
                 chunks = [jnp.concatenate([embedded, chunk], axis=-1) for chunk in chunks]
             else:
@@ -88,7 +92,7 @@ class Discriminator(nn.Module):
 
     `widths` are the channels of the blocks; the first halve the image, to 4 pixels if there are so many of them, the
     others keep it. Labels are judged by projection, stand beside the image as a learned plane ("concat"), or are
-    guessed ("classifier").
+    guessed ("classifier"). All weights start orthogonal, but for the plane's.
     """
 
     resolution: int
@@ -127,6 +131,7 @@ class Discriminator(nn.Module):
             num_classes=self.num_classes,
             conditioning=self.conditioning,
             train=train,
+            table_init=orthogonal,
             **shared,
         )
 

@@ -71,14 +71,8 @@ def wgan_gp(
 ) -> PerLogit:
     """weight (|grad D| - 1)^2 between each real and its fake (Gulrajani et al. 2017, eq. 3), or each pack and its."""
     mix_key, key = jax.random.split(key)
-    batch, rows = jax.tree.leaves(real)[0].shape[0], rows_of(critic)
-    mix = jnp.repeat(jax.random.uniform(mix_key, (batch // rows,)), rows)  # a pack is one point of its line
-
-    def between(a: Array, b: Array) -> Array:
-        share = mix.reshape((batch,) + (1,) * (a.ndim - 1)).astype(a.dtype)
-        return a + share * (b - a)
-
-    return weight * _distance_from_one(critic, jax.tree.map(between, real, fake), key, method)
+    inputs = _between(mix_key, real, fake, rows_of(critic))
+    return weight * _distance_from_one(critic, inputs, key, method)
 
 
 def dragan(
@@ -91,12 +85,28 @@ def dragan(
     spread: float = 0.5,
     method: Method = "exact",
 ) -> PerLogit:
-    """weight (|grad D| - 1)^2 up to `spread` standard deviations of the batch from the reals (Kodali et al. 2017)."""
+    """weight (|grad D| - 1)^2 near the reals (Kodali et al. 2017), as the authors' code draws the points.
+
+    Each lies, by a uniform share of its own (or of its pack's), between a real and that real moved by `spread` standard
+    deviations of the batch times uniform noise.
+    """
     del fake
-    noise_key, key = jax.random.split(key)
+    noise_key, mix_key, key = jax.random.split(key, 3)
     noises = _like(noise_key, real, jax.random.uniform)
-    perturbed = jax.tree.map(lambda x, u: x + spread * _deviation(x) * u, real, noises)
-    return weight * _distance_from_one(critic, perturbed, key, method)
+    moved = jax.tree.map(lambda x, u: x + spread * _deviation(x) * u, real, noises)
+    return weight * _distance_from_one(critic, _between(mix_key, real, moved, rows_of(critic)), key, method)
+
+
+def _between(key: Array, first: Any, second: Any, rows: int) -> Any:
+    """Somewhere between the examples of two pytrees, by a uniform share: one for each `rows`, which are one point."""
+    batch = jax.tree.leaves(first)[0].shape[0]
+    mix = jnp.repeat(jax.random.uniform(key, (batch // rows,)), rows)
+
+    def between(a: Array, b: Array) -> Array:
+        share = mix.reshape((batch,) + (1,) * (a.ndim - 1)).astype(a.dtype)
+        return a + share * (b - a)
+
+    return jax.tree.map(between, first, second)
 
 
 def _deviation(x: Array) -> Array:

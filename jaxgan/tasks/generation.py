@@ -27,6 +27,8 @@ from jaxgan.game import (
     Variables,
 )
 from jaxgan.layers.collective import all_rows, axis_size, own_rows, pmean
+from jaxgan.layers.conv import transposed_kernels
+from jaxgan.layers.normalization import BATCH, STATISTICS
 from jaxgan.layers.resampling import box_downsample
 from jaxgan.losses.adversarial import check_smoothing, per_example, smoothed
 from jaxgan.schedules import Number, at, make_schedule
@@ -72,10 +74,12 @@ class Generation:
     max_accuracy: float | None = None  # the discriminator sits out while it tells more of the pairs apart
     label_smoothing: float = 0.0  # the discriminator's target for reals is 1 less this (Salimans et al. 2016, 3.4)
     instance_noise: Number = 0.0  # deviation of noise on all images that it sees, in [-1, 1] (Sonderby et al. 2017)
+    standing_passes: int = 0  # batches that samples' batch statistics are taken of; 0: those kept in training
 
     def __post_init__(self) -> None:
         """Raises UserError for numbers that no game can have."""
-        for name, least in (("latent_dim", 1), ("generator_every", 1), ("num_classes", 0), ("pack", 1)):
+        bounds = {"latent_dim": 1, "generator_every": 1, "num_classes": 0, "pack": 1, "standing_passes": 0}
+        for name, least in bounds.items():
             if getattr(self, name) < least:
                 raise UserError(f"config.task.{name}: got {getattr(self, name)}, accepted is {least} or more")
         if self.pack > 1 and self.num_classes:
@@ -91,11 +95,19 @@ class Generation:
         return {DISCRIMINATOR: (DISCRIMINATOR,), GENERATOR: (GENERATOR,)}
 
     def init(self, key: Key, batch: Batch) -> tuple[dict[str, Params], dict[str, Variables]]:
-        """Params and variables of both networks; `batch` needs shapes only."""
+        """Params and variables of both networks; `batch` needs shapes only.
+
+        Raises UserError for standing statistics of a generator that has none.
+        """
         generator_key, discriminator_key = jax.random.split(key)
         image, label = batch["image"], self._label(batch)
         latent = jnp.zeros((image.shape[0], self.latent_dim), jnp.float32)
         generator = self.generator.init(generator_key, latent, label, train=False)
+        if self.standing_passes and STATISTICS not in generator:
+            raise UserError(
+                f"config.task.standing_passes: got {self.standing_passes}, "
+                "accepted is 0 for a generator without batch norm"
+            )
         drawn = jax.eval_shape(lambda tree: self.generator.apply(tree, latent, label, train=False), generator)
         judged = self._packed(_scales(image, drawn))
         trees = {
@@ -158,6 +170,14 @@ class Generation:
             latent = truncated(latent, truncation)
         image = self.generator.apply(tree, latent, label if self.num_classes else None, train=False, **options)
         return (image[0] if isinstance(image, tuple) else image).astype(jnp.float32)
+
+    def batch_statistics(
+        self, params: dict[str, Params], variables: dict[str, Variables], latent: Array, label: Array | None
+    ) -> Any:
+        """The means and variances that the norms of the generator see of these latents, in the place of those kept."""
+        tree = {"params": params[GENERATOR], **variables[GENERATOR]}
+        label = label if self.num_classes else None
+        return self.generator.apply(tree, latent, label, train=True, mutable=[BATCH])[1][BATCH]
 
     def judge(
         self, params: dict[str, Params], variables: dict[str, Variables], image: Array, label: Array | None
@@ -236,11 +256,21 @@ class Generation:
 
     def _discriminator_offers(self, state: State, batch: Batch, key: Key) -> Offers:
         fakes = jax.lax.stop_gradient(batch["fakes"]) if "fakes" in batch else None
-        return {**self._offers(state, batch, key, fakes), "params": lambda: state.params[DISCRIMINATOR]}
+        offers = self._offers(state, batch, key, fakes)
+        of_params = {
+            "params": lambda: state.params[DISCRIMINATOR],
+            "transposed": lambda: transposed_kernels(offers["critic"](), offers["real"]()),
+        }
+        return {**offers, **of_params}
 
     def _generator_offers(self, state: State, batch: Batch, key: Key) -> Offers:
         fakes = batch.get("fakes")
-        return {**self._offers(state, batch, key, fakes), "params": lambda: state.params[GENERATOR]}
+        offers = self._offers(state, batch, key, fakes)
+        of_params = {
+            "params": lambda: state.params[GENERATOR],
+            "transposed": lambda: transposed_kernels(offers["generate"](), self.latents(key, batch["image"].shape[0])),
+        }
+        return {**offers, **of_params}
 
     def _offers(self, state: State, batch: Batch, key: Key, fakes: Fakes | None) -> dict[str, Callable[[], Any]]:
         """What a regularizer can ask for by name; see `jaxgan.tasks.penalty`."""

@@ -25,21 +25,23 @@ GROWTH = "growth"  # the collection of `depth`: stages grown so far, the fractio
 class Progressive(Generation):
     """Progressive growing (Karras et al. 2018, section 2) of networks that take `stage` and `alpha`, as `progan` has.
 
-    Stage 0 has 4 pixels, the last one the whole resolution. Each begins with the fade of its layers and
-    with fresh moments of the optimizers; the reals are faded alike. Samples are drawn at the depth grown so far,
-    their pixels repeated to the whole resolution.
+    Stage 0 has 4 pixels, the last one the whole resolution. Each but the first begins with the fade of its layers
+    and with fresh moments of the optimizers; the reals are faded alike. The first has nothing to fade in, so it is
+    shorter by as much (appendix A.1: so many images, then in turns as many to fade and as many to settle). Samples are
+    drawn at the depth grown so far, their pixels repeated to the whole resolution.
     """
 
     resolution: int = 0  # of the data, where the config says nothing
-    stage_images: int = 1_200_000  # real images of each stage but the last, which goes on to the end of the run
-    fade_images: int = 600_000  # of these, how many its layers take to fade in
+    stage_images: int = 1_200_000  # real images of each stage between the first and the last, which ends with the run
+    fade_images: int = 600_000  # of these, how many its layers take to fade in; the first stage is without them
 
     def __post_init__(self) -> None:
         """Raises UserError for stages that cannot be."""
         super().__post_init__()
-        if not 0 < self.fade_images <= self.stage_images:
+        if not 0 < self.fade_images < self.stage_images:
             raise UserError(
-                f"config.task.fade_images: got {self.fade_images}, accepted are 1 to stage_images={self.stage_images}"
+                f"config.task.fade_images: got {self.fade_images}, "
+                f"accepted is 1 or more and less than stage_images={self.stage_images}"
             )
 
     @property
@@ -97,8 +99,8 @@ class Progressive(Generation):
                 phase,
                 loss=played(phase.loss),
                 draw=draw,
-                start=stage * self.stage_images,
-                stop=None if last else (stage + 1) * self.stage_images,
+                start=self._start(stage),
+                stop=None if last else self._start(stage + 1),
                 fresh=stage > 0 and phase.name == phase.player,
             )
             for phase in inner.phases()
@@ -110,8 +112,12 @@ class Progressive(Generation):
         networks = {name: _AtStage(own[name], stage) for name in (GENERATOR, DISCRIMINATOR)}
         return Generation(**{**own, **networks})
 
+    def _start(self, stage: int) -> int:
+        """The images seen when a stage begins."""
+        return max(0, stage * self.stage_images - self.fade_images)
+
     def _depth(self, images_seen: Array) -> Array:
-        starts = jnp.arange(1, self.stages) * self.stage_images
+        starts = jnp.array([self._start(stage) for stage in range(1, self.stages)], jnp.int32)
         return jnp.clip((images_seen - starts) / self.fade_images, 0.0, 1.0).sum()
 
     def _grown(self, state: State) -> State:

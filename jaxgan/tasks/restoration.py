@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from jaxgan.augment.sharpening import sharpened
 from jaxgan.errors import UserError
 from jaxgan.game import (
     DISCRIMINATOR,
@@ -31,6 +32,7 @@ from jaxgan.game import (
     State,
     Variables,
 )
+from jaxgan.layers.conv import transposed_kernels
 from jaxgan.losses.adversarial import check_smoothing, per_example, smoothed
 from jaxgan.schedules import Number
 from jaxgan.tasks.penalty import Offers, Penalty, check_differences, lazy_phases, memories, penalized
@@ -93,6 +95,7 @@ class Restoration:
     label_smoothing: float = 0.0  # the discriminator's target for reals is 1 less this (Salimans et al. 2016, 3.4)
     instance_noise: Number = 0.0  # deviation of noise on all images that it sees, in [-1, 1] (Sonderby et al. 2017)
     backbone: Any = None  # images [B,H,W,C] -> maps by layer: what perceptual losses compare
+    sharpen: bool = False  # content losses compare with sharpened images (Wang et al. 2021, "Real-ESRGAN")
 
     num_classes = 0  # restored images have no labels
 
@@ -231,9 +234,11 @@ class Restoration:
     def _contents(self, state: State, batch: Batch, further: Offers) -> tuple[Array, dict[str, Array]]:
         """The weighted sum of the content losses, and each of them; those that want what is not there are left out."""
         fakes: Restored = batch["fakes"]
+        # the discriminator's reals are never sharpened, or it would teach the halos
+        target = sharpened(batch["image"]) if self.sharpen else batch["image"]
         offers: dict[str, Callable[[], Any]] = {
             "restored": lambda: fakes.image,
-            "target": lambda: batch["image"],
+            "target": lambda: target,
             "mask": lambda: self._mask(fakes.condition),
             "features": lambda: lambda image: self.backbone.apply({"params": state.params[BACKBONE]}, image),
             **further,
@@ -257,6 +262,7 @@ class Restoration:
             "real_logits": lambda: critic(batch["image"]),
             "images_seen": lambda: state.images_seen,
             "params": lambda: state.params[DISCRIMINATOR],
+            "transposed": lambda: transposed_kernels(critic, batch["image"]),
         }
         if fakes is not None:
             offers |= {"fake": lambda: fakes.image, "fake_logits": lambda: fake_critic(fakes.image)}

@@ -54,6 +54,50 @@ def test_without_antialiasing_shrinking_reads_four_pixels_by_opencvs_cubic():
     np.testing.assert_allclose(double[1:5], [-0.10546875, 0.87890625, 0.26171875, -0.03515625], atol=1e-12)
 
 
+# rows of torch.nn.functional.interpolate(mode="bicubic", align_corners=False) 2.13 on the unit vectors, in float64;
+# cv2.resize(interpolation=INTER_CUBIC) 5.0 has the same to its own 1e-6
+BORDER = {
+    (8, 4): {
+        0: [1.10546875, -0.10546875, 0.0, 0.0],
+        1: [0.7734375, 0.26171875, -0.03515625, 0.0],
+        7: [0.0, 0.0, -0.10546875, 1.10546875],
+    },
+    (4, 8): {0: [0.5, 0.59375, -0.09375, 0, 0, 0, 0, 0], 3: [0, 0, 0, 0, 0, -0.09375, 0.59375, 0.5]},
+    (5, 7): {0: [0.824, 0.2, -0.024, 0, 0, 0, 0], 1: [-0.072, 0.46, 0.72, -0.108, 0, 0, 0]},
+    (7, 3): {0: [1.10932945, -0.10932945, 0.0], 1: [0.87900875, 0.13411079, -0.01311953]},
+    (3, 1): {0: [1.0], 2: [1.0]},
+}
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize(("new", "old"), BORDER)
+def test_cubic_without_antialiasing_reads_the_pixel_at_the_border_as_torch_and_opencv_do(new, old):
+    share = weights(new, old, new, old, method="bicubic", antialias=False)
+    for row, expected in BORDER[new, old].items():
+        np.testing.assert_allclose(share[row], expected, atol=1e-7)
+    np.testing.assert_allclose(share, share[::-1, ::-1], atol=1e-12)
+
+
+# of the other filters torch's rows are these: the taps left out at the border are as good as clamped ones
+# (bilinear), or left out by torch too (antialias=True)
+OTHERS = {
+    ("bilinear", False): {0: [0.8, 0.2, 0, 0, 0, 0, 0], 1: [0, 0.4, 0.6, 0, 0, 0, 0]},
+    ("bilinear", True): {0: [2 / 3, 1 / 3, 0, 0, 0, 0, 0], 1: [0, 4 / 9, 5 / 9, 0, 0, 0, 0]},
+    ("bicubic", True): {
+        0: [0.70932755, 0.34490239, -0.05422993, 0, 0, 0, 0],
+        1: [-0.03726708, 0.4679089, 0.59006211, 0, -0.02070393, 0, 0],
+    },
+}
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize(("method", "antialias"), OTHERS)
+def test_the_other_filters_are_torchs_at_the_border_too(method, antialias):
+    share = weights(5, 7, 5, 7, method=method, antialias=antialias)
+    for row, expected in OTHERS[method, antialias].items():
+        np.testing.assert_allclose(share[row], expected, atol=1e-7)
+
+
 METHODS = ("area", "bilinear", "bicubic", "nearest")
 
 

@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+from skimage.color import rgb2ycbcr
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from jaxgan.augment.degradations import Blur, Chain, Edges, GaussianNoise, Poisson
@@ -60,7 +61,7 @@ def test_scores_are_the_means_of_scikit_images():
     evaluator = ReconstructionEvaluator(Pictures(), Shrunk(), samples=10)
     scores = evaluator.run(nearest)
     assert [original.shape for original in evaluator.originals] == [(64, 80, 3), (64, 64, 3), (16, 64, 3)]
-    psnrs, ssims = [], []
+    psnrs, ssims, lumas = [], [], []
     for original, condition in zip(evaluator.originals, evaluator.conditions):
         restored = np.rint(np.clip(nearest(condition[None])[0], -1, 1) * 127.5 + 127.5).astype(np.uint8)
         cut = slice(2, -2)
@@ -68,12 +69,30 @@ def test_scores_are_the_means_of_scikit_images():
         psnrs.append(peak_signal_noise_ratio(*pair))
         if min(original.shape[:2]) > 20:
             ssims.append(structural_similarity(*pair, channel_axis=-1))
+        # as super-resolution's tables have it: luma, Gaussian window of 11 pixels, the border cut off
+        y = (rgb2ycbcr(image)[..., 0] for image in pair)
+        published = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False}
+        lumas.append(structural_similarity(*y, data_range=255, **published))
     np.testing.assert_allclose(scores["psnr/box_x2"], np.mean(psnrs), rtol=1e-4)
     np.testing.assert_allclose(scores["psnr_std/box_x2"], np.std(psnrs), rtol=1e-3)
     assert 0 < scores["ssim/box_x2"] < 1
+    np.testing.assert_allclose(scores["ssim_y/box_x2"], np.mean(lumas), rtol=1e-5)
+    assert scores["ssim_y_bicubic/box_x2"] > scores["ssim_y/box_x2"]
     assert scores["psnr_bicubic/box_x2"] > scores["psnr/box_x2"]
     assert scores["swd/box_x2"] > 0
     assert evaluator.manifest["degradation"] == "box_x2"
+
+
+def test_there_is_no_ssim_of_luma_of_pictures_smaller_than_its_window():
+    class Quartered(Shrunk):
+        scale = 4
+
+        def __call__(self, key, image):
+            return Shrunk.__call__(self, key, Shrunk.__call__(self, key, image))
+
+    scores = ReconstructionEvaluator(Pictures(), Quartered(), samples=3).run(lambda image: nearest(nearest(image)))
+    assert "ssim/box_x2" in scores  # the smallest has 16 pixels, 8 without its border
+    assert not any(name.startswith("ssim_y") for name in scores)
 
 
 @pytest.mark.parametrize(

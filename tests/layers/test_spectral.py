@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxgan.layers.conv import Conv
+from jaxgan.layers.conv import Conv, ConvTranspose
 from jaxgan.layers.labels import Embedding
 from jaxgan.layers.spectral import spectral_norm
 
@@ -24,6 +24,7 @@ class Wrapped(nn.Module):
     def __call__(self, x, *, train):
         layers = {
             "conv": lambda: Conv(5, 3, name="layer"),
+            "transposed": lambda: ConvTranspose(5, 3, name="layer"),
             "pointwise": lambda: Conv(5, 1, use_bias=False, name="layer"),
             "dense": lambda: nn.Dense(4, name="layer"),
             "embedding": lambda: Embedding(6, 4, name="layer"),
@@ -31,12 +32,19 @@ class Wrapped(nn.Module):
         return spectral_norm(layers[self.kind](), x, train=train, wanted=self.wanted)
 
 
-def matrix(params):
+def matrix(params, kind):
     leaf = next(leaf for leaf in jax.tree.leaves(params) if leaf.ndim > 1)
+    leaf = leaf.swapaxes(2, 3) if kind == "transposed" else leaf  # output features last
     return np.asarray(leaf).reshape(-1, leaf.shape[-1])
 
 
-INPUTS = {"conv": IMAGE, "pointwise": IMAGE, "dense": IMAGE[:, 0, 0], "embedding": jnp.array([1, 5])}
+INPUTS = {
+    "conv": IMAGE,
+    "transposed": IMAGE,
+    "pointwise": IMAGE,
+    "dense": IMAGE[:, 0, 0],
+    "embedding": jnp.array([1, 5]),
+}
 
 
 @pytest.mark.parametrize("kind", INPUTS)
@@ -47,7 +55,7 @@ def test_it_is_the_layer_divided_by_its_largest_singular_value(kind):
     forward = jax.jit(lambda tree: network.apply(tree, x, train=True, mutable=["spectral"])[1])
     for _ in range(80):
         tree = {**tree, **forward(tree)}
-    largest = np.linalg.svd(matrix(tree["params"]), compute_uv=False)[0]
+    largest = np.linalg.svd(matrix(tree["params"], kind), compute_uv=False)[0]
     (sigma,) = (leaf for leaf in jax.tree.leaves(tree["spectral"]) if leaf.ndim == 0)
     np.testing.assert_allclose(sigma, largest, rtol=1e-4)
     bare = Wrapped(kind, wanted=False).apply({"params": tree["params"]}, x, train=True)  # biases are zero

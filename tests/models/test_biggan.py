@@ -57,6 +57,32 @@ def test_any_published_resolution_with_and_without_labels(resolution, num_classe
     assert ("attention" in tree["params"]) == (resolution > 64)
 
 
+def test_all_weights_start_orthogonal_and_the_embeddings_too():
+    """As the authors' code initialises convolutions, linear maps and embeddings; of a table of more classes than
+    numbers the columns are orthonormal, of one of fewer the rows."""
+    for num_classes in (3, 40):
+        settings = {"num_classes": num_classes, "widths": (8, 4)}
+        generator = biggan.Generator(16, 1, embedding_dim=12, **settings)
+        params = {
+            "generator": jax.jit(generator.init, static_argnames="train")(KEY, LATENT, LABEL, train=False)["params"]
+        }
+        discriminator = biggan.Discriminator(16, **settings)
+        image = jnp.zeros((4, 16, 16, 1))
+        params["discriminator"] = jax.jit(discriminator.init, static_argnames="train")(KEY, image, LABEL, train=False)[
+            "params"
+        ]
+        matrices = {
+            jax.tree_util.keystr(path, simple=True, separator="/"): np.asarray(leaf).reshape(-1, leaf.shape[-1])
+            for path, leaf in jax.tree_util.tree_leaves_with_path(params)
+            if leaf.ndim > 1
+        }
+        tables = [name for name in matrices if name.endswith("embedding")]
+        assert tables == ["discriminator/label/table/embedding", "generator/label/table/embedding"]
+        for name, matrix in matrices.items():
+            matrix = matrix if matrix.shape[0] >= matrix.shape[1] else matrix.T
+            np.testing.assert_allclose(matrix.T @ matrix, np.eye(matrix.shape[1]), atol=1e-5, err_msg=name)
+
+
 @pytest.mark.parametrize("resolution", [4, 12, 1024])
 def test_other_resolutions_are_refused(resolution):
     with pytest.raises(UserError, match=f"resolution {resolution}, accepted are powers of two from 8 to 512"):

@@ -5,7 +5,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxgan.losses import adversarial
+from jaxgan.models import dcgan
 from jaxgan.regularizers.orthogonal import orthogonal
+from jaxgan.tasks.generation import Generation
+from jaxgan.tasks.penalty import Penalty
+from jaxgan.training.optimizers import make_optimizer
+from jaxgan.training.state import init_state
 
 KERNEL = jax.random.normal(jax.random.key(0), (3, 3, 4, 5))
 
@@ -30,12 +36,42 @@ def test_embeddings_scales_and_biases_are_left_alone():
     assert orthogonal(params) == 0.0
 
 
-def test_the_paths_of_a_real_network_are_found():
-    from jaxgan.models.dcgan import Generator
+def of_columns(matrix):
+    products = matrix.T @ matrix
+    return float((products**2).sum() - (np.diag(products) ** 2).sum())
 
-    network = Generator(resolution=8, channels=1, widths=(4,))
-    params = network.init(jax.random.key(0), jnp.zeros((1, 100)), None, train=False)["params"]
-    kernels = [leaf for leaf in jax.tree.leaves(params) if leaf.ndim > 1]
-    alone = sum(orthogonal({"kernel": kernel}) for kernel in kernels)
-    np.testing.assert_allclose(orthogonal(params), alone, rtol=1e-5)
-    assert alone > 0
+
+def test_a_transposed_kernel_has_its_output_features_on_the_axis_before_the_last():
+    q = jnp.linalg.qr(KERNEL.reshape(36, 5))[0].reshape(3, 3, 4, 5)
+    params = {"up": {"kernel": q.swapaxes(2, 3)}}
+    assert orthogonal(params, transposed=[("up",)], weight=1.0) < 1e-8
+    assert orthogonal(params, weight=1.0) > 1e-2
+
+
+def test_a_task_tells_it_which_kernels_are_transposed():
+    """The penalty of a DCGAN's generator in its turn is that of numpy, by output features."""
+    widths, batch = (4, 6), {"image": jnp.zeros((2, 16, 16, 1))}
+    penalty = Penalty("orthogonal", orthogonal, {"weight": 0.1})
+    task = Generation(
+        dcgan.Generator(16, 1, widths=widths),
+        dcgan.Discriminator(16, widths=widths),
+        adversarial.hinge,
+        latent_dim=3,
+        penalties=(penalty,),
+        generator_penalties=(penalty,),
+    )
+    optimizers = dict.fromkeys(task.players, make_optimizer({"name": "sgd", "learning_rate": 0.01}))
+    state = init_state(task, optimizers, jax.random.key(0), batch)
+    batch |= {"fakes": task.draw(state, batch, jax.random.key(1))[0]}
+    _, aux = jax.jit(task.phases()[1].loss)(state, batch, jax.random.key(2))
+    params = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), state.params["generator"])
+    columns = [params["stem"]["kernel"]] + [
+        params[f"up_{index}"]["kernel"].swapaxes(2, 3).reshape(-1, features) for index, features in enumerate((6, 1))
+    ]
+    assert params["up_0"]["kernel"].shape == (4, 4, 6, 4)  # from 4 to 6 channels
+    np.testing.assert_allclose(aux.metrics["orthogonal"], 0.1 * sum(map(of_columns, columns)), rtol=1e-4)
+
+    _, aux = jax.jit(task.phases()[0].loss)(state, batch, jax.random.key(2))
+    params = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), state.params["discriminator"])
+    columns = [layer["kernel"].reshape(-1, layer["kernel"].shape[-1]) for layer in params.values() if "kernel" in layer]
+    np.testing.assert_allclose(aux.metrics["orthogonal"], 0.1 * sum(map(of_columns, columns)), rtol=1e-4)

@@ -13,7 +13,8 @@ from jaxgan.training.optimizers import make_optimizer
 from jaxgan.training.state import init_state
 from jaxgan.training.step import due_phases, make_train_step
 
-BATCH, STAGE, FADE = 4, 40, 20
+BATCH, STAGE, FADE = 4, 40, 16
+FIRST = STAGE - FADE  # images of the first stage
 
 
 def make_task(**kwargs):
@@ -35,11 +36,19 @@ def make_state(task):
 def test_each_stage_has_its_images_and_the_last_goes_on():
     task = make_task()
     phases = task.phases()
-    played = {images: due_phases(phases, 0, images) for images in (0, STAGE - 1, STAGE, 2 * STAGE, 50 * STAGE)}
-    assert played[0] == played[STAGE - 1] == (0, 1)
-    assert played[STAGE] == (2, 3)
-    assert played[2 * STAGE] == played[50 * STAGE] == (4, 5)
+    starts = (0, FIRST - 1, FIRST, FIRST + STAGE - 1, FIRST + STAGE, 50 * STAGE)
+    assert [due_phases(phases, 0, images) for images in starts] == [(0, 1), (0, 1), (2, 3), (2, 3), (4, 5), (4, 5)]
     assert [phase.fresh for phase in phases] == [False, False, True, True, True, True]
+
+
+def test_growth_takes_the_published_number_of_images():
+    """Karras et al. 2018, appendix A.1, with 600,000 images for each fade and each settling, as their code has it."""
+    task = Progressive(None, None, adversarial.wasserstein, resolution=16)
+    starts = sorted({phase.start for phase in task.phases()})
+    assert starts == [0, 600_000, 1_800_000]  # 4 pixels alone; 8 faded in and settled; 16
+    depth = lambda images: float(task._depth(jnp.int32(images)))  # noqa: E731
+    settled = {600_000: 0.0, 900_000: 0.5, 1_200_000: 1.0, 1_800_000: 1.0, 2_400_000: 2.0, 9_000_000: 2.0}
+    assert {images: depth(images) for images in settled} == settled
 
 
 def test_a_round_moves_only_what_has_grown():
@@ -59,7 +68,7 @@ def test_a_new_stage_starts_with_fresh_moments_once():
     task = make_task()
     state, optimizers = make_state(task)
     step = jax.jit(make_train_step(task, optimizers), static_argnums=3)
-    for images, count in ((STAGE, 1), (STAGE + BATCH, 8)):
+    for images, count in ((FIRST, 1), (FIRST + BATCH, 8)):
         opt_state = jax.tree.map(lambda x: x + 7 if x.dtype == jnp.int32 else x, state.opt_state)
         after, _ = step(
             state.replace(images_seen=jnp.int32(images), opt_state=opt_state), make_batch(), jax.random.key(0), (2, 3)
@@ -90,13 +99,16 @@ def test_the_depth_is_saved_with_the_average():
     task = make_task()
     state, optimizers = make_state(task)
     step = jax.jit(make_train_step(task, optimizers), static_argnums=3)
-    after, _ = step(state.replace(images_seen=jnp.int32(STAGE + FADE // 2)), make_batch(), jax.random.key(0), (2, 3))
+    after, _ = step(state.replace(images_seen=jnp.int32(FIRST + FADE // 2)), make_batch(), jax.random.key(0), (2, 3))
     assert float(after.variables["generator"]["growth"]["depth"]) == pytest.approx(0.5)
     assert 0 < float(after.ema_variables["generator"]["growth"]["depth"]) <= 0.5
     judged = task.judge(after.params, after.variables, make_batch()["image"], None)
     assert judged.shape == (BATCH,)
 
 
-def test_a_fade_longer_than_its_stage_is_refused():
-    with pytest.raises(UserError, match=r"config\.task\.fade_images: got 41, accepted are 1 to stage_images=40"):
-        make_task(fade_images=41)
+@pytest.mark.parametrize("fade", [0, 40, 41])
+def test_a_fade_that_leaves_the_first_stage_nothing_is_refused(fade):
+    with pytest.raises(
+        UserError, match=rf"fade_images: got {fade}, accepted is 1 or more and less than stage_images=40"
+    ):
+        make_task(fade_images=fade)

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxgan.augment.sharpening import sharpened
 from jaxgan.errors import UserError
 from jaxgan.game import Judgement
 from jaxgan.losses import adversarial
@@ -155,6 +156,26 @@ def test_the_content_loss_is_weighted_and_reported_without_its_weight():
     expected = float(jnp.abs(fakes.image - make_batch()["image"]).mean())
     np.testing.assert_allclose(aux.metrics["l1"], expected, rtol=1e-6)
     np.testing.assert_allclose(loss, 2 * expected, rtol=1e-6)
+
+
+def test_content_is_compared_with_sharpened_images_and_the_discriminator_sees_them_as_they_are():
+    """As Real-ESRGAN's options have it: l1_gt_usm and percep_gt_usm are true, gan_gt_usm is not."""
+    perceived = Content("perceptual", perceptual, arguments={"layers": {"conv1_1": 1.0}})
+    settings = {"content": (*CONTENT, perceived), "backbone": Backbone()}
+    plain, sharp = make_task(**settings), make_task(**settings, sharpen=True)
+    state, _ = start(plain)
+    batch = {**make_batch(), "fakes": plain.draw(state, make_batch(), jax.random.key(2))[0]}
+    wanted = plain.phases()[0].loss(state, {**batch, "image": sharpened(batch["image"])}, jax.random.key(3))
+    for phase, name in ((0, "content"), (2, "generator")):
+        _, aux = sharp.phases()[phase].loss(state, batch, jax.random.key(3))
+        for metric in ("l1", "perceptual"):
+            np.testing.assert_allclose(aux.metrics[metric], wanted[1].metrics[metric], rtol=1e-6, err_msg=name)
+    assert wanted[1].metrics["l1"] != plain.phases()[0].loss(state, batch, jax.random.key(3))[1].metrics["l1"]
+    for phase, metric in ((1, "real_logits"), (2, "adversarial")):
+        values = [
+            task.phases()[phase].loss(state, batch, jax.random.key(3))[1].metrics[metric] for task in (plain, sharp)
+        ]
+        assert values[0] == values[1]
 
 
 def test_feature_matching_waits_for_the_discriminator():

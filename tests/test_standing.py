@@ -1,0 +1,109 @@
+"""Standing statistics: what samples are normalised with, against closed forms and batch by batch."""
+
+import types
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxgan.commands import views
+from jaxgan.config import EvaluationConfig, SamplesConfig
+from jaxgan.errors import UserError
+from jaxgan.game import GENERATOR
+from jaxgan.losses import adversarial
+from jaxgan.models import dcgan
+from jaxgan.restore import RestoredGenerator
+from jaxgan.standing import BATCH, Standing
+from jaxgan.tasks.generation import Generation
+from jaxgan.training.stored import Average
+
+CLASSES = 3
+IMAGES = {"image": jnp.zeros((2, 8, 8, 1)), "label": jnp.zeros(2, jnp.int32)}
+
+
+def make_task(passes, norm="batch"):
+    generator = dcgan.Generator(8, 1, num_classes=CLASSES, widths=(4,), norm=norm)
+    discriminator = dcgan.Discriminator(8, num_classes=CLASSES, widths=(4,))
+    settings = {"latent_dim": 5, "num_classes": CLASSES, "standing_passes": passes}
+    return Generation(generator, discriminator, adversarial.hinge, **settings)
+
+
+def make_weights(task):
+    """Weights whose kept statistics are far from what the norms see."""
+    params, variables = task.init(jax.random.key(0), IMAGES)
+    return params, {**variables, GENERATOR: jax.tree.map(lambda leaf: leaf + 7.0, variables[GENERATOR])}
+
+
+def restored(task, seed=0):
+    record = {"step": 1, "images_seen": 2, "config": {"seed": seed}, "class_names": ()}
+    return RestoredGenerator(task, Average(*make_weights(task), record), batch_size=4)
+
+
+def test_the_statistics_are_those_of_the_generators_own_noise():
+    """Of the first norm, which sees a linear map of latent and embedding: its moments are known."""
+    task = make_task(100)
+    params, variables = make_weights(task)
+    standing = Standing(task)(params, variables)[GENERATOR]["batch_stats"]
+    assert jax.tree.structure(standing) == jax.tree.structure(variables[GENERATOR]["batch_stats"])
+    kernel = np.asarray(params[GENERATOR]["stem"]["kernel"], np.float64).reshape(10, 16, 4)  # to 16 pixels, 4 channels
+    table = np.asarray(params[GENERATOR]["label"]["table"]["embedding"], np.float64)
+    by_class = np.einsum("cz,zpw->cpw", table, kernel[5:])
+    mean = by_class.mean((0, 1))
+    var = np.square(kernel[:5]).sum(0).mean(0) + np.square(by_class - mean).mean((0, 1))
+    # of 6,400 images; the variance within batches of 64 is a little smaller than that of all
+    np.testing.assert_allclose(standing["norm_0"]["mean"], mean, atol=4 * np.sqrt(var.max() / 6_400))
+    np.testing.assert_allclose(standing["norm_0"]["var"], var, rtol=0.06)
+
+
+def test_they_are_the_mean_over_the_passes_and_the_same_every_time():
+    params, variables = make_weights(make_task(0))
+    task, seen = make_task(2), []
+    for number in range(2):
+        latent_key, label_key = jax.random.split(jax.random.fold_in(jax.random.key(3), number))
+        label = jax.random.randint(label_key, (BATCH,), 0, CLASSES)
+        seen.append(task.batch_statistics(params, variables, task.latents(latent_key, BATCH), label))
+    expected = jax.tree.map(lambda a, b: (a + b) / 2, *seen)
+    for _ in range(2):
+        got = Standing(task, seed=3)(params, variables)[GENERATOR]["batch_stats"]
+        jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-7), got, expected)
+    other = Standing(task, seed=4)(params, variables)[GENERATOR]["batch_stats"]
+    assert (other["norm_0"]["mean"] != got["norm_0"]["mean"]).any()
+    assert Standing(make_task(0))(params, variables) is variables
+
+
+def test_a_restored_generator_samples_with_them_and_the_kept_ones_do_not_matter():
+    generator = restored(make_task(3))
+    images = generator.generate(0, 4)
+    task = make_task(3)
+    params, variables = make_weights(task)
+    standing = Standing(task)(params, variables)
+    latents, labels = generator.latents(0, 4), jnp.arange(4) % CLASSES
+    np.testing.assert_allclose(images, task.generate(params, standing, latents, labels), atol=1e-5)
+    np.testing.assert_array_equal(
+        generator.tensors()["batch_stats/norm_0/mean"], standing[GENERATOR]["batch_stats"]["norm_0"]["mean"]
+    )
+    assert np.abs(images - restored(make_task(0)).generate(0, 4)).max() > 0.1
+    assert (restored(make_task(3), seed=1).generate(0, 4) != images).any()
+
+
+def test_the_scores_and_pictures_of_a_run_are_of_samples_with_them(monkeypatch):
+    task, drawn = make_task(3), {}
+    params, variables = make_weights(task)
+    state = types.SimpleNamespace(ema_params=params, ema_variables=variables)
+    config = types.SimpleNamespace(
+        conditional=True, evaluation=EvaluationConfig(batch_size=4), samples=SamplesConfig(rows=1, columns=3), seed=0
+    )
+    evaluator = types.SimpleNamespace(run=lambda generate, seed: drawn.update(images=generate(seed, 4)) or {})
+    monkeypatch.setattr(views, "make_held_out_gap", lambda config: None)
+    view = views.GenerationView(config, types.SimpleNamespace(class_names=("a", "b", "c")), task, evaluator)
+    assert view.scores(state) == {}
+    np.testing.assert_allclose(drawn["images"], restored(make_task(3)).generate(0, 4), atol=1e-5)
+
+
+@pytest.mark.quick
+def test_a_generator_without_batch_norm_has_none():
+    with pytest.raises(UserError, match="standing_passes: got 2, accepted is 0 for a generator without batch norm"):
+        make_task(2, norm="none").init(jax.random.key(0), IMAGES)
+    with pytest.raises(UserError, match="standing_passes: got -1, accepted is 0 or more"):
+        make_task(-1)
