@@ -37,12 +37,22 @@ def label_of(path):
     return str(path).rpartition("/")[2].replace(".py", "")
 
 
-@pytest.mark.parametrize("tiny", [False, True], ids=["full", "tiny"])
 @pytest.mark.parametrize("path", CONFIGS, ids=label_of)
-def test_a_config_builds_and_every_due_set_has_shapes(path, tiny):
+def test_a_config_builds(path):
+    config = load_config(str(path))
+    check_sections(config)
+    make_task(fill_in(config, spec_of(config)))
+
+
+@pytest.mark.parametrize(
+    "tiny", [pytest.param(False, marks=pytest.mark.slow, id="full"), pytest.param(True, id="tiny")]
+)
+@pytest.mark.parametrize("path", CONFIGS, ids=label_of)
+def test_every_due_set_of_a_config_has_shapes(path, tiny):
     check_shapes(load_config(str(path), {"tiny": str(tiny)}), due_sets_of)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("path", "another"),
     [(f"{path}:{name}", own) for path in CONFIGS for name, own in VARIANTS.get(path.stem, {}).items()],

@@ -28,7 +28,12 @@ FAMILIES = {  # a config of each, and what is changed so that every phase is pla
 }
 
 
-@pytest.mark.parametrize("name", FAMILIES)
+QUICK = ("vanilla_gan", "dcgan_mnist")  # the others take seconds to compile
+
+
+@pytest.mark.parametrize(
+    "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in FAMILIES]
+)
 def test_two_tiny_steps(name):
     changes = {"tiny": "true", "data.flip": "false", **FAMILIES[name]}
     config = load_config(str(CONFIGS / f"{name}.py"), changes)

@@ -164,6 +164,7 @@ def test_only_the_newest_whole_checkpoint_is_used(run, caplog):
     assert "checkpoints/4 is refused" in caplog.text
 
 
+@pytest.mark.slow
 def test_loading_needs_no_training_code():
     wanted = "jaxgan.training.step", "jaxgan.training.loop", "jaxgan.training.optimizers"
     code = f"import sys, jaxgan.restore, jaxgan.assemble; assert not set({wanted}) & set(sys.modules)"

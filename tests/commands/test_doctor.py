@@ -56,6 +56,7 @@ def test_a_short_synthetic_run_is_told_with_its_rollbacks(config, tmp_path, caps
     assert told.strip().splitlines()[-1].startswith("verdict: broken")
 
 
+@pytest.mark.slow
 def test_a_run_made_to_collapse_is_named_so_by_the_watch_and_by_doctor(tmp_path, capfd):
     workdir = tmp_path / "collapsed"
     assert main(["--config", QUICKSTART, "--workdir", str(workdir), *COLLAPSING]) == FINISHED

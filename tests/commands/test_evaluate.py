@@ -9,7 +9,9 @@ from jaxgan.main import main
 SCORE = ["--mode=evaluate", "--samples=40"]
 
 
-@pytest.mark.parametrize(("family", "space"), [("dcgan", "latents"), ("stylegan2", "styles")])
+@pytest.mark.parametrize(
+    ("family", "space"), [pytest.param("dcgan", "latents", marks=pytest.mark.slow), ("stylegan2", "styles")]
+)
 def test_path_lengths_stand_beside_the_scores_and_compare_of_equally_many(runs, family, space, tmp_path, capsys):
     assert main([*SCORE, "--workdir", str(runs[family]), "--path_length=6"]) == 0
     report = json.loads((runs[family] / "scores-0.json").read_text())

@@ -1,5 +1,7 @@
 """Published StyleGAN2 weights as a run, by two layouts of names; the values beside PyTorch's: tests/parity."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -92,7 +94,10 @@ def save(path, names):
     return str(path)
 
 
-@pytest.mark.parametrize(("layout", "classes"), [(nvidia_names, 0), (nvidia_names, CLASSES), (torch_names, 0)])
+@pytest.mark.parametrize(
+    ("layout", "classes"),
+    [pytest.param(nvidia_names, 0, marks=pytest.mark.slow), (nvidia_names, CLASSES), (torch_names, 0)],
+)
 def test_a_file_becomes_a_run_that_draws_the_same(layout, classes, tmp_path, capsys):
     network, tree = make_network(classes)
     path, workdir = save(tmp_path / "w.safetensors", layout(tree)), str(tmp_path / "run")
@@ -103,7 +108,7 @@ def test_a_file_becomes_a_run_that_draws_the_same(layout, classes, tmp_path, cap
     latents = jax.random.normal(jax.random.key(3), (2, 5))
     label = jnp.array([2, 1]) if classes else None
     for truncation in (None, 0.5):
-        images = network.apply(tree, latents, label, train=False, truncation=truncation)
+        images = jax.jit(partial(network.apply, train=False, truncation=truncation))(tree, latents, label)
         drawn = model.synthesize(latents, label, truncation=truncation)
         np.testing.assert_allclose(drawn, images, atol=1e-5)
 

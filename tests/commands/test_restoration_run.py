@@ -53,6 +53,7 @@ def newest(path):
     return max((record["images_seen"] for record in records.values()), default=0)
 
 
+@pytest.mark.slow
 def test_a_run_killed_before_the_change_of_stage_goes_on_across_it_bit_for_bit(unbroken, tmp_path):
     path = tmp_path / "broken"
     command = [sys.executable, "-m", "jaxgan.main", *flags_of(path), "--config.checkpoint.every_images=8"]

@@ -27,15 +27,20 @@ def run(session, latent, label=None):
 @pytest.mark.parametrize(
     ("family", "labelled"),
     [
-        ("dcgan", False),
         ("dcgan", True),
-        ("stylegan2", False),
-        ("stylegan2", True),
-        ("biggan", True),
         ("mlp", True),
-        ("progan", False),
-        ("r3gan", True),
-        ("resnet", True),
+        *(
+            pytest.param(*each, marks=pytest.mark.slow)
+            for each in [
+                ("dcgan", False),
+                ("stylegan2", False),
+                ("stylegan2", True),
+                ("biggan", True),
+                ("progan", False),
+                ("r3gan", True),
+                ("resnet", True),
+            ]
+        ),
     ],
 )
 def test_every_family_gives_its_images(family, labelled, generator, feed):

@@ -16,7 +16,13 @@ pytest.importorskip("flatbuffers")
 TOLERANCE = 1e-5  # of images in about [-1, 1]
 
 
-@pytest.mark.parametrize(("family", "labelled"), [("dcgan", False), ("dcgan", True), ("stylegan2", True)])
+@pytest.mark.parametrize(
+    ("family", "labelled"),
+    [
+        ("dcgan", True),
+        *(pytest.param(*each, marks=pytest.mark.slow) for each in [("dcgan", False), ("stylegan2", True)]),
+    ],
+)
 def test_a_file_gives_the_images_of_its_network(family, labelled, generator, feed, tmp_path):
     function = generator(family, labelled)
     stablehlo.write(tmp_path / "g.bin", function, latent_dim=40, labelled=labelled)
@@ -28,6 +34,7 @@ def test_a_file_gives_the_images_of_its_network(family, labelled, generator, fee
         np.testing.assert_allclose(loaded(*given), expected, atol=TOLERANCE * np.abs(expected).max())
 
 
+@pytest.mark.slow
 def test_a_file_needs_no_jaxgan(generator, feed, tmp_path):
     function, (latent, _) = generator("dcgan", False), feed(2, False)
     stablehlo.write(tmp_path / "g.bin", function, latent_dim=40)

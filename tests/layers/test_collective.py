@@ -26,7 +26,7 @@ def on_devices(function, *arrays):
             return function(*rows)
 
     split = [array.reshape(DEVICES, -1, *array.shape[1:]) for array in arrays]
-    return jax.vmap(named, axis_name="data")(*split)
+    return jax.jit(jax.vmap(named, axis_name="data"))(*split)
 
 
 @pytest.mark.quick

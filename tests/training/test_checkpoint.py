@@ -351,6 +351,7 @@ with Checkpoints(sys.argv[1]) as checkpoints:
 """
 
 
+@pytest.mark.slow
 def test_a_run_killed_while_it_saves_leaves_a_whole_checkpoint(tmp_path):
     command = [sys.executable, "-c", SAVER, str(tmp_path), os.path.dirname(__file__)]
     chance = random.Random(0)
@@ -387,6 +388,7 @@ assert_equal(state, make_state(20))
 """
 
 
+@pytest.mark.slow
 def test_one_device_s_checkpoint_on_two(saved):
     environment = {
         **os.environ,
