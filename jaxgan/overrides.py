@@ -149,6 +149,7 @@ NARROW = {  # the most of each that a run in miniature has
     "adversarial_start": 32,
     "stage_images": 24,
     "fade_images": 8,
+    "standing_passes": 2,
 }
 
 

@@ -45,7 +45,7 @@ class Generator(nn.Module):
     base_width: int | None = None  # at the resolution, doubled at each halving; None: the published one
     max_width: int = 512
     style_mixing: float = 0.9  # the share of examples with two styles, of rows before and after a random layer
-    style_decay: float = 0.998  # of the running mean of styles
+    style_decay: float = 0.995  # of the running mean of styles (Karras et al. 2019 and 2020, their code)
     clamp: float | None = None  # of activations; None: none in float32, 256 in low precision
     all_scales: bool = False
     dtype: Any = jnp.float32  # of the convolutions; styles and the sum of pixels are float32
