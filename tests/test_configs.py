@@ -14,6 +14,7 @@ from jaxgan.config import to_json
 from jaxgan.data.sources import DataSpec
 from jaxgan.errors import UserError
 from jaxgan.overrides import load_config
+from jaxgan.training.ema import STATISTICS
 from jaxgan.training.parts import example_batch, make_init, make_optimizers, make_step, root_key
 from jaxgan.training.step import due_phases
 
@@ -22,6 +23,7 @@ VARIANTS = {  # what a config takes beside its default, and whether its game is 
     "stacked_mnist": {"relativistic": True},
     "stylegan2": {"cifar": True, "paper256": False, "paper512": False, "paper1024": False},
 }
+COPIED = ("constants", "growth")  # collections of which the average has what the live network has
 NAMES = tuple(str(number) for number in range(10))
 
 
@@ -69,6 +71,8 @@ def check_shapes(config, choose):
     task = make_task(config)
     optimizers = make_optimizers(config, task)
     state = jax.eval_shape(make_init(config, task, optimizers, spec))
+    collections = {kind for variables in state.ema_variables.values() for kind in variables}
+    assert collections <= {*STATISTICS, *COPIED}  # a new one is to be decided on
     step, batch = make_step(config, task, optimizers), example_batch(spec, rows=2 * config.microbatches)
     for due in choose(config, task.phases()):
         after, metrics = jax.eval_shape(lambda s, b, due=due: step(s, b, root_key(config), due), state, batch)

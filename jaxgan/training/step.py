@@ -20,7 +20,7 @@ from jaxgan.game import GENERATOR, Array, Aux, Batch, Key, Params, Phase, State,
 from jaxgan.layers.collective import axis_name, axis_size, pmean
 from jaxgan.layers.repeat import fold
 from jaxgan.schedules import Number
-from jaxgan.training.ema import ema_decay, ema_update
+from jaxgan.training.ema import ema_decay, ema_update, variables_update
 from jaxgan.training.optimizers import Optimizer
 from jaxgan.training.remat import Remat, recomputed
 
@@ -207,7 +207,7 @@ def _advance(state: State, batch: Batch, skipped: Array, average: tuple[Number, 
         averaged_at=state.images_seen,
         ema_params={name: ema_update(old, state.params[name], decay) for name, old in state.ema_params.items()},
         ema_variables={
-            name: ema_update(old, state.variables[name], decay) for name, old in state.ema_variables.items()
+            name: variables_update(old, state.variables[name], decay) for name, old in state.ema_variables.items()
         },
     )
 
