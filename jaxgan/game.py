@@ -85,7 +85,7 @@ class Phase:
     `loss` gets a state into which the moving player's differentiated params have been put. With
     `fakes` the batch has a field `fakes`, drawn by `draw` (None: by `Task.draw`). A phase is due at every
     `every`-th step while `start <= images_seen < stop`; `gate`, traced, can make the player sit out. With
-    `fresh` the player's optimizer forgets its moments at the phase's first round.
+    `fresh` the player's optimizer forgets its moments at its first turn in the stage that begins at `start`.
     """
 
     name: str
