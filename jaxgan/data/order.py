@@ -51,9 +51,9 @@ class Order:
     def _walk(self, number: int) -> np.ndarray:
         """The examples of one stretch of positions, which may lie in two epochs."""
         places = np.arange(number * self._length, (number + 1) * self._length)
-        epochs, index = np.divmod(places, self._size)
+        epochs, within = np.divmod(places, self._size)
         keys = self._keys(np.arange(epochs[0], epochs[-1] + 1))[:, epochs - epochs[0]]
-        index = self._encrypt(index.astype(np.uint32), keys)
+        index = self._encrypt(within.astype(np.uint32), keys)
         outside = np.flatnonzero(index >= self._size)
         while outside.size:  # few: a block has less than four times as many values as there are examples
             index[outside] = self._encrypt(index[outside], keys[:, outside])
@@ -70,7 +70,7 @@ class Order:
         def turned(x: np.ndarray, by: int) -> np.ndarray:
             return ((x << by) | (x >> (word - by))) & mask
 
-        left, right = values >> word, values & mask
+        left, right = (values >> np.uint32(word)) & mask, values & mask
         for key in keys:
             left, right = right, left ^ (turned(right, 1) & turned(right, 8)) ^ turned(right, 2) ^ key
         return (left << word) | right
