@@ -107,7 +107,9 @@ class Phase:
     `loss` gets a state into which the moving player's differentiated params have been put. With
     `fakes` the batch has a field `fakes`, drawn by `draw` (None: by `Task.draw`). A phase is due at every
     `every`-th step while `start <= images_seen < stop`; `gate`, traced, can make the player sit out. With
-    `fresh` the player's optimizer forgets its moments at the phase's first round.
+    `fresh` the player's optimizer forgets its moments at its first turn in the stage that begins at `start`. A `lazy`
+    phase regularizes: its steps come beside those of the main phases, which are shortened for it (see
+    `jaxgan.training.optimizers.lazy_correction`).
     """
 
     name: str
@@ -115,6 +117,7 @@ class Phase:
     loss: Loss
     weight: float = 1.0
     every: int = 1
+    lazy: bool = False
     start: int = 0
     stop: int | None = None
     gate: Callable[[State], Array] | None = None

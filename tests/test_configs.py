@@ -6,6 +6,8 @@ import pathlib
 import runpy
 
 import jax
+import jax.numpy as jnp
+import numpy as np
 import pytest
 
 from jaxgan.assemble import fill_in, make_task
@@ -14,6 +16,8 @@ from jaxgan.config import to_json
 from jaxgan.data.sources import DataSpec
 from jaxgan.errors import UserError
 from jaxgan.overrides import load_config
+from jaxgan.schedules import at
+from jaxgan.training.ema import STATISTICS
 from jaxgan.training.parts import example_batch, make_init, make_optimizers, make_step, root_key
 from jaxgan.training.step import due_phases
 
@@ -22,6 +26,8 @@ VARIANTS = {  # what a config takes beside its default, and whether its game is 
     "stacked_mnist": {"relativistic": True},
     "stylegan2": {"cifar": True, "paper256": False, "paper512": False, "paper1024": False},
 }
+STYLEGAN2 = ("", ":paper256", ":paper512", ":paper1024")  # the presets that are regularized alike
+COPIED = ("constants", "growth")  # collections of which the average has what the live network has
 NAMES = tuple(str(number) for number in range(10))
 
 
@@ -79,6 +85,8 @@ def check_shapes(config, choose):
     task = make_task(config)
     optimizers = make_optimizers(config, task)
     state = jax.eval_shape(make_init(config, task, optimizers, spec))
+    collections = {kind for variables in state.ema_variables.values() for kind in variables}
+    assert collections <= {*STATISTICS, *COPIED}  # a new one is to be decided on
     step, batch = make_step(config, task, optimizers), example_batch(spec, rows=2 * config.microbatches)
     for due in choose(config, task.phases()):
         after, metrics = jax.eval_shape(lambda s, b, due=due: step(s, b, root_key(config), due), state, batch)
@@ -86,6 +94,34 @@ def check_shapes(config, choose):
             lambda leaf: (leaf.shape, leaf.dtype), state
         )
         assert {leaf.shape for leaf in metrics.values()} == {()}
+
+
+LAZY = {  # players with lazy penalties, and the share of their steps that is not for these
+    "msg_fashion": {"discriminator": 16 / 17},
+    "stylegan2_fashion": {"discriminator": 16 / 17},
+    **{f"stylegan2{preset}": {"discriminator": 16 / 17, "generator": 4 / 5} for preset in STYLEGAN2},
+    "stylegan2:cifar": {"discriminator": 16 / 17},
+}
+
+
+@pytest.mark.parametrize(
+    "path",
+    [*map(str, CONFIGS), *(f"{path}:{name}" for path in CONFIGS for name in VARIANTS.get(path.stem, {}))],
+    ids=label_of,
+)
+def test_the_first_update_of_every_stage_has_the_rate_that_the_config_names(path):
+    """Adam's first step is the learning rate, whatever the gradient (Kingma & Ba 2015, section 2.1)."""
+    config = load_config(path)
+    config = fill_in(config, spec_of(config))
+    task = make_task(config)
+    phases, optimizers = task.phases(), make_optimizers(config, task)
+    for player, start in {(phase.player, phase.start) for phase in phases}:
+        optimizer, section = optimizers[player](jnp.int32(start), jnp.int32(0)), config.optimizers[player]
+        assert section["name"] in ("adam", "adamw")
+        params = {"w": jnp.float32(0.0)}
+        updates, _ = optimizer.update({"w": jnp.float32(1.0)}, optimizer.init(params), params)
+        rate = at(section["learning_rate"], jnp.int32(start)) * LAZY.get(label_of(path), {}).get(player, 1.0)
+        np.testing.assert_allclose(updates["w"], -rate, rtol=1e-5)
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=label_of)

@@ -28,7 +28,7 @@ Cache = Literal["device", "host", "stream"]
 CACHES = ("auto", "device", "host", "stream")
 DECODE_CHUNK = 256  # images that a decoding thread takes at once
 LARGE_IMAGE_SECONDS = 5e-4  # from here on decoding runs outside of the interpreter for most of its time
-BATCHES_AHEAD = 8  # how far streaming reads ahead of the training
+BATCHES_AHEAD = 8  # how far threads read ahead of the training
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Pipeline:
         """Batches from `position`, the global count of examples before the first of them, for ever.
 
         Of each global batch of `batch_size` only `rows` are read and given: `{index int32 [rows]}` with
-        the cache `device`, else `{image uint8 [rows,H,W,C], label int32 [rows]}`.
+        the cache `device`, else `{image uint8 [rows,H,W,C], label int32 [rows]}`. Other threads make them ahead.
         """
         start, stop, stride = rows.indices(batch_size)
         if stride != 1:
@@ -58,17 +58,17 @@ class Pipeline:
         def indices(number: int) -> np.ndarray:
             return self.order.indices(position + number * batch_size + start, stop - start)
 
-        numbers = grain.MapDataset.range(sys.maxsize)
-        if self.cache == "stream":
-            reading = grain.ReadOptions(num_threads=_cores(), prefetch_buffer_size=BATCHES_AHEAD)
-            return iter(numbers.map(lambda number: self.source.read(indices(number))).to_iter_dataset(reading))
-        if self.cache == "device":
-            return ({"index": indices(number)} for number in range(sys.maxsize))
-        return (self._gather(indices(number)) for number in range(sys.maxsize))
+        def read(number: int) -> dict[str, np.ndarray]:
+            chosen = indices(number)
+            if self.cache == "device":
+                return {"index": chosen}
+            if self.arrays is None:
+                return self.source.read(chosen)
+            return {field: array[chosen] for field, array in self.arrays.items()}
 
-    def _gather(self, indices: np.ndarray) -> dict[str, np.ndarray]:
-        assert self.arrays is not None
-        return {field: array[indices] for field, array in self.arrays.items()}
+        threads = _cores() if self.cache == "stream" else 1  # the others have next to nothing to do
+        reading = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=BATCHES_AHEAD)
+        return iter(grain.MapDataset.range(sys.maxsize).map(read).to_iter_dataset(reading))
 
 
 def make_pipeline(config: DataConfig, *, seed: int) -> Pipeline:

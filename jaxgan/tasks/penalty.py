@@ -122,6 +122,7 @@ def lazy_phases(
             partial(_lazy_loss, player, penalty, offers),
             weight=float(penalty.every),
             every=penalty.every,
+            lazy=True,
             gate=gate,
             fakes=any(map(penalty.wants, ("fake", "fake_logits", "latent"))),
         )

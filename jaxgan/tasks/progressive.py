@@ -139,7 +139,7 @@ class Progressive(Generation):
         return image
 
     def _by_depth(self, variables: Variables, at: Callable[[int], Array]) -> Array:
-        stage = jnp.ceil(variables[GROWTH]["depth"] - 1e-4).astype(jnp.int32)  # what averaging leaves of a stage before
+        stage = jnp.ceil(variables[GROWTH]["depth"]).astype(jnp.int32)
         branches = [lambda stage=stage: at(stage) for stage in range(self.stages)]
         return jax.lax.switch(jnp.clip(stage, 0, self.stages - 1), branches)
 

@@ -15,6 +15,7 @@ from jaxgan.game import State
 from jaxgan.parallel import distributed
 from jaxgan.training import stored
 from jaxgan.training.manifest import NotUsableError, read_manifest, write_manifest
+from jaxgan.training.revision import REVISION
 from jaxgan.training.stored import Best, Record
 
 log = logging.getLogger(__name__)
@@ -50,7 +51,7 @@ class Checkpoints:
         stored.quieten()
         self.directory = stored.absolute(directory)
         self._keep, self._best, self._best_mode = keep, best, best_mode
-        self._common = {"config": dict(config or {}), "class_names": list(class_names)}
+        self._common = {"revision": REVISION, "config": dict(config or {}), "class_names": list(class_names)}
         self._records = stored.read_records(self.directory)
         self._refused: set[int] = set()
         self._manager: ocp.CheckpointManager | None = None

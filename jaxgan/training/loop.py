@@ -30,6 +30,7 @@ from jaxgan.parallel import distributed
 from jaxgan.parallel.runners import Runner
 from jaxgan.training.checkpoint import Checkpoints
 from jaxgan.training.progress import Progress
+from jaxgan.training.revision import changes_since
 from jaxgan.training.step import due_phases
 from jaxgan.training.throughput import Meter
 from jaxgan.training.watch import Alarm, Watch
@@ -115,6 +116,8 @@ class Loop:
             self._save(state, Position(0, 0), {})
         else:
             state = restored.state
+            for line in changes_since(restored.record, self.phases):
+                self._warn("%s", line)
         position = Position(int(state.step), int(state.images_seen))
         self._batches = self._feed(position)
         self.progress.start(position.images)

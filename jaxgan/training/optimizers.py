@@ -9,8 +9,9 @@ does not depend on the hyperparameters, so these are traced and a schedule never
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+import operator
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -50,37 +51,71 @@ def check_optimizer(section: Mapping[str, Any], path: str) -> None:
         raise UserError(f"{path}.learning_rate is missing")
 
 
-def make_optimizer(section: Mapping[str, Any], *, correction: float = 1.0, path: str = "optimizer") -> Optimizer:
+class Correction(NamedTuple):
+    """From `start` images on a learning rate is multiplied by `factor`, and a beta is taken to its power."""
+
+    start: int
+    factor: float
+
+
+NO_CORRECTION = (Correction(0, 1.0),)
+
+
+def make_optimizer(
+    section: Mapping[str, Any], *, corrections: Sequence[Correction] = NO_CORRECTION, path: str = "optimizer"
+) -> Optimizer:
     """The optimizer of a checked section.
 
-    `correction` is `lazy_correction` of the player's phases. The learning rate is halved for each
+    `corrections` are `lazy_correction` of the player's phases. The learning rate is halved for each
     rollback of the run.
     """
     check_optimizer(section, path)
     maker = getattr(optax, section["name"])
     arguments = {key: value for key, value in section.items() if key not in ("name", *CLIPS)}
-    if correction != 1.0:  # betas that the section leaves to optax are corrected too
+    if tuple(corrections) != NO_CORRECTION:  # betas that the section leaves to optax are corrected too
         defaults = {k: d for k, d in _hyperparameters(maker).items() if k in BETAS and isinstance(d, int | float)}
         arguments = {**defaults, **arguments}
 
     def optimizer(images_seen: Array, rollbacks: Array) -> optax.GradientTransformation:
         now = {k: v if k in SWITCHES or v is None else at(v, images_seen, k) for k, v in arguments.items()}
         for beta in BETAS:
-            if correction != 1.0 and now.get(beta) is not None:
-                now[beta] = now[beta] ** correction
-        now["learning_rate"] = now["learning_rate"] * correction * 0.5**rollbacks
+            if now.get(beta) is not None:
+                now[beta] = _corrected(now[beta], operator.pow, corrections, images_seen)
+        rate = _corrected(now["learning_rate"], operator.mul, corrections, images_seen)
+        now["learning_rate"] = rate * 0.5**rollbacks
         return _clipped(section, maker(**now))
 
     return optimizer
 
 
-def lazy_correction(phases: Iterable[Phase], player: str) -> float:
+def lazy_correction(phases: Sequence[Phase], player: str) -> tuple[Correction, ...]:
     """c = k / (k + 1) for a regularization every k steps beside the main phase (Karras et al. 2020, appendix B).
 
-    A lazy phase adds optimizer steps; lr * c and beta^c keep the memory and the distance the same.
+    Lazy phases add optimizer steps; lr * c and beta^c keep the memory and the distance the same. In general c is the
+    share of the main phases in the steps that are due at a time: phases of other stages do not count, and the k of a
+    player that moves every n rounds is counted in its own steps. From image 0 on, in order, no two neighbours equal.
     """
-    intervals = [phase.every for phase in phases if phase.player == player]
-    return 1.0 / sum(min(intervals) / every for every in intervals) if intervals else 1.0
+    own = [phase for phase in phases if phase.player == player]
+    starts = {0, *(phase.start for phase in own), *(phase.stop for phase in own if phase.stop is not None)}
+    corrections: list[Correction] = []
+    for start in sorted(starts):
+        due = [phase for phase in own if phase.start <= start and (phase.stop is None or start < phase.stop)]
+        lazy, main = (sum(1 / phase.every for phase in due if phase.lazy is kind) for kind in (True, False))
+        factor = main / (main + lazy) if main else 1.0  # alone, a regularization is no addition
+        if not corrections or factor != corrections[-1].factor:
+            corrections.append(Correction(start, factor))
+    return tuple(corrections)
+
+
+def _corrected(
+    value: Any, correct: Callable[[Any, float], Any], corrections: Sequence[Correction], images_seen: Array
+) -> Any:
+    """`correct(value, factor)` for the factor at `images_seen`; of a single one, without an operation in the step."""
+    values = [value if factor == 1.0 else correct(value, factor) for _, factor in corrections]
+    now = values[0]
+    for (start, _), later in zip(corrections[1:], values[1:]):
+        now = jnp.where(images_seen < start, now, later)
+    return now
 
 
 def _clipped(section: Mapping[str, Any], optimizer: optax.GradientTransformation) -> optax.GradientTransformation:

@@ -27,9 +27,9 @@ def make_optimizers(config: RunConfig, task: Task) -> dict[str, Optimizer]:
     for player in task.players:
         if player not in config.optimizers:
             raise UserError(f"config.optimizers.{player} is missing")
-        correction = lazy_correction(phases, player)
+        corrections = lazy_correction(phases, player)
         section, path = config.optimizers[player], f"config.optimizers.{player}"
-        optimizers[player] = make_optimizer(section, correction=correction, path=path)
+        optimizers[player] = make_optimizer(section, corrections=corrections, path=path)
     return optimizers
 
 

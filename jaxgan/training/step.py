@@ -20,7 +20,7 @@ from jaxgan.game import GENERATOR, Array, Aux, Batch, Key, Params, Phase, State,
 from jaxgan.layers.collective import axis_name, axis_size, pmean
 from jaxgan.layers.repeat import fold
 from jaxgan.schedules import Number
-from jaxgan.training.ema import ema_decay, ema_update
+from jaxgan.training.ema import ema_decay, ema_update, variables_update
 from jaxgan.training.optimizers import Optimizer
 from jaxgan.training.remat import Remat, recomputed
 
@@ -125,7 +125,8 @@ def make_train_step(
                 if phase.fakes and (drawn is None or fresh_latents):
                     drawn = draw(phase, at, batch, draw_key)
                 turn = differentiate(phase, at, batch, phase_key, drawn if phase.fakes else None)
-            state, ok, report = _move(phase, players, optimizers[phase.player], state, at, pmean(turn), _images(batch))
+            first = _first_turn(phases, index, due, state, _images(batch))
+            state, ok, report = _move(phase, players, optimizers[phase.player], state, at, pmean(turn), first)
             skipped += 1 - ok.astype(jnp.int32)
             metrics |= {f"{phase.name}/{name}": value for name, value in report.items()}
             if phase.player == GENERATOR and not simultaneous:
@@ -152,6 +153,22 @@ def play_rounds(
     return state, {name: jnp.stack(values) for name, values in reports.items()}
 
 
+def _first_turn(phases: Sequence[Phase], index: int, due: DueSet, state: State, images: int) -> Array | None:
+    """Whether a player's moments are to be forgotten at this phase; None where no stage begins with fresh ones.
+
+    They are at the first turn in the stage of any of the player's phases, whichever is due first.
+    """
+
+    def same_stage(other: Phase) -> bool:
+        return (other.player, other.start) == (phases[index].player, phases[index].start)
+
+    stage = [phase for phase in phases if same_stage(phase)]
+    if not any(phase.fresh for phase in stage) or any(same_stage(phases[i]) for i in due[: due.index(index)]):
+        return None
+    rounds_ago = jnp.stack([state.step % phase.every + 1 for phase in stage])  # when each was due before this round
+    return jnp.all(state.images_seen - rounds_ago * images < phases[index].start)
+
+
 def _move(
     phase: Phase,
     players: Mapping[str, tuple[str, ...]],
@@ -159,24 +176,30 @@ def _move(
     state: State,
     at: State,
     turn: Turn,
-    images: int,
+    first: Array | None,
 ) -> tuple[State, Array, Metrics]:
-    """The state after a turn, whether the turn was finite, and what it reports."""
+    """The state after a turn, whether the turn was finite, and what it reports.
+
+    Moments are forgotten at a `first` turn even if it is not taken: the next one could not know.
+    """
     norm = _norm(turn.gradients)
     ok = jnp.isfinite(turn.loss) & jnp.isfinite(norm)
     accept = ok if phase.gate is None else ok & phase.gate(at)
+    transformation = optimizer(state.images_seen, state.rollbacks)
+
+    def leave(params: dict[str, Params], opt_state: Any) -> tuple[dict[str, Params], Any]:
+        if first is None:
+            return params, opt_state
+        new = transformation.init(params)
+        return params, jax.tree.map(lambda new, old: jnp.where(first, new, old), new, opt_state)
 
     def take(params: dict[str, Params], opt_state: Any) -> tuple[dict[str, Params], Any]:
-        transformation = optimizer(state.images_seen, state.rollbacks)
-        if phase.fresh:
-            first = state.images_seen < phase.start + images
-            new = transformation.init(params)
-            opt_state = jax.tree.map(lambda new, old: jnp.where(first, new, old), new, opt_state)
+        params, opt_state = leave(params, opt_state)
         updates, opt_state = transformation.update(turn.gradients, opt_state, params)
         return optax.apply_updates(params, updates), opt_state
 
     mine = _owned(players, state, phase.player), state.opt_state[phase.player]
-    params, opt_state = _if(accept, take, *mine)
+    params, opt_state = _if(accept, take, leave, *mine)
     written = _write_back(state, turn.aux)
     # a player that sits out must still see whether it should come back: memory is kept, variables are not
     kept = {
@@ -207,7 +230,7 @@ def _advance(state: State, batch: Batch, skipped: Array, average: tuple[Number, 
         averaged_at=state.images_seen,
         ema_params={name: ema_update(old, state.params[name], decay) for name, old in state.ema_params.items()},
         ema_variables={
-            name: ema_update(old, state.variables[name], decay) for name, old in state.ema_variables.items()
+            name: variables_update(old, state.variables[name], decay) for name, old in state.ema_variables.items()
         },
     )
 
@@ -223,14 +246,14 @@ def _norm(tree: Any) -> Array:
     return jnp.sqrt(sum((jnp.vdot(leaf, leaf) for leaf in leaves), jnp.zeros(())))
 
 
-def _if(accept: Array, change: Callable[..., Any], *trees: Any) -> Any:
-    """`change(*trees)` where accepted, else the trees."""
+def _if(accept: Array, change: Callable[..., Any], leave: Callable[..., Any], *trees: Any) -> Any:
+    """`change(*trees)` where accepted, else `leave(*trees)`."""
 
     def branch(accept: Array, *trees: Any) -> Any:  # on CPU a selection would copy the moments of the optimizer
-        return jax.lax.cond(accept, change, lambda *unchanged: unchanged, *trees)
+        return jax.lax.cond(accept, change, leave, *trees)
 
     def select(accept: Array, *trees: Any) -> Any:  # elsewhere a branch would wait for the host
-        return jax.tree.map(lambda new, old: jnp.where(accept, new, old), change(*trees), trees)
+        return jax.tree.map(lambda new, old: jnp.where(accept, new, old), change(*trees), leave(*trees))
 
     return jax.lax.platform_dependent(accept, *trees, cpu=branch, default=select)
 

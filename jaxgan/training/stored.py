@@ -24,7 +24,7 @@ from jaxgan.training.manifest import NotUsableError, read_manifest, verify
 log = logging.getLogger(__name__)
 
 STATE, EMA = ITEMS = ("state", "ema")
-Record = dict[str, Any]  # step, images_seen, good, keep_forever, metrics, config, class_names, tree
+Record = dict[str, Any]  # step, images_seen, good, keep_forever, metrics, revision, config, class_names, tree
 Best = Literal["min", "max"]
 Flat = Mapping[str, Any]  # arrays or shapes by path
 T = TypeVar("T")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+
+import grain
 import numpy as np
 import pytest
 
@@ -55,3 +58,30 @@ def test_order_is_the_one_that_old_runs_were_trained_in():
         5,
     ]
     assert Order(60_000, seed=42).indices(59_998, 4).tolist() == [41413, 57629, 33122, 49399]
+
+
+@pytest.mark.parametrize("size", [40, 257, 2**14, 2**14 + 1, 60_000, 2**16, 2**16 + 2, 1_281_167, 2**31 - 1])
+@pytest.mark.parametrize("seed", [0, 11])
+def test_order_is_that_of_grains_shuffle(size, seed):
+    spread = int(np.random.SeedSequence(seed).generate_state(1)[0])
+    items = grain.MapDataset.range(size).shuffle(seed=spread).repeat()
+    for position in (0, 2 * size - 10, 2**32 * size + 7):  # within an epoch, over its end, past the last seed of one
+        given = Order(size, seed).indices(position, 20)
+        assert given.tolist() == [items[place] for place in range(position, position + 20)]
+
+
+def test_the_last_example_of_sizes_just_above_a_power_of_four_has_its_turn():
+    """Grain's shuffle of 65,537 gives the first place's example twice and number 65,536 never."""
+    assert (np.sort(Order(2**16 + 1, seed=0).indices(0, 2**16 + 1)) == np.arange(2**16 + 1)).all()
+
+
+@pytest.mark.parametrize("size", [500, 60_000])
+def test_indices_are_computed_in_arrays_not_one_by_one(size):
+    order, calls = Order(size, seed=0), []
+    before = sys.getprofile()
+    sys.setprofile(lambda frame, event, _: calls.append(event))
+    try:
+        order.indices(0, 4096)
+    finally:
+        sys.setprofile(before)
+    assert len(calls) < 4096

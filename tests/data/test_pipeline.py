@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import logging
+import threading
+import time
 
 import numpy as np
 import pytest
@@ -78,6 +81,28 @@ def test_streaming_reads_only_its_own_rows(config):
     watched = Watched(pipeline.source)
     take(type(pipeline)(pipeline.spec, "stream", None, watched, pipeline.order), 2, rows=slice(16, 32))
     assert set(watched.seen) == {16}
+
+
+@pytest.mark.parametrize("cache", ["device", "host", "stream"])
+def test_batches_are_made_ahead_of_the_training_and_not_by_its_thread(config, cache):
+    class Watched:
+        def __init__(self, order):
+            self._order, self.threads, self.positions = order, set(), set()
+
+        def indices(self, position, count):
+            self.threads.add(threading.get_ident())
+            self.positions.add(position)
+            return self._order.indices(position, count)
+
+    pipeline = make_pipeline(config(cache=cache), seed=0)
+    watched = Watched(pipeline.order)
+    going = dataclasses.replace(pipeline, order=watched).batches(0, 8, slice(0, 8))
+    next(going)
+    deadline = time.monotonic() + 30
+    while not {8, 16} <= watched.positions and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert {0, 8, 16} <= watched.positions
+    assert threading.get_ident() not in watched.threads
 
 
 def test_auto_preloads_what_fits(config, caplog):

@@ -18,6 +18,7 @@ import pytest
 from jaxgan.errors import UserError
 from jaxgan.game import State
 from jaxgan.training.checkpoint import Checkpoints
+from jaxgan.training.revision import REVISION
 from jaxgan.training.stored import absolute, restore_average
 
 
@@ -92,7 +93,7 @@ def test_a_round_trip_is_bit_for_bit_and_brings_the_record(tmp_path):
     record = restored.record
     assert (record["step"], record["images_seen"], record["good"]) == (7, 448, True)
     assert (record["metrics"], record["config"]) == ({"frechet/x": 1.5}, {"seed": 3})
-    assert record["class_names"] == ["cat", "dog"]
+    assert (record["class_names"], record["revision"]) == (["cat", "dog"], REVISION)
 
 
 def test_a_relative_directory_will_do_and_a_remote_one_stays_as_it_is(tmp_path, monkeypatch):

@@ -7,7 +7,8 @@ import signal
 import jax
 import numpy as np
 import pytest
-from toy import BATCH, make_batch, make_task, optimizers
+from etils import epath
+from toy import BATCH, GivenLatents, make_batch, make_task, optimizers
 
 from jaxgan.config import WatchConfig
 from jaxgan.errors import FINISHED, INTERRUPTED, TrainingGaveUp
@@ -16,9 +17,11 @@ from jaxgan.parallel.runners import JitRunner
 from jaxgan.training.checkpoint import Checkpoints
 from jaxgan.training.feed import make_play
 from jaxgan.training.loop import Intervals, Loop
+from jaxgan.training.manifest import read_manifest, write_manifest
 from jaxgan.training.progress import Progress
 from jaxgan.training.state import init_state
 from jaxgan.training.step import make_train_step
+from jaxgan.training.stored import ITEMS
 from jaxgan.training.throughput import Meter
 from jaxgan.training.watch import Watch
 from jaxgan.training.writer import Writer, read_scalars
@@ -56,9 +59,18 @@ class Arrays:
 
 
 def make_loop(
-    folder, *, images=STEPS * BATCH, checkpoint=None, rounds=1, poison=None, after=None, watch=WATCH, runner=JitRunner
+    folder,
+    *,
+    images=STEPS * BATCH,
+    checkpoint=None,
+    rounds=1,
+    poison=None,
+    after=None,
+    watch=WATCH,
+    runner=JitRunner,
+    task=None,
 ):
-    task = make_task()
+    task = make_task() if task is None else task
     play = make_play(make_train_step(task, optimizers(task)), jax.random.key(0))
     stack = {
         "checkpoints": Checkpoints(folder / "checkpoints", keep=2),
@@ -118,6 +130,33 @@ def test_two_and_two_steps_are_four_bit_for_bit(tmp_path):
         assert status == FINISHED
         assert resumed.pipeline.seen == [2 * BATCH]
         same(final(resumed), final(loop))
+
+
+class Staged(GivenLatents):
+    """The second generator's phase begins when the first one ends."""
+
+    def phases(self):
+        discriminator, generator = super().phases()
+        stages = (dataclasses.replace(generator, stop=2 * BATCH), dataclasses.replace(generator, start=2 * BATCH))
+        return (discriminator, *stages)
+
+
+def forget_revision(folder):
+    """The checkpoints as they were saved before their records had a revision."""
+    for step in epath.Path(folder).iterdir():
+        record = read_manifest(step)["record"]
+        write_manifest(step, ITEMS, {name: value for name, value in record.items() if name != "revision"})
+
+
+def test_a_staged_run_of_the_first_revision_is_told_once_that_its_rate_was_lower(tmp_path, caplog):
+    told = "up to image 24 an older version of jaxgan trained this run with 0.5 times the generator's learning rate"
+    task = Staged(**vars(make_task()))
+    run(tmp_path, images=3 * BATCH, task=task)
+    forget_revision(tmp_path / "checkpoints")
+    for images, expected in ((4, 1), (5, 0)):
+        caplog.clear()
+        run(tmp_path, images=images * BATCH, task=task)
+        assert [told in record.getMessage() for record in caplog.records].count(True) == expected
 
 
 def test_what_is_done_at_which_interval(tmp_path):

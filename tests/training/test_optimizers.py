@@ -1,5 +1,6 @@
 """Optimizers: optax by name, schedules over images, clips, the lazy correction."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
@@ -52,17 +53,76 @@ def test_clips():
     np.testing.assert_allclose(moved({**section, "clip_weights": 0.25}, steps=1), [0.25, -0.25])
 
 
-def test_lazy_regularization_keeps_the_memory_as_stylegan2_does():
-    def phase(every):
-        return Phase("x", "discriminator", lambda *_: None, every=every)
+def phase(every=1, *, start=0, stop=None, lazy=False):
+    return Phase("x", "discriminator", lambda *_: None, every=every, lazy=lazy, start=start, stop=stop)
 
-    c = lazy_correction((phase(1), phase(16)), "discriminator")
-    np.testing.assert_allclose(c, 16 / 17)
-    np.testing.assert_allclose(lazy_correction((phase(1), phase(4)), "discriminator"), 4 / 5)
-    np.testing.assert_allclose(lazy_correction((phase(5),), "discriminator"), 1.0)
-    expected = reference(optax.adam(0.0025 * c, b1=0.0, b2=0.99**c))
-    section = {"name": "adam", "learning_rate": 0.0025, "b1": 0.0, "b2": 0.99}
-    np.testing.assert_allclose(moved(section, correction=c), expected, rtol=1e-6)
+
+def corrections_of(*phases):
+    return lazy_correction((*phases, Phase("y", "generator", lambda *_: None)), "discriminator")
+
+
+@pytest.mark.quick
+def test_a_lazy_phase_takes_its_share_of_the_steps():
+    """Karras et al. 2020, appendix B: c = k / (k + 1), k counted in the player's own steps."""
+    assert corrections_of(phase(), phase(16, lazy=True)) == ((0, 16 / 17),)
+    assert corrections_of(phase(), phase(4, lazy=True)) == ((0, 4 / 5),)
+    # of a player that moves in every fifth round only, k is 16 / 5 and 4 / 5
+    assert corrections_of(phase(5), phase(16, lazy=True))[0].factor == pytest.approx(3.2 / 4.2)
+    assert corrections_of(phase(5), phase(4, lazy=True))[0].factor == pytest.approx(0.8 / 1.8)
+    # two regularizations: 16 steps of the main phase beside 1 and 4
+    assert corrections_of(phase(), phase(16, lazy=True), phase(4, lazy=True))[0].factor == pytest.approx(16 / 21)
+
+
+@pytest.mark.quick
+def test_without_a_lazy_phase_the_rate_is_the_configs_however_many_phases_there_are():
+    assert corrections_of() == corrections_of(phase(5)) == ((0, 1.0),)
+    assert corrections_of(phase(), phase()) == corrections_of(phase(), phase(3)) == ((0, 1.0),)
+    assert corrections_of(phase(stop=100), phase(start=100)) == ((0, 1.0),)
+    assert corrections_of(*(phase(start=n * 100, stop=(n + 1) * 100) for n in range(7))) == ((0, 1.0),)
+    assert corrections_of(phase(16, lazy=True)) == ((0, 1.0),)  # alone it is no addition
+
+
+@pytest.mark.quick
+def test_only_phases_of_the_same_time_count():
+    stages = (phase(stop=100), phase(start=100), phase(16, start=100, stop=200, lazy=True))
+    assert corrections_of(*stages) == ((0, 1.0), (100, 16 / 17), (200, 1.0))
+
+
+def test_lazy_regularization_keeps_the_memory_as_stylegan2_does():
+    c = 16 / 17
+    section = {"name": "adam", "learning_rate": 0.0025, "b1": 0.5, "b2": 0.99}
+    plain, corrected = optax.adam(0.0025, b1=0.5, b2=0.99), optax.adam(0.0025 * c, b1=0.5**c, b2=0.99**c)
+    always = corrections_of(phase(), phase(16, lazy=True))
+    np.testing.assert_allclose(moved(section, corrections=always), reference(corrected), rtol=1e-6)
+    at_times = corrections_of(phase(), phase(16, start=100, stop=200, lazy=True))
+    for images, expected in ((0, plain), (99, plain), (100, corrected), (199, corrected), (200, plain)):
+        now = moved(section, images=images, corrections=at_times)
+        np.testing.assert_allclose(now - PARAMS["w"], reference(expected) - PARAMS["w"], rtol=1e-5)
+
+
+def test_betas_that_a_section_leaves_to_optax_are_corrected_too():
+    c = 4 / 5
+    expected = reference(optax.adam(0.1 * c, b1=0.9**c, b2=0.999**c), steps=3)
+    given = moved(
+        {"name": "adam", "learning_rate": 0.1}, steps=3, corrections=corrections_of(phase(), phase(4, lazy=True))
+    )
+    np.testing.assert_allclose(given - PARAMS["w"], expected - PARAMS["w"], rtol=1e-5)
+
+
+def test_a_correction_that_changes_does_not_compile_anew():
+    at_times = corrections_of(phase(), phase(16, start=100, lazy=True))
+    optimizer = make_optimizer({"name": "adam", "learning_rate": 0.1}, corrections=at_times)
+    traced = []
+
+    @jax.jit
+    def rate_of(images):
+        traced.append(images)
+        return optimizer(images, ZERO).update(GRADIENTS, optimizer(ZERO, ZERO).init(PARAMS), PARAMS)[0]["w"]
+
+    np.testing.assert_allclose(
+        [rate_of(jnp.int32(n))[0] for n in (0, 99, 100)], [-0.1, -0.1, -0.1 * 16 / 17], rtol=1e-5
+    )
+    assert len(traced) == 1
 
 
 @pytest.mark.quick

@@ -1,0 +1,35 @@
+"""What trains otherwise than it did: a number in every checkpoint's record, and what to tell a run of an older one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from jaxgan.game import Phase
+from jaxgan.training.optimizers import lazy_correction
+
+REVISION = 2  # of what one config trains to; raised with a line below. Records without one are of revision 1
+
+
+def changes_since(record: Mapping[str, Any], phases: Sequence[Phase]) -> list[str]:
+    """What a resumed run is to be told, a line each: how it has been trained until now, and no longer is."""
+    lines, images = [], record["images_seen"]
+    if record.get("revision", 1) < 2:
+        shares = {player: _share_of_rate(phases, player, images) for player in {phase.player for phase in phases}}
+        told = [
+            f"{shares[player]:.3g} times the {player}'s" for player in sorted(shares) if abs(shares[player] - 1) > 1e-6
+        ]
+        if told:
+            lines.append(
+                f"up to image {images:,} an older version of jaxgan trained this run with {' and '.join(told)} "
+                "learning rate; from here on the rates are those of the config"
+            )
+    return lines
+
+
+def _share_of_rate(phases: Sequence[Phase], player: str, images: int) -> float:
+    """What the first revision made of a rate: it counted the phases of all stages, and those that are not lazy, too."""
+    intervals = [phase.every for phase in phases if phase.player == player]
+    former = 1 / sum(min(intervals) / every for every in intervals)
+    shares = [former / factor for start, factor in lazy_correction(phases, player) if start < images]
+    return max(shares, key=lambda share: abs(share - 1), default=1.0)
