@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 import json
+import logging
+import math
 from collections.abc import Mapping
 from typing import Any
 
 from etils import epath
 
 from jaxgan.errors import UserError
+
+log = logging.getLogger(__name__)
+
+
+def existing(scores: Mapping[str, float]) -> dict[str, float]:
+    """The scores that are numbers; those that are not are left out, as JSON has none, and named in the log."""
+    lost = [f"{name} ({value})" for name, value in scores.items() if not math.isfinite(value)]
+    if lost:
+        log.warning("left out of the scores, as they are no finite numbers: %s", ", ".join(lost))
+    return {name: value for name, value in scores.items() if math.isfinite(value)}
 
 
 def check_same(ours: Mapping[str, Any], theirs: Mapping[str, Any], whose: str) -> None:
