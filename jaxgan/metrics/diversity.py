@@ -25,8 +25,10 @@ class Spread:
         self._counts = np.zeros(num_classes, np.int64)
         self._means, self._squares = np.zeros((num_classes, 0)), np.zeros(num_classes)
 
-    def add(self, features: Float[np.ndarray, "n d"], labels: Int[np.ndarray, " n"] | None = None) -> None:
-        """Count further features, of these classes (None: of the first)."""
+    def add(self, features: Float[np.ndarray, "n d"], labels: Int[np.ndarray, " m"] | None = None) -> None:
+        """Count further features, of these classes (None: of the first). ValueError for another number of labels."""
+        if labels is not None and len(labels) != len(features):
+            raise ValueError(f"expected a label for each of {len(features)} features, got {len(labels)}")
         if not self._means.shape[1]:
             self._means = np.zeros((len(self._counts), features.shape[1]))
         features = features.astype(np.float64)
@@ -47,10 +49,10 @@ class Spread:
 
 def diversity(
     fake: Float[np.ndarray, "n d"],
-    real: Float[np.ndarray, "m d"],
+    real: Float[np.ndarray, "m e"],
     *,
-    fake_labels: Int[np.ndarray, " n"] | None = None,
-    real_labels: Int[np.ndarray, " m"] | None = None,
+    fake_labels: Int[np.ndarray, " k"] | None = None,
+    real_labels: Int[np.ndarray, " l"] | None = None,
 ) -> float:
     """Root mean square distance of pairs of fakes, divided by that of pairs of reals.
 
@@ -58,8 +60,11 @@ def diversity(
     class count and the classes of the reals weigh the same, so that a conditional generator which
     draws one picture a class scores 0 although its classes differ; a class with fewer than two fakes
     counts as 0. It costs O(n d): the mean square distance of pairs is twice the variance.
-    ValueError if the reals do not differ (within any class), or if only one set has labels.
+    ValueError if the reals do not differ (within any class), if only one set has labels, and for sets of unequal
+    dimensions or with other numbers of labels than features.
     """
+    if fake.shape[1] != real.shape[1]:
+        raise ValueError(f"expected features of equal dimensions, got {fake.shape[1]} and {real.shape[1]}")
     if (fake_labels is None) != (real_labels is None):
         raise ValueError("diversity within classes needs the labels of both sets, got those of one")
     classes = 1

@@ -66,7 +66,7 @@ def patch_descriptors(
 
 
 def sliced_wasserstein_distance(
-    first: Float[np.ndarray, "p d"], second: Float[np.ndarray, "p d"], *, directions: int = 512, seed: int = 0
+    first: Float[np.ndarray, "p d"], second: Float[np.ndarray, "q e"], *, directions: int = 512, seed: int = 0
 ) -> float:
     """Mean over random unit directions of the 1-Wasserstein distance of the projections, times 1000.
 
