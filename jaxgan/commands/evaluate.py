@@ -16,10 +16,10 @@ from jaxgan.commands.views import make_evaluator
 from jaxgan.config import RunConfig
 from jaxgan.errors import FINISHED, UserError
 from jaxgan.evaluators.distribution import DistributionEvaluator
-from jaxgan.evaluators.manifests import check_same, read_report
+from jaxgan.evaluators.manifests import check_same, read_report, write_report
 from jaxgan.evaluators.path_length import feature_path_length, path_manifest
 from jaxgan.evaluators.reconstruction import ReconstructionEvaluator
-from jaxgan.media.images import replace_file
+from jaxgan.parallel.mesh import make_mesh
 from jaxgan.restore import RestoredGenerator, load
 from jaxgan.restorer import Restorer, load_restorer
 from jaxgan.training.workdir import Workdir
@@ -56,7 +56,8 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
         compare()
         scores = evaluator.run(lambda condition: np.asarray(restorer.apply(jnp.asarray(condition))))
     else:
-        model = generator = load(workdir, step=checkpoint_choice(options), batch_size=config.evaluation.batch_size)
+        choice, mesh = checkpoint_choice(options), make_mesh({"data": -1})
+        model = generator = load(workdir, step=choice, batch_size=config.evaluation.batch_size, mesh=mesh)
         if paths:
             manifest["path_length"] = path_manifest(paths, straight=generator.has_styles)
         compare()
@@ -65,7 +66,7 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
             scores[f"path_length/{manifest['features']}"] = _path_length(generator, evaluator, paths, config.seed)
     report = {"step": model.step, "images": model.images_seen, "scores": scores, "manifest": manifest}
     path = Workdir(workdir).root / f"scores-{model.step}.json"
-    replace_file(path, (json.dumps(report, indent=2) + "\n").encode())
+    write_report(path, report)
     for name, value in scores.items():
         other = "" if against is None else f"   there {against['scores'].get(name, math.nan):.4f}"
         print(f"{name:40} {value:.4f}{other}")

@@ -19,7 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from jaxgan.evaluators.classifier_cache import StoredClassifier, load_classifier, save_classifier
+from jaxgan.evaluators.classifier_cache import StoredClassifier, by_leader, load_classifier, save_classifier
 from jaxgan.evaluators.reference import Images
 from jaxgan.evaluators.streams import Features
 from jaxgan.models.classifier import Classification, Classifier
@@ -89,7 +89,7 @@ def load_or_train_classifier(
     """The classifier of a data set: from `cache_dir` if it lies there whole, else trained and stored.
 
     `data` tells the data set from all others. `read` gives the images to train on and those held out;
-    it is called only if the classifier must be trained.
+    it is called only if the classifier must be trained, and of several processes in the first alone.
     The accuracy on those held out is measured then and kept.
     """
     recipe = recipe or Recipe()
@@ -101,19 +101,22 @@ def load_or_train_classifier(
         "recipe": dataclasses.asdict(recipe),
     }
     fingerprint = hashlib.sha256(json.dumps(description, sort_keys=True).encode()).hexdigest()
-    stored = load_classifier(cache_dir, fingerprint)
-    if stored is None:
+
+    def train() -> StoredClassifier:
         train, held_out = read()
         params = train_classifier(model, train, recipe)
-        predicted = classify(model, params, held_out.images).logits.argmax(axis=1)
-        accuracy = float((predicted == held_out.labels).mean())
-        logger.info("trained a classifier for the scores: %.1f%% of the held-out images right", 100 * accuracy)
+        accuracy = None
+        if len(held_out.images):
+            predicted = classify(model, params, held_out.images).logits.argmax(axis=1)
+            accuracy = float((predicted == held_out.labels).mean())
+            logger.info("trained a classifier for the scores: %.1f%% of the held-out images right", 100 * accuracy)
         arrays = {
             "network": params,
             "scales": _scales(classify(model, params, train.images[:SCALING_IMAGES])),
         }
-        stored = save_classifier(cache_dir, fingerprint, arrays, accuracy=accuracy, description=description)
-    return ClassifierFeatures(model, stored)
+        return save_classifier(cache_dir, fingerprint, arrays, accuracy=accuracy, description=description)
+
+    return ClassifierFeatures(model, by_leader(fingerprint, lambda: load_classifier(cache_dir, fingerprint) or train()))
 
 
 def train_classifier(model: Classifier, train: Images, recipe: Recipe) -> Any:

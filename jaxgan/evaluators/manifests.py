@@ -11,6 +11,7 @@ from typing import Any
 from etils import epath
 
 from jaxgan.errors import UserError
+from jaxgan.media.images import replace_file
 
 log = logging.getLogger(__name__)
 
@@ -41,3 +42,8 @@ def read_report(path: epath.PathLike) -> dict[str, Any]:
     except (OSError, ValueError, KeyError, TypeError):
         pass
     raise UserError(f"{path}: it is no file of scores, such as scores.json in the directory of a run")
+
+
+def write_report(path: epath.PathLike, report: Mapping[str, Any]) -> None:
+    """Write scores and their manifest as JSON, in one move. Raises ValueError for NaN, which JSON has not."""
+    replace_file(path, (json.dumps(report, indent=2, allow_nan=False) + "\n").encode())

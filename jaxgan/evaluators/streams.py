@@ -111,7 +111,9 @@ class Points:
     @property
     def features(self) -> np.ndarray:
         """Those kept, `[k,D]`."""
-        return np.concatenate(self._parts)
+        if len(self._parts) > 1:
+            self._parts = [np.concatenate(self._parts)]
+        return self._parts[0]
 
 
 def share(count: int) -> np.ndarray:
