@@ -70,7 +70,7 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
     for name, value in scores.items():
         other = "" if against is None else f"   there {against['scores'].get(name, math.nan):.4f}"
         print(f"{name:40} {value:.4f}{other}")
-    print(f"step {model.step}; made with: {json.dumps(manifest)}")
+    print(f"step {model.step}; made with: {json.dumps(manifest, allow_nan=False)}")
     print(f"written to {path}")
     return FINISHED
 
@@ -88,7 +88,7 @@ def _paths(options: Mapping[str, str]) -> int:
 def _path_length(generator: RestoredGenerator, evaluator: DistributionEvaluator, paths: int, seed: int) -> float:
     """Of paths in the space of styles, where there is one, else of latents; each within one class."""
     latents = np.asarray(generator.latents(seed, 2 * paths))
-    labels = np.arange(paths, dtype=np.int32) % generator.num_classes if generator.num_classes else None
+    labels = evaluator.labels(paths)
     if not generator.has_styles:
         starts, ends = latents[:paths], latents[paths:]
         return feature_path_length(
