@@ -91,13 +91,16 @@ def _path_length(generator: RestoredGenerator, evaluator: DistributionEvaluator,
     labels = evaluator.labels(paths)
     if not generator.has_styles:
         starts, ends = latents[:paths], latents[paths:]
-        return feature_path_length(
-            lambda codes: generator.synthesize(codes, labels), evaluator.features, starts, ends, straight=False
-        )
+
+        def images(codes: np.ndarray, rows: slice) -> np.ndarray:
+            return generator.synthesize(codes, None if labels is None else labels[rows])
+
+        return feature_path_length(images, evaluator.features, starts, ends, straight=False)
     starts, ends = (generator.styles(part, labels)[:, 0] for part in (latents[:paths], latents[paths:]))
     layers = generator.styles(latents[:1], None if labels is None else labels[:1]).shape[1]
 
-    def draw(styles: np.ndarray) -> np.ndarray:
+    def draw(styles: np.ndarray, rows: slice) -> np.ndarray:
+        del rows  # a style holds its own label
         return generator.synthesize_styles(np.repeat(styles[:, None], layers, axis=1))
 
     return feature_path_length(draw, evaluator.features, starts, ends, straight=True)
