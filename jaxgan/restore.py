@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh
 
 from jaxgan.errors import UserError
 from jaxgan.game import GENERATOR, Array, Generating, Key, Task
 from jaxgan.models.pretrained.realesrgan import PUBLISHED, from_file, pretrained
+from jaxgan.parallel.placement import replicated
 from jaxgan.sampling import Sampler, map_latents, synthesize_styles
 from jaxgan.standing import Standing
 from jaxgan.training.stored import Average, restore_average
@@ -27,10 +29,10 @@ if TYPE_CHECKING:
 class RestoredGenerator:
     """The averaged weights of a checkpoint and the network that they belong to."""
 
-    def __init__(self, task: Generating, average: Average, *, batch_size: int = 64):
-        """Images are computed `batch_size` at a time; the first call compiles."""
-        self._task, self._average = task, average
-        self._sampler = Sampler(task, num_classes=task.num_classes, batch_size=batch_size)
+    def __init__(self, task: Generating, average: Average, *, batch_size: int = 64, mesh: Mesh | None = None):
+        """Images are computed `batch_size` at a time, on the devices of `mesh` (None: one); the first call compiles."""
+        self._task, self._average, self._mesh = task, average, mesh
+        self._sampler = Sampler(task, num_classes=task.num_classes, batch_size=batch_size, mesh=mesh)
         self.step: int = average.record["step"]
         self.images_seen: int = average.record["images_seen"]
         self.config: dict[str, Any] = average.record["config"]  # of the run, as JSON
@@ -84,7 +86,7 @@ class RestoredGenerator:
     ) -> np.ndarray:
         """The images of given latents `[n,Z]` and labels `[n]`; as `generate` otherwise."""
         classes = self._checked(latents, labels, truncation)
-        return self._sampler.synthesize(*self._weights, latents, classes, truncation=truncation)
+        return self._sampler.synthesize(*self._placed, latents, classes, truncation=truncation)
 
     def styles(
         self,
@@ -99,12 +101,12 @@ class RestoredGenerator:
         """
         self._need_styles()
         classes = self._checked(latents, labels, truncation)
-        return self._sampler.styles(*self._weights, latents, classes, truncation=truncation)
+        return self._sampler.styles(*self._placed, latents, classes, truncation=truncation)
 
     def synthesize_styles(self, styles: Array | np.ndarray) -> np.ndarray:
         """The images of styles `[n,L,W]`. Raises UserError for a generator without styles."""
         self._need_styles()
-        return self._sampler.synthesize_styles(*self._weights, styles)
+        return self._sampler.synthesize_styles(*self._placed, styles)
 
     def decoder(self, label: int | None = None) -> tuple[Callable[[Any, Array], Array], Any]:
         """`(decode, weights)`: `decode(weights, codes [n,D])` gives images `[n,H,W,C]`, differentiably.
@@ -152,6 +154,11 @@ class RestoredGenerator:
         params, variables = self._average.params, self._average.variables
         return params, Standing(self._task, seed=self.config.get("seed", 0))(params, variables)
 
+    @functools.cached_property
+    def _placed(self) -> tuple[Any, Any]:
+        """The weights on the devices that draw samples."""
+        return self._weights if self._mesh is None else jax.device_put(self._weights, replicated(self._mesh))
+
     def _need_styles(self) -> None:
         if not self.has_styles:
             raise UserError("styles: this generator has none, as StyleGAN's have; accepted are latents")
@@ -171,11 +178,13 @@ def load(
     step: int | Literal["latest", "best"] = "latest",
     allow: tuple[str, ...] = (),
     batch_size: int = 64,
+    mesh: Mesh | None = None,
 ) -> RestoredGenerator:
     """The generator of a run: of its newest whole checkpoint, of the best by the run's metric, or of a step.
 
     Names in the saved config resolve only inside jaxgan and the packages of `allow`; nothing else is
-    executed. Raises UserError where there is no run, no such checkpoint, or none that can be used.
+    executed. Images are computed `batch_size` at a time on the devices of `mesh` (None: one). Raises UserError where
+    there is no run, no such checkpoint, or none that can be used.
     """
     # not at the top: a run's config decides what else is imported
     from jaxgan.assemble import make_task
@@ -187,7 +196,7 @@ def load(
     config = from_json(where.config.read_text())
     choice = config.checkpoint
     average = restore_average(where.checkpoints, step, best=choice.best, best_mode=choice.best_mode)
-    return RestoredGenerator(_generating(make_task(config, allow), workdir), average, batch_size=batch_size)
+    return RestoredGenerator(_generating(make_task(config, allow), workdir), average, batch_size=batch_size, mesh=mesh)
 
 
 def _generating(task: Task, workdir: str | os.PathLike[str]) -> Generating:

@@ -2,28 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.experimental import multihost_utils
+from jax.sharding import Mesh
 
 from jaxgan.errors import UserError
 from jaxgan.game import GENERATOR, Array, Generating, Key
 from jaxgan.parallel.compiler import compiler_options
+from jaxgan.parallel.placement import split_batch
 
 
 class Sampler:
     """The generator of a task, ready to be called with whatever weights."""
 
-    def __init__(self, task: Generating, *, num_classes: int, batch_size: int = 250):
-        """`num_classes` 0: without labels."""
-        self.task, self.num_classes, self.batch_size = task, num_classes, batch_size
-        options = compiler_options(jax.default_backend())
-        self._generate = jax.jit(task.generate, compiler_options=options)
-        self._map = jax.jit(partial(map_latents, task), compiler_options=options)
-        self._synthesize_styles = jax.jit(partial(synthesize_styles, task), compiler_options=options)
+    def __init__(self, task: Generating, *, num_classes: int, batch_size: int = 250, mesh: Mesh | None = None):
+        """`num_classes` 0: without labels.
+
+        `mesh`: the devices that each batch is split over, its size rounded up to a multiple of theirs; weights must lie
+        on them, and the processes that they belong to must all call the same. None: the device of the weights.
+        """
+        devices = 1 if mesh is None else mesh.size
+        self.task, self.num_classes, self.batch_size = task, num_classes, -(-batch_size // devices) * devices
+        self._rows = None if mesh is None else split_batch(mesh)
+        jit = partial(jax.jit, out_shardings=self._rows, compiler_options=compiler_options(jax.default_backend()))
+        self._generate = jit(task.generate)
+        self._map = jit(partial(map_latents, task))
+        self._synthesize_styles = jit(partial(synthesize_styles, task))
 
     @property
     def has_styles(self) -> bool:
@@ -62,6 +72,24 @@ class Sampler:
         key = jax.random.key(key) if isinstance(key, int) else key
         latents = self.task.latents(key, count)
         return self.synthesize(params, variables, latents, self.labels(count, labels), truncation=truncation)
+
+    def share(
+        self,
+        params: Any,
+        variables: Any,
+        seed: int,
+        count: int,
+        labels: Any = None,
+    ) -> np.ndarray:
+        """This process's rows of what `generate` gives: as many in each, with padding behind the last image.
+
+        Nothing is sent to another process. ValueError for several processes and more than one batch.
+        """
+        if jax.process_count() > 1 and count > self.batch_size:
+            raise ValueError(f"count: expected {self.batch_size} or less, got {count}")
+        latents = self.task.latents(jax.random.key(seed), count)
+        outputs = self._outputs(self._generate, params, variables, latents, self.labels(count, labels), None)
+        return np.concatenate([own_rows(output, wanted) for output, wanted in outputs])
 
     def synthesize(
         self,
@@ -103,19 +131,51 @@ class Sampler:
         labels: np.ndarray | None,
         truncation: float | None,
     ) -> np.ndarray:
+        outputs = self._outputs(function, params, variables, inputs, labels, truncation)
+        return np.concatenate([_whole(output)[:count] for output, count in outputs])
+
+    def _outputs(
+        self,
+        function: Any,
+        params: Any,
+        variables: Any,
+        inputs: Any,
+        labels: np.ndarray | None,
+        truncation: float | None,
+    ) -> Iterator[tuple[jax.Array, int]]:
+        """Batch by batch what `function` gives, and how many of its rows are wanted."""
         # a number that is traced, not static, so that a sweep is one program
         options = {} if truncation is None else {"truncation": np.float32(truncation)}
-        inputs, parts = np.asarray(inputs), []
+        inputs = np.asarray(inputs)
         for start in range(0, len(inputs), self.batch_size):
-            rows = slice(start, start + self.batch_size)
-            label = None if labels is None else self._padded(labels[rows])
-            outputs = function(params, variables, self._padded(inputs[rows]), label, **options)
-            parts.append(np.asarray(outputs)[: len(inputs[rows])])
-        return np.concatenate(parts)
+            rows = inputs[start : start + self.batch_size]
+            label = None if labels is None else self._placed(labels[start : start + self.batch_size])
+            yield function(params, variables, self._placed(rows), label, **options), len(rows)
+
+    def _placed(self, rows: np.ndarray) -> Any:
+        padded = self._padded(rows)
+        if self._rows is None:
+            return padded
+        return jax.make_array_from_callback(padded.shape, self._rows, lambda index: padded[index])
 
     def _padded(self, rows: np.ndarray) -> np.ndarray:
         missing = self.batch_size - len(rows)
         return np.concatenate([rows, np.repeat(rows[-1:], missing, axis=0)]) if missing else rows
+
+
+def own_rows(array: jax.Array, count: int) -> np.ndarray:
+    """Of an array split by rows the first `count`; of one that other processes share, all that lie in this one."""
+    if array.is_fully_addressable:
+        return np.asarray(array)[:count]
+    shards = sorted(array.addressable_shards, key=lambda shard: shard.index[0].start or 0)
+    return np.concatenate([np.asarray(shard.data) for shard in shards])
+
+
+def _whole(array: jax.Array) -> np.ndarray:
+    """All rows, in every process."""
+    if array.is_fully_addressable:
+        return np.asarray(array)
+    return multihost_utils.process_allgather(array, tiled=True)
 
 
 def map_latents(

@@ -16,10 +16,10 @@ from jaxgan.commands.views import make_evaluator
 from jaxgan.config import RunConfig
 from jaxgan.errors import FINISHED, UserError
 from jaxgan.evaluators.distribution import DistributionEvaluator
-from jaxgan.evaluators.manifests import check_same, read_report
+from jaxgan.evaluators.manifests import check_same, read_report, write_report
 from jaxgan.evaluators.path_length import feature_path_length, path_manifest
 from jaxgan.evaluators.reconstruction import ReconstructionEvaluator
-from jaxgan.media.images import replace_file
+from jaxgan.parallel.mesh import make_mesh
 from jaxgan.restore import RestoredGenerator, load
 from jaxgan.restorer import Restorer, load_restorer
 from jaxgan.training.workdir import Workdir
@@ -56,7 +56,8 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
         compare()
         scores = evaluator.run(lambda condition: np.asarray(restorer.apply(jnp.asarray(condition))))
     else:
-        model = generator = load(workdir, step=checkpoint_choice(options), batch_size=config.evaluation.batch_size)
+        choice, mesh = checkpoint_choice(options), make_mesh({"data": -1})
+        model = generator = load(workdir, step=choice, batch_size=config.evaluation.batch_size, mesh=mesh)
         if paths:
             manifest["path_length"] = path_manifest(paths, straight=generator.has_styles)
         compare()
@@ -65,11 +66,11 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
             scores[f"path_length/{manifest['features']}"] = _path_length(generator, evaluator, paths, config.seed)
     report = {"step": model.step, "images": model.images_seen, "scores": scores, "manifest": manifest}
     path = Workdir(workdir).root / f"scores-{model.step}.json"
-    replace_file(path, (json.dumps(report, indent=2) + "\n").encode())
+    write_report(path, report)
     for name, value in scores.items():
         other = "" if against is None else f"   there {against['scores'].get(name, math.nan):.4f}"
         print(f"{name:40} {value:.4f}{other}")
-    print(f"step {model.step}; made with: {json.dumps(manifest)}")
+    print(f"step {model.step}; made with: {json.dumps(manifest, allow_nan=False)}")
     print(f"written to {path}")
     return FINISHED
 
@@ -87,16 +88,19 @@ def _paths(options: Mapping[str, str]) -> int:
 def _path_length(generator: RestoredGenerator, evaluator: DistributionEvaluator, paths: int, seed: int) -> float:
     """Of paths in the space of styles, where there is one, else of latents; each within one class."""
     latents = np.asarray(generator.latents(seed, 2 * paths))
-    labels = np.arange(paths, dtype=np.int32) % generator.num_classes if generator.num_classes else None
+    labels = evaluator.labels(paths)
     if not generator.has_styles:
         starts, ends = latents[:paths], latents[paths:]
-        return feature_path_length(
-            lambda codes: generator.synthesize(codes, labels), evaluator.features, starts, ends, straight=False
-        )
+
+        def images(codes: np.ndarray, rows: slice) -> np.ndarray:
+            return generator.synthesize(codes, None if labels is None else labels[rows])
+
+        return feature_path_length(images, evaluator.features, starts, ends, straight=False)
     starts, ends = (generator.styles(part, labels)[:, 0] for part in (latents[:paths], latents[paths:]))
     layers = generator.styles(latents[:1], None if labels is None else labels[:1]).shape[1]
 
-    def draw(styles: np.ndarray) -> np.ndarray:
+    def draw(styles: np.ndarray, rows: slice) -> np.ndarray:
+        del rows  # a style holds its own label
         return generator.synthesize_styles(np.repeat(styles[:, None], layers, axis=1))
 
     return feature_path_length(draw, evaluator.features, starts, ends, straight=True)

@@ -24,9 +24,9 @@ from jaxgan.data.opening import open_source
 from jaxgan.data.pipeline import make_pipeline
 from jaxgan.data.sources import DataSpec
 from jaxgan.errors import FINISHED, INTERRUPTED, UserError
-from jaxgan.evaluators.manifests import check_same, read_report
-from jaxgan.game import DISCRIMINATOR, GENERATOR, State, Task
-from jaxgan.media.images import replace_file, save_image
+from jaxgan.evaluators.manifests import check_same, read_report, write_report
+from jaxgan.game import State, Task
+from jaxgan.media.images import save_image
 from jaxgan.parallel import distributed
 from jaxgan.parallel.mesh import check_batch, make_mesh
 from jaxgan.parallel.peaks import peak_flops
@@ -160,7 +160,7 @@ def _check_networks(config: RunConfig, task: Task, spec: DataSpec) -> None:
 
 def _check_scores(place: Workdir, evaluator: Evaluator) -> None:
     """Raises UserError where the run's scores so far were made with something else, so that none could be the best."""
-    if place.scores.exists():
+    if distributed.by_leader("earlier scores", place.scores.exists):
         check_same(evaluator.manifest, read_report(place.scores)["manifest"], f"the run in {place.root}")
 
 
@@ -184,7 +184,7 @@ def _train(
 ) -> int:
     optimizers = make_optimizers(config, task)
     play = make_play(make_step(config, task, optimizers), root_key(config), flip=config.data.flip)
-    view, leading = make_view(config, spec, task, evaluator), distributed.leading()
+    view, leading = make_view(config, spec, task, evaluator, mesh), distributed.leading()
     writer = Writer(place.path, tensorboard=config.tensorboard, resume_at=checkpoints.latest, enabled=leading)
     with contextlib.ExitStack() as stack:
         if config.plots and leading:
@@ -204,7 +204,7 @@ def _train(
             watch=Watch(config.watch, normal_range(config.task, config.watch)),
             init=make_init(config, task, optimizers, spec),
             begin=begin,
-            evaluate=_make_evaluate(config, place, view, evaluator),
+            evaluate=_make_evaluate(place, view, evaluator),
             draw_samples=_make_draw_samples(place, view, writer),
             intervals=Intervals(
                 images=images,
@@ -242,43 +242,23 @@ def make_begin(config: RunConfig, task: Task) -> Callable[[State], State]:
     return begin
 
 
-def _seen(state: State, *, judging: bool = False) -> State:
-    """What of a state its samples and scores are made of: of several processes no more is put together than that.
-
-    `judging`: the discriminator and the generator that plays against it, too.
-    """
-    networks = (DISCRIMINATOR, GENERATOR) if judging else ()
-    params, variables = ({name: tree[name] for name in networks} for tree in (state.params, state.variables))
-    return state.replace(params=params, variables=variables, opt_state={}, carry={})
-
-
-def _make_evaluate(
-    config: RunConfig, place: Workdir, view: View, evaluator: Evaluator
-) -> Callable[[State, int], dict[str, float]]:
-    judging = config.data.evaluation_split != config.data.split and not restores(config)  # held-out scores
-
-    def find(state: State, images: int) -> dict[str, float]:
-        scores = view.scores(state)
-        kept = {name: value for name, value in scores.items() if not name.startswith("held_out/")}
-        report = {"images": images, "scores": kept, "manifest": evaluator.manifest}
-        replace_file(place.scores, (json.dumps(report, indent=2) + "\n").encode())
-        return scores
-
+def _make_evaluate(place: Workdir, view: View, evaluator: Evaluator) -> Callable[[State, int], dict[str, float]]:
     def evaluate(state: State, images: int) -> dict[str, float]:
-        mine = distributed.on_one_device(_seen(state, judging=judging))
-        return distributed.by_leader(f"scores/{int(mine.rollbacks)}/{images}", lambda: find(mine, images))
+        scores, manifest = view.scores(state), evaluator.manifest
+        if distributed.leading():
+            kept = {name: value for name, value in scores.items() if not name.startswith("held_out/")}
+            write_report(place.scores, {"images": images, "scores": kept, "manifest": manifest})
+        return scores
 
     return evaluate
 
 
 def _make_draw_samples(place: Workdir, view: View, writer: Writer) -> Callable[[State, int], None]:
     def draw_samples(state: State, images: int) -> None:
-        mine = distributed.on_one_device(_seen(state))
-        if not distributed.leading():
-            return
-        grid = view.picture(mine)
-        save_image(grid, place.samples / f"{images:09}.png")
-        writer.write_images(int(mine.step), "samples", grid)
+        grid = view.picture(state)
+        if grid is not None and distributed.leading():
+            save_image(grid, place.samples / f"{images:09}.png")
+            writer.write_images(int(state.step), "samples", grid)
 
     return draw_samples
 

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 import jax
 import numpy as np
+from jax.sharding import Mesh
 
 from jaxgan.assemble import make_degradation, restores
 from jaxgan.commands.setup import cache_dir, generate_with
@@ -15,12 +16,15 @@ from jaxgan.data.sources import DataSpec
 from jaxgan.evaluators.baselines import INPUT
 from jaxgan.evaluators.distribution import DistributionEvaluator, make_distribution_evaluator
 from jaxgan.evaluators.held_out import make_held_out_gap
+from jaxgan.evaluators.manifests import existing
 from jaxgan.evaluators.reconstruction import ReconstructionEvaluator, make_reconstruction_evaluator
 from jaxgan.evaluators.samples import draw_grid
 from jaxgan.game import Generating, Restoring, State
 from jaxgan.media.grids import make_grid
 from jaxgan.media.images import to_uint8
+from jaxgan.parallel import distributed
 from jaxgan.parallel.compiler import compiler_options
+from jaxgan.parallel.placement import copied, replicated
 from jaxgan.sampling import Sampler
 from jaxgan.standing import Standing
 
@@ -38,54 +42,63 @@ def make_evaluator(config: RunConfig) -> Evaluator:
 
 
 class View(Protocol):
-    """Scores and a picture of a state."""
+    """Scores and a picture of a state, which lies where the run put it. Of several processes all must call both."""
 
     def scores(self, state: State) -> dict[str, float]:
         """By name."""
         ...
 
-    def picture(self, state: State) -> np.ndarray:
-        """uint8 `[H,W,C]`."""
+    def picture(self, state: State) -> np.ndarray | None:
+        """uint8 `[H,W,C]`; None where another process makes it."""
         ...
 
 
 class GenerationView:
-    """Samples, always of the same latents."""
+    """Samples, always of the same latents, drawn on all devices of the run from weights that stay where they are."""
 
-    def __init__(self, config: RunConfig, spec: DataSpec, task: Generating, evaluator: DistributionEvaluator):
+    def __init__(
+        self, config: RunConfig, spec: DataSpec, task: Generating, evaluator: DistributionEvaluator, mesh: Mesh
+    ):
         """Compiles nothing yet."""
-        self._config, self._evaluator = config, evaluator
+        self._config, self._evaluator, self._mesh = config, evaluator, mesh
         self._class_names = spec.class_names if config.conditional else ()
-        self._sampler = Sampler(task, num_classes=task.num_classes, batch_size=config.evaluation.batch_size)
+        size = config.evaluation.batch_size
+        self._sampler = Sampler(task, num_classes=task.num_classes, batch_size=size, mesh=mesh)
         self._standing = Standing(task, seed=config.seed)
-        self._gap, self._judge = make_held_out_gap(config), jax.jit(task.judge)
+        self._gap, self._judge = make_held_out_gap(config), jax.jit(task.judge, out_shardings=replicated(mesh))
 
     def scores(self, state: State) -> dict[str, float]:
         """Of samples of the averaged weights, and how the discriminator judges what it never saw."""
-        scores = self._evaluator.run(self._generate(state), self._config.seed)
+        draw = generate_with(partial(self._sampler.share, *self._averaged(state)))
+        scores = self._evaluator.run(draw, self._config.seed)
         if self._gap is None:
             return scores
-        judge = partial(self._judge, state.params, state.variables)
-        return {**scores, **self._gap(judge, partial(self._playing, state))}
+        return existing({**scores, **self._gap(partial(self._judged, state), partial(self._playing, state))})
 
     def picture(self, state: State) -> np.ndarray:
         """A grid of samples."""
         wish = self._config.samples
-        drawn = draw_grid(self._generate(state), rows=wish.rows, columns=wish.columns, class_names=self._class_names)
+        draw = generate_with(partial(self._sampler.generate, *self._averaged(state)))
+        drawn = draw_grid(draw, rows=wish.rows, columns=wish.columns, class_names=self._class_names)
         return make_grid(drawn.images, columns=drawn.columns, row_labels=drawn.row_labels)
 
-    def _generate(self, state: State) -> Any:
-        variables = self._standing(state.ema_params, state.ema_variables)
-        return generate_with(partial(self._sampler.generate, state.ema_params, variables))
+    def _averaged(self, state: State) -> tuple[Any, Any]:
+        """The weights that samples are made of."""
+        return state.ema_params, self._standing(state.ema_params, state.ema_variables)
 
     def _playing(self, state: State, seed: int, count: int, labels: np.ndarray | None) -> np.ndarray:
         """Images of the generator as it plays now, without averaging."""
         labels = labels if self._sampler.num_classes else None
         return self._sampler.generate(state.params, state.variables, seed, count, labels)
 
+    def _judged(self, state: State, images: np.ndarray, labels: np.ndarray | None) -> np.ndarray:
+        """Every device judges all of them: they are few, and a pack must not be torn."""
+        placed = copied(self._mesh, {"image": images} if labels is None else {"image": images, "label": labels})
+        return np.asarray(self._judge(state.params, state.variables, placed["image"], placed.get("label")))
+
 
 class RestorationView:
-    """Held-out pictures, always of the same conditions."""
+    """Held-out pictures, always of the same conditions, which one device of the first process restores."""
 
     def __init__(self, task: Restoring, evaluator: ReconstructionEvaluator):
         """Compiles nothing yet."""
@@ -94,11 +107,14 @@ class RestorationView:
 
     def scores(self, state: State) -> dict[str, float]:
         """Of the averaged weights."""
-        return self._evaluator.run(self._restore(state))
+        restore = self._restore(state)
+        return distributed.by_leader("scores", lambda: existing(self._evaluator.run(restore)))
 
-    def picture(self, state: State) -> np.ndarray:
+    def picture(self, state: State) -> np.ndarray | None:
         """Row by row condition, what a method without training makes of it, what the network makes, and original."""
         evaluator, restore = self._evaluator, self._restore(state)
+        if not distributed.leading():
+            return None
         conditions, originals = evaluator.conditions[:SHOWN], evaluator.originals[:SHOWN]
         columns = {"condition": list(map(_enlarged, conditions, originals))}
         if evaluator.baseline is not None and evaluator.baseline[0] != INPUT:  # the condition stands there already
@@ -110,7 +126,8 @@ class RestorationView:
         return make_grid(np.stack(tiles), columns=len(columns), column_labels=list(columns), scale=1)
 
     def _restore(self, state: State) -> Any:
-        return lambda condition: np.asarray(self._apply(state.ema_params, state.ema_variables, condition))
+        params, variables = distributed.on_one_device((state.ema_params, state.ema_variables))
+        return lambda condition: np.asarray(self._apply(params, variables, condition))
 
 
 def _enlarged(condition: np.ndarray, original: np.ndarray) -> np.ndarray:
@@ -125,8 +142,8 @@ def _middle(picture: np.ndarray, side: int) -> np.ndarray:
     return picture[top : top + side, left : left + side]
 
 
-def make_view(config: RunConfig, spec: DataSpec, task: Any, evaluator: Evaluator) -> View:
+def make_view(config: RunConfig, spec: DataSpec, task: Any, evaluator: Evaluator, mesh: Mesh) -> View:
     """What a run shows of itself."""
     if isinstance(evaluator, ReconstructionEvaluator):
         return RestorationView(task, evaluator)
-    return GenerationView(config, spec, task, evaluator)
+    return GenerationView(config, spec, task, evaluator, mesh)

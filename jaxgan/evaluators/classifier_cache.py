@@ -11,11 +11,13 @@ import json
 import logging
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
+
+from jaxgan.parallel import distributed
 
 FORMAT = 1
 
@@ -27,7 +29,7 @@ class StoredClassifier(NamedTuple):
 
     fingerprint: str  # of data, architecture, recipe and version
     arrays: Mapping[str, Any]
-    accuracy: float  # on images held out of its training
+    accuracy: float | None  # on images held out of its training; None: none could be
     checksum: str  # SHA-256 of the file of its arrays
 
 
@@ -46,7 +48,8 @@ def load_classifier(cache_dir: str, fingerprint: str) -> StoredClassifier | None
         if record["sha256"] != hashlib.sha256(weights).hexdigest():
             raise ValueError("its weights do not match their checksum")
         arrays = _unflatten(np.load(io.BytesIO(weights), allow_pickle=False))
-        return StoredClassifier(fingerprint, arrays, float(record["accuracy"]), record["sha256"])
+        accuracy = None if record["accuracy"] is None else float(record["accuracy"])
+        return StoredClassifier(fingerprint, arrays, accuracy, record["sha256"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         logger.warning("the stored classifier %s is not usable (%s): training it anew", record_path, error)
         return None
@@ -57,7 +60,7 @@ def save_classifier(
     fingerprint: str,
     arrays: Mapping[str, Any],
     *,
-    accuracy: float,
+    accuracy: float | None,
     description: Mapping[str, Any],
 ) -> StoredClassifier:
     """Store a classifier with its description. A directory that cannot be written costs a warning."""
@@ -77,10 +80,25 @@ def save_classifier(
     try:
         os.makedirs(cache_dir, exist_ok=True)
         _replace(weights_path, weights)
-        _replace(record_path, json.dumps(record, indent=2).encode())
+        _replace(record_path, json.dumps(record, indent=2, allow_nan=False).encode())
     except OSError as error:
         logger.warning("the classifier for the scores could not be stored (%s); the next run trains it anew", error)
     return stored
+
+
+def by_leader(fingerprint: str, find: Callable[[], StoredClassifier]) -> StoredClassifier:
+    """The classifier that the first process finds, in all of them: no two train one each, and none differs."""
+    if not distributed.several():
+        return find()
+
+    def arrays() -> dict[str, np.ndarray]:
+        found = find()
+        accuracy = np.float64(np.nan if found.accuracy is None else found.accuracy)
+        return {**_flatten(found.arrays, "arrays/"), "accuracy": accuracy, "checksum": np.array(found.checksum)}
+
+    told = distributed.arrays_by_leader(f"classifier/{fingerprint}", arrays)
+    accuracy, checksum = float(told.pop("accuracy")), str(told.pop("checksum"))
+    return StoredClassifier(fingerprint, _unflatten(told)["arrays"], None if np.isnan(accuracy) else accuracy, checksum)
 
 
 def _paths(cache_dir: str, fingerprint: str) -> tuple[str, str]:

@@ -19,12 +19,13 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from jaxgan.evaluators.classifier_cache import StoredClassifier, load_classifier, save_classifier
+from jaxgan.evaluators.classifier_cache import StoredClassifier, by_leader, load_classifier, save_classifier
 from jaxgan.evaluators.reference import Images
+from jaxgan.evaluators.streams import Features
 from jaxgan.models.classifier import Classification, Classifier
 
 VERSION = 1  # raise it when the same recipe would give another classifier
-EXTRACTION_BATCH = 500  # images; the last batch is padded to it, so there is one compile
+MOST, LEAST = 512, 64  # images that a device classifies at a time
 SCALING_IMAGES = 5_000  # of the training images, on which features get their scale
 TOTAL_VARIANCE = 100.0  # of all features together
 
@@ -67,12 +68,12 @@ class ClassifierFeatures:
         self.name = f"classifier-{stored.fingerprint[:8]}"
         self.accuracy = stored.accuracy  # on images held out of its training
         self.checksum = stored.checksum  # of its weights
-        self._model, self._arrays = model, jax.device_put(stored.arrays)
+        self._look = _features(model, stored.arrays["network"])
         self._scales = [float(scale) for scale in stored.arrays["scales"]]
 
     def __call__(self, images: np.ndarray) -> Classified:
         """Features and predicted classes of uint8 images `[n,H,W,C]`."""
-        found = classify(self._model, self._arrays["network"], images)
+        found = self._look(images)
         parts = [scale * part for scale, part in zip(self._scales, (found.hidden, found.texture))]
         return Classified(np.concatenate(parts, axis=1), found.logits.argmax(axis=1).astype(np.int32))
 
@@ -88,7 +89,7 @@ def load_or_train_classifier(
     """The classifier of a data set: from `cache_dir` if it lies there whole, else trained and stored.
 
     `data` tells the data set from all others. `read` gives the images to train on and those held out;
-    it is called only if the classifier must be trained.
+    it is called only if the classifier must be trained, and of several processes in the first alone.
     The accuracy on those held out is measured then and kept.
     """
     recipe = recipe or Recipe()
@@ -99,20 +100,23 @@ def load_or_train_classifier(
         "num_classes": num_classes,
         "recipe": dataclasses.asdict(recipe),
     }
-    fingerprint = hashlib.sha256(json.dumps(description, sort_keys=True).encode()).hexdigest()
-    stored = load_classifier(cache_dir, fingerprint)
-    if stored is None:
+    fingerprint = hashlib.sha256(json.dumps(description, sort_keys=True, allow_nan=False).encode()).hexdigest()
+
+    def train() -> StoredClassifier:
         train, held_out = read()
         params = train_classifier(model, train, recipe)
-        predicted = classify(model, params, held_out.images).logits.argmax(axis=1)
-        accuracy = float((predicted == held_out.labels).mean())
-        logger.info("trained a classifier for the scores: %.1f%% of the held-out images right", 100 * accuracy)
+        accuracy = None
+        if len(held_out.images):
+            predicted = classify(model, params, held_out.images).logits.argmax(axis=1)
+            accuracy = float((predicted == held_out.labels).mean())
+            logger.info("trained a classifier for the scores: %.1f%% of the held-out images right", 100 * accuracy)
         arrays = {
             "network": params,
             "scales": _scales(classify(model, params, train.images[:SCALING_IMAGES])),
         }
-        stored = save_classifier(cache_dir, fingerprint, arrays, accuracy=accuracy, description=description)
-    return ClassifierFeatures(model, stored)
+        return save_classifier(cache_dir, fingerprint, arrays, accuracy=accuracy, description=description)
+
+    return ClassifierFeatures(model, by_leader(fingerprint, lambda: load_classifier(cache_dir, fingerprint) or train()))
 
 
 def train_classifier(model: Classifier, train: Images, recipe: Recipe) -> Any:
@@ -145,14 +149,12 @@ def train_classifier(model: Classifier, train: Images, recipe: Recipe) -> Any:
 
 
 def classify(model: Classifier, params: Any, images: np.ndarray) -> Classification:
-    """Numpy arrays of what `model` makes of uint8 images `[n,H,W,C]`, taken in batches of one shape."""
-    parts = []
-    for start in range(0, len(images), EXTRACTION_BATCH):
-        batch = images[start : start + EXTRACTION_BATCH]
-        padding = [(0, EXTRACTION_BATCH - len(batch)), (0, 0), (0, 0), (0, 0)]
-        found = _classify(model, params, np.pad(batch, padding))
-        parts.append([np.asarray(rows)[: len(batch)] for rows in found])
-    return Classification(*(np.concatenate(rows) for rows in zip(*parts)))
+    """Numpy arrays of what `model` makes of uint8 images `[n,H,W,C]`."""
+    return _features(model, params)(images)
+
+
+def _features(model: Classifier, params: Any) -> Features:
+    return Features(functools.partial(_classify, model), params, most=MOST, least=LEAST)
 
 
 def _scales(found: Classification) -> np.ndarray:

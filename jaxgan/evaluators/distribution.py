@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Any, Literal
 
+import jax
 import numpy as np
 
 from jaxgan.data.opening import open_source
@@ -19,16 +20,17 @@ from jaxgan.errors import UserError
 from jaxgan.evaluators.classifier_scores import ClassifierScores
 from jaxgan.evaluators.inception_features import check_weights
 from jaxgan.evaluators.inception_scores import InceptionScores
+from jaxgan.evaluators.labels import count_labels, spread_labels
+from jaxgan.evaluators.manifests import existing
 from jaxgan.evaluators.patch_scores import PatchScores
 from jaxgan.evaluators.samples import Generate
 from jaxgan.evaluators.stacked_scores import StackedScores
+from jaxgan.evaluators.streams import Scorer, put_together
 from jaxgan.models.pretrained.vgg import LPIPS
+from jaxgan.parallel import distributed
 
 if TYPE_CHECKING:
     from jaxgan.config import RunConfig
-
-
-Scorer = ClassifierScores | InceptionScores | PatchScores | StackedScores
 
 
 class DistributionEvaluator:
@@ -53,10 +55,10 @@ class DistributionEvaluator:
     ):
         """`held_out`: images to measure the classifier on (None: a tenth of the source's).
 
-        `conditional`: the generator takes labels, and is asked for the classes in turn. `seed` chooses
-        the reference images; `features` what scores are computed in ("auto": by the data), `weights` is
-        the file of Inception's. Raises UserError if there are too few samples or images for `neighbours`, for
-        a classifier of data without labels, and for Inception without weights.
+        `conditional`: the generator takes labels, and is asked for the classes in the shares of the source's images
+        (in turn where these are equal). `seed` chooses the reference images; `features` what scores are computed in
+        ("auto": by the data), `weights` is the file of Inception's. Raises UserError if there are too few samples or
+        images for `neighbours`, for a classifier of data without labels, and for Inception without weights.
         """
         fewest = min(samples, source.spec.size)
         if not 1 <= neighbours < fewest:
@@ -75,7 +77,12 @@ class DistributionEvaluator:
     @property
     def manifest(self) -> dict[str, Any]:
         """What the scores were made with: features, reference, counts, seed. Only equal ones compare."""
-        return {**self._scorer.manifest, "batch_size": self._batch_size, "conditional": self._conditional}
+        made = {**self._scorer.manifest, "batch_size": self._batch_size, "conditional": self._conditional}
+        if self._counts is not None and self._counts.min() < self._counts.max():
+            counted, size = int(self._counts.sum()), self._source.spec.size
+            of = f"{counted}" if counted == size else f"{counted} of {size}"
+            made["labels"] = f"in the shares of {of} training images"
+        return made
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -90,17 +97,36 @@ class DistributionEvaluator:
         return self._kind.names[0]
 
     def run(self, generate: Generate, seed: int) -> dict[str, float]:
-        """Scores by name, `score/features`. Raises ValueError for images of another shape, or not finite."""
-        asked = None
-        if self._conditional:
-            asked = (np.arange(self._samples) % self._source.spec.num_classes).astype(np.int32)
-        return self._scorer(self._draw(generate, asked, seed), asked)
+        """Scores by name, `score/features`. Raises ValueError for images of another shape, or not finite.
+
+        Samples are made batch by batch, each from a seed of its own, and let go. Of several processes all must call it.
+        """
+        seen, asked = self._scorer.start(), self.labels(self._samples)
+        for start in range(0, self._scorer.samples, self._batch_size):
+            number = min(self._batch_size, self._samples - start)
+            labels = None if asked is None else asked[start : start + number]
+            batch_seed = int(np.random.SeedSequence((seed, start)).generate_state(1)[0] >> 1)  # a positive int32
+            images = self._as_saved(generate(batch_seed, number if labels is None else labels), number)
+            rows = put_together(self._scorer.describe(images), min(number, self._scorer.samples - start))
+            seen.add(rows, None if labels is None else labels[: self._scorer.samples - start])
+        return distributed.by_leader("scores", lambda: existing(seen.scores()))
+
+    def labels(self, count: int) -> np.ndarray | None:
+        """What `count` samples are asked for, int32; None where the generator takes no labels."""
+        return None if self._counts is None else spread_labels(self._counts, count)
 
     def features(self, images: np.ndarray) -> np.ndarray:
         """Features `[n,D]` of images of 0 to 255. Raises UserError where scores are made without a network."""
         if not hasattr(self._scorer, "features"):
             raise UserError("config.evaluation.features: path lengths need a network's; accepted is 'inception'")
         return self._scorer.features(images)
+
+    @functools.cached_property
+    def _counts(self) -> np.ndarray | None:
+        """Images by class; None where the generator takes no labels."""
+        if not self._conditional:
+            return None
+        return count_labels(self._source, cache_dir=self._cache_dir, seed=self._seed)
 
     @functools.cached_property
     def _scorer(self) -> Scorer:
@@ -112,21 +138,15 @@ class DistributionEvaluator:
             return InceptionScores(self._source, weights=self._weights, **common)
         return self._kind(self._source, self._held_out, **common)
 
-    def _draw(self, generate: Generate, asked: np.ndarray | None, seed: int) -> np.ndarray:
-        """All samples, uint8 as they would be saved, made batch by batch, each from its own seed."""
-        spec = self._source.spec
-        shape = (spec.height, spec.width, spec.channels)
-        samples = np.empty((self._samples, *shape), np.uint8)
-        for start in range(0, self._samples, self._batch_size):
-            batch = samples[start : start + self._batch_size]
-            batch_seed = int(np.random.SeedSequence((seed, start)).generate_state(1)[0] >> 1)  # a positive int32
-            images = generate(batch_seed, len(batch) if asked is None else asked[start : start + len(batch)])
-            if images.shape != batch.shape:
-                raise ValueError(f"generate gave images {images.shape}, asked were {batch.shape}")
-            if not np.isfinite(images).all():
-                raise ValueError("generate gave images that are not finite")
-            batch[:] = np.rint(np.clip(images, -1.0, 1.0) * 127.5 + 127.5)
-        return samples
+    def _as_saved(self, images: np.ndarray, number: int) -> np.ndarray:
+        """This process's share of a batch of `number` samples, uint8 as they would be saved."""
+        spec, share = self._source.spec, -(-number // jax.process_count())
+        shape = (share, spec.height, spec.width, spec.channels)
+        if images.shape[1:] != shape[1:] or len(images) < share:
+            raise ValueError(f"generate gave images {images.shape}, asked were {shape}")
+        if not np.isfinite(images).all():
+            raise ValueError("generate gave images that are not finite")
+        return np.rint(np.clip(images, -1.0, 1.0) * 127.5 + 127.5).astype(np.uint8)
 
 
 def _kind(source: Source, features: str) -> Any:

@@ -10,12 +10,11 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import NamedSharding, PartitionSpec
 
 from jaxgan.errors import UserError
+from jaxgan.evaluators.streams import Features
 from jaxgan.models.pretrained.inception import SIZE, Inception, from_torch, resize
 from jaxgan.parallel.compiler import compiler_options
-from jaxgan.parallel.mesh import AXES, make_mesh
 from jaxgan.weights.reading import read
 
 PUBLISHED = "6726825d"  # what the SHA-256 of the published file begins with
@@ -39,23 +38,14 @@ class InceptionFeatures:
     def __init__(self, tree: Mapping[str, Any], name: str, checksum: str):
         """`tree`: the network's params; `name` and `checksum` tell its features from others'."""
         self.name, self.checksum = name, checksum
-        mesh = make_mesh({"data": -1}, jax.local_devices())
-        self._rows = NamedSharding(mesh, PartitionSpec(AXES))
-        self._tree = jax.device_put(tree, NamedSharding(mesh, PartitionSpec()))
-        self._batch = BATCH * mesh.size
-        self._run = jax.jit(_see, compiler_options=compiler_options(jax.default_backend()))
+        see = jax.jit(_see, compiler_options=compiler_options(jax.default_backend()))
+        self._look = Features(see, tree, most=BATCH)
 
     def __call__(self, images: np.ndarray) -> Seen:
         """Of uint8 images `[n,H,W,C]`: grey ones are seen as three equal channels."""
         if images.shape[-1] not in (1, 3):
             raise UserError(f"config.evaluation.features: Inception sees 1 or 3 channels, not {images.shape[-1]}")
-        parts = []
-        for start in range(0, len(images), self._batch):
-            batch = images[start : start + self._batch]
-            padded = np.pad(batch, [(0, self._batch - len(batch)), (0, 0), (0, 0), (0, 0)])
-            seen = self._run(self._tree, jax.device_put(padded, self._rows))
-            parts.append([np.asarray(rows)[: len(batch)] for rows in seen])
-        return Seen(*(np.concatenate(rows) for rows in zip(*parts)))
+        return Seen(*self._look(images))
 
 
 def load_inception(path: str | None) -> InceptionFeatures:

@@ -7,17 +7,17 @@ from typing import Any
 import numpy as np
 
 from jaxgan.data.sources import Source
+from jaxgan.evaluators.feature_sums import FeatureReference, FeatureSums
 from jaxgan.evaluators.inception_features import load_inception
-from jaxgan.evaluators.reference import draw, identity
+from jaxgan.evaluators.reference import identity
 from jaxgan.evaluators.reference_cache import cached
-from jaxgan.metrics.frechet import Gaussian, frechet_distance, gaussian
-from jaxgan.metrics.inception_score import inception_score
+from jaxgan.evaluators.streams import Rows, describe_reals
+from jaxgan.metrics.inception_score import InceptionScoreSums
 from jaxgan.metrics.kernel import kernel_distance
-from jaxgan.metrics.precision_recall import ManifoldScores, manifold_scores, neighbour_radii
+from jaxgan.metrics.precision_recall import ManifoldScores
 
 REFERENCE_IMAGES = 50_000  # at most
 POINTS = 10_000  # at most, of each set, for all scores but the Frechet distance
-CHUNK = 1_000  # reference images held at a time
 RESIZE = "tensorflow1-bilinear-299"
 SPLITS = 10  # of the Inception score
 
@@ -34,7 +34,7 @@ class InceptionScores:
 
         Raises UserError without a file of weights.
         """
-        self._inception, self._neighbours = load_inception(weights), neighbours
+        self._inception = load_inception(weights)
         count = min(source.spec.size, REFERENCE_IMAGES)
         description = {
             "reference": identity(source),
@@ -44,10 +44,8 @@ class InceptionScores:
             "weights": self._inception.checksum,
         }
         stored = cached(cache_dir, description, lambda: self._statistics(source, count, seed))
-        self._gaussian = Gaussian(stored["mean"], stored["covariance"])
-        self._points = min(samples, len(stored["features"]))
-        self._real = stored["features"][: self._points]
-        self._radii = neighbour_radii(self._real, neighbours)
+        self.samples, self._points = samples, min(samples, count, POINTS)
+        self._reference = FeatureReference(stored, points=self._points, neighbours=neighbours)
         self.manifest: dict[str, Any] = {
             "features": self._inception.name,
             "data": f"{source.spec.name}/{source.spec.split}",
@@ -61,21 +59,40 @@ class InceptionScores:
         """Features `[n,2048]` of images of 0 to 255."""
         return self._inception(images).features
 
-    def __call__(self, images: np.ndarray, asked: np.ndarray | None) -> dict[str, float]:  # noqa: ARG002
-        """Scores of uint8 images."""
-        features, logits = self._inception(images)
-        points = features[: self._points]
-        scores = {
-            "fid": frechet_distance(*self._gaussian, *gaussian(features)),
-            "kid": kernel_distance(self._real, points),
-            "inception_score": inception_score(logits, splits=min(SPLITS, len(logits))).mean,
-            **manifold_scores(self._real, points, neighbours=self._neighbours, real_radii=self._radii)._asdict(),
-        }
-        return {f"{score}/{self._inception.name}": value for score, value in scores.items()}
+    def describe(self, images: np.ndarray) -> dict[str, np.ndarray]:
+        """Features `[n,2048]` and logits `[n,1008]` of uint8 images."""
+        return self._inception(images)._asdict()
+
+    def start(self) -> InceptionSamples:
+        """Nothing seen yet."""
+        logits = InceptionScoreSums(self.samples, splits=min(SPLITS, self.samples))
+        return InceptionSamples(self._reference, FeatureSums(self._points), logits, self._inception.name)
 
     def _statistics(self, source: Source, count: int, seed: int) -> dict[str, np.ndarray]:
-        images = draw(source, count, seed).images
-        parts = [self._inception(images[start : start + CHUNK]).features for start in range(0, count, CHUNK)]
-        features = np.concatenate(parts)
-        mean, covariance = gaussian(features)
-        return {"mean": mean, "covariance": covariance, "features": features[:POINTS]}
+        sums = FeatureSums(POINTS)
+        for rows, _ in describe_reals(source, self.describe, count, seed):
+            sums.add(rows["features"])
+        return sums.arrays()
+
+
+class InceptionSamples:
+    """What was seen of samples, and its scores."""
+
+    def __init__(self, reference: FeatureReference, sums: FeatureSums, logits: InceptionScoreSums, name: str):
+        """`name` is that of the features."""
+        self._reference, self._sums, self._logits, self._name = reference, sums, logits, name
+
+    def add(self, rows: Rows, labels: np.ndarray | None) -> None:  # noqa: ARG002
+        """Count samples, whatever they were asked for."""
+        self._sums.add(rows["features"])
+        self._logits.add(rows["logits"])
+
+    def scores(self) -> dict[str, float]:
+        """By name."""
+        scores = {
+            "fid": self._reference.frechet(self._sums),
+            "kid": kernel_distance(self._reference.points, self._sums.points.features),
+            "inception_score": self._logits.score().mean,
+            **self._reference.manifold(self._sums),
+        }
+        return {f"{score}/{self._name}": value for score, value in scores.items()}

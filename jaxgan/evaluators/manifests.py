@@ -3,17 +3,31 @@
 from __future__ import annotations
 
 import json
+import logging
+import math
 from collections.abc import Mapping
 from typing import Any
 
 from etils import epath
 
 from jaxgan.errors import UserError
+from jaxgan.media.images import replace_file
+
+log = logging.getLogger(__name__)
+
+
+def existing(scores: Mapping[str, float]) -> dict[str, float]:
+    """The scores that are numbers; those that are not are left out, as JSON has none, and named in the log."""
+    lost = [f"{name} ({value})" for name, value in scores.items() if not math.isfinite(value)]
+    if lost:
+        log.warning("left out of the scores, as they are no finite numbers: %s", ", ".join(lost))
+    return {name: value for name, value in scores.items() if math.isfinite(value)}
 
 
 def check_same(ours: Mapping[str, Any], theirs: Mapping[str, Any], whose: str) -> None:
     """Raise UserError, naming what differs, where two manifests are not equal; `whose` says whose theirs is."""
-    ours, theirs = (json.loads(json.dumps(each)) for each in (ours, theirs))  # tuples and lists are one in a file
+    # in a file tuples and lists are one; an older one may have NaN
+    ours, theirs = (json.loads(json.dumps(each, allow_nan=True)) for each in (ours, theirs))
     different = [key for key in sorted(ours.keys() | theirs.keys()) if ours.get(key) != theirs.get(key)]
     if different:
         told = "; ".join(f"{key}: {ours.get(key)!r} here, {theirs.get(key)!r} there" for key in different)
@@ -29,3 +43,8 @@ def read_report(path: epath.PathLike) -> dict[str, Any]:
     except (OSError, ValueError, KeyError, TypeError):
         pass
     raise UserError(f"{path}: it is no file of scores, such as scores.json in the directory of a run")
+
+
+def write_report(path: epath.PathLike, report: Mapping[str, Any]) -> None:
+    """Write scores and their manifest as JSON, in one move. Raises ValueError for NaN, which JSON has not."""
+    replace_file(path, (json.dumps(report, indent=2, allow_nan=False) + "\n").encode())

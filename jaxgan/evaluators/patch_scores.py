@@ -7,13 +7,15 @@ from typing import Any
 import numpy as np
 
 from jaxgan.data.sources import Source
-from jaxgan.evaluators.reference import draw, identity
-from jaxgan.metrics.diversity import diversity
+from jaxgan.evaluators.feature_sums import diversity_score
+from jaxgan.evaluators.reference import identity
+from jaxgan.evaluators.streams import Points, Rows, describe_reals
+from jaxgan.metrics.diversity import Spread
 from jaxgan.metrics.precision_recall import manifold_scores, neighbour_radii
 from jaxgan.metrics.pyramid import thumbnails
-from jaxgan.metrics.sliced_wasserstein import PATCH, patch_descriptors, sliced_wasserstein_distance
+from jaxgan.metrics.sliced_wasserstein import PATCH, PatchDescriptors, sliced_wasserstein_distance
 
-MOST_IMAGES = 5_000  # of each set
+MOST_IMAGES = 5_000  # of each set: their patches are held, 38 kB an image, level and three channels
 PATCHES_PER_IMAGE = 64
 DIRECTIONS = 512
 
@@ -25,11 +27,13 @@ class PatchScores:
 
     def __init__(self, source: Source, *, samples: int, neighbours: int, seed: int):
         """Take the statistics of the reference: as many images as samples, or as there are."""
-        reference = draw(source, min(samples, MOST_IMAGES), seed).images
-        self._neighbours, self._count, self._seed = neighbours, len(reference), seed
-        self._patches = patch_descriptors(reference, patches_per_image=PATCHES_PER_IMAGE, seed=seed)
-        self._real = thumbnails(reference.astype(np.float32))
-        self._radii = neighbour_radii(self._real, neighbours)
+        self.samples, self._neighbours, self._seed = min(samples, source.spec.size, MOST_IMAGES), neighbours, seed
+        reference = _Described(self.samples, seed)
+        for rows, _ in describe_reals(source, self.describe, self.samples, seed):
+            reference.add(rows["images"])
+        self._patches = reference.patches.descriptors()
+        self._real = reference.thumbnails.features
+        self._radii, self._variances = neighbour_radii(self._real, neighbours), _spread(self._real).variances()
         coarsest = min(self._patches)
         self._patch_name = f"patches-{PATCH}x{PATCH}"
         self._thumbnail_name = f"thumbnail-{coarsest}px"
@@ -37,28 +41,68 @@ class PatchScores:
             "features": [self._patch_name, self._thumbnail_name],
             "data": f"{source.spec.name}/{source.spec.split}",
             "reference": identity(source),
-            "reference_images": self._count,
+            "reference_images": self.samples,
             "reference_seed": seed,
-            "samples": self._count,
+            "samples": self.samples,
             "patches_per_image": PATCHES_PER_IMAGE,
             "directions": DIRECTIONS,
             "neighbours": neighbours,
         }
 
-    def __call__(self, images: np.ndarray, asked: np.ndarray | None) -> dict[str, float]:  # noqa: ARG002
-        """Scores of uint8 images, of which as many are looked at as there are reference images."""
-        images = images[: self._count]
+    def describe(self, images: np.ndarray) -> dict[str, np.ndarray]:
+        """The uint8 images themselves: their patches are more than they are."""
+        return {"images": images}
+
+    def start(self) -> PatchSamples:
+        """Nothing seen yet."""
         # other places than the reference's, so that a copy of it has the distance of a fresh draw
-        patches = patch_descriptors(images, patches_per_image=PATCHES_PER_IMAGE, seed=self._seed + 1)
+        return PatchSamples(self, _Described(self.samples, self._seed + 1))
+
+    def scores(self, patches: dict[int, np.ndarray], fake: np.ndarray) -> dict[str, float]:
+        """Of descriptors by level and thumbnails `[n,D]`, of as many images as the reference has."""
         distances = {
             size: sliced_wasserstein_distance(real, patches[size], directions=DIRECTIONS, seed=self._seed)
             for size, real in self._patches.items()
         }
-        fake = thumbnails(images.astype(np.float32))
+        spread = diversity_score(_spread(fake), self._variances)
         overlap = manifold_scores(self._real, fake, neighbours=self._neighbours, real_radii=self._radii)
         return {
             f"swd/{self._patch_name}": float(np.mean(list(distances.values()))),
             **{f"swd/{self._patch_name}-{size}px": value for size, value in distances.items()},
             f"recall/{self._thumbnail_name}": overlap.recall,
-            f"diversity/{self._thumbnail_name}": diversity(fake, self._real),
+            **{f"{name}/{self._thumbnail_name}": value for name, value in spread.items()},
         }
+
+
+class PatchSamples:
+    """What was seen of samples, and its scores."""
+
+    def __init__(self, scorer: PatchScores, described: _Described):
+        """`described` takes their patches and thumbnails."""
+        self._scorer, self._described = scorer, described
+
+    def add(self, rows: Rows, labels: np.ndarray | None) -> None:  # noqa: ARG002
+        """Count samples, whatever they were asked for."""
+        self._described.add(rows["images"])
+
+    def scores(self) -> dict[str, float]:
+        """By name; once."""
+        return self._scorer.scores(self._described.patches.descriptors(), self._described.thumbnails.features)
+
+
+class _Described:
+    """Patches and thumbnails of a stream of images."""
+
+    def __init__(self, most: int, seed: int):
+        self.patches = PatchDescriptors(patches_per_image=PATCHES_PER_IMAGE, seed=seed)
+        self.thumbnails = Points(most)
+
+    def add(self, images: np.ndarray) -> None:
+        self.patches.add(images)
+        self.thumbnails.add(thumbnails(images.astype(np.float32)))
+
+
+def _spread(points: np.ndarray) -> Spread:
+    spread = Spread()
+    spread.add(points)
+    return spread

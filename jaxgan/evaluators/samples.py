@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-# (seed, labels [n] or a count n) -> float32 images [n,H,W,C] in [-1, 1]
+# (seed, labels [n] or a count n) -> float32 images [n,H,W,C] in [-1, 1]. Of several processes all call it for scores,
+# and each gets its share: ceil(n / processes) rows or more, as many in each, with padding behind the last image
 Generate = Callable[[int, Any], np.ndarray]
 
 

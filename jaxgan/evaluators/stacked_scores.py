@@ -11,20 +11,20 @@ import numpy as np
 
 from jaxgan.data.sources import Source
 from jaxgan.data.stacked import StackedSource
-from jaxgan.evaluators.classifier_features import Classified, load_or_train_classifier
+from jaxgan.evaluators.classifier_features import load_or_train_classifier
 from jaxgan.evaluators.classifier_scores import (
     MANIFOLD_POINTS,
     REFERENCE_IMAGES,
     classifier_data,
     reference_description,
 )
-from jaxgan.evaluators.reference import draw, identity
+from jaxgan.evaluators.feature_sums import FeatureReference, FeatureSums
+from jaxgan.evaluators.reference import identity
 from jaxgan.evaluators.reference_cache import cached
+from jaxgan.evaluators.streams import Rows, describe_reals
 from jaxgan.metrics.class_balance import label_accuracy
-from jaxgan.metrics.diversity import diversity
-from jaxgan.metrics.frechet import frechet_distance, gaussian
 from jaxgan.metrics.modes import mode_divergence, modes_found
-from jaxgan.metrics.precision_recall import ManifoldScores, manifold_scores, neighbour_radii
+from jaxgan.metrics.precision_recall import ManifoldScores
 
 
 class StackedScores:
@@ -47,11 +47,7 @@ class StackedScores:
         It is the very classifier that the base has as a data set of its own.
         """
         base, test = source.base, held_out.base if isinstance(held_out, StackedSource) else None
-        self._num_classes, self._num_modes, self._neighbours = (
-            base.spec.num_classes,
-            source.spec.num_classes,
-            neighbours,
-        )
+        self.samples, self._num_classes, self._num_modes = samples, base.spec.num_classes, source.spec.num_classes
         self._classifier = load_or_train_classifier(
             data=identity(base) if test is None else f"{identity(base)}; {identity(test)}",
             num_classes=self._num_classes,
@@ -59,15 +55,18 @@ class StackedScores:
             cache_dir=cache_dir,
         )
         self._name = f"stacked-{self._classifier.name}"
-        description = reference_description(source, self._name, self._classifier.checksum, seed)
+        count = min(source.spec.size, REFERENCE_IMAGES)
+        self._points = min(samples, count, MANIFOLD_POINTS)
 
         def see() -> dict[str, np.ndarray]:
-            return {"features": self._classify(draw(source, REFERENCE_IMAGES, seed).images).features}
+            sums = FeatureSums(MANIFOLD_POINTS)
+            for rows, _ in describe_reals(source, self.describe, count, seed):
+                sums.add(rows["features"])
+            return sums.arrays()
 
-        self._real = cached(cache_dir, description, see)["features"]
-        self._gaussian = gaussian(self._real)
-        self._points = min(samples, len(self._real), MANIFOLD_POINTS)
-        self._radii = neighbour_radii(self._real[: self._points], neighbours)
+        description = reference_description(source, self._name, self._classifier.checksum, seed)
+        stored = cached(cache_dir, description, see)
+        self._reference = FeatureReference(stored, points=self._points, neighbours=neighbours)
         self.manifest: dict[str, Any] = {
             "features": self._name,
             "classifier_fingerprint": self._classifier.fingerprint,
@@ -75,7 +74,7 @@ class StackedScores:
             "classifier_accuracy": self._classifier.accuracy,
             "data": f"{source.spec.name}/{source.spec.split}",
             "reference": identity(source),
-            "reference_images": len(self._real),
+            "reference_images": int(self._reference.variances.counts.sum()),
             "reference_seed": seed,
             "samples": samples,
             "modes": self._num_modes,
@@ -83,26 +82,44 @@ class StackedScores:
             "neighbours": neighbours,
         }
 
-    def __call__(self, images: np.ndarray, asked: np.ndarray | None) -> dict[str, float]:
-        """Scores of uint8 images `[n,H,W,3]`; `asked` are their labels, None if the generator takes none."""
-        features, predicted = self._classify(images)
-        points = features[: self._points]
-        scores = {
-            "frechet": frechet_distance(*self._gaussian, *gaussian(features)),
-            "modes_found": float(modes_found(predicted, num_modes=self._num_modes)),
-            "mode_divergence": mode_divergence(predicted, num_modes=self._num_modes),
-            **manifold_scores(
-                self._real[: self._points], points, neighbours=self._neighbours, real_radii=self._radii
-            )._asdict(),
-            "diversity": diversity(features, self._real),
-        }
-        if asked is not None:
-            scores["label_accuracy"] = label_accuracy(predicted, asked)
-        return {f"{score}/{self._name}": value for score, value in scores.items()}
-
-    def _classify(self, images: np.ndarray) -> Classified:
-        """Features of all channels, side by side, and the modes read in them."""
+    def describe(self, images: np.ndarray) -> dict[str, np.ndarray]:
+        """Of uint8 images `[n,H,W,3]`: features of all channels side by side, and the modes read in them."""
         channels = [self._classifier(images[..., index, None]) for index in range(images.shape[-1])]
         classes = tuple(channel.predicted for channel in channels)
         modes = np.ravel_multi_index(classes, (self._num_classes,) * len(channels)).astype(np.int32)
-        return Classified(np.concatenate([channel.features for channel in channels], axis=1), modes)
+        return {"features": np.concatenate([channel.features for channel in channels], axis=1), "predicted": modes}
+
+    def start(self) -> StackedSamples:
+        """Nothing seen yet."""
+        return StackedSamples(self._reference, FeatureSums(self._points), self._num_modes, self._name)
+
+
+class StackedSamples:
+    """What was seen of samples, and its scores."""
+
+    def __init__(self, reference: FeatureReference, sums: FeatureSums, num_modes: int, name: str):
+        """`name` is that of the features."""
+        self._reference, self._sums, self._num_modes, self._name = reference, sums, num_modes, name
+        self._predicted: list[np.ndarray] = []
+        self._asked: list[np.ndarray] = []
+
+    def add(self, rows: Rows, labels: np.ndarray | None) -> None:
+        """Count samples; `labels` are those asked for, None if the generator takes none."""
+        self._sums.add(rows["features"])
+        self._predicted.append(rows["predicted"])
+        if labels is not None:
+            self._asked.append(labels)
+
+    def scores(self) -> dict[str, float]:
+        """By name."""
+        predicted = np.concatenate(self._predicted)
+        scores = {
+            "frechet": self._reference.frechet(self._sums),
+            "modes_found": float(modes_found(predicted, num_modes=self._num_modes)),
+            "mode_divergence": mode_divergence(predicted, num_modes=self._num_modes),
+            **self._reference.manifold(self._sums),
+            **self._reference.diversity(self._sums),
+        }
+        if self._asked:
+            scores["label_accuracy"] = label_accuracy(predicted, np.concatenate(self._asked))
+        return {f"{score}/{self._name}": value for score, value in scores.items()}

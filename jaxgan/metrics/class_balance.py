@@ -18,8 +18,13 @@ def class_balance(predicted: Int[np.ndarray, " n"], expected: Int[np.ndarray, " 
     return float(1.0 - 0.5 * np.abs(shares[0] - shares[1]).sum())
 
 
-def label_accuracy(predicted: Int[np.ndarray, " n"], asked: Int[np.ndarray, " n"]) -> float:
-    """Share of conditional samples that the classifier reads as the class that was asked."""
+def label_accuracy(predicted: Int[np.ndarray, " n"], asked: Int[np.ndarray, " m"]) -> float:
+    """Share of conditional samples that the classifier reads as the class that was asked.
+
+    ValueError for none, and for sets of unequal count.
+    """
+    if len(predicted) != len(asked) or not len(asked):
+        raise ValueError(f"expected as many predicted labels as asked ones, got {len(predicted)} and {len(asked)}")
     return float(np.mean(predicted == asked))
 
 

@@ -15,28 +15,65 @@ class Gaussian(NamedTuple):
     covariance: Float64[np.ndarray, "d d"]
 
 
+class Moments:
+    """Mean and covariance of features that come in parts: memory does not grow with their number.
+
+    Each part is centred by its own mean and then joined to those before it (Chan, Golub and LeVeque 1983, eq. 1.5 in
+    matrix form), in float64, so nothing is lost where the mean is large beside the spread.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._mean, self._scatter = np.zeros(0), np.zeros((0, 0))
+
+    def add(self, features: Float[np.ndarray, "n d"]) -> None:
+        """Count further features. ValueError for another number of dimensions than before."""
+        count = len(features)
+        if not count:
+            return
+        features = features.astype(np.float64)
+        mean = features.mean(axis=0)
+        features -= mean
+        scatter = features.T @ features
+        if not self.count:
+            self.count, self._mean, self._scatter = count, mean, scatter
+            return
+        if mean.shape != self._mean.shape:
+            raise ValueError(f"features: expected {len(self._mean)} dimensions as before, got {len(mean)}")
+        together, shift = self.count + count, mean - self._mean
+        scatter += np.outer(shift, shift) * (self.count * count / together)
+        self._scatter += scatter
+        self._mean = self._mean + shift * (count / together)
+        self.count = together
+
+    def gaussian(self) -> Gaussian:
+        """Mean and unbiased covariance of all features so far; ValueError with fewer than two of them."""
+        if self.count < 2:
+            raise ValueError(f"a covariance needs at least 2 features, got {self.count}")
+        return Gaussian(self._mean.copy(), self._scatter / (self.count - 1))
+
+
 def gaussian(features: Float[np.ndarray, "n d"]) -> Gaussian:
     """Mean and unbiased covariance of features; ValueError with fewer than two of them."""
-    if len(features) < 2:
-        raise ValueError(f"a covariance needs at least 2 features, got {len(features)}")
-    features = features.astype(np.float64)
-    mean = features.mean(axis=0)
-    centred = features - mean
-    return Gaussian(mean, centred.T @ centred / (len(features) - 1))
+    moments = Moments()
+    moments.add(features)
+    return moments.gaussian()
 
 
 def frechet_distance(
     mean1: Float[np.ndarray, " d"],
     cov1: Float[np.ndarray, "d d"],
-    mean2: Float[np.ndarray, " d"],
-    cov2: Float[np.ndarray, "d d"],
+    mean2: Float[np.ndarray, " e"],
+    cov2: Float[np.ndarray, "e e"],
 ) -> float:
     """Squared Frechet distance of two Gaussians: |m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^1/2).
 
     Heusel et al. 2017, eq. 6. The trace of the root is the sum of the roots of the eigenvalues of
     C1^1/2 C2 C1^1/2, a symmetric matrix with the spectrum of C1 C2: stable when the covariances are
-    singular, where the root of the product is not.
+    singular, where the root of the product is not. ValueError for Gaussians of different dimensions.
     """
+    if len(mean1) != len(mean2):
+        raise ValueError(f"expected Gaussians of equal dimensions, got {len(mean1)} and {len(mean2)}")
     cov1, cov2 = cov1.astype(np.float64), cov2.astype(np.float64)
     values, vectors = np.linalg.eigh(cov1)
     root = (vectors * np.sqrt(values.clip(min=0.0))) @ vectors.T

@@ -8,7 +8,7 @@ from jaxtyping import Float
 
 def kernel_distance(
     real: Float[np.ndarray, "n d"],
-    fake: Float[np.ndarray, "m d"],
+    fake: Float[np.ndarray, "m e"],
     *,
     subsets: int = 100,
     subset_size: int = 1_000,
@@ -17,17 +17,18 @@ def kernel_distance(
     """The mean over random subsets of the unbiased squared discrepancy (section 3, eq. 4) with a cubic kernel.
 
     k(x, y) = (x y / d + 1)^3. It can be negative. Subsets are drawn as torch-fidelity draws them; smaller
-    ones where there are fewer features. ValueError for fewer than two.
+    ones where there are fewer features. ValueError for fewer than two, and for sets of unequal dimensions.
     """
+    if real.shape[1] != fake.shape[1]:
+        raise ValueError(f"expected features of equal dimensions, got {real.shape[1]} and {fake.shape[1]}")
     size = min(subset_size, len(real), len(fake))
     if size < 2:
         raise ValueError(f"a kernel distance needs at least 2 features of each set, got {len(real)} and {len(fake)}")
     random, distances = np.random.RandomState(seed), []
-    fake, real = fake.astype(np.float64), real.astype(np.float64)
     for _ in range(subsets):
         some_fakes = fake[random.choice(len(fake), size, replace=False)]
         some_reals = real[random.choice(len(real), size, replace=False)]
-        distances.append(_unbiased(some_fakes, some_reals))
+        distances.append(_unbiased(some_fakes.astype(np.float64), some_reals.astype(np.float64)))
     return float(np.mean(distances))
 
 

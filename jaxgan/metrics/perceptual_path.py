@@ -32,7 +32,7 @@ def path_lengths(
     draw: Callable[[Points], np.ndarray],
     distance: Callable[[np.ndarray, np.ndarray], Float[np.ndarray, " m"]],
     starts: Points,
-    ends: Points,
+    ends: Float[np.ndarray, "m y"],
     *,
     between: Callable[..., Points] = lerp,
     epsilon: float = EPSILON,
@@ -40,8 +40,10 @@ def path_lengths(
     """The distance of images a step apart at the beginning of each path, by epsilon^2 (eq. 2).
 
     `draw` makes images of latents, `distance` compares two sets of images, which it should do like a
-    squared distance in a space of perception.
+    squared distance in a space of perception. ValueError for paths of unequal numbers of starts and ends.
     """
+    if starts.shape != ends.shape:
+        raise ValueError(f"expected as many ends as starts, got {ends.shape} and {starts.shape}")
     first, second = draw(between(starts, ends, 0.0)), draw(between(starts, ends, epsilon))
     return np.asarray(distance(first, second), np.float64) / epsilon**2
 

@@ -45,16 +45,21 @@ def neighbour_radii(points: Float[np.ndarray, "n d"], neighbours: int) -> Float6
 
 def manifold_scores(
     real: Float[np.ndarray, "n d"],
-    fake: Float[np.ndarray, "m d"],
+    fake: Float[np.ndarray, "m e"],
     *,
     neighbours: int,
-    real_radii: Float64[np.ndarray, " n"] | None = None,
+    real_radii: Float64[np.ndarray, " r"] | None = None,
 ) -> ManifoldScores:
     """Improved precision and recall (Kynkaanniemi et al. 2019, eq. 1-2), density and coverage.
 
     The latter two are Naeem et al. 2020, eq. 3-4. `real_radii` are `neighbour_radii(real, neighbours)`
-    where they are known already. The scores depend on n and m: compare runs with equal counts only.
+    where they are known already. The scores depend on n and m: compare runs with equal counts only. ValueError for
+    sets of unequal dimensions, and for radii of another number of points.
     """
+    if real.shape[1] != fake.shape[1]:
+        raise ValueError(f"expected features of equal dimensions, got {real.shape[1]} and {fake.shape[1]}")
+    if real_radii is not None and len(real_radii) != len(real):
+        raise ValueError(f"real_radii: expected one for each of {len(real)} points, got {len(real_radii)}")
     if real_radii is None:
         real_radii = neighbour_radii(real, neighbours)
     fake_radii = neighbour_radii(fake, neighbours)

@@ -16,34 +16,66 @@ IMAGES_AT_A_TIME = 64  # whose pyramids are held in memory
 DIRECTIONS_AT_A_TIME = 32
 
 
+class PatchDescriptors:
+    """Random 7x7 patches of every level of the Laplacian pyramid of images that come in parts.
+
+    Of the images nothing else is kept. The patches do not depend on how the images were parted.
+    """
+
+    def __init__(self, *, patches_per_image: int = 128, seed: int = 0):
+        """`seed` chooses the patches."""
+        self._each, self._random = patches_per_image, np.random.default_rng(seed)
+        self._waiting: list[np.ndarray] = []  # images that do not yet fill a block
+        self._levels: dict[int, list[np.ndarray]] = {}
+
+    def add(self, images: UInt8[np.ndarray, "n h w c"]) -> None:
+        """Take patches of further images. ValueError for images smaller than a patch."""
+        if min(images.shape[1:3]) < PATCH:
+            raise ValueError(f"images must be at least {PATCH} pixels wide and high, got {images.shape[1:3]}")
+        images = np.concatenate([*self._waiting, images])
+        whole = len(images) - len(images) % IMAGES_AT_A_TIME
+        for start in range(0, whole, IMAGES_AT_A_TIME):
+            self._take(images[start : start + IMAGES_AT_A_TIME])
+        self._waiting = [images[whole:].copy()]
+
+    def descriptors(self) -> dict[int, Float[np.ndarray, "p d"]]:
+        """By the level's size in pixels `[n * patches_per_image, 7 * 7 * c]` float32; nothing is left afterwards.
+
+        Every channel is shifted and scaled to mean 0 and variance 1 over the set (Karras et al. 2018, section 5
+        and appendix).
+        """
+        for images in self._waiting:
+            if len(images):
+                self._take(images)
+        levels, self._waiting, self._levels = self._levels, [], {}
+        return {size: _normalised(np.concatenate(levels.pop(size))) for size in list(levels)}
+
+    def _take(self, images: np.ndarray) -> None:
+        for level in laplacian_pyramid(images.astype(np.float32)):
+            patches = _random_patches(level, self._each, self._random)
+            self._levels.setdefault(min(level.shape[1:3]), []).append(patches)
+
+
 def patch_descriptors(
     images: UInt8[np.ndarray, "n h w c"], *, patches_per_image: int = 128, seed: int = 0
 ) -> dict[int, Float[np.ndarray, "p d"]]:
-    """Random 7x7 patches of every level of the Laplacian pyramid, by the level's size in pixels.
-
-    Each `[n * patches_per_image, 7 * 7 * c]` float32, every channel shifted and scaled to mean 0 and
-    variance 1 over the set (Karras et al. 2018, section 5 and appendix). ValueError for images
-    smaller than a patch.
-    """
-    if min(images.shape[1:3]) < PATCH:
-        raise ValueError(f"images must be at least {PATCH} pixels wide and high, got {images.shape[1:3]}")
-    random = np.random.default_rng(seed)
-    by_level: dict[int, list[np.ndarray]] = {}
-    for start in range(0, len(images), IMAGES_AT_A_TIME):
-        for level in laplacian_pyramid(images[start : start + IMAGES_AT_A_TIME].astype(np.float32)):
-            patches = _random_patches(level, patches_per_image, random)
-            by_level.setdefault(min(level.shape[1:3]), []).append(patches)
-    return {size: _normalised(np.concatenate(patches)) for size, patches in by_level.items()}
+    """The `PatchDescriptors` of images that are all there. ValueError for images smaller than a patch."""
+    patches = PatchDescriptors(patches_per_image=patches_per_image, seed=seed)
+    patches.add(images)
+    return patches.descriptors()
 
 
 def sliced_wasserstein_distance(
-    first: Float[np.ndarray, "p d"], second: Float[np.ndarray, "p d"], *, directions: int = 512, seed: int = 0
+    first: Float[np.ndarray, "p d"], second: Float[np.ndarray, "q e"], *, directions: int = 512, seed: int = 0
 ) -> float:
     """Mean over random unit directions of the 1-Wasserstein distance of the projections, times 1000.
 
     In one dimension, between sets of equal count, that is the mean distance of the sorted values
-    (Rabin et al. 2011; the factor is Karras et al. 2018's). Deterministic by seed.
+    (Rabin et al. 2011; the factor is Karras et al. 2018's). Deterministic by seed. ValueError for sets of unequal
+    count or dimensions.
     """
+    if first.shape != second.shape or not len(first):
+        raise ValueError(f"expected two sets of as many descriptors, got shapes {first.shape} and {second.shape}")
     random = np.random.default_rng(seed)
     total = 0.0
     for start in range(0, directions, DIRECTIONS_AT_A_TIME):

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import io
+import itertools
 import json
 import os
 import signal
@@ -19,6 +21,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple, TypeVar
 
 import jax
+import numpy as np
 from jax.experimental import multihost_utils
 
 from jaxgan.errors import LOST, UserError
@@ -30,6 +33,8 @@ BEAT = 2.0  # seconds between two signs of life
 SILENT = 25.0  # seconds without one, after which a process counts as lost
 HEARTBEAT = 60  # jax's own limit: for a process whose watching thread is gone, too
 SHUTDOWN = 20  # seconds that an ending process waits for the others to do so
+PATIENCE = 24 * 3600 * 1000  # milliseconds that the others wait for what the first process finds
+_told = itertools.count()  # numbers what the first process tells: all count alike
 _abandoned = threading.Event()  # this process has left the others in error
 FLAGS = ("coordinator", "num_processes", "process_id")
 
@@ -149,15 +154,30 @@ def leader_first(what: str) -> Iterator[None]:
 
 
 def by_leader(what: str, find: Callable[[], T]) -> T:
-    """What the first process finds (JSON), in all of them. `what` names it, another one each time."""
+    """What the first process finds (JSON), in all of them, however long it takes. All must call it, in one order."""
     if not several():
         return find()
-    client, key = _client(), f"jaxgan/told/{what}"
+    client, key = _client(), f"jaxgan/told/{next(_told)}/{what}"
     if leading():
         found = find()
-        client.key_value_set(key, json.dumps(found))
+        client.key_value_set(key, json.dumps(found, allow_nan=False))
         return found
-    return json.loads(client.blocking_key_value_get(key, 24 * 3600 * 1000))
+    return json.loads(client.blocking_key_value_get(key, PATIENCE))
+
+
+def arrays_by_leader(what: str, find: Callable[[], Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """The same for arrays by name, however large. All must call it, in one order."""
+    if not several():
+        return dict(find())
+    content = b""
+    if leading():
+        buffer = io.BytesIO()
+        np.savez(buffer, **find())  # type: ignore[arg-type]
+        content = buffer.getvalue()
+    size = by_leader(what, lambda: len(content))  # the others wait here: a collective would run out of time
+    padded = np.frombuffer(content, np.uint8) if leading() else np.zeros(size, np.uint8)
+    told = multihost_utils.broadcast_one_to_all(padded, is_source=leading())
+    return dict(np.load(io.BytesIO(np.asarray(told).tobytes()), allow_pickle=False))
 
 
 def on_one_device(tree: T) -> T:

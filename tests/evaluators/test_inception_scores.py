@@ -76,6 +76,44 @@ def test_the_reference_is_computed_once(evaluator, tmp_path):
     assert StandIn.calls == 60 + 50 + 50 + 110
 
 
+class Plain:
+    """Coloured images of 256 pixels, 590 kB each as floats: image i is of the one brightness i mod 250."""
+
+    def __init__(self, size):
+        self.spec = DataSpec("plain", "train", size, 256, 256, 3, 0, (), "e" * 8)
+
+    def read(self, indices):
+        values = (np.asarray(indices) % 250).astype(np.uint8)
+        return {"image": np.broadcast_to(values[:, None, None, None], (len(values), 256, 256, 3))}
+
+
+class Corner(StandIn):
+    """The brightness of a corner, twice, as features."""
+
+    def __call__(self, images):
+        features = images[:, 0, 0, :2].astype(np.float32)
+        return Seen(features, features)
+
+
+def test_a_reference_of_more_than_500_mb_is_seen_whole(evaluator, monkeypatch, tmp_path):
+    """Of 3,000 images of 256 pixels: Frechet's distance in closed form, of two sets of one number each, twice."""
+    monkeypatch.setattr(inception_scores, "load_inception", lambda path: Corner())
+    settings = {"samples": 60, "batch_size": 20, "neighbours": 3, "features": "inception"}
+    judge = DistributionEvaluator(Plain(3_000), cache_dir=str(tmp_path), **settings)
+    fakes = []
+
+    def draw(seed, count):
+        fakes.append(np.random.default_rng(seed).integers(0, 256, count))
+        return np.broadcast_to((fakes[-1] / 127.5 - 1)[:, None, None, None], (count, 256, 256, 3))
+
+    scores, real = judge.run(draw, 0), np.arange(3_000) % 250
+    assert judge.manifest["reference_images"] == 3_000
+    drawn = np.concatenate(fakes)
+    means, deviations = (real.mean() - drawn.mean()) ** 2, (real.std(ddof=1) - drawn.std(ddof=1)) ** 2
+    # both features are the same number: their covariance has one root of twice the variance
+    assert scores["fid/inception-test"] == pytest.approx(2 * means + 2 * deviations, rel=1e-6)
+
+
 def test_scores_of_different_manifests_do_not_compare(evaluator):
     ours, same, other = evaluator().manifest, evaluator().manifest, evaluator(samples=40).manifest
     check_same(ours, same, "the same")

@@ -65,7 +65,7 @@ def test_a_run_goes_on_under_pmap_and_back_with_other_noise_only(found):
 
 
 def test_the_same_command_with_another_mesh_goes_on(tmp_path, capfd, monkeypatch):
-    put_together = []  # what processes, if there were several, would gather for samples and scores
+    put_together = []  # what processes, if there were several, would gather on one device
     monkeypatch.setattr(distributed, "on_one_device", lambda state: put_together.append(state) or state)
     flags = [
         *("--config", CONFIG, "--workdir", str(tmp_path / "run"), "--config.data.name=jaxgan_digits"),
@@ -76,9 +76,7 @@ def test_the_same_command_with_another_mesh_goes_on(tmp_path, capfd, monkeypatch
         *("--config.checkpoint.every_images=None", "--config.samples.every_images=None", "--config.log_every=1"),
     ]
     assert main([*flags, "--config.images=16"]) == FINISHED
-    assert [set(state.ema_params) for state in put_together] == [{"generator"}] * 2
-    assert [set(state.params) for state in put_together] == [set(), {"discriminator"}]  # of the held-out scores
-    assert all(state.opt_state == state.carry == {} for state in put_together)
+    assert not put_together  # samples and scores are made where the weights lie
     told = on_two_devices("-m", "jaxgan.main", *flags, "--config.images=32", "--config.parallel.mesh.fsdp=2")
     assert "config.parallel.mesh.fsdp is 2 from here on, it was 1" in told
     capfd.readouterr()

@@ -1,0 +1,72 @@
+"""What distances between sets of features need of each set, kept in bounded memory, and the distances."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+
+import numpy as np
+
+from jaxgan.evaluators.streams import Points
+from jaxgan.metrics.diversity import Spread, Variances, relative_diversity
+from jaxgan.metrics.frechet import Gaussian, Moments, frechet_distance
+from jaxgan.metrics.precision_recall import manifold_scores, neighbour_radii
+
+log = logging.getLogger(__name__)
+
+
+class FeatureSums:
+    """Of a stream of features: moments, the first points, and the variance within classes."""
+
+    def __init__(self, points: int, *, num_classes: int = 1):
+        """`points`: how many are kept; `num_classes` 1: all are of one class."""
+        self.moments, self.points, self.spread = Moments(), Points(points), Spread(num_classes)
+
+    def add(self, features: np.ndarray, labels: np.ndarray | None = None) -> None:
+        """Count further features `[n,D]` of classes `[n]` (None: of the first)."""
+        self.moments.add(features)
+        self.points.add(features)
+        self.spread.add(features, labels)
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """All of it by name, to be stored. ValueError for fewer than two features."""
+        found, spread = self.moments.gaussian(), self.spread.variances()
+        return {**found._asdict(), "points": self.points.features, **spread._asdict()}
+
+
+class FeatureReference:
+    """The features of real images, and how far those of samples are from them."""
+
+    def __init__(self, arrays: Mapping[str, np.ndarray], *, points: int, neighbours: int):
+        """`arrays` as `FeatureSums.arrays` gives them; `points`: how many of each set are compared one by one."""
+        self._gaussian = Gaussian(arrays["mean"], arrays["covariance"])
+        self.variances = Variances(arrays["counts"], arrays["variances"])
+        self.points = arrays["points"][:points]
+        self._neighbours, self._radii = neighbours, neighbour_radii(self.points, neighbours)
+
+    def frechet(self, fakes: FeatureSums) -> float:
+        """The Frechet distance of all samples."""
+        return frechet_distance(*self._gaussian, *fakes.moments.gaussian())
+
+    def manifold(self, fakes: FeatureSums) -> dict[str, float]:
+        """Precision, recall, density and coverage of the points."""
+        points = fakes.points.features[: len(self.points)]
+        found = manifold_scores(self.points, points, neighbours=self._neighbours, real_radii=self._radii)
+        return found._asdict()
+
+    def diversity(self, fakes: FeatureSums, *, asked: np.ndarray | None = None) -> dict[str, float]:
+        """`{"diversity": value}`, empty where there is none: no class has two real images that differ.
+
+        `asked` `[n]`: what the samples were asked for, where only classes asked for twice can tell.
+        """
+        counted = None if asked is None else np.bincount(asked, minlength=len(self.variances.counts)) > 1
+        return diversity_score(fakes.spread, self.variances, counted=counted)
+
+
+def diversity_score(fakes: Spread, real: Variances, *, counted: np.ndarray | None = None) -> dict[str, float]:
+    """`{"diversity": value}`, empty where there is none, which the log says; `counted` as in `relative_diversity`."""
+    value = relative_diversity(fakes.variances(), real, counted=counted)
+    if value is None:
+        log.warning("left out of the scores: diversity, as no class has two real images that differ")
+        return {}
+    return {"diversity": value}

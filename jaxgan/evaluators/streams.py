@@ -1,0 +1,159 @@
+"""Scores in streams: images come a batch at a time, are described on all devices, counted, and let go.
+
+Every process describes its share of each batch on its own devices; what a description is of all rows is then put
+together, so that all of them count the same. Memory does not grow with the number of images.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Protocol
+
+import jax
+import numpy as np
+from jax.experimental import multihost_utils
+from jax.sharding import NamedSharding, PartitionSpec
+
+from jaxgan.data.sources import Source
+from jaxgan.parallel import distributed
+from jaxgan.parallel.mesh import AXES, make_mesh
+
+CHUNK_BYTES, CHUNK_IMAGES = 50_000_000, 1_000  # real images held at a time, at most
+
+Rows = Mapping[str, np.ndarray]  # what is known of n images, by name: each [n, ...]
+Describe = Callable[[np.ndarray], Rows]  # uint8 images [n,H,W,C] of this process
+
+
+class Seen(Protocol):
+    """What a scorer keeps of the images seen so far."""
+
+    def add(self, rows: Rows, labels: np.ndarray | None) -> None:
+        """Count further images by their descriptions; `labels` `[n]` are those that they were asked for."""
+        ...
+
+    def scores(self) -> dict[str, float]:
+        """By name, `score/features`; one that does not exist is left out."""
+        ...
+
+
+class Scorer(Protocol):
+    """Compares samples with the reference that it was made with."""
+
+    samples: int  # how many it looks at
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the scores, without their features; of the first less is better."""
+        ...
+
+    @property
+    def manifest(self) -> Mapping[str, Any]:
+        """What scores are made with."""
+        ...
+
+    def describe(self, images: np.ndarray) -> dict[str, np.ndarray]:
+        """What is known of each of uint8 images `[n,H,W,C]`, row by row: without a word to other processes."""
+        ...
+
+    def start(self) -> Seen:
+        """Nothing seen yet."""
+        ...
+
+
+class Features:
+    """A network over images, on all devices of this process: rows in, rows out, in batches of few shapes."""
+
+    def __init__(self, run: Callable[[Any, jax.Array], Any], weights: Any, *, most: int, least: int | None = None):
+        """`run(weights, images)` is jitted and gives arrays `[n, ...]`, each row of its own image.
+
+        `most` rows go to a device at a time; fewer are padded to a power of two, `least` (None: `most`) at least,
+        so that there are few compiles.
+        """
+        mesh = make_mesh({"data": -1}, jax.local_devices())
+        self._rows = NamedSharding(mesh, PartitionSpec(AXES))
+        self._weights = jax.device_put(weights, NamedSharding(mesh, PartitionSpec()))
+        self._run, self._devices, self._most, self._least = run, mesh.size, most, most if least is None else least
+
+    def __call__(self, images: np.ndarray) -> Any:
+        """Of images `[n,H,W,C]`, n at least 1: the arrays of `run` as numpy ones, `[n, ...]`."""
+        parts, together = [], self._most * self._devices
+        for start in range(0, len(images), together):
+            batch = images[start : start + together]
+            padding = [(0, self._padded(len(batch)) - len(batch)), *[(0, 0)] * (images.ndim - 1)]
+            found = self._run(self._weights, jax.device_put(np.pad(batch, padding), self._rows))
+            parts.append(jax.tree.map(functools.partial(_first, len(batch)), found))
+        return jax.tree.map(lambda *rows: np.concatenate(rows), *parts)
+
+    def _padded(self, count: int) -> int:
+        share = -(-count // self._devices)
+        return self._devices * min(self._most, max(self._least, 1 << (share - 1).bit_length()))
+
+
+def _first(count: int, rows: jax.Array) -> np.ndarray:
+    return np.asarray(rows)[:count]
+
+
+class Points:
+    """The first features of a stream, as many as are wanted."""
+
+    def __init__(self, most: int):
+        """`most`: how many are kept."""
+        self._most, self._count, self._parts = most, 0, [np.zeros((0, 0), np.float32)]
+
+    def add(self, features: np.ndarray) -> None:
+        """Keep those of further ones `[n,D]` that are wanted."""
+        part = features[: self._most - self._count]
+        if len(part):
+            self._parts = [*(self._parts if self._count else ()), part.copy()]
+            self._count += len(part)
+
+    @property
+    def features(self) -> np.ndarray:
+        """Those kept, `[k,D]`."""
+        if len(self._parts) > 1:
+            self._parts = [np.concatenate(self._parts)]
+        return self._parts[0]
+
+
+def share(count: int) -> np.ndarray:
+    """Which of `count` rows are this process's: as many for each, so the last may have the last row over again."""
+    size = -(-count // jax.process_count())
+    first = jax.process_index() * size
+    return np.minimum(np.arange(first, first + size), count - 1)
+
+
+def put_together(rows: Rows, count: int) -> dict[str, np.ndarray]:
+    """The first `count` rows of all processes, each of which gives as many, in order. All must call it."""
+    if distributed.several():
+        rows = {name: multihost_utils.process_allgather(array, tiled=True) for name, array in rows.items()}
+    return {name: array[:count] for name, array in rows.items()}
+
+
+def describe_reals(
+    source: Source, describe: Describe, count: int, seed: int
+) -> Iterator[tuple[dict[str, np.ndarray], np.ndarray | None]]:
+    """Descriptions and labels (None: the data have none) of `count` different examples, in random order by seed.
+
+    Of each chunk every process reads and describes its share. All must take all of it.
+    """
+    spec = source.spec
+    order = np.random.default_rng(seed).permutation(spec.size)[:count]
+    size = max(1, min(CHUNK_IMAGES, CHUNK_BYTES // (spec.height * spec.width * spec.channels)))
+    for start in range(0, len(order), size):
+        chunk = order[start : start + size]
+        examples = source.read(chunk[share(len(chunk))])
+        rows = dict(describe(examples["image"]))
+        if "label" in examples:
+            rows["label"] = examples["label"]
+        rows = put_together(rows, len(chunk))
+        yield rows, rows.pop("label", None)
+
+
+def score(scorer: Scorer, images: np.ndarray, labels: np.ndarray | None = None) -> dict[str, float]:
+    """The scores of uint8 images `[n,H,W,C]` that are there already, asked for by labels `[n]` if there are any."""
+    seen = scorer.start()
+    for start in range(0, len(images), CHUNK_IMAGES):
+        rows = slice(start, start + CHUNK_IMAGES)
+        seen.add(scorer.describe(images[rows]), None if labels is None else labels[rows])
+    return seen.scores()
