@@ -9,7 +9,6 @@ import math
 
 import torch
 import torch.nn.functional as F
-from serving import serve
 from torch import nn
 
 GAMMA = 1.0  # of both penalties
@@ -56,19 +55,25 @@ class Resample(nn.Module):
         return resample(x, self.kernel, stride=2, padding=1, groups=self.width)
 
 
-class Generator(nn.Module):
-    """Latents to images of 32 pixels."""
+def fitted(width, wanted):
+    """A 1x1 convolution to another width, where it is another."""
+    return [] if width == wanted else [start(nn.Conv2d(width, wanted, 1, bias=False))]
 
-    def __init__(self, width, latent, blocks, channels=3, stages=4):
+
+class Generator(nn.Module):
+    """Latents to images; widths are those of the stages from 4 pixels up."""
+
+    def __init__(self, widths, latent, blocks, channels=3, group_width=16):
         super().__init__()
-        self.stem = start(nn.Linear(latent, width, bias=False))
-        self.basis = nn.Parameter(torch.randn(width, 4, 4))
-        layers = []
-        for index in range(stages):
-            layers += [Resample(width, up=True)] if index else []
-            layers += [Block(width, blocks * stages) for _ in range(blocks)]
+        self.stem = start(nn.Linear(latent, widths[0], bias=False))
+        self.basis = nn.Parameter(torch.randn(widths[0], 4, 4))
+        layers, previous = [], None
+        for width in widths:
+            layers += [] if previous is None else [*fitted(previous, width), Resample(width, up=True)]
+            layers += [Block(width, blocks * len(widths), group_width=group_width) for _ in range(blocks)]
+            previous = width
         self.stages = nn.Sequential(*layers)
-        self.image = start(nn.Conv2d(width, channels, 1, bias=False))
+        self.image = start(nn.Conv2d(previous, channels, 1, bias=False))
 
     def forward(self, latent):
         """The images."""
@@ -77,55 +82,70 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """Images of 32 pixels to one logit each."""
+    """Images to one logit each; widths are those of the stages from 4 pixels up."""
 
-    def __init__(self, width, blocks, channels=3, stages=4):
+    def __init__(self, widths, blocks, channels=3, group_width=16):
         super().__init__()
-        self.image = start(nn.Conv2d(channels, width, 1, bias=False))
-        layers = []
-        for index in range(stages):
-            layers += [Resample(width, up=False)] if index else []
-            layers += [Block(width, blocks * stages) for _ in range(blocks)]
+        self.image = start(nn.Conv2d(channels, widths[-1], 1, bias=False))
+        layers, previous = [], None
+        for width in reversed(widths):
+            layers += [] if previous is None else [Resample(previous, up=False), *fitted(previous, width)]
+            layers += [Block(width, blocks * len(widths), group_width=group_width) for _ in range(blocks)]
+            previous = width
         self.stages = nn.Sequential(*layers)
-        self.basis = start(nn.Conv2d(width, width, 4, groups=width, bias=False))
-        self.logit = start(nn.Linear(width, 1, bias=False))
+        self.basis = start(nn.Conv2d(previous, previous, 4, groups=previous, bias=False))
+        self.logit = start(nn.Linear(previous, 1, bias=False))
 
     def forward(self, image):
         """The logits."""
         return self.logit(self.basis(self.stages(self.image(image))).flatten(1))[:, 0]
 
 
+def discriminator_turn(discriminator, optimizer, real, fake, gamma=GAMMA):
+    """The discriminator's update by the relativistic game with R1 and R2; returns its loss."""
+
+    def judged_with_penalty(image):
+        image = image.detach().requires_grad_(True)
+        logits = discriminator(image)
+        (slope,) = torch.autograd.grad(logits.sum(), image, create_graph=True)
+        return logits, gamma / 2 * slope.square().sum((1, 2, 3)).mean()
+
+    discriminator.requires_grad_(True)
+    optimizer.zero_grad(set_to_none=True)
+    (real_logits, r1), (fake_logits, r2) = judged_with_penalty(real), judged_with_penalty(fake)
+    loss = F.softplus(fake_logits - real_logits).mean() + r1 + r2
+    loss.backward()
+    optimizer.step()
+    return loss.detach()
+
+
+def generator_turn(discriminator, optimizer, real, fake):
+    """The generator's update against the discriminator as it stands; returns its loss."""
+    discriminator.requires_grad_(False)  # no gradients for weights that do not move
+    optimizer.zero_grad(set_to_none=True)
+    with torch.no_grad():
+        real_logits = discriminator(real)
+    loss = F.softplus(real_logits - discriminator(fake)).mean()
+    loss.backward()
+    optimizer.step()
+    return loss.detach()
+
+
 def r3gan(batch=32, width=64, latent=64, blocks=2):
     """One discriminator and one generator update on the same fakes; the step returns both losses as floats."""
-    generator, discriminator = Generator(width, latent, blocks), Discriminator(width, blocks)
+    widths = (width,) * 4
+    generator, discriminator = Generator(widths, latent, blocks), Discriminator(widths, blocks)
     real = torch.rand(batch, 3, 32, 32) * 2 - 1
     generator, discriminator, real = (x.to(memory_format=torch.channels_last) for x in (generator, discriminator, real))
     adam = {"lr": 2e-4, "betas": (0.0, 0.99)}
     generator_optimizer = torch.optim.Adam(generator.parameters(), **adam)
     discriminator_optimizer = torch.optim.Adam(discriminator.parameters(), **adam)
 
-    def judged_with_penalty(image):
-        image = image.detach().requires_grad_(True)
-        logits = discriminator(image)
-        (slope,) = torch.autograd.grad(logits.sum(), image, create_graph=True)
-        return logits, GAMMA / 2 * slope.square().sum((1, 2, 3)).mean()
-
     def step():
         fake = generator(torch.randn(batch, latent))
-        discriminator.requires_grad_(True)
-        discriminator_optimizer.zero_grad(set_to_none=True)
-        (real_logits, r1), (fake_logits, r2) = judged_with_penalty(real), judged_with_penalty(fake)
-        discriminator_loss = F.softplus(fake_logits - real_logits).mean() + r1 + r2
-        discriminator_loss.backward()
-        discriminator_optimizer.step()
-        discriminator.requires_grad_(False)  # no gradients for weights that do not move
-        generator_optimizer.zero_grad(set_to_none=True)
-        with torch.no_grad():
-            real_logits = discriminator(real)
-        generator_loss = F.softplus(real_logits - discriminator(fake)).mean()
-        generator_loss.backward()
-        generator_optimizer.step()
-        return float(discriminator_loss.detach()), float(generator_loss.detach())
+        discriminator_loss = discriminator_turn(discriminator, discriminator_optimizer, real, fake)
+        generator_loss = generator_turn(discriminator, generator_optimizer, real, fake)
+        return float(discriminator_loss), float(generator_loss)
 
     return step
 
@@ -134,4 +154,6 @@ CASES = {"r3gan": r3gan}
 
 
 if __name__ == "__main__":
+    from serving import serve  # beside this script; the tests import what is above without it
+
     serve(CASES)

@@ -7,7 +7,6 @@ answers each line on stdin, `{"reps": n}`, with one of JSON: the times of n step
 
 import torch
 import torch.nn.functional as F
-from serving import serve
 from torch import nn
 
 
@@ -16,7 +15,7 @@ class Residual(nn.Module):
 
     def __init__(self, width):
         super().__init__()
-        conv = lambda: nn.Conv2d(width, width, 3, padding=1)  # noqa: E731
+        conv = lambda: nn.Conv2d(width, width, 3, padding=1, bias=False)  # noqa: E731
         self.inner = nn.Sequential(conv(), nn.BatchNorm2d(width), nn.PReLU(), conv(), nn.BatchNorm2d(width))
 
     def forward(self, x):
@@ -25,32 +24,53 @@ class Residual(nn.Module):
 
 
 class Generator(nn.Module):
-    """Ledig et al. 2017, figure 4: 16 residual blocks of 64 channels, twice twofold."""
+    """Ledig et al. 2017, figure 4: 16 residual blocks of 64 channels, twice twofold; images between -1 and 1."""
 
-    def __init__(self, width=64, blocks=16):
+    def __init__(self, width=64, blocks=16, doublings=2):
         super().__init__()
         self.head = nn.Sequential(nn.Conv2d(3, width, 9, padding=4), nn.PReLU())
-        last = (nn.Conv2d(width, width, 3, padding=1), nn.BatchNorm2d(width))
+        last = (nn.Conv2d(width, width, 3, padding=1, bias=False), nn.BatchNorm2d(width))
         self.body = nn.Sequential(*(Residual(width) for _ in range(blocks)), *last)
         up = lambda: (nn.Conv2d(width, 4 * width, 3, padding=1), nn.PixelShuffle(2), nn.PReLU())  # noqa: E731
-        self.tail = nn.Sequential(*up(), *up(), nn.Conv2d(width, 3, 9, padding=4))
+        ups = [layer for _ in range(doublings) for layer in up()]
+        self.tail = nn.Sequential(*ups, nn.Conv2d(width, 3, 9, padding=4), nn.Tanh())
 
     def forward(self, x):
-        """`[b,3,h,w]` to `[b,3,4h,4w]`."""
+        """`[b,3,h,w]` to `[b,3,sh,sw]`."""
         x = self.head(x)
         return self.tail(x + self.body(x))
 
 
-def make_discriminator():
-    """Eight convolutions from 64 to 512 channels, every second one with stride 2, the mean, and two dense layers."""
+def make_discriminator(widths=(64, 128, 256, 512)):
+    """Two convolutions of each width, the second with stride 2, the mean, and two dense layers."""
     layers, inputs = [], 3
-    for index, width in enumerate((64, 64, 128, 128, 256, 256, 512, 512)):
-        layers += [nn.Conv2d(inputs, width, 3, stride=1 + index % 2, padding=1)]
+    for index, width in enumerate(width for width in widths for _ in range(2)):
+        layers += [nn.Conv2d(inputs, width, 3, stride=1 + index % 2, padding=1, bias=index == 0)]
         layers += [nn.BatchNorm2d(width)] if index else []
         layers += [nn.LeakyReLU(0.2)]
         inputs = width
-    head = (nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(512, 1024), nn.LeakyReLU(0.2), nn.Linear(1024, 1))
-    return nn.Sequential(*layers, *head)
+    dense = (nn.Linear(inputs, 2 * inputs), nn.LeakyReLU(0.2), nn.Linear(2 * inputs, 1))
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), *dense)
+
+
+def discriminator_turn(discriminator, optimizer, real, fake):
+    """The discriminator's update by the non-saturating game; returns its loss."""
+    discriminator.requires_grad_(True)
+    optimizer.zero_grad(set_to_none=True)
+    loss = F.softplus(-discriminator(real)).mean() + F.softplus(discriminator(fake.detach())).mean()
+    loss.backward()
+    optimizer.step()
+    return loss.detach()
+
+
+def generator_turn(discriminator, optimizer, real, fake, weight=1e-3):
+    """The generator's update by squared error and, weighted, the discriminator as it stands; returns its loss."""
+    discriminator.requires_grad_(False)  # no gradients for weights that do not move
+    optimizer.zero_grad(set_to_none=True)
+    loss = F.mse_loss(fake, real) + weight * F.softplus(-discriminator(fake)).mean()
+    loss.backward()
+    optimizer.step()
+    return loss.detach()
 
 
 def make_step(batch=8):
@@ -66,20 +86,14 @@ def make_step(batch=8):
 
     def step():
         fake = generator(condition)
-        discriminator.requires_grad_(True)
-        optimizers[1].zero_grad(set_to_none=True)
-        d_loss = F.softplus(-discriminator(real)).mean() + F.softplus(discriminator(fake.detach())).mean()
-        d_loss.backward()
-        optimizers[1].step()
-        discriminator.requires_grad_(False)  # no gradients for weights that do not move
-        optimizers[0].zero_grad(set_to_none=True)
-        g_loss = F.mse_loss(fake, real) + 1e-3 * F.softplus(-discriminator(fake)).mean()
-        g_loss.backward()
-        optimizers[0].step()
-        return float(d_loss.detach()), float(g_loss.detach())
+        d_loss = discriminator_turn(discriminator, optimizers[1], real, fake)
+        g_loss = generator_turn(discriminator, optimizers[0], real, fake)
+        return float(d_loss), float(g_loss)
 
     return step
 
 
 if __name__ == "__main__":
+    from serving import serve  # beside this script; the tests import what is above without it
+
     serve({"srgan": make_step})

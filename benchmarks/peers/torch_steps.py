@@ -9,8 +9,27 @@ import itertools
 
 import torch
 import torch.nn.functional as F
-from serving import serve
 from torch import nn
+
+
+def discriminator_turn(discriminator, optimizer, real, fake):
+    """The discriminator's update by the non-saturating game; returns its loss."""
+    discriminator.requires_grad_(True)
+    optimizer.zero_grad(set_to_none=True)
+    loss = F.softplus(-discriminator(real)).mean() + F.softplus(discriminator(fake.detach())).mean()
+    loss.backward()
+    optimizer.step()
+    return loss.detach()
+
+
+def generator_turn(discriminator, optimizer, fake):
+    """The generator's update against the discriminator as it stands; returns its loss."""
+    discriminator.requires_grad_(False)  # no gradients for weights that do not move
+    optimizer.zero_grad(set_to_none=True)
+    loss = F.softplus(-discriminator(fake)).mean()
+    loss.backward()
+    optimizer.step()
+    return loss.detach()
 
 
 def non_saturating_step(generator, discriminator, draw_latent, real):
@@ -21,17 +40,9 @@ def non_saturating_step(generator, discriminator, draw_latent, real):
 
     def step():
         fake = generator(draw_latent())
-        discriminator.requires_grad_(True)
-        discriminator_optimizer.zero_grad(set_to_none=True)
-        discriminator_loss = F.softplus(-discriminator(real)).mean() + F.softplus(discriminator(fake.detach())).mean()
-        discriminator_loss.backward()
-        discriminator_optimizer.step()
-        discriminator.requires_grad_(False)  # no gradients for weights that do not move
-        generator_optimizer.zero_grad(set_to_none=True)
-        generator_loss = F.softplus(-discriminator(fake)).mean()
-        generator_loss.backward()
-        generator_optimizer.step()
-        return float(discriminator_loss.detach()), float(generator_loss.detach())
+        discriminator_loss = discriminator_turn(discriminator, discriminator_optimizer, real, fake)
+        generator_loss = generator_turn(discriminator, generator_optimizer, fake)
+        return float(discriminator_loss), float(generator_loss)
 
     return step
 
@@ -49,22 +60,27 @@ def mlp(batch=64):
     return non_saturating_step(generator, discriminator, lambda: torch.randn(batch, 100), real)
 
 
+def make_dcgan(latent, channels, widths):
+    """DCGAN's generator from latents `[b,z,1,1]` and its discriminator; widths are those from 4 pixels up.
+
+    Where no norm follows, a convolution has a bias.
+    """
+    up = lambda a, b, s, p, bias=False: nn.ConvTranspose2d(a, b, 4, s, p, bias=bias)  # noqa: E731
+    down = lambda a, b, s, p, bias=False: nn.Conv2d(a, b, 4, s, p, bias=bias)  # noqa: E731
+    layers = [up(latent, widths[0], 1, 0)]
+    for wider, width in itertools.pairwise(widths):
+        layers += [nn.BatchNorm2d(wider), nn.ReLU(True), up(wider, width, 2, 1)]
+    layers += [nn.BatchNorm2d(widths[-1]), nn.ReLU(True), up(widths[-1], channels, 2, 1, bias=True)]
+    generator = nn.Sequential(*layers, nn.Tanh())
+    layers = [down(channels, widths[-1], 2, 1, bias=True), nn.LeakyReLU(0.2, True)]
+    for width, wider in itertools.pairwise(reversed(widths)):
+        layers += [down(width, wider, 2, 1), nn.BatchNorm2d(wider), nn.LeakyReLU(0.2, True)]
+    return generator, nn.Sequential(*layers, down(widths[0], 1, 1, 0, bias=True), nn.Flatten())
+
+
 def dcgan(batch=64, channels=3, latent=128):
     """DCGAN at 32 pixels, widths 64 to 256, channels last."""
-    up = lambda a, b, s, p: nn.ConvTranspose2d(a, b, 4, s, p, bias=False)  # noqa: E731
-    down = lambda a, b, s, p: nn.Conv2d(a, b, 4, s, p, bias=False)  # noqa: E731
-    generator = nn.Sequential(
-        *(up(latent, 256, 1, 0), nn.BatchNorm2d(256), nn.ReLU(True)),
-        *(up(256, 128, 2, 1), nn.BatchNorm2d(128), nn.ReLU(True)),
-        *(up(128, 64, 2, 1), nn.BatchNorm2d(64), nn.ReLU(True)),
-        *(up(64, channels, 2, 1), nn.Tanh()),
-    )
-    discriminator = nn.Sequential(
-        *(down(channels, 64, 2, 1), nn.LeakyReLU(0.2, True)),
-        *(down(64, 128, 2, 1), nn.BatchNorm2d(128), nn.LeakyReLU(0.2, True)),
-        *(down(128, 256, 2, 1), nn.BatchNorm2d(256), nn.LeakyReLU(0.2, True)),
-        *(down(256, 1, 1, 0), nn.Flatten()),
-    )
+    generator, discriminator = make_dcgan(latent, channels, (256, 128, 64))
     real = torch.rand(batch, channels, 32, 32) * 2 - 1
     generator, discriminator, real = (x.to(memory_format=torch.channels_last) for x in (generator, discriminator, real))
     return non_saturating_step(generator, discriminator, lambda: torch.randn(batch, latent, 1, 1), real)
@@ -74,4 +90,6 @@ CASES = {"mlp": mlp, "dcgan": dcgan}
 
 
 if __name__ == "__main__":
+    from serving import serve  # beside this script; the tests import what is above without it
+
     serve(CASES)

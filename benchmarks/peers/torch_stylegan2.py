@@ -91,6 +91,35 @@ def load_package(tuned):
     return Generator, Discriminator
 
 
+def r1(discriminator, real, gamma=GAMMA):
+    """The logits of the reals, and gamma/2 times the squared gradient of each by its image, on average."""
+    real = real.detach().requires_grad_(True)
+    logits = discriminator(real)
+    (gradient,) = torch.autograd.grad(logits.sum(), real, create_graph=True)
+    return logits, gamma / 2 * gradient.square().sum((1, 2, 3)).mean()
+
+
+def discriminator_turn(discriminator, optimizer, real, fake, penalized=False):
+    """The discriminator's update by the non-saturating game, on wish with R1; returns its loss."""
+    discriminator.requires_grad_(True)
+    optimizer.zero_grad(set_to_none=True)
+    real_logits, penalty = r1(discriminator, real) if penalized else (discriminator(real), 0.0)
+    loss = F.softplus(-real_logits).mean() + F.softplus(discriminator(fake.detach())).mean() + penalty
+    loss.backward()
+    optimizer.step()
+    return loss.detach()
+
+
+def generator_turn(discriminator, optimizer, fake):
+    """The generator's update against the discriminator as it stands; returns its loss."""
+    discriminator.requires_grad_(False)  # no gradients for weights that do not move
+    optimizer.zero_grad(set_to_none=True)
+    loss = F.softplus(-discriminator(fake)).mean()
+    loss.backward()
+    optimizer.step()
+    return loss.detach()
+
+
 def make_step(tuned, penalized):
     """One discriminator and one generator update on the same fakes; returns both losses as floats."""
     make_generator, make_discriminator = load_package(tuned)
@@ -104,22 +133,9 @@ def make_step(tuned, penalized):
 
     def step():
         fake = generator([torch.randn(BATCH, STYLE)])
-        discriminator.requires_grad_(True)
-        discriminator_optimizer.zero_grad(set_to_none=True)
-        real = image.detach().requires_grad_(penalized)
-        real_logits = discriminator(real)
-        loss = F.softplus(-real_logits).mean() + F.softplus(discriminator(fake.detach())).mean()
-        if penalized:
-            (gradient,) = torch.autograd.grad(real_logits.sum(), real, create_graph=True)
-            loss = loss + GAMMA / 2 * gradient.square().sum((1, 2, 3)).mean()
-        loss.backward()
-        discriminator_optimizer.step()
-        discriminator.requires_grad_(False)  # no gradients for weights that do not move
-        generator_optimizer.zero_grad(set_to_none=True)
-        generator_loss = F.softplus(-discriminator(fake)).mean()
-        generator_loss.backward()
-        generator_optimizer.step()
-        return float(loss.detach()), float(generator_loss.detach())
+        loss = discriminator_turn(discriminator, discriminator_optimizer, image, fake, penalized)
+        generator_loss = generator_turn(discriminator, generator_optimizer, fake)
+        return float(loss), float(generator_loss)
 
     return step
 
