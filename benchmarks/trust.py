@@ -45,6 +45,7 @@ LEFT_OUT = {"digits": (2, 4, 6, 8), "photographs": (2, 4, 7, 10)}  # of 10 digit
 IMAGES, EVERY = 64_000, 4_800
 RUN = {"conditional": False, "images": IMAGES, "checkpoint.every_images": EVERY, "checkpoint.keep": 100}
 RUN |= {"ema.rampup": 0.05, "evaluation.samples": 500, "evaluation.features": "patches"}
+RUN |= {"generator.widths": (64, 32, 16), "discriminator.widths": (16, 32, 64)}
 COLLAPSING = {"task.loss": "adversarial.non_saturating", "task.penalties": "()", "watch.enabled": False}
 
 
@@ -158,14 +159,15 @@ def samples(workdir: pathlib.Path) -> Iterator[tuple[int, np.ndarray]]:
 
 
 def print_runs(workdirs: pathlib.Path, cache_dir: str, seeds: tuple[int, ...]) -> None:
-    """Train what is not trained yet; a Markdown table for each run."""
+    """Train what is not trained to its end yet; a Markdown table for each run."""
     names = {f"seed {seed}": {**RUN, "seed": seed} for seed in seeds}
     names["collapsing"] = {**RUN, **COLLAPSING}
     for name, changes in names.items():
         place = workdirs / name.replace(" ", "-")
         flags = [f"--config.{key}={value}" for key, value in changes.items()]
         command = ["-m", "jaxgan.main", "--workdir", str(place.absolute()), "--config", "configs/quickstart.py", *flags]
-        subprocess.run([sys.executable, *command], check=True, cwd=ROOT, stdout=subprocess.DEVNULL)
+        if not (place / "scores.json").exists():  # which are written at a run's end
+            subprocess.run([sys.executable, *command], check=True, cwd=ROOT, stdout=subprocess.DEVNULL)
         seen = list(samples(place))
         columns = {
             title: [distance(scorer, images) for _, images in seen]
