@@ -63,7 +63,7 @@ def main() -> None:
         for due, time_taken in table[name].items():
             print(f"{name:18} {time_taken:6.1f} s  {due}", flush=True)
     if arguments.json:
-        pathlib.Path(arguments.json).write_text(json.dumps(table, indent=2) + "\n")
+        pathlib.Path(arguments.json).write_text(json.dumps(table, indent=2, allow_nan=False) + "\n")
 
 
 if __name__ == "__main__":

@@ -87,7 +87,7 @@ def main() -> None:
             flush=True,
         )
     if arguments.json:
-        pathlib.Path(arguments.json).write_text(json.dumps(table, indent=2) + "\n")
+        pathlib.Path(arguments.json).write_text(json.dumps(table, indent=2, allow_nan=False) + "\n")
 
 
 if __name__ == "__main__":

@@ -186,7 +186,7 @@ def main() -> None:
             start = time.perf_counter()
             dispatch()
             times.append((time.perf_counter() - start) * 1e3 / rounds)
-        print(json.dumps({"ms": times}), flush=True)
+        print(json.dumps({"ms": times}, allow_nan=False), flush=True)
 
 
 if __name__ == "__main__":

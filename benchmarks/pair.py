@@ -30,7 +30,7 @@ class Worker:
         """The times of `reps` steps in milliseconds. Raises RuntimeError if the worker died."""
         assert self.process.stdin is not None
         assert self.process.stdout is not None
-        self.process.stdin.write(json.dumps({"reps": reps}) + "\n")
+        self.process.stdin.write(json.dumps({"reps": reps}, allow_nan=False) + "\n")
         self.process.stdin.flush()
         for line in self.process.stdout:
             if line.startswith("{"):

@@ -135,7 +135,7 @@ def main() -> None:
     print(table(costs))
     if arguments.json:
         tree = {name: {way: dataclasses.asdict(cost) for way, cost in ways.items()} for name, ways in costs.items()}
-        pathlib.Path(arguments.json).write_text(json.dumps(tree, indent=2) + "\n")
+        pathlib.Path(arguments.json).write_text(json.dumps(tree, indent=2, allow_nan=False) + "\n")
 
 
 if __name__ == "__main__":

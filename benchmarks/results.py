@@ -186,7 +186,7 @@ def _read(records: pathlib.Path) -> list[dict[str, Any]]:
 def _append(records: pathlib.Path, record: Mapping[str, Any]) -> None:
     records.parent.mkdir(parents=True, exist_ok=True)
     with records.open("a") as file:
-        file.write(json.dumps(record) + "\n")
+        file.write(json.dumps(record, allow_nan=False) + "\n")
 
 
 def _table(experiment: Experiment, records: list[dict[str, Any]]) -> str:

@@ -77,7 +77,7 @@ def main() -> None:
             f"ratio {table[case]['ratio']:.3f}"
         )
     if arguments.json:
-        pathlib.Path(arguments.json).write_text(json.dumps(table, indent=2) + "\n")
+        pathlib.Path(arguments.json).write_text(json.dumps(table, indent=2, allow_nan=False) + "\n")
 
 
 if __name__ == "__main__":

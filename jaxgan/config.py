@@ -235,12 +235,22 @@ def plain(value: Any) -> Any:
 
 def to_tree(config: RunConfig) -> dict[str, Any]:
     """The config as nested JSON-able fields."""
-    return json.loads(json.dumps(dataclasses.asdict(config)))
+    return json.loads(json.dumps(dataclasses.asdict(config), allow_nan=True))
 
 
 def to_json(config: RunConfig) -> str:
-    """The config as text that `from_json` reads back equal."""
-    return json.dumps({"format": FORMAT, "config": to_tree(config)}, indent=2) + "\n"
+    """The config as text that `from_json` reads back equal. Raises UserError for NaN and infinity."""
+    tree = to_tree(config)
+    _check_finite(tree, "config")
+    return json.dumps({"format": FORMAT, "config": tree}, indent=2, allow_nan=False) + "\n"
+
+
+def _check_finite(value: Any, key: str) -> None:
+    if isinstance(value, float) and not math.isfinite(value):
+        raise UserError(f"{key}: got {value}, accepted are finite numbers")
+    if isinstance(value, dict | list):
+        for name, part in value.items() if isinstance(value, dict) else enumerate(value):
+            _check_finite(part, f"{key}.{name}")
 
 
 def from_json(text: str) -> RunConfig:
@@ -262,7 +272,7 @@ def fingerprint(config: RunConfig) -> str:
     """
     tree = _set_fields(config, RunConfig())
     tree.get("data", {}).pop("data_dir", None)
-    return hashlib.sha256(json.dumps(tree, sort_keys=True).encode()).hexdigest()[:10]
+    return hashlib.sha256(json.dumps(tree, sort_keys=True, allow_nan=True).encode()).hexdigest()[:10]
 
 
 def _set_fields(config: Any, default: Any) -> dict[str, Any]:

@@ -153,6 +153,13 @@ def test_json_round_trip():
     assert json.loads(to_json(config))["config"]["generator"]["widths"] == [8, 4]
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_number_that_json_has_not_is_not_saved(value):
+    section = {**TREE["task"], "penalties": [{"name": "gradient_penalty.r1", "gamma": value}]}
+    with pytest.raises(UserError, match=rf"config\.task\.penalties\.0\.gamma: got {value}, accepted are finite"):
+        to_json(resolve({**TREE, "task": section}, {}))
+
+
 @pytest.mark.parametrize(
     "text", ["{", "[" * 100_000, "3", '{"format": 99, "config": {}}', '{"format": 1, "config": {"x": 1}}']
 )

@@ -70,7 +70,7 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
     for name, value in scores.items():
         other = "" if against is None else f"   there {against['scores'].get(name, math.nan):.4f}"
         print(f"{name:40} {value:.4f}{other}")
-    print(f"step {model.step}; made with: {json.dumps(manifest)}")
+    print(f"step {model.step}; made with: {json.dumps(manifest, allow_nan=False)}")
     print(f"written to {path}")
     return FINISHED
 
@@ -88,16 +88,19 @@ def _paths(options: Mapping[str, str]) -> int:
 def _path_length(generator: RestoredGenerator, evaluator: DistributionEvaluator, paths: int, seed: int) -> float:
     """Of paths in the space of styles, where there is one, else of latents; each within one class."""
     latents = np.asarray(generator.latents(seed, 2 * paths))
-    labels = np.arange(paths, dtype=np.int32) % generator.num_classes if generator.num_classes else None
+    labels = evaluator.labels(paths)
     if not generator.has_styles:
         starts, ends = latents[:paths], latents[paths:]
-        return feature_path_length(
-            lambda codes: generator.synthesize(codes, labels), evaluator.features, starts, ends, straight=False
-        )
+
+        def images(codes: np.ndarray, rows: slice) -> np.ndarray:
+            return generator.synthesize(codes, None if labels is None else labels[rows])
+
+        return feature_path_length(images, evaluator.features, starts, ends, straight=False)
     starts, ends = (generator.styles(part, labels)[:, 0] for part in (latents[:paths], latents[paths:]))
     layers = generator.styles(latents[:1], None if labels is None else labels[:1]).shape[1]
 
-    def draw(styles: np.ndarray) -> np.ndarray:
+    def draw(styles: np.ndarray, rows: slice) -> np.ndarray:
+        del rows  # a style holds its own label
         return generator.synthesize_styles(np.repeat(styles[:, None], layers, axis=1))
 
     return feature_path_length(draw, evaluator.features, starts, ends, straight=True)

@@ -82,8 +82,8 @@ def _safetensors(generator: RestoredGenerator, path: str, wish: Wish) -> None:
         "format": "jaxgan.generator",
         "step": str(generator.step),
         "images_seen": str(generator.images_seen),
-        "config": json.dumps(generator.config),
-        "class_names": json.dumps(generator.class_names),
+        "config": json.dumps(generator.config, allow_nan=False),
+        "class_names": json.dumps(generator.class_names, allow_nan=False),
     }
     safetensors.write(path, generator.tensors(), metadata)
 

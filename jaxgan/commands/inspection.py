@@ -118,7 +118,7 @@ def truncation(generator: RestoredGenerator, wish: Wish) -> str:
     if wish.count < max(2, fewest):
         raise UserError(f"--count: got {wish.count}, accepted is {max(2, fewest)} or more")
     if wish.labels is not None:
-        raise UserError("--labels: --kind=truncation scores the classes in turn; accepted is none")
+        raise UserError("--labels: --kind=truncation scores classes in the shares of the data; accepted is none")
     config = dataclasses.replace(
         wish.config, evaluation=dataclasses.replace(wish.config.evaluation, samples=wish.count)
     )
@@ -192,5 +192,5 @@ def _finite(value: float) -> float | None:
 
 def _write_json(picture: str, report: object) -> epath.Path:
     path = epath.Path(picture).with_suffix(".json")
-    replace_file(path, (json.dumps(report, indent=2) + "\n").encode())
+    replace_file(path, (json.dumps(report, indent=2, allow_nan=False) + "\n").encode())
     return path

@@ -48,7 +48,9 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
 
     def keep(trees: Mapping[str, Any]) -> None:
         if "output" in options:
-            pathlib.Path(options["output"]).write_text(json.dumps({**_made(), **trees}, indent=2) + "\n")
+            pathlib.Path(options["output"]).write_text(
+                json.dumps({**_made(), **trees}, indent=2, allow_nan=False) + "\n"
+            )
 
     if searching:
         found = search(config, topologies[0], measure, _say)

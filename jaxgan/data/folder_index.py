@@ -95,7 +95,7 @@ def _examine(root: Path, files: tuple[tuple[str, int, int], ...]) -> tuple[Entry
     with contextlib.suppress(OSError):  # a cache that cannot be written costs time only
         memory.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile("w", dir=memory.parent, delete=False) as file:
-            json.dump(entries, file)
+            json.dump(entries, file, allow_nan=False)
         os.replace(file.name, memory)
     return entries
 

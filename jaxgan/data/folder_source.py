@@ -26,11 +26,11 @@ class FolderSource:
 
     A folder with a subfolder `train` and one of `test`, `val` or `validation` has its subfolders as splits.
     Any other has the splits `test`, one file in ten by the hash of its relative path (so that adding files
-    moves none), and `train`, the rest. If, below that, all images lie in two or more folders, those are the
-    classes, in sorted order; else there are no labels. Files are sorted by path and turned upright; those
-    that cannot be read are skipped and logged. Without `config.channels`, a folder of grey images has 1
-    channel, any other 3. Raises `UserError` if nothing can be read, for an unknown split, and if the
-    images vary in size or are not square and no resolution is given.
+    moves none, but in a class of which nothing was left to train on: one of its files is), and `train`, the rest. If,
+    below that, all images lie in two or more folders, those are the classes, in sorted order; else there are no labels.
+    Files are sorted by path and turned upright; those that cannot be read are skipped and logged. Without
+    `config.channels`, a folder of grey images has 1 channel, any other 3. Raises `UserError` if nothing can be read,
+    for an unknown split, and if the images vary in size or are not square and no resolution is given.
     """
 
     def __init__(self, config: DataConfig, split: str, *, whole: bool = False):
@@ -81,6 +81,11 @@ class FolderSource:
         return fields
 
     @property
+    def label_counts(self) -> np.ndarray:
+        """How many examples each class has, int `[num_classes]`."""
+        return np.bincount(self._labels, minlength=self.spec.num_classes)
+
+    @property
     def names(self) -> tuple[str, ...]:
         """The paths of the files below the folder."""
         return tuple(entry.path for entry in self._entries)
@@ -101,8 +106,15 @@ def _find_splits(entries: Sequence[Entry]) -> tuple[int, dict[str, tuple[Entry, 
         return 1, {name: tuple(e for e in entries if _parts(e)[0] == name) for name in folders}
     hashes = {e: int(hashlib.sha256(e.path.encode()).hexdigest(), 16) for e in entries}
     held_out = {e for e in entries if hashes[e] % HELD_OUT_EVERY == 0}
+    labelled, classes = bool(_find_classes(entries, 0)), dict[str, list[Entry]]()
+    for entry in entries:
+        classes.setdefault(_parts(entry)[0] if labelled else "", []).append(entry)
+    for inside in classes.values():  # each keeps something to train on
+        if len(classes) > 1 and held_out.issuperset(inside):
+            held_out.remove(max(inside, key=hashes.__getitem__))
     if not held_out and len(entries) > 1:
-        held_out = {min(entries, key=hashes.__getitem__)}
+        spare = [e for inside in classes.values() if len(inside) > 1 for e in inside] or entries
+        held_out = {min(spare, key=hashes.__getitem__)}
     return 0, {
         "train": tuple(e for e in entries if e not in held_out),
         "test": tuple(e for e in entries if e in held_out),

@@ -6,7 +6,7 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -28,6 +28,7 @@ Cache = Literal["device", "host", "stream"]
 CACHES = ("auto", "device", "host", "stream")
 DECODE_CHUNK = 256  # images that a decoding thread takes at once
 LARGE_IMAGE_SECONDS = 5e-4  # from here on decoding runs outside of the interpreter for most of its time
+NAMED_AT_MOST = 10  # classes without images
 BATCHES_AHEAD = 8  # how far streaming reads ahead of the training
 
 
@@ -92,7 +93,21 @@ def make_pipeline(config: DataConfig, *, seed: int) -> Pipeline:
             config.cache_bytes,
         )
     arrays = None if cache == "stream" else decode(source, np.arange(spec.size))
+    _tell_missing_classes(source, arrays)
     return Pipeline(spec, cache, arrays, source, Order(spec.size, seed))
+
+
+def _tell_missing_classes(source: Source, arrays: Mapping[str, np.ndarray] | None) -> None:
+    """Names the classes without a training image, where that can be known without reading all examples."""
+    spec, counts = source.spec, getattr(source, "label_counts", None)
+    if arrays is not None and spec.num_classes:
+        counts = np.bincount(arrays["label"], minlength=spec.num_classes)
+    if counts is None or counts.all():
+        return
+    missing = [spec.class_names[label] for label in np.flatnonzero(counts == 0)]
+    more = f" and {len(missing) - NAMED_AT_MOST} more" if len(missing) > NAMED_AT_MOST else ""
+    told = ", ".join(missing[:NAMED_AT_MOST]) + more
+    log.warning("no images to train on, so never learnt: %d of %d classes: %s", len(missing), len(counts), told)
 
 
 def decode(source: Source, indices: np.ndarray) -> dict[str, np.ndarray]:

@@ -10,6 +10,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
+LABELS_AT_ONCE = 250  # read with their images
+
 
 @dataclass(frozen=True)
 class DataSpec:
@@ -28,7 +30,11 @@ class DataSpec:
 
 
 class Source(Protocol):
-    """One split of a data set by random access."""
+    """One split of a data set by random access.
+
+    One that knows the classes of all its examples has them counted in `label_counts`, int `[num_classes]`; one that can
+    read labels without images has the method `labels`, indices to int32 `[n]`.
+    """
 
     @property
     def spec(self) -> DataSpec:
@@ -56,6 +62,15 @@ class Pictures(Protocol):
         ...
 
 
+def read_labels(source: Source, indices: np.ndarray) -> np.ndarray:
+    """The labels int32 `[n]` of examples of a source with classes; images are decoded where there is no other way."""
+    read = getattr(source, "labels", None)
+    if read is not None:
+        return read(indices)
+    chunks = (indices[start : start + LABELS_AT_ONCE] for start in range(0, len(indices), LABELS_AT_ONCE))
+    return np.concatenate([source.read(chunk)["label"] for chunk in chunks])
+
+
 def fingerprint(*parts: Any) -> str:
     """Sixteen hexadecimal digits over JSON-able parts; equal parts give equal digits, in every run."""
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, allow_nan=False).encode()).hexdigest()[:16]

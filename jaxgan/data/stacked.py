@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from jaxgan.data.sources import Source, fingerprint
+from jaxgan.data.sources import Source, fingerprint, read_labels
 from jaxgan.errors import UserError
 
 if TYPE_CHECKING:
@@ -59,11 +59,16 @@ class StackedSource:
     def read(self, indices: Sequence[int] | np.ndarray) -> dict[str, np.ndarray]:
         """The examples at `indices`: image uint8 `[n,H,W,3]` and label int32 `[n]`."""
         base, rows = self._base(), self._rows[np.asarray(indices, np.int64)]
+        return {"image": np.moveaxis(base["image"][rows][..., 0], 1, -1), "label": self._stacked(base["label"][rows])}
+
+    def labels(self, indices: Sequence[int] | np.ndarray) -> np.ndarray:
+        """The labels int32 `[n]`; no image is read where the base has labels without."""
+        labels = read_labels(self.base, np.arange(self.base.spec.size))
+        return self._stacked(labels[self._rows[np.asarray(indices, np.int64)]])
+
+    def _stacked(self, labels: np.ndarray) -> np.ndarray:
         places = self.base.spec.num_classes ** np.arange(CHANNELS - 1, -1, -1)
-        return {
-            "image": np.moveaxis(base["image"][rows][..., 0], 1, -1),
-            "label": (base["label"][rows] @ places).astype(np.int32),
-        }
+        return (labels @ places).astype(np.int32)
 
     def _base(self) -> dict[str, np.ndarray]:
         with self._lock:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import tensorflow_datasets as tfds
 
-from jaxgan.data.sources import DataSpec, fingerprint
+from jaxgan.data.sources import LABELS_AT_ONCE, DataSpec, fingerprint
 from jaxgan.data.tfds_catalogue import FORMAT, check_images
 from jaxgan.data.transforms import Framing, check_framing, open_image
 from jaxgan.errors import UserError
@@ -92,6 +92,15 @@ class TfdsSource:
             if self._label:
                 labels[row] = example[self._label]
         return {"image": images, "label": labels} if self._label else {"image": images}
+
+    def labels(self, indices: Sequence[int] | np.ndarray) -> np.ndarray:
+        """The labels int32 `[n]` of a data set with classes; no image is decoded."""
+        found = np.empty(len(indices), np.int32)
+        for start in range(0, len(indices), LABELS_AT_ONCE):
+            keys = [int(index) for index in indices[start : start + LABELS_AT_ONCE]]
+            for row, record in enumerate(self._get(keys), start=start):
+                found[row] = self._features.deserialize_example_np(record, decoders=self._decoders)[self._label]
+        return found
 
     def picture(self, index: int) -> np.ndarray:
         """The image at `index`: uint8 `[H,W,C]`."""

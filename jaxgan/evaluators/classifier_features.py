@@ -101,7 +101,7 @@ def load_or_train_classifier(
         "num_classes": num_classes,
         "recipe": dataclasses.asdict(recipe),
     }
-    fingerprint = hashlib.sha256(json.dumps(description, sort_keys=True).encode()).hexdigest()
+    fingerprint = hashlib.sha256(json.dumps(description, sort_keys=True, allow_nan=False).encode()).hexdigest()
 
     def train() -> StoredClassifier:
         train, held_out = read()

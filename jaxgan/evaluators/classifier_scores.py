@@ -132,9 +132,11 @@ def reference_description(source: Source, features: str, checksum: str, seed: in
 
 
 def classifier_data(source: Source, held_out: Source | None, seed: int) -> tuple[Images, Images]:
-    """What a classifier is trained on and what it is measured on."""
+    """What a classifier is trained on and what it is measured on: of each class that there is, some to train on."""
     train = draw(source, CLASSIFIER_IMAGES, seed)
     if held_out is not None:
         return train, draw(held_out, HELD_OUT_IMAGES, seed)
-    count = max(1, len(train.images) // 10)
-    return Images(*(rows[count:] for rows in train)), Images(*(rows[:count] for rows in train))
+    apart = np.arange(len(train.images)) < max(1, len(train.images) // 10)
+    for label in np.setdiff1d(train.labels, train.labels[~apart]):
+        apart[np.flatnonzero(train.labels == label)[0]] = False
+    return Images(*(rows[~apart] for rows in train)), Images(*(rows[apart] for rows in train))

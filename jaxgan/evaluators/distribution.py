@@ -21,6 +21,7 @@ from jaxgan.errors import UserError
 from jaxgan.evaluators.classifier_scores import ClassifierScores
 from jaxgan.evaluators.inception_features import check_weights
 from jaxgan.evaluators.inception_scores import InceptionScores
+from jaxgan.evaluators.labels import count_labels, spread_labels
 from jaxgan.evaluators.manifests import existing
 from jaxgan.evaluators.patch_scores import PatchScores
 from jaxgan.evaluators.samples import Generate
@@ -56,10 +57,10 @@ class DistributionEvaluator:
     ):
         """`held_out`: images to measure the classifier on (None: a tenth of the source's).
 
-        `conditional`: the generator takes labels, and is asked for the classes in turn. `seed` chooses
-        the reference images; `features` what scores are computed in ("auto": by the data), `weights` is
-        the file of Inception's. Raises UserError if there are too few samples or images for `neighbours`, for
-        a classifier of data without labels, and for Inception without weights.
+        `conditional`: the generator takes labels, and is asked for the classes in the shares of the source's images
+        (in turn where these are equal). `seed` chooses the reference images; `features` what scores are computed in
+        ("auto": by the data), `weights` is the file of Inception's. Raises UserError if there are too few samples or
+        images for `neighbours`, for a classifier of data without labels, and for Inception without weights.
         """
         fewest = min(samples, source.spec.size)
         if not 1 <= neighbours < fewest:
@@ -78,7 +79,12 @@ class DistributionEvaluator:
     @property
     def manifest(self) -> dict[str, Any]:
         """What the scores were made with: features, reference, counts, seed. Only equal ones compare."""
-        return {**self._scorer.manifest, "batch_size": self._batch_size, "conditional": self._conditional}
+        made = {**self._scorer.manifest, "batch_size": self._batch_size, "conditional": self._conditional}
+        if self._counts is not None and self._counts.min() < self._counts.max():
+            counted, size = int(self._counts.sum()), self._source.spec.size
+            of = f"{counted}" if counted == size else f"{counted} of {size}"
+            made["labels"] = f"in the shares of {of} training images"
+        return made
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -109,9 +115,7 @@ class DistributionEvaluator:
 
     def labels(self, count: int) -> np.ndarray | None:
         """What `count` samples are asked for, int32; None where the generator takes no labels."""
-        if not self._conditional:
-            return None
-        return (np.arange(count) % self._source.spec.num_classes).astype(np.int32)
+        return None if self._counts is None else spread_labels(self._counts, count)
 
     def features(self, images: np.ndarray) -> np.ndarray:
         """Features `[n,D]` of images of 0 to 255. Raises UserError where scores are made without a network."""
@@ -120,6 +124,13 @@ class DistributionEvaluator:
                 "config.evaluation.features: path lengths need a network's; accepted are 'inception' and 'self'"
             )
         return self._scorer.features(images)
+
+    @functools.cached_property
+    def _counts(self) -> np.ndarray | None:
+        """Images by class; None where the generator takes no labels."""
+        if not self._conditional:
+            return None
+        return count_labels(self._source, cache_dir=self._cache_dir, seed=self._seed)
 
     @functools.cached_property
     def _scorer(self) -> Scorer:

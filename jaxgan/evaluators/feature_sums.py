@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 
 import numpy as np
@@ -10,6 +11,8 @@ from jaxgan.evaluators.streams import Points
 from jaxgan.metrics.diversity import Spread, Variances, relative_diversity
 from jaxgan.metrics.frechet import Gaussian, Moments, frechet_distance
 from jaxgan.metrics.precision_recall import manifold_scores, neighbour_radii
+
+log = logging.getLogger(__name__)
 
 
 class FeatureSums:
@@ -57,5 +60,13 @@ class FeatureReference:
         `asked` `[n]`: what the samples were asked for, where only classes asked for twice can tell.
         """
         counted = None if asked is None else np.bincount(asked, minlength=len(self.variances.counts)) > 1
-        value = relative_diversity(fakes.spread.variances(), self.variances, counted=counted)
-        return {} if value is None else {"diversity": value}
+        return diversity_score(fakes.spread, self.variances, counted=counted)
+
+
+def diversity_score(fakes: Spread, real: Variances, *, counted: np.ndarray | None = None) -> dict[str, float]:
+    """`{"diversity": value}`, empty where there is none, which the log says; `counted` as in `relative_diversity`."""
+    value = relative_diversity(fakes.variances(), real, counted=counted)
+    if value is None:
+        log.warning("left out of the scores: diversity, as no class has two real images that differ")
+        return {}
+    return {"diversity": value}

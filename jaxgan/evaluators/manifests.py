@@ -26,7 +26,8 @@ def existing(scores: Mapping[str, float]) -> dict[str, float]:
 
 def check_same(ours: Mapping[str, Any], theirs: Mapping[str, Any], whose: str) -> None:
     """Raise UserError, naming what differs, where two manifests are not equal; `whose` says whose theirs is."""
-    ours, theirs = (json.loads(json.dumps(each)) for each in (ours, theirs))  # tuples and lists are one in a file
+    # in a file tuples and lists are one; an older one may have NaN
+    ours, theirs = (json.loads(json.dumps(each, allow_nan=True)) for each in (ours, theirs))
     different = [key for key in sorted(ours.keys() | theirs.keys()) if ours.get(key) != theirs.get(key)]
     if different:
         told = "; ".join(f"{key}: {ours.get(key)!r} here, {theirs.get(key)!r} there" for key in different)

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 
 from jaxgan.data.sources import Source
+from jaxgan.evaluators.feature_sums import diversity_score
 from jaxgan.evaluators.reference import identity
 from jaxgan.evaluators.streams import Points, Rows, describe_reals
-from jaxgan.metrics.diversity import diversity
+from jaxgan.metrics.diversity import Spread
 from jaxgan.metrics.precision_recall import manifold_scores, neighbour_radii
 from jaxgan.metrics.pyramid import thumbnails
 from jaxgan.metrics.sliced_wasserstein import PATCH, PatchDescriptors, sliced_wasserstein_distance
@@ -32,7 +33,7 @@ class PatchScores:
             reference.add(rows["images"])
         self._patches = reference.patches.descriptors()
         self._real = reference.thumbnails.features
-        self._radii = neighbour_radii(self._real, neighbours)
+        self._radii, self._variances = neighbour_radii(self._real, neighbours), _spread(self._real).variances()
         coarsest = min(self._patches)
         self._patch_name = f"patches-{PATCH}x{PATCH}"
         self._thumbnail_name = f"thumbnail-{coarsest}px"
@@ -63,12 +64,13 @@ class PatchScores:
             size: sliced_wasserstein_distance(real, patches[size], directions=DIRECTIONS, seed=self._seed)
             for size, real in self._patches.items()
         }
+        spread = diversity_score(_spread(fake), self._variances)
         overlap = manifold_scores(self._real, fake, neighbours=self._neighbours, real_radii=self._radii)
         return {
             f"swd/{self._patch_name}": float(np.mean(list(distances.values()))),
             **{f"swd/{self._patch_name}-{size}px": value for size, value in distances.items()},
             f"recall/{self._thumbnail_name}": overlap.recall,
-            f"diversity/{self._thumbnail_name}": diversity(fake, self._real),
+            **{f"{name}/{self._thumbnail_name}": value for name, value in spread.items()},
         }
 
 
@@ -98,3 +100,9 @@ class _Described:
     def add(self, images: np.ndarray) -> None:
         self.patches.add(images)
         self.thumbnails.add(thumbnails(images.astype(np.float32)))
+
+
+def _spread(points: np.ndarray) -> Spread:
+    spread = Spread()
+    spread.add(points)
+    return spread

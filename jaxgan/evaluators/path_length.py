@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -9,7 +10,9 @@ import numpy as np
 
 from jaxgan.metrics.perceptual_path import DISCARDED, EPSILON, lerp, path_lengths, perceptual_path_length, slerp
 
-Draw = Callable[[np.ndarray], np.ndarray]  # codes [n,...] -> images [n,H,W,C] in [-1, 1]
+PATHS_AT_ONCE = 250  # whose images are held
+
+Draw = Callable[[np.ndarray, slice], np.ndarray]  # codes [n,...] of which paths -> images [n,H,W,C] in [-1, 1]
 Features = Callable[[np.ndarray], np.ndarray]  # images of 0 to 255, not rounded, [n,H,W,C] -> [n,D]
 
 
@@ -31,9 +34,14 @@ def feature_path_length(
     def distance(first: np.ndarray, second: np.ndarray) -> np.ndarray:
         return np.square(features(first) - features(second)).sum(axis=1, dtype=np.float64)
 
-    def images(codes: np.ndarray) -> np.ndarray:
-        return np.clip(draw(codes.astype(np.float32)), -1.0, 1.0) * 127.5 + 127.5
+    def images(codes: np.ndarray, rows: slice) -> np.ndarray:
+        return np.clip(draw(codes.astype(np.float32), rows), -1.0, 1.0) * 127.5 + 127.5
 
     size = np.sqrt(starts.shape[1])  # of a latent: slerp gives directions
     between = lerp if straight else lambda a, b, share: size * slerp(a, b, share)
-    return perceptual_path_length(path_lengths(images, distance, starts, ends, between=between))
+    lengths = []
+    for start in range(0, len(starts), PATHS_AT_ONCE):
+        rows = slice(start, start + PATHS_AT_ONCE)
+        some = functools.partial(images, rows=rows)
+        lengths.append(path_lengths(some, distance, starts[rows], ends[rows], between=between))
+    return perceptual_path_length(np.concatenate(lengths))

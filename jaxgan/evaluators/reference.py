@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from typing import NamedTuple
 
 import numpy as np
 
 from jaxgan.data.sources import Source
+
+log = logging.getLogger(__name__)
 
 MOST_BYTES = 500_000_000  # of images drawn at a time
 
@@ -19,9 +22,14 @@ class Images(NamedTuple):
 
 
 def draw(source: Source, most: int, seed: int) -> Images:
-    """Up to `most` different examples (fewer where the images are large), in random order."""
+    """Up to `most` different examples, in random order; fewer where the images are large, which the log says."""
     spec = source.spec
-    count = min(most, spec.size, MOST_BYTES // (spec.height * spec.width * spec.channels))
+    wanted, fitting = min(most, spec.size), MOST_BYTES // (spec.height * spec.width * spec.channels)
+    count = min(wanted, fitting)
+    if count < wanted:
+        told = "of %s %d images are used instead of %d, which take too much memory"
+        told = "of %s %d images are used instead of %d, which take too much memory"
+        log.warning(told, spec.name, count, wanted)
     examples = source.read(np.random.default_rng(seed).permutation(spec.size)[:count])
     return Images(examples["image"], examples.get("label", np.empty(0, np.int32)))
 

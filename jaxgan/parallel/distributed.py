@@ -160,7 +160,7 @@ def by_leader(what: str, find: Callable[[], T]) -> T:
     client, key = _client(), f"jaxgan/told/{next(_told)}/{what}"
     if leading():
         found = find()
-        client.key_value_set(key, json.dumps(found))
+        client.key_value_set(key, json.dumps(found, allow_nan=False))
         return found
     return json.loads(client.blocking_key_value_get(key, PATIENCE))
 

@@ -94,7 +94,7 @@ def compile_step(
     ):
         assert process.stdin is not None
         with contextlib.suppress(BrokenPipeError):  # what it died of is told below
-            process.stdin.write(json.dumps(request) + "\n")
+            process.stdin.write(json.dumps(request, allow_nan=False) + "\n")
             process.stdin.flush()  # and open it stays: its end tells the compiler that nobody waits any more
         found: list[Compiled] = []
         limit = min(LIMIT, within)
@@ -145,7 +145,7 @@ def answer(request: Mapping[str, Any]) -> None:
     from jaxgan.planning.program import dearest, make_program
 
     set_compiler_flags(platform="tpu")  # as on the real ones
-    config, spec = from_json(json.dumps(request["config"])), DataSpec(**request["spec"])
+    config, spec = from_json(json.dumps(request["config"], allow_nan=False)), DataSpec(**request["spec"])
     topology = read_topologies(request["topology"])[0]
     described = topologies.get_topology_desc(topology_name=str(topology), platform="tpu")
     mesh = make_mesh(config.parallel.mesh, described.devices)
@@ -156,7 +156,7 @@ def answer(request: Mapping[str, Any]) -> None:
         common = {"topology": str(topology), "batch_size": config.batch_size, "phases": due, **program.held()}
         common |= {"share": program.due_sets[due], "model_flops": program.flops(due) / topology.chips}
         found = {**common, **_analysis(lowered, topology, Path(request["cache"]))}
-        print(ANSWER + json.dumps(found), flush=True)
+        print(ANSWER + json.dumps(found, allow_nan=False), flush=True)
 
 
 def _end_with_asker() -> None:
@@ -202,7 +202,7 @@ def _analysis(lowered: Any, topology: Topology, cache: Path) -> dict[str, Any]:
     }
     cache.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(f".{os.getpid()}.part")
-    part.write_text(json.dumps(analysis))
+    part.write_text(json.dumps(analysis, allow_nan=False))
     part.replace(path)
     return analysis
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -111,7 +112,7 @@ class Checkpoints:
             "images_seen": images,
             "good": good,
             "keep_forever": keep_forever,
-            "metrics": {name: float(value) for name, value in (metrics or {}).items()},
+            "metrics": {name: float(value) for name, value in (metrics or {}).items() if math.isfinite(value)},
             **self._common,
             "tree": {item: stored.shapes(arrays) for item, arrays in items.items()},
         }

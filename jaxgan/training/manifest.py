@@ -27,7 +27,7 @@ def write_manifest(directory: epath.Path, items: Iterable[str], record: Mapping[
     """Writes the manifest of the finished `items` (sub-folders) of `directory`, with a JSON `record`."""
     files = {name: [path.stat().length, _sha256(path)] for name, path in _files(directory, items)}
     content = {"format": FORMAT, "record": dict(record), "files": files}
-    whole = json.dumps({**content, "sha256": _digest(content)})
+    whole = json.dumps({**content, "sha256": _digest(content)}, allow_nan=False)
     part = directory / f"{NAME}.part"
     part.write_text(whole)
     part.replace(directory / NAME)
@@ -83,7 +83,7 @@ def _files(directory: epath.Path, items: Iterable[str]) -> Iterator[tuple[str, e
 
 
 def _digest(content: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(content, sort_keys=True, allow_nan=True).encode()).hexdigest()
 
 
 def _sha256(path: epath.Path) -> str:

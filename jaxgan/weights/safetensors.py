@@ -80,7 +80,7 @@ def write(path: str | Path, tensors: Mapping[str, np.ndarray], metadata: Mapping
             raise UserError(f"{name}: numbers of {array.dtype} cannot be written")
         header[name] = {"dtype": kind, "shape": shape, "data_offsets": [offset, offset + array.nbytes]}
         offset += array.nbytes
-    text = json.dumps(header).encode()
+    text = json.dumps(header, allow_nan=False).encode()
     text += b" " * (-len(text) % 8)  # the numbers begin at a multiple of eight
     folder = Path(path).absolute().parent
     with tempfile.NamedTemporaryFile(dir=folder, suffix=".part", delete=False) as file:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
 
@@ -10,6 +11,7 @@ import pytest
 from PIL import Image
 
 from jaxgan.data.opening import open_source
+from jaxgan.data.pipeline import make_pipeline
 from jaxgan.errors import UserError
 
 
@@ -151,3 +153,33 @@ def test_relative_folders(tmp_path, draw, data_config, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert open_source(data_config("pictures"), "train").spec.size == 1
     assert open_source(data_config(f".{os.sep}pictures"), "train").spec.size == 1
+
+
+def test_a_class_of_which_all_would_be_held_out_keeps_one_to_train_on(tmp_path, draw, data_config):
+    hashes = {f"{number}.png": hashlib.sha256(f"rare/{number}.png".encode()) for number in range(100)}
+    for name in [name for name, each in hashes.items() if int(each.hexdigest(), 16) % 10 == 0][:3]:
+        draw(tmp_path / "rare" / name)
+    for number in range(20):
+        draw(tmp_path / "common" / f"{number}.png")
+    train, test = (open_source(data_config(tmp_path), split) for split in ("train", "test"))
+    assert train.label_counts.tolist() == np.bincount(read_all(train)["label"], minlength=2).tolist()
+    assert (train.label_counts[1], test.label_counts[1]) == (1, 2)
+    assert train.label_counts.sum() + test.label_counts.sum() == 23
+
+
+def test_a_class_without_training_images_is_named(tmp_path, draw, data_config, caplog):
+    for name in ("train/a/0", "train/b/0", "test/a/0", "test/c/0"):
+        draw(tmp_path / f"{name}.png")
+    for cache in ("host", "stream"):
+        caplog.clear()
+        make_pipeline(data_config(tmp_path, cache=cache), seed=0)
+        assert "no images to train on, so never learnt: 1 of 3 classes: c" in caplog.text
+
+
+def test_of_single_images_a_class_one_is_held_out_and_named(tmp_path, draw, data_config, caplog):
+    for number in range(12):
+        draw(tmp_path / f"class{number:02}" / "only.png")
+    sizes = [open_source(data_config(tmp_path), split).spec.size for split in ("train", "test")]
+    assert sizes == [11, 1]
+    make_pipeline(data_config(tmp_path), seed=0)
+    assert "never learnt: 1 of 12 classes: class" in caplog.text

@@ -1,4 +1,4 @@
-"""FID of 60,000 images of 64 pixels, in a process of its own, run by test_memory; prints the peak of its memory in MB."""
+"""FID of 60,000 images of 64 pixels; run by test_memory in a process of its own, whose peak memory in MB it prints."""
 
 import resource
 import tempfile

@@ -11,6 +11,7 @@ from jaxgan.errors import UserError
 from jaxgan.evaluators import classifier_scores, distribution
 from jaxgan.evaluators.classifier_features import Recipe
 from jaxgan.evaluators.distribution import DistributionEvaluator, make_distribution_evaluator
+from jaxgan.evaluators.manifests import existing, read_report, write_report
 from jaxgan.evaluators.reference import draw
 from jaxgan.evaluators.reference_cache import cached
 
@@ -160,6 +161,70 @@ def test_the_generator_is_asked_for_classes_in_turn_from_seeds_of_its_own(cache_
     assert asked == [40, 40, 20]
     assert not set(seeds[:3]) & set(seeds[3:])
     assert "label_accuracy" not in by_score(scores)
+
+
+def unbalanced(seed):
+    """Three of four images are of class 0, the others of class 2; none is of class 1."""
+    labels = np.where(np.arange(COUNT) % 4 == 0, 2, 0)
+    return ArraySource(np.rint(blobs(labels, seed) * 127.5 + 127.5).astype(np.uint8), labels)
+
+
+@pytest.mark.usefixtures("quick")
+def test_labels_are_asked_for_in_the_shares_of_the_data(tmp_path):
+    """A generator that has learnt the data has the distance of chance; with classes in turn it is far from them."""
+    judge = DistributionEvaluator(unbalanced(0), unbalanced(1), cache_dir=str(tmp_path), samples=200, conditional=True)
+    asked = []
+    found = by_score(judge.run(lambda seed, labels: asked.append(labels) or generate(seed, labels), 5))
+    np.testing.assert_array_equal(np.bincount(np.concatenate(asked), minlength=3), [150, 0, 50])
+    assert judge.manifest["labels"] == f"in the shares of {COUNT} training images"
+    in_turn = by_score(judge.run(lambda seed, labels: generate(seed, np.arange(len(labels)) % 3), 5))
+    assert found["frechet"] < 2
+    assert in_turn["frechet"] > 5 * found["frechet"]
+    assert found["class_balance"] > 0.95
+    assert found["diversity"] == pytest.approx(1, abs=0.2)
+
+
+@pytest.mark.usefixtures("quick")
+def test_of_one_image_a_class_there_is_no_diversity_and_all_else_is_a_number(tmp_path, caplog):
+    """It was NaN, which JSON has not."""
+    random = np.random.default_rng(0)
+    alone = ArraySource(random.integers(0, 256, (12, SIZE, SIZE, 1), np.uint8), np.arange(12))
+    settings = {"samples": 30, "batch_size": 30, "neighbours": 2, "conditional": True}
+    judge = DistributionEvaluator(alone, cache_dir=str(tmp_path), **settings)
+    scores = judge.run(lambda seed, labels: np.random.default_rng(seed).uniform(-1, 1, (len(labels), SIZE, SIZE, 1)), 0)
+    assert set(by_score(scores)) == set(judge.names) - {"diversity"}
+    assert np.isfinite(list(scores.values())).all()
+    assert "left out of the scores: diversity" in caplog.text
+    write_report(tmp_path / "scores.json", {"scores": scores, "manifest": judge.manifest})
+    assert read_report(tmp_path / "scores.json")["scores"] == scores
+    assert judge.manifest["classifier_accuracy"] is None  # nothing could be held out of its training
+
+
+def test_of_equal_images_there_is_no_diversity(tmp_path):
+    grey = ArraySource(np.full((20, SIZE, SIZE, 1), 99, np.uint8))
+    judge = DistributionEvaluator(grey, cache_dir=str(tmp_path), samples=20, neighbours=2)
+    assert "diversity" not in by_score(judge.run(lambda seed, count: np.zeros((count, SIZE, SIZE, 1)), 0))
+
+
+def test_scores_that_are_no_numbers_are_left_out_and_never_written(tmp_path, caplog):
+    scores = {"fid": 1.0, "kid": float("nan"), "is": float("inf")}
+    assert existing(scores) == {"fid": 1.0}
+    assert "kid (nan), is (inf)" in caplog.text
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        write_report(tmp_path / "scores.json", {"scores": scores, "manifest": {}})
+    assert not (tmp_path / "scores.json").exists()
+
+
+def test_a_tenth_is_held_out_of_the_classifier_but_of_no_class_everything():
+    labels = np.repeat(np.arange(8), [60, 30, 1, 1, 1, 1, 1, 5])
+    images = np.arange(100, dtype=np.uint8).reshape(100, 1, 1, 1)
+    for seed in range(20):
+        train, held_out = classifier_scores.classifier_data(ArraySource(images, labels), None, seed)
+        assert set(train.labels) == set(labels)
+        assert 5 <= len(held_out.images) <= 10
+        assert set(train.images.ravel()) | set(held_out.images.ravel()) == set(range(100))
+        assert len(train.images) + len(held_out.images) == 100
+        np.testing.assert_array_equal(labels[train.images.ravel()], train.labels)
 
 
 @pytest.mark.usefixtures("quick")
