@@ -46,7 +46,12 @@ IMAGES, EVERY = 64_000, 4_800
 RUN = {"conditional": False, "images": IMAGES, "checkpoint.every_images": EVERY, "checkpoint.keep": 100}
 RUN |= {"ema.rampup": 0.05, "evaluation.samples": 500, "evaluation.features": "patches"}
 RUN |= {"generator.widths": (64, 32, 16), "discriminator.widths": (16, 32, 64)}
-COLLAPSING = {"task.loss": "adversarial.non_saturating", "task.penalties": "()", "watch.enabled": False}
+COLLAPSING = {
+    "task.loss": "adversarial.non_saturating",
+    "task.penalties": "()",
+    "watch.enabled": False,
+    "images": 32_000,
+}
 
 
 class Data(NamedTuple):

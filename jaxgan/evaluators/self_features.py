@@ -26,7 +26,7 @@ from jaxgan.augment.diffaugment import DiffAugment
 from jaxgan.evaluators.classifier_cache import StoredClassifier, by_leader, load_classifier, save_classifier
 from jaxgan.evaluators.classifier_features import SCALING_IMAGES, classify, feature_parts, looking, scales
 from jaxgan.evaluators.fitting import Course, fit
-from jaxgan.models.classifier import LARGEST, Classifier, reduced
+from jaxgan.models.classifier import LARGEST, Classifier
 
 VERSION = 1  # raise it when the same recipe would give another network
 STATES = 4  # that a picture can be in: as it was, blurred, noisy, saved as JPEG
@@ -77,8 +77,8 @@ def load_or_train_self(
 ) -> SelfFeatures:
     """The network of a data set: from `cache_dir` if it lies there whole, else trained and stored.
 
-    `data` tells the data set from all others. `read` gives the images uint8 `[n,H,W,C]` to train on; it is called only
-    if the network must be trained, and of several processes in the first alone.
+    `data` tells the data set from all others. `read` gives the images uint8 `[n,H,W,C]` to train on, of at most
+    64 pixels a side; it is called only if the network must be trained, and of several processes in the first alone.
     """
     recipe = recipe or SelfRecipe()
     model = Classifier(STATES + recipe.embedding, recipe.widths, recipe.hidden)
@@ -98,14 +98,19 @@ def load_or_train_self(
 
 
 def train_self(model: Classifier, images: np.ndarray, recipe: SelfRecipe) -> Any:
-    """Params of `model` after one run of the recipe on uint8 images `[n,H,W,C]`. Deterministic."""
+    """Params of `model` after one run of the recipe on uint8 images `[n,H,W,C]`, at the size it sees. Deterministic."""
     view = DiffAugment()
-    spoil = (Blur(recipe.blur, kinds=("isotropic",)), GaussianNoise(recipe.noise), Jpeg(recipe.quality))
+    jpeg, colours = Jpeg(recipe.quality), min(3, images.shape[-1])
+
+    def save(key: Array, part: Array) -> Array:
+        return jnp.concatenate([jpeg(key, part[..., :colours]), part[..., colours:]], axis=-1)  # alpha stays
+
+    spoil = (Blur(recipe.blur, kinds=("isotropic",)), GaussianNoise(recipe.noise), save)
     share = recipe.batch_size // STATES
     states = jnp.repeat(jnp.arange(STATES), share)
 
     def loss(params: Any, key: Array, batch: Array) -> Array:
-        batch = reduced(batch.astype(jnp.float32) / 127.5 - 1.0)
+        batch = batch.astype(jnp.float32) / 127.5 - 1.0
         view_keys, spoil_keys = jnp.split(jax.random.split(key, 2 + len(spoil)), [2])
         views = [view(view_key, batch, 1.0) for view_key in view_keys]
         parts = [batch[state * share : (state + 1) * share] for state in range(STATES)]

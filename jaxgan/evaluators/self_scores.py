@@ -4,21 +4,24 @@ from __future__ import annotations
 
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 
 from jaxgan.data.sources import Source
 from jaxgan.evaluators.classifier_scores import (
-    CLASSIFIER_IMAGES,
     MANIFOLD_POINTS,
     REFERENCE_IMAGES,
     reference_description,
 )
 from jaxgan.evaluators.feature_sums import FeatureReference, FeatureSums
-from jaxgan.evaluators.reference import draw, identity
+from jaxgan.evaluators.reference import identity
 from jaxgan.evaluators.reference_cache import cached
 from jaxgan.evaluators.self_features import SelfRecipe, load_or_train_self, seen_as
-from jaxgan.evaluators.streams import Rows, describe_reals
+from jaxgan.evaluators.streams import CHUNK_BYTES, CHUNK_IMAGES, Rows, describe_reals
 from jaxgan.metrics.precision_recall import ManifoldScores
+from jaxgan.models.classifier import LARGEST, reduced
+
+TRAINING_IMAGES = 20_000  # at most, to train the network on
 
 
 class SelfScores:
@@ -40,7 +43,7 @@ class SelfScores:
         self.samples = samples
         self._features = load_or_train_self(
             data=identity(source),
-            read=lambda: draw(source, CLASSIFIER_IMAGES, seed).images,
+            read=lambda: training_images(source, seed),
             cache_dir=cache_dir,
             recipe=recipe,
         )
@@ -102,3 +105,20 @@ class EncodedSamples:
             **self._reference.diversity(self._sums),
         }
         return {f"{score}/{self._name}": value for score, value in scores.items()}
+
+
+def training_images(source: Source, seed: int) -> np.ndarray:
+    """Images uint8 `[n,h,w,C]` in random order by seed, at the size at which the network sees them.
+
+    They are read in chunks, so that large ones are never held.
+    """
+    spec, parts = source.spec, []
+    order = np.random.default_rng(seed).permutation(spec.size)[:TRAINING_IMAGES]
+    size = max(1, min(CHUNK_IMAGES, CHUNK_BYTES // (spec.height * spec.width * spec.channels)))
+    for start in range(0, len(order), size):
+        images = source.read(order[start : start + size])["image"]
+        if max(spec.height, spec.width) > LARGEST:
+            small = np.asarray(reduced(jnp.asarray(images, jnp.float32)))
+            images = np.rint(np.clip(small, 0, 255)).astype(np.uint8)
+        parts.append(images)
+    return np.concatenate(parts)

@@ -202,7 +202,7 @@ def test_of_one_image_a_class_there_is_no_diversity_and_all_else_is_a_number(tmp
 
 def test_of_equal_images_there_is_no_diversity(tmp_path):
     grey = ArraySource(np.full((20, SIZE, SIZE, 1), 99, np.uint8))
-    judge = DistributionEvaluator(grey, cache_dir=str(tmp_path), samples=20, neighbours=2)
+    judge = DistributionEvaluator(grey, cache_dir=str(tmp_path), samples=20, neighbours=2, features="patches")
     assert "diversity" not in by_score(judge.run(lambda seed, count: np.zeros((count, SIZE, SIZE, 1)), 0))
 
 

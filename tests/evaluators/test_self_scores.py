@@ -14,7 +14,7 @@ from benchmarks import trust
 from jaxgan.data.sources import DataSpec
 from jaxgan.evaluators.distribution import DistributionEvaluator
 from jaxgan.evaluators.self_features import SelfRecipe, contrastive, load_or_train_self, seen_as
-from jaxgan.evaluators.self_scores import SelfScores
+from jaxgan.evaluators.self_scores import SelfScores, training_images
 from jaxgan.evaluators.streams import score
 
 TINY = SelfRecipe(widths=(8, 8), hidden=16, embedding=8, steps=60, batch_size=32)
@@ -130,7 +130,15 @@ def test_it_is_what_pictures_without_labels_are_scored_in(cache_dir, features, l
     assert ("label_accuracy" in judge.names) == (features == "auto" and labels > 0)
 
 
-def test_large_pictures_are_seen_at_64_pixels():
+def test_large_pictures_with_alpha_are_seen_at_64_pixels(tmp_path):
+    source = Gratings(40)
+    source.images = source.images.repeat(8, axis=1).repeat(12, axis=2).repeat(4, axis=3)
+    source.spec = dataclasses.replace(source.spec, height=96, width=144, channels=4)
+    assert training_images(source, 0).shape == (40, 43, 64, 4)
+    recipe = dataclasses.replace(TINY, steps=1, batch_size=8)
+    scorer = SelfScores(source, samples=30, neighbours=3, cache_dir=str(tmp_path), seed=0, recipe=recipe)
+    assert scorer.manifest["seen_as"] == "43x64"
+    assert by_score(scorer, source.images)["frechet"] == pytest.approx(0, abs=1e-3)
     assert (seen_as(32, 48), seen_as(256, 256), seen_as(64, 512)) == ("32x48", "64x64", "8x64")
 
 
