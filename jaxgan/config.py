@@ -97,8 +97,10 @@ class EvaluationConfig:
     every_images: int | None = option(None, "None: only at the end")
     batch_size: int = option(250, "samples drawn at a time")
     neighbours: int = option(5, "k of precision, recall, density and coverage")
-    features: Literal["auto", "classifier", "inception", "patches", "alexnet", "vgg16"] = option(
-        "auto", "what scores are computed in; auto: a classifier for labels, else patches; the last two are for LPIPS"
+    features: Literal["auto", "classifier", "self", "inception", "patches", "alexnet", "vgg16"] = option(
+        "auto",
+        "what scores are computed in; auto: a classifier for labels, else a network that trains itself on the data "
+        "(self); the last two are for LPIPS",
     )
     weights: str | None = option(None, "the file of Inception's weights, or of the network of LPIPS")
 

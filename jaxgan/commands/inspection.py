@@ -94,6 +94,7 @@ def neighbours(generator: RestoredGenerator, wish: Wish) -> str:
         "step": generator.step,
         "verdict": found.verdict,
         "share": _finite(found.share),
+        "nearer": _finite(found.nearer),
         "near": _finite(found.near),
         "held_out_distances": found.held_out.tolist(),
         "distances": found.nearest.distances.tolist(),

@@ -20,6 +20,7 @@ import numpy as np
 from jaxgan.parallel import distributed
 
 FORMAT = 1
+KIND = "classifier"  # how its files are named
 
 logger = logging.getLogger(__name__)
 
@@ -33,9 +34,9 @@ class StoredClassifier(NamedTuple):
     checksum: str  # SHA-256 of the file of its arrays
 
 
-def load_classifier(cache_dir: str, fingerprint: str) -> StoredClassifier | None:
-    """The classifier of this fingerprint, or None if none lies there whole."""
-    weights_path, record_path = _paths(cache_dir, fingerprint)
+def load_classifier(cache_dir: str, fingerprint: str, *, kind: str = KIND) -> StoredClassifier | None:
+    """The classifier (or other `kind` of network) of this fingerprint, or None if none lies there whole."""
+    weights_path, record_path = _paths(cache_dir, kind, fingerprint)
     if not os.path.exists(record_path):
         return None
     try:
@@ -51,7 +52,7 @@ def load_classifier(cache_dir: str, fingerprint: str) -> StoredClassifier | None
         accuracy = None if record["accuracy"] is None else float(record["accuracy"])
         return StoredClassifier(fingerprint, arrays, accuracy, record["sha256"])
     except (OSError, ValueError, KeyError, TypeError) as error:
-        logger.warning("the stored classifier %s is not usable (%s): training it anew", record_path, error)
+        logger.warning("the stored %s %s is not usable (%s): training it anew", kind, record_path, error)
         return None
 
 
@@ -62,8 +63,12 @@ def save_classifier(
     *,
     accuracy: float | None,
     description: Mapping[str, Any],
+    kind: str = KIND,
 ) -> StoredClassifier:
-    """Store a classifier with its description. A directory that cannot be written costs a warning."""
+    """Store a classifier (or other `kind` of network) with its description.
+
+    A directory that cannot be written costs a warning.
+    """
     arrays = jax.tree.map(np.asarray, dict(arrays))
     buffer = io.BytesIO()
     np.savez(buffer, **_flatten(arrays))
@@ -74,15 +79,15 @@ def save_classifier(
         "fingerprint": fingerprint,
         "sha256": stored.checksum,
         "accuracy": accuracy,
-        "classifier": dict(description),
+        kind: dict(description),
     }
-    weights_path, record_path = _paths(cache_dir, fingerprint)
+    weights_path, record_path = _paths(cache_dir, kind, fingerprint)
     try:
         os.makedirs(cache_dir, exist_ok=True)
         _replace(weights_path, weights)
         _replace(record_path, json.dumps(record, indent=2, allow_nan=False).encode())
     except OSError as error:
-        logger.warning("the classifier for the scores could not be stored (%s); the next run trains it anew", error)
+        logger.warning("the %s for the scores could not be stored (%s); the next run trains it anew", kind, error)
     return stored
 
 
@@ -101,8 +106,8 @@ def by_leader(fingerprint: str, find: Callable[[], StoredClassifier]) -> StoredC
     return StoredClassifier(fingerprint, _unflatten(told)["arrays"], None if np.isnan(accuracy) else accuracy, checksum)
 
 
-def _paths(cache_dir: str, fingerprint: str) -> tuple[str, str]:
-    stem = os.path.join(cache_dir, f"classifier-{fingerprint[:8]}")
+def _paths(cache_dir: str, kind: str, fingerprint: str) -> tuple[str, str]:
+    stem = os.path.join(cache_dir, f"{kind}-{fingerprint[:8]}")
     return f"{stem}.npz", f"{stem}.json"
 
 

@@ -11,7 +11,7 @@ import functools
 import hashlib
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -20,6 +20,7 @@ import numpy as np
 import optax
 
 from jaxgan.evaluators.classifier_cache import StoredClassifier, by_leader, load_classifier, save_classifier
+from jaxgan.evaluators.fitting import Course, fit
 from jaxgan.evaluators.reference import Images
 from jaxgan.evaluators.streams import Features
 from jaxgan.models.classifier import Classification, Classifier
@@ -68,13 +69,13 @@ class ClassifierFeatures:
         self.name = f"classifier-{stored.fingerprint[:8]}"
         self.accuracy = stored.accuracy  # on images held out of its training
         self.checksum = stored.checksum  # of its weights
-        self._look = _features(model, stored.arrays["network"])
+        self._look = looking(model, stored.arrays["network"])
         self._scales = [float(scale) for scale in stored.arrays["scales"]]
 
     def __call__(self, images: np.ndarray) -> Classified:
         """Features and predicted classes of uint8 images `[n,H,W,C]`."""
         found = self._look(images)
-        parts = [scale * part for scale, part in zip(self._scales, (found.hidden, found.texture))]
+        parts = [scale * part for scale, part in zip(self._scales, feature_parts(found))]
         return Classified(np.concatenate(parts, axis=1), found.logits.argmax(axis=1).astype(np.int32))
 
 
@@ -112,7 +113,7 @@ def load_or_train_classifier(
             logger.info("trained a classifier for the scores: %.1f%% of the held-out images right", 100 * accuracy)
         arrays = {
             "network": params,
-            "scales": _scales(classify(model, params, train.images[:SCALING_IMAGES])),
+            "scales": scales(feature_parts(classify(model, params, train.images[:SCALING_IMAGES]))),
         }
         return save_classifier(cache_dir, fingerprint, arrays, accuracy=accuracy, description=description)
 
@@ -122,45 +123,49 @@ def load_or_train_classifier(
 def train_classifier(model: Classifier, train: Images, recipe: Recipe) -> Any:
     """Params of `model` after one run of the recipe: cross-entropy, AdamW, one cosine. Deterministic."""
     images_seen = min(max(recipe.epochs * len(train.images), recipe.least_images), recipe.most_images)
-    steps = max(1, images_seen // recipe.batch_size)
-    schedule = optax.warmup_cosine_decay_schedule(0.0, recipe.learning_rate, steps // 10, steps)
-    optimizer = optax.adamw(schedule, b2=0.99, weight_decay=recipe.weight_decay)
 
-    @jax.jit
-    def step(params: Any, opt_state: Any, images: Any, labels: Any) -> tuple[Any, Any]:
-        def loss(params: Any) -> Any:
-            logits = _classify(model, params, images).logits
-            return optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean()
+    def loss(params: Any, key: Any, images: Any, labels: Any) -> Any:
+        del key
+        logits = _classify(model, params, images).logits
+        return optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean()
 
-        updates, opt_state = optimizer.update(jax.grad(loss)(params), opt_state, params)
-        return optax.apply_updates(params, updates), opt_state
+    def examples(rows: np.ndarray, random: np.random.Generator) -> tuple[np.ndarray, ...]:
+        return _shifted(train.images[rows], recipe.shift, random), train.labels[rows]
 
-    random = np.random.default_rng(recipe.seed)
-    params = jax.jit(model.init)(jax.random.key(recipe.seed), jnp.zeros((1, *train.images.shape[1:])))
-    opt_state = jax.jit(optimizer.init)(params)
-    order = np.empty(0, np.int64)
-    for _ in range(steps):
-        while len(order) < recipe.batch_size:
-            order = np.concatenate([order, random.permutation(len(train.images))])
-        rows, order = np.split(order, [recipe.batch_size])
-        images = _shifted(train.images[rows], recipe.shift, random)
-        params, opt_state = step(params, opt_state, images, train.labels[rows])
-    return params
+    return fit(
+        lambda key: model.init(key, jnp.zeros((1, *train.images.shape[1:]))),
+        loss,
+        examples,
+        len(train.images),
+        Course(
+            steps=max(1, images_seen // recipe.batch_size),
+            batch_size=recipe.batch_size,
+            learning_rate=recipe.learning_rate,
+            weight_decay=recipe.weight_decay,
+            seed=recipe.seed,
+        ),
+    )
 
 
 def classify(model: Classifier, params: Any, images: np.ndarray) -> Classification:
     """Numpy arrays of what `model` makes of uint8 images `[n,H,W,C]`."""
-    return _features(model, params)(images)
+    return looking(model, params)(images)
 
 
-def _features(model: Classifier, params: Any) -> Features:
+def looking(model: Classifier, params: Any) -> Features:
+    """`model` as a function of uint8 images `[n,H,W,C]` to a `Classification` of numpy arrays, on all devices."""
     return Features(functools.partial(_classify, model), params, most=MOST, least=LEAST)
 
 
-def _scales(found: Classification) -> np.ndarray:
-    """Factors that give hidden layer and texture half of the total variance each."""
-    variances = [part.var(axis=0, dtype=np.float64).sum() for part in (found.hidden, found.texture)]
-    return np.sqrt(TOTAL_VARIANCE / 2 / np.maximum(variances, 1e-12))
+def feature_parts(found: Classification) -> tuple[np.ndarray, ...]:
+    """What the features are put together from."""
+    return found.hidden, found.texture
+
+
+def scales(parts: Sequence[np.ndarray]) -> np.ndarray:
+    """Factors that give each part of the features `[n,D]` its equal share of the total variance of 100."""
+    variances = [part.var(axis=0, dtype=np.float64).sum() for part in parts]
+    return np.sqrt(TOTAL_VARIANCE / len(parts) / np.maximum(variances, 1e-12))
 
 
 def _shifted(images: np.ndarray, most: int, random: np.random.Generator) -> np.ndarray:

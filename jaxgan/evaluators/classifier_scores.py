@@ -121,7 +121,7 @@ class ClassifiedSamples:
 
 
 def reference_description(source: Source, features: str, checksum: str, seed: int) -> dict[str, Any]:
-    """What the features of the reference depend on, for their cache; `checksum` is of the classifier's weights."""
+    """What the features of the reference depend on, for their cache; `checksum` is of the network's weights."""
     return {
         "reference": identity(source),
         "reference_images": min(source.spec.size, REFERENCE_IMAGES),

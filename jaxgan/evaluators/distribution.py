@@ -1,8 +1,9 @@
 """How far the distribution of samples is from that of the data, in named scores.
 
-A data set with labels is scored in the features of a classifier trained on them, one without by
-sliced Wasserstein distance, a stacked one also by the modes found, and any of them in Inception's features
-where the user has its weights. The reference is the training split, as is the field's convention.
+A data set with labels is scored in the features of a classifier trained on them, one without in those of a network
+that trains itself, a stacked one also by the modes found, and any of them by the sliced Wasserstein distance of
+patches, or in Inception's features where the user has its weights. The reference is the training split, as is the
+field's convention.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from jaxgan.evaluators.labels import count_labels, spread_labels
 from jaxgan.evaluators.manifests import existing
 from jaxgan.evaluators.patch_scores import PatchScores
 from jaxgan.evaluators.samples import Generate
+from jaxgan.evaluators.self_scores import SelfScores
 from jaxgan.evaluators.stacked_scores import StackedScores
 from jaxgan.evaluators.streams import Scorer, put_together
 from jaxgan.models.pretrained.vgg import LPIPS
@@ -118,7 +120,9 @@ class DistributionEvaluator:
     def features(self, images: np.ndarray) -> np.ndarray:
         """Features `[n,D]` of images of 0 to 255. Raises UserError where scores are made without a network."""
         if not hasattr(self._scorer, "features"):
-            raise UserError("config.evaluation.features: path lengths need a network's; accepted is 'inception'")
+            raise UserError(
+                "config.evaluation.features: path lengths need a network's; accepted are 'inception' and 'self'"
+            )
         return self._scorer.features(images)
 
     @functools.cached_property
@@ -136,6 +140,8 @@ class DistributionEvaluator:
         common["cache_dir"] = self._cache_dir
         if self._kind is InceptionScores:
             return InceptionScores(self._source, weights=self._weights, **common)
+        if self._kind is SelfScores:
+            return SelfScores(self._source, **common)
         return self._kind(self._source, self._held_out, **common)
 
     def _as_saved(self, images: np.ndarray, number: int) -> np.ndarray:
@@ -158,8 +164,10 @@ def _kind(source: Source, features: str) -> Any:
         raise UserError(f"config.evaluation.features: got 'classifier', but {source.spec.name} has no labels")
     if features == "inception":
         return InceptionScores
-    if features == "patches" or not labels:
+    if features == "patches":
         return PatchScores
+    if features == "self" or not labels:
+        return SelfScores
     return StackedScores if isinstance(source, StackedSource) else ClassifierScores
 
 

@@ -36,7 +36,7 @@ class Classifier(nn.Module):
     @nn.compact
     def __call__(self, image: Array) -> Classification:
         """Classify images `[B,H,W,C]` in [-1, 1] of any size."""
-        x = _reduced(image)
+        x = reduced(image)
         stage = 0
         while max(x.shape[1:3]) > SMALLEST:
             width = self.widths[min(stage, len(self.widths) - 1)]
@@ -47,7 +47,8 @@ class Classifier(nn.Module):
         return Classification(nn.Dense(self.num_classes, name="logits")(hidden), hidden, texture)
 
 
-def _reduced(image: Array) -> Array:
+def reduced(image: Array) -> Array:
+    """Images `[B,H,W,C]` with at most 64 pixels a side: larger ones are interpolated with antialiasing."""
     scale = LARGEST / max(image.shape[1:3])
     if scale >= 1:
         return image

@@ -202,7 +202,7 @@ def test_of_one_image_a_class_there_is_no_diversity_and_all_else_is_a_number(tmp
 
 def test_of_equal_images_there_is_no_diversity(tmp_path):
     grey = ArraySource(np.full((20, SIZE, SIZE, 1), 99, np.uint8))
-    judge = DistributionEvaluator(grey, cache_dir=str(tmp_path), samples=20, neighbours=2)
+    judge = DistributionEvaluator(grey, cache_dir=str(tmp_path), samples=20, neighbours=2, features="patches")
     assert "diversity" not in by_score(judge.run(lambda seed, count: np.zeros((count, SIZE, SIZE, 1)), 0))
 
 
@@ -238,8 +238,8 @@ def test_the_manifest_tells_references_and_counts(cache_dir):
     assert manifest != evaluator(cache_dir, samples=50).manifest
 
 
-def test_without_labels_patches_and_thumbnails_are_compared(cache_dir):
-    judge = DistributionEvaluator(source(labelled=False), cache_dir=cache_dir, samples=100, conditional=True)
+def test_patches_and_thumbnails_are_compared_on_request(cache_dir):
+    judge = DistributionEvaluator(source(labelled=False), cache_dir=cache_dir, samples=100, features="patches")
     good = judge.run(generate, 5)
     bad = judge.run(lambda seed, count: collapsed(seed, np.zeros(count, int)), 5)
     assert judge.best == "swd"
@@ -260,7 +260,7 @@ def test_without_labels_patches_and_thumbnails_are_compared(cache_dir):
     [(lambda images: images[:, 1:], "asked were"), (lambda images: images * np.nan, "not finite")],
 )
 def test_images_of_another_shape_or_not_finite_are_refused(cache_dir, spoil, message):
-    judge = DistributionEvaluator(source(labelled=False), cache_dir=cache_dir, samples=100)
+    judge = DistributionEvaluator(source(labelled=False), cache_dir=cache_dir, samples=100, features="patches")
     with pytest.raises(ValueError, match=message):
         judge.run(lambda seed, count: spoil(generate(seed, count)), 0)
 
@@ -282,7 +282,7 @@ def test_a_run_is_scored_against_its_training_split(cache_dir, monkeypatch):
     monkeypatch.setattr(distribution, "open_source", lambda data, split: opened.append(split) or splits[split])
     config = SimpleNamespace(
         data=SimpleNamespace(split="train", evaluation_split="test"),
-        evaluation=SimpleNamespace(samples=60, batch_size=30, neighbours=3, features="auto", weights=None),
+        evaluation=SimpleNamespace(samples=60, batch_size=30, neighbours=3, features="patches", weights=None),
         conditional=False,
     )
     manifest = make_distribution_evaluator(config, cache_dir=cache_dir).manifest

@@ -1,12 +1,15 @@
 """Nearest training images: copies are found, and held-out images are none."""
 
+import math
+
 import numpy as np
 import pytest
+from scipy.stats import mannwhitneyu
 from sklearn.neighbors import NearestNeighbors
 
 from jaxgan.data.sources import DataSpec
 from jaxgan.evaluators import neighbours
-from jaxgan.evaluators.neighbours import NeighbourSearch, judge, pixels
+from jaxgan.evaluators.neighbours import NeighbourSearch, judge, pixels, rank_test
 
 
 class Noise:
@@ -45,7 +48,46 @@ def test_copies_are_memorised(search):
     np.testing.assert_array_equal(found.nearest.indices, np.arange(100, 150))
     np.testing.assert_array_equal(found.nearest.distances, 0.0)
     assert found.share == 1.0
-    assert found.verdict.startswith("memorised: 100.0%")
+    assert found.nearer == 1.0
+    assert found.verdict.startswith("memorised: ")
+
+
+def clumps(seed, size):
+    """Noise of which each tenth image is almost another one's copy, as digits are: the 1% nearest are very near."""
+    source = Noise(seed, size)
+    source.images[::10] = Noise(9, 1).images
+    return source
+
+
+@pytest.mark.parametrize("levels", [4, 24])
+def test_copies_with_noise_are_memorised_though_some_held_out_images_are_nearer(levels):
+    search = NeighbourSearch(clumps(0, 300), clumps(1, 400), describe=pixels, features="pixels")
+    training = search._source.images[1:200:2].astype(np.float32)
+    noise = np.random.default_rng(5).normal(0, levels, training.shape)
+    copies = search(np.clip(np.rint(training + noise), 0, 255).astype(np.uint8))
+    assert copies.share == 0.0
+    assert copies.verdict.startswith("memorised: a sample is nearer")
+    others = search(clumps(2, 200).images)
+    assert others.nearer == pytest.approx(0.5, abs=0.08)
+    assert others.verdict.startswith("not memorised")
+
+
+def test_samples_that_are_nearer_by_a_little_are_worth_a_look():
+    images = np.zeros((200, 2, 2, 1))
+    distances = np.random.default_rng(0).uniform(0.12, 0.8, 200)
+    held_out = np.random.default_rng(1).uniform(0.1, 1.1, 400)
+    found = judge(neighbours.Nearest(np.arange(200), distances, images), held_out)
+    assert 0.55 < found.nearer < 0.7
+    assert found.verdict.startswith("perhaps memorised in part")
+
+
+def test_the_rank_test_is_that_of_scipy():
+    first, second = np.random.default_rng(0).normal(0, 1, 40), np.random.default_rng(1).normal(0.3, 1, 60)
+    expected = mannwhitneyu(first, second, alternative="less", method="asymptotic", use_continuity=False)
+    found = rank_test(first, second)
+    assert found.smaller == pytest.approx(1 - expected.statistic / (40 * 60))
+    assert 1 - 0.5 * (1 + math.erf(found.errors / 2**0.5)) == pytest.approx(expected.pvalue, rel=1e-6)
+    assert rank_test(np.ones(3), np.ones(5)) == (0.5, 0.0)
 
 
 def test_some_copies_are_told(search):
@@ -62,7 +104,7 @@ def test_held_out_images_that_are_copies_themselves_are_no_yardstick_for_others(
 def test_without_held_out_images_there_is_no_verdict():
     found = NeighbourSearch(Noise(0, 30), None, describe=pixels, features="pixels")(Noise(2, 5).images)
     assert found.verdict.startswith("no verdict")
-    assert np.isnan(found.share)
+    assert np.isnan([found.share, found.nearer]).all()
     assert len(found.nearest.distances) == 5
 
 

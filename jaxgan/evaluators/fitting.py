@@ -1,0 +1,61 @@
+"""How the small networks of the scores are trained: AdamW, one cosine, all data in turn. Deterministic."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+import optax
+
+
+@dataclasses.dataclass(frozen=True)
+class Course:
+    """So many steps (0: the first params stay) of so many examples each.
+
+    The learning rate is that at the peak; the seed is that of weights, order and draws.
+    """
+
+    steps: int
+    batch_size: int
+    learning_rate: float
+    weight_decay: float
+    seed: int
+
+
+def fit(
+    init: Callable[[jax.Array], Any],
+    loss: Callable[..., jax.Array],
+    examples: Callable[[np.ndarray, np.random.Generator], tuple[np.ndarray, ...]],
+    count: int,
+    course: Course,
+) -> Any:
+    """Params after one course, a tenth of it warm-up.
+
+    `init(key)` gives the first; `examples(rows, random)` the arrays of rows `[n]` of `count`, for
+    `loss(params, key, *arrays)`, whose key is another each step. Every row is used once before any is used again.
+    """
+    steps = max(1, course.steps)
+    schedule = optax.warmup_cosine_decay_schedule(0.0, course.learning_rate, steps // 10, steps)
+    optimizer = optax.adamw(schedule, b2=0.99, weight_decay=course.weight_decay)
+
+    @jax.jit
+    def step(params: Any, opt_state: Any, key: jax.Array, number: int, *arrays: Any) -> tuple[Any, Any]:
+        gradients = jax.grad(loss)(params, jax.random.fold_in(key, number), *arrays)
+        updates, opt_state = optimizer.update(gradients, opt_state, params)
+        return optax.apply_updates(params, updates), opt_state
+
+    random = np.random.default_rng(course.seed)
+    init_key = jax.random.key(course.seed)
+    step_key = jax.random.fold_in(init_key, 1)
+    params = jax.jit(init)(init_key)
+    opt_state = jax.jit(optimizer.init)(params)
+    order = np.empty(0, np.int64)
+    for number in range(course.steps):
+        while len(order) < course.batch_size:
+            order = np.concatenate([order, random.permutation(count)])
+        rows, order = np.split(order, [course.batch_size])
+        params, opt_state = step(params, opt_state, step_key, number, *examples(rows, random))
+    return params
