@@ -153,6 +153,7 @@ def test_a_slice_that_is_there_is_used_and_not_deleted(cloud):
     assert len((cloud.clouds / "1" / "installed").read_text().splitlines()) == 3
 
 
+@pytest.mark.slow
 def test_the_interrupted_and_the_crashed_are_started_again(cloud):
     status, _, errors = cloud.launch("case $start in 1) exit 75 ;; 2) kill -ABRT $$ ;; esac", *SLICE, "--max-crashes=1")
     assert status == FINISHED

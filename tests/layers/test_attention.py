@@ -14,7 +14,7 @@ X = jax.random.normal(jax.random.key(1), (2, 4, 6, 16))
 @pytest.fixture(scope="module")
 def params():
     """The params of a layer of 16 channels."""
-    return SelfAttention().init(KEY, X, train=False)["params"]
+    return jax.jit(lambda: SelfAttention().init(KEY, X, train=False)["params"])()
 
 
 def test_it_starts_as_the_identity(params):

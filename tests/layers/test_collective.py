@@ -93,7 +93,7 @@ def test_batch_norm_is_synchronised():
         y, updates = module.apply(tree, rows, train=True, mutable=["batch_stats"])
         return y, updates["batch_stats"]
 
-    (y, statistics), (reference, kept) = on_devices(forward, x), forward(x)
+    (y, statistics), (reference, kept) = on_devices(forward, x), jax.jit(forward)(x)
     close(y.reshape(x.shape), reference)
     close(statistics, jax.tree.map(lambda leaf: jnp.stack([leaf] * DEVICES), kept))
 
@@ -111,6 +111,6 @@ def test_minibatch_stddev_sees_the_same_groups_on_many_devices(batch, group_size
         found, y = jax.grad(loss, has_aux=True)(jnp.ones(3), *arguments)
         return pmean(found), y
 
-    (ours, y), (theirs, reference) = on_devices(gradient, x, weight), gradient(x, weight)
+    (ours, y), (theirs, reference) = on_devices(gradient, x, weight), jax.jit(gradient)(x, weight)
     close(y.reshape(reference.shape), reference)
     close(ours, jnp.stack([theirs] * DEVICES))

@@ -20,8 +20,11 @@ def test_the_formula():
 def test_the_start_keeps_the_mean_square():
     keys = jax.random.split(jax.random.key(0), 5)
     x = jax.random.normal(keys[0], (2, 16, 16, 64))
+    layer = jax.jit(
+        lambda key, x: gated(Conv(128, padding="VALID", kernel_init=gated_init).init_with_output(key, x)[0])
+    )
     for key in keys[1:]:
-        x = gated(Conv(128, padding="VALID", kernel_init=gated_init).init_with_output(key, x)[0])
+        x = layer(key, x)
     assert float(jnp.square(x).mean()) == pytest.approx(1.0, rel=0.3)
 
 

@@ -1,5 +1,7 @@
 """The classic GAN of fully connected layers."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -36,11 +38,11 @@ def test_networks_compute_in_their_dtype_and_answer_in_float32(dtype):
     generator = mlp.Generator(4, 3, num_classes=2, widths=(8,), dtype=dtype)
     discriminator = mlp.Discriminator(num_classes=2, widths=(8,), dtype=dtype)
     latent, label = jax.random.normal(KEY, (3, 5)), jnp.array([0, 1, 0])
-    tree = generator.init(KEY, latent, label, train=False)
-    image = generator.apply(tree, 100 * latent, label, train=True)
+    tree = jax.jit(partial(generator.init, train=False))(KEY, latent, label)
+    image = jax.jit(partial(generator.apply, train=True))(tree, 100 * latent, label)
     assert image.shape == (3, 4, 4, 3)
     assert 0.9 < np.abs(image).max() <= 1
-    judged, judge = discriminator.init_with_output(KEY, image, label, train=False)
+    judged, judge = jax.jit(partial(discriminator.init_with_output, train=False))(KEY, image, label)
     assert judged.logits.shape == (3,)
     assert judged.features.dtype == dtype
     assert {leaf.dtype for leaf in jax.tree.leaves((tree, judge, image, judged.logits))} == {jnp.dtype("float32")}

@@ -1,5 +1,7 @@
 """The discriminator over several scales of an image, with every family inside."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -76,12 +78,12 @@ def made():
 
 def test_each_scale_is_judged_by_the_template_at_its_resolution(made):
     network, tree = made
-    judged = network.apply(tree, IMAGE, LABEL, train=False)
+    judged = jax.jit(partial(network.apply, train=False))(tree, IMAGE, LABEL)
     class_logits = []
     for scale, (widths, image) in enumerate([((5, 6), IMAGE), ((6,), box_downsample(IMAGE))]):
         inner = dcgan.Discriminator(16 >> scale, 3, "classifier", widths=widths, norm="spectral")
         own = {collection: parts[f"scale_{scale}"] for collection, parts in tree.items()}
-        alone = inner.apply(own, image, LABEL, train=False)
+        alone = jax.jit(partial(inner.apply, train=False))(own, image, LABEL)
         np.testing.assert_allclose(judged.logits[scale], alone.logits, rtol=1e-5)
         np.testing.assert_allclose(judged.features[scale], alone.features, rtol=1e-5)
         class_logits.append(alone.class_logits)
@@ -90,11 +92,12 @@ def test_each_scale_is_judged_by_the_template_at_its_resolution(made):
 
 def test_images_of_all_scales_are_taken_as_they_are(made):
     network, tree = made
-    one = network.apply(tree, IMAGE, LABEL, train=False)
+    judge = jax.jit(partial(network.apply, train=False))
+    one = judge(tree, IMAGE, LABEL)
     halved = box_downsample(IMAGE)
-    both = network.apply(tree, (IMAGE, halved), LABEL, train=False)
+    both = judge(tree, (IMAGE, halved), LABEL)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-6), one, both)
-    other = network.apply(tree, (IMAGE, halved + 1), LABEL, train=False)
+    other = judge(tree, (IMAGE, halved + 1), LABEL)
     np.testing.assert_array_equal(other.logits[0], both.logits[0])
     assert not np.allclose(other.logits[1], both.logits[1])
 
@@ -118,4 +121,4 @@ def test_images_that_do_not_fit_the_scales_are_refused(images):
 def test_more_scales_than_the_family_has_room_for_are_refused():
     network = multiscale.Discriminator(16, TEMPLATES["progan"], scales=3)
     with pytest.raises(UserError, match="resolution 4, accepted are powers of two from 8"):
-        network.init(KEY, IMAGE, train=False)
+        jax.eval_shape(lambda: network.init(KEY, IMAGE, train=False))

@@ -103,7 +103,7 @@ def make_batch():
 
 def start(task):
     optimizers = dict.fromkeys(task.players, make_optimizer({"name": "adam", "learning_rate": 0.01}))
-    return init_state(task, optimizers, jax.random.key(0), make_batch()), optimizers
+    return jax.jit(lambda: init_state(task, optimizers, jax.random.key(0), make_batch()))(), optimizers
 
 
 def play(task, rounds):

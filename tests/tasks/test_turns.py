@@ -37,7 +37,7 @@ def make_batch():
 
 def make_state(task):
     optimizers = dict.fromkeys(task.players, make_optimizer({"name": "sgd", "learning_rate": 0.1}))
-    return init_state(task, optimizers, jax.random.key(0), make_batch()), optimizers
+    return jax.jit(lambda: init_state(task, optimizers, jax.random.key(0), make_batch()))(), optimizers
 
 
 def losses(task, state=None):
@@ -337,7 +337,7 @@ def test_the_auxiliary_classifier_joins_both_losses():
     task = dataclasses.replace(task, discriminator=Guesses(), generator=dcgan.Generator(8, 1, 3, widths=(4,)))
     batch = {**make_batch(), "label": jnp.array([0, 1, 2, 0])}
     optimizers = dict.fromkeys(task.players, make_optimizer({"name": "sgd", "learning_rate": 0.1}))
-    state = init_state(task, optimizers, jax.random.key(0), batch)
+    state = jax.jit(lambda: init_state(task, optimizers, jax.random.key(0), batch))()
     batch["fakes"] = task.draw(state, batch, KEY)[0]
     (critic_loss, critic), (generator_loss, generator) = (phase.loss(state, batch, KEY) for phase in task.phases())
     np.testing.assert_allclose(critic.metrics["class_loss"], 2 * np.log(3), rtol=1e-6)

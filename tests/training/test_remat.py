@@ -26,7 +26,7 @@ def rounds():
     task = Generation(generator, discriminator, non_saturating, latent_dim=4, penalties=penalties)
     optimizers = dict.fromkeys(task.players, make_optimizer({"name": "sgd", "learning_rate": 0.1}))
     batch = {"image": jax.random.uniform(jax.random.key(1), (BATCH, 16, 16, 3), minval=-1.0)}
-    state = init_state(task, optimizers, jax.random.key(0), batch)
+    state = jax.jit(lambda: init_state(task, optimizers, jax.random.key(0), batch))()
 
     def played(mode):
         step = jax.jit(make_train_step(task, optimizers, remat=mode), static_argnums=3)
