@@ -24,6 +24,11 @@ def changes_since(record: Mapping[str, Any], phases: Sequence[Phase]) -> list[st
                 f"up to image {images:,} an older version of jaxgan trained this run with {' and '.join(told)} "
                 "learning rate; from here on the rates are those of the config"
             )
+        if str(record.get("config", {}).get("task", {}).get("name", "")).endswith("progressive.Progressive"):
+            lines.append(
+                "an older version of jaxgan began this run's second and later stages later by config.task.fade_images; "
+                "from here on the first stage has no time for a fade, as published"
+            )
     return lines
 
 

@@ -47,3 +47,11 @@ def test_a_staged_run_is_told_what_its_rate_was(phases, images, told):
 def test_a_run_whose_rate_was_right_is_told_nothing(every):
     lazy = phase("generator", 16, lazy=True)
     assert changes_since({"images_seen": 40}, (phase("discriminator"), phase("generator", every), lazy)) == []
+
+
+def test_a_run_that_grows_is_told_that_its_stages_begin_sooner():
+    record = {"images_seen": 40, "config": {"task": {"name": "progressive.Progressive"}}}
+    (line,) = changes_since(record, (phase("generator"),))
+    assert "config.task.fade_images" in line
+    assert changes_since({**record, "revision": REVISION}, (phase("generator"),)) == []
+    assert changes_since({**record, "config": {"task": {"name": "generation.Generation"}}}, (phase("generator"),)) == []
