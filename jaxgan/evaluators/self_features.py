@@ -105,7 +105,11 @@ def train_self(model: Classifier, images: np.ndarray, recipe: SelfRecipe) -> Any
     def save(key: Array, part: Array) -> Array:
         return jnp.concatenate([jpeg(key, part[..., :colours]), part[..., colours:]], axis=-1)  # alpha stays
 
-    spoil = (Blur(recipe.blur, kinds=("isotropic",)), GaussianNoise(recipe.noise), save)
+    spoil: tuple[Callable[[Array, Array], Array], ...] = (
+        Blur(recipe.blur, kinds=("isotropic",)),
+        GaussianNoise(recipe.noise),
+        save,
+    )
     share = recipe.batch_size // STATES
     states = jnp.repeat(jnp.arange(STATES), share)
 
