@@ -27,6 +27,7 @@ VARIANTS = {  # what a config takes beside its default, and whether its game is 
     "stylegan2": {"cifar": True, "paper256": False, "paper512": False, "paper1024": False},
 }
 STYLEGAN2 = ("", ":paper256", ":paper512", ":paper1024")  # the presets that are regularized alike
+LARGE = ("biggan", "msg_fashion", "progan", "r3gan_cifar10", "stylegan2", "stylegan2_fashion")  # also if tiny
 COPIED = ("constants", "growth")  # collections of which the average has what the live network has
 NAMES = tuple(str(number) for number in range(10))
 
@@ -53,7 +54,11 @@ def test_a_config_builds(path):
 @pytest.mark.parametrize(
     "tiny", [pytest.param(False, marks=pytest.mark.slow, id="full"), pytest.param(True, id="tiny")]
 )
-@pytest.mark.parametrize("path", CONFIGS, ids=label_of)
+@pytest.mark.parametrize(
+    "path",
+    [pytest.param(path, marks=pytest.mark.slow) if path.stem in LARGE else path for path in CONFIGS],
+    ids=label_of,
+)
 def test_every_due_set_of_a_config_has_shapes(path, tiny):
     check_shapes(load_config(str(path), {"tiny": str(tiny)}), due_sets_of)
 

@@ -83,7 +83,7 @@ def load_or_train_self(
     recipe = recipe or SelfRecipe()
     model = Classifier(STATES + recipe.embedding, recipe.widths, recipe.hidden)
     description = {"version": VERSION, "data": data, "recipe": dataclasses.asdict(recipe)}
-    fingerprint = hashlib.sha256(json.dumps({KIND: description}, sort_keys=True).encode()).hexdigest()
+    fingerprint = hashlib.sha256(json.dumps({KIND: description}, sort_keys=True, allow_nan=False).encode()).hexdigest()
 
     def train() -> StoredClassifier:
         images = read()

@@ -29,6 +29,7 @@ def test_one_key_one_result():
     assert (augmented(KEY, IMAGES, 0.5) != augmented(jax.random.key(2), IMAGES, 0.5)).any()
 
 
+@pytest.mark.slow
 def test_gradients_are_those_of_finite_differences_and_second_ones_are_finite():
     weight = jax.random.normal(jax.random.key(3), IMAGES.shape)
 

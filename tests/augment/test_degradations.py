@@ -40,6 +40,7 @@ SECTIONS = {
     "bicubic_x2+gaussian_5": {"name": "degradations.Chain", **CHAIN},
     "realesrgan_x2": {"name": "degradations.RealESRGAN", "scale": 2},
 }
+WITH_SLOW = [pytest.param(label, marks=pytest.mark.slow) if "realesrgan" in label else label for label in SECTIONS]
 FIXED = ("identity", "bicubic_x2", "jpeg_75_444")
 SMOOTH = ndimage.gaussian_filter(np.random.default_rng(0).normal(size=(2, 16, 16, 3)), (0, 3, 3, 0))
 LEVELS = np.rint(127.5 + 60 * SMOOTH / SMOOTH.std()).clip(0, 255)
@@ -85,7 +86,7 @@ def test_rows_do_not_see_each_other(label):
         assert (twice[0] != twice[1]).any()
 
 
-@pytest.mark.parametrize("label", [label for label in SECTIONS if "mixed" not in label])
+@pytest.mark.parametrize("label", [label for label in WITH_SLOW if "mixed" not in str(label)])
 def test_without_jit_it_is_the_same(label):
     degradation, _, condition = compiled(label)
     eager = np.asarray(degradation(KEY, IMAGES))
@@ -95,7 +96,7 @@ def test_without_jit_it_is_the_same(label):
     np.testing.assert_allclose(eager.mean(), condition.mean(), atol=2e-3)
 
 
-@pytest.mark.parametrize("label", SECTIONS)
+@pytest.mark.parametrize("label", WITH_SLOW)
 def test_derivatives_are_finite_and_pass(label):
     degradation, _, _ = compiled(label)
     slope = jax.jit(jax.grad(lambda x: jnp.square(degradation(KEY, x)).sum()))(IMAGES)
@@ -155,6 +156,7 @@ def test_real_esrgan_gives_8_bits_in_range():
     assert condition.max() <= 255
 
 
+@pytest.mark.slow
 def test_real_esrgan_without_strength_is_a_reduction_in_place():
     """Resized up and down on the way, a picture stays where it is."""
     calm = RealESRGAN(

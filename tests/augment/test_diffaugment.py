@@ -57,7 +57,9 @@ def test_probability_gates_each_image():
     assert DiffAugment().init_memory() == DiffAugment().update({}, jnp.ones(2), batch_size=2, step=0) == {}
 
 
-@pytest.mark.parametrize("channels", [1, 3, 4])
+@pytest.mark.parametrize(
+    "channels", [pytest.param(1, marks=pytest.mark.slow), 3, pytest.param(4, marks=pytest.mark.slow)]
+)
 def test_the_whole_policy_is_linear_in_the_images(channels):
     a, b = jax.random.normal(jax.random.key(2), (2, 3, 8, 8, channels))
     augment = lambda x: DiffAugment()(KEY, x, 1.0)  # noqa: E731

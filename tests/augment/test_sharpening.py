@@ -35,6 +35,7 @@ def test_flat_images_and_faint_noise_stay_as_they_are():
     np.testing.assert_allclose(sharpened(jnp.full((2, 3, 1, 1), 0.3)), 0.3, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_real_esrgan_can_degrade_the_sharpened_image():
     images, key = jnp.tile(IMAGE[:, :, :40], (2, 1, 1, 1)), jax.random.key(0)
     plain, sharp = RealESRGAN(scale=2), RealESRGAN(scale=2, sharpen=True)

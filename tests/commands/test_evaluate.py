@@ -10,7 +10,7 @@ SCORE = ["--mode=evaluate", "--samples=40"]
 
 
 @pytest.mark.parametrize(
-    ("family", "space"), [pytest.param("dcgan", "latents", marks=pytest.mark.slow), ("stylegan2", "styles")]
+    ("family", "space"), [("dcgan", "latents"), pytest.param("stylegan2", "styles", marks=pytest.mark.slow)]
 )
 def test_path_lengths_stand_beside_the_scores_and_compare_of_equally_many(runs, family, space, tmp_path, capsys):
     assert main([*SCORE, "--workdir", str(runs[family]), "--path_length=6"]) == 0

@@ -96,7 +96,11 @@ def save(path, names):
 
 @pytest.mark.parametrize(
     ("layout", "classes"),
-    [pytest.param(nvidia_names, 0, marks=pytest.mark.slow), (nvidia_names, CLASSES), (torch_names, 0)],
+    [
+        pytest.param(nvidia_names, 0, marks=pytest.mark.slow),
+        pytest.param(torch_names, 0, marks=pytest.mark.slow),
+        (nvidia_names, CLASSES),
+    ],
 )
 def test_a_file_becomes_a_run_that_draws_the_same(layout, classes, tmp_path, capsys):
     network, tree = make_network(classes)

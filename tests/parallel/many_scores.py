@@ -29,7 +29,7 @@ from jaxgan.parallel.mesh import make_mesh
 from jaxgan.sampling import Sampler
 from jaxgan.tasks.generation import Generation
 
-placement.SMALL = 64  # elements, so that the generator's kernels are large enough to be split
+SMALL = 64  # elements, so that the generator's kernels are large enough to be split
 SIDE, CLASSES, LATENT = 16, 3, 6
 RECIPE = Recipe(widths=(4,), hidden=8, least_images=1_500, most_images=1_500, learning_rate=1e-2, shift=0)
 
@@ -81,7 +81,8 @@ def find_scores(fsdp=1, kinds=("classifier", "inception", "patches")):
         params, variables = task.init(jax.random.key(1), batch)
         return {GENERATOR: params[GENERATOR]}, {GENERATOR: variables[GENERATOR]}
 
-    weights = jax.jit(init, out_shardings=placement.split_params(mesh, jax.eval_shape(init)))()
+    with mock.patch.object(placement, "SMALL", SMALL):
+        weights = jax.jit(init, out_shardings=placement.split_params(mesh, jax.eval_shape(init)))()
     split = sum(not leaf.sharding.is_fully_replicated for leaf in jax.tree.leaves(weights))
     sampler = Sampler(task, num_classes=CLASSES, batch_size=30, mesh=mesh)
 

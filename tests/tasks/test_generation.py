@@ -101,7 +101,7 @@ def test_sampling_uses_the_kept_statistics_and_no_randomness():
     assert np.abs(together).max() <= 1.0
 
 
-@pytest.mark.parametrize("norm", ["spectral", "none"])
+@pytest.mark.parametrize("norm", [pytest.param("spectral", marks=pytest.mark.slow), "none"])
 def test_a_step_in_half_precision_moves_float32_params(norm):
     generator = dcgan.Generator(16, 1, widths=(4, 4), dtype=jnp.bfloat16)
     discriminator = dcgan.Discriminator(16, widths=(4, 4), norm=norm, stddev=True, dtype=jnp.bfloat16)

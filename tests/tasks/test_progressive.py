@@ -51,6 +51,7 @@ def test_growth_takes_the_published_number_of_images():
     assert {images: depth(images) for images in settled} == settled
 
 
+@pytest.mark.slow
 def test_a_round_moves_only_what_has_grown():
     task = make_task()
     state, optimizers = make_state(task)
