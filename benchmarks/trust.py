@@ -47,6 +47,7 @@ RUN: dict[str, Any] = {"conditional": False, "images": IMAGES, "checkpoint.every
 RUN |= {"ema.rampup": 0.05, "evaluation.samples": 500, "evaluation.features": "patches"}
 RUN |= {"generator.widths": (64, 32, 16), "discriminator.widths": (16, 32, 64)}
 COLLAPSING = {
+    "conditional": True,
     "task.loss": "adversarial.non_saturating",
     "task.penalties": "()",
     "watch.enabled": False,
@@ -127,7 +128,13 @@ def scorers(source: Source, cache_dir: str, *, patches: bool) -> Iterator[tuple[
 
 def distance(scorer: Scorer, images: np.ndarray) -> float:
     """The score by which checkpoints are compared."""
-    return next(value for name, value in score(scorer, images).items() if name.startswith(scorer.names[0]))
+    return by_score(scorer, images)[scorer.names[0]]
+
+
+def by_score(scorer: Scorer, images: np.ndarray) -> dict[str, float]:
+    """Scores without the names of their features; of several the first."""
+    found = score(scorer, images)
+    return {name.partition("/")[0]: found[name] for name in reversed(found)}
 
 
 def rising(values: list[float]) -> bool:
@@ -166,7 +173,7 @@ def samples(workdir: pathlib.Path) -> Iterator[tuple[int, np.ndarray]]:
 def print_runs(workdirs: pathlib.Path, cache_dir: str, seeds: tuple[int, ...]) -> None:
     """Train what is not trained to its end yet; a Markdown table for each run."""
     names = {f"seed {seed}": {**RUN, "seed": seed} for seed in seeds}
-    names["collapsing"] = {**RUN, **COLLAPSING}
+    names["collapsed"] = {**RUN, **COLLAPSING}
     for name, changes in names.items():
         place = workdirs / name.replace(" ", "-")
         flags = [f"--config.{key}={value}" for key, value in changes.items()]
@@ -174,15 +181,18 @@ def print_runs(workdirs: pathlib.Path, cache_dir: str, seeds: tuple[int, ...]) -
         if not (place / "scores.json").exists():  # which are written at a run's end
             subprocess.run([sys.executable, *command], check=True, cwd=ROOT, stdout=subprocess.DEVNULL)
         seen = list(samples(place))
-        columns = {
-            title: [distance(scorer, images) for _, images in seen]
-            for title, scorer in scorers(open_source(DIGITS, "train"), cache_dir, patches=True)
-        }
+        columns: dict[str, list[float]] = {}
+        varied = []
+        for title, scorer in scorers(open_source(DIGITS, "train"), cache_dir, patches=True):
+            scores = [by_score(scorer, images) for _, images in seen]
+            columns[title] = [each[scorer.names[0]] for each in scores]
+            varied.append(" / ".join(f"{scores[-1][name]:.3f}" for name in ("recall", "diversity")))
         print(f"\n{name}\n\n| images | {' | '.join(columns)} |\n{'|---' * (1 + len(columns))}|")
         for row, (count, _) in enumerate(seen):
             print(f"| {count:,} | {' | '.join(f'{values[row]:.2f}' for values in columns.values())} |")
         ranks = [spearmanr(values, columns["classifier"]).statistic for values in columns.values()]
-        print(f"| Spearman | {' | '.join(f'{rank:.3f}' for rank in ranks)} |", flush=True)
+        print(f"| Spearman | {' | '.join(f'{rank:.3f}' for rank in ranks)} |")
+        print(f"| recall / diversity at the end | {' | '.join(varied)} |", flush=True)
 
 
 def main() -> None:
