@@ -3,11 +3,13 @@
     pip install -e '.[demo]'
     python -m jaxgan.main --config configs/quickstart.py --workdir runs/quickstart
 
-RpGAN with R1 and R2 (Huang et al. 2024) on a small DCGAN, so that no digit collapses to one shape.
+RpGAN with R1 and R2 (Huang et al. 2024), every eighth step, on a small DCGAN, so that no digit collapses to one shape.
 Two CPU cores: 2 min 0 s from start to end; Frechet distance 2.23, recall 0.81 (seed 0).
 """
 
 from ml_collections import ConfigDict
+
+IMAGES = 1_500 * 64
 
 
 def get_config():
@@ -15,7 +17,7 @@ def get_config():
     config.data = dict(name="jaxgan_digits", resolution=32, fit="pad")
     config.conditional = True
     config.batch_size = 64
-    config.images = 2_000 * 64
+    config.images = IMAGES
 
     config.generator = dict(name="dcgan.Generator", widths=(96, 48, 24))
     config.discriminator = dict(name="dcgan.Discriminator", widths=(24, 48, 96), norm="none")
@@ -24,16 +26,17 @@ def get_config():
         loss="adversarial.relativistic",
         latent_dim=64,
         penalties=(
-            dict(name="gradient_penalty.r1", gamma=0.3),
-            dict(name="gradient_penalty.r2", gamma=0.3),
+            dict(name="gradient_penalty.r1", gamma=1.0, every=8),
+            dict(name="gradient_penalty.r2", gamma=1.0, every=8),
         ),
     )
-    adam = dict(name="adam", learning_rate=1e-3, b1=0.0, b2=0.99)
+    rate = dict(name="cosine", start=2e-3, stop=1e-4, images=IMAGES)
+    adam = dict(name="adam", learning_rate=rate, b1=0.0, b2=0.99)
     config.optimizers = dict(generator=adam, discriminator=adam)
     config.ema = dict(half_life_images=5_000)
 
-    config.checkpoint = dict(every_images=400 * 64)
-    config.samples = dict(every_images=400 * 64)
+    config.checkpoint = dict(every_images=500 * 64)
+    config.samples = dict(every_images=500 * 64)
     config.evaluation = dict(samples=2_000)
     config.log_every = 20
     return config
