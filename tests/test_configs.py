@@ -102,6 +102,7 @@ def check_shapes(config, choose):
 
 
 LAZY = {  # players with lazy penalties, and the share of their steps that is not for these
+    "quickstart": {"discriminator": 4 / 5},  # two, every eighth step
     "msg_fashion": {"discriminator": 16 / 17},
     "stylegan2_fashion": {"discriminator": 16 / 17},
     **{f"stylegan2{preset}": {"discriminator": 16 / 17, "generator": 4 / 5} for preset in STYLEGAN2},

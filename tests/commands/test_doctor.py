@@ -52,7 +52,7 @@ def test_a_short_synthetic_run_is_told_with_its_rollbacks(config, tmp_path, caps
     told = capsys.readouterr().out
     assert "with 1 rollbacks" in told
     assert "recall/c is 0.01" in told
-    assert "--config.task.penalties.0.gamma=3" in told
+    assert "--config.task.penalties.0.gamma=10" in told
     assert told.strip().splitlines()[-1].startswith("verdict: broken")
 
 
