@@ -46,6 +46,8 @@ IMAGES, EVERY = 64_000, 4_800
 RUN: dict[str, Any] = {"conditional": False, "images": IMAGES, "checkpoint.every_images": EVERY, "checkpoint.keep": 100}
 RUN |= {"ema.rampup": 0.05, "evaluation.samples": 500, "evaluation.features": "patches"}
 RUN |= {"generator.widths": (64, 32, 16), "discriminator.widths": (16, 32, 64)}
+RUN |= {f"optimizers.{player}.learning_rate": 1e-3 for player in ("generator", "discriminator")}
+RUN |= {"task.penalties": tuple({"name": f"gradient_penalty.{name}", "gamma": 0.3} for name in ("r1", "r2"))}
 COLLAPSING = {
     "conditional": True,
     "task.loss": "adversarial.non_saturating",
