@@ -15,7 +15,7 @@ from jaxgan.game import GENERATOR, Array, Generating, Params, Variables
 from jaxgan.layers.normalization import STATISTICS
 from jaxgan.parallel.compiler import compiler_options
 
-BATCH = 64  # images of a pass
+PASS = 64  # images
 
 
 class Standing:
@@ -41,6 +41,6 @@ class Standing:
     def _added(self, params: Any, variables: Any, total: Any, key: Array) -> Any:
         latent_key, label_key = jax.random.split(key)
         classes = self._task.num_classes
-        label = jax.random.randint(label_key, (BATCH,), 0, classes) if classes else None
-        seen = self._task.batch_statistics(params, variables, self._task.latents(latent_key, BATCH), label)
+        label = jax.random.randint(label_key, (PASS,), 0, classes) if classes else None
+        seen = self._task.batch_statistics(params, variables, self._task.latents(latent_key, PASS), label)
         return jax.tree.map(jnp.add, total, seen)

@@ -15,7 +15,7 @@ from jaxgan.losses import adversarial
 from jaxgan.models import dcgan
 from jaxgan.parallel.mesh import make_mesh
 from jaxgan.restore import RestoredGenerator
-from jaxgan.standing import BATCH, Standing
+from jaxgan.standing import PASS, Standing
 from jaxgan.tasks.generation import Generation
 from jaxgan.training.stored import Average
 
@@ -62,8 +62,8 @@ def test_they_are_the_mean_over_the_passes_and_the_same_every_time():
     task, seen = make_task(2), []
     for number in range(2):
         latent_key, label_key = jax.random.split(jax.random.fold_in(jax.random.key(3), number))
-        label = jax.random.randint(label_key, (BATCH,), 0, CLASSES)
-        seen.append(task.batch_statistics(params, variables, task.latents(latent_key, BATCH), label))
+        label = jax.random.randint(label_key, (PASS,), 0, CLASSES)
+        seen.append(task.batch_statistics(params, variables, task.latents(latent_key, PASS), label))
     expected = jax.tree.map(lambda a, b: (a + b) / 2, *seen)
     for _ in range(2):
         got = Standing(task, seed=3)(params, variables)[GENERATOR]["batch_stats"]

@@ -16,7 +16,7 @@ from jaxgan.commands.views import make_evaluator
 from jaxgan.config import RunConfig
 from jaxgan.errors import FINISHED, UserError
 from jaxgan.evaluators.distribution import DistributionEvaluator
-from jaxgan.evaluators.manifests import check_same, read_report, write_report
+from jaxgan.evaluators.manifests import check_same, existing, read_report, write_report
 from jaxgan.evaluators.path_length import feature_path_length, path_manifest
 from jaxgan.evaluators.reconstruction import ReconstructionEvaluator
 from jaxgan.parallel.mesh import make_mesh
@@ -63,7 +63,8 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
         compare()
         scores = evaluator.run(generate_with(generator.generate), config.seed)
         if paths:
-            scores[f"path_length/{manifest['features']}"] = _path_length(generator, evaluator, paths, config.seed)
+            found = _path_length(generator, evaluator, paths, config.seed)
+            scores |= existing({f"path_length/{manifest['features']}": found})
     report = {"step": model.step, "images": model.images_seen, "scores": scores, "manifest": manifest}
     path = Workdir(workdir).root / f"scores-{model.step}.json"
     write_report(path, report)

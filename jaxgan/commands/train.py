@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
+import logging
 import math
 import signal
 import threading
@@ -52,6 +53,8 @@ from jaxgan.training.throughput import Meter
 from jaxgan.training.watch import Watch
 from jaxgan.training.workdir import Workdir
 from jaxgan.training.writer import Writer
+
+log = logging.getLogger(__name__)
 
 
 def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
@@ -160,8 +163,19 @@ def _check_networks(config: RunConfig, task: Task, spec: DataSpec) -> None:
 
 def _check_scores(place: Workdir, evaluator: Evaluator) -> None:
     """Raises UserError where the run's scores so far were made with something else, so that none could be the best."""
-    if distributed.by_leader("earlier scores", place.scores.exists):
-        check_same(evaluator.manifest, read_report(place.scores)["manifest"], f"the run in {place.root}")
+    if not distributed.by_leader("earlier scores", place.scores.exists):
+        return
+    ours, theirs = dict(evaluator.manifest), read_report(place.scores)["manifest"]
+    if "labels" in ours and "labels" not in theirs and ours | {"labels": None} == theirs | {"labels": None}:
+        log.warning(
+            "scores until now were of samples of the classes in turn; from here on labels are drawn %s", ours["labels"]
+        )
+        return
+    if str(theirs.get("features")).startswith("['patches") and str(ours.get("features")).startswith("self"):
+        raise UserError(
+            f"the run in {place.root} was scored by patches until now: go on with --config.evaluation.features=patches"
+        )
+    check_same(ours, theirs, f"the run in {place.root}")
 
 
 def total_images(config: RunConfig, spec: DataSpec) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +14,8 @@ from jaxgan.data.folder_index import Entry, index_folder, open_upright
 from jaxgan.data.sources import DataSpec, fingerprint
 from jaxgan.data.transforms import Framing, check_framing
 from jaxgan.errors import UserError
+
+log = logging.getLogger(__name__)
 
 if TYPE_CHECKING:
     from jaxgan.config import DataConfig
@@ -111,7 +114,9 @@ def _find_splits(entries: Sequence[Entry]) -> tuple[int, dict[str, tuple[Entry, 
         classes.setdefault(_parts(entry)[0] if labelled else "", []).append(entry)
     for inside in classes.values():  # each keeps something to train on
         if len(classes) > 1 and held_out.issuperset(inside):
-            held_out.remove(max(inside, key=hashes.__getitem__))
+            kept = max(inside, key=hashes.__getitem__)
+            held_out.remove(kept)
+            log.info("%s is trained on, since all images of its class would be held out", kept.path)
     if not held_out and len(entries) > 1:
         spare = [e for inside in classes.values() if len(inside) > 1 for e in inside] or entries
         held_out = {min(spare, key=hashes.__getitem__)}

@@ -23,7 +23,8 @@ class Order:
     It is, index by index, that of Grain's `MapDataset.range(size).shuffle(seed).repeat()`, in arrays instead of item
     by item and of no version of Grain: the cipher Simon (Beaulieu et al. 2013, https://eprint.iacr.org/2013/404) in
     four rounds over the next power of four from 2^16 on, applied until it comes back to an index (cycle walking,
-    Black & Rogaway 2002, section 3). The round keys are the C++ standard's `seed_seq` of the seed of the epoch.
+    Black & Rogaway 2002, section 3), except for sizes of 4^k + 1 from 65,537 on, where Grain's gives one example twice
+    and another never. The round keys are the C++ standard's `seed_seq` of the seed of the epoch.
     """
 
     def __init__(self, size: int, seed: int):
@@ -36,6 +37,8 @@ class Order:
 
     def indices(self, position: int, count: int) -> np.ndarray:
         """The examples from `position` (the global count of examples before them) on: int32 `[count]`."""
+        if self._size == 1:  # the cipher would walk through its whole block for it
+            return np.zeros(count, np.int32)
         first, last = position // self._length, (position + count - 1) // self._length
         stretches = [self._stretch(number) for number in range(first, last + 1)]
         start = position - first * self._length

@@ -101,13 +101,16 @@ def _tell_missing_classes(source: Source, arrays: Mapping[str, np.ndarray] | Non
     """Names the classes without a training image, where that can be known without reading all examples."""
     spec, counts = source.spec, getattr(source, "label_counts", None)
     if arrays is not None and spec.num_classes:
-        counts = np.bincount(arrays["label"], minlength=spec.num_classes)
-    if counts is None or counts.all():
+        labels = arrays["label"]
+        counts = np.bincount(labels[labels >= 0], minlength=spec.num_classes)  # -1: without a label
+    if counts is None or counts.all() or not counts.any():
         return
     missing = [spec.class_names[label] for label in np.flatnonzero(counts == 0)]
     more = f" and {len(missing) - NAMED_AT_MOST} more" if len(missing) > NAMED_AT_MOST else ""
     told = ", ".join(missing[:NAMED_AT_MOST]) + more
-    log.warning("no images to train on, so never learnt: %d of %d classes: %s", len(missing), len(counts), told)
+    log.warning(
+        "classes without training images, which cannot be learned: %d of %d: %s", len(missing), len(counts), told
+    )
 
 
 def decode(source: Source, indices: np.ndarray) -> dict[str, np.ndarray]:

@@ -52,7 +52,7 @@ def load_classifier(cache_dir: str, fingerprint: str, *, kind: str = KIND) -> St
         accuracy = None if record["accuracy"] is None else float(record["accuracy"])
         return StoredClassifier(fingerprint, arrays, accuracy, record["sha256"])
     except (OSError, ValueError, KeyError, TypeError) as error:
-        logger.warning("the stored %s %s is not usable (%s): training it anew", kind, record_path, error)
+        logger.warning("the stored network %s is not usable (%s); it will be trained again", record_path, error)
         return None
 
 
@@ -87,7 +87,7 @@ def save_classifier(
         _replace(weights_path, weights)
         _replace(record_path, json.dumps(record, indent=2, allow_nan=False).encode())
     except OSError as error:
-        logger.warning("the %s for the scores could not be stored (%s); the next run trains it anew", kind, error)
+        logger.warning("the network for the scores could not be stored (%s); the next run will train it again", error)
     return stored
 
 

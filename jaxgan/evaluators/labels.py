@@ -25,7 +25,8 @@ def count_labels(source: Source, *, cache_dir: str, seed: int) -> Int[np.ndarray
 
     def count() -> dict[str, np.ndarray]:
         rows = np.sort(np.random.default_rng(seed).permutation(spec.size)[:number])
-        return {"counts": np.bincount(read_labels(source, rows), minlength=spec.num_classes)}
+        labels = read_labels(source, rows)
+        return {"counts": np.bincount(labels[labels >= 0], minlength=spec.num_classes)}  # -1: without a label
 
     return cached(cache_dir, {"labels of": identity(source), "number": number, "seed": seed}, count)["counts"]
 

@@ -28,7 +28,6 @@ def draw(source: Source, most: int, seed: int) -> Images:
     count = min(wanted, fitting)
     if count < wanted:
         told = "of %s %d images are used instead of %d, which take too much memory"
-        told = "of %s %d images are used instead of %d, which take too much memory"
         log.warning(told, spec.name, count, wanted)
     examples = source.read(np.random.default_rng(seed).permutation(spec.size)[:count])
     return Images(examples["image"], examples.get("label", np.empty(0, np.int32)))

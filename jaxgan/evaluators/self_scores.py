@@ -42,7 +42,7 @@ class SelfScores:
         """Take the network and the sums of the reference's features from `cache_dir`, or make them."""
         self.samples = samples
         self._features = load_or_train_self(
-            data=identity(source),
+            data=trained_on(source, seed),
             read=lambda: training_images(source, seed),
             cache_dir=cache_dir,
             recipe=recipe,
@@ -105,6 +105,11 @@ class EncodedSamples:
             **self._reference.diversity(self._sums),
         }
         return {f"{score}/{self._name}": value for score, value in scores.items()}
+
+
+def trained_on(source: Source, seed: int) -> str:
+    """What tells the images that a network is trained on from all others: see `training_images`."""
+    return f"{identity(source)}; at most {TRAINING_IMAGES} images by seed {seed}"
 
 
 def training_images(source: Source, seed: int) -> np.ndarray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from jaxgan.errors import UserError
 from jaxgan.evaluators.distribution import DistributionEvaluator
 from jaxgan.evaluators.samples import Generate
 
@@ -28,11 +29,13 @@ def truncation_sweep(
 ) -> list[Truncated]:
     """Quality, precision and recall at each value, of samples from the same latents.
 
-    What the data set's evaluator does not measure (precision, for one, without labels) is left out.
+    What the data set's evaluator does not measure is left out. Raises UserError where the distance is not finite.
     """
     names = [name for name in dict.fromkeys((evaluator.best, *SHOWN)) if name in evaluator.names]
     swept = []
     for value in values:
         scores = {name.partition("/")[0]: score for name, score in evaluator.run(generate(value), seed).items()}
-        swept.append(Truncated(value, {name: scores[name] for name in names}))
+        if evaluator.best not in scores:
+            raise UserError(f"--truncation: at {value} there is no {evaluator.best}, since the samples are not usable")
+        swept.append(Truncated(value, {name: scores[name] for name in names if name in scores}))
     return swept

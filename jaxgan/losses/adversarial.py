@@ -117,9 +117,8 @@ relativistic = AdversarialLoss(_relativistic_discriminator, _relativistic_genera
 relativistic_average = AdversarialLoss(_relativistic_average_discriminator, _relativistic_average_generator)
 """Each image against the mean of the other kind (Jolicoeur-Martineau 2018, eq. 13-14)."""
 
-SMOOTHED: dict[
-    Any, Any
-] = {  # by a discriminator's loss that has a target for the reals, 1: the same with the target 1 - share
+# by a discriminator's loss that has a target for the reals, 1: the same with the target 1 - share
+SMOOTHED: dict[Any, Any] = {
     _discriminator_cross_entropy: _smoothed_cross_entropy,
     _least_squares_discriminator: _smoothed_least_squares,
 }

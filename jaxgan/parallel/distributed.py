@@ -229,10 +229,12 @@ class Peers:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         """Leaves. An error of a collective is first given the time to turn out as the loss of another process."""
-        if isinstance(error, jax.errors.JaxRuntimeError):
-            self._verdict.wait(self._silent + 3 * self._beat)
+        lost = isinstance(error, jax.errors.JaxRuntimeError) and self._verdict.wait(self._silent + 3 * self._beat)
+        if lost:  # the thread that found it ends this process, the leader's once the others can have found it, too
+            for thread in self._threads:
+                thread.join(4 * self._beat)
         self._leaving.set()
-        if error is not None:
+        if error is not None and not lost:
             why = " ".join(f"{type(error).__name__}: {error}".split())[:200]
             with contextlib.suppress(Exception):  # the leader may be gone
                 self._client.key_value_set(f"jaxgan/left/{self._index}", why)

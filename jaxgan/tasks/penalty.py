@@ -97,13 +97,13 @@ def check_packed(penalties: tuple[Penalty, ...], offers: Callable[[], Offers], l
             continue
         try:
             values = jax.eval_shape(lambda p=penalty: p.values(offers(), jnp.int32(0), p.memory)[0])
-            wrong = None if values.shape in ((), (logits,)) else f"it gives {values.shape[0]} values"
+            wrong = None if values.shape in ((), (logits,)) else f"it gives an array of shape {values.shape}"
         except (TypeError, ValueError) as error:  # shapes that do not fit
             wrong = " ".join(str(error).split())
         if wrong is not None:
             raise UserError(
-                f"{path}: {penalty.name} cannot be taken with packing: expected one value for each of {logits} logits, "
-                f"of the squares of critic.rows images together; {wrong}; accepted is config.task.pack=1"
+                f"{path}: {penalty.name} cannot be taken with packing: expected one value for each of {logits} packs, "
+                f"with squares summed over critic.rows images; {wrong}; without packing (config.task.pack=1) it may fit"
             )
 
 

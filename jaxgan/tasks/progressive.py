@@ -38,10 +38,9 @@ class Progressive(Generation):
     def __post_init__(self) -> None:
         """Raises UserError for stages that cannot be."""
         super().__post_init__()
-        if not 0 < self.fade_images < self.stage_images:
+        if not 0 < self.fade_images <= self.stage_images:
             raise UserError(
-                f"config.task.fade_images: got {self.fade_images}, "
-                f"accepted is 1 or more and less than stage_images={self.stage_images}"
+                f"config.task.fade_images: got {self.fade_images}, accepted is 1 to stage_images={self.stage_images}"
             )
 
     @property

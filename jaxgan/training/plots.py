@@ -117,9 +117,8 @@ def _figure(panels: Mapping[str, Curves], columns: int = 1) -> Figure | None:
     panels = {label: curves for label, curves in panels.items() if curves}
     if not panels:
         return None
-    from matplotlib.backends.backend_agg import (
-        FigureCanvasAgg,
-    )  # it takes long to load
+    # not at the top: it takes long to load
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     rows = -(-len(panels) // columns)

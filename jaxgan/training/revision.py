@@ -24,10 +24,12 @@ def changes_since(record: Mapping[str, Any], phases: Sequence[Phase]) -> list[st
                 f"up to image {images:,} an older version of jaxgan trained this run with {' and '.join(told)} "
                 "learning rate; from here on the rates are those of the config"
             )
-        if str(record.get("config", {}).get("task", {}).get("name", "")).endswith("progressive.Progressive"):
+        section = record.get("config", {}).get("task", {})
+        if str(section.get("name", "")).endswith("progressive.Progressive") and images:
             lines.append(
-                "an older version of jaxgan began this run's second and later stages later by config.task.fade_images; "
-                "from here on the first stage has no time for a fade, as published"
+                f"up to image {images:,} an older version of jaxgan trained this run, whose stages began "
+                f"{section.get('fade_images', 600_000):,} images (config.task.fade_images) later than they do now: "
+                "where a stage should have begun by now, its layers come without a fade and without fresh moments"
             )
     return lines
 

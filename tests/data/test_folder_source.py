@@ -173,7 +173,7 @@ def test_a_class_without_training_images_is_named(tmp_path, draw, data_config, c
     for cache in ("host", "stream"):
         caplog.clear()
         make_pipeline(data_config(tmp_path, cache=cache), seed=0)
-        assert "no images to train on, so never learnt: 1 of 3 classes: c" in caplog.text
+        assert "classes without training images, which cannot be learned: 1 of 3: c" in caplog.text
 
 
 def test_of_single_images_a_class_one_is_held_out_and_named(tmp_path, draw, data_config, caplog):
@@ -182,4 +182,4 @@ def test_of_single_images_a_class_one_is_held_out_and_named(tmp_path, draw, data
     sizes = [open_source(data_config(tmp_path), split).spec.size for split in ("train", "test")]
     assert sizes == [11, 1]
     make_pipeline(data_config(tmp_path), seed=0)
-    assert "never learnt: 1 of 12 classes: class" in caplog.text
+    assert "cannot be learned: 1 of 12: class" in caplog.text

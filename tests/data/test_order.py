@@ -13,6 +13,10 @@ from jaxgan.data.order import Order
 pytestmark = pytest.mark.quick
 
 
+def test_one_example_comes_again_and_again():
+    np.testing.assert_array_equal(Order(1, 3).indices(5, 4), np.zeros(4, np.int32))
+
+
 def test_each_epoch_is_a_permutation_of_its_own():
     epochs = Order(101, seed=3).indices(0, 303).reshape(3, 101)
     assert (np.sort(epochs, axis=1) == np.arange(101)).all()

@@ -7,12 +7,16 @@ import itertools
 import logging
 import threading
 import time
+from unittest import mock
 
 import numpy as np
 import pytest
 
+from jaxgan.config import DataConfig
 from jaxgan.data.pipeline import make_pipeline
+from jaxgan.data.sources import DataSpec
 from jaxgan.errors import UserError
+from jaxgan.evaluators.labels import count_labels
 
 
 def take(pipeline, count, position=0, batch_size=64, rows=slice(None)):
@@ -117,3 +121,17 @@ def test_auto_preloads_what_fits(config, caplog):
 def test_unknown_cache(config):
     with pytest.raises(UserError, match="accepted are auto, device, host, stream"):
         make_pipeline(config(cache="disk"), seed=0)
+
+
+def test_examples_without_a_label_are_not_counted(caplog, tmp_path):
+    class Unlabelled:  # some data sets say -1 where there is no label
+        spec = DataSpec("unlabelled", "train", 4, 2, 2, 1, 3, ("a", "b", "c"), "f" * 8)
+
+        def read(self, indices):
+            images = np.zeros((len(indices), 2, 2, 1), np.uint8)
+            return {"image": images, "label": np.asarray([-1, 0, 2, -1], np.int32)[indices]}
+
+    with mock.patch("jaxgan.data.pipeline.open_source", return_value=Unlabelled()):
+        make_pipeline(DataConfig("unlabelled"), seed=0)
+    assert "cannot be learned: 1 of 3: b" in caplog.text
+    assert count_labels(Unlabelled(), cache_dir=str(tmp_path), seed=0).tolist() == [1, 0, 1]

@@ -14,7 +14,7 @@ from benchmarks import trust
 from jaxgan.data.sources import DataSpec
 from jaxgan.evaluators.distribution import DistributionEvaluator
 from jaxgan.evaluators.self_features import SelfRecipe, contrastive, load_or_train_self, seen_as
-from jaxgan.evaluators.self_scores import SelfScores, training_images
+from jaxgan.evaluators.self_scores import SelfScores, trained_on, training_images
 from jaxgan.evaluators.streams import score
 
 TINY = SelfRecipe(widths=(8, 8), hidden=16, embedding=8, steps=60, batch_size=32)
@@ -94,7 +94,7 @@ def test_the_network_is_kept_and_the_same_if_trained_again(scorer, cache_dir, tm
         raise AssertionError("not taken from the cache")
 
     images = Gratings().images
-    arguments = {"data": scorer.manifest["reference"], "recipe": TINY}
+    arguments = {"data": trained_on(Gratings(), 0), "recipe": TINY}
     kept = load_or_train_self(read=never, cache_dir=cache_dir, **arguments)
     assert kept.name == scorer.manifest["features"] == f"self-{scorer.manifest['network_fingerprint'][:8]}"
     order = np.random.default_rng(0).permutation(len(images))  # as the scorer draws them

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxgan.layers.conv import transposed_kernels
 from jaxgan.losses import adversarial
 from jaxgan.models import dcgan
 from jaxgan.regularizers.orthogonal import orthogonal
@@ -46,6 +47,13 @@ def test_a_transposed_kernel_has_its_output_features_on_the_axis_before_the_last
     params = {"up": {"kernel": q.swapaxes(2, 3)}}
     assert orthogonal(params, transposed=[("up",)], weight=1.0) < 1e-8
     assert orthogonal(params, weight=1.0) > 1e-2
+
+
+def test_transposed_kernels_are_found_each_time_that_they_are_asked_for():
+    generator, latent = dcgan.Generator(8, 1, widths=(4,)), jnp.zeros((2, 3))
+    tree = generator.init(jax.random.key(0), latent, train=False)
+    forward = lambda latent: generator.apply(tree, latent, train=False)  # noqa: E731
+    assert transposed_kernels(forward, latent) == transposed_kernels(forward, latent) == {("up_0",)}
 
 
 def test_a_task_tells_it_which_kernels_are_transposed():

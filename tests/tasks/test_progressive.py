@@ -107,9 +107,13 @@ def test_the_averaged_generator_has_the_depth_of_the_live_one():
     assert judged.shape == (BATCH,)
 
 
-@pytest.mark.parametrize("fade", [0, 40, 41])
-def test_a_fade_that_leaves_the_first_stage_nothing_is_refused(fade):
-    with pytest.raises(
-        UserError, match=rf"fade_images: got {fade}, accepted is 1 or more and less than stage_images=40"
-    ):
+@pytest.mark.parametrize("fade", [0, 41])
+def test_a_fade_longer_than_its_stage_is_refused(fade):
+    with pytest.raises(UserError, match=rf"fade_images: got {fade}, accepted is 1 to stage_images=40"):
         make_task(fade_images=fade)
+
+
+def test_with_fades_as_long_as_the_stages_the_first_stage_is_never_played():
+    phases = make_task(fade_images=40).phases()
+    assert {phases[index].start for index in due_phases(phases, 0, 0)} == {0}
+    assert {phases[index].stop for index in due_phases(phases, 0, 0)} == {40}

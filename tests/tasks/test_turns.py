@@ -201,10 +201,10 @@ def test_a_penalty_of_single_images_is_refused_with_packing():
     def beside_latents(critic, real, latent):
         return jnp.square(critic(real) - latent.mean(1))
 
-    for function, words in ((of_images, "it gives 4 values"), (beside_latents, "incompatible shapes")):
+    for function, words in ((of_images, r"of shape \(4,\)"), (beside_latents, "incompatible shapes")):
         penalties = (Penalty("mine", function, every=4),)
         make_state(make_task(penalties=penalties))
-        message = rf"^config\.task\.penalties: mine cannot be taken with packing: expected .* 2 logits, .*{words}"
+        message = rf"^config\.task\.penalties: mine cannot be taken with packing: expected .* 2 packs, .*{words}"
         with pytest.raises(UserError, match=message) as mistake:
             make_state(make_task(pack=2, penalties=penalties))
         assert "\n" not in str(mistake.value)

@@ -1,0 +1,36 @@
+"""Whether a run's earlier scores let it go on, where what scores are made with has changed."""
+
+import json
+from types import SimpleNamespace
+
+import pytest
+
+from jaxgan.commands.train import _check_scores
+from jaxgan.errors import UserError
+from jaxgan.training.workdir import Workdir
+
+MADE = {"features": "classifier-12345678", "samples": 10}
+
+
+def check(tmp_path, now, before):
+    place = Workdir(str(tmp_path))
+    place.scores.write_text(json.dumps({"scores": {}, "manifest": before}))
+    _check_scores(place, SimpleNamespace(manifest=now))
+
+
+def test_scores_of_classes_in_turn_are_followed_by_those_in_shares(tmp_path, caplog):
+    check(tmp_path, {**MADE, "labels": "in the shares of 60000 training images"}, MADE)
+    assert "in the shares of 60000 training images" in caplog.text
+    caplog.clear()
+    check(tmp_path, MADE, MADE)
+    assert not caplog.text
+
+
+def test_a_run_scored_by_patches_hears_how_to_go_on(tmp_path):
+    with pytest.raises(UserError, match=r"go on with --config\.evaluation\.features=patches"):
+        check(tmp_path, {**MADE, "features": "self-12345678"}, {**MADE, "features": ["patches-7x7", "thumbnail-16px"]})
+
+
+def test_other_scores_do_not_compare(tmp_path):
+    with pytest.raises(UserError, match="samples: 20 here, 10 there"):
+        check(tmp_path, {**MADE, "samples": 20, "labels": "in the shares of 6 training images"}, MADE)
