@@ -107,7 +107,7 @@ def test_the_network_is_kept_and_the_same_if_trained_again(scorer, cache_dir, tm
     (tmp_path / f"{kept.name}.npz").write_bytes(b"nothing")
     with caplog.at_level(logging.WARNING), pytest.raises(AssertionError, match="from the cache"):
         load_or_train_self(read=never, cache_dir=str(tmp_path), **arguments)
-    assert f"the stored self {tmp_path}" in caplog.text
+    assert f"the stored network {tmp_path}" in caplog.text
 
 
 def test_views_of_one_picture_are_pulled_together_and_those_of_others_apart():
