@@ -8,10 +8,10 @@ import numpy as np
 
 from jaxgan.data.sources import Source
 from jaxgan.evaluators.classifier_features import load_or_train_classifier
-from jaxgan.evaluators.feature_sums import FeatureReference, FeatureSums
+from jaxgan.evaluators.feature_sums import FeatureReference, FeatureSums, sums_of_reals
 from jaxgan.evaluators.reference import Images, draw, identity
 from jaxgan.evaluators.reference_cache import cached
-from jaxgan.evaluators.streams import Rows, describe_reals
+from jaxgan.evaluators.streams import Rows
 from jaxgan.metrics.class_balance import class_balance, label_accuracy
 from jaxgan.metrics.precision_recall import ManifoldScores
 
@@ -51,10 +51,9 @@ class ClassifierScores:
         self._points = min(samples, count, MANIFOLD_POINTS)
 
         def see() -> dict[str, np.ndarray]:
-            sums = FeatureSums(MANIFOLD_POINTS, num_classes=self._num_classes)
-            for rows, labels in describe_reals(source, self.describe, count, seed):
-                sums.add(rows["features"], labels)
-            return sums.arrays()
+            return sums_of_reals(
+                source, self.describe, count, seed, points=MANIFOLD_POINTS, num_classes=self._num_classes
+            )
 
         description = reference_description(source, self._features.name, self._features.checksum, seed)
         stored = cached(cache_dir, description, see)

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from jaxgan.evaluators.streams import Points
+from jaxgan.data.sources import Source
+from jaxgan.evaluators.streams import Describe, Points, describe_reals
 from jaxgan.metrics.diversity import Spread, Variances, relative_diversity
 from jaxgan.metrics.frechet import Gaussian, Moments, frechet_distance
 from jaxgan.metrics.precision_recall import manifold_scores, neighbour_radii
@@ -32,6 +33,19 @@ class FeatureSums:
         """All of it by name, to be stored. ValueError for fewer than two features."""
         found, spread = self.moments.gaussian(), self.spread.variances()
         return {**found._asdict(), "points": self.points.features, **spread._asdict()}
+
+
+def sums_of_reals(
+    source: Source, describe: Describe, count: int, seed: int, *, points: int, num_classes: int = 1
+) -> dict[str, np.ndarray]:
+    """The arrays of the sums of `count` random real images, of which `points` features are kept.
+
+    With classes their variances are kept apart. Of several processes all must call it.
+    """
+    sums = FeatureSums(points, num_classes=num_classes)
+    for rows, labels in describe_reals(source, describe, count, seed):
+        sums.add(rows["features"], labels if num_classes > 1 else None)
+    return sums.arrays()
 
 
 class FeatureReference:

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 
 from jaxgan.data.sources import Source
-from jaxgan.evaluators.feature_sums import FeatureReference, FeatureSums
+from jaxgan.evaluators.feature_sums import FeatureReference, FeatureSums, sums_of_reals
 from jaxgan.evaluators.inception_features import load_inception
 from jaxgan.evaluators.reference import identity
 from jaxgan.evaluators.reference_cache import cached
-from jaxgan.evaluators.streams import Rows, describe_reals
+from jaxgan.evaluators.streams import Rows
 from jaxgan.metrics.inception_score import InceptionScoreSums
 from jaxgan.metrics.kernel import kernel_distance
 from jaxgan.metrics.precision_recall import ManifoldScores
@@ -43,7 +43,9 @@ class InceptionScores:
             "resize": RESIZE,
             "weights": self._inception.checksum,
         }
-        stored = cached(cache_dir, description, lambda: self._statistics(source, count, seed))
+        stored = cached(
+            cache_dir, description, lambda: sums_of_reals(source, self.describe, count, seed, points=POINTS)
+        )
         self.samples, self._points = samples, min(samples, count, POINTS)
         self._reference = FeatureReference(stored, points=self._points, neighbours=neighbours)
         self.manifest: dict[str, Any] = {
@@ -67,12 +69,6 @@ class InceptionScores:
         """Nothing seen yet."""
         logits = InceptionScoreSums(self.samples, splits=min(SPLITS, self.samples))
         return InceptionSamples(self._reference, FeatureSums(self._points), logits, self._inception.name)
-
-    def _statistics(self, source: Source, count: int, seed: int) -> dict[str, np.ndarray]:
-        sums = FeatureSums(POINTS)
-        for rows, _ in describe_reals(source, self.describe, count, seed):
-            sums.add(rows["features"])
-        return sums.arrays()
 
 
 class InceptionSamples:

@@ -13,11 +13,11 @@ from jaxgan.evaluators.classifier_scores import (
     REFERENCE_IMAGES,
     reference_description,
 )
-from jaxgan.evaluators.feature_sums import FeatureReference, FeatureSums
+from jaxgan.evaluators.feature_sums import FeatureReference, FeatureSums, sums_of_reals
 from jaxgan.evaluators.reference import identity
 from jaxgan.evaluators.reference_cache import cached
 from jaxgan.evaluators.self_features import SelfRecipe, load_or_train_self, seen_as
-from jaxgan.evaluators.streams import CHUNK_BYTES, CHUNK_IMAGES, Rows, describe_reals
+from jaxgan.evaluators.streams import CHUNK_BYTES, CHUNK_IMAGES, Rows
 from jaxgan.metrics.precision_recall import ManifoldScores
 from jaxgan.models.classifier import LARGEST, reduced
 
@@ -51,10 +51,7 @@ class SelfScores:
         self._points = min(samples, count, MANIFOLD_POINTS)
 
         def see() -> dict[str, np.ndarray]:
-            sums = FeatureSums(MANIFOLD_POINTS)
-            for rows, _ in describe_reals(source, self.describe, count, seed):
-                sums.add(rows["features"])
-            return sums.arrays()
+            return sums_of_reals(source, self.describe, count, seed, points=MANIFOLD_POINTS)
 
         description = reference_description(source, self._features.name, self._features.checksum, seed)
         stored = cached(cache_dir, description, see)

@@ -18,10 +18,10 @@ from jaxgan.evaluators.classifier_scores import (
     classifier_data,
     reference_description,
 )
-from jaxgan.evaluators.feature_sums import FeatureReference, FeatureSums
+from jaxgan.evaluators.feature_sums import FeatureReference, FeatureSums, sums_of_reals
 from jaxgan.evaluators.reference import identity
 from jaxgan.evaluators.reference_cache import cached
-from jaxgan.evaluators.streams import Rows, describe_reals
+from jaxgan.evaluators.streams import Rows
 from jaxgan.metrics.class_balance import label_accuracy
 from jaxgan.metrics.modes import mode_divergence, modes_found
 from jaxgan.metrics.precision_recall import ManifoldScores
@@ -59,10 +59,7 @@ class StackedScores:
         self._points = min(samples, count, MANIFOLD_POINTS)
 
         def see() -> dict[str, np.ndarray]:
-            sums = FeatureSums(MANIFOLD_POINTS)
-            for rows, _ in describe_reals(source, self.describe, count, seed):
-                sums.add(rows["features"])
-            return sums.arrays()
+            return sums_of_reals(source, self.describe, count, seed, points=MANIFOLD_POINTS)
 
         description = reference_description(source, self._name, self._classifier.checksum, seed)
         stored = cached(cache_dir, description, see)

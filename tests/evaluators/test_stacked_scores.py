@@ -83,7 +83,7 @@ def test_the_manifest_says_what_was_counted_with(scorer):
 
 def test_the_reference_is_seen_once(scorer, make, monkeypatch):
     source, first = scorer
-    monkeypatch.delattr(stacked_scores, "describe_reals")
+    monkeypatch.delattr(stacked_scores, "sums_of_reals")
     again = make(source)
     assert again.manifest == first.manifest
     images = source.read(range(50, 200))["image"]
