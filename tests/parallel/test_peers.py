@@ -1,0 +1,45 @@
+"""What a process tells the others when it ends because another one was lost."""
+
+import jax
+import pytest
+
+from jaxgan.errors import UserError
+from jaxgan.parallel import distributed
+from jaxgan.parallel.distributed import LOST, Peers
+
+BEAT, SILENT = 0.05, 0.2  # seconds
+
+
+class Store:
+    """The texts that all processes share; process 1 gave a sign of life once."""
+
+    def __init__(self):
+        self.texts = {"jaxgan/beat/1": "1"}
+
+    def key_value_set(self, name, text, allow_overwrite=False):
+        self.texts[name] = text
+
+    def key_value_dir_get(self, prefix):
+        return [(name, text) for name, text in list(self.texts.items()) if name.startswith(prefix)]
+
+
+def leave(monkeypatch, error):
+    """Leaves process 0 of two by an error: the texts, and the statuses that its threads would have ended it with."""
+    store, statuses = Store(), []
+    monkeypatch.setattr(distributed.os, "_exit", statuses.append)
+    with pytest.raises(type(error)), Peers(store, 0, 2, beat=BEAT, silent=SILENT):
+        raise error
+    return store.texts, statuses
+
+
+def test_whose_collective_failed_by_the_loss_of_another_is_not_told_as_the_lost_one(monkeypatch, capfd):
+    texts, statuses = leave(monkeypatch, jax.errors.JaxRuntimeError("Gloo all-reduce failed"))
+    assert "jaxgan: process 1 has given no sign of life" in capfd.readouterr().err
+    assert "jaxgan/left/0" not in texts
+    assert statuses == [LOST]
+
+
+def test_a_mistake_is_told_to_the_others(monkeypatch):
+    texts, statuses = leave(monkeypatch, UserError("no such file"))
+    assert texts["jaxgan/left/0"] == "UserError: no such file"
+    assert not statuses
