@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-from collections.abc import Mapping
+import os
+from collections import deque
+from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,21 +15,27 @@ import av
 import numpy as np
 
 from jaxgan.errors import UserError
-from jaxgan.media.colours import FULL, RGB
-from jaxgan.media.films import SWSCALE_FLAGS, USUAL_RATE
+from jaxgan.media.colours import FULL, LIMITED, RGB, Colours
+from jaxgan.media.films import LAYOUTS, SWSCALE_FLAGS, USUAL_RATE
 from jaxgan.media.frames import FilmFormat
 from jaxgan.media.images import opaque
-from jaxgan.media.reading import Picture
+from jaxgan.media.reading import Picture, PictureError
 
 CONTAINERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm"}  # by suffix
+MATROSKA = (".mkv", ".webm")  # all times are milliseconds there
 
 
 class Layout(NamedTuple):
     """What frames have to be stored as."""
 
-    deep: bool = False
+    deep: bool = False  # more than 8 bits
     alpha: bool = False
-    subsampling: int = 420
+    subsampling: int = 420  # of the colours: 420, 422 or 444
+
+    def distance(self, wanted: Layout) -> tuple[bool, bool, bool, int]:
+        """How far it is from what is wanted: transparency first, then bits, then the colours' resolution."""
+        less = self.subsampling - wanted.subsampling
+        return self.alpha != wanted.alpha, self.deep != wanted.deep, less < 0, abs(less)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,74 +50,72 @@ class Codec:
     worst: int = 51
     options: Mapping[str, str] = dataclasses.field(default_factory=dict)
     even: bool = False  # sides of subsampled frames must be even
-    tag: str | None = None  # in MP4
-
-    def pixels(self, film: FilmFormat) -> tuple[Layout, str]:
-        """What it stores a film as: the nearest that it can hold."""
-        wanted = Layout(film.deep, film.alpha, film.subsampling)
-        best = min(
-            self.layouts,
-            key=lambda each: (
-                each.alpha != wanted.alpha,
-                each.deep != wanted.deep,
-                each.subsampling < wanted.subsampling,
-                abs(each.subsampling - wanted.subsampling),
-            ),
-        )
-        return best, self.layouts[best]
+    reordered: int = 0  # so many frames at most may be stored before one that is shown earlier
+    tag: str | None = None  # in MP4 and MOV, where FFmpeg's own is played by few
+    limited: bool = False  # has no way to tell that the range is full
 
 
-def _yuv(*kinds: str) -> dict[Layout, str]:
-    return {
-        Layout(
-            "10" in kind or "12" in kind,
-            kind.startswith("yuva"),
-            int(kind.removeprefix("yuva").removeprefix("yuv")[:3]),
-        ): kind
-        for kind in kinds
-    }
+def _yuv(*formats: str) -> dict[Layout, str]:
+    """FFmpeg's planar formats, such as yuva444p10le, by what they hold."""
+    layouts = {}
+    for name in formats:
+        alpha, digits = name.startswith("yuva"), name.removeprefix("yuv").removeprefix("a")
+        layouts[Layout(digits.endswith("le"), alpha, int(digits[:3]))] = name
+    return layouts
 
 
-ALL = ("mp4", "mov", "matroska")
+_SIX = _yuv("yuv420p", "yuv422p", "yuv444p", "yuv420p10le", "yuv422p10le", "yuv444p10le")
+_RGB = {
+    Layout(False, False, 444): "bgr0",
+    Layout(False, True, 444): "bgra",
+    Layout(True, False, 444): "gbrp16le",
+    Layout(True, True, 444): "gbrap16le",
+}
 CODECS = {
     "h264": Codec(
         "libx264",
-        _yuv("yuv420p", "yuv422p", "yuv444p", "yuv420p10le", "yuv422p10le", "yuv444p10le"),
-        ALL,
+        _SIX,
+        ("mp4", "mov", "matroska"),
         quality=16,
         even=True,
+        reordered=2,
+        options={"bf": "3", "b-pyramid": "normal"},
     ),
     "hevc": Codec(
         "libx265",
-        _yuv("yuv420p", "yuv422p", "yuv444p", "yuv420p10le", "yuv422p10le", "yuv444p10le"),
-        ALL,
+        _SIX,
+        ("mp4", "mov", "matroska"),
         quality=18,
         even=True,
+        reordered=2,
         tag="hvc1",
-        options={"x265-params": "log-level=error"},
+        options={"x265-params": "log-level=none:bframes=4:b-pyramid=1"},
     ),
-    "av1": Codec("libsvtav1", _yuv("yuv420p", "yuv420p10le"), (*ALL, "webm"), quality=24, worst=63),
-    "vp9": Codec(
-        "libvpx-vp9",
-        _yuv("yuv420p", "yuv444p", "yuv420p10le", "yuva420p"),
-        ("matroska", "webm", "mp4"),
-        segment=".webm",
+    "av1": Codec(
+        "libsvtav1",
+        _yuv("yuv420p", "yuv420p10le"),
+        ("mp4", "matroska", "webm"),
         quality=24,
         worst=63,
-        options={"b": "0", "row-mt": "1"},
+        options={"preset": "8"},
     ),
-    "prores": Codec("prores_ks", _yuv("yuv422p10le", "yuva444p10le"), ("mov", "matroska"), segment=".mov"),
-    "ffv1": Codec(
-        "ffv1",
-        {
-            Layout(False, False, 444): "bgr0",
-            Layout(False, True, 444): "bgra",
-            Layout(True, False, 444): "gbrp16le",
-            Layout(True, True, 444): "gbrap16le",
-        },
-        ("matroska",),
-        segment=".mkv",
+    "vp9": Codec(
+        "libvpx-vp9",
+        _yuv("yuv420p", "yuv422p", "yuv444p", "yuva420p"),
+        ("mp4", "matroska", "webm"),
+        segment=".webm",  # which keeps transparency
+        quality=24,
+        worst=63,
+        options={"b": "0", "cpu-used": "4"},
     ),
+    "prores": Codec(
+        "prores_ks",
+        _yuv("yuv422p10le", "yuv444p10le", "yuva444p10le"),
+        ("mov", "matroska"),
+        segment=".mov",
+        limited=True,
+    ),
+    "ffv1": Codec("ffv1", _RGB, ("matroska",)),
 }
 
 
@@ -119,128 +126,220 @@ class Plan(NamedTuple):
     layout: Layout
     pixel_format: str
     quality: float | None
-    film: FilmFormat  # with sides that the codec takes
+    film: FilmFormat  # with the sides and the range that the codec takes
     lost: tuple[str, ...]  # what cannot be kept
 
 
 def plan_encoding(film: FilmFormat, suffix: str, codec: str | None = None, quality: float | None = None) -> Plan:
     """How to store a film in a file with a suffix.
 
-    Raises UserError for an unknown suffix or codec, one that the container does not take, and a quality beyond its
-    range.
+    Raises UserError for an unknown suffix or codec, a codec that the container does not take or that this build of
+    FFmpeg lacks, and a quality beyond its range.
     """
-    container = CONTAINERS[suffix]
-    if codec is None:
-        codec = _usual(film, container)
-    if codec not in CODECS:
-        raise UserError(f"--codec: got {codec!r}, accepted are {', '.join(CODECS)}")
-    chosen = CODECS[codec]
-    if container not in chosen.containers:
-        fitting = [name for name, each in CODECS.items() if container in each.containers]
-        raise UserError(f"--codec: {suffix} does not hold {codec}, accepted are {', '.join(fitting)}")
-    if quality is not None and chosen.quality is None:
-        raise UserError(f"--quality: {codec} has one quality only")
-    if quality is not None and not 0 <= quality <= chosen.worst:
-        raise UserError(f"--quality: got {quality:g}, accepted for {codec} are 0 (best) to {chosen.worst}")
-    layout, pixel_format = chosen.pixels(film)
+    if suffix not in CONTAINERS:
+        raise UserError(f"{suffix!r} is no film that can be written, accepted are {', '.join(CONTAINERS)}")
+    name = codec or _usual(film, CONTAINERS[suffix])
+    chosen = _checked(name, suffix, quality)
+    layout = min(chosen.layouts, key=lambda each: each.distance(Layout(film.deep, film.alpha, film.subsampling)))
     lost = []
     if film.alpha and not layout.alpha:
-        lost.append("transparency is laid on white")
+        lost.append(f"transparency is laid on white, {name} does not hold it{_keeping('alpha', suffix)}")
     if film.deep and not layout.deep:
-        lost.append(f"{codec} holds 8 bits here, it had more")
+        lost.append(f"it becomes 8 bits, {name} does not hold more here{_keeping('deep', suffix)}")
     width, height = film.width, film.height
-    if chosen.even and layout.subsampling != 444 and (width % 2 or (height % 2 and layout.subsampling == 420)):
-        width, height = width + width % 2, height + height % 2
-        lost.append(f"one row or column more, {width} x {height}: {codec} needs even sides")
-    film = dataclasses.replace(film, width=width, height=height)
+    if chosen.even:
+        width += width % 2 if layout.subsampling < 444 else 0
+        height += height % 2 if layout.subsampling == 420 else 0
+    if (width, height) != (film.width, film.height):
+        lost.append(f"it becomes {width} x {height} by repeating the edge: {name} needs even sides")
+    colours = film.colours._replace(range=LIMITED) if chosen.limited else film.colours
+    film = dataclasses.replace(film, width=width, height=height, colours=colours)
+    pixel_format = chosen.layouts[layout]
     return Plan(chosen, layout, pixel_format, chosen.quality if quality is None else quality, film, tuple(lost))
 
 
+def _checked(name: str, suffix: str, quality: float | None) -> Codec:
+    if name not in CODECS:
+        raise UserError(f"--codec: got {name!r}, accepted are {', '.join(CODECS)}")
+    codec = CODECS[name]
+    if CONTAINERS[suffix] not in codec.containers:
+        fitting = [each for each in CODECS if CONTAINERS[suffix] in CODECS[each].containers]
+        raise UserError(f"--codec: {suffix} does not hold {name}, accepted are {', '.join(fitting)}")
+    if quality is not None and codec.quality is None:
+        raise UserError(f"--quality: {name} has only one quality, leave it out")
+    if quality is not None and not 0 <= quality <= codec.worst:
+        raise UserError(f"--quality: got {quality:g}, accepted for {name} are 0 (best) to {codec.worst}")
+    try:
+        av.Codec(codec.encoder, "w")
+    except ValueError:
+        raise UserError(f"--codec: {name} needs {codec.encoder}, which the installed av was built without") from None
+    return codec
+
+
 def _usual(film: FilmFormat, container: str) -> str:
-    if container == "webm" or (film.alpha and container == "matroska"):
-        return "vp9"
-    if film.alpha and container == "mov":
-        return "prores"
+    """The codec that most players read and that keeps most."""
+    if container == "webm":
+        return "av1" if film.deep and not film.alpha else "vp9"
+    if film.alpha and container != "mp4":
+        return "vp9" if container == "matroska" and not film.deep else "ffv1" if container == "matroska" else "prores"
     return "hevc" if film.deep else "h264"
 
 
+def _keeping(field: str, suffix: str) -> str:
+    """Who would have kept it, in words."""
+    for other in (suffix, ".mkv", ".mov"):
+        for name, codec in CODECS.items():
+            if CONTAINERS[other] in codec.containers and any(getattr(layout, field) for layout in codec.layouts):
+                return f" (--codec={name}{'' if other == suffix else f' in {other}'} does)"
+    return ""
+
+
+class DecodingTimes:
+    """When packets are decoded: when frames are shown, in order, as many frames late as a codec reorders.
+
+    Such times rise, and none is later than that at which the packet's frame is shown, however long frames last.
+    """
+
+    def __init__(self, reordered: int, step: int):
+        """`step`: ticks between those before the first frame."""
+        self._reordered, self._step = reordered, step
+        self._due: deque[int] | None = None
+
+    def show(self, pts: int) -> None:
+        """The next frame in the order in which they are shown."""
+        if self._due is None:
+            self._due = deque(pts - self._step * early for early in range(self._reordered, 0, -1))
+        self._due.append(pts)
+
+    def next(self) -> int:
+        """The time of the next packet in the order in which they are stored."""
+        assert self._due, "a packet came before its frame"
+        return self._due.popleft()
+
+
 class SegmentWriter:
-    """Takes frames one by one."""
+    """Takes frames one by one.
+
+    Its methods raise OSError where the file cannot be written and PictureError where the frames cannot be encoded.
+    """
 
     def __init__(self, path: Path, plan: Plan):
-        """Raises OSError."""
-        self._plan, film = plan, plan.film
-        self._container = av.open(str(path), "w", format=CONTAINERS.get(path.suffix))
-        options = dict(plan.codec.options)
-        if plan.quality is not None:
-            options["crf"] = f"{plan.quality:g}"
-        stream: Any = self._container.add_stream(plan.codec.encoder, rate=film.rate or USUAL_RATE, options=options)
-        stream.width, stream.height, stream.pix_fmt = film.width, film.height, plan.pixel_format
-        context = stream.codec_context
-        context.time_base = stream.time_base = film.time_base
-        context.sample_aspect_ratio = film.sample_aspect
-        colours = film.colours
-        context.colorspace = RGB if self._rgb else colours.matrix
-        context.color_range = FULL if self._rgb else colours.range
-        context.color_primaries, context.color_trc = colours.primaries, colours.transfer
-        if plan.codec.tag and path.suffix in (".mp4", ".mov"):
-            context.codec_tag = plan.codec.tag
-        self._stream = stream
+        self._path, self._plan = path, plan
         self._first: int | None = None
-
-    @property
-    def _rgb(self) -> bool:
-        return not self._plan.pixel_format.startswith("yuv")
+        self._last, self._duration = 0, 0  # pts and duration of the last frame
+        usual = 1 / ((plan.film.rate or USUAL_RATE) * plan.film.time_base)
+        self._times = DecodingTimes(plan.codec.reordered, max(1, round(usual)))  # x265's are wrong in short films
+        with ffmpeg_errors():
+            self._container = av.open(
+                str(path),
+                "w",
+                format=CONTAINERS[path.suffix],
+                container_options={"fflags": "+bitexact"},  # else Matroska gets a random number
+            )
+            self._stream = self._add_stream()
 
     def add(self, picture: Picture, pts: int, duration: int) -> None:
-        """The next frame; pts in the film's time base."""
+        """The next frame; its time and duration in the film's time base (0: not known)."""
         if self._first is None:
-            self._first = pts
-        frame = av.VideoFrame.from_ndarray(self._samples(picture), format=self._name(picture))
-        if self._rgb:
-            frame = frame.reformat(format=self._plan.pixel_format, interpolation=SWSCALE_FLAGS)
-        else:
-            colours = self._plan.film.colours
-            frame = frame.reformat(
-                format=self._plan.pixel_format,
-                dst_colorspace=colours.conversion,
-                dst_color_range=colours.range,
-                interpolation=SWSCALE_FLAGS,
-            )
-        frame.pts, frame.time_base = pts - self._first, self._plan.film.time_base
-        if duration:
-            frame.duration = duration
-        self._container.mux(self._stream.encode(frame))
+            self._first, self._last = pts, pts - 1
+        self._last, self._duration = max(pts, self._last + 1), duration
+        with ffmpeg_errors():
+            frame = self._frame(picture)
+            frame.pts, frame.time_base = self._last - self._first, self._plan.film.time_base
+            self._times.show(frame.pts)
+            self._mux(self._stream.encode(frame))
 
     def close(self) -> None:
         """Writes what the encoder still holds."""
-        self._container.mux(self._stream.encode())
-        self._container.close()
+        with ffmpeg_errors():
+            self._mux(self._stream.encode())
+            self._container.close()
 
     def abandon(self) -> None:
-        """Lets the file go, unfinished."""
-        self._container.close()
+        """Deletes the file, unfinished."""
+        with contextlib.suppress(av.error.FFmpegError):
+            self._container.close()
+        self._path.unlink(missing_ok=True)
 
-    def _name(self, picture: Picture) -> str:
-        from jaxgan.media.films import LAYOUTS
+    def _add_stream(self) -> Any:
+        plan, film = self._plan, self._plan.film
+        options = dict(plan.codec.options)
+        if plan.quality is not None:
+            options["crf"] = f"{plan.quality:g}"
+        if plan.codec.encoder == "libsvtav1":  # prints to the terminal on its own
+            os.environ.setdefault("SVT_LOG", "0")
+        stream: Any = self._container.add_stream(plan.codec.encoder, rate=film.rate or USUAL_RATE, options=options)
+        stream.width, stream.height, stream.pix_fmt = film.width, film.height, plan.pixel_format
+        stream.time_base = stream.codec_context.time_base = film.time_base
+        stream.sample_aspect_ratio = film.sample_aspect
+        stream.thread_type = "AUTO"  # PyAV's own choice, slices, makes H.264 larger
+        stream.colorspace, stream.color_range = self._colours.matrix, self._colours.range
+        stream.color_primaries, stream.color_trc = self._colours.primaries, self._colours.transfer
+        if plan.codec.tag:
+            stream.codec_tag = plan.codec.tag
+        return stream
 
-        return LAYOUTS[picture.pixels.dtype == np.uint16, picture.alpha is not None and self._plan.layout.alpha]
+    @property
+    def _colours(self) -> Colours:
+        """What the numbers in the file mean."""
+        colours = self._plan.film.colours
+        return colours if self._plan.pixel_format.startswith("yuv") else colours._replace(matrix=RGB, range=FULL)
+
+    def _frame(self, picture: Picture) -> Any:
+        """A picture in the pixels and colours of the file."""
+        samples = self._samples(picture)
+        layout = LAYOUTS[samples.dtype == np.uint16, samples.shape[2] == 4]
+        frame = av.VideoFrame.from_ndarray(samples, format=layout)
+        colours, conversion = self._colours, {}
+        if colours.matrix != RGB:
+            conversion = {"dst_colorspace": colours.conversion, "dst_color_range": colours.range}
+        frame = frame.reformat(format=self._plan.pixel_format, interpolation=SWSCALE_FLAGS, **conversion)
+        frame.colorspace, frame.color_range = colours.matrix, colours.range  # ProRes tags by the frame
+        frame.color_primaries, frame.color_trc = colours.primaries, colours.transfer
+        return frame
 
     def _samples(self, picture: Picture) -> np.ndarray:
-        pixels = picture.pixels
+        """uint8 or uint16 `[H,W,3 or 4]` of the size of the plan."""
+        pixels, film = _integers(picture), self._plan.film
         if pixels.shape[2] == 1:
             pixels = pixels.repeat(3, axis=2)
         if picture.alpha is not None:
             pixels = np.concatenate([pixels, picture.alpha], axis=2)
             if not self._plan.layout.alpha:
                 pixels = opaque(pixels)
-        film = self._plan.film
         missing = (film.height - pixels.shape[0], film.width - pixels.shape[1])
+        if not all(0 <= each <= 1 for each in missing):
+            sizes = f"{pixels.shape[1]} x {pixels.shape[0]} pixels, the film {film.width} x {film.height}"
+            raise PictureError(f"one of its frames has {sizes}")
         if any(missing):
             pixels = np.pad(pixels, ((0, missing[0]), (0, missing[1]), (0, 0)), mode="edge")
         return np.ascontiguousarray(pixels)
 
+    def _mux(self, packets: list[Any]) -> None:
+        for packet in packets:
+            packet.dts = self._times.next()
+            packet.duration = self._duration  # the last packet in the file tells it of the last frame, see joining.py
+            if self._path.suffix in MATROSKA:  # a millisecond stands for a tick, or times would be rounded
+                packet.time_base = Fraction(1, 1000)
+            self._container.mux(packet)
 
-def rate_of(film: FilmFormat) -> Fraction:
-    """Frames a second."""
-    return film.rate or USUAL_RATE
+
+def _integers(picture: Picture) -> np.ndarray:
+    if picture.pixels.dtype != np.float32:
+        return picture.pixels
+    black, white = picture.span
+    top = 65535 if picture.alpha is None or picture.alpha.dtype == np.uint16 else 255
+    levels = np.rint(np.clip((picture.pixels - black) / (white - black), 0.0, 1.0) * np.float32(top))
+    return levels.astype(np.uint16 if top == 65535 else np.uint8)
+
+
+@contextlib.contextmanager
+def ffmpeg_errors() -> Iterator[None]:
+    """Turns FFmpeg's errors into OSError (the file) or PictureError (what is in it), each of one line."""
+    try:
+        yield
+    except (av.error.FFmpegError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        if isinstance(error, OSError):
+            raise OSError(error.errno, reason) from error
+        raise PictureError(f"FFmpeg cannot encode it: {reason}") from error

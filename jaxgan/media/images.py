@@ -30,11 +30,12 @@ def to_uint8(image: Any) -> np.ndarray:
 
 
 def opaque(image: np.ndarray) -> np.ndarray:
-    """uint8 `[..., H, W, C]` on white paper: grey with alpha becomes grey, RGB with alpha becomes RGB."""
+    """uint8 or uint16 `[..., H, W, C]` on white paper: grey with alpha becomes grey, RGB with alpha becomes RGB."""
     if image.shape[-1] in (1, 3):
         return image
-    color, alpha = image[..., :-1].astype(np.float32), image[..., -1:].astype(np.float32) / 255.0
-    return np.rint(255.0 + (color - 255.0) * alpha).astype(np.uint8)
+    white = np.float32(np.iinfo(image.dtype).max)
+    color, alpha = image[..., :-1].astype(np.float32), image[..., -1:].astype(np.float32) / white
+    return np.rint(white + (color - white) * alpha).astype(image.dtype)
 
 
 def save_image(image: Any, path: str | os.PathLike[str]) -> None:

@@ -1,8 +1,13 @@
-"""Segments of a film into one file, with all else that the source has: sound, subtitles, chapters, metadata."""
+"""Segments of a film into one file, with all else that the source has: sound, subtitles, chapters, metadata.
+
+No frame is decoded: packets are copied one by one, in the order of their times, so that none waits for another.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import heapq
+import math
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -10,8 +15,11 @@ from typing import Any, NamedTuple
 
 import av
 
-from jaxgan.media.encoding import CONTAINERS
-from jaxgan.media.films import pictures
+from jaxgan.media.carrying import Source, Span, TimedPacket
+from jaxgan.media.encoding import CONTAINERS, MATROSKA, DecodingTimes, ffmpeg_errors
+
+FINEST = 2**31 - 1  # ticks a second that MP4 can tell
+WAITING = 500_000  # microseconds that a stream may wait for another one, which may have ended; all come in order
 
 
 class Segment(NamedTuple):
@@ -30,68 +38,105 @@ def join(
     time_base: Fraction,
     start: float = 0.0,
     end: float | None = None,
+    rate: Fraction | None = None,
 ) -> tuple[str, ...]:
     """Writes the frames of segments and the other streams of the source, from `start` to `end`; what is left out.
 
-    Nothing is decoded. The target has the kind of the suffix. Raises OSError.
+    All times are moved by one amount: what the source shows at its beginning, or with its first frame after `start`,
+    is shown at 0. `rate`: frames a second that the target tells, by default those of the first segment. The target has
+    the kind of the suffix and is there whole or not at all. Raises OSError where a file cannot be read or written, and
+    PictureError for what FFmpeg cannot put together.
     """
-    lost: list[str] = []
-    options = {"movflags": "faststart", "movie_timescale": str(time_base.denominator)}
     kind = CONTAINERS[suffix]
-    with av.open(str(target), "w", format=kind, container_options=options if kind in ("mp4", "mov") else {}) as out:
-        with av.open(str(segments[0].path)) as first:
-            stream = out.add_stream_from_template(first.streams.video[0], opaque=True)
-        stream.time_base = time_base
-        feeds = [_frames(segments, stream, time_base)]
-        given = av.open(str(source), metadata_errors="replace") if source is not None else None
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(ffmpeg_errors())
+        given = None if source is None else stack.enter_context(Source.opened(source, kind))
+        first = segments[0].first * time_base
+        span = Span(first) if given is None else given.span(first, start, end)
+        out = av.open(str(target), "w", format=kind, container_options=_options(kind, given, time_base))
         try:
+            stream = _add_film(out, segments[0].path, kind, rate)
+            feeds = [_frames(segments, stream, time_base, round(span.zero / time_base))]
             if given is not None:
-                out.metadata.update(given.metadata)
-                copies = _copies(given, out, kind, lost)
-                out.set_chapters(given.chapters())
-                if copies:
-                    feeds.append(_packets(given, copies))
-            for _, _, packet in heapq.merge(*feeds, key=lambda each: each[0]):
+                feeds += given.carry(out, stream, span)
+            for _, packet in heapq.merge(*feeds, key=lambda each: each.time):
                 out.mux(packet)
-        finally:
-            if given is not None:
-                given.close()
-    return tuple(lost)
+            out.close()
+        except BaseException:
+            with contextlib.suppress(av.error.FFmpegError):
+                out.close()
+            target.unlink(missing_ok=True)
+            raise
+        return () if given is None else (*given.lost, *given.untold(target))
 
 
-def _copies(given: Any, out: Any, kind: str, lost: list[str]) -> dict[int, Any]:
-    copies = {}
-    shown = pictures(given)
-    for stream in given.streams:
-        if stream is shown or stream.index == shown.index:
-            continue
-        name = stream.codec_context.name if getattr(stream, "codec_context", None) is not None else None
-        if stream.type not in ("audio", "subtitle") or name not in out.supported_codecs:
-            lost.append(f"stream {stream.index} ({stream.type}{f', {name}' if name else ''}) is left out: {kind}")
-            continue
-        copies[stream.index] = out.add_stream_from_template(stream, opaque=True)
-        copies[stream.index].metadata.update(stream.metadata)
-    return copies
+def _options(kind: str, given: Source | None, time_base: Fraction) -> dict[str, str]:
+    options = {"fflags": "+bitexact", "max_interleave_delta": str(WAITING)}
+    if kind in ("mp4", "mov"):
+        ticks = math.lcm(time_base.denominator, *(() if given is None else given.clocks))
+        ticks = ticks if ticks <= FINEST else min(time_base.denominator, FINEST)
+        options |= {"movflags": "+faststart", "movie_timescale": str(ticks)}  # exact offsets of all streams
+    return options
 
 
-def _frames(segments: Sequence[Segment], stream: Any, time_base: Fraction) -> Iterator[tuple[float, int, Any]]:
-    for segment in segments:
-        with av.open(str(segment.path)) as container:
-            for packet in container.demux(container.streams.video[0]):
-                if packet.dts is None:
-                    continue
-                ticks = packet.time_base / time_base
-                packet.pts = round(packet.pts * ticks) + segment.first
-                packet.dts = round(packet.dts * ticks) + segment.first
-                packet.duration = round(packet.duration * ticks)
-                packet.time_base, packet.stream = time_base, stream
-                yield float(packet.dts * time_base), 0, packet
+def _add_film(out: Any, segment: Path, kind: str, rate: Fraction | None) -> Any:
+    """A stream for the packets of segments like this one."""
+    with av.open(str(segment)) as container:
+        given = container.streams.video[0]
+        stream = out.add_stream_from_template(given, opaque=True)
+        stream.framerate = rate or given.average_rate
+        if kind in ("mp4", "mov") and segment.suffix not in MATROSKA:
+            stream.codec_tag = given.codec_tag  # else HEVC gets one that Apple's players refuse
+        if transparent := given.metadata.get("alpha_mode"):
+            stream.metadata["alpha_mode"] = transparent
+    return stream
 
 
-def _packets(given: Any, copies: dict[int, Any]) -> Iterator[tuple[float, int, Any]]:
-    for packet in given.demux([given.streams[index] for index in copies]):
-        if packet.dts is None:
-            continue
-        time = float(packet.dts * packet.time_base)
-        packet.stream = copies[packet.stream.index]
-        yield time, 1, packet
+def _frames(segments: Sequence[Segment], stream: Any, time_base: Fraction, zero: int) -> Iterator[TimedPacket]:
+    """The packets of all segments.
+
+    The times at which they are decoded are given anew, so that they rise over the borders of segments.
+    """
+    stream.time_base = time_base
+    decoding: DecodingTimes | None = None
+    first = segments[0].first - zero
+    for segment, following in zip(segments, [*segments[1:], None], strict=True):
+        times, last, reordered = _order(segment.path, time_base)
+        after = first + times[-1] + max(last, 1)
+        if following is not None:
+            after = max(following.first - zero, first + times[-1] + 1)
+        ends = dict(zip(times, [*times[1:], after - first], strict=True))
+        decoding = decoding or DecodingTimes(reordered, ends[0])
+        for time in times:
+            decoding.show(first + time)
+        for packet, time in _read(segment.path, time_base):
+            packet.time_base, packet.stream = time_base, stream
+            packet.pts, packet.dts, packet.duration = first + time, decoding.next(), ends[time] - time
+            yield TimedPacket(packet.dts * time_base, packet)
+        first = after
+
+
+def _order(path: Path, time_base: Fraction) -> tuple[list[int], int, int]:
+    """When its frames are shown, rising from 0; for how long the last one is; how many frames a packet may be late."""
+    times, last = list[int](), 0
+    for packet, time in _read(path, time_base):
+        times.append(time)
+        last = round((packet.duration or 0) * _tick(path, packet.time_base, time_base))
+    with av.open(str(path)) as container:
+        return sorted(times), last, container.streams.video[0].codec_context.reorder_depth
+
+
+def _read(path: Path, time_base: Fraction) -> Iterator[tuple[Any, int]]:
+    """Packets of a segment, and when each is shown after the first one: ticks of the film's time base."""
+    options = {} if path.suffix in MATROSKA else {"ignore_editlist": "1"}
+    with av.open(str(path), container_options=options) as container:
+        beginning = None
+        for packet in container.demux(container.streams.video[0]):
+            if packet.size:
+                beginning = packet.pts if beginning is None else beginning
+                yield packet, round((packet.pts - beginning) * _tick(path, packet.time_base, time_base))
+
+
+def _tick(path: Path, time_base: Fraction, film: Fraction) -> Fraction:
+    """Ticks of the film in one of a segment's file, see `SegmentWriter`."""
+    return Fraction(1) if path.suffix in MATROSKA else time_base / film

@@ -1,0 +1,271 @@
+"""What a film has beside its pictures, packet by packet: sound, subtitles, chapters, covers, fonts, metadata."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import av
+
+from jaxgan.media.films import ATTACHED_PICTURE, pictures
+
+SUFFIXES = {"matroska": ".mkv", "mp4": ".mp4", "mov": ".mov", "webm": ".webm"}  # of what is advised, in this order
+ISO = ("mp4", "mov")
+DISCARD_ALL = 48  # of a stream that FFmpeg reads for the container's sake, such as that of MP4's chapters
+UNREADABLE = 100  # errors one after another that end the reading of a source
+OUTDATED = re.compile(  # metadata that tell of the source's file
+    r"major_brand|minor_version|compatible_brands|encoder|encoded_by|vendor_id|rotate|alpha_mode|name"
+    r"|duration.*|bps.*|number_of_.*|_statistics_.*|source_id.*",
+    re.IGNORECASE,
+)
+COVERS = {"png": "image/png", "mjpeg": "image/jpeg", "bmp": "image/bmp", "gif": "image/gif", "webp": "image/webp"}
+WORDS = {"audio": "sound", "video": "more pictures", "subtitle": "subtitles"}
+
+
+class TimedPacket(NamedTuple):
+    """A packet with the times of the target."""
+
+    time: Fraction  # when it is decoded, in seconds
+    packet: Any  # av.Packet
+
+
+class Span(NamedTuple):
+    """The part of a film that is kept."""
+
+    zero: Fraction  # the time in the source that is 0 in the target, in seconds
+    length: Fraction | None = None  # in seconds; None: to the end
+    cut: bool = False  # something of the source lies before it
+
+
+class Source:
+    """The file that a film is from. `lost` grows: what of it the target does not hold, in words."""
+
+    def __init__(self, container: Any, path: Path, kind: str):
+        """`kind`: the target's, by FFmpeg's name."""
+        self.lost: list[str] = []
+        self._container, self._path, self._kind = container, path, kind
+        self._pictures = pictures(container)
+        self._metadata = _lasting(container.metadata)
+
+    @classmethod
+    @contextlib.contextmanager
+    def opened(cls, path: Path, kind: str) -> Iterator[Source]:
+        """The source, which is closed at the end. Raises what FFmpeg raises."""
+        with av.open(str(path), metadata_errors="replace") as container:
+            yield cls(container, path, kind)
+
+    @property
+    def clocks(self) -> set[int]:
+        """Ticks a second of its sound."""
+        return {stream.rate for stream in self._container.streams.audio if stream.codec_context and stream.rate}
+
+    def span(self, first: Fraction, start: float, end: float | None) -> Span:
+        """The part from `start` to `end`, in seconds after its beginning; its first frame is shown at `first`."""
+        origin, shown = self._origin(), _start_of(self._pictures)
+        zero = origin + Fraction(start)
+        if start > 0 and (shown is None or first > shown):
+            zero = first
+        return Span(zero, None if end is None else origin + Fraction(end) - zero, start > 0)
+
+    def carry(self, out: Any, film: Any, span: Span) -> list[Iterator[TimedPacket]]:
+        """Adds to the target what it holds of this; the packets of it. `film`: the target's stream of pictures."""
+        out.metadata.update(self._metadata)
+        out.set_chapters(list(self._chapters(span)))
+        self._describe(film, self._pictures)
+        copies, feeds = {}, list[Iterator[TimedPacket]]()
+        for stream in self._container.streams:
+            if stream is self._pictures or _belongs_to_others(stream, self._kind):
+                continue
+            if stream.type == "attachment" and self._kind == "matroska":
+                out.add_attachment(stream.name or "attachment", stream.mimetype or "", stream.data)
+            elif _is_cover(stream) and _keeps_cover(self._kind, stream):
+                feeds += self._cover(out, stream)
+            elif stream.type in ("audio", "subtitle") and _holds(self._kind, stream):
+                copies[stream.index] = out.add_stream_from_template(stream, opaque=True)
+                self._describe(copies[stream.index], stream)
+            else:
+                self.lost.append(_left_out(stream, self._kind))
+        return [*feeds, self._packets(copies, span)] if copies else feeds
+
+    def untold(self, target: Path) -> tuple[str, ...]:
+        """Metadata that are not found in the target."""
+        with av.open(str(target), metadata_errors="replace") as container:
+            told = {key.lower() for key in container.metadata}
+        missing = sorted(key for key in self._metadata if key.lower() not in told)
+        return (f"metadata left out: {', '.join(missing)} (.mkv keeps them)",) if missing else ()
+
+    def _origin(self) -> Fraction:
+        """When it begins, by its own clock."""
+        told = Fraction(self._container.start_time or 0, av.time_base)  # rounded; one of the streams knows it exactly
+        starts = [start for stream in self._container.streams if (start := _start_of(stream)) is not None]
+        return min(starts, key=lambda start: abs(start - told), default=told)
+
+    def _chapters(self, span: Span) -> Iterator[dict[str, Any]]:
+        for chapter in self._container.chapters():
+            tick = chapter["time_base"]
+            start, end = (max(0, round(chapter[side] - span.zero / tick)) for side in ("start", "end"))
+            end = end if span.length is None else min(end, round(span.length / tick))
+            if start < end:
+                yield {**chapter, "start": start, "end": end}
+
+    def _describe(self, copy: Any, stream: Any) -> None:
+        """Tells language, title and role of a stream."""
+        metadata = _lasting(stream.metadata)
+        if title := stream.metadata.get("title") or stream.metadata.get("name"):  # in MP4 it is a name
+            metadata["title"] = title
+        metadata.pop("creation_time", None)
+        if self._kind not in ISO:
+            metadata.pop("handler_name", None)
+        copy.metadata.update(metadata)
+        copy.disposition = int(stream.disposition)
+
+    def _cover(self, out: Any, stream: Any) -> list[Iterator[TimedPacket]]:
+        with av.open(str(self._path)) as container:
+            data = next((bytes(each) for each in container.demux(container.streams[stream.index]) if each.size), b"")
+        if self._kind == "matroska":
+            mime = COVERS[stream.codec_context.name]
+            name = stream.metadata.get("filename") or f"cover.{'jpg' if mime == 'image/jpeg' else mime[6:]}"
+            out.add_attachment(name, mime, data)
+            return []
+        copy = out.add_stream_from_template(stream, opaque=True)
+        self._describe(copy, stream)
+        packet = av.Packet(data)
+        packet.stream, packet.time_base, packet.pts, packet.dts = copy, Fraction(1, 1000), 0, 0
+        return [iter([TimedPacket(Fraction(0), packet)])]
+
+    def _packets(self, copies: Mapping[int, Any], span: Span) -> Iterator[TimedPacket]:
+        """The packets of the streams that are copied, as far as they can be read, in the target's time."""
+        clocks = {index: _Clock(self._container.streams[index], span) for index in copies}
+        for packet in self._readable([self._container.streams[index] for index in copies]):
+            index = packet.stream.index
+            if clocks[index].set(packet):
+                packet.stream = copies[index]
+                yield TimedPacket(packet.dts * packet.time_base, packet)
+        for index, clock in clocks.items():
+            if clock.damaged:
+                stream = self._container.streams[index]
+                self.lost.append(f"{clock.damaged} damaged packets of {_named(stream)} are left out")
+
+    def _readable(self, streams: list[Any]) -> Iterator[Any]:
+        errors = Counter[str]()
+        in_a_row = 0
+        while True:
+            try:
+                for packet in self._container.demux(streams):
+                    in_a_row = 0
+                    yield packet
+                break
+            except av.error.FFmpegError as error:
+                errors[error.strerror] += 1
+                in_a_row += 1
+                if isinstance(error, OSError) or in_a_row > UNREADABLE:
+                    break
+        if errors:
+            self.lost.append(f"its sound and subtitles are damaged and copied as far as readable: {', '.join(errors)}")
+
+
+class _Clock:
+    """Moves the packets of one stream to the target's time."""
+
+    def __init__(self, stream: Any, span: Span):
+        tick = stream.time_base
+        self.damaged = 0  # packets whose times are impossible
+        self._text, self._cut = stream.type == "subtitle", span.cut
+        self._zero = round(span.zero / tick)
+        self._end = None if span.length is None else span.length / tick
+        self._last: int | None = None
+
+    def set(self, packet: Any) -> bool:
+        """Gives a packet its new times; whether it is kept."""
+        times = [time for time in (packet.pts, packet.dts) if time is not None]
+        if not packet.size or not times:
+            return False
+        pts, dts = times[0] - self._zero, times[-1] - self._zero
+        length = packet.duration or 0
+        if self._text and self._cut and pts < 0 < pts + length:  # what is still read
+            pts, dts, length = 0, 0, pts + length
+        if (self._cut and pts < 0) or (self._end is not None and pts >= self._end):
+            return False
+        if self._text:
+            length = length if self._end is None else min(length, int(self._end - pts))
+            dts = dts if self._last is None else max(dts, self._last + 1)  # two may come at once
+            pts = max(pts, dts)
+        if pts < dts or (self._last is not None and dts <= self._last):
+            self.damaged += 1
+            return False
+        self._last = dts
+        packet.pts, packet.dts, packet.duration = pts, dts, length
+        return True
+
+
+def _start_of(stream: Any) -> Fraction | None:
+    return None if stream.start_time is None or not stream.time_base else stream.start_time * stream.time_base
+
+
+def _lasting(metadata: Mapping[str, str]) -> dict[str, str]:
+    """Metadata that are as true of another file; without those that only repeat one for a language."""
+    return {
+        key: value
+        for key, value in metadata.items()
+        if not OUTDATED.fullmatch(key) and not (key[-4:-3] == "-" and key[:-4] in metadata)
+    }
+
+
+def _belongs_to_others(stream: Any, kind: str) -> bool:
+    """Whether a stream only stores what is told elsewhere: MP4's chapters, and a time code where one can be told."""
+    return stream.type == "data" and (
+        int(stream.discard) == DISCARD_ALL or ("timecode" in stream.metadata and kind in (*ISO, "matroska"))
+    )
+
+
+def _is_cover(stream: Any) -> bool:
+    return stream.type == "video" and bool(int(stream.disposition) & ATTACHED_PICTURE)
+
+
+def _keeps_cover(kind: str, stream: Any) -> bool:
+    return _name(stream) in COVERS if kind == "matroska" else kind == "mp4" and _holds(kind, stream)
+
+
+def _name(stream: Any) -> str | None:
+    return None if stream.codec_context is None else stream.codec_context.name
+
+
+def _holds(kind: str, stream: Any) -> bool:
+    """Whether a container holds a stream. FFmpeg knows it for certain only when it writes the head of the file."""
+    if stream.codec_context is None:
+        return False
+    probe = av.open(io.BytesIO(), "w", format=kind)
+    try:
+        probe.add_stream_from_template(stream, opaque=True)
+        probe.start_encoding()
+    except (av.error.FFmpegError, ValueError):
+        return False
+    finally:
+        with contextlib.suppress(av.error.FFmpegError, ValueError):
+            probe.close()
+    return True
+
+
+def _named(stream: Any) -> str:
+    told = (_name(stream), stream.metadata.get("language"), stream.metadata.get("title"))
+    details = ", ".join(each for each in told if each)
+    what = "a cover" if _is_cover(stream) else WORDS.get(stream.type, stream.type)
+    return f"stream {stream.index} ({what}{f': {details}' if details else ''})"
+
+
+def _left_out(stream: Any, kind: str) -> str:
+    """What is told of a stream that the target does not hold, and who would."""
+    if _is_cover(stream):
+        keepers = [each for each in SUFFIXES if _keeps_cover(each, stream)]
+    elif stream.type in ("audio", "subtitle"):
+        keepers = [each for each in SUFFIXES if _holds(each, stream)]
+    else:
+        keepers = ["matroska"] if stream.type == "attachment" else []
+    advice = f" ({SUFFIXES[keepers[0]]} keeps it)" if keepers and kind not in keepers else ""
+    return f"{_named(stream)} is left out{advice}"
