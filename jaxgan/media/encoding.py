@@ -46,6 +46,7 @@ class Codec:
     layouts: Mapping[Layout, str]  # the pixel formats that it takes
     containers: tuple[str, ...]
     segment: str = ".mp4"  # the kind of file that segments are
+    transparent_segment: str | None = None  # that of those with alpha, if it is another
     quality: float | None = None  # the constant quality (CRF) that is usual here; None: it has none
     worst: int = 51
     options: Mapping[str, str] = dataclasses.field(default_factory=dict)
@@ -53,6 +54,11 @@ class Codec:
     reordered: int = 0  # so many frames at most may be stored before one that is shown earlier
     tag: str | None = None  # in MP4 and MOV, where FFmpeg's own is played by few
     limited: bool = False  # has no way to tell that the range is full
+    aspect: bool = False  # tells the shape of pixels itself; Matroska cannot be made to
+
+    def fitting(self, container: str) -> Mapping[Layout, str]:
+        """The pixel formats that it has in a container: none with transparency in MP4."""
+        return {layout: name for layout, name in self.layouts.items() if not layout.alpha or container != "mp4"}
 
 
 def _yuv(*formats: str) -> dict[Layout, str]:
@@ -78,6 +84,7 @@ CODECS = {
         ("mp4", "mov", "matroska"),
         quality=16,
         even=True,
+        aspect=True,
         reordered=2,
         options={"bf": "3", "b-pyramid": "normal"},
     ),
@@ -87,6 +94,7 @@ CODECS = {
         ("mp4", "mov", "matroska"),
         quality=18,
         even=True,
+        aspect=True,
         reordered=2,
         tag="hvc1",
         options={"x265-params": "log-level=none:bframes=4:b-pyramid=1"},
@@ -103,7 +111,7 @@ CODECS = {
         "libvpx-vp9",
         _yuv("yuv420p", "yuv422p", "yuv444p", "yuva420p"),
         ("mp4", "matroska", "webm"),
-        segment=".webm",  # which keeps transparency
+        transparent_segment=".webm",
         quality=24,
         worst=63,
         options={"b": "0", "cpu-used": "4"},
@@ -138,14 +146,22 @@ def plan_encoding(film: FilmFormat, suffix: str, codec: str | None = None, quali
     """
     if suffix not in CONTAINERS:
         raise UserError(f"{suffix!r} is no film that can be written, accepted are {', '.join(CONTAINERS)}")
-    name = codec or _usual(film, CONTAINERS[suffix])
+    container = CONTAINERS[suffix]
+    name = codec or _usual(film, container)
     chosen = _checked(name, suffix, quality)
-    layout = min(chosen.layouts, key=lambda each: each.distance(Layout(film.deep, film.alpha, film.subsampling)))
+    layouts = chosen.fitting(container)
+    layout = min(layouts, key=lambda each: each.distance(Layout(film.deep, film.alpha, film.subsampling)))
+    if layout.alpha and chosen.transparent_segment:
+        chosen = dataclasses.replace(chosen, segment=chosen.transparent_segment)
     lost = []
     if film.alpha and not layout.alpha:
-        lost.append(f"transparency is laid on white, {name} does not hold it{_keeping('alpha', suffix)}")
+        lost.append(f"transparency is laid on white, {name} does not hold it here{_keeping('alpha', suffix)}")
     if film.deep and not layout.deep:
         lost.append(f"it becomes 8 bits, {name} does not hold more here{_keeping('deep', suffix)}")
+    if film.sample_aspect != 1 and not chosen.aspect and container not in ("mp4", "mov"):
+        lost.append(
+            f"it is shown with square pixels instead of {film.sample_aspect}: {suffix} tells no other of {name}"
+        )
     width, height = film.width, film.height
     if chosen.even:
         width += width % 2 if layout.subsampling < 444 else 0
@@ -154,8 +170,7 @@ def plan_encoding(film: FilmFormat, suffix: str, codec: str | None = None, quali
         lost.append(f"it becomes {width} x {height} by repeating the edge: {name} needs even sides")
     colours = film.colours._replace(range=LIMITED) if chosen.limited else film.colours
     film = dataclasses.replace(film, width=width, height=height, colours=colours)
-    pixel_format = chosen.layouts[layout]
-    return Plan(chosen, layout, pixel_format, chosen.quality if quality is None else quality, film, tuple(lost))
+    return Plan(chosen, layout, layouts[layout], chosen.quality if quality is None else quality, film, tuple(lost))
 
 
 def _checked(name: str, suffix: str, quality: float | None) -> Codec:
@@ -189,7 +204,8 @@ def _keeping(field: str, suffix: str) -> str:
     """Who would have kept it, in words."""
     for other in (suffix, ".mkv", ".mov"):
         for name, codec in CODECS.items():
-            if CONTAINERS[other] in codec.containers and any(getattr(layout, field) for layout in codec.layouts):
+            container = CONTAINERS[other]
+            if container in codec.containers and any(getattr(each, field) for each in codec.fitting(container)):
                 return f" (--codec={name}{'' if other == suffix else f' in {other}'} does)"
     return ""
 
@@ -229,7 +245,7 @@ class SegmentWriter:
         self._last, self._duration = 0, 0  # pts and duration of the last frame
         usual = 1 / ((plan.film.rate or USUAL_RATE) * plan.film.time_base)
         self._times = DecodingTimes(plan.codec.reordered, max(1, round(usual)))  # x265's are wrong in short films
-        with ffmpeg_errors():
+        with self._errors():
             self._container = av.open(
                 str(path),
                 "w",
@@ -243,7 +259,7 @@ class SegmentWriter:
         if self._first is None:
             self._first, self._last = pts, pts - 1
         self._last, self._duration = max(pts, self._last + 1), duration
-        with ffmpeg_errors():
+        with self._errors():
             frame = self._frame(picture)
             frame.pts, frame.time_base = self._last - self._first, self._plan.film.time_base
             self._times.show(frame.pts)
@@ -251,7 +267,7 @@ class SegmentWriter:
 
     def close(self) -> None:
         """Writes what the encoder still holds."""
-        with ffmpeg_errors():
+        with self._errors():
             self._mux(self._stream.encode())
             self._container.close()
 
@@ -260,6 +276,11 @@ class SegmentWriter:
         with contextlib.suppress(av.error.FFmpegError):
             self._container.close()
         self._path.unlink(missing_ok=True)
+
+    def _errors(self) -> contextlib.AbstractContextManager[None]:
+        plan, film = self._plan, self._plan.film
+        kind = f"frames of {film.width} x {film.height} pixels ({plan.pixel_format})"
+        return ffmpeg_errors(f"{plan.codec.encoder} cannot encode {kind}")
 
     def _add_stream(self) -> Any:
         plan, film = self._plan, self._plan.film
@@ -334,12 +355,15 @@ def _integers(picture: Picture) -> np.ndarray:
 
 
 @contextlib.contextmanager
-def ffmpeg_errors() -> Iterator[None]:
-    """Turns FFmpeg's errors into OSError (the file) or PictureError (what is in it), each of one line."""
+def ffmpeg_errors(task: str) -> Iterator[None]:
+    """Turns FFmpeg's errors into OSError (the file) or PictureError (what is in it), each of one line.
+
+    `task`: what cannot be done then, such as "FFmpeg cannot write it".
+    """
     try:
         yield
     except (av.error.FFmpegError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         if isinstance(error, OSError):
             raise OSError(error.errno, reason) from error
-        raise PictureError(f"FFmpeg cannot encode it: {reason}") from error
+        raise PictureError(f"{task}: {reason}") from error

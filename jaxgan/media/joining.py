@@ -49,7 +49,7 @@ def join(
     """
     kind = CONTAINERS[suffix]
     with contextlib.ExitStack() as stack:
-        stack.enter_context(ffmpeg_errors())
+        stack.enter_context(ffmpeg_errors("FFmpeg cannot put it together"))
         given = None if source is None else stack.enter_context(Source.opened(source, kind))
         first = segments[0].first * time_base
         span = Span(first) if given is None else given.span(first, start, end)
@@ -87,8 +87,10 @@ def _add_film(out: Any, segment: Path, kind: str, rate: Fraction | None) -> Any:
         stream.framerate = rate or given.average_rate
         if kind in ("mp4", "mov") and segment.suffix not in MATROSKA:
             stream.codec_tag = given.codec_tag  # else HEVC gets one that Apple's players refuse
-        if transparent := given.metadata.get("alpha_mode"):
-            stream.metadata["alpha_mode"] = transparent
+        if given.sample_aspect_ratio:
+            stream.sample_aspect_ratio = given.sample_aspect_ratio
+        if given.metadata.get("alpha_mode"):  # FFmpeg's own decoder does not see it
+            stream.pix_fmt = "yuva420p"
     return stream
 
 
@@ -128,7 +130,9 @@ def _order(path: Path, time_base: Fraction) -> tuple[list[int], int, int]:
 
 def _read(path: Path, time_base: Fraction) -> Iterator[tuple[Any, int]]:
     """Packets of a segment, and when each is shown after the first one: ticks of the film's time base."""
-    options = {} if path.suffix in MATROSKA else {"ignore_editlist": "1"}
+    options = {"fflags": "+noparse"}  # which would guess how long frames of VP9 are
+    if path.suffix not in MATROSKA:
+        options["ignore_editlist"] = "1"
     with av.open(str(path), container_options=options) as container:
         beginning = None
         for packet in container.demux(container.streams.video[0]):
