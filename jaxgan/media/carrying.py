@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import math
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -18,6 +19,8 @@ from jaxgan.media.films import ATTACHED_PICTURE, pictures
 SUFFIXES = {"matroska": ".mkv", "mp4": ".mp4", "mov": ".mov", "webm": ".webm"}  # of what is advised, in this order
 ISO = ("mp4", "mov")
 DISCARD_ALL = 48  # of a stream that FFmpeg reads for the container's sake, such as that of MP4's chapters
+LACKING = 1.0  # seconds of sound that may be less than is told
+LATE = 10.0  # seconds that something may come after the end that is told
 UNREADABLE = 100  # errors one after another that end the reading of a source
 OUTDATED = re.compile(  # metadata that tell of the source's file
     r"major_brand|minor_version|compatible_brands|encoder|encoded_by|vendor_id|rotate|alpha_mode|name"
@@ -25,6 +28,7 @@ OUTDATED = re.compile(  # metadata that tell of the source's file
     re.IGNORECASE,
 )
 COVERS = {"png": "image/png", "mjpeg": "image/jpeg", "bmp": "image/bmp", "gif": "image/gif", "webp": "image/webp"}
+NO_TEXT = b"\0\0"  # the packets between MP4's subtitles, which are made anew
 WORDS = {"audio": "sound", "video": "more pictures", "subtitle": "subtitles"}
 
 
@@ -117,7 +121,7 @@ class Source:
     def _describe(self, copy: Any, stream: Any) -> None:
         """Tells language, title and role of a stream."""
         metadata = _lasting(stream.metadata)
-        if title := stream.metadata.get("title") or stream.metadata.get("name"):  # in MP4 it is a name
+        if title := _title(stream):
             metadata["title"] = title
         metadata.pop("creation_time", None)
         if self._kind not in ISO:
@@ -141,16 +145,21 @@ class Source:
 
     def _packets(self, copies: Mapping[int, Any], span: Span) -> Iterator[TimedPacket]:
         """The packets of the streams that are copied, as far as they can be read, in the target's time."""
-        clocks = {index: _Clock(self._container.streams[index], span) for index in copies}
+        clocks = {index: _Clock(self._container.streams[index], span, self._latest()) for index in copies}
         for packet in self._readable([self._container.streams[index] for index in copies]):
             index = packet.stream.index
             if clocks[index].set(packet):
                 packet.stream = copies[index]
                 yield TimedPacket(packet.dts * packet.time_base, packet)
         for index, clock in clocks.items():
-            if clock.damaged:
-                stream = self._container.streams[index]
-                self.lost.append(f"{clock.damaged} damaged packets of {_named(stream)} are left out")
+            if remark := clock.remark:
+                self.lost.append(f"{_named(self._container.streams[index])} is damaged: {remark}")
+
+    def _latest(self) -> float:
+        """The time, in seconds of its own clock, after which nothing can be right."""
+        duration = self._container.duration
+        start = self._container.start_time or 0
+        return math.inf if not duration else (start + duration) / av.time_base + LATE
 
     def _readable(self, streams: list[Any]) -> Iterator[Any]:
         errors = Counter[str]()
@@ -173,21 +182,35 @@ class Source:
 class _Clock:
     """Moves the packets of one stream to the target's time."""
 
-    def __init__(self, stream: Any, span: Span):
+    def __init__(self, stream: Any, span: Span, latest: float):
         tick = stream.time_base
-        self.damaged = 0  # packets whose times are impossible
+        self._impossible = 0  # packets whose times are
         self._text, self._cut = stream.type == "subtitle", span.cut
+        self._read, self._seconds = 0.0, 0.0  # how much there was, and should be
+        if stream.type == "audio" and stream.duration and span.length is None:
+            self._seconds = float(stream.duration * tick)
+        self._tick, self._start, self._latest = tick, stream.start_time or 0, latest
         self._zero = round(span.zero / tick)
         self._end = None if span.length is None else span.length / tick
         self._last: int | None = None
 
+    @property
+    def remark(self) -> str:
+        """What was wrong with it."""
+        if self._impossible:
+            return f"{self._impossible} of its packets are left out"
+        if self._seconds - self._read > LACKING:
+            return f"{self._read:.1f} of its {self._seconds:.1f} seconds are there"
+        return ""
+
     def set(self, packet: Any) -> bool:
         """Gives a packet its new times; whether it is kept."""
         times = [time for time in (packet.pts, packet.dts) if time is not None]
-        if not packet.size or not times:
+        if not packet.size or not times or (self._text and bytes(packet) == NO_TEXT):
             return False
         pts, dts = times[0] - self._zero, times[-1] - self._zero
         length = packet.duration or 0
+        self._read = max(self._read, float((times[0] + length - self._start) * self._tick))
         if self._text and self._cut and pts < 0 < pts + length:  # what is still read
             pts, dts, length = 0, 0, pts + length
         if (self._cut and pts < 0) or (self._end is not None and pts >= self._end):
@@ -196,8 +219,9 @@ class _Clock:
             length = length if self._end is None else min(length, int(self._end - pts))
             dts = dts if self._last is None else max(dts, self._last + 1)  # two may come at once
             pts = max(pts, dts)
-        if pts < dts or (self._last is not None and dts <= self._last):
-            self.damaged += 1
+        late = times[0] * self._tick > self._latest
+        if late or pts < dts or (self._last is not None and dts <= self._last):
+            self._impossible += 1
             return False
         self._last = dts
         packet.pts, packet.dts, packet.duration = pts, dts, length
@@ -252,8 +276,12 @@ def _holds(kind: str, stream: Any) -> bool:
     return True
 
 
+def _title(stream: Any) -> str | None:
+    return stream.metadata.get("title") or stream.metadata.get("name")  # MP4 has the latter
+
+
 def _named(stream: Any) -> str:
-    told = (_name(stream), stream.metadata.get("language"), stream.metadata.get("title"))
+    told = (_name(stream), stream.metadata.get("language"), _title(stream))
     details = ", ".join(each for each in told if each)
     what = "a cover" if _is_cover(stream) else WORDS.get(stream.type, stream.type)
     return f"stream {stream.index} ({what}{f': {details}' if details else ''})"

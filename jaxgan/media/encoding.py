@@ -168,7 +168,9 @@ def plan_encoding(film: FilmFormat, suffix: str, codec: str | None = None, quali
         height += height % 2 if layout.subsampling == 420 else 0
     if (width, height) != (film.width, film.height):
         lost.append(f"it becomes {width} x {height} by repeating the edge: {name} needs even sides")
-    colours = film.colours._replace(range=LIMITED) if chosen.limited else film.colours
+    colours = film.colours.settled(film.height)
+    if chosen.limited:
+        colours = colours._replace(range=LIMITED)
     film = dataclasses.replace(film, width=width, height=height, colours=colours)
     return Plan(chosen, layout, layouts[layout], chosen.quality if quality is None else quality, film, tuple(lost))
 
