@@ -247,13 +247,11 @@ class SegmentWriter:
         self._last, self._duration = 0, 0  # pts and duration of the last frame
         usual = 1 / ((plan.film.rate or USUAL_RATE) * plan.film.time_base)
         self._times = DecodingTimes(plan.codec.reordered, max(1, round(usual)))  # x265's are wrong in short films
+        options = {"fflags": "+bitexact"}  # else Matroska gets a random number
+        if path.suffix not in MATROSKA:
+            options["movie_timescale"] = str(plan.film.time_base.denominator)  # that of the whole duration
         with self._errors():
-            self._container = av.open(
-                str(path),
-                "w",
-                format=CONTAINERS[path.suffix],
-                container_options={"fflags": "+bitexact"},  # else Matroska gets a random number
-            )
+            self._container = av.open(str(path), "w", format=CONTAINERS[path.suffix], container_options=options)
             self._stream = self._add_stream()
 
     def add(self, picture: Picture, pts: int, duration: int) -> None:

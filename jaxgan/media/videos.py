@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import io
 import os
+import tempfile
 from fractions import Fraction
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from jaxgan.errors import UserError
+from jaxgan.media.colours import BT709, LIMITED, Colours
+from jaxgan.media.frames import FilmFormat
 from jaxgan.media.images import opaque, replace_file, to_uint8
+from jaxgan.media.reading import Picture
 
 
 def save_animation(frames: Any, path: str | os.PathLike[str], fps: float) -> None:
@@ -42,20 +46,18 @@ def _gif(frames: np.ndarray, fps: float) -> bytes:
 
 def _mp4(frames: np.ndarray, fps: float) -> bytes:
     try:
-        import av
+        import av  # noqa: F401
     except ImportError:
         raise UserError("writing .mp4 needs the package av: pip install -e '.[video]', or write a .gif") from None
-    if frames.shape[-1] == 1:
-        frames = frames.repeat(3, axis=-1)
-    # yuv420p halves the colours' resolution, so sides must be even
-    odd = [(0, side % 2) for side in frames.shape[1:3]]
-    frames = np.pad(frames, ((0, 0), *odd, (0, 0)), mode="edge")
-    buffer = io.BytesIO()
-    with av.open(buffer, mode="w", format="mp4") as container:
-        stream: Any = container.add_stream("h264", rate=Fraction(fps).limit_denominator(1001))
-        stream.height, stream.width, stream.pix_fmt = frames.shape[1], frames.shape[2], "yuv420p"
-        stream.options = {"crf": "18"}
-        for frame in frames:
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
-        container.mux(stream.encode())
-    return buffer.getvalue()
+    from jaxgan.media.encoding import SegmentWriter, plan_encoding
+
+    rate = Fraction(fps).limit_denominator(1001)
+    height, width = frames.shape[1:3]
+    film = FilmFormat(width, height, rate, 1 / rate, colours=Colours(BT709, LIMITED, BT709, BT709))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "animation.mp4"
+        writer = SegmentWriter(path, plan_encoding(film, path.suffix, "h264"))
+        for number, frame in enumerate(frames):
+            writer.add(Picture(frame, None, (0.0, 255.0)), number, 1)
+        writer.close()
+        return path.read_bytes()

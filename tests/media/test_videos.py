@@ -1,6 +1,7 @@
 """Animations as GIF and MP4."""
 
 import sys
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -42,6 +43,24 @@ def test_mp4_holds_every_frame_at_even_sizes(tmp_path, channels, height, width):
         pictures = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
     assert [p.shape for p in pictures] == [(height + height % 2, width + width % 2, 3)] * 5
     assert np.abs(np.stack(pictures)[:, :height, :width].astype(int) - shown[..., :1]).max() <= 6
+
+
+@pytest.mark.parametrize(("fps", "rate"), [(0.5, Fraction(1, 2)), (30000 / 1001, Fraction(30000, 1001)), (60, Fraction(60))])
+def test_mp4_says_what_its_colours_mean_and_how_long_its_frames_are(tmp_path, fps, rate):
+    """Untagged colours are shown as players like, and FFmpeg converts by another matrix than most assume."""
+    av = pytest.importorskip("av")
+    colours = np.array([[255, 0, 0], [0, 255, 0], [0, 0, 255], [200, 30, 90]], np.uint8)
+    shown = np.broadcast_to(colours[None, None].repeat(16, axis=2), (3, 32, 64, 3))
+    save_animation(shown, tmp_path / "a.mp4", fps=fps)
+    with av.open(str(tmp_path / "a.mp4")) as container:
+        stream = container.streams.video[0]
+        context = stream.codec_context
+        assert (context.colorspace, context.color_range, context.color_primaries, context.color_trc) == (1, 1, 1, 1)
+        frames = list(container.decode(stream))
+        assert [frame.pts * stream.time_base for frame in frames] == [0, 1 / rate, 2 / rate]
+        assert stream.duration * stream.time_base == 3 / rate
+        pixels = frames[-1].to_ndarray(format="rgb24")
+    assert np.abs(pixels[16, 8::16].astype(int) - colours).max() <= 4
 
 
 def test_without_the_extra_mp4_says_what_to_install(tmp_path, monkeypatch):
