@@ -45,7 +45,9 @@ def test_mp4_holds_every_frame_at_even_sizes(tmp_path, channels, height, width):
     assert np.abs(np.stack(pictures)[:, :height, :width].astype(int) - shown[..., :1]).max() <= 6
 
 
-@pytest.mark.parametrize(("fps", "rate"), [(0.5, Fraction(1, 2)), (30000 / 1001, Fraction(30000, 1001)), (60, Fraction(60))])
+@pytest.mark.parametrize(
+    ("fps", "rate"), [(0.5, Fraction(1, 2)), (30000 / 1001, Fraction(30000, 1001)), (60, Fraction(60))]
+)
 def test_mp4_says_what_its_colours_mean_and_how_long_its_frames_are(tmp_path, fps, rate):
     """Untagged colours are shown as players like, and FFmpeg converts by another matrix than most assume."""
     av = pytest.importorskip("av")
