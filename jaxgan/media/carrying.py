@@ -56,6 +56,7 @@ class Source:
         self._container, self._path, self._kind = container, path, kind
         self._pictures = pictures(container)
         self._metadata = _lasting(container.metadata)
+        self._refused = Counter[int]()  # packets that the target did not take, by its stream
 
     @classmethod
     @contextlib.contextmanager
@@ -72,10 +73,10 @@ class Source:
     def span(self, first: Fraction, start: float, end: float | None) -> Span:
         """The part from `start` to `end`, in seconds after its beginning; its first frame is shown at `first`."""
         origin, shown = self._origin(), _start_of(self._pictures)
-        zero = origin + Fraction(start)
+        zero = origin + _exact(start)
         if start > 0 and (shown is None or first > shown):
             zero = first
-        return Span(zero, None if end is None else origin + Fraction(end) - zero, start > 0)
+        return Span(zero, None if end is None else origin + _exact(end) - zero, start > 0)
 
     def carry(self, out: Any, film: Any, span: Span) -> list[Iterator[TimedPacket]]:
         """Adds to the target what it holds of this; the packets of it. `film`: the target's stream of pictures."""
@@ -96,6 +97,10 @@ class Source:
             else:
                 self.lost.append(_left_out(stream, self._kind))
         return [*feeds, self._packets(copies, span)] if copies else feeds
+
+    def refused(self, packet: Any) -> None:
+        """The target could not take a packet."""
+        self._refused[packet.stream.index] += 1
 
     def untold(self, target: Path) -> tuple[str, ...]:
         """Metadata that are not found in the target."""
@@ -152,6 +157,7 @@ class Source:
                 packet.stream = copies[index]
                 yield TimedPacket(packet.dts * packet.time_base, packet)
         for index, clock in clocks.items():
+            clock.impossible += self._refused[copies[index].index]
             if remark := clock.remark:
                 self.lost.append(f"{_named(self._container.streams[index])} is damaged: {remark}")
 
@@ -184,7 +190,7 @@ class _Clock:
 
     def __init__(self, stream: Any, span: Span, latest: float):
         tick = stream.time_base
-        self._impossible = 0  # packets whose times are
+        self.impossible = 0  # packets whose times are, or whose content
         self._text, self._cut = stream.type == "subtitle", span.cut
         self._read, self._seconds = 0.0, 0.0  # how much there was, and should be
         if stream.type == "audio" and stream.duration and span.length is None:
@@ -197,8 +203,8 @@ class _Clock:
     @property
     def remark(self) -> str:
         """What was wrong with it."""
-        if self._impossible:
-            return f"{self._impossible} of its packets are left out"
+        if self.impossible:
+            return f"{self.impossible} of its packets are left out"
         if self._seconds - self._read > LACKING:
             return f"{self._read:.1f} of its {self._seconds:.1f} seconds are there"
         return ""
@@ -221,11 +227,15 @@ class _Clock:
             pts = max(pts, dts)
         late = times[0] * self._tick > self._latest
         if late or pts < dts or (self._last is not None and dts <= self._last):
-            self._impossible += 1
+            self.impossible += 1
             return False
         self._last = dts
         packet.pts, packet.dts, packet.duration = pts, dts, length
         return True
+
+
+def _exact(seconds: float) -> Fraction:
+    return Fraction(seconds).limit_denominator(av.time_base)
 
 
 def _start_of(stream: Any) -> Fraction | None:

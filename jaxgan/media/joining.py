@@ -60,7 +60,12 @@ def join(
             if given is not None:
                 feeds += given.carry(out, stream, span)
             for _, packet in heapq.merge(*feeds, key=lambda each: each.time):
-                out.mux(packet)
+                try:
+                    out.mux(packet)
+                except av.error.FFmpegError as error:
+                    if given is None or packet.stream is stream or isinstance(error, OSError):
+                        raise
+                    given.refused(packet)
             out.close()
         except BaseException:
             with contextlib.suppress(av.error.FFmpegError):

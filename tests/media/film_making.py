@@ -81,7 +81,7 @@ def packets(path, kind):
     """Of each stream of a kind: (pts in seconds, duration in seconds, bytes) of every packet."""
     with av.open(str(path)) as container:
         found = {stream.index: [] for stream in container.streams if stream.type == kind}
-        for each in container.demux(*[container.streams[index] for index in found]):
+        for each in container.demux([container.streams[index] for index in found]) if found else ():
             if each.size:
                 timed = (each.pts * each.time_base, (each.duration or 0) * each.time_base, bytes(each))
                 found[each.stream.index].append(timed)
