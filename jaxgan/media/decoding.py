@@ -13,6 +13,7 @@ import av
 
 TRIES = 16  # to read on after errors, and to empty a decoder
 REMEMBERED = 256  # times of repeated frames, lest they come after all
+EBML, SEGMENT = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67"
 JUMP = 1.0  # seconds: a film whose times go back further begins anew
 
 
@@ -72,9 +73,13 @@ class Decoding:
     which frames are lost is therefore told by the times of packets that were given and of frames that came.
     """
 
-    def __init__(self, packets: Packets, decoder: Any, step: Fraction, *, ordered: bool, tick: Fraction):
-        """`step`: ticks of a frame where no times are told. `ordered`: packets have times, but not of their frames."""
+    def __init__(self, packets: Packets, decoder: Any, step: Fraction, *, ordered: bool, strict: bool, tick: Fraction):
+        """`step`: ticks of a frame where no times are told. `ordered`: packets have times, but not of their frames.
+
+        `strict`: each packet has a frame, unless it is one of two fields; a decoder that gives none has failed.
+        """
         self._packets, self._decoder, self._step, self._ordered = packets, decoder, step, ordered
+        self._strict = strict
         self._waiting: list[int] = []  # times of packets whose frames have not come
         self._trouble = 0  # errors whose lost frames are not found yet
         self._silent = False  # packets without a frame are usual here: hidden frames, second fields
@@ -115,8 +120,8 @@ class Decoding:
                 break
             except av.error.FFmpegError:
                 self._failed(None)
-        if self._last is not None and self._trouble:
-            for pts in self._lost(len(self._waiting)):
+        if self._last is not None:
+            for pts in self._lost(len(self._waiting), self._last):
                 yield self._repeat(pts, self._last)
 
     def _arrived(self, frame: Any) -> Iterator[Shown]:
@@ -126,21 +131,24 @@ class Decoding:
         corrupt = bool(frame.is_corrupt)
         shown = Shown(frame, pts, int(frame.duration or 0), corrupt=corrupt)
         if not self._ordered:
-            for lost in self._lost(bisect.bisect_left(self._waiting, pts)):
+            for lost in self._lost(bisect.bisect_left(self._waiting, pts), shown):
                 yield self._repeat(lost, self._last or shown)
         del self._waiting[: bisect.bisect_right(self._waiting, pts)]
         self._trouble += corrupt
         self._last = shown._replace(pts=self._placed(pts))
         yield self._last
 
-    def _lost(self, count: int) -> list[int]:
+    def _lost(self, count: int, shown: Shown) -> list[int]:
         """The times of frames that will not come, of the first `count` that are waited for."""
         lost = self._waiting[:count]
-        if not self._trouble:
-            self._silent |= bool(lost)
+        if not lost:
             return []
-        if lost:
-            lost, self._trouble = lost[: self._trouble if self._silent else count], 0
+        if not self._trouble:
+            if self._strict and self._last is not None and not shown.frame.interlaced_frame:
+                return lost
+            self._silent = True
+            return []
+        lost, self._trouble = lost[: self._trouble if self._silent else count], 0
         return lost
 
     def _repeat(self, pts: int, of: Shown) -> Shown:
@@ -179,9 +187,26 @@ class Decoding:
 
 
 def cut_off(path: str | os.PathLike[str]) -> bool:
-    """Whether a RIFF file (AVI) is shorter than it says. Raises OSError."""
+    """Whether a file of RIFF (AVI) or EBML (Matroska, WebM) is shorter than it says. Raises OSError."""
     with open(path, "rb") as file:
-        head = file.read(8)
+        head = file.read(4096)
         size = os.fstat(file.fileno()).st_size
-    told = int.from_bytes(head[4:8], "little")
-    return head[:4] == b"RIFF" and 0 < told < 2**32 - 9 and told + 8 > size
+    if head[:4] == b"RIFF":
+        told = int.from_bytes(head[4:8], "little")
+        return 0 < told < 2**32 - 9 and told + 8 > size
+    if head[:4] == EBML:
+        at, length = _ebml_number(head, 4)
+        at += length or 0
+        if head[at : at + 4] == SEGMENT:
+            at, length = _ebml_number(head, at + 4)
+            return length is not None and at + length > size
+    return False
+
+
+def _ebml_number(data: bytes, at: int) -> tuple[int, int | None]:
+    """Where a number of variable length ends, and the number; None: it says that it is not known (RFC 8794, 4)."""
+    if at >= len(data) or not data[at]:
+        return at, None
+    length = 9 - data[at].bit_length()
+    value = int.from_bytes(data[at : at + length], "big") & (1 << 7 * length) - 1
+    return at + length, None if value == (1 << 7 * length) - 1 else value

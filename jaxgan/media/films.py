@@ -23,6 +23,7 @@ SWSCALE_FLAGS = int(Interpolation.BICUBIC | Interpolation.FULL_CHR_H_INT | Inter
 NO_FILM = 0x400 | 0x800  # of a stream's disposition: an attached picture, thumbnails
 LAYOUTS = {(False, False): "rgb24", (False, True): "rgba", (True, False): "rgb48le", (True, True): "rgba64le"}
 ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}  # FFmpeg's own decoders leave the alpha out
+WITHOUT_HIDDEN = ("h264", "hevc", "libdav1d", "av1")  # codecs of which each packet is shown
 LONG_TOLD = ("matroska", "flv", "asf")  # containers that tell their length when they are written whole
 LENGTH_GUESSED = ("mpeg", "avi")  # containers that tell none, or a wrong one
 SHORTEST_LOSS = 0.5  # seconds of which a film may be shorter than it tells
@@ -105,7 +106,7 @@ class Film:
             self._notes.tell("others", f"the first of its {1 + len(others)} streams of pictures")
         guessed = any(kind in self._kind for kind in LENGTH_GUESSED)
         self.seconds = check_span(self._length(), self._start, self._end, exact=not guessed)
-        if "avi" in self._kind and cut_off(self.path):
+        if cut_off(self.path):
             self._cut("it is cut off: the file is shorter than it says")
 
     def _first(self) -> Any:
@@ -210,7 +211,12 @@ class Film:
             others = any(kind in self._kind for kind in LONG_TOLD)
             self._packets = Packets(self._container, self._stream, others)
             decoding = Decoding(
-                self._packets, self._decoder, self._step, ordered="avi" in self._kind, tick=self._time_base
+                self._packets,
+                self._decoder,
+                self._step,
+                ordered="avi" in self._kind,
+                strict=self._stream.codec_context.name in WITHOUT_HIDDEN,
+                tick=self._time_base,
             )
             if until is not None:
                 decoding.counts_until = int(until / self._time_base)
@@ -245,7 +251,7 @@ class Film:
         told = losses.lines()
         errors = decoding.errors + self._packets.corrupt
         if errors and not told:
-            told = [f"{errors} errors while decoding, no frame is lost"]
+            told = [f"{errors} error{'s' * (errors > 1)} while decoding, no frame is lost"]
         if told:
             self.damaged = True
             self._notes.tell("damage", f"damaged: {', '.join(told)}")
