@@ -12,7 +12,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from jaxgan.commands.comparison import Comparison
 from jaxgan.commands.files import Pair, pair_files
-from jaxgan.commands.restoring import Masks, Workshop
+from jaxgan.commands.masks import Masks
+from jaxgan.commands.restoring import Workshop
 from jaxgan.commands.sample import checkpoint_choice, integer
 from jaxgan.commands.setup import start_jax
 from jaxgan.config import RunConfig
