@@ -32,6 +32,8 @@ class _Shown(NamedTuple):
 class Film:
     """A film file that is open, see `jaxgan.media.frames.Frames`."""
 
+    still = False
+
     def __init__(self, path: str | os.PathLike[str], *, start: float = 0.0, end: float | None = None):
         """`start`, `end`: in seconds from where the film begins. Raises PictureError for what cannot be read."""
         self.path, self.remarks, self.damaged = Path(path), list[str](), False
@@ -67,6 +69,17 @@ class Film:
     def close(self) -> None:
         """Lets the file go."""
         self._container.close()
+
+    def count(self) -> int | None:
+        """The packets between start and end: hidden frames of VP9 and AV1 count, so compare films with their kind."""
+        tick, origin = float(self._time_base), self.origin
+        with av.open(str(self.path), metadata_errors="replace") as container:
+            stream = pictures(container)
+            times = [packet.pts for packet in container.demux(stream) if packet.dts is not None]
+        if None in times:
+            return None if self._start or self._end is not None else len(times)
+        seconds = [time * tick - origin + tick / 2 for time in times]
+        return sum(self._start <= each and (self._end is None or each < self._end) for each in seconds)
 
     def frames(self, skip: int = 0) -> Iterator[Frame]:
         """The frames in the order of their times; the first `skip` are decoded and not handed on."""

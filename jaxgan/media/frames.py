@@ -13,10 +13,11 @@ from jaxgan.errors import UserError
 from jaxgan.media.colours import Colours
 from jaxgan.media.reading import Picture
 
+CONTAINERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm"}  # that are written
 SUFFIXES = frozenset(  # of files that are read as films
-    [".3g2", ".3gp", ".asf", ".avi", ".divx", ".f4v", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4"]
-    + [".mpeg", ".mpg", ".mts", ".mxf", ".nut", ".ogv", ".ts", ".vob", ".webm", ".wmv", ".y4m"]
-)
+    [*CONTAINERS, ".3g2", ".3gp", ".asf", ".avi", ".divx", ".f4v", ".flv", ".m2ts", ".mpeg", ".mpg", ".mts", ".mxf"]
+) | {".nut", ".ogv", ".ts", ".vob", ".wmv", ".y4m"}
+ANIMATIONS = (".apng", ".gif", ".png", ".webp")  # suffixes of pictures that may have several frames
 UNTOLD = Colours()
 
 
@@ -55,9 +56,14 @@ class Frames(Protocol):
     seconds: float | None  # how long it is, as far as it tells
     remarks: list[str]  # what was done that its owner may not expect
     damaged: bool  # it is not whole
+    still: bool  # it is one picture
 
     def frames(self, skip: int = 0) -> Iterator[Frame]:
         """The frames in the order of their times, from the one with the number `skip` on."""
+        ...
+
+    def count(self) -> int | None:
+        """How many frames there are, if that can be known without decoding them."""
         ...
 
     def close(self) -> None:
@@ -70,8 +76,10 @@ def is_film(path: str | os.PathLike[str]) -> bool:
     return Path(path).suffix.lower() in SUFFIXES
 
 
-def open_frames(path: str | os.PathLike[str], *, start: float = 0.0, end: float | None = None) -> Frames:
-    """A film's size, rate and frames, from `start` to `end` in seconds.
+def open_frames(
+    path: str | os.PathLike[str], *, start: float = 0.0, end: float | None = None, rate: Fraction | None = None
+) -> Frames:
+    """A film's size, rate and frames, from `start` to `end` in seconds; `rate` of a folder of frames.
 
     Raises PictureError for what cannot be read, UserError where the extra `[video]` is missing.
     """
