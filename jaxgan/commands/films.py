@@ -95,9 +95,12 @@ def restore_film(job: FilmJob) -> Told:
             masks = stack.enter_context(FilmMasks(job.masks, job.pair.source, frames, job.wish.open))
         try:
             outputs = _Outputs(job, frames.format)
-            stack.callback(outputs.abandon)
+            stack.callback(outputs.release)
             _restore(job, frames, masks, outputs)
             lost = outputs.finish()
+        except KeyboardInterrupt:
+            print(f"{job.pair.name}: the same command goes on where this one stops", flush=True)
+            raise
         except OSError as error:
             raise PictureError(f"{job.pair.target} cannot be written: {error.strerror or error}") from error
         remarks = "; ".join((*frames.remarks, *lost))
@@ -147,11 +150,12 @@ class _Outputs:
             form = dataclasses.replace(given, width=given.width // scale * scale, height=given.height // scale * scale)
         beside = dataclasses.replace(form, width=2 * form.width)
         identity, wish = _identity(job), job.wish
-        self._forms = {job.pair.target: form} | ({job.compare: beside} if job.compare is not None else {})
-        self._films = []
-        for target, each in self._forms.items():
-            plan = plan_encoding(each, target.suffix.lower(), wish.codec, wish.quality)
-            self._films.append(SegmentedFilm(target, plan, identity))
+        forms = {job.pair.target: form} | ({job.compare: beside} if job.compare is not None else {})
+        plans = {
+            target: plan_encoding(each, target.suffix.lower(), wish.codec, wish.quality)
+            for target, each in forms.items()
+        }
+        self._films = [SegmentedFilm(target, plan, identity) for target, plan in plans.items()]
         together = min(len(film.segments) for film in self._films)
         for film in self._films:
             film.keep(together)
@@ -194,10 +198,10 @@ class _Outputs:
             film.close_segment()
         self._coming = 0
 
-    def abandon(self) -> None:
+    def release(self) -> None:
         """Lets go what is not finished."""
         for film in self._films:
-            film.abandon()
+            film.release()
 
     def finish(self) -> tuple[str, ...]:
         """Joins the segments, moves the films into their places; what could not be kept."""

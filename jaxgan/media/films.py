@@ -75,7 +75,7 @@ class Film:
         tick, origin = float(self._time_base), self.origin
         with av.open(str(self.path), metadata_errors="replace") as container:
             stream = pictures(container)
-            times = [packet.pts for packet in container.demux(stream) if packet.dts is not None]
+            times = [packet.pts for packet in container.demux(stream) if packet.size]
         if None in times:
             return None if self._start or self._end is not None else len(times)
         seconds = [time * tick - origin + tick / 2 for time in times]
