@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
@@ -312,6 +313,8 @@ def _tiling(restorer: Restorer, tile: int | None, sizes: Sequence[tuple[int, int
         usual = WHOLE_TILE if field is None else min(TILE, max(64, OUTPUT_TILE // restorer.scale))
         exact = 4 * (field or 0)  # pixels from which on tiles overlap by as much as the network sees
         tile = exact if usual < exact <= 2 * usual else usual
+        if len(sizes) == 1 and math.prod(sizes[0]) <= tile**2:
+            tile = max(tile, *sizes[0])  # a wide one needs no more memory whole
     tiling = Tiling(tile, field, multiple=restorer.multiple)
     shapes = {_shape(tiling, size) for size in sizes}
     return tiling if len(shapes) <= SHAPES else Tiling(tile, field, multiple=restorer.multiple, coarse=True)

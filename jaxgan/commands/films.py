@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import sys
-from collections.abc import Mapping, Sequence
+from collections import deque
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
@@ -24,6 +26,8 @@ from jaxgan.media.reading import Picture, PictureError
 from jaxgan.restorer import Restorer
 from jaxgan.tiling import Tiling
 from jaxgan.training.progress import console
+
+AHEAD = 4  # frames that are read, and that wait to be encoded, beside those that are computed
 
 
 class FilmWish(NamedTuple):
@@ -115,8 +119,8 @@ def _restore(job: FilmJob, frames: Frames, masks: FilmMasks | None, outputs: _Ou
     skip = max(0, done - Cuts.MEMORY)
     restoring = Restoring(job.restorer, job.tiling, batch_size=job.batch_size)
     drawn = masks.of_frames(skip) if masks is not None else None
-    with _Bar(job.pair.name, frames) as bar:
-        for number, frame in enumerate(frames.frames(skip), skip):
+    with _Bar(job.pair.name, frames) as bar, contextlib.closing(ahead(frames.frames(skip))) as coming:
+        for number, frame in enumerate(coming, skip):
             cut = cuts.seen(frame.picture)
             mask = None if drawn is None else drawn(frame.picture)
             if number < done:
@@ -135,6 +139,15 @@ def _restore(job: FilmJob, frames: Frames, masks: FilmMasks | None, outputs: _Ou
         outputs.close_segment()
     if masks is not None:
         masks.finish()
+
+
+def ahead(frames: Iterator[Frame]) -> Generator[Frame, None, None]:
+    """The frames; a thread reads the next ones while one is in use."""
+    with ThreadPoolExecutor(1, "reader") as reader:
+        waiting = deque(reader.submit(next, frames, None) for _ in range(AHEAD))
+        while (frame := waiting.popleft().result()) is not None:
+            waiting.append(reader.submit(next, frames, None))
+            yield frame
 
 
 class _Outputs:
@@ -160,6 +173,8 @@ class _Outputs:
         for film in self._films:
             film.keep(together)
         self._time_base, self._coming = given.time_base, 0
+        self._encoder = ThreadPoolExecutor(1, "encoder")
+        self._waiting = deque[Future[None]]()
 
     @property
     def film(self) -> FilmFormat:
@@ -187,19 +202,27 @@ class _Outputs:
         return self._coming >= (SHORTEST if cut else LENGTH)
 
     def add(self, frame: Frame, before: Picture, after: Picture) -> None:
-        """A restored frame, and what it was restored from."""
+        """A restored frame, and what it was restored from. They are encoded while the next ones are computed."""
+        while len(self._waiting) >= AHEAD:
+            self._waiting.popleft().result()
+        self._waiting.append(self._encoder.submit(self._encode, frame, before, after))
+
+    def _encode(self, frame: Frame, before: Picture, after: Picture) -> None:
         pictures = (after, beside(before, after, self._job.restorer.scale)) if len(self._films) > 1 else (after,)
         for film, picture in zip(self._films, pictures):
             film.add(frame._replace(picture=picture))
 
     def close_segment(self) -> None:
         """Keeps the frames that are there."""
+        while self._waiting:
+            self._waiting.popleft().result()
         for film in reversed(self._films):
             film.close_segment()
         self._coming = 0
 
     def release(self) -> None:
         """Lets go what is not finished."""
+        self._encoder.shutdown(cancel_futures=True)
         for film in self._films:
             film.release()
 

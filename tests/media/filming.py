@@ -22,7 +22,9 @@ def moving(count, height=36, width=64, seed=0):
     return np.clip(np.rint(frames), 0, 255).astype(np.uint8)
 
 
-def make_film(path, frames, *, pts=None, rate=Fraction(25), time_base=None, codec="libx264", pixels="yuv420p", sound=0.0):
+def make_film(
+    path, frames, *, pts=None, rate=Fraction(25), time_base=None, codec="libx264", pixels="yuv420p", sound=0.0
+):
     """Writes frames `[T,H,W,3]`; `pts` in the time base; `sound`: seconds of a tone in AAC."""
     time_base = time_base or 1 / rate
     with av.open(str(path), "w") as out:
