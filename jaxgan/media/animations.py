@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from jaxgan.media.frames import FilmFormat, Frame, Remarks, check_span
+from jaxgan.media.frames import Beyond, FilmFormat, Frame, Remarks, check_span
 from jaxgan.media.reading import Picture, PictureError, opened
 
 TIME_BASE = Fraction(1, 1000)
@@ -33,8 +33,10 @@ class Animation:
     no field of the file tells that.
     """
 
+    still = False
+
     def __init__(self, path: str | os.PathLike[str], *, start: float = 0.0, end: float | None = None):
-        """Raises PictureError, and UserError for an impossible start."""
+        """Raises PictureError, and Beyond for an impossible start."""
         self.path, self.damaged = Path(path), False
         self._notes = Remarks()
         self.remarks = self._notes.lines
@@ -47,7 +49,7 @@ class Animation:
         begins = self._times[:-1]
         self._numbers = [number for number, time in enumerate(begins) if first - 0.5 <= time < until - 0.5]
         if not self._numbers:
-            raise PictureError(f"it has no frame at {start:g} seconds or later")
+            raise Beyond(f"it has no frame at {start:g} seconds or later")
         self.format = FilmFormat(
             width=self._size[0],
             height=self._size[1],
@@ -67,6 +69,10 @@ class Animation:
                 pts = self._times[number]
                 picture = Picture(samples[..., :3], samples[..., 3:] if self._alpha else None, format="PNG")
                 yield Frame(picture, pts, self._times[number + 1] - pts)
+
+    def count(self) -> int:
+        """How many frames there are."""
+        return len(self._numbers)
 
     def close(self) -> None:
         """Nothing is open."""

@@ -14,11 +14,9 @@ import numpy as np
 from jaxgan.errors import UserError
 from jaxgan.media.colours import FULL, RGB
 from jaxgan.media.films import SWSCALE_FLAGS, USUAL_RATE
-from jaxgan.media.frames import FilmFormat
+from jaxgan.media.frames import CONTAINERS, FilmFormat
 from jaxgan.media.images import opaque
 from jaxgan.media.reading import Picture
-
-CONTAINERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm"}  # by suffix
 
 
 class Layout(NamedTuple):

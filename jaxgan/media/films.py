@@ -15,13 +15,14 @@ from av.video.reformatter import Interpolation
 from jaxgan.media.colours import FULL, LIMITED, PQ, Colours
 from jaxgan.media.decoding import Decoding, Packets, Shown, cut_off
 from jaxgan.media.deinterlacing import deinterlaced
-from jaxgan.media.frames import USUAL_RATE, FilmFormat, Frame, Remarks, check_span
+from jaxgan.media.frames import USUAL_RATE, Beyond, FilmFormat, Frame, Remarks, check_span
 from jaxgan.media.reading import Picture, PictureError
 from jaxgan.media.upright import Turn, turn_of
 
 SWSCALE_FLAGS = int(Interpolation.BICUBIC | Interpolation.FULL_CHR_H_INT | Interpolation.ACCURATE_RND)
 NO_FILM = 0x400 | 0x800  # of a stream's disposition: an attached picture, thumbnails
 LAYOUTS = {(False, False): "rgb24", (False, True): "rgba", (True, False): "rgb48le", (True, True): "rgba64le"}
+PLANES = {(False, False): "gbrp", (False, True): "gbrap", (True, False): "gbrp16le", (True, True): "gbrap16le"}
 ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}  # FFmpeg's own decoders leave the alpha out
 WITHOUT_HIDDEN = ("h264", "hevc", "libdav1d", "av1")  # codecs of which each packet is shown
 LONG_TOLD = ("matroska", "flv", "asf")  # containers that tell their length when they are written whole
@@ -35,10 +36,12 @@ FURTHER = 8  # times as far a seek goes back that did not find the place
 class Film:
     """A film file that is open, see `jaxgan.media.frames.Frames`."""
 
+    still = False
+
     def __init__(self, path: str | os.PathLike[str], *, start: float = 0.0, end: float | None = None):
         """`start`, `end`: in seconds from where the film begins.
 
-        Raises PictureError for what cannot be read, UserError for a start that is not before the end.
+        Raises PictureError for what cannot be read, Beyond for a start that is not before the end.
         """
         self.path, self.damaged = Path(path), False
         self._notes = Remarks()
@@ -60,6 +63,24 @@ class Film:
     def close(self) -> None:
         """Lets the file go."""
         self._container.close()
+
+    def count(self) -> int | None:
+        """The packets between start and end: hidden frames of VP8 and VP9 count, so compare films with their kind."""
+        begin = self._origin + self._start - float(self._time_base) / 2
+        until = None if self._end is None else self._origin + self._end - float(self._time_base) / 2
+        count = 0
+        with open_container(self.path) as container:
+            for packet in Packets(container, pictures(container), others=False):
+                if packet.is_discard:
+                    continue
+                if packet.pts is None:
+                    if self._start or self._end is not None:
+                        return None
+                    count += 1
+                    continue
+                time = float(packet.pts * self._time_base)
+                count += begin <= time and (until is None or time < until)
+        return count
 
     def frames(self, skip: int = 0) -> Iterator[Frame]:
         """The frames in the order of their times; the first `skip` are decoded and not handed on."""
@@ -196,7 +217,7 @@ class Film:
         finally:
             self._conclude(losses, decoding)
         if not losses.frames:
-            raise PictureError(f"it has no frame at {self._start:g} seconds or later")
+            raise Beyond(f"it has no frame at {self._start:g} seconds or later")
 
     def _decoded(self, begin: float, until: float | None) -> tuple[Decoding, Iterator[Shown]]:
         """All frames from a place before the begin, exactly as they come where everything is decoded.
@@ -284,10 +305,9 @@ class Film:
 
     def _picture(self, frame: Any) -> Picture:
         form = self.format
-        layout = LAYOUTS[form.deep, form.alpha]
-        arguments = {}
-        if not frame.format.is_rgb:
-            colours = form.colours
+        layout, arguments = LAYOUTS[form.deep, form.alpha], {}
+        if not frame.format.is_rgb:  # the same values in planes: these flags are 2 to 3 times as fast with them
+            layout, colours = PLANES[form.deep, form.alpha], form.colours
             arguments = {"src_colorspace": colours.conversion, "src_color_range": colours.range}
         samples = frame.reformat(format=layout, interpolation=SWSCALE_FLAGS, **arguments).to_ndarray()
         span = (0.0, 65535.0 if form.deep else 255.0)

@@ -11,20 +11,16 @@ from typing import NamedTuple, Protocol
 
 from jaxgan.errors import UserError
 from jaxgan.media.colours import Colours
-from jaxgan.media.reading import Picture
+from jaxgan.media.reading import Picture, PictureError
 
+CONTAINERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm"}  # that are written
 SUFFIXES = frozenset(  # of files that are read as films
-    [
-        *(".3g2", ".3gp", ".asf", ".avi", ".divx", ".f4v", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4"),
-        *(".mpeg", ".mpg", ".mts", ".mxf", ".nut", ".ogv", ".ts", ".vob", ".webm", ".wmv", ".y4m"),
-    ]
-)
-PICTURES = frozenset(  # of files that are read as pictures, some of which move
-    [
-        *(".apng", ".avif", ".bmp", ".dib", ".gif", ".j2k", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm"),
-        *(".png", ".pnm", ".ppm", ".tga", ".tif", ".tiff", ".webp"),
-    ]
-)
+    [*CONTAINERS, ".3g2", ".3gp", ".asf", ".avi", ".divx", ".f4v", ".flv", ".m2ts", ".mpeg", ".mpg", ".mts", ".mxf"]
+) | {".nut", ".ogv", ".ts", ".vob", ".wmv", ".y4m"}
+ANIMATIONS = (".apng", ".gif", ".png", ".webp")  # suffixes of pictures that may have several frames
+PICTURES = frozenset(  # of files that are read as pictures
+    [*ANIMATIONS, ".avif", ".bmp", ".dib", ".j2k", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm"]
+) | {".pnm", ".ppm", ".tga", ".tif", ".tiff"}
 USUAL_RATE = Fraction(25)  # of a film that tells none
 UNTOLD = Colours()
 
@@ -64,9 +60,14 @@ class Frames(Protocol):
     seconds: float | None  # how long it is, as far as it tells
     remarks: list[str]  # what was done that its owner may not expect
     damaged: bool  # it is not whole
+    still: bool  # it is one picture
 
     def frames(self, skip: int = 0) -> Iterator[Frame]:
         """The frames in the order of their times, from the one with the number `skip` on."""
+        ...
+
+    def count(self) -> int | None:
+        """How many frames there are, if that can be known without decoding them."""
         ...
 
     def close(self) -> None:
@@ -97,40 +98,44 @@ def is_picture(path: str | os.PathLike[str]) -> bool:
     return Path(path).suffix.lower() in PICTURES
 
 
+class Beyond(PictureError):
+    """The start lies beyond the end of a film, or of what is asked for: a mistake in the call."""
+
+
 def check_span(length: float | None, start: float, end: float | None, *, exact: bool = True) -> float | None:
     """How many seconds are shown of a film with a length, which is `exact` or a guess.
 
-    Raises UserError for a start that is not before the end.
+    Raises Beyond for a start that is not before the end.
     """
     if not start >= 0:
-        raise UserError(f"--start: got {start:g}, accepted are seconds from 0 on")
+        raise Beyond(f"--start: got {start:g}, accepted are seconds from 0 on")
     if end is not None and not end > start:
-        raise UserError(f"--end: got {end:g}, accepted are seconds after the start at {start:g}")
+        raise Beyond(f"--end: got {end:g}, accepted are seconds after the start at {start:g}")
     if exact and length is not None and start and start >= length:
-        raise UserError(f"--start: got {start:g} seconds, but the film ends after {length:.2f}")
+        raise Beyond(f"--start: got {start:g} seconds, but the film ends after {length:.2f}")
     if length is None:
         return None if end is None else end - start
     return max(0.0, (length if end is None else min(length, end)) - start)
 
 
 def open_frames(
-    path: str | os.PathLike[str], *, start: float = 0.0, end: float | None = None, rate: Fraction = USUAL_RATE
+    path: str | os.PathLike[str], *, start: float = 0.0, end: float | None = None, rate: Fraction | None = None
 ) -> Frames:
     """A film's size, rate and frames, from `start` to `end` in seconds.
 
     A film is a file that FFmpeg reads; a GIF, WebP or PNG, moving or not, and any other picture (one frame); or a
-    folder of pictures, which are shown at `rate` in the order of the numbers in their names. Raises PictureError for
-    what cannot be read, UserError for a start beyond the end and where the extra `[video]` is missing.
+    folder of pictures, which are shown at `rate` (25 a second) in the order of the numbers in their names. Raises
+    PictureError for what cannot be read, Beyond for a start beyond the end, UserError where `[video]` is missing.
     """
     if Path(path).is_dir():
         from jaxgan.media.stills import Folder
 
-        return Folder(path, start=start, end=end, rate=rate)
+        return Folder(path, start=start, end=end, rate=rate or USUAL_RATE)
     if is_picture(path):
         from jaxgan.media.animations import Animation, is_animated
         from jaxgan.media.stills import Still
 
-        return Animation(path, start=start, end=end) if is_animated(path) else Still(path, start=start, rate=rate)
+        return Animation(path, start=start, end=end) if is_animated(path) else Still(path)
     try:
         from jaxgan.media.films import Film
     except ImportError:

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 import av
 
-from jaxgan.media.encoding import CONTAINERS
 from jaxgan.media.films import pictures
+from jaxgan.media.frames import CONTAINERS
 
 
 class Segment(NamedTuple):

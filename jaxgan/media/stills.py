@@ -40,6 +40,8 @@ class _Head:
 class Folder:
     """Pictures of one size as a film, each read when its turn comes. See `jaxgan.media.frames.Frames`."""
 
+    still = False
+
     def __init__(
         self,
         path: str | os.PathLike[str],
@@ -49,7 +51,7 @@ class Folder:
         rate: Fraction = USUAL_RATE,
         files: Sequence[Path] | None = None,
     ):
-        """`files`: which pictures, else all in the folder. Raises PictureError, UserError for an impossible start."""
+        """`files`: which pictures, else all in the folder. Raises PictureError, Beyond for an impossible start."""
         self.path, self.damaged = Path(path), False
         self._notes = Remarks()
         self.remarks = self._notes.lines
@@ -92,6 +94,10 @@ class Folder:
         for number in self._numbers[skip:]:
             last = self._read(number) or last or self._nearest(number)
             yield Frame(last, number, 1)
+
+    def count(self) -> int:
+        """How many frames there are."""
+        return len(self._numbers)
 
     def close(self) -> None:
         """Nothing is open."""
@@ -145,11 +151,13 @@ class Folder:
 
 
 class Still(Folder):
-    """One picture as a film of one frame."""
+    """One picture as a film of one frame, whatever the time."""
 
-    def __init__(self, path: str | os.PathLike[str], *, start: float = 0.0, rate: Fraction = USUAL_RATE):
+    still = True
+
+    def __init__(self, path: str | os.PathLike[str]):
         """Raises PictureError."""
-        super().__init__(path, start=start, rate=rate, files=[Path(path)])
+        super().__init__(path, files=[Path(path)])
 
 
 def picture_files(folder: str | os.PathLike[str]) -> list[Path]:
