@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import av
 import numpy as np
@@ -228,14 +228,16 @@ class Film:
         margin = MARGIN / float(self._rate or USUAL_RATE)
         while True:
             self._reopen()
-            sought = self._timed and self._start - margin > 0 and self._seek(begin - margin)
+            ordered = "avi" in self._kind
+            # without times of its frames a film can only be counted through
+            sought = self._timed and not ordered and self._start > margin and self._seek(begin - margin)
             others = any(kind in self._kind for kind in LONG_TOLD)
             self._packets = Packets(self._container, self._stream, others)
             decoding = Decoding(
                 self._packets,
                 self._decoder,
                 self._step,
-                ordered="avi" in self._kind,
+                ordered=ordered,
                 strict=self._stream.codec_context.name in WITHOUT_HIDDEN,
                 tick=self._time_base,
             )
@@ -338,17 +340,11 @@ class _Losses:
         return told
 
 
-class _Range(NamedTuple):
-    black: float
-    white: float
-
-
 def _expanded(samples: np.ndarray, alpha: bool) -> np.ndarray:
     """Grey of limited range as of full range, which FFmpeg takes all grey for."""
     top = np.iinfo(samples.dtype).max
-    limits = _Range(16 / 255 * top, 235 / 255 * top) if top == 255 else _Range(16 * 256, 235 * 256)
-    table = np.arange(top + 1, dtype=np.float32)
-    table = np.rint(np.clip((table - limits.black) / (limits.white - limits.black), 0, 1) * top).astype(samples.dtype)
+    shares = (np.arange(top + 1, dtype=np.float32) / ((top + 1) // 256) - 16) / (235 - 16)
+    table = np.rint(np.clip(shares, 0, 1) * top).astype(samples.dtype)
     if alpha:
         return np.concatenate([table[samples[..., :3]], samples[..., 3:]], axis=2)
     return table[samples]
