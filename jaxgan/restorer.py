@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import os
 from collections.abc import Callable
 from functools import partial
@@ -44,6 +45,7 @@ class Restorer:
     degrade: Callable[[Array, Array], Array] | None = None  # (key, images [B,sh,sw,C]) -> conditions, as in training
     step: int = 0  # of the checkpoint; 0 of published weights
     images_seen: int = 0
+    fingerprint: str = ""  # of the weights
 
     def __call__(self, tiles: np.ndarray) -> np.ndarray:
         """The images of conditions, see above."""
@@ -81,6 +83,7 @@ def make_restorer(task: Restoring, params: Any, variables: Any) -> Restorer:
 def _restorer(
     generator: Any, forward: Callable[[Any, Array], Array], weights: Any, description: str, masks: bool = False
 ) -> Restorer:
+    fingerprint = _fingerprint(weights)
     weights = jax.device_put(weights)
     channels, image = _shapes(partial(forward, weights), masks)
     compiled = jax.jit(forward, compiler_options=compiler_options(jax.default_backend()))
@@ -93,7 +96,19 @@ def _restorer(
         receptive_field=generator.receptive_field,
         multiple=getattr(generator, "multiple", 1),
         masks=masks,
+        fingerprint=fingerprint,
     )
+
+
+def _fingerprint(weights: Any) -> str:
+    """SHA-256 of all weights and their names."""
+    digest = hashlib.sha256()
+    for path, value in sorted(
+        (jax.tree_util.keystr(path), value) for path, value in jax.tree.leaves_with_path(weights)
+    ):
+        digest.update(path.encode())
+        digest.update(np.ascontiguousarray(value).tobytes())
+    return digest.hexdigest()
 
 
 def interpolate(first: Tree, second: Tree, strength: float) -> Tree:

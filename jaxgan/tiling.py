@@ -100,6 +100,9 @@ class Mosaic:
     def put(self, values: np.ndarray) -> None:
         """The next tile, `[sh,sw,C]` float32."""
         scale = self._scale
+        if self.count == 1:
+            self._keep(0, values)
+            return
         if not self._strip.size:
             shape = (self._rows.tile * scale, self._columns.length * scale, values.shape[2])
             self._strip = np.zeros(shape, np.float32)

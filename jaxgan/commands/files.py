@@ -1,4 +1,4 @@
-"""Which picture goes into which file."""
+"""Which picture, or film, goes into which file."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from jaxgan.errors import UserError
+from jaxgan.media.frames import ANIMATIONS, CONTAINERS, is_film
 from jaxgan.media.writing import FORMATS
 
-SUFFIX = ".png"  # of what comes from a format that is not written
+SUFFIX, FILM_SUFFIX = ".png", ".mp4"  # of what comes from a format that is not written
 
 
 class Pair(NamedTuple):
@@ -21,13 +22,19 @@ class Pair(NamedTuple):
     target: Path
     name: str  # of the source, for a person
 
+    @property
+    def film(self) -> bool:
+        """Whether a film is to be written, and not a picture."""
+        return self.target.suffix.lower() in CONTAINERS
+
 
 def pair_files(given: str, output: str, *, overwrite: bool) -> list[Pair]:
     """What `--input` (a file, a folder with all below it, or a pattern) and `--output` (a file or a folder) mean.
 
-    In a folder outputs have the names of their inputs, and .png where theirs is no format that is written. Hidden
-    files, and those in an output folder that lies in the input folder, are left out. Raises UserError for no files, an
-    output that does not fit, and, unless told to overwrite, one that would take the place of an input.
+    In a folder outputs have the names of their inputs, and .png (a film: .mp4) where theirs is no format that is
+    written. Hidden files, and those in an output folder that lies in the input folder, are left out. A folder whose
+    output is a film is one film, of its pictures. Raises UserError for no files, an output that does not fit, and,
+    unless told to overwrite, one that would take the place of an input.
     """
     path, out = Path(given).expanduser(), Path(output).expanduser()
     sources, root = _find(path)
@@ -36,13 +43,17 @@ def pair_files(given: str, output: str, *, overwrite: bool) -> list[Pair]:
     if not sources:
         raise UserError(f"--input: there is no file, no folder with files, and nothing that fits the pattern {given!r}")
     folder = out.is_dir() or output.endswith(os.sep) or not out.suffix
-    if not folder and (not path.is_file() or out.suffix.lower() not in FORMATS):
-        accepted = f"one of {', '.join(FORMATS)}, or a folder" if path.is_file() else "a folder, for several pictures"
+    if not folder and out.suffix.lower() not in (fitting := _fitting(path)):
+        accepted = f"one of {', '.join(fitting)}, or a folder"
+        if not path.is_file():
+            film = f", or for a film of them one of {', '.join(fitting)}" if fitting else ""
+            accepted = f"a folder, for several pictures{film}"
         raise UserError(f"--output: got {output!r}, accepted is {accepted}")
     if folder and out.exists() and not out.is_dir():
-        raise UserError(f"--output: {output!r} is a file, accepted is a folder, or one of {', '.join(FORMATS)}")
-    pairs = _into(out, sources, root) if folder else [Pair(sources[0], out, sources[0].name)]
-    kept = {pair.source.resolve() for pair in pairs}
+        raise UserError(f"--output: {output!r} is a file, accepted is a folder, or one of {', '.join(_fitting(path))}")
+    whole = path if path.is_dir() else sources[0]
+    pairs = _into(out, sources, root) if folder else [Pair(whole, out, whole.name)]
+    kept = {source.resolve() for source in sources}
     lost = [pair.name for pair in pairs if pair.target.resolve() in kept]
     if lost and not overwrite:
         raise UserError(f"--output: {lost[0]} would take an input's place; give another folder, or --overwrite=true")
@@ -61,16 +72,26 @@ def _find(path: Path) -> tuple[list[Path], Path]:
     return found, Path(os.path.commonpath([each.parent for each in found])) if found else path
 
 
+def _fitting(path: Path) -> tuple[str, ...]:
+    """The suffixes of what one file, or a folder as one film, can become."""
+    if path.is_dir() or is_film(path):
+        return tuple(CONTAINERS)
+    if not path.is_file():
+        return ()
+    return (*FORMATS, *CONTAINERS) if path.suffix.lower() in ANIMATIONS else tuple(FORMATS)
+
+
 def _into(folder: Path, sources: Iterable[Path], root: Path) -> list[Pair]:
     names = {source: source.relative_to(root) for source in sources}
-    written = {name for name in names.values() if name.suffix.lower() in FORMATS}
+    written = {name for name in names.values() if name.suffix.lower() in (*FORMATS, *CONTAINERS)}
     pairs = []
     for source, name in names.items():
         target = name
-        if name.suffix.lower() not in FORMATS:
-            target = name.with_suffix(SUFFIX)
+        if name not in written:
+            suffix = FILM_SUFFIX if is_film(name) else SUFFIX
+            target = name.with_suffix(suffix)
             if target in written:
-                target = name.with_name(name.name + SUFFIX)
+                target = name.with_name(name.name + suffix)
             written.add(target)
         pairs.append(Pair(source, folder / target, str(name)))
     return pairs

@@ -6,10 +6,10 @@ import dataclasses
 import math
 import tempfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import jax
 import jax.numpy as jnp
@@ -17,41 +17,13 @@ import numpy as np
 from PIL import Image
 
 from jaxgan.commands.files import Pair
+from jaxgan.commands.masks import Masks
 from jaxgan.media.reading import Picture, PictureError, read_picture
 from jaxgan.media.writing import write_picture
 from jaxgan.restorer import Restorer
 from jaxgan.tiling import Batches, Mosaic, Tiling, continued
 
 IN_MEMORY = 2**30  # bytes of an output at most
-LOSSY = ("JPEG", "WEBP")
-NEAR, EXACT = 16 / 255, 1e-6  # of black to white: how far a colour can be off in a lossy file, and in others
-
-
-class Masks(NamedTuple):
-    """Where to fill in: white in a picture or in a folder's picture of the same name, or a colour."""
-
-    path: Path | None
-    color: tuple[int, int, int] | None = None  # of 255
-
-    def of(self, picture: Picture, source: Path) -> np.ndarray:
-        """The mask of a picture: bool `[H,W,1]`. Raises PictureError where there is none, or one of another size."""
-        if self.color is not None:
-            return _colored(picture, self.color)
-        assert self.path is not None
-        path = self.path
-        if path.is_dir():
-            found = sorted(each for each in path.iterdir() if each.stem == source.stem and each.is_file())
-            if not found:
-                raise PictureError(f"there is no mask of its name in {path}")
-            path = found[0]
-        try:
-            drawn = read_picture(path).eight_bits()
-        except PictureError as error:
-            raise PictureError(f"its mask {path} cannot be used: {error}") from None
-        if drawn.pixels.shape[:2] != picture.pixels.shape[:2]:
-            sizes = [f"{each.width} x {each.height}" for each in (drawn, picture)]
-            raise PictureError(f"its mask {path} has {sizes[0]} pixels, accepted are its own {sizes[1]}")
-        return drawn.pixels.max(axis=2, keepdims=True) > 127
 
 
 def degraded(picture: Picture, restorer: Restorer, name: str) -> tuple[Picture, np.ndarray | None]:
@@ -90,20 +62,72 @@ class Report(Protocol):
         ...
 
 
+class Restoring:
+    """Takes pictures, runs their tiles in batches, and hands on each restored one as soon as it is whole, in order."""
+
+    def __init__(
+        self, restorer: Restorer, tiling: Tiling, *, batch_size: int | None, advanced: Callable[[], None] = lambda: None
+    ):
+        """`advanced` is called after each tile."""
+        self._restorer, self._tiling, self._advanced = restorer, tiling, advanced
+        self._batches = Batches(restorer, pixels=tiling.tile**2, batch_size=batch_size)
+
+    def take(
+        self, picture: Picture, mask: np.ndarray | None, finished: Callable[[Picture], None], *, folder: Path
+    ) -> None:
+        """Adds a picture's tiles to those that wait; `mask` bool `[H,W,1]`. A large output lies in the folder."""
+        scale = self._restorer.scale
+        rows, columns = self._tiling.cut(picture.height), self._tiling.cut(picture.width)
+        job = _Job(picture, mask, picture.height * scale, picture.width * scale, folder, finished)
+        mosaic = Mosaic(rows, columns, scale=scale, keep=partial(self._keep, job))
+        for place in mosaic.places():
+            tile = picture.to_float(continued(picture.pixels, *place))
+            if mask is not None:
+                tile = np.concatenate([tile, continued(mask, *place).astype(np.float32)], axis=2)
+            self._batches.add(tile, partial(self._put, mosaic))
+
+    def flush(self) -> None:
+        """Finishes all that was taken."""
+        self._batches.flush()
+
+    def _put(self, mosaic: Mosaic, values: np.ndarray) -> None:
+        mosaic.put(values)
+        self._advanced()
+
+    def _keep(self, job: _Job, top: int, values: np.ndarray) -> None:
+        part = values[: job.height - top, : job.width]
+        if job.pixels is None:
+            shape = (job.height, job.width, part.shape[2])
+            job.pixels = _room(shape, job.picture.pixels.dtype, job.folder)
+        job.pixels[top : top + len(part)] = job.picture.from_float(part)
+        if top + len(part) == job.height:
+            job.finished(self._whole(job))
+
+    def _whole(self, job: _Job) -> Picture:
+        picture, pixels, scale = job.picture, job.pixels, self._restorer.scale
+        assert pixels is not None
+        if job.mask is not None and pixels.shape == picture.pixels.shape:
+            np.copyto(pixels, picture.pixels, where=~job.mask)  # what is known stays as it is, to the bit
+        alpha = picture.alpha if picture.alpha is None or scale == 1 else enlarged(picture.alpha, scale)
+        icc = picture.icc if pixels.shape[2] == picture.channels else None  # a profile of grey fits no colours
+        return dataclasses.replace(picture, pixels=pixels, alpha=alpha, icc=icc, remarks=())
+
+
 @dataclasses.dataclass
-class Job:
+class _Job:
     """A picture while it is restored."""
 
-    pair: Pair
     picture: Picture
     mask: np.ndarray | None
     height: int  # of the output
     width: int
+    folder: Path
+    finished: Callable[[Picture], None]
     pixels: np.ndarray | None = None  # of the output, as far as they are known
 
 
 class Workshop:
-    """Takes pictures, runs their tiles in batches, and writes each as soon as it is whole."""
+    """Takes picture files, and writes each as soon as it is restored."""
 
     def __init__(
         self,
@@ -119,9 +143,8 @@ class Workshop:
 
         What becomes of the pictures goes to the report.
         """
-        self._restorer, self._tiling, self._masks, self._report = restorer, tiling, masks, report
-        self._degrade = degrade
-        self._batches = Batches(restorer, pixels=tiling.tile**2, batch_size=batch_size)
+        self._restorer, self._masks, self._report, self._degrade = restorer, masks, report, degrade
+        self._restoring = Restoring(restorer, tiling, batch_size=batch_size, advanced=report.advanced)
 
     def take(self, pair: Pair) -> None:
         """Reads a picture and adds its tiles to those that wait."""
@@ -133,61 +156,27 @@ class Workshop:
         except PictureError as error:
             self._report.failed(pair, str(error))
             return
-        scale = self._restorer.scale
-        rows, columns = self._tiling.cut(picture.height), self._tiling.cut(picture.width)
-        job = Job(pair, picture, mask, picture.height * scale, picture.width * scale)
-        mosaic = Mosaic(rows, columns, scale=scale, keep=partial(self._keep, job))
-        for place in mosaic.places():
-            tile = picture.to_float(continued(picture.pixels, *place))
-            if mask is not None:
-                tile = np.concatenate([tile, continued(mask, *place).astype(np.float32)], axis=2)
-            self._batches.add(tile, partial(self._put, mosaic))
+        self._restoring.take(picture, mask, partial(self._write, pair, picture, mask), folder=pair.target.parent)
 
     def flush(self) -> None:
         """Finishes all that was taken."""
-        self._batches.flush()
+        self._restoring.flush()
 
-    def _put(self, mosaic: Mosaic, values: np.ndarray) -> None:
-        mosaic.put(values)
-        self._report.advanced()
-
-    def _keep(self, job: Job, top: int, values: np.ndarray) -> None:
-        part = values[: job.height - top, : job.width]
-        if job.pixels is None:
-            shape = (job.height, job.width, part.shape[2])
-            job.pixels = _room(shape, job.picture.pixels.dtype, job.pair.target.parent)
-        job.pixels[top : top + len(part)] = job.picture.from_float(part)
-        if top + len(part) == job.height:
-            self._finish(job)
-
-    def _finish(self, job: Job) -> None:
-        picture, pixels, scale = job.picture, job.pixels, self._restorer.scale
-        assert pixels is not None
-        if job.mask is not None and pixels.shape == picture.pixels.shape:
-            np.copyto(pixels, picture.pixels, where=~job.mask)  # what is known stays as it is, to the bit
-        alpha = picture.alpha if picture.alpha is None or scale == 1 else _enlarged(picture.alpha, scale)
-        icc = picture.icc if pixels.shape[2] == picture.channels else None  # a profile of grey fits no colours
-        restored = dataclasses.replace(picture, pixels=pixels, alpha=alpha, icc=icc, remarks=())
+    def _write(self, pair: Pair, picture: Picture, mask: np.ndarray | None, restored: Picture) -> None:
         try:
-            lost = write_picture(job.pair.target, restored)
+            lost = write_picture(pair.target, restored)
         except (PictureError, OSError, ValueError) as error:  # Pillow's encoders raise all of these
-            self._report.failed(job.pair, f"{job.pair.target} cannot be written: {error}")
+            self._report.failed(pair, f"{pair.target} cannot be written: {error}")
             return
-        if job.mask is not None:  # what the network has seen
-            hidden = np.where(job.mask, picture.from_float(np.zeros(1, np.float32)), picture.pixels)
-            picture = dataclasses.replace(picture, pixels=hidden)
-        self._report.done(job.pair, picture, restored, picture.remarks + lost)
+        self._report.done(pair, seen(picture, mask), restored, picture.remarks + lost)
 
 
-def _colored(picture: Picture, color: tuple[int, int, int]) -> np.ndarray:
-    """Where a picture has a colour, in lossy files about."""
-    black, white = picture.span
-    off = (NEAR if picture.format in LOSSY else EXACT) * (white - black)
-    found = np.ones((picture.height, picture.width), bool)
-    for channel, level in enumerate(color):
-        values, wanted = picture.pixels[..., min(channel, picture.channels - 1)], black + level / 255 * (white - black)
-        found &= (values >= wanted - off) & (values <= wanted + off)
-    return found[..., None]
+def seen(picture: Picture, mask: np.ndarray | None) -> Picture:
+    """What a network sees of a picture: grey where it is to fill in."""
+    if mask is None:
+        return picture
+    hidden = np.where(mask, picture.from_float(np.zeros(1, np.float32)), picture.pixels)
+    return dataclasses.replace(picture, pixels=hidden)
 
 
 def _room(shape: tuple[int, ...], dtype: np.dtype, folder: Path) -> np.ndarray:
@@ -199,7 +188,7 @@ def _room(shape: tuple[int, ...], dtype: np.dtype, folder: Path) -> np.ndarray:
         return np.memmap(file, dtype, "w+", shape=shape)
 
 
-def _enlarged(alpha: np.ndarray, scale: int) -> np.ndarray:
+def enlarged(alpha: np.ndarray, scale: int) -> np.ndarray:
     """Alpha `[H,W,1]` by bicubic interpolation."""
     size = (alpha.shape[1] * scale, alpha.shape[0] * scale)
     if alpha.dtype == np.uint8:

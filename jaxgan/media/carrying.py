@@ -14,10 +14,11 @@ from typing import Any, NamedTuple
 
 import av
 
-from jaxgan.media.films import ATTACHED_PICTURE, pictures
+from jaxgan.media.films import open_container, pictures
 
 SUFFIXES = {"matroska": ".mkv", "mp4": ".mp4", "mov": ".mov", "webm": ".webm"}  # of what is advised, in this order
 ISO = ("mp4", "mov")
+ATTACHED_PICTURE = 0x400  # of a stream's disposition
 DISCARD_ALL = 48  # of a stream that FFmpeg reads for the container's sake, such as that of MP4's chapters
 LACKING = 1.0  # seconds of sound that may be less than is told
 LATE = 10.0  # seconds that something may come after the end that is told
@@ -62,7 +63,7 @@ class Source:
     @contextlib.contextmanager
     def opened(cls, path: Path, kind: str) -> Iterator[Source]:
         """The source, which is closed at the end. Raises what FFmpeg raises."""
-        with av.open(str(path), metadata_errors="replace") as container:
+        with open_container(path) as container:
             yield cls(container, path, kind)
 
     @property
@@ -104,7 +105,7 @@ class Source:
 
     def untold(self, target: Path) -> tuple[str, ...]:
         """Metadata that are not found in the target."""
-        with av.open(str(target), metadata_errors="replace") as container:
+        with open_container(target) as container:
             told = {key.lower() for key in container.metadata}
         missing = sorted(key for key in self._metadata if key.lower() not in told)
         return (f"metadata left out: {', '.join(missing)} (.mkv keeps them)",) if missing else ()
@@ -135,7 +136,7 @@ class Source:
         copy.disposition = int(stream.disposition)
 
     def _cover(self, out: Any, stream: Any) -> list[Iterator[TimedPacket]]:
-        with av.open(str(self._path)) as container:
+        with open_container(self._path) as container:
             data = next((bytes(each) for each in container.demux(container.streams[stream.index]) if each.size), b"")
         if self._kind == "matroska":
             mime = COVERS[stream.codec_context.name]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 RGB, BT709, UNTOLD, BT601, SMPTE170M, BT2020 = 0, 1, 2, 5, 6, 9  # matrices
+WIDE = 9  # the primaries of BT.2020
 LIMITED, FULL = 1, 2  # ranges
 PQ, HLG = 16, 18  # transfer characteristics of HDR
 HIGH_DEFINITION = 720  # lines from which on a film that tells nothing is of BT.709
@@ -25,8 +26,15 @@ class Colours(NamedTuple):
         `lines`: the film's height; `rgb`: its frames have no matrix, and the usual one is for what is made of them.
         """
         usual = BT709 if lines >= HIGH_DEFINITION or rgb else SMPTE170M
+        if self.primaries == WIDE and self.matrix == UNTOLD:
+            usual = BT2020
         matrix = self.matrix if self.matrix in SWSCALE else usual
         return self._replace(matrix=matrix, range=LIMITED if rgb or self.range not in (LIMITED, FULL) else self.range)
+
+    @property
+    def foreign(self) -> bool:
+        """Whether a matrix is told that cannot be converted."""
+        return self.matrix not in SWSCALE and self.matrix not in (RGB, UNTOLD)
 
     @property
     def conversion(self) -> int:

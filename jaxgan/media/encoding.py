@@ -16,12 +16,11 @@ import numpy as np
 
 from jaxgan.errors import UserError
 from jaxgan.media.colours import FULL, LIMITED, RGB, Colours
-from jaxgan.media.films import LAYOUTS, SWSCALE_FLAGS, USUAL_RATE
-from jaxgan.media.frames import FilmFormat
+from jaxgan.media.films import LAYOUTS, SWSCALE_FLAGS
+from jaxgan.media.frames import CONTAINERS, USUAL_RATE, FilmFormat
 from jaxgan.media.images import opaque
 from jaxgan.media.reading import Picture, PictureError
 
-CONTAINERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm"}  # by suffix
 MATROSKA = (".mkv", ".webm")  # all times are milliseconds there
 
 

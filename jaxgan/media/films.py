@@ -2,71 +2,85 @@
 
 from __future__ import annotations
 
-import bisect
 import os
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import av
 import numpy as np
 from av.video.reformatter import Interpolation
 
-from jaxgan.media.colours import Colours
-from jaxgan.media.frames import FilmFormat, Frame
+from jaxgan.media.colours import FULL, LIMITED, PQ, Colours
+from jaxgan.media.decoding import Decoding, Packets, Shown, cut_off
+from jaxgan.media.deinterlacing import deinterlaced
+from jaxgan.media.frames import USUAL_RATE, Beyond, FilmFormat, Frame, Remarks, check_span
 from jaxgan.media.reading import Picture, PictureError
+from jaxgan.media.upright import Turn, turn_of
 
 SWSCALE_FLAGS = int(Interpolation.BICUBIC | Interpolation.FULL_CHR_H_INT | Interpolation.ACCURATE_RND)
-ATTACHED_PICTURE = 0x400  # of a stream's disposition
-USUAL_RATE = Fraction(25)  # of a film that tells none
+NO_FILM = 0x400 | 0x800  # of a stream's disposition: an attached picture, thumbnails
 LAYOUTS = {(False, False): "rgb24", (False, True): "rgba", (True, False): "rgb48le", (True, True): "rgba64le"}
-
-
-class _Shown(NamedTuple):
-    frame: Any  # av.VideoFrame
-    pts: int
-    duration: int
+PLANES = {(False, False): "gbrp", (False, True): "gbrap", (True, False): "gbrp16le", (True, True): "gbrap16le"}
+ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}  # FFmpeg's own decoders leave the alpha out
+WITHOUT_HIDDEN = ("h264", "hevc", "libdav1d", "av1")  # codecs of which each packet is shown
+LONG_TOLD = ("matroska", "flv", "asf")  # containers that tell their length when they are written whole
+LENGTH_GUESSED = ("mpeg", "avi")  # containers that tell none, or a wrong one
+SHORTEST_LOSS = 0.5  # seconds of which a film may be shorter than it tells
+LOCAL = {"protocol_whitelist": "file"}  # a playlist that poses as a film opens no connection
+MARGIN = 3  # frames before the start that are decoded, for what looks back
+FURTHER = 8  # times as far a seek goes back that did not find the place
 
 
 class Film:
     """A film file that is open, see `jaxgan.media.frames.Frames`."""
 
+    still = False
+
     def __init__(self, path: str | os.PathLike[str], *, start: float = 0.0, end: float | None = None):
-        """`start`, `end`: in seconds from where the film begins. Raises PictureError for what cannot be read."""
-        self.path, self.remarks, self.damaged = Path(path), list[str](), False
+        """`start`, `end`: in seconds from where the film begins.
+
+        Raises PictureError for what cannot be read, Beyond for a start that is not before the end.
+        """
+        self.path, self.damaged = Path(path), False
+        self._notes = Remarks()
+        self.remarks = self._notes.lines
         self._start, self._end = start, end
+        self._alpha_decoder: str | None = None
+        self._open()
         try:
-            self._container = av.open(str(path), metadata_errors="replace")
-        except (av.error.FFmpegError, OSError, ValueError) as error:
-            raise PictureError(_reason(error)) from error
-        try:
-            self._open()
+            self._examine()
         except BaseException:
             self.close()
             raise
 
-    def _open(self) -> None:
-        self._stream = pictures(self._container)
-        if self._stream is None:
-            raise PictureError("it has no stream of pictures")
-        stream = self._stream
-        stream.thread_type = "AUTO"
-        self._time_base = stream.time_base
-        self._rate = stream.average_rate or stream.guessed_rate
-        first = self._first()
-        if first is None:
-            raise PictureError("not one of its frames can be decoded")
-        self.format = self._describe(first)
-        self.seconds = self._length()
-        if self._end is not None and self.seconds is not None:
-            self.seconds = min(self.seconds, self._end)
-        if self.seconds is not None:
-            self.seconds = max(0.0, self.seconds - self._start)
+    @property
+    def origin(self) -> float:
+        """When the film begins, in seconds of its own clock."""
+        return self._origin
 
     def close(self) -> None:
         """Lets the file go."""
         self._container.close()
+
+    def count(self) -> int | None:
+        """The packets between start and end: hidden frames of VP8 and VP9 count, so compare films with their kind."""
+        begin = self._origin + self._start - float(self._time_base) / 2
+        until = None if self._end is None else self._origin + self._end - float(self._time_base) / 2
+        count = 0
+        with open_container(self.path) as container:
+            for packet in Packets(container, pictures(container), others=False):
+                if packet.is_discard:
+                    continue
+                if packet.pts is None:
+                    if self._start or self._end is not None:
+                        return None
+                    count += 1
+                    continue
+                time = float(packet.pts * self._time_base)
+                count += begin <= time and (until is None or time < until)
+        return count
 
     def frames(self, skip: int = 0) -> Iterator[Frame]:
         """The frames in the order of their times; the first `skip` are decoded and not handed on."""
@@ -74,32 +88,89 @@ class Film:
             if number >= skip:
                 yield Frame(self._picture(shown.frame), shown.pts, shown.duration)
 
+    def _open(self) -> None:
+        try:
+            self._container = open_container(self.path)
+        except (av.error.FFmpegError, OSError, ValueError) as error:
+            raise PictureError(_reason(error)) from error
+        self._stream = pictures(self._container)
+        if self._stream is None:
+            self._container.close()
+            raise PictureError("it has no stream of pictures")
+        self._stream.thread_type = "AUTO"
+        self._decoder = self._stream.codec_context
+        if self._alpha_decoder is not None:
+            self._decoder = av.CodecContext.create(self._alpha_decoder, "r")
+            self._decoder.extradata = self._stream.codec_context.extradata or None
+
+    def _examine(self) -> None:
+        """Everything that is known before the frames are read."""
+        stream = self._stream
+        self._kind = str(self._container.format.name)
+        self._time_base = Fraction(stream.time_base)
+        self._rate = _rate(stream)
+        self._origin = (self._container.start_time or 0) / av.time_base
+        self._step = 1 / ((self._rate or USUAL_RATE) * self._time_base)
+        tags = {key.lower(): value for key, value in stream.metadata.items()}
+        self._timed = True
+        first = self._first()
+        self._turn, exact = turn_of(first)
+        if tags.get("alpha_mode") == "1" and stream.codec_context.name in ALPHA_DECODERS:
+            self._alpha_decoder = ALPHA_DECODERS[stream.codec_context.name]
+            self._reopen()
+            first = self._first()
+        if not exact:
+            self._notes.tell("turn", "it asks for a turn that is not by right angles, which is left out")
+        self.format = self._describe(first)
+        others = [each for each in self._container.streams.video if _film(each)][1:]
+        if others:
+            self._notes.tell("others", f"the first of its {1 + len(others)} streams of pictures")
+        guessed = any(kind in self._kind for kind in LENGTH_GUESSED)
+        self.seconds = check_span(self._length(), self._start, self._end, exact=not guessed)
+        if cut_off(self.path):
+            self._cut("it is cut off: the file is shorter than it says")
+
     def _first(self) -> Any:
-        for packet in self._container.demux(self._stream):
+        packets = Packets(self._container, self._stream, others=False)
+        for number, packet in enumerate(packets):
+            if number == 0:
+                self._timed = packet.pts is not None or packet.dts is not None
             try:
-                if found := packet.decode():
+                if found := self._decoder.decode(packet):
                     return found[0]
             except av.error.FFmpegError:
                 continue
-        return None
+        for _ in range(2):
+            try:
+                if found := self._decoder.decode(None):
+                    return found[0]
+            except av.error.FFmpegError:
+                continue
+        raise PictureError("not one of its frames can be decoded")
 
     def _describe(self, frame: Any) -> FilmFormat:
         stream, layout = self._stream, frame.format
-        context = stream.codec_context
+        context, name = stream.codec_context, frame.format.name
         told = Colours(
-            matrix=int(context.colorspace),
-            range=int(context.color_range),
-            primaries=int(context.color_primaries),
-            transfer=int(context.color_trc),
+            matrix=_first_told(frame.colorspace, context.colorspace, untold=2),
+            range=FULL if name.startswith("yuvj") else _first_told(frame.color_range, context.color_range, untold=0),
+            primaries=_first_told(frame.color_primaries, context.color_primaries, untold=2),
+            transfer=_first_told(frame.color_trc, context.color_trc, untold=2),
         )
-        rgb = layout.is_rgb or "pal" in layout.name
-        colours = told.settled(frame.height, rgb=rgb)
-        names = layout.name
-        aspect = stream.sample_aspect_ratio or Fraction(1)
+        self._expand = name.startswith(("gray", "ya")) and told.range == LIMITED
+        colours = told.settled(frame.height, rgb=layout.is_rgb or "pal" in name)
+        if colours.high_dynamic_range:
+            which = "PQ" if told.transfer == PQ else "HLG"
+            self._notes.tell("hdr", f"it is HDR ({which}), which networks for ordinary films were not trained on")
+        if told.foreign:
+            self._notes.tell("matrix", f"its colours are of matrix {told.matrix}, read as of matrix {colours.matrix}")
+        aspect = _fraction(stream.sample_aspect_ratio) or Fraction(1)
         width, height = frame.width, frame.height
-        self._turns = round(frame.rotation / 90) % 4
-        if self._turns % 2:
+        self._stored = (width, height)
+        if self._turn.transposed:
             width, height, aspect = height, width, 1 / aspect
+        wide, high = layout.chroma_width(64), layout.chroma_height(64)
+        coloured = not layout.is_rgb and len(layout.components) >= 3
         return FilmFormat(
             width=width,
             height=height,
@@ -107,77 +178,215 @@ class Film:
             time_base=self._time_base,
             deep=any(part.bits > 8 for part in layout.components),
             alpha=any(part.is_alpha for part in layout.components),
-            subsampling=444 if "444" in names else 422 if "422" in names else 420,
+            subsampling=420 if not coloured else 444 if wide == 64 else 422 if (wide, high) == (32, 64) else 420,
             colours=colours,
             sample_aspect=aspect,
         )
 
     def _length(self) -> float | None:
+        """Seconds from the film's begin to the end of its pictures, as far as it tells."""
         stream, container = self._stream, self._container
-        told = [float(stream.duration * stream.time_base)] if stream.duration else []
-        told += [container.duration / av.time_base] if container.duration else []
-        return min(told) if told else None
+        if stream.duration:
+            begin = stream.start_time if stream.start_time is not None else round(self._origin / self._time_base)
+            return float((begin + stream.duration) * self._time_base) - self._origin
+        return container.duration / av.time_base if container.duration else None
 
-    @property
-    def origin(self) -> float:
-        """When the film begins, in seconds of its own clock."""
-        return (self._container.start_time or 0) / av.time_base
+    def _reopen(self) -> None:
+        self._container.close()
+        self._open()
 
-    def _selected(self) -> Iterator[_Shown]:
+    def _selected(self) -> Iterator[Shown]:
         """Frames between start and end."""
-        tick, origin = float(self._time_base), self.origin
-        self._container.seek(int((origin + self._start) / tick), stream=self._stream, backward=True)
-        count = 0
-        for shown in self._decoded():
-            time = shown.pts * tick - origin
-            if time < self._start - tick / 2:
-                continue
-            if self._end is not None and time >= self._end - tick / 2:
-                break
-            count += 1
-            yield shown
-        if not count:
-            raise PictureError(f"it has no frame at {self._start:g} seconds or later")
+        tick = float(self._time_base)
+        begin, until = self._origin + self._start, None if self._end is None else self._origin + self._end
+        losses = _Losses()
+        decoding, decoded = self._decoded(begin, until)
+        try:
+            for shown in deinterlaced(decoded, self._time_base, self._deinterlaced):
+                time = shown.pts * tick
+                if time < begin - tick / 2:
+                    decoding.errors = 0
+                    continue
+                if until is not None and time >= until - tick / 2:
+                    break
+                self._check_size(shown, time)
+                losses.count(shown)
+                yield shown
+        except av.error.FFmpegError as error:
+            raise PictureError(_reason(error)) from error
+        finally:
+            self._conclude(losses, decoding)
+        if not losses.frames:
+            raise Beyond(f"it has no frame at {self._start:g} seconds or later")
 
-    def _decoded(self) -> Iterator[_Shown]:
-        """All frames from here on; one that is damaged is replaced by the last good one, and counted."""
-        waiting: list[int] = []  # times of packets whose frames have not come
-        last: _Shown | None = None
-        step = max(1, round(1 / (float(self._rate or USUAL_RATE) * float(self._time_base))))
-        errors = 0
-        for packet in self._container.demux(self._stream):
-            if packet.pts is not None:
-                bisect.insort(waiting, packet.pts)
-            try:
-                frames = packet.decode()
-            except av.error.FFmpegError:
-                errors += 1
-                continue
-            for frame in frames:
-                pts = frame.pts if frame.pts is not None else 0 if last is None else last.pts + step
-                del waiting[: bisect.bisect_right(waiting, pts)]
-                last = _Shown(frame, pts, int(frame.duration or 0))
-                yield last
+    def _decoded(self, begin: float, until: float | None) -> tuple[Decoding, Iterator[Shown]]:
+        """All frames from a place before the begin, exactly as they come where everything is decoded.
+
+        A decoder that starts in the middle may leave out frames, or make them up, until it has what they refer to. So
+        the first one must be whole and lie before the begin; else it starts further back.
+        """
+        margin = MARGIN / float(self._rate or USUAL_RATE)
+        while True:
+            self._reopen()
+            ordered = "avi" in self._kind
+            # without times of its frames a film can only be counted through
+            sought = self._timed and not ordered and self._start > margin and self._seek(begin - margin)
+            others = any(kind in self._kind for kind in LONG_TOLD)
+            self._packets = Packets(self._container, self._stream, others)
+            decoding = Decoding(
+                self._packets,
+                self._decoder,
+                self._step,
+                ordered=ordered,
+                strict=self._stream.codec_context.name in WITHOUT_HIDDEN,
+                tick=self._time_base,
+            )
+            if until is not None:
+                decoding.counts_until = int(until / self._time_base)
+            frames = iter(decoding)
+            if not sought:
+                return decoding, frames
+            first = next(frames, None)
+            if first is not None and not (first.corrupt or first.repeated) and first.pts * self._time_base < begin:
+                return decoding, _after(first, frames)
+            margin = max(1.0, margin * FURTHER)
+
+    def _seek(self, seconds: float) -> bool:
+        try:
+            self._container.seek(int(seconds / self._time_base), stream=self._stream, backward=True)
+        except (av.error.FFmpegError, OSError):
+            self._reopen()
+            return False
+        return True
+
+    def _check_size(self, shown: Shown, time: float) -> None:
+        size = (shown.frame.width, shown.frame.height)
+        if size != self._stored:
+            before, after = (f"{width} x {height}" for width, height in (self._stored, size))
+            raise PictureError(f"its size changes from {before} to {after} at {time - self._origin:.2f} seconds")
+
+    def _conclude(self, losses: _Losses, decoding: Decoding) -> None:
+        """Tells what was found while reading."""
+        if decoding.moved:
+            self._notes.tell("moved", f"{decoding.moved} frames had a time not after the one before, moved by a tick")
+        if decoding.jumped:
+            self._notes.tell("jumped", "its times go back, what comes then follows what was before")
+        told = losses.lines()
+        errors = decoding.errors + self._packets.corrupt
+        if errors and not told:
+            told = [f"{errors} error{'s' * (errors > 1)} while decoding, no frame is lost"]
+        if told:
+            self.damaged = True
+            self._notes.tell("damage", f"damaged: {', '.join(told)}")
+        if self._packets.ended:
+            self._compare_length()
+
+    def _compare_length(self) -> None:
+        """Whether all is there that the file speaks of. It has been read to its end."""
+        last, entries = self._packets.last, self._stream.index_entries
+        if "mov" in self._kind and last is not None:
+            missing = 0
+            for number in range(len(entries) - 1, -1, -1):
+                if entries[number].timestamp <= last:
+                    break
+                missing += 1
+            if missing:
+                there = float(last * self._time_base) - self._origin
+                self._cut(f"it is cut off at {max(0.0, there):.2f} seconds, {missing} more frames were in it")
+        elif any(kind in self._kind for kind in LONG_TOLD) and self._container.duration:
+            told, there = self._container.duration / av.time_base, self._packets.reached - self._origin
+            if told - there > SHORTEST_LOSS:
+                self._cut(f"it is cut off at {max(0.0, there):.2f} of {told:.2f} seconds")
+
+    def _cut(self, why: str) -> None:
+        self.damaged = True
+        self._notes.tell("cut", why)
+
+    def _deinterlaced(self) -> None:
+        self._notes.tell("interlaced", "it is interlaced, and was deinterlaced (bwdif)")
 
     def _picture(self, frame: Any) -> Picture:
         form = self.format
-        layout = LAYOUTS[form.deep, form.alpha]
-        arguments = {}
-        if not frame.format.is_rgb:
-            colours = form.colours
+        layout, arguments = LAYOUTS[form.deep, form.alpha], {}
+        if not frame.format.is_rgb:  # the same values in planes: these flags are 2 to 3 times as fast with them
+            layout, colours = PLANES[form.deep, form.alpha], form.colours
             arguments = {"src_colorspace": colours.conversion, "src_color_range": colours.range}
         samples = frame.reformat(format=layout, interpolation=SWSCALE_FLAGS, **arguments).to_ndarray()
-        if self._turns:
-            samples = np.ascontiguousarray(np.rot90(samples, self._turns))
         span = (0.0, 65535.0 if form.deep else 255.0)
+        if self._expand:
+            samples = _expanded(samples, form.alpha)
+        if self._turn != Turn():
+            samples = self._turn(samples)
         return Picture(samples[..., :3], samples[..., 3:] if form.alpha else None, span)
+
+
+class _Losses:
+    """Counts what is not as it was."""
+
+    def __init__(self) -> None:
+        self.frames = self.repeated = self.corrupt = 0
+
+    def count(self, shown: Shown) -> None:
+        self.frames += 1
+        self.repeated += shown.repeated
+        self.corrupt += shown.corrupt and not shown.repeated
+
+    def lines(self) -> list[str]:
+        told = []
+        if self.repeated:
+            told.append(f"{self.repeated} of {self.frames} frames cannot be decoded, the one before stands for each")
+        if self.corrupt:
+            told.append(f"{self.corrupt} of {self.frames} frames can be decoded in part only")
+        return told
+
+
+def _expanded(samples: np.ndarray, alpha: bool) -> np.ndarray:
+    """Grey of limited range as of full range, which FFmpeg takes all grey for."""
+    top = np.iinfo(samples.dtype).max
+    shares = (np.arange(top + 1, dtype=np.float32) / ((top + 1) // 256) - 16) / (235 - 16)
+    table = np.rint(np.clip(shares, 0, 1) * top).astype(samples.dtype)
+    if alpha:
+        return np.concatenate([table[samples[..., :3]], samples[..., 3:]], axis=2)
+    return table[samples]
+
+
+def open_container(path: str | os.PathLike[str]) -> Any:
+    """A film's file as PyAV opens it; texts in it that are not UTF-8 do no harm. Raises av.error.FFmpegError."""
+    arguments = {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}  # later: always so
+    return av.open(str(path), container_options=LOCAL, **arguments)
 
 
 def pictures(container: Any) -> Any:
     """The first stream of pictures that is no cover; None: there is none."""
-    return next((each for each in container.streams.video if not int(each.disposition) & ATTACHED_PICTURE), None)
+    return next(filter(_film, container.streams.video), None)
+
+
+def _film(stream: Any) -> bool:
+    return not int(stream.disposition) & NO_FILM and getattr(stream, "codec_context", None) is not None
+
+
+def _rate(stream: Any) -> Fraction | None:
+    """Frames a second on the average; never more than the rate that all times of the film are multiples of."""
+    average, base = _fraction(stream.average_rate), _fraction(stream.base_rate)
+    if average and base and average > base * Fraction(3, 2):
+        return base
+    return average or base or _fraction(stream.guessed_rate)
+
+
+def _fraction(value: Any) -> Fraction | None:
+    """A ratio of FFmpeg's, None where nothing is told: None or 0/1, by release."""
+    return Fraction(int(value.numerator), int(value.denominator)) if value and value.denominator else None
+
+
+def _first_told(*values: Any, untold: int) -> int:
+    return next((int(value) for value in values if int(value) != untold), untold)
+
+
+def _after(first: Shown, rest: Iterator[Shown]) -> Iterator[Shown]:
+    yield first
+    yield from rest
 
 
 def _reason(error: Exception) -> str:
     text = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    return "it is no film of a format that is known" if "Invalid data" in text else text
+    return "it is no film of a format that is known, or it is cut off" if "Invalid data" in text else text

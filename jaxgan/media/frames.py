@@ -11,12 +11,17 @@ from typing import NamedTuple, Protocol
 
 from jaxgan.errors import UserError
 from jaxgan.media.colours import Colours
-from jaxgan.media.reading import Picture
+from jaxgan.media.reading import Picture, PictureError
 
+CONTAINERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm"}  # that are written
 SUFFIXES = frozenset(  # of files that are read as films
-    [".3g2", ".3gp", ".asf", ".avi", ".divx", ".f4v", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4"]
-    + [".mpeg", ".mpg", ".mts", ".mxf", ".nut", ".ogv", ".ts", ".vob", ".webm", ".wmv", ".y4m"]
-)
+    [*CONTAINERS, ".3g2", ".3gp", ".asf", ".avi", ".divx", ".f4v", ".flv", ".m2ts", ".mpeg", ".mpg", ".mts", ".mxf"]
+) | {".nut", ".ogv", ".ts", ".vob", ".wmv", ".y4m"}
+ANIMATIONS = (".apng", ".gif", ".png", ".webp")  # suffixes of pictures that may have several frames
+PICTURES = frozenset(  # of files that are read as pictures
+    [*ANIMATIONS, ".avif", ".bmp", ".dib", ".j2k", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm"]
+) | {".pnm", ".ppm", ".tga", ".tif", ".tiff"}
+USUAL_RATE = Fraction(25)  # of a film that tells none
 UNTOLD = Colours()
 
 
@@ -55,9 +60,14 @@ class Frames(Protocol):
     seconds: float | None  # how long it is, as far as it tells
     remarks: list[str]  # what was done that its owner may not expect
     damaged: bool  # it is not whole
+    still: bool  # it is one picture
 
     def frames(self, skip: int = 0) -> Iterator[Frame]:
         """The frames in the order of their times, from the one with the number `skip` on."""
+        ...
+
+    def count(self) -> int | None:
+        """How many frames there are, if that can be known without decoding them."""
         ...
 
     def close(self) -> None:
@@ -65,16 +75,67 @@ class Frames(Protocol):
         ...
 
 
+class Remarks:
+    """What was done with a film that its owner may not expect, one line a matter; the last word on it counts."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self._by_matter: dict[str, str] = {}
+
+    def tell(self, matter: str, line: str) -> None:
+        """Says something, in the place of what was said of the same matter."""
+        self._by_matter[matter] = line
+        self.lines[:] = self._by_matter.values()
+
+
 def is_film(path: str | os.PathLike[str]) -> bool:
     """Whether a file has the suffix of a film."""
     return Path(path).suffix.lower() in SUFFIXES
 
 
-def open_frames(path: str | os.PathLike[str], *, start: float = 0.0, end: float | None = None) -> Frames:
+def is_picture(path: str | os.PathLike[str]) -> bool:
+    """Whether a file has the suffix of a picture."""
+    return Path(path).suffix.lower() in PICTURES
+
+
+class Beyond(PictureError):
+    """The start lies beyond the end of a film, or of what is asked for: a mistake in the call."""
+
+
+def check_span(length: float | None, start: float, end: float | None, *, exact: bool = True) -> float | None:
+    """How many seconds are shown of a film with a length, which is `exact` or a guess.
+
+    Raises Beyond for a start that is not before the end.
+    """
+    if not start >= 0:
+        raise Beyond(f"--start: got {start:g}, accepted are seconds from 0 on")
+    if end is not None and not end > start:
+        raise Beyond(f"--end: got {end:g}, accepted are seconds after the start at {start:g}")
+    if exact and length is not None and start and start >= length:
+        raise Beyond(f"--start: got {start:g} seconds, but the film ends after {length:.2f}")
+    if length is None:
+        return None if end is None else end - start
+    return max(0.0, (length if end is None else min(length, end)) - start)
+
+
+def open_frames(
+    path: str | os.PathLike[str], *, start: float = 0.0, end: float | None = None, rate: Fraction | None = None
+) -> Frames:
     """A film's size, rate and frames, from `start` to `end` in seconds.
 
-    Raises PictureError for what cannot be read, UserError where the extra `[video]` is missing.
+    A film is a file that FFmpeg reads; a GIF, WebP or PNG, moving or not, and any other picture (one frame); or a
+    folder of pictures, which are shown at `rate` (25 a second) in the order of the numbers in their names. Raises
+    PictureError for what cannot be read, Beyond for a start beyond the end, UserError where `[video]` is missing.
     """
+    if Path(path).is_dir():
+        from jaxgan.media.stills import Folder
+
+        return Folder(path, start=start, end=end, rate=rate or USUAL_RATE)
+    if is_picture(path):
+        from jaxgan.media.animations import Animation, is_animated
+        from jaxgan.media.stills import Still
+
+        return Animation(path, start=start, end=end) if is_animated(path) else Still(path)
     try:
         from jaxgan.media.films import Film
     except ImportError:

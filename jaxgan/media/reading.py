@@ -70,7 +70,9 @@ class Picture:
     def from_float(self, values: np.ndarray) -> np.ndarray:
         """Float32 in [-1, 1] (what lies outside is clipped) as values of this picture's pixels."""
         black, white = self.span
-        shares = (np.clip(np.nan_to_num(values, nan=0.0), -1.0, 1.0) + np.float32(1.0)) * np.float32(0.5)
+        values = np.clip(values, -1.0, 1.0)
+        values = np.where(np.isnan(values), np.float32(0.0), values) if np.isnan(values).any() else values
+        shares = (values + np.float32(1.0)) * np.float32(0.5)
         levels = shares * np.float32(white - black) + np.float32(black)
         return (levels if self.pixels.dtype == np.float32 else np.rint(levels)).astype(self.pixels.dtype)
 

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 import shutil
 from collections.abc import Mapping
+from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from jaxgan.media.encoding import Plan, SegmentWriter
 from jaxgan.media.frames import Frame
 from jaxgan.media.images import replace_file
-from jaxgan.media.joining import Segment
+from jaxgan.media.joining import Segment, join
+from jaxgan.media.reading import PictureError
 
 LENGTH = 48  # frames of a segment at most: so many are computed again after a kill
 SHORTEST = 12  # frames before a cut may end one
-RECORD = "segments.json"
+RECORD, LOCK = "segments.json", "lock"
 
 
 def folder_of(target: Path) -> Path:
@@ -30,13 +34,24 @@ class SegmentedFilm:
     """
 
     def __init__(self, target: Path, plan: Plan, job: Mapping[str, Any]):
-        """`job`: all that the frames follow from, JSON. Raises OSError."""
-        self.folder, self._plan = folder_of(target), plan
+        """`job`: all that the frames follow from, JSON.
+
+        Raises OSError, and PictureError while another process writes the film.
+        """
+        self.folder, self._target, self._plan = folder_of(target), target, plan
         self._job = json.loads(json.dumps({**job, "encoding": str(plan)}, allow_nan=False))
+        self._joined = self.folder / f"joined{target.suffix.lower()}"
         self._closed: list[tuple[str, int, int]] = []  # name, frames, pts of the first
+        self._lost: list[str] = []  # what joining could not keep
+        self._lock = self._locked()
         self._read()
         self._writer: SegmentWriter | None = None
         self._frames, self._first = 0, 0
+
+    @property
+    def plan(self) -> Plan:
+        """How the film is stored."""
+        return self._plan
 
     @property
     def done(self) -> int:
@@ -63,31 +78,71 @@ class SegmentedFilm:
         self._writer.close()
         self._writer = None
         self._closed.append((self._name(), self._frames, self._first))
-        record = {"job": self._job, "closed": self._closed}
-        replace_file(self.folder / RECORD, json.dumps(record, allow_nan=False).encode())
+        self._keep_record()
 
-    def abandon(self) -> None:
-        """Lets the unfinished segment go."""
+    def keep(self, count: int) -> None:
+        """Forgets all but the first `count` finished segments."""
+        self._closed = self._closed[:count]
+
+    def finish(self, source: Path | None, *, time_base: Fraction, start: float, end: float | None) -> tuple[str, ...]:
+        """Joins the segments with the other streams of the source, and moves the film to its place in one move.
+
+        Returns what could not be kept. Raises OSError; then what was finished stays.
+        """
+        suffix = self._target.suffix.lower()
+        if not self._joined.exists():
+            part = self.folder / f"part{suffix}"
+            self._lost = list(
+                join(self.segments, part, suffix, source=source, time_base=time_base, start=start, end=end)
+            )
+            self._keep_record()
+            os.replace(part, self._joined)
+            for segment in self.segments:  # so that the disk never holds the film three times
+                segment.path.unlink()
+        os.replace(self._joined, self._target)
+        shutil.rmtree(self.folder, ignore_errors=True)
+        return tuple(self._lost)
+
+    def release(self) -> None:
+        """Lets go the unfinished segment, and the film to other processes; without a finished one nothing stays."""
         if self._writer is not None:
             self._writer.abandon()
             self._writer = None
-
-    def remove(self) -> None:
-        """Deletes the segments."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        if not self._closed:
+            shutil.rmtree(self.folder, ignore_errors=True)
+        self._lock.close()
 
     def _name(self) -> str:
         return f"{len(self._closed):06}{self._plan.codec.segment}"
+
+    def _keep_record(self) -> None:
+        record = {"job": self._job, "closed": self._closed, "lost": self._lost}
+        replace_file(self.folder / RECORD, json.dumps(record, allow_nan=False).encode())
 
     def _read(self) -> None:
         try:
             record = json.loads((self.folder / RECORD).read_bytes())
             same = record["job"] == self._job
             closed = [(str(name), int(frames), int(first)) for name, frames, first in record["closed"]]
+            lost = [str(each) for each in record["lost"]]
         except (OSError, ValueError, KeyError, TypeError):
-            same, closed = False, []
-        if same and all((self.folder / name).exists() for name, _, _ in closed):
-            self._closed = closed
-            return
-        self.remove()
-        self.folder.mkdir(parents=True)
+            same, closed, lost = False, [], []
+        if same and (self._joined.exists() or all((self.folder / name).exists() for name, _, _ in closed)):
+            self._closed, self._lost = closed, lost
+        kept = {name for name, _, _ in self._closed} | {LOCK, *([RECORD, self._joined.name] if self._closed else ())}
+        for path in self.folder.iterdir():
+            if path.name not in kept:
+                path.unlink()
+
+    def _locked(self) -> IO[bytes]:
+        """The open file that tells other processes that this one writes the film."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        file = open(self.folder / LOCK, "wb")  # noqa: SIM115
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.close()
+            raise PictureError("another process writes it") from None
+        except OSError:  # a file system without locks: nothing keeps a second process out
+            pass
+        return file

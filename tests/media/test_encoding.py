@@ -17,7 +17,8 @@ from film_making import film, form, greys, picture, shown, write  # noqa: E402
 
 from jaxgan.errors import UserError  # noqa: E402
 from jaxgan.media.colours import BT709, BT2020, FULL, LIMITED, PQ, RGB, SMPTE170M, Colours  # noqa: E402
-from jaxgan.media.encoding import CODECS, CONTAINERS, SegmentWriter, plan_encoding  # noqa: E402
+from jaxgan.media.encoding import CODECS, SegmentWriter, plan_encoding  # noqa: E402
+from jaxgan.media.frames import CONTAINERS  # noqa: E402
 from jaxgan.media.joining import join  # noqa: E402
 from jaxgan.media.reading import PictureError  # noqa: E402
 
@@ -299,7 +300,8 @@ import sys
 from pathlib import Path
 sys.path.insert(0, "tests/media")
 from film_making import film, form, greys
-from jaxgan.media.encoding import CODECS, CONTAINERS, plan_encoding
+from jaxgan.media.encoding import CODECS, plan_encoding
+from jaxgan.media.frames import CONTAINERS
 for name, codec in CODECS.items():
     suffix = next(each for each in CONTAINERS if CONTAINERS[each] in codec.containers)
     film(Path(sys.argv[1]), plan_encoding(form(), suffix, name), suffix, greys(3))

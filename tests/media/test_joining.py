@@ -59,7 +59,9 @@ def test_sound_is_the_same_byte_for_byte_and_in_sync(tmp_path):
             assert abs(container.duration - before.duration) <= 40_000
     path, lost = remade(tmp_path, tmp_path / "a.mp4", ".mkv", first=3840)
     assert lost == ()
-    sound, moved = packets(path, "audio"), Fraction(1024, 44100)  # nothing lies before 0 there
+    sound, moved = packets(path, "audio"), 0
+    if sound[0][0][0] >= 0:  # FFmpeg 8 lets nothing lie before 0 there
+        moved = Fraction(1024, 44100)
     assert contents(sound) == contents(given)
     pictures = zip(shown(path), shown(tmp_path / "a.mp4"), strict=True)
     tracks = [pair for after, before in zip(times(sound), times(given)) for pair in zip(after, before, strict=True)]

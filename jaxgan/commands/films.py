@@ -1,0 +1,308 @@
+"""`--mode=apply` on films: frame by frame, in bounded memory, and after a kill from the last segment on."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import sys
+from collections import deque
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from fractions import Fraction
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+import jaxgan
+from jaxgan.commands.files import Pair
+from jaxgan.commands.masks import FilmMasks, Masks
+from jaxgan.commands.restoring import Restoring, degraded, enlarged, seen
+from jaxgan.media.cuts import Cuts
+from jaxgan.media.frames import FilmFormat, Frame, Frames, open_frames
+from jaxgan.media.reading import Picture, PictureError
+from jaxgan.restorer import Restorer
+from jaxgan.tiling import Tiling
+from jaxgan.training.progress import console
+
+AHEAD = 4  # frames that are read, and that wait to be encoded, beside those that are computed
+
+
+class FilmWish(NamedTuple):
+    """What the options ask of films."""
+
+    codec: str | None = None
+    quality: float | None = None
+    start: float = 0.0  # seconds
+    end: float | None = None
+    rate: Fraction | None = None  # of a folder of frames
+
+    def open(self, path: Path) -> Frames:
+        """A film, or a folder of frames. Raises PictureError."""
+        return open_frames(path, start=self.start, end=self.end, rate=self.rate)
+
+
+@dataclasses.dataclass(frozen=True)
+class FilmJob:
+    """One film to restore, and how."""
+
+    pair: Pair
+    restorer: Restorer
+    tiling: Tiling
+    batch_size: int | None
+    wish: FilmWish
+    masks: Masks | None = None
+    degrade: bool = False
+    compare: Path | None = None  # a film of input and output side by side
+
+
+class Told(NamedTuple):
+    """What became of a film."""
+
+    text: str
+    whole: bool  # so was its source
+
+
+def film_size(path: Path, wish: FilmWish) -> tuple[int, int]:
+    """Height and width of a film's frames. Raises PictureError, and Unfit for times beyond its end."""
+    frames = wish.open(path)
+    try:
+        return frames.format.height, frames.format.width
+    finally:
+        frames.close()
+
+
+def check_films(wish: FilmWish, pairs: Sequence[Pair]) -> None:
+    """Raises UserError for a codec and a quality that the films' containers do not take."""
+    from jaxgan.media.encoding import plan_encoding
+
+    anything = FilmFormat(2, 2, None, Fraction(1, 1000))
+    for suffix in sorted({pair.target.suffix.lower() for pair in pairs}):
+        if wish.codec is not None or wish.quality is not None:
+            plan_encoding(anything, suffix, wish.codec, wish.quality)
+
+
+def restore_film(job: FilmJob) -> Told:
+    """Restores a film.
+
+    Frames are written in segments, in a hidden folder beside the target. At the end they are joined with all else that
+    the source has, and the film takes its place in one move. What a call that was killed had finished is not computed
+    again. Raises PictureError for what cannot be read or written, Unfit for masks and times that do not fit the film.
+    """
+    with contextlib.ExitStack() as stack:
+        frames = job.wish.open(job.pair.source)
+        stack.callback(frames.close)
+        masks = None
+        if job.masks is not None:
+            masks = stack.enter_context(FilmMasks(job.masks, job.pair.source, frames, job.wish.open))
+        try:
+            outputs = _Outputs(job, frames.format)
+            stack.callback(outputs.release)
+            _restore(job, frames, masks, outputs)
+            lost = outputs.finish()
+        except KeyboardInterrupt:
+            print(f"{job.pair.name}: the same command goes on where this one stops", flush=True)
+            raise
+        except OSError as error:
+            raise PictureError(f"{job.pair.target} cannot be written: {error.strerror or error}") from error
+        remarks = "; ".join((*frames.remarks, *lost))
+        size = f"{outputs.film.width} x {outputs.film.height}"
+        told = f"{size}, {outputs.count} frames in {job.pair.target}" + (f" ({remarks})" if remarks else "")
+        return Told(told, not frames.damaged)
+
+
+def _restore(job: FilmJob, frames: Frames, masks: FilmMasks | None, outputs: _Outputs) -> None:
+    """Restores all frames that no earlier call has."""
+    done, cuts = outputs.count, Cuts()
+    skip = max(0, done - Cuts.MEMORY)
+    restoring = Restoring(job.restorer, job.tiling, batch_size=job.batch_size)
+    drawn = masks.of_frames(skip) if masks is not None else None
+    with _Bar(job.pair.name, frames) as bar, contextlib.closing(ahead(frames.frames(skip))) as coming:
+        for number, frame in enumerate(coming, skip):
+            cut = cuts.seen(frame.picture)
+            mask = None if drawn is None else drawn(frame.picture)
+            if number < done:
+                continue
+            if outputs.ends(cut):  # batches never reach over the end of a segment: each is computed alike after a kill
+                restoring.flush()
+                outputs.close_segment()
+            picture = frame.picture
+            if job.degrade:
+                picture, mask = degraded(picture, job.restorer, f"{job.pair.name}:{number}")
+            outputs.coming()
+            finished = partial(outputs.add, frame, seen(picture, mask))
+            restoring.take(picture, mask, finished, folder=outputs.folder)
+            bar.at(frame)
+        restoring.flush()
+        outputs.close_segment()
+    if masks is not None:
+        masks.finish()
+
+
+def ahead(frames: Iterator[Frame]) -> Generator[Frame, None, None]:
+    """The frames; a thread reads the next ones while one is in use."""
+    with ThreadPoolExecutor(1, "reader") as reader:
+        waiting = deque(reader.submit(next, frames, None) for _ in range(AHEAD))
+        while (frame := waiting.popleft().result()) is not None:
+            waiting.append(reader.submit(next, frames, None))
+            yield frame
+
+
+class _Outputs:
+    """The restored film, and, if wanted, the one that compares."""
+
+    def __init__(self, job: FilmJob, given: FilmFormat):
+        from jaxgan.media.encoding import plan_encoding
+        from jaxgan.media.segments import SegmentedFilm
+
+        self._job, scale = job, job.restorer.scale
+        form = given if job.degrade else given.enlarged(scale)
+        if job.degrade:  # rows and columns beyond a multiple of the scale are left out
+            form = dataclasses.replace(given, width=given.width // scale * scale, height=given.height // scale * scale)
+        beside = dataclasses.replace(form, width=2 * form.width)
+        identity, wish = _identity(job), job.wish
+        forms = {job.pair.target: form} | ({job.compare: beside} if job.compare is not None else {})
+        plans = {
+            target: plan_encoding(each, target.suffix.lower(), wish.codec, wish.quality)
+            for target, each in forms.items()
+        }
+        self._films = [SegmentedFilm(target, plan, identity) for target, plan in plans.items()]
+        together = min(len(film.segments) for film in self._films)
+        for film in self._films:
+            film.keep(together)
+        self._time_base, self._coming = given.time_base, 0
+        self._encoder = ThreadPoolExecutor(1, "encoder")
+        self._waiting = deque[Future[None]]()
+
+    @property
+    def film(self) -> FilmFormat:
+        """What the restored film is stored as."""
+        return self._films[0].plan.film
+
+    @property
+    def folder(self) -> Path:
+        """Where there is room."""
+        return self._films[0].folder
+
+    @property
+    def count(self) -> int:
+        """The frames of finished segments."""
+        return self._films[0].done
+
+    def coming(self) -> None:
+        """One more frame of this segment is on its way."""
+        self._coming += 1
+
+    def ends(self, cut: bool) -> bool:
+        """Whether the segment ends before the next frame, which follows a cut or does not."""
+        from jaxgan.media.segments import LENGTH, SHORTEST
+
+        return self._coming >= (SHORTEST if cut else LENGTH)
+
+    def add(self, frame: Frame, before: Picture, after: Picture) -> None:
+        """A restored frame, and what it was restored from. They are encoded while the next ones are computed."""
+        while len(self._waiting) >= AHEAD:
+            self._waiting.popleft().result()
+        self._waiting.append(self._encoder.submit(self._encode, frame, before, after))
+
+    def _encode(self, frame: Frame, before: Picture, after: Picture) -> None:
+        pictures = (after, beside(before, after, self._job.restorer.scale)) if len(self._films) > 1 else (after,)
+        for film, picture in zip(self._films, pictures):
+            film.add(frame._replace(picture=picture))
+
+    def close_segment(self) -> None:
+        """Keeps the frames that are there."""
+        while self._waiting:
+            self._waiting.popleft().result()
+        for film in reversed(self._films):
+            film.close_segment()
+        self._coming = 0
+
+    def release(self) -> None:
+        """Lets go what is not finished."""
+        self._encoder.shutdown(cancel_futures=True)
+        for film in self._films:
+            film.release()
+
+    def finish(self) -> tuple[str, ...]:
+        """Joins the segments, moves the films into their places; what could not be kept."""
+        wish, source = self._job.wish, self._job.pair.source
+        lost: tuple[str, ...] = ()
+        for film in self._films:
+            said = film.finish(
+                None if source.is_dir() else source, time_base=self._time_base, start=wish.start, end=wish.end
+            )
+            lost = lost or (*film.plan.lost, *said)
+        return lost
+
+
+class _Bar:
+    """A bar in film time, on a terminal."""
+
+    def __init__(self, name: str, frames: Frames):
+        columns = (TextColumn("{task.description}"), BarColumn(bar_width=24), TimeRemainingColumn())
+        shared, silent = sys.stdout.isatty(), not console.is_terminal
+        self._progress = Progress(*columns, console=console, redirect_stdout=shared, disable=silent)
+        self._name, self._tick, self._seconds = name, frames.format.time_base, frames.seconds
+        self._task = self._progress.add_task(name, total=frames.seconds)
+        self._first: int | None = None
+
+    def __enter__(self) -> _Bar:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._progress.stop()
+
+    def at(self, frame: Frame) -> None:
+        """Work has come to a frame."""
+        self._first = frame.pts if self._first is None else self._first
+        time = float((frame.pts - self._first) * self._tick)
+        whole = "" if self._seconds is None else f" / {_clock(self._seconds)}"
+        self._progress.update(self._task, completed=time, description=f"{self._name} {_clock(time)}{whole}")
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def beside(before: Picture, after: Picture, scale: int) -> Picture:
+    """The input, enlarged bicubically, at the left of the output."""
+    small = (
+        before
+        if before.channels == after.channels
+        else dataclasses.replace(before, pixels=before.pixels[..., :1].repeat(after.channels, axis=2))
+    )
+    left, alpha = small.pixels, small.alpha
+    if scale > 1:
+        left = np.concatenate([enlarged(small.pixels[..., [c]], scale) for c in range(small.channels)], axis=2)
+        alpha = None if alpha is None else enlarged(alpha, scale)
+    both = None if alpha is None or after.alpha is None else np.concatenate([alpha, after.alpha], axis=1)
+    return dataclasses.replace(after, pixels=np.concatenate([left, after.pixels], axis=1), alpha=both)
+
+
+def _identity(job: FilmJob) -> Mapping[str, Any]:
+    """All that the frames of a film follow from."""
+    masks = job.masks
+    return {
+        "version": jaxgan.__version__,
+        "source": _state(job.pair.source),
+        "model": job.restorer.fingerprint,
+        "tiling": str(job.tiling),
+        "batch_size": job.batch_size,
+        "wish": [str(each) for each in job.wish],
+        "masks": None if masks is None else [_state(masks.path), masks.color],
+        "degrade": job.degrade and job.pair.name,
+    }
+
+
+def _state(path: Path | None) -> list[Any]:
+    """Tells whether a file, or a folder's files, have changed."""
+    if path is None:
+        return []
+    files = sorted(path.iterdir()) if path.is_dir() else [path]
+    return [[str(each.resolve()), each.stat().st_size, each.stat().st_mtime_ns] for each in files]

@@ -1,0 +1,131 @@
+"""Where an inpainter is to fill in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from jaxgan.media.frames import ANIMATIONS, Frame, Frames, is_film
+from jaxgan.media.reading import Picture, PictureError, read_picture
+
+LOSSY = ("JPEG", "WEBP", "FILM")
+NEAR, EXACT = 16 / 255, 1e-6  # of black to white: how far a colour can be off in a lossy file, and in others
+
+SAME_RATE = 0.01  # by how much the rates of a film and of its masks may differ
+
+
+class Masks(NamedTuple):
+    """Where to fill in: white in a picture or in a folder's picture of the same name, or a colour."""
+
+    path: Path | None
+    color: tuple[int, int, int] | None = None  # of 255
+
+    def of(self, picture: Picture, source: Path) -> np.ndarray:
+        """The mask of a picture: bool `[H,W,1]`. Raises PictureError where there is none, or one of another size."""
+        if self.color is not None:
+            return _colored(picture, self.color)
+        assert self.path is not None
+        path = self.path
+        if path.is_dir():
+            found = sorted(each for each in path.iterdir() if each.stem == source.stem and each.is_file())
+            if not found:
+                raise PictureError(f"there is no mask of its name in {path}")
+            path = found[0]
+        try:
+            drawn = read_picture(path).eight_bits()
+        except PictureError as error:
+            raise PictureError(f"its mask {path} cannot be used: {error}") from None
+        if drawn.pixels.shape[:2] != picture.pixels.shape[:2]:
+            sizes = [f"{each.width} x {each.height}" for each in (drawn, picture)]
+            raise PictureError(f"its mask {path} has {sizes[0]} pixels, accepted are its own {sizes[1]}")
+        return drawn.pixels.max(axis=2, keepdims=True) > 127
+
+
+class Unfit(PictureError):
+    """What was given beside a film does not fit it: a mistake in the call."""
+
+
+class FilmMasks:
+    """The masks of a film, frame by frame: a film, a folder of frames, one picture for all, or a colour."""
+
+    def __init__(self, masks: Masks, source: Path, frames: Frames, open_film: Callable[[Path], Frames]):
+        """`open_film` opens a film as the restored one was. Raises Unfit for one of another size, rate or length."""
+        self._masks, self._source, self._film = masks, source, frames
+        path = masks.path
+        if path is not None and path.is_dir():
+            named = sorted(each for each in path.iterdir() if each.stem == source.stem and each.is_file())
+            path = named[0] if named else path
+        self._path = path
+        self._frames: Frames | None = None
+        self._left: Iterator[Frame] = iter(())
+        if path is None or not (path.is_dir() or is_film(path) or path.suffix.lower() in ANIMATIONS):
+            return
+        drawn = self._frames = open_film(path)
+        if drawn.still:
+            drawn.close()
+            self._frames = None
+            return
+        try:
+            self._check(drawn, path)
+        except BaseException:
+            drawn.close()
+            raise
+
+    def __enter__(self) -> FilmMasks:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._frames is not None:
+            self._frames.close()
+
+    def of_frames(self, skip: int) -> Callable[[Picture], np.ndarray]:
+        """What gives the mask of the frame with the number `skip`, and at each call that of the next one."""
+        if self._frames is None:
+            if self._path is None:
+                return lambda picture: self._masks.of(picture, self._source)
+            still = None
+
+            def same(picture: Picture) -> np.ndarray:
+                nonlocal still
+                still = Masks(self._path).of(picture, self._source) if still is None else still
+                return still
+
+            return same
+        self._left = self._frames.frames(skip)
+        return lambda _: self._next()
+
+    def finish(self) -> None:
+        """The film has ended. Raises Unfit where masks are left."""
+        if self._frames is not None and next(self._left, None) is not None:
+            raise Unfit(f"its masks {self._path} go on after its end")
+
+    def _next(self) -> np.ndarray:
+        frame = next(self._left, None)
+        if frame is None:
+            raise Unfit(f"its masks {self._path} end before it does")
+        return frame.picture.eight_bits().pixels.max(axis=2, keepdims=True) > 127
+
+    def _check(self, drawn: Frames, path: Path) -> None:
+        sizes = [f"{each.format.width} x {each.format.height}" for each in (drawn, self._film)]
+        if sizes[0] != sizes[1]:
+            raise Unfit(f"its masks {path} have {sizes[0]} pixels, expected {sizes[1]}")
+        drawn_rate, rate = (each.format.rate for each in (drawn, self._film))
+        if not path.is_dir() and drawn_rate and rate and abs(drawn_rate / rate - 1) > SAME_RATE:
+            raise Unfit(f"its masks {path} have {float(drawn_rate):g} frames a second, expected {float(rate):g}")
+        lengths = [each.count() for each in (drawn, self._film)]
+        if None not in lengths and lengths[0] != lengths[1]:
+            raise Unfit(f"its masks {path} have {lengths[0]} frames, expected {lengths[1]}")
+
+
+def _colored(picture: Picture, color: tuple[int, int, int]) -> np.ndarray:
+    """Where a picture has a colour, in lossy files about."""
+    black, white = picture.span
+    off = (NEAR if picture.format in LOSSY else EXACT) * (white - black)
+    found = np.ones((picture.height, picture.width), bool)
+    for channel, level in enumerate(color):
+        values, wanted = picture.pixels[..., min(channel, picture.channels - 1)], black + level / 255 * (white - black)
+        found &= (values >= wanted - off) & (values <= wanted + off)
+    return found[..., None]

@@ -1,0 +1,104 @@
+"""Moving pictures in GIF, WebP and PNG as films, through Pillow."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from jaxgan.media.frames import Beyond, FilmFormat, Frame, Remarks, check_span
+from jaxgan.media.reading import Picture, PictureError, opened
+
+TIME_BASE = Fraction(1, 1000)
+UNTOLD = 100.0  # milliseconds of a frame that tells none, as browsers have it
+
+
+def is_animated(path: str | os.PathLike[str]) -> bool:
+    """Whether a picture's file has several frames that follow each other. False for what cannot be read."""
+    try:
+        with opened(path) as image:
+            return image.format in ("GIF", "WEBP", "PNG") and bool(getattr(image, "is_animated", False))
+    except Exception:  # Pillow's readers raise what they like; who reads the file will say why
+        return False
+
+
+class Animation:
+    """A GIF, WebP or PNG that moves. See `jaxgan.media.frames.Frames`.
+
+    Pillow composes the frames. They are decoded once on opening, for their times and for whether any is transparent:
+    no field of the file tells that.
+    """
+
+    still = False
+
+    def __init__(self, path: str | os.PathLike[str], *, start: float = 0.0, end: float | None = None):
+        """Raises PictureError, and Beyond for an impossible start."""
+        self.path, self.damaged = Path(path), False
+        self._notes = Remarks()
+        self.remarks = self._notes.lines
+        self._size, self._alpha = (0, 0), False
+        self._times = [0]  # where each frame begins, and where the last one ends
+        self._scan()
+        length = self._times[-1] * TIME_BASE
+        self.seconds = check_span(float(length), start, end)
+        first, until = start / float(TIME_BASE), np.inf if end is None else end / float(TIME_BASE)
+        begins = self._times[:-1]
+        self._numbers = [number for number, time in enumerate(begins) if first - 0.5 <= time < until - 0.5]
+        if not self._numbers:
+            raise Beyond(f"it has no frame at {start:g} seconds or later")
+        self.format = FilmFormat(
+            width=self._size[0],
+            height=self._size[1],
+            rate=len(begins) / length,
+            time_base=TIME_BASE,
+            alpha=self._alpha,
+        )
+
+    def frames(self, skip: int = 0) -> Iterator[Frame]:
+        """The frames in order."""
+        wanted = set(self._numbers[skip:])
+        for number, image in self._images():
+            if number > self._numbers[-1]:
+                break
+            if number in wanted:
+                samples = np.asarray(image.convert("RGBA" if self._alpha else "RGB"))
+                pts = self._times[number]
+                picture = Picture(samples[..., :3], samples[..., 3:] if self._alpha else None, format="PNG")
+                yield Frame(picture, pts, self._times[number + 1] - pts)
+
+    def count(self) -> int:
+        """How many frames there are."""
+        return len(self._numbers)
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def _scan(self) -> None:
+        exact = 0.0
+        for _, image in self._images():
+            self._size = image.size
+            exact += float(image.info.get("duration") or UNTOLD)
+            self._times.append(max(round(exact), self._times[-1] + 1))
+            if not self._alpha and image.has_transparency_data:
+                self._alpha = bool((np.asarray(image.convert("RGBA"))[..., 3] < 255).any())
+        if len(self._times) == 1:
+            raise PictureError("not one of its frames can be decoded")
+
+    def _images(self) -> Iterator[tuple[int, Image.Image]]:
+        """Each frame as it is shown, up to one that cannot be decoded."""
+        with opened(self.path) as image:
+            count = getattr(image, "n_frames", 1)
+            for number in range(count):
+                try:
+                    image.seek(number)
+                    image.load()
+                except Exception:  # Pillow's decoders raise what they like on broken data
+                    self.damaged = True
+                    line = f"it is cut off: {number} of its {count} frames can be decoded"
+                    self._notes.tell("cut", line)
+                    return
+                yield number, image

@@ -1,0 +1,172 @@
+"""Pictures as films: one as a single frame, a folder of them as one after the other."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import os
+import re
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+
+from jaxgan.media.frames import USUAL_RATE, FilmFormat, Frame, Remarks, check_span, is_picture
+from jaxgan.media.reading import ORIENTATION, Picture, PictureError, is_deep, opened, read_picture
+
+
+class _Head:
+    """What a picture's file says of it before it is decoded."""
+
+    def __init__(self, path: Path):
+        """Raises PictureError."""
+        try:
+            with opened(path) as image:
+                width, height = image.size
+                # where there may be EXIF behind the pixels, looking for it would decode them
+                turned = image.format != "PNG" or "exif" in image.info
+                if turned and image.getexif().get(ORIENTATION, 1) in (5, 6, 7, 8):
+                    width, height = height, width
+                self.size, self.deep, self.alpha = (width, height), is_deep(image), image.has_transparency_data
+        except PictureError:
+            raise
+        except Exception as error:  # Pillow's readers raise what they like on broken data
+            raise PictureError(
+                getattr(error, "strerror", None) or "it is no image of a format that is known"
+            ) from error
+
+
+class Folder:
+    """Pictures of one size as a film, each read when its turn comes. See `jaxgan.media.frames.Frames`."""
+
+    still = False
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        start: float = 0.0,
+        end: float | None = None,
+        rate: Fraction = USUAL_RATE,
+        files: Sequence[Path] | None = None,
+    ):
+        """`files`: which pictures, else all in the folder. Raises PictureError, Beyond for an impossible start."""
+        self.path, self.damaged = Path(path), False
+        self._notes = Remarks()
+        self.remarks = self._notes.lines
+        self._bad = set[str]()
+        self._files = list(files) if files is not None else picture_files(path)
+        if not self._files:
+            raise PictureError("it is a folder without pictures")
+        rate = Fraction(rate)
+        length = len(self._files) / rate
+        self.seconds = check_span(float(length), start, end)
+        first = min(len(self._files) - 1, math.ceil(round(start * rate, 6)))
+        last = len(self._files) if end is None else min(len(self._files), math.ceil(round(end * rate, 6)))
+        self._numbers = range(first, max(last, first + 1))
+        self.format = self._describe(rate)
+
+    def _describe(self, rate: Fraction) -> FilmFormat:
+        size, deep, alpha = None, False, False
+        for number in self._numbers:
+            path = self._files[number]
+            try:
+                head = _Head(path)
+            except PictureError as error:
+                if len(self._numbers) == 1:
+                    raise
+                self._tell_of(path, error)
+                continue
+            if size is not None and head.size != size:
+                (width, height), (other, high) = head.size, size
+                raise PictureError(f"{path.name} has {width} x {height} pixels, those before it have {other} x {high}")
+            size, deep, alpha = head.size, deep or head.deep, alpha or head.alpha
+        if size is None:
+            raise PictureError("not one of its files can be read as a picture")
+        return FilmFormat(
+            width=size[0], height=size[1], rate=rate, time_base=1 / rate, deep=deep, alpha=alpha, subsampling=420
+        )
+
+    def frames(self, skip: int = 0) -> Iterator[Frame]:
+        """The frames in order, the first `skip` not read; one that cannot be read is replaced by the one before it."""
+        last: Picture | None = None
+        for number in self._numbers[skip:]:
+            last = self._read(number) or last or self._nearest(number)
+            yield Frame(last, number, 1)
+
+    def count(self) -> int:
+        """How many frames there are."""
+        return len(self._numbers)
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def _read(self, number: int) -> Picture | None:
+        path = self._files[number]
+        try:
+            return self._uniform(read_picture(path))
+        except PictureError as error:
+            self._tell_of(path, error)
+            return None
+
+    def _nearest(self, number: int) -> Picture:
+        """What stands for a picture that cannot be read: the last one before it, else the first after it."""
+        numbers = self._numbers
+        for other in (*range(number - 1, numbers[0] - 1, -1), *range(number + 1, numbers[-1] + 1)):
+            if (found := self._read(other)) is not None:
+                return found
+        raise PictureError("not one of its files can be read as a picture")
+
+    def _uniform(self, picture: Picture) -> Picture:
+        """A picture as all of the film are: in colour, of 8 or 16 bits, with or without alpha."""
+        if (picture.width, picture.height) != (self.format.width, self.format.height):
+            raise PictureError(f"it has {picture.width} x {picture.height} pixels, which its head does not say")
+        pixels, alpha = (
+            None if each is None else self._levels(each, picture) for each in (picture.pixels, picture.alpha)
+        )
+        assert pixels is not None
+        white = 65535 if self.format.deep else 255
+        if pixels.shape[2] == 1:
+            pixels = pixels.repeat(3, axis=2)
+        if self.format.alpha and alpha is None:
+            alpha = np.full_like(pixels[..., :1], white)
+        return dataclasses.replace(
+            picture, pixels=pixels, alpha=alpha if self.format.alpha else None, span=(0.0, float(white))
+        )
+
+    def _levels(self, values: np.ndarray, picture: Picture) -> np.ndarray:
+        dtype = np.uint16 if self.format.deep else np.uint8
+        if values.dtype == dtype and picture.span == (0.0, float(np.iinfo(dtype).max)):
+            return values
+        black, white = picture.span
+        shares = (values.astype(np.float64) - black) / (white - black)
+        return np.rint(np.clip(shares, 0, 1) * np.iinfo(dtype).max).astype(dtype)
+
+    def _tell_of(self, path: Path, error: PictureError) -> None:
+        self.damaged = True
+        self._bad.add(path.name)
+        more = f", {len(self._bad)} such files in all" if len(self._bad) > 1 else ""
+        self._notes.tell("damage", f"damaged: {path.name} cannot be read ({error}), the one before stands for it{more}")
+
+
+class Still(Folder):
+    """One picture as a film of one frame, whatever the time."""
+
+    still = True
+
+    def __init__(self, path: str | os.PathLike[str]):
+        """Raises PictureError."""
+        super().__init__(path, files=[Path(path)])
+
+
+def picture_files(folder: str | os.PathLike[str]) -> list[Path]:
+    """The pictures that lie in a folder, without hidden ones, in the order of the numbers in their names."""
+    found = [each for each in Path(folder).iterdir() if is_picture(each) and not each.name.startswith(".")]
+    return sorted((each for each in found if each.is_file()), key=lambda each: natural(each.name))
+
+
+def natural(name: str) -> tuple[tuple[int, int, str], ...]:
+    """A key to sort names by in which numbers count as numbers: 2 comes before 10."""
+    parts = re.split(r"(\d+)", name.casefold())
+    return (*((0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts if part), (2, 0, name))

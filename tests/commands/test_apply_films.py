@@ -1,0 +1,254 @@
+"""`--mode=apply` on films, with networks of one layer."""
+
+import dataclasses
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from fractions import Fraction
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from filming import frames_of, make_film, moving, packaged, packets_of
+from PIL import Image
+
+from jaxgan.commands import films
+from jaxgan.errors import FINISHED, MISTAKE, SOME_FAILED
+from jaxgan.main import main
+from jaxgan.media.frames import open_frames
+from jaxgan.restorer import Restorer
+
+NEAREST = Restorer(lambda x: x.repeat(2, axis=1).repeat(2, axis=2), 2, 3, 3, "films that were halved", 0)
+SAME = Restorer(lambda x: x, 1, 3, 3, "nothing", 0)
+FILLED = Restorer(lambda x: jnp.full_like(x[..., :3], 0.2), 1, 3, 3, "holes", 0, masks=True)
+VARIABLE = [0, 700, 3000, 3600, 9100, 9200, 15000, 15333, 21000, 30000]  # of 1/15360 s
+
+
+@pytest.fixture
+def apply(monkeypatch):
+    """Runs the command with a stand-in for a published model."""
+
+    def apply(standin, given, output, **options):
+        monkeypatch.setattr("jaxgan.commands.apply.load_pretrained", lambda name: standin)
+        flags = [f"--{name}={value}" for name, value in options.items()]
+        return main(["--mode=apply", "--pretrained=standin", f"--input={given}", f"--output={output}", *flags])
+
+    return apply
+
+
+@pytest.fixture
+def film(tmp_path):
+    """A second of frames that come at odd times, with sound."""
+    return make_film(tmp_path / "film.mp4", moving(10), pts=VARIABLE, time_base=Fraction(1, 15360), sound=1.9)
+
+
+def test_a_film_keeps_its_times_and_its_sound(film, tmp_path, apply, capsys):
+    out = tmp_path / "out.mp4"
+    assert apply(NEAREST, film, out) == FINISHED
+    assert "film.mp4: 128 x 72, 10 frames in" in capsys.readouterr().out
+    (times, frames), (expected, given) = frames_of(out), frames_of(film)
+    assert times == expected == [Fraction(pts, 15360) for pts in VARIABLE]
+    assert packets_of(out) == packets_of(film)
+    off = (frames.astype(int) - given.repeat(2, axis=1).repeat(2, axis=2)) @ [0.3, 0.59, 0.11]  # not the colours
+    assert np.abs(off).mean() < 2
+    assert not list(tmp_path.glob(".*"))  # no segments are left
+
+
+def test_tiles_and_batches_give_what_whole_frames_give(film, tmp_path, apply):
+    for name, options in {"whole": {}, "tiled": {"tile": 16}, "single": {"batch_size": 1}}.items():
+        assert apply(NEAREST, film, tmp_path / f"{name}.mkv", codec="ffv1", **options) == FINISHED
+    whole, tiled, single = (frames_of(tmp_path / f"{name}.mkv")[1] for name in ("whole", "tiled", "single"))
+    np.testing.assert_array_equal(tiled, whole)
+    np.testing.assert_array_equal(single, whole)
+
+
+def test_start_and_end_cut_frames_and_sound(film, tmp_path, apply):
+    assert apply(SAME, film, tmp_path / "out.mp4", start=0.5, end=1.2) == FINISHED
+    times, _ = frames_of(tmp_path / "out.mp4")
+    kept = [Fraction(pts, 15360) for pts in VARIABLE if 0.5 <= pts / 15360 < 1.2]
+    shifts = {time - expected for time, expected in zip(times, kept, strict=True)}
+    assert len(shifts) == 1
+    given, sound = packets_of(film), packets_of(tmp_path / "out.mp4")
+    moved = [(time + shifts.copy().pop(), content) for time, content in given]
+    assert 20 < len(sound) < 45
+    assert {content for _, content in sound} <= {content for _, content in given}
+    assert {round(float(time), 3) for time, _ in sound} <= {round(float(time), 3) for time, _ in moved}
+
+
+def test_compare_is_a_film(film, tmp_path, apply):
+    assert apply(NEAREST, film, tmp_path / "out.mp4", compare=tmp_path / "side.mp4") == FINISHED
+    (times, both), (_, restored) = frames_of(tmp_path / "side.mp4"), frames_of(tmp_path / "out.mp4")
+    assert both.shape == (10, 72, 256, 3)
+    assert times == [Fraction(pts, 15360) for pts in VARIABLE]
+    assert np.abs(both[:, :, 128:].astype(int) - restored).mean() < 2
+    assert np.abs(both[:, :, :128].astype(int) - restored).mean() < 6  # bicubic, not nearest
+
+
+def test_folders_of_films_and_pictures(film, tmp_path, apply, capsys):
+    folder = tmp_path / "in"
+    (folder / "deep").mkdir(parents=True)
+    film.rename(folder / "deep" / "a.mp4")
+    make_film(folder / "b.avi", moving(3), codec="mpeg4")
+    Image.fromarray(moving(1)[0]).save(folder / "c.png")
+    (folder / "d.mp4").write_bytes(b"no film")
+    assert apply(NEAREST, folder, tmp_path / "out") == SOME_FAILED
+    told = capsys.readouterr().out
+    assert "d.mp4: failed, " in told
+    assert "3 of 4 files restored, 1 failed" in told
+    found = {str(each.relative_to(tmp_path / "out")) for each in (tmp_path / "out").rglob("*") if each.is_file()}
+    assert found == {"deep/a.mp4", "b.mp4", "c.png"}
+    assert len(frames_of(tmp_path / "out" / "b.mp4")[0]) == 3
+
+
+def test_a_folder_of_frames_becomes_a_film(tmp_path, apply):
+    frames = moving(12)
+    for number, samples in enumerate(frames):
+        (tmp_path / "frames").mkdir(exist_ok=True)
+        Image.fromarray(samples).save(tmp_path / "frames" / f"{number}.png")
+    assert apply(SAME, tmp_path / "frames", tmp_path / "out.mkv", codec="ffv1", rate="24000/1001") == FINISHED
+    times, restored = frames_of(tmp_path / "out.mkv")
+    np.testing.assert_array_equal(restored, frames)
+    assert [round(float(time), 3) for time in times] == [round(k * 1001 / 24000, 3) for k in range(12)]
+
+
+def masked(count, height=36, width=64):
+    """A box that moves one pixel a frame: `[T,H,W,3]`."""
+    masks = np.zeros((count, height, width, 3), np.uint8)
+    for number in range(count):
+        masks[number, 10:20, number : number + 12] = 255
+    return masks
+
+
+@pytest.mark.parametrize("kind", ["film", "frames", "picture", "color"])
+def test_masks(kind, tmp_path, apply):
+    frames, masks = moving(10), masked(10)
+    if kind == "picture":
+        masks[:] = masks[0]
+    if kind == "color":
+        frames = np.where(masks > 0, np.array([255, 0, 255], np.uint8), frames)
+    film = make_film(tmp_path / "film.mkv", frames, codec="ffv1", pixels="bgr0")
+    options = {"mask": tmp_path / "masks"}
+    if kind == "film":
+        options["mask"] = make_film(tmp_path / "masks.mkv", masks, codec="ffv1", pixels="bgr0")
+    elif kind == "frames":
+        (tmp_path / "masks").mkdir()
+        for number, mask in enumerate(masks):
+            Image.fromarray(mask).save(tmp_path / "masks" / f"{number:03}.png")
+    elif kind == "picture":
+        options["mask"] = tmp_path / "masks.png"
+        Image.fromarray(masks[0]).save(tmp_path / "masks.png")
+    else:
+        options = {"mask_color": "255,0,255"}
+    assert apply(FILLED, film, tmp_path / "out.mkv", codec="ffv1", **options) == FINISHED
+    _, restored = frames_of(tmp_path / "out.mkv")
+    np.testing.assert_array_equal(restored, np.where(masks > 0, np.uint8(153), frames))
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"mask": "short.mkv"}, "have 9 frames, expected 10"),
+        ({"mask": "small.mkv"}, "have 32 x 36 pixels, expected 64 x 36"),
+        ({"mask": "fast.mkv"}, "have 50 frames a second, expected 25"),
+        ({"mask": "small.png"}, "has 32 x 36 pixels, accepted are its own 64 x 36"),
+        ({"mask": "nothing.mkv"}, "--mask: there is no file or folder"),
+        ({"start": 9}, "--start: got 9, "),
+        ({"start": 2, "end": 1}, "--end: got 1, expected more than --start=2"),
+        ({"start": "soon"}, "--start: got 'soon'"),
+        ({"codec": "h265"}, "--codec: got 'h265', accepted are h264"),
+        ({"codec": "prores"}, "--codec: .mp4 does not hold prores"),
+        ({"quality": 52}, "--quality: got 52, accepted for h264"),
+        ({"rate": 25}, "--rate: accepted for a folder of frames"),
+        ({"compare": "side.png"}, "--compare: got "),
+        ({"compare": "film.mkv"}, "would take the place"),
+    ],
+)
+def test_a_mistake_is_one_line_and_nothing_is_written(options, words, tmp_path, apply, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    film = make_film(tmp_path / "film.mkv", moving(10))
+    content = film.read_bytes()
+    make_film(tmp_path / "short.mkv", masked(9))
+    make_film(tmp_path / "small.mkv", masked(10, width=32))
+    make_film(tmp_path / "fast.mkv", masked(10), rate=Fraction(50))
+    Image.fromarray(masked(1, width=32)[0]).save(tmp_path / "small.png")
+    before = sorted(tmp_path.iterdir())
+    standin = FILLED if "mask" in options else SAME
+    assert apply(standin, film, "out.mp4", **options) == MISTAKE
+    error = capsys.readouterr().err
+    assert words in error
+    assert error.count("\n") == 1
+    assert sorted(tmp_path.iterdir()) == before
+    assert film.read_bytes() == content
+
+
+@pytest.mark.parametrize(
+    ("given", "output", "words"),
+    [
+        ("film.mkv", "out.png", "accepted is one of .mp4"),
+        ("photo.jpg", "out.mp4", "accepted is one of .png"),
+        ("still.png", "out.mp4", "it is one picture"),
+        ("film.mkv", "film.mkv", "would take an input's place"),
+    ],
+)
+def test_a_film_is_no_picture(given, output, words, tmp_path, apply, capsys):
+    make_film(tmp_path / "film.mkv", moving(3))
+    for name in ("photo.jpg", "still.png"):
+        Image.fromarray(moving(1)[0]).save(tmp_path / name)
+    assert apply(SAME, tmp_path / given, tmp_path / output) == MISTAKE
+    assert words in capsys.readouterr().err
+
+
+KILLED = """
+    import os, signal, sys
+    import numpy as np
+    import jaxgan.commands.apply as apply
+    import jaxgan.media.segments as segments
+    from jaxgan.commands import films
+    from jaxgan.main import main
+    from jaxgan.restorer import Restorer
+
+    segments.LENGTH = 7
+    mirrored = Restorer(lambda x: x[:, :, ::-1], 1, 3, 3, "mirrors", None, fingerprint=sys.argv[1])
+    apply.load_pretrained = lambda name: mirrored
+    left = int(sys.argv[2])
+    add = segments.SegmentedFilm.add
+
+    def counted(self, frame):
+        global left
+        add(self, frame)
+        left -= 1
+        if left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    segments.SegmentedFilm.add = counted
+    sys.exit(main(["--mode=apply", "--pretrained=x", *sys.argv[3:]]))
+"""
+
+
+@pytest.mark.slow
+def test_what_was_killed_goes_on(tmp_path):
+    """Five kills at random moments, and once while another model asks for the same film."""
+    film = make_film(
+        tmp_path / "film.mp4", moving(60), pts=[9 * n + n % 4 for n in range(60)], time_base=Fraction(1, 250)
+    )
+    script = tmp_path / "script.py"
+    script.write_text(textwrap.dedent(KILLED))
+
+    def call(output, kill, model="a"):
+        flags = [f"--input={film}", f"--output={tmp_path / output}", f"--compare={tmp_path / ('side-' + output)}"]
+        done = subprocess.run([sys.executable, script, model, str(kill), *flags], env=os.environ, check=False)
+        return done.returncode
+
+    assert call("whole.mp4", 0) == 0
+    for kill in np.random.default_rng(0).integers(9, 40, 5):
+        assert call("killed.mp4", kill) == -signal.SIGKILL
+        assert not (tmp_path / "killed.mp4").exists()
+    assert call("killed.mp4", 0) == 0
+    for name in ("", "side-"):
+        assert (tmp_path / f"{name}killed.mp4").read_bytes() == (tmp_path / f"{name}whole.mp4").read_bytes()
+    assert call("other.mp4", 20, "a") == -signal.SIGKILL
+    assert call("other.mp4", 0, "b") == 0
+    assert (tmp_path / "other.mp4").read_bytes() == (tmp_path / "whole.mp4").read_bytes()
+    assert not list(tmp_path.glob(".*"))

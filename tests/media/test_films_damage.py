@@ -1,0 +1,223 @@
+"""Damaged films: what is there is shown, what is lost is counted and told, times stay."""
+
+import random
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from making import make, same, scenery
+
+from jaxgan.media.frames import open_frames
+from jaxgan.media.reading import PictureError
+
+av = pytest.importorskip("av")
+FRONT = {"movflags": "faststart"}
+
+
+def content_of(path):
+    """Where the packets lie: begin and size of each, in the order of the file."""
+    with av.open(str(path)) as film:
+        return [(packet.pos, packet.size, packet.pts) for packet in film.demux(video=0) if packet.size]
+
+
+@pytest.fixture
+def film(tmp_path):
+    """H.264 with reordered frames and its index at the front."""
+    return make(tmp_path / "film.mp4", scenery(60), container_options=FRONT)
+
+
+@pytest.fixture
+def stills(tmp_path):
+    """Each frame for itself: what is broken in one shows in no other."""
+    return make(tmp_path / "film.mov", scenery(12), "png", "rgb24")
+
+
+def read(path):
+    film = open_frames(path)
+    return list(film.frames()), film
+
+
+def spoil(path, *numbers):
+    """Zeros in the place of whole packets."""
+    data = bytearray(path.read_bytes())
+    packets = content_of(path)
+    for number in numbers:
+        at, size, _ = packets[number]
+        data[at : at + size] = bytes(size)
+    path.write_bytes(data)
+
+
+def test_a_whole_film_is_not_damaged(film, stills):
+    for path in (film, stills):
+        _, found = read(path)
+        assert (found.damaged, found.remarks) == (False, [])
+
+
+def test_cut_off_with_the_index_at_the_end(tmp_path):
+    path = make(tmp_path / "film.mp4", scenery(10))
+    path.write_bytes(path.read_bytes()[:2000])
+    with pytest.raises(PictureError, match="no film of a format that is known, or it is cut off"):
+        open_frames(path)
+
+
+def test_cut_off_with_the_index_at_the_front(film):
+    """FFmpeg ends without an error."""
+    whole, _ = read(film)
+    at, size, _ = content_of(film)[30]
+    film.write_bytes(film.read_bytes()[: at + size])
+    frames, found = read(film)
+    assert same(frames[:25], whole[:25])
+    assert 28 <= len(frames) <= 31
+    assert found.damaged
+    assert [("cut off" in line, "29 more frames" in line) for line in found.remarks] == [(True, True)]
+    assert not open_frames(film, end=0.5).damaged
+    begun = open_frames(film, end=0.5)
+    assert same(list(begun.frames()), whole[:13])
+    assert not begun.damaged  # nobody has looked at the rest
+
+
+@pytest.mark.parametrize(("suffix", "codec", "pixels"), [("mkv", "libx264", "yuv420p"), ("avi", "mjpeg", "yuvj420p")])
+def test_cut_off_in_other_containers(tmp_path, suffix, codec, pixels):
+    path = make(tmp_path / f"film.{suffix}", scenery(30), codec, pixels)
+    assert not read(path)[1].damaged
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    frames, found = read(path)
+    assert 5 < len(frames) < 25
+    assert found.damaged
+    assert "cut off" in found.remarks[0]
+
+
+@pytest.mark.parametrize("lost", [(4,), (4, 5, 6), (0,), (0, 1), (11,), (10, 11), (0, 5, 11)])
+def test_lost_frames_are_repeated(stills, lost):
+    """The last good one stands for each, at its time; at the beginning the first good one does."""
+    whole, _ = read(stills)
+    spoil(stills, *lost)
+    frames, found = read(stills)
+    assert [each.pts for each in frames] == [each.pts for each in whole]
+    good = [number for number in range(12) if number not in lost]
+    for number, frame in enumerate(frames):
+        stands = max([each for each in good if each <= number], default=good[0])
+        np.testing.assert_array_equal(frame.picture.pixels, whole[stands].picture.pixels)
+    assert found.damaged
+    assert f"{len(lost)} of 12 frames cannot be decoded" in found.remarks[0]
+    assert same(list(found.frames(7)), frames[7:])
+    assert len(found.remarks) == 1
+
+
+def test_all_is_lost(stills):
+    spoil(stills, *range(12))
+    with pytest.raises(PictureError, match="not one of its frames can be decoded"):
+        open_frames(stills)
+
+
+def test_damage_outside_of_what_is_asked_for_is_not_told(stills):
+    spoil(stills, 2)
+    part = open_frames(stills, start=6 / 25, end=9 / 25)
+    assert len(list(part.frames())) == 3
+    assert (part.damaged, part.remarks) == (False, [])
+
+
+def test_a_frame_that_is_decoded_in_part_is_told(film):
+    """The decoder makes up the rest, and says so."""
+    data = bytearray(film.read_bytes())
+    at, size, _ = content_of(film)[0]
+    data[at + size // 2 : at + size - 50] = bytes(size - 50 - size // 2)
+    film.write_bytes(data)
+    frames, found = read(film)
+    assert len(frames) == 60
+    assert found.damaged
+    assert "decoded in part only" in found.remarks[0]
+
+
+def test_hidden_frames_are_not_taken_for_lost_ones(tmp_path):
+    """VP8 has packets that are never shown."""
+    options = {"lag-in-frames": "16", "auto-alt-ref": "1", "b": "100k"}
+    path = make(tmp_path / "film.webm", scenery(40), "libvpx", options=options, gop=40)
+    assert len(content_of(path)) > 40
+    frames, found = read(path)
+    assert (len(frames), found.damaged, found.remarks) == (40, False, [])
+    spoil(path, 20)
+    frames, found = read(path)
+    assert len(frames) <= 41
+    assert len({each.pts for each in frames}) == len(frames)
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "pixels"),
+    [
+        ("film.mp4", "libx264", "yuv420p"),
+        ("film.mp4", "libsvtav1", "yuv420p"),
+        ("film.mkv", "libx264", "yuv420p"),
+        ("film.avi", "mpeg4", "yuv420p"),
+    ],
+)
+def test_twenty_damages(tmp_path, name, codec, pixels):
+    """Nothing crashes or hangs, times increase, skipping gives the same, and what a decoder complains of is told."""
+    path = make(tmp_path / name, scenery(24), codec, pixels, container_options=FRONT if name.endswith("mp4") else {})
+    whole, data = list(open_frames(path).frames()), path.read_bytes()
+    begin = min(at for at, *_ in content_of(path))
+    for seed in range(20):
+        chance, broken = random.Random(seed), bytearray(data)
+        if seed % 4 == 0:
+            broken = broken[: chance.randrange(begin + 100, len(broken))]
+        elif seed % 4 == 1:
+            at = chance.randrange(begin, len(broken) - 60)
+            broken[at : at + 60] = bytes(60)
+        else:
+            for _ in range(1 + seed % 7):
+                broken[chance.randrange(begin, len(broken))] ^= 1 << chance.randrange(8)
+        path.write_bytes(broken)
+        errors = complaints(path)
+        try:
+            frames, found = read(path)
+        except PictureError as error:
+            assert "\n" not in str(error)
+            continue
+        times = [each.pts for each in frames]
+        assert times == sorted(set(times))
+        assert same(list(found.frames(max(0, len(frames) - 2))), frames[-2:])
+        if name.endswith("mp4") and seed % 4:
+            assert times == [each.pts for each in whole], seed
+        assert found.damaged or not errors, seed
+
+
+def complaints(path):
+    """Errors, and frames that are marked as corrupt, as PyAV alone has them."""
+    found = 0
+    with av.open(str(path)) as film:
+        for packet in film.demux(video=0):
+            try:
+                found += sum(frame.is_corrupt for frame in packet.decode())
+            except av.error.FFmpegError:
+                found += 1
+    return found
+
+
+def peak(path):
+    """Kilobytes that a process needs to read a film."""
+    code = (
+        "import resource, sys; from jaxgan.media.frames import open_frames\\n"
+        "count = sum(1 for _ in open_frames(sys.argv[1]).frames())\\n"
+        "print(count, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True)
+    return tuple(int(each) for each in done.stdout.split())
+
+
+def test_memory_does_not_grow_with_the_film(tmp_path):
+    """mmagic#927."""
+    counted, needed = zip(
+        *(
+            peak(make(tmp_path / f"{count}.mp4", cycled(count), options={"preset": "ultrafast"}))
+            for count in (300, 3000)
+        ),
+        strict=True,
+    )
+    assert counted == (300, 3000)
+    assert needed[1] <= needed[0] * 1.1
+
+
+def cycled(count):
+    frames = scenery(10)
+    return (frames[number % 10] for number in range(count))
