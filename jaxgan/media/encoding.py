@@ -53,6 +53,7 @@ class Codec:
     reordered: int = 0  # so many frames at most may be stored before one that is shown earlier
     tag: str | None = None  # in MP4 and MOV, where FFmpeg's own is played by few
     limited: bool = False  # has no way to tell that the range is full
+    mastering: str | None = None  # the option that takes how a film of high dynamic range was mastered
     aspect: bool = False  # tells the shape of pixels itself; Matroska cannot be made to
 
     def fitting(self, container: str) -> Mapping[Layout, str]:
@@ -96,6 +97,7 @@ CODECS = {
         aspect=True,
         reordered=2,
         tag="hvc1",
+        mastering="x265-params",
         options={"preset": "fast", "x265-params": "log-level=none:bframes=4:b-pyramid=1"},
     ),
     "av1": Codec(
@@ -104,6 +106,7 @@ CODECS = {
         ("mp4", "matroska", "webm"),
         quality=18,
         worst=63,
+        mastering="svtav1-params",
         options={"preset": "6"},
     ),
     "vp9": Codec(
@@ -157,6 +160,8 @@ def plan_encoding(film: FilmFormat, suffix: str, codec: str | None = None, quali
         lost.append(f"transparency is laid on white, {name} does not hold it here{_keeping('alpha', suffix)}")
     if film.deep and not layout.deep:
         lost.append(f"it becomes 8 bits, {name} does not hold more here{_keeping('deep', suffix)}")
+    if film.mastering is not None and chosen.mastering is None:
+        lost.append(f"how it was mastered is left out: {name} does not tell it (--codec=hevc or av1 does)")
     if film.sample_aspect != 1 and not chosen.aspect and container not in ("mp4", "mov"):
         lost.append(
             f"it is shown with square pixels instead of {film.sample_aspect}: {suffix} tells no other of {name}"
@@ -286,6 +291,9 @@ class SegmentWriter:
         options = dict(plan.codec.options)
         if plan.quality is not None:
             options["crf"] = f"{plan.quality:g}"
+        if film.mastering is not None and (option := plan.codec.mastering):
+            told = film.mastering.for_x265() if option == "x265-params" else film.mastering.for_svt()
+            options[option] = ":".join(filter(None, (options.get(option), told)))
         if plan.codec.encoder == "libsvtav1":  # prints to the terminal on its own
             os.environ.setdefault("SVT_LOG", "0")
         stream: Any = self._container.add_stream(plan.codec.encoder, rate=film.rate or USUAL_RATE, options=options)

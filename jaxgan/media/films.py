@@ -16,6 +16,7 @@ from jaxgan.media.colours import FULL, LIMITED, PQ, Colours
 from jaxgan.media.decoding import Decoding, Packets, Shown, cut_off
 from jaxgan.media.deinterlacing import deinterlaced
 from jaxgan.media.frames import USUAL_RATE, Beyond, FilmFormat, Frame, Remarks, check_span
+from jaxgan.media.mastering import mastering_of
 from jaxgan.media.reading import Picture, PictureError
 from jaxgan.media.upright import Turn, turn_of
 
@@ -181,6 +182,7 @@ class Film:
             subsampling=420 if not coloured else 444 if wide == 64 else 422 if (wide, high) == (32, 64) else 420,
             colours=colours,
             sample_aspect=aspect,
+            mastering=mastering_of(frame),
         )
 
     def _length(self) -> float | None:

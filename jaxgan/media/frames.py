@@ -11,6 +11,7 @@ from typing import NamedTuple, Protocol
 
 from jaxgan.errors import UserError
 from jaxgan.media.colours import Colours
+from jaxgan.media.mastering import Mastering
 from jaxgan.media.reading import Picture, PictureError
 
 CONTAINERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm"}  # that are written
@@ -46,6 +47,7 @@ class FilmFormat:
     subsampling: int = 420  # of the colours: 420, 422 or 444
     colours: Colours = UNTOLD
     sample_aspect: Fraction = Fraction(1)  # width of a pixel by its height
+    mastering: Mastering | None = None  # of high dynamic range
 
     def enlarged(self, scale: int) -> FilmFormat:
         """The same with more pixels."""

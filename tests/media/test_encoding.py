@@ -18,8 +18,9 @@ from film_making import film, form, greys, picture, shown, write  # noqa: E402
 from jaxgan.errors import UserError  # noqa: E402
 from jaxgan.media.colours import BT709, BT2020, FULL, LIMITED, PQ, RGB, SMPTE170M, Colours  # noqa: E402
 from jaxgan.media.encoding import CODECS, SegmentWriter, plan_encoding  # noqa: E402
-from jaxgan.media.frames import CONTAINERS  # noqa: E402
+from jaxgan.media.frames import CONTAINERS, open_frames  # noqa: E402
 from jaxgan.media.joining import join  # noqa: E402
+from jaxgan.media.mastering import Display, Mastering  # noqa: E402
 from jaxgan.media.reading import PictureError  # noqa: E402
 
 PAIRS = [
@@ -89,6 +90,26 @@ def test_ten_bits_stay_with_their_tags(tmp_path, name, suffix):
     if name == "ffv1":
         colours = colours._replace(matrix=RGB, range=FULL)
     assert told(path) == colours
+
+
+@pytest.mark.parametrize(("name", "suffix"), [("hevc", ".mp4"), ("hevc", ".mkv"), ("av1", ".mp4"), ("av1", ".webm")])
+def test_how_a_film_of_high_dynamic_range_was_mastered_is_told(tmp_path, name, suffix):
+    points = [(0.68, 0.32), (0.265, 0.69), (0.15, 0.06), (0.3127, 0.329)]
+    display = Display(*[(Fraction(str(x)), Fraction(str(y))) for x, y in points], Fraction(5, 1000), Fraction(1000))
+    given = form(deep=True, colours=Colours(BT2020, LIMITED, BT2020, PQ), mastering=Mastering(display, 1000, 400))
+    plan = plan_encoding(given, suffix, name)
+    assert not plan.lost
+    frames = open_frames(film(tmp_path, plan, suffix, greys(3), lengths=[1, 2]))
+    found = frames.format.mastering
+    frames.close()
+    assert (found.brightest_pixel, found.brightest_frame) == (1000, 400)
+    flat = [float(each) for pair in (*found.display[:4], found.display[4:]) for each in pair]
+    np.testing.assert_allclose(flat, [*np.ravel(points), 0.005, 1000], atol=4e-5)
+
+
+def test_how_it_was_mastered_is_lost_with_other_codecs_and_told():
+    plan = plan_encoding(form(mastering=Mastering(None, 1000, 400)), ".mp4", "h264")
+    assert plan.lost == ("how it was mastered is left out: h264 does not tell it (--codec=hevc or av1 does)",)
 
 
 @pytest.mark.parametrize(
