@@ -29,6 +29,7 @@ OUTDATED = re.compile(  # metadata that tell of the source's file
     re.IGNORECASE,
 )
 COVERS = {"png": "image/png", "mjpeg": "image/jpeg", "bmp": "image/bmp", "gif": "image/gif", "webp": "image/webp"}
+NEVER = ("1904-01-01T00:00:00", "1970-01-01T00:00:00")  # clocks that nobody set
 NO_TEXT = b"\0\0"  # the packets between MP4's subtitles, which are made anew
 WORDS = {"audio": "sound", "video": "more pictures", "subtitle": "subtitles"}
 
@@ -248,7 +249,9 @@ def _lasting(metadata: Mapping[str, str]) -> dict[str, str]:
     return {
         key: value
         for key, value in metadata.items()
-        if not OUTDATED.fullmatch(key) and not (key[-4:-3] == "-" and key[:-4] in metadata)
+        if not OUTDATED.fullmatch(key)
+        and not (key[-4:-3] == "-" and key[:-4] in metadata)
+        and not (key == "creation_time" and value.startswith(NEVER))
     }
 
 
@@ -293,7 +296,7 @@ def _title(stream: Any) -> str | None:
 
 def _named(stream: Any) -> str:
     told = (_name(stream), stream.metadata.get("language"), _title(stream))
-    details = ", ".join(each for each in told if each)
+    details = ", ".join(each for each in told if each and each != "und")
     what = "a cover" if _is_cover(stream) else WORDS.get(stream.type, stream.type)
     return f"stream {stream.index} ({what}{f': {details}' if details else ''})"
 

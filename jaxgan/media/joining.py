@@ -136,9 +136,7 @@ def _order(path: Path, time_base: Fraction) -> tuple[list[int], int, int]:
 
 def _read(path: Path, time_base: Fraction) -> Iterator[tuple[Any, int]]:
     """Packets of a segment, and when each is shown after the first one: ticks of the film's time base."""
-    options = {"fflags": "+noparse"}  # which would guess how long frames of VP9 are
-    if path.suffix not in MATROSKA:
-        options["ignore_editlist"] = "1"
+    options = {"fflags": "+noparse"}  # a parser would guess how long frames of VP9 are
     with av.open(str(path), container_options=options) as container:
         beginning = None
         for packet in container.demux(container.streams.video[0]):

@@ -43,7 +43,7 @@ def picture(pixels, alpha=None):
 
 def greys(count, width=64, height=48):
     """Pictures of one level each, which rises from frame to frame."""
-    return [picture(np.full((height, width, 3), 20 + 4 * number, np.uint8)) for number in range(count)]
+    return [picture(np.full((height, width, 3), 20 + 4 * (number % 50), np.uint8)) for number in range(count)]
 
 
 def write(folder, plan, pictures, times, lengths, last=512):
@@ -61,10 +61,10 @@ def write(folder, plan, pictures, times, lengths, last=512):
     return segments
 
 
-def film(folder, plan, suffix, pictures, times=None, lengths=None, **how):
+def film(folder, plan, suffix, pictures, times=None, lengths=None, last=512, **how):
     """A whole film without a source."""
     times = [512 * number for number in range(len(pictures))] if times is None else times
-    segments = write(folder, plan, pictures, times, lengths or [len(pictures)])
+    segments = write(folder, plan, pictures, times, lengths or [len(pictures)], last)
     target = Path(folder) / f"film{suffix}"
     join(segments, target, suffix, source=None, time_base=plan.film.time_base, **how)
     return target

@@ -1,6 +1,7 @@
 """What a film has beside its pictures comes along: sound, subtitles, chapters, covers, fonts, metadata, in sync."""
 
 import random
+import re
 import subprocess
 import sys
 from fractions import Fraction
@@ -125,6 +126,9 @@ def test_a_film_of_mp4_keeps_its_own_kinds(tmp_path):
         assert _described(after) == _described(before)
         assert [each.metadata.get("name") for each in after.streams.audio] == ["Ton", None]
     words = [each for each in packets(path, "subtitle")[0] if len(each[2]) > 2]
+    empty = [(time, length) for time, length, content in packets(path, "subtitle")[0] if content == b"\0\0"]
+    assert len(set(empty)) == len(empty) == 3
+    assert min(length for _, length in empty) > 0
     assert words == [each for each in packets(tmp_path / "a.mp4", "subtitle")[0] if len(each[2]) > 2]
     assert [(time, length) for time, length, _ in words] == [
         (Fraction(a, 1000), Fraction(b, 1000)) for a, b, _ in LINES
@@ -211,24 +215,41 @@ def test_damaged_sound_is_copied_as_far_as_it_can_be_read(tmp_path):
     (tmp_path / "b.mp4").write_bytes(whole[: len(whole) // 2])
     path, lost = remade(tmp_path, tmp_path / "b.mp4", ".mp4")
     assert len(lost) == 1
-    assert lost[0].startswith("stream 1 (sound: aac, und) is damaged: ")
+    assert lost[0].startswith("stream 1 (sound: aac) is damaged: ")
     assert lost[0].endswith(" of its 3.9 seconds are there")
     before, after = contents(packets(tmp_path / "a.mp4", "audio"))[0], contents(packets(path, "audio"))[0]
     assert 20 < len(after) < len(before)
     assert after[:-1] == before[: len(after) - 1]
 
 
-def test_packets_whose_times_are_impossible_are_left_out_and_told(tmp_path):
+def test_packets_that_the_container_refuses_are_left_out_and_told(tmp_path):
     source(tmp_path / "a.ts", sounds=[("aac", 48000, 2.0, {}, 0)])
     content = bytearray((tmp_path / "a.ts").read_bytes())
     draw = random.Random(3)
     for position in range(len(content) // 3, 2 * len(content) // 3, 97):
         content[position] = draw.randrange(256)
     (tmp_path / "a.ts").write_bytes(content)
-    path, lost = remade(tmp_path, tmp_path / "a.ts", ".mp4", first=0)
-    with av.open(str(path)) as container:
-        assert container.duration < 3_000_000
+    path, lost = remade(tmp_path, tmp_path / "a.ts", ".mp4")
+    assert len(shown(path)) > 40
     assert any("is damaged" in each for each in lost)
+
+
+@pytest.mark.parametrize(("byte", "bits"), [(0, 0x2F), (2, 0x01)])
+def test_packets_whose_times_are_impossible_are_left_out_and_told(tmp_path, byte, bits):
+    """One lies hours after the end, or before those that came before it. The rest is copied."""
+    source(tmp_path / "a.ts", sounds=[("mp2", 48000, 4.0, {}, 0)], frames=100)
+    content = bytearray((tmp_path / "a.ts").read_bytes())
+    heads = [place.start() for place in re.finditer(b"\0\0\1\xc0..[\x80-\x8f][\x80\xc0]", content, re.DOTALL)]
+    content[heads[len(heads) // 2] + 9 + byte] = bits
+    (tmp_path / "a.ts").write_bytes(content)
+    given = contents(packets(tmp_path / "a.ts", "audio"))[0]
+    path, lost = remade(tmp_path, tmp_path / "a.ts", ".mp4", frames=100)
+    with av.open(str(path)) as container:
+        assert container.duration < 5_000_000
+    after = contents(packets(path, "audio"))[0]
+    assert len(after) in range(len(given) - 8, len(given))
+    assert len(lost) == 1
+    assert lost[0] == f"stream 1 (sound: mp2) is damaged: {len(given) - len(after)} of its packets are left out"
 
 
 def test_a_film_from_a_folder_has_no_source(tmp_path):
