@@ -227,8 +227,7 @@ class _Clock:
             length = length if self._end is None else min(length, int(self._end - pts))
             dts = dts if self._last is None else max(dts, self._last + 1)  # two may come at once
             pts = max(pts, dts)
-        late = times[0] * self._tick > self._latest
-        if late or pts < dts or (self._last is not None and dts <= self._last):
+        if times[0] * self._tick > self._latest:  # those that go back are refused by the container itself
             self.impossible += 1
             return False
         self._last = dts

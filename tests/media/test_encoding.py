@@ -133,11 +133,12 @@ def test_transparency_stays_where_it_can_be_held(tmp_path, name, suffix, deep):
         levels, pixels = levels.astype(np.uint16) * 257, pixels.astype(np.uint16) * 257
     plan = plan_encoding(form(72, 48, alpha=True, deep=deep), suffix, name)
     assert not plan.lost
-    path = film(tmp_path, plan, suffix, [picture(pixels, levels)] * 4, lengths=[1, 3])
+    path = film(tmp_path, plan, suffix, [picture(pixels, levels)] * 4, lengths=[1, 3], rate=plan.film.rate)
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
         decoder = av.CodecContext.create("libvpx-vp9", "r") if name == "vp9" else stream
         assert name != "vp9" or stream.metadata["alpha_mode"] == "1"
+        assert stream.average_rate == 25
         frames = [frame for each in container.demux(stream) if each.size for frame in decoder.decode(each)]
         frames += decoder.decode(None)
         assert len(frames) == 4
