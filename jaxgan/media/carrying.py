@@ -62,9 +62,19 @@ class Source:
 
     @classmethod
     @contextlib.contextmanager
-    def opened(cls, path: Path, kind: str) -> Iterator[Source]:
-        """The source, which is closed at the end. Raises what FFmpeg raises."""
-        with open_container(path) as container:
+    def opened(cls, path: Path, kind: str) -> Iterator[Source | None]:
+        """The source, which is closed at the end; None: FFmpeg does not know such files, as animated WebP.
+
+        Raises OSError.
+        """
+        try:
+            container = open_container(path)
+        except av.error.FFmpegError as error:
+            if isinstance(error, OSError):
+                raise
+            yield None
+            return
+        with container:
             yield cls(container, path, kind)
 
     @property
@@ -127,12 +137,10 @@ class Source:
 
     def _describe(self, copy: Any, stream: Any) -> None:
         """Tells language, title and role of a stream."""
-        metadata = _lasting(stream.metadata)
+        unwanted = ("creation_time",) if self._kind in ISO else ("creation_time", "handler_name")
+        metadata = {key: value for key, value in _lasting(stream.metadata).items() if key.lower() not in unwanted}
         if title := _title(stream):
             metadata["title"] = title
-        metadata.pop("creation_time", None)
-        if self._kind not in ISO:
-            metadata.pop("handler_name", None)
         copy.metadata.update(metadata)
         copy.disposition = int(stream.disposition)
 
