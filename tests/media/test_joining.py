@@ -265,11 +265,13 @@ def test_a_source_without_a_container_has_nothing_to_carry(tmp_path, known):
     """Moving pictures that Pillow reads; FFmpeg knows some of them."""
     frames = [Image.new("RGB", (64, 48), (40 * number, 0, 0)) for number in range(3)]
     frames[0].save(tmp_path / "a.webp", save_all=True, append_images=frames[1:], duration=40)
+    given = tmp_path / "a.webp"
     if not known:
-        (tmp_path / "a.webp").write_bytes(b"nothing that FFmpeg knows" * 99)
+        given = tmp_path / "a.film"
+        given.write_bytes(b"nothing that FFmpeg knows" * 99)
     plan = plan_encoding(form(), ".mp4")
     segments = write(tmp_path, plan, greys(3), [0, 512, 1024], [2, 1])
-    assert join(segments, tmp_path / "a.mp4", ".mp4", source=tmp_path / "a.webp", time_base=TICK) == ()
+    assert join(segments, tmp_path / "a.mp4", ".mp4", source=given, time_base=TICK) == ()
     assert shown(tmp_path / "a.mp4") == [0, 512 * TICK, 1024 * TICK]
 
 
