@@ -169,4 +169,4 @@ def picture_files(folder: str | os.PathLike[str]) -> list[Path]:
 def natural(name: str) -> tuple[tuple[int, int, str], ...]:
     """A key to sort names by in which numbers count as numbers: 2 comes before 10."""
     parts = re.split(r"(\d+)", name.casefold())
-    return (*((0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts if part), (2, 0, name))
+    return (*((0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts if part), (-1, 0, name))

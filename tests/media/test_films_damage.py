@@ -3,6 +3,8 @@
 import random
 import subprocess
 import sys
+from fractions import Fraction
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,6 +14,8 @@ from jaxgan.media.frames import open_frames
 from jaxgan.media.reading import PictureError
 
 av = pytest.importorskip("av")
+from jaxgan.media.decoding import Decoding  # noqa: E402
+
 FRONT = {"movflags": "faststart"}
 
 
@@ -130,17 +134,45 @@ def test_a_frame_that_is_decoded_in_part_is_told(film):
     assert "decoded in part only" in found.remarks[0]
 
 
-def test_hidden_frames_are_not_taken_for_lost_ones(tmp_path):
-    """VP8 has packets that are never shown."""
-    options = {"lag-in-frames": "16", "auto-alt-ref": "1", "b": "100k"}
-    path = make(tmp_path / "film.webm", scenery(40), "libvpx", options=options, gop=40)
-    assert len(content_of(path)) > 40
-    frames, found = read(path)
-    assert (len(frames), found.damaged, found.remarks) == (40, False, [])
-    spoil(path, 20)
-    frames, found = read(path)
-    assert len(frames) <= 41
-    assert len({each.pts for each in frames}) == len(frames)
+class Hiding:
+    """In the place of a decoder for which every third packet is never shown, as some of VP8 are; `broken` ones fail."""
+
+    def __init__(self, count, broken=()):
+        self._broken = broken
+        self.packets = iter([SimpleNamespace(pts=10 * number, is_discard=False) for number in range(count)])
+
+    def decode(self, packet):
+        if packet is None or packet.pts % 30 == 10:
+            return []
+        if packet.pts in self._broken:
+            raise av.error.InvalidDataError(1, "broken")
+        return [SimpleNamespace(pts=packet.pts, duration=10, is_corrupt=False, interlaced_frame=False)]
+
+
+@pytest.mark.parametrize(("broken", "repeated"), [((), []), ((60,), [60]), ((110,), [110])])
+def test_hidden_frames_are_not_taken_for_lost_ones(broken, repeated):
+    decoder = Hiding(12, broken)
+    tick = Fraction(1, 1000)
+    decoding = Decoding(decoder.packets, decoder, Fraction(10), ordered=False, strict=False, tick=tick)
+    found = list(decoding)
+    assert [shown.pts for shown in found if shown.repeated] == repeated
+    assert [shown.pts for shown in found] == [0, 20, 30, 50, 60, 80, 90, 110]
+
+
+def test_lost_frames_of_a_film_without_times():
+    decoder = Hiding(5)
+    decoder.packets = iter([SimpleNamespace(pts=None, is_discard=False, number=number) for number in range(6)])
+
+    def decode(packet):
+        if packet is not None and packet.number == 2:
+            raise av.error.InvalidDataError(1, "broken")
+        return (
+            [] if packet is None else [SimpleNamespace(pts=None, duration=0, is_corrupt=False, interlaced_frame=False)]
+        )
+
+    decoder.decode = decode
+    decoding = Decoding(decoder.packets, decoder, Fraction(4), ordered=False, strict=False, tick=Fraction(1, 100))
+    assert [(shown.pts, shown.repeated) for shown in decoding] == [(4 * k, k == 2) for k in range(6)]
 
 
 @pytest.mark.parametrize(
@@ -171,8 +203,7 @@ def test_twenty_damages(tmp_path, name, codec, pixels):
         errors = complaints(path)
         try:
             frames, found = read(path)
-        except PictureError as error:
-            assert "\n" not in str(error)
+        except PictureError:
             continue
         times = [each.pts for each in frames]
         assert times == sorted(set(times))
@@ -197,8 +228,8 @@ def complaints(path):
 def peak(path):
     """Kilobytes that a process needs to read a film."""
     code = (
-        "import resource, sys; from jaxgan.media.frames import open_frames\\n"
-        "count = sum(1 for _ in open_frames(sys.argv[1]).frames())\\n"
+        "import resource, sys; from jaxgan.media.frames import open_frames\n"
+        "count = sum(1 for _ in open_frames(sys.argv[1]).frames())\n"
         "print(count, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
     )
     done = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True)
