@@ -115,8 +115,8 @@ def test_frames_outside_of_an_edit_list_do_not_come(tmp_path):
     path = make(tmp_path / "whole.mp4", scenery(60))
     data = bytearray(path.read_bytes())
     at = data.index(b"elst") + 4
-    version, count, _, begin, speed = struct.unpack_from(">IIIiI", data, at)
-    struct.pack_into(">IIIiI", data, at, version, count, 1200, begin + 10 * 512, speed)  # frames 10 to 39
+    version, count, length, begin, speed = struct.unpack_from(">IIIiI", data, at)
+    struct.pack_into(">IIIiI", data, at, version, count, length // 2, begin + 10 * 512, speed)  # frames 10 to 39
     (tmp_path / "trimmed.mp4").write_bytes(data)
     whole = list(open_frames(path).frames())
     film = open_frames(tmp_path / "trimmed.mp4")
