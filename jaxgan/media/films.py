@@ -12,7 +12,7 @@ import av
 import numpy as np
 from av.video.reformatter import Interpolation
 
-from jaxgan.media.colours import FULL, LIMITED, PQ, Colours
+from jaxgan.media.colours import LIMITED, PQ, Colours
 from jaxgan.media.decoding import Decoding, Packets, Shown, cut_off
 from jaxgan.media.deinterlacing import deinterlaced
 from jaxgan.media.frames import USUAL_RATE, Beyond, FilmFormat, Frame, Remarks, check_span
@@ -28,7 +28,6 @@ WITHOUT_HIDDEN = ("h264", "hevc", "libdav1d", "av1")  # codecs of which each pac
 LONG_TOLD = ("matroska", "flv", "asf")  # containers that tell their length when they are written whole
 LENGTH_GUESSED = ("mpeg", "avi")  # containers that tell none, or a wrong one
 SHORTEST_LOSS = 0.5  # seconds of which a film may be shorter than it tells
-LOCAL = {"protocol_whitelist": "file"}  # a playlist that poses as a film opens no connection
 MARGIN = 3  # frames before the start that are decoded, for what looks back
 FURTHER = 8  # times as far a seek goes back that did not find the place
 
@@ -153,7 +152,7 @@ class Film:
         context, name = stream.codec_context, frame.format.name
         told = Colours(
             matrix=_first_told(frame.colorspace, context.colorspace, untold=2),
-            range=FULL if name.startswith("yuvj") else _first_told(frame.color_range, context.color_range, untold=0),
+            range=_first_told(frame.color_range, context.color_range, untold=0),
             primaries=_first_told(frame.color_primaries, context.color_primaries, untold=2),
             transfer=_first_told(frame.color_trc, context.color_trc, untold=2),
         )
@@ -353,7 +352,7 @@ def _expanded(samples: np.ndarray, alpha: bool) -> np.ndarray:
 def open_container(path: str | os.PathLike[str]) -> Any:
     """A film's file as PyAV opens it; texts in it that are not UTF-8 do no harm. Raises av.error.FFmpegError."""
     arguments = {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}  # later: always so
-    return av.open(str(path), container_options=LOCAL, **arguments)
+    return av.open(str(path), **arguments)
 
 
 def pictures(container: Any) -> Any:

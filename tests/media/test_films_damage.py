@@ -115,8 +115,10 @@ def test_all_is_lost(stills):
         open_frames(stills)
 
 
-def test_damage_outside_of_what_is_asked_for_is_not_told(stills):
-    spoil(stills, 2)
+@pytest.mark.parametrize("lost", [2, 4, 9, 10])
+def test_damage_outside_of_what_is_asked_for_is_not_told(stills, lost):
+    """Some frames before the start are decoded, too, and some after the end."""
+    spoil(stills, lost)
     part = open_frames(stills, start=6 / 25, end=9 / 25)
     assert len(list(part.frames())) == 3
     assert (part.damaged, part.remarks) == (False, [])
@@ -157,6 +159,14 @@ def test_hidden_frames_are_not_taken_for_lost_ones(broken, repeated):
     found = list(decoding)
     assert [shown.pts for shown in found if shown.repeated] == repeated
     assert [shown.pts for shown in found] == [0, 20, 30, 50, 60, 80, 90, 110]
+
+
+def test_a_decoder_that_leaves_out_frames_without_a_word():
+    """As that of HEVC does: where every packet is shown, they are lost."""
+    decoder = Hiding(7)
+    tick = Fraction(1, 1000)
+    decoding = Decoding(decoder.packets, decoder, Fraction(10), ordered=False, strict=True, tick=tick)
+    assert [(shown.pts, shown.repeated) for shown in decoding] == [(10 * k, k in (1, 4)) for k in range(7)]
 
 
 def test_lost_frames_of_a_film_without_times():
