@@ -1,0 +1,462 @@
+"""C2PA credentials: signed statements inside a file of what made it. The only file of the suite that uses c2pa.
+
+Key and certificate are made at first use, by this installation for itself: nobody else knows them, so a credential
+says "unchanged since this installation wrote it" here and "signed by someone" elsewhere. Nothing is sent or fetched.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import datetime
+import enum
+import functools
+import hashlib
+import importlib.util
+import json
+import os
+import shutil
+import tempfile
+import uuid
+from collections.abc import Iterator, Mapping
+from pathlib import Path, PurePath
+from typing import Any, NamedTuple
+
+import jaxgan
+from jaxgan.errors import UserError
+from jaxgan.media.provenance import Origin
+
+MEDIA_TYPES = {
+    ".png": "image/png",
+    ".apng": "image/png",
+    ".jpg": "image/jpeg",
+    ".jpeg": "image/jpeg",
+    ".jpe": "image/jpeg",
+    ".jfif": "image/jpeg",
+    ".webp": "image/webp",
+    ".tif": "image/tiff",
+    ".tiff": "image/tiff",
+    ".gif": "image/gif",
+    ".avif": "image/avif",
+    ".mp4": "video/mp4",
+    ".mov": "video/quicktime",
+    ".m4v": "video/x-m4v",
+    ".avi": "video/avi",
+}
+CARRIERS = frozenset(MEDIA_TYPES)  # c2pa refuses .bmp, .mkv, .webm, .ts, .mpg, .mxf, .flv, .3gp, .y4m
+SOURCE_TYPES = "http://cv.iptc.org/newscodes/digitalsourcetype/"
+MADE, COMPOSED = "trainedAlgorithmicMedia", "compositeWithTrainedAlgorithmicMedia"
+RUN = "org.jaxgan.run"  # the name of our own assertion
+PARENT, TOOL = "parent", "claim_generator_info"
+C2PA_USAGE = "1.3.6.1.4.1.62558.2.1"  # of a certificate; documents of this kind are signed with it
+YEARS = 10  # a credential without a time stamp of others holds as long as its certificate
+ROOT, CERTIFICATE, KEY = "root.pem", "certificate.pem", "key.pem"
+LONGEST = 500  # characters of what a file says of itself, and is believed to be a name or a sentence
+OFFLINE = {
+    "builder": {"thumbnail": {"enabled": False}},  # else 130 KB a picture
+    "verify": {"remote_manifest_fetch": False, "ocsp_fetch": False},
+}
+# There is no assertion about training on these files (cawg.training-mining): that is for the user to decide.
+
+
+class CredentialError(UserError):
+    """Why a credential cannot be written or read, in one line."""
+
+
+class State(enum.Enum):
+    """What is known of a credential."""
+
+    OURS = "of this installation"
+    STRANGER = "of a stranger"  # a good signature of someone else
+    CHANGED = "changed since"  # the file, or the credential, after it was signed
+    DAMAGED = "damaged"  # there is one, and it cannot be read
+
+
+@dataclasses.dataclass(frozen=True)
+class Credential:
+    """What a file's credential is worth, and what it says."""
+
+    state: State
+    source_type: str | None = None  # the last word of IPTC's address, such as trainedAlgorithmicMedia
+    tool: str | None = None  # name and version
+    model: str | None = None
+    description: str | None = None
+    time: str | None = None
+    parent: str | None = None  # the name of the file that was restored
+    reason: str | None = None  # why it is changed or damaged
+
+
+def available() -> bool:
+    """Whether c2pa-python is installed; it is not imported."""
+    return importlib.util.find_spec("c2pa") is not None
+
+
+def sign(path: Path, signed: Path, suffix: str, origin: Origin, *, title: str) -> None:
+    """Copies a finished file of the kind of `suffix` (one of CARRIERS) to `signed`, with a credential in it.
+
+    Memory does not grow with the file. The parent is carried on with its own credential where it has one, and is
+    else recorded by name and SHA-256; one that cannot be read, or whose credential is damaged, is no obstacle. Raises
+    CredentialError, after which there is no `signed`.
+    """
+    if suffix.lower() not in MEDIA_TYPES:
+        raise CredentialError(f"{suffix} holds no credential, accepted are {', '.join(sorted(CARRIERS))}")
+    if path.resolve() == signed.resolve():
+        raise ValueError("a file is signed into another one")
+    try:
+        _sign(path, signed, MEDIA_TYPES[suffix.lower()], origin, title)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            signed.unlink(missing_ok=True)
+        raise
+
+
+def read(path: Path) -> Credential | None:
+    """What a file's credential says and is worth to this installation; None where there is none.
+
+    Files of kinds that hold no credential have none. Raises CredentialError for a file that cannot be read.
+    """
+    c2pa = _c2pa()
+    trusting = _reading(_folder())
+    try:
+        with open(path, "rb") as file, c2pa.Reader(_type_of(path), file, context=trusting) as reader:
+            return _judged(reader.get_validation_state(), reader.get_validation_results(), json.loads(reader.json()))
+    except OSError as error:
+        raise CredentialError(f"{path}: {error.strerror or error}") from error
+    except (c2pa.C2paError.ManifestNotFound, c2pa.C2paError.NotSupported):
+        return None
+    except c2pa.C2paError as error:
+        return Credential(State.DAMAGED, reason=_plain(error))
+
+
+def own_certificate() -> None:
+    """Raises CredentialError where there is a certificate of this installation that cannot be read; makes none."""
+    _reading(_folder())
+
+
+def _sign(path: Path, signed: Path, kind: str, origin: Origin, title: str) -> None:
+    c2pa = _c2pa()
+    tools = _signing(_folder(), os.getpid())
+    now = _now()
+    if now > tools.expires:
+        raise CredentialError(
+            f"the certificate in {_folder()} expired on {tools.expires:%d %B %Y}: move that folder away and a new one "
+            "is made, or write without credentials: --provenance=false"
+        )
+    time = now.strftime("%Y-%m-%dT%H:%M:%SZ")
+    parent = _fingerprint(origin.parent) if origin.action == "restored" and origin.parent else None
+    try:
+        for whole in (True, False) if parent else (False,):
+            manifest = _manifest(origin, title, time, parent, whole=whole)
+            with c2pa.Builder(manifest, tools.context) as builder:
+                if whole and not _add_parent(builder, origin.parent, parent):
+                    continue
+                with open(path, "rb") as source, open(signed, "w+b") as target:
+                    builder.sign(tools.signer, kind, source, target)
+                return
+    except OSError as error:
+        raise CredentialError(f"no credential for {title}: {error.strerror or error}") from error
+    except c2pa.C2paError as error:
+        raise CredentialError(f"no credential for {title}: {_plain(error)}") from error
+
+
+def _manifest(origin: Origin, title: str, time: str, parent: dict[str, str] | None, *, whole: bool) -> dict[str, Any]:
+    """What is signed. Without the whole parent, its name stands for it."""
+    agent = {"name": "jaxgan", "version": jaxgan.__version__}
+    made = {"when": time, "softwareAgent": agent, "description": origin.description}
+    if parent:
+        actions = [
+            {"action": "c2pa.opened", "when": time, "parameters": {"ingredientIds": [PARENT]}},
+            {"action": "c2pa.edited", "digitalSourceType": SOURCE_TYPES + COMPOSED, **made},
+        ]
+    else:
+        kind = MADE if origin.action == "created" else COMPOSED
+        actions = [{"action": "c2pa.created", "digitalSourceType": SOURCE_TYPES + kind, **made}]
+    told = {
+        "provider": "jaxgan",  # these four: what California asks a hidden disclosure to hold
+        "version": jaxgan.__version__,
+        "time": time,
+        "id": str(uuid.uuid4()),
+        "model": origin.model,
+        "step": origin.step,
+        "seed": origin.seed,
+        "config_sha256": origin.config_sha256,
+        "parent": parent,
+    }
+    manifest: dict[str, Any] = {
+        TOOL: [agent],
+        "title": title,
+        "assertions": [
+            {"label": "c2pa.actions.v2", "data": {"actions": actions}},
+            {"label": RUN, "data": {name: value for name, value in told.items() if value is not None}},
+        ],
+    }
+    if parent and not whole:
+        manifest["ingredients"] = [_ingredient(parent)]
+    return manifest
+
+
+def _ingredient(parent: Mapping[str, str]) -> dict[str, str]:
+    return {"title": parent["name"], "relationship": "parentOf", "label": PARENT}
+
+
+def _add_parent(builder: Any, path: Path | None, parent: dict[str, str] | None) -> bool:
+    """Adds the file that was restored, with its credential; False where c2pa does not take it."""
+    assert path is not None
+    assert parent is not None
+    kind = MEDIA_TYPES.get(path.suffix.lower())
+    if kind is None or not path.is_file():
+        return False
+    try:
+        with open(path, "rb") as file:
+            builder.add_ingredient(_ingredient(parent), kind, file)
+    except (OSError, _c2pa().C2paError) as error:
+        parent["remark"] = f"its own credential could not be carried on: {_plain(error)}"
+        return False
+    return True
+
+
+def _fingerprint(path: Path) -> dict[str, str]:
+    """Name and SHA-256 of a file; of a folder, that of the list of its files' sums and names as sha256sum has it."""
+    told = {"name": path.resolve().name}
+    with contextlib.suppress(OSError):
+        if path.is_dir():
+            files = sorted(each for each in path.rglob("*") if each.is_file() and not _hidden(each, path))
+            lines = [f"{_sha256(each)}  {each.relative_to(path).as_posix()}\n" for each in files]
+            told["files_sha256"] = hashlib.sha256("".join(lines).encode()).hexdigest()
+        else:
+            told["sha256"] = _sha256(path)
+    return told
+
+
+def _sha256(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _hidden(path: Path, root: Path) -> bool:
+    return any(part.startswith(".") for part in path.relative_to(root).parts)
+
+
+def _judged(state: str | None, results: Any, told: Mapping[str, Any]) -> Credential:
+    """What the library's findings mean. Trusted is what ends in our own root, by key, whatever names are in it."""
+    failures = [str(each.get("code")) for each in (results or {}).get("activeManifest", {}).get("failure", [])]
+    if state == "Trusted" and not failures:
+        found, reason = State.OURS, None
+    elif state in ("Valid", "Trusted") and set(failures) <= {"signingCredential.untrusted"}:
+        found, reason = State.STRANGER, None
+    elif any(code.endswith(".mismatch") for code in failures):
+        found, reason = State.CHANGED, None
+    else:
+        found, reason = State.DAMAGED, _plain(", ".join(failures) or f"state {state}")
+    return Credential(found, **_statement(told), reason=reason)
+
+
+def _statement(told: Mapping[str, Any]) -> dict[str, str | None]:
+    """What a credential says, of whatever shape: anyone may have written it."""
+    active = _within(_within(told, "manifests", dict), str(told.get("active_manifest")), dict)
+    found = {each.get("label"): each.get("data") for each in _dicts(active, "assertions")}
+    listed = "c2pa.actions.v2" if "c2pa.actions.v2" in found else "c2pa.actions"
+    actions, run = _dicts(_within(found, listed, dict), "actions"), _within(found, RUN, dict)
+    tool = [" ".join(str(each.get(part) or "") for part in ("name", "version")) for each in _dicts(active, TOOL)]
+    parents = [each.get("title") for each in _dicts(active, "ingredients") if each.get("relationship") == "parentOf"]
+
+    def last(values: list[Any]) -> Any:
+        return next((value for value in reversed(values) if value), None)
+
+    said = {
+        "source_type": str(last([each.get("digitalSourceType") for each in actions]) or "").rpartition("/")[2],
+        "tool": tool[0] if tool else active.get("claim_generator"),
+        "model": run.get("model"),
+        "description": last([each.get("description") for each in actions]),
+        "time": run.get("time") or _within(active, "signature_info", dict).get("time"),
+        "parent": parents[0] if parents else None,
+    }
+    return {name: _plain(value) or None for name, value in said.items()}
+
+
+def _dicts(section: Any, name: str) -> list[dict[str, Any]]:
+    return [each for each in _within(section, name, list) if isinstance(each, dict)]
+
+
+def _within(section: Any, name: str, kind: type) -> Any:
+    found = section.get(name) if isinstance(section, dict) else None
+    return found if isinstance(found, kind) else kind()
+
+
+def _plain(text: object) -> str:
+    """One line of limited length that can be printed: files say what they like."""
+    words = " ".join(str("" if text is None else text).split())
+    words = "".join(each for each in words if each.isprintable())
+    return words if len(words) <= LONGEST else words[: LONGEST - 1] + "…"
+
+
+def _type_of(path: Path) -> str | None:
+    return MEDIA_TYPES.get(PurePath(path).suffix.lower())
+
+
+# --- the installation's key and certificate -------------------------------------------------------------------------
+
+
+class _Signing(NamedTuple):
+    context: Any
+    signer: Any
+    expires: datetime.datetime
+
+
+@functools.lru_cache(maxsize=2)
+def _signing(folder: Path, process: int) -> _Signing:
+    """What signs in this process, with a key that is made where there is none yet."""
+    del process  # a forked child makes its own
+    from cryptography import x509
+
+    c2pa = _c2pa()
+    if not folder.exists():
+        _make(folder)
+    root, chain, key = (_stored(folder, name) for name in (ROOT, CERTIFICATE, KEY))
+    with _sound(folder):
+        certificate = x509.load_pem_x509_certificate(chain)
+        certificate.verify_directly_issued_by(x509.load_pem_x509_certificate(root))
+        _check_key(key, certificate)
+        context = c2pa.Context(c2pa.Settings.from_dict(OFFLINE))
+        expires = certificate.not_valid_after_utc
+        if _now() > expires:  # c2pa takes no such certificate; the caller tells
+            return _Signing(context, None, expires)
+        return _Signing(context, c2pa.Signer.from_info(c2pa.C2paSignerInfo("es256", chain + root, key, None)), expires)
+
+
+def _reading(folder: Path) -> Any:
+    """What reads, and trusts nobody but this installation, whose root may be made at any time."""
+    return _trusting(_stored(folder, ROOT) if folder.exists() else b"", folder, os.getpid())
+
+
+@functools.lru_cache(maxsize=2)
+def _trusting(root: bytes, folder: Path, process: int) -> Any:
+    del process  # a forked child makes its own
+    c2pa = _c2pa()
+    trust = {}
+    if root:
+        from cryptography import x509
+
+        with _sound(folder):
+            x509.load_pem_x509_certificate(root)
+        trust = {"trust": {"user_anchors": root.decode()}}
+    return c2pa.Context(c2pa.Settings.from_dict({**OFFLINE, **trust}))
+
+
+def _folder() -> Path:
+    """Where the key lies: `$XDG_CONFIG_HOME/jaxgan/credentials`."""
+    given = Path(os.environ.get("XDG_CONFIG_HOME") or "~/.config").expanduser()
+    return (given if given.is_absolute() else Path("~/.config").expanduser()) / "jaxgan" / "credentials"
+
+
+def _stored(folder: Path, name: str) -> bytes:
+    try:
+        return (folder / name).read_bytes()
+    except OSError as error:
+        raise CredentialError(f"{folder / name}: {error.strerror or error}; {_advice(folder)}") from error
+
+
+@contextlib.contextmanager
+def _sound(folder: Path) -> Iterator[None]:
+    """What cannot be done with the stored files is told as their fault."""
+    try:
+        yield
+    except CredentialError:
+        raise
+    except Exception as error:  # of cryptography and of c2pa, which have many
+        raise CredentialError(f"{folder}: key or certificate is damaged; {_advice(folder)}") from error
+
+
+def _advice(folder: Path) -> str:
+    return (
+        f"bring back a copy, or move {folder} away and a new key is made (files of the old one are then a stranger's), "
+        "or write without credentials: --provenance=false"
+    )
+
+
+def _check_key(key: bytes, certificate: Any) -> None:
+    from cryptography.hazmat.primitives import serialization
+
+    if serialization.load_pem_private_key(key, None).public_key() != certificate.public_key():
+        raise ValueError("the key is another certificate's")
+
+
+def _make(folder: Path) -> None:
+    """Makes the folder in one move; where another process was quicker, its key is the one."""
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        part = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))  # mode 0700
+        try:
+            for name, content in _new_key().items():
+                with open(os.open(part / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+                    file.write(content)
+            try:
+                os.rename(part, folder)
+            except OSError:
+                if not folder.is_dir():
+                    raise
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
+    except OSError as error:
+        raise CredentialError(
+            f"{folder}: no key can be made here: {error.strerror or error}; set XDG_CONFIG_HOME to a folder that can "
+            "be written, or write without credentials: --provenance=false"
+        ) from error
+
+
+def _new_key() -> dict[str, bytes]:
+    """A root, a certificate that it signed, and that one's key. The root's own key is forgotten."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, ObjectIdentifier
+
+    organisation = x509.NameAttribute(NameOID.ORGANIZATION_NAME, "jaxgan")
+    names = [
+        x509.Name([organisation, x509.NameAttribute(NameOID.COMMON_NAME, each)])
+        for each in ("jaxgan local root", "jaxgan local signer")
+    ]
+    root_key, key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
+    start = _now() - datetime.timedelta(days=1)  # clocks differ
+
+    def certificate(name: x509.Name, of: ec.EllipticCurvePrivateKey, *, root: bool) -> Any:
+        others = ("content_commitment", "key_encipherment", "data_encipherment", "key_agreement")
+        usage = dict.fromkeys((*others, "encipher_only", "decipher_only"), False)
+        made = (
+            x509.CertificateBuilder()
+            .subject_name(name)
+            .issuer_name(names[0])
+            .public_key(of.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(start)
+            .not_valid_after(start + datetime.timedelta(days=1 + 365 * YEARS))
+            .add_extension(x509.BasicConstraints(root, 0 if root else None), critical=True)
+            .add_extension(x509.KeyUsage(digital_signature=not root, key_cert_sign=root, crl_sign=root, **usage), True)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(of.public_key()), critical=False)
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(root_key.public_key()), critical=False)
+        )
+        if not root:
+            uses = [ExtendedKeyUsageOID.EMAIL_PROTECTION, ObjectIdentifier(C2PA_USAGE)]
+            made = made.add_extension(x509.ExtendedKeyUsage(uses), critical=False)
+        return made.sign(root_key, hashes.SHA256())
+
+    pem, pkcs8 = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
+    return {
+        ROOT: certificate(names[0], root_key, root=True).public_bytes(pem),
+        CERTIFICATE: certificate(names[1], key, root=False).public_bytes(pem),
+        KEY: key.private_bytes(pem, pkcs8, serialization.NoEncryption()),
+    }
+
+
+def _now() -> datetime.datetime:
+    return datetime.datetime.now(datetime.UTC)
+
+
+def _c2pa() -> Any:
+    try:
+        import c2pa
+    except ImportError:
+        raise CredentialError("credentials need the package c2pa-python: pip install -e '.[provenance]'") from None
+    except Exception as error:  # its library does not load everywhere
+        raise CredentialError(f"the package c2pa-python cannot be loaded: {_plain(error)}") from error
+    return c2pa
