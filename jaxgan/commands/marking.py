@@ -15,6 +15,7 @@ from jaxgan.media.provenance import Origin, Remark, Unsigned
 from jaxgan.training.workdir import Workdir
 
 SWITCHED_OFF = "--provenance=false: nothing in the files says that a model made them"
+TOLD = 3  # failures that are told one by one
 
 
 class Marking:
@@ -43,9 +44,13 @@ class Marking:
         """Prints what there is to say; the exit status, 1 where a credential failed."""
         if self._origin is None:
             print(SWITCHED_OFF)
+        failures = [remark for remark in self._remarks if isinstance(remark, Unsigned)]
         for remark in self._remarks:
-            print(remark)
-        return SOME_FAILED if any(isinstance(remark, Unsigned) for remark in self._remarks) else FINISHED
+            if remark not in failures[TOLD:]:
+                print(remark)
+        if len(failures) > TOLD:
+            print(f"{len(failures) - TOLD} more files have no signed credential")
+        return SOME_FAILED if failures else FINISHED
 
 
 def marks(options: Mapping[str, str]) -> bool:

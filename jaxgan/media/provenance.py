@@ -67,7 +67,7 @@ def mark_file(path: Path, suffix: str, origin: Origin, *, title: str) -> tuple[s
     `path` can have any name, such as that of a file which is still to be moved into place; `suffix` says what it holds
     and `title` how it will be called. A credential that cannot be made leaves the file with its XMP. Raises OSError.
     """
-    from jaxgan.media import credentials
+    from jaxgan.media import credentials  # which knows what an origin is from here
 
     kind, suffix = suffix.removeprefix(".").upper(), suffix.lower()
     described = embed_xmp(path, packet_of(origin)) or digital_source_type(path) == origin.source_type
@@ -83,7 +83,7 @@ def mark_file(path: Path, suffix: str, origin: Origin, *, title: str) -> tuple[s
         credentials.sign(path, signed, suffix, origin, title=title)
         os.replace(signed, path)
     except credentials.CredentialError as error:
-        remarks.append(Unsigned(f"no signed credential is in {title}: {error}"))
+        remarks.append(Unsigned(f"no signed credential: {error}"))
     finally:
         signed.unlink(missing_ok=True)
     return tuple(remarks)
