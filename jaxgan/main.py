@@ -44,6 +44,7 @@ MODES = {  # what each does, and its own flags
             "truncation": "psi of styles, or the largest latent, such as 0.7; for --kind=truncation several, 0.3,0.5",
             "crossover": "layers that are coarse, of --kind=mixing",
             "output": "a .png, a folder of files, a .gif or .mp4; default: in the workdir",
+            "provenance": "false: files do not say what made them",
             "checkpoint": "best, latest (default) or a step",
         },
     ),
@@ -61,6 +62,7 @@ MODES = {  # what each does, and its own flags
             "tile": "longest side in pixels of what is computed at once",
             "batch_size": "tiles at once; default: as many as have the pixels of the largest tile",
             "overwrite": "true: outputs may take the place of inputs",
+            "provenance": "false: files do not say what made them",
             "checkpoint": "best, latest (default) or a step",
         },
     ),
@@ -69,6 +71,7 @@ MODES = {  # what each does, and its own flags
         {
             "input": "a picture",
             "output": "a .png, beside it an .npz; default: in the workdir",
+            "provenance": "false: files do not say what made them",
             "steps": "of the search; default 1000",
             "labels": "a class; default: the one that begins nearest",
             "seed": "of the noise; default 0",

@@ -12,11 +12,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from jaxgan.commands.comparison import Comparison
 from jaxgan.commands.files import Pair, pair_files
+from jaxgan.commands.marking import Marking, marks, origin_of_run, switch
 from jaxgan.commands.restoring import Masks, Workshop
 from jaxgan.commands.sample import checkpoint_choice, integer
 from jaxgan.commands.setup import start_jax
 from jaxgan.config import RunConfig
 from jaxgan.errors import FINISHED, SOME_FAILED, UserError
+from jaxgan.media.provenance import Origin
 from jaxgan.media.reading import Picture, PictureError, stored_size
 from jaxgan.restorer import Restorer, load_pretrained, load_restorer
 from jaxgan.tiling import Tiling
@@ -38,6 +40,7 @@ class Wish(NamedTuple):
     batch_size: int | None
     compare: str | None
     degrade: bool
+    marked: bool
 
 
 def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
@@ -46,8 +49,8 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
     Pictures keep their kind: grey, 16 bits, alpha (enlarged bicubically), colour profile and EXIF. What cannot be read
     or written is told and passed over; the status is then 1. `--strength` in [0, 1] goes from the first stage's weights
     to the last; `--mask` or `--mask_color` say where an inpainter fills in; `--degrade` first makes of clean pictures
-    what the model was trained to restore; `--compare` writes a picture for a person. Raises UserError for options that
-    do not fit, before anything is written.
+    what the model was trained to restore; `--compare` writes a picture for a person; `--provenance`: whether the files
+    say what made them. Raises UserError for options that do not fit, before anything is written.
     """
     wish = _wish(options)
     start_jax(config)
@@ -57,12 +60,14 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
                 "--strength and --checkpoint: accepted with --workdir, a published model has one set of weights"
             )
         restorer = load_pretrained(options["pretrained"])
+        origin = Origin("restored", _told(restorer), model=Path(options["pretrained"]).name)
     else:
         restorer = load_restorer(workdir, step=checkpoint_choice(options), strength=wish.strength)
-    return restore_files(restorer, wish)
+        origin = origin_of_run(workdir, "restored", _told(restorer), step=restorer.step)
+    return restore_files(restorer, wish, Marking(origin if wish.marked else None))
 
 
-def restore_files(restorer: Restorer, wish: Wish) -> int:
+def restore_files(restorer: Restorer, wish: Wish, marking: Marking) -> int:
     """Restores what a wish names, and tells of it; the exit status. Raises UserError for masks that do not fit."""
     if wish.degrade and restorer.degrade is None:
         raise UserError("--degrade: got true, but nobody knows how the conditions of this model are made of pictures")
@@ -74,10 +79,16 @@ def restore_files(restorer: Restorer, wish: Wish) -> int:
     sizes = {pair: _size(pair, restorer.scale if wish.degrade else 1) for pair in wish.pairs}
     tiling = _tiling(restorer, wish.tile, [size for size in sizes.values() if size])
     tiles = {pair: _count(tiling, size) for pair, size in sizes.items()}
-    report = Report(Comparison(restorer.scale) if wish.compare else None, sum(tiles.values()))
+    report = Report(Comparison(restorer.scale) if wish.compare else None, sum(tiles.values()), marking)
     with report.progress:
         workshop = Workshop(
-            restorer, tiling, batch_size=wish.batch_size, masks=wish.masks, degrade=wish.degrade, report=report
+            restorer,
+            tiling,
+            batch_size=wish.batch_size,
+            masks=wish.masks,
+            degrade=wish.degrade,
+            report=report,
+            origin=marking.about(),
         )
         try:
             shape = None
@@ -91,20 +102,23 @@ def restore_files(restorer: Restorer, wish: Wish) -> int:
             if "RESOURCE_EXHAUSTED" not in str(error):
                 raise
             raise UserError(f"--tile: {tiling.tile} pixels are too many for the memory; give fewer") from error
-    if report.comparison is not None and report.comparison.save(str(wish.compare)):
-        print(f"side by side: {wish.compare}")
+    if report.comparison is not None:
+        about = marking.about("pictures beside what a model restored from them", action="created", mixed=True)
+        if (remarks := report.comparison.save(str(wish.compare), about)) is not None:
+            marking.heard(remarks)
+            print(f"side by side: {wish.compare}")
     count, failed = len(wish.pairs), len(report.failures)
     if count > 1:
         print(f"{count - failed} of {count} pictures restored, {failed} failed")
-    return SOME_FAILED if failed else FINISHED
+    return max(marking.tell(), SOME_FAILED if failed else FINISHED)
 
 
 class Report:
     """Tells of each picture, and shows a bar on a terminal."""
 
-    def __init__(self, comparison: Comparison | None, tiles: int):
+    def __init__(self, comparison: Comparison | None, tiles: int, marking: Marking):
         """`tiles`: of all pictures."""
-        self.comparison, self.failures = comparison, list[Pair]()
+        self.comparison, self.failures, self._marking = comparison, list[Pair](), marking
         columns = (TextColumn("tiles"), BarColumn(bar_width=24), MofNCompleteColumn(), TimeRemainingColumn())
         # lines go through the bar's terminal only where they would go to it anyway
         shared, silent = sys.stdout.isatty(), not console.is_terminal
@@ -113,6 +127,7 @@ class Report:
 
     def done(self, pair: Pair, before: Picture, after: Picture, remarks: Sequence[str]) -> None:
         """A picture is written."""
+        remarks = self._marking.heard(remarks)
         told = f" ({'; '.join(remarks)})" if remarks else ""
         print(f"{pair.name}: {after.width} x {after.height} in {pair.target}{told}", flush=True)
         if self.comparison is not None:
@@ -132,7 +147,7 @@ def _wish(options: Mapping[str, str]) -> Wish:
     for name, wanted in (("input", "a picture, a folder or a pattern"), ("output", "a picture or a folder")):
         if not options.get(name):
             raise UserError(f"--{name} is missing: --mode=apply needs {wanted}")
-    overwrite, degrade = (_switch(options, name) for name in ("overwrite", "degrade"))
+    overwrite, degrade = (switch(options, name) for name in ("overwrite", "degrade"))
     if degrade and ("mask" in options or "mask_color" in options):
         raise UserError("--degrade: got true beside a mask, accepted is one of them")
     compare = options.get("compare")
@@ -150,14 +165,12 @@ def _wish(options: Mapping[str, str]) -> Wish:
         batch_size=numbers["batch_size"],
         compare=compare,
         degrade=degrade,
+        marked=marks(options),
     )
 
 
-def _switch(options: Mapping[str, str], name: str) -> bool:
-    text = options.get(name, "false")
-    if text not in ("true", "false"):
-        raise UserError(f"--{name}: got {text!r}, accepted are true and false")
-    return text == "true"
+def _told(restorer: Restorer) -> str:
+    return f"restored by a model trained for {restorer.description}"
 
 
 def _strength(options: Mapping[str, str]) -> float:

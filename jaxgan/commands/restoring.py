@@ -17,6 +17,7 @@ import numpy as np
 from PIL import Image
 
 from jaxgan.commands.files import Pair
+from jaxgan.media.provenance import Origin
 from jaxgan.media.reading import Picture, PictureError, read_picture
 from jaxgan.media.writing import write_picture
 from jaxgan.restorer import Restorer
@@ -114,11 +115,13 @@ class Workshop:
         masks: Masks | None,
         degrade: bool,
         report: Report,
+        origin: Origin | None = None,
     ):
         """`masks`: for a restorer that wants them; `degrade`: pictures are clean, and their conditions are made first.
 
-        What becomes of the pictures goes to the report.
+        What becomes of the pictures goes to the report. `origin`: what restores them, which is written into each.
         """
+        self._origin = origin
         self._restorer, self._tiling, self._masks, self._report = restorer, tiling, masks, report
         self._degrade = degrade
         self._batches = Batches(restorer, pixels=tiling.tile**2, batch_size=batch_size)
@@ -169,7 +172,8 @@ class Workshop:
         icc = picture.icc if pixels.shape[2] == picture.channels else None  # a profile of grey fits no colours
         restored = dataclasses.replace(picture, pixels=pixels, alpha=alpha, icc=icc, remarks=())
         try:
-            lost = write_picture(job.pair.target, restored)
+            origin = None if self._origin is None else dataclasses.replace(self._origin, parent=job.pair.source)
+            lost = write_picture(job.pair.target, restored, origin)
         except (PictureError, OSError, ValueError) as error:  # Pillow's encoders raise all of these
             self._report.failed(job.pair, f"{job.pair.target} cannot be written: {error}")
             return
