@@ -24,6 +24,7 @@ from typing import Any, NamedTuple
 
 import jaxgan
 from jaxgan.errors import UserError
+from jaxgan.media import jumbf
 from jaxgan.media.provenance import Origin
 
 MEDIA_TYPES = {
@@ -41,18 +42,30 @@ MEDIA_TYPES = {
     ".mp4": "video/mp4",
     ".mov": "video/quicktime",
     ".m4v": "video/x-m4v",
-    ".avi": "video/avi",
 }
-CARRIERS = frozenset(MEDIA_TYPES)  # c2pa refuses .bmp, .mkv, .webm, .ts, .mpg, .mxf, .flv, .3gp, .y4m
+# c2pa refuses .bmp, .mkv, .webm, .ts, .mpg, .mxf, .flv, .3gp and .y4m, and holds an .avi in memory, twice
+CARRIERS = frozenset(MEDIA_TYPES)
 RUN = "org.jaxgan.run"  # the name of our own assertion
+UNKNOWN, EXPIRED = "signingCredential.untrusted", "signingCredential.expired"
 PARENT, TOOL = "parent", "claim_generator_info"
 C2PA_USAGE = "1.3.6.1.4.1.62558.2.1"  # of a certificate; documents of this kind are signed with it
 YEARS = 10  # a credential without a time stamp of others holds as long as its certificate
 ROOT, CERTIFICATE, KEY = "root.pem", "certificate.pem", "key.pem"
+LARGE = 2**26  # bytes from which on films are hashed piece by piece
 LONGEST = 500  # characters of what a file says of itself, and is believed to be a name or a sentence
+BACKING_MB = 16  # of a file that c2pa keeps in memory; the rest goes to a temporary one
 OFFLINE = {
     "builder": {"thumbnail": {"enabled": False}},  # else 130 KB a picture
+    "core": {"backing_store_memory_threshold_in_mb": BACKING_MB},
     "verify": {"remote_manifest_fetch": False, "ocsp_fetch": False},
+}
+# of films: a hash for every 32 MB, all of them in the credential. Else up to 512 MB of a film are in memory
+IN_PIECES = {
+    "core": {
+        "backing_store_memory_threshold_in_mb": BACKING_MB,
+        "merkle_tree_chunk_size_in_kb": 2**15,
+        "merkle_tree_max_proofs": 0,
+    }
 }
 # There is no assertion about training on these files (cawg.training-mining): that is for the user to decide.
 
@@ -117,7 +130,12 @@ def read(path: Path) -> Credential | None:
     trusting = _reading(_folder())
     try:
         with open(path, "rb") as file, c2pa.Reader(_type_of(path), file, context=trusting) as reader:
-            return _judged(reader.get_validation_state(), reader.get_validation_results(), json.loads(reader.json()))
+            active = _active(json.loads(reader.json()))
+            found = _judged(reader.get_validation_state(), reader.get_validation_results(), active)
+        head = _assertions(active).get(RUN, {}).get("head_sha256")
+        if found.state is State.OURS and not (jumbf.intact(path) and jumbf.head(path) == head):
+            return dataclasses.replace(found, state=State.CHANGED, reason="in bytes that its hash leaves out")
+        return found
     except OSError as error:
         raise CredentialError(f"{path}: {error.strerror or error}") from error
     except (c2pa.C2paError.ManifestNotFound, c2pa.C2paError.NotSupported):
@@ -142,23 +160,48 @@ def _sign(path: Path, signed: Path, kind: str, origin: Origin, title: str) -> No
         )
     time = now.strftime("%Y-%m-%dT%H:%M:%SZ")
     parent = _fingerprint(origin.parent) if origin.action == "restored" and origin.parent else None
+    manifest = _manifest(origin, title, time, parent, jumbf.head(path))
+    films = [tools.in_pieces] if path.stat().st_size > LARGE else []
     try:
-        for whole in (True, False) if parent else (False,):
-            manifest = _manifest(origin, title, time, parent, whole=whole)
-            with c2pa.Builder(manifest, tools.context) as builder:
-                if whole and not _add_parent(builder, origin.parent, parent):
-                    continue
-                with open(path, "rb") as source, open(signed, "w+b") as target:
-                    builder.sign(tools.signer, kind, source, target)
-                return
+        for context in [*films, tools.context]:
+            builder = _builder(manifest, origin.parent if parent else None, context)
+            with builder, open(path, "rb") as source, open(signed, "w+b") as target:
+                builder.sign(tools.signer, kind, source, target)
+            if context is tools.context or _state(signed) is State.OURS:
+                return  # c2pa does not find its own pieces again in a film of fragments: such a one is hashed whole
     except OSError as error:
         raise CredentialError(f"no credential for {title}: {error.strerror or error}") from error
     except c2pa.C2paError as error:
         raise CredentialError(f"no credential for {title}: {_plain(error)}") from error
 
 
-def _manifest(origin: Origin, title: str, time: str, parent: dict[str, str] | None, *, whole: bool) -> dict[str, Any]:
-    """What is signed. Without the whole parent, its name stands for it."""
+def _state(path: Path) -> State | None:
+    found = read(path)
+    return found.state if found else None
+
+
+def _builder(manifest: dict[str, Any], parent: Path | None, context: Any) -> Any:
+    """What signs a manifest, with the whole file that was restored as its parent where c2pa takes that, or its name."""
+    c2pa = _c2pa()
+    if parent is None:
+        return c2pa.Builder(manifest, context)
+    kind = MEDIA_TYPES.get(parent.suffix.lower())
+    ingredient = {"title": _name(parent), "relationship": "parentOf", "label": PARENT}
+    told = manifest["assertions"][-1]["data"][PARENT]
+    if kind and parent.is_file():
+        builder = c2pa.Builder(manifest, context)
+        try:
+            with open(parent, "rb") as file:
+                builder.add_ingredient(ingredient, kind, file)
+            return builder
+        except (OSError, c2pa.C2paError) as error:
+            builder.close()
+            told["remark"] = f"its own credential could not be carried on: {_plain(error)}"
+    return c2pa.Builder({**manifest, "ingredients": [ingredient]}, context)
+
+
+def _manifest(origin: Origin, title: str, time: str, parent: dict[str, str] | None, head: str | None) -> dict[str, Any]:
+    """What is signed."""
     agent = {"name": "jaxgan", "version": jaxgan.__version__}
     made = {"when": time, "softwareAgent": agent, "description": origin.description}
     if parent:
@@ -177,9 +220,10 @@ def _manifest(origin: Origin, title: str, time: str, parent: dict[str, str] | No
         "step": origin.step,
         "seed": origin.seed,
         "config_sha256": origin.config_sha256,
-        "parent": parent,
+        "head_sha256": head,
+        PARENT: parent,
     }
-    manifest: dict[str, Any] = {
+    return {
         TOOL: [agent],
         "title": title,
         "assertions": [
@@ -187,34 +231,11 @@ def _manifest(origin: Origin, title: str, time: str, parent: dict[str, str] | No
             {"label": RUN, "data": {name: value for name, value in told.items() if value is not None}},
         ],
     }
-    if parent and not whole:
-        manifest["ingredients"] = [_ingredient(parent)]
-    return manifest
-
-
-def _ingredient(parent: Mapping[str, str]) -> dict[str, str]:
-    return {"title": parent["name"], "relationship": "parentOf", "label": PARENT}
-
-
-def _add_parent(builder: Any, path: Path | None, parent: dict[str, str] | None) -> bool:
-    """Adds the file that was restored, with its credential; False where c2pa does not take it."""
-    assert path is not None
-    assert parent is not None
-    kind = MEDIA_TYPES.get(path.suffix.lower())
-    if kind is None or not path.is_file():
-        return False
-    try:
-        with open(path, "rb") as file:
-            builder.add_ingredient(_ingredient(parent), kind, file)
-    except (OSError, _c2pa().C2paError) as error:
-        parent["remark"] = f"its own credential could not be carried on: {_plain(error)}"
-        return False
-    return True
 
 
 def _fingerprint(path: Path) -> dict[str, str]:
     """Name and SHA-256 of a file; of a folder, that of the list of its files' sums and names as sha256sum has it."""
-    told = {"name": path.resolve().name}
+    told = {"name": _name(path)}
     with contextlib.suppress(OSError):
         if path.is_dir():
             files = sorted(each for each in path.rglob("*") if each.is_file() and not _hidden(each, path))
@@ -223,6 +244,10 @@ def _fingerprint(path: Path) -> dict[str, str]:
         else:
             told["sha256"] = _sha256(path)
     return told
+
+
+def _name(path: Path) -> str:
+    return path.resolve().name
 
 
 def _sha256(path: Path) -> str:
@@ -234,26 +259,25 @@ def _hidden(path: Path, root: Path) -> bool:
     return any(part.startswith(".") for part in path.relative_to(root).parts)
 
 
-def _judged(state: str | None, results: Any, told: Mapping[str, Any]) -> Credential:
+def _judged(state: str | None, results: Any, active: Mapping[str, Any]) -> Credential:
     """What the library's findings mean. Trusted is what ends in our own root, by key, whatever names are in it."""
     failures = [str(each.get("code")) for each in (results or {}).get("activeManifest", {}).get("failure", [])]
     if state == "Trusted" and not failures:
         found, reason = State.OURS, None
-    elif state in ("Valid", "Trusted") and set(failures) <= {"signingCredential.untrusted"}:
-        found, reason = State.STRANGER, None
+    elif state == "Valid" or (EXPIRED in failures and set(failures) <= {UNKNOWN, EXPIRED}):
+        found, reason = State.STRANGER, "its certificate has expired" if EXPIRED in failures else None
     elif any(code.endswith(".mismatch") for code in failures):
         found, reason = State.CHANGED, None
     else:
         found, reason = State.DAMAGED, _plain(", ".join(failures) or f"state {state}")
-    return Credential(found, **_statement(told), reason=reason)
+    return Credential(found, **_statement(active), reason=reason)
 
 
-def _statement(told: Mapping[str, Any]) -> dict[str, str | None]:
+def _statement(active: Mapping[str, Any]) -> dict[str, str | None]:
     """What a credential says, of whatever shape: anyone may have written it."""
-    active = _within(_within(told, "manifests", dict), str(told.get("active_manifest")), dict)
-    found = {each.get("label"): each.get("data") for each in _dicts(active, "assertions")}
+    found = _assertions(active)
     listed = "c2pa.actions.v2" if "c2pa.actions.v2" in found else "c2pa.actions"
-    actions, run = _dicts(_within(found, listed, dict), "actions"), _within(found, RUN, dict)
+    actions, run = _dicts(found.get(listed), "actions"), found.get(RUN, {})
     tool = [" ".join(str(each.get(part) or "") for part in ("name", "version")) for each in _dicts(active, TOOL)]
     parents = [each.get("title") for each in _dicts(active, "ingredients") if each.get("relationship") == "parentOf"]
 
@@ -269,6 +293,16 @@ def _statement(told: Mapping[str, Any]) -> dict[str, str | None]:
         "parent": parents[0] if parents else None,
     }
     return {name: _plain(value) or None for name, value in said.items()}
+
+
+def _active(told: Mapping[str, Any]) -> dict[str, Any]:
+    """The manifest that counts of a file."""
+    return _within(_within(told, "manifests", dict), str(told.get("active_manifest")), dict)
+
+
+def _assertions(active: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    listed = _dicts(active, "assertions")
+    return {str(each.get("label")): each["data"] for each in listed if isinstance(each.get("data"), dict)}
 
 
 def _dicts(section: Any, name: str) -> list[dict[str, Any]]:
@@ -296,6 +330,7 @@ def _type_of(path: Path) -> str | None:
 
 class _Signing(NamedTuple):
     context: Any
+    in_pieces: Any  # for large films
     signer: Any
     expires: datetime.datetime
 
@@ -314,11 +349,9 @@ def _signing(folder: Path, process: int) -> _Signing:
         certificate = x509.load_pem_x509_certificate(chain)
         certificate.verify_directly_issued_by(x509.load_pem_x509_certificate(root))
         _check_key(key, certificate)
-        context = c2pa.Context(c2pa.Settings.from_dict(OFFLINE))
-        expires = certificate.not_valid_after_utc
-        if _now() > expires:  # c2pa takes no such certificate; the caller tells
-            return _Signing(context, None, expires)
-        return _Signing(context, c2pa.Signer.from_info(c2pa.C2paSignerInfo("es256", chain + root, key, None)), expires)
+        whole, pieces = (c2pa.Context(c2pa.Settings.from_dict({**OFFLINE, **more})) for more in ({}, IN_PIECES))
+        signer = c2pa.Signer.from_info(c2pa.C2paSignerInfo("es256", chain + root, key, None))
+        return _Signing(whole, pieces, signer, certificate.not_valid_after_utc)
 
 
 def _reading(folder: Path) -> Any:
