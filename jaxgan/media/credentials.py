@@ -141,7 +141,7 @@ def read(path: Path) -> Credential | None:
     except (c2pa.C2paError.ManifestNotFound, c2pa.C2paError.NotSupported):
         return None
     except c2pa.C2paError as error:
-        return Credential(State.DAMAGED, reason=_plain(error))
+        return Credential(State.DAMAGED, reason=plain(error)) if jumbf.present(path) else None
 
 
 def own_certificate() -> None:
@@ -172,7 +172,7 @@ def _sign(path: Path, signed: Path, kind: str, origin: Origin, title: str) -> No
     except OSError as error:
         raise CredentialError(f"no credential for {title}: {error.strerror or error}") from error
     except c2pa.C2paError as error:
-        raise CredentialError(f"no credential for {title}: {_plain(error)}") from error
+        raise CredentialError(f"no credential for {title}: {plain(error)}") from error
 
 
 def _state(path: Path) -> State | None:
@@ -196,7 +196,7 @@ def _builder(manifest: dict[str, Any], parent: Path | None, context: Any) -> Any
             return builder
         except (OSError, c2pa.C2paError) as error:
             builder.close()
-            told["remark"] = f"its own credential could not be carried on: {_plain(error)}"
+            told["remark"] = f"its own credential could not be carried on: {plain(error)}"
     return c2pa.Builder({**manifest, "ingredients": [ingredient]}, context)
 
 
@@ -269,7 +269,7 @@ def _judged(state: str | None, results: Any, active: Mapping[str, Any]) -> Crede
     elif any(code.endswith(".mismatch") for code in failures):
         found, reason = State.CHANGED, None
     else:
-        found, reason = State.DAMAGED, _plain(", ".join(failures) or f"state {state}")
+        found, reason = State.DAMAGED, plain(", ".join(failures) or f"state {state}")
     return Credential(found, **_statement(active), reason=reason)
 
 
@@ -292,7 +292,7 @@ def _statement(active: Mapping[str, Any]) -> dict[str, str | None]:
         "time": run.get("time") or _within(active, "signature_info", dict).get("time"),
         "parent": parents[0] if parents else None,
     }
-    return {name: _plain(value) or None for name, value in said.items()}
+    return {name: plain(value) or None for name, value in said.items()}
 
 
 def _active(told: Mapping[str, Any]) -> dict[str, Any]:
@@ -314,7 +314,7 @@ def _within(section: Any, name: str, kind: type) -> Any:
     return found if isinstance(found, kind) else kind()
 
 
-def _plain(text: object) -> str:
+def plain(text: object) -> str:
     """One line of limited length that can be printed: files say what they like."""
     words = " ".join(str("" if text is None else text).split())
     words = "".join(each for each in words if each.isprintable())
@@ -488,5 +488,5 @@ def _c2pa() -> Any:
     except ImportError:
         raise CredentialError("credentials need the package c2pa-python: pip install -e '.[provenance]'") from None
     except Exception as error:  # its library does not load everywhere
-        raise CredentialError(f"the package c2pa-python cannot be loaded: {_plain(error)}") from error
+        raise CredentialError(f"the package c2pa-python cannot be loaded: {plain(error)}") from error
     return c2pa

@@ -48,6 +48,14 @@ def head(path: Path) -> str | None:
         ).hexdigest()
 
 
+def present(path: Path) -> bool:
+    """Whether a file has a credential, or the rest of one."""
+    if not path.stat().st_size:
+        return False
+    with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        return data.find(STORE[4:16]) >= 0
+
+
 def intact(path: Path) -> bool:
     """Whether what is neither hashed nor signed of a file's credential is as c2pa writes it."""
     with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
