@@ -1,7 +1,7 @@
 """C2PA credentials: signed statements inside a file of what made it. The only file of the suite that uses c2pa.
 
-Key and certificate are made at first use, by this installation for itself: nobody else knows them, so a credential
-says "unchanged since this installation wrote it" here and "signed by someone" elsewhere. Nothing is sent or fetched.
+They are signed with a key that this installation made for itself (`signing_key`), so a credential says "unchanged since
+this installation wrote it" here and "signed by someone" elsewhere. Nothing is sent or fetched.
 """
 
 from __future__ import annotations
@@ -15,17 +15,15 @@ import hashlib
 import importlib.util
 import json
 import os
-import shutil
-import tempfile
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path, PurePath
 from typing import Any, NamedTuple
 
 import jaxgan
-from jaxgan.errors import UserError
-from jaxgan.media import jumbf
+from jaxgan.media import jumbf, signing_key
 from jaxgan.media.provenance import Origin
+from jaxgan.media.signing_key import CredentialError
 
 MEDIA_TYPES = {
     ".png": "image/png",
@@ -48,9 +46,6 @@ CARRIERS = frozenset(MEDIA_TYPES)
 RUN = "org.jaxgan.run"  # the name of our own assertion
 UNKNOWN, EXPIRED = "signingCredential.untrusted", "signingCredential.expired"
 PARENT, TOOL = "parent", "claim_generator_info"
-C2PA_USAGE = "1.3.6.1.4.1.62558.2.1"  # of a certificate; documents of this kind are signed with it
-YEARS = 10  # a credential without a time stamp of others holds as long as its certificate
-ROOT, CERTIFICATE, KEY = "root.pem", "certificate.pem", "key.pem"
 LARGE = 2**26  # bytes from which on films are hashed piece by piece
 LONGEST = 500  # characters of what a file says of itself, and is believed to be a name or a sentence
 BACKING_MB = 16  # of a file that c2pa keeps in memory; the rest goes to a temporary one
@@ -68,10 +63,6 @@ IN_PIECES = {
     }
 }
 # There is no assertion about training on these files (cawg.training-mining): that is for the user to decide.
-
-
-class CredentialError(UserError):
-    """Why a credential cannot be written or read, in one line."""
 
 
 class State(enum.Enum):
@@ -127,7 +118,7 @@ def read(path: Path) -> Credential | None:
     Files of kinds that hold no credential have none. Raises CredentialError for a file that cannot be read.
     """
     c2pa = _c2pa()
-    trusting = _reading(_folder())
+    trusting = _reading()
     try:
         with open(path, "rb") as file, c2pa.Reader(_type_of(path), file, context=trusting) as reader:
             active = _active(json.loads(reader.json()))
@@ -146,28 +137,28 @@ def read(path: Path) -> Credential | None:
 
 def own_certificate() -> None:
     """Raises CredentialError where there is a certificate of this installation that cannot be read; makes none."""
-    _reading(_folder())
+    signing_key.load_root()
 
 
 def _sign(path: Path, signed: Path, kind: str, origin: Origin, title: str) -> None:
     c2pa = _c2pa()
-    tools = _signing(_folder(), os.getpid())
-    now = _now()
+    folder, now = signing_key.folder(), datetime.datetime.now(datetime.UTC)
+    tools = _signing(folder, os.getpid())
     if now > tools.expires:
         raise CredentialError(
-            f"the certificate in {_folder()} expired on {tools.expires:%d %B %Y}: move that folder away and a new one "
+            f"the certificate in {folder} expired on {tools.expires:%d %B %Y}: move that folder away and a new one "
             "is made, or write without credentials: --provenance=false"
         )
     time = now.strftime("%Y-%m-%dT%H:%M:%SZ")
     parent = _fingerprint(origin.parent) if origin.action == "restored" and origin.parent else None
-    manifest = _manifest(origin, title, time, parent, jumbf.head(path))
-    films = [tools.in_pieces] if path.stat().st_size > LARGE else []
     try:
-        for context in [*films, tools.context]:
+        manifest = _manifest(origin, title, time, parent, jumbf.head(path))
+        films = [tools.in_pieces] if path.stat().st_size > LARGE else []
+        for context in [*films, tools.whole]:
             builder = _builder(manifest, origin.parent if parent else None, context)
             with builder, open(path, "rb") as source, open(signed, "w+b") as target:
                 builder.sign(tools.signer, kind, source, target)
-            if context is tools.context or _state(signed) is State.OURS:
+            if context is tools.whole or _state(signed) is State.OURS:
                 return  # c2pa does not find its own pieces again in a film of fragments: such a one is hashed whole
     except OSError as error:
         raise CredentialError(f"no credential for {title}: {error.strerror or error}") from error
@@ -325,11 +316,8 @@ def _type_of(path: Path) -> str | None:
     return MEDIA_TYPES.get(PurePath(path).suffix.lower())
 
 
-# --- the installation's key and certificate -------------------------------------------------------------------------
-
-
 class _Signing(NamedTuple):
-    context: Any
+    whole: Any
     in_pieces: Any  # for large films
     signer: Any
     expires: datetime.datetime
@@ -339,147 +327,25 @@ class _Signing(NamedTuple):
 def _signing(folder: Path, process: int) -> _Signing:
     """What signs in this process, with a key that is made where there is none yet."""
     del process  # a forked child makes its own
-    from cryptography import x509
-
     c2pa = _c2pa()
-    if not folder.exists():
-        _make(folder)
-    root, chain, key = (_stored(folder, name) for name in (ROOT, CERTIFICATE, KEY))
-    with _sound(folder):
-        certificate = x509.load_pem_x509_certificate(chain)
-        certificate.verify_directly_issued_by(x509.load_pem_x509_certificate(root))
-        _check_key(key, certificate)
+    own = signing_key.load(folder)
+    with signing_key.blamed(folder):
         whole, pieces = (c2pa.Context(c2pa.Settings.from_dict({**OFFLINE, **more})) for more in ({}, IN_PIECES))
-        signer = c2pa.Signer.from_info(c2pa.C2paSignerInfo("es256", chain + root, key, None))
-        return _Signing(whole, pieces, signer, certificate.not_valid_after_utc)
+        signer = c2pa.Signer.from_info(c2pa.C2paSignerInfo("es256", own.certificate + own.root, own.key, None))
+    return _Signing(whole, pieces, signer, own.expires)
 
 
-def _reading(folder: Path) -> Any:
-    """What reads, and trusts nobody but this installation, whose root may be made at any time."""
-    return _trusting(_stored(folder, ROOT) if folder.exists() else b"", folder, os.getpid())
+def _reading() -> Any:
+    """What reads, and trusts nobody but this installation, whose key may be made at any time."""
+    return _trusting(signing_key.load_root(), os.getpid())
 
 
 @functools.lru_cache(maxsize=2)
-def _trusting(root: bytes, folder: Path, process: int) -> Any:
+def _trusting(root: bytes | None, process: int) -> Any:
     del process  # a forked child makes its own
     c2pa = _c2pa()
-    trust = {}
-    if root:
-        from cryptography import x509
-
-        with _sound(folder):
-            x509.load_pem_x509_certificate(root)
-        trust = {"trust": {"user_anchors": root.decode()}}
+    trust = {"trust": {"user_anchors": root.decode()}} if root else {}
     return c2pa.Context(c2pa.Settings.from_dict({**OFFLINE, **trust}))
-
-
-def _folder() -> Path:
-    """Where the key lies: `$XDG_CONFIG_HOME/jaxgan/credentials`."""
-    given = Path(os.environ.get("XDG_CONFIG_HOME") or "~/.config").expanduser()
-    return (given if given.is_absolute() else Path("~/.config").expanduser()) / "jaxgan" / "credentials"
-
-
-def _stored(folder: Path, name: str) -> bytes:
-    try:
-        return (folder / name).read_bytes()
-    except OSError as error:
-        raise CredentialError(f"{folder / name}: {error.strerror or error}; {_advice(folder)}") from error
-
-
-@contextlib.contextmanager
-def _sound(folder: Path) -> Iterator[None]:
-    """What cannot be done with the stored files is told as their fault."""
-    try:
-        yield
-    except CredentialError:
-        raise
-    except Exception as error:  # of cryptography and of c2pa, which have many
-        raise CredentialError(f"{folder}: key or certificate is damaged; {_advice(folder)}") from error
-
-
-def _advice(folder: Path) -> str:
-    return (
-        f"bring back a copy, or move {folder} away and a new key is made (files of the old one are then a stranger's), "
-        "or write without credentials: --provenance=false"
-    )
-
-
-def _check_key(key: bytes, certificate: Any) -> None:
-    from cryptography.hazmat.primitives import serialization
-
-    if serialization.load_pem_private_key(key, None).public_key() != certificate.public_key():
-        raise ValueError("the key is another certificate's")
-
-
-def _make(folder: Path) -> None:
-    """Makes the folder in one move; where another process was quicker, its key is the one."""
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        part = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))  # mode 0700
-        try:
-            for name, content in _new_key().items():
-                with open(os.open(part / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-                    file.write(content)
-            try:
-                os.rename(part, folder)
-            except OSError:
-                if not folder.is_dir():
-                    raise
-        finally:
-            shutil.rmtree(part, ignore_errors=True)
-    except OSError as error:
-        raise CredentialError(
-            f"{folder}: no key can be made here: {error.strerror or error}; set XDG_CONFIG_HOME to a folder that can "
-            "be written, or write without credentials: --provenance=false"
-        ) from error
-
-
-def _new_key() -> dict[str, bytes]:
-    """A root, a certificate that it signed, and that one's key. The root's own key is forgotten."""
-    from cryptography import x509
-    from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import ec
-    from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, ObjectIdentifier
-
-    organisation = x509.NameAttribute(NameOID.ORGANIZATION_NAME, "jaxgan")
-    names = [
-        x509.Name([organisation, x509.NameAttribute(NameOID.COMMON_NAME, each)])
-        for each in ("jaxgan local root", "jaxgan local signer")
-    ]
-    root_key, key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
-    start = _now() - datetime.timedelta(days=1)  # clocks differ
-
-    def certificate(name: x509.Name, of: ec.EllipticCurvePrivateKey, *, root: bool) -> Any:
-        others = ("content_commitment", "key_encipherment", "data_encipherment", "key_agreement")
-        usage = dict.fromkeys((*others, "encipher_only", "decipher_only"), False)
-        made = (
-            x509.CertificateBuilder()
-            .subject_name(name)
-            .issuer_name(names[0])
-            .public_key(of.public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(start)
-            .not_valid_after(start + datetime.timedelta(days=1 + 365 * YEARS))
-            .add_extension(x509.BasicConstraints(root, 0 if root else None), critical=True)
-            .add_extension(x509.KeyUsage(digital_signature=not root, key_cert_sign=root, crl_sign=root, **usage), True)
-            .add_extension(x509.SubjectKeyIdentifier.from_public_key(of.public_key()), critical=False)
-            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(root_key.public_key()), critical=False)
-        )
-        if not root:
-            uses = [ExtendedKeyUsageOID.EMAIL_PROTECTION, ObjectIdentifier(C2PA_USAGE)]
-            made = made.add_extension(x509.ExtendedKeyUsage(uses), critical=False)
-        return made.sign(root_key, hashes.SHA256())
-
-    pem, pkcs8 = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
-    return {
-        ROOT: certificate(names[0], root_key, root=True).public_bytes(pem),
-        CERTIFICATE: certificate(names[1], key, root=False).public_bytes(pem),
-        KEY: key.private_bytes(pem, pkcs8, serialization.NoEncryption()),
-    }
-
-
-def _now() -> datetime.datetime:
-    return datetime.datetime.now(datetime.UTC)
 
 
 def _c2pa() -> Any:

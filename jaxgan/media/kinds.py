@@ -9,11 +9,17 @@ from jaxgan.media.reading import PictureError, stored_size
 
 # those in which a C2PA credential can be
 SIGNED = frozenset(
-    ".apng .avi .avif .dng .gif .heic .heif .jfif .jpe .jpeg .jpg .jxl .m4v .mov .mp4 .png .tif .tiff .webp".split()
+    f".{name}"
+    for names in ("apng avif dng gif heic heif jfif jpe jpeg jpg jxl png tif tiff webp", "avi m4v mov mp4")
+    for name in names.split()
 )
-PICTURES_AND_FILMS = SIGNED | frozenset(
-    ".3g2 .3gp .asf .bmp .flv .ico .jp2 .m2ts .mkv .mpeg .mpg .mts .mxf .ogv .pbm .pgm .pnm .ppm .psd .tga .ts .vob "
-    ".webm .wmv .y4m".split()
+OTHERS = frozenset(
+    f".{name}"
+    for names in (
+        "bmp ico jp2 pbm pgm pnm ppm psd tga",
+        "3g2 3gp asf flv m2ts mkv mpeg mpg mts mxf ogv ts vob webm wmv y4m",
+    )
+    for name in names.split()
 )
 ISO_BOXES = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot")  # MP4, MOV, HEIC and AVIF begin with one
 TS_PACKET = 188  # bytes
@@ -34,7 +40,7 @@ STARTS = {  # of files that Pillow does not open
 
 def is_known(path: str | os.PathLike[str]) -> bool:
     """Whether a file has the name of a picture or a film."""
-    return PurePath(path).suffix.lower() in PICTURES_AND_FILMS
+    return PurePath(path).suffix.lower() in SIGNED | OTHERS
 
 
 def is_likely(path: str | os.PathLike[str]) -> bool:
