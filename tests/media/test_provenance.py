@@ -4,6 +4,8 @@ import dataclasses
 import io
 import re
 import struct
+import subprocess
+import sys
 from xml.etree import ElementTree
 
 import numpy as np
@@ -375,3 +377,31 @@ def test_a_save_by_pillow_alone_has_no_statement_even_of_a_marked_picture(tmp_pa
     with Image.open(buffer) as image:
         image.save(tmp_path / "b.png")
     assert read_statement(tmp_path / "b.png") is None
+
+
+MARK = """
+import resource, sys
+from pathlib import Path
+from jaxgan.media.provenance import Origin, mark_file
+origin, peak = Origin("created", "a walk", "a run"), lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
+mark_file(Path(sys.argv[1]), ".mp4", origin, title="small")
+before = peak()
+print(mark_file(Path(sys.argv[2]), ".mp4", origin, title="large"), peak() - before)
+"""
+
+
+@pytest.mark.slow
+def test_a_long_film_is_signed_in_little_memory(tmp_path, signed):
+    small, large = tmp_path / "small.mp4", tmp_path / "large.mp4"
+    film(small, "mp4")
+    content, more = small.read_bytes(), 200 * 2**20
+    start, end = content.index(b"mdat") - 4, content.index(b"moov") - 4
+    with open(large, "wb") as file:  # what lies behind the samples is nobody's
+        file.write(content[:start] + struct.pack(">I", end - start + more) + content[start + 4 : end])
+        file.seek(more, 1)
+        file.write(content[end:])
+    if signed:
+        told = subprocess.run([sys.executable, "-c", MARK, small, large], check=True, capture_output=True, text=True)
+        assert told.stdout.startswith("() ")
+        assert int(told.stdout.split()[1]) < 64  # MB
+        agreed(large, signed)
