@@ -48,6 +48,23 @@ def head(path: Path) -> str | None:
         ).hexdigest()
 
 
+def is_one_piece(path: Path) -> bool:
+    """Whether all sound and pictures of an MP4 or its like are in one box, as in what is not made of fragments."""
+    found, at, size = 0, 0, path.stat().st_size
+    with open(path, "rb") as file:
+        while at < size:
+            file.seek(at)
+            head = file.read(16)
+            found += head[4:8] == b"mdat"
+            length = int.from_bytes(head[:4], "big") or size - at  # 0: to the end
+            if length == 1:
+                length = int.from_bytes(head[8:16], "big")
+            if length < 8 or head[4:8] == b"moof":  # moof: of a fragment
+                return False
+            at += length
+    return found == 1
+
+
 def present(path: Path) -> bool:
     """Whether a file has a credential, or the rest of one."""
     if not path.stat().st_size:
