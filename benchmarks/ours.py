@@ -11,6 +11,7 @@ import argparse
 import json
 import sys
 import time
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -149,8 +150,11 @@ def make_inception() -> Any:
     return lambda: jax.device_get(features(tree, images))
 
 
-def make_enlarger(name: str, picture: tuple[int, int], tile: int) -> Any:
-    """A function of no arguments that enlarges a picture, of so many rows and columns, as `--mode=apply` does it."""
+def make_enlarger(name: str, picture: tuple[int, int], tile: int, *, plain: bool = False) -> Any:
+    """A function of no arguments that enlarges a picture, of so many rows and columns, as `--mode=apply` does it.
+
+    With `plain` the compiler has no options.
+    """
     import jax
     import numpy as np
 
@@ -164,17 +168,18 @@ def make_enlarger(name: str, picture: tuple[int, int], tile: int) -> Any:
     tree = jax.jit(lambda key: network.init(key, pixels[None, :16, :16], train=False))(jax.random.key(0))
     apply = jax.jit(
         lambda tree, tiles: network.apply(tree, tiles, train=False),
-        compiler_options=compiler_options(jax.default_backend()),
+        compiler_options=None if plain else compiler_options(jax.default_backend()),
     )
     tiling = Tiling(tile, network.receptive_field)
     return lambda: tiled(lambda tiles: apply(tree, tiles), pixels, tiling, scale=4)
 
 
-NETWORKS = {
+NETWORKS: dict[str, Callable[[], Any]] = {
     "inception": make_inception,
     "rrdb": partial(make_enlarger, "rrdb.Generator", (250, 375), 256),
     "srvgg": partial(make_enlarger, "srvgg.Generator", (180, 320), 256),
     "srvgg_whole": partial(make_enlarger, "srvgg.Generator", (180, 320), 320),
+    "srvgg_plain": partial(make_enlarger, "srvgg.Generator", (180, 320), 320, plain=True),
 }
 
 
