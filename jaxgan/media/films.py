@@ -15,7 +15,7 @@ from av.video.reformatter import Interpolation
 from jaxgan.media.colours import LIMITED, PQ, Colours
 from jaxgan.media.decoding import Decoding, Packets, Shown, cut_off
 from jaxgan.media.deinterlacing import deinterlaced
-from jaxgan.media.frames import USUAL_RATE, Beyond, FilmFormat, Frame, Remarks, check_span
+from jaxgan.media.frames import USUAL_RATE, FilmFormat, Frame, Remarks, Unfit, check_span
 from jaxgan.media.reading import Picture, PictureError
 from jaxgan.media.upright import Turn, turn_of
 
@@ -40,7 +40,7 @@ class Film:
     def __init__(self, path: str | os.PathLike[str], *, start: float = 0.0, end: float | None = None):
         """`start`, `end`: in seconds from where the film begins.
 
-        Raises PictureError for what cannot be read, Beyond for a start that is not before the end.
+        Raises PictureError for what cannot be read, Unfit for a start that is not before the end.
         """
         self.path, self.damaged = Path(path), False
         self._notes = Remarks()
@@ -216,7 +216,7 @@ class Film:
         finally:
             self._conclude(losses, decoding)
         if not losses.frames:
-            raise Beyond(f"it has no frame at {self._start:g} seconds or later")
+            raise Unfit(f"it has no frame at {self._start:g} seconds or later")
 
     def _decoded(self, begin: float, until: float | None) -> tuple[Decoding, Iterator[Shown]]:
         """All frames from a place before the begin, exactly as they come where everything is decoded.

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from jaxgan.media.frames import USUAL_RATE, FilmFormat, Frame, Remarks, check_span, is_picture
+from jaxgan.media.frames import UNTOLD, USUAL_RATE, FilmFormat, Frame, Remarks, check_span, is_picture
 from jaxgan.media.reading import ORIENTATION, Picture, PictureError, is_deep, opened, read_picture
 
 
@@ -51,7 +51,7 @@ class Folder:
         rate: Fraction = USUAL_RATE,
         files: Sequence[Path] | None = None,
     ):
-        """`files`: which pictures, else all in the folder. Raises PictureError, Beyond for an impossible start."""
+        """`files`: which pictures, else all in the folder. Raises PictureError, Unfit for an impossible start."""
         self.path, self.damaged = Path(path), False
         self._notes = Remarks()
         self.remarks = self._notes.lines
@@ -84,9 +84,9 @@ class Folder:
             size, deep, alpha = head.size, deep or head.deep, alpha or head.alpha
         if size is None:
             raise PictureError("not one of its files can be read as a picture")
-        return FilmFormat(
-            width=size[0], height=size[1], rate=rate, time_base=1 / rate, deep=deep, alpha=alpha, subsampling=420
-        )
+        width, height = size
+        colours = UNTOLD.settled(height, rgb=True)
+        return FilmFormat(width, height, rate, time_base=1 / rate, deep=deep, alpha=alpha, colours=colours)
 
     def frames(self, skip: int = 0) -> Iterator[Frame]:
         """The frames in order, the first `skip` not read; one that cannot be read is replaced by the one before it."""

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from making import make, plain, same, scenery
 
-from jaxgan.media.frames import Beyond, open_frames
+from jaxgan.media.frames import Unfit, open_frames
 from jaxgan.media.reading import PictureError
 
 av = pytest.importorskip("av")
@@ -194,16 +194,16 @@ def test_start_between_frames_takes_the_next(tmp_path):
 
 def test_a_start_beyond_the_end(tmp_path):
     path = make(tmp_path / "film.mp4", scenery(5))
-    with pytest.raises(Beyond, match=r"got 3 seconds.* ends after 0\.20"):
+    with pytest.raises(Unfit, match=r"--start: got 3, .* ends after 0\.20 seconds"):
         open_frames(path, start=3)
-    with pytest.raises(Beyond, match="--end"):
+    with pytest.raises(Unfit, match="--end"):
         open_frames(path, start=0.1, end=0.1)
-    with pytest.raises(Beyond, match="--start"):
+    with pytest.raises(Unfit, match="--start"):
         open_frames(path, start=-1)
     raw = make(tmp_path / "film.h264", scenery(5))  # which does not tell its length
-    with pytest.raises(Beyond, match="no frame at 3 seconds"):
+    with pytest.raises(Unfit, match="no frame at 3 seconds"):
         list(open_frames(raw, start=3).frames())
-    assert issubclass(Beyond, PictureError)
+    assert issubclass(Unfit, PictureError)
 
 
 @pytest.mark.parametrize("skip", [1, 11, 12, 29, 30, 40])

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxgan.media.frames import Beyond, open_frames
+from jaxgan.media.frames import Unfit, open_frames
 from jaxgan.media.reading import PictureError
 from jaxgan.media.stills import natural
 
@@ -50,6 +50,7 @@ def test_a_folder_is_a_film(folder):
     form = film.format
     assert (form.width, form.height, form.rate, form.deep, form.alpha) == (*SIZE, Fraction(24000, 1001), False, False)
     assert (film.count(), film.still, film.damaged, film.remarks) == (12, False, False, [])
+    assert form.colours.conversion == 1  # what a film made of it is tagged as: BT.709
     assert film.seconds == pytest.approx(12 * 1001 / 24000)
     assert open_frames(folder).format.rate == 25
     assert numbers(film, skip=7) == list(range(7, 12))
@@ -61,7 +62,7 @@ def test_start_and_end_of_a_folder(folder):
     assert next(film.frames()).pts == 3
     assert numbers(open_frames(folder, start=0.13, end=0.17)) == [4]
     assert film.count() == 4
-    with pytest.raises(Beyond, match="--start"):
+    with pytest.raises(Unfit, match="--start"):
         open_frames(folder, start=0.48)
 
 
@@ -154,6 +155,7 @@ def test_animations_with_alpha(tmp_path, suffix, options):
     assert (film.format.time_base, film.format.alpha, film.format.deep) == (Fraction(1, 1000), True, False)
     assert film.format.rate == Fraction(4000, 243)
     assert film.seconds == pytest.approx(0.243)
+    assert film.format.colours.conversion == 1
     assert (film.still, film.count()) == (False, 4)
     for frame, given in zip(frames, GLASS, strict=True):
         np.testing.assert_array_equal(frame.picture.alpha[..., 0], given[..., 3])
@@ -161,7 +163,7 @@ def test_animations_with_alpha(tmp_path, suffix, options):
     assert [frame.pts for frame in film.frames(2)] == [110, 210]
     part = open_frames(path, start=0.05, end=0.21)
     assert ([frame.pts for frame in part.frames()], part.count()) == ([110], 1)
-    with pytest.raises(Beyond):
+    with pytest.raises(Unfit):
         open_frames(path, start=0.3)
 
 
