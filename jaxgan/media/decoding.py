@@ -39,11 +39,17 @@ class Packets:
 
     def __iter__(self) -> Iterator[Any]:
         streams = [each for each in self._container.streams if each.type in ("video", "audio", "subtitle")]
+        held = None  # a packet that is not whole: at a film's end it is what was left of one when the file was cut
         for _ in range(TRIES):
             try:
                 for packet in self._container.demux(streams if self._others else [self._stream]):
-                    if self._counted(packet):
-                        yield packet
+                    if not self._wanted(packet):
+                        continue
+                    if held is not None:
+                        yield self._given(held)
+                    held = packet if packet.is_corrupt else None
+                    if held is None:
+                        yield self._given(packet)
                 self.ended = True
                 return
             except av.error.EOFError:
@@ -53,16 +59,17 @@ class Packets:
                 self.corrupt += 1
         self.ended = True
 
-    def _counted(self, packet: Any) -> bool:
+    def _wanted(self, packet: Any) -> bool:
         time = packet.pts if packet.pts is not None else packet.dts
-        if time is not None:
+        if time is not None and not packet.is_corrupt:
             self.reached = max(self.reached, float((time + (packet.duration or 0)) * packet.time_base))
-        if packet.stream.index != self._stream.index or not packet.size:  # an empty one would end the decoder
-            return False
+        self.corrupt += packet.is_corrupt
+        return packet.stream.index == self._stream.index and bool(packet.size)  # an empty one would end the decoder
+
+    def _given(self, packet: Any) -> Any:
         if packet.dts is not None:
             self.last = packet.dts
-        self.corrupt += packet.is_corrupt
-        return True
+        return packet
 
 
 class Decoding:

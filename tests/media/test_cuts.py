@@ -46,6 +46,7 @@ def test_shots():
 
 def test_fast_motion_is_no_cut():
     assert found(scene(0, 20, shift=3)) == []
+    assert found(scene(0, 20, shift=6)) == []  # of which no frame before the first is known
 
 
 @pytest.mark.parametrize("length", [1, 2])
@@ -60,6 +61,27 @@ def test_flashes_are_no_cuts(length, light):
 def test_a_cut_during_a_flash_is_found():
     frames = [*scene(0, 6), np.full((36, 64, 3), 255.0), *scene(1, 6)]
     assert found(frames) == [7]
+
+
+@pytest.mark.parametrize("length", [1, 2])
+def test_after_foreign_frames_the_shot_goes_on(length):
+    """What comes after them is compared with what was before them."""
+    frames = scene(0, 12)
+    frames[5 : 5 + length] = scene(1, length)
+    assert found(frames) == [5]
+
+
+def test_a_shot_that_comes_again_is_a_new_one():
+    assert found([*scene(0, 5), *scene(1, 5), *scene(0, 5)]) == [5, 10]
+
+
+@pytest.mark.parametrize(("factor", "dtype"), [(1, np.uint8), (257, np.uint16)])
+def test_noise_in_the_dark_shows_nothing(factor, dtype):
+    rng = np.random.default_rng(0)
+    cuts = Cuts()
+    for _ in range(9):
+        noise = rng.integers(0, 3, (36, 64, 3)) * factor
+        assert not cuts.seen(Picture(noise.astype(dtype), span=(0.0, 255.0 * factor)))
 
 
 def test_fades():

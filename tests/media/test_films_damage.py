@@ -66,22 +66,29 @@ def test_cut_off_with_the_index_at_the_end(tmp_path):
 
 
 def test_cut_off_with_the_index_at_the_front(film):
-    """FFmpeg ends without an error."""
-    whole, _ = read(film)
-    at, size, _ = content_of(film)[30]
-    film.write_bytes(film.read_bytes()[: at + size])
-    frames, found = read(film)
-    assert same(frames[:25], whole[:25])
-    assert 28 <= len(frames) <= 31
-    assert found.damaged
-    assert [("cut off" in line, "29 more frames" in line) for line in found.remarks] == [(True, True)]
-    assert not open_frames(film, end=0.5).damaged
+    """FFmpeg ends without an error. What is left of the last packet would cost the frames before it."""
+    whole, data = read(film)[0], film.read_bytes()
+    packets = content_of(film)
+    for number in (30, 31, 32, 33):
+        at, size, _ = packets[number]
+        shown = sum(pts < min(later for *_, later in packets[number:]) for *_, pts in packets[:number])
+        film.write_bytes(film.read_bytes()[: at + size // 2])
+        frames, found = read(film)
+        assert same(frames[:shown], whole[:shown])
+        assert len(frames) == number
+        assert found.damaged
+        assert [f"{60 - number} more frames" in line for line in found.remarks if "cut off" in line] == [True]
+        film.write_bytes(data)
+    film.write_bytes(data[: packets[30][0]])
     begun = open_frames(film, end=0.5)
     assert same(list(begun.frames()), whole[:13])
     assert not begun.damaged  # nobody has looked at the rest
 
 
-@pytest.mark.parametrize(("suffix", "codec", "pixels"), [("mkv", "libx264", "yuv420p"), ("avi", "mjpeg", "yuvj420p")])
+@pytest.mark.parametrize(
+    ("suffix", "codec", "pixels"),
+    [("mkv", "libx264", "yuv420p"), ("avi", "mjpeg", "yuvj420p"), ("flv", "libx264", "yuv420p")],
+)
 def test_cut_off_in_other_containers(tmp_path, suffix, codec, pixels):
     path = make(tmp_path / f"film.{suffix}", scenery(30), codec, pixels)
     assert not read(path)[1].damaged
@@ -89,7 +96,18 @@ def test_cut_off_in_other_containers(tmp_path, suffix, codec, pixels):
     frames, found = read(path)
     assert 5 < len(frames) < 25
     assert found.damaged
-    assert "cut off" in found.remarks[0]
+    assert any("cut off" in line for line in found.remarks)
+
+
+def test_the_last_frames_of_matroska_are_missed(tmp_path):
+    """It tells how long the file is, as well."""
+    path = make(tmp_path / "film.mkv", scenery(30), "ffv1", "bgr0")
+    at, *_ = content_of(path)[-2]
+    path.write_bytes(path.read_bytes()[:at])
+    frames, found = read(path)
+    assert len(frames) == 28
+    assert found.damaged
+    assert found.remarks == ["it is cut off: the file is shorter than it says"]
 
 
 @pytest.mark.parametrize("lost", [(4,), (4, 5, 6), (0,), (0, 1), (11,), (10, 11), (0, 5, 11)])

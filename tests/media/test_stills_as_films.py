@@ -75,6 +75,7 @@ def test_all_kinds_of_pictures_in_one_folder(tmp_path):
     Image.new("RGB", size, (255, 0, 128)).quantize(4).save(tmp_path / "4.png")
     Image.new("1", size, 1).save(tmp_path / "5.png")
     Image.new("F", size, 0.5).save(tmp_path / "6.tif")
+    Image.new("L", size, 255).save(tmp_path / "7.png")
     film = open_frames(tmp_path)
     found = [frame.picture for frame in film.frames()]
     assert (film.format.deep, film.format.alpha) == (True, True)
@@ -86,8 +87,9 @@ def test_all_kinds_of_pictures_in_one_folder(tmp_path):
         [65535, 0, 128 * 257],
         [65535] * 3,
         [32768] * 3,
+        [65535] * 3,
     ]
-    assert [int(each.alpha[0, 0, 0]) for each in found] == [65535, 102 * 257, 65535, 65535, 65535, 65535]
+    assert [int(each.alpha[0, 0, 0]) for each in found] == [65535, 102 * 257, *[65535] * 5]
     assert {each.pixels.dtype for each in found} == {each.alpha.dtype for each in found} == {np.dtype(np.uint16)}
     assert {each.span for each in found} == {(0.0, 65535.0)}
 
@@ -165,6 +167,15 @@ def test_animations_with_alpha(tmp_path, suffix, options):
     assert ([frame.pts for frame in part.frames()], part.count()) == ([110], 1)
     with pytest.raises(Unfit):
         open_frames(path, start=0.3)
+
+
+@pytest.mark.parametrize("suffix", [".webp", ".png"])
+def test_alpha_that_hides_nothing_is_none(tmp_path, suffix):
+    first, *rest = [Image.fromarray(drawn(number)).convert("RGBA") for number in range(3)]
+    first.save(tmp_path / f"film{suffix}", save_all=True, append_images=rest, duration=40, lossless=True)
+    film = open_frames(tmp_path / f"film{suffix}")
+    assert not film.format.alpha
+    assert [frame.picture.alpha for frame in film.frames()] == [None] * 3
 
 
 def gif(path, disposal, transparency=None):
