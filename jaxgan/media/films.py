@@ -270,15 +270,16 @@ class Film:
             self._notes.tell("moved", f"{decoding.moved} frames had a time not after the one before, moved by a tick")
         if decoding.jumped:
             self._notes.tell("jumped", "its times go back, what comes then follows what was before")
+        if self._packets.ended:
+            self._compare_length()
         told = losses.lines()
-        errors = decoding.errors + self._packets.corrupt
+        # where the file is cut off, a part of a packet is no news
+        errors = decoding.errors + (0 if self._notes.told("cut") else self._packets.corrupt)
         if errors and not told:
             told = [f"{errors} error{'s' * (errors > 1)} while decoding, no frame is lost"]
         if told:
             self.damaged = True
             self._notes.tell("damage", f"damaged: {', '.join(told)}")
-        if self._packets.ended:
-            self._compare_length()
 
     def _compare_length(self) -> None:
         """Whether all is there that the file speaks of. It has been read to its end."""

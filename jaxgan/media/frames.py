@@ -87,6 +87,10 @@ class Remarks:
         self._by_matter[matter] = line
         self.lines[:] = self._by_matter.values()
 
+    def told(self, matter: str) -> bool:
+        """Whether something was said of a matter."""
+        return matter in self._by_matter
+
 
 def is_film(path: str | os.PathLike[str]) -> bool:
     """Whether a file has the suffix of a film."""

@@ -77,7 +77,7 @@ def test_cut_off_with_the_index_at_the_front(film):
         assert same(frames[:shown], whole[:shown])
         assert len(frames) == number
         assert found.damaged
-        assert [f"{60 - number} more frames" in line for line in found.remarks if "cut off" in line] == [True]
+        assert [("cut off" in line, f"{60 - number} more frames" in line) for line in found.remarks] == [(True, True)]
         film.write_bytes(data)
     film.write_bytes(data[: packets[30][0]])
     begun = open_frames(film, end=0.5)
