@@ -11,6 +11,8 @@ import argparse
 import json
 import sys
 import time
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 EXAMPLES = 1024  # of random data
@@ -148,27 +150,37 @@ def make_inception() -> Any:
     return lambda: jax.device_get(features(tree, images))
 
 
-def make_rrdb() -> Any:
-    """A function of no arguments that enlarges a picture of 375 x 250 pixels in tiles, as `--mode=apply` cuts it."""
+def make_enlarger(name: str, picture: tuple[int, int], tile: int, *, plain: bool = False) -> Any:
+    """A function of no arguments that enlarges a picture, of so many rows and columns, as `--mode=apply` does it.
+
+    With `plain` the compiler has no options.
+    """
     import jax
     import numpy as np
 
-    from jaxgan.models.rrdb import Generator
+    from jaxgan.builder import build
     from jaxgan.parallel.compiler import compiler_options, keep_freed_memory
     from jaxgan.tiling import Tiling, tiled
 
     keep_freed_memory()
-    network = Generator(channels=3)
-    picture = np.random.default_rng(0).uniform(-1, 1, (250, 375, 3)).astype(np.float32)
-    tree = jax.jit(lambda key: network.init(key, picture[None, :16, :16], train=False))(jax.random.key(0))
+    network: Any = build({"name": name, "channels": 3, "scale": 4}, "network")
+    pixels = np.random.default_rng(0).uniform(-1, 1, (*picture, 3)).astype(np.float32)
+    tree = jax.jit(lambda key: network.init(key, pixels[None, :16, :16], train=False))(jax.random.key(0))
     apply = jax.jit(
         lambda tree, tiles: network.apply(tree, tiles, train=False),
-        compiler_options=compiler_options(jax.default_backend()),
+        compiler_options=None if plain else compiler_options(jax.default_backend()),
     )
-    return lambda: tiled(lambda tiles: apply(tree, tiles), picture, Tiling(256), scale=4)
+    tiling = Tiling(tile, network.receptive_field)
+    return lambda: tiled(lambda tiles: apply(tree, tiles), pixels, tiling, scale=4)
 
 
-NETWORKS = {"inception": make_inception, "rrdb": make_rrdb}
+NETWORKS: dict[str, Callable[[], Any]] = {
+    "inception": make_inception,
+    "rrdb": partial(make_enlarger, "rrdb.Generator", (250, 375), 256),
+    "srvgg": partial(make_enlarger, "srvgg.Generator", (180, 320), 256),
+    "srvgg_whole": partial(make_enlarger, "srvgg.Generator", (180, 320), 320),
+    "srvgg_plain": partial(make_enlarger, "srvgg.Generator", (180, 320), 320, plain=True),
+}
 
 
 def main() -> None:

@@ -6,6 +6,7 @@ FINISHED = 0
 SOME_FAILED = 1  # some of many inputs failed, the rest is done
 MISTAKE = 2  # a mistake in the call
 GAVE_UP = 3  # training gave up; the message names the last good checkpoint
+MARK_MISSING = 4  # --mode=verify found files without the marks that --require asks for
 LOST = 74  # another process of the run is gone (EX_IOERR): a crash to launchers
 INTERRUPTED = 75  # saved and interrupted (EX_TEMPFAIL): a launcher restarts it
 CTRL_C = 130

@@ -44,6 +44,7 @@ MODES = {  # what each does, and its own flags
             "truncation": "psi of styles, or the largest latent, such as 0.7; for --kind=truncation several, 0.3,0.5",
             "crossover": "layers that are coarse, of --kind=mixing",
             "output": "a .png, a folder of files, a .gif or .mp4; default: in the workdir",
+            "provenance": "false: files do not say what made them",
             "checkpoint": "best, latest (default) or a step",
         },
     ),
@@ -52,7 +53,8 @@ MODES = {  # what each does, and its own flags
         {
             "input": "a picture, a film, a folder of them, or a pattern such as 'photos/*.jpg'",
             "output": "a picture (png, jpg, webp, tif, bmp), a film (mp4, mov, mkv, webm), or a folder",
-            "pretrained": "realesrgan_x4plus, or a file of RRDB weights, instead of a workdir",
+            "pretrained": "instead of a workdir: realesrgan_x4plus, realesrgan_x4plus_anime, realesr_animevideov3_x2, "
+            "realesr_animevideov3_x3, realesr_animevideov3_x4, or a file of RRDB or SRVGG weights",
             "strength": "from 0, the weights of the first stage, to 1 (default), the last ones",
             "mask": "a picture, or a film, that is white where to fill in, or a folder of such with the inputs' names",
             "mask_color": "fill in where a picture has this colour, such as 255,0,255",
@@ -66,6 +68,7 @@ MODES = {  # what each does, and its own flags
             "tile": "longest side in pixels of what is computed at once",
             "batch_size": "tiles at once; default: as many as have the pixels of the largest tile",
             "overwrite": "true: outputs may take the place of inputs",
+            "provenance": "false: files do not say what made them",
             "checkpoint": "best, latest (default) or a step",
         },
     ),
@@ -74,6 +77,7 @@ MODES = {  # what each does, and its own flags
         {
             "input": "a picture",
             "output": "a .png, beside it an .npz; default: in the workdir",
+            "provenance": "false: files do not say what made them",
             "steps": "of the search; default 1000",
             "labels": "a class; default: the one that begins nearest",
             "seed": "of the noise; default 0",
@@ -102,9 +106,17 @@ MODES = {  # what each does, and its own flags
             "output": "a .json with all figures",
         },
     ),
+    "verify": (
+        "say what files tell of their making: --mode=verify PATHS, of files and folders",
+        {
+            "json": "one JSON document instead of words; needs no value",
+            "require": "credential or any: exit status 4 where a file has no valid credential, or neither that nor XMP",
+        },
+    ),
     "doctor": ("say what the curves of a run mean and what to change", {}),
     "prepare": ("prepare a tfds data set", {}),
 }
+SWITCHES = ("json",)  # flags that need no value
 WITHOUT_NETWORKS = ("doctor", "import", "prepare")  # modes that make no network
 COMMON = {
     "config": "a file, configs/x.py, or configs/x.py:argument",
@@ -122,6 +134,7 @@ class Call(NamedTuple):
     workdir: str | None
     overrides: dict[str, str]  # of config fields, by dotted name
     options: dict[str, str]  # the mode's own flags
+    paths: tuple[str, ...] = ()  # of verify
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -132,7 +145,7 @@ def main(arguments: Sequence[str]) -> int:
             status = FINISHED
         else:
             call = parse(arguments)
-            status = _run(call, read_config(call))
+            status = _verify(call) if call.mode == "verify" else _run(call, read_config(call))
         sys.stdout.flush()  # here, where a reader that has gone is noticed, not at exit
         return status
     except UserError as mistake:
@@ -150,11 +163,14 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def parse(arguments: Sequence[str]) -> Call:
-    """The flags, as `--flag value` or `--flag=value`. Raises UserError for one that no mode knows."""
-    flags = dict(_flags(arguments))
+    """The flags, as `--flag value` or `--flag=value`, and paths. Raises UserError for what no mode knows."""
+    paths = list[str]()
+    flags = dict(_flags(arguments, paths))
     mode = flags.pop("mode", "train")
     if mode not in MODES:
         raise UserError(f"--mode: got {mode!r}, accepted are {', '.join(MODES)}{_near(mode, MODES)}")
+    if paths and mode != "verify":
+        raise UserError(f"{paths[0]!r}: accepted are flags, --flag=value; see --help")
     config, workdir = flags.pop("config", None), flags.pop("workdir", None)
     overrides = {flag.removeprefix("config."): text for flag, text in flags.items() if flag.startswith("config.")}
     options = {flag: text for flag, text in flags.items() if not flag.startswith("config.")}
@@ -166,14 +182,17 @@ def parse(arguments: Sequence[str]) -> Call:
                 f"--{flag}: --mode={mode} has no such flag; accepted are "
                 f"{', '.join('--' + each for each in every)} and --config.FIELD{_near(flag, every)}"
             )
+    if mode == "verify" and (config or workdir or overrides):
+        given = "config" if config else "workdir" if workdir else f"config.{next(iter(overrides))}"
+        raise UserError(f"--{given}: --mode=verify takes paths, and no run")
     if mode in ("apply", "sample", "project", "export") and overrides:
         raise UserError(f"--config.{next(iter(overrides))}: --mode={mode} takes the run's own config, without changes")
     if "pretrained" in options and workdir:
         raise UserError("--pretrained: got it beside --workdir, accepted is one of them")
-    if mode not in ("plan", "prepare") and "pretrained" not in options and not workdir:
+    if mode not in ("plan", "prepare", "verify") and "pretrained" not in options and not workdir:
         instead = ", or --pretrained" if mode == "apply" else ""
         raise UserError(f"--workdir is missing: --mode={mode} needs the directory of the run{instead}")
-    return Call(mode, config, workdir, overrides, options)
+    return Call(mode, config, workdir, overrides, options, tuple(paths))
 
 
 def read_config(call: Call) -> RunConfig:
@@ -241,6 +260,12 @@ def _run(call: Call, config: RunConfig) -> int:
     return _command(call.mode)(config, call.workdir or "", call.options)
 
 
+def _verify(call: Call) -> int:
+    from jaxgan.commands.verify import run
+
+    return run(call.paths, call.options)
+
+
 def _command(mode: str) -> Callable[[RunConfig, str, Mapping[str, str]], int]:
     """What runs a mode; what it imports is imported now, not before it is known that it is needed."""
     if mode == "evaluate":
@@ -266,13 +291,20 @@ def _command(mode: str) -> Callable[[RunConfig, str, Mapping[str, str]], int]:
     return run
 
 
-def _flags(arguments: Sequence[str]) -> Iterator[tuple[str, str]]:
+def _flags(arguments: Sequence[str], paths: list[str]) -> Iterator[tuple[str, str]]:
+    """Flags and their values; what is neither goes to `paths`, and so does all behind a lone `--`."""
     rest = iter(arguments)
     for argument in rest:
+        if argument == "--":
+            paths.extend(rest)
+            return
         if not argument.startswith("--"):
-            raise UserError(f"{argument!r}: accepted are flags, --flag=value; see --help")
+            paths.append(argument)
+            continue
         flag, equals, text = argument[2:].partition("=")
-        if not equals:
+        if not equals and flag in SWITCHES:
+            text = "true"
+        elif not equals:
             following = next(rest, None)
             if following is None or following.startswith("--"):
                 raise UserError(f"--{flag} needs a value: --{flag}=...")

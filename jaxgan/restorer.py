@@ -155,7 +155,7 @@ def load_restorer(
 
 
 def load_pretrained(name: str) -> Restorer:
-    """A published model: by its name, or of a file of RRDB weights (.pth, .safetensors, or .param beside .bin).
+    """A published model: by its name, or of a file of RRDB or SRVGG weights (.pth, .safetensors, .param beside .bin).
 
     Raises UserError for a name that is not known, and for files that are missing or of another network.
     """
@@ -171,6 +171,9 @@ def load_pretrained(name: str) -> Restorer:
     forward = lambda tree, condition: generator.apply(tree, condition, None, train=False)  # noqa: E731
     if name not in PUBLISHED:
         return _restorer(generator, forward, weights, "what its file does not say")
+    told = PUBLISHED[name].trained_for
+    if told is not None:  # and is not made here
+        return _restorer(generator, forward, weights, told)
     degradation = RealESRGAN(scale=generator.scale)
     restorer = _restorer(generator, forward, weights, degradation.describe())
     return dataclasses.replace(restorer, degrade=jax.jit(degradation.__call__))

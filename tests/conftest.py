@@ -20,6 +20,7 @@ if SCRATCH is None:
     atexit.register(shutil.rmtree, SCRATCH, ignore_errors=True)
 # before anything of jaxgan or tfds is imported, which read these once
 os.environ["XDG_CACHE_HOME"] = os.path.join(SCRATCH, "cache")
+os.environ["XDG_CONFIG_HOME"] = os.path.join(SCRATCH, "config")  # the key of credentials
 os.environ["TFDS_DATA_DIR"] = os.path.join(SCRATCH, "tensorflow_datasets")
 # most of a test's time would be the compiler's, for code that runs for milliseconds; what tests start inherits this
 QUICK_COMPILES = ["--xla_backend_optimization_level=0", "--xla_llvm_disable_expensive_passes=true"]

@@ -36,7 +36,7 @@ def config(tmp_path):
 
 def test_flags_with_and_without_equals():
     call = parse(["--config", "x.py", "--workdir=w", "--mode", "evaluate", "--samples=9", "--config.seed", "3"])
-    assert call == ("evaluate", "x.py", "w", {"seed": "3"}, {"samples": "9"})
+    assert call == ("evaluate", "x.py", "w", {"seed": "3"}, {"samples": "9"}, ())
     assert parse(["--workdir=w", "--config.data.data_dir=a=b"]).overrides == {"data.data_dir": "a=b"}
 
 

@@ -9,6 +9,7 @@ from PIL import Image
 
 from jaxgan.media.grids import save_grid
 from jaxgan.media.images import opaque
+from jaxgan.media.provenance import Origin
 from jaxgan.media.reading import Picture
 
 MOST = 6  # pictures that are shown
@@ -44,25 +45,25 @@ class Comparison:
         self._names.append(name if len(name) <= LONGEST else ".." + name[-LONGEST:])
         self._cells += cells
 
-    def save(self, path: str | os.PathLike[str]) -> bool:
-        """Writes a PNG; whether there was anything to show."""
+    def save(self, path: str | os.PathLike[str], origin: Origin | None = None) -> tuple[str, ...] | None:
+        """Writes a PNG as `save_image` does; None where there was nothing to show."""
         if not self._cells:
-            return False
+            return None
         height, width = (max(cell.shape[axis] for cell in self._cells) for axis in (0, 1))
         padded = [
             np.pad(cell, ((0, height - cell.shape[0]), (0, width - cell.shape[1]), (0, 0)), constant_values=255)
             for cell in self._cells
         ]
         labels = ["input", "restored"] if self._scale == 1 else ["input", "bicubic", "restored"]
-        save_grid(
+        return save_grid(
             np.stack(padded),
             path,
             columns=len(labels),
             column_labels=labels,
             row_labels=self._names if len(self._names) > 1 else None,
             scale=max(1, -(-SMALLEST // max(height, width))),
+            origin=origin,
         )
-        return True
 
 
 def _shown(picture: Picture, rows: slice, columns: slice) -> np.ndarray:

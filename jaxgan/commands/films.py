@@ -22,6 +22,7 @@ from jaxgan.commands.masks import FilmMasks, Masks
 from jaxgan.commands.restoring import Restoring, degraded, enlarged, seen
 from jaxgan.media.cuts import Cuts
 from jaxgan.media.frames import FilmFormat, Frame, Frames, open_frames
+from jaxgan.media.provenance import Origin
 from jaxgan.media.reading import Picture, PictureError
 from jaxgan.restorer import Restorer
 from jaxgan.tiling import Tiling
@@ -56,12 +57,15 @@ class FilmJob:
     masks: Masks | None = None
     degrade: bool = False
     compare: Path | None = None  # a film of input and output side by side
+    origin: Origin | None = None
+    origin_of_compare: Origin | None = None
 
 
 class Told(NamedTuple):
     """What became of a film."""
 
     text: str
+    remarks: tuple[str, ...]
     whole: bool  # so was its source
 
 
@@ -107,10 +111,9 @@ def restore_film(job: FilmJob) -> Told:
             raise
         except OSError as error:
             raise PictureError(f"{job.pair.target} cannot be written: {error.strerror or error}") from error
-        remarks = "; ".join((*frames.remarks, *lost))
         size = f"{outputs.film.width} x {outputs.film.height}"
-        told = f"{size}, {outputs.count} frames in {job.pair.target}" + (f" ({remarks})" if remarks else "")
-        return Told(told, not frames.damaged)
+        told = f"{size}, {outputs.count} frames in {job.pair.target}"
+        return Told(told, (*frames.remarks, *lost), not frames.damaged)
 
 
 def _restore(job: FilmJob, frames: Frames, masks: FilmMasks | None, outputs: _Outputs) -> None:
@@ -229,13 +232,17 @@ class _Outputs:
     def finish(self) -> tuple[str, ...]:
         """Joins the segments, moves the films into their places; what could not be kept."""
         wish, source = self._job.wish, self._job.pair.source
-        lost: tuple[str, ...] = ()
-        for film in self._films:
+        lost = list[str]()
+        for film, origin in zip(self._films, (self._job.origin, self._job.origin_of_compare)):
             said = film.finish(
-                None if source.is_dir() else source, time_base=self._time_base, start=wish.start, end=wish.end
+                None if source.is_dir() else source,
+                time_base=self._time_base,
+                start=wish.start,
+                end=wish.end,
+                origin=origin,
             )
-            lost = lost or (*film.plan.lost, *said)
-        return lost
+            lost += [each for each in (*film.plan.lost, *said) if each not in lost]
+        return tuple(lost)
 
 
 class _Bar:
@@ -297,6 +304,7 @@ def _identity(job: FilmJob) -> Mapping[str, Any]:
         "wish": [str(each) for each in job.wish],
         "masks": None if masks is None else [_state(masks.path), masks.color],
         "degrade": job.degrade and job.pair.name,
+        "marked": job.origin is not None,
     }
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from etils import epath
 
+from jaxgan.commands.marking import Marking
 from jaxgan.commands.setup import cache_dir, generate_with
 from jaxgan.config import RunConfig
 from jaxgan.errors import UserError
@@ -38,6 +39,7 @@ class Wish:
     output: str
     truncations: tuple[float, ...]
     crossover: int | None
+    marking: Marking
 
     @property
     def truncation(self) -> float | None:
@@ -69,7 +71,9 @@ def mixing(generator: RestoredGenerator, wish: Wish) -> str:
     body = body.reshape(wish.count, wish.count, *body.shape[1:])
     rows = [np.concatenate([side[None], row]) for side, row in zip(sides, body)]
     blank = np.ones_like(tops[:1])
-    save_grid(np.concatenate([blank, tops, *rows]), wish.output, columns=wish.count + 1)
+    origin = wish.marking.about("samples of a generator and mixtures of their styles")
+    images = np.concatenate([blank, tops, *rows])
+    wish.marking.heard(save_grid(images, wish.output, columns=wish.count + 1, origin=origin))
     return f"{wish.output} (above: layers up to {crossover}, at the left: the {layers - crossover} after them)"
 
 
@@ -88,7 +92,9 @@ def neighbours(generator: RestoredGenerator, wish: Wish) -> str:
     distances = [f"{found.nearest.distances[row]:.3g}" for row in order]
     titles = [text for _ in range(columns) for text in ("sample", "nearest")]
     rows = [distances[start] for start in range(0, len(order), columns)]
-    save_grid(pairs, wish.output, columns=2 * columns, column_labels=titles, row_labels=rows)
+    origin = wish.marking.about("samples of a generator beside their nearest training images", mixed=True)
+    remarks = save_grid(pairs, wish.output, columns=2 * columns, column_labels=titles, row_labels=rows, origin=origin)
+    wish.marking.heard(remarks)
     report = {
         **search.manifest,
         "step": generator.step,
@@ -111,7 +117,10 @@ def neighbours(generator: RestoredGenerator, wish: Wish) -> str:
 
 
 def truncation(generator: RestoredGenerator, wish: Wish) -> str:
-    """Scores at several truncations (`--truncation=0.5,0.7`, and without): a printed table, a plot, a JSON file."""
+    """Scores at several truncations (`--truncation=0.5,0.7`, and without): a printed table, a plot, a JSON file.
+
+    The plot shows no picture that a model made, and says nothing of its origin.
+    """
     fewest = wish.config.evaluation.neighbours + 1
     if wish.count < max(2, fewest):
         raise UserError(f"--count: got {wish.count}, accepted is {max(2, fewest)} or more")

@@ -12,13 +12,15 @@ import numpy as np
 from etils import epath
 from PIL import UnidentifiedImageError
 
+from jaxgan.commands.marking import Marking, marks, origin_of_run
 from jaxgan.commands.sample import checkpoint_choice, integer
 from jaxgan.commands.setup import start_jax
 from jaxgan.config import RunConfig
 from jaxgan.data.transforms import Framing, open_image
-from jaxgan.errors import FINISHED, UserError
+from jaxgan.errors import UserError
 from jaxgan.media.grids import save_grid
 from jaxgan.media.images import replace_file
+from jaxgan.media.provenance import packet_of
 from jaxgan.projection import DISTANCE, project, pyramid_distance
 from jaxgan.restore import RestoredGenerator, load
 
@@ -40,15 +42,17 @@ class Start(NamedTuple):
 def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
     """Projects the picture `--input`: target and projection side by side as `--output`, beside it an `.npz`.
 
-    The `.npz` holds `style` `[W]` or `latent` `[Z]`, `label` (-1: none), `distances` by step, `target` and `image`.
-    `--steps`, `--seed`, `--labels` (one class; default: the one that begins nearest), `--checkpoint`. Raises
-    UserError for a picture that cannot be read, and options that do not fit.
+    The `.npz` holds `style` `[W]` or `latent` `[Z]`, `label` (-1: none), `distances` by step, `target`, `image` and,
+    unless `--provenance` is false, `xmp`: the bytes of the packet that says what made them. `--steps`, `--seed`,
+    `--labels` (one class; default: the one that begins nearest), `--checkpoint`. Raises UserError for a picture that
+    cannot be read, and options that do not fit.
     """
     seed, steps = integer(options, "seed", 0), integer(options, "steps", STEPS)
     if steps < 1:
         raise UserError(f"--steps: got {steps}, accepted is 1 or more")
     if "input" not in options:
         raise UserError("--input is missing: --mode=project needs a picture")
+    marked = marks(options)
     wanted = None if "labels" not in options else integer(options, "labels", 0)
     source = pathlib.Path(options["input"])
     output = epath.Path(options.get("output") or epath.Path(workdir) / "projections" / f"{source.stem}.png")
@@ -62,7 +66,11 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
     found = project(decode, weights, target, start=start.code, spread=start.spread, steps=steps, seed=seed)
     scale = max(1, -(-SHOWN_PIXELS // len(target)))
     pair = np.stack([target, found.image])
-    save_grid(pair, output, columns=2, column_labels=["target", "projection"], scale=scale)
+    told = "a picture, and beside it the nearest that a generator can make"
+    origin = origin_of_run(workdir, "created", told, step=generator.step, seed=seed, mixed=True)
+    marking = Marking(origin if marked else None)
+    titles = ["target", "projection"]
+    marking.heard(save_grid(pair, output, columns=2, column_labels=titles, scale=scale, origin=marking.about()))
     kind = "style" if generator.has_styles else "latent"
     _save_arrays(
         output.with_suffix(".npz"),
@@ -72,13 +80,14 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
             "distances": found.distances,
             "target": target,
             "image": found.image,
+            **({"xmp": np.frombuffer(packet_of(origin), np.uint8)} if marked else {}),
         },
     )
     away = np.linalg.norm(found.code - start.mean) / start.spread
     print(f"{DISTANCE}: {found.distances[0]:.5f} at the start, {found.distances[-1]:.5f} after {steps} steps")
     print(f"the {kind} lies {away:.2f} times as far from the mean as a drawn one does (far more than 1: an odd image)")
     print(f"target and projection: {output}; {kind}, distances and images: {output.with_suffix('.npz')}")
-    return FINISHED
+    return marking.tell()
 
 
 def read_picture(path: pathlib.Path, shape: tuple[int, int, int], fit: str) -> np.ndarray:

@@ -18,6 +18,7 @@ from PIL import Image
 
 from jaxgan.commands.files import Pair
 from jaxgan.commands.masks import Masks
+from jaxgan.media.provenance import Origin
 from jaxgan.media.reading import Picture, PictureError, read_picture
 from jaxgan.media.writing import write_picture
 from jaxgan.restorer import Restorer
@@ -138,11 +139,13 @@ class Workshop:
         masks: Masks | None,
         degrade: bool,
         report: Report,
+        origin: Origin | None,
     ):
         """`masks`: for a restorer that wants them; `degrade`: pictures are clean, and their conditions are made first.
 
-        What becomes of the pictures goes to the report.
+        What becomes of the pictures goes to the report. `origin`: what restores them, which is written into each.
         """
+        self._origin = origin
         self._restorer, self._masks, self._report, self._degrade = restorer, masks, report, degrade
         self._restoring = Restoring(restorer, tiling, batch_size=batch_size, advanced=report.advanced)
 
@@ -164,7 +167,8 @@ class Workshop:
 
     def _write(self, pair: Pair, picture: Picture, mask: np.ndarray | None, restored: Picture) -> None:
         try:
-            lost = write_picture(pair.target, restored)
+            origin = None if self._origin is None else dataclasses.replace(self._origin, parent=pair.source)
+            lost = write_picture(pair.target, restored, origin)
         except (PictureError, OSError, ValueError) as error:  # Pillow's encoders raise all of these
             self._report.failed(pair, f"{pair.target} cannot be written: {error}")
             return

@@ -10,9 +10,10 @@ from etils import epath
 
 from jaxgan.commands import inspection
 from jaxgan.commands.inspection import Draw, Wish
+from jaxgan.commands.marking import Marking, marks, origin_of_run
 from jaxgan.commands.setup import start_jax
 from jaxgan.config import RunConfig
-from jaxgan.errors import FINISHED, UserError
+from jaxgan.errors import UserError
 from jaxgan.media.grids import make_grid, save_grid
 from jaxgan.media.images import save_image
 from jaxgan.media.videos import save_animation
@@ -37,8 +38,8 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
     `--kind=grid` (labelled, `--count` samples), `files` (a PNG each, into the folder `--output`), `interpolate`
     (a walk through `--count` latents, or styles, GIF or MP4 by the suffix of `--output`), `classes` (a row a
     class, `--count` columns), and those of `jaxgan.commands.inspection`: `mixing`, `neighbours`, `truncation`.
-    `--truncation` is psi or a threshold, see `RestoredGenerator.generate`. Raises UserError for options that do
-    not fit.
+    `--truncation` is psi or a threshold, see `RestoredGenerator.generate`. `--provenance`: whether the files say what
+    made them. Raises UserError for options that do not fit.
     """
     kind = options.get("kind", "grid")
     if kind not in KINDS:
@@ -48,16 +49,18 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
     seed, count = integer(options, "seed", 0), integer(options, "count", DEFAULT_COUNT[kind])
     if count < 1:
         raise UserError(f"--count: got {count}, accepted is 1 or more")
-    labels, truncations = _labels(options), _truncations(options)
+    labels, truncations, marked = _labels(options), _truncations(options), marks(options)
     if len(truncations) > 1 and kind != "truncation":
         raise UserError(f"--truncation: got {options['truncation']!r}, accepted is one number")
     crossover = integer(options, "crossover", 0) if "crossover" in options else None
     start_jax(config)
     generator = load(workdir, step=checkpoint_choice(options))
     output = options.get("output") or str(epath.Path(workdir) / "samples" / f"{kind}-{seed}{SUFFIX[kind]}")
-    where = KINDS[kind](generator, Wish(config, seed, count, labels, output, truncations, crossover))
+    origin = origin_of_run(workdir, "created", "samples of a generator", step=generator.step, seed=seed)
+    marking = Marking(origin if marked else None)
+    where = KINDS[kind](generator, Wish(config, seed, count, labels, output, truncations, crossover, marking))
     print(f"{kind} of step {generator.step}: {where}")
-    return FINISHED
+    return marking.tell()
 
 
 def checkpoint_choice(options: Mapping[str, str]) -> int | Literal["best", "latest"]:
@@ -69,14 +72,15 @@ def checkpoint_choice(options: Mapping[str, str]) -> int | Literal["best", "late
 
 def _grid(generator: RestoredGenerator, wish: Wish) -> str:
     images = generator.generate(wish.seed, wish.count, _cycled(wish), truncation=wish.truncation)
-    save_grid(images, wish.output, columns=min(10, wish.count))
+    wish.marking.heard(save_grid(images, wish.output, columns=min(10, wish.count), origin=wish.marking.about()))
     return wish.output
 
 
 def _files(generator: RestoredGenerator, wish: Wish) -> str:
     images = generator.generate(wish.seed, wish.count, _cycled(wish), truncation=wish.truncation)
     for index, image in enumerate(images):
-        save_image(image, epath.Path(wish.output) / f"{index:05}.png")
+        path = epath.Path(wish.output) / f"{index:05}.png"
+        wish.marking.heard(save_image(image, path, wish.marking.about("a sample of a generator")))
     return f"{wish.output} ({wish.count} files)"
 
 
@@ -87,7 +91,8 @@ def _classes(generator: RestoredGenerator, wish: Wish) -> str:
     names = generator.class_names or tuple(map(str, range(generator.num_classes)))
     asked = np.repeat(shown, wish.count)
     images = generator.generate(wish.seed, len(asked), asked, truncation=wish.truncation)
-    save_grid(images, wish.output, columns=wish.count, row_labels=[names[label] for label in shown])
+    rows, origin = [names[label] for label in shown], wish.marking.about("samples of a generator, class by class")
+    wish.marking.heard(save_grid(images, wish.output, columns=wish.count, row_labels=rows, origin=origin))
     return wish.output
 
 
@@ -96,7 +101,8 @@ def _interpolate(generator: RestoredGenerator, wish: Wish) -> str:
     shown: list[int | None] = [*(wish.labels or range(generator.num_classes))] or [None]
     walks = [_walk(generator, wish, label) for label in shown]
     frames = [make_grid(np.stack(column), columns=min(5, len(shown))) for column in zip(*walks)]
-    save_animation(frames, wish.output, fps=FRAMES_PER_SECOND)
+    origin = wish.marking.about("a walk through samples of a generator")
+    wish.marking.heard(save_animation(frames, wish.output, FRAMES_PER_SECOND, origin))
     return f"{wish.output} ({len(frames)} frames)"
 
 

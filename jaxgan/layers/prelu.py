@@ -12,11 +12,14 @@ START = 0.25  # He et al. 2015, section 2.1
 
 
 class PReLU(nn.Module):
-    """x where it is positive, elsewhere `slope` x: one param for all channels, as PyTorch has it."""
+    """x where it is positive, elsewhere `slope` x: one param for all channels, as PyTorch has it, or one for each."""
+
+    by_channel: bool = False
 
     @nn.compact
     def __call__(self, x: Float[Array, "... c"]) -> Float[Array, "... c"]:
         """The activation, in the dtype of x."""
-        slope = self.param("slope", nn.initializers.constant(START), (), jnp.float32)
+        shape = x.shape[-1:] if self.by_channel else ()
+        slope = self.param("slope", nn.initializers.constant(START), shape, jnp.float32)
         slopes = jnp.broadcast_to(slope.astype(x.dtype), x.shape[-1:])  # whose sums of gradients are fast
         return jnp.where(x >= 0, x, spread(slopes, x.shape) * x)

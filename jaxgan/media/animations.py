@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from jaxgan.media.frames import Beyond, FilmFormat, Frame, Remarks, check_span
+from jaxgan.media.frames import UNTOLD, FilmFormat, Frame, Remarks, Unfit, check_span
 from jaxgan.media.reading import Picture, PictureError, opened
 
 TIME_BASE = Fraction(1, 1000)
-UNTOLD = 100.0  # milliseconds of a frame that tells none, as browsers have it
+USUAL = 100.0  # milliseconds of a frame that tells none, as browsers have it
 
 
 def is_animated(path: str | os.PathLike[str]) -> bool:
@@ -36,7 +36,7 @@ class Animation:
     still = False
 
     def __init__(self, path: str | os.PathLike[str], *, start: float = 0.0, end: float | None = None):
-        """Raises PictureError, and Beyond for an impossible start."""
+        """Raises PictureError, and Unfit for an impossible start."""
         self.path, self.damaged = Path(path), False
         self._notes = Remarks()
         self.remarks = self._notes.lines
@@ -49,13 +49,14 @@ class Animation:
         begins = self._times[:-1]
         self._numbers = [number for number, time in enumerate(begins) if first - 0.5 <= time < until - 0.5]
         if not self._numbers:
-            raise Beyond(f"it has no frame at {start:g} seconds or later")
+            raise Unfit(f"it has no frame at {start:g} seconds or later")
         self.format = FilmFormat(
             width=self._size[0],
             height=self._size[1],
             rate=len(begins) / length,
             time_base=TIME_BASE,
             alpha=self._alpha,
+            colours=UNTOLD.settled(self._size[1], rgb=True),
         )
 
     def frames(self, skip: int = 0) -> Iterator[Frame]:
@@ -81,7 +82,7 @@ class Animation:
         exact = 0.0
         for _, image in self._images():
             self._size = image.size
-            exact += float(image.info.get("duration") or UNTOLD)
+            exact += float(image.info.get("duration") or USUAL)
             self._times.append(max(round(exact), self._times[-1] + 1))
             if not self._alpha and image.has_transparency_data:
                 self._alpha = bool((np.asarray(image.convert("RGBA"))[..., 3] < 255).any())

@@ -12,6 +12,7 @@ PLANE = (36, 64)  # rows and columns that a frame is looked at in
 SAMPLES = 4  # that each of them is the mean of, along a side, at least
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 CUT = 0.3  # of unlikeness: real cuts of ordinary films have 0.8 and more, fast motion below 0.2
+SURE = 0.6  # where it is not known how much the frames before differ
 FLAT = 3.0 / 255.0  # deviation below which a plane shows nothing
 
 
@@ -41,8 +42,9 @@ class Cuts:
         if not shown:
             return True
         unlikeness = min(_unlike(plane, each) for each in shown)
-        before = _unlike(shown[-1], shown[-2]) if len(shown) > 1 else 0.0
-        return min(unlikeness, unlikeness - before) > CUT
+        if len(shown) == 1:
+            return unlikeness > SURE
+        return unlikeness - _unlike(shown[-1], shown[-2]) > CUT
 
 
 def _plane(picture: Picture) -> np.ndarray | None:

@@ -39,11 +39,17 @@ class Packets:
 
     def __iter__(self) -> Iterator[Any]:
         streams = [each for each in self._container.streams if each.type in ("video", "audio", "subtitle")]
+        held = None  # a packet that is not whole: at a film's end it is what was left of one when the file was cut
         for _ in range(TRIES):
             try:
                 for packet in self._container.demux(streams if self._others else [self._stream]):
-                    if self._counted(packet):
-                        yield packet
+                    if not self._wanted(packet):
+                        continue
+                    if held is not None:
+                        yield self._given(held)
+                    held = packet if packet.is_corrupt else None
+                    if held is None:
+                        yield self._given(packet)
                 self.ended = True
                 return
             except av.error.EOFError:
@@ -53,16 +59,17 @@ class Packets:
                 self.corrupt += 1
         self.ended = True
 
-    def _counted(self, packet: Any) -> bool:
+    def _wanted(self, packet: Any) -> bool:
         time = packet.pts if packet.pts is not None else packet.dts
-        if time is not None:
+        if time is not None and not packet.is_corrupt:
             self.reached = max(self.reached, float((time + (packet.duration or 0)) * packet.time_base))
-        if packet.stream.index != self._stream.index or not packet.size:  # an empty one would end the decoder
-            return False
+        self.corrupt += packet.is_corrupt
+        return packet.stream.index == self._stream.index and bool(packet.size)  # an empty one would end the decoder
+
+    def _given(self, packet: Any) -> Any:
         if packet.dts is not None:
             self.last = packet.dts
-        self.corrupt += packet.is_corrupt
-        return True
+        return packet
 
 
 class Decoding:
@@ -82,10 +89,12 @@ class Decoding:
         self._strict = strict
         self._waiting: list[int] = []  # times of packets whose frames have not come
         self._trouble = 0  # errors whose lost frames are not found yet
+        self._bad: collections.deque[int | None] = collections.deque(maxlen=REMEMBERED)  # packets that gave errors
         self._silent = False  # packets without a frame are usual here: hidden frames, second fields
         self._repeated: collections.deque[int] = collections.deque(maxlen=REMEMBERED)
         self._known, self._since = 0, -1  # the last time that was told, and frames since then
         self._last: Shown | None = None
+        self._floor: int | None = None  # the last time that was handed out
         self._shift, self._jump = 0, round(JUMP / tick)
         self.errors = 0
         self.counts_until: int | None = None  # errors of later packets are not counted
@@ -99,8 +108,8 @@ class Decoding:
                 frames = self._decoder.decode(packet)
             except av.error.FFmpegError:
                 self._failed(packet.pts)
-                if self._ordered and self._last is not None and self._waiting:
-                    yield self._repeat(self._waiting.pop(0), self._last)
+                if self._last is not None and (self._ordered or packet.pts is None):
+                    yield self._repeat(self._next(), self._last)
                 continue
             for frame in frames:
                 yield from self._arrived(frame)
@@ -108,6 +117,7 @@ class Decoding:
 
     def _failed(self, pts: int | None) -> None:
         self._trouble += 1
+        self._bad.append(pts)
         self.errors += self.counts_until is None or pts is None or pts < self.counts_until
 
     def _rest(self) -> Iterator[Shown]:
@@ -121,6 +131,7 @@ class Decoding:
             except av.error.FFmpegError:
                 self._failed(None)
         if self._last is not None:
+            self._trouble += not self._silent  # where each packet had its frame, the last ones had theirs
             for pts in self._lost(len(self._waiting), self._last):
                 yield self._repeat(pts, self._last)
 
@@ -148,7 +159,10 @@ class Decoding:
                 return lost
             self._silent = True
             return []
-        lost, self._trouble = lost[: self._trouble if self._silent else count], 0
+        if self._silent:
+            lost = [pts for pts in lost if pts in self._bad] or lost[: self._trouble]
+        self._trouble = 0
+        self._bad.clear()
         return lost
 
     def _repeat(self, pts: int, of: Shown) -> Shown:
@@ -158,18 +172,20 @@ class Decoding:
         self._floor = shown.pts
         return shown
 
+    def _next(self) -> int:
+        """When the next frame is shown, of a film that does not tell times of frames."""
+        return self._waiting.pop(0) if self._ordered and self._waiting else self._told(None)
+
     def _time(self, frame: Any) -> int:
+        return self._told(self._waiting[0] if self._ordered and self._waiting else frame.pts)
+
+    def _told(self, told: int | None) -> int:
         """When a frame is shown: as it tells, else so many frames after the last that told."""
-        told = frame.pts
-        if self._ordered and self._waiting:
-            told = self._waiting[0]
         self._since += 1
         if told is None:
             return self._known + round(self._since * self._step)
         self._known, self._since = int(told), 0
         return self._known
-
-    _floor: int | None = None  # the last time that was handed out
 
     def _placed(self, pts: int) -> int:
         """A time after the last one."""

@@ -12,10 +12,10 @@ import av
 import numpy as np
 from av.video.reformatter import Interpolation
 
-from jaxgan.media.colours import FULL, LIMITED, PQ, Colours
+from jaxgan.media.colours import LIMITED, PQ, Colours
 from jaxgan.media.decoding import Decoding, Packets, Shown, cut_off
 from jaxgan.media.deinterlacing import deinterlaced
-from jaxgan.media.frames import USUAL_RATE, Beyond, FilmFormat, Frame, Remarks, check_span
+from jaxgan.media.frames import USUAL_RATE, FilmFormat, Frame, Remarks, Unfit, check_span
 from jaxgan.media.mastering import mastering_of
 from jaxgan.media.reading import Picture, PictureError
 from jaxgan.media.upright import Turn, turn_of
@@ -29,7 +29,6 @@ WITHOUT_HIDDEN = ("h264", "hevc", "libdav1d", "av1")  # codecs of which each pac
 LONG_TOLD = ("matroska", "flv", "asf")  # containers that tell their length when they are written whole
 LENGTH_GUESSED = ("mpeg", "avi")  # containers that tell none, or a wrong one
 SHORTEST_LOSS = 0.5  # seconds of which a film may be shorter than it tells
-LOCAL = {"protocol_whitelist": "file"}  # a playlist that poses as a film opens no connection
 MARGIN = 3  # frames before the start that are decoded, for what looks back
 FURTHER = 8  # times as far a seek goes back that did not find the place
 
@@ -42,7 +41,7 @@ class Film:
     def __init__(self, path: str | os.PathLike[str], *, start: float = 0.0, end: float | None = None):
         """`start`, `end`: in seconds from where the film begins.
 
-        Raises PictureError for what cannot be read, Beyond for a start that is not before the end.
+        Raises PictureError for what cannot be read, Unfit for a start that is not before the end.
         """
         self.path, self.damaged = Path(path), False
         self._notes = Remarks()
@@ -154,7 +153,7 @@ class Film:
         context, name = stream.codec_context, frame.format.name
         told = Colours(
             matrix=_first_told(frame.colorspace, context.colorspace, untold=2),
-            range=FULL if name.startswith("yuvj") else _first_told(frame.color_range, context.color_range, untold=0),
+            range=_first_told(frame.color_range, context.color_range, untold=0),
             primaries=_first_told(frame.color_primaries, context.color_primaries, untold=2),
             transfer=_first_told(frame.color_trc, context.color_trc, untold=2),
         )
@@ -219,7 +218,7 @@ class Film:
         finally:
             self._conclude(losses, decoding)
         if not losses.frames:
-            raise Beyond(f"it has no frame at {self._start:g} seconds or later")
+            raise Unfit(f"it has no frame at {self._start:g} seconds or later")
 
     def _decoded(self, begin: float, until: float | None) -> tuple[Decoding, Iterator[Shown]]:
         """All frames from a place before the begin, exactly as they come where everything is decoded.
@@ -273,15 +272,16 @@ class Film:
             self._notes.tell("moved", f"{decoding.moved} frames had a time not after the one before, moved by a tick")
         if decoding.jumped:
             self._notes.tell("jumped", "its times go back, what comes then follows what was before")
+        if self._packets.ended:
+            self._compare_length()
         told = losses.lines()
-        errors = decoding.errors + self._packets.corrupt
+        # where the file is cut off, a part of a packet is no news
+        errors = decoding.errors + (0 if self._notes.told("cut") else self._packets.corrupt)
         if errors and not told:
             told = [f"{errors} error{'s' * (errors > 1)} while decoding, no frame is lost"]
         if told:
             self.damaged = True
             self._notes.tell("damage", f"damaged: {', '.join(told)}")
-        if self._packets.ended:
-            self._compare_length()
 
     def _compare_length(self) -> None:
         """Whether all is there that the file speaks of. It has been read to its end."""
@@ -355,7 +355,7 @@ def _expanded(samples: np.ndarray, alpha: bool) -> np.ndarray:
 def open_container(path: str | os.PathLike[str]) -> Any:
     """A film's file as PyAV opens it; texts in it that are not UTF-8 do no harm. Raises av.error.FFmpegError."""
     arguments = {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}  # later: always so
-    return av.open(str(path), container_options=LOCAL, **arguments)
+    return av.open(str(path), **arguments)
 
 
 def pictures(container: Any) -> Any:

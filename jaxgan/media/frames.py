@@ -89,6 +89,10 @@ class Remarks:
         self._by_matter[matter] = line
         self.lines[:] = self._by_matter.values()
 
+    def told(self, matter: str) -> bool:
+        """Whether something was said of a matter."""
+        return matter in self._by_matter
+
 
 def is_film(path: str | os.PathLike[str]) -> bool:
     """Whether a file has the suffix of a film."""
@@ -100,21 +104,21 @@ def is_picture(path: str | os.PathLike[str]) -> bool:
     return Path(path).suffix.lower() in PICTURES
 
 
-class Beyond(PictureError):
-    """The start lies beyond the end of a film, or of what is asked for: a mistake in the call."""
+class Unfit(PictureError):
+    """What was given beside a film does not fit it: a mistake in the call."""
 
 
 def check_span(length: float | None, start: float, end: float | None, *, exact: bool = True) -> float | None:
     """How many seconds are shown of a film with a length, which is `exact` or a guess.
 
-    Raises Beyond for a start that is not before the end.
+    Raises Unfit for a start that is not before the end.
     """
     if not start >= 0:
-        raise Beyond(f"--start: got {start:g}, accepted are seconds from 0 on")
+        raise Unfit(f"--start: got {start:g}, accepted are seconds from 0 on")
     if end is not None and not end > start:
-        raise Beyond(f"--end: got {end:g}, accepted are seconds after the start at {start:g}")
+        raise Unfit(f"--end: got {end:g}, accepted are seconds after the start at {start:g}")
     if exact and length is not None and start and start >= length:
-        raise Beyond(f"--start: got {start:g} seconds, but the film ends after {length:.2f}")
+        raise Unfit(f"--start: got {start:g}, but the film ends after {length:.2f} seconds")
     if length is None:
         return None if end is None else end - start
     return max(0.0, (length if end is None else min(length, end)) - start)
@@ -127,7 +131,7 @@ def open_frames(
 
     A film is a file that FFmpeg reads; a GIF, WebP or PNG, moving or not, and any other picture (one frame); or a
     folder of pictures, which are shown at `rate` (25 a second) in the order of the numbers in their names. Raises
-    PictureError for what cannot be read, Beyond for a start beyond the end, UserError where `[video]` is missing.
+    PictureError for what cannot be read, Unfit for a start beyond the end, UserError where `[video]` is missing.
     """
     if Path(path).is_dir():
         from jaxgan.media.stills import Folder

@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from jaxgan.media.images import opaque, save_image, to_uint8
+from jaxgan.media.provenance import Origin
 
 LEGIBLE = 64  # pixels: smaller images are enlarged by a whole factor to at least this height
 PADDING = 2  # pixels between images
@@ -54,10 +55,11 @@ def save_grid(
     row_labels: Sequence[str] | None = None,
     column_labels: Sequence[str] | None = None,
     scale: int | None = None,
-) -> None:
-    """Draws a grid as `make_grid` does and writes it as PNG."""
+    origin: Origin | None = None,
+) -> tuple[str, ...]:
+    """Draws a grid as `make_grid` does and writes it as `save_image` does."""
     grid = make_grid(images, columns=columns, row_labels=row_labels, column_labels=column_labels, scale=scale)
-    save_image(grid, path)
+    return save_image(grid, path, origin)
 
 
 def _tiled(tiles: np.ndarray, rows: int, columns: int) -> np.ndarray:

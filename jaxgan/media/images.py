@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import io
 import os
+from pathlib import PurePath
 from typing import Any
 
 import numpy as np
 from etils import epath
 from PIL import Image
+
+from jaxgan.media.provenance import Origin, mark_bytes
 
 MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}  # by number of channels
 
@@ -38,10 +41,11 @@ def opaque(image: np.ndarray) -> np.ndarray:
     return np.rint(white + (color - white) * alpha).astype(image.dtype)
 
 
-def save_image(image: Any, path: str | os.PathLike[str]) -> None:
+def save_image(image: Any, path: str | os.PathLike[str], origin: Origin | None = None) -> tuple[str, ...]:
     """Writes one picture `[H, W, C]` (float in [-1, 1] or uint8, 1 to 4 channels) as PNG.
 
-    The file is there whole or not at all; missing folders are made.
+    `origin` is what made it, which is written into the file; remarks about what could not be (see `mark_file`). The
+    file is there whole or not at all; missing folders are made.
     """
     array = to_uint8(image)
     if array.ndim != 3:
@@ -49,7 +53,9 @@ def save_image(image: Any, path: str | os.PathLike[str]) -> None:
     picture = Image.fromarray(array[..., 0] if array.shape[-1] == 1 else array)
     buffer = io.BytesIO()
     picture.save(buffer, format="PNG")
-    replace_file(path, buffer.getvalue())
+    content, remarks = mark_bytes(buffer.getvalue(), ".png", origin, title=PurePath(path).name)
+    replace_file(path, content)
+    return remarks
 
 
 def replace_file(path: str | os.PathLike[str], content: bytes) -> None:

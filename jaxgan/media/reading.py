@@ -175,6 +175,8 @@ def _read(image: Image.Image, path: str | os.PathLike[str], max_pixels: int) -> 
         pixels, alpha = _eight(_to_rgb(image, icc) if foreign else image)
         icc = None if foreign else icc
     exif, orientation = _exif(image, kind, remarks)
+    if image.info.get("xmp"):  # it tells of the file as it is: its edits, its identifier, what made it
+        remarks.append("its XMP is not kept")
     span = (0.0, 255.0) if pixels.dtype == np.uint8 else (0.0, 65535.0)
     if pixels.dtype == np.float32:
         pixels, span = _finite(pixels, remarks)

@@ -15,6 +15,7 @@ from jaxgan.media.encoding import Plan, SegmentWriter
 from jaxgan.media.frames import Frame
 from jaxgan.media.images import replace_file
 from jaxgan.media.joining import Segment, join
+from jaxgan.media.provenance import Origin, Remark, describe_file, sign_file
 from jaxgan.media.reading import PictureError
 
 LENGTH = 48  # frames of a segment at most: so many are computed again after a kill
@@ -42,7 +43,8 @@ class SegmentedFilm:
         self._job = json.loads(json.dumps({**job, "encoding": str(plan)}, allow_nan=False))
         self._joined = self.folder / f"joined{target.suffix.lower()}"
         self._closed: list[tuple[str, int, int]] = []  # name, frames, pts of the first
-        self._lost: list[str] = []  # what joining could not keep
+        self._lost: list[str] = []  # what joining could not keep,
+        self._unsaid: list[str] = []  # and what the file cannot say of its origin
         self._lock = self._locked()
         self._read()
         self._writer: SegmentWriter | None = None
@@ -84,8 +86,16 @@ class SegmentedFilm:
         """Forgets all but the first `count` finished segments."""
         self._closed = self._closed[:count]
 
-    def finish(self, source: Path | None, *, time_base: Fraction, start: float, end: float | None) -> tuple[str, ...]:
-        """Joins the segments with the other streams of the source, and moves the film to its place in one move.
+    def finish(
+        self,
+        source: Path | None,
+        *,
+        time_base: Fraction,
+        start: float = 0.0,
+        end: float | None = None,
+        origin: Origin | None = None,
+    ) -> tuple[str, ...]:
+        """Joins the segments with the other streams of the source, marks the film, and moves it to its place.
 
         Returns what could not be kept. Raises OSError; then what was finished stays.
         """
@@ -95,13 +105,15 @@ class SegmentedFilm:
             self._lost = list(
                 join(self.segments, part, suffix, source=source, time_base=time_base, start=start, end=end)
             )
+            self._unsaid = [] if origin is None else list(describe_file(part, suffix, origin))
             self._keep_record()
             os.replace(part, self._joined)
             for segment in self.segments:  # so that the disk never holds the film three times
                 segment.path.unlink()
+        unsigned = () if origin is None else sign_file(self._joined, suffix, origin, title=self._target.name)
         os.replace(self._joined, self._target)
         shutil.rmtree(self.folder, ignore_errors=True)
-        return tuple(self._lost)
+        return (*self._lost, *map(Remark, self._unsaid), *unsigned)
 
     def release(self) -> None:
         """Lets go the unfinished segment, and the film to other processes; without a finished one nothing stays."""
@@ -116,7 +128,7 @@ class SegmentedFilm:
         return f"{len(self._closed):06}{self._plan.codec.segment}"
 
     def _keep_record(self) -> None:
-        record = {"job": self._job, "closed": self._closed, "lost": self._lost}
+        record = {"job": self._job, "closed": self._closed, "lost": self._lost, "unsaid": self._unsaid}
         replace_file(self.folder / RECORD, json.dumps(record, allow_nan=False).encode())
 
     def _read(self) -> None:
@@ -124,11 +136,11 @@ class SegmentedFilm:
             record = json.loads((self.folder / RECORD).read_bytes())
             same = record["job"] == self._job
             closed = [(str(name), int(frames), int(first)) for name, frames, first in record["closed"]]
-            lost = [str(each) for each in record["lost"]]
+            lost, unsaid = ([str(each) for each in record[name]] for name in ("lost", "unsaid"))
         except (OSError, ValueError, KeyError, TypeError):
-            same, closed, lost = False, [], []
+            same, closed, lost, unsaid = False, [], [], []
         if same and (self._joined.exists() or all((self.folder / name).exists() for name, _, _ in closed)):
-            self._closed, self._lost = closed, lost
+            self._closed, self._lost, self._unsaid = closed, lost, unsaid
         kept = {name for name, _, _ in self._closed} | {LOCK, *([RECORD, self._joined.name] if self._closed else ())}
         for path in self.folder.iterdir():
             if path.name not in kept:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from jaxgan.media.frames import USUAL_RATE, FilmFormat, Frame, Remarks, check_span, is_picture
+from jaxgan.media.frames import UNTOLD, USUAL_RATE, FilmFormat, Frame, Remarks, check_span, is_picture
 from jaxgan.media.reading import ORIENTATION, Picture, PictureError, is_deep, opened, read_picture
 
 
@@ -51,7 +51,7 @@ class Folder:
         rate: Fraction = USUAL_RATE,
         files: Sequence[Path] | None = None,
     ):
-        """`files`: which pictures, else all in the folder. Raises PictureError, Beyond for an impossible start."""
+        """`files`: which pictures, else all in the folder. Raises PictureError, Unfit for an impossible start."""
         self.path, self.damaged = Path(path), False
         self._notes = Remarks()
         self.remarks = self._notes.lines
@@ -84,9 +84,9 @@ class Folder:
             size, deep, alpha = head.size, deep or head.deep, alpha or head.alpha
         if size is None:
             raise PictureError("not one of its files can be read as a picture")
-        return FilmFormat(
-            width=size[0], height=size[1], rate=rate, time_base=1 / rate, deep=deep, alpha=alpha, subsampling=420
-        )
+        width, height = size
+        colours = UNTOLD.settled(height, rgb=True)
+        return FilmFormat(width, height, rate, time_base=1 / rate, deep=deep, alpha=alpha, colours=colours)
 
     def frames(self, skip: int = 0) -> Iterator[Frame]:
         """The frames in order, the first `skip` not read; one that cannot be read is replaced by the one before it."""
@@ -169,4 +169,4 @@ def picture_files(folder: str | os.PathLike[str]) -> list[Path]:
 def natural(name: str) -> tuple[tuple[int, int, str], ...]:
     """A key to sort names by in which numbers count as numbers: 2 comes before 10."""
     parts = re.split(r"(\d+)", name.casefold())
-    return (*((0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts if part), (2, 0, name))
+    return (*((0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts if part), (-1, 0, name))

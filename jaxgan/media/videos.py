@@ -16,14 +16,18 @@ from jaxgan.errors import UserError
 from jaxgan.media.colours import BT709, LIMITED, Colours
 from jaxgan.media.frames import FilmFormat
 from jaxgan.media.images import opaque, replace_file, to_uint8
+from jaxgan.media.provenance import Origin, mark_bytes
 from jaxgan.media.reading import Picture
 
 
-def save_animation(frames: Any, path: str | os.PathLike[str], fps: float) -> None:
+def save_animation(
+    frames: Any, path: str | os.PathLike[str], fps: float, origin: Origin | None = None
+) -> tuple[str, ...]:
     """Writes frames `[T, H, W, C]` (float in [-1, 1] or uint8) at `fps` frames a second, by suffix.
 
     `.gif` plays in a loop, in 256 colours and at a multiple of 10 ms a frame; `.mp4` is H.264 and needs
-    the extra `[video]`. The file is there whole or not at all. Raises UserError for another suffix or
+    the extra `[video]`. `origin` is what made them, which is written into the file; remarks about what could not be
+    (see `mark_file`). The file is there whole or not at all. Raises UserError for another suffix or
     where the extra is missing, ValueError for no frames or a rate that is not positive.
     """
     encoders = {".gif": _gif, ".mp4": _mp4}
@@ -33,7 +37,9 @@ def save_animation(frames: Any, path: str | os.PathLike[str], fps: float) -> Non
     pictures = opaque(to_uint8(frames))
     if pictures.ndim != 4 or not len(pictures) or not fps > 0:
         raise ValueError(f"an animation is [T, H, W, C] at more than 0 frames a second, got {pictures.shape} at {fps}")
-    replace_file(path, encoders[suffix](pictures, fps))
+    content, remarks = mark_bytes(encoders[suffix](pictures, fps), suffix, origin, title=PurePath(path).name)
+    replace_file(path, content)
+    return remarks
 
 
 def _gif(frames: np.ndarray, fps: float) -> bytes:

@@ -15,6 +15,7 @@ import numpy as np
 from PIL import Image
 
 from jaxgan.media.images import opaque
+from jaxgan.media.provenance import Origin, mark_file
 from jaxgan.media.reading import Picture, PictureError
 
 FORMATS = {
@@ -42,10 +43,11 @@ PNG_ROWS = 64  # that are filtered at once
 STREAMED = 2**26  # bytes from which on PNG is written row by row, as Pillow would copy them
 
 
-def write_picture(path: str | os.PathLike[str], picture: Picture) -> tuple[str, ...]:
+def write_picture(path: str | os.PathLike[str], picture: Picture, origin: Origin | None = None) -> tuple[str, ...]:
     """Writes a picture in the format of the path's suffix (one of FORMATS); what that format could not keep.
 
-    JPEG and WebP at quality 95, JPEG's colours at full resolution. The file is there whole or not at all; missing
+    JPEG and WebP at quality 95, JPEG's colours at full resolution. `origin` is what made it, which is written into the
+    file; what could not be (see `mark_file`) is told with what was lost. The file is there whole or not at all; missing
     folders are made. Raises PictureError for a suffix, or a size, that cannot be written, and OSError.
     """
     suffix = PurePath(path).suffix.lower()
@@ -58,19 +60,22 @@ def write_picture(path: str | os.PathLike[str], picture: Picture) -> tuple[str, 
     picture = _fitted(picture, kind, lost)
     exif = _sized(picture, lost)
     deep = picture.pixels.dtype == np.uint16
-    with replacing(path) as part, open(part, "wb") as file:
-        if kind == "PNG" and (deep or picture.pixels.nbytes > STREAMED):
-            _write_png(file, picture, exif)
-        elif deep and picture.channels > 1:
-            if exif:
-                lost.append("EXIF is not kept in TIFF of 16-bit colour")
-            _write_tiff(file, picture)
-        else:
-            described = {"icc_profile": picture.icc, "exif": exif} if kind in DESCRIBED else {}
-            options = {name: value for name, value in described.items() if value} | OPTIONS.get(kind, {})
-            samples = _samples(picture, slice(None))
-            image = Image.fromarray(np.ascontiguousarray(samples[..., 0] if samples.shape[2] == 1 else samples))
-            image.save(file, format=kind, **options)
+    with replacing(path) as part:
+        with open(part, "wb") as file:
+            if kind == "PNG" and (deep or picture.pixels.nbytes > STREAMED):
+                _write_png(file, picture, exif)
+            elif deep and picture.channels > 1:
+                if exif:
+                    lost.append("EXIF is not kept in TIFF of 16-bit colour")
+                _write_tiff(file, picture)
+            else:
+                described = {"icc_profile": picture.icc, "exif": exif} if kind in DESCRIBED else {}
+                options = {name: value for name, value in described.items() if value} | OPTIONS.get(kind, {})
+                samples = _samples(picture, slice(None))
+                image = Image.fromarray(np.ascontiguousarray(samples[..., 0] if samples.shape[2] == 1 else samples))
+                image.save(file, format=kind, **options)
+        if origin is not None:
+            lost += mark_file(part, suffix, origin, title=PurePath(path).name)
     return tuple(lost)
 
 

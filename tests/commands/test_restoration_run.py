@@ -20,7 +20,7 @@ from jaxgan.commands.train import make_begin
 from jaxgan.data.opening import open_source
 from jaxgan.errors import FINISHED, MISTAKE, UserError
 from jaxgan.main import main
-from jaxgan.models import rrdb
+from jaxgan.models import rrdb, srvgg
 from jaxgan.overrides import load_config
 from jaxgan.training.parts import make_init, make_optimizers
 from jaxgan.training.stored import absolute, read_records, restore_average
@@ -120,6 +120,27 @@ def state_dict(params):
     for name, conv in convs.items():
         yield f"{name}.weight", conv["kernel"].transpose(3, 2, 0, 1)
         yield f"{name}.bias", conv["bias"]
+
+
+@pytest.mark.parametrize("upscale", [None, 3])
+def test_a_run_begins_with_the_published_network_for_films(upscale, tmp_path):
+    network = srvgg.Generator(3, 2, upscale, convs=1, base_width=2, unit_range=True)
+    random = np.random.default_rng(0)
+    shapes = jax.eval_shape(partial(network.init, train=False), jax.random.key(0), jnp.zeros((1, 4, 4, 3)))["params"]
+    params = jax.tree.map(lambda shape: random.normal(size=shape.shape).astype(np.float32), shapes)
+    tensors = {}
+    for index, name in enumerate(("stem", "stem_prelu", "conv_0", "conv_0_prelu", "image")):
+        layer = params[name]
+        tensors[f"body.{index}.weight"] = layer["slope"] if "slope" in layer else layer["kernel"].transpose(3, 2, 0, 1)
+        tensors |= {f"body.{index}.bias": layer["bias"]} if "bias" in layer else {}
+    write(tmp_path / "films.safetensors", tensors)
+    section = {"name": "srvgg.Generator", "scale": 2, "upscale": upscale, "convs": 1, "base_width": 2}
+    start = {"start_from": str(tmp_path / "films.safetensors"), "generator": repr(section | {"unit_range": True})}
+    if upscale is None:
+        jax.tree.map(np.testing.assert_array_equal, first_state(**start).params["generator"], params)
+        return
+    with pytest.raises(UserError, match=r"config\.generator\.scale: got 2, .*give --config\.generator\.scale=3"):
+        first_state(**start)  # a state dict does not say that its images become smaller
 
 
 def test_the_checkpoint_at_the_change_is_kept(unbroken):

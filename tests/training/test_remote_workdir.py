@@ -5,9 +5,13 @@ import sys
 
 import numpy as np
 import pytest
+from etils import epath
 from etils.epath import backend
 from fsspec.implementations.memory import MemoryFileSystem
 
+from jaxgan.media.images import save_image
+from jaxgan.media.provenance import Origin, digital_source_type
+from jaxgan.media.videos import save_animation
 from jaxgan.training.plots import write_plots
 from jaxgan.training.progress import setup_logging
 from jaxgan.training.workdir import Workdir
@@ -72,3 +76,13 @@ def test_plots(workdir):
             writer.write(step, 64 * step, {"generator/loss": 1.0 / step})
     write_plots(workdir)
     assert Workdir(workdir).plots.joinpath("losses.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_what_is_written_there_says_what_made_it(workdir, tmp_path):
+    origin = Origin("created", "samples of a generator", "x")
+    save_image(np.zeros((4, 4, 3), np.uint8), f"{workdir}/samples/a.png", origin)
+    save_animation(np.zeros((2, 4, 4, 3), np.uint8), f"{workdir}/samples/a.gif", 10, origin)
+    assert sorted(each.name for each in epath.Path(workdir, "samples").iterdir()) == ["a.gif", "a.png"]
+    for name in ("a.png", "a.gif"):
+        (tmp_path / name).write_bytes(epath.Path(workdir, "samples", name).read_bytes())
+        assert digital_source_type(tmp_path / name) == origin.source_type

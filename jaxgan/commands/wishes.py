@@ -1,0 +1,148 @@
+"""What the flags of `--mode=apply` ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import NamedTuple
+
+from jaxgan.commands.files import Pair, pair_files
+from jaxgan.commands.films import FilmWish, check_films
+from jaxgan.commands.marking import marks, switch
+from jaxgan.commands.masks import Masks
+from jaxgan.commands.sample import integer
+from jaxgan.errors import UserError
+from jaxgan.media.frames import CONTAINERS
+
+
+class Wish(NamedTuple):
+    """What the options ask for."""
+
+    pairs: list[Pair]
+    masks: Masks | None
+    strength: float
+    tile: int | None
+    batch_size: int | None
+    compare: str | None
+    degrade: bool
+    films: FilmWish
+    marked: bool
+
+
+def read_wish(options: Mapping[str, str]) -> Wish:
+    """The wish that flags name. Raises UserError for flags that are missing, wrong, or do not fit each other."""
+    for name, wanted in (("input", "a picture, a folder or a pattern"), ("output", "a picture or a folder")):
+        if not options.get(name):
+            raise UserError(f"--{name} is missing: --mode=apply needs {wanted}")
+    overwrite, degrade = (switch(options, name) for name in ("overwrite", "degrade"))
+    if degrade and ("mask" in options or "mask_color" in options):
+        raise UserError("--degrade: got true beside a mask, accepted is one of them")
+    numbers = {name: integer(options, name, 0) if name in options else None for name in ("tile", "batch_size")}
+    for name, number in numbers.items():
+        if number is not None and number < 1:
+            raise UserError(f"--{name}: got {number}, accepted is 1 or more")
+    pairs = pair_files(options["input"], options["output"], overwrite=overwrite)
+    return Wish(
+        pairs=pairs,
+        masks=_masks(options),
+        strength=_strength(options),
+        tile=numbers["tile"],
+        batch_size=numbers["batch_size"],
+        compare=_compare(options, pairs),
+        degrade=degrade,
+        films=_films(options, pairs),
+        marked=marks(options),
+    )
+
+
+def _compare(options: Mapping[str, str], pairs: Sequence[Pair]) -> str | None:
+    compare = options.get("compare")
+    if compare is None:
+        return None
+    films = [pair for pair in pairs if pair.film]
+    suffix = Path(compare).suffix.lower()
+    if films and (len(pairs) > 1 or suffix not in CONTAINERS):
+        raise UserError(f"--compare: got {compare!r}, accepted for one film is one of {', '.join(CONTAINERS)}")
+    if not films and suffix != ".png":
+        raise UserError(f"--compare: got {compare!r}, accepted is a .png")
+    if films and Path(compare).resolve() in (pairs[0].source.resolve(), pairs[0].target.resolve()):
+        raise UserError(f"--compare: {compare!r} would take the place of the input or of the output")
+    return compare
+
+
+def _films(options: Mapping[str, str], pairs: Sequence[Pair]) -> FilmWish:
+    """What the options ask of films. Raises UserError for those that no film could follow."""
+    named = [name for name in ("codec", "quality", "start", "end", "rate") if name in options]
+    films = [pair for pair in pairs if pair.film]
+    if not films:
+        if named:
+            raise UserError(f"--{named[0]}: accepted for films, --output is none")
+        return FilmWish()
+    if "rate" in options and not all(pair.source.is_dir() for pair in films):
+        raise UserError("--rate: accepted for a folder of frames, a film has its own times")
+    wish = FilmWish(
+        codec=options.get("codec"),
+        quality=_number(options, "quality"),
+        start=_number(options, "start") or 0.0,
+        end=_number(options, "end"),
+        rate=None if "rate" not in options else _rate(options["rate"]),
+    )
+    if wish.end is not None and wish.end <= wish.start:
+        raise UserError(f"--end: got {wish.end:g}, expected more than --start={wish.start:g}")
+    check_films(wish, films)
+    return wish
+
+
+def _number(options: Mapping[str, str], name: str) -> float | None:
+    """A number of 0 or more; times may be minutes:seconds or hours:minutes:seconds."""
+    if name not in options:
+        return None
+    parts = options[name].split(":") if name in ("start", "end") else [options[name]]
+    try:
+        number = sum(float(part) * 60**place for place, part in enumerate(reversed(parts)))
+    except ValueError:
+        number = -1.0
+    if not 0 <= number < float("inf") or len(parts) > 3:
+        raise UserError(f"--{name}: got {options[name]!r}, accepted are numbers from 0 on")
+    return number
+
+
+def _rate(text: str) -> Fraction:
+    try:
+        rate = Fraction(text)
+    except (ValueError, ZeroDivisionError):
+        rate = Fraction(-1)
+    if not 0 < rate <= 1000:
+        raise UserError(f"--rate: got {text!r}, accepted are frames a second, such as 25 or 24000/1001")
+    return rate
+
+
+def _strength(options: Mapping[str, str]) -> float:
+    text = options.get("strength", "1")
+    try:
+        strength = float(text)
+    except ValueError:
+        strength = -1.0
+    if not 0 <= strength <= 1:
+        raise UserError(f"--strength: got {text!r}, accepted are numbers from 0 to 1")
+    return strength
+
+
+def _masks(options: Mapping[str, str]) -> Masks | None:
+    path, text = options.get("mask"), options.get("mask_color")
+    if path is None and text is None:
+        return None
+    if path is not None and text is not None:
+        raise UserError("--mask_color: got it beside --mask, accepted is one of them")
+    if path is not None:
+        if not Path(path).expanduser().exists():
+            raise UserError(f"--mask: there is no file or folder {path!r}")
+        return Masks(Path(path).expanduser())
+    try:
+        red, green, blue = (int(part) for part in str(text).split(","))
+    except ValueError:
+        red = green = blue = -1
+    if not all(0 <= level <= 255 for level in (red, green, blue)):
+        raise UserError(f"--mask_color: got {text!r}, accepted are three numbers from 0 to 255, such as 255,0,255")
+    return Masks(None, (red, green, blue))

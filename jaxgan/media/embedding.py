@@ -1,0 +1,238 @@
+"""XMP packets inside of files of all kinds that can hold one, and out of them again."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import struct
+import sys
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO, NamedTuple
+
+from jaxgan.media.reading import opened
+
+PNG, JPEG_XMP = b"\x89PNG\r\n\x1a\n", b"http://ns.adobe.com/xap/1.0/\0"
+ISO_XMP = bytes.fromhex("BE7ACFCB97A942E89C71999491E3AFAC")
+GIF_XMP = b"\x21\xff\x0bXMP DataXMP"
+# a reader that takes the text for blocks of a GIF, ends up somewhere in here and is led out (XMP specification, part 3)
+GIF_TRAILER = b"\x01" + bytes(range(255, -1, -1)) + b"\0"
+TIFF_XMP, BYTES = 700, 1  # the tag and its type
+TIFF_LIMIT = 2**32  # bytes
+WEBP_XMP, WEBP_ALPHA = 0x04, 0x10  # flags of VP8X
+BEGIN, END = b"<x:xmpmeta", b"</x:xmpmeta>"
+SEARCHED = 2**20  # bytes at both ends of a file that is of none of these kinds
+
+
+class Edit(NamedTuple):
+    """A change of a file: `head` takes the place of its first bytes, as far as `offset`; `tail` comes behind it."""
+
+    offset: int
+    head: bytes
+    tail: bytes = b""
+
+
+def embed_xmp(path: Path, packet: bytes) -> bool:
+    """Puts a packet into a whole file of PNG, JPEG, WebP, TIFF, GIF, MP4 or MOV; False where the file can have none.
+
+    The kind is told by the file's first bytes. Pixels, frames and sound stay as they are. Raises OSError.
+    """
+    with open(path, "r+b") as file:
+        start = file.read(12)
+        kind = next((write for begins, write in KINDS if begins(start)), None)
+        try:
+            edit = None if kind is None else kind(file, packet)
+        except (struct.error, IndexError):  # cut off
+            edit = None
+        if edit is None:
+            return False
+        if len(edit.head) == edit.offset:  # in place
+            file.seek(0)
+            file.write(edit.head)
+            file.seek(0, os.SEEK_END)
+            file.write(edit.tail)
+            return True
+        copy = path.with_name(f"{path.name}.xmp")
+        try:
+            with open(copy, "wb") as target:
+                target.write(edit.head)
+                file.seek(edit.offset)
+                shutil.copyfileobj(file, target, SEARCHED)
+                target.write(edit.tail)
+            os.replace(copy, path)
+        finally:
+            copy.unlink(missing_ok=True)
+    return True
+
+
+def extract_xmp(path: Path) -> str | None:
+    """The packet of a picture or a film, as text; None where there is none, or none that can be read.
+
+    Films of other kinds than MP4 and MOV, archives and such are searched for one at both ends. Raises OSError for a
+    file that cannot be opened.
+    """
+    with open(path, "rb") as file:
+        start = file.read(12)
+        if _is_iso(start):
+            places = (place for place, size, name in _boxes(file) if name == b"uuid" and size < SEARCHED)
+            found = next((text for place in places if (text := _uuid_xmp(file, place))), None)
+            if found or start[8:12] not in (b"avif", b"avis", b"heic", b"heix", b"mif1"):
+                return found
+        ends = _ends(file)
+    packet: object = None
+    # Pillow's decoders raise what they like on what is no picture, or broken
+    with contextlib.suppress(Exception), opened(path, max_pixels=sys.maxsize) as image:
+        packet = image.info.get("xmp")
+    if packet is None:
+        packet = next((end[end.find(BEGIN) : end.rfind(END) + len(END)] for end in ends if BEGIN in end), None)
+    if isinstance(packet, bytes):
+        packet = packet.decode(errors="replace")
+    return packet if isinstance(packet, str) and packet.strip("\0 ") else None
+
+
+def _png(file: IO[bytes], packet: bytes) -> Edit:
+    """An iTXt chunk, not compressed, behind the first chunk (PNG specification, 11.3.3.4)."""
+    file.seek(0)
+    head = file.read(len(PNG) + 25)  # the first chunk, IHDR, has 13 bytes of content
+    chunk = b"iTXt" + b"XML:com.adobe.xmp" + b"\0\0\0\0\0" + packet
+    sealed = struct.pack(">I", len(chunk) - 4) + chunk + struct.pack(">I", zlib.crc32(chunk))
+    return Edit(len(head), head + sealed)
+
+
+def _jpeg(file: IO[bytes], packet: bytes) -> Edit:
+    """An APP1 segment behind JFIF's and EXIF's, which readers want first."""
+    place = 2
+    while True:
+        file.seek(place)
+        marker, size, name = struct.unpack(">HH4s", file.read(8))
+        if not (marker == 0xFFE0 or (marker == 0xFFE1 and name == b"Exif")):
+            break
+        place += 2 + size
+    file.seek(0)
+    content = JPEG_XMP + packet
+    return Edit(place, file.read(place) + struct.pack(">HH", 0xFFE1, 2 + len(content)) + content)
+
+
+def _webp(file: IO[bytes], packet: bytes) -> Edit:
+    """A chunk at the end, told of in VP8X, which comes first and is made where there is none."""
+    size = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    first = file.read(30)
+    if first[12:16] == b"VP8X":
+        offset, extended = 30, first[12:20] + bytes([first[20] | WEBP_XMP]) + first[21:]
+    else:
+        offset, extended = 12, _webp_head(first)
+    tail = b"XMP " + struct.pack("<I", len(packet)) + packet + b"\0" * (len(packet) % 2)
+    whole = 12 + len(extended) + size - offset + len(tail)
+    return Edit(offset, b"RIFF" + struct.pack("<I", whole - 8) + b"WEBP" + extended, tail)
+
+
+def _webp_head(first: bytes) -> bytes:
+    """The VP8X chunk of a file of one picture without one, from its first 30 bytes."""
+    if first[12:16] == b"VP8L":  # sides less one in 14 bits each, then one bit of alpha
+        (bits,) = struct.unpack("<I", first[21:25])
+        width, height, alpha = bits & 0x3FFF, bits >> 14 & 0x3FFF, bits >> 28 & 1
+    else:
+        (width, height), alpha = ((side & 0x3FFF) - 1 for side in struct.unpack("<HH", first[26:30])), 0
+    flags = WEBP_XMP | (WEBP_ALPHA if alpha else 0)
+    sides = width.to_bytes(3, "little") + height.to_bytes(3, "little")
+    return b"VP8X" + struct.pack("<IB3x", 10, flags) + sides
+
+
+def _tiff(file: IO[bytes], packet: bytes) -> Edit | None:
+    """Tag 700, in a directory that is written anew at the end; the old one stays behind unused."""
+    file.seek(0)
+    head = file.read(8)
+    order = "<" if head[:2] == b"II" else ">"
+    (place,) = struct.unpack(order + "I", head[4:])
+    end = file.seek(0, os.SEEK_END)
+    file.seek(place)
+    (count,) = struct.unpack(order + "H", file.read(2))
+    raw = [file.read(12) for _ in range(count)]
+    following = file.read(4)
+    entries = {struct.unpack(order + "H", entry[:2])[0]: entry for entry in raw}
+    start = end + end % 2  # offsets are even
+    entries[TIFF_XMP] = struct.pack(order + "HHII", TIFF_XMP, BYTES, len(packet), start)
+    directory = start + len(packet) + len(packet) % 2
+    tail = b"\0" * (end % 2) + packet + b"\0" * (len(packet) % 2)
+    tail += struct.pack(order + "H", len(entries)) + b"".join(entries[tag] for tag in sorted(entries)) + following
+    if end + len(tail) > TIFF_LIMIT:
+        return None
+    return Edit(8, head[:4] + struct.pack(order + "I", directory), tail)
+
+
+def _gif(file: IO[bytes], packet: bytes) -> Edit:
+    """An application extension before the first picture, behind the one that tells how often to play."""
+    file.seek(0)
+    screen = file.read(13)
+    place = 13 + (3 << (screen[10] & 7) + 1 if screen[10] & 0x80 else 0)
+    file.seek(place)
+    while file.read(3) == b"\x21\xff\x0b":
+        file.seek(11, os.SEEK_CUR)
+        while size := file.read(1)[0]:
+            file.seek(size, os.SEEK_CUR)
+        place = file.tell()
+    file.seek(6)
+    return Edit(place, b"GIF89a" + file.read(place - 6) + GIF_XMP + packet + GIF_TRAILER)
+
+
+def _iso(file: IO[bytes], packet: bytes) -> Edit | None:
+    """A box behind all others; where the last is said to reach to the end, there is no room behind it."""
+    file.seek(0, os.SEEK_END)
+    end, reached = file.tell(), 0
+    for place, size, _ in _boxes(file):
+        file.seek(place)
+        if file.read(4) == b"\0\0\0\0":
+            return None
+        reached = place + size
+    if reached != end:
+        return None
+    return Edit(0, b"", struct.pack(">I4s", 8 + 16 + len(packet), b"uuid") + ISO_XMP + packet)
+
+
+def _boxes(file: IO[bytes]) -> Iterator[tuple[int, int, bytes]]:
+    """Where each box of the top level begins, its size and its name (ISO 14496-12, 4.2)."""
+    end, place = file.seek(0, os.SEEK_END), 0
+    while place + 8 <= end:
+        file.seek(place)
+        size, name = struct.unpack(">I4s", file.read(8))
+        if size == 1 and place + 16 <= end:
+            (size,) = struct.unpack(">Q", file.read(8))
+        elif size == 0:
+            size = end - place
+        if size < 8:
+            return
+        yield place, size, name
+        place += size
+
+
+def _uuid_xmp(file: IO[bytes], place: int) -> str | None:
+    file.seek(place)
+    (size,) = struct.unpack(">I4x", file.read(8))
+    if file.read(16) != ISO_XMP:
+        return None
+    return file.read(size - 24).decode(errors="replace") or None
+
+
+def _ends(file: IO[bytes]) -> tuple[bytes, bytes]:
+    size = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    first = file.read(SEARCHED)
+    file.seek(max(0, size - SEARCHED))
+    return first, file.read(SEARCHED)
+
+
+def _is_iso(start: bytes) -> bool:
+    return start[4:8] == b"ftyp"
+
+
+KINDS: tuple[tuple[Callable[[bytes], bool], Callable[[IO[bytes], bytes], Edit | None]], ...] = (
+    (lambda start: start.startswith(PNG), _png),
+    (lambda start: start.startswith(b"\xff\xd8\xff"), _jpeg),
+    (lambda start: start[:4] == b"RIFF" and start[8:] == b"WEBP", _webp),
+    (lambda start: start[:4] in (b"II*\0", b"MM\0*"), _tiff),
+    (lambda start: start[:6] in (b"GIF87a", b"GIF89a"), _gif),
+    (_is_iso, _iso),
+)

@@ -1,0 +1,169 @@
+"""How a credential lies in a file: the bytes that its hash and its signature leave out have to be what they always are.
+
+C2PA hashes a file without the place of the credential itself, and signs claim and assertions; lengths and labels of
+boxes, the padding of the signature, the checksum of a PNG chunk and the first box of an MP4 are neither hashed nor
+signed. Whoever changes them changes nothing that anyone reads, but the file is no longer the one that was written.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import mmap
+import re
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+UUID_END = bytes.fromhex("00110010800000aa00389b71")  # of every kind of box of C2PA
+STORE = b"jumb\0\0\0\x1ejumdc2pa" + UUID_END + b"\x03c2pa\0"
+LABELS = {  # of boxes in a manifest, by kind
+    b"c2as": (b"c2pa.assertions",),
+    b"c2cl": (b"c2pa.claim.v2",),
+    b"c2cs": (b"c2pa.signature",),
+}
+# what is not signed of a signature: the padding's name, the padding, and that the claim lies elsewhere (null)
+UNSIGNED = re.compile(rb"\xa1cpad(?:Y(?P<two>..)|X(?P<one>.))(?P<zeros>\0*)\xf6X\x40.{64}\Z", re.DOTALL)
+BMFF_UUID = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")
+BMFF_PURPOSE = b"\0\0\0\0manifest\0" + b"\0" * 8  # version and flags; then where a tree of hashes would be
+LONGEST_HEAD = 2**20  # bytes
+PNG, GIF = b"\x89PNG\r\n\x1a\n", b"GIF8"
+
+
+class Box(NamedTuple):
+    """A box of a store."""
+
+    kind: bytes
+    content: bytes
+
+
+def head(path: Path) -> str | None:
+    """SHA-256 of the first box of an MP4 and its like, which no hash of C2PA covers; None for other files."""
+    with open(path, "rb") as file:
+        start = file.read(8)
+        if start[4:] != b"ftyp":
+            return None
+        return hashlib.sha256(
+            start + file.read(min(max(0, int.from_bytes(start[:4], "big") - 8), LONGEST_HEAD))
+        ).hexdigest()
+
+
+def is_one_piece(path: Path) -> bool:
+    """Whether all sound and pictures of an MP4 or its like are in one box, as in what is not made of fragments."""
+    found, at, size = 0, 0, path.stat().st_size
+    with open(path, "rb") as file:
+        while at < size:
+            file.seek(at)
+            head = file.read(16)
+            found += head[4:8] == b"mdat"
+            length = int.from_bytes(head[:4], "big") or size - at  # 0: to the end
+            if length == 1:
+                length = int.from_bytes(head[8:16], "big")
+            if length < 8 or head[4:8] == b"moof":  # moof: of a fragment
+                return False
+            at += length
+    return found == 1
+
+
+def present(path: Path) -> bool:
+    """Whether a file has a credential, or the rest of one."""
+    if not path.stat().st_size:
+        return False
+    with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        return data.find(STORE[4:16]) >= 0
+
+
+def intact(path: Path) -> bool:
+    """Whether what is neither hashed nor signed of a file's credential is as c2pa writes it."""
+    with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        try:
+            return _is_store(_store(data))
+        except (ValueError, IndexError):
+            return False
+
+
+def _store(data: mmap.mmap) -> bytes:
+    """The store as one piece. Raises ValueError where what is around it is not as it was written."""
+    early = data[:8] == PNG or data[:4] == GIF or data[:2] == b"\xff\xd8" or data[4:8] == b"ftyp"
+    at = data.find(STORE) if early else data.rfind(STORE)  # TIFF and RIFF have it at the end
+    _demand(at >= 4)
+    at -= 4
+    if data[:2] == b"\xff\xd8":
+        return _of_jpeg(data, at - 12)
+    if data[:4] == GIF:
+        return _of_gif(data, at - 1)
+    size = int.from_bytes(data[at : at + 4], "big")
+    store = data[at : at + size]
+    _demand(len(store) == size)
+    if data[:8] == PNG:
+        _demand(int.from_bytes(data[at - 8 : at - 4], "big") == size and data[at - 4 : at] == b"caBX")
+        _demand(zlib.crc32(data[at - 4 : at + size]) == int.from_bytes(data[at + size : at + size + 4], "big"))
+    elif data[4:8] == b"ftyp":
+        before = BMFF_UUID + BMFF_PURPOSE
+        _demand(data[at - len(before) : at] == before)
+    return store
+
+
+def _of_jpeg(data: mmap.mmap, at: int) -> bytes:
+    """A store in segments of at most 64 KB, each with a header, and from the second on with the first box's again."""
+    parts: list[bytes] = []
+    size = int.from_bytes(data[at + 12 : at + 16], "big")
+    while sum(len(part) for part in parts) < size:
+        _demand(data[at : at + 2] == b"\xff\xeb")
+        end = at + 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+        _demand(data[at + 4 : at + 12] == b"JP\x02\x11" + (len(parts) + 1).to_bytes(4, "big"))
+        if parts:
+            _demand(data[at + 12 : at + 20] == parts[0][:8])
+        parts.append(data[at + (20 if parts else 12) : end])
+        at = end
+    return b"".join(parts)
+
+
+def _of_gif(data: mmap.mmap, at: int) -> bytes:
+    """A store in pieces of 255 bytes and a last, shorter one, each after its length."""
+    parts: list[bytes] = []
+    while length := data[at]:
+        _demand(not parts or len(parts[-1]) == 255)
+        parts.append(data[at + 1 : at + 1 + length])
+        at += 1 + length
+    return b"".join(parts)
+
+
+def _is_store(store: bytes) -> bool:
+    (outer,) = _boxes(store)
+    label, manifests = _opened(outer)
+    _demand(label == (b"c2pa", b"c2pa") and bool(manifests))
+    for box in _opened(manifests[-1])[1]:  # the one that counts; it has the hashes of the others
+        (kind, name), content = _opened(box)
+        if kind in LABELS:
+            _demand(name in LABELS[kind])
+        if kind == b"c2cs":
+            _demand(len(content) == 1 and content[0].kind == b"cbor" and _is_padding(content[0].content))
+    return True
+
+
+def _opened(box: Box) -> tuple[tuple[bytes, bytes], list[Box]]:
+    """Kind and label of a box of boxes, and what is in it."""
+    _demand(box.kind == b"jumb")
+    described, *content = _boxes(box.content)
+    _demand(described.kind == b"jumd" and described.content[16:17] == b"\x03" and described.content[-1:] == b"\0")
+    return (described.content[:4], described.content[17:-1]), content
+
+
+def _boxes(content: bytes) -> Iterator[Box]:
+    at = 0
+    while at < len(content):
+        size = int.from_bytes(content[at : at + 4], "big")
+        _demand(8 <= size <= len(content) - at)
+        yield Box(content[at + 4 : at + 8], content[at + 8 : at + size])
+        at += size
+
+
+def _is_padding(signature: bytes) -> bool:
+    found = UNSIGNED.search(signature)
+    return found is not None and int.from_bytes(found["two"] or found["one"], "big") == len(found["zeros"])
+
+
+def _demand(so: bool) -> None:
+    if not so:
+        raise ValueError("not as it is written")

@@ -1,0 +1,118 @@
+"""RRDB in the state-dict keys of PyTorch suites, and as a graph of ncnn."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from jaxgan.errors import UserError
+from jaxgan.models.pretrained.graph import PREFIXES, Graph, convolution
+from jaxgan.models.pretrained.stylegan2 import Imported, Names
+from jaxgan.models.rrdb import DENSE, DOUBLINGS, LAYERS, RESIDUAL, SLOPE
+from jaxgan.weights.ncnn import Network
+
+MARK = "conv_first.weight"  # a name that such files have
+SCALES = {1: 4, 4: 2, 16: 1}  # by the pixels that become channels first
+OLDER = {  # ESRGAN's names, and what later ones are
+    "RRDB_trunk": "body",
+    **{f"RDB{number}": f"rdb{number}" for number in range(1, DENSE + 1)},
+    "trunk_conv": "conv_body",
+    "upconv1": "conv_up1",
+    "upconv2": "conv_up2",
+    "HRconv": "conv_hr",
+}
+
+
+def from_torch(tensors: Mapping[str, np.ndarray]) -> Imported:
+    """The network of a state dict in either layout, its own or under `params_ema` or `params`.
+
+    Raises UserError for a tensor that is missing, left over, or of another shape than the others make it.
+    """
+    renamed = {".".join(OLDER.get(part, part) for part in name.split(".")): value for name, value in tensors.items()}
+    if len(renamed) < len(tensors):
+        raise UserError("the weights have names of two layouts")
+    names = Names(renamed, PREFIXES, ())
+    params: dict[str, Any] = {"stem": convolution(names, "conv_first")}
+    inputs, width = params["stem"]["kernel"].shape[2:]
+    growth: int | None = None
+    blocks = 0
+    while blocks == 0 or f"body.{blocks}.rdb1.conv1.weight" in names:
+        block = {}
+        for index in range(DENSE):
+            block[f"dense_{index}"] = _dense(names, f"body.{blocks}.rdb{index + 1}", width, growth)
+            growth = block[f"dense_{index}"]["conv_0"]["kernel"].shape[-1]
+        params[f"block_{blocks}"], blocks = block, blocks + 1
+    params["leave"] = convolution(names, "conv_body", width, width)
+    for index in range(DOUBLINGS):
+        params[f"up_{index}"] = convolution(names, f"conv_up{index + 1}", width, width)
+    params["refine"] = convolution(names, "conv_hr", width, width)
+    params["image"] = convolution(names, "conv_last", width)
+    names.finish()
+    channels = params["image"]["kernel"].shape[-1]
+    if inputs % channels or inputs // channels not in SCALES:
+        raise UserError(
+            f"the weights take {inputs} channels and give {channels}, accepted are 1, 4 or 16 times as many"
+        )
+    section = {
+        "name": "rrdb.Generator",
+        "channels": channels,
+        "scale": SCALES[inputs // channels],
+        "blocks": blocks,
+        "base_width": width,
+        "growth": growth,
+        "unit_range": True,
+    }
+    return Imported(section, params, {})
+
+
+def _dense(names: Names, prefix: str, width: int, growth: int | None) -> dict[str, Any]:
+    found = {"conv_0": convolution(names, f"{prefix}.conv1", width, growth)}
+    growth = found["conv_0"]["kernel"].shape[-1]
+    for index in range(1, LAYERS):
+        features = growth if index + 1 < LAYERS else width
+        found[f"conv_{index}"] = convolution(names, f"{prefix}.conv{index + 1}", width + index * growth, features)
+    return found
+
+
+# parameters of layers, by their numbers
+LEAKY = {9: 2, 10: (SLOPE,)}
+SCALED_SUM = {0: 1, 1: (RESIDUAL, 1.0)}
+DOUBLED = {0: 1, 1: 2.0, 2: 2.0}  # by repeated pixels
+
+
+def from_ncnn(network: Network) -> Imported:
+    """The network of scale 4 that a graph computes.
+
+    Raises UserError for a graph of another network, or written in another way than PyTorch's export leads to.
+    """
+    graph = Graph(network, "RRDB")
+    x = first = graph.conv("conv_first", graph.take("Input", (), {}))
+    blocks = 0
+    while _dense_block_follows(graph):
+        begin = x
+        for number in range(1, DENSE + 1):
+            x = _followed(graph, f"body.{blocks}.rdb{number}", x)
+        x, blocks = graph.take("Eltwise", (x, begin), SCALED_SUM), blocks + 1
+    x = graph.take("BinaryOp", (first, graph.conv("conv_body", x)), {})
+    for number in range(1, DOUBLINGS + 1):
+        x = graph.conv(f"conv_up{number}", graph.take("Interp", (x,), DOUBLED), LEAKY)
+    graph.conv("conv_last", graph.conv("conv_hr", x, LEAKY))
+    graph.finish()
+    return from_torch(graph.tensors)
+
+
+def _dense_block_follows(graph: Graph) -> bool:
+    """Whether the next convolution has an activation, as a block's first one and not that behind the blocks."""
+    return graph.following is not None and 9 in graph.following.params
+
+
+def _followed(graph: Graph, name: str, x: str) -> str:
+    """A dense block of x."""
+    maps: tuple[str, ...] = (x,)
+    for number in range(1, LAYERS):
+        joined = graph.take("Concat", maps, {}) if number > 1 else x
+        maps = (*maps, graph.conv(f"{name}.conv{number}", joined, LEAKY))
+    last = graph.conv(f"{name}.conv{LAYERS}", graph.take("Concat", maps, {}))
+    return graph.take("Eltwise", (last, x), SCALED_SUM)

@@ -1,0 +1,101 @@
+"""SRVGG in the state-dict keys of PyTorch suites (SRVGGNetCompact), and as a graph of ncnn."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from jaxgan.errors import UserError
+from jaxgan.models.pretrained.graph import PREFIXES, Graph, convolution
+from jaxgan.models.pretrained.stylegan2 import Imported, Names
+from jaxgan.weights.ncnn import Network
+
+MARK = "body.0.weight"  # a name that such files have
+
+
+def from_torch(tensors: Mapping[str, np.ndarray], *, reduced: float = 1.0) -> Imported:
+    """The network of a state dict, its own or under `params_ema` or `params`.
+
+    The layers are counted: convolutions and, between them, slopes of PReLU. Of `reduced`, the factor by which images
+    are resized at the end, a state dict says nothing. Raises UserError for a tensor that is missing, left over, or of
+    another shape than the others make it.
+    """
+    names = Names(tensors, PREFIXES, ())
+    params: dict[str, Any] = {"stem": convolution(names, "body.0")}
+    channels, width = params["stem"]["kernel"].shape[2:]
+    params["stem_prelu"] = _slopes(names, "body.1.weight", width)
+    convs = 0
+    while f"body.{2 * convs + 3}.weight" in names:
+        params[f"conv_{convs}"] = convolution(names, f"body.{2 * convs + 2}", width, width)
+        params[f"conv_{convs}_prelu"] = _slopes(names, f"body.{2 * convs + 3}.weight", width)
+        convs += 1
+    params["image"] = convolution(names, f"body.{2 * convs + 2}", width)
+    names.finish()
+    outputs = params["image"]["kernel"].shape[-1]
+    upscale = math.isqrt(outputs // channels)
+    if channels * upscale**2 != outputs or not upscale:
+        raise UserError(
+            f"the weights take {channels} channels and give {outputs}, accepted are 1, 4, 9, 16 and so on times as many"
+        )
+    scale = round(reduced * upscale) if 0 < reduced <= 1 else 0
+    if not scale or reduced != scale / upscale:
+        raise UserError(f"images {upscale} times as large are resized by {reduced}, accepted are whole numbers of them")
+    section = {
+        "name": "srvgg.Generator",
+        "channels": channels,
+        "scale": scale,
+        "convs": convs,
+        "base_width": width,
+        "unit_range": True,
+    }
+    if scale != upscale:  # else it is the default
+        section["upscale"] = upscale
+    return Imported(section, params, {})
+
+
+def _slopes(names: Names, name: str, width: int) -> dict[str, np.ndarray]:
+    slope = names.take(name)
+    if slope.shape != (width,):
+        raise UserError(f"the weights {name} are of shape {slope.shape}; accepted is {(width,)}, slopes of PReLU")
+    return {"slope": slope}
+
+
+# parameters of layers, by their numbers
+COUNT = 0  # of slopes
+NEAREST, BICUBIC = 1, 3  # kinds of resizing
+
+
+def from_ncnn(network: Network) -> Imported:
+    """The network that a graph computes.
+
+    Raises UserError for a graph of another network, or written in another way than PyTorch's export leads to.
+    """
+    graph = Graph(network, "SRVGG")
+    given, layers = graph.take("Input", (), {}), 0
+    x = graph.conv("body.0", given)
+    while graph.following is not None and graph.following.kind == "PReLU":
+        slopes = {"slope": f"body.{2 * layers + 1}.weight"}
+        x = graph.take("PReLU", (x,), {}, ignored=(COUNT,), weights=slopes)
+        layers += 1
+        x = graph.conv(f"body.{2 * layers}", x)
+    factor = graph.following.params.get(0) if graph.following is not None else None
+    pixels = graph.take("PixelShuffle", (x,), {0: factor})
+    repeated = graph.take("Interp", (given,), _resizing(NEAREST, factor))
+    image, reduced = graph.take("BinaryOp", (pixels, repeated), {}), 1.0
+    if graph.following is not None:
+        found = graph.following.params.get(1)
+        reduced = float(found) if isinstance(found, int | float) else 0.0
+        graph.take("Interp", (image,), _resizing(BICUBIC, reduced))
+    graph.finish()
+    imported = from_torch(graph.tensors, reduced=reduced)
+    upscale = imported.section.get("upscale", imported.section["scale"])
+    if upscale != factor:
+        raise UserError(f"the graph makes {factor} x {factor} pixels of channels for {upscale} x {upscale}")
+    return imported
+
+
+def _resizing(kind: int, factor: Any) -> dict[int, Any]:
+    return {0: kind, 1: factor, 2: factor}

@@ -1,0 +1,380 @@
+"""`--mode=verify` says of every file what it tells of its making, and what that is worth."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from jaxgan.errors import FINISHED, MARK_MISSING, MISTAKE, SOME_FAILED
+from jaxgan.main import main
+from jaxgan.media import credentials, signing_key
+from jaxgan.media.embedding import embed_xmp
+from jaxgan.media.provenance import Origin, mark_file, packet_of
+
+CREATED = Origin("created", "samples of a generator", "a run", step=12)
+NOTHING_PROVEN = "Where nothing is found, nothing is proven"
+
+
+@pytest.fixture(autouse=True)
+def installation(tmp_path_factory, monkeypatch):
+    """A home of its own for every test, outside of the folders that are verified."""
+    home = tmp_path_factory.mktemp("home")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(home))
+    return home
+
+
+@pytest.fixture
+def without_c2pa(monkeypatch):
+    monkeypatch.setattr(credentials, "available", lambda: False)
+
+
+def plain(path):
+    """A picture that says nothing."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype=np.uint8)).save(path)
+    return path
+
+
+def described(path, origin=CREATED):
+    """A picture with XMP alone."""
+    assert embed_xmp(plain(path), packet_of(origin))
+    return path
+
+
+def signed(path, origin=CREATED):
+    """A picture with XMP and a credential."""
+    pytest.importorskip("c2pa")
+    mark_file(plain(path), path.suffix, origin, title=path.name)
+    return path
+
+
+def changed(path):
+    """A signed picture with another byte among its pixels."""
+    content = bytearray(signed(path).read_bytes())
+    content[content.rindex(b"IDAT") + 50] ^= 1
+    path.write_bytes(content)
+    return path
+
+
+def verify(capsys, *arguments):
+    """Exit status, what was printed, and the mistake."""
+    status = main(["--mode=verify", *map(str, arguments)])
+    told = capsys.readouterr()
+    return status, told.out, told.err
+
+
+def about(printed, path):
+    """The lines about one file, without its name."""
+    lines = printed.splitlines()
+    start = lines.index(str(path)) + 1
+    end = next((at for at in range(start, len(lines)) if not lines[at].startswith("  ")), len(lines))
+    return [line.strip() for line in lines[start:end]]
+
+
+def test_a_file_of_this_installation(tmp_path, capsys):
+    path = signed(tmp_path / "a.png")
+    status, printed, mistake = verify(capsys, path)
+    assert (status, mistake) == (FINISHED, "")
+    credential, says, xmp = about(printed, path)
+    assert credential == "credential: of this installation, and the file is as it was written"
+    assert says.startswith("it says: made by a trained model, by jaxgan 0.1.0, model a run, at 20")
+    assert says.endswith(": samples of a generator")
+    assert xmp == "XMP: the same"
+    assert NOTHING_PROVEN in printed
+
+
+def test_a_file_of_a_stranger(tmp_path, capsys, monkeypatch):
+    path = signed(tmp_path / "a.png")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "other"))
+    status, printed, _ = verify(capsys, path)
+    assert status == FINISHED
+    credential, says, _ = about(printed, path)
+    assert credential.startswith("credential: of a stranger: a good signature")
+    assert "made by a trained model" in says
+    assert not (tmp_path / "other").exists()
+
+
+def test_a_file_that_was_changed_since(tmp_path, capsys):
+    path = changed(tmp_path / "a.png")
+    status, printed, _ = verify(capsys, path)
+    assert status == FINISHED
+    credential, said, xmp = about(printed, path)
+    assert credential.startswith(
+        "credential: changed since: the file, or the credential itself, is not what was signed"
+    )
+    assert said.startswith("it said: made by a trained model")
+    assert xmp.endswith("; but the credential does not vouch for the file, nor for its XMP")
+
+
+def test_a_damaged_credential(tmp_path, capsys):
+    path = signed(tmp_path / "a.png")
+    content = bytearray(path.read_bytes())
+    at = content.index(b"c2pa.claim.v2\0") + 100
+    content[at : at + 20] = b"\xff" * 20
+    path.write_bytes(content)
+    _, printed, _ = verify(capsys, path)
+    assert about(printed, path)[0].startswith("credential: damaged: it cannot be read (")
+
+
+def test_xmp_without_a_credential(tmp_path, capsys):
+    path = described(tmp_path / "a.png")
+    status, printed, _ = verify(capsys, path)
+    assert status == FINISHED
+    credential, xmp = about(printed, path)
+    assert credential == "credential: none"
+    assert xmp.startswith("XMP: made by a trained model, by jaxgan 0.1.0, model a run, at 20")
+    assert xmp.endswith("samples of a generator; anyone can write or change this")
+
+
+def test_files_that_say_nothing(tmp_path, capsys):
+    pytest.importorskip("c2pa")
+    paths = [plain(tmp_path / "a.png"), plain(tmp_path / "b.bmp")]
+    with Image.open(signed(tmp_path / "c.png")) as image:
+        image.save(tmp_path / "saved.png")
+    status, printed, _ = verify(capsys, *paths, tmp_path / "saved.png")
+    assert status == FINISHED
+    assert about(printed, paths[0]) == ["credential: none", "XMP: none"]
+    assert about(printed, paths[1]) == ["credential: none (.bmp holds none)", "XMP: none"]
+    assert about(printed, tmp_path / "saved.png") == ["credential: none", "XMP: none"]
+    assert printed.splitlines()[-1].startswith(NOTHING_PROVEN)
+
+
+def test_credential_and_xmp_that_contradict_each_other(tmp_path, capsys):
+    pytest.importorskip("c2pa")
+    path = described(tmp_path / "plain.png", Origin("restored", "noise taken out", "denoise"))
+    credentials.sign(path, tmp_path / "a.png", ".png", CREATED, title="a.png")
+    _, printed, _ = verify(capsys, tmp_path / "a.png")
+    assert about(printed, tmp_path / "a.png")[2].endswith("; but XMP and credential say different things")
+    _, printed, _ = verify(capsys, "--json", tmp_path / "a.png")
+    assert json.loads(printed)["files"][0]["contradiction"] == "XMP and credential say different things"
+
+
+def test_what_was_restored_names_its_parent(tmp_path, capsys):
+    parent = plain(tmp_path / "in.jpg")
+    path = signed(tmp_path / "a.png", Origin("restored", "noise taken out", "denoise", parent=parent))
+    _, printed, _ = verify(capsys, path)
+    assert (
+        "made in part by a trained model, by jaxgan 0.1.0, model denoise, from in.jpg, at 20" in about(printed, path)[1]
+    )
+
+
+def test_a_film(tmp_path, capsys):
+    av = pytest.importorskip("av")
+    paths = [tmp_path / "a.mp4", tmp_path / "b.mkv"]
+    for path in paths:
+        with av.open(str(path), "w") as container:
+            stream = container.add_stream("h264", rate=24)
+            stream.height, stream.width, stream.pix_fmt = 16, 16, "yuv420p"
+            frame = av.VideoFrame.from_ndarray(np.zeros((16, 16, 3), np.uint8), format="rgb24")
+            container.mux([*stream.encode(frame), *stream.encode()])
+        mark_file(path, path.suffix, CREATED, title=path.name)
+    status, printed, _ = verify(capsys, *paths)
+    assert status == FINISHED
+    assert "of this installation" in about(printed, paths[0])[0]
+    assert about(printed, paths[1])[0] == "credential: none (.mkv holds none)"
+
+
+def test_at_most_four_lines_for_whatever_a_file_says(tmp_path, capsys):
+    """A stranger's words are printed on one line, without what would steer a terminal."""
+    evil = "line\nline\x1b[31m\r\x07 \u202e" + "long " * 1000
+    path = signed(tmp_path / "a.png", Origin("created", evil, evil[:900]))
+    strange = described(tmp_path / "new\nline.png", Origin("created", evil, evil))
+    _, printed, _ = verify(capsys, path, strange)
+    lines = printed.splitlines()
+    assert len(lines) == 4 + 3 + 1
+    assert "\x1b" not in printed
+    assert "\u202e" not in printed
+    assert all(len(line) < 700 for line in lines)
+
+
+def test_folders(tmp_path, capsys):
+    wanted = [plain(tmp_path / name) for name in ("a.png", "b/c.JPG", "b/d/e.webp")]
+    for hidden in (".f.png", ".g/h.png", "b/.i/j.png"):
+        plain(tmp_path / hidden)
+    (tmp_path / "notes.txt").write_text("text")
+    (tmp_path / "b" / "latents.npz").write_bytes(b"PK")
+    os.symlink(tmp_path, tmp_path / "b" / "loop")
+    status, printed, _ = verify(capsys, tmp_path, tmp_path / "a.png")
+    assert status == FINISHED
+    named = [line for line in printed.splitlines() if line.startswith(str(tmp_path))]
+    assert named == [str(each) for each in wanted]
+    assert "2 other files are no pictures or films and were skipped." in printed
+    assert verify(capsys, tmp_path / ".g")[0] == FINISHED  # what is named is meant
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("notes.txt", b"text", "it is no picture or film"),
+        ("a.png", b"no picture", "it is no picture or film"),
+        ("b.png", b"", "it is no picture or film"),
+        ("c.mp4", b"no film at all", "it is no picture or film"),
+    ],
+)
+def test_what_cannot_be_read_is_told_and_the_rest_is_done(name, content, words, tmp_path, capsys):
+    (tmp_path / name).write_bytes(content)
+    other = described(tmp_path / "other.png")
+    status, printed, _ = verify(capsys, tmp_path / name, other)
+    assert status == SOME_FAILED
+    (told,) = about(printed, tmp_path / name)
+    assert told.startswith(f"unreadable: {words}")
+    assert "made by a trained model" in about(printed, other)[-1]
+    assert "1 of 2 could not be read." in printed
+    status, printed, _ = verify(capsys, tmp_path / name, other, "--json")
+    assert status == SOME_FAILED
+    (told,) = json.loads(printed)["unreadable"]
+    assert told["path"] == str(tmp_path / name)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes here")
+def test_what_is_no_file_is_not_waited_for(tmp_path, capsys):
+    os.mkfifo(tmp_path / "pipe.png")
+    os.symlink(tmp_path / "nowhere", tmp_path / "link.png")
+    plain(tmp_path / "a.png")
+    status, printed, _ = verify(capsys, tmp_path)
+    assert status == SOME_FAILED
+    assert about(printed, tmp_path / "pipe.png") == ["unreadable: it is no file"]
+    assert about(printed, tmp_path / "link.png") == ["unreadable: the link leads nowhere"]
+
+
+@pytest.mark.skipif(hasattr(os, "geteuid") and os.geteuid() == 0, reason="root may read everything")
+def test_what_may_not_be_read(tmp_path, capsys):
+    plain(tmp_path / "a.png")
+    plain(tmp_path / "b.png").chmod(0)
+    plain(tmp_path / "c" / "d.png").parent.chmod(0)
+    status, printed, _ = verify(capsys, tmp_path)
+    (tmp_path / "c").chmod(0o700)
+    assert status == SOME_FAILED
+    assert about(printed, tmp_path / "b.png") == ["unreadable: Permission denied"]
+    assert about(printed, tmp_path / "c") == ["unreadable: Permission denied"]
+
+
+@pytest.mark.parametrize("switch", [["--json"], ["--json=true"]])
+@pytest.mark.parametrize("place", [0, 1, 2, 3])
+def test_json_in_any_position(switch, place, tmp_path, capsys):
+    paths = [signed(tmp_path / "a.png"), described(tmp_path / "b.png"), plain(tmp_path / "c.png")]
+    arguments = ["--mode=verify", *map(str, paths)]
+    status = main([*arguments[:place], *switch, *arguments[place:]])
+    told = json.loads(capsys.readouterr().out)
+    assert status == FINISHED
+    assert [each["path"] for each in told["files"]] == [str(path) for path in paths]
+    one, other, nothing = told["files"]
+    assert (one["credential"]["state"], one["credential"]["source_type"]) == ("ours", "trainedAlgorithmicMedia")
+    assert (one["credential"]["tool"], one["credential"]["model"]) == ("jaxgan 0.1.0", "a run")
+    assert one["xmp"]["source_type"] == other["xmp"]["source_type"] == "trainedAlgorithmicMedia"
+    assert other["credential"] is None
+    assert (nothing["credential"], nothing["xmp"], nothing["contradiction"]) == (None, None, None)
+    assert told["credentials_read"] is True
+    assert told["note"].startswith(NOTHING_PROVEN)
+
+
+def test_json_that_is_false_are_words(tmp_path, capsys):
+    path = plain(tmp_path / "a.png")
+    assert verify(capsys, "--json=false", path)[1].startswith(str(path))
+
+
+def test_what_is_required(tmp_path, capsys):
+    ours, xmp, nothing = signed(tmp_path / "a.png"), described(tmp_path / "b.png"), plain(tmp_path / "c.png")
+    broken = changed(tmp_path / "d.png")
+    (tmp_path / "e.txt").write_text("text")
+
+    def status(required, *paths):
+        return verify(capsys, f"--require={required}", *paths)[0]
+
+    assert [status("credential", each) for each in (ours, xmp, nothing, broken)] == [FINISHED] + [MARK_MISSING] * 3
+    assert [status("any", each) for each in (ours, xmp, nothing, broken)] == [FINISHED] * 2 + [MARK_MISSING] * 2
+    assert status("any", ours, xmp) == FINISHED
+    assert status("any", ours, nothing, xmp) == MARK_MISSING
+    assert status("any", ours, tmp_path / "e.txt") == SOME_FAILED
+    assert status("any", nothing, tmp_path / "e.txt") == MARK_MISSING
+    assert MARK_MISSING == 4
+
+
+def test_a_strangers_credential_is_one(tmp_path, capsys, monkeypatch):
+    path = signed(tmp_path / "a.png")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "other"))
+    assert verify(capsys, "--require=credential", path)[0] == FINISHED
+
+
+def test_without_c2pa_xmp_is_judged(tmp_path, capsys, without_c2pa):
+    path, other = described(tmp_path / "a.png"), plain(tmp_path / "b.png")
+    status, printed, _ = verify(capsys, path, other)
+    assert status == FINISHED
+    assert about(printed, path)[0] == about(printed, other)[0] == "credential: not read"
+    assert "made by a trained model" in about(printed, path)[1]
+    told = [line for line in printed.splitlines() if "[provenance]" in line]
+    assert told == ["Credentials were not read: that needs the package c2pa-python, pip install -e '.[provenance]'."]
+    assert verify(capsys, "--require=any", path)[0] == FINISHED
+    assert verify(capsys, "--require=any", other)[0] == MARK_MISSING
+    _, printed, _ = verify(capsys, "--json", path)
+    assert json.loads(printed)["credentials_read"] is False
+
+
+def test_without_c2pa_a_credential_cannot_be_required(tmp_path, capsys, without_c2pa):
+    status, printed, mistake = verify(capsys, "--require=credential", plain(tmp_path / "a.png"))
+    assert (status, printed) == (MISTAKE, "")
+    assert "[provenance]" in mistake
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], "--mode=verify needs paths"),
+        (["a.png", "nowhere.png"], "nowhere.png: there is no such file or folder"),
+        (["empty"], "there is no picture and no film in it"),
+        (["a.png", "--require=xmp"], "--require: got 'xmp', accepted are credential and any"),
+        (["a.png", "--json=yes"], "--json: got 'yes', accepted are true and false"),
+        (["a.png", "--workdir=w"], "--workdir: --mode=verify takes paths"),
+        (["a.png", "--config=c.py"], "--config: --mode=verify takes paths"),
+        (["a.png", "--config.seed=1"], "--config.seed: --mode=verify takes paths"),
+        (["a.png", "--requier=any"], "did you mean require?"),
+        (["a.png", "--require"], "--require needs a value"),
+    ],
+)
+def test_a_mistake_is_one_line_and_nothing_is_printed(arguments, words, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    plain(tmp_path / "a.png")
+    (tmp_path / "empty").mkdir()
+    status, printed, mistake = verify(capsys, *arguments)
+    assert (status, printed) == (MISTAKE, "")
+    assert words in mistake
+    assert mistake.count("\n") == 1
+
+
+def test_a_damaged_key_of_ones_own_is_told(tmp_path, capsys):
+    path = signed(tmp_path / "a.png")
+    (signing_key.folder() / "root.pem").write_text("garbage")
+    status, printed, mistake = verify(capsys, path)
+    assert (status, printed) == (MISTAKE, "")
+    assert "key or certificate is damaged" in mistake
+
+
+@pytest.mark.parametrize("mode", ["train", "apply", "sample", "doctor"])
+def test_other_modes_take_no_paths(mode, capsys):
+    assert main([f"--mode={mode}", "--workdir=w", "a.png"]) == MISTAKE
+    assert "'a.png': accepted are flags, --flag=value; see --help" in capsys.readouterr().err
+
+
+def test_names_that_look_like_flags(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    plain(tmp_path / "--a.png")
+    status, printed, _ = verify(capsys, "--", "--a.png")
+    assert status == FINISHED
+    assert about(printed, "--a.png") == ["credential: none", "XMP: none"]
+
+
+def test_it_starts_quickly_and_imports_no_jax(tmp_path):
+    path = described(tmp_path / "a.png")
+    code = (
+        "import sys; from jaxgan.main import main; status = main(['--mode=verify', sys.argv[1]]); "
+        "loaded = {'jax', 'jaxlib', 'flax', 'optax', 'tensorflow', 'av', 'etils', 'matplotlib'} & set(sys.modules); "
+        "assert not loaded, loaded; sys.exit(status)"
+    )
+    start = time.perf_counter()
+    subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True)
+    assert time.perf_counter() - start < 5  # under one and a half on a quiet machine
