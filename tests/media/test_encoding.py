@@ -23,6 +23,7 @@ from jaxgan.media.joining import join  # noqa: E402
 from jaxgan.media.mastering import Display, Mastering  # noqa: E402
 from jaxgan.media.reading import PictureError  # noqa: E402
 
+pytestmark = pytest.mark.quick  # another Python has another FFmpeg
 PAIRS = [
     (name, suffix)
     for name, codec in CODECS.items()

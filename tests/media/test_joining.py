@@ -47,6 +47,7 @@ def times(streams):
     return [[time for time, _, _ in stream] for stream in streams]
 
 
+@pytest.mark.quick
 def test_sound_is_the_same_byte_for_byte_and_in_sync(tmp_path):
     """The pictures begin 0.3 s after the sound, whose first packet lies before 0, as AAC has it."""
     source(tmp_path / "a.mp4", first=3840, sounds=TWO_SOUNDS)
@@ -70,6 +71,7 @@ def test_sound_is_the_same_byte_for_byte_and_in_sync(tmp_path):
     assert max(abs(after - before - moved) for after, before in [*pictures, *tracks]) <= Fraction(1, 1000)
 
 
+@pytest.mark.quick
 def test_a_film_of_matroska_keeps_everything(tmp_path):
     source(
         tmp_path / "a.mkv",
@@ -107,6 +109,7 @@ def _attached(container):
     return next(bytes(each) for each in container.demux(cover) if each.size)
 
 
+@pytest.mark.quick
 def test_a_film_of_mp4_keeps_its_own_kinds(tmp_path):
     source(
         tmp_path / "a.mp4",
