@@ -1,4 +1,4 @@
-"""Moving pictures in GIF, WebP and PNG as films, through Pillow."""
+"""Moving pictures in GIF, WebP, PNG and AVIF as films, through Pillow."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from PIL import Image
 from jaxgan.media.frames import UNTOLD, FilmFormat, Frame, Remarks, Unfit, check_span
 from jaxgan.media.reading import Picture, PictureError, opened
 
+FORMATS = ("GIF", "WEBP", "PNG", "AVIF")  # in which frames follow each other
 TIME_BASE = Fraction(1, 1000)
 USUAL = 100.0  # milliseconds of a frame that tells none, as browsers have it
 
@@ -21,13 +22,13 @@ def is_animated(path: str | os.PathLike[str]) -> bool:
     """Whether a picture's file has several frames that follow each other. False for what cannot be read."""
     try:
         with opened(path) as image:
-            return image.format in ("GIF", "WEBP", "PNG") and bool(getattr(image, "is_animated", False))
+            return image.format in FORMATS and bool(getattr(image, "is_animated", False))
     except Exception:  # Pillow's readers raise what they like; who reads the file will say why
         return False
 
 
 class Animation:
-    """A GIF, WebP or PNG that moves. See `jaxgan.media.frames.Frames`.
+    """A GIF, WebP, PNG or AVIF that moves. See `jaxgan.media.frames.Frames`.
 
     Pillow composes the frames. They are decoded once on opening, for their times and for whether any is transparent:
     no field of the file tells that.

@@ -83,7 +83,10 @@ class Film:
         return count
 
     def frames(self, skip: int = 0) -> Iterator[Frame]:
-        """The frames in the order of their times; the first `skip` are decoded and not handed on."""
+        """The frames in the order of their times; the first `skip` are decoded and not handed on.
+
+        Each call reads the film anew, and ends the one before.
+        """
         for number, shown in enumerate(self._selected()):
             if number >= skip:
                 yield Frame(self._picture(shown.frame), shown.pts, shown.duration)

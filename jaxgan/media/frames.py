@@ -18,9 +18,9 @@ CONTAINERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska", "
 SUFFIXES = frozenset(  # of files that are read as films
     [*CONTAINERS, ".3g2", ".3gp", ".asf", ".avi", ".divx", ".f4v", ".flv", ".m2ts", ".mpeg", ".mpg", ".mts", ".mxf"]
 ) | {".nut", ".ogv", ".ts", ".vob", ".wmv", ".y4m"}
-ANIMATIONS = (".apng", ".gif", ".png", ".webp")  # suffixes of pictures that may have several frames
+ANIMATIONS = (".apng", ".avif", ".gif", ".png", ".webp")  # suffixes of pictures that may have several frames
 PICTURES = frozenset(  # of files that are read as pictures
-    [*ANIMATIONS, ".avif", ".bmp", ".dib", ".j2k", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm"]
+    [*ANIMATIONS, ".bmp", ".dib", ".j2k", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm"]
 ) | {".pnm", ".ppm", ".tga", ".tif", ".tiff"}
 USUAL_RATE = Fraction(25)  # of a film that tells none
 UNTOLD = Colours()

@@ -105,7 +105,10 @@ class Folder:
     def _read(self, number: int) -> Picture | None:
         path = self._files[number]
         try:
-            return self._uniform(read_picture(path))
+            picture = read_picture(path)
+            for line in picture.remarks if self.still else ():
+                self._notes.tell(line, line)
+            return self._uniform(picture)
         except PictureError as error:
             self._tell_of(path, error)
             return None

@@ -8,6 +8,7 @@ from jaxgan.media.colours import Colours
 from jaxgan.media.frames import open_frames
 
 av = pytest.importorskip("av")
+pytestmark = pytest.mark.quick  # PyAV of each Python has an interface of its own
 MATRICES = {1: (0.2126, 0.0722), 6: (0.299, 0.114), 9: (0.2627, 0.0593)}  # Kr and Kb, ITU-T H.273
 
 

@@ -16,6 +16,8 @@ from jaxgan.media.reading import PictureError
 av = pytest.importorskip("av")
 from jaxgan.media.decoding import Decoding  # noqa: E402
 
+pytestmark = pytest.mark.quick  # PyAV of each Python has an interface of its own
+
 FRONT = {"movflags": "faststart"}
 
 

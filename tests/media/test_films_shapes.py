@@ -13,6 +13,8 @@ from jaxgan.media.reading import PictureError, _upright
 av = pytest.importorskip("av")
 from jaxgan.media.films import SWSCALE_FLAGS  # noqa: E402
 
+pytestmark = pytest.mark.quick  # PyAV of each Python has an interface of its own
+
 # what EXIF calls the same turn: of a display rotation (counterclockwise, as PyAV writes it), mirrored before it or not
 TURNS = {(0, False): 1, (90, False): 8, (-90, False): 6, (180, False): 3, (0, True): 2, (180, True): 4}
 

@@ -14,6 +14,8 @@ from jaxgan.media.reading import PictureError
 av = pytest.importorskip("av")
 from jaxgan.media.decoding import Decoding  # noqa: E402
 
+pytestmark = pytest.mark.quick  # PyAV of each Python has an interface of its own
+
 
 def times_of(path, **span):
     film = open_frames(path, **span)

@@ -5,12 +5,13 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, features
 
 from jaxgan.media.frames import Unfit, open_frames
 from jaxgan.media.reading import PictureError
 from jaxgan.media.stills import natural
 
+pytestmark = pytest.mark.quick
 SIZE = (20, 12)
 
 
@@ -135,6 +136,10 @@ def test_a_picture_is_a_film_of_one_frame(folder):
     assert numbers(film) == [3]
     assert (film.still, film.count(), film.format.width) == (True, 1, SIZE[0])
     assert list(film.frames(1)) == []
+    pages = [Image.fromarray(drawn(number)) for number in range(3)]
+    pages[0].save(folder / "pages.tif", save_all=True, append_images=pages[1:])
+    film = open_frames(folder / "pages.tif")
+    assert (numbers(film), film.remarks) == ([0], ["the first of 3 pictures"])
     with pytest.raises(PictureError):
         open_frames(folder / "missing.png")
 
@@ -176,6 +181,15 @@ def test_alpha_that_hides_nothing_is_none(tmp_path, suffix):
     film = open_frames(tmp_path / f"film{suffix}")
     assert not film.format.alpha
     assert [frame.picture.alpha for frame in film.frames()] == [None] * 3
+
+
+@pytest.mark.skipif(not features.check("avif"), reason="this Pillow reads no AVIF")
+def test_avif(tmp_path):
+    first, *rest = [Image.fromarray(drawn(number)) for number in range(3)]
+    first.save(tmp_path / "film.avif", save_all=True, append_images=rest, duration=[40, 60, 80], quality=100)
+    film = open_frames(tmp_path / "film.avif")
+    assert [(frame.pts, frame.duration) for frame in film.frames()] == [(0, 40), (40, 60), (100, 80)]
+    assert numbers(film) == [0, 1, 2]
 
 
 def gif(path, disposal, transparency=None):
