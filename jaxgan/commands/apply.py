@@ -15,13 +15,13 @@ from jaxgan.commands.comparison import Comparison
 from jaxgan.commands.files import Pair
 from jaxgan.commands.films import FilmJob, film_size, restore_film
 from jaxgan.commands.marking import Marking, origin_of_run
-from jaxgan.commands.masks import Unfit
 from jaxgan.commands.restoring import Workshop
 from jaxgan.commands.sample import checkpoint_choice
 from jaxgan.commands.setup import start_jax
 from jaxgan.commands.wishes import Wish, read_wish
 from jaxgan.config import RunConfig
 from jaxgan.errors import FINISHED, SOME_FAILED, UserError
+from jaxgan.media.frames import Unfit
 from jaxgan.media.provenance import Origin
 from jaxgan.media.reading import Picture, PictureError, stored_size
 from jaxgan.restorer import Restorer, load_pretrained, load_restorer

@@ -21,7 +21,7 @@ from jaxgan.commands.files import Pair
 from jaxgan.commands.masks import FilmMasks, Masks
 from jaxgan.commands.restoring import Restoring, degraded, enlarged, seen
 from jaxgan.media.cuts import Cuts
-from jaxgan.media.frames import FilmFormat, Frame, Frames, open_frames
+from jaxgan.media.frames import FilmFormat, Frame, Frames, Unfit, open_frames
 from jaxgan.media.provenance import Origin
 from jaxgan.media.reading import Picture, PictureError
 from jaxgan.restorer import Restorer
@@ -73,6 +73,8 @@ def film_size(path: Path, wish: FilmWish) -> tuple[int, int]:
     """Height and width of a film's frames. Raises PictureError, and Unfit for times beyond its end."""
     frames = wish.open(path)
     try:
+        if frames.still:
+            raise Unfit("it is one picture, and no film")
         return frames.format.height, frames.format.width
     finally:
         frames.close()

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jaxgan.media.frames import ANIMATIONS, Frame, Frames, is_film
+from jaxgan.media.frames import Frame, Frames, Unfit, is_film, is_picture
 from jaxgan.media.reading import Picture, PictureError, read_picture
 
 LOSSY = ("JPEG", "WEBP", "FILM")
@@ -44,10 +44,6 @@ class Masks(NamedTuple):
         return drawn.pixels.max(axis=2, keepdims=True) > 127
 
 
-class Unfit(PictureError):
-    """What was given beside a film does not fit it: a mistake in the call."""
-
-
 class FilmMasks:
     """The masks of a film, frame by frame: a film, a folder of frames, one picture for all, or a colour."""
 
@@ -61,18 +57,18 @@ class FilmMasks:
         self._path = path
         self._frames: Frames | None = None
         self._left: Iterator[Frame] = iter(())
-        if path is None or not (path.is_dir() or is_film(path) or path.suffix.lower() in ANIMATIONS):
+        if path is None or not (path.is_dir() or is_film(path) or is_picture(path)):
             return
-        drawn = self._frames = open_film(path)
-        if drawn.still:
-            drawn.close()
-            self._frames = None
-            return
+        drawn = open_film(path)
         try:
             self._check(drawn, path)
         except BaseException:
             drawn.close()
             raise
+        if drawn.still:
+            drawn.close()
+        else:
+            self._frames = drawn
 
     def __enter__(self) -> FilmMasks:
         return self
@@ -112,6 +108,8 @@ class FilmMasks:
         sizes = [f"{each.format.width} x {each.format.height}" for each in (drawn, self._film)]
         if sizes[0] != sizes[1]:
             raise Unfit(f"its masks {path} have {sizes[0]} pixels, expected {sizes[1]}")
+        if drawn.still:
+            return
         drawn_rate, rate = (each.format.rate for each in (drawn, self._film))
         if not path.is_dir() and drawn_rate and rate and abs(drawn_rate / rate - 1) > SAME_RATE:
             raise Unfit(f"its masks {path} have {float(drawn_rate):g} frames a second, expected {float(rate):g}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
+import platform
 from collections import deque
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
@@ -77,6 +78,9 @@ _RGB = {
     Layout(True, False, 444): "gbrp16le",
     Layout(True, True, 444): "gbrap16le",
 }
+# x264's code for AVX-512 reads memory that nobody has written, so that the same frames give other bytes now and then.
+_X86 = platform.machine().lower() in ("x86_64", "amd64")
+_REPEATABLE = {"x264-params": "asm=SSE4.2,AVX,AVX2,FMA3,BMI1,BMI2,LZCNT"} if _X86 else {}
 CODECS = {
     "h264": Codec(
         "libx264",
@@ -86,7 +90,7 @@ CODECS = {
         even=True,
         aspect=True,
         reordered=2,
-        options={"bf": "3", "b-pyramid": "normal"},
+        options={"bf": "3", "b-pyramid": "normal", **_REPEATABLE},
     ),
     "hevc": Codec(
         "libx265",

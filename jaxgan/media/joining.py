@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import heapq
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -40,13 +40,14 @@ def join(
     start: float = 0.0,
     end: float | None = None,
     rate: Fraction | None = None,
+    tags: Mapping[str, str] | None = None,
 ) -> tuple[str, ...]:
     """Writes the frames of segments and the other streams of the source, from `start` to `end`; what is left out.
 
     All times are moved by one amount: what the source shows at its beginning, or with its first frame after `start`,
-    is shown at 0. `rate`: frames a second that the target tells, by default those of the first segment. The target has
-    the kind of the suffix and is there whole or not at all. Raises OSError where a file cannot be read or written, and
-    PictureError for what FFmpeg cannot put together.
+    is shown at 0. `rate`: frames a second that the target tells, by default those of the first segment. `tags`: further
+    metadata of the target, which has the kind of the suffix and is there whole or not at all. Raises OSError where a
+    file cannot be read or written, and PictureError for what FFmpeg cannot put together.
     """
     kind = CONTAINERS[suffix]
     with contextlib.ExitStack() as stack:
@@ -60,6 +61,7 @@ def join(
             feeds = [_frames(segments, stream, time_base, round(span.zero / time_base))]
             if given is not None:
                 feeds += given.carry(out, stream, span)
+            out.metadata.update(tags or {})
             for _, packet in heapq.merge(*feeds, key=lambda each: each.time):
                 try:
                     out.mux(packet)

@@ -12,14 +12,15 @@ from pathlib import Path
 from typing import IO, Any
 
 from jaxgan.media.encoding import Plan, SegmentWriter
-from jaxgan.media.frames import Frame
+from jaxgan.media.frames import CONTAINERS, Frame
 from jaxgan.media.images import replace_file
 from jaxgan.media.joining import Segment, join
-from jaxgan.media.provenance import Origin, Remark, describe_file, sign_file
+from jaxgan.media.provenance import Origin, Remark, describe_file, film_tags, sign_file
 from jaxgan.media.reading import PictureError
 
 LENGTH = 48  # frames of a segment at most: so many are computed again after a kill
 SHORTEST = 12  # frames before a cut may end one
+MATROSKA = ("matroska", "webm")  # containers that can be told what made them only while they are written
 RECORD, LOCK = "segments.json", "lock"
 
 
@@ -103,7 +104,17 @@ class SegmentedFilm:
         if not self._joined.exists():
             part = self.folder / f"part{suffix}"
             self._lost = list(
-                join(self.segments, part, suffix, source=source, time_base=time_base, start=start, end=end)
+                join(
+                    self.segments,
+                    part,
+                    suffix,
+                    source=source,
+                    time_base=time_base,
+                    start=start,
+                    end=end,
+                    rate=self._plan.film.rate,
+                    tags=film_tags(origin) if origin is not None and CONTAINERS[suffix] in MATROSKA else None,
+                )
             )
             self._unsaid = [] if origin is None else list(describe_file(part, suffix, origin))
             self._keep_record()

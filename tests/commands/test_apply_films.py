@@ -1,6 +1,5 @@
 """`--mode=apply` on films, with networks of one layer."""
 
-import dataclasses
 import os
 import signal
 import subprocess
@@ -11,13 +10,11 @@ from fractions import Fraction
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from filming import frames_of, make_film, moving, packaged, packets_of
+from filming import frames_of, make, moving, packets_of
 from PIL import Image
 
-from jaxgan.commands import films
 from jaxgan.errors import FINISHED, MISTAKE, SOME_FAILED
 from jaxgan.main import main
-from jaxgan.media.frames import open_frames
 from jaxgan.restorer import Restorer
 
 NEAREST = Restorer(lambda x: x.repeat(2, axis=1).repeat(2, axis=2), 2, 3, 3, "films that were halved", 0)
@@ -41,7 +38,7 @@ def apply(monkeypatch):
 @pytest.fixture
 def film(tmp_path):
     """A second of frames that come at odd times, with sound."""
-    return make_film(tmp_path / "film.mp4", moving(10), pts=VARIABLE, time_base=Fraction(1, 15360), sound=1.9)
+    return make(tmp_path / "film.mp4", moving(10), times=VARIABLE, tick=Fraction(1, 15360), sound=1.9)
 
 
 def test_a_film_keeps_its_times_and_its_sound(film, tmp_path, apply, capsys):
@@ -90,7 +87,7 @@ def test_folders_of_films_and_pictures(film, tmp_path, apply, capsys):
     folder = tmp_path / "in"
     (folder / "deep").mkdir(parents=True)
     film.rename(folder / "deep" / "a.mp4")
-    make_film(folder / "b.avi", moving(3), codec="mpeg4")
+    make(folder / "b.avi", moving(3), codec="mpeg4")
     Image.fromarray(moving(1)[0]).save(folder / "c.png")
     (folder / "d.mp4").write_bytes(b"no film")
     assert apply(NEAREST, folder, tmp_path / "out") == SOME_FAILED
@@ -128,10 +125,10 @@ def test_masks(kind, tmp_path, apply):
         masks[:] = masks[0]
     if kind == "color":
         frames = np.where(masks > 0, np.array([255, 0, 255], np.uint8), frames)
-    film = make_film(tmp_path / "film.mkv", frames, codec="ffv1", pixels="bgr0")
+    film = make(tmp_path / "film.mkv", frames, codec="ffv1", pixels="bgr0")
     options = {"mask": tmp_path / "masks"}
     if kind == "film":
-        options["mask"] = make_film(tmp_path / "masks.mkv", masks, codec="ffv1", pixels="bgr0")
+        options["mask"] = make(tmp_path / "masks.mkv", masks, codec="ffv1", pixels="bgr0")
     elif kind == "frames":
         (tmp_path / "masks").mkdir()
         for number, mask in enumerate(masks):
@@ -152,7 +149,7 @@ def test_masks(kind, tmp_path, apply):
         ({"mask": "short.mkv"}, "have 9 frames, expected 10"),
         ({"mask": "small.mkv"}, "have 32 x 36 pixels, expected 64 x 36"),
         ({"mask": "fast.mkv"}, "have 50 frames a second, expected 25"),
-        ({"mask": "small.png"}, "has 32 x 36 pixels, accepted are its own 64 x 36"),
+        ({"mask": "small.png"}, "have 32 x 36 pixels, expected 64 x 36"),
         ({"mask": "nothing.mkv"}, "--mask: there is no file or folder"),
         ({"start": 9}, "--start: got 9, "),
         ({"start": 2, "end": 1}, "--end: got 1, expected more than --start=2"),
@@ -167,11 +164,11 @@ def test_masks(kind, tmp_path, apply):
 )
 def test_a_mistake_is_one_line_and_nothing_is_written(options, words, tmp_path, apply, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    film = make_film(tmp_path / "film.mkv", moving(10))
+    film = make(tmp_path / "film.mkv", moving(10))
     content = film.read_bytes()
-    make_film(tmp_path / "short.mkv", masked(9))
-    make_film(tmp_path / "small.mkv", masked(10, width=32))
-    make_film(tmp_path / "fast.mkv", masked(10), rate=Fraction(50))
+    make(tmp_path / "short.mkv", masked(9))
+    make(tmp_path / "small.mkv", masked(10, width=32))
+    make(tmp_path / "fast.mkv", masked(10), rate=Fraction(50))
     Image.fromarray(masked(1, width=32)[0]).save(tmp_path / "small.png")
     before = sorted(tmp_path.iterdir())
     standin = FILLED if "mask" in options else SAME
@@ -193,7 +190,7 @@ def test_a_mistake_is_one_line_and_nothing_is_written(options, words, tmp_path, 
     ],
 )
 def test_a_film_is_no_picture(given, output, words, tmp_path, apply, capsys):
-    make_film(tmp_path / "film.mkv", moving(3))
+    make(tmp_path / "film.mkv", moving(3))
     for name in ("photo.jpg", "still.png"):
         Image.fromarray(moving(1)[0]).save(tmp_path / name)
     assert apply(SAME, tmp_path / given, tmp_path / output) == MISTAKE
@@ -230,9 +227,7 @@ KILLED = """
 @pytest.mark.slow
 def test_what_was_killed_goes_on(tmp_path):
     """Five kills at random moments, and once while another model asks for the same film."""
-    film = make_film(
-        tmp_path / "film.mp4", moving(60), pts=[9 * n + n % 4 for n in range(60)], time_base=Fraction(1, 250)
-    )
+    film = make(tmp_path / "film.mp4", moving(60), times=[9 * n + n % 4 for n in range(60)], tick=Fraction(1, 250))
     script = tmp_path / "script.py"
     script.write_text(textwrap.dedent(KILLED))
 

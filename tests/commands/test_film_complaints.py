@@ -8,7 +8,7 @@ import textwrap
 import jax
 import numpy as np
 import pytest
-from filming import frames_of, make_film, moving, packaged
+from filming import frames_of, make, moving, packaged
 
 from jaxgan.errors import FINISHED, MISTAKE
 from jaxgan.main import main
@@ -38,7 +38,7 @@ def test_the_first_frame_of_a_shot_is_that_of_the_shot_alone(tmp_path, apply):
 
 
 def test_what_stands_still_stays_so(tmp_path, apply):
-    film = make_film(tmp_path / "film.mkv", np.repeat(moving(1), 20, axis=0), codec="ffv1", pixels="bgr0")
+    film = make(tmp_path / "film.mkv", np.repeat(moving(1), 20, axis=0), codec="ffv1", pixels="bgr0")
     assert apply(SHIFTED, film, tmp_path / "out.mkv", codec="ffv1", batch_size=3) == FINISHED
     _, frames = frames_of(tmp_path / "out.mkv")
     np.testing.assert_array_equal(frames, frames[:1].repeat(20, axis=0))
@@ -90,7 +90,7 @@ def test_memory_does_not_grow_with_the_film_and_the_disk_holds_it_less_than_thri
     script, peaks = tmp_path / "script.py", {}
     script.write_text(textwrap.dedent(MEASURED))
     for count in (300, 3000):
-        film = make_film(tmp_path / f"{count}.mp4", np.resize(moving(300), (count, 36, 64, 3)), sound=count / 25)
+        film = make(tmp_path / f"{count}.mp4", np.resize(moving(300), (count, 36, 64, 3)), sound=count / 25)
         folder = tmp_path / f"out{count}"
         folder.mkdir()
         run = subprocess.run([sys.executable, script, folder, film], capture_output=True, text=True, check=True)

@@ -1,10 +1,63 @@
-"""Films made for tests, and what is in a film file."""
+"""Small films for tests, made with PyAV, and what is in a film file."""
 
 import importlib.metadata
 from fractions import Fraction
 
 import av
 import numpy as np
+
+WIDTH, HEIGHT = 64, 48
+COLOURS = [(255, 255, 255), (0, 0, 0), (200, 30, 40), (20, 180, 60), (30, 60, 220), (128, 128, 128), (90, 10, 130)]
+COLOURS += [(250, 240, 20)]  # eight columns
+
+
+def scenery(count, height=HEIGHT, width=WIDTH):
+    """Frames [H,W,3] of a soft texture that moves two pixels a frame."""
+    texture = np.random.default_rng(0).uniform(0, 255, (height, width + 2 * count, 3))
+    for _ in range(3):
+        texture = (texture + np.roll(texture, 1, 0) + np.roll(texture, 1, 1)) / 3
+    texture = (texture - texture.min()) / (texture.max() - texture.min()) * 255
+    return [np.ascontiguousarray(texture[:, 2 * k : 2 * k + width].astype(np.uint8)) for k in range(count)]
+
+
+def make(
+    path,
+    frames,
+    codec="libx264",
+    pixels="yuv420p",
+    *,
+    rate=25,
+    tick=Fraction(1, 12800),
+    times=None,
+    options=None,
+    setup=lambda stream: None,
+    container_options=None,
+    gop=12,
+    sound=0.0,
+):
+    """Writes arrays [H,W,3 or 4], or av.VideoFrames; `times` in ticks; `sound`: seconds of a tone in AAC."""
+    step = round(1 / (rate * tick))
+    with av.open(str(path), "w", container_options=container_options or {}) as out:
+        stream = out.add_stream(codec, rate=rate, options=options or {})
+        tone = out.add_stream("aac", rate=48000, layout="mono") if sound else None
+        stream.pix_fmt, stream.codec_context.gop_size = pixels, gop
+        stream.codec_context.time_base = stream.time_base = tick
+        for number, frame in enumerate(frames):
+            if isinstance(frame, np.ndarray):
+                frame = av.VideoFrame.from_ndarray(frame, format="rgba" if frame.shape[2] == 4 else "rgb24")
+            if number == 0:
+                stream.width, stream.height = frame.width, frame.height
+                setup(stream)
+            frame.pts, frame.time_base = number * step if times is None else times[number], tick
+            out.mux(stream.encode(frame))
+        out.mux(stream.encode())
+        if tone is not None:
+            wave = np.sin(np.arange(int(48000 * sound)) / 20).astype(np.float32)[None]
+            frame = av.AudioFrame.from_ndarray(wave, format="fltp", layout="mono")
+            frame.sample_rate, frame.pts, frame.time_base = 48000, 0, Fraction(1, 48000)
+            out.mux(tone.encode(frame))
+            out.mux(tone.encode())
+    return path
 
 
 def packaged(name):
@@ -22,30 +75,45 @@ def moving(count, height=36, width=64, seed=0):
     return np.clip(np.rint(frames), 0, 255).astype(np.uint8)
 
 
-def make_film(
-    path, frames, *, pts=None, rate=Fraction(25), time_base=None, codec="libx264", pixels="yuv420p", sound=0.0
-):
-    """Writes frames `[T,H,W,3]`; `pts` in the time base; `sound`: seconds of a tone in AAC."""
-    time_base = time_base or 1 / rate
-    with av.open(str(path), "w") as out:
-        options = {"crf": "4"} if codec == "libx264" else {}
-        stream = out.add_stream(codec, rate=rate, options=options)
-        stream.height, stream.width, stream.pix_fmt = *frames[0].shape[:2], pixels
-        stream.codec_context.time_base = stream.time_base = time_base
-        if sound:
-            tone = out.add_stream("aac", rate=48000, layout="mono")
-        for number, samples in enumerate(frames):
-            frame = av.VideoFrame.from_ndarray(samples, format="rgb24")
-            frame.pts, frame.time_base = number if pts is None else pts[number], time_base
-            out.mux(stream.encode(frame))
-        out.mux(stream.encode())
-        if sound:
-            wave = np.sin(np.arange(int(48000 * sound)) / 20).astype(np.float32)[None]
-            frame = av.AudioFrame.from_ndarray(wave, format="fltp", layout="mono")
-            frame.sample_rate, frame.pts, frame.time_base = 48000, 0, Fraction(1, 48000)
-            out.mux(tone.encode(frame))
-            out.mux(tone.encode())
-    return path
+def yuv_frame(planes, pixels):
+    """An av.VideoFrame of three planes of numbers."""
+    frame = av.VideoFrame(planes[0].shape[1], planes[0].shape[0], pixels)
+    for plane, values in zip(frame.planes, planes, strict=True):
+        dtype = np.uint16 if "10" in pixels or "12" in pixels else np.uint8
+        raw = np.ascontiguousarray(values.astype(dtype)).view(np.uint8)
+        rows = np.zeros((plane.height, plane.line_size), np.uint8)
+        rows[:, : raw.shape[1]] = raw
+        plane.update(rows.tobytes())
+    return frame
+
+
+def patches(red, blue, full, bits=8):
+    """Y, Cb and Cr of eight flat columns by the formulas of BT.601, BT.709 and BT.2020, 4:4:4."""
+    top, planes = 2**bits - 1, np.zeros((3, HEIGHT, WIDTH))
+    for number, colour in enumerate(COLOURS):
+        r, g, b = (each / 255 for each in colour)
+        y = red * r + (1 - red - blue) * g + blue * b
+        cb, cr = (b - y) / (2 * (1 - blue)), (r - y) / (2 * (1 - red))
+        levels = (y * top, cb * top + 2 ** (bits - 1), cr * top + 2 ** (bits - 1))
+        if not full:
+            levels = tuple(
+                (base + span * v) * 2 ** (bits - 8) for base, span, v in ((16, 219, y), (128, 224, cb), (128, 224, cr))
+            )
+        planes[:, :, 8 * number : 8 * number + 8] = np.rint(np.clip(levels, 0, top))[:, None, None]
+    return planes
+
+
+def plain(path):
+    """Times and frames as PyAV alone reads them."""
+    with av.open(str(path)) as film:
+        return [(frame.pts, frame.to_ndarray(format="rgb24")) for frame in film.decode(video=0)]
+
+
+def same(one, other):
+    """Whether two lists of frames are equal bit for bit, times too."""
+    return [each.pts for each in one] == [each.pts for each in other] and all(
+        np.array_equal(a.picture.pixels, b.picture.pixels) for a, b in zip(one, other, strict=True)
+    )
 
 
 def frames_of(path):

@@ -14,6 +14,7 @@ import pytest
 av = pytest.importorskip("av")
 
 from film_making import film, form, greys, picture, shown, write  # noqa: E402
+from filming import moving  # noqa: E402
 
 from jaxgan.errors import UserError  # noqa: E402
 from jaxgan.media.colours import BT709, BT2020, FULL, LIMITED, PQ, RGB, SMPTE170M, Colours  # noqa: E402
@@ -22,6 +23,7 @@ from jaxgan.media.frames import CONTAINERS, open_frames  # noqa: E402
 from jaxgan.media.joining import join  # noqa: E402
 from jaxgan.media.mastering import Display, Mastering  # noqa: E402
 from jaxgan.media.reading import PictureError  # noqa: E402
+from jaxgan.parallel.compiler import keep_freed_memory  # noqa: E402
 
 pytestmark = pytest.mark.quick  # another Python has another FFmpeg
 PAIRS = [
@@ -198,6 +200,19 @@ def test_the_same_frames_give_the_same_bytes(tmp_path, name, alpha):
         contents.append([segment.path.read_bytes() for segment in segments])
     assert contents[0] == contents[1]
     assert contents[2] == contents[3]
+
+
+def test_what_memory_held_before_does_not_change_the_bytes(tmp_path):
+    keep_freed_memory()  # as every command does: what was freed is not given back, and not set to zero
+    draw = np.random.default_rng(0)
+    plan, contents = plan_encoding(form(112, 60), ".mp4", "h264"), set()
+    pictures = [picture(frame) for frame in moving(7, 60, 112)]
+    for _ in range(12):
+        junk = [draw.integers(0, 256, int(size), dtype=np.uint8) for size in 10 ** draw.uniform(1, 6.5, 150)]
+        del junk
+        [segment] = write(tmp_path, plan, pictures, [640 * k + k % 4 * 64 for k in range(7)], [7])
+        contents.add(segment.path.read_bytes())
+    assert len(contents) == 1
 
 
 def test_rates_and_two_hours_of_times_are_exact(tmp_path):

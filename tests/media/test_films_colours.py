@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from making import COLOURS, HEIGHT, make, patches, scenery, yuv_frame
+from filming import COLOURS, HEIGHT, make, patches, scenery, yuv_frame
 
 from jaxgan.media.colours import Colours
 from jaxgan.media.frames import open_frames

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from making import make, same, scenery
+from filming import make, same, scenery
 
 from jaxgan.media.frames import open_frames
 from jaxgan.media.reading import PictureError

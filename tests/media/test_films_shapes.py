@@ -5,7 +5,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from making import HEIGHT, WIDTH, make, same, scenery
+from filming import HEIGHT, WIDTH, make, same, scenery
 
 from jaxgan.media.frames import is_film, open_frames
 from jaxgan.media.reading import PictureError, _upright

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from making import make, plain, same, scenery
+from filming import make, plain, same, scenery
 
 from jaxgan.media.frames import Unfit, open_frames
 from jaxgan.media.reading import PictureError
