@@ -177,9 +177,8 @@ def make_enlarger(name: str, picture: tuple[int, int], tile: int, *, plain: bool
 NETWORKS: dict[str, Callable[[], Any]] = {
     "inception": make_inception,
     "rrdb": partial(make_enlarger, "rrdb.Generator", (250, 375), 256),
-    "srvgg": partial(make_enlarger, "srvgg.Generator", (180, 320), 256),
-    "srvgg_whole": partial(make_enlarger, "srvgg.Generator", (180, 320), 320),
-    "srvgg_plain": partial(make_enlarger, "srvgg.Generator", (180, 320), 320, plain=True),
+    "srvgg": partial(make_enlarger, "srvgg.Generator", (180, 320), 512),
+    "srvgg_plain": partial(make_enlarger, "srvgg.Generator", (180, 320), 512, plain=True),
 }
 
 

@@ -41,6 +41,7 @@ class Restorer:
     description: str  # one sentence: what it was trained to restore from
     receptive_field: int | None = None  # pixels of the condition that one of the image sees to each side; None: all
     multiple: int = 1  # pixels between two places of a crop at which the network does the same
+    features_scale: int | None = None  # pixels of the largest features for each of the condition; None: as the scale
     masks: bool = False
     degrade: Callable[[Array, Array], Array] | None = None  # (key, images [B,sh,sw,C]) -> conditions, as in training
     step: int = 0  # of the checkpoint; 0 of published weights
@@ -95,6 +96,7 @@ def _restorer(
         description=description,
         receptive_field=generator.receptive_field,
         multiple=getattr(generator, "multiple", 1),
+        features_scale=getattr(generator, "features_scale", None),
         masks=masks,
         fingerprint=fingerprint,
     )

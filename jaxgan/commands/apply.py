@@ -28,7 +28,7 @@ from jaxgan.restorer import Restorer, load_pretrained, load_restorer
 from jaxgan.tiling import Tiling
 from jaxgan.training.progress import console
 
-OUTPUT_TILE = 1024  # pixels of an output that a tile makes along a side
+FEATURES_TILE = 1024  # pixels of the features, of an output for most networks, that a tile makes along a side
 TILE = 512  # pixels of a tile along a side at most,
 WHOLE_TILE = 1024  # unless the network sees the whole picture
 BESIDE = "pictures beside what a model restored from them"
@@ -194,7 +194,8 @@ def _tiling(restorer: Restorer, tile: int | None, sizes: Sequence[tuple[int, int
     """How to cut: in shapes of their own while these are few."""
     field = restorer.receptive_field
     if tile is None:
-        usual = WHOLE_TILE if field is None else min(TILE, max(64, OUTPUT_TILE // restorer.scale))
+        largest = restorer.features_scale or restorer.scale
+        usual = WHOLE_TILE if field is None else min(TILE, max(64, FEATURES_TILE // largest))
         exact = 4 * (field or 0)  # pixels from which on tiles overlap by as much as the network sees
         tile = exact if usual < exact <= 2 * usual else usual
         if len(sizes) == 1 and math.prod(sizes[0]) <= tile**2:

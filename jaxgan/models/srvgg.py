@@ -46,6 +46,11 @@ class Generator(nn.Module):
         return 1
 
     @property
+    def features_scale(self) -> int:
+        """Pixels of the features along a side for each of the condition: what tiles need memory for."""
+        return 1
+
+    @property
     def receptive_field(self) -> int:
         """How many pixels of the condition around its own an image's pixel follows from, on each side."""
         enlarged = enlargement(self.scale, self.upscale)
