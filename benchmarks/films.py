@@ -2,9 +2,9 @@
 
     python -m benchmarks.films --json out.json
 
-enlarges frames of 320 x 180 pixels fourfold with SRVGG: `ours` as `--mode=apply` does it, `plain` without options of the
-compiler; torch's with both of its memory formats (`nchw`, `channels_last`). Writes `{name: {frames_per_second, of_nchw, of_channels_last}}`, of medians. Random
-weights: they make no difference.
+enlarges frames of 320 x 180 pixels fourfold with SRVGG: `ours` as `--mode=apply` does it, `plain` without options of
+the compiler; torch's with both of its memory formats (`nchw`, `channels_last`). Writes
+`{name: {frames_per_second, of_nchw, of_channels_last}}`, of medians. Random weights: they make no difference.
 """
 
 from __future__ import annotations

@@ -21,8 +21,8 @@ from pathlib import Path
 import numpy as np
 from skimage.data import astronaut
 
-from jaxgan.media import credentials
-from jaxgan.media.provenance import Origin, mark_file
+from jaxgan.media.provenance import credentials
+from jaxgan.media.provenance.origin import Origin, mark_file
 from jaxgan.media.reading import Picture
 from jaxgan.media.videos import save_animation
 from jaxgan.media.writing import write_picture

@@ -21,8 +21,8 @@ from jaxgan.commands.setup import start_jax
 from jaxgan.commands.wishes import Wish, read_wish
 from jaxgan.config import RunConfig
 from jaxgan.errors import FINISHED, SOME_FAILED, UserError
-from jaxgan.media.frames import Unfit
-from jaxgan.media.provenance import Origin
+from jaxgan.media.films.frames import Unfit
+from jaxgan.media.provenance.origin import Origin
 from jaxgan.media.reading import Picture, PictureError, stored_size
 from jaxgan.restorer import Restorer, load_pretrained, load_restorer
 from jaxgan.tiling import Tiling

@@ -9,7 +9,7 @@ from PIL import Image
 
 from jaxgan.media.grids import save_grid
 from jaxgan.media.images import opaque
-from jaxgan.media.provenance import Origin
+from jaxgan.media.provenance.origin import Origin
 from jaxgan.media.reading import Picture
 
 MOST = 6  # pictures that are shown

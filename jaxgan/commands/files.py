@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from jaxgan.errors import UserError
-from jaxgan.media.frames import ANIMATIONS, CONTAINERS, is_film
+from jaxgan.media.films.frames import ANIMATIONS, CONTAINERS, is_film
 from jaxgan.media.writing import FORMATS
 
 SUFFIX, FILM_SUFFIX = ".png", ".mp4"  # of what comes from a format that is not written

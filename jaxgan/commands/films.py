@@ -20,9 +20,9 @@ import jaxgan
 from jaxgan.commands.files import Pair
 from jaxgan.commands.masks import FilmMasks, Masks
 from jaxgan.commands.restoring import Restoring, degraded, enlarged, seen
-from jaxgan.media.cuts import Cuts
-from jaxgan.media.frames import FilmFormat, Frame, Frames, Unfit, open_frames
-from jaxgan.media.provenance import Origin
+from jaxgan.media.films.cuts import Cuts
+from jaxgan.media.films.frames import FilmFormat, Frame, Frames, Unfit, open_frames
+from jaxgan.media.provenance.origin import Origin
 from jaxgan.media.reading import Picture, PictureError
 from jaxgan.restorer import Restorer
 from jaxgan.tiling import Tiling
@@ -82,7 +82,7 @@ def film_size(path: Path, wish: FilmWish) -> tuple[int, int]:
 
 def check_films(wish: FilmWish, pairs: Sequence[Pair]) -> None:
     """Raises UserError for a codec and a quality that the films' containers do not take."""
-    from jaxgan.media.encoding import plan_encoding
+    from jaxgan.media.films.encoding import plan_encoding
 
     anything = FilmFormat(2, 2, None, Fraction(1, 1000))
     for suffix in sorted({pair.target.suffix.lower() for pair in pairs}):
@@ -159,8 +159,8 @@ class _Outputs:
     """The restored film, and, if wanted, the one that compares."""
 
     def __init__(self, job: FilmJob, given: FilmFormat):
-        from jaxgan.media.encoding import plan_encoding
-        from jaxgan.media.segments import SegmentedFilm
+        from jaxgan.media.films.encoding import plan_encoding
+        from jaxgan.media.films.segments import SegmentedFilm
 
         self._job, scale = job, job.restorer.scale
         form = given if job.degrade else given.enlarged(scale)
@@ -202,7 +202,7 @@ class _Outputs:
 
     def ends(self, cut: bool) -> bool:
         """Whether the segment ends before the next frame, which follows a cut or does not."""
-        from jaxgan.media.segments import LENGTH, SHORTEST
+        from jaxgan.media.films.segments import LENGTH, SHORTEST
 
         return self._coming >= (SHORTEST if cut else LENGTH)
 

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from etils import epath
 
 from jaxgan.errors import FINISHED, SOME_FAILED, UserError
-from jaxgan.media.provenance import Origin, Remark, Unsigned
+from jaxgan.media.provenance.origin import Origin, Remark, Unsigned
 from jaxgan.training.workdir import Workdir
 
 SWITCHED_OFF = "--provenance=false: nothing in the files says that a model made them"

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jaxgan.media.frames import Frame, Frames, Unfit, is_film, is_picture
+from jaxgan.media.films.frames import Frame, Frames, Unfit, is_film, is_picture
 from jaxgan.media.reading import Picture, PictureError, read_picture
 
 LOSSY = ("JPEG", "WEBP", "FILM")

@@ -20,7 +20,7 @@ from jaxgan.data.transforms import Framing, open_image
 from jaxgan.errors import UserError
 from jaxgan.media.grids import save_grid
 from jaxgan.media.images import replace_file
-from jaxgan.media.provenance import packet_of
+from jaxgan.media.provenance.origin import packet_of
 from jaxgan.projection import DISTANCE, project, pyramid_distance
 from jaxgan.restore import RestoredGenerator, load
 

@@ -18,7 +18,7 @@ from PIL import Image
 
 from jaxgan.commands.files import Pair
 from jaxgan.commands.masks import Masks
-from jaxgan.media.provenance import Origin
+from jaxgan.media.provenance.origin import Origin
 from jaxgan.media.reading import Picture, PictureError, read_picture
 from jaxgan.media.writing import write_picture
 from jaxgan.restorer import Restorer

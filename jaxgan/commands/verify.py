@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from jaxgan.errors import FINISHED, MARK_MISSING, SOME_FAILED, UserError
-from jaxgan.media import credentials, kinds
-from jaxgan.media.credentials import Credential, CredentialError, State
-from jaxgan.media.provenance import read_statement
-from jaxgan.media.xmp import Statement
+from jaxgan.media import kinds
+from jaxgan.media.provenance import credentials
+from jaxgan.media.provenance.credentials import Credential, CredentialError, State
+from jaxgan.media.provenance.origin import read_statement
+from jaxgan.media.provenance.xmp import Statement
 
 REQUIRED = ("credential", "any")
 NOTHING_PROVEN = (

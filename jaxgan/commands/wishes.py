@@ -13,7 +13,7 @@ from jaxgan.commands.marking import marks, switch
 from jaxgan.commands.masks import Masks
 from jaxgan.commands.sample import integer
 from jaxgan.errors import UserError
-from jaxgan.media.frames import CONTAINERS
+from jaxgan.media.films.frames import CONTAINERS
 
 
 class Wish(NamedTuple):

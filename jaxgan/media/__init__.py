@@ -1,1 +1,1 @@
-"""The one place that writes pictures and videos: one function for image files, one for animations."""
+"""The one place that reads and writes pictures and films, and what their files say of what made them."""

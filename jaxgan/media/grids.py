@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from jaxgan.media.images import opaque, save_image, to_uint8
-from jaxgan.media.provenance import Origin
+from jaxgan.media.provenance.origin import Origin
 
 LEGIBLE = 64  # pixels: smaller images are enlarged by a whole factor to at least this height
 PADDING = 2  # pixels between images

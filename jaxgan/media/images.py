@@ -11,7 +11,7 @@ import numpy as np
 from etils import epath
 from PIL import Image
 
-from jaxgan.media.provenance import Origin, mark_bytes
+from jaxgan.media.provenance.origin import Origin, mark_bytes
 
 MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}  # by number of channels
 

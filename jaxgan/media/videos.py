@@ -13,10 +13,10 @@ import numpy as np
 from PIL import Image
 
 from jaxgan.errors import UserError
-from jaxgan.media.colours import BT709, LIMITED, Colours
-from jaxgan.media.frames import FilmFormat
+from jaxgan.media.films.colours import BT709, LIMITED, Colours
+from jaxgan.media.films.frames import FilmFormat
 from jaxgan.media.images import opaque, replace_file, to_uint8
-from jaxgan.media.provenance import Origin, mark_bytes
+from jaxgan.media.provenance.origin import Origin, mark_bytes
 from jaxgan.media.reading import Picture
 
 
@@ -55,7 +55,7 @@ def _mp4(frames: np.ndarray, fps: float) -> bytes:
         import av  # noqa: F401
     except ImportError:
         raise UserError("writing .mp4 needs the package av: pip install -e '.[video]', or write a .gif") from None
-    from jaxgan.media.encoding import SegmentWriter, plan_encoding
+    from jaxgan.media.films.encoding import SegmentWriter, plan_encoding
 
     rate = Fraction(fps).limit_denominator(1001)
     height, width = frames.shape[1:3]

@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 
 from jaxgan.media.images import opaque
-from jaxgan.media.provenance import Origin, mark_file
+from jaxgan.media.provenance.origin import Origin, mark_file
 from jaxgan.media.reading import Picture, PictureError
 
 FORMATS = {

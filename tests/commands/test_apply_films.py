@@ -201,7 +201,7 @@ KILLED = """
     import os, signal, sys
     import numpy as np
     import jaxgan.commands.apply as apply
-    import jaxgan.media.segments as segments
+    import jaxgan.media.films.segments as segments
     from jaxgan.commands import films
     from jaxgan.main import main
     from jaxgan.restorer import Restorer

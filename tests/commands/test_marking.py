@@ -8,8 +8,8 @@ from PIL import Image
 
 from jaxgan.errors import FINISHED, MISTAKE, SOME_FAILED
 from jaxgan.main import main
-from jaxgan.media import credentials
-from jaxgan.media.provenance import digital_source_type, read_statement
+from jaxgan.media.provenance import credentials
+from jaxgan.media.provenance.origin import digital_source_type, read_statement
 from jaxgan.restorer import Restorer
 
 IPTC = "http://cv.iptc.org/newscodes/digitalsourcetype/"

@@ -12,9 +12,9 @@ from PIL import Image
 
 from jaxgan.errors import FINISHED, MARK_MISSING, MISTAKE, SOME_FAILED
 from jaxgan.main import main
-from jaxgan.media import credentials, signing_key
-from jaxgan.media.embedding import embed_xmp
-from jaxgan.media.provenance import Origin, mark_file, packet_of
+from jaxgan.media.provenance import credentials, signing_key
+from jaxgan.media.provenance.embedding import embed_xmp
+from jaxgan.media.provenance.origin import Origin, mark_file, packet_of
 
 CREATED = Origin("created", "samples of a generator", "a run", step=12)
 NOTHING_PROVEN = "Where nothing is found, nothing is proven"

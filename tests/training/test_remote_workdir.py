@@ -10,7 +10,7 @@ from etils.epath import backend
 from fsspec.implementations.memory import MemoryFileSystem
 
 from jaxgan.media.images import save_image
-from jaxgan.media.provenance import Origin, digital_source_type
+from jaxgan.media.provenance.origin import Origin, digital_source_type
 from jaxgan.media.videos import save_animation
 from jaxgan.training.plots import write_plots
 from jaxgan.training.progress import setup_logging

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Literal
 
 import jaxgan
-from jaxgan.media.embedding import embed_xmp, extract_xmp
-from jaxgan.media.xmp import SOURCE_TYPES, Statement, make_packet, parse_packet
+from jaxgan.media.provenance.embedding import embed_xmp, extract_xmp
+from jaxgan.media.provenance.xmp import SOURCE_TYPES, Statement, make_packet, parse_packet
 
 TOOL = f"jaxgan {jaxgan.__version__}"
 NO_CREDENTIAL = "no signed credential is in the files, which needs c2pa-python: pip install -e '.[provenance]'"
@@ -73,7 +73,7 @@ def mark_file(path: Path, suffix: str, origin: Origin, *, title: str) -> tuple[s
 
 def describe_file(path: Path, suffix: str, origin: Origin) -> tuple[str, ...]:
     """The first half of `mark_file`: the XMP."""
-    from jaxgan.media import credentials  # which knows what an origin is from here
+    from jaxgan.media.provenance import credentials  # which knows what an origin is from here
 
     if embed_xmp(path, packet_of(origin)) or digital_source_type(path) == origin.source_type:
         return ()
@@ -85,7 +85,7 @@ def describe_file(path: Path, suffix: str, origin: Origin) -> tuple[str, ...]:
 
 def sign_file(path: Path, suffix: str, origin: Origin, *, title: str) -> tuple[str, ...]:
     """The second half of `mark_file`: the credential. The signed file takes the place of the other in one move."""
-    from jaxgan.media import credentials
+    from jaxgan.media.provenance import credentials
 
     kind, suffix = suffix.removeprefix(".").upper(), suffix.lower()
     if suffix not in credentials.CARRIERS:

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image, features
 
-from jaxgan.media.frames import Unfit, open_frames
+from jaxgan.media.films.frames import Unfit, open_frames
+from jaxgan.media.films.stills import natural
 from jaxgan.media.reading import PictureError
-from jaxgan.media.stills import natural
 
 pytestmark = pytest.mark.quick
 SIZE = (20, 12)
@@ -241,8 +241,8 @@ def test_an_animation_that_is_cut_off(tmp_path):
 def test_without_the_extra_pictures_still_work(folder, monkeypatch):
     from jaxgan.errors import UserError
 
-    for name in ("films", "decoding", "deinterlacing"):
-        monkeypatch.delitem(sys.modules, f"jaxgan.media.{name}", raising=False)
+    for name in ("film", "decoding", "deinterlacing"):
+        monkeypatch.delitem(sys.modules, f"jaxgan.media.films.{name}", raising=False)
     monkeypatch.setitem(sys.modules, "av", None)
     assert numbers(open_frames(folder)) == list(range(12))
     assert numbers(open_frames(folder / "frame2.png")) == [2]

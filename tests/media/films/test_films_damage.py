@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from filming import make, same, scenery
 
-from jaxgan.media.frames import open_frames
+from jaxgan.media.films.frames import open_frames
 from jaxgan.media.reading import PictureError
 
 av = pytest.importorskip("av")
-from jaxgan.media.decoding import Decoding  # noqa: E402
+from jaxgan.media.films.decoding import Decoding  # noqa: E402
 
 pytestmark = pytest.mark.quick  # PyAV of each Python has an interface of its own
 
@@ -258,7 +258,7 @@ def complaints(path):
 def peak(path):
     """Kilobytes that a process needs to read a film."""
     code = (
-        "import resource, sys; from jaxgan.media.frames import open_frames\n"
+        "import resource, sys; from jaxgan.media.films.frames import open_frames\n"
         "count = sum(1 for _ in open_frames(sys.argv[1]).frames())\n"
         "print(count, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
     )

@@ -10,7 +10,7 @@ from typing import Any
 import av
 from av.filter import Graph
 
-from jaxgan.media.decoding import Shown
+from jaxgan.media.films.decoding import Shown
 
 
 def deinterlaced(frames: Iterator[Shown], time_base: Fraction, told: Callable[[], None]) -> Iterator[Shown]:

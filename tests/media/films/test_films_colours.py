@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from filming import COLOURS, HEIGHT, make, patches, scenery, yuv_frame
 
-from jaxgan.media.colours import Colours
-from jaxgan.media.frames import open_frames
+from jaxgan.media.films.colours import Colours
+from jaxgan.media.films.frames import open_frames
 
 av = pytest.importorskip("av")
 pytestmark = pytest.mark.quick  # PyAV of each Python has an interface of its own

@@ -14,8 +14,8 @@ av = pytest.importorskip("av")
 
 from film_making import TICK, form, greys, packets, picture, shown, source, write  # noqa: E402
 
-from jaxgan.media.encoding import plan_encoding  # noqa: E402
-from jaxgan.media.joining import Segment, join  # noqa: E402
+from jaxgan.media.films.encoding import plan_encoding  # noqa: E402
+from jaxgan.media.films.joining import Segment, join  # noqa: E402
 
 TWO_SOUNDS = [
     ("aac", 44100, 2.0, {"language": "deu", "title": "Ton"}, 1),
@@ -290,7 +290,7 @@ MEMORY = """
 import resource, sys
 from fractions import Fraction
 from pathlib import Path
-from jaxgan.media.joining import Segment, join
+from jaxgan.media.films.joining import Segment, join
 folder, given = Path(sys.argv[1]), Path(sys.argv[2])
 segments = [Segment(each, 512 * 48 * number) for number, each in enumerate(sorted(folder.glob("0*")))]
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

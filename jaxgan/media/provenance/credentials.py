@@ -22,9 +22,9 @@ from pathlib import Path, PurePath
 from typing import Any, NamedTuple
 
 import jaxgan
-from jaxgan.media import jumbf, signing_key
-from jaxgan.media.provenance import Origin
-from jaxgan.media.signing_key import CredentialError
+from jaxgan.media.provenance import jumbf, signing_key
+from jaxgan.media.provenance.origin import Origin
+from jaxgan.media.provenance.signing_key import CredentialError
 
 MEDIA_TYPES = {
     ".png": "image/png",

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from jaxgan.media.frames import UNTOLD, FilmFormat, Frame, Remarks, Unfit, check_span
+from jaxgan.media.films.frames import UNTOLD, FilmFormat, Frame, Remarks, Unfit, check_span
 from jaxgan.media.reading import Picture, PictureError, opened
 
 FORMATS = ("GIF", "WEBP", "PNG", "AVIF")  # in which frames follow each other
@@ -28,7 +28,7 @@ def is_animated(path: str | os.PathLike[str]) -> bool:
 
 
 class Animation:
-    """A GIF, WebP, PNG or AVIF that moves. See `jaxgan.media.frames.Frames`.
+    """A GIF, WebP, PNG or AVIF that moves. See `jaxgan.media.films.frames.Frames`.
 
     Pillow composes the frames. They are decoded once on opening, for their times and for whether any is transparent:
     no field of the file tells that.

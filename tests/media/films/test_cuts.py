@@ -5,8 +5,8 @@ import importlib.metadata
 import numpy as np
 import pytest
 
-from jaxgan.media.cuts import Cuts
-from jaxgan.media.frames import open_frames
+from jaxgan.media.films.cuts import Cuts
+from jaxgan.media.films.frames import open_frames
 from jaxgan.media.reading import Picture
 
 

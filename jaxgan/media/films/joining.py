@@ -15,9 +15,9 @@ from typing import Any, NamedTuple
 
 import av
 
-from jaxgan.media.carrying import Source, Span, TimedPacket
-from jaxgan.media.encoding import MATROSKA, DecodingTimes, ffmpeg_errors
-from jaxgan.media.frames import CONTAINERS
+from jaxgan.media.films.carrying import Source, Span, TimedPacket
+from jaxgan.media.films.encoding import MATROSKA, DecodingTimes, ffmpeg_errors
+from jaxgan.media.films.frames import CONTAINERS
 
 FINEST = 2**31 - 1  # ticks a second that MP4 can tell
 WAITING = 500_000  # microseconds that a stream may wait for another one, which may have ended; all come in order

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from filming import make, plain, same, scenery
 
-from jaxgan.media.frames import Unfit, open_frames
+from jaxgan.media.films.frames import Unfit, open_frames
 from jaxgan.media.reading import PictureError
 
 av = pytest.importorskip("av")
-from jaxgan.media.decoding import Decoding  # noqa: E402
+from jaxgan.media.films.decoding import Decoding  # noqa: E402
 
 pytestmark = pytest.mark.quick  # PyAV of each Python has an interface of its own
 

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import av
 
-from jaxgan.media.films import open_container, pictures
+from jaxgan.media.films.film import open_container, pictures
 
 SUFFIXES = {"matroska": ".mkv", "mp4": ".mp4", "mov": ".mov", "webm": ".webm"}  # of what is advised, in this order
 ISO = ("mp4", "mov")

@@ -13,10 +13,10 @@ import pytest
 import tifffile
 from PIL import Image, ImageSequence
 
-from jaxgan.media import credentials
 from jaxgan.media.grids import save_grid
 from jaxgan.media.images import save_image
-from jaxgan.media.provenance import (
+from jaxgan.media.provenance import credentials
+from jaxgan.media.provenance.origin import (
     Origin,
     Remark,
     Unsigned,
@@ -382,7 +382,7 @@ def test_a_save_by_pillow_alone_has_no_statement_even_of_a_marked_picture(tmp_pa
 MARK = """
 import resource, sys
 from pathlib import Path
-from jaxgan.media.provenance import Origin, mark_file
+from jaxgan.media.provenance.origin import Origin, mark_file
 origin, peak = Origin("created", "a walk", "a run"), lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
 mark_file(Path(sys.argv[1]), ".mp4", origin, title="small")
 before = peak()

@@ -19,10 +19,10 @@ import pytest
 from PIL import Image, ImageFilter, ImageSequence
 
 from jaxgan.errors import UserError
-from jaxgan.media import credentials, signing_key
-from jaxgan.media.credentials import CARRIERS, CredentialError, State, read, sign
-from jaxgan.media.jumbf import STORE
-from jaxgan.media.provenance import Origin, mark_file, read_statement
+from jaxgan.media.provenance import credentials, signing_key
+from jaxgan.media.provenance.credentials import CARRIERS, CredentialError, State, read, sign
+from jaxgan.media.provenance.jumbf import STORE
+from jaxgan.media.provenance.origin import Origin, mark_file, read_statement
 
 c2pa = pytest.importorskip("c2pa")
 
@@ -376,7 +376,7 @@ def test_processes_that_begin_at_once_share_a_key(tmp_path):
     path = make(tmp_path / "grey.png")
     code = (
         "import sys, time; from pathlib import Path; import c2pa; from cryptography import x509\n"
-        "from jaxgan.media.credentials import sign, Origin\n"
+        "from jaxgan.media.provenance.credentials import sign, Origin\n"
         "time.sleep(max(0, float(sys.argv[3]) - time.time()))\n"
         "sign(Path(sys.argv[1]), Path(sys.argv[2]), '.png', Origin('created', 'd', 'm'), title='t')"
     )
@@ -618,7 +618,7 @@ def test_a_film_of_200_mb_needs_no_memory(tmp_path):
             file.write(block)
     code = (
         "import resource, sys; from pathlib import Path\n"
-        "from jaxgan.media.credentials import sign, read, Origin\n"
+        "from jaxgan.media.provenance.credentials import sign, read, Origin\n"
         "def most(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024\n"
         "small, large = Path(sys.argv[1]), Path(sys.argv[2])\n"
         "sign(small, Path(sys.argv[3]), '.png', Origin('created', 'd', 'm'), title='t'); before = most()\n"
@@ -702,6 +702,8 @@ def test_sockets_that_raise_are_no_obstacle(tmp_path, monkeypatch):
 
 
 def test_available_imports_nothing():
-    code = "import sys; from jaxgan.media import credentials as c; print(c.available(), 'c2pa' in sys.modules)"
+    code = (
+        "import sys; from jaxgan.media.provenance import credentials as c; print(c.available(), 'c2pa' in sys.modules)"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "True False\n"

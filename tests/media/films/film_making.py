@@ -11,10 +11,10 @@ import numpy as np
 from av.subtitles.subtitle import SubtitleSet
 from PIL import Image
 
-from jaxgan.media.colours import Colours
-from jaxgan.media.encoding import SegmentWriter
-from jaxgan.media.frames import FilmFormat
-from jaxgan.media.joining import Segment, join
+from jaxgan.media.films.colours import Colours
+from jaxgan.media.films.encoding import SegmentWriter
+from jaxgan.media.films.frames import FilmFormat
+from jaxgan.media.films.joining import Segment, join
 from jaxgan.media.reading import Picture
 
 TICK = Fraction(1, 12800)  # of most films here

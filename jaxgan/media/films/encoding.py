@@ -16,9 +16,9 @@ import av
 import numpy as np
 
 from jaxgan.errors import UserError
-from jaxgan.media.colours import FULL, LIMITED, RGB, Colours
-from jaxgan.media.films import LAYOUTS, SWSCALE_FLAGS
-from jaxgan.media.frames import CONTAINERS, USUAL_RATE, FilmFormat
+from jaxgan.media.films.colours import FULL, LIMITED, RGB, Colours
+from jaxgan.media.films.film import LAYOUTS, SWSCALE_FLAGS
+from jaxgan.media.films.frames import CONTAINERS, USUAL_RATE, FilmFormat
 from jaxgan.media.images import opaque
 from jaxgan.media.reading import Picture, PictureError
 

@@ -12,13 +12,13 @@ import av
 import numpy as np
 from av.video.reformatter import Interpolation
 
-from jaxgan.media.colours import LIMITED, PQ, Colours
-from jaxgan.media.decoding import Decoding, Packets, Shown, cut_off
-from jaxgan.media.deinterlacing import deinterlaced
-from jaxgan.media.frames import USUAL_RATE, FilmFormat, Frame, Remarks, Unfit, check_span
-from jaxgan.media.mastering import mastering_of
+from jaxgan.media.films.colours import LIMITED, PQ, Colours
+from jaxgan.media.films.decoding import Decoding, Packets, Shown, cut_off
+from jaxgan.media.films.deinterlacing import deinterlaced
+from jaxgan.media.films.frames import USUAL_RATE, FilmFormat, Frame, Remarks, Unfit, check_span
+from jaxgan.media.films.mastering import mastering_of
+from jaxgan.media.films.upright import Turn, turn_of
 from jaxgan.media.reading import Picture, PictureError
-from jaxgan.media.upright import Turn, turn_of
 
 SWSCALE_FLAGS = int(Interpolation.BICUBIC | Interpolation.FULL_CHR_H_INT | Interpolation.ACCURATE_RND)
 NO_FILM = 0x400 | 0x800  # of a stream's disposition: an attached picture, thumbnails
@@ -34,7 +34,7 @@ FURTHER = 8  # times as far a seek goes back that did not find the place
 
 
 class Film:
-    """A film file that is open, see `jaxgan.media.frames.Frames`."""
+    """A film file that is open, see `jaxgan.media.films.frames.Frames`."""
 
     still = False
 

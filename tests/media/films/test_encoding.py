@@ -17,11 +17,11 @@ from film_making import film, form, greys, picture, shown, write  # noqa: E402
 from filming import moving  # noqa: E402
 
 from jaxgan.errors import UserError  # noqa: E402
-from jaxgan.media.colours import BT709, BT2020, FULL, LIMITED, PQ, RGB, SMPTE170M, Colours  # noqa: E402
-from jaxgan.media.encoding import CODECS, SegmentWriter, plan_encoding  # noqa: E402
-from jaxgan.media.frames import CONTAINERS, open_frames  # noqa: E402
-from jaxgan.media.joining import join  # noqa: E402
-from jaxgan.media.mastering import Display, Mastering  # noqa: E402
+from jaxgan.media.films.colours import BT709, BT2020, FULL, LIMITED, PQ, RGB, SMPTE170M, Colours  # noqa: E402
+from jaxgan.media.films.encoding import CODECS, SegmentWriter, plan_encoding  # noqa: E402
+from jaxgan.media.films.frames import CONTAINERS, open_frames  # noqa: E402
+from jaxgan.media.films.joining import join  # noqa: E402
+from jaxgan.media.films.mastering import Display, Mastering  # noqa: E402
 from jaxgan.media.reading import PictureError  # noqa: E402
 from jaxgan.parallel.compiler import keep_freed_memory  # noqa: E402
 
@@ -311,10 +311,10 @@ FULL_DISK = """
 import resource, signal, sys
 from pathlib import Path
 import numpy as np
-sys.path.insert(0, "tests/media")
+sys.path.insert(0, "tests/media/films")
 from film_making import form, picture, write
-from jaxgan.media.encoding import SegmentWriter, plan_encoding
-from jaxgan.media.joining import join
+from jaxgan.media.films.encoding import SegmentWriter, plan_encoding
+from jaxgan.media.films.joining import join
 folder, name, suffix = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
 draw = np.random.default_rng(0)
 pictures = [picture(draw.integers(0, 255, (192, 256, 3), dtype=np.uint8)) for _ in range(24)]
@@ -340,7 +340,7 @@ print(len(list(folder.iterdir())))
 
 @pytest.mark.parametrize(("name", "suffix"), [("h264", ".mp4"), ("ffv1", ".mkv")])
 def test_a_full_disk_is_an_os_error_and_leaves_nothing(tmp_path, name, suffix):
-    root = Path(__file__).parents[2]
+    root = Path(__file__).parents[3]
     run = subprocess.run(
         [sys.executable, "-c", FULL_DISK, tmp_path, name, suffix], cwd=root, capture_output=True, text=True, check=True
     )
@@ -350,10 +350,10 @@ def test_a_full_disk_is_an_os_error_and_leaves_nothing(tmp_path, name, suffix):
 SILENCE = """
 import sys
 from pathlib import Path
-sys.path.insert(0, "tests/media")
+sys.path.insert(0, "tests/media/films")
 from film_making import film, form, greys
-from jaxgan.media.encoding import CODECS, plan_encoding
-from jaxgan.media.frames import CONTAINERS
+from jaxgan.media.films.encoding import CODECS, plan_encoding
+from jaxgan.media.films.frames import CONTAINERS
 for name, codec in CODECS.items():
     suffix = next(each for each in CONTAINERS if CONTAINERS[each] in codec.containers)
     film(Path(sys.argv[1]), plan_encoding(form(), suffix, name), suffix, greys(3))
@@ -364,7 +364,7 @@ def test_encoders_print_nothing(tmp_path):
     environment = {key: value for key, value in os.environ.items() if key != "SVT_LOG"}
     run = subprocess.run(
         [sys.executable, "-c", SILENCE, tmp_path],
-        cwd=Path(__file__).parents[2],
+        cwd=Path(__file__).parents[3],
         capture_output=True,
         check=True,
         env=environment,

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from jaxgan.media.frames import UNTOLD, USUAL_RATE, FilmFormat, Frame, Remarks, check_span, is_picture
+from jaxgan.media.films.frames import UNTOLD, USUAL_RATE, FilmFormat, Frame, Remarks, check_span, is_picture
 from jaxgan.media.reading import ORIENTATION, Picture, PictureError, is_deep, opened, read_picture
 
 
@@ -38,7 +38,7 @@ class _Head:
 
 
 class Folder:
-    """Pictures of one size as a film, each read when its turn comes. See `jaxgan.media.frames.Frames`."""
+    """Pictures of one size as a film, each read when its turn comes. See `jaxgan.media.films.frames.Frames`."""
 
     still = False
 

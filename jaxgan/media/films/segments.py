@@ -11,11 +11,11 @@ from fractions import Fraction
 from pathlib import Path
 from typing import IO, Any
 
-from jaxgan.media.encoding import Plan, SegmentWriter
-from jaxgan.media.frames import CONTAINERS, Frame
+from jaxgan.media.films.encoding import Plan, SegmentWriter
+from jaxgan.media.films.frames import CONTAINERS, Frame
+from jaxgan.media.films.joining import Segment, join
 from jaxgan.media.images import replace_file
-from jaxgan.media.joining import Segment, join
-from jaxgan.media.provenance import Origin, Remark, describe_file, film_tags, sign_file
+from jaxgan.media.provenance.origin import Origin, Remark, describe_file, film_tags, sign_file
 from jaxgan.media.reading import PictureError
 
 LENGTH = 48  # frames of a segment at most: so many are computed again after a kill

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from jaxgan.errors import UserError
-from jaxgan.media.colours import Colours
-from jaxgan.media.mastering import Mastering
+from jaxgan.media.films.colours import Colours
+from jaxgan.media.films.mastering import Mastering
 from jaxgan.media.reading import Picture, PictureError
 
 CONTAINERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm"}  # that are written
@@ -134,16 +134,16 @@ def open_frames(
     PictureError for what cannot be read, Unfit for a start beyond the end, UserError where `[video]` is missing.
     """
     if Path(path).is_dir():
-        from jaxgan.media.stills import Folder
+        from jaxgan.media.films.stills import Folder
 
         return Folder(path, start=start, end=end, rate=rate or USUAL_RATE)
     if is_picture(path):
-        from jaxgan.media.animations import Animation, is_animated
-        from jaxgan.media.stills import Still
+        from jaxgan.media.films.animations import Animation, is_animated
+        from jaxgan.media.films.stills import Still
 
         return Animation(path, start=start, end=end) if is_animated(path) else Still(path)
     try:
-        from jaxgan.media.films import Film
+        from jaxgan.media.films.film import Film
     except ImportError:
         raise UserError("films need the package av: pip install -e '.[video]'") from None
     return Film(path, start=start, end=end)

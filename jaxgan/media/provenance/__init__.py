@@ -1,0 +1,1 @@
+"""What made a file, written into it and read from it."""
