@@ -21,7 +21,7 @@ from jaxgan.commands.files import Pair
 from jaxgan.commands.masks import FilmMasks, Masks
 from jaxgan.commands.restoring import Restoring, degraded, enlarged, seen
 from jaxgan.media.films.cuts import Cuts
-from jaxgan.media.films.frames import FilmFormat, Frame, Frames, Unfit, open_frames
+from jaxgan.media.films.frames import FilmFormat, Frame, Frames, Unfit, check_extra, open_frames
 from jaxgan.media.provenance.origin import Origin
 from jaxgan.media.reading import Picture, PictureError
 from jaxgan.restorer import Restorer
@@ -81,7 +81,8 @@ def film_size(path: Path, wish: FilmWish) -> tuple[int, int]:
 
 
 def check_films(wish: FilmWish, pairs: Sequence[Pair]) -> None:
-    """Raises UserError for a codec and a quality that the films' containers do not take."""
+    """Raises UserError for a codec and a quality that the films' containers do not take, and where `[video]` lacks."""
+    check_extra()
     from jaxgan.media.films.encoding import plan_encoding
 
     anything = FilmFormat(2, 2, None, Fraction(1, 1000))

@@ -142,8 +142,15 @@ def open_frames(
         from jaxgan.media.films.stills import Still
 
         return Animation(path, start=start, end=end) if is_animated(path) else Still(path)
+    check_extra()
+    from jaxgan.media.films.film import Film
+
+    return Film(path, start=start, end=end)
+
+
+def check_extra() -> None:
+    """Raises UserError where the extra `[video]` is missing."""
     try:
-        from jaxgan.media.films.film import Film
+        import av  # noqa: F401
     except ImportError:
         raise UserError("films need the package av: pip install -e '.[video]'") from None
-    return Film(path, start=start, end=end)
