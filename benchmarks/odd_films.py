@@ -74,7 +74,7 @@ def make_noisy(path: Path) -> None:
 
 def make_phone(path: Path) -> None:
     """A clip on its side, of irregular times, with sound."""
-    street = look(packaged("bikes")).frames[:PHONE_FRAMES, ::2, ::2]
+    street = np.rot90(look(packaged("bikes")).frames[:PHONE_FRAMES, ::2, ::2], axes=(1, 2))
     times = np.cumsum(np.random.default_rng(0).integers(2700, 4500, PHONE_FRAMES))  # 20 to 33 a second
     with av.open(str(path), "w") as out:
         stream: Any = out.add_stream("libx264", rate=30, options={"crf": "16"})
@@ -96,11 +96,12 @@ def make_phone(path: Path) -> None:
 
 def strip(path: Path, rows: list[np.ndarray]) -> None:
     """Some frames of films side by side, a row a film."""
-    height, width = max(row.shape[1] for row in rows), max(row.shape[2] for row in rows)
-    picture = Image.new("RGB", (SHOWN * width, len(rows) * height), "white")
-    for number, row in enumerate(rows):
+    height, width = sum(row.shape[1] for row in rows), max(row.shape[2] for row in rows)
+    picture, top = Image.new("RGB", (SHOWN * width, height), "white"), 0
+    for row in rows:
         for column, frame in enumerate(row[:: max(1, len(row) // SHOWN)][:SHOWN]):
-            picture.paste(Image.fromarray(frame), (column * width, number * height))
+            picture.paste(Image.fromarray(frame), (column * width, top))
+        top += row.shape[1]
     picture.save(path)
 
 
