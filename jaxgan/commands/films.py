@@ -22,6 +22,7 @@ from jaxgan.commands.masks import FilmMasks, Masks
 from jaxgan.commands.restoring import Restoring, degraded, enlarged, seen
 from jaxgan.media.films.cuts import Cuts
 from jaxgan.media.films.frames import FilmFormat, Frame, Frames, Unfit, check_extra, open_frames
+from jaxgan.media.films.stills import picture_files
 from jaxgan.media.provenance.origin import Origin
 from jaxgan.media.reading import Picture, PictureError
 from jaxgan.restorer import Restorer
@@ -40,9 +41,9 @@ class FilmWish(NamedTuple):
     end: float | None = None
     rate: Fraction | None = None  # of a folder of frames
 
-    def open(self, path: Path) -> Frames:
-        """A film, or a folder of frames. Raises PictureError."""
-        return open_frames(path, start=self.start, end=self.end, rate=self.rate)
+    def open(self, path: Path, *, start: bool = True, end: bool = True) -> Frames:
+        """A film, or a folder of frames; from the start and to the end, or not. Raises PictureError and Unfit."""
+        return open_frames(path, start=self.start if start else 0.0, end=self.end if end else None, rate=self.rate)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,12 +62,12 @@ class FilmJob:
     origin_of_compare: Origin | None = None
 
 
-class Told(NamedTuple):
+class Restored(NamedTuple):
     """What became of a film."""
 
     text: str
     remarks: tuple[str, ...]
-    whole: bool  # so was its source
+    whole: bool  # so were its source and its masks
 
 
 def film_size(path: Path, wish: FilmWish) -> tuple[int, int]:
@@ -91,7 +92,7 @@ def check_films(wish: FilmWish, pairs: Sequence[Pair]) -> None:
             plan_encoding(anything, suffix, wish.codec, wish.quality)
 
 
-def restore_film(job: FilmJob) -> Told:
+def restore_film(job: FilmJob) -> Restored:
     """Restores a film.
 
     Frames are written in segments, in a hidden folder beside the target. At the end they are joined with all else that
@@ -105,18 +106,16 @@ def restore_film(job: FilmJob) -> Told:
         if job.masks is not None:
             masks = stack.enter_context(FilmMasks(job.masks, job.pair.source, frames, job.wish.open))
         try:
-            outputs = _Outputs(job, frames.format)
-            stack.callback(outputs.release)
+            outputs = stack.enter_context(_Outputs(job, frames.format))
             _restore(job, frames, masks, outputs)
             lost = outputs.finish()
-        except KeyboardInterrupt:
-            print(f"{job.pair.name}: the same command goes on where this one stops", flush=True)
-            raise
         except OSError as error:
             raise PictureError(f"{job.pair.target} cannot be written: {error.strerror or error}") from error
         size = f"{outputs.film.width} x {outputs.film.height}"
         told = f"{size}, {outputs.count} frames in {job.pair.target}"
-        return Told(told, (*frames.remarks, *lost), not frames.damaged)
+        if masks is None:
+            return Restored(told, (*frames.remarks, *lost), not frames.damaged)
+        return Restored(told, (*frames.remarks, *masks.remarks, *lost), not (frames.damaged or masks.damaged))
 
 
 def _restore(job: FilmJob, frames: Frames, masks: FilmMasks | None, outputs: _Outputs) -> None:
@@ -125,7 +124,7 @@ def _restore(job: FilmJob, frames: Frames, masks: FilmMasks | None, outputs: _Ou
     skip = max(0, done - Cuts.MEMORY)
     restoring = Restoring(job.restorer, job.tiling, batch_size=job.batch_size)
     drawn = masks.of_frames(skip) if masks is not None else None
-    with _Bar(job.pair.name, frames) as bar, contextlib.closing(ahead(frames.frames(skip))) as coming:
+    with _Bar(job.pair.name, frames, outputs.first) as bar, contextlib.closing(ahead(frames.frames(skip))) as coming:
         for number, frame in enumerate(coming, skip):
             cut = cuts.seen(frame.picture)
             mask = None if drawn is None else drawn(frame.picture)
@@ -137,14 +136,14 @@ def _restore(job: FilmJob, frames: Frames, masks: FilmMasks | None, outputs: _Ou
             picture = frame.picture
             if job.degrade:
                 picture, mask = degraded(picture, job.restorer, f"{job.pair.name}:{number}")
-            outputs.coming()
+            outputs.expect()
             finished = partial(outputs.add, frame, seen(picture, mask))
             restoring.take(picture, mask, finished, folder=outputs.folder)
             bar.at(frame)
         restoring.flush()
         outputs.close_segment()
     if masks is not None:
-        masks.finish()
+        masks.finish(cut=job.wish.end is not None)
 
 
 def ahead(frames: Iterator[Frame]) -> Generator[Frame, None, None]:
@@ -156,13 +155,14 @@ def ahead(frames: Iterator[Frame]) -> Generator[Frame, None, None]:
             yield frame
 
 
-class _Outputs:
-    """The restored film, and, if wanted, the one that compares."""
+class _Outputs(contextlib.ExitStack):
+    """The restored film, and, if wanted, the one that compares. At the end what is not finished is let go."""
 
     def __init__(self, job: FilmJob, given: FilmFormat):
         from jaxgan.media.films.encoding import plan_encoding
         from jaxgan.media.films.segments import SegmentedFilm
 
+        super().__init__()
         self._job, scale = job, job.restorer.scale
         form = given if job.degrade else given.enlarged(scale)
         if job.degrade:  # rows and columns beyond a multiple of the scale are left out
@@ -174,12 +174,20 @@ class _Outputs:
             target: plan_encoding(each, target.suffix.lower(), wish.codec, wish.quality)
             for target, each in forms.items()
         }
-        self._films = [SegmentedFilm(target, plan, identity) for target, plan in plans.items()]
+        self._films = list[SegmentedFilm]()
+        with contextlib.ExitStack() as opened:
+            for target, plan in plans.items():
+                self._films.append(SegmentedFilm(target, plan, identity))
+                opened.callback(self._films[-1].release)
+            self.push(opened.pop_all())
+        if any(film.anew for film in self._films):
+            print(f"{job.pair.name}: begins anew, as an earlier call had another input or other options", flush=True)
         together = min(len(film.segments) for film in self._films)
         for film in self._films:
             film.keep(together)
-        self._time_base, self._coming = given.time_base, 0
+        self._time_base, self._expected = given.time_base, 0
         self._encoder = ThreadPoolExecutor(1, "encoder")
+        self.callback(self._encoder.shutdown, cancel_futures=True)
         self._waiting = deque[Future[None]]()
 
     @property
@@ -197,15 +205,21 @@ class _Outputs:
         """The frames of finished segments."""
         return self._films[0].done
 
-    def coming(self) -> None:
-        """One more frame of this segment is on its way."""
-        self._coming += 1
+    @property
+    def first(self) -> int | None:
+        """The pts of the first frame, if an earlier call has finished it."""
+        segments = self._films[0].segments
+        return segments[0].first if segments else None
+
+    def expect(self) -> None:
+        """One more frame of this segment is going to be added."""
+        self._expected += 1
 
     def ends(self, cut: bool) -> bool:
         """Whether the segment ends before the next frame, which follows a cut or does not."""
         from jaxgan.media.films.segments import LENGTH, SHORTEST
 
-        return self._coming >= (SHORTEST if cut else LENGTH)
+        return self._expected >= (SHORTEST if cut else LENGTH)
 
     def add(self, frame: Frame, before: Picture, after: Picture) -> None:
         """A restored frame, and what it was restored from. They are encoded while the next ones are computed."""
@@ -224,20 +238,19 @@ class _Outputs:
             self._waiting.popleft().result()
         for film in reversed(self._films):
             film.close_segment()
-        self._coming = 0
+        self._expected = 0
 
-    def release(self) -> None:
-        """Lets go what is not finished."""
-        self._encoder.shutdown(cancel_futures=True)
-        for film in self._films:
-            film.release()
+    def __exit__(self, kind: type[BaseException] | None, *error: Any) -> bool | None:
+        if kind is KeyboardInterrupt and self.count:
+            print(f"{self._job.pair.name}: the same command goes on where this one stops", flush=True)
+        return super().__exit__(kind, *error)
 
     def finish(self) -> tuple[str, ...]:
-        """Joins the segments, moves the films into their places; what could not be kept."""
+        """Joins the segments and moves the films to their places; what could not be kept."""
         wish, source = self._job.wish, self._job.pair.source
         lost = list[str]()
         for film, origin in zip(self._films, (self._job.origin, self._job.origin_of_compare)):
-            said = film.finish(
+            said = film.make_whole(
                 None if source.is_dir() else source,
                 time_base=self._time_base,
                 start=wish.start,
@@ -245,19 +258,22 @@ class _Outputs:
                 origin=origin,
             )
             lost += [each for each in (*film.plan.lost, *said) if each not in lost]
+        for film in self._films:  # not before all are whole: the disk may be full, and the next call needs them
+            film.move()
         return tuple(lost)
 
 
 class _Bar:
     """A bar in film time, on a terminal."""
 
-    def __init__(self, name: str, frames: Frames):
+    def __init__(self, name: str, frames: Frames, first: int | None):
+        """`first`: pts of the first frame, if it was restored before."""
         columns = (TextColumn("{task.description}"), BarColumn(bar_width=24), TimeRemainingColumn())
         shared, silent = sys.stdout.isatty(), not console.is_terminal
         self._progress = Progress(*columns, console=console, redirect_stdout=shared, disable=silent)
         self._name, self._tick, self._seconds = name, frames.format.time_base, frames.seconds
         self._task = self._progress.add_task(name, total=frames.seconds)
-        self._first: int | None = None
+        self._first = first
 
     def __enter__(self) -> _Bar:
         self._progress.start()
@@ -282,17 +298,14 @@ def _clock(seconds: float) -> str:
 
 def beside(before: Picture, after: Picture, scale: int) -> Picture:
     """The input, enlarged bicubically, at the left of the output."""
-    small = (
-        before
-        if before.channels == after.channels
-        else dataclasses.replace(before, pixels=before.pixels[..., :1].repeat(after.channels, axis=2))
-    )
-    left, alpha = small.pixels, small.alpha
+    left, right, alpha = before.pixels, after.pixels, before.alpha
     if scale > 1:
-        left = np.concatenate([enlarged(small.pixels[..., [c]], scale) for c in range(small.channels)], axis=2)
+        left = np.concatenate([enlarged(left[..., [channel]], scale) for channel in range(before.channels)], axis=2)
         alpha = None if alpha is None else enlarged(alpha, scale)
+    channels = max(before.channels, after.channels)
+    left, right = (each if each.shape[2] == channels else each.repeat(channels, axis=2) for each in (left, right))
     both = None if alpha is None or after.alpha is None else np.concatenate([alpha, after.alpha], axis=1)
-    return dataclasses.replace(after, pixels=np.concatenate([left, after.pixels], axis=1), alpha=both)
+    return dataclasses.replace(after, pixels=np.concatenate([left, right], axis=1), alpha=both)
 
 
 def _identity(job: FilmJob) -> Mapping[str, Any]:
@@ -312,8 +325,11 @@ def _identity(job: FilmJob) -> Mapping[str, Any]:
 
 
 def _state(path: Path | None) -> list[Any]:
-    """Tells whether a file, or a folder's files, have changed."""
+    """Tells whether a file, or the pictures in a folder, have changed."""
     if path is None:
         return []
-    files = sorted(path.iterdir()) if path.is_dir() else [path]
-    return [[str(each.resolve()), each.stat().st_size, each.stat().st_mtime_ns] for each in files]
+    try:
+        files = picture_files(path) if path.is_dir() else [path]
+        return [[str(each.resolve()), each.stat().st_size, each.stat().st_mtime_ns] for each in files]
+    except OSError as error:
+        raise PictureError(f"{path} cannot be read: {error.strerror or error}") from error

@@ -47,28 +47,35 @@ class Masks(NamedTuple):
 class FilmMasks:
     """The masks of a film, frame by frame: a film, a folder of frames, one picture for all, or a colour."""
 
-    def __init__(self, masks: Masks, source: Path, frames: Frames, open_film: Callable[[Path], Frames]):
-        """`open_film` opens a film as the restored one was. Raises Unfit for one of another size, rate or length."""
-        self._masks, self._source, self._film = masks, source, frames
-        path = masks.path
-        if path is not None and path.is_dir():
-            named = sorted(each for each in path.iterdir() if each.stem == source.stem and each.is_file())
-            path = named[0] if named else path
-        self._path = path
+    def __init__(self, masks: Masks, source: Path, frames: Frames, open_film: Callable[..., Frames]):
+        """`open_film` opens a film as the restored one was. Raises Unfit for one of another size, rate or length.
+
+        In a folder of masks the one with the film's name counts, if there is one. The pictures of a folder are masks of
+        all frames of the film, also of those before the start.
+        """
+        self._masks, self._source = masks, source
+        self._path = path = _named(masks.path, source)
         self._frames: Frames | None = None
         self._left: Iterator[Frame] = iter(())
+        self._before = 0  # masks of frames that are before the start
+        self.remarks, self.damaged = list[str](), False
         if path is None or not (path.is_dir() or is_film(path) or is_picture(path)):
             return
-        drawn = open_film(path)
+        by_number = path.is_dir() and not source.is_dir()
+        drawn = open_film(path, start=not by_number, end=not by_number)
         try:
-            self._check(drawn, path)
+            whole = frames.count()
+            if by_number:
+                whole, rest = (_count(open_film(source, start=start, end=False)) for start in (False, True))
+                self._before = 0 if whole is None or rest is None else whole - rest
+            _check(drawn, frames, whole, path)
         except BaseException:
             drawn.close()
             raise
         if drawn.still:
             drawn.close()
         else:
-            self._frames = drawn
+            self._frames, self._by_number = drawn, by_number
 
     def __enter__(self) -> FilmMasks:
         return self
@@ -90,13 +97,16 @@ class FilmMasks:
                 return still
 
             return same
-        self._left = self._frames.frames(skip)
+        self._left = self._frames.frames(skip + self._before)
         return lambda _: self._next()
 
-    def finish(self) -> None:
-        """The film has ended. Raises Unfit where masks are left."""
-        if self._frames is not None and next(self._left, None) is not None:
+    def finish(self, cut: bool) -> None:
+        """The film, or its part up to a `cut`, has ended. Raises Unfit where masks are left that it should have."""
+        if self._frames is None:
+            return
+        if next(self._left, None) is not None and not (cut and self._by_number):
             raise Unfit(f"its masks {self._path} go on after its end")
+        self.remarks, self.damaged = [f"its masks: {each}" for each in self._frames.remarks], self._frames.damaged
 
     def _next(self) -> np.ndarray:
         frame = next(self._left, None)
@@ -104,18 +114,36 @@ class FilmMasks:
             raise Unfit(f"its masks {self._path} end before it does")
         return frame.picture.eight_bits().pixels.max(axis=2, keepdims=True) > 127
 
-    def _check(self, drawn: Frames, path: Path) -> None:
-        sizes = [f"{each.format.width} x {each.format.height}" for each in (drawn, self._film)]
-        if sizes[0] != sizes[1]:
-            raise Unfit(f"its masks {path} have {sizes[0]} pixels, expected {sizes[1]}")
-        if drawn.still:
-            return
-        drawn_rate, rate = (each.format.rate for each in (drawn, self._film))
-        if not path.is_dir() and drawn_rate and rate and abs(drawn_rate / rate - 1) > SAME_RATE:
-            raise Unfit(f"its masks {path} have {float(drawn_rate):g} frames a second, expected {float(rate):g}")
-        lengths = [each.count() for each in (drawn, self._film)]
-        if None not in lengths and lengths[0] != lengths[1]:
-            raise Unfit(f"its masks {path} have {lengths[0]} frames, expected {lengths[1]}")
+
+def _named(path: Path | None, source: Path) -> Path | None:
+    """What a folder of masks has of a film's name: a film, a picture, or a folder of frames; else the folder itself."""
+    if path is None or not path.is_dir():
+        return path
+    named = sorted(each for each in path.iterdir() if source.stem in (each.stem, each.name))
+    fitting = [each for each in named if each.is_dir() or is_film(each) or is_picture(each)]
+    return fitting[0] if fitting else path
+
+
+def _count(frames: Frames) -> int | None:
+    try:
+        return frames.count()
+    finally:
+        frames.close()
+
+
+def _check(drawn: Frames, film: Frames, count: int | None, path: Path) -> None:
+    """Raises Unfit for masks that do not fit a film, of which they cover `count` frames."""
+    sizes = [f"{each.format.width} x {each.format.height}" for each in (drawn, film)]
+    if sizes[0] != sizes[1]:
+        raise Unfit(f"its masks {path} have {sizes[0]} pixels, expected {sizes[1]}")
+    if drawn.still:
+        return
+    drawn_rate, rate = drawn.format.rate, film.format.rate
+    if not path.is_dir() and drawn_rate and rate and abs(drawn_rate / rate - 1) > SAME_RATE:
+        raise Unfit(f"its masks {path} have {float(drawn_rate):g} frames a second, expected {float(rate):g}")
+    found = drawn.count()
+    if None not in (found, count) and found != count:
+        raise Unfit(f"its masks {path} have {found} frames, expected {count}")
 
 
 def _colored(picture: Picture, color: tuple[int, int, int]) -> np.ndarray:

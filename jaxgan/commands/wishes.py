@@ -32,7 +32,7 @@ class Wish(NamedTuple):
 
 def read_wish(options: Mapping[str, str]) -> Wish:
     """The wish that flags name. Raises UserError for flags that are missing, wrong, or do not fit each other."""
-    for name, wanted in (("input", "a picture, a folder or a pattern"), ("output", "a picture or a folder")):
+    for name, wanted in (("input", "a picture, a film, a folder or a pattern"), ("output", "a file or a folder")):
         if not options.get(name):
             raise UserError(f"--{name} is missing: --mode=apply needs {wanted}")
     overwrite, degrade = (switch(options, name) for name in ("overwrite", "degrade"))
@@ -43,13 +43,15 @@ def read_wish(options: Mapping[str, str]) -> Wish:
         if number is not None and number < 1:
             raise UserError(f"--{name}: got {number}, accepted is 1 or more")
     pairs = pair_files(options["input"], options["output"], overwrite=overwrite)
+    masks, compare = _masks(options), _compare(options, pairs)
+    _keep_apart(options["input"], pairs, masks, compare)
     return Wish(
         pairs=pairs,
-        masks=_masks(options),
+        masks=masks,
         strength=_strength(options),
         tile=numbers["tile"],
         batch_size=numbers["batch_size"],
-        compare=_compare(options, pairs),
+        compare=compare,
         degrade=degrade,
         films=_films(options, pairs),
         marked=marks(options),
@@ -66,9 +68,27 @@ def _compare(options: Mapping[str, str], pairs: Sequence[Pair]) -> str | None:
         raise UserError(f"--compare: got {compare!r}, accepted for one film is one of {', '.join(CONTAINERS)}")
     if not films and suffix != ".png":
         raise UserError(f"--compare: got {compare!r}, accepted is a .png")
-    if films and Path(compare).resolve() in (pairs[0].source.resolve(), pairs[0].target.resolve()):
-        raise UserError(f"--compare: {compare!r} would take the place of the input or of the output")
-    return compare
+    return str(Path(compare).expanduser())
+
+
+def _keep_apart(given: str, pairs: Sequence[Pair], masks: Masks | None, compare: str | None) -> None:
+    """Raises UserError where a mask, or an input by the comparison, would be overwritten."""
+    read = {pair.source.resolve(): "the input" for pair in pairs}
+    written = {pair.target.resolve(): "--output" for pair in pairs}
+    drawn = None if masks is None or masks.path is None else masks.path
+    drawn_files = {} if drawn is None else {drawn.resolve(): "the mask"}
+    if drawn is not None and drawn.is_dir():
+        drawn_files = {each.resolve(): "a mask" for each in drawn.rglob("*")}
+    if compare is not None:
+        place = Path(compare).resolve()
+        frames = Path(given).expanduser().resolve()
+        taken = {**written, **read, **drawn_files}.get(place) or (place.parent == frames and place.exists())
+        if taken:
+            what = taken if isinstance(taken, str) else "an input"
+            raise UserError(f"--compare: {compare!r} would take the place of {what.replace('--output', 'the output')}")
+    for place in written:
+        if place in drawn_files:
+            raise UserError(f"--output: {str(place)!r} would take the place of {drawn_files[place]}")
 
 
 def _films(options: Mapping[str, str], pairs: Sequence[Pair]) -> FilmWish:
@@ -100,21 +120,22 @@ def _number(options: Mapping[str, str], name: str) -> float | None:
         return None
     parts = options[name].split(":") if name in ("start", "end") else [options[name]]
     try:
-        number = sum(float(part) * 60**place for place, part in enumerate(reversed(parts)))
+        numbers = [float(part) for part in reversed(parts)]
     except ValueError:
-        number = -1.0
-    if not 0 <= number < float("inf") or len(parts) > 3:
+        numbers = [-1.0]
+    number = sum(each * 60**place for place, each in enumerate(numbers))
+    if not all(0 <= each < float("inf") for each in numbers) or len(parts) > 3:
         raise UserError(f"--{name}: got {options[name]!r}, accepted are numbers from 0 on")
     return number
 
 
 def _rate(text: str) -> Fraction:
     try:
-        rate = Fraction(text)
+        rate = Fraction(text).limit_denominator(1001)  # 29.97003 is 30000/1001
     except (ValueError, ZeroDivisionError):
-        rate = Fraction(-1)
+        rate = Fraction(0)
     if not 0 < rate <= 1000:
-        raise UserError(f"--rate: got {text!r}, accepted are frames a second, such as 25 or 24000/1001")
+        raise UserError(f"--rate: got {text!r}, accepted are frames a second up to 1000, such as 25 or 24000/1001")
     return rate
 
 

@@ -1,5 +1,7 @@
 """`--mode=apply` on films, with networks of one layer."""
 
+import dataclasses
+import fcntl
 import os
 import signal
 import subprocess
@@ -15,6 +17,7 @@ from PIL import Image
 
 from jaxgan.errors import FINISHED, MISTAKE, SOME_FAILED
 from jaxgan.main import main
+from jaxgan.media.films import segments
 from jaxgan.restorer import Restorer
 
 NEAREST = Restorer(lambda x: x.repeat(2, axis=1).repeat(2, axis=2), 2, 3, 3, "films that were halved", 0)
@@ -159,7 +162,12 @@ def test_masks(kind, tmp_path, apply):
         ({"quality": 52}, "--quality: got 52, accepted for h264"),
         ({"rate": 25}, "--rate: accepted for a folder of frames"),
         ({"compare": "side.png"}, "--compare: got "),
-        ({"compare": "film.mkv"}, "would take the place"),
+        ({"compare": "film.mkv"}, "would take the place of the input"),
+        ({"compare": "out.mp4"}, "would take the place of the output"),
+        ({"mask": "short.mkv", "compare": "short.mkv"}, "would take the place of the mask"),
+        ({"mask": "out.mp4"}, "would take the place of the mask"),
+        ({"start": "1:-59.9"}, "--start: got '1:-59.9'"),
+        ({"codec": ""}, "--codec: got ''"),
     ],
 )
 def test_a_mistake_is_one_line_and_nothing_is_written(options, words, tmp_path, apply, capsys, monkeypatch):
@@ -170,6 +178,8 @@ def test_a_mistake_is_one_line_and_nothing_is_written(options, words, tmp_path, 
     make(tmp_path / "small.mkv", masked(10, width=32))
     make(tmp_path / "fast.mkv", masked(10), rate=Fraction(50))
     Image.fromarray(masked(1, width=32)[0]).save(tmp_path / "small.png")
+    if options.get("mask") == "out.mp4":
+        make(tmp_path / "out.mp4", masked(10))
     before = sorted(tmp_path.iterdir())
     standin = FILLED if "mask" in options else SAME
     assert apply(standin, film, "out.mp4", **options) == MISTAKE
@@ -195,6 +205,115 @@ def test_a_film_is_no_picture(given, output, words, tmp_path, apply, capsys):
         Image.fromarray(moving(1)[0]).save(tmp_path / name)
     assert apply(SAME, tmp_path / given, tmp_path / output) == MISTAKE
     assert words in capsys.readouterr().err
+
+
+def test_a_folder_of_masks_goes_by_numbers(tmp_path, apply):
+    """Also where frames come at odd times, and only a part of the film is restored."""
+    frames, masks = moving(10), masked(10)
+    film = make(tmp_path / "film.mkv", frames, "ffv1", "bgr0", times=VARIABLE, tick=Fraction(1, 15360))
+    (tmp_path / "masks").mkdir()
+    for number, mask in enumerate(masks):
+        Image.fromarray(mask).save(tmp_path / "masks" / f"{number}.png")
+    (tmp_path / "masks" / "film.json").write_text("{}")
+    options = {"mask": tmp_path / "masks", "codec": "ffv1", "start": 0.5, "end": 1.2}
+    assert apply(FILLED, film, tmp_path / "out.mkv", **options) == FINISHED
+    part = [number for number, pts in enumerate(VARIABLE) if 0.5 <= pts / 15360 < 1.2]
+    _, restored = frames_of(tmp_path / "out.mkv")
+    np.testing.assert_array_equal(restored, np.where(masks > 0, np.uint8(153), frames)[part])
+
+
+def test_masks_that_are_damaged_are_told(tmp_path, apply, capsys):
+    film = make(tmp_path / "film.mkv", moving(10), "ffv1", "bgr0")
+    for number, mask in enumerate(masked(10)):
+        (tmp_path / "masks").mkdir(exist_ok=True)
+        Image.fromarray(mask).save(tmp_path / "masks" / f"{number}.png")
+    content = (tmp_path / "masks" / "5.png").read_bytes()
+    (tmp_path / "masks" / "5.png").write_bytes(content[: len(content) // 2])
+    assert apply(FILLED, film, tmp_path / "out.mkv", mask=tmp_path / "masks") == SOME_FAILED
+    assert "its masks: " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("rate", ["29.97002997002997", "12.3456789"])
+def test_any_rate_of_a_folder(rate, tmp_path, apply):
+    (tmp_path / "frames").mkdir()
+    for number, samples in enumerate(moving(4)):
+        Image.fromarray(samples).save(tmp_path / "frames" / f"{number}.png")
+    assert apply(SAME, tmp_path / "frames", tmp_path / "out.mp4", rate=rate) == FINISHED
+    times, _ = frames_of(tmp_path / "out.mp4")
+    assert float(times[3]) == pytest.approx(3 / float(rate), rel=1e-4)
+
+
+@pytest.mark.parametrize("rate", ["0", "1e-10", "1001", "fast", "1/0"])
+def test_a_rate_that_is_none(rate, tmp_path, apply, capsys):
+    (tmp_path / "frames").mkdir()
+    Image.fromarray(moving(1)[0]).save(tmp_path / "frames" / "0.png")
+    assert apply(SAME, tmp_path / "frames", tmp_path / "out.mp4", rate=rate) == MISTAKE
+    assert f"--rate: got {rate!r}" in capsys.readouterr().err
+
+
+def interrupted(monkeypatch, place, error):
+    """From now on a function of the segments fails before it does anything."""
+
+    def fail(*given, **options):
+        raise error
+
+    monkeypatch.setattr(segments, place, fail)
+
+
+@pytest.mark.parametrize("place", ["join", "sign_file", "describe_file"])
+def test_what_is_computed_outlives_a_full_disk_at_the_end(place, film, tmp_path, apply, capsys, monkeypatch):
+    taken = []
+    counting = dataclasses.replace(SAME, apply=lambda x: taken.append(len(x)) or x)
+    options = {"compare": tmp_path / "side.mp4", "batch_size": 1}
+    with monkeypatch.context() as patch:
+        interrupted(patch, place, OSError(28, "No space left on device"))
+        assert apply(counting, film, tmp_path / "out.mp4", **options) == SOME_FAILED
+    assert "out.mp4 cannot be written: No space left on device" in capsys.readouterr().out
+    assert not (tmp_path / "out.mp4").exists()
+    assert sum(taken) == 10
+    assert apply(counting, film, tmp_path / "out.mp4", **options) == FINISHED
+    assert sum(taken) == 10  # nothing anew
+    assert len(frames_of(tmp_path / "out.mp4")[0]) == len(frames_of(tmp_path / "side.mp4")[0]) == 10
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_a_segment_that_a_power_cut_left_empty_is_made_anew(film, tmp_path, apply, monkeypatch):
+    monkeypatch.setattr(segments, "LENGTH", 4)
+    options = {"provenance": "false"}
+    assert apply(SAME, film, tmp_path / "whole.mp4", **options) == FINISHED
+    with monkeypatch.context() as patch:
+        interrupted(patch, "join", OSError(28, "No space left on device"))
+        assert apply(SAME, film, tmp_path / "out.mp4", **options) == SOME_FAILED
+    (tmp_path / ".out.mp4.segments" / "000001.mp4").write_bytes(b"")
+    (tmp_path / ".out.mp4.segments" / "@eaDir").mkdir()  # of a network drive
+    assert apply(SAME, film, tmp_path / "out.mp4", **options) == FINISHED
+    assert (tmp_path / "out.mp4").read_bytes() == (tmp_path / "whole.mp4").read_bytes()
+
+
+def test_other_options_begin_anew_and_a_second_process_is_refused(film, tmp_path, apply, capsys, monkeypatch):
+    with monkeypatch.context() as patch:
+        interrupted(patch, "join", OSError(28, "No space left on device"))
+        assert apply(SAME, film, tmp_path / "out.mp4") == SOME_FAILED
+    capsys.readouterr()
+    with open(tmp_path / ".out.mp4.segments" / "lock", "wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert apply(SAME, film, tmp_path / "out.mp4") == SOME_FAILED
+        assert "another process writes " in capsys.readouterr().out
+    assert apply(SAME, film, tmp_path / "out.mp4", quality=30) == FINISHED
+    assert "begins anew" in capsys.readouterr().out
+
+
+def test_a_folder_of_frames_that_holds_the_output_is_not_another_input(tmp_path, apply, monkeypatch):
+    folder, taken = tmp_path / "frames", []
+    folder.mkdir()
+    for number, samples in enumerate(moving(6)):
+        Image.fromarray(samples).save(folder / f"{number}.png")
+    counting = dataclasses.replace(SAME, apply=lambda x: taken.append(len(x)) or x)
+    with monkeypatch.context() as patch:
+        interrupted(patch, "join", OSError(28, "No space left on device"))
+        assert apply(counting, folder, folder / "out.mp4", batch_size=1) == SOME_FAILED
+    assert apply(counting, folder, folder / "out.mp4", batch_size=1) == FINISHED
+    assert sum(taken) == 6
 
 
 KILLED = """

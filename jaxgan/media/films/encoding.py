@@ -153,7 +153,7 @@ def plan_encoding(film: FilmFormat, suffix: str, codec: str | None = None, quali
     if suffix not in CONTAINERS:
         raise UserError(f"{suffix!r} is no film that can be written, accepted are {', '.join(CONTAINERS)}")
     container = CONTAINERS[suffix]
-    name = codec or _usual(film, container)
+    name = _usual(film, container) if codec is None else codec
     chosen = _checked(name, suffix, quality)
     layouts = chosen.fitting(container)
     layout = min(layouts, key=lambda each: each.distance(Layout(film.deep, film.alpha, film.subsampling)))

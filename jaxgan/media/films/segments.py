@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
+import hashlib
+import itertools
 import json
 import os
 import shutil
 from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 from jaxgan.media.films.encoding import Plan, SegmentWriter
 from jaxgan.media.films.frames import CONTAINERS, Frame
@@ -21,12 +24,25 @@ from jaxgan.media.reading import PictureError
 LENGTH = 48  # frames of a segment at most: so many are computed again after a kill
 SHORTEST = 12  # frames before a cut may end one
 MATROSKA = ("matroska", "webm")  # containers that can be told what made them only while they are written
+LONGEST_NAME = 200  # bytes, from which on the folder is named otherwise
 RECORD, LOCK = "segments.json", "lock"
 
 
 def folder_of(target: Path) -> Path:
     """Where the segments of a film lie until it is whole: a hidden folder beside it."""
-    return target.with_name(f".{target.name}.segments")
+    name = target.name
+    if len(os.fsencode(name)) > LONGEST_NAME:
+        name = hashlib.sha256(os.fsencode(name)).hexdigest()
+    return target.with_name(f".{name}.segments")
+
+
+class _Closed(NamedTuple):
+    """A finished segment."""
+
+    name: str
+    frames: int
+    first: int  # pts of the first one
+    size: int  # bytes of the file
 
 
 class SegmentedFilm:
@@ -43,7 +59,9 @@ class SegmentedFilm:
         self.folder, self._target, self._plan = folder_of(target), target, plan
         self._job = json.loads(json.dumps({**job, "encoding": str(plan)}, allow_nan=False))
         self._joined = self.folder / f"joined{target.suffix.lower()}"
-        self._closed: list[tuple[str, int, int]] = []  # name, frames, pts of the first
+        self._closed: list[_Closed] = []
+        self._signed = False  # the joined film
+        self.anew = False  # segments of another job were there
         self._lost: list[str] = []  # what joining could not keep,
         self._unsaid: list[str] = []  # and what the file cannot say of its origin
         self._lock = self._locked()
@@ -59,12 +77,12 @@ class SegmentedFilm:
     @property
     def done(self) -> int:
         """How many frames are there already."""
-        return sum(frames for _, frames, _ in self._closed)
+        return sum(segment.frames for segment in self._closed)
 
     @property
     def segments(self) -> list[Segment]:
         """The finished segments."""
-        return [Segment(self.folder / name, first) for name, _, first in self._closed]
+        return [Segment(self.folder / segment.name, segment.first) for segment in self._closed]
 
     def add(self, frame: Frame) -> None:
         """The next frame."""
@@ -80,14 +98,17 @@ class SegmentedFilm:
             return
         self._writer.close()
         self._writer = None
-        self._closed.append((self._name(), self._frames, self._first))
+        path = self.folder / self._name()
+        with open(path, "rb") as file:
+            os.fsync(file.fileno())  # the record must not outlive what it tells of
+        self._closed.append(_Closed(path.name, self._frames, self._first, path.stat().st_size))
         self._keep_record()
 
     def keep(self, count: int) -> None:
         """Forgets all but the first `count` finished segments."""
         self._closed = self._closed[:count]
 
-    def finish(
+    def make_whole(
         self,
         source: Path | None,
         *,
@@ -96,9 +117,9 @@ class SegmentedFilm:
         end: float | None = None,
         origin: Origin | None = None,
     ) -> tuple[str, ...]:
-        """Joins the segments with the other streams of the source, marks the film, and moves it to its place.
+        """Joins the segments with the other streams of the source, and marks the film; what could not be kept.
 
-        Returns what could not be kept. Raises OSError; then what was finished stays.
+        Raises OSError and PictureError; then what was finished stays.
         """
         suffix = self._target.suffix.lower()
         if not self._joined.exists():
@@ -121,10 +142,17 @@ class SegmentedFilm:
             os.replace(part, self._joined)
             for segment in self.segments:  # so that the disk never holds the film three times
                 segment.path.unlink()
-        unsigned = () if origin is None else sign_file(self._joined, suffix, origin, title=self._target.name)
+        unsigned: tuple[str, ...] = ()
+        if origin is not None and not self._signed:
+            unsigned = sign_file(self._joined, suffix, origin, title=self._target.name)
+            self._signed = True
+            self._keep_record()
+        return (*self._lost, *map(Remark, self._unsaid), *unsigned)
+
+    def move(self) -> None:
+        """Moves the whole film to its place. Raises OSError."""
         os.replace(self._joined, self._target)
         shutil.rmtree(self.folder, ignore_errors=True)
-        return (*self._lost, *map(Remark, self._unsaid), *unsigned)
 
     def release(self) -> None:
         """Lets go the unfinished segment, and the film to other processes; without a finished one nothing stays."""
@@ -139,23 +167,40 @@ class SegmentedFilm:
         return f"{len(self._closed):06}{self._plan.codec.segment}"
 
     def _keep_record(self) -> None:
-        record = {"job": self._job, "closed": self._closed, "lost": self._lost, "unsaid": self._unsaid}
+        record = {
+            "job": self._job,
+            "closed": self._closed,
+            "lost": self._lost,
+            "unsaid": self._unsaid,
+            "signed": self._signed,
+        }
         replace_file(self.folder / RECORD, json.dumps(record, allow_nan=False).encode())
 
     def _read(self) -> None:
-        try:
+        """Takes over what an earlier call has finished, and deletes all else."""
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
             record = json.loads((self.folder / RECORD).read_bytes())
-            same = record["job"] == self._job
-            closed = [(str(name), int(frames), int(first)) for name, frames, first in record["closed"]]
+            closed = [
+                _Closed(str(name), int(frames), int(first), int(size)) for name, frames, first, size in record["closed"]
+            ]
             lost, unsaid = ([str(each) for each in record[name]] for name in ("lost", "unsaid"))
-        except (OSError, ValueError, KeyError, TypeError):
-            same, closed, lost, unsaid = False, [], [], []
-        if same and (self._joined.exists() or all((self.folder / name).exists() for name, _, _ in closed)):
-            self._closed, self._lost, self._unsaid = closed, lost, unsaid
-        kept = {name for name, _, _ in self._closed} | {LOCK, *([RECORD, self._joined.name] if self._closed else ())}
+            self.anew = record["job"] != self._job
+            if not self.anew and self._joined.exists():
+                self._closed, self._lost, self._unsaid, self._signed = closed, lost, unsaid, record["signed"] is True
+            elif not self.anew:
+                self._closed = list(itertools.takewhile(self._is_whole, closed))
+        kept = {segment.name for segment in self._closed} | {
+            LOCK,
+            *([RECORD, self._joined.name] if self._closed else ()),
+        }
         for path in self.folder.iterdir():
-            if path.name not in kept:
+            if path.name not in kept and not path.is_dir():
                 path.unlink()
+
+    def _is_whole(self, segment: _Closed) -> bool:
+        """Whether a segment is there as it was finished: after a power cut it may be shorter."""
+        path = self.folder / segment.name
+        return path.exists() and path.stat().st_size == segment.size
 
     def _locked(self) -> IO[bytes]:
         """The open file that tells other processes that this one writes the film."""
@@ -165,7 +210,7 @@ class SegmentedFilm:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             file.close()
-            raise PictureError("another process writes it") from None
+            raise PictureError(f"another process writes {self._target}") from None
         except OSError:  # a file system without locks: nothing keeps a second process out
             pass
         return file
