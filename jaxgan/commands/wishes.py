@@ -44,7 +44,7 @@ def read_wish(options: Mapping[str, str]) -> Wish:
             raise UserError(f"--{name}: got {number}, accepted is 1 or more")
     pairs = pair_files(options["input"], options["output"], overwrite=overwrite)
     masks, compare = _masks(options), _compare(options, pairs)
-    _keep_apart(options["input"], pairs, masks, compare)
+    _keep_apart(pairs, masks, compare)
     return Wish(
         pairs=pairs,
         masks=masks,
@@ -71,24 +71,19 @@ def _compare(options: Mapping[str, str], pairs: Sequence[Pair]) -> str | None:
     return str(Path(compare).expanduser())
 
 
-def _keep_apart(given: str, pairs: Sequence[Pair], masks: Masks | None, compare: str | None) -> None:
-    """Raises UserError where a mask, or an input by the comparison, would be overwritten."""
-    read = {pair.source.resolve(): "the input" for pair in pairs}
-    written = {pair.target.resolve(): "--output" for pair in pairs}
-    drawn = None if masks is None or masks.path is None else masks.path
-    drawn_files = {} if drawn is None else {drawn.resolve(): "the mask"}
-    if drawn is not None and drawn.is_dir():
-        drawn_files = {each.resolve(): "a mask" for each in drawn.rglob("*")}
-    if compare is not None:
-        place = Path(compare).resolve()
-        frames = Path(given).expanduser().resolve()
-        taken = {**written, **read, **drawn_files}.get(place) or (place.parent == frames and place.exists())
-        if taken:
-            what = taken if isinstance(taken, str) else "an input"
-            raise UserError(f"--compare: {compare!r} would take the place of {what.replace('--output', 'the output')}")
-    for place in written:
-        if place in drawn_files:
-            raise UserError(f"--output: {str(place)!r} would take the place of {drawn_files[place]}")
+def _keep_apart(pairs: Sequence[Pair], masks: Masks | None, compare: str | None) -> None:
+    """Raises UserError where a mask, or by the comparison an input or an output, would be overwritten."""
+    drawn = None if masks is None else masks.path
+    files = [] if drawn is None else drawn.rglob("*") if drawn.is_dir() else [drawn]
+    kept = {file.resolve(): "a mask" for file in files}
+    for pair in pairs:
+        if pair.target.resolve() in kept:
+            raise UserError(f"--output: {str(pair.target)!r} would take the place of a mask")
+    kept |= {pair.target.resolve(): "an output" for pair in pairs} | {
+        pair.source.resolve(): "an input" for pair in pairs
+    }
+    if compare is not None and (what := kept.get(Path(compare).resolve())):
+        raise UserError(f"--compare: {compare!r} would take the place of {what}")
 
 
 def _films(options: Mapping[str, str], pairs: Sequence[Pair]) -> FilmWish:
