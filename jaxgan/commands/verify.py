@@ -14,7 +14,7 @@ from jaxgan.media import kinds
 from jaxgan.media.provenance import credentials
 from jaxgan.media.provenance.credentials import Credential, CredentialError, State
 from jaxgan.media.provenance.origin import read_statement
-from jaxgan.media.provenance.xmp import Statement
+from jaxgan.media.provenance.xmp import Statement, make_packet, parse_packet
 
 REQUIRED = ("credential", "any")
 NOTHING_PROVEN = (
@@ -231,7 +231,32 @@ def _xmp_in_words(finding: Finding) -> str:
         return f"{told}; but {contradiction}"
     if finding.credential is None:
         return f"{told}; anyone can write or change this"
+    if finding.credential.source_type is None:
+        return f"{told}; the credential does not say how it was made"
+    if not _agree(finding.credential, xmp):
+        return f"{told}; the credential tells tool, model or description differently"
     return "the same"
+
+
+def _agree(credential: Credential, xmp: Statement) -> bool:
+    """Whether both say the same of the making: XMP has room for less, so that it is compared with what it would hold."""
+    packet = make_packet(
+        source_type=credential.source_type or "",
+        tool=credential.tool or "",
+        model=credential.model or "",
+        version=None,
+        description=credential.description or "",
+    )
+    held = parse_packet(packet.decode())
+    return held is not None and all(
+        credentials.plain(one) == credentials.plain(other)
+        for one, other in (
+            (held.source_type, _word(xmp.source_type)),
+            (held.tool, xmp.tool),
+            (held.model, xmp.model),
+            (held.description, xmp.description),
+        )
+    )
 
 
 def _sentence(said: Mapping[str, Any]) -> str:
@@ -260,7 +285,7 @@ def _as_json(finding: Finding) -> dict[str, Any]:
 
 def _word(source_type: str | None) -> str | None:
     """The last word of an address of IPTC's list."""
-    return source_type.rpartition("/")[2] if source_type else None
+    return source_type.rstrip("/").rpartition("/")[2] if source_type else None
 
 
 def _shown(path: Path) -> str:

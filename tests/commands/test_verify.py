@@ -154,6 +154,58 @@ def test_credential_and_xmp_that_contradict_each_other(tmp_path, capsys):
     assert json.loads(printed)["files"][0]["contradiction"] == "XMP and credential say different things"
 
 
+TRAINED = Origin("created", "samples of a generator", "a run").source_type
+SAID = {"tool": "jaxgan 0.1.0", "model": "a run", "description": "samples of a generator"}
+
+
+def credential_beside_xmp(path, source_type, *, tool, model, description):
+    """A signed picture whose XMP says what CREATED does, and whose credential says what is given."""
+    c2pa = pytest.importorskip("c2pa")
+    own = signing_key.load(signing_key.folder())
+    action = {"action": "c2pa.created", "description": description, "digitalSourceType": source_type}
+    if source_type is None:  # as an editor says it
+        action = {"action": "c2pa.opened", "description": description, "parameters": {"ingredientIds": ["parent"]}}
+    manifest = {
+        "ingredients": [] if source_type else [{"title": "b.png", "relationship": "parentOf", "label": "parent"}],
+        "claim_generator_info": [{"name": tool.split()[0], "version": tool.split()[1]}],
+        "assertions": [
+            {"label": "c2pa.actions.v2", "data": {"actions": [action]}},
+            {"label": "org.jaxgan.run", "data": {"model": model}},
+        ],
+    }
+    info = c2pa.C2paSignerInfo("es256", own.certificate + own.root, own.key, None)
+    origin = described(path.with_name("unsigned.png"))
+    with c2pa.Builder(manifest) as builder, open(origin, "rb") as source, open(path, "w+b") as target:
+        builder.sign(c2pa.Signer.from_info(info), "image/png", source, target)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("source_type", "changes", "words"),
+    [
+        (None, {}, "; the credential does not say how it was made"),
+        (TRAINED, {"tool": "Other 9"}, "; the credential tells tool, model or description differently"),
+        (TRAINED, {"model": "another"}, "; the credential tells tool, model or description differently"),
+        (TRAINED, {"description": "another"}, "; the credential tells tool, model or description differently"),
+        (TRAINED, {"tool": "Other 9", "model": "another", "description": "another"}, "differently"),
+        (TRAINED.replace("trainedAlgorithmicMedia", "digitalCapture"), {}, "XMP and credential say different things"),
+    ],
+)
+def test_xmp_is_the_same_only_where_everything_agrees(source_type, changes, words, tmp_path, capsys, monkeypatch):
+    path = credential_beside_xmp(tmp_path / "a.png", source_type, **SAID | changes)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "other"))
+    xmp = about(verify(capsys, path)[1], path)[2]
+    assert xmp.startswith("XMP: made by a trained model, by jaxgan 0.1.0, model a run, at ")
+    assert xmp.endswith(words)
+
+
+def test_xmp_that_had_to_be_shortened_is_the_same(tmp_path, capsys):
+    path = signed(tmp_path / "a.png", Origin("created", "samples & <more> " * 20, "a run of some length " * 3))
+    assert about(verify(capsys, path)[1], path)[2] == "XMP: the same"
+    path = credential_beside_xmp(tmp_path / "b.png", TRAINED, **SAID)
+    assert about(verify(capsys, path)[1], path)[2] == "XMP: the same"
+
+
 def test_what_was_restored_names_its_parent(tmp_path, capsys):
     parent = plain(tmp_path / "in.jpg")
     path = signed(tmp_path / "a.png", Origin("restored", "noise taken out", "denoise", parent=parent))
