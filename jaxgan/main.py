@@ -6,6 +6,7 @@ Reads flags and hands over to one command. Flags, modes and run fields are check
 from __future__ import annotations
 
 import difflib
+import io
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -239,6 +240,9 @@ def help_text() -> str:
 
 def entry() -> None:
     """The console script `jaxgan`."""
+    for stream in (sys.stdout, sys.stderr):  # names and words of files can hold what a terminal's encoding does not
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     status = main(sys.argv[1:])
     if "jaxgan.parallel.distributed" in sys.modules:
         from jaxgan.parallel.distributed import leave

@@ -244,6 +244,20 @@ def test_at_most_four_lines_for_whatever_a_file_says(tmp_path, capsys):
     assert all(len(line) < 700 for line in lines)
 
 
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+def test_words_that_the_terminal_cannot_show(encoding, tmp_path):
+    path = described(tmp_path / "a.png", Origin("created", "雪 in Küsten", "a run"))
+    done = subprocess.run(
+        [sys.executable, "-m", "jaxgan.main", "--mode=verify", str(path)],
+        env={**os.environ, "PYTHONIOENCODING": encoding},
+        capture_output=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (FINISHED, b"")
+    assert "雪 in Küsten".encode(encoding, "backslashreplace") in done.stdout
+    assert NOTHING_PROVEN.encode() in done.stdout
+
+
 def test_folders(tmp_path, capsys):
     wanted = [plain(tmp_path / name) for name in ("a.png", "b/c.JPG", "b/d/e.webp")]
     for hidden in (".f.png", ".g/h.png", "b/.i/j.png"):
