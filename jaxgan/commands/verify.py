@@ -21,7 +21,7 @@ NOTHING_PROVEN = (
     "Where nothing is found, nothing is proven: credentials and XMP can be taken out, and most programs drop them when "
     "they save a file."
 )
-NOT_READ = "Credentials were not read: that needs the package c2pa-python, pip install -e '.[provenance]'."
+NOT_INSTALLED = "that needs the package c2pa-python, pip install -e '.[provenance]'"
 WORTH = {
     State.OURS: "of this installation, and the file is as it was written",
     State.STRANGER: "of a stranger: a good signature, of a key that is not this installation's",
@@ -75,20 +75,21 @@ def run(paths: Sequence[str], options: Mapping[str, str]) -> int:
 
     Folders are gone through with all below them, hidden files left out; in them only pictures and films count. Raises
     UserError, before anything is printed, for a path that does not exist, for no file at all, for
-    `--require=credential` without c2pa-python, and where this installation's own certificate is damaged.
+    `--require=credential` where c2pa-python is missing or does not load, and where this installation's own certificate
+    is damaged.
     """
     required, as_json = options.get("require"), options.get("json", "false")
     if required not in (None, *REQUIRED):
         raise UserError(f"--require: got {required!r}, accepted are {' and '.join(REQUIRED)}")
     if as_json not in ("true", "false"):
         raise UserError(f"--json: got {as_json!r}, accepted are true and false")
-    signed = credentials.available()
-    if required == "credential" and not signed:
-        raise UserError("--require=credential needs the package c2pa-python: pip install -e '.[provenance]'")
-    found = find_files(paths)
+    not_read = _why_not_read()
+    if required == "credential" and not_read:
+        raise UserError(f"--require=credential: {not_read}")
+    found, signed = find_files(paths), not_read is None
     if signed:
         credentials.own_certificate()
-    report = Report(signed=signed, skipped=found.skipped, unreadable=[*found.unreadable])
+    report = Report(not_read, skipped=found.skipped, unreadable=[*found.unreadable])
     for path in found.files:
         try:
             report.judged.append(judge(path, signed=signed))
@@ -105,14 +106,30 @@ def run(paths: Sequence[str], options: Mapping[str, str]) -> int:
     return SOME_FAILED if report.unreadable else FINISHED
 
 
+def _why_not_read() -> str | None:
+    """Why credentials cannot be read here; None: they can."""
+    if not credentials.available():
+        return NOT_INSTALLED
+    try:
+        credentials.check_loads()
+    except CredentialError as error:
+        return str(error)
+    return None
+
+
 @dataclasses.dataclass
 class Report:
     """What was found in all files."""
 
-    signed: bool  # whether credentials were read
+    not_read: str | None  # why credentials were not read; None: they were
     skipped: int
     unreadable: list[tuple[Path, str]]
     judged: list[Finding] = dataclasses.field(default_factory=list)
+
+    @property
+    def remarks(self) -> list[str]:
+        """What is to be known of all files together."""
+        return [*([f"Credentials were not read: {self.not_read}."] if self.not_read else []), NOTHING_PROVEN]
 
     def to_json(self) -> dict[str, Any]:
         """As it is told to programs."""
@@ -120,8 +137,8 @@ class Report:
             "files": [_as_json(each) for each in self.judged],
             "unreadable": [{"path": str(path), "reason": reason} for path, reason in self.unreadable],
             "skipped": self.skipped,
-            "credentials_read": self.signed,
-            "note": NOTHING_PROVEN if self.signed else f"{NOT_READ} {NOTHING_PROVEN}",
+            "credentials_read": self.not_read is None,
+            "note": " ".join(self.remarks),
         }
 
 
@@ -186,7 +203,7 @@ def _below(folder: Path, failed: list[tuple[Path, str]]) -> Iterator[Path]:
 
 def _print_last(report: Report, path: Path) -> None:
     if report.judged and report.judged[-1].path == path:
-        print("\n".join(lines_of(report.judged[-1], signed=report.signed)), flush=True)
+        print("\n".join(lines_of(report.judged[-1], signed=report.not_read is None)), flush=True)
     else:
         print(f"{_shown(path)}\n  unreadable: {report.unreadable[-1][1]}", flush=True)
 
@@ -198,9 +215,7 @@ def _print_end(report: Report, folders: Sequence[tuple[Path, str]]) -> None:
         print(f"{report.skipped} other files are no pictures or films and were skipped.")
     if report.unreadable:
         print(f"{len(report.unreadable)} of {len(report.judged) + len(report.unreadable)} could not be read.")
-    if not report.signed:
-        print(NOT_READ)
-    print(NOTHING_PROVEN)
+    print("\n".join(report.remarks))
 
 
 def lines_of(finding: Finding, *, signed: bool) -> list[str]:

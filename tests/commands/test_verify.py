@@ -387,6 +387,36 @@ def test_without_c2pa_a_credential_cannot_be_required(tmp_path, capsys, without_
     assert "[provenance]" in mistake
 
 
+@pytest.fixture(params=["OSError", "ImportError"])
+def c2pa_that_does_not_load(request, tmp_path_factory, monkeypatch):
+    """The package is there, and its library is one for other machines."""
+    package = tmp_path_factory.mktemp("site") / "c2pa"
+    package.mkdir()
+    (package / "__init__.py").write_text(f"raise {request.param}('libc2pa_c.so: wrong ELF class')")
+    monkeypatch.syspath_prepend(str(package.parent))
+    for name in [each for each in sys.modules if each.partition(".")[0] == "c2pa"]:
+        monkeypatch.delitem(sys.modules, name)
+
+
+def test_where_c2pa_does_not_load_xmp_is_judged_and_the_reason_is_told(tmp_path, capsys, c2pa_that_does_not_load):
+    path, other = described(tmp_path / "a.png"), plain(tmp_path / "b.png")
+    status, printed, _ = verify(capsys, path, other)
+    assert status == FINISHED
+    assert about(printed, path)[0] == about(printed, other)[0] == "credential: not read"
+    assert "made by a trained model" in about(printed, path)[1]
+    reason = "the package c2pa-python cannot be loaded: libc2pa_c.so: wrong ELF class"
+    assert f"Credentials were not read: {reason}." in printed.splitlines()
+    status, printed, _ = verify(capsys, "--json", path)
+    assert status == FINISHED
+    assert json.loads(printed)["credentials_read"] is False
+    assert reason in json.loads(printed)["note"]
+    status, printed, mistake = verify(capsys, "--require=credential", path)
+    assert (status, printed) == (MISTAKE, "")
+    assert mistake == f"jaxgan: --require=credential: {reason}\n"
+    assert verify(capsys, "--require=any", path)[0] == FINISHED
+    assert verify(capsys, "--require=any", other)[0] == MARK_MISSING
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

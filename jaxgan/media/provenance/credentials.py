@@ -137,6 +137,11 @@ def read(path: Path) -> Credential | None:
         return Credential(State.DAMAGED, reason=plain(error)) if jumbf.present(path) else None
 
 
+def check_loads() -> None:
+    """Raises CredentialError where c2pa-python is missing or cannot be loaded. It is imported."""
+    _c2pa()
+
+
 def own_certificate() -> None:
     """Raises CredentialError where there is a certificate of this installation that cannot be read; makes none."""
     signing_key.load_root()
@@ -352,7 +357,7 @@ def _trusting(root: bytes | None, process: int) -> Any:
 def _c2pa() -> Any:
     try:
         import c2pa
-    except ImportError:
+    except ModuleNotFoundError:
         raise CredentialError("credentials need the package c2pa-python: pip install -e '.[provenance]'") from None
     except Exception as error:  # its library does not load everywhere
         raise CredentialError(f"the package c2pa-python cannot be loaded: {plain(error)}") from error
