@@ -47,6 +47,7 @@ class Finding:
     path: Path
     credential: Credential | None
     xmp: Statement | None
+    content: str | None  # the suffix of what is in it, whatever it is called; None: not known
 
     @property
     def vouched(self) -> bool:
@@ -155,10 +156,16 @@ def find_files(paths: Sequence[str]) -> Found:
     """The files that paths name, each once, in order. Raises UserError for one that is not there, and for no files."""
     if not paths:
         raise UserError("--mode=verify needs paths: files, or folders with files")
+    if not all(paths):  # Path("") would be the current folder
+        raise UserError("--mode=verify: got an empty path, accepted are files and folders")
     given = [Path(each).expanduser() for each in paths]
     for path in given:
-        if not os.path.lexists(path):
-            raise UserError(f"{path}: there is no such file or folder")
+        try:
+            path.lstat()
+        except FileNotFoundError:
+            raise UserError(f"{path}: there is no such file or folder") from None
+        except OSError as error:  # such as a folder above it that may not be looked into
+            raise UserError(f"{path}: {error.strerror or error}") from None
     files, others, failed = dict[Path, Path](), 0, list[tuple[Path, str]]()
     for path in given:
         if not path.is_dir():
@@ -180,9 +187,10 @@ def judge(path: Path, *, signed: bool) -> Finding:
         raise CredentialError("it is no file" if path.exists() else "the link leads nowhere")
     credential = credentials.read(path) if signed else None
     xmp = read_statement(path)
-    if credential is None and xmp is None and not kinds.is_likely(path):
+    content = kinds.suffix_of_content(path)
+    if credential is None and xmp is None and content is None:
         raise CredentialError("it is no picture or film, or not a whole one")
-    return Finding(path, credential, xmp)
+    return Finding(path, credential, xmp, content)
 
 
 def _below(folder: Path, failed: list[tuple[Path, str]]) -> Iterator[Path]:
@@ -223,8 +231,7 @@ def lines_of(finding: Finding, *, signed: bool) -> list[str]:
     credential = finding.credential
     lines = [_shown(finding.path)]
     if credential is None:
-        suffix = finding.path.suffix.lower()
-        why = f" ({suffix} holds none)" if suffix not in kinds.SIGNED else ""
+        why = f" ({finding.content} holds none)" if finding.content and finding.content not in kinds.SIGNED else ""
         lines.append("  credential: " + (f"none{why}" if signed else "not read"))
     else:
         reason = f" ({credential.reason})" if credential.reason else ""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import PurePath
 
-from jaxgan.media.reading import PictureError, stored_size
+from jaxgan.media.reading import opened
 
 # those in which a C2PA credential can be
 SIGNED = frozenset(
@@ -23,19 +24,20 @@ OTHERS = frozenset(
 )
 ISO_BOXES = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot")  # MP4, MOV, HEIC and AVIF begin with one
 TS_PACKET = 188  # bytes
-STARTS = {  # of files that Pillow does not open
-    b"\x1aE\xdf\xa3": 0,  # Matroska and WebM
-    b"AVI ": 8,
-    b"\0\0\x01\xba": 0,  # MPEG program stream
-    b"\0\0\x01\xb3": 0,
-    b"\x06\x0e\x2b\x34": 0,  # MXF
-    b"FLV": 0,
-    b"OggS": 0,
-    b"YUV4MPEG2": 0,
-    b"\x30\x26\xb2\x75": 0,  # ASF
-    b"\xff\x0a": 0,  # JPEG XL, bare
-    b"JXL ": 4,
-} | dict.fromkeys(ISO_BOXES, 4)
+STARTS = {  # of files that Pillow does not open: where, and the suffix of such files
+    b"\x1aE\xdf\xa3": (0, ".mkv"),
+    b"AVI ": (8, ".avi"),
+    b"\0\0\x01\xba": (0, ".mpg"),
+    b"\0\0\x01\xb3": (0, ".mpg"),
+    b"\x06\x0e\x2b\x34": (0, ".mxf"),
+    b"FLV": (0, ".flv"),
+    b"OggS": (0, ".ogv"),
+    b"YUV4MPEG2": (0, ".y4m"),
+    b"\x30\x26\xb2\x75": (0, ".wmv"),
+    b"\xff\x0a": (0, ".jxl"),  # bare
+    b"JXL ": (4, ".jxl"),
+} | dict.fromkeys(ISO_BOXES, (4, ".mp4"))
+PILLOWS = {"JPEG": ".jpg", "MPO": ".jpg", "JPEG2000": ".jp2", "TIFF": ".tif"}  # formats that suffixes are not called by
 
 
 def is_known(path: str | os.PathLike[str]) -> bool:
@@ -43,16 +45,21 @@ def is_known(path: str | os.PathLike[str]) -> bool:
     return PurePath(path).suffix.lower() in SIGNED | OTHERS
 
 
-def is_likely(path: str | os.PathLike[str]) -> bool:
-    """Whether a file begins as a picture or a film does. Raises OSError where it cannot be read."""
+def suffix_of_content(path: str | os.PathLike[str]) -> str | None:
+    """A usual suffix of such a file as its first bytes say, whatever it is called; None: no picture and no film.
+
+    Raises OSError where it cannot be read.
+    """
     with open(path, "rb") as file:
         start = file.read(TS_PACKET + 1)
-    if start[:1] == start[TS_PACKET:] == b"\x47":  # MPEG transport stream
-        return True
-    if any(start[at : at + len(begins)] == begins for begins, at in STARTS.items()):
-        return True
+    if start[:1] == start[TS_PACKET:] == b"\x47":
+        return ".ts"
+    for begins, (at, suffix) in STARTS.items():
+        if start[at : at + len(begins)] == begins:
+            return ".webm" if suffix == ".mkv" and b"webm" in start else suffix
     try:
-        stored_size(path)
-    except PictureError:
-        return False
-    return True
+        with opened(path, max_pixels=sys.maxsize) as image:
+            kind = str(image.format)
+    except Exception:  # Pillow's decoders raise what they like on broken data
+        return None
+    return PILLOWS.get(kind, f".{kind.lower()}")

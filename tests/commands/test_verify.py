@@ -320,6 +320,34 @@ def test_what_may_not_be_read(tmp_path, capsys):
     assert about(printed, tmp_path / "c") == ["unreadable: Permission denied"]
 
 
+@pytest.mark.skipif(hasattr(os, "geteuid") and os.geteuid() == 0, reason="root may read everything")
+def test_a_folder_above_that_may_not_be_looked_into(tmp_path, capsys):
+    path = plain(tmp_path / "a" / "b.png")
+    path.parent.chmod(0)
+    status, printed, mistake = verify(capsys, path)
+    path.parent.chmod(0o700)
+    assert (status, printed, mistake) == (MISTAKE, "", f"jaxgan: {path}: Permission denied\n")
+
+
+@pytest.mark.parametrize(
+    ("made", "named", "reason"),
+    [
+        ("a.png", "a", ""),
+        ("a.png", "a.txt", ""),
+        ("a.png", "b.bmp", ""),
+        ("a.jpg", "a.mkv", ""),
+        ("a.bmp", "a", " (.bmp holds none)"),
+        ("a.bmp", "a.png", " (.bmp holds none)"),
+        ("a.ppm", "a.jpg", " (.ppm holds none)"),
+        ("a.tif", "a.dng", ""),
+    ],
+)
+def test_the_reason_for_no_credential_follows_the_content(made, named, reason, tmp_path, capsys):
+    pytest.importorskip("c2pa")
+    path = plain(tmp_path / "made" / made).rename(tmp_path / named)
+    assert about(verify(capsys, path)[1], path) == [f"credential: none{reason}", "XMP: none"]
+
+
 @pytest.mark.parametrize("switch", [["--json"], ["--json=true"]])
 @pytest.mark.parametrize("place", [0, 1, 2, 3])
 def test_json_in_any_position(switch, place, tmp_path, capsys):
@@ -422,6 +450,10 @@ def test_where_c2pa_does_not_load_xmp_is_judged_and_the_reason_is_told(tmp_path,
     [
         ([], "--mode=verify needs paths"),
         (["a.png", "nowhere.png"], "nowhere.png: there is no such file or folder"),
+        ([""], "--mode=verify: got an empty path, accepted are files and folders"),
+        (["a.png", ""], "--mode=verify: got an empty path, accepted are files and folders"),
+        (["a.png/b.png"], "a.png/b.png: Not a directory"),
+        (["a" * 300], "a: File name too long"),
         (["empty"], "there is no picture and no film in it"),
         (["a.png", "--require=xmp"], "--require: got 'xmp', accepted are credential and any"),
         (["a.png", "--json=yes"], "--json: got 'yes', accepted are true and false"),
