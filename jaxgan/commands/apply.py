@@ -15,8 +15,8 @@ from jaxgan.commands.comparison import Comparison
 from jaxgan.commands.files import Pair
 from jaxgan.commands.films import FilmJob, film_size, restore_film
 from jaxgan.commands.marking import Marking, origin_of_run
+from jaxgan.commands.options import checkpoint_choice
 from jaxgan.commands.restoring import Workshop
-from jaxgan.commands.sample import checkpoint_choice
 from jaxgan.commands.setup import start_jax
 from jaxgan.commands.wishes import Wish, read_wish
 from jaxgan.config import RunConfig

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgan.commands.sample import checkpoint_choice, integer
+from jaxgan.commands.options import checkpoint_choice, integer
 from jaxgan.commands.setup import generate_with, start_jax
 from jaxgan.commands.views import make_evaluator
 from jaxgan.config import RunConfig

@@ -8,7 +8,7 @@ import pathlib
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from jaxgan.commands.sample import checkpoint_choice
+from jaxgan.commands.options import checkpoint_choice
 from jaxgan.commands.setup import start_jax
 from jaxgan.config import RunConfig
 from jaxgan.errors import FINISHED, UserError

@@ -10,7 +10,8 @@ from typing import Any, Literal
 
 from etils import epath
 
-from jaxgan.errors import FINISHED, SOME_FAILED, UserError
+from jaxgan.commands.options import switch
+from jaxgan.errors import FINISHED, SOME_FAILED
 from jaxgan.media.provenance.origin import Origin, Remark, Unsigned
 from jaxgan.training.workdir import Workdir
 
@@ -56,14 +57,6 @@ class Marking:
 def marks(options: Mapping[str, str]) -> bool:
     """Whether files are to be marked. Raises UserError for what is neither true nor false."""
     return switch(options, "provenance", "true")
-
-
-def switch(options: Mapping[str, str], name: str, default: Literal["true", "false"] = "false") -> bool:
-    """A flag that is true or false. Raises UserError for anything else."""
-    text = options.get(name, default)
-    if text not in ("true", "false"):
-        raise UserError(f"--{name}: got {text!r}, accepted are true and false")
-    return text == "true"
 
 
 def origin_of_run(

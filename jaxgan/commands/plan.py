@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from jaxgan.assemble import fill_in, make_task
+from jaxgan.commands.options import switch
 from jaxgan.commands.setup import cache_dir
 from jaxgan.config import RunConfig
 from jaxgan.data.opening import open_source
@@ -37,7 +38,7 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
     if "topology" not in options:
         raise UserError("--topology is missing: accepted are TPU slices, such as v5e:8x8 or v5e:2x2,v5e:16x16")
     topologies = read_topologies(options["topology"])
-    searching = read_search(options.get("plan.search"), topologies)
+    searching = read_search(options, topologies)
     check_compiler()
     spec = spec_of(config)
     config = fill_in(config, spec)
@@ -82,13 +83,12 @@ def _made() -> dict[str, str]:
     return {"date": datetime.datetime.now(datetime.UTC).date().isoformat(), **versions}
 
 
-def read_search(text: str | None, topologies: Sequence[Topology]) -> bool:
+def read_search(options: Mapping[str, str], topologies: Sequence[Topology]) -> bool:
     """Whether `--plan.search` asks for a search, which is of one slice. Raises UserError."""
-    if text not in (None, "true", "false"):
-        raise UserError(f"--plan.search: got {text!r}, accepted are true and false")
-    if text == "true" and len(topologies) > 1:
+    asked = switch(options, "plan.search")
+    if asked and len(topologies) > 1:
         raise UserError(f"--plan.search: got {len(topologies)} slices, accepted is one")
-    return text == "true"
+    return asked
 
 
 def _say(*lines: str) -> None:

@@ -13,7 +13,7 @@ from etils import epath
 from PIL import UnidentifiedImageError
 
 from jaxgan.commands.marking import Marking, marks, origin_of_run
-from jaxgan.commands.sample import checkpoint_choice, integer
+from jaxgan.commands.options import checkpoint_choice, integer
 from jaxgan.commands.setup import start_jax
 from jaxgan.config import RunConfig
 from jaxgan.data.transforms import Framing, open_image

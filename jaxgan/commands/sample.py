@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
 
 import numpy as np
 from etils import epath
@@ -11,6 +10,7 @@ from etils import epath
 from jaxgan.commands import inspection
 from jaxgan.commands.inspection import Draw, Wish
 from jaxgan.commands.marking import Marking, marks, origin_of_run
+from jaxgan.commands.options import checkpoint_choice, integer
 from jaxgan.commands.setup import start_jax
 from jaxgan.config import RunConfig
 from jaxgan.errors import UserError
@@ -61,13 +61,6 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
     where = KINDS[kind](generator, Wish(config, seed, count, labels, output, truncations, crossover, marking))
     print(f"{kind} of step {generator.step}: {where}")
     return marking.tell()
-
-
-def checkpoint_choice(options: Mapping[str, str]) -> int | Literal["best", "latest"]:
-    """The step that `--checkpoint` names, or `best` or `latest` (the default)."""
-    choice = options.get("checkpoint", "latest")
-    named: dict[str, Literal["best", "latest"]] = {"best": "best", "latest": "latest"}
-    return named[choice] if choice in named else integer(options, "checkpoint", 0)
 
 
 def _grid(generator: RestoredGenerator, wish: Wish) -> str:
@@ -164,12 +157,3 @@ def _truncations(options: Mapping[str, str]) -> tuple[float, ...]:
 
 def _cycled(wish: Wish) -> np.ndarray | None:
     return None if wish.labels is None else np.resize(np.asarray(wish.labels, np.int32), wish.count)
-
-
-def integer(options: Mapping[str, str], name: str, default: int) -> int:
-    """The whole number of a flag. Raises UserError for anything else."""
-    text = options.get(name, str(default))
-    try:
-        return int(text)
-    except ValueError:
-        raise UserError(f"--{name}: got {text!r}, accepted is a whole number") from None

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from jaxgan.commands.options import switch
 from jaxgan.errors import FINISHED, MARK_MISSING, SOME_FAILED, UserError
 from jaxgan.media import kinds
 from jaxgan.media.provenance import credentials
@@ -79,11 +80,10 @@ def run(paths: Sequence[str], options: Mapping[str, str]) -> int:
     `--require=credential` where c2pa-python is missing or does not load, and where this installation's own certificate
     is damaged.
     """
-    required, as_json = options.get("require"), options.get("json", "false")
+    required = options.get("require")
     if required not in (None, *REQUIRED):
         raise UserError(f"--require: got {required!r}, accepted are {' and '.join(REQUIRED)}")
-    if as_json not in ("true", "false"):
-        raise UserError(f"--json: got {as_json!r}, accepted are true and false")
+    as_json = switch(options, "json")
     not_read = _why_not_read()
     if required == "credential" and not_read:
         raise UserError(f"--require=credential: {not_read}")
@@ -96,9 +96,9 @@ def run(paths: Sequence[str], options: Mapping[str, str]) -> int:
             report.judged.append(judge(path, signed=signed))
         except (CredentialError, OSError) as error:
             report.unreadable.append((path, _reason(error, path)))
-        if as_json == "false":
+        if not as_json:
             _print_last(report, path)
-    if as_json == "true":
+    if as_json:
         print(json.dumps(report.to_json(), indent=1, allow_nan=False))
     else:
         _print_end(report, found.unreadable)
@@ -261,7 +261,7 @@ def _xmp_in_words(finding: Finding) -> str:
 
 
 def _agree(credential: Credential, xmp: Statement) -> bool:
-    """Whether both say the same of the making: XMP has room for less, so that it is compared with what it would hold."""
+    """Whether both say the same of the making; XMP, which has room for less, is compared with what it would hold."""
     packet = make_packet(
         source_type=credential.source_type or "",
         tool=credential.tool or "",

@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 from jaxgan.commands.files import Pair, pair_files
 from jaxgan.commands.films import FilmWish, check_films
-from jaxgan.commands.marking import marks, switch
+from jaxgan.commands.marking import marks
 from jaxgan.commands.masks import Masks
-from jaxgan.commands.sample import integer
+from jaxgan.commands.options import integer, switch
 from jaxgan.errors import UserError
 from jaxgan.media.films.frames import CONTAINERS
 
