@@ -16,7 +16,7 @@ from jaxgan.exporting import stablehlo
 from jaxgan.restore import RestoredGenerator, load
 
 
-class Wish(NamedTuple):
+class ExportWish(NamedTuple):
     """What the options ask for."""
 
     format: str
@@ -47,7 +47,7 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
     return FINISHED
 
 
-def _wish(options: Mapping[str, str]) -> Wish:
+def _wish(options: Mapping[str, str]) -> ExportWish:
     kind, output = options.get("format"), options.get("output")
     if kind not in WRITERS:
         raise UserError(f"--format: got {kind!r}, accepted are {', '.join(WRITERS)}")
@@ -60,7 +60,7 @@ def _wish(options: Mapping[str, str]) -> Wish:
     if "truncation" in options and kind == "safetensors":
         raise UserError("--truncation: weights do not change with it; accepted with --format=stablehlo and onnx")
     platforms = options.get("platforms", ",".join(stablehlo.PLATFORMS))
-    return Wish(kind, output, _truncation(options), tuple(platforms.split(",")))
+    return ExportWish(kind, output, _truncation(options), tuple(platforms.split(",")))
 
 
 def _truncation(options: Mapping[str, str]) -> float | None:
@@ -74,7 +74,7 @@ def _truncation(options: Mapping[str, str]) -> float | None:
     return value
 
 
-def _safetensors(generator: RestoredGenerator, path: str, wish: Wish) -> None:
+def _safetensors(generator: RestoredGenerator, path: str, wish: ExportWish) -> None:
     from jaxgan.weights import safetensors
 
     del wish
@@ -88,7 +88,7 @@ def _safetensors(generator: RestoredGenerator, path: str, wish: Wish) -> None:
     safetensors.write(path, generator.tensors(), metadata)
 
 
-def _stablehlo(generator: RestoredGenerator, path: str, wish: Wish) -> None:
+def _stablehlo(generator: RestoredGenerator, path: str, wish: ExportWish) -> None:
     stablehlo.write(
         path,
         generator.function(truncation=wish.truncation),
@@ -98,7 +98,7 @@ def _stablehlo(generator: RestoredGenerator, path: str, wish: Wish) -> None:
     )
 
 
-def _onnx(generator: RestoredGenerator, path: str, wish: Wish) -> None:
+def _onnx(generator: RestoredGenerator, path: str, wish: ExportWish) -> None:
     try:
         from jaxgan.exporting import onnx
     except ImportError:

@@ -29,7 +29,7 @@ COLOR, OTHER_COLOR = "#4c72b0", "#dd8452"
 
 
 @dataclasses.dataclass(frozen=True)
-class Wish:
+class SampleWish:
     """What the options ask for; `truncations` has at most one value, but for the kind `truncation`."""
 
     config: RunConfig
@@ -47,10 +47,10 @@ class Wish:
         return self.truncations[0] if self.truncations else None
 
 
-Draw = Callable[[RestoredGenerator, Wish], str]
+Draw = Callable[[RestoredGenerator, SampleWish], str]
 
 
-def mixing(generator: RestoredGenerator, wish: Wish) -> str:
+def mixing(generator: RestoredGenerator, wish: SampleWish) -> str:
     """Style mixing (Karras et al. 2019, figure 3): the coarse styles of the columns, the fine ones of the rows.
 
     Layers before `--crossover` (default: the middle) take the column's style. First row and column are the
@@ -77,7 +77,7 @@ def mixing(generator: RestoredGenerator, wish: Wish) -> str:
     return f"{wish.output} (above: layers up to {crossover}, at the left: the {layers - crossover} after them)"
 
 
-def neighbours(generator: RestoredGenerator, wish: Wish) -> str:
+def neighbours(generator: RestoredGenerator, wish: SampleWish) -> str:
     """Samples beside their nearest training images, those nearest of all first, and whether they are copies.
 
     Prints the verdict; beside the picture lies a JSON file of the distances.
@@ -116,7 +116,7 @@ def neighbours(generator: RestoredGenerator, wish: Wish) -> str:
     return f"{wish.output}, all distances: {table}"
 
 
-def truncation(generator: RestoredGenerator, wish: Wish) -> str:
+def truncation(generator: RestoredGenerator, wish: SampleWish) -> str:
     """Scores at several truncations (`--truncation=0.5,0.7`, and without): a printed table, a plot, a JSON file.
 
     The plot shows no picture that a model made, and says nothing of its origin.

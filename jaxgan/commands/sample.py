@@ -8,7 +8,7 @@ import numpy as np
 from etils import epath
 
 from jaxgan.commands import inspection
-from jaxgan.commands.inspection import Draw, Wish
+from jaxgan.commands.inspection import Draw, SampleWish
 from jaxgan.commands.marking import Marking, marks, origin_of_run
 from jaxgan.commands.options import checkpoint_choice, integer
 from jaxgan.commands.setup import start_jax
@@ -58,18 +58,18 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
     output = options.get("output") or str(epath.Path(workdir) / "samples" / f"{kind}-{seed}{SUFFIX[kind]}")
     origin = origin_of_run(workdir, "created", "samples of a generator", step=generator.step, seed=seed)
     marking = Marking(origin if marked else None)
-    where = KINDS[kind](generator, Wish(config, seed, count, labels, output, truncations, crossover, marking))
+    where = KINDS[kind](generator, SampleWish(config, seed, count, labels, output, truncations, crossover, marking))
     print(f"{kind} of step {generator.step}: {where}")
     return marking.tell()
 
 
-def _grid(generator: RestoredGenerator, wish: Wish) -> str:
+def _grid(generator: RestoredGenerator, wish: SampleWish) -> str:
     images = generator.generate(wish.seed, wish.count, _cycled(wish), truncation=wish.truncation)
     wish.marking.heard(save_grid(images, wish.output, columns=min(10, wish.count), origin=wish.marking.about()))
     return wish.output
 
 
-def _files(generator: RestoredGenerator, wish: Wish) -> str:
+def _files(generator: RestoredGenerator, wish: SampleWish) -> str:
     images = generator.generate(wish.seed, wish.count, _cycled(wish), truncation=wish.truncation)
     for index, image in enumerate(images):
         path = epath.Path(wish.output) / f"{index:05}.png"
@@ -77,7 +77,7 @@ def _files(generator: RestoredGenerator, wish: Wish) -> str:
     return f"{wish.output} ({wish.count} files)"
 
 
-def _classes(generator: RestoredGenerator, wish: Wish) -> str:
+def _classes(generator: RestoredGenerator, wish: SampleWish) -> str:
     if not generator.num_classes:
         raise UserError("--kind=classes: the model was trained without labels; use --kind=grid")
     shown = wish.labels or list(range(generator.num_classes))
@@ -89,7 +89,7 @@ def _classes(generator: RestoredGenerator, wish: Wish) -> str:
     return wish.output
 
 
-def _interpolate(generator: RestoredGenerator, wish: Wish) -> str:
+def _interpolate(generator: RestoredGenerator, wish: SampleWish) -> str:
     """A closed walk; with classes, every class walks along, side by side."""
     shown: list[int | None] = [*(wish.labels or range(generator.num_classes))] or [None]
     walks = [_walk(generator, wish, label) for label in shown]
@@ -99,7 +99,7 @@ def _interpolate(generator: RestoredGenerator, wish: Wish) -> str:
     return f"{wish.output} ({len(frames)} frames)"
 
 
-def _walk(generator: RestoredGenerator, wish: Wish, label: int | None) -> np.ndarray:
+def _walk(generator: RestoredGenerator, wish: SampleWish, label: int | None) -> np.ndarray:
     """The images of a walk through styles, in straight lines, where there are any; else through latents."""
     keys = np.asarray(generator.latents(wish.seed, wish.count))
     asked = lambda n: None if label is None else np.full(n, label)  # noqa: E731
@@ -155,5 +155,5 @@ def _truncations(options: Mapping[str, str]) -> tuple[float, ...]:
     return values
 
 
-def _cycled(wish: Wish) -> np.ndarray | None:
+def _cycled(wish: SampleWish) -> np.ndarray | None:
     return None if wish.labels is None else np.resize(np.asarray(wish.labels, np.int32), wish.count)

@@ -90,21 +90,21 @@ def run(paths: Sequence[str], options: Mapping[str, str]) -> int:
     found, signed = find_files(paths), not_read is None
     if signed:
         credentials.own_certificate()
-    report = Report(not_read, skipped=found.skipped, unreadable=[*found.unreadable])
+    findings = Findings(not_read, skipped=found.skipped, unreadable=[*found.unreadable])
     for path in found.files:
         try:
-            report.judged.append(judge(path, signed=signed))
+            findings.judged.append(judge(path, signed=signed))
         except (CredentialError, OSError) as error:
-            report.unreadable.append((path, _reason(error, path)))
+            findings.unreadable.append((path, _reason(error, path)))
         if not as_json:
-            _print_last(report, path)
+            _print_last(findings, path)
     if as_json:
-        print(json.dumps(report.to_json(), indent=1, allow_nan=False))
+        print(json.dumps(findings.to_json(), indent=1, allow_nan=False))
     else:
-        _print_end(report, found.unreadable)
-    if not all(each.has(required) for each in report.judged):
+        _print_end(findings, found.unreadable)
+    if not all(each.has(required) for each in findings.judged):
         return MARK_MISSING
-    return SOME_FAILED if report.unreadable else FINISHED
+    return SOME_FAILED if findings.unreadable else FINISHED
 
 
 def _why_not_read() -> str | None:
@@ -119,7 +119,7 @@ def _why_not_read() -> str | None:
 
 
 @dataclasses.dataclass
-class Report:
+class Findings:
     """What was found in all files."""
 
     not_read: str | None  # why credentials were not read; None: they were
@@ -209,21 +209,21 @@ def _below(folder: Path, failed: list[tuple[Path, str]]) -> Iterator[Path]:
         yield from (Path(place, name) for name in sorted(names) if not name.startswith("."))
 
 
-def _print_last(report: Report, path: Path) -> None:
-    if report.judged and report.judged[-1].path == path:
-        print("\n".join(lines_of(report.judged[-1], signed=report.not_read is None)), flush=True)
+def _print_last(findings: Findings, path: Path) -> None:
+    if findings.judged and findings.judged[-1].path == path:
+        print("\n".join(lines_of(findings.judged[-1], signed=findings.not_read is None)), flush=True)
     else:
-        print(f"{_shown(path)}\n  unreadable: {report.unreadable[-1][1]}", flush=True)
+        print(f"{_shown(path)}\n  unreadable: {findings.unreadable[-1][1]}", flush=True)
 
 
-def _print_end(report: Report, folders: Sequence[tuple[Path, str]]) -> None:
+def _print_end(findings: Findings, folders: Sequence[tuple[Path, str]]) -> None:
     for path, reason in folders:
         print(f"{_shown(path)}\n  unreadable: {reason}")
-    if report.skipped:
-        print(f"{report.skipped} other files are no pictures or films and were skipped.")
-    if report.unreadable:
-        print(f"{len(report.unreadable)} of {len(report.judged) + len(report.unreadable)} could not be read.")
-    print("\n".join(report.remarks))
+    if findings.skipped:
+        print(f"{findings.skipped} other files are no pictures or films and were skipped.")
+    if findings.unreadable:
+        print(f"{len(findings.unreadable)} of {len(findings.judged) + len(findings.unreadable)} could not be read.")
+    print("\n".join(findings.remarks))
 
 
 def lines_of(finding: Finding, *, signed: bool) -> list[str]:

@@ -1,4 +1,4 @@
-"""Runs that were never trained: a config and the averaged weights that their networks begin with."""
+"""Runs that were never trained (a config and averaged weights as networks begin with), and `--mode=apply`."""
 
 import jax
 import jax.numpy as jnp
@@ -8,6 +8,7 @@ from jaxgan.assemble import fill_in, make_task
 from jaxgan.config import DataConfig, EvaluationConfig, RunConfig, to_json
 from jaxgan.data.opening import open_source
 from jaxgan.game import State
+from jaxgan.main import main
 from jaxgan.training.checkpoint import Checkpoints
 
 NETWORKS = {
@@ -47,3 +48,15 @@ def runs(tmp_path_factory):
     """Work directories: `dcgan` with classes, `stylegan2` without."""
     root = tmp_path_factory.mktemp("untrained")
     return {family: untrained(root / family, family, conditional=family == "dcgan") for family in NETWORKS}
+
+
+@pytest.fixture
+def apply(monkeypatch):
+    """Runs the command with a stand-in for a published model."""
+
+    def apply(standin, given, output, **options):
+        monkeypatch.setattr("jaxgan.commands.apply.load_pretrained", lambda name: standin)
+        flags = [f"--{name}={value}" for name, value in options.items()]
+        return main(["--mode=apply", "--pretrained=standin", f"--input={given}", f"--output={output}", *flags])
+
+    return apply

@@ -38,18 +38,6 @@ CONVOLVED = Restorer(convolved, 2, 3, 3, "pictures that were halved", 3)
 FILLED = Restorer(lambda x: jnp.full_like(x[..., :3], 0.2), 1, 3, 3, "holes", 0, masks=True)
 
 
-@pytest.fixture
-def apply(monkeypatch):
-    """Runs the command with a stand-in for a published model."""
-
-    def apply(standin, given, output, **options):
-        monkeypatch.setattr("jaxgan.commands.apply.load_pretrained", lambda name: standin)
-        flags = [f"--{name}={value}" for name, value in options.items()]
-        return main(["--mode=apply", "--pretrained=standin", f"--input={given}", f"--output={output}", *flags])
-
-    return apply
-
-
 def noise(*shape, dtype=np.uint8):
     return random.integers(0, np.iinfo(dtype).max + 1, shape, dtype=dtype)
 

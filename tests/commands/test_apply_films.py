@@ -16,7 +16,6 @@ from filming import frames_of, make, moving, packets_of
 from PIL import Image
 
 from jaxgan.errors import FINISHED, MISTAKE, SOME_FAILED
-from jaxgan.main import main
 from jaxgan.media.films import segments
 from jaxgan.restorer import Restorer
 
@@ -24,18 +23,6 @@ NEAREST = Restorer(lambda x: x.repeat(2, axis=1).repeat(2, axis=2), 2, 3, 3, "fi
 SAME = Restorer(lambda x: x, 1, 3, 3, "nothing", 0)
 FILLED = Restorer(lambda x: jnp.full_like(x[..., :3], 0.2), 1, 3, 3, "holes", 0, masks=True)
 VARIABLE = [0, 700, 3000, 3600, 9100, 9200, 15000, 15333, 21000, 30000]  # of 1/15360 s
-
-
-@pytest.fixture
-def apply(monkeypatch):
-    """Runs the command with a stand-in for a published model."""
-
-    def apply(standin, given, output, **options):
-        monkeypatch.setattr("jaxgan.commands.apply.load_pretrained", lambda name: standin)
-        flags = [f"--{name}={value}" for name, value in options.items()]
-        return main(["--mode=apply", "--pretrained=standin", f"--input={given}", f"--output={output}", *flags])
-
-    return apply
 
 
 @pytest.fixture

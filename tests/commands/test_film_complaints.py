@@ -11,20 +11,9 @@ import pytest
 from filming import frames_of, make, moving, packaged
 
 from jaxgan.errors import FINISHED, MISTAKE
-from jaxgan.main import main
 from jaxgan.restorer import Restorer
 
 SHIFTED = Restorer(jax.jit(lambda x: np.float32(0.5) * (x + x[:, :, ::-1])), 1, 3, 3, "nothing", None)
-
-
-@pytest.fixture
-def apply(monkeypatch):
-    def apply(standin, given, output, **options):
-        monkeypatch.setattr("jaxgan.commands.apply.load_pretrained", lambda name: standin)
-        flags = [f"--{name}={value}" for name, value in options.items()]
-        return main(["--mode=apply", "--pretrained=standin", f"--input={given}", f"--output={output}", *flags])
-
-    return apply
 
 
 def test_the_first_frame_of_a_shot_is_that_of_the_shot_alone(tmp_path, apply):

@@ -23,7 +23,7 @@ from jaxgan.media.reading import PictureError
 
 LENGTH = 48  # frames of a segment at most: so many are computed again after a kill
 SHORTEST = 12  # frames before a cut may end one
-MATROSKA = ("matroska", "webm")  # containers that can be told what made them only while they are written
+TOLD_WHILE_WRITTEN = ("matroska", "webm")  # containers that can be told what made them only while they are written
 LONGEST_NAME = 200  # bytes, from which on the folder is named otherwise
 RECORD, LOCK = "segments.json", "lock"
 
@@ -134,7 +134,7 @@ class SegmentedFilm:
                     start=start,
                     end=end,
                     rate=self._plan.film.rate,
-                    tags=film_tags(origin) if origin is not None and CONTAINERS[suffix] in MATROSKA else None,
+                    tags=film_tags(origin) if origin is not None and CONTAINERS[suffix] in TOLD_WHILE_WRITTEN else None,
                 )
             )
             self._unsaid = [] if origin is None else list(describe_file(part, suffix, origin))
