@@ -50,7 +50,7 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
     seed, steps = integer(options, "seed", 0), integer(options, "steps", STEPS)
     if steps < 1:
         raise UserError(f"--steps: got {steps}, accepted is 1 or more")
-    if "input" not in options:
+    if not options.get("input"):
         raise UserError("--input is missing: --mode=project needs a picture")
     marked = marks(options)
     wanted = None if "labels" not in options else integer(options, "labels", 0)

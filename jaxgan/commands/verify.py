@@ -163,9 +163,9 @@ def find_files(paths: Sequence[str]) -> Found:
         try:
             path.lstat()
         except FileNotFoundError:
-            raise UserError(f"{path}: there is no such file or folder") from None
+            raise UserError(f"{_shown(path)}: there is no such file or folder") from None
         except OSError as error:  # such as a folder above it that may not be looked into
-            raise UserError(f"{path}: {error.strerror or error}") from None
+            raise UserError(f"{_shown(path)}: {error.strerror or error}") from None
     files, others, failed = dict[Path, Path](), 0, list[tuple[Path, str]]()
     for path in given:
         if not path.is_dir():
@@ -177,7 +177,7 @@ def find_files(paths: Sequence[str]) -> Found:
             else:
                 others += 1
     if not files and not failed:
-        raise UserError(f"{', '.join(paths)}: there is no picture and no film in it")
+        raise UserError(f"{', '.join(map(_shown, given))}: there is no picture and no film in it")
     return Found(list(files.values()), others, failed)
 
 

@@ -47,6 +47,7 @@ def test_the_label_can_be_chosen(runs, tmp_path):
     ("options", "words"),
     [
         ({}, "--input is missing"),
+        ({"input": ""}, "--input is missing"),
         ({"input": "nowhere.png"}, "nowhere.png cannot be read as a picture"),
         ({"input": __file__}, "cannot be read as a picture"),
         ({"input": "x.png", "steps": 0}, "--steps: got 0"),
