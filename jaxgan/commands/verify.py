@@ -271,7 +271,7 @@ def _agree(credential: Credential, xmp: Statement) -> bool:
     )
     held = parse_packet(packet.decode())
     return held is not None and all(
-        credentials.plain(one) == credentials.plain(other)
+        _words(one) == _words(other)
         for one, other in (
             (held.source_type, _word(xmp.source_type)),
             (held.tool, xmp.tool),
@@ -279,6 +279,11 @@ def _agree(credential: Credential, xmp: Statement) -> bool:
             (held.description, xmp.description),
         )
     )
+
+
+def _words(text: str | None) -> list[str]:
+    """The words of a text without what cannot be printed, which is not read from credentials."""
+    return ["".join(filter(str.isprintable, each)) for each in (text or "").split()]
 
 
 def _sentence(said: Mapping[str, Any]) -> str:
