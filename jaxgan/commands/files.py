@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from jaxgan.errors import UserError
-from jaxgan.media.films.frames import ANIMATIONS, CONTAINERS, is_film
-from jaxgan.media.writing import FORMATS
+from jaxgan.media.films.frames import is_film
+from jaxgan.media.kinds import ANIMATIONS, CONTAINERS, FORMATS
 
 SUFFIX, FILM_SUFFIX = ".png", ".mp4"  # of what comes from a format that is not written
 

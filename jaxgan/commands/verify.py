@@ -12,6 +12,7 @@ from typing import Any
 from jaxgan.commands.options import switch
 from jaxgan.errors import FINISHED, MARK_MISSING, SOME_FAILED, UserError
 from jaxgan.media import kinds
+from jaxgan.media.content import suffix_of_content
 from jaxgan.media.provenance import credentials
 from jaxgan.media.provenance.credentials import Credential, CredentialError, State
 from jaxgan.media.provenance.origin import read_statement
@@ -187,7 +188,7 @@ def judge(path: Path, *, signed: bool) -> Finding:
         raise CredentialError("it is no file" if path.exists() else "the link leads nowhere")
     credential = credentials.read(path) if signed else None
     xmp = read_statement(path)
-    content = kinds.suffix_of_content(path)
+    content = suffix_of_content(path)
     if credential is None and xmp is None and content is None:
         raise CredentialError("it is no picture or film, or not a whole one")
     return Finding(path, credential, xmp, content)
@@ -231,7 +232,7 @@ def lines_of(finding: Finding, *, signed: bool) -> list[str]:
     credential = finding.credential
     lines = [_shown(finding.path)]
     if credential is None:
-        why = f" ({finding.content} holds none)" if finding.content and finding.content not in kinds.SIGNED else ""
+        why = f" ({finding.content} holds none)" if finding.content and finding.content not in kinds.HOLDERS else ""
         lines.append("  credential: " + (f"none{why}" if signed else "not read"))
     else:
         reason = f" ({credential.reason})" if credential.reason else ""

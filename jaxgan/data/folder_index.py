@@ -16,14 +16,11 @@ from PIL import Image
 
 from jaxgan.data.sources import fingerprint
 from jaxgan.errors import UserError
+from jaxgan.media.kinds import PICTURES
 from jaxgan.media.reading import is_deep, is_grey, oddities, opened, read_picture
 
 log = logging.getLogger(__name__)
 
-SUFFIXES = frozenset(
-    {".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".avif", ".jp2", ".bmp", ".gif", ".tga"}
-    | {".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm"}
-)
 NAMED_AT_MOST = 20  # unreadable files named one by one in the log
 
 
@@ -75,7 +72,7 @@ def _list_images(root: Path) -> tuple[tuple[str, int, int], ...]:
     for folder, names, files in os.walk(root, followlinks=True):
         names[:] = [name for name in names if not name.startswith((".", "__"))]
         for name in files:
-            if Path(name).suffix.lower() in SUFFIXES and not name.startswith("."):
+            if Path(name).suffix.lower() in PICTURES and not name.startswith("."):
                 path = Path(folder, name)
                 with contextlib.suppress(FileNotFoundError):  # a dangling link
                     stat = path.stat()

@@ -1,65 +1,63 @@
-"""Which files are pictures or films, by name and by their first bytes."""
+"""The one table of pictures and films by suffix: what is read, what is written and how, what holds a credential."""
 
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import PurePath
+from typing import NamedTuple
 
-from jaxgan.media.reading import opened
 
-# those in which a C2PA credential can be
-SIGNED = frozenset(
-    f".{name}"
-    for names in ("apng avif dng gif heic heif jfif jpe jpeg jpg jxl png tif tiff webp", "avi m4v mov mp4")
-    for name in names.split()
-)
-OTHERS = frozenset(
-    f".{name}"
-    for names in (
-        "bmp ico jp2 pbm pgm pnm ppm psd tga",
-        "3g2 3gp asf flv m2ts mkv mpeg mpg mts mxf ogv ts vob webm wmv y4m",
-    )
-    for name in names.split()
-)
-ISO_BOXES = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot")  # MP4, MOV, HEIC and AVIF begin with one
-TS_PACKET = 188  # bytes
-STARTS = {  # of files that Pillow does not open: where, and the suffix of such files
-    b"\x1aE\xdf\xa3": (0, ".mkv"),
-    b"AVI ": (8, ".avi"),
-    b"\0\0\x01\xba": (0, ".mpg"),
-    b"\0\0\x01\xb3": (0, ".mpg"),
-    b"\x06\x0e\x2b\x34": (0, ".mxf"),
-    b"FLV": (0, ".flv"),
-    b"OggS": (0, ".ogv"),
-    b"YUV4MPEG2": (0, ".y4m"),
-    b"\x30\x26\xb2\x75": (0, ".wmv"),
-    b"\xff\x0a": (0, ".jxl"),  # bare
-    b"JXL ": (4, ".jxl"),
-} | dict.fromkeys(ISO_BOXES, (4, ".mp4"))
-PILLOWS = {"JPEG": ".jpg", "MPO": ".jpg", "JPEG2000": ".jp2", "TIFF": ".tif"}  # formats that suffixes are not called by
+class Kind(NamedTuple):
+    """What is done with files of one suffix."""
+
+    film: bool = False  # else a picture
+    written: str | None = None  # the name of its format to Pillow, or of its container to FFmpeg; None: is not written
+    moving: bool = False  # a picture that may have several frames
+    signed: str | None = None  # its media type to C2PA; None: no credential is written into it
+    holds: bool = False  # others may have written a credential into it
+    read: bool = True  # by `apply` and as training data; else only `verify` looks into it
+
+
+KINDS = {
+    # pictures that are written; messages name them in this order
+    ".png": Kind(written="PNG", moving=True, signed="image/png"),
+    ".jpg": Kind(written="JPEG", signed="image/jpeg"),
+    ".jpeg": Kind(written="JPEG", signed="image/jpeg"),
+    ".jpe": Kind(written="JPEG", signed="image/jpeg"),
+    ".jfif": Kind(written="JPEG", signed="image/jpeg"),
+    ".webp": Kind(written="WEBP", moving=True, signed="image/webp"),
+    ".tif": Kind(written="TIFF", signed="image/tiff"),
+    ".tiff": Kind(written="TIFF", signed="image/tiff"),
+    ".bmp": Kind(written="BMP"),
+    # pictures that are only read
+    ".apng": Kind(moving=True, signed="image/png"),
+    ".avif": Kind(moving=True, signed="image/avif"),
+    ".gif": Kind(moving=True, signed="image/gif"),
+    **dict.fromkeys((".dib", ".j2k", ".jp2", ".pbm", ".pgm", ".pnm", ".ppm", ".tga"), Kind()),
+    # pictures of which only their origin is read
+    **dict.fromkeys((".dng", ".heic", ".heif", ".jxl"), Kind(holds=True, read=False)),
+    **dict.fromkeys((".ico", ".psd"), Kind(read=False)),
+    # films that are written
+    ".mp4": Kind(film=True, written="mp4", signed="video/mp4"),
+    ".m4v": Kind(film=True, written="mp4", signed="video/x-m4v"),
+    ".mov": Kind(film=True, written="mov", signed="video/quicktime"),
+    ".mkv": Kind(film=True, written="matroska"),
+    ".webm": Kind(film=True, written="webm"),
+    # films that are only read; into an .avi c2pa would write, but it holds the file in memory, twice
+    ".avi": Kind(film=True, holds=True),
+    **dict.fromkeys((".3g2", ".3gp", ".asf", ".divx", ".f4v", ".flv", ".m2ts", ".mpeg", ".mpg"), Kind(film=True)),
+    **dict.fromkeys((".mts", ".mxf", ".nut", ".ogv", ".ts", ".vob", ".wmv", ".y4m"), Kind(film=True)),
+}
+PICTURES = frozenset(suffix for suffix, kind in KINDS.items() if kind.read and not kind.film)
+ANIMATIONS = frozenset(suffix for suffix, kind in KINDS.items() if kind.moving)
+FILMS = frozenset(suffix for suffix, kind in KINDS.items() if kind.read and kind.film)
+FORMATS = {suffix: kind.written for suffix, kind in KINDS.items() if kind.written and not kind.film}
+CONTAINERS = {suffix: kind.written for suffix, kind in KINDS.items() if kind.written and kind.film}
+SUFFIX_OF = {container: suffix for suffix, container in reversed(CONTAINERS.items())}  # the first one of each
+MEDIA_TYPES = {suffix: kind.signed for suffix, kind in KINDS.items() if kind.signed}
+HOLDERS = frozenset(suffix for suffix, kind in KINDS.items() if kind.signed or kind.holds)
 
 
 def is_known(path: str | os.PathLike[str]) -> bool:
     """Whether a file has the name of a picture or a film."""
-    return PurePath(path).suffix.lower() in SIGNED | OTHERS
-
-
-def suffix_of_content(path: str | os.PathLike[str]) -> str | None:
-    """A usual suffix of such a file as its first bytes say, whatever it is called; None: no picture and no film.
-
-    Raises OSError where it cannot be read.
-    """
-    with open(path, "rb") as file:
-        start = file.read(TS_PACKET + 1)
-    if start[:1] == start[TS_PACKET:] == b"\x47":
-        return ".ts"
-    for begins, (at, suffix) in STARTS.items():
-        if start[at : at + len(begins)] == begins:
-            return ".webm" if suffix == ".mkv" and b"webm" in start else suffix
-    try:
-        with opened(path, max_pixels=sys.maxsize) as image:
-            kind = str(image.format)
-    except Exception:  # Pillow's decoders raise what they like on broken data
-        return None
-    return PILLOWS.get(kind, f".{kind.lower()}")
+    return PurePath(path).suffix.lower() in KINDS

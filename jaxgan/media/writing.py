@@ -15,20 +15,10 @@ import numpy as np
 from PIL import Image
 
 from jaxgan.media.images import opaque
+from jaxgan.media.kinds import FORMATS
 from jaxgan.media.provenance.origin import Origin, mark_file
 from jaxgan.media.reading import Picture, PictureError
 
-FORMATS = {
-    ".png": "PNG",
-    ".jpg": "JPEG",
-    ".jpeg": "JPEG",
-    ".jpe": "JPEG",
-    ".jfif": "JPEG",
-    ".webp": "WEBP",
-    ".tif": "TIFF",
-    ".tiff": "TIFF",
-    ".bmp": "BMP",
-}
 OPTIONS: dict[str, dict[str, Any]] = {
     "JPEG": {"quality": 95, "subsampling": 0},
     "WEBP": {"quality": 95},

@@ -231,6 +231,37 @@ def test_a_film(tmp_path, capsys):
     assert about(printed, paths[1])[0] == "credential: none (.mkv holds none)"
 
 
+@pytest.mark.parametrize(
+    ("suffix", "container", "reason"),
+    [
+        (".m2ts", "mpegts", " (.m2ts holds none)"),
+        (".nut", "nut", " (.nut holds none)"),
+        (".divx", "avi", ""),
+        (".f4v", "f4v", ""),
+        (".webm", "webm", " (.webm holds none)"),
+        (".dib", None, " (.dib holds none)"),
+        (".j2k", None, " (.jp2 holds none)"),
+    ],
+)
+def test_what_apply_reads_is_known(suffix, container, reason, tmp_path, capsys):
+    pytest.importorskip("c2pa")
+    path = tmp_path / f"a{suffix}"
+    if container is None:
+        plain(path)
+    else:
+        av = pytest.importorskip("av")
+        options = {"mpegts_m2ts_mode": "1"} if suffix == ".m2ts" else {}  # as cameras and Blu-rays have it
+        with av.open(str(path), "w", format=container, container_options=options) as film:
+            codec = {"webm": "libvpx-vp9", "f4v": "h264"}.get(container, "mpeg4")
+            stream = film.add_stream(codec, rate=24)
+            stream.height, stream.width, stream.pix_fmt = 16, 16, "yuv420p"
+            frame = av.VideoFrame.from_ndarray(np.zeros((16, 16, 3), np.uint8), format="rgb24")
+            film.mux([*stream.encode(frame), *stream.encode()])
+    status, printed, _ = verify(capsys, tmp_path)
+    assert status == FINISHED
+    assert about(printed, path) == [f"credential: none{reason}", "XMP: none"]
+
+
 def test_at_most_four_lines_for_whatever_a_file_says(tmp_path, capsys):
     """A stranger's words are printed on one line, without what would steer a terminal."""
     evil = "line\nline\x1b[31m\r\x07 \u202e" + "long " * 1000

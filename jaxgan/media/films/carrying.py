@@ -15,8 +15,9 @@ from typing import Any, NamedTuple
 import av
 
 from jaxgan.media.films.film import open_container, pictures
+from jaxgan.media.kinds import SUFFIX_OF
 
-SUFFIXES = {"matroska": ".mkv", "mp4": ".mp4", "mov": ".mov", "webm": ".webm"}  # of what is advised, in this order
+ADVISED = {each: SUFFIX_OF[each] for each in ("matroska", "mp4", "mov", "webm")}  # in this order
 ISO = ("mp4", "mov")
 ATTACHED_PICTURE = 0x400  # of a stream's disposition
 DISCARD_ALL = 48  # of a stream that FFmpeg reads for the container's sake, such as that of MP4's chapters
@@ -311,10 +312,10 @@ def _named(stream: Any) -> str:
 def _left_out(stream: Any, kind: str) -> str:
     """What is told of a stream that the target does not hold, and who would."""
     if _is_cover(stream):
-        keepers = [each for each in SUFFIXES if _keeps_cover(each, stream)]
+        keepers = [each for each in ADVISED if _keeps_cover(each, stream)]
     elif stream.type in ("audio", "subtitle"):
-        keepers = [each for each in SUFFIXES if _holds(each, stream)]
+        keepers = [each for each in ADVISED if _holds(each, stream)]
     else:
         keepers = ["matroska"] if stream.type == "attachment" else []
-    advice = f" ({SUFFIXES[keepers[0]]} keeps it)" if keepers and kind not in keepers else ""
+    advice = f" ({ADVISED[keepers[0]]} keeps it)" if keepers and kind not in keepers else ""
     return f"{_named(stream)} is left out{advice}"

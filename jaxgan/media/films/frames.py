@@ -10,18 +10,13 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from jaxgan.errors import UserError
+from jaxgan.media import kinds
 from jaxgan.media.films.colours import Colours
 from jaxgan.media.films.mastering import Mastering
 from jaxgan.media.reading import Picture, PictureError
 
-CONTAINERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm"}  # that are written
-SUFFIXES = frozenset(  # of files that are read as films
-    [*CONTAINERS, ".3g2", ".3gp", ".asf", ".avi", ".divx", ".f4v", ".flv", ".m2ts", ".mpeg", ".mpg", ".mts", ".mxf"]
-) | {".nut", ".ogv", ".ts", ".vob", ".wmv", ".y4m"}
-ANIMATIONS = (".apng", ".avif", ".gif", ".png", ".webp")  # suffixes of pictures that may have several frames
-PICTURES = frozenset(  # of files that are read as pictures
-    [*ANIMATIONS, ".bmp", ".dib", ".j2k", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm"]
-) | {".pnm", ".ppm", ".tga", ".tif", ".tiff"}
+CONTAINERS, SUFFIXES = kinds.CONTAINERS, kinds.FILMS  # of films that are written, and read
+ANIMATIONS, PICTURES = kinds.ANIMATIONS, kinds.PICTURES
 USUAL_RATE = Fraction(25)  # of a film that tells none
 UNTOLD = Colours()
 

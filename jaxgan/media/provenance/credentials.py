@@ -22,26 +22,11 @@ from pathlib import Path, PurePath
 from typing import Any, NamedTuple
 
 import jaxgan
+from jaxgan.media.kinds import MEDIA_TYPES
 from jaxgan.media.provenance import jumbf, signing_key
 from jaxgan.media.provenance.origin import Origin
 from jaxgan.media.provenance.signing_key import CredentialError
 
-MEDIA_TYPES = {
-    ".png": "image/png",
-    ".apng": "image/png",
-    ".jpg": "image/jpeg",
-    ".jpeg": "image/jpeg",
-    ".jpe": "image/jpeg",
-    ".jfif": "image/jpeg",
-    ".webp": "image/webp",
-    ".tif": "image/tiff",
-    ".tiff": "image/tiff",
-    ".gif": "image/gif",
-    ".avif": "image/avif",
-    ".mp4": "video/mp4",
-    ".mov": "video/quicktime",
-    ".m4v": "video/x-m4v",
-}
 # c2pa refuses .bmp, .mkv, .webm, .ts, .mpg, .mxf, .flv, .3gp and .y4m, and holds an .avi in memory, twice
 CARRIERS = frozenset(MEDIA_TYPES)
 RUN = "org.jaxgan.run"  # the name of our own assertion
