@@ -10,17 +10,16 @@ from typing import Any
 
 import av
 import numpy as np
-from av.video.reformatter import Interpolation
 
 from jaxgan.media.films.colours import LIMITED, PQ, Colours
 from jaxgan.media.films.decoding import Decoding, Packets, Shown, cut_off
 from jaxgan.media.films.deinterlacing import deinterlaced
 from jaxgan.media.films.frames import USUAL_RATE, FilmFormat, Frame, Remarks, Unfit, check_span
 from jaxgan.media.films.mastering import mastering_of
+from jaxgan.media.films.siting import LEFT, SWSCALE_FLAGS, TOP_LEFT, UNTOLD, Sited, siting_of
 from jaxgan.media.films.upright import Turn, turn_of
 from jaxgan.media.reading import Picture, PictureError
 
-SWSCALE_FLAGS = int(Interpolation.BICUBIC | Interpolation.FULL_CHR_H_INT | Interpolation.ACCURATE_RND)
 NO_FILM = 0x400 | 0x800  # of a stream's disposition: an attached picture, thumbnails
 LAYOUTS = {(False, False): "rgb24", (False, True): "rgba", (True, False): "rgb48le", (True, True): "rgba64le"}
 PLANES = {(False, False): "gbrp", (False, True): "gbrap", (True, False): "gbrp16le", (True, True): "gbrap16le"}
@@ -48,6 +47,7 @@ class Film:
         self.remarks = self._notes.lines
         self._start, self._end = start, end
         self._alpha_decoder: str | None = None
+        self._sited: Sited | None = None  # for frames that do not tell where their colours lie
         self._open()
         try:
             self._examine()
@@ -174,6 +174,10 @@ class Film:
             width, height, aspect = height, width, 1 / aspect
         wide, high = layout.chroma_width(64), layout.chroma_height(64)
         coloured = not layout.is_rgb and len(layout.components) >= 3
+        subsampling = 420 if not coloured else 444 if wide == 64 else 422 if (wide, high) == (32, 64) else 420
+        siting = siting_of(frame) if coloured and subsampling < 444 else LEFT
+        if siting is None and context.codec.canonical_name in UNTOLD:
+            self._sited = Sited(LEFT)
         return FilmFormat(
             width=width,
             height=height,
@@ -181,7 +185,8 @@ class Film:
             time_base=self._time_base,
             deep=any(part.bits > 8 for part in layout.components),
             alpha=any(part.is_alpha for part in layout.components),
-            subsampling=420 if not coloured else 444 if wide == 64 else 422 if (wide, high) == (32, 64) else 420,
+            subsampling=subsampling,
+            top_left=siting == TOP_LEFT and subsampling == 420,
             colours=colours,
             sample_aspect=aspect,
             mastering=mastering_of(frame),
@@ -316,6 +321,8 @@ class Film:
         if not frame.format.is_rgb:  # the same values in planes: these flags are 2 to 3 times as fast with them
             layout, colours = PLANES[form.deep, form.alpha], form.colours
             arguments = {"src_colorspace": colours.conversion, "src_color_range": colours.range}
+        if self._sited is not None:
+            frame = self._sited(frame)
         samples = frame.reformat(format=layout, interpolation=SWSCALE_FLAGS, **arguments).to_ndarray()
         span = (0.0, 65535.0 if form.deep else 255.0)
         if self._expand:

@@ -45,6 +45,7 @@ class FilmFormat:
     deep: bool = False  # more than 8 bits
     alpha: bool = False
     subsampling: int = 420  # of the colours: 420, 422 or 444
+    top_left: bool = False  # colours of 4:2:0 lie on a pixel, else left, between two rows, as usual
     colours: Colours = UNTOLD
     sample_aspect: Fraction = Fraction(1)  # width of a pixel by its height
     mastering: Mastering | None = None  # of high dynamic range
