@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import os
 from collections.abc import Iterator
 from fractions import Fraction
@@ -27,6 +28,7 @@ ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}  # FFmpeg's own decoders
 WITHOUT_HIDDEN = ("h264", "hevc", "libdav1d", "av1")  # codecs of which each packet is shown
 LONG_TOLD = ("matroska", "flv", "asf")  # containers that tell their length when they are written whole
 LENGTH_GUESSED = ("mpeg", "avi")  # containers that tell none, or a wrong one
+PUT_TOGETHER = ("mpeg",)  # containers that may be put one after the other like texts
 SHORTEST_LOSS = 0.5  # seconds of which a film may be shorter than it tells
 MARGIN = 3  # frames before the start that are decoded, for what looks back
 FURTHER = 8  # times as far a seek goes back that did not find the place
@@ -70,7 +72,7 @@ class Film:
         until = None if self._end is None else self._origin + self._end - float(self._time_base) / 2
         count = 0
         with open_container(self.path) as container:
-            for packet in Packets(container, pictures(container), others=False):
+            for packet in Packets(container, pictures(container), False, self._step):
                 if packet.is_discard:
                     continue
                 if packet.pts is None:
@@ -113,7 +115,7 @@ class Film:
         self._time_base = Fraction(stream.time_base)
         self._rate = _rate(stream)
         self._origin = (self._container.start_time or 0) / av.time_base
-        self._step = 1 / ((self._rate or USUAL_RATE) * self._time_base)
+        self._step = _step(stream)
         tags = {key.lower(): value for key, value in stream.metadata.items()}
         self._timed = True
         first = self._first()
@@ -134,7 +136,7 @@ class Film:
             self._cut("it is cut off: the file is shorter than it says")
 
     def _first(self) -> Any:
-        packets = Packets(self._container, self._stream, others=False)
+        packets = Packets(self._container, self._stream, False, self._step)
         for number, packet in enumerate(packets):
             if number == 0:
                 self._timed = packet.pts is not None or packet.dts is not None
@@ -239,9 +241,10 @@ class Film:
             self._reopen()
             ordered = "avi" in self._kind
             # without times of its frames a film can only be counted through
-            sought = self._timed and not ordered and self._start > margin and self._seek(begin - margin)
+            sought = self._timed and not ordered and self._start > margin and not self._restarts()
+            sought = sought and self._seek(begin - margin)
             others = any(kind in self._kind for kind in LONG_TOLD)
-            self._packets = Packets(self._container, self._stream, others)
+            self._packets = Packets(self._container, self._stream, others, self._step)
             decoding = Decoding(
                 self._packets,
                 self._decoder,
@@ -259,6 +262,10 @@ class Film:
             if first is not None and not (first.corrupt or first.repeated) and first.pts * self._time_base < begin:
                 return decoding, _after(first, frames)
             margin = max(1.0, margin * FURTHER)
+
+    def _restarts(self) -> bool:
+        """Whether times do not say where in the file a frame is."""
+        return any(kind in self._kind for kind in PUT_TOGETHER) and bool(restarts(self.path))
 
     def _seek(self, seconds: float) -> bool:
         try:
@@ -278,8 +285,8 @@ class Film:
         """Tells what was found while reading."""
         if decoding.moved:
             self._notes.tell("moved", f"{decoding.moved} frames had a time not after the one before, moved by a tick")
-        if decoding.jumped:
-            self._notes.tell("jumped", "its times go back, what comes then follows what was before")
+        if decoding.jumped or self._packets.shifts:
+            self._notes.tell("jumped", "its clock restarts, the parts are put one after the other")
         if self._packets.ended:
             self._compare_length()
         told = losses.lines()
@@ -368,6 +375,18 @@ def open_container(path: str | os.PathLike[str]) -> Any:
     return av.open(str(path), **arguments)
 
 
+def restarts(path: str | os.PathLike[str]) -> list[Fraction]:
+    """By how many seconds the parts of a film are moved that begin where its clock goes back, see `Packets`.
+
+    All of it is read, not decoded. Raises av.error.FFmpegError.
+    """
+    with open_container(path) as container:
+        stream = pictures(container)
+        packets = Packets(container, stream, False, _step(stream))
+        collections.deque(packets, maxlen=0)
+        return [shift * Fraction(stream.time_base) for shift in packets.shifts]
+
+
 def pictures(container: Any) -> Any:
     """The first stream of pictures that is no cover; None: there is none."""
     return next(filter(_film, container.streams.video), None)
@@ -383,6 +402,11 @@ def _rate(stream: Any) -> Fraction | None:
     if average and base and average > base * Fraction(3, 2):
         return base
     return average or base or _fraction(stream.guessed_rate)
+
+
+def _step(stream: Any) -> Fraction:
+    """Ticks of a frame on the average."""
+    return 1 / ((_rate(stream) or USUAL_RATE) * Fraction(stream.time_base))
 
 
 def _fraction(value: Any) -> Fraction | None:
