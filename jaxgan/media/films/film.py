@@ -311,9 +311,11 @@ class Film:
                 there = float(last * self._time_base) - self._origin
                 self._cut(f"it is cut off at {max(0.0, there):.2f} seconds, {missing} more frames were in it")
         elif any(kind in self._kind for kind in LONG_TOLD) and self._container.duration:
-            told, there = self._container.duration / av.time_base, self._packets.reached - self._origin
-            if told - there > SHORTEST_LOSS:
-                self._cut(f"it is cut off at {max(0.0, there):.2f} of {told:.2f} seconds")
+            # some tell how long the film is, some, as FFmpeg, when it ends
+            told, reached = self._container.duration / av.time_base, self._packets.reached
+            if told - reached > SHORTEST_LOSS:
+                there = max(0.0, reached - self._origin)
+                self._cut(f"it is cut off at {there:.2f} of {max(there, told - self._origin):.2f} seconds")
 
     def _cut(self, why: str) -> None:
         self.damaged = True

@@ -112,6 +112,24 @@ def test_the_last_frames_of_matroska_are_missed(tmp_path):
     assert found.remarks == ["it is cut off: the file is shorter than it says"]
 
 
+@pytest.mark.parametrize("seconds", [0.6, 30.0])
+def test_a_matroska_that_begins_late_is_whole(tmp_path, seconds):
+    """FFmpeg's writer tells when it ends, not how long it is."""
+    given, path = make(tmp_path / "film.mp4", scenery(30), sound=1.2), tmp_path / "film.mkv"
+    with av.open(str(given)) as film, av.open(str(path), "w") as out:
+        copies = {each.index: out.add_stream_from_template(each, opaque=True) for each in film.streams}
+        for packet in film.demux():
+            if packet.dts is not None:
+                late = int(seconds / packet.time_base)
+                packet.pts, packet.dts = packet.pts + late, packet.dts + late
+                packet.stream = copies[packet.stream.index]
+                out.mux(packet)
+    frames, found = read(path)
+    assert (len(frames), found.damaged, found.remarks) == (30, False, [])
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    assert read(path)[1].damaged
+
+
 @pytest.mark.parametrize("lost", [(4,), (4, 5, 6), (0,), (0, 1), (11,), (10, 11), (0, 5, 11)])
 def test_lost_frames_are_repeated(stills, lost):
     """The last good one stands for each, at its time; at the beginning the first good one does."""
