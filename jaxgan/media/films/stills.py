@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from jaxgan.media.films.animations import UNFINISHED, unfinished
 from jaxgan.media.films.frames import UNTOLD, USUAL_RATE, FilmFormat, Frame, Remarks, check_span, is_picture
 from jaxgan.media.reading import ORIENTATION, Picture, PictureError, is_deep, opened, read_picture
 
@@ -33,7 +34,7 @@ class _Head:
             raise
         except Exception as error:  # Pillow's readers raise what they like on broken data
             raise PictureError(
-                getattr(error, "strerror", None) or "it is no image of a format that is known"
+                getattr(error, "strerror", None) or "it is no image of a format that is known, or it is cut off"
             ) from error
 
 
@@ -161,6 +162,9 @@ class Still(Folder):
     def __init__(self, path: str | os.PathLike[str]):
         """Raises PictureError."""
         super().__init__(path, files=[Path(path)])
+        if unfinished(Path(path)):
+            self.damaged = True
+            self._notes.tell("cut", UNFINISHED)
 
 
 def picture_files(folder: str | os.PathLike[str]) -> list[Path]:

@@ -238,6 +238,43 @@ def test_an_animation_that_is_cut_off(tmp_path):
     assert "cut off" in film.remarks[0]
 
 
+@pytest.mark.parametrize("loops", [None, 0])
+def test_a_gif_that_is_cut_anywhere(tmp_path, loops):
+    """At some places Pillow raises what it should not; behind a frame only the trailer is missing."""
+    rng = np.random.default_rng(0)
+    first, *rest = [Image.fromarray(rng.integers(0, 255, (8, 8, 3), np.uint8)) for _ in range(3)]
+    whole = tmp_path / "whole.gif"
+    first.save(whole, save_all=True, append_images=rest, duration=40, **({} if loops is None else {"loop": loops}))
+    assert (open_frames(whole).damaged, open_frames(whole).remarks) == (False, [])
+    data, path, second = whole.read_bytes(), tmp_path / "film.gif", []
+    for size in range(len(data)):
+        path.write_bytes(data[:size])
+        try:
+            film = open_frames(path)
+            count = len(list(film.frames()))
+        except PictureError:
+            assert size < len(data) / 2
+            continue
+        assert film.damaged
+        assert any("cut off" in line for line in film.remarks)
+        second.append(count)
+    assert second == sorted(second)
+    assert set(second) == {1, 2, 3}
+    path.write_bytes(data + b"anything")
+    assert (len(list(open_frames(path).frames())), open_frames(path).damaged) == (3, False)
+
+
+@pytest.mark.skipif(not features.check("webp"), reason="this Pillow has no WebP")
+def test_a_webp_that_is_cut_off(tmp_path):
+    rng = np.random.default_rng(0)
+    first, *rest = [Image.fromarray(rng.integers(0, 255, (8, 8, 3), np.uint8)) for _ in range(3)]
+    path = tmp_path / "film.webp"
+    first.save(path, save_all=True, append_images=rest, duration=40)
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(PictureError, match="or it is cut off"):
+        open_frames(path)
+
+
 def test_without_the_extra_pictures_still_work(folder, monkeypatch):
     from jaxgan.errors import UserError
 
