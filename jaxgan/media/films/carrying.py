@@ -303,7 +303,8 @@ def _keeps_cover(kind: str, stream: Any) -> bool:
 
 
 def _name(stream: Any) -> str | None:
-    return None if stream.codec_context is None else stream.codec_context.name
+    """The codec's name, not that of what decodes it here."""
+    return None if stream.codec_context is None else stream.codec_context.codec.canonical_name
 
 
 def _holds(kind: str, stream: Any) -> bool:

@@ -17,7 +17,7 @@ import numpy as np
 
 from jaxgan.errors import UserError
 from jaxgan.media.films.colours import FULL, LIMITED, RGB, Colours
-from jaxgan.media.films.film import LAYOUTS
+from jaxgan.media.films.film import LAYOUTS, address
 from jaxgan.media.films.frames import CONTAINERS, USUAL_RATE, FilmFormat
 from jaxgan.media.films.siting import LEFT, SWSCALE_FLAGS, TOP_LEFT, Sited
 from jaxgan.media.images import opaque
@@ -267,7 +267,7 @@ class SegmentWriter:
         if path.suffix not in MATROSKA:
             options["movie_timescale"] = str(plan.film.time_base.denominator)  # that of the whole duration
         with self._errors():
-            self._container = av.open(str(path), "w", format=CONTAINERS[path.suffix], container_options=options)
+            self._container = av.open(address(path), "w", format=CONTAINERS[path.suffix], container_options=options)
             self._stream = self._add_stream()
 
     def add(self, picture: Picture, pts: int, duration: int) -> None:

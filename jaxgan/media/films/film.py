@@ -374,7 +374,12 @@ def _expanded(samples: np.ndarray, alpha: bool) -> np.ndarray:
 def open_container(path: str | os.PathLike[str]) -> Any:
     """A film's file as PyAV opens it; texts in it that are not UTF-8 do no harm. Raises av.error.FFmpegError."""
     arguments = {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}  # later: always so
-    return av.open(str(path), **arguments)
+    return av.open(address(path), **arguments)
+
+
+def address(path: str | os.PathLike[str]) -> str:
+    """A file by a name that FFmpeg takes for nothing else: what stands before a colon may be a protocol to it."""
+    return os.path.abspath(path)
 
 
 def restarts(path: str | os.PathLike[str]) -> list[Fraction]:

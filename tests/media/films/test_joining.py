@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,7 +15,8 @@ av = pytest.importorskip("av")
 
 from film_making import TICK, form, greys, packets, picture, shown, source, write  # noqa: E402
 
-from jaxgan.media.films.encoding import plan_encoding  # noqa: E402
+from jaxgan.media.films.encoding import SegmentWriter, plan_encoding  # noqa: E402
+from jaxgan.media.films.frames import open_frames  # noqa: E402
 from jaxgan.media.films.joining import Segment, join  # noqa: E402
 
 TWO_SOUNDS = [
@@ -322,3 +324,33 @@ def test_memory_does_not_grow_with_the_film(tmp_path, seconds):
     size = sum(each.stat().st_size for each in (tmp_path / "60").glob("0*")) / 1024
     assert size > 60_000
     assert grown[1] - grown[0] < 0.1 * size
+
+
+@pytest.mark.quick
+def test_sound_that_is_left_out_is_called_by_its_name(tmp_path):
+    """Not by that of the decoder, mp3float."""
+    source(tmp_path / "a.mkv", sounds=[("libmp3lame", 44100, 1.0, {}, 1)])
+    _, lost = remade(tmp_path, tmp_path / "a.mkv", ".webm", codec="vp9")
+    assert lost == ("stream 1 (sound: mp3) is left out (.mkv keeps it)",)
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize("name", ["12:30.mkv", "concat:a|b.mkv", "http:film.mkv", "pipe:1.mkv"])
+def test_names_that_ffmpeg_takes_for_protocols(tmp_path, monkeypatch, name):
+    """Reading and writing, from the folder where the files are."""
+    monkeypatch.chdir(tmp_path)
+    source(tmp_path / "a.mkv", sounds=[("aac", 44100, 1.0, {}, 1)])
+    Path("a.mkv").rename(name)
+    film = open_frames(name)
+    pictures, times = zip(*[(each.picture, each.pts) for each in film.frames()], strict=True)
+    film.close()
+    assert film.count() == len(pictures) == 50
+    Path("to:").mkdir()
+    plan = plan_encoding(film.format, ".mkv", quality=1)
+    segments = write(Path("to:"), plan, pictures, times, [30, 20])
+    writer = SegmentWriter(Path(f"h264:{plan.codec.segment}"), plan)
+    writer.add(pictures[0], 0, 0)
+    writer.close()
+    assert join(segments, Path("to:film.mkv"), ".mkv", source=Path(name), time_base=film.format.time_base) == ()
+    assert len(shown(tmp_path / "to:film.mkv")) == 50
+    assert packets(tmp_path / "to:film.mkv", "audio")
