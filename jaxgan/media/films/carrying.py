@@ -227,7 +227,7 @@ class _Clock:
     def remark(self) -> str:
         """What was wrong with it."""
         if self.impossible:
-            return f"{self.impossible} of its packets are left out"
+            return f"{self.impossible} of its packets {'is' if self.impossible == 1 else 'are'} left out"
         if self._seconds - self._read > LACKING:
             return f"{self._read:.1f} of its {self._seconds:.1f} seconds are there"
         return ""

@@ -284,7 +284,8 @@ class Film:
     def _conclude(self, losses: _Losses, decoding: Decoding) -> None:
         """Tells what was found while reading."""
         if decoding.moved:
-            self._notes.tell("moved", f"{decoding.moved} frames had a time not after the one before, moved by a tick")
+            had = "1 frame" if decoding.moved == 1 else f"{decoding.moved} frames"
+            self._notes.tell("moved", f"{had} had a time not after the one before, moved by a tick")
         if decoding.jumped or self._packets.shifts:
             self._notes.tell("jumped", "its clock restarts, the parts are put one after the other")
         if self._packets.ended:
@@ -309,7 +310,8 @@ class Film:
                 missing += 1
             if missing:
                 there = float(last * self._time_base) - self._origin
-                self._cut(f"it is cut off at {max(0.0, there):.2f} seconds, {missing} more frames were in it")
+                more = "1 more frame was" if missing == 1 else f"{missing} more frames were"
+                self._cut(f"it is cut off at {max(0.0, there):.2f} seconds, {more} in it")
         elif any(kind in self._kind for kind in LONG_TOLD) and self._container.duration:
             # some tell how long the film is, some, as FFmpeg, when it ends
             told, reached = self._container.duration / av.time_base, self._packets.reached
@@ -355,7 +357,10 @@ class _Losses:
     def lines(self) -> list[str]:
         told = []
         if self.repeated:
-            told.append(f"{self.repeated} of {self.frames} frames cannot be decoded, the one before stands for each")
+            each = "" if self.repeated == 1 else " of each"
+            told.append(
+                f"{self.repeated} of {self.frames} frames cannot be decoded, the one before is shown instead{each}"
+            )
         if self.corrupt:
             told.append(f"{self.corrupt} of {self.frames} frames can be decoded in part only")
         return told

@@ -8,6 +8,7 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -67,6 +68,8 @@ class Folder:
         last = len(self._files) if end is None else min(len(self._files), math.ceil(round(end * rate, 6)))
         self._numbers = range(first, max(last, first + 1))
         self.format = self._describe(rate)
+        if line := _gaps([self._files[number].name for number in self._numbers]):
+            self._notes.tell("gaps", line)
 
     def _describe(self, rate: Fraction) -> FilmFormat:
         size, deep, alpha = None, False, False
@@ -151,7 +154,9 @@ class Folder:
         self.damaged = True
         self._bad.add(path.name)
         more = f", {len(self._bad)} such files in all" if len(self._bad) > 1 else ""
-        self._notes.tell("damage", f"damaged: {path.name} cannot be read ({error}), the one before stands for it{more}")
+        self._notes.tell(
+            "damage", f"damaged: {path.name} cannot be read ({error}), the one before is shown instead{more}"
+        )
 
 
 class Still(Folder):
@@ -171,6 +176,21 @@ def picture_files(folder: str | os.PathLike[str]) -> list[Path]:
     """The pictures that lie in a folder, without hidden ones, in the order of the numbers in their names."""
     found = [each for each in Path(folder).iterdir() if is_picture(each) and not each.name.startswith(".")]
     return sorted((each for each in found if each.is_file()), key=lambda each: natural(each.name))
+
+
+def _gaps(names: Sequence[str]) -> str:
+    """What is told of numbers that are missing in names, which are in order; nothing where they do not count."""
+    parts = [re.fullmatch(r"(.*?)(\d+)(\D*)", name) for name in names]
+    numbers = [int(part[2]) for part in parts if part]
+    if len(names) < 3 or len(numbers) < len(names) or len({(part[1], part[3]) for part in parts if part}) > 1:
+        return ""
+    steps = [after - before for before, after in pairwise(numbers)]
+    wide = [place for place, step in enumerate(steps) if step > min(steps)]
+    if min(steps) < 1 or not 0 < len(wide) <= len(steps) / 2:
+        return ""
+    place = wide[0]
+    more = f", and at {len(wide) - 1} more place{'s' * (len(wide) > 2)}" if len(wide) > 1 else ""
+    return f"numbers are missing between {names[place]} and {names[place + 1]}{more}: no time is left for them"
 
 
 def natural(name: str) -> tuple[tuple[int, int, str], ...]:

@@ -142,7 +142,9 @@ def test_lost_frames_are_repeated(stills, lost):
         stands = max([each for each in good if each <= number], default=good[0])
         np.testing.assert_array_equal(frame.picture.pixels, whole[stands].picture.pixels)
     assert found.damaged
-    assert f"{len(lost)} of 12 frames cannot be decoded" in found.remarks[0]
+    each = "" if len(lost) == 1 else " of each"
+    line = f"damaged: {len(lost)} of 12 frames cannot be decoded, the one before is shown instead{each}"
+    assert found.remarks == [line]
     assert same(list(found.frames(7)), frames[7:])
     assert len(found.remarks) == 1
 

@@ -67,6 +67,26 @@ def test_start_and_end_of_a_folder(folder):
         open_frames(folder, start=0.48)
 
 
+def test_numbers_that_are_missing_are_told(folder):
+    for number in (4, 5, 6):
+        (folder / f"frame{number}.png").unlink()
+    film = open_frames(folder)
+    told = "numbers are missing between frame3.png and frame7.png{}: no time is left for them"
+    assert numbers(film) == [0, 1, 2, 3, 7, 8, 9, 10, 11]
+    assert (film.remarks, film.damaged) == ([told.format("")], False)
+    (folder / "frame9.png").unlink()
+    assert open_frames(folder).remarks == [told.format(", and at 1 more place")]
+    assert open_frames(folder, end=4 / 25).remarks == []
+    for number in (1, 3, 7, 11):
+        (folder / f"frame{number}.png").unlink()
+    (folder / "frame4.png").write_bytes((folder / "frame2.png").read_bytes())
+    (folder / "frame6.png").write_bytes((folder / "frame2.png").read_bytes())
+    assert open_frames(folder).remarks == []  # every second one
+    (folder / "name.png").write_bytes((folder / "frame2.png").read_bytes())
+    (folder / "frame8.png").unlink()
+    assert open_frames(folder).remarks == []  # not all are numbered
+
+
 def test_all_kinds_of_pictures_in_one_folder(tmp_path):
     """White frames came of 32-bit PNG elsewhere (TecoGAN#44)."""
     size = (4, 4)
