@@ -11,7 +11,7 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image
 
-from jaxgan.media.films.frames import UNTOLD, FilmFormat, Frame, Remarks, Unfit, check_span
+from jaxgan.media.films.frames import UNTOLD, FilmFormat, Frame, Remarks, Unfit, check_span, reading
 from jaxgan.media.reading import Picture, PictureError, opened
 
 FORMATS = ("GIF", "WEBP", "PNG", "AVIF")  # in which frames follow each other
@@ -48,7 +48,8 @@ class Animation:
         self.remarks = self._notes.lines
         self._size, self._alpha = (0, 0), False
         self._times = [0]  # where each frame begins, and where the last one ends
-        self._scan()
+        with reading():
+            self._scan()
         length = self._times[-1] * TIME_BASE
         self.seconds = check_span(float(length), start, end)
         first, until = start / float(TIME_BASE), np.inf if end is None else end / float(TIME_BASE)
@@ -68,14 +69,15 @@ class Animation:
     def frames(self, skip: int = 0) -> Iterator[Frame]:
         """The frames in order."""
         wanted = set(self._numbers[skip:])
-        for number, image in self._images():
-            if number > self._numbers[-1]:
-                break
-            if number in wanted:
-                samples = np.asarray(image.convert("RGBA" if self._alpha else "RGB"))
-                pts = self._times[number]
-                picture = Picture(samples[..., :3], samples[..., 3:] if self._alpha else None, format="PNG")
-                yield Frame(picture, pts, self._times[number + 1] - pts)
+        with reading():
+            for number, image in self._images():
+                if number > self._numbers[-1]:
+                    break
+                if number in wanted:
+                    samples = np.asarray(image.convert("RGBA" if self._alpha else "RGB"))
+                    pts = self._times[number]
+                    picture = Picture(samples[..., :3], samples[..., 3:] if self._alpha else None, format="PNG")
+                    yield Frame(picture, pts, self._times[number + 1] - pts)
 
     def count(self) -> int:
         """How many frames there are."""

@@ -16,6 +16,8 @@ import av
 
 from jaxgan.media.films.decoding import JUMP
 from jaxgan.media.films.film import open_container, pictures, restarts
+from jaxgan.media.films.frames import reading
+from jaxgan.media.reading import PictureError
 
 SUFFIXES = {"matroska": ".mkv", "mp4": ".mp4", "mov": ".mov", "webm": ".webm"}  # of what is advised, in this order
 ISO = ("mp4", "mov")
@@ -68,13 +70,13 @@ class Source:
     def opened(cls, path: Path, kind: str) -> Iterator[Source | None]:
         """The source, which is closed at the end; None: FFmpeg does not know such files, as animated WebP.
 
-        Raises OSError.
+        Raises PictureError for one that cannot be read.
         """
         try:
             container = open_container(path)
         except av.error.FFmpegError as error:
             if isinstance(error, OSError):
-                raise
+                raise PictureError(f"{path} cannot be read: {error.strerror}") from error
             yield None
             return
         with container:
@@ -148,7 +150,7 @@ class Source:
         copy.disposition = int(stream.disposition)
 
     def _cover(self, out: Any, stream: Any) -> list[Iterator[TimedPacket]]:
-        with open_container(self._path) as container:
+        with reading(str(self._path), av.error.FFmpegError), open_container(self._path) as container:
             data = next((bytes(each) for each in container.demux(container.streams[stream.index]) if each.size), b"")
         if self._kind == "matroska":
             mime = COVERS[stream.codec_context.name]
@@ -178,7 +180,8 @@ class Source:
     def _restarts(self) -> list[Fraction]:
         """By how many seconds the pictures of its parts are moved, see `jaxgan.media.films.decoding.Packets`."""
         if self._shifts is None:
-            self._shifts = restarts(self._path)
+            with reading(str(self._path), av.error.FFmpegError):
+                self._shifts = restarts(self._path)
         return self._shifts
 
     def _latest(self) -> float:

@@ -15,7 +15,7 @@ import numpy as np
 from jaxgan.media.films.colours import LIMITED, PQ, Colours
 from jaxgan.media.films.decoding import Decoding, Packets, Shown, cut_off
 from jaxgan.media.films.deinterlacing import deinterlaced
-from jaxgan.media.films.frames import USUAL_RATE, FilmFormat, Frame, Remarks, Unfit, check_span
+from jaxgan.media.films.frames import USUAL_RATE, FilmFormat, Frame, Remarks, Unfit, check_span, reading
 from jaxgan.media.films.mastering import mastering_of
 from jaxgan.media.films.siting import LEFT, SWSCALE_FLAGS, TOP_LEFT, UNTOLD, Sited, siting_of
 from jaxgan.media.films.upright import Turn, turn_of
@@ -52,7 +52,8 @@ class Film:
         self._sited: Sited | None = None  # for frames that do not tell where their colours lie
         self._open()
         try:
-            self._examine()
+            with reading("it", av.error.FFmpegError):
+                self._examine()
         except BaseException:
             self.close()
             raise
@@ -68,6 +69,10 @@ class Film:
 
     def count(self) -> int | None:
         """The packets between start and end: hidden frames of VP8 and VP9 count, so compare films with their kind."""
+        with reading("it", av.error.FFmpegError):
+            return self._counted()
+
+    def _counted(self) -> int | None:
         begin = self._origin + self._start - float(self._time_base) / 2
         until = None if self._end is None else self._origin + self._end - float(self._time_base) / 2
         count = 0
@@ -89,9 +94,10 @@ class Film:
 
         Each call reads the film anew, and ends the one before.
         """
-        for number, shown in enumerate(self._selected()):
-            if number >= skip:
-                yield Frame(self._picture(shown.frame), shown.pts, shown.duration)
+        with reading("it", av.error.FFmpegError):
+            for number, shown in enumerate(self._selected()):
+                if number >= skip:
+                    yield Frame(self._picture(shown.frame), shown.pts, shown.duration)
 
     def _open(self) -> None:
         try:

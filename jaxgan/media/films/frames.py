@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 from collections.abc import Iterator
@@ -107,6 +108,17 @@ def is_picture(path: str | os.PathLike[str]) -> bool:
 
 class Unfit(PictureError):
     """What was given beside a film does not fit it: a mistake in the call."""
+
+
+@contextlib.contextmanager
+def reading(what: str = "it", *kinds: type[Exception]) -> Iterator[None]:
+    """Turns what reading may raise, and errors of further kinds, into PictureError: so it is not told as of writing."""
+    try:
+        yield
+    except (OSError, ValueError, MemoryError, *kinds) as error:
+        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        reason = "there is not enough memory for it" if isinstance(error, MemoryError) else reason
+        raise PictureError(f"{what} cannot be read: {reason}") from error
 
 
 def check_span(length: float | None, start: float, end: float | None, *, exact: bool = True) -> float | None:

@@ -48,7 +48,8 @@ def join(
     All times are moved by one amount: what the source shows at its beginning, or with its first frame after `start`,
     is shown at 0. `rate`: frames a second that the target tells, by default those of the first segment. `tags`: further
     metadata of the target, which has the kind of the suffix and is there whole or not at all. Raises OSError where a
-    file cannot be read or written, and PictureError for what FFmpeg cannot put together.
+    segment cannot be read or the target be written, and PictureError for a source that cannot be read and for what
+    FFmpeg cannot put together.
     """
     kind = CONTAINERS[suffix]
     with contextlib.ExitStack() as stack:

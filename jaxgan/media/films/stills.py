@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from jaxgan.media.films.animations import UNFINISHED, unfinished
-from jaxgan.media.films.frames import UNTOLD, USUAL_RATE, FilmFormat, Frame, Remarks, check_span, is_picture
+from jaxgan.media.films.frames import UNTOLD, USUAL_RATE, FilmFormat, Frame, Remarks, check_span, is_picture, reading
 from jaxgan.media.reading import ORIENTATION, Picture, PictureError, is_deep, opened, read_picture
 
 
@@ -58,7 +58,8 @@ class Folder:
         self._notes = Remarks()
         self.remarks = self._notes.lines
         self._bad = set[str]()
-        self._files = list(files) if files is not None else picture_files(path)
+        with reading():
+            self._files = list(files) if files is not None else picture_files(path)
         if not self._files:
             raise PictureError("it is a folder without pictures")
         rate = Fraction(rate)
@@ -95,9 +96,10 @@ class Folder:
     def frames(self, skip: int = 0) -> Iterator[Frame]:
         """The frames in order, the first `skip` not read; one that cannot be read is replaced by the one before it."""
         last: Picture | None = None
-        for number in self._numbers[skip:]:
-            last = self._read(number) or last or self._nearest(number)
-            yield Frame(last, number, 1)
+        with reading():
+            for number in self._numbers[skip:]:
+                last = self._read(number) or last or self._nearest(number)
+                yield Frame(last, number, 1)
 
     def count(self) -> int:
         """How many frames there are."""
@@ -167,8 +169,9 @@ class Still(Folder):
     def __init__(self, path: str | os.PathLike[str]):
         """Raises PictureError."""
         super().__init__(path, files=[Path(path)])
-        if unfinished(Path(path)):
-            self.damaged = True
+        with reading():
+            self.damaged = unfinished(Path(path))
+        if self.damaged:
             self._notes.tell("cut", UNFINISHED)
 
 

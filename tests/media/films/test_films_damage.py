@@ -302,3 +302,41 @@ def test_memory_does_not_grow_with_the_film(tmp_path):
 def cycled(count):
     frames = scenery(10)
     return (frames[number % 10] for number in range(count))
+
+
+class Failing:
+    """In the place of a frame whose pixels cannot be had."""
+
+    def __init__(self, error):
+        self.error, self.format = error, SimpleNamespace(is_rgb=True)
+
+    def reformat(self, **_):
+        raise self.error
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (OSError(5, "Input/output error"), "Input/output error"),
+        (av.error.MemoryError(12, "Cannot allocate memory"), "there is not enough memory for it"),
+        (MemoryError(), "there is not enough memory for it"),
+        (av.error.ExternalError(1, "Generic error in an external library"), "Generic error in an external library"),
+        (ValueError("odd"), "odd"),
+    ],
+)
+def test_what_fails_while_reading_is_told_as_that(film, monkeypatch, error, reason):
+    """Whoever writes at the same time must not take it for an error of writing."""
+    found = open_frames(film)
+    shown = [SimpleNamespace(frame=Failing(error), pts=0, duration=512)]
+    monkeypatch.setattr(found, "_selected", lambda: iter(shown))
+    with pytest.raises(PictureError, match=f"it cannot be read: {reason}"):
+        list(found.frames())
+
+
+def test_a_film_that_vanishes_is_one_that_cannot_be_read(film):
+    found = open_frames(film)
+    film.unlink()
+    with pytest.raises(PictureError, match="No such file"):
+        list(found.frames())
+    with pytest.raises(PictureError, match="it cannot be read: No such file"):
+        found.count()

@@ -306,3 +306,13 @@ def test_without_the_extra_pictures_still_work(folder, monkeypatch):
     assert len(list(open_frames(gif(folder / "a.gif", 1)).frames())) == 3
     with pytest.raises(UserError, match=r"pip install -e '\.\[video\]'"):
         open_frames(folder / "film.mp4")
+
+
+@pytest.mark.parametrize("suffix", ["gif", "png"])
+def test_an_animation_that_vanishes_cannot_be_read(tmp_path, suffix):
+    path = tmp_path / f"film.{suffix}"
+    Image.new("RGB", SIZE).save(path, save_all=True, append_images=[Image.new("RGB", SIZE, "red")])
+    film = open_frames(path)
+    path.unlink()
+    with pytest.raises(PictureError, match="it cannot be read: No such file"):
+        list(film.frames())
