@@ -113,9 +113,10 @@ class Unfit(PictureError):
 @contextlib.contextmanager
 def reading(what: str = "it", *kinds: type[Exception]) -> Iterator[None]:
     """Turns what reading may raise, and errors of further kinds, into PictureError: so it is not told as of writing."""
+    expected: tuple[type[Exception], ...] = (OSError, ValueError, MemoryError, *kinds)
     try:
         yield
-    except (OSError, ValueError, MemoryError, *kinds) as error:
+    except expected as error:
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         reason = "there is not enough memory for it" if isinstance(error, MemoryError) else reason
         raise PictureError(f"{what} cannot be read: {reason}") from error
