@@ -11,7 +11,7 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image
 
-from jaxgan.media.films.frames import UNTOLD, FilmFormat, Frame, Remarks, Unfit, check_span, reading
+from jaxgan.media.films.frames import UNTOLD, FilmFormat, Frame, Remarks, check_span, reading
 from jaxgan.media.reading import Picture, PictureError, opened
 
 FORMATS = ("GIF", "WEBP", "PNG", "AVIF")  # in which frames follow each other
@@ -55,8 +55,8 @@ class Animation:
         first, until = start / float(TIME_BASE), np.inf if end is None else end / float(TIME_BASE)
         begins = self._times[:-1]
         self._numbers = [number for number, time in enumerate(begins) if first - 0.5 <= time < until - 0.5]
-        if not self._numbers:
-            raise Unfit(f"it has no frame at {start:g} seconds or later")
+        if not self._numbers:  # the one that is still shown
+            self._numbers = [max(number for number, time in enumerate(begins) if time <= first)]
         self.format = FilmFormat(
             width=self._size[0],
             height=self._size[1],

@@ -87,7 +87,7 @@ class Film:
                     continue
                 time = float(packet.pts * self._time_base)
                 count += begin <= time and (until is None or time < until)
-        return count
+        return count or int(self._start > 0)  # the one that is still shown
 
     def frames(self, skip: int = 0) -> Iterator[Frame]:
         """The frames in the order of their times; the first `skip` are decoded and not handed on.
@@ -213,28 +213,34 @@ class Film:
         self._open()
 
     def _selected(self) -> Iterator[Shown]:
-        """Frames between start and end."""
+        """Frames between start and end, at least the one that is shown at the start."""
         tick = float(self._time_base)
         begin, until = self._origin + self._start, None if self._end is None else self._origin + self._end
-        losses = _Losses()
+        losses, before = _Losses(), None
         decoding, decoded = self._decoded(begin, until)
         try:
             for shown in deinterlaced(decoded, self._time_base, self._deinterlaced):
                 time = shown.pts * tick
                 if time < begin - tick / 2:
-                    decoding.errors = 0
+                    decoding.errors, before = 0, shown
                     continue
                 if until is not None and time >= until - tick / 2:
                     break
                 self._check_size(shown, time)
                 losses.count(shown)
                 yield shown
+            if not losses.frames and before is not None and self._still_shown(before, begin):
+                losses.count(before)
+                yield before
         except av.error.FFmpegError as error:
             raise PictureError(_reason(error)) from error
         finally:
             self._conclude(losses, decoding)
         if not losses.frames:
             raise Unfit(f"it has no frame at {self._start:g} seconds or later")
+
+    def _still_shown(self, shown: Shown, begin: float) -> bool:
+        return (shown.pts + max(shown.duration, float(self._step))) * float(self._time_base) > begin
 
     def _decoded(self, begin: float, until: float | None) -> tuple[Decoding, Iterator[Shown]]:
         """All frames from a place before the begin, exactly as they come where everything is decoded.

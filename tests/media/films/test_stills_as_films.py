@@ -316,3 +316,14 @@ def test_an_animation_that_vanishes_cannot_be_read(tmp_path, suffix):
     path.unlink()
     with pytest.raises(PictureError, match="it cannot be read: No such file"):
         list(film.frames())
+
+
+def test_a_start_while_the_last_frame_of_an_animation_is_shown(tmp_path):
+    path = tmp_path / "film.gif"
+    Image.new("RGB", SIZE).save(path, save_all=True, append_images=[Image.new("RGB", SIZE, "red")], duration=200)
+    for span, pts in (({"start": 0.3}, 200), ({"start": 0.05, "end": 0.15}, 0)):
+        film = open_frames(path, **span)
+        assert [frame.pts for frame in film.frames()] == [pts]
+        assert film.count() == 1
+    with pytest.raises(Unfit):
+        open_frames(path, start=0.4)
