@@ -6,15 +6,17 @@ import os
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image
 
-from jaxgan.media.films.frames import UNTOLD, FilmFormat, Frame, Remarks, Unfit, check_span
+from jaxgan.media.films.frames import UNTOLD, FilmFormat, Frame, Remarks, check_span, reading
 from jaxgan.media.reading import Picture, PictureError, opened
 
 FORMATS = ("GIF", "WEBP", "PNG", "AVIF")  # in which frames follow each other
 TIME_BASE = Fraction(1, 1000)
+UNFINISHED = "it is cut off: more frames may have been in it"
 USUAL = 100.0  # milliseconds of a frame that tells none, as browsers have it
 
 
@@ -22,7 +24,10 @@ def is_animated(path: str | os.PathLike[str]) -> bool:
     """Whether a picture's file has several frames that follow each other. False for what cannot be read."""
     try:
         with opened(path) as image:
-            return image.format in FORMATS and bool(getattr(image, "is_animated", False))
+            try:
+                return image.format in FORMATS and bool(getattr(image, "is_animated", False))
+            except Exception:  # its second frame is broken
+                return True
     except Exception:  # Pillow's readers raise what they like; who reads the file will say why
         return False
 
@@ -43,14 +48,15 @@ class Animation:
         self.remarks = self._notes.lines
         self._size, self._alpha = (0, 0), False
         self._times = [0]  # where each frame begins, and where the last one ends
-        self._scan()
+        with reading():
+            self._scan()
         length = self._times[-1] * TIME_BASE
         self.seconds = check_span(float(length), start, end)
         first, until = start / float(TIME_BASE), np.inf if end is None else end / float(TIME_BASE)
         begins = self._times[:-1]
         self._numbers = [number for number, time in enumerate(begins) if first - 0.5 <= time < until - 0.5]
-        if not self._numbers:
-            raise Unfit(f"it has no frame at {start:g} seconds or later")
+        if not self._numbers:  # the one that is still shown
+            self._numbers = [max(number for number, time in enumerate(begins) if time <= first)]
         self.format = FilmFormat(
             width=self._size[0],
             height=self._size[1],
@@ -63,14 +69,15 @@ class Animation:
     def frames(self, skip: int = 0) -> Iterator[Frame]:
         """The frames in order."""
         wanted = set(self._numbers[skip:])
-        for number, image in self._images():
-            if number > self._numbers[-1]:
-                break
-            if number in wanted:
-                samples = np.asarray(image.convert("RGBA" if self._alpha else "RGB"))
-                pts = self._times[number]
-                picture = Picture(samples[..., :3], samples[..., 3:] if self._alpha else None, format="PNG")
-                yield Frame(picture, pts, self._times[number + 1] - pts)
+        with reading():
+            for number, image in self._images():
+                if number > self._numbers[-1]:
+                    break
+                if number in wanted:
+                    samples = np.asarray(image.convert("RGBA" if self._alpha else "RGB"))
+                    pts = self._times[number]
+                    picture = Picture(samples[..., :3], samples[..., 3:] if self._alpha else None, format="PNG")
+                    yield Frame(picture, pts, self._times[number + 1] - pts)
 
     def count(self) -> int:
         """How many frames there are."""
@@ -92,15 +99,53 @@ class Animation:
 
     def _images(self) -> Iterator[tuple[int, Image.Image]]:
         """Each frame as it is shown, up to one that cannot be decoded."""
+        count = self._told()
         with opened(self.path) as image:
-            count = getattr(image, "n_frames", 1)
-            for number in range(count):
+            number = 0
+            while number != count:
                 try:
                     image.seek(number)
                     image.load()
                 except Exception:  # Pillow's decoders raise what they like on broken data
-                    self.damaged = True
-                    line = f"it is cut off: {number} of its {count} frames can be decoded"
-                    self._notes.tell("cut", line)
+                    of = "" if count is None else f" of its {count}"
+                    self._cut(f"it is cut off: {number}{of} frame{'s' * (of != '' or number != 1)} can be decoded")
                     return
                 yield number, image
+                number += 1
+        if not self.damaged and unfinished(self.path):
+            self._cut(UNFINISHED)
+
+    def _told(self) -> int | None:
+        """How many frames there are, None where they cannot be counted."""
+        with opened(self.path) as image:
+            try:
+                return getattr(image, "n_frames", 1)
+            except Exception:
+                return None
+
+    def _cut(self, why: str) -> None:
+        self.damaged = True
+        self._notes.tell("cut", why)
+
+
+def unfinished(path: Path) -> bool:
+    """Whether a GIF ends before its trailer. Other files tell how long they are."""
+    with open(path, "rb") as file:
+        head = file.read(13)
+        if head[:3] != b"GIF":
+            return False
+        _skip_palette(file, head[10])
+        while kind := file.read(1):
+            if kind == b";":
+                return False
+            if kind == b",":  # a frame, else an extension
+                _skip_palette(file, (file.read(9) or b"\0")[-1])
+            file.seek(1, os.SEEK_CUR)
+            while size := file.read(1)[:1].strip(b"\0"):  # blocks up to one of no length
+                file.seek(size[0], os.SEEK_CUR)
+    return True
+
+
+def _skip_palette(file: BinaryIO, flags: int) -> None:
+    if flags & 0x80:
+        file.seek(3 << 1 + (flags & 7), os.SEEK_CUR)

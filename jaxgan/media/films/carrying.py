@@ -7,21 +7,25 @@ import io
 import math
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import av
 
-from jaxgan.media.films.film import open_container, pictures
+from jaxgan.media.films.decoding import JUMP
+from jaxgan.media.films.film import open_container, pictures, restarts
+from jaxgan.media.films.frames import reading
 from jaxgan.media.kinds import SUFFIX_OF
+from jaxgan.media.reading import PictureError
 
 ADVISED = {each: SUFFIX_OF[each] for each in ("matroska", "mp4", "mov", "webm")}  # in this order
 ISO = ("mp4", "mov")
 ATTACHED_PICTURE = 0x400  # of a stream's disposition
 DISCARD_ALL = 48  # of a stream that FFmpeg reads for the container's sake, such as that of MP4's chapters
 LACKING = 1.0  # seconds of sound that may be less than is told
+SEAM = 0.001  # seconds that packets of sound are apart where two parts of a film overlap
 LATE = 10.0  # seconds that something may come after the end that is told
 UNREADABLE = 100  # errors one after another that end the reading of a source
 OUTDATED = re.compile(  # metadata that tell of the source's file
@@ -59,6 +63,7 @@ class Source:
         self._container, self._path, self._kind = container, path, kind
         self._pictures = pictures(container)
         self._metadata = _lasting(container.metadata)
+        self._shifts: list[Fraction] | None = None
         self._refused = Counter[int]()  # packets that the target did not take, by its stream
 
     @classmethod
@@ -66,13 +71,13 @@ class Source:
     def opened(cls, path: Path, kind: str) -> Iterator[Source | None]:
         """The source, which is closed at the end; None: FFmpeg does not know such files, as animated WebP.
 
-        Raises OSError.
+        Raises PictureError for one that cannot be read.
         """
         try:
             container = open_container(path)
         except av.error.FFmpegError as error:
             if isinstance(error, OSError):
-                raise
+                raise PictureError(f"{path} cannot be read: {error.strerror}") from error
             yield None
             return
         with container:
@@ -146,7 +151,7 @@ class Source:
         copy.disposition = int(stream.disposition)
 
     def _cover(self, out: Any, stream: Any) -> list[Iterator[TimedPacket]]:
-        with open_container(self._path) as container:
+        with reading(str(self._path), av.error.FFmpegError), open_container(self._path) as container:
             data = next((bytes(each) for each in container.demux(container.streams[stream.index]) if each.size), b"")
         if self._kind == "matroska":
             mime = COVERS[stream.codec_context.name]
@@ -161,7 +166,8 @@ class Source:
 
     def _packets(self, copies: Mapping[int, Any], span: Span) -> Iterator[TimedPacket]:
         """The packets of the streams that are copied, as far as they can be read, in the target's time."""
-        clocks = {index: _Clock(self._container.streams[index], span, self._latest()) for index in copies}
+        latest = self._latest()
+        clocks = {index: _Clock(self._container.streams[index], span, latest, self._restarts) for index in copies}
         for packet in self._readable([self._container.streams[index] for index in copies]):
             index = packet.stream.index
             if clocks[index].set(packet):
@@ -171,6 +177,13 @@ class Source:
             clock.impossible += self._refused[copies[index].index]
             if remark := clock.remark:
                 self.lost.append(f"{_named(self._container.streams[index])} is damaged: {remark}")
+
+    def _restarts(self) -> list[Fraction]:
+        """By how many seconds the pictures of its parts are moved, see `jaxgan.media.films.decoding.Packets`."""
+        if self._shifts is None:
+            with reading(str(self._path), av.error.FFmpegError):
+                self._shifts = restarts(self._path)
+        return self._shifts
 
     def _latest(self) -> float:
         """The time, in seconds of its own clock, after which nothing can be right."""
@@ -197,9 +210,10 @@ class Source:
 
 
 class _Clock:
-    """Moves the packets of one stream to the target's time."""
+    """Moves the packets of one stream to the target's time, in each part of the film with its pictures."""
 
-    def __init__(self, stream: Any, span: Span, latest: float):
+    def __init__(self, stream: Any, span: Span, latest: float, restarts: Callable[[], list[Fraction]]):
+        """`latest`: seconds; `restarts`: by how many the parts of the film are moved."""
         tick = stream.time_base
         self.impossible = 0  # packets whose times are, or whose content
         self._text, self._cut = stream.type == "subtitle", span.cut
@@ -210,12 +224,14 @@ class _Clock:
         self._zero = round(span.zero / tick)
         self._end = None if span.length is None else span.length / tick
         self._last: int | None = None
+        self._restarts, self._part, self._shift = restarts, 0, 0
+        self._before: int | None = None  # the time of the packet before, in the source
 
     @property
     def remark(self) -> str:
         """What was wrong with it."""
         if self.impossible:
-            return f"{self.impossible} of its packets are left out"
+            return f"{self.impossible} of its packets {'is' if self.impossible == 1 else 'are'} left out"
         if self._seconds - self._read > LACKING:
             return f"{self._read:.1f} of its {self._seconds:.1f} seconds are there"
         return ""
@@ -225,7 +241,8 @@ class _Clock:
         times = [time for time in (packet.pts, packet.dts) if time is not None]
         if not packet.size or not times or (self._text and bytes(packet) == NO_TEXT):
             return False
-        pts, dts = times[0] - self._zero, times[-1] - self._zero
+        shift = self._moved(times[-1]) - self._zero
+        pts, dts = times[0] + shift, times[-1] + shift
         length = packet.duration or 0
         self._read = max(self._read, float((times[0] + length - self._start) * self._tick))
         if self._text and self._cut and pts < 0 < pts + length:  # what is still read
@@ -239,9 +256,20 @@ class _Clock:
         if times[0] * self._tick > self._latest:  # those that go back are refused by the container itself
             self.impossible += 1
             return False
+        if self._part and self._last is not None and not self._text:  # the sound of the part before may be longer
+            dts = max(dts, self._last + math.ceil(SEAM / self._tick))
+            pts = max(pts, dts)
         self._last = dts
         packet.pts, packet.dts, packet.duration = pts, dts, length
         return True
+
+    def _moved(self, time: int) -> int:
+        """Ticks by which a packet is moved that comes at a time of the source."""
+        if self._before is not None and time < self._before - JUMP / self._tick and (shifts := self._restarts()):
+            self._part = min(self._part + 1, len(shifts))
+            self._shift = round(shifts[self._part - 1] / self._tick)
+        self._before = time
+        return self._shift
 
 
 def _exact(seconds: float) -> Fraction:
@@ -279,7 +307,8 @@ def _keeps_cover(kind: str, stream: Any) -> bool:
 
 
 def _name(stream: Any) -> str | None:
-    return None if stream.codec_context is None else stream.codec_context.name
+    """The codec's name, not that of what decodes it here."""
+    return None if stream.codec_context is None else stream.codec_context.codec.canonical_name
 
 
 def _holds(kind: str, stream: Any) -> bool:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import av
 
 TRIES = 16  # to read on after errors, and to empty a decoder
+SEAM = 3  # packets before one whose clock starts anew that may not be whole
 REMEMBERED = 256  # times of repeated frames, lest they come after all
 EBML, SEGMENT = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67"
 JUMP = 1.0  # seconds: a film whose times go back further begins anew
@@ -28,10 +29,19 @@ class Shown(NamedTuple):
 
 
 class Packets:
-    """The packets of one stream, to the end of the file. The other streams are looked at to see where it ends."""
+    """The packets of one stream, to the end of the file. The other streams are looked at to see where it ends.
 
-    def __init__(self, container: Any, stream: Any, others: bool):
+    Where its clock goes back, as in transport streams that were put together, a new part begins: the times of its
+    packets are moved, so that it follows the one before.
+    """
+
+    def __init__(self, container: Any, stream: Any, others: bool, step: Fraction):
+        """`step`: ticks of a frame that does not tell how long it is."""
         self._container, self._stream, self._others = container, stream, others
+        self._step, self._jump = max(1, round(step)), round(JUMP / stream.time_base)
+        self._latest: int | None = None  # when the last of its frames ends, as moved
+        self._flawed = collections.deque[bool](maxlen=SEAM)  # which of the last packets are not whole
+        self.shifts = list[int]()  # ticks by which each part is moved, without the first
         self.ended = False  # the file was read to its end
         self.last: int | None = None  # dts of the last packet
         self.reached = 0.0  # seconds: where the last packet of all streams ends
@@ -67,8 +77,21 @@ class Packets:
         return packet.stream.index == self._stream.index and bool(packet.size)  # an empty one would end the decoder
 
     def _given(self, packet: Any) -> Any:
+        begin = packet.pts if packet.pts is not None else packet.dts
         if packet.dts is not None:
+            if self.last is not None and packet.dts < self.last - self._jump and self._latest is not None:
+                self.shifts.append(self._latest - begin)
+                self.corrupt -= sum(self._flawed)  # what is left of a packet between two parts is no damage
             self.last = packet.dts
+        self._flawed.append(packet.is_corrupt)
+        if begin is None:
+            return packet
+        if self.shifts:
+            packet.pts = None if packet.pts is None else packet.pts + self.shifts[-1]
+            packet.dts = None if packet.dts is None else packet.dts + self.shifts[-1]
+            begin += self.shifts[-1]
+        ends = begin + (packet.duration or self._step)
+        self._latest = ends if self._latest is None else max(self._latest, ends)
         return packet
 
 

@@ -17,8 +17,9 @@ import numpy as np
 
 from jaxgan.errors import UserError
 from jaxgan.media.films.colours import FULL, LIMITED, RGB, Colours
-from jaxgan.media.films.film import LAYOUTS, SWSCALE_FLAGS
+from jaxgan.media.films.film import LAYOUTS, address
 from jaxgan.media.films.frames import CONTAINERS, USUAL_RATE, FilmFormat
+from jaxgan.media.films.siting import LEFT, SWSCALE_FLAGS, TOP_LEFT, Sited
 from jaxgan.media.images import opaque
 from jaxgan.media.reading import Picture, PictureError
 
@@ -55,6 +56,7 @@ class Codec:
     tag: str | None = None  # in MP4 and MOV, where FFmpeg's own is played by few
     limited: bool = False  # has no way to tell that the range is full
     mastering: str | None = None  # the option that takes how a film of high dynamic range was mastered
+    siting: bool = False  # tells where the colours of 4:2:0 lie
     aspect: bool = False  # tells the shape of pixels itself; Matroska cannot be made to
 
     def fitting(self, container: str) -> Mapping[Layout, str]:
@@ -88,6 +90,7 @@ CODECS = {
         ("mp4", "mov", "matroska"),
         quality=16,
         even=True,
+        siting=True,
         aspect=True,
         reordered=2,
         options={"bf": "3", "b-pyramid": "normal", **_REPEATABLE},
@@ -98,6 +101,7 @@ CODECS = {
         ("mp4", "mov", "matroska"),
         quality=17,
         even=True,
+        siting=True,
         aspect=True,
         reordered=2,
         tag="hvc1",
@@ -110,6 +114,7 @@ CODECS = {
         ("mp4", "matroska", "webm"),
         quality=18,
         worst=63,
+        siting=True,
         mastering="svtav1-params",
         options={"preset": "6"},
     ),
@@ -254,12 +259,15 @@ class SegmentWriter:
         self._first: int | None = None
         self._last, self._duration = 0, 0  # pts and duration of the last frame
         usual = 1 / ((plan.film.rate or USUAL_RATE) * plan.film.time_base)
+        self._siting = TOP_LEFT if plan.film.top_left and plan.codec.siting else LEFT
+        subsampled = plan.pixel_format.startswith("yuv") and plan.layout.subsampling < 444
+        self._sited = Sited(self._siting) if subsampled else None
         self._times = DecodingTimes(plan.codec.reordered, max(1, round(usual)))  # x265's are wrong in short films
         options = {"fflags": "+bitexact"}  # else Matroska gets a random number
         if path.suffix not in MATROSKA:
             options["movie_timescale"] = str(plan.film.time_base.denominator)  # that of the whole duration
         with self._errors():
-            self._container = av.open(str(path), "w", format=CONTAINERS[path.suffix], container_options=options)
+            self._container = av.open(address(path), "w", format=CONTAINERS[path.suffix], container_options=options)
             self._stream = self._add_stream()
 
     def add(self, picture: Picture, pts: int, duration: int) -> None:
@@ -293,6 +301,8 @@ class SegmentWriter:
     def _add_stream(self) -> Any:
         plan, film = self._plan, self._plan.film
         options = dict(plan.codec.options)
+        if plan.codec.siting and plan.layout.subsampling == 420:
+            options["chroma_sample_location"] = self._siting
         if plan.quality is not None:
             options["crf"] = f"{plan.quality:g}"
         if film.mastering is not None and (option := plan.codec.mastering):
@@ -322,6 +332,8 @@ class SegmentWriter:
         samples = self._samples(picture)
         layout = LAYOUTS[samples.dtype == np.uint16, samples.shape[2] == 4]
         frame = av.VideoFrame.from_ndarray(samples, format=layout)
+        if self._sited is not None:
+            frame = self._sited(frame)
         colours, conversion = self._colours, {}
         if colours.matrix != RGB:
             conversion = {"dst_colorspace": colours.conversion, "dst_color_range": colours.range}

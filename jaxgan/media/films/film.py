@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import os
 from collections.abc import Iterator
 from fractions import Fraction
@@ -10,17 +11,16 @@ from typing import Any
 
 import av
 import numpy as np
-from av.video.reformatter import Interpolation
 
 from jaxgan.media.films.colours import LIMITED, PQ, Colours
 from jaxgan.media.films.decoding import Decoding, Packets, Shown, cut_off
 from jaxgan.media.films.deinterlacing import deinterlaced
-from jaxgan.media.films.frames import USUAL_RATE, FilmFormat, Frame, Remarks, Unfit, check_span
+from jaxgan.media.films.frames import USUAL_RATE, FilmFormat, Frame, Remarks, Unfit, check_span, reading
 from jaxgan.media.films.mastering import mastering_of
+from jaxgan.media.films.siting import LEFT, SWSCALE_FLAGS, TOP_LEFT, UNTOLD, Sited, siting_of
 from jaxgan.media.films.upright import Turn, turn_of
 from jaxgan.media.reading import Picture, PictureError
 
-SWSCALE_FLAGS = int(Interpolation.BICUBIC | Interpolation.FULL_CHR_H_INT | Interpolation.ACCURATE_RND)
 NO_FILM = 0x400 | 0x800  # of a stream's disposition: an attached picture, thumbnails
 LAYOUTS = {(False, False): "rgb24", (False, True): "rgba", (True, False): "rgb48le", (True, True): "rgba64le"}
 PLANES = {(False, False): "gbrp", (False, True): "gbrap", (True, False): "gbrp16le", (True, True): "gbrap16le"}
@@ -28,6 +28,7 @@ ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}  # FFmpeg's own decoders
 WITHOUT_HIDDEN = ("h264", "hevc", "libdav1d", "av1")  # codecs of which each packet is shown
 LONG_TOLD = ("matroska", "flv", "asf")  # containers that tell their length when they are written whole
 LENGTH_GUESSED = ("mpeg", "avi")  # containers that tell none, or a wrong one
+PUT_TOGETHER = ("mpeg",)  # containers that may be put one after the other like texts
 SHORTEST_LOSS = 0.5  # seconds of which a film may be shorter than it tells
 MARGIN = 3  # frames before the start that are decoded, for what looks back
 FURTHER = 8  # times as far a seek goes back that did not find the place
@@ -48,9 +49,11 @@ class Film:
         self.remarks = self._notes.lines
         self._start, self._end = start, end
         self._alpha_decoder: str | None = None
+        self._sited: Sited | None = None  # for frames that do not tell where their colours lie
         self._open()
         try:
-            self._examine()
+            with reading("it", av.error.FFmpegError):
+                self._examine()
         except BaseException:
             self.close()
             raise
@@ -66,11 +69,15 @@ class Film:
 
     def count(self) -> int | None:
         """The packets between start and end: hidden frames of VP8 and VP9 count, so compare films with their kind."""
+        with reading("it", av.error.FFmpegError):
+            return self._counted()
+
+    def _counted(self) -> int | None:
         begin = self._origin + self._start - float(self._time_base) / 2
         until = None if self._end is None else self._origin + self._end - float(self._time_base) / 2
         count = 0
         with open_container(self.path) as container:
-            for packet in Packets(container, pictures(container), others=False):
+            for packet in Packets(container, pictures(container), False, self._step):
                 if packet.is_discard:
                     continue
                 if packet.pts is None:
@@ -80,16 +87,17 @@ class Film:
                     continue
                 time = float(packet.pts * self._time_base)
                 count += begin <= time and (until is None or time < until)
-        return count
+        return count or int(self._start > 0)  # the one that is still shown
 
     def frames(self, skip: int = 0) -> Iterator[Frame]:
         """The frames in the order of their times; the first `skip` are decoded and not handed on.
 
         Each call reads the film anew, and ends the one before.
         """
-        for number, shown in enumerate(self._selected()):
-            if number >= skip:
-                yield Frame(self._picture(shown.frame), shown.pts, shown.duration)
+        with reading("it", av.error.FFmpegError):
+            for number, shown in enumerate(self._selected()):
+                if number >= skip:
+                    yield Frame(self._picture(shown.frame), shown.pts, shown.duration)
 
     def _open(self) -> None:
         try:
@@ -113,7 +121,7 @@ class Film:
         self._time_base = Fraction(stream.time_base)
         self._rate = _rate(stream)
         self._origin = (self._container.start_time or 0) / av.time_base
-        self._step = 1 / ((self._rate or USUAL_RATE) * self._time_base)
+        self._step = _step(stream)
         tags = {key.lower(): value for key, value in stream.metadata.items()}
         self._timed = True
         first = self._first()
@@ -134,7 +142,7 @@ class Film:
             self._cut("it is cut off: the file is shorter than it says")
 
     def _first(self) -> Any:
-        packets = Packets(self._container, self._stream, others=False)
+        packets = Packets(self._container, self._stream, False, self._step)
         for number, packet in enumerate(packets):
             if number == 0:
                 self._timed = packet.pts is not None or packet.dts is not None
@@ -174,6 +182,10 @@ class Film:
             width, height, aspect = height, width, 1 / aspect
         wide, high = layout.chroma_width(64), layout.chroma_height(64)
         coloured = not layout.is_rgb and len(layout.components) >= 3
+        subsampling = 420 if not coloured else 444 if wide == 64 else 422 if (wide, high) == (32, 64) else 420
+        siting = siting_of(frame) if coloured and subsampling < 444 else LEFT
+        if siting is None and context.codec.canonical_name in UNTOLD:
+            self._sited = Sited(LEFT)
         return FilmFormat(
             width=width,
             height=height,
@@ -181,7 +193,8 @@ class Film:
             time_base=self._time_base,
             deep=any(part.bits > 8 for part in layout.components),
             alpha=any(part.is_alpha for part in layout.components),
-            subsampling=420 if not coloured else 444 if wide == 64 else 422 if (wide, high) == (32, 64) else 420,
+            subsampling=subsampling,
+            top_left=siting == TOP_LEFT and subsampling == 420,
             colours=colours,
             sample_aspect=aspect,
             mastering=mastering_of(frame),
@@ -200,28 +213,34 @@ class Film:
         self._open()
 
     def _selected(self) -> Iterator[Shown]:
-        """Frames between start and end."""
+        """Frames between start and end, at least the one that is shown at the start."""
         tick = float(self._time_base)
         begin, until = self._origin + self._start, None if self._end is None else self._origin + self._end
-        losses = _Losses()
+        losses, before = _Losses(), None
         decoding, decoded = self._decoded(begin, until)
         try:
             for shown in deinterlaced(decoded, self._time_base, self._deinterlaced):
                 time = shown.pts * tick
                 if time < begin - tick / 2:
-                    decoding.errors = 0
+                    decoding.errors, before = 0, shown
                     continue
                 if until is not None and time >= until - tick / 2:
                     break
                 self._check_size(shown, time)
                 losses.count(shown)
                 yield shown
+            if not losses.frames and before is not None and self._still_shown(before, begin):
+                losses.count(before)
+                yield before
         except av.error.FFmpegError as error:
             raise PictureError(_reason(error)) from error
         finally:
             self._conclude(losses, decoding)
         if not losses.frames:
             raise Unfit(f"it has no frame at {self._start:g} seconds or later")
+
+    def _still_shown(self, shown: Shown, begin: float) -> bool:
+        return (shown.pts + max(shown.duration, float(self._step))) * float(self._time_base) > begin
 
     def _decoded(self, begin: float, until: float | None) -> tuple[Decoding, Iterator[Shown]]:
         """All frames from a place before the begin, exactly as they come where everything is decoded.
@@ -234,9 +253,10 @@ class Film:
             self._reopen()
             ordered = "avi" in self._kind
             # without times of its frames a film can only be counted through
-            sought = self._timed and not ordered and self._start > margin and self._seek(begin - margin)
+            sought = self._timed and not ordered and self._start > margin and not self._restarts()
+            sought = sought and self._seek(begin - margin)
             others = any(kind in self._kind for kind in LONG_TOLD)
-            self._packets = Packets(self._container, self._stream, others)
+            self._packets = Packets(self._container, self._stream, others, self._step)
             decoding = Decoding(
                 self._packets,
                 self._decoder,
@@ -255,6 +275,10 @@ class Film:
                 return decoding, _after(first, frames)
             margin = max(1.0, margin * FURTHER)
 
+    def _restarts(self) -> bool:
+        """Whether times do not say where in the file a frame is."""
+        return any(kind in self._kind for kind in PUT_TOGETHER) and bool(restarts(self.path))
+
     def _seek(self, seconds: float) -> bool:
         try:
             self._container.seek(int(seconds / self._time_base), stream=self._stream, backward=True)
@@ -272,9 +296,10 @@ class Film:
     def _conclude(self, losses: _Losses, decoding: Decoding) -> None:
         """Tells what was found while reading."""
         if decoding.moved:
-            self._notes.tell("moved", f"{decoding.moved} frames had a time not after the one before, moved by a tick")
-        if decoding.jumped:
-            self._notes.tell("jumped", "its times go back, what comes then follows what was before")
+            had = "1 frame" if decoding.moved == 1 else f"{decoding.moved} frames"
+            self._notes.tell("moved", f"{had} had a time not after the one before, moved by a tick")
+        if decoding.jumped or self._packets.shifts:
+            self._notes.tell("jumped", "its clock restarts, the parts are put one after the other")
         if self._packets.ended:
             self._compare_length()
         told = losses.lines()
@@ -297,11 +322,14 @@ class Film:
                 missing += 1
             if missing:
                 there = float(last * self._time_base) - self._origin
-                self._cut(f"it is cut off at {max(0.0, there):.2f} seconds, {missing} more frames were in it")
+                more = "1 more frame was" if missing == 1 else f"{missing} more frames were"
+                self._cut(f"it is cut off at {max(0.0, there):.2f} seconds, {more} in it")
         elif any(kind in self._kind for kind in LONG_TOLD) and self._container.duration:
-            told, there = self._container.duration / av.time_base, self._packets.reached - self._origin
-            if told - there > SHORTEST_LOSS:
-                self._cut(f"it is cut off at {max(0.0, there):.2f} of {told:.2f} seconds")
+            # some tell how long the film is, some, as FFmpeg, when it ends
+            told, reached = self._container.duration / av.time_base, self._packets.reached
+            if told - reached > SHORTEST_LOSS:
+                there = max(0.0, reached - self._origin)
+                self._cut(f"it is cut off at {there:.2f} of {max(there, told - self._origin):.2f} seconds")
 
     def _cut(self, why: str) -> None:
         self.damaged = True
@@ -316,6 +344,8 @@ class Film:
         if not frame.format.is_rgb:  # the same values in planes: these flags are 2 to 3 times as fast with them
             layout, colours = PLANES[form.deep, form.alpha], form.colours
             arguments = {"src_colorspace": colours.conversion, "src_color_range": colours.range}
+        if self._sited is not None:
+            frame = self._sited(frame)
         samples = frame.reformat(format=layout, interpolation=SWSCALE_FLAGS, **arguments).to_ndarray()
         span = (0.0, 65535.0 if form.deep else 255.0)
         if self._expand:
@@ -339,7 +369,10 @@ class _Losses:
     def lines(self) -> list[str]:
         told = []
         if self.repeated:
-            told.append(f"{self.repeated} of {self.frames} frames cannot be decoded, the one before stands for each")
+            each = "" if self.repeated == 1 else " of each"
+            told.append(
+                f"{self.repeated} of {self.frames} frames cannot be decoded, the one before is shown instead{each}"
+            )
         if self.corrupt:
             told.append(f"{self.corrupt} of {self.frames} frames can be decoded in part only")
         return told
@@ -358,7 +391,24 @@ def _expanded(samples: np.ndarray, alpha: bool) -> np.ndarray:
 def open_container(path: str | os.PathLike[str]) -> Any:
     """A film's file as PyAV opens it; texts in it that are not UTF-8 do no harm. Raises av.error.FFmpegError."""
     arguments = {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}  # later: always so
-    return av.open(str(path), **arguments)
+    return av.open(address(path), **arguments)
+
+
+def address(path: str | os.PathLike[str]) -> str:
+    """A file by a name that FFmpeg takes for nothing else: what stands before a colon may be a protocol to it."""
+    return os.path.abspath(path)
+
+
+def restarts(path: str | os.PathLike[str]) -> list[Fraction]:
+    """By how many seconds the parts of a film are moved that begin where its clock goes back, see `Packets`.
+
+    All of it is read, not decoded. Raises av.error.FFmpegError.
+    """
+    with open_container(path) as container:
+        stream = pictures(container)
+        packets = Packets(container, stream, False, _step(stream))
+        collections.deque(packets, maxlen=0)
+        return [shift * Fraction(stream.time_base) for shift in packets.shifts]
 
 
 def pictures(container: Any) -> Any:
@@ -376,6 +426,11 @@ def _rate(stream: Any) -> Fraction | None:
     if average and base and average > base * Fraction(3, 2):
         return base
     return average or base or _fraction(stream.guessed_rate)
+
+
+def _step(stream: Any) -> Fraction:
+    """Ticks of a frame on the average."""
+    return 1 / ((_rate(stream) or USUAL_RATE) * Fraction(stream.time_base))
 
 
 def _fraction(value: Any) -> Fraction | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 from collections.abc import Iterator
@@ -40,6 +41,7 @@ class FilmFormat:
     deep: bool = False  # more than 8 bits
     alpha: bool = False
     subsampling: int = 420  # of the colours: 420, 422 or 444
+    top_left: bool = False  # colours of 4:2:0 lie on a pixel, else left, between two rows, as usual
     colours: Colours = UNTOLD
     sample_aspect: Fraction = Fraction(1)  # width of a pixel by its height
     mastering: Mastering | None = None  # of high dynamic range
@@ -101,6 +103,18 @@ def is_picture(path: str | os.PathLike[str]) -> bool:
 
 class Unfit(PictureError):
     """What was given beside a film does not fit it: a mistake in the call."""
+
+
+@contextlib.contextmanager
+def reading(what: str = "it", *kinds: type[Exception]) -> Iterator[None]:
+    """Turns what reading may raise, and errors of further kinds, into PictureError: so it is not told as of writing."""
+    expected: tuple[type[Exception], ...] = (OSError, ValueError, MemoryError, *kinds)
+    try:
+        yield
+    except expected as error:
+        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        reason = "there is not enough memory for it" if isinstance(error, MemoryError) else reason
+        raise PictureError(f"{what} cannot be read: {reason}") from error
 
 
 def check_span(length: float | None, start: float, end: float | None, *, exact: bool = True) -> float | None:

@@ -17,6 +17,7 @@ import av
 
 from jaxgan.media.films.carrying import Source, Span, TimedPacket
 from jaxgan.media.films.encoding import MATROSKA, DecodingTimes, ffmpeg_errors
+from jaxgan.media.films.film import address
 from jaxgan.media.films.frames import CONTAINERS
 
 FINEST = 2**31 - 1  # ticks a second that MP4 can tell
@@ -47,7 +48,8 @@ def join(
     All times are moved by one amount: what the source shows at its beginning, or with its first frame after `start`,
     is shown at 0. `rate`: frames a second that the target tells, by default those of the first segment. `tags`: further
     metadata of the target, which has the kind of the suffix and is there whole or not at all. Raises OSError where a
-    file cannot be read or written, and PictureError for what FFmpeg cannot put together.
+    segment cannot be read or the target be written, and PictureError for a source that cannot be read and for what
+    FFmpeg cannot put together.
     """
     kind = CONTAINERS[suffix]
     with contextlib.ExitStack() as stack:
@@ -55,7 +57,7 @@ def join(
         given = None if source is None else stack.enter_context(Source.opened(source, kind))
         first = segments[0].first * time_base
         span = Span(first) if given is None else given.span(first, start, end)
-        out = av.open(str(target), "w", format=kind, container_options=_options(kind, given, time_base))
+        out = av.open(address(target), "w", format=kind, container_options=_options(kind, given, time_base))
         try:
             stream = _add_film(out, segments[0].path, kind, rate)
             feeds = [_frames(segments, stream, time_base, round(span.zero / time_base))]
@@ -89,7 +91,7 @@ def _options(kind: str, given: Source | None, time_base: Fraction) -> dict[str, 
 
 def _add_film(out: Any, segment: Path, kind: str, rate: Fraction | None) -> Any:
     """A stream for the packets of segments like this one."""
-    with av.open(str(segment)) as container:
+    with av.open(address(segment)) as container:
         given = container.streams.video[0]
         stream = out.add_stream_from_template(given, opaque=True)
         stream.framerate = rate or given.average_rate
@@ -132,14 +134,14 @@ def _order(path: Path, time_base: Fraction) -> tuple[list[int], int, int]:
     for packet, time in _read(path, time_base):
         times.append(time)
         last = round((packet.duration or 0) * _tick(path, packet.time_base, time_base))
-    with av.open(str(path)) as container:
+    with av.open(address(path)) as container:
         return sorted(times), last, container.streams.video[0].codec_context.reorder_depth
 
 
 def _read(path: Path, time_base: Fraction) -> Iterator[tuple[Any, int]]:
     """Packets of a segment, and when each is shown after the first one: ticks of the film's time base."""
     options = {"fflags": "+noparse"}  # a parser would guess how long frames of VP9 are
-    with av.open(str(path), container_options=options) as container:
+    with av.open(address(path), container_options=options) as container:
         beginning = None
         for packet in container.demux(container.streams.video[0]):
             if packet.size:

@@ -8,11 +8,13 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 
-from jaxgan.media.films.frames import UNTOLD, USUAL_RATE, FilmFormat, Frame, Remarks, check_span, is_picture
+from jaxgan.media.films.animations import UNFINISHED, unfinished
+from jaxgan.media.films.frames import UNTOLD, USUAL_RATE, FilmFormat, Frame, Remarks, check_span, is_picture, reading
 from jaxgan.media.reading import ORIENTATION, Picture, PictureError, is_deep, opened, read_picture
 
 
@@ -33,7 +35,7 @@ class _Head:
             raise
         except Exception as error:  # Pillow's readers raise what they like on broken data
             raise PictureError(
-                getattr(error, "strerror", None) or "it is no image of a format that is known"
+                getattr(error, "strerror", None) or "it is no image of a format that is known, or it is cut off"
             ) from error
 
 
@@ -56,7 +58,8 @@ class Folder:
         self._notes = Remarks()
         self.remarks = self._notes.lines
         self._bad = set[str]()
-        self._files = list(files) if files is not None else picture_files(path)
+        with reading():
+            self._files = list(files) if files is not None else picture_files(path)
         if not self._files:
             raise PictureError("it is a folder without pictures")
         rate = Fraction(rate)
@@ -66,6 +69,8 @@ class Folder:
         last = len(self._files) if end is None else min(len(self._files), math.ceil(round(end * rate, 6)))
         self._numbers = range(first, max(last, first + 1))
         self.format = self._describe(rate)
+        if line := _gaps([self._files[number].name for number in self._numbers]):
+            self._notes.tell("gaps", line)
 
     def _describe(self, rate: Fraction) -> FilmFormat:
         size, deep, alpha = None, False, False
@@ -91,9 +96,10 @@ class Folder:
     def frames(self, skip: int = 0) -> Iterator[Frame]:
         """The frames in order, the first `skip` not read; one that cannot be read is replaced by the one before it."""
         last: Picture | None = None
-        for number in self._numbers[skip:]:
-            last = self._read(number) or last or self._nearest(number)
-            yield Frame(last, number, 1)
+        with reading():
+            for number in self._numbers[skip:]:
+                last = self._read(number) or last or self._nearest(number)
+                yield Frame(last, number, 1)
 
     def count(self) -> int:
         """How many frames there are."""
@@ -150,7 +156,9 @@ class Folder:
         self.damaged = True
         self._bad.add(path.name)
         more = f", {len(self._bad)} such files in all" if len(self._bad) > 1 else ""
-        self._notes.tell("damage", f"damaged: {path.name} cannot be read ({error}), the one before stands for it{more}")
+        self._notes.tell(
+            "damage", f"damaged: {path.name} cannot be read ({error}), the one before is shown instead{more}"
+        )
 
 
 class Still(Folder):
@@ -161,12 +169,31 @@ class Still(Folder):
     def __init__(self, path: str | os.PathLike[str]):
         """Raises PictureError."""
         super().__init__(path, files=[Path(path)])
+        with reading():
+            self.damaged = unfinished(Path(path))
+        if self.damaged:
+            self._notes.tell("cut", UNFINISHED)
 
 
 def picture_files(folder: str | os.PathLike[str]) -> list[Path]:
     """The pictures that lie in a folder, without hidden ones, in the order of the numbers in their names."""
     found = [each for each in Path(folder).iterdir() if is_picture(each) and not each.name.startswith(".")]
     return sorted((each for each in found if each.is_file()), key=lambda each: natural(each.name))
+
+
+def _gaps(names: Sequence[str]) -> str:
+    """What is told of numbers that are missing in names, which are in order; nothing where they do not count."""
+    parts = [re.fullmatch(r"(.*?)(\d+)(\D*)", name) for name in names]
+    numbers = [int(part[2]) for part in parts if part]
+    if len(names) < 3 or len(numbers) < len(names) or len({(part[1], part[3]) for part in parts if part}) > 1:
+        return ""
+    steps = [after - before for before, after in pairwise(numbers)]
+    wide = [place for place, step in enumerate(steps) if step > min(steps)]
+    if min(steps) < 1 or not 0 < len(wide) <= len(steps) / 2:
+        return ""
+    place = wide[0]
+    more = f", and at {len(wide) - 1} more place{'s' * (len(wide) > 2)}" if len(wide) > 1 else ""
+    return f"numbers are missing between {names[place]} and {names[place + 1]}{more}: no time is left for them"
 
 
 def natural(name: str) -> tuple[tuple[int, int, str], ...]:

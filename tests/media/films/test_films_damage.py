@@ -112,6 +112,24 @@ def test_the_last_frames_of_matroska_are_missed(tmp_path):
     assert found.remarks == ["it is cut off: the file is shorter than it says"]
 
 
+@pytest.mark.parametrize("seconds", [0.6, 30.0])
+def test_a_matroska_that_begins_late_is_whole(tmp_path, seconds):
+    """FFmpeg's writer tells when it ends, not how long it is."""
+    given, path = make(tmp_path / "film.mp4", scenery(30), sound=1.2), tmp_path / "film.mkv"
+    with av.open(str(given)) as film, av.open(str(path), "w") as out:
+        copies = {each.index: out.add_stream_from_template(each, opaque=True) for each in film.streams}
+        for packet in film.demux():
+            if packet.dts is not None:
+                late = int(seconds / packet.time_base)
+                packet.pts, packet.dts = packet.pts + late, packet.dts + late
+                packet.stream = copies[packet.stream.index]
+                out.mux(packet)
+    frames, found = read(path)
+    assert (len(frames), found.damaged, found.remarks) == (30, False, [])
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    assert read(path)[1].damaged
+
+
 @pytest.mark.parametrize("lost", [(4,), (4, 5, 6), (0,), (0, 1), (11,), (10, 11), (0, 5, 11)])
 def test_lost_frames_are_repeated(stills, lost):
     """The last good one stands for each, at its time; at the beginning the first good one does."""
@@ -124,7 +142,9 @@ def test_lost_frames_are_repeated(stills, lost):
         stands = max([each for each in good if each <= number], default=good[0])
         np.testing.assert_array_equal(frame.picture.pixels, whole[stands].picture.pixels)
     assert found.damaged
-    assert f"{len(lost)} of 12 frames cannot be decoded" in found.remarks[0]
+    each = "" if len(lost) == 1 else " of each"
+    line = f"damaged: {len(lost)} of 12 frames cannot be decoded, the one before is shown instead{each}"
+    assert found.remarks == [line]
     assert same(list(found.frames(7)), frames[7:])
     assert len(found.remarks) == 1
 
@@ -282,3 +302,41 @@ def test_memory_does_not_grow_with_the_film(tmp_path):
 def cycled(count):
     frames = scenery(10)
     return (frames[number % 10] for number in range(count))
+
+
+class Failing:
+    """In the place of a frame whose pixels cannot be had."""
+
+    def __init__(self, error):
+        self.error, self.format = error, SimpleNamespace(is_rgb=True)
+
+    def reformat(self, **_):
+        raise self.error
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (OSError(5, "Input/output error"), "Input/output error"),
+        (av.error.MemoryError(12, "Cannot allocate memory"), "there is not enough memory for it"),
+        (MemoryError(), "there is not enough memory for it"),
+        (av.error.ExternalError(1, "Generic error in an external library"), "Generic error in an external library"),
+        (ValueError("odd"), "odd"),
+    ],
+)
+def test_what_fails_while_reading_is_told_as_that(film, monkeypatch, error, reason):
+    """Whoever writes at the same time must not take it for an error of writing."""
+    found = open_frames(film)
+    shown = [SimpleNamespace(frame=Failing(error), pts=0, duration=512)]
+    monkeypatch.setattr(found, "_selected", lambda: iter(shown))
+    with pytest.raises(PictureError, match=f"it cannot be read: {reason}"):
+        list(found.frames())
+
+
+def test_a_film_that_vanishes_is_one_that_cannot_be_read(film):
+    found = open_frames(film)
+    film.unlink()
+    with pytest.raises(PictureError, match="No such file"):
+        list(found.frames())
+    with pytest.raises(PictureError, match="it cannot be read: No such file"):
+        found.count()

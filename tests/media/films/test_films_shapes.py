@@ -11,7 +11,7 @@ from jaxgan.media.films.frames import is_film, open_frames
 from jaxgan.media.reading import PictureError, _upright
 
 av = pytest.importorskip("av")
-from jaxgan.media.films.film import SWSCALE_FLAGS  # noqa: E402
+from jaxgan.media.films.siting import SWSCALE_FLAGS  # noqa: E402
 
 pytestmark = pytest.mark.quick  # PyAV of each Python has an interface of its own
 

@@ -215,3 +215,16 @@ def test_skipping(tmp_path, skip):
     assert same(list(film.frames(skip)), list(film.frames())[skip:])
     part = open_frames(path, start=0.2, end=1)
     assert same(list(part.frames(skip)), list(part.frames())[skip:])
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "mkv", "ts"])
+def test_a_start_while_a_frame_is_shown_and_none_comes(tmp_path, suffix):
+    """The film ends after 1.2 seconds, its last frame comes at 1.16."""
+    path = make(tmp_path / f"film.{suffix}", scenery(30))
+    whole = list(open_frames(path).frames())
+    for span, number in (({"start": 1.18}, 29), ({"start": 0.41, "end": 0.43}, 10)):
+        film = open_frames(path, **span)
+        assert same(list(film.frames()), [whole[number]])
+        assert (film.count(), film.remarks, film.damaged) == (1, [], False)
+    with pytest.raises(Unfit):
+        list(open_frames(path, start=1.3).frames())

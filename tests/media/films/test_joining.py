@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,8 +15,10 @@ av = pytest.importorskip("av")
 
 from film_making import TICK, form, greys, packets, picture, shown, source, write  # noqa: E402
 
-from jaxgan.media.films.encoding import plan_encoding  # noqa: E402
+from jaxgan.media.films.encoding import SegmentWriter, plan_encoding  # noqa: E402
+from jaxgan.media.films.frames import open_frames  # noqa: E402
 from jaxgan.media.films.joining import Segment, join  # noqa: E402
+from jaxgan.media.reading import PictureError  # noqa: E402
 
 TWO_SOUNDS = [
     ("aac", 44100, 2.0, {"language": "deu", "title": "Ton"}, 1),
@@ -253,7 +256,9 @@ def test_packets_whose_times_are_impossible_are_left_out_and_told(tmp_path, byte
     after = contents(packets(path, "audio"))[0]
     assert len(after) in range(len(given) - 8, len(given))
     assert len(lost) == 1
-    assert lost[0] == f"stream 1 (sound: mp2) is damaged: {len(given) - len(after)} of its packets are left out"
+    missing = len(given) - len(after)
+    are = "is" if missing == 1 else "are"
+    assert lost[0] == f"stream 1 (sound: mp2) is damaged: {missing} of its packets {are} left out"
 
 
 def test_a_film_from_a_folder_has_no_source(tmp_path):
@@ -276,14 +281,6 @@ def test_a_source_without_a_container_has_nothing_to_carry(tmp_path, known):
     segments = write(tmp_path, plan, greys(3), [0, 512, 1024], [2, 1])
     assert join(segments, tmp_path / "a.mp4", ".mp4", source=given, time_base=TICK) == ()
     assert shown(tmp_path / "a.mp4") == [0, 512 * TICK, 1024 * TICK]
-
-
-def test_a_source_that_is_gone_is_an_os_error(tmp_path):
-    plan = plan_encoding(form(), ".mp4")
-    segments = write(tmp_path, plan, greys(2), [0, 512], [2])
-    with pytest.raises(FileNotFoundError):
-        join(segments, tmp_path / "a.mp4", ".mp4", source=tmp_path / "none.mp4", time_base=TICK)
-    assert not (tmp_path / "a.mp4").exists()
 
 
 MEMORY = """
@@ -322,3 +319,45 @@ def test_memory_does_not_grow_with_the_film(tmp_path, seconds):
     size = sum(each.stat().st_size for each in (tmp_path / "60").glob("0*")) / 1024
     assert size > 60_000
     assert grown[1] - grown[0] < 0.1 * size
+
+
+@pytest.mark.quick
+def test_sound_that_is_left_out_is_called_by_its_name(tmp_path):
+    """Not by that of the decoder, mp3float."""
+    source(tmp_path / "a.mkv", sounds=[("libmp3lame", 44100, 1.0, {}, 1)])
+    _, lost = remade(tmp_path, tmp_path / "a.mkv", ".webm", codec="vp9")
+    assert lost == ("stream 1 (sound: mp3) is left out (.mkv keeps it)",)
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize("name", ["12:30.mkv", "concat:a|b.mkv", "http:film.mkv", "pipe:1.mkv"])
+def test_names_that_ffmpeg_takes_for_protocols(tmp_path, monkeypatch, name):
+    """Reading and writing, from the folder where the files are."""
+    monkeypatch.chdir(tmp_path)
+    source(tmp_path / "a.mkv", sounds=[("aac", 44100, 1.0, {}, 1)])
+    Path("a.mkv").rename(name)
+    film = open_frames(name)
+    pictures, times = zip(*[(each.picture, each.pts) for each in film.frames()], strict=True)
+    film.close()
+    assert film.count() == len(pictures) == 50
+    Path("to:").mkdir()
+    plan = plan_encoding(film.format, ".mkv", quality=1)
+    segments = write(Path("to:"), plan, pictures, times, [30, 20])
+    writer = SegmentWriter(Path(f"h264:{plan.codec.segment}"), plan)
+    writer.add(pictures[0], 0, 0)
+    writer.close()
+    assert join(segments, Path("to:film.mkv"), ".mkv", source=Path(name), time_base=film.format.time_base) == ()
+    assert len(shown(tmp_path / "to:film.mkv")) == 50
+    assert packets(tmp_path / "to:film.mkv", "audio")
+
+
+@pytest.mark.quick
+def test_a_source_that_is_gone_is_named(tmp_path):
+    """It is no error of writing, which is one of the disk."""
+    plan = plan_encoding(form(), ".mkv")
+    segments = write(tmp_path, plan, greys(3), [0, 512, 1024], [3])
+    with pytest.raises(PictureError, match=r"gone\.mkv cannot be read: No such file"):
+        join(segments, tmp_path / "film.mkv", ".mkv", source=tmp_path / "gone.mkv", time_base=TICK)
+    assert not (tmp_path / "film.mkv").exists()
+    with pytest.raises(OSError, match="No such file"):
+        join(segments, tmp_path / "no folder" / "film.mkv", ".mkv", source=None, time_base=TICK)

@@ -67,6 +67,26 @@ def test_start_and_end_of_a_folder(folder):
         open_frames(folder, start=0.48)
 
 
+def test_numbers_that_are_missing_are_told(folder):
+    for number in (4, 5, 6):
+        (folder / f"frame{number}.png").unlink()
+    film = open_frames(folder)
+    told = "numbers are missing between frame3.png and frame7.png{}: no time is left for them"
+    assert numbers(film) == [0, 1, 2, 3, 7, 8, 9, 10, 11]
+    assert (film.remarks, film.damaged) == ([told.format("")], False)
+    (folder / "frame9.png").unlink()
+    assert open_frames(folder).remarks == [told.format(", and at 1 more place")]
+    assert open_frames(folder, end=4 / 25).remarks == []
+    for number in (1, 3, 7, 11):
+        (folder / f"frame{number}.png").unlink()
+    (folder / "frame4.png").write_bytes((folder / "frame2.png").read_bytes())
+    (folder / "frame6.png").write_bytes((folder / "frame2.png").read_bytes())
+    assert open_frames(folder).remarks == []  # every second one
+    (folder / "name.png").write_bytes((folder / "frame2.png").read_bytes())
+    (folder / "frame8.png").unlink()
+    assert open_frames(folder).remarks == []  # not all are numbered
+
+
 def test_all_kinds_of_pictures_in_one_folder(tmp_path):
     """White frames came of 32-bit PNG elsewhere (TecoGAN#44)."""
     size = (4, 4)
@@ -238,6 +258,43 @@ def test_an_animation_that_is_cut_off(tmp_path):
     assert "cut off" in film.remarks[0]
 
 
+@pytest.mark.parametrize("loops", [None, 0])
+def test_a_gif_that_is_cut_anywhere(tmp_path, loops):
+    """At some places Pillow raises what it should not; behind a frame only the trailer is missing."""
+    rng = np.random.default_rng(0)
+    first, *rest = [Image.fromarray(rng.integers(0, 255, (8, 8, 3), np.uint8)) for _ in range(3)]
+    whole = tmp_path / "whole.gif"
+    first.save(whole, save_all=True, append_images=rest, duration=40, **({} if loops is None else {"loop": loops}))
+    assert (open_frames(whole).damaged, open_frames(whole).remarks) == (False, [])
+    data, path, second = whole.read_bytes(), tmp_path / "film.gif", []
+    for size in range(len(data)):
+        path.write_bytes(data[:size])
+        try:
+            film = open_frames(path)
+            count = len(list(film.frames()))
+        except PictureError:
+            assert size < len(data) / 2
+            continue
+        assert film.damaged
+        assert any("cut off" in line for line in film.remarks)
+        second.append(count)
+    assert second == sorted(second)
+    assert set(second) == {1, 2, 3}
+    path.write_bytes(data + b"anything")
+    assert (len(list(open_frames(path).frames())), open_frames(path).damaged) == (3, False)
+
+
+@pytest.mark.skipif(not features.check("webp"), reason="this Pillow has no WebP")
+def test_a_webp_that_is_cut_off(tmp_path):
+    rng = np.random.default_rng(0)
+    first, *rest = [Image.fromarray(rng.integers(0, 255, (8, 8, 3), np.uint8)) for _ in range(3)]
+    path = tmp_path / "film.webp"
+    first.save(path, save_all=True, append_images=rest, duration=40)
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(PictureError, match="or it is cut off"):
+        open_frames(path)
+
+
 def test_without_the_extra_pictures_still_work(folder, monkeypatch):
     from jaxgan.errors import UserError
 
@@ -249,3 +306,24 @@ def test_without_the_extra_pictures_still_work(folder, monkeypatch):
     assert len(list(open_frames(gif(folder / "a.gif", 1)).frames())) == 3
     with pytest.raises(UserError, match=r"pip install -e '\.\[video\]'"):
         open_frames(folder / "film.mp4")
+
+
+@pytest.mark.parametrize("suffix", ["gif", "png"])
+def test_an_animation_that_vanishes_cannot_be_read(tmp_path, suffix):
+    path = tmp_path / f"film.{suffix}"
+    Image.new("RGB", SIZE).save(path, save_all=True, append_images=[Image.new("RGB", SIZE, "red")])
+    film = open_frames(path)
+    path.unlink()
+    with pytest.raises(PictureError, match="it cannot be read: No such file"):
+        list(film.frames())
+
+
+def test_a_start_while_the_last_frame_of_an_animation_is_shown(tmp_path):
+    path = tmp_path / "film.gif"
+    Image.new("RGB", SIZE).save(path, save_all=True, append_images=[Image.new("RGB", SIZE, "red")], duration=200)
+    for span, pts in (({"start": 0.3}, 200), ({"start": 0.05, "end": 0.15}, 0)):
+        film = open_frames(path, **span)
+        assert [frame.pts for frame in film.frames()] == [pts]
+        assert film.count() == 1
+    with pytest.raises(Unfit):
+        open_frames(path, start=0.4)
