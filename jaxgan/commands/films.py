@@ -112,7 +112,7 @@ def restore_film(job: FilmJob) -> Restored:
         except OSError as error:
             raise PictureError(f"{job.pair.target} cannot be written: {error.strerror or error}") from error
         size = f"{outputs.film.width} x {outputs.film.height}"
-        told = f"{size}, {outputs.count} frames in {job.pair.target}"
+        told = f"{size}, {outputs.count} frame{'s' * (outputs.count != 1)} in {job.pair.target}"
         if masks is None:
             return Restored(told, (*frames.remarks, *lost), not frames.damaged)
         return Restored(told, (*frames.remarks, *masks.remarks, *lost), not (frames.damaged or masks.damaged))

@@ -4,6 +4,7 @@ import hashlib
 
 import numpy as np
 import pytest
+from filming import make, scenery
 from PIL import Image
 
 from jaxgan.errors import FINISHED, MISTAKE, SOME_FAILED
@@ -155,3 +156,37 @@ def test_pictures_without_the_credential_they_should_have_are_written_and_told_o
     assert told.count("the disk of the key is gone") == 3
     assert "2 more files have no signed credential" in told
     assert [digital_source_type(each) for each in files(tmp_path / "out")] == [CREATED] * 5
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "m4v", "mov"])
+def test_films_say_what_restored_them(tmp_path, monkeypatch, suffix):
+    pytest.importorskip("c2pa")
+    film = make(tmp_path / "film.mp4", scenery(4))
+    options = {"compare": tmp_path / f"side.{suffix}"}
+    assert apply(monkeypatch, input=film, output=tmp_path / f"a.{suffix}", **options) == FINISHED
+    assert judged(tmp_path / f"a.{suffix}") == judged(tmp_path / f"side.{suffix}") == COMPOSITE
+    assert credentials.read(tmp_path / f"a.{suffix}").parent == "film.mp4"
+    assert apply(monkeypatch, input=tmp_path / f"a.{suffix}", output=tmp_path / "again.mp4") == FINISHED
+    assert credentials.read(tmp_path / "again.mp4").state == credentials.State.OURS  # of a signed parent
+
+
+def test_a_film_of_a_folder_of_frames_says_it(tmp_path, monkeypatch):
+    pytest.importorskip("c2pa")
+    (tmp_path / "frames").mkdir()
+    for number, samples in enumerate(scenery(3)):
+        Image.fromarray(samples).save(tmp_path / "frames" / f"{number}.png")
+    assert apply(monkeypatch, input=tmp_path / "frames", output=tmp_path / "a.mp4") == FINISHED
+    assert judged(tmp_path / "a.mp4") == COMPOSITE
+    assert credentials.read(tmp_path / "a.mp4").parent == "frames"
+
+
+@pytest.mark.parametrize("suffix", ["mkv", "webm"])
+def test_films_in_matroska_hold_xmp_of_their_own_alone(tmp_path, monkeypatch, capsys, suffix):
+    film = make(tmp_path / "film.mp4", scenery(4))
+    assert apply(monkeypatch, input=film, output=tmp_path / f"a.{suffix}") == FINISHED
+    assert digital_source_type(tmp_path / f"a.{suffix}") == COMPOSITE
+    assert "no signed credential" in capsys.readouterr().out
+    given = tmp_path / f"a.{suffix}"
+    assert apply(monkeypatch, input=given, output=tmp_path / "b.mkv", provenance="false") == FINISHED
+    assert "its XMP is not kept" in capsys.readouterr().out
+    assert digital_source_type(tmp_path / "b.mkv") is None

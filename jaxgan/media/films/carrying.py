@@ -30,7 +30,7 @@ LATE = 10.0  # seconds that something may come after the end that is told
 UNREADABLE = 100  # errors one after another that end the reading of a source
 OUTDATED = re.compile(  # metadata that tell of the source's file
     r"major_brand|minor_version|compatible_brands|encoder|encoded_by|vendor_id|rotate|alpha_mode|name"
-    r"|duration.*|bps.*|number_of_.*|_statistics_.*|source_id.*",
+    r"|duration.*|bps.*|number_of_.*|_statistics_.*|source_id.*|xmp",
     re.IGNORECASE,
 )
 COVERS = {"png": "image/png", "mjpeg": "image/jpeg", "bmp": "image/bmp", "gif": "image/gif", "webp": "image/webp"}
@@ -63,6 +63,8 @@ class Source:
         self._container, self._path, self._kind = container, path, kind
         self._pictures = pictures(container)
         self._metadata = _lasting(container.metadata)
+        if any(key.lower() == "xmp" for each in (container, *container.streams) for key in each.metadata):
+            self.lost.append("its XMP is not kept")  # it tells of the source's edits, and of what made the source
         self._shifts: list[Fraction] | None = None
         self._refused = Counter[int]()  # packets that the target did not take, by its stream
 
