@@ -22,6 +22,7 @@ from pathlib import Path, PurePath
 from typing import Any, NamedTuple
 
 import jaxgan
+from jaxgan.media.plain import plain
 from jaxgan.media.provenance import jumbf, signing_key
 from jaxgan.media.provenance.origin import Origin
 from jaxgan.media.provenance.signing_key import CredentialError
@@ -49,7 +50,7 @@ UNKNOWN, EXPIRED = "signingCredential.untrusted", "signingCredential.expired"
 PARENT, TOOL = "parent", "claim_generator_info"
 LARGE = 2**26  # bytes from which on a file is not held in memory, and a film is hashed piece by piece
 BUFFER = 2**20  # bytes
-LONGEST = 500  # characters of what a file says of itself, and is believed to be a name or a sentence
+LONGEST_SAID = 500  # characters of what a file says of itself, and is believed to be a name or a sentence
 BACKING_MB = 16  # of a file that c2pa keeps in memory; the rest goes to a temporary one
 OFFLINE = {
     "builder": {"thumbnail": {"enabled": False}},  # else 130 KB a picture
@@ -134,7 +135,7 @@ def read(path: Path) -> Credential | None:
     except (c2pa.C2paError.ManifestNotFound, c2pa.C2paError.NotSupported):
         return None
     except c2pa.C2paError as error:
-        return Credential(State.DAMAGED, reason=plain(error)) if jumbf.present(path) else None
+        return Credential(State.DAMAGED, reason=_said(error)) if jumbf.present(path) else None
 
 
 def own_certificate() -> None:
@@ -169,7 +170,7 @@ def _sign(path: Path, signed: Path, kind: str, origin: Origin, title: str) -> No
     except OSError as error:
         raise CredentialError(f"no credential for {title}: {error.strerror or error}") from error
     except c2pa.C2paError as error:
-        raise CredentialError(f"no credential for {title}: {plain(error)}") from error
+        raise CredentialError(f"no credential for {title}: {_said(error)}") from error
 
 
 def _builder(manifest: dict[str, Any], parent: Path | None, context: Any) -> Any:
@@ -188,7 +189,7 @@ def _builder(manifest: dict[str, Any], parent: Path | None, context: Any) -> Any
             return builder
         except (OSError, c2pa.C2paError) as error:
             builder.close()
-            told["remark"] = f"its own credential could not be carried on: {plain(error)}"
+            told["remark"] = f"its own credential could not be carried on: {_said(error)}"
     return c2pa.Builder({**manifest, "ingredients": [ingredient]}, context)
 
 
@@ -261,7 +262,7 @@ def _judged(state: str | None, results: Any, active: Mapping[str, Any]) -> Crede
     elif any(code.endswith(".mismatch") for code in failures):
         found, reason = State.CHANGED, None
     else:
-        found, reason = State.DAMAGED, plain(", ".join(failures) or f"state {state}")
+        found, reason = State.DAMAGED, _said(", ".join(failures) or f"state {state}")
     return Credential(found, **_statement(active), reason=reason)
 
 
@@ -284,7 +285,7 @@ def _statement(active: Mapping[str, Any]) -> dict[str, str | None]:
         "time": run.get("time") or _within(active, "signature_info", dict).get("time"),
         "parent": parents[0] if parents else None,
     }
-    return {name: plain(value) or None for name, value in said.items()}
+    return {name: _said(value) or None for name, value in said.items()}
 
 
 def _active(told: Mapping[str, Any]) -> dict[str, Any]:
@@ -306,11 +307,8 @@ def _within(section: Any, name: str, kind: type) -> Any:
     return found if isinstance(found, kind) else kind()
 
 
-def plain(text: object) -> str:
-    """One line of limited length that can be printed: files say what they like."""
-    words = " ".join(str("" if text is None else text).split())
-    words = "".join(each for each in words if each.isprintable())
-    return words if len(words) <= LONGEST else words[: LONGEST - 1] + "…"
+def _said(text: object) -> str:
+    return plain(text, LONGEST_SAID)
 
 
 def _type_of(path: Path) -> str | None:
@@ -355,5 +353,5 @@ def _c2pa() -> Any:
     except ImportError:
         raise CredentialError("credentials need the package c2pa-python: pip install -e '.[provenance]'") from None
     except Exception as error:  # its library does not load everywhere
-        raise CredentialError(f"the package c2pa-python cannot be loaded: {plain(error)}") from error
+        raise CredentialError(f"the package c2pa-python cannot be loaded: {_said(error)}") from error
     return c2pa
