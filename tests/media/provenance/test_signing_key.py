@@ -1,0 +1,131 @@
+"""The key of an installation is made once, is its own, and is never replaced."""
+
+import datetime
+import os
+import shutil
+import stat
+import subprocess
+import sys
+import time
+
+import pytest
+from signing import elsewhere, make, signed
+
+from jaxgan.errors import UserError
+from jaxgan.media.provenance import credentials, signing_key
+from jaxgan.media.provenance.credentials import CredentialError, State, read
+
+c2pa = pytest.importorskip("c2pa")
+pytestmark = pytest.mark.usefixtures("installation")
+
+
+def test_reading_makes_no_key(tmp_path):
+    assert read(make(tmp_path / "grey.png")) is None
+    assert not (tmp_path / "home").exists()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="modes are POSIX's")
+def test_the_key_is_its_owners_alone(tmp_path):
+    signed(make(tmp_path / "grey.png"))
+    folder = tmp_path / "home" / "jaxgan" / "credentials"
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert stat.S_IMODE((folder / "key.pem").stat().st_mode) == 0o600
+    assert sorted(each.name for each in folder.iterdir()) == ["certificate.pem", "key.pem", "root.pem"]
+    assert [each.name for each in folder.parent.iterdir()] == ["credentials"]
+
+
+def test_the_certificate(tmp_path):
+    """What C2PA asks of one (specification 2.1, 14.5.1)."""
+    from cryptography import x509
+    from cryptography.x509.oid import ExtensionOID, NameOID
+
+    own = signing_key.load(signing_key.folder())
+    leaf = x509.load_pem_x509_certificate(own.certificate)
+    assert [each.value for each in leaf.subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)] == ["jaxgan"]
+    usage = leaf.extensions.get_extension_for_oid(ExtensionOID.KEY_USAGE)
+    assert usage.critical
+    assert usage.value.digital_signature
+    assert not usage.value.key_cert_sign
+    uses = leaf.extensions.get_extension_for_oid(ExtensionOID.EXTENDED_KEY_USAGE).value
+    assert {each.dotted_string for each in uses} == {"1.3.6.1.5.5.7.3.4", "1.3.6.1.4.1.62558.2.1"}
+    for needed in (ExtensionOID.AUTHORITY_KEY_IDENTIFIER, ExtensionOID.SUBJECT_KEY_IDENTIFIER):
+        leaf.extensions.get_extension_for_oid(needed)
+    assert leaf.not_valid_after_utc - leaf.not_valid_before_utc == datetime.timedelta(days=3651)
+    leaf.verify_directly_issued_by(x509.load_pem_x509_certificate(own.root))
+
+
+def test_processes_that_begin_at_once_share_a_key(tmp_path):
+    path = make(tmp_path / "grey.png")
+    code = (
+        "import sys, time; from pathlib import Path; import c2pa; from cryptography import x509\n"
+        "from jaxgan.media.provenance.credentials import sign, Origin\n"
+        "time.sleep(max(0, float(sys.argv[3]) - time.time()))\n"
+        "sign(Path(sys.argv[1]), Path(sys.argv[2]), '.png', Origin('created', 'd', 'm'), title='t')"
+    )
+    start = str(time.time() + 3)
+    targets = [tmp_path / f"{each}.png" for each in range(4)]
+    began = [subprocess.Popen([sys.executable, "-c", code, str(path), str(target), start]) for target in targets]
+    assert [each.wait() for each in began] == [0] * len(targets)
+    assert [read(target).state for target in targets] == [State.OURS] * len(targets)
+    assert [each.name for each in signing_key.folder().parent.iterdir()] == ["credentials"]
+
+
+def test_whoever_comes_second_takes_the_first_ones_key(tmp_path):
+    signing_key._make(signing_key.folder())
+    first = signing_key.load(signing_key.folder())
+    signing_key._make(signing_key.folder())
+    assert signing_key.load(signing_key.folder()) == first
+
+
+@pytest.mark.parametrize("name", ["root.pem", "certificate.pem", "key.pem"])
+@pytest.mark.parametrize("damage", ["gone", "garbage", "another's"])
+def test_a_damaged_key_is_told_and_left_as_it_is(name, damage, tmp_path, monkeypatch):
+    path = make(tmp_path / "grey.png")
+    elsewhere(monkeypatch, tmp_path / "other")
+    signing_key.load(signing_key.folder())
+    other = signing_key.folder()
+    elsewhere(monkeypatch, tmp_path / "home")
+    folder = signing_key.folder()
+    signing_key.load(folder)
+    if damage == "gone":
+        (folder / name).unlink()
+    elif damage == "garbage":
+        (folder / name).write_bytes((folder / name).read_bytes()[:100])
+    else:
+        shutil.copy(other / name, folder / name)
+    before = {each.name: each.read_bytes() for each in folder.iterdir()}
+    with pytest.raises(CredentialError, match="bring back a copy") as told:
+        signed(path)
+    assert isinstance(told.value, UserError)
+    assert "\n" not in str(told.value)
+    assert {each.name: each.read_bytes() for each in folder.iterdir()} == before
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["grey.png", "home", "other"]
+    if name == "root.pem" and damage != "another's":
+        with pytest.raises(CredentialError, match=r"root\.pem|damaged"):
+            credentials.own_certificate()
+
+
+def test_a_home_that_cannot_be_written_is_told(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    elsewhere(monkeypatch, tmp_path / "file")
+    with pytest.raises(CredentialError, match=r"no key can be made here: .*XDG_CONFIG_HOME"):
+        signed(make(tmp_path / "grey.png"))
+
+
+def test_a_relative_home_does_not_count(monkeypatch):
+    """XDG base directory specification: "All paths set in these environment variables must be absolute"."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", "somewhere")
+    monkeypatch.setenv("HOME", "/home/someone")
+    assert str(signing_key.folder()) == "/home/someone/.config/jaxgan/credentials"
+
+
+def test_an_expired_certificate_is_told(tmp_path, monkeypatch):
+    monkeypatch.setattr(signing_key, "YEARS", 2.5 / (365 * 24 * 60 * 60))  # so much of a year is left
+    path = make(tmp_path / "grey.png")
+    done = signed(path)
+    assert read(done).state is State.OURS
+    time.sleep(3.5)
+    with pytest.raises(CredentialError, match=r"expired on .*: move that folder away"):
+        signed(make(tmp_path / "a.jpg"))
+    assert not (tmp_path / "signed-a.jpg").exists()
+    assert (read(done).state, read(done).reason) == (State.STRANGER, "its certificate has expired")
