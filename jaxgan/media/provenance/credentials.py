@@ -146,15 +146,15 @@ def own_certificate() -> None:
 def _sign(path: Path, signed: Path, kind: str, origin: Origin, title: str) -> None:
     c2pa = _c2pa()
     folder, now = signing_key.folder(), datetime.datetime.now(datetime.UTC)
-    tools = _signing(folder, os.getpid())
-    if now > tools.expires:
-        raise CredentialError(
-            f"the certificate in {folder} expired on {tools.expires:%d %B %Y}: move that folder away and a new one "
-            "is made, or write without credentials: --provenance=false"
-        )
-    time = now.strftime("%Y-%m-%dT%H:%M:%SZ")
-    parent = _fingerprint(origin.parent) if origin.action == "restored" and origin.parent else None
     try:
+        tools = _signing(folder, os.getpid())
+        if now > tools.expires:
+            raise CredentialError(
+                f"the certificate in {folder} expired on {tools.expires:%d %B %Y}: move that folder away and a new one "
+                "is made, or write without credentials: --provenance=false"
+            )
+        time = now.strftime("%Y-%m-%dT%H:%M:%SZ")
+        parent = _fingerprint(origin.parent) if origin.action == "restored" and origin.parent else None
         manifest = _manifest(origin, title, time, parent, jumbf.head(path))
         parent_path = origin.parent if parent else None
         if path.stat().st_size <= LARGE:

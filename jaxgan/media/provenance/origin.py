@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import tempfile
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 import jaxgan
+from jaxgan.media.plain import plain
 from jaxgan.media.provenance.embedding import embed_xmp, extract_xmp
 from jaxgan.media.provenance.xmp import SOURCE_TYPES, Statement, make_packet, parse_packet
 
@@ -98,9 +100,12 @@ def sign_file(path: Path, suffix: str, origin: Origin, *, title: str) -> tuple[s
         credentials.sign(path, signed, suffix, origin, title=title)
         os.replace(signed, path)
     except credentials.CredentialError as error:
-        return (Unsigned(f"no signed credential: {error}"),)
+        return (Unsigned(f"no signed credential: {plain(error)}"),)
+    except OSError as error:
+        return (Unsigned(f"no signed credential: {plain(error.strerror or error)}"),)
     finally:
-        signed.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            signed.unlink(missing_ok=True)
     return ()
 
 

@@ -20,6 +20,8 @@ from jaxgan.errors import UserError
 C2PA_USAGE = "1.3.6.1.4.1.62558.2.1"  # of a certificate: to sign claims of C2PA; c2pa wants one for e-mail beside it
 YEARS = 10  # a credential without a time stamp of others holds as long as its certificate
 ROOT, CERTIFICATE, KEY = "root.pem", "certificate.pem", "key.pem"
+FILES = (ROOT, CERTIFICATE, KEY)
+ELSEWHERE = "set XDG_CONFIG_HOME to a folder that can be written, or write without credentials: --provenance=false"
 
 
 class CredentialError(UserError):
@@ -50,9 +52,13 @@ def load(place: Path) -> Identity:
     from cryptography import x509
     from cryptography.hazmat.primitives import serialization
 
-    if not place.exists():
+    try:
+        found = _found(place)
+    except OSError as error:
+        raise CredentialError(f"{place}: {_told(error)}; {ELSEWHERE}") from error
+    if not found:
         _make(place)
-    root, chain, key = (_stored(place / name) for name in (ROOT, CERTIFICATE, KEY))
+    root, chain, key = (_stored(place / name) for name in FILES)
     with blamed(place):
         certificate = x509.load_pem_x509_certificate(chain)
         certificate.verify_directly_issued_by(x509.load_pem_x509_certificate(root))
@@ -62,16 +68,21 @@ def load(place: Path) -> Identity:
 
 
 def load_root() -> bytes | None:
-    """The root in this installation's folder; None where there is none yet. CredentialError for a damaged one."""
+    """The root in this installation's folder; None where there is none yet, or it cannot be reached.
+
+    Raises CredentialError for a damaged one.
+    """
     from cryptography import x509
 
     try:
         place = folder()
-    except CredentialError:
+        if not _found(place):
+            return None
+        root = (place / ROOT).read_bytes()
+    except FileNotFoundError:  # of a folder with a key
+        root = _stored(place / ROOT)
+    except (CredentialError, OSError):
         return None
-    if not place.exists():
-        return None
-    root = _stored(place / ROOT)
     with blamed(place):
         x509.load_pem_x509_certificate(root)
     return root
@@ -86,11 +97,23 @@ def blamed(place: Path) -> Iterator[None]:
         raise CredentialError(f"{place}: key or certificate is damaged; {_advice(place)}") from error
 
 
+def _found(place: Path) -> bool:
+    """Whether a key, or some of it, is in a folder. An empty one, such as a volume that is new, is as good as none."""
+    try:
+        return not set(FILES).isdisjoint(os.listdir(place))
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+
+
+def _told(error: OSError) -> str:
+    return error.strerror or str(error)
+
+
 def _stored(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise CredentialError(f"{path}: {error.strerror or error}; {_advice(path.parent)}") from error
+        raise CredentialError(f"{path}: {_told(error)}; {_advice(path.parent)}") from error
 
 
 def _advice(place: Path) -> str:
@@ -117,10 +140,7 @@ def _make(folder: Path) -> None:
         finally:
             shutil.rmtree(part, ignore_errors=True)
     except OSError as error:
-        raise CredentialError(
-            f"{folder}: no key can be made here: {error.strerror or error}; set XDG_CONFIG_HOME to a folder that can "
-            "be written, or write without credentials: --provenance=false"
-        ) from error
+        raise CredentialError(f"{folder}: no key can be made here: {_told(error)}; {ELSEWHERE}") from error
 
 
 def _new_key() -> dict[str, bytes]:

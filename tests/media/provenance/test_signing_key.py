@@ -6,14 +6,21 @@ import shutil
 import stat
 import subprocess
 import sys
+import tempfile
 import time
+from pathlib import Path
 
+import numpy as np
 import pytest
-from signing import elsewhere, make, signed
+from signing import CREATED, elsewhere, make, signed
 
 from jaxgan.errors import UserError
+from jaxgan.media.images import save_image
 from jaxgan.media.provenance import credentials, signing_key
 from jaxgan.media.provenance.credentials import CredentialError, State, read
+from jaxgan.media.provenance.origin import Unsigned, read_statement
+from jaxgan.media.reading import Picture
+from jaxgan.media.writing import write_picture
 
 c2pa = pytest.importorskip("c2pa")
 pytestmark = pytest.mark.usefixtures("installation")
@@ -129,3 +136,77 @@ def test_an_expired_certificate_is_told(tmp_path, monkeypatch):
         signed(make(tmp_path / "a.jpg"))
     assert not (tmp_path / "signed-a.jpg").exists()
     assert (read(done).state, read(done).reason) == (State.STRANGER, "its certificate has expired")
+
+
+@pytest.fixture
+def elsewhere_writable():
+    """A folder that everybody may write to; those of pytest are their owner's."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o777)
+        yield Path(folder)
+
+
+def too_long(folder):
+    return folder / ("a" * 300)
+
+
+def a_loop(folder):
+    (folder / "loop").symlink_to("loop")
+    return folder / "loop"
+
+
+def no_entry(folder):
+    """A home of somebody else: whoever is root becomes another until the test ends."""
+    (folder / "home").mkdir(mode=0o700)
+    if os.geteuid():
+        (folder / "home").chmod(0)
+    else:
+        os.seteuid(65534)
+    return folder / "home"
+
+
+def no_writing(folder):
+    (folder / "home").mkdir()
+    (folder / "home").chmod(0o555)
+    if not os.geteuid():
+        os.seteuid(65534)
+    return folder / "home"
+
+
+@pytest.fixture
+def root_again():
+    user = os.geteuid()
+    yield
+    os.seteuid(user)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="modes are POSIX's")
+@pytest.mark.parametrize("home", [too_long, a_loop, no_entry, no_writing])
+def test_a_home_that_cannot_be_reached_costs_only_the_credential(home, monkeypatch, elsewhere_writable, root_again):
+    """Neither the picture, which has its XMP, nor the command that wants to know what others wrote."""
+    folder = elsewhere_writable
+    theirs = signed(make(folder / "grey.png"))
+    elsewhere(monkeypatch, home(folder))
+    for name, write in (("a.png", save_image), ("b.jpg", save_jpeg)):
+        (remark,) = write(np.zeros((8, 8, 3), np.uint8), folder / name, CREATED)
+        assert isinstance(remark, Unsigned)
+        assert "\n" not in remark
+        assert "--provenance=false" in remark
+        assert read_statement(folder / name).model == "a run"
+    assert signing_key.load_root() is None
+    credentials.own_certificate()
+    assert read(theirs).state is State.STRANGER
+
+
+def save_jpeg(pixels, path, origin):
+    return write_picture(path, Picture(pixels), origin)
+
+
+def test_whatever_the_disk_says_the_picture_stays(tmp_path, monkeypatch):
+    def fails(*given, **more):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(credentials, "sign", fails)
+    (remark,) = save_image(np.zeros((8, 8, 3), np.uint8), tmp_path / "a.png", CREATED)
+    assert remark == "no signed credential: No space left on device"
+    assert read_statement(tmp_path / "a.png").model == "a run"
