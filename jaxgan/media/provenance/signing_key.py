@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import fcntl
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -53,10 +55,10 @@ def load(place: Path) -> Identity:
     from cryptography.hazmat.primitives import serialization
 
     try:
-        found = _found(place)
+        complete = set(FILES) <= set(_found(place))
     except OSError as error:
         raise CredentialError(f"{place}: {_told(error)}; {ELSEWHERE}") from error
-    if not found:
+    if not complete:  # there is none, or another process is at it
         _make(place)
     root, chain, key = (_stored(place / name) for name in FILES)
     with blamed(place):
@@ -64,7 +66,8 @@ def load(place: Path) -> Identity:
         certificate.verify_directly_issued_by(x509.load_pem_x509_certificate(root))
         if serialization.load_pem_private_key(key, None).public_key() != certificate.public_key():
             raise ValueError("the key is another certificate's")
-        return Identity(root, chain, key, certificate.not_valid_after_utc)
+    _demand_guarded(place)
+    return Identity(root, chain, key, certificate.not_valid_after_utc)
 
 
 def load_root() -> bytes | None:
@@ -97,12 +100,12 @@ def blamed(place: Path) -> Iterator[None]:
         raise CredentialError(f"{place}: key or certificate is damaged; {_advice(place)}") from error
 
 
-def _found(place: Path) -> bool:
-    """Whether a key, or some of it, is in a folder. An empty one, such as a volume that is new, is as good as none."""
+def _found(place: Path) -> list[str]:
+    """Which files of a key are in a folder. An empty one, such as a volume that is new, is as good as none."""
     try:
-        return not set(FILES).isdisjoint(os.listdir(place))
+        return [name for name in FILES if name in os.listdir(place)]
     except (FileNotFoundError, NotADirectoryError):
-        return False
+        return []
 
 
 def _told(error: OSError) -> str:
@@ -124,23 +127,96 @@ def _advice(place: Path) -> str:
 
 
 def _make(folder: Path) -> None:
-    """Makes the folder in one move; where another process was quicker, its key is the one."""
+    """Makes folder and files; where another process was quicker, its key is the one.
+
+    A folder that is there, and empty, is kept as it is: it may be a volume, which cannot be moved to.
+    """
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
+        folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if folder.is_dir():
+            _fill(folder)
+            return
         part = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))  # mode 0700
         try:
-            for name, content in _new_key().items():
-                with open(os.open(part / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-                    file.write(content)
+            _write(part)
             try:
                 os.rename(part, folder)
             except OSError:
                 if not folder.is_dir():
                     raise
+            _keep(folder.parent)
         finally:
             shutil.rmtree(part, ignore_errors=True)
     except OSError as error:
         raise CredentialError(f"{folder}: no key can be made here: {_told(error)}; {ELSEWHERE}") from error
+
+
+def _fill(folder: Path) -> None:
+    """Moves the files of a new key into a folder, which other processes leave alone meanwhile."""
+    with _locked(folder):
+        if _found(folder):
+            return
+        part = Path(tempfile.mkdtemp(prefix=".new-", dir=folder))
+        try:
+            _write(part)
+            for name in FILES:
+                os.rename(part / name, folder / name)
+            _keep(folder)
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
+        if _is_own(folder):
+            with contextlib.suppress(OSError):  # a volume need not have modes
+                folder.chmod(0o700)
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Waits until no other process is making a key in a folder."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        with contextlib.suppress(OSError):  # not on a file system that has no locks
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _write(folder: Path) -> None:
+    """A new key's files, which a power cut does not take away any more."""
+    for name, content in _new_key().items():
+        with open(os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+    _keep(folder)
+
+
+def _keep(folder: Path) -> None:
+    """Has the disk keep the names in a folder, where it can."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _is_own(path: Path) -> bool:
+    return path.stat().st_uid == os.geteuid()
+
+
+def _demand_guarded(place: Path) -> None:
+    """Raises CredentialError where others can use the key, or put another in its place, as ssh does.
+
+    Of what is another user's, such as a file that a container is given, the modes are not this user's to set.
+    """
+    for path, others, wanted in ((place, 0o022, "700"), (place / KEY, 0o077, "600")):
+        mode = stat.S_IMODE(path.stat().st_mode)
+        if _is_own(path) and mode & others:
+            raise CredentialError(
+                f"{path}: its mode {mode:04o} lets others sign as this installation: chmod {wanted} it if nobody "
+                f"had it, or move {place} away and a new key is made, or write without credentials: --provenance=false"
+            )
 
 
 def _new_key() -> dict[str, bytes]:

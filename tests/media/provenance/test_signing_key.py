@@ -210,3 +210,75 @@ def test_whatever_the_disk_says_the_picture_stays(tmp_path, monkeypatch):
     (remark,) = save_image(np.zeros((8, 8, 3), np.uint8), tmp_path / "a.png", CREATED)
     assert remark == "no signed credential: No space left on device"
     assert read_statement(tmp_path / "a.png").model == "a run"
+
+
+FILES = ["certificate.pem", "key.pem", "root.pem"]
+
+
+@pytest.mark.parametrize("content", [[], ["lost+found"]])
+def test_an_empty_folder_is_a_place_for_a_key(content, tmp_path):
+    """A volume that is mounted for it, which can neither be removed nor be moved to."""
+    folder = signing_key.folder()
+    folder.mkdir(parents=True)
+    for each in content:
+        (folder / each).mkdir()
+    number = folder.stat().st_ino
+    assert signing_key.load_root() is None
+    assert read(signed(make(tmp_path / "grey.png"))).state is State.OURS
+    assert folder.stat().st_ino == number
+    assert sorted(each.name for each in folder.iterdir()) == sorted(FILES + content)
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert stat.S_IMODE((folder / "key.pem").stat().st_mode) == 0o600
+
+
+def test_processes_that_begin_at_once_fill_a_folder_once(tmp_path):
+    signing_key.folder().mkdir(parents=True)
+    code = (
+        "import sys, time; from jaxgan.media.provenance import signing_key as k; from cryptography import x509\n"
+        "time.sleep(max(0, float(sys.argv[1]) - time.time())); print(k.load(k.folder()).certificate)"
+    )
+    start = str(time.time() + 2)
+    began = [subprocess.Popen([sys.executable, "-c", code, start], stdout=subprocess.PIPE, text=True) for _ in range(4)]
+    told = {each.communicate()[0] for each in began}
+    assert told == {f"{signing_key.load(signing_key.folder()).certificate}\n"}
+    assert sorted(each.name for each in signing_key.folder().iterdir()) == FILES
+
+
+@pytest.mark.parametrize("folder_is_there", [False, True])
+def test_a_new_key_is_on_the_disk_before_it_has_its_name(folder_is_there, tmp_path, monkeypatch):
+    """Else a power cut leaves empty files, which are never replaced."""
+    if folder_is_there:
+        signing_key.folder().mkdir(parents=True)
+    kept, rename, fsync = set(), os.rename, os.fsync
+
+    def keeping(descriptor):
+        kept.add(os.fstat(descriptor).st_ino)
+        fsync(descriptor)
+
+    def renaming(source, target):
+        moved = list(Path(source).iterdir()) if Path(source).is_dir() else [Path(source)]
+        assert {each.stat().st_ino for each in moved} <= kept
+        rename(source, target)
+
+    monkeypatch.setattr(os, "fsync", keeping)
+    monkeypatch.setattr(os, "rename", renaming)
+    signing_key.load(signing_key.folder())
+    assert len(kept) >= 4
+
+
+@pytest.mark.parametrize(
+    ("name", "mode", "wanted"), [("key.pem", 0o640, "600"), ("key.pem", 0o604, "600"), ("", 0o770, "700")]
+)
+def test_a_key_that_others_can_use_is_not_used(name, mode, wanted, tmp_path):
+    """As ssh does it: "Permissions 0640 are too open"; a folder that others may only look into is none of these."""
+    path = make(tmp_path / "grey.png")
+    signed(path)
+    wide = signing_key.folder() / name
+    wide.chmod(mode)
+    credentials._signing.cache_clear()  # another process
+    with pytest.raises(CredentialError, match=f"mode 0{mode:o} lets others sign .* chmod {wanted}"):
+        signed(path)
+    assert stat.S_IMODE(wide.stat().st_mode) == mode
+    wide.chmod(int(wanted, 8))
+    signing_key.folder().chmod(0o755)
+    assert read(signed(path)).state is State.OURS
