@@ -24,6 +24,7 @@ from typing import Any, NamedTuple
 import jaxgan
 from jaxgan.media.plain import plain
 from jaxgan.media.provenance import jumbf, signing_key
+from jaxgan.media.provenance.iso_boxes import TooManyBoxesError, demand_few
 from jaxgan.media.provenance.origin import Origin
 from jaxgan.media.provenance.signing_key import CredentialError
 
@@ -43,6 +44,7 @@ MEDIA_TYPES = {
     ".mov": "video/quicktime",
     ".m4v": "video/x-m4v",
 }
+ISO_TYPES = ("image/avif", "video/mp4", "video/quicktime", "video/x-m4v")
 # c2pa refuses .bmp, .mkv, .webm, .ts, .mpg, .mxf, .flv, .3gp and .y4m, and holds an .avi in memory, twice
 CARRIERS = frozenset(MEDIA_TYPES)
 RUN = "org.jaxgan.run"  # the name of our own assertion
@@ -123,13 +125,16 @@ def read(path: Path) -> Credential | None:
     c2pa = _c2pa()
     trusting = _reading()
     try:
+        _demand_few_boxes(path, _type_of(path))
         with open(path, "rb") as file, c2pa.Reader(_type_of(path), file, context=trusting) as reader:
             active = _active(json.loads(reader.json()))
             found = _judged(reader.get_validation_state(), reader.get_validation_results(), active)
-        head = _assertions(active).get(RUN, {}).get("head_sha256")
-        if found.state is State.OURS and not (jumbf.intact(path) and jumbf.head(path) == head):
+        outside = _assertions(active).get(RUN, {}).get("boxes_sha256")
+        if found.state is State.OURS and not (jumbf.intact(path) and jumbf.sum_outside(path) == outside):
             return dataclasses.replace(found, state=State.CHANGED, reason="in bytes that its hash leaves out")
         return found
+    except TooManyBoxesError as error:
+        return Credential(State.DAMAGED, reason=str(error)) if jumbf.present(path) else None
     except OSError as error:
         raise CredentialError(f"{path}: {error.strerror or error}") from error
     except (c2pa.C2paError.ManifestNotFound, c2pa.C2paError.NotSupported):
@@ -153,9 +158,10 @@ def _sign(path: Path, signed: Path, kind: str, origin: Origin, title: str) -> No
                 f"the certificate in {folder} expired on {tools.expires:%d %B %Y}: move that folder away and a new one "
                 "is made, or write without credentials: --provenance=false"
             )
+        _demand_few_boxes(path, kind)
         time = now.strftime("%Y-%m-%dT%H:%M:%SZ")
         parent = _fingerprint(origin.parent) if origin.action == "restored" and origin.parent else None
-        manifest = _manifest(origin, title, time, parent, jumbf.head(path))
+        manifest = _manifest(origin, title, time, parent, jumbf.sum_outside(path))
         parent_path = origin.parent if parent else None
         if path.stat().st_size <= LARGE:
             content = io.BytesIO()  # twice as quick as a file
@@ -171,6 +177,14 @@ def _sign(path: Path, signed: Path, kind: str, origin: Origin, title: str) -> No
         raise CredentialError(f"no credential for {title}: {error.strerror or error}") from error
     except c2pa.C2paError as error:
         raise CredentialError(f"no credential for {title}: {_said(error)}") from error
+    except TooManyBoxesError as error:
+        raise CredentialError(f"no credential for {title}: {error}") from error
+
+
+def _demand_few_boxes(path: Path, kind: str | None) -> None:
+    """Raises TooManyBoxesError for a file with which c2pa, whose time grows with their square, would be busy."""
+    if kind in ISO_TYPES:
+        demand_few(path)
 
 
 def _builder(manifest: dict[str, Any], parent: Path | None, context: Any) -> Any:
@@ -184,16 +198,19 @@ def _builder(manifest: dict[str, Any], parent: Path | None, context: Any) -> Any
     if kind and parent.is_file():
         builder = c2pa.Builder(manifest, context)
         try:
+            _demand_few_boxes(parent, kind)
             with open(parent, "rb") as file:
                 builder.add_ingredient(ingredient, kind, file)
             return builder
-        except (OSError, c2pa.C2paError) as error:
+        except (OSError, TooManyBoxesError, c2pa.C2paError) as error:
             builder.close()
             told["remark"] = f"its own credential could not be carried on: {_said(error)}"
     return c2pa.Builder({**manifest, "ingredients": [ingredient]}, context)
 
 
-def _manifest(origin: Origin, title: str, time: str, parent: dict[str, str] | None, head: str | None) -> dict[str, Any]:
+def _manifest(
+    origin: Origin, title: str, time: str, parent: dict[str, str] | None, outside: str | None
+) -> dict[str, Any]:
     """What is signed."""
     agent = {"name": "jaxgan", "version": jaxgan.__version__}
     made = {"when": time, "softwareAgent": agent, "description": origin.description}
@@ -213,7 +230,7 @@ def _manifest(origin: Origin, title: str, time: str, parent: dict[str, str] | No
         "step": origin.step,
         "seed": origin.seed,
         "config_sha256": origin.config_sha256,
-        "head_sha256": head,
+        "boxes_sha256": outside,
         PARENT: parent,
     }
     return {

@@ -8,10 +8,11 @@ import shutil
 import struct
 import sys
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO, NamedTuple
 
+from jaxgan.media.provenance.iso_boxes import TooManyBoxesError, is_iso, top_boxes
 from jaxgan.media.reading import opened
 
 PNG, JPEG_XMP = b"\x89PNG\r\n\x1a\n", b"http://ns.adobe.com/xap/1.0/\0"
@@ -44,7 +45,7 @@ def embed_xmp(path: Path, packet: bytes) -> bool:
         kind = next((write for begins, write in KINDS if begins(start)), None)
         try:
             edit = None if kind is None else kind(file, packet)
-        except (struct.error, IndexError):  # cut off
+        except (struct.error, IndexError, TooManyBoxesError):  # cut off, or odd
             edit = None
         if edit is None:
             return False
@@ -75,9 +76,8 @@ def extract_xmp(path: Path) -> str | None:
     """
     with open(path, "rb") as file:
         start = file.read(12)
-        if _is_iso(start):
-            places = (place for place, size, name in _boxes(file) if name == b"uuid" and size < SEARCHED)
-            found = next((text for place in places if (text := _uuid_xmp(file, place))), None)
+        if is_iso(start):
+            found = _uuid_xmp(file)
             if found or start[8:12] not in (b"avif", b"avis", b"heic", b"heix", b"mif1"):
                 return found
         ends = _ends(file)
@@ -182,38 +182,24 @@ def _iso(file: IO[bytes], packet: bytes) -> Edit | None:
     """A box behind all others; where the last is said to reach to the end, there is no room behind it."""
     file.seek(0, os.SEEK_END)
     end, reached = file.tell(), 0
-    for place, size, _ in _boxes(file):
-        file.seek(place)
-        if file.read(4) == b"\0\0\0\0":
+    for box in top_boxes(file):
+        if box.endless:
             return None
-        reached = place + size
+        reached = box.place + box.size
     if reached != end:
         return None
     return Edit(0, b"", struct.pack(">I4s", 8 + 16 + len(packet), b"uuid") + ISO_XMP + packet)
 
 
-def _boxes(file: IO[bytes]) -> Iterator[tuple[int, int, bytes]]:
-    """Where each box of the top level begins, its size and its name (ISO 14496-12, 4.2)."""
-    end, place = file.seek(0, os.SEEK_END), 0
-    while place + 8 <= end:
-        file.seek(place)
-        size, name = struct.unpack(">I4s", file.read(8))
-        if size == 1 and place + 16 <= end:
-            (size,) = struct.unpack(">Q", file.read(8))
-        elif size == 0:
-            size = end - place
-        if size < 8:
-            return
-        yield place, size, name
-        place += size
-
-
-def _uuid_xmp(file: IO[bytes], place: int) -> str | None:
-    file.seek(place)
-    (size,) = struct.unpack(">I4x", file.read(8))
-    if file.read(16) != ISO_XMP:
-        return None
-    return file.read(size - 24).decode(errors="replace") or None
+def _uuid_xmp(file: IO[bytes]) -> str | None:
+    with contextlib.suppress(TooManyBoxesError):
+        for box in top_boxes(file):
+            if box.name == b"uuid" and box.size < SEARCHED:
+                file.seek(box.place + len(box.header))
+                content = file.read(box.size - len(box.header))
+                if content.startswith(ISO_XMP) and len(content) > len(ISO_XMP):
+                    return content[len(ISO_XMP) :].decode(errors="replace")
+    return None
 
 
 def _ends(file: IO[bytes]) -> tuple[bytes, bytes]:
@@ -224,15 +210,11 @@ def _ends(file: IO[bytes]) -> tuple[bytes, bytes]:
     return first, file.read(SEARCHED)
 
 
-def _is_iso(start: bytes) -> bool:
-    return start[4:8] == b"ftyp"
-
-
 KINDS: tuple[tuple[Callable[[bytes], bool], Callable[[IO[bytes], bytes], Edit | None]], ...] = (
     (lambda start: start.startswith(PNG), _png),
     (lambda start: start.startswith(b"\xff\xd8\xff"), _jpeg),
     (lambda start: start[:4] == b"RIFF" and start[8:] == b"WEBP", _webp),
     (lambda start: start[:4] in (b"II*\0", b"MM\0*"), _tiff),
     (lambda start: start[:6] in (b"GIF87a", b"GIF89a"), _gif),
-    (_is_iso, _iso),
+    (is_iso, _iso),
 )

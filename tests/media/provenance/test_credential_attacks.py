@@ -1,7 +1,10 @@
 """A credential holds for its file alone, and nobody else can make ours."""
 
 import socket
+import struct
 import threading
+import time
+import zlib
 
 import numpy as np
 import pytest
@@ -16,13 +19,15 @@ from signing import (
     marked,
     ours,
     restored,
+    run_of,
     signed,
     signer,
     states_of_flips,
 )
 
 from jaxgan.media.provenance import credentials, signing_key
-from jaxgan.media.provenance.credentials import State, read
+from jaxgan.media.provenance.credentials import CredentialError, State, read
+from jaxgan.media.provenance.embedding import embed_xmp
 from jaxgan.media.provenance.jumbf import STORE
 from jaxgan.media.provenance.origin import read_statement
 
@@ -125,11 +130,120 @@ def test_a_chain_with_our_names_is_a_strangers(tmp_path, monkeypatch):
     }
     for name, text in content.items():
         (signing_key.folder() / name).write_bytes(text)
+        (signing_key.folder() / name).chmod(0o600)
     done = signed(path)
     assert read(done).state is State.OURS  # to the forger
     elsewhere(monkeypatch, tmp_path / "home")
     assert read(done).state is State.STRANGER
     assert read(done).tool == "jaxgan 0.1.0"
+
+
+def box(name, content):
+    return struct.pack(">I4s", 8 + len(content), name) + content
+
+
+def segment(marker, content):
+    return marker + struct.pack(">H", 2 + len(content)) + content
+
+
+def chunk(name, content):
+    return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+
+
+def riff(name, content):
+    return name + struct.pack("<I", len(content)) + content
+
+
+C2PA = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")  # specification 2.1, A.5
+XMP = bytes.fromhex("be7acfcb97a942e89c71999491e3afac") + b"<x:xmpmeta/>"
+LOUD = b"something of somebody else" * 4
+NAMES = ("free", "skip", "mfra", "wide", "meta", "udta", "abcd", "mdat", "moof", "ftyp", "styp", "emsg")
+BOXES = {
+    **{name: box(name.encode(), LOUD) for name in NAMES},
+    "empty free": box(b"free", b""),
+    "free without an end": b"\0\0\0\0free" + LOUD,
+    "seek index": box(b"mfra", box(b"mfro", struct.pack(">II", 0, 24))),
+    "XMP": box(b"uuid", XMP),
+    "C2PA": box(b"uuid", C2PA + b"\0\0\0\0manifest\0" + b"\0" * 8 + LOUD),
+    "C2PA, hashes": box(b"uuid", C2PA + b"\0\0\0\0merkle\0" + LOUD),
+    "C2PA, nonsense": box(b"uuid", C2PA + LOUD),
+}
+PARTS = {  # what a kind's readers skip
+    ".png": {"chunk": chunk(b"teXt", LOUD), "credential": chunk(b"caBX", LOUD)},
+    ".jpg": {"comment": segment(b"\xff\xfe", LOUD), "JUMBF": segment(b"\xff\xeb", b"JP\x02\x11\0\0\0\x09" + LOUD)},
+    ".webp": {"chunk": riff(b"abcd", LOUD), "credential": riff(b"C2PA", LOUD)},
+    ".tif": {"nothing": b"\0" * 12},
+    ".gif": {"comment": b"\x21\xfe" + bytes([len(LOUD)]) + LOUD + b"\0"},
+    **dict.fromkeys((".avif", ".mp4", ".mov"), BOXES),
+}
+
+
+def starts(content, suffix):
+    """Where something can be put in so that a file still plays: before, between and behind its parts."""
+    if suffix == ".png":
+        return [33, content.index(b"IDAT") - 4, content.index(b"IEND") - 4, len(content)]
+    if suffix == ".jpg":
+        return [2, content.index(b"\xff\xdb"), len(content) - 2, len(content)]
+    if suffix == ".webp":
+        return [30, content.index(b"XMP "), len(content)]
+    if suffix == ".gif":
+        return [content.index(b"\x21\xff"), content.index(b"\x21\xff\x0bXMP"), len(content) - 1, len(content)]
+    if suffix == ".tif":
+        return [8, len(content)]
+    found, place = [], 0
+    while place < len(content):
+        found.append(place)
+        place += int.from_bytes(content[place : place + 4], "big")
+    return [*found, len(content)]
+
+
+@pytest.mark.parametrize("name", FLIPPED)
+@pytest.mark.parametrize("large", [False, True])
+def test_what_is_put_in_is_noticed_wherever_it_is(name, large, tmp_path, monkeypatch):
+    """C2PA leaves out of its hash what is free in films, their first box and its own."""
+    if large:
+        monkeypatch.setattr(credentials, "LARGE", 0)
+    path = marked(make(tmp_path / name))
+    content, changed = path.read_bytes(), tmp_path / f"changed-{name}"
+    kinds = {**PARTS[path.suffix], "a byte": b"x", "no byte's worth": b"\0" * 8, "itself": content}
+    for kind, more in kinds.items():
+        for place in starts(content, path.suffix):
+            copy = bytearray(content[:place] + more + content[place:])
+            if path.suffix == ".webp":
+                copy[4:8] = struct.pack("<I", len(copy) - 8)
+            changed.write_bytes(copy)
+            found = read(changed)
+            assert found is None or found.state in (State.CHANGED, State.DAMAGED), (kind, place)
+
+
+def test_what_is_free_in_a_film_cannot_be_changed(tmp_path):
+    path = make(tmp_path / "a.mp4")
+    with open(path, "ab") as file:
+        file.write(box(b"free", LOUD) + box(b"skip", LOUD))
+    path = marked(path)
+    first = path.read_bytes().index(LOUD)
+    assert manifests(path)[1] == "Valid"
+    assert ours(path, [first - 3, first, first + 50, path.read_bytes().rindex(LOUD)]) == []
+
+
+@pytest.mark.parametrize("inside", [False, True])
+@pytest.mark.parametrize("suffix", [".mp4", ".avif"])
+def test_very_many_boxes_keep_nobody_busy(inside, suffix, tmp_path):
+    """c2pa's time grows with their square: of these it would take a minute."""
+    path = marked(make(tmp_path / f"a{suffix}"))
+    many = box(b"free", b"") * 200_000
+    with open(path, "ab") as file:
+        file.write(box(b"moov", box(b"trak", many)) if inside else many)
+    start = time.perf_counter()
+    assert (read(path).state, read(path).reason) == (State.DAMAGED, "it has more than 16384 boxes")
+    read_statement(path)
+    with pytest.raises(CredentialError, match="more than 16384 boxes"):
+        signed(path)
+    done = signed(make(tmp_path / "grey.png"), restored(path))
+    assert (read(done).state, read(done).parent) == (State.OURS, path.name)
+    assert "more than 16384 boxes" in run_of(done)["parent"]["remark"]
+    assert not embed_xmp(path, b"<x:xmpmeta/>") or inside
+    assert time.perf_counter() - start < 5
 
 
 class Listener:
