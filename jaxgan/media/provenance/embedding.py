@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import shutil
 import struct
@@ -38,22 +39,15 @@ class Edit(NamedTuple):
 def embed_xmp(path: Path, packet: bytes) -> bool:
     """Puts a packet into a whole file of PNG, JPEG, WebP, TIFF, GIF, MP4 or MOV; False where the file can have none.
 
-    The kind is told by the file's first bytes. Pixels, frames and sound stay as they are. Raises OSError.
+    The kind is told by the file's first bytes. Pixels, frames and sound stay as they are. Raises OSError, such as for
+    a disk that is full: the file is then as it was.
     """
-    with open(path, "r+b") as file:
-        start = file.read(12)
-        kind = next((write for begins, write in KINDS if begins(start)), None)
-        try:
-            edit = None if kind is None else kind(file, packet)
-        except (struct.error, IndexError, TooManyBoxesError):  # cut off, or odd
-            edit = None
+    with open(path, "rb") as file:
+        edit = _edit(file, packet)
         if edit is None:
             return False
-        if len(edit.head) == edit.offset:  # in place
-            file.seek(0)
-            file.write(edit.head)
-            file.seek(0, os.SEEK_END)
-            file.write(edit.tail)
+        if len(edit.head) == edit.offset:
+            _edit_in_place(path, edit)
             return True
         copy = path.with_name(f"{path.name}.xmp")
         try:
@@ -64,8 +58,39 @@ def embed_xmp(path: Path, packet: bytes) -> bool:
                 target.write(edit.tail)
             os.replace(copy, path)
         finally:
-            copy.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                copy.unlink(missing_ok=True)
     return True
+
+
+def with_xmp(content: bytes, packet: bytes) -> bytes:
+    """As `embed_xmp`, of a file that is in memory; as it is where it can have none."""
+    edit = _edit(io.BytesIO(content), packet)
+    return content if edit is None else edit.head + content[edit.offset :] + edit.tail
+
+
+def _edit(file: IO[bytes], packet: bytes) -> Edit | None:
+    start = file.read(12)
+    kind = next((write for begins, write in KINDS if begins(start)), None)
+    try:
+        return None if kind is None else kind(file, packet)
+    except (struct.error, IndexError, TooManyBoxesError):  # cut off, or odd
+        return None
+
+
+def _edit_in_place(path: Path, edit: Edit) -> None:
+    """The head, which tells of the tail, last, and nothing where there is no room for the tail."""
+    with open(path, "r+b", buffering=0) as file:
+        end = file.seek(0, os.SEEK_END)
+        try:
+            written = 0
+            while written < len(edit.tail):
+                written += file.write(edit.tail[written:])
+        except OSError:
+            file.truncate(end)
+            raise
+        file.seek(0)
+        file.write(edit.head)
 
 
 def extract_xmp(path: Path) -> str | None:
