@@ -5,15 +5,17 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import re
 import shutil
 import struct
 import sys
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import IO, NamedTuple
 
 from jaxgan.media.provenance.iso_boxes import TooManyBoxesError, is_iso, top_boxes
+from jaxgan.media.provenance.xmp import parse_packet
 from jaxgan.media.reading import opened
 
 PNG, JPEG_XMP = b"\x89PNG\r\n\x1a\n", b"http://ns.adobe.com/xap/1.0/\0"
@@ -25,6 +27,9 @@ TIFF_XMP, BYTES = 700, 1  # the tag and its type
 TIFF_LIMIT = 2**32  # bytes
 WEBP_XMP, WEBP_ALPHA = 0x04, 0x10  # flags of VP8X
 BEGIN, END = b"<x:xmpmeta", b"</x:xmpmeta>"
+EBML = b"\x1aE\xdf\xa3"
+# TagName, "XMP", then TagLanguage of three letters, or none, then TagString (RFC 9559, 5.1.8.1.2); no text is like this
+MATROSKA_XMP = re.compile(rb"\x45\xa3\x83XMP(?:\x44\x7a\x83...)?(?:\x44\x84\x81.)?\x44\x87", re.DOTALL)
 SEARCHED = 2**20  # bytes at both ends of a file that is of none of these kinds
 
 
@@ -110,8 +115,10 @@ def extract_xmp(path: Path) -> str | None:
     # Pillow's decoders raise what they like on what is no picture, or broken
     with contextlib.suppress(Exception), opened(path, max_pixels=sys.maxsize) as image:
         packet = image.info.get("xmp")
+    if packet is None and start.startswith(EBML):
+        packet = next(_readable(each for end in ends for each in _tags(end)), None)
     if packet is None:
-        packet = next((end[end.find(BEGIN) : end.rfind(END) + len(END)] for end in ends if BEGIN in end), None)
+        packet = next(_readable(each for end in ends for each in _packets(end)), None)
     if isinstance(packet, bytes):
         packet = packet.decode(errors="replace")
     return packet if isinstance(packet, str) and packet.strip("\0 ") else None
@@ -225,6 +232,30 @@ def _uuid_xmp(file: IO[bytes]) -> str | None:
                 if content.startswith(ISO_XMP) and len(content) > len(ISO_XMP):
                     return content[len(ISO_XMP) :].decode(errors="replace")
     return None
+
+
+def _readable(packets: Iterable[bytes]) -> Iterator[bytes]:
+    return (each for each in packets if parse_packet(each.decode(errors="replace")) is not None)
+
+
+def _packets(content: bytes) -> Iterator[bytes]:
+    """What looks like a packet: not what does not end before another one begins, such as in a title."""
+    place = 0
+    while (end := content.find(END, place)) >= 0:
+        begin = content.rfind(BEGIN, place, end)
+        place = end + len(END)
+        if begin >= 0:
+            yield content[begin:place]
+
+
+def _tags(content: bytes) -> Iterator[bytes]:
+    """The texts of Matroska's tags of the name XMP, as FFmpeg writes them: name, perhaps a language, text."""
+    for found in MATROSKA_XMP.finditer(content):
+        place = found.end()
+        length = 9 - content[place].bit_length() if place < len(content) else 9  # of the number that follows
+        if length <= 8:
+            size = int.from_bytes(content[place : place + length], "big") & (1 << 7 * length) - 1
+            yield content[place + length : place + length + size]
 
 
 def _ends(file: IO[bytes]) -> tuple[bytes, bytes]:

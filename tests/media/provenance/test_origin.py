@@ -6,6 +6,7 @@ import re
 import struct
 import subprocess
 import sys
+import time
 from xml.etree import ElementTree
 
 import numpy as np
@@ -258,6 +259,48 @@ def test_matroska_says_it_in_its_tags(tmp_path, kind):
     assert remark == f"{suffix[1:].upper()} holds XMP, but no signed credential"
     with av.open(str(tagged)) as source:
         assert said(next(value for name, value in source.metadata.items() if name.upper() == "XMP")) == CREATED
+
+
+STRAYS = {
+    "begin": "<x:xmpmeta",
+    "whole": "<x:xmpmeta></x:xmpmeta>",
+    "end": "</x:xmpmeta>",
+    "begin and end": "</x:xmpmeta> <x:xmpmeta> <x:xmpmeta",
+    "a packet": packet_of(Origin("restored", "of somebody else", "a camera")).decode(),
+}
+
+
+@pytest.mark.parametrize("stray", STRAYS)
+@pytest.mark.parametrize("where", ["before", "stream", "behind"])
+@pytest.mark.parametrize("kind", ["matroska", "webm"])
+def test_titles_that_look_like_xmp_do_not_hide_it(tmp_path, kind, stray, where):
+    av = pytest.importorskip("av")
+    path = tmp_path / "a.mkv"
+    with av.open(str(path), "w", format=kind) as output:
+        title = {"title" if where == "before" else "zzz": STRAYS[stray]}
+        output.metadata.update({**title, **film_tags(ORIGIN)} if where == "before" else film_tags(ORIGIN))
+        stream = output.add_stream("libvpx", rate=25)
+        stream.height, stream.width, stream.pix_fmt = 32, 48, "yuv420p"
+        (stream.metadata if where == "stream" else output.metadata).update(title)
+        output.mux(stream.encode(av.VideoFrame.from_ndarray(noise(32, 48, 3), format="rgb24")))
+        output.mux(stream.encode())
+    assert digital_source_type(path) == CREATED
+
+
+@pytest.mark.parametrize("stray", list(STRAYS)[:-1])
+def test_text_that_looks_like_xmp_does_not_hide_it_in_other_files(tmp_path, stray):
+    text = STRAYS[stray].encode()
+    (tmp_path / "a.ts").write_bytes(b"film" + text + b"film" + packet_of(ORIGIN) + text)
+    assert digital_source_type(tmp_path / "a.ts") == CREATED
+
+
+def test_very_many_beginnings_keep_nobody_busy(tmp_path):
+    """2 MB of them; each one's text as far as the one end would be 90 GB."""
+    text = b"<x:xmpmeta" * 99_000
+    (tmp_path / "a.ts").write_bytes(text + b"</x:xmpmeta>" * 3 + bytes(2**20) + text + packet_of(ORIGIN))
+    start = time.perf_counter()
+    assert digital_source_type(tmp_path / "a.ts") == CREATED
+    assert time.perf_counter() - start < 2
 
 
 def test_bmp_cannot_say_it_and_one_remark_says_that(tmp_path):
