@@ -174,11 +174,11 @@ def _sign(path: Path, signed: Path, kind: str, origin: Origin, title: str) -> No
         with builder, open(path, "rb", BUFFER) as source, open(signed, "w+b", BUFFER) as target:
             builder.sign(tools.signer, kind, source, target)
     except OSError as error:
-        raise CredentialError(f"no credential for {title}: {error.strerror or error}") from error
+        raise CredentialError(f"no credential for {plain(title)}: {error.strerror or error}") from error
     except c2pa.C2paError as error:
-        raise CredentialError(f"no credential for {title}: {_said(error)}") from error
+        raise CredentialError(f"no credential for {plain(title)}: {_said(error)}") from error
     except TooManyBoxesError as error:
-        raise CredentialError(f"no credential for {title}: {error}") from error
+        raise CredentialError(f"no credential for {plain(title)}: {error}") from error
 
 
 def _demand_few_boxes(path: Path, kind: str | None) -> None:
@@ -188,22 +188,34 @@ def _demand_few_boxes(path: Path, kind: str | None) -> None:
 
 
 def _builder(manifest: dict[str, Any], parent: Path | None, context: Any) -> Any:
-    """What signs a manifest, with the whole file that was restored as its parent where c2pa takes that, or its name."""
+    """What signs a manifest, with the credential of the file that was restored where c2pa takes that, or its name.
+
+    Of a file without one c2pa would take from its XMP its identifier, and an address that is given in it.
+    """
     c2pa = _c2pa()
     if parent is None:
         return c2pa.Builder(manifest, context)
     kind = MEDIA_TYPES.get(parent.suffix.lower())
-    ingredient = {"title": _name(parent), "relationship": "parentOf", "label": PARENT}
+    ingredient = {
+        "title": _name(parent),
+        "relationship": "parentOf",
+        "label": PARENT,
+        "instance_id": f"xmp:iid:{uuid.uuid4()}",  # else the input's
+        **({"format": kind} if kind else {}),
+    }
     told = manifest["assertions"][-1]["data"][PARENT]
     if kind and parent.is_file():
-        builder = c2pa.Builder(manifest, context)
+        builder = None
         try:
-            _demand_few_boxes(parent, kind)
-            with open(parent, "rb") as file:
-                builder.add_ingredient(ingredient, kind, file)
-            return builder
+            if jumbf.present(parent):
+                _demand_few_boxes(parent, kind)
+                builder = c2pa.Builder(manifest, context)
+                with open(parent, "rb") as file:
+                    builder.add_ingredient(ingredient, kind, file)
+                return builder
         except (OSError, TooManyBoxesError, c2pa.C2paError) as error:
-            builder.close()
+            if builder is not None:
+                builder.close()
             told["remark"] = f"its own credential could not be carried on: {_said(error)}"
     return c2pa.Builder({**manifest, "ingredients": [ingredient]}, context)
 
@@ -213,7 +225,7 @@ def _manifest(
 ) -> dict[str, Any]:
     """What is signed."""
     agent = {"name": "jaxgan", "version": jaxgan.__version__}
-    made = {"when": time, "softwareAgent": agent, "description": origin.description}
+    made = {"when": time, "softwareAgent": agent, "description": _utf8(origin.description)}
     if parent:
         actions = [
             {"action": "c2pa.opened", "when": time, "parameters": {"ingredientIds": [PARENT]}},
@@ -226,7 +238,7 @@ def _manifest(
         "version": jaxgan.__version__,
         "time": time,
         "id": str(uuid.uuid4()),
-        "model": origin.model,
+        "model": _utf8(origin.model),
         "step": origin.step,
         "seed": origin.seed,
         "config_sha256": origin.config_sha256,
@@ -235,7 +247,7 @@ def _manifest(
     }
     return {
         TOOL: [agent],
-        "title": title,
+        "title": _utf8(title),
         "assertions": [
             {"label": "c2pa.actions.v2", "data": {"actions": actions}},
             {"label": RUN, "data": {name: value for name, value in told.items() if value is not None}},
@@ -250,14 +262,20 @@ def _fingerprint(path: Path) -> dict[str, str]:
         if path.is_dir():
             files = sorted(each for each in path.rglob("*") if each.is_file() and not _hidden(each, path))
             lines = [f"{_sha256(each)}  {each.relative_to(path).as_posix()}\n" for each in files]
-            told["files_sha256"] = hashlib.sha256("".join(lines).encode()).hexdigest()
+            told["files_sha256"] = hashlib.sha256(os.fsencode("".join(lines))).hexdigest()
         else:
             told["sha256"] = _sha256(path)
     return told
 
 
 def _name(path: Path) -> str:
-    return path.resolve().name
+    """What the user calls a file, not what a link in its place leads to."""
+    return _utf8(path.name if path.name not in ("", "..") else path.resolve().name)
+
+
+def _utf8(text: str) -> str:
+    """Text that can be written: names of files can hold any bytes."""
+    return text.encode(errors="surrogateescape").decode(errors="replace")
 
 
 def _sha256(path: Path) -> str:

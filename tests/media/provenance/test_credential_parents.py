@@ -1,7 +1,10 @@
 """What was restored says of what."""
 
+import dataclasses
 import hashlib
 import io
+import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,7 +23,8 @@ from signing import (
     signer,
 )
 
-from jaxgan.media.provenance.credentials import State, read
+from jaxgan.media.provenance.credentials import CredentialError, State, read, sign
+from jaxgan.media.provenance.embedding import embed_xmp
 from jaxgan.media.provenance.jumbf import STORE
 
 c2pa = pytest.importorskip("c2pa")
@@ -137,3 +141,69 @@ def test_what_was_restored_from_nothing(tmp_path):
 def test_names_do_not_tell_where_files_lie(tmp_path):
     done = signed(make(tmp_path / "grey.png"), restored(make(tmp_path / "a.jpg")))
     assert str(tmp_path).encode() not in done.read_bytes()
+
+
+def described(path):
+    """A file whose XMP names itself, and an address where its credential is said to lie."""
+    packet = (
+        '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+        '<rdf:Description rdf:about="" xmlns:dcterms="http://purl.org/dc/terms/" '
+        'xmlns:xmpMM="http://ns.adobe.com/xap/1.0/mm/" dcterms:provenance="http://127.0.0.1:9/of-alice.c2pa" '
+        'xmpMM:InstanceID="xmp.iid:of-alice" xmpMM:DocumentID="xmp.did:of-alice"/></rdf:RDF></x:xmpmeta>'
+    )
+    assert embed_xmp(path, packet.encode())
+    return path
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "grey.png", "a.webp", "a.tif", "a.mp4"])
+@pytest.mark.parametrize("has_credential", [False, True])
+def test_what_an_inputs_xmp_says_is_not_told(name, has_credential, tmp_path):
+    parent = described(make(tmp_path / name))
+    if has_credential:
+        parent = signed(parent)
+    done = signed(make(tmp_path / "moving.png"), restored(parent))
+    assert (read(done).state, read(done).parent) == (State.OURS, parent.name)
+    told, state = manifests(done)
+    assert "of-alice" not in json.dumps(told["manifests"][told["active_manifest"]], allow_nan=False)
+    assert (b"of-alice" in done.read_bytes()) == has_credential  # in what its own credential says, as it was signed
+    assert (len(told["manifests"]), state) == (1 + has_credential, "Valid")
+
+
+def test_the_given_name_is_told_not_what_a_link_leads_to(tmp_path, monkeypatch):
+    make(tmp_path / "grey.png").rename(tmp_path / "alice.png")
+    (tmp_path / "in.png").symlink_to("alice.png")
+    path = make(tmp_path / "a.jpg")
+    done = signed(path, restored(tmp_path / "in.png"))
+    assert (read(done).parent, run_of(done)["parent"]["name"]) == ("in.png", "in.png")
+    assert b"alice" not in done.read_bytes()
+    (tmp_path / "folder").mkdir()
+    monkeypatch.chdir(tmp_path / "folder")
+    for given in (".", "", "../folder", "../folder/../folder/."):
+        assert read(signed(path, restored(Path(given)))).parent == "folder"
+    assert read(signed(path, restored(Path("..")))).parent == tmp_path.name
+
+
+def test_names_that_are_not_utf8_are_no_obstacle(tmp_path):
+    try:
+        parent = make(tmp_path / "grey.png").rename(tmp_path / "f\udcfcr.png")
+    except OSError:
+        pytest.skip("this disk takes UTF-8 alone")
+    path = make(tmp_path / "a.jpg")
+    origin = dataclasses.replace(restored(parent), model="m\udcff", description="d\udcff")
+    sign(path, tmp_path / "b.jpg", ".jpg", origin, title="t\udcff.jpg")
+    found = read(tmp_path / "b.jpg")
+    assert (found.state, found.parent, found.model, found.description) == (
+        State.OURS,
+        "f\ufffdr.png",
+        "m\ufffd",
+        "d\ufffd",
+    )
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    parent.rename(folder / parent.name)
+    line = hashlib.sha256((folder / parent.name).read_bytes()).hexdigest().encode() + b"  f\xfcr.png\n"
+    done = signed(path, restored(folder))
+    assert run_of(done)["parent"]["files_sha256"] == hashlib.sha256(line).hexdigest()
+    with pytest.raises(CredentialError, match=r"no credential for t\.jpg") as told:
+        sign(tmp_path / "none.jpg", tmp_path / "c.jpg", ".jpg", origin, title="t\udcff.jpg")
+    str(told.value).encode()
