@@ -288,7 +288,33 @@ def test_nobody_is_asked_over_the_network(tmp_path):
     listener.socket.close()
 
 
-def test_sockets_that_raise_are_no_obstacle(tmp_path, monkeypatch):
+def test_a_certificates_address_is_not_asked_either(tmp_path, monkeypatch):
+    """A certificate can name an address that knows whether it was withdrawn (OCSP). c2pa goes there when told to."""
+    from cryptography import x509
+
+    listener, sign = Listener(), x509.CertificateBuilder.sign
+
+    def with_address(builder, key, algorithm):
+        place = x509.UniformResourceIdentifier(listener.address)
+        told = x509.AccessDescription(x509.oid.AuthorityInformationAccessOID.OCSP, place)
+        return sign(builder.add_extension(x509.AuthorityInformationAccess([told]), False), key, algorithm)
+
+    monkeypatch.setattr(x509.CertificateBuilder, "sign", with_address)
+    done = signed(make(tmp_path / "grey.png"))
+    assert read(signed(make(tmp_path / "a.jpg"), restored(done))).state is State.OURS
+    assert read(done).state is State.OURS
+    assert listener.visits == 0
+    verify = {"ocsp_fetch": True, "remote_manifest_fetch": False}
+    trust = {"user_anchors": signing_key.load_root().decode()}
+    context = c2pa.Context(c2pa.Settings.from_dict({"verify": verify, "trust": trust}))
+    with open(done, "rb") as file, c2pa.Reader("image/png", file, context=context):
+        assert listener.visits > 0
+    listener.socket.close()
+
+
+def test_no_socket_of_pythons_is_needed(tmp_path, monkeypatch):
+    """Those of c2pa's own library are not seen here, but by the listeners above."""
+
     def refuse(*given, **more):
         raise AssertionError("a socket")
 

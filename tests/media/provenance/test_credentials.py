@@ -1,7 +1,9 @@
 """Credentials say what made a file."""
 
+import dataclasses
 import datetime
 import io
+import json
 import os
 import subprocess
 import sys
@@ -196,6 +198,31 @@ def test_marking_is_quick(side, tmp_path):
         took.append(time.perf_counter() - start)
         path.unlink()
     assert min(took) < 0.020 + 0.004 * side * side / 1e6
+
+
+def test_all_hashes_of_a_large_film_are_in_its_credential(tmp_path, monkeypatch):
+    """C2PA's tree of them can be cut, with the rest beside each piece, which c2pa 0.38 then does not find again."""
+    monkeypatch.setattr(credentials, "LARGE", 0)
+    monkeypatch.setitem(credentials.IN_PIECES["core"], "merkle_tree_chunk_size_in_kb", 1)
+    credentials._signing.cache_clear()
+    path = make(tmp_path / "a.mp4")
+    done = signed(path)
+    with open(done, "rb") as file, c2pa.Reader("video/mp4", file) as reader:
+        (manifest,) = json.loads(reader.detailed_json())["manifests"].values()
+    (tree,) = next(each for name, each in manifest["assertion_store"].items() if "bmff" in name)["merkle"]
+    content = path.read_bytes()
+    pieces = -(-int.from_bytes(content[(at := content.index(b"mdat") - 4) : at + 4], "big") // 1024)
+    assert len(tree["hashes"]) == tree["count"] == pieces > 8
+    assert done.read_bytes().count(b"uuid" + bytes.fromhex("d8fec3d61b0e483c92975828877ec481")) == 1
+    assert read(done).state is State.OURS
+
+
+def test_what_a_file_says_of_itself_is_cut_at_500_characters(tmp_path):
+    told = read(
+        signed(make(tmp_path / "grey.png"), dataclasses.replace(CREATED, description="d" * 501, model="m" * 500))
+    )
+    assert told.description == "d" * 499 + "…"
+    assert told.model == "m" * 500
 
 
 def test_available_imports_nothing():
