@@ -25,7 +25,7 @@ from signing import (
 
 from jaxgan.media.provenance.credentials import CredentialError, State, read, sign
 from jaxgan.media.provenance.embedding import embed_xmp
-from jaxgan.media.provenance.jumbf import STORE
+from jaxgan.media.provenance.jumbf import STORE, present
 
 c2pa = pytest.importorskip("c2pa")
 pytestmark = pytest.mark.usefixtures("installation")
@@ -207,3 +207,13 @@ def test_names_that_are_not_utf8_are_no_obstacle(tmp_path):
     with pytest.raises(CredentialError, match=r"no credential for t\.jpg") as told:
         sign(tmp_path / "none.jpg", tmp_path / "c.jpg", ".jpg", origin, title="t\udcff.jpg")
     str(told.value).encode()
+
+
+@pytest.mark.parametrize("place", [2**20 - 40, 2**20 - 12, 2**20 - 6, 2**20, 2**20 + 5])
+def test_a_credential_is_found_wherever_it_begins(place, tmp_path):
+    """Files are looked through piece by piece; what is found here is the rest of one."""
+    path = tmp_path / "a.jpg"
+    path.write_bytes(bytes(place) + STORE + bytes(100))
+    assert present(path)
+    path.write_bytes(bytes(place) + STORE[:12] + bytes(2**20))
+    assert not present(path)
