@@ -13,12 +13,14 @@ from jaxgan.commands.options import switch
 from jaxgan.errors import FINISHED, MARK_MISSING, SOME_FAILED, UserError
 from jaxgan.media import kinds
 from jaxgan.media.content import suffix_of_content
+from jaxgan.media.plain import plain
 from jaxgan.media.provenance import credentials
 from jaxgan.media.provenance.credentials import Credential, CredentialError, State
 from jaxgan.media.provenance.origin import read_statement
 from jaxgan.media.provenance.xmp import Statement, make_packet, parse_packet
 
 REQUIRED = ("credential", "any")
+LONGEST_LINE = 500  # characters
 NOTHING_PROVEN = (
     "Where nothing is found, nothing is proven: credentials and XMP can be taken out, and most programs drop them when "
     "they save a file."
@@ -296,7 +298,7 @@ def _sentence(said: Mapping[str, Any]) -> str:
     parts += [f"from {said['parent']}"] if said.get("parent") else []
     parts += [f"at {said['time']}"] if said.get("time") else []
     told = ", ".join(parts)
-    return credentials.plain(f"{told}: {said['description']}" if said.get("description") else told)
+    return plain(f"{told}: {said['description']}" if said.get("description") else told, LONGEST_LINE)
 
 
 def _as_json(finding: Finding) -> dict[str, Any]:
@@ -324,4 +326,4 @@ def _shown(path: Path) -> str:
 def _reason(error: Exception, path: Path) -> str:
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
-    return credentials.plain(error).removeprefix(f"{path}: ")
+    return plain(error, LONGEST_LINE).removeprefix(f"{path}: ")

@@ -23,10 +23,13 @@ from typing import Any, NamedTuple
 
 import jaxgan
 from jaxgan.media.kinds import MEDIA_TYPES
+from jaxgan.media.plain import plain
 from jaxgan.media.provenance import jumbf, signing_key
+from jaxgan.media.provenance.iso_boxes import TooManyBoxesError, demand_few
 from jaxgan.media.provenance.origin import Origin
 from jaxgan.media.provenance.signing_key import CredentialError
 
+ISO_TYPES = ("image/avif", "video/mp4", "video/quicktime", "video/x-m4v")
 # c2pa refuses .bmp, .mkv, .webm, .ts, .mpg, .mxf, .flv, .3gp and .y4m, and holds an .avi in memory, twice
 CARRIERS = frozenset(MEDIA_TYPES)
 RUN = "org.jaxgan.run"  # the name of our own assertion
@@ -34,7 +37,7 @@ UNKNOWN, EXPIRED = "signingCredential.untrusted", "signingCredential.expired"
 PARENT, TOOL = "parent", "claim_generator_info"
 LARGE = 2**26  # bytes from which on a file is not held in memory, and a film is hashed piece by piece
 BUFFER = 2**20  # bytes
-LONGEST = 500  # characters of what a file says of itself, and is believed to be a name or a sentence
+LONGEST_SAID = 500  # characters of what a file says of itself, and is believed to be a name or a sentence
 BACKING_MB = 16  # of a file that c2pa keeps in memory; the rest goes to a temporary one
 OFFLINE = {
     "builder": {"thumbnail": {"enabled": False}},  # else 130 KB a picture
@@ -107,19 +110,22 @@ def read(path: Path) -> Credential | None:
     c2pa = _c2pa()
     trusting = _reading()
     try:
+        _demand_few_boxes(path, _type_of(path))
         with open(path, "rb") as file, c2pa.Reader(_type_of(path), file, context=trusting) as reader:
             active = _active(json.loads(reader.json()))
             found = _judged(reader.get_validation_state(), reader.get_validation_results(), active)
-        head = _assertions(active).get(RUN, {}).get("head_sha256")
-        if found.state is State.OURS and not (jumbf.intact(path) and jumbf.head(path) == head):
+        outside = _assertions(active).get(RUN, {}).get("boxes_sha256")
+        if found.state is State.OURS and not (jumbf.intact(path) and jumbf.sum_outside(path) == outside):
             return dataclasses.replace(found, state=State.CHANGED, reason="in bytes that its hash leaves out")
         return found
+    except TooManyBoxesError as error:
+        return Credential(State.DAMAGED, reason=str(error)) if jumbf.present(path) else None
     except OSError as error:
         raise CredentialError(f"{path}: {error.strerror or error}") from error
     except (c2pa.C2paError.ManifestNotFound, c2pa.C2paError.NotSupported):
         return None
     except c2pa.C2paError as error:
-        return Credential(State.DAMAGED, reason=plain(error)) if jumbf.present(path) else None
+        return Credential(State.DAMAGED, reason=_said(error)) if jumbf.present(path) else None
 
 
 def check_loads() -> None:
@@ -135,16 +141,17 @@ def own_certificate() -> None:
 def _sign(path: Path, signed: Path, kind: str, origin: Origin, title: str) -> None:
     c2pa = _c2pa()
     folder, now = signing_key.folder(), datetime.datetime.now(datetime.UTC)
-    tools = _signing(folder, os.getpid())
-    if now > tools.expires:
-        raise CredentialError(
-            f"the certificate in {folder} expired on {tools.expires:%d %B %Y}: move that folder away and a new one "
-            "is made, or write without credentials: --provenance=false"
-        )
-    time = now.strftime("%Y-%m-%dT%H:%M:%SZ")
-    parent = _fingerprint(origin.parent) if origin.action == "restored" and origin.parent else None
     try:
-        manifest = _manifest(origin, title, time, parent, jumbf.head(path))
+        tools = _signing(folder, os.getpid())
+        if now > tools.expires:
+            raise CredentialError(
+                f"the certificate in {folder} expired on {tools.expires:%d %B %Y}: move that folder away and a new one "
+                "is made, or write without credentials: --provenance=false"
+            )
+        _demand_few_boxes(path, kind)
+        time = now.strftime("%Y-%m-%dT%H:%M:%SZ")
+        parent = _fingerprint(origin.parent) if origin.action == "restored" and origin.parent else None
+        manifest = _manifest(origin, title, time, parent, jumbf.sum_outside(path))
         parent_path = origin.parent if parent else None
         if path.stat().st_size <= LARGE:
             content = io.BytesIO()  # twice as quick as a file
@@ -157,35 +164,58 @@ def _sign(path: Path, signed: Path, kind: str, origin: Origin, title: str) -> No
         with builder, open(path, "rb", BUFFER) as source, open(signed, "w+b", BUFFER) as target:
             builder.sign(tools.signer, kind, source, target)
     except OSError as error:
-        raise CredentialError(f"no credential for {title}: {error.strerror or error}") from error
+        raise CredentialError(f"no credential for {plain(title)}: {error.strerror or error}") from error
     except c2pa.C2paError as error:
-        raise CredentialError(f"no credential for {title}: {plain(error)}") from error
+        raise CredentialError(f"no credential for {plain(title)}: {_said(error)}") from error
+    except TooManyBoxesError as error:
+        raise CredentialError(f"no credential for {plain(title)}: {error}") from error
+
+
+def _demand_few_boxes(path: Path, kind: str | None) -> None:
+    """Raises TooManyBoxesError for a file with which c2pa, whose time grows with their square, would be busy."""
+    if kind in ISO_TYPES:
+        demand_few(path)
 
 
 def _builder(manifest: dict[str, Any], parent: Path | None, context: Any) -> Any:
-    """What signs a manifest, with the whole file that was restored as its parent where c2pa takes that, or its name."""
+    """What signs a manifest, with the credential of the file that was restored where c2pa takes that, or its name.
+
+    Of a file without one c2pa would take from its XMP its identifier, and an address that is given in it.
+    """
     c2pa = _c2pa()
     if parent is None:
         return c2pa.Builder(manifest, context)
     kind = MEDIA_TYPES.get(parent.suffix.lower())
-    ingredient = {"title": _name(parent), "relationship": "parentOf", "label": PARENT}
+    ingredient = {
+        "title": _name(parent),
+        "relationship": "parentOf",
+        "label": PARENT,
+        "instance_id": f"xmp:iid:{uuid.uuid4()}",  # else the input's
+        **({"format": kind} if kind else {}),
+    }
     told = manifest["assertions"][-1]["data"][PARENT]
     if kind and parent.is_file():
-        builder = c2pa.Builder(manifest, context)
+        builder = None
         try:
-            with open(parent, "rb") as file:
-                builder.add_ingredient(ingredient, kind, file)
-            return builder
-        except (OSError, c2pa.C2paError) as error:
-            builder.close()
-            told["remark"] = f"its own credential could not be carried on: {plain(error)}"
+            if jumbf.present(parent):
+                _demand_few_boxes(parent, kind)
+                builder = c2pa.Builder(manifest, context)
+                with open(parent, "rb") as file:
+                    builder.add_ingredient(ingredient, kind, file)
+                return builder
+        except (OSError, TooManyBoxesError, c2pa.C2paError) as error:
+            if builder is not None:
+                builder.close()
+            told["remark"] = f"its own credential could not be carried on: {_said(error)}"
     return c2pa.Builder({**manifest, "ingredients": [ingredient]}, context)
 
 
-def _manifest(origin: Origin, title: str, time: str, parent: dict[str, str] | None, head: str | None) -> dict[str, Any]:
+def _manifest(
+    origin: Origin, title: str, time: str, parent: dict[str, str] | None, outside: str | None
+) -> dict[str, Any]:
     """What is signed."""
     agent = {"name": "jaxgan", "version": jaxgan.__version__}
-    made = {"when": time, "softwareAgent": agent, "description": origin.description}
+    made = {"when": time, "softwareAgent": agent, "description": _utf8(origin.description)}
     if parent:
         actions = [
             {"action": "c2pa.opened", "when": time, "parameters": {"ingredientIds": [PARENT]}},
@@ -198,16 +228,16 @@ def _manifest(origin: Origin, title: str, time: str, parent: dict[str, str] | No
         "version": jaxgan.__version__,
         "time": time,
         "id": str(uuid.uuid4()),
-        "model": origin.model,
+        "model": _utf8(origin.model),
         "step": origin.step,
         "seed": origin.seed,
         "config_sha256": origin.config_sha256,
-        "head_sha256": head,
+        "boxes_sha256": outside,
         PARENT: parent,
     }
     return {
         TOOL: [agent],
-        "title": title,
+        "title": _utf8(title),
         "assertions": [
             {"label": "c2pa.actions.v2", "data": {"actions": actions}},
             {"label": RUN, "data": {name: value for name, value in told.items() if value is not None}},
@@ -222,14 +252,20 @@ def _fingerprint(path: Path) -> dict[str, str]:
         if path.is_dir():
             files = sorted(each for each in path.rglob("*") if each.is_file() and not _hidden(each, path))
             lines = [f"{_sha256(each)}  {each.relative_to(path).as_posix()}\n" for each in files]
-            told["files_sha256"] = hashlib.sha256("".join(lines).encode()).hexdigest()
+            told["files_sha256"] = hashlib.sha256(os.fsencode("".join(lines))).hexdigest()
         else:
             told["sha256"] = _sha256(path)
     return told
 
 
 def _name(path: Path) -> str:
-    return path.resolve().name
+    """What the user calls a file, not what a link in its place leads to."""
+    return _utf8(path.name if path.name not in ("", "..") else path.resolve().name)
+
+
+def _utf8(text: str) -> str:
+    """Text that can be written: names of files can hold any bytes."""
+    return text.encode(errors="surrogateescape").decode(errors="replace")
 
 
 def _sha256(path: Path) -> str:
@@ -251,7 +287,7 @@ def _judged(state: str | None, results: Any, active: Mapping[str, Any]) -> Crede
     elif any(code.endswith(".mismatch") for code in failures):
         found, reason = State.CHANGED, None
     else:
-        found, reason = State.DAMAGED, plain(", ".join(failures) or f"state {state}")
+        found, reason = State.DAMAGED, _said(", ".join(failures) or f"state {state}")
     return Credential(found, **_statement(active), reason=reason)
 
 
@@ -274,7 +310,7 @@ def _statement(active: Mapping[str, Any]) -> dict[str, str | None]:
         "time": run.get("time") or _within(active, "signature_info", dict).get("time"),
         "parent": parents[0] if parents else None,
     }
-    return {name: plain(value) or None for name, value in said.items()}
+    return {name: _said(value) or None for name, value in said.items()}
 
 
 def _active(told: Mapping[str, Any]) -> dict[str, Any]:
@@ -296,11 +332,8 @@ def _within(section: Any, name: str, kind: type) -> Any:
     return found if isinstance(found, kind) else kind()
 
 
-def plain(text: object) -> str:
-    """One line of limited length that can be printed: files say what they like."""
-    words = " ".join(str("" if text is None else text).split())
-    words = "".join(each for each in words if each.isprintable())
-    return words if len(words) <= LONGEST else words[: LONGEST - 1] + "…"
+def _said(text: object) -> str:
+    return plain(text, LONGEST_SAID)
 
 
 def _type_of(path: Path) -> str | None:
@@ -345,5 +378,5 @@ def _c2pa() -> Any:
     except ModuleNotFoundError:
         raise CredentialError("credentials need the package c2pa-python: pip install -e '.[provenance]'") from None
     except Exception as error:  # its library does not load everywhere
-        raise CredentialError(f"the package c2pa-python cannot be loaded: {plain(error)}") from error
+        raise CredentialError(f"the package c2pa-python cannot be loaded: {_said(error)}") from error
     return c2pa

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
+import re
 import shutil
 import struct
 import sys
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import IO, NamedTuple
 
+from jaxgan.media.provenance.iso_boxes import TooManyBoxesError, is_iso, top_boxes
+from jaxgan.media.provenance.xmp import parse_packet
 from jaxgan.media.reading import opened
 
 PNG, JPEG_XMP = b"\x89PNG\r\n\x1a\n", b"http://ns.adobe.com/xap/1.0/\0"
@@ -23,6 +27,9 @@ TIFF_XMP, BYTES = 700, 1  # the tag and its type
 TIFF_LIMIT = 2**32  # bytes
 WEBP_XMP, WEBP_ALPHA = 0x04, 0x10  # flags of VP8X
 BEGIN, END = b"<x:xmpmeta", b"</x:xmpmeta>"
+EBML = b"\x1aE\xdf\xa3"
+# TagName, "XMP", then TagLanguage of three letters, or none, then TagString (RFC 9559, 5.1.8.1.2); no text is like this
+MATROSKA_XMP = re.compile(rb"\x45\xa3\x83XMP(?:\x44\x7a\x83...)?(?:\x44\x84\x81.)?\x44\x87", re.DOTALL)
 SEARCHED = 2**20  # bytes at both ends of a file that is of none of these kinds
 
 
@@ -37,22 +44,15 @@ class Edit(NamedTuple):
 def embed_xmp(path: Path, packet: bytes) -> bool:
     """Puts a packet into a whole file of PNG, JPEG, WebP, TIFF, GIF, MP4 or MOV; False where the file can have none.
 
-    The kind is told by the file's first bytes. Pixels, frames and sound stay as they are. Raises OSError.
+    The kind is told by the file's first bytes. Pixels, frames and sound stay as they are. Raises OSError, such as for
+    a disk that is full: the file is then as it was.
     """
-    with open(path, "r+b") as file:
-        start = file.read(12)
-        kind = next((write for begins, write in KINDS if begins(start)), None)
-        try:
-            edit = None if kind is None else kind(file, packet)
-        except (struct.error, IndexError):  # cut off
-            edit = None
+    with open(path, "rb") as file:
+        edit = _edit(file, packet)
         if edit is None:
             return False
-        if len(edit.head) == edit.offset:  # in place
-            file.seek(0)
-            file.write(edit.head)
-            file.seek(0, os.SEEK_END)
-            file.write(edit.tail)
+        if len(edit.head) == edit.offset:
+            _edit_in_place(path, edit)
             return True
         copy = path.with_name(f"{path.name}.xmp")
         try:
@@ -63,8 +63,39 @@ def embed_xmp(path: Path, packet: bytes) -> bool:
                 target.write(edit.tail)
             os.replace(copy, path)
         finally:
-            copy.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                copy.unlink(missing_ok=True)
     return True
+
+
+def with_xmp(content: bytes, packet: bytes) -> bytes:
+    """As `embed_xmp`, of a file that is in memory; as it is where it can have none."""
+    edit = _edit(io.BytesIO(content), packet)
+    return content if edit is None else edit.head + content[edit.offset :] + edit.tail
+
+
+def _edit(file: IO[bytes], packet: bytes) -> Edit | None:
+    start = file.read(12)
+    kind = next((write for begins, write in KINDS if begins(start)), None)
+    try:
+        return None if kind is None else kind(file, packet)
+    except (struct.error, IndexError, TooManyBoxesError):  # cut off, or odd
+        return None
+
+
+def _edit_in_place(path: Path, edit: Edit) -> None:
+    """The head, which tells of the tail, last, and nothing where there is no room for the tail."""
+    with open(path, "r+b", buffering=0) as file:
+        end = file.seek(0, os.SEEK_END)
+        try:
+            written = 0
+            while written < len(edit.tail):
+                written += file.write(edit.tail[written:])
+        except OSError:
+            file.truncate(end)
+            raise
+        file.seek(0)
+        file.write(edit.head)
 
 
 def extract_xmp(path: Path) -> str | None:
@@ -75,9 +106,8 @@ def extract_xmp(path: Path) -> str | None:
     """
     with open(path, "rb") as file:
         start = file.read(12)
-        if _is_iso(start):
-            places = (place for place, size, name in _boxes(file) if name == b"uuid" and size < SEARCHED)
-            found = next((text for place in places if (text := _uuid_xmp(file, place))), None)
+        if is_iso(start):
+            found = _uuid_xmp(file)
             if found or start[8:12] not in (b"avif", b"avis", b"heic", b"heix", b"mif1"):
                 return found
         ends = _ends(file)
@@ -85,8 +115,10 @@ def extract_xmp(path: Path) -> str | None:
     # Pillow's decoders raise what they like on what is no picture, or broken
     with contextlib.suppress(Exception), opened(path, max_pixels=sys.maxsize) as image:
         packet = image.info.get("xmp")
+    if packet is None and start.startswith(EBML):
+        packet = next(_readable(each for end in ends for each in _tags(end)), None)
     if packet is None:
-        packet = next((end[end.find(BEGIN) : end.rfind(END) + len(END)] for end in ends if BEGIN in end), None)
+        packet = next(_readable(each for end in ends for each in _packets(end)), None)
     if isinstance(packet, bytes):
         packet = packet.decode(errors="replace")
     return packet if isinstance(packet, str) and packet.strip("\0 ") else None
@@ -182,38 +214,48 @@ def _iso(file: IO[bytes], packet: bytes) -> Edit | None:
     """A box behind all others; where the last is said to reach to the end, there is no room behind it."""
     file.seek(0, os.SEEK_END)
     end, reached = file.tell(), 0
-    for place, size, _ in _boxes(file):
-        file.seek(place)
-        if file.read(4) == b"\0\0\0\0":
+    for box in top_boxes(file):
+        if box.endless:
             return None
-        reached = place + size
+        reached = box.place + box.size
     if reached != end:
         return None
     return Edit(0, b"", struct.pack(">I4s", 8 + 16 + len(packet), b"uuid") + ISO_XMP + packet)
 
 
-def _boxes(file: IO[bytes]) -> Iterator[tuple[int, int, bytes]]:
-    """Where each box of the top level begins, its size and its name (ISO 14496-12, 4.2)."""
-    end, place = file.seek(0, os.SEEK_END), 0
-    while place + 8 <= end:
-        file.seek(place)
-        size, name = struct.unpack(">I4s", file.read(8))
-        if size == 1 and place + 16 <= end:
-            (size,) = struct.unpack(">Q", file.read(8))
-        elif size == 0:
-            size = end - place
-        if size < 8:
-            return
-        yield place, size, name
-        place += size
+def _uuid_xmp(file: IO[bytes]) -> str | None:
+    with contextlib.suppress(TooManyBoxesError):
+        for box in top_boxes(file):
+            if box.name == b"uuid" and box.size < SEARCHED:
+                file.seek(box.place + len(box.header))
+                content = file.read(box.size - len(box.header))
+                if content.startswith(ISO_XMP) and len(content) > len(ISO_XMP):
+                    return content[len(ISO_XMP) :].decode(errors="replace")
+    return None
 
 
-def _uuid_xmp(file: IO[bytes], place: int) -> str | None:
-    file.seek(place)
-    (size,) = struct.unpack(">I4x", file.read(8))
-    if file.read(16) != ISO_XMP:
-        return None
-    return file.read(size - 24).decode(errors="replace") or None
+def _readable(packets: Iterable[bytes]) -> Iterator[bytes]:
+    return (each for each in packets if parse_packet(each.decode(errors="replace")) is not None)
+
+
+def _packets(content: bytes) -> Iterator[bytes]:
+    """What looks like a packet: not what does not end before another one begins, such as in a title."""
+    place = 0
+    while (end := content.find(END, place)) >= 0:
+        begin = content.rfind(BEGIN, place, end)
+        place = end + len(END)
+        if begin >= 0:
+            yield content[begin:place]
+
+
+def _tags(content: bytes) -> Iterator[bytes]:
+    """The texts of Matroska's tags of the name XMP, as FFmpeg writes them: name, perhaps a language, text."""
+    for found in MATROSKA_XMP.finditer(content):
+        place = found.end()
+        length = 9 - content[place].bit_length() if place < len(content) else 9  # of the number that follows
+        if length <= 8:
+            size = int.from_bytes(content[place : place + length], "big") & (1 << 7 * length) - 1
+            yield content[place + length : place + length + size]
 
 
 def _ends(file: IO[bytes]) -> tuple[bytes, bytes]:
@@ -224,15 +266,11 @@ def _ends(file: IO[bytes]) -> tuple[bytes, bytes]:
     return first, file.read(SEARCHED)
 
 
-def _is_iso(start: bytes) -> bool:
-    return start[4:8] == b"ftyp"
-
-
 KINDS: tuple[tuple[Callable[[bytes], bool], Callable[[IO[bytes], bytes], Edit | None]], ...] = (
     (lambda start: start.startswith(PNG), _png),
     (lambda start: start.startswith(b"\xff\xd8\xff"), _jpeg),
     (lambda start: start[:4] == b"RIFF" and start[8:] == b"WEBP", _webp),
     (lambda start: start[:4] in (b"II*\0", b"MM\0*"), _tiff),
     (lambda start: start[:6] in (b"GIF87a", b"GIF89a"), _gif),
-    (_is_iso, _iso),
+    (is_iso, _iso),
 )

@@ -1,19 +1,24 @@
 """How a credential lies in a file: the bytes that its hash and its signature leave out have to be what they always are.
 
 C2PA hashes a file without the place of the credential itself, and signs claim and assertions; lengths and labels of
-boxes, the padding of the signature, the checksum of a PNG chunk and the first box of an MP4 are neither hashed nor
-signed. Whoever changes them changes nothing that anyone reads, but the file is no longer the one that was written.
+boxes, the padding of the signature, the checksum of a PNG chunk, and of an MP4 the first box and boxes that are free
+are neither hashed nor signed. Whoever changes them changes nothing that anyone reads, but the file is no longer the one
+that was written.
 """
 
 from __future__ import annotations
 
 import hashlib
 import mmap
+import os
 import re
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple
+
+from jaxgan.media.provenance import iso_boxes
+from jaxgan.media.provenance.iso_boxes import is_iso, top_boxes
 
 UUID_END = bytes.fromhex("00110010800000aa00389b71")  # of every kind of box of C2PA
 STORE = b"jumb\0\0\0\x1ejumdc2pa" + UUID_END + b"\x03c2pa\0"
@@ -26,7 +31,11 @@ LABELS = {  # of boxes in a manifest, by kind
 UNSIGNED = re.compile(rb"\xa1cpad(?:Y(?P<two>..)|X(?P<one>.))(?P<zeros>\0*)\xf6X\x40.{64}\Z", re.DOTALL)
 BMFF_UUID = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")
 BMFF_PURPOSE = b"\0\0\0\0manifest\0" + b"\0" * 8  # version and flags; then where a tree of hashes would be
-LONGEST_HEAD = 2**20  # bytes
+BMFF_HEAD = BMFF_UUID + BMFF_PURPOSE
+# boxes whose content C2PA's hash covers, and whose offsets change when a store is put in; mfra it does not cover, but
+# changes all the same: an index to seek with, of films in fragments, which the suite does not write
+COVERED = (b"moov", b"mdat", b"moof", b"meta", b"mfra")
+PIECE = 2**20  # bytes
 PNG, GIF = b"\x89PNG\r\n\x1a\n", b"GIF8"
 
 
@@ -37,40 +46,58 @@ class Box(NamedTuple):
     content: bytes
 
 
-def head(path: Path) -> str | None:
-    """SHA-256 of the first box of an MP4 and its like, which no hash of C2PA covers; None for other files."""
+def sum_outside(path: Path) -> str | None:
+    """SHA-256 over an MP4 and its like without its store: which boxes there are, and what is in all but COVERED ones.
+
+    It is the same before the store is put in and after it. None for other files.
+    """
     with open(path, "rb") as file:
-        start = file.read(8)
-        if start[4:] != b"ftyp":
+        if not is_iso(file.read(8)):
             return None
-        return hashlib.sha256(
-            start + file.read(min(max(0, int.from_bytes(start[:4], "big") - 8), LONGEST_HEAD))
-        ).hexdigest()
+        found, reached, is_signed = hashlib.sha256(), 0, False
+        for box in top_boxes(file):
+            reached = box.place + box.size
+            if not is_signed and box.name == b"uuid" and _read(file, box, len(BMFF_HEAD)) == BMFF_HEAD:
+                is_signed = True  # one store: a second one is what somebody put in
+                continue
+            found.update(box.header)
+            if box.name not in COVERED:
+                _add(found, file, box.place + len(box.header), reached)
+        _add(found, file, reached, file.seek(0, os.SEEK_END))
+        return found.hexdigest()
+
+
+def _read(file: IO[bytes], box: iso_boxes.Box, count: int) -> bytes:
+    file.seek(box.place + len(box.header))
+    return file.read(min(count, box.size - len(box.header)))
+
+
+def _add(found: hashlib._Hash, file: IO[bytes], start: int, end: int) -> None:
+    """Adds a part of a file to a sum, piece by piece."""
+    file.seek(start)
+    while start < end and (piece := file.read(min(PIECE, end - start))):
+        found.update(piece)
+        start += len(piece)
 
 
 def is_one_piece(path: Path) -> bool:
     """Whether all sound and pictures of an MP4 or its like are in one box, as in what is not made of fragments."""
-    found, at, size = 0, 0, path.stat().st_size
     with open(path, "rb") as file:
-        while at < size:
-            file.seek(at)
-            head = file.read(16)
-            found += head[4:8] == b"mdat"
-            length = int.from_bytes(head[:4], "big") or size - at  # 0: to the end
-            if length == 1:
-                length = int.from_bytes(head[8:16], "big")
-            if length < 8 or head[4:8] == b"moof":  # moof: of a fragment
-                return False
-            at += length
-    return found == 1
+        boxes = list(top_boxes(file))
+    names = [box.name for box in boxes]
+    whole = bool(boxes) and boxes[-1].place + boxes[-1].size >= path.stat().st_size
+    return whole and names.count(b"mdat") == 1 and b"moof" not in names  # moof: of a fragment
 
 
 def present(path: Path) -> bool:
     """Whether a file has a credential, or the rest of one."""
-    if not path.stat().st_size:
-        return False
-    with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        return data.find(STORE[4:16]) >= 0
+    sought, kept = STORE[4:16], b""
+    with open(path, "rb") as file:
+        while piece := file.read(PIECE):
+            if sought in kept + piece:
+                return True
+            kept = piece[1 - len(sought) :]
+    return False
 
 
 def intact(path: Path) -> bool:
@@ -99,8 +126,7 @@ def _store(data: mmap.mmap) -> bytes:
         _demand(int.from_bytes(data[at - 8 : at - 4], "big") == size and data[at - 4 : at] == b"caBX")
         _demand(zlib.crc32(data[at - 4 : at + size]) == int.from_bytes(data[at + size : at + size + 4], "big"))
     elif data[4:8] == b"ftyp":
-        before = BMFF_UUID + BMFF_PURPOSE
-        _demand(data[at - len(before) : at] == before)
+        _demand(data[at - len(BMFF_HEAD) : at] == BMFF_HEAD)
     return store
 
 
@@ -130,7 +156,7 @@ def _of_gif(data: mmap.mmap, at: int) -> bytes:
 
 
 def _is_store(store: bytes) -> bool:
-    (outer,) = _boxes(store)
+    (outer,) = _parts(store)
     label, manifests = _opened(outer)
     _demand(label == (b"c2pa", b"c2pa") and bool(manifests))
     for box in _opened(manifests[-1])[1]:  # the one that counts; it has the hashes of the others
@@ -145,12 +171,12 @@ def _is_store(store: bytes) -> bool:
 def _opened(box: Box) -> tuple[tuple[bytes, bytes], list[Box]]:
     """Kind and label of a box of boxes, and what is in it."""
     _demand(box.kind == b"jumb")
-    described, *content = _boxes(box.content)
+    described, *content = _parts(box.content)
     _demand(described.kind == b"jumd" and described.content[16:17] == b"\x03" and described.content[-1:] == b"\0")
     return (described.content[:4], described.content[17:-1]), content
 
 
-def _boxes(content: bytes) -> Iterator[Box]:
+def _parts(content: bytes) -> Iterator[Box]:
     at = 0
     while at < len(content):
         size = int.from_bytes(content[at : at + 4], "big")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import tempfile
@@ -9,7 +10,8 @@ from pathlib import Path
 from typing import Literal
 
 import jaxgan
-from jaxgan.media.provenance.embedding import embed_xmp, extract_xmp
+from jaxgan.media.plain import plain
+from jaxgan.media.provenance.embedding import embed_xmp, extract_xmp, with_xmp
 from jaxgan.media.provenance.xmp import SOURCE_TYPES, Statement, make_packet, parse_packet
 
 TOOL = f"jaxgan {jaxgan.__version__}"
@@ -41,7 +43,7 @@ class Remark(str):
 
 
 class Unsigned(Remark):
-    """A credential that could not be made, though all that it needs is there."""
+    """A credential, or XMP, that could not be made, though all that it needs is there."""
 
 
 def packet_of(origin: Origin) -> bytes:
@@ -65,7 +67,8 @@ def mark_file(path: Path, suffix: str, origin: Origin, *, title: str) -> tuple[s
     """Writes into a whole file what made it; remarks (`Remark`) about what this kind cannot say.
 
     `path` can have any name, such as that of a file which is still to be moved into place; `suffix` says what it holds
-    and `title` how it will be called. A credential that cannot be made leaves the file with its XMP. Raises OSError.
+    and `title` how it will be called. What cannot be written, such as a credential without a key, or anything on a
+    full disk (`Unsigned`), leaves the file as it was. Raises OSError for a file that cannot be read.
     """
     remarks = describe_file(path, suffix, origin)
     return (*remarks, *sign_file(path, suffix, origin, title=title))
@@ -75,7 +78,11 @@ def describe_file(path: Path, suffix: str, origin: Origin) -> tuple[str, ...]:
     """The first half of `mark_file`: the XMP."""
     from jaxgan.media.provenance import credentials  # which knows what an origin is from here
 
-    if embed_xmp(path, packet_of(origin)) or digital_source_type(path) == origin.source_type:
+    try:
+        described = embed_xmp(path, packet_of(origin))
+    except OSError as error:
+        return (Unsigned(f"no XMP: {plain(error.strerror or error)}"),)
+    if described or digital_source_type(path) == origin.source_type:
         return ()
     kind = suffix.removeprefix(".").upper()
     if suffix.lower() in credentials.CARRIERS:
@@ -98,9 +105,12 @@ def sign_file(path: Path, suffix: str, origin: Origin, *, title: str) -> tuple[s
         credentials.sign(path, signed, suffix, origin, title=title)
         os.replace(signed, path)
     except credentials.CredentialError as error:
-        return (Unsigned(f"no signed credential: {error}"),)
+        return (Unsigned(f"no signed credential: {plain(error)}"),)
+    except OSError as error:
+        return (Unsigned(f"no signed credential: {plain(error.strerror or error)}"),)
     finally:
-        signed.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            signed.unlink(missing_ok=True)
     return ()
 
 
@@ -108,11 +118,15 @@ def mark_bytes(content: bytes, suffix: str, origin: Origin | None, *, title: str
     """As `mark_file`, for a file that is still in memory; None: as it is."""
     if origin is None:
         return content, ()
-    with tempfile.TemporaryDirectory(prefix="jaxgan-") as folder:
-        path = Path(folder) / f"file{suffix}"
-        path.write_bytes(content)
-        remarks = mark_file(path, suffix, origin, title=title)
-        return path.read_bytes(), remarks
+    try:
+        with tempfile.TemporaryDirectory(prefix="jaxgan-", ignore_cleanup_errors=True) as folder:
+            path = Path(folder) / f"file{suffix}"
+            path.write_bytes(content)
+            remarks = mark_file(path, suffix, origin, title=title)
+            return path.read_bytes(), remarks
+    except OSError as error:
+        reason = f"no temporary file: {plain(error.strerror or error)}"
+        return with_xmp(content, packet_of(origin)), (Unsigned(f"no signed credential: {reason}"),)
 
 
 def read_xmp(path: Path) -> str | None:
