@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from jaxgan.config import RunConfig, describe, from_json, to_tree
 from jaxgan.errors import CTRL_C, FINISHED, GAVE_UP, MISTAKE, TrainingGaveUp, UserError
+from jaxgan.media.plain import plain
 from jaxgan.overrides import load_config, resolve
 
 MODES = {  # what each does, and its own flags
@@ -150,7 +151,7 @@ def main(arguments: Sequence[str]) -> int:
         sys.stdout.flush()  # here, where a reader that has gone is noticed, not at exit
         return status
     except UserError as mistake:
-        print(f"jaxgan: {' '.join(str(mistake).split())}", file=sys.stderr)
+        print(f"jaxgan: {plain(' '.join(str(mistake).split()))}", file=sys.stderr)
         return MISTAKE
     except TrainingGaveUp as gave_up:
         print(f"jaxgan: {gave_up}", file=sys.stderr)

@@ -22,6 +22,7 @@ from jaxgan.commands.wishes import Wish, read_wish
 from jaxgan.config import RunConfig
 from jaxgan.errors import FINISHED, SOME_FAILED, UserError
 from jaxgan.media.films.frames import Unfit
+from jaxgan.media.plain import plain
 from jaxgan.media.provenance.origin import Origin
 from jaxgan.media.reading import Picture, PictureError, stored_size
 from jaxgan.restorer import Restorer, load_pretrained, load_restorer
@@ -137,13 +138,13 @@ def _restore_film(restorer: Restorer, wish: Wish, pair: Pair, marking: Marking) 
     except Unfit as error:
         if len(wish.pairs) == 1:
             raise UserError(f"{pair.name}: {error}") from error
-        print(f"{pair.name}: failed, {error}", flush=True)
+        print(plain(f"{pair.name}: failed, {error}"), flush=True)
         return False
     except PictureError as error:
-        print(f"{pair.name}: failed, {error}", flush=True)
+        print(plain(f"{pair.name}: failed, {error}"), flush=True)
         return False
     remarks = "; ".join(marking.heard(told.remarks))
-    print(f"{pair.name}: {told.text}" + (f" ({remarks})" if remarks else ""), flush=True)
+    print(plain(f"{pair.name}: {told.text}" + (f" ({remarks})" if remarks else "")), flush=True)
     if wish.compare is not None:
         print(f"side by side: {wish.compare}")
     return told.whole
@@ -176,14 +177,14 @@ class Report:
         """A picture is written."""
         remarks = self._marking.heard(remarks)
         told = f" ({'; '.join(remarks)})" if remarks else ""
-        print(f"{pair.name}: {after.width} x {after.height} in {pair.target}{told}", flush=True)
+        print(plain(f"{pair.name}: {after.width} x {after.height} in {pair.target}{told}"), flush=True)
         if self.comparison is not None:
             self.comparison.add(pair.name, before, after)
 
     def failed(self, pair: Pair, why: str) -> None:
         """A picture cannot be read or written."""
         self.failures.append(pair)
-        print(f"{pair.name}: failed, {why}", flush=True)
+        print(plain(f"{pair.name}: failed, {why}"), flush=True)
 
     def advanced(self) -> None:
         """A tile is computed."""

@@ -23,6 +23,7 @@ from jaxgan.commands.restoring import Restoring, degraded, enlarged, seen
 from jaxgan.media.films.cuts import Cuts
 from jaxgan.media.films.frames import FilmFormat, Frame, Frames, Unfit, check_extra, open_frames
 from jaxgan.media.films.stills import picture_files
+from jaxgan.media.plain import plain
 from jaxgan.media.provenance.origin import Origin
 from jaxgan.media.reading import Picture, PictureError
 from jaxgan.restorer import Restorer
@@ -181,7 +182,10 @@ class _Outputs(contextlib.ExitStack):
                 opened.callback(self._films[-1].release)
             self.push(opened.pop_all())
         if any(film.anew for film in self._films):
-            print(f"{job.pair.name}: begins anew, as an earlier call had another input or other options", flush=True)
+            print(
+                f"{plain(job.pair.name)}: begins anew, as an earlier call had another input or other options",
+                flush=True,
+            )
         together = min(len(film.segments) for film in self._films)
         for film in self._films:
             film.keep(together)
@@ -242,7 +246,7 @@ class _Outputs(contextlib.ExitStack):
 
     def __exit__(self, kind: type[BaseException] | None, *error: Any) -> bool | None:
         if kind is KeyboardInterrupt and self.count:
-            print(f"{self._job.pair.name}: the same command goes on where this one stops", flush=True)
+            print(f"{plain(self._job.pair.name)}: the same command goes on where this one stops", flush=True)
         return super().__exit__(kind, *error)
 
     def finish(self) -> tuple[str, ...]:
@@ -268,10 +272,10 @@ class _Bar:
 
     def __init__(self, name: str, frames: Frames, first: int | None):
         """`first`: pts of the first frame, if it was restored before."""
-        columns = (TextColumn("{task.description}"), BarColumn(bar_width=24), TimeRemainingColumn())
+        columns = (TextColumn("{task.description}", markup=False), BarColumn(bar_width=24), TimeRemainingColumn())
         shared, silent = sys.stdout.isatty(), not console.is_terminal
         self._progress = Progress(*columns, console=console, redirect_stdout=shared, disable=silent)
-        self._name, self._tick, self._seconds = name, frames.format.time_base, frames.seconds
+        self._name, self._tick, self._seconds = plain(name), frames.format.time_base, frames.seconds
         self._task = self._progress.add_task(name, total=frames.seconds)
         self._first = first
 

@@ -12,6 +12,7 @@ from fractions import Fraction
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from film_making import source
 from filming import frames_of, make, moving, packets_of
 from PIL import Image
 
@@ -41,6 +42,19 @@ def test_a_film_keeps_its_times_and_its_sound(film, tmp_path, apply, capsys):
     off = (frames.astype(int) - given.repeat(2, axis=1).repeat(2, axis=2)) @ [0.3, 0.59, 0.11]  # not the colours
     assert np.abs(off).mean() < 2
     assert not list(tmp_path.glob(".*"))  # no segments are left
+
+
+def test_what_a_film_says_of_itself_does_not_reach_the_terminal_raw(tmp_path, apply, capsys):
+    title = "\x1b]0;owned\x07\x1b[31m\nfoo.mkv: 64 x 48, 9 frames"
+    metadata = {"title": title, "k\x1b[32m": "value"}
+    source(tmp_path / "film.mkv", frames=4, sounds=[("aac", 48000, 0.2, {"title": title}, 0)], metadata=metadata)
+    for name in ("out.webm", "out.mp4", "\x1b[31mout.mp4"):
+        assert apply(SAME, tmp_path / "film.mkv", tmp_path / name) == FINISHED
+    told = capsys.readouterr().out
+    assert "is left out" in told
+    assert "\x1b" not in told
+    assert "\x07" not in told
+    assert not [line for line in told.split("\n") if line.startswith("foo.mkv")]
 
 
 def test_tiles_and_batches_give_what_whole_frames_give(film, tmp_path, apply):
