@@ -5,14 +5,16 @@ import subprocess
 import sys
 import textwrap
 
+import av
 import jax
 import numpy as np
 import pytest
-from filming import frames_of, make, moving, packaged
+from filming import frames_of, make, moving, packaged, patches, yuv_frame
 
 from jaxgan.errors import FINISHED, MISTAKE
 from jaxgan.restorer import Restorer
 
+SAME = Restorer(lambda x: x, 1, 3, 3, "nothing", 0)
 SHIFTED = Restorer(jax.jit(lambda x: np.float32(0.5) * (x + x[:, :, ::-1])), 1, 3, 3, "nothing", None)
 
 
@@ -24,6 +26,30 @@ def test_the_first_frame_of_a_shot_is_that_of_the_shot_alone(tmp_path, apply):
     (times, whole), (_, shot) = frames_of(tmp_path / "whole.mkv"), frames_of(tmp_path / "shot.mkv")
     assert len(times) == 33
     np.testing.assert_array_equal(whole[30:], shot)
+
+
+@pytest.mark.parametrize("full", [False, True])
+@pytest.mark.parametrize(("matrix", "shares"), [(6, (0.299, 0.114)), (1, (0.2126, 0.0722))])  # BT.601 and BT.709
+def test_colours_come_out_as_they_went_in(matrix, shares, full, tmp_path, apply):
+    """The levels that are stored, and the tags that say what they mean; an untagged film gets those of BT.601."""
+    planes = patches(*shares, full)
+
+    def tag(stream):
+        stream.codec_context.colorspace, stream.codec_context.color_range = matrix, 2 if full else 1
+
+    kinds = {"tagged": tag} if full or matrix == 1 else {"tagged": tag, "untagged": lambda stream: None}
+    for name, setup in kinds.items():
+        film = make(tmp_path / "film.mkv", [yuv_frame(planes, "yuv444p")] * 2, "ffv1", "yuv444p", setup=setup)
+        assert apply(SAME, film, tmp_path / f"{name}.mp4") == FINISHED
+        with av.open(str(tmp_path / f"{name}.mp4")) as container:
+            frame = next(container.decode(video=0))
+        assert (frame.format.name.replace("j", ""), frame.colorspace, frame.color_range) == (
+            "yuv444p",
+            matrix,
+            1 + full,
+        )
+        levels = frame.reformat(format="yuv444p", dst_color_range=1 + full).to_ndarray().astype(float)
+        assert np.abs(levels - planes)[:, :, 3::8].max() <= 2  # the middle of each column
 
 
 def test_what_stands_still_stays_so(tmp_path, apply):
