@@ -9,6 +9,7 @@ from jaxgan.config import DataConfig, EvaluationConfig, RunConfig, to_json
 from jaxgan.data.opening import open_source
 from jaxgan.game import State
 from jaxgan.main import main
+from jaxgan.media.provenance import credentials
 from jaxgan.training.checkpoint import Checkpoints
 
 NETWORKS = {
@@ -60,3 +61,17 @@ def apply(monkeypatch):
         return main(["--mode=apply", "--pretrained=standin", f"--input={given}", f"--output={output}", *flags])
 
     return apply
+
+
+@pytest.fixture
+def installation(tmp_path_factory, monkeypatch):
+    """A home of its own for every test, outside of the folders that are verified."""
+    home = tmp_path_factory.mktemp("home")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(home))
+    return home
+
+
+@pytest.fixture
+def without_c2pa(monkeypatch):
+    """As if c2pa-python were not installed."""
+    monkeypatch.setattr(credentials, "available", lambda: False)
