@@ -98,7 +98,10 @@ def resized(line, new):
     return np.array(made)
 
 
-@pytest.mark.parametrize(("factor", "scale"), [(4, 2), (4, 3), (4, 1), (3, 2), (5, 4), (8, 7)])
+RARE = [pytest.param(*each, marks=pytest.mark.slow) for each in ((3, 2), (5, 4), (8, 7))]
+
+
+@pytest.mark.parametrize(("factor", "scale"), [(4, 2), (4, 3), (4, 1), *RARE])
 def test_images_are_made_smaller_by_the_formula(factor, scale):
     for height, width in ((1, 2), (4, 3)):
         x = np.random.default_rng(0).normal(size=(2, factor * height, factor * width, 3))

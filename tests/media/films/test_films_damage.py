@@ -286,6 +286,7 @@ def peak(path):
     return tuple(int(each) for each in done.stdout.split())
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_film(tmp_path):
     """mmagic#927."""
     counted, needed = zip(

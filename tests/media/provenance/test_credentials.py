@@ -182,7 +182,7 @@ def test_a_film_of_200_mb_needs_no_memory(tmp_path):
     assert paths[3].stat().st_size - paths[1].stat().st_size < LARGEST
 
 
-@pytest.mark.parametrize("side", [256, 2000])
+@pytest.mark.parametrize("side", [256, pytest.param(2000, marks=pytest.mark.slow)])
 def test_marking_is_quick(side, tmp_path):
     """20 ms, and 4 ms for every million pixels, of a PNG that packs as photographs do."""
     content, grain = io.BytesIO(), np.random.default_rng(0).integers(0, 256, (side, side, 3), dtype=np.uint8)

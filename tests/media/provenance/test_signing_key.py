@@ -61,6 +61,7 @@ def test_the_certificate(tmp_path):
     leaf.verify_directly_issued_by(x509.load_pem_x509_certificate(own.root))
 
 
+@pytest.mark.slow
 def test_processes_that_begin_at_once_share_a_key(tmp_path):
     path = make(tmp_path / "grey.png")
     code = (
@@ -126,6 +127,7 @@ def test_a_relative_home_does_not_count(monkeypatch):
     assert str(signing_key.folder()) == "/home/someone/.config/jaxgan/credentials"
 
 
+@pytest.mark.slow
 def test_an_expired_certificate_is_told(tmp_path, monkeypatch):
     monkeypatch.setattr(signing_key, "YEARS", 2.5 / (365 * 24 * 60 * 60))  # so much of a year is left
     path = make(tmp_path / "grey.png")
@@ -231,6 +233,7 @@ def test_an_empty_folder_is_a_place_for_a_key(content, tmp_path):
     assert stat.S_IMODE((folder / "key.pem").stat().st_mode) == 0o600
 
 
+@pytest.mark.slow
 def test_processes_that_begin_at_once_fill_a_folder_once(tmp_path):
     signing_key.folder().mkdir(parents=True)
     code = (
