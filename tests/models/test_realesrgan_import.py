@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from weighing import same
 
 from jaxgan.errors import UserError
 from jaxgan.models.pretrained import realesrgan
@@ -99,13 +100,6 @@ def check(imported, weights, scale):
 def test_the_network_of_a_state_dict_computes_the_papers_formulas(inputs, scale):
     weights = random_weights(inputs)
     check(realesrgan.from_torch({f"params_ema.{name}": value for name, value in weights.items()}), weights, scale)
-
-
-def same(ours, theirs):
-    assert ours.section == theirs.section
-    assert jax.tree.structure(ours.params) == jax.tree.structure(theirs.params)
-    for mine, reference in zip(jax.tree.leaves(ours.params), jax.tree.leaves(theirs.params)):
-        np.testing.assert_array_equal(mine, reference)
 
 
 def test_every_layout_and_file_means_the_same(tmp_path):

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax import lax
+from weighing import applied, drawn
 
 from jaxgan.errors import UserError
 from jaxgan.models import rrdb
@@ -17,22 +18,6 @@ SMALL = {"blocks": 1, "base_width": 4, "growth": 3}
 def shapes(network, size, channels):
     x = jax.ShapeDtypeStruct((2, *size, channels), jnp.float32)
     return jax.eval_shape(lambda x: network.init_with_output(KEY, x, train=False), x)
-
-
-def drawn(network, x, **options):
-    """Kernels that keep the signal's size and biases that are not zero, which a start in small numbers would hide."""
-    random = np.random.default_rng(0)
-    tree = jax.eval_shape(lambda: network.init(KEY, x, **options))
-    return jax.tree.map(
-        lambda leaf: jnp.asarray(
-            random.normal(size=leaf.shape) / max(1, leaf.size // leaf.shape[-1]) ** 0.5, jnp.float32
-        ),
-        tree,
-    )
-
-
-def applied(network, tree, x):
-    return jax.jit(lambda tree, x: network.apply(tree, x, train=False))(tree, x)
 
 
 @pytest.mark.parametrize("scale", [1, 2, 4])

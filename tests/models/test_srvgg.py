@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from weighing import applied, drawn
 
 from jaxgan.assemble import fill_in, make_task
 from jaxgan.data.sources import DataSpec
@@ -25,22 +26,6 @@ SCALES = [(4, None), (3, None), (1, None), (3, 4), (2, 4), (1, 4), (2, 3)]  # wi
 def shapes(network, size, channels):
     x = jax.ShapeDtypeStruct((2, *size, channels), jnp.float32)
     return jax.eval_shape(lambda x: network.init_with_output(KEY, x, train=False), x)
-
-
-def drawn(network, x):
-    """Kernels that keep the signal's size, biases and slopes that differ."""
-    random = np.random.default_rng(0)
-    tree = jax.eval_shape(lambda: network.init(KEY, x, train=False))
-    return jax.tree.map(
-        lambda leaf: jnp.asarray(
-            random.normal(size=leaf.shape) / max(1, leaf.size // leaf.shape[-1]) ** 0.5, jnp.float32
-        ),
-        tree,
-    )
-
-
-def applied(network, tree, x):
-    return jax.jit(lambda tree, x: network.apply(tree, x, train=False))(tree, x)
 
 
 def repeated(x, factor):
@@ -124,7 +109,7 @@ def test_at_first_the_condition_is_repeated_with_little_added(scale, upscale):
 def test_masks_are_seen_and_not_shown():
     network = srvgg.Generator(3, 1, **SMALL)
     masked = jnp.concatenate([CONDITION, jnp.ones((2, 6, 5, 1))], axis=-1)
-    tree = drawn(network, masked)
+    tree = drawn(network, masked, train=False)
     unmasked = masked.at[..., 3].set(0.0)
     assert float(jnp.abs(applied(network, tree, masked) - applied(network, tree, unmasked)).max()) > 1e-2
     silent = jax.tree.map(jnp.zeros_like, tree)
@@ -134,14 +119,14 @@ def test_masks_are_seen_and_not_shown():
 def test_grey_becomes_all_channels():
     network = srvgg.Generator(3, 2, **SMALL)
     grey = CONDITION[..., :1]
-    silent = jax.tree.map(jnp.zeros_like, drawn(network, grey))
+    silent = jax.tree.map(jnp.zeros_like, drawn(network, grey, train=False))
     np.testing.assert_array_equal(applied(network, silent, grey), repeated(grey, 2).repeat(3, axis=3))
 
 
 @pytest.mark.parametrize(("scale", "upscale"), [(4, None), (3, 4)])
 def test_a_network_of_the_unit_range_works_between_0_and_1(scale, upscale):
     inner, outer = (srvgg.Generator(3, scale, upscale, unit_range=unit_range, **SMALL) for unit_range in (False, True))
-    tree = drawn(inner, CONDITION)
+    tree = drawn(inner, CONDITION, train=False)
     expected = 2 * applied(inner, tree, (CONDITION + 1) / 2) - 1
     np.testing.assert_allclose(applied(outer, tree, CONDITION), expected, atol=1e-5)
     assert float(jnp.abs(applied(inner, tree, CONDITION) - expected).max()) > 1e-2
@@ -149,7 +134,7 @@ def test_a_network_of_the_unit_range_works_between_0_and_1(scale, upscale):
 
 def test_bfloat16_is_computed_in_and_not_kept():
     network = srvgg.Generator(3, dtype=jnp.bfloat16, **SMALL)
-    tree = drawn(network, CONDITION)
+    tree = drawn(network, CONDITION, train=False)
     assert {leaf.dtype for leaf in jax.tree.leaves(shapes(network, (4, 4), 3)[1])} == {jnp.dtype(jnp.float32)}
     image = applied(network, tree, CONDITION)
     exact = applied(srvgg.Generator(3, **SMALL), tree, CONDITION)
@@ -168,7 +153,7 @@ def test_a_pixel_sees_as_far_as_stated(scale, upscale, field, reach):
 def test_tiles_give_what_the_whole_picture_gives(scale, upscale):
     network = srvgg.Generator(3, scale, upscale, unit_range=True, **SMALL)
     picture = np.random.default_rng(2).uniform(-1, 1, (41, 33, 3)).astype(np.float32)
-    tree = drawn(network, jnp.asarray(picture[None]))
+    tree = drawn(network, jnp.asarray(picture[None]), train=False)
     apply = jax.jit(lambda tiles: network.apply(tree, tiles, train=False))
     whole = np.asarray(apply(picture[None])[0])
     assert whole.shape == (41 * scale, 33 * scale, 3)

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from weighing import same
 
 from jaxgan.builder import build
 from jaxgan.errors import FINISHED, UserError
@@ -81,13 +82,6 @@ def test_the_network_of_a_state_dict_computes_the_formulas(upscale, channels):
     weights = random_weights(upscale, channels)
     imported = realesrgan.from_torch({f"params.{name}": value for name, value in weights.items()})
     check(imported, section(upscale, channels=channels), lambda image: golden(weights, image, upscale))
-
-
-def same(ours, theirs):
-    assert ours.section == theirs.section
-    assert jax.tree.structure(ours.params) == jax.tree.structure(theirs.params)
-    for mine, reference in zip(jax.tree.leaves(ours.params), jax.tree.leaves(theirs.params)):
-        np.testing.assert_array_equal(mine, reference)
 
 
 def test_every_layout_and_file_means_the_same(tmp_path):
