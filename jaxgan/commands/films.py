@@ -121,16 +121,13 @@ def restore_film(job: FilmJob) -> Restored:
 
 def _restore(job: FilmJob, frames: Frames, masks: FilmMasks | None, outputs: _Outputs) -> None:
     """Restores all frames that no earlier call has."""
-    done, cuts = outputs.count, Cuts()
-    skip = max(0, done - Cuts.MEMORY)
+    done, cuts = outputs.count, Cuts()  # no cut ends a segment so soon that it would depend on frames before `done`
     restoring = Restoring(job.restorer, job.tiling, batch_size=job.batch_size)
-    drawn = masks.of_frames(skip) if masks is not None else None
-    with _Bar(job.pair.name, frames, outputs.first) as bar, contextlib.closing(ahead(frames.frames(skip))) as coming:
-        for number, frame in enumerate(coming, skip):
+    drawn = masks.of_frames(done) if masks is not None else None
+    with _Bar(job.pair.name, frames, outputs.first) as bar, contextlib.closing(ahead(frames.frames(done))) as coming:
+        for number, frame in enumerate(coming, done):
             cut = cuts.seen(frame.picture)
             mask = None if drawn is None else drawn(frame.picture)
-            if number < done:
-                continue
             if outputs.ends(cut):  # batches never reach over the end of a segment: each is computed alike after a kill
                 restoring.flush()
                 outputs.close_segment()

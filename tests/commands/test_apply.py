@@ -311,3 +311,17 @@ def test_too_little_memory_is_told(tmp_path, apply, capsys):
     Image.new("RGB", (4, 4)).save(tmp_path / "a.png")
     assert apply(dataclasses.replace(NEAREST, apply=exhausted), tmp_path / "a.png", tmp_path / "b.png") == MISTAKE
     assert "--tile: 512 pixels are too many" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("size", "features_scale", "expected"),
+    [((300, 300), None, 4), ((300, 300), 1, 1), ((150, 400), None, 1)],  # height and width; tiles
+)
+def test_tiles_are_as_large_as_the_features_let_them(size, features_scale, expected, tmp_path, apply):
+    """At scale 4 a tile has the pixels of 256 x 256, and of 512 x 512 where the features are no larger than it."""
+    shapes = []
+    enlarge = lambda x: shapes.append(x.shape) or x.repeat(4, axis=1).repeat(4, axis=2)  # noqa: E731
+    standin = Restorer(enlarge, 4, 3, 3, "nothing", 2, features_scale=features_scale)
+    Image.fromarray(noise(*size, 3)).save(tmp_path / "a.png")
+    assert apply(standin, tmp_path / "a.png", tmp_path / "b.png", batch_size=1) == FINISHED
+    assert len(shapes) == expected

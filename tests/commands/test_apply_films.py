@@ -2,6 +2,7 @@
 
 import dataclasses
 import fcntl
+import json
 import os
 import signal
 import subprocess
@@ -18,6 +19,7 @@ from PIL import Image
 
 from jaxgan.errors import FINISHED, MISTAKE, SOME_FAILED
 from jaxgan.media.films import segments
+from jaxgan.media.films.cuts import Cuts
 from jaxgan.restorer import Restorer
 
 NEAREST = Restorer(lambda x: x.repeat(2, axis=1).repeat(2, axis=2), 2, 3, 3, "films that were halved", 0)
@@ -276,6 +278,17 @@ def test_what_is_computed_outlives_a_full_disk_at_the_end(place, film, tmp_path,
     assert sum(taken) == 10  # nothing anew
     assert len(frames_of(tmp_path / "out.mp4")[0]) == len(frames_of(tmp_path / "side.mp4")[0]) == 10
     assert not list(tmp_path.glob(".*"))
+
+
+def test_segments_end_at_cuts_and_else_at_their_length(tmp_path, apply, monkeypatch):
+    frames = [*moving(20), *(255 - moving(60))]
+    film = make(tmp_path / "film.mkv", frames, "ffv1", "bgr0")
+    with monkeypatch.context() as patch:
+        interrupted(patch, "join", OSError(28, "No space left on device"))
+        assert apply(SAME, film, tmp_path / "out.mp4") == SOME_FAILED
+    record = json.loads((tmp_path / ".out.mp4.segments" / "segments.json").read_text())
+    assert [frames for _, frames, _, _ in record["closed"]] == [20, segments.LENGTH, 12]
+    assert segments.SHORTEST > Cuts.MEMORY  # else what is found after a kill depends on frames before it
 
 
 def test_a_segment_that_a_power_cut_left_empty_is_made_anew(film, tmp_path, apply, monkeypatch):
