@@ -7,13 +7,16 @@
 # One that fails stops the others. What was interrupted after saving is started again, what crashed up to a limit.
 # Ctrl-C and SIGTERM are passed on: all save, nothing is started again.
 set -euo pipefail
-here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+here=$(CDPATH="" cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=launch/statuses.sh
 . "$here/statuses.sh"
+# shellcheck source=launch/checks.sh
+. "$here/checks.sh"
 
-usage() { # usage WHAT_IS_WRONG
-  cat >&2 <<END
-local.sh: $1
+MOST_PROCESSES=1024 MOST_GPUS=64 MOST_COUNTED=999999
+
+help_text() {
+  cat <<END
 usage: launch/local.sh N [--max-crashes=3] [--grace=60] [--pause=2] [--gpus-each=0] -- FLAGS OF JAXGAN
   N              processes; 1 is plain training, started again in the same way
   --max-crashes  how often a crash is started again
@@ -22,28 +25,45 @@ usage: launch/local.sh N [--max-crashes=3] [--grace=60] [--pause=2] [--gpus-each
   --gpus-each    GPUs that each process sees (CUDA_VISIBLE_DEVICES); 0: all see all
 The variable PYTHON names the interpreter (default: python).
 END
-  exit 2
 }
 
 say() { echo "local.sh: $*" >&2; }
 
+mistake() { # mistake WHAT_IS_WRONG
+  say "$1; see launch/local.sh --help"
+  exit 2
+}
+
+case ${1-} in
+  -h | --help)
+    help_text
+    exit 0
+    ;;
+esac
 number=${1-}
-[[ $number =~ ^[1-9][0-9]*$ ]] || usage "got '$number' as the number of processes, accepted is 1 or more"
+is_whole "$number" 1 "$MOST_PROCESSES" ||
+  mistake "got $(shown "$number") as the number of processes, accepted are 1 to $MOST_PROCESSES"
 shift
 python=${PYTHON:-python} max_crashes=3 grace=60 pause=2 gpus_each=0
 while [ "${1-}" != -- ]; do
-  [ $# -gt 0 ] || usage "'--' is missing before the flags of jaxgan"
-  [[ ${1#*=} =~ ^[0-9]+$ ]] || usage "got $1, accepted are the flags below with a whole number"
+  [ $# -gt 0 ] || mistake "'--' is missing before the flags of jaxgan"
+  flag=${1%%=*} value=${1#*=} most=$MOST_COUNTED
   case $1 in
-    --max-crashes=*) max_crashes=${1#*=} ;;
-    --grace=*) grace=${1#*=} ;;
-    --pause=*) pause=${1#*=} ;;
-    --gpus-each=*) gpus_each=${1#*=} ;;
-    *) usage "there is no $1" ;;
+    --max-crashes=* | --grace=* | --pause=*) ;;
+    --gpus-each=*) most=$MOST_GPUS ;;
+    *) mistake "got $(shown "$1"), accepted are --max-crashes, --grace, --pause and --gpus-each, as --flag=number" ;;
+  esac
+  is_whole "$value" 0 "$most" || mistake "$flag: got $(shown "$value"), accepted are whole numbers from 0 to $most"
+  case $flag in
+    --max-crashes) max_crashes=$value ;;
+    --grace) grace=$value ;;
+    --pause) pause=$value ;;
+    --gpus-each) gpus_each=$value ;;
   esac
   shift
 done
 shift
+[ -n "$(type -P -- "$python")" ] || mistake "PYTHON: got $(shown "$python"), which is no program"
 
 scratch=$(mktemp -d)
 pids=() readers=() ended=()

@@ -3,7 +3,14 @@
 #
 #   tpu_host.sh install COMMIT | start FLAG... | follow LINES | stop | status
 set -euo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
+cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
+
+demand() { # demand WHAT VALUE PATTERN WHAT_IS_ACCEPTED
+  if [[ ! $2 =~ ^($3)$ ]]; then
+    printf 'tpu_host.sh: %s: got %q, accepted is %s\n' "$1" "$2" "$4" >&2
+    exit 2
+  fi
+}
 
 running() { # whether the process of the last start is there
   [ -e pid ] && ps -o args= -p "$(cat pid)" 2>/dev/null | grep -q jaxgan.main
@@ -11,9 +18,10 @@ running() { # whether the process of the last start is there
 
 case ${1-} in
   install) # uv brings a Python: the hosts' own is older than jaxgan's oldest
-    python3 -m pip install --quiet --user uv
+    demand install "${2-}" '[0123456789abcdef]{40,64}' "a whole commit"
+    python3 -m pip install --quiet --user 'uv==0.13.9'
     python3 -m uv venv --quiet --python 3.12 .venv
-    python3 -m uv pip install --quiet --python .venv/bin/python -e '.[gcs]' 'jax[tpu]'
+    python3 -m uv pip install --quiet --python .venv/bin/python -c launch/constraints.txt -e '.[gcs]' 'jax[tpu]'
     touch "installed-$2"
     ;;
   start) # out of reach of the connection that starts it
@@ -31,6 +39,7 @@ case ${1-} in
     echo "$status" >status
     ;;
   follow) # the log from its last LINES lines on (+1: from its first), until the process ends
+    demand follow "${2-}" '[+]?[0123456789]{1,9}' "a number of lines"
     tail -n "$2" -F log.txt 2>/dev/null &
     until [ -e status ]; do sleep 1; done
     sleep 1
@@ -39,7 +48,6 @@ case ${1-} in
   stop) ! running || kill -TERM "$(cat pid)" ;; # it saves and ends
   status) echo "status $(cat status 2>/dev/null || echo running)" ;;
   *)
-    echo "tpu_host.sh: got '${1-}', accepted are install, start, follow, stop and status" >&2
-    exit 2
+    demand "what to do" "${1-}" install "install, start, follow, stop or status"
     ;;
 esac

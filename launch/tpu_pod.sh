@@ -8,13 +8,14 @@
 # and follows the log of the first host. What was interrupted is started again, on a new slice where the old one was
 # withdrawn; what crashed, up to a limit. At the end, however it comes, it deletes the slice if it made it.
 set -euo pipefail
-here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+here=$(CDPATH="" cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=launch/statuses.sh
 . "$here/statuses.sh"
+# shellcheck source=launch/checks.sh
+. "$here/checks.sh"
 
-usage() { # usage WHAT_IS_WRONG
-  cat >&2 <<END
-tpu_pod.sh: $1
+help_text() {
+  cat <<END
 usage: launch/tpu_pod.sh --name=NAME --zone=ZONE --type=TYPE [OPTIONS] -- FLAGS OF JAXGAN
   --name          of the slice; one that is there is used, and never deleted
   --zone          such as us-west4-a
@@ -28,38 +29,72 @@ usage: launch/tpu_pod.sh --name=NAME --zone=ZONE --type=TYPE [OPTIONS] -- FLAGS 
   --keep          does not delete the slice that it made
   --dry-run       prints each command in its order and runs none
 END
-  exit 2
 }
 
 say() { echo "tpu_pod.sh: $*" >&2; }
 
+mistake() { # mistake WHAT_IS_WRONG
+  say "$1; see launch/tpu_pod.sh --help"
+  exit 2
+}
+
+demand() { # demand FLAG VALUE PATTERN WHAT_IS_ACCEPTED: gcloud gets nothing that it could take for something else
+  [[ $2 =~ ^($3)$ ]] || mistake "$1: got $(shown "$2"), accepted is $4"
+}
+
+in_bucket() { # in_bucket FLAG...: whether the workdir is a gs:// path
+  local before="" flag
+  for flag in "$@"; do
+    case $before$flag in --workdir=gs://?* | --workdir' 'gs://?*) return 0 ;; esac
+    before=""
+    [ "$flag" != --workdir ] || before="--workdir "
+  done
+  return 1
+}
+
 name="" zone="" type="" version="" project="" commit=HEAD spot="" keep="" dry="" max_restarts=20 max_crashes=3
+case ${1-} in
+  -h | --help)
+    help_text
+    exit 0
+    ;;
+esac
 while [ "${1-}" != -- ]; do
-  [ $# -gt 0 ] || usage "'--' is missing before the flags of jaxgan"
+  [ $# -gt 0 ] || mistake "'--' is missing before the flags of jaxgan"
   case $1 in
-    --name=?*) name=${1#*=} ;;
-    --zone=?*) zone=${1#*=} ;;
-    --type=?*) type=${1#*=} ;;
+    --name=*) name=${1#*=} ;;
+    --zone=*) zone=${1#*=} ;;
+    --type=*) type=${1#*=} ;;
     --version=?*) version=${1#*=} ;;
     --project=?*) project=${1#*=} ;;
-    --commit=?*) commit=${1#*=} ;;
-    --max-restarts=?*) max_restarts=${1#*=} ;;
-    --max-crashes=?*) max_crashes=${1#*=} ;;
+    --commit=*) commit=${1#*=} ;;
+    --max-restarts=*) max_restarts=${1#*=} ;;
+    --max-crashes=*) max_crashes=${1#*=} ;;
     --spot) spot=yes ;;
     --keep) keep=yes ;;
     --dry-run) dry=yes ;;
-    *) usage "got $1, accepted are the flags below, as --flag=value" ;;
+    *) mistake "got $(shown "$1"), accepted are --flag=value and --switch" ;;
   esac
   shift
 done
 shift
 if [ -z "$name" ] || [ -z "$zone" ] || [ -z "$type" ]; then
-  usage "--name, --zone and --type are needed"
+  mistake "--name, --zone and --type are needed"
 fi
-[[ $max_restarts =~ ^[0-9]+$ ]] || usage "--max-restarts: got $max_restarts, accepted is a whole number"
-[[ $max_crashes =~ ^[0-9]+$ ]] || usage "--max-crashes: got $max_crashes, accepted is a whole number"
-if [[ ! " $* " =~ \ --workdir[=\ ]gs:// ]] && [ -z "$keep" ]; then
-  usage "--workdir must be a gs:// path: what lies on the disks of the slice is deleted with it (or give --keep)"
+lower=abcdefghijklmnopqrstuvwxyz
+demand --name "$name" "[$lower]([-$lower$digits]{0,61}[$lower$digits])?" "at most 63 of a-z, 0-9 and -, from a letter on"
+demand --zone "$zone" "[$lower][-$lower$digits]{0,62}" "a zone of Google Cloud, such as us-west4-a"
+demand --type "$type" "v[$lower$digits]{1,20}-[123456789][$digits]{0,5}" "a type and its size, such as v5litepod-16"
+demand --version "${version:-x}" "[$lower$digits][-.$lower$digits]{0,99}" "a version of the TPU software"
+demand --project "${project:-x}" "[$lower$digits][-.:$lower$digits]{0,99}" "the name of a project"
+is_whole "$max_restarts" 0 999999 ||
+  mistake "--max-restarts: got $(shown "$max_restarts"), accepted are whole numbers from 0 to 999999"
+is_whole "$max_crashes" 0 999999 ||
+  mistake "--max-crashes: got $(shown "$max_crashes"), accepted are whole numbers from 0 to 999999"
+settle=${SETTLE:-60}
+is_whole "$settle" 0 999999 || mistake "SETTLE: got $(shown "$settle"), accepted are whole seconds from 0 to 999999"
+if ! in_bucket "$@" && [ -z "$keep" ]; then
+  mistake "--workdir must be a gs:// path: what lies on the disks of the slice is deleted with it (or give --keep)"
 fi
 if [ -z "$version" ]; then
   case $type in # cloud.google.com/tpu/docs/runtimes
@@ -67,10 +102,14 @@ if [ -z "$version" ]; then
     v5p-*) version=v2-alpha-tpuv5 ;;
     v6e-*) version=v2-alpha-tpuv6e ;;
     v[234]-*) version=tpu-ubuntu2204-base ;;
-    *) usage "--version is needed: it is not known here for --type=$type" ;;
+    *) mistake "--version is needed: it is not known here for --type=$type" ;;
   esac
 fi
-full=$(git -C "$here/.." rev-parse --verify --quiet "$commit^{commit}") || usage "--commit: there is no commit $commit"
+full=""
+[[ $commit == -* ]] || full=$(git -C "$here/.." rev-parse --verify --quiet "$commit^{commit}") || true
+[[ $full =~ ^[0123456789abcdef]{40,64}$ ]] ||
+  mistake "--commit: there is no commit $(shown "$commit")"
+[ -n "$dry" ] || [ -n "$(type -P gcloud)" ] || mistake "there is no gcloud here: install it, or give --dry-run"
 
 made=""    # whether the slice is ours to delete
 told=""    # the signal that asked us to end
@@ -180,7 +219,7 @@ follow() { # shows the first host's log until its process has ended; then `statu
       say "$name is ${now:-gone}"
       status=75
     elif found=$(statuses) && [ -n "$found" ]; then
-      sleep "${SETTLE:-60}" # in which the end of one process ends the others
+      sleep "$settle" # in which the end of one process ends the others
       later=$(statuses) || later=$found
       # shellcheck disable=SC2086
       status=$(worst ${later:-$found})

@@ -239,10 +239,10 @@ def process_of(launcher, flags):
     ("arguments", "words"),
     [
         ([], "as the number of processes"),
-        (["0", "--"], "got '0'"),
-        (["2", "--config=x"], "accepted are the flags below"),
-        (["2", "--grace=long", "--"], "got --grace=long"),
-        (["2", "--gpus=1", "--"], "there is no --gpus=1"),
+        (["0", "--"], "got 0 as"),
+        (["2", "--config=x"], "accepted are --max-crashes, --grace, "),
+        (["2", "--grace=long", "--"], "--grace: got long"),
+        (["2", "--gpus=1", "--"], "got --gpus=1, accepted are"),
         (["2"], "'--' is missing"),
     ],
 )
