@@ -195,3 +195,62 @@ def test_the_container_file_copies_what_is_there():
     assert copied
     assert all((ROOT / path).exists() for path in copied)
     assert set(re.findall(r"'\.\[(\w+)\]'", text)) <= extras.keys()
+
+
+def pins(name):
+    lines = (ROOT / name).read_text().splitlines()
+    pairs = [line.split("==") for line in lines if line and not line.startswith("#")]
+    return {re.sub(r"[-_.]+", "-", package).lower(): version for package, version in pairs}
+
+
+def test_the_image_is_built_from_what_is_pinned_and_not_by_root():
+    text = (ROOT / "launch/gke/Dockerfile").read_text()
+    assert re.search(r"^ARG BASE=python:3\.12\S*@sha256:[0-9a-f]{64}$", text, re.M)
+    assert re.findall(r"^FROM (.*)$", text, re.M) == ["${BASE}"]
+    assert re.search(r"^RUN pip install .*-c launch/constraints.txt -e '\.\[gcs\]' \"\$JAX\"$", text, re.M)
+    assert re.findall(r"^USER (.*)$", text, re.M) == ["10001:10001"]
+    ours, tested = pins("launch/constraints.txt"), pins(".ci/constraints-3.12.txt")
+    assert {name: version for name, version in ours.items() if tested.get(name, version) != version} == {}
+    needed = {re.match(r"[\w-]+", each)[0] for each in project()["dependencies"]}
+    needed |= {"gcsfs", "libtpu", "jax-cuda13-plugin"}
+    assert {re.sub(r"[-_.]+", "-", each).lower() for each in needed} <= ours.keys()
+    assert "-c launch/constraints.txt" in (ROOT / "launch/tpu_host.sh").read_text()
+    assert re.search(r"'uv==[\d.]+'", (ROOT / "launch/tpu_host.sh").read_text())
+
+
+def project():
+    return tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+
+def test_the_pod_may_do_no_more_than_it_needs(job):
+    """The fields of Kubernetes' pod security standard `restricted`, and a root file system that is only read."""
+    pod = job["template"]["spec"]
+    (container,) = pod["containers"]
+    said = pod["securityContext"]
+    assert (said["runAsNonRoot"], said["seccompProfile"]) == (True, {"type": "RuntimeDefault"})
+    user = re.search(r"^USER (\d+):(\d+)$", (ROOT / "launch/gke/Dockerfile").read_text(), re.M)
+    assert (said["runAsUser"], said["runAsGroup"]) == tuple(map(int, user.groups()))
+    assert container["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+    mounts = {each["mountPath"]: each["name"] for each in container["volumeMounts"]}
+    written = re.search(r"^ENV (.*)$", (ROOT / "launch/gke/Dockerfile").read_text(), re.M)[1].split()
+    folders = dict(each.split("=") for each in written)
+    for name in ("HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "TFDS_DATA_DIR"):
+        assert folders[name].startswith("/cache")
+    assert mounts.keys() == {"/cache", "/tmp"}
+    assert {each["name"] for each in pod["volumes"] if "sizeLimit" in each["emptyDir"]} == set(mounts.values())
+    assert re.fullmatch(r".*/jaxgan@sha256:DIGEST", container["image"])
+
+
+def test_the_pod_asks_for_memory_and_processor(job):
+    (container,) = job["template"]["spec"]["containers"]
+    requests, limits = container["resources"]["requests"], container["resources"]["limits"]
+    assert requests.keys() == limits.keys() == {"cpu", "memory", "ephemeral-storage", "google.com/tpu"}
+    assert requests["google.com/tpu"] == limits["google.com/tpu"]  # Kubernetes takes devices in no other way
+    for name in ("cpu", "memory", "ephemeral-storage"):
+        assert 0 < int(requests[name].removesuffix("Gi")) <= int(limits[name].removesuffix("Gi"))
+    assert int(limits["cpu"]) <= 112  # of ct5lp-hightpu-4t
+    assert int(limits["memory"].removesuffix("Gi")) * 2**30 <= 192e9
