@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import NamedTuple
 
 from jaxgan.errors import UserError
@@ -19,6 +20,8 @@ class Chip(NamedTuple):
     axes: int  # of a slice
     wraps_from: int  # an axis of so many chips is a ring, a shorter one a line
     source: str
+    slices: tuple[str, ...]  # that can be had
+    cubes: int = 0  # chips of the largest slice of cubes of 4x4x4, all of which can be had
 
     @property
     def flops(self) -> float:
@@ -29,10 +32,13 @@ class Chip(NamedTuple):
 
 
 GOOGLE = "docs.cloud.google.com/tpu/docs/"
+CUBE = 4  # chips of a side
+SQUARES = ("1x1", "2x2", "2x4", "4x4", "4x8", "8x8", "8x16", "16x16")
+BLOCKS = ("2x2x1", "2x2x2", "2x2x4", "2x4x4")
 CHIPS = {  # not v4, whose chips the compiler takes for two devices each
-    "v5e": Chip("TPU v5 lite", 16e9, 819e9, 200e9, 2, 16, GOOGLE + "v5e"),
-    "v5p": Chip("TPU v5", 95e9, 2765e9, 600e9, 3, 4, GOOGLE + "v5p"),
-    "v6e": Chip("TPU v6 lite", 32e9, 1638e9, 400e9, 2, 16, GOOGLE + "v6e"),
+    "v5e": Chip("TPU v5 lite", 16e9, 819e9, 200e9, 2, 16, GOOGLE + "v5e", SQUARES),
+    "v5p": Chip("TPU v5", 95e9, 2765e9, 600e9, 3, 4, GOOGLE + "v5p", BLOCKS, 6144),
+    "v6e": Chip("TPU v6 lite", 32e9, 1638e9, 400e9, 2, 16, GOOGLE + "v6e", SQUARES),
 }
 
 
@@ -63,15 +69,31 @@ class Topology(NamedTuple):
 
 
 def read_topologies(text: str) -> list[Topology]:
-    """Slices separated by commas, in families by size. Raises UserError for what is none."""
-    found = []
-    for part in text.split(","):
-        family, _, shape = part.strip().partition(":")
-        sides = shape.split("x")
-        if family not in CHIPS or not all(side.isdecimal() and int(side) > 0 for side in sides):
-            raise UserError(f"--topology: got {part!r}, accepted are {', '.join(CHIPS)} with a shape, such as v5e:8x8")
-        if len(sides) != CHIPS[family].axes:
-            raise UserError(f"--topology: got {part!r}, accepted are {CHIPS[family].axes} sides for {family}")
-        found.append(Topology(family, tuple(map(int, sides))))
+    """Slices separated by commas, in families by size. Raises UserError for what is none, or cannot be had."""
+    found = [_read(part.strip(), text) for part in text.split(",")]
     order = list(dict.fromkeys(topology.family for topology in found))
     return sorted(dict.fromkeys(found), key=lambda topology: (order.index(topology.family), topology.chips))
+
+
+def _read(part: str, text: str) -> Topology:
+    family, _, shape = part.partition(":")
+    told = f"--topology: got {(part or text)[:99]!r}, accepted"
+    if family not in CHIPS:
+        raise UserError(f"{told} are {', '.join(CHIPS)} with a shape, such as v5e:8x8")
+    sides = shape.split("x")
+    if all(re.fullmatch("[1-9][0-9]{0,3}", side) for side in sides):
+        found = Topology(family, tuple(map(int, sides)))
+        if _can_be_had(found):
+            return found
+    chip = CHIPS[family]
+    cubes = f", and multiples of {CUBE} with at most {chip.cubes} chips, such as 4x4x8" if chip.cubes else ""
+    raise UserError(f"{told} for {family} are {', '.join(chip.slices)}{cubes}")
+
+
+def _can_be_had(topology: Topology) -> bool:
+    """Whether a slice is one that Google gives; its sides can be told in any order."""
+    chip = topology.chip
+    if sorted(topology.shape) in [sorted(map(int, shape.split("x"))) for shape in chip.slices]:
+        return True
+    whole = len(topology.shape) == chip.axes and all(side % CUBE == 0 for side in topology.shape)
+    return whole and topology.chips <= chip.cubes

@@ -147,7 +147,9 @@ def answer(request: Mapping[str, Any]) -> None:
     set_compiler_flags(platform="tpu")  # as on the real ones
     config, spec = from_json(json.dumps(request["config"], allow_nan=False)), DataSpec(**request["spec"])
     topology = read_topologies(request["topology"])[0]
-    described = topologies.get_topology_desc(topology_name=str(topology), platform="tpu")
+    # libtpu takes hosts for such of four chips, on which a single one is no slice
+    alone = {"chips_per_host_bounds": (1, 1, 1)} if topology.chips == 1 else {}
+    described = topologies.get_topology_desc(topology_name=str(topology), platform="tpu", **alone)
     mesh = make_mesh(config.parallel.mesh, described.devices)
     check_batch(config.batch_size, config.microbatches, mesh)
     program = make_program(config, spec, mesh)

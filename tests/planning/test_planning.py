@@ -65,6 +65,43 @@ def test_topologies_are_read():
             read_topologies(wrong)
 
 
+PUBLISHED = {  # docs.cloud.google.com/tpu/docs/v5e, v6e and v5p, the tables of supported slices
+    "v5e": "1x1 2x2 2x4 4x4 4x8 8x8 8x16 16x16",
+    "v6e": "1x1 2x2 2x4 4x4 4x8 8x8 8x16 16x16",
+    "v5p": "2x2x1 2x2x2 2x4x4 4x4x4 4x4x8 4x8x8 8x8x8 8x8x16 8x16x16 16x16x16 16x16x24",
+}
+
+
+@pytest.mark.quick
+def test_slices_that_can_be_had_are_taken_and_no_others():
+    for family, shapes in PUBLISHED.items():
+        for shape in shapes.split():
+            turned = "x".join(reversed(shape.split("x")))
+            assert [str(each) for each in read_topologies(f"{family}:{shape}")] == [f"{family}:{shape}"]
+            assert str(read_topologies(f" {family}:{turned}")[0]) == f"{family}:{turned}"
+    wrong = [
+        "v5e:3x3",
+        "v5e:6x6",
+        "v5e:1x2",
+        "v5e:-1x4",
+        "v5e:16x32",
+        "v5e:2x8",
+        "v5e:04x4",
+        "v5e:\u0664x4",
+        "v5e:",
+        "v5e:2",
+    ]
+    wrong += ["v5e:" + "9" * 5000, "v6e:3x3", "v5p:1x1x1", "v5p:2x2x3", "v5p:4x4", "v5p:24x24x24", "v5p:6x6x6"]
+    for each in wrong:
+        with pytest.raises(UserError) as told:
+            read_topologies(each)
+        assert f"accepted for {each[:3]} are {PUBLISHED[each[:3]].split()[0]}, " in str(told.value)
+        assert len(str(told.value)) < 400
+    for each in ("v5e:4x4,", "", ",", "v4:2x2x1", ":2x2", "V5E:2x2"):
+        with pytest.raises(UserError, match="accepted are v5e, v5p, v6e"):
+            read_topologies(each)
+
+
 def load(**changed):
     zeros = dict.fromkeys(Load._fields, 0.0)
     return Load(**{**zeros, **changed})
