@@ -253,16 +253,27 @@ def entry() -> None:
 
 
 def _run(call: Call, config: RunConfig) -> int:
-    if call.mode not in WITHOUT_NETWORKS and config.parallel.compiler_flags:  # before anything imports jax
-        from jaxgan.parallel.flags import first_of_several, set_compiler_flags
+    if call.mode == "plan" and "topology" in call.options:
+        from jaxgan.planning.chips import read_topologies
 
-        if (added := set_compiler_flags()) and first_of_several(call.options.get("process_id"), os.environ):
-            print(f"jaxgan: {added}", file=sys.stderr)
+        read_topologies(call.options["topology"])  # what is no slice is known without jax
+    _set_environment(call, config)
     if call.mode not in WITHOUT_NETWORKS and "pretrained" not in call.options:
         from jaxgan.builder import check_sections
 
         check_sections(config)
     return _command(call.mode)(config, call.workdir or "", call.options)
+
+
+def _set_environment(call: Call, config: RunConfig) -> None:
+    """Says how jax is to start, before anything imports it."""
+    from jaxgan.parallel.flags import first_of_several, leave_out_tpu, set_compiler_flags
+
+    leave_out_tpu()
+    wanted = call.mode not in WITHOUT_NETWORKS and config.parallel.compiler_flags
+    added = set_compiler_flags() if wanted else ""
+    if added and first_of_several(call.options.get("process_id"), os.environ):
+        print(f"jaxgan: {added}", file=sys.stderr)
 
 
 def _verify(call: Call) -> int:

@@ -7,6 +7,7 @@ will read them has their names in it. What the environment says already is never
 
 from __future__ import annotations
 
+import importlib.metadata
 import importlib.util
 import mmap
 import os
@@ -43,6 +44,7 @@ SLICES = {
 NUMBERED = ("SLURM_PROCID", "OMPI_COMM_WORLD_RANK", "TPU_WORKER_ID", "MEGASCALE_SLICE_ID")
 GOOGLE = "0x1ae0"  # on the PCI bus, where its network cards are too
 TPU_CHIPS = {"0x0027", "0x0056", "0x005e", "0x0062", "0x0063", "0x006f", "0x0076"}
+OF_ANY_HOST = ("TPU_LIBRARY_PATH", "TPU_SKIP_MDS_QUERY")  # variables that libtpu and jax set where there is no TPU, too
 NVIDIA_DEVICES = ("nvidia0", "nvidiactl", "dxg")  # the last under Windows' Linux
 
 
@@ -62,6 +64,21 @@ def set_compiler_flags(
     variable = VARIABLES[platform]
     environ[variable] = " ".join([environ.get(variable, ""), *added]).strip()
     return f"{variable}: {' '.join(added)} added (not with --config.parallel.compiler_flags=false)"
+
+
+def leave_out_tpu(environ: MutableMapping[str, str] = os.environ, *, root: Path = Path("/")) -> None:
+    """Has jax not start the TPU's library where it is installed, to compile with, and there is no TPU: it complains.
+
+    To be called before jax starts. Nothing is changed where anything speaks for a TPU, or jax has another plugin, or
+    is told where to compute.
+    """
+    if environ.get("JAX_PLATFORMS") or not any(libraries("tpu", environ)):
+        return
+    named = [name for name in environ if name.startswith("TPU_") and name not in OF_ANY_HOST]
+    devices = [*(root / "dev").glob("accel*"), *(root / "dev/vfio").glob("[0-9]*"), *_tpu_chips(root)]
+    others = [*_folders("jax_plugins"), *importlib.metadata.entry_points(group="jax_plugins")]
+    if not (named or devices or others or "JAX_FORCE_TPU_INIT" in environ):
+        environ["JAX_PLATFORMS"] = "cpu"
 
 
 def first_of_several(process_id: str | None, environ: Mapping[str, str]) -> bool:

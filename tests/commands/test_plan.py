@@ -2,6 +2,8 @@
 
 import importlib.util
 import json
+import subprocess
+import sys
 
 import pytest
 
@@ -207,15 +209,29 @@ def test_without_the_compiler_one_line_says_what_to_install(monkeypatch, capsys)
     assert "--topology is missing" in capsys.readouterr().err
 
 
+@pytest.mark.slow
+def test_an_impossible_slice_is_known_without_jax():
+    """Where it is, libtpu took half a minute to say so."""
+    code = (
+        "import sys; from jaxgan.main import main\n"
+        "status = main(['--mode=plan', '--topology=v5e:3x3', '--config=configs/dcgan_mnist.py'])\n"
+        "print(status, 'jax' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr.count("\n")) == ("2 False\n", 1)
+    assert "accepted for v5e are 1x1, 2x2, " in done.stderr
+
+
 @pytest.mark.skipif(importlib.util.find_spec("libtpu") is None, reason="libtpu is not installed: the extra [plan]")
-def test_a_plan_of_a_small_config(tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize("topology", ["v5e:2x2", "v6e:1x1"])
+def test_a_plan_of_a_small_config(tmp_path, monkeypatch, capsys, topology):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setenv("ALLOW_MULTIPLE_LIBTPU_LOAD", "1")
-    call = ["--mode=plan", "--topology=v5e:2x2", "--config=configs/dcgan_mnist.py", "--config.tiny=true"]
+    call = ["--mode=plan", f"--topology={topology}", "--config=configs/dcgan_mnist.py", "--config.tiny=true"]
     call += ["--config.data.resolution=16", "--config.data.channels=1", f"--output={tmp_path / 'plan.json'}"]
     assert main(call) == 0
-    assert "v5e:2x2, batch" in capsys.readouterr().out
+    assert f"{topology}, batch" in capsys.readouterr().out
     (row,) = json.loads((tmp_path / "plan.json").read_text())["weak"]
     assert row["fits"]
-    assert row["load"]["sent"] > 0
+    assert (row["load"]["sent"] > 0) == (topology == "v5e:2x2")
     assert len(list((tmp_path / "jaxgan" / "plans").glob("*.json"))) == 1

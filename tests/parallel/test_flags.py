@@ -8,7 +8,16 @@ import pytest
 
 from jaxgan.main import main
 from jaxgan.parallel import flags
-from jaxgan.parallel.flags import GPU, SLICES, TPU, find_platform, libraries, new_flags, set_compiler_flags
+from jaxgan.parallel.flags import (
+    GPU,
+    SLICES,
+    TPU,
+    find_platform,
+    leave_out_tpu,
+    libraries,
+    new_flags,
+    set_compiler_flags,
+)
 
 SCHEDULER = "xla_gpu_enable_latency_hiding_scheduler"
 
@@ -140,3 +149,35 @@ def test_of_several_processes_the_first_says_what_was_added(environ, given, told
     call = ["--config=configs/vanilla_gan.py", "--workdir=w", "--config.generator.nothing=1", *given]
     assert main(call) == 2  # a mistake that is found after the flags are set
     assert ("XLA_FLAGS: --x=true added" in capsys.readouterr().err) == told
+
+
+@pytest.mark.parametrize(
+    ("environ", "files", "asked"),
+    [
+        ({}, [], "cpu"),
+        ({"TPU_SKIP_MDS_QUERY": "1"}, ["dev/vfio/vfio"], "cpu"),  # of any host
+        ({"JAX_PLATFORMS": "tpu,cpu"}, [], "tpu,cpu"),
+        ({"TPU_WORKER_ID": "0"}, [], None),
+        ({"JAX_FORCE_TPU_INIT": "1"}, [], None),
+        ({}, ["dev/accel0"], None),
+        ({}, ["dev/vfio/0"], None),
+    ],
+)
+def test_the_library_of_a_tpu_is_left_out_where_there_is_none(environ, files, asked, tmp_path, tpu):
+    for name in files:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    environ = {**tpu, **environ}
+    leave_out_tpu(environ, root=tmp_path)
+    assert environ.get("JAX_PLATFORMS") == asked
+
+
+def test_what_speaks_for_another_backend_is_left_alone(tmp_path, tpu, monkeypatch):
+    monkeypatch.setattr(flags, "_folders", lambda package: [])
+    chip, none = machine(tmp_path / "chip", chip="0x0063"), tmp_path / "none"
+    for given, root in ((tpu, chip), ({}, none)):  # a chip; no library
+        leave_out_tpu(environ := dict(given), root=root)
+        assert environ == given
+    monkeypatch.setattr(flags.importlib.metadata, "entry_points", lambda group: [group])  # another plugin
+    leave_out_tpu(environ := dict(tpu), root=none)
+    assert environ == tpu
