@@ -21,7 +21,7 @@ case ${1-} in
     demand install "${2-}" '[0123456789abcdef]{40,64}' "a whole commit"
     python3 -m pip install --quiet --user 'uv==0.13.9'
     python3 -m uv venv --quiet --python 3.12 .venv
-    python3 -m uv pip install --quiet --python .venv/bin/python -c launch/constraints.txt -e '.[gcs]' 'jax[tpu]'
+    python3 -m uv pip install --quiet --python .venv/bin/python -c launch/constraints.txt -e '.[gcs,plots]' 'jax[tpu]'
     touch "installed-$2"
     ;;
   start) # out of reach of the connection that starts it

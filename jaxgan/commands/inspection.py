@@ -22,6 +22,7 @@ from jaxgan.evaluators.truncation import PSI, THRESHOLDS, Truncated, truncation_
 from jaxgan.media.grids import save_grid
 from jaxgan.media.images import replace_file, to_uint8
 from jaxgan.restore import RestoredGenerator
+from jaxgan.training.plots import check_extra
 
 PAIRS, PAIR_COLUMNS = 24, 3  # of samples and their nearest training images in the picture
 PANEL = (4.6, 3.4)  # inches
@@ -121,6 +122,7 @@ def truncation(generator: RestoredGenerator, wish: SampleWish) -> str:
 
     The plot shows no picture that a model made, and says nothing of its origin.
     """
+    check_extra()  # before the work
     fewest = wish.config.evaluation.neighbours + 1
     if wish.count < max(2, fewest):
         raise UserError(f"--count: got {wish.count}, accepted is {max(2, fewest)} or more")

@@ -45,7 +45,7 @@ from jaxgan.training.parts import (
     root_key,
     with_frozen,
 )
-from jaxgan.training.plots import write_plots
+from jaxgan.training.plots import NEEDED, can_plot, write_plots
 from jaxgan.training.profiling import Profile, ProfiledRunner, read_profile
 from jaxgan.training.progress import Progress, console, setup_logging
 from jaxgan.training.ranges import normal_range
@@ -202,7 +202,10 @@ def _train(
     writer = Writer(place.path, tensorboard=config.tensorboard, resume_at=checkpoints.latest, enabled=leading)
     with contextlib.ExitStack() as stack:
         if config.plots and leading:
-            stack.callback(write_plots, place.path)  # most wanted when training gave up
+            if can_plot():
+                stack.callback(write_plots, place.path)  # most wanted when training gave up
+            else:
+                console.print(f"no plots are drawn: {NEEDED}", highlight=False, markup=False, soft_wrap=True)
         stack.enter_context(writer)
         progress = stack.enter_context(Progress(images, enabled=leading))
         runner = RUNNERS[config.parallel.runner](play, mesh)
@@ -291,7 +294,7 @@ def _where_things_are(place: Workdir, checkpoints: Checkpoints, restores: bool) 
     lines = [
         f"  pictures    {place.samples / pictures[-1]}",
         f"  scores      {place.scores}  ({', '.join(f'{name} {value:.3g}' for name, value in told.items())})",
-        f"  plots       {place.plots}",
+        *([f"  plots       {place.plots}"] if any(place.plots.glob("*.png")) else []),
         f"  checkpoint  {checkpoints.path(latest) if latest is not None else 'none'}",
         "try next:",
         f"  python -m jaxgan.main --mode={command}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import io
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from etils import epath
 
+from jaxgan.errors import UserError
 from jaxgan.media.images import replace_file
 from jaxgan.training.workdir import Workdir
 from jaxgan.training.writer import read_scalars
@@ -24,6 +26,18 @@ OTHER_COLORS = ("#8172b3", "#937860", "#64b5cd", "#8c8c8c", "#da8bc3", "#ccb974"
 SMOOTHED_FROM = 40  # points: a curve of more gets a running mean over it
 PANEL = (7.0, 3.2)  # inches
 NO_SCORES = ("skipped", "skipped_in_a_row", "throughput")
+NEEDED = "they need the package matplotlib: pip install -e '.[plots]'"
+
+
+def can_plot() -> bool:
+    """Whether the extra `[plots]` is installed; matplotlib is not imported."""
+    return importlib.util.find_spec("matplotlib") is not None
+
+
+def check_extra() -> None:
+    """Raises UserError where the extra `[plots]` is missing."""
+    if not can_plot():
+        raise UserError(f"plots cannot be drawn: {NEEDED}")
 
 
 def write_plots(workdir: str | os.PathLike[str]) -> list[epath.Path]:
@@ -31,7 +45,9 @@ def write_plots(workdir: str | os.PathLike[str]) -> list[epath.Path]:
 
     `losses`, `gradients` and `logits` (with the discriminator's accuracy) from the metrics of
     training, `throughput` from the meter, `scores` from the evaluations; a plot that has nothing to show is not drawn.
+    Raises UserError where the extra `[plots]` is missing.
     """
+    check_extra()
     paths = Workdir(os.fspath(workdir))
     curves = _curves(read_scalars(paths.scalars))
     written = []

@@ -1,9 +1,11 @@
 """A whole run in miniature: trained, resumed, finished, sampled, evaluated, restored."""
 
 import gzip
+import importlib.util
 import json
 import pathlib
 import re
+import sys
 
 import numpy as np
 import pytest
@@ -145,3 +147,25 @@ def test_the_generator_is_loaded_without_its_training(workdir):
     assert generator.class_names == tuple(map(str, range(10)))
     assert np.abs(images).max() <= 1.0
     np.testing.assert_array_equal(images, jaxgan.load(path, step="best").generate(0, 12))
+
+
+@pytest.mark.slow
+def test_a_run_without_matplotlib(tmp_path, capfd, monkeypatch):
+    """It is an extra: a run says once that there are no plots, and does all else."""
+    for name in [name for name in sys.modules if name.partition(".")[0] == "matplotlib"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    found = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name, *at: None if name == "matplotlib" else found(name, *at)
+    )
+    path = tmp_path / "run"
+    flags = ["--config", QUICKSTART, f"--workdir={path}", "--config.tiny=true", "--config.compilation_cache=false"]
+    assert main(flags) == FINISHED
+    told = "".join(capfd.readouterr())
+    assert told.count("no plots are drawn: they need the package matplotlib: pip install -e '.[plots]'\n") == 1
+    assert "  plots  " not in told
+    assert list((path / "samples").iterdir())
+    sweep = ["--mode=sample", f"--workdir={path}", "--kind=truncation", f"--output={tmp_path / 'x.png'}"]
+    assert main(sweep) == MISTAKE
+    assert "pip install -e '.[plots]'" in capfd.readouterr().err

@@ -194,7 +194,7 @@ def test_the_container_file_copies_what_is_there():
     copied = [word for line in re.findall(r"^COPY (.*) \S+$", text, re.M) for word in line.split()]
     assert copied
     assert all((ROOT / path).exists() for path in copied)
-    assert set(re.findall(r"'\.\[(\w+)\]'", text)) <= extras.keys()
+    assert {each for found in re.findall(r"'\.\[([\w,]+)\]'", text) for each in found.split(",")} <= extras.keys()
 
 
 def pins(name):
@@ -207,7 +207,7 @@ def test_the_image_is_built_from_what_is_pinned_and_not_by_root():
     text = (ROOT / "launch/gke/Dockerfile").read_text()
     assert re.search(r"^ARG BASE=python:3\.12\S*@sha256:[0-9a-f]{64}$", text, re.M)
     assert re.findall(r"^FROM (.*)$", text, re.M) == ["${BASE}"]
-    assert re.search(r"^RUN pip install .*-c launch/constraints.txt -e '\.\[gcs\]' \"\$JAX\"$", text, re.M)
+    assert re.search(r"^RUN pip install .*-c launch/constraints.txt -e '\.\[gcs,plots\]' \"\$JAX\"$", text, re.M)
     assert re.findall(r"^USER (.*)$", text, re.M) == ["10001:10001"]
     ours, tested = pins("launch/constraints.txt"), pins(".ci/constraints-3.12.txt")
     assert {name: version for name, version in ours.items() if tested.get(name, version) != version} == {}

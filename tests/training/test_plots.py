@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from jaxgan.errors import UserError
+from jaxgan.training import plots
 from jaxgan.training.plots import write_plots
 from jaxgan.training.writer import Writer
 
@@ -73,3 +75,11 @@ def test_a_curve_is_drawn_in_the_colour_of_its_player_and_a_metric_of_training_i
     assert path.name == "losses.png"
     assert (np.abs(pixels - [0x4C, 0x72, 0xB0]).max(-1) < 8).any(), "blue is the generator"
     assert not (np.abs(pixels - [0xC4, 0x4E, 0x52]).max(-1) < 8).any(), "red is the discriminator"
+
+
+def test_without_matplotlib_one_line_names_the_extra(run, monkeypatch):
+    monkeypatch.setattr(plots.importlib.util, "find_spec", lambda name: None)
+    place = run([METRICS])
+    with pytest.raises(UserError, match=r"pip install -e '\.\[plots\]'"):
+        write_plots(place)
+    assert not (place / "plots").exists()
