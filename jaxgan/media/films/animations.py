@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import struct
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -17,6 +18,7 @@ from jaxgan.media.reading import Picture, PictureError, opened
 FORMATS = ("GIF", "WEBP", "PNG", "AVIF")  # in which frames follow each other
 TIME_BASE = Fraction(1, 1000)
 UNFINISHED = "it is cut off: more frames may have been in it"
+GIF_COMMENT = b"\xfe"
 USUAL = 100.0  # milliseconds of a frame that tells none, as browsers have it
 
 
@@ -101,8 +103,11 @@ class Animation:
         """Each frame as it is shown, up to one that cannot be decoded."""
         count = self._told()
         with opened(self.path) as image:
-            number = 0
+            number, beyond = 0, _beyond(self.path, *image.size)
             while number != count:
+                if number == beyond:  # Pillow would enlarge the picture to it, to gigabytes
+                    self._cut(f"it is cut off: its frame {number + 1} does not fit into the picture")
+                    return
                 try:
                     image.seek(number)
                     image.load()
@@ -131,19 +136,50 @@ class Animation:
 def unfinished(path: Path) -> bool:
     """Whether a GIF ends before its trailer. Other files tell how long they are."""
     with open(path, "rb") as file:
-        head = file.read(13)
-        if head[:3] != b"GIF":
+        if file.read(3) != b"GIF":
             return False
-        _skip_palette(file, head[10])
-        while kind := file.read(1):
-            if kind == b";":
-                return False
-            if kind == b",":  # a frame, else an extension
-                _skip_palette(file, (file.read(9) or b"\0")[-1])
+        return None not in _gif_frames(file)
+
+
+def _beyond(path: Path, width: int, height: int) -> int | None:
+    """The number of a GIF's first frame that reaches beyond its picture; None where there is none."""
+    with open(path, "rb") as file:
+        ends = _gif_frames(file) if file.read(3) == b"GIF" else iter(())
+        return next((number for number, end in enumerate(ends) if end and (end[0] > width or end[1] > height)), None)
+
+
+def _gif_frames(file: BinaryIO) -> Iterator[tuple[int, int] | None]:
+    """Where each frame of a GIF ends, right and below, as Pillow finds them; at last None for the trailer."""
+    head = file.read(10)
+    if len(head) == 10:
+        _skip_palette(file, head[7])
+    while kind := file.read(1):
+        if kind == b";":
+            yield None
+            return
+        if kind == b"!":
+            comment = file.read(1) == GIF_COMMENT
+            if _skip_block(file) or not comment:
+                while _skip_block(file):
+                    pass
+        elif kind == b",":
+            told = file.read(9)
+            if len(told) < 9:
+                return
+            left, top, width, height, flags = struct.unpack("<4HB", told)
+            yield left + width, top + height
+            _skip_palette(file, flags)
             file.seek(1, os.SEEK_CUR)
-            while size := file.read(1)[:1].strip(b"\0"):  # blocks up to one of no length
-                file.seek(size[0], os.SEEK_CUR)
-    return True
+            while _skip_block(file):
+                pass
+
+
+def _skip_block(file: BinaryIO) -> bool:
+    """Whether there was one of some length."""
+    size = file.read(1).strip(b"\0")
+    if size:
+        file.seek(size[0], os.SEEK_CUR)
+    return bool(size)
 
 
 def _skip_palette(file: BinaryIO, flags: int) -> None:
