@@ -9,6 +9,7 @@ import difflib
 import io
 import os
 import sys
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
@@ -241,6 +242,7 @@ def help_text() -> str:
 
 def entry() -> None:
     """The console script `jaxgan`."""
+    warnings.filterwarnings("ignore", module=r"PIL\.")  # with a line of its code; what is odd we say in our words
     for stream in (sys.stdout, sys.stderr):  # names and words of files can hold what a terminal's encoding does not
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
