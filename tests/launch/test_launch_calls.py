@@ -75,9 +75,9 @@ def refused(place, *call, **environment):
     return said
 
 
-@pytest.mark.parametrize("number", [*NO_NUMBERS, "0", "1025"])
-def test_the_number_of_local_processes(place, number):
-    assert "accepted are 1 to 1024" in refused(place, "local.sh", number, "--", "x")
+def test_the_number_of_local_processes(place):
+    for number in (*NO_NUMBERS, "0", "1025"):
+        assert "accepted are 1 to 1024" in refused(place, "local.sh", number, "--", "x")
 
 
 @pytest.mark.slow
