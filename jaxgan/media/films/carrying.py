@@ -83,6 +83,8 @@ class Source:
             yield None
             return
         with container:
+            if pictures(container) is None:  # it was a film when its frames were read
+                raise PictureError(f"{path} cannot be read: there are no pictures in it any more")
             yield cls(container, path, kind)
 
     @property

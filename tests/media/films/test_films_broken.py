@@ -5,13 +5,19 @@ import struct
 from fractions import Fraction
 
 import pytest
-from filming import make, scenery
-from fuzzing import read_mutants
-from PIL import Image
 
-from jaxgan.errors import UserError
-from jaxgan.media.films.frames import open_frames
-from jaxgan.media.reading import PictureError
+av = pytest.importorskip("av")
+
+from film_making import TICK, form, greys, source, write  # noqa: E402
+from filming import make, scenery  # noqa: E402
+from fuzzing import read_mutants  # noqa: E402
+from PIL import Image  # noqa: E402
+
+from jaxgan.errors import UserError  # noqa: E402
+from jaxgan.media.films.encoding import plan_encoding  # noqa: E402
+from jaxgan.media.films.frames import open_frames  # noqa: E402
+from jaxgan.media.films.joining import join  # noqa: E402
+from jaxgan.media.reading import PictureError  # noqa: E402
 
 SCENE = scenery(8, 32, 48)
 FILMS = {
@@ -43,6 +49,24 @@ def read(path):
 def test_broken_films(tmp_path):
     films = [make(tmp_path / name, SCENE, *made, **more).read_bytes() for name, (*made, more) in FILMS.items()]
     read_mutants(read, films, tmp_path / "broken.mkv", refusals=(UserError, PictureError))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_sound_and_texts_of_broken_films(tmp_path, suffix):
+    """What a film has beside its pictures is copied from it when its frames are done: 500 mutants each."""
+    words = ("mov_text" if suffix == ".mp4" else "subrip", [(100, 500, "one"), (900, 400, "two")], {}, 0)
+    path = tmp_path / f"a{suffix}"
+    source(path, sounds=[("aac", 44100, 1.0, {}, 1)], texts=[words], cover=suffix, chapters=[(0, 1000, "first")])
+    segments = write(tmp_path, plan_encoding(form(), suffix), greys(6), [512 * number for number in range(6)], [6])
+
+    def put_together(path):
+        target = tmp_path / f"whole{suffix}"
+        join(segments, target, suffix, source=path, time_base=TICK, rate=Fraction(25))
+        with av.open(str(target)) as film:
+            assert sum(1 for _ in film.decode(video=0)) == 6
+
+    read_mutants(put_together, [path.read_bytes()], path, count=500, refusals=(UserError, PictureError))
 
 
 def animation(kind, **options):
