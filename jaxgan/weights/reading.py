@@ -5,55 +5,96 @@ from __future__ import annotations
 import hashlib
 import os
 import pickle
+import stat
+import struct
 import zipfile
+import zlib
 
 import numpy as np
 
 from jaxgan.errors import UserError
+from jaxgan.media.plain import plain
+from jaxgan.weights.npz import read_npz
 from jaxgan.weights.safetensors import read_safetensors
 from jaxgan.weights.torch_stream import read_torch_stream
-from jaxgan.weights.torch_zip import read_torch_zip
+from jaxgan.weights.torch_zip import PICKLE, read_torch_zip
 
-MOST_EXPANSION = 1_000  # times the size of the file, that a compressed npz may have
+ZIP = b"PK\x03\x04"
+DAMAGED = (  # what readers of damaged files raise
+    pickle.UnpicklingError,
+    zipfile.BadZipFile,
+    zipfile.LargeZipFile,
+    zlib.error,
+    struct.error,
+    EOFError,
+    MemoryError,
+    OverflowError,
+    NotImplementedError,
+)
+UNFIT = (
+    OSError,
+    ValueError,
+    TypeError,
+    KeyError,
+    IndexError,
+    AttributeError,
+    RecursionError,
+    RuntimeError,
+    SyntaxError,
+)
 
 
 def read(path: str, *, expect: str | None = None) -> dict[str, np.ndarray]:
-    """The tensors by name, those of nested dicts joined with dots; nothing in the file is executed.
+    """The tensors by name, those of nested dicts joined with dots, to be read only; nothing in the file is executed.
 
-    `expect`: the SHA-256 that the file must have, or its beginning. Raises UserError for a file that is not
-    there, damaged, of another format, or that asks for anything but tensors.
+    The format is that of the file's contents, whatever its name. `expect`: the SHA-256 that the file must have, or its
+    beginning. Raises UserError for a file that is not there, damaged, of another format, or that asks for anything but
+    tensors.
     """
     try:
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            raise UserError("it is no regular file, accepted are files of weights")
         if expect is not None:
             _check(path, expect)
         tensors = _read(path)
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
-    except (OSError, EOFError, ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError) as error:
-        raise UserError(f"{path}: it cannot be read as weights ({type(error).__name__}: {error})") from None
-    except (pickle.UnpicklingError, zipfile.BadZipFile, MemoryError, OverflowError, NotImplementedError) as error:
-        raise UserError(f"{path}: it is damaged ({type(error).__name__}: {error})") from None
+    except DAMAGED as error:
+        raise UserError(f"{path}: it is damaged ({type(error).__name__}: {plain(error, 200)})") from None
+    except UNFIT as error:
+        told = f"{type(error).__name__}: {plain(error, 200)}"
+        raise UserError(f"{path}: it cannot be read as weights ({told})") from None
     if not tensors:
         raise UserError(f"{path}: there are no tensors in it")
     return tensors
+
+
+def is_known(path: str) -> bool:
+    """Whether the beginning of a file is that of a format that `read` reads. Raises OSError where there is no file."""
+    with open(path, "rb") as file:
+        start = file.read(9)
+        size = os.fstat(file.fileno()).st_size
+    header = start[8:] == b"{" and 8 + int.from_bytes(start[:8], "little") <= size
+    return start[:4] == ZIP or _is_pickle(start) or header
+
+
+def _is_pickle(start: bytes) -> bool:
+    """A protocol; the length of a safetensors header, before its brace, may look like one."""
+    return start[:1] == b"\x80" and start[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05") and start[8:9] != b"{"
 
 
 def _read(path: str) -> dict[str, np.ndarray]:
     with open(path, "rb") as file:
         start = file.read(9)
         file.seek(0)
-        if start[:4] == b"PK\x03\x04":
+        if start[:4] == ZIP:
+            size = os.fstat(file.fileno()).st_size
             with zipfile.ZipFile(file) as archive:
-                if any(name.endswith("data.pkl") for name in archive.namelist()):
-                    return read_torch_zip(archive)
-                unpacked = sum(info.file_size for info in archive.infolist())
-            if unpacked > MOST_EXPANSION * os.path.getsize(path):
-                raise UserError("it would grow beyond all measure when unpacked")
-            with np.load(path, allow_pickle=False) as arrays:
-                return dict(arrays)
-        # a pickle's protocol; the length of a safetensors header, before its brace, may look like one
-        if start[:1] == b"\x80" and start[8:] != b"{":
-            return read_torch_stream(file)
+                if any(name.endswith(PICKLE) for name in archive.namelist()):
+                    return read_torch_zip(archive, size)
+                return read_npz(archive, size)
+        if _is_pickle(start):
+            return read_torch_stream(file.read())
     return read_safetensors(path)
 
 
