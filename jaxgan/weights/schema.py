@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 
@@ -33,7 +34,7 @@ def checked(name: str, value: np.ndarray, *shapes: Shape, of: str = "the weights
     return numbers
 
 
-def check_finite(tensors: Iterable[tuple[str, np.ndarray]], of: str) -> None:
+def check_finite(tensors: Iterable[tuple[str, Any]], of: str) -> None:
     """Raises UserError that names the first tensor with a number that is not finite, and says how many it has."""
     for name, value in tensors:
         value = np.asarray(value)
