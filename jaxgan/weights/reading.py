@@ -7,6 +7,7 @@ import os
 import pickle
 import stat
 import struct
+import tokenize
 import zipfile
 import zlib
 
@@ -25,6 +26,7 @@ DAMAGED = (  # what readers of damaged files raise
     zipfile.BadZipFile,
     zipfile.LargeZipFile,
     zlib.error,
+    tokenize.TokenError,
     struct.error,
     EOFError,
     MemoryError,
@@ -42,6 +44,7 @@ UNFIT = (
     RuntimeError,
     SyntaxError,
 )
+UNREADABLE = (*DAMAGED, *UNFIT)  # all that a reader of numbers may raise for a file that is none
 
 
 def read(path: str, *, expect: str | None = None) -> dict[str, np.ndarray]:
