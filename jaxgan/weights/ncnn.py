@@ -18,7 +18,7 @@ from jaxgan.errors import UserError
 from jaxgan.media.plain import plain
 
 MAGIC = "7767517"
-MOST_TEXT = 16 * 2**20  # bytes of a param file; large networks have 200 kB
+MOST_TEXT = 4 * 2**20  # bytes of a param file; large networks have 200 kB
 FLOAT32, FLOAT32_TAGGED, FLOAT16, INT8 = 0, 0x0002C056, 0x01306B47, 0x000D4B38  # what stands before weights
 WITHOUT_NUMBERS = {
     "BinaryOp",

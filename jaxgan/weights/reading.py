@@ -10,6 +10,7 @@ import struct
 import tokenize
 import zipfile
 import zlib
+from typing import IO
 
 import numpy as np
 
@@ -20,7 +21,15 @@ from jaxgan.weights.safetensors import read_safetensors
 from jaxgan.weights.torch_stream import read_torch_stream
 from jaxgan.weights.torch_zip import PICKLE, read_torch_zip
 
-ZIP = b"PK\x03\x04"
+ZIP, ZIP_END = b"PK\x03\x04", b"PK\x05\x06"
+MANY = 0xFFFF  # what a zip announces that has as many members or more
+OTHERS = {  # how files begin that often lie in the place of weights
+    b"version https://git-lfs": "it is a pointer of Git LFS, not the file itself: git lfs pull fetches it",
+    b"<": "it is a web page or XML, not a file of weights: download it again",
+    b"\x89HDF": "it is an HDF5 file, which is not read: save the weights with torch.save, as safetensors or npz",
+    b"\x1f\x8b": "it is packed with gzip: unpack it first",
+    b"(dp": "it is a pickle of Python 2's text form, not a file of torch.save: save its state dict with torch.save",
+}
 DAMAGED = (  # what readers of damaged files raise
     pickle.UnpicklingError,
     zipfile.BadZipFile,
@@ -88,17 +97,35 @@ def _is_pickle(start: bytes) -> bool:
 
 def _read(path: str) -> dict[str, np.ndarray]:
     with open(path, "rb") as file:
-        start = file.read(9)
+        start = file.read(32)
         file.seek(0)
+        for beginning, told in OTHERS.items():
+            if start.startswith(beginning) and start[8:9] != b"{":
+                raise UserError(told)
         if start[:4] == ZIP:
             size = os.fstat(file.fileno()).st_size
+            announced = _members(file)
             with zipfile.ZipFile(file) as archive:
+                if announced not in (len(archive.infolist()), MANY):
+                    raise UserError(f"it announces {announced} members and lists {len(archive.infolist())}: damaged")
                 if any(name.endswith(PICKLE) for name in archive.namelist()):
                     return read_torch_zip(archive, size)
                 return read_npz(archive, size)
         if _is_pickle(start):
             return read_torch_stream(file.read())
     return read_safetensors(path)
+
+
+def _members(file: IO[bytes]) -> int:
+    """How many members the end of a zip announces, MANY where there are more. `zipfile` does not compare it.
+
+    Raises UserError for another end than torch and numpy write, which is one without a comment.
+    """
+    file.seek(-min(22, file.seek(0, os.SEEK_END)), os.SEEK_END)
+    end = file.read()
+    if end[:4] != ZIP_END or len(end) != 22 or end[20:] != bytes(2):
+        raise UserError("its end is not that of a whole zip: it is damaged or cut off")
+    return int.from_bytes(end[10:12], "little")
 
 
 def _check(path: str, expect: str) -> None:

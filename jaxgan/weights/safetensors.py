@@ -17,6 +17,7 @@ from jaxgan.media.plain import plain
 from jaxgan.weights.unpickling import BFLOAT16, MOST_AXES, MOST_SIZE, Storage, Tensor
 
 MOST_HEADER = 2**24  # bytes; that of 100,000 tensors has some 10 million
+UNKNOWN = "it is of no known format of weights, accepted are files of torch.save, safetensors and npz"
 METADATA = "__metadata__"
 KINDS = {
     "F64": "<f8",
@@ -112,11 +113,11 @@ def _header(path: str | Path) -> tuple[dict[str, Any], int]:
     with open(path, "rb") as file:
         length = int.from_bytes(file.read(8), "little")
         if length > min(MOST_HEADER, os.fstat(file.fileno()).st_size - 8):
-            raise UserError("it is of no known format of weights")
+            raise UserError(UNKNOWN)
         try:
             header = json.loads(file.read(length), object_pairs_hook=_table)
         except (ValueError, RecursionError):
-            raise UserError("it is of no known format of weights") from None
+            raise UserError(UNKNOWN) from None
     if not isinstance(header, dict):
         raise UserError("its header is no table of tensors")
     return header, 8 + length

@@ -19,16 +19,34 @@ def divided(condition):
     return jnp.where(jnp.abs(red - SPOILED) < 0.5, jnp.nan, condition)
 
 
+RESTORER = Restorer(divided, scale=1, condition_channels=3, channels=3, description="nothing", receptive_field=0)
+
+
 def test_a_picture_that_becomes_no_numbers_fails_and_the_others_are_written(tmp_path, apply, capsys):
     (tmp_path / "in").mkdir()
     for name, red in (("a", 10), ("b", SPOILED), ("c", 30)):
         Image.new("RGB", (6, 4), (red, 20, 30)).save(tmp_path / "in" / f"{name}.png")
-    restorer = Restorer(divided, scale=1, condition_channels=3, channels=3, description="nothing", receptive_field=0)
-    assert apply(restorer, tmp_path / "in", tmp_path / "out") == SOME_FAILED
+    assert apply(RESTORER, tmp_path / "in", tmp_path / "out") == SOME_FAILED
     told = capsys.readouterr().out
     assert "b.png: failed, 72 of 72 values that the network gives are not finite; it is not written" in told
     assert "2 of 3 pictures restored, 1 failed" in told
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.png", "c.png"]
+
+
+@pytest.mark.slow
+def test_a_film_with_such_a_picture_fails_and_another_is_made(tmp_path, apply, capsys):
+    from filming import moving
+
+    for name, red in (("a", 10), ("b", SPOILED)):
+        frames = moving(4)
+        frames[:], frames[2, :, :, 0] = 10, red
+        (tmp_path / name).mkdir()
+        for number, frame in enumerate(frames):
+            Image.fromarray(frame).save(tmp_path / name / f"{number:03}.png")
+    assert apply(RESTORER, tmp_path / "a", tmp_path / "a.mp4", rate="25") == FINISHED
+    assert apply(RESTORER, tmp_path / "b", tmp_path / "b.mp4", rate="25") == SOME_FAILED
+    assert "values that the network gives are not finite" in capsys.readouterr().out
+    assert not (tmp_path / "b.mp4").exists()
 
 
 @pytest.fixture

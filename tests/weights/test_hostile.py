@@ -202,6 +202,44 @@ def test_a_pickle_of_something_else_says_what_it_is(tmp_path):
         read(str(tmp_path / "w.pkl"))
 
 
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "a pointer of Git LFS, not the file itself"),
+        (b"<!DOCTYPE html><html></html>", "a web page or XML, not a file of weights"),
+        (b"\x1f\x8b\x08\x00" + bytes(20), "packed with gzip: unpack it first"),
+        (b"", "accepted are files of torch.save, safetensors and npz"),
+        (b"GGUF" + bytes(40), "accepted are files of torch.save, safetensors and npz"),
+    ],
+)
+def test_what_lies_in_the_place_of_weights_is_told(content, message, tmp_path):
+    (tmp_path / "w.pth").write_bytes(content)
+    with pytest.raises(UserError, match=message):
+        read(str(tmp_path / "w.pth"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["zip", "npz"])
+def test_no_flipped_byte_gives_other_weights_where_there_is_a_checksum(kind, tmp_path):
+    whole, path = saved(tmp_path)[kind][0], tmp_path / "flipped"
+    path.write_bytes(whole)
+    expected, refused = read(str(path)), 0
+    places = range(len(whole)) if len(whole) < 1000 else np.random.default_rng(0).permutation(len(whole))[:1000]
+    for place in places:
+        flipped = bytearray(whole)
+        flipped[place] ^= 0xFF
+        path.write_bytes(flipped)
+        try:
+            found = read(str(path))
+        except UserError:
+            refused += 1
+            continue
+        assert found.keys() == expected.keys(), place
+        for name, value in expected.items():
+            np.testing.assert_array_equal(found[name], value, err_msg=f"{place}: {name}")
+    assert refused > len(places) / 4
+
+
 def saved(folder):
     """A good file of each format, by the name of its reader."""
     plain, packed = io.BytesIO(), io.BytesIO()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -15,7 +15,8 @@ from jaxgan.weights.schema import Shape, checked
 COMPILED = "_orig_mod"  # what torch.compile puts between
 AVERAGED = ("ema", "shadow", "averaged", "avg", "swa")  # words in the names of averages
 GENERATORS = {"g", "gen", "generator", "net_g", "netg", "params"}
-COMPARED = 5_000  # names at most that are looked through for a similar one
+COMPARED, LONGEST = 1_000, 120  # names at most, and their characters, that are looked through for a similar one
+MOST_SETS = 64  # of weights of one network in a file
 Tensors = Mapping[str, np.ndarray]
 
 
@@ -55,10 +56,13 @@ def chosen(tensors: Tensors, mark: str) -> Chosen:
     candidates = prefixes(tensors, mark)
     if not candidates:
         raise lacking(mark, tensors)
+    if len(candidates) > MOST_SETS:
+        raise UserError(f"the weights have the network {len(candidates)} times, accepted are at most {MOST_SETS}")
     best = candidates
     for rule in (_is_averaged, _is_generator):
         best = [prefix for prefix in best if rule(prefix)] or best
-    best = [prefix for prefix in best if prefix.count(".") == min(each.count(".") for each in best)]
+    depth = min(prefix.count(".") for prefix in best)
+    best = [prefix for prefix in best if prefix.count(".") == depth]
     if len(best) > 1:
         told = ", ".join(plain(prefix.rstrip("."), 60) for prefix in best[:5])
         raise UserError(f"the weights have the network {len(best)} times, under {told}: expected is one, or an average")
@@ -88,20 +92,20 @@ def _is_generator(prefix: str) -> bool:
     return any(part in GENERATORS for part in _words(prefix))
 
 
-def lacking(name: str, tensors: Iterable[str]) -> UserError:
+def lacking(name: str, tensors: Collection[str]) -> UserError:
     """The error for a tensor that is not there, with the most similar name that is."""
     return UserError(f"the weights lack {plain(name, 120)}{nearest(name, tensors)}")
 
 
-def nearest(name: str, tensors: Iterable[str]) -> str:
+def nearest(name: str, tensors: Collection[str]) -> str:
     """What of other names comes nearest, in words."""
-    found = [each for each, _ in zip(tensors, range(COMPARED)) if len(each) < 300]
+    found = [each for each, _ in zip(tensors, range(COMPARED)) if len(each) <= LONGEST]
     ends = [each for each in found if each.endswith(f".{name}")]
     similar: Sequence[str] = ends[:1] or difflib.get_close_matches(name, found, 1, 0.6) or found[:3]
     if not similar:
         return ""
     shown = ", ".join(plain(each, 120) for each in similar)
-    return f" (there is {shown})" if len(similar) == 1 else f" (there are {len(found)} others, such as {shown})"
+    return f" (there is {shown})" if len(similar) == 1 else f" (there are {len(tensors)} others, such as {shown})"
 
 
 class Names:
