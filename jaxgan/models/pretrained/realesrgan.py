@@ -18,7 +18,7 @@ from jaxgan.media.plain import plain
 from jaxgan.models.pretrained import rrdb, srvgg
 from jaxgan.models.pretrained.names import nearest, prefixes, without_compiler
 from jaxgan.models.pretrained.stylegan2 import Imported
-from jaxgan.weights.ncnn import MAGIC, Network, read_ncnn
+from jaxgan.weights.ncnn import Network, read_ncnn
 from jaxgan.weights.reading import is_known, read
 
 log = logging.getLogger(__name__)
@@ -111,8 +111,6 @@ def _is_ncnn(file: Path) -> bool:
     try:
         if is_known(str(file)):
             return False
-        with file.open("rb") as opened:
-            text = opened.read(len(MAGIC)) == MAGIC.encode()
     except OSError:
         return ends_so
     if file.suffix == ".bin" and not beside:
@@ -120,7 +118,7 @@ def _is_ncnn(file: Path) -> bool:
             f"{file}: it is no file of PyTorch, safetensors or numpy; a .bin file of ncnn needs its "
             f"{file.with_suffix('.param').name} beside it, which is missing"
         )
-    return text or ends_so
+    return ends_so
 
 
 def from_torch(tensors: Mapping[str, np.ndarray]) -> Imported:
