@@ -37,6 +37,7 @@ class RestoredGenerator:
         self.images_seen: int = average.record["images_seen"]
         self.config: dict[str, Any] = average.record["config"]  # of the run, as JSON
         self.class_names: tuple[str, ...] = tuple(average.record["class_names"])
+        self.lost = 0  # images that were made so far and are not finite
 
     @property
     def num_classes(self) -> int:
@@ -86,7 +87,7 @@ class RestoredGenerator:
     ) -> np.ndarray:
         """The images of given latents `[n,Z]` and labels `[n]`; as `generate` otherwise."""
         classes = self._checked(latents, labels, truncation)
-        return self._sampler.synthesize(*self._placed, latents, classes, truncation=truncation)
+        return self._counted(self._sampler.synthesize(*self._placed, latents, classes, truncation=truncation))
 
     def styles(
         self,
@@ -106,7 +107,7 @@ class RestoredGenerator:
     def synthesize_styles(self, styles: Array | np.ndarray) -> np.ndarray:
         """The images of styles `[n,L,W]`. Raises UserError for a generator without styles."""
         self._need_styles()
-        return self._sampler.synthesize_styles(*self._placed, styles)
+        return self._counted(self._sampler.synthesize_styles(*self._placed, styles))
 
     def decoder(self, label: int | None = None) -> tuple[Callable[[Any, Array], Array], Any]:
         """`(decode, weights)`: `decode(weights, codes [n,D])` gives images `[n,H,W,C]`, differentiably.
@@ -158,6 +159,10 @@ class RestoredGenerator:
     def _placed(self) -> tuple[Any, Any]:
         """The weights on the devices that draw samples."""
         return self._weights if self._mesh is None else jax.device_put(self._weights, replicated(self._mesh))
+
+    def _counted(self, images: np.ndarray) -> np.ndarray:
+        self.lost += int((~np.isfinite(images).all(axis=(1, 2, 3))).sum())
+        return images
 
     def _need_styles(self) -> None:
         if not self.has_styles:

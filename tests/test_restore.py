@@ -169,3 +169,14 @@ def test_loading_needs_no_training_code():
     wanted = "jaxgan.training.step", "jaxgan.training.loop", "jaxgan.training.optimizers"
     code = f"import sys, jaxgan.restore, jaxgan.assemble; assert not set({wanted}) & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_averaged_weights_that_are_not_finite_are_refused(run, caplog):
+    state = make_state(6)
+    spoiled = {"generator": {"w": state.ema_params["generator"]["w"].at[1, 2].set(jnp.nan)}}
+    with Checkpoints(run / "checkpoints", config={"seed": 5}, class_names=["a", "b", "c"]) as checkpoints:
+        checkpoints.save(state.replace(ema_params=spoiled), step=6, images=384, metrics={"frechet/f": 4.0})
+    with pytest.raises(UserError, match=r"step 6 is refused: .*w has 1 of 12 numbers that are not finite"):
+        load(run, step=6)
+    assert load(run).step == 4
+    assert "params/generator/w has 1 of 12 numbers that are not finite" in caplog.text

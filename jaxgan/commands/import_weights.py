@@ -14,7 +14,9 @@ from jaxgan.assemble import make_task
 from jaxgan.config import RunConfig, from_tree, to_json
 from jaxgan.errors import FINISHED, UserError
 from jaxgan.game import GENERATOR
+from jaxgan.media.plain import plain
 from jaxgan.models.pretrained import stylegan2_nvidia, stylegan2_torch
+from jaxgan.models.pretrained.names import nearest, prefixes, without_compiler
 from jaxgan.models.pretrained.stylegan2 import Imported
 from jaxgan.training.manifest import write_manifest
 from jaxgan.training.stored import EMA, absolute, quieten, shapes
@@ -35,7 +37,9 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
         raise UserError(f"--workdir={workdir}: there is a run in it already; give another")
     if "weights" not in options:
         raise UserError("--weights is missing: a .pth, .safetensors or .npz file of a StyleGAN2 generator")
-    imported = _imported(read(options["weights"]))
+    imported = _imported(options["weights"])
+    if imported.told:
+        print(f"{options['weights']}: {imported.told}")
     section = imported.section
     made = from_tree(
         {
@@ -63,12 +67,19 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
     return FINISHED
 
 
-def _imported(tensors: Mapping[str, np.ndarray]) -> Imported:
-    if any(name.endswith(stylegan2_nvidia.MARK) for name in tensors):
-        return stylegan2_nvidia.from_nvidia(tensors)
-    if any(name.endswith(stylegan2_torch.MARK) for name in tensors):
-        return stylegan2_torch.from_torch(tensors)
-    raise UserError("--weights: its names are of no known StyleGAN2 generator")
+def _imported(path: str) -> Imported:
+    tensors = without_compiler(read(path))
+    try:
+        if prefixes(tensors, stylegan2_nvidia.MARK):
+            return stylegan2_nvidia.from_nvidia(tensors)
+        if prefixes(tensors, stylegan2_torch.MARK):
+            return stylegan2_torch.from_torch(tensors)
+    except UserError as error:
+        raise UserError(f"--weights={path}: {plain(error)}") from None
+    marks, found = (stylegan2_nvidia.MARK, stylegan2_torch.MARK), nearest(stylegan2_torch.MARK, tensors)
+    raise UserError(
+        f"--weights={path}: its names are of no known StyleGAN2 generator, which have {' or '.join(marks)}{found}"
+    )
 
 
 def _latent_dim(imported: Imported) -> int:
@@ -92,7 +103,7 @@ def _with_mean(imported: Imported, config: RunConfig) -> dict[str, Any]:
     ours, theirs = ({jax.tree_util.keystr(path): leaf.shape for path, leaf in leaves} for leaves in flat)
     for name in ours.keys() | theirs.keys():
         if ours.get(name) != theirs.get(name):
-            raise UserError(f"--weights: {name} is {theirs.get(name)}, the network wants {ours.get(name)}")
+            raise UserError(f"--weights: {plain(name, 120)} is {theirs.get(name)}, the network wants {ours.get(name)}")
     if "average" not in imported.variables:
         styles = jax.jit(lambda tree: network.apply(tree, latent, label, train=False, method="map"))(tree)
         variables["average"] = {"style_mean": np.asarray(styles[:, 0].mean(axis=0))}

@@ -63,8 +63,15 @@ class Report(Protocol):
         ...
 
 
+def _raise(error: PictureError) -> None:
+    raise error
+
+
 class Restoring:
-    """Takes pictures, runs their tiles in batches, and hands on each restored one as soon as it is whole, in order."""
+    """Takes pictures, runs their tiles in batches, and hands on each restored one as soon as it is whole, in order.
+
+    A picture for which the network gives values that are not finite is refused: its pixels would be made up.
+    """
 
     def __init__(
         self, restorer: Restorer, tiling: Tiling, *, batch_size: int | None, advanced: Callable[[], None] = lambda: None
@@ -74,12 +81,21 @@ class Restoring:
         self._batches = Batches(restorer, pixels=tiling.tile**2, batch_size=batch_size)
 
     def take(
-        self, picture: Picture, mask: np.ndarray | None, finished: Callable[[Picture], None], *, folder: Path
+        self,
+        picture: Picture,
+        mask: np.ndarray | None,
+        finished: Callable[[Picture], None],
+        *,
+        folder: Path,
+        refused: Callable[[PictureError], None] = _raise,
     ) -> None:
-        """Adds a picture's tiles to those that wait; `mask` bool `[H,W,1]`. A large output lies in the folder."""
+        """Adds a picture's tiles to those that wait; `mask` bool `[H,W,1]`. A large output lies in the folder.
+
+        `refused` gets the reason in the place of `finished`; without it, it is raised.
+        """
         scale = self._restorer.scale
         rows, columns = self._tiling.cut(picture.height), self._tiling.cut(picture.width)
-        job = _Job(picture, mask, picture.height * scale, picture.width * scale, folder, finished)
+        job = _Job(picture, mask, picture.height * scale, picture.width * scale, folder, finished, refused)
         mosaic = Mosaic(rows, columns, scale=scale, keep=partial(self._keep, job))
         for place in mosaic.places():
             tile = picture.to_float(continued(picture.pixels, *place))
@@ -100,9 +116,17 @@ class Restoring:
         if job.pixels is None:
             shape = (job.height, job.width, part.shape[2])
             job.pixels = _room(shape, job.picture.pixels.dtype, job.folder)
+        if not np.isfinite(part).all():
+            job.lost += int(part.size - np.isfinite(part).sum())
+            part = np.nan_to_num(part, nan=0.0, posinf=1.0, neginf=-1.0)
         job.pixels[top : top + len(part)] = job.picture.from_float(part)
-        if top + len(part) == job.height:
+        if top + len(part) < job.height:
+            return
+        if not job.lost:
             job.finished(self._whole(job))
+            return
+        told = f"{job.lost} of {job.pixels.size} values that the network gives are not finite; it is not written"
+        job.refused(PictureError(told))
 
     def _whole(self, job: _Job) -> Picture:
         picture, pixels, scale = job.picture, job.pixels, self._restorer.scale
@@ -124,6 +148,8 @@ class _Job:
     width: int
     folder: Path
     finished: Callable[[Picture], None]
+    refused: Callable[[PictureError], None]
+    lost: int = 0  # values that are not finite
     pixels: np.ndarray | None = None  # of the output, as far as they are known
 
 
@@ -159,7 +185,13 @@ class Workshop:
         except PictureError as error:
             self._report.failed(pair, str(error))
             return
-        self._restoring.take(picture, mask, partial(self._write, pair, picture, mask), folder=pair.target.parent)
+        self._restoring.take(
+            picture,
+            mask,
+            partial(self._write, pair, picture, mask),
+            folder=pair.target.parent,
+            refused=lambda error: self._report.failed(pair, str(error)),
+        )
 
     def flush(self) -> None:
         """Finishes all that was taken."""

@@ -13,7 +13,7 @@ from jaxgan.commands.marking import Marking, marks, origin_of_run
 from jaxgan.commands.options import checkpoint_choice, integer
 from jaxgan.commands.setup import start_jax
 from jaxgan.config import RunConfig
-from jaxgan.errors import UserError
+from jaxgan.errors import FINISHED, SOME_FAILED, UserError
 from jaxgan.media.grids import make_grid, save_grid
 from jaxgan.media.images import save_image
 from jaxgan.media.videos import save_animation
@@ -60,7 +60,9 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
     marking = Marking(origin if marked else None)
     where = KINDS[kind](generator, SampleWish(config, seed, count, labels, output, truncations, crossover, marking))
     print(f"{kind} of step {generator.step}: {where}")
-    return marking.tell()
+    if generator.lost:
+        print(f"{generator.lost} of the images that the generator gives have values that are not finite: {LOST[kind]}")
+    return max(marking.tell(), SOME_FAILED if generator.lost else FINISHED)
 
 
 def _grid(generator: RestoredGenerator, wish: SampleWish) -> str:
@@ -71,10 +73,15 @@ def _grid(generator: RestoredGenerator, wish: SampleWish) -> str:
 
 def _files(generator: RestoredGenerator, wish: SampleWish) -> str:
     images = generator.generate(wish.seed, wish.count, _cycled(wish), truncation=wish.truncation)
+    written = 0
     for index, image in enumerate(images):
         path = epath.Path(wish.output) / f"{index:05}.png"
+        if not np.isfinite(image).all():
+            print(f"{path.name}: failed, its values are not finite")
+            continue
+        written += 1
         wish.marking.heard(save_image(image, path, wish.marking.about("a sample of a generator")))
-    return f"{wish.output} ({wish.count} files)"
+    return f"{wish.output} ({written} files)"
 
 
 def _classes(generator: RestoredGenerator, wish: SampleWish) -> str:
@@ -129,6 +136,7 @@ KINDS: dict[str, Draw] = {
     "neighbours": inspection.neighbours,
     "truncation": inspection.truncation,
 }
+LOST = dict.fromkeys(KINDS, "these values are drawn grey") | {"files": "these are not written"}
 SUFFIX = {"files": "", "interpolate": ".gif"} | dict.fromkeys(
     ("grid", "classes", "mixing", "neighbours", "truncation"), ".png"
 )

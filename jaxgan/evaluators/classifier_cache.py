@@ -18,6 +18,7 @@ import jax
 import numpy as np
 
 from jaxgan.parallel import distributed
+from jaxgan.weights.reading import UNREADABLE
 
 FORMAT = 1
 KIND = "classifier"  # how its files are named
@@ -51,7 +52,7 @@ def load_classifier(cache_dir: str, fingerprint: str, *, kind: str = KIND) -> St
         arrays = _unflatten(np.load(io.BytesIO(weights), allow_pickle=False))
         accuracy = None if record["accuracy"] is None else float(record["accuracy"])
         return StoredClassifier(fingerprint, arrays, accuracy, record["sha256"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except UNREADABLE as error:
         logger.warning("the stored network %s is not usable (%s); it will be trained again", record_path, error)
         return None
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from jaxgan.errors import UserError
 from jaxgan.evaluators.streams import Features
+from jaxgan.media.plain import plain
 from jaxgan.models.pretrained.inception import SIZE, Inception, from_torch, resize
 from jaxgan.parallel.compiler import compiler_options
 from jaxgan.weights.reading import read
@@ -59,9 +60,13 @@ def load_inception(path: str | None) -> InceptionFeatures:
     with open(path, "rb") as file:
         published = hashlib.file_digest(file, "sha256").hexdigest().startswith(PUBLISHED)
     tensors = read(path)
+    try:
+        tree = from_torch(tensors)
+    except UserError as error:
+        raise UserError(f"config.evaluation.weights: {path}: {plain(error)}") from None
     checksum = tensors_digest(tensors)
     name = "inception-2015-12-05" if published else f"inception-unpublished-{checksum[:8]}"
-    return InceptionFeatures(from_torch(tensors), name, checksum)
+    return InceptionFeatures(tree, name, checksum)
 
 
 def tensors_digest(tensors: Mapping[str, np.ndarray]) -> str:

@@ -8,13 +8,13 @@ import json
 import logging
 import os
 import tempfile
-import zipfile
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
 from jaxgan.parallel import distributed
+from jaxgan.weights.reading import UNREADABLE
 
 FORMAT = 2  # raise it when other arrays are stored, or made otherwise
 
@@ -48,7 +48,7 @@ def _load(path: str) -> dict[str, np.ndarray] | None:
         with open(path, "rb") as file:
             stored = io.BytesIO(file.read())
         return dict(np.load(stored, allow_pickle=False))
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
+    except UNREADABLE as error:
         logger.warning("%s is not usable (%s): made anew", path, error)
         return None
 

@@ -20,6 +20,7 @@ from etils import epath
 from jaxgan.errors import UserError
 from jaxgan.game import Params, State, Variables
 from jaxgan.training.manifest import NotUsableError, read_manifest, verify
+from jaxgan.weights.schema import check_finite
 
 log = logging.getLogger(__name__)
 
@@ -174,7 +175,12 @@ def _read_average(folder: epath.Path) -> Average:
     tree = manifest["record"]["tree"][EMA]
     wanted = {name: jax.ShapeDtypeStruct(shape, np.dtype(dtype)) for name, (shape, dtype) in tree.items()}
     nested: dict[str, Any] = {"params": {}, "variables": {}}
-    for name, leaf in _read(folder / EMA, wanted).items():
+    found = _read(folder / EMA, wanted)
+    try:
+        check_finite(found.items(), "the averaged weights")
+    except UserError as error:
+        raise NotUsableError(str(error)) from None
+    for name, leaf in found.items():
         *parents, last = name.split("/")
         node = nested
         for parent in parents:

@@ -15,9 +15,10 @@ from typing import NamedTuple
 import numpy as np
 
 from jaxgan.errors import UserError
+from jaxgan.media.plain import plain
 
 MAGIC = "7767517"
-MOST_TEXT = 16 * 2**20  # bytes of a param file; large networks have 200 kB
+MOST_TEXT = 4 * 2**20  # bytes of a param file; large networks have 200 kB
 FLOAT32, FLOAT32_TAGGED, FLOAT16, INT8 = 0, 0x0002C056, 0x01306B47, 0x000D4B38  # what stands before weights
 WITHOUT_NUMBERS = {
     "BinaryOp",
@@ -70,13 +71,13 @@ def read_ncnn(path: str | Path, *, expect: tuple[str, str] | None = None) -> Net
     try:
         layers = parse(text.decode("ascii"))
     except UserError as error:
-        raise UserError(f"{files[0]}: {error}") from None
+        raise UserError(f"{files[0]}: {plain(error)}") from None
     except UnicodeDecodeError:
         raise UserError(f"{files[0]}: it is no text") from None
     try:
         return Network(layers, _tensors(layers, numbers))
     except UserError as error:
-        raise UserError(f"{files[1]}: {error}") from None
+        raise UserError(f"{files[1]}: {plain(error)}") from None
 
 
 def parse(text: str) -> tuple[Layer, ...]:
@@ -237,6 +238,8 @@ def _size(layer: Layer, key: int) -> int:
 
 def _bytes(file: Path, expect: str | None, most: int | None) -> bytes:
     try:
+        if file.exists() and not file.is_file():
+            raise UserError(f"{file}: it is no regular file")
         if most is not None and file.stat().st_size > most:
             raise UserError(f"{file}: it is no param file: it has {file.stat().st_size} bytes")
         found = file.read_bytes()

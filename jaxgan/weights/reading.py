@@ -5,56 +5,127 @@ from __future__ import annotations
 import hashlib
 import os
 import pickle
+import stat
+import struct
+import tokenize
 import zipfile
+import zlib
+from typing import IO
 
 import numpy as np
 
 from jaxgan.errors import UserError
+from jaxgan.media.plain import plain
+from jaxgan.weights.npz import read_npz
 from jaxgan.weights.safetensors import read_safetensors
 from jaxgan.weights.torch_stream import read_torch_stream
-from jaxgan.weights.torch_zip import read_torch_zip
+from jaxgan.weights.torch_zip import PICKLE, read_torch_zip
 
-MOST_EXPANSION = 1_000  # times the size of the file, that a compressed npz may have
+ZIP, ZIP_END = b"PK\x03\x04", b"PK\x05\x06"
+MANY = 0xFFFF  # what a zip announces that has as many members or more
+OTHERS = {  # how files begin that often lie in the place of weights
+    b"version https://git-lfs": "it is a pointer of Git LFS, not the file itself: git lfs pull fetches it",
+    b"<": "it is a web page or XML, not a file of weights: download it again",
+    b"\x89HDF": "it is an HDF5 file, which is not read: save the weights with torch.save, as safetensors or npz",
+    b"\x1f\x8b": "it is packed with gzip: unpack it first",
+    b"(dp": "it is a pickle of Python 2's text form, not a file of torch.save: save its state dict with torch.save",
+}
+DAMAGED = (  # what readers of damaged files raise
+    pickle.UnpicklingError,
+    zipfile.BadZipFile,
+    zipfile.LargeZipFile,
+    zlib.error,
+    tokenize.TokenError,
+    struct.error,
+    EOFError,
+    MemoryError,
+    OverflowError,
+    NotImplementedError,
+)
+UNFIT = (
+    OSError,
+    ValueError,
+    TypeError,
+    KeyError,
+    IndexError,
+    AttributeError,
+    RecursionError,
+    RuntimeError,
+    SyntaxError,
+)
+UNREADABLE = (*DAMAGED, *UNFIT)  # all that a reader of numbers may raise for a file that is none
 
 
 def read(path: str, *, expect: str | None = None) -> dict[str, np.ndarray]:
-    """The tensors by name, those of nested dicts joined with dots; nothing in the file is executed.
+    """The tensors by name, those of nested dicts joined with dots, to be read only; nothing in the file is executed.
 
-    `expect`: the SHA-256 that the file must have, or its beginning. Raises UserError for a file that is not
-    there, damaged, of another format, or that asks for anything but tensors.
+    The format is that of the file's contents, whatever its name. `expect`: the SHA-256 that the file must have, or its
+    beginning. Raises UserError for a file that is not there, damaged, of another format, or that asks for anything but
+    tensors.
     """
     try:
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            raise UserError("it is no regular file, accepted are files of weights")
         if expect is not None:
             _check(path, expect)
         tensors = _read(path)
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
-    except (OSError, EOFError, ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError) as error:
-        raise UserError(f"{path}: it cannot be read as weights ({type(error).__name__}: {error})") from None
-    except (pickle.UnpicklingError, zipfile.BadZipFile, MemoryError, OverflowError, NotImplementedError) as error:
-        raise UserError(f"{path}: it is damaged ({type(error).__name__}: {error})") from None
+    except DAMAGED as error:
+        raise UserError(f"{path}: it is damaged ({type(error).__name__}: {plain(error, 200)})") from None
+    except UNFIT as error:
+        told = f"{type(error).__name__}: {plain(error, 200)}"
+        raise UserError(f"{path}: it cannot be read as weights ({told})") from None
     if not tensors:
         raise UserError(f"{path}: there are no tensors in it")
     return tensors
 
 
-def _read(path: str) -> dict[str, np.ndarray]:
+def is_known(path: str) -> bool:
+    """Whether the beginning of a file is that of a format that `read` reads. Raises OSError where there is no file."""
     with open(path, "rb") as file:
         start = file.read(9)
+        size = os.fstat(file.fileno()).st_size
+    header = start[8:] == b"{" and 8 + int.from_bytes(start[:8], "little") <= size
+    return start[:4] == ZIP or _is_pickle(start) or header
+
+
+def _is_pickle(start: bytes) -> bool:
+    """A protocol; the length of a safetensors header, before its brace, may look like one."""
+    return start[:1] == b"\x80" and start[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05") and start[8:9] != b"{"
+
+
+def _read(path: str) -> dict[str, np.ndarray]:
+    with open(path, "rb") as file:
+        start = file.read(32)
         file.seek(0)
-        if start[:4] == b"PK\x03\x04":
+        for beginning, told in OTHERS.items():
+            if start.startswith(beginning) and start[8:9] != b"{":
+                raise UserError(told)
+        if start[:4] == ZIP:
+            size = os.fstat(file.fileno()).st_size
+            announced = _members(file)
             with zipfile.ZipFile(file) as archive:
-                if any(name.endswith("data.pkl") for name in archive.namelist()):
-                    return read_torch_zip(archive)
-                unpacked = sum(info.file_size for info in archive.infolist())
-            if unpacked > MOST_EXPANSION * os.path.getsize(path):
-                raise UserError("it would grow beyond all measure when unpacked")
-            with np.load(path, allow_pickle=False) as arrays:
-                return dict(arrays)
-        # a pickle's protocol; the length of a safetensors header, before its brace, may look like one
-        if start[:1] == b"\x80" and start[8:] != b"{":
-            return read_torch_stream(file)
+                if announced not in (len(archive.infolist()), MANY):
+                    raise UserError(f"it announces {announced} members and lists {len(archive.infolist())}: damaged")
+                if any(name.endswith(PICKLE) for name in archive.namelist()):
+                    return read_torch_zip(archive, size)
+                return read_npz(archive, size)
+        if _is_pickle(start):
+            return read_torch_stream(file.read())
     return read_safetensors(path)
+
+
+def _members(file: IO[bytes]) -> int:
+    """How many members the end of a zip announces, MANY where there are more. `zipfile` does not compare it.
+
+    Raises UserError for another end than torch and numpy write, which is one without a comment.
+    """
+    file.seek(-min(22, file.seek(0, os.SEEK_END)), os.SEEK_END)
+    end = file.read()
+    if end[:4] != ZIP_END or len(end) != 22 or end[20:] != bytes(2):
+        raise UserError("its end is not that of a whole zip: it is damaged or cut off")
+    return int.from_bytes(end[10:12], "little")
 
 
 def _check(path: str, expect: str) -> None:

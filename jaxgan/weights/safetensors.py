@@ -13,9 +13,11 @@ from typing import Any
 import numpy as np
 
 from jaxgan.errors import UserError
-from jaxgan.weights.unpickling import BFLOAT16, Storage, Tensor
+from jaxgan.media.plain import plain
+from jaxgan.weights.unpickling import BFLOAT16, MOST_AXES, MOST_SIZE, Storage, Tensor
 
-MOST_HEADER = 100_000_000  # bytes, as the format has it
+MOST_HEADER = 2**24  # bytes; that of 100,000 tensors has some 10 million
+UNKNOWN = "it is of no known format of weights, accepted are files of torch.save, safetensors and npz"
 METADATA = "__metadata__"
 KINDS = {
     "F64": "<f8",
@@ -44,18 +46,30 @@ def read_safetensors(path: str | Path) -> dict[str, np.ndarray]:
     for name, entry in header.items():
         if name == METADATA:
             continue
+        shown = plain(name, 120)
         try:
-            kind, shape = KINDS[entry["dtype"]], tuple(entry["shape"])
+            kind, shape = entry["dtype"], entry["shape"]
             begin, end = entry["data_offsets"]
         except (KeyError, TypeError, ValueError):
-            raise UserError(f"its header says nothing usable of {name}") from None
+            raise UserError(f"its header says nothing usable of {shown}") from None
+        if not isinstance(kind, str) or kind not in KINDS:
+            raise UserError(f"{shown} is of an unknown kind, accepted are {', '.join(KINDS)}")
+        if not isinstance(shape, list) or len(shape) > MOST_AXES:
+            raise UserError(f"{shown} has an impossible shape, accepted are at most {MOST_AXES} whole numbers")
         numbers = (begin, end, *shape)
-        if not all(isinstance(number, int) and number >= 0 for number in numbers) or not begin <= end <= len(data):
-            raise UserError(f"{name} lies outside of the file")
+        if not all(type(number) is int and 0 <= number <= MOST_SIZE for number in numbers):
+            raise UserError(f"{shown} lies outside of the file")
+        if not begin <= end <= len(data):
+            raise UserError(f"{shown} lies outside of the file")
         used.append((begin, end))
         strides = [math.prod(shape[axis + 1 :]) for axis in range(len(shape))]
-        storage = Storage(kind, math.prod(shape), data[begin:end])
-        found[name] = Tensor(storage, 0, shape, tuple(strides)).array()
+        if max(strides, default=0) > MOST_SIZE:
+            raise UserError(f"{shown} has an impossible shape")
+        storage = Storage(KINDS[kind], math.prod(shape), data[begin:end])
+        try:
+            found[name] = Tensor(storage, 0, tuple(shape), tuple(strides)).array()
+        except UserError as error:
+            raise UserError(f"{shown}: {error}") from None
     edges = [0, *(edge for span in sorted(used) for edge in span), len(data)]
     if edges[::2] != edges[1::2]:  # each tensor begins where the one before ends
         raise UserError("its tensors overlap, or leave gaps")
@@ -64,7 +78,10 @@ def read_safetensors(path: str | Path) -> dict[str, np.ndarray]:
 
 def read_metadata(path: str | Path) -> dict[str, str]:
     """The text that the writer put beside the tensors."""
-    return dict(_header(path)[0].get(METADATA, {}))
+    found = _header(path)[0].get(METADATA, {})
+    if not isinstance(found, dict) or not all(isinstance(each, str) for each in found.values()):
+        raise UserError(f"{path}: what is said beside its tensors is no text")
+    return dict(found)
 
 
 def write(path: str | Path, tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str] | None = None) -> None:
@@ -96,11 +113,11 @@ def _header(path: str | Path) -> tuple[dict[str, Any], int]:
     with open(path, "rb") as file:
         length = int.from_bytes(file.read(8), "little")
         if length > min(MOST_HEADER, os.fstat(file.fileno()).st_size - 8):
-            raise UserError("it is of no known format of weights")
+            raise UserError(UNKNOWN)
         try:
             header = json.loads(file.read(length), object_pairs_hook=_table)
         except (ValueError, RecursionError):
-            raise UserError("it is of no known format of weights") from None
+            raise UserError(UNKNOWN) from None
     if not isinstance(header, dict):
         raise UserError("its header is no table of tensors")
     return header, 8 + length

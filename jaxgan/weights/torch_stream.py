@@ -2,41 +2,49 @@
 
 from __future__ import annotations
 
-import os
-from typing import IO
+import io
 
 import numpy as np
 
 from jaxgan.errors import UserError
+from jaxgan.media.plain import plain
+from jaxgan.weights.pickles import Inert
 from jaxgan.weights.unpickling import Storage, flattened, load
 
 MAGIC = 0x1950A86A20F9469CFC6C
 PROTOCOL = 1001
 
 
-def read_torch_stream(file: IO[bytes]) -> dict[str, np.ndarray]:
+def read_torch_stream(data: bytes) -> dict[str, np.ndarray]:
     """The tensors by name. Raises UserError for what is no state dict."""
-    size, storages = os.fstat(file.fileno()).st_size, dict[str, Storage]()
+    file, numbers, storages = io.BytesIO(data), memoryview(data), dict[str, Storage]()
 
     def storage(key: str, kind: str, count: int) -> Storage:
         found = storages.setdefault(key, Storage(kind, count))
         if (found.kind, found.count) != (kind, count):
-            raise UserError(f"the storage {key} is named twice, differently")
+            raise UserError(f"the storage {plain(key, 80)} is named twice, differently")
         return found
 
-    if load(file, storage) != MAGIC or load(file, storage) != PROTOCOL:
+    magic = load(file, storage)
+    if type(magic) is not int or magic != MAGIC:
+        kind = magic.kind if isinstance(magic, Inert) else f"a {type(magic).__name__}"
+        raise UserError(f"it is a pickle of {kind}, not a file of torch.save; save its state dict with torch.save")
+    protocol = load(file, storage)
+    if type(protocol) is not int or protocol != PROTOCOL:
         raise UserError("it is no file of PyTorch's")
     system = load(file, storage)
-    if not isinstance(system, dict) or not system.get("little_endian", True):
+    if not isinstance(system, dict) or system.get("little_endian", True) is not True:
         raise UserError("its numbers are big-endian")
     tree, keys = load(file, storage), load(file, storage)
-    if not isinstance(keys, list) or set(keys) != storages.keys():
+    named = isinstance(keys, list) and all(isinstance(key, str | int) for key in keys)
+    if not named or {str(key) for key in keys} != storages.keys() or len(keys) != len(storages):
         raise UserError("its list of storages does not fit its tensors")
+    at = file.tell()
     for key in keys:
-        found = storages[key]
-        count = int.from_bytes(file.read(8), "little", signed=True)
-        wanted = found.count * found.itemsize
-        if count != found.count or wanted > size:
-            raise UserError(f"the storage {key} has {count} numbers, {found.count} are named")
-        found.data = file.read(wanted)
-    return flattened(tree, size)
+        found = storages[str(key)]
+        count, wanted = int.from_bytes(data[at : at + 8], "little", signed=True), found.count * found.itemsize
+        if count != found.count or at + 8 + wanted > len(data):
+            raise UserError(f"the storage {plain(key, 80)} has {count} numbers, {found.count} are named")
+        found.data = numbers[at + 8 : at + 8 + wanted]
+        at += 8 + wanted
+    return flattened(tree, len(data))

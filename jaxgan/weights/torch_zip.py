@@ -8,18 +8,24 @@ import zipfile
 import numpy as np
 
 from jaxgan.errors import UserError
+from jaxgan.media.plain import plain
 from jaxgan.weights.unpickling import Storage, flattened, load
 
 MOST_PICKLE = 256 * 2**20  # bytes; names and shapes need far less
+PICKLE = "data.pkl"
 
 
-def read_torch_zip(archive: zipfile.ZipFile) -> dict[str, np.ndarray]:
-    """The tensors by name. Raises UserError for what is no state dict."""
+def read_torch_zip(archive: zipfile.ZipFile, file_size: int) -> dict[str, np.ndarray]:
+    """The tensors by name, of an archive in a file of so many bytes. Raises UserError for what is no state dict."""
     members = {info.filename: info for info in archive.infolist()}
-    pickles = [name for name in members if name.rpartition("/")[2] == "data.pkl"]
+    if len(members) < len(archive.infolist()):
+        raise UserError("two of its members have one name")
+    pickles = [name for name in members if name.rpartition("/")[2] == PICKLE]
     if len(pickles) != 1 or members[pickles[0]].file_size > MOST_PICKLE:
-        raise UserError("it has no data.pkl of a usual size")
-    folder = pickles[0].removesuffix("data.pkl")
+        raise UserError(f"it has no {PICKLE} of a usual size")
+    if sum(info.file_size for info in members.values()) > file_size:
+        raise UserError("it would grow when unpacked, which files of torch.save do not: refused")
+    folder = pickles[0].removesuffix(PICKLE)
     if members.keys() >= {f"{folder}byteorder"} and archive.read(f"{folder}byteorder") != b"little":
         raise UserError("its numbers are big-endian")
     storages: dict[str, Storage] = {}
@@ -29,13 +35,16 @@ def read_torch_zip(archive: zipfile.ZipFile) -> dict[str, np.ndarray]:
         if key not in storages:
             info = members.get(name)
             if info is None or info.compress_type != zipfile.ZIP_STORED:
-                raise UserError(f"the storage {key} is missing")
+                raise UserError(f"the storage {plain(key, 80)} is missing")
             found = Storage(kind, count)
             if info.file_size != count * found.itemsize:
-                raise UserError(f"the storage {key} has {info.file_size} bytes, {count * found.itemsize} are named")
+                wanted = count * found.itemsize
+                raise UserError(f"the storage {plain(key, 80)} has {info.file_size} bytes, {wanted} are named")
             found.data = archive.read(name)
             storages[key] = found
-        return storages[key]
+        found = storages[key]
+        if (found.kind, found.count) != (kind, count):
+            raise UserError(f"the storage {plain(key, 80)} is named twice, differently")
+        return found
 
-    tree = load(io.BytesIO(archive.read(pickles[0])), storage)
-    return flattened(tree, sum(info.file_size for info in members.values()))
+    return flattened(load(io.BytesIO(archive.read(pickles[0])), storage), file_size)

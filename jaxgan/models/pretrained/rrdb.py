@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from jaxgan.errors import UserError
-from jaxgan.models.pretrained.graph import PREFIXES, Graph, convolution
-from jaxgan.models.pretrained.stylegan2 import Imported, Names
+from jaxgan.models.pretrained.graph import Graph, convolution
+from jaxgan.models.pretrained.names import Names, chosen, prefixes, renamed, without_compiler
+from jaxgan.models.pretrained.stylegan2 import Imported
 from jaxgan.models.rrdb import DENSE, DOUBLINGS, LAYERS, RESIDUAL, SLOPE
 from jaxgan.weights.ncnn import Network
 
@@ -25,15 +27,43 @@ OLDER = {  # ESRGAN's names, and what later ones are
 }
 
 
+# ESRGAN's first names, of layers by their numbers, and what later ones are
+OLDEST_MARK = "model.1.sub.0.RDB1.conv1.0.weight"
+OLDEST = re.compile(r"(?P<before>(?:.*\.)?)model\.(?P<layer>\d+)\.(?P<rest>.+)")
+OLDEST_BLOCK = re.compile(r"sub\.(?P<block>\d+)\.RDB(?P<dense>\d)\.conv(?P<conv>\d)\.0\.(?P<part>weight|bias)")
+OLDEST_LAYERS = {"0": "conv_first", "3": "conv_up1", "6": "conv_up2", "8": "conv_hr", "10": "conv_last"}
+
+
+def modern(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The tensors by today's names. Raises UserError where two would have one name."""
+    tensors = without_compiler(tensors)
+    if prefixes(tensors, OLDEST_MARK):
+        tensors = renamed(tensors, {name: _of_oldest(name) for name in tensors})
+    return renamed(tensors, {name: ".".join(OLDER.get(part, part) for part in name.split(".")) for name in tensors})
+
+
+def _of_oldest(name: str) -> str:
+    """Of `model.1.sub.0.RDB1.conv1.0.weight`: `body.0.rdb1.conv1.weight`; of other names themselves."""
+    found = OLDEST.fullmatch(name)
+    if found is None:
+        return name
+    before, layer, rest = found["before"], found["layer"], found["rest"]
+    if layer in OLDEST_LAYERS and rest in ("weight", "bias"):
+        return f"{before}{OLDEST_LAYERS[layer]}.{rest}"
+    if layer == "1" and (inner := OLDEST_BLOCK.fullmatch(rest)):
+        return f"{before}body.{inner['block']}.rdb{inner['dense']}.conv{inner['conv']}.{inner['part']}"
+    if layer == "1" and re.fullmatch(r"sub\.\d+\.(weight|bias)", rest):  # behind the blocks
+        return f"{before}conv_body.{rest.rpartition('.')[2]}"
+    return name
+
+
 def from_torch(tensors: Mapping[str, np.ndarray]) -> Imported:
-    """The network of a state dict in either layout, its own or under `params_ema` or `params`.
+    """The network of a state dict in any layout and under any prefix, an average before others.
 
     Raises UserError for a tensor that is missing, left over, or of another shape than the others make it.
     """
-    renamed = {".".join(OLDER.get(part, part) for part in name.split(".")): value for name, value in tensors.items()}
-    if len(renamed) < len(tensors):
-        raise UserError("the weights have names of two layouts")
-    names = Names(renamed, PREFIXES, ())
+    found = chosen(modern(tensors), MARK)
+    names = Names(found.tensors)
     params: dict[str, Any] = {"stem": convolution(names, "conv_first")}
     inputs, width = params["stem"]["kernel"].shape[2:]
     growth: int | None = None
@@ -64,7 +94,7 @@ def from_torch(tensors: Mapping[str, np.ndarray]) -> Imported:
         "growth": growth,
         "unit_range": True,
     }
-    return Imported(section, params, {})
+    return Imported(section, params, {}, found.told)
 
 
 def _dense(names: Names, prefix: str, width: int, growth: int | None) -> dict[str, Any]:

@@ -9,21 +9,23 @@ from typing import Any
 import numpy as np
 
 from jaxgan.errors import UserError
-from jaxgan.models.pretrained.graph import PREFIXES, Graph, convolution
-from jaxgan.models.pretrained.stylegan2 import Imported, Names
+from jaxgan.models.pretrained.graph import Graph, convolution
+from jaxgan.models.pretrained.names import Names, chosen, without_compiler
+from jaxgan.models.pretrained.stylegan2 import Imported
 from jaxgan.weights.ncnn import Network
 
 MARK = "body.0.weight"  # a name that such files have
 
 
 def from_torch(tensors: Mapping[str, np.ndarray], *, reduced: float = 1.0) -> Imported:
-    """The network of a state dict, its own or under `params_ema` or `params`.
+    """The network of a state dict, under any prefix, an average before others.
 
     The layers are counted: convolutions and, between them, slopes of PReLU. Of `reduced`, the factor by which images
     are resized at the end, a state dict says nothing. Raises UserError for a tensor that is missing, left over, or of
     another shape than the others make it.
     """
-    names = Names(tensors, PREFIXES, ())
+    found = chosen(without_compiler(tensors), MARK)
+    names = Names(found.tensors)
     params: dict[str, Any] = {"stem": convolution(names, "body.0")}
     channels, width = params["stem"]["kernel"].shape[2:]
     params["stem_prelu"] = _slopes(names, "body.1.weight", width)
@@ -53,7 +55,7 @@ def from_torch(tensors: Mapping[str, np.ndarray], *, reduced: float = 1.0) -> Im
     }
     if scale != upscale:  # else it is the default
         section["upscale"] = upscale
-    return Imported(section, params, {})
+    return Imported(section, params, {}, found.told)
 
 
 def _slopes(names: Names, name: str, width: int) -> dict[str, np.ndarray]:

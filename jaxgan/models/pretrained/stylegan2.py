@@ -1,13 +1,12 @@
-"""What the mappings of published StyleGAN2 generators share: names taken one by one, layouts, the section that fits."""
+"""What the mappings of published StyleGAN2 generators share: the mapping network, and the section that fits."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from jaxgan.errors import UserError
+from jaxgan.models.pretrained.names import Names
 from jaxgan.models.stylegan2 import stage_widths
 
 START = 4  # pixels of the constant
@@ -19,42 +18,23 @@ class Imported(NamedTuple):
     section: dict[str, Any]
     params: dict[str, Any]
     variables: dict[str, Any]
+    told: str = ""  # which of several sets of weights in the file these are
 
 
-class Names:
-    """The tensors of a file, each to be taken once."""
-
-    def __init__(self, tensors: Mapping[str, np.ndarray], prefixes: tuple[str, ...], ignored: tuple[str, ...]):
-        """The first prefix that begins a name is cut off; other names, and `ignored` endings, are left out."""
-        prefix = next((p for p in prefixes if any(name.startswith(p) for name in tensors)), "")
-        self._left = {
-            name.removeprefix(prefix): value
-            for name, value in tensors.items()
-            if name.startswith(prefix) and not name.endswith(ignored)
-        }
-
-    def __contains__(self, name: str) -> bool:
-        return name in self._left
-
-    def take(self, name: str) -> np.ndarray:
-        """The tensor. Raises UserError where there is none."""
-        if name not in self._left:
-            raise UserError(f"the weights lack {name}")
-        return np.asarray(self._left.pop(name), np.float32)
-
-    def dense(self, name: str) -> dict[str, np.ndarray]:
-        """A fully connected layer."""
-        return {"kernel": self.take(f"{name}.weight").T, "bias": self.take(f"{name}.bias").reshape(-1)}
-
-    def finish(self) -> None:
-        """Raises UserError where a tensor was not wanted."""
-        if self._left:
-            raise UserError(f"the weights have {min(self._left)}, which the network does not ({len(self._left)} such)")
-
-
-def kernel(weight: np.ndarray) -> np.ndarray:
-    """PyTorch's `[(1,)o,i,k,k]` as `[k,k,i,o]`."""
-    return weight.reshape(weight.shape[-4:]).transpose(2, 3, 1, 0)
+def mapping_of(names: Names, first: str, following: Callable[[int], str], label: str | None) -> dict[str, Any]:
+    """The mapping network's layers; `following` names a layer by its number. Raises UserError where there is none."""
+    mapping = {"dense_0": names.dense(first)}
+    style = len(mapping["dense_0"]["bias"])
+    while f"{following(len(mapping))}.weight" in names:
+        mapping[f"dense_{len(mapping)}"] = names.dense(following(len(mapping)), style, style)
+    if label is not None and f"{label}.weight" in names:
+        mapping["label"] = names.dense(label, style)
+        inputs = len(mapping["dense_0"]["kernel"])
+        if inputs <= style:
+            raise UserError(
+                f"the weights: {first}.weight takes {inputs} numbers, expected are over {style} with classes"
+            )
+    return mapping
 
 
 def section_of(params: Mapping[str, Any], resolution: int, mapping_layers: int, num_classes: int) -> dict[str, Any]:

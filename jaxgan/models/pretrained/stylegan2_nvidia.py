@@ -7,52 +7,52 @@ from typing import Any
 
 import numpy as np
 
-from jaxgan.models.pretrained.stylegan2 import START, Imported, Names, kernel, section_of
+from jaxgan.models.pretrained.names import Names, chosen, kernel, without_compiler
+from jaxgan.models.pretrained.stylegan2 import START, Imported, mapping_of, section_of
 
 MARK = "synthesis.b4.const"  # a name that such files have
 
 
 def from_nvidia(tensors: Mapping[str, np.ndarray]) -> Imported:
-    """The generator of a file of tensors, its own names or under `G_ema` or `G`.
+    """The generator of a file of tensors, under any prefix such as `G_ema`, an average before others.
 
-    Raises UserError for a tensor that is missing or left over, and for widths that cannot be had.
+    Raises UserError for a tensor that is missing, left over or of another shape, and for widths that cannot be had.
     """
-    names = Names(tensors, ("G_ema.", "G."), ("resample_filter",))
+    found = chosen(without_compiler(tensors), MARK)
+    names = Names(found.tensors, ("resample_filter",))
+    mapping = mapping_of(names, "mapping.fc0", lambda layer: f"mapping.fc{layer}", "mapping.embed")
+    num_classes = len(mapping["label"]["kernel"]) if "label" in mapping else 0
+    style, layers = len(mapping["dense_0"]["bias"]), sum(name.startswith("dense") for name in mapping)
     constants: dict[str, Any] = {}
-    synthesis: dict[str, Any] = {"constant": names.take("synthesis.b4.const").transpose(1, 2, 0)}
+    constant = names.take("synthesis.b4.const", ("channels", START, START))
+    synthesis: dict[str, Any] = {"constant": constant.transpose(1, 2, 0)}
+    width, colours = len(constant), None
 
-    def styled(name: str, theirs: str) -> None:
-        synthesis[name] = {
-            "affine": names.dense(f"{theirs}.affine"),
-            "kernel": kernel(names.take(f"{theirs}.weight")),
-            "noise_strength": names.take(f"{theirs}.noise_strength").reshape(()),
-            "bias": names.take(f"{theirs}.bias"),
-        }
-        constants[name] = {"noise": names.take(f"{theirs}.noise_const")}
+    def modulated(theirs: str, inputs: int, outputs: int | str, size: int) -> dict[str, Any]:
+        weight = names.take(f"{theirs}.weight", (outputs, inputs, size, size))
+        bias = names.take(f"{theirs}.bias", (len(weight),))
+        return {"affine": names.dense(f"{theirs}.affine", inputs, style), "kernel": kernel(weight), "bias": bias}
+
+    def styled(name: str, theirs: str, pixels: int) -> None:
+        nonlocal width
+        synthesis[name] = modulated(theirs, width, "outputs", 3)
+        width = synthesis[name]["kernel"].shape[-1]
+        synthesis[name]["noise_strength"] = names.take(f"{theirs}.noise_strength", (), (1,)).reshape(())
+        constants[name] = {"noise": names.take(f"{theirs}.noise_const", (pixels, pixels))}
 
     pixels = START
-    while f"synthesis.b{pixels}.conv1.weight" in names:
+    while pixels == START or f"synthesis.b{pixels}.conv1.weight" in names:
         block = f"synthesis.b{pixels}"
         if pixels > START:
-            styled(f"up_{pixels}", f"{block}.conv0")
-        styled(f"conv_{pixels}", f"{block}.conv1")
-        synthesis[f"to_rgb_{pixels}"] = {
-            "affine": names.dense(f"{block}.torgb.affine"),
-            "kernel": kernel(names.take(f"{block}.torgb.weight")),
-            "bias": names.take(f"{block}.torgb.bias"),
-        }
+            styled(f"up_{pixels}", f"{block}.conv0", pixels)
+        styled(f"conv_{pixels}", f"{block}.conv1", pixels)
+        synthesis[f"to_rgb_{pixels}"] = modulated(f"{block}.torgb", width, colours or "colours", 1)
+        colours = synthesis[f"to_rgb_{pixels}"]["kernel"].shape[-1]
         pixels *= 2
-    mapping: dict[str, Any] = {}
-    while f"mapping.fc{len(mapping)}.weight" in names:
-        mapping[f"dense_{len(mapping)}"] = names.dense(f"mapping.fc{len(mapping)}")
-    layers, num_classes = len(mapping), 0
-    if "mapping.embed.weight" in names:
-        mapping["label"] = names.dense("mapping.embed")
-        num_classes = len(mapping["label"]["kernel"])
     variables = {
         "constants": {"synthesis": constants},
-        "average": {"style_mean": names.take("mapping.w_avg")},
+        "average": {"style_mean": names.take("mapping.w_avg", (style,))},
     }
     names.finish()
     params = {"mapping": mapping, "synthesis": synthesis}
-    return Imported(section_of(params, pixels // 2, layers, num_classes), params, variables)
+    return Imported(section_of(params, pixels // 2, layers, num_classes), params, variables, found.told)

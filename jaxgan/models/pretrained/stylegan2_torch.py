@@ -8,53 +8,70 @@ from typing import Any
 
 import numpy as np
 
-from jaxgan.models.pretrained.stylegan2 import START, Imported, Names, kernel, section_of
+from jaxgan.models.pretrained.names import Names, chosen, kernel, without_compiler
+from jaxgan.models.pretrained.stylegan2 import START, Imported, mapping_of, section_of
+from jaxgan.weights.schema import checked
 
 MARK = "conv1.conv.modulation.weight"  # a name that such files have
+MEAN = "latent_avg"
 
 
 def from_torch(tensors: Mapping[str, np.ndarray]) -> Imported:
-    """The generator of a state dict, its own or under `g_ema` or `g`; `latent_avg` becomes the mean style.
+    """The generator of a state dict, under any prefix, an average before others; `latent_avg` becomes the mean style.
 
-    Raises UserError for a tensor that is missing or left over, and for widths that cannot be had.
+    Raises UserError for a tensor that is missing, left over or of another shape, and for widths that cannot be had.
     """
-    mean = tensors.get("latent_avg")
-    names = Names(tensors, ("g_ema.", "g."), (".kernel", "latent_avg"))
+    tensors = without_compiler(tensors)
+    found = chosen(tensors, MARK)
+    names = Names(found.tensors, (".kernel", MEAN))
+    mapping = mapping_of(names, "style.1", lambda layer: f"style.{layer + 1}", None)  # style.0 has no weights
+    style = len(mapping["dense_0"]["bias"])
     constants: dict[str, Any] = {}
-    synthesis: dict[str, Any] = {"constant": names.take("input.input")[0].transpose(1, 2, 0)}
+    constant = names.take("input.input", (1, "channels", START, START))[0]
+    synthesis: dict[str, Any] = {"constant": constant.transpose(1, 2, 0)}
+    width, colours = len(constant), None
 
-    def styled(name: str, theirs: str, noise: int) -> None:
-        synthesis[name] = {
-            "affine": names.dense(f"{theirs}.conv.modulation"),
-            "kernel": kernel(names.take(f"{theirs}.conv.weight")),
-            "noise_strength": names.take(f"{theirs}.noise.weight").reshape(()),
-            "bias": names.take(f"{theirs}.activate.bias").reshape(-1),
-        }
-        constants[name] = {"noise": names.take(f"noises.noise_{noise}")[0, 0]}
+    def modulated(theirs: str, inputs: int, outputs: int | str, size: int) -> dict[str, Any]:
+        weight = names.take(f"{theirs}.conv.weight", (1, outputs, inputs, size, size))
+        return {"affine": names.dense(f"{theirs}.conv.modulation", inputs, style), "kernel": kernel(weight)}
+
+    def styled(name: str, theirs: str, noise: int, pixels: int) -> None:
+        nonlocal width
+        layer = modulated(theirs, width, "outputs", 3)
+        width = layer["kernel"].shape[-1]
+        layer["noise_strength"] = names.take(f"{theirs}.noise.weight", (1,), ()).reshape(())
+        layer["bias"] = names.take(f"{theirs}.activate.bias", (width,), (1, width, 1, 1)).reshape(-1)
+        synthesis[name] = layer
+        constants[name] = {"noise": names.take(f"noises.noise_{noise}", (1, 1, pixels, pixels))[0, 0]}
 
     def to_rgb(pixels: int, theirs: str) -> None:
-        synthesis[f"to_rgb_{pixels}"] = {
-            "affine": names.dense(f"{theirs}.conv.modulation"),
-            "kernel": kernel(names.take(f"{theirs}.conv.weight")),
-            "bias": names.take(f"{theirs}.bias").reshape(-1),
-        }
+        nonlocal colours
+        layer = modulated(theirs, width, colours or "colours", 1)
+        colours = layer["kernel"].shape[-1]
+        layer["bias"] = names.take(f"{theirs}.bias", (1, colours, 1, 1), (colours,)).reshape(-1)
+        synthesis[f"to_rgb_{pixels}"] = layer
 
-    styled(f"conv_{START}", "conv1", 0)
+    styled(f"conv_{START}", "conv1", 0, START)
     to_rgb(START, "to_rgb1")
     resolution = START
     for index in count():
         if f"to_rgbs.{index}.bias" not in names:
             break
         resolution *= 2
-        styled(f"up_{resolution}", f"convs.{2 * index}", 2 * index + 1)
-        styled(f"conv_{resolution}", f"convs.{2 * index + 1}", 2 * index + 2)
+        styled(f"up_{resolution}", f"convs.{2 * index}", 2 * index + 1, resolution)
+        styled(f"conv_{resolution}", f"convs.{2 * index + 1}", 2 * index + 2, resolution)
         to_rgb(resolution, f"to_rgbs.{index}")
-    mapping: dict[str, Any] = {}
-    while f"style.{len(mapping) + 1}.weight" in names:  # style.0 has no weights
-        mapping[f"dense_{len(mapping)}"] = names.dense(f"style.{len(mapping) + 1}")
     names.finish()
     params = {"mapping": mapping, "synthesis": synthesis}
     variables: dict[str, Any] = {"constants": {"synthesis": constants}}
+    mean = _beside(tensors, found.prefix)
     if mean is not None:
-        variables["average"] = {"style_mean": np.asarray(mean, np.float32).reshape(-1)}
-    return Imported(section_of(params, resolution, len(mapping), 0), params, variables)
+        variables["average"] = {"style_mean": checked(MEAN, mean, (style,), (1, style)).reshape(-1)}
+    return Imported(section_of(params, resolution, len(mapping), 0), params, variables, found.told)
+
+
+def _beside(tensors: Mapping[str, np.ndarray], prefix: str) -> np.ndarray | None:
+    """The mean style: among the network's names, or beside a table that they are in."""
+    parts = prefix.rstrip(".").split(".") if prefix else []
+    places = [".".join([*parts[:length], MEAN]) for length in range(len(parts), -1, -1)]
+    return next((tensors[place] for place in places if place in tensors), None)

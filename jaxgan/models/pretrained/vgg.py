@@ -20,6 +20,7 @@ from jaxgan.game import Array
 from jaxgan.layers.conv import Conv
 from jaxgan.models.pretrained.inception import max_pool
 from jaxgan.weights.reading import read
+from jaxgan.weights.schema import Shape, checked
 
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet's channels, as shares of white
 
@@ -171,16 +172,15 @@ def from_torch(network: str, tensors: Mapping[str, np.ndarray]) -> dict[str, Any
     params: dict[str, Any] = {}
     channels = 3
     for step, index in _convolutions(network):
-        shapes = {"weight": (step.width, channels, step.kernel, step.kernel), "bias": (step.width,)}
-        for kind, shape in shapes.items():
+        shapes: dict[str, Shape] = {"weight": (step.width, channels, step.kernel, step.kernel), "bias": (step.width,)}
+        for kind in shapes:
             name = f"features.{index}.{kind}"
             if name not in tensors:
                 raise UserError(f"the weights of {network} lack {name}")
-            if tensors[name].shape != shape:
-                raise UserError(
-                    f"the weights of {network}: {name} has shape {tensors[name].shape}, expected is {shape}"
-                )
-        weight, bias = (np.asarray(tensors[f"features.{index}.{kind}"], np.float32) for kind in shapes)
+        weight, bias = (
+            checked(name, tensors[name], shape, of=f"the weights of {network}")
+            for name, shape in ((f"features.{index}.{kind}", shape) for kind, shape in shapes.items())
+        )
         params[f"conv{step.number}"] = {"kernel": weight.transpose(2, 3, 1, 0), "bias": bias}
         channels = step.width
     return {"params": params}

@@ -1,7 +1,10 @@
-"""Made zip.pt and stream.pt, with torch 2.13.0: `python tests/weights/golden/make.py`."""
+"""Made the files beside it, with torch 2.13.0 and numpy 2: `python tests/weights/golden/make.py`."""
 
+import argparse
+import collections
 import pathlib
 
+import numpy as np
 import torch
 
 FOLDER = pathlib.Path(__file__).parent
@@ -25,7 +28,37 @@ def state():
     }
 
 
+def training():
+    """A checkpoint in the middle of training, with all kinds of things beside the weights."""
+    network = torch.nn.Linear(2, 2)
+    optimizer = torch.optim.Adam(network.parameters())
+    network(torch.ones(1, 2)).sum().backward()
+    optimizer.step()
+    noted = torch.nn.Parameter(torch.ones(3))
+    noted.note = "hello"
+    beside = [torch.Size([2, 3]), torch.device("cpu"), torch.float32, {1, 2}, frozenset({3}), range(3), slice(1, 2), 1j]
+    return {
+        "args": argparse.Namespace(lr=0.1, path=pathlib.PurePosixPath("/a/b"), betas=(0.5, 0.9)),
+        "best": np.float64(1.5),
+        "count": np.int64(3),
+        "kind": np.dtype("float32"),
+        "rng": np.random.RandomState(0).get_state(),
+        "beside": beside,
+        "logs": collections.defaultdict(list, {"a": [1]}),
+        "counter": collections.Counter("aab"),
+        "optimizer": optimizer.state_dict(),
+        "callbacks": {argparse.Namespace: {"wait": 1}},
+        "state_dict": collections.OrderedDict(
+            (f"module.{k}", torch.ones_like(v)) for k, v in network.state_dict().items()
+        ),
+        "u16": torch.tensor([1, 2], dtype=torch.uint16),
+        "noted": noted,
+    }
+
+
 if __name__ == "__main__":
     torch.manual_seed(0)
     torch.save(state(), FOLDER / "zip.pt")
     torch.save(state(), FOLDER / "stream.pt", _use_new_zipfile_serialization=False)
+    torch.save(training(), FOLDER / "training.pt")
+    torch.save({"whole": torch.nn.Sequential(torch.nn.Linear(2, 1), torch.nn.ReLU())}, FOLDER / "module.pt")
