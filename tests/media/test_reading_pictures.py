@@ -91,8 +91,7 @@ def test_sixteen_bits_of_tiff(tmp_path, channels, options, byteorder):
     ("values", "span", "told"),
     [
         ([0.0, 0.25, 1.0], (0, 1), None),
-        ([0.0, 17.0, 255.0], (0, 255), None),
-        ([-2.0, 0.0, 6.0], (-2, 6), "-2 to 6"),
+        ([0.0, 17.0, 255.0], (0, 255), "255 as white"),
         ([0.0, np.nan, 1.0], (0, 1), "not finite"),
     ],
 )
@@ -102,15 +101,7 @@ def test_floats(tmp_path, values, span, told):
     assert picture.pixels.dtype == np.float32
     assert picture.span == span
     np.testing.assert_array_equal(picture.pixels[0, :, 0], np.nan_to_num(values))
-    assert told is None or told in picture.remarks[0]
-
-
-def test_integers_of_32_bits(tmp_path):
-    for name, values, dtype in (("a", [0, 200], np.uint8), ("b", [0, 60000], np.uint16), ("c", [-5, 9], np.float32)):
-        Image.fromarray(np.array([values], np.int32)).save(tmp_path / f"{name}.tif")
-        picture = read_picture(tmp_path / f"{name}.tif")
-        assert picture.pixels.dtype == dtype
-        assert picture.pixels[0, :, 0].tolist() == values
+    assert told is None or told in " ".join(picture.remarks)
 
 
 def test_palettes_and_single_bits(tmp_path):
