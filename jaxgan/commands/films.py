@@ -23,6 +23,7 @@ from jaxgan.commands.restoring import Restoring, degraded, enlarged, seen
 from jaxgan.media.films.cuts import Cuts
 from jaxgan.media.films.frames import FilmFormat, Frame, Frames, Unfit, check_extra, open_frames
 from jaxgan.media.films.stills import picture_files
+from jaxgan.media.hidden import spread
 from jaxgan.media.plain import plain
 from jaxgan.media.provenance.origin import Origin
 from jaxgan.media.reading import Picture, PictureError
@@ -301,6 +302,7 @@ def beside(before: Picture, after: Picture, scale: int) -> Picture:
     """The input, enlarged bicubically, at the left of the output."""
     left, right, alpha = before.pixels, after.pixels, before.alpha
     if scale > 1:
+        left = spread(left, alpha)
         left = np.concatenate([enlarged(left[..., [channel]], scale) for channel in range(before.channels)], axis=2)
         alpha = None if alpha is None else enlarged(alpha, scale)
     channels = max(before.channels, after.channels)
