@@ -106,7 +106,7 @@ def restore_film(job: FilmJob) -> Restored:
         stack.callback(frames.close)
         masks = None
         if job.masks is not None:
-            masks = stack.enter_context(FilmMasks(job.masks, job.pair.source, frames, job.wish.open))
+            masks = stack.enter_context(FilmMasks(job.masks, job.pair.name, job.pair.source, frames, job.wish.open))
         try:
             outputs = stack.enter_context(_Outputs(job, frames.format))
             _restore(job, frames, masks, outputs)
@@ -321,7 +321,7 @@ def _identity(job: FilmJob) -> Mapping[str, Any]:
         "tiling": str(job.tiling),
         "batch_size": job.batch_size,
         "wish": [str(each) for each in job.wish],
-        "masks": None if masks is None else [_state(masks.path), masks.color],
+        "masks": None if masks is None else [_state(masks.of_film(job.pair.name)[0]), masks.color],
         "degrade": job.degrade and job.pair.name,
         "marked": job.origin is not None,
     }

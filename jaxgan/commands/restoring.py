@@ -155,7 +155,8 @@ class Workshop:
         """Reads a picture and adds its tiles to those that wait."""
         try:
             picture = read_picture(pair.source)
-            mask = None if self._masks is None else self._masks.of(picture, pair.source)
+            mask, remarks = (None, ()) if self._masks is None else self._masks.of(picture, pair.name)
+            picture = dataclasses.replace(picture, remarks=picture.remarks + remarks)
             if self._degrade:
                 picture, mask = degraded(picture, self._restorer, pair.name)
         except PictureError as error:

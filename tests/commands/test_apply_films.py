@@ -225,6 +225,24 @@ def test_a_folder_of_masks_goes_by_numbers(tmp_path, apply):
     np.testing.assert_array_equal(restored, np.where(masks > 0, np.uint8(153), frames)[part])
 
 
+def test_masks_of_films_in_folders(tmp_path, apply, capsys):
+    """Each film has its own: by its path, and not those of a film of the same name elsewhere."""
+    frames, masks = moving(4), masked(4)
+    for place in ("x", "y"):
+        (tmp_path / "in" / place).mkdir(parents=True)
+        make(tmp_path / "in" / place / "a.mkv", frames, "ffv1", "bgr0")
+    (tmp_path / "masks" / "x").mkdir(parents=True)
+    make(tmp_path / "masks" / "x" / "a.mkv", masks[::-1].copy(), "ffv1", "bgr0")
+    (tmp_path / "masks" / "y" / "a").mkdir(parents=True)
+    for number, mask in enumerate(masks):  # white everywhere, opaque where to fill in
+        drawn = np.concatenate([np.full_like(mask, 255), mask[..., :1]], axis=2)
+        Image.fromarray(drawn).save(tmp_path / "masks" / "y" / "a" / f"{number}.png")
+    assert apply(FILLED, tmp_path / "in", tmp_path / "out", mask=tmp_path / "masks", codec="ffv1") == FINISHED
+    for place, drawn in (("x", masks[::-1]), ("y", masks)):
+        _, restored = frames_of(tmp_path / "out" / place / "a.mkv")
+        np.testing.assert_array_equal(restored, np.where(drawn > 0, np.uint8(153), frames))
+
+
 def test_masks_that_are_damaged_are_told(tmp_path, apply, capsys):
     film = make(tmp_path / "film.mkv", moving(10), "ffv1", "bgr0")
     for number, mask in enumerate(masked(10)):
