@@ -175,7 +175,7 @@ def is_grey(image: ImageFile) -> bool:
 def _read(image: ImageFile, source: Source, max_pixels: int) -> Picture:
     remarks, rawmodes, short = list(oddities(image)), _colour_rawmodes(image), levels.is_short(image)
     kind = image.format or ""
-    _check_planes(image, rawmodes)
+    _check_layout(image, rawmodes)
     white = portable.maxval(image)
     samples = None if white is None else portable.read_samples(image, remarks)
     if samples is None:
@@ -202,8 +202,12 @@ def _read(image: ImageFile, source: Source, max_pixels: int) -> Picture:
     )
 
 
-def _check_planes(image: Image.Image, rawmodes: set[str]) -> None:
-    """Raises PictureError for colours in planes of more than 8 bits each, of which Pillow makes noise."""
+def _check_layout(image: ImageFile, rawmodes: set[str]) -> None:
+    """Raises PictureError for a TIFF that lacks pixels, and for planes of over 8 bits, of which Pillow makes noise."""
+    extents = [tile.extents for tile in image.tile if tile.extents] if image.format == "TIFF" else []
+    covered = sum((right - left) * (bottom - top) for left, top, right, bottom in extents)
+    if extents and covered < image.width * image.height:
+        raise PictureError(f"it is damaged: it holds {covered:,} of its {image.width * image.height:,} pixels")
     bits = getattr(image, "tag_v2", {}).get(levels.BITS_PER_SAMPLE, (8,))
     if max(bits) > 8 and rawmodes and not any(";16" in mode for mode in rawmodes):
         raise PictureError(f"its colours of {max(bits)} bits lie in planes, accepted are those pixel by pixel")
