@@ -1,6 +1,7 @@
 """Turns that EXIF asks for, that it does not define, and blocks that are no EXIF."""
 
 import io
+import pathlib
 import struct
 import zlib
 
@@ -8,6 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import jaxgan
+from jaxgan.media.films.animations import Animation
 from jaxgan.media.films.stills import Folder
 from jaxgan.media.reading import read_picture, stored_size
 
@@ -83,3 +86,24 @@ def test_a_turn_behind_the_pixels_of_a_png_is_found_without_decoding(tmp_path):
     film = Folder(tmp_path)
     assert (film.format.width, film.format.height) == (16, 24)
     assert next(film.frames()).picture.pixels.shape == (24, 16, 3)
+
+
+@pytest.mark.parametrize("kind", ["webp", "png"])
+@pytest.mark.parametrize("value", [1, 6, 3, 9])
+def test_moving_pictures_are_turned_as_still_ones(tmp_path, kind, value):
+    exif = Image.Exif()
+    exif[0x0112] = value
+    frames, path = [Image.fromarray(SAMPLES), Image.fromarray(255 - SAMPLES)], tmp_path / f"a.{kind}"
+    options = {"lossless": True} if kind == "webp" else {}
+    frames[0].save(path, save_all=True, append_images=frames[1:], duration=40, exif=exif, **options)
+    film = Animation(path)
+    first, second = (frame.picture.pixels for frame in film.frames())
+    np.testing.assert_array_equal(first, read_picture(path).pixels)
+    np.testing.assert_array_equal(second, 255 - first)
+    assert (film.format.height, film.format.width) == first.shape[:2] == ((24, 16) if value == 6 else (16, 24))
+
+
+def test_no_other_place_decodes_pictures():
+    root = pathlib.Path(jaxgan.__file__).parent
+    places = {each.relative_to(root).as_posix() for each in root.rglob("*.py") if "Image.open(" in each.read_text()}
+    assert places == {"media/reading.py"}
