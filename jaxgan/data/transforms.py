@@ -9,8 +9,9 @@ import numpy as np
 from PIL import Image
 
 from jaxgan.errors import UserError
+from jaxgan.media import reading
 from jaxgan.media.levels import deep_grey
-from jaxgan.media.reading import Picture, PictureError, Source, read_picture
+from jaxgan.media.reading import Picture, PictureError, Source
 
 Fit = Literal["pad", "resize", "crop"]
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}
@@ -60,9 +61,9 @@ def open_image(data: bytes | np.ndarray) -> Image.Image:
 
 
 def read_image(source: Source, name: str = "a picture of the data set") -> Image.Image:
-    """The picture in a file, of 8 bits; see `jaxgan.media.reading.read_picture`. Raises UserError, with the name."""
+    """The picture in a file, of 8 bits; see `jaxgan.media.reading.read_image`. Raises UserError, with the name."""
     try:
-        return read_picture(source).to_image()
+        return reading.read_image(source)
     except PictureError as error:
         raise UserError(f"{name} cannot be read as a picture: {error}") from error
 

@@ -22,6 +22,7 @@ from jaxgan.media.turns import ORIENTATION, orientation_of, upright, upright_siz
 Source = str | os.PathLike[str] | bytes  # a file's path, or what is in it
 MAX_PIXELS = 2**28  # of one picture: a small file can unpack to more than any memory
 GREY_MODES = ("1", "L", "LA", "La", "I", "F", "I;16", "I;16L", "I;16B", "I;16N")
+USUAL = ("JPEG", "PNG", "WEBP")  # formats of which 8-bit pictures without alpha are what Pillow decodes
 DRAWINGS = ("EPS", "WMF", "EMF", "PDF")  # Pillow would run other programs to draw them
 # of a TIFF's tags, those that tell of the picture and not of how the file is laid out
 TIFF_KEPT = (270, 271, 272, 282, 283, 296, 305, 306, 315, 33432, 34665, 34853)
@@ -110,6 +111,22 @@ def read_picture(source: Source, *, max_pixels: int = MAX_PIXELS) -> Picture:
     except PictureError:
         raise
     except Exception as error:  # Pillow's decoders raise what they like on broken data
+        raise PictureError(_reason(error)) from error
+
+
+def read_image(source: Source, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
+    """`read_picture(source).to_image()`, without copies where that is what Pillow decodes. Raises PictureError."""
+    try:
+        with opened(source, max_pixels=max_pixels) as image:
+            usual = image.format in USUAL and image.mode in ("L", "RGB") and "transparency" not in image.info
+            if usual and not is_deep(image):
+                image.load()
+                if orientation_of(image) == 1:
+                    return image
+            return _read(image, source, max_pixels).to_image()
+    except PictureError:
+        raise
+    except Exception as error:  # as above
         raise PictureError(_reason(error)) from error
 
 

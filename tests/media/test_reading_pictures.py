@@ -10,7 +10,7 @@ import pytest
 import tifffile
 from PIL import Image, ImageCms, ImageOps
 
-from jaxgan.media.reading import MAX_PIXELS, PictureError, read_picture, stored_size
+from jaxgan.media.reading import MAX_PIXELS, PictureError, read_image, read_picture, stored_size
 
 random = np.random.default_rng(0)
 
@@ -260,3 +260,26 @@ def test_levels_become_floats_and_come_back(tmp_path, dtype):
     np.testing.assert_allclose(
         np.asarray(picture.to_image()) / 255, levels[..., 0] / np.iinfo(dtype).max, atol=0.5 / 255
     )
+
+
+def test_pictures_for_training_are_the_same_in_eight_bits(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    (tmp_path / "deep.png").write_bytes(png(noise(9, 7, 3, dtype=np.uint16)))
+    (tmp_path / "key.png").write_bytes(png(noise(4, 4, 3, dtype=np.uint16), key=(1, 2, 3)))
+    (tmp_path / "few.pgm").write_bytes(b"P5 3 1 15\n" + bytes([0, 7, 15]))
+    tifffile.imwrite(tmp_path / "signed.tif", np.array([[-5, 127]], np.int8))
+    for name, channels in (("grey.png", 1), ("alpha.png", 4), ("photo.jpg", 3), ("photo.webp", 3), ("two.png", 2)):
+        samples = noise(9, 7, channels)
+        Image.fromarray(samples[..., 0] if channels == 1 else samples).save(tmp_path / name)
+        Image.fromarray(samples[..., 0] if channels == 1 else samples).save(tmp_path / f"turned-{name}", exif=exif)
+    Image.new("CMYK", (8, 8), (9, 90, 200, 0)).save(tmp_path / "print.jpg")
+    Image.fromarray(noise(5, 5, 3)).quantize(4).save(tmp_path / "palette.png", transparency=1)
+    paths = sorted(tmp_path.iterdir())
+    assert len(paths) == 16
+    for path in paths:
+        image, expected = read_image(path), read_picture(path).to_image()
+        assert (image.mode, image.size) == (expected.mode, expected.size)
+        np.testing.assert_array_equal(np.asarray(image), np.asarray(expected))
+    with pytest.raises(PictureError, match="no image"):
+        read_image(b"no picture")
