@@ -43,16 +43,16 @@ class Partners:
 
     def of(self, name: str) -> Partner | None:
         """What belongs to the input of a name; None: nothing. Raises PictureError where several files fit alike."""
-        found, near = self._best(name), self._fitting(name, _caseless)
+        found, near = self._best(name), {*self._fitting(name, _caseless), *self._by_name.get(_last(name), ())}
         if not found:
             found = [each for each in self._by_name.get(_last(name), ()) if not self._owners[each]]
             if not found or self._namesakes[_last(name)] > 1:
                 return None
         if len(found) > 1:
             raise PictureError(f"{len(found)} {self._what}s fit it alike, {' and '.join(found)}, expected is one")
-        others = [each for each in near if each not in found and not self._owners[each]]
-        fit = "fits" if len(others) == 1 else "fit"
-        told = f"its {self._what} is {found[0]}, though {' and '.join(others)} {fit} too" if others else None
+        others = sorted(each for each in near if each not in found and not self._owners[each])
+        has = "has" if len(others) == 1 else "have"
+        told = f"its {self._what} is {found[0]}, though {' and '.join(others)} {has} its name too" if others else None
         return Partner(self._found[found[0]], told)
 
     def _best(self, name: str) -> Sequence[str]:

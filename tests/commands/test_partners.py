@@ -71,9 +71,13 @@ def test_names_compare_however_their_accents_are_written(tmp_path, form):
 
 
 def test_a_second_mask_that_fits_is_told_of(tmp_path):
-    partner = Partners(laid(tmp_path, "a.png", "a.jpg", "A.tif"), ["a.png"], is_picture, what="mask").of("a.png")
-    assert partner.path.name == "a.png"
-    assert partner.remark == "its mask is a.png, though A.tif and a.jpg fit too"
+    folder = laid(tmp_path, "a.png", "a.jpg", "A.tif", "y/b.png", "b.png", "c.png", "y/c.png")
+    partners = Partners(folder, ["a.png", "b.png", "c.png", "y/c.png"], is_picture, what="mask")
+    told = {name: partners.of(name) for name in ("a.png", "b.png", "c.png")}
+    assert {each.path.relative_to(folder).as_posix() for each in told.values()} == set(told)
+    assert told["a.png"].remark == "its mask is a.png, though A.tif and a.jpg have its name too"
+    assert told["b.png"].remark == "its mask is b.png, though y/b.png has its name too"  # the input may be of y
+    assert told["c.png"].remark is None
 
 
 def test_folders_that_lead_back_end(tmp_path):
