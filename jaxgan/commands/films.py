@@ -23,6 +23,7 @@ from jaxgan.commands.restoring import Restoring, degraded, enlarged, seen
 from jaxgan.media.films.cuts import Cuts
 from jaxgan.media.films.frames import FilmFormat, Frame, Frames, Unfit, check_extra, open_frames
 from jaxgan.media.films.stills import picture_files
+from jaxgan.media.hidden import spread
 from jaxgan.media.plain import plain
 from jaxgan.media.provenance.origin import Origin
 from jaxgan.media.reading import Picture, PictureError
@@ -105,7 +106,7 @@ def restore_film(job: FilmJob) -> Restored:
         stack.callback(frames.close)
         masks = None
         if job.masks is not None:
-            masks = stack.enter_context(FilmMasks(job.masks, job.pair.source, frames, job.wish.open))
+            masks = stack.enter_context(FilmMasks(job.masks, job.pair.name, job.pair.source, frames, job.wish.open))
         try:
             outputs = stack.enter_context(_Outputs(job, frames.format))
             _restore(job, frames, masks, outputs)
@@ -301,6 +302,7 @@ def beside(before: Picture, after: Picture, scale: int) -> Picture:
     """The input, enlarged bicubically, at the left of the output."""
     left, right, alpha = before.pixels, after.pixels, before.alpha
     if scale > 1:
+        left = spread(left, alpha)
         left = np.concatenate([enlarged(left[..., [channel]], scale) for channel in range(before.channels)], axis=2)
         alpha = None if alpha is None else enlarged(alpha, scale)
     channels = max(before.channels, after.channels)
@@ -319,7 +321,7 @@ def _identity(job: FilmJob) -> Mapping[str, Any]:
         "tiling": str(job.tiling),
         "batch_size": job.batch_size,
         "wish": [str(each) for each in job.wish],
-        "masks": None if masks is None else [_state(masks.path), masks.color],
+        "masks": None if masks is None else [_state(masks.of_film(job.pair.name)[0]), masks.color],
         "degrade": job.degrade and job.pair.name,
         "marked": job.origin is not None,
     }

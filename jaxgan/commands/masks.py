@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
+from jaxgan.commands.partners import Partners
 from jaxgan.media.films.frames import Frame, Frames, Unfit, is_film, is_picture
 from jaxgan.media.reading import Picture, PictureError, read_picture
 
@@ -17,48 +19,76 @@ NEAR, EXACT = 16 / 255, 1e-6  # of black to white: how far a colour can be off i
 SAME_RATE = 0.01  # by how much the rates of a film and of its masks may differ
 
 
-class Masks(NamedTuple):
-    """Where to fill in: white in a picture or in a folder's picture of the same name, or a colour."""
+@dataclasses.dataclass(frozen=True, eq=False)
+class Masks:
+    """Where to fill in: white in a picture or in what a folder has for an input (see `Partners`), or a colour."""
 
     path: Path | None
     color: tuple[int, int, int] | None = None  # of 255
+    names: tuple[str, ...] = ()  # of all inputs
 
-    def of(self, picture: Picture, source: Path) -> np.ndarray:
-        """The mask of a picture: bool `[H,W,1]`. Raises PictureError where there is none, or one of another size."""
+    def of(self, picture: Picture, name: str) -> tuple[np.ndarray, tuple[str, ...]]:
+        """The mask of a picture, bool `[H,W,1]`, and remarks. `name`: of its file, below the folder of all inputs.
+
+        Raises PictureError where there is none, more than one, or one of another size.
+        """
         if self.color is not None:
-            return _colored(picture, self.color)
+            return _colored(picture, self.color), ()
         assert self.path is not None
-        path = self.path
+        path, remarks = self.path, tuple[str, ...]()
         if path.is_dir():
-            found = sorted(each for each in path.iterdir() if each.stem == source.stem and each.is_file())
-            if not found:
+            found = self._pictures.of(name)
+            if found is None:
                 raise PictureError(f"there is no mask of its name in {path}")
-            path = found[0]
+            path, remarks = found.path, () if found.remark is None else (found.remark,)
         try:
-            drawn = read_picture(path).eight_bits()
+            drawn = read_picture(path)
         except PictureError as error:
             raise PictureError(f"its mask {path} cannot be used: {error}") from None
         if drawn.pixels.shape[:2] != picture.pixels.shape[:2]:
             sizes = [f"{each.width} x {each.height}" for each in (drawn, picture)]
             raise PictureError(f"its mask {path} has {sizes[0]} pixels, accepted are its own {sizes[1]}")
-        return drawn.pixels.max(axis=2, keepdims=True) > 127
+        return _white(drawn), remarks
+
+    def of_film(self, name: str) -> tuple[Path | None, tuple[str, ...]]:
+        """What a folder has for a film, a film, a picture or a folder of frames, else the folder itself; and remarks.
+
+        Raises PictureError where more than one fits.
+        """
+        if self.path is None or not self.path.is_dir():
+            return self.path, ()
+        found = self._films.of(name)
+        return (self.path, ()) if found is None else (found.path, () if found.remark is None else (found.remark,))
+
+    @functools.cached_property
+    def _pictures(self) -> Partners:
+        assert self.path is not None
+        return Partners(self.path, self.names, is_picture, what="mask")
+
+    @functools.cached_property
+    def _films(self) -> Partners:
+        assert self.path is not None
+        return Partners(
+            self.path, self.names, lambda path: path.is_dir() or is_film(path) or is_picture(path), what="mask"
+        )
 
 
 class FilmMasks:
     """The masks of a film, frame by frame: a film, a folder of frames, one picture for all, or a colour."""
 
-    def __init__(self, masks: Masks, source: Path, frames: Frames, open_film: Callable[..., Frames]):
+    def __init__(self, masks: Masks, name: str, source: Path, frames: Frames, open_film: Callable[..., Frames]):
         """`open_film` opens a film as the restored one was. Raises Unfit for one of another size, rate or length.
 
-        In a folder of masks the one with the film's name counts, if there is one. The pictures of a folder are masks of
+        In a folder of masks the one for the film's name counts, if there is one. The pictures of a folder are masks of
         all frames of the film, also of those before the start.
         """
-        self._masks, self._source = masks, source
-        self._path = path = _named(masks.path, source)
+        self._masks, self._name = masks, name
+        path, self._told = masks.of_film(name)
+        self._path = path
         self._frames: Frames | None = None
         self._left: Iterator[Frame] = iter(())
         self._before = 0  # masks of frames that are before the start
-        self.remarks, self.damaged = list[str](), False
+        self.remarks, self.damaged = list(self._told), False
         if path is None or not (path.is_dir() or is_film(path) or is_picture(path)):
             return
         by_number = path.is_dir() and not source.is_dir()
@@ -88,12 +118,12 @@ class FilmMasks:
         """What gives the mask of the frame with the number `skip`, and at each call that of the next one."""
         if self._frames is None:
             if self._path is None:
-                return lambda picture: self._masks.of(picture, self._source)
+                return lambda picture: self._masks.of(picture, self._name)[0]
             still = None
 
             def same(picture: Picture) -> np.ndarray:
                 nonlocal still
-                still = Masks(self._path).of(picture, self._source) if still is None else still
+                still = Masks(self._path).of(picture, self._name)[0] if still is None else still
                 return still
 
             return same
@@ -106,22 +136,21 @@ class FilmMasks:
             return
         if next(self._left, None) is not None and not (cut and self._by_number):
             raise Unfit(f"its masks {self._path} go on after its end")
-        self.remarks, self.damaged = [f"its masks: {each}" for each in self._frames.remarks], self._frames.damaged
+        self.remarks = [*self._told, *(f"its masks: {each}" for each in self._frames.remarks)]
+        self.damaged = self._frames.damaged
 
     def _next(self) -> np.ndarray:
         frame = next(self._left, None)
         if frame is None:
             raise Unfit(f"its masks {self._path} end before it does")
-        return frame.picture.eight_bits().pixels.max(axis=2, keepdims=True) > 127
+        return _white(frame.picture)
 
 
-def _named(path: Path | None, source: Path) -> Path | None:
-    """What a folder of masks has of a film's name: a film, a picture, or a folder of frames; else the folder itself."""
-    if path is None or not path.is_dir():
-        return path
-    named = sorted(each for each in path.iterdir() if source.stem in (each.stem, each.name))
-    fitting = [each for each in named if each.is_dir() or is_film(each) or is_picture(each)]
-    return fitting[0] if fitting else path
+def _white(drawn: Picture) -> np.ndarray:
+    """Where a picture of a mask is nearer to white than to black, on which what is transparent is laid."""
+    small = drawn.eight_bits()
+    light = small.pixels.max(axis=2, keepdims=True)
+    return light > 127 if small.alpha is None else light.astype(np.uint16) * small.alpha > 127 * 255
 
 
 def _count(frames: Frames) -> int | None:

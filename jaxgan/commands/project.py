@@ -10,13 +10,12 @@ from typing import NamedTuple
 import jax.numpy as jnp
 import numpy as np
 from etils import epath
-from PIL import UnidentifiedImageError
 
 from jaxgan.commands.marking import Marking, marks, origin_of_run
 from jaxgan.commands.options import checkpoint_choice, integer
 from jaxgan.commands.setup import start_jax
 from jaxgan.config import RunConfig
-from jaxgan.data.transforms import Framing, open_image
+from jaxgan.data.transforms import Framing, read_image
 from jaxgan.errors import UserError
 from jaxgan.media.grids import save_grid
 from jaxgan.media.images import replace_file
@@ -92,11 +91,7 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
 
 def read_picture(path: pathlib.Path, shape: tuple[int, int, int], fit: str) -> np.ndarray:
     """A picture as the generator makes them: `[H,W,C]`, float32 in [-1, 1]. Raises UserError where it cannot be."""
-    try:
-        picture = open_image(path.read_bytes())
-        pixels = Framing(shape[2], shape[0], fit)(picture)  # type: ignore[arg-type]
-    except (OSError, UnidentifiedImageError) as error:
-        raise UserError(f"--input: {path} cannot be read as a picture ({error})") from None
+    pixels = Framing(shape[2], shape[0], fit)(read_image(path, f"--input: {path}"))  # type: ignore[arg-type]
     return pixels.astype(np.float32) / 127.5 - 1.0
 
 

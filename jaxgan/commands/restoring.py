@@ -18,6 +18,7 @@ from PIL import Image
 
 from jaxgan.commands.files import Pair
 from jaxgan.commands.masks import Masks
+from jaxgan.media.hidden import spread
 from jaxgan.media.provenance.origin import Origin
 from jaxgan.media.reading import Picture, PictureError, read_picture
 from jaxgan.media.writing import write_picture
@@ -39,7 +40,7 @@ def degraded(picture: Picture, restorer: Restorer, name: str) -> tuple[Picture, 
     if not height or not width:
         raise PictureError(f"it has less than {scale} pixels along a side")
     key = jax.random.fold_in(jax.random.key(0), zlib.crc32(name.encode()))
-    clean = jnp.asarray(picture.to_float(picture.pixels[None, :height, :width]))
+    clean = jnp.asarray(picture.to_float(spread(picture.pixels, picture.alpha)[None, :height, :width]))
     condition = np.asarray(restorer.degrade(key, clean))[0]
     condition, mask = (condition[..., :-1], condition[..., -1:] > 0.5) if restorer.masks else (condition, None)
     alpha = None if picture.alpha is None else picture.alpha[:height:scale, :width:scale]
@@ -97,8 +98,9 @@ class Restoring:
         rows, columns = self._tiling.cut(picture.height), self._tiling.cut(picture.width)
         job = _Job(picture, mask, picture.height * scale, picture.width * scale, folder, finished, refused)
         mosaic = Mosaic(rows, columns, scale=scale, keep=partial(self._keep, job))
+        pixels = spread(picture.pixels, picture.alpha)
         for place in mosaic.places():
-            tile = picture.to_float(continued(picture.pixels, *place))
+            tile = picture.to_float(continued(pixels, *place))
             if mask is not None:
                 tile = np.concatenate([tile, continued(mask, *place).astype(np.float32)], axis=2)
             self._batches.add(tile, partial(self._put, mosaic))
@@ -179,7 +181,8 @@ class Workshop:
         """Reads a picture and adds its tiles to those that wait."""
         try:
             picture = read_picture(pair.source)
-            mask = None if self._masks is None else self._masks.of(picture, pair.source)
+            mask, remarks = (None, ()) if self._masks is None else self._masks.of(picture, pair.name)
+            picture = dataclasses.replace(picture, remarks=picture.remarks + remarks)
             if self._degrade:
                 picture, mask = degraded(picture, self._restorer, pair.name)
         except PictureError as error:

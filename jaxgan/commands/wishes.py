@@ -43,7 +43,7 @@ def read_wish(options: Mapping[str, str]) -> Wish:
         if number is not None and number < 1:
             raise UserError(f"--{name}: got {number}, accepted is 1 or more")
     pairs = pair_files(options["input"], options["output"], overwrite=overwrite)
-    masks, compare = _masks(options), _compare(options, pairs)
+    masks, compare = _masks(options, pairs), _compare(options, pairs)
     _keep_apart(pairs, masks, compare)
     return Wish(
         pairs=pairs,
@@ -145,7 +145,7 @@ def _strength(options: Mapping[str, str]) -> float:
     return strength
 
 
-def _masks(options: Mapping[str, str]) -> Masks | None:
+def _masks(options: Mapping[str, str], pairs: Sequence[Pair]) -> Masks | None:
     path, text = options.get("mask"), options.get("mask_color")
     if path is None and text is None:
         return None
@@ -154,7 +154,7 @@ def _masks(options: Mapping[str, str]) -> Masks | None:
     if path is not None:
         if not Path(path).expanduser().exists():
             raise UserError(f"--mask: there is no file or folder {path!r}")
-        return Masks(Path(path).expanduser())
+        return Masks(Path(path).expanduser(), names=tuple(pair.name for pair in pairs))
     try:
         red, green, blue = (int(part) for part in str(text).split(","))
     except ValueError:

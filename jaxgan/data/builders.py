@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 from PIL import Image
 
+from jaxgan.data.transforms import read_image, to_channels
 from jaxgan.errors import UserError
 
 DIGITS = "jaxgan_digits"
@@ -112,8 +113,7 @@ class JaxganPhotographs(tfds.core.GeneratorBasedBuilder):
                     f"the data set {PHOTOGRAPHS} needs {inside[-1]} of the package {distribution}, which is not "
                     "installed: pip install -e '.[demo]'"
                 )
-            with Image.open(file) as image:
-                yield number, {"image": image.convert("RGB")}
+            yield number, {"image": to_channels(read_image(file, str(file)), 3)}
 
 
 def find_packaged(package: str, *inside: str) -> Path | None:

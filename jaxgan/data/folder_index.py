@@ -15,9 +15,11 @@ from typing import NamedTuple
 from PIL import Image
 
 from jaxgan.data.sources import fingerprint
+from jaxgan.data.transforms import read_image
 from jaxgan.errors import UserError
 from jaxgan.media.kinds import PICTURES
-from jaxgan.media.reading import is_deep, is_grey, oddities, opened, read_picture
+from jaxgan.media.reading import is_deep, is_grey, oddities, opened
+from jaxgan.media.turns import upright_size
 
 log = logging.getLogger(__name__)
 
@@ -62,8 +64,8 @@ def index_folder(root: Path) -> tuple[Entry, ...]:
 
 
 def open_upright(path: Path) -> Image.Image:
-    """The picture in a file, of 8 bits; see `jaxgan.media.reading.read_picture`."""
-    return read_picture(path).to_image()
+    """The picture in a file, of 8 bits; see `jaxgan.media.reading.read_picture`. Raises UserError."""
+    return read_image(path, str(path))
 
 
 def _list_images(root: Path) -> tuple[tuple[str, int, int], ...]:
@@ -83,7 +85,7 @@ def _list_images(root: Path) -> tuple[tuple[str, int, int], ...]:
 @functools.lru_cache(maxsize=4)
 def _examine(root: Path, files: tuple[tuple[str, int, int], ...]) -> tuple[Entry, ...]:
     home = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
-    memory = home / "jaxgan" / "folders" / f"{fingerprint(str(root), files)}.json"
+    memory = home / "jaxgan" / "folders" / f"{fingerprint('upright', str(root), files)}.json"
     with contextlib.suppress(OSError, ValueError, TypeError):
         return tuple(Entry(*row) for row in json.loads(memory.read_text()))
     log.info("looking through %d images in %s", len(files), root)
@@ -104,12 +106,9 @@ def _probe(root: Path, path: str, size: int, time: int) -> Entry | None:
             grey, odd = is_grey(image), list(oddities(image))
             if is_deep(image):
                 odd.append("more than 8 bits, read as 8")
-            stored = image.size
+            height, width = upright_size(image)
             image.draft(image.mode, (image.width // 8, image.height // 8))  # JPEG: an eighth shows it as well
             image.load()
-            # orientations that lie on their side; TIFF's are turned already
-            turned = image.getexif().get(0x0112, 1) >= 5
-            width, height = stored[::-1] if turned else stored
     except Exception:  # Pillow's decoders raise what they like on broken data
         return None
     return Entry(path, size, width, height, grey, "; ".join(odd))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -10,6 +9,9 @@ import numpy as np
 from PIL import Image
 
 from jaxgan.errors import UserError
+from jaxgan.media import reading
+from jaxgan.media.levels import deep_grey
+from jaxgan.media.reading import Picture, PictureError, Source
 
 Fit = Literal["pad", "resize", "crop"]
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}
@@ -52,10 +54,18 @@ def check_framing(channels: int | None, resolution: int | None, fit: str) -> Non
 
 
 def open_image(data: bytes | np.ndarray) -> Image.Image:
-    """An encoded picture, or an array `[H,W,C]`, as a Pillow image."""
+    """An encoded picture, or an array `[H,W,C]`, as a Pillow image. Raises UserError for what is no picture."""
     if isinstance(data, np.ndarray):
         return Image.fromarray(data[..., 0] if data.ndim == 3 and data.shape[-1] == 1 else data)
-    return Image.open(io.BytesIO(data))
+    return read_image(data)
+
+
+def read_image(source: Source, name: str = "a picture of the data set") -> Image.Image:
+    """The picture in a file, of 8 bits; see `jaxgan.media.reading.read_image`. Raises UserError, with the name."""
+    try:
+        return reading.read_image(source)
+    except PictureError as error:
+        raise UserError(f"{name} cannot be read as a picture: {error}") from error
 
 
 def to_channels(image: Image.Image, channels: int) -> Image.Image:
@@ -63,7 +73,8 @@ def to_channels(image: Image.Image, channels: int) -> Image.Image:
     if image.mode == MODES[channels] and "transparency" not in image.info:
         return image
     if image.mode.startswith(("I", "F")):
-        image = _to_eight_bits(image)
+        values, span = deep_grey(image, False, [])
+        image = Picture(values, span=span).to_image()
     if channels == 4:
         return image.convert("RGBA")
     if image.has_transparency_data:
@@ -104,14 +115,3 @@ def _scale(image: Image.Image, width: int, height: int) -> Image.Image:
     down = width < image.width or height < image.height
     filter_ = Image.Resampling.LANCZOS if down else Image.Resampling.BICUBIC
     return image if image.size == (width, height) else image.resize((width, height), filter_)
-
-
-def _to_eight_bits(image: Image.Image) -> Image.Image:
-    """A grey picture of 16 or 32 bits, or of floats (in [0, 1], or else in [0, 255]), as 8 bits."""
-    values = np.asarray(image)
-    if image.mode == "F":
-        values = np.nan_to_num(values.astype(np.float64))
-        values = values * 255.0 if values.max(initial=0.0) <= 1.0 else values
-    elif image.mode != "I" or values.max(initial=0) > 255:
-        values = values.astype(np.float64) / 257.0  # 65535 / 255
-    return Image.fromarray(np.clip(np.rint(values), 0, 255).astype(np.uint8))

@@ -8,16 +8,22 @@ import io
 import os
 import sys
 import threading
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
+from PIL.ImageFile import ImageFile
 
+from jaxgan.media import levels, portable
+from jaxgan.media.turns import ORIENTATION, orientation_of, upright, upright_size
+
+Source = str | os.PathLike[str] | bytes  # a file's path, or what is in it
 MAX_PIXELS = 2**28  # of one picture: a small file can unpack to more than any memory
 GREY_MODES = ("1", "L", "LA", "La", "I", "F", "I;16", "I;16L", "I;16B", "I;16N")
+USUAL = ("JPEG", "PNG", "WEBP")  # formats of which 8-bit pictures without alpha are what Pillow decodes
 DRAWINGS = ("EPS", "WMF", "EMF", "PDF")  # Pillow would run other programs to draw them
-ORIENTATION, BITS_PER_SAMPLE = 0x0112, 258  # tags
 # of a TIFF's tags, those that tell of the picture and not of how the file is laid out
 TIFF_KEPT = (270, 271, 272, 282, 283, 296, 305, 306, 315, 33432, 34665, 34853)
 
@@ -28,6 +34,7 @@ LOW_BYTES = {
     for mode in ("RGB", "RGBA", "RGBX")
     for order, other in (("B", "L"), ("L", "B"), ("N", _NATIVE_LOW))
 }
+SIZES_OF_JPEG_2000, BITS_OF_JPEG_2000 = b"\xff\x4f\xff\x51", 42  # a codestream's start, and where its depth lies
 GREY_ALPHA, FOUR_BYTES = "LA;16B", "RGBA"  # grey with alpha, 16 bits: has as many bytes a pixel as 8-bit RGBA
 
 
@@ -90,29 +97,47 @@ class Picture:
         return Image.fromarray(np.ascontiguousarray(samples[..., 0] if samples.shape[2] == 1 else samples))
 
 
-def read_picture(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) -> Picture:
-    """Reads an image file, of several pictures the first.
+def read_picture(source: Source, *, max_pixels: int = MAX_PIXELS) -> Picture:
+    """Reads an image file, of several pictures the first. The one reader of pictures, for all commands and data.
 
-    Grey and colour of 8 and 16 bits and grey floats stay what they are; 1 bit becomes 8-bit grey; palettes, CMYK
-    (through its profile if it has one), YCbCr and Lab become RGB. Transparency of any kind becomes alpha. The turn that
-    EXIF asks for is made. Raises PictureError for what is no picture, damaged, cut off, or of more than `max_pixels`.
+    Grey and colour of 8 and 16 bits and grey floats stay what they are (what black and white are: see
+    `jaxgan.media.levels`); 1 bit becomes 8-bit grey; palettes, CMYK (through its profile if it has one), YCbCr and Lab
+    become RGB. Transparency of any kind becomes alpha. The turn that EXIF asks for is made. Raises PictureError for
+    what is no picture, damaged, cut off, or of more than `max_pixels`.
     """
     try:
-        with opened(path, max_pixels=max_pixels) as image:
-            return _read(image, path, max_pixels)
+        with opened(source, max_pixels=max_pixels) as image:
+            return _read(image, source, max_pixels)
     except PictureError:
         raise
     except Exception as error:  # Pillow's decoders raise what they like on broken data
         raise PictureError(_reason(error)) from error
 
 
+def read_image(source: Source, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
+    """`read_picture(source).to_image()`, without copies where that is what Pillow decodes. Raises PictureError."""
+    try:
+        with opened(source, max_pixels=max_pixels) as image:
+            usual = image.format in USUAL and image.mode in ("L", "RGB") and "transparency" not in image.info
+            if usual and not is_deep(image):
+                image.load()
+                if orientation_of(image) == 1:
+                    return image
+            return _read(image, source, max_pixels).to_image()
+    except PictureError:
+        raise
+    except Exception as error:  # as above
+        raise PictureError(_reason(error)) from error
+
+
 @contextlib.contextmanager
-def opened(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) -> Iterator[Image.Image]:
+def opened(source: Source, *, max_pixels: int = MAX_PIXELS) -> Iterator[ImageFile]:
     """The file as Pillow opens it, not decoded yet, with our own limit to its size.
 
     Raises PictureError for more than `max_pixels` and for drawings, and whatever Pillow raises.
     """
-    with _pillow_without_limit, Image.open(path) as image:
+    file: Any = io.BytesIO(source) if isinstance(source, bytes) else source
+    with _pillow_without_limit, Image.open(file) as image:
         if image.format in DRAWINGS:
             raise PictureError(f"{image.format} holds a drawing, accepted are pictures made of pixels")
         if image.width * image.height > max_pixels:
@@ -122,17 +147,17 @@ def opened(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) -> Ite
 
 
 def stored_size(path: str | os.PathLike[str]) -> tuple[int, int]:
-    """Height and width as the file's head has them, before any turn. Raises PictureError where there is none."""
+    """Height and width, upright, as the file's head has them. Raises PictureError where there is none."""
     try:
         with opened(path, max_pixels=sys.maxsize) as image:
-            return image.height, image.width
+            return upright_size(image)
     except PictureError:
         raise
     except Exception as error:
         raise PictureError(_reason(error)) from error
 
 
-def oddities(image: Image.Image) -> tuple[str, ...]:
+def oddities(image: ImageFile) -> tuple[str, ...]:
     """What there is to say about reading an image that is opened and not yet decoded."""
     told = []
     if getattr(image, "is_animated", False) and image.format != "MPO":  # the further ones of MPO are views of the first
@@ -148,45 +173,64 @@ def oddities(image: Image.Image) -> tuple[str, ...]:
         told.append(f"{image.mode}, read as RGB")
     if any(";16" in mode and mode not in LOW_BYTES and mode != GREY_ALPHA for mode in _colour_rawmodes(image)):
         told.append("16 bits that can only be read as 8")
+    elif image.mode not in GREY_MODES and (bits := _jpeg_2000_bits(image)) > 8:
+        told.append(f"{bits} bits that can only be read as 8")
     return tuple(told)
 
 
-def is_deep(image: Image.Image) -> bool:
+def is_deep(image: ImageFile) -> bool:
     """Whether an opened image has more than 8 bits a sample."""
-    return image.mode.startswith(("I", "F")) or any(";16" in mode for mode in _colour_rawmodes(image))
+    told = levels.is_deep_grey(image) or any(";16" in mode for mode in _colour_rawmodes(image))
+    return told or (portable.maxval(image) or 0) > 255 or _jpeg_2000_bits(image) > 8
 
 
-def is_grey(image: Image.Image) -> bool:
+def is_grey(image: ImageFile) -> bool:
     """Whether an opened image is grey."""
     return image.mode in GREY_MODES or _colour_rawmodes(image) == {GREY_ALPHA}
 
 
-def _read(image: Image.Image, path: str | os.PathLike[str], max_pixels: int) -> Picture:
-    remarks, rawmodes = list(oddities(image)), _colour_rawmodes(image)
+def _read(image: ImageFile, source: Source, max_pixels: int) -> Picture:
+    remarks, rawmodes, short = list(oddities(image)), _colour_rawmodes(image), levels.is_short(image)
     kind = image.format or ""
-    image.load()
-    icc = image.info.get("icc_profile") or None
-    if rawmodes == {GREY_ALPHA} or (rawmodes and rawmodes <= LOW_BYTES.keys()):
-        pixels, alpha = _wide(image, path, rawmodes, max_pixels)
-    elif image.mode.startswith(("I", "F")):
-        pixels, alpha = _deep_grey(image)
+    _check_layout(image, rawmodes)
+    white = portable.maxval(image)
+    samples = None if white is None else portable.read_samples(image, remarks)
+    if samples is None:
+        image.load()
+    icc, alpha, span = image.info.get("icc_profile") or None, None, None
+    if samples is not None:
+        pixels = samples
+    elif rawmodes == {GREY_ALPHA} or (rawmodes and rawmodes <= LOW_BYTES.keys()):
+        pixels, alpha = _wide(image, source, rawmodes, max_pixels)
+    elif levels.is_deep_grey(image):
+        pixels, span = levels.deep_grey(image, short, remarks)
+        alpha = _keyed(pixels, image) if image.mode not in levels.UNTOLD else None
     else:
         foreign = image.mode in ("CMYK", "LAB", "YCbCr", "HSV")
         pixels, alpha = _eight(_to_rgb(image, icc) if foreign else image)
-        icc = None if foreign else icc
+        pixels, icc = levels.signed_bytes(pixels, image, remarks), None if foreign else icc
     exif, orientation = _exif(image, kind, remarks)
     if image.info.get("xmp"):  # it tells of the file as it is: its edits, its identifier, what made it
         remarks.append("its XMP is not kept")
-    span = (0.0, 255.0) if pixels.dtype == np.uint8 else (0.0, 65535.0)
-    if pixels.dtype == np.float32:
-        pixels, span = _finite(pixels, remarks)
-    alpha = None if alpha is None else _upright(alpha, orientation)
+    span = span or (0.0, float(np.iinfo(pixels.dtype).max))
+    alpha = None if alpha is None else upright(alpha, orientation)
     return Picture(
-        _upright(pixels, orientation), alpha, span, "JPEG" if kind == "MPO" else kind, icc, exif, tuple(remarks)
+        upright(pixels, orientation), alpha, span, "JPEG" if kind == "MPO" else kind, icc, exif, tuple(remarks)
     )
 
 
-def _colour_rawmodes(image: Image.Image) -> set[str]:
+def _check_layout(image: ImageFile, rawmodes: set[str]) -> None:
+    """Raises PictureError for a TIFF that lacks pixels, and for planes of over 8 bits, of which Pillow makes noise."""
+    extents = [tile.extents for tile in image.tile if tile.extents] if image.format == "TIFF" else []
+    covered = sum((right - left) * (bottom - top) for left, top, right, bottom in extents)
+    if extents and covered < image.width * image.height:
+        raise PictureError(f"it is damaged: it holds {covered:,} of its {image.width * image.height:,} pixels")
+    bits = getattr(image, "tag_v2", {}).get(levels.BITS_PER_SAMPLE, (8,))
+    if max(bits) > 8 and rawmodes and not any(";16" in mode for mode in rawmodes):
+        raise PictureError(f"its colours of {max(bits)} bits lie in planes, accepted are those pixel by pixel")
+
+
+def _colour_rawmodes(image: ImageFile) -> set[str]:
     """How the samples of an opened colour image lie in its file, in Pillow's words."""
     if image.mode not in ("RGB", "RGBA", "CMYK"):
         return set()
@@ -195,8 +239,21 @@ def _colour_rawmodes(image: Image.Image) -> set[str]:
     return {mode for mode in modes if isinstance(mode, str)}
 
 
+def _jpeg_2000_bits(image: ImageFile) -> int:
+    """The bits of the first sample in an opened JPEG 2000; 8 for other formats."""
+    if image.format != "JPEG2000" or image.fp is None:
+        return 8
+    place = image.fp.tell()
+    image.fp.seek(0)
+    head = image.fp.read(2**16)
+    image.fp.seek(place)
+    start = head.find(SIZES_OF_JPEG_2000)
+    told = head[start + BITS_OF_JPEG_2000 :][:1] if start >= 0 else b""
+    return (told[0] & 0x7F) + 1 if told else 8
+
+
 def _wide(
-    image: Image.Image, path: str | os.PathLike[str], rawmodes: set[str], max_pixels: int
+    image: Image.Image, source: Source, rawmodes: set[str], max_pixels: int
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """Colour, or grey with alpha, of 16 bits: the file is decoded again for its low bytes."""
 
@@ -205,7 +262,7 @@ def _wide(
         swapped = FOUR_BYTES if mode == GREY_ALPHA else LOW_BYTES[mode]
         return (swapped, *rest) if isinstance(arguments, tuple) else swapped
 
-    with opened(path, max_pixels=max_pixels) as again:
+    with opened(source, max_pixels=max_pixels) as again:
         tiles: Any = again
         tiles.tile = [tile._replace(args=low(tile.args)) for tile in tiles.tile]
         again.load()
@@ -215,23 +272,6 @@ def _wide(
         return samples[..., :1], samples[..., 1:]
     samples = np.asarray(image).astype(np.uint16) << 8 | lower
     return samples[..., :3], samples[..., 3:] if samples.shape[2] == 4 else _keyed(samples, image)
-
-
-def _deep_grey(image: Image.Image) -> tuple[np.ndarray, np.ndarray | None]:
-    """Grey of 12, 16 or 32 bits, or of floats: uint8 or uint16 where the values are, else float32."""
-    values = np.asarray(image)[..., None]
-    if image.mode == "F":
-        return values.astype(np.float32), None
-    if image.mode == "I":
-        low, high = values.min(), values.max()
-        if low < 0 or high > 65535:
-            return values.astype(np.float32), None
-        values = values.astype(np.uint8 if high <= 255 else np.uint16)
-        return values, None
-    values = values.astype(np.uint16)
-    if getattr(image, "tag_v2", {}).get(BITS_PER_SAMPLE) == (12,):
-        values = np.rint(values * (65535 / 4095)).astype(np.uint16)
-    return values, _keyed(values, image)
 
 
 def _keyed(samples: np.ndarray, image: Image.Image) -> np.ndarray | None:
@@ -270,9 +310,9 @@ def _to_rgb(image: Image.Image, icc: bytes | None) -> Image.Image:
 
 def _exif(image: Image.Image, kind: str, remarks: list[str]) -> tuple[bytes | None, int]:
     """What EXIF says besides the turn, and the turn (1: none) that decoding has not made yet."""
+    orientation = orientation_of(image)
     try:
         exif = image.getexif()
-        orientation = exif.get(ORIENTATION, 1)
         if ORIENTATION in exif:
             exif[ORIENTATION] = 1
         if kind == "TIFF":
@@ -281,30 +321,7 @@ def _exif(image: Image.Image, kind: str, remarks: list[str]) -> tuple[bytes | No
         return (exif.tobytes() if len(exif) else None), orientation
     except Exception:  # cameras and editors write what they like
         remarks.append("its EXIF cannot be read and is left out")
-        return None, 1
-
-
-def _finite(values: np.ndarray, remarks: list[str]) -> tuple[np.ndarray, tuple[float, float]]:
-    """Floats without NaN and infinity, and what black and white are among them."""
-    if not np.isfinite(values).all():
-        remarks.append("values that are not finite, read as black")
-        values = np.where(np.isfinite(values), values, np.float32(0))
-    low, high = float(values.min()), float(values.max())
-    if low >= 0 and high <= 255:
-        return values, (0.0, 1.0 if high <= 1 else 255.0)
-    remarks.append(f"values from {low:g} to {high:g}, taken as black and white")
-    return values, (low, high if high > low else low + 1.0)
-
-
-def _upright(array: np.ndarray, orientation: int) -> np.ndarray:
-    """The array `[H,W,C]` turned and mirrored as an EXIF orientation asks for."""
-    if orientation in (5, 6, 7, 8):  # lies on its side
-        array = array.transpose(1, 0, 2)
-    if orientation in (3, 4, 7, 8):
-        array = array[::-1]
-    if orientation in (2, 3, 6, 7):
-        array = array[:, ::-1]
-    return np.ascontiguousarray(array)
+        return None, orientation
 
 
 def _to_uint8(values: np.ndarray, span: tuple[float, float]) -> np.ndarray:
@@ -323,15 +340,21 @@ def _reason(error: Exception) -> str:
 
 
 class _WithoutLimit:
-    """While anyone is inside, Pillow's own limit to sizes, a global that warns or raises, is off."""
+    """While anyone is inside, Pillow's own limit to sizes, a global that warns or raises, is off; so are its warnings.
+
+    Who turns warnings into errors would lose pictures of which only the EXIF is broken.
+    """
 
     def __init__(self) -> None:
         self._lock, self._inside, self._limit = threading.Lock(), 0, Image.MAX_IMAGE_PIXELS
+        self._filters: list[Any] = []
 
     def __enter__(self) -> None:
         with self._lock:
             if not self._inside:
                 self._limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+                warnings.filterwarnings("ignore", module=r"PIL\.")
+                self._filters = [warnings.filters[0]]
             self._inside += 1
 
     def __exit__(self, *error: object) -> None:
@@ -339,6 +362,8 @@ class _WithoutLimit:
             self._inside -= 1
             if not self._inside:
                 Image.MAX_IMAGE_PIXELS = self._limit
+                with contextlib.suppress(ValueError):  # someone has set all filters anew meanwhile
+                    warnings.filters.remove(self._filters.pop())  # type: ignore[attr-defined]
 
 
 _pillow_without_limit = _WithoutLimit()

@@ -56,7 +56,7 @@ def odd(tmp_path):
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     soft = np.linspace(0, 255, 30 * 20 * 3).reshape(20, 30, 3).astype(np.uint8)
     Image.fromarray(soft).save(folder / "photo.jpg", quality=98, exif=exif, icc_profile=profile)
-    Image.fromarray(noise(12, 9, 4)).save(folder / "alpha.png")
+    Image.fromarray(noise(12, 9, 4) | np.uint8([0, 0, 0, 1])).save(folder / "alpha.png")  # nothing is hidden
     Image.fromarray(noise(8, 8, dtype=np.uint16)).save(folder / "deep.png")
     Image.new("CMYK", (10, 10), (0, 127, 255, 0)).save(folder / "print.jpg", quality=95)
     Image.fromarray(noise(1, 1, 3)).save(folder / "dot.png")
@@ -193,7 +193,7 @@ def test_the_network_does_not_see_what_it_is_to_fill_in(tmp_path, apply):
 
 def test_clean_pictures_are_degraded_first(tmp_path, apply, capsys):
     (tmp_path / "in").mkdir()
-    clean = noise(8, 11, 4)
+    clean = noise(8, 11, 4) | np.uint8([0, 0, 0, 1])  # nothing is hidden
     Image.fromarray(clean).save(tmp_path / "in" / "a.png")
     Image.fromarray(noise(1, 5, 3)).save(tmp_path / "in" / "thin.png")
     halved = dataclasses.replace(NEAREST, degrade=lambda key, image: image[:, ::2, ::2])
@@ -325,3 +325,34 @@ def test_tiles_are_as_large_as_the_features_let_them(size, features_scale, expec
     Image.fromarray(noise(*size, 3)).save(tmp_path / "a.png")
     assert apply(standin, tmp_path / "a.png", tmp_path / "b.png", batch_size=1) == FINISHED
     assert len(shapes) == expected
+
+
+def blurred(condition):
+    """Means of 5x5 pixels, so that an outline shows what is beside it."""
+    padded = jnp.pad(condition, ((0, 0), (2, 2), (2, 2), (0, 0)), mode="edge")
+    return jax.lax.reduce_window(padded, 0.0, jax.lax.add, (1, 5, 5, 1), (1, 1, 1, 1), "VALID") / 25
+
+
+@pytest.mark.parametrize("options", [{}, {"degrade": "true"}, {"tile": 16}])
+def test_what_is_hidden_does_not_darken_the_outline(tmp_path, apply, options):
+    alpha = np.zeros((24, 24, 1), np.uint8)
+    alpha[6:17, 5:19], alpha[6, 5:19] = 255, 100
+    standin = Restorer(blurred, 1, 3, 3, "blur", 4, degrade=lambda key, image: blurred(image))
+    outputs = []
+    for hidden in (0, 255):
+        sprite = np.where(alpha > 0, np.uint8(255), np.uint8(hidden)).repeat(3, axis=2)
+        Image.fromarray(np.concatenate([sprite, alpha], axis=2)).save(tmp_path / "a.png")
+        assert apply(standin, tmp_path / "a.png", tmp_path / "b.png", **options) == FINISHED
+        outputs.append(read_picture(tmp_path / "b.png"))
+    assert (outputs[0].pixels[alpha[..., 0] > 0] == 255).all()
+    np.testing.assert_array_equal(outputs[0].pixels, outputs[1].pixels)
+    np.testing.assert_array_equal(outputs[0].alpha, alpha)
+
+
+def test_opaque_pictures_with_alpha_are_what_they_are_without(tmp_path, apply):
+    samples = noise(20, 30, 3)
+    Image.fromarray(samples).save(tmp_path / "a.png")
+    Image.fromarray(np.dstack([samples, np.full((20, 30), 255, np.uint8)])).save(tmp_path / "b.png")
+    for name in "ab":
+        assert apply(CONVOLVED, tmp_path / f"{name}.png", tmp_path / f"{name}2.png") == FINISHED
+    np.testing.assert_array_equal(*(read_picture(tmp_path / f"{name}2.png").pixels for name in "ab"))

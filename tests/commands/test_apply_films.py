@@ -17,9 +17,11 @@ from film_making import source
 from filming import frames_of, make, moving, packets_of
 from PIL import Image
 
+from jaxgan.commands.films import beside
 from jaxgan.errors import FINISHED, MISTAKE, SOME_FAILED
 from jaxgan.media.films import segments
 from jaxgan.media.films.cuts import Cuts
+from jaxgan.media.reading import Picture
 from jaxgan.restorer import Restorer
 
 NEAREST = Restorer(lambda x: x.repeat(2, axis=1).repeat(2, axis=2), 2, 3, 3, "films that were halved", 0)
@@ -223,6 +225,34 @@ def test_a_folder_of_masks_goes_by_numbers(tmp_path, apply):
     part = [number for number, pts in enumerate(VARIABLE) if 0.5 <= pts / 15360 < 1.2]
     _, restored = frames_of(tmp_path / "out.mkv")
     np.testing.assert_array_equal(restored, np.where(masks > 0, np.uint8(153), frames)[part])
+
+
+def test_the_input_beside_a_film_has_no_dark_outline():
+    alpha = np.zeros((8, 8, 1), np.uint8)
+    alpha[2:6, 2:6] = 255
+    before = Picture(np.where(alpha > 0, np.uint8(255), np.uint8(0)).repeat(3, axis=2), alpha)
+    after = Picture(np.full((16, 16, 3), 255, np.uint8), np.full((16, 16, 1), 255, np.uint8))
+    both = beside(before, after, 2)
+    assert both.alpha[:, :8].any()
+    assert (both.pixels[both.alpha[..., 0] > 0] == 255).all()
+
+
+def test_masks_of_films_in_folders(tmp_path, apply, capsys):
+    """Each film has its own: by its path, and not those of a film of the same name elsewhere."""
+    frames, masks = moving(4), masked(4)
+    for place in ("x", "y"):
+        (tmp_path / "in" / place).mkdir(parents=True)
+        make(tmp_path / "in" / place / "a.mkv", frames, "ffv1", "bgr0")
+    (tmp_path / "masks" / "x").mkdir(parents=True)
+    make(tmp_path / "masks" / "x" / "a.mkv", masks[::-1].copy(), "ffv1", "bgr0")
+    (tmp_path / "masks" / "y" / "a").mkdir(parents=True)
+    for number, mask in enumerate(masks):  # white everywhere, opaque where to fill in
+        drawn = np.concatenate([np.full_like(mask, 255), mask[..., :1]], axis=2)
+        Image.fromarray(drawn).save(tmp_path / "masks" / "y" / "a" / f"{number}.png")
+    assert apply(FILLED, tmp_path / "in", tmp_path / "out", mask=tmp_path / "masks", codec="ffv1") == FINISHED
+    for place, drawn in (("x", masks[::-1]), ("y", masks)):
+        _, restored = frames_of(tmp_path / "out" / place / "a.mkv")
+        np.testing.assert_array_equal(restored, np.where(drawn > 0, np.uint8(153), frames))
 
 
 def test_masks_that_are_damaged_are_told(tmp_path, apply, capsys):

@@ -1,10 +1,14 @@
 """Projection of pictures, on networks that were never trained."""
 
+import struct
+import zlib
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from jaxgan.commands import project
+from jaxgan.commands.project import read_picture
 from jaxgan.config import from_json
 from jaxgan.errors import FINISHED, UserError
 from jaxgan.media.images import save_image
@@ -57,3 +61,28 @@ def test_the_label_can_be_chosen(runs, tmp_path):
 def test_a_mistake_in_projecting_is_one_line(runs, options, words):
     with pytest.raises(UserError, match=words):
         run(runs["dcgan"], **options)
+
+
+def test_it_reads_pictures_as_apply_does(tmp_path, monkeypatch):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(np.repeat([[0, 255]], 8, axis=0).repeat(4, axis=1).astype(np.uint8)).save(
+        tmp_path / "a.png", exif=exif
+    )
+    turned = read_picture(tmp_path / "a.png", (8, 8, 1), "resize")[..., 0]
+    assert (turned[:4] == -1).all()  # what was left is above
+    assert (turned[4:] == 1).all()
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)  # Pillow's limit, of which twice as much raises
+    assert read_picture(tmp_path / "a.png", (8, 8, 3), "resize").shape == (8, 8, 3)
+    deep = np.full((8, 8), 199, np.uint16)
+    Image.fromarray(deep).save(tmp_path / "b.png")
+    assert read_picture(tmp_path / "b.png", (8, 8, 1), "resize").max() < -0.98
+
+
+def test_what_is_too_large_to_read_is_told(tmp_path):
+    head = struct.pack(">IIBBBBB", 40_000, 40_000, 8, 0, 0, 0, 0)
+    chunk = b"IHDR" + head
+    png = b"\x89PNG\r\n\x1a\n" + struct.pack(">I", len(head)) + chunk + struct.pack(">I", zlib.crc32(chunk))
+    (tmp_path / "a.png").write_bytes(png + struct.pack(">I", 0) + b"IDAT" + b"\0" * 4)
+    with pytest.raises(UserError, match="40000 x 40000 pixels, accepted are at most"):
+        read_picture(tmp_path / "a.png", (8, 8, 1), "resize")

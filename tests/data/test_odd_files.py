@@ -55,3 +55,22 @@ def test_a_tiff_on_its_side_has_the_size_that_it_is_read_with(tmp_path, data_con
     Image.new("RGB", (10, 20)).save(tmp_path / "d.png")
     with pytest.raises(Exception, match="are 10x20, not square"):
         open_source(data_config(tmp_path), "train")
+
+
+@pytest.mark.parametrize(
+    "exif",
+    [
+        b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x09\0\0\0\0\0\0\0",  # 9: not defined
+        b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\xff\xff\0\0\0\0\0\0",
+        b"Exif\0\0" + bytes(range(200)),
+        b"Exif\0\0II*\0\x08\0\0\0\x05\0\x12\x01\x03",
+    ],
+    ids=["9", "65535", "junk", "cut off"],
+)
+def test_exif_that_says_nothing_changes_nothing(exif, tmp_path, data_config, caplog):
+    for name in ("a.png", "b.jpg", "c.webp"):
+        Image.new("RGB", (20, 10)).save(tmp_path / name, exif=exif)
+    Image.new("RGB", (20, 10)).save(tmp_path / "d.png")
+    with caplog.at_level(logging.WARNING), pytest.raises(Exception, match="are 20x10, not square"):
+        open_source(data_config(tmp_path), "train")
+    assert "unreadable" not in caplog.text

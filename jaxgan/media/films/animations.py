@@ -14,6 +14,7 @@ from PIL import Image
 
 from jaxgan.media.films.frames import UNTOLD, FilmFormat, Frame, Remarks, check_span, reading
 from jaxgan.media.reading import Picture, PictureError, opened
+from jaxgan.media.turns import ON_ITS_SIDE, orientation_of, upright
 
 FORMATS = ("GIF", "WEBP", "PNG", "AVIF")  # in which frames follow each other
 TIME_BASE = Fraction(1, 1000)
@@ -48,7 +49,7 @@ class Animation:
         self.path, self.damaged = Path(path), False
         self._notes = Remarks()
         self.remarks = self._notes.lines
-        self._size, self._alpha = (0, 0), False
+        self._size, self._alpha, self._turn = (0, 0), False, 1
         self._times = [0]  # where each frame begins, and where the last one ends
         with reading():
             self._scan()
@@ -76,7 +77,7 @@ class Animation:
                 if number > self._numbers[-1]:
                     break
                 if number in wanted:
-                    samples = np.asarray(image.convert("RGBA" if self._alpha else "RGB"))
+                    samples = upright(np.asarray(image.convert("RGBA" if self._alpha else "RGB")), self._turn)
                     pts = self._times[number]
                     picture = Picture(samples[..., :3], samples[..., 3:] if self._alpha else None, format="PNG")
                     yield Frame(picture, pts, self._times[number + 1] - pts)
@@ -90,8 +91,9 @@ class Animation:
 
     def _scan(self) -> None:
         exact = 0.0
-        for _, image in self._images():
-            self._size = image.size
+        for number, image in self._images():
+            self._turn = self._turn if number else orientation_of(image)
+            self._size = image.size[::-1] if self._turn in ON_ITS_SIDE else image.size
             exact += float(image.info.get("duration") or USUAL)
             self._times.append(max(round(exact), self._times[-1] + 1))
             if not self._alpha and image.has_transparency_data:

@@ -15,7 +15,8 @@ import numpy as np
 
 from jaxgan.media.films.animations import UNFINISHED, unfinished
 from jaxgan.media.films.frames import UNTOLD, USUAL_RATE, FilmFormat, Frame, Remarks, check_span, is_picture, reading
-from jaxgan.media.reading import ORIENTATION, Picture, PictureError, is_deep, opened, read_picture
+from jaxgan.media.reading import Picture, PictureError, is_deep, opened, read_picture
+from jaxgan.media.turns import upright_size
 
 
 class _Head:
@@ -25,12 +26,8 @@ class _Head:
         """Raises PictureError."""
         try:
             with opened(path) as image:
-                width, height = image.size
-                # where there may be EXIF behind the pixels, looking for it would decode them
-                turned = image.format != "PNG" or "exif" in image.info
-                if turned and image.getexif().get(ORIENTATION, 1) in (5, 6, 7, 8):
-                    width, height = height, width
-                self.size, self.deep, self.alpha = (width, height), is_deep(image), image.has_transparency_data
+                self.size, self.deep = upright_size(image)[::-1], is_deep(image)
+                self.alpha = image.has_transparency_data
         except PictureError:
             raise
         except Exception as error:  # Pillow's readers raise what they like on broken data

@@ -8,7 +8,8 @@ import pytest
 from filming import HEIGHT, WIDTH, make, same, scenery
 
 from jaxgan.media.films.frames import is_film, open_frames
-from jaxgan.media.reading import PictureError, _upright
+from jaxgan.media.reading import PictureError
+from jaxgan.media.turns import upright
 
 av = pytest.importorskip("av")
 from jaxgan.media.films.siting import SWSCALE_FLAGS  # noqa: E402
@@ -38,7 +39,7 @@ def test_frames_are_upright(tmp_path, degrees, mirrored, suffix):
 
     path = make(tmp_path / f"film.{suffix}", [quarters()] * 3, pixels="yuv444p", setup=turn)
     film = open_frames(path)
-    expected = _upright(quarters(), TURNS[degrees, mirrored])
+    expected = upright(quarters(), TURNS[degrees, mirrored])
     form = film.format
     assert (form.height, form.width) == expected.shape[:2]
     assert form.sample_aspect == (Fraction(3, 4) if degrees in (90, -90) else Fraction(4, 3))

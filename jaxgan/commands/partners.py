@@ -1,0 +1,97 @@
+"""Which file of a folder belongs to which input, by their names."""
+
+from __future__ import annotations
+
+import os
+import unicodedata
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
+
+from jaxgan.media.reading import PictureError
+
+Key = Callable[[str], str]
+
+
+class Partner(NamedTuple):
+    """What belongs to an input."""
+
+    path: Path
+    remark: str | None = None  # what else has its name
+
+
+class Partners:
+    """The files below a folder, each for the input whose path below its own folder is the same.
+
+    The whole path with its suffix goes before the path with any suffix, and that before one that differs in case only.
+    Where there is none, a file of the same name in another folder counts, if it is the only one, no input has its path
+    and no other input has the name. Names compare in NFC: disks write an accent in one or in two letters.
+    """
+
+    def __init__(self, folder: Path, names: Iterable[str], accepts: Callable[[Path], bool], *, what: str):
+        """`names`: of all inputs, below their folder; `accepts`: which files and folders count; `what` they are."""
+        self._folder, self._what = folder, what
+        self._found = {each.relative_to(folder).as_posix(): each for each in _below(folder) if accepts(each)}
+        self._keys: Mapping[Key, Mapping[str, Sequence[str]]] = {
+            key: _grouped(self._found, key) for key in (_whole, _stem, _caseless)
+        }
+        inputs = {_whole(name) for name in names}
+        self._owners = Counter(place for name in inputs for place in self._best(name))
+        self._namesakes = Counter(_last(name) for name in inputs if not self._best(name))
+        self._by_name = _grouped(self._found, _last)
+
+    def of(self, name: str) -> Partner | None:
+        """What belongs to the input of a name; None: nothing. Raises PictureError where several files fit alike."""
+        found, near = self._best(name), {*self._fitting(name, _caseless), *self._by_name.get(_last(name), ())}
+        if not found:
+            found = [each for each in self._by_name.get(_last(name), ()) if not self._owners[each]]
+            if not found or self._namesakes[_last(name)] > 1:
+                return None
+        if len(found) > 1:
+            raise PictureError(f"{len(found)} {self._what}s fit it alike, {' and '.join(found)}, expected is one")
+        others = sorted(each for each in near if each not in found and not self._owners[each])
+        has = "has" if len(others) == 1 else "have"
+        told = f"its {self._what} is {found[0]}, though {' and '.join(others)} {has} its name too" if others else None
+        return Partner(self._found[found[0]], told)
+
+    def _best(self, name: str) -> Sequence[str]:
+        """What is at the place of an input, as exactly as there is any."""
+        return next((found for key in self._keys if (found := self._fitting(name, key))), ())
+
+    def _fitting(self, name: str, key: Key) -> Sequence[str]:
+        return self._keys[key].get(key(name), ())
+
+
+def _below(folder: Path) -> list[Path]:
+    """Files and folders below a folder, hidden ones left out, each real folder once, in order."""
+    found, seen = list[Path](), set[str]()
+    for place, folders, files in os.walk(folder, followlinks=True):
+        folders[:] = sorted(each for each in folders if not each.startswith("."))
+        folders[:] = [each for each in folders if os.path.realpath(os.path.join(place, each)) not in seen]
+        seen |= {os.path.realpath(os.path.join(place, each)) for each in (".", *folders)}
+        found += [Path(place, each) for each in (*folders, *files) if not each.startswith(".")]
+    return sorted(found)
+
+
+def _grouped(names: Iterable[str], key: Key) -> dict[str, list[str]]:
+    groups = dict[str, list[str]]()
+    for name in names:
+        groups.setdefault(key(name), []).append(name)
+    return groups
+
+
+def _whole(name: str) -> str:
+    return unicodedata.normalize("NFC", name.replace(os.sep, "/"))
+
+
+def _stem(name: str) -> str:
+    return PurePosixPath(_whole(name)).with_suffix("").as_posix()
+
+
+def _caseless(name: str) -> str:
+    return _stem(name).casefold()
+
+
+def _last(name: str) -> str:
+    return PurePosixPath(_stem(name)).name
