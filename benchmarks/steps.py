@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import pathlib
 import subprocess
 import sys
 
 from benchmarks.pair import alternate
+from jaxgan.paths import cache_home
 
 PEER = ("torch==2.13.0", "numpy")
 BARE_PEER = ("stylegan2-torch==1.3.0",)  # without what they depend on, which our stand-ins replace
@@ -37,8 +37,7 @@ HEAVY = {"rrdb": 20}  # by this much fewer repetitions
 
 def peer_python() -> str:
     """The Python of the peers' environment, made where it is missing."""
-    cache = pathlib.Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser()
-    home = cache / "jaxgan" / "peers" / "-".join((*PEER, *BARE_PEER)).replace("==", "-")
+    home = cache_home() / "jaxgan" / "peers" / "-".join((*PEER, *BARE_PEER)).replace("==", "-")
     python = home / "bin" / "python"
     if not (home / "complete").exists():
         subprocess.run([sys.executable, "-m", "venv", "--clear", str(home)], check=True)

@@ -5,13 +5,16 @@ Reads flags and hands over to one command. Flags, modes and run fields are check
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import io
+import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from jaxgan import paths
 from jaxgan.config import RunConfig, describe, from_json, to_tree
 from jaxgan.errors import CTRL_C, FINISHED, GAVE_UP, MISTAKE, TrainingGaveUp, UserError
 from jaxgan.media.plain import plain
@@ -118,6 +121,7 @@ MODES = {  # what each does, and its own flags
     "doctor": ("say what the curves of a run mean and what to change", {}),
     "prepare": ("prepare a tfds data set", {}),
 }
+PATHS = ("config", "workdir", "input", "output", "pretrained", "mask", "compare", "against", "weights", "profile")
 SWITCHES = ("json",)  # flags that need no value
 WITHOUT_NETWORKS = ("doctor", "import", "prepare")  # modes that make no network
 COMMON = {
@@ -166,13 +170,14 @@ def main(arguments: Sequence[str]) -> int:
 
 def parse(arguments: Sequence[str]) -> Call:
     """The flags, as `--flag value` or `--flag=value`, and paths. Raises UserError for what no mode knows."""
-    paths = list[str]()
-    flags = dict(_flags(arguments, paths))
+    bare = list[str]()
+    flags = dict(_flags(arguments, bare))
+    flags |= {flag: paths.expanded(text, f"--{flag}") for flag, text in flags.items() if flag in PATHS}
     mode = flags.pop("mode", "train")
     if mode not in MODES:
         raise UserError(f"--mode: got {mode!r}, accepted are {', '.join(MODES)}{_near(mode, MODES)}")
-    if paths and mode != "verify":
-        raise UserError(f"{paths[0]!r}: accepted are flags, --flag=value; see --help")
+    if bare and mode != "verify":
+        raise UserError(f"{bare[0]!r}: accepted are flags, --flag=value; see --help")
     config, workdir = flags.pop("config", None), flags.pop("workdir", None)
     overrides = {flag.removeprefix("config."): text for flag, text in flags.items() if flag.startswith("config.")}
     options = {flag: text for flag, text in flags.items() if not flag.startswith("config.")}
@@ -194,12 +199,15 @@ def parse(arguments: Sequence[str]) -> Call:
     if mode not in ("plan", "prepare", "verify") and "pretrained" not in options and not workdir:
         instead = ", or --pretrained" if mode == "apply" else ""
         raise UserError(f"--workdir is missing: --mode={mode} needs the directory of the run{instead}")
-    return Call(mode, config, workdir, overrides, options, tuple(paths))
+    return Call(mode, config, workdir, overrides, options, tuple(map(paths.expanded, bare)))
 
 
 def read_config(call: Call) -> RunConfig:
     """The config that a call means: its file's, or the one saved in the workdir, changed by the flags."""
+    paths.remember(None)
     if call.config is not None:
+        if call.mode == "train" and call.workdir is not None and not paths.is_remote(call.workdir):
+            _saved(call.workdir)
         return load_config(call.config, call.overrides)
     if call.mode == "prepare":
         return resolve(DATA_ONLY, call.overrides)
@@ -207,12 +215,28 @@ def read_config(call: Call) -> RunConfig:
         return resolve({**DATA_ONLY, "data": {"name": "imported"}}, call.overrides)
     if call.mode == "train" or call.workdir is None:
         raise UserError(f"--config is missing: --mode={call.mode} needs a config, such as configs/quickstart.py")
+    text = _saved(call.workdir)
+    if text is None:
+        raise UserError(f"--workdir={call.workdir}: there is no run in it (no config.json)")
+    return resolve(to_tree(from_json(text)), call.overrides)
+
+
+def _saved(workdir: str) -> str | None:
+    """The config that a run has saved, as text; relative paths in it are remembered where they lay."""
     from etils import epath  # it may lie in a bucket
 
-    saved = epath.Path(str(call.workdir)) / "config.json"
-    if not saved.exists():
-        raise UserError(f"--workdir={call.workdir}: there is no run in it (no {saved.name})")
-    return resolve(to_tree(from_json(saved.read_text())), call.overrides)
+    saved = epath.Path(workdir) / "config.json"
+    try:
+        text = saved.read_text()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise UserError(f"--workdir={workdir}: its config.json cannot be read: {error.strerror or error}") from None
+    except ValueError:
+        raise UserError(f"--workdir={workdir}: the saved config is damaged: it is no text") from None
+    with contextlib.suppress(ValueError, AttributeError, RecursionError):  # told of where it is used
+        paths.remember(json.loads(text).get("places"))
+    return text
 
 
 DATA_ONLY = {  # preparing a data set needs nothing but its name

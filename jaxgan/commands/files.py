@@ -11,6 +11,7 @@ from typing import NamedTuple
 from jaxgan.errors import UserError
 from jaxgan.media.films.frames import is_film
 from jaxgan.media.kinds import ANIMATIONS, CONTAINERS, FORMATS
+from jaxgan.paths import expanded
 
 SUFFIX, FILM_SUFFIX = ".png", ".mp4"  # of what comes from a format that is not written
 
@@ -36,7 +37,7 @@ def pair_files(given: str, output: str, *, overwrite: bool) -> list[Pair]:
     output is a film is one film, of its pictures. Raises UserError for no files, an output that does not fit, and,
     unless told to overwrite, one that would take the place of an input.
     """
-    path, out = Path(given).expanduser(), Path(output).expanduser()
+    path, out = Path(expanded(given, "--input")), Path(expanded(output, "--output"))
     sources, root = _find(path)
     if path.is_dir() and out.resolve() != path.resolve():
         sources = [source for source in sources if not source.resolve().is_relative_to(out.resolve())]
@@ -68,8 +69,23 @@ def _find(path: Path) -> tuple[list[Path], Path]:
         found = [Path(folder, name) for folder, _, names in os.walk(path, followlinks=True) for name in names]
         visible = [each for each in found if not any(part.startswith(".") for part in each.relative_to(path).parts)]
         return sorted(each for each in visible if each.is_file()), path
-    found = sorted(Path(each) for each in glob.glob(str(path), recursive=True) if os.path.isfile(each))
+    found = _matching(path)
     return found, Path(os.path.commonpath([each.parent for each in found])) if found else path
+
+
+def _matching(pattern: Path) -> list[Path]:
+    """The files that fit a pattern; brackets in the name of a folder that is there, or that fit nothing, are letters.
+
+    Other signs of patterns fit themselves.
+    """
+    place, parts = Path(), list[str]()
+    for part in pattern.parts:
+        place = place / part
+        parts.append(part.replace("[", "[[]") if place.is_dir() else part)
+    found: list[Path] = []
+    for each in (os.path.join(*parts), str(pattern).replace("[", "[[]")):
+        found = found or sorted(Path(name) for name in glob.glob(each, recursive=True) if os.path.isfile(name))
+    return found
 
 
 def _fitting(path: Path) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from jaxgan.commands.masks import Masks
 from jaxgan.commands.options import integer, switch
 from jaxgan.errors import UserError
 from jaxgan.media.films.frames import CONTAINERS
+from jaxgan.paths import expanded
 
 
 class Wish(NamedTuple):
@@ -68,7 +69,7 @@ def _compare(options: Mapping[str, str], pairs: Sequence[Pair]) -> str | None:
         raise UserError(f"--compare: got {compare!r}, accepted for one film is one of {', '.join(CONTAINERS)}")
     if not films and suffix != ".png":
         raise UserError(f"--compare: got {compare!r}, accepted is a .png")
-    return str(Path(compare).expanduser())
+    return expanded(compare, "--compare")
 
 
 def _keep_apart(pairs: Sequence[Pair], masks: Masks | None, compare: str | None) -> None:
@@ -152,9 +153,10 @@ def _masks(options: Mapping[str, str]) -> Masks | None:
     if path is not None and text is not None:
         raise UserError("--mask_color: got it beside --mask, accepted is one of them")
     if path is not None:
-        if not Path(path).expanduser().exists():
+        path = expanded(path, "--mask")
+        if not Path(path).exists():
             raise UserError(f"--mask: there is no file or folder {path!r}")
-        return Masks(Path(path).expanduser())
+        return Masks(Path(path))
     try:
         red, green, blue = (int(part) for part in str(text).split(","))
     except ValueError:

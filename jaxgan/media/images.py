@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
-from pathlib import PurePath
+import secrets
+from collections.abc import Iterator
+from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
@@ -12,6 +15,7 @@ from etils import epath
 from PIL import Image
 
 from jaxgan.media.provenance.origin import Origin, mark_bytes
+from jaxgan.paths import is_remote, new_file_beside
 
 MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}  # by number of channels
 
@@ -58,13 +62,33 @@ def save_image(image: Any, path: str | os.PathLike[str], origin: Origin | None =
     return remarks
 
 
-def replace_file(path: str | os.PathLike[str], content: bytes) -> None:
-    """Writes a file in one move, so that no reader ever sees half of it; missing folders are made."""
-    target = epath.Path(path)
+@contextlib.contextmanager
+def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """A path to write to instead: it takes the place of `path` in one move at the end, or goes if there is an error.
+
+    A link of that name is replaced itself, what it leads to stays as it is.
+    """
+    target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.parent / f".{target.name}.{os.getpid()}.part"
+    part = new_file_beside(target)
     try:
-        part.write_bytes(content)
-        part.replace(target)
+        yield part
+        os.replace(part, target)
     finally:
         part.unlink(missing_ok=True)
+
+
+def replace_file(path: str | os.PathLike[str], content: bytes) -> None:
+    """Writes a file in one move, so that no reader ever sees half of it; missing folders are made."""
+    if not is_remote(path):
+        with replacing(path) as part:
+            part.write_bytes(content)
+        return
+    target = epath.Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    remote = target.parent / f".{secrets.token_hex(8)}.part"
+    try:
+        remote.write_bytes(content)
+        remote.replace(target)
+    finally:
+        remote.unlink(missing_ok=True)

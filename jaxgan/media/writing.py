@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import os
 import struct
 import zlib
-from collections.abc import Iterator
-from pathlib import Path, PurePath
+from pathlib import PurePath
 from typing import IO, Any
 
 import numpy as np
 from PIL import Image
 
-from jaxgan.media.images import opaque
+from jaxgan.media.images import opaque, replacing
 from jaxgan.media.kinds import FORMATS
 from jaxgan.media.provenance.origin import Origin, mark_file
 from jaxgan.media.reading import Picture, PictureError
@@ -67,19 +65,6 @@ def write_picture(path: str | os.PathLike[str], picture: Picture, origin: Origin
         if origin is not None:
             lost += mark_file(part, suffix, origin, title=PurePath(path).name)
     return tuple(lost)
-
-
-@contextlib.contextmanager
-def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """A path to write to instead: it takes the place of `path` in one move at the end, or goes if there is an error."""
-    target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
-        yield part
-        os.replace(part, target)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _fitted(picture: Picture, kind: str, lost: list[str]) -> Picture:

@@ -17,6 +17,7 @@ import numpy as np
 import orbax.checkpoint as ocp
 from etils import epath
 
+from jaxgan import paths
 from jaxgan.errors import UserError
 from jaxgan.game import Params, State, Variables
 from jaxgan.training.manifest import NotUsableError, read_manifest, verify
@@ -73,8 +74,7 @@ def restore_average(
 
 def absolute(directory: str | epath.Path) -> epath.Path:
     """The path as orbax wants it; a remote one is left as it is."""
-    path = epath.Path(directory).expanduser()
-    return path if "://" in str(path) else path.resolve()
+    return epath.Path(paths.absolute(directory))
 
 
 def steps_on_disk(directory: epath.Path) -> list[int]:

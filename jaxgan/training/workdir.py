@@ -14,6 +14,7 @@ from typing import TextIO
 from etils import epath
 
 from jaxgan.errors import UserError
+from jaxgan.paths import expanded, is_remote
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +28,7 @@ class Workdir:
     @property
     def root(self) -> epath.Path:
         """The work directory itself."""
-        return epath.Path(self.path).expanduser()
+        return epath.Path(expanded(self.path, "--workdir"))
 
     @property
     def config(self) -> epath.Path:
@@ -72,7 +73,7 @@ class Workdir:
     @property
     def remote(self) -> bool:
         """Whether the directory lies in a bucket."""
-        return "://" in self.path
+        return is_remote(self.path)
 
     def create(self) -> None:
         """Makes the directory where there is none.

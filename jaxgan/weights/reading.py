@@ -10,6 +10,7 @@ import zipfile
 import numpy as np
 
 from jaxgan.errors import UserError
+from jaxgan.paths import located
 from jaxgan.weights.safetensors import read_safetensors
 from jaxgan.weights.torch_stream import read_torch_stream
 from jaxgan.weights.torch_zip import read_torch_zip
@@ -23,6 +24,7 @@ def read(path: str, *, expect: str | None = None) -> dict[str, np.ndarray]:
     `expect`: the SHA-256 that the file must have, or its beginning. Raises UserError for a file that is not
     there, damaged, of another format, or that asks for anything but tensors.
     """
+    path = located(path)
     try:
         if expect is not None:
             _check(path, expect)

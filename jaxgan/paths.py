@@ -1,0 +1,110 @@
+"""Paths that a user names: the one place that expands them, and that knows where they may lie beside.
+
+Paths with a scheme (`gs://bucket/folder`) are left as they are, everywhere.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import functools
+import os
+import secrets
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from jaxgan.errors import UserError
+
+_elsewhere: dict[str, str] = {}  # where relative paths of a saved run lay when it was started
+
+
+def is_remote(path: str | os.PathLike[str]) -> bool:
+    """Whether a path has a scheme, such as `gs://bucket/folder`."""
+    return "://" in os.fspath(path)
+
+
+def expanded(path: str | os.PathLike[str], flag: str = "") -> str:
+    """The path with `~` and `~user` as the home folder; `flag` names it in errors, such as `--output`.
+
+    Raises UserError where there is no such home, and for a path that no file can have.
+    """
+    text, told = os.fspath(path), f"{flag}: " if flag else ""
+    if "\0" in text:
+        raise UserError(f"{told}got {text!r}, accepted are paths without a zero byte")
+    if is_remote(text) or not text.startswith("~"):
+        return text
+    found = os.path.expanduser(text)
+    if not found.startswith("~") or os.path.lexists(text):  # an editor's backup may be called so
+        return found
+    head = text.split("/")[0]
+    raise UserError(f"{told}got {text!r}, but there is no home folder {head!r} here; write the path in full (or ./~)")
+
+
+def absolute(path: str | os.PathLike[str]) -> str:
+    """The path, expanded, from the root on; links are followed only where `..` stands behind one."""
+    text = expanded(path)
+    if is_remote(text):
+        return text
+    return os.path.realpath(text) if ".." in Path(text).parts else os.path.abspath(text)
+
+
+def located(path: str | os.PathLike[str], flag: str = "") -> str:
+    """The path of something that exists, expanded.
+
+    A relative path that leads nowhere is looked up in what the run has recorded of it, see `remember`.
+    """
+    text = expanded(path, flag)
+    place = _elsewhere.get(text)
+    return place if place is not None and not os.path.exists(text) and os.path.exists(place) else text
+
+
+def remember(places: object) -> None:
+    """Takes over the places that a run has recorded (`places_of`); anything else is ignored."""
+    _elsewhere.clear()
+    if isinstance(places, Mapping):
+        _elsewhere.update({name: place for name, place in places.items() if isinstance(place, str)})
+
+
+def places_of(tree: Any) -> dict[str, str]:
+    """Where the relative paths in a config lie, by the texts that name them: files and folders that exist."""
+    if isinstance(tree, Mapping):
+        tree = list(tree.values())
+    if isinstance(tree, list | tuple):
+        return {name: place for each in tree for name, place in places_of(each).items()}
+    if not isinstance(tree, str) or not tree or tree.startswith("~") or "\0" in tree or is_remote(tree):
+        return {}
+    found = located(tree)
+    try:
+        return {tree: os.path.abspath(found)} if not os.path.isabs(tree) and os.path.exists(found) else {}
+    except OSError:
+        return {}
+
+
+def new_file_beside(target: Path) -> Path:
+    """A new, empty file in the target's folder, to be written and then moved into its place.
+
+    Its name is short, however long the target's, and its own: nothing that lies there is opened, no link is followed.
+    """
+    while True:
+        part = target.parent / f".{secrets.token_hex(8)}.part"
+        with contextlib.suppress(FileExistsError):
+            os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o666))
+            return part
+
+
+def cache_home() -> Path:
+    """`$XDG_CACHE_HOME`, or `~/.cache`; for a user without a home a folder that goes with the process."""
+    try:
+        return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
+    except RuntimeError:  # no HOME, and no entry in passwd
+        return _temporary_cache()
+
+
+@functools.cache
+def _temporary_cache() -> Path:
+    folder = tempfile.mkdtemp(prefix="jaxgan-cache-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder)
