@@ -9,6 +9,7 @@ import contextlib
 import difflib
 import io
 import json
+import logging
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,7 +18,7 @@ from typing import NamedTuple
 from jaxgan import paths
 from jaxgan.config import RunConfig, describe, from_json, to_tree
 from jaxgan.errors import CTRL_C, FINISHED, GAVE_UP, MISTAKE, TrainingGaveUp, UserError
-from jaxgan.media.plain import plain
+from jaxgan.media.plain import PlainFormatter, plain
 from jaxgan.overrides import load_config, resolve
 
 MODES = {  # what each does, and its own flags
@@ -48,7 +49,7 @@ MODES = {  # what each does, and its own flags
             "seed": "of the noise; default 0",
             "truncation": "psi of styles, or the largest latent, such as 0.7; for --kind=truncation several, 0.3,0.5",
             "crossover": "layers that are coarse, of --kind=mixing",
-            "output": "a .png, a folder of files, a .gif or .mp4; default: in the workdir",
+            "output": "a picture (png, jpg, webp, tif, bmp), a folder of files, a .gif or .mp4; default: workdir",
             "provenance": "false: files do not say what made them",
             "checkpoint": "best, latest (default) or a step",
         },
@@ -64,7 +65,7 @@ MODES = {  # what each does, and its own flags
             "mask": "a picture, or a film, that is white where to fill in, or a folder of such with the inputs' names",
             "mask_color": "fill in where a picture has this colour, such as 255,0,255",
             "degrade": "true: pictures are clean; restore what the model's own degradation makes of them",
-            "compare": "a .png, of a film an .mp4, with input and output side by side",
+            "compare": "a picture, of a film a film, with input and output side by side",
             "codec": "of films: h264 (default), hevc (default for more than 8 bits), av1, vp9, prores, ffv1",
             "quality": "of films: the codec's constant quality (CRF), less is better",
             "start": "of films: seconds, or minutes:seconds, from where on",
@@ -81,7 +82,7 @@ MODES = {  # what each does, and its own flags
         "find the style or the latent of a picture",
         {
             "input": "a picture",
-            "output": "a .png, beside it an .npz; default: in the workdir",
+            "output": "a picture (png, jpg, webp, tif, bmp), beside it an .npz; default: in the workdir",
             "provenance": "false: files do not say what made them",
             "steps": "of the search; default 1000",
             "labels": "a class; default: the one that begins nearest",
@@ -145,6 +146,8 @@ class Call(NamedTuple):
 
 def main(arguments: Sequence[str]) -> int:
     """Runs one command; the exit status (see `jaxgan.errors`)."""
+    if logging.lastResort is not None:  # which prints warnings where a command has set up nothing else
+        logging.lastResort.setFormatter(PlainFormatter())
     try:
         if any(argument in ("--help", "-h") for argument in arguments):
             print(help_text())
@@ -158,7 +161,7 @@ def main(arguments: Sequence[str]) -> int:
         print(f"jaxgan: {plain(' '.join(str(mistake).split()))}", file=sys.stderr)
         return MISTAKE
     except TrainingGaveUp as gave_up:
-        print(f"jaxgan: {gave_up}", file=sys.stderr)
+        print(plain(f"jaxgan: {gave_up}"), file=sys.stderr)
         return GAVE_UP
     except KeyboardInterrupt:
         print("jaxgan: interrupted", file=sys.stderr)
@@ -277,6 +280,9 @@ def entry() -> None:
 
 
 def _run(call: Call, config: RunConfig) -> int:
+    from jaxgan.commands.outputs import check_outputs
+
+    check_outputs(call.mode, call.workdir or "", call.options)
     if call.mode not in WITHOUT_NETWORKS and config.parallel.compiler_flags:  # before anything imports jax
         from jaxgan.parallel.flags import first_of_several, set_compiler_flags
 

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import errno
 import functools
 import os
 import secrets
 import shutil
+import stat
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from jaxgan.errors import UserError
 
@@ -93,6 +95,21 @@ def new_file_beside(target: Path) -> Path:
         with contextlib.suppress(FileExistsError):
             os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o666))
             return part
+
+
+def open_regular(path: str | os.PathLike[str]) -> IO[bytes]:
+    """A file to read and add to, made where there is none. Raises OSError for a link, a device and the like."""
+    flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    try:
+        number = os.open(path, flags, 0o666)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise OSError(errno.ELOOP, "it is a link, and none is followed here", os.fspath(path)) from None
+        raise
+    if stat.S_ISREG(os.fstat(number).st_mode):
+        return os.fdopen(number, "a+b")
+    os.close(number)
+    raise OSError(errno.EINVAL, "it is no regular file", os.fspath(path))
 
 
 def cache_home() -> Path:

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
+from jaxgan.commands.outputs import means_folder, written_at
 from jaxgan.errors import UserError
 from jaxgan.media.films.frames import is_film
 from jaxgan.media.kinds import ANIMATIONS, CONTAINERS, FORMATS
@@ -39,11 +40,11 @@ def pair_files(given: str, output: str, *, overwrite: bool) -> list[Pair]:
     """
     path, out = Path(expanded(given, "--input")), Path(expanded(output, "--output"))
     sources, root = _find(path)
-    if path.is_dir() and out.resolve() != path.resolve():
+    if path.is_dir() and out.resolve() != path.resolve() and out.resolve().is_relative_to(path.resolve()):
         sources = [source for source in sources if not source.resolve().is_relative_to(out.resolve())]
     if not sources:
         raise UserError(f"--input: there is no file, no folder with files, and nothing that fits the pattern {given!r}")
-    folder = out.is_dir() or output.endswith(os.sep) or not out.suffix
+    folder = means_folder(expanded(output))
     if not folder and out.suffix.lower() not in (fitting := _fitting(path)):
         accepted = f"one of {', '.join(fitting)}, or a folder"
         if not path.is_file():
@@ -54,11 +55,21 @@ def pair_files(given: str, output: str, *, overwrite: bool) -> list[Pair]:
         raise UserError(f"--output: {output!r} is a file, accepted is a folder, or one of {', '.join(_fitting(path))}")
     whole = path if path.is_dir() else sources[0]
     pairs = _into(out, sources, root) if folder else [Pair(whole, out, whole.name)]
-    kept = {source.resolve() for source in sources}
-    lost = [pair.name for pair in pairs if pair.target.resolve() in kept]
+    if folder:
+        _check_inside(out, pairs)
+    kept = {place for source in sources for place in (source.resolve(), written_at(source))}
+    lost = [pair.name for pair in pairs if written_at(pair.target) in kept]
     if lost and not overwrite:
         raise UserError(f"--output: {lost[0]} would take an input's place; give another folder, or --overwrite=true")
     return pairs
+
+
+def _check_inside(folder: Path, pairs: Iterable[Pair]) -> None:
+    """Raises UserError where a link in the output folder would lead a file out of it."""
+    root = folder.resolve()
+    for parent in sorted({pair.target.parent for pair in pairs}):
+        if not parent.resolve().is_relative_to(root):
+            raise UserError(f"--output: {str(parent)!r} is, or lies behind, a link that leads out of {str(folder)!r}")
 
 
 def _find(path: Path) -> tuple[list[Path], Path]:
@@ -105,9 +116,10 @@ def _into(folder: Path, sources: Iterable[Path], root: Path) -> list[Pair]:
         target = name
         if name not in written:
             suffix = FILM_SUFFIX if is_film(name) else SUFFIX
-            target = name.with_suffix(suffix)
-            if target in written:
-                target = name.with_name(name.name + suffix)
+            longer = (
+                name.with_name(f"{name.name}{number}{suffix}") for number in ("", *map("-{}".format, range(2, 99)))
+            )
+            target = next(each for each in (name.with_suffix(suffix), *longer) if each not in written)
             written.add(target)
         pairs.append(Pair(source, folder / target, str(name)))
     return pairs
