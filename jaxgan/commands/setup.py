@@ -15,6 +15,7 @@ from jaxgan.config import RunConfig, from_json, to_json, to_tree
 from jaxgan.errors import UserError
 from jaxgan.evaluators.samples import Generate
 from jaxgan.media.images import replace_file
+from jaxgan.media.plain import plain
 from jaxgan.parallel.compiler import keep_freed_memory
 from jaxgan.paths import cache_home, places_of
 from jaxgan.training.progress import console
@@ -73,7 +74,7 @@ def keep_config(place: Workdir, config: RunConfig) -> None:
         for key in differing:
             told = f"config.{key} is {given.get(key, 'nothing')!r} from here on, it was {saved.get(key, 'nothing')!r}"
             log.info(told)
-            console.print(told, highlight=False, markup=False)
+            console.print(plain(told), highlight=False, markup=False, soft_wrap=True)
     replace_file(place.config, _with_places(config).encode())
 
 
