@@ -20,6 +20,7 @@ from typing import IO, Any
 
 from jaxgan.errors import UserError
 
+PATH_FIELDS = ("data_dir", "condition", "start_from", "weights")  # of configs, wherever they stand
 _elsewhere: dict[str, str] = {}  # where relative paths of a saved run lay when it was started
 
 
@@ -70,19 +71,19 @@ def remember(places: object) -> None:
         _elsewhere.update({name: place for name, place in places.items() if isinstance(place, str)})
 
 
-def places_of(tree: Any) -> dict[str, str]:
+def places_of(tree: Mapping[str, Any], under: str = "") -> dict[str, str]:
     """Where the relative paths in a config lie, by the texts that name them: files and folders that exist."""
-    if isinstance(tree, Mapping):
-        tree = list(tree.values())
-    if isinstance(tree, list | tuple):
-        return {name: place for each in tree for name, place in places_of(each).items()}
-    if not isinstance(tree, str) or not tree or tree.startswith("~") or "\0" in tree or is_remote(tree):
-        return {}
-    found = located(tree)
-    try:
-        return {tree: os.path.abspath(found)} if not os.path.isabs(tree) and os.path.exists(found) else {}
-    except OSError:
-        return {}
+    places = dict[str, str]()
+    for key, each in tree.items():
+        if isinstance(each, Mapping):
+            places |= places_of(each, key)
+        elif isinstance(each, str) and (key in PATH_FIELDS or (under, key) == ("data", "name")):
+            found = "" if not each or is_remote(each) or "\0" in each else located(each)
+            if found and not os.path.isabs(found) and os.path.exists(found):
+                places[each] = os.path.abspath(found)
+            elif found != each and each in _elsewhere:  # found where it was recorded
+                places[each] = found
+    return places
 
 
 def new_file_beside(target: Path) -> Path:

@@ -116,7 +116,7 @@ def test_relative_data_are_found_from_another_working_directory(tmp_path, monkey
     from jaxgan.commands.setup import keep_config
     from jaxgan.training.workdir import Workdir
 
-    for name in ("data", "edges"):
+    for name in ("data", "edges", "train", "test"):  # the last two are no paths in a config
         picture(tmp_path / "first" / name / "a.png")
         picture(tmp_path / "first" / name / "b.png", 9)
     (tmp_path / "second").mkdir()
@@ -133,6 +133,9 @@ def test_relative_data_are_found_from_another_working_directory(tmp_path, monkey
     keep_config(Workdir(str(tmp_path / "run")), config)
     saved = json.loads((tmp_path / "run" / "config.json").read_text())
     assert saved["config"]["data"]["name"] == "./data"
+    assert saved["places"] == {
+        name: str(tmp_path / "first" / place) for name, place in (("./data", "data"), ("edges",) * 2)
+    }
     for call in (flags, ["--mode=evaluate", *flags[2:]]):
         monkeypatch.chdir(tmp_path / "second")
         again = read_config(parse(call))
