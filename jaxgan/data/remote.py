@@ -16,7 +16,7 @@ import fsspec
 from jaxgan.data.builders import EMBEDDED
 from jaxgan.data.stacked import is_stacked
 from jaxgan.errors import UserError
-from jaxgan.paths import cache_home, is_remote, new_file_beside
+from jaxgan.paths import cache_home, is_remote, new_file_beside, open_regular
 
 if TYPE_CHECKING:
     from jaxgan.config import DataConfig
@@ -58,7 +58,7 @@ def local_copy(remote: str) -> Path:
     """
     place = place_of(remote)
     place.parent.mkdir(parents=True, exist_ok=True)
-    with open(place.parent / f".{place.name}.lock", "w") as lock:
+    with open_regular(place.parent / f".{place.name}.lock") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         files = {path: info for path, info in _list(remote).items() if _differs(place / path, info["size"])}
         if files:
