@@ -170,7 +170,8 @@ def _open_without_code(config: DataConfig, match: re.Match[str], error: ImportEr
     """The newest prepared version of a data set whose builder does not even start without TensorFlow."""
     folder = epath.Path(_data_dir(config) or expanded(DEFAULT_DATA_DIR)) / match["name"]
     folder = folder / match["config"] if match["config"] else folder
-    versions = [file.parent for file in folder.glob(f"*/{INFO_FILE}")]
+    inside = folder.iterdir() if folder.exists() else ()  # etils' glob reads brackets in the folder's own path
+    versions = [each for each in inside if (each / INFO_FILE).exists()]
     if versions:
         return _open_directory(config.name, max(versions, key=lambda v: [int(n) for n in v.name.split(".")]))
     missing = str(error).rpartition("No module named ")[2].strip("' ")
