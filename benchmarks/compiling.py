@@ -12,6 +12,8 @@ import json
 import pathlib
 import time
 
+from jaxgan.paths import expanded
+
 ROOT = pathlib.Path(__file__).parent.parent
 NAMES = sorted(path.stem for path in (ROOT / "configs").glob("*.py"))
 
@@ -55,7 +57,7 @@ def main() -> None:
     """Compile each config's steps and print the times."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--configs", nargs="+", default=NAMES, choices=NAMES)
-    parser.add_argument("--json", help="where to write the table")
+    parser.add_argument("--json", type=expanded, help="where to write the table")
     arguments = parser.parse_args()
     table = {}
     for name in arguments.configs:

@@ -10,13 +10,14 @@ import time
 
 from jaxgan.config import DataConfig
 from jaxgan.data.pipeline import make_pipeline
+from jaxgan.paths import expanded
 
 
 def main() -> None:
     """Time each way to keep the data."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--name", default="jaxgan_digits")
-    parser.add_argument("--data-dir")
+    parser.add_argument("--data-dir", type=expanded)
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--seconds", type=float, default=5.0)
     arguments = parser.parse_args()

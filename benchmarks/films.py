@@ -16,6 +16,7 @@ import sys
 
 from benchmarks.pair import alternate
 from benchmarks.steps import peer_python
+from jaxgan.paths import expanded
 
 OURS = {"ours": "srvgg", "plain": "srvgg_plain"}  # and their cases in `benchmarks.ours`
 PEERS = ("nchw", "channels_last")
@@ -24,8 +25,8 @@ PEERS = ("nchw", "channels_last")
 def main() -> None:
     """Time each and write the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--json", help="where to write the table")
-    parser.add_argument("--peer-python", help="a Python that has torch")
+    parser.add_argument("--json", type=expanded, help="where to write the table")
+    parser.add_argument("--peer-python", type=expanded, help="a Python that has torch")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--reps", type=int, default=5)
     arguments = parser.parse_args()

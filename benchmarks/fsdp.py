@@ -14,6 +14,8 @@ import os
 import pathlib
 from typing import Any
 
+from jaxgan.paths import expanded
+
 
 def measure(path: str, resolution: int, batch_size: int, devices: int, fsdp: int) -> dict[str, Any]:
     """The bytes on a device, for a mesh of `devices` with an `fsdp` axis of its own."""
@@ -69,7 +71,7 @@ def main() -> None:
     parser.add_argument("--resolution", type=int, default=64)
     parser.add_argument("--batch_size", type=int, default=8)
     parser.add_argument("--devices", type=int, default=4)
-    parser.add_argument("--json", help="where to write the table")
+    parser.add_argument("--json", type=expanded, help="where to write the table")
     arguments = parser.parse_args()
     os.environ["XLA_FLAGS"] = f"--xla_force_host_platform_device_count={arguments.devices}"
     os.environ["JAX_PLATFORMS"] = "cpu"

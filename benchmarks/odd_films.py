@@ -24,6 +24,8 @@ import av
 import numpy as np
 from PIL import Image
 
+from jaxgan.paths import expanded
+
 TICK = Fraction(1, 90_000)  # as phones have it
 PHONE_FRAMES, NOISE = 60, 25.0
 SHOWN = 5  # frames of a strip
@@ -114,8 +116,8 @@ def psnr(one: np.ndarray, other: np.ndarray) -> float:
 def main() -> int:
     """The exit status: 0 if all is as it should be."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--workdir", required=True, help="a run of configs/denoise_photos.py")
-    parser.add_argument("--keep", help="a folder for films and strips")
+    parser.add_argument("--workdir", type=expanded, required=True, help="a run of configs/denoise_photos.py")
+    parser.add_argument("--keep", type=expanded, help="a folder for films and strips")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(arguments.keep or scratch)

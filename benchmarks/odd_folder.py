@@ -19,6 +19,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from jaxgan.paths import expanded
+
 LARGE = (4000, 5000)
 PICTURES = {  # by name: height and width, mode, and the mode of the output
     "colours.jpg": ((60, 90), "RGB", "RGB"),
@@ -63,7 +65,7 @@ def mistakes(restored: Path, told: str, status: int) -> list[str]:
 def main() -> int:
     """The exit status: 0 if all is as it should be."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--workdir", help="of a run of scale 2; default: a new one, of two steps")
+    parser.add_argument("--workdir", type=expanded, help="of a run of scale 2; default: a new one, of two steps")
     workdir = parser.parse_args().workdir
     Image.MAX_IMAGE_PIXELS = None  # our own
     with tempfile.TemporaryDirectory() as scratch:

@@ -24,6 +24,7 @@ from jaxgan.builder import build
 from jaxgan.game import DISCRIMINATOR
 from jaxgan.losses.adversarial import non_saturating
 from jaxgan.parallel.compiler import compiler_options, keep_freed_memory
+from jaxgan.paths import expanded
 from jaxgan.regularizers.gradient_penalty import r1
 from jaxgan.tasks.generation import Generation
 from jaxgan.tasks.penalty import Penalty
@@ -128,7 +129,7 @@ def main() -> None:
     parser.add_argument("--networks", nargs="+", default=list(NETWORKS), choices=NETWORKS)
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--reps", type=int, default=10)
-    parser.add_argument("--json", help="where to write the figures")
+    parser.add_argument("--json", type=expanded, help="where to write the figures")
     arguments = parser.parse_args()
     keep_freed_memory()
     costs = {network: costs_of(network, arguments.batch_size, arguments.reps) for network in arguments.networks}

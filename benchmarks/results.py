@@ -27,6 +27,7 @@ from typing import Any
 from jaxgan.config import fingerprint
 from jaxgan.errors import FINISHED, INTERRUPTED
 from jaxgan.overrides import load_config
+from jaxgan.paths import expanded
 
 ROOT = pathlib.Path(__file__).parent.parent
 
@@ -146,8 +147,8 @@ def main() -> None:
     """Run what has no record yet, or print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("name", choices=EXPERIMENTS)
-    parser.add_argument("--data-dir", help="where the tfds data sets lie")
-    parser.add_argument("--workdir", default="runs/results", help="where the runs lie")
+    parser.add_argument("--data-dir", type=expanded, help="where the tfds data sets lie")
+    parser.add_argument("--workdir", type=expanded, default="runs/results", help="where the runs lie")
     parser.add_argument("--table", action="store_true", help="print the records' table and run nothing")
     arguments = parser.parse_args()
     path = ROOT / "docs" / "results" / f"{arguments.name}.jsonl"

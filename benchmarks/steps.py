@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import pathlib
 import subprocess
 import sys
 
 from benchmarks.pair import alternate
+from jaxgan.paths import cache_home, expanded
 
 PEER = ("torch==2.13.0", "numpy")
 BARE_PEER = ("stylegan2-torch==1.3.0",)  # without what they depend on, which our stand-ins replace
@@ -37,8 +37,7 @@ HEAVY = {"rrdb": 20}  # by this much fewer repetitions
 
 def peer_python() -> str:
     """The Python of the peers' environment, made where it is missing."""
-    cache = pathlib.Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser()
-    home = cache / "jaxgan" / "peers" / "-".join((*PEER, *BARE_PEER)).replace("==", "-")
+    home = cache_home() / "jaxgan" / "peers" / "-".join((*PEER, *BARE_PEER)).replace("==", "-")
     python = home / "bin" / "python"
     if not (home / "complete").exists():
         subprocess.run([sys.executable, "-m", "venv", "--clear", str(home)], check=True)
@@ -52,8 +51,8 @@ def main() -> None:
     """Time each case and write the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cases", nargs="+", default=list(PEERS), choices=PEERS)
-    parser.add_argument("--json", help="where to write the table")
-    parser.add_argument("--peer-python", help="a Python that has torch")
+    parser.add_argument("--json", type=expanded, help="where to write the table")
+    parser.add_argument("--peer-python", type=expanded, help="a Python that has torch")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--reps", type=int, default=20)
     arguments = parser.parse_args()

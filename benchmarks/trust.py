@@ -34,6 +34,7 @@ from jaxgan.evaluators.patch_scores import PatchScores
 from jaxgan.evaluators.self_features import SelfRecipe
 from jaxgan.evaluators.self_scores import SelfScores
 from jaxgan.evaluators.streams import Scorer, score
+from jaxgan.paths import expanded
 from jaxgan.restore import load
 
 ROOT = pathlib.Path(__file__).parent.parent
@@ -201,7 +202,7 @@ def main() -> None:
     """Print the tables of one kind."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=("ladders", "runs"))
-    parser.add_argument("--workdir", default="runs/trust", help="where runs and trained networks lie")
+    parser.add_argument("--workdir", type=expanded, default="runs/trust", help="where runs and trained networks lie")
     parser.add_argument("--seeds", type=int, nargs="*", default=(0, 1, 2))
     arguments = parser.parse_args()
     workdirs = pathlib.Path(arguments.workdir)

@@ -5,17 +5,21 @@ Reads flags and hands over to one command. Flags, modes and run fields are check
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import io
+import json
+import logging
 import os
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from jaxgan import paths
 from jaxgan.config import RunConfig, describe, from_json, to_tree
 from jaxgan.errors import CTRL_C, FINISHED, GAVE_UP, MISTAKE, TrainingGaveUp, UserError
-from jaxgan.media.plain import plain
+from jaxgan.media.plain import PlainFormatter, plain
 from jaxgan.overrides import load_config, resolve
 
 MODES = {  # what each does, and its own flags
@@ -46,7 +50,7 @@ MODES = {  # what each does, and its own flags
             "seed": "of the noise; default 0",
             "truncation": "psi of styles, or the largest latent, such as 0.7; for --kind=truncation several, 0.3,0.5",
             "crossover": "layers that are coarse, of --kind=mixing",
-            "output": "a .png, a folder of files, a .gif or .mp4; default: in the workdir",
+            "output": "a picture (png, jpg, webp, tif, bmp), a folder of files, a .gif or .mp4; default: workdir",
             "provenance": "false: files do not say what made them",
             "checkpoint": "best, latest (default) or a step",
         },
@@ -62,7 +66,7 @@ MODES = {  # what each does, and its own flags
             "mask": "a picture, or a film, that is white where to fill in, or a folder of such with the inputs' names",
             "mask_color": "fill in where a picture has this colour, such as 255,0,255",
             "degrade": "true: pictures are clean; restore what the model's own degradation makes of them",
-            "compare": "a .png, of a film an .mp4, with input and output side by side",
+            "compare": "a picture, of a film a film, with input and output side by side",
             "codec": "of films: h264 (default), hevc (default for more than 8 bits), av1, vp9, prores, ffv1",
             "quality": "of films: the codec's constant quality (CRF), less is better",
             "start": "of films: seconds, or minutes:seconds, from where on",
@@ -79,7 +83,7 @@ MODES = {  # what each does, and its own flags
         "find the style or the latent of a picture",
         {
             "input": "a picture",
-            "output": "a .png, beside it an .npz; default: in the workdir",
+            "output": "a picture (png, jpg, webp, tif, bmp), beside it an .npz; default: in the workdir",
             "provenance": "false: files do not say what made them",
             "steps": "of the search; default 1000",
             "labels": "a class; default: the one that begins nearest",
@@ -119,6 +123,7 @@ MODES = {  # what each does, and its own flags
     "doctor": ("say what the curves of a run mean and what to change", {}),
     "prepare": ("prepare a tfds data set", {}),
 }
+PATHS = ("config", "workdir", "input", "output", "pretrained", "mask", "compare", "against", "weights", "profile")
 SWITCHES = ("json",)  # flags that need no value
 WITHOUT_NETWORKS = ("doctor", "import", "prepare")  # modes that make no network
 COMMON = {
@@ -142,6 +147,8 @@ class Call(NamedTuple):
 
 def main(arguments: Sequence[str]) -> int:
     """Runs one command; the exit status (see `jaxgan.errors`)."""
+    if logging.lastResort is not None:  # which prints warnings where a command has set up nothing else
+        logging.lastResort.setFormatter(PlainFormatter())
     try:
         if any(argument in ("--help", "-h") for argument in arguments):
             print(help_text())
@@ -155,7 +162,7 @@ def main(arguments: Sequence[str]) -> int:
         print(f"jaxgan: {plain(' '.join(str(mistake).split()))}", file=sys.stderr)
         return MISTAKE
     except TrainingGaveUp as gave_up:
-        print(f"jaxgan: {gave_up}", file=sys.stderr)
+        print(plain(f"jaxgan: {gave_up}"), file=sys.stderr)
         return GAVE_UP
     except KeyboardInterrupt:
         print("jaxgan: interrupted", file=sys.stderr)
@@ -167,13 +174,14 @@ def main(arguments: Sequence[str]) -> int:
 
 def parse(arguments: Sequence[str]) -> Call:
     """The flags, as `--flag value` or `--flag=value`, and paths. Raises UserError for what no mode knows."""
-    paths = list[str]()
-    flags = dict(_flags(arguments, paths))
+    bare = list[str]()
+    flags = dict(_flags(arguments, bare))
+    flags |= {flag: paths.expanded(text, f"--{flag}") for flag, text in flags.items() if flag in PATHS}
     mode = flags.pop("mode", "train")
     if mode not in MODES:
         raise UserError(f"--mode: got {mode!r}, accepted are {', '.join(MODES)}{_near(mode, MODES)}")
-    if paths and mode != "verify":
-        raise UserError(f"{paths[0]!r}: accepted are flags, --flag=value; see --help")
+    if bare and mode != "verify":
+        raise UserError(f"{bare[0]!r}: accepted are flags, --flag=value; see --help")
     config, workdir = flags.pop("config", None), flags.pop("workdir", None)
     overrides = {flag.removeprefix("config."): text for flag, text in flags.items() if flag.startswith("config.")}
     options = {flag: text for flag, text in flags.items() if not flag.startswith("config.")}
@@ -195,12 +203,15 @@ def parse(arguments: Sequence[str]) -> Call:
     if mode not in ("plan", "prepare", "verify") and "pretrained" not in options and not workdir:
         instead = ", or --pretrained" if mode == "apply" else ""
         raise UserError(f"--workdir is missing: --mode={mode} needs the directory of the run{instead}")
-    return Call(mode, config, workdir, overrides, options, tuple(paths))
+    return Call(mode, config, workdir, overrides, options, tuple(map(paths.expanded, bare)))
 
 
 def read_config(call: Call) -> RunConfig:
     """The config that a call means: its file's, or the one saved in the workdir, changed by the flags."""
+    paths.remember(None)
     if call.config is not None:
+        if call.mode == "train" and call.workdir is not None and not paths.is_remote(call.workdir):
+            _saved(call.workdir)
         return load_config(call.config, call.overrides)
     if call.mode == "prepare":
         return resolve(DATA_ONLY, call.overrides)
@@ -208,12 +219,28 @@ def read_config(call: Call) -> RunConfig:
         return resolve({**DATA_ONLY, "data": {"name": "imported"}}, call.overrides)
     if call.mode == "train" or call.workdir is None:
         raise UserError(f"--config is missing: --mode={call.mode} needs a config, such as configs/quickstart.py")
+    text = _saved(call.workdir)
+    if text is None:
+        raise UserError(f"--workdir={call.workdir}: there is no run in it (no config.json)")
+    return resolve(to_tree(from_json(text)), call.overrides)
+
+
+def _saved(workdir: str) -> str | None:
+    """The config that a run has saved, as text; relative paths in it are remembered where they lay."""
     from etils import epath  # it may lie in a bucket
 
-    saved = epath.Path(str(call.workdir)) / "config.json"
-    if not saved.exists():
-        raise UserError(f"--workdir={call.workdir}: there is no run in it (no {saved.name})")
-    return resolve(to_tree(from_json(saved.read_text())), call.overrides)
+    saved = epath.Path(workdir) / "config.json"
+    try:
+        text = saved.read_text()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise UserError(f"--workdir={workdir}: its config.json cannot be read: {error.strerror or error}") from None
+    except ValueError:
+        raise UserError(f"--workdir={workdir}: the saved config is damaged: it is no text") from None
+    with contextlib.suppress(ValueError, AttributeError, RecursionError):  # told of where it is used
+        paths.remember(json.loads(text).get("places"))
+    return text
 
 
 DATA_ONLY = {  # preparing a data set needs nothing but its name
@@ -255,10 +282,13 @@ def entry() -> None:
 
 
 def _run(call: Call, config: RunConfig) -> int:
+    from jaxgan.commands.outputs import check_outputs
+
     if call.mode == "plan" and "topology" in call.options:
         from jaxgan.planning.chips import read_topologies
 
         read_topologies(call.options["topology"])  # what is no slice is known without jax
+    check_outputs(call.mode, call.workdir or "", call.options)
     _set_environment(call, config)
     if call.mode not in WITHOUT_NETWORKS and "pretrained" not in call.options:
         from jaxgan.builder import check_sections

@@ -12,6 +12,7 @@ from typing import Any
 
 from jaxgan.config import SECTIONS, RunConfig, Section, from_tree, plain, to_tree
 from jaxgan.errors import UserError
+from jaxgan.paths import expanded
 
 
 def load_config(path: str, overrides: Mapping[str, str] | None = None) -> RunConfig:
@@ -52,7 +53,7 @@ def shrink(config: RunConfig) -> RunConfig:
 
 
 def _run_file(path: str) -> Mapping[str, Any]:
-    name, _, argument = path.partition(":")
+    name, _, argument = expanded(path, "--config").partition(":")
     if not Path(name).is_file():
         raise UserError(f"--config={path}: there is no such file")
     try:

@@ -17,6 +17,7 @@ from jaxgan.errors import UserError
 from jaxgan.game import GENERATOR, Array, Generating, Key, Task
 from jaxgan.models.pretrained.realesrgan import PUBLISHED, from_file, pretrained
 from jaxgan.parallel.placement import replicated
+from jaxgan.paths import located
 from jaxgan.sampling import Sampler, map_latents, synthesize_styles
 from jaxgan.standing import Standing
 from jaxgan.training.stored import Average, restore_average
@@ -227,6 +228,7 @@ def read_weights(where: str) -> Beginning:
     """
     from jaxgan.config import from_json
 
+    where = where if where in PUBLISHED else located(where, "config.start_from")
     place = Workdir(where)
     if place.config.exists():
         average = restore_average(place.checkpoints)

@@ -110,7 +110,7 @@ def _restore_pictures(restorer: Restorer, wish: Wish, pairs: Sequence[Pair], mar
         remarks = report.comparison.save(str(wish.compare), marking.about(BESIDE, action="created", mixed=True))
         if remarks is not None:
             marking.heard(remarks)
-            print(f"side by side: {wish.compare}")
+            print(plain(f"side by side: {wish.compare}"))
     return len(report.failures)
 
 
@@ -146,7 +146,7 @@ def _restore_film(restorer: Restorer, wish: Wish, pair: Pair, marking: Marking) 
     remarks = "; ".join(marking.heard(told.remarks))
     print(plain(f"{pair.name}: {told.text}" + (f" ({remarks})" if remarks else "")), flush=True)
     if wish.compare is not None:
-        print(f"side by side: {wish.compare}")
+        print(plain(f"side by side: {wish.compare}"))
     return told.whole
 
 

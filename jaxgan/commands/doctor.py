@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from jaxgan.config import RunConfig
 from jaxgan.data.opening import open_source
 from jaxgan.errors import FINISHED, UserError
+from jaxgan.media.plain import plain
 from jaxgan.training.diagnosis import Grade, Record, diagnose, verdict
 from jaxgan.training.workdir import Workdir
 from jaxgan.training.writer import read_scalars
@@ -27,7 +28,7 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
     record = read_record(config, place)
     if record.lines:
         last = record.lines[-1]
-        print(f"{place.path}: step {last['step']}, {last['images']:,} images, loss {config.task.get('loss')}")
+        print(plain(f"{place.path}: step {last['step']}, {last['images']:,} images, loss {config.task.get('loss')}"))
     findings = diagnose(record)
     for finding in findings:
         print(f"{MARKS[finding.grade]:>2}  {finding.subject:12} {finding.text}")

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxgan.commands.options import checkpoint_choice, integer
+from jaxgan.commands.outputs import check_outputs
 from jaxgan.commands.setup import generate_with, start_jax
 from jaxgan.commands.views import make_evaluator
 from jaxgan.config import RunConfig
@@ -19,6 +20,7 @@ from jaxgan.evaluators.distribution import DistributionEvaluator
 from jaxgan.evaluators.manifests import check_same, existing, read_report, write_report
 from jaxgan.evaluators.path_length import feature_path_length, path_manifest
 from jaxgan.evaluators.reconstruction import ReconstructionEvaluator
+from jaxgan.media.plain import plain
 from jaxgan.parallel.mesh import make_mesh
 from jaxgan.restore import RestoredGenerator, load
 from jaxgan.restorer import Restorer, load_restorer
@@ -32,6 +34,7 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
     these are printed; raises UserError where the two were made with different things. `--path_length` adds
     that of so many paths.
     """
+    check_outputs("evaluate", workdir, options)
     samples = options.get("samples")
     if samples is not None:
         if not samples.isdecimal() or int(samples) < 2:
@@ -71,8 +74,8 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
     for name, value in scores.items():
         other = "" if against is None else f"   there {against['scores'].get(name, math.nan):.4f}"
         print(f"{name:40} {value:.4f}{other}")
-    print(f"step {model.step}; made with: {json.dumps(manifest, allow_nan=False)}")
-    print(f"written to {path}")
+    print(plain(f"step {model.step}; made with: {json.dumps(manifest, allow_nan=False)}"))
+    print(plain(f"written to {path}"))
     return FINISHED
 
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
 import pathlib
 from collections.abc import Mapping
 from typing import NamedTuple
 
 from jaxgan.commands.options import checkpoint_choice
+from jaxgan.commands.outputs import check_outputs
 from jaxgan.commands.setup import start_jax
 from jaxgan.config import RunConfig
 from jaxgan.errors import FINISHED, UserError
 from jaxgan.exporting import stablehlo
+from jaxgan.media.images import replacing
+from jaxgan.media.plain import plain
 from jaxgan.restore import RestoredGenerator, load
 
 
@@ -33,17 +35,13 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
     Raises UserError for options that do not fit and for packages of the extra `export` that are missing.
     """
     wish = _wish(options)
+    check_outputs("export", workdir, options)
     start_jax(config)
     generator = load(workdir, step=checkpoint_choice(options))
-    pathlib.Path(wish.output).absolute().parent.mkdir(parents=True, exist_ok=True)
-    part = f"{wish.output}.part"  # a file under its own name is whole
-    try:
-        WRITERS[wish.format](generator, part, wish)
-        os.replace(part, wish.output)
-    finally:
-        pathlib.Path(part).unlink(missing_ok=True)
+    with replacing(wish.output) as part:  # a file under its own name is whole
+        WRITERS[wish.format](generator, str(part), wish)
     size = pathlib.Path(wish.output).stat().st_size
-    print(f"{wish.format} of step {generator.step}: {wish.output} ({size:,} bytes)")
+    print(plain(f"{wish.format} of step {generator.step}: {wish.output} ({size:,} bytes)"))
     return FINISHED
 
 
@@ -53,8 +51,6 @@ def _wish(options: Mapping[str, str]) -> ExportWish:
         raise UserError(f"--format: got {kind!r}, accepted are {', '.join(WRITERS)}")
     if not output:
         raise UserError("--output is missing: name the file to write")
-    if pathlib.Path(output).is_dir():
-        raise UserError(f"--output: {output} is a folder, accepted is a file")
     if "platforms" in options and kind != "stablehlo":
         raise UserError(f"--platforms: --format={kind} runs everywhere; accepted with --format=stablehlo")
     if "truncation" in options and kind == "safetensors":

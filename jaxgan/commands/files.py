@@ -8,9 +8,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
+from jaxgan.commands.outputs import means_folder, written_at
 from jaxgan.errors import UserError
 from jaxgan.media.films.frames import is_film
 from jaxgan.media.kinds import ANIMATIONS, CONTAINERS, FORMATS
+from jaxgan.paths import expanded
 
 SUFFIX, FILM_SUFFIX = ".png", ".mp4"  # of what comes from a format that is not written
 
@@ -36,13 +38,13 @@ def pair_files(given: str, output: str, *, overwrite: bool) -> list[Pair]:
     output is a film is one film, of its pictures. Raises UserError for no files, an output that does not fit, and,
     unless told to overwrite, one that would take the place of an input.
     """
-    path, out = Path(given).expanduser(), Path(output).expanduser()
+    path, out = Path(expanded(given, "--input")), Path(expanded(output, "--output"))
     sources, root = _find(path)
-    if path.is_dir() and out.resolve() != path.resolve():
+    if path.is_dir() and out.resolve() != path.resolve() and out.resolve().is_relative_to(path.resolve()):
         sources = [source for source in sources if not source.resolve().is_relative_to(out.resolve())]
     if not sources:
         raise UserError(f"--input: there is no file, no folder with files, and nothing that fits the pattern {given!r}")
-    folder = out.is_dir() or output.endswith(os.sep) or not out.suffix
+    folder = means_folder(expanded(output))
     if not folder and out.suffix.lower() not in (fitting := _fitting(path)):
         accepted = f"one of {', '.join(fitting)}, or a folder"
         if not path.is_file():
@@ -53,11 +55,21 @@ def pair_files(given: str, output: str, *, overwrite: bool) -> list[Pair]:
         raise UserError(f"--output: {output!r} is a file, accepted is a folder, or one of {', '.join(_fitting(path))}")
     whole = path if path.is_dir() else sources[0]
     pairs = _into(out, sources, root) if folder else [Pair(whole, out, whole.name)]
-    kept = {source.resolve() for source in sources}
-    lost = [pair.name for pair in pairs if pair.target.resolve() in kept]
+    if folder:
+        _check_inside(out, pairs)
+    kept = {place for source in sources for place in (source.resolve(), written_at(source))}
+    lost = [pair.name for pair in pairs if written_at(pair.target) in kept]
     if lost and not overwrite:
         raise UserError(f"--output: {lost[0]} would take an input's place; give another folder, or --overwrite=true")
     return pairs
+
+
+def _check_inside(folder: Path, pairs: Iterable[Pair]) -> None:
+    """Raises UserError where a link in the output folder would lead a file out of it."""
+    root = folder.resolve()
+    for parent in sorted({pair.target.parent for pair in pairs}):
+        if not parent.resolve().is_relative_to(root):
+            raise UserError(f"--output: {str(parent)!r} is, or lies behind, a link that leads out of {str(folder)!r}")
 
 
 def _find(path: Path) -> tuple[list[Path], Path]:
@@ -68,8 +80,23 @@ def _find(path: Path) -> tuple[list[Path], Path]:
         found = [Path(folder, name) for folder, _, names in os.walk(path, followlinks=True) for name in names]
         visible = [each for each in found if not any(part.startswith(".") for part in each.relative_to(path).parts)]
         return sorted(each for each in visible if each.is_file()), path
-    found = sorted(Path(each) for each in glob.glob(str(path), recursive=True) if os.path.isfile(each))
+    found = _matching(path)
     return found, Path(os.path.commonpath([each.parent for each in found])) if found else path
+
+
+def _matching(pattern: Path) -> list[Path]:
+    """The files that fit a pattern; brackets in the name of a folder that is there, or that fit nothing, are letters.
+
+    Other signs of patterns fit themselves.
+    """
+    place, parts = Path(), list[str]()
+    for part in pattern.parts:
+        place = place / part
+        parts.append(part.replace("[", "[[]") if place.is_dir() else part)
+    found: list[Path] = []
+    for each in (os.path.join(*parts), str(pattern).replace("[", "[[]")):
+        found = found or sorted(Path(name) for name in glob.glob(each, recursive=True) if os.path.isfile(name))
+    return found
 
 
 def _fitting(path: Path) -> tuple[str, ...]:
@@ -89,9 +116,10 @@ def _into(folder: Path, sources: Iterable[Path], root: Path) -> list[Pair]:
         target = name
         if name not in written:
             suffix = FILM_SUFFIX if is_film(name) else SUFFIX
-            target = name.with_suffix(suffix)
-            if target in written:
-                target = name.with_name(name.name + suffix)
+            longer = (
+                name.with_name(f"{name.name}{number}{suffix}") for number in ("", *map("-{}".format, range(2, 99)))
+            )
+            target = next(each for each in (name.with_suffix(suffix), *longer) if each not in written)
             written.add(target)
         pairs.append(Pair(source, folder / target, str(name)))
     return pairs

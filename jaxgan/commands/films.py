@@ -158,7 +158,7 @@ class _Outputs(contextlib.ExitStack):
     """The restored film, and, if wanted, the one that compares. At the end what is not finished is let go."""
 
     def __init__(self, job: FilmJob, given: FilmFormat):
-        from jaxgan.media.films.encoding import plan_encoding
+        from jaxgan.media.films.encoding import check_size, plan_encoding
         from jaxgan.media.films.segments import SegmentedFilm
 
         super().__init__()
@@ -173,6 +173,8 @@ class _Outputs(contextlib.ExitStack):
             target: plan_encoding(each, target.suffix.lower(), wish.codec, wish.quality)
             for target, each in forms.items()
         }
+        for plan in plans.values():  # before any frame is restored
+            check_size(plan)
         self._films = list[SegmentedFilm]()
         with contextlib.ExitStack() as opened:
             for target, plan in plans.items():
@@ -274,7 +276,7 @@ class _Bar:
         shared, silent = sys.stdout.isatty(), not console.is_terminal
         self._progress = Progress(*columns, console=console, redirect_stdout=shared, disable=silent)
         self._name, self._tick, self._seconds = plain(name), frames.format.time_base, frames.seconds
-        self._task = self._progress.add_task(name, total=frames.seconds)
+        self._task = self._progress.add_task(self._name, total=frames.seconds)
         self._first = first
 
     def __enter__(self) -> _Bar:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 import orbax.checkpoint as ocp
 
 from jaxgan.assemble import make_task
+from jaxgan.commands.outputs import check_outputs
 from jaxgan.config import RunConfig, from_tree, to_json
 from jaxgan.errors import FINISHED, UserError
 from jaxgan.game import GENERATOR
@@ -19,7 +21,7 @@ from jaxgan.models.pretrained import stylegan2_nvidia, stylegan2_torch
 from jaxgan.models.pretrained.names import nearest, prefixes, without_compiler
 from jaxgan.models.pretrained.stylegan2 import Imported
 from jaxgan.training.manifest import write_manifest
-from jaxgan.training.stored import EMA, absolute, quieten, shapes
+from jaxgan.training.stored import EMA, absolute, quieten, shapes, unmistakable
 from jaxgan.training.workdir import Workdir
 from jaxgan.weights.reading import read
 
@@ -32,6 +34,7 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
     Raises UserError for a file that holds no StyleGAN2 generator, and for a workdir that has a run already.
     """
     del config
+    check_outputs("import", workdir, options)
     place = Workdir(workdir)
     if place.config.exists() or place.checkpoints.exists():
         raise UserError(f"--workdir={workdir}: there is a run in it already; give another")
@@ -63,7 +66,8 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
     place.create()
     _write(place, made, _with_mean(imported, made))
     place.config.write_text(to_json(made))
-    print(f"StyleGAN2 of {section['resolution']} pixels; draw from it with --mode=sample --workdir {workdir}")
+    command = f"--mode=sample --workdir={shlex.quote(plain(workdir))}"
+    print(f"StyleGAN2 of {section['resolution']} pixels; draw from it with {command}")
     return FINISHED
 
 
@@ -118,8 +122,9 @@ def _write(place: Workdir, config: RunConfig, trees: Mapping[str, Any]) -> None:
             flat[f"{kind}/{jax.tree_util.keystr(path, simple=True, separator='/')}"] = jax.numpy.asarray(leaf)
     quieten()
     folder = absolute(place.checkpoints) / "0"
-    with ocp.StandardCheckpointer() as checkpointer:
-        checkpointer.save(folder / EMA, flat)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with unmistakable(folder.parent) as checkpoints, ocp.StandardCheckpointer() as checkpointer:
+        checkpointer.save(checkpoints / folder.name / EMA, flat)
     record = {
         "step": 0,
         "images_seen": 0,

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from etils import epath
+from PIL import Image
 
 from jaxgan.commands.marking import Marking
 from jaxgan.commands.setup import cache_dir, generate_with
@@ -20,7 +21,7 @@ from jaxgan.evaluators.neighbours import make_neighbour_search
 from jaxgan.evaluators.samples import Generate
 from jaxgan.evaluators.truncation import PSI, THRESHOLDS, Truncated, truncation_sweep
 from jaxgan.media.grids import save_grid
-from jaxgan.media.images import replace_file, to_uint8
+from jaxgan.media.images import replace_file, save_image, to_uint8
 from jaxgan.restore import RestoredGenerator
 from jaxgan.training.plots import check_extra
 
@@ -172,7 +173,8 @@ def _plot(swept: Sequence[Truncated], name: str, output: str) -> None:
         _plot_shown(right, swept, shown, name, ticks)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")
-    replace_file(output, buffer.getvalue())
+    with Image.open(buffer) as drawn:
+        save_image(np.asarray(drawn.convert("RGB")), output)
 
 
 def _plot_shown(axes: Any, swept: Sequence[Truncated], shown: Sequence[str], name: str, ticks: list[str]) -> None:

@@ -7,17 +7,18 @@ import datetime
 import importlib.metadata
 import json
 import math
-import pathlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from jaxgan.assemble import fill_in, make_task
 from jaxgan.commands.options import switch
+from jaxgan.commands.outputs import check_outputs
 from jaxgan.commands.setup import cache_dir
 from jaxgan.config import RunConfig
 from jaxgan.data.opening import open_source
 from jaxgan.data.sources import DataSpec
 from jaxgan.errors import FINISHED, SOME_FAILED, UserError
+from jaxgan.media.images import replace_file
 from jaxgan.planning.chips import Topology, read_topologies
 from jaxgan.planning.compiling import check_compiler, compile_step
 from jaxgan.planning.report import Refused, Row, derived, details, table, to_tree
@@ -34,7 +35,7 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
 
     Raises UserError, also where there is no libtpu.
     """
-    del workdir
+    check_outputs("plan", workdir, options)
     if "topology" not in options:
         raise UserError("--topology is missing: accepted are TPU slices, such as v5e:8x8 or v5e:2x2,v5e:16x16")
     topologies = read_topologies(options["topology"])
@@ -49,9 +50,8 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
 
     def keep(trees: Mapping[str, Any]) -> None:
         if "output" in options:
-            pathlib.Path(options["output"]).write_text(
-                json.dumps({**_made(), **trees}, indent=2, allow_nan=False) + "\n"
-            )
+            told = json.dumps({**_made(), **trees}, indent=2, allow_nan=False) + "\n"
+            replace_file(options["output"], told.encode())
 
     if searching:
         found = search(config, topologies[0], measure, _say)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from jaxgan.data.prepare import prepare
 from jaxgan.errors import FINISHED
+from jaxgan.media.plain import plain
 
 if TYPE_CHECKING:
     from jaxgan.config import RunConfig
@@ -18,5 +19,5 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
     found = prepare(config.data)
     state = "is already prepared" if found.already else "prepared"
     splits = ", ".join(f"{name} {size:,}" for name, size in sorted(found.splits.items()))
-    print(f"{found.name} {state} in {found.directory} (examples: {splits})")
+    print(plain(f"{found.name} {state} in {found.directory} (examples: {splits})"))
     return FINISHED

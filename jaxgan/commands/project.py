@@ -13,12 +13,14 @@ from etils import epath
 
 from jaxgan.commands.marking import Marking, marks, origin_of_run
 from jaxgan.commands.options import checkpoint_choice, integer
+from jaxgan.commands.outputs import check_outputs
 from jaxgan.commands.setup import start_jax
 from jaxgan.config import RunConfig
 from jaxgan.data.transforms import Framing, read_image
 from jaxgan.errors import UserError
 from jaxgan.media.grids import save_grid
 from jaxgan.media.images import replace_file
+from jaxgan.media.plain import plain
 from jaxgan.media.provenance.origin import packet_of
 from jaxgan.projection import DISTANCE, project, pyramid_distance
 from jaxgan.restore import RestoredGenerator, load
@@ -51,12 +53,11 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
         raise UserError(f"--steps: got {steps}, accepted is 1 or more")
     if not options.get("input"):
         raise UserError("--input is missing: --mode=project needs a picture")
+    check_outputs("project", workdir, options)
     marked = marks(options)
     wanted = None if "labels" not in options else integer(options, "labels", 0)
     source = pathlib.Path(options["input"])
     output = epath.Path(options.get("output") or epath.Path(workdir) / "projections" / f"{source.stem}.png")
-    if output.suffix.lower() != ".png":
-        raise UserError(f"--output: got {str(output)!r}, accepted is a .png")
     start_jax(config)
     generator = load(workdir, step=checkpoint_choice(options))
     target = read_picture(source, generator.image_shape, config.data.fit)
@@ -85,7 +86,7 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
     away = np.linalg.norm(found.code - start.mean) / start.spread
     print(f"{DISTANCE}: {found.distances[0]:.5f} at the start, {found.distances[-1]:.5f} after {steps} steps")
     print(f"the {kind} lies {away:.2f} times as far from the mean as a drawn one does (far more than 1: an odd image)")
-    print(f"target and projection: {output}; {kind}, distances and images: {output.with_suffix('.npz')}")
+    print(plain(f"target and projection: {output}; {kind}, distances and images: {output.with_suffix('.npz')}"))
     return marking.tell()
 
 

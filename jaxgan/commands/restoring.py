@@ -21,7 +21,7 @@ from jaxgan.commands.masks import Masks
 from jaxgan.media.hidden import spread
 from jaxgan.media.provenance.origin import Origin
 from jaxgan.media.reading import Picture, PictureError, read_picture
-from jaxgan.media.writing import write_picture
+from jaxgan.media.writing import check_fits, write_picture
 from jaxgan.restorer import Restorer
 from jaxgan.tiling import Batches, Mosaic, Tiling, continued
 
@@ -187,6 +187,11 @@ class Workshop:
                 picture, mask = degraded(picture, self._restorer, pair.name)
         except PictureError as error:
             self._report.failed(pair, str(error))
+            return
+        try:
+            check_fits(pair.target, picture, self._restorer.scale)  # before its tiles are computed
+        except PictureError as error:
+            self._report.failed(pair, f"{pair.target} cannot be written: {error}")
             return
         self._restoring.take(
             picture,

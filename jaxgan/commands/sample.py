@@ -11,11 +11,13 @@ from jaxgan.commands import inspection
 from jaxgan.commands.inspection import Draw, SampleWish
 from jaxgan.commands.marking import Marking, marks, origin_of_run
 from jaxgan.commands.options import checkpoint_choice, integer
+from jaxgan.commands.outputs import check_outputs
 from jaxgan.commands.setup import start_jax
 from jaxgan.config import RunConfig
 from jaxgan.errors import FINISHED, SOME_FAILED, UserError
 from jaxgan.media.grids import make_grid, save_grid
 from jaxgan.media.images import save_image
+from jaxgan.media.plain import plain
 from jaxgan.media.videos import save_animation
 from jaxgan.restore import RestoredGenerator, load
 
@@ -49,6 +51,7 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
     seed, count = integer(options, "seed", 0), integer(options, "count", DEFAULT_COUNT[kind])
     if count < 1:
         raise UserError(f"--count: got {count}, accepted is 1 or more")
+    check_outputs("sample", workdir, options)
     labels, truncations, marked = _labels(options), _truncations(options), marks(options)
     if len(truncations) > 1 and kind != "truncation":
         raise UserError(f"--truncation: got {options['truncation']!r}, accepted is one number")
@@ -59,7 +62,7 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
     origin = origin_of_run(workdir, "created", "samples of a generator", step=generator.step, seed=seed)
     marking = Marking(origin if marked else None)
     where = KINDS[kind](generator, SampleWish(config, seed, count, labels, output, truncations, crossover, marking))
-    print(f"{kind} of step {generator.step}: {where}")
+    print(plain(f"{kind} of step {generator.step}: {where}"))
     if generator.lost:
         print(f"{generator.lost} of the images that the generator gives have values that are not finite: {LOST[kind]}")
     return max(marking.tell(), SOME_FAILED if generator.lost else FINISHED)

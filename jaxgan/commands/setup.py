@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import json
 import logging
-import os
 import pathlib
 from collections.abc import Callable
 from typing import Any
@@ -14,7 +14,10 @@ import numpy as np
 from jaxgan.config import RunConfig, from_json, to_json, to_tree
 from jaxgan.errors import UserError
 from jaxgan.evaluators.samples import Generate
+from jaxgan.media.images import replace_file
+from jaxgan.media.plain import plain
 from jaxgan.parallel.compiler import keep_freed_memory
+from jaxgan.paths import cache_home, places_of
 from jaxgan.training.progress import console
 from jaxgan.training.workdir import Workdir
 
@@ -42,7 +45,7 @@ MAY_CHANGE = (
 
 def cache_dir() -> pathlib.Path:
     """Where compiled programs and classifiers are kept between runs: `$XDG_CACHE_HOME/jaxgan`."""
-    return pathlib.Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "jaxgan"
+    return cache_home() / "jaxgan"
 
 
 def start_jax(config: RunConfig) -> None:
@@ -71,10 +74,14 @@ def keep_config(place: Workdir, config: RunConfig) -> None:
         for key in differing:
             told = f"config.{key} is {given.get(key, 'nothing')!r} from here on, it was {saved.get(key, 'nothing')!r}"
             log.info(told)
-            console.print(told, highlight=False, markup=False)
-    part = place.root / "config.json.part"
-    part.write_text(to_json(config))
-    part.replace(place.config)
+            console.print(plain(told), highlight=False, markup=False, soft_wrap=True)
+    replace_file(place.config, _with_places(config).encode())
+
+
+def _with_places(config: RunConfig) -> str:
+    """The config as it is saved: beside it, where its relative paths lie, for those who start elsewhere."""
+    text, places = to_json(config), places_of(to_tree(config))
+    return json.dumps({**json.loads(text), "places": places}, indent=2, allow_nan=False) + "\n" if places else text
 
 
 def _flat(tree: Any, prefix: str = "") -> dict[str, Any]:

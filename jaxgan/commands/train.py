@@ -7,6 +7,7 @@ import dataclasses
 import json
 import logging
 import math
+import shlex
 import signal
 import threading
 import time
@@ -28,6 +29,7 @@ from jaxgan.errors import FINISHED, INTERRUPTED, UserError
 from jaxgan.evaluators.manifests import check_same, read_report, write_report
 from jaxgan.game import State, Task
 from jaxgan.media.images import save_image
+from jaxgan.media.plain import plain
 from jaxgan.parallel import distributed
 from jaxgan.parallel.mesh import check_batch, make_mesh
 from jaxgan.parallel.peaks import peak_flops
@@ -146,8 +148,8 @@ def _run(config: RunConfig, workdir: str, profile: Profile | None) -> int:
             told = f"finished: {images:,} images, {time.monotonic() - started:.0f} s since this start"
         checkpoints.wait()
         if leading:
-            console.print(told)
-            console.print(_where_things_are(place, checkpoints, restores(config)), highlight=False, soft_wrap=True)
+            closing = f"{told}\n{_where_things_are(place, checkpoints, restores(config))}"
+            console.print(closing, markup=False, highlight=False, soft_wrap=True)
         return FINISHED
 
 
@@ -250,7 +252,7 @@ def make_begin(config: RunConfig, task: Task) -> Callable[[State], State]:
             told = f"config.generator.{name}: got {here!r}, but the weights of {config.start_from} were made with"
             if published:
                 raise UserError(f"{told} {there!r}: give --config.generator.{name}={there}")
-            console.print(f"{told} {there!r}", highlight=False, markup=False)
+            console.print(plain(f"{told} {there!r}"), highlight=False, markup=False, soft_wrap=True)
 
     def begin(state: State) -> State:
         own = {name: params[name] for name in state.ema_params if name in params}
@@ -282,22 +284,24 @@ def _make_draw_samples(place: Workdir, view: View, writer: Writer) -> Callable[[
 
 def _where_things_are(place: Workdir, checkpoints: Checkpoints, restores: bool) -> str:
     """What a user wants to know at the end of a run."""
-    pictures = sorted(path.name for path in place.samples.iterdir() if path.stem.isdecimal())
+    found = place.samples.iterdir() if place.samples.exists() else ()
+    pictures = sorted(path.name for path in found if path.stem.isdecimal())
     scores = json.loads(place.scores.read_text())["scores"]
     told: dict[str, float] = {}
     for name, value in scores.items():
         told.setdefault(name.split("/")[0], value)
     latest = checkpoints.latest
-    command = f"sample --workdir {place.path} --kind=interpolate --output walk.gif"
+    workdir = shlex.quote(plain(place.path))
+    command = f"sample --workdir={workdir} --kind=interpolate --output=walk.gif"
     if restores:
-        command = f"apply --workdir {place.path} --input photo.jpg --output restored.png"
+        command = f"apply --workdir={workdir} --input=photo.jpg --output=restored.png"
     lines = [
-        f"  pictures    {place.samples / pictures[-1]}",
-        f"  scores      {place.scores}  ({', '.join(f'{name} {value:.3g}' for name, value in told.items())})",
-        *([f"  plots       {place.plots}"] if any(place.plots.glob("*.png")) else []),
-        f"  checkpoint  {checkpoints.path(latest) if latest is not None else 'none'}",
+        f"  pictures    {plain(place.samples / pictures[-1]) if pictures else 'none'}",
+        f"  scores      {plain(place.scores)}  ({', '.join(f'{name} {value:.3g}' for name, value in told.items())})",
+        *([f"  plots       {plain(place.plots)}"] if any(place.plots.glob("*.png")) else []),
+        f"  checkpoint  {plain(checkpoints.path(latest)) if latest is not None else 'none'}",
         "try next:",
         f"  python -m jaxgan.main --mode={command}",
-        f"  tensorboard --logdir {place.tensorboard}",
+        f"  tensorboard --logdir={shlex.quote(plain(place.tensorboard))}",
     ]
     return "\n".join(lines)

@@ -18,6 +18,7 @@ from jaxgan.media.provenance import credentials
 from jaxgan.media.provenance.credentials import Credential, CredentialError, State
 from jaxgan.media.provenance.origin import read_statement
 from jaxgan.media.provenance.xmp import Statement, make_packet, parse_packet
+from jaxgan.paths import expanded
 
 REQUIRED = ("credential", "any")
 LONGEST_LINE = 500  # characters
@@ -161,7 +162,7 @@ def find_files(paths: Sequence[str]) -> Found:
         raise UserError("--mode=verify needs paths: files, or folders with files")
     if not all(paths):  # Path("") would be the current folder
         raise UserError("--mode=verify: got an empty path, accepted are files and folders")
-    given = [Path(each).expanduser() for each in paths]
+    given = [Path(expanded(each)) for each in paths]
     for path in given:
         try:
             path.lstat()

@@ -12,8 +12,11 @@ from jaxgan.commands.films import FilmWish, check_films
 from jaxgan.commands.marking import marks
 from jaxgan.commands.masks import Masks
 from jaxgan.commands.options import integer, switch
+from jaxgan.commands.outputs import check_outputs, written_at
 from jaxgan.errors import UserError
-from jaxgan.media.films.frames import CONTAINERS
+from jaxgan.media.kinds import CONTAINERS, FORMATS, is_known
+from jaxgan.media.provenance.origin import read_statement
+from jaxgan.paths import expanded
 
 
 class Wish(NamedTuple):
@@ -42,9 +45,10 @@ def read_wish(options: Mapping[str, str]) -> Wish:
     for name, number in numbers.items():
         if number is not None and number < 1:
             raise UserError(f"--{name}: got {number}, accepted is 1 or more")
+    check_outputs("apply", "", options)
     pairs = pair_files(options["input"], options["output"], overwrite=overwrite)
     masks, compare = _masks(options, pairs), _compare(options, pairs)
-    _keep_apart(pairs, masks, compare)
+    _keep_apart(pairs, masks, compare, overwrite=overwrite)
     return Wish(
         pairs=pairs,
         masks=masks,
@@ -66,24 +70,38 @@ def _compare(options: Mapping[str, str], pairs: Sequence[Pair]) -> str | None:
     suffix = Path(compare).suffix.lower()
     if films and (len(pairs) > 1 or suffix not in CONTAINERS):
         raise UserError(f"--compare: got {compare!r}, accepted for one film is one of {', '.join(CONTAINERS)}")
-    if not films and suffix != ".png":
-        raise UserError(f"--compare: got {compare!r}, accepted is a .png")
-    return str(Path(compare).expanduser())
+    if not films and suffix not in FORMATS:
+        raise UserError(f"--compare: got {compare!r}, accepted is one of {', '.join(FORMATS)}")
+    return expanded(compare, "--compare")
 
 
-def _keep_apart(pairs: Sequence[Pair], masks: Masks | None, compare: str | None) -> None:
+def _keep_apart(pairs: Sequence[Pair], masks: Masks | None, compare: str | None, *, overwrite: bool) -> None:
     """Raises UserError where a mask, or by the comparison an input or an output, would be overwritten."""
     drawn = None if masks is None else masks.path
     files = [] if drawn is None else drawn.rglob("*") if drawn.is_dir() else [drawn]
-    kept = {file.resolve(): "a mask" for file in files}
+    kept = {place: "a mask" for file in files for place in (file.resolve(), written_at(file))}
     for pair in pairs:
-        if pair.target.resolve() in kept:
+        if written_at(pair.target) in kept:
             raise UserError(f"--output: {str(pair.target)!r} would take the place of a mask")
-    kept |= {pair.target.resolve(): "an output" for pair in pairs} | {
-        pair.source.resolve(): "an input" for pair in pairs
-    }
-    if compare is not None and (what := kept.get(Path(compare).resolve())):
+    kept |= {written_at(pair.target): "an output" for pair in pairs}
+    kept |= {place: "an input" for pair in pairs for place in (pair.source.resolve(), written_at(pair.source))}
+    if compare is None:
+        return
+    if what := kept.get(written_at(compare)):
         raise UserError(f"--compare: {compare!r} would take the place of {what}")
+    beside = {pair.source.parent.resolve() for pair in pairs}
+    if not overwrite and written_at(compare).parent in beside and is_known(compare) and _is_foreign(Path(compare)):
+        told = "would take the place of a file beside the inputs; give another, or --overwrite=true"
+        raise UserError(f"--compare: {compare!r} {told}")
+
+
+def _is_foreign(path: Path) -> bool:
+    """Whether a file is there that does not say that it is an earlier comparison."""
+    try:
+        said = read_statement(path) if path.exists() else None
+    except (OSError, ValueError):
+        return True
+    return path.exists() and (said is None or said.source_type is None)
 
 
 def _films(options: Mapping[str, str], pairs: Sequence[Pair]) -> FilmWish:
@@ -152,9 +170,10 @@ def _masks(options: Mapping[str, str], pairs: Sequence[Pair]) -> Masks | None:
     if path is not None and text is not None:
         raise UserError("--mask_color: got it beside --mask, accepted is one of them")
     if path is not None:
-        if not Path(path).expanduser().exists():
+        path = expanded(path, "--mask")
+        if not Path(path).exists():
             raise UserError(f"--mask: there is no file or folder {path!r}")
-        return Masks(Path(path).expanduser(), names=tuple(pair.name for pair in pairs))
+        return Masks(Path(path), names=tuple(pair.name for pair in pairs))
     try:
         red, green, blue = (int(part) for part in str(text).split(","))
     except ValueError:

@@ -20,6 +20,7 @@ from jaxgan.errors import UserError
 from jaxgan.media.kinds import PICTURES
 from jaxgan.media.reading import is_deep, is_grey, oddities, opened
 from jaxgan.media.turns import upright_size
+from jaxgan.paths import cache_home
 
 log = logging.getLogger(__name__)
 
@@ -84,8 +85,7 @@ def _list_images(root: Path) -> tuple[tuple[str, int, int], ...]:
 
 @functools.lru_cache(maxsize=4)
 def _examine(root: Path, files: tuple[tuple[str, int, int], ...]) -> tuple[Entry, ...]:
-    home = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
-    memory = home / "jaxgan" / "folders" / f"{fingerprint('upright', str(root), files)}.json"
+    memory = cache_home() / "jaxgan" / "folders" / f"{fingerprint('upright', str(root), files)}.json"
     with contextlib.suppress(OSError, ValueError, TypeError):
         return tuple(Entry(*row) for row in json.loads(memory.read_text()))
     log.info("looking through %d images in %s", len(files), root)

@@ -14,6 +14,7 @@ from jaxgan.data.folder_index import Entry, index_folder, open_upright
 from jaxgan.data.sources import DataSpec, fingerprint
 from jaxgan.data.transforms import Framing, check_framing
 from jaxgan.errors import UserError
+from jaxgan.paths import located
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +40,7 @@ class FolderSource:
     def __init__(self, config: DataConfig, split: str, *, whole: bool = False):
         """`whole`: pictures are left at the sizes that they have, and `picture` reads them."""
         check_framing(config.channels, config.resolution, config.fit)
-        self._root = Path(config.name).expanduser()
+        self._root = Path(located(config.name, "config.data.name"))
         everything = index_folder(self._root)
         depth, splits = _find_splits(everything)
         if split not in splits:

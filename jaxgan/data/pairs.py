@@ -11,6 +11,7 @@ import numpy as np
 from jaxgan.data.folder_source import FolderSource
 from jaxgan.data.sources import Pictures, fingerprint
 from jaxgan.errors import UserError
+from jaxgan.paths import located
 
 if TYPE_CHECKING:
     from jaxgan.config import DataConfig
@@ -78,7 +79,7 @@ def with_conditions(pictures: Pictures, config: DataConfig, split: str) -> Pictu
     """
     if config.condition in HALVES:
         return HalvedPictures(pictures, config.condition)
-    folder = Path(config.condition or "").expanduser()
+    folder = Path(located(config.condition or "", "config.data.condition"))
     if not isinstance(pictures, FolderSource) or not folder.is_dir():
         raise UserError(
             f"config.data.condition: got {config.condition!r}, accepted are 'left', 'right' and, beside a folder of "

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import tensorflow_datasets as tfds
 
-from jaxgan.data.remote import is_remote
 from jaxgan.data.tfds_catalogue import FORMAT, check_format, check_images, find_builder, is_prepared, kind_of_name
 from jaxgan.errors import UserError
+from jaxgan.paths import is_remote
 
 if TYPE_CHECKING:
     from jaxgan.config import DataConfig

@@ -6,7 +6,6 @@ import dataclasses
 import fcntl
 import functools
 import logging
-import os
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,6 +16,7 @@ import fsspec
 from jaxgan.data.builders import EMBEDDED
 from jaxgan.data.stacked import is_stacked
 from jaxgan.errors import UserError
+from jaxgan.paths import cache_home, is_remote, new_file_beside, open_regular
 
 if TYPE_CHECKING:
     from jaxgan.config import DataConfig
@@ -44,16 +44,10 @@ def with_local_files(config: DataConfig) -> DataConfig:
     return dataclasses.replace(config, **changes) if changes else config
 
 
-def is_remote(path: str) -> bool:
-    """Whether a path has a scheme, such as `gs://bucket/folder`."""
-    return "://" in path
-
-
 def place_of(remote: str) -> Path:
     """Where on this host the files of a remote folder go: `$XDG_CACHE_HOME/jaxgan/remote/gs/bucket/folder`."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
     scheme, _, path = remote.partition("://")
-    return cache / "jaxgan" / "remote" / scheme / path.strip("/")
+    return cache_home() / "jaxgan" / "remote" / scheme / path.strip("/")
 
 
 @functools.cache
@@ -64,7 +58,7 @@ def local_copy(remote: str) -> Path:
     """
     place = place_of(remote)
     place.parent.mkdir(parents=True, exist_ok=True)
-    with open(place.parent / f".{place.name}.lock", "w") as lock:
+    with open_regular(place.parent / f".{place.name}.lock") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         files = {path: info for path, info in _list(remote).items() if _differs(place / path, info["size"])}
         if files:
@@ -102,6 +96,9 @@ def _differs(here: Path, size: int) -> bool:
 def _copy(info: Mapping[str, Any], target: Path) -> None:
     """In one move, so that no half of a file is taken for it."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.parent / f".{target.name}.part"
-    info["system"].get_file(info["name"], str(part))
-    part.replace(target)
+    part = new_file_beside(target)
+    try:
+        info["system"].get_file(info["name"], str(part))
+        part.replace(target)
+    finally:
+        part.unlink(missing_ok=True)

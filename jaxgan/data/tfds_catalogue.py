@@ -18,6 +18,7 @@ from etils import epath
 
 from jaxgan.data.builders import EMBEDDED
 from jaxgan.errors import UserError
+from jaxgan.paths import cache_home, expanded, located
 
 if TYPE_CHECKING:
     from jaxgan.config import DataConfig
@@ -44,7 +45,7 @@ def kind_of_name(name: str) -> Literal["images", "prepared", "name"]:
     A separator does not make a path: tfds has names like `imagenet_resized/64x64`. Raises `UserError` for
     what can only be a path and is no folder.
     """
-    folder = Path(name).expanduser()
+    folder = Path(located(name, "config.data.name"))
     path_only = name.startswith((".", "/", "~"))
     if not folder.is_dir():
         if path_only:
@@ -69,7 +70,7 @@ def find_builder(config: DataConfig) -> tfds.core.DatasetBuilder:
     """
     try:
         if kind_of_name(config.name) == "prepared":
-            return _open_directory(config.name, epath.Path(config.name).expanduser())
+            return _open_directory(config.name, epath.Path(located(config.name, "config.data.name")))
         match = _match_name(config.name)
         try:
             with contextlib.redirect_stdout(io.StringIO()):  # tfds prints a banner where TensorFlow is missing
@@ -152,7 +153,12 @@ def _is_mask(feature: Any) -> bool:
 
 
 def _data_dir(config: DataConfig) -> str | None:
-    return os.path.expanduser(config.data_dir) if config.data_dir else None
+    """Where prepared data sets lie; None: where tfds has them by itself."""
+    if config.data_dir:
+        return located(config.data_dir, "config.data.data_dir")
+    if os.path.expanduser(DEFAULT_DATA_DIR).startswith("~"):  # no home; tfds would make a folder of that name
+        return str(cache_home() / "tensorflow_datasets")
+    return None
 
 
 def _open_directory(name: str, directory: epath.Path) -> tfds.core.DatasetBuilder:
@@ -162,9 +168,10 @@ def _open_directory(name: str, directory: epath.Path) -> tfds.core.DatasetBuilde
 
 def _open_without_code(config: DataConfig, match: re.Match[str], error: ImportError) -> tfds.core.DatasetBuilder:
     """The newest prepared version of a data set whose builder does not even start without TensorFlow."""
-    folder = epath.Path(_data_dir(config) or DEFAULT_DATA_DIR).expanduser() / match["name"]
+    folder = epath.Path(_data_dir(config) or expanded(DEFAULT_DATA_DIR)) / match["name"]
     folder = folder / match["config"] if match["config"] else folder
-    versions = [file.parent for file in folder.glob(f"*/{INFO_FILE}")]
+    inside = folder.iterdir() if folder.exists() else ()  # etils' glob reads brackets in the folder's own path
+    versions = [each for each in inside if (each / INFO_FILE).exists()]
     if versions:
         return _open_directory(config.name, max(versions, key=lambda v: [int(n) for n in v.name.split(".")]))
     missing = str(error).rpartition("No module named ")[2].strip("' ")

@@ -16,6 +16,7 @@ from jaxgan.evaluators.streams import Features
 from jaxgan.media.plain import plain
 from jaxgan.models.pretrained.inception import SIZE, Inception, from_torch, resize
 from jaxgan.parallel.compiler import compiler_options
+from jaxgan.paths import located
 from jaxgan.weights.reading import read
 
 PUBLISHED = "6726825d"  # what the SHA-256 of the published file begins with
@@ -84,6 +85,7 @@ def tensors_digest(tensors: Mapping[str, np.ndarray]) -> str:
 
 def check_weights(path: str | None) -> str:
     """The path; UserError where there is no file, with where to get it and what hash it must have."""
+    path = None if path is None else located(path, "config.evaluation.weights")
     if path is None or not os.path.isfile(path):
         got = "nothing" if path is None else f"{path!r}, which is no file"
         raise UserError(

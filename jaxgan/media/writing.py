@@ -2,30 +2,22 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import os
 import struct
 import zlib
-from collections.abc import Iterator
-from pathlib import Path, PurePath
+from pathlib import PurePath
 from typing import IO, Any
 
 import numpy as np
 from PIL import Image
 
-from jaxgan.media.images import opaque
+from jaxgan.media.images import OPTIONS, TRANSPARENT, opaque, replacing, too_large
 from jaxgan.media.kinds import FORMATS
 from jaxgan.media.provenance.origin import Origin, mark_file
 from jaxgan.media.reading import Picture, PictureError
 
-OPTIONS: dict[str, dict[str, Any]] = {
-    "JPEG": {"quality": 95, "subsampling": 0},
-    "WEBP": {"quality": 95},
-}
-DEEP, TRANSPARENT, DESCRIBED = ("PNG", "TIFF"), ("PNG", "TIFF", "WEBP"), ("PNG", "JPEG", "TIFF", "WEBP")
-LARGEST_SIDE = {"JPEG": 65500, "WEBP": 16383}
-LARGEST_TIFF = 2**32 - 2**20  # bytes
+DEEP, DESCRIBED = ("PNG", "TIFF"), ("PNG", "JPEG", "TIFF", "WEBP")
 EXIF_JPEG = 65533  # bytes that fit into a JPEG
 EXIF_IFD, EXIF_WIDTH, EXIF_HEIGHT = 0x8769, 0xA002, 0xA003
 PNG_COLOURS = {1: 0, 2: 4, 3: 2, 4: 6}  # by number of channels
@@ -44,9 +36,7 @@ def write_picture(path: str | os.PathLike[str], picture: Picture, origin: Origin
     if suffix not in FORMATS:
         raise PictureError(f"it cannot be written as {suffix!r}, accepted are {', '.join(FORMATS)}")
     kind, lost = FORMATS[suffix], list[str]()
-    if max(picture.height, picture.width) > LARGEST_SIDE.get(kind, 2**31):
-        size = f"{picture.width} x {picture.height}"
-        raise PictureError(f"{kind} holds at most {LARGEST_SIDE[kind]} pixels along a side, this has {size}")
+    check_fits(path, picture)
     picture = _fitted(picture, kind, lost)
     exif = _sized(picture, lost)
     deep = picture.pixels.dtype == np.uint16
@@ -69,17 +59,13 @@ def write_picture(path: str | os.PathLike[str], picture: Picture, origin: Origin
     return tuple(lost)
 
 
-@contextlib.contextmanager
-def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """A path to write to instead: it takes the place of `path` in one move at the end, or goes if there is an error."""
-    target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
-        yield part
-        os.replace(part, target)
-    finally:
-        part.unlink(missing_ok=True)
+def check_fits(path: str | os.PathLike[str], picture: Picture, scale: int = 1) -> None:
+    """Raises PictureError where a picture, enlarged by a scale, is larger than the format of a path's suffix holds."""
+    kind = FORMATS[PurePath(path).suffix.lower()]
+    channels = picture.channels + (picture.alpha is not None and kind in TRANSPARENT)
+    itemsize = 1 if kind not in DEEP else min(2, picture.pixels.itemsize)
+    if why := too_large(kind, scale * picture.height, scale * picture.width, channels, itemsize):
+        raise PictureError(why)
 
 
 def _fitted(picture: Picture, kind: str, lost: list[str]) -> Picture:
@@ -171,8 +157,6 @@ def _write_tiff(file: IO[bytes], picture: Picture) -> None:
     """A picture of 16-bit colours as TIFF 6.0, not compressed; Pillow writes 8 bits only."""
     height, width, channels = picture.height, picture.width, picture.channels + (picture.alpha is not None)
     size = 2 * height * width * channels
-    if size > LARGEST_TIFF:
-        raise PictureError(f"TIFF holds at most 4 GB, this has {size:,} bytes; write PNG")
     short, long, undefined = (3, "H"), (4, "I"), (7, "B")
     fields: dict[int, tuple[tuple[int, str], Any]] = {
         256: (long, [width]),

@@ -28,6 +28,7 @@ from typing import Any, NamedTuple
 from jaxgan.config import RunConfig, from_json, to_json
 from jaxgan.data.sources import DataSpec
 from jaxgan.errors import UserError
+from jaxgan.media.images import replace_file
 from jaxgan.planning.chips import Topology, read_topologies
 
 FORMAT = 3  # of what is kept of a compiled program
@@ -202,10 +203,7 @@ def _analysis(lowered: Any, topology: Topology, cache: Path) -> dict[str, Any]:
         "arguments": memory.argument_size_in_bytes,
         "seconds": time.monotonic() - started,
     }
-    cache.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(f".{os.getpid()}.part")
-    part.write_text(json.dumps(analysis, allow_nan=False))
-    part.replace(path)
+    replace_file(path, json.dumps(analysis, allow_nan=False).encode())
     return analysis
 
 

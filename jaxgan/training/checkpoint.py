@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -14,8 +15,9 @@ from etils import epath
 from jaxgan.errors import UserError
 from jaxgan.game import State
 from jaxgan.parallel import distributed
+from jaxgan.paths import is_remote
 from jaxgan.training import stored
-from jaxgan.training.manifest import NotUsableError, read_manifest, write_manifest
+from jaxgan.training.manifest import NAME, NotUsableError, read_manifest, write_manifest
 from jaxgan.training.revision import REVISION
 from jaxgan.training.stored import Best, Record
 
@@ -56,6 +58,10 @@ class Checkpoints:
         self._records = stored.read_records(self.directory)
         self._refused: set[int] = set()
         self._manager: ocp.CheckpointManager | None = None
+        self._opened = contextlib.ExitStack()  # with the manager
+        if distributed.several() and stored.MISTAKEN.intersection(str(self.directory)):
+            accepted = f"a path without {' '.join(sorted(stored.MISTAKEN))}"
+            raise UserError(f"{self.directory}: accepted for checkpoints of several processes is {accepted}")
         self._saving: Record | None = None
 
     def __enter__(self) -> Checkpoints:
@@ -171,8 +177,11 @@ class Checkpoints:
             self._manager.wait_until_finished()
         except Exception:
             self._records.pop(self._saving["step"], None)
+            self._saving = None
             raise
-        self._saving = None
+        step, self._saving = self._saving["step"], None
+        if distributed.leading() and not (self.path(step) / NAME).exists():
+            raise UserError(f"the checkpoint {self.path(step)} was saved but is not there: give another --workdir")
 
     def close(self) -> None:
         """Waits for the save in flight and lets go of orbax's threads; it can be used again after."""
@@ -182,7 +191,8 @@ class Checkpoints:
             self.wait()
         finally:
             manager, self._manager = self._manager, None
-            manager.close()
+            with self._opened:
+                manager.close()
 
     def _open(self) -> ocp.CheckpointManager:
         if self._manager is None:
@@ -195,7 +205,10 @@ class Checkpoints:
                 lightweight_initialize=True,  # else one damaged folder keeps the others from being used
                 async_options=ocp.AsyncOptions(post_finalization_callback=self._write_manifest),
             )
-            self._manager = ocp.CheckpointManager(self.directory, options=options)
+            if not is_remote(self.directory):
+                self.directory.mkdir(parents=True, exist_ok=True)
+            place = self._opened.enter_context(stored.unmistakable(self.directory))
+            self._manager = ocp.CheckpointManager(place, options=options)
         return self._manager
 
     def _write_manifest(self) -> None:

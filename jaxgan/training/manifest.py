@@ -9,10 +9,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from etils import epath
+
+from jaxgan.media.images import replace_file
+from jaxgan.paths import is_remote
 
 FORMAT = 1  # of checkpoints; raised when older ones can no longer be read
 NAME = "manifest.json"
@@ -25,12 +29,10 @@ class NotUsableError(Exception):
 
 def write_manifest(directory: epath.Path, items: Iterable[str], record: Mapping[str, Any]) -> None:
     """Writes the manifest of the finished `items` (sub-folders) of `directory`, with a JSON `record`."""
-    files = {name: [path.stat().length, _sha256(path)] for name, path in _files(directory, items)}
+    files = {name: [_length(path), _sha256(path)] for name, path in _files(directory, items)}
     content = {"format": FORMAT, "record": dict(record), "files": files}
     whole = json.dumps({**content, "sha256": _digest(content)}, allow_nan=False)
-    part = directory / f"{NAME}.part"
-    part.write_text(whole)
-    part.replace(directory / NAME)
+    replace_file(directory / NAME, whole.encode())
 
 
 def read_manifest(directory: epath.Path) -> dict[str, Any]:
@@ -63,7 +65,7 @@ def verify(directory: epath.Path, manifest: Mapping[str, Any], items: Iterable[s
             continue
         path = directory / name
         try:
-            found = path.stat().length
+            found = _length(path)
             if found != length:
                 raise NotUsableError(f"{name} has {found} bytes, {length} were written")
             if _sha256(path) != digest:
@@ -84,6 +86,11 @@ def _files(directory: epath.Path, items: Iterable[str]) -> Iterator[tuple[str, e
 
 def _digest(content: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True, allow_nan=True).encode()).hexdigest()
+
+
+def _length(path: epath.Path) -> int:
+    """Bytes of a file; etils also looks up the name of its owner, which not every user has."""
+    return path.stat().length if is_remote(path) else os.stat(path).st_size
 
 
 def _sha256(path: epath.Path) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, NamedTuple
@@ -14,6 +13,7 @@ import numpy as np
 from jaxgan.errors import UserError
 from jaxgan.game import State
 from jaxgan.parallel.runners import Runner
+from jaxgan.paths import expanded
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ def read_profile(text: str | None, workdir: str) -> Profile | None:
         raise UserError(
             f"--profile={text}: a trace cannot be written to {folder}; give a local folder, --profile=FOLDER"
         )
-    return Profile(os.path.expanduser(folder), dispatches)
+    return Profile(expanded(folder, "--profile"), dispatches)
 
 
 class ProfiledRunner:

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, TaskID, TextColumn
 from rich.progress import Progress as Bar
 
+from jaxgan.media.plain import PlainFormatter, printable
 from jaxgan.training.mirror import Mirror
 
 LINE_SECONDS = 10.0  # between two lines where there is no terminal
@@ -82,7 +83,7 @@ class Progress:
         if not self.enabled:
             return
         if self._bar is not None:
-            self._bar.console.print(line, highlight=False)
+            _print(self._bar.console, line)
         else:
             _print(self.console, line)
 
@@ -131,7 +132,7 @@ def setup_logging(path: str | os.PathLike[str], *, enabled: bool = True) -> Call
     if enabled:
         remote = epath.Path(path)
         file = _MirroredFile(remote) if "://" in str(remote) else logging.FileHandler(remote, encoding="utf-8")
-        file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+        file.setFormatter(PlainFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
         handlers.append(file)
     for handler in handlers:
         logger.addHandler(handler)
@@ -169,7 +170,7 @@ class _ConsoleHandler(logging.Handler):
     """Prints above the bar, where there is one."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        text, style = self.format(record), "red" if record.levelno >= logging.ERROR else "yellow"
+        text, style = printable(self.format(record)), "red" if record.levelno >= logging.ERROR else "yellow"
         _print(console, f"{record.levelname.lower()}: {text}", style)
 
 

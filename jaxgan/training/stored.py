@@ -7,9 +7,12 @@ checksums and a JSON record.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
-from collections.abc import Callable, Iterable, Mapping
+import os
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Literal, NamedTuple, TypeVar
 
 import jax
@@ -17,13 +20,16 @@ import numpy as np
 import orbax.checkpoint as ocp
 from etils import epath
 
+from jaxgan import paths
 from jaxgan.errors import UserError
 from jaxgan.game import Params, State, Variables
+from jaxgan.paths import is_remote
 from jaxgan.training.manifest import NotUsableError, read_manifest, verify
 from jaxgan.weights.schema import check_finite
 
 log = logging.getLogger(__name__)
 
+MISTAKEN = frozenset("\\[]*?")  # in paths, by orbax's libraries
 STATE, EMA = ITEMS = ("state", "ema")
 Record = dict[str, Any]  # step, images_seen, good, keep_forever, metrics, revision, config, class_names, tree
 Best = Literal["min", "max"]
@@ -74,8 +80,25 @@ def restore_average(
 
 def absolute(directory: str | epath.Path) -> epath.Path:
     """The path as orbax wants it; a remote one is left as it is."""
-    path = epath.Path(directory).expanduser()
-    return path if "://" in str(path) else path.resolve()
+    return epath.Path(paths.absolute(directory))
+
+
+@contextlib.contextmanager
+def unmistakable(directory: epath.Path) -> Iterator[epath.Path]:
+    """A path to the folder, while inside, that orbax and its libraries take for nothing else.
+
+    They read brackets as a pattern and a backslash as a slash: what they save then lies elsewhere, or cannot be
+    restored. Such a folder, which must be there, gets a link without them. Raises UserError where there is no place
+    for one.
+    """
+    if is_remote(directory) or not MISTAKEN.intersection(os.fspath(directory)):
+        yield directory
+        return
+    with tempfile.TemporaryDirectory(prefix="jaxgan-") as folder:
+        if MISTAKEN.intersection(folder):
+            raise UserError(f"TMPDIR={folder}: accepted is a folder without {' '.join(sorted(MISTAKEN))} in its path")
+        os.symlink(directory, link := os.path.join(folder, "folder"))
+        yield epath.Path(link)
 
 
 def steps_on_disk(directory: epath.Path) -> list[int]:
@@ -223,5 +246,5 @@ def _read(folder: epath.Path, wanted: Flat) -> dict[str, jax.Array]:
         name: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=getattr(leaf, "sharding", None) or one)
         for name, leaf in wanted.items()
     }
-    with ocp.StandardCheckpointer() as checkpointer:
-        return checkpointer.restore(folder, abstract)
+    with unmistakable(folder) as place, ocp.StandardCheckpointer() as checkpointer:
+        return checkpointer.restore(place, abstract)

@@ -9,13 +9,17 @@ import logging
 import os
 import socket
 from collections.abc import Iterator
-from typing import TextIO
+from typing import IO
 
 from etils import epath
 
 from jaxgan.errors import UserError
+from jaxgan.media.plain import plain
+from jaxgan.paths import expanded, is_remote, open_regular
 
 log = logging.getLogger(__name__)
+
+LONGEST = 500  # bytes of a holder's name
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,7 +31,7 @@ class Workdir:
     @property
     def root(self) -> epath.Path:
         """The work directory itself."""
-        return epath.Path(self.path).expanduser()
+        return epath.Path(expanded(self.path, "--workdir"))
 
     @property
     def config(self) -> epath.Path:
@@ -72,7 +76,7 @@ class Workdir:
     @property
     def remote(self) -> bool:
         """Whether the directory lies in a bucket."""
-        return "://" in self.path
+        return is_remote(self.path)
 
     def create(self) -> None:
         """Makes the directory where there is none.
@@ -86,6 +90,9 @@ class Workdir:
             raise UserError(f"--workdir={self.path} cannot be made: {reason}") from None
         if not self.remote and not os.access(self.root, os.W_OK | os.X_OK):
             raise UserError(f"--workdir={self.path} cannot be written to: give a directory that you may write to")
+        for path in () if self.remote else (self.log, self.scalars):  # which are added to, and never replaced
+            if os.path.islink(path) or (os.path.exists(path) and not os.path.isfile(path)):
+                raise UserError(f"--workdir={self.path}: {path.name} in it is no file of the run; remove it")
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
@@ -97,11 +104,14 @@ class Workdir:
         if self.remote:
             yield
             return
-        # "a+": a process that finds the lock taken must not wipe out the holder's name
-        with open(self.root / "lock", "a+", encoding="utf-8") as file:
+        try:  # added to: a process that finds the lock taken must not wipe out the holder's name
+            opened = open_regular(self.root / "lock")
+        except OSError as error:
+            raise UserError(f"--workdir={self.path}: its lock cannot be opened: {error.strerror or error}") from None
+        with opened as file:
             locked = self._take(file)
             file.truncate(0)
-            file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
+            file.write(f"process {os.getpid()} on {socket.gethostname()}\n".encode())
             file.flush()
             try:
                 yield
@@ -110,13 +120,13 @@ class Workdir:
                 if locked:  # forked children share the lock: closing alone would not let go
                     fcntl.flock(file, fcntl.LOCK_UN)
 
-    def _take(self, file: TextIO) -> bool:
+    def _take(self, file: IO[bytes]) -> bool:
         """Whether the lock is held now: not on a file system that has none."""
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             file.seek(0)
-            holder = file.read().strip() or "another process"
+            holder = plain(file.read(LONGEST).decode(errors="replace")) or "another process"
             raise UserError(f"--workdir={self.path} is in use by {holder}: wait for it or give another") from None
         except OSError as error:
             log.warning("%s has no locks (%s): nothing keeps a second run out", self.path, error.strerror)

@@ -16,6 +16,7 @@ import numpy as np
 
 from jaxgan.errors import UserError
 from jaxgan.media.plain import plain
+from jaxgan.paths import located
 
 MAGIC = "7767517"
 MOST_TEXT = 4 * 2**20  # bytes of a param file; large networks have 200 kB
@@ -64,7 +65,7 @@ def read_ncnn(path: str | Path, *, expect: tuple[str, str] | None = None) -> Net
 
     `expect`: the SHA-256 of both. Raises UserError for files that are not there, damaged, or do not fit each other.
     """
-    files = [Path(path).with_suffix(suffix) for suffix in (".param", ".bin")]
+    files = [Path(located(path)).with_suffix(suffix) for suffix in (".param", ".bin")]
     wanted = expect or (None, None)
     text = _bytes(files[0], wanted[0], MOST_TEXT)
     numbers = _bytes(files[1], wanted[1], None)

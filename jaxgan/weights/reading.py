@@ -16,6 +16,7 @@ import numpy as np
 
 from jaxgan.errors import UserError
 from jaxgan.media.plain import plain
+from jaxgan.paths import located
 from jaxgan.weights.npz import read_npz
 from jaxgan.weights.safetensors import read_safetensors
 from jaxgan.weights.torch_stream import read_torch_stream
@@ -63,6 +64,7 @@ def read(path: str, *, expect: str | None = None) -> dict[str, np.ndarray]:
     beginning. Raises UserError for a file that is not there, damaged, of another format, or that asks for anything but
     tensors.
     """
+    path = located(path)
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):
             raise UserError("it is no regular file, accepted are files of weights")

@@ -272,7 +272,7 @@ def test_a_picture_that_cannot_be_written_is_told(tmp_path, apply, capsys):
         ({"strength": "0.5"}, "a published model has one set of weights"),
         ({"tile": "0"}, "--tile: got 0"),
         ({"batch_size": "many"}, "--batch_size: got 'many'"),
-        ({"compare": "side.jpg"}, "--compare: got 'side.jpg', accepted is a .png"),
+        ({"compare": "side.gif"}, "--compare: got 'side.gif', accepted is one of .png, .jpg"),
         ({"overwrite": "yes"}, "--overwrite: got 'yes'"),
         ({"mask": "nowhere.png"}, "--mask: there is no file or folder"),
         ({"mask_color": "1,2"}, "--mask_color: got '1,2'"),

@@ -36,6 +36,11 @@ def test_a_folder_keeps_its_names_and_its_folders(folder):
     assert paired(folder / "in", out) == {name: out / target for name, target in expected.items()}
 
 
+@pytest.mark.parametrize("name", ["results_v1.5", "run.2024-11-30", "a.b c", "notes.txt/", "out."])
+def test_what_stands_behind_a_dot_may_be_part_of_a_folder_s_name(folder, name):
+    assert paired(folder / "in" / "a.jpg", f"{folder}/{name}") == {"a.jpg": folder / name / "a.jpg"}
+
+
 def test_an_output_folder_in_the_input_folder_is_no_input(folder):
     out = folder / "in" / "deep"
     assert "deep/d.TIF" not in paired(folder / "in", out)
@@ -62,6 +67,7 @@ def test_patterns_and_single_files(folder, monkeypatch):
         ("in", "out.png", "accepted is a folder, for several pictures"),
         ("in/*.gif", "out.png", "accepted is a folder, for several pictures"),
         ("in/a.jpg", "out.gif", "accepted is one of .png, .jpg"),
+        ("in/a.jpg", "notes_of.txt", "accepted is one of .png, .jpg"),
         ("in", "in/notes", "is a file"),
         ("in/a.jpg", "in/a.jpg", "a.jpg would take an input's place"),
         ("in", "in", "would take an input's place"),

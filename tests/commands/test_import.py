@@ -106,7 +106,7 @@ def test_a_file_becomes_a_run_that_draws_the_same(layout, classes, tmp_path, cap
     network, tree = make_network(classes)
     path, workdir = save(tmp_path / "w.safetensors", layout(tree)), str(tmp_path / "run")
     assert main(["--mode=import", "--weights", path, "--workdir", workdir]) == 0
-    assert f"--mode=sample --workdir {workdir}" in capsys.readouterr().out
+    assert f"--mode=sample --workdir={workdir}" in capsys.readouterr().out
     model = jaxgan.load(workdir, batch_size=2)
     assert (model.num_classes, model.step) == (classes, 0)
     latents = jax.random.normal(jax.random.key(3), (2, 5))

@@ -23,6 +23,7 @@ from jaxgan.media.films.siting import LEFT, SWSCALE_FLAGS, TOP_LEFT, Sited
 from jaxgan.media.images import opaque
 from jaxgan.media.reading import Picture, PictureError
 
+LARGEST_SIDE = 65_535  # 16 bits in MP4 (ISO 14496-12, 12.1.3.2); AV1 and VP9 have no more than one pixel more
 MATROSKA = (".mkv", ".webm")  # all times are milliseconds there
 
 
@@ -188,6 +189,26 @@ def plan_encoding(film: FilmFormat, suffix: str, codec: str | None = None, quali
     return Plan(chosen, layout, layouts[layout], chosen.quality if quality is None else quality, film, tuple(lost))
 
 
+def check_size(plan: Plan) -> None:
+    """Raises PictureError, or OSError, for frames of a size that the encoder does not take; it is opened to know."""
+    film, codec = plan.film, plan.codec
+    size = f"{film.width} x {film.height}"
+    if max(film.width, film.height) > LARGEST_SIDE:
+        raise PictureError(f"a film has at most {LARGEST_SIDE:,} pixels along a side, this would have {size}")
+    _quieten_svt(codec)
+    with ffmpeg_errors(f"{codec.encoder} cannot encode frames of {size} pixels ({plan.pixel_format})"):
+        context: Any = av.CodecContext.create(codec.encoder, "w")
+        context.width, context.height, context.pix_fmt = film.width, film.height, plan.pixel_format
+        context.time_base = 1 / (film.rate or USUAL_RATE)
+        context.options = {name: text for name, text in codec.options.items() if name.endswith("params")}
+        context.open()
+
+
+def _quieten_svt(codec: Codec) -> None:
+    if codec.encoder == "libsvtav1":  # prints to the terminal on its own
+        os.environ.setdefault("SVT_LOG", "0")
+
+
 def _checked(name: str, suffix: str, quality: float | None) -> Codec:
     if name not in CODECS:
         raise UserError(f"--codec: got {name!r}, accepted are {', '.join(CODECS)}")
@@ -308,8 +329,7 @@ class SegmentWriter:
         if film.mastering is not None and (option := plan.codec.mastering):
             told = film.mastering.for_x265() if option == "x265-params" else film.mastering.for_svt()
             options[option] = ":".join(filter(None, (options.get(option), told)))
-        if plan.codec.encoder == "libsvtav1":  # prints to the terminal on its own
-            os.environ.setdefault("SVT_LOG", "0")
+        _quieten_svt(plan.codec)
         stream: Any = self._container.add_stream(plan.codec.encoder, rate=film.rate or USUAL_RATE, options=options)
         stream.width, stream.height, stream.pix_fmt = film.width, film.height, plan.pixel_format
         stream.time_base = stream.codec_context.time_base = film.time_base

@@ -20,6 +20,7 @@ from jaxgan.media.films.joining import Segment, join
 from jaxgan.media.images import replace_file
 from jaxgan.media.provenance.origin import Origin, Remark, describe_file, film_tags, sign_file
 from jaxgan.media.reading import PictureError
+from jaxgan.paths import open_regular
 
 LENGTH = 48  # frames of a segment at most: so many are computed again after a kill
 SHORTEST = 12  # frames before a cut may end one
@@ -205,7 +206,9 @@ class SegmentedFilm:
     def _locked(self) -> IO[bytes]:
         """The open file that tells other processes that this one writes the film."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        file = open(self.folder / LOCK, "wb")  # noqa: SIM115
+        if self.folder.is_symlink():  # what lies where it leads is not ours to delete
+            raise PictureError(f"{self.folder} is a link; remove it")
+        file = open_regular(self.folder / LOCK)
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

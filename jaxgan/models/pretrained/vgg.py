@@ -19,6 +19,7 @@ from jaxgan.errors import UserError
 from jaxgan.game import Array
 from jaxgan.layers.conv import Conv
 from jaxgan.models.pretrained.inception import max_pool
+from jaxgan.paths import located
 from jaxgan.weights.reading import read
 from jaxgan.weights.schema import Shape, checked
 
@@ -155,6 +156,7 @@ def load_backbone(network: str, path: str, *, published: bool = True) -> dict[st
     name = PUBLISHED[network]
     digest = name.removesuffix(".pth").rpartition("-")[2]
     where = f"the weights of {network} are {name}, as torchvision publishes it (sha256 begins {digest})"
+    path = located(path)
     if not os.path.isfile(path):
         raise UserError(f"{path!r} is no file; {where}")
     try:
@@ -201,6 +203,7 @@ def lpips_heads(network: str, path: str | None = None) -> dict[str, np.ndarray]:
         except PackageNotFoundError:
             hint = f"pip install --no-deps {PACKAGE}, or name the file {file}"
             raise UserError(f"LPIPS's linear heads lie in the package {PACKAGE}, which is missing: {hint}") from None
+    path = located(path)
     if not os.path.isfile(path):
         raise UserError(f"{path!r} is no file; LPIPS's linear heads are {FOLDER}/{file} of the package {PACKAGE}")
     tensors = read(path, expect=digest)
