@@ -5,6 +5,7 @@ Reads flags and hands over to one command. Flags, modes and run fields are check
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import io
 import os
@@ -12,6 +13,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from jaxgan import disks, signals
 from jaxgan.config import RunConfig, describe, from_json, to_tree
 from jaxgan.errors import CTRL_C, FINISHED, GAVE_UP, MISTAKE, TrainingGaveUp, UserError
 from jaxgan.media.plain import plain
@@ -141,27 +143,45 @@ class Call(NamedTuple):
 
 def main(arguments: Sequence[str]) -> int:
     """Runs one command; the exit status (see `jaxgan.errors`)."""
-    try:
-        if any(argument in ("--help", "-h") for argument in arguments):
-            print(help_text())
-            status = FINISHED
-        else:
-            call = parse(arguments)
-            status = _verify(call) if call.mode == "verify" else _run(call, read_config(call))
-        sys.stdout.flush()  # here, where a reader that has gone is noticed, not at exit
-        return status
-    except UserError as mistake:
-        print(f"jaxgan: {plain(' '.join(str(mistake).split()))}", file=sys.stderr)
-        return MISTAKE
-    except TrainingGaveUp as gave_up:
-        print(f"jaxgan: {gave_up}", file=sys.stderr)
-        return GAVE_UP
-    except KeyboardInterrupt:
-        print("jaxgan: interrupted", file=sys.stderr)
-        return CTRL_C
-    except BrokenPipeError:  # the reader of our output has gone
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    with signals.listening():
+        try:
+            status = _answer(arguments)
+            sys.stdout.flush()  # here, where a reader that has gone is noticed, not at exit
+            return status
+        except BrokenPipeError:  # the reader of our output has gone
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return FINISHED
+        except (KeyboardInterrupt, Exception) as error:
+            status, told = _ending(error)
+            with contextlib.suppress(OSError):  # the terminal may be gone
+                print(f"jaxgan: {told}", file=sys.stderr)
+            return status
+
+
+def _answer(arguments: Sequence[str]) -> int:
+    if any(argument in ("--help", "-h") for argument in arguments):
+        print(help_text())
         return FINISHED
+    call = parse(arguments)
+    return _verify(call) if call.mode == "verify" else _run(call, read_config(call))
+
+
+def _ending(error: BaseException) -> tuple[int, str]:
+    """The exit status after an exception, and what to say. Raises what nobody has foreseen."""
+    if isinstance(error, TrainingGaveUp):
+        return GAVE_UP, str(error)
+    stopped = CTRL_C if signals.caught() is None else signals.status()
+    if isinstance(error, KeyboardInterrupt):
+        return stopped, "interrupted"
+    if isinstance(error, UserError):
+        status, told = MISTAKE, str(error)
+    elif (failed := disks.find(error)) is not None:
+        status, told = MISTAKE, disks.explain(failed, ".")
+    elif signals.caught() is not None:  # what a library makes of the interrupt
+        status, told = stopped, f"interrupted ({type(error).__name__}: {error})"
+    else:
+        raise error
+    return status if signals.caught() is None else stopped, plain(" ".join(told.split()))
 
 
 def parse(arguments: Sequence[str]) -> Call:
@@ -262,7 +282,14 @@ def _run(call: Call, config: RunConfig) -> int:
         from jaxgan.builder import check_sections
 
         check_sections(config)
-    return _command(call.mode)(config, call.workdir or "", call.options)
+    try:
+        return _command(call.mode)(config, call.workdir or "", call.options)
+    except (UserError, TrainingGaveUp, BrokenPipeError):
+        raise
+    except Exception as error:
+        if (failed := disks.find(error)) is None or signals.caught() is not None:
+            raise
+        raise UserError(disks.explain(failed, call.options.get("output") or call.workdir or ".")) from error
 
 
 def _verify(call: Call) -> int:
