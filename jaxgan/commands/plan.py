@@ -7,7 +7,6 @@ import datetime
 import importlib.metadata
 import json
 import math
-import pathlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -18,6 +17,7 @@ from jaxgan.config import RunConfig
 from jaxgan.data.opening import open_source
 from jaxgan.data.sources import DataSpec
 from jaxgan.errors import FINISHED, SOME_FAILED, UserError
+from jaxgan.media.images import replace_file
 from jaxgan.planning.chips import Topology, read_topologies
 from jaxgan.planning.compiling import check_compiler, compile_step
 from jaxgan.planning.report import Refused, Row, derived, details, table, to_tree
@@ -49,9 +49,8 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
 
     def keep(trees: Mapping[str, Any]) -> None:
         if "output" in options:
-            pathlib.Path(options["output"]).write_text(
-                json.dumps({**_made(), **trees}, indent=2, allow_nan=False) + "\n"
-            )
+            text = json.dumps({**_made(), **trees}, indent=2, allow_nan=False) + "\n"
+            replace_file(options["output"], text.encode())
 
     if searching:
         found = search(config, topologies[0], measure, _say)
