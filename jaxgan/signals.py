@@ -11,6 +11,7 @@ import contextlib
 import dataclasses
 import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from types import FrameType
@@ -51,6 +52,13 @@ def listening() -> Iterator[None]:
         return
     _heard.numbers, _heard.listening = set(), True
     before: dict[signal.Signals, Any] = {}
+    unraisable = sys.unraisablehook
+
+    def hook(raised: Any) -> None:
+        if raised.exc_type is not Told:  # dropped, and heard at the next `check`: no traceback
+            unraisable(raised)
+
+    sys.unraisablehook = hook
     try:
         for number in NUMBERS:
             if number == signal.SIGINT or signal.getsignal(number) is not signal.SIG_IGN:
@@ -59,6 +67,7 @@ def listening() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
+        sys.unraisablehook = unraisable
         _heard.listening = False
 
 

@@ -42,7 +42,6 @@ def lost(number, original, after=1):
 
 
 @pytest.mark.quick
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize(
     ("moment", "number", "status"),
     [
@@ -77,7 +76,6 @@ def run(begun, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("moment", ["keep_config", "make_pipeline", "make_init"])
 def test_a_signal_before_a_resumed_run_plays(moment, run, monkeypatch, capfd):
     from jaxgan.commands import train as command
