@@ -5,10 +5,10 @@ from __future__ import annotations
 FINISHED = 0
 SOME_FAILED = 1  # some of many inputs failed, the rest is done
 MISTAKE = 2  # a mistake in the call
-GAVE_UP = 3  # training gave up; the message names the last good checkpoint
+GAVE_UP = 3  # training gave up, or its files fail; the message names the last good checkpoint
 MARK_MISSING = 4  # --mode=verify found files without the marks that --require asks for
 LOST = 74  # another process of the run is gone (EX_IOERR): a crash to launchers
-INTERRUPTED = 75  # saved and interrupted (EX_TEMPFAIL): a launcher restarts it
+INTERRUPTED = 75  # saved and interrupted by SIGTERM or SIGHUP (EX_TEMPFAIL): a launcher restarts it
 CTRL_C = 130
 
 
@@ -20,4 +20,4 @@ class UserError(Exception):
 
 
 class TrainingGaveUp(Exception):
-    """Training cannot go on: exit status 3. The message names the last good checkpoint."""
+    """Training cannot go on, or its files cannot be written: exit status 3. The message names the last checkpoint."""

@@ -16,7 +16,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from jaxgan import paths
+from jaxgan import disks, paths, signals
 from jaxgan.config import RunConfig, describe, from_json, to_tree
 from jaxgan.errors import CTRL_C, FINISHED, GAVE_UP, MISTAKE, TrainingGaveUp, UserError
 from jaxgan.media.plain import PlainFormatter, plain
@@ -149,27 +149,45 @@ def main(arguments: Sequence[str]) -> int:
     """Runs one command; the exit status (see `jaxgan.errors`)."""
     if logging.lastResort is not None:  # which prints warnings where a command has set up nothing else
         logging.lastResort.setFormatter(PlainFormatter())
-    try:
-        if any(argument in ("--help", "-h") for argument in arguments):
-            print(help_text())
-            status = FINISHED
-        else:
-            call = parse(arguments)
-            status = _verify(call) if call.mode == "verify" else _run(call, read_config(call))
-        sys.stdout.flush()  # here, where a reader that has gone is noticed, not at exit
-        return status
-    except UserError as mistake:
-        print(f"jaxgan: {plain(' '.join(str(mistake).split()))}", file=sys.stderr)
-        return MISTAKE
-    except TrainingGaveUp as gave_up:
-        print(plain(f"jaxgan: {gave_up}"), file=sys.stderr)
-        return GAVE_UP
-    except KeyboardInterrupt:
-        print("jaxgan: interrupted", file=sys.stderr)
-        return CTRL_C
-    except BrokenPipeError:  # the reader of our output has gone
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    with signals.listening():
+        try:
+            status = _answer(arguments)
+            sys.stdout.flush()  # here, where a reader that has gone is noticed, not at exit
+            return status
+        except BrokenPipeError:  # the reader of our output has gone
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return FINISHED
+        except (KeyboardInterrupt, Exception) as error:
+            status, told = _ending(error)
+            with contextlib.suppress(OSError):  # the terminal may be gone
+                print(f"jaxgan: {plain(told)}", file=sys.stderr)
+            return status
+
+
+def _answer(arguments: Sequence[str]) -> int:
+    if any(argument in ("--help", "-h") for argument in arguments):
+        print(help_text())
         return FINISHED
+    call = parse(arguments)
+    return _verify(call) if call.mode == "verify" else _run(call, read_config(call))
+
+
+def _ending(error: BaseException) -> tuple[int, str]:
+    """The exit status after an exception, and what to say. Raises what nobody has foreseen."""
+    if isinstance(error, TrainingGaveUp):
+        return GAVE_UP, str(error)
+    stopped = CTRL_C if signals.caught() is None else signals.status()
+    if isinstance(error, KeyboardInterrupt):
+        return stopped, "interrupted"
+    if isinstance(error, UserError):
+        status, told = MISTAKE, str(error)
+    elif (failed := disks.find(error)) is not None:
+        status, told = MISTAKE, disks.explain(failed, ".")
+    elif signals.caught() is not None:  # what a library makes of the interrupt
+        status, told = stopped, f"interrupted ({type(error).__name__}: {error})"
+    else:
+        raise error
+    return status if signals.caught() is None else stopped, plain(" ".join(told.split()))
 
 
 def parse(arguments: Sequence[str]) -> Call:
@@ -294,7 +312,14 @@ def _run(call: Call, config: RunConfig) -> int:
         from jaxgan.builder import check_sections
 
         check_sections(config)
-    return _command(call.mode)(config, call.workdir or "", call.options)
+    try:
+        return _command(call.mode)(config, call.workdir or "", call.options)
+    except (UserError, TrainingGaveUp, BrokenPipeError):
+        raise
+    except Exception as error:
+        if (failed := disks.find(error)) is None or signals.caught() is not None:
+            raise
+        raise UserError(disks.explain(failed, call.options.get("output") or call.workdir or ".")) from error
 
 
 def _set_environment(call: Call, config: RunConfig) -> None:

@@ -16,6 +16,7 @@ import numpy as np
 import optax
 from jaxtyping import Float
 
+from jaxgan import signals
 from jaxgan.game import Array
 from jaxgan.layers.resampling import box_downsample
 from jaxgan.parallel.compiler import compiler_options
@@ -78,6 +79,7 @@ def project(
     first, first_image = measure(code, weights, wanted)
     begun, distances = (code, first_image), []
     for count in range(steps):
+        signals.check()
         code, moments, distance = move(code, moments, np.int32(count), weights, wanted)
         distances.append(distance)
     last, image = measure(code, weights, wanted)

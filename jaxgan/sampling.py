@@ -12,6 +12,7 @@ import numpy as np
 from jax.experimental import multihost_utils
 from jax.sharding import Mesh
 
+from jaxgan import signals
 from jaxgan.errors import UserError
 from jaxgan.game import GENERATOR, Array, Generating, Key
 from jaxgan.parallel.compiler import compiler_options
@@ -148,6 +149,7 @@ class Sampler:
         options = {} if truncation is None else {"truncation": np.float32(truncation)}
         inputs = np.asarray(inputs)
         for start in range(0, len(inputs), self.batch_size):
+            signals.check()
             rows = inputs[start : start + self.batch_size]
             label = None if labels is None else self._placed(labels[start : start + self.batch_size])
             yield function(params, variables, self._placed(rows), label, **options), len(rows)

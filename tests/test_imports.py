@@ -11,6 +11,7 @@ ROOT = pathlib.Path(__file__).parent.parent / "jaxgan"
 FLOORS = [
     ["errors"],
     ["paths"],
+    ["disks", "signals"],
     ["game", "config", "media"],
     ["overrides", "schedules", "builder", "data", "weights"],
     ["layers"],
@@ -42,7 +43,7 @@ LAZILY = {
     ("__init__", "restore"),
 }  # inside functions, on purpose
 FLAX = {"layers", "models", "game"}
-NO_JAX = {"data", "weights", "media", "config", "overrides", "main", "errors", "paths", "__init__"}
+NO_JAX = {"data", "weights", "media", "config", "overrides", "main", "errors", "paths", "disks", "signals", "__init__"}
 IMPORTLIB = {"builder"}
 
 

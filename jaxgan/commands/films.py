@@ -17,6 +17,7 @@ import numpy as np
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 import jaxgan
+from jaxgan import signals
 from jaxgan.commands.files import Pair
 from jaxgan.commands.masks import FilmMasks, Masks
 from jaxgan.commands.restoring import Restoring, degraded, enlarged, seen
@@ -127,6 +128,7 @@ def _restore(job: FilmJob, frames: Frames, masks: FilmMasks | None, outputs: _Ou
     drawn = masks.of_frames(done) if masks is not None else None
     with _Bar(job.pair.name, frames, outputs.first) as bar, contextlib.closing(ahead(frames.frames(done))) as coming:
         for number, frame in enumerate(coming, done):
+            signals.check()
             cut = cuts.seen(frame.picture)
             mask = None if drawn is None else drawn(frame.picture)
             if outputs.ends(cut):  # batches never reach over the end of a segment: each is computed alike after a kill
@@ -245,7 +247,7 @@ class _Outputs(contextlib.ExitStack):
         self._expected = 0
 
     def __exit__(self, kind: type[BaseException] | None, *error: Any) -> bool | None:
-        if kind is KeyboardInterrupt and self.count:
+        if kind is not None and issubclass(kind, KeyboardInterrupt) and self.count:
             print(f"{plain(self._job.pair.name)}: the same command goes on where this one stops", flush=True)
         return super().__exit__(kind, *error)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import shutil
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,11 +12,13 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 
+from jaxgan import signals
 from jaxgan.assemble import make_task
 from jaxgan.commands.outputs import check_outputs
 from jaxgan.config import RunConfig, from_tree, to_json
 from jaxgan.errors import FINISHED, UserError
 from jaxgan.game import GENERATOR
+from jaxgan.media.images import replace_file
 from jaxgan.media.plain import plain
 from jaxgan.models.pretrained import stylegan2_nvidia, stylegan2_torch
 from jaxgan.models.pretrained.names import nearest, prefixes, without_compiler
@@ -63,9 +66,15 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
             "images": 1,
         }
     )
+    trees = _with_mean(imported, made)
     place.create()
-    _write(place, made, _with_mean(imported, made))
-    place.config.write_text(to_json(made))
+    with signals.deferred():
+        try:
+            _write(place, made, trees)
+            replace_file(place.config, to_json(made).encode())
+        except BaseException:  # a full disk: the same command can begin anew
+            shutil.rmtree(absolute(place.checkpoints), ignore_errors=True)
+            raise
     command = f"--mode=sample --workdir={shlex.quote(plain(workdir))}"
     print(f"StyleGAN2 of {section['resolution']} pixels; draw from it with {command}")
     return FINISHED

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import math
+import os
 import tempfile
 import zlib
 from collections.abc import Callable, Sequence
@@ -16,6 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 from PIL import Image
 
+from jaxgan import disks, signals
 from jaxgan.commands.files import Pair
 from jaxgan.commands.masks import Masks
 from jaxgan.media.hidden import spread
@@ -26,6 +29,7 @@ from jaxgan.restorer import Restorer
 from jaxgan.tiling import Batches, Mosaic, Tiling, continued
 
 IN_MEMORY = 2**30  # bytes of an output at most
+ZEROS = 2**24  # bytes written at once
 
 
 def degraded(picture: Picture, restorer: Restorer, name: str) -> tuple[Picture, np.ndarray | None]:
@@ -92,7 +96,7 @@ class Restoring:
     ) -> None:
         """Adds a picture's tiles to those that wait; `mask` bool `[H,W,1]`. A large output lies in the folder.
 
-        `refused` gets the reason in the place of `finished`; without it, it is raised.
+        `refused` gets the reason in the place of `finished`, as where the folder has no room; without it, it is raised.
         """
         scale = self._restorer.scale
         rows, columns = self._tiling.cut(picture.height), self._tiling.cut(picture.width)
@@ -100,6 +104,9 @@ class Restoring:
         mosaic = Mosaic(rows, columns, scale=scale, keep=partial(self._keep, job))
         pixels = spread(picture.pixels, picture.alpha)
         for place in mosaic.places():
+            if job.ended:
+                break
+            signals.check()
             tile = picture.to_float(continued(pixels, *place))
             if mask is not None:
                 tile = np.concatenate([tile, continued(mask, *place).astype(np.float32)], axis=2)
@@ -114,10 +121,17 @@ class Restoring:
         self._advanced()
 
     def _keep(self, job: _Job, top: int, values: np.ndarray) -> None:
+        if job.ended:
+            return
         part = values[: job.height - top, : job.width]
         if job.pixels is None:
             shape = (job.height, job.width, part.shape[2])
-            job.pixels = _room(shape, job.picture.pixels.dtype, job.folder)
+            try:
+                job.pixels = _room(shape, job.picture.pixels.dtype, job.folder)
+            except PictureError as error:
+                job.ended = True
+                job.refused(error)
+                return
         if not np.isfinite(part).all():
             job.lost += int(part.size - np.isfinite(part).sum())
             part = np.nan_to_num(part, nan=0.0, posinf=1.0, neginf=-1.0)
@@ -152,6 +166,7 @@ class _Job:
     finished: Callable[[Picture], None]
     refused: Callable[[PictureError], None]
     lost: int = 0  # values that are not finite
+    ended: bool = False  # there is no room for its output
     pixels: np.ndarray | None = None  # of the output, as far as they are known
 
 
@@ -224,12 +239,35 @@ def seen(picture: Picture, mask: np.ndarray | None) -> Picture:
 
 
 def _room(shape: tuple[int, ...], dtype: np.dtype, folder: Path) -> np.ndarray:
-    """An array to be filled; a large one lies in a file of the folder that has no name and goes with it."""
+    """An array to be filled; a large one lies in a file of the folder that has no name and goes with it.
+
+    Raises PictureError where the disk has no room for it.
+    """
     if math.prod(shape) * dtype.itemsize <= IN_MEMORY:
         return np.empty(shape, dtype)
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryFile(dir=folder) as file:
-        return np.memmap(file, dtype, "w+", shape=shape)
+    size = math.prod(shape) * dtype.itemsize
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as file:
+            reserve(file.fileno(), size)
+            return np.memmap(file, dtype, "r+", shape=shape)
+    except OSError as error:
+        wanted = f"a picture of {shape[1]} x {shape[0]} needs {disks.size(size)} while it is computed"
+        raise PictureError(f"{wanted}; {disks.explain(error, folder)}") from error
+
+
+def reserve(file: int, size: int) -> None:
+    """Gives a file its size, with the room on the disk. Raises OSError where there is none.
+
+    A map of a file that has only its length ends the process (SIGBUS) when the disk is full.
+    """
+    try:
+        os.posix_fallocate(file, 0, size)
+    except (AttributeError, OSError) as error:  # macOS has no such call, and some file systems do not support it
+        if isinstance(error, OSError) and error.errno not in (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS):
+            raise
+        for start in range(0, size, ZEROS):
+            os.pwrite(file, bytes(min(ZEROS, size - start)), start)
 
 
 def enlarged(alpha: np.ndarray, scale: int) -> np.ndarray:

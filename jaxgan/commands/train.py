@@ -8,16 +8,14 @@ import json
 import logging
 import math
 import shlex
-import signal
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from types import FrameType
 from typing import Any
 
 import jax
 from jax.sharding import Mesh
 
+from jaxgan import signals
 from jaxgan.assemble import fill_in, frozen_weights, make_task, restores
 from jaxgan.commands.setup import keep_config, start_jax
 from jaxgan.commands.views import Evaluator, View, make_evaluator, make_view
@@ -25,7 +23,7 @@ from jaxgan.config import RunConfig, to_json
 from jaxgan.data.opening import open_source
 from jaxgan.data.pipeline import make_pipeline
 from jaxgan.data.sources import DataSpec
-from jaxgan.errors import FINISHED, INTERRUPTED, UserError
+from jaxgan.errors import FINISHED, UserError
 from jaxgan.evaluators.manifests import check_same, read_report, write_report
 from jaxgan.game import State, Task
 from jaxgan.media.images import save_image
@@ -36,6 +34,7 @@ from jaxgan.parallel.peaks import peak_flops
 from jaxgan.parallel.runners import RUNNERS
 from jaxgan.restore import read_weights
 from jaxgan.training.checkpoint import Checkpoints
+from jaxgan.training.endings import gives_up_on_disks
 from jaxgan.training.feed import make_play
 from jaxgan.training.loop import Intervals, Loop
 from jaxgan.training.parts import (
@@ -49,7 +48,7 @@ from jaxgan.training.parts import (
 )
 from jaxgan.training.plots import NEEDED, can_plot, write_plots
 from jaxgan.training.profiling import Profile, ProfiledRunner, read_profile
-from jaxgan.training.progress import Progress, console, setup_logging
+from jaxgan.training.progress import Progress, console, say, setup_logging
 from jaxgan.training.ranges import normal_range
 from jaxgan.training.throughput import Meter
 from jaxgan.training.watch import Watch
@@ -66,45 +65,27 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
     """
     profile = read_profile(options.get("profile"), workdir)
     processes = distributed.read_processes(options)
-    try:
-        with _told_to_end():
+    with signals.listening():
+        try:
             start_jax(config)
-            with distributed.joined(processes):
+            signals.check()
+            with distributed.joined(processes), _heard_together():
                 return _run(config, workdir, profile)
-    except _ToldToEnd:
-        console.print("interrupted while nothing was played; the same command goes on from here")
-        return INTERRUPTED
+        except signals.Told:
+            say("interrupted while nothing was played; the same command goes on from here")
+            return signals.status()
 
 
-class _ToldToEnd(BaseException):
-    """SIGTERM outside of the training loop, which has its own way with it."""
-
-
-@contextlib.contextmanager
-def _told_to_end() -> Iterator[None]:
-    """SIGTERM raises _ToldToEnd inside, in the main thread only (elsewhere Python allows no handlers).
-
-    Of several processes that have joined jax's preemption service takes the signal, and the loop hears of it.
-    """
-
-    def end(number: int, frame: FrameType | None) -> None:
-        del number, frame
-        raise _ToldToEnd
-
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, end)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL if before is None else before)
+def _heard_together() -> contextlib.AbstractContextManager[None]:
+    """Of several processes none ends alone."""
+    return signals.shared() if distributed.several() else contextlib.nullcontext()
 
 
 def _run(config: RunConfig, workdir: str, profile: Profile | None) -> int:
     with distributed.leader_first("data"):
         spec = open_source(config.data, config.data.split).spec
         evaluator = make_evaluator(config)
+    signals.check()
     config = fill_in(config, spec)
     if config.checkpoint.best != "auto" and config.checkpoint.best not in evaluator.names:
         accepted = ", ".join(("auto", *evaluator.names))
@@ -120,7 +101,9 @@ def _run(config: RunConfig, workdir: str, profile: Profile | None) -> int:
     check_batch(config.batch_size, config.microbatches, mesh)
     place = Workdir(workdir)
     leading = distributed.leading()
+    signals.check()
     with contextlib.ExitStack() as stack:
+        stack.enter_context(gives_up_on_disks(place))
         with distributed.leader_first("workdir"):
             if leading:
                 place.create()
@@ -128,6 +111,7 @@ def _run(config: RunConfig, workdir: str, profile: Profile | None) -> int:
             stack.callback(setup_logging(place.log, enabled=leading))
             if leading:
                 keep_config(place, config)
+        signals.check()
         checkpoints = stack.enter_context(
             Checkpoints(
                 place.checkpoints,
@@ -180,6 +164,18 @@ def _check_scores(place: Workdir, evaluator: Evaluator) -> None:
     check_same(ours, theirs, f"the run in {place.root}")
 
 
+@contextlib.contextmanager
+def _plotted(place: Workdir) -> Iterator[None]:
+    """At the end draws the plots, whatever that is; what ended the training counts more than that they cannot be."""
+    try:
+        yield
+    except BaseException:
+        with contextlib.suppress(OSError):
+            write_plots(place.path)
+        raise
+    write_plots(place.path)
+
+
 def total_images(config: RunConfig, spec: DataSpec) -> int:
     """How many images a run plays: whole batches, at least as many as the config asks for."""
     images = config.images if config.images is not None else (config.epochs or 0) * spec.size
@@ -205,9 +201,9 @@ def _train(
     with contextlib.ExitStack() as stack:
         if config.plots and leading:
             if can_plot():
-                stack.callback(write_plots, place.path)  # most wanted when training gave up
+                stack.enter_context(_plotted(place))  # most wanted when training gave up
             else:
-                console.print(f"no plots are drawn: {NEEDED}", highlight=False, markup=False, soft_wrap=True)
+                say(f"no plots are drawn: {NEEDED}")
         stack.enter_context(writer)
         progress = stack.enter_context(Progress(images, enabled=leading))
         runner = RUNNERS[config.parallel.runner](play, mesh)
@@ -282,11 +278,16 @@ def _make_draw_samples(place: Workdir, view: View, writer: Writer) -> Callable[[
     return draw_samples
 
 
+def _numbered(place: Workdir) -> list[str]:
+    """The sample pictures that the run has drawn; somebody may have moved them away."""
+    pictures = place.samples.iterdir() if place.samples.exists() else ()
+    return sorted(path.name for path in pictures if path.stem.isdecimal())
+
+
 def _where_things_are(place: Workdir, checkpoints: Checkpoints, restores: bool) -> str:
     """What a user wants to know at the end of a run."""
-    found = place.samples.iterdir() if place.samples.exists() else ()
-    pictures = sorted(path.name for path in found if path.stem.isdecimal())
-    scores = json.loads(place.scores.read_text())["scores"]
+    pictures = _numbered(place)
+    scores = json.loads(place.scores.read_text())["scores"] if place.scores.exists() else {}
     told: dict[str, float] = {}
     for name, value in scores.items():
         told.setdefault(name.split("/")[0], value)
@@ -295,9 +296,10 @@ def _where_things_are(place: Workdir, checkpoints: Checkpoints, restores: bool) 
     command = f"sample --workdir={workdir} --kind=interpolate --output=walk.gif"
     if restores:
         command = f"apply --workdir={workdir} --input=photo.jpg --output=restored.png"
+    short = ", ".join(f"{name} {value:.3g}" for name, value in told.items())
     lines = [
-        f"  pictures    {plain(place.samples / pictures[-1]) if pictures else 'none'}",
-        f"  scores      {plain(place.scores)}  ({', '.join(f'{name} {value:.3g}' for name, value in told.items())})",
+        *([f"  pictures    {plain(place.samples / pictures[-1])}"] if pictures else []),
+        *([f"  scores      {plain(place.scores)}  ({short})"] if told else []),
         *([f"  plots       {plain(place.plots)}"] if any(place.plots.glob("*.png")) else []),
         f"  checkpoint  {plain(checkpoints.path(latest)) if latest is not None else 'none'}",
         "try next:",

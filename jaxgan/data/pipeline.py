@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal
 import grain
 import numpy as np
 
+from jaxgan import signals
 from jaxgan.data.opening import open_source
 from jaxgan.data.order import Order
 from jaxgan.data.sources import DataSpec, Source
@@ -118,10 +119,15 @@ def decode(source: Source, indices: np.ndarray) -> dict[str, np.ndarray]:
     chunks = [indices[start : start + DECODE_CHUNK] for start in range(0, len(indices), DECODE_CHUNK)]
     started = time.monotonic()
     parts = [source.read(chunks[0])]
+
+    def read(chunk: np.ndarray) -> dict[str, np.ndarray]:
+        signals.check()
+        return source.read(chunk)
+
     # Small images cost Python more than Pillow, and threads then fight for the interpreter: twice the time.
     large = (time.monotonic() - started) / len(chunks[0]) > LARGE_IMAGE_SECONDS
     with ThreadPoolExecutor(_cores() if large else 1) as pool:
-        parts += pool.map(source.read, chunks[1:])
+        parts += pool.map(read, chunks[1:])
     return {field: np.concatenate([part[field] for part in parts]) for field in parts[0]}
 
 

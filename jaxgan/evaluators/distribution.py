@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import jax
 import numpy as np
 
+from jaxgan import signals
 from jaxgan.data.opening import open_source
 from jaxgan.data.sources import Source
 from jaxgan.data.stacked import StackedSource
@@ -105,6 +106,7 @@ class DistributionEvaluator:
         """
         seen, asked = self._scorer.start(), self.labels(self._samples)
         for start in range(0, self._scorer.samples, self._batch_size):
+            signals.check()
             number = min(self._batch_size, self._samples - start)
             labels = None if asked is None else asked[start : start + number]
             batch_seed = int(np.random.SeedSequence((seed, start)).generate_state(1)[0] >> 1)  # a positive int32

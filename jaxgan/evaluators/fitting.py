@@ -10,6 +10,8 @@ import jax
 import numpy as np
 import optax
 
+from jaxgan import signals
+
 
 @dataclasses.dataclass(frozen=True)
 class Course:
@@ -54,6 +56,7 @@ def fit(
     opt_state = jax.jit(optimizer.init)(params)
     order = np.empty(0, np.int64)
     for number in range(course.steps):
+        signals.check()
         while len(order) < course.batch_size:
             order = np.concatenate([order, random.permutation(count)])
         rows, order = np.split(order, [course.batch_size])

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import jax
 import numpy as np
 
+from jaxgan import signals
 from jaxgan.data.opening import open_pictures
 from jaxgan.data.sources import Pictures
 from jaxgan.errors import UserError
@@ -89,7 +90,10 @@ class ReconstructionEvaluator:
 
     def run(self, restore: Restore) -> dict[str, float]:
         """Scores by name: `psnr/LABEL` of the network, `psnr_std/LABEL`, and `psnr_NAME/LABEL` of the baseline."""
-        restored = [_rounded(restore(condition[None])[0]) for condition in self.conditions]
+        restored = []
+        for condition in self.conditions:
+            signals.check()
+            restored.append(_rounded(restore(condition[None])[0]))
         return {**self._scores(restored, ""), **self._baseline_scores}
 
     @functools.cached_property

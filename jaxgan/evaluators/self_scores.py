@@ -7,6 +7,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
+from jaxgan import signals
 from jaxgan.data.sources import Source
 from jaxgan.evaluators.classifier_scores import (
     MANIFOLD_POINTS,
@@ -118,6 +119,7 @@ def training_images(source: Source, seed: int) -> np.ndarray:
     order = np.random.default_rng(seed).permutation(spec.size)[:TRAINING_IMAGES]
     size = max(1, min(CHUNK_IMAGES, CHUNK_BYTES // (spec.height * spec.width * spec.channels)))
     for start in range(0, len(order), size):
+        signals.check()
         images = source.read(order[start : start + size])["image"]
         if max(spec.height, spec.width) > LARGEST:
             small = np.asarray(reduced(jnp.asarray(images, jnp.float32)))

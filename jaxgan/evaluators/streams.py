@@ -15,6 +15,7 @@ import numpy as np
 from jax.experimental import multihost_utils
 from jax.sharding import NamedSharding, PartitionSpec
 
+from jaxgan import signals
 from jaxgan.data.sources import Source
 from jaxgan.parallel import distributed
 from jaxgan.parallel.mesh import AXES, make_mesh
@@ -141,6 +142,7 @@ def describe_reals(
     order = np.random.default_rng(seed).permutation(spec.size)[:count]
     size = max(1, min(CHUNK_IMAGES, CHUNK_BYTES // (spec.height * spec.width * spec.channels)))
     for start in range(0, len(order), size):
+        signals.check()
         chunk = order[start : start + size]
         examples = source.read(chunk[share(len(chunk))])
         rows = dict(describe(examples["image"]))

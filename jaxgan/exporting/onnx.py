@@ -21,6 +21,7 @@ from jaxgan.errors import UserError
 from jaxgan.exporting.primitives import RULES, Graph, Value
 from jaxgan.exporting.stablehlo import arguments
 from jaxgan.game import Array
+from jaxgan.media.images import replace_file
 
 OPSET, IR_VERSION = 18, 9  # read by onnxruntime from 1.15 (2023) on
 NAMES = ("latent", "label")
@@ -35,7 +36,7 @@ def write(
 
     Raises UserError for operations that have no ONNX form here.
     """
-    onnx.save(convert(function, latent_dim=latent_dim, labelled=labelled), os.fspath(path))
+    replace_file(path, convert(function, latent_dim=latent_dim, labelled=labelled).SerializeToString())
 
 
 def convert(function: Callable[..., Array], *, latent_dim: int, labelled: bool = False) -> onnx.ModelProto:

@@ -15,6 +15,7 @@ from jax import export
 
 from jaxgan.errors import UserError
 from jaxgan.game import Array
+from jaxgan.media.images import replace_file
 
 PLATFORMS = ("cpu", "cuda", "tpu")
 
@@ -40,7 +41,7 @@ def write(
         program = exported.serialize()
     except ImportError:
         raise UserError(MISSING) from None
-    pathlib.Path(path).write_bytes(program)
+    replace_file(path, bytes(program))
 
 
 def load(path: str | os.PathLike[str]) -> Function:

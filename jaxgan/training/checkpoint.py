@@ -12,6 +12,7 @@ import jax
 import orbax.checkpoint as ocp
 from etils import epath
 
+from jaxgan import disks, signals
 from jaxgan.errors import UserError
 from jaxgan.game import State
 from jaxgan.parallel import distributed
@@ -68,8 +69,10 @@ class Checkpoints:
         """Itself."""
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         """Waits for the save in flight."""
+        if error is not None and distributed.several() and disks.find(error):
+            return  # orbax would wait for the others, who wait for this process: it ends, and they hear of it
         self.close()
 
     @property
@@ -126,7 +129,8 @@ class Checkpoints:
         args = {item: ocp.args.StandardSave(arrays) for item, arrays in items.items()}
         manager = self._open()
         try:
-            manager.save(step, args=ocp.args.Composite(**args), force=True)
+            with signals.deferred():
+                manager.save(step, args=ocp.args.Composite(**args), force=True)
         except Exception:
             self._records.pop(record["step"])
             raise
@@ -174,7 +178,8 @@ class Checkpoints:
         if self._manager is None or self._saving is None:
             return
         try:
-            self._manager.wait_until_finished()
+            with signals.deferred():
+                self._manager.wait_until_finished()
         except Exception:
             self._records.pop(self._saving["step"], None)
             self._saving = None
@@ -182,6 +187,11 @@ class Checkpoints:
         step, self._saving = self._saving["step"], None
         if distributed.leading() and not (self.path(step) / NAME).exists():
             raise UserError(f"the checkpoint {self.path(step)} was saved but is not there: give another --workdir")
+
+    def look(self) -> None:
+        """Raises what went wrong in the background, as soon as it is known; waits for nothing."""
+        if self._manager is not None and self._saving is not None and not self._manager.is_saving_in_progress():
+            self.wait()
 
     def close(self) -> None:
         """Waits for the save in flight and lets go of orbax's threads; it can be used again after."""

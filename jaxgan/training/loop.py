@@ -12,10 +12,7 @@ import contextlib
 import dataclasses
 import logging
 import math
-import os
-import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from types import FrameType
 from typing import Any, NamedTuple
 
 import jax
@@ -23,8 +20,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax.experimental import multihost_utils
 
+from jaxgan import signals
 from jaxgan.data.pipeline import Pipeline
-from jaxgan.errors import CTRL_C, FINISHED, INTERRUPTED, TrainingGaveUp
+from jaxgan.errors import FINISHED, TrainingGaveUp
 from jaxgan.game import Phase, State
 from jaxgan.parallel import distributed
 from jaxgan.parallel.runners import Runner
@@ -85,34 +83,58 @@ class Loop:
     def run(self) -> int:
         """Plays to the end of the run; the exit status: finished, or saved and interrupted.
 
-        Raises TrainingGaveUp after too many rollbacks.
+        Raises TrainingGaveUp after too many rollbacks, and signals.Told where a signal comes before the first round.
         """
         self._cache = None if self.pipeline.cache != "device" else self.runner.cache(self.pipeline.arrays or {})
         self._pending: list[tuple[int, Mapping[str, jax.Array]]] = []
-        self._started = False
-        state, position = self._start()
-        self.meter.start()
-        stopping = False
-        with Signals(several=distributed.several()) as signals, Watchdog(self.hung_seconds) as watchdog:
-            while position.images < self.intervals.images and not stopping:
-                before = position
-                state, position = self._play(state, position)
-                state, position = self._look_after(state, before, position)
-                watchdog.feed()
-                stopping = signals.stopping()
-            if stopping and position.images < self.intervals.images:
+        self._started, self._dispatches = False, 0
+        with signals.listening(), signals.deferred():
+            state, position = self._start()
+            self.meter.start()
+            state, position = self._go_on(state, position)
+            if position.images < self.intervals.images:
                 self._save(state, position, {})
+                self.checkpoints.wait()  # before it is said
                 self._warn("saved at %s images and interrupted; the same command goes on from here", position.images)
-                return CTRL_C if signals.caught == signal.SIGINT else INTERRUPTED
+                return signals.status()
         told = self.meter.summary()
         log.info(told)
         self.progress.say(told)
         return FINISHED
 
+    def _go_on(self, state: State, position: Position) -> tuple[State, Position]:
+        """Plays to the end of the run, or until a signal asks to stop."""
+        with Watchdog(self.hung_seconds) as watchdog:
+            while position.images < self.intervals.images:
+                before = position
+                state, position = self._play(state, position)
+                try:
+                    state, position = self._look_after(state, before, position)
+                except signals.Told:  # amid samples or an evaluation: this state is as good as any
+                    return state, position
+                watchdog.feed()
+                if self._stopping():
+                    break
+        return state, position
+
+    def _stopping(self) -> bool:
+        """Whether to stop now; asked once after every dispatch.
+
+        Of several processes all stop after the same dispatch, whichever got the signal: jax's preemption service takes
+        it and finds one that none has played yet.
+        """
+        self._dispatches += 1
+        self.checkpoints.look()
+        if distributed.several():
+            return multihost_utils.reached_preemption_sync_point(self._dispatches)
+        return signals.caught() is not None
+
     def _start(self) -> tuple[State, Position]:
         restored = self.checkpoints.restore_latest(self.runner.place(jax.eval_shape(self.init)))
+        signals.check()
         if restored is None:
             state = self.begin(self.runner.init(self.init))
+            signals.check()
             self._save(state, Position(0, 0), {})
         else:
             state = restored.state
@@ -120,6 +142,7 @@ class Loop:
                 self._warn("%s", line)
         position = Position(int(state.step), int(state.images_seen))
         self._batches = self._feed(position)
+        signals.check()
         self.progress.start(position.images)
         return state, position
 
@@ -149,6 +172,12 @@ class Loop:
 
     def _look_after(self, state: State, before: Position, now: Position) -> tuple[State, Position]:
         """What is due between two dispatches."""
+        if now.images < self.intervals.images:
+            return self._look_between(state, before, now)
+        with signals.held():  # what ends a run is brought to its end: nothing would do it later
+            return self._look_between(state, before, now)
+
+    def _look_between(self, state: State, before: Position, now: Position) -> tuple[State, Position]:
         every, ended = self.intervals, now.images >= self.intervals.images
         alarms: list[Alarm] = []
         if ended or _crossed(every.log, before.step, now.step):
@@ -254,48 +283,6 @@ class Loop:
         self._pending, self._batches = [], self._feed(position)
         count = jax.device_put(jnp.int32(rollbacks), restored.state.rollbacks.sharding)
         return restored.state.replace(rollbacks=count), position
-
-
-class Signals:
-    """Turns SIGTERM and the first Ctrl-C into a wish to stop; a second Ctrl-C interrupts at once.
-
-    Of several processes all stop after the same dispatch, whichever got the signal: jax's preemption service takes
-    SIGTERM (and what else it knows as a notice) and finds one that none has played yet.
-    """
-
-    def __init__(self, *, several: bool = False) -> None:
-        """Nothing caught yet."""
-        self.caught: int | None = None
-        self._several, self._dispatches = several, 0
-        self._old: dict[int, Any] = {}
-
-    def stopping(self) -> bool:
-        """Whether to stop now; asked once after every dispatch."""
-        self._dispatches += 1
-        if self._several:
-            return multihost_utils.reached_preemption_sync_point(self._dispatches)
-        return self.caught is not None
-
-    def __enter__(self) -> Signals:
-        """Takes the handlers over, in the main thread only (elsewhere Python allows none)."""
-        for number in (signal.SIGINT,) if self._several else (signal.SIGTERM, signal.SIGINT):
-            try:
-                self._old[number] = signal.signal(number, self._catch)
-            except ValueError:
-                break
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Gives the handlers back."""
-        for number, handler in self._old.items():
-            signal.signal(number, handler)
-
-    def _catch(self, number: int, _frame: FrameType | None) -> None:
-        if self.caught == signal.SIGINT and number == signal.SIGINT:
-            raise KeyboardInterrupt
-        self.caught = number
-        if self._several:
-            os.kill(os.getpid(), signal.SIGTERM)  # tells the others, too
 
 
 def _crossed(interval: int | None, before: int, now: int) -> bool:

@@ -37,7 +37,7 @@ class Mirror:
         self._copied: dict[pathlib.Path, tuple[int, int]] = {}  # by file: size and time when it was copied last
         self._due = clock() + seconds
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="mirror")
-        self._copying: Future[None] | None = None
+        self._copying: Future[bool] | None = None
 
     def fetch(self, name: str) -> None:
         """Takes over a file of that name from the remote folder, if it is there, to be added to."""
@@ -52,12 +52,15 @@ class Mirror:
         self._copying = self._worker.submit(self._copy)
 
     def close(self) -> None:
-        """Copies what has changed and removes the local folder."""
+        """Copies what has changed and removes the local folder, unless that has the only copy."""
         self._worker.shutdown()
-        self._copy()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        if self._copy():
+            shutil.rmtree(self.folder, ignore_errors=True)
+        else:
+            log.warning("what was not copied stays in %s", self.folder)
 
-    def _copy(self) -> None:
+    def _copy(self) -> bool:
+        """Whether all is there."""
         try:
             for path in sorted(path for path in self.folder.rglob("*") if path.is_file()):
                 status = os.stat(path)
@@ -69,3 +72,5 @@ class Mirror:
                     self._copied[path] = state
         except Exception as error:  # whatever a network says; no reason to end a training
             log.warning("%s could not be written to: %s: %s", self._remote, type(error).__name__, error)
+            return False
+        return True

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
+import sys
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -14,6 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, TaskID, TextColumn
 from rich.progress import Progress as Bar
 
+from jaxgan import disks
 from jaxgan.media.plain import PlainFormatter, printable
 from jaxgan.training.mirror import Mirror
 
@@ -82,15 +85,13 @@ class Progress:
         """Says a line, above the bar where there is one."""
         if not self.enabled:
             return
-        if self._bar is not None:
-            _print(self._bar.console, line)
-        else:
-            _print(self.console, line)
+        _print(self.console if self._bar is None else self._bar.console, line)
 
     def close(self) -> None:
         """Ends the bar, or says the last line."""
         if self._bar is not None:
-            self._bar.stop()
+            with contextlib.suppress(OSError):  # the terminal may be gone
+                self._bar.stop()
             self._bar = None
         elif self._unsaid:
             _print(self.console, self._unsaid)
@@ -124,16 +125,20 @@ def setup_logging(path: str | os.PathLike[str], *, enabled: bool = True) -> Call
     """Sends what jaxgan logs to a text file from INFO on, and to stderr from WARNING on; returns the undoing.
 
     The file is added to, its lines carry the time. With `enabled=False` (all processes but the first)
-    there is no file.
+    there is no file. A file that cannot be written costs a warning, and no run.
     """
     logger = logging.getLogger("jaxgan")
     level, propagate = logger.level, logger.propagate
     handlers: list[logging.Handler] = [_ConsoleHandler(logging.WARNING)]
     if enabled:
         remote = epath.Path(path)
-        file = _MirroredFile(remote) if "://" in str(remote) else logging.FileHandler(remote, encoding="utf-8")
-        file.setFormatter(PlainFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-        handlers.append(file)
+        try:
+            file = _MirroredFile(remote) if "://" in str(remote) else _File(os.fspath(remote))
+        except OSError as error:
+            say(f"warning: there is no log: {disks.explain(error, path)}", "yellow")
+        else:
+            file.setFormatter(PlainFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+            handlers.append(file)
     for handler in handlers:
         logger.addHandler(handler)
     logger.setLevel(logging.INFO)
@@ -149,13 +154,33 @@ def setup_logging(path: str | os.PathLike[str], *, enabled: bool = True) -> Call
     return undo
 
 
-class _MirroredFile(logging.FileHandler):
+class _File(logging.FileHandler):
+    """A log file. That it cannot be written is said once, instead of once a line with a traceback."""
+
+    def __init__(self, path: str):
+        super().__init__(path, encoding="utf-8")
+        self._complained = False
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
+        error = sys.exc_info()[1]
+        if not isinstance(error, OSError):
+            super().handleError(record)
+        elif not self._complained:
+            self._complained = True
+            say(f"warning: the log is not whole: {disks.explain(error, self.baseFilename)}", "yellow")
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):  # it has been said
+            super().close()
+
+
+class _MirroredFile(_File):
     """A log file that lies in a bucket: added to here, copied there at intervals."""
 
     def __init__(self, path: epath.Path):
         self._mirror = Mirror(path.parent)
         self._mirror.fetch(path.name)
-        super().__init__(self._mirror.folder / path.name, encoding="utf-8")
+        super().__init__(str(self._mirror.folder / path.name))
 
     def emit(self, record: logging.LogRecord) -> None:
         super().emit(record)
@@ -171,11 +196,17 @@ class _ConsoleHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         text, style = printable(self.format(record)), "red" if record.levelno >= logging.ERROR else "yellow"
-        _print(console, f"{record.levelname.lower()}: {text}", style)
+        say(f"{record.levelname.lower()}: {text}", style)
+
+
+def say(line: str, style: str | None = None) -> None:
+    """Prints a line to the person who started the run, above the bar where there is one."""
+    _print(console, line, style)
 
 
 def _print(to: Console, line: str, style: str | None = None) -> None:
-    to.print(line, style=style, markup=False, highlight=False, soft_wrap=True)
+    with contextlib.suppress(OSError):  # the terminal may be gone
+        to.print(line, style=style, markup=False, highlight=False, soft_wrap=True)
 
 
 def _short(name: str) -> str:

@@ -20,7 +20,7 @@ import numpy as np
 import orbax.checkpoint as ocp
 from etils import epath
 
-from jaxgan import paths
+from jaxgan import disks, paths, signals
 from jaxgan.errors import UserError
 from jaxgan.game import Params, State, Variables
 from jaxgan.paths import is_remote
@@ -75,6 +75,7 @@ def restore_average(
         candidates = [step]
     average, _ = first_usable(directory, candidates, lambda each: _read_average(directory / str(each)))
     assert average is not None
+    signals.check()
     return average
 
 
@@ -184,12 +185,21 @@ def read_state(folder: epath.Path, manifest: Mapping[str, Any], abstract: State)
 
 
 def quieten() -> None:
-    """Orbax tells each of its steps through absl, some as warnings; its errors are let through."""
+    """Orbax tells each of its steps through absl, some as warnings; its errors are let through.
+
+    But not those of files: each thread tells of its own, with traceback, and what failed is raised here, too.
+    """
     logging.getLogger("absl").addFilter(_not_from_orbax)
+    logging.getLogger("asyncio").addFilter(_not_of_files)
 
 
 def _not_from_orbax(record: logging.LogRecord) -> bool:
-    return record.levelno >= logging.ERROR or "/orbax/" not in record.pathname
+    return "/orbax/" not in record.pathname or (record.levelno >= logging.ERROR and _not_of_files(record))
+
+
+def _not_of_files(record: logging.LogRecord) -> bool:
+    error = record.exc_info[1] if isinstance(record.exc_info, tuple) else None
+    return error is None or disks.find(error) is None
 
 
 def _read_average(folder: epath.Path) -> Average:
@@ -246,5 +256,6 @@ def _read(folder: epath.Path, wanted: Flat) -> dict[str, jax.Array]:
         name: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=getattr(leaf, "sharding", None) or one)
         for name, leaf in wanted.items()
     }
-    with unmistakable(folder) as place, ocp.StandardCheckpointer() as checkpointer:
+    # orbax makes of an interrupt what it likes
+    with signals.deferred(), unmistakable(folder) as place, ocp.StandardCheckpointer() as checkpointer:
         return checkpointer.restore(place, abstract)

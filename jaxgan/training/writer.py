@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import math
@@ -9,18 +10,17 @@ import os
 import time
 from collections.abc import Mapping
 from types import TracebackType
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 from etils import epath
 
 from jaxgan.media.images import replace_file
+from jaxgan.training.events import Events
 from jaxgan.training.mirror import Mirror
 from jaxgan.training.workdir import Workdir
 
 log = logging.getLogger(__name__)
-
-FLUSH_SECONDS = 10
 
 
 class Writer:
@@ -43,29 +43,25 @@ class Writer:
 
         None keeps everything. With `enabled=False` (all processes but the first) nothing is written.
         """
-        self._file, self._events, self._mirror = None, None, None
+        self._file: TextIO | None = None
+        self._events: Events | None = None
+        self._mirror: Mirror | None = None
         if not enabled:
             return
         paths = Workdir(os.fspath(workdir))
         paths.root.mkdir(parents=True, exist_ok=True)
         drop_after(paths.scalars, resume_at)
-        if paths.remote:
-            self._mirror = Mirror(paths.root)
-            self._mirror.fetch(paths.scalars.name)
-            paths = Workdir(str(self._mirror.folder))
-        self._file = open(paths.scalars, "a", encoding="utf-8", buffering=1)  # noqa: SIM115
-        if tensorboard:
-            from tensorboardX import SummaryWriter
-
-            # it warns of every NaN; the watch tells of them once
-            logging.getLogger("tensorboardX.x2num").setLevel(logging.ERROR)
-            self._events = SummaryWriter(
-                str(paths.tensorboard),
-                purge_step=None if resume_at is None else resume_at + 1,
-                flush_secs=FLUSH_SECONDS,
-                # the name has but the second in it: a second writer would wipe the first one's file
-                filename_suffix=f".{os.getpid()}.{time.time_ns()}",
-            )
+        with contextlib.ExitStack() as opened:
+            opened.callback(self.close)
+            if paths.remote:
+                self._mirror = Mirror(paths.root)
+                self._mirror.fetch(paths.scalars.name)
+                paths = Workdir(str(self._mirror.folder))
+            self._file = open(paths.scalars, "a", encoding="utf-8", buffering=1)  # noqa: SIM115
+            if tensorboard:
+                purge_from = None if resume_at is None else resume_at + 1
+                self._events = Events(str(paths.tensorboard), purge_from=purge_from)
+            opened.pop_all()
 
     def write(self, step: int, images: int, scalars: Mapping[str, float]) -> None:
         """Writes scalars by name, as they are after `step` rounds and `images` real images."""
@@ -88,17 +84,15 @@ class Writer:
     def write_images(self, step: int, name: str, image: np.ndarray) -> None:
         """Writes a picture, uint8 `[H, W, 1 or 3]`, for TensorBoard to show."""
         if self._events is not None:
-            self._events.add_image(name, image, step, dataformats="HWC")
+            self._events.add_image(name, image, step)
 
     def close(self) -> None:
         """Writes what is still on its way and closes the files."""
-        if self._events is not None:
-            self._events.close()
-        if self._file is not None:
-            self._file.close()
-        if self._mirror is not None:
-            self._mirror.close()
-        self._file, self._events, self._mirror = None, None, None
+        with contextlib.ExitStack() as closing:  # each, whatever the others say
+            for each in (self._mirror, self._file, self._events):
+                if each is not None:
+                    closing.callback(each.close)
+            self._file, self._events, self._mirror = None, None, None
 
     def __enter__(self) -> Writer:
         """The writer itself."""

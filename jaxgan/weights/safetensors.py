@@ -100,12 +100,17 @@ def write(path: str | Path, tensors: Mapping[str, np.ndarray], metadata: Mapping
     text = json.dumps(header, allow_nan=False).encode()
     text += b" " * (-len(text) % 8)  # the numbers begin at a multiple of eight
     folder = Path(path).absolute().parent
-    with tempfile.NamedTemporaryFile(dir=folder, suffix=".part", delete=False) as file:
-        file.write(len(text).to_bytes(8, "little") + text)
-        for array in arrays.values():
-            file.write(array.astype(array.dtype.newbyteorder("<")).tobytes())
-    os.chmod(file.name, 0o644)
-    os.replace(file.name, path)
+    file = tempfile.NamedTemporaryFile(dir=folder, suffix=".part", delete=False)  # noqa: SIM115
+    try:
+        with file:
+            file.write(len(text).to_bytes(8, "little") + text)
+            for array in arrays.values():
+                file.write(array.astype(array.dtype.newbyteorder("<")).tobytes())
+        os.chmod(file.name, 0o644)
+        os.replace(file.name, path)
+    except BaseException:  # a full disk, or a signal
+        os.unlink(file.name)
+        raise
 
 
 def _header(path: str | Path) -> tuple[dict[str, Any], int]:

@@ -1,6 +1,7 @@
 """The loop on the toy game: resuming, rolling back, stopping."""
 
 import dataclasses
+import gc
 import os
 import signal
 
@@ -10,8 +11,9 @@ import pytest
 from etils import epath
 from toy import BATCH, GivenLatents, make_batch, make_task, optimizers
 
+from jaxgan import signals
 from jaxgan.config import WatchConfig
-from jaxgan.errors import FINISHED, INTERRUPTED, TrainingGaveUp
+from jaxgan.errors import CTRL_C, FINISHED, INTERRUPTED, TrainingGaveUp
 from jaxgan.parallel.mesh import make_mesh
 from jaxgan.parallel.runners import JitRunner
 from jaxgan.training.checkpoint import Checkpoints
@@ -228,6 +230,88 @@ def test_sigterm_saves_and_asks_to_be_restarted(tmp_path):
     _, unbroken, _ = run(tmp_path / "unbroken")
     assert status == FINISHED
     same(final(resumed), final(unbroken))
+
+
+def lose(number):
+    """Sends a signal inside a callback of the garbage collector, where Python drops what a handler raises."""
+    sent = []
+    callback = lambda *_: sent or (sent.append(1), os.kill(os.getpid(), number))  # noqa: E731
+    gc.callbacks.append(callback)
+    gc.collect()
+    gc.callbacks.remove(callback)
+
+
+@pytest.mark.parametrize(
+    ("moment", "number", "status"),
+    [
+        ("play", signal.SIGINT, CTRL_C),
+        pytest.param("draw_samples", signal.SIGHUP, INTERRUPTED, marks=pytest.mark.slow),
+        ("evaluate", signal.SIGHUP, INTERRUPTED),
+        pytest.param("save", signal.SIGTERM, INTERRUPTED, marks=pytest.mark.slow),
+    ],
+)
+def test_every_signal_saves_what_was_played(moment, number, status, tmp_path, monkeypatch):
+    loop, _ = make_loop(tmp_path)
+    loop.intervals = dataclasses.replace(loop.intervals, evaluation=BATCH, checkpoint=BATCH)
+    place = {"play": loop.runner, "save": loop.checkpoints}.get(moment, loop)
+    original, calls = getattr(place, moment), []
+
+    def hooked(*args, **kwargs):
+        calls.append(moment)
+        if len(calls) == 2:
+            lose(number)
+            signals.check() if moment in ("draw_samples", "evaluate") else None  # as these do, batch by batch
+        return original(*args, **kwargs)
+
+    object.__setattr__(place, moment, hooked)
+    with loop.checkpoints, loop.writer:
+        assert loop.run() == status
+    played = 1 if moment == "save" else 2  # the first is that of the beginning
+    assert loop.checkpoints.latest == played
+
+
+@pytest.mark.parametrize("moment", [pytest.param("init", marks=pytest.mark.slow), "restore_latest"])
+def test_a_signal_before_the_first_round_ends_at_once(moment, tmp_path):
+    run(tmp_path, images=BATCH)
+    loop, calls = make_loop(tmp_path if moment == "restore_latest" else tmp_path / "new")
+    place = {"init": loop.runner, "restore_latest": loop.checkpoints}[moment]
+    original = getattr(place, moment)
+    object.__setattr__(place, moment, lambda *args, **kwargs: (lose(signal.SIGTERM), original(*args, **kwargs))[1])
+    with loop.checkpoints, loop.writer, pytest.raises(signals.Told):
+        loop.run()
+    assert not calls
+    assert loop.checkpoints.latest == (1 if moment == "restore_latest" else None)
+
+
+def test_a_signal_amid_the_last_evaluation_lets_the_run_finish(tmp_path):
+    """Its scores would never be made up for: a resumed run is finished."""
+    loop, calls = make_loop(tmp_path, images=2 * BATCH)
+    evaluate = loop.evaluate
+
+    def hooked(*args):
+        os.kill(os.getpid(), signal.SIGTERM)
+        signals.check()
+        return evaluate(*args)
+
+    loop.evaluate = hooked
+    with loop.checkpoints, loop.writer:
+        assert loop.run() == FINISHED
+    assert calls[-1] == ("evaluate", 2 * BATCH)
+    assert loop.checkpoints.latest == 2
+
+
+@pytest.mark.slow
+def test_a_second_interrupt_ends_at_once(tmp_path):
+    loop, _ = make_loop(tmp_path)
+
+    def draw_samples(*_):
+        for _ in range(2):
+            os.kill(os.getpid(), signal.SIGINT)
+
+    loop.draw_samples = draw_samples
+    with loop.checkpoints, loop.writer, pytest.raises(KeyboardInterrupt) as raised:
+        loop.run()
+    assert raised.type is KeyboardInterrupt
 
 
 def test_a_run_that_cannot_go_on_rolls_back_and_gives_up(tmp_path, caplog):

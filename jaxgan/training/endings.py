@@ -1,0 +1,59 @@
+"""How a run ends when a disk does not do what it should."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+from jaxgan import disks
+from jaxgan.errors import TrainingGaveUp, UserError
+from jaxgan.training.stored import read_records
+from jaxgan.training.workdir import Workdir
+
+
+@contextlib.contextmanager
+def gives_up_on_disks(place: Workdir) -> Iterator[None]:
+    """Makes one line of a file that cannot be written, or read, whichever thread it was.
+
+    Raises TrainingGaveUp, which launchers do not start again: it names the disk, and the last checkpoint that is whole.
+    """
+    try:
+        with _without_echoes():
+            yield
+    except (UserError, TrainingGaveUp):
+        raise
+    except Exception as error:
+        failed = disks.find(error)
+        if failed is None:
+            raise
+        told = f"{disks.explain(failed, place.path)}; {_last(place)}"
+        raise TrainingGaveUp(f"training cannot go on: {told}; the same command goes on when that is mended") from error
+
+
+@contextlib.contextmanager
+def _without_echoes() -> Iterator[None]:
+    """Inside, what TensorStore's threads still report to an event loop that a failed save has closed is not printed."""
+    before = sys.unraisablehook
+
+    def hook(raised: Any) -> None:
+        if str(raised.exc_value) != "Event loop is closed":
+            before(raised)
+
+    sys.unraisablehook = hook
+    try:
+        yield
+    finally:
+        sys.unraisablehook = before
+
+
+def _last(place: Workdir) -> str:
+    """The last checkpoint that is whole."""
+    try:
+        records = read_records(place.checkpoints)
+    except OSError:
+        return f"the last whole checkpoint is in {place.checkpoints}"
+    if not records:
+        return "there is no whole checkpoint yet"
+    return f"the last whole checkpoint is step {max(records)}: {place.checkpoints / str(max(records))}"
