@@ -10,6 +10,7 @@ ROOT = pathlib.Path(__file__).parent.parent / "jaxgan"
 # from the bottom up; a room may import from its own line and from those above it
 FLOORS = [
     ["errors"],
+    ["domains", "json_files"],
     ["game", "config", "media"],
     ["overrides", "schedules", "builder", "data", "weights"],
     ["layers"],
@@ -41,7 +42,7 @@ LAZILY = {
     ("__init__", "restore"),
 }  # inside functions, on purpose
 FLAX = {"layers", "models", "game"}
-NO_JAX = {"data", "weights", "media", "config", "overrides", "main", "errors", "__init__"}
+NO_JAX = {"domains", "json_files", "data", "weights", "media", "config", "overrides", "main", "errors", "__init__"}
 IMPORTLIB = {"builder"}
 
 
