@@ -33,6 +33,7 @@ from jaxgan.domains import (
     moves,
 )
 from jaxgan.errors import UserError
+from jaxgan.json_files import BrokenFileError, parse_json
 
 FORMAT = 1  # of saved configs; raised when older ones can no longer be read
 
@@ -240,10 +241,12 @@ def _check_finite(value: Any, key: str) -> None:
 def from_json(text: str) -> RunConfig:
     """The config that `to_json` wrote. Nothing is executed. Raises UserError for anything else."""
     try:
-        saved = json.loads(text)
-        number, tree = saved["format"], saved["config"]
-    except (ValueError, KeyError, TypeError, RecursionError):
-        raise UserError("the saved config is damaged: it is not JSON with a format and a config") from None
+        saved = parse_json(text)
+    except BrokenFileError as error:
+        raise UserError(f"the saved config is damaged: {error}") from None
+    if not isinstance(saved, Mapping) or not {"format", "config"} <= saved.keys():
+        raise UserError("the saved config is damaged: it is no table with a format and a config")
+    number, tree = saved["format"], saved["config"]
     if number != FORMAT:
         raise UserError(f"the saved config has format {number!r}, this version of jaxgan reads {FORMAT}")
     return from_tree(tree)

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from jaxgan.config import RunConfig, describe, from_json, to_tree
 from jaxgan.errors import CTRL_C, FINISHED, GAVE_UP, MISTAKE, TrainingGaveUp, UserError
+from jaxgan.json_files import read_text
 from jaxgan.media.plain import plain
 from jaxgan.overrides import load_config, resolve
 
@@ -212,7 +213,7 @@ def read_config(call: Call) -> RunConfig:
     saved = epath.Path(str(call.workdir)) / "config.json"
     if not saved.exists():
         raise UserError(f"--workdir={call.workdir}: there is no run in it (no {saved.name})")
-    return resolve(to_tree(from_json(saved.read_text())), call.overrides)
+    return resolve(to_tree(from_json(read_text(saved))), call.overrides)
 
 
 DATA_ONLY = {  # preparing a data set needs nothing but its name

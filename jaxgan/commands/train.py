@@ -280,7 +280,7 @@ def _make_draw_samples(place: Workdir, view: View, writer: Writer) -> Callable[[
 def _where_things_are(place: Workdir, checkpoints: Checkpoints, restores: bool) -> str:
     """What a user wants to know at the end of a run."""
     pictures = sorted(path.name for path in place.samples.iterdir() if path.stem.isdecimal())
-    scores = json.loads(place.scores.read_text())["scores"]
+    scores = read_report(place.scores)["scores"]
     told: dict[str, float] = {}
     for name, value in scores.items():
         told.setdefault(name.split("/")[0], value)

@@ -16,6 +16,7 @@ from PIL import Image
 
 from jaxgan.data.sources import fingerprint
 from jaxgan.errors import UserError
+from jaxgan.json_files import read_json
 from jaxgan.media.kinds import PICTURES
 from jaxgan.media.reading import is_deep, is_grey, oddities, opened, read_picture
 
@@ -85,7 +86,7 @@ def _examine(root: Path, files: tuple[tuple[str, int, int], ...]) -> tuple[Entry
     home = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
     memory = home / "jaxgan" / "folders" / f"{fingerprint(str(root), files)}.json"
     with contextlib.suppress(OSError, ValueError, TypeError):
-        return tuple(Entry(*row) for row in json.loads(memory.read_text()))
+        return tuple(Entry(*row) for row in read_json(memory))
     log.info("looking through %d images in %s", len(files), root)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         entries = tuple(e for e in pool.map(lambda file: _probe(root, *file), files) if e is not None)
