@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from jaxgan.config import RunConfig, describe, from_json, to_tree
-from jaxgan.errors import CTRL_C, FINISHED, GAVE_UP, MISTAKE, TrainingGaveUp, UserError
+from jaxgan.errors import CTRL_C, FINISHED, GAVE_UP, MISTAKE, ArgumentError, TrainingGaveUp, UserError
 from jaxgan.json_files import read_text
 from jaxgan.media.plain import plain
 from jaxgan.overrides import load_config, resolve
@@ -120,6 +120,7 @@ MODES = {  # what each does, and its own flags
     "prepare": ("prepare a tfds data set", {}),
 }
 SWITCHES = ("json",)  # flags that need no value
+FLAGS = {"step": "checkpoint", "n": "count", "name": "pretrained"}  # by the argument that they become
 WITHOUT_NETWORKS = ("doctor", "import", "prepare")  # modes that make no network
 COMMON = {
     "config": "a file, configs/x.py, or configs/x.py:argument",
@@ -142,6 +143,7 @@ class Call(NamedTuple):
 
 def main(arguments: Sequence[str]) -> int:
     """Runs one command; the exit status (see `jaxgan.errors`)."""
+    call = None
     try:
         if any(argument in ("--help", "-h") for argument in arguments):
             print(help_text())
@@ -152,7 +154,7 @@ def main(arguments: Sequence[str]) -> int:
         sys.stdout.flush()  # here, where a reader that has gone is noticed, not at exit
         return status
     except UserError as mistake:
-        print(f"jaxgan: {plain(' '.join(str(mistake).split()))}", file=sys.stderr)
+        print(f"jaxgan: {plain(' '.join(_in_flags(mistake, call).split()))}", file=sys.stderr)
         return MISTAKE
     except TrainingGaveUp as gave_up:
         print(f"jaxgan: {gave_up}", file=sys.stderr)
@@ -163,6 +165,14 @@ def main(arguments: Sequence[str]) -> int:
     except BrokenPipeError:  # the reader of our output has gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FINISHED
+
+
+def _in_flags(mistake: UserError, call: Call | None) -> str:
+    """What a mistake says; of an argument of the Python interface, the flag that it came from."""
+    if not isinstance(mistake, ArgumentError) or call is None:
+        return str(mistake)
+    flag = FLAGS.get(mistake.argument, mistake.argument)
+    return f"--{flag}: {mistake.told}" if flag in MODES[call.mode][1] else str(mistake)
 
 
 def parse(arguments: Sequence[str]) -> Call:

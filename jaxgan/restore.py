@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
-from jaxgan.errors import UserError
+from jaxgan.errors import ArgumentError, UserError
 from jaxgan.game import GENERATOR, Array, Generating, Key, Task
 from jaxgan.json_files import read_text
 from jaxgan.models.pretrained.realesrgan import PUBLISHED, from_file, pretrained
@@ -75,7 +75,7 @@ class RestoredGenerator:
     def latents(self, key: Key | int, n: int) -> Array:
         """Latents `[n,Z]` as the generator was trained with."""
         if n < 1:
-            raise UserError(f"n: got {n}, accepted is 1 or more")
+            raise ArgumentError("n", f"got {n}, accepted is 1 or more")
         return self._task.latents(jax.random.key(int(key)) if isinstance(key, int | np.integer) else key, n)
 
     def synthesize(
@@ -167,9 +167,9 @@ class RestoredGenerator:
     def _checked(self, latents: Any, labels: Any, truncation: float | None) -> np.ndarray | None:
         size = self.latents(0, 1).shape[1]
         if np.ndim(latents) != 2 or np.shape(latents)[1] != size or not len(latents):
-            raise UserError(f"latents: got shape {np.shape(latents)}, accepted is (n, {size})")
+            raise ArgumentError("latents", f"got shape {np.shape(latents)}, accepted is (n, {size})")
         if truncation is not None and not 0 <= truncation < np.inf:
-            raise UserError(f"truncation: got {truncation}, accepted is 0 or more")
+            raise ArgumentError("truncation", f"got {truncation}, accepted is 0 or more")
         return self._sampler.labels(len(latents), labels)
 
 
@@ -200,6 +200,8 @@ def load(
     choice = config.checkpoint
     task = _generating(make_task(config, allow), workdir)
     like = [Shapes(*each) for each in averaged(task, config)]
+    if batch_size < 1:
+        raise ArgumentError("batch_size", f"got {batch_size}, accepted is 1 or more")
     average = restore_average(where.checkpoints, step, best=choice.best, best_mode=choice.best_mode, like=like)
     return RestoredGenerator(task, average, batch_size=batch_size, mesh=mesh)
 

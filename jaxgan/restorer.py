@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgan.errors import UserError
+from jaxgan.errors import ArgumentError, UserError
 from jaxgan.game import GENERATOR, Array, Restoring
 from jaxgan.json_files import read_text
 from jaxgan.parallel.compiler import compiler_options
@@ -149,6 +149,8 @@ def load_restorer(
     like = [Shapes(*each) for each in averaged(task, config)]
     last = restore_average(where.checkpoints, step, best=choice.best, best_mode=choice.best_mode, like=like)
     params, variables = last.params, last.variables
+    if not 0 <= strength <= 1:
+        raise ArgumentError("strength", f"got {strength}, accepted is 0 to 1")
     if strength != 1.0:
         first = _first_stage(where, task.adversarial_start, like)
         only = lambda trees: {GENERATOR: trees[GENERATOR]}  # noqa: E731
@@ -170,7 +172,7 @@ def load_pretrained(name: str) -> Restorer:
     from jaxgan.models.pretrained.realesrgan import PUBLISHED, from_file, pretrained
 
     if name not in PUBLISHED and not Path(name).suffix:
-        raise UserError(f"--pretrained: got {name!r}, accepted are {', '.join(PUBLISHED)} and files of weights")
+        raise ArgumentError("name", f"got {name!r}, accepted are {', '.join(PUBLISHED)} and files of weights")
     found = pretrained(name) if name in PUBLISHED else from_file(name)
     generator = build(found.section, "network", path="--pretrained")
     weights = {"params": found.params, **found.variables}
@@ -188,10 +190,10 @@ def load_pretrained(name: str) -> Restorer:
 def _first_stage(where: Workdir, start: int | None, like: Sequence[Shapes]) -> Average:
     """The newest weights from before there was a discriminator."""
     if not start:
-        raise UserError("--strength: this run has one stage only, accepted is 1")
+        raise ArgumentError("strength", "this run has one stage only, accepted is 1")
     steps = [step for step, record in read_records(where.checkpoints).items() if 0 < record["images_seen"] <= start]
     if not steps:
-        raise UserError(f"--strength: no checkpoint of the first {start} images is left, accepted is 1")
+        raise ArgumentError("strength", f"no checkpoint of the first {start} images is left, accepted is 1")
     return restore_average(where.checkpoints, max(steps), like=like)
 
 

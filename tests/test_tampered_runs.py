@@ -7,6 +7,7 @@ import shutil
 import jax
 import jax.numpy as jnp
 import pytest
+from PIL import Image
 
 import jaxgan
 from jaxgan.assemble import averaged, make_task
@@ -139,6 +140,74 @@ def test_a_restorer_is_compared_with_its_weights_too(tmp_path):
     change(run, generator__base_width=-8)
     with pytest.raises(UserError, match=r"config\.generator\.base_width: got -8, accepted is 1 or more"):
         load_restorer(run)
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        ("--checkpoint=3", "--checkpoint: got 3, accepted are 'latest', 'best' and 4"),
+        ("--checkpoint=newest", "--checkpoint: got 'newest', accepted are best, latest and the number of a step"),
+        ("--checkpoint=-4", "--checkpoint: got '-4', accepted are best, latest and the number of a step"),
+        ("--checkpoint=4.0", "--checkpoint: got '4.0', accepted are"),
+        (f"--checkpoint={'9' * 5000}", "--checkpoint: got '99999"),
+        ("--count=0", "--count: got 0, accepted is 1 to 1000000"),
+        ("--count=many", "--count: got 'many', accepted is a whole number from 1 to 1000000"),
+        ("--count=10000000000000", "--count: got 10000000000000, accepted is 1 to 1000000"),
+        (f"--count={'9' * 5000}", "accepted is a whole number from 1 to 1000000"),
+        ("--seed=-1", "--seed: got -1, accepted is 0 or more"),
+        ("--seed=9999999999999999999999", "--seed: got 9999999999999999999999, accepted is 0 to 2147483647"),
+        ("--labels=3", "--labels: got 3 to 3, accepted are 0 to 2"),
+        ("--labels=-1", "--labels: got '-1', accepted are class numbers from 0 on"),
+        ("--labels=99999999999999999999", "accepted are class numbers from 0 on"),
+        ("--truncation=-1", "--truncation: got '-1', accepted is a number of 0 or more"),
+        ("--truncation=nan", "--truncation: got 'nan', accepted is a number of 0 or more"),
+        ("--kind=mixing", "--kind=mixing: this generator has no styles to mix"),
+    ],
+)
+def test_a_message_names_the_flag_and_all_that_it_accepts(made, flags, words, tmp_path, capsys):
+    assert main([f"--workdir={made}", "--mode=sample", f"--output={tmp_path}/x.png", flags]) == MISTAKE
+    told = capsys.readouterr().err
+    assert words in told
+    assert told.count("\n") == 1
+    assert len(told) < 300
+
+
+def test_the_python_interface_names_its_arguments(made):
+    generator = jaxgan.load(made)
+    for call, words in (
+        (lambda: jaxgan.load(made, step=3), "step: got 3, accepted are 'latest', 'best' and 4"),
+        (lambda: jaxgan.load(made, batch_size=0), "batch_size: got 0, accepted is 1 or more"),
+        (lambda: generator.generate(0, 0), "n: got 0, accepted is 1 or more"),
+        (lambda: generator.generate(0, 1, [3]), "labels: got 3 to 3, accepted are 0 to 2"),
+        (lambda: generator.generate(0, 1, truncation=-1.0), "truncation: got -1.0, accepted is 0 or more"),
+    ):
+        with pytest.raises(UserError) as mistake:
+            call()
+        assert str(mistake.value) == words
+
+
+def test_other_modes_say_it_before_they_begin(made, tmp_path, capsys):
+    Image.new("L", (8, 8)).save(tmp_path / "a.png")
+    for flags, words in (
+        (["project", f"--input={tmp_path}/a.png", "--steps=0"], "--steps: got 0, accepted is 1 or more"),
+        (
+            ["project", f"--input={tmp_path}/a.png", "--checkpoint=x"],
+            "--checkpoint: got 'x', accepted are",
+        ),
+        (["project", f"--input={tmp_path}/a.png", "--seed=-1"], "--seed: got -1, accepted is 0 or more"),
+        (["export", "--format=safetensors", f"--output={tmp_path}/x", "--checkpoint=x"], "--checkpoint: got 'x'"),
+        (
+            ["export", "--format=safetensors", f"--output={tmp_path}/x", "--checkpoint=5"],
+            "--checkpoint: got 5",
+        ),
+        (["evaluate", "--samples=1"], "--samples: got 1, accepted is 2 or more"),
+        (["evaluate", "--samples=x"], "--samples: got 'x', accepted is a whole number of 2 or more"),
+        (["evaluate", "--path_length=1"], "--path_length: got 1, accepted is 2 or more"),
+        (["evaluate", "--checkpoint=x"], "--checkpoint: got 'x', accepted are"),
+        (["evaluate", "--against=/dev/zero"], "/dev/zero: it is no file of scores"),
+    ):
+        assert main([f"--workdir={made}", f"--mode={flags[0]}", *flags[1:]]) == MISTAKE
+        assert words in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -32,9 +32,9 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
     programs and graphs take latents, and labels where there are classes, and hold `--truncation` fixed.
     Raises UserError for options that do not fit and for packages of the extra `export` that are missing.
     """
-    wish = _wish(options)
+    wish, choice = _wish(options), checkpoint_choice(options)
     start_jax(config)
-    generator = load(workdir, step=checkpoint_choice(options))
+    generator = load(workdir, step=choice)
     pathlib.Path(wish.output).absolute().parent.mkdir(parents=True, exist_ok=True)
     part = f"{wish.output}.part"  # a file under its own name is whole
     try:
