@@ -35,6 +35,8 @@ from jaxgan.domains import (
 from jaxgan.errors import UserError
 from jaxgan.json_files import BrokenFileError, parse_json
 
+SHOWN = 160  # characters of a value in a message
+BITS = 63  # of a whole number, beside its sign
 FORMAT = 1  # of saved configs; raised when older ones can no longer be read
 
 Section = Mapping[str, Any]  # {"name": "dcgan.Generator", **keyword arguments}
@@ -296,11 +298,19 @@ def check_type(value: Any, annotation: Any, path: str) -> None:
     domain = domain_of(annotation)
     if domain is not None and isinstance(value, Mapping) and isinstance(value.get("name"), str) and moves(annotation):
         key = next(domain.wrong_points(value))
-        raise UserError(f"{path}.{key}: got {value[key]!r}, accepted is {domain.told(value[key])}")
+        raise UserError(f"{path}.{key}: got {_shown(value[key])}, accepted is {domain.told(value[key])}")
     number = isinstance(value, int | float) and not isinstance(value, bool)
     if domain is not None and number and _fits(value, typing.get_args(annotation)[0]):
-        raise UserError(f"{path}: got {value!r}, accepted is {domain.told(value)}")
-    raise UserError(f"{path}: got {value!r}, accepted is {type_name(annotation)}")
+        raise UserError(f"{path}: got {_shown(value)}, accepted is {domain.told(value)}")
+    raise UserError(f"{path}: got {_shown(value)}, accepted is {type_name(annotation)}")
+
+
+def _shown(value: Any) -> str:
+    try:
+        text = repr(value)
+    except ValueError:  # Python writes no number of thousands of digits
+        return "a number of too many digits"
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
 
 
 def unknown_key(path: str, key: str, known: Iterable[str]) -> UserError:
@@ -385,6 +395,8 @@ def _check_plain(value: Any, path: str) -> None:
     elif isinstance(value, tuple):
         for index, each in enumerate(value):
             _check_plain(each, f"{path}.{index}")
+    elif isinstance(value, int) and value.bit_length() > BITS:
+        raise UserError(f"{path}: got {_shown(value)}, accepted are numbers of {BITS} bits at most")
     elif value is not None and not isinstance(value, bool | int | float | str):
         raise UserError(f"{path}: got {value!r}, accepted are numbers, text, True, False, None, tuples and sections")
 

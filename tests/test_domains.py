@@ -147,7 +147,8 @@ def test_every_number_of_every_optimizer_has_a_domain():
         ("data.cache_bytes", "-1", "got -1, accepted is 0 or more"),
         ("data.crops", "0", "got 0, accepted is int of 1 or more or None"),
         ("seed", "2147483648", "got 2147483648, accepted is 0 to 2147483647"),
-        ("images", "9" * 400, "accepted is int of 1 or more or None"),
+        ("images", "9" * 400, "..., accepted are numbers of 63 bits at most"),
+        ("images", "9" * 12, "got 999999999999, accepted is int of 1 or more or None"),
     ],
 )
 def test_a_number_outside_of_its_domain_is_told_with_its_path(key, text, accepted):
@@ -203,6 +204,15 @@ def test_every_value_of_a_schedule_is_in_the_domain():
             check_regularizer({**section, "gamma": gamma}, "p")
     with pytest.raises(UserError, match=r"p\.epsilon: got \{.*\}, accepted is float above 0"):
         check_content({"name": "reconstruction.charbonnier", "epsilon": {"name": "constant", "value": 1.0}}, "p")
+
+
+def test_numbers_without_end_are_told_in_a_short_line():
+    for key, value in (("seed", 10**5000), ("images", 10**30)):
+        with pytest.raises(UserError, match=rf"config\.{key}: got .*, accepted are numbers of 63 bits") as mistake:
+            resolve({**TREE, key: value}, {})
+        assert len(str(mistake.value)) < 300
+    with pytest.raises(UserError, match=r"config\.generator\.dtype: got a number of too many digits, accepted are"):
+        resolve({**TREE, "generator": {**TREE["generator"], "dtype": -(10**5000)}}, {})
 
 
 def test_ends_belong_to_a_domain_or_not():
