@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from jaxgan.errors import CTRL_C, GAVE_UP, MISTAKE, TrainingGaveUp
+from jaxgan.errors import CTRL_C, GAVE_UP, INTERRUPTED, MISTAKE, TrainingGaveUp
 from jaxgan.main import main, parse
 
 pytestmark = pytest.mark.quick
@@ -128,6 +128,18 @@ def test_a_mistake_in_the_config_leaves_no_workdir(override, words, config, tmp_
     assert words in told
     assert told.count("\n") == 1
     assert not workdir.exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("batch", [4, 100_000])
+def test_a_batch_larger_than_the_data_is_told(batch, config, tmp_path, monkeypatch, capfd):
+    monkeypatch.setattr("jaxgan.commands.train._train", lambda *_: INTERRUPTED)
+    call = ["--config", config, "--workdir", str(tmp_path / "run"), f"--config.batch_size={batch}"]
+    assert main([*call, f"--config.images={batch}"]) == INTERRUPTED
+    told = " ".join("".join(capfd.readouterr()).split())
+    assert (f"config.batch_size: got {batch}, but jaxgan_digits has" in told) == (batch > 4)
+    assert "a batch shows some of them more than once" in told or batch == 4
+    assert ("more than once" in (tmp_path / "run" / "log.txt").read_text()) == (batch > 4)
 
 
 def test_an_unwritable_workdir_is_told(config, tmp_path, capsys):

@@ -126,6 +126,11 @@ def _run(config: RunConfig, workdir: str, profile: Profile | None) -> int:
             stack.callback(setup_logging(place.log, enabled=leading))
             if leading:
                 keep_config(place, config)
+                if config.batch_size > spec.size:
+                    log.warning(
+                        "config.batch_size: got %s, but %s has %s images: a batch shows some of them more than once",
+                        *(config.batch_size, spec.name, spec.size),
+                    )
         checkpoints = stack.enter_context(
             Checkpoints(
                 place.checkpoints,
