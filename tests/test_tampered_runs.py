@@ -7,6 +7,7 @@ import shutil
 import jax
 import jax.numpy as jnp
 import pytest
+from fuzzing import mutants
 from PIL import Image
 
 import jaxgan
@@ -230,6 +231,7 @@ def test_a_tree_of_other_names_is_refused_before_an_array_is_read(run, name, why
         jaxgan.load(run)
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # of orbax's event loop
 @pytest.mark.parametrize("data", [b"{}", b"[" * 900 + b"]" * 900, b"\xff", b"", b'{"metadata": 3}'])
 def test_files_of_orbax_that_were_changed_are_refused(run, data):
     """With the checksums made to fit."""
@@ -241,6 +243,27 @@ def test_files_of_orbax_that_were_changed_are_refused(run, data):
     fit(folder / "manifest.json", lambda content: content["files"].update(entries))
     with pytest.raises(UserError, match="step 4 is refused: ema cannot be restored"):
         jaxgan.load(run)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # of orbax's event loop
+@pytest.mark.slow
+def test_mutants_of_files_of_orbax_whose_checksums_fit_are_read_or_refused(run):
+    folder = run / "checkpoints" / "4"
+    files = [path for path in sorted((folder / "ema").rglob("*")) if path.is_file()]
+    whole = json.loads((folder / "manifest.json").read_text())["files"]
+    refused = 0
+    for index, file in enumerate(files):
+        original, name = file.read_bytes(), str(file.relative_to(folder))
+        for mutant in mutants([original], 120 // len(files), seed=index):
+            file.write_bytes(mutant)
+            entry = [len(mutant), hashlib.sha256(mutant).hexdigest()]
+            fit(folder / "manifest.json", lambda content, told={name: entry}: content.update(files=whole | told))
+            try:
+                jaxgan.load(run)
+            except UserError:
+                refused += 1
+        file.write_bytes(original)
+    assert refused > 10
 
 
 def test_another_step_than_the_folder_s_is_not_believed(run):
