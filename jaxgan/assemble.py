@@ -7,11 +7,14 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import jax
+import jax.numpy as jnp
+
 from jaxgan.builder import PENALTIES, accepts, build, check_content, check_regularizer, find, is_section
 from jaxgan.config import RunConfig, Section, unknown_key
 from jaxgan.data.sources import DataSpec
 from jaxgan.errors import UserError
-from jaxgan.game import Degradation, Task
+from jaxgan.game import GENERATOR, Degradation, Task
 from jaxgan.losses.perceptual import REAL_ESRGAN
 from jaxgan.models.pretrained.vgg import Backbone, load_backbone, lpips_heads
 from jaxgan.regularizers.gradient_penalty import auto_gamma
@@ -21,6 +24,7 @@ from jaxgan.tasks.restoration import BACKBONE, Content
 log = logging.getLogger(__name__)
 
 NETWORKS = ("generator", "discriminator")
+SIZE = 192  # pixels of an image where any will do: most scales divide it
 
 
 def fill_in(config: RunConfig, spec: DataSpec) -> RunConfig:
@@ -104,9 +108,42 @@ def make_task(config: RunConfig, allow: tuple[str, ...] = ()) -> Task:
     return build(section, "task", path="config.task", fill=parts, allow=allow)
 
 
+def averaged(task: Task, config: RunConfig) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+    """Params and variables, as shapes, of the networks whose average a run keeps.
+
+    Several where the config does not say of which conditions images are made; none where it does not say how large
+    images are. Raises UserError for networks that cannot be made.
+    """
+    resolution, channels = (config.generator.get(key) for key in ("resolution", "channels"))
+    conditions = (0,) if resolution else (3, 1)
+    if channels is None or not (resolution or restores_task(task)):
+        return []
+    size = resolution or config.data.resolution or SIZE
+    return [_shapes(task, size, channels, condition) for condition in conditions]
+
+
+def _shapes(task: Task, size: int, channels: int, condition: int) -> tuple[dict[str, Any], dict[str, Any]]:
+    batch = {"image": jnp.zeros((2, size, size, channels)), "label": jnp.zeros(2, jnp.int32)}
+    if condition:
+        batch["condition"] = jnp.zeros((2, size, size, condition))
+    try:
+        trees = jax.eval_shape(lambda: task.init(jax.random.key(0), batch))
+    except UserError:
+        raise
+    except Exception as error:  # whatever a network says to what it is given
+        raise UserError(f"the networks cannot be made: {type(error).__name__}: {error}") from None
+    params, variables = ({name: tree[name] for name in task.players[GENERATOR]} for tree in trees)
+    return params, variables
+
+
 def restores(config: RunConfig, allow: tuple[str, ...] = ()) -> bool:
     """Whether a config's task makes images from other images, and not from latents."""
-    return hasattr(find(config.task, "task", path="config.task", allow=allow), "apply")
+    return restores_task(find(config.task, "task", path="config.task", allow=allow))
+
+
+def restores_task(task: Any) -> bool:
+    """The same of a task, or of its class."""
+    return hasattr(task, "apply")
 
 
 def make_degradation(config: RunConfig, allow: tuple[str, ...] = ()) -> Degradation | None:

@@ -6,6 +6,7 @@ it, so nothing has to be listed anywhere.
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import importlib
 import inspect
@@ -15,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from jaxgan.config import RunConfig, check_type, unknown_key
+from jaxgan.domains import Count, NotNegative, NotNegativeNumber, moves
 from jaxgan.errors import UserError
 
 PACKAGES = {  # by kind
@@ -100,19 +102,21 @@ def accepts(section: Mapping[str, Any], kind: str, key: str, *, path: str) -> bo
     return key in _parameters(find(section, kind, path=path))
 
 
-def check_sections(config: RunConfig) -> None:
-    """Checks the names and arguments of all sections without making anything. Raises UserError."""
-    from jaxgan.schedules import make_schedule
+def check_sections(config: RunConfig, allow: Sequence[str] = ()) -> None:
+    """Checks the names and arguments of all sections without making anything. Raises UserError.
+
+    `allow` names packages beside jaxgan that they may point into.
+    """
     from jaxgan.training.optimizers import check_optimizer
 
     for name in ("generator", "discriminator"):
         if name in config.task:
             raise UserError(f"config.task.{name}: a task gets its networks handed in; accepted is config.{name}")
-    found = find(config.task, "task", path="config.task")
-    parameters = _parameters(found)
+    parameters = _parameters(find(config.task, "task", path="config.task", allow=allow))
     for name in ("generator", "discriminator"):
-        if getattr(config, name) or parameters[name].default is inspect.Parameter.empty:
-            _check_network(getattr(config, name), f"config.{name}")
+        needed = name in parameters and parameters[name].default is inspect.Parameter.empty
+        if getattr(config, name) or needed:
+            _check_network(getattr(config, name), f"config.{name}", allow)
     parts = dict.fromkeys(
         (
             "generator",
@@ -128,44 +132,52 @@ def check_sections(config: RunConfig) -> None:
     )
     _check_arguments(config.task, parameters, "config.task", given=parts)
     if "loss" in config.task:
-        find({"name": config.task["loss"]}, "loss", path="config.task.loss")
+        find({"name": config.task["loss"]}, "loss", path="config.task.loss", allow=allow)
     for name in PENALTIES:
         penalties = config.task.get(name, ())
         if not isinstance(penalties, tuple):
             raise UserError(f"config.task.{name}: got {penalties!r}, accepted is a tuple of sections")
         for index, penalty in enumerate(penalties):
-            check_regularizer(penalty, f"config.task.{name}.{index}")
+            check_regularizer(penalty, f"config.task.{name}.{index}", allow)
     for kind in ("augment", "degradation"):
         section = config.task.get(kind)
         if section is None:
             continue
-        if not isinstance(section, Mapping):
-            raise UserError(f"config.task.{kind}: got {section!r}, accepted is a section with a name, or None")
-        found = find(section, kind, path=f"config.task.{kind}")
-        _check_arguments(section, _parameters(found), f"config.task.{kind}", given={})
-    for index, section in enumerate(config.task.get("content", ())):
-        check_content(section, f"config.task.content.{index}")
+        _check_part(section, kind, f"config.task.{kind}", allow)
+    contents = config.task.get("content", ())
+    if not isinstance(contents, tuple):
+        raise UserError(f"config.task.content: got {contents!r}, accepted is a tuple of sections")
+    for index, section in enumerate(contents):
+        check_content(section, f"config.task.content.{index}", allow)
     for player, section in config.optimizers.items():
         check_optimizer(section, f"config.optimizers.{player}")
-    make_schedule(config.ema.half_life_images, "config.ema.half_life_images")
+    check_argument(config.ema.half_life_images, NotNegativeNumber, "config.ema.half_life_images")
 
 
-def _check_network(section: Mapping[str, Any], path: str) -> None:
-    found = find(section, "network", path=path)
+def _check_part(section: Any, kind: str, path: str, allow: Sequence[str]) -> None:
+    """Checks the section of a part of the task, and those of the parts that it is made of."""
+    if not isinstance(section, Mapping):
+        raise UserError(f"{path}: got {section!r}, accepted is a section with a name, or None")
+    parameters = _parameters(find(section, kind, path=path, allow=allow))
+    _check_arguments(section, parameters, path, given={})
+    for index, inner in enumerate(section["parts"] if "parts" in parameters else ()):
+        _check_part(inner, kind, f"{path}.parts.{index}", allow)
+
+
+def _check_network(section: Mapping[str, Any], path: str, allow: Sequence[str]) -> None:
+    found = find(section, "network", path=path, allow=allow)
     decided = dict.fromkeys(("resolution", "channels", "num_classes"))
     _check_arguments(section, _parameters(found), path, given=decided)
     for key, inner in section.items():
         if is_section(inner):
-            _check_network(inner, f"{path}.{key}")
+            _check_network(inner, f"{path}.{key}", allow)
 
 
 def check_regularizer(section: Mapping[str, Any], path: str, allow: Sequence[str] = ()) -> None:
     """Checks the name and the arguments of a regularizer's section; `every` is the task's. Raises UserError."""
     if not isinstance(section, Mapping):
         raise UserError(f"{path}: got {section!r}, accepted is a section with a name")
-    every = section.get("every", 1)
-    if isinstance(every, bool) or not isinstance(every, int) or every < 1:
-        raise UserError(f"{path}.every: got {every!r}, accepted is a whole number from 1 on")
+    check_type(section.get("every", 1), Count, f"{path}.every")
     parameters = _parameters(find(section, "regularizer", path=path, allow=allow))
     own = {key: value for key, value in parameters.items() if key not in HANDED_IN}
     _check_arguments({key: value for key, value in section.items() if key != "every"}, own, path, given={})
@@ -175,7 +187,7 @@ def check_content(section: Mapping[str, Any], path: str, allow: Sequence[str] = 
     """Checks the name and the arguments of a content loss's section; `weight` is the task's. Raises UserError."""
     if not isinstance(section, Mapping):
         raise UserError(f"{path}: got {section!r}, accepted is a section with a name")
-    check_type(section.get("weight", 1.0), float, f"{path}.weight")
+    check_type(section.get("weight", 1.0), NotNegative, f"{path}.weight")
     parameters = _parameters(find(section, "content", path=path, allow=allow))
     own = {key: value for key, value in parameters.items() if key not in CONTENT_HANDED_IN}
     _check_arguments({key: value for key, value in section.items() if key != "weight"}, own, path, given={})
@@ -188,10 +200,19 @@ def _check_arguments(
         if key not in parameters:
             raise unknown_key(path, key, parameters)
         if key not in given:
-            check_type(value, parameters[key].annotation, f"{path}.{key}")
+            check_argument(value, parameters[key].annotation, f"{path}.{key}")
     for key, parameter in parameters.items():
         if parameter.default is inspect.Parameter.empty and key not in section and key not in given:
             raise UserError(f"{path}.{key} is missing")
+
+
+def check_argument(value: Any, annotation: Any, path: str) -> None:
+    """Raises UserError where a value is not what an annotation says; a schedule is checked with its keys."""
+    if moves(annotation) and isinstance(value, Mapping):
+        from jaxgan.schedules import make_schedule
+
+        make_schedule(value, path)
+    check_type(value, annotation, path)
 
 
 def _arguments(section: Mapping[str, Any]) -> dict[str, Any]:
@@ -200,11 +221,10 @@ def _arguments(section: Mapping[str, Any]) -> dict[str, Any]:
 
 def _parameters(found: Any) -> dict[str, inspect.Parameter]:
     """The parameters of a constructor or function, with resolved annotations."""
-    annotated = found if inspect.isfunction(found) else found.__init__
-    try:
-        hints = {**typing.get_type_hints(found), **typing.get_type_hints(annotated)}
-    except (NameError, TypeError):  # annotations that only a type checker can read
-        hints = {}
+    hints: dict[str, Any] = {}
+    for annotated in (found,) if inspect.isfunction(found) else (found.__init__, found):  # fields know their modules
+        with contextlib.suppress(NameError, TypeError):  # annotations that only a type checker can read
+            hints |= typing.get_type_hints(annotated, include_extras=True)
     parameters = inspect.signature(found).parameters
     flax_own = ("parent", "name") if hasattr(found, "apply") else ()  # the fields of every flax Module
     return {name: p.replace(annotation=hints.get(name, Any)) for name, p in parameters.items() if name not in flax_own}

@@ -13,12 +13,30 @@ import json
 import math
 import types
 import typing
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from jaxgan.domains import (
+    AxisSize,
+    Bytes,
+    Count,
+    Finite,
+    NotNegative,
+    NotNegativeNumber,
+    Positive,
+    Seed,
+    Several,
+    Share,
+    Whole,
+    domain_of,
+    moves,
+)
 from jaxgan.errors import UserError
+from jaxgan.json_files import BrokenFileError, parse_json
 
+SHOWN = 160  # characters of a value in a message
+BITS = 63  # of a whole number, beside its sign
 FORMAT = 1  # of saved configs; raised when older ones can no longer be read
 
 Section = Mapping[str, Any]  # {"name": "dcgan.Generator", **keyword arguments}
@@ -30,7 +48,6 @@ Conditioning = Literal[  # of the generator + of the discriminator
     "norm+projection",
     "norm+classifier",
 ]
-Number = float | Mapping[str, Any]  # a number, or a schedule over images: {"name": "cosine", ...}
 
 
 def option(default: Any, told: str) -> Any:
@@ -48,15 +65,15 @@ class DataConfig:
     data_dir: str | None = option(None, "where tfds data sets lie; None: ~/tensorflow_datasets")
     split: str = option("train", "what to train on")
     evaluation_split: str = option("test", "what the classifier of the scores is measured on")
-    resolution: int | None = option(None, "pixels; None: as stored, which must be square")
-    channels: int | None = option(None, "None: as stored")
+    resolution: Count | None = option(None, "pixels; None: as stored, which must be square")
+    channels: Count | None = option(None, "None: as stored")
     fit: Literal["pad", "resize", "crop"] = option("resize", "how images come to the resolution")
-    crops: int | None = option(None, "random squares of the resolution cut from each picture; None: fitted")
+    crops: Count | None = option(None, "random squares of the resolution cut from each picture; None: fitted")
     condition: str | None = option(
         None, "what images are made from: a folder of the same names, or the 'left' or 'right' half of each picture"
     )
     cache: Literal["auto", "device", "host", "stream"] = option("auto", "where decoded images are kept")
-    cache_bytes: int = option(2_000_000_000, "what fits in so many bytes is preloaded by cache=auto")
+    cache_bytes: Bytes = option(2_000_000_000, "what fits in so many bytes is preloaded by cache=auto")
     flip: bool = option(False, "random horizontal flips, on the device")
 
 
@@ -64,15 +81,17 @@ class DataConfig:
 class EmaConfig:
     """The average of the generator's weights, from which samples are drawn."""
 
-    half_life_images: Number = option(10_000, "images after which half of the average is new; may be a schedule")
-    rampup: float | None = option(None, "bounds the half-life by this share of the images seen")
+    half_life_images: NotNegativeNumber = option(
+        10_000, "images after which half of the average is new; may be a schedule"
+    )
+    rampup: NotNegative | None = option(None, "bounds the half-life by this share of the images seen")
 
 
 @dataclass(frozen=True)
 class ParallelConfig:
     """Devices."""
 
-    mesh: Mapping[str, int] = option({"data": -1, "fsdp": 1}, "sizes of the axes; -1: what is left")
+    mesh: Mapping[str, AxisSize] = option({"data": -1, "fsdp": 1}, "sizes of the axes; -1: what is left")
     runner: Literal["jit", "pmap"] = option("jit", "how the step runs on many devices")
     compiler_flags: bool = option(True, "flags of XLA that pay on GPUs and TPUs, but for those the environment sets")
 
@@ -81,8 +100,8 @@ class ParallelConfig:
 class CheckpointConfig:
     """What is kept."""
 
-    every_images: int | None = option(None, "None: only at the end, and when interrupted")
-    keep: int = option(2, "the last so many, beside the best, the newest good one and step 0")
+    every_images: Count | None = option(None, "None: only at the end, and when interrupted")
+    keep: Count = option(2, "the last so many, beside the best, the newest good one and step 0")
     best: str = option(
         "auto", "the score, by the start of its name, of the best checkpoint; auto: the data's first score"
     )
@@ -93,10 +112,10 @@ class CheckpointConfig:
 class EvaluationConfig:
     """Scores."""
 
-    samples: int = option(2_000, "how many samples are scored")
-    every_images: int | None = option(None, "None: only at the end")
-    batch_size: int = option(250, "samples drawn at a time")
-    neighbours: int = option(5, "k of precision, recall, density and coverage")
+    samples: Several = option(2_000, "how many samples are scored")
+    every_images: Count | None = option(None, "None: only at the end")
+    batch_size: Count = option(250, "samples drawn at a time")
+    neighbours: Count = option(5, "k of precision, recall, density and coverage")
     features: Literal["auto", "classifier", "self", "inception", "patches", "alexnet", "vgg16"] = option(
         "auto",
         "what scores are computed in; auto: a classifier for labels, else a network that trains itself on the data "
@@ -109,9 +128,9 @@ class EvaluationConfig:
 class SamplesConfig:
     """The grid of samples, always from the same latents."""
 
-    every_images: int | None = option(None, "None: only at the end")
-    rows: int = option(10, "rows; of a conditional model each is a class")
-    columns: int = option(10, "columns")
+    every_images: Count | None = option(None, "None: only at the end")
+    rows: Count = option(10, "rows; of a conditional model each is a class")
+    columns: Count = option(10, "columns")
 
 
 @dataclass(frozen=True)
@@ -119,20 +138,20 @@ class WatchConfig:
     """When the stability watch speaks, and when it sends the run back to an older checkpoint."""
 
     enabled: bool = option(True, "whether it looks at all")
-    max_skipped_in_a_row: int = option(20, "rounds lost to NaN, infinities or exploded gradients before a rollback")
-    exploding_gradient: float = option(1e4, "a gradient norm of so many times its running median has exploded")
-    vanishing_gradient: float = option(1e-7, "a gradient norm below it has vanished")
-    saturated_accuracy: float = option(0.99, "the discriminator wins that tells so many pairs apart")
-    lost_accuracy: float = option(0.25, "it loses that judges only so many reals above their fakes (chance: 0.5)")
-    widest_gap: float | None = option(None, "between the mean logits of reals and fakes; None: by the loss")
-    finished_loss: float | None = option(
+    max_skipped_in_a_row: Count = option(20, "rounds lost to NaN, infinities or exploded gradients before a rollback")
+    exploding_gradient: Positive = option(1e4, "a gradient norm of so many times its running median has exploded")
+    vanishing_gradient: NotNegative = option(1e-7, "a gradient norm below it has vanished")
+    saturated_accuracy: Share = option(0.99, "the discriminator wins that tells so many pairs apart")
+    lost_accuracy: Share = option(0.25, "it loses that judges only so many reals above their fakes (chance: 0.5)")
+    widest_gap: Positive | None = option(None, "between the mean logits of reals and fakes; None: by the loss")
+    finished_loss: Finite | None = option(
         None, "of the discriminator, under which nothing is left to gain; None: by the loss"
     )
-    patience: int = option(200, "rounds that a condition must hold")
-    max_rollbacks: int = option(3, "returns to an older checkpoint before the run gives up")
-    hung_seconds: float | None = option(900.0, "without a step until it is told where the threads are; None: never")
-    min_recall: float = option(0.05, "recall of samples under it is mode collapse")
-    min_diversity: float = option(0.3, "so is diversity of samples under it, relative to the data's")
+    patience: Count = option(200, "rounds that a condition must hold")
+    max_rollbacks: Whole = option(3, "returns to an older checkpoint before the run gives up")
+    hung_seconds: Positive | None = option(900.0, "without a step until it is told where the threads are; None: never")
+    min_recall: Share = option(0.05, "recall of samples under it is mode collapse")
+    min_diversity: NotNegative = option(0.3, "so is diversity of samples under it, relative to the data's")
 
 
 @dataclass(frozen=True)
@@ -148,10 +167,10 @@ class RunConfig:
         {}, "by player: {name: 'adam', learning_rate: 2e-4, ...}, any of optax's"
     )
     data: DataConfig = option(DataConfig(), "")
-    batch_size: int = option(64, "real images a step, over all devices")
-    epochs: float | None = option(None, "length of the run; either this or images")
-    images: int | None = option(None, "length of the run in real images; either this or epochs")
-    seed: int = option(0, "of weights, noise and the order of the data")
+    batch_size: Count = option(64, "real images a step, over all devices")
+    epochs: Positive | None = option(None, "length of the run; either this or images")
+    images: Count | None = option(None, "length of the run in real images; either this or epochs")
+    seed: Seed = option(0, "of weights, noise and the order of the data")
     start_from: str | None = option(
         None, "whose generator a new run begins with: a run's directory, or a published model by name or file"
     )
@@ -167,12 +186,12 @@ class RunConfig:
     watch: WatchConfig = option(WatchConfig(), "")
     simultaneous: bool = option(False, "all players' gradients from one state, instead of in turns")
     fresh_latents: bool = option(False, "other fakes for each player, instead of the same for all")
-    microbatches: int = option(1, "parts of a batch over which gradients are accumulated")
+    microbatches: Count = option(1, "parts of a batch over which gradients are accumulated")
     remat: Literal["none", "elementwise", "full"] = option(
         "none", "what is computed again for gradients, not kept: nothing, all but convolutions and products, all"
     )
-    rounds_per_dispatch: int = option(1, "rounds sent to the device at a time; more pays where a round is short")
-    log_every: int = option(50, "steps between two lines of metrics")
+    rounds_per_dispatch: Count = option(1, "rounds sent to the device at a time; more pays where a round is short")
+    log_every: Count = option(50, "steps between two lines of metrics")
     plots: bool = option(True, "PNG plots of the metrics")
     tensorboard: bool = option(True, "TensorBoard events")
     compilation_cache: bool = option(True, "keep compiled programs between runs")
@@ -180,38 +199,6 @@ class RunConfig:
 
 
 SECTIONS = ("generator", "discriminator", "task")  # each is the keyword arguments of one constructor
-POSITIVE = (
-    "batch_size",
-    "epochs",
-    "images",
-    "microbatches",
-    "rounds_per_dispatch",
-    "log_every",
-    "data.resolution",
-    "data.channels",
-    "data.crops",
-    "checkpoint.every_images",
-    "checkpoint.keep",
-    "evaluation.samples",
-    "evaluation.every_images",
-    "evaluation.batch_size",
-    "evaluation.neighbours",
-    "samples.every_images",
-    "samples.rows",
-    "samples.columns",
-    "watch.patience",
-    "watch.max_skipped_in_a_row",
-    "watch.exploding_gradient",
-)
-NOT_NEGATIVE = (
-    "data.cache_bytes",
-    "ema.half_life_images",
-    "ema.rampup",
-    "watch.vanishing_gradient",
-    "watch.max_rollbacks",
-    "watch.min_recall",
-    "watch.min_diversity",
-)
 
 
 def from_tree(tree: Mapping[str, Any]) -> RunConfig:
@@ -256,10 +243,12 @@ def _check_finite(value: Any, key: str) -> None:
 def from_json(text: str) -> RunConfig:
     """The config that `to_json` wrote. Nothing is executed. Raises UserError for anything else."""
     try:
-        saved = json.loads(text)
-        number, tree = saved["format"], saved["config"]
-    except (ValueError, KeyError, TypeError, RecursionError):
-        raise UserError("the saved config is damaged: it is not JSON with a format and a config") from None
+        saved = parse_json(text)
+    except BrokenFileError as error:
+        raise UserError(f"the saved config is damaged: {error}") from None
+    if not isinstance(saved, Mapping) or not {"format", "config"} <= saved.keys():
+        raise UserError("the saved config is damaged: it is no table with a format and a config")
+    number, tree = saved["format"], saved["config"]
     if number != FORMAT:
         raise UserError(f"the saved config has format {number!r}, this version of jaxgan reads {FORMAT}")
     return from_tree(tree)
@@ -287,7 +276,7 @@ def _set_fields(config: Any, default: Any) -> dict[str, Any]:
 
 def describe(kind: type = RunConfig, prefix: str = "config") -> list[tuple[str, str, str, str]]:
     """Every field: its dotted name, type, default, and the line told of it."""
-    hints, rows = typing.get_type_hints(kind), []
+    hints, rows = typing.get_type_hints(kind, include_extras=True), []
     for field in dataclasses.fields(kind):
         if dataclasses.is_dataclass(hints[field.name]):
             rows += describe(typing.cast(type, hints[field.name]), f"{prefix}.{field.name}")
@@ -300,12 +289,28 @@ def describe(kind: type = RunConfig, prefix: str = "config") -> list[tuple[str, 
 
 
 def check_type(value: Any, annotation: Any, path: str) -> None:
-    """Raise UserError where a value of a config is not of an annotated type; an int passes for a float.
+    """Raise UserError where a value of a config is not of an annotated type, or a number not in its domain.
 
-    Annotations that a config cannot write (arrays, functions) are let pass.
+    An int passes for a float. Annotations that a config cannot write (arrays, functions) are let pass.
     """
-    if not _fits(value, annotation):
-        raise UserError(f"{path}: got {value!r}, accepted is {type_name(annotation)}")
+    if _fits(value, annotation):
+        return
+    domain = domain_of(annotation)
+    if domain is not None and isinstance(value, Mapping) and isinstance(value.get("name"), str) and moves(annotation):
+        key = next(domain.wrong_points(value))
+        raise UserError(f"{path}.{key}: got {_shown(value[key])}, accepted is {domain.told(value[key])}")
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if domain is not None and number and _fits(value, typing.get_args(annotation)[0]):
+        raise UserError(f"{path}: got {_shown(value)}, accepted is {domain.told(value)}")
+    raise UserError(f"{path}: got {_shown(value)}, accepted is {type_name(annotation)}")
+
+
+def _shown(value: Any) -> str:
+    try:
+        text = repr(value)
+    except ValueError:  # Python writes no number of thousands of digits
+        return "a number of too many digits"
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
 
 
 def unknown_key(path: str, key: str, known: Iterable[str]) -> UserError:
@@ -319,6 +324,9 @@ def unknown_key(path: str, key: str, known: Iterable[str]) -> UserError:
 def type_name(annotation: Any) -> str:
     """An annotation as a person reads it."""
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if (domain := domain_of(annotation)) is not None:
+        kind = "a number or a schedule" if moves(annotation) else type_name(arguments[0])
+        return f"{kind}{domain.joint}{domain}"
     if origin is Literal:
         return " or ".join(map(repr, arguments))
     if origin in (typing.Union, types.UnionType):
@@ -326,14 +334,19 @@ def type_name(annotation: Any) -> str:
     if annotation is type(None):
         return "None"
     if origin is Mapping or annotation is Mapping:
-        return "a section"
-    if origin in (Sequence, tuple):
-        return "a tuple"
+        return f"a section of {type_name(arguments[1])}" if domain_of((*arguments, Any)[1]) else "a section"
+    if origin in (Sequence, tuple) and arguments:
+        kinds = list(dict.fromkeys(type_name(each) for each in arguments if each is not ...))
+        return f"a tuple of {' and '.join(kinds)}" if kinds[0] not in ("Any", "Penalty", "Content") else "a tuple"
     return getattr(annotation, "__name__", str(annotation))
 
 
 def _fits(value: Any, annotation: Any) -> bool:
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if (domain := domain_of(annotation)) is not None:
+        if isinstance(value, Mapping):
+            return moves(annotation) and not any(domain.wrong_points(value))
+        return domain.holds(value) and (arguments[0] is not int or isinstance(value, int))
     if origin is Literal:
         return value in arguments
     if origin in (typing.Union, types.UnionType):
@@ -359,7 +372,7 @@ def _build(kind: type, tree: Mapping[str, Any], path: str) -> Any:
     """A dataclass of its nested fields, keys and types checked."""
     if not isinstance(tree, Mapping):
         raise UserError(f"{path}: got {tree!r}, accepted is a section")
-    hints, values = typing.get_type_hints(kind), {}
+    hints, values = typing.get_type_hints(kind, include_extras=True), {}
     for key, value in tree.items():
         if key not in hints:
             raise unknown_key(path, key, hints)
@@ -382,6 +395,8 @@ def _check_plain(value: Any, path: str) -> None:
     elif isinstance(value, tuple):
         for index, each in enumerate(value):
             _check_plain(each, f"{path}.{index}")
+    elif isinstance(value, int) and value.bit_length() > BITS:
+        raise UserError(f"{path}: got {_shown(value)}, accepted are numbers of {BITS} bits at most")
     elif value is not None and not isinstance(value, bool | int | float | str):
         raise UserError(f"{path}: got {value!r}, accepted are numbers, text, True, False, None, tuples and sections")
 
@@ -397,8 +412,6 @@ def _check_values(config: RunConfig) -> None:
     if (config.images is None) == (config.epochs is None):
         got = "neither" if config.images is None else "both"
         raise UserError(f"config.images and config.epochs: got {got}, accepted is one of them")
-    _check_bounds(config, POSITIVE, lambda value: 0 < value < math.inf, "more than 0 and finite")
-    _check_bounds(config, NOT_NEGATIVE, lambda value: 0 <= value < math.inf, "0 or more and finite")
     if config.batch_size % config.microbatches:
         raise UserError(
             f"config.microbatches: got {config.microbatches}, accepted is a divisor of batch_size={config.batch_size}"
@@ -406,14 +419,3 @@ def _check_values(config: RunConfig) -> None:
     for axis in config.parallel.mesh:
         if axis not in ("data", "fsdp"):
             raise unknown_key("config.parallel.mesh", axis, ("data", "fsdp"))
-    if not 0 <= config.seed < 2**31:
-        raise UserError(f"config.seed: got {config.seed}, accepted is 0 to {2**31 - 1}")
-
-
-def _check_bounds(config: RunConfig, keys: Iterable[str], fits: Callable[[float], bool], accepted: str) -> None:
-    for key in keys:
-        value: Any = config
-        for part in key.split("."):
-            value = getattr(value, part)
-        if value is not None and not isinstance(value, Mapping) and not fits(value):  # a mapping is a schedule
-            raise UserError(f"config.{key}: got {value!r}, accepted is {accepted}")

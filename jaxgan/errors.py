@@ -19,5 +19,13 @@ class UserError(Exception):
     """
 
 
+class ArgumentError(UserError):
+    """A mistake in an argument of the Python interface, by name; the command line names its flag instead."""
+
+    def __init__(self, argument: str, told: str):
+        super().__init__(f"{argument}: {told}")
+        self.argument, self.told = argument, told
+
+
 class TrainingGaveUp(Exception):
     """Training cannot go on, or its files cannot be written: exit status 3. The message names the last checkpoint."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import difflib
 import io
-import json
 import logging
 import os
 import sys
@@ -18,7 +17,8 @@ from typing import NamedTuple
 
 from jaxgan import disks, paths, signals
 from jaxgan.config import RunConfig, describe, from_json, to_tree
-from jaxgan.errors import CTRL_C, FINISHED, GAVE_UP, MISTAKE, TrainingGaveUp, UserError
+from jaxgan.errors import CTRL_C, FINISHED, GAVE_UP, MISTAKE, ArgumentError, TrainingGaveUp, UserError
+from jaxgan.json_files import BrokenFileError, decoded, parse_json, regular_bytes, why
 from jaxgan.media.plain import PlainFormatter, plain
 from jaxgan.overrides import load_config, resolve
 
@@ -125,6 +125,7 @@ MODES = {  # what each does, and its own flags
 }
 PATHS = ("config", "workdir", "input", "output", "pretrained", "mask", "compare", "against", "weights", "profile")
 SWITCHES = ("json",)  # flags that need no value
+FLAGS = {"step": "checkpoint", "n": "count", "name": "pretrained"}  # by the argument that they become
 WITHOUT_NETWORKS = ("doctor", "import", "prepare")  # modes that make no network
 COMMON = {
     "config": "a file, configs/x.py, or configs/x.py:argument",
@@ -169,7 +170,10 @@ def _answer(arguments: Sequence[str]) -> int:
         print(help_text())
         return FINISHED
     call = parse(arguments)
-    return _verify(call) if call.mode == "verify" else _run(call, read_config(call))
+    try:
+        return _verify(call) if call.mode == "verify" else _run(call, read_config(call))
+    except ArgumentError as mistake:
+        raise UserError(_in_flags(mistake, call)) from None
 
 
 def _ending(error: BaseException) -> tuple[int, str]:
@@ -188,6 +192,12 @@ def _ending(error: BaseException) -> tuple[int, str]:
     else:
         raise error
     return status if signals.caught() is None else stopped, plain(" ".join(told.split()))
+
+
+def _in_flags(mistake: ArgumentError, call: Call) -> str:
+    """What a mistake in an argument of the Python interface says of the flag that it came from."""
+    flag = FLAGS.get(mistake.argument, mistake.argument)
+    return f"--{flag}: {mistake.told}" if flag in MODES[call.mode][1] else str(mistake)
 
 
 def parse(arguments: Sequence[str]) -> Call:
@@ -248,16 +258,14 @@ def _saved(workdir: str) -> str | None:
     from etils import epath  # it may lie in a bucket
 
     saved = epath.Path(workdir) / "config.json"
-    try:
-        text = saved.read_text()
-    except (FileNotFoundError, NotADirectoryError):
+    if not saved.exists():
         return None
-    except OSError as error:
-        raise UserError(f"--workdir={workdir}: its config.json cannot be read: {error.strerror or error}") from None
-    except ValueError:
-        raise UserError(f"--workdir={workdir}: the saved config is damaged: it is no text") from None
-    with contextlib.suppress(ValueError, AttributeError, RecursionError):  # told of where it is used
-        paths.remember(json.loads(text).get("places"))
+    try:
+        text = decoded(regular_bytes(saved))
+    except (OSError, BrokenFileError) as error:
+        raise UserError(f"--workdir={workdir}: its config.json cannot be read: {why(error)}") from None
+    with contextlib.suppress(BrokenFileError, AttributeError):  # told of where it is used
+        paths.remember(parse_json(text).get("places"))
     return text
 
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import dataclasses
-import runpy
+import os
+import sys
+import traceback
+import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -54,23 +58,70 @@ def shrink(config: RunConfig) -> RunConfig:
 
 def _run_file(path: str) -> Mapping[str, Any]:
     name, _, argument = expanded(path, "--config").partition(":")
-    if not Path(name).is_file():
+    if os.path.isdir(name):
+        raise UserError(f"--config={path}: it is a folder, accepted is a Python file such as configs/quickstart.py")
+    if not os.path.isfile(name):
         raise UserError(f"--config={path}: there is no such file")
-    try:
-        get_config = runpy.run_path(name).get("get_config")
-        if get_config is None:
-            raise UserError(f"--config={path}: the file has no function get_config")
-        config = get_config(argument) if argument else get_config()
-        tree = config.to_dict() if hasattr(config, "to_dict") else config
-    except UserError:
-        raise
-    except (Exception, SystemExit) as error:  # whatever the file does wrong
-        raise UserError(
-            f"--config={path}: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
-        ) from None
+    module = types.ModuleType("__config__")
+    module.__file__ = os.path.abspath(name)
+    with _modules_beside(module):
+        try:
+            # without this file's own future statements
+            exec(compile(Path(name).read_bytes(), module.__file__, "exec", dont_inherit=True), module.__dict__)
+            get_config = getattr(module, "get_config", None)
+            if not callable(get_config):
+                raise UserError(f"--config={path}: the file has no function get_config")
+            config = get_config(argument) if argument else get_config()
+            tree = config.to_dict() if hasattr(config, "to_dict") else config
+        except UserError:
+            raise
+        except (Exception, SystemExit) as error:  # whatever the file does wrong
+            raise UserError(f"--config={path}: {_told(error, Path(module.__file__).parent)}") from None
     if not isinstance(tree, Mapping):
         raise UserError(f"--config={path}: get_config gave a {type(config).__name__}, accepted is a ConfigDict")
     return tree
+
+
+@contextlib.contextmanager
+def _modules_beside(module: types.ModuleType) -> Iterator[None]:
+    """Lets a config import the files beside it while it runs; the next config with files of such names gets its own."""
+    path = Path(str(module.__file__))
+    folders = [str(folder) for folder in dict.fromkeys((path.resolve().parent, path.parent))]  # of a link: both
+    known = {name.partition(".")[0] for name in sys.modules}
+    sys.path[:0] = folders
+    sys.modules[module.__name__] = module  # dataclasses look their module up
+    try:
+        yield
+    finally:
+        del sys.modules[module.__name__]
+        for folder in folders:
+            sys.path_importer_cache.pop(folder, None)
+            with contextlib.suppress(ValueError):
+                sys.path.remove(folder)
+        found = {name.partition(".")[0] for name in sys.modules} - known
+        beside = {top for top in found if any(_is_in(sys.modules.get(top), folder) for folder in folders)}
+        for name in [each for each in sys.modules if each.partition(".")[0] in beside]:
+            del sys.modules[name]
+
+
+def _is_in(module: types.ModuleType | None, folder: str) -> bool:
+    """Whether a module is a file or a package of a folder, and of none below."""
+    places = [getattr(module, "__file__", None) or "", *getattr(module, "__path__", ())]
+    return any(os.path.dirname(place.removesuffix("/__init__.py")) == folder for place in places)
+
+
+def _told(error: BaseException, folder: Path) -> str:
+    """What an error of a config says in one line, with the last of its lines, or of those beside it, that led there."""
+    words = (error.msg if isinstance(error, SyntaxError) else str(error)).splitlines()
+    told = f"{type(error).__name__}: {words[0] if words else ''}"
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = [(frame.filename, frame.lineno) for frame in frames if Path(frame.filename).is_relative_to(folder)]
+    if isinstance(error, SyntaxError) and error.filename:
+        lines.append((error.filename, error.lineno))
+    if not lines:
+        return told
+    file, line = lines[-1]
+    return f"{os.path.basename(file)}, line {line}: {told}"
 
 
 def _changed(tree: Mapping[str, Any], overrides: Mapping[str, str]) -> RunConfig:

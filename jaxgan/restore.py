@@ -13,14 +13,15 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
-from jaxgan.errors import UserError
+from jaxgan.errors import ArgumentError, UserError
 from jaxgan.game import GENERATOR, Array, Generating, Key, Task
+from jaxgan.json_files import read_text
 from jaxgan.models.pretrained.realesrgan import PUBLISHED, from_file, pretrained
 from jaxgan.parallel.placement import replicated
 from jaxgan.paths import located
 from jaxgan.sampling import Sampler, map_latents, synthesize_styles
 from jaxgan.standing import Standing
-from jaxgan.training.stored import Average, restore_average
+from jaxgan.training.stored import Average, Shapes, restore_average
 from jaxgan.training.workdir import Workdir
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ class RestoredGenerator:
     def latents(self, key: Key | int, n: int) -> Array:
         """Latents `[n,Z]` as the generator was trained with."""
         if n < 1:
-            raise UserError(f"n: got {n}, accepted is 1 or more")
+            raise ArgumentError("n", f"got {n}, accepted is 1 or more")
         return self._task.latents(jax.random.key(int(key)) if isinstance(key, int | np.integer) else key, n)
 
     def synthesize(
@@ -172,9 +173,9 @@ class RestoredGenerator:
     def _checked(self, latents: Any, labels: Any, truncation: float | None) -> np.ndarray | None:
         size = self.latents(0, 1).shape[1]
         if np.ndim(latents) != 2 or np.shape(latents)[1] != size or not len(latents):
-            raise UserError(f"latents: got shape {np.shape(latents)}, accepted is (n, {size})")
+            raise ArgumentError("latents", f"got shape {np.shape(latents)}, accepted is (n, {size})")
         if truncation is not None and not 0 <= truncation < np.inf:
-            raise UserError(f"truncation: got {truncation}, accepted is 0 or more")
+            raise ArgumentError("truncation", f"got {truncation}, accepted is 0 or more")
         return self._sampler.labels(len(latents), labels)
 
 
@@ -193,16 +194,22 @@ def load(
     there is no run, no such checkpoint, or none that can be used.
     """
     # not at the top: a run's config decides what else is imported
-    from jaxgan.assemble import make_task
+    from jaxgan.assemble import averaged, make_task
+    from jaxgan.builder import check_sections
     from jaxgan.config import from_json
 
     where = Workdir(str(workdir))
     if not where.config.exists():
         raise UserError(f"{workdir} is not the directory of a run: it has no {where.config.name}")
-    config = from_json(where.config.read_text())
+    config = from_json(read_text(where.config))
+    check_sections(config, allow)
     choice = config.checkpoint
-    average = restore_average(where.checkpoints, step, best=choice.best, best_mode=choice.best_mode)
-    return RestoredGenerator(_generating(make_task(config, allow), workdir), average, batch_size=batch_size, mesh=mesh)
+    task = _generating(make_task(config, allow), workdir)
+    like = [Shapes(*each) for each in averaged(task, config)]
+    if batch_size < 1:
+        raise ArgumentError("batch_size", f"got {batch_size}, accepted is 1 or more")
+    average = restore_average(where.checkpoints, step, best=choice.best, best_mode=choice.best_mode, like=like)
+    return RestoredGenerator(task, average, batch_size=batch_size, mesh=mesh)
 
 
 def _generating(task: Task, workdir: str | os.PathLike[str]) -> Generating:
@@ -232,7 +239,7 @@ def read_weights(where: str) -> Beginning:
     place = Workdir(where)
     if place.config.exists():
         average = restore_average(place.checkpoints)
-        section = from_json(place.config.read_text()).generator
+        section = from_json(read_text(place.config)).generator
         return Beginning(average.params, average.variables, section, published=False)
     imported = pretrained(where) if where in PUBLISHED else from_file(where)
     return Beginning({GENERATOR: imported.params}, {GENERATOR: imported.variables}, imported.section, published=True)

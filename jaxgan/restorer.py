@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -14,10 +14,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgan.errors import UserError
+from jaxgan.errors import ArgumentError, UserError
 from jaxgan.game import GENERATOR, Array, Restoring
+from jaxgan.json_files import read_text
 from jaxgan.parallel.compiler import compiler_options
-from jaxgan.training.stored import Average, read_records, restore_average
+from jaxgan.training.stored import Average, Shapes, read_records, restore_average
 from jaxgan.training.workdir import Workdir
 
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
@@ -132,21 +133,26 @@ def load_restorer(
     the first stage, or a run that makes images from latents.
     """
     # not at the top: a run's config decides what else is imported
-    from jaxgan.assemble import make_task
+    from jaxgan.assemble import averaged, make_task
+    from jaxgan.builder import check_sections
     from jaxgan.config import from_json
 
     where = Workdir(str(workdir))
     if not where.config.exists():
         raise UserError(f"{workdir} is not the directory of a run: it has no {where.config.name}")
-    config = from_json(where.config.read_text())
+    config = from_json(read_text(where.config))
+    check_sections(config, allow)
     task: Any = make_task(config, allow)
     if not hasattr(task, "apply"):
         raise UserError(f"{workdir}: this run makes images from latents, not from other images; use --mode=sample")
     choice = config.checkpoint
-    last = restore_average(where.checkpoints, step, best=choice.best, best_mode=choice.best_mode)
+    like = [Shapes(*each) for each in averaged(task, config)]
+    last = restore_average(where.checkpoints, step, best=choice.best, best_mode=choice.best_mode, like=like)
     params, variables = last.params, last.variables
+    if not 0 <= strength <= 1:
+        raise ArgumentError("strength", f"got {strength}, accepted is 0 to 1")
     if strength != 1.0:
-        first = _first_stage(where, task.adversarial_start)
+        first = _first_stage(where, task.adversarial_start, like)
         only = lambda trees: {GENERATOR: trees[GENERATOR]}  # noqa: E731
         params, variables = (
             interpolate(only(one), only(other), strength)
@@ -166,7 +172,7 @@ def load_pretrained(name: str) -> Restorer:
     from jaxgan.models.pretrained.realesrgan import PUBLISHED, from_file, pretrained
 
     if name not in PUBLISHED and not Path(name).suffix:
-        raise UserError(f"--pretrained: got {name!r}, accepted are {', '.join(PUBLISHED)} and files of weights")
+        raise ArgumentError("name", f"got {name!r}, accepted are {', '.join(PUBLISHED)} and files of weights")
     found = pretrained(name) if name in PUBLISHED else from_file(name)
     generator = build(found.section, "network", path="--pretrained")
     weights = {"params": found.params, **found.variables}
@@ -181,14 +187,14 @@ def load_pretrained(name: str) -> Restorer:
     return dataclasses.replace(restorer, degrade=jax.jit(degradation.__call__))
 
 
-def _first_stage(where: Workdir, start: int | None) -> Average:
+def _first_stage(where: Workdir, start: int | None, like: Sequence[Shapes]) -> Average:
     """The newest weights from before there was a discriminator."""
     if not start:
-        raise UserError("--strength: this run has one stage only, accepted is 1")
+        raise ArgumentError("strength", "this run has one stage only, accepted is 1")
     steps = [step for step, record in read_records(where.checkpoints).items() if 0 < record["images_seen"] <= start]
     if not steps:
-        raise UserError(f"--strength: no checkpoint of the first {start} images is left, accepted is 1")
-    return restore_average(where.checkpoints, max(steps))
+        raise ArgumentError("strength", f"no checkpoint of the first {start} images is left, accepted is 1")
+    return restore_average(where.checkpoints, max(steps), like=like)
 
 
 def _shapes(forward: Callable[[Array], Array], masks: bool) -> tuple[int, int]:

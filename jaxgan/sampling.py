@@ -13,7 +13,7 @@ from jax.experimental import multihost_utils
 from jax.sharding import Mesh
 
 from jaxgan import signals
-from jaxgan.errors import UserError
+from jaxgan.errors import ArgumentError
 from jaxgan.game import GENERATOR, Array, Generating, Key
 from jaxgan.parallel.compiler import compiler_options
 from jaxgan.parallel.placement import split_batch
@@ -48,15 +48,17 @@ class Sampler:
         """
         if not self.num_classes:
             if labels is not None:
-                raise UserError("labels: got some, but the model was trained without labels")
+                raise ArgumentError("labels", "got some, but the model was trained without labels")
             return None
         if labels is None:
             return np.arange(count, dtype=np.int32) % self.num_classes
         given = np.asarray(labels)
         if given.shape != (count,) or not np.issubdtype(given.dtype, np.integer):
-            raise UserError(f"labels: got shape {given.shape} of {given.dtype}, accepted are {count} integers")
+            raise ArgumentError("labels", f"got shape {given.shape} of {given.dtype}, accepted are {count} integers")
         if count and (given.min() < 0 or given.max() >= self.num_classes):
-            raise UserError(f"labels: got {given.min()} to {given.max()}, accepted are 0 to {self.num_classes - 1}")
+            raise ArgumentError(
+                "labels", f"got {given.min()} to {given.max()}, accepted are 0 to {self.num_classes - 1}"
+            )
         return given.astype(np.int32)
 
     def generate(

@@ -7,30 +7,31 @@ A number in a config may be written as a section `{"name": "cosine", "start": 2e
 from __future__ import annotations
 
 import inspect
+import typing
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import jax.numpy as jnp
 import optax
 
+from jaxgan.config import check_type
+from jaxgan.domains import Count, Finite, Number, Whole
 from jaxgan.errors import UserError
 from jaxgan.game import Array
 
-Number = float | Mapping[str, Any]
 Schedule = Callable[[Array], Array]
 
 
-def constant(*, value: float, warmup_images: int = 0) -> Schedule:
+def constant(*, value: Finite, warmup_images: Whole = 0) -> Schedule:
     """`value`, after a linear warm-up from 0 over `warmup_images`."""
     return _warmed(optax.constant_schedule(value), warmup_images)
 
 
-def linear(*, start: float, stop: float, images: int, warmup_images: int = 0) -> Schedule:
+def linear(*, start: Finite, stop: Finite, images: Count, warmup_images: Whole = 0) -> Schedule:
     """From `start` to `stop` in a straight line over `images`, then `stop`."""
     return _warmed(optax.linear_schedule(start, stop, images), warmup_images)
 
 
-def cosine(*, start: float, stop: float, images: int, warmup_images: int = 0) -> Schedule:
+def cosine(*, start: Finite, stop: Finite, images: Count, warmup_images: Whole = 0) -> Schedule:
     """From `start` to `stop` along half a cosine over `images`, then `stop` (Loshchilov & Hutter 2017, eq. 5)."""
     half_cosine = optax.cosine_decay_schedule(1.0, images)
     return _warmed(lambda seen: stop + (start - stop) * half_cosine(seen), warmup_images)
@@ -51,6 +52,7 @@ def make_schedule(number: Number, path: str = "schedule") -> Schedule:
     Raises UserError for an unknown name, an unknown key or a missing one.
     """
     if not isinstance(number, Mapping):
+        check_type(number, Finite, path)
         return constant(value=float(number))
     name, arguments = number.get("name"), {key: value for key, value in number.items() if key != "name"}
     if not isinstance(name, str) or name not in SCHEDULES:
@@ -59,9 +61,9 @@ def make_schedule(number: Number, path: str = "schedule") -> Schedule:
         inspect.signature(SCHEDULES[name]).bind(**arguments)
     except TypeError as error:
         raise UserError(f"{path}: {error}; {name} takes {inspect.signature(SCHEDULES[name])}") from None
+    hints = typing.get_type_hints(SCHEDULES[name], include_extras=True)
     for key, value in arguments.items():
-        if isinstance(value, bool) or not isinstance(value, int | float) or (key == "images" and value <= 0):
-            raise UserError(f"{path}.{key}: got {value!r}, accepted is a number{' above 0' if key == 'images' else ''}")
+        check_type(value, hints[key], f"{path}.{key}")
     return SCHEDULES[name](**arguments)
 
 

@@ -2,11 +2,14 @@
 
 import collections
 import contextlib
+import copy
 import pathlib
+import random
 import re
 import signal
 import time
 from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 import numpy as np
 
@@ -14,6 +17,7 @@ from jaxgan.errors import UserError
 
 SECONDS, BYTES = 5.0, 2**30  # what one broken file may cost
 TELLING = [b"\x00" * 4, b"\xff" * 4, b"\xff\xff\xff\x7f", b"\x00\x00\x00\x80", b"{[(", b'"\\', b"-1e999", b"\x80\x81"]
+OTHERS = [None, True, -1, 0, 1.5, 10**15, 10**30, "", "x", "../x", [], [[1]], {}, {"x": {}}, float("nan")]
 
 
 def mutants(originals: Iterable[bytes], count: int, seed: int = 0) -> Iterator[bytes]:
@@ -25,6 +29,24 @@ def mutants(originals: Iterable[bytes], count: int, seed: int = 0) -> Iterator[b
         for _ in range(draws.choice([1, 1, 2, 8])):
             _change(data, draws)
         yield bytes(data)
+
+
+def changed_values(content: Any, count: int, seed: int = 0) -> Iterator[Any]:
+    """`count` copies of a JSON value in which a key was dropped, or a value replaced by one of another kind."""
+    draws = random.Random(seed)
+    for _ in range(count):
+        changed = {"": copy.deepcopy(content)}
+        for _ in range(draws.choice([1, 1, 2])):
+            node: Any = changed
+            place: Any = ""
+            while isinstance(node[place], dict | list) and node[place] and draws.random() < 0.8:
+                node = node[place]
+                place = draws.choice(list(node) if isinstance(node, dict) else range(len(node)))
+            if draws.random() < 0.3 and place != "" and isinstance(node, dict):
+                del node[place]
+            else:
+                node[place] = copy.deepcopy(draws.choice(OTHERS))
+        yield changed[""]
 
 
 def read_mutants(

@@ -10,7 +10,7 @@ ROOT = pathlib.Path(__file__).parent.parent / "jaxgan"
 # from the bottom up; a room may import from its own line and from those above it
 FLOORS = [
     ["errors"],
-    ["paths"],
+    ["paths", "domains", "json_files"],
     ["disks", "signals"],
     ["game", "config", "media"],
     ["overrides", "schedules", "builder", "data", "weights"],
@@ -43,7 +43,10 @@ LAZILY = {
     ("__init__", "restore"),
 }  # inside functions, on purpose
 FLAX = {"layers", "models", "game"}
-NO_JAX = {"data", "weights", "media", "config", "overrides", "main", "errors", "paths", "disks", "signals", "__init__"}
+NO_JAX = {
+    *("data", "weights", "media", "config", "overrides", "main", "errors", "__init__"),
+    *("paths", "disks", "signals", "domains", "json_files"),
+}
 IMPORTLIB = {"builder"}
 
 

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from jaxgan.errors import CTRL_C, GAVE_UP, MISTAKE, TrainingGaveUp
+from jaxgan.errors import CTRL_C, GAVE_UP, INTERRUPTED, MISTAKE, TrainingGaveUp
 from jaxgan.main import main, parse
 
 pytestmark = pytest.mark.quick
@@ -50,7 +50,7 @@ def test_help_and_mistakes_are_quick_and_need_no_jax():
     start = time.perf_counter()
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert time.perf_counter() - start < 5  # under one on a quiet machine
-    for words in ("--mode=sample", "--config.batch_size (int; default 64)", "real images a step"):
+    for words in ("--mode=sample", "--config.batch_size (int of 1 or more; default 64)", "real images a step"):
         assert words in done.stdout
     assert "did you mean train?" in done.stderr
     assert "did you mean seed?" in done.stderr
@@ -106,18 +106,18 @@ def test_a_mistake_in_the_flags_is_one_line_and_status_2(flags, words, capsys):
         ("optimizers.generater={'name':'sgd','learning_rate':1.0}", "did you mean generator?"),
         ("optimizers.generator.eps=a", "config.optimizers.generator.eps: got 'a'"),
         ("task.generator_every=0", "config.task.generator_every: got 0"),
-        ("task.label_smoothing=0.7", "config.task.label_smoothing: got 0.7, accepted is 0 or more and less than 0.5"),
+        ("task.label_smoothing=0.7", "config.task.label_smoothing: got 0.7, accepted is 0 on, and below 0.5"),
         ("task.label_smoothing=0.1", "config.task.loss has no target for the reals"),  # the hinge loss
         ("task.instance_noise=-1.0", "config.task.instance_noise: got -1.0, accepted is 0 or more"),
         ("task.instance_noise={'name':'linear','start':0.1,'images':9}", "config.task.instance_noise: missing"),
         ("task.instance_noise={'name':'linear','start':0.1,'stop':-1,'images':9}", "instance_noise.stop: got -1"),
         ("task.top_k={'name':'lin','start':1.0,'stop':0.5,'images':9}", "config.task.top_k.name: got 'lin'"),
         ("generator.dtype=float31", "the networks cannot be made"),
-        ("generator.widths=(-4,)", "the networks cannot be made"),
+        ("generator.widths=(-4,)", "config.generator.widths: got (-4,), accepted is a tuple of int of 1 or more"),
         ("checkpoint.best=frechett", "config.checkpoint.best: got 'frechett'"),
         (
             "ema.half_life_images={'name':'cosine','start':0,'stop':1,'images':0}",
-            "images: got 0, accepted is a number above 0",
+            "config.ema.half_life_images.images: got 0, accepted is 1 or more",
         ),
     ],
 )
@@ -128,6 +128,18 @@ def test_a_mistake_in_the_config_leaves_no_workdir(override, words, config, tmp_
     assert words in told
     assert told.count("\n") == 1
     assert not workdir.exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("batch", [4, 100_000])
+def test_a_batch_larger_than_the_data_is_told(batch, config, tmp_path, monkeypatch, capfd):
+    monkeypatch.setattr("jaxgan.commands.train._train", lambda *_: INTERRUPTED)
+    call = ["--config", config, "--workdir", str(tmp_path / "run"), f"--config.batch_size={batch}"]
+    assert main([*call, f"--config.images={batch}"]) == INTERRUPTED
+    told = " ".join("".join(capfd.readouterr()).split())
+    assert (f"config.batch_size: got {batch}, but jaxgan_digits has" in told) == (batch > 4)
+    assert "a batch shows some of them more than once" in told or batch == 4
+    assert ("more than once" in (tmp_path / "run" / "log.txt").read_text()) == (batch > 4)
 
 
 def test_an_unwritable_workdir_is_told(config, tmp_path, capsys):

@@ -68,6 +68,8 @@ def run(tmp_path, monkeypatch):
         return types.SimpleNamespace(checkpoint=types.SimpleNamespace(best="frechet", best_mode="min"))
 
     monkeypatch.setattr("jaxgan.config.from_json", from_json)
+    monkeypatch.setattr("jaxgan.builder.check_sections", lambda config, allow=(): None)
+    monkeypatch.setattr("jaxgan.assemble.averaged", lambda task, config: [])
     monkeypatch.setattr("jaxgan.assemble.make_task", lambda config, allow=(): Task(num_classes=made["num_classes"]))
     (tmp_path / "config.json").write_text(json.dumps({"num_classes": 3}))
     with Checkpoints(tmp_path / "checkpoints", config={"seed": 5}, class_names=["a", "b", "c"]) as checkpoints:

@@ -153,7 +153,7 @@ def test_weights_of_a_file_become_a_restorer(tmp_path):
 
 
 def test_a_name_that_is_not_known_is_told(tmp_path):
-    with pytest.raises(UserError, match="--pretrained: got 'nothing', accepted are realesrgan_x4plus"):
+    with pytest.raises(UserError, match="name: got 'nothing', accepted are realesrgan_x4plus"):
         load_pretrained("nothing")
     with pytest.raises(UserError, match=r"missing.pth"):
         load_pretrained(str(tmp_path / "missing.pth"))

@@ -13,9 +13,10 @@ from jaxtyping import Array, Float
 from jaxgan.augment import colour, corruption, geometry
 from jaxgan.augment.draws import Draw, draw
 from jaxgan.config import unknown_key
+from jaxgan.domains import Count, NotNegative, Share, ShareNumber, Sign
 from jaxgan.errors import UserError
 from jaxgan.layers.collective import pmean
-from jaxgan.schedules import Number, at, make_schedule
+from jaxgan.schedules import at, make_schedule
 
 Images = Float[Array, "b h w c"]
 
@@ -71,12 +72,12 @@ class ADA:
     """
 
     preset: Preset = "bgc"
-    chances: Mapping[str, float] = dataclasses.field(default_factory=dict)  # of transforms, times p; over the preset's
-    strengths: Mapping[str, float] = dataclasses.field(default_factory=dict)  # of transforms; see STRENGTHS
-    target: float = 0.6  # of the mean sign of the reals' logits
-    interval: int = 4  # steps between two moves of p
-    images_to_one: int = 500_000  # images over which p would go from 0 to 1
-    schedule: Number | None = None  # p over images; None: adaptive
+    chances: Mapping[str, Share] = dataclasses.field(default_factory=dict)  # of transforms, times p; over the preset's
+    strengths: Mapping[str, NotNegative] = dataclasses.field(default_factory=dict)  # of transforms; see STRENGTHS
+    target: Sign = 0.6  # of the mean sign of the reals' logits
+    interval: Count = 4  # steps between two moves of p
+    images_to_one: Count = 500_000  # images over which p would go from 0 to 1
+    schedule: ShareNumber | None = None  # p over images; None: adaptive
 
     def __post_init__(self) -> None:
         """Raises UserError for names and numbers that no pipeline can have."""

@@ -24,9 +24,13 @@ from jaxgan.augment.noise import gaussian_noise, normals, poisson_noise
 from jaxgan.augment.resizing import Method, Patches, resize, resize_each
 from jaxgan.augment.sharpening import sharpened
 from jaxgan.builder import build
+from jaxgan.domains import Count, NotNegative, Positive, Quality, Several, Share
 from jaxgan.errors import UserError
 from jaxgan.game import Degradation
 
+Span = tuple[NotNegative, NotNegative]
+Widths = tuple[Positive, Positive]
+Qualities = tuple[Quality, Quality]
 Images = Float[Array, "b h w c"]
 Conditions = Float[Array, "b h2 w2 c2"]
 Range = float | tuple[float, float]
@@ -62,7 +66,7 @@ class Identity:
 class Bicubic:
     """Reduced by a whole number with antialiased cubic convolution as Pillow does, and rounded to 8 bits."""
 
-    scale: int
+    scale: Several
 
     masks = False
 
@@ -90,7 +94,7 @@ class Bicubic:
 class Blur:
     """Convolved with a random kernel of the kinds of Real-ESRGAN (see `jaxgan.augment.blur_kernels`)."""
 
-    sigma: Range = (0.2, 3.0)  # pixels
+    sigma: Positive | Widths = (0.2, 3.0)  # pixels
     kinds: tuple[str, ...] = tuple(SHARES)
 
     scale = 1
@@ -123,8 +127,8 @@ class Blur:
 class GaussianNoise:
     """White noise is added; neither clipped nor rounded, as denoisers are compared."""
 
-    strength: Range = 25.0  # standard deviation, in grey levels of 255
-    grey: float = 0.0  # share of the images whose noise is the same in all channels
+    strength: NotNegative | Span = 25.0  # standard deviation, in grey levels of 255
+    grey: Share = 0.0  # share of the images whose noise is the same in all channels
 
     scale = 1
     masks = False
@@ -155,8 +159,8 @@ class GaussianNoise:
 class Poisson:
     """The noise of counting up to 256 particles of light is added, times a factor; neither clipped nor rounded."""
 
-    amount: Range = 1.0  # 1: a pixel of brightness x of 0 to 1 has a standard deviation of sqrt(x / 256)
-    grey: float = 0.0  # share of the images whose noise is the luminance's, the same in all channels
+    amount: NotNegative | Span = 1.0  # 1: a pixel of brightness x of 0 to 1 has a standard deviation of sqrt(x / 256)
+    grey: Share = 0.0  # share of the images whose noise is the luminance's, the same in all channels
 
     scale = 1
     masks = False
@@ -187,7 +191,7 @@ class Poisson:
 class Jpeg:
     """Saved as a JPEG and read again; see `jaxgan.augment.jpeg`."""
 
-    quality: int | tuple[int, int] = (30, 95)  # 1 to 100
+    quality: Quality | Qualities = (30, 95)  # 1 to 100
     subsampling: bool = True  # colour at half the resolution, as programs do unless told otherwise
 
     scale = 1
@@ -221,8 +225,8 @@ class Masks:
     """
 
     kind: Kind = "strokes"
-    width: Interval = WIDTHS  # of strokes, of the shorter side
-    side: int | None = None  # pixels of the squares that are masked one by one; None: the image is one
+    width: tuple[Share, Share] = WIDTHS  # of strokes, of the shorter side
+    side: Count | None = None  # pixels of the squares that are masked one by one; None: the image is one
 
     scale = 1
     masks = True
@@ -337,15 +341,21 @@ class RealESRGAN:
     whole batches. Resized images lie on a canvas of the largest size, beyond their border go on their last pixels.
     """
 
-    scale: int = 4
-    blur: tuple[Interval, Interval] = ((0.2, 3.0), (0.2, 1.5))  # standard deviations, pixels
-    resize: tuple[Interval, Interval] = ((0.15, 1.5), (0.3, 1.2))  # of the image's, and of the condition's size
-    noise: tuple[Interval, Interval] = ((1.0, 30.0), (1.0, 25.0))  # Gaussian, grey levels of 255
-    poisson: tuple[Interval, Interval] = ((0.05, 3.0), (0.05, 2.5))  # as the amount of `Poisson`
-    quality: tuple[tuple[int, int], tuple[int, int]] = ((30, 95), (30, 95))  # of the JPEG
-    grey: float = 0.4  # share of the images whose noise is the same in all channels
-    second_blur: float = 0.8  # share of the images that are blurred in the second round
-    last_sinc: float = 0.8  # share of the images that go through the last filter
+    scale: Count = 4
+    blur: tuple[Widths, Widths] = (
+        (0.2, 3.0),
+        (0.2, 1.5),
+    )  # standard deviations, pixels
+    resize: tuple[Widths, Widths] = (
+        (0.15, 1.5),
+        (0.3, 1.2),
+    )  # of the image's, and of the condition's size
+    noise: tuple[Span, Span] = ((1.0, 30.0), (1.0, 25.0))  # Gaussian, grey levels of 255
+    poisson: tuple[Span, Span] = ((0.05, 3.0), (0.05, 2.5))  # as the amount of `Poisson`
+    quality: tuple[Qualities, Qualities] = ((30, 95), (30, 95))  # of the JPEG
+    grey: Share = 0.4  # share of the images whose noise is the same in all channels
+    second_blur: Share = 0.8  # share of the images that are blurred in the second round
+    last_sinc: Share = 0.8  # share of the images that go through the last filter
     sharpen: bool = False  # what is degraded is the sharpened image, as where the losses' targets are
 
     masks = False

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from jaxgan.config import RunConfig
 from jaxgan.data.opening import open_source
 from jaxgan.errors import FINISHED, UserError
+from jaxgan.json_files import BrokenFileError, lines
 from jaxgan.media.plain import plain
 from jaxgan.training.diagnosis import Grade, Record, diagnose, verdict
 from jaxgan.training.workdir import Workdir
@@ -42,9 +43,12 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
 
 def read_record(config: RunConfig, place: Workdir) -> Record:
     """What a workdir tells of its run; the size of the data set where it can be opened."""
-    text = place.log.read_text() if place.log.exists() else ""
+    try:  # a log may have been cut or changed; its lines are not JSON
+        rollbacks = sum(line.count(ROLLED_BACK.encode()) for line in lines(place.log))
+    except (OSError, BrokenFileError):
+        rollbacks = 0
     try:
         size = open_source(config.data, config.data.split).spec.size
     except UserError:
         size = None
-    return Record(read_scalars(place.scalars), config, text.count(ROLLED_BACK), size)
+    return Record(read_scalars(place.scalars), config, rollbacks, size)

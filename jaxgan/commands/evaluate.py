@@ -15,6 +15,7 @@ from jaxgan.commands.outputs import check_outputs
 from jaxgan.commands.setup import generate_with, start_jax
 from jaxgan.commands.views import make_evaluator
 from jaxgan.config import RunConfig
+from jaxgan.domains import MOST, Domain
 from jaxgan.errors import FINISHED, UserError
 from jaxgan.evaluators.distribution import DistributionEvaluator
 from jaxgan.evaluators.manifests import check_same, existing, read_report, write_report
@@ -26,6 +27,8 @@ from jaxgan.restore import RestoredGenerator, load
 from jaxgan.restorer import Restorer, load_restorer
 from jaxgan.training.workdir import Workdir
 
+SEVERAL = Domain(least=2, most=MOST)
+
 
 def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
     """Prints the scores of `--checkpoint` with what they were made with, and writes them under the workdir.
@@ -35,14 +38,11 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
     that of so many paths.
     """
     check_outputs("evaluate", workdir, options)
-    samples = options.get("samples")
-    if samples is not None:
-        if not samples.isdecimal() or int(samples) < 2:
-            raise UserError(f"--samples: got {samples!r}, accepted is a whole number of 2 or more")
-        evaluation = dataclasses.replace(config.evaluation, samples=int(samples))
+    if "samples" in options:
+        evaluation = dataclasses.replace(config.evaluation, samples=integer(options, "samples", 0, SEVERAL))
         config = dataclasses.replace(config, evaluation=evaluation)
     against = read_report(options["against"]) if "against" in options else None
-    paths = _paths(options)
+    paths, choice = _paths(options), checkpoint_choice(options)
     start_jax(config)
     evaluator = make_evaluator(config)
     manifest = dict(evaluator.manifest)
@@ -55,11 +55,11 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
     if isinstance(evaluator, ReconstructionEvaluator):
         if paths:
             raise UserError("--path_length: this run makes images from other images, not from latents")
-        model = restorer = load_restorer(workdir, step=checkpoint_choice(options))
+        model = restorer = load_restorer(workdir, step=choice)
         compare()
         scores = evaluator.run(lambda condition: np.asarray(restorer.apply(jnp.asarray(condition))))
     else:
-        choice, mesh = checkpoint_choice(options), make_mesh({"data": -1})
+        mesh = make_mesh({"data": -1})
         model = generator = load(workdir, step=choice, batch_size=config.evaluation.batch_size, mesh=mesh)
         if paths:
             manifest["path_length"] = path_manifest(paths, straight=generator.has_styles)
@@ -83,10 +83,7 @@ def _paths(options: Mapping[str, str]) -> int:
     """Of how many paths the length is wanted; 0: of none. Raises UserError for one."""
     if "path_length" not in options:
         return 0
-    paths = integer(options, "path_length", 0)
-    if paths < 2:
-        raise UserError(f"--path_length: got {paths}, accepted is 2 or more paths")
-    return paths
+    return integer(options, "path_length", 0, SEVERAL)
 
 
 def _path_length(generator: RestoredGenerator, evaluator: DistributionEvaluator, paths: int, seed: int) -> float:

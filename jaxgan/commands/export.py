@@ -34,10 +34,10 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
     programs and graphs take latents, and labels where there are classes, and hold `--truncation` fixed.
     Raises UserError for options that do not fit and for packages of the extra `export` that are missing.
     """
-    wish = _wish(options)
+    wish, choice = _wish(options), checkpoint_choice(options)
     check_outputs("export", workdir, options)
     start_jax(config)
-    generator = load(workdir, step=checkpoint_choice(options))
+    generator = load(workdir, step=choice)
     with replacing(wish.output) as part:  # a file under its own name is whole
         WRITERS[wish.format](generator, str(part), wish)
     size = pathlib.Path(wish.output).stat().st_size

@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
+from jaxgan.domains import MOST, Domain
 from jaxgan.errors import UserError
+
+WHOLE = Domain(least=0, most=MOST)
+COUNT = Domain(least=1, most=MOST)
+PICTURES = Domain(least=1, most=1_000_000)  # drawn at a time
+DIGITS = 18  # of a step
+SHOWN = 60  # characters of what was given
 
 
 def switch(options: Mapping[str, str], name: str, default: Literal["true", "false"] = "false") -> bool:
@@ -16,17 +23,30 @@ def switch(options: Mapping[str, str], name: str, default: Literal["true", "fals
     return text == "true"
 
 
-def integer(options: Mapping[str, str], name: str, default: int) -> int:
-    """The whole number of a flag. Raises UserError for anything else."""
+def integer(options: Mapping[str, str], name: str, default: int, domain: Domain = WHOLE) -> int:
+    """The whole number of a flag. Raises UserError for anything else, and for what is not in the domain."""
     text = options.get(name, str(default))
     try:
-        return int(text)
+        number = int(text)
     except ValueError:
-        raise UserError(f"--{name}: got {text!r}, accepted is a whole number") from None
+        number = None
+    if number is None or not domain.holds(number):
+        accepted = domain.told(number) if number is not None else f"a whole number{domain.joint}{domain}"
+        raise UserError(f"--{name}: got {_short(text if number is not None else repr(text))}, accepted is {accepted}")
+    return number
 
 
 def checkpoint_choice(options: Mapping[str, str]) -> int | Literal["best", "latest"]:
-    """The step that `--checkpoint` names, or `best` or `latest` (the default)."""
+    """The step that `--checkpoint` names, or `best` or `latest` (the default). Raises UserError for anything else."""
     choice = options.get("checkpoint", "latest")
     named: dict[str, Literal["best", "latest"]] = {"best": "best", "latest": "latest"}
-    return named[choice] if choice in named else integer(options, "checkpoint", 0)
+    if choice in named:
+        return named[choice]
+    if not choice.isdecimal() or len(choice) > DIGITS:
+        raise UserError(f"--checkpoint: got {_short(repr(choice))}, accepted are best, latest and the number of a step")
+    return int(choice)
+
+
+def _short(text: str) -> str:
+    text = str(text)
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."

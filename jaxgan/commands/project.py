@@ -12,7 +12,7 @@ import numpy as np
 from etils import epath
 
 from jaxgan.commands.marking import Marking, marks, origin_of_run
-from jaxgan.commands.options import checkpoint_choice, integer
+from jaxgan.commands.options import COUNT, checkpoint_choice, integer
 from jaxgan.commands.outputs import check_outputs
 from jaxgan.commands.setup import start_jax
 from jaxgan.config import RunConfig
@@ -48,18 +48,16 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
     `--labels` (one class; default: the one that begins nearest), `--checkpoint`. Raises UserError for a picture that
     cannot be read, and options that do not fit.
     """
-    seed, steps = integer(options, "seed", 0), integer(options, "steps", STEPS)
-    if steps < 1:
-        raise UserError(f"--steps: got {steps}, accepted is 1 or more")
+    seed, steps = integer(options, "seed", 0), integer(options, "steps", STEPS, COUNT)
     if not options.get("input"):
         raise UserError("--input is missing: --mode=project needs a picture")
     check_outputs("project", workdir, options)
-    marked = marks(options)
+    marked, choice = marks(options), checkpoint_choice(options)
     wanted = None if "labels" not in options else integer(options, "labels", 0)
     source = pathlib.Path(options["input"])
     output = epath.Path(options.get("output") or epath.Path(workdir) / "projections" / f"{source.stem}.png")
     start_jax(config)
-    generator = load(workdir, step=checkpoint_choice(options))
+    generator = load(workdir, step=choice)
     target = read_picture(source, generator.image_shape, config.data.fit)
     start = (_mean_style if generator.has_styles else _nearest_latent)(generator, target, seed, wanted)
     decode, weights = generator.decoder(start.label)

@@ -10,7 +10,7 @@ from etils import epath
 from jaxgan.commands import inspection
 from jaxgan.commands.inspection import Draw, SampleWish
 from jaxgan.commands.marking import Marking, marks, origin_of_run
-from jaxgan.commands.options import checkpoint_choice, integer
+from jaxgan.commands.options import PICTURES, WHOLE, checkpoint_choice, integer
 from jaxgan.commands.outputs import check_outputs
 from jaxgan.commands.setup import start_jax
 from jaxgan.config import RunConfig
@@ -48,16 +48,15 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
         raise UserError(f"--kind: got {kind!r}, accepted are {', '.join(KINDS)}")
     if "crossover" in options and kind != "mixing":
         raise UserError("--crossover: only --kind=mixing has one")
-    seed, count = integer(options, "seed", 0), integer(options, "count", DEFAULT_COUNT[kind])
-    if count < 1:
-        raise UserError(f"--count: got {count}, accepted is 1 or more")
+    seed, count = integer(options, "seed", 0), integer(options, "count", DEFAULT_COUNT[kind], PICTURES)
+    choice = checkpoint_choice(options)
     check_outputs("sample", workdir, options)
     labels, truncations, marked = _labels(options), _truncations(options), marks(options)
     if len(truncations) > 1 and kind != "truncation":
         raise UserError(f"--truncation: got {options['truncation']!r}, accepted is one number")
     crossover = integer(options, "crossover", 0) if "crossover" in options else None
     start_jax(config)
-    generator = load(workdir, step=checkpoint_choice(options))
+    generator = load(workdir, step=choice)
     output = options.get("output") or str(epath.Path(workdir) / "samples" / f"{kind}-{seed}{SUFFIX[kind]}")
     origin = origin_of_run(workdir, "created", "samples of a generator", step=generator.step, seed=seed)
     marking = Marking(origin if marked else None)
@@ -150,9 +149,12 @@ def _labels(options: Mapping[str, str]) -> list[int] | None:
     if text is None:
         return None
     try:
-        return [int(part) for part in text.split(",")]
+        labels = [int(part) for part in text.split(",")]
     except ValueError:
-        raise UserError(f"--labels: got {text!r}, accepted are class numbers such as 0,1,2") from None
+        labels = [-1]
+    if not all(map(WHOLE.holds, labels)):
+        raise UserError(f"--labels: got {text!r}, accepted are class numbers from 0 on, such as 0,1,2")
+    return labels
 
 
 def _truncations(options: Mapping[str, str]) -> tuple[float, ...]:

@@ -14,6 +14,7 @@ import numpy as np
 from jaxgan.config import RunConfig, from_json, to_json, to_tree
 from jaxgan.errors import UserError
 from jaxgan.evaluators.samples import Generate
+from jaxgan.json_files import read_text
 from jaxgan.media.images import replace_file
 from jaxgan.media.plain import plain
 from jaxgan.parallel.compiler import keep_freed_memory
@@ -63,7 +64,7 @@ def keep_config(place: Workdir, config: RunConfig) -> None:
     What differs and may is told. Raises UserError with the first field that differs and may not.
     """
     if place.config.exists():
-        saved, given = (_flat(to_tree(c)) for c in (from_json(place.config.read_text()), config))
+        saved, given = (_flat(to_tree(c)) for c in (from_json(read_text(place.config)), config))
         differing = [key for key in sorted(saved.keys() | given.keys()) if saved.get(key) != given.get(key)]
         for key in differing:
             if not any(key == free or key.startswith(free + ".") for free in MAY_CHANGE):

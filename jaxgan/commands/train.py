@@ -112,6 +112,11 @@ def _run(config: RunConfig, workdir: str, profile: Profile | None) -> int:
             if leading:
                 keep_config(place, config)
         signals.check()
+        if leading and config.batch_size > spec.size:
+            log.warning(
+                "config.batch_size: got %s, but %s has %s images: a batch shows some of them more than once",
+                *(config.batch_size, spec.name, spec.size),
+            )
         checkpoints = stack.enter_context(
             Checkpoints(
                 place.checkpoints,
@@ -287,7 +292,7 @@ def _numbered(place: Workdir) -> list[str]:
 def _where_things_are(place: Workdir, checkpoints: Checkpoints, restores: bool) -> str:
     """What a user wants to know at the end of a run."""
     pictures = _numbered(place)
-    scores = json.loads(place.scores.read_text())["scores"] if place.scores.exists() else {}
+    scores = read_report(place.scores)["scores"] if place.scores.exists() else {}
     told: dict[str, float] = {}
     for name, value in scores.items():
         told.setdefault(name.split("/")[0], value)

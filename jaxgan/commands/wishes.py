@@ -11,7 +11,7 @@ from jaxgan.commands.files import Pair, pair_files
 from jaxgan.commands.films import FilmWish, check_films
 from jaxgan.commands.marking import marks
 from jaxgan.commands.masks import Masks
-from jaxgan.commands.options import integer, switch
+from jaxgan.commands.options import COUNT, integer, switch
 from jaxgan.commands.outputs import check_outputs, written_at
 from jaxgan.errors import UserError
 from jaxgan.media.kinds import CONTAINERS, FORMATS, is_known
@@ -41,10 +41,8 @@ def read_wish(options: Mapping[str, str]) -> Wish:
     overwrite, degrade = (switch(options, name) for name in ("overwrite", "degrade"))
     if degrade and ("mask" in options or "mask_color" in options):
         raise UserError("--degrade: got true beside a mask, accepted is one of them")
-    numbers = {name: integer(options, name, 0) if name in options else None for name in ("tile", "batch_size")}
-    for name, number in numbers.items():
-        if number is not None and number < 1:
-            raise UserError(f"--{name}: got {number}, accepted is 1 or more")
+    flags = ("tile", "batch_size")
+    numbers = {name: integer(options, name, 0, COUNT) if name in options else None for name in flags}
     check_outputs("apply", "", options)
     pairs = pair_files(options["input"], options["output"], overwrite=overwrite)
     masks, compare = _masks(options, pairs), _compare(options, pairs)

@@ -17,6 +17,7 @@ from PIL import Image
 from jaxgan.data.sources import fingerprint
 from jaxgan.data.transforms import read_image
 from jaxgan.errors import UserError
+from jaxgan.json_files import read_json
 from jaxgan.media.kinds import PICTURES
 from jaxgan.media.reading import is_deep, is_grey, oddities, opened
 from jaxgan.media.turns import upright_size
@@ -87,7 +88,7 @@ def _list_images(root: Path) -> tuple[tuple[str, int, int], ...]:
 def _examine(root: Path, files: tuple[tuple[str, int, int], ...]) -> tuple[Entry, ...]:
     memory = cache_home() / "jaxgan" / "folders" / f"{fingerprint('upright', str(root), files)}.json"
     with contextlib.suppress(OSError, ValueError, TypeError):
-        return tuple(Entry(*row) for row in json.loads(memory.read_text()))
+        return tuple(Entry(*row) for row in read_json(memory))
     log.info("looking through %d images in %s", len(files), root)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         entries = tuple(e for e in pool.map(lambda file: _probe(root, *file), files) if e is not None)

@@ -17,11 +17,14 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from jaxgan.json_files import read_json, regular_bytes
 from jaxgan.parallel import distributed
 from jaxgan.weights.reading import UNREADABLE
 
 FORMAT = 1
 KIND = "classifier"  # how its files are named
+
+MOST = 2**31  # bytes of a classifier's weights
 
 logger = logging.getLogger(__name__)
 
@@ -41,10 +44,7 @@ def load_classifier(cache_dir: str, fingerprint: str, *, kind: str = KIND) -> St
     if not os.path.exists(record_path):
         return None
     try:
-        with open(record_path, encoding="utf-8") as file:
-            record = json.load(file)
-        with open(weights_path, "rb") as file:
-            weights = file.read()
+        record, weights = read_json(record_path), regular_bytes(weights_path, MOST)
         if (record["format"], record["fingerprint"]) != (FORMAT, fingerprint):
             raise ValueError("it is of another format or classifier")
         if record["sha256"] != hashlib.sha256(weights).hexdigest():

@@ -10,8 +10,12 @@ from typing import Any
 
 from etils import epath
 
+from jaxgan.config import check_type
 from jaxgan.errors import UserError
+from jaxgan.json_files import BrokenFileError, read_json, why
 from jaxgan.media.images import replace_file
+
+REPORT: Mapping[str, Any] = {"scores": Mapping[str, float], "manifest": Mapping[str, Any]}
 
 log = logging.getLogger(__name__)
 
@@ -37,12 +41,14 @@ def check_same(ours: Mapping[str, Any], theirs: Mapping[str, Any], whose: str) -
 def read_report(path: epath.PathLike) -> dict[str, Any]:
     """The scores and their manifest in a file that a run wrote. Raises UserError for any other file."""
     try:
-        report = json.loads(epath.Path(path).read_text())
-        if isinstance(report["scores"], dict) and isinstance(report["manifest"], dict):
-            return report
-    except (OSError, ValueError, KeyError, TypeError):
-        pass
-    raise UserError(f"{path}: it is no file of scores, such as scores.json in the directory of a run")
+        report = read_json(epath.Path(path))
+        check_type(report, Mapping[str, Any], "the file")
+        for name, annotation in REPORT.items():
+            check_type(report.get(name), annotation, name)
+    except (OSError, BrokenFileError, UserError) as error:
+        hint = "it is no file of scores, such as scores.json in the directory of a run"
+        raise UserError(f"{path}: {hint}: {error if isinstance(error, UserError) else why(error)}") from None
+    return report
 
 
 def write_report(path: epath.PathLike, report: Mapping[str, Any]) -> None:

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from jaxgan.domains import NotNegative
 from jaxgan.errors import UserError
 from jaxgan.losses.adversarial import per_example
 from jaxgan.losses.reconstruction import difference
@@ -40,7 +41,7 @@ def perceptual(
     target: Image,
     features: Features,
     *,
-    layers: Mapping[str, float] = REAL_ESRGAN,
+    layers: Mapping[str, NotNegative] = REAL_ESRGAN,
     distance: Literal["l1", "l2"] = "l1",
 ) -> Float[Array, " b"]:
     """The sum over `layers` of weight times the mean absolute (or squared) difference of their maps.

@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from jaxgan.domains import Positive
 from jaxgan.errors import UserError
 from jaxgan.losses.adversarial import per_example
 
@@ -43,7 +44,7 @@ def masked_l2(restored: Image, target: Image, mask: Mask) -> Float[Array, " b"]:
     return _over_hole(jnp.square(difference(restored, target)), mask)
 
 
-def charbonnier(restored: Image, target: Image, *, epsilon: float = 1e-3) -> Float[Array, " b"]:
+def charbonnier(restored: Image, target: Image, *, epsilon: Positive = 1e-3) -> Float[Array, " b"]:
     """The mean of sqrt(d^2 + epsilon^2): l1 that is smooth at 0 (Lai et al. 2017, section 3.2)."""
     return per_example(jnp.sqrt(jnp.square(difference(restored, target)) + epsilon**2))
 

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import flax.linen as nn
 import jax.numpy as jnp
 
+from jaxgan.domains import Count, Whole
 from jaxgan.errors import UserError
 from jaxgan.game import Array, Judgement
 from jaxgan.layers.attention import SelfAttention
@@ -49,14 +50,14 @@ class Generator(nn.Module):
     et al. 2014), the embedding's too.
     """
 
-    resolution: int
-    channels: int
-    num_classes: int = 0
+    resolution: Count
+    channels: Count
+    num_classes: Whole = 0
     conditioning: Literal["norm", "concat"] = "norm"
-    widths: Sequence[int] | None = None  # None: as published, from `base_width`
-    base_width: int = 96
-    embedding_dim: int = 128  # of a class
-    attention: int = ATTENTION  # pixels at which self-attention stands, if a block but the last ends there
+    widths: Sequence[Count] | None = None  # None: as published, from `base_width`
+    base_width: Count = 96
+    embedding_dim: Count = 128  # of a class
+    attention: Whole = ATTENTION  # pixels at which self-attention stands, if a block but the last ends there
     spectral: bool = True
     dtype: Any = jnp.float32
 
@@ -95,12 +96,12 @@ class Discriminator(nn.Module):
     guessed ("classifier"). All weights start orthogonal, but for the plane's.
     """
 
-    resolution: int
-    num_classes: int = 0
+    resolution: Count
+    num_classes: Whole = 0
     conditioning: Literal["projection", "concat", "classifier"] = "projection"
-    widths: Sequence[int] | None = None  # None: as published, from `base_width`
-    base_width: int = 96
-    attention: int = ATTENTION  # pixels at which self-attention stands, if a block ends there
+    widths: Sequence[Count] | None = None  # None: as published, from `base_width`
+    base_width: Count = 96
+    attention: Whole = ATTENTION  # pixels at which self-attention stands, if a block ends there
     norm: Literal["spectral", "none"] = "spectral"
     dtype: Any = jnp.float32
 

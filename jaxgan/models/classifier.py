@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 import jax
 from flax import linen as nn
 
+from jaxgan.domains import Count, Whole
+
 Array = jax.Array
 
 LARGEST = 64  # pixels: larger images are reduced to this first, so that the cost is bounded
@@ -29,9 +31,9 @@ class Classification(NamedTuple):
 class Classifier(nn.Module):
     """Strided convolutions down to 8 pixels or fewer, one hidden layer, one linear layer."""
 
-    num_classes: int
-    widths: Sequence[int] = (16, 32)  # by halving; the last for all further ones
-    hidden: int = 64
+    num_classes: Whole
+    widths: Sequence[Count] = (16, 32)  # by halving; the last for all further ones
+    hidden: Count = 64
 
     @nn.compact
     def __call__(self, image: Array) -> Classification:

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import flax.linen as nn
 import jax.numpy as jnp
 
+from jaxgan.domains import Count, Whole
 from jaxgan.errors import UserError
 from jaxgan.game import Array, Judgement
 from jaxgan.layers.conv import Conv, ConvTranspose
@@ -35,12 +36,12 @@ class Generator(nn.Module):
     as an embedding of unit variance ("concat"), or each class has its own gains and biases of the norms ("norm").
     """
 
-    resolution: int
-    channels: int
-    num_classes: int = 0
+    resolution: Count
+    channels: Count
+    num_classes: Whole = 0
     conditioning: Literal["concat", "norm"] = "concat"
-    widths: Sequence[int] | None = None  # None: halved at each doubling, ending with `base_width`
-    base_width: int = 64
+    widths: Sequence[Count] | None = None  # None: halved at each doubling, ending with `base_width`
+    base_width: Count = 64
     norm: Literal["batch", "none"] = "batch"
     dtype: Any = jnp.float32
 
@@ -89,11 +90,11 @@ class Discriminator(nn.Module):
     the image as a learned plane ("concat"), or are guessed ("classifier").
     """
 
-    resolution: int
-    num_classes: int = 0
+    resolution: Count
+    num_classes: Whole = 0
     conditioning: Literal["projection", "concat", "classifier"] = "projection"
-    widths: Sequence[int] | None = None  # None: doubled at each halving, from `base_width`
-    base_width: int = 64
+    widths: Sequence[Count] | None = None  # None: doubled at each halving, from `base_width`
+    base_width: Count = 64
     norm: Literal["batch", "spectral", "none"] = "batch"
     stddev: bool = False  # minibatch standard deviation before the head
     dtype: Any = jnp.float32

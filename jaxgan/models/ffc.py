@@ -7,6 +7,7 @@ from typing import Any
 import flax.linen as nn
 import jax.numpy as jnp
 
+from jaxgan.domains import Count, Share
 from jaxgan.game import Array
 from jaxgan.layers.conv import Conv, ConvTranspose
 from jaxgan.layers.fourier import FastFourierConv
@@ -24,10 +25,10 @@ class Generator(nn.Module):
     [0, 1] to [-1, 1].
     """
 
-    channels: int
-    base_width: int = 64
-    blocks: int = 9
-    ratio: float = 0.75
+    channels: Count
+    base_width: Count = 64
+    blocks: Count = 9
+    ratio: Share = 0.75
     dtype: Any = jnp.float32
 
     scale = 1
@@ -63,7 +64,7 @@ class Generator(nn.Module):
 class Block(nn.Module):
     """x plus twice a fast Fourier convolution, batch norm and ReLU of it: `[b,h,w,c] -> [b,h,w,c]`."""
 
-    ratio: float
+    ratio: Share
     dtype: Any
 
     @nn.compact

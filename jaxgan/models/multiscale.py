@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 import flax.linen as nn
 
+from jaxgan.domains import Count, SomeHalvings, Whole
 from jaxgan.errors import UserError
 from jaxgan.game import Array, Judgement
 from jaxgan.layers.resampling import box_downsample
@@ -20,11 +21,11 @@ class Discriminator(nn.Module):
     from the smallest stage on (`smallest_first`).
     """
 
-    resolution: int
+    resolution: Count
     discriminator: Any  # (image, label, *, train) -> Judgement, of any family
-    num_classes: int = 0
+    num_classes: Whole = 0
     conditioning: Literal["projection", "concat", "classifier"] | None = None  # None: as the template has it
-    scales: int = 3
+    scales: SomeHalvings = 3
 
     @nn.compact
     def __call__(self, image: Array | tuple[Array, ...], label: Array | None = None, *, train: bool) -> Judgement:

@@ -7,6 +7,7 @@ from typing import Any, Literal
 import flax.linen as nn
 import jax.numpy as jnp
 
+from jaxgan.domains import Count, Halvings
 from jaxgan.game import Array, Judgement
 from jaxgan.layers.conv import Conv
 from jaxgan.layers.instance_norm import normed
@@ -28,8 +29,8 @@ class Discriminator(nn.Module):
     patch gets a border of zeros.
     """
 
-    base_width: int = 64
-    halvings: int = 3
+    base_width: Count = 64
+    halvings: Halvings = 3
     norm: Literal["instance", "none", "batch", "spectral"] = "instance"
     dtype: Any = jnp.float32
 

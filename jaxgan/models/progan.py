@@ -14,6 +14,7 @@ from typing import Any, Literal
 import flax.linen as nn
 import jax.numpy as jnp
 
+from jaxgan.domains import Count, Whole
 from jaxgan.errors import UserError
 from jaxgan.game import Array, Judgement
 from jaxgan.layers.equalized import EqualizedConv, EqualizedDense, leaky_relu, pixel_norm
@@ -33,12 +34,12 @@ class Generator(nn.Module):
     An embedding of the label stands beside the latent.
     """
 
-    resolution: int
-    channels: int
-    num_classes: int = 0
+    resolution: Count
+    channels: Count
+    num_classes: Whole = 0
     conditioning: Literal["concat"] = "concat"
-    base_width: int | None = None  # at the resolution, doubled at each halving; None: 16384 / resolution
-    max_width: int = 512
+    base_width: Count | None = None  # at the resolution, doubled at each halving; None: 16384 / resolution
+    max_width: Count = 512
     dtype: Any = jnp.float32
 
     @nn.compact
@@ -93,12 +94,12 @@ class Discriminator(nn.Module):
     Labels are guessed ("classifier"), or judged by projection.
     """
 
-    resolution: int
-    num_classes: int = 0
+    resolution: Count
+    num_classes: Whole = 0
     conditioning: Literal["classifier", "projection"] = "classifier"
-    base_width: int | None = None  # at the resolution, doubled at each halving; None: 16384 / resolution
-    max_width: int = 512
-    group_size: int = 4  # of the minibatch standard deviation
+    base_width: Count | None = None  # at the resolution, doubled at each halving; None: 16384 / resolution
+    max_width: Count = 512
+    group_size: Count = 4  # of the minibatch standard deviation
     dtype: Any = jnp.float32
 
     @nn.compact
@@ -195,7 +196,7 @@ class _DownBlock(nn.Module):
     """Halves an image: `[B,R,R,hidden] -> [B,R/2,R/2,features]`."""
 
     features: int
-    hidden: int
+    hidden: Count
     dtype: Any
 
     @nn.compact

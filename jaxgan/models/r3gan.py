@@ -15,6 +15,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Float
 
+from jaxgan.domains import Count, Whole
 from jaxgan.errors import UserError
 from jaxgan.game import Array, Judgement
 from jaxgan.layers.conv import Conv
@@ -35,16 +36,16 @@ class Generator(nn.Module):
     `widths` are the channels at 4, 8, ... pixels. A class is a vector of `class_embedding` numbers beside the latent.
     """
 
-    resolution: int
-    channels: int
-    num_classes: int = 0
+    resolution: Count
+    channels: Count
+    num_classes: Whole = 0
     conditioning: Literal["concat"] = "concat"
-    widths: Sequence[int] | None = None  # None: `base_width` up to 32 pixels, then halved at each doubling
-    base_width: int = 64
-    blocks: int = 2  # of each stage
-    expansion: int = 2  # of a block's width, at its grouped convolution
-    group_width: int = 16  # channels that a grouped convolution mixes
-    class_embedding: int = 64
+    widths: Sequence[Count] | None = None  # None: `base_width` up to 32 pixels, then halved at each doubling
+    base_width: Count = 64
+    blocks: Count = 2  # of each stage
+    expansion: Count = 2  # of a block's width, at its grouped convolution
+    group_width: Count = 16  # channels that a grouped convolution mixes
+    class_embedding: Count = 64
     dtype: Any = jnp.float32
 
     @nn.compact
@@ -76,14 +77,14 @@ class Discriminator(nn.Module):
     being <a linear map of the features, the class's vector> alone, or guessed ("classifier").
     """
 
-    resolution: int
-    num_classes: int = 0
+    resolution: Count
+    num_classes: Whole = 0
     conditioning: Literal["projection", "classifier"] = "projection"
-    widths: Sequence[int] | None = None  # None: `base_width` up to 32 pixels, then halved at each doubling
-    base_width: int = 64
-    blocks: int = 2  # of each stage
-    expansion: int = 2  # of a block's width, at its grouped convolution
-    group_width: int = 16  # channels that a grouped convolution mixes
+    widths: Sequence[Count] | None = None  # None: `base_width` up to 32 pixels, then halved at each doubling
+    base_width: Count = 64
+    blocks: Count = 2  # of each stage
+    expansion: Count = 2  # of a block's width, at its grouped convolution
+    group_width: Count = 16  # channels that a grouped convolution mixes
     dtype: Any = jnp.float32
 
     smallest_first: ClassVar[bool] = True  # the order of `widths`, for `multiscale`, which leaves some out
@@ -127,9 +128,9 @@ class Block(nn.Module):
     Raises UserError where the groups do not divide the widened channels.
     """
 
-    depth: int
-    expansion: int
-    group_width: int
+    depth: Count
+    expansion: Count
+    group_width: Count
     dtype: Any = jnp.float32
 
     @nn.compact

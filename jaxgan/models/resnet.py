@@ -11,6 +11,7 @@ from typing import Any, Literal
 import flax.linen as nn
 import jax.numpy as jnp
 
+from jaxgan.domains import Count, Whole
 from jaxgan.errors import UserError
 from jaxgan.game import Array, Judgement
 from jaxgan.layers.conv import Conv
@@ -33,12 +34,12 @@ class Generator(nn.Module):
     its own gains and biases of the norms ("norm"), or an embedding stands beside the latent ("concat").
     """
 
-    resolution: int
-    channels: int
-    num_classes: int = 0
+    resolution: Count
+    channels: Count
+    num_classes: Whole = 0
     conditioning: Literal["norm", "concat"] = "norm"
-    widths: Sequence[int] | None = None  # None: as published, from `base_width`
-    base_width: int = 64  # of the last block; up to 32 pixels a quarter of all
+    widths: Sequence[Count] | None = None  # None: as published, from `base_width`
+    base_width: Count = 64  # of the last block; up to 32 pixels a quarter of all
     dtype: Any = jnp.float32
 
     @nn.compact
@@ -75,11 +76,11 @@ class Discriminator(nn.Module):
     guessed ("classifier").
     """
 
-    resolution: int
-    num_classes: int = 0
+    resolution: Count
+    num_classes: Whole = 0
     conditioning: Literal["projection", "concat", "classifier"] = "projection"
-    widths: Sequence[int] | None = None  # None: as published, from `base_width`
-    base_width: int = 64  # of the first block; up to 32 pixels half of all
+    widths: Sequence[Count] | None = None  # None: as published, from `base_width`
+    base_width: Count = 64  # of the first block; up to 32 pixels half of all
     norm: Literal["spectral", "none"] = "spectral"
     dtype: Any = jnp.float32
 

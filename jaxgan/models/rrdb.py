@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import flax.linen as nn
 import jax.numpy as jnp
 
+from jaxgan.domains import Count
 from jaxgan.errors import UserError
 from jaxgan.game import Array
 from jaxgan.layers.conv import Conv, Geometry, Initializer, conv
@@ -34,11 +35,11 @@ class Generator(nn.Module):
     network itself works on [0, 1], as published ones do: what it pads with is black.
     """
 
-    channels: int
-    scale: int = 4
-    blocks: int = 23
-    base_width: int = 64
-    growth: int = 32  # channels that a convolution of a dense block adds
+    channels: Count
+    scale: Count = 4
+    blocks: Count = 23
+    base_width: Count = 64
+    growth: Count = 32  # channels that a convolution of a dense block adds
     unit_range: bool = False
     dtype: Any = jnp.float32
 
@@ -83,7 +84,7 @@ class Generator(nn.Module):
 class Block(nn.Module):
     """x plus a fifth of what three dense blocks make of it: `[b,h,w,c] -> [b,h,w,c]`."""
 
-    growth: int
+    growth: Count
     dtype: Any
 
     @nn.compact
@@ -98,7 +99,7 @@ class Block(nn.Module):
 class DenseBlock(nn.Module):
     """x plus a fifth of five convolutions, each of which sees x and all before it: `[b,h,w,c] -> [b,h,w,c]`."""
 
-    growth: int
+    growth: Count
     dtype: Any
 
     @nn.compact

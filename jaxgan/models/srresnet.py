@@ -8,6 +8,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 
 from jaxgan.augment.resizing import resize
+from jaxgan.domains import Count, Halvings
 from jaxgan.errors import UserError
 from jaxgan.game import Array, Judgement
 from jaxgan.layers.conv import Conv
@@ -33,12 +34,12 @@ class Generator(nn.Module):
     the image is the bicubically enlarged condition plus what the network says, at first nothing, and not bounded.
     """
 
-    channels: int
-    scale: int = 2
+    channels: Count
+    scale: Count = 2
     variant: Literal["classic", "srgan"] = "classic"
     norm: Literal["none", "batch"] = "none"
-    base_width: int = 64
-    blocks: int = 16
+    base_width: Count = 64
+    blocks: Count = 16
     residual: bool = False
     dtype: Any = jnp.float32
 
@@ -104,8 +105,8 @@ class Discriminator(nn.Module):
     with "spectral", no image depends on the others, as penalties of the gradient by image want it.
     """
 
-    base_width: int = 64
-    halvings: int = 4
+    base_width: Count = 64
+    halvings: Halvings = 4
     norm: Literal["none", "spectral", "batch"] = "none"
     dtype: Any = jnp.float32
 

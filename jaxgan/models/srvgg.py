@@ -14,6 +14,7 @@ import numpy as np
 from jax import lax
 
 from jaxgan.augment.resizing import weights
+from jaxgan.domains import Count
 from jaxgan.errors import UserError
 from jaxgan.game import Array
 from jaxgan.layers.conv import Conv, Initializer
@@ -32,11 +33,11 @@ class Generator(nn.Module):
     the network itself works on [0, 1], as published ones do: what it pads with is black.
     """
 
-    channels: int
-    scale: int = 4
-    upscale: int | None = None  # None: the scale
-    convs: int = 16  # between the first and the last one
-    base_width: int = 64
+    channels: Count
+    scale: Count = 4
+    upscale: Count | None = None  # None: the scale
+    convs: Count = 16  # between the first and the last one
+    base_width: Count = 64
     unit_range: bool = False
     dtype: Any = jnp.float32
 

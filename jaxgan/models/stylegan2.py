@@ -14,6 +14,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from jaxgan.domains import Count, Decay, Positive, Share, Whole
 from jaxgan.errors import UserError
 from jaxgan.game import Array, Judgement
 from jaxgan.layers.collective import pmean
@@ -36,17 +37,17 @@ class Generator(nn.Module):
     latent, both normalised. With `all_scales` images are tuples, largest first, down to 8 pixels.
     """
 
-    resolution: int
-    channels: int
-    num_classes: int = 0
+    resolution: Count
+    channels: Count
+    num_classes: Whole = 0
     conditioning: Literal["concat"] = "concat"
-    style_dim: int = 512
-    mapping_layers: int = 8
-    base_width: int | None = None  # at the resolution, doubled at each halving; None: the published one
-    max_width: int = 512
-    style_mixing: float = 0.9  # the share of examples with two styles, of rows before and after a random layer
-    style_decay: float = 0.995  # of the running mean of styles (Karras et al. 2019 and 2020, their code)
-    clamp: float | None = None  # of activations; None: none in float32, 256 in low precision
+    style_dim: Count = 512
+    mapping_layers: Whole = 8
+    base_width: Count | None = None  # at the resolution, doubled at each halving; None: the published one
+    max_width: Count = 512
+    style_mixing: Share = 0.9  # the share of examples with two styles, of rows before and after a random layer
+    style_decay: Decay = 0.995  # of the running mean of styles (Karras et al. 2019 and 2020, their code)
+    clamp: Positive | None = None  # of activations; None: none in float32, 256 in low precision
     all_scales: bool = False
     dtype: Any = jnp.float32  # of the convolutions; styles and the sum of pixels are float32
 
@@ -97,15 +98,15 @@ class Discriminator(nn.Module):
     class, or are guessed ("classifier").
     """
 
-    resolution: int
-    num_classes: int = 0
+    resolution: Count
+    num_classes: Whole = 0
     conditioning: Literal["projection", "classifier"] = "projection"
     architecture: Literal["resnet", "orig"] = "resnet"  # "orig": without the skips
-    mapping_layers: int = 8  # of labels
-    base_width: int | None = None  # at the resolution, doubled at each halving; None: the published one
-    max_width: int = 512
-    group_size: int = 4  # of the minibatch standard deviation
-    clamp: float | None = None  # of activations; None: none in float32, 256 in low precision
+    mapping_layers: Whole = 8  # of labels
+    base_width: Count | None = None  # at the resolution, doubled at each halving; None: the published one
+    max_width: Count = 512
+    group_size: Count = 4  # of the minibatch standard deviation
+    clamp: Positive | None = None  # of activations; None: none in float32, 256 in low precision
     dtype: Any = jnp.float32  # the last layers, from the minibatch standard deviation on, are float32
 
     @nn.compact
@@ -153,7 +154,7 @@ class Discriminator(nn.Module):
 class _Mapping(nn.Module):
     """Latents `[B,Z]` and labels `[B]`, or one of the two, to vectors `[B,features]`."""
 
-    num_classes: int
+    num_classes: Whole
     features: int
     layers: int
 
@@ -173,8 +174,8 @@ class _Synthesis(nn.Module):
     """Styles `[B,L,W]` to images at every resolution from 8 pixels on, largest first."""
 
     widths: tuple[int, ...]
-    channels: int
-    clamp: float | None
+    channels: Count
+    clamp: Positive | None
     dtype: Any
 
     @nn.compact
@@ -206,7 +207,7 @@ class _DownBlock(nn.Module):
 
     features: int
     residual: bool
-    clamp: float | None
+    clamp: Positive | None
     dtype: Any
 
     @nn.compact

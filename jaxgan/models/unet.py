@@ -7,6 +7,7 @@ from typing import Any, Literal
 import flax.linen as nn
 import jax.numpy as jnp
 
+from jaxgan.domains import Count, Halvings, SomeHalvings, Whole
 from jaxgan.errors import UserError
 from jaxgan.game import Array, Judgement
 from jaxgan.layers.conv import Conv, ConvTranspose
@@ -38,10 +39,10 @@ class Generator(nn.Module):
     `multiple` pixels.
     """
 
-    channels: int
-    base_width: int = 32
-    halvings: int = 3
-    bottom: int = 2  # convolutions of the smallest image
+    channels: Count
+    base_width: Count = 32
+    halvings: Halvings = 3
+    bottom: Whole = 2  # convolutions of the smallest image
     gated: bool = False
     residual: bool = False
     filled: bool = False
@@ -120,9 +121,9 @@ class Translator(nn.Module):
     is the published one.
     """
 
-    channels: int
-    base_width: int = 64
-    halvings: int = 8
+    channels: Count
+    base_width: Count = 64
+    halvings: SomeHalvings = 8
     norm: Literal["instance", "batch"] = "instance"
     dtype: Any = jnp.float32
 
@@ -167,8 +168,8 @@ class Discriminator(nn.Module):
     which all halvings are even.
     """
 
-    base_width: int = 64
-    halvings: int = 3
+    base_width: Count = 64
+    halvings: Halvings = 3
     norm: Literal["spectral", "none"] = "spectral"
     dtype: Any = jnp.float32
 

@@ -36,6 +36,7 @@ SHUTDOWN = 20  # seconds that an ending process waits for the others to do so
 PATIENCE = 24 * 3600 * 1000  # milliseconds that the others wait for what the first process finds
 _told = itertools.count()  # numbers what the first process tells: all count alike
 _abandoned = threading.Event()  # this process has left the others in error
+DIGITS = 9  # of a number of processes
 FLAGS = ("coordinator", "num_processes", "process_id")
 
 
@@ -56,12 +57,12 @@ def read_processes(options: Mapping[str, str]) -> Processes | None:
         missing = ", ".join(f"--{flag}" for flag in FLAGS if flag not in given)
         raise UserError(f"--{given[0]}: got it without {missing}; accepted are all three, or none")
     host, _, port = options["coordinator"].rpartition(":")
-    if not host or not port.isdecimal():
+    if not host or not port.isdecimal() or len(port) > 5 or not 0 < int(port) < 2**16:
         raise UserError(f"--coordinator: got {options['coordinator']!r}, accepted is HOST:PORT of process 0")
     number, index = (options[flag] for flag in FLAGS[1:])
-    if not number.isdecimal() or int(number) < 1:
+    if not number.isdecimal() or len(number) > DIGITS or int(number) < 1:
         raise UserError(f"--num_processes: got {number!r}, accepted is 1 or more")
-    if not index.isdecimal() or int(index) >= int(number):
+    if not index.isdecimal() or len(index) > DIGITS or int(index) >= int(number):
         raise UserError(f"--process_id: got {index!r}, accepted is 0 to {int(number) - 1}")
     return Processes(options["coordinator"], int(number), int(index))
 

@@ -28,6 +28,7 @@ from typing import Any, NamedTuple
 from jaxgan.config import RunConfig, from_json, to_json
 from jaxgan.data.sources import DataSpec
 from jaxgan.errors import UserError
+from jaxgan.json_files import read_json
 from jaxgan.media.images import replace_file
 from jaxgan.planning.chips import Topology, read_topologies
 
@@ -180,7 +181,9 @@ def _analysis(lowered: Any, topology: Topology, cache: Path) -> dict[str, Any]:
     ).hexdigest()
     path = cache / f"{key}.json"
     if path.exists():
-        return json.loads(path.read_text())
+        with contextlib.suppress(OSError, ValueError, TypeError):  # a damaged one is made anew
+            if set(kept := read_json(path)) >= {"flops", "accessed", "sent", "temporaries", "arguments"}:
+                return kept
     started = time.monotonic()
     compiled = lowered.compile()
     memory, cost = compiled.memory_analysis(), compiled.cost_analysis()

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from jaxgan.augment.geometry import shifted_and_flipped
+from jaxgan.domains import NotNegativeTraced, Whole
 from jaxgan.errors import UserError
 from jaxgan.game import CriticLike
 from jaxgan.losses.adversarial import per_example
@@ -22,7 +23,9 @@ PerExample = Float[Array, " b"]
 PerLogit = Float[Array, " n"]
 
 
-def cr(critic: CriticLike, real: Any, real_logits: Any, key: Array, *, weight: Any = 10.0, shift: int = 4) -> PerLogit:
+def cr(
+    critic: CriticLike, real: Any, real_logits: Any, key: Array, *, weight: NotNegativeTraced = 10.0, shift: Whole = 4
+) -> PerLogit:
     """weight |D(x) - D(T(x))|^2 at the reals (CR, eq. 2); T flips half of them and shifts by up to `shift` pixels.
 
     Raises UserError for images of several scales.
@@ -39,9 +42,9 @@ def bcr(
     key: Array,
     *,
     fake_critic: CriticLike | None = None,
-    weight: Any = 10.0,
-    fake_weight: Any = 10.0,
-    shift: int = 4,
+    weight: NotNegativeTraced = 10.0,
+    fake_weight: NotNegativeTraced = 10.0,
+    shift: Whole = 4,
 ) -> PerLogit:
     """`cr` of the reals, and of the fakes with `fake_weight` (balanced consistency, Zhao et al. 2021, algorithm 1).
 
@@ -59,15 +62,21 @@ def zcr(
     fake_logits: Any,
     key: Array,
     *,
-    weight: Any = 5.0,
-    sigma: Any = 0.03,
+    weight: NotNegativeTraced = 5.0,
+    sigma: NotNegativeTraced = 0.03,
 ) -> PerLogit:
     """weight |D(G(z)) - D(G(z + sigma n))|^2 for the discriminator (Zhao et al. 2021, algorithm 2)."""
     return weight * _distance(fake_logits, fake_critic(generate(_perturbed(key, latent, sigma))))
 
 
 def zcr_generator(
-    generate: Any, latent: Float[Array, "b z"], fake: Any, key: Array, *, weight: Any = 0.5, sigma: Any = 0.03
+    generate: Any,
+    latent: Float[Array, "b z"],
+    fake: Any,
+    key: Array,
+    *,
+    weight: NotNegativeTraced = 0.5,
+    sigma: NotNegativeTraced = 0.03,
 ) -> PerExample:
     """-weight |G(z) - G(z + sigma n)|^2 for the generator, the mean over pixels (Zhao et al. 2021, algorithm 2)."""
     return -weight * _distance(fake, generate(_perturbed(key, latent, sigma)))

@@ -22,6 +22,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from jaxgan.domains import GammaTraced, NotNegative, NotNegativeTraced
 from jaxgan.game import CriticLike, rows_of
 from jaxgan.layers.collective import pmean
 from jaxgan.losses.adversarial import per_example
@@ -43,7 +44,7 @@ def r1(
     key: Array,
     *,
     real_logits: Any = None,
-    gamma: Any = 1.0,
+    gamma: GammaTraced = 1.0,
     method: Method = "exact",
 ) -> PerLogit:
     """gamma/2 |grad D|^2 at the reals (Mescheder et al. 2018, eq. 9); `real_logits` are `critic(real)` where known."""
@@ -56,7 +57,7 @@ def r2(
     key: Array,
     *,
     fake_logits: Any = None,
-    gamma: Any = 1.0,
+    gamma: GammaTraced = 1.0,
     method: Method = "exact",
 ) -> PerLogit:
     """gamma/2 |grad D|^2 at the fakes (Mescheder et al. 2018, eq. 10).
@@ -67,7 +68,7 @@ def r2(
 
 
 def wgan_gp(
-    critic: CriticLike, real: Any, fake: Any, key: Array, *, weight: Any = 10.0, method: Method = "exact"
+    critic: CriticLike, real: Any, fake: Any, key: Array, *, weight: NotNegativeTraced = 10.0, method: Method = "exact"
 ) -> PerLogit:
     """weight (|grad D| - 1)^2 between each real and its fake (Gulrajani et al. 2017, eq. 3), or each pack and its."""
     mix_key, key = jax.random.split(key)
@@ -81,8 +82,8 @@ def dragan(
     fake: Any,
     key: Array,
     *,
-    weight: Any = 10.0,
-    spread: float = 0.5,
+    weight: NotNegativeTraced = 10.0,
+    spread: NotNegative = 0.5,
     method: Method = "exact",
 ) -> PerLogit:
     """weight (|grad D| - 1)^2 near the reals (Kodali et al. 2017), as the authors' code draws the points.

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from jaxgan.domains import DecayTraced, NotNegativeTraced, Whole
 from jaxgan.layers.collective import pmean
 from jaxgan.losses.adversarial import per_example
 
@@ -21,9 +22,9 @@ def lecam(
     fake_logits: Any,
     images_seen: Any,
     *,
-    weight: Any = 0.3,
-    decay: Any = 0.99,
-    start: int = 64_000,
+    weight: NotNegativeTraced = 0.3,
+    decay: DecayTraced = 0.99,
+    start: Whole = 64_000,
     memory: Mapping[str, Any] = START,
 ) -> tuple[Float[Array, " b"], dict[str, Array]]:
     """weight (|D(x) - a_F|^2 + |D(G(z)) - a_R|^2) and the moving means a_R and a_F of the logits (eqs. 4 and 5).

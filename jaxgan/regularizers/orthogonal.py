@@ -9,8 +9,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from jaxgan.domains import NotNegativeTraced
 
-def orthogonal(params: Any, *, transposed: Collection[tuple[str, ...]] = (), weight: Any = 1e-4) -> Float[Array, ""]:
+
+def orthogonal(
+    params: Any, *, transposed: Collection[tuple[str, ...]] = (), weight: NotNegativeTraced = 1e-4
+) -> Float[Array, ""]:
     """weight |W^T W (1 - I)|_F^2, summed over the kernels (Brock et al. 2019, eq. 3): columns at right angles.
 
     The columns are a kernel's output features; their lengths are left free. Kernels are the params of that

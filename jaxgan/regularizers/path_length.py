@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from jaxgan.domains import Count, NotNegativeTraced, ShareTraced
 from jaxgan.layers.collective import pmean
 
 START: Mapping[str, float] = {"mean": 0.0}
@@ -20,9 +21,9 @@ def path_length(
     synthesize: Callable[[Any], Any],
     key: Array,
     *,
-    weight: Any = 2.0,
-    decay: Any = 0.01,
-    shrink: int = 2,
+    weight: NotNegativeTraced = 2.0,
+    decay: ShareTraced = 0.01,
+    shrink: Count = 2,
     memory: Mapping[str, Any] = START,
 ) -> tuple[Float[Array, " n"], dict[str, Any]]:
     """weight (|J^T y| - a)^2 for y ~ N(0, I) / sqrt(pixels) (eq. 4), of every `shrink`-th style, and the new a.

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from jaxgan.domains import Count, NotNegative, NotNegativeNumber, Share, Smoothing, SomeNumber, Whole
 from jaxgan.errors import UserError
 from jaxgan.game import (
     DISCRIMINATOR,
@@ -31,7 +32,7 @@ from jaxgan.layers.conv import transposed_kernels
 from jaxgan.layers.normalization import BATCH, STATISTICS
 from jaxgan.layers.resampling import box_downsample
 from jaxgan.losses.adversarial import check_smoothing, per_example, smoothed
-from jaxgan.schedules import Number, at, make_schedule
+from jaxgan.schedules import at, make_schedule
 from jaxgan.tasks.penalty import Offers, Penalty, check_differences, check_packed, lazy_phases, memories, penalized
 from jaxgan.tasks.sight import Sight, check_instance_noise, sight
 
@@ -62,19 +63,23 @@ class Generation:
     generator: Any  # (latent [B,Z], label [B] | None, *, train) -> image [B,H,W,C] in [-1, 1]
     discriminator: Any  # (image, label, *, train) -> Judgement
     loss: AdversarialLoss
-    latent_dim: int = 100
-    num_classes: int = 0  # 0: without labels
+    latent_dim: Count = 100
+    num_classes: Whole = 0  # 0: without labels
     penalties: tuple[Penalty, ...] = ()  # of the discriminator
     generator_penalties: tuple[Penalty, ...] = ()
     augment: Any = None  # of what the discriminator sees: see `jaxgan.augment`
-    generator_every: int = 1  # n_critic: discriminator steps for each of the generator
-    class_weight: float = 1.0  # of the auxiliary classifier, where the discriminator has one (Odena et al. 2017)
-    pack: int = 1  # images judged together, stacked as channels (PacGAN, Lin et al. 2018)
-    top_k: Number = 1.0  # the share of the fakes, the best judged, that the generator learns from (Sinha et al. 2020)
-    max_accuracy: float | None = None  # the discriminator sits out while it tells more of the pairs apart
-    label_smoothing: float = 0.0  # the discriminator's target for reals is 1 less this (Salimans et al. 2016, 3.4)
-    instance_noise: Number = 0.0  # deviation of noise on all images that it sees, in [-1, 1] (Sonderby et al. 2017)
-    standing_passes: int = 0  # batches that samples' batch statistics are taken of; 0: those kept in training
+    generator_every: Count = 1  # n_critic: discriminator steps for each of the generator
+    class_weight: NotNegative = 1.0  # of the auxiliary classifier, where the discriminator has one (Odena et al. 2017)
+    pack: Count = 1  # images judged together, stacked as channels (PacGAN, Lin et al. 2018)
+    top_k: SomeNumber = (
+        1.0  # the share of the fakes, the best judged, that the generator learns from (Sinha et al. 2020)
+    )
+    max_accuracy: Share | None = None  # the discriminator sits out while it tells more of the pairs apart
+    label_smoothing: Smoothing = 0.0  # the discriminator's target for reals is 1 less this (Salimans et al. 2016, 3.4)
+    instance_noise: NotNegativeNumber = (
+        0.0  # deviation of noise on all images that it sees, in [-1, 1] (Sonderby et al. 2017)
+    )
+    standing_passes: Whole = 0  # batches that samples' batch statistics are taken of; 0: those kept in training
 
     def __post_init__(self) -> None:
         """Raises UserError for numbers that no game can have."""

@@ -15,6 +15,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from jaxgan.domains import Count
 from jaxgan.errors import UserError
 from jaxgan.game import Array, Aux, Batch, Key, Phase, State
 from jaxgan.schedules import Number, at
@@ -34,7 +35,7 @@ class Penalty:
     name: str
     function: Callable[..., Any]
     arguments: Mapping[str, Number] = dataclasses.field(default_factory=dict)
-    every: int = 1
+    every: Count = 1
 
     def wants(self, name: str) -> bool:
         """Whether the function has a parameter of this name."""

@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxgan.augment.sharpening import sharpened
+from jaxgan.domains import NotNegative, NotNegativeNumber, Smoothing, Whole
 from jaxgan.errors import UserError
 from jaxgan.game import (
     DISCRIMINATOR,
@@ -34,7 +35,6 @@ from jaxgan.game import (
 )
 from jaxgan.layers.conv import transposed_kernels
 from jaxgan.losses.adversarial import check_smoothing, per_example, smoothed
-from jaxgan.schedules import Number
 from jaxgan.tasks.penalty import Offers, Penalty, check_differences, lazy_phases, memories, penalized
 from jaxgan.tasks.sight import Sight, check_instance_noise, sight
 
@@ -61,7 +61,7 @@ class Content:
 
     name: str
     function: Callable[..., Array]
-    weight: float = 1.0
+    weight: NotNegative = 1.0
     arguments: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def wants(self, name: str) -> bool:
@@ -88,12 +88,14 @@ class Restoration:
     degradation: Degradation | None = None  # None: the data set has conditions
     content: tuple[Content, ...] = ()
     loss: AdversarialLoss | None = None
-    adversarial_weight: float = 1.0
-    adversarial_start: int | None = None  # images
+    adversarial_weight: NotNegative = 1.0
+    adversarial_start: Whole | None = None  # images
     conditional: bool = False  # the discriminator sees the condition beside the image
     penalties: tuple[Penalty, ...] = ()  # of the discriminator
-    label_smoothing: float = 0.0  # the discriminator's target for reals is 1 less this (Salimans et al. 2016, 3.4)
-    instance_noise: Number = 0.0  # deviation of noise on all images that it sees, in [-1, 1] (Sonderby et al. 2017)
+    label_smoothing: Smoothing = 0.0  # the discriminator's target for reals is 1 less this (Salimans et al. 2016, 3.4)
+    instance_noise: NotNegativeNumber = (
+        0.0  # deviation of noise on all images that it sees, in [-1, 1] (Sonderby et al. 2017)
+    )
     backbone: Any = None  # images [B,H,W,C] -> maps by layer: what perceptual losses compare
     sharpen: bool = False  # content losses compare with sharpened images (Wang et al. 2021, "Real-ESRGAN")
 

@@ -2,7 +2,8 @@
 
 Orbax restores flipped bytes without a word. The manifest is written as the last file of a checkpoint,
 under its final name only when complete, and carries a checksum of itself; a directory without one is
-not whole.
+not whole. A checksum can be made to fit: what a manifest says is checked where it is read, and only regular files
+inside the checkpoint are.
 """
 
 from __future__ import annotations
@@ -10,17 +11,41 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+import re
+import stat
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Annotated, Any
 
 from etils import epath
 
+from jaxgan.config import check_type, plain
+from jaxgan.domains import Bytes, Domain, Whole
+from jaxgan.errors import UserError
+from jaxgan.json_files import BrokenFileError, open_regular, read_json, why
 from jaxgan.media.images import replace_file
 from jaxgan.paths import is_remote
 
 FORMAT = 1  # of checkpoints; raised when older ones can no longer be read
 NAME = "manifest.json"
 CHUNK = 2**22  # bytes read at a time
+AXES = 32  # of an array, at most
+
+Leaf = tuple[Sequence[Annotated[int, Domain(least=0, most=2**40)]], str]  # shape and dtype
+RECORD: Mapping[str, Any] = {  # what every record says; it may say more
+    "step": Whole,
+    "images_seen": Whole,
+    "good": bool,
+    "keep_forever": bool,
+    "metrics": Mapping[str, float],
+    "tree": Mapping[str, Mapping[str, Leaf]],
+}
+OPTIONAL: Mapping[str, Any] = {  # what some records say
+    "revision": Whole,
+    "config": Mapping[str, Any],
+    "class_names": Sequence[str],
+}
+FILES = Mapping[str, tuple[Bytes, str]]
+DTYPE = re.compile(r"bool|u?int[0-9]+|b?float[0-9][0-9a-z_]*|complex[0-9]+")
 
 
 class NotUsableError(Exception):
@@ -38,47 +63,98 @@ def write_manifest(directory: epath.Path, items: Iterable[str], record: Mapping[
 def read_manifest(directory: epath.Path) -> dict[str, Any]:
     """The manifest of a checkpoint: `format`, `record`, and `files` (name: bytes and sha256).
 
-    Raises NotUsableError where there is none, or one that is damaged or of another format.
+    Raises NotUsableError where there is none, or one that is damaged, of another format, or says what none can say.
     """
     try:
-        content = json.loads((directory / NAME).read_text())
-        digest = content.pop("sha256")
+        _check_inside(directory, directory / NAME)
+        content = read_json(directory / NAME)
     except FileNotFoundError:
         raise NotUsableError(f"it has no {NAME}: not one of jaxgan's, or its saving was cut short") from None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise NotUsableError(f"{NAME} cannot be read ({type(error).__name__})") from None
+    except (OSError, BrokenFileError) as error:
+        raise NotUsableError(f"{NAME} cannot be read: {why(error)}") from None
+    if not isinstance(content, dict) or "sha256" not in content:
+        raise NotUsableError(f"{NAME} cannot be read: it has no checksum")
+    digest = content.pop("sha256")
     if content.get("format") != FORMAT:
         raise NotUsableError(f"its format is {content.get('format')!r}, this version of jaxgan reads {FORMAT}")
     if digest != _digest(content):
         raise NotUsableError(f"{NAME} is damaged: its checksum differs")
+    _check_content(content, directory.name)
     return content
 
 
 def verify(directory: epath.Path, manifest: Mapping[str, Any], items: Iterable[str]) -> None:
     """Reads every file of the `items` and compares it with the manifest.
 
-    Raises NotUsableError, naming the first file that is missing, cut short or changed.
+    Raises NotUsableError, naming the first file that is missing, cut short, changed, not written with the others, or
+    no regular file inside the checkpoint.
     """
     prefixes = tuple(f"{item}/" for item in items)
-    for name, (length, digest) in manifest["files"].items():
-        if not name.startswith(prefixes):
-            continue
+    listed = {name: told for name, told in manifest["files"].items() if name.startswith(prefixes)}
+    for name, (length, digest) in listed.items():
         path = directory / name
         try:
+            _check_inside(directory, path)
             found = _length(path)
             if found != length:
                 raise NotUsableError(f"{name} has {found} bytes, {length} were written")
             if _sha256(path) != digest:
                 raise NotUsableError(f"{name} is damaged: its checksum differs")
-        except OSError as error:
-            raise NotUsableError(f"{name} cannot be read ({type(error).__name__})") from None
+        except (OSError, BrokenFileError) as error:
+            raise NotUsableError(f"{name} cannot be read: {why(error)}") from None
+    try:
+        for name, path in _files(directory, items):
+            if name not in listed and not path.name.startswith("."):  # such as those that a desktop leaves
+                raise NotUsableError(f"{name} is not in {NAME}")
+    except OSError as error:
+        raise NotUsableError(f"it cannot be looked through: {why(error)}") from None
+
+
+def _check_content(content: Mapping[str, Any], folder: str) -> None:
+    """Raises NotUsableError for a manifest whose checksum fits and that is none all the same."""
+    record, files = plain(content.get("record")), plain(content.get("files"))
+    try:
+        check_type(record, Mapping[str, Any], "record")
+        for name, annotation in {**RECORD, **OPTIONAL}.items():
+            if name in record or name in RECORD:
+                check_type(record.get(name), annotation, f"record.{name}")
+        check_type(files, FILES, "files")
+    except UserError as mistake:
+        raise NotUsableError(f"{NAME} is none that jaxgan wrote: {mistake}") from None
+    if str(record["step"]) != folder:
+        raise NotUsableError(f"its folder is {folder}, but {NAME} says that it is of step {record['step']}")
+    for name in files:
+        if not _is_below(name):
+            raise NotUsableError(f"{NAME} names {name!r}, which is no file of the checkpoint")
+    for tree in record["tree"].values():
+        for name, (shape, dtype) in tree.items():
+            if len(shape) > AXES or not DTYPE.fullmatch(dtype):
+                raise NotUsableError(
+                    f"{NAME} says that {name} is {list(shape)[:AXES]} {dtype[:20]!r}, which no array is"
+                )
+
+
+def _is_below(name: str) -> bool:
+    parts = name.split("/")
+    return len(parts) > 1 and "\0" not in name and not {"", ".", ".."} & set(parts)
+
+
+def _check_inside(directory: epath.Path, path: epath.Path) -> None:
+    """Raises BrokenFileError for a path that leads out of the checkpoint, or to what is no regular file."""
+    if "://" in os.fspath(path):
+        return
+    real, folder = os.path.realpath(path), os.path.realpath(directory)
+    if not real.startswith(os.path.join(folder, "")):
+        raise BrokenFileError("it leads out of the checkpoint")
+    if not stat.S_ISREG(os.stat(real).st_mode):
+        raise BrokenFileError("it is not a regular file")
 
 
 def _files(directory: epath.Path, items: Iterable[str]) -> Iterator[tuple[str, epath.Path]]:
     for item in sorted(items):
         for path in sorted((directory / item).iterdir()):
             name = f"{item}/{path.name}"
-            if path.is_dir():
+            if path.is_dir() and not os.path.islink(path):
                 yield from _files(directory, [name])
             else:
                 yield name, path
@@ -95,7 +171,7 @@ def _length(path: epath.Path) -> int:
 
 def _sha256(path: epath.Path) -> str:
     digest = hashlib.sha256()
-    with path.open("rb") as file:
+    with path.open("rb") if "://" in os.fspath(path) else open_regular(path) as file:
         while chunk := file.read(CHUNK):
             digest.update(chunk)
     return digest.hexdigest()

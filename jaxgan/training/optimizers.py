@@ -17,14 +17,38 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxgan.config import unknown_key
+from jaxgan.builder import check_argument
+from jaxgan.config import check_type, unknown_key
+from jaxgan.domains import (
+    Count,
+    DecayNumber,
+    FiniteNumber,
+    NotNegativeNumber,
+    Positive,
+    PositiveNumber,
+    ShareNumber,
+    Whole,
+)
 from jaxgan.errors import UserError
 from jaxgan.game import Array, Phase
-from jaxgan.schedules import at, make_schedule
+from jaxgan.schedules import at
 
 Optimizer = Callable[[Array, Array], optax.GradientTransformation]  # (images_seen, rollbacks)
 
-CLIPS = ("clip_global_norm", "clip_adaptive", "clip_weights")
+CLIPS: dict[str, Any] = dict.fromkeys(("clip_global_norm", "clip_adaptive", "clip_weights"), Positive | None)
+HYPERPARAMETERS: dict[str, Any] = {  # of all of optax's optimizers
+    "learning_rate": PositiveNumber,
+    **dict.fromkeys(("b1", "b2", "b3", "momentum", "decay", "decay_rate", "rho"), DecayNumber),
+    **dict.fromkeys(("eps", "eps_root", "min_norm", "weight_decay", "weight_decay_rate"), NotNegativeNumber),
+    **dict.fromkeys(("initial_accumulator_value", "initial_scale", "threshold"), NotNegativeNumber),
+    **dict.fromkeys(("noise_multiplier", "eta", "gamma"), NotNegativeNumber),  # of noisy_sgd, and of dpsgd
+    **dict.fromkeys(("trust_coefficient", "clipping_threshold", "l2_norm_clip"), PositiveNumber),
+    **dict.fromkeys(("min_step_size", "max_step_size", "eta_plus"), PositiveNumber),
+    **dict.fromkeys(("beta", "eta_minus"), ShareNumber),
+    **dict.fromkeys(("alpha", "optimism"), FiniteNumber),
+    **dict.fromkeys(("min_dim_size_to_factor", "memory_size"), Count),
+    **dict.fromkeys(("decay_offset", "seed"), Whole),
+}
 BETAS = ("b1", "b2", "momentum", "decay")  # memories that a lazy regularization shortens
 SWITCHES = ("nesterov", "centered", "mu_dtype", "eps_in_sqrt", "bias_correction")  # not numbers
 
@@ -41,12 +65,13 @@ def check_optimizer(section: Mapping[str, Any], path: str) -> None:
             continue
         if key not in accepted and key not in CLIPS:
             raise unknown_key(path, key, [*accepted, *CLIPS])
-        if key in SWITCHES:
+        if value is None and accepted.get(key, None) is None:
             continue
-        if isinstance(value, Mapping):
-            make_schedule(value, f"{path}.{key}")
-        elif value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
-            raise UserError(f"{path}.{key}: got {value!r}, accepted is a number or a schedule")
+        if key in SWITCHES:
+            if isinstance(accepted[key], bool):
+                check_type(value, bool, f"{path}.{key}")
+        else:
+            check_argument(value, (CLIPS | HYPERPARAMETERS).get(key, FiniteNumber), f"{path}.{key}")
     if "learning_rate" not in section:
         raise UserError(f"{path}.learning_rate is missing")
 

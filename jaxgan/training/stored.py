@@ -12,7 +12,7 @@ import logging
 import math
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple, TypeVar
 
 import jax
@@ -21,7 +21,7 @@ import orbax.checkpoint as ocp
 from etils import epath
 
 from jaxgan import disks, paths, signals
-from jaxgan.errors import UserError
+from jaxgan.errors import ArgumentError, UserError
 from jaxgan.game import Params, State, Variables
 from jaxgan.paths import is_remote
 from jaxgan.training.manifest import NotUsableError, read_manifest, verify
@@ -35,6 +35,14 @@ Record = dict[str, Any]  # step, images_seen, good, keep_forever, metrics, revis
 Best = Literal["min", "max"]
 Flat = Mapping[str, Any]  # arrays or shapes by path
 T = TypeVar("T")
+UNREADABLE = (ValueError, TypeError, LookupError, AttributeError, AssertionError, RecursionError, FileNotFoundError)
+
+
+class Shapes(NamedTuple):
+    """What averaged weights look like, by network."""
+
+    params: Mapping[str, Any]
+    variables: Mapping[str, Any]
 
 
 class Average(NamedTuple):
@@ -51,10 +59,12 @@ def restore_average(
     *,
     best: str = "frechet",
     best_mode: Best = "min",
+    like: Sequence[Shapes] = (),
 ) -> Average:
     """The averaged weights alone, on one device: of a step, of the newest, or of the best by a metric.
 
-    `latest` and `best` pass over what is damaged, to the newest whole one, and say so in the log.
+    `latest` and `best` pass over what is damaged, to the newest whole one, and say so in the log. The shapes must be
+    those of one of `like`, if any are given: others are told before an array is read.
     Raises UserError where there is no such checkpoint, or none that can be used.
     """
     quieten()
@@ -66,14 +76,14 @@ def restore_average(
     if step == "best":
         first = best_step(read_records(directory), best, best_mode)
         if first is None:
-            raise UserError(f"step: got 'best', but no checkpoint in {directory} has a score named {best}")
+            raise ArgumentError("step", f"got 'best', but no checkpoint in {directory} has a score named {best}")
         candidates = [first, *(other for other in candidates if other != first)]
     elif step != "latest":
         if step not in steps:
             accepted = ", ".join(map(str, steps))
-            raise UserError(f"step: got {step!r}, accepted are 'latest', 'best' and {accepted}")
+            raise ArgumentError("step", f"got {step!r}, accepted are 'latest', 'best' and {accepted}")
         candidates = [step]
-    average, _ = first_usable(directory, candidates, lambda each: _read_average(directory / str(each)))
+    average, _ = first_usable(directory, candidates, lambda each: _read_average(directory / str(each), like))
     assert average is not None
     signals.check()
     return average
@@ -176,7 +186,7 @@ def read_state(folder: epath.Path, manifest: Mapping[str, Any], abstract: State)
     """
     wanted = split_state(abstract)
     for item in ITEMS:
-        _compare(manifest["record"]["tree"][item], shapes(wanted[item]))
+        _compare(manifest["record"]["tree"].get(item, {}), shapes(wanted[item]))
     verify(folder, manifest, ITEMS)
     found = {item: _read(folder / item, wanted[item]) for item in ITEMS}
     average, rest = _parts(abstract)
@@ -202,26 +212,57 @@ def _not_of_files(record: logging.LogRecord) -> bool:
     return error is None or disks.find(error) is None
 
 
-def _read_average(folder: epath.Path) -> Average:
+def _read_average(folder: epath.Path, like: Sequence[Shapes]) -> Average:
     manifest = read_manifest(folder)
+    tree = manifest["record"]["tree"].get(EMA, {})
+    accepted = [shapes(_flatten(each._asdict())) for each in like]
+    own = {name: leaf for name, leaf in tree.items() if not like or _network(name) in like[0].params}
+    if accepted and own not in accepted:
+        _compare(own, accepted[0])
     verify(folder, manifest, [EMA])
-    tree = manifest["record"]["tree"][EMA]
-    wanted = {name: jax.ShapeDtypeStruct(shape, np.dtype(dtype)) for name, (shape, dtype) in tree.items()}
-    nested: dict[str, Any] = {"params": {}, "variables": {}}
-    found = _read(folder / EMA, wanted)
+    flat = _read(folder / EMA, _abstract(tree))
     try:
-        check_finite(found.items(), "the averaged weights")
+        check_finite(flat.items(), "the averaged weights")
     except UserError as error:
         raise NotUsableError(str(error)) from None
-    for name, leaf in found.items():
-        *parents, last = name.split("/")
-        node = nested
-        for parent in parents:
-            node = node.setdefault(parent, {})
-        node[last] = leaf
+    nested = _nested(flat)
     # a network without variables has no array that would tell of it
     variables = {network: nested["variables"].get(network, {}) for network in nested["params"]}
     return Average(nested["params"], variables, manifest["record"])
+
+
+def _network(name: str) -> str:
+    """The network of an array of the average by its path, such as params/generator/dense/kernel."""
+    _, _, below = name.partition("/")
+    return below.partition("/")[0]
+
+
+def _abstract(tree: Mapping[str, list[Any]]) -> Flat:
+    """Shapes by path, of those in a manifest. Raises NotUsableError where there are none, or no arrays of that kind."""
+    if not tree:
+        raise NotUsableError("it has no averaged weights")
+    try:
+        return {name: jax.ShapeDtypeStruct(shape, np.dtype(dtype)) for name, (shape, dtype) in tree.items()}
+    except (TypeError, ValueError) as error:
+        raise NotUsableError(f"it has arrays of an unknown kind: {' '.join(str(error).split())}") from None
+
+
+def _nested(flat: Flat) -> dict[str, Any]:
+    """Arrays in tables of tables. Raises NotUsableError for names that are no paths of weights."""
+    nested: dict[str, Any] = {"params": {}, "variables": {}}
+    for name, leaf in flat.items():
+        *parents, last = name.split("/")
+        node: Any = nested
+        for parent in parents:
+            node = node.setdefault(parent, {}) if isinstance(node, dict) else None
+        if (
+            not isinstance(node, dict)
+            or isinstance(node.get(last), dict)
+            or parents[:1] not in (["params"], ["variables"])
+        ):
+            raise NotUsableError(f"{name!r} is no name of averaged weights")
+        node[last] = leaf
+    return nested
 
 
 def _parts(state: State) -> tuple[dict[str, Any], State]:
@@ -258,4 +299,8 @@ def _read(folder: epath.Path, wanted: Flat) -> dict[str, jax.Array]:
     }
     # orbax makes of an interrupt what it likes
     with signals.deferred(), unmistakable(folder) as place, ocp.StandardCheckpointer() as checkpointer:
-        return checkpointer.restore(place, abstract)
+        try:
+            return checkpointer.restore(place, abstract)
+        except UNREADABLE as error:  # checksums fit, and orbax finds something else in the files
+            told = " ".join(str(error).split())[:200]
+            raise NotUsableError(f"{folder.name} cannot be restored: {type(error).__name__}: {told}") from None

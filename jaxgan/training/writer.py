@@ -15,12 +15,19 @@ from typing import Any, TextIO
 import numpy as np
 from etils import epath
 
+from jaxgan.config import check_type
+from jaxgan.domains import Whole
+from jaxgan.errors import UserError
+from jaxgan.json_files import BrokenFileError, parse_json, why
+from jaxgan.json_files import lines as raw_lines
 from jaxgan.media.images import replace_file
 from jaxgan.training.events import Events
 from jaxgan.training.mirror import Mirror
 from jaxgan.training.workdir import Workdir
 
 log = logging.getLogger(__name__)
+
+LINE: Mapping[str, Any] = {"step": Whole, "images": Whole, "time": float, "scalars": Mapping[str, float | str]}
 
 
 class Writer:
@@ -115,8 +122,7 @@ def read_scalars(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
     for _, line in _lines(epath.Path(path)):
         if kept and line["step"] < kept[-1]["step"]:
             kept = [older for older in kept if older["step"] < line["step"]]
-        scalars = {name: float(value) for name, value in line["scalars"].items()}
-        kept.append({**line, "scalars": scalars})
+        kept.append(line)
     return kept
 
 
@@ -125,9 +131,8 @@ def drop_after(path: epath.PathLike, step: int | None) -> None:
     path = epath.Path(path)
     if not path.exists():
         return
-    old = path.read_bytes()
     new = b"".join(raw for raw, line in _lines(path) if step is None or line["step"] <= step)
-    if new != old:
+    if new != path.read_bytes():
         replace_file(path, new)
 
 
@@ -136,17 +141,29 @@ def _lines(path: epath.Path) -> list[tuple[bytes, dict[str, Any]]]:
     if not path.exists():
         return []
     lines: list[tuple[bytes, dict[str, Any]]] = []
-    for number, raw in enumerate(path.read_bytes().splitlines(keepends=True), start=1):
-        try:
-            line = json.loads(raw)
-            whole = raw.endswith(b"\n") and {"step", "images", "time", "scalars"} <= line.keys()
-        except (ValueError, AttributeError):
-            whole = False
-        if whole:
-            lines.append((raw, line))
-        else:
-            log.info("%s: line %s was cut short and is left out", path, number)
+    try:
+        for number, raw in enumerate(raw_lines(path), start=1):
+            line = _line(raw)
+            if line is not None:
+                lines.append((raw, line))
+            else:
+                log.info("%s: line %s was cut short and is left out", path, number)
+    except (OSError, BrokenFileError) as error:
+        raise UserError(f"{os.fspath(path)} cannot be read: {why(error)}") from None
     return lines
+
+
+def _line(raw: bytes) -> dict[str, Any] | None:
+    """A line as a run writes it; None for any other."""
+    try:
+        line = parse_json(raw)
+        check_type(line, Mapping[str, Any], "line")
+        for name, annotation in LINE.items():
+            check_type(line.get(name), annotation, name)
+        line["scalars"] = {name: float(value) for name, value in line["scalars"].items()}
+    except (ValueError, UserError):
+        return None
+    return line if raw.endswith(b"\n") else None
 
 
 def _to_json(value: float) -> float | str:

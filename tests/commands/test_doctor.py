@@ -10,6 +10,7 @@ from jaxgan.config import from_json, to_json
 from jaxgan.errors import FINISHED, UserError
 from jaxgan.main import main
 from jaxgan.overrides import load_config
+from jaxgan.training.workdir import Workdir
 
 QUICKSTART = str(pathlib.Path(__file__).parent.parent.parent / "configs" / "quickstart.py")
 COLLAPSING = [  # 90 images, no penalty: each class becomes one shape within 250 steps
@@ -54,6 +55,16 @@ def test_a_short_synthetic_run_is_told_with_its_rollbacks(config, tmp_path, caps
     assert "recall/c is 0.01" in told
     assert "--config.task.penalties.0.gamma=10" in told
     assert told.strip().splitlines()[-1].startswith("verdict: broken")
+
+
+def test_a_log_that_no_run_wrote_is_looked_through_or_left(config, tmp_path):
+    place = Workdir(str(tmp_path))
+    for data, rollbacks in ((b"\xff rolled back to step 3\n", 1), (b"\n" * 9, 0)):
+        place.log.write_bytes(data)
+        assert doctor.read_record(config, place).rollbacks == rollbacks
+    place.log.unlink()
+    (tmp_path / "log.txt").symlink_to("/dev/zero")
+    assert doctor.read_record(config, place).rollbacks == 0
 
 
 @pytest.mark.slow

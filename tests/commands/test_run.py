@@ -118,8 +118,8 @@ def test_samples_of_every_kind(workdir, tmp_path, capsys):
         (["--kind=film"], "--kind: got 'film'"),
         (["--count=0"], "--count: got 0"),
         (["--labels=a"], "--labels: got 'a'"),
-        (["--labels=12"], "accepted are 0 to 9"),
-        (["--checkpoint=3"], "step: got 3, accepted are"),
+        (["--labels=12"], "--labels: got 12 to 12, accepted are 0 to 9"),
+        (["--checkpoint=3"], "--checkpoint: got 3, accepted are 'latest', 'best' and"),
         (["--kind=interpolate", "--output=walk.avi"], "accepted are .gif and .mp4"),
     ],
 )

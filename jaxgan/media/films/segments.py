@@ -14,6 +14,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
+from jaxgan.json_files import read_json
 from jaxgan.media.films.encoding import Plan, SegmentWriter
 from jaxgan.media.films.frames import CONTAINERS, Frame
 from jaxgan.media.films.joining import Segment, join
@@ -180,7 +181,7 @@ class SegmentedFilm:
     def _read(self) -> None:
         """Takes over what an earlier call has finished, and deletes all else."""
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-            record = json.loads((self.folder / RECORD).read_bytes())
+            record = read_json(self.folder / RECORD)
             closed = [
                 _Closed(str(name), int(frames), int(first), int(size)) for name, frames, first, size in record["closed"]
             ]

@@ -1,0 +1,129 @@
+"""What the numbers of a config may be: the annotation of an argument says it, and the builder checks it.
+
+`gamma: NotNegative = 10.0` takes a number of 0 or more. An alias that ends in `Number` takes a schedule too, each of
+whose values lies in the domain; one that ends in `Traced` is such an alias for functions that get traced arrays. NaN
+and infinities are in no domain.
+"""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+LARGEST = 3.4028234663852886e38  # of float32, in which a run computes
+MOST = 2**31 - 1  # of int32, which counts images
+POINTS = ("value", "start", "stop")  # the keys of a schedule's section that hold its values
+
+
+@dataclass(frozen=True)
+class Domain:
+    """An interval of finite numbers, with or without its ends, and `also` other values."""
+
+    least: float | None = None
+    above: float | None = None
+    most: float | None = None
+    below: float | None = None
+    also: tuple[Any, ...] = ()
+
+    def holds(self, value: Any) -> bool:
+        """Whether a number (or one of `also`) is in it."""
+        if any(value == each and type(value) is type(each) for each in self.also):
+            return True
+        if isinstance(value, bool) or not isinstance(value, int | float) or not -LARGEST <= value <= LARGEST:
+            return False
+        low = (self.least is None or value >= self.least) and (self.above is None or value > self.above)
+        return low and (self.most is None or value <= self.most) and (self.below is None or value < self.below)
+
+    def __str__(self) -> str:
+        """Such as `1 or more`, `above 0`, `0 to 1`."""
+        ends = (self.least, self.above, self.most, self.below)
+        least, above, most, below = (None if end is None else f"{end:.10g}" for end in ends)
+        most = None if self.most == MOST else most
+        if most is not None:
+            told = f"{least} to {most}" if least is not None else f"above {above}, at most {most}" if above else most
+        elif below is not None:
+            told = f"{least} on, and below {below}" if least is not None else f"between {above} and {below}"
+        elif least is not None:
+            told = f"{least} or more"
+        else:
+            told = f"above {above}" if above is not None else "any finite number"
+        return " or ".join((told, *map(repr, self.also)))
+
+    @property
+    def joint(self) -> str:
+        """What stands between the kind of a number and its domain: `int of 1 or more`, `float from 0 to 1`."""
+        told = str(self)
+        if told.startswith(("above", "between", "any")):
+            return ", " if told.startswith("any") else " "
+        return " from " if " to " in told or " on, and below " in told else " of "
+
+    def told(self, value: Any) -> str:
+        """The same for a value that is not in it."""
+        if isinstance(value, int | float) and value > MOST and self.most == MOST:
+            return f"{self.least:.10g} to {MOST}"
+        return f"{self}{', finite' if isinstance(value, float) and not -LARGEST <= value <= LARGEST else ''}"
+
+    def wrong_points(self, schedule: Mapping[str, Any]) -> Iterator[str]:
+        """The keys of a schedule's section whose values are not in it.
+
+        A schedule of numbers above 0 may begin or end at 0, from which or to which it fades.
+        """
+        points = {key: schedule[key] for key in POINTS if key in schedule}
+        inside = [key for key, value in points.items() if self.holds(value)]
+        for key, value in points.items():
+            fades = self.above == 0.0 and value == 0 and not isinstance(value, bool)
+            if key not in inside and not (fades and inside):
+                yield key
+
+
+Number = float | Mapping[str, Any]  # a number, or a schedule over images: {"name": "cosine", ...}
+
+POSITIVE, NOT_NEGATIVE, SHARE = Domain(above=0.0), Domain(least=0.0), Domain(least=0.0, most=1.0)
+DECAY = Domain(least=0.0, below=1.0)  # what a memory keeps of itself: at 1 it would never learn
+SOME = Domain(above=0.0, most=1.0)  # a share that is not nothing
+
+Count = Annotated[int, Domain(least=1, most=MOST)]
+Whole = Annotated[int, Domain(least=0, most=MOST)]
+Halvings = Annotated[int, Domain(least=0, most=16)]  # of a picture's sides
+SomeHalvings = Annotated[int, Domain(least=1, most=16)]
+Several = Annotated[int, Domain(least=2, most=MOST)]
+Bytes = Annotated[int, Domain(least=0)]
+AxisSize = Annotated[int, Domain(least=1, most=MOST, also=(-1,))]  # -1: what is left
+Seed = Annotated[int, Domain(least=0, most=MOST)]
+Quality = Annotated[int, Domain(least=1, most=100)]  # of JPEG
+
+Finite = Annotated[float, Domain()]
+Positive = Annotated[float, POSITIVE]
+NotNegative = Annotated[float, NOT_NEGATIVE]
+Share = Annotated[float, SHARE]
+Decay = Annotated[float, DECAY]
+Smoothing = Annotated[float, Domain(least=0.0, below=0.5)]
+Sign = Annotated[float, Domain(least=-1.0, most=1.0)]  # the mean of signs
+
+FiniteNumber = Annotated[Number, Domain()]
+PositiveNumber = Annotated[Number, POSITIVE]
+NotNegativeNumber = Annotated[Number, NOT_NEGATIVE]
+ShareNumber = Annotated[Number, SHARE]
+SomeNumber = Annotated[Number, SOME]
+DecayNumber = Annotated[Number, DECAY]
+
+NotNegativeTraced = Annotated[Any, NOT_NEGATIVE]
+ShareTraced = Annotated[Any, SHARE]
+DecayTraced = Annotated[Any, DECAY]
+GammaTraced = Annotated[Any, Domain(least=0.0, also=("auto",))]  # auto: by resolution and batch
+
+
+def domain_of(annotation: Any) -> Domain | None:
+    """The domain of an annotation; None where it has none."""
+    if typing.get_origin(annotation) is not Annotated:
+        return None
+    return next((each for each in typing.get_args(annotation)[1:] if isinstance(each, Domain)), None)
+
+
+def moves(annotation: Any) -> bool:
+    """Whether an annotation takes a schedule beside a number."""
+    if domain_of(annotation) is None:
+        return any(map(moves, typing.get_args(annotation)))
+    return typing.get_args(annotation)[0] in (Any, Number)
