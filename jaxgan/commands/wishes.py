@@ -28,6 +28,7 @@ class Wish(NamedTuple):
     degrade: bool
     films: FilmWish
     marked: bool
+    skipped: tuple[str, ...] = ()  # what in the input cannot even be found, in words
 
 
 def read_wish(options: Mapping[str, str]) -> Wish:
@@ -42,7 +43,8 @@ def read_wish(options: Mapping[str, str]) -> Wish:
     for name, number in numbers.items():
         if number is not None and number < 1:
             raise UserError(f"--{name}: got {number}, accepted is 1 or more")
-    pairs = pair_files(options["input"], options["output"], overwrite=overwrite)
+    skipped: list[str] = []
+    pairs = pair_files(options["input"], options["output"], overwrite=overwrite, skipped=skipped)
     masks, compare = _masks(options), _compare(options, pairs)
     _keep_apart(pairs, masks, compare)
     return Wish(
@@ -55,6 +57,7 @@ def read_wish(options: Mapping[str, str]) -> Wish:
         degrade=degrade,
         films=_films(options, pairs),
         marked=marks(options),
+        skipped=tuple(skipped),
     )
 
 
