@@ -80,7 +80,7 @@ def _walked(folder: Path, skipped: list[str]) -> list[Path]:
     walk = Walk(folder)
     found = [each.path for each in walk]
     if line := tell_failures(walk.failures, folder):
-        skipped.append(f"--input: {line}")
+        skipped.append(f"--input: skipped {line}")
     return found
 
 

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 
 LABELS_AT_ONCE = 250  # read with their images
+IMAGES, CONDITIONS = "images", "conditions"  # what contents are of
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,9 @@ class DataSpec:
     class_names: tuple[str, ...]
     fingerprint: str  # equal for equal data, stable across runs and machines
     condition_channels: int = 0  # of what each image is to be made from; 0: there is no such thing
+    # of the bytes of its files, by what they are of ("images", "conditions"); empty: unknown
+    contents: tuple[tuple[str, str], ...] = ()
+    told: tuple[tuple[str, str], ...] = ()  # what was found in the data and done with them, for a person: title, text
 
 
 class Source(Protocol):

@@ -111,9 +111,8 @@ def tell_failures(failures: list[Failure], root: Path) -> str:
         return ""
     first = failures[0]
     name = first.path.relative_to(root) if first.path.is_relative_to(root) and first.path != root else first.path
-    count = "1 file or folder was" if len(failures) == 1 else f"{len(failures)} files or folders were"
-    such = "" if len(failures) == 1 else "such as "
-    return f"{count} skipped: {such}{plain(name)} ({first.reason})"
+    what = "1 file or folder:" if len(failures) == 1 else f"{len(failures)} files or folders, such as"
+    return f"{what} {plain(name)} ({first.reason})"
 
 
 def _leads_back(link: Path) -> bool:

@@ -76,8 +76,8 @@ def test_every_error_is_kept_and_the_rest_is_found(folder, monkeypatch):
         "a": "Permission denied",
     }
     told = tell_failures(walk.failures, folder)
-    assert told == "4 files or folders were skipped: such as gone.png (the link leads nowhere)"
-    assert tell_failures(walk.failures[:1], folder) == "1 file or folder was skipped: gone.png (the link leads nowhere)"
+    assert told == "4 files or folders, such as gone.png (the link leads nowhere)"
+    assert tell_failures(walk.failures[:1], folder) == "1 file or folder: gone.png (the link leads nowhere)"
     assert tell_failures([], folder) == ""
 
 
