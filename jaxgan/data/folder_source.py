@@ -150,7 +150,8 @@ def _tell_framing(entries: Sequence[Entry], frame: Framing) -> list[str]:
             "pad": f"scaled down where larger, and centred on black, to {side} x {side}",
             "crop": f"cut to their middle {side} x {side}" + (f", {small:,} of them enlarged first" * bool(small)),
         }[frame.fit]
-        told.append(f"{len(other):,} of {len(entries):,} pictures are {how}" if other else "")
+        which = f"{len(other):,} of {len(entries):,}" if len(other) < len(entries) else f"all {len(entries):,}"
+        told.append(f"{which} pictures are {how}" if other else "")
     if frame.channels == 1 and (colour := [entry for entry in entries if not entry.grey]):
         told.append(f"{len(colour):,} in colour become grey{such_as(len(colour), colour[0].path)}")
     if frame.channels != 4 and (clear := [entry for entry in entries if entry.clear]):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -73,6 +73,24 @@ def read_labels(source: Source, indices: np.ndarray) -> np.ndarray:
         return read(indices)
     chunks = (indices[start : start + LABELS_AT_ONCE] for start in range(0, len(indices), LABELS_AT_ONCE))
     return np.concatenate([source.read(chunk)["label"] for chunk in chunks])
+
+
+def describe(source: Source) -> dict[str, Any]:
+    """What a source is, as JSON, to be recorded with all that is made from it.
+
+    Its name, split, number of examples, classes (with their counts where it knows them), fingerprints of its contents.
+    """
+    spec = source.spec
+    told: dict[str, Any] = {"name": spec.name, "split": spec.split, "examples": spec.size}
+    told |= {"classes": list(spec.class_names), "contents": dict(spec.contents)}
+    counts = getattr(source, "label_counts", None) if spec.num_classes else None
+    return told if counts is None else {**told, "counts": [int(count) for count in counts]}
+
+
+def digest_of_contents(described: Sequence[Mapping[str, Any]]) -> str:
+    """Sixteen hexadecimal digits over the contents of described sources; none where those of one are unknown."""
+    contents = [each["contents"] for each in described]
+    return fingerprint(contents) if contents and all(contents) else ""
 
 
 def fingerprint(*parts: Any) -> str:
