@@ -74,13 +74,15 @@ def restore_files(restorer: Restorer, wish: Wish, marking: Marking) -> int:
     if not restorer.masks and wish.masks is not None:
         raise UserError("--mask and --mask_color: this model does not fill in, accepted is neither")
     print(f"this model was trained for {restorer.description}")
+    for line in wish.skipped:
+        print(line, file=sys.stderr)
     pictures, films = ([pair for pair in wish.pairs if pair.film == film] for film in (False, True))
     failed = _restore_pictures(restorer, wish, pictures, marking) if pictures else 0
     failed += sum(not _restore_film(restorer, wish, pair, marking) for pair in films)
     count, kind = len(wish.pairs), "pictures" if not films else "films" if not pictures else "files"
     if count > 1:
         print(f"{count - failed} of {count} {kind} restored, {failed} failed")
-    return max(marking.tell(), SOME_FAILED if failed else FINISHED)
+    return max(marking.tell(), SOME_FAILED if failed or wish.skipped else FINISHED)
 
 
 def _restore_pictures(restorer: Restorer, wish: Wish, pairs: Sequence[Pair], marking: Marking) -> int:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import fnmatch
 import glob
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,6 +13,7 @@ from jaxgan.commands.outputs import means_folder, written_at
 from jaxgan.errors import UserError
 from jaxgan.media.films.frames import is_film
 from jaxgan.media.kinds import ANIMATIONS, CONTAINERS, FORMATS
+from jaxgan.media.walking import Walk, tell_failures
 from jaxgan.paths import expanded
 
 SUFFIX, FILM_SUFFIX = ".png", ".mp4"  # of what comes from a format that is not written
@@ -30,16 +32,17 @@ class Pair(NamedTuple):
         return self.target.suffix.lower() in CONTAINERS
 
 
-def pair_files(given: str, output: str, *, overwrite: bool) -> list[Pair]:
+def pair_files(given: str, output: str, *, overwrite: bool, skipped: list[str] | None = None) -> list[Pair]:
     """What `--input` (a file, a folder with all below it, or a pattern) and `--output` (a file or a folder) mean.
 
     In a folder outputs have the names of their inputs, and .png (a film: .mp4) where theirs is no format that is
     written. Hidden files, and those in an output folder that lies in the input folder, are left out. A folder whose
-    output is a film is one film, of its pictures. Raises UserError for no files, an output that does not fit, and,
-    unless told to overwrite, one that would take the place of an input.
+    output is a film is one film, of its pictures. What is in the folder but cannot be read is told in a line that is
+    added to `skipped`. Raises UserError for no files, an output that does not fit, and, unless told to overwrite, one
+    that would take the place of an input.
     """
     path, out = Path(expanded(given, "--input")), Path(expanded(output, "--output"))
-    sources, root = _find(path)
+    sources, root = _find(path, [] if skipped is None else skipped)
     if path.is_dir() and out.resolve() != path.resolve() and out.resolve().is_relative_to(path.resolve()):
         sources = [source for source in sources if not source.resolve().is_relative_to(out.resolve())]
     if not sources:
@@ -72,19 +75,17 @@ def _check_inside(folder: Path, pairs: Iterable[Pair]) -> None:
             raise UserError(f"--output: {str(parent)!r} is, or lies behind, a link that leads out of {str(folder)!r}")
 
 
-def _find(path: Path) -> tuple[list[Path], Path]:
+def _find(path: Path, skipped: list[str]) -> tuple[list[Path], Path]:
     """The files in order, and the folder that their names are told from."""
     if path.is_file():
         return [path], path.parent
     if path.is_dir():
-        found = [Path(folder, name) for folder, _, names in os.walk(path, followlinks=True) for name in names]
-        visible = [each for each in found if not any(part.startswith(".") for part in each.relative_to(path).parts)]
-        return sorted(each for each in visible if each.is_file()), path
-    found = _matching(path)
+        return sorted(_walked(path, skipped)), path
+    found = _matching(path, skipped)
     return found, Path(os.path.commonpath([each.parent for each in found])) if found else path
 
 
-def _matching(pattern: Path) -> list[Path]:
+def _matching(pattern: Path, skipped: list[str]) -> list[Path]:
     """The files that fit a pattern; brackets in the name of a folder that is there, or that fit nothing, are letters.
 
     Other signs of patterns fit themselves.
@@ -92,11 +93,46 @@ def _matching(pattern: Path) -> list[Path]:
     place, parts = Path(), list[str]()
     for part in pattern.parts:
         place = place / part
-        parts.append(part.replace("[", "[[]") if place.is_dir() else part)
+        parts.append(_literal(part) if place.is_dir() else part)
     found: list[Path] = []
-    for each in (os.path.join(*parts), str(pattern).replace("[", "[[]")):
-        found = found or sorted(Path(name) for name in glob.glob(each, recursive=True) if os.path.isfile(name))
+    for each in (parts, [_literal(part) for part in pattern.parts]):
+        if not found and "**" in each:
+            found = _below(each, skipped)
+        elif not found:
+            found = sorted(Path(name) for name in glob.glob(os.path.join(*each)) if os.path.isfile(name))
     return found
+
+
+def _literal(part: str) -> str:
+    return part.replace("[", "[[]")
+
+
+def _walked(folder: Path, skipped: list[str]) -> list[Path]:
+    walk = Walk(folder)
+    found = [each.path for each in walk]
+    if line := tell_failures(walk.failures, folder):
+        skipped.append(f"--input: skipped {line}")
+    return found
+
+
+def _below(pattern: Sequence[str], skipped: list[str]) -> list[Path]:
+    """The files that fit a pattern with `**`, in order: by a walk, since glob goes round in links that lead back."""
+    place = next(place for place, part in enumerate(pattern) if glob.has_magic(part.replace("[[]", "")))
+    root, rest = Path(*(part.replace("[[]", "[") for part in pattern[:place])), pattern[place:]
+    return sorted(each for each in _walked(root, skipped) if _fits(each.relative_to(root).parts, rest))
+
+
+def _fits(names: Sequence[str], pattern: Sequence[str]) -> bool:
+    """Whether the parts of a path fit those of a pattern, in which `**` stands for any folders, or none."""
+    if not pattern:
+        return not names
+    if pattern[0] == "**" and _fits(names, pattern[1:]):
+        return True
+    if not names:
+        return False
+    if pattern[0] == "**":
+        return _fits(names[1:], pattern)
+    return fnmatch.fnmatch(names[0], pattern[0]) and _fits(names[1:], pattern[1:])
 
 
 def _fitting(path: Path) -> tuple[str, ...]:

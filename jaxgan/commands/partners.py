@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from jaxgan.media.reading import PictureError
+from jaxgan.media.walking import Walk
 
 Key = Callable[[str], str]
 
@@ -64,14 +65,10 @@ class Partners:
 
 
 def _below(folder: Path) -> list[Path]:
-    """Files and folders below a folder, hidden ones left out, each real folder once, in order."""
-    found, seen = list[Path](), set[str]()
-    for place, folders, files in os.walk(folder, followlinks=True):
-        folders[:] = sorted(each for each in folders if not each.startswith("."))
-        folders[:] = [each for each in folders if os.path.realpath(os.path.join(place, each)) not in seen]
-        seen |= {os.path.realpath(os.path.join(place, each)) for each in (".", *folders)}
-        found += [Path(place, each) for each in (*folders, *files) if not each.startswith(".")]
-    return sorted(found)
+    """Files below a folder, and the folders that they lie in, in order."""
+    files = [each.path for each in Walk(folder)]
+    folders = {parent for each in files for parent in each.relative_to(folder).parents} - {Path()}
+    return sorted([*files, *(folder / each for each in folders)])
 
 
 def _grouped(names: Iterable[str], key: Key) -> dict[str, list[str]]:

@@ -9,7 +9,7 @@ import logging
 import math
 import shlex
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -20,11 +20,12 @@ from jaxgan.assemble import fill_in, frozen_weights, make_task, restores
 from jaxgan.commands.setup import keep_config, start_jax
 from jaxgan.commands.views import Evaluator, View, make_evaluator, make_view
 from jaxgan.config import RunConfig, to_json
+from jaxgan.data.account import account, held
 from jaxgan.data.opening import open_source
 from jaxgan.data.pipeline import make_pipeline
-from jaxgan.data.sources import DataSpec
+from jaxgan.data.sources import DataSpec, Source
 from jaxgan.errors import FINISHED, UserError
-from jaxgan.evaluators.manifests import check_same, read_report, write_report
+from jaxgan.evaluators.manifests import CONTENTS, check_same, read_report, write_report
 from jaxgan.game import State, Task
 from jaxgan.media.images import save_image
 from jaxgan.media.plain import plain
@@ -36,6 +37,7 @@ from jaxgan.restore import read_weights
 from jaxgan.training.checkpoint import Checkpoints
 from jaxgan.training.endings import gives_up_on_disks
 from jaxgan.training.feed import make_play
+from jaxgan.training.identity import compare_data, describe_data, earlier_data
 from jaxgan.training.loop import Intervals, Loop
 from jaxgan.training.parts import (
     begin_with,
@@ -82,10 +84,13 @@ def _heard_together() -> contextlib.AbstractContextManager[None]:
 
 
 def _run(config: RunConfig, workdir: str, profile: Profile | None) -> int:
-    with distributed.leader_first("data"):
-        spec = open_source(config.data, config.data.split).spec
+    with distributed.leader_first("data"), held():
+        source = open_source(config.data, config.data.split)
         evaluator = make_evaluator(config)
+        held_out = _held_out(config)
     signals.check()
+    spec, data = source.spec, describe_data(source, held_out)
+    changed = _check_data(Workdir(workdir), data)
     config = fill_in(config, spec)
     if config.checkpoint.best != "auto" and config.checkpoint.best not in evaluator.names:
         accepted = ", ".join(("auto", *evaluator.names))
@@ -95,7 +100,7 @@ def _run(config: RunConfig, workdir: str, profile: Profile | None) -> int:
         config = dataclasses.replace(config, checkpoint=best)
     task = make_task(config)
     _check_networks(config, task, spec)
-    _check_scores(Workdir(workdir), evaluator)
+    notes = [changed, _check_scores(Workdir(workdir), evaluator)]
     begin = make_begin(config, task)
     mesh = make_mesh(config.parallel.mesh)
     check_batch(config.batch_size, config.microbatches, mesh)
@@ -111,12 +116,8 @@ def _run(config: RunConfig, workdir: str, profile: Profile | None) -> int:
             stack.callback(setup_logging(place.log, enabled=leading))
             if leading:
                 keep_config(place, config)
+                _tell_of_data(account(spec, None if held_out is None else held_out.spec, config.batch_size), notes)
         signals.check()
-        if leading and config.batch_size > spec.size:
-            log.warning(
-                "config.batch_size: got %s, but %s has %s images: a batch shows some of them more than once",
-                *(config.batch_size, spec.name, spec.size),
-            )
         checkpoints = stack.enter_context(
             Checkpoints(
                 place.checkpoints,
@@ -125,6 +126,7 @@ def _run(config: RunConfig, workdir: str, profile: Profile | None) -> int:
                 best_mode=config.checkpoint.best_mode,
                 config=json.loads(to_json(config)),
                 class_names=spec.class_names,
+                data=data,
             )
         )
         images = total_images(config, spec)
@@ -142,6 +144,27 @@ def _run(config: RunConfig, workdir: str, profile: Profile | None) -> int:
         return FINISHED
 
 
+def _held_out(config: RunConfig) -> Source | None:
+    """The split that is held out for scores; None where that is the one trained on."""
+    data = config.data
+    return None if data.evaluation_split == data.split else open_source(data, data.evaluation_split)
+
+
+def _check_data(place: Workdir, data: Mapping[str, Any]) -> str:
+    """One line on what changed in the data since the last start; UserError where their classes did."""
+    earlier = distributed.by_leader("earlier data", lambda: earlier_data(place.checkpoints))
+    return compare_data(earlier, data, f"the run in {place.root}")
+
+
+def _tell_of_data(lines: Sequence[str], notes: Sequence[str]) -> None:
+    """What was found in the data and done with them, once a start: for the user and the log."""
+    for line in lines:
+        log.info("%s", line)
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
+    for note in filter(None, notes):
+        log.warning("%s", note)
+
+
 def _check_networks(config: RunConfig, task: Task, spec: DataSpec) -> None:
     """Raises UserError where the initial state cannot be made; costs shapes only."""
     try:
@@ -152,21 +175,27 @@ def _check_networks(config: RunConfig, task: Task, spec: DataSpec) -> None:
         raise UserError(f"the networks cannot be made: {type(error).__name__}: {error}") from None
 
 
-def _check_scores(place: Workdir, evaluator: Evaluator) -> None:
-    """Raises UserError where the run's scores so far were made with something else, so that none could be the best."""
+def _check_scores(place: Workdir, evaluator: Evaluator) -> str:
+    """What is to be said of the run's scores so far beside new ones.
+
+    Raises UserError where they were made with something else, so that none could be the best.
+    """
     if not distributed.by_leader("earlier scores", place.scores.exists):
-        return
+        return ""
     ours, theirs = dict(evaluator.manifest), read_report(place.scores)["manifest"]
+    if CONTENTS not in theirs:  # of an older version
+        ours.pop(CONTENTS, None)
+    elif ours.get(CONTENTS, theirs[CONTENTS]) != theirs[CONTENTS]:
+        return "scores until now were of other data: those from here on do not compare with them"
     if "labels" in ours and "labels" not in theirs and ours | {"labels": None} == theirs | {"labels": None}:
-        log.warning(
-            "scores until now were of samples of the classes in turn; from here on labels are drawn %s", ours["labels"]
-        )
-        return
+        told = "scores until now were of samples of the classes in turn; from here on labels are drawn"
+        return f"{told} {ours['labels']}"
     if str(theirs.get("features")).startswith("['patches") and str(ours.get("features")).startswith("self"):
         raise UserError(
             f"the run in {place.root} was scored by patches until now: go on with --config.evaluation.features=patches"
         )
     check_same(ours, theirs, f"the run in {place.root}")
+    return ""
 
 
 @contextlib.contextmanager

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from jaxgan.media.provenance import credentials
 from jaxgan.media.provenance.credentials import Credential, CredentialError, State
 from jaxgan.media.provenance.origin import read_statement
 from jaxgan.media.provenance.xmp import Statement, make_packet, parse_packet
+from jaxgan.media.walking import Walk
 from jaxgan.paths import expanded
 
 REQUIRED = ("credential", "any")
@@ -199,18 +199,13 @@ def judge(path: Path, *, signed: bool) -> Finding:
 
 def _below(folder: Path, failed: list[tuple[Path, str]]) -> Iterator[Path]:
     """All files in a folder and below, by name; hidden ones left out; links that lead back are followed once."""
-
-    def tell(error: OSError) -> None:
-        failed.append((Path(error.filename), error.strerror or str(error)))
-
-    seen = set[str]()
-    for place, folders, names in os.walk(folder, followlinks=True, onerror=tell):
-        if (real := os.path.realpath(place)) in seen:
-            folders.clear()
-            continue
-        seen.add(real)
-        folders[:] = sorted(each for each in folders if not each.startswith("."))
-        yield from (Path(place, name) for name in sorted(names) if not name.startswith("."))
+    walk = Walk(folder)
+    yield from (each.path for each in walk)
+    for failure in walk.failures:
+        if kinds.is_known(failure.path) or failure.path.is_dir():
+            failed.append(failure)
+        else:  # whatever it is, no picture or film
+            yield failure.path
 
 
 def _print_last(findings: Findings, path: Path) -> None:

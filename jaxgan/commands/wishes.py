@@ -31,6 +31,7 @@ class Wish(NamedTuple):
     degrade: bool
     films: FilmWish
     marked: bool
+    skipped: tuple[str, ...] = ()  # what in the input cannot even be found, in words
 
 
 def read_wish(options: Mapping[str, str]) -> Wish:
@@ -44,7 +45,8 @@ def read_wish(options: Mapping[str, str]) -> Wish:
     flags = ("tile", "batch_size")
     numbers = {name: integer(options, name, 0, COUNT) if name in options else None for name in flags}
     check_outputs("apply", "", options)
-    pairs = pair_files(options["input"], options["output"], overwrite=overwrite)
+    skipped: list[str] = []
+    pairs = pair_files(options["input"], options["output"], overwrite=overwrite, skipped=skipped)
     masks, compare = _masks(options, pairs), _compare(options, pairs)
     _keep_apart(pairs, masks, compare, overwrite=overwrite)
     return Wish(
@@ -57,6 +59,7 @@ def read_wish(options: Mapping[str, str]) -> Wish:
         degrade=degrade,
         films=_films(options, pairs),
         marked=marks(options),
+        skipped=tuple(skipped),
     )
 
 

@@ -32,6 +32,7 @@ class CropSource:
         self._kept: dict[int, np.ndarray] = {}
         self._lock = threading.Lock()
         spec = pictures.spec
+        cut = f"{crops} random square{'s' * (crops > 1)} of {resolution} x {resolution} cut from each picture"
         self.spec = dataclasses.replace(
             spec,
             size=spec.size * crops,
@@ -40,6 +41,7 @@ class CropSource:
             num_classes=0,
             class_names=(),
             fingerprint=fingerprint("crops", spec.fingerprint, crops, resolution, SEED),
+            told=(*((title, text) for title, text in spec.told if title != "classes"), ("pixels", cut)),
         )
 
     def read(self, indices: Sequence[int] | np.ndarray) -> dict[str, np.ndarray]:

@@ -1,31 +1,34 @@
-"""Which files under a folder are images that can be decoded, their sizes, and whether they are grey."""
+"""Which files under a folder are pictures that can be decoded, what they are, and what becomes of the others."""
 
 from __future__ import annotations
 
-import contextlib
+import collections
 import functools
-import json
+import hashlib
 import logging
 import os
-import tempfile
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from PIL import Image
 
-from jaxgan.data.sources import fingerprint
+from jaxgan.data.account import ODD, SKIPPED
+from jaxgan.data.folder_memory import Row, Stamp, recall, remember
 from jaxgan.data.transforms import read_image
 from jaxgan.errors import UserError
-from jaxgan.json_files import read_json
-from jaxgan.media.kinds import PICTURES
-from jaxgan.media.reading import is_deep, is_grey, oddities, opened
+from jaxgan.media.kinds import KINDS, PICTURES
+from jaxgan.media.plain import plain
+from jaxgan.media.reading import PictureError, is_deep, is_grey, oddities, opened
 from jaxgan.media.turns import upright_size
-from jaxgan.paths import cache_home
+from jaxgan.media.walking import Walk, tell_failures
 
 log = logging.getLogger(__name__)
 
-NAMED_AT_MOST = 20  # unreadable files named one by one in the log
+NAMED_AT_MOST = 3  # files named one by one where something is told of many
+KINDS_AT_MOST = 6  # kinds of ignored files named
+NO_SUFFIX = "without a suffix"
 
 
 class Entry(NamedTuple):
@@ -36,33 +39,52 @@ class Entry(NamedTuple):
     width: int  # pixels, upright
     height: int
     grey: bool
-    odd: str = ""  # what is done to it that its owner may not expect
+    odd: tuple[str, ...] = ()  # what is done to it that its owner may not expect
+    clear: bool = False  # whether some of it is transparent
+    digest: str = ""  # of all bytes of the file
 
 
-def index_folder(root: Path) -> tuple[Entry, ...]:
-    """The images under `root`, hidden ones left out, sorted by path; those that cannot be decoded are logged.
+class Index(NamedTuple):
+    """The readable pictures of a folder, sorted by path, and what is to be told of the rest: (title, text)."""
 
-    So is what is done to odd ones, such as CMYK or 16 bits. Every file is decoded once to know; the finding is kept in
-    the user's cache folder (`$XDG_CACHE_HOME/jaxgan/folders`) and holds until a file's path, size or time changes.
-    Raises `UserError` if no image can be read.
+    entries: tuple[Entry, ...]
+    told: tuple[tuple[str, str], ...]
+
+
+class _Listing(NamedTuple):
+    """The files of a folder that may be pictures, and what is told of those that are none."""
+
+    files: tuple[tuple[str, Stamp], ...]
+    others: tuple[tuple[str, int], ...]  # by suffix
+    failures: str
+    again: tuple[str, ...]
+
+
+def index_folder(root: Path) -> Index:
+    """The images under `root`, hidden ones and what programs put there left out; see `jaxgan.media.walking`.
+
+    Every file is decoded once to know, and its bytes are hashed meanwhile; the finding is kept in the user's cache
+    folder (`$XDG_CACHE_HOME/jaxgan/folders`) and holds until a file's size or one of its times (of its contents, of
+    its entry) changes, so what changes bytes in place and turns back the clock goes unseen. Files without a suffix,
+    and HEIC where a plugin of Pillow is registered, are images if Pillow takes them for some. Raises `UserError` if no
+    image can be read.
     """
-    files = _list_images(root)
-    if not files:
-        raise UserError(f"the folder {str(root)!r} holds no images (files ending in .png, .jpg, .webp, ...)")
-    entries = _examine(root.resolve(), files)
-    readable = {entry.path for entry in entries}
-    unreadable = [path for path, _, _ in files if path not in readable]
-    if unreadable:
-        more = f" and {len(unreadable) - NAMED_AT_MOST} more" if len(unreadable) > NAMED_AT_MOST else ""
-        names = ", ".join(unreadable[:NAMED_AT_MOST])
-        log.warning("skipped %d unreadable images in %s: %s%s", len(unreadable), root, names, more)
-    odd = [f"{entry.path} ({entry.odd})" for entry in entries if entry.odd]
-    if odd:
-        more = f" and {len(odd) - NAMED_AT_MOST} more" if len(odd) > NAMED_AT_MOST else ""
-        log.warning("%d odd images in %s: %s%s", len(odd), root, ", ".join(odd[:NAMED_AT_MOST]), more)
-    if not entries:
-        raise UserError(f"none of the {len(files)} images in the folder {str(root)!r} can be read")
-    return entries
+    listing = _list_images(root)
+    read, refused = _examine(root.resolve(), listing.files)
+    others = collections.Counter(dict(listing.others))
+    others[NO_SUFFIX] += sum(not PurePosixPath(path).suffix for path, _ in refused)
+    unreadable = [(path, why) for path, why in refused if PurePosixPath(path).suffix]
+    pictures = {suffix: count for suffix, count in others.items() if _is_picture(suffix)}
+    unread = _tell_kinds("images of kinds that are not read", pictures)
+    skipped = [_tell_unreadable(unreadable), unread, listing.failures]
+    if not read:
+        found = f"none of the {len(unreadable)} images in the folder {str(root)!r} can be read"
+        if not unreadable:
+            found = f"the folder {str(root)!r} holds no images (files ending in .png, .jpg, .webp, ...)"
+        raise UserError("; ".join([plain(found), *filter(None, skipped)]))
+    ignored = [_tell_kinds("files of other kinds", others - collections.Counter(pictures)), _tell_again(listing.again)]
+    titled = ((ODD, _tell_odd(read)), (SKIPPED, skipped), ("ignored", ignored))
+    return Index(read, tuple((title, text) for title, texts in titled for text in texts if text))
 
 
 def open_upright(path: Path) -> Image.Image:
@@ -70,38 +92,56 @@ def open_upright(path: Path) -> Image.Image:
     return read_image(path, str(path))
 
 
-def _list_images(root: Path) -> tuple[tuple[str, int, int], ...]:
-    """Path below `root`, bytes and modification time of every file that is named like an image, sorted."""
-    found = []
-    for folder, names, files in os.walk(root, followlinks=True):
-        names[:] = [name for name in names if not name.startswith((".", "__"))]
-        for name in files:
-            if Path(name).suffix.lower() in PICTURES and not name.startswith("."):
-                path = Path(folder, name)
-                with contextlib.suppress(FileNotFoundError):  # a dangling link
-                    stat = path.stat()
-                    found.append((path.relative_to(root).as_posix(), stat.st_size, stat.st_mtime_ns))
-    return tuple(sorted(found))
+def such_as(count: int, example: str) -> str:
+    """`: example` of one, `, such as example` of several."""
+    return f": {plain(example)}" if count == 1 else f", such as {plain(example)}"
+
+
+def _list_images(root: Path) -> _Listing:
+    """What lies in a folder, by path below it; sorted."""
+    registered = Image.registered_extensions()
+    walk, found, others = Walk(root), [], collections.Counter[str]()
+    for path, about in walk:
+        suffix = path.suffix.lower()
+        kind = KINDS.get(suffix)
+        plugged = kind is not None and kind.holds and not kind.film and suffix in registered
+        if any(part.startswith("__") for part in path.relative_to(root).parts[:-1]):
+            continue
+        if suffix in PICTURES or plugged or not suffix:
+            stamp = (about.st_size, about.st_mtime_ns, about.st_ctime_ns)
+            found.append((path.relative_to(root).as_posix(), stamp))
+        else:
+            others[suffix] += 1
+    again = tuple(each.relative_to(root).as_posix() for each in walk.again)
+    return _Listing(tuple(sorted(found)), tuple(sorted(others.items())), tell_failures(walk.failures, root), again)
 
 
 @functools.lru_cache(maxsize=4)
-def _examine(root: Path, files: tuple[tuple[str, int, int], ...]) -> tuple[Entry, ...]:
-    memory = cache_home() / "jaxgan" / "folders" / f"{fingerprint('upright', str(root), files)}.json"
-    with contextlib.suppress(OSError, ValueError, TypeError):
-        return tuple(Entry(*row) for row in read_json(memory))
-    log.info("looking through %d images in %s", len(files), root)
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        entries = tuple(e for e in pool.map(lambda file: _probe(root, *file), files) if e is not None)
-    with contextlib.suppress(OSError):  # a cache that cannot be written costs time only
-        memory.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", dir=memory.parent, delete=False) as file:
-            json.dump(entries, file, allow_nan=False)
-        os.replace(file.name, memory)
-    return entries
+def _examine(root: Path, files: tuple[tuple[str, Stamp], ...]) -> tuple[tuple[Entry, ...], tuple[tuple[str, str], ...]]:
+    """The entries of readable files, and the others with the reason; both in the order of `files`."""
+    known = recall(root)
+    rows = {path: known[path] for path, stamp in files if path in known and known[path].stamp == stamp}
+    new = [(path, stamp) for path, stamp in files if path not in rows]
+    if new:
+        log.info("looking through %d files in %s", len(new), plain(root))
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            probed = pool.map(lambda file: _probe(root, *file), new)
+            rows |= {path: Row(stamp, found) for (path, stamp), found in zip(new, probed)}
+    if new or len(known) > len(files):
+        remember(root, rows)
+    read, refused = list[Entry](), list[tuple[str, str]]()
+    for path, stamp in files:
+        found = rows[path].found
+        if isinstance(found, str):
+            refused.append((path, found))
+        else:
+            read.append(Entry(path, stamp[0], **found))  # type: ignore[arg-type]
+    return tuple(read), tuple(refused)
 
 
-def _probe(root: Path, path: str, size: int, time: int) -> Entry | None:
-    del time
+def _probe(root: Path, path: str, stamp: Stamp) -> dict[str, object] | str:
+    """What `Entry` says of a file beside its path and size; a line on why it cannot be read."""
+    del stamp
     try:
         with opened(root / path) as image:
             grey, odd = is_grey(image), list(oddities(image))
@@ -110,6 +150,65 @@ def _probe(root: Path, path: str, size: int, time: int) -> Entry | None:
             height, width = upright_size(image)
             image.draft(image.mode, (image.width // 8, image.height // 8))  # JPEG: an eighth shows it as well
             image.load()
+            clear = _is_clear(image)
+        with open(root / path, "rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()[:32]
+    except PictureError as error:
+        return plain(error)
+    except OSError as error:
+        return error.strerror or "it is damaged, or no image of a format that is known"
     except Exception:  # Pillow's decoders raise what they like on broken data
-        return None
-    return Entry(path, size, width, height, grey, "; ".join(odd))
+        return "it is damaged"
+    return {"width": width, "height": height, "grey": grey, "odd": tuple(odd), "clear": clear, "digest": digest}
+
+
+def _is_clear(image: Image.Image) -> bool:
+    """Whether a decoded image has a pixel that is not opaque."""
+    if not image.has_transparency_data or image.mode.startswith(("I", "F")):
+        return False
+    if "A" not in image.getbands():
+        image = image.convert("RGBA")
+    lowest = image.getchannel("A").getextrema()[0]
+    return isinstance(lowest, int | float) and lowest < 255
+
+
+def _tell_unreadable(unreadable: Sequence[tuple[str, str]]) -> str:
+    if not unreadable:
+        return ""
+    names = [f"{plain(path)} ({plain(why, 80)})" for path, why in unreadable[:NAMED_AT_MOST]]
+    more = f" and {len(unreadable) - NAMED_AT_MOST} more" if len(unreadable) > NAMED_AT_MOST else ""
+    return f"{len(unreadable)} unreadable image{'s' * (len(unreadable) > 1)}: {', '.join(names)}{more}"
+
+
+def _tell_kinds(what: str, counts: Mapping[str, int]) -> str:
+    """How many files there are by suffix, the most first."""
+    kinds = sorted((kind for kind, count in counts.items() if count), key=lambda kind: (-counts[kind], kind))
+    words = [f"{counts[kind]} {plain(kind, 30)}" for kind in kinds[:KINDS_AT_MOST]]
+    rest = sum(counts[kind] for kind in kinds[KINDS_AT_MOST:])
+    return f"{what}: {', '.join(words)}" + (f" and {rest} more" if rest else "") if words else ""
+
+
+def _is_picture(suffix: str) -> bool:
+    kind = KINDS.get(suffix)
+    return kind is not None and not kind.film
+
+
+def _tell_again(again: Sequence[str]) -> str:
+    if not again:
+        return ""
+    links = "1 link to a folder" if len(again) == 1 else f"{len(again)} links to folders"
+    return f"{links} that {'is' if len(again) == 1 else 'are'} read already{such_as(len(again), again[0])}"
+
+
+def _tell_odd(entries: Iterable[Entry]) -> list[str]:
+    """What is done to odd pictures, a line for each kind: how many there are, and the first of them."""
+    found: dict[str, list[tuple[str, str]]] = {}
+    for entry in entries:
+        for words in entry.odd:
+            kind = "".join("0" if each.isdigit() else each for each in words)  # "the first of 12 pictures"
+            found.setdefault(kind.replace("00", "0"), []).append((entry.path, words))
+    lines = []
+    for files in found.values():
+        (path, words), count = files[0], len(files)
+        lines.append(f"{count} picture{'s' * (count > 1)}{such_as(count, path)} ({words})")
+    return lines

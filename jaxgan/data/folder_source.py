@@ -2,57 +2,54 @@
 
 from __future__ import annotations
 
-import hashlib
-import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from jaxgan.data.folder_index import Entry, index_folder, open_upright
-from jaxgan.data.sources import DataSpec, fingerprint
+from jaxgan.data.account import warn_once
+from jaxgan.data.folder_index import Entry, index_folder, open_upright, such_as
+from jaxgan.data.folder_splits import find_classes, find_splits, parts_of, readable, tell_classes
+from jaxgan.data.sources import IMAGES, DataSpec, fingerprint
 from jaxgan.data.transforms import Framing, check_framing
 from jaxgan.errors import UserError
+from jaxgan.media.plain import plain
 from jaxgan.paths import located
-
-log = logging.getLogger(__name__)
 
 if TYPE_CHECKING:
     from jaxgan.config import DataConfig
-
-HELD_OUT_EVERY = 10  # one file in ten is held out for evaluation
-EVALUATION_FOLDERS = ("test", "val", "validation")
 
 
 class FolderSource:
     """One split of a folder of images as a `Source`.
 
-    A folder with a subfolder `train` and one of `test`, `val` or `validation` has its subfolders as splits.
-    Any other has the splits `test`, one file in ten by the hash of its relative path (so that adding files
-    moves none, but in a class of which nothing was left to train on: one of its files is), and `train`, the rest. If,
-    below that, all images lie in two or more folders, those are the classes, in sorted order; else there are no labels.
-    Files are sorted by path and turned upright; those that cannot be read are skipped and logged. Without
-    `config.channels`, a folder of grey images has 1 channel, any other 3. Raises `UserError` if nothing can be read,
-    for an unknown split, and if the images vary in size or are not square and no resolution is given.
+    For the splits see `jaxgan.data.folder_splits.find_splits`. If, below them, all images lie in two or more folders,
+    those are the classes, in sorted order; else there are no labels. Files are sorted by path and turned upright; those
+    that cannot be read are skipped and told. Without `config.channels`, a folder of grey images has 1 channel, any
+    other 3. Raises `UserError` if nothing can be read, for an unknown split, and if the images vary in size or are not
+    square and no resolution is given.
     """
 
     def __init__(self, config: DataConfig, split: str, *, whole: bool = False):
         """`whole`: pictures are left at the sizes that they have, and `picture` reads them."""
         check_framing(config.channels, config.resolution, config.fit)
         self._root = Path(located(config.name, "config.data.name"))
-        everything = index_folder(self._root)
-        depth, splits = _find_splits(everything)
-        if split not in splits:
-            raise UserError(f"the folder {config.name!r} has no split {split!r}; it has {', '.join(sorted(splits))}")
-        self._entries = splits[split]
+        index = index_folder(self._root)
+        everything, splits = index.entries, find_splits(index.entries)
+        warn_once(config.name, index.told)
+        found = splits.find(split)
+        if found is None:
+            known = ", ".join(sorted(map(plain, splits.entries)))
+            raise UserError(f"the folder {config.name!r} has no split {split!r}; it has {known}")
+        self._entries, self.everywhere = found, everything  # in the split, and in all of them
         if not self._entries:
             raise UserError(
                 f"the split {split!r} of the folder {config.name!r} is empty "
                 f"(readable images in all: {len(everything)})"
             )
-        classes = _find_classes(everything, depth)
-        labels = [classes.index(_parts(entry)[depth]) for entry in self._entries] if classes else []
+        classes = find_classes(everything, splits.depth)
+        labels = [classes.index(parts_of(entry)[splits.depth]) for entry in self._entries] if classes else []
         self._labels = np.array(labels, np.int32)
         resolution = None if whole else config.resolution
         side = 0 if whole else config.resolution or _common_side(everything, config.name)
@@ -66,7 +63,7 @@ class FolderSource:
             width=side,
             channels=channels,
             num_classes=len(classes),
-            class_names=classes,
+            class_names=tuple(map(readable, classes)),
             fingerprint=fingerprint(
                 "folder",
                 split,
@@ -74,6 +71,14 @@ class FolderSource:
                 resolution,
                 config.fit,
                 channels,
+            ),
+            contents=((IMAGES, digest_of(self._entries)),),
+            told=(
+                ("data", f"{plain(config.name)}: {_tell_sizes(everything)}"),
+                ("splits", splits.told),
+                ("classes", tell_classes(everything, splits.depth)),
+                *(("pixels", text) for text in _tell_framing(everything, self._frame) if text),
+                *index.told,
             ),
         )
 
@@ -90,48 +95,27 @@ class FolderSource:
         return np.bincount(self._labels, minlength=self.spec.num_classes)
 
     @property
+    def entries(self) -> tuple[Entry, ...]:
+        """The files of the split."""
+        return self._entries
+
+    @property
     def names(self) -> tuple[str, ...]:
         """The paths of the files below the folder."""
         return tuple(entry.path for entry in self._entries)
 
     def picture(self, index: int) -> np.ndarray:
         """The example at `index`: uint8 `[H,W,C]`."""
-        return self._frame(open_upright(self._root / self._entries[index].path))
+        return self.picture_in(self._entries[index].path)
+
+    def picture_in(self, path: str) -> np.ndarray:
+        """The picture in a file below the folder: uint8 `[H,W,C]`."""
+        return self._frame(open_upright(self._root / path))
 
 
-def _parts(entry: Entry) -> list[str]:
-    return entry.path.split("/")
-
-
-def _find_splits(entries: Sequence[Entry]) -> tuple[int, dict[str, tuple[Entry, ...]]]:
-    """How deep the splits lie (1: subfolders), and the splits by name."""
-    folders = {_parts(entry)[0] for entry in entries if len(_parts(entry)) > 1}
-    if "train" in folders and folders.intersection(EVALUATION_FOLDERS):
-        return 1, {name: tuple(e for e in entries if _parts(e)[0] == name) for name in folders}
-    hashes = {e: int(hashlib.sha256(e.path.encode()).hexdigest(), 16) for e in entries}
-    held_out = {e for e in entries if hashes[e] % HELD_OUT_EVERY == 0}
-    labelled, classes = bool(_find_classes(entries, 0)), dict[str, list[Entry]]()
-    for entry in entries:
-        classes.setdefault(_parts(entry)[0] if labelled else "", []).append(entry)
-    for inside in classes.values():  # each keeps something to train on
-        if len(classes) > 1 and held_out.issuperset(inside):
-            kept = max(inside, key=hashes.__getitem__)
-            held_out.remove(kept)
-            log.info("%s is trained on, since all images of its class would be held out", kept.path)
-    if not held_out and len(entries) > 1:
-        spare = [e for inside in classes.values() if len(inside) > 1 for e in inside] or entries
-        held_out = {min(spare, key=hashes.__getitem__)}
-    return 0, {
-        "train": tuple(e for e in entries if e not in held_out),
-        "test": tuple(e for e in entries if e in held_out),
-    }
-
-
-def _find_classes(entries: Sequence[Entry], depth: int) -> tuple[str, ...]:
-    """The class folders of all splits, sorted; none if images lie beside them or there is only one."""
-    inside = [_parts(entry)[depth:] for entry in entries if depth == 0 or len(_parts(entry)) > 1]
-    names = sorted({parts[0] for parts in inside})
-    return tuple(names) if len(names) > 1 and all(len(parts) > 1 for parts in inside) else ()
+def digest_of(entries: Sequence[Entry]) -> str:
+    """Of the names and all bytes of files."""
+    return fingerprint([(entry.path, entry.digest) for entry in entries])
 
 
 def _common_side(entries: Sequence[Entry], name: str) -> int:
@@ -145,3 +129,32 @@ def _common_side(entries: Sequence[Entry], name: str) -> int:
             "(and --config.data.fit=pad, resize or crop)"
         )
     return width
+
+
+def _tell_sizes(entries: Sequence[Entry]) -> str:
+    """How many pictures there are, and of what sizes."""
+    sizes = sorted({(entry.width, entry.height) for entry in entries}, key=lambda size: (size[0] * size[1], size))
+    least, most = (f"{width} x {height}" for width, height in (sizes[0], sizes[-1]))
+    pictures = "1 picture" if len(entries) == 1 else f"{len(entries):,} pictures"
+    return f"{pictures} of {least} pixels" if len(sizes) == 1 else f"{pictures} from {least} to {most} pixels"
+
+
+def _tell_framing(entries: Sequence[Entry], frame: Framing) -> list[str]:
+    """What is done to pixels, and to how many pictures."""
+    side, told = frame.resolution, []
+    if side is not None:
+        other = [entry for entry in entries if (entry.width, entry.height) != (side, side)]
+        uneven = sum(entry.width != entry.height for entry in entries)
+        small = sum(min(entry.width, entry.height) < side for entry in entries)
+        how = {
+            "resize": f"resized to {side} x {side}" + (f", {uneven:,} of them cut to a square first" * bool(uneven)),
+            "pad": f"scaled down where larger, and centred on black, to {side} x {side}",
+            "crop": f"cut to their middle {side} x {side}" + (f", {small:,} of them enlarged first" * bool(small)),
+        }[frame.fit]
+        which = f"{len(other):,} of {len(entries):,}" if len(other) < len(entries) else f"all {len(entries):,}"
+        told.append(f"{which} pictures are {how}" if other else "")
+    if frame.channels == 1 and (colour := [entry for entry in entries if not entry.grey]):
+        told.append(f"{len(colour):,} in colour become grey{such_as(len(colour), colour[0].path)}")
+    if frame.channels != 4 and (clear := [entry for entry in entries if entry.clear]):
+        told.append(f"{len(clear):,} with transparent parts are laid on white{such_as(len(clear), clear[0].path)}")
+    return told

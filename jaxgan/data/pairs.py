@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import unicodedata
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from jaxgan.data.folder_source import FolderSource
-from jaxgan.data.sources import Pictures, fingerprint
+from jaxgan.data.folder_index import Entry
+from jaxgan.data.folder_source import FolderSource, digest_of
+from jaxgan.data.sources import CONDITIONS, Pictures, fingerprint
 from jaxgan.errors import UserError
 from jaxgan.paths import located
 
@@ -29,6 +32,7 @@ class HalvedPictures:
             pictures.spec,
             fingerprint=fingerprint("halves", pictures.spec.fingerprint, condition),
             condition_channels=pictures.spec.channels,
+            told=(*pictures.spec.told, ("condition", f"the {condition} half of each picture")),
         )
 
     def picture(self, index: int) -> np.ndarray:
@@ -46,25 +50,37 @@ class PairedPictures:
     """Pictures of one folder with those of the same names, whatever their suffix, in another as their conditions."""
 
     def __init__(self, images: FolderSource, conditions: FolderSource):
-        """Raises UserError for an image without its condition."""
-        places = {_stem(name): place for place, name in enumerate(conditions.names)}
-        missing = [name for name in images.names if _stem(name) not in places]
+        """`conditions` are looked for in all splits of their folder. Raises UserError for an image without one."""
+        found = _partners(images.names, (*conditions.everywhere, *conditions.entries))
+        missing = [name for name, partner in zip(images.names, found) if partner is None]
         if missing:
             raise UserError(
                 f"config.data.condition: {len(missing)} images have no picture of their name in "
                 f"{conditions.spec.name!r}, such as {missing[0]!r}"
             )
         self._images, self._conditions = images, conditions
-        self._places = [places[_stem(name)] for name in images.names]
+        self._partners = [partner for partner in found if partner is not None]
+        # names that are written otherwise there are held out otherwise, too
+        strays = sorted(set(self._partners) - set(conditions.entries))
         self.spec = dataclasses.replace(
             images.spec,
-            fingerprint=fingerprint("pairs", images.spec.fingerprint, conditions.spec.fingerprint),
+            fingerprint=fingerprint(
+                "pairs",
+                images.spec.fingerprint,
+                conditions.spec.fingerprint,
+                *((each.path, each.size) for each in strays),
+            ),
             condition_channels=conditions.spec.channels,
+            contents=(*images.spec.contents, (CONDITIONS, digest_of(self._partners))),
+            told=(
+                *images.spec.told,
+                *(("condition", text) for title, text in conditions.spec.told if title not in ("splits", "classes")),
+            ),
         )
 
     def picture(self, index: int) -> np.ndarray:
         """Image and condition as channels, uint8 `[H,W,C+C']`. Raises UserError where their sizes differ."""
-        image, condition = self._images.picture(index), self._conditions.picture(self._places[index])
+        image, condition = self._images.picture(index), self._conditions.picture_in(self._partners[index].path)
         if image.shape[:2] != condition.shape[:2]:
             name = self._images.names[index]
             sizes = " and ".join(f"{each.shape[1]}x{each.shape[0]}" for each in (image, condition))
@@ -89,5 +105,21 @@ def with_conditions(pictures: Pictures, config: DataConfig, split: str) -> Pictu
     return PairedPictures(pictures, FolderSource(names, split, whole=True))
 
 
+def _partners(images: Sequence[str], conditions: Sequence[Entry]) -> list[Entry | None]:
+    """The condition of each image: of the very name without its suffix, else of the same name in other characters.
+
+    Of several it is the last. Systems write accents in one character (NFC) or in two (NFD, as macOS does).
+    """
+    exact = {_stem(entry.path): entry for entry in conditions}
+    composed = {_composed(entry.path): entry for entry in conditions}
+    return [exact.get(_stem(name), composed.get(_composed(name))) for name in images]
+
+
 def _stem(name: str) -> str:
-    return name.rpartition(".")[0]
+    """A path without the suffix of its file, if it has one."""
+    folder, separator, last = name.rpartition("/")
+    return folder + separator + (last.rpartition(".")[0] or last)
+
+
+def _composed(name: str) -> str:
+    return unicodedata.normalize("NFC", _stem(name))

@@ -19,6 +19,7 @@ from jaxgan.data.opening import open_source
 from jaxgan.data.order import Order
 from jaxgan.data.sources import DataSpec, Source
 from jaxgan.errors import UserError
+from jaxgan.media.plain import plain
 
 if TYPE_CHECKING:
     from jaxgan.config import DataConfig
@@ -108,7 +109,7 @@ def _tell_missing_classes(source: Source, arrays: Mapping[str, np.ndarray] | Non
         return
     missing = [spec.class_names[label] for label in np.flatnonzero(counts == 0)]
     more = f" and {len(missing) - NAMED_AT_MOST} more" if len(missing) > NAMED_AT_MOST else ""
-    told = ", ".join(missing[:NAMED_AT_MOST]) + more
+    told = plain(", ".join(missing[:NAMED_AT_MOST]) + more)
     log.warning(
         "classes without training images, which cannot be learned: %d of %d: %s", len(missing), len(counts), told
     )

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 
 LABELS_AT_ONCE = 250  # read with their images
+IMAGES, CONDITIONS = "images", "conditions"  # what contents are of
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,9 @@ class DataSpec:
     class_names: tuple[str, ...]
     fingerprint: str  # equal for equal data, stable across runs and machines
     condition_channels: int = 0  # of what each image is to be made from; 0: there is no such thing
+    # of the bytes of its files, by what they are of ("images", "conditions"); empty: unknown
+    contents: tuple[tuple[str, str], ...] = ()
+    told: tuple[tuple[str, str], ...] = ()  # what was found in the data and done with them, for a person: title, text
 
 
 class Source(Protocol):
@@ -69,6 +73,24 @@ def read_labels(source: Source, indices: np.ndarray) -> np.ndarray:
         return read(indices)
     chunks = (indices[start : start + LABELS_AT_ONCE] for start in range(0, len(indices), LABELS_AT_ONCE))
     return np.concatenate([source.read(chunk)["label"] for chunk in chunks])
+
+
+def describe(source: Source) -> dict[str, Any]:
+    """What a source is, as JSON, to be recorded with all that is made from it.
+
+    Its name, split, number of examples, classes (with their counts where it knows them), fingerprints of its contents.
+    """
+    spec = source.spec
+    told: dict[str, Any] = {"name": spec.name, "split": spec.split, "examples": spec.size}
+    told |= {"classes": list(spec.class_names), "contents": dict(spec.contents)}
+    counts = getattr(source, "label_counts", None) if spec.num_classes else None
+    return told if counts is None else {**told, "counts": [int(count) for count in counts]}
+
+
+def digest_of_contents(described: Sequence[Mapping[str, Any]]) -> str:
+    """Sixteen hexadecimal digits over the contents of described sources; none where those of one are unknown."""
+    contents = [each["contents"] for each in described]
+    return fingerprint(contents) if contents and all(contents) else ""
 
 
 def fingerprint(*parts: Any) -> str:

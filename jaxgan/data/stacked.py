@@ -54,6 +54,7 @@ class StackedSource:
             num_classes=base.spec.num_classes**CHANNELS,
             class_names=tuple(map(" ".join, product(base.spec.class_names, repeat=CHANNELS))),
             fingerprint=fingerprint("stacked", base.spec.fingerprint, size, SEED),
+            told=(*base.spec.told, ("stacked", f"three random images as the channels of each of {size:,} examples")),
         )
 
     def read(self, indices: Sequence[int] | np.ndarray) -> dict[str, np.ndarray]:

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tensorflow_datasets as tfds
 
-from jaxgan.data.sources import LABELS_AT_ONCE, DataSpec, fingerprint
+from jaxgan.data.shards import contents_of
+from jaxgan.data.sources import IMAGES, LABELS_AT_ONCE, DataSpec, fingerprint
 from jaxgan.data.tfds_catalogue import FORMAT, check_images
 from jaxgan.data.transforms import Framing, check_framing, open_image
 from jaxgan.errors import UserError
+from jaxgan.media.plain import plain
 
 if TYPE_CHECKING:
     from jaxgan.config import DataConfig
+
+
+SHOWN_AT_MOST = 10  # classes
 
 
 class TfdsSource:
@@ -69,6 +74,8 @@ class TfdsSource:
                 config.fit,
                 self._frame.channels,
             ),
+            contents=_contents(builder.info, split),
+            told=tuple(_tell(builder.info, self._image, self._label, self._frame)),
         )
 
     def read(self, indices: Sequence[int] | np.ndarray) -> dict[str, np.ndarray]:
@@ -116,6 +123,33 @@ class TfdsSource:
                 f"the files of {self.spec.name!r}, split {self.spec.split!r}, are damaged or gone "
                 f"({error}): move {self._directory} away and prepare it again"
             ) from error
+
+
+def _contents(info: Any, split: str) -> tuple[tuple[str, str], ...]:
+    """Of the files of a split, or of the parts of some; nothing where they are not known."""
+    try:
+        return ((IMAGES, contents_of(info.splits[split].filepaths)),)
+    except (KeyError, ValueError):
+        return ()
+
+
+def _tell(info: Any, image: str, label: str | None, frame: Framing) -> Iterator[tuple[str, str]]:
+    """What is in a data set and what is done with its images, for a person: titles with texts."""
+    height, width, channels = info.features[image].shape
+    sizes = "sizes that vary" if height is None or width is None else f"{width} x {height} pixels"
+    yield "data", f"{plain(info.full_name)}: images of {sizes}"
+    yield "splits", ", ".join(f"{plain(name)} {split.num_examples:,}" for name, split in sorted(info.splits.items()))
+    names = [] if label is None else info.features[label].names
+    more = f" and {len(names) - SHOWN_AT_MOST:,} more" if len(names) > SHOWN_AT_MOST else ""
+    yield "classes", f"{len(names):,}: {plain(', '.join(names[:SHOWN_AT_MOST]))}{more}" if names else "none"
+    side = frame.resolution
+    if side is not None and (height, width) != (side, side):
+        how = {"resize": "resized", "pad": "scaled down where larger, and centred on black,", "crop": "cut"}[frame.fit]
+        yield "pixels", f"{how} to {side} x {side}"
+    if channels == 4 and frame.channels != 4:
+        yield "pixels", "transparent parts are laid on white"
+    elif channels and channels != frame.channels:
+        yield "pixels", "colours become grey" if frame.channels == 1 else "grey becomes colour"
 
 
 def _open_split(builder: tfds.core.DatasetBuilder, name: str, split: str) -> Any:

@@ -11,12 +11,14 @@ import json
 import logging
 import os
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
+from jaxgan.data.sources import digest_of_contents
+from jaxgan.evaluators.reference_cache import adopt
 from jaxgan.json_files import read_json, regular_bytes
 from jaxgan.parallel import distributed
 from jaxgan.weights.reading import UNREADABLE
@@ -38,23 +40,44 @@ class StoredClassifier(NamedTuple):
     checksum: str  # SHA-256 of the file of its arrays
 
 
-def load_classifier(cache_dir: str, fingerprint: str, *, kind: str = KIND) -> StoredClassifier | None:
-    """The classifier (or other `kind` of network) of this fingerprint, or None if none lies there whole."""
-    weights_path, record_path = _paths(cache_dir, kind, fingerprint)
+def load_classifier(
+    cache_dir: str, fingerprint: str, *, kind: str = KIND, data: Sequence[Mapping[str, Any]] = ()
+) -> StoredClassifier | None:
+    """The classifier (or other `kind` of network) of this fingerprint, or None if none lies there whole.
+
+    `data` are the sources that it must have been trained on, see `sources.describe`: one that was trained on other
+    contents is none; one of an older version, which knows of no contents, is taken for that of the first who ask.
+    """
+    contents = digest_of_contents(data)
+    weights_path, record_path = _paths(cache_dir, kind, fingerprint, contents)
+    for old, new in zip(_paths(cache_dir, kind, fingerprint), (weights_path, record_path)):
+        adopt(old, new)
     if not os.path.exists(record_path):
         return None
+    try:
+        return read_classifier(weights_path, record_path, fingerprint, contents)
+    except (OSError, ValueError) as error:
+        logger.warning("the stored network %s is not usable (%s); it will be trained again", record_path, error)
+        return None
+
+
+def read_classifier(weights_path: str, record_path: str, fingerprint: str, contents: str = "") -> StoredClassifier:
+    """The classifier in two files. Raises ValueError for damaged ones and those of another classifier, and OSError."""
     try:
         record, weights = read_json(record_path), regular_bytes(weights_path, MOST)
         if (record["format"], record["fingerprint"]) != (FORMAT, fingerprint):
             raise ValueError("it is of another format or classifier")
+        if contents and digest_of_contents(record.get("data", [])) not in ("", contents):
+            raise ValueError("it was trained on other data")
         if record["sha256"] != hashlib.sha256(weights).hexdigest():
             raise ValueError("its weights do not match their checksum")
         arrays = _unflatten(np.load(io.BytesIO(weights), allow_pickle=False))
         accuracy = None if record["accuracy"] is None else float(record["accuracy"])
         return StoredClassifier(fingerprint, arrays, accuracy, record["sha256"])
+    except (OSError, ValueError):
+        raise
     except UNREADABLE as error:
-        logger.warning("the stored network %s is not usable (%s); it will be trained again", record_path, error)
-        return None
+        raise ValueError(f"it is damaged: {type(error).__name__}") from None
 
 
 def save_classifier(
@@ -65,8 +88,9 @@ def save_classifier(
     accuracy: float | None,
     description: Mapping[str, Any],
     kind: str = KIND,
+    data: Sequence[Mapping[str, Any]] = (),
 ) -> StoredClassifier:
-    """Store a classifier (or other `kind` of network) with its description.
+    """Store a classifier (or other `kind` of network) with its description and the sources that it was trained on.
 
     A directory that cannot be written costs a warning.
     """
@@ -81,8 +105,9 @@ def save_classifier(
         "sha256": stored.checksum,
         "accuracy": accuracy,
         kind: dict(description),
+        "data": list(data),
     }
-    weights_path, record_path = _paths(cache_dir, kind, fingerprint)
+    weights_path, record_path = _paths(cache_dir, kind, fingerprint, digest_of_contents(data))
     try:
         os.makedirs(cache_dir, exist_ok=True)
         _replace(weights_path, weights)
@@ -107,8 +132,8 @@ def by_leader(fingerprint: str, find: Callable[[], StoredClassifier]) -> StoredC
     return StoredClassifier(fingerprint, _unflatten(told)["arrays"], None if np.isnan(accuracy) else accuracy, checksum)
 
 
-def _paths(cache_dir: str, kind: str, fingerprint: str) -> tuple[str, str]:
-    stem = os.path.join(cache_dir, f"{kind}-{fingerprint[:8]}")
+def _paths(cache_dir: str, kind: str, fingerprint: str, contents: str = "") -> tuple[str, str]:
+    stem = os.path.join(cache_dir, f"{kind}-{fingerprint[:8]}" + (f"-{contents}" if contents else ""))
     return f"{stem}.npz", f"{stem}.json"
 
 

@@ -11,7 +11,7 @@ import functools
 import hashlib
 import json
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -86,11 +86,13 @@ def load_or_train_classifier(
     read: Callable[[], tuple[Images, Images]],
     cache_dir: str,
     recipe: Recipe | None = None,
+    sources: Sequence[Mapping[str, Any]] = (),
 ) -> ClassifierFeatures:
     """The classifier of a data set: from `cache_dir` if it lies there whole, else trained and stored.
 
-    `data` tells the data set from all others. `read` gives the images to train on and those held out;
-    it is called only if the classifier must be trained, and of several processes in the first alone.
+    `data` tells the data set from all others, `sources` what it is and holds (see `sources.describe`). `read` gives
+    the images to train on and those held out; it is called only if the classifier must be trained, and of several
+    processes in the first alone.
     The accuracy on those held out is measured then and kept.
     """
     recipe = recipe or Recipe()
@@ -115,9 +117,12 @@ def load_or_train_classifier(
             "network": params,
             "scales": scales(feature_parts(classify(model, params, train.images[:SCALING_IMAGES]))),
         }
-        return save_classifier(cache_dir, fingerprint, arrays, accuracy=accuracy, description=description)
+        return save_classifier(cache_dir, fingerprint, arrays, accuracy=accuracy, description=description, data=sources)
 
-    return ClassifierFeatures(model, by_leader(fingerprint, lambda: load_classifier(cache_dir, fingerprint) or train()))
+    def find() -> StoredClassifier:
+        return load_classifier(cache_dir, fingerprint, data=sources) or train()
+
+    return ClassifierFeatures(model, by_leader(fingerprint, find))
 
 
 def train_classifier(model: Classifier, train: Images, recipe: Recipe) -> Any:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxgan.data.sources import Source
+from jaxgan.data.sources import Source, describe
 from jaxgan.evaluators.classifier_features import load_or_train_classifier
 from jaxgan.evaluators.feature_sums import FeatureReference, FeatureSums, sums_of_reals
 from jaxgan.evaluators.reference import Images, draw, identity
@@ -46,6 +46,7 @@ class ClassifierScores:
             num_classes=self._num_classes,
             read=lambda: classifier_data(source, held_out, seed),
             cache_dir=cache_dir,
+            sources=[describe(each) for each in (source, held_out) if each is not None],
         )
         count = min(source.spec.size, REFERENCE_IMAGES)
         self._points = min(samples, count, MANIFOLD_POINTS)
@@ -56,7 +57,7 @@ class ClassifierScores:
             )
 
         description = reference_description(source, self._features.name, self._features.checksum, seed)
-        stored = cached(cache_dir, description, see)
+        stored = cached(cache_dir, description, see, [describe(source)])
         self.reference = FeatureReference(stored, points=self._points, neighbours=neighbours)
         self.manifest: dict[str, Any] = {
             "features": self._features.name,

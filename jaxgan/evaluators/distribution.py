@@ -16,14 +16,14 @@ import numpy as np
 
 from jaxgan import signals
 from jaxgan.data.opening import open_source
-from jaxgan.data.sources import Source
+from jaxgan.data.sources import Source, describe, digest_of_contents
 from jaxgan.data.stacked import StackedSource
 from jaxgan.errors import UserError
 from jaxgan.evaluators.classifier_scores import ClassifierScores
 from jaxgan.evaluators.inception_features import check_weights
 from jaxgan.evaluators.inception_scores import InceptionScores
 from jaxgan.evaluators.labels import count_labels, spread_labels
-from jaxgan.evaluators.manifests import existing
+from jaxgan.evaluators.manifests import CONTENTS, existing
 from jaxgan.evaluators.patch_scores import PatchScores
 from jaxgan.evaluators.samples import Generate
 from jaxgan.evaluators.self_scores import SelfScores
@@ -63,12 +63,7 @@ class DistributionEvaluator:
         ("auto": by the data), `weights` is the file of Inception's. Raises UserError if there are too few samples or
         images for `neighbours`, for a classifier of data without labels, and for Inception without weights.
         """
-        fewest = min(samples, source.spec.size)
-        if not 1 <= neighbours < fewest:
-            raise UserError(
-                f"config.evaluation.neighbours: got {neighbours}, accepted are 1 to {fewest - 1} "
-                f"with {samples} samples and {source.spec.size} real images"
-            )
+        _check_counts(samples, source.spec.size, neighbours, f"the split {source.spec.split!r} of {source.spec.name!r}")
         self._source, self._held_out, self._cache_dir = source, held_out, cache_dir
         self._samples, self._batch_size, self._neighbours = samples, batch_size, neighbours
         self._conditional = conditional and source.spec.num_classes > 0
@@ -81,6 +76,8 @@ class DistributionEvaluator:
     def manifest(self) -> dict[str, Any]:
         """What the scores were made with: features, reference, counts, seed. Only equal ones compare."""
         made = {**self._scorer.manifest, "batch_size": self._batch_size, "conditional": self._conditional}
+        if contents := digest_of_contents([describe(each) for each in (self._source, self._held_out) if each]):
+            made[CONTENTS] = contents
         if self._counts is not None and self._counts.min() < self._counts.max():
             counted, size = int(self._counts.sum()), self._source.spec.size
             of = f"{counted}" if counted == size else f"{counted} of {size}"
@@ -155,6 +152,23 @@ class DistributionEvaluator:
         if not np.isfinite(images).all():
             raise ValueError("generate gave images that are not finite")
         return np.rint(np.clip(images, -1.0, 1.0) * 127.5 + 127.5).astype(np.uint8)
+
+
+def _check_counts(samples: int, images: int, neighbours: int, whose: str) -> None:
+    """Raises UserError where there are too few samples or images to look at so many neighbours of each."""
+    fewest = min(samples, images)
+    if 1 <= neighbours < fewest:
+        return
+    wanted = f"config.evaluation.neighbours: got {neighbours}"
+    if neighbours < 1:
+        raise UserError(f"{wanted}, accepted is 1 or more")
+    if samples <= images:
+        raise UserError(
+            f"{wanted}, which requires at least {neighbours + 1} samples; there are config.evaluation.samples={samples}"
+        )
+    has = f"{whose} has {images} image{'s' * (images > 1)} for the scores to compare with"
+    other = f", or give --config.evaluation.neighbours={'1' if fewest == 2 else f'1 to {fewest - 1}'}" * (fewest > 1)
+    raise UserError(f"{wanted}, which requires at least {neighbours + 1} images: {has}; add pictures{other}")
 
 
 def _kind(source: Source, features: str) -> Any:

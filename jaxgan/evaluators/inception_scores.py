@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxgan.data.sources import Source
+from jaxgan.data.sources import Source, describe
 from jaxgan.evaluators.feature_sums import FeatureReference, FeatureSums, sums_of_reals
 from jaxgan.evaluators.inception_features import load_inception
 from jaxgan.evaluators.reference import identity
@@ -44,7 +44,10 @@ class InceptionScores:
             "weights": self._inception.checksum,
         }
         stored = cached(
-            cache_dir, description, lambda: sums_of_reals(source, self.describe, count, seed, points=POINTS)
+            cache_dir,
+            description,
+            lambda: sums_of_reals(source, self.describe, count, seed, points=POINTS),
+            [describe(source)],
         )
         self.samples, self._points = samples, min(samples, count, POINTS)
         self._reference = FeatureReference(stored, points=self._points, neighbours=neighbours)

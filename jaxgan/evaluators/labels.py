@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Int, Int32
 
-from jaxgan.data.sources import Source, read_labels
+from jaxgan.data.sources import Source, describe, read_labels
 from jaxgan.evaluators.reference import identity
 from jaxgan.evaluators.reference_cache import cached
 
@@ -28,7 +28,8 @@ def count_labels(source: Source, *, cache_dir: str, seed: int) -> Int[np.ndarray
         labels = read_labels(source, rows)
         return {"counts": np.bincount(labels[labels >= 0], minlength=spec.num_classes)}  # -1: without a label
 
-    return cached(cache_dir, {"labels of": identity(source), "number": number, "seed": seed}, count)["counts"]
+    description = {"labels of": identity(source), "number": number, "seed": seed}
+    return cached(cache_dir, description, count, [describe(source)])["counts"]
 
 
 def spread_labels(counts: Int[np.ndarray, " k"], number: int) -> Int32[np.ndarray, " n"]:

@@ -16,6 +16,7 @@ from jaxgan.json_files import BrokenFileError, read_json, why
 from jaxgan.media.images import replace_file
 
 REPORT: Mapping[str, Any] = {"scores": Mapping[str, float], "manifest": Mapping[str, Any]}
+CONTENTS = "contents"  # of the data that scores were made with
 
 log = logging.getLogger(__name__)
 
@@ -29,10 +30,16 @@ def existing(scores: Mapping[str, float]) -> dict[str, float]:
 
 
 def check_same(ours: Mapping[str, Any], theirs: Mapping[str, Any], whose: str) -> None:
-    """Raise UserError, naming what differs, where two manifests are not equal; `whose` says whose theirs is."""
+    """Raise UserError, naming what differs, where two manifests are not equal; `whose` says whose theirs is.
+
+    One of an older version does not know the contents of its data: they are not compared then.
+    """
     # in a file tuples and lists are one; an older one may have NaN
     ours, theirs = (json.loads(json.dumps(each, allow_nan=True)) for each in (ours, theirs))
-    different = [key for key in sorted(ours.keys() | theirs.keys()) if ours.get(key) != theirs.get(key)]
+    keys = ours.keys() | theirs.keys()
+    if CONTENTS not in ours or CONTENTS not in theirs:
+        keys -= {CONTENTS}
+    different = [key for key in sorted(keys) if ours.get(key) != theirs.get(key)]
     if different:
         told = "; ".join(f"{key}: {ours.get(key)!r} here, {theirs.get(key)!r} there" for key in different)
         raise UserError(f"these scores do not compare with those of {whose}: {told}")

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from jaxgan.data.opening import open_source
-from jaxgan.data.sources import Source
+from jaxgan.data.sources import Source, describe
 from jaxgan.data.stacked import StackedSource
 from jaxgan.evaluators.classifier_features import load_or_train_classifier
 from jaxgan.evaluators.classifier_scores import classifier_data
@@ -174,6 +174,7 @@ def make_neighbour_search(config: RunConfig, *, cache_dir: str) -> NeighbourSear
         num_classes=source.spec.num_classes,
         read=lambda: classifier_data(source, held_out, 0),
         cache_dir=cache_dir,
+        sources=[describe(each) for each in (source, held_out) if each is not None],
     )
     return NeighbourSearch(
         source, held_out, describe=lambda images: classifier(images).features, features=classifier.name

@@ -16,9 +16,10 @@ import numpy as np
 
 from jaxgan import signals
 from jaxgan.data.opening import open_pictures
-from jaxgan.data.sources import Pictures
+from jaxgan.data.sources import Pictures, fingerprint
 from jaxgan.errors import UserError
 from jaxgan.evaluators.baselines import Baseline, find_baseline
+from jaxgan.evaluators.manifests import CONTENTS
 from jaxgan.game import Degradation
 from jaxgan.losses.perceptual import lpips
 from jaxgan.metrics.image_quality import GAUSSIAN_WINDOW, SMALLEST_MS_SSIM, ms_ssim, psnr, ssim
@@ -77,7 +78,9 @@ class ReconstructionEvaluator:
     def manifest(self) -> dict[str, Any]:
         """What the scores were made with. Only equal ones compare."""
         spec = self._pictures.spec
+        contents = fingerprint(dict(spec.contents)) if spec.contents else None
         return {
+            **({} if contents is None else {CONTENTS: contents}),
             "features": f"pixels, patches of {TILE}-pixel squares"
             + ("" if self._lpips is None else f", {self._lpips[0]}"),
             "data": f"{spec.name}/{spec.split}",

@@ -12,7 +12,7 @@ import dataclasses
 import hashlib
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -73,12 +73,18 @@ class SelfFeatures:
 
 
 def load_or_train_self(
-    *, data: str, read: Callable[[], np.ndarray], cache_dir: str, recipe: SelfRecipe | None = None
+    *,
+    data: str,
+    read: Callable[[], np.ndarray],
+    cache_dir: str,
+    recipe: SelfRecipe | None = None,
+    sources: Sequence[Mapping[str, Any]] = (),
 ) -> SelfFeatures:
     """The network of a data set: from `cache_dir` if it lies there whole, else trained and stored.
 
-    `data` tells the data set from all others. `read` gives the images uint8 `[n,H,W,C]` to train on, of at most
-    64 pixels a side; it is called only if the network must be trained, and of several processes in the first alone.
+    `data` tells the data set from all others, `sources` what it is and holds (see `sources.describe`). `read` gives
+    the images uint8 `[n,H,W,C]` to train on, of at most 64 pixels a side; it is called only if the network must be
+    trained, and of several processes in the first alone.
     """
     recipe = recipe or SelfRecipe()
     model = Classifier(STATES + recipe.embedding, recipe.widths, recipe.hidden)
@@ -90,11 +96,13 @@ def load_or_train_self(
         logger.info("training a network for the scores on %s images without their labels", len(images))
         params = train_self(model, images, recipe)
         arrays = {"network": params, "scales": scales(feature_parts(classify(model, params, images[:SCALING_IMAGES])))}
-        return save_classifier(cache_dir, fingerprint, arrays, accuracy=None, description=description, kind=KIND)
+        told: dict[str, Any] = {"description": description, "kind": KIND, "data": sources}
+        return save_classifier(cache_dir, fingerprint, arrays, accuracy=None, **told)
 
-    return SelfFeatures(
-        model, by_leader(fingerprint, lambda: load_classifier(cache_dir, fingerprint, kind=KIND) or train())
-    )
+    def find() -> StoredClassifier:
+        return load_classifier(cache_dir, fingerprint, kind=KIND, data=sources) or train()
+
+    return SelfFeatures(model, by_leader(fingerprint, find))
 
 
 def train_self(model: Classifier, images: np.ndarray, recipe: SelfRecipe) -> Any:

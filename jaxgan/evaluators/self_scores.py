@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxgan import signals
-from jaxgan.data.sources import Source
+from jaxgan.data.sources import Source, describe
 from jaxgan.evaluators.classifier_scores import (
     MANIFOLD_POINTS,
     REFERENCE_IMAGES,
@@ -47,6 +47,7 @@ class SelfScores:
             read=lambda: training_images(source, seed),
             cache_dir=cache_dir,
             recipe=recipe,
+            sources=[describe(source)],
         )
         count = min(source.spec.size, REFERENCE_IMAGES)
         self._points = min(samples, count, MANIFOLD_POINTS)
@@ -55,7 +56,7 @@ class SelfScores:
             return sums_of_reals(source, self.describe, count, seed, points=MANIFOLD_POINTS)
 
         description = reference_description(source, self._features.name, self._features.checksum, seed)
-        stored = cached(cache_dir, description, see)
+        stored = cached(cache_dir, description, see, [describe(source)])
         self._reference = FeatureReference(stored, points=self._points, neighbours=neighbours)
         self.manifest: dict[str, Any] = {
             "features": self._features.name,

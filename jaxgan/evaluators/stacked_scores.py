@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxgan.data.sources import Source
+from jaxgan.data.sources import Source, describe
 from jaxgan.data.stacked import StackedSource
 from jaxgan.evaluators.classifier_features import load_or_train_classifier
 from jaxgan.evaluators.classifier_scores import (
@@ -53,6 +53,7 @@ class StackedScores:
             num_classes=self._num_classes,
             read=lambda: classifier_data(base, test, seed),
             cache_dir=cache_dir,
+            sources=[describe(each) for each in (base, test) if each is not None],
         )
         self._name = f"stacked-{self._classifier.name}"
         count = min(source.spec.size, REFERENCE_IMAGES)
@@ -62,7 +63,7 @@ class StackedScores:
             return sums_of_reals(source, self.describe, count, seed, points=MANIFOLD_POINTS)
 
         description = reference_description(source, self._name, self._classifier.checksum, seed)
-        stored = cached(cache_dir, description, see)
+        stored = cached(cache_dir, description, see, [describe(source)])
         self._reference = FeatureReference(stored, points=self._points, neighbours=neighbours)
         self.manifest: dict[str, Any] = {
             "features": self._name,

@@ -50,12 +50,15 @@ class Checkpoints:
         best_mode: Best = "min",
         config: Mapping[str, Any] | None = None,
         class_names: Sequence[str] = (),
+        data: Mapping[str, Any] | None = None,
     ):
-        """Reads what is there; writes nothing before the first save. `config` is JSON, put into each."""
+        """Reads what is there; writes nothing before the first save. `config` and `data` are JSON, put into each."""
         stored.quieten()
         self.directory = stored.absolute(directory)
         self._keep, self._best, self._best_mode = keep, best, best_mode
         self._common = {"revision": REVISION, "config": dict(config or {}), "class_names": list(class_names)}
+        if data is not None:
+            self._common["data"] = dict(data)
         self._records = stored.read_records(self.directory)
         self._refused: set[int] = set()
         self._manager: ocp.CheckpointManager | None = None

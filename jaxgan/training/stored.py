@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 
 MISTAKEN = frozenset("\\[]*?")  # in paths, by orbax's libraries
 STATE, EMA = ITEMS = ("state", "ema")
-Record = dict[str, Any]  # step, images_seen, good, keep_forever, metrics, revision, config, class_names, tree
+Record = dict[str, Any]  # step, images_seen, good, keep_forever, metrics, revision, config, class_names, data, tree
 Best = Literal["min", "max"]
 Flat = Mapping[str, Any]  # arrays or shapes by path
 T = TypeVar("T")
@@ -132,15 +132,28 @@ def read_records(directory: epath.Path) -> dict[int, Record]:
 def best_step(records: Mapping[int, Record], metric: str, mode: str) -> int | None:
     """The step with the best finite value of the first metric whose name starts with `metric`.
 
-    Of equals it is the newer; None where no step has such a metric.
+    Of equals it is the newer; None where no step has such a metric. Scores of other data than those of the newest step
+    do not count beside them.
     """
     scores: dict[int, float] = {}
+    contents = {step: _contents(record) for step, record in records.items()}
+    newest = contents[max(records)] if records else None
     for step in sorted(records, reverse=True):
+        if None not in (newest, contents[step]) and contents[step] != newest:
+            continue
         values = records[step]["metrics"]
         name = next((name for name in sorted(values) if name.startswith(metric)), None)
         if name is not None and math.isfinite(values[name]):
             scores[step] = values[name] if mode == "min" else -values[name]
     return min(scores, key=scores.__getitem__, default=None)
+
+
+def _contents(record: Record) -> dict[str, Any] | None:
+    """What tells the contents of a checkpoint's data from others; None where that is unknown."""
+    data = record.get("data")
+    if not isinstance(data, Mapping):
+        return None
+    return {name: each.get("contents") for name, each in data.items() if isinstance(each, Mapping)}
 
 
 def first_usable(

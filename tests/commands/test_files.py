@@ -82,3 +82,15 @@ def test_a_mistake_is_one_line(folder, given, output, words):
 
 def test_inputs_are_replaced_where_that_is_asked_for(folder):
     assert paired(folder / "in", folder / "in", overwrite=True)["a.jpg"] == folder / "in" / "a.jpg"
+
+
+def test_links_that_lead_back_are_no_further_inputs(folder):
+    for name in ("up", "again"):
+        (folder / "in" / "deep" / name).symlink_to("..")
+    (folder / "in" / "self.png").symlink_to("self.png")
+    skipped = []
+    everything = set(paired(folder / "in", folder / "out", skipped=skipped))
+    assert everything == {"a.jpg", "b.gif", "b.png", "c.gif", "deep/d.TIF", "notes.txt"}
+    assert skipped == ["--input: skipped 1 file or folder: self.png (the link leads to itself)"]
+    assert set(paired(folder / "in" / "**" / "*.[gT]*", folder / "out")) == {"b.gif", "c.gif", "deep/d.TIF"}
+    assert set(paired(folder / "in" / "**" / "deep" / "**", folder / "out")) == {"d.TIF"}

@@ -55,7 +55,7 @@ class Many:
     """Examples of two classes, one in four of the second; images must not be read where labels can be."""
 
     def __init__(self, size):
-        self.spec = SimpleNamespace(size=size, num_classes=2, height=1, width=1, channels=1, fingerprint=f"{size}")
+        self.spec = DataSpec("many", "train", size, 1, 1, 1, 2, ("a", "b"), f"{size}")
         self.asked = []
 
     def read(self, indices):

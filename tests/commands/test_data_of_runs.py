@@ -1,0 +1,91 @@
+"""What a run says of its data at its start, and of data that are others than at the last one."""
+
+import json
+import pathlib
+import re
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from jaxgan.errors import FINISHED, MISTAKE
+from jaxgan.main import main
+
+CONFIG = str(pathlib.Path(__file__).parent.parent.parent / "configs" / "vanilla_gan.py")
+
+
+def draw(folder, count, seed=0):
+    pixels = np.random.default_rng(seed)
+    for label in ("cat", "dog"):
+        for number in range(count):
+            (folder / label).mkdir(parents=True, exist_ok=True)
+            picture = Image.fromarray(pixels.integers(0, 256, (16, 16, 3), dtype=np.uint8))
+            picture.convert("P").save(folder / label / f"{number}.png")
+
+
+def train(folder, workdir, images, *more):
+    flags = {
+        "config": CONFIG,
+        "workdir": workdir,
+        "config.tiny": "true",
+        "config.data.name": folder,
+        "config.batch_size": 8,
+        "config.epochs": "None",
+        "config.images": images,
+        "config.evaluation.samples": 8,
+        "config.evaluation.neighbours": 1,
+        "config.evaluation.features": "patches",
+        "config.rounds_per_dispatch": 1,
+        "config.plots": "false",
+        "config.tensorboard": "false",
+    }
+    return main([*(f"--{name}={value}" for name, value in flags.items()), *more])
+
+
+@pytest.mark.slow
+def test_a_run_tells_of_its_data_and_of_their_changes(tmp_path, capfd):
+    folder, workdir = tmp_path / "photos", tmp_path / "run"
+    draw(folder, 12)
+    assert train(folder, workdir, 8) == FINISHED
+    told = capfd.readouterr().err
+    assert told.count("24 pictures of 16 x 16 pixels") == 1
+    assert told.count("a palette, read as colours") == 1  # of six who open the data
+    assert told.count("classes   2: cat 12, dog 12\n") == 1
+    assert "batch" not in told
+    assert "a palette, read as colours" in (workdir / "log.txt").read_text()
+    manifest = json.loads((workdir / "checkpoints" / "1" / "manifest.json").read_text())
+    assert manifest["record"]["data"]["trained on"]["classes"] == ["cat", "dog"]
+
+    for number in range(6):  # half of a class
+        (folder / "dog" / f"{number}.png").unlink()
+    assert train(folder, workdir, 16) == FINISHED
+    told = capfd.readouterr().err
+    assert told.count("the data were changed since the last checkpoint") == 1
+    assert "dog" in told.partition("the data were changed")[2].partition("\n")[0]
+    assert "scores until now were of other data" in told
+
+    assert train(folder, workdir, 16) == FINISHED  # there is nothing left to do
+    assert "changed" not in capfd.readouterr().err
+
+    (folder / "dog").rename(folder / "wolf")
+    assert train(folder, workdir, 24) == MISTAKE
+    told = capfd.readouterr().err
+    assert "was trained on: gone: 'dog'; new: 'wolf'; give the same data" in told
+    assert told.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("count", "words"),
+    [
+        (1, "got 1, which requires at least 2 images: the split 'train' of .* has 1 image for the scores to"),
+        (2, "got 5, which requires at least 6 images: .* has 3 images .*give --config.evaluation.neighbours=1 to 2$"),
+    ],
+)
+def test_a_folder_of_too_few_pictures_is_one_line_that_says_what_is_needed(tmp_path, capfd, count, words):
+    draw(tmp_path / "photos", count)
+    neighbours = "--config.evaluation.neighbours=5" if count == 2 else "--config.seed=0"
+    assert train(tmp_path / "photos", tmp_path / "run", 8, neighbours) == MISTAKE
+    told = capfd.readouterr().err.splitlines()
+    assert len([line for line in told if line.startswith("jaxgan:")]) == 1
+    assert not (tmp_path / "run").exists()
+    assert re.search(words, told[-1])
