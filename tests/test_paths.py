@@ -87,7 +87,7 @@ def test_without_a_home_the_cache_is_a_folder_that_goes_with_the_process(tmp_pat
         "import pwd; pwd.getpwuid = dict().__getitem__\n"
         "from jaxgan.data.folder_index import index_folder; from pathlib import Path; import sys\n"
         "from jaxgan.paths import cache_home\n"
-        "print(len(index_folder(Path(sys.argv[1]))), cache_home(), len(list(cache_home().rglob('*.json'))))"
+        "print(len(index_folder(Path(sys.argv[1])).entries), cache_home(), len(list(cache_home().rglob('*.json'))))"
     )
     picture(tmp_path / "data" / "a.png")
     environ = {name: text for name, text in os.environ.items() if name not in ("HOME", "XDG_CACHE_HOME")}

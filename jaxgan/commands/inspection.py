@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import io
 import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from etils import epath
-from PIL import Image
 
 from jaxgan.commands.marking import Marking
 from jaxgan.commands.setup import cache_dir, generate_with
@@ -161,7 +159,7 @@ def _plot(swept: Sequence[Truncated], name: str, output: str) -> None:
     places, ticks = range(len(swept)), [_told(each.truncation) for each in swept]
     panels = 2 if shown else 1
     figure = Figure(figsize=(panels * PANEL[0], PANEL[1]), dpi=110, layout="constrained")
-    FigureCanvasAgg(figure)
+    canvas = FigureCanvasAgg(figure)
     left = figure.add_subplot(1, panels, 1)
     left.plot(places, [each.scores[distance] for each in swept], color=COLOR, marker="o", markersize=4)
     left.set_xticks(places, ticks)
@@ -171,10 +169,8 @@ def _plot(swept: Sequence[Truncated], name: str, output: str) -> None:
     if shown:
         right = figure.add_subplot(1, panels, 2)
         _plot_shown(right, swept, shown, name, ticks)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png")
-    with Image.open(buffer) as drawn:
-        save_image(np.asarray(drawn.convert("RGB")), output)
+    canvas.draw()
+    save_image(np.asarray(canvas.buffer_rgba())[..., :3], output)
 
 
 def _plot_shown(axes: Any, swept: Sequence[Truncated], shown: Sequence[str], name: str, ticks: list[str]) -> None:

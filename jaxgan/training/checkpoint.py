@@ -136,6 +136,7 @@ class Checkpoints:
                 manager.save(step, args=ocp.args.Composite(**args), force=True)
         except Exception:
             self._records.pop(record["step"])
+            self._saving = None
             raise
         kept = set(manager.all_steps())
         self._records = {old: record for old, record in self._records.items() if old in kept}

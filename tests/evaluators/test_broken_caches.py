@@ -34,7 +34,7 @@ def archive(path, header):
 @pytest.mark.parametrize("fault", HEADERS)
 def test_a_broken_array_of_a_cache_is_made_anew(fault, tmp_path):
     archive(tmp_path / "reference.npz", HEADERS[fault])
-    assert reference_cache._load(str(tmp_path / "reference.npz")) is None
+    assert reference_cache._load(str(tmp_path / "reference.npz"), "") is None
     save_classifier(str(tmp_path), "f" * 8, {"w": np.zeros(3)}, accuracy=0.5, description={})
     assert load_classifier(str(tmp_path), "f" * 8).accuracy == 0.5
     (weights,) = (path for path in tmp_path.glob("**/*.npz") if path.name != "reference.npz")

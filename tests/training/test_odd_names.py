@@ -78,16 +78,15 @@ def test_a_folder_behind_a_link_and_dots_is_one_folder(tmp_path):
 def test_the_commands_that_a_run_proposes_can_be_typed(tmp_path, monkeypatch, name, restores):
     place = Workdir(str(tmp_path / name))
     place.create()
-    place.scores.write_text('{"scores": {"frechet/x": 1.5}}')
+    place.scores.write_text('{"scores": {"frechet/x": 1.5}, "manifest": {}}')
     place.samples.mkdir()
     for pictures in ([], ["000000064.png"]):
         for each in pictures:
             (place.samples / each).write_bytes(b"")
         told = _where_things_are(place, Checkpoints(place.checkpoints), restores)
         lines = told.splitlines()
-        assert (
-            lines[0].split() == ["pictures", "none"] if not pictures else str(place.samples / pictures[0]) in lines[0]
-        )
+        shown = [line for line in lines if line.split()[0] == "pictures"]
+        assert [line.split(maxsplit=1)[1] for line in shown] == [str(place.samples / each) for each in pictures]
         commands = [shlex.split(line) for line in lines[lines.index("try next:") + 1 :]]
         assert f"--workdir={tmp_path / name}" in commands[0]
         assert f"--logdir={tmp_path / name / 'tensorboard'}" in commands[1]
