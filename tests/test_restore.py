@@ -15,6 +15,7 @@ from jaxgan.errors import UserError
 from jaxgan.game import State
 from jaxgan.restore import load
 from jaxgan.training.checkpoint import Checkpoints
+from jaxgan.training.stored import Shapes, restore_average
 
 TRACES = []  # one entry for each time that `generate` is traced, so compiled
 
@@ -182,3 +183,14 @@ def test_averaged_weights_that_are_not_finite_are_refused(run, caplog):
         load(run, step=6)
     assert load(run).step == 4
     assert "params/generator/w has 1 of 12 numbers that are not finite" in caplog.text
+
+
+def test_names_with_a_slash_stay_as_the_network_has_them(tmp_path):
+    """Such as those of spectral norm: with them no run of BigGAN could be sampled."""
+    state = make_state(1)
+    variables = {"generator": {"spectral": {"stem_norm": {"stem/kernel/u": jnp.ones((1, 4)), "bias": jnp.ones(3)}}}}
+    with Checkpoints(tmp_path) as checkpoints:
+        checkpoints.save(state.replace(variables=variables, ema_variables=variables), step=1, images=1)
+    like = jax.eval_shape(lambda: (state.ema_params, variables))
+    restored = restore_average(tmp_path, like=[Shapes(*like)])
+    assert jax.tree.structure(restored.variables) == jax.tree.structure(variables)

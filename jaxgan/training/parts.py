@@ -101,17 +101,16 @@ def with_frozen(state: State, weights: Mapping[str, Any]) -> State:
 
 
 def _placed(new: Any, old: Any, network: str) -> Any:
-    shapes = [
-        {jax.tree_util.keystr(path, simple=True, separator="/"): leaf.shape for path, leaf in leaves}
+    there, here = (
+        {jax.tree_util.keystr(path, simple=True, separator="/"): leaf for path, leaf in leaves}
         for leaves in map(jax.tree_util.tree_leaves_with_path, (new, old))
-    ]
-    for name in sorted({**shapes[0], **shapes[1]}):
-        given, wanted = (each.get(name, "absent") for each in shapes)
+    )
+    for name in sorted({**there, **here}):
+        given, wanted = (each[name].shape if name in each else "absent" for each in (there, here))
         if given != wanted:
             raise UserError(f"config.start_from: {network}/{name} is {given} there, and {wanted} in this run")
-    leaves = zip(jax.tree.leaves(new), jax.tree.leaves(old), strict=True)
     # a copy: the step is given the state's buffers to write on, each once
-    placed = [jax.device_put(jnp.array(one, other.dtype), other.sharding) for one, other in leaves]
+    placed = [jax.device_put(jnp.array(there[name], leaf.dtype), leaf.sharding) for name, leaf in here.items()]
     return jax.tree.unflatten(jax.tree.structure(old), placed)
 
 

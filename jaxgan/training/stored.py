@@ -230,7 +230,8 @@ def _read_average(folder: epath.Path, like: Sequence[Shapes]) -> Average:
     tree = manifest["record"]["tree"].get(EMA, {})
     accepted = [shapes(_flatten(each._asdict())) for each in like]
     own = {name: leaf for name, leaf in tree.items() if not like or _network(name) in like[0].params}
-    if accepted and own not in accepted:
+    fitting = next((each for each, told in zip(like, accepted) if told == own), None)
+    if accepted and fitting is None:
         _compare(own, accepted[0])
     verify(folder, manifest, [EMA])
     flat = _read(folder / EMA, _abstract(tree))
@@ -238,7 +239,7 @@ def _read_average(folder: epath.Path, like: Sequence[Shapes]) -> Average:
         check_finite(flat.items(), "the averaged weights")
     except UserError as error:
         raise NotUsableError(str(error)) from None
-    nested = _nested(flat)
+    nested = _nested(flat) if fitting is None else _unflatten(flat, fitting._asdict())  # names may have "/" in them
     # a network without variables has no array that would tell of it
     variables = {network: nested["variables"].get(network, {}) for network in nested["params"]}
     return Average(nested["params"], variables, manifest["record"])
