@@ -19,7 +19,7 @@ from jaxgan.errors import FINISHED
 from jaxgan.main import main
 
 RECORDED = pathlib.Path(__file__).parent / "recorded"
-SAVED_RUNS = RECORDED / "runs"
+SAVED_RUNS = RECORDED / "saved"
 EXACT = ("fingerprint", "indices", "late_indices", "key", "latents")
 QUICK = ("mlp",)
 
