@@ -5,9 +5,10 @@
 | integers of n bits, without a sign | 0 | 2^n - 1 |
 | integers of n bits, with a sign | 0 | 2^(n-1) - 1 |
 | integers of 32 bits, with a sign or without | 0 | 65535, as Pillow has it where it writes them as PNG and PGM |
-| floats | 0 | 1; 255, if of the values above 0 more than half are above 1 |
+| floats | 0 | 1 |
 
 A TIFF's own SMinSampleValue and SMaxSampleValue go before the last two rows. A TIFF in which white is 0 is inverted.
+Floats that mostly lie above 1 and do not say what is white are refused: clipped, they would be a white picture.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ def is_short(image: Image.Image) -> bool:
 def deep_grey(image: Image.Image, short: bool, remarks: list[str]) -> tuple[np.ndarray, Span]:
     """A decoded image of deep grey as uint16 or float32 `[H,W,1]`, with its span; see the table above.
 
-    `short`: what `is_short` was before it was decoded.
+    `short`: what `is_short` was before it was decoded. Raises ValueError for floats whose white nobody knows.
     """
     values, tags = np.asarray(image)[..., None], getattr(image, "tag_v2", {})
     inverted = tags.get(PHOTOMETRIC) == 0  # white is 0: Pillow sees to it in 8 bits only
@@ -51,7 +52,7 @@ def deep_grey(image: Image.Image, short: bool, remarks: list[str]) -> tuple[np.n
         values = _finite(values.astype(np.float32), remarks)
     elif image.format == "TIFF" and tags.get(SAMPLE_FORMAT, (1,)) != SIGNED:
         values = values.view(np.uint32)  # Pillow has no other type for them
-    black, white = (0.0, 32767.0) if short else _told(tags) or (0.0, _open_white(values))
+    black, white = (0.0, 32767.0) if short else _told(tags) or (0.0, _white(values))
     if not short:
         remarks.append(f"{UNTOLD[image.mode]}, of which {black:g} is read as black and {white:g} as white")
     values = clipped(values, (black, white), remarks)
@@ -78,11 +79,15 @@ def clipped(values: np.ndarray, span: Span, remarks: list[str]) -> np.ndarray:
     return np.clip(values, *span)
 
 
-def _open_white(values: np.ndarray) -> float:
+def _white(values: np.ndarray) -> float:
     if values.dtype != np.float32:
         return 65535.0
-    light = int((values > 0).sum())
-    return 255.0 if 2 * int((values > 1).sum()) > light else 1.0
+    if 2 * int((values > 1).sum()) > int((values > 0).sum()):
+        raise ValueError(
+            f"its floats go up to {values.max():g}, and white is 1: divide them by their white, or write that into the "
+            "file (TIFF's SMinSampleValue and SMaxSampleValue)"
+        )
+    return 1.0
 
 
 def _told(tags: Mapping[int, Any]) -> Span | None:

@@ -101,7 +101,7 @@ def test_integers_of_a_tiff(read, values, options, expected, told):
     [
         ([0.0, 0.5, 1.02], [], 1, [0, 0.5, 1], "1 value above 1, read as white"),
         ([-0.01, 0.004, 0.02], [], 1, [0, 0.004, 0.02], "1 value below 0, read as black"),
-        ([0.0, 0.0, 30.0, 200.0], [], 255, [0, 0, 30, 200], "255 as white"),
+        ([0.0, 30.0, 200.0], [(340, 12, 1, 0.0, True), (341, 12, 1, 255.0, True)], 255, [0, 30, 200], "255 as white"),
         ([0.0, 0.5, 1.5], [(340, 12, 1, 0.0, True), (341, 12, 1, 2.0, True)], 2, [0, 0.5, 1.5], "2 as white"),
     ],
 )
@@ -110,6 +110,11 @@ def test_floats_of_a_tiff_have_one_rule_which_is_told(read, values, tags, white,
     assert picture.span == (0, white)
     np.testing.assert_allclose(picture.pixels[0, :, 0], expected)
     assert told in " ".join(picture.remarks)
+
+
+def test_floats_whose_white_nobody_knows_are_neither_guessed_nor_clipped(read):
+    with pytest.raises(PictureError, match="floats go up to 200, and white is 1: divide them by their white"):
+        read(tiff(np.array([[0.0, 0.5, 30.0, 200.0]], np.float32)))
 
 
 def test_deep_colours_in_planes_are_refused_and_not_read_as_noise(read):
