@@ -15,9 +15,10 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float
 
 from jaxgan.augment.blur_kernels import SHARES, convolve, random_kernels, random_sincs
+from jaxgan.augment.draws import either, uniform_in, whole_in
 from jaxgan.augment.jpeg import jpeg, round_straight
 from jaxgan.augment.masks import WIDTHS, Kind, random_masks
 from jaxgan.augment.noise import gaussian_noise, normals, poisson_noise
@@ -150,7 +151,7 @@ class GaussianNoise:
     def __call__(self, key: Array, image: Images) -> Images:
         """Of the same shape."""
         strength_key, grey_key, key = jax.random.split(key, 3)
-        strength = _drawn(strength_key, image.shape[0], _bounds("strength", self.strength))
+        strength = uniform_in(strength_key, image.shape[0], _bounds("strength", self.strength))
         grey = jax.random.bernoulli(grey_key, self.grey, (image.shape[0],))
         return image + gaussian_noise(normals(key, image.shape, grey), strength)
 
@@ -182,7 +183,7 @@ class Poisson:
     def __call__(self, key: Array, image: Images) -> Images:
         """Of the same shape."""
         amount_key, grey_key, key = jax.random.split(key, 3)
-        amount = _drawn(amount_key, image.shape[0], _bounds("amount", self.amount))
+        amount = uniform_in(amount_key, image.shape[0], _bounds("amount", self.amount))
         grey = jax.random.bernoulli(grey_key, self.grey, (image.shape[0],))
         return image + poisson_noise(normals(key, image.shape, grey), image, amount, grey)
 
@@ -213,7 +214,7 @@ class Jpeg:
 
     def __call__(self, key: Array, image: Images) -> Images:
         """Of the same shape; 1 or 3 channels."""
-        quality = _qualities(key, image.shape[0], _bounds("quality", self.quality, 100, least=1))
+        quality = whole_in(key, image.shape[0], _bounds("quality", self.quality, 100, least=1))
         return jpeg(image, quality, subsampling=self.subsampling)
 
 
@@ -401,7 +402,7 @@ class RealESRGAN:
         reduced = _reduced(image, self.scale)
         patches = Patches(image, jnp.full(batch, height), jnp.full(batch, width))
         patches = self._round(first_key, 0, patches, (height, width))
-        compressed = jpeg(patches.canvas, _qualities(jpeg_key, batch, self.quality[0]))
+        compressed = jpeg(patches.canvas, whole_in(jpeg_key, batch, self.quality[0]))
         patches = self._round(second_key, 1, patches._replace(canvas=compressed), reduced)
         return _eight_bits(self._finished(last_key, patches, reduced))
 
@@ -411,7 +412,7 @@ class RealESRGAN:
         batch = patches.canvas.shape[0]
         blurred = convolve(patches.canvas, random_kernels(kernel_key, batch, self.blur[index]))
         if index == 1:
-            blurred = _either(blur_key, self.second_blur, blurred, patches.canvas)
+            blurred = either(blur_key, self.second_blur, blurred, patches.canvas)
         canvas = tuple(int(side * self.resize[index][1]) for side in sides)
         factor = self._factors(factor_key, batch, index)
         height, width = (
@@ -441,27 +442,22 @@ class RealESRGAN:
         batch = image.shape[0]
         grey = jax.random.bernoulli(grey_key, self.grey, (batch,))
         numbers = normals(number_key, image.shape, grey)  # the same for both kinds: an image gets only one
-        gaussian = gaussian_noise(numbers, _drawn(strength_key, batch, self.noise[index]))
-        poisson = poisson_noise(numbers, image, _drawn(amount_key, batch, self.poisson[index]), grey)
-        return jnp.clip(image + _either(kind_key, GAUSSIAN, gaussian, poisson), -1.0, 1.0)
+        gaussian = gaussian_noise(numbers, uniform_in(strength_key, batch, self.noise[index]))
+        poisson = poisson_noise(numbers, image, uniform_in(amount_key, batch, self.poisson[index]), grey)
+        return jnp.clip(image + either(kind_key, GAUSSIAN, gaussian, poisson), -1.0, 1.0)
 
     def _finished(self, key: Array, patches: Patches, sides: tuple[int, int]) -> Images:
         """Of the condition's size: resized and filtered before or after the second JPEG."""
         order_key, quality_key, method_key, kernel_key, sinc_key = jax.random.split(key, 5)
         batch = patches.canvas.shape[0]
-        quality = _qualities(quality_key, batch, self.quality[1])
-        early = _either(order_key, 0.5, jpeg(patches.canvas, quality), patches.canvas)
+        quality = whole_in(quality_key, batch, self.quality[1])
+        early = either(order_key, 0.5, jpeg(patches.canvas, quality), patches.canvas)
         height, width = (jnp.full(batch, side) for side in sides)
         choice = jax.random.randint(method_key, (batch,), 0, len(KEPT))
         patches = patches._replace(canvas=early)
         image = resize_each(patches, height, width, canvas=sides, methods=KEPT, choice=choice).canvas
-        image = _either(sinc_key, self.last_sinc, convolve(image, random_sincs(kernel_key, batch)), image)
-        return _either(order_key, 0.5, image, jpeg(image, quality))
-
-
-def _either(key: Array, chance: float, one: Images, other: Images) -> Images:
-    """Image by image one with this chance, else the other."""
-    return jnp.where(jax.random.bernoulli(key, chance, (one.shape[0], 1, 1, 1)), one, other)
+        image = either(sinc_key, self.last_sinc, convolve(image, random_sincs(kernel_key, batch)), image)
+        return either(order_key, 0.5, image, jpeg(image, quality))
 
 
 def _eight_bits(image: Images) -> Images:
@@ -475,14 +471,6 @@ def _reduced(image: Images, scale: int) -> tuple[int, int]:
     if height % scale or width % scale:
         raise UserError(f"{PATH}.scale: got {scale}, accepted is what divides the sides of the {height}x{width} images")
     return height // scale, width // scale
-
-
-def _drawn(key: Array, batch: int, bounds: Interval) -> Float[Array, " b"]:
-    return jax.random.uniform(key, (batch,), minval=bounds[0], maxval=bounds[1])
-
-
-def _qualities(key: Array, batch: int, bounds: Interval) -> Int[Array, " b"]:
-    return jax.random.randint(key, (batch,), int(bounds[0]), int(bounds[1]) + 1)
 
 
 def _bounds(name: str, value: Range, most: float = math.inf, *, least: float = 0.0) -> Interval:

@@ -1,4 +1,4 @@
-"""The randomness of a chain of transforms: whether each one hits an image, and its own random numbers."""
+"""The randomness of transforms: whether each one hits an image, and its own random numbers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Int
 
 UNIFORMS, NORMALS = 2, 4  # random numbers that a transform may use an image
 
@@ -33,3 +33,18 @@ def draw(key: Array, chances: Mapping[str, Any], batch: int) -> dict[str, Draw]:
     uniform = jax.random.uniform(uniform_key, (count, UNIFORMS, batch))
     normal = jax.random.normal(normal_key, (count, NORMALS, batch))
     return {name: Draw(active[i], uniform[i], normal[i]) for i, name in enumerate(chances)}
+
+
+def either(key: Array, chance: float, one: Array, other: Array) -> Array:
+    """Row by row one with this chance, else the other."""
+    return jnp.where(jax.random.bernoulli(key, chance, (one.shape[0], *(1,) * (one.ndim - 1))), one, other)
+
+
+def uniform_in(key: Array, count: int, bounds: tuple[float, float]) -> Float[Array, " b"]:
+    """So many numbers between two, all alike probable."""
+    return jax.random.uniform(key, (count,), minval=bounds[0], maxval=bounds[1])
+
+
+def whole_in(key: Array, count: int, bounds: tuple[float, float]) -> Int[Array, " b"]:
+    """So many whole numbers between two, both included, all alike probable."""
+    return jax.random.randint(key, (count,), int(bounds[0]), int(bounds[1]) + 1)
