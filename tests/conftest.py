@@ -12,7 +12,11 @@ import importlib.metadata
 import os
 import pathlib
 import shutil
+import signal
 import tempfile
+
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:  # under nohup what ignores a signal stays deaf to it, and so do
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # the processes that tests start
 
 SCRATCH = os.environ.get("JAXGAN_TESTS")  # in a worker, the folder of the process that started it
 if SCRATCH is None:

@@ -1,5 +1,6 @@
 """Runs that were changed by hand: `jaxgan.load` says what the command line says, before an array is read."""
 
+import gc
 import hashlib
 import json
 import shutil
@@ -231,7 +232,15 @@ def test_a_tree_of_other_names_is_refused_before_an_array_is_read(run, name, why
         jaxgan.load(run)
 
 
+@pytest.fixture
+def collected():
+    """What orbax's event loop leaves behind is collected here, and not in the midst of another test."""
+    yield
+    gc.collect()
+
+
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # of orbax's event loop
+@pytest.mark.usefixtures("collected")
 @pytest.mark.parametrize("data", [b"{}", b"[" * 900 + b"]" * 900, b"\xff", b"", b'{"metadata": 3}'])
 def test_files_of_orbax_that_were_changed_are_refused(run, data):
     """With the checksums made to fit."""
@@ -246,6 +255,7 @@ def test_files_of_orbax_that_were_changed_are_refused(run, data):
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # of orbax's event loop
+@pytest.mark.usefixtures("collected")
 @pytest.mark.slow
 def test_mutants_of_files_of_orbax_whose_checksums_fit_are_read_or_refused(run):
     folder = run / "checkpoints" / "4"

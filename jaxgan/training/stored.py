@@ -311,10 +311,11 @@ def _read(folder: epath.Path, wanted: Flat) -> dict[str, jax.Array]:
         name: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=getattr(leaf, "sharding", None) or one)
         for name, leaf in wanted.items()
     }
-    # orbax makes of an interrupt what it likes
-    with signals.deferred(), unmistakable(folder) as place, ocp.StandardCheckpointer() as checkpointer:
-        try:
+    try:
+        # orbax makes of an interrupt what it likes
+        with signals.deferred(), unmistakable(folder) as place, ocp.StandardCheckpointer() as checkpointer:
             return checkpointer.restore(place, abstract)
-        except UNREADABLE as error:  # checksums fit, and orbax finds something else in the files
-            told = " ".join(str(error).split())[:200]
-            raise NotUsableError(f"{folder.name} cannot be restored: {type(error).__name__}: {told}") from None
+    except UNREADABLE as error:  # checksums fit, and orbax finds something else in the files
+        signals.check()
+        told = " ".join(str(error).split())[:200]
+        raise NotUsableError(f"{folder.name} cannot be restored: {type(error).__name__}: {told}") from None
