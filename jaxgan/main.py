@@ -299,6 +299,7 @@ def entry() -> None:
     for stream in (sys.stdout, sys.stderr):  # names and words of files can hold what a terminal's encoding does not
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+    signals.end_once()
     status = main(sys.argv[1:])
     if "jaxgan.parallel.distributed" in sys.modules:
         from jaxgan.parallel.distributed import leave

@@ -71,6 +71,17 @@ def listening() -> Iterator[None]:
         _heard.listening = False
 
 
+def end_once() -> None:
+    """From now on, a signal that comes after `listening` heard one does not change how the process ends.
+
+    For a process that ends after it: a launcher that sends two would otherwise see it killed, where it was saved. Only
+    Ctrl-C ends at once what does not end.
+    """
+    for number in NUMBERS:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _hear_again)
+
+
 @contextlib.contextmanager
 def deferred() -> Iterator[None]:
     """Inside, a signal sets the flag and raises nothing: for what must not be torn, and looks at the flag itself.
@@ -126,6 +137,15 @@ def caught() -> int | None:
 def status() -> int:
     """What the process ends with after a signal."""
     return CTRL_C if caught() == signal.SIGINT else INTERRUPTED
+
+
+def _hear_again(number: int, _frame: FrameType | None) -> None:
+    """Outside of `listening`, in a process of which `end_once` was asked."""
+    if not _heard.numbers:  # nothing was heard: as without a handler
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+    elif number == signal.SIGINT and number in _heard.numbers:
+        os._exit(CTRL_C)
 
 
 def _hear(number: int, _frame: FrameType | None) -> None:

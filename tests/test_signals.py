@@ -3,6 +3,8 @@
 import gc
 import os
 import signal
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -186,3 +188,30 @@ def test_other_threads_and_callers_of_the_library_have_no_handlers():
     thread.start()
     thread.join()
     assert found == [before]
+
+
+@pytest.mark.parametrize(
+    ("numbers", "status"),
+    [
+        ((signal.SIGHUP, signal.SIGTERM), INTERRUPTED),
+        ((signal.SIGTERM, signal.SIGTERM), INTERRUPTED),
+        ((signal.SIGTERM, signal.SIGINT), INTERRUPTED),
+        ((signal.SIGINT, signal.SIGTERM), CTRL_C),
+        ((signal.SIGINT, signal.SIGINT), CTRL_C),
+        ((None, signal.SIGTERM), -signal.SIGTERM),
+    ],
+)
+def test_a_second_signal_while_the_process_ends_does_not_kill_it(numbers, status):
+    """The first comes inside the command, the second when `main` has returned and the interpreter clears away."""
+    code = f"""
+import atexit, os, signal, sys
+import jaxgan.main
+first, second = {[number and int(number) for number in numbers]}
+signal.signal(signal.SIGINT, signal.default_int_handler)
+jaxgan.main._answer = lambda arguments: os.kill(os.getpid(), first) if first else 0
+atexit.register(lambda: os.kill(os.getpid(), second))
+jaxgan.main.entry()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.returncode == status
+    assert "Traceback" not in done.stderr
