@@ -7,6 +7,7 @@ long looks at it (`check`), and `main` does when an exception ends a command: th
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import dataclasses
 import os
@@ -77,6 +78,7 @@ def end_once() -> None:
     For a process that ends after it: a launcher that sends two would otherwise see it killed, where it was saved. Only
     Ctrl-C ends at once what does not end.
     """
+    atexit.register(_ended)  # the first that is registered is the last that is called
     for number in NUMBERS:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _hear_again)
@@ -137,6 +139,12 @@ def caught() -> int | None:
 def status() -> int:
     """What the process ends with after a signal."""
     return CTRL_C if caught() == signal.SIGINT else INTERRUPTED
+
+
+def _ended() -> None:
+    """Python's finalization gives handlers back, but leaves alone what is ignored."""
+    for number in NUMBERS if _heard.numbers else ():
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _hear_again(number: int, _frame: FrameType | None) -> None:

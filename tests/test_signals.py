@@ -215,3 +215,20 @@ jaxgan.main.entry()
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert done.returncode == status
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("second", [int(signal.SIGTERM), int(signal.SIGINT)])
+def test_a_second_signal_while_python_finalizes_does_not_kill_the_process(second):
+    """When modules are cleared away, Python has given back all handlers that were written in it."""
+    code = f"""
+import os, signal, sys
+import jaxgan.main
+class Last:
+    def __del__(self, kill=os.kill, pid=os.getpid()):
+        kill(pid, {second})
+jaxgan.main._answer = lambda arguments: os.kill(os.getpid(), signal.SIGTERM)
+sys.last = Last()
+jaxgan.main.entry()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (INTERRUPTED, "jaxgan: interrupted\n")
