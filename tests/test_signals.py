@@ -232,3 +232,20 @@ jaxgan.main.entry()
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stderr) == (INTERRUPTED, "jaxgan: interrupted\n")
+
+
+def test_a_signal_amid_an_import_comes_after_it(monkeypatch, capfd):
+    """A library of compiled code of which half is imported may crash the process when it ends."""
+    name = "jaxgan.commands.prepare"
+
+    class Finder:
+        @staticmethod
+        def find_spec(found, path, target=None):
+            if found == name:
+                send(signal.SIGHUP)
+
+    monkeypatch.delitem(sys.modules, name, raising=False)
+    monkeypatch.setattr(sys, "meta_path", [Finder, *sys.meta_path])
+    assert main(["--mode=prepare", "--config.data.name=digits"]) == INTERRUPTED
+    assert name in sys.modules
+    assert capfd.readouterr().err.splitlines() == ["jaxgan: interrupted"]
