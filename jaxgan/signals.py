@@ -56,7 +56,7 @@ def listening() -> Iterator[None]:
     unraisable = sys.unraisablehook
 
     def hook(raised: Any) -> None:
-        if raised.exc_type is not Told:  # dropped, and heard at the next `check`: no traceback
+        if not issubclass(raised.exc_type, KeyboardInterrupt):  # dropped, and heard at the next `check`: no traceback
             unraisable(raised)
 
     sys.unraisablehook = hook

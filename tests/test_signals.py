@@ -249,3 +249,14 @@ def test_a_signal_amid_an_import_comes_after_it(monkeypatch, capfd):
     assert main(["--mode=prepare", "--config.data.name=digits"]) == INTERRUPTED
     assert name in sys.modules
     assert capfd.readouterr().err.splitlines() == ["jaxgan: interrupted"]
+
+
+def test_a_second_interrupt_that_python_drops_prints_no_traceback(command, capfd):
+    def function():
+        with signals.deferred():
+            lose(signal.SIGINT)
+            lose(signal.SIGINT)
+        signals.check()
+
+    assert command(function) == CTRL_C
+    assert capfd.readouterr().err.splitlines() == ["jaxgan: interrupted"]
