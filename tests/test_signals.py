@@ -245,8 +245,11 @@ def test_a_signal_amid_an_import_comes_after_it(monkeypatch, capfd):
                 send(signal.SIGHUP)
 
     monkeypatch.delitem(sys.modules, name, raising=False)
-    monkeypatch.setattr(sys, "meta_path", [Finder, *sys.meta_path])
-    assert main(["--mode=prepare", "--config.data.name=digits"]) == INTERRUPTED
+    sys.meta_path.insert(0, Finder)  # in place: libraries that are imported add finders of their own
+    try:
+        assert main(["--mode=prepare", "--config.data.name=digits"]) == INTERRUPTED
+    finally:
+        sys.meta_path.remove(Finder)
     assert name in sys.modules
     assert capfd.readouterr().err.splitlines() == ["jaxgan: interrupted"]
 
