@@ -123,11 +123,12 @@ def averaged(task: Task, config: RunConfig) -> list[tuple[dict[str, Any], dict[s
 
 
 def _shapes(task: Task, size: int, channels: int, condition: int) -> tuple[dict[str, Any], dict[str, Any]]:
-    batch = {"image": jnp.zeros((2, size, size, channels)), "label": jnp.zeros(2, jnp.int32)}
+    pixels = lambda channels: jax.ShapeDtypeStruct((2, size, size, channels), jnp.float32)  # noqa: E731
+    batch = {"image": pixels(channels), "label": jax.ShapeDtypeStruct((2,), jnp.int32)}
     if condition:
-        batch["condition"] = jnp.zeros((2, size, size, condition))
+        batch["condition"] = pixels(condition)
     try:
-        trees = jax.eval_shape(lambda: task.init(jax.random.key(0), batch))
+        trees = jax.eval_shape(lambda given: task.init(jax.random.key(0), given), batch)
     except UserError:
         raise
     except Exception as error:  # whatever a network says to what it is given

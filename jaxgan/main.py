@@ -299,6 +299,7 @@ def entry() -> None:
     for stream in (sys.stdout, sys.stderr):  # names and words of files can hold what a terminal's encoding does not
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+    signals.end_once()
     status = main(sys.argv[1:])
     if "jaxgan.parallel.distributed" in sys.modules:
         from jaxgan.parallel.distributed import leave
@@ -317,11 +318,15 @@ def _run(call: Call, config: RunConfig) -> int:
     check_outputs(call.mode, call.workdir or "", call.options)
     _set_environment(call, config)
     if call.mode not in WITHOUT_NETWORKS and "pretrained" not in call.options:
-        from jaxgan.builder import check_sections
-
+        with signals.deferred():  # a library of which half is imported may crash the process when it ends
+            from jaxgan.builder import check_sections
+        signals.check()
         check_sections(config)
+    with signals.deferred():
+        command = _command(call.mode)
+    signals.check()
     try:
-        return _command(call.mode)(config, call.workdir or "", call.options)
+        return command(config, call.workdir or "", call.options)
     except (UserError, TrainingGaveUp, BrokenPipeError):
         raise
     except Exception as error:

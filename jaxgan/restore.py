@@ -16,6 +16,7 @@ from jax.sharding import Mesh
 from jaxgan.errors import ArgumentError, UserError
 from jaxgan.game import GENERATOR, Array, Generating, Key, Task
 from jaxgan.json_files import read_text
+from jaxgan.media.plain import plain
 from jaxgan.models.pretrained.realesrgan import PUBLISHED, from_file, pretrained
 from jaxgan.parallel.placement import replicated
 from jaxgan.paths import located
@@ -37,8 +38,12 @@ class RestoredGenerator:
         self._sampler = Sampler(task, num_classes=task.num_classes, batch_size=batch_size, mesh=mesh)
         self.step: int = average.record["step"]
         self.images_seen: int = average.record["images_seen"]
-        self.config: dict[str, Any] = average.record["config"]  # of the run, as JSON
-        self.class_names: tuple[str, ...] = tuple(average.record["class_names"])
+        self.config: dict[str, Any] = average.record.get("config", {})  # of the run, as JSON
+        self.class_names: tuple[str, ...] = tuple(average.record.get("class_names", ()))
+        seed = self.config.get("seed", 0)
+        if type(seed) is not int or not 0 <= seed < 2**63:
+            raise UserError(f"the config that was recorded with step {self.step} has the seed {plain(seed, 40)}")
+        self._seed = seed
         self.lost = 0  # images that were made so far and are not finite
 
     @property
@@ -155,7 +160,7 @@ class RestoredGenerator:
     @functools.cached_property
     def _weights(self) -> tuple[Any, Any]:
         params, variables = self._average.params, self._average.variables
-        return params, Standing(self._task, seed=self.config.get("seed", 0))(params, variables)
+        return params, Standing(self._task, seed=self._seed)(params, variables)
 
     @functools.cached_property
     def _placed(self) -> tuple[Any, Any]:

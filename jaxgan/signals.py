@@ -7,6 +7,7 @@ long looks at it (`check`), and `main` does when an exception ends a command: th
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import dataclasses
 import os
@@ -55,7 +56,7 @@ def listening() -> Iterator[None]:
     unraisable = sys.unraisablehook
 
     def hook(raised: Any) -> None:
-        if raised.exc_type is not Told:  # dropped, and heard at the next `check`: no traceback
+        if not issubclass(raised.exc_type, KeyboardInterrupt):  # dropped, and heard at the next `check`: no traceback
             unraisable(raised)
 
     sys.unraisablehook = hook
@@ -69,6 +70,18 @@ def listening() -> Iterator[None]:
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
         sys.unraisablehook = unraisable
         _heard.listening = False
+
+
+def end_once() -> None:
+    """From now on, a signal that comes after `listening` heard one does not change how the process ends.
+
+    For a process that ends after it: a launcher that sends two would otherwise see it killed, where it was saved. Only
+    Ctrl-C ends at once what does not end.
+    """
+    atexit.register(_ended)  # the first that is registered is the last that is called
+    for number in NUMBERS:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _hear_again)
 
 
 @contextlib.contextmanager
@@ -126,6 +139,21 @@ def caught() -> int | None:
 def status() -> int:
     """What the process ends with after a signal."""
     return CTRL_C if caught() == signal.SIGINT else INTERRUPTED
+
+
+def _ended() -> None:
+    """Python's finalization gives handlers back, but leaves alone what is ignored."""
+    for number in NUMBERS if _heard.numbers else ():
+        signal.signal(number, signal.SIG_IGN)
+
+
+def _hear_again(number: int, _frame: FrameType | None) -> None:
+    """Outside of `listening`, in a process of which `end_once` was asked."""
+    if not _heard.numbers:  # nothing was heard: as without a handler
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+    elif number == signal.SIGINT and number in _heard.numbers:
+        os._exit(CTRL_C)
 
 
 def _hear(number: int, _frame: FrameType | None) -> None:

@@ -3,6 +3,8 @@
 import gc
 import os
 import signal
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -186,3 +188,78 @@ def test_other_threads_and_callers_of_the_library_have_no_handlers():
     thread.start()
     thread.join()
     assert found == [before]
+
+
+@pytest.mark.parametrize(
+    ("numbers", "status"),
+    [
+        ((signal.SIGHUP, signal.SIGTERM), INTERRUPTED),
+        ((signal.SIGTERM, signal.SIGTERM), INTERRUPTED),
+        ((signal.SIGTERM, signal.SIGINT), INTERRUPTED),
+        ((signal.SIGINT, signal.SIGTERM), CTRL_C),
+        ((signal.SIGINT, signal.SIGINT), CTRL_C),
+        ((None, signal.SIGTERM), -signal.SIGTERM),
+    ],
+)
+def test_a_second_signal_while_the_process_ends_does_not_kill_it(numbers, status):
+    """The first comes inside the command, the second when `main` has returned and the interpreter clears away."""
+    code = f"""
+import atexit, os, signal, sys
+import jaxgan.main
+first, second = {[number and int(number) for number in numbers]}
+signal.signal(signal.SIGINT, signal.default_int_handler)
+jaxgan.main._answer = lambda arguments: os.kill(os.getpid(), first) if first else 0
+atexit.register(lambda: os.kill(os.getpid(), second))
+jaxgan.main.entry()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.returncode == status
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("second", [int(signal.SIGTERM), int(signal.SIGINT)])
+def test_a_second_signal_while_python_finalizes_does_not_kill_the_process(second):
+    """When modules are cleared away, Python has given back all handlers that were written in it."""
+    code = f"""
+import os, signal, sys
+import jaxgan.main
+class Last:
+    def __del__(self, kill=os.kill, pid=os.getpid()):
+        kill(pid, {second})
+jaxgan.main._answer = lambda arguments: os.kill(os.getpid(), signal.SIGTERM)
+sys.last = Last()
+jaxgan.main.entry()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (INTERRUPTED, "jaxgan: interrupted\n")
+
+
+def test_a_signal_amid_an_import_comes_after_it(monkeypatch, capfd):
+    """A library of compiled code of which half is imported may crash the process when it ends."""
+    name = "jaxgan.commands.prepare"
+
+    class Finder:
+        @staticmethod
+        def find_spec(found, path, target=None):
+            if found == name:
+                send(signal.SIGHUP)
+
+    monkeypatch.delitem(sys.modules, name, raising=False)
+    sys.meta_path.insert(0, Finder)  # in place: libraries that are imported add finders of their own
+    try:
+        assert main(["--mode=prepare", "--config.data.name=digits"]) == INTERRUPTED
+    finally:
+        sys.meta_path.remove(Finder)
+    assert name in sys.modules
+    assert capfd.readouterr().err.splitlines() == ["jaxgan: interrupted"]
+
+
+def test_a_second_interrupt_that_python_drops_prints_no_traceback(command, capfd):
+    def function():
+        with signals.deferred():
+            lose(signal.SIGINT)
+            lose(signal.SIGINT)
+        signals.check()
+
+    assert command(function) == CTRL_C
+    assert capfd.readouterr().err.splitlines() == ["jaxgan: interrupted"]

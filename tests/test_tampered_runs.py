@@ -280,3 +280,36 @@ def test_another_step_than_the_folder_s_is_not_believed(run):
     fit(run / "checkpoints" / "4" / "manifest.json", lambda content: content["record"].update(step=99))
     with pytest.raises(UserError, match=r"its folder is 4, but manifest\.json says that it is of step 99"):
         jaxgan.load(run)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [
+        ("generator__channels", 10**9, r"params/generator/image/bias is \[64\] float32 in it"),
+        ("generator__resolution", 10**6, r"params/generator/image/bias is \[64\] float32 in it"),
+    ],
+)
+def test_what_a_config_asks_for_is_not_made_to_be_compared(run, field, value, words):
+    change(run, **{field: value})  # a picture of 256 GB or more
+    with pytest.raises(UserError, match=words):
+        jaxgan.load(run)
+
+
+@pytest.mark.parametrize("name", ["config", "class_names"])
+def test_a_record_may_lack_what_only_some_say(run, name):
+    fit(run / "checkpoints" / "4" / "manifest.json", lambda content: content["record"].pop(name))
+    assert not getattr(jaxgan.load(run), name)
+
+
+@pytest.mark.parametrize("seed", ["x", -1, True, None, [3], 2**63])
+def test_a_recorded_seed_that_is_none(run, seed):
+    fit(run / "checkpoints" / "4" / "manifest.json", lambda content: content["record"].update(config={"seed": seed}))
+    with pytest.raises(UserError, match="recorded with step 4 has the seed"):
+        jaxgan.load(run)
+
+
+def test_a_file_in_the_place_of_the_checkpoints(run):
+    shutil.rmtree(run / "checkpoints")
+    (run / "checkpoints").write_text("")
+    with pytest.raises(UserError, match=r"no checkpoint in .*checkpoints"):
+        jaxgan.load(run)

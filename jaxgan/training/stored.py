@@ -114,7 +114,7 @@ def unmistakable(directory: epath.Path) -> Iterator[epath.Path]:
 
 def steps_on_disk(directory: epath.Path) -> list[int]:
     """The steps that have a folder, in order, whole or not."""
-    names = [path.name for path in directory.iterdir()] if directory.exists() else []
+    names = [path.name for path in directory.iterdir()] if directory.is_dir() else []
     return sorted(int(name) for name in names if name.isdecimal() and name == str(int(name)))
 
 

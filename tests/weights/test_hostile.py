@@ -164,6 +164,26 @@ def test_a_packed_array_whose_bytes_changed_is_damaged(tmp_path):
         read(str(tmp_path / "w.npz"))
 
 
+def test_an_archive_of_two_members_of_one_name_is_refused(tmp_path):
+    """Readers differ in which of the two they take."""
+    with zipfile.ZipFile(tmp_path / "a.pth", "w") as archive:
+        archive.writestr("archive/data.pkl", b"\x80\x02}.")
+        with pytest.warns(UserWarning, match="Duplicate name"):
+            archive.writestr("archive/data.pkl", b"\x80\x02}.")
+    with pytest.raises(UserError, match="two of its members have one name"):
+        read(str(tmp_path / "a.pth"))
+
+
+def test_an_archive_that_announces_more_than_it_lists_is_refused(tmp_path):
+    np.savez(tmp_path / "a.npz", a=np.ones(3, np.float32))
+    data = bytearray((tmp_path / "a.npz").read_bytes())
+    assert data[-12:-10] == b"\x01\x00"  # the number of members, in the end of 22 bytes
+    data[-12] = 2
+    (tmp_path / "a.npz").write_bytes(data)
+    with pytest.raises(UserError, match="it announces 2 members and lists 1"):
+        read(str(tmp_path / "a.npz"))
+
+
 def test_what_is_no_regular_file_is_refused(tmp_path):
     for path in ("/dev/zero", str(tmp_path)):
         with pytest.raises(UserError, match="no regular file"):
