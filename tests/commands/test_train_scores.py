@@ -21,7 +21,14 @@ def check(tmp_path, now, before):
 def test_scores_of_classes_in_turn_are_followed_by_those_in_shares(tmp_path):
     told = check(tmp_path, {**MADE, "labels": "in the shares of 60000 training images"}, MADE)
     assert "in the shares of 60000 training images" in told
-    assert not check(tmp_path, MADE, MADE)
+    assert check(tmp_path, MADE, MADE) == ""
+
+
+def test_scores_of_other_contents_are_told_and_those_of_older_versions_count(tmp_path):
+    told = check(tmp_path, {**MADE, "contents": "a", "reference": "x"}, {**MADE, "contents": "b", "reference": "y"})
+    assert "scores until now were of other data" in told
+    assert check(tmp_path, {**MADE, "contents": "a"}, MADE) == ""
+    assert check(tmp_path, {**MADE, "contents": "a"}, {**MADE, "contents": "a"}) == ""
 
 
 def test_a_run_scored_by_patches_hears_how_to_go_on(tmp_path):
