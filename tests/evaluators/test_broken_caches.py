@@ -58,7 +58,7 @@ def test_mutants_of_a_cache_are_read_or_made_anew(tmp_path):
     np.savez_compressed(tmp_path / "packed.npz", mean=np.arange(24.0), count=np.array(3))
 
     def read(path):
-        if reference_cache._load(str(path)) is None:
+        if reference_cache._load(str(path), "") is None:
             raise UserError("made anew")
 
     originals = [(tmp_path / name).read_bytes() for name in ("good.npz", "packed.npz")]

@@ -87,7 +87,7 @@ def originals(group):
         netpbm("P5", 4095, DEEP % 4096),
         netpbm("P6", 65535, np.dstack([DEEP, DEEP, DEEP])),
         netpbm("P3", 1000, COLOURS.astype(np.uint16)),
-        b"Pf 4 2 -1.0\n" + struct.pack("<8f", *range(8)),
+        b"Pf 4 2 -1.0\n" + struct.pack("<8f", *np.linspace(0, 1, 8)),
     ]
 
 

@@ -89,10 +89,10 @@ DOUBLED = b"K\x01\x85q\x000" + b"h\x00h\x00\x86q\x000" * 60 + b"h\x00"
     ],
 )
 def test_a_program_cannot_take_time_or_memory(body, message, tmp_path):
-    began = time.monotonic()
+    began = time.process_time()
     with pytest.raises(UserError, match=message) as told:
         read(torch_zip(tmp_path / "w.pth", body))
-    assert time.monotonic() - began < 5
+    assert time.process_time() - began < 5
     assert "\n" not in str(told.value)
 
 
