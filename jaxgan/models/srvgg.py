@@ -14,7 +14,7 @@ import numpy as np
 from jax import lax
 
 from jaxgan.augment.resizing import weights
-from jaxgan.domains import Count
+from jaxgan.domains import Count, Whole
 from jaxgan.errors import UserError
 from jaxgan.game import Array
 from jaxgan.layers.conv import Conv, Initializer
@@ -36,7 +36,7 @@ class Generator(nn.Module):
     channels: Count
     scale: Count = 4
     upscale: Count | None = None  # None: the scale
-    convs: Count = 16  # between the first and the last one
+    convs: Whole = 16  # between the first and the last one
     base_width: Count = 64
     unit_range: bool = False
     dtype: Any = jnp.float32
