@@ -73,7 +73,10 @@ def to_channels(image: Image.Image, channels: int) -> Image.Image:
     if image.mode == MODES[channels] and "transparency" not in image.info:
         return image
     if image.mode.startswith(("I", "F")):
-        values, span = deep_grey(image, False, [])
+        try:
+            values, span = deep_grey(image, False, [])
+        except ValueError as error:
+            raise UserError(f"a picture of the data set cannot be read: {error}") from error
         image = Picture(values, span=span).to_image()
     if channels == 4:
         return image.convert("RGBA")

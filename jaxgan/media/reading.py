@@ -121,7 +121,7 @@ def read_image(source: Source, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
             usual = image.format in USUAL and image.mode in ("L", "RGB") and "transparency" not in image.info
             if usual and not is_deep(image):
                 image.load()
-                if orientation_of(image) == 1:
+                if not image.info or orientation_of(image) == 1:  # all that Pillow knows of a turn is in `info`
                     return image
             return _read(image, source, max_pixels).to_image()
     except PictureError:

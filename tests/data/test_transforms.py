@@ -89,6 +89,11 @@ def test_cmyk_and_floats():
     assert Framing(1)(Image.fromarray(np.array([[0.0, 1.0]], np.float32)))[0, :, 0].tolist() == [0, 255]
 
 
+def test_floats_of_a_data_set_whose_white_nobody_knows_are_refused_in_a_line():
+    with pytest.raises(UserError, match="a picture of the data set cannot be read: its floats go up to 200"):
+        Framing(1)(open_image(np.array([[[0.0], [200.0]]], np.float32)))
+
+
 def test_grey_to_colour_and_back():
     image = Image.fromarray(ramp(5, 4))
     np.testing.assert_array_equal(Framing(3)(image), np.repeat(ramp(5, 4)[..., None], 3, axis=-1))
