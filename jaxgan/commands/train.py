@@ -24,6 +24,7 @@ from jaxgan.data.account import account, held
 from jaxgan.data.opening import open_source
 from jaxgan.data.pipeline import make_pipeline
 from jaxgan.data.sources import DataSpec, Source
+from jaxgan.domains import MOST
 from jaxgan.errors import FINISHED, UserError
 from jaxgan.evaluators.manifests import CONTENTS, check_same, read_report, write_report
 from jaxgan.game import State, Task
@@ -104,6 +105,7 @@ def _run(config: RunConfig, workdir: str, profile: Profile | None) -> int:
     begin = make_begin(config, task)
     mesh = make_mesh(config.parallel.mesh)
     check_batch(config.batch_size, config.microbatches, mesh)
+    images = total_images(config, spec)
     place = Workdir(workdir)
     leading = distributed.leading()
     signals.check()
@@ -129,7 +131,6 @@ def _run(config: RunConfig, workdir: str, profile: Profile | None) -> int:
                 data=data,
             )
         )
-        images = total_images(config, spec)
         started = time.monotonic()
         told = f"this run is finished: {images:,} images were played"
         if checkpoints.images_seen < images:
@@ -211,9 +212,17 @@ def _plotted(place: Workdir) -> Iterator[None]:
 
 
 def total_images(config: RunConfig, spec: DataSpec) -> int:
-    """How many images a run plays: whole batches, at least as many as the config asks for."""
+    """How many images a run plays: whole batches, at least as many as the config asks for.
+
+    Raises UserError for more than its clock counts.
+    """
     images = config.images if config.images is not None else (config.epochs or 0) * spec.size
-    return math.ceil(images / config.batch_size) * config.batch_size
+    total = math.ceil(images / config.batch_size) * config.batch_size
+    if total > MOST:
+        asked = f"images: got {config.images}" if config.images is not None else f"epochs: got {config.epochs}"
+        told = f"which are {total:.10g} images in batches of {config.batch_size} of {spec.size:,} examples"
+        raise UserError(f"config.{asked}, {told}; accepted are at most {MOST} images")
+    return total
 
 
 def _train(
