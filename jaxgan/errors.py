@@ -27,5 +27,9 @@ class ArgumentError(UserError):
         self.argument, self.told = argument, told
 
 
+class NotFiniteError(ValueError):
+    """Images with values that are no finite numbers, where scores are made of them."""
+
+
 class TrainingGaveUp(Exception):
     """Training cannot go on, or its files cannot be written: exit status 3. The message names the last checkpoint."""

@@ -16,7 +16,7 @@ from jaxgan.commands.setup import generate_with, start_jax
 from jaxgan.commands.views import make_evaluator
 from jaxgan.config import RunConfig
 from jaxgan.domains import MOST, Domain
-from jaxgan.errors import FINISHED, UserError
+from jaxgan.errors import FINISHED, NotFiniteError, UserError
 from jaxgan.evaluators.distribution import DistributionEvaluator
 from jaxgan.evaluators.manifests import check_same, existing, read_report, write_report
 from jaxgan.evaluators.path_length import feature_path_length, path_manifest
@@ -64,7 +64,10 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
         if paths:
             manifest["path_length"] = path_manifest(paths, straight=generator.has_styles)
         compare()
-        scores = evaluator.run(generate_with(generator.generate), config.seed)
+        try:
+            scores = evaluator.run(generate_with(generator.generate), config.seed)
+        except NotFiniteError as error:
+            raise UserError(f"--checkpoint: step {model.step} of {workdir} cannot be scored: {error}") from None
         if paths:
             found = _path_length(generator, evaluator, paths, config.seed)
             scores |= existing({f"path_length/{manifest['features']}": found})

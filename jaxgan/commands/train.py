@@ -36,7 +36,7 @@ from jaxgan.parallel.peaks import peak_flops
 from jaxgan.parallel.runners import RUNNERS
 from jaxgan.restore import read_weights
 from jaxgan.training.checkpoint import Checkpoints
-from jaxgan.training.endings import gives_up_on_disks
+from jaxgan.training.endings import gives_up_on_disks, gives_up_on_images
 from jaxgan.training.feed import make_play
 from jaxgan.training.identity import compare_data, describe_data, earlier_data
 from jaxgan.training.loop import Intervals, Loop
@@ -302,7 +302,8 @@ def make_begin(config: RunConfig, task: Task) -> Callable[[State], State]:
 
 def _make_evaluate(place: Workdir, view: View, evaluator: Evaluator) -> Callable[[State, int], dict[str, float]]:
     def evaluate(state: State, images: int) -> dict[str, float]:
-        scores, manifest = view.scores(state), evaluator.manifest
+        with gives_up_on_images(place):
+            scores, manifest = view.scores(state), evaluator.manifest
         if distributed.leading():
             kept = {name: value for name, value in scores.items() if not name.startswith("held_out/")}
             write_report(place.scores, {"images": images, "scores": kept, "manifest": manifest})

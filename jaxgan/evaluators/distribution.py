@@ -18,7 +18,7 @@ from jaxgan import signals
 from jaxgan.data.opening import open_source
 from jaxgan.data.sources import Source, describe, digest_of_contents
 from jaxgan.data.stacked import StackedSource
-from jaxgan.errors import UserError
+from jaxgan.errors import NotFiniteError, UserError
 from jaxgan.evaluators.classifier_scores import ClassifierScores
 from jaxgan.evaluators.inception_features import check_weights
 from jaxgan.evaluators.inception_scores import InceptionScores
@@ -97,7 +97,7 @@ class DistributionEvaluator:
         return self._kind.names[0]
 
     def run(self, generate: Generate, seed: int) -> dict[str, float]:
-        """Scores by name, `score/features`. Raises ValueError for images of another shape, or not finite.
+        """Scores by name, `score/features`. Raises ValueError for images of another shape, or NotFiniteError.
 
         Samples are made batch by batch, each from a seed of its own, and let go. Of several processes all must call it.
         """
@@ -150,7 +150,7 @@ class DistributionEvaluator:
         if images.shape[1:] != shape[1:] or len(images) < share:
             raise ValueError(f"generate gave images {images.shape}, asked were {shape}")
         if not np.isfinite(images).all():
-            raise ValueError("generate gave images that are not finite")
+            raise NotFiniteError("the generator gives images that are not finite")
         return np.rint(np.clip(images, -1.0, 1.0) * 127.5 + 127.5).astype(np.uint8)
 
 

@@ -1,4 +1,4 @@
-"""How a run ends when a disk does not do what it should."""
+"""How a run ends when a disk does not do what it should, or its generator makes no images any more."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from jaxgan import disks
-from jaxgan.errors import TrainingGaveUp, UserError
+from jaxgan.errors import NotFiniteError, TrainingGaveUp, UserError
 from jaxgan.training.stored import read_records
 from jaxgan.training.workdir import Workdir
 
@@ -30,6 +30,17 @@ def gives_up_on_disks(place: Workdir) -> Iterator[None]:
             raise
         told = f"{disks.explain(failed, place.path)}; {_last(place)}"
         raise TrainingGaveUp(f"training cannot go on: {told}; the same command goes on when that is mended") from error
+
+
+@contextlib.contextmanager
+def gives_up_on_images(place: Workdir) -> Iterator[None]:
+    """Makes TrainingGaveUp, in one line, of images that cannot be scored: a new start would make them again."""
+    try:
+        yield
+    except NotFiniteError as error:
+        raise TrainingGaveUp(
+            f"training gave up: {error} and cannot be scored; try a lower learning rate; {_last(place)}"
+        ) from error
 
 
 @contextlib.contextmanager

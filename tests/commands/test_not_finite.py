@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 import jaxgan
-from jaxgan.errors import FINISHED, SOME_FAILED, UserError
+from jaxgan.errors import FINISHED, GAVE_UP, MISTAKE, SOME_FAILED, UserError
 from jaxgan.main import main
 from jaxgan.restorer import Restorer
 from jaxgan.sampling import Sampler
@@ -71,6 +71,24 @@ def test_samples_that_are_no_numbers_are_told(runs, spoiled, tmp_path, capsys):
     assert main([*flags, "--kind=grid", f"--output={tmp_path / 'grid.png'}"]) == SOME_FAILED
     assert "2 of the images that the generator gives have values that are not finite" in capsys.readouterr().out
     assert main([*flags, "--count=1", f"--output={tmp_path / 'one.png'}"]) == FINISHED
+
+
+@pytest.mark.slow
+def test_samples_that_are_no_numbers_are_not_scored(runs, spoiled, capsys):
+    assert main(["--mode=evaluate", f"--workdir={runs['dcgan']}"]) == MISTAKE
+    told = capsys.readouterr().err
+    assert "cannot be scored: the generator gives images that are not finite" in told
+    assert told.count("\n") == 1
+
+
+@pytest.mark.slow
+def test_a_run_whose_generator_has_diverged_gives_up(tmp_path, capfd):
+    flags = ["--config=configs/quickstart.py", "--config.tiny=true", f"--workdir={tmp_path / 'run'}"]
+    assert main([*flags, "--config.optimizers.generator.learning_rate=1e30"]) == GAVE_UP
+    told = capfd.readouterr().err
+    assert "training gave up: the generator gives images that are not finite" in told
+    assert "step 0: " in told
+    assert "Traceback" not in told
 
 
 def test_the_library_counts_them(runs, spoiled):
