@@ -101,6 +101,7 @@ def test_a_mistake_in_the_flags_is_one_line_and_status_2(flags, words, capsys):
         ("data.split=trian", "trian"),
         ("conditional=maybe", "config.conditional: got 'maybe', accepted is bool or 'concat+concat'"),
         ("evaluation.neighbours=5000", "config.evaluation.neighbours"),
+        ("discriminator.widths=(2147483647,2147483647)", "the networks are too large: with what the optimizers keep"),
         ("epochs=1e6", "config.epochs: got 1000000.0, which are 4500000000 images in batches of 64 of 4,500 examples"),
         ("images=2147483647", "config.images: got 2147483647, which are 2147483648 images in batches of 64"),
         ("generator.resolution=32", "config.generator.resolution: got 32, but jaxgan_digits has 28"),

@@ -31,7 +31,7 @@ from jaxgan.game import State, Task
 from jaxgan.media.images import save_image
 from jaxgan.media.plain import plain
 from jaxgan.parallel import distributed
-from jaxgan.parallel.mesh import check_batch, make_mesh
+from jaxgan.parallel.mesh import check_batch, check_memory, make_mesh
 from jaxgan.parallel.peaks import peak_flops
 from jaxgan.parallel.runners import RUNNERS
 from jaxgan.restore import read_weights
@@ -100,11 +100,12 @@ def _run(config: RunConfig, workdir: str, profile: Profile | None) -> int:
         best = dataclasses.replace(config.checkpoint, best=evaluator.best, best_mode=evaluator.best_mode)
         config = dataclasses.replace(config, checkpoint=best)
     task = make_task(config)
-    _check_networks(config, task, spec)
+    state = _check_networks(config, task, spec)
     notes = [changed, _check_scores(Workdir(workdir), evaluator)]
     begin = make_begin(config, task)
     mesh = make_mesh(config.parallel.mesh)
     check_batch(config.batch_size, config.microbatches, mesh)
+    check_memory(state, mesh)
     images = total_images(config, spec)
     place = Workdir(workdir)
     leading = distributed.leading()
@@ -166,10 +167,10 @@ def _tell_of_data(lines: Sequence[str], notes: Sequence[str]) -> None:
         log.warning("%s", note)
 
 
-def _check_networks(config: RunConfig, task: Task, spec: DataSpec) -> None:
-    """Raises UserError where the initial state cannot be made; costs shapes only."""
+def _check_networks(config: RunConfig, task: Task, spec: DataSpec) -> State:
+    """The shapes of the initial state. Raises UserError where it cannot be made."""
     try:
-        jax.eval_shape(make_init(config, task, make_optimizers(config, task), spec))
+        return jax.eval_shape(make_init(config, task, make_optimizers(config, task), spec))
     except UserError:
         raise
     except Exception as error:  # whatever a network says to what it is given

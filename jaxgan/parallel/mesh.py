@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import jax
 import numpy as np
@@ -31,6 +33,25 @@ def make_mesh(shape: Mapping[str, int], devices: Sequence[jax.Device] | None = N
             f"config.parallel.mesh: got {dict(shape)}, accepted are sizes whose product is the {len(devices)} device(s)"
         )
     return Mesh(np.asarray(devices).reshape(sizes), AXES)
+
+
+def memory_bytes(mesh: Mesh) -> int:
+    """What all devices of a mesh have together; of CPUs the memory of their hosts."""
+    limit = (jax.local_devices()[0].memory_stats() or {}).get("bytes_limit")
+    if limit is not None:
+        return int(limit) * mesh.size
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") * jax.process_count()
+
+
+def check_memory(state: Any, mesh: Mesh) -> None:
+    """Raise UserError for a state, given by its shapes, that all devices together have no room for."""
+    needed = sum(math.prod(each.shape) * each.dtype.itemsize for each in jax.tree.leaves(state))
+    there = memory_bytes(mesh)
+    if needed > there:
+        raise UserError(
+            f"the networks are too large: with what the optimizers keep they take {needed / 1e9:,.1f} GB, and the "
+            f"{mesh.size} device(s) have {there / 1e9:,.1f}: look at the widths and the latents of the config"
+        )
 
 
 def check_batch(batch_size: int, microbatches: int, mesh: Mesh) -> None:
