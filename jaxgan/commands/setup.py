@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import json
 import logging
+import os
 import pathlib
 from collections.abc import Callable
 from typing import Any
@@ -18,7 +21,7 @@ from jaxgan.json_files import read_text
 from jaxgan.media.images import replace_file
 from jaxgan.media.plain import plain
 from jaxgan.parallel.compiler import keep_freed_memory
-from jaxgan.paths import cache_home, places_of
+from jaxgan.paths import cache_home, is_remote, located, places_of
 from jaxgan.training.progress import console
 from jaxgan.training.workdir import Workdir
 
@@ -58,24 +61,57 @@ def start_jax(config: RunConfig) -> None:
         jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
 
-def keep_config(place: Workdir, config: RunConfig) -> None:
-    """Saves the resolved config of a new run; on an existing one checks that it is the same run.
+def spelled_as_begun(place: Workdir, config: RunConfig) -> RunConfig:
+    """The config with each path as the run has begun with it, where the two are one file or folder.
 
-    What differs and may is told. Raises UserError with the first field that differs and may not.
+    So `cls`, `./cls` and the whole path are the same data. A new run's config stays as it is.
     """
-    if place.config.exists():
-        saved, given = (_flat(to_tree(c)) for c in (from_json(read_text(place.config)), config))
-        differing = [key for key in sorted(saved.keys() | given.keys()) if saved.get(key) != given.get(key)]
-        for key in differing:
-            if not any(key == free or key.startswith(free + ".") for free in MAY_CHANGE):
-                raise UserError(
-                    f"config.{key}: got {given.get(key, 'nothing')!r}, but the run in {place.root} has "
-                    f"{saved.get(key, 'nothing')!r}; give the same or another --workdir"
-                )
-        for key in differing:
-            told = f"config.{key} is {given.get(key, 'nothing')!r} from here on, it was {saved.get(key, 'nothing')!r}"
-            log.info(told)
-            console.print(plain(told), highlight=False, markup=False, soft_wrap=True)
+    if not place.config.exists():
+        return config
+    begun = from_json(read_text(place.config))
+    data = {
+        name: getattr(begun.data, name)
+        for name in ("name", "condition")
+        if _one_place(getattr(begun.data, name), getattr(config.data, name))
+    }
+    start = begun.start_from if _one_place(begun.start_from, config.start_from) else config.start_from
+    return dataclasses.replace(config, data=dataclasses.replace(config.data, **data), start_from=start)
+
+
+def _one_place(one: str | None, other: str | None) -> bool:
+    if one is None or other is None or is_remote(one) or is_remote(other):
+        return False
+    with contextlib.suppress(OSError):
+        return os.path.samefile(located(one), located(other))
+    return False
+
+
+def check_config(place: Workdir, config: RunConfig) -> list[str]:
+    """What differs from the config that the run has begun with and may, a line each; nothing for a new run.
+
+    Raises UserError with the first field that differs and may not.
+    """
+    if not place.config.exists():
+        return []
+    saved, given = (_flat(to_tree(c)) for c in (from_json(read_text(place.config)), config))
+    differing = [key for key in sorted(saved.keys() | given.keys()) if saved.get(key) != given.get(key)]
+    for key in differing:
+        if not any(key == free or key.startswith(free + ".") for free in MAY_CHANGE):
+            raise UserError(
+                f"config.{key}: got {given.get(key, 'nothing')!r}, but the run in {place.root} has "
+                f"{saved.get(key, 'nothing')!r}; give the same or another --workdir"
+            )
+    return [
+        f"config.{key} is {given.get(key, 'nothing')!r} from here on, it was {saved.get(key, 'nothing')!r}"
+        for key in differing
+    ]
+
+
+def keep_config(place: Workdir, config: RunConfig) -> None:
+    """Saves the resolved config; on an existing run says what differs. Raises UserError as `check_config`."""
+    for told in check_config(place, config):
+        log.info(told)
+        console.print(plain(told), highlight=False, markup=False, soft_wrap=True)
     replace_file(place.config, _with_places(config).encode())
 
 

@@ -17,7 +17,7 @@ from jax.sharding import Mesh
 
 from jaxgan import signals
 from jaxgan.assemble import fill_in, frozen_weights, make_task, restores
-from jaxgan.commands.setup import keep_config, start_jax
+from jaxgan.commands.setup import check_config, keep_config, spelled_as_begun, start_jax
 from jaxgan.commands.views import Evaluator, View, make_evaluator, make_view
 from jaxgan.config import RunConfig, to_json
 from jaxgan.data.account import account, held
@@ -85,13 +85,15 @@ def _heard_together() -> contextlib.AbstractContextManager[None]:
 
 
 def _run(config: RunConfig, workdir: str, profile: Profile | None) -> int:
+    place = Workdir(workdir)
+    config = spelled_as_begun(place, config)
     with distributed.leader_first("data"), held():
         source = open_source(config.data, config.data.split)
         evaluator = make_evaluator(config)
         held_out = _held_out(config)
     signals.check()
     spec, data = source.spec, describe_data(source, held_out)
-    changed = _check_data(Workdir(workdir), data)
+    changed = _check_data(place, data)
     config = fill_in(config, spec)
     if config.checkpoint.best != "auto" and config.checkpoint.best not in evaluator.names:
         accepted = ", ".join(("auto", *evaluator.names))
@@ -101,13 +103,13 @@ def _run(config: RunConfig, workdir: str, profile: Profile | None) -> int:
         config = dataclasses.replace(config, checkpoint=best)
     task = make_task(config)
     state = _check_networks(config, task, spec)
-    notes = [changed, _check_scores(Workdir(workdir), evaluator)]
+    check_config(place, config)
+    notes = [changed, _check_scores(place, evaluator)]
     begin = make_begin(config, task)
     mesh = make_mesh(config.parallel.mesh)
     check_batch(config.batch_size, config.microbatches, mesh)
     check_memory(state, mesh)
     images = total_images(config, spec)
-    place = Workdir(workdir)
     leading = distributed.leading()
     signals.check()
     with contextlib.ExitStack() as stack:

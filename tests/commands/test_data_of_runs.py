@@ -89,3 +89,23 @@ def test_a_folder_of_too_few_pictures_is_one_line_that_says_what_is_needed(tmp_p
     assert len([line for line in told if line.startswith("jaxgan:")]) == 1
     assert not (tmp_path / "run").exists()
     assert re.search(words, told[-1])
+
+
+@pytest.mark.slow
+def test_the_same_folder_may_be_written_otherwise_and_another_may_not(tmp_path, capfd, monkeypatch):
+    draw(tmp_path / "photos", 12)
+    draw(tmp_path / "others", 12, seed=1)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert train("photos", tmp_path / "run", 8) == FINISHED
+    images = 16
+    for spelled in ("./photos", str(tmp_path / "photos"), "photos/"):
+        assert train(spelled, tmp_path / "run", images) == FINISHED
+        images += 8
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert train("../photos", tmp_path / "run", images) == FINISHED
+    assert json.loads((tmp_path / "run" / "config.json").read_text())["config"]["data"]["name"] == "photos"
+    capfd.readouterr()
+    assert train("../others", tmp_path / "run", images + 8) == MISTAKE
+    told = capfd.readouterr().err.splitlines()[-1]
+    assert re.search(r"config\.data\.name: got '\.\./others', but the run in .* has 'photos'; give the same", told)
