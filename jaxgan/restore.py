@@ -22,6 +22,7 @@ from jaxgan.parallel.placement import replicated
 from jaxgan.paths import located
 from jaxgan.sampling import Sampler, map_latents, synthesize_styles
 from jaxgan.standing import Standing
+from jaxgan.training.manifest import config_of
 from jaxgan.training.stored import Average, Shapes, restore_average
 from jaxgan.training.workdir import Workdir
 
@@ -38,9 +39,9 @@ class RestoredGenerator:
         self._sampler = Sampler(task, num_classes=task.num_classes, batch_size=batch_size, mesh=mesh)
         self.step: int = average.record["step"]
         self.images_seen: int = average.record["images_seen"]
-        self.config: dict[str, Any] = average.record.get("config", {})  # of the run, as JSON
+        self.config: dict[str, Any] = average.record.get("config", {})  # of the run, as `config.from_json` reads it
         self.class_names: tuple[str, ...] = tuple(average.record.get("class_names", ()))
-        seed = self.config.get("seed", 0)
+        seed = config_of(average.record).get("seed", 0)
         if type(seed) is not int or not 0 <= seed < 2**63:
             raise UserError(f"the config that was recorded with step {self.step} has the seed {plain(seed, 40)}")
         self._seed = seed

@@ -37,7 +37,7 @@ def make_weights(task):
 
 
 def restored(task, seed=0):
-    record = {"step": 1, "images_seen": 2, "config": {"seed": seed}, "class_names": ()}
+    record = {"step": 1, "images_seen": 2, "config": {"format": 1, "config": {"seed": seed}}, "class_names": ()}
     return RestoredGenerator(task, Average(*make_weights(task), record), batch_size=4)
 
 

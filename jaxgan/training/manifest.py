@@ -83,6 +83,13 @@ def read_manifest(directory: epath.Path) -> dict[str, Any]:
     return content
 
 
+def config_of(record: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The fields of the config that was recorded with a checkpoint; empty where there is none."""
+    saved = record.get("config", {})
+    fields = saved.get("config", saved)  # `config.to_json` puts a format beside them
+    return fields if isinstance(fields, Mapping) else {}
+
+
 def verify(directory: epath.Path, manifest: Mapping[str, Any], items: Iterable[str]) -> None:
     """Reads every file of the `items` and compares it with the manifest.
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from jaxgan.game import Phase
+from jaxgan.training.manifest import config_of
 from jaxgan.training.optimizers import lazy_correction
 
 REVISION = 2  # of what one config trains to; raised with a line below. Records without one are of revision 1
@@ -24,8 +25,9 @@ def changes_since(record: Mapping[str, Any], phases: Sequence[Phase]) -> list[st
                 f"up to image {images:,} an older version of jaxgan trained this run with {' and '.join(told)} "
                 "learning rate; from here on the rates are those of the config"
             )
-        section = record.get("config", {}).get("task", {})
-        if str(section.get("name", "")).endswith("progressive.Progressive") and images:
+        section = config_of(record).get("task", {})
+        named = isinstance(section, Mapping) and str(section.get("name", ""))
+        if named and named.endswith("progressive.Progressive") and images:
             lines.append(
                 f"up to image {images:,} an older version of jaxgan trained this run, whose stages began "
                 f"{section.get('fade_images', 600_000):,} images (config.task.fade_images) later than they do now: "

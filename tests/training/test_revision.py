@@ -50,9 +50,12 @@ def test_a_run_whose_rate_was_right_is_told_nothing(every):
 
 
 def test_a_run_that_grows_is_told_that_its_stages_begin_sooner():
-    record = {"images_seen": 40, "config": {"task": {"name": "progressive.Progressive", "fade_images": 7}}}
+    def with_task(**task):
+        return {"images_seen": 40, "config": {"format": 1, "config": {"task": task}}}
+
+    record = with_task(name="progressive.Progressive", fade_images=7)
     (line,) = changes_since(record, (phase("generator"),))
     assert "7 images (config.task.fade_images) later" in line
     assert changes_since({**record, "images_seen": 0}, (phase("generator"),)) == []
     assert changes_since({**record, "revision": REVISION}, (phase("generator"),)) == []
-    assert changes_since({**record, "config": {"task": {"name": "generation.Generation"}}}, (phase("generator"),)) == []
+    assert changes_since(with_task(name="generation.Generation"), (phase("generator"),)) == []
