@@ -43,6 +43,7 @@ from jaxgan.training.loop import Intervals, Loop
 from jaxgan.training.parts import (
     begin_with,
     differing_fields,
+    example_batch,
     make_init,
     make_optimizers,
     make_step,
@@ -108,7 +109,10 @@ def _run(config: RunConfig, workdir: str, profile: Profile | None) -> int:
     begin = make_begin(config, task)
     mesh = make_mesh(config.parallel.mesh)
     check_batch(config.batch_size, config.microbatches, mesh)
-    check_memory(state, mesh)
+    networks, batch = "the state of networks and optimizers", f"a batch of {config.batch_size:,} images"
+    check_memory(state, mesh, what=networks, advice="look at the widths and the latents of the config")
+    shapes = jax.eval_shape(lambda: example_batch(spec, config.batch_size))
+    check_memory(shapes, mesh, what=batch, advice="give a smaller --config.batch_size")
     images = total_images(config, spec)
     leading = distributed.leading()
     signals.check()

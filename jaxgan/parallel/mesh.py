@@ -43,15 +43,13 @@ def memory_bytes(mesh: Mesh) -> int:
     return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") * jax.process_count()
 
 
-def check_memory(state: Any, mesh: Mesh) -> None:
-    """Raise UserError for a state, given by its shapes, that all devices together have no room for."""
-    needed = sum(math.prod(each.shape) * each.dtype.itemsize for each in jax.tree.leaves(state))
+def check_memory(tree: Any, mesh: Mesh, *, what: str, advice: str) -> None:
+    """Raise UserError for arrays, given by their shapes, that all devices together have no room for."""
+    needed = sum(math.prod(each.shape) * each.dtype.itemsize for each in jax.tree.leaves(tree))
     there = memory_bytes(mesh)
     if needed > there:
-        raise UserError(
-            f"the networks are too large: with what the optimizers keep they take {needed / 1e9:,.1f} GB, and the "
-            f"{mesh.size} device(s) have {there / 1e9:,.1f}: look at the widths and the latents of the config"
-        )
+        told = f"{what} takes {needed / 1e9:,.1f} GB, and the {mesh.size} device(s) have {there / 1e9:,.1f}"
+        raise UserError(f"{told}: {advice}")
 
 
 def check_batch(batch_size: int, microbatches: int, mesh: Mesh) -> None:
