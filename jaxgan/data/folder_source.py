@@ -42,11 +42,11 @@ class FolderSource:
         if found is None:
             known = ", ".join(sorted(map(plain, splits.entries)))
             raise UserError(f"the folder {config.name!r} has no split {split!r}; it has {known}")
-        self._entries, self.everywhere = found, everything  # in the split, and in all of them
+        self._entries, self.everywhere = splits.entries[found], everything  # in the split, and in all of them
         if not self._entries:
             raise UserError(
-                f"the split {split!r} of the folder {config.name!r} is empty "
-                f"(readable images in all: {len(everything)})"
+                f"the split {split!r} of the folder {config.name!r} is empty (readable images in all: "
+                f"{len(everything)}): add pictures, or a folder {split!r} with some beside one named 'train'"
             )
         classes = find_classes(everything, splits.depth)
         labels = [classes.index(parts_of(entry)[splits.depth]) for entry in self._entries] if classes else []
@@ -57,7 +57,7 @@ class FolderSource:
         self._frame = Framing(channels, resolution, config.fit)
         self.spec = DataSpec(
             name=config.name,
-            split=split,
+            split=found,
             size=len(self._entries),
             height=side,
             width=side,
@@ -66,7 +66,7 @@ class FolderSource:
             class_names=tuple(map(readable, classes)),
             fingerprint=fingerprint(
                 "folder",
-                split,
+                found,
                 [(entry.path, entry.size) for entry in self._entries],
                 resolution,
                 config.fit,

@@ -28,19 +28,19 @@ class Splits(NamedTuple):
     unused: tuple[Entry, ...]  # of no split, since they lie beside the folders of splits
     told: str
 
-    def find(self, name: str) -> tuple[Entry, ...] | None:
+    def find(self, name: str) -> str | None:
         """The split that a name means, or None: of that name, in any case, of the same meaning; for `test` validation.
 
         So the defaults of a config, `train` and `test`, find what a folder has.
         """
         if name in self.entries:
-            return self.entries[name]
+            return name
         lower = name.lower()
         family = next((each for each in (TRAINING, VALIDATION, TEST) if lower in each), (lower,))
         for wanted in (lower, *family, *(VALIDATION if lower == "test" else ())):
             for known in sorted(self.entries):
                 if known.lower() == wanted:
-                    return self.entries[known]
+                    return known
         return None
 
 

@@ -92,9 +92,16 @@ def test_folders_named_like_splits_are_splits(tmp_path, draw, data_config, folde
     for source, folder in zip(sources, (train, test)):
         assert {name.split("/")[0] for name in source.names} == {folder}
         assert source.spec.class_names == ("cat", "dog")
+        assert source.spec.split == folder  # as it is told, whatever the config calls it
     assert f"{train} 4" in told_of(sources[0].spec)["splits"]
     for name in folders:
         assert open_source(data_config(tmp_path), name).spec.size == 2 * (folders.index(name) + 2)
+
+
+def test_a_split_without_a_picture_says_what_to_add(tmp_path, draw, data_config):
+    draw(tmp_path / "0.png")
+    with pytest.raises(UserError, match=r"the split 'test' .* is empty \(readable images in all: 1\): add pictures"):
+        open_source(data_config(tmp_path), "test")
 
 
 def test_a_lone_folder_for_training_holds_classes(tmp_path, draw, data_config):
