@@ -79,7 +79,7 @@ def read(path: str, *, expect: str | None = None) -> dict[str, np.ndarray]:
         told = f"{type(error).__name__}: {plain(error, 200)}"
         raise UserError(f"{path}: it cannot be read as weights ({told})") from None
     if not tensors:
-        raise UserError(f"{path}: there are no tensors in it")
+        raise UserError(f"{path}: there are no tensors with names in it")
     return tensors
 
 

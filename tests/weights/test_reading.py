@@ -114,7 +114,7 @@ def test_a_view_must_stay_in_its_storage(tmp_path):
         with pytest.raises(UserError, match=r"out of its storage|impossible shape"):
             Tensor(storage, *view).array()
     path = zipped(tmp_path / "none.pt", collections.OrderedDict(step=3))
-    with pytest.raises(UserError, match="there are no tensors in it"):
+    with pytest.raises(UserError, match="there are no tensors with names in it"):
         read(path)
 
 
