@@ -83,9 +83,8 @@ def make_game(settings: dict[str, Any]) -> Any:
     loss = getattr(adversarial, settings.get("loss", "non_saturating"))
     if "condition" in settings:
         content = (Content("l2", reconstruction.l2),)
-        return Restoration(
-            generator, discriminator, content=content, loss=loss, adversarial_weight=1e-3, adversarial_start=0
-        )
+        adversary = Adversary(discriminator, loss)
+        return Restoration(generator, adversary, content=content, adversarial_weight=1e-3, adversarial_start=0)
     gammas = settings.get("penalties", {})
     penalties = tuple(Penalty(n, getattr(gradient_penalty, n), {"gamma": g}) for n, g in gammas.items())
     adversary = Adversary(discriminator, loss, penalties=penalties)

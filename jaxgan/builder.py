@@ -30,11 +30,11 @@ PACKAGES = {  # by kind
     "content": "jaxgan.losses",
 }
 ADVERSARY = "adversary.Adversary"  # made of the keys of a task's section that has one
-NOT_IN_SECTIONS = ("network", "network_name", "player")  # of an adversary: what the task decides
+NOT_IN_SECTIONS = ("network", "network_name", "player", "beside", "weigh")  # of an adversary: what the task decides
 PENALTIES = ("penalties", "generator_penalties")  # what a task has of the kind "regularizer"
 HANDED_IN = (  # of a regularizer: what a task can give it
     *("critic", "fake_critic", "real", "fake", "key", "real_logits", "fake_logits", "latent", "generate"),
-    *("style", "synthesize", "params", "transposed", "images_seen", "memory"),
+    *("style", "synthesize", "params", "transposed", "images_seen", "memory", "given"),
 )
 CONTENT_HANDED_IN = (
     "restored",

@@ -71,12 +71,12 @@ class Critic:
     `rows` consecutive rows of the inputs share a logit: those of a pack.
     """
 
-    judge: Callable[[Any], Any]
+    judge: Callable[..., Any]  # (inputs) or (inputs, given) -> logits
     rows: int = 1
 
-    def __call__(self, inputs: Any) -> Any:
-        """The logits."""
-        return self.judge(inputs)
+    def __call__(self, inputs: Any, *given: Any) -> Any:
+        """The logits; judged beside what the turn has given, or beside another."""
+        return self.judge(inputs, *given)
 
 
 CriticLike = Critic | Callable[[Any], Any]  # a plain function gives each row a logit of its own

@@ -112,7 +112,7 @@ def test_all_sections_are_checked_without_making_anything():
 
 
 @pytest.mark.quick
-@pytest.mark.parametrize("kind", ["generation.Generation"])
+@pytest.mark.parametrize("kind", ["generation.Generation", "restoration.Restoration"])
 def test_a_task_with_an_adversary_has_the_keys_of_it(kind):
     task = {
         "name": kind,

@@ -39,6 +39,10 @@ from jaxgan.tasks.sight import See, Sight, check_instance_noise, sight
 
 SPECTRAL = "spectral"  # the collection that a forward in training reads and moves
 ACCURACY_DECAY = 0.99  # of the mean accuracy that `max_accuracy` looks at (Chu et al. 2020, section 4.2)
+OFFERED = (  # what a penalty of any adversary can ask for by name
+    *("critic", "fake_critic", "real", "fake", "given", "real_logits", "fake_logits"),
+    *("key", "images_seen", "params", "transposed"),
+)
 
 
 class Shown(NamedTuple):
@@ -66,16 +70,17 @@ Show = Callable[[State, Batch, Key], Shown]
 class Adversary:
     """A discriminator and how it is trained.
 
-    `real` and `fake` are images `[B,H,W,C]` or all their scales; `given`, a label, is judged beside both. The reals and
-    the fakes of a row belong together, so that a relativistic pair shares what is given. Augmentation and noise belong
-    to the critic: penalties act on images before them. In each turn the reals and the fakes are seen with draws of
-    their own, which penalties share: see `jaxgan.tasks.sight`.
+    `real` and `fake` are pytrees of pixels: an image `[B,H,W,C]`, all its scales, a clip `[B,T,H,W,C]`, several images.
+    `given` (a label, a condition, a mask, or a dict of them) is judged beside both; a task says by `beside` how. The
+    reals and the fakes of a row belong together, so that a relativistic pair shares what is given. Augmentation and
+    noise belong to the critic: penalties act on pixels before them. In each turn the reals and the fakes are seen with
+    draws of their own, which penalties share: see `jaxgan.tasks.sight`.
 
     Phases have the names of the player and of its penalties. In the state's carry the names of what is remembered begin
     with the player's name, but for the player "discriminator", whose names are older than the rule.
     """
 
-    network: Any  # (pixels, given, *, train) -> Judgement
+    network: Any  # (pixels, given, *, train) -> Judgement, or as `beside` has it
     loss: AdversarialLoss
     network_name: str = DISCRIMINATOR  # in the state
     player: str = ""  # who owns the network; empty: a player of the network's name
@@ -87,6 +92,8 @@ class Adversary:
     max_accuracy: Share | None = None  # the network sits out while it tells more of the pairs apart
     label_smoothing: Smoothing = 0.0  # the target for reals is 1 less this (Salimans et al. 2016, section 3.4)
     instance_noise: NotNegativeNumber = 0.0  # deviation of noise on all pixels, in [-1, 1] (Sonderby et al. 2017)
+    beside: Callable[[Any, Any], tuple[Any, Any]] | None = None  # (pixels, given) -> the network's two inputs
+    weigh: Callable[[Any, tuple[int, ...]], Array] | None = None  # (given, the shape of logits [B,...]) -> weights
 
     def __post_init__(self) -> None:
         """Raises UserError for numbers that no game can have."""
@@ -106,7 +113,7 @@ class Adversary:
 
     def init(self, key: Key, pixels: Any, given: Any = None) -> dict[str, Any]:
         """The network's params and variables, for pixels and what is given with them; they need shapes only."""
-        tree: dict[str, Any] = self.network.init(key, self._packed(pixels), given, train=False)
+        tree: dict[str, Any] = self.network.init(key, *self._inputs(pixels, given), train=False)
         return tree
 
     def init_carry(self) -> dict[str, Any]:
@@ -146,19 +153,21 @@ class Adversary:
     ) -> tuple[Array, Aux]:
         """The discriminator's loss, with its penalties of every step, which may ask for `further` things too."""
         fake = jax.lax.stop_gradient(fake)
-        seen = self._sight(state, key)
-        judged, variables = self._judge(state, None, real, given, seen.reals)
-        rejected, variables = self._judge(state, variables, fake, given, seen.fakes)
+        seen = self._sight(state, key, given)
+        judged, variables = self._judge(state, None, real, given, seen, seen.reals)
+        rejected, variables = self._judge(state, variables, fake, given, seen, seen.fakes)
         function = smoothed(self.loss, self.label_smoothing).discriminator
-        loss = per_example(jax.tree.map(function, judged.logits, rejected.logits)).mean()
+        losses = self._losses(function, judged, rejected, seen.given(given, real))
         real_score, fake_score = per_example(judged.logits), per_example(rejected.logits)
         metrics = {
             "real_logits": real_score.mean(),
             "fake_logits": fake_score.mean(),
             "accuracy": (real_score > fake_score).astype(jnp.float32).mean(),
         }
+        loss = losses.mean()
         if judged.class_logits is not None:
-            metrics["class_loss"] = _cross_entropy(judged, given) + _cross_entropy(rejected, given)
+            label = self._inputs(real, given)[1]
+            metrics["class_loss"] = _cross_entropy(judged, label) + _cross_entropy(rejected, label)
             loss += self.class_weight * metrics["class_loss"]
         carry = self._remembered(state, metrics, real_score, jax.tree.leaves(real)[0].shape[0])
         offers = {
@@ -175,34 +184,42 @@ class Adversary:
 
         A loss that does not look at the reals lets the compiler drop their forward.
         """
-        seen = self._sight(state, key)
-        judged, _ = self._judge(state, None, real, given, seen.reals)
-        hopeful, _ = self._judge(state, None, fake, given, seen.fakes)
-        losses = per_example(jax.tree.map(self.loss.generator, judged.logits, hopeful.logits))
+        seen = self._sight(state, key, given)
+        judged, _ = self._judge(state, None, real, given, seen, seen.reals)
+        hopeful, _ = self._judge(state, None, fake, given, seen, seen.fakes)
+        losses = self._losses(self.loss.generator, judged, hopeful, seen.given(given, real))
         loss, metrics = losses.mean(), {}
         if self.top_k != 1.0:
             ranks = jnp.argsort(jnp.argsort(-all_rows(per_example(hopeful.logits))))
             chosen = ranks < jnp.ceil(at(self.top_k, state.images_seen, "config.task.top_k") * len(ranks))
             loss = (losses * own_rows(chosen)).mean() / chosen.mean()
         if hopeful.class_logits is not None:
-            class_loss = _cross_entropy(hopeful, given)
+            class_loss = _cross_entropy(hopeful, self._inputs(fake, given)[1])
             metrics[self._own("class_loss")] = class_loss
             loss += self.class_weight * class_loss
         return Push(loss, metrics, judged, hopeful)
 
     def offers(self, state: State, shown: Shown, key: Key) -> dict[str, Callable[[], Any]]:
-        """What a penalty can ask for by name; see `jaxgan.tasks.penalty`. The logits are judged anew."""
+        """What a penalty can ask for by name, `OFFERED` and further things; see `jaxgan.tasks.penalty`.
+
+        The critics judge beside what is shown; a penalty that asks for `given` may give them another, as a second
+        input, and differentiate it. The logits are judged anew.
+        """
         real, fake, given = shown.real, shown.fake, shown.given
-        seen = self._sight(state, key)
+        seen = self._sight(state, key, given)
 
         def critic(see: See) -> Critic:
-            return Critic(lambda pixels: self._judge(state, None, pixels, given, see)[0].logits, self.pack)
+            def judge(pixels: Any, given: Any = given) -> Any:
+                return self._judge(state, None, pixels, given, seen, see)[0].logits
+
+            return Critic(judge, self.pack)
 
         of_reals, of_fakes = critic(seen.reals), critic(seen.fakes)
         offers: dict[str, Callable[[], Any]] = {
             "critic": lambda: of_reals,
             "fake_critic": lambda: of_fakes,
             "real": lambda: real,
+            "given": lambda: given,
             "key": lambda: jax.random.fold_in(key, 1),
             "real_logits": lambda: of_reals(real),
             "images_seen": lambda: state.images_seen,
@@ -224,7 +241,7 @@ class Adversary:
         whole = len(pixels) // self.pack * self.pack or None
         pixels, given = jax.tree.map(lambda each: each[:whole], (pixels, given))
         tree = {"params": params[self.network_name], **variables[self.network_name]}
-        return per_example(self.network.apply(tree, self._packed(pixels), given, train=False).logits)
+        return per_example(self.network.apply(tree, *self._inputs(pixels, given), train=False).logits)
 
     def check_packed(self, offers: Callable[[], Offers], rows: int, others: tuple[Penalty, ...] = ()) -> None:
         """Raise UserError for a penalty, of its own or of the other player, that cannot be taken of packed images."""
@@ -247,20 +264,25 @@ class Adversary:
             carry[name] = self.augment.update(memory, logits, batch_size=rows * axis_size(), step=state.step)
         return carry
 
-    def _sight(self, state: State, key: Key) -> Sight:
+    def _sight(self, state: State, key: Key, given: Any) -> Sight:
         """What the network sees in the turn that has this key."""
         memory, noise = state.carry.get(self._own("augment"), {}), self.instance_noise
-        return sight(key, state.images_seen, augment=self.augment, memory=memory, instance_noise=noise)
+        return sight(key, state.images_seen, augment=self.augment, memory=memory, instance_noise=noise, given=given)
 
     def _judge(
-        self, state: State, variables: Variables | None, pixels: Any, given: Any, see: See
+        self, state: State, variables: Variables | None, pixels: Any, given: Any, seen: Sight, see: See
     ) -> tuple[Judgement, Variables]:
         """The judgement of pixels and the network's new variables; `variables` None: from the state's."""
         variables = state.variables[self.network_name] if variables is None else variables
         tree = {"params": state.params[self.network_name], **variables}
-        inputs = self._packed(see(pixels)), given
+        inputs = self._inputs(see(pixels), seen.given(given, pixels))
         judgement, updates = self.network.apply(tree, *inputs, train=True, mutable=list(variables))
         return judgement, {**variables, **updates}
+
+    def _inputs(self, pixels: Any, given: Any) -> tuple[Any, Any]:
+        """What the network is called with."""
+        pixels, given = (pixels, given) if self.beside is None else self.beside(pixels, given)
+        return self._packed(pixels), given
 
     def _packed(self, pixels: Any) -> Any:
         if self.pack == 1:
@@ -273,6 +295,19 @@ class Adversary:
             return x.reshape(*x.shape[:-2], -1)
 
         return jax.tree.map(stack, pixels)
+
+    def _losses(self, function: Callable[..., Any], real: Judgement, fake: Judgement, given: Any) -> Array:
+        """One value an example, or a pack: the weighted mean over its logits."""
+        losses = jax.tree.map(function, real.logits, fake.logits)
+        if self.weigh is None:
+            return per_example(losses)
+
+        def weights(losses: Array) -> Array:
+            assert self.weigh is not None
+            each = self.weigh(given, (losses.shape[0] * self.pack, *losses.shape[1:]))
+            return each if self.pack == 1 else each.reshape(-1, self.pack, *each.shape[1:]).max(axis=1)
+
+        return per_example(losses, jax.tree.map(weights, losses))
 
 
 def blank_state(params: dict[str, Params], variables: dict[str, Variables], carry: dict[str, Any]) -> State:

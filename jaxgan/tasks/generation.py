@@ -169,7 +169,7 @@ class Generation:
         return {**offers, **of_params}
 
     def _shown(self, state: State, batch: Batch, key: Key, fakes: Fakes | None) -> Shown:
-        """Reals and fakes of a turn, and what its penalties can ask for too."""
+        """Reals and fakes of a turn, and what its penalties can ask for beyond `adversary.OFFERED`."""
         label = self._label(batch)
         noise_key, style_key, own_key = jax.random.split(jax.random.fold_in(key, 1), 3)
         noise_key = noise_key if fakes is None else jax.random.wrap_key_data(fakes.noise)
