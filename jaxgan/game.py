@@ -93,8 +93,16 @@ class AdversarialLoss(NamedTuple):
     Both get both logits, so relativistic losses have the same shape as all others.
     """
 
-    discriminator: Callable[[Array, Array], Array]
-    generator: Callable[[Array, Array], Array]
+    discriminator: Callable[..., Any]
+    generator: Callable[..., Any]
+
+
+class JudgementLoss(AdversarialLoss):
+    """A pair of pure functions of `(real: Judgement, fake: Judgement, given)`, one for each player.
+
+    For discriminators that judge otherwise than by the logits of reals and fakes, such as by classes of pixels. Both
+    give losses `[B, ...]`, or a pytree of them.
+    """
 
 
 Loss = Callable[[State, Batch, Key], tuple[Array, Aux]]

@@ -24,6 +24,7 @@ from jaxgan.game import (
     Batch,
     Critic,
     Judgement,
+    JudgementLoss,
     Key,
     Params,
     Phase,
@@ -51,6 +52,7 @@ class Shown(NamedTuple):
     real: Any
     fake: Any = None  # None in the turn of a penalty that does not ask for it
     given: Any = None
+    mismatched: Any = None
     further: Offers | None = None
 
 
@@ -132,7 +134,7 @@ class Adversary:
 
         def turn(state: State, batch: Batch, key: Key) -> tuple[Array, Aux]:
             shown = show(state, batch, key)
-            return self.turn(state, shown.real, shown.fake, key, shown.given, shown.further)
+            return self.turn(state, shown.real, shown.fake, key, shown.given, shown.mismatched, shown.further)
 
         def offers(state: State, batch: Batch, key: Key) -> Offers:
             return self.offers(state, show(state, batch, key), key)
@@ -149,9 +151,17 @@ class Adversary:
         fake: Any,
         key: Key,
         given: Any = None,
+        mismatched: Any = None,
         further: Offers | None = None,
     ) -> tuple[Array, Aux]:
-        """The discriminator's loss, with its penalties of every step, which may ask for `further` things too."""
+        """The discriminator's loss, with its penalties of every step, which may ask for `further` things too.
+
+        `mismatched` is another `given` for the reals, with which they count as fakes. Half of the loss is that of the
+        pairs of reals and fakes, half that of the reals and themselves so judged: of losses that take reals and fakes
+        apart that is real + (mismatched + fake) / 2 (Reed et al. 2016, algorithm 1, line 10: GAN-CLS), and in a
+        relativistic pair a real is to be judged better with what belongs to it than with what does not. Raises
+        UserError where nothing could tell the two apart.
+        """
         fake = jax.lax.stop_gradient(fake)
         seen = self._sight(state, key, given)
         judged, variables = self._judge(state, None, real, given, seen, seen.reals)
@@ -164,6 +174,11 @@ class Adversary:
             "fake_logits": fake_score.mean(),
             "accuracy": (real_score > fake_score).astype(jnp.float32).mean(),
         }
+        if mismatched is not None:
+            self._check_mismatched(given, judged)
+            wrong, variables = self._judge(state, variables, real, mismatched, seen, seen.reals)
+            losses = 0.5 * (losses + self._losses(function, judged, wrong, seen.given(mismatched, real)))
+            metrics["mismatched_logits"] = per_example(wrong.logits).mean()
         loss = losses.mean()
         if judged.class_logits is not None:
             label = self._inputs(real, given)[1]
@@ -171,7 +186,7 @@ class Adversary:
             loss += self.class_weight * metrics["class_loss"]
         carry = self._remembered(state, metrics, real_score, jax.tree.leaves(real)[0].shape[0])
         offers = {
-            **self.offers(state, Shown(real, fake, given, further), key),
+            **self.offers(state, Shown(real, fake, given, mismatched, further), key),
             "real_logits": lambda: judged.logits,
         }
         if SPECTRAL not in variables:  # else the fakes met other kernels than the critic's: too far for a difference
@@ -298,7 +313,10 @@ class Adversary:
 
     def _losses(self, function: Callable[..., Any], real: Judgement, fake: Judgement, given: Any) -> Array:
         """One value an example, or a pack: the weighted mean over its logits."""
-        losses = jax.tree.map(function, real.logits, fake.logits)
+        if isinstance(self.loss, JudgementLoss):
+            losses = function(real, fake, given)
+        else:
+            losses = jax.tree.map(function, real.logits, fake.logits)
         if self.weigh is None:
             return per_example(losses)
 
@@ -308,6 +326,15 @@ class Adversary:
             return each if self.pack == 1 else each.reshape(-1, self.pack, *each.shape[1:]).max(axis=1)
 
         return per_example(losses, jax.tree.map(weights, losses))
+
+    def _check_mismatched(self, given: Any, judged: Judgement) -> None:
+        if given is None or isinstance(self.loss, JudgementLoss):
+            raise ValueError("mismatched: something else has to be given, and judged by logits of reals and fakes")
+        if judged.class_logits is not None:
+            raise UserError(
+                f"config.{self.network_name}.conditioning: got 'classifier', whose logits know no label and cannot "
+                "tell mismatched pairs from others; accepted are 'projection' and 'concat'"
+            )
 
 
 def blank_state(params: dict[str, Params], variables: dict[str, Variables], carry: dict[str, Any]) -> State:

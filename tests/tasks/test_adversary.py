@@ -10,7 +10,7 @@ import pytest
 from jaxgan.augment.ada import ADA
 from jaxgan.augment.diffaugment import DiffAugment
 from jaxgan.errors import UserError
-from jaxgan.game import Aux, Judgement, Phase
+from jaxgan.game import Aux, Judgement, JudgementLoss, Phase
 from jaxgan.losses import adversarial
 from jaxgan.regularizers.gradient_penalty import r1
 from jaxgan.regularizers.lecam import lecam
@@ -84,6 +84,52 @@ def test_a_push_is_what_the_fakes_lack():
     np.testing.assert_allclose(gradients, np.broadcast_to(slopes[:, None, None, None], fake.shape), rtol=1e-4)
     best = dataclasses.replace(adversary, top_k=0.5).push(state, real, fake, KEY)
     np.testing.assert_allclose(best.loss, softplus(-np.sort(f)[BATCH // 2 :]).mean(), rtol=1e-5)
+
+
+# of the logits of reals with what belongs to them, of fakes, and of reals with something else
+FORMULAS = {
+    # real + (mismatched + fake) / 2 (Reed et al. 2016, algorithm 1, line 10, negated)
+    "non_saturating": lambda r, f, w: softplus(-r) + (softplus(w) + softplus(f)) / 2,
+    "hinge": lambda r, f, w: np.maximum(0, 1 - r) + (np.maximum(0, 1 + w) + np.maximum(0, 1 + f)) / 2,
+    "least_squares": lambda r, f, w: (r - 1) ** 2 / 2 + (w**2 / 2 + f**2 / 2) / 2,
+    "wasserstein": lambda r, f, w: -r + (w + f) / 2,
+    # of pairs: against the fake of the row, and against itself beside something else
+    "relativistic": lambda r, f, w: (softplus(f - r) + softplus(w - r)) / 2,
+    "relativistic_average": lambda r, f, w: (
+        (softplus(f.mean() - r) + softplus(f - r.mean()) + softplus(w.mean() - r) + softplus(w - r.mean())) / 2
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FORMULAS)
+def test_mismatched_reals_count_as_fakes_with_half_the_weight(name):
+    adversary = Adversary(Bright(), getattr(adversarial, name))
+    given, mismatched = jnp.array([1.0, 0.5, -0.5, 2.0]), jnp.array([-1.0, 1.0, 0.2, 0.1])
+    state, (real, fake) = state_of(adversary, given), (images(1), images(2))
+    loss, aux = adversary.turn(state, real, fake, KEY, given, mismatched)
+    r, f, w = W * sums(real) * given, W * sums(fake) * given, W * sums(real) * mismatched
+    np.testing.assert_allclose(loss, FORMULAS[name](*map(np.asarray, (r, f, w))).mean(), rtol=1e-5)
+    np.testing.assert_allclose(aux.metrics["mismatched_logits"], w.mean(), rtol=1e-4)
+    plain, _ = adversary.turn(state, real, fake, KEY, given)
+    same, _ = adversary.turn(state, real, real, KEY, given, given)
+    pairs, _ = adversary.turn(state, real, real, KEY, given)
+    np.testing.assert_allclose(same, pairs, rtol=1e-6)  # of the same pairs twice, the loss of the pairs
+    assert plain != loss
+
+
+def test_mismatched_pairs_that_nothing_can_tell_are_refused():
+    class Guesses(Bright):
+        def apply(self, tree, image, given, *, train, mutable=()):
+            judgement, updates = super().apply(tree, image, None, train=train)
+            return judgement.replace(class_logits=jnp.zeros((len(image), 3))), updates
+
+    label = jnp.array([0, 1, 2, 0])
+    adversary = Adversary(Guesses(), adversarial.hinge)
+    with pytest.raises(UserError, match=r"config\.discriminator\.conditioning: got 'classifier', whose logits"):
+        adversary.turn(state_of(adversary), images(1), images(2), KEY, label, label[::-1])
+    adversary = Adversary(Bright(), adversarial.hinge)
+    with pytest.raises(ValueError, match="mismatched: something else has to be given"):
+        adversary.turn(state_of(adversary), images(1), images(2), KEY, None, jnp.ones(BATCH))
 
 
 def test_a_penalty_differentiates_what_is_given_only_if_it_asks():
@@ -202,6 +248,20 @@ def test_a_pack_weighs_as_much_as_the_heaviest_of_its_images():
     loss, _ = adversary.turn(state_of(adversary, heavy), images(1), images(2), KEY, heavy)
     gaps = W * (sums(images(2)) - sums(images(1)))
     np.testing.assert_allclose(loss, (gaps[2] + gaps[3]) / 2, rtol=1e-4)  # of two packs the first weighs nothing
+
+
+def test_a_loss_of_judgements_sees_what_is_given():
+    loss = JudgementLoss(
+        lambda real, fake, given: (real.logits - given) ** 2 + fake.logits**2,
+        lambda real, fake, given: (fake.logits - given) ** 2,
+    )
+    adversary, given = Adversary(Bright(), loss, beside=lambda pixels, given: (pixels, None)), jnp.arange(4.0)
+    state, (real, fake) = state_of(adversary, given), (images(1), images(2))
+    r, f, g = W * sums(real), W * sums(fake), np.arange(4.0)
+    np.testing.assert_allclose(
+        adversary.turn(state, real, fake, KEY, given)[0], ((r - g) ** 2 + f**2).mean(), rtol=1e-5
+    )
+    np.testing.assert_allclose(adversary.push(state, real, fake, KEY, given).loss, ((f - g) ** 2).mean(), rtol=1e-5)
 
 
 @dataclasses.dataclass(frozen=True)
