@@ -129,7 +129,7 @@ class Checkpoints:
             **self._common,
             "tree": {item: stored.shapes(arrays) for item, arrays in items.items()},
         }
-        args = {item: ocp.args.StandardSave(arrays) for item, arrays in items.items()}
+        args = {item: ocp.args.StandardSave(items[item]) for item in stored.items_of(record)}
         manager = self._open()
         try:
             with signals.deferred():
@@ -233,7 +233,8 @@ class Checkpoints:
         assert self._saving is not None
         step = str(self._saving["step"])
         folders = [path for path in self.directory.iterdir() if path.name.split(".")[0] == step]
-        write_manifest(next(path for path in folders if path.suffix != REFUSED), stored.ITEMS, self._saving)
+        folder = next(path for path in folders if path.suffix != REFUSED)
+        write_manifest(folder, stored.items_of(self._saving), self._saving)
 
     def _worth_keeping(self) -> set[int]:
         newest_good = max((step for step, record in self._records.items() if record["good"]), default=None)

@@ -36,15 +36,15 @@ def make_state(task):
 
 
 def with_fakes(task, state, batch):
-    return {**batch, "fakes": task.draw(state, batch, jax.random.key(1))[0]}
+    return {**batch, "fakes": task.draw(task.phases()[0], state, batch, jax.random.key(1))[0]}
 
 
 def test_fakes_take_the_labels_of_their_rows():
     task = make_task()
     state, _ = make_state(task)
     batch = make_batch()
-    fakes, _ = task.draw(state, batch, jax.random.key(1))
-    others, _ = task.draw(state, {**batch, "label": batch["label"][::-1]}, jax.random.key(1))
+    fakes, _ = task.draw(task.phases()[0], state, batch, jax.random.key(1))
+    others, _ = task.draw(task.phases()[0], state, {**batch, "label": batch["label"][::-1]}, jax.random.key(1))
     assert fakes.image.shape == batch["image"].shape
     assert fakes.latent.shape == (BATCH, 3)
     assert (fakes.image != others.image).any()

@@ -34,6 +34,7 @@ class Game:
     gate: object = None
 
     players = {GENERATOR: (GENERATOR,)}  # noqa: RUF012
+    averaged = (GENERATOR,)
 
     def init(self, key, batch):
         return {GENERATOR: {"w": jnp.float32(0.0)}}, {GENERATOR: {}}
