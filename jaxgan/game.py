@@ -30,7 +30,7 @@ class State(struct.PyTreeNode):
     """
 
     step: Array  # int32: rounds played
-    images_seen: Array  # int32: real images the discriminator was trained on; the clock of every schedule
+    images_seen: Array  # int32: real images (frames, of clips) shown to the networks; the clock of every schedule
     rollbacks: Array  # int32: returns to an older checkpoint; each halves the learning rates
     skipped: Array  # int32: turns skipped because of a NaN or an infinity
     skipped_in_a_row: Array  # int32: of these, since the last good round

@@ -107,13 +107,15 @@ class Checkpoints:
         *,
         step: int,
         images: int,
+        positions: Mapping[str, int] | None = None,
         metrics: Mapping[str, float] | None = None,
         good: bool = True,
         keep_forever: bool = False,
     ) -> bool:
         """Starts to save, in the background; `state` may be donated as soon as this returns.
 
-        A step that is there already is left alone: False.
+        `positions` says how many examples of each source, by name, have been read. A step that is there already is
+        left alone: False.
         """
         self.wait()
         if step in self._records:
@@ -123,6 +125,7 @@ class Checkpoints:
         record = self._records[step] = self._saving = {
             "step": step,
             "images_seen": images,
+            "positions": dict(positions or {}),
             "good": good,
             "keep_forever": keep_forever,
             "metrics": {name: float(value) for name, value in (metrics or {}).items() if math.isfinite(value)},

@@ -43,6 +43,7 @@ OPTIONAL: Mapping[str, Any] = {  # what some records say
     "revision": Whole,
     "config": Mapping[str, Any],
     "class_names": Sequence[str],
+    "positions": Mapping[str, Whole],
 }
 FILES = Mapping[str, tuple[Bytes, str]]
 DTYPE = re.compile(r"bool|u?int[0-9]+|b?float[0-9][0-9a-z_]*|complex[0-9]+")

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import optax
 
 from jaxgan.game import Array, Aux, Batch, Key, Params, Phase, State, Task, Variables, drawn_with
-from jaxgan.layers.collective import axis_name, axis_size, pmean
+from jaxgan.layers.collective import axis_name, pmean
 from jaxgan.layers.repeat import fold
 from jaxgan.schedules import Number
 from jaxgan.training.ema import ema_decay, ema_update, variables_update
@@ -62,6 +62,7 @@ def make_train_step(
     task: Task,
     optimizers: Mapping[str, Optimizer],
     *,
+    images: int,
     half_life_images: Number = 10_000,
     rampup: float | None = None,
     simultaneous: bool = False,
@@ -71,9 +72,10 @@ def make_train_step(
 ) -> TrainStep:
     """The pure step `(state, batch, key, due) -> (state, metrics)`; `due` is static, `key` the run's root key.
 
-    `fresh_latents` draws fakes anew for every phase. With `microbatches` gradients are accumulated over
-    that many interleaved parts of the batch, which must divide by it. `remat` says what the gradients of
-    losses and draws compute again instead of keeping it.
+    `images` are those that a round shows to the networks, on all devices: by so many the clock goes on (a clip of
+    three frames counts three). `fresh_latents` draws fakes anew for every phase. With `microbatches` gradients are
+    accumulated over that many interleaved parts of the batch, which must divide by it. `remat` says what the
+    gradients of losses and draws compute again instead of keeping it.
     """
     phases, players = task.phases(), task.players
     drawers = list(dict.fromkeys(phase.drawn_by for phase in phases if phase.drawn_by is not None))
@@ -131,14 +133,14 @@ def make_train_step(
                 if fresh_latents or sharing not in draws:
                     draws[sharing] = draw(phase, at, batch, draw_key)
                 turn = differentiate(phase, at, batch, phase_key, draws[sharing])
-            first = _first_turn(phases, index, due, state, _images(batch))
+            first = _first_turn(phases, index, due, state, images)
             state, ok, report = _move(phase, players, optimizers[phase.player], state, at, pmean(turn), first)
             skipped += 1 - ok.astype(jnp.int32)
             metrics |= {f"{phase.name}/{name}": value for name, value in report.items()}
             if not simultaneous:
                 draws = _still_fresh(draws, task, phase.player)
         moved = {name for index in due for name in players[phases[index].player]}
-        state = _average(_advance(state, batch, skipped), moved, half_life_images, rampup)
+        state = _average(_advance(state, images, skipped), moved, half_life_images, rampup)
         return state, {**metrics, "skipped": state.skipped, "skipped_in_a_row": state.skipped_in_a_row}
 
     return train_step
@@ -244,11 +246,11 @@ def _move(
     return state, ok, {"loss": turn.loss, "grad_norm": norm, **turn.aux.metrics}
 
 
-def _advance(state: State, batch: Batch, skipped: Array) -> State:
+def _advance(state: State, images: int, skipped: Array) -> State:
     """The clock after a round."""
     return state.replace(
         step=state.step + 1,
-        images_seen=state.images_seen + _images(batch),
+        images_seen=state.images_seen + images,
         skipped=state.skipped + skipped,
         skipped_in_a_row=jnp.where(skipped > 0, state.skipped_in_a_row + 1, 0),
     )
@@ -264,11 +266,6 @@ def _average(state: State, moved: Set[str], half_life_images: Number, rampup: fl
         params[name] = ema_update(params[name], state.params[name], decay)
         variables[name] = variables_update(variables[name], state.variables[name], decay)
     return state.replace(averaged_at=averaged_at, ema_params=params, ema_variables=variables)
-
-
-def _images(batch: Batch) -> int:
-    """The real images of a round, on all devices."""
-    return jax.tree.leaves(dict(batch))[0].shape[0] * axis_size()
 
 
 def _norm(tree: Any) -> Array:

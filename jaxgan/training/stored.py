@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 
 MISTAKEN = frozenset("\\[]*?")  # in paths, by orbax's libraries
 STATE, EMA = ITEMS = ("state", "ema")
-Record = dict[str, Any]  # step, images_seen, good, keep_forever, metrics, revision, config, class_names, data, tree
+Record = dict[str, Any]  # by the keys that manifest.RECORD and manifest.OPTIONAL name, and data
 Best = Literal["min", "max"]
 T = TypeVar("T")
 UNREADABLE = (ValueError, TypeError, LookupError, AttributeError, AssertionError, RecursionError, FileNotFoundError)

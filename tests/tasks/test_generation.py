@@ -107,7 +107,7 @@ def test_a_step_in_half_precision_moves_float32_params(norm):
     discriminator = dcgan.Discriminator(16, widths=(4, 4), norm=norm, stddev=True, dtype=jnp.bfloat16)
     task = Generation(generator, discriminator, adversarial.hinge, latent_dim=3, penalties=(Penalty("r1", r1),))
     state, optimizers = make_state(task)
-    step = jax.jit(make_train_step(task, optimizers), static_argnums=3)
+    step = jax.jit(make_train_step(task, optimizers, images=BATCH), static_argnums=3)
     after, metrics = step(state, {"image": make_batch()["image"]}, jax.random.key(0), (0, 1))
     assert after.skipped == 0
     assert all(np.isfinite(value) for value in metrics.values())

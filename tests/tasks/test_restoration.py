@@ -108,7 +108,7 @@ def start(task):
 
 def play(task, rounds):
     state, optimizers = start(task)
-    step = jax.jit(make_train_step(task, optimizers), static_argnums=3)
+    step = jax.jit(make_train_step(task, optimizers, images=BATCH), static_argnums=3)
     states, batch, reports = [state], make_batch(), []
     for number in range(rounds):
         due = due_phases(task.phases(), number, number * BATCH)
@@ -206,7 +206,7 @@ def test_a_frozen_network_judges_and_never_moves():
     assert set(states[3].ema_params) == {"generator"}
     weights = jax.tree.map(jnp.zeros_like, {"backbone": {**states[0].params["backbone"], "conv1_2": jnp.ones(3)}})
     blind = with_frozen(states[0], weights)
-    step = make_train_step(task, start(task)[1])
+    step = make_train_step(task, start(task)[1], images=BATCH)
     _, metrics = step(blind, make_batch(), jax.random.key(1), (0,))
     assert float(metrics["content/perceptual"]) == 0
 

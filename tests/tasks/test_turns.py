@@ -48,7 +48,7 @@ def losses(task, state=None):
 
 
 def step_of(task, optimizers):
-    return jax.jit(make_train_step(task, optimizers), static_argnums=3)
+    return jax.jit(make_train_step(task, optimizers, images=BATCH), static_argnums=3)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -91,7 +91,7 @@ def play(task, due, state=None, batch=BATCH, **options):
     """The state after a round, and what was reported."""
     state = init_state(task, OPTIMIZERS, KEY, BATCH) if state is None else state
     task.drawn.clear()
-    return make_train_step(task, OPTIMIZERS, **options)(state, batch, KEY, due)
+    return make_train_step(task, OPTIMIZERS, images=ROWS, **options)(state, batch, KEY, due)
 
 
 def round_key(step=0):
@@ -183,7 +183,7 @@ def test_a_network_that_nobody_owns_stays_as_it_is():
     assert state.params["fixed"]["w"] == metrics["sees_forth/fixed"] == 2
     assert state.opt_state.keys() == task.players.keys()
     changed = state.replace(params={**state.params, "fixed": {"w": jnp.float32(5.0)}})
-    step = jax.jit(make_train_step(task, OPTIMIZERS), static_argnums=3)
+    step = jax.jit(make_train_step(task, OPTIMIZERS, images=ROWS), static_argnums=3)
     traced = [step(each, BATCH, KEY, (0,))[1]["sees_forth/fixed"] for each in (state, changed)]
     assert traced == [2, 5]  # an argument of the program, no constant in it
     assert step._cache_size() == 1
