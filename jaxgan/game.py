@@ -106,8 +106,9 @@ class Phase:
     player whose draw the loss gets, as the field `fakes` of its batch; None: no draw. Phases of one round with the
     same `drawn_by`, `start` and `stop` share a draw. A phase is due at every `every`-th step while
     `start <= images_seen < stop`; `gate`, traced, can make the player sit out. With `fresh` the player's optimizer
-    forgets its moments at its first turn in the stage that begins at `start`. A `lazy` phase regularizes: its steps
-    come beside those of the main phases, which are shortened for it (see
+    forgets its moments at its first turn in the stage that begins at `start`. `enter` changes the state on the host,
+    once, before the first round at which the phase may be due: a network may begin as a copy of another. A `lazy` phase
+    regularizes: its steps come beside those of the main phases, which are shortened for it (see
     `jaxgan.training.optimizers.lazy_correction`).
     """
 
@@ -122,6 +123,7 @@ class Phase:
     gate: Callable[[State], Array] | None = None
     drawn_by: str | None = None
     fresh: bool = False
+    enter: Callable[[State], State] | None = None
 
 
 class Task(Protocol):

@@ -29,6 +29,7 @@ from jaxgan.parallel.runners import Runner
 from jaxgan.training.checkpoint import Checkpoints, Restored
 from jaxgan.training.progress import Progress
 from jaxgan.training.revision import changes_since
+from jaxgan.training.state import entered
 from jaxgan.training.step import due_phases
 from jaxgan.training.throughput import Meter
 from jaxgan.training.watch import Alarm, Watch
@@ -119,6 +120,8 @@ class Loop:
             while position.images < self.intervals.images:
                 before = position
                 state, position = self._play(state, position)
+                # before anything can be saved: what is saved has been entered, and a resumed run does not do it again
+                state = entered(state, self.phases, before.images, position.images)
                 try:
                     state, position = self._look_after(state, before, position)
                 except signals.Told:  # amid samples or an evaluation: this state is as good as any
@@ -144,7 +147,7 @@ class Loop:
         restored = self.checkpoints.restore_latest(self.runner.place(jax.eval_shape(self.init)))
         signals.check()
         if restored is None:
-            state = self.begin(self.runner.init(self.init))
+            state = entered(self.begin(self.runner.init(self.init)), self.phases, -1, 0)
             signals.check()
             position = BEGINNING
             self._save(state, position, {})
@@ -163,9 +166,14 @@ class Loop:
         return self.pipeline.batches(position.read[MAIN], self.batch_size, rows)
 
     def _play(self, state: State, at: Position) -> tuple[State, Position]:
-        """One dispatch. Dispatches end at multiples of their length, so that a resumed run plays the same ones."""
+        """One dispatch.
+
+        Dispatches end at multiples of their length, so that a resumed run plays the same ones, and where a phase is
+        to be entered.
+        """
         images = self.batch_size * self.frames
-        left = math.ceil((self.intervals.images - at.images) / images)
+        entries = [phase.start for phase in self.phases if phase.enter is not None and phase.start > at.images]
+        left = math.ceil((min([self.intervals.images, *entries]) - at.images) / images)
         rounds = min(self.rounds_per_dispatch - at.step % self.rounds_per_dispatch, left)
         due_sets = [due_phases(self.phases, at.step + i, at.images + i * images) for i in range(rounds)]
         with self.meter.waiting():
