@@ -18,6 +18,7 @@ from jaxgan.domains import Count, NotNegative, NotNegativeNumber, Share, Smoothi
 from jaxgan.errors import UserError
 from jaxgan.game import (
     DISCRIMINATOR,
+    GENERATOR,
     AdversarialLoss,
     Array,
     Aux,
@@ -127,8 +128,11 @@ class Adversary:
             carry[self._own("accuracy")] = jnp.float32(0.5)
         return carry | memories(self.player, self.penalties)
 
-    def phases(self, show: Show) -> tuple[Phase, ...]:
-        """Its turns and those of its lazy penalties, of what `show` makes of the state, the batch and the key."""
+    def phases(self, show: Show, *, drawn_by: str = GENERATOR) -> tuple[Phase, ...]:
+        """Its turns and those of its lazy penalties, of what `show` makes of the state, the batch and the key.
+
+        `drawn_by`: the player whose fakes it judges.
+        """
         most, name = self.max_accuracy, self._own("accuracy")
         gate = None if most is None else lambda state: state.carry[name] <= most
 
@@ -140,8 +144,8 @@ class Adversary:
             return self.offers(state, show(state, batch, key), key)
 
         return (
-            Phase(self.player, self.player, turn, fakes=True, gate=gate),
-            *lazy_phases(self.player, self.penalties, offers, gate=gate),
+            Phase(self.player, self.player, turn, drawn_by=drawn_by, gate=gate),
+            *lazy_phases(self.player, self.penalties, offers, gate=gate, drawn_by=drawn_by),
         )
 
     def turn(

@@ -58,6 +58,11 @@ class Generation:
         """Each player owns one network."""
         return {self.adversary.player: (self.adversary.network_name,), GENERATOR: (GENERATOR,)}
 
+    @property
+    def averaged(self) -> tuple[str, ...]:
+        """The generator."""
+        return (GENERATOR,)
+
     def init(self, key: Key, batch: Batch) -> tuple[dict[str, Params], dict[str, Variables]]:
         """Params and variables of both networks; `batch` needs shapes only.
 
@@ -91,12 +96,13 @@ class Generation:
         """The discriminator and its lazy penalties, then the generator and its own."""
         return (
             *self.adversary.phases(self._show),
-            Phase(GENERATOR, GENERATOR, self._generator_loss, every=self.generator_every, fakes=True),
+            Phase(GENERATOR, GENERATOR, self._generator_loss, every=self.generator_every, drawn_by=GENERATOR),
             *lazy_phases(GENERATOR, self.generator_penalties, self._generator_offers),
         )
 
-    def draw(self, state: State, batch: Batch, key: Key) -> tuple[Fakes, dict[str, Variables]]:
+    def draw(self, phase: Phase, state: State, batch: Batch, key: Key) -> tuple[Fakes, dict[str, Variables]]:
         """Fakes for the labels of the batch, and the generator's new variables."""
+        del phase
         latent = self.latents(key, batch["image"].shape[0])
         noise_key = jax.random.fold_in(key, 1)
         image, variables = self._apply(state, latent, self._label(batch), key=noise_key)
@@ -197,8 +203,8 @@ class Generation:
         state = blank_state(params, variables, self.init_carry())
 
         def offers() -> Offers:
-            shown = {**batch, "fakes": self.draw(state, batch, key)[0]}
-            return self.adversary.offers(state, self._show(state, shown, key), key)
+            fakes, _ = self.draw(self.phases()[-1], state, batch, key)
+            return self.adversary.offers(state, self._show(state, {**batch, "fakes": fakes}, key), key)
 
         self.adversary.check_packed(offers, batch["image"].shape[0], self.generator_penalties)
 

@@ -122,6 +122,11 @@ class Restoration:
         opponent = self._opponent
         return {**({opponent.player: (opponent.network_name,)} if opponent else {}), GENERATOR: (GENERATOR,)}
 
+    @property
+    def averaged(self) -> tuple[str, ...]:
+        """The generator."""
+        return (GENERATOR,)
+
     def init(self, key: Key, batch: Batch) -> tuple[dict[str, Params], dict[str, Variables]]:
         """Params and variables of the networks; `batch` needs shapes only.
 
@@ -156,12 +161,12 @@ class Restoration:
     def phases(self) -> tuple[Phase, ...]:
         """The generator alone; then the discriminator, its lazy penalties, the generator and its own."""
         start, opponent = NEVER if self.adversarial_start is None else self.adversarial_start, self._opponent
-        first = Phase(CONTENT, GENERATOR, self._content_loss, stop=self.adversarial_start, fakes=True)
+        first = Phase(CONTENT, GENERATOR, self._content_loss, stop=self.adversarial_start, drawn_by=GENERATOR)
         if opponent is None:
             return (first,)
         second = (
             *opponent.phases(self._show),
-            Phase(GENERATOR, GENERATOR, partial(self._generator_loss, opponent), fakes=True, fresh=start > 0),
+            Phase(GENERATOR, GENERATOR, partial(self._generator_loss, opponent), drawn_by=GENERATOR, fresh=start > 0),
             *lazy_phases(GENERATOR, self.generator_penalties, partial(self._generator_offers, opponent)),
         )
         staged = tuple(dataclasses.replace(phase, start=start) for phase in second)
@@ -177,8 +182,9 @@ class Restoration:
             )
         return batch["condition"]
 
-    def draw(self, state: State, batch: Batch, key: Key) -> tuple[Restored, dict[str, Variables]]:
+    def draw(self, phase: Phase, state: State, batch: Batch, key: Key) -> tuple[Restored, dict[str, Variables]]:
         """Images restored from the conditions of the batch, and the generator's new variables."""
+        del phase
         condition = self.condition(batch, jax.random.fold_in(key, 0))
         dropout_key, noise_key = jax.random.split(jax.random.fold_in(key, 1))
         variables = state.variables[GENERATOR]
@@ -277,8 +283,8 @@ class Restoration:
         state = blank_state(*weights, self.init_carry())
 
         def offers() -> Offers:
-            shown = {**batch, "fakes": self.draw(state, batch, key)[0]}
-            return opponent.offers(state, self._show(state, shown, key), key)
+            fakes, _ = self.draw(self.phases()[-1], state, batch, key)
+            return opponent.offers(state, self._show(state, {**batch, "fakes": fakes}, key), key)
 
         opponent.check_packed(offers, batch["image"].shape[0], self.generator_penalties)
 

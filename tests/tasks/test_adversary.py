@@ -271,6 +271,7 @@ class Duel:
     adversaries: tuple
 
     num_classes = 0
+    averaged = ()
 
     @property
     def players(self):
@@ -295,9 +296,9 @@ class Duel:
             return Shown(batch["image"], batch.get("fakes"))
 
         turns = [phase for each in self.adversaries for phase in each.phases(show)]
-        return (*turns, Phase("generator", "generator", push, fakes=True))
+        return (*turns, Phase("generator", "generator", push, drawn_by="generator"))
 
-    def draw(self, state, batch, key):
+    def draw(self, phase, state, batch, key):
         noise = jax.random.normal(key, (BATCH, 1, 1, 1)) * jnp.ones((SIDE, SIDE, 1))
         return state.params["generator"]["w"] * noise, {}
 
@@ -321,7 +322,7 @@ def test_two_adversaries_do_not_collide():
     optimizers = dict.fromkeys(task.players, make_optimizer({"name": "sgd", "learning_rate": 0.01}))
     batch = {"image": images(1)}
     state = init_state(task, optimizers, jax.random.key(0), batch)
-    step = jax.jit(make_train_step(task, optimizers), static_argnums=3)
+    step = jax.jit(make_train_step(task, optimizers, images=BATCH), static_argnums=3)
     after, metrics = step(state, batch, KEY, (2, 3))
     assert set(metrics) >= {"frames/accuracy", "frames/augment_probability", "frames/lecam", "frames_r1/r1"}
     moved = {name for name in state.params if after.params[name]["w"] != state.params[name]["w"]}
