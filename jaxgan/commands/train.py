@@ -39,17 +39,9 @@ from jaxgan.training.checkpoint import Checkpoints
 from jaxgan.training.endings import gives_up_on_disks, gives_up_on_images
 from jaxgan.training.feed import make_play
 from jaxgan.training.identity import compare_data, describe_data, earlier_data
+from jaxgan.training.initial import begin_with, differing_fields, with_frozen
 from jaxgan.training.loop import Intervals, Loop
-from jaxgan.training.parts import (
-    begin_with,
-    differing_fields,
-    example_batch,
-    make_init,
-    make_optimizers,
-    make_step,
-    root_key,
-    with_frozen,
-)
+from jaxgan.training.parts import example_batch, make_init, make_optimizers, make_step, root_key
 from jaxgan.training.plots import NEEDED, can_plot, write_plots
 from jaxgan.training.profiling import Profile, ProfiledRunner, read_profile
 from jaxgan.training.progress import Progress, console, say, setup_logging
