@@ -197,6 +197,12 @@ class RunConfig:
     compilation_cache: bool = option(True, "keep compiled programs between runs")
     tiny: bool = option(False, "cut to 16 pixels and few channels, to try a config out")
 
+    @property
+    def networks(self) -> dict[str, Section]:
+        """The sections of the networks that there are, by name."""
+        sections = {"generator": self.generator, "discriminator": self.discriminator}
+        return {name: section for name, section in sections.items() if section}
+
 
 SECTIONS = ("generator", "discriminator", "task")  # each is the keyword arguments of one constructor
 
