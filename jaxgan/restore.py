@@ -69,7 +69,8 @@ class RestoredGenerator:
     ) -> np.ndarray:
         """`n` images `[n,H,W,C]`, float32 in [-1, 1], for a seed or a jax key.
 
-        `labels` `[n]`, integers; None: the classes in turn. `truncation`: less variety for better images;
+        `labels` `[n]`, integers, or shares of the classes `[n,num_classes]`, floats that sum to 1 in each row: a
+        mixture. None: the classes in turn. `truncation`: less variety for better images;
         psi of generators with styles (Karras et al. 2019), of others the largest absolute latent (Brock et
         al. 2019). Raises UserError for what does not fit.
         """
@@ -88,7 +89,7 @@ class RestoredGenerator:
         *,
         truncation: float | None = None,
     ) -> np.ndarray:
-        """The images of given latents `[n,Z]` and labels `[n]`; as `generate` otherwise."""
+        """The images of given latents `[n,Z]` and labels `[n]` (or shares of classes); as `generate` otherwise."""
         classes = self._checked(latents, labels, truncation)
         return self._counted(self._sampler.synthesize(*self._placed, latents, classes, truncation=truncation))
 
