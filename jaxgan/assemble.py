@@ -14,7 +14,7 @@ from jaxgan.builder import PENALTIES, accepts, build, check_content, check_regul
 from jaxgan.config import RunConfig, Section, unknown_key
 from jaxgan.data.sources import DataSpec
 from jaxgan.errors import UserError
-from jaxgan.game import GENERATOR, Degradation, Task
+from jaxgan.game import Degradation, Task
 from jaxgan.losses.perceptual import REAL_ESRGAN
 from jaxgan.models.pretrained.vgg import Backbone, load_backbone, lpips_heads
 from jaxgan.regularizers.gradient_penalty import auto_gamma
@@ -133,7 +133,7 @@ def _shapes(task: Task, size: int, channels: int, condition: int) -> tuple[dict[
         raise
     except Exception as error:  # whatever a network says to what it is given
         raise UserError(f"the networks cannot be made: {type(error).__name__}: {error}") from None
-    params, variables = ({name: tree[name] for name in task.players[GENERATOR]} for tree in trees)
+    params, variables = ({name: tree[name] for name in task.averaged} for tree in trees)
     return params, variables
 
 

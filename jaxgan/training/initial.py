@@ -10,9 +10,6 @@ import itertools
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, NamedTuple, Protocol
 
-import jax
-import jax.numpy as jnp
-
 from jaxgan.builder import find
 from jaxgan.config import RunConfig, Section, from_json
 from jaxgan.errors import UserError
@@ -21,6 +18,7 @@ from jaxgan.json_files import read_text
 from jaxgan.media.plain import plain
 from jaxgan.paths import located
 from jaxgan.training.progress import console
+from jaxgan.training.state import placed_like
 from jaxgan.training.stored import restore_average
 from jaxgan.training.workdir import Workdir
 
@@ -123,7 +121,7 @@ def begin_with(state: State, params: Mapping[str, Params], variables: Mapping[st
             if name not in getattr(state, f"{average}params"):
                 continue  # a network without an average
             old = {"params": getattr(state, f"{average}params")[name], **getattr(state, f"{average}variables")[name]}
-            new = _placed(trees, old, f"{KEY}: {name}")
+            new = placed_like(trees, old, f"{KEY}: {name}/")
             values = {"params": new.pop("params"), "variables": new}
             for kind, value in values.items():
                 field = f"{average}{kind}"
@@ -139,7 +137,7 @@ def with_frozen(state: State, weights: Mapping[str, Params]) -> State:
     params = dict(state.params)
     for name in weights.keys() & params.keys():
         wanted = {part: weights[name][part] for part in params[name]}
-        params[name] = _placed(wanted, params[name], f"the frozen weights: {name}")
+        params[name] = placed_like(wanted, params[name], f"the frozen weights: {name}/")
     return state.replace(params=params)
 
 
@@ -178,18 +176,3 @@ def _check_sections(config: RunConfig, weights: Weights, allow: tuple[str, ...])
             if weights.exact:
                 raise UserError(f"{told}: give --{path}.{name}={there}")
             console.print(plain(told), highlight=False, markup=False, soft_wrap=True)
-
-
-def _placed(new: Any, old: Any, told: str) -> Any:
-    """Copies of the arrays of `new` where those of `old` lie; `told` begins the message of a UserError."""
-    there, here = (
-        {jax.tree_util.keystr(path, simple=True, separator="/"): leaf for path, leaf in leaves}
-        for leaves in map(jax.tree_util.tree_leaves_with_path, (new, old))
-    )
-    for name in sorted({**there, **here}):
-        given, wanted = (each[name].shape if name in each else "absent" for each in (there, here))
-        if given != wanted:
-            raise UserError(f"{told}/{name} is {given} there, and {wanted} in this run")
-    # a copy: the step is given the state's buffers to write on, each once
-    placed = [jax.device_put(jnp.array(there[name], leaf.dtype), leaf.sharding) for name, leaf in here.items()]
-    return jax.tree.unflatten(jax.tree.structure(old), placed)

@@ -31,11 +31,12 @@ def make_optimizers(config: RunConfig, task: Task) -> dict[str, Optimizer]:
     return optimizers
 
 
-def make_step(config: RunConfig, task: Task, optimizers: Mapping[str, Optimizer]) -> TrainStep:
-    """The train step as the config wants it played."""
+def make_step(config: RunConfig, task: Task, optimizers: Mapping[str, Optimizer], *, frames: int = 1) -> TrainStep:
+    """The train step as the config wants it played; `frames` of each example count on the clock."""
     return make_train_step(
         task,
         optimizers,
+        images=config.batch_size * frames,
         half_life_images=config.ema.half_life_images,
         rampup=config.ema.rampup,
         simultaneous=config.simultaneous,

@@ -154,7 +154,7 @@ def test_tokens_reach_the_networks_that_take_them():
     tokens = jax.random.randint(jax.random.key(0), (4, 7), 0, K)
     batch = {"image": jnp.zeros((4, R, R, C)), "label": tokens}
     state = init_state(task, optimizers, jax.random.key(0), batch)
-    step = jax.jit(make_train_step(task, optimizers, microbatches=2), static_argnums=3)
+    step = jax.jit(make_train_step(task, optimizers, images=4, microbatches=2), static_argnums=3)
     after, _ = step(state, batch, jax.random.key(1), (0, 1))
     for network in ("generator", "discriminator"):
         words = [each.params[network]["reader"]["words"]["embedding"] for each in (state, after)]
