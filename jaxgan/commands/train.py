@@ -17,6 +17,7 @@ from jax.sharding import Mesh
 
 from jaxgan import signals
 from jaxgan.assemble import fill_in, frozen_weights, make_task, restores
+from jaxgan.commands.options import allowed
 from jaxgan.commands.setup import check_config, keep_config, spelled_as_begun, start_jax
 from jaxgan.commands.views import Evaluator, View, make_evaluator, make_view
 from jaxgan.config import RunConfig, to_json
@@ -36,7 +37,7 @@ from jaxgan.parallel.mesh import check_batch, check_memory, make_mesh
 from jaxgan.parallel.peaks import peak_flops
 from jaxgan.parallel.runners import RUNNERS
 from jaxgan.training.checkpoint import Checkpoints
-from jaxgan.training.endings import gives_up_on_disks, gives_up_on_images
+from jaxgan.training.endings import gives_up_on_disks, gives_up_on_images, gives_up_on_memory
 from jaxgan.training.feed import make_play
 from jaxgan.training.identity import compare_data, describe_data, earlier_data
 from jaxgan.training.initial import make_begin
@@ -66,7 +67,7 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
             start_jax(config)
             signals.check()
             with distributed.joined(processes), _heard_together():
-                return _run(config, workdir, profile)
+                return _run(config, workdir, profile, allowed(options))
         except signals.Told:
             say("interrupted while nothing was played; the same command goes on from here")
             return signals.status()
@@ -77,24 +78,24 @@ def _heard_together() -> contextlib.AbstractContextManager[None]:
     return signals.shared() if distributed.several() else contextlib.nullcontext()
 
 
-def _run(config: RunConfig, workdir: str, profile: Profile | None) -> int:
+def _run(config: RunConfig, workdir: str, profile: Profile | None, allow: tuple[str, ...]) -> int:
     place = Workdir(workdir)
     config = spelled_as_begun(place, config)
     with distributed.leader_first("data"), held():
         source = open_source(config.data, config.data.split)
-        evaluator = make_evaluator(config)
+        evaluator = make_evaluator(config, allow)
         held_out = _held_out(config)
     signals.check()
     spec, data = source.spec, describe_data(source, held_out)
     changed = _check_data(place, data)
-    config = fill_in(config, spec)
+    config = fill_in(config, spec, allow)
     if config.checkpoint.best != "auto" and config.checkpoint.best not in evaluator.names:
         accepted = ", ".join(("auto", *evaluator.names))
         raise UserError(f"config.checkpoint.best: got {config.checkpoint.best!r}, accepted are {accepted}")
     if config.checkpoint.best == "auto":
         best = dataclasses.replace(config.checkpoint, best=evaluator.best, best_mode=evaluator.best_mode)
         config = dataclasses.replace(config, checkpoint=best)
-    task = make_task(config)
+    task = make_task(config, allow)
     state = _check_networks(config, task, spec)
     check_config(place, config)
     notes = [changed, _check_scores(place, evaluator)]
@@ -110,6 +111,7 @@ def _run(config: RunConfig, workdir: str, profile: Profile | None) -> int:
     signals.check()
     with contextlib.ExitStack() as stack:
         stack.enter_context(gives_up_on_disks(place))
+        stack.enter_context(gives_up_on_memory(place))
         with distributed.leader_first("workdir"):
             if leading:
                 place.create()
@@ -139,7 +141,7 @@ def _run(config: RunConfig, workdir: str, profile: Profile | None) -> int:
             told = f"finished: {images:,} images, {time.monotonic() - started:.0f} s since this start"
         checkpoints.wait()
         if leading:
-            closing = f"{told}\n{_where_things_are(place, checkpoints, restores(config))}"
+            closing = f"{told}\n{_where_things_are(place, checkpoints, restores(config, allow))}"
             console.print(closing, markup=False, highlight=False, soft_wrap=True)
         return FINISHED
 
