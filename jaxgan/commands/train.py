@@ -99,7 +99,7 @@ def _run(config: RunConfig, workdir: str, profile: Profile | None, allow: tuple[
     state = _check_networks(config, task, spec)
     check_config(place, config)
     notes = [changed, _check_scores(place, evaluator)]
-    begin = make_begin(config, task, read=read_weights, frozen=frozen_weights(config))
+    begin = make_begin(config, task, read=read_weights, frozen=frozen_weights(config), allow=allow)
     mesh = make_mesh(config.parallel.mesh)
     check_batch(config.batch_size, config.microbatches, mesh)
     networks, batch = "the state of networks and optimizers", f"a batch of {config.batch_size:,} images"
