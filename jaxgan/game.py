@@ -13,6 +13,9 @@ from typing import Any, NamedTuple, Protocol
 import jax
 from flax import struct
 
+from jaxgan.fields import Field as Field  # part of the vocabulary
+from jaxgan.fields import Spec as Spec
+
 Array = jax.Array
 Params = Any  # a pytree of arrays
 Variables = Any  # a pytree of arrays: batch statistics, spectral norm vectors

@@ -10,6 +10,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from jaxgan.fields import Field, picture_fields, pixel_field
+
 LABELS_AT_ONCE = 250  # read with their images
 IMAGES, CONDITIONS = "images", "conditions"  # what contents are of
 
@@ -31,6 +33,13 @@ class DataSpec:
     # of the bytes of its files, by what they are of ("images", "conditions"); empty: unknown
     contents: tuple[tuple[str, str], ...] = ()
     told: tuple[tuple[str, str], ...] = ()  # what was found in the data and done with them, for a person: title, text
+
+    @property
+    def fields(self) -> dict[str, Field]:
+        """What an example is made of."""
+        height, width, channels = self.height or None, self.width or None, self.condition_channels
+        condition = {"condition": pixel_field(height, width, channels)} if channels else {}
+        return {**picture_fields(height, width, self.channels, self.class_names), **condition}
 
 
 class Source(Protocol):
