@@ -84,7 +84,7 @@ class FolderSource:
 
     def read(self, indices: Sequence[int] | np.ndarray) -> dict[str, np.ndarray]:
         """The examples at `indices`: image uint8 `[n,H,W,C]`, and label int32 `[n]` if there are classes."""
-        fields = {"image": np.stack([self.picture(index) for index in indices])}
+        fields = {"image": np.stack([self.picture(index)["image"] for index in indices])}
         if self.spec.num_classes:
             fields["label"] = self._labels[np.asarray(indices, np.int64)]
         return fields
@@ -104,9 +104,9 @@ class FolderSource:
         """The paths of the files below the folder."""
         return tuple(entry.path for entry in self._entries)
 
-    def picture(self, index: int) -> np.ndarray:
-        """The example at `index`: uint8 `[H,W,C]`."""
-        return self.picture_in(self._entries[index].path)
+    def picture(self, index: int) -> dict[str, np.ndarray]:
+        """The image at `index`, without its label: uint8 `[H,W,C]`."""
+        return {"image": self.picture_in(self._entries[index].path)}
 
     def picture_in(self, path: str) -> np.ndarray:
         """The picture in a file below the folder: uint8 `[H,W,C]`."""

@@ -70,8 +70,8 @@ class Pictures(Protocol):
         """What the split is."""
         ...
 
-    def picture(self, index: int) -> np.ndarray:
-        """A picture: uint8 `[H,W,C]`, its condition behind it in further channels. As `Source.read` by threads."""
+    def picture(self, index: int) -> dict[str, np.ndarray]:
+        """The fields of an example, such as image uint8 `[H,W,C]` and its condition. As `Source.read` by threads."""
         ...
 
 

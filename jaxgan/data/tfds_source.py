@@ -109,11 +109,11 @@ class TfdsSource:
                 found[row] = self._features.deserialize_example_np(record, decoders=self._decoders)[self._label]
         return found
 
-    def picture(self, index: int) -> np.ndarray:
-        """The image at `index`: uint8 `[H,W,C]`."""
+    def picture(self, index: int) -> dict[str, np.ndarray]:
+        """The image at `index`, without its label: uint8 `[H,W,C]`."""
         (record,) = self._get([int(index)])
         example = self._features.deserialize_example_np(record, decoders=self._decoders)
-        return self._frame(open_image(example[self._image]))
+        return {"image": self._frame(open_image(example[self._image]))}
 
     def _get(self, keys: list[int]) -> Sequence[bytes]:
         try:

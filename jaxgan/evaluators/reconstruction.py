@@ -102,13 +102,13 @@ class ReconstructionEvaluator:
     @functools.cached_property
     def originals(self) -> list[np.ndarray]:
         """The held-out pictures, or their middle: uint8 `[H,W,C]`."""
-        return [part[..., : self._pictures.spec.channels] for part in self._parts]
+        return [part["image"] for part in self._parts]
 
     @functools.cached_property
     def conditions(self) -> list[np.ndarray]:
         """What they are restored from: float32 `[h,w,C']`."""
         if self._degradation is None:
-            return [part[..., self._pictures.spec.channels :] / np.float32(127.5) - 1 for part in self._parts]
+            return [part["condition"] / np.float32(127.5) - 1 for part in self._parts]
         degrade, key = jax.jit(self._degradation.__call__), jax.random.key(self._seed)
         return [
             np.asarray(degrade(jax.random.fold_in(key, index), picture[None] / np.float32(127.5) - 1)[0])
@@ -136,8 +136,14 @@ class ReconstructionEvaluator:
         return {} if self.baseline is None else self._scores(self.baseline[1], f"_{self.baseline[0]}")
 
     @functools.cached_property
-    def _parts(self) -> list[np.ndarray]:
-        return [_middle(self._pictures.picture(index)) for index in range(self._count)]
+    def _parts(self) -> list[dict[str, np.ndarray]]:
+        pictures = (self._pictures.picture(index) for index in range(self._count))
+        return [{name: _middle(picture[name]) for name in self._wanted} for picture in pictures]
+
+    @property
+    def _wanted(self) -> tuple[str, ...]:
+        """The fields that are looked at."""
+        return ("image", "condition") if self._degradation is None else ("image",)
 
     @functools.cached_property
     def _patches(self) -> dict[int, np.ndarray]:

@@ -211,6 +211,6 @@ def test_of_pairs_for_super_resolution_the_large_picture_is_read(data_config, tm
     source = open_source(config, "train")
     assert set(source.read([0])) == {"image"}
     pictures = open_pictures(config, "train")
-    assert sorted(pictures.picture(index)[0, 0, 0] for index in range(3)) == [0, 50, 100]
-    assert {pictures.picture(index).shape for index in range(3)} == {(8, 12, 3)}
+    assert sorted(pictures.picture(index)["image"][0, 0, 0] for index in range(3)) == [0, 50, 100]
+    assert {pictures.picture(index)["image"].shape for index in range(3)} == {(8, 12, 3)}
     assert check_images(tfds.builder("div2k", data_dir=str(tmp_path)), "div2k") == ("hr", None)
