@@ -38,7 +38,7 @@ def measure(path: str, resolution: int, batch_size: int, devices: int, fsdp: int
     task = make_task(config)
     optimizers = make_optimizers(config, task)
     mesh = make_mesh({"data": -1, "fsdp": fsdp}, jax.devices()[:devices])
-    runner = JitRunner(make_play(make_step(config, task, optimizers), root_key(config)), mesh)
+    runner = JitRunner(make_play(make_step(config, task, optimizers), spec.fields, root_key(config)), mesh)
 
     state = runner.init(make_init(config, task, optimizers, spec))
     first = mesh.devices.flat[0]
@@ -50,7 +50,7 @@ def measure(path: str, resolution: int, batch_size: int, devices: int, fsdp: int
     del state
 
     cache = {"image": jax.ShapeDtypeStruct((1000, resolution, resolution, 3), np.uint8, sharding=replicated(mesh))}
-    if spec.num_classes:
+    if spec.classes:
         cache["label"] = jax.ShapeDtypeStruct((1000,), np.int32, sharding=replicated(mesh))
     rows = {"index": jax.ShapeDtypeStruct((batch_size,), np.int32, sharding=split_batch(mesh))}
     analysis = runner.lower(abstract, cache, [rows], [due_phases(task.phases(), 0, 0)]).compile().memory_analysis()

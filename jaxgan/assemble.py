@@ -8,18 +8,19 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 
 from jaxgan.builder import PENALTIES, accepts, build, check_content, check_regularizer, find, is_section
 from jaxgan.config import RunConfig, Section, unknown_key
 from jaxgan.data.sources import DataSpec
 from jaxgan.errors import UserError
+from jaxgan.fields import label_field, pixel_field
 from jaxgan.game import GENERATOR, Degradation, Task
 from jaxgan.losses.perceptual import REAL_ESRGAN
 from jaxgan.models.pretrained.vgg import Backbone, load_backbone, lpips_heads
 from jaxgan.regularizers.gradient_penalty import auto_gamma
 from jaxgan.tasks.penalty import Penalty
 from jaxgan.tasks.restoration import BACKBONE, Content
+from jaxgan.training.parts import example_batch
 
 log = logging.getLogger(__name__)
 
@@ -33,13 +34,12 @@ def fill_in(config: RunConfig, spec: DataSpec) -> RunConfig:
     That is `resolution`, `channels` and `num_classes`. Raises UserError where a section says otherwise
     than the data set, and for labels wanted of a data set without them.
     """
-    if config.conditional and not spec.num_classes:
+    image, classes = spec.fields.get("image"), spec.classes
+    if config.conditional and not classes:
         raise UserError(f"config.conditional: got {config.conditional!r}, but {spec.name} has no labels")
-    shape = {
-        "resolution": spec.height,
-        "channels": spec.channels,
-        "num_classes": spec.num_classes if config.conditional else 0,
-    }
+    sizes = {} if image is None else {"resolution": image.height, "channels": image.channels}
+    shape = {key: size for key, size in sizes.items() if size is not None}
+    shape["num_classes"] = len(classes) if config.conditional else 0
     ways = config.conditional.split("+") if isinstance(config.conditional, str) else ()
     sections: dict[str, Any] = {}
     for name, way in zip(NETWORKS, ways or (None, None)):
@@ -51,8 +51,8 @@ def fill_in(config: RunConfig, spec: DataSpec) -> RunConfig:
     for name in PENALTIES:
         if name in config.task:
             sections["task"][name] = tuple(
-                {**penalty, "gamma": auto_gamma(spec.height, config.batch_size)}
-                if penalty.get("gamma") == "auto"
+                {**penalty, "gamma": auto_gamma(shape["resolution"], config.batch_size)}
+                if "resolution" in shape and penalty.get("gamma") == "auto"
                 else penalty
                 for penalty in config.task[name]
             )
@@ -123,12 +123,11 @@ def averaged(task: Task, config: RunConfig) -> list[tuple[dict[str, Any], dict[s
 
 
 def _shapes(task: Task, size: int, channels: int, condition: int) -> tuple[dict[str, Any], dict[str, Any]]:
-    pixels = lambda channels: jax.ShapeDtypeStruct((2, size, size, channels), jnp.float32)  # noqa: E731
-    batch = {"image": pixels(channels), "label": jax.ShapeDtypeStruct((2,), jnp.int32)}
+    spec = {"image": pixel_field(size, size, channels), "label": label_field()}
     if condition:
-        batch["condition"] = pixels(condition)
+        spec["condition"] = pixel_field(size, size, condition)
     try:
-        trees = jax.eval_shape(lambda given: task.init(jax.random.key(0), given), batch)
+        trees = jax.eval_shape(lambda: task.init(jax.random.key(0), example_batch(spec)))
     except UserError:
         raise
     except Exception as error:  # whatever a network says to what it is given

@@ -39,7 +39,7 @@ def filled(spec=SPEC, **changes):
 
 
 def shapes(config):
-    return jax.eval_shape(lambda: make_task(config).init(jax.random.key(0), example_batch(SPEC)))[0]
+    return jax.eval_shape(lambda: make_task(config).init(jax.random.key(0), example_batch(SPEC.fields)))[0]
 
 
 def test_the_data_decides_the_shape():

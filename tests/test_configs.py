@@ -92,7 +92,7 @@ def check_shapes(config, choose):
     state = jax.eval_shape(make_init(config, task, optimizers, spec))
     collections = {kind for variables in state.ema_variables.values() for kind in variables}
     assert collections <= {*STATISTICS, *COPIED}  # a new one is to be decided on
-    step, batch = make_step(config, task, optimizers), example_batch(spec, rows=2 * config.microbatches)
+    step, batch = make_step(config, task, optimizers), example_batch(spec.fields, rows=2 * config.microbatches)
     for due in choose(config, task.phases()):
         after, metrics = jax.eval_shape(lambda s, b, due=due: step(s, b, root_key(config), due), state, batch)
         assert jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), after) == jax.tree.map(

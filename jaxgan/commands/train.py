@@ -111,7 +111,7 @@ def _run(config: RunConfig, workdir: str, profile: Profile | None) -> int:
     check_batch(config.batch_size, config.microbatches, mesh)
     networks, batch = "the state of networks and optimizers", f"a batch of {config.batch_size:,} images"
     check_memory(state, mesh, what=networks, advice="look at the widths and the latents of the config")
-    shapes = jax.eval_shape(lambda: example_batch(spec, config.batch_size))
+    shapes = jax.eval_shape(lambda: example_batch(spec.fields, config.batch_size))
     check_memory(shapes, mesh, what=batch, advice="give a smaller --config.batch_size")
     images = total_images(config, spec)
     leading = distributed.leading()
@@ -134,7 +134,7 @@ def _run(config: RunConfig, workdir: str, profile: Profile | None) -> int:
                 best=config.checkpoint.best,
                 best_mode=config.checkpoint.best_mode,
                 config=json.loads(to_json(config)),
-                class_names=spec.class_names,
+                class_names=spec.classes,
                 data=data,
             )
         )
@@ -245,7 +245,7 @@ def _train(
     profile: Profile | None,
 ) -> int:
     optimizers = make_optimizers(config, task)
-    play = make_play(make_step(config, task, optimizers), root_key(config), flip=config.data.flip)
+    play = make_play(make_step(config, task, optimizers), spec.fields, root_key(config), flip=config.data.flip)
     view, leading = make_view(config, spec, task, evaluator, mesh), distributed.leading()
     writer = Writer(place.path, tensorboard=config.tensorboard, resume_at=checkpoints.latest, enabled=leading)
     with contextlib.ExitStack() as stack:

@@ -85,14 +85,14 @@ class FolderSource:
     def read(self, indices: Sequence[int] | np.ndarray) -> dict[str, np.ndarray]:
         """The examples at `indices`: image uint8 `[n,H,W,C]`, and label int32 `[n]` if there are classes."""
         fields = {"image": np.stack([self.picture(index)["image"] for index in indices])}
-        if self.spec.num_classes:
+        if self.spec.classes:
             fields["label"] = self._labels[np.asarray(indices, np.int64)]
         return fields
 
     @property
     def label_counts(self) -> np.ndarray:
-        """How many examples each class has, int `[num_classes]`."""
-        return np.bincount(self._labels, minlength=self.spec.num_classes)
+        """How many examples each class has, int `[K]`."""
+        return np.bincount(self._labels, minlength=len(self.spec.classes))
 
     @property
     def entries(self) -> tuple[Entry, ...]:

@@ -41,6 +41,16 @@ class DataSpec:
         condition = {"condition": pixel_field(height, width, channels)} if channels else {}
         return {**picture_fields(height, width, self.channels, self.class_names), **condition}
 
+    @property
+    def image(self) -> Field:
+        """The field of the images."""
+        return self.fields["image"]
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Their names; empty without labels."""
+        return self.fields["label"].names if "label" in self.fields else ()
+
 
 class Source(Protocol):
     """One split of a data set by random access.
@@ -91,8 +101,8 @@ def describe(source: Source) -> dict[str, Any]:
     """
     spec = source.spec
     told: dict[str, Any] = {"name": spec.name, "split": spec.split, "examples": spec.size}
-    told |= {"classes": list(spec.class_names), "contents": dict(spec.contents)}
-    counts = getattr(source, "label_counts", None) if spec.num_classes else None
+    told |= {"classes": list(spec.classes), "contents": dict(spec.contents)}
+    counts = getattr(source, "label_counts", None) if spec.classes else None
     return told if counts is None else {**told, "counts": [int(count) for count in counts]}
 
 

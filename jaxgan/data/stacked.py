@@ -37,10 +37,11 @@ class StackedSource:
 
     def __init__(self, base: Source, *, name: str, size: int = DEFAULT_SIZE):
         """Raises UserError for a base without labels or with colours."""
-        if not base.spec.num_classes or base.spec.channels != 1:
+        image, classes = base.spec.image, base.spec.classes
+        if not classes or image.channels != 1:
             raise UserError(
-                f"config.data.name={name!r}: got images of {base.spec.channels} channels in "
-                f"{base.spec.num_classes} classes, accepted is a data set of grey images with labels"
+                f"config.data.name={name!r}: got images of {image.channels} channels in "
+                f"{len(classes)} classes, accepted is a data set of grey images with labels"
             )
         self.base = base
         self._rows = np.random.default_rng(SEED).integers(0, base.spec.size, (size, CHANNELS))
@@ -68,7 +69,7 @@ class StackedSource:
         return self._stacked(labels[self._rows[np.asarray(indices, np.int64)]])
 
     def _stacked(self, labels: np.ndarray) -> np.ndarray:
-        places = self.base.spec.num_classes ** np.arange(CHANNELS - 1, -1, -1)
+        places = len(self.base.spec.classes) ** np.arange(CHANNELS - 1, -1, -1)
         return (labels @ places).astype(np.int32)
 
     def _base(self) -> dict[str, np.ndarray]:

@@ -83,8 +83,8 @@ class TfdsSource:
 
         Raises `UserError` for an image of another size than its data set says (only without a resolution).
         """
-        spec = self.spec
-        images = np.empty((len(indices), spec.height, spec.width, spec.channels), np.uint8)
+        image = self.spec.image
+        images = np.empty((len(indices), *image.known), np.uint8)
         labels = np.empty(len(indices), np.int32)
         records = self._get([int(index) for index in indices])
         for row, record in enumerate(records):
@@ -92,8 +92,8 @@ class TfdsSource:
             array = self._frame(open_image(example[self._image]))
             if array.shape != images.shape[1:]:
                 raise UserError(
-                    f"image {int(indices[row])} of {spec.name!r} is {array.shape[1]}x{array.shape[0]}, not "
-                    f"{spec.width}x{spec.height} as the data set says: give --config.data.resolution=N"
+                    f"image {int(indices[row])} of {self.spec.name!r} is {array.shape[1]}x{array.shape[0]}, not "
+                    f"{image.width}x{image.height} as the data set says: give --config.data.resolution=N"
                 )
             images[row] = array
             if self._label:

@@ -123,7 +123,7 @@ class ReconstructionEvaluator:
         """
         found: Baseline = self._baseline
         masks = self._degradation is not None and self._degradation.masks
-        if any(condition.shape[2] - masks != self._pictures.spec.channels for condition in self.conditions):
+        if any(condition.shape[2] - masks != self._pictures.spec.image.channels for condition in self.conditions):
             return None
         try:
             return found.name, [_rounded(found.restore(condition)) for condition in self.conditions]
@@ -163,7 +163,7 @@ class ReconstructionEvaluator:
             by_picture["ms_ssim"] = [float(ms_ssim(*pair)[0]) for pair in pairs]
         if self._lpips is not None:
             by_picture["lpips"] = [float(self._lpips[1](*pair)[0]) for pair in pairs]
-        if self._pictures.spec.channels == 3:
+        if self._pictures.spec.image.channels == 3:
             luma = [float(psnr(*pair, border=border, luma=True)[0]) for pair in pairs]
             by_picture["psnr_y"] = [min(value, BEST_PSNR) for value in luma]
             if all(min(pair[0].shape[1:3]) - 2 * border >= GAUSSIAN_WINDOW for pair in pairs):

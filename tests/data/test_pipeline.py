@@ -110,7 +110,7 @@ def test_batches_are_made_ahead_of_the_training_and_not_by_its_thread(config, ca
 
 
 def test_auto_preloads_what_fits(config, caplog):
-    size = make_pipeline(config(), seed=0).arrays["image"].nbytes
+    size = sum(array.nbytes for array in make_pipeline(config(), seed=0).arrays.values())
     assert make_pipeline(config(cache_bytes=size), seed=0).cache == "device"
     assert make_pipeline(config(cache_bytes=size - 1), seed=0).cache == "stream"
     with caplog.at_level(logging.WARNING):

@@ -4,6 +4,7 @@ import jax
 import numpy as np
 import pytest
 
+from jaxgan.data.sources import DataSpec
 from jaxgan.evaluators.feature_sums import FeatureSums
 from jaxgan.evaluators.streams import Features, Points, describe_reals
 from jaxgan.metrics.diversity import Spread
@@ -104,7 +105,7 @@ def test_features_of_any_number_of_images_in_few_shapes():
 
 def test_reals_come_in_random_order_chunk_by_chunk_with_their_labels(monkeypatch):
     class Numbers:
-        spec = type("Spec", (), {"size": 50, "height": 1, "width": 1, "channels": 1})
+        spec = DataSpec("numbers", "train", 50, 1, 1, 1, 0, (), "f")
 
         def read(self, indices):
             assert len(indices) <= 8
