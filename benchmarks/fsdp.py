@@ -24,6 +24,7 @@ def measure(path: str, resolution: int, batch_size: int, devices: int, fsdp: int
 
     from jaxgan.assemble import fill_in, make_task
     from jaxgan.data.sources import DataSpec
+    from jaxgan.fields import picture_fields
     from jaxgan.overrides import load_config
     from jaxgan.parallel.mesh import make_mesh
     from jaxgan.parallel.placement import replicated, split_batch
@@ -33,7 +34,9 @@ def measure(path: str, resolution: int, batch_size: int, devices: int, fsdp: int
     from jaxgan.training.step import due_phases
 
     config = load_config(path, {"data.resolution": str(resolution), "batch_size": str(batch_size)})
-    spec = DataSpec("stand-in", "train", 1000, resolution, resolution, 3, 10, tuple(map(str, range(10))), "0" * 16)
+    spec = DataSpec(
+        "stand-in", "train", 1000, picture_fields(resolution, resolution, 3, tuple(map(str, range(10)))), "0" * 16
+    )
     config = fill_in(config, spec)
     task = make_task(config)
     optimizers = make_optimizers(config, task)

@@ -12,10 +12,11 @@ from jaxgan.builder import check_sections
 from jaxgan.config import DataConfig, RunConfig
 from jaxgan.data.sources import DataSpec
 from jaxgan.errors import UserError
+from jaxgan.fields import picture_fields
 from jaxgan.overrides import resolve
 from jaxgan.training.parts import example_batch
 
-SPEC = DataSpec("digits", "train", 100, 16, 16, 1, 10, tuple("0123456789"), "0" * 16)
+SPEC = DataSpec("digits", "train", 100, picture_fields(16, 16, 1, tuple("0123456789")), "0" * 16)
 TREE = {
     "generator": {"name": "dcgan.Generator", "base_width": 4},
     "discriminator": {"name": "dcgan.Discriminator", "base_width": 4, "norm": "none"},
@@ -75,7 +76,7 @@ def test_a_family_without_a_way_says_which_it_has():
     with pytest.raises(UserError, match=r"config\.generator\.conditioning: got 'norm', accepted is 'concat'"):
         make_task(filled(generator=mlp, conditional="norm+projection"))
     with pytest.raises(UserError, match=r"config\.conditional: got 'norm\+projection', but digits has no labels"):
-        filled(dataclasses.replace(SPEC, num_classes=0, class_names=()), conditional="norm+projection")
+        filled(dataclasses.replace(SPEC, fields=picture_fields(16, 16, 1)), conditional="norm+projection")
 
 
 def test_networks_within_networks_are_filled_and_built():

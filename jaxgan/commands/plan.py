@@ -18,6 +18,7 @@ from jaxgan.config import RunConfig
 from jaxgan.data.opening import open_source
 from jaxgan.data.sources import DataSpec
 from jaxgan.errors import FINISHED, SOME_FAILED, UserError
+from jaxgan.fields import picture_fields
 from jaxgan.media.images import replace_file
 from jaxgan.planning.chips import Topology, read_topologies
 from jaxgan.planning.compiling import check_compiler, compile_step
@@ -103,7 +104,7 @@ def spec_of(config: RunConfig) -> DataSpec:
     data = config.data
     if data.resolution is None or data.channels is None or config.conditional or data.condition is not None:
         return open_source(data, data.split).spec
-    return DataSpec(data.name, data.split, 1, data.resolution, data.resolution, data.channels, 0, (), "")
+    return DataSpec(data.name, data.split, 1, picture_fields(data.resolution, data.resolution, data.channels), "")
 
 
 def plan(

@@ -5,15 +5,15 @@ Which squares there are is fixed by number, so they are shuffled, cached and res
 
 from __future__ import annotations
 
-import dataclasses
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from jaxgan.data.sources import Pictures, fingerprint
 from jaxgan.errors import UserError
-from jaxgan.fields import PLANES
+from jaxgan.fields import PLANES, Field
 
 SEED = 0
 
@@ -34,13 +34,10 @@ class CropSource:
         self._lock = threading.Lock()
         spec = pictures.spec
         cut = f"{crops} random square{'s' * (crops > 1)} of {resolution} x {resolution} cut from each picture"
-        self.spec = dataclasses.replace(
+        self.spec = replace(
             spec,
             size=spec.size * crops,
-            height=resolution,
-            width=resolution,
-            num_classes=0,
-            class_names=(),
+            fields={name: _of_side(field, resolution) for name, field in spec.fields.items()},
             fingerprint=fingerprint("crops", spec.fingerprint, crops, resolution, SEED),
             told=(*((title, text) for title, text in spec.told if title != "classes"), ("pixels", cut)),
         )
@@ -69,6 +66,10 @@ class CropSource:
                 self._keep_bytes -= 0 if number in self._kept else size
                 self._kept[number] = picture
         return picture
+
+
+def _of_side(field: Field, side: int) -> Field:
+    return replace(field, shape=(*field.shape[:-3], side, side, field.channels)) if field.kind in PLANES else field
 
 
 def _cut(plane: np.ndarray, top: int, left: int, side: int) -> np.ndarray:

@@ -14,6 +14,7 @@ from jaxgan.data.folder_splits import find_classes, find_splits, parts_of, reada
 from jaxgan.data.sources import IMAGES, DataSpec, fingerprint
 from jaxgan.data.transforms import Framing, check_framing
 from jaxgan.errors import UserError
+from jaxgan.fields import picture_fields
 from jaxgan.media.plain import plain
 from jaxgan.paths import located
 
@@ -52,18 +53,14 @@ class FolderSource:
         labels = [classes.index(parts_of(entry)[splits.depth]) for entry in self._entries] if classes else []
         self._labels = np.array(labels, np.int32)
         resolution = None if whole else config.resolution
-        side = 0 if whole else config.resolution or _common_side(everything, config.name)
+        side = None if whole else config.resolution or _common_side(everything, config.name)
         channels = config.channels or (1 if all(entry.grey for entry in everything) else 3)
         self._frame = Framing(channels, resolution, config.fit)
         self.spec = DataSpec(
             name=config.name,
             split=found,
             size=len(self._entries),
-            height=side,
-            width=side,
-            channels=channels,
-            num_classes=len(classes),
-            class_names=tuple(map(readable, classes)),
+            fields=picture_fields(side, side, channels, () if whole else tuple(map(readable, classes))),
             fingerprint=fingerprint(
                 "folder",
                 found,

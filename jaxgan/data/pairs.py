@@ -31,7 +31,7 @@ class HalvedPictures:
         self.spec = dataclasses.replace(
             pictures.spec,
             fingerprint=fingerprint("halves", pictures.spec.fingerprint, condition),
-            condition_channels=pictures.spec.channels,
+            fields=dict.fromkeys(("image", "condition"), pictures.spec.image),
             told=(*pictures.spec.told, ("condition", f"the {condition} half of each picture")),
         )
 
@@ -71,7 +71,7 @@ class PairedPictures:
                 conditions.spec.fingerprint,
                 *((each.path, each.size) for each in strays),
             ),
-            condition_channels=conditions.spec.channels,
+            fields={"image": images.spec.image, "condition": conditions.spec.image},
             contents=(*images.spec.contents, (CONDITIONS, digest_of(self._partners))),
             told=(
                 *images.spec.told,

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from jaxgan.fields import Field, picture_fields, pixel_field
+from jaxgan.fields import Field, Spec
 
 LABELS_AT_ONCE = 250  # read with their images
 IMAGES, CONDITIONS = "images", "conditions"  # what contents are of
@@ -23,23 +23,11 @@ class DataSpec:
     name: str
     split: str
     size: int  # examples
-    height: int  # pixels; 0: of varying size
-    width: int  # pixels; 0: of varying size
-    channels: int
-    num_classes: int  # 0: no labels
-    class_names: tuple[str, ...]
+    fields: Spec  # what an example is made of
     fingerprint: str  # equal for equal data, stable across runs and machines
-    condition_channels: int = 0  # of what each image is to be made from; 0: there is no such thing
     # of the bytes of its files, by what they are of ("images", "conditions"); empty: unknown
     contents: tuple[tuple[str, str], ...] = ()
     told: tuple[tuple[str, str], ...] = ()  # what was found in the data and done with them, for a person: title, text
-
-    @property
-    def fields(self) -> dict[str, Field]:
-        """What an example is made of."""
-        height, width, channels = self.height or None, self.width or None, self.condition_channels
-        condition = {"condition": pixel_field(height, width, channels)} if channels else {}
-        return {**picture_fields(height, width, self.channels, self.class_names), **condition}
 
     @property
     def image(self) -> Field:
@@ -55,7 +43,7 @@ class DataSpec:
 class Source(Protocol):
     """One split of a data set by random access.
 
-    One that knows the classes of all its examples has them counted in `label_counts`, int `[num_classes]`; one that can
+    One that knows the classes of all its examples has them counted in `label_counts`, int `[K]`; one that can
     read labels without images has the method `labels`, indices to int32 `[n]`.
     """
 
@@ -65,7 +53,7 @@ class Source(Protocol):
         ...
 
     def read(self, indices: Sequence[int] | np.ndarray) -> dict[str, np.ndarray]:
-        """The examples at `indices`: image uint8 `[n,H,W,C]`, and label int32 `[n]` if there are classes.
+        """The examples at `indices` by field, such as image uint8 `[n,H,W,C]` and label int32 `[n]`.
 
         May be called from several threads at once.
         """

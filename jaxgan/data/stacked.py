@@ -16,6 +16,7 @@ import numpy as np
 
 from jaxgan.data.sources import Source, fingerprint, read_labels
 from jaxgan.errors import UserError
+from jaxgan.fields import picture_fields
 
 if TYPE_CHECKING:
     from jaxgan.config import DataConfig
@@ -51,9 +52,9 @@ class StackedSource:
             base.spec,
             name=name,
             size=size,
-            channels=CHANNELS,
-            num_classes=base.spec.num_classes**CHANNELS,
-            class_names=tuple(map(" ".join, product(base.spec.class_names, repeat=CHANNELS))),
+            fields=picture_fields(
+                image.height, image.width, CHANNELS, tuple(map(" ".join, product(classes, repeat=CHANNELS)))
+            ),
             fingerprint=fingerprint("stacked", base.spec.fingerprint, size, SEED),
             told=(*base.spec.told, ("stacked", f"three random images as the channels of each of {size:,} examples")),
         )

@@ -13,6 +13,7 @@ from jaxgan.data.sources import IMAGES, LABELS_AT_ONCE, DataSpec, fingerprint
 from jaxgan.data.tfds_catalogue import FORMAT, check_images
 from jaxgan.data.transforms import Framing, check_framing, open_image
 from jaxgan.errors import UserError
+from jaxgan.fields import picture_fields
 from jaxgan.media.plain import plain
 
 if TYPE_CHECKING:
@@ -46,7 +47,8 @@ class TfdsSource:
                 f"the images of {config.name!r} are {found}: give --config.data.resolution=N "
                 "(and --config.data.fit=pad, resize or crop)"
             )
-        side = 0 if whole else resolution or height
+        side = None if whole else resolution or height
+        classes = tuple(label.names) if label and not whole else ()
         self._frame = Framing(config.channels or stored or 3, resolution, config.fit)
         # Skipping tfds's decoder saves two thirds of the time, and its warning that OpenCV is missing.
         self._decoders = {
@@ -59,11 +61,7 @@ class TfdsSource:
             name=config.name,
             split=split,
             size=size,
-            height=side,
-            width=side,
-            channels=self._frame.channels,
-            num_classes=label.num_classes if label else 0,
-            class_names=tuple(label.names) if label else (),
+            fields=picture_fields(side, side, self._frame.channels, classes),
             fingerprint=fingerprint(
                 "tfds",
                 builder.info.full_name,

@@ -11,6 +11,7 @@ from jaxgan.commands import plan as command
 from jaxgan.commands.plan import plan, spec_of
 from jaxgan.config import DataConfig, RunConfig
 from jaxgan.errors import UserError
+from jaxgan.fields import picture_fields
 from jaxgan.main import main
 from jaxgan.planning import compiling
 from jaxgan.planning.chips import read_topologies
@@ -195,7 +196,7 @@ def test_a_search_is_of_one_slice(capsys):
 @pytest.mark.quick
 def test_data_that_the_config_describes_is_not_opened():
     spec = spec_of(CONFIG)
-    assert (spec.height, spec.channels, spec.num_classes) == (8, 3, 0)
+    assert spec.fields == picture_fields(8, 8, 3)
 
 
 @pytest.mark.quick

@@ -28,7 +28,7 @@ def test_digits_are_all_there_once_in_equal_numbers(digits_config):
     images, labels = read_digits()
     mine = {(label, image.tobytes()) for f in parts for image, label in zip(f["image"], f["label"].tolist())}
     assert mine == {(label, image.tobytes()) for image, label in zip(images, labels.tolist())}
-    assert source.spec.class_names == tuple("0123456789")
+    assert source.spec.classes == tuple("0123456789")
     assert "tensorflow" not in sys.modules
     assert "mlxtend" not in sys.modules
 
@@ -172,8 +172,8 @@ def test_data_sets_of_the_catalogue(name, changes, channels, classes, data_confi
         # tfds's stand-in forgets `self` here
         records.return_value.__getitems__ = lambda keys: [records.return_value[key] for key in keys]
         fields = source.read([0, 4])
-    assert (source.spec.size, source.spec.channels, source.spec.num_classes) == (5, channels, classes)
-    assert fields["image"].shape == (2, source.spec.height, source.spec.width, channels)
+    assert (source.spec.size, source.spec.image.channels, len(source.spec.classes)) == (5, channels, classes)
+    assert fields["image"].shape == (2, *source.spec.image.shape)
     assert ("label" in fields) == bool(classes)
 
 

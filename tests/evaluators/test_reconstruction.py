@@ -13,13 +13,14 @@ from jaxgan.data.sources import DataSpec
 from jaxgan.errors import UserError
 from jaxgan.evaluators import reconstruction
 from jaxgan.evaluators.reconstruction import ReconstructionEvaluator, make_reconstruction_evaluator
+from jaxgan.fields import picture_fields
 from jaxgan.metrics.image_quality import ms_ssim
 
 
 class Pictures:
     """Smooth pictures of three sizes."""
 
-    spec = DataSpec("smooth", "test", 3, 0, 0, 3, 0, (), "0" * 16)
+    spec = DataSpec("smooth", "test", 3, picture_fields(None, None, 3), "0" * 16)
 
     def picture(self, index):
         height, width = ((64, 80), (70, 64), (30, 64))[index]
