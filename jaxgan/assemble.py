@@ -13,9 +13,10 @@ from jaxgan.builder import PENALTIES, accepts, build, check_content, check_regul
 from jaxgan.config import RunConfig, Section, unknown_key
 from jaxgan.data.sources import DataSpec
 from jaxgan.errors import UserError
-from jaxgan.fields import label_field, pixel_field
+from jaxgan.fields import fit, label_field, pixel_field
 from jaxgan.game import GENERATOR, Degradation, Task
 from jaxgan.losses.perceptual import REAL_ESRGAN
+from jaxgan.media.plain import plain
 from jaxgan.models.pretrained.vgg import Backbone, load_backbone, lpips_heads
 from jaxgan.regularizers.gradient_penalty import auto_gamma
 from jaxgan.tasks.penalty import Penalty
@@ -25,6 +26,7 @@ from jaxgan.training.parts import example_batch
 log = logging.getLogger(__name__)
 
 NETWORKS = ("generator", "discriminator")
+ADVICE = {"condition": "give config.task.degradation or config.data.condition"}  # on fields that data may lack
 SIZE = 192  # pixels of an image where any will do: most scales divide it
 
 
@@ -106,6 +108,11 @@ def make_task(config: RunConfig, allow: tuple[str, ...] = ()) -> Task:
         backbone = section.pop(BACKBONE, None) or {}
         parts["content"], parts[BACKBONE] = _make_contents(contents, backbone, allow)
     return build(section, "task", path="config.task", fill=parts, allow=allow)
+
+
+def check_data(task: Task, spec: DataSpec) -> None:
+    """Raises UserError where the data have not what the task asks for."""
+    fit(task.asks, spec.fields, asker="config.task", giver=plain(spec.name), advice=ADVICE)
 
 
 def averaged(task: Task, config: RunConfig) -> list[tuple[dict[str, Any], dict[str, Any]]]:

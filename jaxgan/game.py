@@ -133,6 +133,11 @@ class Task(Protocol):
     """What the players want. A task states networks and losses; it never moves a parameter."""
 
     @property
+    def asks(self) -> Spec:
+        """The fields that it wants of the data."""
+        ...
+
+    @property
     def players(self) -> Mapping[str, tuple[str, ...]]:
         """The networks that each player owns."""
         ...

@@ -7,12 +7,12 @@ import jax
 import numpy as np
 import pytest
 
-from jaxgan.assemble import fill_in, frozen_weights, make_task
+from jaxgan.assemble import check_data, fill_in, frozen_weights, make_task
 from jaxgan.builder import check_sections
 from jaxgan.config import DataConfig, RunConfig
 from jaxgan.data.sources import DataSpec
 from jaxgan.errors import UserError
-from jaxgan.fields import picture_fields
+from jaxgan.fields import Field, picture_fields, pixel_field
 from jaxgan.overrides import resolve
 from jaxgan.training.parts import example_batch
 
@@ -48,6 +48,33 @@ def test_the_data_decides_the_shape():
     assert (config.generator["resolution"], config.generator["channels"]) == (16, 1)
     assert config.generator["num_classes"] == config.task["num_classes"] == 0
     assert filled(conditional=True).discriminator["num_classes"] == 10
+
+
+@pytest.mark.parametrize(
+    ("fields", "conditional", "told"),
+    [
+        ({"image": pixel_field(16, 16, 1, frames=4)}, False, "asks for 'image' (pixels [?, ?, ?]), digits gives it as"),
+        ({"caption": Field((7,), "int32", "tokens")}, False, "digits gives 'caption' (tokens int32 [7])"),
+        ({"image": Field((16, 16, 1), "uint8", "mask")}, False, "digits gives it as mask uint8 [16, 16, 1]"),
+        (
+            {"image": pixel_field(16, 16, 1), "label": Field((2,), "float32", "label", ("a", "b"))},
+            True,
+            "asks for 'label' (label int32), digits gives it as label float32 [2] of 2 classes",
+        ),
+    ],
+)
+def test_data_that_do_not_fit_the_task_are_told_in_one_line(fields, conditional, told):
+    shape = {"resolution": 16}
+    networks = {
+        "generator": {**TREE["generator"], **shape, "channels": 1},
+        "discriminator": {**TREE["discriminator"], **shape},
+    }
+    spec = dataclasses.replace(SPEC, fields=fields)
+    changes = {**networks, "task": {**TREE["task"], "penalties": ()}, "conditional": conditional}
+    with pytest.raises(UserError, match=re.escape(told)) as raised:
+        check_data(make_task(filled(spec, **changes)), spec)
+    assert str(raised.value).startswith("config.task asks for ")
+    check_data(make_task(filled(conditional=conditional)), SPEC)
 
 
 def test_auto_gamma_follows_resolution_and_batch():

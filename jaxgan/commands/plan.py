@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from jaxgan.assemble import fill_in, make_task
+from jaxgan.assemble import check_data, fill_in, make_task
 from jaxgan.commands.options import switch
 from jaxgan.commands.outputs import check_outputs
 from jaxgan.commands.setup import cache_dir
@@ -44,7 +44,7 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
     check_compiler()
     spec = spec_of(config)
     config = fill_in(config, spec)
-    make_task(config)  # what is wrong with it is told before a compiler starts
+    check_data(make_task(config), spec)  # what is wrong with it is told before a compiler starts
 
     def measure(config: RunConfig, topology: Topology, within: float = math.inf) -> Load:
         return mean_load(compile_step(config, spec, topology, cache_dir() / "plans", within=within))

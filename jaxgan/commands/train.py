@@ -16,7 +16,7 @@ import jax
 from jax.sharding import Mesh
 
 from jaxgan import signals
-from jaxgan.assemble import fill_in, frozen_weights, make_task, restores
+from jaxgan.assemble import check_data, fill_in, frozen_weights, make_task, restores
 from jaxgan.commands.setup import check_config, keep_config, spelled_as_begun, start_jax
 from jaxgan.commands.views import Evaluator, View, make_evaluator, make_view
 from jaxgan.config import RunConfig, to_json
@@ -103,6 +103,7 @@ def _run(config: RunConfig, workdir: str, profile: Profile | None) -> int:
         best = dataclasses.replace(config.checkpoint, best=evaluator.best, best_mode=evaluator.best_mode)
         config = dataclasses.replace(config, checkpoint=best)
     task = make_task(config)
+    check_data(task, spec)
     state = _check_networks(config, task, spec)
     check_config(place, config)
     notes = [changed, _check_scores(place, evaluator)]

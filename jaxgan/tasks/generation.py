@@ -12,6 +12,7 @@ import optax
 
 from jaxgan.domains import Count, NotNegative, NotNegativeNumber, Share, Smoothing, SomeNumber, Whole
 from jaxgan.errors import UserError
+from jaxgan.fields import label_field, pixel_field
 from jaxgan.game import (
     DISCRIMINATOR,
     GENERATOR,
@@ -24,6 +25,7 @@ from jaxgan.game import (
     Key,
     Params,
     Phase,
+    Spec,
     State,
     Variables,
 )
@@ -93,6 +95,11 @@ class Generation:
         check_smoothing(self.loss, self.label_smoothing)
         check_instance_noise(self.instance_noise)
         make_schedule(self.top_k, "config.task.top_k")
+
+    @property
+    def asks(self) -> Spec:
+        """Images, and their labels where it has classes."""
+        return {"image": pixel_field(None, None, None), **({"label": label_field()} if self.num_classes else {})}
 
     @property
     def players(self) -> Mapping[str, tuple[str, ...]]:

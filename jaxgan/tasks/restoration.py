@@ -17,6 +17,7 @@ import jax.numpy as jnp
 from jaxgan.augment.sharpening import sharpened
 from jaxgan.domains import NotNegative, NotNegativeNumber, Smoothing, Whole
 from jaxgan.errors import UserError
+from jaxgan.fields import pixel_field
 from jaxgan.game import (
     DISCRIMINATOR,
     GENERATOR,
@@ -30,6 +31,7 @@ from jaxgan.game import (
     Key,
     Params,
     Phase,
+    Spec,
     State,
     Variables,
 )
@@ -115,6 +117,12 @@ class Restoration:
         check_differences(self.penalties, self.discriminator)
         check_smoothing(self.loss, self.label_smoothing)
         check_instance_noise(self.instance_noise)
+
+    @property
+    def asks(self) -> Spec:
+        """Images, and what they are restored from where no degradation makes it."""
+        names = ("image", "condition") if self.degradation is None else ("image",)
+        return dict.fromkeys(names, pixel_field(None, None, None))
 
     @property
     def adversarial(self) -> bool:

@@ -42,6 +42,19 @@ def train(folder, workdir, images, *more):
     return main([*(f"--{name}={value}" for name, value in flags.items()), *more])
 
 
+def test_a_task_that_asks_for_what_the_data_lack_is_told_before_anything_is_written(tmp_path, capfd):
+    draw(tmp_path / "photos", 12)
+    restoring = str(pathlib.Path(CONFIG).parent / "edges2photo.py")
+    crops = ("--config.data.crops=1", "--config.data.resolution=16", "--config.task.degradation=None")
+    flags = ("--config", restoring, f"--workdir={tmp_path / 'run'}", f"--config.data.name={tmp_path / 'photos'}")
+    assert main([*flags, "--config.generator.halvings=4", *crops]) == MISTAKE
+    told = capfd.readouterr().err
+    assert "config.task asks for 'condition' (pixels [?, ?, ?]), " in told
+    assert "gives 'image' (pixels [16, 16, 3]): give config.task.degradation or config.data.condition" in told
+    assert told.count("\n") == 1
+    assert not (tmp_path / "run").exists()
+
+
 @pytest.mark.slow
 def test_a_run_tells_of_its_data_and_of_their_changes(tmp_path, capfd):
     folder, workdir = tmp_path / "photos", tmp_path / "run"
