@@ -68,7 +68,7 @@ class Pipeline:
             if self.cache == "device":
                 return {"index": chosen}
             if self.arrays is None:
-                return self.source.read(chosen)
+                return _checked(self.spec, self.source.read(chosen))
             return {field: array[chosen] for field, array in self.arrays.items()}
 
         threads = _cores() if self.cache == "stream" else 1  # the others have next to nothing to do
@@ -96,9 +96,19 @@ def make_pipeline(config: DataConfig, *, seed: int) -> Pipeline:
             size / 1e9,
             config.cache_bytes,
         )
-    arrays = None if cache == "stream" else decode(source, np.arange(spec.size))
+    arrays = None if cache == "stream" else _checked(spec, decode(source, np.arange(spec.size)))
     _tell_missing_classes(source, arrays)
     return Pipeline(spec, cache, arrays, source, Order(spec.size, seed))
+
+
+def _checked(spec: DataSpec, read: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """What a source gave, each field as it was announced. Raises UserError for a source that gives something else."""
+    for name in spec.fields.keys() | read.keys():
+        field, array = spec.fields.get(name), read.get(name)
+        given = "nothing" if array is None else f"{array.dtype} {list(array.shape[1:])}"
+        if field is None or array is None or array.dtype != field.dtype or array.shape[1:] != field.shape:
+            raise UserError(f"{plain(spec.name)} gives {given} as {name!r}, its spec has {field or 'no such field'}")
+    return read
 
 
 def _tell_missing_classes(source: Source, arrays: Mapping[str, np.ndarray] | None) -> None:

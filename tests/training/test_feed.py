@@ -1,6 +1,7 @@
 """From a source with fields of its own to the batch that losses see, through all caches."""
 
 import itertools
+import re
 from typing import Any, NamedTuple
 from unittest import mock
 
@@ -128,6 +129,26 @@ def test_auto_preloads_what_fits_with_all_fields():
     with mock.patch("jaxgan.data.pipeline.open_source", return_value=Clips()):
         found = [make_pipeline(DataConfig("clips", cache_bytes=size - less), seed=0).cache for less in (0, 1)]
     assert found == ["device", "stream"]
+
+
+@pytest.mark.parametrize("cache", ["host", "stream"])
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"speed": np.zeros(SIZE)}, "clips gives float64 [] as 'speed', its spec has number float32"),
+        ({"caption": np.zeros((SIZE, 5), np.int32)}, r"gives int32 [5] as 'caption', its spec has tokens int32 [7]"),
+        ({"other": np.zeros(SIZE)}, "gives float64 [] as 'other', its spec has no such field"),
+        ({"label": None}, "gives nothing as 'label', its spec has label int32 of 2 classes"),
+    ],
+)
+def test_a_source_that_gives_what_its_spec_does_not_say_is_told(cache, changed, told):
+    source = Clips()
+    source.arrays = {name: array for name, array in {**source.arrays, **changed}.items() if array is not None}
+    with (
+        mock.patch("jaxgan.data.pipeline.open_source", return_value=source),
+        pytest.raises(UserError, match=re.escape(told)),
+    ):
+        next(make_pipeline(DataConfig("clips", cache=cache), seed=3).batches(0, BATCH, slice(0, BATCH)))
 
 
 def test_fields_that_cannot_be_fed_are_told():
