@@ -103,7 +103,7 @@ def make_pipeline(config: DataConfig, *, seed: int) -> Pipeline:
 
 def _checked(spec: DataSpec, read: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """What a source gave, each field as it was announced. Raises UserError for a source that gives something else."""
-    for name in spec.fields.keys() | read.keys():
+    for name in {**spec.fields, **read}:
         field, array = spec.fields.get(name), read.get(name)
         given = "nothing" if array is None else f"{array.dtype} {list(array.shape[1:])}"
         if field is None or array is None or array.dtype != field.dtype or array.shape[1:] != field.shape:

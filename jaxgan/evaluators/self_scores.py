@@ -62,7 +62,7 @@ class SelfScores:
             "features": self._features.name,
             "network_fingerprint": self._features.fingerprint,
             "network_weights": self._features.checksum,
-            "seen_as": seen_as(*source.spec.image.known[:2]),
+            "seen_as": seen_as(*source.spec.image.known[-3:-1]),
             "data": f"{source.spec.name}/{source.spec.split}",
             "reference": identity(source),
             "reference_images": int(self._reference.variances.counts.sum()),
@@ -122,7 +122,7 @@ def training_images(source: Source, seed: int) -> np.ndarray:
     for start in range(0, len(order), size):
         signals.check()
         images = source.read(order[start : start + size])["image"]
-        if max(spec.image.known[:2]) > LARGEST:
+        if max(spec.image.known[-3:-1]) > LARGEST:
             small = np.asarray(reduced(jnp.asarray(images, jnp.float32)))
             images = np.rint(np.clip(small, 0, 255)).astype(np.uint8)
         parts.append(images)
