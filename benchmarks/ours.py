@@ -118,7 +118,8 @@ def make_dispatch(case: str) -> Any:
     sizes: dict[str, Any] = {name: settings[name] for name in ("image", "condition") if name in settings}
     shapes = {name: jax.ShapeDtypeStruct((batch, *size), np.float32) for name, size in sizes.items()}
     spec = {name: pixel_field(*size) for name, size in sizes.items()}
-    runner = JitRunner(make_play(make_train_step(task, optimizers), spec, key), make_mesh({"data": -1}))
+    step = make_train_step(task, optimizers, images=batch)
+    runner = JitRunner(make_play(step, spec, key), make_mesh({"data": -1}))
     state = runner.init(
         lambda: init_state(task, optimizers, key, jax.tree.map(lambda s: jax.numpy.zeros(s.shape), shapes))
     )

@@ -14,7 +14,7 @@ from jaxgan.config import RunConfig, Section, unknown_key
 from jaxgan.data.sources import DataSpec
 from jaxgan.errors import UserError
 from jaxgan.fields import fit, label_field, pixel_field
-from jaxgan.game import GENERATOR, Degradation, Task
+from jaxgan.game import Degradation, Task
 from jaxgan.losses.perceptual import REAL_ESRGAN
 from jaxgan.media.plain import plain
 from jaxgan.models.pretrained.vgg import Backbone, load_backbone, lpips_heads
@@ -139,7 +139,7 @@ def _shapes(task: Task, size: int, channels: int, condition: int) -> tuple[dict[
         raise
     except Exception as error:  # whatever a network says to what it is given
         raise UserError(f"the networks cannot be made: {type(error).__name__}: {error}") from None
-    params, variables = ({name: tree[name] for name in task.players[GENERATOR]} for tree in trees)
+    params, variables = ({name: tree[name] for name in task.averaged} for tree in trees)
     return params, variables
 
 
