@@ -107,6 +107,11 @@ def nbytes(spec: Spec) -> int:
     return sum(field.nbytes for field in spec.values())
 
 
+def frames(spec: Spec) -> int:
+    """How many images an example shows to the networks: the frames of its longest clip, 1 without any."""
+    return max((field.frames or 1 for field in spec.values() if field.kind == "pixels"), default=1)
+
+
 def fit(asked: Spec, given: Spec, *, asker: str, giver: str, advice: Mapping[str, str] | None = None) -> None:
     """Raises UserError, naming the field, for the first one asked for that is not given, or is something else there.
 

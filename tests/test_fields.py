@@ -9,7 +9,7 @@ import pytest
 
 from jaxgan import game
 from jaxgan.errors import UserError
-from jaxgan.fields import Field, Spec, fit, label_field, nbytes, picture_fields, pixel_field
+from jaxgan.fields import Field, Spec, fit, frames, label_field, nbytes, picture_fields, pixel_field
 
 CLIP = {"image": pixel_field(8, 6, 3, frames=5), "caption": Field((7,), "int32", "tokens"), "weight": Field()}
 
@@ -22,6 +22,12 @@ def test_sizes_and_bytes_are_those_of_the_arrays():
     assert pixel_field(8, 6, 3).frames is None
     with pytest.raises(ValueError, match=r"unknown: pixels \[\?, \?, 3\]"):
         nbytes(picture_fields(None, None, 3))
+
+
+def test_an_example_shows_the_frames_of_its_longest_clip():
+    assert frames(CLIP) == 5
+    assert frames({**CLIP, "before": pixel_field(8, 6, 3, frames=9), "other": pixel_field(8, 6, 3)}) == 9
+    assert frames(picture_fields(4, 4, 1, ("a", "b"))) == frames({"caption": CLIP["caption"]}) == 1
 
 
 def test_a_label_is_there_where_there_are_classes():

@@ -27,6 +27,7 @@ from jaxgan.data.sources import DataSpec, Source
 from jaxgan.domains import MOST
 from jaxgan.errors import FINISHED, UserError
 from jaxgan.evaluators.manifests import CONTENTS, check_same, read_report, write_report
+from jaxgan.fields import frames
 from jaxgan.game import State, Task
 from jaxgan.media.images import save_image
 from jaxgan.media.plain import plain
@@ -224,8 +225,9 @@ def total_images(config: RunConfig, spec: DataSpec) -> int:
 
     Raises UserError for more than its clock counts.
     """
-    images = config.images if config.images is not None else (config.epochs or 0) * spec.size
-    total = math.ceil(images / config.batch_size) * config.batch_size
+    shown = frames(spec.fields)
+    images = config.images if config.images is not None else (config.epochs or 0) * spec.size * shown
+    total = math.ceil(images / (config.batch_size * shown)) * config.batch_size * shown
     if total > MOST:
         asked = f"images: got {config.images}" if config.images is not None else f"epochs: got {config.epochs}"
         told = f"which are {total:.10g} images in batches of {config.batch_size} of {spec.size:,} examples"
@@ -246,7 +248,8 @@ def _train(
     profile: Profile | None,
 ) -> int:
     optimizers = make_optimizers(config, task)
-    play = make_play(make_step(config, task, optimizers), spec.fields, root_key(config), flip=config.data.flip)
+    step = make_step(config, task, optimizers, frames=frames(spec.fields))
+    play = make_play(step, spec.fields, root_key(config), flip=config.data.flip)
     view, leading = make_view(config, spec, task, evaluator, mesh), distributed.leading()
     writer = Writer(place.path, tensorboard=config.tensorboard, resume_at=checkpoints.latest, enabled=leading)
     with contextlib.ExitStack() as stack:
@@ -282,6 +285,7 @@ def _train(
                 checkpoint=config.checkpoint.every_images,
             ),
             batch_size=config.batch_size,
+            frames=frames(spec.fields),
             rounds_per_dispatch=config.rounds_per_dispatch,
             max_rollbacks=config.watch.max_rollbacks,
             hung_seconds=config.watch.hung_seconds,

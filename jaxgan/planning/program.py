@@ -13,6 +13,7 @@ from jax.sharding import Mesh
 from jaxgan.assemble import fill_in, make_task
 from jaxgan.config import RunConfig
 from jaxgan.data.sources import DataSpec
+from jaxgan.fields import frames
 from jaxgan.parallel.placement import split_batch
 from jaxgan.parallel.runners import JitRunner
 from jaxgan.training.feed import make_play, sent_batch
@@ -52,13 +53,15 @@ def make_program(config: RunConfig, spec: DataSpec, mesh: Mesh) -> Program:
     config = fill_in(config, spec)
     task = make_task(config)
     optimizers = make_optimizers(config, task)
-    play = make_play(make_step(config, task, optimizers), spec.fields, root_key(config), flip=config.data.flip)
+    shown = frames(spec.fields)
+    step = make_step(config, task, optimizers, frames=shown)
+    play = make_play(step, spec.fields, root_key(config), flip=config.data.flip)
     runner = JitRunner(play, mesh)
     state = runner.place(jax.eval_shape(make_init(config, task, optimizers, spec)))
     batch = sent_batch(spec.fields, config.batch_size, split_batch(mesh))
     images = config.images or 10**9
-    late = max(0, images - CYCLE * config.batch_size)  # when all phases that start later have begun
-    due = (due_phases(task.phases(), step, late) for step in range(CYCLE))
+    late = max(0, images - CYCLE * config.batch_size * shown)  # when all phases that start later have begun
+    due = (due_phases(task.phases(), number, late) for number in range(CYCLE))
     counts = collections.Counter(due).most_common()
     return Program(runner, state, batch, {phases: count / CYCLE for phases, count in counts})
 
