@@ -30,11 +30,11 @@ ADVICE = {"condition": "give config.task.degradation or config.data.condition"} 
 SIZE = 192  # pixels of an image where any will do: most scales divide it
 
 
-def fill_in(config: RunConfig, spec: DataSpec) -> RunConfig:
+def fill_in(config: RunConfig, spec: DataSpec, allow: tuple[str, ...] = ()) -> RunConfig:
     """The config with what the data set decides written into its sections, where they leave it out.
 
     That is `resolution`, `channels` and `num_classes`. Raises UserError where a section says otherwise
-    than the data set, and for labels wanted of a data set without them.
+    than the data set, and for labels wanted of a data set without them. `allow` as in `make_task`.
     """
     image, classes = spec.fields.get("image"), spec.classes
     if config.conditional and not classes:
@@ -47,9 +47,9 @@ def fill_in(config: RunConfig, spec: DataSpec) -> RunConfig:
     for name, way in zip(NETWORKS, ways or (None, None)):
         if not getattr(config, name):
             continue  # a task that needs no such network
-        section = _filled(getattr(config, name), "network", shape, spec.name, f"config.{name}")
-        sections[name] = section if way is None else _conditioned(section, way, f"config.{name}")
-    sections["task"] = _filled(config.task, "task", shape, spec.name, "config.task")
+        section = _filled(getattr(config, name), "network", shape, spec.name, f"config.{name}", allow)
+        sections[name] = section if way is None else _conditioned(section, way, f"config.{name}", allow)
+    sections["task"] = _filled(config.task, "task", shape, spec.name, "config.task", allow)
     for name in PENALTIES:
         if name in config.task:
             sections["task"][name] = tuple(
@@ -61,23 +61,29 @@ def fill_in(config: RunConfig, spec: DataSpec) -> RunConfig:
     return dataclasses.replace(config, **sections)
 
 
-def _filled(section: Section, kind: str, shape: Mapping[str, int], data: str, path: str) -> dict[str, Any]:
+def _filled(
+    section: Section, kind: str, shape: Mapping[str, int], data: str, path: str, allow: tuple[str, ...]
+) -> dict[str, Any]:
     filled = {
-        key: _filled(value, kind, shape, data, f"{path}.{key}") if kind == "network" and is_section(value) else value
+        key: _filled(value, kind, shape, data, f"{path}.{key}", allow)
+        if kind == "network" and is_section(value)
+        else value
         for key, value in section.items()
     }
     for key, value in shape.items():
-        if not accepts(section, kind, key, path=path):
+        if not accepts(section, kind, key, path=path, allow=allow):
             continue
         if filled.setdefault(key, value) != value:
             raise UserError(f"{path}.{key}: got {filled[key]!r}, but {data} has {value!r}")
     return filled
 
 
-def _conditioned(section: dict[str, Any], way: str, path: str) -> dict[str, Any]:
+def _conditioned(section: dict[str, Any], way: str, path: str, allow: tuple[str, ...]) -> dict[str, Any]:
     """The section, and those in it, with this way of conditioning."""
-    inner = {key: _conditioned(value, way, f"{path}.{key}") for key, value in section.items() if is_section(value)}
-    if accepts(section, "network", "conditioning", path=path):
+    inner = {
+        key: _conditioned(value, way, f"{path}.{key}", allow) for key, value in section.items() if is_section(value)
+    }
+    if accepts(section, "network", "conditioning", path=path, allow=allow):
         return {**section, **inner, "conditioning": way}
     if not inner:
         raise UserError(f"config.conditional: {section['name']} knows no other way than its own; accepted is true")
