@@ -172,7 +172,7 @@ class RunConfig:
     images: Count | None = option(None, "length of the run in real images; either this or epochs")
     seed: Seed = option(0, "of weights, noise and the order of the data")
     start_from: str | None = option(
-        None, "whose generator a new run begins with: a run's directory, or a published model by name or file"
+        None, "whose networks a new run begins with: a run's directory, or a published model by name or file"
     )
     conditional: bool | Conditioning = option(
         False,
@@ -196,6 +196,12 @@ class RunConfig:
     tensorboard: bool = option(True, "TensorBoard events")
     compilation_cache: bool = option(True, "keep compiled programs between runs")
     tiny: bool = option(False, "cut to 16 pixels and few channels, to try a config out")
+
+    @property
+    def networks(self) -> dict[str, Section]:
+        """The sections of the networks that there are, by name."""
+        sections = {"generator": self.generator, "discriminator": self.discriminator}
+        return {name: section for name, section in sections.items() if section}
 
 
 SECTIONS = ("generator", "discriminator", "task")  # each is the keyword arguments of one constructor
