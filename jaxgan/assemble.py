@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 
 from jaxgan.builder import (
     ADVERSARY,
@@ -25,16 +24,20 @@ from jaxgan.builder import (
 from jaxgan.config import RunConfig, Section, unknown_key
 from jaxgan.data.sources import DataSpec
 from jaxgan.errors import UserError
+from jaxgan.fields import fit, label_field, pixel_field
 from jaxgan.game import Degradation, Task
 from jaxgan.losses.perceptual import REAL_ESRGAN
+from jaxgan.media.plain import plain
 from jaxgan.models.pretrained.vgg import Backbone, load_backbone, lpips_heads
 from jaxgan.regularizers.gradient_penalty import auto_gamma
 from jaxgan.tasks.penalty import Penalty
 from jaxgan.tasks.restoration import BACKBONE, Content
+from jaxgan.training.parts import example_batch
 
 log = logging.getLogger(__name__)
 
 NETWORKS = ("generator", "discriminator")
+ADVICE = {"condition": "give config.task.degradation or config.data.condition"}  # on fields that data may lack
 SIZE = 192  # pixels of an image where any will do: most scales divide it
 
 
@@ -44,13 +47,12 @@ def fill_in(config: RunConfig, spec: DataSpec, allow: tuple[str, ...] = ()) -> R
     That is `resolution`, `channels` and `num_classes`. Raises UserError where a section says otherwise
     than the data set, and for labels wanted of a data set without them. `allow` as in `make_task`.
     """
-    if config.conditional and not spec.num_classes:
+    image, classes = spec.fields.get("image"), spec.classes
+    if config.conditional and not classes:
         raise UserError(f"config.conditional: got {config.conditional!r}, but {spec.name} has no labels")
-    shape = {
-        "resolution": spec.height,
-        "channels": spec.channels,
-        "num_classes": spec.num_classes if config.conditional else 0,
-    }
+    sizes = {} if image is None else {"resolution": image.height, "channels": image.channels}
+    shape = {key: size for key, size in sizes.items() if size is not None}
+    shape["num_classes"] = len(classes) if config.conditional else 0
     ways = config.conditional.split("+") if isinstance(config.conditional, str) else ()
     sections: dict[str, Any] = {}
     for name, way in zip(NETWORKS, ways or (None, None)):
@@ -62,8 +64,8 @@ def fill_in(config: RunConfig, spec: DataSpec, allow: tuple[str, ...] = ()) -> R
     for name in PENALTIES:
         if name in config.task:
             sections["task"][name] = tuple(
-                {**penalty, "gamma": auto_gamma(spec.height, config.batch_size)}
-                if penalty.get("gamma") == "auto"
+                {**penalty, "gamma": auto_gamma(shape["resolution"], config.batch_size)}
+                if "resolution" in shape and penalty.get("gamma") == "auto"
                 else penalty
                 for penalty in config.task[name]
             )
@@ -146,6 +148,11 @@ def _make_adversary(
     return {}
 
 
+def check_data(task: Task, spec: DataSpec) -> None:
+    """Raises UserError where the data have not what the task asks for."""
+    fit(task.asks, spec.fields, asker="config.task", giver=plain(spec.name), advice=ADVICE)
+
+
 def averaged(task: Task, config: RunConfig) -> list[tuple[dict[str, Any], dict[str, Any]]]:
     """Params and variables, as shapes, of the networks whose average a run keeps.
 
@@ -161,12 +168,11 @@ def averaged(task: Task, config: RunConfig) -> list[tuple[dict[str, Any], dict[s
 
 
 def _shapes(task: Task, size: int, channels: int, condition: int) -> tuple[dict[str, Any], dict[str, Any]]:
-    pixels = lambda channels: jax.ShapeDtypeStruct((2, size, size, channels), jnp.float32)  # noqa: E731
-    batch = {"image": pixels(channels), "label": jax.ShapeDtypeStruct((2,), jnp.int32)}
+    spec = {"image": pixel_field(size, size, channels), "label": label_field()}
     if condition:
-        batch["condition"] = pixels(condition)
+        spec["condition"] = pixel_field(size, size, condition)
     try:
-        trees = jax.eval_shape(lambda given: task.init(jax.random.key(0), given), batch)
+        trees = jax.eval_shape(lambda: task.init(jax.random.key(0), example_batch(spec)))
     except UserError:
         raise
     except Exception as error:  # whatever a network says to what it is given

@@ -11,7 +11,8 @@ import jax.numpy as jnp
 
 from jaxgan.domains import Count, Whole
 from jaxgan.errors import UserError
-from jaxgan.game import GENERATOR, Array, Aux, Batch, Key, Params, Phase, State, Variables
+from jaxgan.fields import label_field, pixel_field
+from jaxgan.game import GENERATOR, Array, Aux, Batch, Key, Params, Phase, Spec, State, Variables
 from jaxgan.layers.conv import transposed_kernels
 from jaxgan.layers.normalization import BATCH, STATISTICS
 from jaxgan.layers.resampling import box_downsample
@@ -52,6 +53,11 @@ class Generation:
             if getattr(self, name) < least:
                 raise UserError(f"config.task.{name}: got {getattr(self, name)}, accepted is {least} or more")
         self.adversary.check_labels(self.num_classes)
+
+    @property
+    def asks(self) -> Spec:
+        """Images, and their labels where it has classes."""
+        return {"image": pixel_field(None, None, None), **({"label": label_field()} if self.num_classes else {})}
 
     @property
     def players(self) -> Mapping[str, tuple[str, ...]]:
