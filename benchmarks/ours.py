@@ -158,8 +158,8 @@ def make_enlarger(name: str, picture: tuple[int, int], tile: int, *, plain: bool
     import numpy as np
 
     from jaxgan.builder import build
+    from jaxgan.inference.tiling import Tiling, tiled
     from jaxgan.parallel.compiler import compiler_options, keep_freed_memory
-    from jaxgan.tiling import Tiling, tiled
 
     keep_freed_memory()
     network: Any = build({"name": name, "channels": 3, "scale": 4}, "network")

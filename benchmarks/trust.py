@@ -34,8 +34,8 @@ from jaxgan.evaluators.patch_scores import PatchScores
 from jaxgan.evaluators.self_features import SelfRecipe
 from jaxgan.evaluators.self_scores import SelfScores
 from jaxgan.evaluators.streams import Scorer, score
+from jaxgan.inference.model import load
 from jaxgan.paths import expanded
-from jaxgan.restore import load
 
 ROOT = pathlib.Path(__file__).parent.parent
 DIGITS = DataConfig(name="jaxgan_digits", resolution=32, fit="pad")

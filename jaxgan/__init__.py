@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from jaxgan.restore import RestoredGenerator, load
+    from jaxgan.inference.model import RestoredGenerator, load
 
 __all__ = ["RestoredGenerator", "load"]
 __version__ = "0.1.0"
@@ -13,7 +13,7 @@ __version__ = "0.1.0"
 
 def __getattr__(name: str) -> Any:
     if name in __all__:  # only now is jax imported
-        from jaxgan import restore
+        from jaxgan.inference import model
 
-        return getattr(restore, name)
+        return getattr(model, name)
     raise AttributeError(f"module 'jaxgan' has no attribute {name!r}")

@@ -20,11 +20,10 @@ FLOORS = [
     ["models", "metrics"],
     ["tasks"],
     ["parallel"],
-    ["sampling", "standing", "projection", "tiling"],
     ["exporting"],
     ["evaluators", "training"],
     ["assemble"],
-    ["restore", "restorer", "planning"],
+    ["inference", "planning"],
     ["commands"],
     ["main", "__init__"],
 ]
@@ -40,7 +39,7 @@ LAZILY = {
     ("builder", "training"),
     ("builder", "schedules"),
     ("main", "commands"),
-    ("__init__", "restore"),
+    ("__init__", "inference"),
 }  # inside functions, on purpose
 FLAX = {"layers", "models", "game"}
 NO_JAX = {

@@ -16,13 +16,13 @@ import pytest
 from jaxgan.augment import blur_kernels, degradations
 from jaxgan.augment.ada import ADA
 from jaxgan.augment.diffaugment import DiffAugment
+from jaxgan.inference.projection import learning_rate
 from jaxgan.layers import equalized
 from jaxgan.layers.minibatch_stddev import minibatch_stddev
 from jaxgan.layers.modulation import modulated_conv
 from jaxgan.losses import perceptual
 from jaxgan.models import biggan, progan, r3gan, resnet, stylegan2
 from jaxgan.models.pretrained import inception, vgg
-from jaxgan.projection import learning_rate
 from jaxgan.regularizers.gradient_penalty import auto_gamma
 
 REAL_ESRGAN = "Wang et al. 2021 (Real-ESRGAN), options/train_realesrgan_x4plus.yml"

@@ -16,9 +16,9 @@ from jaxgan.assemble import averaged, make_task
 from jaxgan.config import to_json
 from jaxgan.errors import MISTAKE, UserError
 from jaxgan.game import State
+from jaxgan.inference.restorer import load_restorer
 from jaxgan.main import main
 from jaxgan.overrides import resolve
-from jaxgan.restorer import load_restorer
 from jaxgan.training.checkpoint import Checkpoints
 
 GENERATION = {

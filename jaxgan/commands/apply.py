@@ -21,12 +21,12 @@ from jaxgan.commands.setup import start_jax
 from jaxgan.commands.wishes import Wish, read_wish
 from jaxgan.config import RunConfig
 from jaxgan.errors import FINISHED, SOME_FAILED, UserError
+from jaxgan.inference.restorer import Restorer, load_pretrained, load_restorer
+from jaxgan.inference.tiling import Tiling
 from jaxgan.media.films.frames import Unfit
 from jaxgan.media.plain import plain
 from jaxgan.media.provenance.origin import Origin
 from jaxgan.media.reading import Picture, PictureError, stored_size
-from jaxgan.restorer import Restorer, load_pretrained, load_restorer
-from jaxgan.tiling import Tiling
 from jaxgan.training.progress import console
 
 FEATURES_TILE = 1024  # pixels of the features, of an output for most networks, that a tile makes along a side

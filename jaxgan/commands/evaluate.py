@@ -21,10 +21,10 @@ from jaxgan.evaluators.distribution import DistributionEvaluator
 from jaxgan.evaluators.manifests import check_same, existing, read_report, write_report
 from jaxgan.evaluators.path_length import feature_path_length, path_manifest
 from jaxgan.evaluators.reconstruction import ReconstructionEvaluator
+from jaxgan.inference.model import RestoredGenerator, load
+from jaxgan.inference.restorer import Restorer, load_restorer
 from jaxgan.media.plain import plain
 from jaxgan.parallel.mesh import make_mesh
-from jaxgan.restore import RestoredGenerator, load
-from jaxgan.restorer import Restorer, load_restorer
 from jaxgan.training.workdir import Workdir
 
 SEVERAL = Domain(least=2, most=MOST)

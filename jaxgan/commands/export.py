@@ -13,9 +13,9 @@ from jaxgan.commands.setup import start_jax
 from jaxgan.config import RunConfig
 from jaxgan.errors import FINISHED, UserError
 from jaxgan.exporting import stablehlo
+from jaxgan.inference.model import RestoredGenerator, load
 from jaxgan.media.images import replacing
 from jaxgan.media.plain import plain
-from jaxgan.restore import RestoredGenerator, load
 
 
 class ExportWish(NamedTuple):

@@ -21,6 +21,8 @@ from jaxgan import signals
 from jaxgan.commands.files import Pair
 from jaxgan.commands.masks import FilmMasks, Masks
 from jaxgan.commands.restoring import Restoring, degraded, enlarged, seen
+from jaxgan.inference.restorer import Restorer
+from jaxgan.inference.tiling import Tiling
 from jaxgan.media.films.cuts import Cuts
 from jaxgan.media.films.frames import FilmFormat, Frame, Frames, Unfit, check_extra, open_frames
 from jaxgan.media.films.stills import picture_files
@@ -28,8 +30,6 @@ from jaxgan.media.hidden import spread
 from jaxgan.media.plain import plain
 from jaxgan.media.provenance.origin import Origin
 from jaxgan.media.reading import Picture, PictureError
-from jaxgan.restorer import Restorer
-from jaxgan.tiling import Tiling
 from jaxgan.training.progress import console
 
 AHEAD = 4  # frames that are read, and that wait to be encoded, beside those that are computed

@@ -18,9 +18,9 @@ from jaxgan.evaluators.distribution import make_distribution_evaluator
 from jaxgan.evaluators.neighbours import make_neighbour_search
 from jaxgan.evaluators.samples import Generate
 from jaxgan.evaluators.truncation import PSI, THRESHOLDS, Truncated, truncation_sweep
+from jaxgan.inference.model import RestoredGenerator
 from jaxgan.media.grids import save_grid
 from jaxgan.media.images import replace_file, save_image, to_uint8
-from jaxgan.restore import RestoredGenerator
 from jaxgan.training.plots import check_extra
 
 PAIRS, PAIR_COLUMNS = 24, 3  # of samples and their nearest training images in the picture

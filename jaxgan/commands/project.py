@@ -18,12 +18,12 @@ from jaxgan.commands.setup import start_jax
 from jaxgan.config import RunConfig
 from jaxgan.data.transforms import Framing, read_image
 from jaxgan.errors import UserError
+from jaxgan.inference.model import RestoredGenerator, load
+from jaxgan.inference.projection import DISTANCE, project, pyramid_distance
 from jaxgan.media.grids import save_grid
 from jaxgan.media.images import replace_file
 from jaxgan.media.plain import plain
 from jaxgan.media.provenance.origin import packet_of
-from jaxgan.projection import DISTANCE, project, pyramid_distance
-from jaxgan.restore import RestoredGenerator, load
 
 STEPS = 1000
 SHOWN_PIXELS = 192  # at least, of each side of the picture

@@ -21,12 +21,12 @@ from PIL import Image
 from jaxgan import disks, signals
 from jaxgan.commands.files import Pair
 from jaxgan.commands.masks import Masks
+from jaxgan.inference.restorer import Restorer
+from jaxgan.inference.tiling import Batches, Mosaic, Tiling, continued
 from jaxgan.media.hidden import spread
 from jaxgan.media.provenance.origin import Origin
 from jaxgan.media.reading import Picture, PictureError, read_picture
 from jaxgan.media.writing import check_fits, write_picture
-from jaxgan.restorer import Restorer
-from jaxgan.tiling import Batches, Mosaic, Tiling, continued
 
 IN_MEMORY = 2**30  # bytes of an output at most
 ZEROS = 2**24  # bytes written at once

@@ -15,11 +15,11 @@ from jaxgan.commands.outputs import check_outputs
 from jaxgan.commands.setup import start_jax
 from jaxgan.config import RunConfig
 from jaxgan.errors import FINISHED, SOME_FAILED, UserError
+from jaxgan.inference.model import RestoredGenerator, load
 from jaxgan.media.grids import make_grid, save_grid
 from jaxgan.media.images import save_image
 from jaxgan.media.plain import plain
 from jaxgan.media.videos import save_animation
-from jaxgan.restore import RestoredGenerator, load
 
 FRAMES_BETWEEN = 24  # frames from one latent of an interpolation to the next
 FRAMES_PER_SECOND = 24

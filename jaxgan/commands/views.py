@@ -20,13 +20,13 @@ from jaxgan.evaluators.manifests import existing
 from jaxgan.evaluators.reconstruction import ReconstructionEvaluator, make_reconstruction_evaluator
 from jaxgan.evaluators.samples import draw_grid
 from jaxgan.game import Generating, Restoring, State
+from jaxgan.inference.sampling import Sampler
+from jaxgan.inference.standing import Standing
 from jaxgan.media.grids import make_grid
 from jaxgan.media.images import to_uint8
 from jaxgan.parallel import distributed
 from jaxgan.parallel.compiler import compiler_options
 from jaxgan.parallel.placement import copied, replicated
-from jaxgan.sampling import Sampler
-from jaxgan.standing import Standing
 
 SHOWN = 6  # restored pictures
 SIDE = 192  # pixels of them that are shown

@@ -11,10 +11,10 @@ from PIL import Image, ImageCms
 
 from jaxgan.commands import restoring
 from jaxgan.errors import FINISHED, MISTAKE, SOME_FAILED
+from jaxgan.inference.restorer import Restorer, load_pretrained
 from jaxgan.main import main
 from jaxgan.media.reading import Picture, read_picture
 from jaxgan.media.writing import write_picture
-from jaxgan.restorer import Restorer, load_pretrained
 
 random = np.random.default_rng(0)
 kernels = [jnp.asarray(random.normal(0, 0.2, shape), jnp.float32) for shape in ((3, 3, 3, 8), (5, 5, 8, 12))]

@@ -19,10 +19,10 @@ from PIL import Image
 
 from jaxgan.commands.films import beside
 from jaxgan.errors import FINISHED, MISTAKE, SOME_FAILED
+from jaxgan.inference.restorer import Restorer
 from jaxgan.media.films import segments
 from jaxgan.media.films.cuts import Cuts
 from jaxgan.media.reading import Picture
-from jaxgan.restorer import Restorer
 
 NEAREST = Restorer(lambda x: x.repeat(2, axis=1).repeat(2, axis=2), 2, 3, 3, "films that were halved", 0)
 SAME = Restorer(lambda x: x, 1, 3, 3, "nothing", 0)
@@ -367,7 +367,7 @@ KILLED = """
     import jaxgan.media.films.segments as segments
     from jaxgan.commands import films
     from jaxgan.main import main
-    from jaxgan.restorer import Restorer
+    from jaxgan.inference.restorer import Restorer
 
     segments.LENGTH = 7
     mirrored = Restorer(lambda x: x[:, :, ::-1], 1, 3, 3, "mirrors", None, fingerprint=sys.argv[1])

@@ -10,7 +10,7 @@ from PIL import Image
 
 from jaxgan.commands import restoring
 from jaxgan.errors import FINISHED, SOME_FAILED
-from jaxgan.restorer import Restorer
+from jaxgan.inference.restorer import Restorer
 
 DOUBLED = Restorer(lambda x: jnp.repeat(jnp.repeat(x, 2, axis=1), 2, axis=2), 2, 3, 3, "pictures that were halved", 0)
 LIMIT = 20_000  # bytes that the disk has

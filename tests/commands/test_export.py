@@ -15,7 +15,7 @@ from jaxgan.config import DataConfig, RunConfig, to_json, to_tree
 from jaxgan.errors import FINISHED, UserError
 from jaxgan.exporting import stablehlo
 from jaxgan.game import State
-from jaxgan.restore import load
+from jaxgan.inference.model import load
 from jaxgan.training.checkpoint import Checkpoints
 from jaxgan.weights import reading
 

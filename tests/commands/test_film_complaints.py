@@ -12,7 +12,7 @@ import pytest
 from filming import frames_of, make, moving, packaged, patches, yuv_frame
 
 from jaxgan.errors import FINISHED, MISTAKE
-from jaxgan.restorer import Restorer
+from jaxgan.inference.restorer import Restorer
 
 SAME = Restorer(lambda x: x, 1, 3, 3, "nothing", 0)
 SHIFTED = Restorer(jax.jit(lambda x: np.float32(0.5) * (x + x[:, :, ::-1])), 1, 3, 3, "nothing", None)
@@ -76,7 +76,7 @@ MEASURED = """
     import jaxgan.commands.apply as apply
     from jaxgan.main import main
     from jaxgan.models.srvgg import Generator
-    from jaxgan.restorer import Restorer
+    from jaxgan.inference.restorer import Restorer
 
     network = Generator(channels=3, scale=4, base_width=16, convs=4)
     params = jax.jit(lambda: network.init(jax.random.key(0), np.zeros((1, 36, 64, 3), np.float32), None, train=False))()

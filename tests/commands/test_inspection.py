@@ -11,7 +11,7 @@ from PIL import Image
 from jaxgan.commands import sample
 from jaxgan.config import from_json
 from jaxgan.errors import FINISHED, UserError
-from jaxgan.restore import load
+from jaxgan.inference.model import load
 
 
 def draw(workdir, features="auto", **options):

@@ -8,10 +8,10 @@ from filming import make, scenery
 from PIL import Image
 
 from jaxgan.errors import FINISHED, MISTAKE, SOME_FAILED
+from jaxgan.inference.restorer import Restorer
 from jaxgan.main import main
 from jaxgan.media.provenance import credentials
 from jaxgan.media.provenance.origin import digital_source_type, read_statement
-from jaxgan.restorer import Restorer
 
 IPTC = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 CREATED, COMPOSITE = IPTC + "trainedAlgorithmicMedia", IPTC + "compositeWithTrainedAlgorithmicMedia"

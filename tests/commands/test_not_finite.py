@@ -7,9 +7,9 @@ from PIL import Image
 
 import jaxgan
 from jaxgan.errors import FINISHED, GAVE_UP, MISTAKE, SOME_FAILED, UserError
+from jaxgan.inference.restorer import Restorer
+from jaxgan.inference.sampling import Sampler
 from jaxgan.main import main
-from jaxgan.restorer import Restorer
-from jaxgan.sampling import Sampler
 
 SPOILED = 200  # the red of pixels of which the network below makes no number
 

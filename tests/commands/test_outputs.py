@@ -10,12 +10,12 @@ from PIL import Image
 import jaxgan.main
 from jaxgan.config import DataConfig, RunConfig, to_json
 from jaxgan.errors import MISTAKE, SOME_FAILED, UserError
+from jaxgan.inference.restorer import Restorer
 from jaxgan.main import main
 from jaxgan.media.grids import save_grid
 from jaxgan.media.images import save_image
 from jaxgan.media.reading import Picture, PictureError
 from jaxgan.media.writing import check_fits
-from jaxgan.restorer import Restorer
 
 PART = {"name": "generation.Generation"}
 BELOW_A_FILE = [

@@ -12,9 +12,9 @@ from PIL import Image
 
 from jaxgan.commands.partners import Partners
 from jaxgan.errors import FINISHED, SOME_FAILED
+from jaxgan.inference.restorer import Restorer
 from jaxgan.media.films.frames import is_picture
 from jaxgan.media.reading import PictureError, read_picture
-from jaxgan.restorer import Restorer
 
 FILLED = Restorer(lambda x: jnp.full_like(x[..., :3], 1.0), 1, 3, 3, "holes", 0, masks=True)
 

@@ -11,8 +11,8 @@ from jaxgan.commands import project
 from jaxgan.commands.project import read_picture
 from jaxgan.config import from_json
 from jaxgan.errors import FINISHED, UserError
+from jaxgan.inference.model import load
 from jaxgan.media.images import save_image
-from jaxgan.restore import load
 
 
 def run(workdir, **options):

@@ -15,8 +15,8 @@ from jaxgan.evaluators.distribution import DistributionEvaluator
 from jaxgan.evaluators.inception_features import Seen
 from jaxgan.evaluators.streams import Features
 from jaxgan.fields import picture_fields
+from jaxgan.inference.sampling import Sampler
 from jaxgan.parallel.mesh import make_mesh
-from jaxgan.sampling import Sampler
 
 COUNT, SIDE, WIDTH = 60_000, 64, 64
 

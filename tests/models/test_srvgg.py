@@ -13,9 +13,9 @@ from jaxgan.assemble import fill_in, make_task
 from jaxgan.data.sources import DataSpec
 from jaxgan.errors import UserError
 from jaxgan.fields import picture_fields
+from jaxgan.inference.tiling import Tiling, tiled
 from jaxgan.models import srvgg
 from jaxgan.overrides import load_config
-from jaxgan.tiling import Tiling, tiled
 from jaxgan.training.parts import make_init, make_optimizers, make_step, root_key
 
 KEY = jax.random.key(0)

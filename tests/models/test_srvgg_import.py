@@ -8,10 +8,10 @@ from weighing import same
 
 from jaxgan.builder import build
 from jaxgan.errors import FINISHED, UserError
+from jaxgan.inference.restorer import load_pretrained
 from jaxgan.main import help_text, main
 from jaxgan.media.reading import read_picture
 from jaxgan.models.pretrained import realesrgan
-from jaxgan.restorer import load_pretrained
 from jaxgan.weights.safetensors import write
 
 WIDTH, CONVS = 5, 2

@@ -18,6 +18,7 @@ from toy import make_task as make_affine
 
 from jaxgan.augment.ada import ADA
 from jaxgan.fields import Field, picture_fields
+from jaxgan.inference.sampling import Sampler
 from jaxgan.losses.adversarial import non_saturating, relativistic_average
 from jaxgan.models import dcgan, mlp, stylegan2
 from jaxgan.parallel import placement
@@ -26,7 +27,6 @@ from jaxgan.parallel.runners import JitRunner, PmapRunner
 from jaxgan.regularizers.gradient_penalty import r1
 from jaxgan.regularizers.lecam import lecam
 from jaxgan.regularizers.path_length import path_length
-from jaxgan.sampling import Sampler
 from jaxgan.tasks.adversary import Adversary
 from jaxgan.tasks.generation import Generation
 from jaxgan.tasks.penalty import Penalty

@@ -22,12 +22,12 @@ from jaxgan.evaluators.inception_features import Seen
 from jaxgan.evaluators.streams import Features
 from jaxgan.fields import picture_fields
 from jaxgan.game import GENERATOR
+from jaxgan.inference.sampling import Sampler
 from jaxgan.losses.adversarial import non_saturating
 from jaxgan.models import mlp
 from jaxgan.parallel import placement
 from jaxgan.parallel.distributed import Processes, joined
 from jaxgan.parallel.mesh import make_mesh
-from jaxgan.sampling import Sampler
 from jaxgan.tasks.adversary import Adversary
 from jaxgan.tasks.generation import Generation
 

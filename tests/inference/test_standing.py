@@ -11,11 +11,11 @@ from jaxgan.commands import views
 from jaxgan.config import EvaluationConfig, SamplesConfig
 from jaxgan.errors import UserError
 from jaxgan.game import GENERATOR
+from jaxgan.inference.model import RestoredGenerator
+from jaxgan.inference.standing import PASS, Standing
 from jaxgan.losses import adversarial
 from jaxgan.models import dcgan
 from jaxgan.parallel.mesh import make_mesh
-from jaxgan.restore import RestoredGenerator
-from jaxgan.standing import PASS, Standing
 from jaxgan.tasks.adversary import Adversary
 from jaxgan.tasks.generation import Generation
 from jaxgan.training.stored import Average

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from jaxgan.tiling import Batches, Mosaic, Tiling, continued, tiled, weights
+from jaxgan.inference.tiling import Batches, Mosaic, Tiling, continued, tiled, weights
 
 REACH = 4  # of `network`
 

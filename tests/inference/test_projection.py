@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxgan.projection import learning_rate, project, pyramid_distance
+from jaxgan.inference.projection import learning_rate, project, pyramid_distance
 
 
 def linear(weights, codes):

@@ -15,11 +15,11 @@ from jax.sharding import Mesh
 
 from jaxgan.errors import ArgumentError, UserError
 from jaxgan.game import GENERATOR, Array, Generating, Key, Task
+from jaxgan.inference.sampling import Sampler, map_latents, synthesize_styles
+from jaxgan.inference.standing import Standing
 from jaxgan.json_files import read_text
 from jaxgan.media.plain import plain
 from jaxgan.parallel.placement import replicated
-from jaxgan.sampling import Sampler, map_latents, synthesize_styles
-from jaxgan.standing import Standing
 from jaxgan.training.manifest import config_of
 from jaxgan.training.stored import Average, Shapes, restore_average
 from jaxgan.training.workdir import Workdir

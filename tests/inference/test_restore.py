@@ -13,7 +13,7 @@ import pytest
 
 from jaxgan.errors import UserError
 from jaxgan.game import State
-from jaxgan.restore import load
+from jaxgan.inference.model import load
 from jaxgan.training.checkpoint import Checkpoints
 from jaxgan.training.stored import Shapes, restore_average
 
@@ -170,7 +170,7 @@ def test_only_the_newest_whole_checkpoint_is_used(run, caplog):
 @pytest.mark.slow
 def test_loading_needs_no_training_code():
     wanted = "jaxgan.training.step", "jaxgan.training.loop", "jaxgan.training.optimizers"
-    code = f"import sys, jaxgan.restore, jaxgan.assemble; assert not set({wanted}) & set(sys.modules)"
+    code = f"import sys, jaxgan.inference.model, jaxgan.assemble; assert not set({wanted}) & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 

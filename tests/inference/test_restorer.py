@@ -10,9 +10,9 @@ from jaxgan.assemble import make_task
 from jaxgan.config import DataConfig, RunConfig, to_json
 from jaxgan.errors import FINISHED, UserError
 from jaxgan.game import State
+from jaxgan.inference.restorer import interpolate, load_pretrained, load_restorer
 from jaxgan.main import main
 from jaxgan.media.reading import read_picture
-from jaxgan.restorer import interpolate, load_pretrained, load_restorer
 from jaxgan.training.checkpoint import Checkpoints
 from jaxgan.weights import safetensors
 

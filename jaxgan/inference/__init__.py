@@ -1,0 +1,1 @@
+"""A trained thing in use: the model of a run, sampling, projection, restoring in tiles."""
