@@ -9,7 +9,18 @@ from typing import Any
 
 import jax
 
-from jaxgan.builder import PENALTIES, accepts, build, check_content, check_regularizer, find, is_section
+from jaxgan.builder import (
+    ADVERSARY,
+    PENALTIES,
+    accepts,
+    adversary_parameters,
+    build,
+    check_content,
+    check_regularizer,
+    find,
+    is_section,
+    requires,
+)
 from jaxgan.config import RunConfig, Section, unknown_key
 from jaxgan.data.sources import DataSpec
 from jaxgan.errors import UserError
@@ -109,6 +120,8 @@ def make_task(config: RunConfig, allow: tuple[str, ...] = ()) -> Task:
     for kind in ("augment", "degradation"):
         if section.get(kind) is not None:
             parts[kind] = build(section.pop(kind), kind, path=f"config.task.{kind}", allow=allow)
+    if accepts(section, "task", "adversary", path="config.task", allow=allow):
+        parts |= _make_adversary(section, parts, parts.pop("discriminator", None), allow)
     if "content" in section:
         contents = [(f"config.task.content.{i}", each) for i, each in enumerate(section.pop("content"))]
         backbone = section.pop(BACKBONE, None) or {}
@@ -119,6 +132,25 @@ def make_task(config: RunConfig, allow: tuple[str, ...] = ()) -> Task:
 def check_data(task: Task, spec: DataSpec) -> None:
     """Raises UserError where the data have not what the task asks for."""
     fit(task.asks, spec.fields, asker="config.task", giver=plain(spec.name), advice=ADVICE)
+
+
+def _make_adversary(
+    section: dict[str, Any], parts: dict[str, Any], network: Any, allow: tuple[str, ...]
+) -> dict[str, Any]:
+    """What a task gets as its adversary, made of the keys that are an adversary's, which section and parts lose.
+
+    Nothing where it needs none; raises UserError where it does and the network or the loss is missing.
+    """
+    needed = requires(section, "task", "adversary", path="config.task", allow=allow)
+    needed |= section.get("adversarial_start") is not None
+    own, made = ({key: each.pop(key) for key in adversary_parameters() if key in each} for each in (section, parts))
+    missing = "config.discriminator" if network is None else "config.task.loss"
+    if network is not None and "loss" in made:
+        made["network"] = network
+        return {"adversary": build({"name": ADVERSARY, **own}, "adversary", path="config.task", fill=made, allow=allow)}
+    if needed:
+        raise UserError(f"{missing} is missing")
+    return {}
 
 
 def averaged(task: Task, config: RunConfig) -> list[tuple[dict[str, Any], dict[str, Any]]]:

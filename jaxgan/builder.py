@@ -22,16 +22,19 @@ from jaxgan.errors import UserError
 PACKAGES = {  # by kind
     "network": "jaxgan.models",
     "task": "jaxgan.tasks",
+    "adversary": "jaxgan.tasks",
     "loss": "jaxgan.losses",
     "regularizer": "jaxgan.regularizers",
     "augment": "jaxgan.augment",
     "degradation": "jaxgan.augment",
     "content": "jaxgan.losses",
 }
+ADVERSARY = "adversary.Adversary"  # made of the keys of a task's section that has one
+NOT_IN_SECTIONS = ("network", "network_name", "player", "beside", "weigh")  # of an adversary: what the task decides
 PENALTIES = ("penalties", "generator_penalties")  # what a task has of the kind "regularizer"
 HANDED_IN = (  # of a regularizer: what a task can give it
     *("critic", "fake_critic", "real", "fake", "key", "real_logits", "fake_logits", "latent", "generate"),
-    *("style", "synthesize", "params", "transposed", "images_seen", "memory"),
+    *("style", "synthesize", "params", "transposed", "images_seen", "memory", "given"),
 )
 CONTENT_HANDED_IN = (
     "restored",
@@ -102,6 +105,18 @@ def accepts(section: Mapping[str, Any], kind: str, key: str, *, path: str, allow
     return key in _parameters(find(section, kind, path=path, allow=allow))
 
 
+def requires(section: Mapping[str, Any], kind: str, key: str, *, path: str, allow: Sequence[str] = ()) -> bool:
+    """Whether the constructor that a section names takes the argument `key` and has no default for it."""
+    parameter = _parameters(find(section, kind, path=path, allow=allow)).get(key)
+    return parameter is not None and parameter.default is inspect.Parameter.empty
+
+
+def adversary_parameters() -> dict[str, inspect.Parameter]:
+    """The keys of a task's section that are its adversary's."""
+    parameters = _parameters(find({"name": ADVERSARY}, "adversary", path="config.task"))
+    return {name: each for name, each in parameters.items() if name not in NOT_IN_SECTIONS}
+
+
 def check_allowed(packages: Sequence[str]) -> None:
     """Imports packages beside jaxgan that names of a config may point into.
 
@@ -131,9 +146,9 @@ def check_sections(config: RunConfig, allow: Sequence[str] = ()) -> None:
         if name in config.task:
             raise UserError(f"config.task.{name}: a task gets its networks handed in; accepted is config.{name}")
     parameters = _parameters(find(config.task, "task", path="config.task", allow=allow))
-    for name in ("generator", "discriminator"):
-        needed = name in parameters and parameters[name].default is inspect.Parameter.empty
-        if getattr(config, name) or needed:
+    for name, arguments in (("generator", ("generator",)), ("discriminator", ("discriminator", "adversary"))):
+        needed = [parameters[each].default is inspect.Parameter.empty for each in arguments if each in parameters]
+        if getattr(config, name) or any(needed):
             _check_network(getattr(config, name), f"config.{name}", allow)
     parts = dict.fromkeys(
         (
@@ -148,6 +163,9 @@ def check_sections(config: RunConfig, allow: Sequence[str] = ()) -> None:
             "backbone",
         )
     )
+    if "adversary" in parameters:
+        parameters = {**parameters, **adversary_parameters()}
+        del parameters["adversary"]
     _check_arguments(config.task, parameters, "config.task", given=parts)
     if "loss" in config.task:
         find({"name": config.task["loss"]}, "loss", path="config.task.loss", allow=allow)
@@ -257,7 +275,9 @@ def _is_kind(found: Any, kind: str, module: str, allowed: bool) -> bool:
     if kind == "network":
         return inspect.isclass(found) and hasattr(found, "apply") and hasattr(found, "init") and at_home
     if kind == "task":
-        return inspect.isclass(found) and hasattr(found, "phases") and at_home
+        return inspect.isclass(found) and hasattr(found, "phases") and not hasattr(found, "turn") and at_home
+    if kind == "adversary":
+        return inspect.isclass(found) and hasattr(found, "turn") and at_home
     if kind == "augment":
         return inspect.isclass(found) and hasattr(found, "init_memory") and at_home
     if kind == "degradation":

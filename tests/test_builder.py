@@ -41,6 +41,7 @@ def test_a_section_is_the_arguments_of_one_constructor():
         ({"name": "dcgan.Judgement"}, "network", "is not a network"),
         ({"name": "dcgan.stage_widths"}, "network", "is not a network"),
         ({"name": "adversarial.per_example"}, "loss", "is not a loss"),
+        ({"name": "adversary.Adversary"}, "task", "is not a task"),
         ({"name": "Generator"}, "network", "accepted is module.Name"),
         ({}, "network", "got None"),
         (
@@ -108,3 +109,27 @@ def test_all_sections_are_checked_without_making_anything():
     ):
         with pytest.raises(UserError, match=words):
             check_sections(resolve(TREE, {key: text}))
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize("kind", ["generation.Generation", "restoration.Restoration"])
+def test_a_task_with_an_adversary_has_the_keys_of_it(kind):
+    task = {
+        "name": kind,
+        "loss": "adversarial.hinge",
+        "augment": {"name": "ada.ADA"},
+        "max_accuracy": 0.8,
+        "top_k": 0.5,
+    }
+    penalties = ({"name": "gradient_penalty.r1"},)
+    more = {"pack": 2, "class_weight": 0.5, "penalties": penalties, "generator_penalties": penalties}
+    check_sections(resolve({**TREE, "task": {**task, **more}}, {}))
+    for key, value, words in (
+        ("max_accuracy", "1.5", "max_accuracy: got 1.5, accepted is float from 0 to 1"),
+        ("max_acuracy", "0.5", "max_acuracy does not exist; did you mean max_accuracy"),
+        ("network", "'x'", "network does not exist"),
+        ("player", "'x'", "player does not exist"),
+        ("adversary", "'x'", "adversary does not exist"),
+    ):
+        with pytest.raises(UserError, match=rf"config\.task\.{words}"):
+            check_sections(resolve({**TREE, "task": task}, {f"task.{key}": value}))
