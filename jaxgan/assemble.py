@@ -129,6 +129,11 @@ def make_task(config: RunConfig, allow: tuple[str, ...] = ()) -> Task:
     return build(section, "task", path="config.task", fill=parts, allow=allow)
 
 
+def check_data(task: Task, spec: DataSpec) -> None:
+    """Raises UserError where the data have not what the task asks for."""
+    fit(task.asks, spec.fields, asker="config.task", giver=plain(spec.name), advice=ADVICE)
+
+
 def _make_adversary(
     section: dict[str, Any], parts: dict[str, Any], network: Any, allow: tuple[str, ...]
 ) -> dict[str, Any]:
@@ -146,11 +151,6 @@ def _make_adversary(
     if needed:
         raise UserError(f"{missing} is missing")
     return {}
-
-
-def check_data(task: Task, spec: DataSpec) -> None:
-    """Raises UserError where the data have not what the task asks for."""
-    fit(task.asks, spec.fields, asker="config.task", giver=plain(spec.name), advice=ADVICE)
 
 
 def averaged(task: Task, config: RunConfig) -> list[tuple[dict[str, Any], dict[str, Any]]]:

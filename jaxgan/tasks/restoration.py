@@ -18,7 +18,7 @@ import jax.numpy as jnp
 from jaxgan.augment.sharpening import sharpened
 from jaxgan.domains import NotNegative, Whole
 from jaxgan.errors import UserError
-from jaxgan.fields import pixel_field
+from jaxgan.fields import label_field, pixel_field
 from jaxgan.game import GENERATOR, Array, Aux, Batch, Degradation, Key, Params, Phase, Spec, State, Variables
 from jaxgan.layers.conv import transposed_kernels
 from jaxgan.tasks.adversary import OFFERED, Adversary, Shown, blank_state
@@ -109,9 +109,10 @@ class Restoration:
 
     @property
     def asks(self) -> Spec:
-        """Images, and what they are restored from where no degradation makes it."""
+        """Images, what they are restored from where no degradation makes it, and labels where they are judged."""
         names = ("image", "condition") if self.degradation is None else ("image",)
-        return dict.fromkeys(names, pixel_field(None, None, None))
+        label = {"label": label_field()} if self.num_classes else {}
+        return {**dict.fromkeys(names, pixel_field(None, None, None)), **label}
 
     @property
     def adversarial(self) -> bool:
