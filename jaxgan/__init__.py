@@ -1,13 +1,13 @@
-"""jaxgan: a GAN suite in JAX. `jaxgan.load(workdir)` gives a trained generator."""
+"""jaxgan: a GAN suite in JAX. `jaxgan.load(workdir)` gives a trained model."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from jaxgan.inference.model import RestoredGenerator, load
+    from jaxgan.inference.model import Model, load
 
-__all__ = ["RestoredGenerator", "load"]
+__all__ = ["Model", "load"]
 __version__ = "0.1.0"
 
 

@@ -17,7 +17,6 @@ from jaxgan.builder import (
     build,
     check_content,
     check_regularizer,
-    find,
     is_section,
     requires,
 )
@@ -25,7 +24,7 @@ from jaxgan.config import RunConfig, Section, unknown_key
 from jaxgan.data.sources import DataSpec
 from jaxgan.errors import UserError
 from jaxgan.fields import fit, label_field, pixel_field
-from jaxgan.game import Degradation, Task
+from jaxgan.game import Product, Task
 from jaxgan.losses.perceptual import REAL_ESRGAN
 from jaxgan.media.plain import plain
 from jaxgan.models.pretrained.vgg import Backbone, load_backbone, lpips_heads
@@ -153,21 +152,23 @@ def _make_adversary(
     return {}
 
 
-def averaged(task: Task, config: RunConfig) -> list[tuple[dict[str, Any], dict[str, Any]]]:
-    """Params and variables, as shapes, of the networks whose average a run keeps.
+def shapes_of(task: Task, config: RunConfig, product: Product) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+    """Params and variables, as shapes, of the networks that a product uses.
 
     Several where the config does not say of which conditions images are made; none where it does not say how large
     images are. Raises UserError for networks that cannot be made.
     """
     resolution, channels = (config.generator.get(key) for key in ("resolution", "channels"))
     conditions = (0,) if resolution else (3, 1)
-    if channels is None or not (resolution or restores_task(task)):
+    if channels is None or not (resolution or product.makes_pixels_of("pixels")):
         return []
     size = resolution or config.data.resolution or SIZE
-    return [_shapes(task, size, channels, condition) for condition in conditions]
+    return [_shapes(task, size, channels, condition, product.networks) for condition in conditions]
 
 
-def _shapes(task: Task, size: int, channels: int, condition: int) -> tuple[dict[str, Any], dict[str, Any]]:
+def _shapes(
+    task: Task, size: int, channels: int, condition: int, networks: Sequence[str]
+) -> tuple[dict[str, Any], dict[str, Any]]:
     spec = {"image": pixel_field(size, size, channels), "label": label_field()}
     if condition:
         spec["condition"] = pixel_field(size, size, condition)
@@ -177,24 +178,8 @@ def _shapes(task: Task, size: int, channels: int, condition: int) -> tuple[dict[
         raise
     except Exception as error:  # whatever a network says to what it is given
         raise UserError(f"the networks cannot be made: {type(error).__name__}: {error}") from None
-    params, variables = ({name: tree[name] for name in task.averaged} for tree in trees)
+    params, variables = ({name: tree[name] for name in networks} for tree in trees)
     return params, variables
-
-
-def restores(config: RunConfig, allow: tuple[str, ...] = ()) -> bool:
-    """Whether a config's task makes images from other images, and not from latents."""
-    return restores_task(find(config.task, "task", path="config.task", allow=allow))
-
-
-def restores_task(task: Any) -> bool:
-    """The same of a task, or of its class."""
-    return hasattr(task, "apply")
-
-
-def make_degradation(config: RunConfig, allow: tuple[str, ...] = ()) -> Degradation | None:
-    """What makes the conditions of a restoration; None where the data set has them."""
-    section = config.task.get("degradation")
-    return None if section is None else build(section, "degradation", path="config.task.degradation", allow=allow)
 
 
 def frozen_weights(config: RunConfig) -> dict[str, Any]:

@@ -15,6 +15,7 @@ import numpy as np
 from jaxgan.errors import UserError
 
 Kind = Literal["pixels", "label", "tokens", "mask", "number", "latent", "style", "vector", "logits", "bits", "flow"]
+Law = Literal["normal"]  # the standard normal distribution, every number by itself
 PLANES = ("pixels", "mask", "flow")  # kinds whose last axes are height, width and channels; before them may be frames
 
 
@@ -30,6 +31,7 @@ class Field:
     dtype: str = "float32"  # as numpy names it, in the source
     kind: Kind = "number"
     names: tuple[str, ...] = ()  # of classes, of a vocabulary
+    law: Law | None = None  # of latents: what they are drawn from
 
     def __post_init__(self) -> None:
         """Lists, such as JSON has, become tuples."""
@@ -84,6 +86,23 @@ class Field:
 Spec = Mapping[str, Field]  # by the name of the field
 
 
+def name_of(spec: Spec, kind: Kind) -> str | None:
+    """The name of the first field of a kind; None where there is none."""
+    return next((name for name, field in spec.items() if field.kind == kind), None)
+
+
+def named(spec: Spec, kind: Kind) -> str:
+    """The name of the first field of a kind. Raises KeyError where there is none."""
+    if (name := name_of(spec, kind)) is None:
+        raise KeyError(kind)
+    return name
+
+
+def told(spec: Spec) -> str:
+    """In words, such as `'latent' (latent float32 [100]), 'label' (label int32 of 10 classes)`."""
+    return ", ".join(f"{name!r} ({field})" for name, field in spec.items()) or "nothing"
+
+
 def pixel_field(height: int | None, width: int | None, channels: int | None, *, frames: int | None = None) -> Field:
     """Pictures `[H,W,C]`, or with `frames` clips `[T,H,W,C]`, as sources have them: uint8."""
     clip = () if frames is None else (frames,)
@@ -122,9 +141,9 @@ def fit(asked: Spec, given: Spec, *, asker: str, giver: str, advice: Mapping[str
         found = given.get(name)
         if found is not None and _fits(field, found):
             continue
-        has = f"it as {found}" if found is not None else ", ".join(f"{key!r} ({each})" for key, each in given.items())
-        told = f"{asker} asks for {name!r} ({field}), {giver} gives {has or 'nothing'}"
-        raise UserError(f"{told}: {advice[name]}" if advice and name in advice else told)
+        has = f"it as {found}" if found is not None else told(given)
+        why = f"{asker} asks for {name!r} ({field}), {giver} gives {has}"
+        raise UserError(f"{why}: {advice[name]}" if advice and name in advice else why)
 
 
 def _fits(asked: Field, given: Field) -> bool:

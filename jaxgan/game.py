@@ -7,13 +7,15 @@ what and how often. How a player moves is written once, in `jaxgan.training.step
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import jax
 from flax import struct
 
+from jaxgan.errors import ArgumentError, UserError
 from jaxgan.fields import Field as Field  # part of the vocabulary
+from jaxgan.fields import Kind, name_of
 from jaxgan.fields import Spec as Spec
 
 Array = jax.Array
@@ -163,6 +165,11 @@ class Task(Protocol):
         """How many classes can be asked for; 0 without labels."""
         ...
 
+    @property
+    def products(self) -> Mapping[str, Product]:
+        """What the trained networks can be called as, by name; the first is meant where nothing is said."""
+        ...
+
     def init(self, key: Key, batch: Batch) -> tuple[dict[str, Params], dict[str, Variables]]:
         """Params and variables by network, for a batch of the shapes given (`eval_shape` works)."""
         ...
@@ -197,35 +204,6 @@ def drawn_with(task: Task, player: str) -> tuple[str, ...]:
     return task.drawn_with(player) if isinstance(task, Drawing) else tuple(task.players[player])
 
 
-class Generating(Task, Protocol):
-    """A task whose trained thing makes images from latents."""
-
-    def generate(
-        self,
-        params: dict[str, Params],
-        variables: dict[str, Variables],
-        latent: Array,
-        label: Array | None,
-        *,
-        truncation: float | None = None,
-    ) -> Array:
-        """Images `[N,H,W,C]` in [-1, 1] for latents `[N,Z]` and labels `[N]`, without randomness.
-
-        `truncation`: less variety for better images; None: all of it.
-        """
-        ...
-
-    def judge(
-        self, params: dict[str, Params], variables: dict[str, Variables], image: Array, label: Array | None
-    ) -> Array:
-        """The discriminator's mean logits `[N]` of images, without randomness."""
-        ...
-
-    def latents(self, key: Key, count: int) -> Array:
-        """Latents `[count,Z]` as the generator was trained with."""
-        ...
-
-
 class Degradation(Protocol):
     """What is done to an image `[B,H,W,C]` to get the condition `[B,H/s,W/s,C']` from which it is restored."""
 
@@ -253,14 +231,92 @@ class Degradation(Protocol):
         ...
 
 
-class Restoring(Task, Protocol):
-    """A task whose trained thing makes images from other images, their conditions."""
+class Weights(NamedTuple):
+    """Params and variables, each by network."""
+
+    params: Mapping[str, Params]
+    variables: Mapping[str, Variables]
+
+    def of(self, networks: Iterable[str]) -> Weights:
+        """Those of some networks."""
+        names = tuple(networks)
+        return Weights(*({name: trees[name] for name in names} for trees in self))
+
+
+def playing(state: State, networks: Iterable[str]) -> Weights:
+    """The weights of networks as they play now."""
+    return Weights(state.params, state.variables).of(networks)
+
+
+def delivered(state: State, networks: Iterable[str]) -> Weights:
+    """The weights that networks are used with: the average where one is kept, else those that play."""
+    variables = {**state.variables, **state.ema_variables}
+    return Weights({**state.params, **state.ema_params}, variables).of(networks)
+
+
+Asked = Mapping[str, Any]  # arrays `[B, ...]` by the names of the fields asked for; what is optional may be absent
+Made = dict[str, Any]  # likewise, of what is given
+Memory = Any  # a pytree of arrays `[B, ...]`; None for products without
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Product:
+    """What a trained thing is: what it asks for and gives, as one pure function without randomness.
+
+    Pixels are float32 in [-1, 1]. A field of kind `number` named `truncation` is a scalar: less variety for better
+    images. One that carries a memory has `begin`, and gives the memory of a frame to the next one.
+    """
+
+    asks: Spec
+    gives: Spec
+    networks: tuple[str, ...]  # that it uses; where their average is kept, it is used with that
+    forward: Callable[[Weights, Asked, Memory], tuple[Made, Memory]]
+    begin: Callable[[Weights, Asked], Memory] | None = None
+    optional: tuple[str, ...] = ()  # names of fields that it asks for and can do without
+    parts: Mapping[str, Product] = dataclasses.field(default_factory=dict)  # what can be called apart, by name
+    degradation: Degradation | None = None  # made the pixels that it asks for, when it was trained
+    # what is averaged over `passes` batches of noise and put in the place of variables before it is used, by network
+    statistics: Callable[[Weights, Asked], dict[str, Variables]] | None = None
+    passes: int = 0
+    # what tiles and streams need
+    scale: int = 1  # pixels along a side of what it gives for each that it asks for
+    receptive_field: int | None = None  # asked pixels that a given one sees to each side; None: all
+    multiple: int = 1  # pixels between two places of a crop at which it does the same
+    features_scale: int | None = None  # pixels of the largest features for each asked one; None: as the scale
+    delay: int = 0  # frames by which what it gives comes later than what it asks for
+
+    def start(self, weights: Weights, asked: Asked) -> Memory:
+        """The memory before the first frame, from the fields of that; None for those without."""
+        return None if self.begin is None else self.begin(weights, asked)
+
+    def __call__(self, weights: Weights, asked: Asked, memory: Memory = None) -> tuple[Made, Memory]:
+        """What it gives for what it asks for, and the memory after it."""
+        return self.forward(weights, asked, memory)
+
+    def makes_pixels_of(self, kind: Kind) -> bool:
+        """Whether it gives pixels and asks for fields of this kind: of latents it draws, of pixels it restores."""
+        return name_of(self.gives, "pixels") is not None and name_of(self.asks, kind) is not None
 
     @property
-    def degradation(self) -> Degradation | None:
-        """What makes conditions from images; None: the data set has them."""
-        ...
+    def num_classes(self) -> int:
+        """How many classes can be asked for; 0 without labels."""
+        label = name_of(self.asks, "label")
+        return 0 if label is None else len(self.asks[label].names)
 
-    def apply(self, params: dict[str, Params], variables: dict[str, Variables], condition: Array) -> Array:
-        """Images `[N,sH,sW,C]` in about [-1, 1] for conditions `[N,H,W,C']`, without randomness."""
-        ...
+
+def product_of(task: Task, name: str | None = None) -> tuple[str, Product]:
+    """The product of a task by its name, the first without one. Raises UserError, naming those that there are."""
+    products = task.products
+    if not products:
+        raise UserError("this task has no product: it trains nothing that could be called")
+    if name is not None and name not in products:
+        raise ArgumentError("product", f"got {name!r}, accepted are {', '.join(products)}")
+    name = next(iter(products)) if name is None else name
+    return name, products[name]
+
+
+def draw_latents(field: Field, key: Key, count: int) -> Array:
+    """Latents `[count, ...]` by the law of their field. Raises ValueError for one without a law."""
+    if field.law != "normal":
+        raise ValueError(f"latents are drawn by the law 'normal', the field has {field.law!r}")
+    return jax.random.normal(key, (count, *field.known))

@@ -36,6 +36,7 @@ MODES = {  # what each does, and its own flags
         "score a checkpoint",
         {
             "checkpoint": "best, latest (default) or a step",
+            "product": "which of several things that a run trains; default: the first",
             "samples": "how many; default: the config's",
             "against": "another file of scores, to print beside these",
             "path_length": "of how many paths between latents; default: none",
@@ -53,6 +54,7 @@ MODES = {  # what each does, and its own flags
             "output": "a picture (png, jpg, webp, tif, bmp), a folder of files, a .gif or .mp4; default: workdir",
             "provenance": "false: files do not say what made them",
             "checkpoint": "best, latest (default) or a step",
+            "product": "which of several things that a run trains; default: the first",
         },
     ),
     "apply": (
@@ -77,6 +79,7 @@ MODES = {  # what each does, and its own flags
             "overwrite": "true: outputs may take the place of inputs",
             "provenance": "false: files do not say what made them",
             "checkpoint": "best, latest (default) or a step",
+            "product": "which of several things that a run trains; default: the first",
         },
     ),
     "project": (
@@ -99,6 +102,7 @@ MODES = {  # what each does, and its own flags
             "truncation": "psi of styles, or the largest latent, such as 0.7",
             "platforms": "of StableHLO; default cpu,cuda,tpu",
             "checkpoint": "best, latest (default) or a step",
+            "product": "which of several things that a run trains; default: the first",
         },
     ),
     "import": (

@@ -12,11 +12,11 @@ from fuzzing import mutants
 from PIL import Image
 
 import jaxgan
-from jaxgan.assemble import averaged, make_task
+from jaxgan.assemble import make_task, shapes_of
 from jaxgan.config import to_json
 from jaxgan.errors import MISTAKE, UserError
-from jaxgan.game import State
-from jaxgan.inference.restorer import load_restorer
+from jaxgan.game import State, product_of
+from jaxgan.inference.model import load
 from jaxgan.main import main
 from jaxgan.overrides import resolve
 from jaxgan.training.checkpoint import Checkpoints
@@ -46,9 +46,10 @@ RESTORATION = {
 def make_run(path, tree):
     """A workdir with one checkpoint of zeros, without a step of training."""
     config = resolve(tree, {})
+    task = make_task(config)
     params, variables = (
         jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), trees)
-        for trees in averaged(make_task(config), config)[0]
+        for trees in shapes_of(task, config, product_of(task)[1])[0]
     )
     zero = jnp.int32(0)
     state = State(
@@ -136,13 +137,13 @@ def test_what_does_not_fit_is_told_by_load_and_by_the_command_line(run, fields, 
 @pytest.mark.slow
 def test_a_restorer_is_compared_with_its_weights_too(tmp_path):
     run = make_run(tmp_path, RESTORATION)
-    assert load_restorer(run).scale == 2
+    assert load(run).restorer.scale == 2
     change(run, generator__base_width=8)
     with pytest.raises(UserError, match=r"params/generator/conv_0/bias is \[4\] float32 in it and \[8\] float32"):
-        load_restorer(run)
+        load(run)
     change(run, generator__base_width=-8)
     with pytest.raises(UserError, match=r"config\.generator\.base_width: got -8, accepted is 1 or more"):
-        load_restorer(run)
+        load(run)
 
 
 @pytest.mark.parametrize(

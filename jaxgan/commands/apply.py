@@ -14,14 +14,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from jaxgan.commands.comparison import Comparison
 from jaxgan.commands.files import Pair
 from jaxgan.commands.films import FilmJob, film_size, restore_film
+from jaxgan.commands.loading import load_model
 from jaxgan.commands.marking import Marking, origin_of_run
-from jaxgan.commands.options import allowed, checkpoint_choice
 from jaxgan.commands.restoring import Workshop
 from jaxgan.commands.setup import start_jax
 from jaxgan.commands.wishes import Wish, read_wish
 from jaxgan.config import RunConfig
 from jaxgan.errors import FINISHED, SOME_FAILED, UserError
-from jaxgan.inference.restorer import Restorer, load_pretrained, load_restorer
+from jaxgan.inference.restorer import Restorer, load_pretrained
 from jaxgan.inference.tiling import Tiling
 from jaxgan.media.films.frames import Unfit
 from jaxgan.media.plain import plain
@@ -49,15 +49,13 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
     wish = read_wish(options)
     start_jax(config)
     if "pretrained" in options:
-        if "strength" in options or "checkpoint" in options:
-            raise UserError(
-                "--strength and --checkpoint: accepted with --workdir, a published model has one set of weights"
-            )
+        if {"strength", "checkpoint", "product"} & options.keys():
+            flags = "--strength, --checkpoint and --product"
+            raise UserError(f"{flags}: accepted with --workdir, a published model has one set of weights")
         restorer = load_pretrained(options["pretrained"])
         origin = Origin("restored", _told(restorer), model=Path(options["pretrained"]).name)
     else:
-        choice = checkpoint_choice(options)
-        restorer = load_restorer(workdir, step=choice, strength=wish.strength, allow=allowed(options))
+        restorer = load_model(workdir, options, "pixels", strength=wish.strength).restorer
         origin = origin_of_run(workdir, "restored", _told(restorer), step=restorer.step)
     return restore_files(restorer, wish, Marking(origin if wish.marked else None))
 

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgan.commands.options import allowed, checkpoint_choice, integer
+from jaxgan.commands.loading import load_model
+from jaxgan.commands.options import checkpoint_choice, integer
 from jaxgan.commands.outputs import check_outputs
 from jaxgan.commands.setup import generate_with, start_jax
 from jaxgan.commands.views import make_evaluator
@@ -21,8 +22,7 @@ from jaxgan.evaluators.distribution import DistributionEvaluator
 from jaxgan.evaluators.manifests import check_same, existing, read_report, write_report
 from jaxgan.evaluators.path_length import feature_path_length, path_manifest
 from jaxgan.evaluators.reconstruction import ReconstructionEvaluator
-from jaxgan.inference.model import RestoredGenerator, load
-from jaxgan.inference.restorer import Restorer, load_restorer
+from jaxgan.inference.model import Model
 from jaxgan.media.plain import plain
 from jaxgan.parallel.mesh import make_mesh
 from jaxgan.training.workdir import Workdir
@@ -42,34 +42,33 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
         evaluation = dataclasses.replace(config.evaluation, samples=integer(options, "samples", 0, SEVERAL))
         config = dataclasses.replace(config, evaluation=evaluation)
     against = read_report(options["against"]) if "against" in options else None
-    paths, choice, allow = _paths(options), checkpoint_choice(options), allowed(options)
+    paths = _paths(options)
+    checkpoint_choice(options)  # told before anything is loaded
     start_jax(config)
-    evaluator = make_evaluator(config, allow)
+    mesh = make_mesh({"data": -1})
+    size, kind = config.evaluation.batch_size, "latent" if paths else None
+    model = load_model(workdir, options, kind, batch_size=size, mesh=mesh)
+    evaluator = make_evaluator(config, model.product)
     manifest = dict(evaluator.manifest)
 
     def compare() -> None:
         if against is not None:
             check_same(manifest, against["manifest"], options["against"])
 
-    model: RestoredGenerator | Restorer
     if isinstance(evaluator, ReconstructionEvaluator):
-        if paths:
-            raise UserError("--path_length: this run makes images from other images, not from latents")
-        model = restorer = load_restorer(workdir, step=choice, allow=allow)
+        restorer = model.restorer
         compare()
         scores = evaluator.run(lambda condition: np.asarray(restorer.apply(jnp.asarray(condition))))
     else:
-        mesh = make_mesh({"data": -1})
-        model = generator = load(workdir, step=choice, allow=allow, batch_size=config.evaluation.batch_size, mesh=mesh)
         if paths:
-            manifest["path_length"] = path_manifest(paths, straight=generator.has_styles)
+            manifest["path_length"] = path_manifest(paths, straight=model.has_styles)
         compare()
         try:
-            scores = evaluator.run(generate_with(generator.generate), config.seed)
+            scores = evaluator.run(generate_with(model.generate), config.seed)
         except NotFiniteError as error:
             raise UserError(f"--checkpoint: step {model.step} of {workdir} cannot be scored: {error}") from None
         if paths:
-            found = _path_length(generator, evaluator, paths, config.seed)
+            found = _path_length(model, evaluator, paths, config.seed)
             scores |= existing({f"path_length/{manifest['features']}": found})
     report = {"step": model.step, "images": model.images_seen, "scores": scores, "manifest": manifest}
     path = Workdir(workdir).root / f"scores-{model.step}.json"
@@ -89,7 +88,7 @@ def _paths(options: Mapping[str, str]) -> int:
     return integer(options, "path_length", 0, SEVERAL)
 
 
-def _path_length(generator: RestoredGenerator, evaluator: DistributionEvaluator, paths: int, seed: int) -> float:
+def _path_length(generator: Model, evaluator: DistributionEvaluator, paths: int, seed: int) -> float:
     """Of paths in the space of styles, where there is one, else of latents; each within one class."""
     latents = np.asarray(generator.latents(seed, 2 * paths))
     labels = evaluator.labels(paths)

@@ -7,13 +7,14 @@ import pathlib
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from jaxgan.commands.options import allowed, checkpoint_choice
+from jaxgan.commands.loading import load_model
+from jaxgan.commands.options import checkpoint_choice
 from jaxgan.commands.outputs import check_outputs
 from jaxgan.commands.setup import start_jax
 from jaxgan.config import RunConfig
 from jaxgan.errors import FINISHED, UserError
 from jaxgan.exporting import stablehlo
-from jaxgan.inference.model import RestoredGenerator, load
+from jaxgan.inference.model import Model
 from jaxgan.media.images import replacing
 from jaxgan.media.plain import plain
 
@@ -34,10 +35,11 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
     programs and graphs take latents, and labels where there are classes, and hold `--truncation` fixed.
     Raises UserError for options that do not fit and for packages of the extra `export` that are missing.
     """
-    wish, choice = _wish(options), checkpoint_choice(options)
+    wish = _wish(options)
+    checkpoint_choice(options)  # told before anything is loaded
     check_outputs("export", workdir, options)
     start_jax(config)
-    generator = load(workdir, step=choice, allow=allowed(options))
+    generator = load_model(workdir, options, None if wish.format == "safetensors" else "latent")
     with replacing(wish.output) as part:  # a file under its own name is whole
         WRITERS[wish.format](generator, str(part), wish)
     size = pathlib.Path(wish.output).stat().st_size
@@ -70,12 +72,12 @@ def _truncation(options: Mapping[str, str]) -> float | None:
     return value
 
 
-def _safetensors(generator: RestoredGenerator, path: str, wish: ExportWish) -> None:
+def _safetensors(generator: Model, path: str, wish: ExportWish) -> None:
     from jaxgan.weights import safetensors
 
     del wish
     metadata = {
-        "format": "jaxgan.generator",
+        "format": f"jaxgan.{generator.name}",
         "step": str(generator.step),
         "images_seen": str(generator.images_seen),
         "config": json.dumps(generator.config, allow_nan=False),
@@ -84,7 +86,7 @@ def _safetensors(generator: RestoredGenerator, path: str, wish: ExportWish) -> N
     safetensors.write(path, generator.tensors(), metadata)
 
 
-def _stablehlo(generator: RestoredGenerator, path: str, wish: ExportWish) -> None:
+def _stablehlo(generator: Model, path: str, wish: ExportWish) -> None:
     stablehlo.write(
         path,
         generator.function(truncation=wish.truncation),
@@ -94,7 +96,7 @@ def _stablehlo(generator: RestoredGenerator, path: str, wish: ExportWish) -> Non
     )
 
 
-def _onnx(generator: RestoredGenerator, path: str, wish: ExportWish) -> None:
+def _onnx(generator: Model, path: str, wish: ExportWish) -> None:
     try:
         from jaxgan.exporting import onnx
     except ImportError:

@@ -18,7 +18,7 @@ from jaxgan.evaluators.distribution import make_distribution_evaluator
 from jaxgan.evaluators.neighbours import make_neighbour_search
 from jaxgan.evaluators.samples import Generate
 from jaxgan.evaluators.truncation import PSI, THRESHOLDS, Truncated, truncation_sweep
-from jaxgan.inference.model import RestoredGenerator
+from jaxgan.inference.model import Model
 from jaxgan.media.grids import save_grid
 from jaxgan.media.images import replace_file, save_image, to_uint8
 from jaxgan.training.plots import check_extra
@@ -47,10 +47,10 @@ class SampleWish:
         return self.truncations[0] if self.truncations else None
 
 
-Draw = Callable[[RestoredGenerator, SampleWish], str]
+Draw = Callable[[Model, SampleWish], str]
 
 
-def mixing(generator: RestoredGenerator, wish: SampleWish) -> str:
+def mixing(generator: Model, wish: SampleWish) -> str:
     """Style mixing (Karras et al. 2019, figure 3): the coarse styles of the columns, the fine ones of the rows.
 
     Layers before `--crossover` (default: the middle) take the column's style. First row and column are the
@@ -77,7 +77,7 @@ def mixing(generator: RestoredGenerator, wish: SampleWish) -> str:
     return f"{wish.output} (above: layers up to {crossover}, at the left: the {layers - crossover} after them)"
 
 
-def neighbours(generator: RestoredGenerator, wish: SampleWish) -> str:
+def neighbours(generator: Model, wish: SampleWish) -> str:
     """Samples beside their nearest training images, those nearest of all first, and whether they are copies.
 
     Prints the verdict; beside the picture lies a JSON file of the distances.
@@ -116,7 +116,7 @@ def neighbours(generator: RestoredGenerator, wish: SampleWish) -> str:
     return f"{wish.output}, all distances: {table}"
 
 
-def truncation(generator: RestoredGenerator, wish: SampleWish) -> str:
+def truncation(generator: Model, wish: SampleWish) -> str:
     """Scores at several truncations (`--truncation=0.5,0.7`, and without): a printed table, a plot, a JSON file.
 
     The plot shows no picture that a model made, and says nothing of its origin.

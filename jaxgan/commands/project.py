@@ -11,14 +11,15 @@ import jax.numpy as jnp
 import numpy as np
 from etils import epath
 
+from jaxgan.commands.loading import load_model
 from jaxgan.commands.marking import Marking, marks, origin_of_run
-from jaxgan.commands.options import COUNT, allowed, checkpoint_choice, integer
+from jaxgan.commands.options import COUNT, checkpoint_choice, integer
 from jaxgan.commands.outputs import check_outputs
 from jaxgan.commands.setup import start_jax
 from jaxgan.config import RunConfig
 from jaxgan.data.transforms import Framing, read_image
 from jaxgan.errors import UserError
-from jaxgan.inference.model import RestoredGenerator, load
+from jaxgan.inference.model import Model
 from jaxgan.inference.projection import DISTANCE, project, pyramid_distance
 from jaxgan.media.grids import save_grid
 from jaxgan.media.images import replace_file
@@ -52,12 +53,13 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
     if not options.get("input"):
         raise UserError("--input is missing: --mode=project needs a picture")
     check_outputs("project", workdir, options)
-    marked, choice = marks(options), checkpoint_choice(options)
+    marked = marks(options)
+    checkpoint_choice(options)  # told before anything is loaded
     wanted = None if "labels" not in options else integer(options, "labels", 0)
     source = pathlib.Path(options["input"])
     output = epath.Path(options.get("output") or epath.Path(workdir) / "projections" / f"{source.stem}.png")
     start_jax(config)
-    generator = load(workdir, step=choice, allow=allowed(options))
+    generator = load_model(workdir, options, "latent")
     target = read_picture(source, generator.image_shape, config.data.fit)
     start = (_mean_style if generator.has_styles else _nearest_latent)(generator, target, seed, wanted)
     decode, weights = generator.decoder(start.label)
@@ -88,13 +90,13 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
     return marking.tell()
 
 
-def read_picture(path: pathlib.Path, shape: tuple[int, int, int], fit: str) -> np.ndarray:
+def read_picture(path: pathlib.Path, shape: tuple[int, ...], fit: str) -> np.ndarray:
     """A picture as the generator makes them: `[H,W,C]`, float32 in [-1, 1]. Raises UserError where it cannot be."""
     pixels = Framing(shape[2], shape[0], fit)(read_image(path, f"--input: {path}"))  # type: ignore[arg-type]
     return pixels.astype(np.float32) / 127.5 - 1.0
 
 
-def _mean_style(generator: RestoredGenerator, target: np.ndarray, seed: int, label: int | None) -> Start:
+def _mean_style(generator: Model, target: np.ndarray, seed: int, label: int | None) -> Start:
     """The mean style of the class (of those asked for) whose mean style's image is nearest."""
     latents, starts, images = generator.latents(seed, STYLES), [], []
     for each in _classes(generator, label):
@@ -108,7 +110,7 @@ def _mean_style(generator: RestoredGenerator, target: np.ndarray, seed: int, lab
     return starts[_nearest(generator.synthesize_styles(np.stack(images)), target)]
 
 
-def _nearest_latent(generator: RestoredGenerator, target: np.ndarray, seed: int, label: int | None) -> Start:
+def _nearest_latent(generator: Model, target: np.ndarray, seed: int, label: int | None) -> Start:
     """The latent, of many drawn, whose image is nearest; a mean latent's image is none that training has seen."""
     latents, classes = np.asarray(generator.latents(seed, LATENTS)), _classes(generator, label)
     labels = None if classes == [None] else np.resize(np.asarray(classes, np.int32), LATENTS)
@@ -117,7 +119,7 @@ def _nearest_latent(generator: RestoredGenerator, target: np.ndarray, seed: int,
     return Start(latents[index], mean, float(np.sqrt(size)), None if labels is None else int(labels[index]))
 
 
-def _classes(generator: RestoredGenerator, label: int | None) -> list[int | None]:
+def _classes(generator: Model, label: int | None) -> list[int | None]:
     if label is None:
         return list(range(generator.num_classes)) or [None]
     if not 0 <= label < generator.num_classes:

@@ -9,13 +9,14 @@ from etils import epath
 
 from jaxgan.commands import inspection
 from jaxgan.commands.inspection import Draw, SampleWish
+from jaxgan.commands.loading import load_model
 from jaxgan.commands.marking import Marking, marks, origin_of_run
-from jaxgan.commands.options import PICTURES, WHOLE, allowed, checkpoint_choice, integer
+from jaxgan.commands.options import PICTURES, WHOLE, checkpoint_choice, integer
 from jaxgan.commands.outputs import check_outputs
 from jaxgan.commands.setup import start_jax
 from jaxgan.config import RunConfig
 from jaxgan.errors import FINISHED, SOME_FAILED, UserError
-from jaxgan.inference.model import RestoredGenerator, load
+from jaxgan.inference.model import Model
 from jaxgan.media.grids import make_grid, save_grid
 from jaxgan.media.images import save_image
 from jaxgan.media.plain import plain
@@ -40,7 +41,7 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
     `--kind=grid` (labelled, `--count` samples), `files` (a PNG each, into the folder `--output`), `interpolate`
     (a walk through `--count` latents, or styles, GIF or MP4 by the suffix of `--output`), `classes` (a row a
     class, `--count` columns), and those of `jaxgan.commands.inspection`: `mixing`, `neighbours`, `truncation`.
-    `--truncation` is psi or a threshold, see `RestoredGenerator.generate`. `--provenance`: whether the files say what
+    `--truncation` is psi or a threshold, see `Model.generate`. `--provenance`: whether the files say what
     made them. Raises UserError for options that do not fit.
     """
     kind = options.get("kind", "grid")
@@ -49,14 +50,14 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
     if "crossover" in options and kind != "mixing":
         raise UserError("--crossover: only --kind=mixing has one")
     seed, count = integer(options, "seed", 0), integer(options, "count", DEFAULT_COUNT[kind], PICTURES)
-    choice = checkpoint_choice(options)
+    checkpoint_choice(options)  # told before anything is loaded
     check_outputs("sample", workdir, options)
     labels, truncations, marked = _labels(options), _truncations(options), marks(options)
     if len(truncations) > 1 and kind != "truncation":
         raise UserError(f"--truncation: got {options['truncation']!r}, accepted is one number")
     crossover = integer(options, "crossover", 0) if "crossover" in options else None
     start_jax(config)
-    generator = load(workdir, step=choice, allow=allowed(options))
+    generator = load_model(workdir, options, "latent")
     output = options.get("output") or str(epath.Path(workdir) / "samples" / f"{kind}-{seed}{SUFFIX[kind]}")
     origin = origin_of_run(workdir, "created", "samples of a generator", step=generator.step, seed=seed)
     marking = Marking(origin if marked else None)
@@ -67,13 +68,13 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
     return max(marking.tell(), SOME_FAILED if generator.lost else FINISHED)
 
 
-def _grid(generator: RestoredGenerator, wish: SampleWish) -> str:
+def _grid(generator: Model, wish: SampleWish) -> str:
     images = generator.generate(wish.seed, wish.count, _cycled(wish), truncation=wish.truncation)
     wish.marking.heard(save_grid(images, wish.output, columns=min(10, wish.count), origin=wish.marking.about()))
     return wish.output
 
 
-def _files(generator: RestoredGenerator, wish: SampleWish) -> str:
+def _files(generator: Model, wish: SampleWish) -> str:
     images = generator.generate(wish.seed, wish.count, _cycled(wish), truncation=wish.truncation)
     written = 0
     for index, image in enumerate(images):
@@ -86,7 +87,7 @@ def _files(generator: RestoredGenerator, wish: SampleWish) -> str:
     return f"{wish.output} ({written} files)"
 
 
-def _classes(generator: RestoredGenerator, wish: SampleWish) -> str:
+def _classes(generator: Model, wish: SampleWish) -> str:
     if not generator.num_classes:
         raise UserError("--kind=classes: the model was trained without labels; use --kind=grid")
     shown = wish.labels or list(range(generator.num_classes))
@@ -98,7 +99,7 @@ def _classes(generator: RestoredGenerator, wish: SampleWish) -> str:
     return wish.output
 
 
-def _interpolate(generator: RestoredGenerator, wish: SampleWish) -> str:
+def _interpolate(generator: Model, wish: SampleWish) -> str:
     """A closed walk; with classes, every class walks along, side by side."""
     shown: list[int | None] = [*(wish.labels or range(generator.num_classes))] or [None]
     walks = [_walk(generator, wish, label) for label in shown]
@@ -108,7 +109,7 @@ def _interpolate(generator: RestoredGenerator, wish: SampleWish) -> str:
     return f"{wish.output} ({len(frames)} frames)"
 
 
-def _walk(generator: RestoredGenerator, wish: SampleWish, label: int | None) -> np.ndarray:
+def _walk(generator: Model, wish: SampleWish, label: int | None) -> np.ndarray:
     """The images of a walk through styles, in straight lines, where there are any; else through latents."""
     keys = np.asarray(generator.latents(wish.seed, wish.count))
     asked = lambda n: None if label is None else np.full(n, label)  # noqa: E731

@@ -16,7 +16,7 @@ import jax
 from jax.sharding import Mesh
 
 from jaxgan import signals
-from jaxgan.assemble import check_data, fill_in, frozen_weights, make_task, restores
+from jaxgan.assemble import check_data, fill_in, frozen_weights, make_task
 from jaxgan.commands.options import allowed
 from jaxgan.commands.setup import check_config, keep_config, spelled_as_begun, start_jax
 from jaxgan.commands.views import Evaluator, View, make_evaluator, make_view
@@ -29,7 +29,7 @@ from jaxgan.domains import MOST
 from jaxgan.errors import FINISHED, UserError
 from jaxgan.evaluators.manifests import CONTENTS, check_same, read_report, write_report
 from jaxgan.fields import frames
-from jaxgan.game import State, Task
+from jaxgan.game import State, Task, product_of
 from jaxgan.media.images import save_image
 from jaxgan.media.plain import plain
 from jaxgan.models.pretrained.realesrgan import read_weights
@@ -84,20 +84,21 @@ def _run(config: RunConfig, workdir: str, profile: Profile | None, allow: tuple[
     config = spelled_as_begun(place, config)
     with distributed.leader_first("data"), held():
         source = open_source(config.data, config.data.split)
-        evaluator = make_evaluator(config, allow)
         held_out = _held_out(config)
     signals.check()
     spec, data = source.spec, describe_data(source, held_out)
     changed = _check_data(place, data)
     config = fill_in(config, spec, allow)
+    task = make_task(config, allow)
+    check_data(task, spec)
+    with distributed.leader_first("evaluator"), held():
+        evaluator = make_evaluator(config, product_of(task)[1])
     if config.checkpoint.best != "auto" and config.checkpoint.best not in evaluator.names:
         accepted = ", ".join(("auto", *evaluator.names))
         raise UserError(f"config.checkpoint.best: got {config.checkpoint.best!r}, accepted are {accepted}")
     if config.checkpoint.best == "auto":
         best = dataclasses.replace(config.checkpoint, best=evaluator.best, best_mode=evaluator.best_mode)
         config = dataclasses.replace(config, checkpoint=best)
-    task = make_task(config, allow)
-    check_data(task, spec)
     state = _check_networks(config, task, spec)
     check_config(place, config)
     notes = [changed, _check_scores(place, evaluator)]
@@ -143,7 +144,7 @@ def _run(config: RunConfig, workdir: str, profile: Profile | None, allow: tuple[
             told = f"finished: {images:,} images, {time.monotonic() - started:.0f} s since this start"
         checkpoints.wait()
         if leading:
-            closing = f"{told}\n{_where_things_are(place, checkpoints, restores(config, allow))}"
+            closing = f"{told}\n{_where_things_are(place, checkpoints, product_of(task)[1].makes_pixels_of('pixels'))}"
             console.print(closing, markup=False, highlight=False, soft_wrap=True)
         return FINISHED
 

@@ -9,17 +9,19 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from jaxgan.assemble import make_degradation, restores
 from jaxgan.commands.setup import cache_dir, generate_with
 from jaxgan.config import RunConfig
 from jaxgan.data.sources import DataSpec
+from jaxgan.errors import UserError
 from jaxgan.evaluators.baselines import INPUT
 from jaxgan.evaluators.distribution import DistributionEvaluator, make_distribution_evaluator
 from jaxgan.evaluators.held_out import make_held_out_gap
 from jaxgan.evaluators.manifests import existing
 from jaxgan.evaluators.reconstruction import ReconstructionEvaluator, make_reconstruction_evaluator
 from jaxgan.evaluators.samples import draw_grid
-from jaxgan.game import Generating, Restoring, State
+from jaxgan.fields import name_of, named, told
+from jaxgan.game import Product, State, Task, Weights, delivered, playing, product_of
+from jaxgan.inference.restorer import stacked
 from jaxgan.inference.sampling import Sampler
 from jaxgan.inference.standing import Standing
 from jaxgan.media.grids import make_grid
@@ -34,11 +36,13 @@ SIDE = 192  # pixels of them that are shown
 Evaluator = DistributionEvaluator | ReconstructionEvaluator
 
 
-def make_evaluator(config: RunConfig, allow: tuple[str, ...] = ()) -> Evaluator:
-    """What scores the run of a config; `allow` as in `make_task`. Raises UserError for data that cannot be opened."""
-    if restores(config, allow):
-        return make_reconstruction_evaluator(config, make_degradation(config, allow))
-    return make_distribution_evaluator(config, cache_dir=str(cache_dir() / "classifiers"))
+def make_evaluator(config: RunConfig, product: Product) -> Evaluator:
+    """What scores a product of a config's task. Raises UserError for data that cannot be opened, and if none fits."""
+    if product.makes_pixels_of("latent"):
+        return make_distribution_evaluator(config, cache_dir=str(cache_dir() / "classifiers"))
+    if product.makes_pixels_of("pixels"):
+        return make_reconstruction_evaluator(config, product.degradation)
+    raise UserError(f"nothing scores what asks for {told(product.asks)} and gives {told(product.gives)}")
 
 
 class View(Protocol):
@@ -56,54 +60,67 @@ class View(Protocol):
 class GenerationView:
     """Samples, always of the same latents, drawn on all devices of the run from weights that stay where they are."""
 
-    def __init__(
-        self, config: RunConfig, spec: DataSpec, task: Generating, evaluator: DistributionEvaluator, mesh: Mesh
-    ):
+    def __init__(self, config: RunConfig, spec: DataSpec, task: Task, evaluator: DistributionEvaluator, mesh: Mesh):
         """Compiles nothing yet."""
         self._config, self._evaluator, self._mesh = config, evaluator, mesh
         self._class_names = spec.classes if config.conditional else ()
         size = config.evaluation.batch_size
-        self._sampler = Sampler(task, num_classes=task.num_classes, batch_size=size, mesh=mesh)
-        self._standing = Standing(task, seed=config.seed)
-        self._gap, self._judge = make_held_out_gap(config), jax.jit(task.judge, out_shardings=replicated(mesh))
+        _, self._product = product_of(task)
+        self._sampler = Sampler(self._product, batch_size=size, mesh=mesh)
+        self._standing = Standing(self._product, seed=config.seed)
+        judge = _judge_of(task, self._product)
+        self._gap = None if judge is None else make_held_out_gap(config)
+        self._judge = None if judge is None else Judging(judge, mesh)
 
     def scores(self, state: State) -> dict[str, float]:
         """Of samples of the averaged weights, and how the discriminator judges what it never saw."""
-        draw = generate_with(partial(self._sampler.share, *self._averaged(state)))
+        draw = generate_with(partial(self._sampler.share, self._averaged(state)))
         scores = self._evaluator.run(draw, self._config.seed)
-        if self._gap is None:
+        if self._gap is None or self._judge is None:
             return scores
-        return existing({**scores, **self._gap(partial(self._judged, state), partial(self._playing, state))})
+        return existing({**scores, **self._gap(partial(self._judge, state), partial(self._playing, state))})
 
     def picture(self, state: State) -> np.ndarray:
         """A grid of samples."""
         wish = self._config.samples
-        draw = generate_with(partial(self._sampler.generate, *self._averaged(state)))
+        draw = generate_with(partial(self._sampler.generate, self._averaged(state)))
         drawn = draw_grid(draw, rows=wish.rows, columns=wish.columns, class_names=self._class_names)
         return make_grid(drawn.images, columns=drawn.columns, row_labels=drawn.row_labels)
 
-    def _averaged(self, state: State) -> tuple[Any, Any]:
+    def _averaged(self, state: State) -> Weights:
         """The weights that samples are made of."""
-        return state.ema_params, self._standing(state.ema_params, state.ema_variables)
+        return self._standing(delivered(state, self._product.networks))
 
     def _playing(self, state: State, seed: int, count: int, labels: np.ndarray | None) -> np.ndarray:
         """Images of the generator as it plays now, without averaging."""
         labels = labels if self._sampler.num_classes else None
-        return self._sampler.generate(state.params, state.variables, seed, count, labels)
+        return self._sampler.generate(playing(state, self._product.networks), seed, count, labels)
 
-    def _judged(self, state: State, images: np.ndarray, labels: np.ndarray | None) -> np.ndarray:
-        """Every device judges all of them: they are few, and a pack must not be torn."""
-        placed = copied(self._mesh, {"image": images} if labels is None else {"image": images, "label": labels})
-        return np.asarray(self._judge(state.params, state.variables, placed["image"], placed.get("label")))
+
+class Judging:
+    """What a product says of images, by the weights that play."""
+
+    def __init__(self, product: Product, mesh: Mesh):
+        """Compiles nothing yet."""
+        self._product, self._mesh = product, mesh
+        self._call = jax.jit(product.__call__, out_shardings=replicated(mesh))
+
+    def __call__(self, state: State, images: np.ndarray, labels: np.ndarray | None) -> np.ndarray:
+        """Their logits. Every device judges all of them: they are few, and a pack must not be torn."""
+        asks = self._product.asks
+        image, label = named(asks, "pixels"), name_of(asks, "label")
+        asked = {image: images} if label is None or labels is None else {image: images, label: labels}
+        made, _ = self._call(playing(state, self._product.networks), copied(self._mesh, asked))
+        return np.asarray(made[named(self._product.gives, "logits")])
 
 
 class RestorationView:
     """Held-out pictures, always of the same conditions, which one device of the first process restores."""
 
-    def __init__(self, task: Restoring, evaluator: ReconstructionEvaluator):
+    def __init__(self, product: Product, evaluator: ReconstructionEvaluator):
         """Compiles nothing yet."""
-        self._evaluator = evaluator
-        self._apply = jax.jit(task.apply, compiler_options=compiler_options(jax.default_backend()))
+        self._product, self._evaluator = product, evaluator
+        self._apply = jax.jit(stacked(product), compiler_options=compiler_options(jax.default_backend()))
 
     def scores(self, state: State) -> dict[str, float]:
         """Of the averaged weights."""
@@ -126,8 +143,15 @@ class RestorationView:
         return make_grid(np.stack(tiles), columns=len(columns), column_labels=list(columns), scale=1)
 
     def _restore(self, state: State) -> Any:
-        params, variables = distributed.on_one_device((state.ema_params, state.ema_variables))
-        return lambda condition: np.asarray(self._apply(params, variables, condition))
+        weights = distributed.on_one_device(delivered(state, self._product.networks))
+        return lambda condition: np.asarray(self._apply(weights, condition))
+
+
+def _judge_of(task: Task, product: Product) -> Product | None:
+    """The first product that judges what this one gives, by that and maybe its label alone."""
+    images = [field for field in product.gives.values() if field.kind == "pixels"]
+    judges = (each for each in task.products.values() if name_of(each.gives, "logits") is not None)
+    return next((each for each in judges if [f for f in each.asks.values() if f.kind != "label"] == images), None)
 
 
 def _enlarged(condition: np.ndarray, original: np.ndarray) -> np.ndarray:
@@ -142,8 +166,9 @@ def _middle(picture: np.ndarray, side: int) -> np.ndarray:
     return picture[top : top + side, left : left + side]
 
 
-def make_view(config: RunConfig, spec: DataSpec, task: Any, evaluator: Evaluator, mesh: Mesh) -> View:
-    """What a run shows of itself."""
-    if isinstance(evaluator, ReconstructionEvaluator):
-        return RestorationView(task, evaluator)
+def make_view(config: RunConfig, spec: DataSpec, task: Task, evaluator: Any, mesh: Mesh) -> View:
+    """What a run shows of itself: of its first product, which the evaluator scores."""
+    _, product = product_of(task)
+    if product.makes_pixels_of("pixels"):
+        return RestorationView(product, evaluator)
     return GenerationView(config, spec, task, evaluator, mesh)

@@ -1,12 +1,13 @@
-"""A trained generator, ready to be called: `jaxgan.load(workdir).generate(0, 16)`."""
+"""A trained model, ready to be called: `jaxgan.load(workdir).generate(0, 16)`."""
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -14,24 +15,39 @@ import numpy as np
 from jax.sharding import Mesh
 
 from jaxgan.errors import ArgumentError, UserError
-from jaxgan.game import GENERATOR, Array, Generating, Key, Task
-from jaxgan.inference.sampling import Sampler, map_latents, synthesize_styles
+from jaxgan.fields import Kind, Spec, name_of, named, told
+from jaxgan.game import Array, Key, Phase, Product, Weights, product_of
+from jaxgan.inference.restorer import Restorer, interpolate, make_restorer, resolved
+from jaxgan.inference.sampling import Sampler
 from jaxgan.inference.standing import Standing
+from jaxgan.inference.tiling import Tiling, tiled
 from jaxgan.json_files import read_text
 from jaxgan.media.plain import plain
+from jaxgan.parallel.compiler import compiler_options
 from jaxgan.parallel.placement import replicated
 from jaxgan.training.manifest import config_of
-from jaxgan.training.stored import Average, Shapes, restore_average
+from jaxgan.training.stored import Average, Shapes, read_records, restore_average
 from jaxgan.training.workdir import Workdir
 
+MEMORY = "memory"  # what a model with one takes and gives it as
+WAYS: dict[Kind, str] = {"latent": "generate", "pixels": "restore"}  # methods, by the kind of field that is asked for
+TILE = 512  # pixels of a tile along a side
 
-class RestoredGenerator:
-    """The averaged weights of a checkpoint and the network that they belong to."""
 
-    def __init__(self, task: Generating, average: Average, *, batch_size: int = 64, mesh: Mesh | None = None):
-        """Images are computed `batch_size` at a time, on the devices of `mesh` (None: one); the first call compiles."""
-        self._task, self._average, self._mesh = task, average, mesh
-        self._sampler = Sampler(task, num_classes=task.num_classes, batch_size=batch_size, mesh=mesh)
+class Model:
+    """A product and its weights from a checkpoint: averages, and of networks without one those that played.
+
+    Called with arrays by the names of `asks`, it gives those of `gives`, each `[B, ...]`: `model(condition=pixels)`.
+    A model that carries a memory from frame to frame gives it as `memory` beside them, and takes it with the next
+    frame. `generate`, `restore` and what belongs to them are for models that ask for latents, or for pixels.
+    """
+
+    def __init__(
+        self, product: Product, average: Average, *, name: str = "", batch_size: int = 64, mesh: Mesh | None = None
+    ):
+        """Samples are computed `batch_size` at a time, on the devices of `mesh` (None: one)."""
+        self.name = name  # of the product
+        self.product, self._average, self._mesh, self._batch_size = product, average, mesh, batch_size
         self.step: int = average.record["step"]
         self.images_seen: int = average.record["images_seen"]
         self.config: dict[str, Any] = average.record.get("config", {})  # of the run, as `config.from_json` reads it
@@ -43,21 +59,95 @@ class RestoredGenerator:
         self.lost = 0  # images that were made so far and are not finite
 
     @property
+    def asks(self) -> Spec:
+        """The fields that it asks for."""
+        return {
+            name: dataclasses.replace(field, names=self.class_names)
+            if field.kind == "label" and len(self.class_names) == len(field.names)
+            else field
+            for name, field in self._resolved[0].items()
+        }
+
+    @property
+    def gives(self) -> Spec:
+        """The fields that it gives."""
+        return self._resolved[1]
+
+    def __call__(self, **asked: Any) -> dict[str, Any]:
+        """What it gives for the fields that it asks for, each `[B, ...]`; compiles for every shape anew.
+
+        Raises UserError for fields that are missing or not asked for.
+        """
+        carries, product = self.product.begin is not None, self.product
+        known = {*product.asks, *((MEMORY,) if carries else ())}
+        missing = [name for name in product.asks if name not in product.optional and name not in asked]
+        if missing or not known >= asked.keys():
+            got = ", ".join(map(repr, asked)) or "nothing"
+            raise UserError(f"this model asks for {told(self.asks)}, got {got}")
+        memory = asked.pop(MEMORY, None)
+        arrays = {name: np.asarray(each, product.asks[name].dtype) for name, each in asked.items()}
+        if carries and memory is None:
+            memory = self._start(self._weights, arrays)
+        made, memory = self._called(self._weights, arrays, memory)
+        given = {name: np.asarray(each) for name, each in made.items()}
+        return {**given, MEMORY: memory} if carries else given
+
+    def needs(self, kind: Kind, ways: Mapping[Kind, str] = WAYS) -> None:
+        """Raises UserError for a model that does not ask for fields of this kind, or gives no pixels.
+
+        It says what the model asks for, and of `ways`, by the kind that is asked for, which is meant for it.
+        """
+        if self.product.makes_pixels_of(kind):
+            return
+        why = f"asks for {told(self.asks)}, not for {'a latent' if kind == 'latent' else kind}"
+        if name_of(self.product.asks, kind) is not None:
+            why = f"gives {told(self.gives)}, not pixels"
+        other = next((way for each, way in ways.items() if self.product.makes_pixels_of(each)), None)
+        call = f"model({', '.join(f'{each}=...' for each in self.product.asks if each not in self.product.optional)})"
+        raise UserError(f"this model {why}: use {other or call}")
+
+    @property
     def num_classes(self) -> int:
-        """How many classes can be asked for; 0 for a generator without labels."""
-        return self._sampler.num_classes
+        """How many classes can be asked for; 0 for a model without labels."""
+        return self.product.num_classes
 
     @property
     def has_styles(self) -> bool:
         """Whether images are made from styles (`styles`, `synthesize_styles`), as StyleGAN's are."""
-        return self._sampler.has_styles
+        return {"map", "synthesize"} <= self.product.parts.keys()
 
     @property
-    def image_shape(self) -> tuple[int, int, int]:
-        """Height, width and channels of the images."""
-        label = np.zeros(1, np.int32) if self.num_classes else None
-        image = jax.eval_shape(self._task.generate, *self._weights, self.latents(0, 1), label)
-        return image.shape[1:]
+    def image_shape(self) -> tuple[int, ...]:
+        """Height, width and channels of the images that are made of latents."""
+        self.needs("latent")
+        return self.gives[named(self.gives, "pixels")].known
+
+    def restore(self, image: np.ndarray, mask: np.ndarray | None = None, *, tile: int = TILE) -> np.ndarray:
+        """The image `[s*h,s*w,C]`, float32 in about [-1, 1], that is restored from one `[h,w,1|3]` in [-1, 1].
+
+        `mask` `[h,w]`, for models that fill in: 1 where, else 0. Large ones are cut in tiles of `tile` pixels along a
+        side. Raises UserError for a model that asks for no pixels, and for arrays that do not fit.
+        """
+        self.needs("pixels")
+        if np.ndim(image) != 3 or np.shape(image)[2] not in (1, 3) or not np.size(image):
+            raise ArgumentError("image", f"got shape {np.shape(image)}, accepted are (h, w, 1) and (h, w, 3)")
+        if (mask is None) == self.restorer.masks:
+            raise ArgumentError("mask", "is missing: this model fills in" if mask is None else "this model takes none")
+        pixels = np.asarray(image, np.float32)
+        if mask is not None:
+            if np.shape(mask)[:2] != pixels.shape[:2] or np.size(mask) != pixels[..., 0].size:
+                raise ArgumentError("mask", f"got shape {np.shape(mask)}, accepted is {pixels.shape[:2]}")
+            pixels = np.concatenate([pixels, np.asarray(mask, np.float32).reshape(*pixels.shape[:2], 1)], axis=2)
+        product = self.product
+        tiling = Tiling(tile, product.receptive_field, multiple=product.multiple)
+        return tiled(self.restorer, pixels, tiling, scale=product.scale)
+
+    @functools.cached_property
+    def restorer(self) -> Restorer:
+        """What restores pictures of any kind in batches. Raises UserError for a model that asks for no pixels."""
+        self.needs("pixels")
+        made = make_restorer(self.product, self._weights)
+        return dataclasses.replace(made, step=self.step, images_seen=self.images_seen)
 
     def generate(
         self,
@@ -78,9 +168,10 @@ class RestoredGenerator:
 
     def latents(self, key: Key | int, n: int) -> Array:
         """Latents `[n,Z]` as the generator was trained with."""
+        self._needs_latents()
         if n < 1:
             raise ArgumentError("n", f"got {n}, accepted is 1 or more")
-        return self._task.latents(jax.random.key(int(key)) if isinstance(key, int | np.integer) else key, n)
+        return self._sampler.latents(jax.random.key(int(key)) if isinstance(key, int | np.integer) else key, n)
 
     def synthesize(
         self,
@@ -91,7 +182,7 @@ class RestoredGenerator:
     ) -> np.ndarray:
         """The images of given latents `[n,Z]` and labels `[n]` (or shares of classes); as `generate` otherwise."""
         classes = self._checked(latents, labels, truncation)
-        return self._counted(self._sampler.synthesize(*self._placed, latents, classes, truncation=truncation))
+        return self._counted(self._sampler.synthesize(self._placed, latents, classes, truncation=truncation))
 
     def styles(
         self,
@@ -106,12 +197,12 @@ class RestoredGenerator:
         """
         self._need_styles()
         classes = self._checked(latents, labels, truncation)
-        return self._sampler.styles(*self._placed, latents, classes, truncation=truncation)
+        return self._sampler.styles(self._placed, latents, classes, truncation=truncation)
 
     def synthesize_styles(self, styles: Array | np.ndarray) -> np.ndarray:
         """The images of styles `[n,L,W]`. Raises UserError for a generator without styles."""
         self._need_styles()
-        return self._counted(self._sampler.synthesize_styles(*self._placed, styles))
+        return self._counted(self._sampler.synthesize_styles(self._placed, styles))
 
     def decoder(self, label: int | None = None) -> tuple[Callable[[Any, Array], Array], Any]:
         """`(decode, weights)`: `decode(weights, codes [n,D])` gives images `[n,H,W,C]`, differentiably.
@@ -119,17 +210,24 @@ class RestoredGenerator:
         A code is one style for all layers, or a latent where the generator has no styles. `label` is the
         class of the images of latents (None: the first); a style holds its own. Raises UserError for no class.
         """
-        task: Any = self._task
+        self._needs_latents()
         row = self._sampler.labels(1, None if label is None else [label])
-        one = None if row is None else jnp.asarray(row)
+        product, one = self.product, None if row is None else jnp.asarray(row)
+        asks, image = product.asks, named(product.gives, "pixels")
+
+        def asked(codes: Array) -> dict[str, Array]:
+            given = {named(asks, "latent"): codes}
+            return given if one is None else {**given, named(asks, "label"): jnp.repeat(one, len(codes))}
 
         def from_style(weights: Any, codes: Array) -> Array:
-            layers = jax.eval_shape(partial(map_latents, task), *weights, self.latents(0, 1), one).shape[1]
-            params, variables = weights
-            return synthesize_styles(task, params, variables, jnp.repeat(codes[:, None], layers, axis=1))
+            to_style, to_image = product.parts["map"], product.parts["synthesize"]
+            style = next(iter(to_style.gives))
+            drawn, _ = jax.eval_shape(to_style, weights, asked(self.latents(0, 1)))
+            given = {style: jnp.repeat(codes[:, None], drawn[style].shape[1], axis=1)}
+            return to_image(weights, given)[0][image]
 
         def from_latent(weights: Any, codes: Array) -> Array:
-            return task.generate(*weights, codes, None if one is None else jnp.repeat(one, len(codes)))
+            return product(weights, asked(codes))[0][image]
 
         return from_style if self.has_styles else from_latent, self._weights
 
@@ -138,31 +236,72 @@ class RestoredGenerator:
 
         It takes labels where there are classes. `truncation` as in `generate`.
         """
+        self._needs_latents()
         options: dict[str, Any] = {} if truncation is None else {"truncation": truncation}
+        latent_name, label_name = (name_of(self.product.asks, kind) for kind in ("latent", "label"))
+        image = named(self.product.gives, "pixels")
 
         def generate(latent: Array, label: Array | None = None) -> Array:
-            return self._task.generate(*self._weights, latent, label, **options)
+            classes = {} if label_name is None or label is None else {label_name: label}
+            asked = {str(latent_name): latent, **classes, **options}
+            output: Array = self.product(self._weights, asked)[0][image]
+            return output
 
         return generate
 
     def tensors(self) -> dict[str, np.ndarray]:
-        """The averaged weights of the generator and its statistics as samples have them, by path.
+        """The weights and the statistics as they are used, by path.
 
-        Such as `params/conv_4/kernel`.
+        Such as `params/conv_4/kernel`; where there are several networks, `params/generator/conv_4/kernel`.
         """
-        params, variables = (trees[GENERATOR] for trees in self._weights)
-        leaves = jax.tree_util.tree_leaves_with_path({"params": params, **variables})
+        trees = tuple(self._weights)
+        if len(self.product.networks) == 1:
+            (network,) = self.product.networks
+            trees = tuple(each[network] for each in trees)
+        params, variables = trees
+        leaves = jax.tree_util.tree_leaves_with_path({"params": params, **self._by_kind(variables)})
         return {jax.tree_util.keystr(path, simple=True, separator="/"): np.asarray(leaf) for path, leaf in leaves}
 
-    @functools.cached_property
-    def _weights(self) -> tuple[Any, Any]:
-        params, variables = self._average.params, self._average.variables
-        return params, Standing(self._task, seed=self._seed)(params, variables)
+    def _by_kind(self, variables: Any) -> Any:
+        if len(self.product.networks) == 1:
+            return variables
+        kinds = dict.fromkeys(kind for each in variables.values() for kind in each)
+        return {kind: {name: each[kind] for name, each in variables.items() if kind in each} for kind in kinds}
 
     @functools.cached_property
-    def _placed(self) -> tuple[Any, Any]:
+    def _sampler(self) -> Sampler:
+        return Sampler(self.product, batch_size=self._batch_size, mesh=self._mesh)
+
+    @functools.cached_property
+    def _weights(self) -> Weights:
+        weights = Weights(self._average.params, self._average.variables).of(self.product.networks)
+        return Standing(self.product, seed=self._seed)(weights)
+
+    @functools.cached_property
+    def _placed(self) -> Weights:
         """The weights on the devices that draw samples."""
         return self._weights if self._mesh is None else jax.device_put(self._weights, replicated(self._mesh))
+
+    @functools.cached_property
+    def _resolved(self) -> tuple[Spec, Spec]:
+        return resolved(self.product, Weights(self._average.params, self._average.variables))
+
+    @functools.cached_property
+    def _called(self) -> Callable[..., Any]:
+        return jax.jit(self.product.__call__, compiler_options=compiler_options(jax.default_backend()))
+
+    @functools.cached_property
+    def _start(self) -> Callable[..., Any]:
+        return jax.jit(self.product.start, compiler_options=compiler_options(jax.default_backend()))
+
+    def _needs_latents(self) -> None:
+        """Raises UserError for a model that cannot be drawn from with latents and labels alone."""
+        self.needs("latent")
+        product = self.product
+        drawn = (*product.optional, *(name_of(product.asks, kind) for kind in ("latent", "label")))
+        if further := {name: field for name, field in self.product.asks.items() if name not in drawn}:
+            call = f"model({', '.join(f'{name}=...' for name in product.asks if name not in product.optional)})"
+            raise UserError(f"this model asks for {told(further)} beside the latent: use {call}")
 
     def _counted(self, images: np.ndarray) -> np.ndarray:
         self.lost += int((~np.isfinite(images).all(axis=(1, 2, 3))).sum())
@@ -173,9 +312,11 @@ class RestoredGenerator:
             raise UserError("styles: this generator has none, as StyleGAN's have; accepted are latents")
 
     def _checked(self, latents: Any, labels: Any, truncation: float | None) -> np.ndarray | None:
-        size = self.latents(0, 1).shape[1]
-        if np.ndim(latents) != 2 or np.shape(latents)[1] != size or not len(latents):
-            raise ArgumentError("latents", f"got shape {np.shape(latents)}, accepted is (n, {size})")
+        self._needs_latents()
+        size = self.product.asks[named(self.product.asks, "latent")].known
+        if np.shape(latents)[1:] != size or not np.size(latents):
+            accepted = ", ".join(map(str, ("n", *size)))
+            raise ArgumentError("latents", f"got shape {np.shape(latents)}, accepted is ({accepted})")
         if truncation is not None and not 0 <= truncation < np.inf:
             raise ArgumentError("truncation", f"got {truncation}, accepted is 0 or more")
         return self._sampler.labels(len(latents), labels)
@@ -183,20 +324,24 @@ class RestoredGenerator:
 
 def load(
     workdir: str | os.PathLike[str],
+    product: str | None = None,
     *,
     step: int | Literal["latest", "best"] = "latest",
+    strength: float = 1.0,
     allow: tuple[str, ...] = (),
     batch_size: int = 64,
     mesh: Mesh | None = None,
-) -> RestoredGenerator:
-    """The generator of a run: of its newest whole checkpoint, of the best by the run's metric, or of a step.
+) -> Model:
+    """The model of a run: of its newest whole checkpoint, of the best by the run's metric, or of a step.
 
-    Names in the saved config resolve only inside jaxgan and the packages of `allow`; nothing else is
-    executed. Images are computed `batch_size` at a time on the devices of `mesh` (None: one). Raises UserError where
-    there is no run, no such checkpoint, or none that can be used.
+    `product`: the name of what is wanted of a run that trains several things; None: its first. `strength` below 1 goes
+    back towards the newest checkpoint of the first of several stages. Names in the saved config resolve only inside
+    jaxgan and the packages of `allow`; nothing else is executed. Samples are computed `batch_size` at a time on the
+    devices of `mesh` (None: one). Raises UserError where there is no run, no such product or checkpoint, or none that
+    can be used.
     """
     # not at the top: a run's config decides what else is imported
-    from jaxgan.assemble import averaged, make_task
+    from jaxgan.assemble import make_task, shapes_of
     from jaxgan.builder import check_sections
     from jaxgan.config import from_json
 
@@ -206,15 +351,29 @@ def load(
     config = from_json(read_text(where.config))
     check_sections(config, allow)
     choice = config.checkpoint
-    task = _generating(make_task(config, allow), workdir)
-    like = [Shapes(*each) for each in averaged(task, config)]
+    task = make_task(config, allow)
+    name, made = product_of(task, product)
+    like = [Shapes(*each) for each in shapes_of(task, config, made)]
     if batch_size < 1:
         raise ArgumentError("batch_size", f"got {batch_size}, accepted is 1 or more")
-    average = restore_average(where.checkpoints, step, best=choice.best, best_mode=choice.best_mode, like=like)
-    return RestoredGenerator(task, average, batch_size=batch_size, mesh=mesh)
+    read = partial(restore_average, where.checkpoints, like=like, networks=made.networks)
+    average = read(step, best=choice.best, best_mode=choice.best_mode)
+    if not 0 <= strength <= 1:
+        raise ArgumentError("strength", f"got {strength}, accepted is 0 to 1")
+    if strength != 1.0:
+        first = read(_last_of_first_stage(where, task.phases()))
+        before, after = (Weights(each.params, each.variables).of(made.networks) for each in (first, average))
+        params, variables = interpolate(before, after, strength)
+        average = Average(dict(params), dict(variables), average.record)
+    return Model(made, average, name=name, batch_size=batch_size, mesh=mesh)
 
 
-def _generating(task: Task, workdir: str | os.PathLike[str]) -> Generating:
-    if not hasattr(task, "generate"):
-        raise UserError(f"{workdir}: this run makes images from other images, not from latents; use --mode=apply")
-    return cast(Generating, task)
+def _last_of_first_stage(where: Workdir, phases: Sequence[Phase]) -> int:
+    """The newest step from before the second stage."""
+    start = min((phase.start for phase in phases if phase.start), default=0)
+    if not start:
+        raise ArgumentError("strength", "this run has one stage only, accepted is 1")
+    steps = [step for step, record in read_records(where.checkpoints).items() if 0 < record["images_seen"] <= start]
+    if not steps:
+        raise ArgumentError("strength", f"no checkpoint of the first {start} images is left, accepted is 1")
+    return max(steps)

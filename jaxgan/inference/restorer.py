@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import os
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from jaxgan.errors import ArgumentError, UserError
-from jaxgan.game import GENERATOR, Array, Restoring
-from jaxgan.json_files import read_text
+from jaxgan.fields import Field, Spec, name_of, named
+from jaxgan.game import GENERATOR, Array, Product, Weights
 from jaxgan.parallel.compiler import compiler_options
-from jaxgan.training.stored import Average, Shapes, read_records, restore_average
-from jaxgan.training.workdir import Workdir
 
+EXAMPLE = 16  # pixels of a side, where any will do to see what a network makes
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
 Tree = TypeVar("Tree")
 
@@ -68,39 +66,89 @@ class Restorer:
         return (image @ LUMA)[..., None] if given < wanted == self.channels else image
 
 
-def make_restorer(task: Restoring, params: Any, variables: Any) -> Restorer:
-    """The restorer of a task's generator with given weights. Raises UserError for conditions that are no pictures."""
-    degradation = task.degradation
+def make_restorer(product: Product, weights: Weights, *, description: str | None = None) -> Restorer:
+    """What a product makes of pixels with given weights, and what has to be known for it.
+
+    `description`: what it was trained to restore from; None: as its degradation says. Raises UserError for conditions
+    that are no pictures.
+    """
+    degradation = product.degradation
     told = "the conditions of its data set" if degradation is None else degradation.describe()
-    masks = degradation is not None and degradation.masks
-    generator: Any = task.generator  # type: ignore[attr-defined]
-
-    def forward(trees: Any, condition: Array) -> Array:
-        return task.apply(trees[0], trees[1], condition)
-
-    restorer = _restorer(generator, forward, (params, variables), told, masks)
-    return restorer if degradation is None else dataclasses.replace(restorer, degrade=jax.jit(degradation.__call__))
-
-
-def _restorer(
-    generator: Any, forward: Callable[[Any, Array], Array], weights: Any, description: str, masks: bool = False
-) -> Restorer:
-    fingerprint = _fingerprint(weights)
+    fingerprint = _fingerprint(tuple(weights))
     weights = jax.device_put(weights)
-    channels, image = _shapes(partial(forward, weights), masks)
-    compiled = jax.jit(forward, compiler_options=compiler_options(jax.default_backend()))
+    asks, gives = resolved(product, weights)
+    pixels, image = named(asks, "pixels"), named(gives, "pixels")
+    compiled = jax.jit(stacked(product), compiler_options=compiler_options(jax.default_backend()))
     return Restorer(
         apply=partial(compiled, weights),  # as an argument: programs do not hold weights
-        scale=generator.scale,
-        condition_channels=channels,
-        channels=image,
-        description=description,
-        receptive_field=generator.receptive_field,
-        multiple=getattr(generator, "multiple", 1),
-        features_scale=getattr(generator, "features_scale", None),
-        masks=masks,
+        scale=product.scale,
+        condition_channels=asks[pixels].channels or 0,
+        channels=gives[image].channels or 0,
+        description=told if description is None else description,
+        receptive_field=product.receptive_field,
+        multiple=product.multiple,
+        features_scale=product.features_scale,
+        masks=name_of(asks, "mask") is not None,
         fingerprint=fingerprint,
+        degrade=None if degradation is None else jax.jit(degradation.__call__),
     )
+
+
+def stacked(product: Product) -> Callable[[Weights, Array], Array]:
+    """`(weights, condition [B,h,w,C'])` -> images: of a product that asks for pixels, and maybe for a mask.
+
+    The mask is the condition's last channel.
+    """
+    pixels, mask = named(product.asks, "pixels"), name_of(product.asks, "mask")
+    image = named(product.gives, "pixels")
+
+    def restore(weights: Weights, condition: Array) -> Array:
+        asked = {pixels: condition} if mask is None else {pixels: condition[..., :-1], mask: condition[..., -1:]}
+        output: Array = product(weights, asked)[0][image]
+        return output
+
+    return restore
+
+
+def resolved(product: Product, weights: Weights) -> tuple[Spec, Spec]:
+    """What a product asks for and gives, with the channels that its weights tell of.
+
+    Sizes that what it gives has whatever it is given are known too. Raises UserError for pixels of other channels than
+    pictures have.
+    """
+    open_ = [name for name, field in product.asks.items() if field.kind == "pixels" and field.channels is None]
+    refused: Exception | None = None
+    for channels in (3, 1) if open_ else (None,):
+        asks = {
+            name: dataclasses.replace(field, shape=(*field.shape[:-1], channels)) if name in open_ else field
+            for name, field in product.asks.items()
+        }
+        try:
+            made = jax.eval_shape(partial(_tried, product), weights, _examples(asks, product.optional))
+        except Exception as error:  # flax's own kinds of errors for weights of another shape
+            refused = refused or error
+            continue
+        whole = all(None not in field.shape for name, field in asks.items() if name not in product.optional)
+        return asks, {name: _sized(field, made[name].shape[1:], whole) for name, field in product.gives.items()}
+    raise UserError(f"this model takes neither grey pictures nor colours: {refused}") from refused
+
+
+def _tried(product: Product, weights: Weights, asked: dict[str, Any]) -> dict[str, Any]:
+    return product(weights, asked, product.start(weights, asked))[0]
+
+
+def _examples(asks: Spec, optional: Sequence[str]) -> dict[str, Any]:
+    """The shapes of one example, 16 where a size is unknown."""
+    return {
+        name: jax.ShapeDtypeStruct((1, *(EXAMPLE if size is None else size for size in field.shape)), field.dtype)
+        for name, field in asks.items()
+        if name not in optional
+    }
+
+
+def _sized(field: Field, shape: tuple[int, ...], whole: bool) -> Field:
+    known = shape if whole else (*field.shape[:-1], shape[-1]) if field.kind == "pixels" else field.shape
+    return dataclasses.replace(field, shape=known)
 
 
 def _fingerprint(weights: Any) -> str:
@@ -119,49 +167,6 @@ def interpolate(first: Tree, second: Tree, strength: float) -> Tree:
     return jax.tree.map(lambda a, b: (1 - strength) * a + strength * b, first, second)
 
 
-def load_restorer(
-    workdir: str | os.PathLike[str],
-    *,
-    step: int | Literal["latest", "best"] = "latest",
-    strength: float = 1.0,
-    allow: tuple[str, ...] = (),
-) -> Restorer:
-    """The restorer of a run, with the averaged weights of a checkpoint.
-
-    `strength` below 1 goes back towards the newest checkpoint of the first stage. Names in the saved config resolve
-    only inside jaxgan and the packages of `allow`. Raises UserError where there is no run, no such checkpoint, none of
-    the first stage, or a run that makes images from latents.
-    """
-    # not at the top: a run's config decides what else is imported
-    from jaxgan.assemble import averaged, make_task
-    from jaxgan.builder import check_sections
-    from jaxgan.config import from_json
-
-    where = Workdir(str(workdir))
-    if not where.config.exists():
-        raise UserError(f"{workdir} is not the directory of a run: it has no {where.config.name}")
-    config = from_json(read_text(where.config))
-    check_sections(config, allow)
-    task: Any = make_task(config, allow)
-    if not hasattr(task, "apply"):
-        raise UserError(f"{workdir}: this run makes images from latents, not from other images; use --mode=sample")
-    choice = config.checkpoint
-    like = [Shapes(*each) for each in averaged(task, config)]
-    last = restore_average(where.checkpoints, step, best=choice.best, best_mode=choice.best_mode, like=like)
-    params, variables = last.params, last.variables
-    if not 0 <= strength <= 1:
-        raise ArgumentError("strength", f"got {strength}, accepted is 0 to 1")
-    if strength != 1.0:
-        first = _first_stage(where, task.adversarial_start, like)
-        only = lambda trees: {GENERATOR: trees[GENERATOR]}  # noqa: E731
-        params, variables = (
-            interpolate(only(one), only(other), strength)
-            for one, other in ((first.params, params), (first.variables, variables))
-        )
-    record = {name: last.record[name] for name in ("step", "images_seen")}
-    return dataclasses.replace(make_restorer(task, params, variables), **record)
-
-
 def load_pretrained(name: str) -> Restorer:
     """A published model: by its name, or of a file of RRDB or SRVGG weights (.pth, .safetensors, .param beside .bin).
 
@@ -170,40 +175,14 @@ def load_pretrained(name: str) -> Restorer:
     from jaxgan.augment.degradations import RealESRGAN
     from jaxgan.builder import build
     from jaxgan.models.pretrained.realesrgan import PUBLISHED, from_file, pretrained
+    from jaxgan.tasks.restoration import restoring
 
     if name not in PUBLISHED and not Path(name).suffix:
         raise ArgumentError("name", f"got {name!r}, accepted are {', '.join(PUBLISHED)} and files of weights")
     found = pretrained(name) if name in PUBLISHED else from_file(name)
     generator = build(found.section, "network", path="--pretrained")
-    weights = {"params": found.params, **found.variables}
-    forward = lambda tree, condition: generator.apply(tree, condition, None, train=False)  # noqa: E731
-    if name not in PUBLISHED:
-        return _restorer(generator, forward, weights, "what its file does not say")
-    told = PUBLISHED[name].trained_for
-    if told is not None:  # and is not made here
-        return _restorer(generator, forward, weights, told)
-    degradation = RealESRGAN(scale=generator.scale)
-    restorer = _restorer(generator, forward, weights, degradation.describe())
-    return dataclasses.replace(restorer, degrade=jax.jit(degradation.__call__))
-
-
-def _first_stage(where: Workdir, start: int | None, like: Sequence[Shapes]) -> Average:
-    """The newest weights from before there was a discriminator."""
-    if not start:
-        raise ArgumentError("strength", "this run has one stage only, accepted is 1")
-    steps = [step for step, record in read_records(where.checkpoints).items() if 0 < record["images_seen"] <= start]
-    if not steps:
-        raise ArgumentError("strength", f"no checkpoint of the first {start} images is left, accepted is 1")
-    return restore_average(where.checkpoints, max(steps), like=like)
-
-
-def _shapes(forward: Callable[[Array], Array], masks: bool) -> tuple[int, int]:
-    """The channels of the conditions that a network takes, masks aside, and of the images that it makes."""
-    refused: Exception | None = None
-    for channels in (3, 1):
-        condition = jax.ShapeDtypeStruct((1, 16, 16, channels + masks), jnp.float32)
-        try:
-            return channels, jax.eval_shape(forward, condition).shape[3]
-        except Exception as error:  # flax's own kinds of errors for weights of another shape
-            refused = refused or error
-    raise UserError(f"this model takes neither grey pictures nor colours: {refused}") from refused
+    told = PUBLISHED[name].trained_for if name in PUBLISHED else "what its file does not say"
+    degradation = RealESRGAN(scale=generator.scale) if told is None else None  # others are not made here
+    weights = Weights({GENERATOR: found.params}, {GENERATOR: found.variables})
+    restorer = make_restorer(restoring(generator, degradation), weights, description=told)
+    return dataclasses.replace(restorer, fingerprint=_fingerprint({"params": found.params, **found.variables}))

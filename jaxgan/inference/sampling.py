@@ -2,44 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax.experimental import multihost_utils
 from jax.sharding import Mesh
 
 from jaxgan import signals
 from jaxgan.errors import ArgumentError
-from jaxgan.game import GENERATOR, Array, Generating, Key
+from jaxgan.fields import name_of, named
+from jaxgan.game import Array, Key, Product, Weights, draw_latents
 from jaxgan.parallel.compiler import compiler_options
 from jaxgan.parallel.placement import split_batch
 
 
 class Sampler:
-    """The generator of a task, ready to be called with whatever weights."""
+    """A product that makes images from latents, ready to be called with whatever weights."""
 
-    def __init__(self, task: Generating, *, num_classes: int, batch_size: int = 250, mesh: Mesh | None = None):
-        """`num_classes` 0: without labels.
-
-        `mesh`: the devices that each batch is split over, its size rounded up to a multiple of theirs; weights must lie
-        on them, and the processes that they belong to must all call the same. None: the device of the weights.
+    def __init__(self, product: Product, *, batch_size: int = 250, mesh: Mesh | None = None):
+        """`mesh`: the devices that each batch is split over, its size rounded up to a multiple of theirs; weights must
+        lie on them, and the processes that they belong to must all call the same. None: the device of the weights.
         """
         devices = 1 if mesh is None else mesh.size
-        self.task, self.num_classes, self.batch_size = task, num_classes, -(-batch_size // devices) * devices
+        self.product, self.num_classes, self.batch_size = (
+            product,
+            product.num_classes,
+            -(-batch_size // devices) * devices,
+        )
         self._rows = None if mesh is None else split_batch(mesh)
         jit = partial(jax.jit, out_shardings=self._rows, compiler_options=compiler_options(jax.default_backend()))
-        self._generate = jit(task.generate)
-        self._map = jit(partial(map_latents, task))
-        self._synthesize_styles = jit(partial(synthesize_styles, task))
+        self._generate = jit(_called(product))
+        if self.has_styles:
+            self._map, self._synthesize_styles = (jit(_called(product.parts[name])) for name in ("map", "synthesize"))
 
     @property
     def has_styles(self) -> bool:
         """Whether the generator maps latents to styles and synthesizes images from them."""
-        return getattr(self.task, "has_styles", False)
+        return {"map", "synthesize"} <= self.product.parts.keys()
+
+    def latents(self, key: Key, count: int) -> Array:
+        """Latents `[count, ...]` as the generator was trained with."""
+        return draw_latents(self.product.asks[named(self.product.asks, "latent")], key, count)
 
     def labels(self, count: int, labels: Any = None) -> np.ndarray | None:
         """Labels `[count]`, int32: those given, or the classes in turn; None where there are no classes.
@@ -77,8 +83,7 @@ class Sampler:
 
     def generate(
         self,
-        params: Any,
-        variables: Any,
+        weights: Weights,
         key: Key | int,
         count: int,
         labels: Any = None,
@@ -87,13 +92,12 @@ class Sampler:
     ) -> np.ndarray:
         """`count` images `[count,H,W,C]`, float32 in [-1, 1]; `labels` None: classes in turn."""
         key = jax.random.key(key) if isinstance(key, int) else key
-        latents = self.task.latents(key, count)
-        return self.synthesize(params, variables, latents, self.labels(count, labels), truncation=truncation)
+        latents = self.latents(key, count)
+        return self.synthesize(weights, latents, self.labels(count, labels), truncation=truncation)
 
     def share(
         self,
-        params: Any,
-        variables: Any,
+        weights: Weights,
         seed: int,
         count: int,
         labels: Any = None,
@@ -104,14 +108,13 @@ class Sampler:
         """
         if jax.process_count() > 1 and count > self.batch_size:
             raise ValueError(f"count: expected {self.batch_size} or less, got {count}")
-        latents = self.task.latents(jax.random.key(seed), count)
-        outputs = self._outputs(self._generate, params, variables, latents, self.labels(count, labels), None)
+        latents = self.latents(jax.random.key(seed), count)
+        outputs = self._outputs(self._generate, weights, latents, self.labels(count, labels), None)
         return np.concatenate([own_rows(output, wanted) for output, wanted in outputs])
 
     def synthesize(
         self,
-        params: Any,
-        variables: Any,
+        weights: Weights,
         latents: Array | np.ndarray,
         labels: np.ndarray | None,
         *,
@@ -119,43 +122,40 @@ class Sampler:
     ) -> np.ndarray:
         """The images of given latents `[n,Z]` and labels `[n]`, or shares of the classes `[n,num_classes]`.
 
-        `truncation`: less variety for better images, see `Task.generate`; another value costs no compile.
+        `truncation`: less variety for better images, see `Model.generate`; another value costs no compile.
         """
-        return self._batched(self._generate, params, variables, latents, labels, truncation)
+        return self._batched(self._generate, weights, latents, labels, truncation)
 
     def styles(
         self,
-        params: Any,
-        variables: Any,
+        weights: Weights,
         latents: Array | np.ndarray,
         labels: np.ndarray | None,
         *,
         truncation: float | None = None,
     ) -> np.ndarray:
         """The styles `[n,L,W]`, one for each layer, of latents `[n,Z]` and labels `[n]`."""
-        return self._batched(self._map, params, variables, latents, labels, truncation)
+        return self._batched(self._map, weights, latents, labels, truncation)
 
-    def synthesize_styles(self, params: Any, variables: Any, styles: Array | np.ndarray) -> np.ndarray:
+    def synthesize_styles(self, weights: Weights, styles: Array | np.ndarray) -> np.ndarray:
         """The images of styles `[n,L,W]`."""
-        return self._batched(self._synthesize_styles, params, variables, styles, None, None)
+        return self._batched(self._synthesize_styles, weights, styles, None, None)
 
     def _batched(
         self,
         function: Any,
-        params: Any,
-        variables: Any,
+        weights: Weights,
         inputs: Any,
         labels: np.ndarray | None,
         truncation: float | None,
     ) -> np.ndarray:
-        outputs = self._outputs(function, params, variables, inputs, labels, truncation)
+        outputs = self._outputs(function, weights, inputs, labels, truncation)
         return np.concatenate([_whole(output)[:count] for output, count in outputs])
 
     def _outputs(
         self,
         function: Any,
-        params: Any,
-        variables: Any,
+        weights: Weights,
         inputs: Any,
         labels: np.ndarray | None,
         truncation: float | None,
@@ -168,7 +168,7 @@ class Sampler:
             signals.check()
             rows = inputs[start : start + self.batch_size]
             label = None if labels is None else self._placed(labels[start : start + self.batch_size])
-            yield function(params, variables, self._placed(rows), label, **options), len(rows)
+            yield function(weights, self._placed(rows), label, **options), len(rows)
 
     def _placed(self, rows: np.ndarray) -> Any:
         padded = self._padded(rows)
@@ -196,25 +196,16 @@ def _whole(array: jax.Array) -> np.ndarray:
     return multihost_utils.process_allgather(array, tiled=True)
 
 
-def map_latents(
-    task: Any, params: Any, variables: Any, latent: Array, label: Array | None, *, truncation: Any = None
-) -> Array:
-    """Styles `[N,L,W]` of latents `[N,Z]`: of a task whose generator has styles.
+def _called(product: Product) -> Callable[..., Array]:
+    """`(weights, latent or style, label, *, truncation)` -> the first thing that a product gives."""
+    first = name_of(product.asks, "latent") or named(product.asks, "style")
+    label, made = name_of(product.asks, "label"), next(iter(product.gives))
 
-    `truncation`: psi, how far from the mean style (Karras et al. 2019, section 5).
-    """
-    tree = {"params": params[GENERATOR], **variables[GENERATOR]}
-    label = label if task.num_classes else None
-    style = task.generator.apply(tree, latent, label, train=False, method="map")
-    if truncation is None:
-        return style
-    mean = variables[GENERATOR]["average"]["style_mean"]
-    return mean + truncation * (style - mean)
+    def call(weights: Weights, inputs: Array, classes: Array | None, **options: Any) -> Array:
+        asked = {first: inputs, **options}
+        if label is not None and classes is not None:
+            asked[label] = classes
+        output: Array = product(weights, asked)[0][made]
+        return output
 
-
-def synthesize_styles(task: Any, params: Any, variables: Any, style: Array, label: Array | None = None) -> Array:
-    """Images `[N,H,W,C]`, float32, of styles `[N,L,W]`, which hold all that is known of the label."""
-    del label
-    tree = {"params": params[GENERATOR], **variables[GENERATOR]}
-    image = task.generator.apply(tree, style, train=False, method="synthesize")
-    return (image[0] if isinstance(image, tuple) else image).astype(jnp.float32)
+    return call

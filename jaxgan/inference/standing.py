@@ -11,36 +11,42 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxgan.game import GENERATOR, Array, Generating, Params, Variables
-from jaxgan.layers.normalization import STATISTICS
+from jaxgan.fields import name_of
+from jaxgan.game import Array, Product, Weights, draw_latents
 from jaxgan.parallel.compiler import compiler_options
 
 PASS = 64  # images
 
 
 class Standing:
-    """Puts the standing statistics of a task's generator in the place of those kept, as often as the task asks for."""
+    """Puts the standing statistics of a product in the place of those kept, as often as it asks for."""
 
-    def __init__(self, task: Generating, *, seed: int = 0):
+    def __init__(self, product: Product, *, seed: int = 0):
         """`seed` chooses the noise and the classes, so that they are the same whenever samples are drawn."""
-        self._task: Any = task  # may be another than the suite's, without such statistics
-        self._key = jax.random.key(seed)
-        self._passes: int = getattr(task, "standing_passes", 0)
+        self._product, self._key = product, jax.random.key(seed)
         self._add = jax.jit(self._added, compiler_options=compiler_options(jax.default_backend()))
 
-    def __call__(self, params: dict[str, Params], variables: dict[str, Variables]) -> dict[str, Variables]:
-        """The variables with the means and variances of `standing_passes` batches; as they are where that is 0."""
-        if not self._passes:
-            return variables
-        kept = variables[GENERATOR]
-        total = jax.tree.map(jnp.zeros_like, kept[STATISTICS])
-        for number in range(self._passes):  # not one program: convolutions in loops are slow on CPU
-            total = self._add(params, variables, total, jax.random.fold_in(self._key, number))
-        return {**variables, GENERATOR: {**kept, STATISTICS: jax.tree.map(lambda sums: sums / self._passes, total)}}
+    def __call__(self, weights: Weights) -> Weights:
+        """The weights with the means and variances of `passes` batches; as they are where that is 0."""
+        passes = self._product.passes
+        if not passes or self._product.statistics is None:
+            return weights
+        total = jax.tree.map(lambda seen: jnp.zeros(seen.shape, seen.dtype), jax.eval_shape(self._seen, weights))
+        for number in range(passes):  # not one program: convolutions in loops are slow on CPU
+            total = self._add(weights, total, jax.random.fold_in(self._key, number))
+        means = jax.tree.map(lambda sums: sums / passes, total)
+        replaced = {network: {**weights.variables[network], **kinds} for network, kinds in means.items()}
+        return weights._replace(variables={**weights.variables, **replaced})
 
-    def _added(self, params: Any, variables: Any, total: Any, key: Array) -> Any:
-        latent_key, label_key = jax.random.split(key)
-        classes = self._task.num_classes
-        label = jax.random.randint(label_key, (PASS,), 0, classes) if classes else None
-        seen = self._task.batch_statistics(params, variables, self._task.latents(latent_key, PASS), label)
-        return jax.tree.map(jnp.add, total, seen)
+    def _added(self, weights: Weights, total: Any, key: Array) -> Any:
+        return jax.tree.map(jnp.add, total, self._seen(weights, key))
+
+    def _seen(self, weights: Weights, key: Array | None = None) -> Any:
+        assert self._product.statistics is not None
+        asks, classes = self._product.asks, self._product.num_classes
+        latent, label = (name_of(asks, kind) for kind in ("latent", "label"))
+        latent_key, label_key = jax.random.split(self._key if key is None else key)
+        asked = {} if label is None else {label: jax.random.randint(label_key, (PASS,), 0, classes)}
+        if latent is not None:
+            asked[latent] = draw_latents(asks[latent], latent_key, PASS)
+        return self._product.statistics(weights, asked)

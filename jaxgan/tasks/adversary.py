@@ -341,7 +341,7 @@ class Adversary:
             )
 
 
-def blank_state(params: dict[str, Params], variables: dict[str, Variables], carry: dict[str, Any]) -> State:
+def blank_state(params: Mapping[str, Params], variables: Mapping[str, Variables], carry: dict[str, Any]) -> State:
     """The state of a game that has not begun, for checks by shapes."""
     fields = dict.fromkeys((field.name for field in dataclasses.fields(State)), jnp.int32(0))
     return State(**{**fields, "params": params, "variables": variables, "carry": carry})

@@ -11,8 +11,24 @@ import jax.numpy as jnp
 
 from jaxgan.domains import Count, Whole
 from jaxgan.errors import UserError
-from jaxgan.fields import label_field, pixel_field
-from jaxgan.game import GENERATOR, Array, Aux, Batch, Key, Params, Phase, Spec, State, Variables
+from jaxgan.fields import Field, label_field, pixel_field
+from jaxgan.game import (
+    GENERATOR,
+    Array,
+    Asked,
+    Aux,
+    Batch,
+    Key,
+    Made,
+    Memory,
+    Params,
+    Phase,
+    Product,
+    Spec,
+    State,
+    Variables,
+    Weights,
+)
 from jaxgan.layers.conv import transposed_kernels
 from jaxgan.layers.normalization import BATCH, STATISTICS
 from jaxgan.layers.resampling import box_downsample
@@ -116,8 +132,8 @@ class Generation:
 
     def generate(
         self,
-        params: dict[str, Params],
-        variables: dict[str, Variables],
+        params: Mapping[str, Params],
+        variables: Mapping[str, Variables],
         latent: Array,
         label: Array | None,
         *,
@@ -137,8 +153,70 @@ class Generation:
         image = self.generator.apply(tree, latent, label if self.num_classes else None, train=False, **options)
         return (image[0] if isinstance(image, tuple) else image).astype(jnp.float32)
 
+    @property
+    def products(self) -> Mapping[str, Product]:
+        """Images of latents, and what the discriminator says of images."""
+        label = {"label": label_field(tuple(map(str, range(self.num_classes))))} if self.num_classes else {}
+        size, channels = (getattr(self.generator, name, None) for name in ("resolution", "channels"))
+        images = {"image": Field((size, size, channels), kind="pixels")}
+        asks = {
+            "latent": Field((self.latent_dim,), kind="latent", law="normal"),
+            **label,
+            "truncation": Field(kind="number"),
+        }
+
+        def generate(weights: Weights, asked: Asked, memory: Memory) -> tuple[Made, Memory]:
+            truncation = asked.get("truncation")
+            image = self.generate(*weights, asked["latent"], asked.get("label"), truncation=truncation)
+            return {"image": image}, memory
+
+        def judge(weights: Weights, asked: Asked, memory: Memory) -> tuple[Made, Memory]:
+            return {"logits": self.judge(*weights, asked["image"], asked.get("label"))}, memory
+
+        def statistics(weights: Weights, asked: Asked) -> dict[str, Variables]:
+            seen = self.batch_statistics(*weights, asked["latent"], asked.get("label"))
+            return {GENERATOR: {STATISTICS: seen}}
+
+        generator = Product(
+            asks=asks,
+            gives=images,
+            networks=(GENERATOR,),
+            forward=generate,
+            optional=("truncation",),
+            parts=self._parts(asks, images) if self.has_styles else {},
+            statistics=statistics,
+            passes=self.standing_passes,
+        )
+        discriminator = self.adversary.network_name
+        logits = {"logits": Field(kind="logits")}
+        return {GENERATOR: generator, discriminator: Product({**images, **label}, logits, (discriminator,), judge)}
+
+    def _parts(self, asks: Spec, images: Spec) -> dict[str, Product]:
+        """The two halves of a generator with styles `[L,W]`, one for each layer."""
+        styles = {"style": Field((None, None), kind="style")}
+
+        def to_styles(weights: Weights, asked: Asked, memory: Memory) -> tuple[Made, Memory]:
+            style = self._half(weights, "map", asked["latent"], asked.get("label"))
+            if "truncation" in asked:  # psi, how far from the mean style (Karras et al. 2019, section 5)
+                mean = weights.variables[GENERATOR]["average"]["style_mean"]
+                style = mean + asked["truncation"] * (style - mean)
+            return {"style": style}, memory
+
+        def to_images(weights: Weights, asked: Asked, memory: Memory) -> tuple[Made, Memory]:
+            image = self._half(weights, "synthesize", asked["style"])
+            return {"image": (image[0] if isinstance(image, tuple) else image).astype(jnp.float32)}, memory
+
+        return {
+            "map": Product(asks, styles, (GENERATOR,), to_styles, optional=("truncation",)),
+            "synthesize": Product(styles, images, (GENERATOR,), to_images),
+        }
+
+    def _half(self, weights: Weights, method: str, *inputs: Array | None) -> Any:
+        tree = {"params": weights.params[GENERATOR], **weights.variables[GENERATOR]}
+        return self.generator.apply(tree, *inputs, train=False, method=method)
+
     def batch_statistics(
-        self, params: dict[str, Params], variables: dict[str, Variables], latent: Array, label: Array | None
+        self, params: Mapping[str, Params], variables: Mapping[str, Variables], latent: Array, label: Array | None
     ) -> Any:
         """The means and variances that the norms of the generator see of these latents, in the place of those kept."""
         tree = {"params": params[GENERATOR], **variables[GENERATOR]}
@@ -146,7 +224,7 @@ class Generation:
         return self.generator.apply(tree, latent, label, train=True, mutable=[BATCH])[1][BATCH]
 
     def judge(
-        self, params: dict[str, Params], variables: dict[str, Variables], image: Array, label: Array | None
+        self, params: Mapping[str, Params], variables: Mapping[str, Variables], image: Array, label: Array | None
     ) -> Array:
         """The discriminator's mean logits of images, see `Adversary.judge`."""
         return self.adversary.judge(params, variables, image, label if self.num_classes else None)
@@ -204,7 +282,9 @@ class Generation:
         further["latent"] = lambda: fakes.latent
         return Shown(_scales(batch["image"], fakes.image), fakes.image, label, further=further)
 
-    def _check_packed(self, params: dict[str, Params], variables: dict[str, Variables], batch: Batch, key: Key) -> None:
+    def _check_packed(
+        self, params: Mapping[str, Params], variables: Mapping[str, Variables], batch: Batch, key: Key
+    ) -> None:
         """Raise UserError for a penalty that cannot be taken of packed images."""
         state = blank_state(params, variables, self.init_carry())
 

@@ -65,8 +65,8 @@ class Progressive(Generation):
 
     def generate(
         self,
-        params: dict[str, Params],
-        variables: dict[str, Variables],
+        params: Mapping[str, Params],
+        variables: Mapping[str, Variables],
         latent: Array,
         label: Array | None,
         *,
@@ -81,7 +81,7 @@ class Progressive(Generation):
         return self._by_depth(variables[GENERATOR], at)
 
     def judge(
-        self, params: dict[str, Params], variables: dict[str, Variables], image: Array, label: Array | None
+        self, params: Mapping[str, Params], variables: Mapping[str, Variables], image: Array, label: Array | None
     ) -> Array:
         """The mean logit `[N]` of images at the depth grown so far."""
 

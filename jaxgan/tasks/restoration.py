@@ -18,8 +18,25 @@ import jax.numpy as jnp
 from jaxgan.augment.sharpening import sharpened
 from jaxgan.domains import NotNegative, Whole
 from jaxgan.errors import UserError
-from jaxgan.fields import label_field, pixel_field
-from jaxgan.game import GENERATOR, Array, Aux, Batch, Degradation, Key, Params, Phase, Spec, State, Variables
+from jaxgan.fields import Field, label_field, pixel_field
+from jaxgan.game import (
+    GENERATOR,
+    Array,
+    Asked,
+    Aux,
+    Batch,
+    Degradation,
+    Key,
+    Made,
+    Memory,
+    Params,
+    Phase,
+    Product,
+    Spec,
+    State,
+    Variables,
+    Weights,
+)
 from jaxgan.layers.conv import transposed_kernels
 from jaxgan.tasks.adversary import OFFERED, Adversary, Shown, blank_state
 from jaxgan.tasks.penalty import Offers, Penalty, check_offered, lazy_phases, memories, penalized
@@ -199,16 +216,33 @@ class Restoration:
         tree, rngs = {"params": state.params[GENERATOR], **variables}, {"dropout": dropout_key, "noise": noise_key}
         image, updates = self.generator.apply(tree, condition, None, train=True, mutable=list(variables), rngs=rngs)
         variables = {**variables, **updates}
-        return Restored(self._kept(image, condition), condition), {GENERATOR: variables}
+        return Restored(_kept(image, condition) if self._masks else image, condition), {GENERATOR: variables}
 
-    def apply(self, params: dict[str, Params], variables: dict[str, Variables], condition: Array) -> Array:
+    @property
+    def products(self) -> Mapping[str, Product]:
+        """Images of conditions, and what the discriminator of the second stage says of images."""
+        made = {GENERATOR: restoring(self.generator, self.degradation)}
+        opponent = self._opponent
+        if opponent is None:
+            return made
+
+        def judge(weights: Weights, asked: Asked, memory: Memory) -> tuple[Made, Memory]:
+            beside = {name: each for name, each in asked.items() if name != "image"}
+            return {"logits": opponent.judge(*weights, asked["image"], beside)}, memory
+
+        pixels, classes = Field((None, None, None), kind="pixels"), tuple(map(str, range(self.num_classes)))
+        asks = {"image": pixels, "condition": pixels, "label": label_field(classes)}
+        absent = {"condition": not self.conditional, "label": not self.num_classes}
+        asks = {name: field for name, field in asks.items() if not absent.get(name)}
+        logits = {"logits": Field(kind="logits")}
+        return made | {opponent.network_name: Product(asks, logits, (opponent.network_name,), judge)}
+
+    def apply(self, params: Mapping[str, Params], variables: Mapping[str, Variables], condition: Array) -> Array:
         """Images `[N,sH,sW,C]` in about [-1, 1], float32, for conditions `[N,H,W,C']`, without randomness.
 
         What a mask says is known stays as it is.
         """
-        tree = {"params": params[GENERATOR], **variables[GENERATOR]}
-        image = self.generator.apply(tree, condition, None, train=False)
-        return self._kept(image, condition).astype(jnp.float32)
+        return _applied(self.generator, Weights(params, variables), condition, masks=self._masks)
 
     def _content_loss(self, state: State, batch: Batch, key: Key) -> tuple[Array, Aux]:
         del key
@@ -301,12 +335,45 @@ class Restoration:
             raise UserError("config.task.content: a loss wants a mask, and the degradation makes none")
         return condition[..., -1:]
 
-    def _kept(self, image: Array, condition: Array) -> Array:
-        """The image with what its condition knows put in place."""
-        if not self._masks:
-            return image
-        known, mask = condition[..., :-1], condition[..., -1:]
-        return mask * image + (1 - mask) * known
+
+def restoring(generator: Any, degradation: Degradation | None = None) -> Product:
+    """The product of a network that makes images of conditions, or fills in where a mask says so.
+
+    `degradation`: what makes conditions of images; None: unknown.
+    """
+    masks = degradation is not None and degradation.masks
+
+    def restore(weights: Weights, asked: Asked, memory: Memory) -> tuple[Made, Memory]:
+        condition = asked["condition"]
+        if masks:
+            condition = jnp.concatenate([condition * (1 - asked["mask"]), asked["mask"]], axis=-1)
+        return {"image": _applied(generator, weights, condition, masks=masks)}, memory
+
+    pixels = Field((None, None, None), kind="pixels")
+    return Product(
+        asks={"condition": pixels, **({"mask": Field((None, None, 1), kind="mask")} if masks else {})},
+        gives={"image": pixels},
+        networks=(GENERATOR,),
+        forward=restore,
+        degradation=degradation,
+        scale=getattr(generator, "scale", 1),
+        receptive_field=getattr(generator, "receptive_field", None),
+        multiple=getattr(generator, "multiple", 1),
+        features_scale=getattr(generator, "features_scale", None),
+    )
+
+
+def _applied(generator: Any, weights: Weights, condition: Array, *, masks: bool) -> Array:
+    """The generator's images, float32, without randomness."""
+    tree = {"params": weights.params[GENERATOR], **weights.variables[GENERATOR]}
+    image = generator.apply(tree, condition, None, train=False)
+    return (_kept(image, condition) if masks else image).astype(jnp.float32)
+
+
+def _kept(image: Array, condition: Array) -> Array:
+    """The image with what its condition knows put in place; the condition's last channel is a mask."""
+    known, mask = condition[..., :-1], condition[..., -1:]
+    return mask * image + (1 - mask) * known
 
 
 def _beside(image: Array, given: Mapping[str, Array]) -> tuple[Array, Array | None]:

@@ -12,7 +12,7 @@ import logging
 import math
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple, TypeVar
 
 import jax
@@ -60,11 +60,13 @@ def restore_average(
     best: str = "frechet",
     best_mode: Best = "min",
     like: Sequence[Shapes] = (),
+    networks: Sequence[str] = (),
 ) -> Average:
     """The averaged weights alone, on one device: of a step, of the newest, or of the best by a metric.
 
-    `latest` and `best` pass over what is damaged, to the newest whole one, and say so in the log. The shapes must be
-    those of one of `like`, if any are given: others are told before an array is read.
+    `networks`: those that are wanted (none: all that have an average); of those without an average the weights that
+    play. `latest` and `best` pass over what is damaged, to the newest whole one, and say so in the log. The shapes
+    must be those of one of `like`, if any are given: others are told before an array is read.
     Raises UserError where there is no such checkpoint, or none that can be used.
     """
     quieten()
@@ -83,7 +85,7 @@ def restore_average(
             accepted = ", ".join(map(str, steps))
             raise ArgumentError("step", f"got {step!r}, accepted are 'latest', 'best' and {accepted}")
         candidates = [step]
-    average, _ = first_usable(directory, candidates, lambda each: _read_average(directory / str(each), like))
+    average, _ = first_usable(directory, candidates, lambda each: _read_average(directory / str(each), like, networks))
     assert average is not None
     signals.check()
     return average
@@ -233,17 +235,24 @@ def _not_of_files(record: logging.LogRecord) -> bool:
     return error is None or disks.find(error) is None
 
 
-def _read_average(folder: epath.Path, like: Sequence[Shapes]) -> Average:
+def _read_average(folder: epath.Path, like: Sequence[Shapes], networks: Sequence[str]) -> Average:
     manifest = read_manifest(folder)
-    tree = manifest["record"]["tree"].get(EMA, {})
+    trees = manifest["record"]["tree"]
+    average = trees.get(EMA, {})
+    missing = set(networks) - {_network(name) for name in average}
+    playing = {name: leaf for name, leaf in trees.get(STATE, {}).items() if _is_weight(name, missing)}
+    tree = {**average, **playing}
     accepted = [shapes(_flatten(each._asdict())) for each in like]
     own = {name: leaf for name, leaf in tree.items() if not like or _network(name) in like[0].params}
     fitting = next((each for each, told in zip(like, accepted) if told == own), None)
     if accepted and fitting is None:
         _compare(own, accepted[0])
-    abstract = _abstract(tree)
-    verify(folder, manifest, [EMA])
-    flat = _read(folder / EMA, abstract)
+    _abstract(tree)
+    verify(folder, manifest, [item for item, wanted in ((STATE, playing), (EMA, average)) if wanted])
+    flat = _read(folder / EMA, _abstract(average)) if average else {}
+    if playing:  # orbax reads all of an item or nothing
+        state = _read(folder / STATE, _abstract(trees[STATE]))
+        flat = {**flat, **{name: state[name] for name in playing}}
     try:
         check_finite(flat.items(), "the averaged weights")
     except UserError as error:
@@ -252,6 +261,11 @@ def _read_average(folder: epath.Path, like: Sequence[Shapes]) -> Average:
     # a network without variables has no array that would tell of it
     variables = {network: nested["variables"].get(network, {}) for network in nested["params"]}
     return Average(nested["params"], variables, manifest["record"])
+
+
+def _is_weight(name: str, networks: Collection[str]) -> bool:
+    """Whether an array of a state, by its path, belongs to one of these networks."""
+    return name.partition("/")[0] in Shapes._fields and _network(name) in networks
 
 
 def _network(name: str) -> str:

@@ -164,7 +164,10 @@ def test_evaluate_gives_the_scores_of_the_end(unbroken, capsys):
     np.testing.assert_allclose(written["scores"]["psnr/bicubic_x2"], end["psnr/bicubic_x2"], rtol=1e-5)
     capsys.readouterr()
     assert main(["--mode=evaluate", "--workdir", str(unbroken), "--path_length=4"]) == MISTAKE
-    assert "not from latents" in capsys.readouterr().err
+    assert (
+        "this model asks for 'condition' (pixels [?, ?, 3]), not for a latent: use --mode=apply"
+        in capsys.readouterr().err
+    )
 
 
 def test_files_are_restored_between_the_stages(unbroken, tmp_path):

@@ -14,7 +14,8 @@ from jaxgan.evaluators import distribution, inception_scores
 from jaxgan.evaluators.distribution import DistributionEvaluator
 from jaxgan.evaluators.inception_features import Seen
 from jaxgan.evaluators.streams import Features
-from jaxgan.fields import picture_fields
+from jaxgan.fields import Field, picture_fields
+from jaxgan.game import Product, Weights
 from jaxgan.inference.sampling import Sampler
 from jaxgan.parallel.mesh import make_mesh
 
@@ -53,26 +54,25 @@ class StandIn:
         return Seen(*self._look(images))
 
 
-class Task:
+def repeated(weights, asked, memory):
     """An image is its latent, repeated."""
-
-    def latents(self, key, count):
-        return jax.random.normal(key, (count, SIDE))
-
-    def generate(self, params, variables, latent, label):
-        return jnp.tanh(jnp.broadcast_to(latent[:, :, None, None] * params, (len(latent), SIDE, SIDE, 3)))
+    latent = asked["latent"]
+    pixels = jnp.broadcast_to(latent[:, :, None, None] * weights.params["size"], (len(latent), SIDE, SIDE, 3))
+    return {"image": jnp.tanh(pixels)}, memory
 
 
 def main():
     mesh = make_mesh({"data": -1})
-    sampler, params = Sampler(Task(), num_classes=0, mesh=mesh), jax.device_put(1.0)
+    latent, image = Field((SIDE,), kind="latent", law="normal"), Field((SIDE, SIDE, 3), kind="pixels")
+    sampler = Sampler(Product({"latent": latent}, {"image": image}, (), repeated), mesh=mesh)
+    weights = Weights({"size": jax.device_put(1.0)}, {})
     with (
         tempfile.TemporaryDirectory() as cache_dir,
         mock.patch.object(inception_scores, "load_inception", return_value=StandIn()),
         mock.patch.object(distribution, "check_weights", lambda path: path),
     ):
         judge = DistributionEvaluator(Lazy(), cache_dir=cache_dir, samples=COUNT, features="inception")
-        scores = judge.run(lambda seed, count: sampler.share(params, {}, seed, count), 0)
+        scores = judge.run(lambda seed, count: sampler.share(weights, seed, count), 0)
         assert judge.manifest["samples"] == COUNT
         assert judge.manifest["reference_images"] == 50_000
     assert scores["fid/inception-test"] > 0

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from jaxgan.errors import UserError
-from jaxgan.game import State
+from jaxgan.fields import Field, label_field
+from jaxgan.game import Product, State
 from jaxgan.inference.model import load
 from jaxgan.training.checkpoint import Checkpoints
 from jaxgan.training.stored import Shapes, restore_average
@@ -26,16 +27,19 @@ class Task:
 
     num_classes: int = 3
 
-    def generate(self, params, variables, latent, label):
-        TRACES.append(latent.shape)
-        shift = variables["generator"]["stats"]["mean"]
-        out = latent @ params["generator"]["w"] + shift
-        if self.num_classes:
-            out = out + 10.0 * (label[:, None] - 1)
-        return jnp.tanh(out).reshape(-1, 2, 2, 1)
+    @property
+    def products(self):
+        label = {"label": label_field(tuple("abc"))} if self.num_classes else {}
+        asks = {"latent": Field((3,), kind="latent", law="normal"), **label}
+        return {"generator": Product(asks, {"image": Field((2, 2, 1), kind="pixels")}, ("generator",), self.generate)}
 
-    def latents(self, key, count):
-        return jax.random.normal(key, (count, 3))
+    def generate(self, weights, asked, memory):
+        TRACES.append(asked["latent"].shape)
+        shift = weights.variables["generator"]["stats"]["mean"]
+        out = asked["latent"] @ weights.params["generator"]["w"] + shift
+        if self.num_classes:
+            out = out + 10.0 * (asked["label"][:, None] - 1)
+        return {"image": jnp.tanh(out).reshape(-1, 2, 2, 1)}, memory
 
 
 def make_state(step):
@@ -70,7 +74,7 @@ def run(tmp_path, monkeypatch):
 
     monkeypatch.setattr("jaxgan.config.from_json", from_json)
     monkeypatch.setattr("jaxgan.builder.check_sections", lambda config, allow=(): None)
-    monkeypatch.setattr("jaxgan.assemble.averaged", lambda task, config: [])
+    monkeypatch.setattr("jaxgan.assemble.shapes_of", lambda task, config, product: [])
     monkeypatch.setattr("jaxgan.assemble.make_task", lambda config, allow=(): Task(num_classes=made["num_classes"]))
     (tmp_path / "config.json").write_text(json.dumps({"num_classes": 3}))
     with Checkpoints(tmp_path / "checkpoints", config={"seed": 5}, class_names=["a", "b", "c"]) as checkpoints:

@@ -10,7 +10,8 @@ from jaxgan.assemble import make_task
 from jaxgan.config import DataConfig, RunConfig, to_json
 from jaxgan.errors import FINISHED, UserError
 from jaxgan.game import State
-from jaxgan.inference.restorer import interpolate, load_pretrained, load_restorer
+from jaxgan.inference.model import load
+from jaxgan.inference.restorer import interpolate, load_pretrained
 from jaxgan.main import main
 from jaxgan.media.reading import read_picture
 from jaxgan.training.checkpoint import Checkpoints
@@ -56,7 +57,7 @@ def run(tmp_path_factory):
 
 
 def test_a_run_is_restored_with_what_its_degradation_says(run):
-    restorer = load_restorer(run)
+    restorer = load(run).restorer
     assert (restorer.scale, restorer.channels, restorer.condition_channels, restorer.masks) == (2, 3, 3, False)
     assert (
         restorer.receptive_field == 4 + 1 + 2 + 1 + 1 + 2
@@ -68,10 +69,10 @@ def test_a_run_is_restored_with_what_its_degradation_says(run):
 
 def test_strength_goes_from_the_first_stage_to_the_last(run):
     tile = np.random.default_rng(0).uniform(-1, 1, (1, 6, 6, 3)).astype(np.float32)
-    first, last = (load_restorer(run, step=step)(tile) for step in STAGES)
-    np.testing.assert_allclose(load_restorer(run, strength=0.0)(tile), first, atol=1e-6)
-    np.testing.assert_array_equal(load_restorer(run)(tile), last)
-    half = load_restorer(run, strength=0.5)(tile)
+    first, last = (load(run, step=step).restorer(tile) for step in STAGES)
+    np.testing.assert_allclose(load(run, strength=0.0).restorer(tile), first, atol=1e-6)
+    np.testing.assert_array_equal(load(run).restorer(tile), last)
+    half = load(run, strength=0.5).restorer(tile)
     assert np.abs(half - first).max() > 1e-3
     assert np.abs(half - last).max() > 1e-3
     trees = [{"a": np.array([1.0, 3.0])}, {"a": np.array([5.0, 3.0])}]
@@ -102,7 +103,7 @@ def test_a_run_degrades_clean_pictures_as_it_was_trained(run, tmp_path):
 
 def test_an_inpainter_fills_in_and_leaves_the_rest(tmp_path, capsys):
     made = make_run(tmp_path / "run", generator=UNET, degradation={"name": "degradations.Masks"})
-    restorer = load_restorer(made)
+    restorer = load(made).restorer
     assert (restorer.scale, restorer.condition_channels, restorer.masks, restorer.multiple) == (1, 3, True, 4)
     samples = np.random.default_rng(0).integers(0, 250, (21, 30, 3), dtype=np.uint8)
     samples[4:9, 6:12] = 0, 255, 0
@@ -120,15 +121,15 @@ def test_an_inpainter_fills_in_and_leaves_the_rest(tmp_path, capsys):
 def test_without_a_first_stage_there_is_no_strength(tmp_path):
     one = make_run(tmp_path / "one", adversarial_start=None, loss="adversarial.hinge")
     with pytest.raises(UserError, match="one stage only"):
-        load_restorer(one, strength=0.5)
+        load(one, strength=0.5)
     late = make_run(tmp_path / "late", adversarial_start=50)
     with pytest.raises(UserError, match="no checkpoint of the first 50 images"):
-        load_restorer(late, strength=0.5)
+        load(late, strength=0.5)
 
 
 def test_what_is_no_run_of_restoration_is_told(tmp_path):
     with pytest.raises(UserError, match="not the directory of a run"):
-        load_restorer(tmp_path)
+        load(tmp_path)
 
 
 def test_weights_of_a_file_become_a_restorer(tmp_path):

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 from jaxgan.errors import UserError
+from jaxgan.fields import Field, label_field
+from jaxgan.game import Product, Weights
 from jaxgan.inference.sampling import Sampler
 from jaxgan.losses.adversarial import non_saturating
 from jaxgan.models import mlp
@@ -23,30 +25,33 @@ class Task:
 
     num_classes: int = 0
 
-    def generate(self, params, variables, latent, label, *, truncation=None):
-        TRACED.append(latent.shape)
-        image = latent[:, None, :, None]
-        return image if truncation is None else jnp.clip(image, -truncation, truncation)
+    @property
+    def product(self):
+        asks = {"latent": Field((3,), kind="latent", law="normal"), "truncation": Field()}
+        asks |= {"label": label_field(tuple(map(str, range(self.num_classes))))} if self.num_classes else {}
+        return Product(asks, {"image": Field((1, 3, 1), kind="pixels")}, (), self.generate, optional=("truncation",))
 
-    def latents(self, key, count):
-        return jax.random.normal(key, (count, 3))
+    def generate(self, weights, asked, memory):
+        TRACED.append(asked["latent"].shape)
+        image, truncation = asked["latent"][:, None, :, None], asked.get("truncation")
+        return {"image": image if truncation is None else jnp.clip(image, -truncation, truncation)}, memory
 
 
 def test_truncation_reaches_the_task_and_costs_one_compile():
-    sampler, latents = Sampler(Task(), num_classes=0, batch_size=4), np.random.default_rng(0).normal(size=(6, 3))
+    sampler, latents = Sampler(Task().product, batch_size=4), np.random.default_rng(0).normal(size=(6, 3))
     TRACED.clear()
     for truncation in (0.5, 0.25, 0.0):
-        images = sampler.synthesize({}, {}, latents, None, truncation=truncation)
+        images = sampler.synthesize(Weights({}, {}), latents, None, truncation=truncation)
         np.testing.assert_allclose(images[:, 0, :, 0], np.clip(latents, -truncation, truncation), atol=1e-6)
     assert TRACED == [(4, 3)]
-    np.testing.assert_allclose(sampler.synthesize({}, {}, latents, None)[:, 0, :, 0], latents, atol=1e-6)
-    drawn = sampler.generate({}, {}, 5, 6, truncation=0.1)
+    np.testing.assert_allclose(sampler.synthesize(Weights({}, {}), latents, None)[:, 0, :, 0], latents, atol=1e-6)
+    drawn = sampler.generate(Weights({}, {}), 5, 6, truncation=0.1)
     assert drawn.shape == (6, 1, 3, 1)
     assert np.abs(drawn).max() <= np.float32(0.1)
 
 
 def test_a_task_that_tells_of_no_styles_has_none():
-    assert not Sampler(Task(), num_classes=0).has_styles
+    assert not Sampler(Task().product).has_styles
 
 
 def test_samples_of_mixtures_of_classes():
@@ -54,10 +59,11 @@ def test_samples_of_mixtures_of_classes():
     adversary = Adversary(mlp.Discriminator(widths=(8,)), non_saturating)
     task = Generation(network, adversary, latent_dim=2, num_classes=3)
     batch = {"image": jnp.zeros((2, 4, 4, 1)), "label": jnp.zeros(2, jnp.int32)}
-    weights, sampler = task.init(jax.random.key(0), batch), Sampler(task, num_classes=3, batch_size=2)
-    by_label = sampler.generate(*weights, 5, 3, [0, 1, 2])
-    np.testing.assert_allclose(sampler.generate(*weights, 5, 3, np.eye(3)), by_label, rtol=1e-5, atol=1e-6)
-    mixed = sampler.generate(*weights, 5, 3, np.full((3, 3), 1 / 3))
+    weights = Weights(*task.init(jax.random.key(0), batch))
+    sampler = Sampler(task.products["generator"], batch_size=2)
+    by_label = sampler.generate(weights, 5, 3, [0, 1, 2])
+    np.testing.assert_allclose(sampler.generate(weights, 5, 3, np.eye(3)), by_label, rtol=1e-5, atol=1e-6)
+    mixed = sampler.generate(weights, 5, 3, np.full((3, 3), 1 / 3))
     assert mixed.shape == by_label.shape
     assert (np.abs(mixed - by_label) > 1e-4).any(axis=(1, 2, 3)).all()
 
@@ -77,4 +83,4 @@ def test_samples_of_mixtures_of_classes():
 )
 def test_labels_that_do_not_fit_are_one_line(labels, words):
     with pytest.raises(UserError, match=words):
-        Sampler(Task(3), num_classes=3).labels(4, labels)
+        Sampler(Task(3).product).labels(4, labels)

@@ -10,8 +10,8 @@ import pytest
 from jaxgan.commands import views
 from jaxgan.config import EvaluationConfig, SamplesConfig
 from jaxgan.errors import UserError
-from jaxgan.game import GENERATOR
-from jaxgan.inference.model import RestoredGenerator
+from jaxgan.game import GENERATOR, Weights
+from jaxgan.inference.model import Model
 from jaxgan.inference.standing import PASS, Standing
 from jaxgan.losses import adversarial
 from jaxgan.models import dcgan
@@ -39,14 +39,14 @@ def make_weights(task):
 
 def restored(task, seed=0):
     record = {"step": 1, "images_seen": 2, "config": {"format": 1, "config": {"seed": seed}}, "class_names": ()}
-    return RestoredGenerator(task, Average(*make_weights(task), record), batch_size=4)
+    return Model(task.products[GENERATOR], Average(*make_weights(task), record), batch_size=4)
 
 
 def test_the_statistics_are_those_of_the_generators_own_noise():
     """Of the first norm, which sees a linear map of latent and embedding: its moments are known."""
     task = make_task(100)
     params, variables = make_weights(task)
-    standing = Standing(task)(params, variables)[GENERATOR]["batch_stats"]
+    standing = Standing(task.products[GENERATOR])(Weights(params, variables)).variables[GENERATOR]["batch_stats"]
     assert jax.tree.structure(standing) == jax.tree.structure(variables[GENERATOR]["batch_stats"])
     kernel = np.asarray(params[GENERATOR]["stem"]["kernel"], np.float64).reshape(10, 16, 4)  # to 16 pixels, 4 channels
     table = np.asarray(params[GENERATOR]["label"]["table"]["embedding"], np.float64)
@@ -67,11 +67,12 @@ def test_they_are_the_mean_over_the_passes_and_the_same_every_time():
         seen.append(task.batch_statistics(params, variables, task.latents(latent_key, PASS), label))
     expected = jax.tree.map(lambda a, b: (a + b) / 2, *seen)
     for _ in range(2):
-        got = Standing(task, seed=3)(params, variables)[GENERATOR]["batch_stats"]
+        got = Standing(task.products[GENERATOR], seed=3)(Weights(params, variables)).variables[GENERATOR]["batch_stats"]
         jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-7), got, expected)
-    other = Standing(task, seed=4)(params, variables)[GENERATOR]["batch_stats"]
+    other = Standing(task.products[GENERATOR], seed=4)(Weights(params, variables)).variables[GENERATOR]["batch_stats"]
     assert (other["norm_0"]["mean"] != got["norm_0"]["mean"]).any()
-    assert Standing(make_task(0))(params, variables) is variables
+    weights = Weights(params, variables)
+    assert Standing(make_task(0).products[GENERATOR])(weights) is weights
 
 
 def test_a_restored_generator_samples_with_them_and_the_kept_ones_do_not_matter():
@@ -79,7 +80,7 @@ def test_a_restored_generator_samples_with_them_and_the_kept_ones_do_not_matter(
     images = generator.generate(0, 4)
     task = make_task(3)
     params, variables = make_weights(task)
-    standing = Standing(task)(params, variables)
+    standing = Standing(task.products[GENERATOR])(Weights(params, variables)).variables
     latents, labels = generator.latents(0, 4), jnp.arange(4) % CLASSES
     np.testing.assert_allclose(images, task.generate(params, standing, latents, labels), atol=1e-5)
     np.testing.assert_array_equal(
@@ -92,7 +93,7 @@ def test_a_restored_generator_samples_with_them_and_the_kept_ones_do_not_matter(
 def test_the_scores_and_pictures_of_a_run_are_of_samples_with_them(monkeypatch):
     task, drawn = make_task(3), {}
     params, variables = make_weights(task)
-    state = types.SimpleNamespace(ema_params=params, ema_variables=variables)
+    state = types.SimpleNamespace(params={}, variables={}, ema_params=params, ema_variables=variables)
     config = types.SimpleNamespace(
         conditional=True, evaluation=EvaluationConfig(batch_size=4), samples=SamplesConfig(rows=1, columns=3), seed=0
     )

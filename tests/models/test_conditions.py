@@ -10,7 +10,7 @@ import optax
 import pytest
 
 from jaxgan.errors import UserError
-from jaxgan.game import Judgement
+from jaxgan.game import Judgement, Weights
 from jaxgan.inference.sampling import Sampler
 from jaxgan.losses.adversarial import non_saturating
 from jaxgan.models import biggan, dcgan, mlp, multiscale, progan, r3gan, resnet, stylegan2
@@ -160,7 +160,7 @@ def test_tokens_reach_the_networks_that_take_them():
     for network in ("generator", "discriminator"):
         words = [each.params[network]["reader"]["words"]["embedding"] for each in (state, after)]
         assert (np.abs(words[0] - words[1]) > 0).any()
-    sampler, latents = Sampler(task, num_classes=K, batch_size=3), np.asarray(task.latents(jax.random.key(2), 4))
-    images = sampler.synthesize(after.ema_params, after.ema_variables, latents, np.asarray(tokens))
+    sampler, latents = Sampler(task.products["generator"], batch_size=3), np.asarray(task.latents(jax.random.key(2), 4))
+    images = sampler.synthesize(Weights(after.ema_params, after.ema_variables), latents, np.asarray(tokens))
     expected = task.generate(after.ema_params, after.ema_variables, latents, tokens)
     np.testing.assert_allclose(images, expected, rtol=1e-4, atol=1e-5)

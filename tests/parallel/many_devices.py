@@ -18,6 +18,7 @@ from toy import make_task as make_affine
 
 from jaxgan.augment.ada import ADA
 from jaxgan.fields import Field, picture_fields
+from jaxgan.game import delivered
 from jaxgan.inference.sampling import Sampler
 from jaxgan.losses.adversarial import non_saturating, relativistic_average
 from jaxgan.models import dcgan, mlp, stylegan2
@@ -124,7 +125,7 @@ def played(game, runner):
         "losses": np.array(losses),
         "images": np.array(state.images_seen),
         **{field: flat(getattr(state, field)) for field in ("params", "variables", "ema_params", "carry", "opt_state")},
-        "samples": Sampler(task, num_classes=0, batch_size=4).generate(state.ema_params, state.ema_variables, 0, 4),
+        "samples": Sampler(task.products["generator"], batch_size=4).generate(delivered(state, ("generator",)), 0, 4),
     }
 
 

@@ -21,7 +21,7 @@ from jaxgan.evaluators.distribution import DistributionEvaluator
 from jaxgan.evaluators.inception_features import Seen
 from jaxgan.evaluators.streams import Features
 from jaxgan.fields import picture_fields
-from jaxgan.game import GENERATOR
+from jaxgan.game import GENERATOR, Weights
 from jaxgan.inference.sampling import Sampler
 from jaxgan.losses.adversarial import non_saturating
 from jaxgan.models import mlp
@@ -87,10 +87,10 @@ def find_scores(fsdp=1, kinds=("classifier", "inception", "patches")):
     with mock.patch.object(placement, "SMALL", SMALL):
         weights = jax.jit(init, out_shardings=placement.split_params(mesh, jax.eval_shape(init)))()
     split = sum(not leaf.sharding.is_fully_replicated for leaf in jax.tree.leaves(weights))
-    sampler = Sampler(task, num_classes=CLASSES, batch_size=30, mesh=mesh)
+    sampler = Sampler(task.products[GENERATOR], batch_size=30, mesh=mesh)
 
     def generate(seed, labels):
-        return sampler.share(*weights, seed, len(labels), labels)
+        return sampler.share(Weights(*weights), seed, len(labels), labels)
 
     found = {}
     with (
