@@ -14,7 +14,7 @@ from jaxgan.builder import PENALTIES, accepts, build, check_content, check_regul
 from jaxgan.config import RunConfig, Section, unknown_key
 from jaxgan.data.sources import DataSpec
 from jaxgan.errors import UserError
-from jaxgan.game import GENERATOR, Degradation, Task
+from jaxgan.game import DISCRIMINATOR, GENERATOR, Degradation, Task
 from jaxgan.losses.perceptual import REAL_ESRGAN
 from jaxgan.models.pretrained.vgg import Backbone, load_backbone, lpips_heads
 from jaxgan.regularizers.gradient_penalty import auto_gamma
@@ -23,7 +23,6 @@ from jaxgan.tasks.restoration import BACKBONE, Content
 
 log = logging.getLogger(__name__)
 
-NETWORKS = ("generator", "discriminator")
 SIZE = 192  # pixels of an image where any will do: most scales divide it
 
 
@@ -41,22 +40,23 @@ def fill_in(config: RunConfig, spec: DataSpec) -> RunConfig:
         "num_classes": spec.num_classes if config.conditional else 0,
     }
     ways = config.conditional.split("+") if isinstance(config.conditional, str) else ()
-    sections: dict[str, Any] = {}
-    for name, way in zip(NETWORKS, ways or (None, None)):
-        if not getattr(config, name):
-            continue  # a task that needs no such network
-        section = _filled(getattr(config, name), "network", shape, spec.name, f"config.{name}")
-        sections[name] = section if way is None else _conditioned(section, way, f"config.{name}")
-    sections["task"] = _filled(config.task, "task", shape, spec.name, "config.task")
+    networks = {
+        name: _filled(section, "network", shape, spec.name, f"config.networks.{name}")
+        for name, section in config.networks.items()
+    }
+    for name, way in zip((GENERATOR, DISCRIMINATOR), ways):
+        if name in networks:
+            networks[name] = _conditioned(networks[name], way, f"config.networks.{name}")
+    task = _filled(config.task, "task", shape, spec.name, "config.task")
     for name in PENALTIES:
         if name in config.task:
-            sections["task"][name] = tuple(
+            task[name] = tuple(
                 {**penalty, "gamma": auto_gamma(spec.height, config.batch_size)}
                 if penalty.get("gamma") == "auto"
                 else penalty
                 for penalty in config.task[name]
             )
-    return dataclasses.replace(config, **sections)
+    return dataclasses.replace(config, networks=networks, task=task)
 
 
 def _filled(section: Section, kind: str, shape: Mapping[str, int], data: str, path: str) -> dict[str, Any]:
@@ -85,9 +85,8 @@ def _conditioned(section: dict[str, Any], way: str, path: str) -> dict[str, Any]
 def make_task(config: RunConfig, allow: tuple[str, ...] = ()) -> Task:
     """The task of a filled-in config. `allow` names further packages that sections may point into."""
     parts: dict[str, Any] = {
-        name: build(getattr(config, name), "network", path=f"config.{name}", allow=allow)
-        for name in NETWORKS
-        if getattr(config, name)
+        name: build(section, "network", path=f"config.networks.{name}", allow=allow)
+        for name, section in config.networks.items()
     }
     section = dict(config.task)
     if "loss" in section:
@@ -96,7 +95,7 @@ def make_task(config: RunConfig, allow: tuple[str, ...] = ()) -> Task:
         penalties = enumerate(section.pop(name))
         parts[name] = tuple(_make_penalty(p, f"config.task.{name}.{i}", allow) for i, p in penalties)
         for penalty in parts[name]:
-            if penalty.wants("synthesize") and not hasattr(parts["generator"], "synthesize"):
+            if penalty.wants("synthesize") and not hasattr(parts[GENERATOR], "synthesize"):
                 raise UserError(f"config.task.{name}: {penalty.name} needs a generator with styles")
     for kind in ("augment", "degradation"):
         if section.get(kind) is not None:
@@ -114,7 +113,7 @@ def averaged(task: Task, config: RunConfig) -> list[tuple[dict[str, Any], dict[s
     Several where the config does not say of which conditions images are made; none where it does not say how large
     images are. Raises UserError for networks that cannot be made.
     """
-    resolution, channels = (config.generator.get(key) for key in ("resolution", "channels"))
+    resolution, channels = (config.networks[GENERATOR].get(key) for key in ("resolution", "channels"))
     conditions = (0,) if resolution else (3, 1)
     if channels is None or not (resolution or restores_task(task)):
         return []

@@ -15,9 +15,10 @@ import typing
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from jaxgan.config import RunConfig, check_type, unknown_key
+from jaxgan.config import RunConfig, Section, check_type, nearest, unknown_key
 from jaxgan.domains import Count, NotNegative, NotNegativeNumber, moves
 from jaxgan.errors import UserError
+from jaxgan.game import Network
 
 PACKAGES = {  # by kind
     "network": "jaxgan.models",
@@ -109,18 +110,17 @@ def check_sections(config: RunConfig, allow: Sequence[str] = ()) -> None:
     """
     from jaxgan.training.optimizers import check_optimizer
 
-    for name in ("generator", "discriminator"):
-        if name in config.task:
-            raise UserError(f"config.task.{name}: a task gets its networks handed in; accepted is config.{name}")
     parameters = _parameters(find(config.task, "task", path="config.task", allow=allow))
-    for name in ("generator", "discriminator"):
-        needed = name in parameters and parameters[name].default is inspect.Parameter.empty
-        if getattr(config, name) or needed:
-            _check_network(getattr(config, name), f"config.{name}", allow)
+    networks = {name: each for name, each in parameters.items() if _asks_for(each.annotation, Network)}
+    for name in networks:
+        if name in config.task:
+            raise UserError(
+                f"config.task.{name}: a task gets its networks handed in; accepted is config.networks.{name}"
+            )
+    _check_networks(config.networks, networks, config.task["name"], allow)
     parts = dict.fromkeys(
         (
-            "generator",
-            "discriminator",
+            *networks,
             "num_classes",
             "loss",
             *PENALTIES,
@@ -162,6 +162,24 @@ def _check_part(section: Any, kind: str, path: str, allow: Sequence[str]) -> Non
     _check_arguments(section, parameters, path, given={})
     for index, inner in enumerate(section["parts"] if "parts" in parameters else ()):
         _check_part(inner, kind, f"{path}.parts.{index}", allow)
+
+
+def _check_networks(
+    sections: Mapping[str, Section], wanted: Mapping[str, inspect.Parameter], task: str, allow: Sequence[str]
+) -> None:
+    """Checks the sections of the networks that a task wants: each that it must have, and no other."""
+    for name, section in sections.items():
+        if name not in wanted:
+            raise UserError(f"config.networks.{name}: {task} uses no such network; {nearest(name, wanted)}")
+        _check_network(section, f"config.networks.{name}", allow)
+    for name, parameter in wanted.items():
+        if name not in sections and parameter.default is inspect.Parameter.empty:
+            raise UserError(f"config.networks.{name} is missing: {task} needs it")
+
+
+def _asks_for(annotation: Any, kind: type) -> bool:
+    """Whether an annotation is of this kind, or takes one of it."""
+    return annotation is kind or any(_asks_for(each, kind) for each in typing.get_args(annotation))
 
 
 def _check_network(section: Mapping[str, Any], path: str, allow: Sequence[str]) -> None:

@@ -87,6 +87,18 @@ def rows_of(critic: CriticLike) -> int:
     return getattr(critic, "rows", 1)
 
 
+class Network(Protocol):
+    """What players own: a flax module, or what has its two methods."""
+
+    def init(self, *args: Any, **options: Any) -> Any:
+        """The trees of variables, params among them, for inputs of which only the shapes count."""
+        ...
+
+    def apply(self, variables: Any, *args: Any, **options: Any) -> Any:
+        """The outputs for inputs, and with `mutable` the variables as they stand after."""
+        ...
+
+
 class AdversarialLoss(NamedTuple):
     """A pair of pure elementwise functions of `(real_logits, fake_logits)`, one for each player.
 

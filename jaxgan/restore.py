@@ -245,7 +245,7 @@ def read_weights(where: str) -> Beginning:
     place = Workdir(where)
     if place.config.exists():
         average = restore_average(place.checkpoints)
-        section = from_json(read_text(place.config)).generator
+        section = from_json(read_text(place.config)).networks[GENERATOR]
         return Beginning(average.params, average.variables, section, published=False)
     imported = pretrained(where) if where in PUBLISHED else from_file(where)
     return Beginning({GENERATOR: imported.params}, {GENERATOR: imported.variables}, imported.section, published=True)

@@ -10,8 +10,10 @@ from jaxgan.overrides import resolve
 from jaxgan.regularizers.gradient_penalty import r1
 
 TREE = {
-    "generator": {"name": "dcgan.Generator", "widths": (8,)},
-    "discriminator": {"name": "dcgan.Discriminator", "widths": (8,)},
+    "networks": {
+        "generator": {"name": "dcgan.Generator", "widths": (8,)},
+        "discriminator": {"name": "dcgan.Discriminator", "widths": (8,)},
+    },
     "task": {"name": "generation.Generation", "loss": "adversarial.hinge", "latent_dim": 4},
     "optimizers": {"generator": {"name": "adam", "learning_rate": 1e-3}},
     "data": {"name": "jaxgan_digits"},
@@ -26,7 +28,7 @@ def test_a_section_is_the_arguments_of_one_constructor():
     assert network == Generator(resolution=8, channels=1, widths=(8,))
     assert build({"name": "adversarial.hinge"}, "loss") is hinge
     assert build({"name": "gradient_penalty.r1", "gamma": 2.0}, "regularizer") is r1
-    assert accepts(section, "network", "num_classes", path="config.generator")
+    assert accepts(section, "network", "num_classes", path="config.networks.generator")
     assert not accepts({"name": "mlp.Discriminator"}, "network", "resolution", path="x")
 
 
@@ -98,12 +100,12 @@ def test_other_packages_need_to_be_allowed(tmp_path, monkeypatch):
 def test_all_sections_are_checked_without_making_anything():
     check_sections(resolve(TREE, {}))
     for key, text, words in (
-        ("generator.width", "(8,)", "config.generator.width does not exist"),
+        ("networks.generator.width", "(8,)", "config.networks.generator.width does not exist"),
         ("task.los", "'x'", "config.task.los does not exist; did you mean loss"),
         ("task.loss", "adversarial.hing", "config.task.loss.name"),
         ("optimizers.generator.name", "adm", "config.optimizers.generator.name"),
         ("task.penalties", "3", "config.task.penalties: got 3, accepted is a tuple of sections"),
-        ("task.generator", "'x'", "config.task.generator: .* accepted is config.generator"),
+        ("task.generator", "'x'", "config.task.generator: .* accepted is config.networks.generator"),
         ("ema.half_life_images", "{'name': 'cos'}", "config.ema.half_life_images.name: got 'cos'"),
     ):
         with pytest.raises(UserError, match=words):

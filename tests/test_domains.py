@@ -32,8 +32,10 @@ from jaxgan.training.optimizers import CLIPS, HYPERPARAMETERS, SWITCHES
 pytestmark = pytest.mark.quick
 
 TREE = {
-    "generator": {"name": "dcgan.Generator", "widths": (8,)},
-    "discriminator": {"name": "dcgan.Discriminator", "widths": (8,)},
+    "networks": {
+        "generator": {"name": "dcgan.Generator", "widths": (8,)},
+        "discriminator": {"name": "dcgan.Discriminator", "widths": (8,)},
+    },
     "task": {
         "name": "generation.Generation",
         "loss": "adversarial.hinge",
@@ -132,8 +134,8 @@ def test_every_number_of_every_optimizer_has_a_domain():
         ("task.augment.target", "5", "got 5, accepted is -1 to 1"),
         ("task.augment.chances", "{'hue': 2.0}", "got {'hue': 2.0}, accepted is a section of float from 0 to 1"),
         ("task.augment.schedule", "{'name': 'linear', 'start': 0.0, 'stop': 2.0, 'images': 9}", "schedule: got"),
-        ("generator.widths", "(8, 0)", "got (8, 0), accepted is a tuple of int of 1 or more or None"),
-        ("generator.base_width", "2.5", "got 2.5, accepted is int of 1 or more"),
+        ("networks.generator.widths", "(8, 0)", "got (8, 0), accepted is a tuple of int of 1 or more or None"),
+        ("networks.generator.base_width", "2.5", "got 2.5, accepted is int of 1 or more"),
         (
             "ema.half_life_images",
             "{'name': 'linear', 'start': 9, 'stop': -1, 'images': 9}",
@@ -211,8 +213,10 @@ def test_numbers_without_end_are_told_in_a_short_line():
         with pytest.raises(UserError, match=rf"config\.{key}: got .*, accepted are numbers of 63 bits") as mistake:
             resolve({**TREE, key: value}, {})
         assert len(str(mistake.value)) < 300
-    with pytest.raises(UserError, match=r"config\.generator\.dtype: got a number of too many digits, accepted are"):
-        resolve({**TREE, "generator": {**TREE["generator"], "dtype": -(10**5000)}}, {})
+    with pytest.raises(
+        UserError, match=r"config\.networks\.generator\.dtype: got a number of too many digits, accepted are"
+    ):
+        resolve({**TREE, "networks": {"generator": {**TREE["networks"]["generator"], "dtype": -(10**5000)}}}, {})
 
 
 def test_ends_belong_to_a_domain_or_not():

@@ -27,7 +27,7 @@ from jaxgan.data.sources import DataSpec, Source
 from jaxgan.domains import MOST
 from jaxgan.errors import FINISHED, UserError
 from jaxgan.evaluators.manifests import CONTENTS, check_same, read_report, write_report
-from jaxgan.game import State, Task
+from jaxgan.game import GENERATOR, State, Task
 from jaxgan.media.images import save_image
 from jaxgan.media.plain import plain
 from jaxgan.parallel import distributed
@@ -294,10 +294,11 @@ def make_begin(config: RunConfig, task: Task) -> Callable[[State], State]:
     if config.start_from is not None:
         params, variables, section, published = read_weights(config.start_from)
         generator: Any = task.generator  # type: ignore[attr-defined]
-        for name, (there, here) in differing_fields(section, config.generator, generator).items():
-            told = f"config.generator.{name}: got {here!r}, but the weights of {config.start_from} were made with"
+        for name, (there, here) in differing_fields(section, config.networks[GENERATOR], generator).items():
+            field = f"config.networks.{GENERATOR}.{name}"
+            told = f"{field}: got {here!r}, but the weights of {config.start_from} were made with"
             if published:
-                raise UserError(f"{told} {there!r}: give --config.generator.{name}={there}")
+                raise UserError(f"{told} {there!r}: give --{field}={there}")
             console.print(plain(f"{told} {there!r}"), highlight=False, markup=False, soft_wrap=True)
 
     def begin(state: State) -> State:

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxgan.domains import Count, NotNegative, NotNegativeNumber, Share, Smoothing, SomeNumber, Whole
+from jaxgan.domains import Count, Given, NotNegative, NotNegativeNumber, Share, Smoothing, SomeNumber, Whole
 from jaxgan.errors import UserError
 from jaxgan.game import (
     DISCRIMINATOR,
@@ -22,6 +22,7 @@ from jaxgan.game import (
     Critic,
     Judgement,
     Key,
+    Network,
     Params,
     Phase,
     State,
@@ -60,8 +61,8 @@ class Generation:
     the fakes are seen with draws of their own, which penalties share: see `jaxgan.tasks.sight`.
     """
 
-    generator: Any  # (latent [B,Z], label [B] | None, *, train) -> image [B,H,W,C] in [-1, 1]
-    discriminator: Any  # (image, label, *, train) -> Judgement
+    generator: Given[Network]  # (latent [B,Z], label [B] | None, *, train) -> image [B,H,W,C] in [-1, 1]
+    discriminator: Given[Network]  # (image, label, *, train) -> Judgement
     loss: AdversarialLoss
     latent_dim: Count = 100
     num_classes: Whole = 0  # 0: without labels

@@ -83,7 +83,7 @@ def check_differences(penalties: tuple[Penalty, ...], discriminator: Any) -> Non
         if penalty.arguments.get("method") == "finite_difference" and jnp.finfo(dtype).bits < 32:
             raise UserError(
                 f"config.task.penalties: {penalty.name} by finite differences of a discriminator in {dtype.name}; "
-                "accepted are method='exact', or config.discriminator.dtype='float32'"
+                "accepted are method='exact', or config.networks.discriminator.dtype='float32'"
             )
 
 

@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxgan.augment.sharpening import sharpened
-from jaxgan.domains import NotNegative, NotNegativeNumber, Smoothing, Whole
+from jaxgan.domains import Given, NotNegative, NotNegativeNumber, Smoothing, Whole
 from jaxgan.errors import UserError
 from jaxgan.game import (
     DISCRIMINATOR,
@@ -28,6 +28,7 @@ from jaxgan.game import (
     Degradation,
     Judgement,
     Key,
+    Network,
     Params,
     Phase,
     State,
@@ -83,8 +84,8 @@ class Restoration:
     section 4.1). Both stages are one run. Without `adversarial_start` there is only the first.
     """
 
-    generator: Any  # (condition [B,h,w,C'], None, *, train) -> image [B,H,W,C] in [-1, 1]
-    discriminator: Any = None  # (image, None, *, train) -> Judgement
+    generator: Given[Network]  # (condition [B,h,w,C'], None, *, train) -> image [B,H,W,C] in [-1, 1]
+    discriminator: Given[Network | None] = None  # (image, None, *, train) -> Judgement
     degradation: Degradation | None = None  # None: the data set has conditions
     content: tuple[Content, ...] = ()
     loss: AdversarialLoss | None = None
@@ -106,7 +107,7 @@ class Restoration:
         if not self.content:
             raise UserError("config.task.content is missing: losses such as {'name': 'reconstruction.l1'}")
         if self.adversarial_start is not None and (self.discriminator is None or self.loss is None):
-            missing = "config.discriminator" if self.discriminator is None else "config.task.loss"
+            missing = "config.networks.discriminator" if self.discriminator is None else "config.task.loss"
             raise UserError(f"{missing} is missing: config.task.adversarial_start asks for a second stage")
         if self.adversarial_start is not None and self.adversarial_start < 0:
             raise UserError(f"config.task.adversarial_start: got {self.adversarial_start}, accepted is 0 or more")
@@ -143,10 +144,10 @@ class Restoration:
         restored = jax.eval_shape(forward, trees[GENERATOR])
         if restored.shape != image.shape:
             raise UserError(
-                f"config.generator: it makes images {restored.shape[1:]} of conditions {condition.shape[1:]}, "
+                f"config.networks.generator: it makes images {restored.shape[1:]} of conditions {condition.shape[1:]}, "
                 f"the degradation was of {image.shape[1:]}"
             )
-        if self.adversarial:
+        if self.discriminator is not None and self.adversarial:
             judged = self._beside(image, condition)
             trees[DISCRIMINATOR] = self.discriminator.init(discriminator_key, judged, None, train=False)
         if self.backbone is not None:  # its weights are put in place by who has the file
@@ -318,7 +319,7 @@ class Restoration:
 
     def _apply(self, state: State, name: str, inputs: Array, key: Key | None = None) -> tuple[Any, Variables]:
         """A training forward, and the variables as they stand after it; with a key there is dropout and noise."""
-        network = self.generator if name == GENERATOR else self.discriminator
+        network: Any = self.generator if name == GENERATOR else self.discriminator
         variables = state.variables[name]
         options: dict[str, Any] = {}
         if key is not None:

@@ -266,7 +266,7 @@ def test_penalties_see_the_images_and_not_their_conditions():
     ("changes", "words"),
     [
         ({"content": ()}, "config.task.content is missing"),
-        ({"discriminator": None}, "config.discriminator is missing"),
+        ({"discriminator": None}, "config.networks.discriminator is missing"),
         ({"loss": None}, "config.task.loss is missing"),
         ({"adversarial_start": -1}, "adversarial_start: got -1"),
         ({"conditional": True}, "config.task.conditional"),
@@ -279,7 +279,7 @@ def test_what_cannot_be_played_is_told(changes, words):
 
 def test_a_generator_of_another_size_is_told():
     task = dataclasses.replace(make_task(), generator=Generator(4))
-    with pytest.raises(UserError, match=r"config\.generator: it makes images"):
+    with pytest.raises(UserError, match=r"config\.networks\.generator: it makes images"):
         start(task)
 
 
