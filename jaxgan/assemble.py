@@ -10,15 +10,15 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxgan.builder import PENALTIES, accepts, build, check_content, check_regularizer, find, is_section
+from jaxgan.builder import Parameters, build, changed, find, kind_in
 from jaxgan.config import RunConfig, Section, unknown_key
 from jaxgan.data.sources import DataSpec
+from jaxgan.domains import given
 from jaxgan.errors import UserError
 from jaxgan.game import DISCRIMINATOR, GENERATOR, Degradation, Task
 from jaxgan.losses.perceptual import REAL_ESRGAN
 from jaxgan.models.pretrained.vgg import Backbone, load_backbone, lpips_heads
 from jaxgan.regularizers.gradient_penalty import auto_gamma
-from jaxgan.tasks.penalty import Penalty
 from jaxgan.tasks.restoration import BACKBONE, Content
 
 log = logging.getLogger(__name__)
@@ -29,8 +29,8 @@ SIZE = 192  # pixels of an image where any will do: most scales divide it
 def fill_in(config: RunConfig, spec: DataSpec) -> RunConfig:
     """The config with what the data set decides written into its sections, where they leave it out.
 
-    That is `resolution`, `channels` and `num_classes`. Raises UserError where a section says otherwise
-    than the data set, and for labels wanted of a data set without them.
+    That is `resolution`, `channels` and `num_classes`, where they are `Given`. Raises UserError where a section says
+    otherwise than the data set, and for labels wanted of a data set without them.
     """
     if config.conditional and not spec.num_classes:
         raise UserError(f"config.conditional: got {config.conditional!r}, but {spec.name} has no labels")
@@ -40,71 +40,55 @@ def fill_in(config: RunConfig, spec: DataSpec) -> RunConfig:
         "num_classes": spec.num_classes if config.conditional else 0,
     }
     ways = config.conditional.split("+") if isinstance(config.conditional, str) else ()
+
+    def filled(section: dict[str, Any], parameters: Parameters, path: str) -> dict[str, Any]:
+        for key, value in shape.items():
+            if key not in parameters or not given(parameters[key].annotation):
+                continue
+            if section.setdefault(key, value) != value:
+                raise UserError(f"{path}.{key}: got {section[key]!r}, but {spec.name} has {value!r}")
+        if section.get("gamma") == "auto":
+            section["gamma"] = auto_gamma(spec.height, config.batch_size)
+        return section
+
     networks = {
-        name: _filled(section, "network", shape, spec.name, f"config.networks.{name}")
+        name: changed(section, "network", filled, path=f"config.networks.{name}")
         for name, section in config.networks.items()
     }
     for name, way in zip((GENERATOR, DISCRIMINATOR), ways):
         if name in networks:
             networks[name] = _conditioned(networks[name], way, f"config.networks.{name}")
-    task = _filled(config.task, "task", shape, spec.name, "config.task")
-    for name in PENALTIES:
-        if name in config.task:
-            task[name] = tuple(
-                {**penalty, "gamma": auto_gamma(spec.height, config.batch_size)}
-                if penalty.get("gamma") == "auto"
-                else penalty
-                for penalty in config.task[name]
-            )
-    return dataclasses.replace(config, networks=networks, task=task)
+    return dataclasses.replace(config, networks=networks, task=changed(config.task, "task", filled, path="config.task"))
 
 
-def _filled(section: Section, kind: str, shape: Mapping[str, int], data: str, path: str) -> dict[str, Any]:
-    filled = {
-        key: _filled(value, kind, shape, data, f"{path}.{key}") if kind == "network" and is_section(value) else value
-        for key, value in section.items()
-    }
-    for key, value in shape.items():
-        if not accepts(section, kind, key, path=path):
-            continue
-        if filled.setdefault(key, value) != value:
-            raise UserError(f"{path}.{key}: got {filled[key]!r}, but {data} has {value!r}")
-    return filled
+def _conditioned(section: Section, way: str, path: str) -> Section:
+    """The section of a network, and those in it, with this way of conditioning."""
 
+    def change(section: dict[str, Any], parameters: Parameters, path: str) -> dict[str, Any]:
+        del path
+        if "conditioning" in parameters:
+            section["conditioning"] = way
+        elif not any(kind_in(parameter.annotation) for parameter in parameters.values()):
+            raise UserError(f"config.conditional: {section['name']} knows no other way than its own; accepted is true")
+        return section
 
-def _conditioned(section: dict[str, Any], way: str, path: str) -> dict[str, Any]:
-    """The section, and those in it, with this way of conditioning."""
-    inner = {key: _conditioned(value, way, f"{path}.{key}") for key, value in section.items() if is_section(value)}
-    if accepts(section, "network", "conditioning", path=path):
-        return {**section, **inner, "conditioning": way}
-    if not inner:
-        raise UserError(f"config.conditional: {section['name']} knows no other way than its own; accepted is true")
-    return {**section, **inner}
+    return changed(section, "network", change, path=path)
 
 
 def make_task(config: RunConfig, allow: tuple[str, ...] = ()) -> Task:
     """The task of a filled-in config. `allow` names further packages that sections may point into."""
-    parts: dict[str, Any] = {
+    fill: dict[str, Any] = {
         name: build(section, "network", path=f"config.networks.{name}", allow=allow)
         for name, section in config.networks.items()
     }
     section = dict(config.task)
-    if "loss" in section:
-        parts["loss"] = build({"name": section.pop("loss")}, "loss", path="config.task.loss", allow=allow)
-    for name in (each for each in PENALTIES if each in section):
-        penalties = enumerate(section.pop(name))
-        parts[name] = tuple(_make_penalty(p, f"config.task.{name}.{i}", allow) for i, p in penalties)
-        for penalty in parts[name]:
-            if penalty.wants("synthesize") and not hasattr(parts[GENERATOR], "synthesize"):
-                raise UserError(f"config.task.{name}: {penalty.name} needs a generator with styles")
-    for kind in ("augment", "degradation"):
-        if section.get(kind) is not None:
-            parts[kind] = build(section.pop(kind), kind, path=f"config.task.{kind}", allow=allow)
     if "content" in section:
-        contents = [(f"config.task.content.{i}", each) for i, each in enumerate(section.pop("content"))]
-        backbone = section.pop(BACKBONE, None) or {}
-        parts["content"], parts[BACKBONE] = _make_contents(contents, backbone, allow)
-    return build(section, "task", path="config.task", fill=parts, allow=allow)
+        made = [
+            build(each, "content", path=f"config.task.content.{index}", allow=allow)
+            for index, each in enumerate(section.pop("content"))
+        ]
+        fill["content"], fill[BACKBONE] = _with_backbone(made, section.pop(BACKBONE, None) or {})
+    return build(section, "task", path="config.task", fill=fill, allow=allow)
 
 
 def averaged(task: Task, config: RunConfig) -> list[tuple[dict[str, Any], dict[str, Any]]]:
@@ -161,14 +145,11 @@ def frozen_weights(config: RunConfig) -> dict[str, Any]:
     return {BACKBONE: params}
 
 
-def _make_contents(
-    sections: Sequence[tuple[str, Mapping[str, Any]]], backbone: Mapping[str, Any], allow: tuple[str, ...]
-) -> tuple[tuple[Content, ...], Backbone | None]:
-    """Content losses by their paths in the config, and the network that some of them look through."""
+def _with_backbone(made: Sequence[Content], backbone: Mapping[str, Any]) -> tuple[tuple[Content, ...], Backbone | None]:
+    """Content losses, those of features with what they need, and the network that they look through."""
     for key in backbone:
         if key not in ("network", "weights"):
             raise unknown_key(f"config.task.{BACKBONE}", key, ("network", "weights"))
-    made = [_make_content(section, path, allow) for path, section in sections]
     if not backbone.get("weights"):
         for content in (each for each in made if each.wants("features")):
             log.warning("%s is left out: config.task.backbone.weights names no file", content.name)
@@ -182,17 +163,3 @@ def _make_contents(
     looking = [content.arguments for content in made if content.wants("features")]
     layers = {layer for each in looking for layer in each.get("heads") or each.get("layers", REAL_ESRGAN)}
     return tuple(made), Backbone(network, tuple(sorted(layers))) if layers else None
-
-
-def _make_content(section: Mapping[str, Any], path: str, allow: tuple[str, ...]) -> Content:
-    check_content(section, path, allow)
-    arguments = {key: value for key, value in section.items() if key not in ("name", "weight")}
-    function = build(section, "content", path=path, allow=allow)
-    return Content(section["name"].rpartition(".")[2], function, section.get("weight", 1.0), arguments)
-
-
-def _make_penalty(section: Mapping[str, Any], path: str, allow: tuple[str, ...]) -> Penalty:
-    check_regularizer(section, path, allow)
-    arguments = {key: value for key, value in section.items() if key not in ("name", "every")}
-    function = build(section, "regularizer", path=path, allow=allow)
-    return Penalty(section["name"].rpartition(".")[2], function, arguments, every=section.get("every", 1))

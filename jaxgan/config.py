@@ -350,7 +350,7 @@ def type_name(annotation: Any) -> str:
         return f"a section of {type_name(arguments[1])}" if domain_of((*arguments, Any)[1]) else "a section"
     if origin in (Sequence, tuple) and arguments:
         kinds = list(dict.fromkeys(type_name(each) for each in arguments if each is not ...))
-        return f"a tuple of {' and '.join(kinds)}" if kinds[0] not in ("Any", "Penalty", "Content") else "a tuple"
+        return f"a tuple of {' and '.join(kinds)}" if kinds[0] != "Any" else "a tuple"
     return getattr(annotation, "__name__", str(annotation))
 
 

@@ -197,6 +197,26 @@ class Generating(Task, Protocol):
         ...
 
 
+class Augmentation(Protocol):
+    """What is done to all images that a discriminator sees, each with a probability that it may adapt."""
+
+    def init_memory(self) -> dict[str, Any]:
+        """What it remembers at the start; nothing, where nothing adapts."""
+        ...
+
+    def probability(self, memory: Mapping[str, Any], images_seen: Any) -> Array:
+        """Of its transforms, a scalar."""
+        ...
+
+    def update(self, memory: Mapping[str, Any], real_logits: Array, *, batch_size: int, step: Array) -> dict[str, Any]:
+        """What it remembers after a turn of the discriminator, by the mean logits `[B]` of the reals."""
+        ...
+
+    def __call__(self, key: Key, images: Array, probability: Any) -> Array:
+        """Images `[B,H,W,C]`, augmented; one key, one result."""
+        ...
+
+
 class Degradation(Protocol):
     """What is done to an image `[B,H,W,C]` to get the condition `[B,H/s,W/s,C']` from which it is restored."""
 

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import flax.linen as nn
 import jax.numpy as jnp
 
-from jaxgan.domains import Count, Whole
+from jaxgan.domains import Count, Given, Whole
 from jaxgan.errors import UserError
 from jaxgan.game import Array, Judgement
 from jaxgan.layers.attention import SelfAttention
@@ -50,9 +50,9 @@ class Generator(nn.Module):
     et al. 2014), the embedding's too.
     """
 
-    resolution: Count
-    channels: Count
-    num_classes: Whole = 0
+    resolution: Given[Count]
+    channels: Given[Count]
+    num_classes: Given[Whole] = 0
     conditioning: Literal["norm", "concat"] = "norm"
     widths: Sequence[Count] | None = None  # None: as published, from `base_width`
     base_width: Count = 96
@@ -96,8 +96,8 @@ class Discriminator(nn.Module):
     guessed ("classifier"). All weights start orthogonal, but for the plane's.
     """
 
-    resolution: Count
-    num_classes: Whole = 0
+    resolution: Given[Count]
+    num_classes: Given[Whole] = 0
     conditioning: Literal["projection", "concat", "classifier"] = "projection"
     widths: Sequence[Count] | None = None  # None: as published, from `base_width`
     base_width: Count = 96

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import flax.linen as nn
 import jax.numpy as jnp
 
-from jaxgan.domains import Count, Whole
+from jaxgan.domains import Count, Given, Whole
 from jaxgan.errors import UserError
 from jaxgan.game import Array, Judgement
 from jaxgan.layers.conv import Conv
@@ -34,9 +34,9 @@ class Generator(nn.Module):
     its own gains and biases of the norms ("norm"), or an embedding stands beside the latent ("concat").
     """
 
-    resolution: Count
-    channels: Count
-    num_classes: Whole = 0
+    resolution: Given[Count]
+    channels: Given[Count]
+    num_classes: Given[Whole] = 0
     conditioning: Literal["norm", "concat"] = "norm"
     widths: Sequence[Count] | None = None  # None: as published, from `base_width`
     base_width: Count = 64  # of the last block; up to 32 pixels a quarter of all
@@ -76,8 +76,8 @@ class Discriminator(nn.Module):
     guessed ("classifier").
     """
 
-    resolution: Count
-    num_classes: Whole = 0
+    resolution: Given[Count]
+    num_classes: Given[Whole] = 0
     conditioning: Literal["projection", "concat", "classifier"] = "projection"
     widths: Sequence[Count] | None = None  # None: as published, from `base_width`
     base_width: Count = 64  # of the first block; up to 32 pixels half of all

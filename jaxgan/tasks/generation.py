@@ -17,6 +17,7 @@ from jaxgan.game import (
     GENERATOR,
     AdversarialLoss,
     Array,
+    Augmentation,
     Aux,
     Batch,
     Critic,
@@ -65,10 +66,10 @@ class Generation:
     discriminator: Given[Network]  # (image, label, *, train) -> Judgement
     loss: AdversarialLoss
     latent_dim: Count = 100
-    num_classes: Whole = 0  # 0: without labels
+    num_classes: Given[Whole] = 0  # 0: without labels
     penalties: tuple[Penalty, ...] = ()  # of the discriminator
     generator_penalties: tuple[Penalty, ...] = ()
-    augment: Any = None  # of what the discriminator sees: see `jaxgan.augment`
+    augment: Augmentation | None = None  # of what the discriminator sees: see `jaxgan.augment`
     generator_every: Count = 1  # n_critic: discriminator steps for each of the generator
     class_weight: NotNegative = 1.0  # of the auxiliary classifier, where the discriminator has one (Odena et al. 2017)
     pack: Count = 1  # images judged together, stacked as channels (PacGAN, Lin et al. 2018)
@@ -90,6 +91,10 @@ class Generation:
                 raise UserError(f"config.task.{name}: got {getattr(self, name)}, accepted is {least} or more")
         if self.pack > 1 and self.num_classes:
             raise UserError("config.task.pack: images of different labels cannot be judged together; accepted is 1")
+        for field in ("penalties", "generator_penalties"):
+            for penalty in getattr(self, field):
+                if penalty.wants("synthesize") and not self.has_styles:
+                    raise UserError(f"config.task.{field}: {penalty.name} needs a generator with styles")
         check_differences(self.penalties, self.discriminator)
         check_smoothing(self.loss, self.label_smoothing)
         check_instance_noise(self.instance_noise)
@@ -227,7 +232,7 @@ class Generation:
         if self.max_accuracy is not None:
             now = pmean(jax.lax.stop_gradient(metrics["accuracy"]))
             carry["accuracy"] = ACCURACY_DECAY * state.carry["accuracy"] + (1 - ACCURACY_DECAY) * now
-        if "augment" in state.carry:
+        if self.augment is not None and "augment" in state.carry:
             metrics["augment_probability"] = self.augment.probability(state.carry["augment"], state.images_seen)
             carry["augment"] = self.augment.update(
                 state.carry["augment"],

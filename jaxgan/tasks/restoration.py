@@ -60,10 +60,10 @@ class Content:
     the second stage only). It gives one value an image, `[B]`.
     """
 
-    name: str
-    function: Callable[..., Array]
+    name: Given[str]
+    function: Given[Callable[..., Array]]
     weight: NotNegative = 1.0
-    arguments: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    arguments: Given[Mapping[str, Any]] = dataclasses.field(default_factory=dict)
 
     def wants(self, name: str) -> bool:
         """Whether the function has a parameter of this name."""
