@@ -110,6 +110,7 @@ def test_a_mistake_in_the_flags_is_one_line_and_status_2(flags, words, capsys):
         ("networks.generator.resolution=32", "config.networks.generator.resolution: got 32, but jaxgan_digits has 28"),
         ("optimizers={}", "config.optimizers.discriminator is missing"),
         ("optimizers.generater={'name':'sgd','learning_rate':1.0}", "did you mean generator?"),
+        ("optimizers.generator.scale={'generater':0.1}", "config.optimizers.generator.scale.generater does not exist"),
         ("optimizers.generator.eps=a", "config.optimizers.generator.eps: got 'a'"),
         ("task.generator_every=0", "config.task.generator_every: got 0"),
         ("task.label_smoothing=0.7", "config.task.label_smoothing: got 0.7, accepted is 0 on, and below 0.5"),
