@@ -116,7 +116,7 @@ def make_dispatch(case: str) -> Any:
     key = jax.random.key(0)
     sizes = {name: settings[name] for name in ("image", "condition") if name in settings}
     shapes = {name: jax.ShapeDtypeStruct((batch, *size), np.float32) for name, size in sizes.items()}
-    runner = JitRunner(make_play(make_train_step(task, optimizers), key), make_mesh({"data": -1}))
+    runner = JitRunner(make_play(make_train_step(task, optimizers, images=batch), key), make_mesh({"data": -1}))
     state = runner.init(
         lambda: init_state(task, optimizers, key, jax.tree.map(lambda s: jax.numpy.zeros(s.shape), shapes))
     )

@@ -76,7 +76,7 @@ class Turn:
         task = Generation(generator, discriminator, loss=non_saturating, latent_dim=LATENT, penalties=WAYS[way])
         assert all(task.phases()[index].player == DISCRIMINATOR for index in due)
         optimizers = {player: make_optimizer(ADAM) for player in task.players}
-        step, key = make_train_step(task, optimizers), jax.random.key(0)
+        step, key = make_train_step(task, optimizers, images=batch), jax.random.key(0)
         self._images = {"image": jax.random.uniform(key, (batch, RESOLUTION, RESOLUTION, CHANNELS), minval=-1.0)}
         self._state = jax.jit(lambda: init_state(task, optimizers, key, self._images))()
         options = compiler_options(jax.default_backend())

@@ -97,7 +97,8 @@ def averaged(task: Task, config: RunConfig) -> list[tuple[dict[str, Any], dict[s
     Several where the config does not say of which conditions images are made; none where it does not say how large
     images are. Raises UserError for networks that cannot be made.
     """
-    resolution, channels = (config.networks[GENERATOR].get(key) for key in ("resolution", "channels"))
+    section = next((config.networks[name] for name in task.averaged if name in config.networks), {})
+    resolution, channels = section.get("resolution"), section.get("channels")
     conditions = (0,) if resolution else (3, 1)
     if channels is None or not (resolution or restores_task(task)):
         return []
@@ -116,7 +117,7 @@ def _shapes(task: Task, size: int, channels: int, condition: int) -> tuple[dict[
         raise
     except Exception as error:  # whatever a network says to what it is given
         raise UserError(f"the networks cannot be made: {type(error).__name__}: {error}") from None
-    params, variables = ({name: tree[name] for name in task.players[GENERATOR]} for tree in trees)
+    params, variables = ({name: tree[name] for name in task.averaged} for tree in trees)
     return params, variables
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import jax
 from flax import struct
@@ -16,9 +16,7 @@ from flax import struct
 Array = jax.Array
 Params = Any  # a pytree of arrays
 Variables = Any  # a pytree of arrays: batch statistics, spectral norm vectors
-Batch = Mapping[
-    str, Any
-]  # fields: image [B,H,W,C] in [-1,1], label [B], ...; fakes while a phase that wants them moves
+Batch = Mapping[str, Any]  # fields: image [B,H,W,C] in [-1,1], label [B], ...; fakes while a phase with a draw moves
 Key = jax.Array
 
 GENERATOR = "generator"  # the player that draws the fakes
@@ -32,16 +30,16 @@ class State(struct.PyTreeNode):
     """
 
     step: Array  # int32: rounds played
-    images_seen: Array  # int32: real images the discriminator was trained on; the clock of every schedule
+    images_seen: Array  # int32: real images (frames, of clips) shown to the networks; the clock of every schedule
     rollbacks: Array  # int32: returns to an older checkpoint; each halves the learning rates
     skipped: Array  # int32: turns skipped because of a NaN or an infinity
     skipped_in_a_row: Array  # int32: of these, since the last good round
-    averaged_at: Array  # int32: images_seen when the EMA last moved
+    averaged_at: dict[str, Array]  # by averaged network, int32: images_seen when its EMA last moved
     params: dict[str, Params]  # by network
     variables: dict[str, Variables]  # by network
     opt_state: dict[str, Any]  # by player
-    ema_params: dict[str, Params]  # by network
-    ema_variables: dict[str, Variables]  # by network
+    ema_params: dict[str, Params]  # by averaged network
+    ema_variables: dict[str, Variables]  # by averaged network
     carry: dict[str, Any]  # the task's own memory: augmentation probability, path-length mean
 
 
@@ -116,11 +114,13 @@ Loss = Callable[[State, Batch, Key], tuple[Array, Aux]]
 class Phase:
     """Who moves, for what, how often, from when to when.
 
-    `loss` gets a state into which the moving player's differentiated params have been put. With
-    `fakes` the batch has a field `fakes`, drawn by `draw` (None: by `Task.draw`). A phase is due at every
-    `every`-th step while `start <= images_seen < stop`; `gate`, traced, can make the player sit out. With
-    `fresh` the player's optimizer forgets its moments at its first turn in the stage that begins at `start`. A `lazy`
-    phase regularizes: its steps come beside those of the main phases, which are shortened for it (see
+    `loss` gets a state into which the moving player's differentiated params have been put. `drawn_by` names the
+    player whose draw the loss gets, as the field `fakes` of its batch; None: no draw. Phases of one round with the
+    same `drawn_by`, `start` and `stop` share a draw. A phase is due at every `every`-th step while
+    `start <= images_seen < stop`; `gate`, traced, can make the player sit out. With `fresh` the player's optimizer
+    forgets its moments at its first turn in the stage that begins at `start`. `enter` changes the state on the host,
+    once, before the first round at which the phase may be due: a network may begin as a copy of another. A `lazy` phase
+    regularizes: its steps come beside those of the main phases, which are shortened for it (see
     `jaxgan.training.optimizers.lazy_correction`).
     """
 
@@ -133,17 +133,25 @@ class Phase:
     start: int = 0
     stop: int | None = None
     gate: Callable[[State], Array] | None = None
-    fakes: bool = False
-    draw: Callable[[State, Batch, Key], tuple[Any, dict[str, Variables]]] | None = None
+    drawn_by: str | None = None
     fresh: bool = False
+    enter: Callable[[State], State] | None = None
 
 
 class Task(Protocol):
-    """What the players want. A task states networks and losses; it never moves a parameter."""
+    """What the players want. A task states networks and losses; it never moves a parameter.
+
+    A task whose draws use other networks than the drawing player's own also says which: see `Drawing`.
+    """
 
     @property
     def players(self) -> Mapping[str, tuple[str, ...]]:
-        """The networks that each player owns."""
+        """The networks that each player owns. A network that no player owns is frozen: it has params and no more."""
+        ...
+
+    @property
+    def averaged(self) -> tuple[str, ...]:
+        """The networks, each owned by a player, whose average is kept and delivered; may be empty."""
         ...
 
     @property
@@ -163,9 +171,26 @@ class Task(Protocol):
         """The phases of one round, in the order in which they are played."""
         ...
 
-    def draw(self, state: State, batch: Batch, key: Key) -> tuple[Any, dict[str, Variables]]:
-        """The generator's forward: fakes, and what its networks write back on their own turn."""
+    def draw(self, phase: Phase, state: State, batch: Batch, key: Key) -> tuple[Any, dict[str, Variables]]:
+        """The forward of the player `phase.drawn_by`: fakes, and what its networks write back on their own turn.
+
+        `phase` is any of those that share the draw: its window tells the stage.
+        """
         ...
+
+
+@runtime_checkable
+class Drawing(Protocol):
+    """A task that says which networks a draw uses: when one of them has moved, what was drawn is stale."""
+
+    def drawn_with(self, player: str) -> tuple[str, ...]:
+        """The networks that the draw of this player uses."""
+        ...
+
+
+def drawn_with(task: Task, player: str) -> tuple[str, ...]:
+    """The networks that the draw of a player uses: its own, unless the task says otherwise."""
+    return task.drawn_with(player) if isinstance(task, Drawing) else tuple(task.players[player])
 
 
 class Generating(Task, Protocol):

@@ -49,7 +49,7 @@ def make_state(step):
         rollbacks=number,
         skipped=number,
         skipped_in_a_row=number,
-        averaged_at=number,
+        averaged_at={"generator": number},
         params=live,
         variables=variables,
         opt_state={},

@@ -56,7 +56,8 @@ def make_run(path, tree):
     )
     zero = jnp.int32(0)
     state = State(
-        **dict.fromkeys(("step", "images_seen", "rollbacks", "skipped", "skipped_in_a_row", "averaged_at"), zero),
+        **dict.fromkeys(("step", "images_seen", "rollbacks", "skipped", "skipped_in_a_row"), zero),
+        averaged_at=dict.fromkeys(params, zero),
         **dict.fromkeys(("params", "ema_params"), params),
         **dict.fromkeys(("variables", "ema_variables"), variables),
         opt_state={},

@@ -266,7 +266,9 @@ def _train(
             checkpoints=checkpoints,
             writer=writer,
             progress=progress,
-            watch=Watch(config.watch, normal_range(config.task, config.watch)),
+            watch=Watch(
+                config.watch, normal_range(config.task, config.watch), phases=task.phases(), players=task.players
+            ),
             init=make_init(config, task, optimizers, spec),
             begin=begin,
             evaluate=_make_evaluate(place, view, evaluator),

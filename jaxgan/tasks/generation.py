@@ -105,6 +105,11 @@ class Generation:
         """Each player owns the network of its name."""
         return {DISCRIMINATOR: (DISCRIMINATOR,), GENERATOR: (GENERATOR,)}
 
+    @property
+    def averaged(self) -> tuple[str, ...]:
+        """The generator."""
+        return (GENERATOR,)
+
     def init(self, key: Key, batch: Batch) -> tuple[dict[str, Params], dict[str, Variables]]:
         """Params and variables of both networks; `batch` needs shapes only.
 
@@ -146,14 +151,15 @@ class Generation:
         """The discriminator and its lazy penalties, then the generator and its own."""
         gate = None if self.max_accuracy is None else lambda state: state.carry["accuracy"] <= self.max_accuracy
         return (
-            Phase(DISCRIMINATOR, DISCRIMINATOR, self._discriminator_loss, fakes=True, gate=gate),
+            Phase(DISCRIMINATOR, DISCRIMINATOR, self._discriminator_loss, drawn_by=GENERATOR, gate=gate),
             *lazy_phases(DISCRIMINATOR, self.penalties, self._discriminator_offers, gate=gate),
-            Phase(GENERATOR, GENERATOR, self._generator_loss, every=self.generator_every, fakes=True),
+            Phase(GENERATOR, GENERATOR, self._generator_loss, every=self.generator_every, drawn_by=GENERATOR),
             *lazy_phases(GENERATOR, self.generator_penalties, self._generator_offers),
         )
 
-    def draw(self, state: State, batch: Batch, key: Key) -> tuple[Fakes, dict[str, Variables]]:
+    def draw(self, phase: Phase, state: State, batch: Batch, key: Key) -> tuple[Fakes, dict[str, Variables]]:
         """Fakes for the labels of the batch, and the generator's new variables."""
+        del phase
         latent = self.latents(key, batch["image"].shape[0])
         noise_key = jax.random.fold_in(key, 1)
         image, variables = self._apply(state, GENERATOR, latent, self._label(batch), key=noise_key)
@@ -325,7 +331,8 @@ class Generation:
         state = State(**{**fields, "params": params, "variables": variables, "carry": self.init_carry()})
 
         def offers() -> Offers:
-            return self._discriminator_offers(state, {**batch, "fakes": self.draw(state, batch, key)[0]}, key)
+            fakes, _ = self.draw(self.phases()[-1], state, batch, key)
+            return self._discriminator_offers(state, {**batch, "fakes": fakes}, key)
 
         logits = batch["image"].shape[0] // self.pack
         for name in ("penalties", "generator_penalties"):

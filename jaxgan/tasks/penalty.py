@@ -17,7 +17,7 @@ import jax.numpy as jnp
 
 from jaxgan.domains import Count, Given
 from jaxgan.errors import UserError
-from jaxgan.game import Array, Aux, Batch, Key, Phase, State
+from jaxgan.game import GENERATOR, Array, Aux, Batch, Key, Phase, State
 from jaxgan.schedules import Number, at
 
 Offers = Mapping[str, Callable[[], Any]]  # by name, what a task can hand in, made when asked for
@@ -114,8 +114,9 @@ def lazy_phases(
     offers: Callable[[State, Batch, Key], Offers],
     *,
     gate: Callable[[State], Array] | None = None,
+    drawn_by: str = GENERATOR,
 ) -> list[Phase]:
-    """The phases of a player's lazy penalties; `gate` as of any phase."""
+    """The phases of a player's lazy penalties; `gate` as of any phase, `drawn_by` of those that look at fakes."""
     return [
         Phase(
             f"{player}_{penalty.name}",
@@ -125,7 +126,7 @@ def lazy_phases(
             every=penalty.every,
             lazy=True,
             gate=gate,
-            fakes=any(map(penalty.wants, ("fake", "fake_logits", "latent"))),
+            drawn_by=drawn_by if any(map(penalty.wants, ("fake", "fake_logits", "latent"))) else None,
         )
         for penalty in penalties
         if penalty.every > 1

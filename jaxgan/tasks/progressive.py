@@ -58,6 +58,11 @@ class Progressive(Generation):
         """The phases of every stage, each from its first image to the first of the next."""
         return tuple(phase for stage in range(self.stages) for phase in self._phases_of(stage))
 
+    def draw(self, phase: Phase, state: State, batch: Batch, key: Key) -> tuple[Fakes, dict[str, Variables]]:
+        """Fakes of the phase's stage at the depth grown so far, and the generator's new variables."""
+        stage = next(each for each in range(self.stages) if self._window(each) == (phase.start, phase.stop))
+        return self._at(stage).draw(phase, self._grown(state), self._faded(batch, state, stage), key)
+
     def generate(
         self,
         params: dict[str, Params],
@@ -86,10 +91,7 @@ class Progressive(Generation):
         return self._by_depth(variables[DISCRIMINATOR], at)
 
     def _phases_of(self, stage: int) -> list[Phase]:
-        inner, last = self._at(stage), stage == self.stages - 1
-
-        def draw(state: State, batch: Batch, key: Key) -> tuple[Fakes, dict[str, Variables]]:
-            return inner.draw(self._grown(state), self._faded(batch, state, stage), key)
+        inner, (start, stop) = self._at(stage), self._window(stage)
 
         def played(loss: Callable[..., Any]) -> Callable[..., Any]:
             return lambda state, batch, key: loss(self._grown(state), self._faded(batch, state, stage), key)
@@ -98,9 +100,8 @@ class Progressive(Generation):
             dataclasses.replace(
                 phase,
                 loss=played(phase.loss),
-                draw=draw,
-                start=self._start(stage),
-                stop=None if last else self._start(stage + 1),
+                start=start,
+                stop=stop,
                 fresh=stage > 0 and phase.name == phase.player,
             )
             for phase in inner.phases()
@@ -115,6 +116,10 @@ class Progressive(Generation):
     def _start(self, stage: int) -> int:
         """The images seen when a stage begins."""
         return max(0, stage * self.stage_images - self.fade_images)
+
+    def _window(self, stage: int) -> tuple[int, int | None]:
+        """The images seen when a stage begins and when it ends; no two stages have the same two."""
+        return self._start(stage), None if stage == self.stages - 1 else self._start(stage + 1)
 
     def _depth(self, images_seen: Array) -> Array:
         starts = jnp.array([self._start(stage) for stage in range(1, self.stages)], jnp.int32)

@@ -132,6 +132,11 @@ class Restoration:
         """Each player owns the network of its name."""
         return {**({DISCRIMINATOR: (DISCRIMINATOR,)} if self.adversarial else {}), GENERATOR: (GENERATOR,)}
 
+    @property
+    def averaged(self) -> tuple[str, ...]:
+        """The generator."""
+        return (GENERATOR,)
+
     def init(self, key: Key, batch: Batch) -> tuple[dict[str, Params], dict[str, Variables]]:
         """Params and variables of the networks; `batch` needs shapes only.
 
@@ -162,13 +167,13 @@ class Restoration:
     def phases(self) -> tuple[Phase, ...]:
         """The generator alone; then the discriminator, its lazy penalties, and the generator."""
         start = NEVER if self.adversarial_start is None else self.adversarial_start
-        first = Phase(CONTENT, GENERATOR, self._content_loss, stop=self.adversarial_start, fakes=True)
+        first = Phase(CONTENT, GENERATOR, self._content_loss, stop=self.adversarial_start, drawn_by=GENERATOR)
         if not self.adversarial:
             return (first,)
         second = (
-            Phase(DISCRIMINATOR, DISCRIMINATOR, self._discriminator_loss, fakes=True),
+            Phase(DISCRIMINATOR, DISCRIMINATOR, self._discriminator_loss, drawn_by=GENERATOR),
             *lazy_phases(DISCRIMINATOR, self.penalties, self._offers),
-            Phase(GENERATOR, GENERATOR, self._generator_loss, fakes=True, fresh=start > 0),
+            Phase(GENERATOR, GENERATOR, self._generator_loss, drawn_by=GENERATOR, fresh=start > 0),
         )
         staged = tuple(dataclasses.replace(phase, start=start) for phase in second)
         return (first, *staged) if start else staged
@@ -183,8 +188,9 @@ class Restoration:
             )
         return batch["condition"]
 
-    def draw(self, state: State, batch: Batch, key: Key) -> tuple[Restored, dict[str, Variables]]:
+    def draw(self, phase: Phase, state: State, batch: Batch, key: Key) -> tuple[Restored, dict[str, Variables]]:
         """Images restored from the conditions of the batch, and the generator's new variables."""
+        del phase
         condition = self.condition(batch, jax.random.fold_in(key, 0))
         image, variables = self._apply(state, GENERATOR, condition, key=jax.random.fold_in(key, 1))
         return Restored(self._kept(image, condition), condition), {GENERATOR: variables}

@@ -107,13 +107,15 @@ class Checkpoints:
         *,
         step: int,
         images: int,
+        positions: Mapping[str, int] | None = None,
         metrics: Mapping[str, float] | None = None,
         good: bool = True,
         keep_forever: bool = False,
     ) -> bool:
         """Starts to save, in the background; `state` may be donated as soon as this returns.
 
-        A step that is there already is left alone: False.
+        `positions` says how many examples of each source, by name, have been read. A step that is there already is
+        left alone: False.
         """
         self.wait()
         if step in self._records:
@@ -123,13 +125,14 @@ class Checkpoints:
         record = self._records[step] = self._saving = {
             "step": step,
             "images_seen": images,
+            "positions": dict(positions or {}),
             "good": good,
             "keep_forever": keep_forever,
             "metrics": {name: float(value) for name, value in (metrics or {}).items() if math.isfinite(value)},
             **self._common,
             "tree": {item: stored.shapes(arrays) for item, arrays in items.items()},
         }
-        args = {item: ocp.args.StandardSave(arrays) for item, arrays in items.items()}
+        args = {item: ocp.args.StandardSave(items[item]) for item in stored.items_of(record)}
         manager = self._open()
         try:
             with signals.deferred():
@@ -233,7 +236,8 @@ class Checkpoints:
         assert self._saving is not None
         step = str(self._saving["step"])
         folders = [path for path in self.directory.iterdir() if path.name.split(".")[0] == step]
-        write_manifest(next(path for path in folders if path.suffix != REFUSED), stored.ITEMS, self._saving)
+        folder = next(path for path in folders if path.suffix != REFUSED)
+        write_manifest(folder, stored.items_of(self._saving), self._saving)
 
     def _worth_keeping(self) -> set[int]:
         newest_good = max((step for step, record in self._records.items() if record["good"]), default=None)

@@ -47,6 +47,16 @@ class Record(NamedTuple):
         """What is normal for the loss of the run."""
         return normal_range(self.config.task, self.config.watch)
 
+    @property
+    def players(self) -> tuple[str, ...]:
+        """Those that move, in alphabetical order; their main phases have their names."""
+        return tuple(sorted(self.config.optimizers))
+
+    @property
+    def judge(self) -> str | None:
+        """The player that tells reals from fakes; None where none reports how well."""
+        return next((name for name in self.players if self.curve(f"{name}/accuracy")), None)
+
     def curve(self, name: str) -> list[float]:
         """The values of a scalar, NaN and infinities included."""
         return [line["scalars"][name] for line in self.lines if name in line["scalars"]]
@@ -114,18 +124,19 @@ def _data(record: Record) -> Iterator[Finding]:
 
 
 def _balance(record: Record) -> Iterator[Finding]:
-    watch, accuracy = record.config.watch, record.now("discriminator/accuracy")
-    if accuracy is None:
+    watch, judge = record.config.watch, record.judge
+    accuracy = None if judge is None else record.now(f"{judge}/accuracy")
+    if judge is None or accuracy is None:
         yield Finding("balance", "unknown", "No accuracy of the discriminator was logged.")
         return
     recent = {name: record.now(name) for line in record.lines[-1:] for name in line["scalars"]}
     normal = record.normal
-    loss = base_loss({name: value for name, value in recent.items() if value is not None}, "discriminator", normal)
+    loss = base_loss({name: value for name, value in recent.items() if value is not None}, judge, normal)
     told = f"The discriminator tells {accuracy:.0%} of the pairs apart{_gap_words(record)}"
     finished = normal.finished_loss
     if accuracy <= watch.lost_accuracy:
         text = f"{told}: it loses, and the generator gets no useful signal."
-        yield Finding("balance", "bad", text, remedies.stronger_discriminator(record.config))
+        yield Finding("balance", "bad", text, remedies.stronger_discriminator(record.config, judge))
     elif accuracy >= watch.saturated_accuracy and None not in (finished, loss) and abs(loss or 0.0) < (finished or 0.0):
         text = f"{told} and has nothing left to gain (loss {loss:.2g}): it wins outright."
         yield Finding("balance", "bad", text, remedies.weaker_discriminator(record.config))
@@ -146,7 +157,7 @@ def _gap_words(record: Record) -> str:
 
 def _gaps(record: Record) -> list[float]:
     """Real minus fake logits, as running medians over a tenth of the curve."""
-    pairs = zip(record.curve("discriminator/real_logits"), record.curve("discriminator/fake_logits"))
+    pairs = zip(*(record.curve(f"{record.judge}/{kind}_logits") for kind in ("real", "fake")))
     gaps = [real - fake for real, fake in pairs if math.isfinite(real - fake)]
     window = max(1, len(gaps) // 10)
     return [statistics.median(gaps[max(0, i + 1 - window) : i + 1]) for i in range(len(gaps))]
@@ -155,13 +166,15 @@ def _gaps(record: Record) -> list[float]:
 def _gradients(record: Record) -> Iterator[Finding]:
     config, found = record.config, False
     skipped, rounds = int(max(record.curve("skipped"), default=0)), max(1, record.lines[-1]["step"])
-    lost = [name for name in ("discriminator", "generator") if not _finite_at_end(record.curve(f"{name}/loss"))]
+    lost = [name for name in record.players if not _finite_at_end(record.curve(f"{name}/loss"))]
     if lost or skipped > 0.01 * rounds or record.rollbacks:
         found = True
         text = f"{skipped} of {rounds} rounds were skipped for NaN or infinity, with {record.rollbacks} rollbacks"
         text += f"; the loss of the {' and the '.join(lost)} ends so." if lost else "."
-        yield Finding("gradients", "bad", text, remedies.lower_rate(config, lost[0] if lost else "discriminator"))
-    for player in ("discriminator", "generator"):
+        yield Finding(
+            "gradients", "bad", text, remedies.lower_rate(config, (*lost, record.judge or record.players[0])[0])
+        )
+    for player in record.players:
         norms = [value for value in record.curve(f"{player}/grad_norm") if math.isfinite(value)]
         now, usual = record.now(f"{player}/grad_norm"), statistics.median(norms) if norms else 0.0
         if now is None:
@@ -231,7 +244,7 @@ def _divergence(record: Record) -> Iterator[Finding]:
         text = f"The logits diverge: reals and fakes are {gaps[-1]:.3g} apart, normal is up to {normal.widest_gap:g}"
         yield Finding("divergence", "bad", f"{text} ({normal.reason}).", remedies.weaker_discriminator(record.config))
         return
-    for player in ("discriminator", "generator"):
+    for player in record.players:
         loss = record.now(f"{player}/loss")
         if loss is not None and abs(loss) > 2 * normal.widest_gap:
             text = f"The loss of the {player} diverges: {loss:.3g}."

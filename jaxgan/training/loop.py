@@ -26,9 +26,10 @@ from jaxgan.errors import FINISHED, TrainingGaveUp
 from jaxgan.game import Phase, State
 from jaxgan.parallel import distributed
 from jaxgan.parallel.runners import Runner
-from jaxgan.training.checkpoint import Checkpoints
+from jaxgan.training.checkpoint import Checkpoints, Restored
 from jaxgan.training.progress import Progress
 from jaxgan.training.revision import changes_since
+from jaxgan.training.state import entered
 from jaxgan.training.step import due_phases
 from jaxgan.training.throughput import Meter
 from jaxgan.training.watch import Alarm, Watch
@@ -38,13 +39,23 @@ from jaxgan.training.writer import Writer
 log = logging.getLogger(__name__)
 
 IN_FLIGHT = 2  # dispatches that the host may be ahead of the device
+MAIN = "data"  # the name of the main source
 
 
 class Position(NamedTuple):
     """Where a run stands, known on the host without asking the device."""
 
     step: int
-    images: int
+    images: int  # the clock
+    read: Mapping[str, int]  # examples, by source
+
+    def after(self, rounds: int, images: int, examples: int) -> Position:
+        """The position after so many rounds, each with so many images on the clock and examples of each source."""
+        read = {name: count + rounds * examples for name, count in self.read.items()}
+        return Position(self.step + rounds, self.images + rounds * images, read)
+
+
+BEGINNING = Position(0, 0, {MAIN: 0})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,6 +85,7 @@ class Loop:
     draw_samples: Callable[[State, int], None]  # (state, images)
     intervals: Intervals
     batch_size: int
+    frames: int = 1  # of an example that count on the clock
     rounds_per_dispatch: int = 1
     max_rollbacks: int = 3
     begin: Callable[[State], State] = lambda state: state  # what a new run does with its initial state
@@ -108,6 +120,8 @@ class Loop:
             while position.images < self.intervals.images:
                 before = position
                 state, position = self._play(state, position)
+                # before anything can be saved: what is saved has been entered, and a resumed run does not do it again
+                state = entered(state, self.phases, before.images, position.images)
                 try:
                     state, position = self._look_after(state, before, position)
                 except signals.Told:  # amid samples or an evaluation: this state is as good as any
@@ -133,14 +147,14 @@ class Loop:
         restored = self.checkpoints.restore_latest(self.runner.place(jax.eval_shape(self.init)))
         signals.check()
         if restored is None:
-            state = self.begin(self.runner.init(self.init))
+            state = entered(self.begin(self.runner.init(self.init)), self.phases, -1, 0)
             signals.check()
-            self._save(state, Position(0, 0), {})
+            position = BEGINNING
+            self._save(state, position, {})
         else:
-            state = restored.state
+            state, position = restored.state, _position_of(restored)
             for line in changes_since(restored.record, self.phases):
                 self._warn("%s", line)
-        position = Position(int(state.step), int(state.images_seen))
         self._batches = self._feed(position)
         signals.check()
         self.progress.start(position.images)
@@ -149,17 +163,23 @@ class Loop:
     def _feed(self, position: Position) -> Iterator[dict[str, np.ndarray]]:
         share = self.batch_size // jax.process_count()
         rows = slice(jax.process_index() * share, (jax.process_index() + 1) * share)
-        return self.pipeline.batches(position.images, self.batch_size, rows)
+        return self.pipeline.batches(position.read[MAIN], self.batch_size, rows)
 
     def _play(self, state: State, at: Position) -> tuple[State, Position]:
-        """One dispatch. Dispatches end at multiples of their length, so that a resumed run plays the same ones."""
-        left = math.ceil((self.intervals.images - at.images) / self.batch_size)
+        """One dispatch.
+
+        Dispatches end at multiples of their length, so that a resumed run plays the same ones, and where a phase is
+        to be entered.
+        """
+        images = self.batch_size * self.frames
+        entries = [phase.start for phase in self.phases if phase.enter is not None and phase.start > at.images]
+        left = math.ceil((min([self.intervals.images, *entries]) - at.images) / images)
         rounds = min(self.rounds_per_dispatch - at.step % self.rounds_per_dispatch, left)
-        due_sets = [due_phases(self.phases, at.step + i, at.images + i * self.batch_size) for i in range(rounds)]
+        due_sets = [due_phases(self.phases, at.step + i, at.images + i * images) for i in range(rounds)]
         with self.meter.waiting():
             batches = [next(self._batches) for _ in range(rounds)]
         dispatch = (state, self._cache, batches, due_sets)
-        with self.meter.playing(tuple(due_sets), rounds * self.batch_size, lambda: self.runner.flops(*dispatch)):
+        with self.meter.playing(tuple(due_sets), rounds * images, lambda: self.runner.flops(*dispatch)):
             state, metrics = self.runner.play(*dispatch)
         if not self._started:
             jax.block_until_ready(metrics)
@@ -168,7 +188,7 @@ class Loop:
         self._pending.append((at.step, metrics))
         if len(self._pending) >= IN_FLIGHT:
             jax.block_until_ready(self._pending[-IN_FLIGHT][1])
-        return state, Position(at.step + rounds, at.images + rounds * self.batch_size)
+        return state, at.after(rounds, images, self.batch_size)
 
     def _look_after(self, state: State, before: Position, now: Position) -> tuple[State, Position]:
         """What is due between two dispatches."""
@@ -254,6 +274,7 @@ class Loop:
                 state,
                 step=position.step,
                 images=position.images,
+                positions=position.read,
                 metrics=scores,
                 good=self.watch.good,
                 keep_forever=keep_forever,
@@ -265,7 +286,8 @@ class Loop:
         restored = self.checkpoints.restore_latest(self.runner.place(jax.eval_shape(self.init)), good=True)
         if restored is None:
             raise TrainingGaveUp(f"{alarm.message} There is no good checkpoint to go back to.")
-        step, rollbacks = int(restored.state.step), int(state.rollbacks) + 1
+        position, rollbacks = _position_of(restored), int(state.rollbacks) + 1
+        step = position.step
         self.checkpoints.delete_after(step)
         if rollbacks > self.max_rollbacks:
             raise TrainingGaveUp(
@@ -279,10 +301,15 @@ class Loop:
             self.max_rollbacks,
         )
         self.watch.reset()
-        position = Position(step, int(restored.state.images_seen))
         self._pending, self._batches = [], self._feed(position)
         count = jax.device_put(jnp.int32(rollbacks), restored.state.rollbacks.sharding)
         return restored.state.replace(rollbacks=count), position
+
+
+def _position_of(restored: Restored) -> Position:
+    """Where a checkpoint was saved. Older ones counted no examples: each was one image."""
+    images = int(restored.state.images_seen)
+    return Position(int(restored.state.step), images, {MAIN: images, **restored.record.get("positions", {})})
 
 
 def _crossed(interval: int | None, before: int, now: int) -> bool:

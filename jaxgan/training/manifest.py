@@ -25,8 +25,8 @@ from jaxgan.json_files import BrokenFileError, open_regular, read_json, why
 from jaxgan.media.images import replace_file
 from jaxgan.older import renewed
 from jaxgan.paths import is_remote
+from jaxgan.training.formats import FORMAT, READ
 
-FORMAT = 1  # of checkpoints; raised when older ones can no longer be read
 NAME = "manifest.json"
 CHUNK = 2**22  # bytes read at a time
 AXES = 32  # of an array, at most
@@ -44,6 +44,7 @@ OPTIONAL: Mapping[str, Any] = {  # what some records say
     "revision": Whole,
     "config": Mapping[str, Any],
     "class_names": Sequence[str],
+    "positions": Mapping[str, Whole],
 }
 FILES = Mapping[str, tuple[Bytes, str]]
 DTYPE = re.compile(r"bool|u?int[0-9]+|b?float[0-9][0-9a-z_]*|complex[0-9]+")
@@ -76,8 +77,9 @@ def read_manifest(directory: epath.Path) -> dict[str, Any]:
     if not isinstance(content, dict) or "sha256" not in content:
         raise NotUsableError(f"{NAME} cannot be read: it has no checksum")
     digest = content.pop("sha256")
-    if content.get("format") != FORMAT:
-        raise NotUsableError(f"its format is {content.get('format')!r}, this version of jaxgan reads {FORMAT}")
+    number = content.get("format")
+    if type(number) is not int or number not in READ:  # True is 1 to Python
+        raise NotUsableError(f"its format is {number!r}, this version of jaxgan reads {', '.join(map(str, READ))}")
     if digest != _digest(content):
         raise NotUsableError(f"{NAME} is damaged: its checksum differs")
     _check_content(content, directory.name)

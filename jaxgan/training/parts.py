@@ -14,7 +14,7 @@ from jaxgan.data.sources import DataSpec
 from jaxgan.errors import UserError
 from jaxgan.game import Batch, Key, State, Task
 from jaxgan.training.optimizers import SCALE, Optimizer, lazy_correction, make_optimizer
-from jaxgan.training.state import init_state
+from jaxgan.training.state import init_state, placed_like
 from jaxgan.training.step import TrainStep, make_train_step
 
 
@@ -36,11 +36,12 @@ def make_optimizers(config: RunConfig, task: Task) -> dict[str, Optimizer]:
     return optimizers
 
 
-def make_step(config: RunConfig, task: Task, optimizers: Mapping[str, Optimizer]) -> TrainStep:
-    """The train step as the config wants it played."""
+def make_step(config: RunConfig, task: Task, optimizers: Mapping[str, Optimizer], *, frames: int = 1) -> TrainStep:
+    """The train step as the config wants it played; `frames` of each example count on the clock."""
     return make_train_step(
         task,
         optimizers,
+        images=config.batch_size * frames,
         half_life_images=config.ema.half_life_images,
         rampup=config.ema.rampup,
         simultaneous=config.simultaneous,
@@ -71,7 +72,7 @@ def begin_with(state: State, params: Mapping[str, Any], variables: Mapping[str, 
         trees = {"params": tree, **variables.get(name, {})}
         for average in ("", "ema_"):
             old = {"params": getattr(state, f"{average}params")[name], **getattr(state, f"{average}variables")[name]}
-            new = _placed(trees, old, name)
+            new = placed_like(trees, old, _differing(name))
             values = {"params": new.pop("params"), "variables": new}
             for kind, value in values.items():
                 field = f"{average}{kind}"
@@ -99,22 +100,12 @@ def with_frozen(state: State, weights: Mapping[str, Any]) -> State:
     params = dict(state.params)
     for name in weights.keys() & params.keys():
         wanted = {part: weights[name][part] for part in params[name]}
-        params[name] = _placed(wanted, params[name], name)
+        params[name] = placed_like(wanted, params[name], _differing(name))
     return state.replace(params=params)
 
 
-def _placed(new: Any, old: Any, network: str) -> Any:
-    there, here = (
-        {jax.tree_util.keystr(path, simple=True, separator="/"): leaf for path, leaf in leaves}
-        for leaves in map(jax.tree_util.tree_leaves_with_path, (new, old))
-    )
-    for name in sorted({**there, **here}):
-        given, wanted = (each[name].shape if name in each else "absent" for each in (there, here))
-        if given != wanted:
-            raise UserError(f"config.start_from: {network}/{name} is {given} there, and {wanted} in this run")
-    # a copy: the step is given the state's buffers to write on, each once
-    placed = [jax.device_put(jnp.array(there[name], leaf.dtype), leaf.sharding) for name, leaf in here.items()]
-    return jax.tree.unflatten(jax.tree.structure(old), placed)
+def _differing(network: str) -> str:
+    return f"config.start_from: {network}/"
 
 
 def example_batch(spec: DataSpec, rows: int = 2) -> Batch:

@@ -18,9 +18,9 @@ def weaker_discriminator(config: RunConfig) -> tuple[str, ...]:
     return _scale_penalties(config, RAISE) or (_penalties(config, "gradient_penalty.r1"),)
 
 
-def stronger_discriminator(config: RunConfig) -> tuple[str, ...]:
-    """Less of its penalty; a higher rate where it has none."""
-    return _scale_penalties(config, 1 / RAISE) or _rate(config, "discriminator", 2.0)
+def stronger_discriminator(config: RunConfig, player: str) -> tuple[str, ...]:
+    """Less of its penalty; a higher rate of the player where it has none."""
+    return _scale_penalties(config, 1 / RAISE) or _rate(config, player, 2.0)
 
 
 def lower_rate(config: RunConfig, player: str) -> tuple[str, ...]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from jaxgan.game import GENERATOR, Batch, Key, State, Task
+from jaxgan.errors import UserError
+from jaxgan.game import Batch, Key, Phase, State, Task
 from jaxgan.training.optimizers import Optimizer
 
 
@@ -15,26 +17,62 @@ def init_state(task: Task, optimizers: Mapping[str, Optimizer], key: Key, batch:
     """The state before the first round, for a batch of the shapes given.
 
     Pure: `jax.eval_shape` of it needs no memory, and under `jit` with output shardings no device ever
-    holds more than its share. The average starts as a copy of the live weights.
+    holds more than its share. Each average starts as a copy of the live weights. Raises UserError for an average of
+    a network that no player owns.
     """
+    owned = [name for networks in task.players.values() for name in networks]
+    for name in task.averaged:
+        if name not in owned:
+            raise UserError(f"{type(task).__name__}.averaged: got {name!r}, expected are networks of players: {owned}")
     params, variables = task.init(key, batch)
     zero = jnp.zeros((), jnp.int32)
     opt_state = {
         player: optimizers[player](zero, zero).init({name: params[name] for name in networks})
         for player, networks in task.players.items()
     }
-    averaged = task.players[GENERATOR]
     return State(
         step=zero,
         images_seen=zero,
         rollbacks=zero,
         skipped=zero,
         skipped_in_a_row=zero,
-        averaged_at=zero,
+        averaged_at=dict.fromkeys(task.averaged, zero),
         params=params,
         variables=variables,
         opt_state=opt_state,
-        ema_params={name: jax.tree.map(jnp.copy, params[name]) for name in averaged},
-        ema_variables={name: jax.tree.map(jnp.copy, variables[name]) for name in averaged},
+        ema_params={name: jax.tree.map(jnp.copy, params[name]) for name in task.averaged},
+        ema_variables={name: jax.tree.map(jnp.copy, variables[name]) for name in task.averaged},
         carry=task.init_carry(),
     )
+
+
+def entered(state: State, phases: Sequence[Phase], last: int, now: int) -> State:
+    """The state as the phases want it that begin after `last` images, and not after `now`.
+
+    Raises UserError, naming the first array, where `Phase.enter` gives arrays of other names or shapes.
+    """
+    for phase in phases:
+        if phase.enter is not None and last < phase.start <= now:
+            state = placed_like(phase.enter(state), state, f"phase {phase.name}: enter gives other arrays: ")
+    return state
+
+
+def placed_like(new: Any, old: Any, told: str) -> Any:
+    """The tree `new` as copies that lie where the arrays of `old` lie; those that are the same there stay.
+
+    Copies, as the step is given the state's buffers to write on, each once. Raises UserError, `told` before it, with
+    the first array of another name or shape.
+    """
+    there, here = (
+        {jax.tree_util.keystr(path, simple=True, separator="/"): leaf for path, leaf in leaves}
+        for leaves in map(jax.tree_util.tree_leaves_with_path, (new, old))
+    )
+    for name in sorted({**there, **here}):
+        given, wanted = (jnp.shape(each[name]) if name in each else "absent" for each in (there, here))
+        if given != wanted:
+            raise UserError(f"{told}{name} is {given} there, and {wanted} in this run")
+    leaves = [
+        leaf if there[name] is leaf else jax.device_put(jnp.array(there[name], leaf.dtype), leaf.sharding)
+        for name, leaf in here.items()
+    ]
+    return jax.tree.unflatten(jax.tree.structure(old), leaves)

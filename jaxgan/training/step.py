@@ -2,22 +2,22 @@
 
 A round plays the due phases in order. In each the moving player's gradients are taken at the state
 as it stands (or, with `simultaneous`, as the round found it), its optimizer moves its networks and
-nobody else's, and a turn with a NaN or an infinity is skipped and counted. The generator's forward
-is taken once a round: phases that want fakes get them, and the generator's own phase pulls its
-cotangent back through that same forward.
+nobody else's, and a turn with a NaN or an infinity is skipped and counted. A player's draw is its
+forward, taken once for all phases that share it: their losses get the fakes, and the drawing player's
+own phase pulls its cotangent back through that same forward.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
 
-from jaxgan.game import GENERATOR, Array, Aux, Batch, Key, Params, Phase, State, Task, Variables
-from jaxgan.layers.collective import axis_name, axis_size, pmean
+from jaxgan.game import Array, Aux, Batch, Key, Params, Phase, State, Task, Variables, drawn_with
+from jaxgan.layers.collective import axis_name, pmean
 from jaxgan.layers.repeat import fold
 from jaxgan.schedules import Number
 from jaxgan.training.ema import ema_decay, ema_update, variables_update
@@ -28,9 +28,11 @@ DueSet = tuple[int, ...]  # indices of the phases that are played in a round
 Metrics = dict[str, Array]
 TrainStep = Callable[[State, Batch, Key, DueSet], tuple[State, Metrics]]
 
+DRAW_STREAM = 0x64726177  # keeps the keys of further drawing players apart from those of phases
+
 
 class Draw(NamedTuple):
-    """The generator's forward, what it would write back, and the pull-back of a cotangent to its params."""
+    """A player's forward, what it would write back, and the pull-back of a cotangent to the player's params."""
 
     fakes: Any
     variables: dict[str, Variables]
@@ -60,6 +62,7 @@ def make_train_step(
     task: Task,
     optimizers: Mapping[str, Optimizer],
     *,
+    images: int,
     half_life_images: Number = 10_000,
     rampup: float | None = None,
     simultaneous: bool = False,
@@ -69,16 +72,19 @@ def make_train_step(
 ) -> TrainStep:
     """The pure step `(state, batch, key, due) -> (state, metrics)`; `due` is static, `key` the run's root key.
 
-    `fresh_latents` draws fakes anew for every phase. With `microbatches` gradients are accumulated over
-    that many interleaved parts of the batch, which must divide by it. `remat` says what the gradients of
-    losses and draws compute again instead of keeping it.
+    `images` are those that a round shows to the networks, on all devices: by so many the clock goes on (a clip of
+    three frames counts three). `fresh_latents` draws fakes anew for every phase. With `microbatches` gradients are
+    accumulated over that many interleaved parts of the batch, which must divide by it. `remat` says what the
+    gradients of losses and draws compute again instead of keeping it.
     """
     phases, players = task.phases(), task.players
+    drawers = list(dict.fromkeys(phase.drawn_by for phase in phases if phase.drawn_by is not None))
 
-    def draw(phase: Phase, state: State, batch: Batch, key: Key) -> Draw:
-        params, make = _owned(players, state, GENERATOR), phase.draw or task.draw
-        drawing = recomputed(lambda p: make(_put(state, p), batch, key), remat)
-        fakes, pull_back, variables = jax.vjp(drawing, params, has_aux=True)
+    def draw(phase: Phase, state: State, batch: Batch, key: Key) -> Draw | None:
+        if phase.drawn_by is None:
+            return None
+        drawing = recomputed(lambda p: task.draw(phase, _put(state, p), batch, key), remat)
+        fakes, pull_back, variables = jax.vjp(drawing, _owned(players, state, phase.drawn_by), has_aux=True)
         return Draw(fakes, variables, pull_back)
 
     def differentiate(phase: Phase, state: State, batch: Batch, key: Key, drawn: Draw | None) -> Turn:
@@ -88,7 +94,7 @@ def make_train_step(
             return phase.weight * value, aux
 
         params, loss = _owned(players, state, phase.player), recomputed(loss, remat)
-        if drawn is None or phase.player != GENERATOR:
+        if drawn is None or phase.player != phase.drawn_by:
             fakes = None if drawn is None else drawn.fakes
             (value, aux), gradients = jax.value_and_grad(loss, has_aux=True)(params, fakes)
             return Turn(value, aux, gradients)
@@ -101,7 +107,7 @@ def make_train_step(
     def accumulate(phase: Phase, state: State, batch: Batch, key: Key, draw_key: Key) -> Turn:
         def part(state: State, inputs: tuple[Batch, Array]) -> tuple[State, Turn]:
             rows, index = inputs
-            drawn = draw(phase, state, rows, jax.random.fold_in(draw_key, index)) if phase.fakes else None
+            drawn = draw(phase, state, rows, jax.random.fold_in(draw_key, index))
             turn = differentiate(phase, state, rows, jax.random.fold_in(key, index), drawn)
             return _write_back(state, turn.aux), turn
 
@@ -112,27 +118,29 @@ def make_train_step(
         return mean._replace(aux=Aux(metrics=mean.aux, variables=variables, carry=carry))
 
     def train_step(state: State, batch: Batch, key: Key, due: DueSet) -> tuple[State, Metrics]:
-        key, found, drawn = _round_key(key, state), state, None
+        key, found = _round_key(key, state), state
+        draws: dict[_Sharing, Draw | None] = {}
         metrics: Metrics = {}
         skipped = jnp.zeros((), jnp.int32)
         for index in due:
             phase, at = phases[index], found if simultaneous else state
             phase_key = jax.random.fold_in(key, index + 1)
-            draw_key = jax.random.fold_in(phase_key, 1) if fresh_latents else jax.random.fold_in(key, 0)
+            draw_key = jax.random.fold_in(phase_key, 1) if fresh_latents else _draw_key(key, drawers, phase)
             if microbatches > 1:
                 turn = accumulate(phase, at, batch, phase_key, draw_key)
             else:
-                if phase.fakes and (drawn is None or fresh_latents):
-                    drawn = draw(phase, at, batch, draw_key)
-                turn = differentiate(phase, at, batch, phase_key, drawn if phase.fakes else None)
-            first = _first_turn(phases, index, due, state, _images(batch))
+                sharing = _Sharing(phase.drawn_by, phase.start, phase.stop)
+                if fresh_latents or sharing not in draws:
+                    draws[sharing] = draw(phase, at, batch, draw_key)
+                turn = differentiate(phase, at, batch, phase_key, draws[sharing])
+            first = _first_turn(phases, index, due, state, images)
             state, ok, report = _move(phase, players, optimizers[phase.player], state, at, pmean(turn), first)
             skipped += 1 - ok.astype(jnp.int32)
             metrics |= {f"{phase.name}/{name}": value for name, value in report.items()}
-            if phase.player == GENERATOR and not simultaneous:
-                drawn = None  # its networks have moved: what they drew is stale
-        moved_generator = any(phases[index].player == GENERATOR for index in due)
-        state = _advance(state, batch, skipped, (half_life_images, rampup) if moved_generator else None)
+            if not simultaneous:
+                draws = _still_fresh(draws, task, phase.player)
+        moved = {name for index in due for name in players[phases[index].player]}
+        state = _average(_advance(state, images, skipped), moved, half_life_images, rampup)
         return state, {**metrics, "skipped": state.skipped, "skipped_in_a_row": state.skipped_in_a_row}
 
     return train_step
@@ -151,6 +159,30 @@ def play_rounds(
         for name, value in metrics.items():
             reports.setdefault(name, []).append(value)
     return state, {name: jnp.stack(values) for name, values in reports.items()}
+
+
+class _Sharing(NamedTuple):
+    """What phases that share a draw have in common."""
+
+    drawn_by: str | None
+    start: int
+    stop: int | None
+
+
+def _draw_key(key: Key, drawers: Sequence[str], phase: Phase) -> Key:
+    """The key of a draw that phases of a round share, from the round's: each drawing player has one of its own."""
+    number = drawers.index(phase.drawn_by) if phase.drawn_by is not None else 0
+    return jax.random.fold_in(jax.random.fold_in(key, DRAW_STREAM), number) if number else jax.random.fold_in(key, 0)
+
+
+def _still_fresh(draws: Mapping[_Sharing, Draw | None], task: Task, player: str) -> dict[_Sharing, Draw | None]:
+    """The draws without those of networks that have moved with their player."""
+    moved = set(task.players[player])
+    return {
+        sharing: drawn
+        for sharing, drawn in draws.items()
+        if sharing.drawn_by is None or not moved.intersection(drawn_with(task, sharing.drawn_by))
+    }
 
 
 def _first_turn(phases: Sequence[Phase], index: int, due: DueSet, state: State, images: int) -> Array | None:
@@ -214,30 +246,26 @@ def _move(
     return state, ok, {"loss": turn.loss, "grad_norm": norm, **turn.aux.metrics}
 
 
-def _advance(state: State, batch: Batch, skipped: Array, average: tuple[Number, float | None] | None) -> State:
-    """The clock after a round and, where the generator had a turn, the average of its networks."""
-    state = state.replace(
+def _advance(state: State, images: int, skipped: Array) -> State:
+    """The clock after a round."""
+    return state.replace(
         step=state.step + 1,
-        images_seen=state.images_seen + _images(batch),
+        images_seen=state.images_seen + images,
         skipped=state.skipped + skipped,
         skipped_in_a_row=jnp.where(skipped > 0, state.skipped_in_a_row + 1, 0),
     )
-    if average is None:
-        return state
-    since = state.images_seen - state.averaged_at
-    decay = ema_decay(since, state.images_seen, half_life_images=average[0], rampup=average[1])
-    return state.replace(
-        averaged_at=state.images_seen,
-        ema_params={name: ema_update(old, state.params[name], decay) for name, old in state.ema_params.items()},
-        ema_variables={
-            name: variables_update(old, state.variables[name], decay) for name, old in state.ema_variables.items()
-        },
-    )
 
 
-def _images(batch: Batch) -> int:
-    """The real images of a round, on all devices."""
-    return jax.tree.leaves(dict(batch))[0].shape[0] * axis_size()
+def _average(state: State, moved: Set[str], half_life_images: Number, rampup: float | None) -> State:
+    """The state with the averages of the networks whose player had a turn, as they are after it."""
+    averaged_at, params, variables = dict(state.averaged_at), dict(state.ema_params), dict(state.ema_variables)
+    for name in [each for each in averaged_at if each in moved]:
+        since = state.images_seen - averaged_at[name]
+        decay = ema_decay(since, state.images_seen, half_life_images=half_life_images, rampup=rampup)
+        averaged_at[name] = state.images_seen
+        params[name] = ema_update(params[name], state.params[name], decay)
+        variables[name] = variables_update(variables[name], state.variables[name], decay)
+    return state.replace(averaged_at=averaged_at, ema_params=params, ema_variables=variables)
 
 
 def _norm(tree: Any) -> Array:

@@ -24,6 +24,7 @@ from jaxgan import disks, paths, signals
 from jaxgan.errors import ArgumentError, UserError
 from jaxgan.game import Params, State, Variables
 from jaxgan.paths import is_remote
+from jaxgan.training.formats import Flat, as_stored, as_wanted
 from jaxgan.training.manifest import NotUsableError, read_manifest, verify
 from jaxgan.weights.schema import check_finite
 
@@ -31,9 +32,8 @@ log = logging.getLogger(__name__)
 
 MISTAKEN = frozenset("\\[]*?")  # in paths, by orbax's libraries
 STATE, EMA = ITEMS = ("state", "ema")
-Record = dict[str, Any]  # step, images_seen, good, keep_forever, metrics, revision, config, class_names, data, tree
+Record = dict[str, Any]  # by the keys that manifest.RECORD and manifest.OPTIONAL name, and data
 Best = Literal["min", "max"]
-Flat = Mapping[str, Any]  # arrays or shapes by path
 T = TypeVar("T")
 UNREADABLE = (ValueError, TypeError, LookupError, AttributeError, AssertionError, RecursionError, FileNotFoundError)
 
@@ -187,6 +187,11 @@ def split_state(state: State) -> dict[str, dict[str, Any]]:
     return {STATE: _flatten(rest), EMA: _flatten(average)}
 
 
+def items_of(record: Record) -> tuple[str, ...]:
+    """The items that a checkpoint has: no `ema` where nothing is averaged."""
+    return tuple(item for item in ITEMS if record["tree"].get(item))
+
+
 def shapes(flat: Flat) -> dict[str, list[Any]]:
     """Shape and dtype by path, as JSON."""
     return {name: [list(leaf.shape), str(leaf.dtype)] for name, leaf in flat.items()}
@@ -197,13 +202,16 @@ def read_state(folder: epath.Path, manifest: Mapping[str, Any], abstract: State)
 
     Raises NotUsableError where it is damaged or of another model.
     """
-    wanted = split_state(abstract)
+    today = split_state(abstract)
+    wanted = {**today, STATE: as_stored(today[STATE], manifest["format"])}
     for item in ITEMS:
         _compare(manifest["record"]["tree"].get(item, {}), shapes(wanted[item]))
-    verify(folder, manifest, ITEMS)
-    found = {item: _read(folder / item, wanted[item]) for item in ITEMS}
+    items = items_of(manifest["record"])
+    verify(folder, manifest, items)
+    found = {item: _read(folder / item, wanted[item]) if item in items else {} for item in ITEMS}
     average, rest = _parts(abstract)
-    average, state = _unflatten(found[EMA], average), _unflatten(found[STATE], rest)
+    state = _unflatten(as_wanted(found[STATE], today[STATE], manifest["format"]), rest)
+    average = _unflatten(found[EMA], average)
     return state.replace(ema_params=average["params"], ema_variables=average["variables"])
 
 
@@ -233,8 +241,9 @@ def _read_average(folder: epath.Path, like: Sequence[Shapes]) -> Average:
     fitting = next((each for each, told in zip(like, accepted) if told == own), None)
     if accepted and fitting is None:
         _compare(own, accepted[0])
+    abstract = _abstract(tree)
     verify(folder, manifest, [EMA])
-    flat = _read(folder / EMA, _abstract(tree))
+    flat = _read(folder / EMA, abstract)
     try:
         check_finite(flat.items(), "the averaged weights")
     except UserError as error:

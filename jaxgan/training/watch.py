@@ -10,11 +10,14 @@ import dataclasses
 import math
 import statistics
 from collections import deque
-from collections.abc import Iterator, Mapping
-from typing import Literal
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Literal
 
 from jaxgan.config import WatchConfig
 from jaxgan.training.ranges import UNKNOWN, Normal, base_loss
+
+if TYPE_CHECKING:
+    from jaxgan.game import Phase
 
 Kind = Literal[
     "nonfinite",
@@ -39,7 +42,8 @@ WEAKER_DISCRIMINATOR = (
     "or lower config.optimizers.{player}.learning_rate."
 )
 STRONGER_DISCRIMINATOR = (
-    "Raise config.optimizers.{player}.learning_rate or config.{player}.widths, or lower gamma in config.task.penalties."
+    "Raise config.optimizers.{player}.learning_rate or config.{network}.widths, "
+    "or lower gamma in config.task.penalties."
 )
 LIVELIER_LOSS = (
     "Set config.task.loss to one that does not saturate ('adversarial.relativistic', "
@@ -94,15 +98,28 @@ class _Episode:
 class Watch:
     """Looks at a run round by round, on the host; every alarm is raised once an episode.
 
-    Phases are those that report a `<phase>/grad_norm`. One named `<other>_...` after another phase is
-    a penalty of that phase's player: its gradients may explode, but may well be small. A phase that
-    reports an `accuracy` (the share of pairs whose real has the higher logit), or `real_accuracy` and
-    `fake_accuracy`, is a discriminator's.
+    Phases are those that report a `<phase>/grad_norm`. The gradients of a lazy one, a penalty, may explode, but may
+    well be small. A phase that reports an `accuracy` (the share of pairs whose real has the higher logit), or
+    `real_accuracy` and `fake_accuracy`, is a discriminator's.
     """
 
-    def __init__(self, config: WatchConfig, normal: Normal = UNKNOWN):
-        """Nothing seen yet. `normal`: what is normal for the run's loss, see `jaxgan.training.ranges`."""
+    def __init__(
+        self,
+        config: WatchConfig,
+        normal: Normal = UNKNOWN,
+        *,
+        phases: Sequence[Phase] = (),
+        players: Mapping[str, Sequence[str]] | None = None,
+    ):
+        """Nothing seen yet. `normal`: what is normal for the run's loss, see `jaxgan.training.ranges`.
+
+        `phases` and `players` (the networks that each owns) are those of the task: advice names them. A phase that is
+        not among them counts as one of a player of its name.
+        """
         self.config, self.normal = config, normal
+        self._players = {phase.name: phase.player for phase in phases}
+        self._lazy = {phase.name for phase in phases if phase.lazy}
+        self._networks = dict(players or {})
         self.reset()
 
     def reset(self) -> None:
@@ -187,27 +204,26 @@ class Watch:
         where = " and ".join(dict.fromkeys(bad)) or "a loss or gradient"
         if self._begins("nonfinite", step, nonfinite, hold=1):
             message = f"step {step}: a NaN or infinity in {where}; the update was skipped."
-            yield Alarm("nonfinite", message, LOWER_RATE.format(player=self._player(bad, phases)))
+            yield Alarm("nonfinite", message, self._advice(LOWER_RATE, *bad, *phases))
         for name in phases:
             if self._begins(f"exploding/{name}", step, name in exploded, hold=1):
                 message = f"step {step}: exploding gradients of {name}, norm {metrics[f'{name}/grad_norm']:.2g}."
-                yield Alarm("exploding_gradients", message, LOWER_RATE.format(player=self._player([name], phases)))
+                yield Alarm("exploding_gradients", message, self._advice(LOWER_RATE, name))
         if self._begins("lost/rounds", step, self._lost_in_a_row >= config.max_skipped_in_a_row, hold=1):
             kind: Kind = "nonfinite" if nonfinite else "exploding_gradients"
             what = "a NaN or infinity" if nonfinite else "exploded gradients"
             message = f"step {step}: {self._lost_in_a_row} rounds in a row with {what}."
-            player = self._player(bad or exploded, phases)
-            yield Alarm(kind, message, LOWER_RATE.format(player=player), fatal=True)
+            yield Alarm(kind, message, self._advice(LOWER_RATE, *bad, *exploded, *phases), fatal=True)
 
         for name in phases:
-            if _main(name, phases) != name:
+            if name in self._lazy:
                 continue
             self._vanished[name] = metrics[f"{name}/grad_norm"] < config.vanishing_gradient
             if self._begins(f"vanishing/{name}", step, self._vanished[name]):
                 least = f"{config.vanishing_gradient:g}"
                 message = f"step {step}: the gradients of {name} have vanished (norm below {least})."
                 opponent = next((p for p in phases if p != name and _accuracy(metrics, p) is not None), name)
-                yield Alarm("vanishing_gradients", message, LIVELIER_LOSS.format(player=opponent))
+                yield Alarm("vanishing_gradients", message, self._advice(LIVELIER_LOSS, opponent))
 
     def _observe_game(self, step: int, metrics: Mapping[str, float], name: str, accuracy: float) -> Iterator[Alarm]:
         """Whether the discriminator of a phase wins or loses, and whether that ends the game."""
@@ -220,15 +236,15 @@ class Watch:
         # outright when its loss has nothing left to gain as well
         if self._begins(f"wins/{name}", step, saturated and finished is not None and abs(loss) < finished):
             message = f"{name} wins outright: it tells {accuracy:.1%} of the pairs apart, its loss is {loss:.2g}."
-            yield Alarm("discriminator_wins", f"step {step}: {message}", WEAKER_DISCRIMINATOR.format(player=name))
+            yield Alarm("discriminator_wins", f"step {step}: {message}", self._advice(WEAKER_DISCRIMINATOR, name))
         means = [self._mean(f"{name}/{kind}", metrics.get(f"{name}/{kind}", 0.0)) for kind in LOGITS]
         gap, widest = abs(means[0] - means[1]), self.normal.widest_gap
         if self._begins(f"diverges/{name}", step, gap > widest):
             message = f"the logits of {name} diverge: reals and fakes are {gap:.3g} apart (normal: up to {widest:g})."
-            yield Alarm("diverging_logits", f"step {step}: {message}", BOUNDED_LOGITS.format(player=name))
+            yield Alarm("diverging_logits", f"step {step}: {message}", self._advice(BOUNDED_LOGITS, name))
         if self._begins(f"loses/{name}", step, accuracy <= config.lost_accuracy):
             message = f"{name} loses outright: it judges {1 - accuracy:.1%} of the fakes as good as their reals."
-            yield Alarm("discriminator_loses", f"step {step}: {message}", STRONGER_DISCRIMINATOR.format(player=name))
+            yield Alarm("discriminator_loses", f"step {step}: {message}", self._advice(STRONGER_DISCRIMINATOR, name))
 
         fooled = accuracy <= 1.0 - config.saturated_accuracy
         still = any(vanished for other, vanished in self._vanished.items() if other != name)
@@ -240,7 +256,7 @@ class Watch:
             yield Alarm(
                 kind,
                 f"step {step}: the game is lost: {message}",
-                LIVELIER_LOSS.format(player=name),
+                self._advice(LIVELIER_LOSS, name),
                 fatal=True,
             )
 
@@ -266,9 +282,11 @@ class Watch:
             self._means[name] = before + (value - before) * min(1.0, 10.0 / self.config.patience)
         return self._means.get(name, 0.0)
 
-    def _player(self, names: list[str], phases: list[str]) -> str:
-        """The player to name in an advice: that of the first of some phases."""
-        return _main((names or phases or ["generator"])[0], phases)
+    def _advice(self, words: str, *names: str) -> str:
+        """An advice about the player, and its first network, of the first of some phases."""
+        name = next(iter((*names, *self._players)), "PLAYER")
+        player = self._players.get(name, name)
+        return words.format(player=player, network=next(iter(self._networks.get(player, ())), player))
 
 
 def overfitting(scores: Mapping[str, float]) -> float | None:
@@ -291,11 +309,6 @@ def _names(metrics: Mapping[str, float], metric: str) -> list[str]:
 
 def _finite(metrics: Mapping[str, float], name: str) -> bool:
     return all(math.isfinite(metrics.get(f"{name}/{metric}", 0.0)) for metric in ("loss", "grad_norm"))
-
-
-def _main(name: str, phases: list[str]) -> str:
-    """The phase of which this one is a penalty, or the phase itself."""
-    return next((other for other in phases if name.startswith(f"{other}_")), name)
 
 
 def _accuracy(metrics: Mapping[str, float], name: str) -> float | None:

@@ -59,7 +59,7 @@ def init():
 
 def make_runner(name):
     kind, devices, fsdp = RUNNERS[name]
-    play = make_play(make_train_step(TASK, OPTIMIZERS), jax.random.key(0))
+    play = make_play(make_train_step(TASK, OPTIMIZERS, images=BATCH), jax.random.key(0))
     return kind(play, make_mesh({"data": -1, "fsdp": fsdp}, jax.devices()[:devices]))
 
 

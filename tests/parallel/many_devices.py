@@ -98,7 +98,7 @@ def played(game, runner):
 
     def play(*arguments):
         traces.append(None)
-        step = make_train_step(task, optimizers, microbatches=microbatches, half_life_images=32)
+        step = make_train_step(task, optimizers, images=BATCH, microbatches=microbatches, half_life_images=32)
         return make_play(step, jax.random.key(0))(*arguments)
 
     runner = kind(play, make_mesh({"data": -1, "fsdp": fsdp}, jax.devices()[:devices]))
@@ -147,7 +147,7 @@ def argument_bytes(fsdp):
         mlp.Generator(8, 1, widths=(256,)), mlp.Discriminator(widths=(256,)), loss=non_saturating, latent_dim=8
     )
     optimizers = dict.fromkeys(task.players, optimizer)
-    step = make_train_step(task, optimizers, half_life_images=32)
+    step = make_train_step(task, optimizers, images=BATCH, half_life_images=32)
     mesh = make_mesh({"data": -1, "fsdp": fsdp}, jax.devices()[:fsdp])
     runner = JitRunner(make_play(step, jax.random.key(0)), mesh)
     zeros = {"image": jnp.zeros((BATCH, 8, 8, 1))}

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 from jax import lax
-from toy import make_batch, make_state, make_task, optimizers
+from toy import BATCH, make_batch, make_state, make_task, optimizers
 
 from jaxgan.layers.repeat import fold
 from jaxgan.parallel.flops import count_flops
@@ -87,7 +87,7 @@ def test_every_turn_of_a_loop_counts_and_the_dearest_branch():
 
 def test_a_train_step_is_near_what_xla_counts():
     task = make_task()
-    step = make_train_step(task, optimizers(task))
+    step = make_train_step(task, optimizers(task), images=BATCH)
     arguments = (make_state(task), make_batch(), jax.random.key(0))
     both = lambda *arguments: step(*arguments, (0, 1))  # noqa: E731
     ours, theirs = flops(both, *arguments), of_xla(both, *arguments)

@@ -85,7 +85,7 @@ class Peer:
         for name, value in changes.items():
             assert hasattr(self, name)
             setattr(self, name, value)
-        self.start, self.averaged_at = start, int(start.averaged_at)
+        self.start, self.averaged_at = start, int(start.averaged_at["generator"])
         self.memory = {}  # of penalties, by its path in the carry
         self.networks = {name: network.double() for name, network in zip(PLAYERS, self.make())}
         self.tensors, self.layouts = {}, {}

@@ -116,7 +116,7 @@ def play(tree, batches, *, step=0):
     optimizers = make_optimizers(config, task)
     seen = jnp.int32(step * rows)
     state = randomized(jax.jit(make_init(config, task, optimizers, spec))())
-    state = state.replace(step=jnp.int32(step), images_seen=seen, averaged_at=seen)
+    state = state.replace(step=jnp.int32(step), images_seen=seen, averaged_at=dict.fromkeys(state.averaged_at, seen))
     start, rounds, phases = jax.device_get(state), [], task.phases()
     train_step = jax.jit(make_step(config, task, optimizers), static_argnums=3)
     with watch.images_drawn():

@@ -70,7 +70,7 @@ def test_a_task_tells_it_which_kernels_are_transposed():
     )
     optimizers = dict.fromkeys(task.players, make_optimizer({"name": "sgd", "learning_rate": 0.01}))
     state = init_state(task, optimizers, jax.random.key(0), batch)
-    batch |= {"fakes": task.draw(state, batch, jax.random.key(1))[0]}
+    batch |= {"fakes": task.draw(task.phases()[0], state, batch, jax.random.key(1))[0]}
     _, aux = jax.jit(task.phases()[1].loss)(state, batch, jax.random.key(2))
     params = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), state.params["generator"])
     columns = [params["stem"]["kernel"]] + [

@@ -36,15 +36,15 @@ def make_state(task):
 
 
 def with_fakes(task, state, batch):
-    return {**batch, "fakes": task.draw(state, batch, jax.random.key(1))[0]}
+    return {**batch, "fakes": task.draw(task.phases()[0], state, batch, jax.random.key(1))[0]}
 
 
 def test_fakes_take_the_labels_of_their_rows():
     task = make_task()
     state, _ = make_state(task)
     batch = make_batch()
-    fakes, _ = task.draw(state, batch, jax.random.key(1))
-    others, _ = task.draw(state, {**batch, "label": batch["label"][::-1]}, jax.random.key(1))
+    fakes, _ = task.draw(task.phases()[0], state, batch, jax.random.key(1))
+    others, _ = task.draw(task.phases()[0], state, {**batch, "label": batch["label"][::-1]}, jax.random.key(1))
     assert fakes.image.shape == batch["image"].shape
     assert fakes.latent.shape == (BATCH, 3)
     assert (fakes.image != others.image).any()
@@ -107,7 +107,7 @@ def test_a_step_in_half_precision_moves_float32_params(norm):
     discriminator = dcgan.Discriminator(16, widths=(4, 4), norm=norm, stddev=True, dtype=jnp.bfloat16)
     task = Generation(generator, discriminator, adversarial.hinge, latent_dim=3, penalties=(Penalty("r1", r1),))
     state, optimizers = make_state(task)
-    step = jax.jit(make_train_step(task, optimizers), static_argnums=3)
+    step = jax.jit(make_train_step(task, optimizers, images=BATCH), static_argnums=3)
     after, metrics = step(state, {"image": make_batch()["image"]}, jax.random.key(0), (0, 1))
     assert after.skipped == 0
     assert all(np.isfinite(value) for value in metrics.values())

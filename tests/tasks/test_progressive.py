@@ -55,7 +55,7 @@ def test_growth_takes_the_published_number_of_images():
 def test_a_round_moves_only_what_has_grown():
     task = make_task()
     state, optimizers = make_state(task)
-    step = jax.jit(make_train_step(task, optimizers), static_argnums=3)
+    step = jax.jit(make_train_step(task, optimizers, images=BATCH), static_argnums=3)
     after, metrics = step(state, make_batch(), jax.random.key(0), (0, 1))
     assert all(np.isfinite(value) for value in metrics.values())
     moved = jax.tree.map(lambda a, b: (a != b).any(), *jax.device_get((after.params, state.params)))
@@ -68,7 +68,7 @@ def test_a_round_moves_only_what_has_grown():
 def test_a_new_stage_starts_with_fresh_moments_once():
     task = make_task()
     state, optimizers = make_state(task)
-    step = jax.jit(make_train_step(task, optimizers), static_argnums=3)
+    step = jax.jit(make_train_step(task, optimizers, images=BATCH), static_argnums=3)
     for images, count in ((FIRST, 1), (FIRST + BATCH, 8)):
         opt_state = jax.tree.map(lambda x: x + 7 if x.dtype == jnp.int32 else x, state.opt_state)
         after, _ = step(
@@ -99,7 +99,7 @@ def test_samples_follow_the_depth():
 def test_the_averaged_generator_has_the_depth_of_the_live_one():
     task = make_task()
     state, optimizers = make_state(task)
-    step = jax.jit(make_train_step(task, optimizers), static_argnums=3)
+    step = jax.jit(make_train_step(task, optimizers, images=BATCH), static_argnums=3)
     after, _ = step(state.replace(images_seen=jnp.int32(FIRST + FADE // 2)), make_batch(), jax.random.key(0), (2, 3))
     assert float(after.variables["generator"]["growth"]["depth"]) == pytest.approx(0.5)
     assert after.ema_variables["generator"]["growth"]["depth"] == after.variables["generator"]["growth"]["depth"]

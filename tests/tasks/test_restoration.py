@@ -108,7 +108,7 @@ def start(task):
 
 def play(task, rounds):
     state, optimizers = start(task)
-    step = jax.jit(make_train_step(task, optimizers), static_argnums=3)
+    step = jax.jit(make_train_step(task, optimizers, images=BATCH), static_argnums=3)
     states, batch, reports = [state], make_batch(), []
     for number in range(rounds):
         due = due_phases(task.phases(), number, number * BATCH)
@@ -151,7 +151,7 @@ def test_without_a_second_stage_there_is_no_discriminator():
 def test_the_content_loss_is_weighted_and_reported_without_its_weight():
     task = make_task()
     state, _ = start(task)
-    fakes, _ = task.draw(state, make_batch(), jax.random.key(2))
+    fakes, _ = task.draw(task.phases()[0], state, make_batch(), jax.random.key(2))
     loss, aux = task.phases()[0].loss(state, {**make_batch(), "fakes": fakes}, jax.random.key(3))
     expected = float(jnp.abs(fakes.image - make_batch()["image"]).mean())
     np.testing.assert_allclose(aux.metrics["l1"], expected, rtol=1e-6)
@@ -164,7 +164,7 @@ def test_content_is_compared_with_sharpened_images_and_the_discriminator_sees_th
     settings = {"content": (*CONTENT, perceived), "backbone": Backbone()}
     plain, sharp = make_task(**settings), make_task(**settings, sharpen=True)
     state, _ = start(plain)
-    batch = {**make_batch(), "fakes": plain.draw(state, make_batch(), jax.random.key(2))[0]}
+    batch = {**make_batch(), "fakes": plain.draw(plain.phases()[0], state, make_batch(), jax.random.key(2))[0]}
     wanted = plain.phases()[0].loss(state, {**batch, "image": sharpened(batch["image"])}, jax.random.key(3))
     for phase, name in ((0, "content"), (2, "generator")):
         _, aux = sharp.phases()[phase].loss(state, batch, jax.random.key(3))
@@ -206,7 +206,7 @@ def test_a_frozen_network_judges_and_never_moves():
     assert set(states[3].ema_params) == {"generator"}
     weights = jax.tree.map(jnp.zeros_like, {"backbone": {**states[0].params["backbone"], "conv1_2": jnp.ones(3)}})
     blind = with_frozen(states[0], weights)
-    step = make_train_step(task, start(task)[1])
+    step = make_train_step(task, start(task)[1], images=BATCH)
     _, metrics = step(blind, make_batch(), jax.random.key(1), (0,))
     assert float(metrics["content/perceptual"]) == 0
 
@@ -215,7 +215,7 @@ def test_what_the_mask_knows_stays_as_it_is():
     task = make_task(degradation=LeftHidden())
     state, _ = start(task)
     batch = make_batch()
-    fakes, _ = task.draw(state, batch, jax.random.key(2))
+    fakes, _ = task.draw(task.phases()[0], state, batch, jax.random.key(2))
     assert fakes.condition.shape == (BATCH, 8, 8, 4)
     np.testing.assert_array_equal(fakes.image[:, :, 4:], batch["image"][:, :, 4:])
     assert (fakes.image[:, :, :4] != batch["image"][:, :, :4]).all()
@@ -227,7 +227,7 @@ def test_only_patches_that_touch_the_mask_are_judged():
     task = make_task(degradation=LeftHidden())
     state, _ = start(task)
     batch = make_batch()
-    fakes = task.draw(state, batch, jax.random.key(2))[0]
+    fakes = task.draw(task.phases()[0], state, batch, jax.random.key(2))[0]
 
     def loss(real):
         return task.phases()[1].loss(state, {"image": real, "fakes": fakes}, jax.random.key(3))[0]
@@ -241,7 +241,7 @@ def test_conditions_of_the_data_reach_both_networks():
     task = make_task(degradation=None, conditional=True)
     state, _ = start(task)
     batch = make_batch()
-    fakes, _ = task.draw(state, batch, jax.random.key(2))
+    fakes, _ = task.draw(task.phases()[0], state, batch, jax.random.key(2))
     np.testing.assert_array_equal(fakes.condition, batch["condition"])
     assert state.params["discriminator"]["conv"]["kernel"].shape[2] == 6
 
@@ -250,7 +250,7 @@ def test_penalties_see_the_images_and_not_their_conditions():
     task = make_task(degradation=None, conditional=True, penalties=(Penalty("r1", r1, {"gamma": 1.0}),))
     plain = make_task(degradation=None, conditional=True)
     state, _ = start(task)
-    batch = {**make_batch(), "fakes": task.draw(state, make_batch(), jax.random.key(2))[0]}
+    batch = {**make_batch(), "fakes": task.draw(task.phases()[0], state, make_batch(), jax.random.key(2))[0]}
     losses = [each.phases()[1].loss(state, batch, jax.random.key(3))[0] for each in (task, plain)]
 
     def logits(image):
@@ -287,7 +287,7 @@ def test_smoothed_labels_and_instance_noise_are_the_adversarys():
     def turns(**changes):
         task = make_task(adversarial_start=0, loss=adversarial.non_saturating, **changes)
         state, _ = start(task)
-        batch = {**make_batch(), "fakes": task.draw(state, make_batch(), jax.random.key(1))[0]}
+        batch = {**make_batch(), "fakes": task.draw(task.phases()[0], state, make_batch(), jax.random.key(1))[0]}
         return [phase.loss(state, batch, jax.random.key(2)) for phase in task.phases()]
 
     (hard, aux), (generator, _) = turns()

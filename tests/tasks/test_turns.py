@@ -43,12 +43,12 @@ def make_state(task):
 def losses(task, state=None):
     """The discriminator's and the generator's loss and what they report, at one state."""
     state = make_state(task)[0] if state is None else state
-    batch = {**make_batch(), "fakes": task.draw(state, make_batch(), jax.random.key(1))[0]}
+    batch = {**make_batch(), "fakes": task.draw(task.phases()[0], state, make_batch(), jax.random.key(1))[0]}
     return [phase.loss(state, batch, KEY) for phase in task.phases()]
 
 
 def step_of(task, optimizers):
-    return jax.jit(make_train_step(task, optimizers), static_argnums=3)
+    return jax.jit(make_train_step(task, optimizers, images=BATCH), static_argnums=3)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -116,7 +116,7 @@ def test_reals_and_fakes_are_augmented_with_draws_of_their_own():
     task = dataclasses.replace(make_task(augment=Dim()), discriminator=Bright(), loss=loss)
     state, _ = make_state(task)
     same = {"image": jnp.ones((1000, 8, 8, 1))}
-    fakes = task.draw(state, same, KEY)[0]
+    fakes = task.draw(task.phases()[0], state, same, KEY)[0]
     same["fakes"] = fakes._replace(image=same["image"])
     for phase in task.phases():  # logits of 32 times a uniform number: two of them are 1/3 apart on average
         loss, _ = phase.loss(state, same, KEY)
@@ -130,7 +130,7 @@ def test_instance_noise_is_drawn_for_every_image_and_follows_its_schedule():
     noisy = dataclasses.replace(plain, instance_noise=schedule)
     state, _ = make_state(plain)
     batch = {"image": jnp.ones((4000, 8, 8, 1))}
-    batch["fakes"] = plain.draw(state, batch, KEY)[0]._replace(image=batch["image"])
+    batch["fakes"] = plain.draw(plain.phases()[0], state, batch, KEY)[0]._replace(image=batch["image"])
     for seen, deviation in ((0, 0.5), (50, 0.25), (100, 0.0)):
         for phase in noisy.phases():  # of a logit that is half a sum of 64 pixels the variance is 64 / 4 times theirs
             loss, _ = phase.loss(state.replace(images_seen=jnp.int32(seen)), batch, KEY)
@@ -168,7 +168,7 @@ def test_differences_see_the_draw_of_the_logits_that_they_start_from(name, every
     task = dataclasses.replace(make_task(augment=Dim(), penalties=(penalty,)), discriminator=Bright())
     state, _ = make_state(task)
     batch = {"image": jnp.ones((4000, 8, 8, 1))}
-    batch["fakes"] = task.draw(state, batch, KEY)[0]._replace(image=batch["image"])
+    batch["fakes"] = task.draw(task.phases()[0], state, batch, KEY)[0]._replace(image=batch["image"])
     found = next(a.metrics[name] for _, a in (p.loss(state, batch, KEY) for p in task.phases()) if name in a.metrics)
     np.testing.assert_allclose(found, 0.5 * 64 * 0.5**2 / 3, rtol=0.15)  # the mean square of a uniform number is 1/3
 
@@ -230,8 +230,8 @@ def test_regularizers_get_what_they_ask_for_and_keep_their_memory():
         penalties=(Penalty("mean_logit", mean_logit, {"weight": 0.1}),),
         generator_penalties=(Penalty("far", far, every=4),),
     )
-    names = [(phase.name, phase.player, phase.every, phase.fakes) for phase in task.phases()]
-    assert names[2:] == [("generator_far", "generator", 4, True)]
+    names = [(phase.name, phase.player, phase.every, phase.drawn_by) for phase in task.phases()]
+    assert names[2:] == [("generator_far", "generator", 4, "generator")]
     state, optimizers = make_state(task)
     assert state.carry["discriminator_mean_logit"] == {"mean": 2.0, "turns": 0.0}
     step = step_of(task, optimizers)
@@ -283,7 +283,7 @@ def test_packed_images_are_judged_together():
 def test_the_generator_learns_from_the_best_judged():
     task = make_task()
     state, _ = make_state(task)
-    fakes = task.draw(state, make_batch(), jax.random.key(1))[0].image
+    fakes = task.draw(task.phases()[0], state, make_batch(), jax.random.key(1))[0].image
     logits = np.sort(task.judge(state.params, state.variables, fakes, None))[::-1]
     for share in (1.0, 0.5, 0.25):
         best = logits[: int(BATCH * share)]
@@ -338,7 +338,7 @@ def test_the_auxiliary_classifier_joins_both_losses():
     batch = {**make_batch(), "label": jnp.array([0, 1, 2, 0])}
     optimizers = dict.fromkeys(task.players, make_optimizer({"name": "sgd", "learning_rate": 0.1}))
     state = jax.jit(lambda: init_state(task, optimizers, jax.random.key(0), batch))()
-    batch["fakes"] = task.draw(state, batch, KEY)[0]
+    batch["fakes"] = task.draw(task.phases()[0], state, batch, KEY)[0]
     (critic_loss, critic), (generator_loss, generator) = (phase.loss(state, batch, KEY) for phase in task.phases())
     np.testing.assert_allclose(critic.metrics["class_loss"], 2 * np.log(3), rtol=1e-6)
     np.testing.assert_allclose(critic_loss, 2 * np.log(2) + 2 * 2 * np.log(3), rtol=1e-6)

@@ -36,7 +36,7 @@ def make_state(step=0, width=3, scale=1.0):
         rollbacks=jnp.int32(0),
         skipped=jnp.int32(2),
         skipped_in_a_row=jnp.int32(0),
-        averaged_at=64 * count,
+        averaged_at={"generator": 64 * count},
         params=params,
         variables={"generator": {"batch_stats": {"mean": jnp.full(width, 0.1)}}, "discriminator": {}},
         opt_state={name: adam.init(params[name]) for name in params},

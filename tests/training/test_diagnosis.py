@@ -119,6 +119,15 @@ def test_every_change_is_one_that_a_config_takes(case, penalties):
         check_sections(resolve(to_tree(config), overrides))
 
 
+def test_players_are_those_of_the_config():
+    renamed = {name.replace("discriminator", "critic"): value for name, value in HEALTHY.items()}
+    lines = [{"step": n, "images": n, "scalars": {**renamed, "critic/accuracy": 0.1}} for n in range(20)]
+    config = config_of()
+    optimizers = {name.replace("discriminator", "critic"): section for name, section in config.optimizers.items()}
+    found = bad(Record(lines, dataclasses.replace(config, optimizers=optimizers), data_size=60_000))
+    assert found["balance"].changes == ("--config.optimizers.critic.learning_rate=0.0006",)
+
+
 def test_a_penalty_that_is_there_is_raised_by_its_own_value():
     record = record_of(config_of(penalties=R1), later={"discriminator/accuracy": 1.0, "discriminator/loss": 0.0})
     assert bad(record)["balance"].changes == ("--config.task.penalties.0.gamma=20",)

@@ -71,9 +71,10 @@ def make_loop(
     watch=WATCH,
     runner=JitRunner,
     task=None,
+    frames=1,
 ):
     task = make_task() if task is None else task
-    play = make_play(make_train_step(task, optimizers(task)), jax.random.key(0))
+    play = make_play(make_train_step(task, optimizers(task), images=BATCH * frames), jax.random.key(0))
     stack = {
         "checkpoints": Checkpoints(folder / "checkpoints", keep=2),
         "writer": Writer(folder, tensorboard=False),
@@ -100,6 +101,7 @@ def make_loop(
         draw_samples=draw_samples,
         intervals=Intervals(images=images, log=2, samples=BATCH, evaluation=None, checkpoint=checkpoint),
         batch_size=BATCH,
+        frames=frames,
         rounds_per_dispatch=rounds,
         max_rollbacks=watch.max_rollbacks,
         **stack,
@@ -134,6 +136,40 @@ def test_two_and_two_steps_are_four_bit_for_bit(tmp_path):
         same(final(resumed), final(loop))
 
 
+@pytest.mark.parametrize("rounds", [1, 2])
+def test_where_the_data_stand_is_no_matter_of_the_clock(rounds, tmp_path):
+    """Each example counts three frames: data are read on where they were, and everything else is by the clock."""
+    clip = {"frames": 3, "rounds": rounds}
+    _, whole, calls = run(tmp_path / "whole", images=4 * 3 * BATCH, **clip)
+    run(tmp_path / "parts", images=2 * 3 * BATCH, **clip)
+    _, resumed, later = run(tmp_path / "parts", images=4 * 3 * BATCH, **clip)
+    assert (whole.pipeline.seen, resumed.pipeline.seen) == ([0], [2 * BATCH])
+    assert final(resumed).images_seen == 12 * BATCH
+    assert final(resumed).step == 4
+    same(final(resumed), final(whole))
+    record = read_manifest(resumed.checkpoints.path(4))["record"]
+    assert (record["images_seen"], record["positions"]) == (12 * BATCH, {"data": 4 * BATCH})
+    assert [images for what, images in later if what == "samples"] == [
+        images for what, images in calls if what == "samples" and images > 6 * BATCH
+    ]
+
+
+def test_an_older_run_reads_on_where_its_clock_stands(tmp_path):
+    run(tmp_path, images=2 * BATCH)
+    rewrite(tmp_path / "checkpoints", without="positions")
+    _, resumed, _ = run(tmp_path, images=3 * BATCH)
+    assert resumed.pipeline.seen == [2 * BATCH]
+    assert read_manifest(resumed.checkpoints.path(3))["record"]["positions"] == {"data": 3 * BATCH}
+
+
+def test_a_run_that_is_rolled_back_reads_again_from_there(tmp_path):
+    watch = WatchConfig(max_skipped_in_a_row=1, max_rollbacks=1)
+    loop, _ = make_loop(tmp_path, images=18 * BATCH, checkpoint=6 * BATCH, poison=4 * BATCH, watch=watch, frames=3)
+    with loop.checkpoints, loop.writer, pytest.raises(TrainingGaveUp):
+        loop.run()
+    assert loop.pipeline.seen == [0, 4 * BATCH]
+
+
 class Staged(GivenLatents):
     """The second generator's phase begins when the first one ends."""
 
@@ -143,18 +179,18 @@ class Staged(GivenLatents):
         return (discriminator, *stages)
 
 
-def forget_revision(folder):
-    """The checkpoints as they were saved before their records had a revision."""
+def rewrite(folder, *, without):
+    """The checkpoints as they were saved before their records had such a key."""
     for step in epath.Path(folder).iterdir():
         record = read_manifest(step)["record"]
-        write_manifest(step, ITEMS, {name: value for name, value in record.items() if name != "revision"})
+        write_manifest(step, ITEMS, {name: value for name, value in record.items() if name != without})
 
 
 def test_a_staged_run_of_the_first_revision_is_told_once_that_its_rate_was_lower(tmp_path, caplog):
     told = "up to image 24 an older version of jaxgan trained this run with 0.5 times the generator's learning rate"
     task = Staged(**vars(make_task()))
     run(tmp_path, images=3 * BATCH, task=task)
-    forget_revision(tmp_path / "checkpoints")
+    rewrite(tmp_path / "checkpoints", without="revision")
     for images, expected in ((4, 1), (5, 0)):
         caplog.clear()
         run(tmp_path, images=images * BATCH, task=task)

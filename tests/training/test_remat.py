@@ -29,7 +29,7 @@ def rounds():
     state = jax.jit(lambda: init_state(task, optimizers, jax.random.key(0), batch))()
 
     def played(mode):
-        step = jax.jit(make_train_step(task, optimizers, remat=mode), static_argnums=3)
+        step = jax.jit(make_train_step(task, optimizers, images=BATCH, remat=mode), static_argnums=3)
         after, metrics = step(state, batch, jax.random.key(2), (0, 1))
         return metrics, after.params
 

@@ -34,6 +34,7 @@ class Game:
     gate: object = None
 
     players = {GENERATOR: (GENERATOR,)}  # noqa: RUF012
+    averaged = (GENERATOR,)
 
     def init(self, key, batch):
         return {GENERATOR: {"w": jnp.float32(0.0)}}, {GENERATOR: {}}
@@ -57,7 +58,7 @@ OPTIMIZER = {GENERATOR: lambda images, rollbacks: optax.sgd(1.0, momentum=M)}
 
 def play(game, rounds, *, size=8, poison=(), step=None, state=None):
     """By how much the number fell in each round, by images seen before it, where a phase was due; and the state."""
-    step = jax.jit(make_train_step(game, OPTIMIZER), static_argnums=3) if step is None else step
+    step = jax.jit(make_train_step(game, OPTIMIZER, images=size), static_argnums=3) if step is None else step
     state = init_state(game, OPTIMIZER, KEY, batch_of(size)) if state is None else state
     fell = {}
     for number in range(int(state.step), int(state.step) + rounds):
@@ -121,7 +122,7 @@ def test_resuming_and_several_rounds_in_a_dispatch_change_nothing():
         first, state = play(game, cut)
         second, _ = play(game, 25 - cut, state=state)
         assert {**first, **second} == whole
-    step, state, at = make_train_step(game, OPTIMIZER), init_state(game, OPTIMIZER, KEY, batch_of(8)), 0
+    step, state, at = make_train_step(game, OPTIMIZER, images=8), init_state(game, OPTIMIZER, KEY, batch_of(8)), 0
     for rounds in (7, 9, 9):
         due = tuple(due_phases(game.phases(), number, number * 8) for number in range(at, at + rounds))
         together = jax.jit(partial(play_rounds, step, due_sets=due))
@@ -131,7 +132,7 @@ def test_resuming_and_several_rounds_in_a_dispatch_change_nothing():
 
 def test_devices_count_the_images_of_all():
     game, devices = two_stages(5), 2
-    step = make_train_step(game, OPTIMIZER)
+    step = make_train_step(game, OPTIMIZER, images=8)
 
     def on_axis(state, batch, key, due):
         with collective.axis("data"):

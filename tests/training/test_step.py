@@ -20,7 +20,7 @@ D, G = 0, 1  # phases of the task without lazy penalties
 
 
 def step_of(task, **kwargs):
-    return jax.jit(make_train_step(task, optimizers(task), **kwargs), static_argnums=3)
+    return jax.jit(make_train_step(task, optimizers(task), images=BATCH, **kwargs), static_argnums=3)
 
 
 def close(a, b, **kwargs):
@@ -160,7 +160,7 @@ def test_due_phases():
 
 def test_as_many_compiles_as_due_sets():
     task = make_task(penalties=(Penalty("r1", r1, every=4),), generator_every=2)
-    state, step, traced = make_state(task), make_train_step(task, optimizers(task)), []
+    state, step, traced = make_state(task), make_train_step(task, optimizers(task), images=BATCH), []
 
     @partial(jax.jit, static_argnums=3)
     def counted(state, batch, key, due):
@@ -196,13 +196,13 @@ def test_the_average_moves_on_generator_turns_by_the_images_between():
         second.params["generator"],
     )
     close(second.ema_params["generator"], expected)
-    assert second.averaged_at == 2 * BATCH
+    assert second.averaged_at == {"generator": 2 * BATCH}
 
 
 def test_several_rounds_in_one_dispatch_equal_as_many_steps():
     task = make_task(generator_every=2)
     batches = [make_batch(i) for i in range(4)]
-    step = make_train_step(task, optimizers(task))
+    step = make_train_step(task, optimizers(task), images=BATCH)
     for due_sets in (((D, G),) * 4, ((D,), (D, G)) * 2):
         state = make_state(task)
         for batch, due in zip(batches, due_sets):
@@ -227,8 +227,8 @@ def test_two_players_with_settings_of_their_own():
     slow, fast = SGD, lambda images, rollbacks: optax.sgd(0.4)
     state, batch = make_state(task), make_batch()
     both = {"generator": slow, "discriminator": fast}
-    ttur, _ = make_train_step(task, both, simultaneous=True)(state, batch, KEY, (D, G))
-    one, _ = make_train_step(task, optimizers(task), simultaneous=True)(state, batch, KEY, (D, G))
+    ttur, _ = make_train_step(task, both, images=BATCH, simultaneous=True)(state, batch, KEY, (D, G))
+    one, _ = make_train_step(task, optimizers(task), images=BATCH, simultaneous=True)(state, batch, KEY, (D, G))
     close(ttur.params["generator"], one.params["generator"])
     distance = [np.abs(s.params["discriminator"]["w"] - state.params["discriminator"]["w"]) for s in (ttur, one)]
     np.testing.assert_allclose(distance[0], 4 * distance[1], rtol=1e-4)

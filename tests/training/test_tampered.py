@@ -24,6 +24,7 @@ RECORD = {
     "revision": 2,
     "config": {"seed": 0},
     "class_names": ["a", "b"],
+    "positions": {"data": 448},
     "tree": {"ema": {"params/generator/kernel": [[3, 4], "float32"]}, "state": {"step": [[], "int32"]}},
     "news": {"of": "a later version"},
 }
@@ -69,7 +70,7 @@ def use(folder):
 
 def test_a_manifest_as_it_should_be_is_read_with_what_it_says_more(checkpoint):
     assert use(checkpoint)["record"] == RECORD
-    for key in ("revision", "config", "class_names", "news"):  # older versions said less
+    for key in ("revision", "config", "class_names", "positions", "news"):  # older versions said less
         tamper(checkpoint, ("record", key), drop=True)
     assert use(checkpoint)["record"]["step"] == 7
     (checkpoint / "ema" / ".DS_Store").write_text("")

@@ -6,6 +6,7 @@ import math
 import numpy as np
 import pytest
 
+from jaxgan.game import Phase
 from jaxgan.training.ranges import normal_range
 from jaxgan.training.watch import Watch, WatchConfig, overfitting
 
@@ -19,6 +20,11 @@ HEALTHY = {
     "skipped_in_a_row": 0.0,
 }
 QUICK = WatchConfig(patience=10, max_skipped_in_a_row=5)
+PHASES = (
+    Phase("discriminator", "discriminator", None),
+    Phase("discriminator_r1", "discriminator", None, every=4, lazy=True),
+    Phase("generator", "generator", None),
+)
 
 
 def row(**changes):
@@ -36,7 +42,7 @@ def kinds(alarms):
 
 def test_a_healthy_game_raises_no_alarm():
     """Noisy metrics; the discriminator wins nearly every pair for the first 300 rounds, as it does."""
-    random, watch = np.random.default_rng(0), Watch(WatchConfig())
+    random, watch = np.random.default_rng(0), Watch(WatchConfig(), phases=PHASES)
     for step in range(1500):
         early = step < 300
         pairs = random.binomial(64, 0.999 if early else 0.85) / 64
@@ -174,13 +180,29 @@ def test_an_absurd_learning_rate_is_seen_from_the_second_round():
 
 
 def test_gradients_of_a_lazy_penalty_may_explode_but_not_vanish():
-    watch = Watch(QUICK)
+    watch = Watch(QUICK, phases=PHASES)
     for step in range(50):
         extra = {"discriminator_r1/grad_norm": 1e-12} if step % 4 == 0 else {}
         assert watch.observe(step, HEALTHY | extra) == []
     alarms = watch.observe(50, HEALTHY | {"discriminator_r1/grad_norm": 1e12})
     assert kinds(alarms) == [("exploding_gradients", False)]
     assert "config.optimizers.discriminator." in alarms[0].advice
+
+
+def test_advice_names_the_player_of_a_phase_and_its_network():
+    phases = (Phase("clips", "critic", None), Phase("content", "writer", None))
+    players = {"critic": ("frames", "motion"), "writer": ("generator",)}
+    watch = Watch(QUICK, phases=phases, players=players)
+    healthy = {"clips/accuracy": 0.8, "clips/grad_norm": 1.0, "content/grad_norm": 1.0, "skipped_in_a_row": 0.0}
+    assert [alarm for step in range(20) for alarm in watch.observe(step, healthy)] == []
+    (alarm,) = watch.observe(20, healthy | {"content/grad_norm": 1e6})
+    assert "exploding gradients of content" in alarm.message
+    assert "config.optimizers.writer.learning_rate" in alarm.advice
+    alarms = [alarm for step in range(21, 50) for alarm in watch.observe(step, healthy | {"clips/accuracy": 0.1})]
+    assert kinds(alarms) == [("discriminator_loses", False)]
+    assert "config.optimizers.critic.learning_rate or config.frames.widths" in alarms[0].advice
+    (alarm,) = Watch(QUICK, phases=phases, players=players).observe(0, {"skipped_in_a_row": 1.0})
+    assert "config.optimizers.critic." in alarm.advice
 
 
 def test_a_phase_that_is_not_always_due_keeps_its_condition_between():

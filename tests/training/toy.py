@@ -43,9 +43,9 @@ class QuadraticDiscriminator:
 class GivenLatents(Generation):
     """Generation whose latents come with the batch, so that two ways to play can be compared."""
 
-    def draw(self, state, batch, key):
+    def draw(self, phase, state, batch, key):
         if "latent" not in batch:
-            return super().draw(state, batch, key)
+            return super().draw(phase, state, batch, key)
         tree = {"params": state.params[GENERATOR], **state.variables[GENERATOR]}
         kinds = list(state.variables[GENERATOR])
         image, updates = self.generator.apply(tree, batch["latent"], None, train=True, mutable=kinds)
