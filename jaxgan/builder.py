@@ -211,7 +211,7 @@ def _schema(found: Any, kind: str) -> Parameters:
 
 def _is_own(annotation: Any) -> bool:
     """Whether a section may say it: also a number that is handed in where it does not."""
-    return not given(annotation) or domain_of(annotation) is not None
+    return not given(annotation) or domain_of(annotation) is not None or typing.get_args(annotation)[0] is int
 
 
 def _named(section: Any, kind: str, path: str, *, optional: bool = False) -> Mapping[str, Any]:

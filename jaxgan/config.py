@@ -340,6 +340,8 @@ def type_name(annotation: Any) -> str:
     if (domain := domain_of(annotation)) is not None:
         kind = "a number or a schedule" if moves(annotation) else type_name(arguments[0])
         return f"{kind}{domain.joint}{domain}"
+    if origin is typing.Annotated:
+        return type_name(arguments[0])
     if origin is Literal:
         return " or ".join(map(repr, arguments))
     if origin in (typing.Union, types.UnionType):
@@ -360,6 +362,8 @@ def _fits(value: Any, annotation: Any) -> bool:
         if isinstance(value, Mapping):
             return moves(annotation) and not any(domain.wrong_points(value))
         return domain.holds(value) and (arguments[0] is not int or isinstance(value, int))
+    if origin is typing.Annotated:
+        return _fits(value, arguments[0])
     if origin is Literal:
         return value in arguments
     if origin in (typing.Union, types.UnionType):

@@ -138,6 +138,7 @@ class Several:
     named: Mapping[str, Network] = dataclasses.field(default_factory=dict)
     maybe: Network | None = None
     spread: Count = 1
+    resolution: Given[int] = 0
     unknown: Unknown = None
 
     def init(self, *args):
@@ -207,6 +208,14 @@ def test_parts_within_parts_are_made_as_the_annotations_say(elsewhere):
 def test_so_they_are_checked(change, words, elsewhere):
     with pytest.raises(UserError, match=words):
         check_section({**SEVERAL, **change}, "network", **elsewhere)
+
+
+@pytest.mark.quick
+def test_what_is_filled_in_may_stand_in_the_section_as_in_a_saved_one(elsewhere):
+    filled = {**SEVERAL, "resolution": 32}
+    assert build(filled, "network", **elsewhere) == build(SEVERAL, "network", fill={"resolution": 32}, **elsewhere)
+    with pytest.raises(UserError, match=r"p\.resolution: got '32', accepted is int"):
+        check_section({**SEVERAL, "resolution": "32"}, "network", **elsewhere)
 
 
 @pytest.mark.quick
