@@ -26,11 +26,11 @@ log = logging.getLogger(__name__)
 SIZE = 192  # pixels of an image where any will do: most scales divide it
 
 
-def fill_in(config: RunConfig, spec: DataSpec) -> RunConfig:
+def fill_in(config: RunConfig, spec: DataSpec, allow: tuple[str, ...] = ()) -> RunConfig:
     """The config with what the data set decides written into its sections, where they leave it out.
 
     That is `resolution`, `channels` and `num_classes`, where they are `Given`. Raises UserError where a section says
-    otherwise than the data set, and for labels wanted of a data set without them.
+    otherwise than the data set, and for labels wanted of a data set without them. `allow` as in `make_task`.
     """
     if config.conditional and not spec.num_classes:
         raise UserError(f"config.conditional: got {config.conditional!r}, but {spec.name} has no labels")
@@ -52,16 +52,17 @@ def fill_in(config: RunConfig, spec: DataSpec) -> RunConfig:
         return section
 
     networks = {
-        name: changed(section, "network", filled, path=f"config.networks.{name}")
+        name: changed(section, "network", filled, path=f"config.networks.{name}", allow=allow)
         for name, section in config.networks.items()
     }
     for name, way in zip((GENERATOR, DISCRIMINATOR), ways):
         if name in networks:
-            networks[name] = _conditioned(networks[name], way, f"config.networks.{name}")
-    return dataclasses.replace(config, networks=networks, task=changed(config.task, "task", filled, path="config.task"))
+            networks[name] = _conditioned(networks[name], way, f"config.networks.{name}", allow)
+    task = changed(config.task, "task", filled, path="config.task", allow=allow)
+    return dataclasses.replace(config, networks=networks, task=task)
 
 
-def _conditioned(section: Section, way: str, path: str) -> Section:
+def _conditioned(section: Section, way: str, path: str, allow: tuple[str, ...]) -> Section:
     """The section of a network, and those in it, with this way of conditioning."""
 
     def change(section: dict[str, Any], parameters: Parameters, path: str) -> dict[str, Any]:
@@ -72,7 +73,7 @@ def _conditioned(section: Section, way: str, path: str) -> Section:
             raise UserError(f"config.conditional: {section['name']} knows no other way than its own; accepted is true")
         return section
 
-    return changed(section, "network", change, path=path)
+    return changed(section, "network", change, path=path, allow=allow)
 
 
 def make_task(config: RunConfig, allow: tuple[str, ...] = ()) -> Task:

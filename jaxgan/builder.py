@@ -138,6 +138,24 @@ def find(section: Mapping[str, Any], kind: str, *, path: str, allow: Sequence[st
     return found
 
 
+def check_allowed(packages: Sequence[str]) -> None:
+    """Imports packages beside jaxgan that names of a config may point into.
+
+    Raises UserError for one that cannot be imported, and for one of a name that means something of jaxgan's.
+    """
+    for package in packages:
+        top = package.partition(".")[0]
+        if top == "jaxgan" or any(top in _modules(kind) for kind in KINDS):
+            raise UserError(f"--allow={package}: jaxgan has a module named {top}; give the package another name")
+        if not all(part.isidentifier() for part in package.split(".")):
+            raise UserError(f"--allow: got {package!r}, expected the name of a package, such as mypackage")
+        try:
+            importlib.import_module(package)
+        except (Exception, SystemExit) as error:  # whatever its code does
+            told = " ".join(str(error).split())
+            raise UserError(f"--allow={package}: cannot be imported: {type(error).__name__}: {told}") from None
+
+
 def check_sections(config: RunConfig, allow: Sequence[str] = ()) -> None:
     """Checks the names and arguments of all sections without making anything. Raises UserError.
 

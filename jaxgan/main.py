@@ -131,6 +131,7 @@ COMMON = {
     "config": "a file, configs/x.py, or configs/x.py:argument",
     "workdir": "where the run lies",
     "mode": ", ".join(MODES) + "; default: train",
+    "allow": "packages, one or several as one,other, that names in a config may point into, beside jaxgan",
     "help": "this text",
 }
 
@@ -215,7 +216,7 @@ def parse(arguments: Sequence[str]) -> Call:
     options = {flag: text for flag, text in flags.items() if not flag.startswith("config.")}
     known = MODES[mode][1]
     for flag in options:
-        if flag not in known:
+        if flag not in known and flag not in COMMON:
             every = [*COMMON, *known]
             raise UserError(
                 f"--{flag}: --mode={mode} has no such flag; accepted are "
@@ -317,9 +318,12 @@ def _run(call: Call, config: RunConfig) -> int:
     _set_environment(call, config)
     if call.mode not in WITHOUT_NETWORKS and "pretrained" not in call.options:
         with signals.deferred():  # a library of which half is imported may crash the process when it ends
-            from jaxgan.builder import check_sections
+            from jaxgan.builder import check_allowed, check_sections
+            from jaxgan.commands.options import allowed
         signals.check()
-        check_sections(config)
+        packages = allowed(call.options)
+        check_allowed(packages)
+        check_sections(config, packages)
     with signals.deferred():
         command = _command(call.mode)
     signals.check()

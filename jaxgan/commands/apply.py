@@ -15,7 +15,7 @@ from jaxgan.commands.comparison import Comparison
 from jaxgan.commands.files import Pair
 from jaxgan.commands.films import FilmJob, film_size, restore_film
 from jaxgan.commands.marking import Marking, origin_of_run
-from jaxgan.commands.options import checkpoint_choice
+from jaxgan.commands.options import allowed, checkpoint_choice
 from jaxgan.commands.restoring import Workshop
 from jaxgan.commands.setup import start_jax
 from jaxgan.commands.wishes import Wish, read_wish
@@ -56,7 +56,8 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
         restorer = load_pretrained(options["pretrained"])
         origin = Origin("restored", _told(restorer), model=Path(options["pretrained"]).name)
     else:
-        restorer = load_restorer(workdir, step=checkpoint_choice(options), strength=wish.strength)
+        choice = checkpoint_choice(options)
+        restorer = load_restorer(workdir, step=choice, strength=wish.strength, allow=allowed(options))
         origin = origin_of_run(workdir, "restored", _told(restorer), step=restorer.step)
     return restore_files(restorer, wish, Marking(origin if wish.marked else None))
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgan.commands.options import checkpoint_choice, integer
+from jaxgan.commands.options import allowed, checkpoint_choice, integer
 from jaxgan.commands.outputs import check_outputs
 from jaxgan.commands.setup import generate_with, start_jax
 from jaxgan.commands.views import make_evaluator
@@ -42,9 +42,9 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
         evaluation = dataclasses.replace(config.evaluation, samples=integer(options, "samples", 0, SEVERAL))
         config = dataclasses.replace(config, evaluation=evaluation)
     against = read_report(options["against"]) if "against" in options else None
-    paths, choice = _paths(options), checkpoint_choice(options)
+    paths, choice, allow = _paths(options), checkpoint_choice(options), allowed(options)
     start_jax(config)
-    evaluator = make_evaluator(config)
+    evaluator = make_evaluator(config, allow)
     manifest = dict(evaluator.manifest)
 
     def compare() -> None:
@@ -55,12 +55,12 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
     if isinstance(evaluator, ReconstructionEvaluator):
         if paths:
             raise UserError("--path_length: this run makes images from other images, not from latents")
-        model = restorer = load_restorer(workdir, step=choice)
+        model = restorer = load_restorer(workdir, step=choice, allow=allow)
         compare()
         scores = evaluator.run(lambda condition: np.asarray(restorer.apply(jnp.asarray(condition))))
     else:
         mesh = make_mesh({"data": -1})
-        model = generator = load(workdir, step=choice, batch_size=config.evaluation.batch_size, mesh=mesh)
+        model = generator = load(workdir, step=choice, allow=allow, batch_size=config.evaluation.batch_size, mesh=mesh)
         if paths:
             manifest["path_length"] = path_manifest(paths, straight=generator.has_styles)
         compare()

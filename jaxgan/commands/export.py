@@ -7,7 +7,7 @@ import pathlib
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from jaxgan.commands.options import checkpoint_choice
+from jaxgan.commands.options import allowed, checkpoint_choice
 from jaxgan.commands.outputs import check_outputs
 from jaxgan.commands.setup import start_jax
 from jaxgan.config import RunConfig
@@ -37,7 +37,7 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
     wish, choice = _wish(options), checkpoint_choice(options)
     check_outputs("export", workdir, options)
     start_jax(config)
-    generator = load(workdir, step=choice)
+    generator = load(workdir, step=choice, allow=allowed(options))
     with replacing(wish.output) as part:  # a file under its own name is whole
         WRITERS[wish.format](generator, str(part), wish)
     size = pathlib.Path(wish.output).stat().st_size

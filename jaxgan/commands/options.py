@@ -36,6 +36,12 @@ def integer(options: Mapping[str, str], name: str, default: int, domain: Domain 
     return number
 
 
+def allowed(options: Mapping[str, str]) -> tuple[str, ...]:
+    """The packages beside jaxgan that `--allow` names."""
+    text = options.get("allow")
+    return () if text is None else tuple(each.strip() for each in text.split(","))
+
+
 def checkpoint_choice(options: Mapping[str, str]) -> int | Literal["best", "latest"]:
     """The step that `--checkpoint` names, or `best` or `latest` (the default). Raises UserError for anything else."""
     choice = options.get("checkpoint", "latest")

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from jaxgan.assemble import fill_in, make_task
-from jaxgan.commands.options import switch
+from jaxgan.commands.options import allowed, switch
 from jaxgan.commands.outputs import check_outputs
 from jaxgan.commands.setup import cache_dir
 from jaxgan.config import RunConfig
@@ -42,11 +42,12 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
     searching = read_search(options, topologies)
     check_compiler()
     spec = spec_of(config)
-    config = fill_in(config, spec)
-    make_task(config)  # what is wrong with it is told before a compiler starts
+    allow = allowed(options)
+    config = fill_in(config, spec, allow)
+    make_task(config, allow)  # what is wrong with it is told before a compiler starts
 
     def measure(config: RunConfig, topology: Topology, within: float = math.inf) -> Load:
-        return mean_load(compile_step(config, spec, topology, cache_dir() / "plans", within=within))
+        return mean_load(compile_step(config, spec, topology, cache_dir() / "plans", within=within, allow=allow))
 
     def keep(trees: Mapping[str, Any]) -> None:
         if "output" in options:

@@ -12,7 +12,7 @@ import numpy as np
 from etils import epath
 
 from jaxgan.commands.marking import Marking, marks, origin_of_run
-from jaxgan.commands.options import COUNT, checkpoint_choice, integer
+from jaxgan.commands.options import COUNT, allowed, checkpoint_choice, integer
 from jaxgan.commands.outputs import check_outputs
 from jaxgan.commands.setup import start_jax
 from jaxgan.config import RunConfig
@@ -57,7 +57,7 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
     source = pathlib.Path(options["input"])
     output = epath.Path(options.get("output") or epath.Path(workdir) / "projections" / f"{source.stem}.png")
     start_jax(config)
-    generator = load(workdir, step=choice)
+    generator = load(workdir, step=choice, allow=allowed(options))
     target = read_picture(source, generator.image_shape, config.data.fit)
     start = (_mean_style if generator.has_styles else _nearest_latent)(generator, target, seed, wanted)
     decode, weights = generator.decoder(start.label)

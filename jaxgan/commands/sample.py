@@ -10,7 +10,7 @@ from etils import epath
 from jaxgan.commands import inspection
 from jaxgan.commands.inspection import Draw, SampleWish
 from jaxgan.commands.marking import Marking, marks, origin_of_run
-from jaxgan.commands.options import PICTURES, WHOLE, checkpoint_choice, integer
+from jaxgan.commands.options import PICTURES, WHOLE, allowed, checkpoint_choice, integer
 from jaxgan.commands.outputs import check_outputs
 from jaxgan.commands.setup import start_jax
 from jaxgan.config import RunConfig
@@ -56,7 +56,7 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
         raise UserError(f"--truncation: got {options['truncation']!r}, accepted is one number")
     crossover = integer(options, "crossover", 0) if "crossover" in options else None
     start_jax(config)
-    generator = load(workdir, step=choice)
+    generator = load(workdir, step=choice, allow=allowed(options))
     output = options.get("output") or str(epath.Path(workdir) / "samples" / f"{kind}-{seed}{SUFFIX[kind]}")
     origin = origin_of_run(workdir, "created", "samples of a generator", step=generator.step, seed=seed)
     marking = Marking(origin if marked else None)

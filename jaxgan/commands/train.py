@@ -17,6 +17,7 @@ from jax.sharding import Mesh
 
 from jaxgan import signals
 from jaxgan.assemble import fill_in, frozen_weights, make_task, restores
+from jaxgan.commands.options import allowed
 from jaxgan.commands.setup import check_config, keep_config, spelled_as_begun, start_jax
 from jaxgan.commands.views import Evaluator, View, make_evaluator, make_view
 from jaxgan.config import RunConfig, to_json
@@ -74,7 +75,7 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
             start_jax(config)
             signals.check()
             with distributed.joined(processes), _heard_together():
-                return _run(config, workdir, profile)
+                return _run(config, workdir, profile, allowed(options))
         except signals.Told:
             say("interrupted while nothing was played; the same command goes on from here")
             return signals.status()
@@ -85,24 +86,24 @@ def _heard_together() -> contextlib.AbstractContextManager[None]:
     return signals.shared() if distributed.several() else contextlib.nullcontext()
 
 
-def _run(config: RunConfig, workdir: str, profile: Profile | None) -> int:
+def _run(config: RunConfig, workdir: str, profile: Profile | None, allow: tuple[str, ...]) -> int:
     place = Workdir(workdir)
     config = spelled_as_begun(place, config)
     with distributed.leader_first("data"), held():
         source = open_source(config.data, config.data.split)
-        evaluator = make_evaluator(config)
+        evaluator = make_evaluator(config, allow)
         held_out = _held_out(config)
     signals.check()
     spec, data = source.spec, describe_data(source, held_out)
     changed = _check_data(place, data)
-    config = fill_in(config, spec)
+    config = fill_in(config, spec, allow)
     if config.checkpoint.best != "auto" and config.checkpoint.best not in evaluator.names:
         accepted = ", ".join(("auto", *evaluator.names))
         raise UserError(f"config.checkpoint.best: got {config.checkpoint.best!r}, accepted are {accepted}")
     if config.checkpoint.best == "auto":
         best = dataclasses.replace(config.checkpoint, best=evaluator.best, best_mode=evaluator.best_mode)
         config = dataclasses.replace(config, checkpoint=best)
-    task = make_task(config)
+    task = make_task(config, allow)
     state = _check_networks(config, task, spec)
     check_config(place, config)
     notes = [changed, _check_scores(place, evaluator)]
@@ -147,7 +148,7 @@ def _run(config: RunConfig, workdir: str, profile: Profile | None) -> int:
             told = f"finished: {images:,} images, {time.monotonic() - started:.0f} s since this start"
         checkpoints.wait()
         if leading:
-            closing = f"{told}\n{_where_things_are(place, checkpoints, restores(config))}"
+            closing = f"{told}\n{_where_things_are(place, checkpoints, restores(config, allow))}"
             console.print(closing, markup=False, highlight=False, soft_wrap=True)
         return FINISHED
 

@@ -34,10 +34,10 @@ SIDE = 192  # pixels of them that are shown
 Evaluator = DistributionEvaluator | ReconstructionEvaluator
 
 
-def make_evaluator(config: RunConfig) -> Evaluator:
-    """What scores the run of a config. Raises UserError for data that cannot be opened."""
-    if restores(config):
-        return make_reconstruction_evaluator(config, make_degradation(config))
+def make_evaluator(config: RunConfig, allow: tuple[str, ...] = ()) -> Evaluator:
+    """What scores the run of a config; `allow` as in `make_task`. Raises UserError for data that cannot be opened."""
+    if restores(config, allow):
+        return make_reconstruction_evaluator(config, make_degradation(config, allow))
     return make_distribution_evaluator(config, cache_dir=str(cache_dir() / "classifiers"))
 
 

@@ -21,7 +21,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -72,18 +72,25 @@ def check_compiler() -> None:
 
 
 def compile_step(
-    config: RunConfig, spec: DataSpec, topology: Topology, cache: Path, *, within: float = math.inf
+    config: RunConfig,
+    spec: DataSpec,
+    topology: Topology,
+    cache: Path,
+    *,
+    within: float = math.inf,
+    allow: Sequence[str] = (),
 ) -> list[Compiled]:
     """The most frequent due set, and the one with the most work where that is another.
 
-    Raises UserError where the compiler refuses a program, takes longer than LIMIT for it, or than `within` seconds
-    for all.
+    `allow` as in `make_task`. Raises UserError where the compiler refuses a program, takes longer than LIMIT for it, or
+    than `within` seconds for all.
     """
     request = {
         "config": json.loads(to_json(config)),
         "spec": dataclasses.asdict(spec),
         "topology": str(topology),
         "cache": str(cache),
+        "allow": list(allow),
     }
     # no chip is held, so libtpu needs no lock against other processes
     environment = {**os.environ, "JAX_PLATFORMS": "cpu", "TPU_SKIP_MDS_QUERY": "1", "ALLOW_MULTIPLE_LIBTPU_LOAD": "1"}
@@ -154,7 +161,7 @@ def answer(request: Mapping[str, Any]) -> None:
     described = topologies.get_topology_desc(topology_name=str(topology), platform="tpu", **alone)
     mesh = make_mesh(config.parallel.mesh, described.devices)
     check_batch(config.batch_size, config.microbatches, mesh)
-    program = make_program(config, spec, mesh)
+    program = make_program(config, spec, mesh, tuple(request["allow"]))
     for due in dearest(program):
         lowered = program.lower(due)
         common = {"topology": str(topology), "batch_size": config.batch_size, "phases": due, **program.held()}

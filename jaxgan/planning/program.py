@@ -47,10 +47,10 @@ class Program(NamedTuple):
         return {**sizes, "rest": _held(self.state) - sum(sizes.values())}
 
 
-def make_program(config: RunConfig, spec: DataSpec, mesh: Mesh) -> Program:
-    """The step as `--mode=train` would play it on this mesh, fed by the host."""
-    config = fill_in(config, spec)
-    task = make_task(config)
+def make_program(config: RunConfig, spec: DataSpec, mesh: Mesh, allow: tuple[str, ...] = ()) -> Program:
+    """The step as `--mode=train` would play it on this mesh, fed by the host; `allow` as in `make_task`."""
+    config = fill_in(config, spec, allow)
+    task = make_task(config, allow)
     optimizers = make_optimizers(config, task)
     play = make_play(make_step(config, task, optimizers), root_key(config), flip=config.data.flip)
     runner = JitRunner(play, mesh)
