@@ -37,7 +37,7 @@ from jaxgan.parallel.peaks import peak_flops
 from jaxgan.parallel.runners import RUNNERS
 from jaxgan.restore import read_weights
 from jaxgan.training.checkpoint import Checkpoints
-from jaxgan.training.endings import gives_up_on_disks, gives_up_on_images
+from jaxgan.training.endings import gives_up_on_disks, gives_up_on_images, gives_up_on_memory
 from jaxgan.training.feed import make_play
 from jaxgan.training.identity import compare_data, describe_data, earlier_data
 from jaxgan.training.loop import Intervals, Loop
@@ -119,6 +119,7 @@ def _run(config: RunConfig, workdir: str, profile: Profile | None, allow: tuple[
     signals.check()
     with contextlib.ExitStack() as stack:
         stack.enter_context(gives_up_on_disks(place))
+        stack.enter_context(gives_up_on_memory(place))
         with distributed.leader_first("workdir"):
             if leading:
                 place.create()

@@ -1,4 +1,4 @@
-"""How a run ends when a disk does not do what it should, or its generator makes no images any more."""
+"""How a run ends when a disk or the memory does not do, or its generator makes no images any more."""
 
 from __future__ import annotations
 
@@ -7,10 +7,15 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
+import jax
+
 from jaxgan import disks
 from jaxgan.errors import NotFiniteError, TrainingGaveUp, UserError
 from jaxgan.training.stored import read_records
 from jaxgan.training.workdir import Workdir
+
+FULL = "RESOURCE_EXHAUSTED"  # by XLA
+TOLD = 160  # characters of its words
 
 
 @contextlib.contextmanager
@@ -30,6 +35,21 @@ def gives_up_on_disks(place: Workdir) -> Iterator[None]:
             raise
         told = f"{disks.explain(failed, place.path)}; {_last(place)}"
         raise TrainingGaveUp(f"training cannot go on: {told}; the same command goes on when that is mended") from error
+
+
+@contextlib.contextmanager
+def gives_up_on_memory(place: Workdir) -> Iterator[None]:
+    """Makes TrainingGaveUp, in one line, of a program that has not enough memory: a new start would not have more."""
+    try:
+        yield
+    except jax.errors.JaxRuntimeError as error:
+        if FULL not in str(error):
+            raise
+        told = " ".join(str(error).split())[:TOLD]
+        raise TrainingGaveUp(
+            f"training gave up, as a device has too little memory: {told}; give a smaller --config.batch_size, more "
+            f"--config.microbatches, or --config.remat=full; {_last(place)}"
+        ) from error
 
 
 @contextlib.contextmanager

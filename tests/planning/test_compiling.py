@@ -37,6 +37,7 @@ def test_a_program_is_compiled_once(tmp_path, monkeypatch, capsys):
         "spec": dataclasses.asdict(SPEC),
         "topology": "v5e:1x1",
         "cache": str(tmp_path),
+        "allow": [],
     }
     stand_in = types.SimpleNamespace(devices=jax.devices()[:1])
     monkeypatch.setattr(topologies, "get_topology_desc", lambda **_: stand_in)

@@ -1,0 +1,25 @@
+"""How a run ends that has too little memory."""
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+from jaxgan.errors import TrainingGaveUp
+from jaxgan.training.endings import gives_up_on_memory
+from jaxgan.training.workdir import Workdir
+
+
+def test_a_program_without_memory_ends_in_one_line(tmp_path):
+    place = Workdir(str(tmp_path))
+    with pytest.raises(TrainingGaveUp) as raised, gives_up_on_memory(place):
+        jax.jit(lambda: jnp.arange(2**46, dtype=jnp.uint8).sum() + jnp.zeros((2**46,)))().block_until_ready()
+    told = str(raised.value)
+    assert "\n" not in told
+    assert "too little memory: RESOURCE_EXHAUSTED" in told
+    assert "--config.batch_size" in told
+    assert "there is no whole checkpoint yet" in told
+
+
+def test_other_errors_of_a_program_stay(tmp_path):
+    with pytest.raises(jax.errors.JaxRuntimeError, match="INTERNAL"), gives_up_on_memory(Workdir(str(tmp_path))):
+        raise jax.errors.JaxRuntimeError("INTERNAL: a kernel failed")
