@@ -175,7 +175,7 @@ class RunConfig:
     images: Count | None = option(None, "length of the run in real images; either this or epochs")
     seed: Seed = option(0, "of weights, noise and the order of the data")
     start_from: str | None = option(
-        None, "whose generator a new run begins with: a run's directory, or a published model by name or file"
+        None, "whose networks a new run begins with: a run's directory, or a published model by name or file"
     )
     conditional: bool | Conditioning = option(
         False,

@@ -6,7 +6,7 @@ import functools
 import os
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
+from typing import Any, Literal, cast
 
 import jax
 import jax.numpy as jnp
@@ -17,17 +17,12 @@ from jaxgan.errors import ArgumentError, UserError
 from jaxgan.game import GENERATOR, Array, Generating, Key, Task
 from jaxgan.json_files import read_text
 from jaxgan.media.plain import plain
-from jaxgan.models.pretrained.realesrgan import PUBLISHED, from_file, pretrained
 from jaxgan.parallel.placement import replicated
-from jaxgan.paths import located
 from jaxgan.sampling import Sampler, map_latents, synthesize_styles
 from jaxgan.standing import Standing
 from jaxgan.training.manifest import config_of
 from jaxgan.training.stored import Average, Shapes, restore_average
 from jaxgan.training.workdir import Workdir
-
-if TYPE_CHECKING:
-    from jaxgan.config import Section
 
 
 class RestoredGenerator:
@@ -74,7 +69,8 @@ class RestoredGenerator:
     ) -> np.ndarray:
         """`n` images `[n,H,W,C]`, float32 in [-1, 1], for a seed or a jax key.
 
-        `labels` `[n]`, integers; None: the classes in turn. `truncation`: less variety for better images;
+        `labels` `[n]`, integers, or shares of the classes `[n,num_classes]`, floats that sum to 1 in each row: a
+        mixture. None: the classes in turn. `truncation`: less variety for better images;
         psi of generators with styles (Karras et al. 2019), of others the largest absolute latent (Brock et
         al. 2019). Raises UserError for what does not fit.
         """
@@ -93,7 +89,7 @@ class RestoredGenerator:
         *,
         truncation: float | None = None,
     ) -> np.ndarray:
-        """The images of given latents `[n,Z]` and labels `[n]`; as `generate` otherwise."""
+        """The images of given latents `[n,Z]` and labels `[n]` (or shares of classes); as `generate` otherwise."""
         classes = self._checked(latents, labels, truncation)
         return self._counted(self._sampler.synthesize(*self._placed, latents, classes, truncation=truncation))
 
@@ -222,30 +218,3 @@ def _generating(task: Task, workdir: str | os.PathLike[str]) -> Generating:
     if not hasattr(task, "generate"):
         raise UserError(f"{workdir}: this run makes images from other images, not from latents; use --mode=apply")
     return cast(Generating, task)
-
-
-class Beginning(NamedTuple):
-    """Weights that a run can begin with, by network, and the section of the generator that they were trained in."""
-
-    params: dict[str, Any]
-    variables: dict[str, Any]
-    section: Section
-    published: bool  # its section says just what the file asks for
-
-
-def read_weights(where: str) -> Beginning:
-    """What a run is to begin with.
-
-    `where` is the directory of a run, whose newest average it is, a published name such as realesrgan_x4plus, or a
-    file that `import` reads. Raises UserError where there are none.
-    """
-    from jaxgan.config import from_json
-
-    where = where if where in PUBLISHED else located(where, "config.start_from")
-    place = Workdir(where)
-    if place.config.exists():
-        average = restore_average(place.checkpoints)
-        section = from_json(read_text(place.config)).networks[GENERATOR]
-        return Beginning(average.params, average.variables, section, published=False)
-    imported = pretrained(where) if where in PUBLISHED else from_file(where)
-    return Beginning({GENERATOR: imported.params}, {GENERATOR: imported.variables}, imported.section, published=True)

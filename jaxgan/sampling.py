@@ -44,7 +44,8 @@ class Sampler:
     def labels(self, count: int, labels: Any = None) -> np.ndarray | None:
         """Labels `[count]`, int32: those given, or the classes in turn; None where there are no classes.
 
-        Raises UserError for labels of another number, for unknown classes, and for a model without classes.
+        Or shares of the classes `[count,num_classes]`, float32, each row of them summing to 1. Raises UserError for
+        labels of another number, for unknown classes or no shares, and for a model without classes.
         """
         if not self.num_classes:
             if labels is not None:
@@ -53,13 +54,26 @@ class Sampler:
         if labels is None:
             return np.arange(count, dtype=np.int32) % self.num_classes
         given = np.asarray(labels)
+        if given.ndim == 2 and np.issubdtype(given.dtype, np.floating):
+            return self._shares(given, count)
         if given.shape != (count,) or not np.issubdtype(given.dtype, np.integer):
-            raise ArgumentError("labels", f"got shape {given.shape} of {given.dtype}, accepted are {count} integers")
+            accepted = (
+                f"accepted are {count} integers, or shares ({count}, {self.num_classes}) of the classes as floats"
+            )
+            raise ArgumentError("labels", f"got shape {given.shape} of {given.dtype}, {accepted}")
         if count and (given.min() < 0 or given.max() >= self.num_classes):
             raise ArgumentError(
                 "labels", f"got {given.min()} to {given.max()}, accepted are 0 to {self.num_classes - 1}"
             )
         return given.astype(np.int32)
+
+    def _shares(self, given: np.ndarray, count: int) -> np.ndarray:
+        if given.shape != (count, self.num_classes):
+            accepted = f"accepted are shares ({count}, {self.num_classes})"
+            raise ArgumentError("labels", f"got shape {given.shape} of {given.dtype}, {accepted}")
+        if not (np.isfinite(given).all() and (given >= 0).all() and np.allclose(given.sum(axis=1), 1, atol=1e-3)):
+            raise ArgumentError("labels", "got rows that are no shares, accepted are rows of 0 or more that sum to 1")
+        return given.astype(np.float32)
 
     def generate(
         self,
@@ -103,7 +117,7 @@ class Sampler:
         *,
         truncation: float | None = None,
     ) -> np.ndarray:
-        """The images of given latents `[n,Z]` and labels `[n]`.
+        """The images of given latents `[n,Z]` and labels `[n]`, or shares of the classes `[n,num_classes]`.
 
         `truncation`: less variety for better images, see `Task.generate`; another value costs no compile.
         """

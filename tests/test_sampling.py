@@ -5,8 +5,13 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
+from jaxgan.errors import UserError
+from jaxgan.losses.adversarial import non_saturating
+from jaxgan.models import mlp
 from jaxgan.sampling import Sampler
+from jaxgan.tasks.generation import Generation
 
 TRACED = []
 
@@ -41,3 +46,33 @@ def test_truncation_reaches_the_task_and_costs_one_compile():
 
 def test_a_task_that_tells_of_no_styles_has_none():
     assert not Sampler(Task(), num_classes=0).has_styles
+
+
+def test_samples_of_mixtures_of_classes():
+    network = mlp.Generator(4, 1, num_classes=3, widths=(8,))
+    task = Generation(network, mlp.Discriminator(widths=(8,)), loss=non_saturating, latent_dim=2, num_classes=3)
+    batch = {"image": jnp.zeros((2, 4, 4, 1)), "label": jnp.zeros(2, jnp.int32)}
+    weights, sampler = task.init(jax.random.key(0), batch), Sampler(task, num_classes=3, batch_size=2)
+    by_label = sampler.generate(*weights, 5, 3, [0, 1, 2])
+    np.testing.assert_allclose(sampler.generate(*weights, 5, 3, np.eye(3)), by_label, rtol=1e-5, atol=1e-6)
+    mixed = sampler.generate(*weights, 5, 3, np.full((3, 3), 1 / 3))
+    assert mixed.shape == by_label.shape
+    assert (np.abs(mixed - by_label) > 1e-4).any(axis=(1, 2, 3)).all()
+
+
+@pytest.mark.parametrize(
+    ("labels", "words"),
+    [
+        (np.ones((4, 2)) / 2, r"got shape \(4, 2\) of float64, accepted are shares \(4, 3\)"),
+        (np.ones((3, 3)) / 3, r"got shape \(3, 3\) of float64, accepted are shares \(4, 3\)"),
+        (np.ones((4, 3)), "no shares, accepted are rows of 0 or more that sum to 1"),
+        (np.array([[2.0, -1.0, 0.0]] * 4), "no shares, accepted are rows of 0 or more"),
+        (np.full((4, 3), np.nan), "no shares"),
+        (np.ones(4), r"of float64, accepted are 4 integers, or shares \(4, 3\) of the classes as floats"),
+        (np.ones((4, 3), int), r"of int64, accepted are 4 integers, or shares \(4, 3\)"),
+        ([0, 1, 2, 3], "got 0 to 3, accepted are 0 to 2"),
+    ],
+)
+def test_labels_that_do_not_fit_are_one_line(labels, words):
+    with pytest.raises(UserError, match=words):
+        Sampler(Task(3), num_classes=3).labels(4, labels)

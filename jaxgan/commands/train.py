@@ -28,29 +28,21 @@ from jaxgan.data.sources import DataSpec, Source
 from jaxgan.domains import MOST
 from jaxgan.errors import FINISHED, UserError
 from jaxgan.evaluators.manifests import CONTENTS, check_same, read_report, write_report
-from jaxgan.game import GENERATOR, State, Task
+from jaxgan.game import State, Task
 from jaxgan.media.images import save_image
 from jaxgan.media.plain import plain
+from jaxgan.models.pretrained.realesrgan import read_weights
 from jaxgan.parallel import distributed
 from jaxgan.parallel.mesh import check_batch, check_memory, make_mesh
 from jaxgan.parallel.peaks import peak_flops
 from jaxgan.parallel.runners import RUNNERS
-from jaxgan.restore import read_weights
 from jaxgan.training.checkpoint import Checkpoints
 from jaxgan.training.endings import gives_up_on_disks, gives_up_on_images, gives_up_on_memory
 from jaxgan.training.feed import make_play
 from jaxgan.training.identity import compare_data, describe_data, earlier_data
+from jaxgan.training.initial import make_begin
 from jaxgan.training.loop import Intervals, Loop
-from jaxgan.training.parts import (
-    begin_with,
-    differing_fields,
-    example_batch,
-    make_init,
-    make_optimizers,
-    make_step,
-    root_key,
-    with_frozen,
-)
+from jaxgan.training.parts import example_batch, make_init, make_optimizers, make_step, root_key
 from jaxgan.training.plots import NEEDED, can_plot, write_plots
 from jaxgan.training.profiling import Profile, ProfiledRunner, read_profile
 from jaxgan.training.progress import Progress, console, say, setup_logging
@@ -107,7 +99,7 @@ def _run(config: RunConfig, workdir: str, profile: Profile | None, allow: tuple[
     state = _check_networks(config, task, spec)
     check_config(place, config)
     notes = [changed, _check_scores(place, evaluator)]
-    begin = make_begin(config, task)
+    begin = make_begin(config, task, read=read_weights, frozen=frozen_weights(config), allow=allow)
     mesh = make_mesh(config.parallel.mesh)
     check_batch(config.batch_size, config.microbatches, mesh)
     networks, batch = "the state of networks and optimizers", f"a batch of {config.batch_size:,} images"
@@ -288,28 +280,6 @@ def _train(
             hung_seconds=config.watch.hung_seconds,
             meter=Meter(devices=mesh.size, peak_flops=peak_flops(mesh.devices.flat[0].device_kind)),
         ).run()
-
-
-def make_begin(config: RunConfig, task: Task) -> Callable[[State], State]:
-    """What puts weights from files into a new run. Raises UserError where there are none, or of another network."""
-    frozen = frozen_weights(config)
-    params: dict[str, Any] = {}
-    variables: dict[str, Any] = {}
-    if config.start_from is not None:
-        params, variables, section, published = read_weights(config.start_from)
-        generator: Any = task.generator  # type: ignore[attr-defined]
-        for name, (there, here) in differing_fields(section, config.networks[GENERATOR], generator).items():
-            field = f"config.networks.{GENERATOR}.{name}"
-            told = f"{field}: got {here!r}, but the weights of {config.start_from} were made with"
-            if published:
-                raise UserError(f"{told} {there!r}: give --{field}={there}")
-            console.print(plain(f"{told} {there!r}"), highlight=False, markup=False, soft_wrap=True)
-
-    def begin(state: State) -> State:
-        own = {name: params[name] for name in state.ema_params if name in params}
-        return with_frozen(begin_with(state, own, variables), frozen)
-
-    return begin
 
 
 def _make_evaluate(place: Workdir, view: View, evaluator: Evaluator) -> Callable[[State, int], dict[str, float]]:

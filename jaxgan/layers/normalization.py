@@ -7,13 +7,12 @@ from typing import Any
 import flax.linen as nn
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float
 
 from jaxgan.layers.collective import pmean
+from jaxgan.layers.labels import Condition, looked_up
 from jaxgan.layers.reduction import row_mean, spread
 from jaxgan.layers.spectral import spectral_norm
-
-Condition = Int[Array, " b"] | Float[Array, "b f"]
 
 STATISTICS = "batch_stats"  # the collection of the means and variances that are kept in training
 BATCH = "batch"  # the collection that a forward in training writes those of its batch alone to, where it may
@@ -47,9 +46,9 @@ class ConditionalBatchNorm(nn.Module):
     """Batch norm whose gain and bias follow from a condition of each example (Dumoulin et al. 2017, eq. 5).
 
     The condition is a label `[b]`, where `num_classes` is above 0: each class has a gain and a bias, which
-    start at 1 and 0 (Miyato & Koyama 2018). Or it is a vector c `[b,f]`: 1 + linear(c) and linear(c) (Brock
-    et al. 2019, appendix B), the two linear maps without bias and on wish spectrally normed. Params `scale`
-    and `bias`, statistics as in `BatchNorm`.
+    start at 1 and 0 (Miyato & Koyama 2018), and shares of classes `[b,num_classes]` have their mixtures. Or it
+    is a vector c `[b,f]`: 1 + linear(c) and linear(c) (Brock et al. 2019, appendix B), the two linear maps
+    without bias and on wish spectrally normed. Params `scale` and `bias`, statistics as in `BatchNorm`.
     """
 
     num_classes: int = 0
@@ -71,7 +70,8 @@ class ConditionalBatchNorm(nn.Module):
 
     def _linear(self, name: str, width: int, condition: Array, train: bool) -> Array:
         if self.num_classes:  # zeros, to which the gain adds its 1
-            return nn.Embed(self.num_classes, width, embedding_init=nn.initializers.zeros, name=name)(condition)
+            table = nn.Embed(self.num_classes, width, embedding_init=nn.initializers.zeros, name=name)
+            return looked_up(table, condition)
         dense = nn.Dense(width, use_bias=False, kernel_init=nn.initializers.orthogonal(), name=name)
         return spectral_norm(dense, condition.astype(jnp.float32), train=train, wanted=self.spectral)
 

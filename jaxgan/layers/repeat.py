@@ -8,10 +8,13 @@ from typing import Any
 import jax
 
 
-def fold(function: Callable[[Any, Any], tuple[Any, Any]], carry: Any, xs: Any) -> tuple[Any, Any]:
+def fold(
+    function: Callable[[Any, Any], tuple[Any, Any]], carry: Any, xs: Any, *, unroll_on_cpu: bool
+) -> tuple[Any, Any]:
     """`(carry, ys)` of `carry, y = function(carry, x)` over the leading axis of `xs`, as `jax.lax.scan`.
 
-    Compiled once, but for functions with convolutions on CPU, which are unrolled.
+    The function is compiled once; with `unroll_on_cpu`, for functions with convolutions, as often as it is called on
+    CPU.
     """
     length = jax.tree.leaves(xs)[0].shape[0]
 
@@ -21,6 +24,6 @@ def fold(function: Callable[[Any, Any], tuple[Any, Any]], carry: Any, xs: Any) -
     def unrolled(carry: Any, xs: Any) -> tuple[Any, Any]:
         return jax.lax.scan(function, carry, xs, unroll=length)
 
-    if "conv_general_dilated" not in str(jax.make_jaxpr(looped)(carry, xs)):
+    if not unroll_on_cpu:
         return looped(carry, xs)
     return jax.lax.platform_dependent(carry, xs, cpu=unrolled, default=looped)

@@ -9,7 +9,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from jaxgan.layers.conv import Conv, Geometry, Initializer, conv, conv_transpose
-from jaxgan.layers.normalization import Condition, batch_norm
+from jaxgan.layers.labels import Condition
+from jaxgan.layers.normalization import batch_norm
 from jaxgan.layers.reduction import spread
 from jaxgan.layers.resampling import box_downsample, box_upsample
 from jaxgan.layers.spectral import spectral_norm
@@ -67,7 +68,7 @@ class UpBlock(nn.Module):
     """The generator's block: norm, ReLU, doubling, 3x3, norm, ReLU, 3x3, beside a 1x1 convolution of the doubled x."""
 
     features: int
-    num_classes: int = 0  # of a condition that is a label
+    num_classes: int = 0  # of a condition that is a label, or shares of classes
     spectral: bool = False
     kernel_init: Initializer = nn.initializers.lecun_normal()
     shortcut_init: Initializer = nn.initializers.lecun_normal()

@@ -14,7 +14,7 @@ from jaxgan.game import Array, Judgement
 from jaxgan.layers.attention import SelfAttention
 from jaxgan.layers.conv import Conv
 from jaxgan.layers.heads import judge, with_label_plane
-from jaxgan.layers.labels import Embedding
+from jaxgan.layers.labels import Embedding, sizes, taken
 from jaxgan.layers.normalization import BatchNorm
 from jaxgan.layers.residual import DownBlock, UpBlock
 from jaxgan.layers.spectral import spectral_norm
@@ -54,9 +54,10 @@ class Generator(nn.Module):
     channels: Given[Count]
     num_classes: Given[Whole] = 0
     conditioning: Literal["norm", "concat"] = "norm"
+    condition_dim: Whole = 0  # of vectors to be conditioned on, in the place of labels; 0: none
     widths: Sequence[Count] | None = None  # None: as published, from `base_width`
     base_width: Count = 96
-    embedding_dim: Count = 128  # of a class
+    embedding_dim: Count = 128  # of a class or a vector
     attention: Whole = ATTENTION  # pixels at which self-attention stands, if a block but the last ends there
     spectral: bool = True
     dtype: Any = jnp.float32
@@ -66,9 +67,10 @@ class Generator(nn.Module):
         """The images; `train`: with the batch's statistics. Raises UserError for a latent too short to be cut."""
         widths = generator_widths(self.resolution, self.widths, self.base_width)
         start, *chunks = _chunks(latent.astype(self.dtype), len(widths) + 1)
-        if self.num_classes:
+        label = taken(self, label)
+        if label is not None:
             embedding = Embedding(
-                self.num_classes, self.embedding_dim, table_init=orthogonal, dtype=self.dtype, name="label"
+                features=self.embedding_dim, table_init=orthogonal, dtype=self.dtype, name="label", **sizes(self)
             )
             embedded = embedding(label)
             if self.conditioning == "norm":
@@ -99,6 +101,7 @@ class Discriminator(nn.Module):
     resolution: Given[Count]
     num_classes: Given[Whole] = 0
     conditioning: Literal["projection", "concat", "classifier"] = "projection"
+    condition_dim: Whole = 0  # of vectors to be conditioned on, in the place of labels; 0: none
     widths: Sequence[Count] | None = None  # None: as published, from `base_width`
     base_width: Count = 96
     attention: Whole = ATTENTION  # pixels at which self-attention stands, if a block ends there
@@ -110,8 +113,9 @@ class Discriminator(nn.Module):
         """Logits `[B]` and the features `[B,F]`, summed over pixels."""
         widths, halvings = discriminator_widths(self.resolution, self.widths, self.base_width)
         x, spectral = image.astype(self.dtype), self.norm == "spectral"
-        if self.num_classes and self.conditioning == "concat":
-            x = with_label_plane(x, label, num_classes=self.num_classes, dtype=self.dtype)
+        label = taken(self, label, needed=self.conditioning != "classifier")
+        if label is not None and self.conditioning == "concat":
+            x = with_label_plane(x, label, dtype=self.dtype, **sizes(self))
         shared = {"spectral": spectral, "kernel_init": orthogonal, "dtype": self.dtype}
         for index, width in enumerate(widths):
             block = DownBlock(
@@ -129,10 +133,10 @@ class Discriminator(nn.Module):
         return judge(
             nn.relu(x).sum(axis=(1, 2)),
             label,
-            num_classes=self.num_classes,
             conditioning=self.conditioning,
             train=train,
             table_init=orthogonal,
+            **sizes(self),
             **shared,
         )
 

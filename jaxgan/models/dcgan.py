@@ -13,7 +13,7 @@ from jaxgan.errors import UserError
 from jaxgan.game import Array, Judgement
 from jaxgan.layers.conv import Conv, ConvTranspose
 from jaxgan.layers.heads import judge, with_label_plane
-from jaxgan.layers.labels import Embedding
+from jaxgan.layers.labels import sizes, taken, with_embedding
 from jaxgan.layers.minibatch_stddev import minibatch_stddev
 from jaxgan.layers.normalization import BatchNorm, batch_norm
 from jaxgan.layers.spectral import spectral_norm
@@ -40,6 +40,7 @@ class Generator(nn.Module):
     channels: Given[Count]
     num_classes: Given[Whole] = 0
     conditioning: Literal["concat", "norm"] = "concat"
+    condition_dim: Whole = 0  # of vectors to be conditioned on, in the place of labels; 0: none
     widths: Sequence[Count] | None = None  # None: halved at each doubling, ending with `base_width`
     base_width: Count = 64
     norm: Literal["batch", "none"] = "batch"
@@ -51,14 +52,14 @@ class Generator(nn.Module):
 
         Raises UserError for conditioning by norms that are not there.
         """
-        by_norm = self.num_classes > 0 and self.conditioning == "norm"
+        label = taken(self, label)
+        by_norm = label is not None and self.conditioning == "norm"
         if by_norm and self.norm != "batch":
             raise UserError(f"dcgan: conditioning 'norm' needs norm 'batch', got {self.norm!r}")
         widths = stage_widths(self.resolution, self.widths, self.base_width, widest_first=True)
         x = latent.astype(self.dtype)
-        if self.num_classes and not by_norm:
-            embedded = Embedding(self.num_classes, x.shape[-1], dtype=self.dtype, name="label")(label)
-            x = jnp.concatenate([x, embedded], axis=-1)
+        if label is not None and not by_norm:
+            x = with_embedding(x, label, dtype=self.dtype, **sizes(self))
         bare = self.norm == "none"
         init = he if bare else normal
         x = nn.Dense(START**2 * widths[0], use_bias=bare, kernel_init=init, dtype=self.dtype, name="stem")(x)
@@ -93,6 +94,7 @@ class Discriminator(nn.Module):
     resolution: Given[Count]
     num_classes: Given[Whole] = 0
     conditioning: Literal["projection", "concat", "classifier"] = "projection"
+    condition_dim: Whole = 0  # of vectors to be conditioned on, in the place of labels; 0: none
     widths: Sequence[Count] | None = None  # None: doubled at each halving, from `base_width`
     base_width: Count = 64
     norm: Literal["batch", "spectral", "none"] = "batch"
@@ -104,8 +106,9 @@ class Discriminator(nn.Module):
         """Logits `[B]` and the last features `[B,F]`."""
         widths = stage_widths(self.resolution, self.widths, self.base_width, widest_first=False)
         x, spectral = image.astype(self.dtype), self.norm == "spectral"
-        if self.num_classes and self.conditioning == "concat":
-            x = with_label_plane(x, label, num_classes=self.num_classes, dtype=self.dtype)
+        label = taken(self, label, needed=self.conditioning != "classifier")
+        if label is not None and self.conditioning == "concat":
+            x = with_label_plane(x, label, dtype=self.dtype, **sizes(self))
         for index, width in enumerate(widths):
             normed = self.norm == "batch" and index > 0  # not the image itself (Radford et al. 2015, section 3)
             init = normal if self.norm == "batch" else he
@@ -128,12 +131,12 @@ class Discriminator(nn.Module):
         return judge(
             x.reshape(x.shape[0], -1),
             label,
-            num_classes=self.num_classes,
             conditioning=self.conditioning,
             train=train,
             projected=x.shape[-1],
             spectral=spectral,
             dtype=self.dtype,
+            **sizes(self),
         )
 
 

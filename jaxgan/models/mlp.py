@@ -12,7 +12,7 @@ from jaxgan.domains import Count, Given, Whole
 from jaxgan.errors import UserError
 from jaxgan.game import Array, Judgement
 from jaxgan.layers.heads import judge
-from jaxgan.layers.labels import Embedding
+from jaxgan.layers.labels import sizes, taken, with_embedding
 
 SLOPE = 0.2  # of LeakyReLU
 
@@ -27,6 +27,7 @@ class Generator(nn.Module):
     channels: Given[Count]
     num_classes: Given[Whole] = 0
     conditioning: Literal["concat"] = "concat"  # an embedding of the label stands beside the latent
+    condition_dim: Whole = 0  # of vectors to be conditioned on, in the place of labels; 0: none
     widths: Sequence[Count] = (256, 512, 1024)
     dtype: Any = jnp.float32
 
@@ -34,12 +35,11 @@ class Generator(nn.Module):
     def __call__(self, latent: Array, label: Array | None = None, *, train: bool = False) -> Array:
         """The images; there are no statistics, so `train` changes nothing."""
         del train
-        if self.num_classes and self.conditioning != "concat":
-            raise UserError(f"mlp: got conditioning {self.conditioning!r}, accepted of the generator is 'concat'")
-        x = latent.astype(self.dtype)
-        if self.num_classes:
-            embedded = Embedding(self.num_classes, x.shape[-1], dtype=self.dtype, name="label")(label)
-            x = jnp.concatenate([x, embedded], axis=-1)
+        x, label = latent.astype(self.dtype), taken(self, label)
+        if label is not None:
+            if self.conditioning != "concat":
+                raise UserError(f"mlp: got conditioning {self.conditioning!r}, accepted of the generator is 'concat'")
+            x = with_embedding(x, label, dtype=self.dtype, **sizes(self))
         for index, width in enumerate(self.widths):
             x = nn.leaky_relu(_dense(self, width, f"dense_{index}")(x), SLOPE)
         x = jnp.tanh(_dense(self, self.resolution**2 * self.channels, "image")(x).astype(jnp.float32))
@@ -54,30 +54,31 @@ class Discriminator(nn.Module):
 
     num_classes: Given[Whole] = 0
     conditioning: Literal["concat", "classifier"] = "concat"
+    condition_dim: Whole = 0  # of vectors to be conditioned on, in the place of labels; 0: none
     widths: Sequence[Count] = (1024, 512, 256)
     dtype: Any = jnp.float32
 
     @nn.compact
     def __call__(self, image: Array, label: Array | None = None, *, train: bool = False) -> Judgement:
         """Logits `[B]` and the last features `[B,F]`."""
-        if self.num_classes and self.conditioning == "projection":
+        label = taken(self, label, needed=self.conditioning != "classifier")
+        if label is not None and self.conditioning == "projection":
             raise UserError(
                 "mlp: got conditioning 'projection', accepted of the discriminator are 'concat', 'classifier'"
             )
         x = image.reshape(image.shape[0], -1).astype(self.dtype)
-        if self.num_classes and self.conditioning == "concat":
-            embedded = Embedding(self.num_classes, self.widths[-1], dtype=self.dtype, name="label")(label)
-            x = jnp.concatenate([x, embedded], axis=-1)
+        if label is not None and self.conditioning == "concat":
+            x = with_embedding(x, label, features=self.widths[-1], dtype=self.dtype, **sizes(self))
         for index, width in enumerate(self.widths):
             x = nn.leaky_relu(_dense(self, width, f"dense_{index}")(x), SLOPE)
         return judge(
             x,
             label,
-            num_classes=self.num_classes,
             conditioning=self.conditioning,
             train=train,
             kernel_init=uniform,
             dtype=self.dtype,
+            **sizes(self),
         )
 
 

@@ -25,6 +25,7 @@ class Discriminator(nn.Module):
     discriminator: Network  # (image, label, *, train) -> Judgement, of any family
     num_classes: Given[Whole] = 0
     conditioning: Literal["projection", "concat", "classifier"] | None = None  # None: as the template has it
+    condition_dim: Whole = 0  # of vectors to be conditioned on, in the place of labels; 0: none
     scales: SomeHalvings = 3
 
     @nn.compact
@@ -45,6 +46,8 @@ class Discriminator(nn.Module):
     def _at(self, scale: int) -> nn.Module:
         template: Any = self.discriminator
         changes: dict[str, Any] = {"num_classes": self.num_classes}
+        if self.condition_dim:
+            changes["condition_dim"] = self.condition_dim
         if self.conditioning is not None:
             changes["conditioning"] = self.conditioning
         if hasattr(template, "resolution"):

@@ -18,7 +18,7 @@ from jaxgan.domains import Count, Given, Whole
 from jaxgan.errors import UserError
 from jaxgan.game import Array, Judgement
 from jaxgan.layers.equalized import EqualizedConv, EqualizedDense, leaky_relu, pixel_norm
-from jaxgan.layers.labels import Embedding, projection
+from jaxgan.layers.labels import Embedding, projection, sizes, taken, with_embedding
 from jaxgan.layers.minibatch_stddev import minibatch_stddev
 from jaxgan.layers.reduction import spread
 from jaxgan.layers.resampling import box_downsample, box_upsample
@@ -38,6 +38,7 @@ class Generator(nn.Module):
     channels: Given[Count]
     num_classes: Given[Whole] = 0
     conditioning: Literal["concat"] = "concat"
+    condition_dim: Whole = 0  # of vectors to be conditioned on, in the place of labels; 0: none
     base_width: Count | None = None  # at the resolution, doubled at each halving; None: 16384 / resolution
     max_width: Count = 512
     dtype: Any = jnp.float32
@@ -60,12 +61,13 @@ class Generator(nn.Module):
         del train
         widths = stage_widths(self.resolution, self.base_width, self.max_width)
         stage = _checked(stage, widths)
-        if self.num_classes and self.conditioning != "concat":
-            raise UserError(f"progan: got conditioning {self.conditioning!r}, accepted of the generator is 'concat'")
-        x = latent.astype(self.dtype)
-        if self.num_classes:
-            embedded = Embedding(self.num_classes, x.shape[-1], dtype=self.dtype, name="label")(label)
-            x = jnp.concatenate([x, embedded], axis=-1)
+        x, label = latent.astype(self.dtype), taken(self, label)
+        if label is not None:
+            if self.conditioning != "concat":
+                raise UserError(
+                    f"progan: got conditioning {self.conditioning!r}, accepted of the generator is 'concat'"
+                )
+            x = with_embedding(x, label, dtype=self.dtype, **sizes(self))
         stem = EqualizedDense(START**2 * widths[0], gain=0.25, dtype=self.dtype, name="stem")  # gain as in their code
         x = _activated(stem(pixel_norm(x)).reshape(-1, START, START, widths[0]))
         x = _activated(EqualizedConv(widths[0], dtype=self.dtype, name=f"conv_{START}")(x))
@@ -97,6 +99,7 @@ class Discriminator(nn.Module):
     resolution: Given[Count]
     num_classes: Given[Whole] = 0
     conditioning: Literal["classifier", "projection"] = "classifier"
+    condition_dim: Whole = 0  # of vectors to be conditioned on, in the place of labels; 0: none
     base_width: Count | None = None  # at the resolution, doubled at each halving; None: 16384 / resolution
     max_width: Count = 512
     group_size: Count = 4  # of the minibatch standard deviation
@@ -120,10 +123,13 @@ class Discriminator(nn.Module):
         del train
         widths = stage_widths(self.resolution, self.base_width, self.max_width)
         stage = _checked(stage, widths)
+        label = taken(self, label, needed=self.conditioning != "classifier")
         if self.num_classes and self.conditioning == "concat":
             raise UserError(
                 "progan: got conditioning 'concat', accepted of the discriminator are 'classifier', 'projection'"
             )
+        if self.condition_dim and self.conditioning != "projection":
+            raise UserError(f"progan: got conditioning {self.conditioning!r}, accepted for vectors is 'projection'")
         if image.shape[1:3] != (START << stage,) * 2:
             got = "x".join(map(str, image.shape[1:3]))
             raise UserError(f"progan: got images of {got}, accepted are {START << stage} pixels at stage {stage}")
@@ -155,8 +161,8 @@ class Discriminator(nn.Module):
         features = leaky_relu(EqualizedDense(width, dtype=self.dtype, name="features")(x))
         logits = EqualizedDense(1, dtype=self.dtype, name="logit")(features)[:, 0].astype(jnp.float32)
         class_logits = None
-        if self.num_classes and self.conditioning == "projection":
-            embedding = Embedding(self.num_classes, width, scale=width**-0.5, dtype=self.dtype, name="label")
+        if label is not None and self.conditioning == "projection":
+            embedding = Embedding(features=width, scale=width**-0.5, dtype=self.dtype, name="label", **sizes(self))
             logits += projection(features, embedding(label))
         elif self.num_classes:
             dense = EqualizedDense(self.num_classes, dtype=self.dtype, name="class_logits")

@@ -19,7 +19,7 @@ from jaxgan.domains import Count, Given, Whole
 from jaxgan.errors import UserError
 from jaxgan.game import Array, Judgement
 from jaxgan.layers.conv import Conv
-from jaxgan.layers.labels import Embedding, projection
+from jaxgan.layers.labels import Embedding, projection, sizes, taken, with_embedding
 from jaxgan.layers.resampling import downsample, upsample
 
 SLOPE = 0.2  # of LeakyReLU
@@ -40,6 +40,7 @@ class Generator(nn.Module):
     channels: Given[Count]
     num_classes: Given[Whole] = 0
     conditioning: Literal["concat"] = "concat"
+    condition_dim: Whole = 0  # of vectors to be conditioned on, in the place of labels; 0: none
     widths: Sequence[Count] | None = None  # None: `base_width` up to 32 pixels, then halved at each doubling
     base_width: Count = 64
     blocks: Count = 2  # of each stage
@@ -53,10 +54,10 @@ class Generator(nn.Module):
         """The images; `train` makes no difference."""
         del train
         widths = stage_widths(self.resolution, self.widths, self.base_width)
-        if self.num_classes:
-            scale = self.num_classes**-0.5  # as a linear map of one-hot vectors
-            embedded = Embedding(self.num_classes, self.class_embedding, scale=scale, name="label")(label)
-            latent = jnp.concatenate([latent, embedded], axis=-1)
+        label = taken(self, label)
+        if label is not None:
+            scale = (self.num_classes or 1) ** -0.5  # as a linear map of one-hot vectors
+            latent = with_embedding(latent, label, features=self.class_embedding, scale=scale, **sizes(self))
         x = nn.Dense(widths[0], use_bias=False, kernel_init=linear, name="stem")(latent)
         basis = self.param("basis", nn.initializers.normal(1.0), (START, START, widths[0]), jnp.float32)
         x = x[:, None, None, :] * basis
@@ -80,6 +81,7 @@ class Discriminator(nn.Module):
     resolution: Given[Count]
     num_classes: Given[Whole] = 0
     conditioning: Literal["projection", "classifier"] = "projection"
+    condition_dim: Whole = 0  # of vectors to be conditioned on, in the place of labels; 0: none
     widths: Sequence[Count] | None = None  # None: `base_width` up to 32 pixels, then halved at each doubling
     base_width: Count = 64
     blocks: Count = 2  # of each stage
@@ -105,14 +107,16 @@ class Discriminator(nn.Module):
         init = nn.initializers.normal(1 / START)  # a depthwise convolution, of 4x4 pixels a channel
         basis = self.param("basis", init, (START, START, x.shape[-1]), jnp.float32)
         features = (x.astype(jnp.float32) * basis).sum(axis=(1, 2))
-        return self._judge(features, label)
+        return self._judge(features, taken(self, label, needed=self.conditioning != "classifier"))
 
     def _judge(self, features: Array, label: Array | None) -> Judgement:
-        if self.num_classes and self.conditioning == "projection":
+        if self.condition_dim and self.conditioning != "projection":
+            raise UserError(f"r3gan: got conditioning {self.conditioning!r}, accepted for vectors is 'projection'")
+        if label is not None and self.conditioning == "projection":
             width = features.shape[-1]
             compared = nn.Dense(width, use_bias=False, kernel_init=linear, name="projected")(features)
-            scale = (width * self.num_classes) ** -0.5
-            embedded = Embedding(self.num_classes, width, scale=scale, name="label")(label)
+            scale = (width * (self.num_classes or 1)) ** -0.5
+            embedded = Embedding(features=width, scale=scale, name="label", **sizes(self))(label)
             return Judgement(logits=projection(compared, embedded), features=features)
         logits = nn.Dense(1, use_bias=False, kernel_init=linear, name="logit")(features)[:, 0]
         class_logits = None

@@ -16,7 +16,7 @@ from jaxgan.errors import UserError
 from jaxgan.game import Array, Judgement
 from jaxgan.layers.conv import Conv
 from jaxgan.layers.heads import judge, with_label_plane
-from jaxgan.layers.labels import Embedding
+from jaxgan.layers.labels import sizes, taken, with_embedding
 from jaxgan.layers.normalization import BatchNorm
 from jaxgan.layers.residual import DownBlock, UpBlock
 
@@ -38,6 +38,7 @@ class Generator(nn.Module):
     channels: Given[Count]
     num_classes: Given[Whole] = 0
     conditioning: Literal["norm", "concat"] = "norm"
+    condition_dim: Whole = 0  # of vectors to be conditioned on, in the place of labels; 0: none
     widths: Sequence[Count] | None = None  # None: as published, from `base_width`
     base_width: Count = 64  # of the last block; up to 32 pixels a quarter of all
     dtype: Any = jnp.float32
@@ -47,10 +48,9 @@ class Generator(nn.Module):
         """The images; `train`: with the batch's statistics."""
         stem, *widths = generator_widths(self.resolution, self.widths, self.base_width)
         start = start_of(self.resolution)
-        x, condition = latent.astype(self.dtype), label if self.num_classes else None
-        if self.num_classes and self.conditioning == "concat":
-            embedded = Embedding(self.num_classes, x.shape[-1], dtype=self.dtype, name="label")(label)
-            x, condition = jnp.concatenate([x, embedded], axis=-1), None
+        x, condition = latent.astype(self.dtype), taken(self, label)
+        if condition is not None and self.conditioning == "concat":
+            x, condition = with_embedding(x, condition, dtype=self.dtype, **sizes(self)), None
         x = nn.Dense(start**2 * stem, kernel_init=glorot, dtype=self.dtype, name="stem")(x)
         x = x.reshape(-1, start, start, stem)
         for index, width in enumerate(widths):
@@ -79,6 +79,7 @@ class Discriminator(nn.Module):
     resolution: Given[Count]
     num_classes: Given[Whole] = 0
     conditioning: Literal["projection", "concat", "classifier"] = "projection"
+    condition_dim: Whole = 0  # of vectors to be conditioned on, in the place of labels; 0: none
     widths: Sequence[Count] | None = None  # None: as published, from `base_width`
     base_width: Count = 64  # of the first block; up to 32 pixels half of all
     norm: Literal["spectral", "none"] = "spectral"
@@ -89,8 +90,9 @@ class Discriminator(nn.Module):
         """Logits `[B]` and the features `[B,F]`, summed over pixels."""
         widths, halvings = discriminator_widths(self.resolution, self.widths, self.base_width)
         x, spectral = image.astype(self.dtype), self.norm == "spectral"
-        if self.num_classes and self.conditioning == "concat":
-            x = with_label_plane(x, label, num_classes=self.num_classes, dtype=self.dtype)
+        label = taken(self, label, needed=self.conditioning != "classifier")
+        if label is not None and self.conditioning == "concat":
+            x = with_label_plane(x, label, dtype=self.dtype, **sizes(self))
         for index, width in enumerate(widths):
             block = DownBlock(
                 width,
@@ -107,12 +109,12 @@ class Discriminator(nn.Module):
         return judge(
             nn.relu(x).sum(axis=(1, 2)),
             label,
-            num_classes=self.num_classes,
             conditioning=self.conditioning,
             train=train,
             spectral=spectral,
             kernel_init=glorot,
             dtype=self.dtype,
+            **sizes(self),
         )
 
 

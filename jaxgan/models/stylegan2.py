@@ -19,6 +19,7 @@ from jaxgan.errors import UserError
 from jaxgan.game import Array, Judgement
 from jaxgan.layers.collective import pmean
 from jaxgan.layers.equalized import EqualizedConv, EqualizedDense, leaky_relu, pixel_norm
+from jaxgan.layers.labels import as_vector, taken
 from jaxgan.layers.minibatch_stddev import minibatch_stddev
 from jaxgan.layers.modulation import StyledConv, ToRGB, clamped
 from jaxgan.layers.resampling import blur, downsample, upsample
@@ -41,6 +42,7 @@ class Generator(nn.Module):
     channels: Given[Count]
     num_classes: Given[Whole] = 0
     conditioning: Literal["concat"] = "concat"
+    condition_dim: Whole = 0  # of vectors to be conditioned on, in the place of labels; 0: none
     style_dim: Count = 512
     mapping_layers: Whole = 8
     base_width: Count | None = None  # at the resolution, doubled at each halving; None: the published one
@@ -56,7 +58,7 @@ class Generator(nn.Module):
         widths = stage_widths(self.resolution, self.base_width, self.max_width)
         if self.num_classes and self.conditioning != "concat":
             raise UserError(f"stylegan2: got conditioning {self.conditioning!r}, accepted of the generator is 'concat'")
-        self.mapping = _Mapping(self.num_classes, self.style_dim, self.mapping_layers)
+        self.mapping = _Mapping(self.style_dim, self.mapping_layers)
         self.synthesis = _Synthesis(widths, self.channels, _bound(self.clamp, self.dtype), self.dtype)
         self.style_mean = self.variable("average", "style_mean", jnp.zeros, (self.style_dim,), jnp.float32)
 
@@ -71,7 +73,9 @@ class Generator(nn.Module):
 
     def map(self, latent: Array, label: Array | None = None, *, train: bool) -> Array:
         """Styles `[B,L,W]`, mixed in training where there is an rng "mixing"; moves their running mean."""
-        style = self.mapping(latent, label)
+        condition = taken(self, label)
+        condition = None if condition is None else as_vector(condition, self.num_classes)
+        style = self.mapping(latent, condition)
         if train and self.is_mutable_collection("average") and not self.is_initializing():
             batch = pmean(jax.lax.stop_gradient(style.mean(axis=0)))
             self.style_mean.value = batch + self.style_decay * (self.style_mean.value - batch)
@@ -80,7 +84,7 @@ class Generator(nn.Module):
         if not (train and self.style_mixing and self.has_rng("mixing")):
             return styles
         latent_key, share_key, layer_key = jax.random.split(self.make_rng("mixing"), 3)
-        other = self.mapping(jax.random.normal(latent_key, latent.shape, latent.dtype), label)
+        other = self.mapping(jax.random.normal(latent_key, latent.shape, latent.dtype), condition)
         first = jax.random.randint(layer_key, latent.shape[:1], 1, layers)
         first = jnp.where(jax.random.bernoulli(share_key, self.style_mixing, latent.shape[:1]), first, layers)
         return jnp.where((jnp.arange(layers) < first[:, None])[..., None], styles, other[:, None])
@@ -101,6 +105,7 @@ class Discriminator(nn.Module):
     resolution: Given[Count]
     num_classes: Given[Whole] = 0
     conditioning: Literal["projection", "classifier"] = "projection"
+    condition_dim: Whole = 0  # of vectors to be conditioned on, in the place of labels; 0: none
     architecture: Literal["resnet", "orig"] = "resnet"  # "orig": without the skips
     mapping_layers: Whole = 8  # of labels
     base_width: Count | None = None  # at the resolution, doubled at each halving; None: the published one
@@ -135,9 +140,13 @@ class Discriminator(nn.Module):
 
     def _judged(self, features: Array, label: Array | None) -> Judgement:
         width, class_logits = features.shape[-1], None
-        if self.num_classes and self.conditioning == "projection":
+        label = taken(self, label, needed=self.conditioning != "classifier")
+        if self.condition_dim and self.conditioning != "projection":
+            raise UserError(f"stylegan2: got conditioning {self.conditioning!r}, accepted for vectors is 'projection'")
+        if label is not None and self.conditioning == "projection":
             compared = EqualizedDense(width, name="logit")(features)
-            mapped = _Mapping(self.num_classes, width, self.mapping_layers, name="mapping")(None, label)
+            mapping = _Mapping(width, self.mapping_layers, name="mapping")
+            mapped = mapping(None, as_vector(label, self.num_classes))
             logits = (compared * mapped).sum(axis=-1) / math.sqrt(width)
         else:
             logits = EqualizedDense(1, name="logit")(features)[:, 0]
@@ -152,18 +161,16 @@ class Discriminator(nn.Module):
 
 
 class _Mapping(nn.Module):
-    """Latents `[B,Z]` and labels `[B]`, or one of the two, to vectors `[B,features]`."""
+    """Latents `[B,Z]` and conditions `[B,K]`, or one of the two, to vectors `[B,features]`."""
 
-    num_classes: Whole
     features: int
     layers: int
 
     @nn.compact
-    def __call__(self, latent: Array | None, label: Array | None) -> Array:
+    def __call__(self, latent: Array | None, condition: Array | None) -> Array:
         parts = [] if latent is None else [pixel_norm(latent.astype(jnp.float32))]
-        if self.num_classes:
-            embedded = EqualizedDense(self.features, name="label")(jax.nn.one_hot(label, self.num_classes))
-            parts.append(pixel_norm(embedded))
+        if condition is not None:
+            parts.append(pixel_norm(EqualizedDense(self.features, name="label")(condition)))
         x = jnp.concatenate(parts, axis=-1)
         for index in range(self.layers):
             x = leaky_relu(EqualizedDense(self.features, lr_multiplier=MAPPING_LR, name=f"dense_{index}")(x))

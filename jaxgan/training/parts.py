@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from jaxgan.config import RunConfig, Section, unknown_key
+from jaxgan.config import RunConfig, unknown_key
 from jaxgan.data.sources import DataSpec
 from jaxgan.errors import UserError
 from jaxgan.game import Batch, Key, State, Task
 from jaxgan.training.optimizers import SCALE, Optimizer, lazy_correction, make_optimizer
-from jaxgan.training.state import init_state, placed_like
+from jaxgan.training.state import init_state
 from jaxgan.training.step import TrainStep, make_train_step
 
 
@@ -60,52 +58,6 @@ def make_init(
         return init_state(task, optimizers, root_key(config), example_batch(spec))
 
     return init
-
-
-def begin_with(state: State, params: Mapping[str, Any], variables: Mapping[str, Any]) -> State:
-    """The state with the generator's networks, and their averages, replaced where `params` and `variables` have them.
-
-    Arrays are copied to where the old ones lie: networks and averages share none. Raises UserError, naming the first
-    array, for weights of another shape.
-    """
-    for name, tree in params.items():
-        trees = {"params": tree, **variables.get(name, {})}
-        for average in ("", "ema_"):
-            old = {"params": getattr(state, f"{average}params")[name], **getattr(state, f"{average}variables")[name]}
-            new = placed_like(trees, old, _differing(name))
-            values = {"params": new.pop("params"), "variables": new}
-            for kind, value in values.items():
-                field = f"{average}{kind}"
-                state = state.replace(**{field: {**getattr(state, field), name: value}})
-    return state
-
-
-def differing_fields(there: Section, here: Section, network: Any) -> dict[str, tuple[Any, Any]]:
-    """The fields in which two sections of one network differ, with the values there and here; none for two networks.
-
-    What a section leaves out is at its default in `network`, which `here` describes. `dtype` is no difference of
-    weights.
-    """
-    if there["name"] != here["name"]:
-        return {}
-    fields = [field for field in dataclasses.fields(network) if field.name not in ("parent", "name", "dtype")]
-    values = {
-        field.name: (there.get(field.name, field.default), here.get(field.name, field.default)) for field in fields
-    }
-    return {name: pair for name, pair in values.items() if pair[0] != pair[1]}
-
-
-def with_frozen(state: State, weights: Mapping[str, Any]) -> State:
-    """The state with the params of networks that nobody trains: of those of `weights` that it has, whole or in part."""
-    params = dict(state.params)
-    for name in weights.keys() & params.keys():
-        wanted = {part: weights[name][part] for part in params[name]}
-        params[name] = placed_like(wanted, params[name], _differing(name))
-    return state.replace(params=params)
-
-
-def _differing(network: str) -> str:
-    return f"config.start_from: {network}/"
 
 
 def example_batch(spec: DataSpec, rows: int = 2) -> Batch:

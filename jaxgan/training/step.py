@@ -111,7 +111,8 @@ def make_train_step(
             turn = differentiate(phase, state, rows, jax.random.fold_in(key, index), drawn)
             return _write_back(state, turn.aux), turn
 
-        after, turns = fold(part, state, (_interleaved(batch, microbatches), jnp.arange(microbatches)))
+        parts = _interleaved(batch, microbatches), jnp.arange(microbatches)
+        after, turns = fold(part, state, parts, unroll_on_cpu=_convolves(state))
         mean = jax.tree.map(lambda x: x.mean(axis=0), turns._replace(aux=turns.aux.metrics))
         variables = {name: after.variables[name] for name in turns.aux.variables}
         carry = {name: after.carry[name] for name in turns.aux.carry}
@@ -152,13 +153,19 @@ def play_rounds(
     """Several rounds in one dispatch; each metric comes back stacked over the rounds that report it."""
     if len(set(due_sets)) == 1 and len(due_sets) > 1:
         stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *batches)
-        return fold(lambda s, b: train_step(s, b, key, due_sets[0]), state, stacked)
+        unroll = _convolves(state)
+        return fold(lambda s, b: train_step(s, b, key, due_sets[0]), state, stacked, unroll_on_cpu=unroll)
     reports: dict[str, list[Array]] = {}
     for batch, due in zip(batches, due_sets):
         state, metrics = train_step(state, batch, key, due)
         for name, value in metrics.items():
             reports.setdefault(name, []).append(value)
     return state, {name: jnp.stack(values) for name, values in reports.items()}
+
+
+def _convolves(state: State) -> bool:
+    """Whether a network convolves: kernels of convolutions have more axes than matrices."""
+    return any(leaf.ndim > 2 for leaf in jax.tree.leaves(state.params))
 
 
 class _Sharing(NamedTuple):

@@ -15,13 +15,14 @@ import pytest
 from PIL import Image
 
 from benchmarks.kills import final_state
-from jaxgan.assemble import fill_in, make_task
-from jaxgan.commands.train import make_begin
+from jaxgan.assemble import fill_in, frozen_weights, make_task
 from jaxgan.data.opening import open_source
 from jaxgan.errors import FINISHED, MISTAKE, UserError
 from jaxgan.main import main
 from jaxgan.models import rrdb, srvgg
+from jaxgan.models.pretrained.realesrgan import read_weights
 from jaxgan.overrides import load_config
+from jaxgan.training.initial import make_begin
 from jaxgan.training.parts import make_init, make_optimizers
 from jaxgan.training.stored import absolute, read_records, restore_average
 from jaxgan.training.workdir import Workdir
@@ -79,7 +80,7 @@ def first_state(**changes):
     spec = open_source(config.data, "train").spec
     config = fill_in(config, spec)
     task = make_task(config)
-    begin = make_begin(config, task)
+    begin = make_begin(config, task, read=read_weights, frozen=frozen_weights(config))
     shapes = jax.eval_shape(make_init(config, task, make_optimizers(config, task), spec))
     zeros = jax.tree.map(lambda shape: jnp.array(np.zeros(shape.shape, shape.dtype)), shapes)
     return jax.jit(lambda state: state, donate_argnums=0)(begin(zeros))

@@ -126,6 +126,17 @@ def test_conditional_batch_norm_starts_as_the_plain_one_for_every_class():
     close(y, plain)
 
 
+def test_mixtures_of_classes_have_mixed_gains_and_biases():
+    label = jnp.array([2, 0, 1, 2])
+    module, tree = conditional(label, num_classes=3)
+    np.testing.assert_array_equal(
+        module.apply(tree, X, jax.nn.one_hot(label, 3), train=False), module.apply(tree, X, label, train=False)
+    )
+    shares = jnp.tile(jnp.array([[0.5, 0.0, 0.5]]), (4, 1))
+    first, last = (module.apply(tree, X, jnp.full(4, each), train=False) for each in (0, 2))
+    close(module.apply(tree, X, shares, train=False), (first + last) / 2)
+
+
 def test_gains_of_a_conditional_batch_norm_learn_from_their_own_examples():
     label = jnp.array([2, 0, 0, 2])
     module, tree = conditional(label, num_classes=3)

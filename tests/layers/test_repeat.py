@@ -1,5 +1,7 @@
 """The loop that is unrolled where convolutions inside loops are slow."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -23,8 +25,9 @@ def add(carry, x):
     return carry * x["scale"] + x["shift"], carry.sum()
 
 
+@pytest.mark.parametrize("unroll", [False, True])
 @pytest.mark.parametrize("step", [convolve, add])
-def test_values_and_gradients_are_those_of_a_python_loop(step):
+def test_values_and_gradients_are_those_of_a_python_loop(step, unroll):
     def loop(function, carry, xs):
         outputs = []
         for index in range(3):
@@ -39,14 +42,14 @@ def test_values_and_gradients_are_those_of_a_python_loop(step):
 
         return repeat(step, START, XS), jax.grad(loss, (0, 1))(START, XS)
 
-    ours, reference = jax.jit(lambda: everything(fold))(), everything(loop)
+    ours, reference = jax.jit(lambda: everything(partial(fold, unroll_on_cpu=unroll)))(), everything(loop)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5), ours, reference)
 
 
 @pytest.mark.quick
 @pytest.mark.parametrize(
-    ("step", "platform", "loops"), [(convolve, "cpu", False), (convolve, "cuda", True), (add, "cpu", True)]
+    ("unroll", "platform", "loops"), [(True, "cpu", False), (True, "cuda", True), (False, "cpu", True)]
 )
-def test_only_convolutions_on_cpu_are_unrolled(step, platform, loops):
-    traced = jax.jit(lambda carry, xs: fold(step, carry, xs)).trace(START, XS)
+def test_only_what_is_to_be_on_cpu_is_unrolled(unroll, platform, loops):
+    traced = jax.jit(lambda carry, xs: fold(convolve, carry, xs, unroll_on_cpu=unroll)).trace(START, XS)
     assert ("stablehlo.while" in traced.lower(lowering_platforms=(platform,)).as_text()) is loops

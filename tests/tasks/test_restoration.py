@@ -17,8 +17,8 @@ from jaxgan.losses.perceptual import perceptual
 from jaxgan.regularizers.gradient_penalty import r1
 from jaxgan.tasks.penalty import Penalty
 from jaxgan.tasks.restoration import Content, Restoration
+from jaxgan.training.initial import with_frozen
 from jaxgan.training.optimizers import make_optimizer
-from jaxgan.training.parts import with_frozen
 from jaxgan.training.state import init_state
 from jaxgan.training.step import due_phases, make_train_step
 

@@ -11,8 +11,12 @@ import pytest
 from toy import BATCH, SGD, make_batch, make_state, make_task, optimizers
 
 from jaxgan.game import Aux, Phase
+from jaxgan.losses.adversarial import non_saturating
+from jaxgan.models import dcgan, mlp
 from jaxgan.regularizers.gradient_penalty import r1
+from jaxgan.tasks.generation import Generation
 from jaxgan.tasks.penalty import Penalty
+from jaxgan.training.state import init_state
 from jaxgan.training.step import due_phases, make_train_step, play_rounds
 
 KEY = jax.random.key(0)
@@ -211,6 +215,25 @@ def test_several_rounds_in_one_dispatch_equal_as_many_steps():
         close(played.params, state.params)
         close(stacked["discriminator/loss"][-1], metrics["discriminator/loss"])
         assert len(stacked["generator/loss"]) == sum(G in due for due in due_sets)
+
+
+@pytest.mark.parametrize("convolves", [False, True])
+@pytest.mark.parametrize("microbatches", [1, 2])
+def test_only_games_with_convolutions_are_unrolled_on_cpu(convolves, microbatches):
+    networks = (
+        (dcgan.Generator(8, 1, widths=(2,)), dcgan.Discriminator(8, widths=(2,)))
+        if convolves
+        else (mlp.Generator(8, 1, widths=(4096, 4096)), mlp.Discriminator(widths=(4096, 4096)))
+    )
+    task, batch = Generation(*networks, loss=non_saturating, latent_dim=4), {"image": jnp.zeros((8, 8, 8, 1))}
+    state = jax.eval_shape(lambda: init_state(task, optimizers(task), KEY, batch))
+    step = make_train_step(task, optimizers(task), images=BATCH, microbatches=microbatches)
+    key = jax.random.key(0, impl="unsafe_rbg")  # whose numbers are drawn without loops
+    with jax.default_prng_impl("unsafe_rbg"):
+        traced = jax.jit(partial(play_rounds, step, due_sets=((D, G),) * 2)).trace(state, [batch] * 2, key)
+    loops = 1 if microbatches == 1 else 3  # over the rounds, and over the parts of each turn
+    for platform, expected in {"cuda": loops, "cpu": 0 if convolves else loops}.items():
+        assert traced.lower(lowering_platforms=(platform,)).as_text().count("stablehlo.while") == expected
 
 
 def test_noise_depends_on_step_and_rollbacks_only():

@@ -18,6 +18,7 @@ from jaxgan.media.plain import plain
 from jaxgan.models.pretrained import rrdb, srvgg
 from jaxgan.models.pretrained.names import nearest, prefixes, without_compiler
 from jaxgan.models.pretrained.stylegan2 import Imported
+from jaxgan.paths import located
 from jaxgan.weights.ncnn import Network, read_ncnn
 from jaxgan.weights.reading import is_known, read
 
@@ -69,6 +70,11 @@ PUBLISHED = {
         FILMS,
     ),
 }
+
+
+def read_weights(where: str) -> Imported:
+    """The network with a name of PUBLISHED, or of a file that a user names; see `pretrained` and `from_file`."""
+    return pretrained(where) if where in PUBLISHED else from_file(located(where))
 
 
 def pretrained(name: str) -> Imported:
