@@ -70,6 +70,7 @@ def make_game(settings: dict[str, Any]) -> Any:
     from jaxgan.builder import build
     from jaxgan.losses import adversarial, reconstruction
     from jaxgan.regularizers import gradient_penalty
+    from jaxgan.tasks.adversary import Adversary
     from jaxgan.tasks.generation import Generation
     from jaxgan.tasks.penalty import Penalty
     from jaxgan.tasks.restoration import Content, Restoration
@@ -82,17 +83,12 @@ def make_game(settings: dict[str, Any]) -> Any:
     loss = getattr(adversarial, settings.get("loss", "non_saturating"))
     if "condition" in settings:
         content = (Content("l2", reconstruction.l2),)
-        return Restoration(
-            generator, discriminator, content=content, loss=loss, adversarial_weight=1e-3, adversarial_start=0
-        )
-    penalties = settings.get("penalties", {})
-    return Generation(
-        generator,
-        discriminator,
-        loss=loss,
-        latent_dim=settings["latent_dim"],
-        penalties=tuple(Penalty(n, getattr(gradient_penalty, n), {"gamma": g}) for n, g in penalties.items()),
-    )
+        adversary = Adversary(discriminator, loss)
+        return Restoration(generator, adversary, content=content, adversarial_weight=1e-3, adversarial_start=0)
+    gammas = settings.get("penalties", {})
+    penalties = tuple(Penalty(n, getattr(gradient_penalty, n), {"gamma": g}) for n, g in gammas.items())
+    adversary = Adversary(discriminator, loss, penalties=penalties)
+    return Generation(generator, adversary, latent_dim=settings["latent_dim"])
 
 
 def make_dispatch(case: str) -> Any:

@@ -26,6 +26,7 @@ from jaxgan.losses.adversarial import non_saturating
 from jaxgan.parallel.compiler import compiler_options, keep_freed_memory
 from jaxgan.paths import expanded
 from jaxgan.regularizers.gradient_penalty import r1
+from jaxgan.tasks.adversary import Adversary
 from jaxgan.tasks.generation import Generation
 from jaxgan.tasks.penalty import Penalty
 from jaxgan.training.optimizers import make_optimizer
@@ -73,7 +74,8 @@ class Turn:
         """Compiles it; nothing is timed yet."""
         fill = {"resolution": RESOLUTION, "channels": CHANNELS, "num_classes": 0}
         generator, discriminator = (build(section, "network", fill=fill) for section in NETWORKS[network])
-        task = Generation(generator, discriminator, loss=non_saturating, latent_dim=LATENT, penalties=WAYS[way])
+        adversary = Adversary(discriminator, non_saturating, penalties=WAYS[way])
+        task = Generation(generator, adversary, latent_dim=LATENT)
         assert all(task.phases()[index].player == DISCRIMINATOR for index in due)
         optimizers = {player: make_optimizer(ADAM) for player in task.players}
         step, key = make_train_step(task, optimizers, images=batch), jax.random.key(0)

@@ -10,7 +10,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxgan.builder import Parameters, build, changed, find, kind_in
+from jaxgan.builder import Parameters, build, changed, find, kind_in, parameters_of
 from jaxgan.config import RunConfig, Section, unknown_key
 from jaxgan.data.sources import DataSpec
 from jaxgan.domains import given
@@ -19,6 +19,7 @@ from jaxgan.game import DISCRIMINATOR, GENERATOR, Degradation, Task
 from jaxgan.losses.perceptual import REAL_ESRGAN
 from jaxgan.models.pretrained.vgg import Backbone, load_backbone, lpips_heads
 from jaxgan.regularizers.gradient_penalty import auto_gamma
+from jaxgan.tasks.adversary import Adversary
 from jaxgan.tasks.restoration import BACKBONE, Content
 
 log = logging.getLogger(__name__)
@@ -89,7 +90,26 @@ def make_task(config: RunConfig, allow: tuple[str, ...] = ()) -> Task:
             for index, each in enumerate(section.pop("content"))
         ]
         fill["content"], fill[BACKBONE] = _with_backbone(made, section.pop(BACKBONE, None) or {})
+    fill |= _make_adversary(section, fill, allow)
     return build(section, "task", path="config.task", fill=fill, allow=allow)
+
+
+def _make_adversary(section: dict[str, Any], networks: dict[str, Any], allow: tuple[str, ...]) -> dict[str, Any]:
+    """What a task gets as its adversary, made of its network and of those keys of its section that it takes.
+
+    Section and networks lose these. Nothing where the task needs none; raises UserError where it does.
+    """
+    takes = parameters_of(find(section, "task", path="config.task", allow=allow)).get("adversary")
+    if takes is None:
+        return {}
+    own = {key: section.pop(key) for key in parameters_of(Adversary) if key in section}
+    network = networks.pop(DISCRIMINATOR, None)
+    if network is not None and "loss" in own:
+        own, fill = {"name": "adversary.Adversary", **own}, {"network": network}
+        return {"adversary": build(own, "adversary", path="config.task", fill=fill, allow=allow)}
+    if takes.default is takes.empty or section.get("adversarial_start") is not None:
+        raise UserError(f"config.{f'networks.{DISCRIMINATOR}' if network is None else 'task.loss'} is missing")
+    return {}
 
 
 def averaged(task: Task, config: RunConfig) -> list[tuple[dict[str, Any], dict[str, Any]]]:

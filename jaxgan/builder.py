@@ -7,7 +7,6 @@ ask for a kind, such as `tuple[Degradation, ...]`, there are sections again, and
 
 from __future__ import annotations
 
-import dataclasses
 import difflib
 import importlib
 import inspect
@@ -33,6 +32,7 @@ class Kind(NamedTuple):
 KINDS = {
     "network": Kind("jaxgan.game.Network", "jaxgan.models"),
     "task": Kind("jaxgan.game.Task", "jaxgan.tasks"),
+    "adversary": Kind("jaxgan.tasks.adversary.Adversary", "jaxgan.tasks"),
     "loss": Kind("jaxgan.game.AdversarialLoss", "jaxgan.losses"),
     "regularizer": Kind("jaxgan.tasks.penalty.Penalty", "jaxgan.regularizers"),
     "augment": Kind("jaxgan.game.Augmentation", "jaxgan.augment"),
@@ -40,6 +40,7 @@ KINDS = {
     "content": Kind("jaxgan.tasks.restoration.Content", "jaxgan.losses"),
 }
 BY_ASKED = {row.asked: kind for kind, row in KINDS.items()}
+FLAT = ("adversary",)  # parts whose arguments stand among those of the whole
 
 Change = Callable[[Any, str, str], Any]  # (section, kind, path) -> what is put in its place
 Parameters = dict[str, inspect.Parameter]
@@ -60,7 +61,7 @@ def build(
     found = find(section, kind, path=path, allow=allow)
     if not callable(found):
         return found
-    schema = _schema(found, kind)
+    schema = _schema(found, kind, flat=False)
     build_part: Change = lambda part, kind, path: build(part, kind, path=path, allow=allow)  # noqa: E731
     arguments = {
         key: _each(value, schema[key].annotation, f"{path}.{key}", build_part)
@@ -82,7 +83,7 @@ def check_section(
     """
     section = _named(section, kind, path)
     found = find(section, kind, path=path, allow=allow)
-    schema = _schema(found, kind)
+    schema = _schema(found, kind, flat=fill is None)
     own = [key for key, parameter in schema.items() if _is_own(parameter.annotation)]
     for key, value in _arguments(section).items():
         if key not in own:
@@ -105,7 +106,7 @@ def changed(
     """A section in which each section, the inner ones first, is what `change(section, parameters, path)` gives."""
     if not isinstance(section, Mapping):
         return section
-    schema = _schema(find(section, kind, path=path, allow=allow), kind)
+    schema = _schema(find(section, kind, path=path, allow=allow), kind, flat=True)
     change_part: Change = lambda part, kind, path: changed(part, kind, change, path=path, allow=allow)  # noqa: E731
     inner = {
         key: _each(value, schema[key].annotation, f"{path}.{key}", change_part) if key in schema else value
@@ -164,7 +165,7 @@ def check_sections(config: RunConfig, allow: Sequence[str] = ()) -> None:
     from jaxgan.training.optimizers import check_optimizer
 
     task = find(config.task, "task", path="config.task", allow=allow)
-    networks = {key: each for key, each in parameters_of(task).items() if kind_in(each.annotation) == "network"}
+    networks = _networks(task)
     for name in networks.keys() & config.task.keys():
         raise UserError(f"config.task.{name}: a task gets its networks handed in; accepted is config.networks.{name}")
     for name, section in config.networks.items():
@@ -220,11 +221,37 @@ def _annotations(found: Any) -> tuple[dict[str, Any], set[str]]:
     return hints, amiss
 
 
-def _schema(found: Any, kind: str) -> Parameters:
-    """What a section that names this may say, and what is handed in: of a function also what holds it takes."""
+def _schema(found: Any, kind: str, *, flat: bool) -> Parameters:
+    """What a section that names this may say, and what is handed in: of a function also what holds it takes.
+
+    `flat`: in the place of a part that is spread among the others stands what it takes; all of it may be left out where
+    the part may.
+    """
     if inspect.isfunction(found):
         return {**parameters_of(found), **parameters_of(_asked(kind))}
-    return parameters_of(found) if inspect.isclass(found) else {}
+    schema: Parameters = {}
+    for name, parameter in parameters_of(found).items() if inspect.isclass(found) else ():
+        part = kind_in(parameter.annotation)
+        if not flat or part not in FLAT:
+            schema[name] = parameter
+            continue
+        optional = parameter.default is not parameter.empty
+        for key, each in parameters_of(_asked(part)).items():
+            if _is_own(each.annotation):
+                schema[key] = each.replace(default=None) if optional and each.default is each.empty else each
+    return schema
+
+
+def _networks(task: Any) -> Parameters:
+    """The networks that a task wants, by name: those that it takes, and those of the adversaries that it takes."""
+    wanted: Parameters = {}
+    for name, parameter in parameters_of(task).items():
+        part = kind_in(parameter.annotation)
+        if part in FLAT:
+            wanted[parameters_of(_asked(part))["network_name"].default] = parameter
+        elif part == "network":
+            wanted[name] = parameter
+    return wanted
 
 
 def _is_own(annotation: Any) -> bool:
@@ -289,13 +316,14 @@ def _asked(kind: str) -> Any:
 def _amiss(found: Any, kind: str) -> str:
     """Why something is not of a kind; empty where it is."""
     asked = _asked(kind)
-    if dataclasses.is_dataclass(asked):  # it holds a function
+    if "function" in inspect.get_annotations(asked):  # it holds one
         if not inspect.isfunction(found):
             return "it is no function"
         wants = any(given(parameter.annotation) for parameter in parameters_of(found).values())
         return "" if wants else "none of its parameters is annotated as Given"
     if not _is_protocol(asked):
-        return "" if isinstance(found, asked) else f"it is no {asked.__name__}"
+        is_one = issubclass(found, asked) if inspect.isclass(found) else isinstance(found, asked)
+        return "" if is_one else f"it is no {asked.__name__}"
     if not inspect.isclass(found):
         return "it is no class"
     bases = [base for base in asked.__mro__ if _is_protocol(base)]

@@ -69,12 +69,12 @@ class Critic:
     `rows` consecutive rows of the inputs share a logit: those of a pack.
     """
 
-    judge: Callable[[Any], Any]
+    judge: Callable[..., Any]  # (inputs) or (inputs, given) -> logits
     rows: int = 1
 
-    def __call__(self, inputs: Any) -> Any:
-        """The logits."""
-        return self.judge(inputs)
+    def __call__(self, inputs: Any, *given: Any) -> Any:
+        """The logits; judged beside what the turn has given, or beside another."""
+        return self.judge(inputs, *given)
 
 
 CriticLike = Critic | Callable[[Any], Any]  # a plain function gives each row a logit of its own
@@ -103,8 +103,16 @@ class AdversarialLoss(NamedTuple):
     Both get both logits, so relativistic losses have the same shape as all others.
     """
 
-    discriminator: Callable[[Array, Array], Array]
-    generator: Callable[[Array, Array], Array]
+    discriminator: Callable[..., Any]
+    generator: Callable[..., Any]
+
+
+class JudgementLoss(AdversarialLoss):
+    """A pair of pure functions of `(real: Judgement, fake: Judgement, given)`, one for each player.
+
+    For discriminators that judge otherwise than by the logits of reals and fakes, such as by classes of pixels. Both
+    give losses `[B, ...]`, or a pytree of them.
+    """
 
 
 Loss = Callable[[State, Batch, Key], tuple[Array, Aux]]

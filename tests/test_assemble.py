@@ -56,7 +56,7 @@ def test_the_data_decides_the_shape():
 def test_auto_gamma_follows_resolution_and_batch():
     penalty = filled().task["penalties"][0]
     assert penalty["gamma"] == pytest.approx(0.0002 * 16**2 / 8)  # Karras et al. 2020a, appendix C
-    assert make_task(filled()).penalties[0].arguments == {"gamma": penalty["gamma"]}
+    assert make_task(filled()).adversary.penalties[0].arguments == {"gamma": penalty["gamma"]}
 
 
 @pytest.mark.parametrize(

@@ -63,6 +63,7 @@ def test_a_section_is_the_arguments_of_one_constructor():
         ({"name": "dcgan.Judgement"}, "network", "is not a network"),
         ({"name": "dcgan.stage_widths"}, "network", "is not a network"),
         ({"name": "adversarial.per_example"}, "loss", "is not a loss"),
+        ({"name": "adversary.Adversary"}, "task", "is not a task"),
         ({"name": "Generator"}, "network", "accepted is module.Name"),
         ({}, "network", "got None"),
         (
@@ -289,6 +290,20 @@ def test_a_network_that_nothing_uses_or_that_is_missing_is_told(networks, words)
 
 
 @pytest.mark.quick
+def test_what_an_adversary_takes_stands_among_the_keys_of_its_task():
+    for key in ("network", "network_name", "player", "beside", "adversary"):
+        with pytest.raises(UserError, match=rf"config\.task\.{key} does not exist"):
+            check_sections(resolve({**TREE, "task": {**TREE["task"], key: "x"}}, {}))
+    with pytest.raises(UserError, match=r"config\.task\.pack: got 0, accepted is 1 or more"):
+        check_sections(resolve(TREE, {"task.pack": "0"}))
+    without = {key: value for key, value in TREE["task"].items() if key != "loss"}
+    with pytest.raises(UserError, match=r"config\.task\.loss is missing"):
+        check_sections(resolve({**TREE, "task": without}, {}))
+    restoration = {"name": "restoration.Restoration", "content": ({"name": "reconstruction.l1"},)}
+    check_sections(resolve({**TREE, "task": restoration, "networks": {"generator": GENERATOR}}, {}))
+
+
+@pytest.mark.quick
 def test_all_sections_are_checked_without_making_anything():
     check_sections(resolve(TREE, {}))
     for key, text, words in (
@@ -302,3 +317,27 @@ def test_all_sections_are_checked_without_making_anything():
     ):
         with pytest.raises(UserError, match=words):
             check_sections(resolve(TREE, {key: text}))
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize("kind", ["generation.Generation", "restoration.Restoration"])
+def test_a_task_with_an_adversary_has_the_keys_of_it(kind):
+    task = {
+        "name": kind,
+        "loss": "adversarial.hinge",
+        "augment": {"name": "ada.ADA"},
+        "max_accuracy": 0.8,
+        "top_k": 0.5,
+    }
+    penalties = ({"name": "gradient_penalty.r1"},)
+    more = {"pack": 2, "class_weight": 0.5, "penalties": penalties, "generator_penalties": penalties}
+    check_sections(resolve({**TREE, "task": {**task, **more}}, {}))
+    for key, value, words in (
+        ("max_accuracy", "1.5", "max_accuracy: got 1.5, accepted is float from 0 to 1"),
+        ("max_acuracy", "0.5", "max_acuracy does not exist; did you mean max_accuracy"),
+        ("network", "'x'", "network does not exist"),
+        ("player", "'x'", "player does not exist"),
+        ("adversary", "'x'", "adversary does not exist"),
+    ):
+        with pytest.raises(UserError, match=rf"config\.task\.{words}"):
+            check_sections(resolve({**TREE, "task": task}, {f"task.{key}": value}))

@@ -16,6 +16,7 @@ from jaxgan.models import dcgan
 from jaxgan.parallel.mesh import make_mesh
 from jaxgan.restore import RestoredGenerator
 from jaxgan.standing import PASS, Standing
+from jaxgan.tasks.adversary import Adversary
 from jaxgan.tasks.generation import Generation
 from jaxgan.training.stored import Average
 
@@ -27,7 +28,7 @@ def make_task(passes, norm="batch"):
     generator = dcgan.Generator(8, 1, num_classes=CLASSES, widths=(4,), norm=norm)
     discriminator = dcgan.Discriminator(8, num_classes=CLASSES, widths=(4,))
     settings = {"latent_dim": 5, "num_classes": CLASSES, "standing_passes": passes}
-    return Generation(generator, discriminator, adversarial.hinge, **settings)
+    return Generation(generator, Adversary(discriminator, adversarial.hinge), **settings)
 
 
 def make_weights(task):

@@ -126,18 +126,21 @@ class ADA:
             "images": jnp.where(due, 0.0, images),
         }
 
-    def __call__(self, key: Array, images: Images, probability: Any) -> Images:
-        """Images `[B,H,W,C]` in about [-1, 1] as float32, augmented; not clipped. UserError unless H = W."""
-        batch, height, width = images.shape[:3]
-        if height != width:
-            raise UserError(f"config.task.augment: images of {height}x{width} cannot be turned; accepted are squares")
+    def __call__(self, key: Array, images: Images, probability: Any, *, moving_key: Array | None = None) -> Images:
+        """Images `[B,H,W,C]` in about [-1, 1] as float32, augmented; not clipped. UserError unless H = W.
+
+        With a `moving_key` they are moved as `moved` moves others by that key; the rest is drawn as without.
+        """
+        size = _side(images)
         key, noise_key = jax.random.split(key)
         images = images.astype(jnp.float32)
         chances = self._probabilities(probability)
         if not chances:
             return images
-        draws, strengths = draw(key, chances, batch), self._strengths()
-        maps = geometry.compose(draws, strengths, height)
+        draws, strengths = draw(key, chances, images.shape[0]), self._strengths()
+        if moving_key is not None:
+            draws |= _moves(moving_key, chances, images.shape[0])
+        maps = geometry.compose(draws, strengths, size)
         if maps is not None:
             images = geometry.warp(images, maps)
         images = _recoloured(draws, strengths, images)
@@ -149,6 +152,13 @@ class ADA:
         if "cutout" in draws:
             images = corruption.cut_out(draws["cutout"], strengths["cutout"], images)
         return images
+
+    def moved(self, key: Array, images: Images, probability: Any) -> Images:
+        """Images `[B,H,W,C]`, such as masks, that are only moved: by blits and geometry, not recoloured or spoilt."""
+        size, images = _side(images), images.astype(jnp.float32)
+        draws = _moves(key, self._probabilities(probability), images.shape[0])
+        maps = geometry.compose(draws, self._strengths(), size)
+        return images if maps is None else geometry.warp(images, maps)
 
     def _probabilities(self, probability: Any) -> dict[str, Any]:
         """Of every draw; a transform that can never hit is left out."""
@@ -164,6 +174,19 @@ class ADA:
     def _strengths(self) -> dict[str, float]:
         strengths = {**STRENGTHS, **self.strengths}
         return {**strengths, "rotate_again": strengths["rotate"]}
+
+
+def _side(images: Images) -> int:
+    height, width = images.shape[1:3]
+    if height != width:
+        raise UserError(f"config.task.augment: images of {height}x{width} cannot be turned; accepted are squares")
+    return height
+
+
+def _moves(key: Array, chances: Mapping[str, Any], batch: int) -> dict[str, Draw]:
+    """Draws of the transforms that move pixels."""
+    moving = {name: chance for name, chance in chances.items() if name in geometry.TRANSFORMS}
+    return draw(key, moving, batch) if moving else {}
 
 
 def _recoloured(draws: dict[str, Draw], strengths: dict[str, float], images: Images) -> Images:

@@ -87,10 +87,11 @@ class DiffAugment:
         del memory, real_logits, batch_size, step
         return {}
 
-    def __call__(self, key: Array, images: Images, probability: Any) -> Images:
+    def __call__(self, key: Array, images: Images, probability: Any, *, moving_key: Array | None = None) -> Images:
         """Images `[B,H,W,C]` in about [-1, 1] as float32, each transform hitting each with `probability`; not clipped.
 
-        With one channel saturation changes nothing.
+        With one channel saturation changes nothing. With a `moving_key` they are moved as `moved` moves others by that
+        key; the rest is drawn as without.
         """
         images = images.astype(jnp.float32)
         transforms = {name: each for policy in self.policy for name, each in POLICIES[policy].items()}
@@ -99,6 +100,18 @@ class DiffAugment:
         if not transforms:
             return images
         draws = draw(key, dict.fromkeys(transforms, probability), images.shape[0])
+        if moving_key is not None:
+            draws |= self._moves(moving_key, images.shape[0], probability)
         for name, transform in transforms.items():
             images = draws[name].gated(transform(draws[name], images), images)
         return images
+
+    def moved(self, key: Array, images: Images, probability: Any) -> Images:
+        """Images `[B,H,W,C]`, such as masks, that are only moved: by translation; what moves in is 0."""
+        images = images.astype(jnp.float32)
+        for each in self._moves(key, images.shape[0], probability).values():
+            images = each.gated(_translation(each, images), images)
+        return images
+
+    def _moves(self, key: Array, batch: int, probability: Any) -> dict[str, Draw]:
+        return draw(key, {"translation": probability}, batch) if "translation" in self.policy else {}

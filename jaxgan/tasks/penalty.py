@@ -2,13 +2,14 @@
 
 `critic` sees images as the loss sees the reals (`real_logits` are `critic(real)`), `fake_critic` as it sees the
 fakes (`fake_logits` are `fake_critic(fake)`): the same discriminator, with other draws of what augmentation draws.
+Both judge beside what is `given` in the turn (a label, a condition); as a second input they take another.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from typing import Any
 
@@ -85,6 +86,15 @@ def check_differences(penalties: tuple[Penalty, ...], discriminator: Any) -> Non
                 f"config.task.penalties: {penalty.name} by finite differences of a discriminator in {dtype.name}; "
                 "accepted are method='exact', or config.networks.discriminator.dtype='float32'"
             )
+
+
+def check_offered(penalties: tuple[Penalty, ...], offered: Collection[str], path: str) -> None:
+    """Raise UserError for a penalty that needs what a task does not offer."""
+    for penalty in penalties:
+        parameters = inspect.signature(penalty.function).parameters
+        needed = {name for name, parameter in parameters.items() if parameter.default is parameter.empty}
+        for name in sorted(needed - {*offered, *penalty.arguments}):
+            raise UserError(f"{path}: {penalty.name} needs {name!r}, which this task does not offer")
 
 
 def check_packed(penalties: tuple[Penalty, ...], offers: Callable[[], Offers], logits: int, path: str) -> None:

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 
 from jaxgan.domains import Count, Given, Whole
 from jaxgan.errors import UserError
-from jaxgan.game import DISCRIMINATOR, GENERATOR, Array, Batch, Key, Params, Phase, State, Variables
+from jaxgan.game import GENERATOR, Array, Batch, Key, Params, Phase, State, Variables
 from jaxgan.layers.resampling import box_downsample, box_upsample
 from jaxgan.tasks.generation import Fakes, Generation
 
@@ -88,7 +88,7 @@ class Progressive(Generation):
         def at(stage: int) -> Array:
             return self._at(stage).judge(params, variables, self._halved(image, stage), label)
 
-        return self._by_depth(variables[DISCRIMINATOR], at)
+        return self._by_depth(variables[self.adversary.network_name], at)
 
     def _phases_of(self, stage: int) -> list[Phase]:
         inner, (start, stop) = self._at(stage), self._window(stage)
@@ -110,8 +110,9 @@ class Progressive(Generation):
     def _at(self, stage: int) -> Generation:
         """The game of one stage, which is an ordinary one."""
         own = {field.name: getattr(self, field.name) for field in dataclasses.fields(Generation)}
-        networks = {name: _AtStage(own[name], stage) for name in (GENERATOR, DISCRIMINATOR)}
-        return Generation(**{**own, **networks})
+        network: Any = _AtStage(self.adversary.network, stage)
+        adversary = dataclasses.replace(self.adversary, network=network)
+        return Generation(**{**own, "generator": _AtStage(self.generator, stage), "adversary": adversary})
 
     def _start(self, stage: int) -> int:
         """The images seen when a stage begins."""

@@ -9,35 +9,19 @@ from __future__ import annotations
 import dataclasses
 import inspect
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from jaxgan.augment.sharpening import sharpened
-from jaxgan.domains import Given, NotNegative, NotNegativeNumber, Smoothing, Whole
+from jaxgan.domains import Given, NotNegative, Whole
 from jaxgan.errors import UserError
-from jaxgan.game import (
-    DISCRIMINATOR,
-    GENERATOR,
-    AdversarialLoss,
-    Array,
-    Aux,
-    Batch,
-    Critic,
-    Degradation,
-    Judgement,
-    Key,
-    Network,
-    Params,
-    Phase,
-    State,
-    Variables,
-)
+from jaxgan.game import GENERATOR, Array, Aux, Batch, Degradation, Key, Network, Params, Phase, State, Variables
 from jaxgan.layers.conv import transposed_kernels
-from jaxgan.losses.adversarial import check_smoothing, per_example, smoothed
-from jaxgan.tasks.penalty import Offers, Penalty, check_differences, lazy_phases, memories, penalized
-from jaxgan.tasks.sight import Sight, check_instance_noise, sight
+from jaxgan.tasks.adversary import OFFERED, Adversary, Shown, blank_state
+from jaxgan.tasks.penalty import Offers, Penalty, check_offered, lazy_phases, memories, penalized
 
 CONTENT = "content"  # the phase of the first stage
 BACKBONE = "backbone"  # the frozen network whose features perceptual losses compare; no player's
@@ -85,37 +69,42 @@ class Restoration:
     """
 
     generator: Given[Network]  # (condition [B,h,w,C'], None, *, train) -> image [B,H,W,C] in [-1, 1]
-    discriminator: Given[Network | None] = None  # (image, None, *, train) -> Judgement
+    adversary: Adversary | None = None  # of the second stage
     degradation: Degradation | None = None  # None: the data set has conditions
     content: tuple[Content, ...] = ()
-    loss: AdversarialLoss | None = None
     adversarial_weight: NotNegative = 1.0
     adversarial_start: Whole | None = None  # images
     conditional: bool = False  # the discriminator sees the condition beside the image
-    penalties: tuple[Penalty, ...] = ()  # of the discriminator
-    label_smoothing: Smoothing = 0.0  # the discriminator's target for reals is 1 less this (Salimans et al. 2016, 3.4)
-    instance_noise: NotNegativeNumber = (
-        0.0  # deviation of noise on all images that it sees, in [-1, 1] (Sonderby et al. 2017)
-    )
+    generator_penalties: tuple[Penalty, ...] = ()  # in the second stage
     backbone: Any = None  # images [B,H,W,C] -> maps by layer: what perceptual losses compare
     sharpen: bool = False  # content losses compare with sharpened images (Wang et al. 2021, "Real-ESRGAN")
-
-    num_classes = 0  # restored images have no labels
 
     def __post_init__(self) -> None:
         """Raises UserError for what cannot be played."""
         if not self.content:
             raise UserError("config.task.content is missing: losses such as {'name': 'reconstruction.l1'}")
-        if self.adversarial_start is not None and (self.discriminator is None or self.loss is None):
-            missing = "config.networks.discriminator" if self.discriminator is None else "config.task.loss"
+        if self.adversarial_start is not None and self.adversary is None:
+            missing = "config.networks.discriminator or config.task.loss"
             raise UserError(f"{missing} is missing: config.task.adversarial_start asks for a second stage")
         if self.adversarial_start is not None and self.adversarial_start < 0:
             raise UserError(f"config.task.adversarial_start: got {self.adversarial_start}, accepted is 0 or more")
         if self.conditional and self.scale != 1:
             raise UserError("config.task.conditional: got true, accepted is false where conditions are smaller")
-        check_differences(self.penalties, self.discriminator)
-        check_smoothing(self.loss, self.label_smoothing)
-        check_instance_noise(self.instance_noise)
+        if self.generator_penalties and not self.adversarial:
+            raise UserError("config.task.generator_penalties: accepted are none without config.task.adversarial_start")
+        check_offered(self.generator_penalties, OFFERED, "config.task.generator_penalties")
+        if self.adversary is not None:
+            check_offered(self.adversary.penalties, OFFERED, "config.task.penalties")
+            self.adversary.check_labels(self.num_classes)
+            matched = [each.name for each in self.content if each.wants("fake_features")]
+            if matched and self.adversary.augment is not None:
+                words = f"{matched[0]} compares features of images that are augmented apart; accepted is one of both"
+                raise UserError(f"config.task.augment: {words}")
+
+    @property
+    def num_classes(self) -> int:
+        """How many labels the discriminator judges images by; the generator gets none."""
+        return getattr(self.adversary.network, "num_classes", 0) if self.adversary is not None else 0
 
     @property
     def adversarial(self) -> bool:
@@ -129,8 +118,9 @@ class Restoration:
 
     @property
     def players(self) -> Mapping[str, tuple[str, ...]]:
-        """Each player owns the network of its name."""
-        return {**({DISCRIMINATOR: (DISCRIMINATOR,)} if self.adversarial else {}), GENERATOR: (GENERATOR,)}
+        """Each player owns one network; without a second stage there is the generator alone."""
+        opponent = self._opponent
+        return {**({opponent.player: (opponent.network_name,)} if opponent else {}), GENERATOR: (GENERATOR,)}
 
     @property
     def averaged(self) -> tuple[str, ...]:
@@ -152,28 +142,32 @@ class Restoration:
                 f"config.networks.generator: it makes images {restored.shape[1:]} of conditions {condition.shape[1:]}, "
                 f"the degradation was of {image.shape[1:]}"
             )
-        if self.discriminator is not None and self.adversarial:
-            judged = self._beside(image, condition)
-            trees[DISCRIMINATOR] = self.discriminator.init(discriminator_key, judged, None, train=False)
+        opponent = self._opponent
+        if opponent is not None:
+            trees[opponent.network_name] = opponent.init(discriminator_key, image, self._given(batch, condition))
         if self.backbone is not None:  # its weights are put in place by who has the file
             trees[BACKBONE] = self.backbone.init(key, image)
         variables = {name: {k: v for k, v in tree.items() if k != "params"} for name, tree in trees.items()}
-        return {name: tree["params"] for name, tree in trees.items()}, variables
+        params = {name: tree["params"] for name, tree in trees.items()}
+        if opponent is not None and opponent.pack > 1:
+            self._check_packed(opponent, (params, variables), batch, key)
+        return params, variables
 
     def init_carry(self) -> dict[str, Any]:
-        """What the penalties remember."""
-        return memories(DISCRIMINATOR, self.penalties) if self.adversarial else {}
+        """What the adversary and the penalties of the generator remember."""
+        opponent = self._opponent
+        return {} if opponent is None else opponent.init_carry() | memories(GENERATOR, self.generator_penalties)
 
     def phases(self) -> tuple[Phase, ...]:
-        """The generator alone; then the discriminator, its lazy penalties, and the generator."""
-        start = NEVER if self.adversarial_start is None else self.adversarial_start
+        """The generator alone; then the discriminator, its lazy penalties, the generator and its own."""
+        start, opponent = NEVER if self.adversarial_start is None else self.adversarial_start, self._opponent
         first = Phase(CONTENT, GENERATOR, self._content_loss, stop=self.adversarial_start, drawn_by=GENERATOR)
-        if not self.adversarial:
+        if opponent is None:
             return (first,)
         second = (
-            Phase(DISCRIMINATOR, DISCRIMINATOR, self._discriminator_loss, drawn_by=GENERATOR),
-            *lazy_phases(DISCRIMINATOR, self.penalties, self._offers),
-            Phase(GENERATOR, GENERATOR, self._generator_loss, drawn_by=GENERATOR, fresh=start > 0),
+            *opponent.phases(self._show),
+            Phase(GENERATOR, GENERATOR, partial(self._generator_loss, opponent), drawn_by=GENERATOR, fresh=start > 0),
+            *lazy_phases(GENERATOR, self.generator_penalties, partial(self._generator_offers, opponent)),
         )
         staged = tuple(dataclasses.replace(phase, start=start) for phase in second)
         return (first, *staged) if start else staged
@@ -192,7 +186,11 @@ class Restoration:
         """Images restored from the conditions of the batch, and the generator's new variables."""
         del phase
         condition = self.condition(batch, jax.random.fold_in(key, 0))
-        image, variables = self._apply(state, GENERATOR, condition, key=jax.random.fold_in(key, 1))
+        dropout_key, noise_key = jax.random.split(jax.random.fold_in(key, 1))
+        variables = state.variables[GENERATOR]
+        tree, rngs = {"params": state.params[GENERATOR], **variables}, {"dropout": dropout_key, "noise": noise_key}
+        image, updates = self.generator.apply(tree, condition, None, train=True, mutable=list(variables), rngs=rngs)
+        variables = {**variables, **updates}
         return Restored(self._kept(image, condition), condition), {GENERATOR: variables}
 
     def apply(self, params: dict[str, Params], variables: dict[str, Variables], condition: Array) -> Array:
@@ -209,36 +207,20 @@ class Restoration:
         loss, metrics = self._contents(state, batch, {})
         return loss, Aux(metrics)
 
-    def _generator_loss(self, state: State, batch: Batch, key: Key) -> tuple[Array, Aux]:
-        fakes: Restored = batch["fakes"]
-        seen = self._sight(state, key)
-        real, _ = self._judge(state, None, seen.reals(batch["image"]), fakes.condition)
-        fake, _ = self._judge(state, None, seen.fakes(fakes.image), fakes.condition)
-        offers = {"real_features": lambda: jax.lax.stop_gradient(real.features), "fake_features": lambda: fake.features}
-        content, metrics = self._contents(state, batch, offers)
-        assert self.loss is not None
-        losses = jax.tree.map(self.loss.generator, real.logits, fake.logits)
-        adversarial = per_example(losses, self._weights(fakes.condition, losses)).mean()
-        metrics["adversarial"] = adversarial
-        return content + self.adversarial_weight * adversarial, Aux(metrics)
-
-    def _discriminator_loss(self, state: State, batch: Batch, key: Key) -> tuple[Array, Aux]:
-        fakes: Restored = jax.lax.stop_gradient(batch["fakes"])
-        seen = self._sight(state, key)
-        real, variables = self._judge(state, None, seen.reals(batch["image"]), fakes.condition)
-        fake, variables = self._judge(state, variables, seen.fakes(fakes.image), fakes.condition)
-        assert self.loss is not None
-        judged = smoothed(self.loss, self.label_smoothing).discriminator
-        losses = jax.tree.map(judged, real.logits, fake.logits)
-        loss = per_example(losses, self._weights(fakes.condition, losses)).mean()
-        real_score, fake_score = per_example(real.logits), per_example(fake.logits)
-        metrics = {
-            "real_logits": real_score.mean(),
-            "fake_logits": fake_score.mean(),
-            "accuracy": (real_score > fake_score).astype(jnp.float32).mean(),
+    def _generator_loss(self, opponent: Adversary, state: State, batch: Batch, key: Key) -> tuple[Array, Aux]:
+        shown = self._shown(batch, key, batch["fakes"])
+        pushed = opponent.push(state, shown.real, shown.fake, key, shown.given)
+        further = {
+            "real_features": lambda: jax.lax.stop_gradient(pushed.real.features),
+            "fake_features": lambda: pushed.fake.features,
         }
-        aux = Aux(metrics, {DISCRIMINATOR: variables})
-        return penalized(DISCRIMINATOR, self.penalties, loss, self._offers(state, batch, key), state, aux)
+        content, metrics = self._contents(state, batch, further)
+        metrics |= {**pushed.metrics, "adversarial": pushed.loss}
+        loss, offers = (
+            content + self.adversarial_weight * pushed.loss,
+            self._generator_offers(opponent, state, batch, key),
+        )
+        return penalized(GENERATOR, self.generator_penalties, loss, offers, state, Aux(metrics))
 
     def _contents(self, state: State, batch: Batch, further: Offers) -> tuple[Array, dict[str, Array]]:
         """The weighted sum of the content losses, and each of them; those that want what is not there are left out."""
@@ -256,81 +238,83 @@ class Restoration:
         metrics = {each.name: each(offers) for each in present}
         return sum((each.weight * metrics[each.name] for each in present), jnp.zeros(())), metrics
 
-    def _offers(self, state: State, batch: Batch, key: Key) -> Offers:
-        """What a penalty of the discriminator can ask for by name; see `jaxgan.tasks.penalty`."""
-        fakes: Restored | None = jax.lax.stop_gradient(batch["fakes"]) if "fakes" in batch else None
-        condition = self.condition(batch, key) if fakes is None else fakes.condition
-        seen = self._sight(state, key)
-        critic = Critic(lambda image: self._judge(state, None, seen.reals(image), condition)[0].logits)
-        fake_critic = Critic(lambda image: self._judge(state, None, seen.fakes(image), condition)[0].logits)
-        offers: dict[str, Callable[[], Any]] = {
-            "critic": lambda: critic,
-            "fake_critic": lambda: fake_critic,
-            "real": lambda: batch["image"],
-            "key": lambda: jax.random.fold_in(key, 1),
-            "real_logits": lambda: critic(batch["image"]),
-            "images_seen": lambda: state.images_seen,
-            "params": lambda: state.params[DISCRIMINATOR],
-            "transposed": lambda: transposed_kernels(critic, batch["image"]),
-        }
-        if fakes is not None:
-            offers |= {"fake": lambda: fakes.image, "fake_logits": lambda: fake_critic(fakes.image)}
-        return offers
+    @property
+    def _opponent(self) -> Adversary | None:
+        """The adversary as it judges here, where there is a second stage."""
+        if not self.adversarial or self.adversary is None:
+            return None
+        weigh = _weights if self._masks else None
+        return dataclasses.replace(self.adversary, beside=_beside, weigh=weigh)
 
-    def _sight(self, state: State, key: Key) -> Sight:
-        """What the discriminator sees of images, without their conditions, in the turn that has this key."""
-        return sight(key, state.images_seen, instance_noise=self.instance_noise)
+    @property
+    def _masks(self) -> bool:
+        return self.degradation is not None and self.degradation.masks
+
+    def _show(self, state: State, batch: Batch, key: Key) -> Shown:
+        """What the discriminator is shown on its turns."""
+        del state
+        return self._shown(batch, key, jax.lax.stop_gradient(batch["fakes"]) if "fakes" in batch else None)
+
+    def _shown(self, batch: Batch, key: Key, fakes: Restored | None) -> Shown:
+        condition = self.condition(batch, key) if fakes is None else fakes.condition
+        return Shown(batch["image"], None if fakes is None else fakes.image, self._given(batch, condition))
+
+    def _given(self, batch: Batch, condition: Array) -> dict[str, Array]:
+        """What is judged beside the images."""
+        given = {"condition": condition} if self.conditional else {}
+        if self._masks:
+            given["mask"] = condition[..., -1:]
+        return {**given, "label": batch["label"]} if self.num_classes else given
+
+    def _generator_offers(self, opponent: Adversary, state: State, batch: Batch, key: Key) -> Offers:
+        shown = self._shown(batch, key, batch.get("fakes"))
+        tree = {"params": state.params[GENERATOR], **state.variables[GENERATOR]}
+        forward = lambda condition: self.generator.apply(tree, condition, None, train=False)  # noqa: E731
+        of_params = {
+            "params": lambda: state.params[GENERATOR],
+            "transposed": lambda: transposed_kernels(forward, self.condition(batch, key)),
+        }
+        return {**opponent.offers(state, shown, key), **of_params}
+
+    def _check_packed(
+        self, opponent: Adversary, weights: tuple[dict[str, Params], dict[str, Variables]], batch: Batch, key: Key
+    ) -> None:
+        """Raise UserError for a penalty that cannot be taken of packed images."""
+        state = blank_state(*weights, self.init_carry())
+
+        def offers() -> Offers:
+            fakes, _ = self.draw(self.phases()[-1], state, batch, key)
+            return opponent.offers(state, self._show(state, {**batch, "fakes": fakes}, key), key)
+
+        opponent.check_packed(offers, batch["image"].shape[0], self.generator_penalties)
 
     def _mask(self, condition: Array) -> Array:
-        if self.degradation is None or not self.degradation.masks:
+        if not self._masks:
             raise UserError("config.task.content: a loss wants a mask, and the degradation makes none")
         return condition[..., -1:]
 
-    def _weights(self, condition: Array, losses: Any) -> Any:
-        """1 for the patches of a map that touch what was made up, 0 for those of known pixels; None without masks.
-
-        Known pixels are no fakes (Suvorov et al. 2022, section 2.3.2). There the discriminator also learns that
-        patches of known pixels, of both images, are real; here nobody is asked about them: losses get pairs of logits,
-        and relativistic ones have nothing to say of a pair that is the same twice.
-        """
-        if self.degradation is None or not self.degradation.masks:
-            return None
-        mask = condition[..., -1]
-
-        def touches(losses: Array) -> Array:
-            if losses.ndim != mask.ndim:
-                return jnp.ones_like(losses)  # no map
-            return (jax.image.resize(mask, losses.shape, "linear") > 1e-3).astype(losses.dtype)
-
-        return jax.tree.map(touches, losses)
-
     def _kept(self, image: Array, condition: Array) -> Array:
         """The image with what its condition knows put in place."""
-        if self.degradation is None or not self.degradation.masks:
+        if not self._masks:
             return image
         known, mask = condition[..., :-1], condition[..., -1:]
         return mask * image + (1 - mask) * known
 
-    def _beside(self, image: Array, condition: Array) -> Array:
-        """What the discriminator sees."""
-        return jnp.concatenate([image, condition], axis=-1) if self.conditional else image
 
-    def _judge(
-        self, state: State, variables: Variables | None, image: Array, condition: Array
-    ) -> tuple[Judgement, Variables]:
-        """The judgement of images and the discriminator's new variables; `variables` None: from the state's."""
-        if variables is not None:
-            state = state.replace(variables={**state.variables, DISCRIMINATOR: variables})
-        return self._apply(state, DISCRIMINATOR, self._beside(image, condition))
+def _beside(image: Array, given: Mapping[str, Array]) -> tuple[Array, Array | None]:
+    """The discriminator's inputs: the image, with its condition as further channels, and the label."""
+    image = jnp.concatenate([image, given["condition"]], axis=-1) if "condition" in given else image
+    return image, given.get("label")
 
-    def _apply(self, state: State, name: str, inputs: Array, key: Key | None = None) -> tuple[Any, Variables]:
-        """A training forward, and the variables as they stand after it; with a key there is dropout and noise."""
-        network: Any = self.generator if name == GENERATOR else self.discriminator
-        variables = state.variables[name]
-        options: dict[str, Any] = {}
-        if key is not None:
-            dropout_key, noise_key = jax.random.split(key)
-            options["rngs"] = {"dropout": dropout_key, "noise": noise_key}
-        tree = {"params": state.params[name], **variables}
-        output, updates = network.apply(tree, inputs, None, train=True, mutable=list(variables), **options)
-        return output, {**variables, **updates}
+
+def _weights(given: Mapping[str, Array], shape: tuple[int, ...]) -> Array:
+    """1 for the patches of a map that touch what was made up, 0 for those of known pixels.
+
+    Known pixels are no fakes (Suvorov et al. 2022, section 2.3.2). There the discriminator also learns that patches of
+    known pixels, of both images, are real; here nobody is asked about them: losses get pairs of logits, and
+    relativistic ones have nothing to say of a pair that is the same twice.
+    """
+    mask = given["mask"][..., 0]
+    if len(shape) != mask.ndim:
+        return jnp.ones(shape)  # no map
+    return (jax.image.resize(mask, shape, "linear") > 1e-3).astype(jnp.float32)

@@ -1,9 +1,11 @@
-"""What the discriminator sees of the images of a turn: augmented and with noise, the reals and the fakes each with
+"""What a discriminator sees of the pixels of a turn: augmented and with noise, the reals and the fakes each with
 draws of its own.
 
 One draw for both would tie the judgement of a fake to that of the real of its row by more than what they show.
 DiffAugment (Zhao et al. 2020, section 3.2) and ADA (Karras et al. 2020a, section 2) draw for every image anew, and
-so does R3GAN (Huang et al. 2024), whose R1 and R2 are taken through the draws of the loss.
+so does R3GAN (Huang et al. 2024), whose R1 and R2 are taken through the draws of the loss. Where pixels are given
+beside the images, such as a mask, all of them are moved by one draw, or they would no longer fit; colours, filters,
+noise and holes are those of the reals and the fakes alone.
 """
 
 from __future__ import annotations
@@ -13,23 +15,27 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 
 from jaxgan.errors import UserError
 from jaxgan.game import Array, Key
 from jaxgan.schedules import Number, at, make_schedule
 
-See = Callable[[Any], Any]  # an image [B,H,W,C], or all its scales -> the same as the discriminator sees it
+See = Callable[[Any], Any]  # pixels [B,H,W,C], a clip [B,T,H,W,C], or a tree of them -> as the discriminator sees them
 
 REALS, FAKES = 2, 3  # what a turn's key is folded with, for augmentation
 NOISES = 2  # what is added to that, for noise
+MOVES = 6  # what a turn's key is folded with, where all pixels are moved by one draw
 INSTANCE_NOISE = "config.task.instance_noise"
+AUGMENT = "config.task.augment"
 
 
 class Sight(NamedTuple):
-    """What a turn makes of its reals and of its fakes; the same images are the same twice."""
+    """What a turn makes of its reals, of its fakes and of what is given; the same pixels are the same twice."""
 
     reals: See
     fakes: See
+    given: Callable[[Any, Any], Any]  # (given, the pixels that it stands beside) -> given
 
 
 def sight(
@@ -39,29 +45,50 @@ def sight(
     augment: Any = None,
     memory: Mapping[str, Array] | None = None,
     instance_noise: Number = 0.0,
+    given: Any = None,
 ) -> Sight:
     """Of the turn that has this key. `augment`: see `jaxgan.augment`, with what it remembers; None: none.
 
     `instance_noise` is the standard deviation of Gaussian noise on every pixel, whose range is [-1, 1], added last
-    (Sonderby et al. 2017, "Amortised MAP inference"; Arjovsky & Bottou 2017, section 3).
+    (Sonderby et al. 2017, "Amortised MAP inference"; Arjovsky & Bottou 2017, section 3). `given`: what is judged beside
+    the images; if any of it is pixels, all pixels are moved by one draw. Raises UserError for pixels that cannot be.
     """
     probability = None if augment is None else augment.probability(memory or {}, images_seen)
+    together = augment is not None and any(map(_is_pixels, jax.tree.leaves(given)))
+    if together and not hasattr(augment, "moved"):
+        words = f"{type(augment).__name__} has no `moved`, which moves what is given beside the images with them"
+        raise UserError(f"{AUGMENT}: {words}; accepted is none")
+    moves: dict[str, Any] = {"moving_key": jax.random.fold_in(key, MOVES)} if together else {}
 
     def seen(draw: int) -> See:
-        def see(image: Any) -> Any:
+        def see(pixels: Any) -> Any:
             if augment is not None:
-                if isinstance(image, tuple):
-                    words = "images of several scales cannot be augmented; accepted is none"
-                    raise UserError(f"config.task.augment: {words}")
-                image = augment(jax.random.fold_in(key, draw), image, probability)
+                _check_sizes(pixels)
+                one = lambda image: augment(jax.random.fold_in(key, draw), image, probability, **moves)  # noqa: E731
+                pixels = jax.tree.map(lambda leaf: _by_frames(one, leaf), pixels)
             if instance_noise == 0.0:
-                return image
+                return pixels
             deviation = at(instance_noise, images_seen, INSTANCE_NOISE)
-            return _noisy(jax.random.fold_in(key, draw + NOISES), image, deviation)
+            return _noisy(jax.random.fold_in(key, draw + NOISES), pixels, deviation)
 
         return see
 
-    return Sight(seen(REALS), seen(FAKES))
+    def beside(given: Any, pixels: Any) -> Any:
+        if augment is None:
+            return given
+        places = jax.tree.leaves(pixels)[0].shape[1:-1]
+
+        def move(leaf: Array) -> Array:
+            if _is_pixels(leaf) and leaf.shape[1:-1] == places:
+                return _by_frames(lambda image: augment.moved(moves["moving_key"], image, probability), leaf)
+            if _is_pixels(leaf) or leaf.shape[1:] == places:
+                words = f"what is given, of shape {leaf.shape[1:]}, cannot be moved with images of {places} pixels"
+                raise UserError(f"{AUGMENT}: {words}; accepted is none")
+            return leaf
+
+        return jax.tree.map(move, given)
+
+    return Sight(seen(REALS), seen(FAKES), beside)
 
 
 def check_instance_noise(number: Number) -> None:
@@ -73,6 +100,21 @@ def check_instance_noise(number: Number) -> None:
     for path, value in ends.items():
         if not 0.0 <= value < math.inf:
             raise UserError(f"{path}: got {value}, accepted is 0 or more and finite")
+
+
+def _is_pixels(leaf: Array) -> bool:
+    """Images or clips, and no labels, vectors or tokens."""
+    return leaf.ndim >= 4 and jnp.issubdtype(leaf.dtype, jnp.floating)
+
+
+def _check_sizes(pixels: Any) -> None:
+    if len({leaf.shape[1:-1] for leaf in jax.tree.leaves(pixels)}) > 1:
+        raise UserError(f"{AUGMENT}: images of several scales cannot be augmented; accepted is none")
+
+
+def _by_frames(change: See, pixels: Array) -> Array:
+    """Images changed; of clips `[B,T,H,W,C]` every frame, all frames of a clip alike."""
+    return jax.vmap(change, in_axes=1, out_axes=1)(pixels) if pixels.ndim == 5 else change(pixels)
 
 
 def _noisy(key: Key, image: Any, deviation: Array | float) -> Any:

@@ -29,6 +29,17 @@ def test_one_key_one_result():
     assert (augmented(KEY, IMAGES, 0.5) != augmented(jax.random.key(2), IMAGES, 0.5)).any()
 
 
+def test_others_are_moved_by_the_same_draw_and_only_moved():
+    moved = ALL.moved(KEY, IMAGES, 1.0)
+    np.testing.assert_array_equal(ADA("bg")(jax.random.key(2), IMAGES, 1.0, moving_key=KEY), moved)
+    np.testing.assert_array_equal(ADA("bg").moved(KEY, IMAGES, 1.0), moved)
+    assert (moved != IMAGES).any()
+    for preset in ("color", "none"):
+        np.testing.assert_array_equal(ADA(preset).moved(KEY, IMAGES, 1.0), IMAGES)
+    colours = ADA("color")
+    np.testing.assert_array_equal(colours(KEY, IMAGES, 1.0, moving_key=KEY), colours(KEY, IMAGES, 1.0))
+
+
 @pytest.mark.slow
 def test_gradients_are_those_of_finite_differences_and_second_ones_are_finite():
     weight = jax.random.normal(jax.random.key(3), IMAGES.shape)

@@ -28,6 +28,14 @@ def test_colours_stay_affine_within_their_ranges():
         assert abs(values.mean() - (low + high) / 2) < 0.08 * (high - low)
 
 
+def test_others_are_translated_by_the_same_draw_and_only_translated():
+    moved = DiffAugment().moved(KEY, IMAGES, 1.0)
+    translated = DiffAugment(("translation",))(jax.random.key(2), IMAGES, 1.0, moving_key=KEY)
+    np.testing.assert_array_equal(translated, moved)
+    assert (moved != IMAGES).any()
+    np.testing.assert_array_equal(DiffAugment(("color", "cutout")).moved(KEY, IMAGES, 1.0), IMAGES)
+
+
 def test_translations_are_crops_of_zero_padded_images_up_to_an_eighth():
     images = jnp.broadcast_to(IMAGES[:1], IMAGES.shape)
     out = np.asarray(DiffAugment(("translation",))(KEY, images, 1.0))

@@ -36,7 +36,8 @@ def test_all_three_are_judged_without_augmentation_by_the_weights_that_play():
     )
     spec = open_source(config.data, "train").spec
     config = fill_in(config, spec)
-    task = dataclasses.replace(make_task(config), augment=DiffAugment())
+    task = make_task(config)
+    task = dataclasses.replace(task, adversary=dataclasses.replace(task.adversary, augment=DiffAugment()))
     optimizers = dict.fromkeys(task.players, make_optimizer({"name": "sgd", "learning_rate": 0.1}))
     state = init_state(task, optimizers, jax.random.key(0), {"image": jnp.zeros((2, 8, 8, 1))})
     state = state.replace(ema_params=jax.tree.map(jnp.zeros_like, state.ema_params))  # the average is another

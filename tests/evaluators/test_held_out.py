@@ -9,6 +9,7 @@ from jaxgan.evaluators import reference
 from jaxgan.evaluators.held_out import HeldOutGap
 from jaxgan.game import Judgement
 from jaxgan.losses import adversarial
+from jaxgan.tasks.adversary import Adversary
 from jaxgan.tasks.generation import Generation
 
 
@@ -78,7 +79,7 @@ class Brightness:
 
 
 def test_packs_need_not_divide_the_batches():
-    game = Generation(None, Brightness(), adversarial.non_saturating, pack=3)
+    game = Generation(None, Adversary(Brightness(), adversarial.non_saturating, pack=3))
     trees = {"discriminator": {}}
 
     def judge(images, labels):

@@ -13,7 +13,8 @@ import optax
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "training"))
 
-from toy import BATCH, LATENT, AffineGenerator, GivenLatents, QuadraticDiscriminator
+from toy import BATCH, LATENT, GivenLatents
+from toy import make_task as make_affine
 
 from jaxgan.augment.ada import ADA
 from jaxgan.losses.adversarial import non_saturating, relativistic_average
@@ -25,6 +26,7 @@ from jaxgan.regularizers.gradient_penalty import r1
 from jaxgan.regularizers.lecam import lecam
 from jaxgan.regularizers.path_length import path_length
 from jaxgan.sampling import Sampler
+from jaxgan.tasks.adversary import Adversary
 from jaxgan.tasks.generation import Generation
 from jaxgan.tasks.penalty import Penalty
 from jaxgan.training.feed import make_play
@@ -38,8 +40,7 @@ ADAPTIVE = {"target": -0.5, "interval": 3, "images_to_one": 48}  # its probabili
 
 
 def toy(**kwargs):
-    kwargs = {"loss": non_saturating, "latent_dim": LATENT, "penalties": (LAZY_R1,), **kwargs}
-    return GivenLatents(AffineGenerator(), QuadraticDiscriminator(), **kwargs)
+    return make_affine(**{"penalties": (LAZY_R1,), **kwargs})
 
 
 def remembering():
@@ -50,19 +51,17 @@ def remembering():
 
 def convolutional():
     """Batch norm in both networks, groups of rows, a loss of the batch's mean."""
-    networks = dcgan.Generator(16, 1, widths=(8, 8)), dcgan.Discriminator(16, widths=(8, 8), stddev=True)
-    penalties = (Penalty("r1", r1),)
-    return GivenLatents(*networks, loss=relativistic_average, latent_dim=LATENT, penalties=penalties)
+    discriminator = dcgan.Discriminator(16, widths=(8, 8), stddev=True)
+    adversary = Adversary(discriminator, relativistic_average, penalties=(Penalty("r1", r1),))
+    return GivenLatents(dcgan.Generator(16, 1, widths=(8, 8)), adversary, latent_dim=LATENT)
 
 
 def drawing():
     """Latents, noise, mixed styles and augmentations drawn on the devices; path length and its mean."""
     return Generation(
         stylegan2.Generator(8, 1, style_dim=4, mapping_layers=2, max_width=4),
-        stylegan2.Discriminator(8, max_width=4),
-        loss=non_saturating,
+        Adversary(stylegan2.Discriminator(8, max_width=4), non_saturating, augment=ADA(preset="blit", **ADAPTIVE)),
         latent_dim=LATENT,
-        augment=ADA(preset="blit", **ADAPTIVE),
         generator_penalties=(Penalty("path_length", path_length, every=2),),
     )
 
@@ -143,9 +142,8 @@ def draws():
 
 def argument_bytes(fsdp):
     """What the compiled step of a game is given on each device, nearly all of it state; nothing is played."""
-    task = Generation(
-        mlp.Generator(8, 1, widths=(256,)), mlp.Discriminator(widths=(256,)), loss=non_saturating, latent_dim=8
-    )
+    adversary = Adversary(mlp.Discriminator(widths=(256,)), non_saturating)
+    task = Generation(mlp.Generator(8, 1, widths=(256,)), adversary, latent_dim=8)
     optimizers = dict.fromkeys(task.players, optimizer)
     step = make_train_step(task, optimizers, images=BATCH, half_life_images=32)
     mesh = make_mesh({"data": -1, "fsdp": fsdp}, jax.devices()[:fsdp])

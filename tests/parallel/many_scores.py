@@ -27,6 +27,7 @@ from jaxgan.parallel import placement
 from jaxgan.parallel.distributed import Processes, joined
 from jaxgan.parallel.mesh import make_mesh
 from jaxgan.sampling import Sampler
+from jaxgan.tasks.adversary import Adversary
 from jaxgan.tasks.generation import Generation
 
 SMALL = 64  # elements, so that the generator's kernels are large enough to be split
@@ -73,8 +74,9 @@ class StandIn:
 def find_scores(fsdp=1, kinds=("classifier", "inception", "patches")):
     """By kind of features, then by name: of samples in batches of 30, which neither 2 nor 4 devices divide evenly."""
     mesh = make_mesh({"data": -1, "fsdp": fsdp})
-    networks = mlp.Generator(SIDE, 1, widths=(24,), num_classes=CLASSES), mlp.Discriminator(widths=(8,))
-    task = Generation(*networks, loss=non_saturating, latent_dim=LATENT, num_classes=CLASSES)
+    generator = mlp.Generator(SIDE, 1, widths=(24,), num_classes=CLASSES)
+    adversary = Adversary(mlp.Discriminator(widths=(8,)), non_saturating)
+    task = Generation(generator, adversary, latent_dim=LATENT, num_classes=CLASSES)
     batch = {"image": jnp.zeros((4, SIDE, SIDE, 1)), "label": jnp.zeros(4, jnp.int32)}
 
     def init():

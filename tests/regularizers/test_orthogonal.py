@@ -9,6 +9,7 @@ from jaxgan.layers.conv import transposed_kernels
 from jaxgan.losses import adversarial
 from jaxgan.models import dcgan
 from jaxgan.regularizers.orthogonal import orthogonal
+from jaxgan.tasks.adversary import Adversary
 from jaxgan.tasks.generation import Generation
 from jaxgan.tasks.penalty import Penalty
 from jaxgan.training.optimizers import make_optimizer
@@ -62,10 +63,8 @@ def test_a_task_tells_it_which_kernels_are_transposed():
     penalty = Penalty("orthogonal", orthogonal, {"weight": 0.1})
     task = Generation(
         dcgan.Generator(16, 1, widths=widths),
-        dcgan.Discriminator(16, widths=widths),
-        adversarial.hinge,
+        Adversary(dcgan.Discriminator(16, widths=widths), adversarial.hinge, penalties=(penalty,)),
         latent_dim=3,
-        penalties=(penalty,),
         generator_penalties=(penalty,),
     )
     optimizers = dict.fromkeys(task.players, make_optimizer({"name": "sgd", "learning_rate": 0.01}))

@@ -4,10 +4,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from making import make
 
 from jaxgan.losses import adversarial
 from jaxgan.models import dcgan
 from jaxgan.regularizers.gradient_penalty import r1, wgan_gp
+from jaxgan.tasks.adversary import Adversary
 from jaxgan.tasks.generation import Generation
 from jaxgan.tasks.penalty import Penalty
 from jaxgan.training.optimizers import make_optimizer
@@ -21,7 +23,8 @@ def make_task(**kwargs):
     settings = {"num_classes": 3, "widths": (4, 4)}
     generator = dcgan.Generator(16, 1, **settings)
     discriminator = dcgan.Discriminator(16, norm="batch", **settings)
-    return Generation(generator, discriminator, adversarial.relativistic, latent_dim=3, num_classes=3, **kwargs)
+    settings = {"loss": adversarial.relativistic, "latent_dim": 3, "num_classes": 3, **kwargs}
+    return make(Generation, generator, discriminator=discriminator, **settings)
 
 
 def make_batch():
@@ -105,7 +108,8 @@ def test_sampling_uses_the_kept_statistics_and_no_randomness():
 def test_a_step_in_half_precision_moves_float32_params(norm):
     generator = dcgan.Generator(16, 1, widths=(4, 4), dtype=jnp.bfloat16)
     discriminator = dcgan.Discriminator(16, widths=(4, 4), norm=norm, stddev=True, dtype=jnp.bfloat16)
-    task = Generation(generator, discriminator, adversarial.hinge, latent_dim=3, penalties=(Penalty("r1", r1),))
+    adversary = Adversary(discriminator, adversarial.hinge, penalties=(Penalty("r1", r1),))
+    task = Generation(generator, adversary, latent_dim=3)
     state, optimizers = make_state(task)
     step = jax.jit(make_train_step(task, optimizers, images=BATCH), static_argnums=3)
     after, metrics = step(state, {"image": make_batch()["image"]}, jax.random.key(0), (0, 1))

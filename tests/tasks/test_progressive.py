@@ -8,6 +8,7 @@ import pytest
 from jaxgan.errors import UserError
 from jaxgan.losses import adversarial
 from jaxgan.models import progan
+from jaxgan.tasks.adversary import Adversary
 from jaxgan.tasks.progressive import Progressive
 from jaxgan.training.optimizers import make_optimizer
 from jaxgan.training.state import init_state
@@ -21,7 +22,7 @@ def make_task(**kwargs):
     generator = progan.Generator(16, 1, base_width=4, max_width=4)
     discriminator = progan.Discriminator(16, base_width=4, max_width=4)
     settings = {"latent_dim": 3, "resolution": 16, "stage_images": STAGE, "fade_images": FADE, **kwargs}
-    return Progressive(generator, discriminator, adversarial.non_saturating, **settings)
+    return Progressive(generator, Adversary(discriminator, adversarial.non_saturating), **settings)
 
 
 def make_batch():
@@ -43,7 +44,7 @@ def test_each_stage_has_its_images_and_the_last_goes_on():
 
 def test_growth_takes_the_published_number_of_images():
     """Karras et al. 2018, appendix A.1, with 600,000 images for each fade and each settling, as their code has it."""
-    task = Progressive(None, None, adversarial.wasserstein, resolution=16)
+    task = Progressive(None, Adversary(None, adversarial.wasserstein), resolution=16)
     starts = sorted({phase.start for phase in task.phases()})
     assert starts == [0, 600_000, 1_800_000]  # 4 pixels alone; 8 faded in and settled; 16
     depth = lambda images: float(task._depth(jnp.int32(images)))  # noqa: E731

@@ -8,13 +8,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from making import make
 
+from jaxgan.augment.ada import ADA
+from jaxgan.augment.diffaugment import DiffAugment
 from jaxgan.augment.sharpening import sharpened
 from jaxgan.errors import UserError
 from jaxgan.game import Judgement
 from jaxgan.losses import adversarial
 from jaxgan.losses.perceptual import perceptual
+from jaxgan.regularizers.consistency import zcr, zcr_generator
 from jaxgan.regularizers.gradient_penalty import r1
+from jaxgan.regularizers.orthogonal import orthogonal
 from jaxgan.tasks.penalty import Penalty
 from jaxgan.tasks.restoration import Content, Restoration
 from jaxgan.training.initial import with_frozen
@@ -93,23 +98,23 @@ def make_task(**changes):
         "adversarial_start": 2 * BATCH,
         **changes,
     }
-    return Restoration(Generator(getattr(settings["degradation"], "scale", 1)), **settings)
+    return make(Restoration, Generator(getattr(settings["degradation"], "scale", 1)), **settings)
 
 
-def make_batch():
+def make_batch(**fields):
     image = jax.random.uniform(jax.random.key(5), (BATCH, 8, 8, 3), minval=-1.0)
-    return {"image": image, "condition": -image}
+    return {"image": image, "condition": -image, **fields}
 
 
-def start(task):
+def start(task, **fields):
     optimizers = dict.fromkeys(task.players, make_optimizer({"name": "adam", "learning_rate": 0.01}))
-    return jax.jit(lambda: init_state(task, optimizers, jax.random.key(0), make_batch()))(), optimizers
+    return jax.jit(lambda: init_state(task, optimizers, jax.random.key(0), make_batch(**fields)))(), optimizers
 
 
-def play(task, rounds):
-    state, optimizers = start(task)
+def play(task, rounds, **fields):
+    state, optimizers = start(task, **fields)
     step = jax.jit(make_train_step(task, optimizers, images=BATCH), static_argnums=3)
-    states, batch, reports = [state], make_batch(), []
+    states, batch, reports = [state], make_batch(**fields), []
     for number in range(rounds):
         due = due_phases(task.phases(), number, number * BATCH)
         state, metrics = step(state, batch, jax.random.key(1), due)
@@ -142,7 +147,7 @@ def test_the_second_stage_begins_with_fresh_moments():
 
 
 def test_without_a_second_stage_there_is_no_discriminator():
-    task = make_task(adversarial_start=None, discriminator=None, loss=None)
+    task = make_task(adversarial_start=None, loss=None)
     states, _ = play(task, 2)
     assert set(states[-1].params) == {"generator"}
     assert due_phases(task.phases(), 0, 10**9) == (0,)
@@ -266,8 +271,7 @@ def test_penalties_see_the_images_and_not_their_conditions():
     ("changes", "words"),
     [
         ({"content": ()}, "config.task.content is missing"),
-        ({"discriminator": None}, "config.networks.discriminator is missing"),
-        ({"loss": None}, "config.task.loss is missing"),
+        ({"loss": None}, "config.networks.discriminator or config.task.loss is missing"),
         ({"adversarial_start": -1}, "adversarial_start: got -1"),
         ({"conditional": True}, "config.task.conditional"),
     ],
@@ -281,6 +285,131 @@ def test_a_generator_of_another_size_is_told():
     task = dataclasses.replace(make_task(), generator=Generator(4))
     with pytest.raises(UserError, match=r"config\.networks\.generator: it makes images"):
         start(task)
+
+
+class Labelled(nn.Module):
+    """The discriminator, whose logits know the label."""
+
+    num_classes: int = 3
+
+    @nn.compact
+    def __call__(self, image, label=None, *, train):
+        judgement = Discriminator(name="plain")(image, train=train)
+        of_label = nn.Embed(self.num_classes, 1, name="label")(label)
+        return judgement.replace(logits=judgement.logits + of_label[:, :, None])
+
+
+def memory_of_the_generator(params, *, memory={"turns": 0.0}):  # noqa: B006
+    return 1e-3 * params["conv"]["kernel"] ** 2, {"turns": memory["turns"] + 1}
+
+
+def towards(critic, fake):
+    return -critic(fake)
+
+
+GAINED = {  # what the adversary brings: changes, metrics, what is remembered
+    "augmentation": (
+        {"augment": ADA(preset="bgc", target=-1.0, interval=1, images_to_one=8)},
+        {"discriminator/augment_probability"},
+        {"augment"},
+    ),
+    "a schedule of it": ({"augment": ADA(preset="blit", schedule=0.5)}, {"discriminator/accuracy"}, set()),
+    "a gate": ({"max_accuracy": 0.9}, {"discriminator/accuracy"}, {"accuracy"}),
+    "packing": ({"pack": 2, "penalties": (Penalty("r1", r1),)}, {"discriminator/r1"}, set()),
+    "labels": ({"discriminator": Labelled()}, {"discriminator/accuracy"}, set()),
+    "the best fakes": ({"top_k": 0.5}, {"generator/adversarial"}, set()),
+    "penalties of the generator": (
+        {
+            "generator_penalties": (
+                Penalty("memory", memory_of_the_generator),
+                Penalty("towards", towards, every=2),
+                Penalty("orthogonal", orthogonal),
+            )
+        },
+        {"generator/memory", "generator/orthogonal", "generator_towards/towards"},
+        {"generator_memory"},
+    ),
+}
+
+
+@pytest.mark.parametrize("where", ["masks", "conditions"])
+@pytest.mark.parametrize("name", GAINED)
+def test_what_generation_has_restoration_has_too(name, where):
+    changes, metrics, remembered = GAINED[name]
+    kind = {"degradation": LeftHidden()} if where == "masks" else {"degradation": None, "conditional": True}
+    task = make_task(**{**kind, "adversarial_start": 0, "loss": adversarial.non_saturating, **changes})
+    states, reports = play(task, 2, label=jnp.array([0, 2]))
+    assert set(states[0].carry) == remembered
+    assert metrics <= reports[0].keys() | reports[1].keys()
+    assert all(np.isfinite(value) for report in reports for value in report.values())
+    assert states[-1].skipped == 0
+    for player in task.players:
+        assert not equal(states[0].params[player], states[2].params[player])
+    if "augment" in remembered:
+        assert states[2].carry["augment"]["probability"] > 0
+    if "accuracy" in remembered:
+        expected = 0.99 * 0.5 + 0.01 * reports[0]["discriminator/accuracy"]
+        np.testing.assert_allclose(states[1].carry["accuracy"], expected, rtol=1e-5)
+    if name == "packing":
+        channels = 6 if where == "masks" else 12  # of two images, and of their conditions
+        assert states[0].params["discriminator"]["conv"]["kernel"].shape[2] == channels
+
+
+def test_labels_are_judged_and_not_asked_of_the_generator():
+    task = make_task(adversarial_start=0, discriminator=Labelled(), loss=adversarial.non_saturating)
+    assert task.num_classes == 3
+    states, _ = play(task, 1, label=jnp.array([0, 2]))
+    before, after = (state.params["discriminator"]["label"]["embedding"] for state in states)
+    assert [bool(row) for row in (before != after).any(1)] == [True, False, True]
+
+
+def test_a_discriminator_that_wins_sits_out():
+    task = make_task(adversarial_start=0, max_accuracy=0.5)
+    state, optimizers = start(task)
+    step = jax.jit(make_train_step(task, optimizers, images=BATCH), static_argnums=3)
+    for accuracy, moves in ((0.4, True), (0.9, False)):
+        before = state.replace(carry={"accuracy": jnp.float32(accuracy)})
+        after, _ = step(before, make_batch(), jax.random.key(1), (0, 1))
+        assert equal(after.params["discriminator"], state.params["discriminator"]) != moves
+        assert not equal(after.params["generator"], state.params["generator"])
+
+
+def test_patches_are_weighed_by_the_mask_where_it_was_moved_to():
+    """Of a discriminator that tells each pixel apart, only those under the moved mask count."""
+
+    class Pixels(nn.Module):
+        @nn.compact
+        def __call__(self, image, label=None, *, train):
+            return Judgement(logits=self.param("w", nn.initializers.ones, ()) * image.sum(-1))
+
+    augment = ADA(preset="blit", chances={"xint": 0.0}, schedule=1.0)  # no pixel is lost
+    settings = {"adversarial_start": 0, "degradation": LeftHidden(), "discriminator": Pixels()}
+    task = make_task(**settings, loss=adversarial.wasserstein, augment=augment)
+    state, _ = start(task)
+    batch = {**make_batch(), "fakes": task.draw(task.phases()[0], state, make_batch(), jax.random.key(2))[0]}
+    loss, _ = task.phases()[0].loss(state, batch, jax.random.key(3))
+    mask = batch["fakes"].condition[..., -1:]
+    plain = (mask * (batch["fakes"].image - batch["image"])).sum() / mask.size
+    np.testing.assert_allclose(loss, plain, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        (
+            {"content": (*CONTENT, Content("matching", matching)), "augment": DiffAugment()},
+            "augment: matching compares",
+        ),
+        ({"generator_penalties": (Penalty("zcr", zcr_generator),)}, "generator_penalties: zcr needs 'generate', which"),
+        ({"penalties": (Penalty("zcr", zcr),)}, "config.task.penalties: zcr needs 'generate', which this task"),
+        ({"generator_penalties": (Penalty("orthogonal", orthogonal),), "adversarial_start": None}, "accepted are none"),
+        ({"pack": 0}, "config.task.pack: got 0"),
+        ({"pack": 2, "discriminator": Labelled()}, "config.task.pack: images of different labels"),
+    ],
+)
+def test_what_the_adversary_cannot_do_here_is_told(changes, words):
+    with pytest.raises(UserError, match=words):
+        make_task(**changes)
 
 
 def test_smoothed_labels_and_instance_noise_are_the_adversarys():

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from making import changed, make
 
 from jaxgan.errors import UserError
 from jaxgan.game import AdversarialLoss, Judgement
@@ -15,6 +16,7 @@ from jaxgan.regularizers import consistency
 from jaxgan.regularizers.drift import drift
 from jaxgan.regularizers.gradient_penalty import dragan, r1, r2, wgan_gp
 from jaxgan.regularizers.lecam import lecam
+from jaxgan.tasks.adversary import Adversary
 from jaxgan.tasks.generation import Generation, truncated
 from jaxgan.tasks.penalty import Penalty
 from jaxgan.tasks.sight import sight
@@ -28,7 +30,8 @@ BATCH, KEY = 4, jax.random.key(2)
 def make_task(channels=1, **kwargs):
     generator = dcgan.Generator(8, channels, widths=(4,), norm="none")
     discriminator = dcgan.Discriminator(8, widths=(4,), norm="none")
-    return Generation(generator, discriminator, adversarial.non_saturating, latent_dim=3, **kwargs)
+    settings = {"discriminator": discriminator, "loss": adversarial.non_saturating, "latent_dim": 3, **kwargs}
+    return make(Generation, generator, **settings)
 
 
 def make_batch():
@@ -77,10 +80,10 @@ def test_penalties_are_taken_at_images_before_augmentation():
         def apply(self, tree, image, label, *, train, mutable=()):
             return Judgement(logits=image.reshape(len(image), -1) @ tree["params"]["w"]), {}
 
-    plain = dataclasses.replace(make_task(penalties=(linear,)), discriminator=Linear())
+    plain = changed(make_task(penalties=(linear,)), discriminator=Linear())
     whole = losses(plain)[0][1].metrics["r1"]
-    same = losses(dataclasses.replace(plain, augment=Darken(1.0)))[0][1].metrics["r1"]
-    darker = losses(dataclasses.replace(plain, augment=Darken(0.5)))[0][1].metrics["r1"]
+    same = losses(changed(plain, augment=Darken(1.0)))[0][1].metrics["r1"]
+    darker = losses(changed(plain, augment=Darken(0.5)))[0][1].metrics["r1"]
     np.testing.assert_allclose(whole, 0.5 * 64 * 0.5**2, rtol=1e-6)  # gamma / 2 |w|^2
     np.testing.assert_allclose(same, whole)
     np.testing.assert_allclose(darker, whole / 4, rtol=1e-6)
@@ -113,7 +116,7 @@ class Bright:
 def test_reals_and_fakes_are_augmented_with_draws_of_their_own():
     apart = lambda real, fake: jnp.abs(real - fake)  # noqa: E731
     loss = AdversarialLoss(apart, apart)
-    task = dataclasses.replace(make_task(augment=Dim()), discriminator=Bright(), loss=loss)
+    task = changed(make_task(augment=Dim()), discriminator=Bright(), loss=loss)
     state, _ = make_state(task)
     same = {"image": jnp.ones((1000, 8, 8, 1))}
     fakes = task.draw(task.phases()[0], state, same, KEY)[0]
@@ -126,8 +129,8 @@ def test_reals_and_fakes_are_augmented_with_draws_of_their_own():
 def test_instance_noise_is_drawn_for_every_image_and_follows_its_schedule():
     apart = lambda real, fake: jnp.square(real - fake) / 2  # noqa: E731
     schedule = {"name": "linear", "start": 0.5, "stop": 0.0, "images": 100}
-    plain = dataclasses.replace(make_task(), discriminator=Bright(), loss=AdversarialLoss(apart, apart))
-    noisy = dataclasses.replace(plain, instance_noise=schedule)
+    plain = changed(make_task(), discriminator=Bright(), loss=AdversarialLoss(apart, apart))
+    noisy = changed(plain, instance_noise=schedule)
     state, _ = make_state(plain)
     batch = {"image": jnp.ones((4000, 8, 8, 1))}
     batch["fakes"] = plain.draw(plain.phases()[0], state, batch, KEY)[0]._replace(image=batch["image"])
@@ -135,25 +138,25 @@ def test_instance_noise_is_drawn_for_every_image_and_follows_its_schedule():
         for phase in noisy.phases():  # of a logit that is half a sum of 64 pixels the variance is 64 / 4 times theirs
             loss, _ = phase.loss(state.replace(images_seen=jnp.int32(seen)), batch, KEY)
             np.testing.assert_allclose(loss, 16 * deviation**2, rtol=0.15)
-    constant = dataclasses.replace(noisy, instance_noise=0.25)
+    constant = changed(noisy, instance_noise=0.25)
     np.testing.assert_allclose(constant.phases()[0].loss(state, batch, KEY)[0], 1.0, rtol=0.15)
 
 
 def test_all_scales_of_an_image_get_noise_and_penalties_see_it():
     seen = sight(KEY, jnp.int32(0), instance_noise=0.5)
     scales = (jnp.zeros((500, 8, 8, 1)), jnp.zeros((500, 4, 4, 1)))
-    for see in seen:
+    for see in (seen.reals, seen.fakes):
         np.testing.assert_allclose([scale.std() for scale in see(scales)], 0.5, rtol=0.05)
         np.testing.assert_array_equal(see(scales)[0], see(scales)[0])
     task = make_task(instance_noise=0.5, penalties=(Penalty("r1", r1, {"method": "finite_difference"}),))
-    plain = dataclasses.replace(task, instance_noise=0.0)
-    found = [losses(dataclasses.replace(each, discriminator=Bright()))[0][1].metrics["r1"] for each in (task, plain)]
+    plain = changed(task, instance_noise=0.0)
+    found = [losses(changed(each, discriminator=Bright()))[0][1].metrics["r1"] for each in (task, plain)]
     np.testing.assert_allclose(*found, rtol=1e-2)  # a linear critic: the same noise before and after the step
 
 
 def test_smoothed_labels_cost_the_discriminator_its_sureness():
-    task = dataclasses.replace(make_task(), discriminator=Bright())
-    smooth = dataclasses.replace(task, label_smoothing=0.1)
+    task = changed(make_task(), discriminator=Bright())
+    smooth = changed(task, label_smoothing=0.1)
     (hard, aux), (generator, _) = losses(task)
     (soft, _), (same, _) = losses(smooth)
     # softplus(r) - softplus(-r) = r
@@ -165,7 +168,7 @@ def test_smoothed_labels_cost_the_discriminator_its_sureness():
 def test_differences_see_the_draw_of_the_logits_that_they_start_from(name, every):
     function = {"r1": r1, "r2": r2}[name]
     penalty = Penalty(name, function, {"method": "finite_difference"}, every=every)
-    task = dataclasses.replace(make_task(augment=Dim(), penalties=(penalty,)), discriminator=Bright())
+    task = changed(make_task(augment=Dim(), penalties=(penalty,)), discriminator=Bright())
     state, _ = make_state(task)
     batch = {"image": jnp.ones((4000, 8, 8, 1))}
     batch["fakes"] = task.draw(task.phases()[0], state, batch, KEY)[0]._replace(image=batch["image"])
@@ -186,7 +189,7 @@ class LinearOfPacks:
 @pytest.mark.parametrize("every", [1, 16])
 def test_penalties_of_packed_images_are_those_of_the_pack(every):
     penalties = (Penalty("r1", r1, every=every), Penalty("wgan_gp", wgan_gp, every=every))
-    task = dataclasses.replace(make_task(pack=2, penalties=penalties), discriminator=LinearOfPacks())
+    task = changed(make_task(pack=2, penalties=penalties), discriminator=LinearOfPacks())
     found = {name: value for _, aux in losses(task) for name, value in aux.metrics.items()}
     square = 2 * 64 * 0.5**2
     np.testing.assert_allclose(found["r1"], 0.5 * square, rtol=1e-6)
@@ -258,7 +261,7 @@ def test_other_latents_are_seen_under_the_noise_of_the_fakes():
             return image + jax.random.normal(rngs["noise"], image.shape), {}
 
     penalty = Penalty("distances", distances)
-    task = dataclasses.replace(make_task(generator_penalties=(penalty,)), generator=Noisy())
+    task = changed(make_task(generator_penalties=(penalty,)), generator=Noisy())
     assert float(losses(task)[1][1].metrics["distances"]) == 0.0
     state, optimizers = make_state(task)
     _, metrics = step_of(task, optimizers)(state, make_batch(), KEY, (0, 1))
@@ -287,7 +290,7 @@ def test_the_generator_learns_from_the_best_judged():
     logits = np.sort(task.judge(state.params, state.variables, fakes, None))[::-1]
     for share in (1.0, 0.5, 0.25):
         best = logits[: int(BATCH * share)]
-        loss = losses(dataclasses.replace(task, top_k=share), state)[1][0]
+        loss = losses(changed(task, top_k=share), state)[1][0]
         np.testing.assert_allclose(loss, np.log1p(np.exp(-best)).mean(), rtol=1e-5)
 
 
@@ -316,7 +319,7 @@ def test_finite_differences_of_a_discriminator_in_low_precision_are_refused(scal
         if scales:
             discriminator = multiscale.Discriminator(8, discriminator)
         penalties = (Penalty("r1", r1, arguments),)
-        return Generation(None, discriminator, adversarial.non_saturating, penalties=penalties)
+        return Adversary(discriminator, adversarial.non_saturating, penalties=penalties)
 
     with pytest.raises(UserError, match="r1 by finite differences of a discriminator in bfloat16; accepted are"):
         game(jnp.bfloat16, method="finite_difference")
@@ -334,7 +337,7 @@ def test_the_auxiliary_classifier_joins_both_losses():
             return Judgement(logits=logits, class_logits=jnp.zeros((len(image), 3)) + tree["params"]["w"]), {}
 
     task = make_task(num_classes=3, class_weight=2.0)
-    task = dataclasses.replace(task, discriminator=Guesses(), generator=dcgan.Generator(8, 1, 3, widths=(4,)))
+    task = changed(task, discriminator=Guesses(), generator=dcgan.Generator(8, 1, 3, widths=(4,)))
     batch = {**make_batch(), "label": jnp.array([0, 1, 2, 0])}
     optimizers = dict.fromkeys(task.players, make_optimizer({"name": "sgd", "learning_rate": 0.1}))
     state = jax.jit(lambda: init_state(task, optimizers, jax.random.key(0), batch))()

@@ -8,6 +8,7 @@ import pytest
 from jaxgan.losses.adversarial import non_saturating
 from jaxgan.models import dcgan
 from jaxgan.regularizers.gradient_penalty import r1
+from jaxgan.tasks.adversary import Adversary
 from jaxgan.tasks.generation import Generation
 from jaxgan.tasks.penalty import Penalty
 from jaxgan.training.optimizers import make_optimizer
@@ -23,7 +24,7 @@ def rounds():
     """A round of each mode: what it reports, and the params after it."""
     generator, discriminator = dcgan.Generator(16, 3, widths=(16, 8)), dcgan.Discriminator(16, widths=(8, 16))
     penalties = (Penalty("r1", r1),)
-    task = Generation(generator, discriminator, non_saturating, latent_dim=4, penalties=penalties)
+    task = Generation(generator, Adversary(discriminator, non_saturating, penalties=penalties), latent_dim=4)
     optimizers = dict.fromkeys(task.players, make_optimizer({"name": "sgd", "learning_rate": 0.1}))
     batch = {"image": jax.random.uniform(jax.random.key(1), (BATCH, 16, 16, 3), minval=-1.0)}
     state = jax.jit(lambda: init_state(task, optimizers, jax.random.key(0), batch))()

@@ -58,7 +58,7 @@ def by_hand(task, state, batch):
         )[0]
 
     def logits(discriminator, image):
-        return task.discriminator.apply({"params": discriminator}, image, None, train=True)[0].logits
+        return task.adversary.network.apply({"params": discriminator}, image, None, train=True)[0].logits
 
     def discriminator_loss(p):
         real, fake = logits(p, batch["image"]), logits(p, fakes(state.params["generator"]))

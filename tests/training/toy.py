@@ -8,6 +8,7 @@ import optax
 
 from jaxgan.game import GENERATOR, Judgement
 from jaxgan.losses.adversarial import non_saturating
+from jaxgan.tasks.adversary import Adversary
 from jaxgan.tasks.generation import Fakes, Generation
 from jaxgan.training.state import init_state
 
@@ -54,7 +55,9 @@ class GivenLatents(Generation):
 
 def make_task(**kwargs):
     kwargs = {"loss": non_saturating, "latent_dim": LATENT, **kwargs}
-    return GivenLatents(AffineGenerator(), QuadraticDiscriminator(), **kwargs)
+    own = {field.name for field in dataclasses.fields(Adversary)} & kwargs.keys()
+    adversary = Adversary(QuadraticDiscriminator(), **{name: kwargs.pop(name) for name in own})
+    return GivenLatents(AffineGenerator(), adversary, **kwargs)
 
 
 def make_batch(seed=0, latents=True):
