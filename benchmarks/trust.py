@@ -125,7 +125,7 @@ def scorers(source: Source, cache_dir: str, *, patches: bool) -> Iterator[tuple[
     yield "untrained", SelfScores(source, cache_dir=cache_dir, recipe=SelfRecipe(steps=0), **common)
     if patches:
         yield "patches", PatchScores(source, **common)
-    if source.spec.num_classes:
+    if source.spec.classes:
         yield "classifier", ClassifierScores(source, None, cache_dir=cache_dir, **common)
 
 

@@ -8,22 +8,25 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 
 from jaxgan.builder import Parameters, build, changed, find, kind_in, parameters_of
 from jaxgan.config import RunConfig, Section, unknown_key
 from jaxgan.data.sources import DataSpec
 from jaxgan.domains import given
 from jaxgan.errors import UserError
+from jaxgan.fields import fit, label_field, pixel_field
 from jaxgan.game import DISCRIMINATOR, GENERATOR, Degradation, Task
 from jaxgan.losses.perceptual import REAL_ESRGAN
+from jaxgan.media.plain import plain
 from jaxgan.models.pretrained.vgg import Backbone, load_backbone, lpips_heads
 from jaxgan.regularizers.gradient_penalty import auto_gamma
 from jaxgan.tasks.adversary import Adversary
 from jaxgan.tasks.restoration import BACKBONE, Content
+from jaxgan.training.parts import example_batch
 
 log = logging.getLogger(__name__)
 
+ADVICE = {"condition": "give config.task.degradation or config.data.condition"}  # on fields that data may lack
 SIZE = 192  # pixels of an image where any will do: most scales divide it
 
 
@@ -33,13 +36,12 @@ def fill_in(config: RunConfig, spec: DataSpec, allow: tuple[str, ...] = ()) -> R
     That is `resolution`, `channels` and `num_classes`, where they are `Given`. Raises UserError where a section says
     otherwise than the data set, and for labels wanted of a data set without them. `allow` as in `make_task`.
     """
-    if config.conditional and not spec.num_classes:
+    image, classes = spec.fields.get("image"), spec.classes
+    if config.conditional and not classes:
         raise UserError(f"config.conditional: got {config.conditional!r}, but {spec.name} has no labels")
-    shape = {
-        "resolution": spec.height,
-        "channels": spec.channels,
-        "num_classes": spec.num_classes if config.conditional else 0,
-    }
+    sizes = {} if image is None else {"resolution": image.height, "channels": image.channels}
+    shape = {key: size for key, size in sizes.items() if size is not None}
+    shape["num_classes"] = len(classes) if config.conditional else 0
     ways = config.conditional.split("+") if isinstance(config.conditional, str) else ()
 
     def filled(section: dict[str, Any], parameters: Parameters, path: str) -> dict[str, Any]:
@@ -48,8 +50,8 @@ def fill_in(config: RunConfig, spec: DataSpec, allow: tuple[str, ...] = ()) -> R
                 continue
             if section.setdefault(key, value) != value:
                 raise UserError(f"{path}.{key}: got {section[key]!r}, but {spec.name} has {value!r}")
-        if section.get("gamma") == "auto":
-            section["gamma"] = auto_gamma(spec.height, config.batch_size)
+        if "resolution" in shape and section.get("gamma") == "auto":
+            section["gamma"] = auto_gamma(shape["resolution"], config.batch_size)
         return section
 
     networks = {
@@ -94,6 +96,11 @@ def make_task(config: RunConfig, allow: tuple[str, ...] = ()) -> Task:
     return build(section, "task", path="config.task", fill=fill, allow=allow)
 
 
+def check_data(task: Task, spec: DataSpec) -> None:
+    """Raises UserError where the data have not what the task asks for."""
+    fit(task.asks, spec.fields, asker="config.task", giver=plain(spec.name), advice=ADVICE)
+
+
 def _make_adversary(section: dict[str, Any], networks: dict[str, Any], allow: tuple[str, ...]) -> dict[str, Any]:
     """What a task gets as its adversary, made of its network and of those keys of its section that it takes.
 
@@ -128,12 +135,11 @@ def averaged(task: Task, config: RunConfig) -> list[tuple[dict[str, Any], dict[s
 
 
 def _shapes(task: Task, size: int, channels: int, condition: int) -> tuple[dict[str, Any], dict[str, Any]]:
-    pixels = lambda channels: jax.ShapeDtypeStruct((2, size, size, channels), jnp.float32)  # noqa: E731
-    batch = {"image": pixels(channels), "label": jax.ShapeDtypeStruct((2,), jnp.int32)}
+    spec = {"image": pixel_field(size, size, channels), "label": label_field()}
     if condition:
-        batch["condition"] = pixels(condition)
+        spec["condition"] = pixel_field(size, size, condition)
     try:
-        trees = jax.eval_shape(lambda given: task.init(jax.random.key(0), given), batch)
+        trees = jax.eval_shape(lambda: task.init(jax.random.key(0), example_batch(spec)))
     except UserError:
         raise
     except Exception as error:  # whatever a network says to what it is given

@@ -13,6 +13,9 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 import jax
 from flax import struct
 
+from jaxgan.fields import Field as Field  # part of the vocabulary
+from jaxgan.fields import Spec as Spec
+
 Array = jax.Array
 Params = Any  # a pytree of arrays
 Variables = Any  # a pytree of arrays: batch statistics, spectral norm vectors
@@ -151,6 +154,11 @@ class Task(Protocol):
 
     A task whose draws use other networks than the drawing player's own also says which: see `Drawing`.
     """
+
+    @property
+    def asks(self) -> Spec:
+        """The fields that it wants of the data."""
+        ...
 
     @property
     def players(self) -> Mapping[str, tuple[str, ...]]:

@@ -7,15 +7,16 @@ import jax
 import numpy as np
 import pytest
 
-from jaxgan.assemble import fill_in, frozen_weights, make_task
+from jaxgan.assemble import check_data, fill_in, frozen_weights, make_task
 from jaxgan.builder import check_sections
 from jaxgan.config import DataConfig, RunConfig
 from jaxgan.data.sources import DataSpec
 from jaxgan.errors import UserError
+from jaxgan.fields import Field, picture_fields, pixel_field
 from jaxgan.overrides import resolve
 from jaxgan.training.parts import example_batch
 
-SPEC = DataSpec("digits", "train", 100, 16, 16, 1, 10, tuple("0123456789"), "0" * 16)
+SPEC = DataSpec("digits", "train", 100, picture_fields(16, 16, 1, tuple("0123456789")), "0" * 16)
 TREE = {
     "networks": {
         "generator": {"name": "dcgan.Generator", "base_width": 4},
@@ -42,7 +43,7 @@ def filled(spec=SPEC, **changes):
 
 
 def shapes(config):
-    return jax.eval_shape(lambda: make_task(config).init(jax.random.key(0), example_batch(SPEC)))[0]
+    return jax.eval_shape(lambda: make_task(config).init(jax.random.key(0), example_batch(SPEC.fields)))[0]
 
 
 def test_the_data_decides_the_shape():
@@ -51,6 +52,30 @@ def test_the_data_decides_the_shape():
     assert (generator["resolution"], generator["channels"]) == (16, 1)
     assert generator["num_classes"] == config.task["num_classes"] == 0
     assert filled(conditional=True).networks["discriminator"]["num_classes"] == 10
+
+
+@pytest.mark.parametrize(
+    ("fields", "conditional", "told"),
+    [
+        ({"image": pixel_field(16, 16, 1, frames=4)}, False, "asks for 'image' (pixels [?, ?, ?]), digits gives it as"),
+        ({"caption": Field((7,), "int32", "tokens")}, False, "digits gives 'caption' (tokens int32 [7])"),
+        ({"image": Field((16, 16, 1), "uint8", "mask")}, False, "digits gives it as mask uint8 [16, 16, 1]"),
+        (
+            {"image": pixel_field(16, 16, 1), "label": Field((2,), "float32", "label", ("a", "b"))},
+            True,
+            "asks for 'label' (label int32), digits gives it as label float32 [2] of 2 classes",
+        ),
+    ],
+)
+def test_data_that_do_not_fit_the_task_are_told_in_one_line(fields, conditional, told):
+    shapes = {"generator": {"resolution": 16, "channels": 1}, "discriminator": {"resolution": 16}}
+    networks = {name: {**section, **shapes[name]} for name, section in TREE["networks"].items()}
+    spec = dataclasses.replace(SPEC, fields=fields)
+    changes = {"networks": networks, "task": {**TREE["task"], "penalties": ()}, "conditional": conditional}
+    with pytest.raises(UserError, match=re.escape(told)) as raised:
+        check_data(make_task(filled(spec, **changes)), spec)
+    assert str(raised.value).startswith("config.task asks for ")
+    check_data(make_task(filled(conditional=conditional)), SPEC)
 
 
 def test_auto_gamma_follows_resolution_and_batch():
@@ -79,7 +104,7 @@ def test_a_family_without_a_way_says_which_it_has():
     with pytest.raises(UserError, match=r"networks\.generator\.conditioning: got 'norm', accepted is 'concat'"):
         make_task(filled(networks={**TREE["networks"], "generator": mlp}, conditional="norm+projection"))
     with pytest.raises(UserError, match=r"config\.conditional: got 'norm\+projection', but digits has no labels"):
-        filled(dataclasses.replace(SPEC, num_classes=0, class_names=()), conditional="norm+projection")
+        filled(dataclasses.replace(SPEC, fields=picture_fields(16, 16, 1)), conditional="norm+projection")
 
 
 def test_networks_within_networks_are_filled_and_built():

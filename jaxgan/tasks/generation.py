@@ -11,7 +11,8 @@ import jax.numpy as jnp
 
 from jaxgan.domains import Count, Given, Whole
 from jaxgan.errors import UserError
-from jaxgan.game import GENERATOR, Array, Aux, Batch, Key, Network, Params, Phase, State, Variables
+from jaxgan.fields import label_field, pixel_field
+from jaxgan.game import GENERATOR, Array, Aux, Batch, Key, Network, Params, Phase, Spec, State, Variables
 from jaxgan.layers.conv import transposed_kernels
 from jaxgan.layers.normalization import BATCH, STATISTICS
 from jaxgan.layers.resampling import box_downsample
@@ -59,6 +60,11 @@ class Generation:
             for penalty in penalties:
                 if penalty.wants("synthesize") and not self.has_styles:
                     raise UserError(f"config.task.{field}: {penalty.name} needs a generator with styles")
+
+    @property
+    def asks(self) -> Spec:
+        """Images, and their labels where it has classes."""
+        return {"image": pixel_field(None, None, None), **({"label": label_field()} if self.num_classes else {})}
 
     @property
     def players(self) -> Mapping[str, tuple[str, ...]]:

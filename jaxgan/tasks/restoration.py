@@ -18,7 +18,8 @@ import jax.numpy as jnp
 from jaxgan.augment.sharpening import sharpened
 from jaxgan.domains import Given, NotNegative, Whole
 from jaxgan.errors import UserError
-from jaxgan.game import GENERATOR, Array, Aux, Batch, Degradation, Key, Network, Params, Phase, State, Variables
+from jaxgan.fields import label_field, pixel_field
+from jaxgan.game import GENERATOR, Array, Aux, Batch, Degradation, Key, Network, Params, Phase, Spec, State, Variables
 from jaxgan.layers.conv import transposed_kernels
 from jaxgan.tasks.adversary import OFFERED, Adversary, Shown, blank_state
 from jaxgan.tasks.penalty import Offers, Penalty, check_offered, lazy_phases, memories, penalized
@@ -105,6 +106,13 @@ class Restoration:
     def num_classes(self) -> int:
         """How many labels the discriminator judges images by; the generator gets none."""
         return getattr(self.adversary.network, "num_classes", 0) if self.adversary is not None else 0
+
+    @property
+    def asks(self) -> Spec:
+        """Images, what they are restored from where no degradation makes it, and labels where they are judged."""
+        names = ("image", "condition") if self.degradation is None else ("image",)
+        label = {"label": label_field()} if self.num_classes else {}
+        return {**dict.fromkeys(names, pixel_field(None, None, None)), **label}
 
     @property
     def adversarial(self) -> bool:

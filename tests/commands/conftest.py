@@ -41,7 +41,7 @@ def untrained(path, family, *, conditional):
     state = State(zero, zero, zero, zero, zero, zero, params, variables, {}, params, variables, {})
     path.mkdir()
     (path / "config.json").write_text(to_json(config))
-    with Checkpoints(path / "checkpoints", config={}, class_names=source.spec.class_names) as checkpoints:
+    with Checkpoints(path / "checkpoints", config={}, class_names=source.spec.classes) as checkpoints:
         checkpoints.save(state, step=0, images=0, metrics={})
     return path
 

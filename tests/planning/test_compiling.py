@@ -13,11 +13,12 @@ from jax.experimental import topologies
 from jaxgan.config import DataConfig, RunConfig, to_json
 from jaxgan.data.sources import DataSpec
 from jaxgan.errors import UserError
+from jaxgan.fields import picture_fields
 from jaxgan.planning import compiling
 from jaxgan.planning.chips import read_topologies
 
 PYTHON = sys.executable
-SPEC = DataSpec("none", "train", 1, 8, 8, 1, 0, (), "")
+SPEC = DataSpec("none", "train", 1, picture_fields(8, 8, 1), "")
 
 
 def test_a_program_is_compiled_once(tmp_path, monkeypatch, capsys):
