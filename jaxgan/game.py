@@ -90,6 +90,18 @@ def rows_of(critic: CriticLike) -> int:
     return getattr(critic, "rows", 1)
 
 
+class Network(Protocol):
+    """What players own: a flax module, or what has its two methods."""
+
+    def init(self, *args: Any, **options: Any) -> Any:
+        """The trees of variables, params among them, for inputs of which only the shapes count."""
+        ...
+
+    def apply(self, variables: Any, *args: Any, **options: Any) -> Any:
+        """The outputs for inputs, and with `mutable` the variables as they stand after."""
+        ...
+
+
 class AdversarialLoss(NamedTuple):
     """A pair of pure elementwise functions of `(real_logits, fake_logits)`, one for each player.
 
@@ -202,6 +214,26 @@ class Drawing(Protocol):
 def drawn_with(task: Task, player: str) -> tuple[str, ...]:
     """The networks that the draw of a player uses: its own, unless the task says otherwise."""
     return task.drawn_with(player) if isinstance(task, Drawing) else tuple(task.players[player])
+
+
+class Augmentation(Protocol):
+    """What is done to all images that a discriminator sees, each with a probability that it may adapt."""
+
+    def init_memory(self) -> dict[str, Any]:
+        """What it remembers at the start; nothing, where nothing adapts."""
+        ...
+
+    def probability(self, memory: Mapping[str, Any], images_seen: Any) -> Array:
+        """Of its transforms, a scalar."""
+        ...
+
+    def update(self, memory: Mapping[str, Any], real_logits: Array, *, batch_size: int, step: Array) -> dict[str, Any]:
+        """What it remembers after a turn of the discriminator, by the mean logits `[B]` of the reals."""
+        ...
+
+    def __call__(self, key: Key, images: Array, probability: Any) -> Array:
+        """Images `[B,H,W,C]`, augmented; one key, one result."""
+        ...
 
 
 class Degradation(Protocol):

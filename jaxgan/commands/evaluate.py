@@ -22,6 +22,7 @@ from jaxgan.evaluators.distribution import DistributionEvaluator
 from jaxgan.evaluators.manifests import check_same, existing, read_report, write_report
 from jaxgan.evaluators.path_length import feature_path_length, path_manifest
 from jaxgan.evaluators.reconstruction import ReconstructionEvaluator
+from jaxgan.fields import Kind
 from jaxgan.inference.model import Model
 from jaxgan.media.plain import plain
 from jaxgan.parallel.mesh import make_mesh
@@ -46,8 +47,8 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
     checkpoint_choice(options)  # told before anything is loaded
     start_jax(config)
     mesh = make_mesh({"data": -1})
-    size, kind = config.evaluation.batch_size, "latent" if paths else None
-    model = load_model(workdir, options, kind, batch_size=size, mesh=mesh)
+    kind: Kind | None = "latent" if paths else None
+    model = load_model(workdir, options, kind, batch_size=config.evaluation.batch_size, mesh=mesh)
     evaluator = make_evaluator(config, model.product)
     manifest = dict(evaluator.manifest)
 

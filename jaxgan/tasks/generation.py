@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxgan.domains import Count, Whole
+from jaxgan.domains import Count, Given, Whole
 from jaxgan.errors import UserError
 from jaxgan.fields import Field, label_field, pixel_field
 from jaxgan.game import (
@@ -21,6 +21,7 @@ from jaxgan.game import (
     Key,
     Made,
     Memory,
+    Network,
     Params,
     Phase,
     Product,
@@ -54,10 +55,10 @@ class Generation:
     The fakes take the labels of the reals of their rows, so that a relativistic pair shares its class.
     """
 
-    generator: Any  # (latent [B,Z], label [B] | None, *, train) -> image [B,H,W,C] in [-1, 1]
+    generator: Given[Network]  # (latent [B,Z], label [B] | None, *, train) -> image [B,H,W,C] in [-1, 1]
     adversary: Adversary
     latent_dim: Count = 100
-    num_classes: Whole = 0  # 0: without labels
+    num_classes: Given[Whole] = 0  # 0: without labels
     generator_penalties: tuple[Penalty, ...] = ()
     generator_every: Count = 1  # n_critic: discriminator steps for each of the generator
     standing_passes: Whole = 0  # batches that samples' batch statistics are taken of; 0: those kept in training
@@ -69,6 +70,13 @@ class Generation:
             if getattr(self, name) < least:
                 raise UserError(f"config.task.{name}: got {getattr(self, name)}, accepted is {least} or more")
         self.adversary.check_labels(self.num_classes)
+        for field, penalties in (
+            ("penalties", self.adversary.penalties),
+            ("generator_penalties", self.generator_penalties),
+        ):
+            for penalty in penalties:
+                if penalty.wants("synthesize") and not self.has_styles:
+                    raise UserError(f"config.task.{field}: {penalty.name} needs a generator with styles")
 
     @property
     def asks(self) -> Spec:

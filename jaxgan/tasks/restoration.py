@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxgan.augment.sharpening import sharpened
-from jaxgan.domains import NotNegative, Whole
+from jaxgan.domains import Given, NotNegative, Whole
 from jaxgan.errors import UserError
 from jaxgan.fields import Field, label_field, pixel_field
 from jaxgan.game import (
@@ -29,6 +29,7 @@ from jaxgan.game import (
     Key,
     Made,
     Memory,
+    Network,
     Params,
     Phase,
     Product,
@@ -62,10 +63,10 @@ class Content:
     the second stage only). It gives one value an image, `[B]`.
     """
 
-    name: str
-    function: Callable[..., Array]
+    name: Given[str]
+    function: Given[Callable[..., Array]]
     weight: NotNegative = 1.0
-    arguments: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    arguments: Given[Mapping[str, Any]] = dataclasses.field(default_factory=dict)
 
     def wants(self, name: str) -> bool:
         """Whether the function has a parameter of this name."""
@@ -86,7 +87,7 @@ class Restoration:
     section 4.1). Both stages are one run. Without `adversarial_start` there is only the first.
     """
 
-    generator: Any  # (condition [B,h,w,C'], None, *, train) -> image [B,H,W,C] in [-1, 1]
+    generator: Given[Network]  # (condition [B,h,w,C'], None, *, train) -> image [B,H,W,C] in [-1, 1]
     adversary: Adversary | None = None  # of the second stage
     degradation: Degradation | None = None  # None: the data set has conditions
     content: tuple[Content, ...] = ()
@@ -102,7 +103,7 @@ class Restoration:
         if not self.content:
             raise UserError("config.task.content is missing: losses such as {'name': 'reconstruction.l1'}")
         if self.adversarial_start is not None and self.adversary is None:
-            missing = "config.discriminator or config.task.loss"
+            missing = "config.networks.discriminator or config.task.loss"
             raise UserError(f"{missing} is missing: config.task.adversarial_start asks for a second stage")
         if self.adversarial_start is not None and self.adversarial_start < 0:
             raise UserError(f"config.task.adversarial_start: got {self.adversarial_start}, accepted is 0 or more")
@@ -164,7 +165,7 @@ class Restoration:
         restored = jax.eval_shape(forward, trees[GENERATOR])
         if restored.shape != image.shape:
             raise UserError(
-                f"config.generator: it makes images {restored.shape[1:]} of conditions {condition.shape[1:]}, "
+                f"config.networks.generator: it makes images {restored.shape[1:]} of conditions {condition.shape[1:]}, "
                 f"the degradation was of {image.shape[1:]}"
             )
         opponent = self._opponent

@@ -12,7 +12,7 @@ from jaxgan.data.sources import DataSpec
 from jaxgan.errors import UserError
 from jaxgan.game import Batch, Key, Spec, State, Task
 from jaxgan.training.feed import assemble, sent_batch
-from jaxgan.training.optimizers import Optimizer, lazy_correction, make_optimizer
+from jaxgan.training.optimizers import SCALE, Optimizer, lazy_correction, make_optimizer
 from jaxgan.training.state import init_state
 from jaxgan.training.step import TrainStep, make_train_step
 
@@ -28,6 +28,9 @@ def make_optimizers(config: RunConfig, task: Task) -> dict[str, Optimizer]:
             raise UserError(f"config.optimizers.{player} is missing")
         corrections = lazy_correction(phases, player)
         section, path = config.optimizers[player], f"config.optimizers.{player}"
+        for network in section.get(SCALE, {}):
+            if network not in task.players[player]:
+                raise unknown_key(f"{path}.{SCALE}", network, task.players[player])
         optimizers[player] = make_optimizer(section, corrections=corrections, path=path)
     return optimizers
 

@@ -21,8 +21,10 @@ NETWORKS = {
 def untrained(path, family, *, conditional):
     generator, discriminator = NETWORKS[family]
     config = RunConfig(
-        generator={"name": f"{family}.Generator", **generator},
-        discriminator={"name": f"{family}.Discriminator", **discriminator},
+        networks={
+            "generator": {"name": f"{family}.Generator", **generator},
+            "discriminator": {"name": f"{family}.Discriminator", **discriminator},
+        },
         task={"name": "generation.Generation", "loss": "adversarial.non_saturating", "latent_dim": 16},
         optimizers={},
         data=DataConfig("jaxgan_digits", resolution=8),

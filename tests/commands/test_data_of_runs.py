@@ -61,7 +61,7 @@ def test_a_task_that_asks_for_what_the_data_lack_is_told_before_anything_is_writ
     restoring = str(pathlib.Path(CONFIG).parent / "edges2photo.py")
     crops = ("--config.data.crops=1", "--config.data.resolution=16", "--config.task.degradation=None")
     flags = ("--config", restoring, f"--workdir={tmp_path / 'run'}", f"--config.data.name={tmp_path / 'photos'}")
-    assert main([*flags, "--config.generator.halvings=4", *crops]) == MISTAKE
+    assert main([*flags, "--config.networks.generator.halvings=4", *crops]) == MISTAKE
     told = capfd.readouterr().err
     assert "config.task asks for 'condition' (pixels [?, ?, ?]), " in told
     assert "gives 'image' (pixels [16, 16, 3]): give config.task.degradation or config.data.condition" in told

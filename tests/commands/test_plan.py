@@ -20,8 +20,10 @@ from jaxgan.planning.roofline import Load
 from jaxgan.planning.search import changed, flags, search
 
 CONFIG = RunConfig(
-    generator={"name": "dcgan.Generator"},
-    discriminator={"name": "dcgan.Discriminator"},
+    networks={
+        "generator": {"name": "dcgan.Generator"},
+        "discriminator": {"name": "dcgan.Discriminator"},
+    },
     task={"name": "generation.Generation"},
     optimizers={},
     data=DataConfig("none", resolution=8, channels=3),

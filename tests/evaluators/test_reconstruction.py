@@ -175,7 +175,7 @@ def test_ms_ssim_where_there_is_room_and_lpips_where_there_is_a_network():
 def test_lpips_without_its_file_says_which(monkeypatch):
     monkeypatch.setattr(reconstruction, "open_pictures", lambda *_: Pictures())
     config = RunConfig(
-        generator={},
+        networks={},
         task={},
         optimizers={},
         data=DataConfig("x"),

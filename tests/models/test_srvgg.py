@@ -165,7 +165,11 @@ def test_tiles_give_what_the_whole_picture_gives(scale, upscale):
 
 
 def test_a_step_of_training_moves_every_param():
-    changes = {"tiny": "true", "data.flip": "false", "generator": "{'name': 'srvgg.Generator', 'scale': 2, 'convs': 1}"}
+    changes = {
+        "tiny": "true",
+        "data.flip": "false",
+        "networks.generator": "{'name': 'srvgg.Generator', 'scale': 2, 'convs': 1}",
+    }
     config = load_config(str(pathlib.Path(__file__).parents[2] / "configs" / "srgan_photos.py"), changes)
     spec = DataSpec("random", "train", 100, picture_fields(16, 16, 3), "0" * 16)
     config = fill_in(config, spec)

@@ -146,8 +146,10 @@ def test_a_real_program_on_the_devices_at_hand():
 
 def test_the_program_is_the_train_step():
     config = RunConfig(
-        generator={"name": "dcgan.Generator", "widths": (8,)},
-        discriminator={"name": "dcgan.Discriminator", "widths": (8,)},
+        networks={
+            "generator": {"name": "dcgan.Generator", "widths": (8,)},
+            "discriminator": {"name": "dcgan.Discriminator", "widths": (8,)},
+        },
         task={
             "name": "generation.Generation",
             "loss": "adversarial.non_saturating",
