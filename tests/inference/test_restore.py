@@ -31,7 +31,9 @@ class Task:
     def products(self):
         label = {"label": label_field(tuple("abc"))} if self.num_classes else {}
         asks = {"latent": Field((3,), kind="latent", law="normal"), **label}
-        return {"generator": Product(asks, {"image": Field((2, 2, 1), kind="pixels")}, ("generator",), self.generate)}
+        images = {"image": Field((2, 2, 1), kind="pixels")}
+        generator = Product(asks, images, ("generator",), self.generate)
+        return {"generator": generator, "judge": Product(images, {"logits": Field(kind="logits")}, ("judge",), judge)}
 
     def generate(self, weights, asked, memory):
         TRACES.append(asked["latent"].shape)
@@ -40,6 +42,10 @@ class Task:
         if self.num_classes:
             out = out + 10.0 * (asked["label"][:, None] - 1)
         return {"image": jnp.tanh(out).reshape(-1, 2, 2, 1)}, memory
+
+
+def judge(weights, asked, memory):
+    return {"logits": weights.params["judge"]["w"] * asked["image"].mean((1, 2, 3))}, memory
 
 
 def make_state(step):
@@ -54,9 +60,9 @@ def make_state(step):
         skipped=number,
         skipped_in_a_row=number,
         averaged_at={"generator": number},
-        params=live,
-        variables=variables,
-        opt_state={},
+        params={**live, "judge": {"w": jnp.float32(step)}},
+        variables={**variables, "judge": {}},
+        opt_state={"judge": jnp.zeros(5)},
         ema_params=weights,
         ema_variables=variables,
         carry={},
@@ -127,6 +133,18 @@ def test_any_number_of_images_is_one_compile_and_equal_to_one_batch(run):
         whole = together.synthesize(latents, labels)
         np.testing.assert_allclose(parts.synthesize(latents, labels), whole, atol=1e-6)
     assert TRACES == [(16, 3), (4, 3)]
+
+
+def test_a_network_without_an_average_is_used_as_it_played(run):
+    images = np.random.default_rng(0).normal(size=(3, 2, 2, 1)).astype(np.float32)
+    for step in (2, 4):
+        logits = load(run, "judge", step=step)(image=images)["logits"]
+        np.testing.assert_allclose(logits, step * images.mean((1, 2, 3)), rtol=1e-5)
+    for path in (run / "checkpoints" / "4" / "state").rglob("*"):
+        if path.is_file():
+            path.write_bytes(b"")
+    assert load(run, "judge").step == 2
+    assert load(run).step == 4  # its average is whole
 
 
 @pytest.mark.parametrize(

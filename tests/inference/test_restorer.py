@@ -103,10 +103,44 @@ def test_a_run_degrades_clean_pictures_as_it_was_trained(run, tmp_path):
     assert np.abs(restored[0] - restored[1]).max() <= 2  # of the small ones a few pixels are off by a level
 
 
+def test_a_model_restores_an_image_of_any_size(run):
+    model, image = load(run), np.random.default_rng(0).uniform(-1, 1, (60, 21, 3)).astype(np.float32)
+    assert {name: str(field) for name, field in model.asks.items()} == {"condition": "pixels [?, ?, 3]"}
+    assert {name: str(field) for name, field in model.gives.items()} == {"image": "pixels [?, ?, 3]"}
+    whole = model(condition=image[None])["image"][0]
+    assert whole.shape == (120, 42, 3)
+    np.testing.assert_allclose(model.restore(image), whole, atol=1e-5)
+    np.testing.assert_allclose(model.restore(image, tile=48), whole, atol=1e-4)  # tiles overlap by what it sees
+    grey = model.restore(image[..., :1])
+    np.testing.assert_allclose(grey, model.restorer(image[None, ..., :1])[0], atol=1e-6)
+    assert [*load(run, "discriminator").asks] == ["image"]
+    for call, words in (
+        (
+            lambda: model.generate(0, 1),
+            "this model asks for 'condition' (pixels [?, ?, 3]), not for a latent: use restore",
+        ),
+        (lambda: model.restore(image[None]), "image: got shape (1, 60, 21, 3), accepted are (h, w, 1) and (h, w, 3)"),
+        (lambda: model.restore(image, image[..., 0]), "mask: this model takes none"),
+    ):
+        with pytest.raises(UserError) as mistake:
+            call()
+        assert str(mistake.value) == words
+
+
 def test_an_inpainter_fills_in_and_leaves_the_rest(tmp_path, capsys):
     made = make_run(tmp_path / "run", generator=UNET, degradation={"name": "degradations.Masks"})
     restorer = load(made).restorer
     assert (restorer.scale, restorer.condition_channels, restorer.masks, restorer.multiple) == (1, 3, True, 4)
+    assert [*load(made).asks] == ["condition", "mask"]
+    known = np.random.default_rng(1).uniform(-1, 1, (8, 12, 3)).astype(np.float32)
+    holes = np.zeros((8, 12), bool)
+    holes[2:5, 3:9] = True
+    restored, other = (load(made).restore(image, holes) for image in (known, np.where(holes[..., None], 0.9, known)))
+    np.testing.assert_allclose(restored[~holes], known[~holes], atol=1e-6)
+    assert (restored[holes] != known[holes]).all()
+    np.testing.assert_array_equal(restored, other)  # what lies under the mask is not seen
+    with pytest.raises(UserError, match="mask: is missing: this model fills in"):
+        load(made).restore(known)
     samples = np.random.default_rng(0).integers(0, 250, (21, 30, 3), dtype=np.uint8)
     samples[4:9, 6:12] = 0, 255, 0
     Image.fromarray(samples).save(tmp_path / "a.png")
