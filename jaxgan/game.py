@@ -325,6 +325,10 @@ class Product:
         """What it gives for what it asks for, and the memory after it."""
         return self.forward(weights, asked, memory)
 
+    def once(self, weights: Weights, asked: Asked) -> Made:
+        """What it gives where nothing was before: of a first frame, or of a picture."""
+        return self(weights, asked, self.start(weights, asked))[0]
+
     def makes_pixels_of(self, kind: Kind) -> bool:
         """Whether it gives pixels and asks for fields of this kind: of latents it draws, of pixels it restores."""
         return name_of(self.gives, "pixels") is not None and name_of(self.asks, kind) is not None

@@ -17,7 +17,7 @@ from jax.sharding import Mesh
 from jaxgan.errors import ArgumentError, UserError
 from jaxgan.fields import Kind, Spec, name_of, named, told
 from jaxgan.game import Array, Key, Phase, Product, Weights, product_of
-from jaxgan.inference.restorer import Restorer, interpolate, make_restorer, resolved
+from jaxgan.inference.restorer import Restorer, in_networks, interpolate, make_restorer, resolved
 from jaxgan.inference.sampling import Sampler
 from jaxgan.inference.standing import Standing
 from jaxgan.inference.tiling import Tiling, tiled
@@ -85,7 +85,7 @@ class Model:
             got = ", ".join(map(repr, asked)) or "nothing"
             raise UserError(f"this model asks for {told(self.asks)}, got {got}")
         memory = asked.pop(MEMORY, None)
-        arrays = {name: np.asarray(each, product.asks[name].dtype) for name, each in asked.items()}
+        arrays = {name: np.asarray(each, in_networks(product.asks[name])) for name, each in asked.items()}
         if carries and memory is None:
             memory = self._start(self._weights, arrays)
         made, memory = self._called(self._weights, arrays, memory)

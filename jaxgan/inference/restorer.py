@@ -104,7 +104,7 @@ def stacked(product: Product) -> Callable[[Weights, Array], Array]:
 
     def restore(weights: Weights, condition: Array) -> Array:
         asked = {pixels: condition} if mask is None else {pixels: condition[..., :-1], mask: condition[..., -1:]}
-        output: Array = product(weights, asked)[0][image]
+        output: Array = product.once(weights, asked)[image]
         return output
 
     return restore
@@ -124,7 +124,7 @@ def resolved(product: Product, weights: Weights) -> tuple[Spec, Spec]:
             for name, field in product.asks.items()
         }
         try:
-            made = jax.eval_shape(partial(_tried, product), weights, _examples(asks, product.optional))
+            made = jax.eval_shape(product.once, weights, _examples(asks, product.optional))
         except Exception as error:  # flax's own kinds of errors for weights of another shape
             refused = refused or error
             continue
@@ -133,17 +133,20 @@ def resolved(product: Product, weights: Weights) -> tuple[Spec, Spec]:
     raise UserError(f"this model takes neither grey pictures nor colours: {refused}") from refused
 
 
-def _tried(product: Product, weights: Weights, asked: dict[str, Any]) -> dict[str, Any]:
-    return product(weights, asked, product.start(weights, asked))[0]
-
-
 def _examples(asks: Spec, optional: Sequence[str]) -> dict[str, Any]:
     """The shapes of one example, 16 where a size is unknown."""
     return {
-        name: jax.ShapeDtypeStruct((1, *(EXAMPLE if size is None else size for size in field.shape)), field.dtype)
+        name: jax.ShapeDtypeStruct(
+            (1, *(EXAMPLE if size is None else size for size in field.shape)), in_networks(field)
+        )
         for name, field in asks.items()
         if name not in optional
     }
+
+
+def in_networks(field: Field) -> str:
+    """The dtype of a field's arrays as networks get them."""
+    return "float32" if field.kind == "pixels" else field.dtype
 
 
 def _sized(field: Field, shape: tuple[int, ...], whole: bool) -> Field:

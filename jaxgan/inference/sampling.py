@@ -205,7 +205,7 @@ def _called(product: Product) -> Callable[..., Array]:
         asked = {first: inputs, **options}
         if label is not None and classes is not None:
             asked[label] = classes
-        output: Array = product(weights, asked)[0][made]
+        output: Array = product.once(weights, asked)[made]
         return output
 
     return call

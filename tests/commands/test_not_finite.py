@@ -53,7 +53,7 @@ def test_a_film_with_such_a_picture_fails_and_another_is_made(tmp_path, apply, c
 def spoiled(monkeypatch):
     """Every second image that is drawn has one value that is no number; nothing is computed."""
 
-    def synthesize(self, params, variables, latents, labels, **options):
+    def synthesize(self, weights, latents, labels, **options):
         images = np.zeros((len(latents), 8, 8, 1), np.float32)
         images[1::2, 3, 3] = np.nan
         return images
