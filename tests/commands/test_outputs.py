@@ -62,7 +62,7 @@ def place(tmp_path, monkeypatch):
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(jaxgan.main, "_command", reached)
-    monkeypatch.setattr("jaxgan.builder.check_sections", lambda config: None)
+    monkeypatch.setattr("jaxgan.builder.check_sections", lambda config, allow=(): None)
     for name in ("run", "in", "folder.png", "table.json", "arrays.npz"):
         os.mkdir(name)
     Path("run/config.json").write_text(to_json(RunConfig({"generator": PART}, PART, data=DataConfig("x"), images=1)))
