@@ -144,7 +144,8 @@ def _run(config: RunConfig, workdir: str, profile: Profile | None, allow: tuple[
             told = f"finished: {images:,} images, {time.monotonic() - started:.0f} s since this start"
         checkpoints.wait()
         if leading:
-            closing = f"{told}\n{_where_things_are(place, checkpoints, product_of(task)[1].makes_pixels_of('pixels'))}"
+            restores = product_of(task)[1].makes_pixels_of("pixels")
+            closing = f"{told}\n{_where_things_are(place, checkpoints, restores, allow)}"
             console.print(closing, markup=False, highlight=False, soft_wrap=True)
         return FINISHED
 
@@ -316,7 +317,7 @@ def _numbered(place: Workdir) -> list[str]:
     return sorted(path.name for path in pictures if path.stem.isdecimal())
 
 
-def _where_things_are(place: Workdir, checkpoints: Checkpoints, restores: bool) -> str:
+def _where_things_are(place: Workdir, checkpoints: Checkpoints, restores: bool, allow: tuple[str, ...]) -> str:
     """What a user wants to know at the end of a run."""
     pictures = _numbered(place)
     scores = read_report(place.scores)["scores"] if place.scores.exists() else {}
@@ -324,7 +325,7 @@ def _where_things_are(place: Workdir, checkpoints: Checkpoints, restores: bool) 
     for name, value in scores.items():
         told.setdefault(name.split("/")[0], value)
     latest = checkpoints.latest
-    workdir = shlex.quote(plain(place.path))
+    workdir = shlex.quote(plain(place.path)) + (f" --allow={','.join(allow)}" if allow else "")
     command = f"sample --workdir={workdir} --kind=interpolate --output=walk.gif"
     if restores:
         command = f"apply --workdir={workdir} --input=photo.jpg --output=restored.png"

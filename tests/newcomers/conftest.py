@@ -1,0 +1,16 @@
+"""The newcomers are found as packages beside jaxgan, as a user's own are."""
+
+import pathlib
+import sys
+
+import pytest
+
+HERE = pathlib.Path(__file__).parent
+
+
+@pytest.fixture(autouse=True)
+def packages_beside(monkeypatch):
+    monkeypatch.syspath_prepend(str(HERE))
+    yield
+    for name in [name for name in sys.modules if (HERE / name.partition(".")[0]).is_dir()]:
+        del sys.modules[name]
