@@ -13,6 +13,7 @@ import inspect
 import pkgutil
 import typing
 from collections.abc import Mapping, Sequence
+from types import ModuleType
 from typing import Any
 
 from jaxgan.config import RunConfig, check_type, unknown_key
@@ -85,10 +86,7 @@ def find(section: Mapping[str, Any], kind: str, *, path: str, allow: Sequence[st
     module_path = module_name if allowed else f"{PACKAGES[kind]}.{module_name}"
     if not allowed and module_name not in _modules(kind):
         raise _unknown_name(name, kind, path)
-    try:
-        module = importlib.import_module(module_path)
-    except ImportError as error:
-        raise UserError(f"{path}.name: {name!r} cannot be imported: {error}") from None
+    module = _imported(module_path, f"{path}.name: {name!r}", own=not allowed)
     found = getattr(module, attribute, None)
     if attribute.startswith("_") or found is None or not _is_kind(found, kind, module_path, allowed):
         raise _unknown_name(name, kind, path)
@@ -128,11 +126,7 @@ def check_allowed(packages: Sequence[str]) -> None:
             raise UserError(f"--allow={package}: jaxgan has a module named {top}; give the package another name")
         if not all(part.isidentifier() for part in package.split(".")):
             raise UserError(f"--allow: got {package!r}, expected the name of a package, such as mypackage")
-        try:
-            importlib.import_module(package)
-        except (Exception, SystemExit) as error:  # whatever its code does
-            told = " ".join(str(error).split())
-            raise UserError(f"--allow={package}: cannot be imported: {type(error).__name__}: {told}") from None
+        _imported(package, f"--allow={package}:")
 
 
 def check_sections(config: RunConfig, allow: Sequence[str] = ()) -> None:
@@ -286,6 +280,20 @@ def _is_kind(found: Any, kind: str, module: str, allowed: bool) -> bool:
         wants = ("restored", "fake_features")
         return inspect.isfunction(found) and at_home and not set(wants).isdisjoint(inspect.signature(found).parameters)
     return inspect.isfunction(found) and at_home and not set(HANDED_IN).isdisjoint(inspect.signature(found).parameters)
+
+
+def _imported(module: str, told: str, *, own: bool = False) -> ModuleType:
+    """A module, of jaxgan's `own` or beside it.
+
+    Raises UserError, `told` before it, where it cannot be imported; of a module beside jaxgan whatever its code does.
+    """
+    try:
+        return importlib.import_module(module)
+    except (Exception, SystemExit) as error:
+        if own and not isinstance(error, ImportError):
+            raise
+        why = " ".join(str(error).split())
+        raise UserError(f"{told} cannot be imported: {type(error).__name__}: {why}") from None
 
 
 def _modules(kind: str) -> list[str]:
