@@ -212,7 +212,8 @@ def test_what_cannot_be_moved_with_the_images_is_told():
     image = images(1)
     with pytest.raises(UserError, match=r"config\.task\.augment: Darken has no `moved`"):
         sight(KEY, jnp.int32(0), augment=Darken(), given=image)
-    for given in ({"small": image[:, ::2, ::2]}, {"classes": jnp.zeros((BATCH, SIDE, SIDE), jnp.int32)}):
+    whole = jnp.zeros((BATCH, SIDE, SIDE), jnp.int32)
+    for given in ({"small": image[:, ::2, ::2]}, {"classes": whole}, {"masks": whole[..., None]}):
         seen = sight(KEY, jnp.int32(0), augment=DiffAugment(), given={**given, "pixels": image})
         with pytest.raises(UserError, match=r"config\.task\.augment: what is given, of shape .*, cannot be moved"):
             seen.given({**given, "pixels": image}, image)
