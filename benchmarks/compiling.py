@@ -25,6 +25,7 @@ def seconds(name: str) -> dict[str, float]:
 
     from jaxgan.assemble import fill_in, make_task
     from jaxgan.data.sources import DataSpec
+    from jaxgan.fields import picture_fields
     from jaxgan.overrides import load_config
     from jaxgan.parallel.compiler import compiler_options
     from jaxgan.training.parts import make_init, make_optimizers, make_step, root_key
@@ -32,7 +33,7 @@ def seconds(name: str) -> dict[str, float]:
 
     config = load_config(str(ROOT / "configs" / f"{name}.py"), {"data.resolution": "32", "parallel.runner": "jit"})
     channels = 3 if name.startswith("stacked") else config.data.channels or 1
-    spec = DataSpec("stand-in", "train", 1000, 32, 32, channels, 10, tuple(map(str, range(10))), "0" * 16)
+    spec = DataSpec("stand-in", "train", 1000, picture_fields(32, 32, channels, tuple(map(str, range(10)))), "0" * 16)
     config = fill_in(config, spec)
     task = make_task(config)
     phases, optimizers = task.phases(), make_optimizers(config, task)

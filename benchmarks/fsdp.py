@@ -24,6 +24,7 @@ def measure(path: str, resolution: int, batch_size: int, devices: int, fsdp: int
 
     from jaxgan.assemble import fill_in, make_task
     from jaxgan.data.sources import DataSpec
+    from jaxgan.fields import picture_fields
     from jaxgan.overrides import load_config
     from jaxgan.parallel.mesh import make_mesh
     from jaxgan.parallel.placement import replicated, split_batch
@@ -33,12 +34,14 @@ def measure(path: str, resolution: int, batch_size: int, devices: int, fsdp: int
     from jaxgan.training.step import due_phases
 
     config = load_config(path, {"data.resolution": str(resolution), "batch_size": str(batch_size)})
-    spec = DataSpec("stand-in", "train", 1000, resolution, resolution, 3, 10, tuple(map(str, range(10))), "0" * 16)
+    spec = DataSpec(
+        "stand-in", "train", 1000, picture_fields(resolution, resolution, 3, tuple(map(str, range(10)))), "0" * 16
+    )
     config = fill_in(config, spec)
     task = make_task(config)
     optimizers = make_optimizers(config, task)
     mesh = make_mesh({"data": -1, "fsdp": fsdp}, jax.devices()[:devices])
-    runner = JitRunner(make_play(make_step(config, task, optimizers), root_key(config)), mesh)
+    runner = JitRunner(make_play(make_step(config, task, optimizers), spec.fields, root_key(config)), mesh)
 
     state = runner.init(make_init(config, task, optimizers, spec))
     first = mesh.devices.flat[0]
@@ -50,7 +53,7 @@ def measure(path: str, resolution: int, batch_size: int, devices: int, fsdp: int
     del state
 
     cache = {"image": jax.ShapeDtypeStruct((1000, resolution, resolution, 3), np.uint8, sharding=replicated(mesh))}
-    if spec.num_classes:
+    if spec.classes:
         cache["label"] = jax.ShapeDtypeStruct((1000,), np.int32, sharding=replicated(mesh))
     rows = {"index": jax.ShapeDtypeStruct((batch_size,), np.int32, sharding=split_batch(mesh))}
     analysis = runner.lower(abstract, cache, [rows], [due_phases(task.phases(), 0, 0)]).compile().memory_analysis()

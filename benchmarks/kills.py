@@ -23,8 +23,8 @@ FLAGS = (
     "--config.checkpoint.every_images=3200",
     "--config.samples.every_images=None",
     "--config.evaluation.samples=100",
-    "--config.generator.widths=(24,16,8)",
-    "--config.discriminator.widths=(8,16,24)",
+    "--config.networks.generator.widths=(24,16,8)",
+    "--config.networks.discriminator.widths=(8,16,24)",
 )
 
 

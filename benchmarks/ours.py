@@ -96,6 +96,7 @@ def make_dispatch(case: str) -> Any:
     import jax
     import numpy as np
 
+    from jaxgan.fields import pixel_field
     from jaxgan.parallel.compiler import keep_freed_memory
     from jaxgan.parallel.mesh import make_mesh
     from jaxgan.parallel.runners import JitRunner
@@ -110,9 +111,11 @@ def make_dispatch(case: str) -> Any:
     task = make_game(settings)
     optimizers = {player: make_optimizer(ADAM) for player in task.players}
     key = jax.random.key(0)
-    sizes = {name: settings[name] for name in ("image", "condition") if name in settings}
+    sizes: dict[str, Any] = {name: settings[name] for name in ("image", "condition") if name in settings}
     shapes = {name: jax.ShapeDtypeStruct((batch, *size), np.float32) for name, size in sizes.items()}
-    runner = JitRunner(make_play(make_train_step(task, optimizers, images=batch), key), make_mesh({"data": -1}))
+    spec = {name: pixel_field(*size) for name, size in sizes.items()}
+    step = make_train_step(task, optimizers, images=batch)
+    runner = JitRunner(make_play(step, spec, key), make_mesh({"data": -1}))
     state = runner.init(
         lambda: init_state(task, optimizers, key, jax.tree.map(lambda s: jax.numpy.zeros(s.shape), shapes))
     )

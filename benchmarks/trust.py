@@ -46,7 +46,7 @@ LEFT_OUT = {"digits": (2, 4, 6, 8), "photographs": (2, 4, 7, 10)}  # of 10 digit
 IMAGES, EVERY = 64_000, 4_800
 RUN: dict[str, Any] = {"conditional": False, "images": IMAGES, "checkpoint.every_images": EVERY, "checkpoint.keep": 100}
 RUN |= {"ema.rampup": 0.05, "evaluation.samples": 500, "evaluation.features": "patches"}
-RUN |= {"generator.widths": (64, 32, 16), "discriminator.widths": (16, 32, 64)}
+RUN |= {"networks.generator.widths": (64, 32, 16), "networks.discriminator.widths": (16, 32, 64)}
 RUN |= {f"optimizers.{player}.learning_rate": 1e-3 for player in ("generator", "discriminator")}
 RUN |= {"task.penalties": tuple({"name": f"gradient_penalty.{name}", "gamma": 0.3} for name in ("r1", "r2"))}
 COLLAPSING = {
@@ -125,7 +125,7 @@ def scorers(source: Source, cache_dir: str, *, patches: bool) -> Iterator[tuple[
     yield "untrained", SelfScores(source, cache_dir=cache_dir, recipe=SelfRecipe(steps=0), **common)
     if patches:
         yield "patches", PatchScores(source, **common)
-    if source.spec.num_classes:
+    if source.spec.classes:
         yield "classifier", ClassifierScores(source, None, cache_dir=cache_dir, **common)
 
 

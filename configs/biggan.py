@@ -17,8 +17,10 @@ def get_config():
     config.batch_size = 2048
     config.images = 300_000_000
 
-    config.generator = dict(name="biggan.Generator", base_width=96)
-    config.discriminator = dict(name="biggan.Discriminator", base_width=96)
+    config.networks = dict(
+        generator=dict(name="biggan.Generator", base_width=96),
+        discriminator=dict(name="biggan.Discriminator", base_width=96),
+    )
     config.task = dict(
         name="generation.Generation",
         loss="adversarial.hinge",

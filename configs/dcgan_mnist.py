@@ -15,8 +15,10 @@ def get_config():
     config.batch_size = 64
     config.epochs = 20
 
-    config.generator = dict(name="dcgan.Generator", widths=(128, 64, 32))
-    config.discriminator = dict(name="dcgan.Discriminator", widths=(32, 64, 128))
+    config.networks = dict(
+        generator=dict(name="dcgan.Generator", widths=(128, 64, 32)),
+        discriminator=dict(name="dcgan.Discriminator", widths=(32, 64, 128)),
+    )
     config.task = dict(name="generation.Generation", loss="adversarial.non_saturating", latent_dim=100)
     adam = dict(name="adam", learning_rate=2e-4, b1=0.5, b2=0.999)
     config.optimizers = dict(generator=adam, discriminator=adam)

@@ -16,8 +16,9 @@ def get_config():
     config.batch_size = 16
     config.images = IMAGES
 
-    config.generator = dict(name="unet.Generator", base_width=32, halvings=2, residual=True)
-    config.discriminator = {}
+    config.networks = dict(
+        generator=dict(name="unet.Generator", base_width=32, halvings=2, residual=True),
+    )
     config.task = dict(
         name="restoration.Restoration",
         degradation=dict(name="degradations.GaussianNoise", strength=25.0),

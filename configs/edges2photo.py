@@ -15,8 +15,10 @@ def get_config():
     config.batch_size = 16
     config.images = 32_000
 
-    config.generator = dict(name="unet.Translator", base_width=32, halvings=6)
-    config.discriminator = dict(name="patchgan.Discriminator", base_width=32)
+    config.networks = dict(
+        generator=dict(name="unet.Translator", base_width=32, halvings=6),
+        discriminator=dict(name="patchgan.Discriminator", base_width=32),
+    )
     config.task = dict(
         name="restoration.Restoration",
         degradation=dict(name="degradations.Edges"),

@@ -16,8 +16,10 @@ def get_config():
     config.batch_size = 4
     config.images = TOTAL
 
-    config.generator = dict(name="unet.Generator", base_width=16, gated=True, residual=True, filled=True)
-    config.discriminator = dict(name="patchgan.Discriminator", base_width=32, norm="none")
+    config.networks = dict(
+        generator=dict(name="unet.Generator", base_width=16, gated=True, residual=True, filled=True),
+        discriminator=dict(name="patchgan.Discriminator", base_width=32, norm="none"),
+    )
     config.task = dict(
         name="restoration.Restoration",
         degradation=dict(name="degradations.Masks", kind="strokes", side=64),

@@ -3,7 +3,7 @@
     python -m jaxgan.main --config configs/msg_fashion.py --workdir runs/msg \
         --config.data.data_dir=DATA_DIR
 
-Any family can stand in `discriminator`; a generator that gives one image has it halved for the smaller scales.
+Any family can stand in the inner `discriminator`; a generator of one image has it halved for the smaller scales.
 """
 
 from ml_collections import ConfigDict
@@ -15,13 +15,15 @@ def get_config():
     config.batch_size = 32
     config.epochs = 4
 
-    config.generator = dict(
-        name="stylegan2.Generator", max_width=32, style_dim=64, mapping_layers=2, style_mixing=0.0, all_scales=True
-    )
-    config.discriminator = dict(
-        name="multiscale.Discriminator",
-        scales=3,
-        discriminator=dict(name="stylegan2.Discriminator", max_width=32),
+    config.networks = dict(
+        generator=dict(
+            name="stylegan2.Generator", max_width=32, style_dim=64, mapping_layers=2, style_mixing=0.0, all_scales=True
+        ),
+        discriminator=dict(
+            name="multiscale.Discriminator",
+            scales=3,
+            discriminator=dict(name="stylegan2.Discriminator", max_width=32),
+        ),
     )
     config.task = dict(
         name="generation.Generation",

@@ -4,7 +4,7 @@
         --config.data.name=path/to/images --config.data.resolution=256
 
 For a GPU; not trained to the end here. On two CPU cores: --config.data.resolution=32
---config.generator.max_width=32 --config.discriminator.max_width=32 --config.task.stage_images=60000
+--config.networks.generator.max_width=32 --config.networks.discriminator.max_width=32 --config.task.stage_images=60000
 --config.task.fade_images=30000 --config.images=300000
 """
 
@@ -17,8 +17,10 @@ def get_config():
     config.batch_size = 16
     config.images = 12_000_000
 
-    config.generator = dict(name="progan.Generator", max_width=512)
-    config.discriminator = dict(name="progan.Discriminator", max_width=512)
+    config.networks = dict(
+        generator=dict(name="progan.Generator", max_width=512),
+        discriminator=dict(name="progan.Discriminator", max_width=512),
+    )
     config.task = dict(
         name="progressive.Progressive",
         loss="adversarial.wasserstein",

@@ -20,8 +20,10 @@ def get_config():
     config.batch_size = 64
     config.images = IMAGES
 
-    config.generator = dict(name="dcgan.Generator", widths=(96, 48, 24))
-    config.discriminator = dict(name="dcgan.Discriminator", widths=(24, 48, 96), norm="none")
+    config.networks = dict(
+        generator=dict(name="dcgan.Generator", widths=(96, 48, 24)),
+        discriminator=dict(name="dcgan.Discriminator", widths=(24, 48, 96), norm="none"),
+    )
     config.task = dict(
         name="generation.Generation",
         loss="adversarial.relativistic",

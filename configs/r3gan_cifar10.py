@@ -24,8 +24,10 @@ def get_config():
     config.fresh_latents = True
 
     network = dict(base_width=768, blocks=2, group_width=16, dtype="bfloat16")
-    config.generator = dict(name="r3gan.Generator", class_embedding=64, **network)
-    config.discriminator = dict(name="r3gan.Discriminator", **network)
+    config.networks = dict(
+        generator=dict(name="r3gan.Generator", class_embedding=64, **network),
+        discriminator=dict(name="r3gan.Discriminator", **network),
+    )
     gamma = cosine(0.05, 0.005)
     config.task = dict(
         name="generation.Generation",

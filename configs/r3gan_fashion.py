@@ -22,8 +22,10 @@ def get_config():
     config.images = IMAGES
 
     network = dict(widths=(128, 64, 32, 16), blocks=1, group_width=16)  # at 4, 8, 16 and 32 pixels
-    config.generator = dict(name="r3gan.Generator", **network)
-    config.discriminator = dict(name="r3gan.Discriminator", **network)
+    config.networks = dict(
+        generator=dict(name="r3gan.Generator", **network),
+        discriminator=dict(name="r3gan.Discriminator", **network),
+    )
     gamma = cosine(4.0, 0.4)
     config.task = dict(
         name="generation.Generation",

@@ -15,8 +15,10 @@ def get_config():
     config.batch_size = 64
     config.epochs = 20
 
-    config.generator = dict(name="resnet.Generator", base_width=16)
-    config.discriminator = dict(name="resnet.Discriminator", base_width=16)
+    config.networks = dict(
+        generator=dict(name="resnet.Generator", base_width=16),
+        discriminator=dict(name="resnet.Discriminator", base_width=16),
+    )
     config.task = dict(name="generation.Generation", loss="adversarial.hinge", latent_dim=128, generator_every=2)
     adam = dict(name="adam", learning_rate=2e-4, b1=0.0, b2=0.9)
     config.optimizers = dict(generator=adam, discriminator=adam)

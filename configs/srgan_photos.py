@@ -16,8 +16,10 @@ def get_config():
     config.batch_size = 16
     config.images = TOTAL
 
-    config.generator = dict(name="srresnet.Generator", scale=2, base_width=32, blocks=8, residual=True)
-    config.discriminator = dict(name="srresnet.Discriminator", base_width=32)
+    config.networks = dict(
+        generator=dict(name="srresnet.Generator", scale=2, base_width=32, blocks=8, residual=True),
+        discriminator=dict(name="srresnet.Discriminator", base_width=32),
+    )
     config.task = dict(
         name="restoration.Restoration",
         degradation=dict(name="degradations.Bicubic", scale=2),

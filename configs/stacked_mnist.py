@@ -19,8 +19,10 @@ def get_config(variant="plain"):
     config.images = 600_000
 
     # no batch norm in the discriminator: a penalty is defined for each image alone
-    config.generator = dict(name="dcgan.Generator", widths=(128, 64, 32))
-    config.discriminator = dict(name="dcgan.Discriminator", widths=(32, 64, 128), norm="none")
+    config.networks = dict(
+        generator=dict(name="dcgan.Generator", widths=(128, 64, 32)),
+        discriminator=dict(name="dcgan.Discriminator", widths=(32, 64, 128), norm="none"),
+    )
     config.task = dict(name="generation.Generation", loss="adversarial.non_saturating", latent_dim=100)
     if variant == "relativistic":
         config.task.update(

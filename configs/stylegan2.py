@@ -34,17 +34,19 @@ def get_config(preset="auto"):
     config.batch_size = own.get("batch", 32)
     config.images = own.get("images", 25_000_000)
 
-    config.generator = dict(
-        name="stylegan2.Generator",
-        max_width=512,
-        mapping_layers=own["mapping"],
-        style_mixing=0.0 if cifar else 0.9,
-    )
-    config.discriminator = dict(
-        name="stylegan2.Discriminator",
-        max_width=512,
-        group_size=own.get("group", 4),
-        architecture="orig" if cifar else "resnet",
+    config.networks = dict(
+        generator=dict(
+            name="stylegan2.Generator",
+            max_width=512,
+            mapping_layers=own["mapping"],
+            style_mixing=0.0 if cifar else 0.9,
+        ),
+        discriminator=dict(
+            name="stylegan2.Discriminator",
+            max_width=512,
+            group_size=own.get("group", 4),
+            architecture="orig" if cifar else "resnet",
+        ),
     )
     lazy = dict(name="path_length.path_length", every=4)
     config.task = dict(

@@ -15,8 +15,10 @@ def get_config():
     config.batch_size = 32
     config.epochs = 4
 
-    config.generator = dict(name="stylegan2.Generator", max_width=32, style_dim=64, mapping_layers=2)
-    config.discriminator = dict(name="stylegan2.Discriminator", max_width=32)
+    config.networks = dict(
+        generator=dict(name="stylegan2.Generator", max_width=32, style_dim=64, mapping_layers=2),
+        discriminator=dict(name="stylegan2.Discriminator", max_width=32),
+    )
     config.task = dict(
         name="generation.Generation",
         loss="adversarial.non_saturating",

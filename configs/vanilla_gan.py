@@ -16,8 +16,10 @@ def get_config():
     config.epochs = 200
     config.rounds_per_dispatch = 8
 
-    config.generator = dict(name="mlp.Generator", widths=(256, 512, 1024))
-    config.discriminator = dict(name="mlp.Discriminator", widths=(1024, 512, 256))
+    config.networks = dict(
+        generator=dict(name="mlp.Generator", widths=(256, 512, 1024)),
+        discriminator=dict(name="mlp.Discriminator", widths=(1024, 512, 256)),
+    )
     config.task = dict(name="generation.Generation", loss="adversarial.non_saturating", latent_dim=100)
     adam = dict(name="adam", learning_rate=2e-4, b1=0.5, b2=0.999)
     config.optimizers = dict(generator=adam, discriminator=adam)

@@ -8,141 +8,114 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 
-from jaxgan.builder import (
-    ADVERSARY,
-    PENALTIES,
-    accepts,
-    adversary_parameters,
-    build,
-    check_content,
-    check_regularizer,
-    find,
-    is_section,
-    requires,
-)
+from jaxgan.builder import Parameters, build, changed, find, kind_in, parameters_of
 from jaxgan.config import RunConfig, Section, unknown_key
 from jaxgan.data.sources import DataSpec
+from jaxgan.domains import given
 from jaxgan.errors import UserError
-from jaxgan.game import Degradation, Task
+from jaxgan.fields import fit, label_field, pixel_field
+from jaxgan.game import DISCRIMINATOR, GENERATOR, Degradation, Task
 from jaxgan.losses.perceptual import REAL_ESRGAN
+from jaxgan.media.plain import plain
 from jaxgan.models.pretrained.vgg import Backbone, load_backbone, lpips_heads
 from jaxgan.regularizers.gradient_penalty import auto_gamma
-from jaxgan.tasks.penalty import Penalty
+from jaxgan.tasks.adversary import Adversary
 from jaxgan.tasks.restoration import BACKBONE, Content
+from jaxgan.training.parts import example_batch
 
 log = logging.getLogger(__name__)
 
-NETWORKS = ("generator", "discriminator")
+ADVICE = {"condition": "give config.task.degradation or config.data.condition"}  # on fields that data may lack
 SIZE = 192  # pixels of an image where any will do: most scales divide it
 
 
 def fill_in(config: RunConfig, spec: DataSpec, allow: tuple[str, ...] = ()) -> RunConfig:
     """The config with what the data set decides written into its sections, where they leave it out.
 
-    That is `resolution`, `channels` and `num_classes`. Raises UserError where a section says otherwise
-    than the data set, and for labels wanted of a data set without them. `allow` as in `make_task`.
+    That is `resolution`, `channels` and `num_classes`, where they are `Given`. Raises UserError where a section says
+    otherwise than the data set, and for labels wanted of a data set without them. `allow` as in `make_task`.
     """
-    if config.conditional and not spec.num_classes:
+    image, classes = spec.fields.get("image"), spec.classes
+    if config.conditional and not classes:
         raise UserError(f"config.conditional: got {config.conditional!r}, but {spec.name} has no labels")
-    shape = {
-        "resolution": spec.height,
-        "channels": spec.channels,
-        "num_classes": spec.num_classes if config.conditional else 0,
-    }
+    sizes = {} if image is None else {"resolution": image.height, "channels": image.channels}
+    shape = {key: size for key, size in sizes.items() if size is not None}
+    shape["num_classes"] = len(classes) if config.conditional else 0
     ways = config.conditional.split("+") if isinstance(config.conditional, str) else ()
-    sections: dict[str, Any] = {}
-    for name, way in zip(NETWORKS, ways or (None, None)):
-        if not getattr(config, name):
-            continue  # a task that needs no such network
-        section = _filled(getattr(config, name), "network", shape, spec.name, f"config.{name}", allow)
-        sections[name] = section if way is None else _conditioned(section, way, f"config.{name}", allow)
-    sections["task"] = _filled(config.task, "task", shape, spec.name, "config.task", allow)
-    for name in PENALTIES:
-        if name in config.task:
-            sections["task"][name] = tuple(
-                {**penalty, "gamma": auto_gamma(spec.height, config.batch_size)}
-                if penalty.get("gamma") == "auto"
-                else penalty
-                for penalty in config.task[name]
-            )
-    return dataclasses.replace(config, **sections)
 
+    def filled(section: dict[str, Any], parameters: Parameters, path: str) -> dict[str, Any]:
+        for key, value in shape.items():
+            if key not in parameters or not given(parameters[key].annotation):
+                continue
+            if section.setdefault(key, value) != value:
+                raise UserError(f"{path}.{key}: got {section[key]!r}, but {spec.name} has {value!r}")
+        if "resolution" in shape and section.get("gamma") == "auto":
+            section["gamma"] = auto_gamma(shape["resolution"], config.batch_size)
+        return section
 
-def _filled(
-    section: Section, kind: str, shape: Mapping[str, int], data: str, path: str, allow: tuple[str, ...]
-) -> dict[str, Any]:
-    filled = {
-        key: _filled(value, kind, shape, data, f"{path}.{key}", allow)
-        if kind == "network" and is_section(value)
-        else value
-        for key, value in section.items()
+    networks = {
+        name: changed(section, "network", filled, path=f"config.networks.{name}", allow=allow)
+        for name, section in config.networks.items()
     }
-    for key, value in shape.items():
-        if not accepts(section, kind, key, path=path, allow=allow):
-            continue
-        if filled.setdefault(key, value) != value:
-            raise UserError(f"{path}.{key}: got {filled[key]!r}, but {data} has {value!r}")
-    return filled
+    for name, way in zip((GENERATOR, DISCRIMINATOR), ways):
+        if name in networks:
+            networks[name] = _conditioned(networks[name], way, f"config.networks.{name}", allow)
+    task = changed(config.task, "task", filled, path="config.task", allow=allow)
+    return dataclasses.replace(config, networks=networks, task=task)
 
 
-def _conditioned(section: dict[str, Any], way: str, path: str, allow: tuple[str, ...]) -> dict[str, Any]:
-    """The section, and those in it, with this way of conditioning."""
-    inner = {
-        key: _conditioned(value, way, f"{path}.{key}", allow) for key, value in section.items() if is_section(value)
-    }
-    if accepts(section, "network", "conditioning", path=path, allow=allow):
-        return {**section, **inner, "conditioning": way}
-    if not inner:
-        raise UserError(f"config.conditional: {section['name']} knows no other way than its own; accepted is true")
-    return {**section, **inner}
+def _conditioned(section: Section, way: str, path: str, allow: tuple[str, ...]) -> Section:
+    """The section of a network, and those in it, with this way of conditioning."""
+
+    def change(section: dict[str, Any], parameters: Parameters, path: str) -> dict[str, Any]:
+        del path
+        if "conditioning" in parameters:
+            section["conditioning"] = way
+        elif not any(kind_in(parameter.annotation) for parameter in parameters.values()):
+            raise UserError(f"config.conditional: {section['name']} knows no other way than its own; accepted is true")
+        return section
+
+    return changed(section, "network", change, path=path, allow=allow)
 
 
 def make_task(config: RunConfig, allow: tuple[str, ...] = ()) -> Task:
     """The task of a filled-in config. `allow` names further packages that sections may point into."""
-    parts: dict[str, Any] = {
-        name: build(getattr(config, name), "network", path=f"config.{name}", allow=allow)
-        for name in NETWORKS
-        if getattr(config, name)
+    fill: dict[str, Any] = {
+        name: build(section, "network", path=f"config.networks.{name}", allow=allow)
+        for name, section in config.networks.items()
     }
     section = dict(config.task)
-    if "loss" in section:
-        parts["loss"] = build({"name": section.pop("loss")}, "loss", path="config.task.loss", allow=allow)
-    for name in (each for each in PENALTIES if each in section):
-        penalties = enumerate(section.pop(name))
-        parts[name] = tuple(_make_penalty(p, f"config.task.{name}.{i}", allow) for i, p in penalties)
-        for penalty in parts[name]:
-            if penalty.wants("synthesize") and not hasattr(parts["generator"], "synthesize"):
-                raise UserError(f"config.task.{name}: {penalty.name} needs a generator with styles")
-    for kind in ("augment", "degradation"):
-        if section.get(kind) is not None:
-            parts[kind] = build(section.pop(kind), kind, path=f"config.task.{kind}", allow=allow)
-    if accepts(section, "task", "adversary", path="config.task", allow=allow):
-        parts |= _make_adversary(section, parts, parts.pop("discriminator", None), allow)
     if "content" in section:
-        contents = [(f"config.task.content.{i}", each) for i, each in enumerate(section.pop("content"))]
-        backbone = section.pop(BACKBONE, None) or {}
-        parts["content"], parts[BACKBONE] = _make_contents(contents, backbone, allow)
-    return build(section, "task", path="config.task", fill=parts, allow=allow)
+        made = [
+            build(each, "content", path=f"config.task.content.{index}", allow=allow)
+            for index, each in enumerate(section.pop("content"))
+        ]
+        fill["content"], fill[BACKBONE] = _with_backbone(made, section.pop(BACKBONE, None) or {})
+    fill |= _make_adversary(section, fill, allow)
+    return build(section, "task", path="config.task", fill=fill, allow=allow)
 
 
-def _make_adversary(
-    section: dict[str, Any], parts: dict[str, Any], network: Any, allow: tuple[str, ...]
-) -> dict[str, Any]:
-    """What a task gets as its adversary, made of the keys that are an adversary's, which section and parts lose.
+def check_data(task: Task, spec: DataSpec) -> None:
+    """Raises UserError where the data have not what the task asks for."""
+    fit(task.asks, spec.fields, asker="config.task", giver=plain(spec.name), advice=ADVICE)
 
-    Nothing where it needs none; raises UserError where it does and the network or the loss is missing.
+
+def _make_adversary(section: dict[str, Any], networks: dict[str, Any], allow: tuple[str, ...]) -> dict[str, Any]:
+    """What a task gets as its adversary, made of its network and of those keys of its section that it takes.
+
+    Section and networks lose these. Nothing where the task needs none; raises UserError where it does.
     """
-    needed = requires(section, "task", "adversary", path="config.task", allow=allow)
-    needed |= section.get("adversarial_start") is not None
-    own, made = ({key: each.pop(key) for key in adversary_parameters() if key in each} for each in (section, parts))
-    missing = "config.discriminator" if network is None else "config.task.loss"
-    if network is not None and "loss" in made:
-        made["network"] = network
-        return {"adversary": build({"name": ADVERSARY, **own}, "adversary", path="config.task", fill=made, allow=allow)}
-    if needed:
-        raise UserError(f"{missing} is missing")
+    takes = parameters_of(find(section, "task", path="config.task", allow=allow)).get("adversary")
+    if takes is None:
+        return {}
+    own = {key: section.pop(key) for key in parameters_of(Adversary) if key in section}
+    network = networks.pop(DISCRIMINATOR, None)
+    if network is not None and "loss" in own:
+        own, fill = {"name": "adversary.Adversary", **own}, {"network": network}
+        return {"adversary": build(own, "adversary", path="config.task", fill=fill, allow=allow)}
+    if takes.default is takes.empty or section.get("adversarial_start") is not None:
+        raise UserError(f"config.{f'networks.{DISCRIMINATOR}' if network is None else 'task.loss'} is missing")
     return {}
 
 
@@ -152,7 +125,8 @@ def averaged(task: Task, config: RunConfig) -> list[tuple[dict[str, Any], dict[s
     Several where the config does not say of which conditions images are made; none where it does not say how large
     images are. Raises UserError for networks that cannot be made.
     """
-    resolution, channels = (config.generator.get(key) for key in ("resolution", "channels"))
+    section = next((config.networks[name] for name in task.averaged if name in config.networks), {})
+    resolution, channels = section.get("resolution"), section.get("channels")
     conditions = (0,) if resolution else (3, 1)
     if channels is None or not (resolution or restores_task(task)):
         return []
@@ -161,12 +135,11 @@ def averaged(task: Task, config: RunConfig) -> list[tuple[dict[str, Any], dict[s
 
 
 def _shapes(task: Task, size: int, channels: int, condition: int) -> tuple[dict[str, Any], dict[str, Any]]:
-    pixels = lambda channels: jax.ShapeDtypeStruct((2, size, size, channels), jnp.float32)  # noqa: E731
-    batch = {"image": pixels(channels), "label": jax.ShapeDtypeStruct((2,), jnp.int32)}
+    spec = {"image": pixel_field(size, size, channels), "label": label_field()}
     if condition:
-        batch["condition"] = pixels(condition)
+        spec["condition"] = pixel_field(size, size, condition)
     try:
-        trees = jax.eval_shape(lambda given: task.init(jax.random.key(0), given), batch)
+        trees = jax.eval_shape(lambda: task.init(jax.random.key(0), example_batch(spec)))
     except UserError:
         raise
     except Exception as error:  # whatever a network says to what it is given
@@ -200,14 +173,11 @@ def frozen_weights(config: RunConfig) -> dict[str, Any]:
     return {BACKBONE: params}
 
 
-def _make_contents(
-    sections: Sequence[tuple[str, Mapping[str, Any]]], backbone: Mapping[str, Any], allow: tuple[str, ...]
-) -> tuple[tuple[Content, ...], Backbone | None]:
-    """Content losses by their paths in the config, and the network that some of them look through."""
+def _with_backbone(made: Sequence[Content], backbone: Mapping[str, Any]) -> tuple[tuple[Content, ...], Backbone | None]:
+    """Content losses, those of features with what they need, and the network that they look through."""
     for key in backbone:
         if key not in ("network", "weights"):
             raise unknown_key(f"config.task.{BACKBONE}", key, ("network", "weights"))
-    made = [_make_content(section, path, allow) for path, section in sections]
     if not backbone.get("weights"):
         for content in (each for each in made if each.wants("features")):
             log.warning("%s is left out: config.task.backbone.weights names no file", content.name)
@@ -221,17 +191,3 @@ def _make_contents(
     looking = [content.arguments for content in made if content.wants("features")]
     layers = {layer for each in looking for layer in each.get("heads") or each.get("layers", REAL_ESRGAN)}
     return tuple(made), Backbone(network, tuple(sorted(layers))) if layers else None
-
-
-def _make_content(section: Mapping[str, Any], path: str, allow: tuple[str, ...]) -> Content:
-    check_content(section, path, allow)
-    arguments = {key: value for key, value in section.items() if key not in ("name", "weight")}
-    function = build(section, "content", path=path, allow=allow)
-    return Content(section["name"].rpartition(".")[2], function, section.get("weight", 1.0), arguments)
-
-
-def _make_penalty(section: Mapping[str, Any], path: str, allow: tuple[str, ...]) -> Penalty:
-    check_regularizer(section, path, allow)
-    arguments = {key: value for key, value in section.items() if key not in ("name", "every")}
-    function = build(section, "regularizer", path=path, allow=allow)
-    return Penalty(section["name"].rpartition(".")[2], function, arguments, every=section.get("every", 1))

@@ -1,118 +1,139 @@
 """From a section `{"name": "dcgan.Generator", **keyword arguments}` to the object: the only importlib of the suite.
 
-The import path is the registry: a name is a module of the package of its kind and something public in
-it, so nothing has to be listed anywhere.
+The import path is the registry: a name is a module of the package of its kind and something public in it, so nothing
+has to be listed anywhere. A section is the arguments of one constructor, whose annotations are its schema: where they
+ask for a kind, such as `tuple[Degradation, ...]`, there are sections again, and what is `Given` the suite hands in.
 """
 
 from __future__ import annotations
 
-import contextlib
 import difflib
 import importlib
 import inspect
 import pkgutil
+import sys
+import types
 import typing
-from collections.abc import Mapping, Sequence
-from types import ModuleType
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
-from jaxgan.config import RunConfig, check_type, unknown_key
-from jaxgan.domains import Count, NotNegative, NotNegativeNumber, moves
+from jaxgan.config import RunConfig, check_type, nearest, unknown_key
+from jaxgan.domains import NotNegativeNumber, domain_of, given, moves
 from jaxgan.errors import UserError
 
-PACKAGES = {  # by kind
-    "network": "jaxgan.models",
-    "task": "jaxgan.tasks",
-    "adversary": "jaxgan.tasks",
-    "loss": "jaxgan.losses",
-    "regularizer": "jaxgan.regularizers",
-    "augment": "jaxgan.augment",
-    "degradation": "jaxgan.augment",
-    "content": "jaxgan.losses",
+
+class Kind(NamedTuple):
+    """What an annotation asks for, by its import path, and the package in which short names of it resolve."""
+
+    asked: str
+    package: str
+
+
+KINDS = {
+    "network": Kind("jaxgan.game.Network", "jaxgan.models"),
+    "task": Kind("jaxgan.game.Task", "jaxgan.tasks"),
+    "adversary": Kind("jaxgan.tasks.adversary.Adversary", "jaxgan.tasks"),
+    "loss": Kind("jaxgan.game.AdversarialLoss", "jaxgan.losses"),
+    "regularizer": Kind("jaxgan.tasks.penalty.Penalty", "jaxgan.regularizers"),
+    "augment": Kind("jaxgan.game.Augmentation", "jaxgan.augment"),
+    "degradation": Kind("jaxgan.game.Degradation", "jaxgan.augment"),
+    "content": Kind("jaxgan.tasks.restoration.Content", "jaxgan.losses"),
 }
-ADVERSARY = "adversary.Adversary"  # made of the keys of a task's section that has one
-NOT_IN_SECTIONS = ("network", "network_name", "player", "beside", "weigh")  # of an adversary: what the task decides
-PENALTIES = ("penalties", "generator_penalties")  # what a task has of the kind "regularizer"
-HANDED_IN = (  # of a regularizer: what a task can give it
-    *("critic", "fake_critic", "real", "fake", "key", "real_logits", "fake_logits", "latent", "generate"),
-    *("style", "synthesize", "params", "transposed", "images_seen", "memory", "given"),
-)
-CONTENT_HANDED_IN = (
-    "restored",
-    "target",
-    "mask",
-    "features",
-    "heads",
-    "fake_features",
-    "real_features",
-)  # of a content loss
+BY_ASKED = {row.asked: kind for kind, row in KINDS.items()}
+FLAT = ("adversary",)  # parts whose arguments stand among those of the whole
+
+Change = Callable[[Any, str, str], Any]  # (section, kind, path) -> what is put in its place
+Parameters = dict[str, inspect.Parameter]
 
 
 def build(
-    section: Mapping[str, Any],
+    section: Any, kind: str, *, path: str = "config", fill: Mapping[str, Any] | None = None, allow: Sequence[str] = ()
+) -> Any:
+    """The object that a section describes, made with its arguments and the objects that these describe.
+
+    A function comes with its arguments in what holds it, such as a `Penalty`; what is no constructor is the named thing
+    itself. `fill` gives arguments that the constructor takes and the section leaves out. `allow` names packages beside
+    jaxgan that a full path such as `mypackage.nets.Generator` may point into. Raises UserError, with `path` before the
+    key, for a name or an argument that does not fit.
+    """
+    section = _named(section, kind, path)
+    check_section(section, kind, path=path, allow=allow, fill=fill or {})
+    found = find(section, kind, path=path, allow=allow)
+    if not callable(found):
+        return found
+    schema = _schema(found, kind, flat=False)
+    build_part: Change = lambda part, kind, path: build(part, kind, path=path, allow=allow)  # noqa: E731
+    arguments = {
+        key: _each(value, schema[key].annotation, f"{path}.{key}", build_part)
+        for key, value in _arguments(section).items()
+    }
+    if inspect.isfunction(found):
+        own = {key: arguments.pop(key) for key in parameters_of(_asked(kind)) if key in arguments}
+        return _asked(kind)(name=section["name"].rpartition(".")[2], function=found, arguments=arguments, **own)
+    filled = {key: value for key, value in (fill or {}).items() if key in schema and key not in arguments}
+    return found(**filled, **arguments)
+
+
+def check_section(
+    section: Any, kind: str, *, path: str, allow: Sequence[str] = (), fill: Mapping[str, Any] | None = None
+) -> None:
+    """Checks the name and the arguments of a section, and those of the sections in it, without making anything.
+
+    With `fill`, what is handed in has to be in it. Raises UserError.
+    """
+    section = _named(section, kind, path)
+    found = find(section, kind, path=path, allow=allow)
+    schema = _schema(found, kind, flat=fill is None)
+    own = [key for key, parameter in schema.items() if _is_own(parameter.annotation)]
+    for key, value in _arguments(section).items():
+        if key not in own:
+            raise unknown_key(path, key, own)
+        _check_value(value, schema[key].annotation, f"{path}.{key}", allow)
+    for key, parameter in schema.items():
+        later = given(parameter.annotation) and (fill is None or inspect.isfunction(found))
+        if parameter.default is parameter.empty and key not in section and key not in (fill or {}) and not later:
+            raise UserError(f"{path}.{key} is missing")
+
+
+def changed(
+    section: Any,
     kind: str,
+    change: Callable[[dict[str, Any], Parameters, str], Mapping[str, Any]],
     *,
-    path: str = "config",
-    fill: Mapping[str, Any] | None = None,
+    path: str,
     allow: Sequence[str] = (),
 ) -> Any:
-    """The object that a section describes, made with its arguments; of losses and regularizers the named thing itself.
-
-    `fill` gives arguments that the constructor takes and the section leaves out. `allow` names packages
-    beside jaxgan that a full path such as `mypackage.nets.Generator` may point into. Raises UserError,
-    with `path` before the key, for a name or an argument that does not fit.
-    """
-    found = find(section, kind, path=path, allow=allow)
-    if kind in ("loss", "regularizer", "content"):
-        return found
-    arguments = _arguments(section)
-    if kind == "network":  # a network may be made of others
-        for key, inner in arguments.items():
-            if is_section(inner):
-                arguments[key] = build(inner, kind, path=f"{path}.{key}", allow=allow)
-    parameters = _parameters(found)
-    filled = {key: value for key, value in (fill or {}).items() if key in parameters and key not in arguments}
-    _check_arguments(section, parameters, path, given=filled)
-    return found(**filled, **arguments)
+    """A section in which each section, the inner ones first, is what `change(section, parameters, path)` gives."""
+    if not isinstance(section, Mapping):
+        return section
+    schema = _schema(find(section, kind, path=path, allow=allow), kind, flat=True)
+    change_part: Change = lambda part, kind, path: changed(part, kind, change, path=path, allow=allow)  # noqa: E731
+    inner = {
+        key: _each(value, schema[key].annotation, f"{path}.{key}", change_part) if key in schema else value
+        for key, value in section.items()
+    }
+    return change(inner, schema, path)
 
 
 def find(section: Mapping[str, Any], kind: str, *, path: str, allow: Sequence[str] = ()) -> Any:
     """What the `name` of a section names. Raises UserError for what is not there or of another kind."""
     name = section.get("name")
     if not isinstance(name, str) or "." not in name:
-        raise UserError(f"{path}.name: got {name!r}, accepted is module.Name, such as {_examples(kind)[0]!r}")
+        raise UserError(f"{path}.name: got {name!r}, accepted is module.Name, such as {examples(kind)[0]!r}")
     module_name, _, attribute = name.rpartition(".")
     allowed = any(module_name == package or module_name.startswith(f"{package}.") for package in allow)
-    module_path = module_name if allowed else f"{PACKAGES[kind]}.{module_name}"
+    module_path = module_name if allowed else f"{KINDS[kind].package}.{module_name}"
     if not allowed and module_name not in _modules(kind):
         raise _unknown_name(name, kind, path)
     module = _imported(module_path, f"{path}.name: {name!r}", own=not allowed)
     found = getattr(module, attribute, None)
-    if attribute.startswith("_") or found is None or not _is_kind(found, kind, module_path, allowed):
+    if attribute.startswith("_") or found is None:
+        raise _unknown_name(name, kind, path)
+    if allowed and (amiss := _amiss(found, kind)):
+        raise UserError(f"{path}.name: {name!r} is not a {kind}: {amiss}")
+    if not allowed and not _is_one(found, kind, module_path):
         raise _unknown_name(name, kind, path)
     return found
-
-
-def is_section(value: Any) -> bool:
-    """Whether a value of a section is a section itself."""
-    return isinstance(value, Mapping) and "." in str(value.get("name", ""))
-
-
-def accepts(section: Mapping[str, Any], kind: str, key: str, *, path: str, allow: Sequence[str] = ()) -> bool:
-    """Whether the constructor that a section names takes the argument `key`."""
-    return key in _parameters(find(section, kind, path=path, allow=allow))
-
-
-def requires(section: Mapping[str, Any], kind: str, key: str, *, path: str, allow: Sequence[str] = ()) -> bool:
-    """Whether the constructor that a section names takes the argument `key` and has no default for it."""
-    parameter = _parameters(find(section, kind, path=path, allow=allow)).get(key)
-    return parameter is not None and parameter.default is inspect.Parameter.empty
-
-
-def adversary_parameters() -> dict[str, inspect.Parameter]:
-    """The keys of a task's section that are its adversary's."""
-    parameters = _parameters(find({"name": ADVERSARY}, "adversary", path="config.task"))
-    return {name: each for name, each in parameters.items() if name not in NOT_IN_SECTIONS}
 
 
 def check_allowed(packages: Sequence[str]) -> None:
@@ -122,7 +143,7 @@ def check_allowed(packages: Sequence[str]) -> None:
     """
     for package in packages:
         top = package.partition(".")[0]
-        if top == "jaxgan" or any(top in _modules(kind) for kind in PACKAGES):
+        if top == "jaxgan" or any(top in _modules(kind) for kind in KINDS):
             raise UserError(f"--allow={package}: jaxgan has a module named {top}; give the package another name")
         if not all(part.isidentifier() for part in package.split(".")):
             raise UserError(f"--allow: got {package!r}, expected the name of a package, such as mypackage")
@@ -136,104 +157,22 @@ def check_sections(config: RunConfig, allow: Sequence[str] = ()) -> None:
     """
     from jaxgan.training.optimizers import check_optimizer
 
-    for name in ("generator", "discriminator"):
-        if name in config.task:
-            raise UserError(f"config.task.{name}: a task gets its networks handed in; accepted is config.{name}")
-    parameters = _parameters(find(config.task, "task", path="config.task", allow=allow))
-    for name, arguments in (("generator", ("generator",)), ("discriminator", ("discriminator", "adversary"))):
-        needed = [parameters[each].default is inspect.Parameter.empty for each in arguments if each in parameters]
-        if getattr(config, name) or any(needed):
-            _check_network(getattr(config, name), f"config.{name}", allow)
-    parts = dict.fromkeys(
-        (
-            "generator",
-            "discriminator",
-            "num_classes",
-            "loss",
-            *PENALTIES,
-            "augment",
-            "degradation",
-            "content",
-            "backbone",
-        )
-    )
-    if "adversary" in parameters:
-        parameters = {**parameters, **adversary_parameters()}
-        del parameters["adversary"]
-    _check_arguments(config.task, parameters, "config.task", given=parts)
-    if "loss" in config.task:
-        find({"name": config.task["loss"]}, "loss", path="config.task.loss", allow=allow)
-    for name in PENALTIES:
-        penalties = config.task.get(name, ())
-        if not isinstance(penalties, tuple):
-            raise UserError(f"config.task.{name}: got {penalties!r}, accepted is a tuple of sections")
-        for index, penalty in enumerate(penalties):
-            check_regularizer(penalty, f"config.task.{name}.{index}", allow)
-    for kind in ("augment", "degradation"):
-        section = config.task.get(kind)
-        if section is None:
-            continue
-        _check_part(section, kind, f"config.task.{kind}", allow)
-    contents = config.task.get("content", ())
-    if not isinstance(contents, tuple):
-        raise UserError(f"config.task.content: got {contents!r}, accepted is a tuple of sections")
-    for index, section in enumerate(contents):
-        check_content(section, f"config.task.content.{index}", allow)
+    task = find(config.task, "task", path="config.task", allow=allow)
+    networks = _networks(task)
+    for name in networks.keys() & config.task.keys():
+        raise UserError(f"config.task.{name}: a task gets its networks handed in; accepted is config.networks.{name}")
+    for name, section in config.networks.items():
+        if name not in networks:
+            told = f"{config.task['name']} uses no such network"
+            raise UserError(f"config.networks.{name}: {told}; {nearest(name, networks)}")
+        check_section(section, "network", path=f"config.networks.{name}", allow=allow)
+    for name, parameter in networks.items():
+        if name not in config.networks and parameter.default is parameter.empty:
+            raise UserError(f"config.networks.{name} is missing: {config.task['name']} needs it")
+    check_section(config.task, "task", path="config.task", allow=allow)
     for player, section in config.optimizers.items():
         check_optimizer(section, f"config.optimizers.{player}")
     check_argument(config.ema.half_life_images, NotNegativeNumber, "config.ema.half_life_images")
-
-
-def _check_part(section: Any, kind: str, path: str, allow: Sequence[str]) -> None:
-    """Checks the section of a part of the task, and those of the parts that it is made of."""
-    if not isinstance(section, Mapping):
-        raise UserError(f"{path}: got {section!r}, accepted is a section with a name, or None")
-    parameters = _parameters(find(section, kind, path=path, allow=allow))
-    _check_arguments(section, parameters, path, given={})
-    for index, inner in enumerate(section["parts"] if "parts" in parameters else ()):
-        _check_part(inner, kind, f"{path}.parts.{index}", allow)
-
-
-def _check_network(section: Mapping[str, Any], path: str, allow: Sequence[str]) -> None:
-    found = find(section, "network", path=path, allow=allow)
-    decided = dict.fromkeys(("resolution", "channels", "num_classes"))
-    _check_arguments(section, _parameters(found), path, given=decided)
-    for key, inner in section.items():
-        if is_section(inner):
-            _check_network(inner, f"{path}.{key}", allow)
-
-
-def check_regularizer(section: Mapping[str, Any], path: str, allow: Sequence[str] = ()) -> None:
-    """Checks the name and the arguments of a regularizer's section; `every` is the task's. Raises UserError."""
-    if not isinstance(section, Mapping):
-        raise UserError(f"{path}: got {section!r}, accepted is a section with a name")
-    check_type(section.get("every", 1), Count, f"{path}.every")
-    parameters = _parameters(find(section, "regularizer", path=path, allow=allow))
-    own = {key: value for key, value in parameters.items() if key not in HANDED_IN}
-    _check_arguments({key: value for key, value in section.items() if key != "every"}, own, path, given={})
-
-
-def check_content(section: Mapping[str, Any], path: str, allow: Sequence[str] = ()) -> None:
-    """Checks the name and the arguments of a content loss's section; `weight` is the task's. Raises UserError."""
-    if not isinstance(section, Mapping):
-        raise UserError(f"{path}: got {section!r}, accepted is a section with a name")
-    check_type(section.get("weight", 1.0), NotNegative, f"{path}.weight")
-    parameters = _parameters(find(section, "content", path=path, allow=allow))
-    own = {key: value for key, value in parameters.items() if key not in CONTENT_HANDED_IN}
-    _check_arguments({key: value for key, value in section.items() if key != "weight"}, own, path, given={})
-
-
-def _check_arguments(
-    section: Mapping[str, Any], parameters: Mapping[str, Any], path: str, *, given: Mapping[str, Any]
-) -> None:
-    for key, value in _arguments(section).items():
-        if key not in parameters:
-            raise unknown_key(path, key, parameters)
-        if key not in given:
-            check_argument(value, parameters[key].annotation, f"{path}.{key}")
-    for key, parameter in parameters.items():
-        if parameter.default is inspect.Parameter.empty and key not in section and key not in given:
-            raise UserError(f"{path}.{key} is missing")
 
 
 def check_argument(value: Any, annotation: Any, path: str) -> None:
@@ -245,44 +184,162 @@ def check_argument(value: Any, annotation: Any, path: str) -> None:
     check_type(value, annotation, path)
 
 
-def _arguments(section: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in section.items() if key != "name"}
-
-
-def _parameters(found: Any) -> dict[str, inspect.Parameter]:
-    """The parameters of a constructor or function, with resolved annotations."""
-    hints: dict[str, Any] = {}
-    for annotated in (found,) if inspect.isfunction(found) else (found.__init__, found):  # fields know their modules
-        with contextlib.suppress(NameError, TypeError):  # annotations that only a type checker can read
-            hints |= typing.get_type_hints(annotated, include_extras=True)
+def parameters_of(found: Any) -> Parameters:
+    """The parameters of a constructor or function, with resolved annotations; Any for one that cannot be resolved."""
+    hints, _ = _annotations(found)
     parameters = inspect.signature(found).parameters
     flax_own = ("parent", "name") if hasattr(found, "apply") else ()  # the fields of every flax Module
     return {name: p.replace(annotation=hints.get(name, Any)) for name, p in parameters.items() if name not in flax_own}
 
 
-def _is_kind(found: Any, kind: str, module: str, allowed: bool) -> bool:
-    if kind == "loss":
-        from jaxgan.game import AdversarialLoss
-
-        return isinstance(found, AdversarialLoss)
-    at_home = allowed or getattr(found, "__module__", None) == module
-    if kind == "network":
-        return inspect.isclass(found) and hasattr(found, "apply") and hasattr(found, "init") and at_home
-    if kind == "task":
-        return inspect.isclass(found) and hasattr(found, "phases") and not hasattr(found, "turn") and at_home
-    if kind == "adversary":
-        return inspect.isclass(found) and hasattr(found, "turn") and at_home
-    if kind == "augment":
-        return inspect.isclass(found) and hasattr(found, "init_memory") and at_home
-    if kind == "degradation":
-        return inspect.isclass(found) and hasattr(found, "describe") and at_home
-    if kind == "content":
-        wants = ("restored", "fake_features")
-        return inspect.isfunction(found) and at_home and not set(wants).isdisjoint(inspect.signature(found).parameters)
-    return inspect.isfunction(found) and at_home and not set(HANDED_IN).isdisjoint(inspect.signature(found).parameters)
+def unreadable(found: Any) -> list[str]:
+    """The parameters of a constructor or function whose annotations cannot be resolved."""
+    return [name for name in parameters_of(found) if name in _annotations(found)[1]]
 
 
-def _imported(module: str, told: str, *, own: bool = False) -> ModuleType:
+def _annotations(found: Any) -> tuple[dict[str, Any], set[str]]:
+    """Resolved annotations, and the names of the others. A field is resolved where its class stands."""
+    owners = (found,) if inspect.isfunction(found) else (found.__init__, *reversed(found.__mro__))
+    hints: dict[str, Any] = {}
+    amiss: set[str] = set()
+    for owner in owners:
+        scope = vars(sys.modules[inspect.unwrap(owner).__module__]) if hasattr(owner, "__module__") else {}
+        for name, annotation in inspect.get_annotations(owner).items():
+            alone = types.SimpleNamespace(__annotations__={name: annotation})
+            try:
+                hints |= typing.get_type_hints(alone, scope, include_extras=True)
+                amiss.discard(name)
+            except (NameError, TypeError, AttributeError):
+                amiss.add(name)
+    return hints, amiss
+
+
+def _schema(found: Any, kind: str, *, flat: bool) -> Parameters:
+    """What a section that names this may say, and what is handed in: of a function also what holds it takes.
+
+    `flat`: in the place of a part that is spread among the others stands what it takes; all of it may be left out where
+    the part may.
+    """
+    if inspect.isfunction(found):
+        return {**parameters_of(found), **parameters_of(_asked(kind))}
+    schema: Parameters = {}
+    for name, parameter in parameters_of(found).items() if inspect.isclass(found) else ():
+        part = kind_in(parameter.annotation)
+        if not flat or part not in FLAT:
+            schema[name] = parameter
+            continue
+        optional = parameter.default is not parameter.empty
+        for key, each in parameters_of(_asked(part)).items():
+            if _is_own(each.annotation):
+                schema[key] = each.replace(default=None) if optional and each.default is each.empty else each
+    return schema
+
+
+def _networks(task: Any) -> Parameters:
+    """The networks that a task wants, by name: those that it takes, and those of the adversaries that it takes."""
+    wanted: Parameters = {}
+    for name, parameter in parameters_of(task).items():
+        part = kind_in(parameter.annotation)
+        if part in FLAT:
+            wanted[parameters_of(_asked(part))["network_name"].default] = parameter
+        elif part == "network":
+            wanted[name] = parameter
+    return wanted
+
+
+def _is_own(annotation: Any) -> bool:
+    """Whether a section may say it: also a number that is handed in where it does not."""
+    return not given(annotation) or domain_of(annotation) is not None or typing.get_args(annotation)[0] is int
+
+
+def _named(section: Any, kind: str, path: str, *, optional: bool = False) -> Mapping[str, Any]:
+    """The section of a value: what takes no arguments, a loss, may be given by its name alone."""
+    if kind == "loss" and not isinstance(section, Mapping):
+        return {"name": section}
+    if not isinstance(section, Mapping):
+        raise UserError(f"{path}: got {section!r}, accepted is a section with a name{', or None' if optional else ''}")
+    return section
+
+
+def _each(value: Any, annotation: Any, path: str, change: Change) -> Any:
+    """A value of a section, with `change(part, kind, path)` for each part that its annotation asks for."""
+    kind = kind_in(annotation)
+    optional = type(None) in typing.get_args(annotation)
+    if kind is None or (value is None and optional):
+        return value
+    asking = _asking(annotation)
+    if typing.get_origin(asking) in (tuple, Sequence):
+        if not isinstance(value, tuple):
+            raise UserError(f"{path}: got {value!r}, accepted is a tuple of sections")
+        return tuple(change(part, kind, f"{path}.{index}") for index, part in enumerate(value))
+    if typing.get_origin(asking) is Mapping:
+        if not isinstance(value, Mapping):
+            raise UserError(f"{path}: got {value!r}, accepted are sections by name")
+        return {name: change(part, kind, f"{path}.{name}") for name, part in value.items()}
+    _named(value, kind, path, optional=optional)
+    return change(value, kind, path)
+
+
+def _check_value(value: Any, annotation: Any, path: str, allow: Sequence[str]) -> None:
+    if kind_in(annotation) is None:
+        check_argument(value, annotation, path)
+    _each(value, annotation, path, lambda part, kind, path: check_section(part, kind, path=path, allow=allow))
+
+
+def kind_in(annotation: Any) -> str | None:
+    """The kind that an annotation asks for; None for values of a config's own."""
+    if isinstance(annotation, type):
+        return BY_ASKED.get(f"{annotation.__module__}.{annotation.__qualname__}")
+    return next(filter(None, map(kind_in, typing.get_args(annotation))), None)
+
+
+def _asking(annotation: Any) -> Any:
+    """Of an annotation that asks for a kind, the alternative that does."""
+    if typing.get_origin(annotation) in (typing.Union, types.UnionType, typing.Annotated):
+        return _asking(next(each for each in typing.get_args(annotation) if kind_in(each)))
+    return annotation
+
+
+def _asked(kind: str) -> Any:
+    """The protocol or the class that an annotation names to ask for a kind."""
+    module, _, name = KINDS[kind].asked.rpartition(".")
+    return getattr(importlib.import_module(module), name)
+
+
+def _amiss(found: Any, kind: str) -> str:
+    """Why something is not of a kind; empty where it is."""
+    asked = _asked(kind)
+    if "function" in inspect.get_annotations(asked):  # it holds one
+        if not inspect.isfunction(found):
+            return "it is no function"
+        wants = any(given(parameter.annotation) for parameter in parameters_of(found).values())
+        return "" if wants else "none of its parameters is annotated as Given"
+    if not _is_protocol(asked):
+        is_one = issubclass(found, asked) if inspect.isclass(found) else isinstance(found, asked)
+        return "" if is_one else f"it is no {asked.__name__}"
+    if not inspect.isclass(found):
+        return "it is no class"
+    bases = [base for base in asked.__mro__ if _is_protocol(base)]
+    members = {name for base in bases for name in (*vars(base), *inspect.get_annotations(base)) if name[0] != "_"}
+    there = {*dir(found), *(name for base in found.__mro__ for name in inspect.get_annotations(base))}
+    return f"it has no {', '.join(sorted(members - there))}" if members - there else ""
+
+
+def _is_protocol(kind: Any) -> bool:
+    return getattr(kind, "_is_protocol", False)
+
+
+def _is_one(found: Any, kind: str, module: str) -> bool:
+    """Whether a name of a module is of a kind and stands there, and is not imported from elsewhere."""
+    at_home = not (inspect.isclass(found) or inspect.isfunction(found)) or found.__module__ == module
+    return at_home and not _amiss(found, kind)
+
+
+def _arguments(section: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in section.items() if key != "name"}
+
+
+def _imported(module: str, told: str, *, own: bool = False) -> types.ModuleType:
     """A module, of jaxgan's `own` or beside it.
 
     Raises UserError, `told` before it, where it cannot be imported; of a module beside jaxgan whatever its code does.
@@ -297,23 +354,23 @@ def _imported(module: str, told: str, *, own: bool = False) -> ModuleType:
 
 
 def _modules(kind: str) -> list[str]:
-    package = importlib.import_module(PACKAGES[kind])
+    package = importlib.import_module(KINDS[kind].package)
     return [module.name for module in pkgutil.iter_modules(package.__path__)]
 
 
-def _examples(kind: str) -> list[str]:
+def examples(kind: str) -> list[str]:
     """Every name of a kind."""
     names = []
     for module_name in _modules(kind):
-        module_path = f"{PACKAGES[kind]}.{module_name}"
+        module_path = f"{KINDS[kind].package}.{module_name}"
         module = importlib.import_module(module_path)
         public = [name for name in vars(module) if not name.startswith("_")]
-        names += [f"{module_name}.{n}" for n in public if _is_kind(getattr(module, n), kind, module_path, False)]
+        names += [f"{module_name}.{n}" for n in public if _is_one(getattr(module, n), kind, module_path)]
     return names
 
 
 def _unknown_name(name: str, kind: str, path: str) -> UserError:
-    known = _examples(kind)
+    known = examples(kind)
     near = difflib.get_close_matches(name, known, 1, 0.5)
     hint = f"did you mean {near[0]!r}?" if near else f"accepted are {', '.join(known)}"
     return UserError(f"{path}.name: {name!r} is not a {kind}; {hint}")

@@ -34,10 +34,12 @@ from jaxgan.domains import (
 )
 from jaxgan.errors import UserError
 from jaxgan.json_files import BrokenFileError, parse_json
+from jaxgan.older import MOVED, original, renewed
 
 SHOWN = 160  # characters of a value in a message
 BITS = 63  # of a whole number, beside its sign
-FORMAT = 1  # of saved configs; raised when older ones can no longer be read
+FORMAT = 2  # of saved configs
+READ = (1, FORMAT)  # those that are read: an older one is of an older spelling
 
 Section = Mapping[str, Any]  # {"name": "dcgan.Generator", **keyword arguments}
 Conditioning = Literal[  # of the generator + of the discriminator
@@ -158,10 +160,11 @@ class WatchConfig:
 class RunConfig:
     """Everything that a run is made from."""
 
-    generator: Section = option(
-        {}, "{name: 'dcgan.Generator', ...}; what it leaves out of the data's shape is filled in"
+    networks: Mapping[str, Section] = option(
+        {},
+        "by the names that the task has for them: {name: 'dcgan.Generator', ...}; what they leave out of the data's "
+        "shape is filled in",
     )
-    discriminator: Section = option({}, "{name: 'dcgan.Discriminator', ...}")
     task: Section = option({}, "{name: 'generation.Generation', loss: 'adversarial.hinge', penalties: (...), ...}")
     optimizers: Mapping[str, Section] = option(
         {}, "by player: {name: 'adam', learning_rate: 2e-4, ...}, any of optax's"
@@ -197,22 +200,14 @@ class RunConfig:
     compilation_cache: bool = option(True, "keep compiled programs between runs")
     tiny: bool = option(False, "cut to 16 pixels and few channels, to try a config out")
 
-    @property
-    def networks(self) -> dict[str, Section]:
-        """The sections of the networks that there are, by name."""
-        sections = {"generator": self.generator, "discriminator": self.discriminator}
-        return {name: section for name, section in sections.items() if section}
-
-
-SECTIONS = ("generator", "discriminator", "task")  # each is the keyword arguments of one constructor
-
 
 def from_tree(tree: Mapping[str, Any]) -> RunConfig:
-    """The checked config of nested fields.
+    """The checked config of nested fields; a network of an empty section is none.
 
     Raises UserError with the key, what it got, what is accepted, and the nearest right spelling.
     """
     config = _build(RunConfig, plain(tree), "config")
+    config = dataclasses.replace(config, networks={name: each for name, each in config.networks.items() if each})
     _check_values(config)
     return config
 
@@ -247,7 +242,10 @@ def _check_finite(value: Any, key: str) -> None:
 
 
 def from_json(text: str) -> RunConfig:
-    """The config that `to_json` wrote. Nothing is executed. Raises UserError for anything else."""
+    """The config that `to_json` wrote, now or in an older format. Nothing is executed.
+
+    Raises UserError for anything else.
+    """
     try:
         saved = parse_json(text)
     except BrokenFileError as error:
@@ -255,19 +253,21 @@ def from_json(text: str) -> RunConfig:
     if not isinstance(saved, Mapping) or not {"format", "config"} <= saved.keys():
         raise UserError("the saved config is damaged: it is no table with a format and a config")
     number, tree = saved["format"], saved["config"]
-    if number != FORMAT:
-        raise UserError(f"the saved config has format {number!r}, this version of jaxgan reads {FORMAT}")
-    return from_tree(tree)
+    if number not in READ:
+        accepted = " and ".join(map(str, READ))
+        raise UserError(f"the saved config has format {number!r}, this version of jaxgan reads {accepted}")
+    return from_tree(tree if number == FORMAT else renewed(tree)[0])
 
 
 def fingerprint(config: RunConfig) -> str:
     """Ten hexadecimal digits over what is trained: the fields that are not at their default, but for where data lie.
 
-    A field that is new in a later version leaves the fingerprints of configs that do not set it as they are.
+    A field that is new in a later version leaves the fingerprints of configs that do not set it as they are, and so
+    does another spelling: they are of the oldest one that says the same.
     """
     tree = _set_fields(config, RunConfig())
     tree.get("data", {}).pop("data_dir", None)
-    return hashlib.sha256(json.dumps(tree, sort_keys=True, allow_nan=True).encode()).hexdigest()[:10]
+    return hashlib.sha256(json.dumps(original(tree), sort_keys=True, allow_nan=True).encode()).hexdigest()[:10]
 
 
 def _set_fields(config: Any, default: Any) -> dict[str, Any]:
@@ -301,6 +301,9 @@ def check_type(value: Any, annotation: Any, path: str) -> None:
     """
     if _fits(value, annotation):
         return
+    if annotation == Mapping[str, Section] and isinstance(value, Mapping):
+        for key, each in value.items():
+            check_type(each, Section, f"{path}.{key}")
     domain = domain_of(annotation)
     if domain is not None and isinstance(value, Mapping) and isinstance(value.get("name"), str) and moves(annotation):
         key = next(domain.wrong_points(value))
@@ -321,10 +324,14 @@ def _shown(value: Any) -> str:
 
 def unknown_key(path: str, key: str, known: Iterable[str]) -> UserError:
     """The error for a key that does not exist, with the nearest right spelling."""
+    return UserError(f"{path}.{key} does not exist; {nearest(key, known)}")
+
+
+def nearest(key: str, known: Iterable[str]) -> str:
+    """What to say of a name that is not known: the nearest one that is, or all."""
     known = list(known)
     near = difflib.get_close_matches(str(key), known, 1, 0.5)
-    hint = f"did you mean {near[0]}?" if near else f"accepted are {', '.join(known) or 'none'}"
-    return UserError(f"{path}.{key} does not exist; {hint}")
+    return f"did you mean {near[0]}?" if near else f"accepted are {', '.join(known) or 'none'}"
 
 
 def type_name(annotation: Any) -> str:
@@ -333,6 +340,8 @@ def type_name(annotation: Any) -> str:
     if (domain := domain_of(annotation)) is not None:
         kind = "a number or a schedule" if moves(annotation) else type_name(arguments[0])
         return f"{kind}{domain.joint}{domain}"
+    if origin is typing.Annotated:
+        return type_name(arguments[0])
     if origin is Literal:
         return " or ".join(map(repr, arguments))
     if origin in (typing.Union, types.UnionType):
@@ -343,7 +352,7 @@ def type_name(annotation: Any) -> str:
         return f"a section of {type_name(arguments[1])}" if domain_of((*arguments, Any)[1]) else "a section"
     if origin in (Sequence, tuple) and arguments:
         kinds = list(dict.fromkeys(type_name(each) for each in arguments if each is not ...))
-        return f"a tuple of {' and '.join(kinds)}" if kinds[0] not in ("Any", "Penalty", "Content") else "a tuple"
+        return f"a tuple of {' and '.join(kinds)}" if kinds[0] != "Any" else "a tuple"
     return getattr(annotation, "__name__", str(annotation))
 
 
@@ -353,6 +362,8 @@ def _fits(value: Any, annotation: Any) -> bool:
         if isinstance(value, Mapping):
             return moves(annotation) and not any(domain.wrong_points(value))
         return domain.holds(value) and (arguments[0] is not int or isinstance(value, int))
+    if origin is typing.Annotated:
+        return _fits(value, arguments[0])
     if origin is Literal:
         return value in arguments
     if origin in (typing.Union, types.UnionType):
@@ -381,7 +392,7 @@ def _build(kind: type, tree: Mapping[str, Any], path: str) -> Any:
     hints, values = typing.get_type_hints(kind, include_extras=True), {}
     for key, value in tree.items():
         if key not in hints:
-            raise unknown_key(path, key, hints)
+            raise unknown_key(path, key, (*hints, *(row.now for row in MOVED)) if kind is RunConfig else hints)
         if dataclasses.is_dataclass(hints[key]):
             value = _build(typing.cast(type, hints[key]), value, f"{path}.{key}")
         else:
@@ -409,10 +420,11 @@ def _check_plain(value: Any, path: str) -> None:
 
 def _check_values(config: RunConfig) -> None:
     """Raises UserError for values that no run can have."""
-    for section in SECTIONS:
-        empty = section == "discriminator" and not config.discriminator  # not every task has one
-        if not empty and not isinstance(getattr(config, section).get("name"), str):
-            raise UserError(f"config.{section}.name is missing: it names a constructor, such as 'dcgan.Generator'")
+    networks = {f"networks.{name}": section for name, section in config.networks.items()}
+    for path, section in {**networks, "task": config.task}.items():
+        if not isinstance(section.get("name"), str):
+            example = "generation.Generation" if path == "task" else "dcgan.Generator"
+            raise UserError(f"config.{path}.name is missing: it names a constructor, such as {example!r}")
     if not config.data.name:
         raise UserError("config.data.name is missing: a tfds name or a folder of images")
     if (config.images is None) == (config.epochs is None):

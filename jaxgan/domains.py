@@ -1,8 +1,8 @@
-"""What the numbers of a config may be: the annotation of an argument says it, and the builder checks it.
+"""What an argument takes from a config: its annotation says it, and the builder checks it.
 
 `gamma: NotNegative = 10.0` takes a number of 0 or more. An alias that ends in `Number` takes a schedule too, each of
 whose values lies in the domain; one that ends in `Traced` is such an alias for functions that get traced arrays. NaN
-and infinities are in no domain.
+and infinities are in no domain. `network: Given[Network]` takes nothing from its section: the suite hands it in.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import typing
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 LARGEST = 3.4028234663852886e38  # of float32, in which a run computes
 MOST = 2**31 - 1  # of int32, which counts images
@@ -78,6 +78,10 @@ class Domain:
                 yield key
 
 
+T = TypeVar("T")
+GIVEN = "given"
+Given = Annotated[T, GIVEN]  # what the suite hands in, as a network to a task, or the shape of the data to a network
+
 Number = float | Mapping[str, Any]  # a number, or a schedule over images: {"name": "cosine", ...}
 
 POSITIVE, NOT_NEGATIVE, SHARE = Domain(above=0.0), Domain(least=0.0), Domain(least=0.0, most=1.0)
@@ -127,3 +131,10 @@ def moves(annotation: Any) -> bool:
     if domain_of(annotation) is None:
         return any(map(moves, typing.get_args(annotation)))
     return typing.get_args(annotation)[0] in (Any, Number)
+
+
+def given(annotation: Any) -> bool:
+    """Whether the suite hands an argument in."""
+    if typing.get_origin(annotation) is not Annotated:
+        return any(map(given, typing.get_args(annotation)))
+    return GIVEN in typing.get_args(annotation)[1:]

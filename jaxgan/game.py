@@ -13,6 +13,9 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 import jax
 from flax import struct
 
+from jaxgan.fields import Field as Field  # part of the vocabulary
+from jaxgan.fields import Spec as Spec
+
 Array = jax.Array
 Params = Any  # a pytree of arrays
 Variables = Any  # a pytree of arrays: batch statistics, spectral norm vectors
@@ -85,6 +88,18 @@ def rows_of(critic: CriticLike) -> int:
     return getattr(critic, "rows", 1)
 
 
+class Network(Protocol):
+    """What players own: a flax module, or what has its two methods."""
+
+    def init(self, *args: Any, **options: Any) -> Any:
+        """The trees of variables, params among them, for inputs of which only the shapes count."""
+        ...
+
+    def apply(self, variables: Any, *args: Any, **options: Any) -> Any:
+        """The outputs for inputs, and with `mutable` the variables as they stand after."""
+        ...
+
+
 class AdversarialLoss(NamedTuple):
     """A pair of pure elementwise functions of `(real_logits, fake_logits)`, one for each player.
 
@@ -139,6 +154,11 @@ class Task(Protocol):
 
     A task whose draws use other networks than the drawing player's own also says which: see `Drawing`.
     """
+
+    @property
+    def asks(self) -> Spec:
+        """The fields that it wants of the data."""
+        ...
 
     @property
     def players(self) -> Mapping[str, tuple[str, ...]]:
@@ -215,6 +235,26 @@ class Generating(Task, Protocol):
 
     def latents(self, key: Key, count: int) -> Array:
         """Latents `[count,Z]` as the generator was trained with."""
+        ...
+
+
+class Augmentation(Protocol):
+    """What is done to all images that a discriminator sees, each with a probability that it may adapt."""
+
+    def init_memory(self) -> dict[str, Any]:
+        """What it remembers at the start; nothing, where nothing adapts."""
+        ...
+
+    def probability(self, memory: Mapping[str, Any], images_seen: Any) -> Array:
+        """Of its transforms, a scalar."""
+        ...
+
+    def update(self, memory: Mapping[str, Any], real_logits: Array, *, batch_size: int, step: Array) -> dict[str, Any]:
+        """What it remembers after a turn of the discriminator, by the mean logits `[B]` of the reals."""
+        ...
+
+    def __call__(self, key: Key, images: Array, probability: Any) -> Array:
+        """Images `[B,H,W,C]`, augmented; one key, one result."""
         ...
 
 

@@ -271,8 +271,6 @@ def _saved(workdir: str) -> str | None:
 
 
 DATA_ONLY = {  # preparing a data set needs nothing but its name
-    "generator": {"name": "none"},
-    "discriminator": {"name": "none"},
     "task": {"name": "none"},
     "images": 1,
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import contextlib
 import dataclasses
+import logging
 import os
 import sys
 import traceback
@@ -14,9 +15,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from jaxgan.config import SECTIONS, RunConfig, Section, from_tree, plain, to_tree
+from jaxgan.config import RunConfig, Section, from_tree, plain, to_tree
 from jaxgan.errors import UserError
+from jaxgan.older import renewed, renewed_keys
 from jaxgan.paths import expanded
+
+log = logging.getLogger(__name__)
 
 
 def load_config(path: str, overrides: Mapping[str, str] | None = None) -> RunConfig:
@@ -32,19 +36,22 @@ def resolve(tree: Mapping[str, Any], overrides: Mapping[str, str]) -> RunConfig:
     """The checked config of nested fields, changed by `{"data.name": "cifar10", ...}` as text.
 
     Another `name` for a section drops the keys of the old one, but for those changed beside it. `tiny`
-    cuts the file's fields; what `overrides` ask for stays. Raises UserError with the key, what it got,
-    what is accepted, and the nearest right spelling.
+    cuts the file's fields; what `overrides` ask for stays. An older spelling is told once with that of today. Raises
+    UserError with the key, what it got, what is accepted, and the nearest right spelling.
     """
+    (tree, in_tree), (overrides, in_overrides) = renewed(tree), renewed_keys(overrides)
+    for before, now in dict.fromkeys((*in_tree, *in_overrides)):
+        log.warning("config.%s is now config.%s: the older spelling is still read", before, now)
     config = _changed(tree, overrides)
     return _changed(to_tree(shrink(config)), overrides) if config.tiny else config
 
 
 def shrink(config: RunConfig) -> RunConfig:
     """The same run in miniature, to see whether it works: 16 pixels, few channels, 64 images."""
-    sections: dict[str, Any] = {name: _narrow(getattr(config, name)) for name in SECTIONS}
     return dataclasses.replace(
         config,
-        **sections,
+        networks={name: _narrow(section) for name, section in config.networks.items()},
+        task=_narrow(config.task),
         batch_size=8 * config.microbatches,
         epochs=None,
         images=64 * config.microbatches,
@@ -139,7 +146,7 @@ def _override(tree: dict[str, Any], key: str, text: str, overrides: Mapping[str,
         node = _child(node, parent, ".".join(["config", *parents[:depth]]))
     if isinstance(node, list):
         raise UserError(f"config.{key}: got a number where a key is wanted")
-    in_section = bool(parents) and parents[0] in (*SECTIONS, "optimizers")
+    in_section = parents[:1] == ["task"] or (len(parents) > 1 and parents[0] in ("networks", "optimizers"))
     if last == "name" and in_section and node.get("name") != text:
         prefix = ".".join(parents)
         kept = {

@@ -12,12 +12,14 @@ NETWORKS = '''
 
 from flax import linen as nn
 
+from jaxgan.domains import Given
+
 
 class Generator(nn.Module):
     """Latents [B,Z] -> images [B,16,16,1]."""
 
-    resolution: int = 16
-    channels: int = 1
+    resolution: Given[int]
+    channels: Given[int]
 
     @nn.compact
     def __call__(self, latent, label=None, *, train=False):
@@ -57,7 +59,7 @@ def train(workdir, *flags):
     config = [
         "--config=configs/vanilla_gan.py",
         f"--workdir={workdir}",
-        "--config.generator.name=visitors.nets.Generator",
+        "--config.networks.generator.name=visitors.nets.Generator",
     ]
     return main([*config, *changes, *flags])
 
@@ -77,7 +79,7 @@ def test_a_network_from_outside_is_trained_resumed_scored_drawn_and_loaded(packa
 
 def test_without_the_flag_nothing_of_it_is_imported(package, tmp_path, capsys):
     assert train(tmp_path / "run") == MISTAKE
-    assert "config.generator.name: 'visitors.nets.Generator' is not a network" in capsys.readouterr().err
+    assert "config.networks.generator.name: 'visitors.nets.Generator' is not a network" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
     assert train(tmp_path / "run", f"--allow={package}") == FINISHED
     for mode in ("sample", "evaluate", "export --format=safetensors --output=x.safetensors"):

@@ -7,18 +7,21 @@ import jax
 import numpy as np
 import pytest
 
-from jaxgan.assemble import fill_in, frozen_weights, make_task
+from jaxgan.assemble import check_data, fill_in, frozen_weights, make_task
 from jaxgan.builder import check_sections
 from jaxgan.config import DataConfig, RunConfig
 from jaxgan.data.sources import DataSpec
 from jaxgan.errors import UserError
+from jaxgan.fields import Field, picture_fields, pixel_field
 from jaxgan.overrides import resolve
 from jaxgan.training.parts import example_batch
 
-SPEC = DataSpec("digits", "train", 100, 16, 16, 1, 10, tuple("0123456789"), "0" * 16)
+SPEC = DataSpec("digits", "train", 100, picture_fields(16, 16, 1, tuple("0123456789")), "0" * 16)
 TREE = {
-    "generator": {"name": "dcgan.Generator", "base_width": 4},
-    "discriminator": {"name": "dcgan.Discriminator", "base_width": 4, "norm": "none"},
+    "networks": {
+        "generator": {"name": "dcgan.Generator", "base_width": 4},
+        "discriminator": {"name": "dcgan.Discriminator", "base_width": 4, "norm": "none"},
+    },
     "task": {
         "name": "generation.Generation",
         "loss": "adversarial.hinge",
@@ -30,6 +33,7 @@ TREE = {
     "batch_size": 8,
     "images": 8,
 }
+MULTISCALE = {"name": "multiscale.Discriminator", "scales": 2, "discriminator": TREE["networks"]["discriminator"]}
 
 
 def filled(spec=SPEC, **changes):
@@ -39,14 +43,39 @@ def filled(spec=SPEC, **changes):
 
 
 def shapes(config):
-    return jax.eval_shape(lambda: make_task(config).init(jax.random.key(0), example_batch(SPEC)))[0]
+    return jax.eval_shape(lambda: make_task(config).init(jax.random.key(0), example_batch(SPEC.fields)))[0]
 
 
 def test_the_data_decides_the_shape():
     config = filled()
-    assert (config.generator["resolution"], config.generator["channels"]) == (16, 1)
-    assert config.generator["num_classes"] == config.task["num_classes"] == 0
-    assert filled(conditional=True).discriminator["num_classes"] == 10
+    generator = config.networks["generator"]
+    assert (generator["resolution"], generator["channels"]) == (16, 1)
+    assert generator["num_classes"] == config.task["num_classes"] == 0
+    assert filled(conditional=True).networks["discriminator"]["num_classes"] == 10
+
+
+@pytest.mark.parametrize(
+    ("fields", "conditional", "told"),
+    [
+        ({"image": pixel_field(16, 16, 1, frames=4)}, False, "asks for 'image' (pixels [?, ?, ?]), digits gives it as"),
+        ({"caption": Field((7,), "int32", "tokens")}, False, "digits gives 'caption' (tokens int32 [7])"),
+        ({"image": Field((16, 16, 1), "uint8", "mask")}, False, "digits gives it as mask uint8 [16, 16, 1]"),
+        (
+            {"image": pixel_field(16, 16, 1), "label": Field((2,), "float32", "label", ("a", "b"))},
+            True,
+            "asks for 'label' (label int32), digits gives it as label float32 [2] of 2 classes",
+        ),
+    ],
+)
+def test_data_that_do_not_fit_the_task_are_told_in_one_line(fields, conditional, told):
+    shapes = {"generator": {"resolution": 16, "channels": 1}, "discriminator": {"resolution": 16}}
+    networks = {name: {**section, **shapes[name]} for name, section in TREE["networks"].items()}
+    spec = dataclasses.replace(SPEC, fields=fields)
+    changes = {"networks": networks, "task": {**TREE["task"], "penalties": ()}, "conditional": conditional}
+    with pytest.raises(UserError, match=re.escape(told)) as raised:
+        check_data(make_task(filled(spec, **changes)), spec)
+    assert str(raised.value).startswith("config.task asks for ")
+    check_data(make_task(filled(conditional=conditional)), SPEC)
 
 
 def test_auto_gamma_follows_resolution_and_batch():
@@ -65,34 +94,30 @@ def test_auto_gamma_follows_resolution_and_batch():
 )
 def test_one_field_says_how_both_networks_get_labels(way, generator, discriminator):
     config = filled(conditional=way)
-    assert config.generator["conditioning"] == generator
-    assert config.discriminator["conditioning"] == discriminator
+    assert config.networks["generator"]["conditioning"] == generator
+    assert config.networks["discriminator"]["conditioning"] == discriminator
     shapes(config)
 
 
 def test_a_family_without_a_way_says_which_it_has():
     mlp = {"name": "mlp.Generator", "widths": (4,)}
-    with pytest.raises(UserError, match=r"config\.generator\.conditioning: got 'norm', accepted is 'concat'"):
-        make_task(filled(generator=mlp, conditional="norm+projection"))
+    with pytest.raises(UserError, match=r"networks\.generator\.conditioning: got 'norm', accepted is 'concat'"):
+        make_task(filled(networks={**TREE["networks"], "generator": mlp}, conditional="norm+projection"))
     with pytest.raises(UserError, match=r"config\.conditional: got 'norm\+projection', but digits has no labels"):
-        filled(dataclasses.replace(SPEC, num_classes=0, class_names=()), conditional="norm+projection")
+        filled(dataclasses.replace(SPEC, fields=picture_fields(16, 16, 1)), conditional="norm+projection")
 
 
 def test_networks_within_networks_are_filled_and_built():
     config = filled(
-        discriminator={"name": "multiscale.Discriminator", "scales": 2, "discriminator": TREE["discriminator"]},
+        networks={**TREE["networks"], "discriminator": MULTISCALE},
         conditional="concat+classifier",
     )
-    inner = config.discriminator["discriminator"]
+    inner = config.networks["discriminator"]["discriminator"]
     assert (inner["resolution"], inner["num_classes"], inner["conditioning"]) == (16, 10, "classifier")
     assert set(shapes(config)["discriminator"]) == {"scale_0", "scale_1"}
-    with pytest.raises(UserError, match=r"config\.discriminator\.discriminator\.depth does not exist"):
-        filled(
-            discriminator={
-                "name": "multiscale.Discriminator",
-                "discriminator": {**TREE["discriminator"], "depth": 3},
-            }
-        )
+    inner = {**TREE["networks"]["discriminator"], "depth": 3}
+    with pytest.raises(UserError, match=r"config\.networks\.discriminator\.discriminator\.depth does not exist"):
+        filled(networks={**TREE["networks"], "discriminator": {**MULTISCALE, "discriminator": inner}})
 
 
 def test_a_penalty_on_styles_wants_a_generator_with_styles():
@@ -103,7 +128,9 @@ def test_a_penalty_on_styles_wants_a_generator_with_styles():
 
 def restoration(**task):
     return RunConfig(
-        generator={"name": "unet.Generator", "channels": 3, "base_width": 8, "halvings": 1},
+        networks={
+            "generator": {"name": "unet.Generator", "channels": 3, "base_width": 8, "halvings": 1},
+        },
         task={"name": "restoration.Restoration", "degradation": {"name": "degradations.GaussianNoise"}, **task},
         optimizers={"generator": {"name": "adam", "learning_rate": 1e-3}},
         data=DataConfig("stand-in"),
@@ -149,7 +176,10 @@ def test_lpips_as_a_loss_has_its_heads_and_their_layers(monkeypatch):
         ({"content": PERCEPTUAL, "backbone": {"weight": "x"}}, "config.task.backbone.weight does not exist"),
         ({"content": ({"name": "reconstruction.l3"},)}, "'reconstruction.l3' is not a content"),
         ({"content": ({"name": "reconstruction.l1", "weight": "much"},)}, "weight: got 'much', accepted is float"),
-        ({"content": ({"name": "reconstruction.l1"},), "adversarial_start": 0}, "config.discriminator is missing"),
+        (
+            {"content": ({"name": "reconstruction.l1"},), "adversarial_start": 0},
+            "config.networks.discriminator is missing",
+        ),
     ],
 )
 def test_a_restoration_that_cannot_be_is_told(task, words):
@@ -159,5 +189,5 @@ def test_a_restoration_that_cannot_be_is_told(task, words):
 
 def test_a_task_that_needs_a_discriminator_says_so():
     config = dataclasses.replace(restoration(), task={"name": "generation.Generation", "loss": "adversarial.hinge"})
-    with pytest.raises(UserError, match=r"config\.discriminator\.name: got None"):
+    with pytest.raises(UserError, match=r"config\.networks\.discriminator is missing: generation\.Generation needs it"):
         check_sections(config)

@@ -1,22 +1,43 @@
 """From sections to objects, and the mistakes that sections can have."""
 
+import sys
+
 import pytest
 
-from jaxgan.builder import accepts, build, check_regularizer, check_sections, find
+from jaxgan.builder import (
+    KINDS,
+    build,
+    changed,
+    check_section,
+    check_sections,
+    examples,
+    find,
+    kind_in,
+    parameters_of,
+    unreadable,
+)
 from jaxgan.errors import UserError
 from jaxgan.losses.adversarial import hinge
+from jaxgan.losses.reconstruction import charbonnier
 from jaxgan.models.dcgan import Generator
+from jaxgan.models.mlp import Discriminator
 from jaxgan.overrides import resolve
 from jaxgan.regularizers.gradient_penalty import r1
+from jaxgan.tasks.penalty import Penalty
+from jaxgan.tasks.restoration import Content
 
 TREE = {
-    "generator": {"name": "dcgan.Generator", "widths": (8,)},
-    "discriminator": {"name": "dcgan.Discriminator", "widths": (8,)},
+    "networks": {
+        "generator": {"name": "dcgan.Generator", "widths": (8,)},
+        "discriminator": {"name": "dcgan.Discriminator", "widths": (8,)},
+    },
     "task": {"name": "generation.Generation", "loss": "adversarial.hinge", "latent_dim": 4},
     "optimizers": {"generator": {"name": "adam", "learning_rate": 1e-3}},
     "data": {"name": "jaxgan_digits"},
     "images": 640,
 }
+
+GENERATOR = TREE["networks"]["generator"]
 
 
 @pytest.mark.quick
@@ -25,9 +46,10 @@ def test_a_section_is_the_arguments_of_one_constructor():
     network = build(section, "network", fill={"resolution": 8, "channels": 3, "latent_dim": 5})
     assert network == Generator(resolution=8, channels=1, widths=(8,))
     assert build({"name": "adversarial.hinge"}, "loss") is hinge
-    assert build({"name": "gradient_penalty.r1", "gamma": 2.0}, "regularizer") is r1
-    assert accepts(section, "network", "num_classes", path="config.generator")
-    assert not accepts({"name": "mlp.Discriminator"}, "network", "resolution", path="x")
+    section = {"name": "gradient_penalty.r1", "gamma": 2.0, "every": 16}
+    assert build(section, "regularizer") == Penalty("r1", r1, {"gamma": 2.0}, every=16)
+    section = {"name": "reconstruction.charbonnier", "epsilon": 0.1, "weight": 3.0}
+    assert build(section, "content") == Content("charbonnier", charbonnier, 3.0, {"epsilon": 0.1})
 
 
 @pytest.mark.quick
@@ -71,7 +93,8 @@ def test_a_mistake_is_named_in_one_line(section, kind, words):
 
 @pytest.mark.quick
 def test_a_penalty_is_checked_against_its_own_arguments():
-    check_regularizer({"name": "gradient_penalty.r1", "gamma": 1.0, "every": 16, "method": "finite_difference"}, "p")
+    section = {"name": "gradient_penalty.r1", "gamma": 1.0, "every": 16, "method": "finite_difference"}
+    check_section(section, "regularizer", path="p")
     for section, words in (
         ({"name": "gradient_penalty.r1", "gama": 1.0}, "did you mean gamma"),
         ({"name": "gradient_penalty.r1", "critic": 1.0}, "p.critic does not exist"),
@@ -80,7 +103,7 @@ def test_a_penalty_is_checked_against_its_own_arguments():
         ("r1", "accepted is a section"),
     ):
         with pytest.raises(UserError, match=words):
-            check_regularizer(section, "p")
+            check_section(section, "regularizer", path="p")
 
 
 @pytest.mark.quick
@@ -95,16 +118,201 @@ def test_other_packages_need_to_be_allowed(tmp_path, monkeypatch):
     assert find(section, "network", path="p", allow=("elsewhere_nets",)).__name__ == "Mine"
 
 
+ELSEWHERE = """
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from jaxgan.domains import Count, Given
+from jaxgan.game import Network
+
+if TYPE_CHECKING:
+    from elsewhere import Unknown
+
+
+@dataclasses.dataclass(frozen=True)
+class Several:
+    first: Network
+    others: tuple[Network, ...] = ()
+    named: Mapping[str, Network] = dataclasses.field(default_factory=dict)
+    maybe: Network | None = None
+    spread: Count = 1
+    resolution: Given[int] = 0
+    unknown: Unknown = None
+
+    def init(self, *args):
+        return {}
+
+    apply = init
+
+
+def penalty(critic: Given[object], *, strength: Count = 1):
+    return 0.0
+
+
+def no_penalty(critic):
+    return 0.0
+
+
+class NoTask:
+    def init(self):
+        pass
+"""
+
+
+@pytest.fixture
+def elsewhere(tmp_path, monkeypatch):
+    (tmp_path / "elsewhere_parts.py").write_text(ELSEWHERE)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    yield {"allow": ("elsewhere_parts",), "path": "p"}
+    del sys.modules["elsewhere_parts"]
+
+
+MLP = {"name": "mlp.Discriminator", "widths": (8,)}
+SEVERAL = {
+    "name": "elsewhere_parts.Several",
+    "first": {"name": "elsewhere_parts.Several", "first": MLP},
+    "others": (MLP, MLP),
+    "named": {"one": MLP},
+}
+
+
+@pytest.mark.quick
+def test_parts_within_parts_are_made_as_the_annotations_say(elsewhere):
+    made, mlp = build(SEVERAL, "network", **elsewhere), Discriminator(widths=(8,))
+    assert (made.first.first, made.others, made.named, made.maybe) == (mlp, (mlp, mlp), {"one": mlp}, None)
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"first": 3}, r"p\.first: got 3, accepted is a section with a name$"),
+        ({"maybe": 3}, r"p\.maybe: got 3, accepted is a section with a name, or None"),
+        ({"others": MLP}, r"p\.others: got .*, accepted is a tuple of sections"),
+        ({"named": (MLP,)}, r"p\.named: got .*, accepted are sections by name"),
+        ({"first": {**SEVERAL["first"], "spread": 0}}, r"p\.first\.spread: got 0, accepted is 1 or more"),
+        ({"others": (MLP, {**MLP, "width": 3})}, r"p\.others\.1\.width does not exist; did you mean widths\?"),
+        (
+            {"named": {"one": {"name": "mlp.Discriminater"}}},
+            r"p\.named\.one\.name: .* did you mean 'mlp.Discriminator'",
+        ),
+        ({"others": ({"name": "elsewhere_parts.Several"},)}, r"p\.others\.0\.first is missing"),
+        (
+            {"named": {"one": {"name": "adversarial.hinge"}}},
+            r"p\.named\.one\.name: 'adversarial.hinge' is not a network",
+        ),
+    ],
+)
+def test_so_they_are_checked(change, words, elsewhere):
+    with pytest.raises(UserError, match=words):
+        check_section({**SEVERAL, **change}, "network", **elsewhere)
+
+
+@pytest.mark.quick
+def test_what_is_filled_in_may_stand_in_the_section_as_in_a_saved_one(elsewhere):
+    filled = {**SEVERAL, "resolution": 32}
+    assert build(filled, "network", **elsewhere) == build(SEVERAL, "network", fill={"resolution": 32}, **elsewhere)
+    with pytest.raises(UserError, match=r"p\.resolution: got '32', accepted is int"):
+        check_section({**SEVERAL, "resolution": "32"}, "network", **elsewhere)
+
+
+@pytest.mark.quick
+def test_of_another_package_it_is_said_why_something_is_not_of_a_kind(elsewhere):
+    check_section({"name": "elsewhere_parts.penalty", "strength": 2, "every": 4}, "regularizer", **elsewhere)
+    for name, kind, words in (
+        ("no_penalty", "regularizer", "is not a regularizer: none of its parameters is annotated as Given"),
+        ("NoTask", "task", "is not a task: it has no .*phases, players"),
+        ("Several", "content", "is not a content: it is no function"),
+        ("penalty", "network", "is not a network: it is no class"),
+        ("penalty", "loss", "is not a loss: it is no AdversarialLoss"),
+    ):
+        with pytest.raises(UserError, match=words):
+            find({"name": f"elsewhere_parts.{name}"}, kind, **elsewhere)
+
+
+def constructors():
+    """Everything that a section of jaxgan's own can name, but for losses, which take no arguments."""
+    return {name: find({"name": name}, kind, path="p") for kind in KINDS if kind != "loss" for name in examples(kind)}
+
+
+@pytest.mark.quick
+def test_every_annotation_of_every_public_constructor_can_be_resolved(elsewhere):
+    found = constructors()
+    assert len(found) > 60
+    assert {name: unreadable(each) for name, each in found.items() if unreadable(each)} == {}
+    assert unreadable(find({"name": SEVERAL["name"]}, "network", **elsewhere)) == ["unknown"]
+
+
+@pytest.mark.quick
+def test_every_kind_is_asked_for_by_an_annotation_and_has_a_home():
+    asked = {kind_in(each.annotation) for found in constructors().values() for each in parameters_of(found).values()}
+    assert asked - {None} == KINDS.keys() - {"task"}  # which the config asks for
+    assert [kind for kind in KINDS if not examples(kind)] == []
+
+
+@pytest.mark.quick
+def test_a_change_reaches_every_section_and_leaves_names_alone():
+    section = {"name": "multiscale.Discriminator", "discriminator": {"name": "dcgan.Discriminator"}}
+    paths = []
+
+    def change(section, parameters, path):
+        paths.append(path)
+        return {**section, "seen": len(parameters) > 3}
+
+    both = changed(section, "network", change, path="p")
+    assert (paths, both["seen"], both["discriminator"]["seen"]) == (["p.discriminator", "p"], True, True)
+    assert changed(TREE["task"], "task", lambda section, *_: section, path="p") == TREE["task"]
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize(
+    ("networks", "words"),
+    [
+        (
+            {"generater": GENERATOR, "discriminator": MLP},
+            r"\.generater: generation\.Generation uses .* mean generator\?",
+        ),
+        ({"generator": GENERATOR}, r"config\.networks\.discriminator is missing: generation\.Generation needs it"),
+        ({}, r"config\.networks\.generator is missing: generation\.Generation needs it"),
+        (
+            {"generator": GENERATOR, "discriminator": MLP, "critic": MLP},
+            r"networks\.critic: generation\.Generation uses no such network; accepted are generator, discriminator",
+        ),
+    ],
+)
+def test_a_network_that_nothing_uses_or_that_is_missing_is_told(networks, words):
+    with pytest.raises(UserError, match=words) as mistake:
+        check_sections(resolve({**TREE, "networks": networks}, {}))
+    assert "\n" not in str(mistake.value)
+
+
+@pytest.mark.quick
+def test_what_an_adversary_takes_stands_among_the_keys_of_its_task():
+    for key in ("network", "network_name", "player", "beside", "adversary"):
+        with pytest.raises(UserError, match=rf"config\.task\.{key} does not exist"):
+            check_sections(resolve({**TREE, "task": {**TREE["task"], key: "x"}}, {}))
+    with pytest.raises(UserError, match=r"config\.task\.pack: got 0, accepted is 1 or more"):
+        check_sections(resolve(TREE, {"task.pack": "0"}))
+    without = {key: value for key, value in TREE["task"].items() if key != "loss"}
+    with pytest.raises(UserError, match=r"config\.task\.loss is missing"):
+        check_sections(resolve({**TREE, "task": without}, {}))
+    restoration = {"name": "restoration.Restoration", "content": ({"name": "reconstruction.l1"},)}
+    check_sections(resolve({**TREE, "task": restoration, "networks": {"generator": GENERATOR}}, {}))
+
+
 @pytest.mark.quick
 def test_all_sections_are_checked_without_making_anything():
     check_sections(resolve(TREE, {}))
     for key, text, words in (
-        ("generator.width", "(8,)", "config.generator.width does not exist"),
+        ("networks.generator.width", "(8,)", "config.networks.generator.width does not exist"),
         ("task.los", "'x'", "config.task.los does not exist; did you mean loss"),
         ("task.loss", "adversarial.hing", "config.task.loss.name"),
         ("optimizers.generator.name", "adm", "config.optimizers.generator.name"),
         ("task.penalties", "3", "config.task.penalties: got 3, accepted is a tuple of sections"),
-        ("task.generator", "'x'", "config.task.generator: .* accepted is config.generator"),
+        ("task.generator", "'x'", "config.task.generator: .* accepted is config.networks.generator"),
         ("ema.half_life_images", "{'name': 'cos'}", "config.ema.half_life_images.name: got 'cos'"),
     ):
         with pytest.raises(UserError, match=words):

@@ -10,8 +10,10 @@ from jaxgan.errors import UserError
 from jaxgan.overrides import load_config, resolve, shrink
 
 TREE = {
-    "generator": {"name": "dcgan.Generator", "widths": [8, 4]},
-    "discriminator": {"name": "dcgan.Discriminator"},
+    "networks": {
+        "generator": {"name": "dcgan.Generator", "widths": [8, 4]},
+        "discriminator": {"name": "dcgan.Discriminator"},
+    },
     "task": {
         "name": "generation.Generation",
         "loss": "adversarial.hinge",
@@ -37,7 +39,7 @@ def test_fields_are_read_and_changed():
         "123",
         32,
     )
-    assert config.generator["widths"] == (8, 4)
+    assert config.networks["generator"]["widths"] == (8, 4)
     assert changed(data__data_dir="None").data.data_dir is None
     assert changed(ema__rampup="0.05").ema.rampup == 0.05
     assert changed(parallel__mesh__fsdp="2").parallel.mesh == {"fsdp": 2}
@@ -45,22 +47,22 @@ def test_fields_are_read_and_changed():
 
 def test_section_keys_are_changed_by_their_path():
     config = changed(
-        generator__widths="(16,8)", optimizers__generator__learning_rate="3e-4", task__penalties__0__gamma="2"
+        networks__generator__widths="(16,8)", optimizers__generator__learning_rate="3e-4", task__penalties__0__gamma="2"
     )
-    assert config.generator["widths"] == (16, 8)
+    assert config.networks["generator"]["widths"] == (16, 8)
     assert config.optimizers["generator"] == {"name": "adam", "learning_rate": 3e-4, "b1": 0.5}
     assert config.task["penalties"] == ({"name": "gradient_penalty.r1", "gamma": 2},)
 
 
 def test_another_name_drops_the_keys_of_the_old_one():
-    config = changed(generator__name="mlp.Generator", generator__channels="1")
-    assert config.generator == {"name": "mlp.Generator", "channels": 1}
+    config = changed(networks__generator__name="mlp.Generator", networks__generator__channels="1")
+    assert config.networks["generator"] == {"name": "mlp.Generator", "channels": 1}
     assert config.optimizers["generator"]["b1"] == 0.5
     assert changed(data__name="cifar10", data__fit="pad").data.fit == "pad"
 
 
 def test_the_same_name_again_drops_nothing():
-    assert changed(generator__name="dcgan.Generator").generator["widths"] == (8, 4)
+    assert changed(networks__generator__name="dcgan.Generator").networks["generator"]["widths"] == (8, 4)
 
 
 def test_a_length_on_the_command_line_replaces_the_files():
@@ -83,14 +85,18 @@ def test_a_length_on_the_command_line_replaces_the_files():
         ("data.name", "", r"config\.data\.name is missing"),
         ("seed", "-1", r"config\.seed: got -1"),
         ("task.loss.x", "1", r"config\.task\.loss: it has no keys below it"),
-        ("generator", "3", r"config\.generator: got 3, accepted is a section"),
+        ("networks.generator", "3", r"config\.networks\.generator: got 3, accepted is a section"),
         ("watch.patience", "0", r"config\.watch\.patience: got 0"),
         ("watch.max_rollbacks", "-3", r"config\.watch\.max_rollbacks: got -3, accepted is 0 or more"),
         ("ema.half_life_images", "-5", r"config\.ema\.half_life_images: got -5, accepted is 0 or more"),
         ("ema.half_life_images", "1e400", r"config\.ema\.half_life_images: got inf"),
-        ("generator.widths", "{1}", r"config\.generator\.widths: got \{1\}, accepted are numbers"),
-        ("generator.widths", "{1: 2}", r"config\.generator\.widths: got the key 1, accepted are names"),
-        ("generator", "{[1]: 2}", r"config\.generator: got '\{\[1\]: 2\}', accepted is a section"),
+        ("networks.generator.widths", "{1}", r"config\.networks\.generator\.widths: got \{1\}, accepted are numbers"),
+        (
+            "networks.generator.widths",
+            "{1: 2}",
+            r"config\.networks\.generator\.widths: got the key 1, accepted are names",
+        ),
+        ("networks.generator", "{[1]: 2}", r"config\.networks\.generator: got '\{\[1\]: 2\}', accepted is a section"),
     ],
 )
 def test_a_mistake_is_named_in_one_line(key, text, words):
@@ -150,7 +156,7 @@ def test_a_file_that_cannot_be_used_is_told_in_one_line(tmp_path, body, words):
 def test_json_round_trip():
     config = changed(ema__half_life_images="{'name': 'linear', 'start': 0, 'stop': 9.5, 'images': 10}")
     assert from_json(to_json(config)) == config
-    assert json.loads(to_json(config))["config"]["generator"]["widths"] == [8, 4]
+    assert json.loads(to_json(config))["config"]["networks"]["generator"]["widths"] == [8, 4]
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
@@ -188,14 +194,19 @@ def test_a_field_at_its_default_leaves_the_fingerprint_as_it_is(monkeypatch):
 def test_tiny_cuts_a_run_down():
     tiny = changed(tiny="true")
     assert (tiny.data.resolution, tiny.images, tiny.batch_size) == (16, 64, 8)
-    assert tiny.generator == {"name": "dcgan.Generator", "base_width": 8}
+    assert tiny.networks["generator"] == {"name": "dcgan.Generator", "base_width": 8}
     assert shrink(tiny) == dataclasses.replace(tiny)
     assert resolve(to_tree(tiny), {}) == tiny
 
 
 def test_what_is_asked_for_beside_tiny_stays():
-    tiny = changed(tiny="true", images="128", data__resolution="32", generator__widths="(4,4,4)")
-    assert (tiny.data.resolution, tiny.images, tiny.batch_size, tiny.generator["widths"]) == (32, 128, 8, (4, 4, 4))
+    tiny = changed(tiny="true", images="128", data__resolution="32", networks__generator__widths="(4,4,4)")
+    assert (tiny.data.resolution, tiny.images, tiny.batch_size, tiny.networks["generator"]["widths"]) == (
+        32,
+        128,
+        8,
+        (4, 4, 4),
+    )
     resumed = resolve(to_tree(tiny), {"images": "256"})
     assert resumed.images == 256
 

@@ -18,7 +18,7 @@ CONFIG = """from {module} import SEED
 def get_config(argument=None):
     {inside}
     return dict(
-        generator=dict(name="dcgan.Generator"),
+        networks=dict(generator=dict(name="dcgan.Generator")),
         task=dict(name="generation.Generation"),
         data=dict(name="jaxgan_digits"),
         images=640,

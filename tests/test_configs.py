@@ -15,6 +15,7 @@ from jaxgan.builder import check_sections
 from jaxgan.config import to_json
 from jaxgan.data.sources import DataSpec
 from jaxgan.errors import UserError
+from jaxgan.fields import picture_fields
 from jaxgan.overrides import load_config
 from jaxgan.schedules import at
 from jaxgan.training.ema import STATISTICS
@@ -36,7 +37,7 @@ def spec_of(config, native=28):
     """A data set of the config's resolution, as if it were prepared."""
     size = config.data.resolution or native
     channels = config.data.channels or (3 if config.data.crops else 1)  # what is cropped are photographs
-    return DataSpec("stand-in", "train", 1000, size, size, channels, 10, NAMES, "0" * 16)
+    return DataSpec("stand-in", "train", 1000, picture_fields(size, size, channels, NAMES), "0" * 16)
 
 
 def label_of(path):
@@ -92,7 +93,7 @@ def check_shapes(config, choose):
     state = jax.eval_shape(make_init(config, task, optimizers, spec))
     collections = {kind for variables in state.ema_variables.values() for kind in variables}
     assert collections <= {*STATISTICS, *COPIED}  # a new one is to be decided on
-    step, batch = make_step(config, task, optimizers), example_batch(spec, rows=2 * config.microbatches)
+    step, batch = make_step(config, task, optimizers), example_batch(spec.fields, rows=2 * config.microbatches)
     for due in choose(config, task.phases()):
         after, metrics = jax.eval_shape(lambda s, b, due=due: step(s, b, root_key(config), due), state, batch)
         assert jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), after) == jax.tree.map(

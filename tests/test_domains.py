@@ -7,8 +7,7 @@ import typing
 import optax
 import pytest
 
-from jaxgan import builder
-from jaxgan.builder import PACKAGES, check_content, check_regularizer, check_sections, find
+from jaxgan.builder import KINDS, check_section, check_sections, examples, find, parameters_of
 from jaxgan.config import (
     CheckpointConfig,
     DataConfig,
@@ -32,8 +31,10 @@ from jaxgan.training.optimizers import CLIPS, HYPERPARAMETERS, SWITCHES
 pytestmark = pytest.mark.quick
 
 TREE = {
-    "generator": {"name": "dcgan.Generator", "widths": (8,)},
-    "discriminator": {"name": "dcgan.Discriminator", "widths": (8,)},
+    "networks": {
+        "generator": {"name": "dcgan.Generator", "widths": (8,)},
+        "discriminator": {"name": "dcgan.Discriminator", "widths": (8,)},
+    },
     "task": {
         "name": "generation.Generation",
         "loss": "adversarial.hinge",
@@ -63,14 +64,14 @@ def lacks_domain(annotation):
 
 def constructors():
     """Everything that a section can name, and what it takes, by its name."""
-    for kind in PACKAGES:
-        for name in builder._examples(kind) if kind != "loss" else ():
-            yield f"{kind} {name}", builder._parameters(find({"name": name}, kind, path="test"))
+    for kind in KINDS:
+        for name in examples(kind) if kind != "loss" else ():
+            yield f"{kind} {name}", parameters_of(find({"name": name}, kind, path="test"))
     for name, schedule in SCHEDULES.items():
-        yield f"schedule {name}", builder._parameters(schedule)
+        yield f"schedule {name}", parameters_of(schedule)
     sections = (CheckpointConfig, DataConfig, EmaConfig, EvaluationConfig, ParallelConfig, SamplesConfig, WatchConfig)
     for section in (*sections, RunConfig):
-        yield section.__name__, builder._parameters(section)
+        yield section.__name__, parameters_of(section)
 
 
 def test_every_number_of_every_constructor_has_a_domain():
@@ -132,8 +133,8 @@ def test_every_number_of_every_optimizer_has_a_domain():
         ("task.augment.target", "5", "got 5, accepted is -1 to 1"),
         ("task.augment.chances", "{'hue': 2.0}", "got {'hue': 2.0}, accepted is a section of float from 0 to 1"),
         ("task.augment.schedule", "{'name': 'linear', 'start': 0.0, 'stop': 2.0, 'images': 9}", "schedule: got"),
-        ("generator.widths", "(8, 0)", "got (8, 0), accepted is a tuple of int of 1 or more or None"),
-        ("generator.base_width", "2.5", "got 2.5, accepted is int of 1 or more"),
+        ("networks.generator.widths", "(8, 0)", "got (8, 0), accepted is a tuple of int of 1 or more or None"),
+        ("networks.generator.base_width", "2.5", "got 2.5, accepted is int of 1 or more"),
         (
             "ema.half_life_images",
             "{'name': 'linear', 'start': 9, 'stop': -1, 'images': 9}",
@@ -187,7 +188,7 @@ def test_every_value_of_a_schedule_is_in_the_domain():
     rate = {"name": "cosine", "start": 2e-4, "stop": 0.0, "images": 100}
     section = {"name": "gradient_penalty.r1", "gamma": {"name": "constant", "value": 0.0}}
     check_type(rate, PositiveNumber, "rate")  # it fades out
-    check_regularizer(section, "p")
+    check_section(section, "regularizer", path="p")
     for key, value in (("start", -1.0), ("stop", -1.0), ("stop", "0"), ("start", math.nan), ("start", False)):
         with pytest.raises(UserError, match=rf"rate\.{key}: got {value!r}, accepted is above 0"):
             check_type({**rate, key: value}, PositiveNumber, "rate")
@@ -201,9 +202,10 @@ def test_every_value_of_a_schedule_is_in_the_domain():
         ({"start": 1.0}, r"p\.gamma\.name: got None"),
     ):
         with pytest.raises(UserError, match=words):
-            check_regularizer({**section, "gamma": gamma}, "p")
+            check_section({**section, "gamma": gamma}, "regularizer", path="p")
+    section = {"name": "reconstruction.charbonnier", "epsilon": {"name": "constant", "value": 1.0}}
     with pytest.raises(UserError, match=r"p\.epsilon: got \{.*\}, accepted is float above 0"):
-        check_content({"name": "reconstruction.charbonnier", "epsilon": {"name": "constant", "value": 1.0}}, "p")
+        check_section(section, "content", path="p")
 
 
 def test_numbers_without_end_are_told_in_a_short_line():
@@ -211,8 +213,10 @@ def test_numbers_without_end_are_told_in_a_short_line():
         with pytest.raises(UserError, match=rf"config\.{key}: got .*, accepted are numbers of 63 bits") as mistake:
             resolve({**TREE, key: value}, {})
         assert len(str(mistake.value)) < 300
-    with pytest.raises(UserError, match=r"config\.generator\.dtype: got a number of too many digits, accepted are"):
-        resolve({**TREE, "generator": {**TREE["generator"], "dtype": -(10**5000)}}, {})
+    with pytest.raises(
+        UserError, match=r"config\.networks\.generator\.dtype: got a number of too many digits, accepted are"
+    ):
+        resolve({**TREE, "networks": {"generator": {**TREE["networks"]["generator"], "dtype": -(10**5000)}}}, {})
 
 
 def test_ends_belong_to_a_domain_or_not():

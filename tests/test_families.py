@@ -8,6 +8,7 @@ import pytest
 
 from jaxgan.assemble import fill_in, make_task
 from jaxgan.data.sources import DataSpec
+from jaxgan.fields import picture_fields
 from jaxgan.overrides import load_config
 from jaxgan.training.parts import make_init, make_optimizers, make_step, root_key
 
@@ -37,7 +38,7 @@ QUICK = ("vanilla_gan", "dcgan_mnist")  # the others take seconds to compile
 def test_two_tiny_steps(name):
     changes = {"tiny": "true", "data.flip": "false", **FAMILIES[name]}
     config = load_config(str(CONFIGS / f"{name}.py"), changes)
-    spec = DataSpec("random", "train", 100, 16, 16, 3, 10, tuple("0123456789"), "0" * 16)
+    spec = DataSpec("random", "train", 100, picture_fields(16, 16, 3, tuple("0123456789")), "0" * 16)
     config = fill_in(config, spec)
     task = make_task(config)
     optimizers = make_optimizers(config, task)

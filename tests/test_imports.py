@@ -10,7 +10,7 @@ ROOT = pathlib.Path(__file__).parent.parent / "jaxgan"
 # from the bottom up; a room may import from its own line and from those above it
 FLOORS = [
     ["errors"],
-    ["paths", "domains", "json_files"],
+    ["paths", "domains", "json_files", "fields", "older"],
     ["disks", "signals"],
     ["game", "config", "media"],
     ["overrides", "schedules", "builder", "data", "weights"],
@@ -45,7 +45,7 @@ LAZILY = {
 FLAX = {"layers", "models", "game"}
 NO_JAX = {
     *("data", "weights", "media", "config", "overrides", "main", "errors", "__init__"),
-    *("paths", "disks", "signals", "domains", "json_files"),
+    *("paths", "disks", "signals", "domains", "json_files", "fields", "older"),
 }
 IMPORTLIB = {"builder"}
 

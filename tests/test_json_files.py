@@ -16,8 +16,10 @@ from jaxgan.main import main
 from jaxgan.overrides import resolve
 
 TREE = {
-    "generator": {"name": "dcgan.Generator", "widths": (8, 4), "resolution": 8, "channels": 1},
-    "discriminator": {"name": "dcgan.Discriminator", "widths": (8,)},
+    "networks": {
+        "generator": {"name": "dcgan.Generator", "widths": (8, 4), "resolution": 8, "channels": 1},
+        "discriminator": {"name": "dcgan.Discriminator", "widths": (8,)},
+    },
     "task": {
         "name": "generation.Generation",
         "loss": "adversarial.hinge",

@@ -17,8 +17,10 @@ from ml_collections import ConfigDict
 
 def get_config():
     return ConfigDict(dict(
-        generator=dict(name="mlp.Generator", widths=(8,)),
-        discriminator=dict(name="mlp.Discriminator", widths=(8,)),
+        networks=dict(
+            generator=dict(name="mlp.Generator", widths=(8,)),
+            discriminator=dict(name="mlp.Discriminator", widths=(8,)),
+        ),
         task=dict(name="generation.Generation", loss="adversarial.hinge", latent_dim=4),
         optimizers=dict.fromkeys(("generator", "discriminator"), dict(name="adam", learning_rate=1e-3)),
         data=dict(name="jaxgan_digits"),
@@ -92,22 +94,23 @@ def test_a_mistake_in_the_flags_is_one_line_and_status_2(flags, words, capsys):
 @pytest.mark.parametrize(
     ("override", "words"),
     [
-        ("generator.width=(8,)", "config.generator.width does not exist; did you mean widths?"),
+        ("networks.generator.width=(8,)", "config.networks.generator.width does not exist; did you mean widths?"),
         ("task.loss=adversarial.hing", "did you mean 'adversarial.hinge'"),
         ("optimizers.generator.b_1=0.5", "did you mean b1?"),
-        ("generator.name=os.system", "is not a network"),
+        ("networks.generator.name=os.system", "is not a network"),
         ("parallel.mesh={'data':3}", "config.parallel.mesh: got {'data': 3}"),
         ("data.name=fashion_mnits", "fashion_mnist"),
         ("data.split=trian", "trian"),
         ("conditional=maybe", "config.conditional: got 'maybe', accepted is bool or 'concat+concat'"),
         ("evaluation.neighbours=5000", "config.evaluation.neighbours"),
-        ("discriminator.widths=(2147483647,2147483647)", "the state of networks and optimizers takes"),
+        ("networks.discriminator.widths=(2147483647,2147483647)", "the state of networks and optimizers takes"),
         ("batch_size=2147483584", "a batch of 2,147,483,584 images takes"),
         ("epochs=1e6", "config.epochs: got 1000000.0, which are 4500000000 images in batches of 64 of 4,500 examples"),
         ("images=2147483647", "config.images: got 2147483647, which are 2147483648 images in batches of 64"),
-        ("generator.resolution=32", "config.generator.resolution: got 32, but jaxgan_digits has 28"),
+        ("networks.generator.resolution=32", "config.networks.generator.resolution: got 32, but jaxgan_digits has 28"),
         ("optimizers={}", "config.optimizers.discriminator is missing"),
         ("optimizers.generater={'name':'sgd','learning_rate':1.0}", "did you mean generator?"),
+        ("optimizers.generator.scale={'generater':0.1}", "config.optimizers.generator.scale.generater does not exist"),
         ("optimizers.generator.eps=a", "config.optimizers.generator.eps: got 'a'"),
         ("task.generator_every=0", "config.task.generator_every: got 0"),
         ("task.label_smoothing=0.7", "config.task.label_smoothing: got 0.7, accepted is 0 on, and below 0.5"),
@@ -116,8 +119,8 @@ def test_a_mistake_in_the_flags_is_one_line_and_status_2(flags, words, capsys):
         ("task.instance_noise={'name':'linear','start':0.1,'images':9}", "config.task.instance_noise: missing"),
         ("task.instance_noise={'name':'linear','start':0.1,'stop':-1,'images':9}", "instance_noise.stop: got -1"),
         ("task.top_k={'name':'lin','start':1.0,'stop':0.5,'images':9}", "config.task.top_k.name: got 'lin'"),
-        ("generator.dtype=float31", "the networks cannot be made"),
-        ("generator.widths=(-4,)", "config.generator.widths: got (-4,), accepted is a tuple of int of 1 or more"),
+        ("networks.generator.dtype=float31", "the networks cannot be made"),
+        ("networks.generator.widths=(-4,)", "generator.widths: got (-4,), accepted is a tuple of int of 1 or more"),
         ("checkpoint.best=frechett", "config.checkpoint.best: got 'frechett'"),
         (
             "ema.half_life_images={'name':'cosine','start':0,'stop':1,'images':0}",

@@ -53,12 +53,12 @@ def stylegan2(preset):
         "task.penalties": (r1(gamma=gamma, every=16),),
         "task.generator_penalties": () if cifar else (path_length,),
         "task.augment": {"name": "ada.ADA"},
-        "generator.mapping_layers": mapping,
-        "generator.max_width": 512,
-        "generator.style_mixing": 0.0 if cifar else 0.9,
-        "discriminator.max_width": 512,
-        "discriminator.group_size": group,
-        "discriminator.architecture": "orig" if cifar else "resnet",
+        "networks.generator.mapping_layers": mapping,
+        "networks.generator.max_width": 512,
+        "networks.generator.style_mixing": 0.0 if cifar else 0.9,
+        "networks.discriminator.max_width": 512,
+        "networks.discriminator.group_size": group,
+        "networks.discriminator.architecture": "orig" if cifar else "resnet",
         **both(learning_rate=rate, b1=0.0, b2=0.99),
     }
 
@@ -69,13 +69,13 @@ PUBLISHED = {f"stylegan2:{preset}": stylegan2(preset) for preset in PRESETS} | {
         "batch_size": 512,
         "images": 20_000_000,
         "fresh_latents": True,
-        "generator.base_width": 768,
-        "generator.blocks": 2,
-        "generator.group_width": 16,  # 96 groups of 1,536 channels
-        "generator.class_embedding": 64,
-        "discriminator.base_width": 768,
-        "discriminator.blocks": 2,
-        "discriminator.group_width": 16,
+        "networks.generator.base_width": 768,
+        "networks.generator.blocks": 2,
+        "networks.generator.group_width": 16,  # 96 groups of 1,536 channels
+        "networks.generator.class_embedding": 64,
+        "networks.discriminator.base_width": 768,
+        "networks.discriminator.blocks": 2,
+        "networks.discriminator.group_width": 16,
         "task.loss": "adversarial.relativistic",
         "task.latent_dim": 64,
         "task.penalties": (
@@ -95,8 +95,8 @@ PUBLISHED = {f"stylegan2:{preset}": stylegan2(preset) for preset in PRESETS} | {
     "biggan": {
         "batch_size": 2048,
         "data.resolution": 128,
-        "generator.base_width": 96,
-        "discriminator.base_width": 96,
+        "networks.generator.base_width": 96,
+        "networks.discriminator.base_width": 96,
         "task.loss": "adversarial.hinge",
         "task.latent_dim": 120,
         "task.generator_penalties": ({"name": "orthogonal.orthogonal", "weight": 1e-4},),
@@ -107,8 +107,8 @@ PUBLISHED = {f"stylegan2:{preset}": stylegan2(preset) for preset in PRESETS} | {
     # Karras et al. 2018, appendix A.1 and code
     "progan": {
         "batch_size": 16,
-        "generator.max_width": 512,
-        "discriminator.max_width": 512,
+        "networks.generator.max_width": 512,
+        "networks.discriminator.max_width": 512,
         "task.loss": "adversarial.wasserstein",
         "task.latent_dim": 512,
         "task.penalties": (

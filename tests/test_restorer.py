@@ -25,8 +25,10 @@ UNET = {"name": "unet.Generator", "channels": 3, "base_width": 4, "halvings": 2,
 
 def make_run(path, *, generator=SRRESNET, adversarial_start=100, **task):
     config = RunConfig(
-        generator=generator,
-        discriminator={"name": "srresnet.Discriminator", "base_width": 4, "halvings": 1},
+        networks={
+            "generator": generator,
+            "discriminator": {"name": "srresnet.Discriminator", "base_width": 4, "halvings": 1},
+        },
         task={
             "name": "restoration.Restoration",
             "degradation": {"name": "degradations.Bicubic", "scale": 2},

@@ -11,6 +11,7 @@ from jaxgan.errors import UserError
 from jaxgan.losses.adversarial import non_saturating
 from jaxgan.models import mlp
 from jaxgan.sampling import Sampler
+from jaxgan.tasks.adversary import Adversary
 from jaxgan.tasks.generation import Generation
 
 TRACED = []
@@ -50,7 +51,8 @@ def test_a_task_that_tells_of_no_styles_has_none():
 
 def test_samples_of_mixtures_of_classes():
     network = mlp.Generator(4, 1, num_classes=3, widths=(8,))
-    task = Generation(network, mlp.Discriminator(widths=(8,)), loss=non_saturating, latent_dim=2, num_classes=3)
+    adversary = Adversary(mlp.Discriminator(widths=(8,)), non_saturating)
+    task = Generation(network, adversary, latent_dim=2, num_classes=3)
     batch = {"image": jnp.zeros((2, 4, 4, 1)), "label": jnp.zeros(2, jnp.int32)}
     weights, sampler = task.init(jax.random.key(0), batch), Sampler(task, num_classes=3, batch_size=2)
     by_label = sampler.generate(*weights, 5, 3, [0, 1, 2])

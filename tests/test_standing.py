@@ -98,7 +98,7 @@ def test_the_scores_and_pictures_of_a_run_are_of_samples_with_them(monkeypatch):
     )
     evaluator = types.SimpleNamespace(run=lambda generate, seed: drawn.update(images=generate(seed, 4)) or {})
     monkeypatch.setattr(views, "make_held_out_gap", lambda config: None)
-    spec = types.SimpleNamespace(class_names=("a", "b", "c"))
+    spec = types.SimpleNamespace(classes=("a", "b", "c"))
     view = views.GenerationView(config, spec, task, evaluator, make_mesh({"data": -1}))
     assert view.scores(state) == {}
     np.testing.assert_allclose(drawn["images"], restored(make_task(3)).generate(0, 4), atol=1e-5)

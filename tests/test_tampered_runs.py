@@ -22,8 +22,10 @@ from jaxgan.restorer import load_restorer
 from jaxgan.training.checkpoint import Checkpoints
 
 GENERATION = {
-    "generator": {"name": "mlp.Generator", "widths": (8,), "resolution": 8, "channels": 1, "num_classes": 3},
-    "discriminator": {"name": "mlp.Discriminator", "widths": (8,), "num_classes": 3},
+    "networks": {
+        "generator": {"name": "mlp.Generator", "widths": (8,), "resolution": 8, "channels": 1, "num_classes": 3},
+        "discriminator": {"name": "mlp.Discriminator", "widths": (8,), "num_classes": 3},
+    },
     "task": {"name": "generation.Generation", "loss": "adversarial.hinge", "latent_dim": 4, "num_classes": 3},
     "optimizers": {name: {"name": "adam", "learning_rate": 1e-3} for name in ("generator", "discriminator")},
     "conditional": True,
@@ -31,7 +33,9 @@ GENERATION = {
     "images": 640,
 }
 RESTORATION = {
-    "generator": {"name": "srvgg.Generator", "channels": 3, "scale": 2, "convs": 1, "base_width": 4, "upscale": 2},
+    "networks": {
+        "generator": {"name": "srvgg.Generator", "channels": 3, "scale": 2, "convs": 1, "base_width": 4, "upscale": 2},
+    },
     "task": {
         "name": "restoration.Restoration",
         "degradation": {"name": "degradations.Bicubic", "scale": 2},
@@ -108,16 +112,19 @@ def test_a_run_as_it_should_be_is_loaded(run):
         ({"task__latent_dim": -4}, "config.task.latent_dim: got -4, accepted is 1 or more"),
         ({"task__penalties": [3]}, "config.task.penalties.0: got 3, accepted is a section with a name"),
         ({"optimizers__generator__b1": 2}, "config.optimizers.generator.b1: got 2"),
-        ({"generator__name": "os.system"}, "config.generator.name: 'os.system' is not a network"),
+        ({"networks__generator__name": "os.system"}, "config.networks.generator.name: 'os.system' is not a network"),
         (
-            {"generator__num_classes": 5, "task__num_classes": 5, "discriminator__num_classes": 5},
+            {"networks__generator__num_classes": 5, "task__num_classes": 5, "networks__discriminator__num_classes": 5},
             "params/generator/label/table/embedding is [3, 4] float32 in it and [5, 4] float32 in this run",
         ),
         (
-            {"generator__widths": [8, 8]},
+            {"networks__generator__widths": [8, 8]},
             "params/generator/dense_1/bias is absent in it and [8] float32 in this run",
         ),
-        ({"generator__resolution": 16}, "params/generator/image/bias is [64] float32 in it and [256] float32 in this"),
+        (
+            {"networks__generator__resolution": 16},
+            "params/generator/image/bias is [64] float32 in it and [256] float32 in this",
+        ),
         (
             {"task__latent_dim": 5},
             "params/generator/dense_0/kernel is [8, 8] float32 in it and [10, 8] float32 in this run",
@@ -137,11 +144,11 @@ def test_what_does_not_fit_is_told_by_load_and_by_the_command_line(run, fields, 
 def test_a_restorer_is_compared_with_its_weights_too(tmp_path):
     run = make_run(tmp_path, RESTORATION)
     assert load_restorer(run).scale == 2
-    change(run, generator__base_width=8)
+    change(run, networks__generator__base_width=8)
     with pytest.raises(UserError, match=r"params/generator/conv_0/bias is \[4\] float32 in it and \[8\] float32"):
         load_restorer(run)
-    change(run, generator__base_width=-8)
-    with pytest.raises(UserError, match=r"config\.generator\.base_width: got -8, accepted is 1 or more"):
+    change(run, networks__generator__base_width=-8)
+    with pytest.raises(UserError, match=r"config\.networks\.generator\.base_width: got -8, accepted is 1 or more"):
         load_restorer(run)
 
 
@@ -286,8 +293,8 @@ def test_another_step_than_the_folder_s_is_not_believed(run):
 @pytest.mark.parametrize(
     ("field", "value", "words"),
     [
-        ("generator__channels", 10**9, r"params/generator/image/bias is \[64\] float32 in it"),
-        ("generator__resolution", 10**6, r"params/generator/image/bias is \[64\] float32 in it"),
+        ("networks__generator__channels", 10**9, r"params/generator/image/bias is \[64\] float32 in it"),
+        ("networks__generator__resolution", 10**6, r"params/generator/image/bias is \[64\] float32 in it"),
     ],
 )
 def test_what_a_config_asks_for_is_not_made_to_be_compared(run, field, value, words):

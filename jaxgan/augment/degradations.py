@@ -10,7 +10,6 @@ from __future__ import annotations
 import dataclasses
 import math
 import zlib
-from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -24,7 +23,6 @@ from jaxgan.augment.masks import WIDTHS, Kind, random_masks
 from jaxgan.augment.noise import gaussian_noise, normals, poisson_noise
 from jaxgan.augment.resizing import Method, Patches, resize, resize_each
 from jaxgan.augment.sharpening import sharpened
-from jaxgan.builder import build
 from jaxgan.domains import Count, NotNegative, Positive, Quality, Several, Share
 from jaxgan.errors import UserError
 from jaxgan.game import Degradation
@@ -290,20 +288,15 @@ class Edges:
 
 @dataclasses.dataclass(frozen=True)
 class Chain:
-    """Degradations one after the other, each a section such as `{"name": "degradations.Jpeg"}`; masks last."""
+    """Degradations one after the other; masks last."""
 
-    parts: tuple[Any, ...]
+    parts: tuple[Degradation, ...]
 
     def __post_init__(self) -> None:
-        """Builds the parts. Raises UserError for sections that are none, and for masks before the end."""
-        path = f"{PATH}.parts"
-        built = tuple(
-            build(part, "degradation", path=f"{path}.{index}") if isinstance(part, Mapping) else part
-            for index, part in enumerate(self.parts)
-        )
-        if not built or any(part.masks for part in built[:-1]):
-            raise UserError(f"{path}: got {self.parts!r}, accepted are sections, of which only the last may hide parts")
-        object.__setattr__(self, "parts", built)
+        """Raises UserError for no parts, and for masks before the end."""
+        if not self.parts or any(part.masks for part in self.parts[:-1]):
+            got = ", ".join(part.label for part in self.parts) or "none"
+            raise UserError(f"{PATH}.parts: got {got}, accepted are sections, of which only the last may hide parts")
 
     @property
     def scale(self) -> int:
@@ -326,8 +319,7 @@ class Chain:
 
     def __call__(self, key: Array, image: Images) -> Conditions:
         """What the last part gives."""
-        parts: tuple[Degradation, ...] = self.parts
-        for each, part in zip(jax.random.split(key, len(parts)), parts):
+        for each, part in zip(jax.random.split(key, len(self.parts)), self.parts):
             image = part(each, image)
         return image
 

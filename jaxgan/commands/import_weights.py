@@ -17,7 +17,7 @@ from jaxgan.assemble import make_task
 from jaxgan.commands.outputs import check_outputs
 from jaxgan.config import RunConfig, from_tree, to_json
 from jaxgan.errors import FINISHED, UserError
-from jaxgan.game import GENERATOR
+from jaxgan.game import DISCRIMINATOR, GENERATOR
 from jaxgan.media.images import replace_file
 from jaxgan.media.plain import plain
 from jaxgan.models.pretrained import stylegan2_nvidia, stylegan2_torch
@@ -49,8 +49,10 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
     section = imported.section
     made = from_tree(
         {
-            "generator": section,
-            "discriminator": {"name": "stylegan2.Discriminator", "resolution": section["resolution"]},
+            "networks": {
+                GENERATOR: section,
+                DISCRIMINATOR: {"name": "stylegan2.Discriminator", "resolution": section["resolution"]},
+            },
             "task": {
                 "name": "generation.Generation",
                 "loss": "adversarial.non_saturating",

@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from jaxgan.assemble import fill_in, make_task
+from jaxgan.assemble import check_data, fill_in, make_task
 from jaxgan.commands.options import allowed, switch
 from jaxgan.commands.outputs import check_outputs
 from jaxgan.commands.setup import cache_dir
@@ -18,6 +18,7 @@ from jaxgan.config import RunConfig
 from jaxgan.data.opening import open_source
 from jaxgan.data.sources import DataSpec
 from jaxgan.errors import FINISHED, SOME_FAILED, UserError
+from jaxgan.fields import picture_fields
 from jaxgan.media.images import replace_file
 from jaxgan.planning.chips import Topology, read_topologies
 from jaxgan.planning.compiling import check_compiler, compile_step
@@ -44,7 +45,7 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
     spec = spec_of(config)
     allow = allowed(options)
     config = fill_in(config, spec, allow)
-    make_task(config, allow)  # what is wrong with it is told before a compiler starts
+    check_data(make_task(config, allow), spec)  # what is wrong with it is told before a compiler starts
 
     def measure(config: RunConfig, topology: Topology, within: float = math.inf) -> Load:
         return mean_load(compile_step(config, spec, topology, cache_dir() / "plans", within=within, allow=allow))
@@ -104,7 +105,7 @@ def spec_of(config: RunConfig) -> DataSpec:
     data = config.data
     if data.resolution is None or data.channels is None or config.conditional or data.condition is not None:
         return open_source(data, data.split).spec
-    return DataSpec(data.name, data.split, 1, data.resolution, data.resolution, data.channels, 0, (), "")
+    return DataSpec(data.name, data.split, 1, picture_fields(data.resolution, data.resolution, data.channels), "")
 
 
 def plan(

@@ -16,7 +16,7 @@ import jax
 from jax.sharding import Mesh
 
 from jaxgan import signals
-from jaxgan.assemble import fill_in, frozen_weights, make_task, restores
+from jaxgan.assemble import check_data, fill_in, frozen_weights, make_task, restores
 from jaxgan.commands.options import allowed
 from jaxgan.commands.setup import check_config, keep_config, spelled_as_begun, start_jax
 from jaxgan.commands.views import Evaluator, View, make_evaluator, make_view
@@ -28,6 +28,7 @@ from jaxgan.data.sources import DataSpec, Source
 from jaxgan.domains import MOST
 from jaxgan.errors import FINISHED, UserError
 from jaxgan.evaluators.manifests import CONTENTS, check_same, read_report, write_report
+from jaxgan.fields import frames
 from jaxgan.game import State, Task
 from jaxgan.media.images import save_image
 from jaxgan.media.plain import plain
@@ -96,6 +97,7 @@ def _run(config: RunConfig, workdir: str, profile: Profile | None, allow: tuple[
         best = dataclasses.replace(config.checkpoint, best=evaluator.best, best_mode=evaluator.best_mode)
         config = dataclasses.replace(config, checkpoint=best)
     task = make_task(config, allow)
+    check_data(task, spec)
     state = _check_networks(config, task, spec)
     check_config(place, config)
     notes = [changed, _check_scores(place, evaluator)]
@@ -104,7 +106,7 @@ def _run(config: RunConfig, workdir: str, profile: Profile | None, allow: tuple[
     check_batch(config.batch_size, config.microbatches, mesh)
     networks, batch = "the state of networks and optimizers", f"a batch of {config.batch_size:,} images"
     check_memory(state, mesh, what=networks, advice="look at the widths and the latents of the config")
-    shapes = jax.eval_shape(lambda: example_batch(spec, config.batch_size))
+    shapes = jax.eval_shape(lambda: example_batch(spec.fields, config.batch_size))
     check_memory(shapes, mesh, what=batch, advice="give a smaller --config.batch_size")
     images = total_images(config, spec)
     leading = distributed.leading()
@@ -128,7 +130,7 @@ def _run(config: RunConfig, workdir: str, profile: Profile | None, allow: tuple[
                 best=config.checkpoint.best,
                 best_mode=config.checkpoint.best_mode,
                 config=json.loads(to_json(config)),
-                class_names=spec.class_names,
+                class_names=spec.classes,
                 data=data,
             )
         )
@@ -217,8 +219,9 @@ def total_images(config: RunConfig, spec: DataSpec) -> int:
 
     Raises UserError for more than its clock counts.
     """
-    images = config.images if config.images is not None else (config.epochs or 0) * spec.size
-    total = math.ceil(images / config.batch_size) * config.batch_size
+    shown = frames(spec.fields)
+    images = config.images if config.images is not None else (config.epochs or 0) * spec.size * shown
+    total = math.ceil(images / (config.batch_size * shown)) * config.batch_size * shown
     if total > MOST:
         asked = f"images: got {config.images}" if config.images is not None else f"epochs: got {config.epochs}"
         told = f"which are {total:.10g} images in batches of {config.batch_size} of {spec.size:,} examples"
@@ -239,7 +242,8 @@ def _train(
     profile: Profile | None,
 ) -> int:
     optimizers = make_optimizers(config, task)
-    play = make_play(make_step(config, task, optimizers), root_key(config), flip=config.data.flip)
+    step = make_step(config, task, optimizers, frames=frames(spec.fields))
+    play = make_play(step, spec.fields, root_key(config), flip=config.data.flip)
     view, leading = make_view(config, spec, task, evaluator, mesh), distributed.leading()
     writer = Writer(place.path, tensorboard=config.tensorboard, resume_at=checkpoints.latest, enabled=leading)
     with contextlib.ExitStack() as stack:
@@ -275,6 +279,7 @@ def _train(
                 checkpoint=config.checkpoint.every_images,
             ),
             batch_size=config.batch_size,
+            frames=frames(spec.fields),
             rounds_per_dispatch=config.rounds_per_dispatch,
             max_rollbacks=config.watch.max_rollbacks,
             hung_seconds=config.watch.hung_seconds,

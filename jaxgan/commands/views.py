@@ -61,7 +61,7 @@ class GenerationView:
     ):
         """Compiles nothing yet."""
         self._config, self._evaluator, self._mesh = config, evaluator, mesh
-        self._class_names = spec.class_names if config.conditional else ()
+        self._class_names = spec.classes if config.conditional else ()
         size = config.evaluation.batch_size
         self._sampler = Sampler(task, num_classes=task.num_classes, batch_size=size, mesh=mesh)
         self._standing = Standing(task, seed=config.seed)

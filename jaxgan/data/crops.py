@@ -5,14 +5,15 @@ Which squares there are is fixed by number, so they are shuffled, cached and res
 
 from __future__ import annotations
 
-import dataclasses
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from jaxgan.data.sources import Pictures, fingerprint
 from jaxgan.errors import UserError
+from jaxgan.fields import PLANES, Field
 
 SEED = 0
 
@@ -29,44 +30,51 @@ class CropSource:
         if resolution is None:
             raise UserError("config.data.resolution is missing: the side in pixels of the crops")
         self._pictures, self._side, self._keep_bytes = pictures, resolution, keep_bytes
-        self._kept: dict[int, np.ndarray] = {}
+        self._kept: dict[int, dict[str, np.ndarray]] = {}
         self._lock = threading.Lock()
         spec = pictures.spec
         cut = f"{crops} random square{'s' * (crops > 1)} of {resolution} x {resolution} cut from each picture"
-        self.spec = dataclasses.replace(
+        self.spec = replace(
             spec,
             size=spec.size * crops,
-            height=resolution,
-            width=resolution,
-            num_classes=0,
-            class_names=(),
+            fields={name: _of_side(field, resolution) for name, field in spec.fields.items()},
             fingerprint=fingerprint("crops", spec.fingerprint, crops, resolution, SEED),
             told=(*((title, text) for title, text in spec.told if title != "classes"), ("pixels", cut)),
         )
 
     def read(self, indices: Sequence[int] | np.ndarray) -> dict[str, np.ndarray]:
-        """The examples at `indices`: image uint8 `[n,R,R,C]`, and condition `[n,R,R,C']` if there is one."""
-        pixels = np.stack([self._crop(int(index)) for index in indices])
-        channels = self.spec.channels
-        fields = {"image": pixels[..., :channels]}
-        return {**fields, "condition": pixels[..., channels:]} if self.spec.condition_channels else fields
+        """The examples at `indices`: image uint8 `[n,R,R,C]`, and what other fields the pictures have."""
+        examples = [self._crop(int(index)) for index in indices]
+        return {name: np.stack([example[name] for example in examples]) for name in examples[0]}
 
-    def _crop(self, index: int) -> np.ndarray:
+    def _crop(self, index: int) -> dict[str, np.ndarray]:
+        """One example: all its planes, which are of one size, are cut at the same place."""
         picture, side = self._picture(index % self._pictures.spec.size), self._side
-        height, width = picture.shape[:2]
+        planes = [name for name, field in self.spec.fields.items() if field.kind in PLANES]
         random = np.random.default_rng((SEED, index))
-        top, left = (int(random.integers(max(0, length - side) + 1)) for length in (height, width))
-        cut = picture[top : top + side, left : left + side]
-        missing = ((0, side - cut.shape[0]), (0, side - cut.shape[1]), (0, 0))
-        return np.pad(cut, missing, mode="symmetric") if cut.shape[:2] != (side, side) else cut
+        top, left = (int(random.integers(max(0, length - side) + 1)) for length in picture[planes[0]].shape[-3:-1])
+        return {**picture, **{name: _cut(picture[name], top, left, side) for name in planes}}
 
-    def _picture(self, number: int) -> np.ndarray:
+    def _picture(self, number: int) -> dict[str, np.ndarray]:
         kept = self._kept.get(number)
         if kept is not None:
             return kept
         picture = self._pictures.picture(number)
+        size = sum(array.nbytes for array in picture.values())
         with self._lock:
-            if picture.nbytes <= self._keep_bytes:
-                self._keep_bytes -= 0 if number in self._kept else picture.nbytes
+            if size <= self._keep_bytes:
+                self._keep_bytes -= 0 if number in self._kept else size
                 self._kept[number] = picture
         return picture
+
+
+def _of_side(field: Field, side: int) -> Field:
+    return replace(field, shape=(*field.shape[:-3], side, side, field.channels)) if field.kind in PLANES else field
+
+
+def _cut(plane: np.ndarray, top: int, left: int, side: int) -> np.ndarray:
+    """The square at a place of `[...,H,W,C]`, mirrored at the edges where that is smaller."""
+    cut = plane[..., top : top + side, left : left + side, :]
+    height, width = cut.shape[-3:-1]
+    missing = (*[(0, 0)] * (cut.ndim - 3), (0, side - height), (0, side - width), (0, 0))
+    return np.pad(cut, missing, mode="symmetric") if (height, width) != (side, side) else cut

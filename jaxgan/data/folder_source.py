@@ -14,6 +14,7 @@ from jaxgan.data.folder_splits import find_classes, find_splits, parts_of, reada
 from jaxgan.data.sources import IMAGES, DataSpec, fingerprint
 from jaxgan.data.transforms import Framing, check_framing
 from jaxgan.errors import UserError
+from jaxgan.fields import picture_fields
 from jaxgan.media.plain import plain
 from jaxgan.paths import located
 
@@ -52,18 +53,14 @@ class FolderSource:
         labels = [classes.index(parts_of(entry)[splits.depth]) for entry in self._entries] if classes else []
         self._labels = np.array(labels, np.int32)
         resolution = None if whole else config.resolution
-        side = 0 if whole else config.resolution or _common_side(everything, config.name)
+        side = None if whole else config.resolution or _common_side(everything, config.name)
         channels = config.channels or (1 if all(entry.grey for entry in everything) else 3)
         self._frame = Framing(channels, resolution, config.fit)
         self.spec = DataSpec(
             name=config.name,
             split=found,
             size=len(self._entries),
-            height=side,
-            width=side,
-            channels=channels,
-            num_classes=len(classes),
-            class_names=tuple(map(readable, classes)),
+            fields=picture_fields(side, side, channels, () if whole else tuple(map(readable, classes))),
             fingerprint=fingerprint(
                 "folder",
                 found,
@@ -84,15 +81,15 @@ class FolderSource:
 
     def read(self, indices: Sequence[int] | np.ndarray) -> dict[str, np.ndarray]:
         """The examples at `indices`: image uint8 `[n,H,W,C]`, and label int32 `[n]` if there are classes."""
-        fields = {"image": np.stack([self.picture(index) for index in indices])}
-        if self.spec.num_classes:
+        fields = {"image": np.stack([self.picture(index)["image"] for index in indices])}
+        if self.spec.classes:
             fields["label"] = self._labels[np.asarray(indices, np.int64)]
         return fields
 
     @property
     def label_counts(self) -> np.ndarray:
-        """How many examples each class has, int `[num_classes]`."""
-        return np.bincount(self._labels, minlength=self.spec.num_classes)
+        """How many examples each class has, int `[K]`."""
+        return np.bincount(self._labels, minlength=len(self.spec.classes))
 
     @property
     def entries(self) -> tuple[Entry, ...]:
@@ -104,9 +101,9 @@ class FolderSource:
         """The paths of the files below the folder."""
         return tuple(entry.path for entry in self._entries)
 
-    def picture(self, index: int) -> np.ndarray:
-        """The example at `index`: uint8 `[H,W,C]`."""
-        return self.picture_in(self._entries[index].path)
+    def picture(self, index: int) -> dict[str, np.ndarray]:
+        """The image at `index`, without its label: uint8 `[H,W,C]`."""
+        return {"image": self.picture_in(self._entries[index].path)}
 
     def picture_in(self, path: str) -> np.ndarray:
         """The picture in a file below the folder: uint8 `[H,W,C]`."""

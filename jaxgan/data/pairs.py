@@ -31,19 +31,20 @@ class HalvedPictures:
         self.spec = dataclasses.replace(
             pictures.spec,
             fingerprint=fingerprint("halves", pictures.spec.fingerprint, condition),
-            condition_channels=pictures.spec.channels,
+            fields=dict.fromkeys(("image", "condition"), pictures.spec.image),
             told=(*pictures.spec.told, ("condition", f"the {condition} half of each picture")),
         )
 
-    def picture(self, index: int) -> np.ndarray:
-        """Image and condition as channels, uint8 `[H,W/2,2C]`. Raises UserError for an odd width."""
-        picture = self._pictures.picture(index)
+    def picture(self, index: int) -> dict[str, np.ndarray]:
+        """Image and condition, each uint8 `[H,W/2,C]`. Raises UserError for an odd width."""
+        picture = self._pictures.picture(index)["image"]
         if picture.shape[1] % 2:
             raise UserError(
                 f"config.data.condition: picture {index} is {picture.shape[1]} pixels wide, accepted are two halves"
             )
         left, right = np.split(picture, 2, axis=1)
-        return np.concatenate([right, left] if self._left else [left, right], axis=2)
+        image, condition = (right, left) if self._left else (left, right)
+        return {"image": image, "condition": condition}
 
 
 class PairedPictures:
@@ -70,7 +71,7 @@ class PairedPictures:
                 conditions.spec.fingerprint,
                 *((each.path, each.size) for each in strays),
             ),
-            condition_channels=conditions.spec.channels,
+            fields={"image": images.spec.image, "condition": conditions.spec.image},
             contents=(*images.spec.contents, (CONDITIONS, digest_of(self._partners))),
             told=(
                 *images.spec.told,
@@ -78,14 +79,15 @@ class PairedPictures:
             ),
         )
 
-    def picture(self, index: int) -> np.ndarray:
-        """Image and condition as channels, uint8 `[H,W,C+C']`. Raises UserError where their sizes differ."""
-        image, condition = self._images.picture(index), self._conditions.picture_in(self._partners[index].path)
+    def picture(self, index: int) -> dict[str, np.ndarray]:
+        """Image uint8 `[H,W,C]` and condition `[H,W,C']`. Raises UserError where their sizes differ."""
+        image = self._images.picture(index)["image"]
+        condition = self._conditions.picture_in(self._partners[index].path)
         if image.shape[:2] != condition.shape[:2]:
             name = self._images.names[index]
             sizes = " and ".join(f"{each.shape[1]}x{each.shape[0]}" for each in (image, condition))
             raise UserError(f"config.data.condition: {name!r} and its condition are {sizes}, accepted are equal sizes")
-        return np.concatenate([image, condition], axis=2)
+        return {"image": image, "condition": condition}
 
 
 def with_conditions(pictures: Pictures, config: DataConfig, split: str) -> Pictures:

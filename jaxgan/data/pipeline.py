@@ -19,6 +19,7 @@ from jaxgan.data.opening import open_source
 from jaxgan.data.order import Order
 from jaxgan.data.sources import DataSpec, Source
 from jaxgan.errors import UserError
+from jaxgan.fields import nbytes
 from jaxgan.media.plain import plain
 
 if TYPE_CHECKING:
@@ -38,8 +39,8 @@ NAMED_AT_MOST = 10  # classes without images
 class Pipeline:
     """The endless, shuffled training batches of one split.
 
-    `arrays` is the whole split, `{image uint8 [N,H,W,C], label int32 [N]}`, where it is preloaded; with
-    the cache `device` the caller puts it there and batches are row numbers.
+    `arrays` is the whole split by field, such as `{image uint8 [N,H,W,C], label int32 [N]}`, where it is preloaded;
+    with the cache `device` the caller puts it there and batches are row numbers.
     """
 
     spec: DataSpec
@@ -52,7 +53,8 @@ class Pipeline:
         """Batches from `position`, the global count of examples before the first of them, for ever.
 
         Of each global batch of `batch_size` only `rows` are read and given: `{index int32 [rows]}` with
-        the cache `device`, else `{image uint8 [rows,H,W,C], label int32 [rows]}`. Other threads make them ahead.
+        the cache `device`, else the rows of each field, `{image uint8 [rows,H,W,C], label int32 [rows]}`. Other threads
+        make them ahead.
         """
         start, stop, stride = rows.indices(batch_size)
         if stride != 1:
@@ -66,7 +68,7 @@ class Pipeline:
             if self.cache == "device":
                 return {"index": chosen}
             if self.arrays is None:
-                return self.source.read(chosen)
+                return _checked(self.spec, self.source.read(chosen))
             return {field: array[chosen] for field, array in self.arrays.items()}
 
         threads = _cores() if self.cache == "stream" else 1  # the others have next to nothing to do
@@ -84,7 +86,7 @@ def make_pipeline(config: DataConfig, *, seed: int) -> Pipeline:
         raise UserError(f"config.data.cache={config.cache!r}: accepted are {', '.join(CACHES)}")
     source = open_source(config, config.split)
     spec = source.spec
-    size = spec.size * spec.height * spec.width * (spec.channels + spec.condition_channels)
+    size = spec.size * nbytes(spec.fields)
     fits = size <= config.cache_bytes
     cache: Cache = ("device" if fits else "stream") if config.cache == "auto" else config.cache
     if cache != "stream" and not fits:
@@ -94,20 +96,30 @@ def make_pipeline(config: DataConfig, *, seed: int) -> Pipeline:
             size / 1e9,
             config.cache_bytes,
         )
-    arrays = None if cache == "stream" else decode(source, np.arange(spec.size))
+    arrays = None if cache == "stream" else _checked(spec, decode(source, np.arange(spec.size)))
     _tell_missing_classes(source, arrays)
     return Pipeline(spec, cache, arrays, source, Order(spec.size, seed))
+
+
+def _checked(spec: DataSpec, read: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """What a source gave, each field as it was announced. Raises UserError for a source that gives something else."""
+    for name in {**spec.fields, **read}:
+        field, array = spec.fields.get(name), read.get(name)
+        given = "nothing" if array is None else f"{array.dtype} {list(array.shape[1:])}"
+        if field is None or array is None or array.dtype != field.dtype or array.shape[1:] != field.shape:
+            raise UserError(f"{plain(spec.name)} gives {given} as {name!r}, its spec has {field or 'no such field'}")
+    return read
 
 
 def _tell_missing_classes(source: Source, arrays: Mapping[str, np.ndarray] | None) -> None:
     """Names the classes without a training image, where that can be known without reading all examples."""
     spec, counts = source.spec, getattr(source, "label_counts", None)
-    if arrays is not None and spec.num_classes:
+    if arrays is not None and spec.classes:
         labels = arrays["label"]
-        counts = np.bincount(labels[labels >= 0], minlength=spec.num_classes)  # -1: without a label
+        counts = np.bincount(labels[labels >= 0], minlength=len(spec.classes))  # -1: without a label
     if counts is None or counts.all() or not counts.any():
         return
-    missing = [spec.class_names[label] for label in np.flatnonzero(counts == 0)]
+    missing = [spec.classes[label] for label in np.flatnonzero(counts == 0)]
     more = f" and {len(missing) - NAMED_AT_MOST} more" if len(missing) > NAMED_AT_MOST else ""
     told = plain(", ".join(missing[:NAMED_AT_MOST]) + more)
     log.warning(

@@ -10,6 +10,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from jaxgan.fields import Field, Spec
+
 LABELS_AT_ONCE = 250  # read with their images
 IMAGES, CONDITIONS = "images", "conditions"  # what contents are of
 
@@ -21,22 +23,27 @@ class DataSpec:
     name: str
     split: str
     size: int  # examples
-    height: int  # pixels; 0: of varying size
-    width: int  # pixels; 0: of varying size
-    channels: int
-    num_classes: int  # 0: no labels
-    class_names: tuple[str, ...]
+    fields: Spec  # what an example is made of
     fingerprint: str  # equal for equal data, stable across runs and machines
-    condition_channels: int = 0  # of what each image is to be made from; 0: there is no such thing
     # of the bytes of its files, by what they are of ("images", "conditions"); empty: unknown
     contents: tuple[tuple[str, str], ...] = ()
     told: tuple[tuple[str, str], ...] = ()  # what was found in the data and done with them, for a person: title, text
+
+    @property
+    def image(self) -> Field:
+        """The field of the images."""
+        return self.fields["image"]
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Their names; empty without labels."""
+        return self.fields["label"].names if "label" in self.fields else ()
 
 
 class Source(Protocol):
     """One split of a data set by random access.
 
-    One that knows the classes of all its examples has them counted in `label_counts`, int `[num_classes]`; one that can
+    One that knows the classes of all its examples has them counted in `label_counts`, int `[K]`; one that can
     read labels without images has the method `labels`, indices to int32 `[n]`.
     """
 
@@ -46,7 +53,7 @@ class Source(Protocol):
         ...
 
     def read(self, indices: Sequence[int] | np.ndarray) -> dict[str, np.ndarray]:
-        """The examples at `indices`: image uint8 `[n,H,W,C]`, and label int32 `[n]` if there are classes.
+        """The examples at `indices` by field, such as image uint8 `[n,H,W,C]` and label int32 `[n]`.
 
         May be called from several threads at once.
         """
@@ -61,8 +68,8 @@ class Pictures(Protocol):
         """What the split is."""
         ...
 
-    def picture(self, index: int) -> np.ndarray:
-        """A picture: uint8 `[H,W,C]`, its condition behind it in further channels. As `Source.read` by threads."""
+    def picture(self, index: int) -> dict[str, np.ndarray]:
+        """The fields of an example, such as image uint8 `[H,W,C]` and its condition. As `Source.read` by threads."""
         ...
 
 
@@ -82,8 +89,8 @@ def describe(source: Source) -> dict[str, Any]:
     """
     spec = source.spec
     told: dict[str, Any] = {"name": spec.name, "split": spec.split, "examples": spec.size}
-    told |= {"classes": list(spec.class_names), "contents": dict(spec.contents)}
-    counts = getattr(source, "label_counts", None) if spec.num_classes else None
+    told |= {"classes": list(spec.classes), "contents": dict(spec.contents)}
+    counts = getattr(source, "label_counts", None) if spec.classes else None
     return told if counts is None else {**told, "counts": [int(count) for count in counts]}
 
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from jaxgan.data.sources import Source, fingerprint, read_labels
 from jaxgan.errors import UserError
+from jaxgan.fields import picture_fields
 
 if TYPE_CHECKING:
     from jaxgan.config import DataConfig
@@ -37,10 +38,11 @@ class StackedSource:
 
     def __init__(self, base: Source, *, name: str, size: int = DEFAULT_SIZE):
         """Raises UserError for a base without labels or with colours."""
-        if not base.spec.num_classes or base.spec.channels != 1:
+        image, classes = base.spec.image, base.spec.classes
+        if not classes or image.channels != 1:
             raise UserError(
-                f"config.data.name={name!r}: got images of {base.spec.channels} channels in "
-                f"{base.spec.num_classes} classes, accepted is a data set of grey images with labels"
+                f"config.data.name={name!r}: got images of {image.channels} channels in "
+                f"{len(classes)} classes, accepted is a data set of grey images with labels"
             )
         self.base = base
         self._rows = np.random.default_rng(SEED).integers(0, base.spec.size, (size, CHANNELS))
@@ -50,9 +52,9 @@ class StackedSource:
             base.spec,
             name=name,
             size=size,
-            channels=CHANNELS,
-            num_classes=base.spec.num_classes**CHANNELS,
-            class_names=tuple(map(" ".join, product(base.spec.class_names, repeat=CHANNELS))),
+            fields=picture_fields(
+                image.height, image.width, CHANNELS, tuple(map(" ".join, product(classes, repeat=CHANNELS)))
+            ),
             fingerprint=fingerprint("stacked", base.spec.fingerprint, size, SEED),
             told=(*base.spec.told, ("stacked", f"three random images as the channels of each of {size:,} examples")),
         )
@@ -68,7 +70,7 @@ class StackedSource:
         return self._stacked(labels[self._rows[np.asarray(indices, np.int64)]])
 
     def _stacked(self, labels: np.ndarray) -> np.ndarray:
-        places = self.base.spec.num_classes ** np.arange(CHANNELS - 1, -1, -1)
+        places = len(self.base.spec.classes) ** np.arange(CHANNELS - 1, -1, -1)
         return (labels @ places).astype(np.int32)
 
     def _base(self) -> dict[str, np.ndarray]:

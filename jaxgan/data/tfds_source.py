@@ -13,6 +13,7 @@ from jaxgan.data.sources import IMAGES, LABELS_AT_ONCE, DataSpec, fingerprint
 from jaxgan.data.tfds_catalogue import FORMAT, check_images
 from jaxgan.data.transforms import Framing, check_framing, open_image
 from jaxgan.errors import UserError
+from jaxgan.fields import picture_fields
 from jaxgan.media.plain import plain
 
 if TYPE_CHECKING:
@@ -46,7 +47,8 @@ class TfdsSource:
                 f"the images of {config.name!r} are {found}: give --config.data.resolution=N "
                 "(and --config.data.fit=pad, resize or crop)"
             )
-        side = 0 if whole else resolution or height
+        side = None if whole else resolution or height
+        classes = tuple(label.names) if label and not whole else ()
         self._frame = Framing(config.channels or stored or 3, resolution, config.fit)
         # Skipping tfds's decoder saves two thirds of the time, and its warning that OpenCV is missing.
         self._decoders = {
@@ -59,11 +61,7 @@ class TfdsSource:
             name=config.name,
             split=split,
             size=size,
-            height=side,
-            width=side,
-            channels=self._frame.channels,
-            num_classes=label.num_classes if label else 0,
-            class_names=tuple(label.names) if label else (),
+            fields=picture_fields(side, side, self._frame.channels, classes),
             fingerprint=fingerprint(
                 "tfds",
                 builder.info.full_name,
@@ -83,8 +81,8 @@ class TfdsSource:
 
         Raises `UserError` for an image of another size than its data set says (only without a resolution).
         """
-        spec = self.spec
-        images = np.empty((len(indices), spec.height, spec.width, spec.channels), np.uint8)
+        image = self.spec.image
+        images = np.empty((len(indices), *image.known), np.uint8)
         labels = np.empty(len(indices), np.int32)
         records = self._get([int(index) for index in indices])
         for row, record in enumerate(records):
@@ -92,8 +90,8 @@ class TfdsSource:
             array = self._frame(open_image(example[self._image]))
             if array.shape != images.shape[1:]:
                 raise UserError(
-                    f"image {int(indices[row])} of {spec.name!r} is {array.shape[1]}x{array.shape[0]}, not "
-                    f"{spec.width}x{spec.height} as the data set says: give --config.data.resolution=N"
+                    f"image {int(indices[row])} of {self.spec.name!r} is {array.shape[1]}x{array.shape[0]}, not "
+                    f"{image.width}x{image.height} as the data set says: give --config.data.resolution=N"
                 )
             images[row] = array
             if self._label:
@@ -109,11 +107,11 @@ class TfdsSource:
                 found[row] = self._features.deserialize_example_np(record, decoders=self._decoders)[self._label]
         return found
 
-    def picture(self, index: int) -> np.ndarray:
-        """The image at `index`: uint8 `[H,W,C]`."""
+    def picture(self, index: int) -> dict[str, np.ndarray]:
+        """The image at `index`, without its label: uint8 `[H,W,C]`."""
         (record,) = self._get([int(index)])
         example = self._features.deserialize_example_np(record, decoders=self._decoders)
-        return self._frame(open_image(example[self._image]))
+        return {"image": self._frame(open_image(example[self._image]))}
 
     def _get(self, keys: list[int]) -> Sequence[bytes]:
         try:

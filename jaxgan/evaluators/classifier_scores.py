@@ -40,7 +40,7 @@ class ClassifierScores:
 
         `held_out` None: a tenth of the images is held out of the classifier's training.
         """
-        self.samples, self._num_classes = samples, source.spec.num_classes
+        self.samples, self._num_classes = samples, len(source.spec.classes)
         self._features = load_or_train_classifier(
             data=identity(source) if held_out is None else f"{identity(source)}; {identity(held_out)}",
             num_classes=self._num_classes,

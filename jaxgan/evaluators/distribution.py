@@ -66,7 +66,7 @@ class DistributionEvaluator:
         _check_counts(samples, source.spec.size, neighbours, f"the split {source.spec.split!r} of {source.spec.name!r}")
         self._source, self._held_out, self._cache_dir = source, held_out, cache_dir
         self._samples, self._batch_size, self._neighbours = samples, batch_size, neighbours
-        self._conditional = conditional and source.spec.num_classes > 0
+        self._conditional = conditional and bool(source.spec.classes)
         self._seed, self._weights = seed, weights
         self._kind = _kind(source, features)
         if self._kind is InceptionScores:
@@ -145,8 +145,8 @@ class DistributionEvaluator:
 
     def _as_saved(self, images: np.ndarray, number: int) -> np.ndarray:
         """This process's share of a batch of `number` samples, uint8 as they would be saved."""
-        spec, share = self._source.spec, -(-number // jax.process_count())
-        shape = (share, spec.height, spec.width, spec.channels)
+        share = -(-number // jax.process_count())
+        shape = (share, *self._source.spec.image.shape)
         if images.shape[1:] != shape[1:] or len(images) < share:
             raise ValueError(f"generate gave images {images.shape}, asked were {shape}")
         if not np.isfinite(images).all():
@@ -173,7 +173,7 @@ def _check_counts(samples: int, images: int, neighbours: int, whose: str) -> Non
 
 def _kind(source: Source, features: str) -> Any:
     """The class of the scores wanted."""
-    labels = source.spec.num_classes > 0
+    labels = bool(source.spec.classes)
     if features in LPIPS:
         raise UserError(f"config.evaluation.features: got {features!r}, for LPIPS, but this run restores no images")
     if features == "classifier" and not labels:

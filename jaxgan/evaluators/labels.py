@@ -26,7 +26,7 @@ def count_labels(source: Source, *, cache_dir: str, seed: int) -> Int[np.ndarray
     def count() -> dict[str, np.ndarray]:
         rows = np.sort(np.random.default_rng(seed).permutation(spec.size)[:number])
         labels = read_labels(source, rows)
-        return {"counts": np.bincount(labels[labels >= 0], minlength=spec.num_classes)}  # -1: without a label
+        return {"counts": np.bincount(labels[labels >= 0], minlength=len(spec.classes))}  # -1: without a label
 
     description = {"labels of": identity(source), "number": number, "seed": seed}
     return cached(cache_dir, description, count, [describe(source)])["counts"]

@@ -99,7 +99,7 @@ class NeighbourSearch:
 
     def _training(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         spec = self._source.spec
-        count = min(CHUNK_IMAGES, max(1, CHUNK_BYTES // (spec.height * spec.width * spec.channels)))
+        count = min(CHUNK_IMAGES, max(1, CHUNK_BYTES // spec.image.nbytes))
         for start in range(0, len(self._rows), count):
             rows = self._rows[start : start + count]
             yield rows, self._source.read(rows)["image"]
@@ -166,12 +166,12 @@ def make_neighbour_search(config: RunConfig, *, cache_dir: str) -> NeighbourSear
     data = config.data
     source = open_source(data, data.split)
     held_out = open_source(data, data.evaluation_split) if data.evaluation_split != data.split else None
-    labels = source.spec.num_classes and not isinstance(source, StackedSource)  # whose classes are too many
+    labels = source.spec.classes and not isinstance(source, StackedSource)  # whose classes are too many
     if not labels or config.evaluation.features == "patches":
         return NeighbourSearch(source, held_out, describe=pixels, features="pixels")
     classifier = load_or_train_classifier(
         data=identity(source) if held_out is None else f"{identity(source)}; {identity(held_out)}",
-        num_classes=source.spec.num_classes,
+        num_classes=len(source.spec.classes),
         read=lambda: classifier_data(source, held_out, 0),
         cache_dir=cache_dir,
         sources=[describe(each) for each in (source, held_out) if each is not None],

@@ -102,13 +102,13 @@ class ReconstructionEvaluator:
     @functools.cached_property
     def originals(self) -> list[np.ndarray]:
         """The held-out pictures, or their middle: uint8 `[H,W,C]`."""
-        return [part[..., : self._pictures.spec.channels] for part in self._parts]
+        return [part["image"] for part in self._parts]
 
     @functools.cached_property
     def conditions(self) -> list[np.ndarray]:
         """What they are restored from: float32 `[h,w,C']`."""
         if self._degradation is None:
-            return [part[..., self._pictures.spec.channels :] / np.float32(127.5) - 1 for part in self._parts]
+            return [part["condition"] / np.float32(127.5) - 1 for part in self._parts]
         degrade, key = jax.jit(self._degradation.__call__), jax.random.key(self._seed)
         return [
             np.asarray(degrade(jax.random.fold_in(key, index), picture[None] / np.float32(127.5) - 1)[0])
@@ -123,7 +123,7 @@ class ReconstructionEvaluator:
         """
         found: Baseline = self._baseline
         masks = self._degradation is not None and self._degradation.masks
-        if any(condition.shape[2] - masks != self._pictures.spec.channels for condition in self.conditions):
+        if any(condition.shape[2] - masks != self._pictures.spec.image.channels for condition in self.conditions):
             return None
         try:
             return found.name, [_rounded(found.restore(condition)) for condition in self.conditions]
@@ -136,8 +136,14 @@ class ReconstructionEvaluator:
         return {} if self.baseline is None else self._scores(self.baseline[1], f"_{self.baseline[0]}")
 
     @functools.cached_property
-    def _parts(self) -> list[np.ndarray]:
-        return [_middle(self._pictures.picture(index)) for index in range(self._count)]
+    def _parts(self) -> list[dict[str, np.ndarray]]:
+        pictures = (self._pictures.picture(index) for index in range(self._count))
+        return [{name: _middle(picture[name]) for name in self._wanted} for picture in pictures]
+
+    @property
+    def _wanted(self) -> tuple[str, ...]:
+        """The fields that are looked at."""
+        return ("image", "condition") if self._degradation is None else ("image",)
 
     @functools.cached_property
     def _patches(self) -> dict[int, np.ndarray]:
@@ -157,7 +163,7 @@ class ReconstructionEvaluator:
             by_picture["ms_ssim"] = [float(ms_ssim(*pair)[0]) for pair in pairs]
         if self._lpips is not None:
             by_picture["lpips"] = [float(self._lpips[1](*pair)[0]) for pair in pairs]
-        if self._pictures.spec.channels == 3:
+        if self._pictures.spec.image.channels == 3:
             luma = [float(psnr(*pair, border=border, luma=True)[0]) for pair in pairs]
             by_picture["psnr_y"] = [min(value, BEST_PSNR) for value in luma]
             if all(min(pair[0].shape[1:3]) - 2 * border >= GAUSSIAN_WINDOW for pair in pairs):

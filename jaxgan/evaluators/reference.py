@@ -24,7 +24,7 @@ class Images(NamedTuple):
 def draw(source: Source, most: int, seed: int) -> Images:
     """Up to `most` different examples, in random order; fewer where the images are large, which the log says."""
     spec = source.spec
-    wanted, fitting = min(most, spec.size), MOST_BYTES // (spec.height * spec.width * spec.channels)
+    wanted, fitting = min(most, spec.size), MOST_BYTES // spec.image.nbytes
     count = min(wanted, fitting)
     if count < wanted:
         told = "of %s %d images are used instead of %d, which take too much memory"
@@ -36,4 +36,4 @@ def draw(source: Source, most: int, seed: int) -> Images:
 def identity(source: Source) -> str:
     """What tells the source's images from all others', wherever they lie."""
     spec = source.spec
-    return f"{spec.fingerprint} {spec.height}x{spec.width}x{spec.channels}"
+    return f"{spec.fingerprint} {'x'.join(map(str, spec.image.shape))}"

@@ -62,7 +62,7 @@ class SelfScores:
             "features": self._features.name,
             "network_fingerprint": self._features.fingerprint,
             "network_weights": self._features.checksum,
-            "seen_as": seen_as(source.spec.height, source.spec.width),
+            "seen_as": seen_as(*source.spec.image.known[-3:-1]),
             "data": f"{source.spec.name}/{source.spec.split}",
             "reference": identity(source),
             "reference_images": int(self._reference.variances.counts.sum()),
@@ -118,11 +118,11 @@ def training_images(source: Source, seed: int) -> np.ndarray:
     """
     spec, parts = source.spec, []
     order = np.random.default_rng(seed).permutation(spec.size)[:TRAINING_IMAGES]
-    size = max(1, min(CHUNK_IMAGES, CHUNK_BYTES // (spec.height * spec.width * spec.channels)))
+    size = max(1, min(CHUNK_IMAGES, CHUNK_BYTES // spec.image.nbytes))
     for start in range(0, len(order), size):
         signals.check()
         images = source.read(order[start : start + size])["image"]
-        if max(spec.height, spec.width) > LARGEST:
+        if max(spec.image.known[-3:-1]) > LARGEST:
             small = np.asarray(reduced(jnp.asarray(images, jnp.float32)))
             images = np.rint(np.clip(small, 0, 255)).astype(np.uint8)
         parts.append(images)

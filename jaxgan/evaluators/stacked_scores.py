@@ -47,7 +47,8 @@ class StackedScores:
         It is the very classifier that the base has as a data set of its own.
         """
         base, test = source.base, held_out.base if isinstance(held_out, StackedSource) else None
-        self.samples, self._num_classes, self._num_modes = samples, base.spec.num_classes, source.spec.num_classes
+        self.samples = samples
+        self._num_classes, self._num_modes = len(base.spec.classes), len(source.spec.classes)
         self._classifier = load_or_train_classifier(
             data=identity(base) if test is None else f"{identity(base)}; {identity(test)}",
             num_classes=self._num_classes,

@@ -140,7 +140,7 @@ def describe_reals(
     """
     spec = source.spec
     order = np.random.default_rng(seed).permutation(spec.size)[:count]
-    size = max(1, min(CHUNK_IMAGES, CHUNK_BYTES // (spec.height * spec.width * spec.channels)))
+    size = max(1, min(CHUNK_IMAGES, CHUNK_BYTES // spec.image.nbytes))
     for start in range(0, len(order), size):
         signals.check()
         chunk = order[start : start + size]

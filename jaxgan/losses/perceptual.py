@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from jaxgan.domains import NotNegative
+from jaxgan.domains import Given, NotNegative
 from jaxgan.errors import UserError
 from jaxgan.losses.adversarial import per_example
 from jaxgan.losses.reconstruction import difference
@@ -37,9 +37,9 @@ TINY = 1e-10  # added to lengths, as the authors of LPIPS do
 
 
 def perceptual(
-    restored: Image,
-    target: Image,
-    features: Features,
+    restored: Given[Image],
+    target: Given[Image],
+    features: Given[Features],
     *,
     layers: Mapping[str, NotNegative] = REAL_ESRGAN,
     distance: Literal["l1", "l2"] = "l1",
@@ -62,7 +62,9 @@ def perceptual(
     )
 
 
-def lpips(restored: Image, target: Image, features: Features, heads: Mapping[str, Head]) -> Float[Array, " b"]:
+def lpips(
+    restored: Given[Image], target: Given[Image], features: Given[Features], heads: Given[Mapping[str, Head]]
+) -> Float[Array, " b"]:
     """The learned perceptual distance, LPIPS (Zhang et al. 2018, eq. 1), which is 0 for equal images.
 
     Maps are scaled to length 1 at each pixel; squared differences are weighted by `heads`, one number `[F]` a

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from jaxgan.domains import Positive
+from jaxgan.domains import Given, Positive
 from jaxgan.errors import UserError
 from jaxgan.losses.adversarial import per_example
 
@@ -20,17 +20,17 @@ Image = Float[Array, "b h w c"]
 Mask = Float[Array, "b h w 1"]
 
 
-def l1(restored: Image, target: Image) -> Float[Array, " b"]:
+def l1(restored: Given[Image], target: Given[Image]) -> Float[Array, " b"]:
     """The mean absolute difference."""
     return per_example(jnp.abs(difference(restored, target)))
 
 
-def l2(restored: Image, target: Image) -> Float[Array, " b"]:
+def l2(restored: Given[Image], target: Given[Image]) -> Float[Array, " b"]:
     """The mean squared difference."""
     return per_example(jnp.square(difference(restored, target)))
 
 
-def masked_l1(restored: Image, target: Image, mask: Mask) -> Float[Array, " b"]:
+def masked_l1(restored: Given[Image], target: Given[Image], mask: Given[Mask]) -> Float[Array, " b"]:
     """The mean absolute difference over the pixels of the hole, where the mask is 1; 0 without a hole.
 
     By the hole's area, so that small holes count as much as large ones. Known pixels have no weight: the task has put
@@ -39,17 +39,17 @@ def masked_l1(restored: Image, target: Image, mask: Mask) -> Float[Array, " b"]:
     return _over_hole(jnp.abs(difference(restored, target)), mask)
 
 
-def masked_l2(restored: Image, target: Image, mask: Mask) -> Float[Array, " b"]:
+def masked_l2(restored: Given[Image], target: Given[Image], mask: Given[Mask]) -> Float[Array, " b"]:
     """The mean squared difference over the pixels of the hole, as `masked_l1`."""
     return _over_hole(jnp.square(difference(restored, target)), mask)
 
 
-def charbonnier(restored: Image, target: Image, *, epsilon: Positive = 1e-3) -> Float[Array, " b"]:
+def charbonnier(restored: Given[Image], target: Given[Image], *, epsilon: Positive = 1e-3) -> Float[Array, " b"]:
     """The mean of sqrt(d^2 + epsilon^2): l1 that is smooth at 0 (Lai et al. 2017, section 3.2)."""
     return per_example(jnp.sqrt(jnp.square(difference(restored, target)) + epsilon**2))
 
 
-def total_variation(restored: Image) -> Float[Array, " b"]:
+def total_variation(restored: Given[Image]) -> Float[Array, " b"]:
     """The mean absolute difference of neighbours below plus that of neighbours beside (Rudin et al. 1992).
 
     The anisotropic form. An axis of one pixel adds nothing.
@@ -59,7 +59,7 @@ def total_variation(restored: Image) -> Float[Array, " b"]:
     return sum((per_example(jnp.abs(step)) for step in steps), jnp.zeros(len(image)))
 
 
-def feature_matching(fake_features: Any, real_features: Any) -> Float[Array, " b"]:
+def feature_matching(fake_features: Given[Any], real_features: Given[Any]) -> Float[Array, " b"]:
     """The mean absolute difference of a discriminator's features, averaged over its layers.
 
     Wang et al. 2018 (pix2pixHD), section 3.2. Pytrees of maps `[B, ...]`, such as `Judgement.features`; only the

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import flax.linen as nn
 import jax.numpy as jnp
 
-from jaxgan.domains import Count, Whole
+from jaxgan.domains import Count, Given, Whole
 from jaxgan.errors import UserError
 from jaxgan.game import Array, Judgement
 from jaxgan.layers.conv import Conv, ConvTranspose
@@ -36,9 +36,9 @@ class Generator(nn.Module):
     as an embedding of unit variance ("concat"), or each class has its own gains and biases of the norms ("norm").
     """
 
-    resolution: Count
-    channels: Count
-    num_classes: Whole = 0
+    resolution: Given[Count]
+    channels: Given[Count]
+    num_classes: Given[Whole] = 0
     conditioning: Literal["concat", "norm"] = "concat"
     condition_dim: Whole = 0  # of vectors to be conditioned on, in the place of labels; 0: none
     widths: Sequence[Count] | None = None  # None: halved at each doubling, ending with `base_width`
@@ -91,8 +91,8 @@ class Discriminator(nn.Module):
     the image as a learned plane ("concat"), or are guessed ("classifier").
     """
 
-    resolution: Count
-    num_classes: Whole = 0
+    resolution: Given[Count]
+    num_classes: Given[Whole] = 0
     conditioning: Literal["projection", "concat", "classifier"] = "projection"
     condition_dim: Whole = 0  # of vectors to be conditioned on, in the place of labels; 0: none
     widths: Sequence[Count] | None = None  # None: doubled at each halving, from `base_width`

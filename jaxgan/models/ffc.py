@@ -7,7 +7,7 @@ from typing import Any
 import flax.linen as nn
 import jax.numpy as jnp
 
-from jaxgan.domains import Count, Share
+from jaxgan.domains import Count, Given, Share
 from jaxgan.game import Array
 from jaxgan.layers.conv import Conv, ConvTranspose
 from jaxgan.layers.fourier import FastFourierConv
@@ -25,7 +25,7 @@ class Generator(nn.Module):
     [0, 1] to [-1, 1].
     """
 
-    channels: Count
+    channels: Given[Count]
     base_width: Count = 64
     blocks: Count = 9
     ratio: Share = 0.75

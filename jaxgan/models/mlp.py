@@ -8,7 +8,7 @@ from typing import Any, Literal
 import flax.linen as nn
 import jax.numpy as jnp
 
-from jaxgan.domains import Count, Whole
+from jaxgan.domains import Count, Given, Whole
 from jaxgan.errors import UserError
 from jaxgan.game import Array, Judgement
 from jaxgan.layers.heads import judge
@@ -23,9 +23,9 @@ uniform = nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
 class Generator(nn.Module):
     """Latents `[B,Z]` (and labels `[B]`) to images `[B,R,R,C]` in [-1, 1]."""
 
-    resolution: Count
-    channels: Count
-    num_classes: Whole = 0
+    resolution: Given[Count]
+    channels: Given[Count]
+    num_classes: Given[Whole] = 0
     conditioning: Literal["concat"] = "concat"  # an embedding of the label stands beside the latent
     condition_dim: Whole = 0  # of vectors to be conditioned on, in the place of labels; 0: none
     widths: Sequence[Count] = (256, 512, 1024)
@@ -52,7 +52,7 @@ class Discriminator(nn.Module):
     An embedding of the label stands beside the pixels ("concat"), or the label is guessed ("classifier").
     """
 
-    num_classes: Whole = 0
+    num_classes: Given[Whole] = 0
     conditioning: Literal["concat", "classifier"] = "concat"
     condition_dim: Whole = 0  # of vectors to be conditioned on, in the place of labels; 0: none
     widths: Sequence[Count] = (1024, 512, 256)

@@ -6,9 +6,9 @@ from typing import Any, Literal
 
 import flax.linen as nn
 
-from jaxgan.domains import Count, SomeHalvings, Whole
+from jaxgan.domains import Count, Given, SomeHalvings, Whole
 from jaxgan.errors import UserError
-from jaxgan.game import Array, Judgement
+from jaxgan.game import Array, Judgement, Network
 from jaxgan.layers.resampling import box_downsample
 
 
@@ -21,9 +21,9 @@ class Discriminator(nn.Module):
     from the smallest stage on (`smallest_first`).
     """
 
-    resolution: Count
-    discriminator: Any  # (image, label, *, train) -> Judgement, of any family
-    num_classes: Whole = 0
+    resolution: Given[Count]
+    discriminator: Network  # (image, label, *, train) -> Judgement, of any family
+    num_classes: Given[Whole] = 0
     conditioning: Literal["projection", "concat", "classifier"] | None = None  # None: as the template has it
     condition_dim: Whole = 0  # of vectors to be conditioned on, in the place of labels; 0: none
     scales: SomeHalvings = 3
@@ -44,7 +44,7 @@ class Discriminator(nn.Module):
         )
 
     def _at(self, scale: int) -> nn.Module:
-        template = self.discriminator
+        template: Any = self.discriminator
         changes: dict[str, Any] = {"num_classes": self.num_classes}
         if self.condition_dim:
             changes["condition_dim"] = self.condition_dim

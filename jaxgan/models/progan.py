@@ -14,7 +14,7 @@ from typing import Any, Literal
 import flax.linen as nn
 import jax.numpy as jnp
 
-from jaxgan.domains import Count, Whole
+from jaxgan.domains import Count, Given, Whole
 from jaxgan.errors import UserError
 from jaxgan.game import Array, Judgement
 from jaxgan.layers.equalized import EqualizedConv, EqualizedDense, leaky_relu, pixel_norm
@@ -34,9 +34,9 @@ class Generator(nn.Module):
     An embedding of the label stands beside the latent.
     """
 
-    resolution: Count
-    channels: Count
-    num_classes: Whole = 0
+    resolution: Given[Count]
+    channels: Given[Count]
+    num_classes: Given[Whole] = 0
     conditioning: Literal["concat"] = "concat"
     condition_dim: Whole = 0  # of vectors to be conditioned on, in the place of labels; 0: none
     base_width: Count | None = None  # at the resolution, doubled at each halving; None: 16384 / resolution
@@ -96,8 +96,8 @@ class Discriminator(nn.Module):
     Labels are guessed ("classifier"), or judged by projection.
     """
 
-    resolution: Count
-    num_classes: Whole = 0
+    resolution: Given[Count]
+    num_classes: Given[Whole] = 0
     conditioning: Literal["classifier", "projection"] = "classifier"
     condition_dim: Whole = 0  # of vectors to be conditioned on, in the place of labels; 0: none
     base_width: Count | None = None  # at the resolution, doubled at each halving; None: 16384 / resolution

@@ -15,7 +15,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Float
 
-from jaxgan.domains import Count, Whole
+from jaxgan.domains import Count, Given, Whole
 from jaxgan.errors import UserError
 from jaxgan.game import Array, Judgement
 from jaxgan.layers.conv import Conv
@@ -36,9 +36,9 @@ class Generator(nn.Module):
     `widths` are the channels at 4, 8, ... pixels. A class is a vector of `class_embedding` numbers beside the latent.
     """
 
-    resolution: Count
-    channels: Count
-    num_classes: Whole = 0
+    resolution: Given[Count]
+    channels: Given[Count]
+    num_classes: Given[Whole] = 0
     conditioning: Literal["concat"] = "concat"
     condition_dim: Whole = 0  # of vectors to be conditioned on, in the place of labels; 0: none
     widths: Sequence[Count] | None = None  # None: `base_width` up to 32 pixels, then halved at each doubling
@@ -78,8 +78,8 @@ class Discriminator(nn.Module):
     being <a linear map of the features, the class's vector> alone, or guessed ("classifier").
     """
 
-    resolution: Count
-    num_classes: Whole = 0
+    resolution: Given[Count]
+    num_classes: Given[Whole] = 0
     conditioning: Literal["projection", "classifier"] = "projection"
     condition_dim: Whole = 0  # of vectors to be conditioned on, in the place of labels; 0: none
     widths: Sequence[Count] | None = None  # None: `base_width` up to 32 pixels, then halved at each doubling

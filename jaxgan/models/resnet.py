@@ -11,7 +11,7 @@ from typing import Any, Literal
 import flax.linen as nn
 import jax.numpy as jnp
 
-from jaxgan.domains import Count, Whole
+from jaxgan.domains import Count, Given, Whole
 from jaxgan.errors import UserError
 from jaxgan.game import Array, Judgement
 from jaxgan.layers.conv import Conv
@@ -34,9 +34,9 @@ class Generator(nn.Module):
     its own gains and biases of the norms ("norm"), or an embedding stands beside the latent ("concat").
     """
 
-    resolution: Count
-    channels: Count
-    num_classes: Whole = 0
+    resolution: Given[Count]
+    channels: Given[Count]
+    num_classes: Given[Whole] = 0
     conditioning: Literal["norm", "concat"] = "norm"
     condition_dim: Whole = 0  # of vectors to be conditioned on, in the place of labels; 0: none
     widths: Sequence[Count] | None = None  # None: as published, from `base_width`
@@ -76,8 +76,8 @@ class Discriminator(nn.Module):
     guessed ("classifier").
     """
 
-    resolution: Count
-    num_classes: Whole = 0
+    resolution: Given[Count]
+    num_classes: Given[Whole] = 0
     conditioning: Literal["projection", "concat", "classifier"] = "projection"
     condition_dim: Whole = 0  # of vectors to be conditioned on, in the place of labels; 0: none
     widths: Sequence[Count] | None = None  # None: as published, from `base_width`

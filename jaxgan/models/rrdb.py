@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import flax.linen as nn
 import jax.numpy as jnp
 
-from jaxgan.domains import Count
+from jaxgan.domains import Count, Given
 from jaxgan.errors import UserError
 from jaxgan.game import Array
 from jaxgan.layers.conv import Conv, Geometry, Initializer, conv
@@ -35,7 +35,7 @@ class Generator(nn.Module):
     network itself works on [0, 1], as published ones do: what it pads with is black.
     """
 
-    channels: Count
+    channels: Given[Count]
     scale: Count = 4
     blocks: Count = 23
     base_width: Count = 64

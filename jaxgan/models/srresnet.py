@@ -8,7 +8,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 
 from jaxgan.augment.resizing import resize
-from jaxgan.domains import Count, Halvings
+from jaxgan.domains import Count, Given, Halvings
 from jaxgan.errors import UserError
 from jaxgan.game import Array, Judgement
 from jaxgan.layers.conv import Conv
@@ -34,7 +34,7 @@ class Generator(nn.Module):
     the image is the bicubically enlarged condition plus what the network says, at first nothing, and not bounded.
     """
 
-    channels: Count
+    channels: Given[Count]
     scale: Count = 2
     variant: Literal["classic", "srgan"] = "classic"
     norm: Literal["none", "batch"] = "none"

@@ -14,7 +14,7 @@ import numpy as np
 from jax import lax
 
 from jaxgan.augment.resizing import weights
-from jaxgan.domains import Count, Whole
+from jaxgan.domains import Count, Given, Whole
 from jaxgan.errors import UserError
 from jaxgan.game import Array
 from jaxgan.layers.conv import Conv, Initializer
@@ -33,7 +33,7 @@ class Generator(nn.Module):
     the network itself works on [0, 1], as published ones do: what it pads with is black.
     """
 
-    channels: Count
+    channels: Given[Count]
     scale: Count = 4
     upscale: Count | None = None  # None: the scale
     convs: Whole = 16  # between the first and the last one

@@ -14,7 +14,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxgan.domains import Count, Decay, Positive, Share, Whole
+from jaxgan.domains import Count, Decay, Given, Positive, Share, Whole
 from jaxgan.errors import UserError
 from jaxgan.game import Array, Judgement
 from jaxgan.layers.collective import pmean
@@ -38,9 +38,9 @@ class Generator(nn.Module):
     latent, both normalised. With `all_scales` images are tuples, largest first, down to 8 pixels.
     """
 
-    resolution: Count
-    channels: Count
-    num_classes: Whole = 0
+    resolution: Given[Count]
+    channels: Given[Count]
+    num_classes: Given[Whole] = 0
     conditioning: Literal["concat"] = "concat"
     condition_dim: Whole = 0  # of vectors to be conditioned on, in the place of labels; 0: none
     style_dim: Count = 512
@@ -102,8 +102,8 @@ class Discriminator(nn.Module):
     class, or are guessed ("classifier").
     """
 
-    resolution: Count
-    num_classes: Whole = 0
+    resolution: Given[Count]
+    num_classes: Given[Whole] = 0
     conditioning: Literal["projection", "classifier"] = "projection"
     condition_dim: Whole = 0  # of vectors to be conditioned on, in the place of labels; 0: none
     architecture: Literal["resnet", "orig"] = "resnet"  # "orig": without the skips

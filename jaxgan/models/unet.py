@@ -7,7 +7,7 @@ from typing import Any, Literal
 import flax.linen as nn
 import jax.numpy as jnp
 
-from jaxgan.domains import Count, Halvings, SomeHalvings, Whole
+from jaxgan.domains import Count, Given, Halvings, SomeHalvings, Whole
 from jaxgan.errors import UserError
 from jaxgan.game import Array, Judgement
 from jaxgan.layers.conv import Conv, ConvTranspose
@@ -39,7 +39,7 @@ class Generator(nn.Module):
     `multiple` pixels.
     """
 
-    channels: Count
+    channels: Given[Count]
     base_width: Count = 32
     halvings: Halvings = 3
     bottom: Whole = 2  # convolutions of the smallest image
@@ -121,7 +121,7 @@ class Translator(nn.Module):
     is the published one.
     """
 
-    channels: Count
+    channels: Given[Count]
     base_width: Count = 64
     halvings: SomeHalvings = 8
     norm: Literal["instance", "batch"] = "instance"

@@ -28,6 +28,7 @@ from typing import Any, NamedTuple
 from jaxgan.config import RunConfig, from_json, to_json
 from jaxgan.data.sources import DataSpec
 from jaxgan.errors import UserError
+from jaxgan.fields import Field
 from jaxgan.json_files import read_json
 from jaxgan.media.images import replace_file
 from jaxgan.planning.chips import Topology, read_topologies
@@ -154,7 +155,9 @@ def answer(request: Mapping[str, Any]) -> None:
     from jaxgan.planning.program import dearest, make_program
 
     set_compiler_flags(platform="tpu")  # as on the real ones
-    config, spec = from_json(json.dumps(request["config"], allow_nan=False)), DataSpec(**request["spec"])
+    config = from_json(json.dumps(request["config"], allow_nan=False))
+    fields = {name: Field(**field) for name, field in request["spec"]["fields"].items()}
+    spec = DataSpec(**{**request["spec"], "fields": fields})
     topology = read_topologies(request["topology"])[0]
     # libtpu takes hosts for such of four chips, on which a single one is no slice
     alone = {"chips_per_host_bounds": (1, 1, 1)} if topology.chips == 1 else {}

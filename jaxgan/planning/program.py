@@ -13,9 +13,10 @@ from jax.sharding import Mesh
 from jaxgan.assemble import fill_in, make_task
 from jaxgan.config import RunConfig
 from jaxgan.data.sources import DataSpec
+from jaxgan.fields import frames
 from jaxgan.parallel.placement import split_batch
 from jaxgan.parallel.runners import JitRunner
-from jaxgan.training.feed import make_play
+from jaxgan.training.feed import make_play, sent_batch
 from jaxgan.training.parts import make_init, make_optimizers, make_step, root_key
 from jaxgan.training.step import DueSet, due_phases
 
@@ -52,20 +53,15 @@ def make_program(config: RunConfig, spec: DataSpec, mesh: Mesh, allow: tuple[str
     config = fill_in(config, spec, allow)
     task = make_task(config, allow)
     optimizers = make_optimizers(config, task)
-    play = make_play(make_step(config, task, optimizers), root_key(config), flip=config.data.flip)
+    shown = frames(spec.fields)
+    step = make_step(config, task, optimizers, frames=shown)
+    play = make_play(step, spec.fields, root_key(config), flip=config.data.flip)
     runner = JitRunner(play, mesh)
     state = runner.place(jax.eval_shape(make_init(config, task, optimizers, spec)))
-    rows, sharding = config.batch_size, split_batch(mesh)
-    image = (rows, spec.height, spec.width, spec.channels)
-    batch = {"image": jax.ShapeDtypeStruct(image, np.uint8, sharding=sharding)}
-    if spec.condition_channels:
-        condition = (*image[:3], spec.condition_channels)
-        batch["condition"] = jax.ShapeDtypeStruct(condition, np.uint8, sharding=sharding)
-    if spec.num_classes:
-        batch["label"] = jax.ShapeDtypeStruct((rows,), np.int32, sharding=sharding)
+    batch = sent_batch(spec.fields, config.batch_size, split_batch(mesh))
     images = config.images or 10**9
-    late = max(0, images - CYCLE * rows)  # when all phases that start later have begun
-    due = (due_phases(task.phases(), step, late) for step in range(CYCLE))
+    late = max(0, images - CYCLE * config.batch_size * shown)  # when all phases that start later have begun
+    due = (due_phases(task.phases(), number, late) for number in range(CYCLE))
     counts = collections.Counter(due).most_common()
     return Program(runner, state, batch, {phases: count / CYCLE for phases, count in counts})
 

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from jaxgan.augment.geometry import shifted_and_flipped
-from jaxgan.domains import NotNegativeTraced, Whole
+from jaxgan.domains import Given, NotNegativeTraced, Whole
 from jaxgan.errors import UserError
 from jaxgan.game import CriticLike
 from jaxgan.losses.adversarial import per_example
@@ -24,7 +24,13 @@ PerLogit = Float[Array, " n"]
 
 
 def cr(
-    critic: CriticLike, real: Any, real_logits: Any, key: Array, *, weight: NotNegativeTraced = 10.0, shift: Whole = 4
+    critic: Given[CriticLike],
+    real: Given[Any],
+    real_logits: Given[Any],
+    key: Given[Array],
+    *,
+    weight: NotNegativeTraced = 10.0,
+    shift: Whole = 4,
 ) -> PerLogit:
     """weight |D(x) - D(T(x))|^2 at the reals (CR, eq. 2); T flips half of them and shifts by up to `shift` pixels.
 
@@ -34,14 +40,14 @@ def cr(
 
 
 def bcr(
-    critic: CriticLike,
-    real: Any,
-    fake: Any,
-    real_logits: Any,
-    fake_logits: Any,
-    key: Array,
+    critic: Given[CriticLike],
+    real: Given[Any],
+    fake: Given[Any],
+    real_logits: Given[Any],
+    fake_logits: Given[Any],
+    key: Given[Array],
     *,
-    fake_critic: CriticLike | None = None,
+    fake_critic: Given[CriticLike | None] = None,
     weight: NotNegativeTraced = 10.0,
     fake_weight: NotNegativeTraced = 10.0,
     shift: Whole = 4,
@@ -56,11 +62,11 @@ def bcr(
 
 
 def zcr(
-    fake_critic: CriticLike,
-    generate: Any,
-    latent: Float[Array, "b z"],
-    fake_logits: Any,
-    key: Array,
+    fake_critic: Given[CriticLike],
+    generate: Given[Any],
+    latent: Given[Float[Array, "b z"]],
+    fake_logits: Given[Any],
+    key: Given[Array],
     *,
     weight: NotNegativeTraced = 5.0,
     sigma: NotNegativeTraced = 0.03,
@@ -70,10 +76,10 @@ def zcr(
 
 
 def zcr_generator(
-    generate: Any,
-    latent: Float[Array, "b z"],
-    fake: Any,
-    key: Array,
+    generate: Given[Any],
+    latent: Given[Float[Array, "b z"]],
+    fake: Given[Any],
+    key: Given[Array],
     *,
     weight: NotNegativeTraced = 0.5,
     sigma: NotNegativeTraced = 0.03,

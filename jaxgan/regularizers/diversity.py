@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from jaxgan.domains import NotNegativeTraced
+from jaxgan.domains import Given, NotNegativeTraced
 from jaxgan.layers.collective import pmean
 from jaxgan.losses.adversarial import per_example
 
@@ -16,7 +16,12 @@ SMALLEST = 1e-5  # keeps the penalty of a collapsed generator finite
 
 
 def mode_seeking(
-    generate: Any, latent: Float[Array, "b z"], fake: Any, key: Array, *, weight: NotNegativeTraced = 1.0
+    generate: Given[Any],
+    latent: Given[Float[Array, "b z"]],
+    fake: Given[Any],
+    key: Given[Array],
+    *,
+    weight: NotNegativeTraced = 1.0,
 ) -> Float[Array, ""]:
     """weight over the mean of |G(z) - G(z')| / |z - z'|, mean absolute differences (Mao et al. 2019, eq. 4).
 

@@ -22,7 +22,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from jaxgan.domains import GammaTraced, NotNegative, NotNegativeTraced
+from jaxgan.domains import GammaTraced, Given, NotNegative, NotNegativeTraced
 from jaxgan.game import CriticLike, rows_of
 from jaxgan.layers.collective import pmean
 from jaxgan.losses.adversarial import per_example
@@ -39,11 +39,11 @@ def auto_gamma(resolution: int, batch_size: int) -> float:
 
 
 def r1(
-    critic: CriticLike,
-    real: Any,
-    key: Array,
+    critic: Given[CriticLike],
+    real: Given[Any],
+    key: Given[Array],
     *,
-    real_logits: Any = None,
+    real_logits: Given[Any] = None,
     gamma: GammaTraced = 1.0,
     method: Method = "exact",
 ) -> PerLogit:
@@ -52,11 +52,11 @@ def r1(
 
 
 def r2(
-    fake_critic: CriticLike,
-    fake: Any,
-    key: Array,
+    fake_critic: Given[CriticLike],
+    fake: Given[Any],
+    key: Given[Array],
     *,
-    fake_logits: Any = None,
+    fake_logits: Given[Any] = None,
     gamma: GammaTraced = 1.0,
     method: Method = "exact",
 ) -> PerLogit:
@@ -68,7 +68,13 @@ def r2(
 
 
 def wgan_gp(
-    critic: CriticLike, real: Any, fake: Any, key: Array, *, weight: NotNegativeTraced = 10.0, method: Method = "exact"
+    critic: Given[CriticLike],
+    real: Given[Any],
+    fake: Given[Any],
+    key: Given[Array],
+    *,
+    weight: NotNegativeTraced = 10.0,
+    method: Method = "exact",
 ) -> PerLogit:
     """weight (|grad D| - 1)^2 between each real and its fake (Gulrajani et al. 2017, eq. 3), or each pack and its."""
     mix_key, key = jax.random.split(key)
@@ -77,10 +83,10 @@ def wgan_gp(
 
 
 def dragan(
-    critic: CriticLike,
-    real: Any,
-    fake: Any,
-    key: Array,
+    critic: Given[CriticLike],
+    real: Given[Any],
+    fake: Given[Any],
+    key: Given[Array],
     *,
     weight: NotNegativeTraced = 10.0,
     spread: NotNegative = 0.5,

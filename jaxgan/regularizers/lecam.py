@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from jaxgan.domains import DecayTraced, NotNegativeTraced, Whole
+from jaxgan.domains import DecayTraced, Given, NotNegativeTraced, Whole
 from jaxgan.layers.collective import pmean
 from jaxgan.losses.adversarial import per_example
 
@@ -18,14 +18,14 @@ START = MappingProxyType({"real": 0.0, "fake": 0.0})
 
 
 def lecam(
-    real_logits: Any,
-    fake_logits: Any,
-    images_seen: Any,
+    real_logits: Given[Any],
+    fake_logits: Given[Any],
+    images_seen: Given[Any],
     *,
     weight: NotNegativeTraced = 0.3,
     decay: DecayTraced = 0.99,
     start: Whole = 64_000,
-    memory: Mapping[str, Any] = START,
+    memory: Given[Mapping[str, Any]] = START,
 ) -> tuple[Float[Array, " b"], dict[str, Array]]:
     """weight (|D(x) - a_F|^2 + |D(G(z)) - a_R|^2) and the moving means a_R and a_F of the logits (eqs. 4 and 5).
 

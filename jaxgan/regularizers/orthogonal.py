@@ -9,11 +9,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from jaxgan.domains import NotNegativeTraced
+from jaxgan.domains import Given, NotNegativeTraced
 
 
 def orthogonal(
-    params: Any, *, transposed: Collection[tuple[str, ...]] = (), weight: NotNegativeTraced = 1e-4
+    params: Given[Any], *, transposed: Given[Collection[tuple[str, ...]]] = (), weight: NotNegativeTraced = 1e-4
 ) -> Float[Array, ""]:
     """weight |W^T W (1 - I)|_F^2, summed over the kernels (Brock et al. 2019, eq. 3): columns at right angles.
 

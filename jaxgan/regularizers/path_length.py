@@ -10,21 +10,21 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from jaxgan.domains import Count, NotNegativeTraced, ShareTraced
+from jaxgan.domains import Count, Given, NotNegativeTraced, ShareTraced
 from jaxgan.layers.collective import pmean
 
 START: Mapping[str, float] = {"mean": 0.0}
 
 
 def path_length(
-    style: Float[Array, "b l w"],
-    synthesize: Callable[[Any], Any],
-    key: Array,
+    style: Given[Float[Array, "b l w"]],
+    synthesize: Given[Callable[[Any], Any]],
+    key: Given[Array],
     *,
     weight: NotNegativeTraced = 2.0,
     decay: ShareTraced = 0.01,
     shrink: Count = 2,
-    memory: Mapping[str, Any] = START,
+    memory: Given[Mapping[str, Any]] = START,
 ) -> tuple[Float[Array, " n"], dict[str, Any]]:
     """weight (|J^T y| - a)^2 for y ~ N(0, I) / sqrt(pixels) (eq. 4), of every `shrink`-th style, and the new a.
 

@@ -14,19 +14,21 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxgan.domains import Count, NotNegative, NotNegativeNumber, Share, Smoothing, SomeNumber
+from jaxgan.domains import Count, Given, NotNegative, NotNegativeNumber, Share, Smoothing, SomeNumber
 from jaxgan.errors import UserError
 from jaxgan.game import (
     DISCRIMINATOR,
     GENERATOR,
     AdversarialLoss,
     Array,
+    Augmentation,
     Aux,
     Batch,
     Critic,
     Judgement,
     JudgementLoss,
     Key,
+    Network,
     Params,
     Phase,
     State,
@@ -83,20 +85,22 @@ class Adversary:
     with the player's name, but for the player "discriminator", whose names are older than the rule.
     """
 
-    network: Any  # (pixels, given, *, train) -> Judgement, or as `beside` has it
+    network: Given[Network]  # (pixels, given, *, train) -> Judgement, or as `beside` has it
     loss: AdversarialLoss
-    network_name: str = DISCRIMINATOR  # in the state
-    player: str = ""  # who owns the network; empty: a player of the network's name
+    network_name: Given[str] = DISCRIMINATOR  # in the state
+    player: Given[str] = ""  # who owns the network; empty: a player of the network's name
     penalties: tuple[Penalty, ...] = ()
-    augment: Any = None  # of what the network sees: see `jaxgan.augment`
+    augment: Augmentation | None = None  # of what the network sees: see `jaxgan.augment`
     class_weight: NotNegative = 1.0  # of the auxiliary classifier, where the network has one (Odena et al. 2017)
     pack: Count = 1  # examples judged together, stacked as channels (PacGAN, Lin et al. 2018)
     top_k: SomeNumber = 1.0  # the share of the fakes, the best judged, that are pushed (Sinha et al. 2020)
     max_accuracy: Share | None = None  # the network sits out while it tells more of the pairs apart
     label_smoothing: Smoothing = 0.0  # the target for reals is 1 less this (Salimans et al. 2016, section 3.4)
     instance_noise: NotNegativeNumber = 0.0  # deviation of noise on all pixels, in [-1, 1] (Sonderby et al. 2017)
-    beside: Callable[[Any, Any], tuple[Any, Any]] | None = None  # (pixels, given) -> the network's two inputs
-    weigh: Callable[[Any, tuple[int, ...]], Array] | None = None  # (given, the shape of logits [B,...]) -> weights
+    beside: Given[Callable[[Any, Any], tuple[Any, Any]] | None] = None  # (pixels, given) -> the network's two inputs
+    weigh: Given[Callable[[Any, tuple[int, ...]], Array] | None] = (
+        None  # (given, the shape of logits [B,...]) -> weights
+    )
 
     def __post_init__(self) -> None:
         """Raises UserError for numbers that no game can have."""
@@ -277,7 +281,7 @@ class Adversary:
             name, now = self._own("accuracy"), pmean(jax.lax.stop_gradient(metrics["accuracy"]))
             carry[name] = ACCURACY_DECAY * state.carry[name] + (1 - ACCURACY_DECAY) * now
         name = self._own("augment")
-        if name in state.carry:
+        if self.augment is not None and name in state.carry:
             memory, logits = state.carry[name], jax.lax.stop_gradient(real_score)
             metrics["augment_probability"] = self.augment.probability(memory, state.images_seen)
             carry[name] = self.augment.update(memory, logits, batch_size=rows * axis_size(), step=state.step)
@@ -336,8 +340,8 @@ class Adversary:
             raise ValueError("mismatched: something else has to be given, and judged by logits of reals and fakes")
         if judged.class_logits is not None:
             raise UserError(
-                f"config.{self.network_name}.conditioning: got 'classifier', whose logits know no label and cannot "
-                "tell mismatched pairs from others; accepted are 'projection' and 'concat'"
+                f"config.networks.{self.network_name}.conditioning: got 'classifier', whose logits know no label and "
+                "cannot tell mismatched pairs from others; accepted are 'projection' and 'concat'"
             )
 
 

@@ -9,9 +9,10 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxgan.domains import Count, Whole
+from jaxgan.domains import Count, Given, Whole
 from jaxgan.errors import UserError
-from jaxgan.game import GENERATOR, Array, Aux, Batch, Key, Params, Phase, State, Variables
+from jaxgan.fields import label_field, pixel_field
+from jaxgan.game import GENERATOR, Array, Aux, Batch, Key, Network, Params, Phase, Spec, State, Variables
 from jaxgan.layers.conv import transposed_kernels
 from jaxgan.layers.normalization import BATCH, STATISTICS
 from jaxgan.layers.resampling import box_downsample
@@ -37,10 +38,10 @@ class Generation:
     The fakes take the labels of the reals of their rows, so that a relativistic pair shares its class.
     """
 
-    generator: Any  # (latent [B,Z], label [B] | None, *, train) -> image [B,H,W,C] in [-1, 1]
+    generator: Given[Network]  # (latent [B,Z], label [B] | None, *, train) -> image [B,H,W,C] in [-1, 1]
     adversary: Adversary
     latent_dim: Count = 100
-    num_classes: Whole = 0  # 0: without labels
+    num_classes: Given[Whole] = 0  # 0: without labels
     generator_penalties: tuple[Penalty, ...] = ()
     generator_every: Count = 1  # n_critic: discriminator steps for each of the generator
     standing_passes: Whole = 0  # batches that samples' batch statistics are taken of; 0: those kept in training
@@ -52,6 +53,18 @@ class Generation:
             if getattr(self, name) < least:
                 raise UserError(f"config.task.{name}: got {getattr(self, name)}, accepted is {least} or more")
         self.adversary.check_labels(self.num_classes)
+        for field, penalties in (
+            ("penalties", self.adversary.penalties),
+            ("generator_penalties", self.generator_penalties),
+        ):
+            for penalty in penalties:
+                if penalty.wants("synthesize") and not self.has_styles:
+                    raise UserError(f"config.task.{field}: {penalty.name} needs a generator with styles")
+
+    @property
+    def asks(self) -> Spec:
+        """Images, and their labels where it has classes."""
+        return {"image": pixel_field(None, None, None), **({"label": label_field()} if self.num_classes else {})}
 
     @property
     def players(self) -> Mapping[str, tuple[str, ...]]:

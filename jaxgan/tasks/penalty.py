@@ -1,4 +1,4 @@
-"""Regularizers on a player's turn: functions that say by the names of their parameters what they want.
+"""Regularizers on a player's turn: functions that say by the names of their `Given` parameters what they want.
 
 `critic` sees images as the loss sees the reals (`real_logits` are `critic(real)`), `fake_critic` as it sees the
 fakes (`fake_logits` are `fake_critic(fake)`): the same discriminator, with other draws of what augmentation draws.
@@ -16,7 +16,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxgan.domains import Count
+from jaxgan.domains import Count, Given
 from jaxgan.errors import UserError
 from jaxgan.game import GENERATOR, Array, Aux, Batch, Key, Phase, State
 from jaxgan.schedules import Number, at
@@ -33,9 +33,9 @@ class Penalty:
     starts with the parameter's default and returns `(values, memory)`.
     """
 
-    name: str
-    function: Callable[..., Any]
-    arguments: Mapping[str, Number] = dataclasses.field(default_factory=dict)
+    name: Given[str]
+    function: Given[Callable[..., Any]]
+    arguments: Given[Mapping[str, Number]] = dataclasses.field(default_factory=dict)
     every: Count = 1
 
     def wants(self, name: str) -> bool:
@@ -84,7 +84,7 @@ def check_differences(penalties: tuple[Penalty, ...], discriminator: Any) -> Non
         if penalty.arguments.get("method") == "finite_difference" and jnp.finfo(dtype).bits < 32:
             raise UserError(
                 f"config.task.penalties: {penalty.name} by finite differences of a discriminator in {dtype.name}; "
-                "accepted are method='exact', or config.discriminator.dtype='float32'"
+                "accepted are method='exact', or config.networks.discriminator.dtype='float32'"
             )
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxgan.domains import Count, Whole
+from jaxgan.domains import Count, Given, Whole
 from jaxgan.errors import UserError
 from jaxgan.game import GENERATOR, Array, Batch, Key, Params, Phase, State, Variables
 from jaxgan.layers.resampling import box_downsample, box_upsample
@@ -32,7 +32,7 @@ class Progressive(Generation):
     drawn at the depth grown so far, their pixels repeated to the whole resolution.
     """
 
-    resolution: Whole = 0  # of the data, where the config says nothing
+    resolution: Given[Whole] = 0  # of the data, where the config says nothing
     stage_images: Count = 1_200_000  # real images of each stage between the first and the last, which ends with the run
     fade_images: Count = 600_000  # of these, how many its layers take to fade in; the first stage is without them
 
@@ -110,7 +110,8 @@ class Progressive(Generation):
     def _at(self, stage: int) -> Generation:
         """The game of one stage, which is an ordinary one."""
         own = {field.name: getattr(self, field.name) for field in dataclasses.fields(Generation)}
-        adversary = dataclasses.replace(self.adversary, network=_AtStage(self.adversary.network, stage))
+        network: Any = _AtStage(self.adversary.network, stage)
+        adversary = dataclasses.replace(self.adversary, network=network)
         return Generation(**{**own, "generator": _AtStage(self.generator, stage), "adversary": adversary})
 
     def _start(self, stage: int) -> int:

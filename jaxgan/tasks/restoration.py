@@ -16,9 +16,10 @@ import jax
 import jax.numpy as jnp
 
 from jaxgan.augment.sharpening import sharpened
-from jaxgan.domains import NotNegative, Whole
+from jaxgan.domains import Given, NotNegative, Whole
 from jaxgan.errors import UserError
-from jaxgan.game import GENERATOR, Array, Aux, Batch, Degradation, Key, Params, Phase, State, Variables
+from jaxgan.fields import label_field, pixel_field
+from jaxgan.game import GENERATOR, Array, Aux, Batch, Degradation, Key, Network, Params, Phase, Spec, State, Variables
 from jaxgan.layers.conv import transposed_kernels
 from jaxgan.tasks.adversary import OFFERED, Adversary, Shown, blank_state
 from jaxgan.tasks.penalty import Offers, Penalty, check_offered, lazy_phases, memories, penalized
@@ -44,10 +45,10 @@ class Content:
     the second stage only). It gives one value an image, `[B]`.
     """
 
-    name: str
-    function: Callable[..., Array]
+    name: Given[str]
+    function: Given[Callable[..., Array]]
     weight: NotNegative = 1.0
-    arguments: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    arguments: Given[Mapping[str, Any]] = dataclasses.field(default_factory=dict)
 
     def wants(self, name: str) -> bool:
         """Whether the function has a parameter of this name."""
@@ -68,7 +69,7 @@ class Restoration:
     section 4.1). Both stages are one run. Without `adversarial_start` there is only the first.
     """
 
-    generator: Any  # (condition [B,h,w,C'], None, *, train) -> image [B,H,W,C] in [-1, 1]
+    generator: Given[Network]  # (condition [B,h,w,C'], None, *, train) -> image [B,H,W,C] in [-1, 1]
     adversary: Adversary | None = None  # of the second stage
     degradation: Degradation | None = None  # None: the data set has conditions
     content: tuple[Content, ...] = ()
@@ -84,7 +85,7 @@ class Restoration:
         if not self.content:
             raise UserError("config.task.content is missing: losses such as {'name': 'reconstruction.l1'}")
         if self.adversarial_start is not None and self.adversary is None:
-            missing = "config.discriminator or config.task.loss"
+            missing = "config.networks.discriminator or config.task.loss"
             raise UserError(f"{missing} is missing: config.task.adversarial_start asks for a second stage")
         if self.adversarial_start is not None and self.adversarial_start < 0:
             raise UserError(f"config.task.adversarial_start: got {self.adversarial_start}, accepted is 0 or more")
@@ -105,6 +106,13 @@ class Restoration:
     def num_classes(self) -> int:
         """How many labels the discriminator judges images by; the generator gets none."""
         return getattr(self.adversary.network, "num_classes", 0) if self.adversary is not None else 0
+
+    @property
+    def asks(self) -> Spec:
+        """Images, what they are restored from where no degradation makes it, and labels where they are judged."""
+        names = ("image", "condition") if self.degradation is None else ("image",)
+        label = {"label": label_field()} if self.num_classes else {}
+        return {**dict.fromkeys(names, pixel_field(None, None, None)), **label}
 
     @property
     def adversarial(self) -> bool:
@@ -139,7 +147,7 @@ class Restoration:
         restored = jax.eval_shape(forward, trees[GENERATOR])
         if restored.shape != image.shape:
             raise UserError(
-                f"config.generator: it makes images {restored.shape[1:]} of conditions {condition.shape[1:]}, "
+                f"config.networks.generator: it makes images {restored.shape[1:]} of conditions {condition.shape[1:]}, "
                 f"the degradation was of {image.shape[1:]}"
             )
         opponent = self._opponent

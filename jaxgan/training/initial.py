@@ -169,7 +169,7 @@ def _check_sections(config: RunConfig, weights: Weights, allow: tuple[str, ...])
     for network, section in config.networks.items():
         if network not in weights.params or network not in weights.sections:
             continue
-        path = f"config.{network}"
+        path = f"config.networks.{network}"
         found = find(section, "network", path=path, allow=allow)
         for name, (there, here) in differing_fields(weights.sections[network], section, found).items():
             told = f"{path}.{name}: got {here!r}, but the weights of {config.start_from} were made with {there!r}"

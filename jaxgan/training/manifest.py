@@ -23,6 +23,7 @@ from jaxgan.domains import Bytes, Domain, Whole
 from jaxgan.errors import UserError
 from jaxgan.json_files import BrokenFileError, open_regular, read_json, why
 from jaxgan.media.images import replace_file
+from jaxgan.older import renewed
 from jaxgan.paths import is_remote
 from jaxgan.training.formats import FORMAT, READ
 
@@ -86,10 +87,10 @@ def read_manifest(directory: epath.Path) -> dict[str, Any]:
 
 
 def config_of(record: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The fields of the config that was recorded with a checkpoint; empty where there is none."""
+    """The fields of the config that was recorded with a checkpoint, as they are spelled today; empty where is none."""
     saved = record.get("config", {})
     fields = saved.get("config", saved)  # `config.to_json` puts a format beside them
-    return fields if isinstance(fields, Mapping) else {}
+    return renewed(fields)[0] if isinstance(fields, Mapping) else {}
 
 
 def verify(directory: epath.Path, manifest: Mapping[str, Any], items: Iterable[str]) -> None:

@@ -1,9 +1,10 @@
 """Optimizers from optax by name, with hyperparameters that follow the clock of images.
 
-A section `{"name": "adam", "learning_rate": 2e-4, "b1": 0.5, "clip_global_norm": 1.0}` names an optax
-optimizer, its own hyperparameters, and up to three clips. Every hyperparameter may be a schedule
-over images. An optimizer is a function of the clock that returns an optax transformation: its state
-does not depend on the hyperparameters, so these are traced and a schedule never recompiles.
+A section `{"name": "adam", "learning_rate": 2e-4, "b1": 0.5, "clip_global_norm": 1.0}` names an optax optimizer, its
+own hyperparameters, and up to three clips; `"scale": {"mapping": 0.01}` in it multiplies the updates of single networks
+of the player. Every hyperparameter, and every scale, may be a schedule over images. An optimizer is a function of the
+clock that returns an optax transformation: its state does not depend on the hyperparameters, so these are traced and a
+schedule never recompiles.
 """
 
 from __future__ import annotations
@@ -49,6 +50,7 @@ HYPERPARAMETERS: dict[str, Any] = {  # of all of optax's optimizers
     **dict.fromkeys(("min_dim_size_to_factor", "memory_size"), Count),
     **dict.fromkeys(("decay_offset", "seed"), Whole),
 }
+SCALE = "scale"  # of single networks, by name
 BETAS = ("b1", "b2", "momentum", "decay")  # memories that a lazy regularization shortens
 SWITCHES = ("nesterov", "centered", "mu_dtype", "eps_in_sqrt", "bias_correction")  # not numbers
 
@@ -63,8 +65,13 @@ def check_optimizer(section: Mapping[str, Any], path: str) -> None:
     for key, value in section.items():
         if key == "name":
             continue
+        if key == SCALE:
+            check_type(value, Mapping[str, Any], f"{path}.{key}")
+            for network, factor in value.items():
+                check_argument(factor, NotNegativeNumber, f"{path}.{key}.{network}")
+            continue
         if key not in accepted and key not in CLIPS:
-            raise unknown_key(path, key, [*accepted, *CLIPS])
+            raise unknown_key(path, key, [*accepted, *CLIPS, SCALE])
         if value is None and accepted.get(key, None) is None:
             continue
         if key in SWITCHES:
@@ -96,7 +103,7 @@ def make_optimizer(
     """
     check_optimizer(section, path)
     maker = getattr(optax, section["name"])
-    arguments = {key: value for key, value in section.items() if key not in ("name", *CLIPS)}
+    arguments = {key: value for key, value in section.items() if key not in ("name", SCALE, *CLIPS)}
     if tuple(corrections) != NO_CORRECTION:  # betas that the section leaves to optax are corrected too
         defaults = {k: d for k, d in _hyperparameters(maker).items() if k in BETAS and isinstance(d, int | float)}
         arguments = {**defaults, **arguments}
@@ -108,7 +115,8 @@ def make_optimizer(
                 now[beta] = _corrected(now[beta], operator.pow, corrections, images_seen)
         rate = _corrected(now["learning_rate"], operator.mul, corrections, images_seen)
         now["learning_rate"] = rate * 0.5**rollbacks
-        return _clipped(section, maker(**now))
+        factors = {name: at(value, images_seen, name) for name, value in section.get(SCALE, {}).items()}
+        return _clipped(section, maker(**now), factors)
 
     return optimizer
 
@@ -143,8 +151,10 @@ def _corrected(
     return now
 
 
-def _clipped(section: Mapping[str, Any], optimizer: optax.GradientTransformation) -> optax.GradientTransformation:
-    chain = [optimizer]
+def _clipped(
+    section: Mapping[str, Any], optimizer: optax.GradientTransformation, factors: Mapping[str, Array | float]
+) -> optax.GradientTransformation:
+    chain = [optimizer, *([scale_networks(factors)] if factors else [])]
     if section.get("clip_adaptive") is not None:
         chain.insert(0, optax.adaptive_grad_clip(section["clip_adaptive"]))
     if section.get("clip_global_norm") is not None:
@@ -152,6 +162,17 @@ def _clipped(section: Mapping[str, Any], optimizer: optax.GradientTransformation
     if section.get("clip_weights") is not None:
         chain.append(clip_weights(section["clip_weights"]))
     return optax.chain(*chain) if len(chain) > 1 else optimizer
+
+
+def scale_networks(factors: Mapping[str, Array | float]) -> optax.GradientTransformation:
+    """Multiplies the updates of networks, each by its factor; those without one stay as they are."""
+
+    def update(updates: Mapping[str, Any], state: Any, params: Any = None) -> tuple[Any, Any]:
+        del params
+        scaled = {name: jax.tree.map(lambda u, by=by: by * u, updates[name]) for name, by in factors.items()}
+        return {**updates, **scaled}, state
+
+    return optax.GradientTransformation(lambda _: optax.EmptyState(), update)
 
 
 def clip_weights(bound: float) -> optax.GradientTransformation:

@@ -10,8 +10,9 @@ import jax.numpy as jnp
 from jaxgan.config import RunConfig, unknown_key
 from jaxgan.data.sources import DataSpec
 from jaxgan.errors import UserError
-from jaxgan.game import Batch, Key, State, Task
-from jaxgan.training.optimizers import Optimizer, lazy_correction, make_optimizer
+from jaxgan.game import Batch, Key, Spec, State, Task
+from jaxgan.training.feed import assemble, sent_batch
+from jaxgan.training.optimizers import SCALE, Optimizer, lazy_correction, make_optimizer
 from jaxgan.training.state import init_state
 from jaxgan.training.step import TrainStep, make_train_step
 
@@ -27,6 +28,9 @@ def make_optimizers(config: RunConfig, task: Task) -> dict[str, Optimizer]:
             raise UserError(f"config.optimizers.{player} is missing")
         corrections = lazy_correction(phases, player)
         section, path = config.optimizers[player], f"config.optimizers.{player}"
+        for network in section.get(SCALE, {}):
+            if network not in task.players[player]:
+                raise unknown_key(f"{path}.{SCALE}", network, task.players[player])
         optimizers[player] = make_optimizer(section, corrections=corrections, path=path)
     return optimizers
 
@@ -52,17 +56,15 @@ def make_init(
     """The pure function that makes the state at the start."""
 
     def init() -> State:
-        return init_state(task, optimizers, root_key(config), example_batch(spec))
+        return init_state(task, optimizers, root_key(config), example_batch(spec.fields))
 
     return init
 
 
-def example_batch(spec: DataSpec, rows: int = 2) -> Batch:
-    """A batch of zeros with the shapes of a data set."""
-    batch = {"image": jnp.zeros((rows, spec.height, spec.width, spec.channels))}
-    if spec.condition_channels:
-        batch["condition"] = jnp.zeros((rows, spec.height, spec.width, spec.condition_channels))
-    return {**batch, "label": jnp.zeros(rows, jnp.int32)} if spec.num_classes else batch
+def example_batch(spec: Spec, rows: int = 2) -> Batch:
+    """A batch of zeros as losses see it, of the fields of a data set. Raises UserError for one of unknown size."""
+    shapes = jax.eval_shape(lambda sent: assemble(spec, None, sent), sent_batch(spec, rows))
+    return jax.tree.map(lambda field: jnp.zeros(field.shape, field.dtype), shapes)
 
 
 def root_key(config: RunConfig) -> Key:

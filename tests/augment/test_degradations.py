@@ -25,6 +25,7 @@ from jaxgan.augment.degradations import (
 from jaxgan.builder import build
 from jaxgan.errors import UserError
 
+PATH = "config.task.degradation"
 CHAIN = {"parts": ({"name": "degradations.Bicubic", "scale": 2}, {"name": "degradations.GaussianNoise", "strength": 5})}
 SECTIONS = {
     "identity": {"name": "degradations.Identity"},
@@ -51,7 +52,7 @@ KEY = jax.random.key(0)
 @functools.lru_cache
 def compiled(label):
     """The degradation of a label, its jitted call and what that makes of the images."""
-    degradation = build(SECTIONS[label], "degradation", path="config.task.degradation")
+    degradation = build(SECTIONS[label], "degradation", path=PATH)
     call = jax.jit(degradation.__call__)
     return degradation, call, np.asarray(call(KEY, IMAGES))
 
@@ -138,7 +139,7 @@ def test_masks_hide_the_image_and_say_where():
 
 
 def test_a_chain_is_one_part_after_the_other():
-    chain = Chain((Bicubic(2), {"name": "degradations.Jpeg", "quality": 50}, Masks("half")))
+    chain = Chain((Bicubic(2), Jpeg(50), Masks("half")))
     assert (chain.scale, chain.masks, chain.label) == (2, True, "bicubic_x2+jpeg_50+half")
     keys = jax.random.split(KEY, 3)
     expected = Masks("half")(keys[2], Jpeg(50)(keys[1], Bicubic(2)(keys[0], IMAGES)))
@@ -146,7 +147,7 @@ def test_a_chain_is_one_part_after_the_other():
     with pytest.raises(UserError, match="only the last may hide"):
         Chain((Masks(), Identity()))
     with pytest.raises(UserError, match=r"degradation\.parts\.0\.scale"):
-        Chain(({"name": "degradations.Bicubic"},))
+        build({"name": "degradations.Chain", "parts": ({"name": "degradations.Bicubic"},)}, "degradation", path=PATH)
 
 
 def test_real_esrgan_gives_8_bits_in_range():

@@ -21,8 +21,10 @@ NETWORKS = {
 def untrained(path, family, *, conditional):
     generator, discriminator = NETWORKS[family]
     config = RunConfig(
-        generator={"name": f"{family}.Generator", **generator},
-        discriminator={"name": f"{family}.Discriminator", **discriminator},
+        networks={
+            "generator": {"name": f"{family}.Generator", **generator},
+            "discriminator": {"name": f"{family}.Discriminator", **discriminator},
+        },
         task={"name": "generation.Generation", "loss": "adversarial.non_saturating", "latent_dim": 16},
         optimizers={},
         data=DataConfig("jaxgan_digits", resolution=8),
@@ -39,7 +41,7 @@ def untrained(path, family, *, conditional):
     state = State(zero, zero, zero, zero, zero, zero, params, variables, {}, params, variables, {})
     path.mkdir()
     (path / "config.json").write_text(to_json(config))
-    with Checkpoints(path / "checkpoints", config={}, class_names=source.spec.class_names) as checkpoints:
+    with Checkpoints(path / "checkpoints", config={}, class_names=source.spec.classes) as checkpoints:
         checkpoints.save(state, step=0, images=0, metrics={})
     return path
 

@@ -1,5 +1,6 @@
 """What a run says of its data at its start, and of data that are others than at the last one."""
 
+import dataclasses
 import json
 import pathlib
 import re
@@ -8,8 +9,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from jaxgan.commands.train import total_images
+from jaxgan.data.sources import DataSpec
 from jaxgan.errors import FINISHED, MISTAKE
+from jaxgan.fields import picture_fields, pixel_field
 from jaxgan.main import main
+from jaxgan.overrides import load_config
 
 CONFIG = str(pathlib.Path(__file__).parent.parent.parent / "configs" / "vanilla_gan.py")
 
@@ -40,6 +45,28 @@ def train(folder, workdir, images, *more):
         "config.tensorboard": "false",
     }
     return main([*(f"--{name}={value}" for name, value in flags.items()), *more])
+
+
+def test_the_clock_of_a_run_counts_the_frames_of_clips():
+    pictures = DataSpec("some", "train", 100, picture_fields(16, 16, 1), "f")
+    clips = dataclasses.replace(pictures, fields={"image": pixel_field(16, 16, 1, frames=3)})
+    config = dataclasses.replace(load_config(CONFIG, {}), batch_size=8, images=20, epochs=None)
+    assert [total_images(config, spec) for spec in (pictures, clips)] == [24, 24]  # in rounds of 8, and of 24
+    config = dataclasses.replace(config, images=None, epochs=2)
+    assert [total_images(config, spec) for spec in (pictures, clips)] == [200, 600]
+
+
+def test_a_task_that_asks_for_what_the_data_lack_is_told_before_anything_is_written(tmp_path, capfd):
+    draw(tmp_path / "photos", 12)
+    restoring = str(pathlib.Path(CONFIG).parent / "edges2photo.py")
+    crops = ("--config.data.crops=1", "--config.data.resolution=16", "--config.task.degradation=None")
+    flags = ("--config", restoring, f"--workdir={tmp_path / 'run'}", f"--config.data.name={tmp_path / 'photos'}")
+    assert main([*flags, "--config.networks.generator.halvings=4", *crops]) == MISTAKE
+    told = capfd.readouterr().err
+    assert "config.task asks for 'condition' (pixels [?, ?, ?]), " in told
+    assert "gives 'image' (pixels [16, 16, 3]): give config.task.degradation or config.data.condition" in told
+    assert told.count("\n") == 1
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.slow

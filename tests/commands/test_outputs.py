@@ -65,7 +65,7 @@ def place(tmp_path, monkeypatch):
     monkeypatch.setattr("jaxgan.builder.check_sections", lambda config: None)
     for name in ("run", "in", "folder.png", "table.json", "arrays.npz"):
         os.mkdir(name)
-    Path("run/config.json").write_text(to_json(RunConfig(PART, PART, PART, data=DataConfig("x"), images=1)))
+    Path("run/config.json").write_text(to_json(RunConfig({"generator": PART}, PART, data=DataConfig("x"), images=1)))
     Path("file").write_text("precious")
     Image.new("RGB", (8, 8)).save("in/a.png")
     os.mkfifo("pipe.png")

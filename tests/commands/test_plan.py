@@ -11,6 +11,7 @@ from jaxgan.commands import plan as command
 from jaxgan.commands.plan import plan, spec_of
 from jaxgan.config import DataConfig, RunConfig
 from jaxgan.errors import UserError
+from jaxgan.fields import picture_fields
 from jaxgan.main import main
 from jaxgan.planning import compiling
 from jaxgan.planning.chips import read_topologies
@@ -19,8 +20,10 @@ from jaxgan.planning.roofline import Load
 from jaxgan.planning.search import changed, flags, search
 
 CONFIG = RunConfig(
-    generator={"name": "dcgan.Generator"},
-    discriminator={"name": "dcgan.Discriminator"},
+    networks={
+        "generator": {"name": "dcgan.Generator"},
+        "discriminator": {"name": "dcgan.Discriminator"},
+    },
     task={"name": "generation.Generation"},
     optimizers={},
     data=DataConfig("none", resolution=8, channels=3),
@@ -86,7 +89,7 @@ def test_the_file_is_written_after_each_row(monkeypatch, tmp_path, capsys):
     """With what it was made with; 1 where a slice does not compile."""
     output, found = tmp_path / "plan.json", []
 
-    def compiled(config, spec, topology, cache, *, within):
+    def compiled(config, spec, topology, cache, *, within, allow):
         found.append(json.loads(output.read_text()) if output.exists() else None)
         if topology.chips == 16 and config.batch_size == 64:
             raise UserError("took longer than 1200 s")
@@ -195,7 +198,7 @@ def test_a_search_is_of_one_slice(capsys):
 @pytest.mark.quick
 def test_data_that_the_config_describes_is_not_opened():
     spec = spec_of(CONFIG)
-    assert (spec.height, spec.channels, spec.num_classes) == (8, 3, 0)
+    assert spec.fields == picture_fields(8, 8, 3)
 
 
 @pytest.mark.quick

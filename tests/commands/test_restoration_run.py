@@ -87,12 +87,12 @@ def first_state(**changes):
 
 
 def test_a_run_begins_with_another_runs_generator(unbroken, capsys):
-    state = first_state(start_from=str(unbroken), **{"generator.residual": "false"})
+    state = first_state(start_from=str(unbroken), **{"networks.generator.residual": "false"})
     source = restore_average(Workdir(str(unbroken)).checkpoints).params["generator"]
     for begun in (state.params["generator"], state.ema_params["generator"]):
         jax.tree.map(np.testing.assert_array_equal, begun, source)
     told = " ".join(capsys.readouterr().err.split())
-    assert f"config.generator.residual: got False, but the weights of {unbroken} were made with True" in told
+    assert f"config.networks.generator.residual: got False, but the weights of {unbroken} were made with True" in told
 
 
 def test_a_run_begins_with_published_weights_on_their_range_only(tmp_path):
@@ -103,12 +103,13 @@ def test_a_run_begins_with_published_weights_on_their_range_only(tmp_path):
     file = tmp_path / "published.safetensors"
     write(file, dict(state_dict(params)))
     fields = {"name": "rrdb.Generator", "scale": "2", "blocks": "1", "base_width": "2", "growth": "2"}
-    changes = {f"generator.{name}": value for name, value in fields.items()}
+    changes = {f"networks.generator.{name}": value for name, value in fields.items()}
     with pytest.raises(
-        UserError, match=r"config\.generator\.unit_range: got False.*give --config\.generator\.unit_range"
+        UserError,
+        match=r"config\.networks\.generator\.unit_range: got False.*give --config\.networks\.generator\.unit_range",
     ):
         first_state(start_from=str(file), **changes)
-    state = first_state(start_from=str(file), **changes, **{"generator.unit_range": "true"})
+    state = first_state(start_from=str(file), **changes, **{"networks.generator.unit_range": "true"})
     jax.tree.map(np.testing.assert_array_equal, state.params["generator"], params)
 
 
@@ -136,11 +137,14 @@ def test_a_run_begins_with_the_published_network_for_films(upscale, tmp_path):
         tensors |= {f"body.{index}.bias": layer["bias"]} if "bias" in layer else {}
     write(tmp_path / "films.safetensors", tensors)
     section = {"name": "srvgg.Generator", "scale": 2, "upscale": upscale, "convs": 1, "base_width": 2}
-    start = {"start_from": str(tmp_path / "films.safetensors"), "generator": repr(section | {"unit_range": True})}
+    changes = {"networks.generator": repr(section | {"unit_range": True})}
+    start = {"start_from": str(tmp_path / "films.safetensors"), **changes}
     if upscale is None:
         jax.tree.map(np.testing.assert_array_equal, first_state(**start).params["generator"], params)
         return
-    with pytest.raises(UserError, match=r"config\.generator\.scale: got 2, .*give --config\.generator\.scale=3"):
+    with pytest.raises(
+        UserError, match=r"config\.networks\.generator\.scale: got 2, .*give --config\.networks\.generator\.scale=3"
+    ):
         first_state(**start)  # a state dict does not say that its images become smaller
 
 

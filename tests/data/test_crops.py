@@ -5,9 +5,12 @@ import pytest
 from PIL import Image
 
 from jaxgan.config import DataConfig
+from jaxgan.data.crops import CropSource
 from jaxgan.data.opening import open_pictures, open_source
 from jaxgan.data.pipeline import make_pipeline
+from jaxgan.data.sources import DataSpec
 from jaxgan.errors import UserError
+from jaxgan.fields import Field, picture_fields, pixel_field
 
 SIZES = {"a.png": (20, 12), "b.png": (9, 30), "c.png": (5, 40)}  # width, height
 
@@ -30,10 +33,10 @@ def config_of(folder, **changes):
 def test_every_crop_is_a_square_of_its_picture(folder):
     config = config_of(folder)
     source, pictures = open_source(config, "train"), open_pictures(config, "train")
-    assert (source.spec.size, source.spec.height, source.spec.width) == (15, 8, 8)
+    assert (source.spec.size, source.spec.fields) == (15, picture_fields(8, 8, 3))
     crops = source.read(range(15))["image"]
     for index, crop in enumerate(crops):
-        picture = pictures.picture(index % 3)
+        picture = pictures.picture(index % 3)["image"]
         if min(picture.shape[:2]) < 8:
             picture = np.pad(picture, ((0, 0), (0, 3), (0, 0)), mode="symmetric")
         windows = np.lib.stride_tricks.sliding_window_view(picture, (8, 8, 3)).reshape(-1, 8, 8, 3)
@@ -62,8 +65,8 @@ def test_other_crops_are_other_data(folder):
 def test_the_photographs_come_with_packages(tmp_path):
     config = DataConfig(name="jaxgan_photographs", data_dir=str(tmp_path), resolution=32, crops=2)
     train, test = (open_pictures(config, split) for split in ("train", "test"))
-    assert (train.spec.size, test.spec.size, train.spec.channels) == (12, 4, 3)
-    shapes = {test.picture(index).shape for index in range(4)}
+    assert (train.spec.size, test.spec.size, train.spec.image.channels) == (12, 4, 3)
+    shapes = {test.picture(index)["image"].shape for index in range(4)}
     assert shapes == {(512, 512, 3), (300, 451, 3), (400, 600, 3), (427, 640, 3)}
     assert open_source(config, "train").read([0, 23])["image"].shape == (2, 32, 32, 3)
 
@@ -88,13 +91,51 @@ def pairs(tmp_path):
 def test_images_and_conditions_are_cut_alike(pairs, kind):
     name, condition = (pairs / "images", str(pairs / "negatives")) if kind == "folders" else (pairs / "halves", kind)
     source = open_source(config_of(name, condition=condition), "train")
-    assert (source.spec.channels, source.spec.condition_channels) == (3, 3)
+    assert source.spec.fields == {"image": pixel_field(8, 8, 3), "condition": pixel_field(8, 8, 3)}
     fields = source.read(range(10))
     assert fields["image"].shape == fields["condition"].shape == (10, 8, 8, 3)
     np.testing.assert_array_equal(fields["image"], 255 - fields["condition"])
-    ours = open_pictures(config_of(pairs / "images"), "train").picture(0)
+    ours = open_pictures(config_of(pairs / "images"), "train").picture(0)["image"]
     whole = open_pictures(config_of(name, condition=condition), "train").picture(0)
-    np.testing.assert_array_equal(whole[..., :3], 255 - ours if kind == "right" else ours)
+    np.testing.assert_array_equal(whole["image"], 255 - ours if kind == "right" else ours)
+    np.testing.assert_array_equal(whole["condition"], 255 - whole["image"])
+
+
+def test_planes_of_all_kinds_are_cut_at_one_place_and_the_rest_is_left():
+    fields = {
+        "image": pixel_field(None, None, 2, frames=3),
+        "mask": Field((None, None, 1), "bool", "mask"),
+        "caption": Field((4,), "int32", "tokens"),
+    }
+
+    class Clips:
+        """Clips of three frames of 9 x 7 and of 5 x 7 pixels, with a mask and a caption."""
+
+        spec = DataSpec("clips", "train", 2, fields, "f")
+
+        def picture(self, index):
+            height = (9, 5)[index]
+            places = np.arange(height * 7, dtype=np.uint8).reshape(height, 7, 1)
+            image = np.stack([places + frame for frame in range(3)]) + np.zeros((1, 1, 1, 2), np.uint8)
+            return {"image": image, "mask": places % 2 == 1, "caption": np.arange(4, dtype=np.int32) + index}
+
+    source = CropSource(Clips(), crops=6, resolution=6, keep_bytes=10**6)
+    read = source.read(range(12))
+    assert source.spec.fields["image"] == pixel_field(6, 6, 2, frames=3)
+    assert source.spec.fields["mask"].shape == (6, 6, 1)
+    assert source.spec.fields["caption"] == fields["caption"]
+    assert {name: (array.shape, array.dtype) for name, array in read.items()} == {
+        "image": ((12, 3, 6, 6, 2), np.uint8),
+        "mask": ((12, 6, 6, 1), bool),
+        "caption": ((12, 4), np.int32),
+    }
+    places = read["image"][:, 0, :, :, :1]
+    frames = places[:, None] + np.arange(3).reshape(1, 3, 1, 1, 1)
+    np.testing.assert_array_equal(read["image"], np.broadcast_to(frames, read["image"].shape))
+    np.testing.assert_array_equal(read["mask"], places % 2 == 1)
+    np.testing.assert_array_equal(read["caption"][:, 0], np.arange(12) % 2)
+    assert len(np.unique(places[::2, 0, 0])) > 1  # not always the same place
+    np.testing.assert_array_equal(places[1, 4], places[1, 5])  # mirrored at the edge
 
 
 def test_pairs_that_are_none_are_told(pairs, folder):

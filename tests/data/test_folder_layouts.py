@@ -34,11 +34,11 @@ def told_of(spec):
 
 @pytest.mark.parametrize("links", [["a/up"], ["a/up", "b/up"], ["up"], ["a/up", "again"]])
 def test_links_to_folders_that_they_lie_in_add_nothing(twelve, data_config, links):
-    before = [(spec.size, spec.class_names, spec.fingerprint) for spec in both(data_config(twelve))]
+    before = [(spec.size, spec.classes, spec.fingerprint) for spec in both(data_config(twelve))]
     for link in links:
         (twelve / link).symlink_to("..")
     after = both(data_config(twelve))
-    assert [(spec.size, spec.class_names, spec.fingerprint) for spec in after] == before
+    assert [(spec.size, spec.classes, spec.fingerprint) for spec in after] == before
     assert f"{len(links)} link" in told_of(after[0])["ignored"]
 
 
@@ -48,7 +48,7 @@ def test_links_to_other_folders_are_followed(tmp_path, draw, data_config):
         draw(tmp_path / "data" / "own" / f"{number}.png")
     (tmp_path / "data" / "linked").symlink_to("../elsewhere")
     train, test = both(data_config(tmp_path / "data"))
-    assert (train.size + test.size, train.class_names) == (6, ("linked", "own"))
+    assert (train.size + test.size, train.classes) == (6, ("linked", "own"))
 
 
 def test_what_cannot_be_read_is_told_and_the_rest_is_read(twelve, data_config, caplog, monkeypatch):
@@ -68,7 +68,7 @@ def test_what_cannot_be_read_is_told_and_the_rest_is_read(twelve, data_config, c
     with caplog.at_level(logging.WARNING):
         train, test = both(data_config(twelve))
     assert train.size + test.size == 14
-    assert train.class_names == ("a", "b", "\\xe9t\\xe9")  # in the order of their bytes
+    assert train.classes == ("a", "b", "\\xe9t\\xe9")  # in the order of their bytes
     assert caplog.text.count("skipped 2 files or folders, such as a/loop.png (the link leads to itself)") == 1
     "\n".join(account(train, test, 64)).encode()  # can be printed
 
@@ -91,7 +91,7 @@ def test_folders_named_like_splits_are_splits(tmp_path, draw, data_config, folde
     sources = [open_source(data_config(tmp_path), split) for split in ("train", "test")]
     for source, folder in zip(sources, (train, test)):
         assert {name.split("/")[0] for name in source.names} == {folder}
-        assert source.spec.class_names == ("cat", "dog")
+        assert source.spec.classes == ("cat", "dog")
         assert source.spec.split == folder  # as it is told, whatever the config calls it
     assert f"{train} 4" in told_of(sources[0].spec)["splits"]
     for name in folders:
@@ -109,7 +109,7 @@ def test_a_lone_folder_for_training_holds_classes(tmp_path, draw, data_config):
         for number in range(20):
             draw(tmp_path / "train" / label / f"{number}.png")
     train, test = both(data_config(tmp_path))
-    assert train.class_names == test.class_names == ("cat", "dog")
+    assert train.classes == test.classes == ("cat", "dog")
     assert train.size + test.size == 40
     assert 0 < test.size < 15
 
@@ -118,7 +118,7 @@ def test_a_train_among_other_vehicles_is_a_class(tmp_path, draw, data_config):
     for label in ("bus", "car", "train"):
         for number in range(4):
             draw(tmp_path / label / f"{number}.png")
-    assert both(data_config(tmp_path))[0].class_names == ("bus", "car", "train")
+    assert both(data_config(tmp_path))[0].classes == ("bus", "car", "train")
 
 
 def test_splits_of_which_none_is_for_training_are_named(tmp_path, draw, data_config):
@@ -143,7 +143,7 @@ def test_folders_that_programs_make_are_no_classes(twelve, draw, data_config):
     for name in ("@eaDir", "a/@eaDir", "__MACOSX", ".thumbnails", "a/.thumbnails", "b/@EADIR"):
         draw(twelve / name / "1.png")
     after = both(data_config(twelve))
-    assert after[0].class_names == ("a", "b")
+    assert after[0].classes == ("a", "b")
     assert [spec.fingerprint for spec in after] == before
 
 

@@ -13,6 +13,7 @@ from PIL import Image
 from jaxgan.data.opening import open_source
 from jaxgan.data.pipeline import make_pipeline
 from jaxgan.errors import UserError
+from jaxgan.fields import pixel_field
 
 
 def read_all(source):
@@ -25,12 +26,12 @@ def test_class_folders_are_labels_in_sorted_order(tmp_path, draw, data_config):
         for number in range(8):
             draw(tmp_path / name / f"{number}.png", colour)
     train, test = (open_source(data_config(tmp_path), split) for split in ("train", "test"))
-    assert train.spec.class_names == test.spec.class_names == ("ape", "cat", "dog")
-    assert (train.spec.num_classes, train.spec.channels, train.spec.height, train.spec.width) == (3, 3, 8, 8)
+    assert train.spec.classes == test.spec.classes == ("ape", "cat", "dog")
+    assert train.spec.image == pixel_field(8, 8, 3)
     assert train.spec.size + test.spec.size == 24
     fields = read_all(train)
     assert fields["label"].dtype == np.int32
-    expected = np.array([colours[train.spec.class_names[label]] for label in fields["label"]])
+    expected = np.array([colours[train.spec.classes[label]] for label in fields["label"]])
     np.testing.assert_array_equal(fields["image"][:, 3, 3], expected)
 
 

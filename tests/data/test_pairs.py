@@ -30,8 +30,9 @@ def test_names_that_are_composed_here_and_decomposed_there(folders):
     for split in ("train", "test"):
         pictures = open_pictures(config_of(folders), split)
         for index in range(pictures.spec.size):
-            red, _, _, _, green, _ = pictures.picture(index)[0, 0]
-            assert red == green
+            picture = pictures.picture(index)
+            assert set(picture) == {"image", "condition"}
+            assert picture["image"][0, 0, 0] == picture["condition"][0, 0, 1]
             seen += 1
     assert seen == 20
 
@@ -40,8 +41,9 @@ def test_the_very_name_goes_before_the_same_in_other_characters(folders, draw):
     for number, name in enumerate(NAMES):
         draw(folders / "conditions" / f"{name}.png", (0, 100 + number, 0))
     pictures = open_pictures(config_of(folders), "train")
-    found = np.stack([pictures.picture(index)[0, 0] for index in range(pictures.spec.size)])
-    np.testing.assert_array_equal(found[:, 4], 100 + found[:, 0])
+    found = [pictures.picture(index) for index in range(pictures.spec.size)]
+    images, conditions = (np.stack([each[name][0, 0] for each in found]) for name in ("image", "condition"))
+    np.testing.assert_array_equal(conditions[:, 1], 100 + images[:, 0])
 
 
 def test_what_has_no_partner_is_named(folders, draw):

@@ -17,6 +17,7 @@ from jaxgan.data.pipeline import make_pipeline
 from jaxgan.data.sources import DataSpec
 from jaxgan.errors import UserError
 from jaxgan.evaluators.labels import count_labels
+from jaxgan.fields import picture_fields
 
 
 def take(pipeline, count, position=0, batch_size=64, rows=slice(None)):
@@ -110,7 +111,7 @@ def test_batches_are_made_ahead_of_the_training_and_not_by_its_thread(config, ca
 
 
 def test_auto_preloads_what_fits(config, caplog):
-    size = make_pipeline(config(), seed=0).arrays["image"].nbytes
+    size = sum(array.nbytes for array in make_pipeline(config(), seed=0).arrays.values())
     assert make_pipeline(config(cache_bytes=size), seed=0).cache == "device"
     assert make_pipeline(config(cache_bytes=size - 1), seed=0).cache == "stream"
     with caplog.at_level(logging.WARNING):
@@ -125,7 +126,7 @@ def test_unknown_cache(config):
 
 def test_examples_without_a_label_are_not_counted(caplog, tmp_path):
     class Unlabelled:  # some data sets say -1 where there is no label
-        spec = DataSpec("unlabelled", "train", 4, 2, 2, 1, 3, ("a", "b", "c"), "f" * 8)
+        spec = DataSpec("unlabelled", "train", 4, picture_fields(2, 2, 1, ("a", "b", "c")), "f" * 8)
 
         def read(self, indices):
             images = np.zeros((len(indices), 2, 2, 1), np.uint8)

@@ -7,6 +7,7 @@ from jaxgan.config import DataConfig
 from jaxgan.data.opening import open_source
 from jaxgan.data.pipeline import make_pipeline
 from jaxgan.errors import UserError
+from jaxgan.fields import pixel_field
 
 
 def config_of(digits_dir, name="stacked:500:jaxgan_digits", **changes):
@@ -37,8 +38,8 @@ def test_an_example_is_the_same_in_every_reading(digits_dir):
 
 def test_the_spec_has_a_thousand_classes(digits_dir):
     spec = open_source(config_of(digits_dir, "stacked:jaxgan_digits", resolution=32, fit="pad"), "train").spec
-    assert (spec.size, spec.height, spec.channels, spec.num_classes) == (60_000, 32, 3, 1000)
-    assert spec.class_names[123] == "1 2 3"
+    assert (spec.size, spec.image, len(spec.classes)) == (60_000, pixel_field(32, 32, 3), 1000)
+    assert spec.classes[123] == "1 2 3"
 
 
 def test_the_pipeline_streams_and_preloads_the_same(digits_dir):

@@ -28,7 +28,7 @@ def test_digits_are_all_there_once_in_equal_numbers(digits_config):
     images, labels = read_digits()
     mine = {(label, image.tobytes()) for f in parts for image, label in zip(f["image"], f["label"].tolist())}
     assert mine == {(label, image.tobytes()) for image, label in zip(images, labels.tolist())}
-    assert source.spec.class_names == tuple("0123456789")
+    assert source.spec.classes == tuple("0123456789")
     assert "tensorflow" not in sys.modules
     assert "mlxtend" not in sys.modules
 
@@ -172,8 +172,8 @@ def test_data_sets_of_the_catalogue(name, changes, channels, classes, data_confi
         # tfds's stand-in forgets `self` here
         records.return_value.__getitems__ = lambda keys: [records.return_value[key] for key in keys]
         fields = source.read([0, 4])
-    assert (source.spec.size, source.spec.channels, source.spec.num_classes) == (5, channels, classes)
-    assert fields["image"].shape == (2, source.spec.height, source.spec.width, channels)
+    assert (source.spec.size, source.spec.image.channels, len(source.spec.classes)) == (5, channels, classes)
+    assert fields["image"].shape == (2, *source.spec.image.shape)
     assert ("label" in fields) == bool(classes)
 
 
@@ -211,6 +211,6 @@ def test_of_pairs_for_super_resolution_the_large_picture_is_read(data_config, tm
     source = open_source(config, "train")
     assert set(source.read([0])) == {"image"}
     pictures = open_pictures(config, "train")
-    assert sorted(pictures.picture(index)[0, 0, 0] for index in range(3)) == [0, 50, 100]
-    assert {pictures.picture(index).shape for index in range(3)} == {(8, 12, 3)}
+    assert sorted(pictures.picture(index)["image"][0, 0, 0] for index in range(3)) == [0, 50, 100]
+    assert {pictures.picture(index)["image"].shape for index in range(3)} == {(8, 12, 3)}
     assert check_images(tfds.builder("div2k", data_dir=str(tmp_path)), "div2k") == ("hr", None)

@@ -14,6 +14,7 @@ from jaxgan.evaluators import distribution, inception_scores
 from jaxgan.evaluators.distribution import DistributionEvaluator
 from jaxgan.evaluators.inception_features import Seen
 from jaxgan.evaluators.streams import Features
+from jaxgan.fields import picture_fields
 from jaxgan.parallel.mesh import make_mesh
 from jaxgan.sampling import Sampler
 
@@ -23,7 +24,7 @@ COUNT, SIDE, WIDTH = 60_000, 64, 64
 class Lazy:
     """Images made when they are read: 737 MB of them in all."""
 
-    spec = DataSpec("lazy", "train", COUNT, SIDE, SIDE, 3, 0, (), "f" * 8)
+    spec = DataSpec("lazy", "train", COUNT, picture_fields(SIDE, SIDE, 3), "f" * 8)
 
     def read(self, indices):
         random = np.random.default_rng(int(indices[0]))

@@ -14,6 +14,7 @@ from jaxgan.evaluators.distribution import DistributionEvaluator, make_distribut
 from jaxgan.evaluators.manifests import existing, read_report, write_report
 from jaxgan.evaluators.reference import draw
 from jaxgan.evaluators.reference_cache import cached
+from jaxgan.fields import picture_fields
 
 COUNT, CLASSES, SIZE = 240, 3, 10
 
@@ -32,11 +33,7 @@ class ArraySource:
             name=name,
             split="all",
             size=len(images),
-            height=images.shape[1],
-            width=images.shape[2],
-            channels=images.shape[3],
-            num_classes=num_classes,
-            class_names=tuple(map(str, range(num_classes))),
+            fields=picture_fields(*images.shape[1:], tuple(map(str, range(num_classes)))),
             fingerprint=digest.hexdigest()[:16],
         )
 

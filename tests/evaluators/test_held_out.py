@@ -7,6 +7,7 @@ from jaxgan.data.sources import DataSpec
 from jaxgan.errors import UserError
 from jaxgan.evaluators import reference
 from jaxgan.evaluators.held_out import HeldOutGap
+from jaxgan.fields import picture_fields
 from jaxgan.game import Judgement
 from jaxgan.losses import adversarial
 from jaxgan.tasks.adversary import Adversary
@@ -17,7 +18,7 @@ class Constant:
     """Images of one grey, labelled."""
 
     def __init__(self, size, grey):
-        self.spec = DataSpec("constant", "train", size, 4, 4, 1, 2, ("a", "b"), str(grey))
+        self.spec = DataSpec("constant", "train", size, picture_fields(4, 4, 1, ("a", "b")), str(grey))
         self.grey = grey
 
     def read(self, indices):

@@ -11,6 +11,7 @@ from jaxgan.evaluators import distribution, inception_features, inception_scores
 from jaxgan.evaluators.distribution import DistributionEvaluator
 from jaxgan.evaluators.inception_features import Seen, load_inception
 from jaxgan.evaluators.manifests import check_same, read_report
+from jaxgan.fields import picture_fields
 from jaxgan.weights.safetensors import write
 
 
@@ -18,7 +19,7 @@ class Noise:
     """Random grey images."""
 
     def __init__(self, size=60):
-        self.spec = DataSpec("noise", "train", size, 4, 4, 1, 0, (), "f" * 8)
+        self.spec = DataSpec("noise", "train", size, picture_fields(4, 4, 1), "f" * 8)
         self.images = np.random.default_rng(0).integers(0, 256, (size, 4, 4, 1), np.uint8)
 
     def read(self, indices):
@@ -80,7 +81,7 @@ class Plain:
     """Coloured images of 256 pixels, 590 kB each as floats: image i is of the one brightness i mod 250."""
 
     def __init__(self, size):
-        self.spec = DataSpec("plain", "train", size, 256, 256, 3, 0, (), "e" * 8)
+        self.spec = DataSpec("plain", "train", size, picture_fields(256, 256, 3), "e" * 8)
 
     def read(self, indices):
         values = (np.asarray(indices) % 250).astype(np.uint8)

@@ -10,6 +10,7 @@ from jaxgan.data.sources import DataSpec
 from jaxgan.data.stacked import StackedSource
 from jaxgan.evaluators import labels
 from jaxgan.evaluators.labels import count_labels, spread_labels
+from jaxgan.fields import picture_fields
 
 COUNTS = {
     "two to one": [20, 10],
@@ -55,7 +56,7 @@ class Many:
     """Examples of two classes, one in four of the second; images must not be read where labels can be."""
 
     def __init__(self, size):
-        self.spec = DataSpec("many", "train", size, 1, 1, 1, 2, ("a", "b"), f"{size}")
+        self.spec = DataSpec("many", "train", size, picture_fields(1, 1, 1, ("a", "b")), f"{size}")
         self.asked = []
 
     def read(self, indices):
@@ -89,7 +90,7 @@ def test_a_source_without_labels_apart_is_read_and_one_that_counted_them_is_not(
 
 def test_labels_of_stacked_data_are_those_of_their_base():
     base = SimpleNamespace(
-        spec=DataSpec("b", "train", 20, 2, 2, 1, 4, tuple("abcd"), "f"),
+        spec=DataSpec("b", "train", 20, picture_fields(2, 2, 1, tuple("abcd")), "f"),
         read=lambda rows: {
             "image": np.zeros((len(rows), 2, 2, 1), np.uint8),
             "label": (np.asarray(rows) % 4).astype(np.int32),

@@ -10,13 +10,14 @@ from sklearn.neighbors import NearestNeighbors
 from jaxgan.data.sources import DataSpec
 from jaxgan.evaluators import neighbours
 from jaxgan.evaluators.neighbours import NeighbourSearch, judge, pixels, rank_test
+from jaxgan.fields import picture_fields
 
 
 class Noise:
     """Unlabelled images of noise."""
 
     def __init__(self, seed, size):
-        self.spec = DataSpec("noise", "train", size, 4, 4, 1, 0, (), str(seed))
+        self.spec = DataSpec("noise", "train", size, picture_fields(4, 4, 1), str(seed))
         self.images = np.random.default_rng(seed).integers(0, 256, (size, 4, 4, 1), np.uint8)
 
     def read(self, indices):

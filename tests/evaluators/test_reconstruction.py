@@ -13,19 +13,20 @@ from jaxgan.data.sources import DataSpec
 from jaxgan.errors import UserError
 from jaxgan.evaluators import reconstruction
 from jaxgan.evaluators.reconstruction import ReconstructionEvaluator, make_reconstruction_evaluator
+from jaxgan.fields import picture_fields
 from jaxgan.metrics.image_quality import ms_ssim
 
 
 class Pictures:
     """Smooth pictures of three sizes."""
 
-    spec = DataSpec("smooth", "test", 3, 0, 0, 3, 0, (), "0" * 16)
+    spec = DataSpec("smooth", "test", 3, picture_fields(None, None, 3), "0" * 16)
 
     def picture(self, index):
         height, width = ((64, 80), (70, 64), (30, 64))[index]
         y, x = np.mgrid[:height, :width] / 9.0
         waves = [np.sin(x + index), np.cos(y), np.sin(x + y)]
-        return np.rint(np.stack(waves, axis=2) * 100 + 127).astype(np.uint8)
+        return {"image": np.rint(np.stack(waves, axis=2) * 100 + 127).astype(np.uint8)}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -119,7 +120,7 @@ class Pairs(Pictures):
 
     def picture(self, index):
         picture = super().picture(index)
-        return np.concatenate([picture, picture[..., : self.channels] // 2], axis=2)
+        return {**picture, "condition": picture["image"][..., : self.channels] // 2}
 
 
 @pytest.mark.parametrize(
@@ -153,7 +154,7 @@ class Large(Pictures):
     spec = dataclasses.replace(Pictures.spec, size=1)
 
     def picture(self, index):
-        return np.tile(super().picture(index), (3, 3, 1))[:192, :176]
+        return {"image": np.tile(super().picture(index)["image"], (3, 3, 1))[:192, :176]}
 
 
 def test_ms_ssim_where_there_is_room_and_lpips_where_there_is_a_network():
@@ -174,7 +175,7 @@ def test_ms_ssim_where_there_is_room_and_lpips_where_there_is_a_network():
 def test_lpips_without_its_file_says_which(monkeypatch):
     monkeypatch.setattr(reconstruction, "open_pictures", lambda *_: Pictures())
     config = RunConfig(
-        generator={},
+        networks={},
         task={},
         optimizers={},
         data=DataConfig("x"),

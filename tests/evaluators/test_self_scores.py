@@ -16,6 +16,7 @@ from jaxgan.evaluators.distribution import DistributionEvaluator
 from jaxgan.evaluators.self_features import SelfRecipe, contrastive, load_or_train_self, seen_as
 from jaxgan.evaluators.self_scores import SelfScores, trained_on, training_images
 from jaxgan.evaluators.streams import score
+from jaxgan.fields import picture_fields
 
 TINY = SelfRecipe(widths=(8, 8), hidden=16, embedding=8, steps=60, batch_size=32)
 SIZE, KINDS = 12, 4
@@ -37,7 +38,7 @@ class Gratings:
 
     def __init__(self, count=400, seed=0):
         self.images, _ = gratings(count, seed)
-        self.spec = DataSpec("gratings", "train", count, SIZE, SIZE, 1, 0, (), f"{count}-{seed}")
+        self.spec = DataSpec("gratings", "train", count, picture_fields(SIZE, SIZE, 1), f"{count}-{seed}")
 
     def read(self, indices):
         return {"image": self.images[np.asarray(indices)]}
@@ -124,7 +125,7 @@ def test_views_of_one_picture_are_pulled_together_and_those_of_others_apart():
 )
 def test_it_is_what_pictures_without_labels_are_scored_in(cache_dir, features, labels, best):
     source = Gratings()
-    source.spec = dataclasses.replace(source.spec, num_classes=labels)
+    source.spec = dataclasses.replace(source.spec, fields=picture_fields(SIZE, SIZE, 1, tuple("abc"[:labels])))
     judge = DistributionEvaluator(source, cache_dir=cache_dir, samples=100, features=features)
     assert judge.best == best
     assert ("label_accuracy" in judge.names) == (features == "auto" and labels > 0)
@@ -133,7 +134,7 @@ def test_it_is_what_pictures_without_labels_are_scored_in(cache_dir, features, l
 def test_large_pictures_with_alpha_are_seen_at_64_pixels(tmp_path):
     source = Gratings(40)
     source.images = source.images.repeat(8, axis=1).repeat(12, axis=2).repeat(4, axis=3)
-    source.spec = dataclasses.replace(source.spec, height=96, width=144, channels=4)
+    source.spec = dataclasses.replace(source.spec, fields=picture_fields(96, 144, 4))
     assert training_images(source, 0).shape == (40, 43, 64, 4)
     recipe = dataclasses.replace(TINY, steps=1, batch_size=8)
     scorer = SelfScores(source, samples=30, neighbours=3, cache_dir=str(tmp_path), seed=0, recipe=recipe)

@@ -11,6 +11,7 @@ from jaxgan.evaluators import stacked_scores
 from jaxgan.evaluators.classifier_features import Recipe
 from jaxgan.evaluators.stacked_scores import StackedScores
 from jaxgan.evaluators.streams import score
+from jaxgan.fields import picture_fields
 
 COUNT, CLASSES, SIZE = 120, 3, 9
 
@@ -24,7 +25,7 @@ class Blobs:
         self._images = random.integers(0, 100, (COUNT, SIZE, SIZE, 1)).astype(np.uint8)
         for image, label in zip(self._images, self._labels):
             image[3 * label : 3 * label + 3] += 120
-        self.spec = DataSpec("blobs", "all", COUNT, SIZE, SIZE, 1, CLASSES, tuple("abc"), "blobs")
+        self.spec = DataSpec("blobs", "all", COUNT, picture_fields(SIZE, SIZE, 1, tuple("abc")), "blobs")
 
     def read(self, indices):
         rows = np.asarray(indices)

@@ -4,8 +4,10 @@ import jax
 import numpy as np
 import pytest
 
+from jaxgan.data.sources import DataSpec
 from jaxgan.evaluators.feature_sums import FeatureSums
 from jaxgan.evaluators.streams import Features, Points, describe_reals
+from jaxgan.fields import picture_fields
 from jaxgan.metrics.diversity import Spread
 from jaxgan.metrics.frechet import Moments
 from jaxgan.metrics.inception_score import InceptionScoreSums
@@ -104,7 +106,7 @@ def test_features_of_any_number_of_images_in_few_shapes():
 
 def test_reals_come_in_random_order_chunk_by_chunk_with_their_labels(monkeypatch):
     class Numbers:
-        spec = type("Spec", (), {"size": 50, "height": 1, "width": 1, "channels": 1})
+        spec = DataSpec("numbers", "train", 50, picture_fields(1, 1, 1), "f")
 
         def read(self, indices):
             assert len(indices) <= 8

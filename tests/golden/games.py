@@ -108,7 +108,12 @@ SAVED = {  # runs that were saved after four rounds, and played to the eighth
     "digits": Game("vanilla_gan.py", DIGITS),
     "photos": Game(
         "srgan_photos.py",
-        PHOTOS | {"generator.base_width": "4", "generator.blocks": "1", "discriminator.base_width": "2"},
+        PHOTOS
+        | {
+            "networks.generator.base_width": "4",
+            "networks.generator.blocks": "1",
+            "networks.discriminator.base_width": "2",
+        },
         restores=True,
     ),
 }

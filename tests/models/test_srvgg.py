@@ -12,6 +12,7 @@ from weighing import applied, drawn
 from jaxgan.assemble import fill_in, make_task
 from jaxgan.data.sources import DataSpec
 from jaxgan.errors import UserError
+from jaxgan.fields import picture_fields
 from jaxgan.models import srvgg
 from jaxgan.overrides import load_config
 from jaxgan.tiling import Tiling, tiled
@@ -164,9 +165,13 @@ def test_tiles_give_what_the_whole_picture_gives(scale, upscale):
 
 
 def test_a_step_of_training_moves_every_param():
-    changes = {"tiny": "true", "data.flip": "false", "generator": "{'name': 'srvgg.Generator', 'scale': 2, 'convs': 1}"}
+    changes = {
+        "tiny": "true",
+        "data.flip": "false",
+        "networks.generator": "{'name': 'srvgg.Generator', 'scale': 2, 'convs': 1}",
+    }
     config = load_config(str(pathlib.Path(__file__).parents[2] / "configs" / "srgan_photos.py"), changes)
-    spec = DataSpec("random", "train", 100, 16, 16, 3, 0, (), "0" * 16)
+    spec = DataSpec("random", "train", 100, picture_fields(16, 16, 3), "0" * 16)
     config = fill_in(config, spec)
     task = make_task(config)
     assert isinstance(task.generator, srvgg.Generator)

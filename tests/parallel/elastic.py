@@ -16,6 +16,7 @@ from toy import BATCH, make_batch, make_task
 
 from jaxgan.config import WatchConfig
 from jaxgan.data.order import Order
+from jaxgan.fields import picture_fields
 from jaxgan.parallel import placement
 from jaxgan.parallel.mesh import make_mesh
 from jaxgan.parallel.runners import JitRunner, PmapRunner
@@ -59,7 +60,8 @@ def init():
 
 def make_runner(name):
     kind, devices, fsdp = RUNNERS[name]
-    play = make_play(make_train_step(TASK, OPTIMIZERS, images=BATCH), jax.random.key(0))
+    step = make_train_step(TASK, OPTIMIZERS, images=BATCH)
+    play = make_play(step, picture_fields(2, 2, 1), jax.random.key(0))
     return kind(play, make_mesh({"data": -1, "fsdp": fsdp}, jax.devices()[:devices]))
 
 

@@ -17,7 +17,7 @@ def get_config(name):
     config = module.get_config()
     config.data = {"name": "jaxgan_digits", "resolution": 16}
     config.batch_size, config.images, config.epochs = 16, 320, None
-    config.generator.widths, config.discriminator.widths = WIDTHS[name]
+    config.networks.generator.widths, config.networks.discriminator.widths = WIDTHS[name]
     config.optimizers = {name: {"name": "sgd", "learning_rate": 1e-3} for name in ("generator", "discriminator")}
     config.rounds_per_dispatch = config.log_every = 1
     config.evaluation = {"samples": 64, "features": "patches", "neighbours": 3}

@@ -17,6 +17,7 @@ from toy import BATCH, LATENT, GivenLatents
 from toy import make_task as make_affine
 
 from jaxgan.augment.ada import ADA
+from jaxgan.fields import Field, picture_fields
 from jaxgan.losses.adversarial import non_saturating, relativistic_average
 from jaxgan.models import dcgan, mlp, stylegan2
 from jaxgan.parallel import placement
@@ -94,11 +95,12 @@ def played(game, runner):
     task = make_task()
     optimizers = dict.fromkeys(task.players, optimizer)
     traces = []
+    spec = {**picture_fields(size, size, 1), "latent": Field((LATENT,), "float32", "latent")}
 
     def play(*arguments):
         traces.append(None)
         step = make_train_step(task, optimizers, images=BATCH, microbatches=microbatches, half_life_images=32)
-        return make_play(step, jax.random.key(0))(*arguments)
+        return make_play(step, spec, jax.random.key(0))(*arguments)
 
     runner = kind(play, make_mesh({"data": -1, "fsdp": fsdp}, jax.devices()[:devices]))
     zeros = {"image": jnp.zeros((BATCH, size, size, 1))}
@@ -147,7 +149,7 @@ def argument_bytes(fsdp):
     optimizers = dict.fromkeys(task.players, optimizer)
     step = make_train_step(task, optimizers, images=BATCH, half_life_images=32)
     mesh = make_mesh({"data": -1, "fsdp": fsdp}, jax.devices()[:fsdp])
-    runner = JitRunner(make_play(step, jax.random.key(0)), mesh)
+    runner = JitRunner(make_play(step, picture_fields(8, 8, 1), jax.random.key(0)), mesh)
     zeros = {"image": jnp.zeros((BATCH, 8, 8, 1))}
     state = runner.place(jax.eval_shape(lambda: init_state(task, optimizers, jax.random.key(7), zeros)))
     rows = {"image": jax.ShapeDtypeStruct((BATCH, 8, 8, 1), np.uint8, sharding=placement.split_batch(mesh))}

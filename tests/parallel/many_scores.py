@@ -20,6 +20,7 @@ from jaxgan.evaluators.classifier_features import Recipe, load_or_train_classifi
 from jaxgan.evaluators.distribution import DistributionEvaluator
 from jaxgan.evaluators.inception_features import Seen
 from jaxgan.evaluators.streams import Features
+from jaxgan.fields import picture_fields
 from jaxgan.game import GENERATOR
 from jaxgan.losses.adversarial import non_saturating
 from jaxgan.models import mlp
@@ -44,7 +45,7 @@ class Stripes:
         self._images = random.integers(0, 120, (size, SIDE, SIDE, 1)).astype(np.uint8)
         for image, label in zip(self._images, self._labels):
             image[5 * label : 5 * label + 5] += 100
-        self.spec = DataSpec("stripes", "train", size, SIDE, SIDE, 1, CLASSES, tuple("abc"), "f" * 8)
+        self.spec = DataSpec("stripes", "train", size, picture_fields(SIDE, SIDE, 1, tuple("abc")), "f" * 8)
 
     def read(self, indices):
         rows = np.asarray(indices)

@@ -146,7 +146,7 @@ def test_of_several_processes_the_first_says_what_was_added(environ, given, told
     for name, value in environ.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(flags, "set_compiler_flags", lambda: "XLA_FLAGS: --x=true added")
-    call = ["--config=configs/vanilla_gan.py", "--workdir=w", "--config.generator.nothing=1", *given]
+    call = ["--config=configs/vanilla_gan.py", "--workdir=w", "--config.networks.generator.nothing=1", *given]
     assert main(call) == 2  # a mistake that is found after the flags are set
     assert ("XLA_FLAGS: --x=true added" in capsys.readouterr().err) == told
 

@@ -17,6 +17,7 @@ from flax.linen import intercept_methods
 from jaxgan.assemble import fill_in, make_task
 from jaxgan.builder import check_sections
 from jaxgan.data.sources import DataSpec
+from jaxgan.fields import picture_fields
 from jaxgan.overrides import resolve
 from jaxgan.training.parts import make_init, make_optimizers, make_step, root_key
 from jaxgan.training.step import due_phases
@@ -107,7 +108,7 @@ def play(tree, batches, *, step=0):
     """The state at the start and the rounds of a config, from random weights, at that step."""
     rows, height, width, channels = batches[0]["image"].shape
     classes = tuple(map(str, range(CLASSES))) if "label" in batches[0] else ()
-    spec = DataSpec("random", "train", 100, height, width, channels, len(classes), classes, "0" * 16)
+    spec = DataSpec("random", "train", 100, picture_fields(height, width, channels, classes), "0" * 16)
     config = resolve({**COMMON, "batch_size": rows, **tree}, {})
     check_sections(config)
     config = fill_in(config, spec)

@@ -9,8 +9,10 @@ from benchmarks.peers import torch_steps
 
 LATENT, WIDTHS = 6, (12, 8)  # at 4 and 8 pixels
 CONFIG = {
-    "generator": {"name": "dcgan.Generator", "widths": WIDTHS},
-    "discriminator": {"name": "dcgan.Discriminator", "widths": WIDTHS[::-1]},
+    "networks": {
+        "generator": {"name": "dcgan.Generator", "widths": WIDTHS},
+        "discriminator": {"name": "dcgan.Discriminator", "widths": WIDTHS[::-1]},
+    },
     "task": {"name": "generation.Generation", "loss": "adversarial.non_saturating", "latent_dim": LATENT},
 }
 

@@ -11,8 +11,10 @@ LATENT, WIDTHS, BLOCKS, GROUP, GAMMA = 6, (8, 4), 1, 4, 0.5
 NETWORK = {"widths": WIDTHS, "blocks": BLOCKS, "group_width": GROUP}
 CONFIG = {
     "seed": 7,
-    "generator": {"name": "r3gan.Generator", **NETWORK},
-    "discriminator": {"name": "r3gan.Discriminator", **NETWORK},
+    "networks": {
+        "generator": {"name": "r3gan.Generator", **NETWORK},
+        "discriminator": {"name": "r3gan.Discriminator", **NETWORK},
+    },
     "task": {
         "name": "generation.Generation",
         "loss": "adversarial.relativistic",

@@ -8,8 +8,10 @@ from peer import Peer, double
 
 LATENT, WIDTH = 6, 12
 CONFIG = {
-    "generator": {"name": "resnet.Generator", "base_width": WIDTH // 4},
-    "discriminator": {"name": "resnet.Discriminator", "base_width": WIDTH // 2},
+    "networks": {
+        "generator": {"name": "resnet.Generator", "base_width": WIDTH // 4},
+        "discriminator": {"name": "resnet.Discriminator", "base_width": WIDTH // 2},
+    },
     "task": {
         "name": "generation.Generation",
         "loss": "adversarial.hinge",

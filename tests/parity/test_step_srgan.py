@@ -10,15 +10,17 @@ from benchmarks.peers import torch_srgan
 
 ROWS, WIDTH, BLOCKS, WEIGHT = 8, 6, 2, 0.1
 CONFIG = {
-    "generator": {
-        "name": "srresnet.Generator",
-        "scale": 2,
-        "variant": "srgan",
-        "norm": "batch",
-        "base_width": WIDTH,
-        "blocks": BLOCKS,
+    "networks": {
+        "generator": {
+            "name": "srresnet.Generator",
+            "scale": 2,
+            "variant": "srgan",
+            "norm": "batch",
+            "base_width": WIDTH,
+            "blocks": BLOCKS,
+        },
+        "discriminator": {"name": "srresnet.Discriminator", "norm": "batch", "base_width": WIDTH, "halvings": 2},
     },
-    "discriminator": {"name": "srresnet.Discriminator", "norm": "batch", "base_width": WIDTH, "halvings": 2},
     "task": {
         "name": "restoration.Restoration",
         "degradation": {"name": "degradations.Bicubic", "scale": 2},

@@ -15,15 +15,17 @@ GAMMA, MIXING, STYLE_DECAY = 3.0, 0.7, 0.99
 EVERY = {"discriminator": 16, "generator": 4}  # rounds from one regularization to the next
 NETWORK = {"base_width": WIDTHS[PIXELS], "max_width": WIDTHS[4]}
 CONFIG = {
-    "generator": {
-        "name": "stylegan2.Generator",
-        "style_dim": STYLE,
-        "mapping_layers": LAYERS,
-        "style_mixing": MIXING,
-        "style_decay": STYLE_DECAY,
-        **NETWORK,
+    "networks": {
+        "generator": {
+            "name": "stylegan2.Generator",
+            "style_dim": STYLE,
+            "mapping_layers": LAYERS,
+            "style_mixing": MIXING,
+            "style_decay": STYLE_DECAY,
+            **NETWORK,
+        },
+        "discriminator": {"name": "stylegan2.Discriminator", **NETWORK},
     },
-    "discriminator": {"name": "stylegan2.Discriminator", **NETWORK},
     "task": {
         "name": "generation.Generation",
         "loss": "adversarial.non_saturating",

@@ -13,17 +13,20 @@ from jax.experimental import topologies
 from jaxgan.config import DataConfig, RunConfig, to_json
 from jaxgan.data.sources import DataSpec
 from jaxgan.errors import UserError
+from jaxgan.fields import picture_fields
 from jaxgan.planning import compiling
 from jaxgan.planning.chips import read_topologies
 
 PYTHON = sys.executable
-SPEC = DataSpec("none", "train", 1, 8, 8, 1, 0, (), "")
+SPEC = DataSpec("none", "train", 1, picture_fields(8, 8, 1), "")
 
 
 def test_a_program_is_compiled_once(tmp_path, monkeypatch, capsys):
     config = RunConfig(
-        generator={"name": "dcgan.Generator", "widths": (8,)},
-        discriminator={"name": "dcgan.Discriminator", "widths": (8,)},
+        networks={
+            "generator": {"name": "dcgan.Generator", "widths": (8,)},
+            "discriminator": {"name": "dcgan.Discriminator", "widths": (8,)},
+        },
         task={"name": "generation.Generation", "loss": "adversarial.non_saturating", "latent_dim": 8},
         optimizers={player: {"name": "adam", "learning_rate": 1e-3} for player in ("generator", "discriminator")},
         data=DataConfig("none", resolution=8, channels=1),
@@ -62,7 +65,7 @@ def compile_with(script, monkeypatch, tmp_path, **limits):
     python.write_text(f"#!{PYTHON}\nimport json, sys, time\nsys.stdin.readline()\n{script}\n")
     python.chmod(0o755)
     monkeypatch.setattr(compiling.sys, "executable", str(python))
-    config = RunConfig(generator={}, discriminator={}, task={}, data=DataConfig("none"), images=1)
+    config = RunConfig(networks={}, task={}, data=DataConfig("none"), images=1)
     return compiling.compile_step(config, SPEC, read_topologies("v5e:1x1")[0], tmp_path, **limits)
 
 

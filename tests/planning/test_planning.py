@@ -9,6 +9,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxgan.config import DataConfig, RunConfig
 from jaxgan.data.sources import DataSpec
 from jaxgan.errors import UserError
+from jaxgan.fields import picture_fields
 from jaxgan.parallel.mesh import make_mesh
 from jaxgan.planning.chips import CHIPS, read_topologies
 from jaxgan.planning.collectives import find_collectives
@@ -145,8 +146,10 @@ def test_a_real_program_on_the_devices_at_hand():
 
 def test_the_program_is_the_train_step():
     config = RunConfig(
-        generator={"name": "dcgan.Generator", "widths": (8,)},
-        discriminator={"name": "dcgan.Discriminator", "widths": (8,)},
+        networks={
+            "generator": {"name": "dcgan.Generator", "widths": (8,)},
+            "discriminator": {"name": "dcgan.Discriminator", "widths": (8,)},
+        },
         task={
             "name": "generation.Generation",
             "loss": "adversarial.non_saturating",
@@ -158,7 +161,7 @@ def test_the_program_is_the_train_step():
         batch_size=4 * len(jax.devices()),
         images=1000,
     )
-    spec = DataSpec("none", "train", 1, 8, 8, 1, 0, (), "")
+    spec = DataSpec("none", "train", 1, picture_fields(8, 8, 1), "")
     program = make_program(config, spec, make_mesh({"data": -1}))
     assert sum(program.due_sets.values()) == pytest.approx(1.0)
     usual = max(program.due_sets, key=program.due_sets.get)

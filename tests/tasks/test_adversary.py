@@ -125,7 +125,9 @@ def test_mismatched_pairs_that_nothing_can_tell_are_refused():
 
     label = jnp.array([0, 1, 2, 0])
     adversary = Adversary(Guesses(), adversarial.hinge)
-    with pytest.raises(UserError, match=r"config\.discriminator\.conditioning: got 'classifier', whose logits"):
+    with pytest.raises(
+        UserError, match=r"config\.networks\.discriminator\.conditioning: got 'classifier', whose logits"
+    ):
         adversary.turn(state_of(adversary), images(1), images(2), KEY, label, label[::-1])
     adversary = Adversary(Bright(), adversarial.hinge)
     with pytest.raises(ValueError, match="mismatched: something else has to be given"):

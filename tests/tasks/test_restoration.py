@@ -271,7 +271,7 @@ def test_penalties_see_the_images_and_not_their_conditions():
     ("changes", "words"),
     [
         ({"content": ()}, "config.task.content is missing"),
-        ({"loss": None}, "config.discriminator or config.task.loss is missing"),
+        ({"loss": None}, "config.networks.discriminator or config.task.loss is missing"),
         ({"adversarial_start": -1}, "adversarial_start: got -1"),
         ({"conditional": True}, "config.task.conditional"),
     ],
@@ -283,7 +283,7 @@ def test_what_cannot_be_played_is_told(changes, words):
 
 def test_a_generator_of_another_size_is_told():
     task = dataclasses.replace(make_task(), generator=Generator(4))
-    with pytest.raises(UserError, match=r"config\.generator: it makes images"):
+    with pytest.raises(UserError, match=r"config\.networks\.generator: it makes images"):
         start(task)
 
 

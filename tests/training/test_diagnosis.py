@@ -37,8 +37,10 @@ def config_of(loss="non_saturating", **task):
     adam = {"name": "adam", "learning_rate": 3e-4}
     return from_tree(
         {
-            "generator": {"name": "dcgan.Generator"},
-            "discriminator": {"name": "dcgan.Discriminator"},
+            "networks": {
+                "generator": {"name": "dcgan.Generator"},
+                "discriminator": {"name": "dcgan.Discriminator"},
+            },
             "task": {"name": "generation.Generation", "loss": f"adversarial.{loss}", **task},
             "optimizers": {"generator": adam, "discriminator": adam},
             "data": {"name": "mnist"},

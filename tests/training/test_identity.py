@@ -6,6 +6,7 @@ import pytest
 from jaxgan.data.sources import DataSpec, describe, digest_of_contents
 from jaxgan.errors import UserError
 from jaxgan.evaluators.manifests import check_same
+from jaxgan.fields import picture_fields
 from jaxgan.training import stored
 from jaxgan.training.identity import compare_data, describe_data
 
@@ -16,12 +17,12 @@ class Fake:
     def __init__(self, counts=(12, 12), contents="a", split="train", classes=("cat", "dog")):
         size = sum(counts)
         parts = (("images", contents),) if contents else ()
-        self.spec = DataSpec("d", split, size, 8, 8, 3, len(classes), classes, "f", contents=parts)
+        self.spec = DataSpec("d", split, size, picture_fields(8, 8, 3, classes), "f", contents=parts)
         self.label_counts = np.array(counts)
 
 
 def earlier(*sources):
-    return {"class_names": list(sources[0].spec.class_names), "data": describe_data(*sources)}
+    return {"class_names": list(sources[0].spec.classes), "data": describe_data(*sources)}
 
 
 def compared(then, now):

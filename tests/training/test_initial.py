@@ -17,8 +17,10 @@ from jaxgan.training.state import init_state
 
 SHAPE = {"resolution": 8, "channels": 1}
 CONFIG = RunConfig(
-    generator={"name": "mlp.Generator", "widths": (4,), **SHAPE},
-    discriminator={"name": "mlp.Discriminator", "widths": (4,)},
+    networks={
+        "generator": {"name": "mlp.Generator", "widths": (4,), **SHAPE},
+        "discriminator": {"name": "mlp.Discriminator", "widths": (4,)},
+    },
     task={"name": "generation.Generation", "loss": "adversarial.non_saturating", "latent_dim": 3},
     optimizers={player: {"name": "adam", "learning_rate": 1e-3} for player in ("generator", "discriminator")},
     data=DataConfig("stand-in"),
@@ -50,11 +52,11 @@ def same(one, other):
 
 
 def test_a_file_is_for_the_network_of_its_class():
-    state, before = begun(CONFIG.discriminator, "discriminator")
+    state, before = begun(CONFIG.networks["discriminator"], "discriminator")
     same(state.params["discriminator"], ones(before.params["discriminator"]))
     same(state.params["generator"], before.params["generator"])
     same(state.ema_params, before.ema_params)
-    state, before = begun(CONFIG.generator, "generator")
+    state, before = begun(CONFIG.networks["generator"], "generator")
     same((state.params["generator"], state.ema_params["generator"]), (ones(before.params["generator"]),) * 2)
     same(state.params["discriminator"], before.params["discriminator"])
 
@@ -62,16 +64,19 @@ def test_a_file_is_for_the_network_of_its_class():
 def test_a_file_that_does_not_fit_is_one_line():
     with pytest.raises(UserError, match=r"start_from: got 'somewhere' with weights of rrdb\.Generator, but .* mlp\."):
         begun({"name": "rrdb.Generator"}, "generator")
-    wider = {**CONFIG.discriminator, "widths": (5,)}
-    with pytest.raises(UserError, match=r"config\.discriminator\.widths: got \(4,\).*give --config\.discriminator\."):
+    wider = {**CONFIG.networks["discriminator"], "widths": (5,)}
+    with pytest.raises(
+        UserError, match=r"networks\.discriminator\.widths: got \(4,\).*give --config\.networks\.discriminator\."
+    ):
         begun(wider, "discriminator")
     with pytest.raises(UserError, match=r"config\.start_from: discriminator/params/dense_0/kernel is \(3, 4\) there"):
-        begun(CONFIG.discriminator, "generator")
+        begun(CONFIG.networks["discriminator"], "generator")
 
 
 @pytest.mark.parametrize("name", ["generator", "painter"])
 def test_a_run_gives_its_networks_by_name(name, tmp_path, monkeypatch, capsys):
-    there = dataclasses.replace(CONFIG, generator={**CONFIG.generator, "conditioning": "concat"}, start_from=None)
+    networks = {**CONFIG.networks, "generator": {**CONFIG.networks["generator"], "conditioning": "concat"}}
+    there = dataclasses.replace(CONFIG, networks=networks, start_from=None)
     (tmp_path / "config.json").write_text(to_json(there))
     state = start()
     average = types.SimpleNamespace(params={name: ones(state.params["generator"])}, variables={name: {}})

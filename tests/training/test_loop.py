@@ -14,6 +14,7 @@ from toy import BATCH, GivenLatents, make_batch, make_task, optimizers
 from jaxgan import signals
 from jaxgan.config import WatchConfig
 from jaxgan.errors import CTRL_C, FINISHED, INTERRUPTED, TrainingGaveUp
+from jaxgan.fields import picture_fields
 from jaxgan.parallel.mesh import make_mesh
 from jaxgan.parallel.runners import JitRunner
 from jaxgan.training.checkpoint import Checkpoints
@@ -74,7 +75,8 @@ def make_loop(
     frames=1,
 ):
     task = make_task() if task is None else task
-    play = make_play(make_train_step(task, optimizers(task), images=BATCH * frames), jax.random.key(0))
+    step = make_train_step(task, optimizers(task), images=BATCH * frames)
+    play = make_play(step, picture_fields(2, 2, 1), jax.random.key(0))
     stack = {
         "checkpoints": Checkpoints(folder / "checkpoints", keep=2),
         "writer": Writer(folder, tensorboard=False),

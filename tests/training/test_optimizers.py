@@ -53,6 +53,40 @@ def test_clips():
     np.testing.assert_allclose(moved({**section, "clip_weights": 0.25}, steps=1), [0.25, -0.25])
 
 
+NETWORKS = {"mapping": {"w": jnp.array([1.0, 1.0])}, "synthesis": {"w": jnp.array([1.0])}}
+
+
+def first_update(section, images=0):
+    optimizer = make_optimizer(section)(jnp.int32(images), ZERO)
+    gradients = {name: jax.tree.map(lambda p: 7.0 * p, params) for name, params in NETWORKS.items()}
+    return optimizer.update(gradients, optimizer.init(NETWORKS), NETWORKS)[0]
+
+
+def test_the_first_update_of_a_scaled_network_is_its_share_of_the_rate():
+    """Adam's first step is the learning rate, whatever the gradient (Kingma & Ba 2015, section 2.1)."""
+    section = {"name": "adam", "learning_rate": 1e-2, "scale": {"mapping": 0.01}}
+    updates = first_update(section)
+    np.testing.assert_allclose(updates["mapping"]["w"], -1e-4, rtol=1e-5)
+    np.testing.assert_allclose(updates["synthesis"]["w"], -1e-2, rtol=1e-5)
+    fading = {**section, "scale": {"synthesis": {"name": "linear", "start": 1.0, "stop": 0.0, "images": 100}}}
+    np.testing.assert_allclose(first_update(fading, images=75)["synthesis"]["w"], -0.25e-2, rtol=1e-5)
+    clipped = first_update({**section, "clip_weights": 0.5, "scale": {"mapping": 0.0}})
+    np.testing.assert_allclose(clipped["mapping"]["w"], -0.5, rtol=1e-5)  # weights are clipped last
+
+
+@pytest.mark.parametrize(
+    ("scale", "words"),
+    [
+        (0.1, r"p\.scale: got 0\.1, accepted is a section"),
+        ({"mapping": -1.0}, r"p\.scale\.mapping: got -1\.0, accepted is 0 or more"),
+        ({"mapping": {"name": "linaer"}}, r"p\.scale\.mapping\.name: got 'linaer'"),
+    ],
+)
+def test_a_scale_that_is_none_is_told(scale, words):
+    with pytest.raises(UserError, match=words):
+        check_optimizer({"name": "adam", "learning_rate": 1e-2, "scale": scale}, "p")
+
+
 def phase(every=1, *, start=0, stop=None, lazy=False):
     return Phase("x", "discriminator", lambda *_: None, every=every, lazy=lazy, start=start, stop=stop)
 

@@ -1,0 +1,87 @@
+"""Older spellings of a config: the one place that knows them and writes each in the spelling of today.
+
+They come from users' files, from flags and from what runs have saved. What is spelled otherwise since has a row in
+`MOVED`; nothing else has to know of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+
+class Moved(NamedTuple):
+    """A field that was elsewhere: its dotted path then, and now."""
+
+    before: str
+    now: str
+
+
+MOVED = (  # in the order of the changes
+    Moved("generator", "networks.generator"),
+    Moved("discriminator", "networks.discriminator"),
+)
+NEW = ("networks",)  # sections that the oldest spelling has no room for, but for what was moved there
+
+
+def renewed(tree: Any) -> tuple[Any, list[Moved]]:
+    """The nested fields of a config in the spelling of today, and what in them was spelled otherwise.
+
+    A field whose place is taken stays where it is, and is no field of today. What is no tree comes back as it is.
+    """
+    met: list[Moved] = []
+    for row in MOVED if isinstance(tree, Mapping) else ():
+        moved = _moved(tree, row.before, row.now)
+        if moved is not None:
+            tree = moved
+            met.append(row)
+    return tree, met
+
+
+def renewed_keys(changes: Mapping[str, str]) -> tuple[dict[str, str], list[Moved]]:
+    """Changes of a config by their dotted keys, these in the spelling of today, and what was spelled otherwise."""
+    new: dict[str, str] = {}
+    met: list[Moved] = []
+    for key, text in changes.items():
+        for row in MOVED:
+            if key == row.before or key.startswith(f"{row.before}."):
+                key = row.now + key.removeprefix(row.before)
+                met.append(row)
+        new[key] = text
+    return new, met
+
+
+def original(tree: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The nested fields of today in the oldest spelling; as they are where they say what it cannot."""
+    old: Mapping[str, Any] = tree
+    for row in reversed(MOVED):
+        old = _moved(old, row.now, row.before) or old
+    return tree if any(name in old for name in NEW) else old
+
+
+def _moved(tree: Mapping[str, Any], start: str, end: str) -> dict[str, Any] | None:
+    """A copy of the tree with what stands at one path at another; None where nothing stands there, or no room is."""
+    (*above, name), (*below, last) = start.split("."), end.split(".")
+    source, target = _at(tree, above), _at(tree, below)
+    if source is None or name not in source or target is None or last in target:
+        return None
+    return _put(_without(tree, [*above, name]), [*below, last], source[name])
+
+
+def _at(tree: Any, path: list[str]) -> Mapping[str, Any] | None:
+    """The section at a path, empty where there is none yet; None where something else stands there."""
+    for name in path:
+        tree = tree.get(name, {}) if isinstance(tree, Mapping) else None
+    return tree if isinstance(tree, Mapping) else None
+
+
+def _put(tree: Mapping[str, Any], path: list[str], value: Any) -> dict[str, Any]:
+    name, *rest = path
+    return {**tree, name: _put(tree.get(name, {}), rest, value) if rest else value}
+
+
+def _without(tree: Mapping[str, Any], path: list[str]) -> dict[str, Any]:
+    """A copy without what stands at a path, nor the sections that are empty then."""
+    name, *rest = path
+    inner = _without(tree[name], rest) if rest else {}
+    return {key: inner if key == name else value for key, value in tree.items() if key != name or inner}
