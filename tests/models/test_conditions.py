@@ -14,6 +14,7 @@ from jaxgan.game import Judgement
 from jaxgan.losses.adversarial import non_saturating
 from jaxgan.models import biggan, dcgan, mlp, multiscale, progan, r3gan, resnet, stylegan2
 from jaxgan.sampling import Sampler
+from jaxgan.tasks.adversary import Adversary
 from jaxgan.tasks.generation import Generation
 from jaxgan.training.state import init_state
 from jaxgan.training.step import make_train_step
@@ -149,7 +150,7 @@ class Judges(nn.Module):
 
 
 def test_tokens_reach_the_networks_that_take_them():
-    task = Generation(Draws(), Judges(), loss=non_saturating, latent_dim=Z, num_classes=K)
+    task = Generation(Draws(), Adversary(Judges(), non_saturating), latent_dim=Z, num_classes=K)
     optimizers = dict.fromkeys(task.players, lambda images, rollbacks: optax.sgd(0.1))
     tokens = jax.random.randint(jax.random.key(0), (4, 7), 0, K)
     batch = {"image": jnp.zeros((4, R, R, C)), "label": tokens}
