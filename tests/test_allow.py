@@ -123,6 +123,6 @@ def test_a_module_of_a_package_that_cannot_be_imported_is_one_line(package, modu
     name = f"{package}.{module}.Generator"
     assert train(tmp_path / "run", f"--allow={package}", f"--config.generator.name={name}") == MISTAKE
     error = capsys.readouterr().err.strip()
-    assert error.startswith(f"jaxgan: config.generator.name: {name!r} cannot be imported: {told}")
+    assert error.startswith(f"jaxgan: config.networks.generator.name: {name!r} cannot be imported: {told}")
     assert "\n" not in error
     assert not (tmp_path / "run").exists()
