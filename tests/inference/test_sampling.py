@@ -71,7 +71,7 @@ def test_samples_of_mixtures_of_classes():
 @pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16, np.float64])
 def test_shares_of_any_floats_are_taken(dtype):
     shares = np.array([[0.25, 0.75, 0.0], [0.0, 0.0, 1.0]])
-    labels = Sampler(Task(3), num_classes=3).labels(2, jnp.array(shares, dtype) if dtype != np.float64 else shares)
+    labels = Sampler(Task(3).product).labels(2, jnp.array(shares, dtype) if dtype != np.float64 else shares)
     np.testing.assert_array_equal(labels, shares)
     assert labels.dtype == np.float32
 
