@@ -125,10 +125,7 @@ def find(section: Mapping[str, Any], kind: str, *, path: str, allow: Sequence[st
     module_path = module_name if allowed else f"{KINDS[kind].package}.{module_name}"
     if not allowed and module_name not in _modules(kind):
         raise _unknown_name(name, kind, path)
-    try:
-        module = importlib.import_module(module_path)
-    except ImportError as error:
-        raise UserError(f"{path}.name: {name!r} cannot be imported: {error}") from None
+    module = _imported(module_path, f"{path}.name: {name!r}", own=not allowed)
     found = getattr(module, attribute, None)
     if attribute.startswith("_") or found is None:
         raise _unknown_name(name, kind, path)
@@ -150,11 +147,7 @@ def check_allowed(packages: Sequence[str]) -> None:
             raise UserError(f"--allow={package}: jaxgan has a module named {top}; give the package another name")
         if not all(part.isidentifier() for part in package.split(".")):
             raise UserError(f"--allow: got {package!r}, expected the name of a package, such as mypackage")
-        try:
-            importlib.import_module(package)
-        except (Exception, SystemExit) as error:  # whatever its code does
-            told = " ".join(str(error).split())
-            raise UserError(f"--allow={package}: cannot be imported: {type(error).__name__}: {told}") from None
+        _imported(package, f"--allow={package}:")
 
 
 def check_sections(config: RunConfig, allow: Sequence[str] = ()) -> None:
@@ -344,6 +337,20 @@ def _is_one(found: Any, kind: str, module: str) -> bool:
 
 def _arguments(section: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in section.items() if key != "name"}
+
+
+def _imported(module: str, told: str, *, own: bool = False) -> types.ModuleType:
+    """A module, of jaxgan's `own` or beside it.
+
+    Raises UserError, `told` before it, where it cannot be imported; of a module beside jaxgan whatever its code does.
+    """
+    try:
+        return importlib.import_module(module)
+    except (Exception, SystemExit) as error:
+        if own and not isinstance(error, ImportError):
+            raise
+        why = " ".join(str(error).split())
+        raise UserError(f"{told} cannot be imported: {type(error).__name__}: {why}") from None
 
 
 def _modules(kind: str) -> list[str]:

@@ -38,6 +38,8 @@ SMALL = {
     "tiny": "true",
 }
 
+BROKEN = {"leaves": "raise SystemExit(3)\n", "unfinished": "def f(:\n", "loops": "raise RuntimeError('one\\ntwo')\n"}
+
 
 @pytest.fixture
 def package(tmp_path, monkeypatch):
@@ -46,6 +48,8 @@ def package(tmp_path, monkeypatch):
     (folder / "__init__.py").write_text("")
     (folder / "nets.py").write_text(NETWORKS)
     (tmp_path / "site" / "broken_visitors.py").write_text("import no_such_module\n")
+    for name, code in BROKEN.items():
+        (folder / f"{name}.py").write_text(code)
     monkeypatch.syspath_prepend(str(tmp_path / "site"))
     return "visitors"
 
@@ -107,5 +111,18 @@ def test_a_package_that_cannot_be_allowed_is_one_line(package, name, told, tmp_p
     assert train(tmp_path / "run", f"--allow={name}") == MISTAKE
     error = capsys.readouterr().err.strip()
     assert error.startswith(f"jaxgan: {told}")
+    assert "\n" not in error
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("module", "told"),
+    [("leaves", "SystemExit: 3"), ("unfinished", "SyntaxError: "), ("loops", "RuntimeError: one two")],
+)
+def test_a_module_of_a_package_that_cannot_be_imported_is_one_line(package, module, told, tmp_path, capsys):
+    name = f"{package}.{module}.Generator"
+    assert train(tmp_path / "run", f"--allow={package}", f"--config.generator.name={name}") == MISTAKE
+    error = capsys.readouterr().err.strip()
+    assert error.startswith(f"jaxgan: config.networks.generator.name: {name!r} cannot be imported: {told}")
     assert "\n" not in error
     assert not (tmp_path / "run").exists()

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.experimental import multihost_utils
 from jax.sharding import Mesh
@@ -60,7 +61,7 @@ class Sampler:
         if labels is None:
             return np.arange(count, dtype=np.int32) % self.num_classes
         given = np.asarray(labels)
-        if given.ndim == 2 and np.issubdtype(given.dtype, np.floating):
+        if given.ndim == 2 and jnp.issubdtype(given.dtype, jnp.floating):  # bfloat16, too
             return self._shares(given, count)
         if given.shape != (count,) or not np.issubdtype(given.dtype, np.integer):
             accepted = (
@@ -77,9 +78,10 @@ class Sampler:
         if given.shape != (count, self.num_classes):
             accepted = f"accepted are shares ({count}, {self.num_classes})"
             raise ArgumentError("labels", f"got shape {given.shape} of {given.dtype}, {accepted}")
+        given = given.astype(np.float32)
         if not (np.isfinite(given).all() and (given >= 0).all() and np.allclose(given.sum(axis=1), 1, atol=1e-3)):
             raise ArgumentError("labels", "got rows that are no shares, accepted are rows of 0 or more that sum to 1")
-        return given.astype(np.float32)
+        return given
 
     def generate(
         self,

@@ -81,7 +81,7 @@ def sight(
         def move(leaf: Array) -> Array:
             if _is_pixels(leaf) and leaf.shape[1:-1] == places:
                 return _by_frames(lambda image: augment.moved(moves["moving_key"], image, probability), leaf)
-            if _is_pixels(leaf) or leaf.shape[1:] == places:
+            if leaf.ndim >= 4 or leaf.shape[1:] == places:  # a map of another size, or of whole numbers
                 words = f"what is given, of shape {leaf.shape[1:]}, cannot be moved with images of {places} pixels"
                 raise UserError(f"{AUGMENT}: {words}; accepted is none")
             return leaf

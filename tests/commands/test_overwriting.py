@@ -118,7 +118,7 @@ def test_a_program_is_written_in_the_place_of_a_link_only(place, monkeypatch):
     import jaxgan.commands.export as export
 
     monkeypatch.setattr(export, "start_jax", lambda config: None)
-    monkeypatch.setattr(export, "load", lambda workdir, step: type("Generator", (), {"step": 3}))
+    monkeypatch.setattr(export, "load_model", lambda workdir, options, kind: type("Generator", (), {"step": 3}))
     monkeypatch.setitem(export.WRITERS, "stablehlo", lambda generator, path, wish: Path(path).write_bytes(b"program"))
     os.symlink("../elsewhere/precious.png", "out/g.stablehlo.part")
     before = Path("elsewhere/precious.png").read_bytes()

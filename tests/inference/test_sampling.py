@@ -68,6 +68,14 @@ def test_samples_of_mixtures_of_classes():
     assert (np.abs(mixed - by_label) > 1e-4).any(axis=(1, 2, 3)).all()
 
 
+@pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16, np.float64])
+def test_shares_of_any_floats_are_taken(dtype):
+    shares = np.array([[0.25, 0.75, 0.0], [0.0, 0.0, 1.0]])
+    labels = Sampler(Task(3).product).labels(2, jnp.array(shares, dtype) if dtype != np.float64 else shares)
+    np.testing.assert_array_equal(labels, shares)
+    assert labels.dtype == np.float32
+
+
 @pytest.mark.parametrize(
     ("labels", "words"),
     [

@@ -214,7 +214,8 @@ def test_what_cannot_be_moved_with_the_images_is_told():
     image = images(1)
     with pytest.raises(UserError, match=r"config\.task\.augment: Darken has no `moved`"):
         sight(KEY, jnp.int32(0), augment=Darken(), given=image)
-    for given in ({"small": image[:, ::2, ::2]}, {"classes": jnp.zeros((BATCH, SIDE, SIDE), jnp.int32)}):
+    whole = jnp.zeros((BATCH, SIDE, SIDE), jnp.int32)
+    for given in ({"small": image[:, ::2, ::2]}, {"classes": whole}, {"masks": whole[..., None]}):
         seen = sight(KEY, jnp.int32(0), augment=DiffAugment(), given={**given, "pixels": image})
         with pytest.raises(UserError, match=r"config\.task\.augment: what is given, of shape .*, cannot be moved"):
             seen.given({**given, "pixels": image}, image)
@@ -334,3 +335,51 @@ def test_two_adversaries_do_not_collide():
     after, metrics = step(after, batch, KEY, (0, 1, 2, 3, 4))
     assert np.isfinite(list(map(float, metrics.values()))).all()
     assert {name.partition("/")[0] for name in metrics if "/" in name} == {name for name, _ in phases}
+
+
+class Counting(Bright):
+    """A discriminator that counts its forwards in training."""
+
+    def init(self, key, image, given, *, train):
+        return {**super().init(key, image, given, train=train), "stats": {"forwards": jnp.float32(0)}}
+
+    def apply(self, tree, image, given, *, train, mutable=()):
+        judgement, _ = super().apply(tree, image, given, train=train)
+        return judgement, {"stats": {"forwards": tree["stats"]["forwards"] + 1}}
+
+
+def test_every_forward_of_a_turn_goes_on_from_the_variables_of_the_one_before():
+    adversary, given = Adversary(Counting(), adversarial.hinge, max_accuracy=0.9), jnp.ones(BATCH)
+    variables, carry = {"discriminator": {"stats": {"forwards": jnp.float32(0)}}}, {"accuracy": jnp.float32(0.1)}
+    state = state_of(adversary, given).replace(variables=variables, carry=carry)
+    for mismatched, forwards in ((None, 2), (-given, 3)):
+        _, aux = adversary.turn(state, images(1), images(2), KEY, given, mismatched)
+        assert aux.variables["discriminator"]["stats"]["forwards"] == forwards
+        kept = 0.99 * 0.1 + 0.01 * aux.metrics["accuracy"]
+        np.testing.assert_allclose(aux.carry["accuracy"], kept, rtol=1e-6)
+
+
+def test_what_is_seen_again_in_a_turn_is_seen_by_the_same_draws():
+    def again(critic, fake_critic, real, fake, real_logits, fake_logits):
+        return jnp.abs(critic(real) - real_logits) + jnp.abs(fake_critic(fake) - fake_logits)
+
+    augment = ADA(preset="color", schedule=1.0)
+    adversary = Adversary(Bright(), adversarial.hinge, augment=augment, penalties=(Penalty("again", again),))
+    given, (real, fake) = jnp.arange(1.0, BATCH + 1), (images(1), images(2))
+    state = state_of(adversary, given)
+    metrics = adversary.turn(state, real, fake, KEY, given, given)[1].metrics
+    assert metrics["again"] == pytest.approx(0.0, abs=1e-4)
+    assert metrics["mismatched_logits"] == pytest.approx(float(metrics["real_logits"]), rel=1e-5)
+    pushed = adversary.push(state, real, fake, KEY, given)
+    assert float(pushed.fake.logits.mean()) == pytest.approx(float(metrics["fake_logits"]), rel=1e-5)
+    twice = adversary.turn(state, real, real, KEY, given)[1].metrics
+    assert abs(twice["fake_logits"] - twice["real_logits"]) > 1e-3  # the fakes have draws of their own
+
+
+def test_an_adversary_may_judge_what_another_player_draws():
+    penalties = (Penalty("lecam", lecam, {"start": 0}, every=2), Penalty("r1", r1, every=2))
+    adversary = Adversary(Bright(), adversarial.hinge, penalties=penalties)
+    drawn_by = {
+        phase.name: phase.drawn_by for phase in adversary.phases(lambda *turn: Shown(*turn), drawn_by="painter")
+    }
+    assert drawn_by == {"discriminator": "painter", "discriminator_lecam": "painter", "discriminator_r1": None}

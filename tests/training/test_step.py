@@ -14,6 +14,7 @@ from jaxgan.game import Aux, Phase
 from jaxgan.losses.adversarial import non_saturating
 from jaxgan.models import dcgan, mlp
 from jaxgan.regularizers.gradient_penalty import r1
+from jaxgan.tasks.adversary import Adversary
 from jaxgan.tasks.generation import Generation
 from jaxgan.tasks.penalty import Penalty
 from jaxgan.training.state import init_state
@@ -225,7 +226,8 @@ def test_only_games_with_convolutions_are_unrolled_on_cpu(convolves, microbatche
         if convolves
         else (mlp.Generator(8, 1, widths=(4096, 4096)), mlp.Discriminator(widths=(4096, 4096)))
     )
-    task, batch = Generation(*networks, loss=non_saturating, latent_dim=4), {"image": jnp.zeros((8, 8, 8, 1))}
+    task = Generation(networks[0], Adversary(networks[1], non_saturating), latent_dim=4)
+    batch = {"image": jnp.zeros((8, 8, 8, 1))}
     state = jax.eval_shape(lambda: init_state(task, optimizers(task), KEY, batch))
     step = make_train_step(task, optimizers(task), images=BATCH, microbatches=microbatches)
     key = jax.random.key(0, impl="unsafe_rbg")  # whose numbers are drawn without loops
