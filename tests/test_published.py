@@ -96,7 +96,7 @@ DEFAULTS = [  # of functions and constructors: where, argument, value, source
     ("models.unet.Translator", "halvings", 8, "Isola et al. 2017, appendix 6.1.1"),
     ("models.unet.Discriminator", "base_width", 64, REAL_ESRGAN),
     ("models.unet.Discriminator", "halvings", 3, "Wang et al. 2021 (Real-ESRGAN), section 3.3"),
-    ("projection.project", "steps", 1000, "Karras et al. 2020, appendix D"),
+    ("inference.projection.project", "steps", 1000, "Karras et al. 2020, appendix D"),
     ("regularizers.consistency.cr", "weight", 10.0, "Zhang et al. 2020, section 3.1"),
     ("regularizers.consistency.cr", "shift", 4, "Zhang et al. 2020, section 3.1"),
     ("regularizers.consistency.bcr", "weight", 10.0, "Zhao et al. 2021, section 3"),
@@ -191,11 +191,11 @@ CONSTANTS = [  # of modules: where, value, source
     ("models.unet.DROPOUT", 0.5, "Isola et al. 2017, appendix 6.1.1"),
     ("models.unet.DROPPED", 3, "Isola et al. 2017, appendix 6.1.1"),
     ("models.unet.SLOPE", 0.2, "Isola et al. 2017, appendix 6.1.1"),
-    ("projection.LEARNING_RATE", 0.1, "Karras et al. 2020, appendix D"),
-    ("projection.RAMP_UP", 0.05, "Karras et al. 2020, appendix D"),
-    ("projection.RAMP_DOWN", 0.25, "Karras et al. 2020, appendix D"),
-    ("projection.NOISE", 0.05, "Karras et al. 2020, appendix D"),
-    ("projection.NOISE_RAMP", 0.75, "Karras et al. 2020, appendix D"),
+    ("inference.projection.LEARNING_RATE", 0.1, "Karras et al. 2020, appendix D"),
+    ("inference.projection.RAMP_UP", 0.05, "Karras et al. 2020, appendix D"),
+    ("inference.projection.RAMP_DOWN", 0.25, "Karras et al. 2020, appendix D"),
+    ("inference.projection.NOISE", 0.05, "Karras et al. 2020, appendix D"),
+    ("inference.projection.NOISE_RAMP", 0.75, "Karras et al. 2020, appendix D"),
 ]
 
 
