@@ -317,9 +317,7 @@ def _numbered(place: Workdir) -> list[str]:
     return sorted(path.name for path in pictures if path.stem.isdecimal())
 
 
-def _where_things_are(
-    place: Workdir, checkpoints: Checkpoints, restores: bool, allow: tuple[str, ...] = ()
-) -> str:
+def _where_things_are(place: Workdir, checkpoints: Checkpoints, restores: bool, allow: tuple[str, ...] = ()) -> str:
     """What a user wants to know at the end of a run."""
     pictures = _numbered(place)
     scores = read_report(place.scores)["scores"] if place.scores.exists() else {}
