@@ -22,7 +22,7 @@ from jaxgan.models.pretrained.vgg import Backbone, load_backbone, lpips_heads
 from jaxgan.regularizers.gradient_penalty import auto_gamma
 from jaxgan.tasks.adversary import Adversary
 from jaxgan.tasks.restoration import BACKBONE, Content
-from jaxgan.training.parts import example_batch
+from jaxgan.training.batches import example_batch
 
 log = logging.getLogger(__name__)
 

@@ -14,7 +14,7 @@ from jaxgan.data.sources import DataSpec
 from jaxgan.errors import UserError
 from jaxgan.fields import Field, picture_fields, pixel_field
 from jaxgan.overrides import resolve
-from jaxgan.training.parts import example_batch
+from jaxgan.training.batches import example_batch
 
 SPEC = DataSpec("digits", "train", 100, picture_fields(16, 16, 1, tuple("0123456789")), "0" * 16)
 TREE = {

@@ -18,8 +18,9 @@ from jaxgan.errors import UserError
 from jaxgan.fields import picture_fields
 from jaxgan.overrides import load_config
 from jaxgan.schedules import at
+from jaxgan.training.batches import example_batch
 from jaxgan.training.ema import STATISTICS
-from jaxgan.training.parts import example_batch, make_init, make_optimizers, make_step, root_key
+from jaxgan.training.parts import make_init, make_optimizers, make_step, root_key
 from jaxgan.training.step import due_phases
 
 CONFIGS = sorted((pathlib.Path(__file__).parent.parent / "configs").glob("*.py"))

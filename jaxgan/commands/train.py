@@ -37,13 +37,14 @@ from jaxgan.parallel import distributed
 from jaxgan.parallel.mesh import check_batch, check_memory, make_mesh
 from jaxgan.parallel.peaks import peak_flops
 from jaxgan.parallel.runners import RUNNERS
+from jaxgan.training.batches import example_batch
 from jaxgan.training.checkpoint import Checkpoints
 from jaxgan.training.endings import gives_up_on_disks, gives_up_on_images, gives_up_on_memory
 from jaxgan.training.feed import make_play
 from jaxgan.training.identity import compare_data, describe_data, earlier_data
 from jaxgan.training.initial import make_begin
 from jaxgan.training.loop import Intervals, Loop
-from jaxgan.training.parts import example_batch, make_init, make_optimizers, make_step, root_key
+from jaxgan.training.parts import make_init, make_optimizers, make_step, root_key
 from jaxgan.training.plots import NEEDED, can_plot, write_plots
 from jaxgan.training.profiling import Profile, ProfiledRunner, read_profile
 from jaxgan.training.progress import Progress, console, say, setup_logging

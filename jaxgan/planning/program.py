@@ -16,7 +16,8 @@ from jaxgan.data.sources import DataSpec
 from jaxgan.fields import frames
 from jaxgan.parallel.placement import split_batch
 from jaxgan.parallel.runners import JitRunner
-from jaxgan.training.feed import make_play, sent_batch
+from jaxgan.training.batches import sent_batch
+from jaxgan.training.feed import make_play
 from jaxgan.training.parts import make_init, make_optimizers, make_step, root_key
 from jaxgan.training.step import DueSet, due_phases
 

@@ -9,45 +9,14 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 
 from jaxgan.errors import UserError
-from jaxgan.fields import PLANES
-from jaxgan.game import Array, Batch, Key, Spec, State
+from jaxgan.game import Array, Key, Spec, State
 from jaxgan.layers.collective import axis_name
+from jaxgan.training.batches import assemble
 from jaxgan.training.step import DueSet, Metrics, TrainStep, play_rounds
 
 FLIP_STREAM = 0x666C6970  # keeps the flips' keys apart from the rounds'
-
-
-def assemble(spec: Spec, cache: Mapping[str, Array] | None, sent: Mapping[str, Array], key: Key | None = None) -> Batch:
-    """The batch of what was sent: `{image [B,H,W,C] in [-1, 1], label [B], ...}`, each field as its kind wants it.
-
-    Of a `cache` its rows are gathered, field by field. With a key examples are flipped at random, each in all its
-    planes and frames alike.
-    """
-    fields = {name: rows for name, rows in sent.items() if name != "index"}
-    if cache is not None:
-        fields |= {name: array[sent["index"]] for name, array in cache.items()}
-    for name, rows in fields.items():
-        if spec[name].kind == "pixels":
-            rows = rows.astype(jnp.float32) / 127.5 - 1.0
-        if key is not None and spec[name].kind in PLANES:
-            flipped = jax.random.bernoulli(key, shape=(len(rows), *[1] * (rows.ndim - 1)))  # one draw for all fields
-            rows = jnp.where(flipped, jnp.flip(rows, axis=-2), rows)
-        fields[name] = rows
-    return fields
-
-
-def sent_batch(spec: Spec, rows: int, sharding: Any = None) -> dict[str, jax.ShapeDtypeStruct]:
-    """The shapes of what the host sends of so many examples. Raises UserError for a field of unknown size."""
-    for name, field in spec.items():
-        if None in field.shape:
-            raise UserError(f"the data's {name!r} ({field}) has a size that is unknown; batches require equal ones")
-    return {
-        name: jax.ShapeDtypeStruct((rows, *field.known), jax.dtypes.canonicalize_dtype(field.dtype), sharding=sharding)
-        for name, field in spec.items()
-    }
 
 
 def make_play(

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 import jax
-import jax.numpy as jnp
 
 from jaxgan.config import RunConfig, unknown_key
 from jaxgan.data.sources import DataSpec
 from jaxgan.errors import UserError
-from jaxgan.game import Batch, Key, Spec, State, Task
-from jaxgan.training.feed import assemble, sent_batch
+from jaxgan.game import Key, State, Task
+from jaxgan.training.batches import example_batch
 from jaxgan.training.optimizers import SCALE, Optimizer, lazy_correction, make_optimizer
 from jaxgan.training.state import init_state
 from jaxgan.training.step import TrainStep, make_train_step
@@ -59,12 +58,6 @@ def make_init(
         return init_state(task, optimizers, root_key(config), example_batch(spec.fields))
 
     return init
-
-
-def example_batch(spec: Spec, rows: int = 2) -> Batch:
-    """A batch of zeros as losses see it, of the fields of a data set. Raises UserError for one of unknown size."""
-    shapes = jax.eval_shape(lambda sent: assemble(spec, None, sent), sent_batch(spec, rows))
-    return jax.tree.map(lambda field: jnp.zeros(field.shape, field.dtype), shapes)
 
 
 def root_key(config: RunConfig) -> Key:

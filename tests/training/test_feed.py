@@ -18,8 +18,8 @@ from jaxgan.errors import UserError
 from jaxgan.fields import Field, label_field, nbytes, pixel_field
 from jaxgan.parallel.mesh import make_mesh
 from jaxgan.parallel.runners import JitRunner
-from jaxgan.training.feed import make_play, sent_batch
-from jaxgan.training.parts import example_batch
+from jaxgan.training.batches import example_batch, sent_batch
+from jaxgan.training.feed import make_play
 
 SIZE, BATCH, START, BATCHES = 37, 8, 30, 3  # over the end of an epoch
 FIELDS = {
