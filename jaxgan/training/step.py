@@ -10,6 +10,7 @@ own phase pulls its cotangent back through that same forward.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence, Set
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -80,12 +81,7 @@ def make_train_step(
     phases, players = task.phases(), task.players
     drawers = list(dict.fromkeys(phase.drawn_by for phase in phases if phase.drawn_by is not None))
 
-    def draw(phase: Phase, state: State, batch: Batch, key: Key) -> Draw | None:
-        if phase.drawn_by is None:
-            return None
-        drawing = recomputed(lambda p: task.draw(phase, _put(state, p), batch, key), remat)
-        fakes, pull_back, variables = jax.vjp(drawing, _owned(players, state, phase.drawn_by), has_aux=True)
-        return Draw(fakes, variables, pull_back)
+    draw = partial(_draw, task, remat)
 
     def differentiate(phase: Phase, state: State, batch: Batch, key: Key, drawn: Draw | None) -> Turn:
         def loss(params: dict[str, Params], fakes: Any) -> tuple[Array, Aux]:
@@ -113,10 +109,7 @@ def make_train_step(
 
         parts = _interleaved(batch, microbatches), jnp.arange(microbatches)
         after, turns = fold(part, state, parts, unroll_on_cpu=_convolves(state))
-        mean = jax.tree.map(lambda x: x.mean(axis=0), turns._replace(aux=turns.aux.metrics))
-        variables = {name: after.variables[name] for name in turns.aux.variables}
-        carry = {name: after.carry[name] for name in turns.aux.carry}
-        return mean._replace(aux=Aux(metrics=mean.aux, variables=variables, carry=carry))
+        return _mean(turns, after)
 
     def train_step(state: State, batch: Batch, key: Key, due: DueSet) -> tuple[State, Metrics]:
         key, found = _round_key(key, state), state
@@ -310,6 +303,23 @@ def _round_key(key: Key, state: State) -> Key:
     key = jax.random.fold_in(jax.random.fold_in(key, state.rollbacks), state.step)
     axis = axis_name()
     return key if axis is None else jax.random.fold_in(key, jax.lax.axis_index(axis))
+
+
+def _draw(task: Task, remat: Remat, phase: Phase, state: State, batch: Batch, key: Key) -> Draw | None:
+    """What a phase gets drawn, with the gradient's way back; None where it gets nothing."""
+    if phase.drawn_by is None:
+        return None
+    drawing = recomputed(lambda p: task.draw(phase, _put(state, p), batch, key), remat)
+    fakes, pull_back, variables = jax.vjp(drawing, _owned(task.players, state, phase.drawn_by), has_aux=True)
+    return Draw(fakes, variables, pull_back)
+
+
+def _mean(turns: Turn, after: State) -> Turn:
+    """One turn of those of the parts of a batch, which are stacked; what it writes back is as it stands after them."""
+    mean: Turn = jax.tree.map(lambda x: x.mean(axis=0), turns._replace(aux=Aux(turns.aux.metrics)))
+    variables = {name: after.variables[name] for name in turns.aux.variables}
+    carry = {name: after.carry[name] for name in turns.aux.carry}
+    return mean._replace(aux=Aux(mean.aux.metrics, variables, carry))
 
 
 def _interleaved(batch: Batch, parts: int) -> Batch:
