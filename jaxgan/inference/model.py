@@ -144,8 +144,10 @@ class Model:
 
     @functools.cached_property
     def restorer(self) -> Restorer:
-        """What restores pictures of any kind in batches. Raises UserError for a model that asks for no pixels."""
+        """What restores pictures, and frames of films, of any kind. Raises UserError for a model that asks for none."""
         self.needs("pixels")
+        if (asked := self.asks[named(self.asks, "pixels")]).clip:
+            raise UserError(f"this model asks for clips ({asked}), not for pictures or frames: use model(...)")
         made = make_restorer(self.product, self._weights)
         return dataclasses.replace(made, step=self.step, images_seen=self.images_seen)
 
