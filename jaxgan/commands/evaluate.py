@@ -22,7 +22,7 @@ from jaxgan.evaluators.distribution import DistributionEvaluator
 from jaxgan.evaluators.manifests import check_same, existing, read_report, write_report
 from jaxgan.evaluators.path_length import feature_path_length, path_manifest
 from jaxgan.evaluators.reconstruction import ReconstructionEvaluator
-from jaxgan.fields import Kind
+from jaxgan.fields import Kind, frames
 from jaxgan.inference.model import Model
 from jaxgan.media.plain import plain
 from jaxgan.parallel.mesh import make_mesh
@@ -59,13 +59,15 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
     if isinstance(evaluator, ReconstructionEvaluator):
         restorer = model.restorer
         compare()
-        scores = evaluator.run(lambda condition: np.asarray(restorer.apply(jnp.asarray(condition))))
+        assert restorer.shot is not None
+        shot = restorer.shot
+        scores = evaluator.run(lambda conditions: np.asarray(shot(jnp.asarray(conditions))))
     else:
         if paths:
             manifest["path_length"] = path_manifest(paths, straight=model.has_styles)
         compare()
         try:
-            scores = evaluator.run(generate_with(model.generate), config.seed)
+            scores = evaluator.run(generate_with(model.generate, per_clip=frames(model.gives)), config.seed)
         except NotFiniteError as error:
             raise UserError(f"--checkpoint: step {model.step} of {workdir} cannot be scored: {error}") from None
         if paths:

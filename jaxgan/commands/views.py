@@ -20,9 +20,9 @@ from jaxgan.evaluators.held_out import make_held_out_gap
 from jaxgan.evaluators.manifests import existing
 from jaxgan.evaluators.reconstruction import ReconstructionEvaluator, make_reconstruction_evaluator
 from jaxgan.evaluators.samples import draw_grid
-from jaxgan.fields import name_of, named, told
+from jaxgan.fields import frames, name_of, named, told
 from jaxgan.game import Product, State, Task, Weights, delivered, playing, product_of
-from jaxgan.inference.restorer import stacked
+from jaxgan.inference.restorer import of_shot
 from jaxgan.inference.sampling import Sampler
 from jaxgan.inference.standing import Standing
 from jaxgan.media.grids import make_grid
@@ -73,8 +73,8 @@ class GenerationView:
         """Compiles nothing yet."""
         self._config, self._evaluator, self._mesh = config, evaluator, mesh
         self._class_names = spec.classes if config.conditional else ()
-        size = config.evaluation.batch_size
         _, self._product = product_of(task)
+        size = -(-config.evaluation.batch_size // frames(self._product.gives))
         self._sampler = Sampler(self._product, batch_size=size, mesh=mesh)
         self._standing = Standing(self._product, seed=config.seed)
         judge = _judge_of(task, self._product)
@@ -83,7 +83,7 @@ class GenerationView:
 
     def scores(self, state: State) -> dict[str, float]:
         """Of samples of the averaged weights, and how the discriminator judges what it never saw."""
-        draw = generate_with(partial(self._sampler.share, self._averaged(state)))
+        draw = generate_with(partial(self._sampler.share, self._averaged(state)), per_clip=frames(self._product.gives))
         scores = self._evaluator.run(draw, self._config.seed)
         if self._gap is None or self._judge is None:
             return scores
@@ -129,7 +129,7 @@ class RestorationView:
     def __init__(self, product: Product, evaluator: ReconstructionEvaluator):
         """Compiles nothing yet."""
         self._product, self._evaluator = product, evaluator
-        self._apply = jax.jit(stacked(product), compiler_options=compiler_options(jax.default_backend()))
+        self._apply = jax.jit(of_shot(product), compiler_options=compiler_options(jax.default_backend()))
 
     def scores(self, state: State) -> dict[str, float]:
         """Of the averaged weights."""

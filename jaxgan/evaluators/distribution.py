@@ -16,6 +16,7 @@ import jax
 import numpy as np
 
 from jaxgan import signals
+from jaxgan.data.clip_frames import frames_of
 from jaxgan.data.opening import open_source
 from jaxgan.data.sources import Source, describe, digest_of_contents
 from jaxgan.data.stacked import StackedSource
@@ -66,7 +67,9 @@ class DistributionEvaluator:
         """
         _check_counts(samples, source.spec.size, neighbours, f"the split {source.spec.split!r} of {source.spec.name!r}")
         self._source, self._held_out, self._cache_dir = source, held_out, cache_dir
-        self._samples, self._batch_size, self._neighbours = samples, batch_size, neighbours
+        self._per_clip = getattr(source, "per_clip", 1)  # frames, which are drawn and asked for together
+        self._batch_size = -(-batch_size // self._per_clip) * self._per_clip
+        self._samples, self._neighbours = samples, neighbours
         self._conditional = conditional and bool(source.spec.classes)
         self._seed, self._weights = seed, weights
         self._kind = _kind(source, features)
@@ -115,7 +118,9 @@ class DistributionEvaluator:
 
     def labels(self, count: int) -> np.ndarray | None:
         """What `count` samples are asked for, int32; None where the generator takes no labels."""
-        return None if self._counts is None else spread_labels(self._counts, count)
+        if self._counts is None:
+            return None
+        return spread_labels(self._counts, -(-count // self._per_clip)).repeat(self._per_clip)[:count]
 
     def features(self, images: np.ndarray) -> np.ndarray:
         """Features `[n,D]` of images of 0 to 255. Raises UserError where scores are made without a network."""
@@ -196,9 +201,11 @@ def make_distribution_evaluator(
     Raises UserError for a data set or split that cannot be opened.
     """
     data = config.data
-    held_out = open_source(data, data.evaluation_split, allow) if data.evaluation_split != data.split else None
+    held_out = (
+        frames_of(open_source(data, data.evaluation_split, allow)) if data.evaluation_split != data.split else None
+    )
     return DistributionEvaluator(
-        open_source(data, data.split, allow),
+        frames_of(open_source(data, data.split, allow)),
         held_out,
         cache_dir=cache_dir,
         samples=config.evaluation.samples,

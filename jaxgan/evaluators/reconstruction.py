@@ -15,6 +15,7 @@ import jax
 import numpy as np
 
 from jaxgan import signals
+from jaxgan.data.clip_frames import frames_of
 from jaxgan.data.opening import open_pictures
 from jaxgan.data.sources import Pictures, fingerprint
 from jaxgan.errors import UserError
@@ -32,7 +33,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 Compare = Callable[[np.ndarray, np.ndarray], np.ndarray]  # two batches [n,H,W,C] in [-1, 1] -> one value each
-Restore = Callable[[np.ndarray], np.ndarray]  # conditions float32 [1,h,w,C'] -> images [1,sh,sw,C] in [-1, 1]
+# conditions float32 [n,h,w,C'], one or consecutive frames of a clip -> images [n,sh,sw,C] in [-1, 1]
+Restore = Callable[[np.ndarray], np.ndarray]
 
 LARGEST = 384  # pixels of a side: of larger pictures the middle is scored
 MULTIPLE = 16  # sides are cut to it, so that every degradation divides them
@@ -93,10 +95,10 @@ class ReconstructionEvaluator:
 
     def run(self, restore: Restore) -> dict[str, float]:
         """Scores by name: `psnr/LABEL` of the network, `psnr_std/LABEL`, and `psnr_NAME/LABEL` of the baseline."""
-        restored = []
-        for condition in self.conditions:
+        restored, at_once = list[np.ndarray](), getattr(self._pictures, "per_clip", 1)
+        for start in range(0, len(self.conditions), at_once):
             signals.check()
-            restored.append(_rounded(restore(condition[None])[0]))
+            restored += map(_rounded, restore(np.stack(self.conditions[start : start + at_once])))
         return {**self._scores(restored, ""), **self._baseline_scores}
 
     @functools.cached_property
@@ -183,7 +185,8 @@ def make_reconstruction_evaluator(
     config: RunConfig, degradation: Degradation | None, allow: Sequence[str] = ()
 ) -> ReconstructionEvaluator:
     """The evaluator of a run, on its evaluation split. Raises UserError for what cannot be opened."""
-    pictures, wanted = open_pictures(config.data, config.data.evaluation_split, allow), config.evaluation
+    pictures = frames_of(open_pictures(config.data, config.data.evaluation_split, allow))
+    wanted = config.evaluation
     lpips = (wanted.features, _make_lpips(wanted.features, wanted.weights)) if wanted.features in LPIPS else None
     return ReconstructionEvaluator(pictures, degradation, samples=wanted.samples, seed=config.seed, lpips=lpips)
 

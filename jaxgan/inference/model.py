@@ -146,8 +146,6 @@ class Model:
     def restorer(self) -> Restorer:
         """What restores pictures, and frames of films, of any kind. Raises UserError for a model that asks for none."""
         self.needs("pixels")
-        if (asked := self.asks[named(self.asks, "pixels")]).clip:
-            raise UserError(f"this model asks for clips ({asked}), not for pictures or frames: use model(...)")
         made = make_restorer(self.product, self._weights)
         return dataclasses.replace(made, step=self.step, images_seen=self.images_seen)
 
@@ -306,7 +304,7 @@ class Model:
             raise UserError(f"this model asks for {told(further)} beside the latent: use {call}")
 
     def _counted(self, images: np.ndarray) -> np.ndarray:
-        self.lost += int((~np.isfinite(images).all(axis=(1, 2, 3))).sum())
+        self.lost += int((~np.isfinite(images).all(axis=tuple(range(1, images.ndim)))).sum())
         return images
 
     def _need_styles(self) -> None:

@@ -52,6 +52,7 @@ class Restorer:
     begin: Callable[[Array], Memory] | None = None  # condition of a first frame -> memory
     advance: Callable[[Array, Memory], tuple[Array, Memory]] | None = None  # condition, memory -> image, memory
     delay: int = 0  # frames by which images come later than their conditions, see `Product`
+    shot: Callable[[Array], Array] | None = None  # conditions of consecutive frames [T,h,w,C'] -> their images
 
     def __call__(self, tiles: np.ndarray) -> np.ndarray:
         """The images of conditions, see above."""
@@ -130,19 +131,39 @@ def make_restorer(product: Product, weights: Weights, *, description: str | None
         else None,
         advance=compiled(advance) if carries else None,
         delay=product.delay,
+        shot=compiled(of_shot(product)),
     )
 
 
 def stacked(product: Product) -> Callable[[Weights, Array], Array]:
     """`(weights, condition [B,h,w,C'])` -> images: of a product that asks for pixels, and maybe for a mask.
 
-    The mask is the condition's last channel.
+    The mask is the condition's last channel. Raises UserError for one that asks for clips.
     """
-    image = named(product.gives, "pixels")
+    image, asked = named(product.gives, "pixels"), product.asks[named(product.asks, "pixels")]
+    if asked.clip:
+        raise UserError(f"this model asks for clips ({asked}), not for pictures or frames: use model(...)")
 
     def restore(weights: Weights, condition: Array) -> Array:
         output: Array = product.once(weights, _unstacked(product, condition))[image]
         return output
+
+    return restore
+
+
+def of_shot(product: Product) -> Callable[[Weights, Array], Array]:
+    """`(weights, conditions [T,h,w,C'])` -> images: of consecutive frames, where the product carries a memory."""
+    if product.begin is None:
+        return stacked(product)
+    image = named(product.gives, "pixels")
+
+    def restore(weights: Weights, conditions: Array) -> Array:
+        frames = [conditions[number : number + 1] for number in range(len(conditions))]
+        memory, images = product.start(weights, _unstacked(product, frames[0])), []
+        for frame in (*frames, *[frames[-1]] * product.delay):
+            made, memory = product(weights, _unstacked(product, frame), memory)
+            images.append(made[image])
+        return jnp.concatenate(images[product.delay :])
 
     return restore
 
