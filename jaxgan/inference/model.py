@@ -118,9 +118,12 @@ class Model:
 
     @property
     def image_shape(self) -> tuple[int, ...]:
-        """Height, width and channels of the images that are made of latents."""
+        """Height, width and channels of the images that are made of latents. Raises UserError for clips."""
         self.needs("latent")
-        return self.gives[named(self.gives, "pixels")].known
+        image = self.gives[named(self.gives, "pixels")]
+        if image.clip:
+            raise UserError(f"this model makes clips ({image}), not single images")
+        return image.known
 
     def restore(self, image: np.ndarray, mask: np.ndarray | None = None, *, tile: int = TILE) -> np.ndarray:
         """The image `[s*h,s*w,C]`, float32 in about [-1, 1], that is restored from one `[h,w,1|3]` in [-1, 1].
