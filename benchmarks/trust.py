@@ -48,11 +48,11 @@ RUN: dict[str, Any] = {"conditional": False, "images": IMAGES, "checkpoint.every
 RUN |= {"ema.rampup": 0.05, "evaluation.samples": 500, "evaluation.features": "patches"}
 RUN |= {"networks.generator.widths": (64, 32, 16), "networks.discriminator.widths": (16, 32, 64)}
 RUN |= {f"optimizers.{player}.learning_rate": 1e-3 for player in ("generator", "discriminator")}
-RUN |= {"task.penalties": tuple({"name": f"gradient_penalty.{name}", "gamma": 0.3} for name in ("r1", "r2"))}
+RUN |= {"task.adversary.penalties": tuple({"name": f"gradient_penalty.{name}", "gamma": 0.3} for name in ("r1", "r2"))}
 COLLAPSING = {
     "conditional": True,
-    "task.loss": "adversarial.non_saturating",
-    "task.penalties": "()",
+    "task.adversary.loss": "adversarial.non_saturating",
+    "task.adversary.penalties": "()",
     "watch.enabled": False,
     "images": 32_000,
 }

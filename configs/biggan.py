@@ -23,7 +23,7 @@ def get_config():
     )
     config.task = dict(
         name="generation.Generation",
-        loss="adversarial.hinge",
+        adversary=dict(loss="adversarial.hinge"),
         latent_dim=120,
         generator_penalties=(dict(name="orthogonal.orthogonal", weight=1e-4),),
         standing_passes=100,

@@ -26,12 +26,14 @@ def get_config():
     )
     config.task = dict(
         name="generation.Generation",
-        loss="adversarial.relativistic",
-        latent_dim=64,
-        penalties=(
-            dict(name="gradient_penalty.r1", gamma=1.0, every=8),
-            dict(name="gradient_penalty.r2", gamma=1.0, every=8),
+        adversary=dict(
+            loss="adversarial.relativistic",
+            penalties=(
+                dict(name="gradient_penalty.r1", gamma=1.0, every=8),
+                dict(name="gradient_penalty.r2", gamma=1.0, every=8),
+            ),
         ),
+        latent_dim=64,
     )
     rate = dict(name="cosine", start=2e-3, stop=1e-4, images=IMAGES)
     adam = dict(name="adam", learning_rate=rate, b1=0.0, b2=0.99)

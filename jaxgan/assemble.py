@@ -9,7 +9,7 @@ from typing import Any
 
 import jax
 
-from jaxgan.builder import Parameters, build, changed, find, kind_in, parameters_of
+from jaxgan.builder import Parameters, build, changed, kind_in
 from jaxgan.config import RunConfig, Section, unknown_key
 from jaxgan.data.sources import DataSpec
 from jaxgan.domains import given
@@ -20,7 +20,6 @@ from jaxgan.losses.perceptual import REAL_ESRGAN
 from jaxgan.media.plain import plain
 from jaxgan.models.pretrained.vgg import Backbone, load_backbone, lpips_heads
 from jaxgan.regularizers.gradient_penalty import auto_gamma
-from jaxgan.tasks.adversary import Adversary
 from jaxgan.tasks.restoration import BACKBONE, Content
 from jaxgan.training.batches import example_batch
 
@@ -81,42 +80,23 @@ def _conditioned(section: Section, way: str, path: str, allow: tuple[str, ...]) 
 
 def make_task(config: RunConfig, allow: tuple[str, ...] = ()) -> Task:
     """The task of a filled-in config. `allow` names further packages that sections may point into."""
-    fill: dict[str, Any] = {
+    networks = {
         name: build(section, "network", path=f"config.networks.{name}", allow=allow)
         for name, section in config.networks.items()
     }
-    section = dict(config.task)
+    section, fill = dict(config.task), dict[str, Any]()
     if "content" in section:
         made = [
             build(each, "content", path=f"config.task.content.{index}", allow=allow)
             for index, each in enumerate(section.pop("content"))
         ]
         fill["content"], fill[BACKBONE] = _with_backbone(made, section.pop(BACKBONE, None) or {})
-    fill |= _make_adversary(section, fill, allow)
-    return build(section, "task", path="config.task", fill=fill, allow=allow)
+    return build(section, "task", path="config.task", fill=fill, networks=networks, allow=allow)
 
 
 def check_data(task: Task, spec: DataSpec) -> None:
     """Raises UserError where the data have not what the task asks for."""
     fit(task.asks, spec.fields, asker="config.task", giver=plain(spec.name), advice=ADVICE)
-
-
-def _make_adversary(section: dict[str, Any], networks: dict[str, Any], allow: tuple[str, ...]) -> dict[str, Any]:
-    """What a task gets as its adversary, made of its network and of those keys of its section that it takes.
-
-    Section and networks lose these. Nothing where the task needs none; raises UserError where it does.
-    """
-    takes = parameters_of(find(section, "task", path="config.task", allow=allow)).get("adversary")
-    if takes is None:
-        return {}
-    own = {key: section.pop(key) for key in parameters_of(Adversary) if key in section}
-    network = networks.pop(DISCRIMINATOR, None)
-    if network is not None and "loss" in own:
-        own, fill = {"name": "adversary.Adversary", **own}, {"network": network}
-        return {"adversary": build(own, "adversary", path="config.task", fill=fill, allow=allow)}
-    if takes.default is takes.empty or section.get("adversarial_start") is not None:
-        raise UserError(f"config.{f'networks.{DISCRIMINATOR}' if network is None else 'task.loss'} is missing")
-    return {}
 
 
 def shapes_of(task: Task, config: RunConfig, product: Product) -> list[tuple[dict[str, Any], dict[str, Any]]]:

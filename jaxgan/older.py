@@ -11,15 +11,22 @@ from typing import Any, NamedTuple
 
 
 class Moved(NamedTuple):
-    """A field that was elsewhere: its dotted path then, and now."""
+    """A field that was elsewhere: its dotted path then, and now; of which tasks, where not of all."""
 
     before: str
     now: str
+    tasks: tuple[str, ...] = ()
 
 
+WITH_ADVERSARY = ("generation.Generation", "progressive.Progressive", "restoration.Restoration")
+OF_ADVERSARIES = (
+    *("loss", "penalties", "augment", "class_weight", "pack", "top_k"),
+    *("max_accuracy", "label_smoothing", "instance_noise"),
+)
 MOVED = (  # in the order of the changes
     Moved("generator", "networks.generator"),
     Moved("discriminator", "networks.discriminator"),
+    *(Moved(f"task.{name}", f"task.adversary.{name}", WITH_ADVERSARY) for name in OF_ADVERSARIES),
 )
 NEW = ("networks",)  # sections that the oldest spelling has no room for, but for what was moved there
 
@@ -30,20 +37,25 @@ def renewed(tree: Any) -> tuple[Any, list[Moved]]:
     A field whose place is taken stays where it is, and is no field of today. What is no tree comes back as it is.
     """
     met: list[Moved] = []
-    for row in MOVED if isinstance(tree, Mapping) else ():
+    for row in _rows(_task(tree)) if isinstance(tree, Mapping) else ():
         moved = _moved(tree, row.before, row.now)
         if moved is not None:
             tree = moved
             met.append(row)
+    if any(row.tasks for row in met) and "discriminator" not in (_at(tree, ["networks"]) or {}):
+        tree = _without(tree, ["task", "adversary"])  # nothing was made of its fields then
     return tree, met
 
 
-def renewed_keys(changes: Mapping[str, str]) -> tuple[dict[str, str], list[Moved]]:
-    """Changes of a config by their dotted keys, these in the spelling of today, and what was spelled otherwise."""
+def renewed_keys(changes: Mapping[str, str], tree: Any) -> tuple[dict[str, str], list[Moved]]:
+    """Changes of a config by their dotted keys, these in the spelling of today, and what was spelled otherwise.
+
+    `tree`: the nested fields that are changed.
+    """
     new: dict[str, str] = {}
     met: list[Moved] = []
     for key, text in changes.items():
-        for row in MOVED:
+        for row in _rows(changes.get("task.name", _task(tree))):
             if key == row.before or key.startswith(f"{row.before}."):
                 key = row.now + key.removeprefix(row.before)
                 met.append(row)
@@ -54,9 +66,19 @@ def renewed_keys(changes: Mapping[str, str]) -> tuple[dict[str, str], list[Moved
 def original(tree: Mapping[str, Any]) -> Mapping[str, Any]:
     """The nested fields of today in the oldest spelling; as they are where they say what it cannot."""
     old: Mapping[str, Any] = tree
-    for row in reversed(MOVED):
+    for row in reversed(_rows(_task(tree))):
         old = _moved(old, row.now, row.before) or old
     return tree if any(name in old for name in NEW) else old
+
+
+def _task(tree: Any) -> Any:
+    """The name of the task; None where none is said."""
+    return (_at(tree, ["task"]) or {}).get("name")
+
+
+def _rows(task: Any) -> list[Moved]:
+    """What was elsewhere in the config of a task."""
+    return [row for row in MOVED if not row.tasks or task in row.tasks]
 
 
 def _moved(tree: Mapping[str, Any], start: str, end: str) -> dict[str, Any] | None:

@@ -24,9 +24,8 @@ TREE = {
     },
     "task": {
         "name": "generation.Generation",
-        "loss": "adversarial.hinge",
+        "adversary": {"loss": "adversarial.hinge", "penalties": ({"name": "gradient_penalty.r1", "gamma": "auto"},)},
         "latent_dim": 3,
-        "penalties": ({"name": "gradient_penalty.r1", "gamma": "auto"},),
     },
     "optimizers": {key: {"name": "sgd", "learning_rate": 0.1} for key in ("generator", "discriminator")},
     "data": {"name": "digits"},
@@ -71,7 +70,11 @@ def test_data_that_do_not_fit_the_task_are_told_in_one_line(fields, conditional,
     shapes = {"generator": {"resolution": 16, "channels": 1}, "discriminator": {"resolution": 16}}
     networks = {name: {**section, **shapes[name]} for name, section in TREE["networks"].items()}
     spec = dataclasses.replace(SPEC, fields=fields)
-    changes = {"networks": networks, "task": {**TREE["task"], "penalties": ()}, "conditional": conditional}
+    changes = {
+        "networks": networks,
+        "task": {**TREE["task"], "adversary": {"loss": "adversarial.hinge"}},
+        "conditional": conditional,
+    }
     with pytest.raises(UserError, match=re.escape(told)) as raised:
         check_data(make_task(filled(spec, **changes)), spec)
     assert str(raised.value).startswith("config.task asks for ")
@@ -79,7 +82,7 @@ def test_data_that_do_not_fit_the_task_are_told_in_one_line(fields, conditional,
 
 
 def test_auto_gamma_follows_resolution_and_batch():
-    penalty = filled().task["penalties"][0]
+    penalty = filled().task["adversary"]["penalties"][0]
     assert penalty["gamma"] == pytest.approx(0.0002 * 16**2 / 8)  # Karras et al. 2020a, appendix C
     assert make_task(filled()).adversary.penalties[0].arguments == {"gamma": penalty["gamma"]}
 
@@ -178,7 +181,11 @@ def test_lpips_as_a_loss_has_its_heads_and_their_layers(monkeypatch):
         ({"content": ({"name": "reconstruction.l1", "weight": "much"},)}, "weight: got 'much', accepted is float"),
         (
             {"content": ({"name": "reconstruction.l1"},), "adversarial_start": 0},
-            "config.networks.discriminator is missing",
+            "config.task.adversary is missing: config.task.adversarial_start asks for a second stage",
+        ),
+        (
+            {"content": ({"name": "reconstruction.l1"},), "adversary": {"loss": "adversarial.hinge"}},
+            "config.networks.discriminator is missing: config.task.adversary needs it",
         ),
     ],
 )
@@ -188,6 +195,10 @@ def test_a_restoration_that_cannot_be_is_told(task, words):
 
 
 def test_a_task_that_needs_a_discriminator_says_so():
-    config = dataclasses.replace(restoration(), task={"name": "generation.Generation", "loss": "adversarial.hinge"})
-    with pytest.raises(UserError, match=r"config\.networks\.discriminator is missing: generation\.Generation needs it"):
+    config = dataclasses.replace(
+        restoration(), task={"name": "generation.Generation", "adversary": {"loss": "adversarial.hinge"}}
+    )
+    with pytest.raises(
+        UserError, match=r"config\.networks\.discriminator is missing: config\.task\.adversary needs it"
+    ):
         check_sections(config)

@@ -83,5 +83,5 @@ def make_held_out_gap(config: RunConfig) -> HeldOutGap | None:
         open_source(data, data.split),
         open_source(data, data.evaluation_split),
         batch_size=config.evaluation.batch_size,
-        pack=config.task.get("pack", 1),
+        pack=config.adversary.get("pack", 1),
     )

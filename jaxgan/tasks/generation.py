@@ -71,7 +71,7 @@ class Generation:
                 raise UserError(f"config.task.{name}: got {getattr(self, name)}, accepted is {least} or more")
         self.adversary.check_labels(self.num_classes)
         for field, penalties in (
-            ("penalties", self.adversary.penalties),
+            ("adversary.penalties", self.adversary.penalties),
             ("generator_penalties", self.generator_penalties),
         ):
             for penalty in penalties:

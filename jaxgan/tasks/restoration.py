@@ -103,8 +103,7 @@ class Restoration:
         if not self.content:
             raise UserError("config.task.content is missing: losses such as {'name': 'reconstruction.l1'}")
         if self.adversarial_start is not None and self.adversary is None:
-            missing = "config.networks.discriminator or config.task.loss"
-            raise UserError(f"{missing} is missing: config.task.adversarial_start asks for a second stage")
+            raise UserError("config.task.adversary is missing: config.task.adversarial_start asks for a second stage")
         if self.adversarial_start is not None and self.adversarial_start < 0:
             raise UserError(f"config.task.adversarial_start: got {self.adversarial_start}, accepted is 0 or more")
         if self.conditional and self.scale != 1:
@@ -113,12 +112,12 @@ class Restoration:
             raise UserError("config.task.generator_penalties: accepted are none without config.task.adversarial_start")
         check_offered(self.generator_penalties, OFFERED, "config.task.generator_penalties")
         if self.adversary is not None:
-            check_offered(self.adversary.penalties, OFFERED, "config.task.penalties")
+            check_offered(self.adversary.penalties, OFFERED, "config.task.adversary.penalties")
             self.adversary.check_labels(self.num_classes)
             matched = [each.name for each in self.content if each.wants("fake_features")]
             if matched and self.adversary.augment is not None:
                 words = f"{matched[0]} compares features of images that are augmented apart; accepted is one of both"
-                raise UserError(f"config.task.augment: {words}")
+                raise UserError(f"config.task.adversary.augment: {words}")
 
     @property
     def num_classes(self) -> int:

@@ -14,7 +14,7 @@ CONFIG = {
     },
     "task": {
         "name": "generation.Generation",
-        "loss": "adversarial.hinge",
+        "adversary": {"loss": "adversarial.hinge"},
         "latent_dim": LATENT,
         "generator_every": 2,
     },
