@@ -39,6 +39,7 @@ KINDS = {
     "augment": Kind("jaxgan.game.Augmentation", "jaxgan.augment"),
     "degradation": Kind("jaxgan.game.Degradation", "jaxgan.augment"),
     "content": Kind("jaxgan.tasks.restoration.Content", "jaxgan.losses"),
+    "source": Kind("jaxgan.data.sources.Source", "jaxgan.data"),
 }
 BY_ASKED = {row.asked: kind for kind, row in KINDS.items()}
 
@@ -182,6 +183,8 @@ def check_sections(config: RunConfig, allow: Sequence[str] = ()) -> None:
     for name, needs in networks.items():
         if needs and name not in config.networks:
             raise UserError(f"config.networks.{name} is missing: {needs} needs it")
+    if config.data.source:
+        check_section(config.data.source, "source", path="config.data.source", allow=allow)
     for player, section in config.optimizers.items():
         check_optimizer(section, f"config.optimizers.{player}")
     check_argument(config.ema.half_life_images, NotNegativeNumber, "config.ema.half_life_images")
