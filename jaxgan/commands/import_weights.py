@@ -55,7 +55,7 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
             },
             "task": {
                 "name": "generation.Generation",
-                "loss": "adversarial.non_saturating",
+                "adversary": {"loss": "adversarial.non_saturating"},
                 "latent_dim": _latent_dim(imported),
                 "num_classes": section["num_classes"],
             },
