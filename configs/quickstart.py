@@ -16,7 +16,6 @@ IMAGES = 1_250 * 64
 def get_config():
     config = ConfigDict()
     config.data = dict(name="jaxgan_digits", resolution=32, fit="pad")
-    config.conditional = True
     config.batch_size = 64
     config.images = IMAGES
 
@@ -26,6 +25,7 @@ def get_config():
     )
     config.task = dict(
         name="generation.Generation",
+        condition="label",
         adversary=dict(
             loss="adversarial.relativistic",
             penalties=(

@@ -18,7 +18,6 @@ def cosine(start, stop):
 def get_config():
     config = ConfigDict()
     config.data = dict(name="cifar10", resolution=32, flip=True)
-    config.conditional = True
     config.batch_size = 512
     config.images = DECAY
     config.fresh_latents = True
@@ -31,6 +30,7 @@ def get_config():
     gamma = cosine(0.05, 0.005)
     config.task = dict(
         name="generation.Generation",
+        condition="label",
         adversary=dict(
             loss="adversarial.relativistic",
             penalties=(

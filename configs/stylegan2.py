@@ -30,7 +30,6 @@ def get_config(preset="auto"):
     own, cifar = PRESETS[preset], preset == "cifar"
     config = ConfigDict()
     config.data = dict(name="cifar10" if cifar else "path/to/images", resolution=own.get("resolution", 256), flip=True)
-    config.conditional = cifar
     config.batch_size = own.get("batch", 32)
     config.images = own.get("images", 25_000_000)
 
@@ -51,6 +50,7 @@ def get_config(preset="auto"):
     lazy = dict(name="path_length.path_length", every=4)
     config.task = dict(
         name="generation.Generation",
+        condition="label" if cifar else None,
         adversary=dict(
             loss="adversarial.non_saturating",
             penalties=(dict(name="gradient_penalty.r1", gamma=own["gamma"], every=16),),

@@ -42,14 +42,6 @@ FORMAT = 3  # of saved configs
 READ = (1, 2, FORMAT)  # those that are read: an older one is of an older spelling
 
 Section = Mapping[str, Any]  # {"name": "dcgan.Generator", **keyword arguments}
-Conditioning = Literal[  # of the generator + of the discriminator
-    "concat+concat",
-    "concat+projection",
-    "concat+classifier",
-    "norm+concat",
-    "norm+projection",
-    "norm+classifier",
-]
 
 
 def option(default: Any, told: str) -> Any:
@@ -182,10 +174,6 @@ class RunConfig:
     start_from: str | None = option(
         None, "whose networks a new run begins with: a run's directory, or a published model by name or file"
     )
-    conditional: bool | Conditioning = option(
-        False,
-        "whether, or how, the generator and the discriminator get the data's labels; true: as their papers have it",
-    )
     ema: EmaConfig = option(EmaConfig(), "")
     parallel: ParallelConfig = option(ParallelConfig(), "")
     checkpoint: CheckpointConfig = option(CheckpointConfig(), "")
@@ -266,7 +254,7 @@ def from_json(text: str) -> RunConfig:
     if number not in READ:
         accepted = " and ".join(map(str, READ))
         raise UserError(f"the saved config has format {number!r}, this version of jaxgan reads {accepted}")
-    return from_tree(tree if number == FORMAT else renewed(tree)[0])
+    return from_tree(renewed(tree)[0])
 
 
 def fingerprint(config: RunConfig) -> str:

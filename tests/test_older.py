@@ -153,3 +153,20 @@ def test_a_task_of_one_s_own_has_its_own_keys():
 def test_of_an_adversary_without_a_network_nothing_was_made():
     task = {**FLAT, "name": "restoration.Restoration"}
     assert "adversary" not in renewed({**REST, "generator": NETWORKS["generator"], "task": task})[0]["task"]
+
+
+@pytest.mark.parametrize(
+    ("conditional", "condition", "ways"),
+    [(False, None, None), (True, "label", None), ("norm+projection", "label", ("norm", "projection"))],
+)
+def test_how_networks_get_labels_was_one_field_of_a_run(conditional, condition, ways, caplog):
+    config = resolve({**REST, "networks": NETWORKS, "conditional": conditional}, {})
+    assert config.task.get("condition") == condition
+    told = [section.get("conditioning") for section in config.networks.values()]
+    assert told == list(ways or (None, None))
+    flag = resolve({**REST, "networks": NETWORKS}, {"conditional": str(conditional).lower()})
+    assert (fingerprint(flag), flag.networks) == (fingerprint(config), config.networks)
+    assert "config.conditional is now config.task.condition: the older spelling is still read" in caplog.messages
+    written = {**NETWORKS, **REST} | ({"conditional": conditional} if conditional else {})
+    assert original({"networks": config.networks, **REST, "task": config.task}) == written
+    assert from_json(json.dumps({"format": 1, "config": {**NETWORKS, **REST, "conditional": conditional}})) == config

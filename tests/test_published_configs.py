@@ -45,7 +45,7 @@ def stylegan2(preset):
         "batch_size": batch,
         "images": images,
         "data.resolution": resolution,
-        "conditional": cifar,
+        "task.condition": "label" if cifar else None,
         "ema.half_life_images": half_life,
         "ema.rampup": rampup,
         "task.adversary.loss": "adversarial.non_saturating",

@@ -29,11 +29,11 @@ GENERATION = {
     "task": {
         "name": "generation.Generation",
         "adversary": {"loss": "adversarial.hinge"},
+        "condition": "label",
         "latent_dim": 4,
         "num_classes": 3,
     },
     "optimizers": {name: {"name": "adam", "learning_rate": 1e-3} for name in ("generator", "discriminator")},
-    "conditional": True,
     "data": {"name": "jaxgan_digits"},
     "images": 640,
 }

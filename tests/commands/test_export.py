@@ -28,12 +28,12 @@ CONFIG = RunConfig(
         "name": "generation.Generation",
         "adversary": {"loss": "adversarial.non_saturating"},
         "latent_dim": 5,
+        "condition": "label",
         "num_classes": 3,
     },
     optimizers={},
     data=DataConfig(name="jaxgan_digits"),
     epochs=1,
-    conditional=True,
     compilation_cache=False,
 )
 

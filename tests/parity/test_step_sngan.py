@@ -19,7 +19,7 @@ CONFIG = {
         "generator_every": 2,
     },
 }
-LABELLED = CONFIG | {"task": CONFIG["task"] | {"generator_every": 1}, "conditional": "norm+projection"}
+LABELLED = CONFIG | {"task": CONFIG["task"] | {"generator_every": 1, "condition": "label"}}
 
 
 def from_pixels(value, like):
