@@ -59,8 +59,7 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
     if isinstance(evaluator, ReconstructionEvaluator):
         restorer = model.restorer
         compare()
-        assert restorer.shot is not None
-        shot = restorer.shot
+        shot = restorer.shot or restorer.apply
         scores = evaluator.run(lambda conditions: np.asarray(shot(jnp.asarray(conditions))))
     else:
         if paths:
