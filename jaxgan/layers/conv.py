@@ -251,7 +251,8 @@ class Conv(nn.Module):
             above, beside = lax.padtype_to_pads(size, (k, k), (self.stride,) * 2, self.padding)
             padding = (above, beside)
         geometry = Geometry((self.stride, self.stride), padding, self.groups, size)
-        return _biased(self, by_frame(lambda x: conv(x, w.astype(self.dtype), geometry), x.astype(self.dtype)))
+        y = by_frame(lambda x: conv(x, w.astype(self.dtype), geometry), x.astype(self.dtype))
+        return biased(self, y) if self.use_bias else y
 
 
 class ConvTranspose(nn.Module):
@@ -277,7 +278,7 @@ class ConvTranspose(nn.Module):
         height, width = ((length - 1) * self.stride + k - 2 * self.padding for length in y.shape[-3:-1])
         geometry = Geometry((self.stride,) * 2, ((self.padding,) * 2,) * 2, 1, (height, width))
         x = by_frame(lambda y: conv_transpose(y, w.astype(self.dtype), geometry), y.astype(self.dtype))
-        return _biased(self, x)
+        return biased(self, x) if self.use_bias else x
 
 
 def transposed_kernels(forward: Callable[..., Any], *inputs: Any) -> frozenset[tuple[str, ...]]:
@@ -297,8 +298,7 @@ def transposed_kernels(forward: Callable[..., Any], *inputs: Any) -> frozenset[t
     return frozenset(found)
 
 
-def _biased(module: Any, x: Array) -> Array:
-    if not module.use_bias:
-        return x
+def biased(module: Any, x: Float[Array, "... c"]) -> Float[Array, "... c"]:
+    """x and a param `bias` of the calling module, zero at the start."""
     bias = module.param("bias", nn.initializers.zeros, (x.shape[-1],), jnp.float32)
     return x + spread(bias.astype(module.dtype), x.shape)

@@ -8,11 +8,10 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from jaxgan.layers.conv import Conv, Geometry, Initializer, conv, conv_transpose
+from jaxgan.layers.conv import Conv, Geometry, Initializer, biased, conv, conv_transpose
 from jaxgan.layers.frames import by_frame
 from jaxgan.layers.labels import Condition
 from jaxgan.layers.normalization import batch_norm
-from jaxgan.layers.reduction import spread
 from jaxgan.layers.resampling import box_downsample, box_upsample
 from jaxgan.layers.spectral import spectral_norm
 
@@ -50,7 +49,7 @@ class UpConv(nn.Module):
     def __call__(self, x: Float[Array, "b *t h w i"]) -> Float[Array, "b *t h2 w2 o"]:
         """The convolution of the doubled image."""
         kernel = self.param("kernel", self.kernel_init, (3, 3, x.shape[-1], self.features), jnp.float32)
-        return _biased(self, conv_doubled(x.astype(self.dtype), kernel))
+        return biased(self, conv_doubled(x.astype(self.dtype), kernel))
 
 
 class DownConv(nn.Module):
@@ -64,7 +63,7 @@ class DownConv(nn.Module):
     def __call__(self, x: Float[Array, "b *t h w i"]) -> Float[Array, "b *t h2 w2 o"]:
         """The halved convolution; sides must be even."""
         kernel = self.param("kernel", self.kernel_init, (3, 3, x.shape[-1], self.features), jnp.float32)
-        return _biased(self, conv_halved(x.astype(self.dtype), kernel))
+        return biased(self, conv_halved(x.astype(self.dtype), kernel))
 
 
 class UpBlock(nn.Module):
@@ -141,8 +140,3 @@ def _widened(kernel: Array) -> Array:
     """The 4x4 kernel that is the sum of the 3x3 one in its four places."""
     rows = jnp.pad(kernel, ((0, 1), (0, 0), (0, 0), (0, 0))) + jnp.pad(kernel, ((1, 0), (0, 0), (0, 0), (0, 0)))
     return jnp.pad(rows, ((0, 0), (0, 1), (0, 0), (0, 0))) + jnp.pad(rows, ((0, 0), (1, 0), (0, 0), (0, 0)))
-
-
-def _biased(module: Any, x: Array) -> Array:
-    bias = module.param("bias", nn.initializers.zeros, (x.shape[-1],), jnp.float32)
-    return x + spread(bias.astype(module.dtype), x.shape)
