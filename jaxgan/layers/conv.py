@@ -22,6 +22,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
+from jaxgan.layers import column_conv as column
 from jaxgan.layers import narrow_conv as narrow
 from jaxgan.layers import strided_conv as strided
 from jaxgan.layers.frames import by_frame
@@ -107,14 +108,18 @@ conv_weights.defvjp(_conv_weights_forward, _conv_weights_backward)
 
 def _conv(x: Array, w: Array, geometry: Geometry) -> Array:
     form: Callable[..., Array] | None = None
-    if _plain(geometry) and narrow.pays(w.shape[:2], *w.shape[2:]):
+    if _plain(geometry) and column.pays(w.shape[:2], geometry.padding):
+        form = partial(column.column_conv, padding=geometry.padding)
+    elif _plain(geometry) and narrow.pays(w.shape[:2], *w.shape[2:]):
         form = partial(narrow.narrow_conv, padding=geometry.padding)
     return _on_cpu(form, partial(_usual, geometry=geometry), x, w)
 
 
 def _conv_transpose(y: Array, w: Array, geometry: Geometry) -> Array:
     form: Callable[..., Array] | None = None
-    if _plain(geometry) and narrow.pays(w.shape[:2], w.shape[3], w.shape[2]):
+    if _plain(geometry) and column.pays(w.shape[:2], geometry.padding):
+        form = partial(column.column_conv_transpose, padding=geometry.padding)
+    elif _plain(geometry) and narrow.pays(w.shape[:2], w.shape[3], w.shape[2]):
         form = partial(narrow.narrow_conv_transpose, padding=geometry.padding)
     elif geometry.groups == 1 and strided.pays(w.shape[:2], geometry.stride, w.shape[2]):
         form = partial(
@@ -131,7 +136,9 @@ def _conv_transpose(y: Array, w: Array, geometry: Geometry) -> Array:
 def _conv_weights(kernel: tuple[int, int], x: Array, y: Array, geometry: Geometry) -> Array:
     shape = (*kernel, x.shape[-1] // geometry.groups, y.shape[-1])
     form: Callable[..., Array] | None = None
-    if _plain(geometry) and kernel[1] >= WIDE and narrow.pays(kernel, *shape[2:]):
+    if _plain(geometry) and column.pays(kernel, geometry.padding):
+        form = partial(column.column_conv_weights, kernel=kernel, padding=geometry.padding)
+    elif _plain(geometry) and kernel[1] >= WIDE and narrow.pays(kernel, *shape[2:]):
         form = partial(narrow.narrow_conv_weights, kernel=kernel, padding=geometry.padding)
 
     def usual(x: Array, y: Array) -> Array:
