@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import jax
 from jaxtyping import Array, Float
 
 Images = Float[Array, "b *t h w c"]  # pictures, or clips
@@ -23,3 +24,11 @@ def by_frame(function: Callable[..., Array], *images: Array) -> Array:
         return function(*images)
     y = function(*(x.reshape(-1, *x.shape[-3:]) for x in images))
     return y.reshape(*leading, *y.shape[1:])
+
+
+def alike(function: Callable[[Array], Array], images: Images) -> Array:
+    """`function` of images `[b,h,w,c]`, which has something of its own for each row of a batch, such as a draw.
+
+    All frames of a clip `[b,t,h,w,c]` are of its row, and so they are treated alike.
+    """
+    return jax.vmap(function, in_axes=1, out_axes=1)(images) if images.ndim == 5 else function(images)
