@@ -18,10 +18,10 @@ from jaxgan.commands.views import make_evaluator
 from jaxgan.config import RunConfig
 from jaxgan.domains import MOST, Domain
 from jaxgan.errors import FINISHED, NotFiniteError, UserError
-from jaxgan.evaluators.distribution import DistributionEvaluator
+from jaxgan.evaluators.distribution import Distribution
 from jaxgan.evaluators.manifests import check_same, existing, read_report, write_report
 from jaxgan.evaluators.path_length import feature_path_length, path_manifest
-from jaxgan.evaluators.reconstruction import ReconstructionEvaluator
+from jaxgan.evaluators.reconstruction import Reconstruction
 from jaxgan.fields import Kind
 from jaxgan.inference.model import Model
 from jaxgan.media.plain import plain
@@ -56,7 +56,7 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
         if against is not None:
             check_same(manifest, against["manifest"], options["against"])
 
-    if isinstance(evaluator, ReconstructionEvaluator):
+    if isinstance(evaluator, Reconstruction):
         restorer = model.restorer
         compare()
         scores = evaluator.run(lambda condition: np.asarray(restorer.apply(jnp.asarray(condition))))
@@ -89,7 +89,7 @@ def _paths(options: Mapping[str, str]) -> int:
     return integer(options, "path_length", 0, SEVERAL)
 
 
-def _path_length(generator: Model, evaluator: DistributionEvaluator, paths: int, seed: int) -> float:
+def _path_length(generator: Model, evaluator: Distribution, paths: int, seed: int) -> float:
     """Of paths in the space of styles, where there is one, else of latents; each within one class."""
     latents = np.asarray(generator.latents(seed, 2 * paths))
     labels = evaluator.labels(paths)

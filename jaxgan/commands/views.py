@@ -14,10 +14,10 @@ from jaxgan.config import RunConfig
 from jaxgan.data.sources import DataSpec
 from jaxgan.errors import UserError
 from jaxgan.evaluators.baselines import INPUT
-from jaxgan.evaluators.distribution import DistributionEvaluator, make_distribution_evaluator
+from jaxgan.evaluators.distribution import Distribution, make_distribution_evaluator
 from jaxgan.evaluators.held_out import make_held_out_gap
 from jaxgan.evaluators.manifests import existing
-from jaxgan.evaluators.reconstruction import ReconstructionEvaluator, make_reconstruction_evaluator
+from jaxgan.evaluators.reconstruction import Reconstruction, make_reconstruction_evaluator
 from jaxgan.evaluators.samples import draw_grid
 from jaxgan.fields import name_of, named, told
 from jaxgan.game import Product, State, Task, Weights, delivered, playing, product_of
@@ -33,7 +33,7 @@ from jaxgan.parallel.placement import copied, replicated
 SHOWN = 6  # restored pictures
 SIDE = 192  # pixels of them that are shown
 
-Evaluator = DistributionEvaluator | ReconstructionEvaluator
+Evaluator = Distribution | Reconstruction
 
 
 def make_evaluator(config: RunConfig, product: Product) -> Evaluator:
@@ -60,7 +60,7 @@ class View(Protocol):
 class GenerationView:
     """Samples, always of the same latents, drawn on all devices of the run from weights that stay where they are."""
 
-    def __init__(self, config: RunConfig, spec: DataSpec, task: Task, evaluator: DistributionEvaluator, mesh: Mesh):
+    def __init__(self, config: RunConfig, spec: DataSpec, task: Task, evaluator: Distribution, mesh: Mesh):
         """Compiles nothing yet."""
         self._config, self._evaluator, self._mesh = config, evaluator, mesh
         self._class_names = spec.classes if config.conditional else ()
@@ -117,7 +117,7 @@ class Judging:
 class RestorationView:
     """Held-out pictures, always of the same conditions, which one device of the first process restores."""
 
-    def __init__(self, product: Product, evaluator: ReconstructionEvaluator):
+    def __init__(self, product: Product, evaluator: Reconstruction):
         """Compiles nothing yet."""
         self._product, self._evaluator = product, evaluator
         self._apply = jax.jit(stacked(product), compiler_options=compiler_options(jax.default_backend()))

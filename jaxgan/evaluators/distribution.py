@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from jaxgan.config import RunConfig
 
 
-class DistributionEvaluator:
+class Distribution:
     """Scores a generator against a source of real images.
 
     Everything that costs time (a classifier, statistics of the reference) is made at the first run and kept.
@@ -187,14 +187,14 @@ def _kind(source: Source, features: str) -> Any:
     return StackedScores if isinstance(source, StackedSource) else ClassifierScores
 
 
-def make_distribution_evaluator(config: RunConfig, *, cache_dir: str) -> DistributionEvaluator:
+def make_distribution_evaluator(config: RunConfig, *, cache_dir: str) -> Distribution:
     """The evaluator of a run: its data set's training split, and its evaluation split held out.
 
     Raises UserError for a data set or split that cannot be opened.
     """
     data = config.data
     held_out = open_source(data, data.evaluation_split) if data.evaluation_split != data.split else None
-    return DistributionEvaluator(
+    return Distribution(
         open_source(data, data.split),
         held_out,
         cache_dir=cache_dir,

@@ -43,7 +43,7 @@ PATCHES_PER_TILE = 64
 DIRECTIONS = 256
 
 
-class ReconstructionEvaluator:
+class Reconstruction:
     """Scores a restoring function against held-out pictures: means over the pictures, and their spread.
 
     PSNR in decibels, of RGB and of luma, SSIM, and MS-SSIM where all pictures are large enough for it: higher is
@@ -179,11 +179,11 @@ class ReconstructionEvaluator:
         return {**scores, f"swd{suffix}/{self.label}": float(np.mean(distances))}
 
 
-def make_reconstruction_evaluator(config: RunConfig, degradation: Degradation | None) -> ReconstructionEvaluator:
+def make_reconstruction_evaluator(config: RunConfig, degradation: Degradation | None) -> Reconstruction:
     """The evaluator of a run, on its evaluation split. Raises UserError for what cannot be opened."""
     pictures, wanted = open_pictures(config.data, config.data.evaluation_split), config.evaluation
     lpips = (wanted.features, _make_lpips(wanted.features, wanted.weights)) if wanted.features in LPIPS else None
-    return ReconstructionEvaluator(pictures, degradation, samples=wanted.samples, seed=config.seed, lpips=lpips)
+    return Reconstruction(pictures, degradation, samples=wanted.samples, seed=config.seed, lpips=lpips)
 
 
 def _make_lpips(network: str, weights: str | None) -> Compare:

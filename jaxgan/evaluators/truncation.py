@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from jaxgan.errors import UserError
-from jaxgan.evaluators.distribution import DistributionEvaluator
+from jaxgan.evaluators.distribution import Distribution
 from jaxgan.evaluators.samples import Generate
 
 PSI = (0.3, 0.5, 0.7, 0.85, None)  # of generators with styles
@@ -23,7 +23,7 @@ class Truncated(NamedTuple):
 
 def truncation_sweep(
     generate: Callable[[float | None], Generate],
-    evaluator: DistributionEvaluator,
+    evaluator: Distribution,
     values: Sequence[float | None],
     seed: int,
 ) -> list[Truncated]:

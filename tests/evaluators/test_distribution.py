@@ -10,7 +10,7 @@ from jaxgan.data.sources import DataSpec
 from jaxgan.errors import UserError
 from jaxgan.evaluators import classifier_scores, distribution, feature_sums
 from jaxgan.evaluators.classifier_features import Recipe
-from jaxgan.evaluators.distribution import DistributionEvaluator, make_distribution_evaluator
+from jaxgan.evaluators.distribution import Distribution, make_distribution_evaluator
 from jaxgan.evaluators.manifests import existing, read_report, write_report
 from jaxgan.evaluators.reference import draw
 from jaxgan.evaluators.reference_cache import cached
@@ -84,7 +84,7 @@ def quick(monkeypatch):
 
 def evaluator(cache_dir, **changes):
     arguments = {"cache_dir": cache_dir, "samples": 100, "batch_size": 40, "conditional": True, **changes}
-    return DistributionEvaluator(source(), source(1), **arguments)
+    return Distribution(source(), source(1), **arguments)
 
 
 def by_score(scores):
@@ -169,7 +169,7 @@ def unbalanced(seed):
 @pytest.mark.usefixtures("quick")
 def test_labels_are_asked_for_in_the_shares_of_the_data(tmp_path):
     """A generator that has learnt the data has the distance of chance; with classes in turn it is far from them."""
-    judge = DistributionEvaluator(unbalanced(0), unbalanced(1), cache_dir=str(tmp_path), samples=200, conditional=True)
+    judge = Distribution(unbalanced(0), unbalanced(1), cache_dir=str(tmp_path), samples=200, conditional=True)
     asked = []
     found = by_score(judge.run(lambda seed, labels: asked.append(labels) or generate(seed, labels), 5))
     np.testing.assert_array_equal(np.bincount(np.concatenate(asked), minlength=3), [150, 0, 50])
@@ -187,7 +187,7 @@ def test_of_one_image_a_class_there_is_no_diversity_and_all_else_is_a_number(tmp
     random = np.random.default_rng(0)
     alone = ArraySource(random.integers(0, 256, (12, SIZE, SIZE, 1), np.uint8), np.arange(12))
     settings = {"samples": 30, "batch_size": 30, "neighbours": 2, "conditional": True}
-    judge = DistributionEvaluator(alone, cache_dir=str(tmp_path), **settings)
+    judge = Distribution(alone, cache_dir=str(tmp_path), **settings)
     scores = judge.run(lambda seed, labels: np.random.default_rng(seed).uniform(-1, 1, (len(labels), SIZE, SIZE, 1)), 0)
     assert set(by_score(scores)) == set(judge.names) - {"diversity"}
     assert np.isfinite(list(scores.values())).all()
@@ -199,7 +199,7 @@ def test_of_one_image_a_class_there_is_no_diversity_and_all_else_is_a_number(tmp
 
 def test_of_equal_images_there_is_no_diversity(tmp_path):
     grey = ArraySource(np.full((20, SIZE, SIZE, 1), 99, np.uint8))
-    judge = DistributionEvaluator(grey, cache_dir=str(tmp_path), samples=20, neighbours=2, features="patches")
+    judge = Distribution(grey, cache_dir=str(tmp_path), samples=20, neighbours=2, features="patches")
     assert "diversity" not in by_score(judge.run(lambda seed, count: np.zeros((count, SIZE, SIZE, 1)), 0))
 
 
@@ -236,7 +236,7 @@ def test_the_manifest_tells_references_and_counts(cache_dir):
 
 
 def test_patches_and_thumbnails_are_compared_on_request(cache_dir):
-    judge = DistributionEvaluator(source(labelled=False), cache_dir=cache_dir, samples=100, features="patches")
+    judge = Distribution(source(labelled=False), cache_dir=cache_dir, samples=100, features="patches")
     good = judge.run(generate, 5)
     bad = judge.run(lambda seed, count: collapsed(seed, np.zeros(count, int)), 5)
     assert judge.best == "swd"
@@ -257,7 +257,7 @@ def test_patches_and_thumbnails_are_compared_on_request(cache_dir):
     [(lambda images: images[:, 1:], "asked were"), (lambda images: images * np.nan, "not finite")],
 )
 def test_images_of_another_shape_or_not_finite_are_refused(cache_dir, spoil, message):
-    judge = DistributionEvaluator(source(labelled=False), cache_dir=cache_dir, samples=100, features="patches")
+    judge = Distribution(source(labelled=False), cache_dir=cache_dir, samples=100, features="patches")
     with pytest.raises(ValueError, match=message):
         judge.run(lambda seed, count: spoil(generate(seed, count)), 0)
 

@@ -8,7 +8,7 @@ import pytest
 from jaxgan.data.sources import DataSpec
 from jaxgan.errors import UserError
 from jaxgan.evaluators import distribution, inception_features, inception_scores
-from jaxgan.evaluators.distribution import DistributionEvaluator
+from jaxgan.evaluators.distribution import Distribution
 from jaxgan.evaluators.inception_features import Seen, load_inception
 from jaxgan.evaluators.manifests import check_same, read_report
 from jaxgan.fields import picture_fields
@@ -45,7 +45,7 @@ def evaluator(monkeypatch, tmp_path):
 
     def make(**changes):
         settings = {"samples": 50, "batch_size": 25, "neighbours": 3, "features": "inception", **changes}
-        return DistributionEvaluator(Noise(), cache_dir=str(tmp_path), **settings)
+        return Distribution(Noise(), cache_dir=str(tmp_path), **settings)
 
     return make
 
@@ -100,7 +100,7 @@ def test_a_reference_of_more_than_500_mb_is_seen_whole(evaluator, monkeypatch, t
     """Of 3,000 images of 256 pixels: Frechet's distance in closed form, of two sets of one number each, twice."""
     monkeypatch.setattr(inception_scores, "load_inception", lambda path: Corner())
     settings = {"samples": 60, "batch_size": 20, "neighbours": 3, "features": "inception"}
-    judge = DistributionEvaluator(Plain(3_000), cache_dir=str(tmp_path), **settings)
+    judge = Distribution(Plain(3_000), cache_dir=str(tmp_path), **settings)
     fakes = []
 
     def draw(seed, count):
@@ -127,7 +127,7 @@ def test_a_missing_file_says_where_to_get_it():
         with pytest.raises(UserError, match=r"config\.evaluation\.weights.*6726825d\.pth of torch-fidelity"):
             load_inception(path)
         with pytest.raises(UserError, match=r"config\.evaluation\.weights"):  # before anything is trained
-            DistributionEvaluator(Noise(), cache_dir="", samples=50, features="inception", weights=path)
+            Distribution(Noise(), cache_dir="", samples=50, features="inception", weights=path)
 
 
 @pytest.fixture

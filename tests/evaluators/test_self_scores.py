@@ -12,7 +12,7 @@ from scipy.ndimage import gaussian_filter
 
 from benchmarks import trust
 from jaxgan.data.sources import DataSpec
-from jaxgan.evaluators.distribution import DistributionEvaluator
+from jaxgan.evaluators.distribution import Distribution
 from jaxgan.evaluators.self_features import SelfRecipe, contrastive, load_or_train_self, seen_as
 from jaxgan.evaluators.self_scores import SelfScores, trained_on, training_images
 from jaxgan.evaluators.streams import score
@@ -126,7 +126,7 @@ def test_views_of_one_picture_are_pulled_together_and_those_of_others_apart():
 def test_it_is_what_pictures_without_labels_are_scored_in(cache_dir, features, labels, best):
     source = Gratings()
     source.spec = dataclasses.replace(source.spec, fields=picture_fields(SIZE, SIZE, 1, tuple("abc"[:labels])))
-    judge = DistributionEvaluator(source, cache_dir=cache_dir, samples=100, features=features)
+    judge = Distribution(source, cache_dir=cache_dir, samples=100, features=features)
     assert judge.best == best
     assert ("label_accuracy" in judge.names) == (features == "auto" and labels > 0)
 
