@@ -17,7 +17,7 @@ import typing
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from jaxgan.config import RunConfig, check_type, nearest, unknown_key
+from jaxgan.config import RunConfig, check_type, evaluator_arguments, nearest, unknown_key
 from jaxgan.domains import NotNegativeNumber, domain_of, given, moves
 from jaxgan.errors import UserError
 
@@ -38,6 +38,7 @@ KINDS = {
     "augment": Kind("jaxgan.game.Augmentation", "jaxgan.augment"),
     "degradation": Kind("jaxgan.game.Degradation", "jaxgan.augment"),
     "content": Kind("jaxgan.tasks.restoration.Content", "jaxgan.losses"),
+    "evaluator": Kind("jaxgan.evaluators.evaluator.Evaluator", "jaxgan.evaluators"),
 }
 BY_ASKED = {row.asked: kind for kind, row in KINDS.items()}
 FLAT = ("adversary",)  # parts whose arguments stand among those of the whole
@@ -172,6 +173,8 @@ def check_sections(config: RunConfig, allow: Sequence[str] = ()) -> None:
     check_section(config.task, "task", path="config.task", allow=allow)
     for player, section in config.optimizers.items():
         check_optimizer(section, f"config.optimizers.{player}")
+    for name, section in config.evaluators.items():
+        check_section(evaluator_arguments(section), "evaluator", path=f"config.evaluators.{name}", allow=allow)
     check_argument(config.ema.half_life_images, NotNegativeNumber, "config.ema.half_life_images")
 
 

@@ -41,6 +41,8 @@ BITS = 63  # of a whole number, beside its sign
 FORMAT = 2  # of saved configs
 READ = (1, FORMAT)  # those that are read: an older one is of an older spelling
 
+SCORER = "distribution.Distribution"
+
 Section = Mapping[str, Any]  # {"name": "dcgan.Generator", **keyword arguments}
 Conditioning = Literal[  # of the generator + of the discriminator
     "concat+concat",
@@ -50,6 +52,7 @@ Conditioning = Literal[  # of the generator + of the discriminator
     "norm+projection",
     "norm+classifier",
 ]
+FeatureKind = Literal["auto", "classifier", "self", "inception", "patches", "alexnet", "vgg16"]  # of scores
 
 
 def option(default: Any, told: str) -> Any:
@@ -105,20 +108,21 @@ class CheckpointConfig:
     every_images: Count | None = option(None, "None: only at the end, and when interrupted")
     keep: Count = option(2, "the last so many, beside the best, the newest good one and step 0")
     best: str = option(
-        "auto", "the score, by the start of its name, of the best checkpoint; auto: the data's first score"
+        "auto",
+        "the score of the best checkpoint, such as 'frechet', or of a named evaluator 'NAME/frechet'; auto: the first",
     )
     best_mode: Literal["min", "max"] = option("min", "whether less or more of it is better")
 
 
 @dataclass(frozen=True)
 class EvaluationConfig:
-    """Scores."""
+    """Scores: what holds for all evaluators that take it and say nothing else of their own."""
 
     samples: Several = option(2_000, "how many samples are scored")
     every_images: Count | None = option(None, "None: only at the end")
     batch_size: Count = option(250, "samples drawn at a time")
     neighbours: Count = option(5, "k of precision, recall, density and coverage")
-    features: Literal["auto", "classifier", "self", "inception", "patches", "alexnet", "vgg16"] = option(
+    features: FeatureKind = option(
         "auto",
         "what scores are computed in; auto: a classifier for labels, else a network that trains itself on the data "
         "(self); the last two are for LPIPS",
@@ -185,6 +189,11 @@ class RunConfig:
     parallel: ParallelConfig = option(ParallelConfig(), "")
     checkpoint: CheckpointConfig = option(CheckpointConfig(), "")
     evaluation: EvaluationConfig = option(EvaluationConfig(), "")
+    evaluators: Mapping[str, Section] = option(
+        {},
+        "by names of your own: {name: 'distribution.Distribution', ...}, with samples, every_images and data (fields "
+        "that differ from config.data) where they have their own; none: the one that fits what is trained",
+    )
     samples: SamplesConfig = option(SamplesConfig(), "")
     watch: WatchConfig = option(WatchConfig(), "")
     simultaneous: bool = option(False, "all players' gradients from one state, instead of in turns")
@@ -219,6 +228,11 @@ def plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return tuple(plain(each) for each in value)
     return value
+
+
+def evaluator_arguments(section: Section) -> dict[str, Any]:
+    """The name and the arguments of an evaluator's section, without what the suite reads of it."""
+    return {key: value for key, value in section.items() if key not in ("every_images", "data")}
 
 
 def to_tree(config: RunConfig) -> dict[str, Any]:
@@ -420,11 +434,16 @@ def _check_plain(value: Any, path: str) -> None:
 
 def _check_values(config: RunConfig) -> None:
     """Raises UserError for values that no run can have."""
-    networks = {f"networks.{name}": section for name, section in config.networks.items()}
-    for path, section in {**networks, "task": config.task}.items():
+    networks = {f"networks.{name}": (section, "dcgan.Generator") for name, section in config.networks.items()}
+    evaluators = {f"evaluators.{name}": (section, SCORER) for name, section in config.evaluators.items()}
+    for path, (section, example) in {**networks, **evaluators, "task": (config.task, "generation.Generation")}.items():
         if not isinstance(section.get("name"), str):
-            example = "generation.Generation" if path == "task" else "dcgan.Generator"
             raise UserError(f"config.{path}.name is missing: it names a constructor, such as {example!r}")
+    for name in config.evaluators:
+        if not name or "/" in name:
+            raise UserError(f"config.evaluators: got the name {name!r}, accepted are names without a slash")
+        evaluator_data(config, name)
+        evaluator_interval(config, name)
     if not config.data.name:
         raise UserError("config.data.name is missing: a tfds name or a folder of images")
     if (config.images is None) == (config.epochs is None):
@@ -437,3 +456,17 @@ def _check_values(config: RunConfig) -> None:
     for axis in config.parallel.mesh:
         if axis not in ("data", "fsdp"):
             raise unknown_key("config.parallel.mesh", axis, ("data", "fsdp"))
+
+
+def evaluator_interval(config: RunConfig, name: str) -> int | None:
+    """Images between two runs of an evaluator; None: only at the end. Raises UserError for anything else."""
+    every = config.evaluators.get(name, {}).get("every_images", config.evaluation.every_images)
+    check_type(every, Count | None, f"config.evaluators.{name}.every_images")
+    return every
+
+
+def evaluator_data(config: RunConfig, name: str) -> DataConfig:
+    """The data of an evaluator: those of the run, but for what its section says. Raises UserError."""
+    own, path = config.evaluators.get(name, {}).get("data", {}), f"config.evaluators.{name}.data"
+    _build(DataConfig, own, path)
+    return dataclasses.replace(config.data, **own)

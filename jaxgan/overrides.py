@@ -57,6 +57,10 @@ def shrink(config: RunConfig) -> RunConfig:
         images=64 * config.microbatches,
         data=dataclasses.replace(config.data, resolution=16),
         evaluation=dataclasses.replace(config.evaluation, samples=64, batch_size=32, every_images=None),
+        evaluators={
+            name: {key: value for key, value in section.items() if key not in LENGTHS}
+            for name, section in config.evaluators.items()
+        },
         samples=dataclasses.replace(config.samples, rows=4, columns=4, every_images=None),
         checkpoint=dataclasses.replace(config.checkpoint, every_images=None),
         log_every=2,
@@ -146,7 +150,7 @@ def _override(tree: dict[str, Any], key: str, text: str, overrides: Mapping[str,
         node = _child(node, parent, ".".join(["config", *parents[:depth]]))
     if isinstance(node, list):
         raise UserError(f"config.{key}: got a number where a key is wanted")
-    in_section = parents[:1] == ["task"] or (len(parents) > 1 and parents[0] in ("networks", "optimizers"))
+    in_section = parents[:1] == ["task"] or (len(parents) > 1 and parents[0] in BY_NAME)
     if last == "name" and in_section and node.get("name") != text:
         prefix = ".".join(parents)
         kept = {
@@ -197,6 +201,8 @@ def _is_text_field(key: str) -> bool:
     return kind is str or kind == (str | None)
 
 
+BY_NAME = ("networks", "optimizers", "evaluators")  # sections by name
+LENGTHS = ("samples", "batch_size", "every_images")  # of evaluators; those of the run in miniature hold
 NARROW = {  # the most of each that a run in miniature has
     "base_width": 8,
     "max_width": 8,

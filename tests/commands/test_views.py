@@ -19,7 +19,7 @@ from jaxgan.training.state import init_state
 class NoScores:
     """An evaluator that finds nothing."""
 
-    def run(self, generate, seed):
+    def run(self, model, seed):
         return {}
 
 
@@ -42,7 +42,7 @@ def test_all_three_are_judged_without_augmentation_by_the_weights_that_play():
     state = init_state(task, optimizers, jax.random.key(0), {"image": jnp.zeros((2, 8, 8, 1))})
     state = state.replace(ema_params=jax.tree.map(jnp.zeros_like, state.ema_params))  # the average is another
 
-    found = make_view(config, spec, task, NoScores(), make_mesh({"data": -1})).scores(state)
+    found = make_view(config, spec, task, {"": NoScores()}, make_mesh({"data": -1})).scores(state)
     data = open_source(config.data, "train").read(np.arange(spec.size))["image"]
     latents = task.latents(jax.random.key(7), 1000)
     fakes = task.generate(state.params, state.variables, latents, None)
