@@ -67,6 +67,9 @@ class DataConfig:
     """What to train on."""
 
     name: str = option("", "a tfds name such as fashion_mnist, or a folder of images")
+    source: Section = option(
+        {}, "instead of a name: {name: 'procedural.Shapes', ...}, a constructor that gives the examples"
+    )
     data_dir: str | None = option(None, "where tfds data sets lie; None: ~/tensorflow_datasets")
     split: str = option("train", "what to train on")
     evaluation_split: str = option("test", "what the classifier of the scores is measured on")
@@ -444,8 +447,11 @@ def _check_values(config: RunConfig) -> None:
             raise UserError(f"config.evaluators: got the name {name!r}, accepted are names without a slash")
         evaluator_data(config, name)
         evaluator_interval(config, name)
-    if not config.data.name:
+    data = config.data
+    if not data.name and not data.source:
         raise UserError("config.data.name is missing: a tfds name or a folder of images")
+    if data.name and data.source:
+        raise UserError("config.data.name and config.data.source: got both, accepted is one of them")
     if (config.images is None) == (config.epochs is None):
         got = "neither" if config.images is None else "both"
         raise UserError(f"config.images and config.epochs: got {got}, accepted is one of them")
@@ -469,4 +475,6 @@ def evaluator_data(config: RunConfig, name: str) -> DataConfig:
     """The data of an evaluator: those of the run, but for what its section says. Raises UserError."""
     own, path = config.evaluators.get(name, {}).get("data", {}), f"config.evaluators.{name}.data"
     _build(DataConfig, own, path)
+    if "name" in own or "source" in own:  # one takes the place of the other
+        own = {"name": "", "source": {}, **own}
     return dataclasses.replace(config.data, **own)

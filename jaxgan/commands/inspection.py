@@ -83,7 +83,7 @@ def neighbours(generator: Model, wish: SampleWish) -> str:
 
     Prints the verdict; beside the picture lies a JSON file of the distances.
     """
-    search = make_neighbour_search(wish.config, cache_dir=str(cache_dir() / "classifiers"))
+    search = make_neighbour_search(wish.config, cache_dir=str(cache_dir() / "classifiers"), allow=wish.allow)
     labels = None if wish.labels is None else np.resize(np.asarray(wish.labels, np.int32), wish.count)
     samples = to_uint8(generator.generate(wish.seed, wish.count, labels, truncation=wish.truncation))
     found = search(samples)

@@ -11,7 +11,6 @@ from jaxgan.commands.setup import cache_dir
 from jaxgan.config import (
     SCORER,
     CheckpointConfig,
-    DataConfig,
     RunConfig,
     check_type,
     evaluator_arguments,
@@ -19,10 +18,11 @@ from jaxgan.config import (
     evaluator_interval,
 )
 from jaxgan.data.opening import open_pictures, open_source
+from jaxgan.data.sources import DataSpec
 from jaxgan.domains import given
 from jaxgan.errors import UserError
 from jaxgan.evaluators.evaluator import Evaluator, fits
-from jaxgan.fields import Spec, fit, name_of, told
+from jaxgan.fields import fit, name_of, told
 from jaxgan.game import Product
 from jaxgan.media.plain import plain
 
@@ -103,7 +103,7 @@ def _usual(product: Product) -> dict[str, Any]:
     for section in ({"name": name} for name in USUAL):
         if fits(find(section, "evaluator", path="config.evaluators"), product):
             return section
-    unfit = f"nothing in jaxgan scores what asks for {told(product.asks)} and gives {told(product.gives)}"
+    unfit = f"nothing scores what asks for {told(product.asks)} and gives {told(product.gives)}"
     raise UserError(f"config.evaluators is missing: {unfit}")
 
 
@@ -113,14 +113,15 @@ def _make(
     section = evaluator_arguments(section)
     parameters = parameters_of(find(section, "evaluator", path=path, allow=allow))
     data = evaluator_data(config, name)
+    apart = data.evaluation_split
     opened: Mapping[str, Callable[[], Any]] = {
-        "source": lambda: open_source(data, data.split),
-        "held_out": lambda: None if data.evaluation_split == data.split else open_source(data, data.evaluation_split),
-        "pictures": lambda: open_pictures(data, data.evaluation_split),
+        "source": lambda: open_source(data, data.split, allow),
+        "held_out": lambda: None if apart == data.split else open_source(data, apart, allow),
+        "pictures": lambda: open_pictures(data, apart, allow),
     }
     fill = {key: open_() for key, open_ in opened.items() if key in parameters and key not in section}
     for source in filter(None, fill.values()):
-        _check_data(product, source.spec.fields, data, path)
+        _check_data(product, source.spec, path)
     own = {
         "degradation": product.degradation,
         "conditional": bool(product.num_classes),
@@ -145,8 +146,8 @@ def _is_of(value: Any, annotation: Any) -> bool:
     return True
 
 
-def _check_data(product: Product, fields: Spec, data: DataConfig, path: str) -> None:
+def _check_data(product: Product, spec: DataSpec, path: str) -> None:
     """Raises UserError where pictures are of other sizes or channels than those that the product gives, or asks for."""
     pixels = name_of(product.gives, "pixels")
-    asked = {name: field for name, field in product.asks.items() if field.kind == "pixels" and name in fields}
-    fit({"image": product.gives[pixels]} if pixels else asked, fields, asker=path, giver=plain(data.name))
+    asked = {name: field for name, field in product.asks.items() if field.kind == "pixels" and name in spec.fields}
+    fit({"image": product.gives[pixels]} if pixels else asked, spec.fields, asker=path, giver=plain(spec.name))

@@ -86,8 +86,8 @@ def _run(config: RunConfig, workdir: str, profile: Profile | None, allow: tuple[
     place = Workdir(workdir)
     config = spelled_as_begun(place, config)
     with distributed.leader_first("data"), held():
-        source = open_source(config.data, config.data.split)
-        held_out = _held_out(config)
+        source = open_source(config.data, config.data.split, allow)
+        held_out = _held_out(config, allow)
     signals.check()
     spec, data = source.spec, describe_data(source, held_out)
     changed = _check_data(place, data)
@@ -136,7 +136,7 @@ def _run(config: RunConfig, workdir: str, profile: Profile | None, allow: tuple[
         started = time.monotonic()
         told = f"this run is finished: {images:,} images were played"
         if checkpoints.images_seen < images:
-            status = _train(config, place, spec, task, begin, mesh, checkpoints, evaluators, images, profile)
+            status = _train(config, place, spec, task, begin, mesh, checkpoints, evaluators, images, profile, allow)
             if status != FINISHED:
                 return status
             told = f"finished: {images:,} images, {time.monotonic() - started:.0f} s since this start"
@@ -147,10 +147,10 @@ def _run(config: RunConfig, workdir: str, profile: Profile | None, allow: tuple[
         return FINISHED
 
 
-def _held_out(config: RunConfig) -> Source | None:
+def _held_out(config: RunConfig, allow: tuple[str, ...]) -> Source | None:
     """The split that is held out for scores; None where that is the one trained on."""
     data = config.data
-    return None if data.evaluation_split == data.split else open_source(data, data.evaluation_split)
+    return None if data.evaluation_split == data.split else open_source(data, data.evaluation_split, allow)
 
 
 def _check_data(place: Workdir, data: Mapping[str, Any]) -> str:
@@ -246,12 +246,13 @@ def _train(
     evaluators: Mapping[str, Scheduled],
     images: int,
     profile: Profile | None,
+    allow: tuple[str, ...],
 ) -> int:
     optimizers = make_optimizers(config, task)
     step = make_step(config, task, optimizers, frames=frames(spec.fields))
     play = make_play(step, spec.fields, root_key(config), flip=config.data.flip)
     scorers = {name: each.evaluator for name, each in evaluators.items()}
-    view, leading = make_view(config, spec, task, scorers, mesh), distributed.leading()
+    view, leading = make_view(config, spec, task, scorers, mesh, allow), distributed.leading()
     writer = Writer(place.path, tensorboard=config.tensorboard, resume_at=checkpoints.latest, enabled=leading)
     with contextlib.ExitStack() as stack:
         if config.plots and leading:
@@ -267,7 +268,7 @@ def _train(
         return Loop(
             phases=task.phases(),
             runner=runner,
-            pipeline=make_pipeline(config.data, seed=config.seed),
+            pipeline=make_pipeline(config.data, seed=config.seed, allow=allow),
             checkpoints=checkpoints,
             writer=writer,
             progress=progress,

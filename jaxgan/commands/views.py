@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -72,7 +72,15 @@ class View:
 class GenerationView(View):
     """Samples, always of the same latents, drawn on all devices of the run from weights that stay where they are."""
 
-    def __init__(self, config: RunConfig, spec: DataSpec, task: Task, evaluators: Mapping[str, Evaluator], mesh: Mesh):
+    def __init__(
+        self,
+        config: RunConfig,
+        spec: DataSpec,
+        task: Task,
+        evaluators: Mapping[str, Evaluator],
+        mesh: Mesh,
+        allow: Sequence[str] = (),
+    ):
         """Compiles nothing yet."""
         _, product = product_of(task)
         super().__init__(config, product, evaluators)
@@ -80,7 +88,7 @@ class GenerationView(View):
         sizes = (each.get("batch_size", 0) for each in config.evaluators.values())
         self._sampler = Sampler(product, batch_size=max(config.evaluation.batch_size, *sizes, 0), mesh=mesh)
         judge = _judge_of(task, product)
-        self._gap = None if judge is None else make_held_out_gap(config)
+        self._gap = None if judge is None else make_held_out_gap(config, allow)
         self._judge = None if judge is None else Judging(judge, mesh)
 
     def scores(self, state: State, due: Collection[str] | None = None) -> dict[str, float]:
@@ -132,9 +140,16 @@ def _judge_of(task: Task, product: Product) -> Product | None:
     return next((each for each in judges if [f for f in each.asks.values() if f.kind != "label"] == images), None)
 
 
-def make_view(config: RunConfig, spec: DataSpec, task: Task, evaluators: Mapping[str, Evaluator], mesh: Mesh) -> View:
+def make_view(
+    config: RunConfig,
+    spec: DataSpec,
+    task: Task,
+    evaluators: Mapping[str, Evaluator],
+    mesh: Mesh,
+    allow: Sequence[str] = (),
+) -> View:
     """What a run shows of itself: of its first product, which the evaluators score."""
     _, product = product_of(task)
     if product.makes_pixels_of("latent"):
-        return GenerationView(config, spec, task, evaluators, mesh)
+        return GenerationView(config, spec, task, evaluators, mesh, allow)
     return View(config, product, evaluators)
