@@ -132,7 +132,7 @@ def find(section: Mapping[str, Any], kind: str, *, path: str, allow: Sequence[st
     if attribute.startswith("_") or found is None:
         raise _unknown_name(name, kind, path)
     if allowed and (amiss := _amiss(found, kind)):
-        raise UserError(f"{path}.name: {name!r} is not a {kind}: {amiss}")
+        raise UserError(f"{path}.name: {name!r} is not {_a(kind)}: {amiss}")
     if not allowed and not _is_one(found, kind, module_path):
         raise _unknown_name(name, kind, path)
     return found
@@ -379,4 +379,8 @@ def _unknown_name(name: str, kind: str, path: str) -> UserError:
     known = examples(kind)
     near = difflib.get_close_matches(name, known, 1, 0.5)
     hint = f"did you mean {near[0]!r}?" if near else f"accepted are {', '.join(known)}"
-    return UserError(f"{path}.name: {name!r} is not a {kind}; {hint}")
+    return UserError(f"{path}.name: {name!r} is not {_a(kind)}; {hint}")
+
+
+def _a(kind: str) -> str:
+    return f"a{'n' * (kind[0] in 'aeiou')} {kind}"

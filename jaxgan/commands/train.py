@@ -9,7 +9,7 @@ import logging
 import math
 import shlex
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -142,7 +142,7 @@ def _run(config: RunConfig, workdir: str, profile: Profile | None, allow: tuple[
             told = f"finished: {images:,} images, {time.monotonic() - started:.0f} s since this start"
         checkpoints.wait()
         if leading:
-            closing = f"{told}\n{_where_things_are(place, checkpoints, product_of(task)[1], allow)}"
+            closing = f"{told}\n{_where_things_are(place, checkpoints, product_of(task)[1], evaluators, allow)}"
             console.print(closing, markup=False, highlight=False, soft_wrap=True)
         return FINISHED
 
@@ -325,13 +325,16 @@ def _numbered(place: Workdir) -> list[str]:
     return sorted(path.name for path in pictures if path.stem.isdecimal())
 
 
-def _where_things_are(place: Workdir, checkpoints: Checkpoints, product: Product, allow: tuple[str, ...] = ()) -> str:
+def _where_things_are(
+    place: Workdir, checkpoints: Checkpoints, product: Product, evaluators: Collection[str], allow: tuple[str, ...]
+) -> str:
     """What a user wants to know at the end of a run."""
     pictures = _numbered(place)
     scores = read_report(place.scores)["scores"] if place.scores.exists() else {}
     told: dict[str, float] = {}
     for name, value in scores.items():
-        told.setdefault(name.rpartition("/")[0] or name, value)
+        parts = name.split("/")
+        told.setdefault("/".join(parts[: 2 if parts[0] in evaluators else 1]), value)
     latest = checkpoints.latest
     workdir = shlex.quote(plain(place.path)) + (f" --allow={','.join(allow)}" if allow else "")
     command = f"evaluate --workdir={workdir}"
