@@ -101,7 +101,7 @@ def test_the_network_is_kept_and_the_same_if_trained_again(scorer, cache_dir, tm
     order = np.random.default_rng(0).permutation(len(images))  # as the scorer draws them
     again = load_or_train_self(read=lambda: images[order], cache_dir=str(tmp_path), **arguments)
     assert again.checksum == kept.checksum == scorer.manifest["network_weights"]
-    assert kept(images).var(axis=0).sum() == pytest.approx(100, rel=1e-4)
+    assert kept(images).features.var(axis=0).sum() == pytest.approx(100, rel=1e-4)
     changed = dataclasses.replace(TINY, seed=1)
     with pytest.raises(AssertionError, match="from the cache"):
         load_or_train_self(read=never, cache_dir=cache_dir, **(arguments | {"recipe": changed}))
