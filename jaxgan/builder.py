@@ -17,7 +17,7 @@ import typing
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from jaxgan.config import RunConfig, check_type, evaluator_arguments, nearest, unknown_key
+from jaxgan.config import RunConfig, check_type, nearest, unknown_key, without
 from jaxgan.domains import NotNegativeNumber, domain_of, given, moves
 from jaxgan.errors import UserError
 
@@ -177,7 +177,7 @@ def check_sections(config: RunConfig, allow: Sequence[str] = ()) -> None:
     for player, section in config.optimizers.items():
         check_optimizer(section, f"config.optimizers.{player}")
     for name, section in config.evaluators.items():
-        check_section(evaluator_arguments(section), "evaluator", path=f"config.evaluators.{name}", allow=allow)
+        check_section(without(section), "evaluator", path=f"config.evaluators.{name}", allow=allow)
     check_argument(config.ema.half_life_images, NotNegativeNumber, "config.ema.half_life_images")
 
 

@@ -13,7 +13,7 @@ import json
 import math
 import types
 import typing
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -233,9 +233,9 @@ def plain(value: Any) -> Any:
     return value
 
 
-def evaluator_arguments(section: Section) -> dict[str, Any]:
-    """The name and the arguments of an evaluator's section, without what the suite reads of it."""
-    return {key: value for key, value in section.items() if key not in ("every_images", "data")}
+def without(section: Section, keys: Collection[str] = ("every_images", "data")) -> dict[str, Any]:
+    """A section without some keys: of an evaluator's those that are no arguments of its constructor."""
+    return {key: value for key, value in section.items() if key not in keys}
 
 
 def to_tree(config: RunConfig) -> dict[str, Any]:
@@ -445,8 +445,7 @@ def _check_values(config: RunConfig) -> None:
     for name in config.evaluators:
         if not name or "/" in name:
             raise UserError(f"config.evaluators: got the name {name!r}, accepted are names without a slash")
-        evaluator_data(config, name)
-        evaluator_interval(config, name)
+        scheduled(config, name)
     data = config.data
     if not data.name and not data.source:
         raise UserError("config.data.name is missing: a tfds name or a folder of images")
@@ -464,17 +463,15 @@ def _check_values(config: RunConfig) -> None:
             raise unknown_key("config.parallel.mesh", axis, ("data", "fsdp"))
 
 
-def evaluator_interval(config: RunConfig, name: str) -> int | None:
-    """Images between two runs of an evaluator; None: only at the end. Raises UserError for anything else."""
-    every = config.evaluators.get(name, {}).get("every_images", config.evaluation.every_images)
-    check_type(every, Count | None, f"config.evaluators.{name}.every_images")
-    return every
+def scheduled(config: RunConfig, name: str) -> tuple[int | None, DataConfig]:
+    """Images between two runs of an evaluator (None: only at the end), and its data: the run's unless its section says.
 
-
-def evaluator_data(config: RunConfig, name: str) -> DataConfig:
-    """The data of an evaluator: those of the run, but for what its section says. Raises UserError."""
-    own, path = config.evaluators.get(name, {}).get("data", {}), f"config.evaluators.{name}.data"
-    _build(DataConfig, own, path)
+    Raises UserError for anything else.
+    """
+    section, path = config.evaluators.get(name, {}), f"config.evaluators.{name}"
+    every, own = section.get("every_images", config.evaluation.every_images), section.get("data", {})
+    check_type(every, Count | None, f"{path}.every_images")
+    _build(DataConfig, own, f"{path}.data")
     if "name" in own or "source" in own:  # one takes the place of the other
         own = {"name": "", "source": {}, **own}
-    return dataclasses.replace(config.data, **own)
+    return every, dataclasses.replace(config.data, **own)

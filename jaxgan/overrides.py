@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from jaxgan.config import RunConfig, Section, from_tree, plain, to_tree
+from jaxgan.config import RunConfig, Section, from_tree, plain, to_tree, without
 from jaxgan.errors import UserError
 from jaxgan.older import renewed, renewed_keys
 from jaxgan.paths import expanded
@@ -57,10 +57,7 @@ def shrink(config: RunConfig) -> RunConfig:
         images=64 * config.microbatches,
         data=dataclasses.replace(config.data, resolution=16),
         evaluation=dataclasses.replace(config.evaluation, samples=64, batch_size=32, every_images=None),
-        evaluators={
-            name: {key: value for key, value in section.items() if key not in LENGTHS}
-            for name, section in config.evaluators.items()
-        },
+        evaluators={name: without(section, LENGTHS) for name, section in config.evaluators.items()},
         samples=dataclasses.replace(config.samples, rows=4, columns=4, every_images=None),
         checkpoint=dataclasses.replace(config.checkpoint, every_images=None),
         log_every=2,

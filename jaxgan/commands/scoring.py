@@ -12,10 +12,10 @@ from jaxgan.config import (
     SCORER,
     CheckpointConfig,
     RunConfig,
+    Section,
     check_type,
-    evaluator_arguments,
-    evaluator_data,
-    evaluator_interval,
+    scheduled,
+    without,
 )
 from jaxgan.data.opening import open_pictures, open_source
 from jaxgan.data.sources import DataSpec
@@ -48,25 +48,26 @@ def make_evaluators(
     of `config.evaluation`. Raises UserError for one that does not fit the product (`only_fitting` leaves it out), where
     none is left, and for data that cannot be opened.
     """
-    made = {}
-    for name, section in (config.evaluators or {MAIN: _usual(product)}).items():
-        path = f"config.evaluators.{name}" if name else "config.evaluation"
-        found = find(section, "evaluator", path=path, allow=allow)
+    sections = dict[str, Section]()
+    this = f"asks for {told(product.asks)} and gives {told(product.gives)}"
+    for name, section in config.evaluators.items():
+        found = find(section, "evaluator", path=f"config.evaluators.{name}", allow=allow)
         if fits(found, product):
-            made[name] = Scheduled(_make(config, name, section, product, path, allow), evaluator_interval(config, name))
+            sections[name] = section
         elif not only_fitting:
-            asked, gives = found.fits
-            why = f"{section['name']} scores what asks for {asked} and gives {gives}"
-            raise UserError(f"{path}: {why}, this asks for {told(product.asks)} and gives {told(product.gives)}")
-    return made or {MAIN: Scheduled(_make(config, MAIN, _usual(product), product, "config.evaluation", ()), None)}
+            why = "{} scores what asks for {} and gives {}".format(section["name"], *found.fits)
+            raise UserError(f"config.evaluators.{name}: {why}, this {this}")
+    if not sections:
+        usual = [name for name in USUAL if fits(find({"name": name}, "evaluator", path="config.evaluators"), product)]
+        if not usual:
+            raise UserError(f"config.evaluators is missing: nothing scores what {this}")
+        sections[MAIN] = {"name": usual[0]}
+    return {name: _make(config, name, section, product, allow) for name, section in sections.items()}
 
 
 def with_samples(config: RunConfig, samples: int) -> RunConfig:
     """The config with so many samples, whatever its evaluators say."""
-    sections = {
-        name: {key: value for key, value in section.items() if key != "samples"}
-        for name, section in config.evaluators.items()
-    }
+    sections = {name: without(section, ("samples",)) for name, section in config.evaluators.items()}
     evaluation = dataclasses.replace(config.evaluation, samples=samples)
     return dataclasses.replace(config, evaluation=evaluation, evaluators=sections)
 
@@ -98,21 +99,10 @@ def choose_best(choice: CheckpointConfig, evaluators: Mapping[str, Scheduled]) -
     return dataclasses.replace(choice, best=best, best_mode=firsts.get(best, choice.best_mode))
 
 
-def _usual(product: Product) -> dict[str, Any]:
-    """The section of the evaluator that fits a product. Raises UserError where there is none."""
-    for section in ({"name": name} for name in USUAL):
-        if fits(find(section, "evaluator", path="config.evaluators"), product):
-            return section
-    unfit = f"nothing scores what asks for {told(product.asks)} and gives {told(product.gives)}"
-    raise UserError(f"config.evaluators is missing: {unfit}")
-
-
-def _make(
-    config: RunConfig, name: str, section: Mapping[str, Any], product: Product, path: str, allow: Sequence[str]
-) -> Evaluator:
-    section = evaluator_arguments(section)
+def _make(config: RunConfig, name: str, section: Section, product: Product, allow: Sequence[str]) -> Scheduled:
+    section, path = without(section), f"config.evaluators.{name}" if name else "config.evaluation"
     parameters = parameters_of(find(section, "evaluator", path=path, allow=allow))
-    data = evaluator_data(config, name)
+    every, data = scheduled(config, name)
     apart = data.evaluation_split
     opened: Mapping[str, Callable[[], Any]] = {
         "source": lambda: open_source(data, data.split, allow),
@@ -133,7 +123,7 @@ def _make(
         if key in parameters and _is_of(value, parameters[key].annotation):
             fill[key] = value
     try:
-        return build(section, "evaluator", path=path, fill=fill, allow=allow)
+        return Scheduled(build(section, "evaluator", path=path, fill=fill, allow=allow), every)
     except UserError as error:  # of one with a name in the words of that
         raise UserError(str(error).replace("config.evaluation.", f"{path}.")) from None
 

@@ -109,6 +109,7 @@ def test_it_is_scored_and_called(run, capsys):
         ({"evaluators.test.sample": "8"}, "config.evaluators.test.sample does not exist; did you mean samples?"),
         ({"evaluators.test.every_images": "0"}, "config.evaluators.test.every_images: got 0, accepted is"),
         ({"evaluators.test.data.splt": "x"}, "config.evaluators.test.data.splt does not exist; did you mean split?"),
+        ({"data.evaluation_split": "train"}, "config.data.evaluation_split: got the split that is trained on"),
         ({"checkpoint.best": "auc"}, "config.checkpoint.best: got 'auc', accepted are auto, test/auc, test/accuracy"),
         ({"checkpoint.best": "train/auc"}, "got 'train/auc', accepted are auto, test/auc, test/accuracy"),
     ],

@@ -13,6 +13,7 @@ import numpy as np
 
 from jaxgan.data.sources import Source
 from jaxgan.domains import Count, Given, NotNegative, Several
+from jaxgan.errors import UserError
 from jaxgan.evaluators.evaluator import Trained
 from jaxgan.evaluators.neighbours import rank_test
 from jaxgan.evaluators.reference import draw, identity
@@ -107,8 +108,10 @@ class HeldOut:
     best_mode = "max"
     manifest: dict[str, Any]
 
-    def __init__(self, held_out: Given[Source], *, samples: Given[Several] = 1_000, noise: NotNegative = NOISE):
-        """At most `samples` pictures are looked at."""
+    def __init__(self, held_out: Given[Source | None], *, samples: Given[Several] = 1_000, noise: NotNegative = NOISE):
+        """At most `samples` pictures are looked at. Raises UserError where none are held out."""
+        if held_out is None:
+            raise UserError("config.data.evaluation_split: got the split that is trained on, accepted is another one")
         self._images = draw(held_out, samples, 0).images.astype(np.float32) / 127.5 - 1
         self.manifest = {"data": identity(held_out), "samples": len(self._images), "noise": noise}
         self._noise = noise
