@@ -137,7 +137,9 @@ def _is_of(value: Any, annotation: Any) -> bool:
 
 
 def _check_data(product: Product, spec: DataSpec, path: str) -> None:
-    """Raises UserError where pictures are of other sizes or channels than those that the product gives, or asks for."""
+    """Raises UserError where pictures are of other sizes or channels than the product's, or of other classes."""
+    if spec.classes and len(spec.classes) != (product.num_classes or len(spec.classes)):
+        raise UserError(f"{path}: {plain(spec.name)} has {len(spec.classes)} classes, expected {product.num_classes}")
     pixels = name_of(product.gives, "pixels")
     asked = {name: field for name, field in product.asks.items() if field.kind == "pixels" and name in spec.fields}
     fit({"image": product.gives[pixels]} if pixels else asked, spec.fields, asker=path, giver=plain(spec.name))

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from PIL import Image
 
 from jaxgan.assemble import fill_in, make_task
 from jaxgan.commands.scoring import MAIN, choose_best, make_evaluators
@@ -95,6 +96,16 @@ def test_the_best_checkpoint_is_by_a_score_that_there_is():
 def test_what_does_not_fit_is_told_with_its_place(sections, words):
     with pytest.raises(UserError, match=words):
         make(evaluators=sections)
+
+
+def test_data_of_other_classes_are_told(tmp_path):
+    for name in ("x", "y"):
+        (tmp_path / name).mkdir()
+        for number in range(20):
+            Image.new("L", (8, 8), number).save(tmp_path / name / f"{number}.png")
+    data = {"name": str(tmp_path)}
+    with pytest.raises(UserError, match=r"config\.evaluators\.a: .* has 2 classes, expected 10"):
+        make(evaluators={"a": {"name": NAME, "data": data}}, conditional=True)
 
 
 @pytest.mark.parametrize(
