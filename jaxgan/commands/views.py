@@ -84,7 +84,7 @@ class GenerationView(View):
         """Compiles nothing yet."""
         _, product = product_of(task)
         super().__init__(config, product, evaluators)
-        self._class_names = spec.classes if config.conditional else ()
+        self._class_names = spec.classes if product.num_classes else ()
         sizes = (each.get("batch_size", 0) for each in config.evaluators.values())
         self._sampler = Sampler(product, batch_size=max(config.evaluation.batch_size, *sizes, 0), mesh=mesh)
         judge = _judge_of(task, product)

@@ -22,7 +22,7 @@ BASE = {
         "generator": {"name": "mlp.Generator", "widths": (8,)},
         "discriminator": {"name": "mlp.Discriminator"},
     },
-    "task": {"name": "generation.Generation", "loss": "adversarial.hinge", "latent_dim": 4},
+    "task": {"name": "generation.Generation", "adversary": {"loss": "adversarial.hinge"}, "latent_dim": 4},
     "optimizers": {},
     "data": {"name": "jaxgan_digits", "resolution": 8},
     "evaluation": {"samples": 40, "features": "patches", "every_images": 32, "neighbours": 3},
@@ -105,7 +105,7 @@ def test_data_of_other_classes_are_told(tmp_path):
             Image.new("L", (8, 8), number).save(tmp_path / name / f"{number}.png")
     data = {"name": str(tmp_path)}
     with pytest.raises(UserError, match=r"config\.evaluators\.a: .* has 2 classes, expected 10"):
-        make(evaluators={"a": {"name": NAME, "data": data}}, conditional=True)
+        make({"task.condition": "label"}, evaluators={"a": {"name": NAME, "data": data}})
 
 
 @pytest.mark.parametrize(

@@ -95,7 +95,6 @@ def test_the_scores_and_pictures_of_a_run_are_of_samples_with_them(monkeypatch):
     params, variables = make_weights(task)
     state = types.SimpleNamespace(params={}, variables={}, ema_params=params, ema_variables=variables)
     config = types.SimpleNamespace(
-        conditional=True,
         evaluation=EvaluationConfig(batch_size=4),
         evaluators={},
         samples=SamplesConfig(rows=1, columns=3),
