@@ -56,11 +56,13 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
         manifest["path_length"] = path_manifest(paths, straight=model.has_styles)
     if against is not None:
         check_same(manifest, against["manifest"], options["against"])
-    restore = lambda condition: np.asarray(model.restorer.shot(jnp.asarray(condition)))  # noqa: E731
-    trained, scores = (
-        Trained(generate_with(model.generate, per_clip=frames(model.gives)), restore, model),
-        dict[str, float](),
-    )
+
+    def restore(conditions: np.ndarray) -> np.ndarray:
+        restorer = model.restorer
+        return np.asarray((restorer.shot or restorer.apply)(jnp.asarray(conditions)))
+
+    draw, scores = generate_with(model.generate, per_clip=frames(model.gives)), dict[str, float]()
+    trained = Trained(draw, restore, model)
     try:
         for name, evaluator in evaluators.items():
             scores |= prefixed(name, evaluator.run(trained, config.seed))

@@ -52,7 +52,7 @@ class Restorer:
     begin: Callable[[Array], Memory] | None = None  # condition of a first frame -> memory
     advance: Callable[[Array, Memory], tuple[Array, Memory]] | None = None  # condition, memory -> image, memory
     delay: int = 0  # frames by which images come later than their conditions, see `Product`
-    shot: Callable[[Array], Array] | None = None  # conditions of consecutive frames [T,h,w,C'] -> their images
+    shot: Callable[[Array], Array] | None = None  # frames of a shot [T,h,w,C'] -> images; None: as of pictures
 
     def __call__(self, tiles: np.ndarray) -> np.ndarray:
         """The images of conditions, see above."""
@@ -131,7 +131,7 @@ def make_restorer(product: Product, weights: Weights, *, description: str | None
         else None,
         advance=compiled(advance) if carries else None,
         delay=product.delay,
-        shot=compiled(of_shot(product)),
+        shot=compiled(of_shot(product)) if carries else None,
     )
 
 
