@@ -18,7 +18,7 @@ class ClipFrames:
     def __init__(self, clips: Any):
         """Reads nothing yet."""
         self._clips, self.per_clip = clips, frames(clips.spec.fields)
-        fields = {name: _of_frame(field) if self._parted(field) else field for name, field in clips.spec.fields.items()}
+        fields = {name: of_frame(field) if self._parted(field) else field for name, field in clips.spec.fields.items()}
         self.spec = dataclasses.replace(clips.spec, size=clips.spec.size * self.per_clip, fields=fields)
         if (counts := getattr(clips, "label_counts", None)) is not None:
             self.label_counts = np.asarray(counts) * self.per_clip
@@ -49,9 +49,11 @@ class ClipFrames:
 
 
 def frames_of(source: Any) -> Any:
-    """The frames of a source, or pictures, of clips; what has pictures stays as it is."""
-    return ClipFrames(source) if source.spec.image.clip else source
+    """The frames of a source, or pictures, of clips; what has pictures, or is None, stays as it is."""
+    image = None if source is None else source.spec.fields.get("image")
+    return ClipFrames(source) if image is not None and image.clip else source
 
 
-def _of_frame(field: Field) -> Field:
-    return dataclasses.replace(field, shape=field.shape[1:])
+def of_frame(field: Field) -> Field:
+    """The field of one frame of a clip; another stays as it is."""
+    return dataclasses.replace(field, shape=field.shape[1:]) if field.clip else field
