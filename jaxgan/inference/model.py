@@ -171,7 +171,7 @@ class Model:
         self._needs_latents()
         if n < 1:
             raise ArgumentError("n", f"got {n}, accepted is 1 or more")
-        return self._sampler.latents(jax.random.key(int(key)) if isinstance(key, int | np.integer) else key, n)
+        return self._sampler.latents(key, n)
 
     def synthesize(
         self,
@@ -181,8 +181,7 @@ class Model:
         truncation: float | None = None,
     ) -> np.ndarray:
         """The images of given latents `[n,Z]` and labels `[n]` (or shares of classes); as `generate` otherwise."""
-        classes = self._checked(latents, labels, truncation)
-        return self._counted(self._sampler.synthesize(self._placed, latents, classes, truncation=truncation))
+        return self._counted(self._sampler(self._placed, self._asked(latents, labels, truncation)))
 
     def styles(
         self,
@@ -196,13 +195,14 @@ class Model:
         Raises UserError for a generator without styles, and as `generate`.
         """
         self._need_styles()
-        classes = self._checked(latents, labels, truncation)
-        return self._sampler.styles(self._placed, latents, classes, truncation=truncation)
+        return self._sampler(self._placed, self._asked(latents, labels, truncation), "map")
 
     def synthesize_styles(self, styles: Array | np.ndarray) -> np.ndarray:
         """The images of styles `[n,L,W]`. Raises UserError for a generator without styles."""
         self._need_styles()
-        return self._counted(self._sampler.synthesize_styles(self._placed, styles))
+        part = "synthesize"
+        asked = {named(self.product.parts[part].asks, "style"): styles}
+        return self._counted(self._sampler(self._placed, asked, part))
 
     def decoder(self, label: int | None = None) -> tuple[Callable[[Any, Array], Array], Any]:
         """`(decode, weights)`: `decode(weights, codes [n,D])` gives images `[n,H,W,C]`, differentiably.
@@ -311,7 +311,7 @@ class Model:
         if not self.has_styles:
             raise UserError("styles: this generator has none, as StyleGAN's have; accepted are latents")
 
-    def _checked(self, latents: Any, labels: Any, truncation: float | None) -> np.ndarray | None:
+    def _asked(self, latents: Any, labels: Any, truncation: float | None) -> dict[str, Any]:
         self._needs_latents()
         size = self.product.asks[named(self.product.asks, "latent")].known
         if np.shape(latents)[1:] != size or not np.size(latents):
@@ -319,7 +319,7 @@ class Model:
             raise ArgumentError("latents", f"got shape {np.shape(latents)}, accepted is ({accepted})")
         if truncation is not None and not 0 <= truncation < np.inf:
             raise ArgumentError("truncation", f"got {truncation}, accepted is 0 or more")
-        return self._sampler.labels(len(latents), labels)
+        return self._sampler.asked(latents, labels, truncation=truncation)
 
 
 def load(

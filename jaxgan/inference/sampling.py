@@ -14,8 +14,8 @@ from jax.sharding import Mesh
 
 from jaxgan import signals
 from jaxgan.errors import ArgumentError
-from jaxgan.fields import name_of, named
-from jaxgan.game import Array, Key, Product, Weights, draw_latents
+from jaxgan.fields import named
+from jaxgan.game import Array, Asked, Key, Product, Weights, draw_latents
 from jaxgan.parallel.compiler import compiler_options
 from jaxgan.parallel.placement import split_batch
 
@@ -28,24 +28,25 @@ class Sampler:
         lie on them, and the processes that they belong to must all call the same. None: the device of the weights.
         """
         devices = 1 if mesh is None else mesh.size
-        self.product, self.num_classes, self.batch_size = (
-            product,
-            product.num_classes,
-            -(-batch_size // devices) * devices,
-        )
+        self.product, self.batch_size = product, -(-batch_size // devices) * devices
         self._rows = None if mesh is None else split_batch(mesh)
         jit = partial(jax.jit, out_shardings=self._rows, compiler_options=compiler_options(jax.default_backend()))
-        self._generate = jit(_called(product))
-        if self.has_styles:
-            self._map, self._synthesize_styles = (jit(_called(product.parts[name])) for name in ("map", "synthesize"))
+        self._calls: dict[str | None, Any] = {name: jit(_first_of(each)) for name, each in product.parts.items()}
+        self._calls[None] = jit(_first_of(product))
+
+    @property
+    def num_classes(self) -> int:
+        """How many classes can be asked for; 0 without labels."""
+        return self.product.num_classes
 
     @property
     def has_styles(self) -> bool:
         """Whether the generator maps latents to styles and synthesizes images from them."""
         return {"map", "synthesize"} <= self.product.parts.keys()
 
-    def latents(self, key: Key, count: int) -> Array:
-        """Latents `[count, ...]` as the generator was trained with."""
+    def latents(self, key: Key | int, count: int) -> Array:
+        """Latents `[count, ...]` as the generator was trained with, for a seed or a jax key."""
+        key = jax.random.key(int(key)) if isinstance(key, int | np.integer) else key
         return draw_latents(self.product.asks[named(self.product.asks, "latent")], key, count)
 
     def labels(self, count: int, labels: Any = None) -> np.ndarray | None:
@@ -84,93 +85,46 @@ class Sampler:
         return given
 
     def generate(
-        self,
-        weights: Weights,
-        key: Key | int,
-        count: int,
-        labels: Any = None,
-        *,
-        truncation: float | None = None,
+        self, weights: Weights, key: Key | int, count: int, labels: Any = None, *, truncation: float | None = None
     ) -> np.ndarray:
         """`count` images `[count,H,W,C]`, float32 in [-1, 1]; `labels` None: classes in turn."""
-        key = jax.random.key(key) if isinstance(key, int) else key
-        latents = self.latents(key, count)
-        return self.synthesize(weights, latents, self.labels(count, labels), truncation=truncation)
+        return self(weights, self.asked(self.latents(key, count), labels, truncation=truncation))
 
-    def share(
-        self,
-        weights: Weights,
-        seed: int,
-        count: int,
-        labels: Any = None,
-    ) -> np.ndarray:
+    def share(self, weights: Weights, seed: int, count: int, labels: Any = None) -> np.ndarray:
         """This process's rows of what `generate` gives: as many in each, with padding behind the last image.
 
         Nothing is sent to another process. ValueError for several processes and more than one batch.
         """
         if jax.process_count() > 1 and count > self.batch_size:
             raise ValueError(f"count: expected {self.batch_size} or less, got {count}")
-        latents = self.latents(jax.random.key(seed), count)
-        outputs = self._outputs(self._generate, weights, latents, self.labels(count, labels), None)
+        outputs = self._outputs(None, weights, self.asked(self.latents(seed, count), labels))
         return np.concatenate([own_rows(output, wanted) for output, wanted in outputs])
 
-    def synthesize(
-        self,
-        weights: Weights,
-        latents: Array | np.ndarray,
-        labels: np.ndarray | None,
-        *,
-        truncation: float | None = None,
-    ) -> np.ndarray:
-        """The images of given latents `[n,Z]` and labels `[n]`, or shares of the classes `[n,num_classes]`.
-
-        `truncation`: less variety for better images, see `Model.generate`; another value costs no compile.
-        """
-        return self._batched(self._generate, weights, latents, labels, truncation)
-
-    def styles(
-        self,
-        weights: Weights,
-        latents: Array | np.ndarray,
-        labels: np.ndarray | None,
-        *,
-        truncation: float | None = None,
-    ) -> np.ndarray:
-        """The styles `[n,L,W]`, one for each layer, of latents `[n,Z]` and labels `[n]`."""
-        return self._batched(self._map, weights, latents, labels, truncation)
-
-    def synthesize_styles(self, weights: Weights, styles: Array | np.ndarray) -> np.ndarray:
-        """The images of styles `[n,L,W]`."""
-        return self._batched(self._synthesize_styles, weights, styles, None, None)
-
-    def _batched(
-        self,
-        function: Any,
-        weights: Weights,
-        inputs: Any,
-        labels: np.ndarray | None,
-        truncation: float | None,
-    ) -> np.ndarray:
-        outputs = self._outputs(function, weights, inputs, labels, truncation)
-        return np.concatenate([_whole(output)[:count] for output, count in outputs])
-
-    def _outputs(
-        self,
-        function: Any,
-        weights: Weights,
-        inputs: Any,
-        labels: np.ndarray | None,
-        truncation: float | None,
-    ) -> Iterator[tuple[jax.Array, int]]:
-        """Batch by batch what `function` gives, and how many of its rows are wanted."""
+    def asked(self, latents: Any, labels: Any = None, *, truncation: float | None = None) -> dict[str, Any]:
+        """What the product asks for, by name, of latents `[n,Z]`; `labels` and `truncation` as in `generate`."""
+        asks, classes = self.product.asks, self.labels(len(latents), labels)
+        asked = {named(asks, "latent"): latents}
+        if classes is not None:
+            asked[named(asks, "label")] = classes
         # a number that is traced, not static, so that a sweep is one program
-        options = {} if truncation is None else {"truncation": np.float32(truncation)}
-        inputs = np.asarray(inputs)
-        for start in range(0, len(inputs), self.batch_size):
+        return asked if truncation is None else {**asked, "truncation": np.float32(truncation)}
+
+    def __call__(self, weights: Weights, asked: Asked, part: str | None = None) -> np.ndarray:
+        """The first thing that the product, or a part of it, gives of arrays `[n, ...]` by the names that it asks for.
+
+        What is a scalar is one for all rows; another value costs no compile.
+        """
+        return np.concatenate([_whole(output)[:count] for output, count in self._outputs(part, weights, asked)])
+
+    def _outputs(self, part: str | None, weights: Weights, asked: Asked) -> Iterator[tuple[jax.Array, int]]:
+        """Batch by batch what the product or a part of it gives, and how many of its rows are wanted."""
+        arrays = {name: np.asarray(each) for name, each in asked.items()}
+        rows = {name: each for name, each in arrays.items() if each.ndim}
+        count = len(next(iter(rows.values())))
+        for start in range(0, count, self.batch_size):
             signals.check()
-            rows = inputs[start : start + self.batch_size]
-            label = None if labels is None else self._placed(labels[start : start + self.batch_size])
-            yield function(weights, self._placed(rows), label, **options), len(rows)
+            batch = {name: self._placed(each[start : start + self.batch_size]) for name, each in rows.items()}
+            yield self._calls[part](weights, {**arrays, **batch}), min(self.batch_size, count - start)
 
     def _placed(self, rows: np.ndarray) -> Any:
         padded = self._padded(rows)
@@ -198,15 +152,11 @@ def _whole(array: jax.Array) -> np.ndarray:
     return multihost_utils.process_allgather(array, tiled=True)
 
 
-def _called(product: Product) -> Callable[..., Array]:
-    """`(weights, latent or style, label, *, truncation)` -> the first thing that a product gives."""
-    first = name_of(product.asks, "latent") or named(product.asks, "style")
-    label, made = name_of(product.asks, "label"), next(iter(product.gives))
+def _first_of(product: Product) -> Callable[[Weights, Asked], Array]:
+    """`(weights, asked)` -> the first thing that a product gives."""
+    made = next(iter(product.gives))
 
-    def call(weights: Weights, inputs: Array, classes: Array | None, **options: Any) -> Array:
-        asked = {first: inputs, **options}
-        if label is not None and classes is not None:
-            asked[label] = classes
+    def call(weights: Weights, asked: Asked) -> Array:
         output: Array = product.once(weights, asked)[made]
         return output
 
