@@ -317,6 +317,11 @@ class Product:
     features_scale: int | None = None  # pixels of the largest features for each asked one; None: as the scale
     delay: int = 0  # frames by which what it gives comes later than what it asks for
 
+    @property
+    def needed(self) -> Spec:
+        """What it asks for and cannot do without."""
+        return {name: field for name, field in self.asks.items() if name not in self.optional}
+
     def start(self, weights: Weights, asked: Asked) -> Memory:
         """The memory before the first frame, from the fields of that; None for those without."""
         return None if self.begin is None else self.begin(weights, asked)

@@ -10,33 +10,32 @@ import pathlib
 from collections.abc import Callable, Sequence
 
 import jax
-import jax.numpy as jnp
 from jax import export
 
 from jaxgan.errors import UserError
+from jaxgan.fields import Spec
 from jaxgan.game import Array
 from jaxgan.media.images import replace_file
 
 PLATFORMS = ("cpu", "cuda", "tpu")
 
-Function = Callable[..., Array]  # (latent [b,Z] float32[, label [b] int32]) -> image [b,H,W,C] float32
+Function = Callable[..., Array]  # (latent [b,Z] float32[, label [b] int32, ...]) -> image [b,H,W,C] float32
 
 
 def write(
     path: str | os.PathLike[str],
     function: Function,
+    asks: Spec,
     *,
-    latent_dim: int,
-    labelled: bool = False,
     platforms: Sequence[str] = PLATFORMS,
 ) -> None:
-    """Writes the program of `function` for any batch; `labelled`: whether it takes labels.
+    """Writes the program of `function` for any batch; `asks`: what it takes, in order, such as `Model.needed`.
 
     Raises UserError for platforms unheard of, and where `flatbuffers`, which the format is made of, is missing.
     """
     if not platforms or not set(platforms) <= set(PLATFORMS):
         raise UserError(f"--platforms: got {','.join(platforms)!r}, accepted are some of {','.join(PLATFORMS)}")
-    exported = export.export(jax.jit(function), platforms=tuple(platforms))(*arguments(latent_dim, labelled))
+    exported = export.export(jax.jit(function), platforms=tuple(platforms))(*arguments(asks))
     try:
         program = exported.serialize()
     except ImportError:
@@ -45,7 +44,7 @@ def write(
 
 
 def load(path: str | os.PathLike[str]) -> Function:
-    """The generator in a file: `(latent [b,Z][, label [b]]) -> image [b,H,W,C]`, compiled at the first call of a batch.
+    """The generator in a file: `(latent [b,Z][, label [b], ...]) -> image [b,H,W,C]`, compiled at the first call.
 
     Raises UserError where there is no such file, where it is another kind of file, and where `flatbuffers` is missing.
     """
@@ -59,11 +58,10 @@ def load(path: str | os.PathLike[str]) -> Function:
         raise UserError(f"{path} holds no exported generator: {why}") from None
 
 
-def arguments(latent_dim: int, labelled: bool) -> tuple[jax.ShapeDtypeStruct, ...]:
-    """The shapes that a generator takes, of a batch named b: latents `[b,Z]` and, `labelled`, labels `[b]`."""
+def arguments(asks: Spec) -> tuple[jax.ShapeDtypeStruct, ...]:
+    """The shapes of what is asked for, of a batch named b."""
     (batch,) = export.symbolic_shape("b")
-    latent = jax.ShapeDtypeStruct((batch, latent_dim), jnp.float32)
-    return (latent, jax.ShapeDtypeStruct((batch,), jnp.int32)) if labelled else (latent,)
+    return tuple(jax.ShapeDtypeStruct((batch, *field.known), field.dtype) for field in asks.values())
 
 
 MISSING = "StableHLO files need the package flatbuffers: pip install 'jaxgan[export]'"

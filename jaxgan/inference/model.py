@@ -69,6 +69,11 @@ class Model:
         }
 
     @property
+    def needed(self) -> Spec:
+        """Those that it cannot do without, in the order in which `function` takes them."""
+        return {name: self.asks[name] for name in self.product.needed}
+
+    @property
     def gives(self) -> Spec:
         """The fields that it gives."""
         return self._resolved[1]
@@ -80,8 +85,7 @@ class Model:
         """
         carries, product = self.product.begin is not None, self.product
         known = {*product.asks, *((MEMORY,) if carries else ())}
-        missing = [name for name in product.asks if name not in product.optional and name not in asked]
-        if missing or not known >= asked.keys():
+        if not known >= asked.keys() >= product.needed.keys():
             got = ", ".join(map(repr, asked)) or "nothing"
             raise UserError(f"this model asks for {told(self.asks)}, got {got}")
         memory = asked.pop(MEMORY, None)
@@ -103,8 +107,7 @@ class Model:
         if name_of(self.product.asks, kind) is not None:
             why = f"gives {told(self.gives)}, not pixels"
         other = next((way for each, way in ways.items() if self.product.makes_pixels_of(each)), None)
-        call = f"model({', '.join(f'{each}=...' for each in self.product.asks if each not in self.product.optional)})"
-        raise UserError(f"this model {why}: use {other or call}")
+        raise UserError(f"this model {why}: use {other or self._call}")
 
     @property
     def num_classes(self) -> int:
@@ -232,19 +235,17 @@ class Model:
         return from_style if self.has_styles else from_latent, self._weights
 
     def function(self, *, truncation: float | None = None) -> Callable[..., Array]:
-        """`(latent [b,Z] float32[, label [b] int32]) -> image [b,H,W,C] float32`, pure, with the weights in it.
+        """`(latent [b,Z] float32[, label [b] int32, ...]) -> image [b,H,W,C] float32`, pure, with the weights in it.
 
-        It takes labels where there are classes. `truncation` as in `generate`.
+        It takes what is `needed`, in that order. `truncation` as in `generate`.
         """
         self._needs_latents()
         options: dict[str, Any] = {} if truncation is None else {"truncation": truncation}
-        latent_name, label_name = (name_of(self.product.asks, kind) for kind in ("latent", "label"))
         image = named(self.product.gives, "pixels")
 
-        def generate(latent: Array, label: Array | None = None) -> Array:
-            classes = {} if label_name is None or label is None else {label_name: label}
-            asked = {str(latent_name): latent, **classes, **options}
-            output: Array = self.product(self._weights, asked)[0][image]
+        def generate(*arrays: Array) -> Array:
+            asked = dict(zip(self.product.needed, arrays))
+            output: Array = self.product(self._weights, {**asked, **options})[0][image]
             return output
 
         return generate
@@ -294,14 +295,18 @@ class Model:
     def _start(self) -> Callable[..., Any]:
         return jax.jit(self.product.start, compiler_options=compiler_options(jax.default_backend()))
 
+    @property
+    def _call(self) -> str:
+        """How it is called by name."""
+        return f"model({', '.join(f'{name}=...' for name in self.product.needed)})"
+
     def _needs_latents(self) -> None:
         """Raises UserError for a model that cannot be drawn from with latents and labels alone."""
         self.needs("latent")
         product = self.product
         drawn = (*product.optional, *(name_of(product.asks, kind) for kind in ("latent", "label")))
         if further := {name: field for name, field in self.product.asks.items() if name not in drawn}:
-            call = f"model({', '.join(f'{name}=...' for name in product.asks if name not in product.optional)})"
-            raise UserError(f"this model asks for {told(further)} beside the latent: use {call}")
+            raise UserError(f"this model asks for {told(further)} beside the latent: use {self._call}")
 
     def _counted(self, images: np.ndarray) -> np.ndarray:
         self.lost += int((~np.isfinite(images).all(axis=(1, 2, 3))).sum())
