@@ -14,7 +14,7 @@ from jaxgan.config import RunConfig, Section, unknown_key
 from jaxgan.data.sources import DataSpec
 from jaxgan.domains import given
 from jaxgan.errors import UserError
-from jaxgan.fields import fit, label_field, pixel_field
+from jaxgan.fields import fit, label_field, pixel_field, told
 from jaxgan.game import DISCRIMINATOR, GENERATOR, Product, Task
 from jaxgan.losses.perceptual import REAL_ESRGAN
 from jaxgan.media.plain import plain
@@ -33,8 +33,9 @@ SIZE = 192  # pixels of an image where any will do: most scales divide it
 def fill_in(config: RunConfig, spec: DataSpec, allow: tuple[str, ...] = ()) -> RunConfig:
     """The config with what the data set decides written into its sections, where they leave it out.
 
-    That is `resolution`, `channels` and `num_classes`, where they are `Given`. Raises UserError where a section says
-    otherwise than the data set, and for labels wanted of a data set without them. `allow` as in `make_task`.
+    That is `resolution`, `channels` and `num_classes`, and what networks are told of tokens or vectors, where they are
+    `Given`. Raises UserError where a section says otherwise than the data set, and for labels or conditions wanted of a
+    data set without them. `allow` as in `make_task`.
     """
     image, classes = spec.fields.get("image"), spec.classes
     if config.conditional and not classes:
@@ -42,6 +43,7 @@ def fill_in(config: RunConfig, spec: DataSpec, allow: tuple[str, ...] = ()) -> R
     sizes = {} if image is None else {"resolution": image.height, "channels": image.channels}
     shape = {key: size for key, size in sizes.items() if size is not None}
     shape["num_classes"] = len(classes) if config.conditional else 0
+    shape |= _condition(config, spec)
     ways = config.conditional.split("+") if isinstance(config.conditional, str) else ()
 
     def filled(section: dict[str, Any], parameters: Parameters, path: str) -> dict[str, Any]:
@@ -63,6 +65,25 @@ def fill_in(config: RunConfig, spec: DataSpec, allow: tuple[str, ...] = ()) -> R
             networks[name] = _conditioned(networks[name], way, f"config.networks.{name}", allow)
     task = changed(config.task, "task", filled, path="config.task", allow=allow)
     return dataclasses.replace(config, networks=networks, task=task)
+
+
+def _condition(config: RunConfig, spec: DataSpec) -> dict[str, int]:
+    """What networks are told of the field that the task names as its condition."""
+    name = config.task.get("condition")
+    if name is None:
+        return {}
+    known = {name: field for name, field in spec.fields.items() if field.kind in ("tokens", "vector")}
+    if name not in known:
+        more = "; labels are asked for by config.conditional" if spec.classes else ""
+        raise UserError(
+            f"config.task.condition: got {name!r}, but of tokens and vectors {plain(spec.name)} has {told(known)}{more}"
+        )
+    field = known[name]
+    if len(field.shape) != 1 or field.shape[0] is None:
+        raise UserError(f"config.task.condition: {name!r} is {field} in {plain(spec.name)}; expected one known size")
+    if field.kind == "vector":
+        return {"condition_dim": field.shape[0]}
+    return {"length": field.shape[0], **({"vocabulary": len(field.names)} if field.names else {})}
 
 
 def _conditioned(section: Section, way: str, path: str, allow: tuple[str, ...]) -> Section:
@@ -139,7 +160,8 @@ def shapes_of(task: Task, config: RunConfig, product: Product) -> list[tuple[dic
 def _shapes(
     task: Task, size: int, channels: int, condition: int, networks: Sequence[str]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    spec = {"image": pixel_field(size, size, channels), "label": label_field()}
+    further = {name: field for name, field in task.asks.items() if None not in field.shape}
+    spec = {"image": pixel_field(size, size, channels), "label": label_field(), **further}
     if condition:
         spec["condition"] = pixel_field(size, size, condition)
     try:

@@ -11,6 +11,7 @@ from jax.sharding import Mesh
 
 from jaxgan.commands.setup import cache_dir, generate_with
 from jaxgan.config import RunConfig
+from jaxgan.data.conditions import RealConditions
 from jaxgan.data.sources import DataSpec
 from jaxgan.errors import UserError
 from jaxgan.evaluators.baselines import INPUT
@@ -66,8 +67,9 @@ class GenerationView:
         self._class_names = spec.classes if config.conditional else ()
         size = config.evaluation.batch_size
         _, self._product = product_of(task)
-        self._sampler = Sampler(self._product, batch_size=size, mesh=mesh)
-        self._standing = Standing(self._product, seed=config.seed)
+        conditions = RealConditions(config)
+        self._sampler = Sampler(self._product, batch_size=size, mesh=mesh, conditions=conditions)
+        self._standing = Standing(self._product, seed=config.seed, conditions=conditions)
         judge = _judge_of(task, self._product)
         self._gap = None if judge is None else make_held_out_gap(config)
         self._judge = None if judge is None else Judging(judge, mesh)

@@ -14,8 +14,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
+from jaxgan.data.conditions import Conditions, RealConditions
 from jaxgan.errors import ArgumentError, UserError
-from jaxgan.fields import Kind, Spec, name_of, named, told
+from jaxgan.fields import Kind, Spec, conditions, name_of, named, tokens_of, told
 from jaxgan.game import Array, Key, Phase, Product, Weights, product_of
 from jaxgan.inference.restorer import Restorer, in_networks, interpolate, make_restorer, resolved
 from jaxgan.inference.sampling import Sampler
@@ -31,6 +32,7 @@ from jaxgan.training.workdir import Workdir
 
 MEMORY = "memory"  # what a model with one takes and gives it as
 WAYS: dict[Kind, str] = {"latent": "generate", "pixels": "restore"}  # methods, by the kind of field that is asked for
+Labels = Sequence[int] | np.ndarray | None
 TILE = 512  # pixels of a tile along a side
 
 
@@ -43,15 +45,27 @@ class Model:
     """
 
     def __init__(
-        self, product: Product, average: Average, *, name: str = "", batch_size: int = 64, mesh: Mesh | None = None
+        self,
+        product: Product,
+        average: Average,
+        *,
+        name: str = "",
+        batch_size: int = 64,
+        mesh: Mesh | None = None,
+        conditions: Conditions | None = None,
     ):
-        """Samples are computed `batch_size` at a time, on the devices of `mesh` (None: one)."""
+        """Samples are computed `batch_size` at a time, on the devices of `mesh` (None: one).
+
+        `conditions`: what real examples have, see `given`.
+        """
         self.name = name  # of the product
         self.product, self._average, self._mesh, self._batch_size = product, average, mesh, batch_size
+        self._conditions = conditions
         self.step: int = average.record["step"]
         self.images_seen: int = average.record["images_seen"]
         self.config: dict[str, Any] = average.record.get("config", {})  # of the run, as `config.from_json` reads it
         self.class_names: tuple[str, ...] = tuple(average.record.get("class_names", ()))
+        self._names: dict[str, Any] = {"label": self.class_names, **average.record.get("names", {})}  # by field
         seed = config_of(average.record).get("seed", 0)
         if type(seed) is not int or not 0 <= seed < 2**63:
             raise UserError(f"the config that was recorded with step {self.step} has the seed {plain(seed, 40)}")
@@ -60,11 +74,10 @@ class Model:
 
     @property
     def asks(self) -> Spec:
-        """The fields that it asks for."""
+        """The fields that it asks for, with the names that the data had for their values."""
+        names = {name: tuple(self._names.get(name, ())) for name in self._resolved[0]}
         return {
-            name: dataclasses.replace(field, names=self.class_names)
-            if field.kind == "label" and len(self.class_names) == len(field.names)
-            else field
+            name: dataclasses.replace(field, names=names[name]) if len(names[name]) == len(field.names) else field
             for name, field in self._resolved[0].items()
         }
 
@@ -156,18 +169,28 @@ class Model:
         self,
         key: Key | int,
         n: int,
-        labels: Sequence[int] | np.ndarray | None = None,
+        labels: Labels = None,
         *,
+        given: Mapping[str, Any] | None = None,
         truncation: float | None = None,
     ) -> np.ndarray:
         """`n` images `[n,H,W,C]`, float32 in [-1, 1], for a seed or a jax key.
 
         `labels` `[n]`, integers, or shares of the classes `[n,num_classes]`, floats that sum to 1 in each row: a
-        mixture. None: the classes in turn. `truncation`: less variety for better images;
-        psi of generators with styles (Karras et al. 2019), of others the largest absolute latent (Brock et
-        al. 2019). Raises UserError for what does not fit.
+        mixture. None: the classes in turn. What else the model asks for is `given` by name, one for all images or one
+        for each: `given={"caption": "a red bird"}`; what is not given is taken of real examples of the run's data,
+        chosen by the key. `truncation`: less variety for better images; psi of generators with styles (Karras et al.
+        2019), of others the largest absolute latent (Brock et al. 2019). Raises UserError for what does not fit.
         """
-        return self.synthesize(self.latents(key, n), labels, truncation=truncation)
+        latents = self.latents(key, n)
+        return self.synthesize(latents, given=self.given(key, n, labels, given), truncation=truncation)
+
+    def given(
+        self, key: Key | int, n: int, labels: Labels = None, given: Mapping[str, Any] | None = None
+    ) -> dict[str, np.ndarray]:
+        """What `n` images are made for, by the names of the fields: arrays `[n, ...]`; as in `generate`."""
+        read = {name: self._read(name, each) for name, each in (given or {}).items()}
+        return self._sampler.given(key, n, labels, read)
 
     def latents(self, key: Key | int, n: int) -> Array:
         """Latents `[n,Z]` as the generator was trained with."""
@@ -179,26 +202,28 @@ class Model:
     def synthesize(
         self,
         latents: Array | np.ndarray,
-        labels: Sequence[int] | np.ndarray | None = None,
+        labels: Labels = None,
         *,
+        given: Mapping[str, Any] | None = None,
         truncation: float | None = None,
     ) -> np.ndarray:
-        """The images of given latents `[n,Z]` and labels `[n]` (or shares of classes); as `generate` otherwise."""
-        return self._counted(self._sampler(self._placed, self._asked(latents, labels, truncation)))
+        """The images of given latents `[n,Z]`; as `generate` otherwise, with real examples chosen by the seed 0."""
+        return self._counted(self._sampler(self._placed, self._asked(latents, labels, given, truncation)))
 
     def styles(
         self,
         latents: Array | np.ndarray,
-        labels: Sequence[int] | np.ndarray | None = None,
+        labels: Labels = None,
         *,
+        given: Mapping[str, Any] | None = None,
         truncation: float | None = None,
     ) -> np.ndarray:
-        """The styles `[n,L,W]`, one for each layer, of latents `[n,Z]` and labels `[n]`.
+        """The styles `[n,L,W]`, one for each layer, of what `synthesize` makes images of.
 
         Raises UserError for a generator without styles, and as `generate`.
         """
         self._need_styles()
-        return self._sampler(self._placed, self._asked(latents, labels, truncation), "map")
+        return self._sampler(self._placed, self._asked(latents, labels, given, truncation), "map")
 
     def synthesize_styles(self, styles: Array | np.ndarray) -> np.ndarray:
         """The images of styles `[n,L,W]`. Raises UserError for a generator without styles."""
@@ -207,20 +232,22 @@ class Model:
         asked = {named(self.product.parts[part].asks, "style"): styles}
         return self._counted(self._sampler(self._placed, asked, part))
 
-    def decoder(self, label: int | None = None) -> tuple[Callable[[Any, Array], Array], Any]:
+    def decoder(
+        self, label: int | None = None, *, given: Mapping[str, Any] | None = None
+    ) -> tuple[Callable[[Any, Array], Array], Any]:
         """`(decode, weights)`: `decode(weights, codes [n,D])` gives images `[n,H,W,C]`, differentiably.
 
-        A code is one style for all layers, or a latent where the generator has no styles. `label` is the
-        class of the images of latents (None: the first); a style holds its own. Raises UserError for no class.
+        A code is one style for all layers, or a latent where the generator has no styles. `label` is the class of the
+        images of latents (None: the first), `given` what else they are made for, one row each; a style holds its own.
+        Raises UserError for no class.
         """
         self._needs_latents()
-        row = self._sampler.labels(1, None if label is None else [label])
-        product, one = self.product, None if row is None else jnp.asarray(row)
+        product, row = self.product, self.given(0, 1, None if label is None else [label], given)
         asks, image = product.asks, named(product.gives, "pixels")
 
         def asked(codes: Array) -> dict[str, Array]:
-            given = {named(asks, "latent"): codes}
-            return given if one is None else {**given, named(asks, "label"): jnp.repeat(one, len(codes))}
+            rows = {name: jnp.repeat(jnp.asarray(one), len(codes), axis=0) for name, one in row.items()}
+            return {named(asks, "latent"): codes, **rows}
 
         def from_style(weights: Any, codes: Array) -> Array:
             to_style, to_image = product.parts["map"], product.parts["synthesize"]
@@ -271,12 +298,12 @@ class Model:
 
     @functools.cached_property
     def _sampler(self) -> Sampler:
-        return Sampler(self.product, batch_size=self._batch_size, mesh=self._mesh)
+        return Sampler(self.product, batch_size=self._batch_size, mesh=self._mesh, conditions=self._conditions)
 
     @functools.cached_property
     def _weights(self) -> Weights:
         weights = Weights(self._average.params, self._average.variables).of(self.product.networks)
-        return Standing(self.product, seed=self._seed)(weights)
+        return Standing(self.product, seed=self._seed, conditions=self._conditions)(weights)
 
     @functools.cached_property
     def _placed(self) -> Weights:
@@ -301,11 +328,11 @@ class Model:
         return f"model({', '.join(f'{name}=...' for name in self.product.needed)})"
 
     def _needs_latents(self) -> None:
-        """Raises UserError for a model that cannot be drawn from with latents and labels alone."""
+        """Raises UserError for a model that cannot be drawn from with latents and what images are made for."""
         self.needs("latent")
-        product = self.product
-        drawn = (*product.optional, *(name_of(product.asks, kind) for kind in ("latent", "label")))
-        if further := {name: field for name, field in self.product.asks.items() if name not in drawn}:
+        needed = self.product.needed
+        drawn = (named(needed, "latent"), *conditions(needed))
+        if further := {name: field for name, field in needed.items() if name not in drawn}:
             raise UserError(f"this model asks for {told(further)} beside the latent: use {self._call}")
 
     def _counted(self, images: np.ndarray) -> np.ndarray:
@@ -316,7 +343,21 @@ class Model:
         if not self.has_styles:
             raise UserError("styles: this generator has none, as StyleGAN's have; accepted are latents")
 
-    def _asked(self, latents: Any, labels: Any, truncation: float | None) -> dict[str, Any]:
+    def _read(self, name: str, given: Any) -> Any:
+        """What is given as a field, texts as tokens."""
+        texts = np.asarray(given)
+        field = self.asks.get(name)
+        if texts.dtype.kind != "U" or field is None or field.kind != "tokens":
+            return given
+        try:
+            tokens = [tokens_of(text, field) for text in texts.ravel().tolist()]
+        except ValueError as why:
+            raise ArgumentError("given", f"{name!r}: {why}") from None
+        return np.asarray(tokens, field.dtype).reshape(*texts.shape, -1)
+
+    def _asked(
+        self, latents: Any, labels: Any, given: Mapping[str, Any] | None, truncation: float | None
+    ) -> dict[str, Any]:
         self._needs_latents()
         size = self.product.asks[named(self.product.asks, "latent")].known
         if np.shape(latents)[1:] != size or not np.size(latents):
@@ -324,7 +365,7 @@ class Model:
             raise ArgumentError("latents", f"got shape {np.shape(latents)}, accepted is ({accepted})")
         if truncation is not None and not 0 <= truncation < np.inf:
             raise ArgumentError("truncation", f"got {truncation}, accepted is 0 or more")
-        return self._sampler.asked(latents, labels, truncation=truncation)
+        return self._sampler.asked(latents, self.given(0, len(latents), labels, given), truncation=truncation)
 
 
 def load(
@@ -370,7 +411,7 @@ def load(
         before, after = (Weights(each.params, each.variables).of(made.networks) for each in (first, average))
         params, variables = interpolate(before, after, strength)
         average = Average(dict(params), dict(variables), average.record)
-    return Model(made, average, name=name, batch_size=batch_size, mesh=mesh)
+    return Model(made, average, name=name, batch_size=batch_size, mesh=mesh, conditions=RealConditions(config))
 
 
 def _last_of_first_stage(where: Workdir, phases: Sequence[Phase]) -> int:

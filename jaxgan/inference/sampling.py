@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -13,8 +13,9 @@ from jax.experimental import multihost_utils
 from jax.sharding import Mesh
 
 from jaxgan import signals
+from jaxgan.data.conditions import Conditions
 from jaxgan.errors import ArgumentError
-from jaxgan.fields import named
+from jaxgan.fields import Field, conditions, name_of, named, told
 from jaxgan.game import Array, Asked, Key, Product, Weights, draw_latents
 from jaxgan.parallel.compiler import compiler_options
 from jaxgan.parallel.placement import split_batch
@@ -23,12 +24,20 @@ from jaxgan.parallel.placement import split_batch
 class Sampler:
     """A product that makes images from latents, ready to be called with whatever weights."""
 
-    def __init__(self, product: Product, *, batch_size: int = 250, mesh: Mesh | None = None):
+    def __init__(
+        self,
+        product: Product,
+        *,
+        batch_size: int = 250,
+        mesh: Mesh | None = None,
+        conditions: Conditions | None = None,
+    ):
         """`mesh`: the devices that each batch is split over, its size rounded up to a multiple of theirs; weights must
         lie on them, and the processes that they belong to must all call the same. None: the device of the weights.
+        `conditions`: what real examples have, for which samples are made where nobody gives any.
         """
         devices = 1 if mesh is None else mesh.size
-        self.product, self.batch_size = product, -(-batch_size // devices) * devices
+        self.product, self.batch_size, self._conditions = product, -(-batch_size // devices) * devices, conditions
         self._rows = None if mesh is None else split_batch(mesh)
         jit = partial(jax.jit, out_shardings=self._rows, compiler_options=compiler_options(jax.default_backend()))
         self._calls: dict[str | None, Any] = {name: jit(_first_of(each)) for name, each in product.parts.items()}
@@ -46,8 +55,7 @@ class Sampler:
 
     def latents(self, key: Key | int, count: int) -> Array:
         """Latents `[count, ...]` as the generator was trained with, for a seed or a jax key."""
-        key = jax.random.key(int(key)) if isinstance(key, int | np.integer) else key
-        return draw_latents(self.product.asks[named(self.product.asks, "latent")], key, count)
+        return draw_latents(self.product.asks[named(self.product.asks, "latent")], _key(key), count)
 
     def labels(self, count: int, labels: Any = None) -> np.ndarray | None:
         """Labels `[count]`, int32: those given, or the classes in turn; None where there are no classes.
@@ -84,11 +92,43 @@ class Sampler:
             raise ArgumentError("labels", "got rows that are no shares, accepted are rows of 0 or more that sum to 1")
         return given
 
+    def given(
+        self, key: Key | int, count: int, labels: Any = None, given: Mapping[str, Any] | None = None
+    ) -> dict[str, np.ndarray]:
+        """What `count` samples are made for, by the names of the fields that the product asks for, checked.
+
+        That is what is `given` by name (for all of them, or one for each), and `labels` as in `labels`. What nobody
+        gives are the classes in turn, and else what real examples have, chosen by the key. Raises UserError for what
+        does not fit or is not asked for, and where real examples are wanted and nobody has handed them in.
+        """
+        asks, given = conditions(self.product.asks), dict(given or {})
+        label, unknown = name_of(asks, "label"), [*(given.keys() - asks.keys())]
+        if unknown:
+            raise ArgumentError("given", f"got {unknown[0]!r}, this model asks for {told(asks)} beside the latent")
+        classes = self.labels(count, given.pop(label, labels) if label else labels)
+        made = {} if label is None or classes is None else {label: classes}
+        made |= {name: _fitting(name, asks[name], each, count) for name, each in given.items()}
+        missing = [name for name in asks if name not in made]
+        if missing and self._conditions is None:
+            raise ArgumentError("given", f"is missing: this model asks for {told(asks)} beside the latent")
+        if missing and self._conditions is not None:
+            seed = np.asarray(jax.random.key_data(_key(key))).ravel().tolist()
+            made |= self._conditions(missing, seed, count)
+        return made
+
     def generate(
-        self, weights: Weights, key: Key | int, count: int, labels: Any = None, *, truncation: float | None = None
+        self,
+        weights: Weights,
+        key: Key | int,
+        count: int,
+        labels: Any = None,
+        *,
+        given: Mapping[str, Any] | None = None,
+        truncation: float | None = None,
     ) -> np.ndarray:
-        """`count` images `[count,H,W,C]`, float32 in [-1, 1]; `labels` None: classes in turn."""
-        return self(weights, self.asked(self.latents(key, count), labels, truncation=truncation))
+        """`count` images `[count,H,W,C]`, float32 in [-1, 1]; `labels` and `given` as in the method `given`."""
+        asked = self.given(key, count, labels, given)
+        return self(weights, self.asked(self.latents(key, count), asked, truncation=truncation))
 
     def share(self, weights: Weights, seed: int, count: int, labels: Any = None) -> np.ndarray:
         """This process's rows of what `generate` gives: as many in each, with padding behind the last image.
@@ -97,15 +137,12 @@ class Sampler:
         """
         if jax.process_count() > 1 and count > self.batch_size:
             raise ValueError(f"count: expected {self.batch_size} or less, got {count}")
-        outputs = self._outputs(None, weights, self.asked(self.latents(seed, count), labels))
+        outputs = self._outputs(None, weights, self.asked(self.latents(seed, count), self.given(seed, count, labels)))
         return np.concatenate([own_rows(output, wanted) for output, wanted in outputs])
 
-    def asked(self, latents: Any, labels: Any = None, *, truncation: float | None = None) -> dict[str, Any]:
-        """What the product asks for, by name, of latents `[n,Z]`; `labels` and `truncation` as in `generate`."""
-        asks, classes = self.product.asks, self.labels(len(latents), labels)
-        asked = {named(asks, "latent"): latents}
-        if classes is not None:
-            asked[named(asks, "label")] = classes
+    def asked(self, latents: Any, given: Asked, *, truncation: float | None = None) -> dict[str, Any]:
+        """What the product asks for, by name, of latents `[n,Z]` and of what they are made for."""
+        asked = {named(self.product.asks, "latent"): latents, **given}
         # a number that is traced, not static, so that a sweep is one program
         return asked if truncation is None else {**asked, "truncation": np.float32(truncation)}
 
@@ -150,6 +187,25 @@ def _whole(array: jax.Array) -> np.ndarray:
     if array.is_fully_addressable:
         return np.asarray(array)
     return multihost_utils.process_allgather(array, tiled=True)
+
+
+def _key(key: Key | int) -> Key:
+    return jax.random.key(int(key)) if isinstance(key, int | np.integer) else key
+
+
+def _fitting(name: str, field: Field, given: Any, count: int) -> np.ndarray:
+    """What is given as a field, one for each of `count` samples, as its dtype. Raises UserError."""
+    array, shape = np.asarray(given), (count, *field.known)
+    array = np.broadcast_to(array, shape) if array.shape == field.shape else array
+    kinds = "iu" if np.dtype(field.dtype).kind in "iu" else "iuf"
+    if array.shape != shape or array.dtype.kind not in kinds:
+        got = f"got shape {array.shape} of {array.dtype}"
+        raise ArgumentError("given", f"{name!r}: {got}, accepted is {shape} or {field.shape} of {field.dtype}")
+    if field.names and array.size and not 0 <= array.min() <= array.max() < len(field.names):
+        raise ArgumentError(
+            "given", f"{name!r}: got {array.min()} to {array.max()}, accepted are 0 to {len(field.names) - 1}"
+        )
+    return array.astype(field.dtype)
 
 
 def _first_of(product: Product) -> Callable[[Weights, Asked], Array]:
