@@ -22,9 +22,9 @@ Conditions = Callable[[Collection[str], Sequence[int], int], dict[str, np.ndarra
 class RealConditions:
     """Fields of random examples of what a run trains on, which is opened when the first are asked for."""
 
-    def __init__(self, config: RunConfig):
-        """Opens nothing yet."""
-        self._config = config
+    def __init__(self, config: RunConfig, allow: Sequence[str] = ()):
+        """Opens nothing yet. `allow` names packages beside jaxgan that a source may come from."""
+        self._config, self._allow = config, allow
 
     def __call__(self, names: Collection[str], seed: Sequence[int], count: int) -> dict[str, np.ndarray]:
         """These fields `[count, ...]`; one seed, one choice. All are of different examples while there are enough."""
@@ -35,4 +35,4 @@ class RealConditions:
 
     @functools.cached_property
     def _source(self) -> Source:
-        return open_source(self._config.data, self._config.data.split)
+        return open_source(self._config.data, self._config.data.split, self._allow)

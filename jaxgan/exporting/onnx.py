@@ -19,7 +19,7 @@ from jax.extend import core
 
 from jaxgan.errors import UserError
 from jaxgan.exporting.primitives import RULES, Graph, Value
-from jaxgan.exporting.stablehlo import arguments
+from jaxgan.exporting.stablehlo import any_batch, arguments
 from jaxgan.fields import Spec
 from jaxgan.game import Array
 from jaxgan.media.images import replace_file
@@ -41,7 +41,8 @@ def convert(function: Callable[..., Array], asks: Spec) -> onnx.ModelProto:
     """The graph as `write` saves it, checked."""
     shapes = arguments(asks)
     batch = shapes[0].shape[0]
-    closed = jax.make_jaxpr(function)(*shapes)
+    with any_batch("onnx"):
+        closed = jax.make_jaxpr(function)(*shapes)
     graph = Graph(batch)
     [image] = _walk(graph, closed.jaxpr, closed.consts, [*asks])
     graph.emit_as("image", "Identity", image)

@@ -5,9 +5,10 @@ What is written is what `jax.export` serializes; reading it needs jax and no cod
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pathlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import jax
 from jax import export
@@ -35,7 +36,8 @@ def write(
     """
     if not platforms or not set(platforms) <= set(PLATFORMS):
         raise UserError(f"--platforms: got {','.join(platforms)!r}, accepted are some of {','.join(PLATFORMS)}")
-    exported = export.export(jax.jit(function), platforms=tuple(platforms))(*arguments(asks))
+    with any_batch("stablehlo"):
+        exported = export.export(jax.jit(function), platforms=tuple(platforms))(*arguments(asks))
     try:
         program = exported.serialize()
     except ImportError:
@@ -56,6 +58,16 @@ def load(path: str | os.PathLike[str]) -> Function:
         raise UserError(f"{path} cannot be read: {why.strerror}") from None
     except Exception as why:  # whatever the reader makes of foreign bytes
         raise UserError(f"{path} holds no exported generator: {why}") from None
+
+
+@contextlib.contextmanager
+def any_batch(kind: str) -> Iterator[None]:
+    """Raises UserError for a network that cannot be followed for a batch without a number."""
+    try:
+        yield
+    except (TypeError, ValueError) as why:
+        told = " ".join(str(why).split())
+        raise UserError(f"--format={kind}: the network cannot be followed for batches of any size: {told}") from None
 
 
 def arguments(asks: Spec) -> tuple[jax.ShapeDtypeStruct, ...]:

@@ -411,7 +411,8 @@ def load(
         before, after = (Weights(each.params, each.variables).of(made.networks) for each in (first, average))
         params, variables = interpolate(before, after, strength)
         average = Average(dict(params), dict(variables), average.record)
-    return Model(made, average, name=name, batch_size=batch_size, mesh=mesh, conditions=RealConditions(config))
+    real = RealConditions(config, allow)
+    return Model(made, average, name=name, batch_size=batch_size, mesh=mesh, conditions=real)
 
 
 def _last_of_first_stage(where: Workdir, phases: Sequence[Phase]) -> int:

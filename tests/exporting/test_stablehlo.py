@@ -80,3 +80,5 @@ def test_mistakes(asks, tmp_path):
     (tmp_path / "other.bin").write_bytes(b"no program")
     with pytest.raises(UserError, match="holds no exported generator"):
         stablehlo.load(tmp_path / "other.bin")
+    with pytest.raises(UserError, match="--format=stablehlo: the network cannot be followed for batches of any size"):
+        stablehlo.write(tmp_path / "g.bin", lambda x: x.reshape(len(x), 2, 2, 1), asks(4))
