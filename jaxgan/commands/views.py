@@ -73,10 +73,9 @@ class GenerationView:
     ):
         """Compiles nothing yet."""
         self._config, self._evaluator, self._mesh = config, evaluator, mesh
-        self._class_names = spec.classes if config.conditional else ()
-        size = config.evaluation.batch_size
         _, self._product = product_of(task)
-        conditions = RealConditions(config, allow)
+        self._class_names = spec.classes if self._product.num_classes else ()
+        size, conditions = config.evaluation.batch_size, RealConditions(config, allow)
         self._sampler = Sampler(self._product, batch_size=size, mesh=mesh, conditions=conditions)
         self._standing = Standing(self._product, seed=config.seed, conditions=conditions)
         judge = _judge_of(task, self._product)

@@ -62,8 +62,8 @@ class Generation:
     generator: Given[Network]  # (latent [B,Z], condition [B,...] | None, *, train) -> image [B,H,W,C] in [-1, 1]
     adversary: Adversary
     latent_dim: Count = 100
-    num_classes: Given[Whole] = 0  # 0: without labels
-    condition: str | None = None  # in the place of labels, the data's field of tokens or vectors to make images for
+    condition: str | None = None  # the data's field that images are made for: a label, tokens or a vector
+    num_classes: Given[Whole] = 0  # of a label; 0: without
     mismatched: bool = False  # whether reals with the conditions of others count as fakes
     generator_penalties: tuple[Penalty, ...] = ()
     generator_every: Count = 1  # n_critic: discriminator steps for each of the generator
@@ -77,7 +77,7 @@ class Generation:
                 raise UserError(f"config.task.{name}: got {getattr(self, name)}, accepted is {least} or more")
         self._check_condition()
         for field, penalties in (
-            ("penalties", self.adversary.penalties),
+            ("adversary.penalties", self.adversary.penalties),
             ("generator_penalties", self.generator_penalties),
         ):
             for penalty in penalties:
@@ -87,10 +87,10 @@ class Generation:
     @property
     def given(self) -> Spec:
         """The field that images are made for, by its name in the data; none for images of latents alone."""
-        if self.condition is None:
-            return {"label": label_field(tuple(map(str, range(self.num_classes))))} if self.num_classes else {}
-        field = condition_field(self.generator)
-        return {} if field is None else {self.condition: field}
+        if self.num_classes:
+            return {self.condition or "label": label_field(tuple(map(str, range(self.num_classes))))}
+        field = None if self.condition is None else condition_field(self.generator)
+        return {} if field is None else {str(self.condition): field}
 
     @property
     def asks(self) -> Spec:
@@ -323,14 +323,11 @@ class Generation:
 
     def _check_condition(self) -> None:
         """Raise UserError for a condition that the networks cannot take, and for mismatched pairs of nothing."""
-        told = f"config.task.condition: got {self.condition!r}"
         if self.condition is not None and not self.given:
             raise UserError(
-                f"{told}, but the generator takes no condition; expected one with condition_dim for vectors, or with "
-                "vocabulary and length for tokens"
+                f"config.task.condition: got {self.condition!r}, but the generator takes none; expected one with "
+                "num_classes for labels, condition_dim for vectors, or vocabulary and length for tokens"
             )
-        if self.condition is not None and self.num_classes:
-            raise UserError(f"{told}, and labels by config.conditional; accepted is one of the two")
         if self.mismatched and not self.given:
             raise UserError("config.task.mismatched: got True, but images are made for nothing; accepted is False")
         self.adversary.check_labels(self.num_classes or len(self.given))

@@ -153,9 +153,9 @@ def test_a_real_with_the_caption_of_another_is_no_pair(mismatched):
     [
         (
             {"task.condition": "text"},
-            "config.task.condition: got 'text', but of tokens and vectors captions has 'caption' (tokens int32",
+            "config.task.condition: got 'text', but of labels, tokens and vectors captions has 'caption' (tokens int32",
         ),
-        ({"task.condition": "image"}, "config.task.condition: got 'image', but of tokens and vectors captions has"),
+        ({"task.condition": "image"}, "config.task.condition: got 'image', but of labels, tokens and vectors"),
         ({"task.condition": "None"}, "config.networks.discriminator.vocabulary is missing"),
         ({"networks.generator.name": "mlp.Generator"}, "config.task.condition: got 'caption', but the generator takes"),
         ({"networks.generator.length": "7"}, "config.networks.generator.length: got 7, but captions has 4"),

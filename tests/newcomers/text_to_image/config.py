@@ -13,7 +13,7 @@ def get_config():
     )
     config.task = dict(
         name="generation.Generation",
-        loss="adversarial.non_saturating",
+        adversary=dict(loss="adversarial.non_saturating"),
         latent_dim=16,
         condition="caption",
         mismatched=True,
