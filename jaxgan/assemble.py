@@ -14,7 +14,7 @@ from jaxgan.config import RunConfig
 from jaxgan.data.sources import DataSpec
 from jaxgan.domains import given
 from jaxgan.errors import UserError
-from jaxgan.fields import Field, fit, label_field, pixel_field, told
+from jaxgan.fields import Field, conditions, fit, label_field, pixel_field, told
 from jaxgan.game import Product, Task
 from jaxgan.losses.perceptual import REAL_ESRGAN
 from jaxgan.media.plain import plain
@@ -34,9 +34,9 @@ SHORTEST = 2  # frames of a clip where any will do
 def fill_in(config: RunConfig, spec: DataSpec, allow: tuple[str, ...] = ()) -> RunConfig:
     """The config with what the data set decides written into its sections, where they leave it out.
 
-    That is `resolution`, `channels`, `frames` (of clips) and `num_classes`, where they are `Given`. Raises UserError
-    where a section says otherwise than the data set, and for labels wanted of a data set without them. `allow` as in
-    `make_task`.
+    That is `resolution`, `channels`, `frames` (of clips) and `num_classes`, and what networks are told of tokens or
+    vectors, where they are `Given`. Raises UserError where a section says otherwise than the data set, and for labels
+    or conditions wanted of a data set without them. `allow` as in `make_task`.
     """
     image = spec.fields.get("image")
     sizes = {} if image is None else {"resolution": image.height, "channels": image.channels, "frames": image.frames}
@@ -65,10 +65,18 @@ def _condition(config: RunConfig, spec: DataSpec) -> dict[str, int]:
     name = config.task.get("condition")
     if name is None:
         return {"num_classes": 0}
-    known = {each: field for each, field in spec.fields.items() if field.kind == "label" and field.names}
+    known = {each: field for each, field in conditions(spec.fields).items() if field.names or field.kind == "vector"}
     if name not in known:
-        raise UserError(f"config.task.condition: got {name!r}, but of labels {plain(spec.name)} has {told(known)}")
-    return {"num_classes": len(known[name].names)}
+        told_known = f"of labels, tokens and vectors {plain(spec.name)} has {told(known)}"
+        raise UserError(f"config.task.condition: got {name!r}, but {told_known}")
+    field = known[name]
+    if field.kind == "label":
+        return {"num_classes": len(field.names)}
+    if len(field.shape) != 1 or field.shape[0] is None:
+        raise UserError(f"config.task.condition: {name!r} is {field} in {plain(spec.name)}; expected one known size")
+    (size,) = field.known
+    own = {"condition_dim": size} if field.kind == "vector" else {"length": size, "vocabulary": len(field.names)}
+    return {"num_classes": 0, **own}
 
 
 def make_task(config: RunConfig, allow: tuple[str, ...] = ()) -> Task:
@@ -109,7 +117,8 @@ def shapes_of(task: Task, config: RunConfig, product: Product) -> list[tuple[dic
 
 
 def _shapes(task: Task, image: Field, condition: int, networks: Sequence[str]) -> tuple[dict[str, Any], dict[str, Any]]:
-    spec = {"image": image, "label": label_field()}
+    further = {name: field for name, field in task.asks.items() if None not in field.shape}
+    spec = {"image": image, "label": label_field(), **further}
     if condition:
         spec["condition"] = dataclasses.replace(image, shape=(*image.shape[:-1], condition))
     try:

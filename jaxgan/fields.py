@@ -16,6 +16,8 @@ from jaxgan.errors import UserError
 
 Kind = Literal["pixels", "label", "tokens", "mask", "number", "latent", "style", "vector", "logits", "bits", "flow"]
 Law = Literal["normal"]  # the standard normal distribution, every number by itself
+CONDITIONS = ("label", "tokens", "vector")  # kinds of what pictures are made for
+WORDS_TOLD = 20
 PLANES = ("pixels", "mask", "flow")  # kinds whose last axes are height, width and channels; before them may be frames
 
 
@@ -30,7 +32,7 @@ class Field:
     shape: tuple[int | None, ...] = ()  # without the batch axis; None: an unknown size
     dtype: str = "float32"  # as numpy names it, in the source
     kind: Kind = "number"
-    names: tuple[str, ...] = ()  # of classes, of a vocabulary
+    names: tuple[str, ...] = ()  # of classes; of a vocabulary, whose first stands where a text has ended
     law: Law | None = None  # of latents: what they are drawn from
 
     def __post_init__(self) -> None:
@@ -106,6 +108,27 @@ def named(spec: Spec, kind: Kind) -> str:
 def told(spec: Spec) -> str:
     """In words, such as `'latent' (latent float32 [100]), 'label' (label int32 of 10 classes)`."""
     return ", ".join(f"{name!r} ({field})" for name, field in spec.items()) or "nothing"
+
+
+def conditions(spec: Spec) -> dict[str, Field]:
+    """Of what a product asks for, what it makes something for: labels, tokens and vectors."""
+    return {name: field for name, field in spec.items() if field.kind in CONDITIONS}
+
+
+def tokens_of(text: str, field: Field) -> list[int]:
+    """The words of a text, which spaces part, by their places among the names of a field; the first name fills it up.
+
+    Raises ValueError for words that are none of the names, and for more than fit.
+    """
+    words = text.split()
+    unknown = [word for word in words if word not in field.names]
+    if unknown:
+        known = ", ".join(field.names[:WORDS_TOLD]) + ", ..." * (len(field.names) > WORDS_TOLD)
+        raise ValueError(f"got {unknown[0]!r}, expected words of {known}")
+    (length,) = field.known
+    if len(words) > length:
+        raise ValueError(f"got {len(words)} words, expected at most {length}")
+    return [*map(field.names.index, words), *[0] * (length - len(words))]
 
 
 def pixel_field(height: int | None, width: int | None, channels: int | None, *, frames: int | None = None) -> Field:

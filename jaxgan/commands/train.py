@@ -130,6 +130,7 @@ def _run(config: RunConfig, workdir: str, profile: Profile | None, allow: tuple[
                 best_mode=config.checkpoint.best_mode,
                 config=json.loads(to_json(config)),
                 class_names=spec.classes,
+                names={name: field.names for name, field in spec.fields.items() if field.names and name != "label"},
                 data=data,
             )
         )
