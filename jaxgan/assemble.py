@@ -10,11 +10,11 @@ from typing import Any
 import jax
 
 from jaxgan.builder import Parameters, build, changed, find, kind_in, parameters_of
-from jaxgan.config import RunConfig, Section, unknown_key
+from jaxgan.config import RunConfig, Section, path_of, unknown_key
 from jaxgan.data.sources import DataSpec
 from jaxgan.domains import given
 from jaxgan.errors import UserError
-from jaxgan.fields import fit, label_field, pixel_field
+from jaxgan.fields import MAIN, PLANES, Field, fit, label_field, pixel_field, source_of, told
 from jaxgan.game import DISCRIMINATOR, GENERATOR, Product, Task
 from jaxgan.losses.perceptual import REAL_ESRGAN
 from jaxgan.media.plain import plain
@@ -41,6 +41,8 @@ def fill_in(config: RunConfig, spec: DataSpec, allow: tuple[str, ...] = ()) -> R
         raise UserError(f"config.conditional: got {config.conditional!r}, but {spec.name} has no labels")
     sizes = {} if image is None else {"resolution": image.height, "channels": image.channels}
     shape = {key: size for key, size in sizes.items() if size is not None}
+    others = [field for name, field in spec.fields.items() if source_of(name) != MAIN and field.kind == "pixels"]
+    further = {"resolution": [field.height for field in others], "channels": [field.channels for field in others]}
     shape["num_classes"] = len(classes) if config.conditional else 0
     ways = config.conditional.split("+") if isinstance(config.conditional, str) else ()
 
@@ -48,7 +50,7 @@ def fill_in(config: RunConfig, spec: DataSpec, allow: tuple[str, ...] = ()) -> R
         for key, value in shape.items():
             if key not in parameters or not given(parameters[key].annotation):
                 continue
-            if section.setdefault(key, value) != value:
+            if section.setdefault(key, value) not in (value, *further.get(key, ())):
                 raise UserError(f"{path}.{key}: got {section[key]!r}, but {spec.name} has {value!r}")
         if "resolution" in shape and section.get("gamma") == "auto":
             section["gamma"] = auto_gamma(shape["resolution"], config.batch_size)
@@ -97,8 +99,15 @@ def make_task(config: RunConfig, allow: tuple[str, ...] = ()) -> Task:
 
 
 def check_data(task: Task, spec: DataSpec) -> None:
-    """Raises UserError where the data have not what the task asks for."""
-    fit(task.asks, spec.fields, asker="config.task", giver=plain(spec.name), advice=ADVICE)
+    """Raises UserError where the data have not what the task asks for, and for further data that it does not use."""
+    for source in dict.fromkeys(map(source_of, (*spec.fields, *task.asks))):
+        asked, given = (
+            {n: f for n, f in fields.items() if source_of(n) == source} for fields in (task.asks, spec.fields)
+        )
+        giver = plain(spec.name) if source == MAIN else path_of(source)
+        if source != MAIN and not asked:
+            raise UserError(f"{giver}: config.task asks for no field of it; it asks for {told(task.asks)}")
+        fit(asked, given, asker="config.task", giver=giver, advice=ADVICE)
 
 
 def _make_adversary(section: dict[str, Any], networks: dict[str, Any], allow: tuple[str, ...]) -> dict[str, Any]:
@@ -142,6 +151,7 @@ def _shapes(
     spec = {"image": pixel_field(size, size, channels), "label": label_field()}
     if condition:
         spec["condition"] = pixel_field(size, size, condition)
+    spec |= {name: _sized(field, size, channels) for name, field in task.asks.items() if name not in spec}
     try:
         trees = jax.eval_shape(lambda: task.init(jax.random.key(0), example_batch(spec)))
     except UserError:
@@ -150,6 +160,13 @@ def _shapes(
         raise UserError(f"the networks cannot be made: {type(error).__name__}: {error}") from None
     params, variables = ({name: tree[name] for name in networks} for tree in trees)
     return params, variables
+
+
+def _sized(field: Field, size: int, channels: int) -> Field:
+    """A field with all sizes: those that are unknown are as other pixels have them, and one of the others."""
+    like = (*[1] * (len(field.shape) - 3), size, size, channels) if field.kind in PLANES else [1] * len(field.shape)
+    shape = tuple(each if known is None else known for known, each in zip(field.shape, like))
+    return dataclasses.replace(field, shape=shape)
 
 
 def frozen_weights(config: RunConfig) -> dict[str, Any]:

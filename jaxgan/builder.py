@@ -17,7 +17,7 @@ import typing
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from jaxgan.config import RunConfig, check_type, nearest, unknown_key
+from jaxgan.config import RunConfig, check_type, nearest, path_of, unknown_key
 from jaxgan.domains import NotNegativeNumber, domain_of, given, moves
 from jaxgan.errors import UserError
 
@@ -171,8 +171,9 @@ def check_sections(config: RunConfig, allow: Sequence[str] = ()) -> None:
         if name not in config.networks and parameter.default is parameter.empty:
             raise UserError(f"config.networks.{name} is missing: {config.task['name']} needs it")
     check_section(config.task, "task", path="config.task", allow=allow)
-    if config.data.source:
-        check_section(config.data.source, "source", path="config.data.source", allow=allow)
+    for name, data in config.sources.items():
+        if data.source:
+            check_section(data.source, "source", path=f"{path_of(name)}.source", allow=allow)
     for player, section in config.optimizers.items():
         check_optimizer(section, f"config.optimizers.{player}")
     check_argument(config.ema.half_life_images, NotNegativeNumber, "config.ema.half_life_images")

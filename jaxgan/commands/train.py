@@ -22,13 +22,13 @@ from jaxgan.commands.setup import check_config, keep_config, spelled_as_begun, s
 from jaxgan.commands.views import Evaluator, View, make_evaluator, make_view
 from jaxgan.config import RunConfig, to_json
 from jaxgan.data.account import account, held
-from jaxgan.data.opening import open_source
+from jaxgan.data.opening import open_source, open_sources
 from jaxgan.data.pipeline import make_pipeline
-from jaxgan.data.sources import DataSpec, Source
+from jaxgan.data.sources import DataSpec, Source, joined
 from jaxgan.domains import MOST
 from jaxgan.errors import FINISHED, UserError
 from jaxgan.evaluators.manifests import CONTENTS, check_same, read_report, write_report
-from jaxgan.fields import frames
+from jaxgan.fields import MAIN, frames
 from jaxgan.game import State, Task, product_of
 from jaxgan.media.images import save_image
 from jaxgan.media.plain import plain
@@ -44,7 +44,7 @@ from jaxgan.training.feed import make_play
 from jaxgan.training.identity import compare_data, describe_data, earlier_data
 from jaxgan.training.initial import make_begin
 from jaxgan.training.loop import Intervals, Loop
-from jaxgan.training.parts import make_init, make_optimizers, make_step, root_key
+from jaxgan.training.parts import flipped, make_init, make_optimizers, make_step, root_key
 from jaxgan.training.plots import NEEDED, can_plot, write_plots
 from jaxgan.training.profiling import Profile, ProfiledRunner, read_profile
 from jaxgan.training.progress import Progress, console, say, setup_logging
@@ -84,10 +84,12 @@ def _run(config: RunConfig, workdir: str, profile: Profile | None, allow: tuple[
     place = Workdir(workdir)
     config = spelled_as_begun(place, config)
     with distributed.leader_first("data"), held():
-        source = open_source(config.data, config.data.split, allow)
+        sources = open_sources(config, allow)
         held_out = _held_out(config, allow)
     signals.check()
-    spec, data = source.spec, describe_data(source, held_out)
+    spec = joined({name: source.spec for name, source in sources.items()})
+    source, more = sources.pop(MAIN), sources
+    data = describe_data(source, held_out, more)
     changed = _check_data(place, data)
     config = fill_in(config, spec, allow)
     task = make_task(config, allow)
@@ -123,7 +125,9 @@ def _run(config: RunConfig, workdir: str, profile: Profile | None, allow: tuple[
             stack.callback(setup_logging(place.log, enabled=leading))
             if leading:
                 keep_config(place, config)
-                _tell_of_data(account(spec, None if held_out is None else held_out.spec, config.batch_size), notes)
+                unseen = None if held_out is None else held_out.spec
+                others = {name: each.spec for name, each in more.items()}
+                _tell_of_data(account(spec, unseen, config.batch_size, others), notes)
         signals.check()
         checkpoints = stack.enter_context(
             Checkpoints(
@@ -247,7 +251,7 @@ def _train(
 ) -> int:
     optimizers = make_optimizers(config, task)
     step = make_step(config, task, optimizers, frames=frames(spec.fields))
-    play = make_play(step, spec.fields, root_key(config), flip=config.data.flip)
+    play = make_play(step, spec.fields, root_key(config), flipped=flipped(config))
     view, leading = make_view(config, spec, task, evaluator, mesh, allow), distributed.leading()
     writer = Writer(place.path, tensorboard=config.tensorboard, resume_at=checkpoints.latest, enabled=leading)
     with contextlib.ExitStack() as stack:
@@ -258,13 +262,17 @@ def _train(
                 say(f"no plots are drawn: {NEEDED}")
         stack.enter_context(writer)
         progress = stack.enter_context(Progress(images, enabled=leading))
+        pipelines = {
+            name: make_pipeline(data, seed=config.seed, allow=allow, name=name) for name, data in config.sources.items()
+        }
         runner = RUNNERS[config.parallel.runner](play, mesh)
         if profile is not None and leading:  # the processes of a host would write over each other's
             runner = stack.enter_context(ProfiledRunner(runner, profile))
         return Loop(
             phases=task.phases(),
             runner=runner,
-            pipeline=make_pipeline(config.data, seed=config.seed, allow=allow),
+            pipeline=pipelines.pop(MAIN),
+            more=pipelines,
             checkpoints=checkpoints,
             writer=writer,
             progress=progress,

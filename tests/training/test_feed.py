@@ -68,7 +68,7 @@ def play(cache, *, flip):
         pipeline = make_pipeline(DataConfig("clips", cache=cache), seed=3)
     assert pipeline.cache == cache
     mesh = make_mesh({"data": -1}, jax.devices()[:1])
-    runner = JitRunner(make_play(seen, pipeline.spec.fields, jax.random.key(1), flip=flip), mesh)
+    runner = JitRunner(make_play(seen, pipeline.spec.fields, jax.random.key(1), flipped=("data",) * flip), mesh)
     held = runner.cache(pipeline.arrays) if cache == "device" else None
     batches = itertools.islice(pipeline.batches(START, BATCH, slice(0, BATCH)), BATCHES)
     state, found = Counted(jnp.int32(0)), []
@@ -155,4 +155,4 @@ def test_fields_that_cannot_be_fed_are_told():
     with pytest.raises(UserError, match=r"the data's 'caption' \(tokens int32 \[\?\]\) has a size that is unknown"):
         example_batch({**FIELDS, "caption": Field((None,), "int32", "tokens")})
     with pytest.raises(UserError, match="accepted is false for data with a flow, 'motion'"):
-        make_play(seen, {"motion": Field((4, 6, 2), "float32", "flow")}, jax.random.key(0), flip=True)
+        make_play(seen, {"motion": Field((4, 6, 2), "float32", "flow")}, jax.random.key(0), flipped=("data",))
