@@ -14,9 +14,11 @@ import pytest
 from PIL import Image
 
 import jaxgan
+from jaxgan.commands.plan import spec_of
 from jaxgan.data.order import Order
 from jaxgan.errors import FINISHED, MISTAKE, UserError
 from jaxgan.main import main
+from jaxgan.overrides import load_config
 from jaxgan.training.stored import absolute, read_records
 from jaxgan.training.workdir import Workdir
 
@@ -98,6 +100,9 @@ def test_each_source_has_an_order_and_a_place_in_the_record(run):
     told = (run / "log.txt").read_text()
     assert "2,250 examples of train[:50%] are trained on" in told
     assert "b: in use 1,800 examples of train[60%:] are trained on" in told
+    assert main(["--mode=doctor", f"--allow={NAME}", f"--workdir={run}"]) == FINISHED
+    fields = spec_of(load_config(str(CONFIG)), (NAME,)).fields  # what a plan compiles
+    assert (list(fields), str(fields["b/image"])) == (["image", "label", "b/image"], "pixels [16, 16, 1]")
     orders = [Order(1_000, 7, name).indices(0, 1_000) for name in ("data", "b", "c")]
     assert all(sorted(order) == list(range(1_000)) for order in orders)
     assert all((orders[i] == orders[j]).mean() < 0.02 for i, j in ((0, 1), (0, 2), (1, 2)))
