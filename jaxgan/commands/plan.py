@@ -107,7 +107,7 @@ def spec_of(config: RunConfig, allow: tuple[str, ...] = ()) -> DataSpec:
 
 def _spec_of(config: RunConfig, name: str, allow: tuple[str, ...]) -> DataSpec:
     data = config.sources[name]
-    opened = data.source or config.conditional or data.condition is not None
+    opened = data.source or config.task.get("condition") or data.condition is not None
     if data.resolution is None or data.channels is None or opened:
         with told_of(name):
             return open_source(data, data.split, allow).spec
