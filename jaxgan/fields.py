@@ -18,6 +18,7 @@ Kind = Literal["pixels", "label", "tokens", "mask", "number", "latent", "style",
 Law = Literal["normal"]  # the standard normal distribution, every number by itself
 CONDITIONS = ("label", "tokens", "vector")  # kinds of what pictures are made for
 WORDS_TOLD = 20
+MAIN = "data"  # the name of the main source
 PLANES = ("pixels", "mask", "flow")  # kinds whose last axes are height, width and channels; before them may be frames
 
 
@@ -157,6 +158,16 @@ def nbytes(spec: Spec) -> int:
 def frames(spec: Spec) -> int:
     """How many images an example shows to the networks: the frames of its longest clip, 1 without any."""
     return max((field.frames or 1 for field in spec.values() if field.kind == "pixels"), default=1)
+
+
+def field_of(source: str, name: str) -> str:
+    """What a field of a source is called in batches of several sources: `image` of the main one, else `NAME/image`."""
+    return name if source == MAIN else f"{source}/{name}"
+
+
+def source_of(name: str) -> str:
+    """The source that a field of a batch comes from."""
+    return name.rpartition("/")[0] or MAIN
 
 
 def fit(asked: Spec, given: Spec, *, asker: str, giver: str, advice: Mapping[str, str] | None = None) -> None:

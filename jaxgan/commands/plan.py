@@ -15,8 +15,8 @@ from jaxgan.commands.options import allowed, switch
 from jaxgan.commands.outputs import check_outputs
 from jaxgan.commands.setup import cache_dir
 from jaxgan.config import RunConfig
-from jaxgan.data.opening import open_source
-from jaxgan.data.sources import DataSpec
+from jaxgan.data.opening import open_source, told_of
+from jaxgan.data.sources import DataSpec, joined
 from jaxgan.errors import FINISHED, SOME_FAILED, UserError
 from jaxgan.fields import picture_fields
 from jaxgan.media.images import replace_file
@@ -102,10 +102,15 @@ def spec_of(config: RunConfig, allow: tuple[str, ...] = ()) -> DataSpec:
 
     `data.resolution` and `data.channels` say it all for a run without labels or conditions.
     """
-    data = config.data
+    return joined({name: _spec_of(config, name, allow) for name in config.sources})
+
+
+def _spec_of(config: RunConfig, name: str, allow: tuple[str, ...]) -> DataSpec:
+    data = config.sources[name]
     opened = data.source or config.task.get("condition") or data.condition is not None
     if data.resolution is None or data.channels is None or opened:
-        return open_source(data, data.split, allow).spec
+        with told_of(name):
+            return open_source(data, data.split, allow).spec
     return DataSpec(data.name, data.split, 1, picture_fields(data.resolution, data.resolution, data.channels), "")
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from jaxgan.builder import build
+from jaxgan.config import path_of
 from jaxgan.data.crops import CropSource
 from jaxgan.data.folder_source import FolderSource
 from jaxgan.data.pairs import with_conditions
@@ -19,7 +21,7 @@ from jaxgan.data.tfds_source import TfdsSource
 from jaxgan.errors import UserError
 
 if TYPE_CHECKING:
-    from jaxgan.config import DataConfig
+    from jaxgan.config import DataConfig, RunConfig
 
 
 def open_source(config: DataConfig, split: str, allow: Sequence[str] = ()) -> Source:
@@ -49,6 +51,25 @@ def open_source(config: DataConfig, split: str, allow: Sequence[str] = ()) -> So
     if kind_of_name(config.name) == "images":
         return FolderSource(config, split)
     return TfdsSource(open_builder(config), config, split)
+
+
+def open_sources(config: RunConfig, allow: Sequence[str] = ()) -> dict[str, Source]:
+    """What a run is trained on, by name, the main source first. Raises `UserError` as `open_source` does."""
+    sources = {}
+    for name, data in config.sources.items():
+        with told_of(name):
+            sources[name] = open_source(data, data.split, allow)
+    return sources
+
+
+@contextlib.contextmanager
+def told_of(name: str) -> Iterator[None]:
+    """Inside, mistakes in `config.data` are told as those of the section of this source."""
+    try:
+        yield
+    except UserError as error:
+        ours, command, rest = str(error).partition("--mode=prepare")  # whose config.data it is
+        raise UserError(ours.replace("config.data", path_of(name)) + command + rest) from None
 
 
 def open_pictures(config: DataConfig, split: str, allow: Sequence[str] = ()) -> Pictures:
