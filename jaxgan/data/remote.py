@@ -36,7 +36,7 @@ def with_local_files(config: DataConfig) -> DataConfig:
         changes["name"] = str(local_copy(config.name))
     elif config.data_dir is not None and is_remote(config.data_dir) and not is_stacked(config.name):
         folder = config.name.split(":")[0]
-        if folder not in EMBEDDED:
+        if folder.split("/")[0] not in EMBEDDED:
             local_copy(f"{config.data_dir.rstrip('/')}/{folder}")
         changes["data_dir"] = str(place_of(config.data_dir))
     if config.condition is not None and is_remote(config.condition):

@@ -16,6 +16,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 from etils import epath
 
+import jaxgan.data.clips.moving_digits  # noqa: F401, which registers it
 from jaxgan.data.builders import EMBEDDED
 from jaxgan.errors import UserError
 from jaxgan.paths import cache_home, expanded, located
