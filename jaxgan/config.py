@@ -63,7 +63,7 @@ def option(default: Any, told: str) -> Any:
 class DataConfig:
     """What to train on."""
 
-    name: str = option("", "a tfds name such as fashion_mnist, or a folder of images")
+    name: str = option("", "a tfds name such as fashion_mnist, or a folder of images or films")
     data_dir: str | None = option(None, "where tfds data sets lie; None: ~/tensorflow_datasets")
     split: str = option("train", "what to train on")
     evaluation_split: str = option("test", "what the classifier of the scores is measured on")
@@ -73,6 +73,11 @@ class DataConfig:
     crops: Count | None = option(None, "random squares of the resolution cut from each picture; None: fitted")
     condition: str | None = option(
         None, "what images are made from: a folder of the same names, or the 'left' or 'right' half of each picture"
+    )
+    frames: Count | None = option(None, "of a clip, where films are trained on; None: pictures")
+    stride: Count = option(1, "frames of a film from one of a clip to the next")
+    hop: Count | None = option(
+        None, "frames of a film from the start of one clip to that of the next; None: they do not overlap"
     )
     cache: Literal["auto", "device", "host", "stream"] = option("auto", "where decoded images are kept")
     cache_bytes: Bytes = option(2_000_000_000, "what fits in so many bytes is preloaded by cache=auto")

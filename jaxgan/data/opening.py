@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from jaxgan.data.clips.opening import open_clips
 from jaxgan.data.crops import CropSource
 from jaxgan.data.folder_source import FolderSource
 from jaxgan.data.pairs import with_conditions
@@ -37,6 +38,8 @@ def open_source(config: DataConfig, split: str) -> Source:
         )
     if config.condition is not None:
         raise UserError("config.data.crops is missing: pairs of images are cut to squares; 1 takes one of each")
+    if config.frames is not None:
+        return open_clips(config, split)
     if is_stacked(config.name):
         return open_stacked(config, lambda base: open_source(base, split))
     if kind_of_name(config.name) == "images":
@@ -53,6 +56,10 @@ def open_pictures(config: DataConfig, split: str) -> Pictures:
         raise UserError(f"config.data.crops: {config.name!r} is no data set of pictures; accepted is none")
     config = with_local_files(config)
     pictures: Pictures
+    if config.frames is not None:
+        if config.condition is not None:
+            raise UserError("config.data.condition: got one beside config.data.frames, accepted is none of clips")
+        return open_clips(config, split, whole=True)
     if kind_of_name(config.name) == "images":
         pictures = FolderSource(config, split, whole=True)
     else:

@@ -10,7 +10,9 @@ import tensorflow_datasets as tfds
 
 from jaxgan.data import builders
 from jaxgan.data.clips import moving_digits
+from jaxgan.data.opening import open_source
 from jaxgan.data.tfds_catalogue import FORMAT
+from jaxgan.fields import pixel_field
 
 EVERY = 25  # one in so many of the digits is enough here
 
@@ -82,3 +84,20 @@ def test_a_digit_is_in_one_split_and_the_same_in_every_run(examples):
     np.testing.assert_array_equal(one, again)
     assert (one != other).any()
     assert any((one == example["image"]).all() for example in examples["short", "train"])
+
+
+def test_they_are_read_as_any_clips(examples, data_config, tmp_path, monkeypatch):
+    images, labels = builders.read_digits()
+    monkeypatch.setattr(moving_digits, "read_digits", lambda: (images[::EVERY], labels[::EVERY]))
+    config = data_config("jaxgan_moving_digits/short", data_dir=str(tmp_path), frames=16)
+    source = open_source(config, "train")  # prepared by itself
+    assert source.spec.fields["image"] == pixel_field(32, 32, 1, frames=16)
+    assert len(source.spec.classes) == 40
+    assert "7 left" in source.spec.classes
+    read = source.read(range(source.spec.size))
+    for row, example in enumerate(examples["short", "train"]):
+        np.testing.assert_array_equal(read["image"][row], example["image"])
+        assert read["label"][row] == example["label"]
+    parts = open_source(data_config(**{**vars(config), "frames": 5, "stride": 2}), "test")
+    assert parts.spec.size == len(examples["short", "test"])  # one of 9 frames in 16
+    np.testing.assert_array_equal(parts.read([3])["image"][0], examples["short", "test"][3]["image"][:9:2])
