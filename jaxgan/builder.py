@@ -38,6 +38,7 @@ KINDS = {
     "augment": Kind("jaxgan.game.Augmentation", "jaxgan.augment"),
     "degradation": Kind("jaxgan.game.Degradation", "jaxgan.augment"),
     "content": Kind("jaxgan.tasks.restoration.Content", "jaxgan.losses"),
+    "source": Kind("jaxgan.data.sources.Source", "jaxgan.data"),
 }
 BY_ASKED = {row.asked: kind for kind, row in KINDS.items()}
 FLAT = ("adversary",)  # parts whose arguments stand among those of the whole
@@ -170,6 +171,8 @@ def check_sections(config: RunConfig, allow: Sequence[str] = ()) -> None:
         if name not in config.networks and parameter.default is parameter.empty:
             raise UserError(f"config.networks.{name} is missing: {config.task['name']} needs it")
     check_section(config.task, "task", path="config.task", allow=allow)
+    if config.data.source:
+        check_section(config.data.source, "source", path="config.data.source", allow=allow)
     for player, section in config.optimizers.items():
         check_optimizer(section, f"config.optimizers.{player}")
     check_argument(config.ema.half_life_images, NotNegativeNumber, "config.ema.half_life_images")

@@ -64,6 +64,9 @@ class DataConfig:
     """What to train on."""
 
     name: str = option("", "a tfds name such as fashion_mnist, or a folder of images or films")
+    source: Section = option(
+        {}, "instead of a name: {name: 'procedural.Shapes', ...}, a constructor that gives the examples"
+    )
     data_dir: str | None = option(None, "where tfds data sets lie; None: ~/tensorflow_datasets")
     split: str = option("train", "what to train on")
     evaluation_split: str = option("test", "what the classifier of the scores is measured on")
@@ -430,8 +433,11 @@ def _check_values(config: RunConfig) -> None:
         if not isinstance(section.get("name"), str):
             example = "generation.Generation" if path == "task" else "dcgan.Generator"
             raise UserError(f"config.{path}.name is missing: it names a constructor, such as {example!r}")
-    if not config.data.name:
+    data = config.data
+    if not data.name and not data.source:
         raise UserError("config.data.name is missing: a tfds name or a folder of images")
+    if data.name and data.source:
+        raise UserError("config.data.name and config.data.source: got both, accepted is one of them")
     if (config.images is None) == (config.epochs is None):
         got = "neither" if config.images is None else "both"
         raise UserError(f"config.images and config.epochs: got {got}, accepted is one of them")

@@ -146,7 +146,8 @@ def _override(tree: dict[str, Any], key: str, text: str, overrides: Mapping[str,
         node = _child(node, parent, ".".join(["config", *parents[:depth]]))
     if isinstance(node, list):
         raise UserError(f"config.{key}: got a number where a key is wanted")
-    in_section = parents[:1] == ["task"] or (len(parents) > 1 and parents[0] in ("networks", "optimizers"))
+    in_section = parents[:1] == ["task"] or parents[-1:] == ["source"]
+    in_section |= len(parents) > 1 and parents[0] in ("networks", "optimizers")
     if last == "name" and in_section and node.get("name") != text:
         prefix = ".".join(parents)
         kept = {
@@ -157,9 +158,8 @@ def _override(tree: dict[str, Any], key: str, text: str, overrides: Mapping[str,
         }
         for old in [old for old in node if old not in kept]:
             del node[old]
-    if key in ("epochs", "images"):  # a length replaces the file's, whichever of the two that has
-        tree.pop("images" if key == "epochs" and "images" not in overrides else "", None)
-        tree.pop("epochs" if key == "images" and "epochs" not in overrides else "", None)
+    if key in INSTEAD and not any(f"{other}.".startswith(f"{INSTEAD[key]}.") for other in overrides):
+        (tree["data"] if key.startswith("data.") else tree).pop(INSTEAD[key].rpartition(".")[2], None)
     node[last] = text if _is_text_field(key) and text != "None" else _parsed(text)
 
 
@@ -197,6 +197,12 @@ def _is_text_field(key: str) -> bool:
     return kind is str or kind == (str | None)
 
 
+INSTEAD = {  # a length replaces the file's, whichever of the two that has; likewise what the data are
+    "epochs": "images",
+    "images": "epochs",
+    "data.name": "data.source",
+    "data.source.name": "data.name",
+}
 NARROW = {  # the most of each that a run in miniature has
     "base_width": 8,
     "max_width": 8,
