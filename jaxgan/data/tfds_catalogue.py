@@ -20,6 +20,7 @@ from tensorflow_datasets.core import dataset_info, read_only_builder
 
 import jaxgan.data.clips.moving_digits  # noqa: F401, which registers it
 from jaxgan.data.builders import EMBEDDED
+from jaxgan.data.clips.packaged import is_packaged
 from jaxgan.data.clips.records import VIDEO, find_clip, without_video
 from jaxgan.errors import UserError
 from jaxgan.paths import cache_home, expanded, located
@@ -242,6 +243,10 @@ def _has(directory: epath.Path, feature: str) -> bool:
 
 
 def _unknown(name: str) -> UserError:
+    if is_packaged(name):
+        return UserError(
+            f"{name!r} is a film in a package: it is read with --config.data.frames=N, and needs no preparing"
+        )
     near = difflib.get_close_matches(name.split("/")[0].split(":")[0].lower(), known_names(), n=1, cutoff=0.7)
     meant = f"; did you mean {near[0]!r}?" if near else ""
     return UserError(f"unknown data set {name!r}: neither an existing folder of images nor a data set of tfds{meant}")
