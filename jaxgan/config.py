@@ -438,6 +438,9 @@ def _check_values(config: RunConfig) -> None:
         raise UserError("config.data.name is missing: a tfds name or a folder of images")
     if data.name and data.source:
         raise UserError("config.data.name and config.data.source: got both, accepted is one of them")
+    for key, usual in (("stride", 1), ("hop", None)):
+        if data.frames is None and getattr(data, key) != usual:
+            raise UserError(f"config.data.{key}: got {getattr(data, key)}, which is of clips: set config.data.frames")
     if (config.images is None) == (config.epochs is None):
         got = "neither" if config.images is None else "both"
         raise UserError(f"config.images and config.epochs: got {got}, accepted is one of them")

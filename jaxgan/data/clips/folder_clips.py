@@ -48,7 +48,7 @@ class FolderClips:
         self._root = root
         index = index_films(root, only)
         warn_once(config.name, index.told)
-        films = {film.entry.path: film for film in index.films}
+        self._films = films = {film.entry.path: film for film in index.films}
         everything = [film.entry for film in index.films]
         splits, shots = _find_shots(films, config)
         found = splits.find(split)
@@ -59,7 +59,7 @@ class FolderClips:
         self._windows = Windows([shot.length for shot in self._shots], config, found)
         classes = find_classes(everything, splits.depth)
         labels = [classes.index(parts_of(s.film.entry)[splits.depth]) if classes else 0 for s in self._shots]
-        self._labels = np.array(labels, np.int32)[self._windows.shots()]
+        self._labels = np.array(labels, np.int32)[self._windows.shots(range(self._windows.size))]
         side = None if whole else config.resolution or common_side(everything, config.name, "films")
         channels = config.channels or (1 if all(entry.grey for entry in everything) else 3)
         self._frame = Framing(channels, None if whole else config.resolution, config.fit)
@@ -100,8 +100,9 @@ class FolderClips:
             film, first, _ = self._shots[shot]
             places.append((film.entry.path, (first + numbers).tolist()))
             wanted[film.entry.path].update(places[-1][1])
-        films = {shot.film.entry.path: shot.film for shot in self._shots}
-        read = {path: read_frames(self._root / path, films[path], each, self._frame) for path, each in wanted.items()}
+        read = {
+            path: read_frames(self._root / path, self._films[path], each, self._frame) for path, each in wanted.items()
+        }
         image = np.stack([np.stack([read[path][number] for number in numbers]) for path, numbers in places])
         return {"image": image, "label": self.labels(indices)} if self.spec.classes else {"image": image}
 

