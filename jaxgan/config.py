@@ -82,6 +82,7 @@ class DataConfig:
     hop: Count | None = option(
         None, "frames of a film from the start of one clip to that of the next; None: they do not overlap"
     )
+    cuts: bool = option(True, "films are looked through for cuts, which no clip goes over; false: each is one shot")
     cache: Literal["auto", "device", "host", "stream"] = option("auto", "where decoded images are kept")
     cache_bytes: Bytes = option(2_000_000_000, "what fits in so many bytes is preloaded by cache=auto")
     flip: bool = option(False, "random horizontal flips, on the device")
@@ -438,7 +439,7 @@ def _check_values(config: RunConfig) -> None:
         raise UserError("config.data.name is missing: a tfds name or a folder of images")
     if data.name and data.source:
         raise UserError("config.data.name and config.data.source: got both, accepted is one of them")
-    for key, usual in (("stride", 1), ("hop", None)):
+    for key, usual in (("stride", 1), ("hop", None), ("cuts", True)):
         if data.frames is None and getattr(data, key) != usual:
             raise UserError(f"config.data.{key}: got {getattr(data, key)}, which is of clips: set config.data.frames")
     if (config.images is None) == (config.epochs is None):

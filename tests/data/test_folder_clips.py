@@ -68,6 +68,9 @@ def test_clips_are_windows_of_shots_and_never_go_over_a_cut(tmp_path, data_confi
     everything = open_source(data_config(tmp_path, frames=5, hop=1), "test")
     assert everything.spec.size == 5 + 8
     assert "2 of 6 shots" in dict(source.spec.told)["clips"]
+    uncut = open_source(data_config(tmp_path, frames=5, hop=1, cuts=False), "test")
+    assert uncut.spec.size == 25 - 4
+    np.testing.assert_array_equal(uncut.read([6])["image"][0], np.stack(frames)[6:11, ..., :1])
 
 
 @pytest.mark.parametrize(
@@ -192,7 +195,7 @@ def test_shots_end_at_gaps_and_at_frames_that_do_not_fit(tmp_path, data_config):
     Image.new("RGB", (20, 20)).save(tmp_path / "film" / names[10])
     (tmp_path / "film" / names[15]).write_bytes(b"no picture")
     (film,) = keys_of(tmp_path).values()
-    assert film.shots == ((0, 6), (6, 4), (11, 4), (16, 4))
+    assert film.shots() == film.shots(cut=False) == [(0, 6), (6, 4), (11, 4), (16, 4)]
     assert film.entry.odd == (
         "numbers of frames are missing at 1 places: a shot ends there",
         "1 of its frames cannot be read: a shot ends there",

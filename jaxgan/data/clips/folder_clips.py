@@ -125,10 +125,13 @@ def _find_shots(films: Mapping[str, Film], config: DataConfig) -> tuple[Splits, 
     if len(films) > 1:
         splits = find_splits([film.entry for film in films.values()])
         of = {name: [films[entry.path] for entry in entries] for name, entries in splits.entries.items()}
-        return splits, {name: [_Shot(film, *shot) for film in each for shot in film.shots] for name, each in of.items()}
+        return splits, {
+            name: [_Shot(film, *shot) for film in each for shot in film.shots(config.cuts)] for name, each in of.items()
+        }
     (film,) = films.values()
     span = ((config.frames or 1) - 1) * config.stride + 1
-    shots = [shot for shot in film.shots if shot[1] >= span] or list(film.shots)
+    found = film.shots(config.cuts)
+    shots = [shot for shot in found if shot[1] >= span] or found
     if len(shots) == 1:
         ((first, count),) = shots
         tail = max(span, round(HELD_OUT * count))
