@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 import sys
 import tarfile
 from pathlib import Path
@@ -15,7 +16,7 @@ from PIL import Image
 
 from jaxgan.data.clips import records
 from jaxgan.data.opening import open_source
-from jaxgan.data.tfds_catalogue import FORMAT
+from jaxgan.data.prepare import prepare
 from jaxgan.errors import UserError
 from jaxgan.fields import label_field, pixel_field
 
@@ -55,6 +56,14 @@ def test_frames_that_tensorflow_wrote_are_read_pixel_for_pixel(stored, data_conf
     assert "tensorflow" not in sys.modules
 
 
+@pytest.mark.parametrize("name", ["ucf101", "ucf101/only:1.0.0", "robonet"])
+def test_names_whose_code_needs_tensorflow_find_what_is_prepared(stored, data_config, tmp_path, name):
+    place = tmp_path / name.split("/")[0] / "only" / "1.0.0"
+    shutil.copytree(stored / "stored_video" / "1.0.0", place)
+    source = open_source(data_config(name, data_dir=str(tmp_path), frames=4, resolution=SIDE, fit="crop"), "test")
+    np.testing.assert_array_equal(source.read([0])["image"][0], stored_video.clip("test", 0)[:, :, 2:14])
+
+
 def test_lengths_are_counted_once_and_other_frames_are_not_decoded(stored, data_config, monkeypatch, caplog):
     config = data_config(stored / "stored_video" / "1.0.0", frames=3, resolution=8)
     with caplog.at_level(logging.INFO):
@@ -66,7 +75,7 @@ def test_lengths_are_counted_once_and_other_frames_are_not_decoded(stored, data_
         assert source.spec.size == 1 + 1 + 2 + 2  # of 5, 3, 7 and 6 frames
         source.read([0, 4])
     assert len(decoded) == 2 * 2 * 3
-    assert ("clips", "6 of 3 frames, the next begins where the one before ends") in sources[0].spec.told
+    assert ("clips", "6 of 3 frames, one after the other") in sources[0].spec.told
 
 
 @pytest.mark.parametrize(
@@ -122,7 +131,7 @@ class Nested(tfds.core.GeneratorBasedBuilder):
 
 @pytest.mark.parametrize("name", ["inside", "top"])
 def test_frames_lie_inside_of_other_features(name, data_config, tmp_path):
-    tfds.builder(f"nested/{name}", data_dir=str(tmp_path), file_format=FORMAT).download_and_prepare(file_format=FORMAT)
+    assert prepare(data_config(f"nested/{name}", data_dir=str(tmp_path))).splits == {"train": 1}
     source = open_source(data_config(f"nested/{name}", data_dir=str(tmp_path), frames=3), "train")
     assert source.spec.fields == {"image": pixel_field(8, 8, 3, frames=3)}
     assert source.read([0])["image"][0, :, 4, 4].tolist() == [[0, 0, 0], [10, 0, 0], [20, 0, 0]]

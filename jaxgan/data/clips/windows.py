@@ -56,7 +56,7 @@ class Windows:
 
     def tell(self) -> str:
         """How many clips there are, and why."""
-        taken = "" if self._stride == 1 else f", every {self._stride} frames of {self.span}"
+        apart = "" if self._stride == 1 else f", {self._stride} apart"
         short = f"; shorter than one, and not used: {self.short:,} of {len(self._ends):,} shots" if self.short else ""
-        each = "where the one before ends" if self.hop == self.span else f"every {self.hop} frames"
-        return f"{self.size:,} of {self.frames} frames{taken}, the next begins {each}{short}"
+        each = "one after the other" if self.hop == self.span else f"one begins every {self.hop} frames"
+        return f"{self.size:,} of {self.frames} frames{apart}, {each}{short}"
