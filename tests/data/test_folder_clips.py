@@ -142,7 +142,7 @@ def test_odd_films_are_read_or_skipped_and_told_of_once(tmp_path, data_config, c
         "1 film: variable.mp4 (of variable rate: each frame counts as one, whatever its time)",
     ):
         assert ("read as", line) in told
-    assert ("ignored", "1 pictures beside films: ./cover.png") in told
+    assert ("ignored", "1 picture outside of films: cover.png") in told
     assert "from 24 x 40 to 3840 x 2160 pixels" in dict(told)["data"]
     assert "5 films are resized to 16 x 16, 2 of them cut to a square first" in dict(told)["pixels"]
     assert sum(source.spec.size for source in sources) == 4 + 4 + 4 + 1
@@ -180,6 +180,7 @@ def frames_in(folder, frames, names=None):
 def test_folders_of_frames_are_films(tmp_path, data_config):
     for name, seed in (("train/walk/000", 0), ("train/run/000", 1), ("val/run/001", 2)):
         frames_in(tmp_path / name, shot(11, seed))  # 10 comes after 9
+    Image.new("RGB", (90, 90)).save(tmp_path / "train" / "cover.jpg")
     source, test = (open_source(data_config(tmp_path, frames=5), split) for split in ("train", "test"))
     assert source.spec.classes == ("run", "walk")
     read = clips_of(source)

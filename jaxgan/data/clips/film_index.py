@@ -46,8 +46,8 @@ def index_films(root: Path, only: Collection[str] = ()) -> FilmIndex:
     """The films under `root`: files, and folders that hold pictures; or `only` the files of some names.
 
     Each is decoded once, to find its frames, cuts and places where decoding can begin, and its bytes are hashed; what
-    was found is kept in the user's cache folder as that of pictures is. Pictures beside films are not used. Raises
-    `UserError` if no film can be read, and for files without the extra `[video]`.
+    was found is kept in the user's cache folder as that of pictures is. Lone pictures, and those beside or above film
+    files, are not used. Raises `UserError` if no film can be read, and for files without the extra `[video]`.
     """
     walk, folders, others = Walk(root), dict[str, list[tuple[str, os.stat_result]]](), collections.Counter[str]()
     listed = list[_Listed]()
@@ -63,8 +63,9 @@ def index_films(root: Path, only: Collection[str] = ()) -> FilmIndex:
             others[suffix] += 1
     if any(Path(each.path).suffix.lower() in FILMS for each in listed):
         check_extra()
-    beside = {str(Path(each.path).parent.as_posix()) for each in listed} & folders.keys()
-    for folder in folders.keys() - beside:
+    above = {parent.as_posix() for each in listed for parent in Path(each.path).parents}
+    loose = {folder for folder, pictures in folders.items() if folder in above or len(pictures) == 1}
+    for folder in folders.keys() - loose:
         frames = sorted(folders[folder], key=lambda frame: natural(frame[0]))
         listed.append(_Listed(folder, stamp_of(frames), tuple(name for name, _ in frames)))
     films, refused = _examine(root.resolve(), tuple(sorted(listed)), ("films", *sorted(only)))
@@ -74,8 +75,10 @@ def index_films(root: Path, only: Collection[str] = ()) -> FilmIndex:
         if not refused:
             found = f"the folder {str(root)!r} holds no films (files ending in .mp4, .mkv, ..., or folders of frames)"
         raise UserError("; ".join([plain(found), *filter(None, skipped)]))
-    loose = [f"{folder}/{name}" for folder in sorted(beside) for name, _ in folders[folder]]
-    pictures = f"{len(loose)} pictures beside films{such_as(len(loose), loose[0])}" if loose else ""
+    stray = [(Path(folder) / name).as_posix() for folder in sorted(loose) for name, _ in folders[folder]]
+    pictures = (
+        f"{len(stray)} picture{'s' * (len(stray) > 1)} outside of films{such_as(len(stray), stray[0])}" if stray else ""
+    )
     again = tell_again([each.relative_to(root).as_posix() for each in walk.again])
     ignored = [tell_kinds("files of other kinds", others), pictures, again]
     titled = ((ODD, tell_odd([film.entry for film in films], "film")), (SKIPPED, skipped), ("ignored", ignored))
