@@ -81,7 +81,7 @@ class ADA:
 
     def __post_init__(self) -> None:
         """Raises UserError for names and numbers that no pipeline can have."""
-        path = "config.task.augment"
+        path = "config.task.adversary.augment"
         if self.preset not in PRESETS:
             raise UserError(f"{path}.preset: got {self.preset!r}, accepted are {', '.join(PRESETS)}")
         for field, most in (("chances", 1.0), ("strengths", float("inf"))):
@@ -107,7 +107,7 @@ class ADA:
         """p, a scalar."""
         if self.schedule is None:
             return memory["probability"]
-        return jnp.asarray(at(self.schedule, images_seen, "config.task.augment.schedule"), jnp.float32)
+        return jnp.asarray(at(self.schedule, images_seen, "config.task.adversary.augment.schedule"), jnp.float32)
 
     def update(
         self, memory: Mapping[str, Array], real_logits: Float[Array, " b"], *, batch_size: int, step: Any
@@ -179,7 +179,9 @@ class ADA:
 def _side(images: Images) -> int:
     height, width = images.shape[1:3]
     if height != width:
-        raise UserError(f"config.task.augment: images of {height}x{width} cannot be turned; accepted are squares")
+        raise UserError(
+            f"config.task.adversary.augment: images of {height}x{width} cannot be turned; accepted are squares"
+        )
     return height
 
 

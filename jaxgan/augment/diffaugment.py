@@ -69,7 +69,9 @@ class DiffAugment:
         """Raises UserError for a policy that does not exist."""
         for name in self.policy:
             if name not in POLICIES:
-                raise UserError(f"config.task.augment.policy: got {name!r}, accepted are {', '.join(POLICIES)}")
+                raise UserError(
+                    f"config.task.adversary.augment.policy: got {name!r}, accepted are {', '.join(POLICIES)}"
+                )
 
     def init_memory(self) -> dict[str, Array]:
         """Nothing."""

@@ -29,7 +29,9 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
     record = read_record(config, place, allowed(options))
     if record.lines:
         last = record.lines[-1]
-        print(plain(f"{place.path}: step {last['step']}, {last['images']:,} images, loss {config.task.get('loss')}"))
+        print(
+            plain(f"{place.path}: step {last['step']}, {last['images']:,} images, loss {config.adversary.get('loss')}")
+        )
     findings = diagnose(record)
     for finding in findings:
         print(f"{MARKS[finding.grade]:>2}  {finding.subject:12} {finding.text}")

@@ -103,7 +103,7 @@ def spec_of(config: RunConfig, allow: tuple[str, ...] = ()) -> DataSpec:
     `data.resolution` and `data.channels` say it all for a run without labels or conditions.
     """
     data = config.data
-    opened = data.source or config.conditional or data.condition is not None
+    opened = data.source or config.task.get("condition") or data.condition is not None
     if data.resolution is None or data.channels is None or opened:
         return open_source(data, data.split, allow).spec
     fields = picture_fields(data.resolution, data.resolution, data.channels, frames=data.frames)

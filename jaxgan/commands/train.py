@@ -269,7 +269,7 @@ def _train(
             writer=writer,
             progress=progress,
             watch=Watch(
-                config.watch, normal_range(config.task, config.watch), phases=task.phases(), players=task.players
+                config.watch, normal_range(config.adversary, config.watch), phases=task.phases(), players=task.players
             ),
             init=make_init(config, task, optimizers, spec),
             begin=begin,

@@ -72,9 +72,9 @@ class GenerationView:
     ):
         """Compiles nothing yet."""
         self._config, self._evaluator, self._mesh = config, evaluator, mesh
-        self._class_names = spec.classes if config.conditional else ()
-        size = config.evaluation.batch_size
         _, self._product = product_of(task)
+        self._class_names = spec.classes if self._product.num_classes else ()
+        size = config.evaluation.batch_size
         self._sampler = Sampler(self._product, batch_size=size, mesh=mesh)
         self._standing = Standing(self._product, seed=config.seed)
         judge = _judge_of(task, self._product)

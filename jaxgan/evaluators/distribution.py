@@ -204,7 +204,7 @@ def make_distribution_evaluator(
         samples=config.evaluation.samples,
         batch_size=config.evaluation.batch_size,
         neighbours=config.evaluation.neighbours,
-        conditional=bool(config.conditional),
+        conditional=config.task.get("condition") is not None,
         features=config.evaluation.features,
         weights=config.evaluation.weights,
     )

@@ -83,5 +83,5 @@ def make_held_out_gap(config: RunConfig, allow: Sequence[str] = ()) -> HeldOutGa
         open_source(data, data.split, allow),
         open_source(data, data.evaluation_split, allow),
         batch_size=config.evaluation.batch_size,
-        pack=config.task.get("pack", 1),
+        pack=config.adversary.get("pack", 1),
     )
