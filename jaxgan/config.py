@@ -59,7 +59,7 @@ def option(default: Any, told: str) -> Any:
 class DataConfig:
     """What to train on."""
 
-    name: str = option("", "a tfds name such as fashion_mnist, or a folder of images")
+    name: str = option("", "a tfds name such as fashion_mnist, or a folder of images or films")
     source: Section = option(
         {}, "instead of a name: {name: 'procedural.Shapes', ...}, a constructor that gives the examples"
     )
@@ -73,6 +73,12 @@ class DataConfig:
     condition: str | None = option(
         None, "what images are made from: a folder of the same names, or the 'left' or 'right' half of each picture"
     )
+    frames: Count | None = option(None, "of a clip, where films are trained on; None: pictures")
+    stride: Count = option(1, "frames of a film from one of a clip to the next")
+    hop: Count | None = option(
+        None, "frames of a film from the start of one clip to that of the next; None: they do not overlap"
+    )
+    cuts: bool = option(True, "films are looked through for cuts, which no clip goes over; false: each is one shot")
     cache: Literal["auto", "device", "host", "stream"] = option("auto", "where decoded images are kept")
     cache_bytes: Bytes = option(2_000_000_000, "what fits in so many bytes is preloaded by cache=auto")
     flip: bool = option(False, "random horizontal flips, on the device")
@@ -474,6 +480,9 @@ def _check_values(config: RunConfig) -> None:
             raise UserError(f"{path}.name is missing: a tfds name or a folder of images")
         if data.name and data.source:
             raise UserError(f"{path}.name and {path}.source: got both, accepted is one of them")
+        for key, usual in (("stride", 1), ("hop", None), ("cuts", True)):
+            if data.frames is None and getattr(data, key) != usual:
+                raise UserError(f"{path}.{key}: got {getattr(data, key)}, which is of clips: set {path}.frames")
     if (config.images is None) == (config.epochs is None):
         got = "neither" if config.images is None else "both"
         raise UserError(f"config.images and config.epochs: got {got}, accepted is one of them")

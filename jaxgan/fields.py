@@ -144,10 +144,11 @@ def label_field(names: tuple[str, ...] = ()) -> Field:
 
 
 def picture_fields(
-    height: int | None, width: int | None, channels: int, classes: tuple[str, ...] = ()
+    height: int | None, width: int | None, channels: int, classes: tuple[str, ...] = (), *, frames: int | None = None
 ) -> dict[str, Field]:
-    """The fields of most data sets: `image`, and `label` where there are classes."""
-    return {"image": pixel_field(height, width, channels), **({"label": label_field(classes)} if classes else {})}
+    """The fields of most data sets: `image`, with `frames` a clip, and `label` where there are classes."""
+    image = pixel_field(height, width, channels, frames=frames)
+    return {"image": image, **({"label": label_field(classes)} if classes else {})}
 
 
 def nbytes(spec: Spec) -> int:

@@ -127,6 +127,10 @@ def test_a_mistake_in_the_file_is_named_too():
         resolve({key: value for key, value in TREE.items() if key != "images"}, {})
     with pytest.raises(UserError, match=r"config\.task\.name is missing"):
         resolve({**TREE, "task": {}}, {})
+    for key in ("stride", "hop"):
+        with pytest.raises(UserError, match=f"config.data.{key}: got 2, which is of clips: set config.data.frames"):
+            resolve(TREE, {f"data.{key}": "2"})
+        assert getattr(resolve(TREE, {f"data.{key}": "2", "data.frames": "3"}).data, key) == 2
 
 
 def write(path, body):
