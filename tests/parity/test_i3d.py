@@ -89,6 +89,8 @@ def test_the_published_distances_of_black_and_white_clips():
     params = load_i3d()
     assert fingerprint(params) == PUBLISHED
     see, black = jax.jit(I3D().apply), np.full((1, 30, 224, 224, 3), -1.0, np.float32)
-    sets = [gaussian(np.repeat(np.asarray(see(params, clip)), 8, axis=0)) for clip in (black, -black)]  # of 8 equal clips
+    sets = [
+        gaussian(np.repeat(np.asarray(see(params, clip)), 8, axis=0)) for clip in (black, -black)
+    ]  # of 8 equal clips
     distance = frechet_distance(*sets[0], *sets[1])
     assert distance == pytest.approx(151.39244, rel=1e-5)
