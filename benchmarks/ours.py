@@ -173,8 +173,27 @@ def make_enlarger(name: str, picture: tuple[int, int], tile: int, *, plain: bool
     return lambda: tiled(lambda tiles: apply(tree, tiles), pixels, tiling, scale=4)
 
 
+def make_clip_layer() -> Any:
+    """A function of no arguments: a (2+1)-D convolution of 16 clips of 8 frames, forward and backward."""
+    import jax
+    import jax.numpy as jnp
+
+    from jaxgan.layers.temporal import Conv2Plus1D
+    from jaxgan.parallel.compiler import compiler_options, keep_freed_memory
+
+    keep_freed_memory()
+    layer, clips = Conv2Plus1D(32), jax.random.normal(jax.random.key(0), (16, 8, 32, 32, 32))
+    tree = jax.jit(layer.init)(jax.random.key(1), clips)
+    gradients = jax.jit(
+        jax.grad(lambda tree, clips: jnp.square(layer.apply(tree, clips)).mean(), (0, 1)),
+        compiler_options=compiler_options(jax.default_backend()),
+    )
+    return lambda: jax.block_until_ready(gradients(tree, clips))
+
+
 NETWORKS: dict[str, Callable[[], Any]] = {
     "inception": make_inception,
+    "clips": make_clip_layer,
     "rrdb": partial(make_enlarger, "rrdb.Generator", (250, 375), 256),
     "srvgg": partial(make_enlarger, "srvgg.Generator", (180, 320), 512),
     "srvgg_plain": partial(make_enlarger, "srvgg.Generator", (180, 320), 512, plain=True),

@@ -1,4 +1,4 @@
-"""Our train steps, and two networks alone, against torch's on the same machine, alternating in one period.
+"""Our train steps, and two networks and a layer alone, against torch's on the same machine, alternating in one period.
 
     python -m benchmarks.steps --cases mlp dcgan --json out.json
 
@@ -30,6 +30,8 @@ PEERS = {  # by case: what we run, the peer's script and the case's name there
     "srgan": ("srgan", "torch_srgan.py"),
     "inception": ("inception", "torch_inception.py"),
     "rrdb": ("rrdb", "torch_rrdb.py"),
+    "clips": ("clips", "torch_clips.py"),
+    "clips_folded": ("clips", "torch_clips.py"),
 }
 
 HEAVY = {"rrdb": 20}  # by this much fewer repetitions

@@ -44,15 +44,20 @@ SAMPLES = 2_000
 BLUR, NOISE, QUALITY = (0.6, 0.8, 1.2, 2.0), (8, 16, 32, 64), (50, 25, 10, 5)  # pixels; grey levels of 255; of JPEG
 LEFT_OUT = {"digits": (2, 4, 6, 8), "photographs": (2, 4, 7, 10)}  # of 10 digits, of 12 photographs
 IMAGES, EVERY = 64_000, 4_800
-RUN: dict[str, Any] = {"conditional": False, "images": IMAGES, "checkpoint.every_images": EVERY, "checkpoint.keep": 100}
+RUN: dict[str, Any] = {
+    "task.condition": None,
+    "images": IMAGES,
+    "checkpoint.every_images": EVERY,
+    "checkpoint.keep": 100,
+}
 RUN |= {"ema.rampup": 0.05, "evaluation.samples": 500, "evaluation.features": "patches"}
 RUN |= {"networks.generator.widths": (64, 32, 16), "networks.discriminator.widths": (16, 32, 64)}
 RUN |= {f"optimizers.{player}.learning_rate": 1e-3 for player in ("generator", "discriminator")}
-RUN |= {"task.penalties": tuple({"name": f"gradient_penalty.{name}", "gamma": 0.3} for name in ("r1", "r2"))}
+RUN |= {"task.adversary.penalties": tuple({"name": f"gradient_penalty.{name}", "gamma": 0.3} for name in ("r1", "r2"))}
 COLLAPSING = {
-    "conditional": True,
-    "task.loss": "adversarial.non_saturating",
-    "task.penalties": "()",
+    "task.condition": "label",
+    "task.adversary.loss": "adversarial.non_saturating",
+    "task.adversary.penalties": "()",
     "watch.enabled": False,
     "images": 32_000,
 }

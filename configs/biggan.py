@@ -13,7 +13,6 @@ from ml_collections import ConfigDict
 def get_config():
     config = ConfigDict()
     config.data = dict(name="imagenet2012", evaluation_split="validation", resolution=128, fit="crop", flip=True)
-    config.conditional = True
     config.batch_size = 2048
     config.images = 300_000_000
 
@@ -23,7 +22,8 @@ def get_config():
     )
     config.task = dict(
         name="generation.Generation",
-        loss="adversarial.hinge",
+        condition="label",
+        adversary=dict(loss="adversarial.hinge"),
         latent_dim=120,
         generator_penalties=(dict(name="orthogonal.orthogonal", weight=1e-4),),
         standing_passes=100,

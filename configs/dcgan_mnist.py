@@ -19,7 +19,7 @@ def get_config():
         generator=dict(name="dcgan.Generator", widths=(128, 64, 32)),
         discriminator=dict(name="dcgan.Discriminator", widths=(32, 64, 128)),
     )
-    config.task = dict(name="generation.Generation", loss="adversarial.non_saturating", latent_dim=100)
+    config.task = dict(name="generation.Generation", adversary=dict(loss="adversarial.non_saturating"), latent_dim=100)
     adam = dict(name="adam", learning_rate=2e-4, b1=0.5, b2=0.999)
     config.optimizers = dict(generator=adam, discriminator=adam)
     config.ema = dict(half_life_images=10_000)

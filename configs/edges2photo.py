@@ -23,7 +23,7 @@ def get_config():
         name="restoration.Restoration",
         degradation=dict(name="degradations.Edges"),
         content=(dict(name="reconstruction.l1", weight=100.0),),
-        loss="adversarial.non_saturating",
+        adversary=dict(loss="adversarial.non_saturating"),
         adversarial_start=0,
         conditional=True,
     )

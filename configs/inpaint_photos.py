@@ -24,8 +24,7 @@ def get_config():
         name="restoration.Restoration",
         degradation=dict(name="degradations.Masks", kind="strokes", side=64),
         content=(dict(name="reconstruction.l2", weight=100.0),),
-        loss="adversarial.non_saturating",
-        penalties=(dict(name="gradient_penalty.r1", gamma=0.1),),
+        adversary=dict(loss="adversarial.non_saturating", penalties=(dict(name="gradient_penalty.r1", gamma=0.1),)),
         adversarial_weight=0.1,
         adversarial_start=CONTENT,
     )

@@ -23,9 +23,11 @@ def get_config():
     )
     config.task = dict(
         name="progressive.Progressive",
-        loss="adversarial.wasserstein",
+        adversary=dict(
+            loss="adversarial.wasserstein",
+            penalties=(dict(name="gradient_penalty.wgan_gp", weight=10.0), dict(name="drift.drift", weight=1e-3)),
+        ),
         latent_dim=512,
-        penalties=(dict(name="gradient_penalty.wgan_gp", weight=10.0), dict(name="drift.drift", weight=1e-3)),
         stage_images=1_200_000,
         fade_images=600_000,
     )

@@ -16,7 +16,6 @@ IMAGES = 1_250 * 64
 def get_config():
     config = ConfigDict()
     config.data = dict(name="jaxgan_digits", resolution=32, fit="pad")
-    config.conditional = True
     config.batch_size = 64
     config.images = IMAGES
 
@@ -26,12 +25,15 @@ def get_config():
     )
     config.task = dict(
         name="generation.Generation",
-        loss="adversarial.relativistic",
-        latent_dim=64,
-        penalties=(
-            dict(name="gradient_penalty.r1", gamma=1.0, every=8),
-            dict(name="gradient_penalty.r2", gamma=1.0, every=8),
+        condition="label",
+        adversary=dict(
+            loss="adversarial.relativistic",
+            penalties=(
+                dict(name="gradient_penalty.r1", gamma=1.0, every=8),
+                dict(name="gradient_penalty.r2", gamma=1.0, every=8),
+            ),
         ),
+        latent_dim=64,
     )
     rate = dict(name="cosine", start=2e-3, stop=1e-4, images=IMAGES)
     adam = dict(name="adam", learning_rate=rate, b1=0.0, b2=0.99)

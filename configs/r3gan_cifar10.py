@@ -18,7 +18,6 @@ def cosine(start, stop):
 def get_config():
     config = ConfigDict()
     config.data = dict(name="cifar10", resolution=32, flip=True)
-    config.conditional = True
     config.batch_size = 512
     config.images = DECAY
     config.fresh_latents = True
@@ -31,17 +30,20 @@ def get_config():
     gamma = cosine(0.05, 0.005)
     config.task = dict(
         name="generation.Generation",
-        loss="adversarial.relativistic",
+        condition="label",
+        adversary=dict(
+            loss="adversarial.relativistic",
+            penalties=(
+                dict(name="gradient_penalty.r1", gamma=gamma),
+                dict(name="gradient_penalty.r2", gamma=gamma),
+            ),
+            augment=dict(
+                name="ada.ADA",
+                chances=dict(brightness=0.5, contrast=0.5, lumaflip=0.5, hue=0.5, saturation=0.5, cutout=1.0),
+                schedule=cosine(0.0, 0.55),
+            ),
+        ),
         latent_dim=64,
-        penalties=(
-            dict(name="gradient_penalty.r1", gamma=gamma),
-            dict(name="gradient_penalty.r2", gamma=gamma),
-        ),
-        augment=dict(
-            name="ada.ADA",
-            chances=dict(brightness=0.5, contrast=0.5, lumaflip=0.5, hue=0.5, saturation=0.5, cutout=1.0),
-            schedule=cosine(0.0, 0.55),
-        ),
     )
     adam = dict(name="adam", learning_rate=cosine(2e-4, 5e-5), b1=0.0, b2=cosine(0.9, 0.99), eps=1e-8)
     config.optimizers = dict(generator=adam, discriminator=adam)

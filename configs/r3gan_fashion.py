@@ -29,12 +29,14 @@ def get_config():
     gamma = cosine(4.0, 0.4)
     config.task = dict(
         name="generation.Generation",
-        loss="adversarial.relativistic",
-        latent_dim=64,
-        penalties=(
-            dict(name="gradient_penalty.r1", gamma=gamma),
-            dict(name="gradient_penalty.r2", gamma=gamma),
+        adversary=dict(
+            loss="adversarial.relativistic",
+            penalties=(
+                dict(name="gradient_penalty.r1", gamma=gamma),
+                dict(name="gradient_penalty.r2", gamma=gamma),
+            ),
         ),
+        latent_dim=64,
     )
     adam = dict(name="adam", learning_rate=cosine(1e-3, 2.5e-4), b1=0.0, b2=cosine(0.9, 0.99), eps=1e-8)
     config.optimizers = dict(generator=adam, discriminator=adam)

@@ -19,7 +19,9 @@ def get_config():
         generator=dict(name="resnet.Generator", base_width=16),
         discriminator=dict(name="resnet.Discriminator", base_width=16),
     )
-    config.task = dict(name="generation.Generation", loss="adversarial.hinge", latent_dim=128, generator_every=2)
+    config.task = dict(
+        name="generation.Generation", adversary=dict(loss="adversarial.hinge"), latent_dim=128, generator_every=2
+    )
     adam = dict(name="adam", learning_rate=2e-4, b1=0.0, b2=0.9)
     config.optimizers = dict(generator=adam, discriminator=adam)
     config.ema = dict(half_life_images=10_000)

@@ -24,10 +24,12 @@ def get_config():
         name="restoration.Restoration",
         degradation=dict(name="degradations.Bicubic", scale=2),
         content=(dict(name="reconstruction.l1"),),
-        loss="adversarial.relativistic",
-        penalties=(
-            dict(name="gradient_penalty.r1", gamma=0.1),
-            dict(name="gradient_penalty.r2", gamma=0.1),
+        adversary=dict(
+            loss="adversarial.relativistic",
+            penalties=(
+                dict(name="gradient_penalty.r1", gamma=0.1),
+                dict(name="gradient_penalty.r2", gamma=0.1),
+            ),
         ),
         adversarial_weight=5e-3,
         adversarial_start=CONTENT,

@@ -23,9 +23,9 @@ def get_config(variant="plain"):
         generator=dict(name="dcgan.Generator", widths=(128, 64, 32)),
         discriminator=dict(name="dcgan.Discriminator", widths=(32, 64, 128), norm="none"),
     )
-    config.task = dict(name="generation.Generation", loss="adversarial.non_saturating", latent_dim=100)
+    config.task = dict(name="generation.Generation", adversary=dict(loss="adversarial.non_saturating"), latent_dim=100)
     if variant == "relativistic":
-        config.task.update(
+        config.task.adversary.update(
             loss="adversarial.relativistic",
             penalties=(
                 dict(name="gradient_penalty.r1", gamma=0.3),

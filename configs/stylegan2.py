@@ -30,7 +30,6 @@ def get_config(preset="auto"):
     own, cifar = PRESETS[preset], preset == "cifar"
     config = ConfigDict()
     config.data = dict(name="cifar10" if cifar else "path/to/images", resolution=own.get("resolution", 256), flip=True)
-    config.conditional = cifar
     config.batch_size = own.get("batch", 32)
     config.images = own.get("images", 25_000_000)
 
@@ -51,11 +50,14 @@ def get_config(preset="auto"):
     lazy = dict(name="path_length.path_length", every=4)
     config.task = dict(
         name="generation.Generation",
-        loss="adversarial.non_saturating",
+        condition="label" if cifar else None,
+        adversary=dict(
+            loss="adversarial.non_saturating",
+            penalties=(dict(name="gradient_penalty.r1", gamma=own["gamma"], every=16),),
+            augment=dict(name="ada.ADA"),
+        ),
         latent_dim=512,
-        penalties=(dict(name="gradient_penalty.r1", gamma=own["gamma"], every=16),),
         generator_penalties=() if cifar else (lazy,),
-        augment=dict(name="ada.ADA"),
     )
     adam = dict(name="adam", learning_rate=own.get("rate", 2.5e-3), b1=0.0, b2=0.99)
     config.optimizers = dict(generator=adam, discriminator=adam)

@@ -21,9 +21,10 @@ def get_config():
     )
     config.task = dict(
         name="generation.Generation",
-        loss="adversarial.non_saturating",
+        adversary=dict(
+            loss="adversarial.non_saturating", penalties=(dict(name="gradient_penalty.r1", gamma="auto", every=16),)
+        ),
         latent_dim=64,
-        penalties=(dict(name="gradient_penalty.r1", gamma="auto", every=16),),
     )
     adam = dict(name="adam", learning_rate=2.5e-3, b1=0.0, b2=0.99)
     config.optimizers = dict(generator=adam, discriminator=adam)

@@ -20,7 +20,7 @@ def get_config():
         generator=dict(name="mlp.Generator", widths=(256, 512, 1024)),
         discriminator=dict(name="mlp.Discriminator", widths=(1024, 512, 256)),
     )
-    config.task = dict(name="generation.Generation", loss="adversarial.non_saturating", latent_dim=100)
+    config.task = dict(name="generation.Generation", adversary=dict(loss="adversarial.non_saturating"), latent_dim=100)
     adam = dict(name="adam", learning_rate=2e-4, b1=0.5, b2=0.999)
     config.optimizers = dict(generator=adam, discriminator=adam)
     config.ema = dict(half_life_images=10_000)

@@ -9,18 +9,17 @@ from typing import Any
 
 import jax
 
-from jaxgan.builder import Parameters, build, changed, find, kind_in, parameters_of
-from jaxgan.config import RunConfig, Section, unknown_key
+from jaxgan.builder import Parameters, build, changed
+from jaxgan.config import RunConfig, unknown_key
 from jaxgan.data.sources import DataSpec
 from jaxgan.domains import given
 from jaxgan.errors import UserError
-from jaxgan.fields import fit, label_field, pixel_field
-from jaxgan.game import DISCRIMINATOR, GENERATOR, Product, Task
+from jaxgan.fields import fit, label_field, pixel_field, told
+from jaxgan.game import Product, Task
 from jaxgan.losses.perceptual import REAL_ESRGAN
 from jaxgan.media.plain import plain
 from jaxgan.models.pretrained.vgg import Backbone, load_backbone, lpips_heads
 from jaxgan.regularizers.gradient_penalty import auto_gamma
-from jaxgan.tasks.adversary import Adversary
 from jaxgan.tasks.restoration import BACKBONE, Content
 from jaxgan.training.batches import example_batch
 
@@ -36,13 +35,9 @@ def fill_in(config: RunConfig, spec: DataSpec, allow: tuple[str, ...] = ()) -> R
     That is `resolution`, `channels` and `num_classes`, where they are `Given`. Raises UserError where a section says
     otherwise than the data set, and for labels wanted of a data set without them. `allow` as in `make_task`.
     """
-    image, classes = spec.fields.get("image"), spec.classes
-    if config.conditional and not classes:
-        raise UserError(f"config.conditional: got {config.conditional!r}, but {spec.name} has no labels")
+    image = spec.fields.get("image")
     sizes = {} if image is None else {"resolution": image.height, "channels": image.channels}
-    shape = {key: size for key, size in sizes.items() if size is not None}
-    shape["num_classes"] = len(classes) if config.conditional else 0
-    ways = config.conditional.split("+") if isinstance(config.conditional, str) else ()
+    shape = {key: size for key, size in sizes.items() if size is not None} | _condition(config, spec)
 
     def filled(section: dict[str, Any], parameters: Parameters, path: str) -> dict[str, Any]:
         for key, value in shape.items():
@@ -58,65 +53,40 @@ def fill_in(config: RunConfig, spec: DataSpec, allow: tuple[str, ...] = ()) -> R
         name: changed(section, "network", filled, path=f"config.networks.{name}", allow=allow)
         for name, section in config.networks.items()
     }
-    for name, way in zip((GENERATOR, DISCRIMINATOR), ways):
-        if name in networks:
-            networks[name] = _conditioned(networks[name], way, f"config.networks.{name}", allow)
     task = changed(config.task, "task", filled, path="config.task", allow=allow)
     return dataclasses.replace(config, networks=networks, task=task)
 
 
-def _conditioned(section: Section, way: str, path: str, allow: tuple[str, ...]) -> Section:
-    """The section of a network, and those in it, with this way of conditioning."""
-
-    def change(section: dict[str, Any], parameters: Parameters, path: str) -> dict[str, Any]:
-        del path
-        if "conditioning" in parameters:
-            section["conditioning"] = way
-        elif not any(kind_in(parameter.annotation) for parameter in parameters.values()):
-            raise UserError(f"config.conditional: {section['name']} knows no other way than its own; accepted is true")
-        return section
-
-    return changed(section, "network", change, path=path, allow=allow)
+def _condition(config: RunConfig, spec: DataSpec) -> dict[str, int]:
+    """What networks are told of the field that the task has as its condition."""
+    name = config.task.get("condition")
+    if name is None:
+        return {"num_classes": 0}
+    known = {each: field for each, field in spec.fields.items() if field.kind == "label" and field.names}
+    if name not in known:
+        raise UserError(f"config.task.condition: got {name!r}, but of labels {plain(spec.name)} has {told(known)}")
+    return {"num_classes": len(known[name].names)}
 
 
 def make_task(config: RunConfig, allow: tuple[str, ...] = ()) -> Task:
     """The task of a filled-in config. `allow` names further packages that sections may point into."""
-    fill: dict[str, Any] = {
+    networks = {
         name: build(section, "network", path=f"config.networks.{name}", allow=allow)
         for name, section in config.networks.items()
     }
-    section = dict(config.task)
+    section, fill = dict(config.task), dict[str, Any]()
     if "content" in section:
         made = [
             build(each, "content", path=f"config.task.content.{index}", allow=allow)
             for index, each in enumerate(section.pop("content"))
         ]
         fill["content"], fill[BACKBONE] = _with_backbone(made, section.pop(BACKBONE, None) or {})
-    fill |= _make_adversary(section, fill, allow)
-    return build(section, "task", path="config.task", fill=fill, allow=allow)
+    return build(section, "task", path="config.task", fill=fill, networks=networks, allow=allow)
 
 
 def check_data(task: Task, spec: DataSpec) -> None:
     """Raises UserError where the data have not what the task asks for."""
     fit(task.asks, spec.fields, asker="config.task", giver=plain(spec.name), advice=ADVICE)
-
-
-def _make_adversary(section: dict[str, Any], networks: dict[str, Any], allow: tuple[str, ...]) -> dict[str, Any]:
-    """What a task gets as its adversary, made of its network and of those keys of its section that it takes.
-
-    Section and networks lose these. Nothing where the task needs none; raises UserError where it does.
-    """
-    takes = parameters_of(find(section, "task", path="config.task", allow=allow)).get("adversary")
-    if takes is None:
-        return {}
-    own = {key: section.pop(key) for key in parameters_of(Adversary) if key in section}
-    network = networks.pop(DISCRIMINATOR, None)
-    if network is not None and "loss" in own:
-        own, fill = {"name": "adversary.Adversary", **own}, {"network": network}
-        return {"adversary": build(own, "adversary", path="config.task", fill=fill, allow=allow)}
-    if takes.default is takes.empty or section.get("adversarial_start") is not None:
-        raise UserError(f"config.{f'networks.{DISCRIMINATOR}' if network is None else 'task.loss'} is missing")
-    return {}
 
 
 def shapes_of(task: Task, config: RunConfig, product: Product) -> list[tuple[dict[str, Any], dict[str, Any]]]:

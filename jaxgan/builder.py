@@ -17,7 +17,7 @@ import typing
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from jaxgan.config import RunConfig, check_type, nearest, unknown_key
+from jaxgan.config import RunConfig, Section, check_type, nearest, unknown_key
 from jaxgan.domains import NotNegativeNumber, domain_of, given, moves
 from jaxgan.errors import UserError
 
@@ -27,42 +27,50 @@ class Kind(NamedTuple):
 
     asked: str
     package: str
+    usual: str = ""  # the name of a section that says none
 
 
 KINDS = {
     "network": Kind("jaxgan.game.Network", "jaxgan.models"),
     "task": Kind("jaxgan.game.Task", "jaxgan.tasks"),
-    "adversary": Kind("jaxgan.tasks.adversary.Adversary", "jaxgan.tasks"),
+    "adversary": Kind("jaxgan.tasks.adversary.Adversary", "jaxgan.tasks", "adversary.Adversary"),
     "loss": Kind("jaxgan.game.AdversarialLoss", "jaxgan.losses"),
     "regularizer": Kind("jaxgan.tasks.penalty.Penalty", "jaxgan.regularizers"),
     "augment": Kind("jaxgan.game.Augmentation", "jaxgan.augment"),
     "degradation": Kind("jaxgan.game.Degradation", "jaxgan.augment"),
     "content": Kind("jaxgan.tasks.restoration.Content", "jaxgan.losses"),
+    "source": Kind("jaxgan.data.sources.Source", "jaxgan.data"),
 }
 BY_ASKED = {row.asked: kind for kind, row in KINDS.items()}
-FLAT = ("adversary",)  # parts whose arguments stand among those of the whole
 
 Change = Callable[[Any, str, str], Any]  # (section, kind, path) -> what is put in its place
 Parameters = dict[str, inspect.Parameter]
 
 
 def build(
-    section: Any, kind: str, *, path: str = "config", fill: Mapping[str, Any] | None = None, allow: Sequence[str] = ()
+    section: Any,
+    kind: str,
+    *,
+    path: str = "config",
+    fill: Mapping[str, Any] | None = None,
+    networks: Mapping[str, Any] | None = None,
+    allow: Sequence[str] = (),
 ) -> Any:
     """The object that a section describes, made with its arguments and the objects that these describe.
 
     A function comes with its arguments in what holds it, such as a `Penalty`; what is no constructor is the named thing
-    itself. `fill` gives arguments that the constructor takes and the section leaves out. `allow` names packages beside
-    jaxgan that a full path such as `mypackage.nets.Generator` may point into. Raises UserError, with `path` before the
-    key, for a name or an argument that does not fit.
+    itself. `fill` gives arguments that the constructor takes and the section leaves out, `networks` those of its
+    networks and of the sections in it. `allow` names packages beside jaxgan that a full path such as
+    `mypackage.nets.Generator` may point into. Raises UserError, with `path` before the key, for a name or an argument
+    that does not fit, and for a network that is missing.
     """
-    section = _named(section, kind, path)
+    section, networks = _named(section, kind, path), networks or {}
     check_section(section, kind, path=path, allow=allow, fill=fill or {})
     found = find(section, kind, path=path, allow=allow)
     if not callable(found):
         return found
-    schema = _schema(found, kind, flat=False)
-    build_part: Change = lambda part, kind, path: build(part, kind, path=path, allow=allow)  # noqa: E731
+    schema = _schema(found, kind)
+    build_part: Change = lambda part, kind, path: build(part, kind, path=path, networks=networks, allow=allow)  # noqa: E731
     arguments = {
         key: _each(value, schema[key].annotation, f"{path}.{key}", build_part)
         for key, value in _arguments(section).items()
@@ -70,6 +78,11 @@ def build(
     if inspect.isfunction(found):
         own = {key: arguments.pop(key) for key in parameters_of(_asked(kind)) if key in arguments}
         return _asked(kind)(name=section["name"].rpartition(".")[2], function=found, arguments=arguments, **own)
+    for key, name in _networks(section, schema).items():
+        if name not in networks and schema[key].default is inspect.Parameter.empty:
+            raise UserError(f"config.networks.{name} is missing: {path} needs it")
+        if name in networks:
+            arguments |= {key: networks[name], **({f"{key}_name": name} if f"{key}_name" in schema else {})}
     filled = {key: value for key, value in (fill or {}).items() if key in schema and key not in arguments}
     return found(**filled, **arguments)
 
@@ -83,14 +96,17 @@ def check_section(
     """
     section = _named(section, kind, path)
     found = find(section, kind, path=path, allow=allow)
-    schema = _schema(found, kind, flat=fill is None)
-    own = [key for key, parameter in schema.items() if _is_own(parameter.annotation)]
+    schema = _schema(found, kind)
+    networks = _networks(section, schema)
+    own = [key for key, parameter in schema.items() if _is_own(parameter.annotation) or f"{key}_name" in schema]
     for key, value in _arguments(section).items():
+        if key in networks and key not in own:
+            raise UserError(f"{path}.{key}: a task gets its networks handed in; accepted is config.networks.{key}")
         if key not in own:
             raise unknown_key(path, key, own)
         _check_value(value, schema[key].annotation, f"{path}.{key}", allow)
     for key, parameter in schema.items():
-        later = given(parameter.annotation) and (fill is None or inspect.isfunction(found))
+        later = given(parameter.annotation) and (fill is None or inspect.isfunction(found) or key in networks)
         if parameter.default is parameter.empty and key not in section and key not in (fill or {}) and not later:
             raise UserError(f"{path}.{key} is missing")
 
@@ -106,7 +122,7 @@ def changed(
     """A section in which each section, the inner ones first, is what `change(section, parameters, path)` gives."""
     if not isinstance(section, Mapping):
         return section
-    schema = _schema(find(section, kind, path=path, allow=allow), kind, flat=True)
+    schema = _schema(find(_named(section, kind, path), kind, path=path, allow=allow), kind)
     change_part: Change = lambda part, kind, path: changed(part, kind, change, path=path, allow=allow)  # noqa: E731
     inner = {
         key: _each(value, schema[key].annotation, f"{path}.{key}", change_part) if key in schema else value
@@ -157,19 +173,18 @@ def check_sections(config: RunConfig, allow: Sequence[str] = ()) -> None:
     """
     from jaxgan.training.optimizers import check_optimizer
 
-    task = find(config.task, "task", path="config.task", allow=allow)
-    networks = _networks(task)
-    for name in networks.keys() & config.task.keys():
-        raise UserError(f"config.task.{name}: a task gets its networks handed in; accepted is config.networks.{name}")
+    check_section(config.task, "task", path="config.task", allow=allow)
+    networks = _wanted(config.task, allow)
     for name, section in config.networks.items():
         if name not in networks:
             told = f"{config.task['name']} uses no such network"
             raise UserError(f"config.networks.{name}: {told}; {nearest(name, networks)}")
         check_section(section, "network", path=f"config.networks.{name}", allow=allow)
-    for name, parameter in networks.items():
-        if name not in config.networks and parameter.default is parameter.empty:
-            raise UserError(f"config.networks.{name} is missing: {config.task['name']} needs it")
-    check_section(config.task, "task", path="config.task", allow=allow)
+    for name, needs in networks.items():
+        if needs and name not in config.networks:
+            raise UserError(f"config.networks.{name} is missing: {needs} needs it")
+    if config.data.source:
+        check_section(config.data.source, "source", path="config.data.source", allow=allow)
     for player, section in config.optimizers.items():
         check_optimizer(section, f"config.optimizers.{player}")
     check_argument(config.ema.half_life_images, NotNegativeNumber, "config.ema.half_life_images")
@@ -214,36 +229,39 @@ def _annotations(found: Any) -> tuple[dict[str, Any], set[str]]:
     return hints, amiss
 
 
-def _schema(found: Any, kind: str, *, flat: bool) -> Parameters:
-    """What a section that names this may say, and what is handed in: of a function also what holds it takes.
-
-    `flat`: in the place of a part that is spread among the others stands what it takes; all of it may be left out where
-    the part may.
-    """
+def _schema(found: Any, kind: str) -> Parameters:
+    """What a section that names this may say, and what is handed in: of a function also what holds it takes."""
     if inspect.isfunction(found):
         return {**parameters_of(found), **parameters_of(_asked(kind))}
-    schema: Parameters = {}
-    for name, parameter in parameters_of(found).items() if inspect.isclass(found) else ():
-        part = kind_in(parameter.annotation)
-        if not flat or part not in FLAT:
-            schema[name] = parameter
-            continue
-        optional = parameter.default is not parameter.empty
-        for key, each in parameters_of(_asked(part)).items():
-            if _is_own(each.annotation):
-                schema[key] = each.replace(default=None) if optional and each.default is each.empty else each
-    return schema
+    return parameters_of(found) if inspect.isclass(found) else {}
 
 
-def _networks(task: Any) -> Parameters:
-    """The networks that a task wants, by name: those that it takes, and those of the adversaries that it takes."""
-    wanted: Parameters = {}
-    for name, parameter in parameters_of(task).items():
-        part = kind_in(parameter.annotation)
-        if part in FLAT:
-            wanted[parameters_of(_asked(part))["network_name"].default] = parameter
-        elif part == "network":
-            wanted[name] = parameter
+def _networks(section: Mapping[str, Any], schema: Parameters) -> dict[str, Any]:
+    """The name in `config.networks` of each network that is handed in, by its parameter.
+
+    It is the parameter's own; where the constructor takes the name too (`network_name` beside `network`), a section may
+    say another: `network='critic'`.
+    """
+    handed = [key for key, each in schema.items() if given(each.annotation) and kind_in(each.annotation) == "network"]
+    names = {key: schema[f"{key}_name"].default if f"{key}_name" in schema else key for key in handed}
+    return {key: section.get(key, name) if f"{key}_name" in schema else name for key, name in names.items()}
+
+
+def _wanted(task: Section, allow: Sequence[str]) -> dict[str, str]:
+    """The names of the networks that a task and the parts of it use, each with the path of what needs it, if any does.
+
+    Raises UserError for one that two parts use.
+    """
+    wanted: dict[str, str] = {}
+
+    def look(section: dict[str, Any], schema: Parameters, path: str) -> dict[str, Any]:
+        for key, name in _networks(section, schema).items():
+            if name in wanted:
+                raise UserError(f"{path}.{key}: got {name!r}, which another part has; name another of config.networks")
+            wanted[name] = path if schema[key].default is inspect.Parameter.empty else ""
+        return section
+
+    changed(task, "task", look, path="config.task", allow=allow)
     return wanted
 
 
@@ -254,18 +272,20 @@ def _is_own(annotation: Any) -> bool:
 
 def _named(section: Any, kind: str, path: str, *, optional: bool = False) -> Mapping[str, Any]:
     """The section of a value: what takes no arguments, a loss, may be given by its name alone."""
+    usual = KINDS[kind].usual
     if kind == "loss" and not isinstance(section, Mapping):
         return {"name": section}
     if not isinstance(section, Mapping):
-        raise UserError(f"{path}: got {section!r}, accepted is a section with a name{', or None' if optional else ''}")
-    return section
+        told = f"a section{'' if usual else ' with a name'}{', or None' if optional else ''}"
+        raise UserError(f"{path}: got {section!r}, accepted is {told}")
+    return {"name": usual, **section} if usual else section
 
 
 def _each(value: Any, annotation: Any, path: str, change: Change) -> Any:
     """A value of a section, with `change(part, kind, path)` for each part that its annotation asks for."""
     kind = kind_in(annotation)
     optional = type(None) in typing.get_args(annotation)
-    if kind is None or (value is None and optional):
+    if kind is None or given(annotation) or (value is None and optional):
         return value
     asking = _asking(annotation)
     if typing.get_origin(asking) in (tuple, Sequence):
@@ -281,8 +301,8 @@ def _each(value: Any, annotation: Any, path: str, change: Change) -> Any:
 
 
 def _check_value(value: Any, annotation: Any, path: str, allow: Sequence[str]) -> None:
-    if kind_in(annotation) is None:
-        check_argument(value, annotation, path)
+    if kind_in(annotation) is None or given(annotation):
+        check_argument(value, annotation if kind_in(annotation) is None else str, path)
     _each(value, annotation, path, lambda part, kind, path: check_section(part, kind, path=path, allow=allow))
 
 

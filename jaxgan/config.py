@@ -38,18 +38,10 @@ from jaxgan.older import MOVED, original, renewed
 
 SHOWN = 160  # characters of a value in a message
 BITS = 63  # of a whole number, beside its sign
-FORMAT = 2  # of saved configs
-READ = (1, FORMAT)  # those that are read: an older one is of an older spelling
+FORMAT = 3  # of saved configs
+READ = (1, 2, FORMAT)  # those that are read: an older one is of an older spelling
 
 Section = Mapping[str, Any]  # {"name": "dcgan.Generator", **keyword arguments}
-Conditioning = Literal[  # of the generator + of the discriminator
-    "concat+concat",
-    "concat+projection",
-    "concat+classifier",
-    "norm+concat",
-    "norm+projection",
-    "norm+classifier",
-]
 
 
 def option(default: Any, told: str) -> Any:
@@ -64,6 +56,9 @@ class DataConfig:
     """What to train on."""
 
     name: str = option("", "a tfds name such as fashion_mnist, or a folder of images")
+    source: Section = option(
+        {}, "instead of a name: {name: 'procedural.Shapes', ...}, a constructor that gives the examples"
+    )
     data_dir: str | None = option(None, "where tfds data sets lie; None: ~/tensorflow_datasets")
     split: str = option("train", "what to train on")
     evaluation_split: str = option("test", "what the classifier of the scores is measured on")
@@ -165,7 +160,9 @@ class RunConfig:
         "by the names that the task has for them: {name: 'dcgan.Generator', ...}; what they leave out of the data's "
         "shape is filled in",
     )
-    task: Section = option({}, "{name: 'generation.Generation', loss: 'adversarial.hinge', penalties: (...), ...}")
+    task: Section = option(
+        {}, "{name: 'generation.Generation', adversary: {loss: 'adversarial.hinge', penalties: (...), ...}, ...}"
+    )
     optimizers: Mapping[str, Section] = option(
         {}, "by player: {name: 'adam', learning_rate: 2e-4, ...}, any of optax's"
     )
@@ -176,10 +173,6 @@ class RunConfig:
     seed: Seed = option(0, "of weights, noise and the order of the data")
     start_from: str | None = option(
         None, "whose networks a new run begins with: a run's directory, or a published model by name or file"
-    )
-    conditional: bool | Conditioning = option(
-        False,
-        "whether, or how, the generator and the discriminator get the data's labels; true: as their papers have it",
     )
     ema: EmaConfig = option(EmaConfig(), "")
     parallel: ParallelConfig = option(ParallelConfig(), "")
@@ -199,6 +192,11 @@ class RunConfig:
     tensorboard: bool = option(True, "TensorBoard events")
     compilation_cache: bool = option(True, "keep compiled programs between runs")
     tiny: bool = option(False, "cut to 16 pixels and few channels, to try a config out")
+
+    @property
+    def adversary(self) -> Section:
+        """The section of the task's adversary; empty without one."""
+        return self.task.get("adversary") or {}
 
 
 def from_tree(tree: Mapping[str, Any]) -> RunConfig:
@@ -256,7 +254,7 @@ def from_json(text: str) -> RunConfig:
     if number not in READ:
         accepted = " and ".join(map(str, READ))
         raise UserError(f"the saved config has format {number!r}, this version of jaxgan reads {accepted}")
-    return from_tree(tree if number == FORMAT else renewed(tree)[0])
+    return from_tree(renewed(tree)[0])
 
 
 def fingerprint(config: RunConfig) -> str:
@@ -392,7 +390,11 @@ def _build(kind: type, tree: Mapping[str, Any], path: str) -> Any:
     hints, values = typing.get_type_hints(kind, include_extras=True), {}
     for key, value in tree.items():
         if key not in hints:
-            raise unknown_key(path, key, (*hints, *(row.now for row in MOVED)) if kind is RunConfig else hints)
+            raise unknown_key(
+                path,
+                key,
+                (*hints, *(row.now for row in MOVED if "." not in row.before)) if kind is RunConfig else hints,
+            )
         if dataclasses.is_dataclass(hints[key]):
             value = _build(typing.cast(type, hints[key]), value, f"{path}.{key}")
         else:
@@ -425,8 +427,11 @@ def _check_values(config: RunConfig) -> None:
         if not isinstance(section.get("name"), str):
             example = "generation.Generation" if path == "task" else "dcgan.Generator"
             raise UserError(f"config.{path}.name is missing: it names a constructor, such as {example!r}")
-    if not config.data.name:
+    data = config.data
+    if not data.name and not data.source:
         raise UserError("config.data.name is missing: a tfds name or a folder of images")
+    if data.name and data.source:
+        raise UserError("config.data.name and config.data.source: got both, accepted is one of them")
     if (config.images is None) == (config.epochs is None):
         got = "neither" if config.images is None else "both"
         raise UserError(f"config.images and config.epochs: got {got}, accepted is one of them")

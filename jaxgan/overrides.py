@@ -17,7 +17,7 @@ from typing import Any
 
 from jaxgan.config import RunConfig, Section, from_tree, plain, to_tree
 from jaxgan.errors import UserError
-from jaxgan.older import renewed, renewed_keys
+from jaxgan.older import Moved, renewed, renewed_keys
 from jaxgan.paths import expanded
 
 log = logging.getLogger(__name__)
@@ -39,11 +39,13 @@ def resolve(tree: Mapping[str, Any], overrides: Mapping[str, str]) -> RunConfig:
     cuts the file's fields; what `overrides` ask for stays. An older spelling is told once with that of today. Raises
     UserError with the key, what it got, what is accepted, and the nearest right spelling.
     """
-    (tree, in_tree), (overrides, in_overrides) = renewed(tree), renewed_keys(overrides)
-    for before, now in dict.fromkeys((*in_tree, *in_overrides)):
-        log.warning("config.%s is now config.%s: the older spelling is still read", before, now)
-    config = _changed(tree, overrides)
-    return _changed(to_tree(shrink(config)), overrides) if config.tiny else config
+    tree, in_tree = renewed(tree)
+    overrides, in_overrides = renewed_keys(overrides, tree)
+    changed, in_changed = _changed(tree, overrides)
+    for row in dict.fromkeys((*in_tree, *in_overrides, *in_changed)):
+        log.warning("config.%s is now config.%s: the older spelling is still read", row.before, row.now)
+    config = from_tree(changed)
+    return from_tree(_changed(to_tree(shrink(config)), overrides)[0]) if config.tiny else config
 
 
 def shrink(config: RunConfig) -> RunConfig:
@@ -131,11 +133,12 @@ def _told(error: BaseException, folder: Path) -> str:
     return f"{os.path.basename(file)}, line {line}: {told}"
 
 
-def _changed(tree: Mapping[str, Any], overrides: Mapping[str, str]) -> RunConfig:
+def _changed(tree: Mapping[str, Any], overrides: Mapping[str, str]) -> tuple[Any, list[Moved]]:
+    """The fields after the changes, as `renewed` gives them: a whole section may come in an older spelling."""
     changed = plain(tree)
     for key, text in overrides.items():
         _override(changed, key, text, overrides)
-    return from_tree(changed)
+    return renewed(changed)
 
 
 def _override(tree: dict[str, Any], key: str, text: str, overrides: Mapping[str, str]) -> None:
@@ -146,7 +149,8 @@ def _override(tree: dict[str, Any], key: str, text: str, overrides: Mapping[str,
         node = _child(node, parent, ".".join(["config", *parents[:depth]]))
     if isinstance(node, list):
         raise UserError(f"config.{key}: got a number where a key is wanted")
-    in_section = parents[:1] == ["task"] or (len(parents) > 1 and parents[0] in ("networks", "optimizers"))
+    in_section = parents[:1] == ["task"] or parents[-1:] == ["source"]
+    in_section |= len(parents) > 1 and parents[0] in ("networks", "optimizers")
     if last == "name" and in_section and node.get("name") != text:
         prefix = ".".join(parents)
         kept = {
@@ -157,9 +161,8 @@ def _override(tree: dict[str, Any], key: str, text: str, overrides: Mapping[str,
         }
         for old in [old for old in node if old not in kept]:
             del node[old]
-    if key in ("epochs", "images"):  # a length replaces the file's, whichever of the two that has
-        tree.pop("images" if key == "epochs" and "images" not in overrides else "", None)
-        tree.pop("epochs" if key == "images" and "epochs" not in overrides else "", None)
+    if key in INSTEAD and not any(f"{other}.".startswith(f"{INSTEAD[key]}.") for other in overrides):
+        (tree["data"] if key.startswith("data.") else tree).pop(INSTEAD[key].rpartition(".")[2], None)
     node[last] = text if _is_text_field(key) and text != "None" else _parsed(text)
 
 
@@ -197,6 +200,12 @@ def _is_text_field(key: str) -> bool:
     return kind is str or kind == (str | None)
 
 
+INSTEAD = {  # a length replaces the file's, whichever of the two that has; likewise what the data are
+    "epochs": "images",
+    "images": "epochs",
+    "data.name": "data.source",
+    "data.source.name": "data.name",
+}
 NARROW = {  # the most of each that a run in miniature has
     "base_width": 8,
     "max_width": 8,
@@ -219,7 +228,7 @@ def _narrow(section: Section) -> dict[str, Any]:
         if key == "widths" and value is not None:
             module = str(section.get("name", "")).partition(".")[0]
             narrow.update({"widths": (8,) * len(value)} if module == "mlp" else {"base_width": NARROW["base_width"]})
-        elif isinstance(value, Mapping) and "name" in value:
+        elif isinstance(value, Mapping):
             narrow[key] = _narrow(value)
         elif key != "resolution":
             narrow[key] = min(value, NARROW[key]) if key in NARROW and isinstance(value, int) else value

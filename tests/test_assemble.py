@@ -24,15 +24,15 @@ TREE = {
     },
     "task": {
         "name": "generation.Generation",
-        "loss": "adversarial.hinge",
+        "adversary": {"loss": "adversarial.hinge", "penalties": ({"name": "gradient_penalty.r1", "gamma": "auto"},)},
         "latent_dim": 3,
-        "penalties": ({"name": "gradient_penalty.r1", "gamma": "auto"},),
     },
     "optimizers": {key: {"name": "sgd", "learning_rate": 0.1} for key in ("generator", "discriminator")},
     "data": {"name": "digits"},
     "batch_size": 8,
     "images": 8,
 }
+LABELLED = {**TREE["task"], "condition": "label"}
 MULTISCALE = {"name": "multiscale.Discriminator", "scales": 2, "discriminator": TREE["networks"]["discriminator"]}
 
 
@@ -51,35 +51,38 @@ def test_the_data_decides_the_shape():
     generator = config.networks["generator"]
     assert (generator["resolution"], generator["channels"]) == (16, 1)
     assert generator["num_classes"] == config.task["num_classes"] == 0
-    assert filled(conditional=True).networks["discriminator"]["num_classes"] == 10
+    assert filled(task=LABELLED).networks["discriminator"]["num_classes"] == 10
 
 
 @pytest.mark.parametrize(
-    ("fields", "conditional", "told"),
+    ("fields", "condition", "told"),
     [
-        ({"image": pixel_field(16, 16, 1, frames=4)}, False, "asks for 'image' (pixels [?, ?, ?]), digits gives it as"),
-        ({"caption": Field((7,), "int32", "tokens")}, False, "digits gives 'caption' (tokens int32 [7])"),
-        ({"image": Field((16, 16, 1), "uint8", "mask")}, False, "digits gives it as mask uint8 [16, 16, 1]"),
+        ({"image": pixel_field(16, 16, 1, frames=4)}, None, "asks for 'image' (pixels [?, ?, ?]), digits gives it as"),
+        ({"caption": Field((7,), "int32", "tokens")}, None, "digits gives 'caption' (tokens int32 [7])"),
+        ({"image": Field((16, 16, 1), "uint8", "mask")}, None, "digits gives it as mask uint8 [16, 16, 1]"),
         (
             {"image": pixel_field(16, 16, 1), "label": Field((2,), "float32", "label", ("a", "b"))},
-            True,
+            "label",
             "asks for 'label' (label int32), digits gives it as label float32 [2] of 2 classes",
         ),
     ],
 )
-def test_data_that_do_not_fit_the_task_are_told_in_one_line(fields, conditional, told):
+def test_data_that_do_not_fit_the_task_are_told_in_one_line(fields, condition, told):
     shapes = {"generator": {"resolution": 16, "channels": 1}, "discriminator": {"resolution": 16}}
     networks = {name: {**section, **shapes[name]} for name, section in TREE["networks"].items()}
     spec = dataclasses.replace(SPEC, fields=fields)
-    changes = {"networks": networks, "task": {**TREE["task"], "penalties": ()}, "conditional": conditional}
+    changes = {
+        "networks": networks,
+        "task": {**TREE["task"], "condition": condition, "adversary": {"loss": "adversarial.hinge"}},
+    }
     with pytest.raises(UserError, match=re.escape(told)) as raised:
         check_data(make_task(filled(spec, **changes)), spec)
     assert str(raised.value).startswith("config.task asks for ")
-    check_data(make_task(filled(conditional=conditional)), SPEC)
+    check_data(make_task(filled(task={**TREE["task"], "condition": condition})), SPEC)
 
 
 def test_auto_gamma_follows_resolution_and_batch():
-    penalty = filled().task["penalties"][0]
+    penalty = filled().task["adversary"]["penalties"][0]
     assert penalty["gamma"] == pytest.approx(0.0002 * 16**2 / 8)  # Karras et al. 2020a, appendix C
     assert make_task(filled()).adversary.penalties[0].arguments == {"gamma": penalty["gamma"]}
 
@@ -92,28 +95,30 @@ def test_auto_gamma_follows_resolution_and_batch():
         ("norm+concat", "norm", "concat"),
     ],
 )
-def test_one_field_says_how_both_networks_get_labels(way, generator, discriminator):
-    config = filled(conditional=way)
+def test_each_network_says_how_it_gets_labels(way, generator, discriminator):
+    ways = {"generator": generator, "discriminator": discriminator}
+    networks = {name: {**section, "conditioning": ways[name]} for name, section in TREE["networks"].items()}
+    config = filled(task=LABELLED, networks=networks)
+    assert config == filled(conditional=way)  # as it was said for both
     assert config.networks["generator"]["conditioning"] == generator
     assert config.networks["discriminator"]["conditioning"] == discriminator
     shapes(config)
 
 
 def test_a_family_without_a_way_says_which_it_has():
-    mlp = {"name": "mlp.Generator", "widths": (4,)}
+    mlp = {"name": "mlp.Generator", "widths": (4,), "conditioning": "norm"}
     with pytest.raises(UserError, match=r"networks\.generator\.conditioning: got 'norm', accepted is 'concat'"):
-        make_task(filled(networks={**TREE["networks"], "generator": mlp}, conditional="norm+projection"))
-    with pytest.raises(UserError, match=r"config\.conditional: got 'norm\+projection', but digits has no labels"):
-        filled(dataclasses.replace(SPEC, fields=picture_fields(16, 16, 1)), conditional="norm+projection")
+        filled(networks={**TREE["networks"], "generator": mlp}, task=LABELLED)
+    with pytest.raises(UserError, match=r"config\.task\.condition: got 'label', but of labels digits has nothing"):
+        filled(dataclasses.replace(SPEC, fields=picture_fields(16, 16, 1)), task=LABELLED)
 
 
 def test_networks_within_networks_are_filled_and_built():
     config = filled(
-        networks={**TREE["networks"], "discriminator": MULTISCALE},
-        conditional="concat+classifier",
+        networks={**TREE["networks"], "discriminator": {**MULTISCALE, "conditioning": "classifier"}}, task=LABELLED
     )
     inner = config.networks["discriminator"]["discriminator"]
-    assert (inner["resolution"], inner["num_classes"], inner["conditioning"]) == (16, 10, "classifier")
+    assert (inner["resolution"], inner["num_classes"]) == (16, 10)
     assert set(shapes(config)["discriminator"]) == {"scale_0", "scale_1"}
     inner = {**TREE["networks"]["discriminator"], "depth": 3}
     with pytest.raises(UserError, match=r"config\.networks\.discriminator\.discriminator\.depth does not exist"):
@@ -178,7 +183,11 @@ def test_lpips_as_a_loss_has_its_heads_and_their_layers(monkeypatch):
         ({"content": ({"name": "reconstruction.l1", "weight": "much"},)}, "weight: got 'much', accepted is float"),
         (
             {"content": ({"name": "reconstruction.l1"},), "adversarial_start": 0},
-            "config.networks.discriminator is missing",
+            "config.task.adversary is missing: config.task.adversarial_start asks for a second stage",
+        ),
+        (
+            {"content": ({"name": "reconstruction.l1"},), "adversary": {"loss": "adversarial.hinge"}},
+            "config.networks.discriminator is missing: config.task.adversary needs it",
         ),
     ],
 )
@@ -188,6 +197,10 @@ def test_a_restoration_that_cannot_be_is_told(task, words):
 
 
 def test_a_task_that_needs_a_discriminator_says_so():
-    config = dataclasses.replace(restoration(), task={"name": "generation.Generation", "loss": "adversarial.hinge"})
-    with pytest.raises(UserError, match=r"config\.networks\.discriminator is missing: generation\.Generation needs it"):
+    config = dataclasses.replace(
+        restoration(), task={"name": "generation.Generation", "adversary": {"loss": "adversarial.hinge"}}
+    )
+    with pytest.raises(
+        UserError, match=r"config\.networks\.discriminator is missing: config\.task\.adversary needs it"
+    ):
         check_sections(config)

@@ -4,6 +4,7 @@ import sys
 
 import pytest
 
+from jaxgan.assemble import fill_in, make_task
 from jaxgan.builder import (
     KINDS,
     build,
@@ -16,7 +17,9 @@ from jaxgan.builder import (
     parameters_of,
     unreadable,
 )
+from jaxgan.data.sources import DataSpec
 from jaxgan.errors import UserError
+from jaxgan.fields import picture_fields
 from jaxgan.losses.adversarial import hinge
 from jaxgan.losses.reconstruction import charbonnier
 from jaxgan.models.dcgan import Generator
@@ -31,7 +34,7 @@ TREE = {
         "generator": {"name": "dcgan.Generator", "widths": (8,)},
         "discriminator": {"name": "dcgan.Discriminator", "widths": (8,)},
     },
-    "task": {"name": "generation.Generation", "loss": "adversarial.hinge", "latent_dim": 4},
+    "task": {"name": "generation.Generation", "adversary": {"loss": "adversarial.hinge"}, "latent_dim": 4},
     "optimizers": {"generator": {"name": "adam", "learning_rate": 1e-3}},
     "data": {"name": "jaxgan_digits"},
     "images": 640,
@@ -249,7 +252,7 @@ def test_every_annotation_of_every_public_constructor_can_be_resolved(elsewhere)
 @pytest.mark.quick
 def test_every_kind_is_asked_for_by_an_annotation_and_has_a_home():
     asked = {kind_in(each.annotation) for found in constructors().values() for each in parameters_of(found).values()}
-    assert asked - {None} == KINDS.keys() - {"task"}  # which the config asks for
+    assert asked - {None} == KINDS.keys() - {"task", "source"}  # which the config asks for
     assert [kind for kind in KINDS if not examples(kind)] == []
 
 
@@ -275,11 +278,11 @@ def test_a_change_reaches_every_section_and_leaves_names_alone():
             {"generater": GENERATOR, "discriminator": MLP},
             r"\.generater: generation\.Generation uses .* mean generator\?",
         ),
-        ({"generator": GENERATOR}, r"config\.networks\.discriminator is missing: generation\.Generation needs it"),
-        ({}, r"config\.networks\.generator is missing: generation\.Generation needs it"),
+        ({"generator": GENERATOR}, r"config\.networks\.discriminator is missing: config\.task\.adversary needs it"),
+        ({"discriminator": MLP}, r"config\.networks\.generator is missing: config\.task needs it"),
         (
             {"generator": GENERATOR, "discriminator": MLP, "critic": MLP},
-            r"networks\.critic: generation\.Generation uses no such network; accepted are generator, discriminator",
+            r"networks\.critic: \w+\.\w+ uses no such network; accepted are discriminator, generator",
         ),
     ],
 )
@@ -290,15 +293,24 @@ def test_a_network_that_nothing_uses_or_that_is_missing_is_told(networks, words)
 
 
 @pytest.mark.quick
-def test_what_an_adversary_takes_stands_among_the_keys_of_its_task():
-    for key in ("network", "network_name", "player", "beside", "adversary"):
-        with pytest.raises(UserError, match=rf"config\.task\.{key} does not exist"):
-            check_sections(resolve({**TREE, "task": {**TREE["task"], key: "x"}}, {}))
-    with pytest.raises(UserError, match=r"config\.task\.pack: got 0, accepted is 1 or more"):
-        check_sections(resolve(TREE, {"task.pack": "0"}))
-    without = {key: value for key, value in TREE["task"].items() if key != "loss"}
-    with pytest.raises(UserError, match=r"config\.task\.loss is missing"):
-        check_sections(resolve({**TREE, "task": without}, {}))
+def test_an_adversary_is_a_section_of_its_task_that_names_its_network():
+    for key, text, words in (
+        ("network_name", "x", "network_name does not exist"),
+        ("player", "x", "player does not exist"),
+        ("beside", "x", "beside does not exist"),
+        ("network", "3", "network: got 3, accepted is str"),
+        ("pack", "0", "pack: got 0, accepted is 1 or more"),
+    ):
+        with pytest.raises(UserError, match=rf"config\.task\.adversary\.{words}"):
+            check_sections(resolve(TREE, {f"task.adversary.{key}": text}))
+    for text, words in (("{}", r"\.loss is missing"), ("None", ": got None, .* section"), ("3", ": got 3, .* section")):
+        with pytest.raises(UserError, match=rf"config\.task\.adversary{words}"):
+            check_sections(resolve(TREE, {"task.adversary": text}))
+    with pytest.raises(UserError, match=r"config\.networks\.critic is missing: config\.task\.adversary needs it"):
+        check_sections(resolve({**TREE, "networks": {"generator": GENERATOR}}, {"task.adversary.network": "critic"}))
+    task = {key: value for key, value in TREE["task"].items() if key != "adversary"}
+    with pytest.raises(UserError, match=r"config\.task\.adversary is missing"):
+        check_sections(resolve({**TREE, "task": task}, {}))
     restoration = {"name": "restoration.Restoration", "content": ({"name": "reconstruction.l1"},)}
     check_sections(resolve({**TREE, "task": restoration, "networks": {"generator": GENERATOR}}, {}))
 
@@ -308,10 +320,11 @@ def test_all_sections_are_checked_without_making_anything():
     check_sections(resolve(TREE, {}))
     for key, text, words in (
         ("networks.generator.width", "(8,)", "config.networks.generator.width does not exist"),
-        ("task.los", "'x'", "config.task.los does not exist; did you mean loss"),
-        ("task.loss", "adversarial.hing", "config.task.loss.name"),
+        ("task.adversari", "'x'", "config.task.adversari does not exist; did you mean adversary"),
+        ("task.adversary.los", "'x'", "config.task.adversary.los does not exist; did you mean loss"),
+        ("task.adversary.loss", "adversarial.hing", "config.task.adversary.loss.name"),
         ("optimizers.generator.name", "adm", "config.optimizers.generator.name"),
-        ("task.penalties", "3", "config.task.penalties: got 3, accepted is a tuple of sections"),
+        ("task.adversary.penalties", "3", "config.task.adversary.penalties: got 3, accepted is a tuple of sections"),
         ("task.generator", "'x'", "config.task.generator: .* accepted is config.networks.generator"),
         ("ema.half_life_images", "{'name': 'cos'}", "config.ema.half_life_images.name: got 'cos'"),
     ):
@@ -322,22 +335,54 @@ def test_all_sections_are_checked_without_making_anything():
 @pytest.mark.quick
 @pytest.mark.parametrize("kind", ["generation.Generation", "restoration.Restoration"])
 def test_a_task_with_an_adversary_has_the_keys_of_it(kind):
-    task = {
-        "name": kind,
-        "loss": "adversarial.hinge",
-        "augment": {"name": "ada.ADA"},
-        "max_accuracy": 0.8,
-        "top_k": 0.5,
-    }
     penalties = ({"name": "gradient_penalty.r1"},)
-    more = {"pack": 2, "class_weight": 0.5, "penalties": penalties, "generator_penalties": penalties}
-    check_sections(resolve({**TREE, "task": {**task, **more}}, {}))
+    adversary = {"loss": "adversarial.hinge", "augment": {"name": "ada.ADA"}, "max_accuracy": 0.8, "top_k": 0.5}
+    more = {"pack": 2, "class_weight": 0.5, "penalties": penalties, "network": "discriminator"}
+    task = {"name": kind, "adversary": adversary | more, "generator_penalties": penalties}
+    if kind == "restoration.Restoration":
+        task["content"] = ({"name": "reconstruction.l1"},)
+    check_sections(resolve({**TREE, "task": task}, {}))
     for key, value, words in (
         ("max_accuracy", "1.5", "max_accuracy: got 1.5, accepted is float from 0 to 1"),
         ("max_acuracy", "0.5", "max_acuracy does not exist; did you mean max_accuracy"),
-        ("network", "'x'", "network does not exist"),
-        ("player", "'x'", "player does not exist"),
-        ("adversary", "'x'", "adversary does not exist"),
     ):
-        with pytest.raises(UserError, match=rf"config\.task\.{words}"):
-            check_sections(resolve({**TREE, "task": task}, {f"task.{key}": value}))
+        with pytest.raises(UserError, match=rf"config\.task\.adversary\.{words}"):
+            check_sections(resolve({**TREE, "task": task}, {f"task.adversary.{key}": value}))
+
+
+TWOS, SPEC = ("elsewhere_two",), DataSpec("digits", "train", 100, picture_fields(16, 16, 1), "0" * 16)
+TWO = """
+import dataclasses
+from collections.abc import Mapping
+
+from jaxgan.domains import Given
+from jaxgan.game import Network
+from jaxgan.tasks.adversary import Adversary
+from jaxgan.tasks.generation import Generation
+
+
+@dataclasses.dataclass(frozen=True)
+class Clips(Generation):
+    further: Mapping[str, Adversary] = dataclasses.field(default_factory=dict)
+    teacher: Given[Network] = None
+"""
+
+
+@pytest.mark.quick
+def test_a_task_has_as_many_adversaries_as_it_wants_each_with_a_network_of_its_own(tmp_path, monkeypatch):
+    (tmp_path / "elsewhere_two.py").write_text(TWO)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    networks = {**TREE["networks"], "critic": MLP, "judge": {**MLP, "widths": (4,)}}
+    further = {"a": {"loss": "adversarial.hinge", "network": "critic"}, "b": {"loss": "adversarial.hinge"}}
+    tree = {**TREE, "task": {**TREE["task"], "name": "elsewhere_two.Clips", "further": further}, "networks": networks}
+    with pytest.raises(UserError, match=r"\.networks\.judge: \w+\.\w+ uses no such network"):
+        check_sections(resolve(tree, {"task.further.b": "None", "task.further": repr({"a": further["a"]})}), TWOS)
+    with pytest.raises(UserError, match=r"task\.further\.b\.network: got 'discriminator', which another part has"):
+        check_sections(resolve(tree, {}), TWOS)
+    config = resolve(tree, {"task.further.b.network": "judge"})
+    check_sections(config, TWOS)
+    made = make_task(fill_in(config, SPEC, TWOS), TWOS)
+    judges = {name: (each.network_name, each.player, each.network.widths) for name, each in made.further.items()}
+    assert judges == {"a": ("critic", "critic", (8,)), "b": ("judge", "judge", (4,))}
+    assert (made.adversary.network_name, made.adversary.network.widths, made.teacher) == ("discriminator", (8,), None)
+    del sys.modules["elsewhere_two"]

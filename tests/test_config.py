@@ -16,8 +16,7 @@ TREE = {
     },
     "task": {
         "name": "generation.Generation",
-        "loss": "adversarial.hinge",
-        "penalties": [{"name": "gradient_penalty.r1", "gamma": 1.0}],
+        "adversary": {"loss": "adversarial.hinge", "penalties": [{"name": "gradient_penalty.r1", "gamma": 1.0}]},
     },
     "optimizers": {"generator": {"name": "adam", "learning_rate": 1e-3, "b1": 0.5}},
     "data": {"name": "jaxgan_digits"},
@@ -47,11 +46,13 @@ def test_fields_are_read_and_changed():
 
 def test_section_keys_are_changed_by_their_path():
     config = changed(
-        networks__generator__widths="(16,8)", optimizers__generator__learning_rate="3e-4", task__penalties__0__gamma="2"
+        networks__generator__widths="(16,8)",
+        optimizers__generator__learning_rate="3e-4",
+        task__adversary__penalties__0__gamma="2",
     )
     assert config.networks["generator"]["widths"] == (16, 8)
     assert config.optimizers["generator"] == {"name": "adam", "learning_rate": 3e-4, "b1": 0.5}
-    assert config.task["penalties"] == ({"name": "gradient_penalty.r1", "gamma": 2},)
+    assert config.task["adversary"]["penalties"] == ({"name": "gradient_penalty.r1", "gamma": 2},)
 
 
 def test_another_name_drops_the_keys_of_the_old_one():
@@ -84,7 +85,7 @@ def test_a_length_on_the_command_line_replaces_the_files():
         ("parallel.mesh.dta", "2", r"config\.parallel\.mesh\.dta does not exist; did you mean data\?"),
         ("data.name", "", r"config\.data\.name is missing"),
         ("seed", "-1", r"config\.seed: got -1"),
-        ("task.loss.x", "1", r"config\.task\.loss: it has no keys below it"),
+        ("task.adversary.loss.x", "1", r"config\.task\.adversary\.loss: it has no keys below it"),
         ("networks.generator", "3", r"config\.networks\.generator: got 3, accepted is a section"),
         ("watch.patience", "0", r"config\.watch\.patience: got 0"),
         ("watch.max_rollbacks", "-3", r"config\.watch\.max_rollbacks: got -3, accepted is 0 or more"),
@@ -108,8 +109,16 @@ def test_a_mistake_is_named_in_one_line(key, text, words):
 def test_a_mistake_in_the_file_is_named_too():
     with pytest.raises(UserError, match=r"config\.batch_size: got '64', accepted is int"):
         resolve({**TREE, "batch_size": "64"}, {})
-    with pytest.raises(UserError, match=r"config\.task\.penalties\.0\.gamma: got .*len.*, accepted are numbers"):
-        resolve({**TREE, "task": {**TREE["task"], "penalties": [{"name": "gradient_penalty.r1", "gamma": len}]}}, {})
+    with pytest.raises(
+        UserError, match=r"config\.task\.adversary\.penalties\.0\.gamma: got .*len.*, accepted are numbers"
+    ):
+        resolve(
+            {
+                **TREE,
+                "task": {**TREE["task"], "adversary": {"penalties": [{"name": "gradient_penalty.r1", "gamma": len}]}},
+            },
+            {},
+        )
     with pytest.raises(UserError, match=r"config\.3 does not exist"):
         resolve({**TREE, 3: 4}, {})
     with pytest.raises(UserError, match="got both"):
@@ -161,8 +170,10 @@ def test_json_round_trip():
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_a_number_that_json_has_not_is_not_saved(value):
-    section = {**TREE["task"], "penalties": [{"name": "gradient_penalty.r1", "gamma": value}]}
-    with pytest.raises(UserError, match=rf"config\.task\.penalties\.0\.gamma: got {value}, accepted are finite"):
+    section = {**TREE["task"], "adversary": {"penalties": [{"name": "gradient_penalty.r1", "gamma": value}]}}
+    with pytest.raises(
+        UserError, match=rf"config\.task\.adversary\.penalties\.0\.gamma: got {value}, accepted are finite"
+    ):
         to_json(resolve({**TREE, "task": section}, {}))
 
 

@@ -17,12 +17,12 @@ ROWS = 4
 FAMILIES = {  # a config of each, and what is changed so that every phase is played
     "vanilla_gan": {},
     "dcgan_mnist": {},
-    "sngan_fashion": {"task.generator_every": "1", "conditional": "norm+projection"},
+    "sngan_fashion": {"task.generator_every": "1", "task.condition": "label"},
     "biggan": {},
     "progan": {"task.latent_dim": "8"},
-    "stylegan2": {"task.latent_dim": "8", "conditional": "true", "task.generator_penalties.0.every": "1"},
-    "r3gan_fashion": {"task.augment": "{'name': 'diffaugment.DiffAugment'}"},
-    "msg_fashion": {"task.penalties.0.every": "1"},
+    "stylegan2": {"task.latent_dim": "8", "task.condition": "label", "task.generator_penalties.0.every": "1"},
+    "r3gan_fashion": {"task.adversary.augment": "{'name': 'diffaugment.DiffAugment'}"},
+    "msg_fashion": {"task.adversary.penalties.0.every": "1"},
     "srgan_photos": {},
     "inpaint_photos": {},
     "edges2photo": {},
@@ -64,7 +64,7 @@ def test_two_tiny_steps(name):
         ]
         assert np.mean(moved) > 0.5, player
     if not hasattr(task, "generate"):
-        restored = task.apply(after.ema_params, after.ema_variables, task.condition(batch, keys[0]))
+        restored = task.apply(after.ema_params, after.ema_variables, task.conditions(batch, keys[0]))
         assert restored.shape == batch["image"].shape
         assert np.isfinite(restored).all()
         return

@@ -22,11 +22,13 @@ TREE = {
     },
     "task": {
         "name": "generation.Generation",
-        "loss": "adversarial.hinge",
-        "penalties": (
-            {"name": "gradient_penalty.r1", "gamma": {"name": "linear", "start": 1, "stop": 0, "images": 9}},
-        ),
-        "augment": {"name": "ada.ADA", "chances": {"hue": 0.5}},
+        "adversary": {
+            "loss": "adversarial.hinge",
+            "penalties": (
+                {"name": "gradient_penalty.r1", "gamma": {"name": "linear", "start": 1, "stop": 0, "images": 9}},
+            ),
+            "augment": {"name": "ada.ADA", "chances": {"hue": 0.5}},
+        },
     },
     "optimizers": {"generator": {"name": "adam", "learning_rate": 1e-3, "b1": 0.5}},
     "data": {"name": "jaxgan_digits"},

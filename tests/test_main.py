@@ -21,7 +21,7 @@ def get_config():
             generator=dict(name="mlp.Generator", widths=(8,)),
             discriminator=dict(name="mlp.Discriminator", widths=(8,)),
         ),
-        task=dict(name="generation.Generation", loss="adversarial.hinge", latent_dim=4),
+        task=dict(name="generation.Generation", adversary=dict(loss="adversarial.hinge"), latent_dim=4),
         optimizers=dict.fromkeys(("generator", "discriminator"), dict(name="adam", learning_rate=1e-3)),
         data=dict(name="jaxgan_digits"),
         images=128,
@@ -95,13 +95,13 @@ def test_a_mistake_in_the_flags_is_one_line_and_status_2(flags, words, capsys):
     ("override", "words"),
     [
         ("networks.generator.width=(8,)", "config.networks.generator.width does not exist; did you mean widths?"),
-        ("task.loss=adversarial.hing", "did you mean 'adversarial.hinge'"),
+        ("task.adversary.loss=adversarial.hing", "did you mean 'adversarial.hinge'"),
         ("optimizers.generator.b_1=0.5", "did you mean b1?"),
         ("networks.generator.name=os.system", "is not a network"),
         ("parallel.mesh={'data':3}", "config.parallel.mesh: got {'data': 3}"),
         ("data.name=fashion_mnits", "fashion_mnist"),
         ("data.split=trian", "trian"),
-        ("conditional=maybe", "config.conditional: got 'maybe', accepted is bool or 'concat+concat'"),
+        ("conditional=maybe", "config.task.condition: got 'maybe', accepted is 'label' or None"),
         ("evaluation.neighbours=5000", "config.evaluation.neighbours"),
         ("networks.discriminator.widths=(2147483647,2147483647)", "the state of networks and optimizers takes"),
         ("batch_size=2147483584", "a batch of 2,147,483,584 images takes"),
@@ -113,12 +113,27 @@ def test_a_mistake_in_the_flags_is_one_line_and_status_2(flags, words, capsys):
         ("optimizers.generator.scale={'generater':0.1}", "config.optimizers.generator.scale.generater does not exist"),
         ("optimizers.generator.eps=a", "config.optimizers.generator.eps: got 'a'"),
         ("task.generator_every=0", "config.task.generator_every: got 0"),
-        ("task.label_smoothing=0.7", "config.task.label_smoothing: got 0.7, accepted is 0 on, and below 0.5"),
-        ("task.label_smoothing=0.1", "config.task.loss has no target for the reals"),  # the hinge loss
-        ("task.instance_noise=-1.0", "config.task.instance_noise: got -1.0, accepted is 0 or more"),
-        ("task.instance_noise={'name':'linear','start':0.1,'images':9}", "config.task.instance_noise: missing"),
-        ("task.instance_noise={'name':'linear','start':0.1,'stop':-1,'images':9}", "instance_noise.stop: got -1"),
-        ("task.top_k={'name':'lin','start':1.0,'stop':0.5,'images':9}", "config.task.top_k.name: got 'lin'"),
+        (
+            "task.adversary.label_smoothing=0.7",
+            "config.task.adversary.label_smoothing: got 0.7, accepted is 0 on, and below 0.5",
+        ),
+        (
+            "task.adversary.label_smoothing=0.1",
+            "config.task.adversary.loss has no target for the reals",
+        ),  # the hinge loss
+        ("task.adversary.instance_noise=-1.0", "config.task.adversary.instance_noise: got -1.0, accepted is 0 or more"),
+        (
+            "task.adversary.instance_noise={'name':'linear','start':0.1,'images':9}",
+            "config.task.adversary.instance_noise: missing",
+        ),
+        (
+            "task.adversary.instance_noise={'name':'linear','start':0.1,'stop':-1,'images':9}",
+            "instance_noise.stop: got -1",
+        ),
+        (
+            "task.adversary.top_k={'name':'lin','start':1.0,'stop':0.5,'images':9}",
+            "config.task.adversary.top_k.name: got 'lin'",
+        ),
         ("networks.generator.dtype=float31", "the networks cannot be made"),
         ("networks.generator.widths=(-4,)", "generator.widths: got (-4,), accepted is a tuple of int of 1 or more"),
         ("checkpoint.best=frechett", "config.checkpoint.best: got 'frechett'"),

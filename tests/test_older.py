@@ -91,7 +91,7 @@ def test_a_saved_config_and_a_record_of_the_first_format_are_read(run, caplog):
     assert {name: saved["config"][name]["name"] for name in NETWORKS} == {
         name: section["name"] for name, section in config.networks.items()
     }
-    assert json.loads(to_json(config))["format"] == 2
+    assert json.loads(to_json(config))["format"] == 3
     assert from_json(to_json(config)) == config
     record = json.loads(saved_file(run, "checkpoints/4/manifest.json"))["record"]
     assert record["config"]["format"] == 1
@@ -112,10 +112,61 @@ def test_a_fingerprint_is_of_the_oldest_spelling_that_says_the_same():
 def test_converting_twice_changes_nothing():
     tree = {**REST, **NETWORKS}
     once, met = renewed(tree)
-    assert (once, met) == ({**REST, "networks": NETWORKS}, list(MOVED))
+    assert (once, met) == ({**REST, "networks": NETWORKS}, list(MOVED[:2]))
     assert renewed(once) == (once, [])
     assert original(once) == tree
-    keys, _ = renewed_keys({"generator.widths": "x", "generators": "y", "optimizers.generator.b1": "z"})
+    keys, _ = renewed_keys({"generator.widths": "x", "generators": "y", "optimizers.generator.b1": "z"}, tree)
     assert keys == {"networks.generator.widths": "x", "generators": "y", "optimizers.generator.b1": "z"}
     for no_tree in (3, None, [tree]):
         assert renewed(no_tree) == (no_tree, [])
+
+
+FLAT = {
+    "name": "generation.Generation",
+    "loss": "adversarial.hinge",
+    "penalties": ({"name": "drift.drift"},),
+    "pack": 2,
+}
+NESTED = {"name": FLAT["name"], "adversary": {key: value for key, value in FLAT.items() if key != "name"}}
+
+
+def test_an_adversary_s_keys_stood_among_those_of_its_task(caplog):
+    flags = {"task.top_k": "0.5", "task.penalties.0.weight": "3.0", "task.latent_dim": "5"}
+    config = resolve({**REST, **NETWORKS, "task": FLAT}, flags)
+    penalties = ({"name": "drift.drift", "weight": 3.0},)
+    expected = {**NESTED["adversary"], "penalties": penalties, "top_k": 0.5}
+    assert config.task == {"name": "generation.Generation", "adversary": expected, "latent_dim": 5}
+    assert "config.task.loss is now config.task.adversary.loss: the older spelling is still read" in caplog.messages
+    assert resolve({**REST, "networks": NETWORKS, "task": NESTED}, {"task": repr(FLAT)}).task == NESTED
+    text = json.dumps({"format": 2, "config": {**REST, "networks": NETWORKS, "task": FLAT}})
+    assert from_json(text).task == NESTED
+    assert fingerprint(from_json(text)) == "d2739e13f3"  # as it was then
+
+
+def test_a_task_of_one_s_own_has_its_own_keys():
+    own = {"name": "mine.Task", "loss": "adversarial.hinge"}
+    assert resolve({**REST, "networks": NETWORKS, "task": own}, {"task.loss": "mine.loss"}).task["loss"] == "mine.loss"
+    changes = {"task.name": "mine.Task", "task.pack": "3"}
+    assert resolve({**REST, **NETWORKS, "task": FLAT}, changes).task == {"name": "mine.Task", "pack": 3}
+
+
+def test_of_an_adversary_without_a_network_nothing_was_made():
+    task = {**FLAT, "name": "restoration.Restoration"}
+    assert "adversary" not in renewed({**REST, "generator": NETWORKS["generator"], "task": task})[0]["task"]
+
+
+@pytest.mark.parametrize(
+    ("conditional", "condition", "ways"),
+    [(False, None, None), (True, "label", None), ("norm+projection", "label", ("norm", "projection"))],
+)
+def test_how_networks_get_labels_was_one_field_of_a_run(conditional, condition, ways, caplog):
+    config = resolve({**REST, "networks": NETWORKS, "conditional": conditional}, {})
+    assert config.task.get("condition") == condition
+    told = [section.get("conditioning") for section in config.networks.values()]
+    assert told == list(ways or (None, None))
+    flag = resolve({**REST, "networks": NETWORKS}, {"conditional": str(conditional).lower()})
+    assert (fingerprint(flag), flag.networks) == (fingerprint(config), config.networks)
+    assert "config.conditional is now config.task.condition: the older spelling is still read" in caplog.messages
+    written = {**NETWORKS, **REST} | ({"conditional": conditional} if conditional else {})
+    assert original({"networks": config.networks, **REST, "task": config.task}) == written
+    assert from_json(json.dumps({"format": 1, "config": {**NETWORKS, **REST, "conditional": conditional}})) == config

@@ -155,6 +155,7 @@ CONSTANTS = [  # of modules: where, value, source
     ("evaluators.inception_scores.SPLITS", 10, "Salimans et al. 2016, code"),
     ("layers.modulation.EPSILON", 1e-8, "Karras et al. 2020, eq. 3 and code"),
     ("layers.prelu.START", 0.25, "He et al. 2015, section 2.1"),
+    ("layers.temporal.PARTS", 8, "Lin et al. 2019 (TSM), code: shift_div"),
     ("losses.perceptual.SRGAN", {"relu5_4": 1.0}, "Ledig et al. 2017, section 2.2.1"),
     ("losses.perceptual.ESRGAN", {"conv5_4": 1.0}, "Wang et al. 2018, section 3.3"),
     (

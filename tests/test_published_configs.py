@@ -45,14 +45,14 @@ def stylegan2(preset):
         "batch_size": batch,
         "images": images,
         "data.resolution": resolution,
-        "conditional": cifar,
+        "task.condition": "label" if cifar else None,
         "ema.half_life_images": half_life,
         "ema.rampup": rampup,
-        "task.loss": "adversarial.non_saturating",
+        "task.adversary.loss": "adversarial.non_saturating",
         "task.latent_dim": 512,
-        "task.penalties": (r1(gamma=gamma, every=16),),
+        "task.adversary.penalties": (r1(gamma=gamma, every=16),),
         "task.generator_penalties": () if cifar else (path_length,),
-        "task.augment": {"name": "ada.ADA"},
+        "task.adversary.augment": {"name": "ada.ADA"},
         "networks.generator.mapping_layers": mapping,
         "networks.generator.max_width": 512,
         "networks.generator.style_mixing": 0.0 if cifar else 0.9,
@@ -76,13 +76,13 @@ PUBLISHED = {f"stylegan2:{preset}": stylegan2(preset) for preset in PRESETS} | {
         "networks.discriminator.base_width": 768,
         "networks.discriminator.blocks": 2,
         "networks.discriminator.group_width": 16,
-        "task.loss": "adversarial.relativistic",
+        "task.adversary.loss": "adversarial.relativistic",
         "task.latent_dim": 64,
-        "task.penalties": (
+        "task.adversary.penalties": (
             r1(gamma=cosine(0.05, 0.005)),
             {"name": "gradient_penalty.r2", "gamma": cosine(0.05, 0.005)},
         ),
-        "task.augment": {
+        "task.adversary.augment": {
             "name": "ada.ADA",
             "chances": dict.fromkeys(("brightness", "contrast", "lumaflip", "hue", "saturation"), 0.5)
             | {"cutout": 1.0},
@@ -97,7 +97,7 @@ PUBLISHED = {f"stylegan2:{preset}": stylegan2(preset) for preset in PRESETS} | {
         "data.resolution": 128,
         "networks.generator.base_width": 96,
         "networks.discriminator.base_width": 96,
-        "task.loss": "adversarial.hinge",
+        "task.adversary.loss": "adversarial.hinge",
         "task.latent_dim": 120,
         "task.generator_penalties": ({"name": "orthogonal.orthogonal", "weight": 1e-4},),
         "task.standing_passes": 100,
@@ -109,9 +109,9 @@ PUBLISHED = {f"stylegan2:{preset}": stylegan2(preset) for preset in PRESETS} | {
         "batch_size": 16,
         "networks.generator.max_width": 512,
         "networks.discriminator.max_width": 512,
-        "task.loss": "adversarial.wasserstein",
+        "task.adversary.loss": "adversarial.wasserstein",
         "task.latent_dim": 512,
-        "task.penalties": (
+        "task.adversary.penalties": (
             {"name": "gradient_penalty.wgan_gp", "weight": 10.0},
             {"name": "drift.drift", "weight": 1e-3},
         ),
@@ -127,14 +127,14 @@ PUBLISHED = {f"stylegan2:{preset}": stylegan2(preset) for preset in PRESETS} | {
     # Miyato et al. 2018, section 4 and code: batch 64, z of 128
     "sngan_fashion": {
         "batch_size": 64,
-        "task.loss": "adversarial.hinge",
+        "task.adversary.loss": "adversarial.hinge",
         "task.latent_dim": 128,
         **both(learning_rate=2e-4, b1=0.0, b2=0.9),
     },
     # Isola et al. 2017, section 3.3
     "edges2photo": {
         "task.content": ({"name": "reconstruction.l1", "weight": 100.0},),
-        "task.loss": "adversarial.non_saturating",
+        "task.adversary.loss": "adversarial.non_saturating",
         "task.conditional": True,
         **both(learning_rate=2e-4, b1=0.5, b2=0.999),
     },

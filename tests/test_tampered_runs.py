@@ -26,9 +26,14 @@ GENERATION = {
         "generator": {"name": "mlp.Generator", "widths": (8,), "resolution": 8, "channels": 1, "num_classes": 3},
         "discriminator": {"name": "mlp.Discriminator", "widths": (8,), "num_classes": 3},
     },
-    "task": {"name": "generation.Generation", "loss": "adversarial.hinge", "latent_dim": 4, "num_classes": 3},
+    "task": {
+        "name": "generation.Generation",
+        "adversary": {"loss": "adversarial.hinge"},
+        "condition": "label",
+        "latent_dim": 4,
+        "num_classes": 3,
+    },
     "optimizers": {name: {"name": "adam", "learning_rate": 1e-3} for name in ("generator", "discriminator")},
-    "conditional": True,
     "data": {"name": "jaxgan_digits"},
     "images": 640,
 }
@@ -109,9 +114,10 @@ def test_a_run_as_it_should_be_is_loaded(run):
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ({"task__augment": "x"}, "config.task.augment: got 'x', accepted is a section with a name, or None"),
+        ({"task__adversary": "x"}, "config.task.adversary: got 'x', accepted is a section"),
+        ({"task__adversary__augment": "x"}, "adversary.augment: got 'x', accepted is a section with a name, or None"),
         ({"task__latent_dim": -4}, "config.task.latent_dim: got -4, accepted is 1 or more"),
-        ({"task__penalties": [3]}, "config.task.penalties.0: got 3, accepted is a section with a name"),
+        ({"task__adversary__penalties": [3]}, "config.task.adversary.penalties.0: got 3, accepted is a section"),
         ({"optimizers__generator__b1": 2}, "config.optimizers.generator.b1: got 2"),
         ({"networks__generator__name": "os.system"}, "config.networks.generator.name: 'os.system' is not a network"),
         (

@@ -16,9 +16,11 @@ from jaxgan.config import unknown_key
 from jaxgan.domains import Count, NotNegative, Share, ShareNumber, Sign
 from jaxgan.errors import UserError
 from jaxgan.layers.collective import pmean
+from jaxgan.layers.frames import alike
 from jaxgan.schedules import at, make_schedule
 
 Images = Float[Array, "b h w c"]
+Pixels = Float[Array, "b *t h w c"]  # images, or clips, which have one draw for all of their frames
 
 GROUPS = {
     "blit": ("xflip", "rotate90", "xint"),
@@ -81,7 +83,7 @@ class ADA:
 
     def __post_init__(self) -> None:
         """Raises UserError for names and numbers that no pipeline can have."""
-        path = "config.task.augment"
+        path = "config.task.adversary.augment"
         if self.preset not in PRESETS:
             raise UserError(f"{path}.preset: got {self.preset!r}, accepted are {', '.join(PRESETS)}")
         for field, most in (("chances", 1.0), ("strengths", float("inf"))):
@@ -107,7 +109,7 @@ class ADA:
         """p, a scalar."""
         if self.schedule is None:
             return memory["probability"]
-        return jnp.asarray(at(self.schedule, images_seen, "config.task.augment.schedule"), jnp.float32)
+        return jnp.asarray(at(self.schedule, images_seen, "config.task.adversary.augment.schedule"), jnp.float32)
 
     def update(
         self, memory: Mapping[str, Array], real_logits: Float[Array, " b"], *, batch_size: int, step: Any
@@ -126,11 +128,15 @@ class ADA:
             "images": jnp.where(due, 0.0, images),
         }
 
-    def __call__(self, key: Array, images: Images, probability: Any, *, moving_key: Array | None = None) -> Images:
+    def __call__(self, key: Array, images: Pixels, probability: Any, *, moving_key: Array | None = None) -> Pixels:
         """Images `[B,H,W,C]` in about [-1, 1] as float32, augmented; not clipped. UserError unless H = W.
 
-        With a `moving_key` they are moved as `moved` moves others by that key; the rest is drawn as without.
+        With a `moving_key` they are moved as `moved` moves others by that key; the rest is drawn as without. Of clips
+        `[B,T,H,W,C]` all frames are augmented alike, down to the noise.
         """
+        return alike(lambda images: self._augmented(key, images, probability, moving_key), images)
+
+    def _augmented(self, key: Array, images: Images, probability: Any, moving_key: Array | None) -> Images:
         size = _side(images)
         key, noise_key = jax.random.split(key)
         images = images.astype(jnp.float32)
@@ -153,12 +159,12 @@ class ADA:
             images = corruption.cut_out(draws["cutout"], strengths["cutout"], images)
         return images
 
-    def moved(self, key: Array, images: Images, probability: Any) -> Images:
-        """Images `[B,H,W,C]`, such as masks, that are only moved: by blits and geometry, not recoloured or spoilt."""
+    def moved(self, key: Array, images: Pixels, probability: Any) -> Pixels:
+        """Images or clips, such as masks, that are only moved: by blits and geometry, not recoloured or spoilt."""
         size, images = _side(images), images.astype(jnp.float32)
         draws = _moves(key, self._probabilities(probability), images.shape[0])
         maps = geometry.compose(draws, self._strengths(), size)
-        return images if maps is None else geometry.warp(images, maps)
+        return images if maps is None else alike(lambda images: geometry.warp(images, maps), images)
 
     def _probabilities(self, probability: Any) -> dict[str, Any]:
         """Of every draw; a transform that can never hit is left out."""
@@ -176,10 +182,12 @@ class ADA:
         return {**strengths, "rotate_again": strengths["rotate"]}
 
 
-def _side(images: Images) -> int:
-    height, width = images.shape[1:3]
+def _side(images: Pixels) -> int:
+    height, width = images.shape[-3:-1]
     if height != width:
-        raise UserError(f"config.task.augment: images of {height}x{width} cannot be turned; accepted are squares")
+        raise UserError(
+            f"config.task.adversary.augment: images of {height}x{width} cannot be turned; accepted are squares"
+        )
     return height
 
 

@@ -13,43 +13,48 @@ from jaxgan.augment.corruption import cut_out
 from jaxgan.augment.draws import Draw, draw
 from jaxgan.augment.geometry import pick
 from jaxgan.errors import UserError
+from jaxgan.layers.frames import alike
 
-Images = Float[Array, "b h w c"]
+Images = Float[Array, "b *t h w c"]  # or clips, which have one draw, and one mean, for all of their frames
 
 TRANSLATION = 0.125  # largest shift, of a side
 CUTOUT = 0.5  # side of the square, of a side
 
 
 def _brightness(draw: Draw, images: Images) -> Images:
-    return images + (draw.uniform[0] - 0.5)[:, None, None, None]
+    return images + _by_row(draw.uniform[0] - 0.5, images)
 
 
 def _saturation(draw: Draw, images: Images) -> Images:
-    grey = images.mean(axis=3, keepdims=True)
-    return grey + (2.0 * draw.uniform[0])[:, None, None, None] * (images - grey)
+    grey = images.mean(axis=-1, keepdims=True)
+    return grey + _by_row(2.0 * draw.uniform[0], images) * (images - grey)
 
 
 def _contrast(draw: Draw, images: Images) -> Images:
-    mean = images.mean(axis=(1, 2, 3), keepdims=True)
-    return mean + (0.5 + draw.uniform[0])[:, None, None, None] * (images - mean)
+    mean = images.mean(axis=tuple(range(1, images.ndim)), keepdims=True)
+    return mean + _by_row(0.5 + draw.uniform[0], images) * (images - mean)
 
 
 def _translation(draw: Draw, images: Images) -> Images:
     """By whole pixels, grey moving in."""
     indices, inside = [], []
     for axis in (0, 1):
-        size = images.shape[1 + axis]
+        size = images.shape[axis - 3]
         most = int(size * TRANSLATION + 0.5)
         move = jnp.floor(draw.uniform[axis] * (2 * most + 1)).astype(jnp.int32) - most
         index = jnp.arange(size) + move[:, None]
         indices.append(jnp.clip(index, 0, size - 1))
         inside.append((index >= 0) & (index < size))
     shown = inside[0][:, :, None] & inside[1][:, None, :]
-    return jnp.where(shown[..., None], pick(images, *indices), 0.0)
+    return alike(lambda images: jnp.where(shown[..., None], pick(images, *indices), 0.0), images)
 
 
 def _cutout(draw: Draw, images: Images) -> Images:
-    return cut_out(draw, CUTOUT, images)
+    return alike(lambda images: cut_out(draw, CUTOUT, images), images)
+
+
+def _by_row(numbers: Float[Array, " b"], images: Images) -> Array:
+    return jnp.expand_dims(numbers, range(1, images.ndim))
 
 
 POLICIES: dict[str, dict[str, Callable[[Draw, Images], Images]]] = {
@@ -69,7 +74,9 @@ class DiffAugment:
         """Raises UserError for a policy that does not exist."""
         for name in self.policy:
             if name not in POLICIES:
-                raise UserError(f"config.task.augment.policy: got {name!r}, accepted are {', '.join(POLICIES)}")
+                raise UserError(
+                    f"config.task.adversary.augment.policy: got {name!r}, accepted are {', '.join(POLICIES)}"
+                )
 
     def init_memory(self) -> dict[str, Array]:
         """Nothing."""
@@ -91,7 +98,7 @@ class DiffAugment:
         """Images `[B,H,W,C]` in about [-1, 1] as float32, each transform hitting each with `probability`; not clipped.
 
         With one channel saturation changes nothing. With a `moving_key` they are moved as `moved` moves others by that
-        key; the rest is drawn as without.
+        key; the rest is drawn as without. Of clips `[B,T,H,W,C]` all frames are augmented alike.
         """
         images = images.astype(jnp.float32)
         transforms = {name: each for policy in self.policy for name, each in POLICIES[policy].items()}
@@ -107,7 +114,7 @@ class DiffAugment:
         return images
 
     def moved(self, key: Array, images: Images, probability: Any) -> Images:
-        """Images `[B,H,W,C]`, such as masks, that are only moved: by translation; what moves in is 0."""
+        """Images or clips, such as masks, that are only moved: by translation; what moves in is 0."""
         images = images.astype(jnp.float32)
         for each in self._moves(key, images.shape[0], probability).values():
             images = each.gated(_translation(each, images), images)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from jaxgan.commands.options import allowed
 from jaxgan.config import RunConfig
 from jaxgan.data.opening import open_source
 from jaxgan.errors import FINISHED, UserError
@@ -22,14 +23,15 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
 
     Nothing is trained or written. Raises UserError where the workdir has no run.
     """
-    del options
     place = Workdir(workdir)
     if not place.config.exists():
         raise UserError(f"--workdir={workdir}: there is no run in it (no {place.config.name})")
-    record = read_record(config, place)
+    record = read_record(config, place, allowed(options))
     if record.lines:
         last = record.lines[-1]
-        print(plain(f"{place.path}: step {last['step']}, {last['images']:,} images, loss {config.task.get('loss')}"))
+        print(
+            plain(f"{place.path}: step {last['step']}, {last['images']:,} images, loss {config.adversary.get('loss')}")
+        )
     findings = diagnose(record)
     for finding in findings:
         print(f"{MARKS[finding.grade]:>2}  {finding.subject:12} {finding.text}")
@@ -41,14 +43,14 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
     return FINISHED
 
 
-def read_record(config: RunConfig, place: Workdir) -> Record:
+def read_record(config: RunConfig, place: Workdir, allow: tuple[str, ...] = ()) -> Record:
     """What a workdir tells of its run; the size of the data set where it can be opened."""
     try:  # a log may have been cut or changed; its lines are not JSON
         rollbacks = sum(line.count(ROLLED_BACK.encode()) for line in lines(place.log))
     except (OSError, BrokenFileError):
         rollbacks = 0
     try:
-        size = open_source(config.data, config.data.split).spec.size
+        size = open_source(config.data, config.data.split, allow).spec.size
     except UserError:
         size = None
     return Record(read_scalars(place.scalars), config, rollbacks, size)

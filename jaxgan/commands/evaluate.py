@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxgan.commands.loading import load_model
-from jaxgan.commands.options import checkpoint_choice, integer
+from jaxgan.commands.options import allowed, checkpoint_choice, integer
 from jaxgan.commands.outputs import check_outputs
 from jaxgan.commands.setup import generate_with, start_jax
 from jaxgan.commands.views import make_evaluator
@@ -49,7 +49,7 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
     mesh = make_mesh({"data": -1})
     kind: Kind | None = "latent" if paths else None
     model = load_model(workdir, options, kind, batch_size=config.evaluation.batch_size, mesh=mesh)
-    evaluator = make_evaluator(config, model.product)
+    evaluator = make_evaluator(config, model.product, allowed(options))
     manifest = dict(evaluator.manifest)
 
     def compare() -> None:

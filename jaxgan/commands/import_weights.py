@@ -55,8 +55,9 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
             },
             "task": {
                 "name": "generation.Generation",
-                "loss": "adversarial.non_saturating",
+                "adversary": {"loss": "adversarial.non_saturating"},
                 "latent_dim": _latent_dim(imported),
+                "condition": "label" if section["num_classes"] else None,
                 "num_classes": section["num_classes"],
             },
             "data": {
@@ -64,7 +65,6 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
                 "resolution": section["resolution"],
                 "channels": section["channels"],
             },
-            "conditional": section["num_classes"] > 0,
             "images": 1,
         }
     )

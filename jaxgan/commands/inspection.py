@@ -40,6 +40,7 @@ class SampleWish:
     truncations: tuple[float, ...]
     crossover: int | None
     marking: Marking
+    allow: tuple[str, ...] = ()
 
     @property
     def truncation(self) -> float | None:
@@ -82,7 +83,7 @@ def neighbours(generator: Model, wish: SampleWish) -> str:
 
     Prints the verdict; beside the picture lies a JSON file of the distances.
     """
-    search = make_neighbour_search(wish.config, cache_dir=str(cache_dir() / "classifiers"))
+    search = make_neighbour_search(wish.config, cache_dir=str(cache_dir() / "classifiers"), allow=wish.allow)
     labels = None if wish.labels is None else np.resize(np.asarray(wish.labels, np.int32), wish.count)
     samples = to_uint8(generator.generate(wish.seed, wish.count, labels, truncation=wish.truncation))
     found = search(samples)
@@ -130,7 +131,7 @@ def truncation(generator: Model, wish: SampleWish) -> str:
     config = dataclasses.replace(
         wish.config, evaluation=dataclasses.replace(wish.config.evaluation, samples=wish.count)
     )
-    evaluator = make_distribution_evaluator(config, cache_dir=str(cache_dir() / "classifiers"))
+    evaluator = make_distribution_evaluator(config, cache_dir=str(cache_dir() / "classifiers"), allow=wish.allow)
     default = PSI if generator.has_styles else THRESHOLDS
     values = (*sorted(wish.truncations), None) if wish.truncations else default
 

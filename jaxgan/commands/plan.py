@@ -42,8 +42,8 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
     topologies = read_topologies(options["topology"])
     searching = read_search(options, topologies)
     check_compiler()
-    spec = spec_of(config)
     allow = allowed(options)
+    spec = spec_of(config, allow)
     config = fill_in(config, spec, allow)
     check_data(make_task(config, allow), spec)  # what is wrong with it is told before a compiler starts
 
@@ -97,14 +97,15 @@ def _say(*lines: str) -> None:
     print(*lines, sep="\n", flush=True)
 
 
-def spec_of(config: RunConfig) -> DataSpec:
+def spec_of(config: RunConfig, allow: tuple[str, ...] = ()) -> DataSpec:
     """What the data is: of a config that says so, without opening it; else of the data set.
 
     `data.resolution` and `data.channels` say it all for a run without labels or conditions.
     """
     data = config.data
-    if data.resolution is None or data.channels is None or config.conditional or data.condition is not None:
-        return open_source(data, data.split).spec
+    opened = data.source or config.task.get("condition") or data.condition is not None
+    if data.resolution is None or data.channels is None or opened:
+        return open_source(data, data.split, allow).spec
     return DataSpec(data.name, data.split, 1, picture_fields(data.resolution, data.resolution, data.channels), "")
 
 

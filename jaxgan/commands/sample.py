@@ -11,7 +11,7 @@ from jaxgan.commands import inspection
 from jaxgan.commands.inspection import Draw, SampleWish
 from jaxgan.commands.loading import load_model
 from jaxgan.commands.marking import Marking, marks, origin_of_run
-from jaxgan.commands.options import PICTURES, WHOLE, checkpoint_choice, integer
+from jaxgan.commands.options import PICTURES, WHOLE, allowed, checkpoint_choice, integer
 from jaxgan.commands.outputs import check_outputs
 from jaxgan.commands.setup import start_jax
 from jaxgan.config import RunConfig
@@ -61,7 +61,8 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
     output = options.get("output") or str(epath.Path(workdir) / "samples" / f"{kind}-{seed}{SUFFIX[kind]}")
     origin = origin_of_run(workdir, "created", "samples of a generator", step=generator.step, seed=seed)
     marking = Marking(origin if marked else None)
-    where = KINDS[kind](generator, SampleWish(config, seed, count, labels, output, truncations, crossover, marking))
+    wish = SampleWish(config, seed, count, labels, output, truncations, crossover, marking, allowed(options))
+    where = KINDS[kind](generator, wish)
     print(plain(f"{kind} of step {generator.step}: {where}"))
     if generator.lost:
         print(f"{generator.lost} of the images that the generator gives have values that are not finite: {LOST[kind]}")

@@ -84,8 +84,8 @@ def _run(config: RunConfig, workdir: str, profile: Profile | None, allow: tuple[
     place = Workdir(workdir)
     config = spelled_as_begun(place, config)
     with distributed.leader_first("data"), held():
-        source = open_source(config.data, config.data.split)
-        held_out = _held_out(config)
+        source = open_source(config.data, config.data.split, allow)
+        held_out = _held_out(config, allow)
     signals.check()
     spec, data = source.spec, describe_data(source, held_out)
     changed = _check_data(place, data)
@@ -93,7 +93,7 @@ def _run(config: RunConfig, workdir: str, profile: Profile | None, allow: tuple[
     task = make_task(config, allow)
     check_data(task, spec)
     with distributed.leader_first("evaluator"), held():
-        evaluator = make_evaluator(config, product_of(task)[1])
+        evaluator = make_evaluator(config, product_of(task)[1], allow)
     if config.checkpoint.best != "auto" and config.checkpoint.best not in evaluator.names:
         accepted = ", ".join(("auto", *evaluator.names))
         raise UserError(f"config.checkpoint.best: got {config.checkpoint.best!r}, accepted are {accepted}")
@@ -139,7 +139,7 @@ def _run(config: RunConfig, workdir: str, profile: Profile | None, allow: tuple[
         started = time.monotonic()
         told = f"this run is finished: {images:,} images were played"
         if checkpoints.images_seen < images:
-            status = _train(config, place, spec, task, begin, mesh, checkpoints, evaluator, images, profile)
+            status = _train(config, place, spec, task, begin, mesh, checkpoints, evaluator, images, profile, allow)
             if status != FINISHED:
                 return status
             told = f"finished: {images:,} images, {time.monotonic() - started:.0f} s since this start"
@@ -151,10 +151,10 @@ def _run(config: RunConfig, workdir: str, profile: Profile | None, allow: tuple[
         return FINISHED
 
 
-def _held_out(config: RunConfig) -> Source | None:
+def _held_out(config: RunConfig, allow: tuple[str, ...]) -> Source | None:
     """The split that is held out for scores; None where that is the one trained on."""
     data = config.data
-    return None if data.evaluation_split == data.split else open_source(data, data.evaluation_split)
+    return None if data.evaluation_split == data.split else open_source(data, data.evaluation_split, allow)
 
 
 def _check_data(place: Workdir, data: Mapping[str, Any]) -> str:
@@ -243,11 +243,12 @@ def _train(
     evaluator: Evaluator,
     images: int,
     profile: Profile | None,
+    allow: tuple[str, ...],
 ) -> int:
     optimizers = make_optimizers(config, task)
     step = make_step(config, task, optimizers, frames=frames(spec.fields))
     play = make_play(step, spec.fields, root_key(config), flip=config.data.flip)
-    view, leading = make_view(config, spec, task, evaluator, mesh), distributed.leading()
+    view, leading = make_view(config, spec, task, evaluator, mesh, allow), distributed.leading()
     writer = Writer(place.path, tensorboard=config.tensorboard, resume_at=checkpoints.latest, enabled=leading)
     with contextlib.ExitStack() as stack:
         if config.plots and leading:
@@ -263,12 +264,12 @@ def _train(
         return Loop(
             phases=task.phases(),
             runner=runner,
-            pipeline=make_pipeline(config.data, seed=config.seed),
+            pipeline=make_pipeline(config.data, seed=config.seed, allow=allow),
             checkpoints=checkpoints,
             writer=writer,
             progress=progress,
             watch=Watch(
-                config.watch, normal_range(config.task, config.watch), phases=task.phases(), players=task.players
+                config.watch, normal_range(config.adversary, config.watch), phases=task.phases(), players=task.players
             ),
             init=make_init(config, task, optimizers, spec),
             begin=begin,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, Protocol
 
@@ -36,12 +37,12 @@ SIDE = 192  # pixels of them that are shown
 Evaluator = DistributionEvaluator | ReconstructionEvaluator
 
 
-def make_evaluator(config: RunConfig, product: Product) -> Evaluator:
+def make_evaluator(config: RunConfig, product: Product, allow: Sequence[str] = ()) -> Evaluator:
     """What scores a product of a config's task. Raises UserError for data that cannot be opened, and if none fits."""
     if product.makes_pixels_of("latent"):
-        return make_distribution_evaluator(config, cache_dir=str(cache_dir() / "classifiers"))
+        return make_distribution_evaluator(config, cache_dir=str(cache_dir() / "classifiers"), allow=allow)
     if product.makes_pixels_of("pixels"):
-        return make_reconstruction_evaluator(config, product.degradation)
+        return make_reconstruction_evaluator(config, product.degradation, allow)
     raise UserError(f"nothing scores what asks for {told(product.asks)} and gives {told(product.gives)}")
 
 
@@ -60,16 +61,24 @@ class View(Protocol):
 class GenerationView:
     """Samples, always of the same latents, drawn on all devices of the run from weights that stay where they are."""
 
-    def __init__(self, config: RunConfig, spec: DataSpec, task: Task, evaluator: DistributionEvaluator, mesh: Mesh):
+    def __init__(
+        self,
+        config: RunConfig,
+        spec: DataSpec,
+        task: Task,
+        evaluator: DistributionEvaluator,
+        mesh: Mesh,
+        allow: Sequence[str] = (),
+    ):
         """Compiles nothing yet."""
         self._config, self._evaluator, self._mesh = config, evaluator, mesh
-        self._class_names = spec.classes if config.conditional else ()
-        size = config.evaluation.batch_size
         _, self._product = product_of(task)
+        self._class_names = spec.classes if self._product.num_classes else ()
+        size = config.evaluation.batch_size
         self._sampler = Sampler(self._product, batch_size=size, mesh=mesh)
         self._standing = Standing(self._product, seed=config.seed)
         judge = _judge_of(task, self._product)
-        self._gap = None if judge is None else make_held_out_gap(config)
+        self._gap = None if judge is None else make_held_out_gap(config, allow)
         self._judge = None if judge is None else Judging(judge, mesh)
 
     def scores(self, state: State) -> dict[str, float]:
@@ -166,9 +175,11 @@ def _middle(picture: np.ndarray, side: int) -> np.ndarray:
     return picture[top : top + side, left : left + side]
 
 
-def make_view(config: RunConfig, spec: DataSpec, task: Task, evaluator: Any, mesh: Mesh) -> View:
+def make_view(
+    config: RunConfig, spec: DataSpec, task: Task, evaluator: Any, mesh: Mesh, allow: Sequence[str] = ()
+) -> View:
     """What a run shows of itself: of its first product, which the evaluator scores."""
     _, product = product_of(task)
     if product.makes_pixels_of("pixels"):
         return RestorationView(product, evaluator)
-    return GenerationView(config, spec, task, evaluator, mesh)
+    return GenerationView(config, spec, task, evaluator, mesh, allow)

@@ -1,14 +1,18 @@
-"""From the name of a data set to the source that reads it."""
+"""From the name of a data set, or the section of a source, to the source that reads it."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from jaxgan.builder import build
 from jaxgan.data.crops import CropSource
 from jaxgan.data.folder_source import FolderSource
 from jaxgan.data.pairs import with_conditions
 from jaxgan.data.remote import with_local_files
-from jaxgan.data.sources import Pictures, Source
+from jaxgan.data.sources import DataSpec, Pictures, Source
 from jaxgan.data.stacked import is_stacked, open_stacked
 from jaxgan.data.tfds_catalogue import kind_of_name, open_builder
 from jaxgan.data.tfds_source import TfdsSource
@@ -18,25 +22,28 @@ if TYPE_CHECKING:
     from jaxgan.config import DataConfig
 
 
-def open_source(config: DataConfig, split: str) -> Source:
+def open_source(config: DataConfig, split: str, allow: Sequence[str] = ()) -> Source:
     """The split `split` of the data set `config.name`: a tfds data set, or a folder of images.
 
     The name of a folder is its path; a bare name that tfds knows is the tfds data set even where a folder
     of that name exists (write `./name` for the folder). `jaxgan_digits` is prepared by itself. `stacked:NAME`
     has three grey images of such a data set as channels. With `config.crops` its examples are random squares of its
-    pictures. What lies in a bucket is copied to this host first. Raises `UserError` for a data set that is unknown,
-    not prepared, or holds no images, and for an unknown split.
+    pictures. What lies in a bucket is copied to this host first. A `config.source` is built instead, also from the
+    packages of `allow`. Raises `UserError` for a data set that is unknown, not prepared, or holds no images, for an
+    unknown split, and for a section that does not fit.
     """
     config = with_local_files(config)
     if config.crops is not None:
         return CropSource(
-            open_pictures(config, split),
+            open_pictures(config, split, allow),
             crops=config.crops,
             resolution=config.resolution,
             keep_bytes=config.cache_bytes,
         )
     if config.condition is not None:
         raise UserError("config.data.crops is missing: pairs of images are cut to squares; 1 takes one of each")
+    if config.source:
+        return _built(config, split, allow)
     if is_stacked(config.name):
         return open_stacked(config, lambda base: open_source(base, split))
     if kind_of_name(config.name) == "images":
@@ -44,7 +51,7 @@ def open_source(config: DataConfig, split: str) -> Source:
     return TfdsSource(open_builder(config), config, split)
 
 
-def open_pictures(config: DataConfig, split: str) -> Pictures:
+def open_pictures(config: DataConfig, split: str, allow: Sequence[str] = ()) -> Pictures:
     """The split `split` of the data set `config.name` at the sizes that its pictures have, with their conditions.
 
     Raises `UserError` as `open_source` does.
@@ -53,8 +60,32 @@ def open_pictures(config: DataConfig, split: str) -> Pictures:
         raise UserError(f"config.data.crops: {config.name!r} is no data set of pictures; accepted is none")
     config = with_local_files(config)
     pictures: Pictures
-    if kind_of_name(config.name) == "images":
+    if config.source:
+        source = _built(config, split, allow)
+        pictures = source if isinstance(source, Pictures) else ExamplesAsPictures(source)
+    elif kind_of_name(config.name) == "images":
         pictures = FolderSource(config, split, whole=True)
     else:
         pictures = TfdsSource(open_builder(config), config, split, whole=True)
     return pictures if config.condition is None else with_conditions(pictures, config, split)
+
+
+class ExamplesAsPictures:
+    """The examples of a source, which are of one size, as `Pictures`."""
+
+    def __init__(self, source: Source):
+        """They stay where they are."""
+        self._source, self.spec = source, source.spec
+
+    def picture(self, index: int) -> dict[str, np.ndarray]:
+        """The fields of an example."""
+        return {name: rows[0] for name, rows in self._source.read([index]).items()}
+
+
+def _built(config: DataConfig, split: str, allow: Sequence[str]) -> Source:
+    """The source of `config.source`. Raises UserError for one without a spec."""
+    fill = {"config": config, "split": split}
+    source: Source = build(config.source, "source", path="config.data.source", fill=fill, allow=allow)
+    if not isinstance(source.spec, DataSpec) or source.spec.size < 1:
+        raise UserError(f"config.data.source: {config.source['name']} has {source.spec!r}, expected examples")
+    return source

@@ -6,7 +6,7 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -76,7 +76,7 @@ class Pipeline:
         return iter(grain.MapDataset.range(sys.maxsize).map(read).to_iter_dataset(reading))
 
 
-def make_pipeline(config: DataConfig, *, seed: int) -> Pipeline:
+def make_pipeline(config: DataConfig, *, seed: int, allow: Sequence[str] = ()) -> Pipeline:
     """The training batches of `config.split`, ordered by `seed`.
 
     The cache `auto` preloads for the device what fits in `config.cache_bytes` and streams the rest. Raises
@@ -84,7 +84,7 @@ def make_pipeline(config: DataConfig, *, seed: int) -> Pipeline:
     """
     if config.cache not in CACHES:
         raise UserError(f"config.data.cache={config.cache!r}: accepted are {', '.join(CACHES)}")
-    source = open_source(config, config.split)
+    source = open_source(config, config.split, allow)
     spec = source.spec
     size = spec.size * nbytes(spec.fields)
     fits = size <= config.cache_bytes

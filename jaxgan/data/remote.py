@@ -32,6 +32,8 @@ def with_local_files(config: DataConfig) -> DataConfig:
     Of a remote `data_dir` only the data set of the config is. Raises UserError for what is not there.
     """
     changes: dict[str, Any] = {}
+    if config.source:  # whose files are its own
+        return config
     if is_remote(config.name):
         changes["name"] = str(local_copy(config.name))
     elif config.data_dir is not None and is_remote(config.data_dir) and not is_stacked(config.name):

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -43,6 +43,9 @@ class DataSpec:
 class Source(Protocol):
     """One split of a data set by random access.
 
+    A class of one's own, which `config.data.source` names, declares `spec` in its body; of what its constructor takes
+    the suite hands in `config: Given[DataConfig]` and `split: Given[str]`, and the section says the rest.
+
     One that knows the classes of all its examples has them counted in `label_counts`, int `[K]`; one that can
     read labels without images has the method `labels`, indices to int32 `[n]`.
     """
@@ -60,6 +63,7 @@ class Source(Protocol):
         ...
 
 
+@runtime_checkable
 class Pictures(Protocol):
     """One split of a data set at the sizes that its pictures have, by random access."""
 

@@ -9,6 +9,7 @@ field's convention.
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import jax
@@ -187,21 +188,23 @@ def _kind(source: Source, features: str) -> Any:
     return StackedScores if isinstance(source, StackedSource) else ClassifierScores
 
 
-def make_distribution_evaluator(config: RunConfig, *, cache_dir: str) -> DistributionEvaluator:
+def make_distribution_evaluator(
+    config: RunConfig, *, cache_dir: str, allow: Sequence[str] = ()
+) -> DistributionEvaluator:
     """The evaluator of a run: its data set's training split, and its evaluation split held out.
 
     Raises UserError for a data set or split that cannot be opened.
     """
     data = config.data
-    held_out = open_source(data, data.evaluation_split) if data.evaluation_split != data.split else None
+    held_out = open_source(data, data.evaluation_split, allow) if data.evaluation_split != data.split else None
     return DistributionEvaluator(
-        open_source(data, data.split),
+        open_source(data, data.split, allow),
         held_out,
         cache_dir=cache_dir,
         samples=config.evaluation.samples,
         batch_size=config.evaluation.batch_size,
         neighbours=config.evaluation.neighbours,
-        conditional=bool(config.conditional),
+        conditional=config.task.get("condition") is not None,
         features=config.evaluation.features,
         weights=config.evaluation.weights,
     )

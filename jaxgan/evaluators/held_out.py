@@ -7,7 +7,7 @@ section 3).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -74,14 +74,14 @@ def _labels(data: Images, rows: slice) -> np.ndarray | None:
     return data.labels[rows] if len(data.labels) else None
 
 
-def make_held_out_gap(config: RunConfig) -> HeldOutGap | None:
+def make_held_out_gap(config: RunConfig, allow: Sequence[str] = ()) -> HeldOutGap | None:
     """The measurement of a run; None where the config names no split to hold out."""
     data = config.data
     if data.evaluation_split == data.split:
         return None
     return HeldOutGap(
-        open_source(data, data.split),
-        open_source(data, data.evaluation_split),
+        open_source(data, data.split, allow),
+        open_source(data, data.evaluation_split, allow),
         batch_size=config.evaluation.batch_size,
-        pack=config.task.get("pack", 1),
+        pack=config.adversary.get("pack", 1),
     )

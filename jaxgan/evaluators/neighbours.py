@@ -8,7 +8,7 @@ few copies among many samples hardly move the ranks.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -158,14 +158,14 @@ def pixels(images: np.ndarray) -> np.ndarray:
     return flat / np.sqrt(flat.shape[1])
 
 
-def make_neighbour_search(config: RunConfig, *, cache_dir: str) -> NeighbourSearch:
+def make_neighbour_search(config: RunConfig, *, cache_dir: str, allow: Sequence[str] = ()) -> NeighbourSearch:
     """The search of a run: in the features of the classifier of its scores, by pixels for data without labels.
 
     Raises UserError for a data set or split that cannot be opened.
     """
     data = config.data
-    source = open_source(data, data.split)
-    held_out = open_source(data, data.evaluation_split) if data.evaluation_split != data.split else None
+    source = open_source(data, data.split, allow)
+    held_out = open_source(data, data.evaluation_split, allow) if data.evaluation_split != data.split else None
     labels = source.spec.classes and not isinstance(source, StackedSource)  # whose classes are too many
     if not labels or config.evaluation.features == "patches":
         return NeighbourSearch(source, held_out, describe=pixels, features="pixels")

@@ -179,9 +179,11 @@ class ReconstructionEvaluator:
         return {**scores, f"swd{suffix}/{self.label}": float(np.mean(distances))}
 
 
-def make_reconstruction_evaluator(config: RunConfig, degradation: Degradation | None) -> ReconstructionEvaluator:
+def make_reconstruction_evaluator(
+    config: RunConfig, degradation: Degradation | None, allow: Sequence[str] = ()
+) -> ReconstructionEvaluator:
     """The evaluator of a run, on its evaluation split. Raises UserError for what cannot be opened."""
-    pictures, wanted = open_pictures(config.data, config.data.evaluation_split), config.evaluation
+    pictures, wanted = open_pictures(config.data, config.data.evaluation_split, allow), config.evaluation
     lpips = (wanted.features, _make_lpips(wanted.features, wanted.weights)) if wanted.features in LPIPS else None
     return ReconstructionEvaluator(pictures, degradation, samples=wanted.samples, seed=config.seed, lpips=lpips)
 

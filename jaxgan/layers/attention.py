@@ -7,9 +7,10 @@ from typing import Any
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array
 
 from jaxgan.layers.conv import Conv, Initializer
+from jaxgan.layers.frames import Images, by_frame
 from jaxgan.layers.spectral import spectral_norm
 
 
@@ -18,7 +19,7 @@ class SelfAttention(nn.Module):
 
     theta and phi have an eighth of the channels, g half of them; all four maps are 1x1 convolutions without
     bias. Keys and values are max-pooled by two, which makes the map a quarter. `gamma` starts at 0, and with
-    it the layer as the identity. Sides must be even.
+    it the layer as the identity. Sides must be even. Pixels of a clip gather from their own frame.
     """
 
     spectral: bool = False
@@ -26,16 +27,19 @@ class SelfAttention(nn.Module):
     dtype: Any = jnp.float32
 
     @nn.compact
-    def __call__(self, x: Float[Array, "b h w c"], *, train: bool) -> Float[Array, "b h w c"]:
+    def __call__(self, x: Images, *, train: bool) -> Images:
         """x and what its pixels gathered."""
+        gathered = by_frame(lambda x: self._gathered(x, train), x)
+        gamma = self.param("gamma", nn.initializers.zeros, (), jnp.float32)
+        return x.astype(self.dtype) + gamma.astype(self.dtype) * gathered
+
+    def _gathered(self, x: Array, train: bool) -> Array:
         width = x.shape[-1]
         query = _pixels(self._map("theta", max(1, width // 8), x, train))
         key = _pixels(_max_pool(self._map("phi", max(1, width // 8), x, train)))
         value = _pixels(_max_pool(self._map("g", max(1, width // 2), x, train)))
         weights = jax.nn.softmax((query @ key.mT).astype(jnp.float32), axis=-1).astype(self.dtype)
-        gathered = self._map("o", width, (weights @ value).reshape(*x.shape[:3], -1), train)
-        gamma = self.param("gamma", nn.initializers.zeros, (), jnp.float32)
-        return x.astype(self.dtype) + gamma.astype(self.dtype) * gathered
+        return self._map("o", width, (weights @ value).reshape(*x.shape[:3], -1), train)
 
     def _map(self, name: str, width: int, x: Array, train: bool) -> Array:
         conv = Conv(width, 1, use_bias=False, kernel_init=self.kernel_init, dtype=self.dtype, name=name)

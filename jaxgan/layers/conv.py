@@ -22,8 +22,10 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
+from jaxgan.layers import column_conv as column
 from jaxgan.layers import narrow_conv as narrow
 from jaxgan.layers import strided_conv as strided
+from jaxgan.layers.frames import by_frame
 from jaxgan.layers.reduction import spread
 
 Initializer = Callable[..., Array]
@@ -106,14 +108,18 @@ conv_weights.defvjp(_conv_weights_forward, _conv_weights_backward)
 
 def _conv(x: Array, w: Array, geometry: Geometry) -> Array:
     form: Callable[..., Array] | None = None
-    if _plain(geometry) and narrow.pays(w.shape[:2], *w.shape[2:]):
+    if _plain(geometry) and column.pays(w.shape[:2], geometry.padding):
+        form = partial(column.column_conv, padding=geometry.padding)
+    elif _plain(geometry) and narrow.pays(w.shape[:2], *w.shape[2:]):
         form = partial(narrow.narrow_conv, padding=geometry.padding)
     return _on_cpu(form, partial(_usual, geometry=geometry), x, w)
 
 
 def _conv_transpose(y: Array, w: Array, geometry: Geometry) -> Array:
     form: Callable[..., Array] | None = None
-    if _plain(geometry) and narrow.pays(w.shape[:2], w.shape[3], w.shape[2]):
+    if _plain(geometry) and column.pays(w.shape[:2], geometry.padding):
+        form = partial(column.column_conv_transpose, padding=geometry.padding)
+    elif _plain(geometry) and narrow.pays(w.shape[:2], w.shape[3], w.shape[2]):
         form = partial(narrow.narrow_conv_transpose, padding=geometry.padding)
     elif geometry.groups == 1 and strided.pays(w.shape[:2], geometry.stride, w.shape[2]):
         form = partial(
@@ -130,7 +136,9 @@ def _conv_transpose(y: Array, w: Array, geometry: Geometry) -> Array:
 def _conv_weights(kernel: tuple[int, int], x: Array, y: Array, geometry: Geometry) -> Array:
     shape = (*kernel, x.shape[-1] // geometry.groups, y.shape[-1])
     form: Callable[..., Array] | None = None
-    if _plain(geometry) and kernel[1] >= WIDE and narrow.pays(kernel, *shape[2:]):
+    if _plain(geometry) and column.pays(kernel, geometry.padding):
+        form = partial(column.column_conv_weights, kernel=kernel, padding=geometry.padding)
+    elif _plain(geometry) and kernel[1] >= WIDE and narrow.pays(kernel, *shape[2:]):
         form = partial(narrow.narrow_conv_weights, kernel=kernel, padding=geometry.padding)
 
     def usual(x: Array, y: Array) -> Array:
@@ -225,7 +233,10 @@ Padding = Literal["SAME", "VALID"] | int
 
 
 class Conv(nn.Module):
-    """Convolution `[b,h,w,i] -> [b,h',w',features]`; params `kernel` `[k,k,i/groups,features]` and `bias`."""
+    """Convolution `[b,h,w,i] -> [b,h',w',features]`; params `kernel` `[k,k,i/groups,features]` and `bias`.
+
+    Of clips by frame.
+    """
 
     features: int
     kernel_size: int = 3
@@ -237,9 +248,9 @@ class Conv(nn.Module):
     dtype: Any = jnp.float32  # to compute in; params are float32
 
     @nn.compact
-    def __call__(self, x: Float[Array, "b h w i"]) -> Float[Array, "b h2 w2 o"]:
+    def __call__(self, x: Float[Array, "b *t h w i"]) -> Float[Array, "b *t h2 w2 o"]:
         """The convolution of x."""
-        k, size = self.kernel_size, (x.shape[1], x.shape[2])
+        k, size = self.kernel_size, (x.shape[-3], x.shape[-2])
         w = self.param("kernel", self.kernel_init, (k, k, x.shape[-1] // self.groups, self.features), jnp.float32)
         if isinstance(self.padding, int):
             padding = ((self.padding, self.padding),) * 2
@@ -247,13 +258,15 @@ class Conv(nn.Module):
             above, beside = lax.padtype_to_pads(size, (k, k), (self.stride,) * 2, self.padding)
             padding = (above, beside)
         geometry = Geometry((self.stride, self.stride), padding, self.groups, size)
-        return _biased(self, conv(x.astype(self.dtype), w.astype(self.dtype), geometry))
+        y = by_frame(lambda x: conv(x, w.astype(self.dtype), geometry), x.astype(self.dtype))
+        return biased(self, y) if self.use_bias else y
 
 
 class ConvTranspose(nn.Module):
     """Transposed convolution `[b,h,w,i] -> [b,s(h-1)+k-2p,...,features]`: kernel 4, stride 2, padding 1 doubles.
 
-    Params `kernel` `[k,k,features,i]`, as the convolution that it is the transpose of has it, and `bias`.
+    Of clips by frame. Params `kernel` `[k,k,features,i]`, as the convolution that it is the transpose of has it, and
+    `bias`.
     """
 
     features: int
@@ -265,13 +278,14 @@ class ConvTranspose(nn.Module):
     dtype: Any = jnp.float32  # to compute in; params are float32
 
     @nn.compact
-    def __call__(self, y: Float[Array, "b h w i"]) -> Float[Array, "b h2 w2 o"]:
+    def __call__(self, y: Float[Array, "b *t h w i"]) -> Float[Array, "b *t h2 w2 o"]:
         """The transposed convolution of y."""
         k = self.kernel_size
         w = self.param("kernel", self.kernel_init, (k, k, self.features, y.shape[-1]), jnp.float32)
-        height, width = ((length - 1) * self.stride + k - 2 * self.padding for length in y.shape[1:3])
+        height, width = ((length - 1) * self.stride + k - 2 * self.padding for length in y.shape[-3:-1])
         geometry = Geometry((self.stride,) * 2, ((self.padding,) * 2,) * 2, 1, (height, width))
-        return _biased(self, conv_transpose(y.astype(self.dtype), w.astype(self.dtype), geometry))
+        x = by_frame(lambda y: conv_transpose(y, w.astype(self.dtype), geometry), y.astype(self.dtype))
+        return biased(self, x) if self.use_bias else x
 
 
 def transposed_kernels(forward: Callable[..., Any], *inputs: Any) -> frozenset[tuple[str, ...]]:
@@ -291,8 +305,7 @@ def transposed_kernels(forward: Callable[..., Any], *inputs: Any) -> frozenset[t
     return frozenset(found)
 
 
-def _biased(module: Any, x: Array) -> Array:
-    if not module.use_bias:
-        return x
+def biased(module: Any, x: Float[Array, "... c"]) -> Float[Array, "... c"]:
+    """x and a param `bias` of the calling module, zero at the start."""
     bias = module.param("bias", nn.initializers.zeros, (x.shape[-1],), jnp.float32)
     return x + spread(bias.astype(module.dtype), x.shape)

@@ -11,6 +11,7 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from jaxgan.layers.conv import Geometry, conv
+from jaxgan.layers.frames import by_frame
 from jaxgan.layers.reduction import spread
 
 
@@ -42,7 +43,7 @@ class EqualizedDense(nn.Module):
 
 
 class EqualizedConv(nn.Module):
-    """`[b,h,w,i] -> [b,h',w',features]`; params `kernel` `[k,k,i,features]` ~ N(0, 1) and `bias`.
+    """`[b,h,w,i] -> [b,h',w',features]`, of clips by frame; params `kernel` `[k,k,i,features]` ~ N(0, 1) and `bias`.
 
     The kernel is multiplied by `gain` / sqrt(k k i).
     """
@@ -56,14 +57,14 @@ class EqualizedConv(nn.Module):
     dtype: Any = jnp.float32
 
     @nn.compact
-    def __call__(self, x: Float[Array, "b h w i"]) -> Float[Array, "b h2 w2 o"]:
+    def __call__(self, x: Float[Array, "b *t h w i"]) -> Float[Array, "b *t h2 w2 o"]:
         """The convolution."""
         k = self.kernel_size
         kernel = self.param("kernel", nn.initializers.normal(1.0), (k, k, x.shape[-1], self.features), jnp.float32)
         kernel = kernel * (self.gain / math.sqrt(k * k * x.shape[-1]))
         padding = k // 2 if self.padding is None else self.padding
-        geometry = Geometry((self.stride,) * 2, ((padding,) * 2,) * 2, 1, (x.shape[1], x.shape[2]))
-        y = conv(x.astype(self.dtype), kernel.astype(self.dtype), geometry)
+        geometry = Geometry((self.stride,) * 2, ((padding,) * 2,) * 2, 1, (x.shape[-3], x.shape[-2]))
+        y = by_frame(lambda x: conv(x, kernel.astype(self.dtype), geometry), x.astype(self.dtype))
         if not self.use_bias:
             return y
         bias = self.param("bias", nn.initializers.zeros, (self.features,), jnp.float32)

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from jaxgan.layers.frames import Images, by_frame
 from jaxgan.layers.padding import padded_to
 from jaxgan.layers.resampling import box_downsample, upsample
 
@@ -18,21 +19,24 @@ TENSION = 0.25  # 0: a bent plate, which runs out beyond its edges; 1: a soap fi
 
 Image = Float[Array, "b h w c"]
 Hole = Float[Array, "b h w 1"]
+Holes = Float[Array, "b *t h w 1"]
 
 
-def fill_holes(image: Image, hole: Hole) -> Image:
+def fill_holes(image: Images, hole: Holes) -> Images:
     """The image, and where `hole` is 1 a plate in tension T that goes on from what is around it.
 
     It solves (1 - T) L L x = T L x, with L the Laplacian (Smith and Wessel 1990, equation 8): between the soap film of
     Laplace's equation, from which it is reached, and the plate of the biharmonic one. At the borders of the image it
-    is level. Known pixels stay as they are.
+    is level. Known pixels stay as they are. Of clips each frame is filled by itself.
     """
+    return by_frame(_filled, jax.lax.stop_gradient(image.astype(jnp.float32)), hole)
 
+
+def _filled(image: Image, hole: Hole) -> Image:
     def bending(x: Image) -> Image:
         excess = _excess(x)
         return (1.0 - TENSION) * _excess(excess) + TENSION * excess
 
-    image = jax.lax.stop_gradient(image.astype(jnp.float32))
     film = _solved(_excess, _pulled_and_pushed(image, hole), hole, FILM_STEPS)
     return _solved(bending, film, hole, PLATE_STEPS)
 

@@ -14,8 +14,8 @@ from jaxgan.layers.conv import Conv
 from jaxgan.layers.normalization import BatchNorm
 from jaxgan.layers.padding import reflect_pad
 
-Input = Float[Array, "b h w i"]
-Output = Float[Array, "b h w o"]
+Input = Float[Array, "b *t h w i"]
+Output = Float[Array, "b *t h w o"]
 
 
 class FourierUnit(nn.Module):
@@ -31,12 +31,12 @@ class FourierUnit(nn.Module):
     @nn.compact
     def __call__(self, x: Input, *, train: bool) -> Output:
         """`train`: with the batch's statistics."""
-        spectrum = jnp.fft.rfft2(x.astype(jnp.float32), axes=(1, 2), norm="ortho")
+        spectrum = jnp.fft.rfft2(x.astype(jnp.float32), axes=(-3, -2), norm="ortho")
         y = jnp.concatenate([spectrum.real, spectrum.imag], axis=-1)
         y = Conv(2 * self.features, 1, use_bias=False, dtype=self.dtype, name="conv")(y)
         y = nn.relu(BatchNorm(dtype=self.dtype, name="norm")(y, train=train))
         real, imaginary = jnp.split(y.astype(jnp.float32), 2, axis=-1)
-        y = jnp.fft.irfft2(lax.complex(real, imaginary), s=x.shape[1:3], axes=(1, 2), norm="ortho")
+        y = jnp.fft.irfft2(lax.complex(real, imaginary), s=x.shape[-3:-1], axes=(-3, -2), norm="ortho")
         return y.astype(self.dtype)
 
 

@@ -7,22 +7,24 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Array, Float
+from jaxtyping import Array
 
+from jaxgan.layers.frames import Images, by_frame
 from jaxgan.layers.normalization import BatchNorm
 from jaxgan.layers.reduction import row_mean, spread
 
 EPSILON = 1e-5
 
 
-def instance_norm(x: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
-    """x with mean 0 and variance 1 over the pixels of each image and channel, in the dtype of x, without params."""
-    return jax.vmap(_normed)(x)
+def instance_norm(x: Images) -> Images:
+    """x with mean 0 and variance 1 over the pixels of each image and channel, in the dtype of x, without params.
+
+    Of clips over the pixels of each frame, so that no frame depends on those that are still to come.
+    """
+    return by_frame(jax.vmap(_normed), x)
 
 
-def normed(
-    x: Float[Array, "b h w c"], norm: str, *, train: bool, name: str, dtype: Any = jnp.float32
-) -> Float[Array, "b h w c"]:
+def normed(x: Images, norm: str, *, train: bool, name: str, dtype: Any = jnp.float32) -> Images:
     """x by the norm of that name: "instance", "batch" (a submodule `name` of the calling network); others leave it."""
     if norm == "instance":
         return instance_norm(x)

@@ -8,12 +8,13 @@ from jaxtyping import Array, Float
 from jaxgan.layers.collective import all_rows, axis_size, own_rows
 
 
-def minibatch_stddev(x: Float[Array, "b h w c"], *, group_size: int = 4) -> Float[Array, "b h w c2"]:
+def minibatch_stddev(x: Float[Array, "b *t h w c"], *, group_size: int = 4) -> Float[Array, "b *t h w c2"]:
     """x with one more channel: the standard deviation over each group, averaged over pixels and channels.
 
     A group is `group_size` consecutive rows of the batch on all devices (fewer where that does not
     divide): one device and many, `jit` and `pmap`, see the same groups. Devices that hold whole groups
-    exchange nothing for it.
+    exchange nothing for it. Clips `[b,t,h,w,c]` are compared as wholes, frame by frame, and averaged over frames too,
+    as StyleGAN-V (Skorokhodov et al. 2022) has the frames of a clip as channels there.
     """
     rows = x.shape[0]
     batch = rows * axis_size()
@@ -22,7 +23,7 @@ def minibatch_stddev(x: Float[Array, "b h w c"], *, group_size: int = 4) -> Floa
         deviation = _deviation(x, size)
     else:  # a group crosses devices
         deviation = own_rows(_deviation(all_rows(x), size))
-    channel = jnp.broadcast_to(deviation[:, None, None, None], (*x.shape[:3], 1))
+    channel = jnp.broadcast_to(jnp.expand_dims(deviation, range(1, x.ndim)), (*x.shape[:-1], 1))
     return jnp.concatenate([x, channel.astype(x.dtype)], axis=-1)
 
 
@@ -30,4 +31,4 @@ def _deviation(x: Array, size: int) -> Array:
     """The mean deviation `[b]` in each row's group."""
     groups = x.astype(jnp.float32).reshape(-1, size, *x.shape[1:])
     # the tiny constant keeps the derivative of the root finite in a group of equal images
-    return jnp.repeat(jnp.sqrt(groups.var(axis=1) + 1e-8).mean(axis=(1, 2, 3)), size)
+    return jnp.repeat(jnp.sqrt(groups.var(axis=1) + 1e-8).mean(axis=tuple(range(1, x.ndim))), size)

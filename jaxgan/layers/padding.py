@@ -5,18 +5,23 @@ from __future__ import annotations
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-Image = Float[Array, "b h w c"]
-Padded = Float[Array, "b h2 w2 c"]
+from jaxgan.layers.frames import Images
+
+Padded = Float[Array, "b *t h2 w2 c"]
 
 
-def reflect_pad(x: Image, width: int) -> Padded:
+def reflect_pad(x: Images, width: int) -> Padded:
     """x with a border of so many pixels, mirrored at the outermost ones; a single pixel is repeated."""
-    return jnp.pad(x, ((0, 0), (width, width), (width, width), (0, 0)), mode="reflect")
+    return _reflected(x, (width, width), (width, width))
 
 
-def padded_to(x: Image, multiple: int) -> Padded:
+def padded_to(x: Images, multiple: int) -> Padded:
     """x with sides that are multiples, mirrored below and to the right: every pixel stays where it is."""
-    below, beside = (-length % multiple for length in x.shape[1:3])
+    below, beside = (-length % multiple for length in x.shape[-3:-1])
     if not (below or beside):
         return x
-    return jnp.pad(x, ((0, 0), (0, below), (0, beside), (0, 0)), mode="reflect")
+    return _reflected(x, (0, below), (0, beside))
+
+
+def _reflected(x: Array, rows: tuple[int, int], columns: tuple[int, int]) -> Array:
+    return jnp.pad(x, (*((0, 0),) * (x.ndim - 3), rows, columns, (0, 0)), mode="reflect")

@@ -2,7 +2,8 @@
 
 Written as sums of shifted slices: on CPU a depthwise convolution costs 100 times as much. The filter is symmetric,
 so the derivative of blurring is blurring, that of doubling is halving and the other way round: every order of
-differentiation has the fast form. Those three have no forward-mode derivative. Images are `[b,h,w,c]`.
+differentiation has the fast form. Those three have no forward-mode derivative. Images are `[b,h,w,c]`,
+the frames of clips `[b,t,h,w,c]` among them.
 """
 
 from __future__ import annotations
@@ -15,27 +16,36 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
-Image = Float[Array, "b h w c"]
-Resized = Float[Array, "b h2 w2 c"]
+from jaxgan.layers.frames import Images, by_frame
+
+Resized = Float[Array, "b *t h2 w2 c"]
 
 
-def blur(x: Image, padding: tuple[int, int], *, gain: float = 1.0) -> Resized:
+def blur(x: Images, padding: tuple[int, int], *, gain: float = 1.0) -> Resized:
     """x filtered at stride 1, padded with zeros by (before, after) on each axis: h -> h + before + after - 3.
 
     The filter sums to `gain` over both axes.
     """
-    return _blur(x, padding, gain)
+    return by_frame(lambda x: _blur(x, padding, gain), x)
+
+
+def upsample(x: Images) -> Resized:
+    """`[b,2h,2w,c]`: zeros between the pixels, then the filter with gain 4 (Karras et al. 2020, appendix B)."""
+    return by_frame(_upsample, x)
+
+
+def downsample(x: Images) -> Resized:
+    """`[b,h/2,w/2,c]`: the filter, then every second pixel; sides must be even."""
+    return by_frame(_downsample, x)
 
 
 @jax.custom_vjp
-def upsample(x: Image) -> Resized:
-    """`[b,2h,2w,c]`: zeros between the pixels, then the filter with gain 4 (Karras et al. 2020, appendix B)."""
+def _upsample(x: Array) -> Array:
     return _upsample_rows(_upsample_rows(x, 1), 2)
 
 
 @jax.custom_vjp
-def downsample(x: Image) -> Resized:
-    """`[b,h/2,w/2,c]`: the filter, then every second pixel; sides must be even."""
+def _downsample(x: Array) -> Array:
     return _downsample_rows(_downsample_rows(x, 1), 2)
 
 
@@ -55,20 +65,21 @@ def _blur_backward(padding: tuple[int, int], gain: float, saved: None, y: Array)
 
 
 _blur.defvjp(lambda x, padding, gain: (_blur(x, padding, gain), None), _blur_backward)
-upsample.defvjp(lambda x: (upsample(x), None), lambda _, y: (4 * downsample(y),))
-downsample.defvjp(lambda x: (downsample(x), None), lambda _, y: (0.25 * upsample(y),))
+_upsample.defvjp(lambda x: (_upsample(x), None), lambda _, y: (4 * _downsample(y),))
+_downsample.defvjp(lambda x: (_downsample(x), None), lambda _, y: (0.25 * _upsample(y),))
 
 
-def box_downsample(x: Image) -> Resized:
+def box_downsample(x: Images) -> Resized:
     """`[b,h/2,w/2,c]`: the mean of each two by two pixels; sides must be even."""
-    b, h, w, c = x.shape
-    return x.reshape(b, h // 2, 2, w // 2, 2, c).mean(axis=(2, 4))
+    *leading, h, w, c = x.shape
+    return x.reshape(*leading, h // 2, 2, w // 2, 2, c).mean(axis=(-4, -2))
 
 
-def box_upsample(x: Image) -> Resized:
+def box_upsample(x: Images) -> Resized:
     """`[b,2h,2w,c]`: each pixel four times."""
-    b, h, w, c = x.shape
-    return jnp.broadcast_to(x[:, :, None, :, None], (b, h, 2, w, 2, c)).reshape(b, 2 * h, 2 * w, c)
+    *leading, h, w, c = x.shape
+    pairs = jnp.broadcast_to(x[..., :, None, :, None, :], (*leading, h, 2, w, 2, c))
+    return pairs.reshape(*leading, 2 * h, 2 * w, c)
 
 
 def _upsample_rows(x: Array, axis: int) -> Array:

@@ -8,32 +8,34 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from jaxgan.layers.conv import Conv, Geometry, Initializer, conv, conv_transpose
+from jaxgan.layers.conv import Conv, Geometry, Initializer, biased, conv, conv_transpose
+from jaxgan.layers.frames import by_frame
 from jaxgan.layers.labels import Condition
 from jaxgan.layers.normalization import batch_norm
-from jaxgan.layers.reduction import spread
 from jaxgan.layers.resampling import box_downsample, box_upsample
 from jaxgan.layers.spectral import spectral_norm
 
 RESAMPLED = Geometry((2, 2), ((1, 1), (1, 1)), 1, (0, 0))  # kernel 4
 
 
-def conv_doubled(x: Float[Array, "b h w i"], kernel: Float[Array, "3 3 i o"]) -> Float[Array, "b h2 w2 o"]:
+def conv_doubled(x: Float[Array, "b *t h w i"], kernel: Float[Array, "3 3 i o"]) -> Float[Array, "b *t h2 w2 o"]:
     """The convolution of the image doubled by repeated pixels, in the dtype of x.
 
     Computed as one transposed convolution with the kernel's sums over equal pixels, 4 products a pixel instead of 9.
     """
     w = _widened(kernel[::-1, ::-1]).transpose(0, 1, 3, 2).astype(x.dtype)
-    return conv_transpose(x, w, RESAMPLED._replace(size=(2 * x.shape[1], 2 * x.shape[2])))
+    geometry = RESAMPLED._replace(size=(2 * x.shape[-3], 2 * x.shape[-2]))
+    return by_frame(lambda x: conv_transpose(x, w, geometry), x)
 
 
-def conv_halved(x: Float[Array, "b h w i"], kernel: Float[Array, "3 3 i o"]) -> Float[Array, "b h2 w2 o"]:
+def conv_halved(x: Float[Array, "b *t h w i"], kernel: Float[Array, "3 3 i o"]) -> Float[Array, "b *t h2 w2 o"]:
     """The means of each two by two pixels of the convolution, in the dtype of x; sides must be even.
 
     Computed as one convolution of stride 2 with a 4x4 kernel, 16 products a pixel instead of 36.
     """
     w = (_widened(kernel) / 4).astype(x.dtype)
-    return conv(x, w, RESAMPLED._replace(size=(x.shape[1], x.shape[2])))
+    geometry = RESAMPLED._replace(size=(x.shape[-3], x.shape[-2]))
+    return by_frame(lambda x: conv(x, w, geometry), x)
 
 
 class UpConv(nn.Module):
@@ -44,10 +46,10 @@ class UpConv(nn.Module):
     dtype: Any = jnp.float32
 
     @nn.compact
-    def __call__(self, x: Float[Array, "b h w i"]) -> Float[Array, "b h2 w2 o"]:
+    def __call__(self, x: Float[Array, "b *t h w i"]) -> Float[Array, "b *t h2 w2 o"]:
         """The convolution of the doubled image."""
         kernel = self.param("kernel", self.kernel_init, (3, 3, x.shape[-1], self.features), jnp.float32)
-        return _biased(self, conv_doubled(x.astype(self.dtype), kernel))
+        return biased(self, conv_doubled(x.astype(self.dtype), kernel))
 
 
 class DownConv(nn.Module):
@@ -58,10 +60,10 @@ class DownConv(nn.Module):
     dtype: Any = jnp.float32
 
     @nn.compact
-    def __call__(self, x: Float[Array, "b h w i"]) -> Float[Array, "b h2 w2 o"]:
+    def __call__(self, x: Float[Array, "b *t h w i"]) -> Float[Array, "b *t h2 w2 o"]:
         """The halved convolution; sides must be even."""
         kernel = self.param("kernel", self.kernel_init, (3, 3, x.shape[-1], self.features), jnp.float32)
-        return _biased(self, conv_halved(x.astype(self.dtype), kernel))
+        return biased(self, conv_halved(x.astype(self.dtype), kernel))
 
 
 class UpBlock(nn.Module):
@@ -76,8 +78,8 @@ class UpBlock(nn.Module):
 
     @nn.compact
     def __call__(
-        self, x: Float[Array, "b h w i"], condition: Condition | None, *, train: bool
-    ) -> Float[Array, "b h2 w2 o"]:
+        self, x: Float[Array, "b *t h w i"], condition: Condition | None, *, train: bool
+    ) -> Float[Array, "b *t h2 w2 o"]:
         """`condition`: what the norms' gains and biases follow from; None: their own."""
 
         def normed(x: Array, name: str) -> Array:
@@ -115,7 +117,7 @@ class DownBlock(nn.Module):
     dtype: Any = jnp.float32
 
     @nn.compact
-    def __call__(self, x: Float[Array, "b h w i"], *, train: bool) -> Float[Array, "b h2 w2 o"]:
+    def __call__(self, x: Float[Array, "b *t h w i"], *, train: bool) -> Float[Array, "b *t h2 w2 o"]:
         """The block; where it halves, sides must be even."""
 
         def convolved(layer: nn.Module, x: Array) -> Array:
@@ -138,8 +140,3 @@ def _widened(kernel: Array) -> Array:
     """The 4x4 kernel that is the sum of the 3x3 one in its four places."""
     rows = jnp.pad(kernel, ((0, 1), (0, 0), (0, 0), (0, 0))) + jnp.pad(kernel, ((1, 0), (0, 0), (0, 0), (0, 0)))
     return jnp.pad(rows, ((0, 0), (0, 1), (0, 0), (0, 0))) + jnp.pad(rows, ((0, 0), (1, 0), (0, 0), (0, 0)))
-
-
-def _biased(module: Any, x: Array) -> Array:
-    bias = module.param("bias", nn.initializers.zeros, (x.shape[-1],), jnp.float32)
-    return x + spread(bias.astype(module.dtype), x.shape)

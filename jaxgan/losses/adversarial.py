@@ -136,11 +136,11 @@ def smoothed(loss: AdversarialLoss, share: float) -> AdversarialLoss:
 
 def check_smoothing(loss: AdversarialLoss | None, share: float) -> None:
     """Raise UserError for a share outside of [0, 0.5), and for one of a loss that has no target for the reals."""
-    path = "config.task.label_smoothing"
+    path = "config.task.adversary.label_smoothing"
     if not 0.0 <= share < 0.5:
         raise UserError(f"{path}: got {share}, accepted is 0 or more and less than 0.5")
     if share and (loss is None or loss.discriminator not in SMOOTHED):
         raise UserError(
-            f"{path}: got {share}, but config.task.loss has no target for the reals; "
+            f"{path}: got {share}, but config.task.adversary.loss has no target for the reals; "
             "accepted is 0, or minimax, non_saturating or least_squares as the loss"
         )

@@ -2,7 +2,7 @@
 
 Zhang et al. 2020 (CR) and Zhao et al. 2021 (bCR and zCR). Logits of patches and scales are averaged after
 squaring. `real_logits` and `fake_logits` are those of `real` and `fake`; images that share a logit are each
-augmented with a draw of their own.
+augmented with a draw of their own, all frames of a clip alike.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from jaxgan.augment.geometry import shifted_and_flipped
 from jaxgan.domains import Given, NotNegativeTraced, Whole
 from jaxgan.errors import UserError
 from jaxgan.game import CriticLike
+from jaxgan.layers.frames import alike
 from jaxgan.losses.adversarial import per_example
 
 PerExample = Float[Array, " b"]
@@ -100,4 +101,4 @@ def _perturbed(key: Array, latent: Array, sigma: Any) -> Array:
 def _transformed(key: Array, image: Any, shift: int) -> Array:
     if isinstance(image, tuple):
         raise UserError("consistency: images of several scales cannot be shifted together; accepted is one image")
-    return shifted_and_flipped(key, image, shift)
+    return alike(lambda image: shifted_and_flipped(key, image, shift), image)

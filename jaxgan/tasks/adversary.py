@@ -107,16 +107,17 @@ class Adversary:
         if not self.player:
             object.__setattr__(self, "player", self.network_name)
         if self.pack < 1:
-            raise UserError(f"config.task.pack: got {self.pack}, accepted is 1 or more")
+            raise UserError(f"config.task.adversary.pack: got {self.pack}, accepted is 1 or more")
         check_differences(self.penalties, self.network)
         check_smoothing(self.loss, self.label_smoothing)
         check_instance_noise(self.instance_noise)
-        make_schedule(self.top_k, "config.task.top_k")
+        make_schedule(self.top_k, "config.task.adversary.top_k")
 
     def check_labels(self, num_classes: int) -> None:
         """Raise UserError for labels that cannot be judged; 0 classes: there are none."""
         if self.pack > 1 and num_classes:
-            raise UserError("config.task.pack: images of different labels cannot be judged together; accepted is 1")
+            told = "images of different labels cannot be judged together; accepted is 1"
+            raise UserError(f"config.task.adversary.pack: {told}")
 
     def init(self, key: Key, pixels: Any, given: Any = None) -> dict[str, Any]:
         """The network's params and variables, for pixels and what is given with them; they need shapes only."""
@@ -214,7 +215,7 @@ class Adversary:
         loss, metrics = losses.mean(), {}
         if self.top_k != 1.0:
             ranks = jnp.argsort(jnp.argsort(-all_rows(per_example(hopeful.logits))))
-            chosen = ranks < jnp.ceil(at(self.top_k, state.images_seen, "config.task.top_k") * len(ranks))
+            chosen = ranks < jnp.ceil(at(self.top_k, state.images_seen, "config.task.adversary.top_k") * len(ranks))
             loss = (losses * own_rows(chosen)).mean() / chosen.mean()
         if hopeful.class_logits is not None:
             class_loss = _cross_entropy(hopeful, self._inputs(fake, given)[1])
@@ -268,7 +269,7 @@ class Adversary:
 
     def check_packed(self, offers: Callable[[], Offers], rows: int, others: tuple[Penalty, ...] = ()) -> None:
         """Raise UserError for a penalty, of its own or of the other player, that cannot be taken of packed images."""
-        for name, penalties in (("penalties", self.penalties), ("generator_penalties", others)):
+        for name, penalties in (("adversary.penalties", self.penalties), ("generator_penalties", others)):
             check_packed(penalties, offers, rows // self.pack, f"config.task.{name}")
 
     def _own(self, name: str) -> str:
@@ -313,7 +314,8 @@ class Adversary:
 
         def stack(x: Array) -> Array:
             if x.shape[0] % self.pack:
-                raise UserError(f"config.task.pack: got {self.pack}, accepted is a divisor of {x.shape[0]} images")
+                told = f"got {self.pack}, accepted is a divisor of {x.shape[0]} images"
+                raise UserError(f"config.task.adversary.pack: {told}")
             x = jnp.moveaxis(x.reshape(-1, self.pack, *x.shape[1:]), 1, -2)
             return x.reshape(*x.shape[:-2], -1)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -58,6 +58,7 @@ class Generation:
     generator: Given[Network]  # (latent [B,Z], label [B] | None, *, train) -> image [B,H,W,C] in [-1, 1]
     adversary: Adversary
     latent_dim: Count = 100
+    condition: Literal["label"] | None = None  # the data's field that images are made for
     num_classes: Given[Whole] = 0  # 0: without labels
     generator_penalties: tuple[Penalty, ...] = ()
     generator_every: Count = 1  # n_critic: discriminator steps for each of the generator
@@ -71,7 +72,7 @@ class Generation:
                 raise UserError(f"config.task.{name}: got {getattr(self, name)}, accepted is {least} or more")
         self.adversary.check_labels(self.num_classes)
         for field, penalties in (
-            ("penalties", self.adversary.penalties),
+            ("adversary.penalties", self.adversary.penalties),
             ("generator_penalties", self.generator_penalties),
         ):
             for penalty in penalties:

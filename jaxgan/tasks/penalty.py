@@ -83,7 +83,8 @@ def check_differences(penalties: tuple[Penalty, ...], discriminator: Any) -> Non
     for penalty in penalties:
         if penalty.arguments.get("method") == "finite_difference" and jnp.finfo(dtype).bits < 32:
             raise UserError(
-                f"config.task.penalties: {penalty.name} by finite differences of a discriminator in {dtype.name}; "
+                f"config.task.adversary.penalties: {penalty.name} by finite differences of a discriminator in "
+                f"{dtype.name}; "
                 "accepted are method='exact', or config.networks.discriminator.dtype='float32'"
             )
 
@@ -114,7 +115,8 @@ def check_packed(penalties: tuple[Penalty, ...], offers: Callable[[], Offers], l
         if wrong is not None:
             raise UserError(
                 f"{path}: {penalty.name} cannot be taken with packing: expected one value for each of {logits} packs, "
-                f"with squares summed over critic.rows images; {wrong}; without packing (config.task.pack=1) it may fit"
+                f"with squares summed over critic.rows images; {wrong}; without packing "
+                "(config.task.adversary.pack=1) it may fit"
             )
 
 

@@ -10,7 +10,7 @@ import dataclasses
 import inspect
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -94,6 +94,7 @@ class Restoration:
     adversarial_weight: NotNegative = 1.0
     adversarial_start: Whole | None = None  # images
     conditional: bool = False  # the discriminator sees the condition beside the image
+    condition: Literal["label"] | None = None  # the data's field that the discriminator judges for, beside that
     generator_penalties: tuple[Penalty, ...] = ()  # in the second stage
     backbone: Any = None  # images [B,H,W,C] -> maps by layer: what perceptual losses compare
     sharpen: bool = False  # content losses compare with sharpened images (Wang et al. 2021, "Real-ESRGAN")
@@ -103,8 +104,7 @@ class Restoration:
         if not self.content:
             raise UserError("config.task.content is missing: losses such as {'name': 'reconstruction.l1'}")
         if self.adversarial_start is not None and self.adversary is None:
-            missing = "config.networks.discriminator or config.task.loss"
-            raise UserError(f"{missing} is missing: config.task.adversarial_start asks for a second stage")
+            raise UserError("config.task.adversary is missing: config.task.adversarial_start asks for a second stage")
         if self.adversarial_start is not None and self.adversarial_start < 0:
             raise UserError(f"config.task.adversarial_start: got {self.adversarial_start}, accepted is 0 or more")
         if self.conditional and self.scale != 1:
@@ -113,12 +113,12 @@ class Restoration:
             raise UserError("config.task.generator_penalties: accepted are none without config.task.adversarial_start")
         check_offered(self.generator_penalties, OFFERED, "config.task.generator_penalties")
         if self.adversary is not None:
-            check_offered(self.adversary.penalties, OFFERED, "config.task.penalties")
+            check_offered(self.adversary.penalties, OFFERED, "config.task.adversary.penalties")
             self.adversary.check_labels(self.num_classes)
             matched = [each.name for each in self.content if each.wants("fake_features")]
             if matched and self.adversary.augment is not None:
                 words = f"{matched[0]} compares features of images that are augmented apart; accepted is one of both"
-                raise UserError(f"config.task.augment: {words}")
+                raise UserError(f"config.task.adversary.augment: {words}")
 
     @property
     def num_classes(self) -> int:
@@ -159,7 +159,7 @@ class Restoration:
         Raises UserError for a generator that makes images of another size.
         """
         generator_key, discriminator_key = jax.random.split(key)
-        image, condition = batch["image"], self.condition(batch, key)
+        image, condition = batch["image"], self.conditions(batch, key)
         trees = {GENERATOR: self.generator.init(generator_key, condition, None, train=False)}
         forward = lambda tree: self.generator.apply(tree, condition, None, train=False)  # noqa: E731
         restored = jax.eval_shape(forward, trees[GENERATOR])
@@ -198,7 +198,7 @@ class Restoration:
         staged = tuple(dataclasses.replace(phase, start=start) for phase in second)
         return (first, *staged) if start else staged
 
-    def condition(self, batch: Batch, key: Key) -> Array:
+    def conditions(self, batch: Batch, key: Key) -> Array:
         """What the batch's images are to be restored from: the data set's, or made by the degradation."""
         if self.degradation is not None:
             return self.degradation(key, batch["image"])
@@ -211,7 +211,7 @@ class Restoration:
     def draw(self, phase: Phase, state: State, batch: Batch, key: Key) -> tuple[Restored, dict[str, Variables]]:
         """Images restored from the conditions of the batch, and the generator's new variables."""
         del phase
-        condition = self.condition(batch, jax.random.fold_in(key, 0))
+        condition = self.conditions(batch, jax.random.fold_in(key, 0))
         dropout_key, noise_key = jax.random.split(jax.random.fold_in(key, 1))
         variables = state.variables[GENERATOR]
         tree, rngs = {"params": state.params[GENERATOR], **variables}, {"dropout": dropout_key, "noise": noise_key}
@@ -299,7 +299,7 @@ class Restoration:
         return self._shown(batch, key, jax.lax.stop_gradient(batch["fakes"]) if "fakes" in batch else None)
 
     def _shown(self, batch: Batch, key: Key, fakes: Restored | None) -> Shown:
-        condition = self.condition(batch, key) if fakes is None else fakes.condition
+        condition = self.conditions(batch, key) if fakes is None else fakes.condition
         return Shown(batch["image"], None if fakes is None else fakes.image, self._given(batch, condition))
 
     def _given(self, batch: Batch, condition: Array) -> dict[str, Array]:
@@ -315,7 +315,7 @@ class Restoration:
         forward = lambda condition: self.generator.apply(tree, condition, None, train=False)  # noqa: E731
         of_params = {
             "params": lambda: state.params[GENERATOR],
-            "transposed": lambda: transposed_kernels(forward, self.condition(batch, key)),
+            "transposed": lambda: transposed_kernels(forward, self.conditions(batch, key)),
         }
         return {**opponent.offers(state, shown, key), **of_params}
 

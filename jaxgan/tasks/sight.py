@@ -26,8 +26,8 @@ See = Callable[[Any], Any]  # pixels [B,H,W,C], a clip [B,T,H,W,C], or a tree of
 REALS, FAKES = 2, 3  # what a turn's key is folded with, for augmentation
 NOISES = 2  # what is added to that, for noise
 MOVES = 6  # what a turn's key is folded with, where all pixels are moved by one draw
-INSTANCE_NOISE = "config.task.instance_noise"
-AUGMENT = "config.task.augment"
+INSTANCE_NOISE = "config.task.adversary.instance_noise"
+AUGMENT = "config.task.adversary.augment"
 
 
 class Sight(NamedTuple):

@@ -45,7 +45,7 @@ class Record(NamedTuple):
     @property
     def normal(self) -> Normal:
         """What is normal for the loss of the run."""
-        return normal_range(self.config.task, self.config.watch)
+        return normal_range(self.config.adversary, self.config.watch)
 
     @property
     def players(self) -> tuple[str, ...]:
@@ -112,7 +112,7 @@ def _data(record: Record) -> Iterator[Finding]:
     if size is None:
         yield Finding("data", "unknown", "The data set could not be opened, so its size is not known.")
         return
-    epochs, augmented = images / size, record.config.task.get("augment") is not None
+    epochs, augmented = images / size, record.config.adversary.get("augment") is not None
     told = f"{size:,} training images, each seen {epochs:.3g} times"
     if augmented or size >= FEW_IMAGES:
         yield Finding("data", "fine", f"{told}{', augmented' if augmented else ''}.")

@@ -35,15 +35,15 @@ TIGHTER = 0.5
 ENTROPY = ("minimax", "non_saturating")  # with smoothed labels the loss of a perfect discriminator is their entropy
 
 
-def normal_range(task: Section, watch: WatchConfig | None = None) -> Normal:
-    """The normal range of a game, of its config's `task`; what `watch` says explicitly (not None) wins."""
-    normal = LOSSES.get(str(task.get("loss", "")).rpartition(".")[2], UNKNOWN)
-    penalties = [penalty for penalty in task.get("penalties", ()) if isinstance(penalty, Mapping)]
+def normal_range(adversary: Section, watch: WatchConfig | None = None) -> Normal:
+    """The normal range of the game of an adversary, by its section; what `watch` says explicitly (not None) wins."""
+    normal = LOSSES.get(str(adversary.get("loss", "")).rpartition(".")[2], UNKNOWN)
+    penalties = [penalty for penalty in adversary.get("penalties", ()) if isinstance(penalty, Mapping)]
     names = [(str(penalty.get("name", "")).rpartition(".")[2], penalty.get("every", 1)) for penalty in penalties]
     if any(name in ZERO_CENTRED for name, _ in names):
         normal = normal._replace(widest_gap=TIGHTER * normal.widest_gap)
-    smoothing = task.get("label_smoothing", 0.0)
-    if smoothing and str(task.get("loss", "")).rpartition(".")[2] in ENTROPY:
+    smoothing = adversary.get("label_smoothing", 0.0)
+    if smoothing and str(adversary.get("loss", "")).rpartition(".")[2] in ENTROPY:
         floor = -(1.0 - smoothing) * math.log(1.0 - smoothing) - smoothing * math.log(smoothing)
         normal = normal._replace(finished_loss=(normal.finished_loss or 0.0) + floor)
     normal = normal._replace(penalties=tuple(name for name, every in names if every == 1))

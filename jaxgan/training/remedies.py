@@ -35,17 +35,17 @@ def clip(player: str) -> tuple[str, ...]:
 
 def livelier_loss(config: RunConfig) -> tuple[str, ...]:
     """A loss whose gradient does not vanish; a weaker discriminator where it has one."""
-    if config.task.get("loss") == "adversarial.minimax":
-        return ("--config.task.loss=adversarial.non_saturating",)
+    if config.adversary.get("loss") == "adversarial.minimax":
+        return ("--config.task.adversary.loss=adversarial.non_saturating",)
     return weaker_discriminator(config)
 
 
 def more_modes(config: RunConfig) -> tuple[str, ...]:
     """Relativistic pairing with R1 and R2 (Huang et al. 2024), or more of both."""
     changes: tuple[str, ...] = ()
-    if config.task.get("loss") != "adversarial.relativistic":
-        changes = ("--config.task.loss=adversarial.relativistic",)
-    names = {penalty.get("name") for penalty in config.task.get("penalties", ())}
+    if config.adversary.get("loss") != "adversarial.relativistic":
+        changes = ("--config.task.adversary.loss=adversarial.relativistic",)
+    names = {penalty.get("name") for penalty in config.adversary.get("penalties", ())}
     if names >= set(ZERO_CENTRED):
         return changes or _scale_penalties(config, RAISE)
     return (*changes, _penalties(config, *ZERO_CENTRED))
@@ -53,8 +53,8 @@ def more_modes(config: RunConfig) -> tuple[str, ...]:
 
 def augment(config: RunConfig) -> tuple[str, ...]:
     """An augmentation; more of the penalty where there is one already."""
-    if config.task.get("augment") is None:
-        return (f"--config.task.augment=\"{{'name': '{ADA}'}}\"",)
+    if config.adversary.get("augment") is None:
+        return (f"--config.task.adversary.augment=\"{{'name': '{ADA}'}}\"",)
     return weaker_discriminator(config)
 
 
@@ -70,10 +70,10 @@ def shorter(images: int) -> tuple[str, ...]:
 
 def _scale_penalties(config: RunConfig, factor: float) -> tuple[str, ...]:
     changes = []
-    for index, penalty in enumerate(config.task.get("penalties", ())):
+    for index, penalty in enumerate(config.adversary.get("penalties", ())):
         for key in ("gamma", "weight"):
             value: Any = penalty.get(key)
-            path = f"--config.task.penalties.{index}.{key}"
+            path = f"--config.task.adversary.penalties.{index}.{key}"
             if isinstance(value, Mapping):  # a schedule
                 changes += [
                     f"{path}.{end}={value[end] * factor:.4g}" for end in ("start", "stop", "value") if end in value
@@ -87,10 +87,10 @@ def _scale_penalties(config: RunConfig, factor: float) -> tuple[str, ...]:
 
 def _penalties(config: RunConfig, *names: str) -> str:
     """The penalties that there are, and these."""
-    sections = [dict(penalty) for penalty in config.task.get("penalties", ())]
+    sections = [dict(penalty) for penalty in config.adversary.get("penalties", ())]
     present = {section.get("name") for section in sections}
     sections += [{"name": name, "gamma": FIRST_GAMMA} for name in names if name not in present]
-    return f'--config.task.penalties="{tuple(sections)}"'
+    return f'--config.task.adversary.penalties="{tuple(sections)}"'
 
 
 def _rate(config: RunConfig, player: str, factor: float) -> tuple[str, ...]:

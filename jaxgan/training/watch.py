@@ -38,27 +38,28 @@ OVERFITTED = 0.5  # of the way from the training images' logit to the fakes' (Ka
 
 LOWER_RATE = "Lower config.optimizers.{player}.learning_rate or set config.optimizers.{player}.clip_global_norm."
 WEAKER_DISCRIMINATOR = (
-    "Raise gamma in config.task.penalties (or add gradient_penalty.r1 there), "
+    "Raise gamma in config.task.adversary.penalties (or add gradient_penalty.r1 there), "
     "or lower config.optimizers.{player}.learning_rate."
 )
 STRONGER_DISCRIMINATOR = (
     "Raise config.optimizers.{player}.learning_rate or config.{network}.widths, "
-    "or lower gamma in config.task.penalties."
+    "or lower gamma in config.task.adversary.penalties."
 )
 LIVELIER_LOSS = (
-    "Set config.task.loss to one that does not saturate ('adversarial.relativistic', "
+    "Set config.task.adversary.loss to one that does not saturate ('adversarial.relativistic', "
     "'adversarial.non_saturating'), or lower config.optimizers.{player}.learning_rate."
 )
 MORE_MODES = (
-    "Set config.task.loss='adversarial.relativistic' with gradient_penalty.r1 and gradient_penalty.r2 "
-    "in config.task.penalties; early in a run it may just need more config.images."
+    "Set config.task.adversary.loss='adversarial.relativistic' with gradient_penalty.r1 and gradient_penalty.r2 "
+    "in config.task.adversary.penalties; early in a run it may just need more config.images."
 )
 BOUNDED_LOGITS = (
-    "Add gradient_penalty.r1 to config.task.penalties or raise its gamma, "
+    "Add gradient_penalty.r1 to config.task.adversary.penalties or raise its gamma, "
     "or lower config.optimizers.{player}.learning_rate."
 )
 MORE_DATA = (
-    "Set config.task.augment (such as ada.ADA or diffaugment.DiffAugment), or raise gamma in config.task.penalties."
+    "Set config.task.adversary.augment (such as ada.ADA or diffaugment.DiffAugment), "
+    "or raise gamma in config.task.adversary.penalties."
 )
 
 

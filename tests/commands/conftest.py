@@ -25,11 +25,15 @@ def untrained(path, family, *, conditional):
             "generator": {"name": f"{family}.Generator", **generator},
             "discriminator": {"name": f"{family}.Discriminator", **discriminator},
         },
-        task={"name": "generation.Generation", "loss": "adversarial.non_saturating", "latent_dim": 16},
+        task={
+            "name": "generation.Generation",
+            "condition": "label" if conditional else None,
+            "adversary": {"loss": "adversarial.non_saturating"},
+            "latent_dim": 16,
+        },
         optimizers={},
         data=DataConfig("jaxgan_digits", resolution=8),
         evaluation=EvaluationConfig(neighbours=3, batch_size=32),
-        conditional=conditional,
         compilation_cache=False,
         images=1,
     )

@@ -18,8 +18,8 @@ COLLAPSING = [  # 90 images, no penalty: each class becomes one shape within 250
     "--config.data.split=train[:2%]",
     "--config.batch_size=32",
     "--config.images=8000",
-    "--config.task.loss=adversarial.non_saturating",
-    "--config.task.penalties=()",
+    "--config.task.adversary.loss=adversarial.non_saturating",
+    "--config.task.adversary.penalties=()",
     "--config.evaluation.samples=300",
     "--config.compilation_cache=false",
     "--config.tensorboard=false",
@@ -53,7 +53,7 @@ def test_a_short_synthetic_run_is_told_with_its_rollbacks(config, tmp_path, caps
     told = capsys.readouterr().out
     assert "with 1 rollbacks" in told
     assert "recall/c is 0.01" in told
-    assert "--config.task.penalties.0.gamma=10" in told
+    assert "--config.task.adversary.penalties.0.gamma=10" in told
     assert told.strip().splitlines()[-1].startswith("verdict: broken")
 
 

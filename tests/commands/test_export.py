@@ -24,11 +24,16 @@ CONFIG = RunConfig(
         "generator": {"name": "dcgan.Generator", "resolution": 8, "channels": 1, "num_classes": 3, "widths": (8,)},
         "discriminator": {"name": "dcgan.Discriminator", "resolution": 8, "num_classes": 3, "widths": (8,)},
     },
-    task={"name": "generation.Generation", "loss": "adversarial.non_saturating", "latent_dim": 5, "num_classes": 3},
+    task={
+        "name": "generation.Generation",
+        "adversary": {"loss": "adversarial.non_saturating"},
+        "latent_dim": 5,
+        "condition": "label",
+        "num_classes": 3,
+    },
     optimizers={},
     data=DataConfig(name="jaxgan_digits"),
     epochs=1,
-    conditional=True,
     compilation_cache=False,
 )
 

@@ -29,7 +29,7 @@ def test_all_three_are_judged_without_augmentation_by_the_weights_that_play():
             "generator": {"name": "mlp.Generator", "widths": (8,)},
             "discriminator": {"name": "mlp.Discriminator", "widths": (8,)},
         },
-        task={"name": "generation.Generation", "loss": "adversarial.non_saturating", "latent_dim": 4},
+        task={"name": "generation.Generation", "adversary": {"loss": "adversarial.non_saturating"}, "latent_dim": 4},
         optimizers={},
         data=DataConfig("jaxgan_digits", resolution=8, split="train", evaluation_split="test"),
         images=1,

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from jaxgan.config import DataConfig
 from jaxgan.data.opening import open_source
 
 
@@ -20,22 +20,7 @@ def _own_cache(monkeypatch, tmp_path_factory):
 @pytest.fixture(scope="session")
 def data_config():
     def make(name="jaxgan_digits", **changes):
-        fields = {
-            "name": str(name),
-            "data_dir": None,
-            "split": "train",
-            "evaluation_split": "test",
-            "resolution": None,
-            "channels": None,
-            "fit": "resize",
-            "crops": None,
-            "condition": None,
-            "cache": "auto",
-            "cache_bytes": 2_000_000_000,
-            "flip": False,
-        }
-        assert set(changes) <= set(fields)
-        return SimpleNamespace(**{**fields, **changes})
+        return DataConfig(str(name), **changes)
 
     return make
 

@@ -276,7 +276,7 @@ def test_features_for_restorations_are_refused(cache_dir):
 def test_a_run_is_scored_against_its_training_split(cache_dir, monkeypatch):
     opened = []
     splits = {"train": source(labelled=False), "test": source(1, labelled=False)}
-    monkeypatch.setattr(distribution, "open_source", lambda data, split: opened.append(split) or splits[split])
+    monkeypatch.setattr(distribution, "open_source", lambda data, split, allow: opened.append(split) or splits[split])
     config = SimpleNamespace(
         data=SimpleNamespace(split="train", evaluation_split="test"),
         evaluation=SimpleNamespace(samples=60, batch_size=30, neighbours=3, features="patches", weights=None),

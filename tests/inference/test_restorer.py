@@ -34,7 +34,7 @@ def make_run(path, *, generator=SRRESNET, adversarial_start=100, **task):
             "name": "restoration.Restoration",
             "degradation": {"name": "degradations.Bicubic", "scale": 2},
             "content": ({"name": "reconstruction.l1"},),
-            "loss": "adversarial.hinge",
+            "adversary": {"loss": "adversarial.hinge"},
             "adversarial_start": adversarial_start,
             **task,
         },
@@ -155,7 +155,7 @@ def test_an_inpainter_fills_in_and_leaves_the_rest(tmp_path, capsys):
 
 
 def test_without_a_first_stage_there_is_no_strength(tmp_path):
-    one = make_run(tmp_path / "one", adversarial_start=None, loss="adversarial.hinge")
+    one = make_run(tmp_path / "one", adversarial_start=None)
     with pytest.raises(UserError, match="one stage only"):
         load(one, strength=0.5)
     late = make_run(tmp_path / "late", adversarial_start=50)

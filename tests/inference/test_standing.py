@@ -95,10 +95,10 @@ def test_the_scores_and_pictures_of_a_run_are_of_samples_with_them(monkeypatch):
     params, variables = make_weights(task)
     state = types.SimpleNamespace(params={}, variables={}, ema_params=params, ema_variables=variables)
     config = types.SimpleNamespace(
-        conditional=True, evaluation=EvaluationConfig(batch_size=4), samples=SamplesConfig(rows=1, columns=3), seed=0
+        evaluation=EvaluationConfig(batch_size=4), samples=SamplesConfig(rows=1, columns=3), seed=0
     )
     evaluator = types.SimpleNamespace(run=lambda generate, seed: drawn.update(images=generate(seed, 4)) or {})
-    monkeypatch.setattr(views, "make_held_out_gap", lambda config: None)
+    monkeypatch.setattr(views, "make_held_out_gap", lambda config, allow: None)
     spec = types.SimpleNamespace(classes=("a", "b", "c"))
     view = views.GenerationView(config, spec, task, evaluator, make_mesh({"data": -1}))
     assert view.scores(state) == {}

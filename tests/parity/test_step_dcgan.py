@@ -13,7 +13,11 @@ CONFIG = {
         "generator": {"name": "dcgan.Generator", "widths": WIDTHS},
         "discriminator": {"name": "dcgan.Discriminator", "widths": WIDTHS[::-1]},
     },
-    "task": {"name": "generation.Generation", "loss": "adversarial.non_saturating", "latent_dim": LATENT},
+    "task": {
+        "name": "generation.Generation",
+        "adversary": {"loss": "adversarial.non_saturating"},
+        "latent_dim": LATENT,
+    },
 }
 
 

@@ -17,9 +17,11 @@ CONFIG = {
     },
     "task": {
         "name": "generation.Generation",
-        "loss": "adversarial.relativistic",
+        "adversary": {
+            "loss": "adversarial.relativistic",
+            "penalties": tuple({"name": f"gradient_penalty.{name}", "gamma": GAMMA} for name in ("r1", "r2")),
+        },
         "latent_dim": LATENT,
-        "penalties": tuple({"name": f"gradient_penalty.{name}", "gamma": GAMMA} for name in ("r1", "r2")),
     },
 }
 

@@ -14,12 +14,12 @@ CONFIG = {
     },
     "task": {
         "name": "generation.Generation",
-        "loss": "adversarial.hinge",
+        "adversary": {"loss": "adversarial.hinge"},
         "latent_dim": LATENT,
         "generator_every": 2,
     },
 }
-LABELLED = CONFIG | {"task": CONFIG["task"] | {"generator_every": 1}, "conditional": "norm+projection"}
+LABELLED = CONFIG | {"task": CONFIG["task"] | {"generator_every": 1, "condition": "label"}}
 
 
 def from_pixels(value, like):

@@ -25,7 +25,7 @@ CONFIG = {
         "name": "restoration.Restoration",
         "degradation": {"name": "degradations.Bicubic", "scale": 2},
         "content": ({"name": "reconstruction.l2"},),
-        "loss": "adversarial.non_saturating",
+        "adversary": {"loss": "adversarial.non_saturating"},
         "adversarial_weight": WEIGHT,
         "adversarial_start": 2 * ROWS,
     },

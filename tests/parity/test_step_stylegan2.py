@@ -28,9 +28,11 @@ CONFIG = {
     },
     "task": {
         "name": "generation.Generation",
-        "loss": "adversarial.non_saturating",
+        "adversary": {
+            "loss": "adversarial.non_saturating",
+            "penalties": ({"name": "gradient_penalty.r1", "gamma": GAMMA, "every": EVERY["discriminator"]},),
+        },
         "latent_dim": STYLE,
-        "penalties": ({"name": "gradient_penalty.r1", "gamma": GAMMA, "every": EVERY["discriminator"]},),
         "generator_penalties": ({"name": "path_length.path_length", "every": EVERY["generator"]},),
     },
 }

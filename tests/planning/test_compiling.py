@@ -27,7 +27,7 @@ def test_a_program_is_compiled_once(tmp_path, monkeypatch, capsys):
             "generator": {"name": "dcgan.Generator", "widths": (8,)},
             "discriminator": {"name": "dcgan.Discriminator", "widths": (8,)},
         },
-        task={"name": "generation.Generation", "loss": "adversarial.non_saturating", "latent_dim": 8},
+        task={"name": "generation.Generation", "adversary": {"loss": "adversarial.non_saturating"}, "latent_dim": 8},
         optimizers={player: {"name": "adam", "learning_rate": 1e-3} for player in ("generator", "discriminator")},
         data=DataConfig("none", resolution=8, channels=1),
         batch_size=4,

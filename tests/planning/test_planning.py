@@ -152,9 +152,11 @@ def test_the_program_is_the_train_step():
         },
         task={
             "name": "generation.Generation",
-            "loss": "adversarial.non_saturating",
+            "adversary": {
+                "loss": "adversarial.non_saturating",
+                "penalties": ({"name": "gradient_penalty.r1", "gamma": 1.0, "every": 16},),
+            },
             "latent_dim": 8,
-            "penalties": ({"name": "gradient_penalty.r1", "gamma": 1.0, "every": 16},),
         },
         optimizers={player: {"name": "adam", "learning_rate": 1e-3} for player in ("generator", "discriminator")},
         data=DataConfig("none", resolution=8, channels=1),

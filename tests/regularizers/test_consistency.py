@@ -84,6 +84,13 @@ def test_the_generators_part_asks_for_larger_changes():
 
 
 @pytest.mark.quick
+def test_frames_of_a_clip_are_moved_alike():
+    still = jnp.repeat(REAL[:, None], 3, axis=1)
+    critic = lambda clip: slanted(clip[:, 0]) + slanted(clip[:, 2])  # noqa: E731
+    expected = 4.0 * cr(slanted, REAL, slanted(REAL), KEY)
+    np.testing.assert_allclose(cr(critic, still, critic(still), KEY), expected, rtol=1e-4)
+
+
 def test_several_scales_cannot_be_shifted():
     with pytest.raises(UserError, match="scales"):
         cr(total, (REAL, REAL[:, ::2, ::2]), total(REAL), KEY)

@@ -29,6 +29,22 @@ def test_a_linear_critic_pays_its_squared_norm(penalty):
     np.testing.assert_allclose(penalty(linear, REAL, KEY, gamma=2.0), [SQUARE] * 6, rtol=1e-5)
 
 
+@pytest.mark.parametrize("method", ["exact", "finite_difference"])
+def test_of_clips_the_norm_is_over_all_frames(method):
+    weight = jax.random.normal(jax.random.key(4), (3, 4, 4, 1))
+    square, norm = (float(f(jnp.square(weight).sum())) for f in (jnp.asarray, jnp.sqrt))
+    clips = jnp.zeros((6 if method == "exact" else 20_000, 3, 4, 4, 1))
+    critic = lambda clip: jnp.einsum("bthwc,thwc->b", clip, weight)  # noqa: E731
+    tolerance = 1e-5 if method == "exact" else 0.04  # four deviations of the mean of squares of so many slopes
+    for penalty in (r1, r2):
+        values = penalty(critic, clips, KEY, gamma=2.0, method=method)
+        assert values.shape == clips.shape[:1]
+        np.testing.assert_allclose(values.mean(), square, rtol=tolerance)
+    for penalty in (wgan_gp, dragan):
+        values = penalty(critic, clips, clips, KEY, weight=1.0, method=method)
+        np.testing.assert_allclose(values.mean(), (norm - 1) ** 2, rtol=2 * tolerance)
+
+
 def test_r1_is_taken_at_the_reals_and_r2_at_the_fakes():
     squares = [jnp.square(x).sum((1, 2, 3)) for x in (REAL, FAKE)]
     np.testing.assert_allclose(r1(quadratic, real=REAL, key=KEY, gamma=2.0), squares[0], rtol=1e-5)

@@ -212,14 +212,16 @@ def test_what_cannot_be_moved_with_the_images_is_told():
             return 0.5 * images
 
     image = images(1)
-    with pytest.raises(UserError, match=r"config\.task\.augment: Darken has no `moved`"):
+    with pytest.raises(UserError, match=r"config\.task\.adversary\.augment: Darken has no `moved`"):
         sight(KEY, jnp.int32(0), augment=Darken(), given=image)
     whole = jnp.zeros((BATCH, SIDE, SIDE), jnp.int32)
     for given in ({"small": image[:, ::2, ::2]}, {"classes": whole}, {"masks": whole[..., None]}):
         seen = sight(KEY, jnp.int32(0), augment=DiffAugment(), given={**given, "pixels": image})
-        with pytest.raises(UserError, match=r"config\.task\.augment: what is given, of shape .*, cannot be moved"):
+        with pytest.raises(
+            UserError, match=r"config\.task\.adversary\.augment: what is given, of shape .*, cannot be moved"
+        ):
             seen.given({**given, "pixels": image}, image)
-    with pytest.raises(UserError, match=r"config\.task\.augment: images of several scales"):
+    with pytest.raises(UserError, match=r"config\.task\.adversary\.augment: images of several scales"):
         sight(KEY, jnp.int32(0), augment=DiffAugment()).reals((image, image[:, ::2, ::2]))
 
 

@@ -271,7 +271,7 @@ def test_penalties_see_the_images_and_not_their_conditions():
     ("changes", "words"),
     [
         ({"content": ()}, "config.task.content is missing"),
-        ({"loss": None}, "config.networks.discriminator or config.task.loss is missing"),
+        ({"loss": None}, "config.task.adversary is missing"),
         ({"adversarial_start": -1}, "adversarial_start: got -1"),
         ({"conditional": True}, "config.task.conditional"),
     ],
@@ -401,10 +401,13 @@ def test_patches_are_weighed_by_the_mask_where_it_was_moved_to():
             "augment: matching compares",
         ),
         ({"generator_penalties": (Penalty("zcr", zcr_generator),)}, "generator_penalties: zcr needs 'generate', which"),
-        ({"penalties": (Penalty("zcr", zcr),)}, "config.task.penalties: zcr needs 'generate', which this task"),
+        (
+            {"penalties": (Penalty("zcr", zcr),)},
+            "config.task.adversary.penalties: zcr needs 'generate', which this task",
+        ),
         ({"generator_penalties": (Penalty("orthogonal", orthogonal),), "adversarial_start": None}, "accepted are none"),
-        ({"pack": 0}, "config.task.pack: got 0"),
-        ({"pack": 2, "discriminator": Labelled()}, "config.task.pack: images of different labels"),
+        ({"pack": 0}, "config.task.adversary.pack: got 0"),
+        ({"pack": 2, "discriminator": Labelled()}, "config.task.adversary.pack: images of different labels"),
     ],
 )
 def test_what_the_adversary_cannot_do_here_is_told(changes, words):

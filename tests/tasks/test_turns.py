@@ -207,7 +207,9 @@ def test_a_penalty_of_single_images_is_refused_with_packing():
     for function, words in ((of_images, r"of shape \(4,\)"), (beside_latents, "incompatible shapes")):
         penalties = (Penalty("mine", function, every=4),)
         make_state(make_task(penalties=penalties))
-        message = rf"^config\.task\.penalties: mine cannot be taken with packing: expected .* 2 packs, .*{words}"
+        message = (
+            rf"^config\.task\.adversary\.penalties: mine cannot be taken with packing: expected .* 2 packs, .*{words}"
+        )
         with pytest.raises(UserError, match=message) as mistake:
             make_state(make_task(pack=2, penalties=penalties))
         assert "\n" not in str(mistake.value)
@@ -279,7 +281,7 @@ def test_packed_images_are_judged_together():
     np.testing.assert_allclose(alone, swapped[::-1], rtol=1e-5)
     _, metrics = step_of(task, optimizers)(state, make_batch(), KEY, (0, 1))
     assert np.isfinite(metrics["generator/loss"])
-    with pytest.raises(UserError, match=r"config\.task\.pack: images of different labels"):
+    with pytest.raises(UserError, match=r"config\.task\.adversary\.pack: images of different labels"):
         make_task(pack=2, num_classes=3)
 
 

@@ -33,7 +33,7 @@ SCORES = {
 R1 = ({"name": "gradient_penalty.r1", "gamma": 2.0},)
 
 
-def config_of(loss="non_saturating", **task):
+def config_of(loss="non_saturating", **adversary):
     adam = {"name": "adam", "learning_rate": 3e-4}
     return from_tree(
         {
@@ -41,7 +41,7 @@ def config_of(loss="non_saturating", **task):
                 "generator": {"name": "dcgan.Generator"},
                 "discriminator": {"name": "dcgan.Discriminator"},
             },
-            "task": {"name": "generation.Generation", "loss": f"adversarial.{loss}", **task},
+            "task": {"name": "generation.Generation", "adversary": {"loss": f"adversarial.{loss}", **adversary}},
             "optimizers": {"generator": adam, "discriminator": adam},
             "data": {"name": "mnist"},
             "images": 1000,
@@ -77,9 +77,9 @@ def test_a_run_that_logged_nothing_says_so():
 
 
 CASES = {
-    "collapse": ({"recall/c": 0.0}, "collapsed", "--config.task.loss=adversarial.relativistic"),
+    "collapse": ({"recall/c": 0.0}, "collapsed", "--config.task.adversary.loss=adversarial.relativistic"),
     "collapse by falling": ({"diversity/c": 0.4}, "collapsed", "gradient_penalty.r2"),
-    "overfitting": ({"held_out/real_logits": -0.8}, "overfitted", "--config.task.augment="),
+    "overfitting": ({"held_out/real_logits": -0.8}, "overfitted", "--config.task.adversary.augment="),
     "balance": ({"discriminator/accuracy": 0.1}, "out of balance", "discriminator.learning_rate=0.0006"),
     "balance won": (
         {"discriminator/accuracy": 1.0, "discriminator/loss": 1e-4},
@@ -130,7 +130,7 @@ def test_players_are_those_of_the_config():
 
 def test_a_penalty_that_is_there_is_raised_by_its_own_value():
     record = record_of(config_of(penalties=R1), later={"discriminator/accuracy": 1.0, "discriminator/loss": 0.0})
-    assert bad(record)["balance"].changes == ("--config.task.penalties.0.gamma=20",)
+    assert bad(record)["balance"].changes == ("--config.task.adversary.penalties.0.gamma=20",)
 
 
 def test_too_few_images_are_told_and_augmentation_is_enough():
@@ -169,7 +169,7 @@ def test_what_is_normal_depends_on_the_loss():
 
 
 def test_a_zero_centred_penalty_narrows_the_range_and_the_config_wins():
-    free, held = (normal_range(config_of(penalties=each).task) for each in ((), R1))
+    free, held = (normal_range(config_of(penalties=each).adversary) for each in ((), R1))
     assert held.widest_gap < free.widest_gap
     assert held.penalties == ("r1",)
     assert set(LOSSES) >= {"minimax", "hinge", "wasserstein", "relativistic"}
@@ -179,6 +179,6 @@ def test_a_zero_centred_penalty_narrows_the_range_and_the_config_wins():
         widest_gap: float | None = 7.0
         finished_loss: float | None = None
 
-    task = config_of(penalties=R1).task
-    assert normal_range(task, Explicit()).widest_gap == 7.0
-    assert normal_range(task, Explicit()).finished_loss == held.finished_loss
+    adversary = config_of(penalties=R1).adversary
+    assert normal_range(adversary, Explicit()).widest_gap == 7.0
+    assert normal_range(adversary, Explicit()).finished_loss == held.finished_loss

@@ -21,7 +21,7 @@ CONFIG = RunConfig(
         "generator": {"name": "mlp.Generator", "widths": (4,), **SHAPE},
         "discriminator": {"name": "mlp.Discriminator", "widths": (4,)},
     },
-    task={"name": "generation.Generation", "loss": "adversarial.non_saturating", "latent_dim": 3},
+    task={"name": "generation.Generation", "adversary": {"loss": "adversarial.non_saturating"}, "latent_dim": 3},
     optimizers={player: {"name": "adam", "learning_rate": 1e-3} for player in ("generator", "discriminator")},
     data=DataConfig("stand-in"),
     images=1,

@@ -73,15 +73,15 @@ def test_a_first_gradient_after_none_is_no_explosion():
         (
             "discriminator_wins",
             {"discriminator__accuracy": 1.0, "discriminator__loss": 1e-4},
-            "config.task.penalties",
+            "config.task.adversary.penalties",
         ),
         (
             "discriminator_loses",
             {"discriminator__accuracy": 0.1},
             "config.optimizers.discriminator.learning_rate",
         ),
-        ("vanishing_gradients", {"generator__grad_norm": 1e-9}, "config.task.loss"),
-        ("vanishing_gradients", {"discriminator__grad_norm": 0.0}, "config.task.loss"),
+        ("vanishing_gradients", {"generator__grad_norm": 1e-9}, "config.task.adversary.loss"),
+        ("vanishing_gradients", {"discriminator__grad_norm": 0.0}, "config.task.adversary.loss"),
     ],
 )
 def test_a_condition_that_lasts_is_told_once_with_advice(kind, changes, field):

@@ -14,7 +14,7 @@ def get_config():
         teacher=dict(name="four_networks.Teacher"),
         discriminator=dict(name="mlp.Discriminator", widths=(32,)),
     )
-    config.task = dict(name="four_networks.FourNetworks", loss="adversarial.non_saturating")
+    config.task = dict(name="four_networks.FourNetworks", adversary=dict(loss="adversarial.non_saturating"))
     adam = dict(name="adam", learning_rate=1e-3, b1=0.5)
     config.optimizers = dict(painter=adam, discriminator=adam)
     config.evaluation = dict(samples=64, batch_size=32, features="patches")

@@ -1,0 +1,57 @@
+"""Examples that are drawn, not read: they need no files, and a source of them is a model for one's own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from jaxgan.config import DataConfig
+from jaxgan.data.sources import IMAGES, DataSpec, fingerprint
+from jaxgan.domains import Count, Given
+from jaxgan.fields import picture_fields
+
+CLASSES = ("disc", "square")
+SIDE, CHANNELS = 32, 3  # where the config does not say
+LEAST, MOST = 0.15, 0.35  # half of a shape's width, as a share of the picture's
+
+
+class Shapes:
+    """`size` pictures of a disc or a square of random place, width and colour on black, with labels.
+
+    Every name of a split gives other pictures. They are as large as the config says, else 32 x 32 in colour.
+    """
+
+    spec: DataSpec
+
+    def __init__(self, config: Given[DataConfig], split: Given[str], size: Count = 10_000):
+        """Draws nothing yet."""
+        side, channels = config.resolution or SIDE, config.channels or CHANNELS
+        self._split = tuple(split.encode())
+        told = fingerprint("procedural.Shapes", split, size, side, channels)
+        self.spec = DataSpec(
+            name="procedural.Shapes",
+            split=split,
+            size=size,
+            fields=picture_fields(side, side, channels, CLASSES),
+            fingerprint=told,
+            contents=((IMAGES, told),),
+            told=(("data", f"{size:,} drawn pictures of a disc or a square, {side} x {side}"),),
+        )
+
+    def read(self, indices: Sequence[int] | np.ndarray) -> dict[str, np.ndarray]:
+        """The examples at `indices`: image uint8 `[n,H,W,C]` and label int32 `[n]`."""
+        return {"image": np.stack([self._draw(int(index)) for index in indices]), "label": self.labels(indices)}
+
+    def labels(self, indices: Sequence[int] | np.ndarray) -> np.ndarray:
+        """The labels int32 `[n]`: discs are even, squares odd."""
+        return np.asarray(indices, np.int32) % len(CLASSES)
+
+    def _draw(self, index: int) -> np.ndarray:
+        side, _, channels = self.spec.image.known
+        random = np.random.default_rng((*self._split, index))
+        half = random.uniform(LEAST, MOST) * side
+        down, across = (np.abs(np.arange(side) - random.uniform(half, side - half)) for _ in range(2))
+        far = np.hypot(down[:, None], across) if index % 2 == 0 else np.maximum(down[:, None], across)
+        colour = random.integers(64, 256, channels)
+        return np.where(far[..., None] < half, colour, 0).astype(np.uint8)
