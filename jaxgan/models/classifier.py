@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from jaxgan.domains import Count, Whole
+from jaxgan.layers.temporal import TimeConv
 
 Array = jax.Array
 
@@ -49,7 +50,7 @@ class Classifier(nn.Module):
             width = self.widths[min(stage, len(self.widths) - 1)]
             x = nn.relu(nn.Conv(width, (4, 4), strides=2, name=f"conv{stage}")(x))
             if x.ndim == 5:
-                x = _halved(nn.relu(_TimeConv(width, name=f"time{stage}")(x)))
+                x = _halved(nn.relu(TimeConv(width, name=f"time{stage}")(x)))
             stage += 1
         texture = x.mean(axis=tuple(range(1, x.ndim - 1)))
         hidden = nn.relu(nn.Dense(self.hidden, name="hidden")(x.reshape(x.shape[0], -1)))
@@ -64,20 +65,6 @@ def reduced(image: Array) -> Array:
         return image
     height, width = (max(1, round(size * scale)) for size in (height, width))
     return jax.image.resize(image, (*outer, height, width, channels), "linear", antialias=True)
-
-
-class _TimeConv(nn.Module):
-    """Convolution of three taps along time, zeros before and after, as one matrix product: fast on CPU."""
-
-    features: int
-
-    @nn.compact
-    def __call__(self, x: Array) -> Array:
-        kernel = self.param("kernel", nn.initializers.lecun_normal(), (3, x.shape[-1], self.features))
-        bias = self.param("bias", nn.initializers.zeros, (self.features,))
-        padded = jnp.pad(x, ((0, 0), (1, 1), *((0, 0),) * 3))
-        taps = jnp.concatenate([padded[:, :-2], x, padded[:, 2:]], axis=-1)
-        return taps @ kernel.reshape(-1, self.features) + bias
 
 
 def _halved(x: Array) -> Array:
