@@ -37,6 +37,7 @@ MAY_CHANGE = (
     "parallel",
     "checkpoint",
     "evaluation",
+    "evaluators",
     "samples",
     "watch",
     "log_every",
