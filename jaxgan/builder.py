@@ -40,6 +40,7 @@ KINDS = {
     "degradation": Kind("jaxgan.game.Degradation", "jaxgan.augment"),
     "content": Kind("jaxgan.tasks.restoration.Content", "jaxgan.losses"),
     "evaluator": Kind("jaxgan.evaluators.evaluator.Evaluator", "jaxgan.evaluators"),
+    "backbone": Kind("jaxgan.tasks.restoration.Backbone", "jaxgan.tasks", "restoration.Backbone"),
     "source": Kind("jaxgan.data.sources.Source", "jaxgan.data"),
 }
 BY_ASKED = {row.asked: kind for kind, row in KINDS.items()}
