@@ -44,7 +44,7 @@ READ = (1, 2, FORMAT)  # those that are read: an older one is of an older spelli
 SCORER = "distribution.Distribution"
 
 Section = Mapping[str, Any]  # {"name": "dcgan.Generator", **keyword arguments}
-FeatureKind = Literal["auto", "classifier", "self", "inception", "patches", "alexnet", "vgg16"]  # of scores
+FeatureKind = Literal["auto", "classifier", "self", "inception", "i3d", "patches", "alexnet", "vgg16"]  # of scores
 
 
 def option(default: Any, told: str) -> Any:
