@@ -27,6 +27,7 @@ from jaxgan.evaluators.inception_features import check_weights
 from jaxgan.evaluators.inception_scores import InceptionScores
 from jaxgan.evaluators.labels import count_labels, spread_labels
 from jaxgan.evaluators.manifests import CONTENTS, existing
+from jaxgan.evaluators.motion_scores import MotionScores
 from jaxgan.evaluators.patch_scores import PatchScores
 from jaxgan.evaluators.self_scores import SelfScores
 from jaxgan.evaluators.stacked_scores import StackedScores
@@ -138,8 +139,8 @@ class Distribution:
     @functools.cached_property
     def _scorer(self) -> Scorer:
         common: dict[str, Any] = {"samples": self._samples, "neighbours": self._neighbours, "seed": self._seed}
-        if self._kind is PatchScores:
-            return PatchScores(self._source, **common)
+        if self._kind in (PatchScores, MotionScores):
+            return self._kind(self._source, **common)
         common["cache_dir"] = self._cache_dir
         if self._kind in (InceptionScores, VideoScores):
             return self._kind(self._source, weights=self._weights, **common)
@@ -183,15 +184,15 @@ def _kind(source: Source, features: str) -> Any:
     if features == "classifier" and not labels:
         raise UserError(f"config.evaluation.features: got 'classifier', but {source.spec.name} has no labels")
     clips = source.spec.image.frames is not None
-    if features in (("inception", "self") if clips else ("i3d",)):
-        what, other = ("clips", "'classifier', 'i3d' and 'patches'") if clips else ("pictures", "'inception'")
+    if features in (("inception", "self") if clips else ("i3d", "motion")):
+        what, other = ("clips", "'classifier', 'i3d', 'motion' and 'patches'") if clips else ("pictures", "'inception'")
         raise UserError(
             f"config.evaluation.features: got {features!r}, but {source.spec.name} has {what}: accepted are {other}"
         )
     if features == "inception":
         return InceptionScores
-    if features == "i3d":
-        return VideoScores
+    if features in ("i3d", "motion"):
+        return VideoScores if features == "i3d" else MotionScores
     if features == "patches" or (clips and not labels):
         return PatchScores
     if features == "self" or not labels:

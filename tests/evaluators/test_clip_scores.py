@@ -81,6 +81,27 @@ def test_clips_without_labels_are_scored_by_patches_over_frames(tmp_path):
     assert moving["swd/patches-4x7x7"] < 0.7 * still["swd/patches-4x7x7"]
 
 
+def test_motion_is_compared_with_that_of_the_data(tmp_path):
+    class Dots(Bars):
+        """A square that moves down, one pixel a frame, and never reaches an edge."""
+
+        def __init__(self):
+            super().__init__(labels=False)
+            self._images = np.zeros_like(self._images)
+            for frame in range(FRAMES):
+                self._images[:, frame, 3 + frame : 7 + frame, 5:9] = 255
+
+    source = Dots()
+    judge = Distribution(source, cache_dir=str(tmp_path), features="motion", **SETTINGS)
+    real = source.read(np.arange(80))["image"] / 127.5 - 1.0
+    moving = judge.run(Trained(lambda seed, count: real[:count]), 0)
+    assert moving == {"speed_distance/motion": 0.0, "straight/motion": 1.0, "moves/motion": 1.0}
+    still = judge.run(Trained(lambda seed, count: real[:count, [0] * FRAMES]), 0)
+    assert still["speed_distance/motion"] == pytest.approx(1.0, rel=1e-3)  # the speed of the data
+    assert still["moves/motion"] == 0.0
+    assert judge.manifest["straight_reals"] == 1.0
+
+
 @pytest.mark.slow
 def test_a_classifier_learns_which_way_clips_go():
     images, labels = clips(np.random.default_rng(0), 400)
@@ -99,7 +120,7 @@ def test_features_of_the_other_kind_of_data_are_told(tmp_path):
             self.spec = DataSpec("pictures", "train", 80, picture_fields(SIDE, SIDE, 1), "f" * 8)
 
     for source, features, told in (
-        (Bars(), "inception", "bars has clips: accepted are 'classifier', 'i3d' and 'patches'"),
+        (Bars(), "inception", "bars has clips: accepted are 'classifier', 'i3d', 'motion' and 'patches'"),
         (Bars(), "self", "bars has clips"),
         (Pictures(), "i3d", "pictures has pictures: accepted are 'inception'"),
     ):
