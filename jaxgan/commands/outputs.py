@@ -15,7 +15,7 @@ from jaxgan.paths import is_remote, new_file_beside
 
 LONGEST_NAME = 255  # bytes of one name on nearly all file systems
 PICTURES = tuple(FORMATS)
-ANIMATIONS = (".gif", ".mp4")
+ANIMATIONS = (".gif", ".webp", ".mp4")
 SUFFIX = re.compile(r"\.[A-Za-z][A-Za-z0-9]*")
 WITH_TABLE = ("neighbours", "truncation")  # kinds of samples beside which a .json is written
 

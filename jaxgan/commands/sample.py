@@ -21,10 +21,9 @@ from jaxgan.inference.model import Model
 from jaxgan.media.grids import make_grid, save_grid
 from jaxgan.media.images import save_image
 from jaxgan.media.plain import plain
-from jaxgan.media.videos import save_animation
+from jaxgan.media.videos import FRAMES_PER_SECOND, save_animation
 
 FRAMES_BETWEEN = 24  # frames from one latent of an interpolation to the next
-FRAMES_PER_SECOND = 24
 DEFAULT_COUNT = {
     "grid": 100,
     "files": 16,

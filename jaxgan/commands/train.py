@@ -34,6 +34,7 @@ from jaxgan.fields import MAIN, frames
 from jaxgan.game import Product, State, Task, product_of
 from jaxgan.media.images import save_image
 from jaxgan.media.plain import plain
+from jaxgan.media.videos import FRAMES_PER_SECOND, save_animation, usual_suffix
 from jaxgan.models.pretrained.realesrgan import read_weights
 from jaxgan.parallel import distributed
 from jaxgan.parallel.mesh import check_batch, check_memory, make_mesh
@@ -320,10 +321,14 @@ def _make_evaluate(
 
 def _make_draw_samples(place: Workdir, view: View, writer: Writer) -> Callable[[State, int], None]:
     def draw_samples(state: State, images: int) -> None:
-        grid = view.picture(state)
-        if grid is not None and distributed.leading():
-            save_image(grid, place.samples / f"{images:09}.png")
-            writer.write_images(int(state.step), "samples", grid)
+        shown = view.picture(state)
+        if shown is None or not distributed.leading():
+            return
+        save_image(shown.picture, place.samples / f"{images:09}.png")
+        writer.write_images(int(state.step), "samples", shown.picture)
+        if shown.film is not None:
+            save_animation(shown.film, place.samples / f"{images:09}{usual_suffix()}", FRAMES_PER_SECOND)
+            writer.write_images(int(state.step), "film", shown.film)
 
     return draw_samples
 

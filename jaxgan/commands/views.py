@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -24,10 +24,19 @@ from jaxgan.game import Product, State, Task, Weights, delivered, playing, produ
 from jaxgan.inference.restorer import of_shot
 from jaxgan.inference.sampling import Sampler
 from jaxgan.inference.standing import Standing
-from jaxgan.media.grids import make_grid
+from jaxgan.media.grids import make_film, make_grid
 from jaxgan.parallel import distributed
 from jaxgan.parallel.compiler import compiler_options
 from jaxgan.parallel.placement import copied, replicated
+
+STRIP = 16  # frames of a film strip, at most: a person reads it
+
+
+class Shown(NamedTuple):
+    """What a run draws: a picture, uint8 `[H,W,C]`, and of clips, whose first frames it shows, a film `[T,H,W,C]`."""
+
+    picture: np.ndarray
+    film: np.ndarray | None = None
 
 
 class View:
@@ -58,11 +67,11 @@ class View:
                 scores |= prefixed(name, evaluator.run(model, self._config.seed))
         return scores
 
-    def picture(self, state: State) -> np.ndarray | None:
-        """uint8 `[H,W,C]`, of the first evaluator that shows one; None where another process or none makes it."""
+    def picture(self, state: State) -> Shown | None:
+        """That of the first evaluator that shows one; None where another process or none makes it."""
         model = self._trained(state)
         pictures = (evaluator.picture(model) for evaluator in self._evaluators.values())
-        return next((picture for picture in pictures if picture is not None), None)
+        return next((Shown(picture) for picture in pictures if picture is not None), None)
 
     def _trained(self, state: State) -> Trained:
         weights, apply = distributed.on_one_device(self._averaged(state)), self._apply
@@ -107,12 +116,15 @@ class GenerationView(View):
             return scores
         return existing({**scores, **self._gap(partial(self._judge, state), partial(self._playing, state))})
 
-    def picture(self, state: State) -> np.ndarray:
-        """A grid of samples."""
+    def picture(self, state: State) -> Shown:
+        """A grid of samples; of clips a film of all, and a film strip of the first in each row."""
         wish = self._config.samples
         draw = generate_with(partial(self._sampler.generate, self._averaged(state)))
-        drawn = draw_grid(draw, rows=wish.rows, columns=wish.columns, class_names=self._class_names)
-        return make_grid(drawn.images, columns=drawn.columns, row_labels=drawn.row_labels)
+        images, columns, labels = draw_grid(draw, rows=wish.rows, columns=wish.columns, class_names=self._class_names)
+        if images.ndim == 4:
+            return Shown(make_grid(images, columns=columns, row_labels=labels))
+        strip = make_grid(images[::columns, :STRIP], columns=1, row_labels=labels)
+        return Shown(strip, make_film(images, columns=columns, row_labels=labels))
 
     def _trained(self, state: State) -> Trained:
         weights = self._averaged(state)

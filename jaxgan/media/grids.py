@@ -51,6 +51,12 @@ def make_grid(
     return _labelled(grid, tiles.shape[1:3], row_labels or (), column_labels or (), ImageFont.load_default(size=size))
 
 
+def make_film(clips: Any, *, columns: int, row_labels: Sequence[str] | None = None) -> np.ndarray:
+    """Draws clips `[N, T, H, W, C]` side by side, as `make_grid` does images; uint8 `[T, height, width, 1 or 3]`."""
+    frames = np.moveaxis(to_uint8(clips), 1, 0)
+    return np.stack([make_grid(frame, columns=columns, row_labels=row_labels) for frame in frames])
+
+
 def save_grid(
     images: Any,
     path: str | os.PathLike[str],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import io
 import os
 import tempfile
@@ -15,9 +16,11 @@ from PIL import Image
 from jaxgan.errors import UserError
 from jaxgan.media.films.colours import BT709, LIMITED, Colours
 from jaxgan.media.films.frames import FilmFormat
-from jaxgan.media.images import opaque, replace_file, to_uint8
+from jaxgan.media.images import OPTIONS, opaque, replace_file, to_uint8
 from jaxgan.media.provenance.origin import Origin, mark_bytes
 from jaxgan.media.reading import Picture
+
+FRAMES_PER_SECOND = 24  # of walks, and of clips, which do not say how fast they are
 
 
 def save_animation(
@@ -25,28 +28,52 @@ def save_animation(
 ) -> tuple[str, ...]:
     """Writes frames `[T, H, W, C]` (float in [-1, 1] or uint8) at `fps` frames a second, by suffix.
 
-    `.gif` plays in a loop, in 256 colours and at a multiple of 10 ms a frame; `.mp4` is H.264 and needs
-    the extra `[video]`. `origin` is what made them, which is written into the file; remarks about what could not be
-    (see `mark_file`). The file is there whole or not at all. Raises UserError for another suffix or
+    `.gif` plays in a loop, in 256 colours and at a multiple of 10 ms a frame; so does `.webp`, in all colours; `.mp4`
+    is H.264 and needs the extra `[video]`. `origin` is what made them, which is written into the file; remarks about
+    what could not be (see `mark_file`). The file is there whole or not at all. Raises UserError for another suffix or
     where the extra is missing, ValueError for no frames or a rate that is not positive.
     """
-    encoders = {".gif": _gif, ".mp4": _mp4}
+    encoders = {".gif": _gif, ".webp": _webp, ".mp4": _mp4}
     suffix = PurePath(os.fspath(path)).suffix.lower()
     if suffix not in encoders:
-        raise UserError(f"{os.fspath(path)}: an animation cannot be written as {suffix!r}, accepted are .gif and .mp4")
-    pictures = opaque(to_uint8(frames))
-    if pictures.ndim != 4 or not len(pictures) or not fps > 0:
-        raise ValueError(f"an animation is [T, H, W, C] at more than 0 frames a second, got {pictures.shape} at {fps}")
-    content, remarks = mark_bytes(encoders[suffix](pictures, fps), suffix, origin, title=PurePath(path).name)
+        raise UserError(
+            f"{os.fspath(path)}: an animation cannot be written as {suffix!r}, accepted are {', '.join(encoders)}"
+        )
+    content = encoders[suffix](_checked(frames, fps), fps)
+    content, remarks = mark_bytes(content, suffix, origin, title=PurePath(path).name)
     replace_file(path, content)
     return remarks
 
 
+def gif(frames: Any, fps: float) -> bytes:
+    """The file of a GIF, as `save_animation` writes it. Raises ValueError as that."""
+    return _gif(_checked(frames, fps), fps)
+
+
+def usual_suffix() -> str:
+    """`.mp4`; `.gif` without the extra `[video]`."""
+    return ".gif" if importlib.util.find_spec("av") is None else ".mp4"
+
+
+def _checked(frames: Any, fps: float) -> np.ndarray:
+    pictures = opaque(to_uint8(frames))
+    if pictures.ndim != 4 or not len(pictures) or not fps > 0:
+        raise ValueError(f"an animation is [T, H, W, C] at more than 0 frames a second, got {pictures.shape} at {fps}")
+    return pictures
+
+
 def _gif(frames: np.ndarray, fps: float) -> bytes:
+    return _looped(frames, "GIF", max(2, round(100 / fps)) * 10)  # players slow what is faster than 20 ms to 100 ms
+
+
+def _webp(frames: np.ndarray, fps: float) -> bytes:
+    return _looped(frames, "WEBP", max(1, round(1000 / fps)), **OPTIONS["WEBP"])
+
+
+def _looped(frames: np.ndarray, kind: str, milliseconds: int, **options: Any) -> bytes:
     pictures = [Image.fromarray(frame[..., 0] if frame.shape[-1] == 1 else frame) for frame in frames]
-    buffer = io.BytesIO()
-    duration = max(2, round(100 / fps)) * 10  # players slow anything faster than 20 ms down to 100 ms
-    pictures[0].save(buffer, format="GIF", save_all=True, append_images=pictures[1:], duration=duration, loop=0)
+    buffer, timing = io.BytesIO(), {"duration": milliseconds, "loop": 0}
+    pictures[0].save(buffer, format=kind, save_all=True, append_images=pictures[1:], **timing, **options)
     return buffer.getvalue()
 
 

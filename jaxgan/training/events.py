@@ -11,6 +11,8 @@ import time
 
 import numpy as np
 
+from jaxgan.media.videos import FRAMES_PER_SECOND, gif
+
 FLUSH_SECONDS = 10
 
 
@@ -45,6 +47,16 @@ class Events:
         from tensorboardX.summary import image as picture
 
         self._add(Event(step=step, summary=picture(name, image, dataformats="HWC")))
+
+    def add_film(self, name: str, frames: np.ndarray, step: int) -> None:
+        """A film, uint8 `[T, H, W, 1 or 3]`, as a picture that is a GIF: TensorBoard shows it moving."""
+        from tensorboardX.proto.event_pb2 import Event
+        from tensorboardX.proto.summary_pb2 import Summary
+
+        _, height, width, channels = frames.shape
+        content = gif(frames, FRAMES_PER_SECOND)
+        image = Summary.Image(height=height, width=width, colorspace=channels, encoded_image_string=content)
+        self._add(Event(step=step, summary=Summary(value=[Summary.Value(tag=name, image=image)])))
 
     def close(self) -> None:
         """Writes what is still on its way."""

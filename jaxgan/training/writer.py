@@ -89,9 +89,9 @@ class Writer:
             self._mirror.copy()
 
     def write_images(self, step: int, name: str, image: np.ndarray) -> None:
-        """Writes a picture, uint8 `[H, W, 1 or 3]`, for TensorBoard to show."""
+        """Writes a picture, uint8 `[H, W, 1 or 3]`, or a film `[T, H, W, 1 or 3]`, for TensorBoard to show."""
         if self._events is not None:
-            self._events.add_image(name, image, step)
+            (self._events.add_film if image.ndim == 4 else self._events.add_image)(name, image, step)
 
     def close(self) -> None:
         """Writes what is still on its way and closes the files."""

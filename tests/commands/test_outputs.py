@@ -40,7 +40,7 @@ IS_A_FOLDER = [(mode, {**options, "output": "in"}) for mode, options in BELOW_A_
 WRONG_SUFFIX = [
     ("sample", {"output": "x.txt"}, "got 'x.txt', accepted are .png, .jpg"),
     ("sample", {"output": "x"}, "got 'x', accepted are .png, .jpg"),
-    ("sample", {"kind": "interpolate", "output": "x.png"}, "accepted are .gif and .mp4"),
+    ("sample", {"kind": "interpolate", "output": "x.png"}, "accepted are .gif, .webp and .mp4"),
     ("sample", {"kind": "files", "output": "x.png"}, "accepted for --kind=files is a folder"),
     ("project", {"input": "in/a.png", "output": "x.npz"}, "got 'x.npz', accepted are .png, .jpg"),
     ("project", {"input": "in/a.png", "output": "in/a.png"}, "would take the input's place"),

@@ -120,7 +120,7 @@ def test_samples_of_every_kind(workdir, tmp_path, capsys):
         (["--labels=a"], "--labels: got 'a'"),
         (["--labels=12"], "--labels: got 12 to 12, accepted are 0 to 9"),
         (["--checkpoint=3"], "--checkpoint: got 3, accepted are 'latest', 'best' and"),
-        (["--kind=interpolate", "--output=walk.avi"], "accepted are .gif and .mp4"),
+        (["--kind=interpolate", "--output=walk.avi"], "accepted are .gif, .webp and .mp4"),
     ],
 )
 def test_a_mistake_in_sampling_is_one_line(workdir, flags, words, capsys):

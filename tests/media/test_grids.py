@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxgan.media.grids import PADDING, make_grid, save_grid
+from jaxgan.media.grids import PADDING, make_film, make_grid, save_grid
 
 
 def images(count, channels=1, side=4):
@@ -67,3 +67,11 @@ def test_saved_grid_is_the_grid(tmp_path):
     save_grid(tiles, tmp_path / "grid.png", columns=2, row_labels=["x", "y"])
     with Image.open(tmp_path / "grid.png") as picture:
         assert np.array_equal(np.asarray(picture)[..., None], make_grid(tiles, columns=2, row_labels=["x", "y"]))
+
+
+def test_a_film_is_a_grid_of_each_frame():
+    clips = images(4 * 3).reshape(4, 3, *images(1).shape[1:])
+    film = make_film(clips, columns=2, row_labels=["x", "y"])
+    assert len(film) == 3
+    for index, frame in enumerate(film):
+        np.testing.assert_array_equal(frame, make_grid(clips[:, index], columns=2, row_labels=["x", "y"]))

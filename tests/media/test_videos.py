@@ -8,7 +8,8 @@ import pytest
 from PIL import Image
 
 from jaxgan.errors import UserError
-from jaxgan.media.videos import save_animation
+from jaxgan.media.provenance.origin import Origin
+from jaxgan.media.videos import save_animation, usual_suffix
 
 
 def frames(channels, height=16, width=16):
@@ -27,6 +28,29 @@ def test_gif_holds_every_frame_at_its_rate_in_a_loop(tmp_path, channels):
         for index, level in enumerate([0, 60, 120, 180, 240]):
             picture.seek(index)
             assert np.abs(np.asarray(picture.convert("L")).astype(int) - level).max() <= 2
+
+
+def test_gif_is_exact_where_colours_are_few(tmp_path):
+    random = np.random.default_rng(0)
+    palette = random.integers(0, 256, (12, 3)).astype(np.uint8)
+    shown = palette[random.integers(0, 12, (4, 20, 30))]
+    save_animation(shown, tmp_path / "a.gif", fps=24)
+    with Image.open(tmp_path / "a.gif") as picture:
+        for index, frame in enumerate(shown):
+            picture.seek(index)
+            np.testing.assert_array_equal(np.asarray(picture.convert("RGB")), frame)
+
+
+def test_webp_holds_every_frame_with_what_made_it(tmp_path):
+    origin = Origin("created", "samples of a generator", model="m")
+    assert not save_animation(frames(3), tmp_path / "a.webp", 10, origin)
+    assert b"trainedAlgorithmicMedia" in (tmp_path / "a.webp").read_bytes()
+    with Image.open(tmp_path / "a.webp") as picture:
+        assert (picture.n_frames, picture.info["loop"]) == (5, 0)
+        for index, level in enumerate([0, 60, 120, 180, 240]):
+            picture.seek(index)
+            assert np.abs(np.asarray(picture.convert("L")).astype(int) - level).max() <= 3
+            assert picture.info["duration"] == 100
 
 
 @pytest.mark.parametrize(("channels", "height", "width"), [(1, 16, 16), (3, 15, 17), (4, 16, 18)])
@@ -70,10 +94,11 @@ def test_without_the_extra_mp4_says_what_to_install(tmp_path, monkeypatch):
     with pytest.raises(UserError, match=r"pip install -e '\.\[video\]'"):
         save_animation(frames(3), tmp_path / "a.mp4", fps=10)
     assert not list(tmp_path.iterdir())
+    assert usual_suffix() == ".gif"
 
 
 def test_unknown_suffixes_and_no_frames_are_refused(tmp_path):
-    with pytest.raises(UserError, match=r"'\.avi', accepted are \.gif and \.mp4"):
+    with pytest.raises(UserError, match=r"'\.avi', accepted are \.gif, \.webp, \.mp4"):
         save_animation(frames(3), tmp_path / "a.avi", fps=10)
     with pytest.raises(ValueError, match="animation"):
         save_animation(frames(3)[:0], tmp_path / "a.gif", fps=10)

@@ -12,6 +12,8 @@ import jaxgan
 from jaxgan.data.clip_frames import ClipFrames
 from jaxgan.errors import FINISHED, MISTAKE
 from jaxgan.main import main
+from jaxgan.media.grids import make_film, make_grid
+from jaxgan.media.images import to_uint8
 from jaxgan.training.stored import read_records
 
 NAME = "clip_generator"
@@ -91,6 +93,20 @@ def test_it_is_scored_drawn_and_called(run, tmp_path, capsys):
     call = ["--mode=project", f"--allow={NAME}", f"--workdir={run}", f"--input={tmp_path / 'x.png'}"]
     assert main([*call, f"--output={tmp_path / 'y.png'}"]) == MISTAKE
     assert "this model makes clips (pixels [4, 8, 8, 1]), not single images" in capsys.readouterr().err
+
+
+def test_a_run_draws_a_film_of_all_samples_beside_a_strip_of_those_in_the_first_column(run):
+    av = pytest.importorskip("av")
+    clips = to_uint8(jaxgan.load(run, allow=(NAME,)).generate(0, 4))
+    (strip,) = (run / "samples").glob("*.png")
+    shown = np.asarray(Image.open(strip))
+    assert shown.shape == (2 + 2 * 66, 2 + 4 * 66)
+    np.testing.assert_array_equal(shown, make_grid(clips[[0, 2]], columns=1)[..., 0])
+    with av.open(str(strip.with_suffix(".mp4"))) as film:
+        frames = np.stack([frame.to_ndarray(format="gray") for frame in film.decode(video=0)])
+    errors = np.abs(frames - make_film(clips, columns=2)[..., 0].astype(float))
+    assert errors.mean() < 2
+    assert errors.max() < 24
 
 
 def test_scores_are_those_of_all_frames(run):

@@ -1,11 +1,13 @@
 """Scalars and events of a run."""
 
+import io
 import json
 import math
 import os
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from jaxgan.training.writer import Writer, read_scalars
 
@@ -20,10 +22,10 @@ def strict(text):
 
 
 def events(folder):
-    """The scalars in the event files of a folder, as {name: [(step, value), ...]}, and the tags of images."""
+    """The scalars in the event files of a folder, as {name: [(step, value), ...]}, and the files of images."""
     from tensorboardX.proto.event_pb2 import Event
 
-    scalars, images = {}, set()
+    scalars, images = {}, {}
     for path in sorted(folder.iterdir()):
         data = path.read_bytes()
         while data:
@@ -31,7 +33,7 @@ def events(folder):
             event, data = Event.FromString(data[12 : 12 + length]), data[16 + length :]
             for value in event.summary.value:
                 if value.HasField("image"):
-                    images.add(value.tag)
+                    images[value.tag] = value.image.encoded_image_string
                 else:
                     scalars.setdefault(value.tag, []).append((event.step, value.simple_value))
     return scalars, images
@@ -109,7 +111,19 @@ def test_tensorboard_events_hold_scalars_and_pictures(tmp_path):
     scalars, images = events(tmp_path / "tensorboard")
     assert scalars["generator/loss"][0] == (1, 0.5)
     assert math.isnan(scalars["generator/loss"][1][1])
-    assert images == {"samples", "colour"}
+    assert images.keys() == {"samples", "colour"}
+
+
+def test_tensorboard_events_hold_films_that_move(tmp_path):
+    film = np.arange(3, dtype=np.uint8)[:, None, None, None] * np.full((1, 4, 6, 1), 50, np.uint8)
+    with Writer(tmp_path) as writer:
+        writer.write_images(2, "film", film)
+    _, images = events(tmp_path / "tensorboard")
+    with Image.open(io.BytesIO(images["film"])) as picture:
+        assert picture.n_frames == 3
+        for index, frame in enumerate(film):
+            picture.seek(index)
+            np.testing.assert_array_equal(np.asarray(picture.convert("L")), frame[..., 0])
 
 
 def test_two_writers_within_a_second_keep_each_others_events(tmp_path):
