@@ -162,6 +162,10 @@ class WatchConfig:
     hung_seconds: Positive | None = option(900.0, "without a step until it is told where the threads are; None: never")
     min_recall: Share = option(0.05, "recall of samples under it is mode collapse")
     min_diversity: NotNegative = option(0.3, "so is diversity of samples under it, relative to the data's")
+    min_motion: NotNegative = option(
+        0.2, "change from frame to frame of clips under it, of the data's, is motion collapse"
+    )
+    min_motion_diversity: NotNegative = option(0.3, "so is diversity of their velocities, relative to the data's")
 
 
 @dataclass(frozen=True)

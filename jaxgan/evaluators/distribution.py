@@ -21,6 +21,7 @@ from jaxgan.data.sources import Source, describe, digest_of_contents
 from jaxgan.data.stacked import StackedSource
 from jaxgan.domains import Count, Given, Seed, Several
 from jaxgan.errors import NotFiniteError, UserError
+from jaxgan.evaluators import liveliness
 from jaxgan.evaluators.classifier_scores import ClassifierScores
 from jaxgan.evaluators.evaluator import Trained
 from jaxgan.evaluators.inception_features import check_weights
@@ -71,6 +72,8 @@ class Distribution:
         _check_counts(samples, source.spec.size, neighbours, f"the split {source.spec.split!r} of {source.spec.name!r}")
         self._source, self._held_out, self._cache_dir = source, held_out, cache_dir
         self._per_clip = getattr(source, "per_clip", 1)  # frames, which are drawn and asked for together
+        clips: Source = getattr(source, "clips", source)
+        self._clips = clips if (clips.spec.image.frames or 1) > 1 else None
         self._batch_size = -(-batch_size // self._per_clip) * self._per_clip
         self._samples, self._neighbours = samples, neighbours
         self._conditional = conditional and bool(source.spec.classes)
@@ -94,14 +97,14 @@ class Distribution:
     @property
     def names(self) -> tuple[str, ...]:
         """The scores that there are, without the names of their features."""
-        return self._kind.names
+        return self._kind.names if self._clips is None else (*self._kind.names, *liveliness.NAMES)
 
     def run(self, model: Trained, seed: int) -> dict[str, float]:
         """Scores by name, `score/features`. Raises ValueError for images of another shape, or NotFiniteError.
 
         Samples are made batch by batch, each from a seed of its own, and let go. Of several processes all must call it.
         """
-        seen, asked = self._scorer.start(), self.labels(self._samples)
+        seen, asked, moved = self._scorer.start(), self.labels(self._samples), liveliness.Moved()
         for start in range(0, self._scorer.samples, self._batch_size):
             signals.check()
             number = min(self._batch_size, self._samples - start)
@@ -110,7 +113,12 @@ class Distribution:
             images = self._as_saved(model.generate(batch_seed, number if labels is None else labels), number)
             rows = put_together(self._scorer.describe(images), min(number, self._scorer.samples - start))
             seen.add(rows, None if labels is None else labels[: self._scorer.samples - start])
-        return distributed.by_leader("scores", lambda: existing(seen.scores()))
+            if (count := number // self._per_clip) and self._clips is not None:
+                clips = images[: len(images) // self._per_clip * self._per_clip]
+                clips = clips.reshape(-1, *self._clips.spec.image.known)
+                moved.add(put_together(liveliness.describe_motion(clips), count))
+        motion = {} if self._clips is None else moved.relative_to(self._motion_of_reals)
+        return distributed.by_leader("scores", lambda: existing({**seen.scores(), **motion}))
 
     def picture(self, model: Trained) -> None:
         """Nothing: a run draws its samples whatever scores them."""
@@ -135,6 +143,11 @@ class Distribution:
         if not self._conditional:
             return None
         return count_labels(self._source, cache_dir=self._cache_dir, seed=self._seed)
+
+    @functools.cached_property
+    def _motion_of_reals(self) -> liveliness.Moved:
+        assert self._clips is not None
+        return liveliness.motion_of_reals(self._clips, self._samples, self._seed)
 
     @functools.cached_property
     def _scorer(self) -> Scorer:

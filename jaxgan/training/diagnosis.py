@@ -10,10 +10,10 @@ from typing import Any, Literal, NamedTuple
 from jaxgan.config import RunConfig
 from jaxgan.training import remedies
 from jaxgan.training.ranges import Normal, base_loss, normal_range
-from jaxgan.training.watch import HALF_LOST, OVERFITTED, kind_of, overfitting
+from jaxgan.training.watch import HALF_LOST, MOTIONLESS, OVERFITTED, kind_of, motionless, overfitting
 
 Grade = Literal["fine", "unknown", "look", "bad"]  # in rising order
-Subject = Literal["data", "balance", "gradients", "collapse", "overfitting", "divergence", "progress"]
+Subject = Literal["data", "balance", "gradients", "collapse", "motion", "overfitting", "divergence", "progress"]
 
 RECENT = 0.25  # the share of a curve, its end, that tells how things stand
 FEW_IMAGES, VERY_FEW_IMAGES = (
@@ -99,6 +99,7 @@ def verdict(findings: Sequence[Finding]) -> str:
 VERDICTS: Mapping[Subject, str] = {  # the gravest first
     "gradients": "broken: the gradients are not usable",
     "collapse": "collapsed: the samples lack variety",
+    "motion": "collapsed: the samples hardly move, or all move alike",
     "divergence": "diverging: the players run away from each other",
     "balance": "out of balance: one player has lost",
     "overfitting": "overfitted: the discriminator knows its images by heart",
@@ -217,6 +218,18 @@ def _collapse(record: Record) -> Iterator[Finding]:
         yield Finding("collapse", "fine", f"The samples are varied ({', '.join(told)}).")
 
 
+def _motion(record: Record) -> Iterator[Finding]:
+    scores = {**record.scores("motion"), **record.scores("motion_diversity")}
+    last = {name: points[-1][1] for name, points in scores.items()}
+    lacking = motionless(last, record.config.watch)
+    if lacking:
+        text = f"{MOTIONLESS.capitalize()}: {', '.join(lacking)}."
+        yield Finding("motion", "bad", text, remedies.more_motion(record.config))
+    elif lacking is not None:
+        told = ", ".join(f"{kind_of(name)} {value:.3g}" for name, value in last.items())
+        yield Finding("motion", "fine", f"The samples move, and variously ({told}).")
+
+
 def _overfitting(record: Record) -> Iterator[Finding]:
     measured = [line["scalars"] for line in record.lines if "held_out/fake_logits" in line["scalars"]]
     if not measured:
@@ -274,6 +287,7 @@ LOOKS: tuple[Callable[[Record], Iterator[Finding]], ...] = (
     _balance,
     _gradients,
     _collapse,
+    _motion,
     _overfitting,
     _divergence,
     _progress,

@@ -51,6 +51,15 @@ def more_modes(config: RunConfig) -> tuple[str, ...]:
     return (*changes, _penalties(config, *ZERO_CENTRED))
 
 
+def more_motion(config: RunConfig) -> tuple[str, ...]:
+    """More frames of each clip to judge, and faster codes of motion; else what helps against mode collapse."""
+    seen, motion = config.task.get("frames_seen"), config.networks.get("generator", {}).get("motion", {})
+    every = motion.get("every")
+    changes = [f"--config.task.frames_seen={seen + 1}"] if isinstance(seen, int) else []
+    changes += [f"--config.networks.generator.motion.every={every / 2:g}"] if isinstance(every, int | float) else []
+    return tuple(changes) or more_modes(config)
+
+
 def augment(config: RunConfig) -> tuple[str, ...]:
     """An augmentation; more of the penalty where there is one already."""
     if config.adversary.get("augment") is None:

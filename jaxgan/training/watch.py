@@ -26,6 +26,7 @@ Kind = Literal[
     "exploding_gradients",
     "vanishing_gradients",
     "mode_collapse",
+    "motion_collapse",
     "diverging_logits",
     "overfitting",
 ]
@@ -34,6 +35,7 @@ WINDOW = 101  # gradient norms of which the median is taken
 LEAST_MEDIAN = 0.1  # a player that starts with no gradient at all does not explode by getting one
 LOGITS = ("real_logits", "fake_logits")
 HALF_LOST = 0.5  # of the best recall or diversity that the run had: it is collapsing
+MOTIONLESS = "motion collapse, the samples hardly move or all move alike"
 OVERFITTED = 0.5  # of the way from the training images' logit to the fakes' (Karras et al. 2020a, eq. 1)
 
 LOWER_RATE = "Lower config.optimizers.{player}.learning_rate or set config.optimizers.{player}.clip_global_norm."
@@ -52,6 +54,10 @@ LIVELIER_LOSS = (
 MORE_MODES = (
     "Set config.task.adversary.loss='adversarial.relativistic' with gradient_penalty.r1 and gradient_penalty.r2 "
     "in config.task.adversary.penalties; early in a run it may just need more config.images."
+)
+MORE_MOTION = (
+    "Raise config.task.frames_seen or lower config.networks.generator.motion.every, if there are such; "
+    "else do as against mode collapse."
 )
 BOUNDED_LOGITS = (
     "Add gradient_penalty.r1 to config.task.adversary.penalties or raise its gamma, "
@@ -163,11 +169,12 @@ class Watch:
         """The alarms of an evaluation.
 
         Mode collapse, where `recall/...` or `diversity/...` of the samples is too low or half of its best is
-        lost; overfitting, where the discriminator takes held-out images for fakes.
+        lost; motion collapse, see `motionless`; overfitting, where the discriminator takes held-out images for fakes.
         """
         if not self.config.enabled:
             return []
-        alarms = [*self._observe_variety(step, scores), *self._observe_held_out(step, scores)]
+        observers = (self._observe_variety, self._observe_motion, self._observe_held_out)
+        alarms = [alarm for observe in observers for alarm in observe(step, scores)]
         self._alarmed |= bool(alarms)
         return alarms
 
@@ -185,6 +192,11 @@ class Watch:
         if watched and self._begins("mode_collapse", step, bool(seen), hold=1, clear=1):
             message = f"step {step}: mode collapse, the samples lack variety: {', '.join(seen)}."
             yield Alarm("mode_collapse", message, MORE_MODES)
+
+    def _observe_motion(self, step: int, scores: Mapping[str, float]) -> Iterator[Alarm]:
+        seen = motionless(scores, self.config)
+        if seen is not None and self._begins("motion_collapse", step, bool(seen), hold=1, clear=1):
+            yield Alarm("motion_collapse", f"step {step}: {MOTIONLESS}: {', '.join(seen)}.", MORE_MOTION)
 
     def _observe_held_out(self, step: int, scores: Mapping[str, float]) -> Iterator[Alarm]:
         share = overfitting(scores)
@@ -288,6 +300,14 @@ class Watch:
         name = next(iter((*names, *self._players)), "PLAYER")
         player = self._players.get(name, name)
         return words.format(player=player, network=next(iter(self._networks.get(player, ())), player))
+
+
+def motionless(scores: Mapping[str, float], config: WatchConfig) -> list[str] | None:
+    """What says that clips hardly move, or all alike: see `jaxgan.evaluators.liveliness`. None: nothing says how."""
+    least = {"motion": config.min_motion, "motion_diversity": config.min_motion_diversity}
+    found = {name: (value, least[kind_of(name)]) for name, value in scores.items() if kind_of(name) in least}
+    lacking = [f"{name} is {value:.3g} (least: {floor:g})" for name, (value, floor) in found.items() if value < floor]
+    return lacking if found else None
 
 
 def overfitting(scores: Mapping[str, float]) -> float | None:

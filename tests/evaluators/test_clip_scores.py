@@ -95,6 +95,7 @@ def test_motion_is_compared_with_that_of_the_data(tmp_path):
     judge = Distribution(source, cache_dir=str(tmp_path), features="motion", **SETTINGS)
     real = source.read(np.arange(80))["image"] / 127.5 - 1.0
     moving = judge.run(Trained(lambda seed, count: real[:count]), 0)
+    assert moving.pop("motion/thumbnails") == 1.0
     assert moving == {"speed_distance/motion": 0.0, "straight/motion": 1.0, "moves/motion": 1.0}
     still = judge.run(Trained(lambda seed, count: real[:count, [0] * FRAMES]), 0)
     assert still["speed_distance/motion"] == pytest.approx(1.0, rel=1e-3)  # the speed of the data

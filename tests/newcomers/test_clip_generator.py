@@ -14,6 +14,7 @@ from jaxgan.errors import FINISHED, MISTAKE
 from jaxgan.main import main
 from jaxgan.media.grids import make_film, make_grid
 from jaxgan.media.images import to_uint8
+from jaxgan.metrics.velocity import velocities
 from jaxgan.training.stored import read_records
 
 NAME = "clip_generator"
@@ -127,7 +128,11 @@ def test_scores_are_those_of_all_frames(run):
         kept.append(model.generate(seed, 8).reshape(-1, 8, 8, 1))
     frames = np.rint(np.concatenate(kept) * 127.5 + 127.5).astype(np.uint8)
     expected = score(PatchScores(source, samples=64, neighbours=5, seed=0), frames)
+    velocity = velocities(frames.reshape(16, 4, 8, 8, 1)).change.mean()
+    reals = velocities(Dots("train").read(np.arange(64))["image"]).change.mean()
+    expected["motion/thumbnails"] = velocity / reals
     found = json.loads((run / "scores.json").read_text())["scores"]
+    assert found.pop("motion_diversity/thumbnails") > 0
     assert found == pytest.approx({name: value for name, value in expected.items() if name in found}, rel=1e-4)
 
 

@@ -26,6 +26,8 @@ SCORES = {
     "frechet/c": 3.0,
     "recall/c": 0.6,
     "diversity/c": 0.9,
+    "motion/c": 1.1,
+    "motion_diversity/c": 0.9,
     "held_out/train_logits": 1.0,
     "held_out/real_logits": 0.9,
     "held_out/fake_logits": -1.0,
@@ -79,6 +81,8 @@ def test_a_run_that_logged_nothing_says_so():
 CASES = {
     "collapse": ({"recall/c": 0.0}, "collapsed", "--config.task.adversary.loss=adversarial.relativistic"),
     "collapse by falling": ({"diversity/c": 0.4}, "collapsed", "gradient_penalty.r2"),
+    "motion": ({"motion/c": 0.0}, "hardly move", "--config.task.adversary.loss=adversarial.relativistic"),
+    "motion alike": ({"motion_diversity/c": 0.1}, "move alike", "gradient_penalty.r2"),
     "overfitting": ({"held_out/real_logits": -0.8}, "overfitted", "--config.task.adversary.augment="),
     "balance": ({"discriminator/accuracy": 0.1}, "out of balance", "discriminator.learning_rate=0.0006"),
     "balance won": (
@@ -117,6 +121,19 @@ def test_every_change_is_one_that_a_config_takes(case, penalties):
         flags = [change.split("=", 1) for change in finding.changes if change.startswith("--config.")]
         overrides = {flag.removeprefix("--config."): text.strip('"') for flag, text in flags}
         check_sections(resolve(to_tree(config), overrides))
+
+
+def test_clips_that_do_not_move_get_more_frames_and_faster_codes_of_motion():
+    config = config_of()
+    networks = {**config.networks, "generator": {"name": "video.Frames", "motion": {"every": 8.0}}}
+    config = dataclasses.replace(config, networks=networks, task={**config.task, "frames_seen": 3})
+    found = bad(record_of(config, later={"motion/c": 0.0}))["motion"]
+    assert found.changes == ("--config.task.frames_seen=4", "--config.networks.generator.motion.every=4")
+
+
+def test_runs_of_pictures_say_nothing_of_motion():
+    lines = [{"step": 1, "images": 64, "scalars": {**HEALTHY, "recall/c": 0.6}}]
+    assert "motion" not in {finding.subject for finding in diagnose(Record(lines, config_of()))}
 
 
 def test_players_are_those_of_the_config():

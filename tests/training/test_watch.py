@@ -228,6 +228,19 @@ def test_samples_without_variety_are_mode_collapse(score):
     assert len(watch.observe_scores(500, varied | {score: 0.01})) == 1
 
 
+@pytest.mark.parametrize("score", ["motion/thumbnails", "NAME/motion_diversity/thumbnails"])
+def test_clips_that_stand_still_or_move_alike_are_motion_collapse(score):
+    watch = Watch(WatchConfig())
+    lively = {"recall/x": 0.6, "motion/thumbnails": 2.0, "NAME/motion_diversity/thumbnails": 2.0}
+    assert watch.observe_scores(100, lively) == []
+    assert watch.observe_scores(200, lively | {score: 0.9}) == [], "less than before, but enough"
+    alarms = watch.observe_scores(300, lively | {score: 0.1})
+    assert kinds(alarms) == [("motion_collapse", False)]
+    assert f"{score} is 0.1" in alarms[0].message
+    assert "frames_seen" in alarms[0].advice
+    assert watch.observe_scores(400, lively | {score: 0.1}) == [], "one episode, one alarm"
+
+
 def test_scores_that_say_nothing_of_variety_are_let_be():
     watch = Watch(WatchConfig())
     assert watch.observe_scores(1, {"frechet/x": 1e9, "recall/x": math.nan}) == []

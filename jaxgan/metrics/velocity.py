@@ -1,0 +1,42 @@
+"""How much clips move, and which way: of all content alike, so that clips compare whatever is in them."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float32, UInt8
+
+from jaxgan.metrics.pyramid import laplacian_pyramid
+
+LEAST = 1.0  # squared grey levels a pixel: what is even has no velocity
+
+
+class Velocities(NamedTuple):
+    """Of each clip: mean absolute change of a pixel from frame to frame, in levels of 255, and all its velocities.
+
+    The latter are those of the whole picture from each frame to the next, in pixels of the thumbnail: right and down.
+    """
+
+    change: Float32[np.ndarray, " n"]
+    velocity: Float32[np.ndarray, "n v"]
+
+
+def velocities(clips: UInt8[np.ndarray, "n t h w c"]) -> Velocities:
+    """Of thumbnails, by the least squares of Lucas and Kanade 1981 over the picture. ValueError for single frames.
+
+    Changes differ wherever contents do, even if everything moves alike; velocities do not.
+    """
+    if clips.shape[1] < 2:
+        raise ValueError(f"velocities are of clips of 2 frames or more, got {clips.shape[1]}")
+    grey = laplacian_pyramid(clips.astype(np.float32))[-1].mean(axis=-1)  # the coarsest level of the Gaussian pyramid
+    change, middle = np.diff(grey, axis=1), (grey[:, 1:] + grey[:, :-1]) / 2
+    down, right = np.gradient(middle, axis=(2, 3))
+
+    def mean(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+        return (first * second).mean(axis=(2, 3))
+
+    a, b, c = mean(right, right) + LEAST, mean(right, down), mean(down, down) + LEAST
+    p, q = -mean(right, change), -mean(down, change)
+    solved = np.stack([c * p - b * q, a * q - b * p], axis=-1) / (a * c - b * b)[..., None]
+    return Velocities(np.abs(change).mean(axis=(1, 2, 3)), solved.reshape(len(clips), -1).astype(np.float32))
