@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import jax
 
 from jaxgan.builder import Parameters, build, changed
-from jaxgan.config import RunConfig, unknown_key
+from jaxgan.config import RunConfig
 from jaxgan.data.sources import DataSpec
 from jaxgan.domains import given
 from jaxgan.errors import UserError
@@ -18,9 +18,10 @@ from jaxgan.fields import fit, label_field, pixel_field, told
 from jaxgan.game import Product, Task
 from jaxgan.losses.perceptual import REAL_ESRGAN
 from jaxgan.media.plain import plain
-from jaxgan.models.pretrained.vgg import Backbone, load_backbone, lpips_heads
+from jaxgan.models.pretrained import vgg
+from jaxgan.models.pretrained.vgg import load_backbone, lpips_heads
 from jaxgan.regularizers.gradient_penalty import auto_gamma
-from jaxgan.tasks.restoration import BACKBONE, Content
+from jaxgan.tasks.restoration import BACKBONE, Backbone, Restoration
 from jaxgan.training.batches import example_batch
 
 log = logging.getLogger(__name__)
@@ -74,14 +75,8 @@ def make_task(config: RunConfig, allow: tuple[str, ...] = ()) -> Task:
         name: build(section, "network", path=f"config.networks.{name}", allow=allow)
         for name, section in config.networks.items()
     }
-    section, fill = dict(config.task), dict[str, Any]()
-    if "content" in section:
-        made = [
-            build(each, "content", path=f"config.task.content.{index}", allow=allow)
-            for index, each in enumerate(section.pop("content"))
-        ]
-        fill["content"], fill[BACKBONE] = _with_backbone(made, section.pop(BACKBONE, None) or {})
-    return build(section, "task", path="config.task", fill=fill, networks=networks, allow=allow)
+    task = build(config.task, "task", path="config.task", networks=networks, allow=allow)
+    return _with_backbone(task) if isinstance(task, Restoration) else task
 
 
 def check_data(task: Task, spec: DataSpec) -> None:
@@ -131,21 +126,23 @@ def frozen_weights(config: RunConfig) -> dict[str, Any]:
     return {BACKBONE: params}
 
 
-def _with_backbone(made: Sequence[Content], backbone: Mapping[str, Any]) -> tuple[tuple[Content, ...], Backbone | None]:
-    """Content losses, those of features with what they need, and the network that they look through."""
-    for key in backbone:
-        if key not in ("network", "weights"):
-            raise unknown_key(f"config.task.{BACKBONE}", key, ("network", "weights"))
-    if not backbone.get("weights"):
-        for content in (each for each in made if each.wants("features")):
-            log.warning("%s is left out: config.task.backbone.weights names no file", content.name)
-        return tuple(content for content in made if not content.wants("features")), None
-    network = backbone.get("network", "vgg19")
-    if any(content.wants("heads") for content in made):
-        heads = lpips_heads(network)
-        made = [
-            dataclasses.replace(c, arguments={**c.arguments, "heads": heads}) if c.wants("heads") else c for c in made
-        ]
-    looking = [content.arguments for content in made if content.wants("features")]
-    layers = {layer for each in looking for layer in each.get("heads") or each.get("layers", REAL_ESRGAN)}
-    return tuple(made), Backbone(network, tuple(sorted(layers))) if layers else None
+def _with_backbone(task: Restoration) -> Restoration:
+    """The task with the network that its losses look through; losses of features without one are left out."""
+    backbone = task.backbone or Backbone()
+    if not backbone.weights:
+        for each in task.content:
+            if each.wants("features"):
+                log.warning("%s is left out: config.task.backbone.weights names no file", each.name)
+        kept = tuple(each for each in task.content if not each.wants("features"))
+        return dataclasses.replace(task, content=kept, backbone=None)
+    heads = lpips_heads(backbone.network) if any(each.wants("heads") for each in task.content) else None
+    content = tuple(
+        dataclasses.replace(each, arguments={**each.arguments, "heads": heads}) if each.wants("heads") else each
+        for each in task.content
+    )
+    arguments = [each.arguments for each in content if each.wants("features")]
+    layers = {layer for each in arguments for layer in each.get("heads") or each.get("layers", REAL_ESRGAN)}
+    if not layers:
+        return dataclasses.replace(task, backbone=None)
+    module = vgg.Backbone(backbone.network, tuple(sorted(layers)))
+    return dataclasses.replace(task, content=content, backbone=dataclasses.replace(backbone, module=module))

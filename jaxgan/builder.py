@@ -39,6 +39,7 @@ KINDS = {
     "augment": Kind("jaxgan.game.Augmentation", "jaxgan.augment"),
     "degradation": Kind("jaxgan.game.Degradation", "jaxgan.augment"),
     "content": Kind("jaxgan.tasks.restoration.Content", "jaxgan.losses"),
+    "backbone": Kind("jaxgan.tasks.restoration.Backbone", "jaxgan.tasks", "restoration.Backbone"),
     "source": Kind("jaxgan.data.sources.Source", "jaxgan.data"),
 }
 BY_ASKED = {row.asked: kind for kind, row in KINDS.items()}

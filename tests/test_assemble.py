@@ -159,7 +159,7 @@ def test_the_backbone_has_the_layers_that_the_losses_ask_for():
     config = restoration(content=PERCEPTUAL, backbone={"network": "vgg16", "weights": "vgg16.pth"})
     task = make_task(config)
     assert [content.name for content in task.content] == ["l1", "perceptual"]
-    assert (task.backbone.network, tuple(task.backbone.layers)) == ("vgg16", ("conv1_2",))
+    assert (task.backbone.network, task.backbone.module.layers) == ("vgg16", ("conv1_2",))
     with pytest.raises(UserError, match=r"'vgg16\.pth' is no file; the weights of vgg16 are vgg16-397923af\.pth"):
         frozen_weights(config)
 
@@ -172,13 +172,16 @@ def test_lpips_as_a_loss_has_its_heads_and_their_layers(monkeypatch):
     check_sections(config)
     task = make_task(config)
     assert [dict(each.arguments).get("heads") for each in task.content] == [None, None, heads]
-    assert tuple(task.backbone.layers) == ("conv1_2", "relu1_2", "relu2_2")
+    assert task.backbone.module.layers == ("conv1_2", "relu1_2", "relu2_2")
 
 
 @pytest.mark.parametrize(
     ("task", "words"),
     [
         ({"content": PERCEPTUAL, "backbone": {"weight": "x"}}, "config.task.backbone.weight does not exist"),
+        ({"content": PERCEPTUAL, "backbone": {"network": "vgg13"}}, "task.backbone.network: got 'vgg13', accepted is"),
+        ({"content": PERCEPTUAL, "backbone": {"weights": 3}}, "config.task.backbone.weights: got 3, accepted is str"),
+        ({"content": PERCEPTUAL, "backbone": 3}, "config.task.backbone: got 3, accepted is a section, or None"),
         ({"content": ({"name": "reconstruction.l3"},)}, "'reconstruction.l3' is not a content"),
         ({"content": ({"name": "reconstruction.l1", "weight": "much"},)}, "weight: got 'much', accepted is float"),
         (

@@ -82,7 +82,8 @@ class Adversary:
     draws of their own, which penalties share: see `jaxgan.tasks.sight`.
 
     Phases have the names of the player and of its penalties. In the state's carry the names of what is remembered begin
-    with the player's name, but for the player "discriminator", whose names are older than the rule.
+    with the player's name: `frames_lecam` is a penalty's, `frames:augment` the adversary's own. Those of the player
+    "discriminator" are older than the rule: `augment`.
     """
 
     network: Given[Network]  # (pixels, given, *, train) -> Judgement, or as `beside` has it
@@ -273,7 +274,8 @@ class Adversary:
             check_packed(penalties, offers, rows // self.pack, f"config.task.{name}")
 
     def _own(self, name: str) -> str:
-        return name if self.player == DISCRIMINATOR else f"{self.player}_{name}"
+        """A name in the carry and among metrics that no penalty has: those end with an identifier after `_`."""
+        return name if self.player == DISCRIMINATOR else f"{self.player}:{name}"
 
     def _remembered(self, state: State, metrics: dict[str, Array], real_score: Array, rows: int) -> dict[str, Any]:
         """What balance and augmentation remember after a turn; the probability of the latter becomes a metric."""

@@ -43,7 +43,7 @@ from jaxgan.tasks.adversary import OFFERED, Adversary, Shown, blank_state
 from jaxgan.tasks.penalty import Offers, Penalty, check_offered, lazy_phases, memories, penalized
 
 CONTENT = "content"  # the phase of the first stage
-BACKBONE = "backbone"  # the frozen network whose features perceptual losses compare; no player's
+BACKBONE = "backbone"  # a network that no player owns
 NEVER = 2**31 - 1  # images
 
 
@@ -79,6 +79,15 @@ class Content:
 
 
 @dataclasses.dataclass(frozen=True)
+class Backbone:
+    """A published network, frozen, whose features perceptual losses compare, and the file of its weights."""
+
+    network: Literal["vgg16", "vgg19", "alexnet"] = "vgg19"
+    weights: str | None = None  # None: those losses are left out
+    module: Given[Any] = None  # images [B,H,W,C] -> maps by layer
+
+
+@dataclasses.dataclass(frozen=True)
 class Restoration:
     """A generator that makes an image from its condition; content first, and a discriminator second.
 
@@ -96,7 +105,7 @@ class Restoration:
     conditional: bool = False  # the discriminator sees the condition beside the image
     condition: Literal["label"] | None = None  # the data's field that the discriminator judges for, beside that
     generator_penalties: tuple[Penalty, ...] = ()  # in the second stage
-    backbone: Any = None  # images [B,H,W,C] -> maps by layer: what perceptual losses compare
+    backbone: Backbone | None = None
     sharpen: bool = False  # content losses compare with sharpened images (Wang et al. 2021, "Real-ESRGAN")
 
     def __post_init__(self) -> None:
@@ -172,7 +181,7 @@ class Restoration:
         if opponent is not None:
             trees[opponent.network_name] = opponent.init(discriminator_key, image, self._given(batch, condition))
         if self.backbone is not None:  # its weights are put in place by who has the file
-            trees[BACKBONE] = self.backbone.init(key, image)
+            trees[BACKBONE] = self.backbone.module.init(key, image)
         variables = {name: {k: v for k, v in tree.items() if k != "params"} for name, tree in trees.items()}
         params = {name: tree["params"] for name, tree in trees.items()}
         if opponent is not None and opponent.pack > 1:
@@ -268,13 +277,14 @@ class Restoration:
     def _contents(self, state: State, batch: Batch, further: Offers) -> tuple[Array, dict[str, Array]]:
         """The weighted sum of the content losses, and each of them; those that want what is not there are left out."""
         fakes: Restored = batch["fakes"]
+        network: Any = self.backbone and self.backbone.module
         # the discriminator's reals are never sharpened, or it would teach the halos
         target = sharpened(batch["image"]) if self.sharpen else batch["image"]
         offers: dict[str, Callable[[], Any]] = {
             "restored": lambda: fakes.image,
             "target": lambda: target,
             "mask": lambda: self._mask(fakes.condition),
-            "features": lambda: lambda image: self.backbone.apply({"params": state.params[BACKBONE]}, image),
+            "features": lambda: partial(network.apply, {"params": state.params[BACKBONE]}),
             **further,
         }
         present = [each for each in self.content if further or not each.wants("fake_features")]

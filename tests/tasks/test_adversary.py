@@ -9,6 +9,7 @@ import pytest
 
 from jaxgan.augment.ada import ADA
 from jaxgan.augment.diffaugment import DiffAugment
+from jaxgan.domains import Given
 from jaxgan.errors import UserError
 from jaxgan.game import Aux, Judgement, JudgementLoss, Phase
 from jaxgan.losses import adversarial
@@ -323,7 +324,7 @@ def test_two_adversaries_do_not_collide():
         ("generator", "generator"),
     ]
     own = {"accuracy", "augment", "discriminator_lecam"}  # the names of the first are those of checkpoints
-    assert set(task.init_carry()) == own | {"frames_accuracy", "frames_augment", "frames_lecam"}
+    assert set(task.init_carry()) == own | {"frames:accuracy", "frames:augment", "frames_lecam"}
     optimizers = dict.fromkeys(task.players, make_optimizer({"name": "sgd", "learning_rate": 0.01}))
     batch = {"image": images(1)}
     state = init_state(task, optimizers, jax.random.key(0), batch)
@@ -337,6 +338,16 @@ def test_two_adversaries_do_not_collide():
     after, metrics = step(after, batch, KEY, (0, 1, 2, 3, 4))
     assert np.isfinite(list(map(float, metrics.values()))).all()
     assert {name.partition("/")[0] for name in metrics if "/" in name} == {name for name, _ in phases}
+
+
+@pytest.mark.parametrize("network_name", ["discriminator", "frames"])
+def test_a_penalty_may_be_called_as_what_an_adversary_remembers(network_name):
+    def lecam_like(critic: Given[object], *, memory={"mean": 0.0}):  # noqa: B006
+        return critic, memory
+
+    penalties = tuple(Penalty(name, lecam_like) for name in ("augment", "accuracy"))
+    settings = {"augment": ADA(preset="blit"), "max_accuracy": 0.9, "penalties": penalties}
+    assert len(Adversary(Bright(), adversarial.hinge, network_name=network_name, **settings).init_carry()) == 4
 
 
 class Counting(Bright):

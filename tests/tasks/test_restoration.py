@@ -21,6 +21,7 @@ from jaxgan.regularizers.consistency import zcr, zcr_generator
 from jaxgan.regularizers.gradient_penalty import r1
 from jaxgan.regularizers.orthogonal import orthogonal
 from jaxgan.tasks.penalty import Penalty
+from jaxgan.tasks.restoration import Backbone as Published
 from jaxgan.tasks.restoration import Content, Restoration
 from jaxgan.training.initial import with_frozen
 from jaxgan.training.optimizers import make_optimizer
@@ -166,7 +167,7 @@ def test_the_content_loss_is_weighted_and_reported_without_its_weight():
 def test_content_is_compared_with_sharpened_images_and_the_discriminator_sees_them_as_they_are():
     """As Real-ESRGAN's options have it: l1_gt_usm and percep_gt_usm are true, gan_gt_usm is not."""
     perceived = Content("perceptual", perceptual, arguments={"layers": {"conv1_1": 1.0}})
-    settings = {"content": (*CONTENT, perceived), "backbone": Backbone()}
+    settings = {"content": (*CONTENT, perceived), "backbone": Published(module=Backbone())}
     plain, sharp = make_task(**settings), make_task(**settings, sharpen=True)
     state, _ = start(plain)
     batch = {**make_batch(), "fakes": plain.draw(plain.phases()[0], state, make_batch(), jax.random.key(2))[0]}
@@ -204,7 +205,7 @@ class Backbone(nn.Module):
 
 def test_a_frozen_network_judges_and_never_moves():
     content = (Content("perceptual", perceptual, arguments={"layers": {"conv1_1": 2.0}}),)
-    task = make_task(content=content, backbone=Backbone())
+    task = make_task(content=content, backbone=Published(module=Backbone()))
     states, reports = play(task, 3)
     assert float(reports[0]["content/perceptual"]) > 0
     assert equal(states[0].params["backbone"], states[3].params["backbone"])
