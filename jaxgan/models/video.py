@@ -6,6 +6,7 @@ a function of real-valued time; a discriminator sees few frames of a clip and ho
 
 from __future__ import annotations
 
+import inspect
 import math
 from typing import Any
 
@@ -112,9 +113,12 @@ class Clips(nn.Module):
     ) -> Judgement:
         """Logits `[B]` and the backbone's features; `time` `[B,N]`: of the frames, of which the differences count.
 
-        None: evenly spaced. Raises UserError where the backbone has no maps of that size.
+        None: evenly spaced. Raises UserError where the backbone has no maps of that size, or shows none.
         """
         backbone: Any = self.backbone
+        if "meet" not in inspect.signature(type(backbone).__call__).parameters:
+            name = f"{type(backbone).__module__.rpartition('.')[2]}.{type(backbone).__name__}"
+            raise UserError(f"video: {name} has no maps at which frames could meet (it takes no `meet`)")
         rows, count = image.shape[:2]
         time = jnp.broadcast_to(jnp.arange(count), (rows, count)) if time is None else time
         vector = _Distances(self.width, name="distances")(jnp.diff(time, axis=1))
