@@ -14,7 +14,7 @@ from jaxgan.config import RunConfig
 from jaxgan.data.sources import DataSpec
 from jaxgan.domains import given
 from jaxgan.errors import UserError
-from jaxgan.fields import fit, label_field, pixel_field, told
+from jaxgan.fields import Field, fit, label_field, pixel_field, told
 from jaxgan.game import Product, Task
 from jaxgan.losses.perceptual import REAL_ESRGAN
 from jaxgan.media.plain import plain
@@ -28,16 +28,18 @@ log = logging.getLogger(__name__)
 
 ADVICE = {"condition": "give config.task.degradation or config.data.condition"}  # on fields that data may lack
 SIZE = 192  # pixels of an image where any will do: most scales divide it
+SHORTEST = 2  # frames of a clip where any will do
 
 
 def fill_in(config: RunConfig, spec: DataSpec, allow: tuple[str, ...] = ()) -> RunConfig:
     """The config with what the data set decides written into its sections, where they leave it out.
 
-    That is `resolution`, `channels` and `num_classes`, where they are `Given`. Raises UserError where a section says
-    otherwise than the data set, and for labels wanted of a data set without them. `allow` as in `make_task`.
+    That is `resolution`, `channels`, `frames` (of clips) and `num_classes`, where they are `Given`. Raises UserError
+    where a section says otherwise than the data set, and for labels wanted of a data set without them. `allow` as in
+    `make_task`.
     """
     image = spec.fields.get("image")
-    sizes = {} if image is None else {"resolution": image.height, "channels": image.channels}
+    sizes = {} if image is None else {"resolution": image.height, "channels": image.channels, "frames": image.frames}
     shape = {key: size for key, size in sizes.items() if size is not None} | _condition(config, spec)
 
     def filled(section: dict[str, Any], parameters: Parameters, path: str) -> dict[str, Any]:
@@ -98,15 +100,18 @@ def shapes_of(task: Task, config: RunConfig, product: Product) -> list[tuple[dic
     if channels is None or not (resolution or product.makes_pixels_of("pixels")):
         return []
     size = resolution or config.data.resolution or SIZE
-    return [_shapes(task, size, channels, condition, product.networks) for condition in conditions]
+    image = task.asks.get("image")
+    frames = section.get("frames") or (image.frames or SHORTEST if image is not None and image.clip else None)
+    return [
+        _shapes(task, pixel_field(size, size, channels, frames=frames), condition, product.networks)
+        for condition in conditions
+    ]
 
 
-def _shapes(
-    task: Task, size: int, channels: int, condition: int, networks: Sequence[str]
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    spec = {"image": pixel_field(size, size, channels), "label": label_field()}
+def _shapes(task: Task, image: Field, condition: int, networks: Sequence[str]) -> tuple[dict[str, Any], dict[str, Any]]:
+    spec = {"image": image, "label": label_field()}
     if condition:
-        spec["condition"] = pixel_field(size, size, condition)
+        spec["condition"] = dataclasses.replace(image, shape=(*image.shape[:-1], condition))
     try:
         trees = jax.eval_shape(lambda: task.init(jax.random.key(0), example_batch(spec)))
     except UserError:

@@ -17,7 +17,7 @@ import typing
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from jaxgan.config import RunConfig, Section, check_type, nearest, unknown_key
+from jaxgan.config import RunConfig, Section, check_type, nearest, unknown_key, without
 from jaxgan.domains import NotNegativeNumber, domain_of, given, moves
 from jaxgan.errors import UserError
 
@@ -40,6 +40,7 @@ KINDS = {
     "degradation": Kind("jaxgan.game.Degradation", "jaxgan.augment"),
     "content": Kind("jaxgan.tasks.restoration.Content", "jaxgan.losses"),
     "backbone": Kind("jaxgan.tasks.restoration.Backbone", "jaxgan.tasks", "restoration.Backbone"),
+    "evaluator": Kind("jaxgan.evaluators.evaluator.Evaluator", "jaxgan.evaluators"),
     "source": Kind("jaxgan.data.sources.Source", "jaxgan.data"),
 }
 BY_ASKED = {row.asked: kind for kind, row in KINDS.items()}
@@ -147,7 +148,7 @@ def find(section: Mapping[str, Any], kind: str, *, path: str, allow: Sequence[st
     if attribute.startswith("_") or found is None:
         raise _unknown_name(name, kind, path)
     if allowed and (amiss := _amiss(found, kind)):
-        raise UserError(f"{path}.name: {name!r} is not a {kind}: {amiss}")
+        raise UserError(f"{path}.name: {name!r} is not {_a(kind)}: {amiss}")
     if not allowed and not _is_one(found, kind, module_path):
         raise _unknown_name(name, kind, path)
     return found
@@ -188,6 +189,8 @@ def check_sections(config: RunConfig, allow: Sequence[str] = ()) -> None:
         check_section(config.data.source, "source", path="config.data.source", allow=allow)
     for player, section in config.optimizers.items():
         check_optimizer(section, f"config.optimizers.{player}")
+    for name, section in config.evaluators.items():
+        check_section(without(section), "evaluator", path=f"config.evaluators.{name}", allow=allow)
     check_argument(config.ema.half_life_images, NotNegativeNumber, "config.ema.half_life_images")
 
 
@@ -394,4 +397,8 @@ def _unknown_name(name: str, kind: str, path: str) -> UserError:
     known = examples(kind)
     near = difflib.get_close_matches(name, known, 1, 0.5)
     hint = f"did you mean {near[0]!r}?" if near else f"accepted are {', '.join(known)}"
-    return UserError(f"{path}.name: {name!r} is not a {kind}; {hint}")
+    return UserError(f"{path}.name: {name!r} is not {_a(kind)}; {hint}")
+
+
+def _a(kind: str) -> str:
+    return f"a{'n' * (kind[0] in 'aeiou')} {kind}"

@@ -13,7 +13,7 @@ import json
 import math
 import types
 import typing
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -41,7 +41,10 @@ BITS = 63  # of a whole number, beside its sign
 FORMAT = 3  # of saved configs
 READ = (1, 2, FORMAT)  # those that are read: an older one is of an older spelling
 
+SCORER = "distribution.Distribution"
+
 Section = Mapping[str, Any]  # {"name": "dcgan.Generator", **keyword arguments}
+FeatureKind = Literal["auto", "classifier", "self", "inception", "patches", "alexnet", "vgg16"]  # of scores
 
 
 def option(default: Any, told: str) -> Any:
@@ -100,20 +103,21 @@ class CheckpointConfig:
     every_images: Count | None = option(None, "None: only at the end, and when interrupted")
     keep: Count = option(2, "the last so many, beside the best, the newest good one and step 0")
     best: str = option(
-        "auto", "the score, by the start of its name, of the best checkpoint; auto: the data's first score"
+        "auto",
+        "the score of the best checkpoint, such as 'frechet', or of a named evaluator 'NAME/frechet'; auto: the first",
     )
     best_mode: Literal["min", "max"] = option("min", "whether less or more of it is better")
 
 
 @dataclass(frozen=True)
 class EvaluationConfig:
-    """Scores."""
+    """Scores: what holds for all evaluators that take it and say nothing else of their own."""
 
     samples: Several = option(2_000, "how many samples are scored")
     every_images: Count | None = option(None, "None: only at the end")
     batch_size: Count = option(250, "samples drawn at a time")
     neighbours: Count = option(5, "k of precision, recall, density and coverage")
-    features: Literal["auto", "classifier", "self", "inception", "patches", "alexnet", "vgg16"] = option(
+    features: FeatureKind = option(
         "auto",
         "what scores are computed in; auto: a classifier for labels, else a network that trains itself on the data "
         "(self); the last two are for LPIPS",
@@ -178,6 +182,11 @@ class RunConfig:
     parallel: ParallelConfig = option(ParallelConfig(), "")
     checkpoint: CheckpointConfig = option(CheckpointConfig(), "")
     evaluation: EvaluationConfig = option(EvaluationConfig(), "")
+    evaluators: Mapping[str, Section] = option(
+        {},
+        "by names of your own: {name: 'distribution.Distribution', ...}, with samples, every_images and data (fields "
+        "that differ from config.data) where they have their own; none: the one that fits what is trained",
+    )
     samples: SamplesConfig = option(SamplesConfig(), "")
     watch: WatchConfig = option(WatchConfig(), "")
     simultaneous: bool = option(False, "all players' gradients from one state, instead of in turns")
@@ -217,6 +226,11 @@ def plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return tuple(plain(each) for each in value)
     return value
+
+
+def without(section: Section, keys: Collection[str] = ("every_images", "data")) -> dict[str, Any]:
+    """A section without some keys: of an evaluator's those that are no arguments of its constructor."""
+    return {key: value for key, value in section.items() if key not in keys}
 
 
 def to_tree(config: RunConfig) -> dict[str, Any]:
@@ -422,11 +436,15 @@ def _check_plain(value: Any, path: str) -> None:
 
 def _check_values(config: RunConfig) -> None:
     """Raises UserError for values that no run can have."""
-    networks = {f"networks.{name}": section for name, section in config.networks.items()}
-    for path, section in {**networks, "task": config.task}.items():
+    networks = {f"networks.{name}": (section, "dcgan.Generator") for name, section in config.networks.items()}
+    evaluators = {f"evaluators.{name}": (section, SCORER) for name, section in config.evaluators.items()}
+    for path, (section, example) in {**networks, **evaluators, "task": (config.task, "generation.Generation")}.items():
         if not isinstance(section.get("name"), str):
-            example = "generation.Generation" if path == "task" else "dcgan.Generator"
             raise UserError(f"config.{path}.name is missing: it names a constructor, such as {example!r}")
+    for name in config.evaluators:
+        if not name or "/" in name:
+            raise UserError(f"config.evaluators: got the name {name!r}, accepted are names without a slash")
+        scheduled(config, name)
     data = config.data
     if not data.name and not data.source:
         raise UserError("config.data.name is missing: a tfds name or a folder of images")
@@ -442,3 +460,17 @@ def _check_values(config: RunConfig) -> None:
     for axis in config.parallel.mesh:
         if axis not in ("data", "fsdp"):
             raise unknown_key("config.parallel.mesh", axis, ("data", "fsdp"))
+
+
+def scheduled(config: RunConfig, name: str) -> tuple[int | None, DataConfig]:
+    """Images between two runs of an evaluator (None: only at the end), and its data: the run's unless its section says.
+
+    Raises UserError for anything else.
+    """
+    section, path = config.evaluators.get(name, {}), f"config.evaluators.{name}"
+    every, own = section.get("every_images", config.evaluation.every_images), section.get("data", {})
+    check_type(every, Count | None, f"{path}.every_images")
+    _build(DataConfig, own, f"{path}.data")
+    if "name" in own or "source" in own:  # one takes the place of the other
+        own = {"name": "", "source": {}, **own}
+    return every, dataclasses.replace(config.data, **own)

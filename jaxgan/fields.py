@@ -58,6 +58,11 @@ class Field:
         return self.shape[-1]
 
     @property
+    def clip(self) -> bool:
+        """Whether these are pixels, masks or flow of several frames."""
+        return len(self.shape) == 4 and self.kind in PLANES
+
+    @property
     def frames(self) -> int | None:
         """Of a clip; None for a picture."""
         return self.shape[0] if len(self.shape) == 4 else None

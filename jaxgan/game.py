@@ -315,7 +315,9 @@ class Product:
     receptive_field: int | None = None  # asked pixels that a given one sees to each side; None: all
     multiple: int = 1  # pixels between two places of a crop at which it does the same
     features_scale: int | None = None  # pixels of the largest features for each asked one; None: as the scale
-    delay: int = 0  # frames by which what it gives comes later than what it asks for
+    # frames by which what it gives comes later than what it asks for: of a shot the first so many are dropped, and at
+    # its end the last frame is given so often again
+    delay: int = 0
 
     def start(self, weights: Weights, asked: Asked) -> Memory:
         """The memory before the first frame, from the fields of that; None for those without."""
@@ -326,8 +328,11 @@ class Product:
         return self.forward(weights, asked, memory)
 
     def once(self, weights: Weights, asked: Asked) -> Made:
-        """What it gives where nothing was before: of a first frame, or of a picture."""
-        return self(weights, asked, self.start(weights, asked))[0]
+        """What it gives where nothing is before or after: of a shot of one frame, or of a picture."""
+        memory = self.start(weights, asked)
+        for _ in range(self.delay + 1):
+            made, memory = self(weights, asked, memory)
+        return made
 
     def makes_pixels_of(self, kind: Kind) -> bool:
         """Whether it gives pixels and asks for fields of this kind: of latents it draws, of pixels it restores."""

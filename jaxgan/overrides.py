@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from jaxgan.config import RunConfig, Section, from_tree, plain, to_tree
+from jaxgan.config import RunConfig, Section, from_tree, plain, to_tree, without
 from jaxgan.errors import UserError
 from jaxgan.older import Moved, renewed, renewed_keys
 from jaxgan.paths import expanded
@@ -59,6 +59,7 @@ def shrink(config: RunConfig) -> RunConfig:
         images=64 * config.microbatches,
         data=dataclasses.replace(config.data, resolution=16),
         evaluation=dataclasses.replace(config.evaluation, samples=64, batch_size=32, every_images=None),
+        evaluators={name: without(section, LENGTHS) for name, section in config.evaluators.items()},
         samples=dataclasses.replace(config.samples, rows=4, columns=4, every_images=None),
         checkpoint=dataclasses.replace(config.checkpoint, every_images=None),
         log_every=2,
@@ -150,7 +151,7 @@ def _override(tree: dict[str, Any], key: str, text: str, overrides: Mapping[str,
     if isinstance(node, list):
         raise UserError(f"config.{key}: got a number where a key is wanted")
     in_section = parents[:1] == ["task"] or parents[-1:] == ["source"]
-    in_section |= len(parents) > 1 and parents[0] in ("networks", "optimizers")
+    in_section |= len(parents) > 1 and parents[0] in BY_NAME
     if last == "name" and in_section and node.get("name") != text:
         prefix = ".".join(parents)
         kept = {
@@ -200,6 +201,8 @@ def _is_text_field(key: str) -> bool:
     return kind is str or kind == (str | None)
 
 
+BY_NAME = ("networks", "optimizers", "evaluators")  # sections by name
+LENGTHS = ("samples", "batch_size", "every_images")  # of evaluators; those of the run in miniature hold
 INSTEAD = {  # a length replaces the file's, whichever of the two that has; likewise what the data are
     "epochs": "images",
     "images": "epochs",

@@ -252,7 +252,7 @@ def test_every_annotation_of_every_public_constructor_can_be_resolved(elsewhere)
 @pytest.mark.quick
 def test_every_kind_is_asked_for_by_an_annotation_and_has_a_home():
     asked = {kind_in(each.annotation) for found in constructors().values() for each in parameters_of(found).values()}
-    assert asked - {None} == KINDS.keys() - {"task", "source"}  # which the config asks for
+    assert asked - {None} == KINDS.keys() - {"task", "evaluator"}  # which the config asks for
     assert [kind for kind in KINDS if not examples(kind)] == []
 
 

@@ -42,7 +42,7 @@ DEFAULTS = [  # of functions and constructors: where, argument, value, source
     ("augment.degradations.RealESRGAN", "second_blur", 0.8, REAL_ESRGAN),
     ("augment.degradations.RealESRGAN", "last_sinc", 0.8, REAL_ESRGAN),
     ("augment.degradations.RealESRGAN", "scale", 4, REAL_ESRGAN),
-    ("evaluators.distribution.DistributionEvaluator.__init__", "neighbours", 5, "Naeem et al. 2020, section 5"),
+    ("evaluators.distribution.Distribution.__init__", "neighbours", 5, "Naeem et al. 2020, section 5"),
     ("layers.fourier.FastFourierConv", "ratio", 0.75, "Suvorov et al. 2022 (LaMa), code"),
     ("layers.minibatch_stddev.minibatch_stddev", "group_size", 4, "Karras et al. 2018, code"),
     ("layers.normalization.BatchNorm", "epsilon", 1e-5, "Ioffe & Szegedy 2015, PyTorch's default"),

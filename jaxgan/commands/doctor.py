@@ -8,6 +8,7 @@ from jaxgan.commands.options import allowed
 from jaxgan.config import RunConfig
 from jaxgan.data.opening import open_source
 from jaxgan.errors import FINISHED, UserError
+from jaxgan.fields import frames
 from jaxgan.json_files import BrokenFileError, lines
 from jaxgan.media.plain import plain
 from jaxgan.training.diagnosis import Grade, Record, diagnose, verdict
@@ -50,7 +51,8 @@ def read_record(config: RunConfig, place: Workdir, allow: tuple[str, ...] = ()) 
     except (OSError, BrokenFileError):
         rollbacks = 0
     try:
-        size = open_source(config.data, config.data.split, allow).spec.size
+        spec = open_source(config.data, config.data.split, allow).spec
+        size = spec.size * frames(spec.fields)
     except UserError:
         size = None
     return Record(read_scalars(place.scalars), config, rollbacks, size)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import math
 from collections.abc import Mapping
@@ -13,16 +12,15 @@ import numpy as np
 from jaxgan.commands.loading import load_model
 from jaxgan.commands.options import allowed, checkpoint_choice, integer
 from jaxgan.commands.outputs import check_outputs
+from jaxgan.commands.scoring import make_evaluators, manifests, prefixed, with_samples
 from jaxgan.commands.setup import generate_with, start_jax
-from jaxgan.commands.views import make_evaluator
 from jaxgan.config import RunConfig
 from jaxgan.domains import MOST, Domain
 from jaxgan.errors import FINISHED, NotFiniteError, UserError
-from jaxgan.evaluators.distribution import DistributionEvaluator
+from jaxgan.evaluators.evaluator import Trained
 from jaxgan.evaluators.manifests import check_same, existing, read_report, write_report
-from jaxgan.evaluators.path_length import feature_path_length, path_manifest
-from jaxgan.evaluators.reconstruction import ReconstructionEvaluator
-from jaxgan.fields import Kind
+from jaxgan.evaluators.path_length import Featured, feature_path_length, path_manifest
+from jaxgan.fields import Kind, frames
 from jaxgan.inference.model import Model
 from jaxgan.media.plain import plain
 from jaxgan.parallel.mesh import make_mesh
@@ -40,8 +38,7 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
     """
     check_outputs("evaluate", workdir, options)
     if "samples" in options:
-        evaluation = dataclasses.replace(config.evaluation, samples=integer(options, "samples", 0, SEVERAL))
-        config = dataclasses.replace(config, evaluation=evaluation)
+        config = with_samples(config, integer(options, "samples", 0, SEVERAL))
     against = read_report(options["against"]) if "against" in options else None
     paths = _paths(options)
     checkpoint_choice(options)  # told before anything is loaded
@@ -49,28 +46,31 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
     mesh = make_mesh({"data": -1})
     kind: Kind | None = "latent" if paths else None
     model = load_model(workdir, options, kind, batch_size=config.evaluation.batch_size, mesh=mesh)
-    evaluator = make_evaluator(config, model.product, allowed(options))
-    manifest = dict(evaluator.manifest)
+    made = make_evaluators(config, model.product, allowed(options), only_fitting="product" in options)
+    evaluators = {name: each.evaluator for name, each in made.items()}
+    manifest = manifests(evaluators)
+    featured = next((each for each in evaluators.values() if isinstance(each, Featured)), None) if paths else None
+    if paths and featured is None:
+        raise UserError("--path_length: no evaluator of this run looks at features; accepted is none")
+    if featured is not None:
+        manifest["path_length"] = path_manifest(paths, straight=model.has_styles)
+    if against is not None:
+        check_same(manifest, against["manifest"], options["against"])
 
-    def compare() -> None:
-        if against is not None:
-            check_same(manifest, against["manifest"], options["against"])
-
-    if isinstance(evaluator, ReconstructionEvaluator):
+    def restore(conditions: np.ndarray) -> np.ndarray:
         restorer = model.restorer
-        compare()
-        scores = evaluator.run(lambda condition: np.asarray(restorer.apply(jnp.asarray(condition))))
-    else:
-        if paths:
-            manifest["path_length"] = path_manifest(paths, straight=model.has_styles)
-        compare()
-        try:
-            scores = evaluator.run(generate_with(model.generate), config.seed)
-        except NotFiniteError as error:
-            raise UserError(f"--checkpoint: step {model.step} of {workdir} cannot be scored: {error}") from None
-        if paths:
-            found = _path_length(model, evaluator, paths, config.seed)
-            scores |= existing({f"path_length/{manifest['features']}": found})
+        return np.asarray((restorer.shot or restorer.apply)(jnp.asarray(conditions)))
+
+    draw, scores = generate_with(model.generate, per_clip=frames(model.gives)), dict[str, float]()
+    trained = Trained(draw, restore, model)
+    try:
+        for name, evaluator in evaluators.items():
+            scores |= prefixed(name, evaluator.run(trained, config.seed))
+    except NotFiniteError as error:
+        raise UserError(f"--checkpoint: step {model.step} of {workdir} cannot be scored: {error}") from None
+    if featured is not None:
+        found = _path_length(model, featured, paths, config.seed)
+        scores |= existing({f"path_length/{featured.manifest['features']}": found})
     report = {"step": model.step, "images": model.images_seen, "scores": scores, "manifest": manifest}
     path = Workdir(workdir).root / f"scores-{model.step}.json"
     write_report(path, report)
@@ -89,7 +89,7 @@ def _paths(options: Mapping[str, str]) -> int:
     return integer(options, "path_length", 0, SEVERAL)
 
 
-def _path_length(generator: Model, evaluator: DistributionEvaluator, paths: int, seed: int) -> float:
+def _path_length(generator: Model, evaluator: Featured, paths: int, seed: int) -> float:
     """Of paths in the space of styles, where there is one, else of latents; each within one class."""
     latents = np.asarray(generator.latents(seed, 2 * paths))
     labels = evaluator.labels(paths)

@@ -22,6 +22,7 @@ from jaxgan.commands.files import Pair
 from jaxgan.commands.masks import FilmMasks, Masks
 from jaxgan.commands.restoring import Restoring, degraded, enlarged, seen
 from jaxgan.inference.restorer import Restorer
+from jaxgan.inference.streaming import Kept
 from jaxgan.inference.tiling import Tiling
 from jaxgan.media.films.cuts import Cuts
 from jaxgan.media.films.frames import FilmFormat, Frame, Frames, Unfit, check_extra, open_frames
@@ -123,17 +124,27 @@ def restore_film(job: FilmJob) -> Restored:
 
 def _restore(job: FilmJob, frames: Frames, masks: FilmMasks | None, outputs: _Outputs) -> None:
     """Restores all frames that no earlier call has."""
-    done, cuts = outputs.count, Cuts()  # no cut ends a segment so soon that it would depend on frames before `done`
-    restoring = Restoring(job.restorer, job.tiling, batch_size=job.batch_size)
+    done, cuts = outputs.count, Cuts()
+    seen_from = max(0, done - Cuts.MEMORY)  # so that cuts are found where an unbroken call finds them
+    restoring = Restoring(job.restorer, job.tiling, batch_size=job.batch_size, film=True, kept=outputs.kept)
+    taken = done + restoring.waiting  # by an earlier call
     drawn = masks.of_frames(done) if masks is not None else None
-    with _Bar(job.pair.name, frames, outputs.first) as bar, contextlib.closing(ahead(frames.frames(done))) as coming:
-        for number, frame in enumerate(coming, done):
+    with (
+        _Bar(job.pair.name, frames, outputs.first) as bar,
+        contextlib.closing(ahead(frames.frames(seen_from))) as coming,
+    ):
+        for number, frame in enumerate(coming, seen_from):
             signals.check()
             cut = cuts.seen(frame.picture)
+            if number < done:
+                continue
             mask = None if drawn is None else drawn(frame.picture)
-            if outputs.ends(cut):  # batches never reach over the end of a segment: each is computed alike after a kill
+            if cut and number >= taken:
+                restoring.end_shot()
+            # batches never reach over the end of a segment: each is computed alike after a kill
+            if outputs.ends(cut, restoring.waiting):
                 restoring.flush()
-                outputs.close_segment()
+                outputs.close_segment(restoring.keep(), restoring.waiting)
             picture = frame.picture
             if job.degrade:
                 picture, mask = degraded(picture, job.restorer, f"{job.pair.name}:{number}")
@@ -141,8 +152,9 @@ def _restore(job: FilmJob, frames: Frames, masks: FilmMasks | None, outputs: _Ou
             finished = partial(outputs.add, frame, seen(picture, mask))
             restoring.take(picture, mask, finished, folder=outputs.folder)
             bar.at(frame)
+        restoring.end_shot()
         restoring.flush()
-        outputs.close_segment()
+        outputs.close_segment(restoring.keep())
     if masks is not None:
         masks.finish(cut=job.wish.end is not None)
 
@@ -189,6 +201,10 @@ class _Outputs(contextlib.ExitStack):
                 flush=True,
             )
         together = min(len(film.segments) for film in self._films)
+        kept = self._films[0].kept_with(together) if job.restorer.begin is not None and together else None
+        self.kept = kept  # of the memory after the finished segments, of a restorer that has one
+        if job.restorer.begin is not None and kept is None:
+            together = 0
         for film in self._films:
             film.keep(together)
         self._time_base, self._expected = given.time_base, 0
@@ -221,11 +237,14 @@ class _Outputs(contextlib.ExitStack):
         """One more frame of this segment is going to be added."""
         self._expected += 1
 
-    def ends(self, cut: bool) -> bool:
-        """Whether the segment ends before the next frame, which follows a cut or does not."""
+    def ends(self, cut: bool, waiting: int) -> bool:
+        """Whether the segment ends before the next frame, which follows a cut or does not.
+
+        Of the expected frames so many are `waiting` for later ones: they belong to the next segment.
+        """
         from jaxgan.media.films.segments import LENGTH, SHORTEST
 
-        return self._expected >= (SHORTEST if cut else LENGTH)
+        return self._expected - waiting >= (SHORTEST if cut else LENGTH)
 
     def add(self, frame: Frame, before: Picture, after: Picture) -> None:
         """A restored frame, and what it was restored from. They are encoded while the next ones are computed."""
@@ -238,13 +257,13 @@ class _Outputs(contextlib.ExitStack):
         for film, picture in zip(self._films, pictures):
             film.add(frame._replace(picture=picture))
 
-    def close_segment(self) -> None:
-        """Keeps the frames that are there."""
+    def close_segment(self, kept: Kept | None, waiting: int = 0) -> None:
+        """Keeps the frames that are there, and beside them what is needed to go on after them."""
         while self._waiting:
             self._waiting.popleft().result()
         for film in reversed(self._films):
-            film.close_segment()
-        self._expected = 0
+            film.close_segment(kept if film is self._films[0] else None)
+        self._expected = waiting
 
     def __exit__(self, kind: type[BaseException] | None, *error: Any) -> bool | None:
         if kind is not None and issubclass(kind, KeyboardInterrupt) and self.count:

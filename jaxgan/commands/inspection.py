@@ -11,12 +11,12 @@ import numpy as np
 from etils import epath
 
 from jaxgan.commands.marking import Marking
+from jaxgan.commands.scoring import make_evaluators, with_samples
 from jaxgan.commands.setup import cache_dir, generate_with
 from jaxgan.config import RunConfig
 from jaxgan.errors import UserError
-from jaxgan.evaluators.distribution import make_distribution_evaluator
+from jaxgan.evaluators.evaluator import Generate
 from jaxgan.evaluators.neighbours import make_neighbour_search
-from jaxgan.evaluators.samples import Generate
 from jaxgan.evaluators.truncation import PSI, THRESHOLDS, Truncated, truncation_sweep
 from jaxgan.inference.model import Model
 from jaxgan.media.grids import save_grid
@@ -40,7 +40,7 @@ class SampleWish:
     truncations: tuple[float, ...]
     crossover: int | None
     marking: Marking
-    allow: tuple[str, ...] = ()
+    allow: tuple[str, ...] = ()  # packages beside jaxgan
 
     @property
     def truncation(self) -> float | None:
@@ -128,10 +128,8 @@ def truncation(generator: Model, wish: SampleWish) -> str:
         raise UserError(f"--count: got {wish.count}, accepted is {max(2, fewest)} or more")
     if wish.labels is not None:
         raise UserError("--labels: --kind=truncation scores classes in the shares of the data; accepted is none")
-    config = dataclasses.replace(
-        wish.config, evaluation=dataclasses.replace(wish.config.evaluation, samples=wish.count)
-    )
-    evaluator = make_distribution_evaluator(config, cache_dir=str(cache_dir() / "classifiers"), allow=wish.allow)
+    made = make_evaluators(with_samples(wish.config, wish.count), generator.product, wish.allow, only_fitting=True)
+    evaluator = next(iter(made.values())).evaluator
     default = PSI if generator.has_styles else THRESHOLDS
     values = (*sorted(wish.truncations), None) if wish.truncations else default
 
@@ -143,7 +141,7 @@ def truncation(generator: Model, wish: SampleWish) -> str:
     _plot(swept, name, wish.output)
     rows = [{"truncation": each.truncation, **each.scores} for each in swept]
     table = _write_json(
-        wish.output, {"step": generator.step, "kind": name, "scores": rows, "manifest": evaluator.manifest}
+        wish.output, {"step": generator.step, "kind": name, "scores": rows, "manifest": dict(evaluator.manifest)}
     )
     print(f"{name:>10}" + "".join(f"{score:>12}" for score in swept[0].scores))
     for each in swept:

@@ -22,6 +22,7 @@ from jaxgan import disks, signals
 from jaxgan.commands.files import Pair
 from jaxgan.commands.masks import Masks
 from jaxgan.inference.restorer import Restorer
+from jaxgan.inference.streaming import Kept, Stream
 from jaxgan.inference.tiling import Batches, Mosaic, Tiling, continued
 from jaxgan.media.hidden import spread
 from jaxgan.media.provenance.origin import Origin
@@ -75,15 +76,24 @@ def _raise(error: PictureError) -> None:
 class Restoring:
     """Takes pictures, runs their tiles in batches, and hands on each restored one as soon as it is whole, in order.
 
-    A picture for which the network gives values that are not finite is refused: its pixels would be made up.
+    A picture for which the network gives values that are not finite is refused: its pixels would be made up. As frames
+    of a film a network with a memory takes them in their order, one by one, tile by tile.
     """
 
     def __init__(
-        self, restorer: Restorer, tiling: Tiling, *, batch_size: int | None, advanced: Callable[[], None] = lambda: None
+        self,
+        restorer: Restorer,
+        tiling: Tiling,
+        *,
+        batch_size: int | None,
+        advanced: Callable[[], None] = lambda: None,
+        film: bool = False,
+        kept: Kept | None = None,
     ):
-        """`advanced` is called after each tile."""
+        """`advanced` is called after each tile. `film`: pictures are frames, with what was `kept` of earlier ones."""
         self._restorer, self._tiling, self._advanced = restorer, tiling, advanced
         self._batches = Batches(restorer, pixels=tiling.tile**2, batch_size=batch_size)
+        self._stream = Stream(restorer, kept) if film and restorer.begin is not None else None
 
     def take(
         self,
@@ -110,11 +120,28 @@ class Restoring:
             tile = picture.to_float(continued(pixels, *place))
             if mask is not None:
                 tile = np.concatenate([tile, continued(mask, *place).astype(np.float32)], axis=2)
-            self._batches.add(tile, partial(self._put, mosaic))
+            if self._stream is not None:
+                self._stream.add(tile, partial(self._put, mosaic), (place[0].start, place[1].start))
+            else:
+                self._batches.add(tile, partial(self._put, mosaic))
 
     def flush(self) -> None:
-        """Finishes all that was taken."""
+        """Finishes all that was taken, but for frames that are `waiting`."""
         self._batches.flush()
+
+    @property
+    def waiting(self) -> int:
+        """How many of the frames that were taken come with later ones."""
+        return 0 if self._stream is None else self._stream.waiting
+
+    def end_shot(self) -> None:
+        """What comes next has nothing to do with what was before it: finishes the frames that are waiting."""
+        if self._stream is not None:
+            self._stream.end_shot()
+
+    def keep(self) -> Kept | None:
+        """What another one needs to go on with the film; None where it needs nothing."""
+        return None if self._stream is None else self._stream.keep()
 
     def _put(self, mosaic: Mosaic, values: np.ndarray) -> None:
         mosaic.put(values)

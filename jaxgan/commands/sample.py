@@ -16,6 +16,7 @@ from jaxgan.commands.outputs import check_outputs
 from jaxgan.commands.setup import start_jax
 from jaxgan.config import RunConfig
 from jaxgan.errors import FINISHED, SOME_FAILED, UserError
+from jaxgan.fields import named
 from jaxgan.inference.model import Model
 from jaxgan.media.grids import make_grid, save_grid
 from jaxgan.media.images import save_image
@@ -38,7 +39,8 @@ DEFAULT_COUNT = {
 def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
     """Draws what the options ask for and says where it lies.
 
-    `--kind=grid` (labelled, `--count` samples), `files` (a PNG each, into the folder `--output`), `interpolate`
+    `--kind=grid` (labelled, `--count` samples; a clip is a row of frames), `files` (a PNG each, a GIF of clips, into
+    the folder `--output`), `interpolate`
     (a walk through `--count` latents, or styles, GIF or MP4 by the suffix of `--output`), `classes` (a row a
     class, `--count` columns), and those of `jaxgan.commands.inspection`: `mixing`, `neighbours`, `truncation`.
     `--truncation` is psi or a threshold, see `Model.generate`. `--provenance`: whether the files say what
@@ -58,6 +60,8 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
     crossover = integer(options, "crossover", 0) if "crossover" in options else None
     start_jax(config)
     generator = load_model(workdir, options, "latent")
+    if kind not in OF_CLIPS and generator.gives[named(generator.gives, "pixels")].clip:
+        raise UserError(f"--kind: got {kind!r}, but this model makes clips; accepted are {', '.join(OF_CLIPS)}")
     output = options.get("output") or str(epath.Path(workdir) / "samples" / f"{kind}-{seed}{SUFFIX[kind]}")
     origin = origin_of_run(workdir, "created", "samples of a generator", step=generator.step, seed=seed)
     marking = Marking(origin if marked else None)
@@ -79,12 +83,16 @@ def _files(generator: Model, wish: SampleWish) -> str:
     images = generator.generate(wish.seed, wish.count, _cycled(wish), truncation=wish.truncation)
     written = 0
     for index, image in enumerate(images):
-        path = epath.Path(wish.output) / f"{index:05}.png"
+        path = epath.Path(wish.output) / f"{index:05}{'.gif' if image.ndim == 4 else '.png'}"
         if not np.isfinite(image).all():
             print(f"{path.name}: failed, its values are not finite")
             continue
         written += 1
-        wish.marking.heard(save_image(image, path, wish.marking.about("a sample of a generator")))
+        origin = wish.marking.about("a sample of a generator")
+        if image.ndim == 4:
+            wish.marking.heard(save_animation(image, path, FRAMES_PER_SECOND, origin))
+        else:
+            wish.marking.heard(save_image(image, path, origin))
     return f"{wish.output} ({written} files)"
 
 
@@ -140,6 +148,7 @@ KINDS: dict[str, Draw] = {
     "neighbours": inspection.neighbours,
     "truncation": inspection.truncation,
 }
+OF_CLIPS = ("grid", "files", "classes")
 LOST = dict.fromkeys(KINDS, "these values are drawn grey") | {"files": "these are not written"}
 SUFFIX = {"files": "", "interpolate": ".gif"} | dict.fromkeys(
     ("grid", "classes", "mixing", "neighbours", "truncation"), ".png"

@@ -9,7 +9,7 @@ import logging
 import math
 import shlex
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -18,8 +18,9 @@ from jax.sharding import Mesh
 from jaxgan import signals
 from jaxgan.assemble import check_data, fill_in, frozen_weights, make_task
 from jaxgan.commands.options import allowed
+from jaxgan.commands.scoring import MAIN, Scheduled, choose_best, make_evaluators, manifests
 from jaxgan.commands.setup import check_config, keep_config, spelled_as_begun, start_jax
-from jaxgan.commands.views import Evaluator, View, make_evaluator, make_view
+from jaxgan.commands.views import View, make_view
 from jaxgan.config import RunConfig, to_json
 from jaxgan.data.account import account, held
 from jaxgan.data.opening import open_source
@@ -27,9 +28,10 @@ from jaxgan.data.pipeline import make_pipeline
 from jaxgan.data.sources import DataSpec, Source
 from jaxgan.domains import MOST
 from jaxgan.errors import FINISHED, UserError
+from jaxgan.evaluators.evaluator import Evaluator
 from jaxgan.evaluators.manifests import CONTENTS, check_same, read_report, write_report
 from jaxgan.fields import frames
-from jaxgan.game import State, Task, product_of
+from jaxgan.game import Product, State, Task, product_of
 from jaxgan.media.images import save_image
 from jaxgan.media.plain import plain
 from jaxgan.models.pretrained.realesrgan import read_weights
@@ -93,16 +95,11 @@ def _run(config: RunConfig, workdir: str, profile: Profile | None, allow: tuple[
     task = make_task(config, allow)
     check_data(task, spec)
     with distributed.leader_first("evaluator"), held():
-        evaluator = make_evaluator(config, product_of(task)[1], allow)
-    if config.checkpoint.best != "auto" and config.checkpoint.best not in evaluator.names:
-        accepted = ", ".join(("auto", *evaluator.names))
-        raise UserError(f"config.checkpoint.best: got {config.checkpoint.best!r}, accepted are {accepted}")
-    if config.checkpoint.best == "auto":
-        best = dataclasses.replace(config.checkpoint, best=evaluator.best, best_mode=evaluator.best_mode)
-        config = dataclasses.replace(config, checkpoint=best)
+        evaluators = make_evaluators(config, product_of(task)[1], allow)
+    config = dataclasses.replace(config, checkpoint=choose_best(config.checkpoint, evaluators))
     state = _check_networks(config, task, spec)
     check_config(place, config)
-    notes = [changed, _check_scores(place, evaluator)]
+    notes = [changed, _check_scores(place, evaluators)]
     begin = make_begin(config, task, read=read_weights, frozen=frozen_weights(config), allow=allow)
     mesh = make_mesh(config.parallel.mesh)
     check_batch(config.batch_size, config.microbatches, mesh)
@@ -139,14 +136,13 @@ def _run(config: RunConfig, workdir: str, profile: Profile | None, allow: tuple[
         started = time.monotonic()
         told = f"this run is finished: {images:,} images were played"
         if checkpoints.images_seen < images:
-            status = _train(config, place, spec, task, begin, mesh, checkpoints, evaluator, images, profile, allow)
+            status = _train(config, place, spec, task, begin, mesh, checkpoints, evaluators, images, profile, allow)
             if status != FINISHED:
                 return status
             told = f"finished: {images:,} images, {time.monotonic() - started:.0f} s since this start"
         checkpoints.wait()
         if leading:
-            restores = product_of(task)[1].makes_pixels_of("pixels")
-            closing = f"{told}\n{_where_things_are(place, checkpoints, restores, allow)}"
+            closing = f"{told}\n{_where_things_are(place, checkpoints, product_of(task)[1], evaluators, allow)}"
             console.print(closing, markup=False, highlight=False, soft_wrap=True)
         return FINISHED
 
@@ -182,19 +178,26 @@ def _check_networks(config: RunConfig, task: Task, spec: DataSpec) -> State:
         raise UserError(f"the networks cannot be made: {type(error).__name__}: {error}") from None
 
 
-def _check_scores(place: Workdir, evaluator: Evaluator) -> str:
-    """What is to be said of the run's scores so far beside new ones.
+def _check_scores(place: Workdir, evaluators: Mapping[str, Scheduled]) -> str:
+    """What is to be said of the run's scores so far beside new ones of the same evaluators.
 
     Raises UserError where they were made with something else, so that none could be the best.
     """
     if not distributed.by_leader("earlier scores", place.scores.exists):
         return ""
-    ours, theirs = dict(evaluator.manifest), read_report(place.scores)["manifest"]
+    earlier = read_report(place.scores)["manifest"]
+    earlier = earlier if all(isinstance(each, Mapping) for each in earlier.values()) else {MAIN: earlier}
+    both = [(evaluators[name].evaluator, theirs) for name, theirs in earlier.items() if name in evaluators]
+    return "; ".join(dict.fromkeys(filter(None, (_check_manifest(place, *each) for each in both))))
+
+
+def _check_manifest(place: Workdir, evaluator: Evaluator, theirs: Mapping[str, Any]) -> str:
+    ours = dict(evaluator.manifest)
     if CONTENTS not in theirs:  # of an older version
         ours.pop(CONTENTS, None)
     elif ours.get(CONTENTS, theirs[CONTENTS]) != theirs[CONTENTS]:
         return "scores until now were of other data: those from here on do not compare with them"
-    if "labels" in ours and "labels" not in theirs and ours | {"labels": None} == theirs | {"labels": None}:
+    if "labels" in ours and "labels" not in theirs and ours | {"labels": None} == {**theirs, "labels": None}:
         told = "scores until now were of samples of the classes in turn; from here on labels are drawn"
         return f"{told} {ours['labels']}"
     if str(theirs.get("features")).startswith("['patches") and str(ours.get("features")).startswith("self"):
@@ -240,7 +243,7 @@ def _train(
     begin: Callable[[State], State],
     mesh: Mesh,
     checkpoints: Checkpoints,
-    evaluator: Evaluator,
+    evaluators: Mapping[str, Scheduled],
     images: int,
     profile: Profile | None,
     allow: tuple[str, ...],
@@ -248,7 +251,8 @@ def _train(
     optimizers = make_optimizers(config, task)
     step = make_step(config, task, optimizers, frames=frames(spec.fields))
     play = make_play(step, spec.fields, root_key(config), flip=config.data.flip)
-    view, leading = make_view(config, spec, task, evaluator, mesh, allow), distributed.leading()
+    scorers = {name: each.evaluator for name, each in evaluators.items()}
+    view, leading = make_view(config, spec, task, scorers, mesh, allow), distributed.leading()
     writer = Writer(place.path, tensorboard=config.tensorboard, resume_at=checkpoints.latest, enabled=leading)
     with contextlib.ExitStack() as stack:
         if config.plots and leading:
@@ -273,13 +277,13 @@ def _train(
             ),
             init=make_init(config, task, optimizers, spec),
             begin=begin,
-            evaluate=_make_evaluate(place, view, evaluator),
+            evaluate=_make_evaluate(place, view, scorers),
             draw_samples=_make_draw_samples(place, view, writer),
             intervals=Intervals(
                 images=images,
                 log=config.log_every,
                 samples=config.samples.every_images,
-                evaluation=config.evaluation.every_images,
+                evaluation={name: each.every_images for name, each in evaluators.items()},
                 checkpoint=config.checkpoint.every_images,
             ),
             batch_size=config.batch_size,
@@ -291,10 +295,12 @@ def _train(
         ).run()
 
 
-def _make_evaluate(place: Workdir, view: View, evaluator: Evaluator) -> Callable[[State, int], dict[str, float]]:
-    def evaluate(state: State, images: int) -> dict[str, float]:
+def _make_evaluate(
+    place: Workdir, view: View, evaluators: Mapping[str, Evaluator]
+) -> Callable[[State, int, Sequence[str]], dict[str, float]]:
+    def evaluate(state: State, images: int, due: Sequence[str]) -> dict[str, float]:
         with gives_up_on_images(place):
-            scores, manifest = view.scores(state), evaluator.manifest
+            scores, manifest = view.scores(state, due), manifests({name: evaluators[name] for name in due})
         if distributed.leading():
             kept = {name: value for name, value in scores.items() if not name.startswith("held_out/")}
             write_report(place.scores, {"images": images, "scores": kept, "manifest": manifest})
@@ -319,17 +325,23 @@ def _numbered(place: Workdir) -> list[str]:
     return sorted(path.name for path in pictures if path.stem.isdecimal())
 
 
-def _where_things_are(place: Workdir, checkpoints: Checkpoints, restores: bool, allow: tuple[str, ...] = ()) -> str:
+def _where_things_are(
+    place: Workdir, checkpoints: Checkpoints, product: Product, evaluators: Collection[str], allow: tuple[str, ...]
+) -> str:
     """What a user wants to know at the end of a run."""
     pictures = _numbered(place)
     scores = read_report(place.scores)["scores"] if place.scores.exists() else {}
     told: dict[str, float] = {}
     for name, value in scores.items():
-        told.setdefault(name.split("/")[0], value)
+        parts = name.split("/")
+        told.setdefault("/".join(parts[: 2 if parts[0] in evaluators else 1]), value)
     latest = checkpoints.latest
     workdir = shlex.quote(plain(place.path)) + (f" --allow={','.join(allow)}" if allow else "")
-    command = f"sample --workdir={workdir} --kind=interpolate --output=walk.gif"
-    if restores:
+    command = f"evaluate --workdir={workdir}"
+    if product.makes_pixels_of("latent"):
+        ways = ("files", "clips") if frames(product.gives) > 1 else ("interpolate", "walk.gif")
+        command = f"sample --workdir={workdir} --kind={ways[0]} --output={ways[1]}"
+    elif product.makes_pixels_of("pixels"):
         command = f"apply --workdir={workdir} --input=photo.jpg --output=restored.png"
     short = ", ".join(f"{name} {value:.3g}" for name, value in told.items())
     lines = [

@@ -2,63 +2,74 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from jaxgan.commands.setup import cache_dir, generate_with
+from jaxgan.commands.scoring import prefixed
+from jaxgan.commands.setup import generate_with
 from jaxgan.config import RunConfig
 from jaxgan.data.sources import DataSpec
-from jaxgan.errors import UserError
-from jaxgan.evaluators.baselines import INPUT
-from jaxgan.evaluators.distribution import DistributionEvaluator, make_distribution_evaluator
+from jaxgan.evaluators.evaluator import Evaluator, Trained
 from jaxgan.evaluators.held_out import make_held_out_gap
 from jaxgan.evaluators.manifests import existing
-from jaxgan.evaluators.reconstruction import ReconstructionEvaluator, make_reconstruction_evaluator
 from jaxgan.evaluators.samples import draw_grid
-from jaxgan.fields import name_of, named, told
+from jaxgan.fields import frames, name_of, named
 from jaxgan.game import Product, State, Task, Weights, delivered, playing, product_of
-from jaxgan.inference.restorer import stacked
+from jaxgan.inference.restorer import of_shot
 from jaxgan.inference.sampling import Sampler
 from jaxgan.inference.standing import Standing
 from jaxgan.media.grids import make_grid
-from jaxgan.media.images import to_uint8
 from jaxgan.parallel import distributed
 from jaxgan.parallel.compiler import compiler_options
 from jaxgan.parallel.placement import copied, replicated
 
-SHOWN = 6  # restored pictures
-SIDE = 192  # pixels of them that are shown
 
-Evaluator = DistributionEvaluator | ReconstructionEvaluator
+class View:
+    """Scores and a picture of a state, which lies where the run put it, of the first product of its task.
 
+    Of several processes all must call both. A device of each calls the product; evaluators may leave it to the first.
+    """
 
-def make_evaluator(config: RunConfig, product: Product, allow: Sequence[str] = ()) -> Evaluator:
-    """What scores a product of a config's task. Raises UserError for data that cannot be opened, and if none fits."""
-    if product.makes_pixels_of("latent"):
-        return make_distribution_evaluator(config, cache_dir=str(cache_dir() / "classifiers"), allow=allow)
-    if product.makes_pixels_of("pixels"):
-        return make_reconstruction_evaluator(config, product.degradation, allow)
-    raise UserError(f"nothing scores what asks for {told(product.asks)} and gives {told(product.gives)}")
+    def __init__(self, config: RunConfig, product: Product, evaluators: Mapping[str, Evaluator]):
+        """Compiles nothing yet."""
+        self._config, self._product, self._evaluators = config, product, evaluators
+        self._standing = Standing(product, seed=config.seed)
+        jit = partial(jax.jit, compiler_options=compiler_options(jax.default_backend()))
+        self._call = jit(product.once)
+        self._apply = jit(of_shot(product)) if product.makes_pixels_of("pixels") else None
 
-
-class View(Protocol):
-    """Scores and a picture of a state, which lies where the run put it. Of several processes all must call both."""
-
-    def scores(self, state: State) -> dict[str, float]:
-        """By name."""
-        ...
+    def scores(self, state: State, due: Collection[str] | None = None) -> dict[str, float]:
+        """By name, of the averaged weights, by the evaluators of these names; None: by all."""
+        model, scores = self._trained(state), dict[str, float]()
+        for name, evaluator in self._evaluators.items():
+            if due is None or name in due:
+                scores |= prefixed(name, evaluator.run(model, self._config.seed))
+        return scores
 
     def picture(self, state: State) -> np.ndarray | None:
-        """uint8 `[H,W,C]`; None where another process makes it."""
-        ...
+        """uint8 `[H,W,C]`, of the first evaluator that shows one; None where another process or none makes it."""
+        model = self._trained(state)
+        pictures = (evaluator.picture(model) for evaluator in self._evaluators.values())
+        return next((picture for picture in pictures if picture is not None), None)
+
+    def _trained(self, state: State) -> Trained:
+        weights, apply = distributed.on_one_device(self._averaged(state)), self._apply
+        called = Trained(call=partial(self._called, weights))
+        return called if apply is None else called._replace(restore=lambda each: np.asarray(apply(weights, each)))
+
+    def _called(self, weights: Weights, **asked: Any) -> dict[str, np.ndarray]:
+        return jax.tree.map(np.asarray, self._call(distributed.on_one_device(weights), asked))
+
+    def _averaged(self, state: State) -> Weights:
+        return self._standing(delivered(state, self._product.networks))
 
 
-class GenerationView:
+class GenerationView(View):
     """Samples, always of the same latents, drawn on all devices of the run from weights that stay where they are."""
 
     def __init__(
@@ -66,25 +77,24 @@ class GenerationView:
         config: RunConfig,
         spec: DataSpec,
         task: Task,
-        evaluator: DistributionEvaluator,
+        evaluators: Mapping[str, Evaluator],
         mesh: Mesh,
         allow: Sequence[str] = (),
     ):
         """Compiles nothing yet."""
-        self._config, self._evaluator, self._mesh = config, evaluator, mesh
-        _, self._product = product_of(task)
-        self._class_names = spec.classes if self._product.num_classes else ()
-        size = config.evaluation.batch_size
-        self._sampler = Sampler(self._product, batch_size=size, mesh=mesh)
-        self._standing = Standing(self._product, seed=config.seed)
-        judge = _judge_of(task, self._product)
+        _, product = product_of(task)
+        super().__init__(config, product, evaluators)
+        self._class_names = spec.classes if product.num_classes else ()
+        sizes = (each.get("batch_size", 0) for each in config.evaluators.values())
+        size = -(-max(config.evaluation.batch_size, *sizes, 0) // frames(product.gives))
+        self._sampler = Sampler(product, batch_size=size, mesh=mesh)
+        judge = _judge_of(task, product)
         self._gap = None if judge is None else make_held_out_gap(config, allow)
         self._judge = None if judge is None else Judging(judge, mesh)
 
-    def scores(self, state: State) -> dict[str, float]:
-        """Of samples of the averaged weights, and how the discriminator judges what it never saw."""
-        draw = generate_with(partial(self._sampler.share, self._averaged(state)))
-        scores = self._evaluator.run(draw, self._config.seed)
+    def scores(self, state: State, due: Collection[str] | None = None) -> dict[str, float]:
+        """Of samples, and how the discriminator judges what it never saw."""
+        scores = super().scores(state, due)
         if self._gap is None or self._judge is None:
             return scores
         return existing({**scores, **self._gap(partial(self._judge, state), partial(self._playing, state))})
@@ -96,9 +106,10 @@ class GenerationView:
         drawn = draw_grid(draw, rows=wish.rows, columns=wish.columns, class_names=self._class_names)
         return make_grid(drawn.images, columns=drawn.columns, row_labels=drawn.row_labels)
 
-    def _averaged(self, state: State) -> Weights:
-        """The weights that samples are made of."""
-        return self._standing(delivered(state, self._product.networks))
+    def _trained(self, state: State) -> Trained:
+        weights = self._averaged(state)
+        draw = generate_with(partial(self._sampler.share, weights), per_clip=frames(self._product.gives))
+        return Trained(generate=draw, call=partial(self._called, weights))
 
     def _playing(self, state: State, seed: int, count: int, labels: np.ndarray | None) -> np.ndarray:
         """Images of the generator as it plays now, without averaging."""
@@ -123,39 +134,6 @@ class Judging:
         return np.asarray(made[named(self._product.gives, "logits")])
 
 
-class RestorationView:
-    """Held-out pictures, always of the same conditions, which one device of the first process restores."""
-
-    def __init__(self, product: Product, evaluator: ReconstructionEvaluator):
-        """Compiles nothing yet."""
-        self._product, self._evaluator = product, evaluator
-        self._apply = jax.jit(stacked(product), compiler_options=compiler_options(jax.default_backend()))
-
-    def scores(self, state: State) -> dict[str, float]:
-        """Of the averaged weights."""
-        restore = self._restore(state)
-        return distributed.by_leader("scores", lambda: existing(self._evaluator.run(restore)))
-
-    def picture(self, state: State) -> np.ndarray | None:
-        """Row by row condition, what a method without training makes of it, what the network makes, and original."""
-        evaluator, restore = self._evaluator, self._restore(state)
-        if not distributed.leading():
-            return None
-        conditions, originals = evaluator.conditions[:SHOWN], evaluator.originals[:SHOWN]
-        columns = {"condition": list(map(_enlarged, conditions, originals))}
-        if evaluator.baseline is not None and evaluator.baseline[0] != INPUT:  # the condition stands there already
-            columns[evaluator.baseline[0]] = evaluator.baseline[1][:SHOWN]
-        columns["restored"] = [to_uint8(restore(condition[None])[0]) for condition in conditions]
-        columns["original"] = originals
-        side = min(SIDE, *(min(original.shape[:2]) for original in originals))
-        tiles = [_middle(pictures[row], side) for row in range(len(originals)) for pictures in columns.values()]
-        return make_grid(np.stack(tiles), columns=len(columns), column_labels=list(columns), scale=1)
-
-    def _restore(self, state: State) -> Any:
-        weights = distributed.on_one_device(delivered(state, self._product.networks))
-        return lambda condition: np.asarray(self._apply(weights, condition))
-
-
 def _judge_of(task: Task, product: Product) -> Product | None:
     """The first product that judges what this one gives, by that and maybe its label alone."""
     images = [field for field in product.gives.values() if field.kind == "pixels"]
@@ -163,23 +141,16 @@ def _judge_of(task: Task, product: Product) -> Product | None:
     return next((each for each in judges if [f for f in each.asks.values() if f.kind != "label"] == images), None)
 
 
-def _enlarged(condition: np.ndarray, original: np.ndarray) -> np.ndarray:
-    """A condition at the size of its original, its pixels as squares; a mask is left out."""
-    scale, channels = original.shape[0] // condition.shape[0], original.shape[2]
-    pixels = to_uint8(condition[..., :channels] if condition.shape[2] > channels else condition)
-    return np.broadcast_to(pixels.repeat(scale, axis=0).repeat(scale, axis=1), original.shape)
-
-
-def _middle(picture: np.ndarray, side: int) -> np.ndarray:
-    top, left = ((length - side) // 2 for length in picture.shape[:2])
-    return picture[top : top + side, left : left + side]
-
-
 def make_view(
-    config: RunConfig, spec: DataSpec, task: Task, evaluator: Any, mesh: Mesh, allow: Sequence[str] = ()
+    config: RunConfig,
+    spec: DataSpec,
+    task: Task,
+    evaluators: Mapping[str, Evaluator],
+    mesh: Mesh,
+    allow: Sequence[str] = (),
 ) -> View:
-    """What a run shows of itself: of its first product, which the evaluator scores."""
+    """What a run shows of itself: of its first product, which the evaluators score."""
     _, product = product_of(task)
-    if product.makes_pixels_of("pixels"):
-        return RestorationView(product, evaluator)
-    return GenerationView(config, spec, task, evaluator, mesh, allow)
+    if product.makes_pixels_of("latent"):
+        return GenerationView(config, spec, task, evaluators, mesh, allow)
+    return View(config, product, evaluators)

@@ -19,7 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from jaxgan.evaluators.classifier_cache import StoredClassifier, by_leader, load_classifier, save_classifier
+from jaxgan.evaluators.classifier_cache import KIND, StoredClassifier, by_leader, load_classifier, save_classifier
 from jaxgan.evaluators.fitting import Course, fit
 from jaxgan.evaluators.reference import Images
 from jaxgan.evaluators.streams import Features
@@ -31,6 +31,8 @@ SCALING_IMAGES = 5_000  # of the training images, on which features get their sc
 TOTAL_VARIANCE = 100.0  # of all features together
 
 logger = logging.getLogger(__name__)
+
+Made = tuple[Any, np.ndarray, float | None]  # params, images on which features get their scale, accuracy
 
 
 class Classified(NamedTuple):
@@ -56,7 +58,7 @@ class Recipe:
     seed: int = 0
 
 
-class ClassifierFeatures:
+class NetworkFeatures:
     """A trained classifier as a feature net: uint8 images -> features and predicted classes.
 
     Features are its hidden layer and its texture (see `jaxgan.models.classifier`), each with half of a
@@ -64,9 +66,10 @@ class ClassifierFeatures:
     that of a generator which always draws the mean of the features.
     """
 
-    def __init__(self, model: Classifier, stored: StoredClassifier):
+    def __init__(self, model: Classifier, stored: StoredClassifier, kind: str = KIND):
+        """`kind` of network begins its name."""
         self.fingerprint = stored.fingerprint
-        self.name = f"classifier-{stored.fingerprint[:8]}"
+        self.name = f"{kind}-{stored.fingerprint[:8]}"
         self.accuracy = stored.accuracy  # on images held out of its training
         self.checksum = stored.checksum  # of its weights
         self._look = looking(model, stored.arrays["network"])
@@ -87,7 +90,7 @@ def load_or_train_classifier(
     cache_dir: str,
     recipe: Recipe | None = None,
     sources: Sequence[Mapping[str, Any]] = (),
-) -> ClassifierFeatures:
+) -> NetworkFeatures:
     """The classifier of a data set: from `cache_dir` if it lies there whole, else trained and stored.
 
     `data` tells the data set from all others, `sources` what it is and holds (see `sources.describe`). `read` gives
@@ -103,9 +106,8 @@ def load_or_train_classifier(
         "num_classes": num_classes,
         "recipe": dataclasses.asdict(recipe),
     }
-    fingerprint = hashlib.sha256(json.dumps(description, sort_keys=True, allow_nan=False).encode()).hexdigest()
 
-    def train() -> StoredClassifier:
+    def make() -> Made:
         train, held_out = read()
         params = train_classifier(model, train, recipe)
         accuracy = None
@@ -113,16 +115,34 @@ def load_or_train_classifier(
             predicted = classify(model, params, held_out.images).logits.argmax(axis=1)
             accuracy = float((predicted == held_out.labels).mean())
             logger.info("trained a classifier for the scores: %.1f%% of the held-out images right", 100 * accuracy)
-        arrays = {
-            "network": params,
-            "scales": scales(feature_parts(classify(model, params, train.images[:SCALING_IMAGES]))),
-        }
-        return save_classifier(cache_dir, fingerprint, arrays, accuracy=accuracy, description=description, data=sources)
+        return params, train.images[:SCALING_IMAGES], accuracy
+
+    return load_or_make(model, description, make, cache_dir=cache_dir, sources=sources)
+
+
+def load_or_make(
+    model: Classifier,
+    description: Mapping[str, Any],
+    make: Callable[[], Made],
+    *,
+    cache_dir: str,
+    sources: Sequence[Mapping[str, Any]],
+    kind: str = KIND,
+) -> NetworkFeatures:
+    """The network of this kind and description: from `cache_dir` if it lies there whole, else made and stored."""
+    hashed = description if kind == KIND else {kind: description}
+    fingerprint = hashlib.sha256(json.dumps(hashed, sort_keys=True, allow_nan=False).encode()).hexdigest()
 
     def find() -> StoredClassifier:
-        return load_classifier(cache_dir, fingerprint, data=sources) or train()
+        stored = load_classifier(cache_dir, fingerprint, kind=kind, data=sources)
+        if stored is not None:
+            return stored
+        params, images, accuracy = make()
+        arrays = {"network": params, "scales": scales(feature_parts(classify(model, params, images)))}
+        told: dict[str, Any] = {"description": description, "kind": kind, "data": sources}
+        return save_classifier(cache_dir, fingerprint, arrays, accuracy=accuracy, **told)
 
-    return ClassifierFeatures(model, by_leader(fingerprint, find))
+    return NetworkFeatures(model, by_leader(fingerprint, find), kind)
 
 
 def train_classifier(model: Classifier, train: Images, recipe: Recipe) -> Any:

@@ -9,66 +9,69 @@ field's convention.
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import jax
 import numpy as np
 
 from jaxgan import signals
-from jaxgan.data.opening import open_source
+from jaxgan.config import FeatureKind
 from jaxgan.data.sources import Source, describe, digest_of_contents
 from jaxgan.data.stacked import StackedSource
+from jaxgan.domains import Count, Given, Seed, Several
 from jaxgan.errors import NotFiniteError, UserError
 from jaxgan.evaluators.classifier_scores import ClassifierScores
+from jaxgan.evaluators.evaluator import Trained
 from jaxgan.evaluators.inception_features import check_weights
 from jaxgan.evaluators.inception_scores import InceptionScores
 from jaxgan.evaluators.labels import count_labels, spread_labels
 from jaxgan.evaluators.manifests import CONTENTS, existing
 from jaxgan.evaluators.patch_scores import PatchScores
-from jaxgan.evaluators.samples import Generate
 from jaxgan.evaluators.self_scores import SelfScores
 from jaxgan.evaluators.stacked_scores import StackedScores
 from jaxgan.evaluators.streams import Scorer, put_together
+from jaxgan.fields import Kind
 from jaxgan.models.pretrained.vgg import LPIPS
 from jaxgan.parallel import distributed
 
-if TYPE_CHECKING:
-    from jaxgan.config import RunConfig
 
-
-class DistributionEvaluator:
+class Distribution:
     """Scores a generator against a source of real images.
 
     Everything that costs time (a classifier, statistics of the reference) is made at the first run and kept.
     """
 
+    fits: tuple[Kind, Kind] = ("latent", "pixels")
+    best_mode: Literal["min", "max"] = "min"
+
     def __init__(
         self,
-        source: Source,
-        held_out: Source | None = None,
+        source: Given[Source],
+        held_out: Given[Source | None] = None,
         *,
-        cache_dir: str,
-        samples: int = 2_000,
-        batch_size: int = 250,
-        neighbours: int = 5,
-        conditional: bool = False,
-        features: str = "auto",
+        cache_dir: Given[str],
+        samples: Given[Several] = 2_000,
+        batch_size: Given[Count] = 250,
+        neighbours: Given[Count] = 5,
+        conditional: Given[bool] = False,
+        features: FeatureKind = "auto",
         weights: str | None = None,
-        seed: int = 0,
+        reference_seed: Seed = 0,
     ):
         """`held_out`: images to measure the classifier on (None: a tenth of the source's).
 
         `conditional`: the generator takes labels, and is asked for the classes in the shares of the source's images
-        (in turn where these are equal). `seed` chooses the reference images; `features` what scores are computed in
-        ("auto": by the data), `weights` is the file of Inception's. Raises UserError if there are too few samples or
-        images for `neighbours`, for a classifier of data without labels, and for Inception without weights.
+        (in turn where these are equal). `reference_seed` chooses the reference images, `features` what scores are
+        computed in ("auto": by the data), `weights` is the file of Inception's. Raises UserError if there are too few
+        samples or images for `neighbours`, for a classifier of data without labels, and for Inception without weights.
         """
         _check_counts(samples, source.spec.size, neighbours, f"the split {source.spec.split!r} of {source.spec.name!r}")
         self._source, self._held_out, self._cache_dir = source, held_out, cache_dir
-        self._samples, self._batch_size, self._neighbours = samples, batch_size, neighbours
+        self._per_clip = getattr(source, "per_clip", 1)  # frames, which are drawn and asked for together
+        self._batch_size = -(-batch_size // self._per_clip) * self._per_clip
+        self._samples, self._neighbours = samples, neighbours
         self._conditional = conditional and bool(source.spec.classes)
-        self._seed, self._weights = seed, weights
+        self._seed, self._weights = reference_seed, weights
         self._kind = _kind(source, features)
         if self._kind is InceptionScores:
             check_weights(weights)
@@ -90,14 +93,7 @@ class DistributionEvaluator:
         """The scores that there are, without the names of their features."""
         return self._kind.names
 
-    best_mode: Literal["min", "max"] = "min"
-
-    @property
-    def best(self) -> str:
-        """How the name of the score begins by which one generator is better than another: less is better."""
-        return self._kind.names[0]
-
-    def run(self, generate: Generate, seed: int) -> dict[str, float]:
+    def run(self, model: Trained, seed: int) -> dict[str, float]:
         """Scores by name, `score/features`. Raises ValueError for images of another shape, or NotFiniteError.
 
         Samples are made batch by batch, each from a seed of its own, and let go. Of several processes all must call it.
@@ -108,14 +104,19 @@ class DistributionEvaluator:
             number = min(self._batch_size, self._samples - start)
             labels = None if asked is None else asked[start : start + number]
             batch_seed = int(np.random.SeedSequence((seed, start)).generate_state(1)[0] >> 1)  # a positive int32
-            images = self._as_saved(generate(batch_seed, number if labels is None else labels), number)
+            images = self._as_saved(model.generate(batch_seed, number if labels is None else labels), number)
             rows = put_together(self._scorer.describe(images), min(number, self._scorer.samples - start))
             seen.add(rows, None if labels is None else labels[: self._scorer.samples - start])
         return distributed.by_leader("scores", lambda: existing(seen.scores()))
 
+    def picture(self, model: Trained) -> None:
+        """Nothing: a run draws its samples whatever scores them."""
+
     def labels(self, count: int) -> np.ndarray | None:
         """What `count` samples are asked for, int32; None where the generator takes no labels."""
-        return None if self._counts is None else spread_labels(self._counts, count)
+        if self._counts is None:
+            return None
+        return spread_labels(self._counts, -(-count // self._per_clip)).repeat(self._per_clip)[:count]
 
     def features(self, images: np.ndarray) -> np.ndarray:
         """Features `[n,D]` of images of 0 to 255. Raises UserError where scores are made without a network."""
@@ -186,25 +187,3 @@ def _kind(source: Source, features: str) -> Any:
     if features == "self" or not labels:
         return SelfScores
     return StackedScores if isinstance(source, StackedSource) else ClassifierScores
-
-
-def make_distribution_evaluator(
-    config: RunConfig, *, cache_dir: str, allow: Sequence[str] = ()
-) -> DistributionEvaluator:
-    """The evaluator of a run: its data set's training split, and its evaluation split held out.
-
-    Raises UserError for a data set or split that cannot be opened.
-    """
-    data = config.data
-    held_out = open_source(data, data.evaluation_split, allow) if data.evaluation_split != data.split else None
-    return DistributionEvaluator(
-        open_source(data, data.split, allow),
-        held_out,
-        cache_dir=cache_dir,
-        samples=config.evaluation.samples,
-        batch_size=config.evaluation.batch_size,
-        neighbours=config.evaluation.neighbours,
-        conditional=config.task.get("condition") is not None,
-        features=config.evaluation.features,
-        weights=config.evaluation.weights,
-    )

@@ -14,10 +14,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from jaxgan.data.opening import open_source
-from jaxgan.data.sources import Source, describe
+from jaxgan.data.sources import Source
 from jaxgan.data.stacked import StackedSource
-from jaxgan.evaluators.classifier_features import load_or_train_classifier
-from jaxgan.evaluators.classifier_scores import classifier_data
+from jaxgan.evaluators.classifier_scores import classifier_of
 from jaxgan.evaluators.reference import draw, identity
 
 if TYPE_CHECKING:
@@ -169,13 +168,7 @@ def make_neighbour_search(config: RunConfig, *, cache_dir: str, allow: Sequence[
     labels = source.spec.classes and not isinstance(source, StackedSource)  # whose classes are too many
     if not labels or config.evaluation.features == "patches":
         return NeighbourSearch(source, held_out, describe=pixels, features="pixels")
-    classifier = load_or_train_classifier(
-        data=identity(source) if held_out is None else f"{identity(source)}; {identity(held_out)}",
-        num_classes=len(source.spec.classes),
-        read=lambda: classifier_data(source, held_out, 0),
-        cache_dir=cache_dir,
-        sources=[describe(each) for each in (source, held_out) if each is not None],
-    )
+    classifier = classifier_of(source, held_out, cache_dir=cache_dir, seed=0)
     return NeighbourSearch(
         source, held_out, describe=lambda images: classifier(images).features, features=classifier.name
     )

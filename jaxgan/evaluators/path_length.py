@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -14,6 +14,24 @@ PATHS_AT_ONCE = 250  # whose images are held
 
 Draw = Callable[[np.ndarray, slice], np.ndarray]  # codes [n,...] of which paths -> images [n,H,W,C] in [-1, 1]
 Features = Callable[[np.ndarray], np.ndarray]  # images of 0 to 255, not rounded, [n,H,W,C] -> [n,D]
+
+
+@runtime_checkable
+class Featured(Protocol):
+    """An evaluator that tells the features in which it compares images."""
+
+    @property
+    def manifest(self) -> Mapping[str, Any]:
+        """With the name of the features as `features`."""
+        ...
+
+    def features(self, images: np.ndarray) -> np.ndarray:
+        """Features `[n,D]` of images of 0 to 255. Raises UserError where there is no network of features."""
+        ...
+
+    def labels(self, count: int) -> np.ndarray | None:
+        """What `count` samples are asked for; None: no labels."""
+        ...
 
 
 def path_manifest(paths: int, *, straight: bool) -> dict[str, Any]:

@@ -9,30 +9,32 @@ from __future__ import annotations
 import functools
 import logging
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import jax
 import numpy as np
 
 from jaxgan import signals
-from jaxgan.data.opening import open_pictures
+from jaxgan.config import FeatureKind
 from jaxgan.data.sources import Pictures, fingerprint
+from jaxgan.domains import Given, Seed, Several
 from jaxgan.errors import UserError
-from jaxgan.evaluators.baselines import Baseline, find_baseline
-from jaxgan.evaluators.manifests import CONTENTS
+from jaxgan.evaluators.baselines import INPUT, Baseline, find_baseline
+from jaxgan.evaluators.evaluator import Restore, Trained
+from jaxgan.evaluators.manifests import CONTENTS, existing
+from jaxgan.fields import Kind
 from jaxgan.game import Degradation
 from jaxgan.losses.perceptual import lpips
+from jaxgan.media.grids import make_grid
+from jaxgan.media.images import to_uint8
 from jaxgan.metrics.image_quality import GAUSSIAN_WINDOW, SMALLEST_MS_SSIM, ms_ssim, psnr, ssim
 from jaxgan.metrics.sliced_wasserstein import patch_descriptors, sliced_wasserstein_distance
 from jaxgan.models.pretrained.vgg import LPIPS, PUBLISHED, Backbone, load_backbone, lpips_heads
-
-if TYPE_CHECKING:
-    from jaxgan.config import RunConfig
+from jaxgan.parallel import distributed
 
 log = logging.getLogger(__name__)
 
 Compare = Callable[[np.ndarray, np.ndarray], np.ndarray]  # two batches [n,H,W,C] in [-1, 1] -> one value each
-Restore = Callable[[np.ndarray], np.ndarray]  # conditions float32 [1,h,w,C'] -> images [1,sh,sw,C] in [-1, 1]
 
 LARGEST = 384  # pixels of a side: of larger pictures the middle is scored
 MULTIPLE = 16  # sides are cut to it, so that every degradation divides them
@@ -41,9 +43,11 @@ BEST_PSNR = 100.0  # decibels: what equal pictures are given instead of infinity
 TILE = 64  # pixels of the squares whose patches are compared
 PATCHES_PER_TILE = 64
 DIRECTIONS = 256
+SHOWN = 6  # restored pictures
+SIDE = 192  # pixels of them that are shown
 
 
-class ReconstructionEvaluator:
+class Reconstruction:
     """Scores a restoring function against held-out pictures: means over the pictures, and their spread.
 
     PSNR in decibels, of RGB and of luma, SSIM, and MS-SSIM where all pictures are large enough for it: higher is
@@ -53,23 +57,25 @@ class ReconstructionEvaluator:
     """
 
     names = ("psnr", "psnr_y", "ssim", "ssim_y", "ms_ssim", "lpips", "swd")
-    best = "psnr"
+    fits: tuple[Kind, Kind] = ("pixels", "pixels")
     best_mode: Literal["min", "max"] = "max"
 
     def __init__(
         self,
-        pictures: Pictures,
-        degradation: Degradation | None,
+        pictures: Given[Pictures],
+        degradation: Given[Degradation | None],
         *,
-        samples: int,
-        seed: int = 0,
-        lpips: tuple[str, Compare] | None = None,
+        samples: Given[Several] = 2_000,
+        seed: Given[Seed] = 0,
+        features: FeatureKind = "auto",
+        weights: str | None = None,
     ):
         """At most `samples` pictures are scored; `seed` chooses the noise of the degradation.
 
-        `lpips` is a perceptual distance, with the name of its network.
+        `features` may name a network of LPIPS, `weights` is the file of it. Raises UserError where that is missing.
         """
-        self._pictures, self._degradation, self._seed, self._lpips = pictures, degradation, seed, lpips
+        self._pictures, self._degradation, self._seed = pictures, degradation, seed
+        self._lpips = (features, _make_lpips(features, weights)) if features in LPIPS else None
         self._count = min(samples, pictures.spec.size)
         self.label = "pairs" if degradation is None else degradation.label
         self._baseline = find_baseline(degradation)
@@ -91,12 +97,33 @@ class ReconstructionEvaluator:
             "seed": self._seed,
         }
 
-    def run(self, restore: Restore) -> dict[str, float]:
-        """Scores by name: `psnr/LABEL` of the network, `psnr_std/LABEL`, and `psnr_NAME/LABEL` of the baseline."""
-        restored = []
-        for condition in self.conditions:
+    def run(self, model: Trained, seed: int) -> dict[str, float]:
+        """Scores by name: `psnr/LABEL` of the network, `psnr_std/LABEL`, and `psnr_NAME/LABEL` of the baseline.
+
+        The first of several processes restores; nothing is drawn by `seed`.
+        """
+        del seed
+        return distributed.by_leader("scores", lambda: existing(self._all_scores(model.restore)))
+
+    def picture(self, model: Trained) -> np.ndarray | None:
+        """Row by row condition, what a method without training makes of it, what the network makes, and original."""
+        if not distributed.leading():
+            return None
+        conditions, originals = self.conditions[:SHOWN], self.originals[:SHOWN]
+        columns = {"condition": list(map(_enlarged, conditions, originals))}
+        if self.baseline is not None and self.baseline[0] != INPUT:  # the condition stands there already
+            columns[self.baseline[0]] = self.baseline[1][:SHOWN]
+        columns["restored"] = [to_uint8(model.restore(condition[None])[0]) for condition in conditions]
+        columns["original"] = originals
+        side = min(SIDE, *(min(original.shape[:2]) for original in originals))
+        tiles = [_centre(pictures[row], side) for row in range(len(originals)) for pictures in columns.values()]
+        return make_grid(np.stack(tiles), columns=len(columns), column_labels=list(columns), scale=1)
+
+    def _all_scores(self, restore: Restore) -> dict[str, float]:
+        restored, at_once = list[np.ndarray](), getattr(self._pictures, "per_clip", 1)
+        for start in range(0, len(self.conditions), at_once):
             signals.check()
-            restored.append(_rounded(restore(condition[None])[0]))
+            restored += map(_rounded, restore(np.stack(self.conditions[start : start + at_once])))
         return {**self._scores(restored, ""), **self._baseline_scores}
 
     @functools.cached_property
@@ -179,15 +206,6 @@ class ReconstructionEvaluator:
         return {**scores, f"swd{suffix}/{self.label}": float(np.mean(distances))}
 
 
-def make_reconstruction_evaluator(
-    config: RunConfig, degradation: Degradation | None, allow: Sequence[str] = ()
-) -> ReconstructionEvaluator:
-    """The evaluator of a run, on its evaluation split. Raises UserError for what cannot be opened."""
-    pictures, wanted = open_pictures(config.data, config.data.evaluation_split, allow), config.evaluation
-    lpips = (wanted.features, _make_lpips(wanted.features, wanted.weights)) if wanted.features in LPIPS else None
-    return ReconstructionEvaluator(pictures, degradation, samples=wanted.samples, seed=config.seed, lpips=lpips)
-
-
 def _make_lpips(network: str, weights: str | None) -> Compare:
     """LPIPS in the published weights of a network."""
     if weights is None:
@@ -205,6 +223,18 @@ def _middle(picture: np.ndarray) -> np.ndarray:
     picture = np.pad(picture, ((0, missing[0]), (0, missing[1]), (0, 0)), mode="symmetric")
     top, left = ((have - want) // 2 for want, have in zip(sides, picture.shape[:2]))
     return picture[top : top + sides[0], left : left + sides[1]]
+
+
+def _centre(picture: np.ndarray, side: int) -> np.ndarray:
+    top, left = ((length - side) // 2 for length in picture.shape[:2])
+    return picture[top : top + side, left : left + side]
+
+
+def _enlarged(condition: np.ndarray, original: np.ndarray) -> np.ndarray:
+    """A condition at the size of its original, its pixels as squares; a mask is left out."""
+    scale, channels = original.shape[0] // condition.shape[0], original.shape[2]
+    pixels = to_uint8(condition[..., :channels] if condition.shape[2] > channels else condition)
+    return np.broadcast_to(pixels.repeat(scale, axis=0).repeat(scale, axis=1), original.shape)
 
 
 def _tiles(pictures: Sequence[np.ndarray]) -> np.ndarray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -37,3 +37,13 @@ def identity(source: Source) -> str:
     """What tells the source's images from all others', wherever they lie."""
     spec = source.spec
     return f"{spec.fingerprint} {'x'.join(map(str, spec.image.shape))}"
+
+
+def told_of(source: Source, count: int, seed: int) -> dict[str, Any]:
+    """What tells `count` images, drawn from a source by seed, from all others, for manifests."""
+    return {
+        "data": f"{source.spec.name}/{source.spec.split}",
+        "reference": identity(source),
+        "reference_images": count,
+        "reference_seed": seed,
+    }

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
-# (seed, labels [n] or a count n) -> float32 images [n,H,W,C] in [-1, 1]. Of several processes all call it for scores,
-# and each gets its share: ceil(n / processes) rows or more, as many in each, with padding behind the last image
-Generate = Callable[[int, Any], np.ndarray]
+from jaxgan.evaluators.evaluator import Generate
 
 
 class SampleGrid(NamedTuple):

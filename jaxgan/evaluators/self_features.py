@@ -9,8 +9,6 @@ JPEG: so it learns what its details look like. Like the classifier it is a funct
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -23,8 +21,7 @@ from jaxtyping import Array, Float, Int
 
 from jaxgan.augment.degradations import Blur, GaussianNoise, Jpeg
 from jaxgan.augment.diffaugment import DiffAugment
-from jaxgan.evaluators.classifier_cache import StoredClassifier, by_leader, load_classifier, save_classifier
-from jaxgan.evaluators.classifier_features import SCALING_IMAGES, classify, feature_parts, looking, scales
+from jaxgan.evaluators.classifier_features import SCALING_IMAGES, Made, NetworkFeatures, load_or_make
 from jaxgan.evaluators.fitting import Course, fit
 from jaxgan.models.classifier import LARGEST, Classifier
 
@@ -53,25 +50,6 @@ class SelfRecipe:
     seed: int = 0
 
 
-class SelfFeatures:
-    """The trained network as a feature net: uint8 images to features `[n,D]`.
-
-    Features are its hidden layer and its texture, each with half of a total variance of 100 over the training images,
-    as those of the classifier are. So a Frechet distance reads as a percentage.
-    """
-
-    def __init__(self, model: Classifier, stored: StoredClassifier):
-        self.fingerprint, self.checksum = stored.fingerprint, stored.checksum
-        self.name = f"{KIND}-{stored.fingerprint[:8]}"
-        self._look = looking(model, stored.arrays["network"])
-        self._scales = [float(scale) for scale in stored.arrays["scales"]]
-
-    def __call__(self, images: np.ndarray) -> np.ndarray:
-        """Features float32 of uint8 images `[n,H,W,C]`."""
-        parts = [scale * part for scale, part in zip(self._scales, feature_parts(self._look(images)))]
-        return np.concatenate(parts, axis=1)
-
-
 def load_or_train_self(
     *,
     data: str,
@@ -79,7 +57,7 @@ def load_or_train_self(
     cache_dir: str,
     recipe: SelfRecipe | None = None,
     sources: Sequence[Mapping[str, Any]] = (),
-) -> SelfFeatures:
+) -> NetworkFeatures:
     """The network of a data set: from `cache_dir` if it lies there whole, else trained and stored.
 
     `data` tells the data set from all others, `sources` what it is and holds (see `sources.describe`). `read` gives
@@ -89,20 +67,13 @@ def load_or_train_self(
     recipe = recipe or SelfRecipe()
     model = Classifier(STATES + recipe.embedding, recipe.widths, recipe.hidden)
     description = {"version": VERSION, "data": data, "recipe": dataclasses.asdict(recipe)}
-    fingerprint = hashlib.sha256(json.dumps({KIND: description}, sort_keys=True, allow_nan=False).encode()).hexdigest()
 
-    def train() -> StoredClassifier:
+    def make() -> Made:
         images = read()
         logger.info("training a network for the scores on %s images without their labels", len(images))
-        params = train_self(model, images, recipe)
-        arrays = {"network": params, "scales": scales(feature_parts(classify(model, params, images[:SCALING_IMAGES])))}
-        told: dict[str, Any] = {"description": description, "kind": KIND, "data": sources}
-        return save_classifier(cache_dir, fingerprint, arrays, accuracy=None, **told)
+        return train_self(model, images, recipe), images[:SCALING_IMAGES], None
 
-    def find() -> StoredClassifier:
-        return load_classifier(cache_dir, fingerprint, kind=KIND, data=sources) or train()
-
-    return SelfFeatures(model, by_leader(fingerprint, find))
+    return load_or_make(model, description, make, cache_dir=cache_dir, sources=sources, kind=KIND)
 
 
 def train_self(model: Classifier, images: np.ndarray, recipe: SelfRecipe) -> Any:

@@ -9,101 +9,63 @@ import numpy as np
 
 from jaxgan import signals
 from jaxgan.data.sources import Source, describe
-from jaxgan.evaluators.classifier_scores import (
-    MANIFOLD_POINTS,
-    REFERENCE_IMAGES,
-    reference_description,
-)
-from jaxgan.evaluators.feature_sums import FeatureReference, FeatureSums, sums_of_reals
+from jaxgan.evaluators.feature_scores import FeatureSamples, FeatureScores
 from jaxgan.evaluators.reference import identity
-from jaxgan.evaluators.reference_cache import cached
 from jaxgan.evaluators.self_features import SelfRecipe, load_or_train_self, seen_as
-from jaxgan.evaluators.streams import CHUNK_BYTES, CHUNK_IMAGES, Rows
+from jaxgan.evaluators.streams import CHUNK_BYTES, CHUNK_IMAGES
 from jaxgan.metrics.precision_recall import ManifoldScores
 from jaxgan.models.classifier import LARGEST, reduced
 
 TRAINING_IMAGES = 20_000  # at most, to train the network on
 
 
-class SelfScores:
+class SelfScores(FeatureScores):
     """Frechet distance, precision, recall, density, coverage and diversity."""
 
     names = (*("frechet", *ManifoldScores._fields), "diversity")
 
-    def __init__(
-        self,
-        source: Source,
-        *,
-        samples: int,
-        neighbours: int,
-        cache_dir: str,
-        seed: int,
-        recipe: SelfRecipe | None = None,
-    ):
+    def __init__(self, source: Source, *, cache_dir: str, seed: int, recipe: SelfRecipe | None = None, **settings: Any):
         """Take the network and the sums of the reference's features from `cache_dir`, or make them."""
-        self.samples = samples
-        self._features = load_or_train_self(
+        self._look = load_or_train_self(
             data=trained_on(source, seed),
             read=lambda: training_images(source, seed),
             cache_dir=cache_dir,
             recipe=recipe,
             sources=[describe(source)],
         )
-        count = min(source.spec.size, REFERENCE_IMAGES)
-        self._points = min(samples, count, MANIFOLD_POINTS)
-
-        def see() -> dict[str, np.ndarray]:
-            return sums_of_reals(source, self.describe, count, seed, points=MANIFOLD_POINTS)
-
-        description = reference_description(source, self._features.name, self._features.checksum, seed)
-        stored = cached(cache_dir, description, see, [describe(source)])
-        self._reference = FeatureReference(stored, points=self._points, neighbours=neighbours)
-        self.manifest: dict[str, Any] = {
-            "features": self._features.name,
-            "network_fingerprint": self._features.fingerprint,
-            "network_weights": self._features.checksum,
-            "seen_as": seen_as(*source.spec.image.known[-3:-1]),
-            "data": f"{source.spec.name}/{source.spec.split}",
-            "reference": identity(source),
-            "reference_images": int(self._reference.variances.counts.sum()),
-            "reference_seed": seed,
-            "samples": samples,
-            "manifold_points": self._points,
-            "neighbours": neighbours,
-        }
+        super().__init__(
+            source,
+            name=self._look.name,
+            seen_with={"features": self._look.name, "weights": self._look.checksum},
+            made_with={
+                "network_fingerprint": self._look.fingerprint,
+                "network_weights": self._look.checksum,
+                "seen_as": seen_as(*source.spec.image.known[-3:-1]),
+            },
+            cache_dir=cache_dir,
+            seed=seed,
+            **settings,
+        )
 
     def features(self, images: np.ndarray) -> np.ndarray:
         """Features `[n,D]` of images of 0 to 255."""
-        return self._features(images)
+        return self._look(images).features
 
     def describe(self, images: np.ndarray) -> dict[str, np.ndarray]:
         """Features `[n,D]` of uint8 images."""
-        return {"features": self._features(images)}
+        return {"features": self.features(images)}
 
-    def start(self) -> EncodedSamples:
-        """Nothing seen yet."""
-        return EncodedSamples(self._reference, FeatureSums(self._points), self._features.name)
+    def counters(self) -> dict[str, Any]:
+        """Nothing else: what the network tells apart are no classes of the data."""
+        return {}
 
-
-class EncodedSamples:
-    """What was seen of samples, and its scores."""
-
-    def __init__(self, reference: FeatureReference, sums: FeatureSums, name: str):
-        """`name` is that of the features."""
-        self._reference, self._sums, self._name = reference, sums, name
-
-    def add(self, rows: Rows, labels: np.ndarray | None) -> None:  # noqa: ARG002
-        """Count samples, whatever they were asked for."""
-        self._sums.add(rows["features"])
-
-    def scores(self) -> dict[str, float]:
+    def values(self, seen: FeatureSamples) -> dict[str, float]:
         """By name."""
-        scores = {
-            "frechet": self._reference.frechet(self._sums),
-            **self._reference.manifold(self._sums),
-            **self._reference.diversity(self._sums),
+        return {
+            "frechet": self.reference.frechet(seen.sums),
+            **self.reference.manifold(seen.sums),
+            **self.reference.diversity(seen.sums),
         }
-        return {f"{score}/{self._name}": value for score, value in scores.items()}
 
 
 def trained_on(source: Source, seed: int) -> str:

@@ -118,9 +118,12 @@ class Model:
 
     @property
     def image_shape(self) -> tuple[int, ...]:
-        """Height, width and channels of the images that are made of latents."""
+        """Height, width and channels of the images that are made of latents. Raises UserError for clips."""
         self.needs("latent")
-        return self.gives[named(self.gives, "pixels")].known
+        image = self.gives[named(self.gives, "pixels")]
+        if image.clip:
+            raise UserError(f"this model makes clips ({image}), not single images")
+        return image.known
 
     def restore(self, image: np.ndarray, mask: np.ndarray | None = None, *, tile: int = TILE) -> np.ndarray:
         """The image `[s*h,s*w,C]`, float32 in about [-1, 1], that is restored from one `[h,w,1|3]` in [-1, 1].
@@ -144,7 +147,7 @@ class Model:
 
     @functools.cached_property
     def restorer(self) -> Restorer:
-        """What restores pictures of any kind in batches. Raises UserError for a model that asks for no pixels."""
+        """What restores pictures, and frames of films, of any kind. Raises UserError for a model that asks for none."""
         self.needs("pixels")
         made = make_restorer(self.product, self._weights)
         return dataclasses.replace(made, step=self.step, images_seen=self.images_seen)
@@ -304,7 +307,7 @@ class Model:
             raise UserError(f"this model asks for {told(further)} beside the latent: use {call}")
 
     def _counted(self, images: np.ndarray) -> np.ndarray:
-        self.lost += int((~np.isfinite(images).all(axis=(1, 2, 3))).sum())
+        self.lost += int((~np.isfinite(images).all(axis=tuple(range(1, images.ndim)))).sum())
         return images
 
     def _need_styles(self) -> None:

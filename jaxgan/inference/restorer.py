@@ -15,7 +15,7 @@ import numpy as np
 
 from jaxgan.errors import ArgumentError, UserError
 from jaxgan.fields import Field, Spec, name_of, named
-from jaxgan.game import GENERATOR, Array, Product, Weights
+from jaxgan.game import GENERATOR, Array, Asked, Memory, Product, Weights
 from jaxgan.parallel.compiler import compiler_options
 
 EXAMPLE = 16  # pixels of a side, where any will do to see what a network makes
@@ -31,6 +31,9 @@ class Restorer:
     else 0), float32 in [-1, 1], it gives images `[B,sh,sw,C]` in about [-1, 1]. Grey is kept by networks of colours: it
     goes in as three equal channels and comes out as luminance. A network of grey takes the channels of colours one by
     one. Networks that make another number of channels than they take, get grey or colours as they want them.
+
+    A network that carries a memory from frame to frame has `begin` and `advance`; called as above it restores pictures
+    of which each is a shot of its own.
     """
 
     apply: Callable[[Array], Array]  # condition [B,h,w,C'] float32 in [-1, 1] -> image [B,sh,sw,C]
@@ -46,24 +49,47 @@ class Restorer:
     step: int = 0  # of the checkpoint; 0 of published weights
     images_seen: int = 0
     fingerprint: str = ""  # of the weights
+    begin: Callable[[Array], Memory] | None = None  # condition of a first frame -> memory
+    advance: Callable[[Array, Memory], tuple[Array, Memory]] | None = None  # condition, memory -> image, memory
+    delay: int = 0  # frames by which images come later than their conditions, see `Product`
+    shot: Callable[[Array], Array] | None = None  # frames of a shot [T,h,w,C'] -> images; None: as of pictures
 
     def __call__(self, tiles: np.ndarray) -> np.ndarray:
         """The images of conditions, see above."""
+        return self._images(tiles, self.apply(self._conditions(tiles)))
+
+    def start(self, tiles: np.ndarray) -> Memory:
+        """The memory before the first frame of a shot. Of a network with a memory."""
+        assert self.begin is not None
+        return self.begin(self._conditions(tiles))
+
+    def after(self, tiles: np.ndarray, memory: Memory) -> tuple[np.ndarray, Memory]:
+        """The images that come with the next frame, and the memory after it. Of a network with a memory."""
+        assert self.advance is not None
+        images, memory = self.advance(self._conditions(tiles), memory)
+        return self._images(tiles, images), memory
+
+    def _one_by_one(self, tiles: np.ndarray) -> bool:
+        """Whether channels of colours go through a network of grey, each as a picture."""
+        return tiles.shape[3] - self.masks == 3 and self.condition_channels == 1 and self.channels == 1
+
+    def _conditions(self, tiles: np.ndarray) -> Array:
         pixels, mask = (tiles[..., :-1], tiles[..., -1:]) if self.masks else (tiles, None)
         given, wanted = pixels.shape[3], self.condition_channels
-        one_by_one = given == 3 and wanted == 1 and self.channels == 1
-        if one_by_one:
+        if self._one_by_one(tiles):
             pixels = pixels.transpose(0, 3, 1, 2).reshape(-1, *pixels.shape[1:3], 1)
             mask = None if mask is None else mask.repeat(3, axis=0)
         elif given < wanted:
             pixels = pixels.repeat(wanted, axis=3)
         elif given > wanted:
             pixels = (pixels @ LUMA)[..., None]
-        condition = pixels if mask is None else np.concatenate([pixels * (1 - mask), mask], axis=3)
-        image = np.asarray(self.apply(jnp.asarray(condition)))
-        if one_by_one:
+        return jnp.asarray(pixels if mask is None else np.concatenate([pixels * (1 - mask), mask], axis=3))
+
+    def _images(self, tiles: np.ndarray, images: Array) -> np.ndarray:
+        image, given = np.asarray(images), tiles.shape[3] - self.masks
+        if self._one_by_one(tiles):
             return image[..., 0].reshape(-1, 3, *image.shape[1:3]).transpose(0, 2, 3, 1)
-        return (image @ LUMA)[..., None] if given < wanted == self.channels else image
+        return (image @ LUMA)[..., None] if given < self.condition_channels == self.channels else image
 
 
 def make_restorer(product: Product, weights: Weights, *, description: str | None = None) -> Restorer:
@@ -78,36 +104,73 @@ def make_restorer(product: Product, weights: Weights, *, description: str | None
     weights = jax.device_put(weights)
     asks, gives = resolved(product, weights)
     pixels, image = named(asks, "pixels"), named(gives, "pixels")
-    compiled = jax.jit(stacked(product), compiler_options=compiler_options(jax.default_backend()))
+
+    def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+        jitted = jax.jit(function, compiler_options=compiler_options(jax.default_backend()))
+        return partial(jitted, weights)  # as an argument: programs do not hold weights
+
+    def advance(weights: Weights, condition: Array, memory: Memory) -> tuple[Array, Memory]:
+        made, memory = product(weights, _unstacked(product, condition), memory)
+        return made[image], memory
+
+    carries = product.begin is not None
     return Restorer(
-        apply=partial(compiled, weights),  # as an argument: programs do not hold weights
+        apply=compiled(stacked(product)),
         scale=product.scale,
         condition_channels=asks[pixels].channels or 0,
         channels=gives[image].channels or 0,
         description=told if description is None else description,
-        receptive_field=product.receptive_field,
+        receptive_field=None if carries else product.receptive_field,  # a memory spreads over the frame with time
         multiple=product.multiple,
         features_scale=product.features_scale,
         masks=name_of(asks, "mask") is not None,
         fingerprint=fingerprint,
         degrade=None if degradation is None else jax.jit(degradation.__call__),
+        begin=compiled(lambda weights, condition: product.start(weights, _unstacked(product, condition)))
+        if carries
+        else None,
+        advance=compiled(advance) if carries else None,
+        delay=product.delay,
+        shot=compiled(of_shot(product)) if carries else None,
     )
 
 
 def stacked(product: Product) -> Callable[[Weights, Array], Array]:
     """`(weights, condition [B,h,w,C'])` -> images: of a product that asks for pixels, and maybe for a mask.
 
-    The mask is the condition's last channel.
+    The mask is the condition's last channel. Raises UserError for one that asks for clips.
     """
-    pixels, mask = named(product.asks, "pixels"), name_of(product.asks, "mask")
-    image = named(product.gives, "pixels")
+    image, asked = named(product.gives, "pixels"), product.asks[named(product.asks, "pixels")]
+    if asked.clip:
+        raise UserError(f"this model asks for clips ({asked}), not for pictures or frames: use model(...)")
 
     def restore(weights: Weights, condition: Array) -> Array:
-        asked = {pixels: condition} if mask is None else {pixels: condition[..., :-1], mask: condition[..., -1:]}
-        output: Array = product.once(weights, asked)[image]
+        output: Array = product.once(weights, _unstacked(product, condition))[image]
         return output
 
     return restore
+
+
+def of_shot(product: Product) -> Callable[[Weights, Array], Array]:
+    """`(weights, conditions [T,h,w,C'])` -> images: of consecutive frames, where the product carries a memory."""
+    if product.begin is None:
+        return stacked(product)
+    image = named(product.gives, "pixels")
+
+    def restore(weights: Weights, conditions: Array) -> Array:
+        frames = [conditions[number : number + 1] for number in range(len(conditions))]
+        memory, images = product.start(weights, _unstacked(product, frames[0])), []
+        for frame in (*frames, *[frames[-1]] * product.delay):
+            made, memory = product(weights, _unstacked(product, frame), memory)
+            images.append(made[image])
+        return jnp.concatenate(images[product.delay :])
+
+    return restore
+
+
+def _unstacked(product: Product, condition: Array) -> Asked:
+    pixels, mask = named(product.asks, "pixels"), name_of(product.asks, "mask")
+    return {pixels: condition} if mask is None else {pixels: condition[..., :-1], mask: condition[..., -1:]}
 
 
 def resolved(product: Product, weights: Weights) -> tuple[Spec, Spec]:

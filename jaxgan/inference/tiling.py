@@ -18,6 +18,7 @@ BUCKETS = tuple(sorted(2**n * m // 2 for n in range(4, 14) for m in (2, 3)))  # 
 MOST_AT_ONCE = 64  # tiles in a batch, however small
 
 Network = Callable[[np.ndarray], Any]  # [B,h,w,C] float32 -> [B,sh,sw,C'] float32
+Done = Callable[[np.ndarray], None]  # gets what becomes of a tile, [sh,sw,C'] float32
 
 
 class Cut(NamedTuple):
@@ -130,9 +131,9 @@ class Batches:
     def __init__(self, network: Network, *, pixels: int, batch_size: int | None = None):
         """`batch_size` None: as many tiles as have `pixels` in all. Leftovers run in batches of powers of two."""
         self._network, self._pixels, self._batch_size = network, pixels, batch_size
-        self._waiting: dict[tuple[int, ...], list[tuple[np.ndarray, Callable[[np.ndarray], None]]]] = {}
+        self._waiting: dict[tuple[int, ...], list[tuple[np.ndarray, Done]]] = {}
 
-    def add(self, tile: np.ndarray, done: Callable[[np.ndarray], None]) -> None:
+    def add(self, tile: np.ndarray, done: Done) -> None:
         """A tile `[h,w,C]`; `done` gets what the network makes of it, in the order of adding."""
         waiting = self._waiting.setdefault(tile.shape, [])
         waiting.append((tile, done))

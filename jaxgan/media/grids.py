@@ -29,10 +29,14 @@ def make_grid(
 ) -> np.ndarray:
     """Draws images `[N, H, W, C]` (float in [-1, 1] or uint8) row by row; uint8 `[height, width, 1 or 3]`.
 
+    Clips `[N, T, H, W, C]` have a row each, of their frames; `columns` clips stand below each label of a row.
     `scale` enlarges by a whole factor without smoothing (None: until 64 pixels high). Alpha is laid on
     white paper. ValueError for no images, or labels of another number than rows or columns.
     """
     tiles = opaque(to_uint8(images))
+    if tiles.ndim == 5:
+        row_labels = None if row_labels is None else [label for label in row_labels for _ in range(columns)]
+        columns, tiles = tiles.shape[1], tiles.reshape(-1, *tiles.shape[2:])
     if tiles.ndim != 4 or not len(tiles) or columns < 1:
         raise ValueError(f"a grid is made of [N, H, W, C] in at least one column, got {tiles.shape} in {columns}")
     rows = -(-len(tiles) // columns)

@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple
 from jaxgan.config import RunConfig
 from jaxgan.training import remedies
 from jaxgan.training.ranges import Normal, base_loss, normal_range
-from jaxgan.training.watch import HALF_LOST, OVERFITTED, overfitting
+from jaxgan.training.watch import HALF_LOST, OVERFITTED, kind_of, overfitting
 
 Grade = Literal["fine", "unknown", "look", "bad"]  # in rising order
 Subject = Literal["data", "balance", "gradients", "collapse", "overfitting", "divergence", "progress"]
@@ -71,7 +71,7 @@ class Record(NamedTuple):
         found: dict[str, list[tuple[int, float]]] = {}
         for line in self.lines:
             for name, value in line["scalars"].items():
-                if name.partition("/")[0] == kind and math.isfinite(value):
+                if kind_of(name) == kind and math.isfinite(value):
                     found.setdefault(name, []).append((line["images"], value))
         return found
 

@@ -65,7 +65,7 @@ class Intervals:
     images: int
     log: int
     samples: int | None
-    evaluation: int | None
+    evaluation: Mapping[str, int | None]  # by the names of evaluators
     checkpoint: int | None
 
 
@@ -81,7 +81,7 @@ class Loop:
     progress: Progress
     watch: Watch
     init: Callable[[], State]
-    evaluate: Callable[[State, int], dict[str, float]]  # (state, images) -> scores
+    evaluate: Callable[[State, int, Sequence[str]], dict[str, float]]  # (state, images, names) -> scores
     draw_samples: Callable[[State, int], None]  # (state, images)
     intervals: Intervals
     batch_size: int
@@ -206,9 +206,10 @@ class Loop:
             with self._aside("samples", state):
                 self.draw_samples(state, now.images)
         scores: dict[str, float] = {}
-        if ended or _crossed(every.evaluation, before.images, now.images):
+        names = every.evaluation.items()
+        if due := [name for name, each in names if ended or _crossed(each, before.images, now.images)]:
             with self._aside("evaluation", state):
-                scores = self.evaluate(state, now.images)
+                scores = self.evaluate(state, now.images, due)
             self.writer.write(now.step, now.images, scores)
             alarms += self._announce(self.watch.observe_scores(now.step, scores))
         fatal = next((alarm for alarm in alarms if alarm.fatal), None)

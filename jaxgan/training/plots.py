@@ -109,9 +109,9 @@ def _scores(curves: Curves) -> Figure | None:
     phases = {name.rpartition("/")[0] for name in curves if name.endswith(("/loss", "/grad_norm"))}
     panels: dict[str, dict[str, Any]] = {}
     for name, curve in sorted(curves.items()):
-        score, _, features = name.partition("/")
-        if score not in phases and score not in NO_SCORES:
-            panels.setdefault(score, {})[features or score] = curve
+        score, _, features = name.rpartition("/")
+        if (score or features) not in (*phases, *NO_SCORES):
+            panels.setdefault(score or features, {})[features] = curve
     return _figure(panels, columns=1 if len(panels) == 1 else 2)
 
 

@@ -174,9 +174,9 @@ class Watch:
     def _observe_variety(self, step: int, scores: Mapping[str, float]) -> Iterator[Alarm]:
         least = {"recall": self.config.min_recall, "diversity": self.config.min_diversity}
         seen: list[str] = []
-        watched = {name: value for name, value in scores.items() if name.partition("/")[0] in least}
+        watched = {name: value for name, value in scores.items() if kind_of(name) in least}
         for name, value in watched.items():
-            floor, best = least[name.partition("/")[0]], self._best.get(name, 0.0)
+            floor, best = least[kind_of(name)], self._best.get(name, 0.0)
             if value < floor:
                 seen.append(f"{name} is {value:.3g} (least: {floor:g})")
             elif value < HALF_LOST * best:
@@ -318,3 +318,8 @@ def _accuracy(metrics: Mapping[str, float], name: str) -> float | None:
         return metrics[f"{name}/accuracy"]
     both = [metrics.get(f"{name}/{side}_accuracy") for side in ("real", "fake")]
     return None if None in both else sum(value for value in both if value is not None) / 2
+
+
+def kind_of(name: str) -> str:
+    """What a score is, such as `recall` of `recall/FEATURES`, or of `NAME/recall/FEATURES` by an evaluator's name."""
+    return name.split("/")[-2:][0]

@@ -116,10 +116,10 @@ def test_a_signal_during_a_restore(wrapped, number, status, run, monkeypatch, ca
 
 @pytest.mark.slow
 def test_a_signal_amid_an_evaluation_saves(tmp_path, monkeypatch, capfd):
-    from jaxgan.evaluators.distribution import DistributionEvaluator
+    from jaxgan.evaluators.distribution import Distribution
 
-    original = DistributionEvaluator.run
-    monkeypatch.setattr(DistributionEvaluator, "run", lost(signal.SIGHUP, original))
+    original = Distribution.run
+    monkeypatch.setattr(Distribution, "run", lost(signal.SIGHUP, original))
     flags = ["--config.evaluation.every_images=16", "--config.images=320"]
     assert train(tmp_path / "run", *flags) == INTERRUPTED
     assert "saved at 16 images and interrupted" in capfd.readouterr().err

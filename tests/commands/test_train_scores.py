@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from jaxgan.commands.scoring import Scheduled
 from jaxgan.commands.train import _check_scores
 from jaxgan.errors import UserError
 from jaxgan.training.workdir import Workdir
@@ -15,7 +16,7 @@ MADE = {"features": "classifier-12345678", "samples": 10}
 def check(tmp_path, now, before):
     place = Workdir(str(tmp_path))
     place.scores.write_text(json.dumps({"scores": {}, "manifest": before}))
-    return _check_scores(place, SimpleNamespace(manifest=now))
+    return _check_scores(place, {"": Scheduled(SimpleNamespace(manifest=now), None)})
 
 
 def test_scores_of_classes_in_turn_are_followed_by_those_in_shares(tmp_path):

@@ -17,9 +17,10 @@ from jaxgan.training.state import init_state
 
 
 class NoScores:
-    """An evaluator that finds nothing."""
+    """An evaluator that finds nothing, but calls the product."""
 
-    def run(self, generate, seed):
+    def run(self, model, seed):
+        self.made = model.call(latent=np.ones((3, 4), np.float32))["image"]
         return {}
 
 
@@ -42,7 +43,10 @@ def test_all_three_are_judged_without_augmentation_by_the_weights_that_play():
     state = init_state(task, optimizers, jax.random.key(0), {"image": jnp.zeros((2, 8, 8, 1))})
     state = state.replace(ema_params=jax.tree.map(jnp.zeros_like, state.ema_params))  # the average is another
 
-    found = make_view(config, spec, task, NoScores(), make_mesh({"data": -1})).scores(state)
+    evaluator = NoScores()
+    found = make_view(config, spec, task, {"": evaluator}, make_mesh({"data": -1})).scores(state)
+    averaged = task.generate(state.ema_params, state.ema_variables, jnp.ones((3, 4)), None)
+    np.testing.assert_allclose(evaluator.made, averaged, atol=1e-6)
     data = open_source(config.data, "train").read(np.arange(spec.size))["image"]
     latents = task.latents(jax.random.key(7), 1000)
     fakes = task.generate(state.params, state.variables, latents, None)

@@ -11,7 +11,8 @@ import numpy as np
 
 from jaxgan.data.sources import DataSpec
 from jaxgan.evaluators import distribution, inception_scores
-from jaxgan.evaluators.distribution import DistributionEvaluator
+from jaxgan.evaluators.distribution import Distribution
+from jaxgan.evaluators.evaluator import Trained
 from jaxgan.evaluators.inception_features import Seen
 from jaxgan.evaluators.streams import Features
 from jaxgan.fields import Field, picture_fields
@@ -71,8 +72,8 @@ def main():
         mock.patch.object(inception_scores, "load_inception", return_value=StandIn()),
         mock.patch.object(distribution, "check_weights", lambda path: path),
     ):
-        judge = DistributionEvaluator(Lazy(), cache_dir=cache_dir, samples=COUNT, features="inception")
-        scores = judge.run(lambda seed, count: sampler.share(weights, seed, count), 0)
+        judge = Distribution(Lazy(), cache_dir=cache_dir, samples=COUNT, features="inception")
+        scores = judge.run(Trained(lambda seed, count: sampler.share(weights, seed, count)), 0)
         assert judge.manifest["samples"] == COUNT
         assert judge.manifest["reference_images"] == 50_000
     assert scores["fid/inception-test"] > 0

@@ -1,16 +1,16 @@
 """Scores of generators whose faults are known."""
 
 import hashlib
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from jaxgan.data.sources import DataSpec
 from jaxgan.errors import UserError
-from jaxgan.evaluators import classifier_scores, distribution, feature_sums
+from jaxgan.evaluators import classifier_scores, feature_sums
 from jaxgan.evaluators.classifier_features import Recipe
-from jaxgan.evaluators.distribution import DistributionEvaluator, make_distribution_evaluator
+from jaxgan.evaluators.distribution import Distribution
+from jaxgan.evaluators.evaluator import Trained
 from jaxgan.evaluators.manifests import existing, read_report, write_report
 from jaxgan.evaluators.reference import draw
 from jaxgan.evaluators.reference_cache import cached
@@ -84,7 +84,7 @@ def quick(monkeypatch):
 
 def evaluator(cache_dir, **changes):
     arguments = {"cache_dir": cache_dir, "samples": 100, "batch_size": 40, "conditional": True, **changes}
-    return DistributionEvaluator(source(), source(1), **arguments)
+    return Distribution(source(), source(1), **arguments)
 
 
 def by_score(scores):
@@ -94,11 +94,11 @@ def by_score(scores):
 @pytest.mark.usefixtures("quick")
 def test_a_good_generator_scores_well_and_a_collapsed_one_does_not(cache_dir):
     judge = evaluator(cache_dir)
-    scores, again = judge.run(generate, 5), judge.run(generate, 5)
+    scores, again = judge.run(Trained(generate), 5), judge.run(Trained(generate), 5)
     assert scores == again
     assert {name.split("/")[1] for name in scores} == {judge.manifest["features"]}
-    assert judge.best == "frechet"
-    good, bad = by_score(scores), by_score(judge.run(collapsed, 5))
+    assert judge.names[0] == "frechet"
+    good, bad = by_score(scores), by_score(judge.run(Trained(collapsed), 5))
     assert good["label_accuracy"] > 0.9
     assert good["class_balance"] > 0.9
     assert good["precision"] > 0.8
@@ -113,13 +113,14 @@ def test_a_good_generator_scores_well_and_a_collapsed_one_does_not(cache_dir):
 
 @pytest.mark.usefixtures("quick")
 def test_the_reference_is_seen_once(cache_dir, monkeypatch):
-    first = evaluator(cache_dir).run(generate, 5)
+    first = evaluator(cache_dir).run(Trained(generate), 5)
     seen = []
     describe = feature_sums.describe_reals
     monkeypatch.setattr(feature_sums, "describe_reals", lambda *given: seen.append(given) or describe(*given))
-    assert evaluator(cache_dir).run(generate, 5) == first
+    assert evaluator(cache_dir).run(Trained(generate), 5) == first
     assert not seen
-    assert evaluator(cache_dir, seed=1).run(generate, 5).keys() == first.keys()  # other reference images
+    other = evaluator(cache_dir, reference_seed=1)  # other reference images
+    assert other.run(Trained(generate), 5).keys() == first.keys()
     assert len(seen) == 1
 
 
@@ -133,10 +134,10 @@ def test_a_cache_that_cannot_be_written_costs_a_warning(tmp_path, caplog):
 @pytest.mark.usefixtures("quick")
 def test_wrong_labels_and_a_missing_class_are_seen(cache_dir):
     judge = evaluator(cache_dir)
-    wrong = by_score(judge.run(lambda seed, labels: generate(seed, (labels + 1) % CLASSES), 5))
+    wrong = by_score(judge.run(Trained(lambda seed, labels: generate(seed, (labels + 1) % CLASSES)), 5))
     assert wrong["label_accuracy"] < 0.1
     assert wrong["class_balance"] > 0.9
-    missing = by_score(judge.run(lambda seed, labels: generate(seed, np.minimum(labels, 1)), 5))
+    missing = by_score(judge.run(Trained(lambda seed, labels: generate(seed, np.minimum(labels, 1))), 5))
     assert missing["class_balance"] == pytest.approx(2 / 3, abs=0.1)
 
 
@@ -149,12 +150,12 @@ def test_the_generator_is_asked_for_classes_in_turn_from_seeds_of_its_own(cache_
         asked.append(labels)
         return generate(seed, labels)
 
-    evaluator(cache_dir).run(spy, 5)
+    evaluator(cache_dir).run(Trained(spy), 5)
     assert [len(labels) for labels in asked] == [40, 40, 20]
     np.testing.assert_array_equal(np.concatenate(asked), np.arange(100) % CLASSES)
     assert len(set(seeds)) == 3
     asked.clear()
-    scores = evaluator(cache_dir, conditional=False).run(spy, 6)
+    scores = evaluator(cache_dir, conditional=False).run(Trained(spy), 6)
     assert asked == [40, 40, 20]
     assert not set(seeds[:3]) & set(seeds[3:])
     assert "label_accuracy" not in by_score(scores)
@@ -169,12 +170,12 @@ def unbalanced(seed):
 @pytest.mark.usefixtures("quick")
 def test_labels_are_asked_for_in_the_shares_of_the_data(tmp_path):
     """A generator that has learnt the data has the distance of chance; with classes in turn it is far from them."""
-    judge = DistributionEvaluator(unbalanced(0), unbalanced(1), cache_dir=str(tmp_path), samples=200, conditional=True)
+    judge = Distribution(unbalanced(0), unbalanced(1), cache_dir=str(tmp_path), samples=200, conditional=True)
     asked = []
-    found = by_score(judge.run(lambda seed, labels: asked.append(labels) or generate(seed, labels), 5))
+    found = by_score(judge.run(Trained(lambda seed, labels: asked.append(labels) or generate(seed, labels)), 5))
     np.testing.assert_array_equal(np.bincount(np.concatenate(asked), minlength=3), [150, 0, 50])
     assert judge.manifest["labels"] == f"in the shares of {COUNT} training images"
-    in_turn = by_score(judge.run(lambda seed, labels: generate(seed, np.arange(len(labels)) % 3), 5))
+    in_turn = by_score(judge.run(Trained(lambda seed, labels: generate(seed, np.arange(len(labels)) % 3)), 5))
     assert found["frechet"] < 2
     assert in_turn["frechet"] > 5 * found["frechet"]
     assert found["class_balance"] > 0.95
@@ -187,8 +188,9 @@ def test_of_one_image_a_class_there_is_no_diversity_and_all_else_is_a_number(tmp
     random = np.random.default_rng(0)
     alone = ArraySource(random.integers(0, 256, (12, SIZE, SIZE, 1), np.uint8), np.arange(12))
     settings = {"samples": 30, "batch_size": 30, "neighbours": 2, "conditional": True}
-    judge = DistributionEvaluator(alone, cache_dir=str(tmp_path), **settings)
-    scores = judge.run(lambda seed, labels: np.random.default_rng(seed).uniform(-1, 1, (len(labels), SIZE, SIZE, 1)), 0)
+    judge = Distribution(alone, cache_dir=str(tmp_path), **settings)
+    noise = lambda seed, labels: np.random.default_rng(seed).uniform(-1, 1, (len(labels), SIZE, SIZE, 1))  # noqa: E731
+    scores = judge.run(Trained(noise), 0)
     assert set(by_score(scores)) == set(judge.names) - {"diversity"}
     assert np.isfinite(list(scores.values())).all()
     assert "left out of the scores: diversity" in caplog.text
@@ -199,8 +201,8 @@ def test_of_one_image_a_class_there_is_no_diversity_and_all_else_is_a_number(tmp
 
 def test_of_equal_images_there_is_no_diversity(tmp_path):
     grey = ArraySource(np.full((20, SIZE, SIZE, 1), 99, np.uint8))
-    judge = DistributionEvaluator(grey, cache_dir=str(tmp_path), samples=20, neighbours=2, features="patches")
-    assert "diversity" not in by_score(judge.run(lambda seed, count: np.zeros((count, SIZE, SIZE, 1)), 0))
+    judge = Distribution(grey, cache_dir=str(tmp_path), samples=20, neighbours=2, features="patches")
+    assert "diversity" not in by_score(judge.run(Trained(lambda seed, count: np.zeros((count, SIZE, SIZE, 1))), 0))
 
 
 def test_scores_that_are_no_numbers_are_left_out_and_never_written(tmp_path, caplog):
@@ -236,10 +238,10 @@ def test_the_manifest_tells_references_and_counts(cache_dir):
 
 
 def test_patches_and_thumbnails_are_compared_on_request(cache_dir):
-    judge = DistributionEvaluator(source(labelled=False), cache_dir=cache_dir, samples=100, features="patches")
-    good = judge.run(generate, 5)
-    bad = judge.run(lambda seed, count: collapsed(seed, np.zeros(count, int)), 5)
-    assert judge.best == "swd"
+    judge = Distribution(source(labelled=False), cache_dir=cache_dir, samples=100, features="patches")
+    good = judge.run(Trained(generate), 5)
+    bad = judge.run(Trained(lambda seed, count: collapsed(seed, np.zeros(count, int))), 5)
+    assert judge.names[0] == "swd"
     assert set(good) == {
         "swd/patches-7x7",
         "swd/patches-7x7-10px",
@@ -257,9 +259,9 @@ def test_patches_and_thumbnails_are_compared_on_request(cache_dir):
     [(lambda images: images[:, 1:], "asked were"), (lambda images: images * np.nan, "not finite")],
 )
 def test_images_of_another_shape_or_not_finite_are_refused(cache_dir, spoil, message):
-    judge = DistributionEvaluator(source(labelled=False), cache_dir=cache_dir, samples=100, features="patches")
+    judge = Distribution(source(labelled=False), cache_dir=cache_dir, samples=100, features="patches")
     with pytest.raises(ValueError, match=message):
-        judge.run(lambda seed, count: spoil(generate(seed, count)), 0)
+        judge.run(Trained(lambda seed, count: spoil(generate(seed, count))), 0)
 
 
 @pytest.mark.parametrize("changes", [{"samples": 5}, {"neighbours": 0}, {"neighbours": COUNT, "samples": 1000}])
@@ -271,21 +273,6 @@ def test_more_neighbours_than_samples_or_images_are_refused_at_once(cache_dir, c
 def test_features_for_restorations_are_refused(cache_dir):
     with pytest.raises(UserError, match=r"config\.evaluation\.features: got 'vgg16', for LPIPS"):
         evaluator(cache_dir, features="vgg16")
-
-
-def test_a_run_is_scored_against_its_training_split(cache_dir, monkeypatch):
-    opened = []
-    splits = {"train": source(labelled=False), "test": source(1, labelled=False)}
-    monkeypatch.setattr(distribution, "open_source", lambda data, split, allow: opened.append(split) or splits[split])
-    config = SimpleNamespace(
-        data=SimpleNamespace(split="train", evaluation_split="test"),
-        evaluation=SimpleNamespace(samples=60, batch_size=30, neighbours=3, features="patches", weights=None),
-        conditional=False,
-    )
-    manifest = make_distribution_evaluator(config, cache_dir=cache_dir).manifest
-    assert sorted(opened) == ["test", "train"]
-    assert manifest["reference"].startswith(splits["train"].spec.fingerprint)
-    assert (manifest["samples"], manifest["batch_size"], manifest["neighbours"]) == (60, 30, 3)
 
 
 def test_a_reference_is_drawn_in_random_order_by_seed():

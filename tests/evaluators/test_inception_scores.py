@@ -8,7 +8,8 @@ import pytest
 from jaxgan.data.sources import DataSpec
 from jaxgan.errors import UserError
 from jaxgan.evaluators import distribution, inception_features, inception_scores
-from jaxgan.evaluators.distribution import DistributionEvaluator
+from jaxgan.evaluators.distribution import Distribution
+from jaxgan.evaluators.evaluator import Trained
 from jaxgan.evaluators.inception_features import Seen, load_inception
 from jaxgan.evaluators.manifests import check_same, read_report
 from jaxgan.fields import picture_fields
@@ -45,7 +46,7 @@ def evaluator(monkeypatch, tmp_path):
 
     def make(**changes):
         settings = {"samples": 50, "batch_size": 25, "neighbours": 3, "features": "inception", **changes}
-        return DistributionEvaluator(Noise(), cache_dir=str(tmp_path), **settings)
+        return Distribution(Noise(), cache_dir=str(tmp_path), **settings)
 
     return make
 
@@ -56,24 +57,24 @@ def generate(seed, count):
 
 def test_scores_have_the_names_of_the_literature(evaluator):
     judge = evaluator()
-    scores = judge.run(generate, 0)
+    scores = judge.run(Trained(generate), 0)
     assert {name.partition("/")[0] for name in scores} == set(judge.names)
-    assert judge.best == "fid"
+    assert judge.names[0] == "fid"
     assert all(name.endswith("/inception-test") for name in scores)
     assert 0 < scores["fid/inception-test"] < 1
-    constant = judge.run(lambda seed, count: np.zeros((count, 4, 4, 1), np.float32), 0)
+    constant = judge.run(Trained(lambda seed, count: np.zeros((count, 4, 4, 1), np.float32)), 0)
     assert constant["fid/inception-test"] > scores["fid/inception-test"]
     assert constant["inception_score/inception-test"] == pytest.approx(1.0)
 
 
 def test_the_reference_is_computed_once(evaluator, tmp_path):
-    evaluator().run(generate, 0)
+    evaluator().run(Trained(generate), 0)
     assert StandIn.calls == 60 + 50
-    evaluator().run(generate, 1)
+    evaluator().run(Trained(generate), 1)
     assert StandIn.calls == 60 + 50 + 50
     (path,) = tmp_path.glob("reference-*.npz")
     path.write_bytes(path.read_bytes()[:100])  # a damaged one is made anew
-    evaluator().run(generate, 1)
+    evaluator().run(Trained(generate), 1)
     assert StandIn.calls == 60 + 50 + 50 + 110
 
 
@@ -100,14 +101,14 @@ def test_a_reference_of_more_than_500_mb_is_seen_whole(evaluator, monkeypatch, t
     """Of 3,000 images of 256 pixels: Frechet's distance in closed form, of two sets of one number each, twice."""
     monkeypatch.setattr(inception_scores, "load_inception", lambda path: Corner())
     settings = {"samples": 60, "batch_size": 20, "neighbours": 3, "features": "inception"}
-    judge = DistributionEvaluator(Plain(3_000), cache_dir=str(tmp_path), **settings)
+    judge = Distribution(Plain(3_000), cache_dir=str(tmp_path), **settings)
     fakes = []
 
     def draw(seed, count):
         fakes.append(np.random.default_rng(seed).integers(0, 256, count))
         return np.broadcast_to((fakes[-1] / 127.5 - 1)[:, None, None, None], (count, 256, 256, 3))
 
-    scores, real = judge.run(draw, 0), np.arange(3_000) % 250
+    scores, real = judge.run(Trained(draw), 0), np.arange(3_000) % 250
     assert judge.manifest["reference_images"] == 3_000
     drawn = np.concatenate(fakes)
     means, deviations = (real.mean() - drawn.mean()) ** 2, (real.std(ddof=1) - drawn.std(ddof=1)) ** 2
@@ -127,7 +128,7 @@ def test_a_missing_file_says_where_to_get_it():
         with pytest.raises(UserError, match=r"config\.evaluation\.weights.*6726825d\.pth of torch-fidelity"):
             load_inception(path)
         with pytest.raises(UserError, match=r"config\.evaluation\.weights"):  # before anything is trained
-            DistributionEvaluator(Noise(), cache_dir="", samples=50, features="inception", weights=path)
+            Distribution(Noise(), cache_dir="", samples=50, features="inception", weights=path)
 
 
 @pytest.fixture

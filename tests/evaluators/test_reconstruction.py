@@ -8,11 +8,11 @@ from skimage.color import rgb2ycbcr
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from jaxgan.augment.degradations import Blur, Chain, Edges, GaussianNoise, Poisson
-from jaxgan.config import DataConfig, EvaluationConfig, RunConfig
 from jaxgan.data.sources import DataSpec
 from jaxgan.errors import UserError
 from jaxgan.evaluators import reconstruction
-from jaxgan.evaluators.reconstruction import ReconstructionEvaluator, make_reconstruction_evaluator
+from jaxgan.evaluators.evaluator import Trained
+from jaxgan.evaluators.reconstruction import Reconstruction
 from jaxgan.fields import picture_fields
 from jaxgan.metrics.image_quality import ms_ssim
 
@@ -59,8 +59,8 @@ def nearest(condition):
 
 
 def test_scores_are_the_means_of_scikit_images():
-    evaluator = ReconstructionEvaluator(Pictures(), Shrunk(), samples=10)
-    scores = evaluator.run(nearest)
+    evaluator = Reconstruction(Pictures(), Shrunk(), samples=10)
+    scores = evaluator.run(Trained(restore=nearest), 0)
     assert [original.shape for original in evaluator.originals] == [(64, 80, 3), (64, 64, 3), (16, 64, 3)]
     psnrs, ssims, lumas = [], [], []
     for original, condition in zip(evaluator.originals, evaluator.conditions):
@@ -91,7 +91,8 @@ def test_there_is_no_ssim_of_luma_of_pictures_smaller_than_its_window():
         def __call__(self, key, image):
             return Shrunk.__call__(self, key, Shrunk.__call__(self, key, image))
 
-    scores = ReconstructionEvaluator(Pictures(), Quartered(), samples=3).run(lambda image: nearest(nearest(image)))
+    model = Trained(restore=lambda image: nearest(nearest(image)))
+    scores = Reconstruction(Pictures(), Quartered(), samples=3).run(model, 0)
     assert "ssim/box_x2" in scores  # the smallest has 16 pixels, 8 without its border
     assert not any(name.startswith("ssim_y") for name in scores)
 
@@ -106,8 +107,8 @@ def test_there_is_no_ssim_of_luma_of_pictures_smaller_than_its_window():
     ],
 )
 def test_a_baseline_stands_beside_the_scores_and_beats_doing_nothing(degradation, name):
-    evaluator = ReconstructionEvaluator(Pictures(), degradation, samples=2)
-    scores = evaluator.run(lambda condition: condition[..., :3])
+    evaluator = Reconstruction(Pictures(), degradation, samples=2)
+    scores = evaluator.run(Trained(restore=lambda condition: condition[..., :3]), 0)
     label = degradation.label
     assert scores[f"psnr_{name}/{label}"] > scores[f"psnr/{label}"] + 3
 
@@ -128,23 +129,23 @@ class Pairs(Pictures):
     [(Pictures(), Chain((GaussianNoise(5.0), Blur((1.0, 1.0), ("isotropic",))))), (Pairs(3), None)],
 )
 def test_where_no_method_is_known_the_condition_stands_beside_the_scores(pictures, degradation):
-    evaluator = ReconstructionEvaluator(pictures, degradation, samples=1)
-    scores = evaluator.run(lambda condition: condition)
+    evaluator = Reconstruction(pictures, degradation, samples=1)
+    scores = evaluator.run(Trained(restore=lambda condition: condition), 0)
     assert scores[f"psnr_input/{evaluator.label}"] == scores[f"psnr/{evaluator.label}"]
 
 
 @pytest.mark.parametrize(("pictures", "degradation"), [(Pictures(), Edges()), (Pairs(1), None)])
 def test_conditions_of_other_channels_stand_beside_nothing(pictures, degradation):
-    evaluator = ReconstructionEvaluator(pictures, degradation, samples=1)
-    scores = evaluator.run(lambda condition: condition.repeat(3, axis=-1))
+    evaluator = Reconstruction(pictures, degradation, samples=1)
+    scores = evaluator.run(Trained(restore=lambda condition: condition.repeat(3, axis=-1)), 0)
     assert f"psnr/{evaluator.label}" in scores
     assert not any("_input" in name for name in scores)
 
 
 def test_the_same_conditions_every_time():
-    first, second = (ReconstructionEvaluator(Pictures(), GaussianNoise(25.0), samples=1, seed=3) for _ in range(2))
+    first, second = (Reconstruction(Pictures(), GaussianNoise(25.0), samples=1, seed=3) for _ in range(2))
     np.testing.assert_array_equal(first.conditions[0], second.conditions[0])
-    other = ReconstructionEvaluator(Pictures(), GaussianNoise(25.0), samples=1, seed=4)
+    other = Reconstruction(Pictures(), GaussianNoise(25.0), samples=1, seed=4)
     assert (first.conditions[0] != other.conditions[0]).any()
 
 
@@ -157,30 +158,22 @@ class Large(Pictures):
         return {"image": np.tile(super().picture(index)["image"], (3, 3, 1))[:192, :176]}
 
 
-def test_ms_ssim_where_there_is_room_and_lpips_where_there_is_a_network():
+def test_ms_ssim_where_there_is_room_and_lpips_where_there_is_a_network(monkeypatch):
     def distance(restored, original):
         return np.abs(restored - original).mean(axis=(1, 2, 3))
 
-    evaluator = ReconstructionEvaluator(Large(), Shrunk(), samples=1, lpips=("alexnet", distance))
-    scores = evaluator.run(nearest)
+    monkeypatch.setattr(reconstruction, "_make_lpips", lambda *_: distance)
+    evaluator = Reconstruction(Large(), Shrunk(), samples=1, features="alexnet")
+    scores = evaluator.run(Trained(restore=nearest), 0)
     original, restored = evaluator.originals[0], np.rint(nearest(evaluator.conditions[0][None]) * 127.5 + 127.5)
     pair = np.clip(restored, 0, 255) / 127.5 - 1, original[None] / 127.5 - 1
     np.testing.assert_allclose(scores["ms_ssim/box_x2"], ms_ssim(*pair)[0], rtol=1e-4)
     np.testing.assert_allclose(scores["lpips/box_x2"], distance(*pair)[0], rtol=1e-4)
     assert scores["lpips_bicubic/box_x2"] < scores["lpips/box_x2"]
     assert "alexnet" in evaluator.manifest["features"]
-    assert "ms_ssim/box_x2" not in ReconstructionEvaluator(Pictures(), Shrunk(), samples=1).run(nearest)
+    assert "ms_ssim/box_x2" not in Reconstruction(Pictures(), Shrunk(), samples=1).run(Trained(restore=nearest), 0)
 
 
-def test_lpips_without_its_file_says_which(monkeypatch):
-    monkeypatch.setattr(reconstruction, "open_pictures", lambda *_: Pictures())
-    config = RunConfig(
-        networks={},
-        task={},
-        optimizers={},
-        data=DataConfig("x"),
-        images=1,
-        evaluation=EvaluationConfig(features="alexnet"),
-    )
+def test_lpips_without_its_file_says_which():
     with pytest.raises(UserError, match=r"config\.evaluation\.weights is missing: .*alexnet-owt-7be5be79\.pth"):
-        make_reconstruction_evaluator(config, None)
+        Reconstruction(Pictures(), None, features="alexnet")

@@ -12,7 +12,7 @@ from scipy.ndimage import gaussian_filter
 
 from benchmarks import trust
 from jaxgan.data.sources import DataSpec
-from jaxgan.evaluators.distribution import DistributionEvaluator
+from jaxgan.evaluators.distribution import Distribution
 from jaxgan.evaluators.self_features import SelfRecipe, contrastive, load_or_train_self, seen_as
 from jaxgan.evaluators.self_scores import SelfScores, trained_on, training_images
 from jaxgan.evaluators.streams import score
@@ -101,7 +101,7 @@ def test_the_network_is_kept_and_the_same_if_trained_again(scorer, cache_dir, tm
     order = np.random.default_rng(0).permutation(len(images))  # as the scorer draws them
     again = load_or_train_self(read=lambda: images[order], cache_dir=str(tmp_path), **arguments)
     assert again.checksum == kept.checksum == scorer.manifest["network_weights"]
-    assert kept(images).var(axis=0).sum() == pytest.approx(100, rel=1e-4)
+    assert kept(images).features.var(axis=0).sum() == pytest.approx(100, rel=1e-4)
     changed = dataclasses.replace(TINY, seed=1)
     with pytest.raises(AssertionError, match="from the cache"):
         load_or_train_self(read=never, cache_dir=cache_dir, **(arguments | {"recipe": changed}))
@@ -126,8 +126,8 @@ def test_views_of_one_picture_are_pulled_together_and_those_of_others_apart():
 def test_it_is_what_pictures_without_labels_are_scored_in(cache_dir, features, labels, best):
     source = Gratings()
     source.spec = dataclasses.replace(source.spec, fields=picture_fields(SIZE, SIZE, 1, tuple("abc"[:labels])))
-    judge = DistributionEvaluator(source, cache_dir=cache_dir, samples=100, features=features)
-    assert judge.best == best
+    judge = Distribution(source, cache_dir=cache_dir, samples=100, features=features)
+    assert judge.names[0] == best
     assert ("label_accuracy" in judge.names) == (features == "auto" and labels > 0)
 
 

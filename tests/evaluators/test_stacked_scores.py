@@ -7,7 +7,7 @@ import pytest
 
 from jaxgan.data.sources import DataSpec
 from jaxgan.data.stacked import StackedSource
-from jaxgan.evaluators import stacked_scores
+from jaxgan.evaluators import classifier_scores, feature_scores
 from jaxgan.evaluators.classifier_features import Recipe
 from jaxgan.evaluators.stacked_scores import StackedScores
 from jaxgan.evaluators.streams import score
@@ -37,8 +37,8 @@ def make(tmp_path_factory):
     """`make(source)`: a scorer, all with one cache."""
     with pytest.MonkeyPatch.context() as patch:
         small = Recipe(widths=(4, 8), hidden=8, least_images=3_000, most_images=3_000, batch_size=30)
-        train = stacked_scores.load_or_train_classifier
-        patch.setattr(stacked_scores, "load_or_train_classifier", lambda **given: train(**given, recipe=small))
+        train = classifier_scores.load_or_train_classifier
+        patch.setattr(classifier_scores, "load_or_train_classifier", lambda **given: train(**given, recipe=small))
         cache_dir = str(tmp_path_factory.mktemp("classifiers"))
         yield lambda source: StackedScores(source, None, samples=200, neighbours=3, cache_dir=cache_dir, seed=0)
 
@@ -84,7 +84,7 @@ def test_the_manifest_says_what_was_counted_with(scorer):
 
 def test_the_reference_is_seen_once(scorer, make, monkeypatch):
     source, first = scorer
-    monkeypatch.delattr(stacked_scores, "sums_of_reals")
+    monkeypatch.delattr(feature_scores, "sums_of_reals")
     again = make(source)
     assert again.manifest == first.manifest
     images = source.read(range(50, 200))["image"]

@@ -95,12 +95,15 @@ def test_the_scores_and_pictures_of_a_run_are_of_samples_with_them(monkeypatch):
     params, variables = make_weights(task)
     state = types.SimpleNamespace(params={}, variables={}, ema_params=params, ema_variables=variables)
     config = types.SimpleNamespace(
-        evaluation=EvaluationConfig(batch_size=4), samples=SamplesConfig(rows=1, columns=3), seed=0
+        evaluation=EvaluationConfig(batch_size=4),
+        evaluators={},
+        samples=SamplesConfig(rows=1, columns=3),
+        seed=0,
     )
-    evaluator = types.SimpleNamespace(run=lambda generate, seed: drawn.update(images=generate(seed, 4)) or {})
+    evaluator = types.SimpleNamespace(run=lambda model, seed: drawn.update(images=model.generate(seed, 4)) or {})
     monkeypatch.setattr(views, "make_held_out_gap", lambda config, allow: None)
     spec = types.SimpleNamespace(classes=("a", "b", "c"))
-    view = views.GenerationView(config, spec, task, evaluator, make_mesh({"data": -1}))
+    view = views.GenerationView(config, spec, task, {"": evaluator}, make_mesh({"data": -1}))
     assert view.scores(state) == {}
     np.testing.assert_allclose(drawn["images"], restored(make_task(3)).generate(0, 4), atol=1e-5)
 

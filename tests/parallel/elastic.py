@@ -78,9 +78,9 @@ def play(folder, runner, steps):
             progress=Progress(steps * BATCH, enabled=False),
             watch=Watch(WatchConfig()),
             init=init,
-            evaluate=lambda state, images: {},
+            evaluate=lambda state, images, due: {},
             draw_samples=lambda state, images: None,
-            intervals=Intervals(images=steps * BATCH, log=1, samples=None, evaluation=None, checkpoint=None),
+            intervals=Intervals(images=steps * BATCH, log=1, samples=None, evaluation={}, checkpoint=None),
             batch_size=BATCH,
         ).run()
     assert status == 0

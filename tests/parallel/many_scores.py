@@ -17,7 +17,8 @@ import numpy as np
 from jaxgan.data.sources import DataSpec
 from jaxgan.evaluators import classifier_scores, distribution, inception_scores
 from jaxgan.evaluators.classifier_features import Recipe, load_or_train_classifier
-from jaxgan.evaluators.distribution import DistributionEvaluator
+from jaxgan.evaluators.distribution import Distribution
+from jaxgan.evaluators.evaluator import Trained
 from jaxgan.evaluators.inception_features import Seen
 from jaxgan.evaluators.streams import Features
 from jaxgan.fields import picture_fields
@@ -105,7 +106,7 @@ def find_scores(fsdp=1, kinds=("classifier", "inception", "patches")):
     ):
         for kind in kinds:
             settings = {"samples": 100, "batch_size": 30, "neighbours": 3, "conditional": True, "features": kind}
-            found[kind] = DistributionEvaluator(Stripes(), cache_dir=cache_dir, **settings).run(generate, 0)
+            found[kind] = Distribution(Stripes(), cache_dir=cache_dir, **settings).run(Trained(generate), 0)
     return {"split": split, "devices": mesh.size, "scores": found}
 
 

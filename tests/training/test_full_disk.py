@@ -85,7 +85,7 @@ def test_what_the_main_thread_writes_and_reads(part, tmp_path, monkeypatch):
         loop.draw_samples = lambda *_: save_image(np.zeros((2, 2, 1), np.uint8), tmp_path / "samples" / "1.png")
     elif part == "scores":
         loop.evaluate = fails(FULL)
-        loop.intervals = loop.intervals.__class__(**{**vars(loop.intervals), "evaluation": BATCH})
+        loop.intervals = loop.intervals.__class__(**{**vars(loop.intervals), "evaluation": {"": BATCH}})
     else:
         loop.pipeline.batches = fails(OSError(errno.EIO, "Input/output error", str(tmp_path / "a.png")))
     assert ("a.png: Input/output" if part == "data" else "No space left on device") in gives_up(loop, tmp_path)

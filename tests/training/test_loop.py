@@ -83,7 +83,7 @@ def make_loop(
     }
     calls = []
 
-    def evaluate(state, images):
+    def evaluate(state, images, due):
         calls.append(("evaluate", images))
         return {"frechet/toy": float(images)}
 
@@ -101,7 +101,7 @@ def make_loop(
         init=lambda: init_state(task, optimizers(task), jax.random.key(7), make_batch()),
         evaluate=evaluate,
         draw_samples=draw_samples,
-        intervals=Intervals(images=images, log=2, samples=BATCH, evaluation=None, checkpoint=checkpoint),
+        intervals=Intervals(images=images, log=2, samples=BATCH, evaluation={"": None}, checkpoint=checkpoint),
         batch_size=BATCH,
         frames=frames,
         rounds_per_dispatch=rounds,
@@ -290,7 +290,7 @@ def lose(number):
 )
 def test_every_signal_saves_what_was_played(moment, number, status, tmp_path, monkeypatch):
     loop, _ = make_loop(tmp_path)
-    loop.intervals = dataclasses.replace(loop.intervals, evaluation=BATCH, checkpoint=BATCH)
+    loop.intervals = dataclasses.replace(loop.intervals, evaluation={"": BATCH}, checkpoint=BATCH)
     place = {"play": loop.runner, "save": loop.checkpoints}.get(moment, loop)
     original, calls = getattr(place, moment), []
 

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from jaxgan.commands.train import _where_things_are
 from jaxgan.errors import UserError
-from jaxgan.game import State
+from jaxgan.game import Field, Product, State
 from jaxgan.main import main
 from jaxgan.training import checkpoint
 from jaxgan.training.checkpoint import Checkpoints
@@ -74,21 +74,23 @@ def test_a_folder_behind_a_link_and_dots_is_one_folder(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["a [b]", "it's $HOME", "a;b", "-x", "[red]r"])
-@pytest.mark.parametrize("restores", [False, True])
-def test_the_commands_that_a_run_proposes_can_be_typed(tmp_path, monkeypatch, name, restores):
+@pytest.mark.parametrize(("asked", "mode"), [("latent", "sample"), ("pixels", "apply"), ("number", "evaluate")])
+def test_the_commands_that_a_run_proposes_can_be_typed(tmp_path, monkeypatch, name, asked, mode):
     place = Workdir(str(tmp_path / name))
     place.create()
     place.scores.write_text('{"scores": {"frechet/x": 1.5}, "manifest": {}}')
     place.samples.mkdir()
+    shape = (1, 1, 1) if asked == "pixels" else ()
+    product = Product({"it": Field(shape, kind=asked)}, {"image": Field((1, 1, 1), kind="pixels")}, (), lambda *_: None)
     for pictures in ([], ["000000064.png"]):
         for each in pictures:
             (place.samples / each).write_bytes(b"")
-        told = _where_things_are(place, Checkpoints(place.checkpoints), restores)
+        told = _where_things_are(place, Checkpoints(place.checkpoints), product, {}, ())
         lines = told.splitlines()
         shown = [line for line in lines if line.split()[0] == "pictures"]
         assert [line.split(maxsplit=1)[1] for line in shown] == [str(place.samples / each) for each in pictures]
         commands = [shlex.split(line) for line in lines[lines.index("try next:") + 1 :]]
-        assert f"--workdir={tmp_path / name}" in commands[0]
+        assert {f"--mode={mode}", f"--workdir={tmp_path / name}"} <= set(commands[0])
         assert f"--logdir={tmp_path / name / 'tensorboard'}" in commands[1]
 
 

@@ -9,10 +9,13 @@ import itertools
 import json
 import os
 import shutil
+import zipfile
 from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
 from typing import IO, Any, NamedTuple
+
+import numpy as np
 
 from jaxgan.json_files import read_json
 from jaxgan.media.films.encoding import Plan, SegmentWriter
@@ -94,8 +97,8 @@ class SegmentedFilm:
         self._writer.add(frame.picture, frame.pts, frame.duration)
         self._frames += 1
 
-    def close_segment(self) -> None:
-        """Ends the segment, if there is one; from now on it is kept."""
+    def close_segment(self, beside: Mapping[str, Any] | None = None) -> None:
+        """Ends the segment, if there is one; from now on it is kept, and beside it what is needed to go on."""
         if self._writer is None:
             return
         self._writer.close()
@@ -104,7 +107,21 @@ class SegmentedFilm:
         with open(path, "rb") as file:
             os.fsync(file.fileno())  # the record must not outlive what it tells of
         self._closed.append(_Closed(path.name, self._frames, self._first, path.stat().st_size))
+        if beside is not None:
+            with open(self._beside(len(self._closed)), "wb") as file:
+                np.savez(file, **beside)
+                file.flush()
+                os.fsync(file.fileno())
         self._keep_record()
+        self._beside(len(self._closed) - 1).unlink(missing_ok=True)
+
+    def kept_with(self, count: int) -> dict[str, np.ndarray] | None:
+        """What was kept beside the finished segment of this number, from 1 on; None where it is not there whole."""
+        try:
+            with np.load(self._beside(count), allow_pickle=False) as file:
+                return dict(file)
+        except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile):
+            return None
 
     def keep(self, count: int) -> None:
         """Forgets all but the first `count` finished segments."""
@@ -165,6 +182,10 @@ class SegmentedFilm:
             shutil.rmtree(self.folder, ignore_errors=True)
         self._lock.close()
 
+    def _beside(self, count: int) -> Path:
+        """Where that lies which belongs to so many segments."""
+        return self.folder / f"{count:06}.npz"
+
     def _name(self) -> str:
         return f"{len(self._closed):06}{self._plan.codec.segment}"
 
@@ -193,7 +214,7 @@ class SegmentedFilm:
                 self._closed = list(itertools.takewhile(self._is_whole, closed))
         kept = {segment.name for segment in self._closed} | {
             LOCK,
-            *([RECORD, self._joined.name] if self._closed else ()),
+            *([RECORD, self._joined.name, self._beside(len(self._closed)).name] if self._closed else ()),
         }
         for path in self.folder.iterdir():
             if path.name not in kept and not path.is_dir():

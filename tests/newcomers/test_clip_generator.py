@@ -1,0 +1,121 @@
+"""A generator of clips from outside, with a discriminator of frames and one of clips."""
+
+import json
+import pathlib
+
+import numpy as np
+import orbax.checkpoint as ocp
+import pytest
+from PIL import Image
+
+import jaxgan
+from jaxgan.data.clip_frames import ClipFrames
+from jaxgan.errors import FINISHED, MISTAKE
+from jaxgan.main import main
+from jaxgan.training.stored import read_records
+
+NAME = "clip_generator"
+CONFIG = pathlib.Path(__file__).parent / NAME / "config.py"
+QUIET = {"plots": "false", "tensorboard": "false", "compilation_cache": "false"}
+ROUND = 8 * 4  # frames
+
+
+def train(workdir, rounds, **changes):
+    fields = {**QUIET, "images": str(rounds * ROUND), **changes}
+    flags = [f"--config.{field}={value}" for field, value in fields.items()]
+    return main([f"--allow={NAME}", f"--config={CONFIG}", f"--workdir={workdir}", *flags])
+
+
+def arrays(workdir, step):
+    found = {}
+    for item in ("state", "ema"):
+        with ocp.StandardCheckpointer() as checkpointer:
+            for name, array in checkpointer.restore(workdir / "checkpoints" / str(step) / item).items():
+                found[f"{item}/{name}"] = np.asarray(array)
+    return found
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    return tmp_path_factory.mktemp("runs")
+
+
+@pytest.fixture
+def run(runs):
+    """Played at once to the fourth round."""
+    if not (runs / "whole").exists():
+        assert train(runs / "whole", 4) == FINISHED
+    return runs / "whole"
+
+
+def test_the_clock_counts_frames_and_both_discriminators_learn(run):
+    record = read_records(run / "checkpoints")[4]
+    assert record["images_seen"] == 4 * ROUND
+    assert record["positions"] == {"data": 4 * ROUND // 4}  # clips
+    first, last = arrays(run, 0), arrays(run, 4)
+    moved = {name.split("/")[2] for name in first if "/params/" in name and not np.array_equal(first[name], last[name])}
+    assert moved == {"generator", "frame_judge", "clip_judge"}
+    lines = [json.loads(line)["scalars"] for line in (run / "scalars.jsonl").read_text().splitlines()]
+    assert all(f"{judge}/accuracy" in lines[0] for judge in ("frame_judge", "clip_judge"))
+
+
+@pytest.mark.slow
+def test_a_resumed_run_equals_an_unbroken_one_from_a_stream_of_clips_too(run, runs):
+    for cache in ("device", "stream"):
+        halves = runs / cache
+        assert train(halves, 2, **{"data.cache": cache}) == FINISHED
+        assert train(halves, 4, **{"data.cache": cache}) == FINISHED
+        whole, resumed = arrays(run, 4), arrays(halves, 4)
+        assert whole.keys() == resumed.keys()
+        for name, array in whole.items():
+            np.testing.assert_array_equal(array, resumed[name], err_msg=name)
+
+
+def test_it_is_scored_drawn_and_called(run, tmp_path, capsys):
+    assert main(["--mode=evaluate", f"--allow={NAME}", f"--workdir={run}"]) == FINISHED
+    clips = jaxgan.load(run, allow=(NAME,)).generate(0, 3)
+    assert clips.shape == (3, 4, 8, 8, 1)
+    assert np.abs(clips).max() <= 1
+    call = ["--mode=sample", f"--allow={NAME}", f"--workdir={run}", "--count=3"]
+    assert main([*call, f"--output={tmp_path / 'x.png'}"]) == FINISHED
+    picture = np.asarray(Image.open(tmp_path / "x.png"))
+    assert picture.shape == (2 + 3 * 66, 2 + 4 * 66)  # a row a clip, of frames of 64 pixels and what is between them
+    shown = picture[2 : 3 * 66 + 2, 2:].reshape(3, 66, 4, 66)[:, :64, :, :64].transpose(0, 2, 1, 3)[:, :, ::8, ::8]
+    np.testing.assert_array_equal(shown, np.rint(clips[..., 0] * 127.5 + 127.5))
+    assert main([*call, "--kind=files", f"--output={tmp_path / 'clips'}"]) == FINISHED
+    with Image.open(tmp_path / "clips" / "00002.gif") as film:
+        assert film.n_frames == 4
+    capsys.readouterr()
+    assert main([*call, "--kind=interpolate", f"--output={tmp_path / 'x.gif'}"]) == MISTAKE
+    assert "--kind: got 'interpolate', but this model makes clips" in capsys.readouterr().err
+    call = ["--mode=project", f"--allow={NAME}", f"--workdir={run}", f"--input={tmp_path / 'x.png'}"]
+    assert main([*call, f"--output={tmp_path / 'y.png'}"]) == MISTAKE
+    assert "this model makes clips (pixels [4, 8, 8, 1]), not single images" in capsys.readouterr().err
+
+
+def test_scores_are_those_of_all_frames(run):
+    from clip_generator import Dots
+
+    from jaxgan.evaluators.patch_scores import PatchScores
+    from jaxgan.evaluators.streams import score
+
+    source = ClipFrames(Dots("train"))
+    assert source.spec.size == 64 * 4
+    np.testing.assert_array_equal(
+        source.read([5, 250, 6])["image"], Dots("train").read([1, 62])["image"][[0, 1, 0], [1, 2, 2]]
+    )
+    np.testing.assert_array_equal(source.picture(250)["image"], source.read([250])["image"][0])
+    model, kept = jaxgan.load(run, allow=(NAME,)), []
+    for start in (0, 32):  # batches of 30 frames become 32, of 8 clips
+        seed = int(np.random.SeedSequence((0, start)).generate_state(1)[0] >> 1)
+        kept.append(model.generate(seed, 8).reshape(-1, 8, 8, 1))
+    frames = np.rint(np.concatenate(kept) * 127.5 + 127.5).astype(np.uint8)
+    expected = score(PatchScores(source, samples=64, neighbours=5, seed=0), frames)
+    found = json.loads((run / "scores.json").read_text())["scores"]
+    assert found == pytest.approx({name: value for name, value in expected.items() if name in found}, rel=1e-4)
+
+
+def test_clips_of_another_size_than_a_network_makes_are_a_mistake(tmp_path, capsys):
+    assert train(tmp_path / "run", 1, **{"networks.generator.frames": "3"}) == MISTAKE
+    assert "config.networks.generator.frames: got 3, but dots has 4" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()

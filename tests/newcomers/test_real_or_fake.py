@@ -1,0 +1,122 @@
+"""A classifier from outside, with an evaluator of its own."""
+
+import json
+import pathlib
+
+import jax
+import numpy as np
+import orbax.checkpoint as ocp
+import pytest
+
+import jaxgan
+from jaxgan.config import DataConfig
+from jaxgan.data.opening import open_source
+from jaxgan.errors import FINISHED, MISTAKE, UserError
+from jaxgan.evaluators.reference import draw
+from jaxgan.main import main
+from jaxgan.training.workdir import Workdir
+from jaxgan.training.writer import read_scalars
+
+NAME = "real_or_fake"
+CONFIG = pathlib.Path(__file__).parent / NAME / "config.py"
+QUIET = {"plots": "false", "tensorboard": "false", "compilation_cache": "false"}
+ROUND = 16  # images
+
+
+def train(workdir, rounds, **changes):
+    fields = {**QUIET, "images": str(rounds * ROUND), **changes}
+    flags = [f"--config.{field}={value}" for field, value in fields.items()]
+    return main([f"--allow={NAME}", f"--config={CONFIG}", f"--workdir={workdir}", *flags])
+
+
+def arrays(workdir, step):
+    with ocp.StandardCheckpointer() as checkpointer:
+        return checkpointer.restore(workdir / "checkpoints" / str(step) / "state")
+
+
+def scored(workdir):
+    lines = read_scalars(Workdir(str(workdir)).scalars)
+    return {line["step"]: line["scalars"]["test/auc"] for line in lines if "test/auc" in line["scalars"]}
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    return tmp_path_factory.mktemp("runs")
+
+
+@pytest.fixture
+def run(runs):
+    """Played at once to the fourth round."""
+    workdir = runs / "whole"
+    if not workdir.exists():
+        assert train(workdir, 4) == FINISHED
+    return workdir
+
+
+def test_a_resumed_run_equals_an_unbroken_one(run, runs):
+    halves = runs / "halves"
+    assert train(halves, 2) == FINISHED
+    assert train(halves, 4) == FINISHED
+    whole, resumed = arrays(run, 4), arrays(halves, 4)
+    assert whole.keys() == resumed.keys()
+    assert not any(name.startswith("ema") for name in whole)
+    for name, array in whole.items():
+        np.testing.assert_array_equal(array, resumed[name], err_msg=name)
+    assert scored(run) == scored(halves)
+
+
+def test_the_best_checkpoint_is_kept_by_the_score_that_the_config_names(runs):
+    workdir = runs / "many"
+    assert train(workdir, 6, **{"optimizers.classifier.learning_rate": "0.3", "watch.enabled": "false"}) == FINISHED
+    scores = scored(workdir)
+    assert list(scores) == [1, 2, 3, 4, 5, 6]
+    best = max(scores, key=lambda step: (scores[step], step))
+    kept = {int(path.name) for path in (workdir / "checkpoints").iterdir()}
+    assert kept == {0, best, 6}
+    assert jaxgan.load(workdir, step="best", allow=(NAME,)).step == best
+
+
+def test_it_is_scored_and_called(run, capsys):
+    assert main(["--mode=evaluate", f"--allow={NAME}", f"--workdir={run}"]) == FINISHED
+    report = json.loads((run / "scores-4.json").read_text())
+    assert "test/auc" in capsys.readouterr().out
+    assert report["scores"] == json.loads((run / "scores.json").read_text())["scores"]
+    assert report["manifest"]["test"]["samples"] == 64
+    model = jaxgan.load(run, allow=(NAME,))
+    images = draw(open_source(DataConfig("jaxgan_digits", resolution=16), "test"), 64, 0).images / np.float32(127.5) - 1
+    from real_or_fake import NOISE, copies
+
+    fakes = np.asarray(copies(jax.random.key(0), images, NOISE))
+    real, fake = (model(image=each)["logits"] for each in (images, fakes))
+    pairs = real[:, None] - fake[None]
+    assert report["scores"]["test/auc"] == pytest.approx((pairs > 0).mean() + (pairs == 0).mean() / 2)
+    assert report["scores"]["test/accuracy"] == pytest.approx(np.mean([real > 0, fake <= 0]))
+    with pytest.raises(UserError, match=r"use model\(image=\.\.\.\)"):
+        model.generate(0, 3)
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"evaluators": "{}"}, "config.evaluators is missing: nothing scores what asks for 'image'"),
+        (
+            {"evaluators.test.name": "distribution.Distribution"},
+            "config.evaluators.test: distribution.Distribution scores what asks for latent and gives pixels, this asks",
+        ),
+        ({"evaluators.test.name": "real_or_fake.Classifier"}, "'real_or_fake.Classifier' is not an evaluator: it has"),
+        ({"evaluators.test.name": "distribution.Distributon"}, "did you mean 'distribution.Distribution'?"),
+        ({"evaluators.test.noise": "-1"}, "config.evaluators.test.noise: got -1, accepted is 0 or more"),
+        ({"evaluators.test.sample": "8"}, "config.evaluators.test.sample does not exist; did you mean samples?"),
+        ({"evaluators.test.every_images": "0"}, "config.evaluators.test.every_images: got 0, accepted is"),
+        ({"evaluators.test.data.splt": "x"}, "config.evaluators.test.data.splt does not exist; did you mean split?"),
+        ({"data.evaluation_split": "train"}, "config.data.evaluation_split: got the split that is trained on"),
+        ({"checkpoint.best": "auc"}, "config.checkpoint.best: got 'auc', accepted are auto, test/auc, test/accuracy"),
+        ({"checkpoint.best": "train/auc"}, "got 'train/auc', accepted are auto, test/auc, test/accuracy"),
+    ],
+)
+def test_a_mistake_in_its_evaluators_is_one_line(changes, told, tmp_path, capsys):
+    assert train(tmp_path / "run", 1, **changes) == MISTAKE
+    error = capsys.readouterr().err.strip()
+    assert told in error
+    assert "\n" not in error
+    assert not (tmp_path / "run").exists()
