@@ -10,11 +10,11 @@ from typing import Any
 import jax
 
 from jaxgan.builder import Parameters, build, changed
-from jaxgan.config import RunConfig
+from jaxgan.config import RunConfig, path_of
 from jaxgan.data.sources import DataSpec
 from jaxgan.domains import given
 from jaxgan.errors import UserError
-from jaxgan.fields import Field, fit, label_field, pixel_field, told
+from jaxgan.fields import MAIN, PLANES, Field, conditions, fit, label_field, pixel_field, source_of, told
 from jaxgan.game import Product, Task
 from jaxgan.losses.perceptual import REAL_ESRGAN
 from jaxgan.media.plain import plain
@@ -34,19 +34,21 @@ SHORTEST = 2  # frames of a clip where any will do
 def fill_in(config: RunConfig, spec: DataSpec, allow: tuple[str, ...] = ()) -> RunConfig:
     """The config with what the data set decides written into its sections, where they leave it out.
 
-    That is `resolution`, `channels`, `frames` (of clips) and `num_classes`, where they are `Given`. Raises UserError
-    where a section says otherwise than the data set, and for labels wanted of a data set without them. `allow` as in
-    `make_task`.
+    That is `resolution`, `channels`, `frames` (of clips) and `num_classes`, and what networks are told of tokens or
+    vectors, where they are `Given`. Raises UserError where a section says otherwise than the data set, and for labels
+    or conditions wanted of a data set without them. `allow` as in `make_task`.
     """
     image = spec.fields.get("image")
     sizes = {} if image is None else {"resolution": image.height, "channels": image.channels, "frames": image.frames}
     shape = {key: size for key, size in sizes.items() if size is not None} | _condition(config, spec)
+    others = [field for name, field in spec.fields.items() if source_of(name) != MAIN and field.kind == "pixels"]
+    further = {"resolution": [field.height for field in others], "channels": [field.channels for field in others]}
 
     def filled(section: dict[str, Any], parameters: Parameters, path: str) -> dict[str, Any]:
         for key, value in shape.items():
             if key not in parameters or not given(parameters[key].annotation):
                 continue
-            if section.setdefault(key, value) != value:
+            if section.setdefault(key, value) not in (value, *further.get(key, ())):
                 raise UserError(f"{path}.{key}: got {section[key]!r}, but {spec.name} has {value!r}")
         if "resolution" in shape and section.get("gamma") == "auto":
             section["gamma"] = auto_gamma(shape["resolution"], config.batch_size)
@@ -65,10 +67,18 @@ def _condition(config: RunConfig, spec: DataSpec) -> dict[str, int]:
     name = config.task.get("condition")
     if name is None:
         return {"num_classes": 0}
-    known = {each: field for each, field in spec.fields.items() if field.kind == "label" and field.names}
+    known = {each: field for each, field in conditions(spec.fields).items() if field.names or field.kind == "vector"}
     if name not in known:
-        raise UserError(f"config.task.condition: got {name!r}, but of labels {plain(spec.name)} has {told(known)}")
-    return {"num_classes": len(known[name].names)}
+        told_known = f"of labels, tokens and vectors {plain(spec.name)} has {told(known)}"
+        raise UserError(f"config.task.condition: got {name!r}, but {told_known}")
+    field = known[name]
+    if field.kind == "label":
+        return {"num_classes": len(field.names)}
+    if len(field.shape) != 1 or field.shape[0] is None:
+        raise UserError(f"config.task.condition: {name!r} is {field} in {plain(spec.name)}; expected one known size")
+    (size,) = field.known
+    own = {"condition_dim": size} if field.kind == "vector" else {"length": size, "vocabulary": len(field.names)}
+    return {"num_classes": 0, **own}
 
 
 def make_task(config: RunConfig, allow: tuple[str, ...] = ()) -> Task:
@@ -82,8 +92,15 @@ def make_task(config: RunConfig, allow: tuple[str, ...] = ()) -> Task:
 
 
 def check_data(task: Task, spec: DataSpec) -> None:
-    """Raises UserError where the data have not what the task asks for."""
-    fit(task.asks, spec.fields, asker="config.task", giver=plain(spec.name), advice=ADVICE)
+    """Raises UserError where the data have not what the task asks for, and for further data that it does not use."""
+    for source in dict.fromkeys(map(source_of, (*spec.fields, *task.asks))):
+        asked, given = (
+            {n: f for n, f in fields.items() if source_of(n) == source} for fields in (task.asks, spec.fields)
+        )
+        giver = plain(spec.name) if source == MAIN else path_of(source)
+        if source != MAIN and not asked:
+            raise UserError(f"{giver}: config.task asks for no field of it; it asks for {told(task.asks)}")
+        fit(asked, given, asker="config.task", giver=giver, advice=ADVICE)
 
 
 def shapes_of(task: Task, config: RunConfig, product: Product) -> list[tuple[dict[str, Any], dict[str, Any]]]:
@@ -112,6 +129,7 @@ def _shapes(task: Task, image: Field, condition: int, networks: Sequence[str]) -
     spec = {"image": image, "label": label_field()}
     if condition:
         spec["condition"] = dataclasses.replace(image, shape=(*image.shape[:-1], condition))
+    spec |= {name: _sized(field, image) for name, field in task.asks.items() if name not in spec}
     try:
         trees = jax.eval_shape(lambda: task.init(jax.random.key(0), example_batch(spec)))
     except UserError:
@@ -120,6 +138,13 @@ def _shapes(task: Task, image: Field, condition: int, networks: Sequence[str]) -
         raise UserError(f"the networks cannot be made: {type(error).__name__}: {error}") from None
     params, variables = ({name: tree[name] for name in networks} for tree in trees)
     return params, variables
+
+
+def _sized(field: Field, image: Field) -> Field:
+    """A field with all sizes: those that are unknown are as those of the image, and 1 where it is of another kind."""
+    like = image.shape[-len(field.shape) :] if field.kind in PLANES else [1] * len(field.shape)
+    shape = tuple(each if known is None else known for known, each in zip(field.shape, like))
+    return dataclasses.replace(field, shape=shape)
 
 
 def frozen_weights(config: RunConfig) -> dict[str, Any]:

@@ -17,7 +17,7 @@ import typing
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from jaxgan.config import RunConfig, Section, check_type, nearest, unknown_key, without
+from jaxgan.config import RunConfig, Section, check_type, nearest, path_of, unknown_key, without
 from jaxgan.domains import NotNegativeNumber, domain_of, given, moves
 from jaxgan.errors import UserError
 
@@ -185,8 +185,9 @@ def check_sections(config: RunConfig, allow: Sequence[str] = ()) -> None:
     for name, needs in networks.items():
         if needs and name not in config.networks:
             raise UserError(f"config.networks.{name} is missing: {needs} needs it")
-    if config.data.source:
-        check_section(config.data.source, "source", path="config.data.source", allow=allow)
+    for name, data in config.sources.items():
+        if data.source:
+            check_section(data.source, "source", path=f"{path_of(name)}.source", allow=allow)
     for player, section in config.optimizers.items():
         check_optimizer(section, f"config.optimizers.{player}")
     for name, section in config.evaluators.items():

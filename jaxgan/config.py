@@ -33,6 +33,7 @@ from jaxgan.domains import (
     moves,
 )
 from jaxgan.errors import UserError
+from jaxgan.fields import MAIN
 from jaxgan.json_files import BrokenFileError, parse_json
 from jaxgan.older import MOVED, original, renewed
 
@@ -58,7 +59,7 @@ def option(default: Any, told: str) -> Any:
 class DataConfig:
     """What to train on."""
 
-    name: str = option("", "a tfds name such as fashion_mnist, or a folder of images")
+    name: str = option("", "a tfds name such as fashion_mnist, or a folder of images or films")
     source: Section = option(
         {}, "instead of a name: {name: 'procedural.Shapes', ...}, a constructor that gives the examples"
     )
@@ -72,6 +73,12 @@ class DataConfig:
     condition: str | None = option(
         None, "what images are made from: a folder of the same names, or the 'left' or 'right' half of each picture"
     )
+    frames: Count | None = option(None, "of a clip, where films are trained on; None: pictures")
+    stride: Count = option(1, "frames of a film from one of a clip to the next")
+    hop: Count | None = option(
+        None, "frames of a film from the start of one clip to that of the next; None: they do not overlap"
+    )
+    cuts: bool = option(True, "films are looked through for cuts, which no clip goes over; false: each is one shot")
     cache: Literal["auto", "device", "host", "stream"] = option("auto", "where decoded images are kept")
     cache_bytes: Bytes = option(2_000_000_000, "what fits in so many bytes is preloaded by cache=auto")
     flip: bool = option(False, "random horizontal flips, on the device")
@@ -171,6 +178,9 @@ class RunConfig:
         {}, "by player: {name: 'adam', learning_rate: 2e-4, ...}, any of optax's"
     )
     data: DataConfig = option(DataConfig(), "")
+    more_data: Mapping[str, DataConfig] = option(
+        {}, "further data by name, each with the fields of data and an order of its own: tasks get them as NAME/image"
+    )
     batch_size: Count = option(64, "real images a step, over all devices")
     epochs: Positive | None = option(None, "length of the run; either this or images")
     images: Count | None = option(None, "length of the run in real images; either this or epochs")
@@ -203,9 +213,19 @@ class RunConfig:
     tiny: bool = option(False, "cut to 16 pixels and few channels, to try a config out")
 
     @property
+    def sources(self) -> dict[str, DataConfig]:
+        """The main data, then the further ones, by name."""
+        return {MAIN: self.data, **self.more_data}
+
+    @property
     def adversary(self) -> Section:
         """The section of the task's adversary; empty without one."""
         return self.task.get("adversary") or {}
+
+
+def path_of(source: str) -> str:
+    """Where in a config a source of data has its section."""
+    return "config.data" if source == MAIN else f"config.more_data.{source}"
 
 
 def from_tree(tree: Mapping[str, Any]) -> RunConfig:
@@ -278,7 +298,8 @@ def fingerprint(config: RunConfig) -> str:
     does another spelling: they are of the oldest one that says the same.
     """
     tree = _set_fields(config, RunConfig())
-    tree.get("data", {}).pop("data_dir", None)
+    for data in (tree.get("data", {}), *tree.get("more_data", {}).values()):
+        data.pop("data_dir", None)
     return hashlib.sha256(json.dumps(original(tree), sort_keys=True, allow_nan=True).encode()).hexdigest()[:10]
 
 
@@ -287,7 +308,9 @@ def _set_fields(config: Any, default: Any) -> dict[str, Any]:
     chosen: dict[str, Any] = {}
     for field in dataclasses.fields(config):
         value, usual = getattr(config, field.name), getattr(default, field.name)
-        if value != usual:
+        if value != usual and field.name == "more_data":
+            chosen[field.name] = {name: _set_fields(each, DataConfig()) for name, each in value.items()}
+        elif value != usual:
             chosen[field.name] = _set_fields(value, usual) if dataclasses.is_dataclass(value) else value
     return chosen
 
@@ -411,6 +434,10 @@ def _build(kind: type, tree: Mapping[str, Any], path: str) -> Any:
             )
         if dataclasses.is_dataclass(hints[key]):
             value = _build(typing.cast(type, hints[key]), value, f"{path}.{key}")
+        elif hints[key] == Mapping[str, DataConfig]:
+            if not isinstance(value, Mapping):
+                raise UserError(f"{path}.{key}: got {_shown(value)}, accepted are sections by name")
+            value = {name: _build(DataConfig, each, f"{path}.{key}.{name}") for name, each in value.items()}
         else:
             _check_plain(value, f"{path}.{key}")
             check_type(value, hints[key], f"{path}.{key}")
@@ -445,11 +472,17 @@ def _check_values(config: RunConfig) -> None:
         if not name or "/" in name:
             raise UserError(f"config.evaluators: got the name {name!r}, accepted are names without a slash")
         scheduled(config, name)
-    data = config.data
-    if not data.name and not data.source:
-        raise UserError("config.data.name is missing: a tfds name or a folder of images")
-    if data.name and data.source:
-        raise UserError("config.data.name and config.data.source: got both, accepted is one of them")
+    for name, data in config.sources.items():
+        path = path_of(name)
+        if not str(name).isidentifier() or (name == MAIN and name in config.more_data):
+            raise UserError(f"config.more_data: got the name {name!r}, accepted are words other than {MAIN!r}")
+        if not data.name and not data.source:
+            raise UserError(f"{path}.name is missing: a tfds name or a folder of images")
+        if data.name and data.source:
+            raise UserError(f"{path}.name and {path}.source: got both, accepted is one of them")
+        for key, usual in (("stride", 1), ("hop", None), ("cuts", True)):
+            if data.frames is None and getattr(data, key) != usual:
+                raise UserError(f"{path}.{key}: got {getattr(data, key)}, which is of clips: set {path}.frames")
     if (config.images is None) == (config.epochs is None):
         got = "neither" if config.images is None else "both"
         raise UserError(f"config.images and config.epochs: got {got}, accepted is one of them")

@@ -16,6 +16,9 @@ from jaxgan.errors import UserError
 
 Kind = Literal["pixels", "label", "tokens", "mask", "number", "latent", "style", "vector", "logits", "bits", "flow"]
 Law = Literal["normal"]  # the standard normal distribution, every number by itself
+CONDITIONS = ("label", "tokens", "vector")  # kinds of what pictures are made for
+WORDS_TOLD = 20
+MAIN = "data"  # the name of the main source
 PLANES = ("pixels", "mask", "flow")  # kinds whose last axes are height, width and channels; before them may be frames
 
 
@@ -30,7 +33,7 @@ class Field:
     shape: tuple[int | None, ...] = ()  # without the batch axis; None: an unknown size
     dtype: str = "float32"  # as numpy names it, in the source
     kind: Kind = "number"
-    names: tuple[str, ...] = ()  # of classes, of a vocabulary
+    names: tuple[str, ...] = ()  # of classes; of a vocabulary, whose first stands where a text has ended
     law: Law | None = None  # of latents: what they are drawn from
 
     def __post_init__(self) -> None:
@@ -108,6 +111,27 @@ def told(spec: Spec) -> str:
     return ", ".join(f"{name!r} ({field})" for name, field in spec.items()) or "nothing"
 
 
+def conditions(spec: Spec) -> dict[str, Field]:
+    """Of what a product asks for, what it makes something for: labels, tokens and vectors."""
+    return {name: field for name, field in spec.items() if field.kind in CONDITIONS}
+
+
+def tokens_of(text: str, field: Field) -> list[int]:
+    """The words of a text, which spaces part, by their places among the names of a field; the first name fills it up.
+
+    Raises ValueError for words that are none of the names, and for more than fit.
+    """
+    words = text.split()
+    unknown = [word for word in words if word not in field.names]
+    if unknown:
+        known = ", ".join(field.names[:WORDS_TOLD]) + ", ..." * (len(field.names) > WORDS_TOLD)
+        raise ValueError(f"got {unknown[0]!r}, expected words of {known}")
+    (length,) = field.known
+    if len(words) > length:
+        raise ValueError(f"got {len(words)} words, expected at most {length}")
+    return [*map(field.names.index, words), *[0] * (length - len(words))]
+
+
 def pixel_field(height: int | None, width: int | None, channels: int | None, *, frames: int | None = None) -> Field:
     """Pictures `[H,W,C]`, or with `frames` clips `[T,H,W,C]`, as sources have them: uint8."""
     clip = () if frames is None else (frames,)
@@ -120,10 +144,11 @@ def label_field(names: tuple[str, ...] = ()) -> Field:
 
 
 def picture_fields(
-    height: int | None, width: int | None, channels: int, classes: tuple[str, ...] = ()
+    height: int | None, width: int | None, channels: int, classes: tuple[str, ...] = (), *, frames: int | None = None
 ) -> dict[str, Field]:
-    """The fields of most data sets: `image`, and `label` where there are classes."""
-    return {"image": pixel_field(height, width, channels), **({"label": label_field(classes)} if classes else {})}
+    """The fields of most data sets: `image`, with `frames` a clip, and `label` where there are classes."""
+    image = pixel_field(height, width, channels, frames=frames)
+    return {"image": image, **({"label": label_field(classes)} if classes else {})}
 
 
 def nbytes(spec: Spec) -> int:
@@ -134,6 +159,16 @@ def nbytes(spec: Spec) -> int:
 def frames(spec: Spec) -> int:
     """How many images an example shows to the networks: the frames of its longest clip, 1 without any."""
     return max((field.frames or 1 for field in spec.values() if field.kind == "pixels"), default=1)
+
+
+def field_of(source: str, name: str) -> str:
+    """What a field of a source is called in batches of several sources: `image` of the main one, else `NAME/image`."""
+    return name if source == MAIN else f"{source}/{name}"
+
+
+def source_of(name: str) -> str:
+    """The source that a field of a batch comes from."""
+    return name.rpartition("/")[0] or MAIN
 
 
 def fit(asked: Spec, given: Spec, *, asker: str, giver: str, advice: Mapping[str, str] | None = None) -> None:

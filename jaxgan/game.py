@@ -319,6 +319,11 @@ class Product:
     # its end the last frame is given so often again
     delay: int = 0
 
+    @property
+    def needed(self) -> Spec:
+        """What it asks for and cannot do without."""
+        return {name: field for name, field in self.asks.items() if name not in self.optional}
+
     def start(self, weights: Weights, asked: Asked) -> Memory:
         """The memory before the first frame, from the fields of that; None for those without."""
         return None if self.begin is None else self.begin(weights, asked)

@@ -48,6 +48,7 @@ MODES = {  # what each does, and its own flags
             "kind": "grid (default), files, interpolate, classes, mixing, neighbours or truncation",
             "count": "samples, latents of the walk, or columns of the classes",
             "labels": "classes to draw, such as 3,3,5",
+            "given": "texts to draw, of a model of captions, such as 'a red bird; a blue one'",
             "seed": "of the noise; default 0",
             "truncation": "psi of styles, or the largest latent, such as 0.7; for --kind=truncation several, 0.3,0.5",
             "crossover": "layers that are coarse, of --kind=mixing",

@@ -7,6 +7,7 @@ import contextlib
 import dataclasses
 import logging
 import os
+import re
 import sys
 import traceback
 import types
@@ -15,12 +16,14 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from jaxgan.config import RunConfig, Section, from_tree, plain, to_tree, without
+from jaxgan.config import DataConfig, RunConfig, Section, from_tree, plain, to_tree, without
 from jaxgan.errors import UserError
 from jaxgan.older import Moved, renewed, renewed_keys
 from jaxgan.paths import expanded
 
 log = logging.getLogger(__name__)
+
+DATA_NAME = re.compile(r"(data|more_data\.[^.]+)\.(source\.)?name")
 
 
 def load_config(path: str, overrides: Mapping[str, str] | None = None) -> RunConfig:
@@ -58,6 +61,7 @@ def shrink(config: RunConfig) -> RunConfig:
         epochs=None,
         images=64 * config.microbatches,
         data=dataclasses.replace(config.data, resolution=16),
+        more_data={name: dataclasses.replace(data, resolution=16) for name, data in config.more_data.items()},
         evaluation=dataclasses.replace(config.evaluation, samples=64, batch_size=32, every_images=None),
         evaluators={name: without(section, LENGTHS) for name, section in config.evaluators.items()},
         samples=dataclasses.replace(config.samples, rows=4, columns=4, every_images=None),
@@ -162,9 +166,21 @@ def _override(tree: dict[str, Any], key: str, text: str, overrides: Mapping[str,
         }
         for old in [old for old in node if old not in kept]:
             del node[old]
-    if key in INSTEAD and not any(f"{other}.".startswith(f"{INSTEAD[key]}.") for other in overrides):
-        (tree["data"] if key.startswith("data.") else tree).pop(INSTEAD[key].rpartition(".")[2], None)
+    instead = _instead(key)
+    if instead and not any(f"{other}.".startswith(f"{instead}.") for other in overrides):
+        holder = tree
+        for each in instead.split(".")[:-1]:
+            holder = holder[each]
+        holder.pop(instead.rpartition(".")[2], None)
     node[last] = text if _is_text_field(key) and text != "None" else _parsed(text)
+
+
+def _instead(key: str) -> str:
+    """What of the file's a field takes the place of: the other kind of length, the source of named data; or nothing."""
+    if key in ("epochs", "images"):
+        return "images" if key == "epochs" else "epochs"
+    data = DATA_NAME.fullmatch(key)
+    return "" if data is None else f"{data[1]}.{'name' if data[2] else 'source'}"
 
 
 def _child(node: Any, name: str, path: str) -> Any:
@@ -196,6 +212,9 @@ def _parsed(text: str) -> Any:
 def _is_text_field(key: str) -> bool:
     kind: Any = RunConfig
     for part in key.split("."):
+        if kind == Mapping[str, DataConfig]:
+            kind = DataConfig
+            continue
         hints = typing.get_type_hints(kind) if dataclasses.is_dataclass(kind) else {}
         kind = hints.get(part)
     return kind is str or kind == (str | None)
@@ -203,12 +222,6 @@ def _is_text_field(key: str) -> bool:
 
 BY_NAME = ("networks", "optimizers", "evaluators")  # sections by name
 LENGTHS = ("samples", "batch_size", "every_images")  # of evaluators; those of the run in miniature hold
-INSTEAD = {  # a length replaces the file's, whichever of the two that has; likewise what the data are
-    "epochs": "images",
-    "images": "epochs",
-    "data.name": "data.source",
-    "data.source.name": "data.name",
-}
 NARROW = {  # the most of each that a run in miniature has
     "base_width": 8,
     "max_width": 8,

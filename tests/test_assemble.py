@@ -13,6 +13,8 @@ from jaxgan.config import DataConfig, RunConfig
 from jaxgan.data.sources import DataSpec
 from jaxgan.errors import UserError
 from jaxgan.fields import Field, picture_fields, pixel_field
+from jaxgan.game import Weights
+from jaxgan.inference.sampling import Sampler
 from jaxgan.overrides import resolve
 from jaxgan.training.batches import example_batch
 
@@ -109,7 +111,8 @@ def test_a_family_without_a_way_says_which_it_has():
     mlp = {"name": "mlp.Generator", "widths": (4,), "conditioning": "norm"}
     with pytest.raises(UserError, match=r"networks\.generator\.conditioning: got 'norm', accepted is 'concat'"):
         filled(networks={**TREE["networks"], "generator": mlp}, task=LABELLED)
-    with pytest.raises(UserError, match=r"config\.task\.condition: got 'label', but of labels digits has nothing"):
+    told = "config.task.condition: got 'label', but of labels, tokens and vectors digits has nothing"
+    with pytest.raises(UserError, match=told):
         filled(dataclasses.replace(SPEC, fields=picture_fields(16, 16, 1)), task=LABELLED)
 
 
@@ -207,3 +210,44 @@ def test_a_task_that_needs_a_discriminator_says_so():
         UserError, match=r"config\.networks\.discriminator is missing: config\.task\.adversary needs it"
     ):
         check_sections(config)
+
+
+def test_a_vector_of_the_data_conditions_the_networks_and_the_product():
+    fields = {"image": pixel_field(16, 16, 1), "mood": Field((3,), kind="vector")}
+    config = filled(dataclasses.replace(SPEC, fields=fields), task={**TREE["task"], "condition": "mood"})
+    sizes = [(section["condition_dim"], section["num_classes"]) for section in config.networks.values()]
+    assert sizes == [(3, 0), (3, 0)]
+    task = make_task(config)
+    check_data(task, dataclasses.replace(SPEC, fields=fields))
+    assert str(task.products["generator"].asks["mood"]) == "vector float32 [3]"
+    weights = Weights(*jax.jit(task.init)(jax.random.key(0), example_batch(fields)))
+    moods = {(0, 0): np.eye(3, dtype=np.float32)[:2], (0, 1): np.eye(3, dtype=np.float32)[1:]}
+    real = lambda names, seed, count: {name: moods[tuple(seed)][:count] for name in names}  # noqa: E731
+    sampler = Sampler(task.products["generator"], batch_size=2, conditions=real)
+    images = sampler.generate(weights, 0, 2)
+    np.testing.assert_array_equal(images, sampler.generate(weights, 0, 2, given={"mood": moods[0, 0]}))
+    one = sampler.generate(weights, 0, 2, given={"mood": moods[0, 0][1]})  # one for all
+    np.testing.assert_allclose(one[1], images[1], atol=1e-6)
+    assert np.abs(one[0] - images[0]).max() > 1e-4
+    np.testing.assert_array_equal(images, sampler.share(weights, 0, 2))
+    with pytest.raises(UserError, match=r"given: is missing: this model asks for 'mood' \(vector float32 \[3\]\)"):
+        Sampler(task.products["generator"]).generate(weights, 0, 2)
+
+
+@pytest.mark.parametrize(
+    ("field", "told"),
+    [
+        (Field((3, 4), kind="vector"), "'mood' is vector float32 [3, 4] in digits; expected one known size"),
+        (Field((None,), kind="vector"), "'mood' is vector float32 [?] in digits; expected one known size"),
+        (Field((4,), "int32", "tokens"), "got 'mood', but of labels, tokens and vectors digits has nothing"),
+    ],
+)
+def test_a_condition_that_networks_cannot_be_told_of_is_one_line(field, told):
+    fields = {"image": pixel_field(16, 16, 1), "mood": field}
+    with pytest.raises(UserError, match=re.escape(f"config.task.condition: {told}")):
+        filled(dataclasses.replace(SPEC, fields=fields), task={**TREE["task"], "condition": "mood"})
+
+
+def test_mismatched_pairs_of_nothing_are_one_line():
+    with pytest.raises(UserError, match=r"config\.task\.mismatched: got True, but images are made for nothing"):
+        make_task(filled(task={**TREE["task"], "mismatched": True}))

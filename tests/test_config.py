@@ -127,6 +127,10 @@ def test_a_mistake_in_the_file_is_named_too():
         resolve({key: value for key, value in TREE.items() if key != "images"}, {})
     with pytest.raises(UserError, match=r"config\.task\.name is missing"):
         resolve({**TREE, "task": {}}, {})
+    for key in ("stride", "hop"):
+        with pytest.raises(UserError, match=f"config.data.{key}: got 2, which is of clips: set config.data.frames"):
+            resolve(TREE, {f"data.{key}": "2"})
+        assert getattr(resolve(TREE, {f"data.{key}": "2", "data.frames": "3"}).data, key) == 2
 
 
 def write(path, body):
@@ -200,6 +204,21 @@ def test_a_field_at_its_default_leaves_the_fingerprint_as_it_is(monkeypatch):
     monkeypatch.setattr("jaxgan.config.RunConfig", later)
     assert fingerprint(later(**fields)) == fingerprint(config)
     assert fingerprint(later(**fields, news=4)) != fingerprint(config)
+
+
+def test_further_data_are_sections_like_the_main_one():
+    flags = {"more_data.b.name": "123", "more_data.b.flip": "true", "more_data.c.source.name": "procedural.Shapes"}
+    config = resolve(TREE, flags)
+    assert list(config.sources) == ["data", "b", "c"]
+    assert (config.sources["b"].name, config.sources["b"].flip, config.sources["b"].split) == ("123", True, "train")
+    assert from_json(to_json(config)) == config
+    assert shrink(config).more_data["c"].resolution == 16
+    elsewhere = resolve(to_tree(config), {"more_data.b.data_dir": "elsewhere"})
+    assert fingerprint(elsewhere) == fingerprint(config) != fingerprint(resolve(TREE, {}))
+    other = resolve(to_tree(config), {"more_data.c.name": "mnist"}).sources["c"]
+    assert (other.name, other.source) == ("mnist", {})
+    with pytest.raises(UserError, match=r"^config\.more_data: got 3, accepted are sections by name"):
+        resolve({**TREE, "more_data": 3}, {})
 
 
 def test_tiny_cuts_a_run_down():

@@ -160,6 +160,7 @@ def test_every_number_of_every_optimizer_has_a_domain():
         ("parallel.mesh.data", "0", "got {'data': 0}, accepted is a section of int of 1 or more or -1"),
         ("evaluation.samples", "1", "got 1, accepted is 2 or more"),
         ("data.cache_bytes", "-1", "got -1, accepted is 0 or more"),
+        ("data.frames", "0", "got 0, accepted is int of 1 or more or None"),
         ("data.crops", "0", "got 0, accepted is int of 1 or more or None"),
         ("seed", "2147483648", "got 2147483648, accepted is 0 to 2147483647"),
         ("images", "9" * 400, "..., accepted are numbers of 63 bits at most"),

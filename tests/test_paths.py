@@ -116,7 +116,7 @@ def test_relative_data_are_found_from_another_working_directory(tmp_path, monkey
     from jaxgan.commands.setup import keep_config
     from jaxgan.training.workdir import Workdir
 
-    for name in ("data", "edges", "train", "test"):  # the last two are no paths in a config
+    for name in ("data", "edges", "more", "train", "test"):  # the last two are no paths in a config
         picture(tmp_path / "first" / name / "a.png")
         picture(tmp_path / "first" / name / "b.png", 9)
     (tmp_path / "second").mkdir()
@@ -124,7 +124,7 @@ def test_relative_data_are_found_from_another_working_directory(tmp_path, monkey
     Path("c.py").write_text(
         "part = dict(name='a.B')\n"
         "def get_config(): return dict(generator=part, discriminator=part, task=part, images=1, "
-        "data=dict(name='./data', condition='edges', crops=1, resolution=8))"
+        "data=dict(name='./data', condition='edges', crops=1, resolution=8), more_data=dict(b=dict(name='./more')))"
     )
     flags = ["--config", str(tmp_path / "first" / "c.py"), "--workdir", str(tmp_path / "run")]
     config = read_config(parse(flags))
@@ -134,7 +134,8 @@ def test_relative_data_are_found_from_another_working_directory(tmp_path, monkey
     saved = json.loads((tmp_path / "run" / "config.json").read_text())
     assert saved["config"]["data"]["name"] == "./data"
     assert saved["places"] == {
-        name: str(tmp_path / "first" / place) for name, place in (("./data", "data"), ("edges",) * 2)
+        name: str(tmp_path / "first" / place)
+        for name, place in (("./data", "data"), ("edges",) * 2, ("./more", "more"))
     }
     for call in (flags, ["--mode=evaluate", *flags[2:]]):
         monkeypatch.chdir(tmp_path / "second")

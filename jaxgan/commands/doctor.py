@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from jaxgan.commands.options import allowed
 from jaxgan.config import RunConfig
-from jaxgan.data.opening import open_source
+from jaxgan.data.opening import open_sources
 from jaxgan.errors import FINISHED, UserError
 from jaxgan.fields import frames
 from jaxgan.json_files import BrokenFileError, lines
@@ -45,14 +45,14 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
 
 
 def read_record(config: RunConfig, place: Workdir, allow: tuple[str, ...] = ()) -> Record:
-    """What a workdir tells of its run; the size of the data set where it can be opened."""
+    """What a workdir tells of its run; the size of the smallest data set where all can be opened."""
     try:  # a log may have been cut or changed; its lines are not JSON
         rollbacks = sum(line.count(ROLLED_BACK.encode()) for line in lines(place.log))
     except (OSError, BrokenFileError):
         rollbacks = 0
     try:
-        spec = open_source(config.data, config.data.split, allow).spec
-        size = spec.size * frames(spec.fields)
+        specs = [source.spec for source in open_sources(config, allow).values()]
+        size = min(spec.size * frames(spec.fields) for spec in specs)
     except UserError:
         size = None
     return Record(read_scalars(place.scalars), config, rollbacks, size)

@@ -32,7 +32,7 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
     """Writes the generator to `--output` and says what was written.
 
     `--format=safetensors` (the weights by name), `stablehlo` (a program for `--platforms`) or `onnx` (a graph);
-    programs and graphs take latents, and labels where there are classes, and hold `--truncation` fixed.
+    programs and graphs take latents and what else the generator needs, and hold `--truncation` fixed.
     Raises UserError for options that do not fit and for packages of the extra `export` that are missing.
     """
     wish = _wish(options)
@@ -87,13 +87,8 @@ def _safetensors(generator: Model, path: str, wish: ExportWish) -> None:
 
 
 def _stablehlo(generator: Model, path: str, wish: ExportWish) -> None:
-    stablehlo.write(
-        path,
-        generator.function(truncation=wish.truncation),
-        latent_dim=generator.latents(0, 1).shape[1],
-        labelled=generator.num_classes > 0,
-        platforms=wish.platforms,
-    )
+    function = generator.function(truncation=wish.truncation)
+    stablehlo.write(path, function, generator.needed, platforms=wish.platforms)
 
 
 def _onnx(generator: Model, path: str, wish: ExportWish) -> None:
@@ -101,12 +96,7 @@ def _onnx(generator: Model, path: str, wish: ExportWish) -> None:
         from jaxgan.exporting import onnx
     except ImportError:
         raise UserError("--format=onnx needs the package onnx: pip install 'jaxgan[export]'") from None
-    onnx.write(
-        path,
-        generator.function(truncation=wish.truncation),
-        latent_dim=generator.latents(0, 1).shape[1],
-        labelled=generator.num_classes > 0,
-    )
+    onnx.write(path, generator.function(truncation=wish.truncation), generator.needed)
 
 
 WRITERS = {"safetensors": _safetensors, "stablehlo": _stablehlo, "onnx": _onnx}

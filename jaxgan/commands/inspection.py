@@ -18,6 +18,7 @@ from jaxgan.errors import UserError
 from jaxgan.evaluators.evaluator import Generate
 from jaxgan.evaluators.neighbours import make_neighbour_search
 from jaxgan.evaluators.truncation import PSI, THRESHOLDS, Truncated, truncation_sweep
+from jaxgan.fields import name_of, told
 from jaxgan.inference.model import Model
 from jaxgan.media.grids import save_grid
 from jaxgan.media.images import replace_file, save_image, to_uint8
@@ -36,6 +37,7 @@ class SampleWish:
     seed: int
     count: int
     labels: list[int] | None
+    texts: tuple[str, ...]
     output: str
     truncations: tuple[float, ...]
     crossover: int | None
@@ -46,6 +48,23 @@ class SampleWish:
     def truncation(self) -> float | None:
         """The one value, or None."""
         return self.truncations[0] if self.truncations else None
+
+    def given(self, generator: Model, count: int) -> dict[str, np.ndarray]:
+        """What so many samples are made for, by field: the labels or the texts in turn; else see `Model.given`.
+
+        Raises UserError for what the model does not ask for.
+        """
+        labels = None if self.labels is None else np.resize(np.asarray(self.labels, np.int32), count)
+        field = name_of(generator.asks, "tokens")
+        if self.texts and field is None:
+            raise UserError(f"--given: this model asks for {told(generator.asks)}, not for a text")
+        texts = {field: np.resize(self.texts, count)} if self.texts and field else {}
+        return generator.given(self.seed, count, labels, texts)
+
+    def samples(self, generator: Model) -> np.ndarray:
+        """The images that are wanted, `[count,H,W,C]`."""
+        given = self.given(generator, self.count)
+        return generator.generate(self.seed, self.count, given=given, truncation=self.truncation)
 
 
 Draw = Callable[[Model, SampleWish], str]
@@ -59,8 +78,8 @@ def mixing(generator: Model, wish: SampleWish) -> str:
     """
     if not generator.has_styles:
         raise UserError("--kind=mixing: this generator has no styles to mix, as stylegan2's has")
-    labels = None if wish.labels is None else np.resize(np.asarray(wish.labels, np.int32), 2 * wish.count)
-    styles = generator.styles(generator.latents(wish.seed, 2 * wish.count), labels, truncation=wish.truncation)
+    latents, given = generator.latents(wish.seed, 2 * wish.count), wish.given(generator, 2 * wish.count)
+    styles = generator.styles(latents, given=given, truncation=wish.truncation)
     layers = styles.shape[1]
     crossover = layers // 2 if wish.crossover is None else wish.crossover
     if not 0 < crossover < layers:
@@ -84,8 +103,7 @@ def neighbours(generator: Model, wish: SampleWish) -> str:
     Prints the verdict; beside the picture lies a JSON file of the distances.
     """
     search = make_neighbour_search(wish.config, cache_dir=str(cache_dir() / "classifiers"), allow=wish.allow)
-    labels = None if wish.labels is None else np.resize(np.asarray(wish.labels, np.int32), wish.count)
-    samples = to_uint8(generator.generate(wish.seed, wish.count, labels, truncation=wish.truncation))
+    samples = to_uint8(wish.samples(generator))
     found = search(samples)
     order = np.argsort(found.nearest.distances, kind="stable")[:PAIRS]
     pairs = np.stack([samples[order], found.nearest.images[order]], axis=1).reshape(-1, *samples.shape[1:])
@@ -126,6 +144,8 @@ def truncation(generator: Model, wish: SampleWish) -> str:
     fewest = wish.config.evaluation.neighbours + 1
     if wish.count < max(2, fewest):
         raise UserError(f"--count: got {wish.count}, accepted is {max(2, fewest)} or more")
+    if wish.texts:
+        raise UserError("--given: --kind=truncation scores captions of the data; accepted is none")
     if wish.labels is not None:
         raise UserError("--labels: --kind=truncation scores classes in the shares of the data; accepted is none")
     made = make_evaluators(with_samples(wish.config, wish.count), generator.product, wish.allow, only_fitting=True)

@@ -15,14 +15,14 @@ from jaxgan.commands.options import allowed, switch
 from jaxgan.commands.outputs import check_outputs
 from jaxgan.commands.setup import cache_dir
 from jaxgan.config import RunConfig
-from jaxgan.data.opening import open_source
-from jaxgan.data.sources import DataSpec
+from jaxgan.data.opening import open_source, told_of
+from jaxgan.data.sources import DataSpec, joined
 from jaxgan.errors import FINISHED, SOME_FAILED, UserError
-from jaxgan.fields import picture_fields
+from jaxgan.fields import frames, picture_fields
 from jaxgan.media.images import replace_file
 from jaxgan.planning.chips import Topology, read_topologies
 from jaxgan.planning.compiling import check_compiler, compile_step
-from jaxgan.planning.report import Refused, Row, derived, details, table, to_tree
+from jaxgan.planning.report import Refused, Row, decoding, derived, details, table, to_tree
 from jaxgan.planning.roofline import Load, mean_load
 from jaxgan.planning.search import flags, search
 
@@ -61,13 +61,13 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
             _say(f"nothing that was tried fits on {topologies[0]}")
             return SOME_FAILED
         change, row = found
-        _say("best:", *details(row), flags(change))
+        _say("best:", *details(row), *decoding(row, frames(spec.fields)), flags(change))
         keep({"search": {"change": change, **to_tree(row)}})
         return FINISHED
     told: list[Row | Refused] = []
 
     def tell(row: Row | Refused) -> None:
-        _say(*details(row))
+        _say(*details(row), *decoding(row, frames(spec.fields)))
         told.append(row)
         keep({"rows": list(map(to_tree, told))})
 
@@ -102,11 +102,17 @@ def spec_of(config: RunConfig, allow: tuple[str, ...] = ()) -> DataSpec:
 
     `data.resolution` and `data.channels` say it all for a run without labels or conditions.
     """
-    data = config.data
+    return joined({name: _spec_of(config, name, allow) for name in config.sources})
+
+
+def _spec_of(config: RunConfig, name: str, allow: tuple[str, ...]) -> DataSpec:
+    data = config.sources[name]
     opened = data.source or config.task.get("condition") or data.condition is not None
     if data.resolution is None or data.channels is None or opened:
-        return open_source(data, data.split, allow).spec
-    return DataSpec(data.name, data.split, 1, picture_fields(data.resolution, data.resolution, data.channels), "")
+        with told_of(name):
+            return open_source(data, data.split, allow).spec
+    fields = picture_fields(data.resolution, data.resolution, data.channels, frames=data.frames)
+    return DataSpec(data.name, data.split, 1, fields, "")
 
 
 def plan(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from jaxgan.data.opening import told_of
 from jaxgan.data.prepare import prepare
 from jaxgan.errors import FINISHED
 from jaxgan.media.plain import plain
@@ -14,10 +15,17 @@ if TYPE_CHECKING:
 
 
 def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
-    """Prepare `config.data.name`, say where it is and what is in it. Exit status 0; raises `UserError`."""
+    """Prepare the data sets that `config.data` and `config.more_data` name, say where they are and what is in them.
+
+    Exit status 0; raises `UserError`.
+    """
     del workdir, options  # a data set belongs to no run
-    found = prepare(config.data)
-    state = "is already prepared" if found.already else "prepared"
-    splits = ", ".join(f"{name} {size:,}" for name, size in sorted(found.splits.items()))
-    print(plain(f"{found.name} {state} in {found.directory} (examples: {splits})"))
+    for name, data in config.sources.items():
+        if data.source:
+            continue
+        with told_of(name):
+            found = prepare(data)
+        state = "is already prepared" if found.already else "prepared"
+        splits = ", ".join(f"{name} {size:,}" for name, size in sorted(found.splits.items()))
+        print(plain(f"{found.name} {state} in {found.directory} (examples: {splits})"))
     return FINISHED

@@ -33,21 +33,21 @@ LATENTS = 1_000  # of which the nearest is the start, where there are no styles
 
 
 class Start(NamedTuple):
-    """Where the search begins: a code `[D]`, the spread of codes around their mean, and the label."""
+    """Where the search begins: a code `[D]`, the spread of codes around their mean, and a row of what is given."""
 
     code: np.ndarray
     mean: np.ndarray
     spread: float
-    label: int | None
+    given: Mapping[str, np.ndarray]
 
 
 def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
     """Projects the picture `--input`: target and projection side by side as `--output`, beside it an `.npz`.
 
-    The `.npz` holds `style` `[W]` or `latent` `[Z]`, `label` (-1: none), `distances` by step, `target`, `image` and,
-    unless `--provenance` is false, `xmp`: the bytes of the packet that says what made them. `--steps`, `--seed`,
-    `--labels` (one class; default: the one that begins nearest), `--checkpoint`. Raises UserError for a picture that
-    cannot be read, and options that do not fit.
+    The `.npz` holds `style` `[W]` or `latent` `[Z]`, `label` (-1: none) and what else it was made for by name,
+    `distances` by step, `target`, `image` and, unless `--provenance` is false, `xmp`: the bytes of the packet that says
+    what made them. `--steps`, `--seed`, `--labels` (one class; default: the one that begins nearest), `--checkpoint`.
+    Raises UserError for a picture that cannot be read, and options that do not fit.
     """
     seed, steps = integer(options, "seed", 0), integer(options, "steps", STEPS, COUNT)
     if not options.get("input"):
@@ -62,7 +62,7 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
     generator = load_model(workdir, options, "latent")
     target = read_picture(source, generator.image_shape, config.data.fit)
     start = (_mean_style if generator.has_styles else _nearest_latent)(generator, target, seed, wanted)
-    decode, weights = generator.decoder(start.label)
+    decode, weights = generator.decoder(given=start.given)
     found = project(decode, weights, target, start=start.code, spread=start.spread, steps=steps, seed=seed)
     scale = max(1, -(-SHOWN_PIXELS // len(target)))
     pair = np.stack([target, found.image])
@@ -76,7 +76,8 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
         output.with_suffix(".npz"),
         {
             kind: found.code,
-            "label": np.asarray(-1 if start.label is None else start.label),
+            "label": np.asarray(-1),
+            **{name: row[0] for name, row in start.given.items()},
             "distances": found.distances,
             "target": target,
             "image": found.image,
@@ -99,32 +100,31 @@ def read_picture(path: pathlib.Path, shape: tuple[int, ...], fit: str) -> np.nda
 def _mean_style(generator: Model, target: np.ndarray, seed: int, label: int | None) -> Start:
     """The mean style of the class (of those asked for) whose mean style's image is nearest."""
     latents, starts, images = generator.latents(seed, STYLES), [], []
-    for each in _classes(generator, label):
-        labels = None if each is None else np.full(STYLES, each)
-        styles = generator.styles(latents, labels)
+    given = generator.given(seed, generator.num_classes or 1) if label is None else _of_class(generator, 1, label)
+    for index in range(1 if label is not None else generator.num_classes or 1):
+        row = {name: each[[index]] for name, each in given.items()}
+        styles = generator.styles(latents, given={name: np.repeat(each, STYLES, axis=0) for name, each in row.items()})
         w = styles[:, 0]
         mean = w.mean(axis=0)
         spread = float(np.sqrt(np.square(w - mean).sum(axis=1).mean()))
-        starts.append(Start(mean, mean, spread, each))
+        starts.append(Start(mean, mean, spread, row))
         images.append(np.broadcast_to(mean, styles.shape[1:]))
     return starts[_nearest(generator.synthesize_styles(np.stack(images)), target)]
 
 
 def _nearest_latent(generator: Model, target: np.ndarray, seed: int, label: int | None) -> Start:
     """The latent, of many drawn, whose image is nearest; a mean latent's image is none that training has seen."""
-    latents, classes = np.asarray(generator.latents(seed, LATENTS)), _classes(generator, label)
-    labels = None if classes == [None] else np.resize(np.asarray(classes, np.int32), LATENTS)
-    index = _nearest(generator.synthesize(latents, labels), target)
+    latents = np.asarray(generator.latents(seed, LATENTS))
+    given = generator.given(seed, LATENTS) if label is None else _of_class(generator, LATENTS, label)
+    index = _nearest(generator.synthesize(latents, given=given), target)
     mean, size = np.zeros(latents.shape[1], np.float32), latents.shape[1]
-    return Start(latents[index], mean, float(np.sqrt(size)), None if labels is None else int(labels[index]))
+    return Start(latents[index], mean, float(np.sqrt(size)), {name: each[[index]] for name, each in given.items()})
 
 
-def _classes(generator: Model, label: int | None) -> list[int | None]:
-    if label is None:
-        return list(range(generator.num_classes)) or [None]
+def _of_class(generator: Model, count: int, label: int) -> dict[str, np.ndarray]:
     if not 0 <= label < generator.num_classes:
         raise UserError(f"--labels: got {label}, accepted is one of the {generator.num_classes} classes, from 0 on")
-    return [label]
+    return generator.given(0, count, np.full(count, label))
 
 
 def _nearest(images: np.ndarray, target: np.ndarray) -> int:

@@ -43,7 +43,8 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
     the folder `--output`), `interpolate`
     (a walk through `--count` latents, or styles, GIF or MP4 by the suffix of `--output`), `classes` (a row a
     class, `--count` columns), and those of `jaxgan.commands.inspection`: `mixing`, `neighbours`, `truncation`.
-    `--truncation` is psi or a threshold, see `Model.generate`. `--provenance`: whether the files say what
+    `--labels` and `--given` (texts, parted by `;`) are drawn in turn. `--truncation` is psi or a threshold, see
+    `Model.generate`. `--provenance`: whether the files say what
     made them. Raises UserError for options that do not fit.
     """
     kind = options.get("kind", "grid")
@@ -55,6 +56,7 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
     checkpoint_choice(options)  # told before anything is loaded
     check_outputs("sample", workdir, options)
     labels, truncations, marked = _labels(options), _truncations(options), marks(options)
+    texts = tuple(options["given"].split(";")) if "given" in options else ()
     if len(truncations) > 1 and kind != "truncation":
         raise UserError(f"--truncation: got {options['truncation']!r}, accepted is one number")
     crossover = integer(options, "crossover", 0) if "crossover" in options else None
@@ -65,7 +67,7 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
     output = options.get("output") or str(epath.Path(workdir) / "samples" / f"{kind}-{seed}{SUFFIX[kind]}")
     origin = origin_of_run(workdir, "created", "samples of a generator", step=generator.step, seed=seed)
     marking = Marking(origin if marked else None)
-    wish = SampleWish(config, seed, count, labels, output, truncations, crossover, marking, allowed(options))
+    wish = SampleWish(config, seed, count, labels, texts, output, truncations, crossover, marking, allowed(options))
     where = KINDS[kind](generator, wish)
     print(plain(f"{kind} of step {generator.step}: {where}"))
     if generator.lost:
@@ -74,13 +76,13 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
 
 
 def _grid(generator: Model, wish: SampleWish) -> str:
-    images = generator.generate(wish.seed, wish.count, _cycled(wish), truncation=wish.truncation)
+    images = wish.samples(generator)
     wish.marking.heard(save_grid(images, wish.output, columns=min(10, wish.count), origin=wish.marking.about()))
     return wish.output
 
 
 def _files(generator: Model, wish: SampleWish) -> str:
-    images = generator.generate(wish.seed, wish.count, _cycled(wish), truncation=wish.truncation)
+    images = wish.samples(generator)
     written = 0
     for index, image in enumerate(images):
         path = epath.Path(wish.output) / f"{index:05}{'.gif' if image.ndim == 4 else '.png'}"
@@ -109,26 +111,27 @@ def _classes(generator: Model, wish: SampleWish) -> str:
 
 
 def _interpolate(generator: Model, wish: SampleWish) -> str:
-    """A closed walk; with classes, every class walks along, side by side."""
-    shown: list[int | None] = [*(wish.labels or range(generator.num_classes))] or [None]
-    walks = [_walk(generator, wish, label) for label in shown]
-    frames = [make_grid(np.stack(column), columns=min(5, len(shown))) for column in zip(*walks)]
+    """A closed walk; with classes or texts, every one of them walks along, side by side."""
+    shown = len(wish.labels or wish.texts) or generator.num_classes or 1
+    given = wish.given(generator, shown)
+    walks = [_walk(generator, wish, {name: rows[[index]] for name, rows in given.items()}) for index in range(shown)]
+    frames = [make_grid(np.stack(column), columns=min(5, shown)) for column in zip(*walks)]
     origin = wish.marking.about("a walk through samples of a generator")
     wish.marking.heard(save_animation(frames, wish.output, FRAMES_PER_SECOND, origin))
     return f"{wish.output} ({len(frames)} frames)"
 
 
-def _walk(generator: Model, wish: SampleWish, label: int | None) -> np.ndarray:
+def _walk(generator: Model, wish: SampleWish, given: Mapping[str, np.ndarray]) -> np.ndarray:
     """The images of a walk through styles, in straight lines, where there are any; else through latents."""
     keys = np.asarray(generator.latents(wish.seed, wish.count))
-    asked = lambda n: None if label is None else np.full(n, label)  # noqa: E731
+    asked = lambda n: {name: np.repeat(row, n, axis=0) for name, row in given.items()}  # noqa: E731
     if generator.has_styles:
-        keys = generator.styles(keys, asked(len(keys)), truncation=wish.truncation)
+        keys = generator.styles(keys, given=asked(len(keys)), truncation=wish.truncation)
         share = np.arange(FRAMES_BETWEEN)[:, None, None] / np.float32(FRAMES_BETWEEN)
         path = np.concatenate([a + share * (b - a) for a, b in zip(keys, np.roll(keys, -1, axis=0))])
         return generator.synthesize_styles(path)
     path = np.concatenate([_between(a, b) for a, b in zip(keys, np.roll(keys, -1, axis=0))])
-    return generator.synthesize(path, asked(len(path)), truncation=wish.truncation)
+    return generator.synthesize(path, given=asked(len(path)), truncation=wish.truncation)
 
 
 def _between(start: np.ndarray, stop: np.ndarray) -> np.ndarray:
@@ -177,7 +180,3 @@ def _truncations(options: Mapping[str, str]) -> tuple[float, ...]:
     if not all(0.0 <= value < float("inf") for value in values):
         raise UserError(f"--truncation: got {text!r}, accepted is a number of 0 or more, such as 0.7")
     return values
-
-
-def _cycled(wish: SampleWish) -> np.ndarray | None:
-    return None if wish.labels is None else np.resize(np.asarray(wish.labels, np.int32), wish.count)

@@ -28,7 +28,7 @@ from jaxgan.game import Product
 from jaxgan.media.plain import plain
 
 USUAL = (SCORER, "reconstruction.Reconstruction")  # of configs that name none: the first that fits
-MAIN = ""  # its name
+UNNAMED = ""  # its name
 
 
 class Scheduled(NamedTuple):
@@ -41,7 +41,7 @@ class Scheduled(NamedTuple):
 def make_evaluators(
     config: RunConfig, product: Product, allow: Sequence[str] = (), *, only_fitting: bool = False
 ) -> dict[str, Scheduled]:
-    """Evaluators by name; under the name `MAIN` the usual one, where the config names none.
+    """Evaluators by name; under the name `UNNAMED` the usual one, where the config names none.
 
     A constructor gets what it takes of these, by the names of its parameters: `source` and `held_out` (the split that
     is trained on, and the evaluation split or None), `pictures` (the evaluation split at the sizes of its pictures),
@@ -62,7 +62,7 @@ def make_evaluators(
         usual = [name for name in USUAL if fits(find({"name": name}, "evaluator", path="config.evaluators"), product)]
         if not usual:
             raise UserError(f"config.evaluators is missing: nothing scores what {this}")
-        sections[MAIN] = {"name": usual[0]}
+        sections[UNNAMED] = {"name": usual[0]}
     return {name: _make(config, name, section, product, allow) for name, section in sections.items()}
 
 
@@ -81,7 +81,7 @@ def prefixed(name: str, scores: Mapping[str, Any]) -> dict[str, Any]:
 def manifests(evaluators: Mapping[str, Evaluator]) -> dict[str, Any]:
     """What scores are made with: by the names of the evaluators; of the usual one the manifest itself."""
     found = {name: dict(evaluator.manifest) for name, evaluator in evaluators.items()}
-    return found.get(MAIN, found)
+    return found.get(UNNAMED, found)
 
 
 def choose_best(choice: CheckpointConfig, evaluators: Mapping[str, Scheduled]) -> CheckpointConfig:

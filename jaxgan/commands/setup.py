@@ -8,13 +8,14 @@ import json
 import logging
 import os
 import pathlib
+import re
 from collections.abc import Callable
 from typing import Any
 
 import jax
 import numpy as np
 
-from jaxgan.config import RunConfig, from_json, to_json, to_tree
+from jaxgan.config import DataConfig, RunConfig, from_json, to_json, to_tree
 from jaxgan.errors import UserError
 from jaxgan.evaluators.samples import Generate
 from jaxgan.json_files import read_text
@@ -48,6 +49,9 @@ MAY_CHANGE = (
 )
 
 
+SOURCE = re.compile(r"^more_data\.[^.]+\.")  # of further data the same may change as of the main ones
+
+
 def cache_dir() -> pathlib.Path:
     """Where compiled programs and classifiers are kept between runs: `$XDG_CACHE_HOME/jaxgan`."""
     return cache_home() / "jaxgan"
@@ -70,13 +74,15 @@ def spelled_as_begun(place: Workdir, config: RunConfig) -> RunConfig:
     if not place.config.exists():
         return config
     begun = from_json(read_text(place.config))
-    data = {
-        name: getattr(begun.data, name)
-        for name in ("name", "condition")
-        if _one_place(getattr(begun.data, name), getattr(config.data, name))
-    }
+    data = _spelled(begun.data, config.data)
+    more = {name: _spelled(begun.more_data.get(name, each), each) for name, each in config.more_data.items()}
     start = begun.start_from if _one_place(begun.start_from, config.start_from) else config.start_from
-    return dataclasses.replace(config, data=dataclasses.replace(config.data, **data), start_from=start)
+    return dataclasses.replace(config, data=data, more_data=more, start_from=start)
+
+
+def _spelled(begun: DataConfig, given: DataConfig) -> DataConfig:
+    ours, theirs = ({name: getattr(data, name) for name in ("name", "condition")} for data in (given, begun))
+    return dataclasses.replace(given, **{name: theirs[name] for name in ours if _one_place(theirs[name], ours[name])})
 
 
 def _one_place(one: str | None, other: str | None) -> bool:
@@ -97,7 +103,8 @@ def check_config(place: Workdir, config: RunConfig) -> list[str]:
     saved, given = (_flat(to_tree(c)) for c in (from_json(read_text(place.config)), config))
     differing = [key for key in sorted(saved.keys() | given.keys()) if saved.get(key) != given.get(key)]
     for key in differing:
-        if not any(key == free or key.startswith(free + ".") for free in MAY_CHANGE):
+        field = SOURCE.sub("data.", key)
+        if not any(field == free or field.startswith(free + ".") for free in MAY_CHANGE):
             raise UserError(
                 f"config.{key}: got {given.get(key, 'nothing')!r}, but the run in {place.root} has "
                 f"{saved.get(key, 'nothing')!r}; give the same or another --workdir"

@@ -18,19 +18,19 @@ from jax.sharding import Mesh
 from jaxgan import signals
 from jaxgan.assemble import check_data, fill_in, frozen_weights, make_task
 from jaxgan.commands.options import allowed
-from jaxgan.commands.scoring import MAIN, Scheduled, choose_best, make_evaluators, manifests
+from jaxgan.commands.scoring import UNNAMED, Scheduled, choose_best, make_evaluators, manifests
 from jaxgan.commands.setup import check_config, keep_config, spelled_as_begun, start_jax
 from jaxgan.commands.views import View, make_view
 from jaxgan.config import RunConfig, to_json
 from jaxgan.data.account import account, held
-from jaxgan.data.opening import open_source
+from jaxgan.data.opening import open_source, open_sources
 from jaxgan.data.pipeline import make_pipeline
-from jaxgan.data.sources import DataSpec, Source
+from jaxgan.data.sources import DataSpec, Source, joined
 from jaxgan.domains import MOST
 from jaxgan.errors import FINISHED, UserError
 from jaxgan.evaluators.evaluator import Evaluator
 from jaxgan.evaluators.manifests import CONTENTS, check_same, read_report, write_report
-from jaxgan.fields import frames
+from jaxgan.fields import MAIN, frames
 from jaxgan.game import Product, State, Task, product_of
 from jaxgan.media.images import save_image
 from jaxgan.media.plain import plain
@@ -46,7 +46,7 @@ from jaxgan.training.feed import make_play
 from jaxgan.training.identity import compare_data, describe_data, earlier_data
 from jaxgan.training.initial import make_begin
 from jaxgan.training.loop import Intervals, Loop
-from jaxgan.training.parts import make_init, make_optimizers, make_step, root_key
+from jaxgan.training.parts import flipped, make_init, make_optimizers, make_step, root_key
 from jaxgan.training.plots import NEEDED, can_plot, write_plots
 from jaxgan.training.profiling import Profile, ProfiledRunner, read_profile
 from jaxgan.training.progress import Progress, console, say, setup_logging
@@ -86,10 +86,12 @@ def _run(config: RunConfig, workdir: str, profile: Profile | None, allow: tuple[
     place = Workdir(workdir)
     config = spelled_as_begun(place, config)
     with distributed.leader_first("data"), held():
-        source = open_source(config.data, config.data.split, allow)
+        sources = open_sources(config, allow)
         held_out = _held_out(config, allow)
     signals.check()
-    spec, data = source.spec, describe_data(source, held_out)
+    spec = joined({name: source.spec for name, source in sources.items()})
+    source, more = sources.pop(MAIN), sources
+    data = describe_data(source, held_out, more)
     changed = _check_data(place, data)
     config = fill_in(config, spec, allow)
     task = make_task(config, allow)
@@ -120,7 +122,9 @@ def _run(config: RunConfig, workdir: str, profile: Profile | None, allow: tuple[
             stack.callback(setup_logging(place.log, enabled=leading))
             if leading:
                 keep_config(place, config)
-                _tell_of_data(account(spec, None if held_out is None else held_out.spec, config.batch_size), notes)
+                unseen = None if held_out is None else held_out.spec
+                others = {name: each.spec for name, each in more.items()}
+                _tell_of_data(account(spec, unseen, config.batch_size, others), notes)
         signals.check()
         checkpoints = stack.enter_context(
             Checkpoints(
@@ -130,6 +134,7 @@ def _run(config: RunConfig, workdir: str, profile: Profile | None, allow: tuple[
                 best_mode=config.checkpoint.best_mode,
                 config=json.loads(to_json(config)),
                 class_names=spec.classes,
+                names={name: field.names for name, field in spec.fields.items() if field.names and name != "label"},
                 data=data,
             )
         )
@@ -186,7 +191,7 @@ def _check_scores(place: Workdir, evaluators: Mapping[str, Scheduled]) -> str:
     if not distributed.by_leader("earlier scores", place.scores.exists):
         return ""
     earlier = read_report(place.scores)["manifest"]
-    earlier = earlier if all(isinstance(each, Mapping) for each in earlier.values()) else {MAIN: earlier}
+    earlier = earlier if all(isinstance(each, Mapping) for each in earlier.values()) else {UNNAMED: earlier}
     both = [(evaluators[name].evaluator, theirs) for name, theirs in earlier.items() if name in evaluators]
     return "; ".join(dict.fromkeys(filter(None, (_check_manifest(place, *each) for each in both))))
 
@@ -250,7 +255,7 @@ def _train(
 ) -> int:
     optimizers = make_optimizers(config, task)
     step = make_step(config, task, optimizers, frames=frames(spec.fields))
-    play = make_play(step, spec.fields, root_key(config), flip=config.data.flip)
+    play = make_play(step, spec.fields, root_key(config), flipped=flipped(config))
     scorers = {name: each.evaluator for name, each in evaluators.items()}
     view, leading = make_view(config, spec, task, scorers, mesh, allow), distributed.leading()
     writer = Writer(place.path, tensorboard=config.tensorboard, resume_at=checkpoints.latest, enabled=leading)
@@ -262,13 +267,17 @@ def _train(
                 say(f"no plots are drawn: {NEEDED}")
         stack.enter_context(writer)
         progress = stack.enter_context(Progress(images, enabled=leading))
+        pipelines = {
+            name: make_pipeline(data, seed=config.seed, allow=allow, name=name) for name, data in config.sources.items()
+        }
         runner = RUNNERS[config.parallel.runner](play, mesh)
         if profile is not None and leading:  # the processes of a host would write over each other's
             runner = stack.enter_context(ProfiledRunner(runner, profile))
         return Loop(
             phases=task.phases(),
             runner=runner,
-            pipeline=make_pipeline(config.data, seed=config.seed, allow=allow),
+            pipeline=pipelines.pop(MAIN),
+            more=pipelines,
             checkpoints=checkpoints,
             writer=writer,
             progress=progress,

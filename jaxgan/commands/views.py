@@ -13,6 +13,7 @@ from jax.sharding import Mesh
 from jaxgan.commands.scoring import prefixed
 from jaxgan.commands.setup import generate_with
 from jaxgan.config import RunConfig
+from jaxgan.data.conditions import RealConditions
 from jaxgan.data.sources import DataSpec
 from jaxgan.evaluators.evaluator import Evaluator, Trained
 from jaxgan.evaluators.held_out import make_held_out_gap
@@ -35,10 +36,16 @@ class View:
     Of several processes all must call both. A device of each calls the product; evaluators may leave it to the first.
     """
 
-    def __init__(self, config: RunConfig, product: Product, evaluators: Mapping[str, Evaluator]):
-        """Compiles nothing yet."""
+    def __init__(
+        self,
+        config: RunConfig,
+        product: Product,
+        evaluators: Mapping[str, Evaluator],
+        conditions: RealConditions | None = None,
+    ):
+        """Compiles nothing yet. `conditions`: what the product is asked for beside latents, where it asks for it."""
         self._config, self._product, self._evaluators = config, product, evaluators
-        self._standing = Standing(product, seed=config.seed)
+        self._standing = Standing(product, seed=config.seed, conditions=conditions)
         jit = partial(jax.jit, compiler_options=compiler_options(jax.default_backend()))
         self._call = jit(product.once)
         self._apply = jit(of_shot(product)) if product.makes_pixels_of("pixels") else None
@@ -83,11 +90,12 @@ class GenerationView(View):
     ):
         """Compiles nothing yet."""
         _, product = product_of(task)
-        super().__init__(config, product, evaluators)
+        conditions = RealConditions(config, allow)
+        super().__init__(config, product, evaluators, conditions)
         self._class_names = spec.classes if product.num_classes else ()
         sizes = (each.get("batch_size", 0) for each in config.evaluators.values())
         size = -(-max(config.evaluation.batch_size, *sizes, 0) // frames(product.gives))
-        self._sampler = Sampler(product, batch_size=size, mesh=mesh)
+        self._sampler = Sampler(product, batch_size=size, mesh=mesh, conditions=conditions)
         judge = _judge_of(task, product)
         self._gap = None if judge is None else make_held_out_gap(config, allow)
         self._judge = None if judge is None else Judging(judge, mesh)

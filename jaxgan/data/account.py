@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from jaxgan.data.sources import DataSpec
 from jaxgan.media.plain import plain
@@ -39,17 +39,23 @@ def held() -> Iterator[None]:
         _held[0] -= 1
 
 
-def account(spec: DataSpec, held_out: DataSpec | None, batch_size: int) -> list[str]:
-    """What a run is trained on, in aligned lines: `spec` is of the split trained on."""
+def account(
+    spec: DataSpec, held_out: DataSpec | None, batch_size: int, more: Mapping[str, DataSpec] | None = None
+) -> list[str]:
+    """What a run is trained on, in aligned lines: `spec` is of the split trained on, `more` of further sources."""
     uses = f"{spec.size:,} examples of {plain(spec.split)} are trained on"
     if held_out is None:
         uses += ", none are held out for scores"
     else:
         uses += f", {held_out.size:,} of {plain(held_out.split)} are held out for scores"
     told = [*spec.told, ("in use", uses)]
-    if batch_size > spec.size:
-        more = f"{batch_size:,} images are more than the {spec.size:,} examples, which come several times in each"
-        told.append(("batch", more))
+    for name, each in (more or {}).items():
+        also = f"{each.size:,} examples of {plain(each.split)} are trained on"
+        told += [*((f"{name}: {title}", text) for title, text in each.told), (f"{name}: in use", also)]
+    for each in (spec, *(more or {}).values()):
+        if batch_size > each.size:
+            often = f"{batch_size:,} images are more than the {each.size:,} examples, which come several times in each"
+            told.append(("batch", often))
     lines, before = [], ""
     for title, text in told:
         lines.append(f"{'' if title == before else title:{WIDTH}} {text}")

@@ -16,8 +16,9 @@ from jaxgan.data.transforms import read_image, to_channels
 from jaxgan.errors import UserError
 
 DIGITS = "jaxgan_digits"
+MOVING_DIGITS = "jaxgan_moving_digits"  # see `jaxgan.data.clips.moving_digits`
 PHOTOGRAPHS = "jaxgan_photographs"
-EMBEDDED = (DIGITS, PHOTOGRAPHS)  # what needs no download
+EMBEDDED = (DIGITS, MOVING_DIGITS, PHOTOGRAPHS)  # what needs no download
 TEST_EVERY = 10  # each tenth digit of a class is a test digit
 SKIMAGE, SKLEARN = ("skimage", "data"), ("sklearn", "datasets", "images")  # where they lie, below a package
 TRAIN_PHOTOGRAPHS = (
@@ -61,9 +62,7 @@ class JaxganDigits(tfds.core.GeneratorBasedBuilder):
     def _split_generators(self, dl_manager: Any) -> dict[str, Iterator[tuple[int, dict[str, Any]]]]:
         del dl_manager  # nothing to download
         images, labels = read_digits()
-        test = np.zeros(len(labels), bool)
-        for digit in range(10):
-            test[np.flatnonzero(labels == digit)[::TEST_EVERY]] = True
+        test = tested(labels)
         return {
             "train": self._generate_examples(images, labels, np.flatnonzero(~test)),
             "test": self._generate_examples(images, labels, np.flatnonzero(test)),
@@ -122,6 +121,14 @@ def find_packaged(package: str, *inside: str) -> Path | None:
     folders = [] if spec is None else list(spec.submodule_search_locations or [])
     files = [Path(folder, *inside) for folder in folders]
     return next((file for file in files if file.is_file()), None)
+
+
+def tested(labels: np.ndarray) -> np.ndarray:
+    """Which of the digits with these labels are held out: bool `[N]`."""
+    test = np.zeros(len(labels), bool)
+    for digit in range(10):
+        test[np.flatnonzero(labels == digit)[::TEST_EVERY]] = True
+    return test
 
 
 def read_digits() -> tuple[np.ndarray, np.ndarray]:

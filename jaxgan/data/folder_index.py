@@ -7,10 +7,10 @@ import functools
 import hashlib
 import logging
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from PIL import Image
 
@@ -18,7 +18,7 @@ from jaxgan.data.account import ODD, SKIPPED
 from jaxgan.data.folder_memory import Row, Stamp, recall, remember
 from jaxgan.data.transforms import read_image
 from jaxgan.errors import UserError
-from jaxgan.media.kinds import KINDS, PICTURES
+from jaxgan.media.kinds import FILMS, KINDS, PICTURES
 from jaxgan.media.plain import plain
 from jaxgan.media.reading import PictureError, is_deep, is_grey, oddities, opened
 from jaxgan.media.turns import upright_size
@@ -75,15 +75,17 @@ def index_folder(root: Path) -> Index:
     others[NO_SUFFIX] += sum(not PurePosixPath(path).suffix for path, _ in refused)
     unreadable = [(path, why) for path, why in refused if PurePosixPath(path).suffix]
     pictures = {suffix: count for suffix, count in others.items() if _is_picture(suffix)}
-    unread = _tell_kinds("images of kinds that are not read", pictures)
-    skipped = [_tell_unreadable(unreadable), unread, listing.failures]
+    unread = tell_kinds("images of kinds that are not read", pictures)
+    skipped = [tell_unreadable(unreadable, "image"), unread, listing.failures]
     if not read:
         found = f"none of the {len(unreadable)} images in the folder {str(root)!r} can be read"
         if not unreadable:
             found = f"the folder {str(root)!r} holds no images (files ending in .png, .jpg, .webp, ...)"
+            if FILMS & others.keys():
+                found += "; its films are read with --config.data.frames=N, so many a clip"
         raise UserError("; ".join([plain(found), *filter(None, skipped)]))
-    ignored = [_tell_kinds("files of other kinds", others - collections.Counter(pictures)), _tell_again(listing.again)]
-    titled = ((ODD, _tell_odd(read)), (SKIPPED, skipped), ("ignored", ignored))
+    ignored = [tell_kinds("files of other kinds", others - collections.Counter(pictures)), tell_again(listing.again)]
+    titled = ((ODD, tell_odd(read, "picture")), (SKIPPED, skipped), ("ignored", ignored))
     return Index(read, tuple((title, text) for title, texts in titled for text in texts if text))
 
 
@@ -135,15 +137,22 @@ def _examine(root: Path, files: tuple[tuple[str, Stamp], ...]) -> tuple[tuple[En
         if isinstance(found, str):
             refused.append((path, found))
         else:
-            read.append(Entry(path, stamp[0], **found))  # type: ignore[arg-type]
+            read.append(Entry(path, stamp[0], **found))
     return tuple(read), tuple(refused)
 
 
-def _probe(root: Path, path: str, stamp: Stamp) -> dict[str, object] | str:
-    """What `Entry` says of a file beside its path and size; a line on why it cannot be read."""
+def _probe(root: Path, path: str, stamp: Stamp) -> dict[str, Any] | str:
     del stamp
+    return probe_picture(root / path)
+
+
+def probe_picture(path: Path, look: Callable[[Image.Image], None] | None = None) -> dict[str, Any] | str:
+    """What `Entry` says of a file beside its path and size; a line on why it cannot be read.
+
+    `look` gets the decoded image, which may be a small version of it.
+    """
     try:
-        with opened(root / path) as image:
+        with opened(path) as image:
             grey, odd = is_grey(image), list(oddities(image))
             if is_deep(image):
                 odd.append("more than 8 bits, read as 8")
@@ -151,7 +160,9 @@ def _probe(root: Path, path: str, stamp: Stamp) -> dict[str, object] | str:
             image.draft(image.mode, (image.width // 8, image.height // 8))  # JPEG: an eighth shows it as well
             image.load()
             clear = _is_clear(image)
-        with open(root / path, "rb") as file:
+            if look is not None:
+                look(image)
+        with open(path, "rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()[:32]
     except PictureError as error:
         return plain(error)
@@ -172,15 +183,16 @@ def _is_clear(image: Image.Image) -> bool:
     return isinstance(lowest, int | float) and lowest < 255
 
 
-def _tell_unreadable(unreadable: Sequence[tuple[str, str]]) -> str:
+def tell_unreadable(unreadable: Sequence[tuple[str, str]], what: str) -> str:
+    """How many files cannot be read, and the first of them with the reason; empty for none."""
     if not unreadable:
         return ""
     names = [f"{plain(path)} ({plain(why, 80)})" for path, why in unreadable[:NAMED_AT_MOST]]
     more = f" and {len(unreadable) - NAMED_AT_MOST} more" if len(unreadable) > NAMED_AT_MOST else ""
-    return f"{len(unreadable)} unreadable image{'s' * (len(unreadable) > 1)}: {', '.join(names)}{more}"
+    return f"{len(unreadable)} unreadable {what}{'s' * (len(unreadable) > 1)}: {', '.join(names)}{more}"
 
 
-def _tell_kinds(what: str, counts: Mapping[str, int]) -> str:
+def tell_kinds(what: str, counts: Mapping[str, int]) -> str:
     """How many files there are by suffix, the most first."""
     kinds = sorted((kind for kind, count in counts.items() if count), key=lambda kind: (-counts[kind], kind))
     words = [f"{counts[kind]} {plain(kind, 30)}" for kind in kinds[:KINDS_AT_MOST]]
@@ -193,15 +205,16 @@ def _is_picture(suffix: str) -> bool:
     return kind is not None and not kind.film
 
 
-def _tell_again(again: Sequence[str]) -> str:
+def tell_again(again: Sequence[str]) -> str:
+    """How many links lead to folders that are read already; empty for none."""
     if not again:
         return ""
     links = "1 link to a folder" if len(again) == 1 else f"{len(again)} links to folders"
     return f"{links} that {'is' if len(again) == 1 else 'are'} read already{such_as(len(again), again[0])}"
 
 
-def _tell_odd(entries: Iterable[Entry]) -> list[str]:
-    """What is done to odd pictures, a line for each kind: how many there are, and the first of them."""
+def tell_odd(entries: Iterable[Entry], what: str) -> list[str]:
+    """What is done to odd pictures or films, a line for each kind: how many there are, and the first of them."""
     found: dict[str, list[tuple[str, str]]] = {}
     for entry in entries:
         for words in entry.odd:
@@ -210,5 +223,5 @@ def _tell_odd(entries: Iterable[Entry]) -> list[str]:
     lines = []
     for files in found.values():
         (path, words), count = files[0], len(files)
-        lines.append(f"{count} picture{'s' * (count > 1)}{such_as(count, path)} ({words})")
+        lines.append(f"{count} {what}{'s' * (count > 1)}{such_as(count, path)} ({words})")
     return lines

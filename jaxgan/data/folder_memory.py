@@ -1,4 +1,4 @@
-"""What was found in a folder of pictures, kept in the user's cache folder, so that a second start need not look."""
+"""What was found in a folder of pictures or films, kept in the user's cache folder: a second start need not look."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from jaxgan.data.sources import fingerprint
 from jaxgan.media.images import replace_file
@@ -22,21 +22,21 @@ class Row(NamedTuple):
     """What is known of one file as it was at a time."""
 
     stamp: Stamp
-    found: Mapping[str, object] | str  # see `folder_index.Entry`; text: why it cannot be read
+    found: Mapping[str, Any] | str  # see `folder_index.Entry`; text: why it cannot be read
 
 
-def recall(root: Path) -> dict[str, Row]:
-    """What was kept, by path; nothing where that is missing or damaged."""
+def recall(root: Path, *of: str) -> dict[str, Row]:
+    """What was kept `of` something else than pictures, by path; nothing where that is missing or damaged."""
     with contextlib.suppress(OSError, ValueError):
-        return read_rows(_place(root))
+        return read_rows(_place(root, *of))
     return {}
 
 
-def remember(root: Path, rows: Mapping[str, Row]) -> None:
+def remember(root: Path, rows: Mapping[str, Row], *of: str) -> None:
     """Keeps it; a cache that cannot be written costs time only."""
     body = json.dumps({path: [row.stamp, row.found] for path, row in rows.items()}, allow_nan=False)
     with contextlib.suppress(OSError):
-        replace_file(_place(root), f"{_sum(body)}\n{body}".encode())
+        replace_file(_place(root, *of), f"{_sum(body)}\n{body}".encode())
 
 
 def read_rows(path: Path) -> dict[str, Row]:
@@ -51,8 +51,8 @@ def read_rows(path: Path) -> dict[str, Row]:
     return {path: Row(tuple(stamp), found) for path, (stamp, found) in rows.items()}
 
 
-def _place(root: Path) -> Path:
-    return cache_home() / "jaxgan" / "folders" / f"{fingerprint(FORMAT, str(root))}.json"
+def _place(root: Path, *of: str) -> Path:
+    return cache_home() / "jaxgan" / "folders" / f"{fingerprint(FORMAT, str(root), *of)}.json"
 
 
 def _sum(body: str) -> str:

@@ -53,7 +53,7 @@ class FolderSource:
         labels = [classes.index(parts_of(entry)[splits.depth]) for entry in self._entries] if classes else []
         self._labels = np.array(labels, np.int32)
         resolution = None if whole else config.resolution
-        side = None if whole else config.resolution or _common_side(everything, config.name)
+        side = None if whole else config.resolution or common_side(everything, config.name, "images")
         channels = config.channels or (1 if all(entry.grey for entry in everything) else 3)
         self._frame = Framing(channels, resolution, config.fit)
         self.spec = DataSpec(
@@ -71,10 +71,10 @@ class FolderSource:
             ),
             contents=((IMAGES, digest_of(self._entries)),),
             told=(
-                ("data", f"{plain(config.name)}: {_tell_sizes(everything)}"),
+                ("data", f"{plain(config.name)}: {tell_sizes(everything, 'picture')}"),
                 ("splits", splits.told),
-                ("classes", tell_classes(everything, splits.depth)),
-                *(("pixels", text) for text in _tell_framing(everything, self._frame) if text),
+                ("classes", tell_classes(everything, splits.depth, "picture")),
+                *(("pixels", text) for text in tell_framing(everything, self._frame, "pictures") if text),
                 *index.told,
             ),
         )
@@ -115,29 +115,29 @@ def digest_of(entries: Sequence[Entry]) -> str:
     return fingerprint([(entry.path, entry.digest) for entry in entries])
 
 
-def _common_side(entries: Sequence[Entry], name: str) -> int:
-    """The side in pixels that all images have; `UserError` if they differ or are not square."""
+def common_side(entries: Sequence[Entry], name: str, what: str) -> int:
+    """The side in pixels that all images, or films, have; `UserError` if they differ or are not square."""
     sizes = {(entry.width, entry.height) for entry in entries}
     width, height = min(sizes)
     if len(sizes) > 1 or width != height:
         found = f"of {len(sizes)} sizes" if len(sizes) > 1 else f"{width}x{height}, not square"
         raise UserError(
-            f"the images in {name!r} are {found}: give --config.data.resolution=N "
+            f"the {what} in {name!r} are {found}: give --config.data.resolution=N "
             "(and --config.data.fit=pad, resize or crop)"
         )
     return width
 
 
-def _tell_sizes(entries: Sequence[Entry]) -> str:
-    """How many pictures there are, and of what sizes."""
+def tell_sizes(entries: Sequence[Entry], what: str) -> str:
+    """How many pictures, or films, there are, and of what sizes."""
     sizes = sorted({(entry.width, entry.height) for entry in entries}, key=lambda size: (size[0] * size[1], size))
     least, most = (f"{width} x {height}" for width, height in (sizes[0], sizes[-1]))
-    pictures = "1 picture" if len(entries) == 1 else f"{len(entries):,} pictures"
+    pictures = f"1 {what}" if len(entries) == 1 else f"{len(entries):,} {what}s"
     return f"{pictures} of {least} pixels" if len(sizes) == 1 else f"{pictures} from {least} to {most} pixels"
 
 
-def _tell_framing(entries: Sequence[Entry], frame: Framing) -> list[str]:
-    """What is done to pixels, and to how many pictures."""
+def tell_framing(entries: Sequence[Entry], frame: Framing, what: str) -> list[str]:
+    """What is done to pixels, and to how many pictures or films."""
     side, told = frame.resolution, []
     if side is not None:
         other = [entry for entry in entries if (entry.width, entry.height) != (side, side)]
@@ -149,7 +149,7 @@ def _tell_framing(entries: Sequence[Entry], frame: Framing) -> list[str]:
             "crop": f"cut to their middle {side} x {side}" + (f", {small:,} of them enlarged first" * bool(small)),
         }[frame.fit]
         which = f"{len(other):,} of {len(entries):,}" if len(other) < len(entries) else f"all {len(entries):,}"
-        told.append(f"{which} pictures are {how}" if other else "")
+        told.append(f"{which} {what} are {how}" if other else "")
     if frame.channels == 1 and (colour := [entry for entry in entries if not entry.grey]):
         told.append(f"{len(colour):,} in colour become grey{such_as(len(colour), colour[0].path)}")
     if frame.channels != 4 and (clear := [entry for entry in entries if entry.clear]):

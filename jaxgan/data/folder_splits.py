@@ -77,8 +77,8 @@ def find_classes(entries: Sequence[Entry], depth: int) -> tuple[str, ...]:
     return tuple(names) if len(names) > 1 and all(len(parts) > 1 for parts in inside) else ()
 
 
-def tell_classes(entries: Sequence[Entry], depth: int) -> str:
-    """The classes with their pictures, or why there are none."""
+def tell_classes(entries: Sequence[Entry], depth: int, what: str) -> str:
+    """The classes with their pictures or films, or why there are none."""
     inside, classes = _inside(entries, depth), find_classes(entries, depth)
     if classes:
         counts = collections.Counter(parts[0] for parts in inside)
@@ -88,9 +88,9 @@ def tell_classes(entries: Sequence[Entry], depth: int) -> str:
     loose = [parts[0] for parts in inside if len(parts) == 1]
     folders = {parts[0] for parts in inside if len(parts) > 1}
     if loose and folders:
-        pictures = "1 picture lies" if len(loose) == 1 else f"{len(loose):,} pictures lie"
+        pictures = f"1 {what} lies" if len(loose) == 1 else f"{len(loose):,} {what}s lie"
         return f"none: {pictures} beside the folders{such_as(len(loose), loose[0])}"
-    return f"none: all pictures lie in one folder, {plain(min(folders))}" if folders else "none"
+    return f"none: all {what}s lie in one folder, {plain(min(folders))}" if folders else "none"
 
 
 def readable(name: str) -> str:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from jaxgan.builder import build
+from jaxgan.config import path_of
+from jaxgan.data.clips.opening import open_clips
 from jaxgan.data.crops import CropSource
 from jaxgan.data.folder_source import FolderSource
 from jaxgan.data.pairs import with_conditions
@@ -19,18 +22,18 @@ from jaxgan.data.tfds_source import TfdsSource
 from jaxgan.errors import UserError
 
 if TYPE_CHECKING:
-    from jaxgan.config import DataConfig
+    from jaxgan.config import DataConfig, RunConfig
 
 
 def open_source(config: DataConfig, split: str, allow: Sequence[str] = ()) -> Source:
-    """The split `split` of the data set `config.name`: a tfds data set, or a folder of images.
+    """The split `split` of the data set `config.name`: a tfds data set, or a folder of images or films.
 
     The name of a folder is its path; a bare name that tfds knows is the tfds data set even where a folder
     of that name exists (write `./name` for the folder). `jaxgan_digits` is prepared by itself. `stacked:NAME`
-    has three grey images of such a data set as channels. With `config.crops` its examples are random squares of its
-    pictures. What lies in a bucket is copied to this host first. A `config.source` is built instead, also from the
-    packages of `allow`. Raises `UserError` for a data set that is unknown, not prepared, or holds no images, for an
-    unknown split, and for a section that does not fit.
+    has three grey images of such a data set as channels. With `config.frames` its examples are clips, with
+    `config.crops` random squares of its pictures or clips. What lies in a bucket is copied to this host first. A
+    `config.source` is built instead, also from the packages of `allow`. Raises `UserError` for a data set that is
+    unknown, not prepared, or holds no images, for an unknown split, and for a section that does not fit.
     """
     config = with_local_files(config)
     if config.crops is not None:
@@ -44,11 +47,32 @@ def open_source(config: DataConfig, split: str, allow: Sequence[str] = ()) -> So
         raise UserError("config.data.crops is missing: pairs of images are cut to squares; 1 takes one of each")
     if config.source:
         return _built(config, split, allow)
+    if config.frames is not None:
+        return open_clips(config, split)
     if is_stacked(config.name):
         return open_stacked(config, lambda base: open_source(base, split))
     if kind_of_name(config.name) == "images":
         return FolderSource(config, split)
     return TfdsSource(open_builder(config), config, split)
+
+
+def open_sources(config: RunConfig, allow: Sequence[str] = ()) -> dict[str, Source]:
+    """What a run is trained on, by name, the main source first. Raises `UserError` as `open_source` does."""
+    sources = {}
+    for name, data in config.sources.items():
+        with told_of(name):
+            sources[name] = open_source(data, data.split, allow)
+    return sources
+
+
+@contextlib.contextmanager
+def told_of(name: str) -> Iterator[None]:
+    """Inside, mistakes in `config.data` are told as those of the section of this source."""
+    try:
+        yield
+    except UserError as error:
+        ours, command, rest = str(error).partition("--mode=prepare")  # whose config.data it is
+        raise UserError(ours.replace("config.data", path_of(name)) + command + rest) from None
 
 
 def open_pictures(config: DataConfig, split: str, allow: Sequence[str] = ()) -> Pictures:
@@ -63,6 +87,10 @@ def open_pictures(config: DataConfig, split: str, allow: Sequence[str] = ()) -> 
     if config.source:
         source = _built(config, split, allow)
         pictures = source if isinstance(source, Pictures) else ExamplesAsPictures(source)
+    elif config.frames is not None:
+        if config.condition is not None:
+            raise UserError("config.data.condition: got one beside config.data.frames, accepted is none of clips")
+        pictures = open_clips(config, split, whole=True)
     elif kind_of_name(config.name) == "images":
         pictures = FolderSource(config, split, whole=True)
     else:

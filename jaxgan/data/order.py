@@ -10,6 +10,8 @@ import functools
 
 import numpy as np
 
+from jaxgan.fields import MAIN
+
 ROUNDS = 4  # of the cipher
 LEAST_WORD = 8  # bits of half a block, at least
 SMALL = 2**14  # examples up to which a whole epoch is shuffled at once; a block of the cipher is then far larger
@@ -18,7 +20,7 @@ KEPT = 8  # stretches kept, for readers in several threads
 
 
 class Order:
-    """An endless walk over `size` examples, shuffled anew in each epoch.
+    """An endless walk over `size` examples, shuffled anew in each epoch; further sources have walks of their names.
 
     It is, index by index, that of Grain's `MapDataset.range(size).shuffle(seed).repeat()`, in arrays instead of item
     by item and of no version of Grain: the cipher Simon (Beaulieu et al. 2013, https://eprint.iacr.org/2013/404) in
@@ -27,9 +29,10 @@ class Order:
     and another never. The round keys are the C++ standard's `seed_seq` of the seed of the epoch.
     """
 
-    def __init__(self, size: int, seed: int):
+    def __init__(self, size: int, seed: int, name: str = MAIN):
+        own = seed if name == MAIN else (seed, *name.encode())
         # epoch e has the seed `seed + e`: neighbouring seeds would walk the same epochs, one apart
-        self._seed = int(np.random.SeedSequence(seed).generate_state(1)[0])
+        self._seed = int(np.random.SeedSequence(own).generate_state(1)[0])
         self._size = size
         self._word = max(LEAST_WORD, ((size - 1).bit_length() + 1) // 2)
         self._length = size if size <= SMALL else STRETCH

@@ -15,11 +15,12 @@ import grain
 import numpy as np
 
 from jaxgan import signals
-from jaxgan.data.opening import open_source
+from jaxgan.config import path_of
+from jaxgan.data.opening import open_source, told_of
 from jaxgan.data.order import Order
 from jaxgan.data.sources import DataSpec, Source
 from jaxgan.errors import UserError
-from jaxgan.fields import nbytes
+from jaxgan.fields import MAIN, field_of, nbytes
 from jaxgan.media.plain import plain
 
 if TYPE_CHECKING:
@@ -76,29 +77,49 @@ class Pipeline:
         return iter(grain.MapDataset.range(sys.maxsize).map(read).to_iter_dataset(reading))
 
 
-def make_pipeline(config: DataConfig, *, seed: int, allow: Sequence[str] = ()) -> Pipeline:
-    """The training batches of `config.split`, ordered by `seed`.
+def preloaded(pipelines: Mapping[str, Pipeline]) -> dict[str, np.ndarray]:
+    """What of several sources the caller puts on the devices, by the names of fields in batches."""
+    kept = {name: each.arrays or {} for name, each in pipelines.items() if each.cache == "device"}
+    return {field_of(name, field): array for name, arrays in kept.items() for field, array in arrays.items()}
+
+
+def batches(
+    pipelines: Mapping[str, Pipeline], read: Mapping[str, int], batch_size: int, rows: slice
+) -> Iterator[dict[str, np.ndarray]]:
+    """Batches of several sources, each from its own count of examples `read`; see `Pipeline.batches`."""
+    feeds = [each.batches(read[name], batch_size, rows) for name, each in pipelines.items()]
+    return (
+        {field_of(name, field): array for name, part in zip(pipelines, parts) for field, array in part.items()}
+        for parts in zip(*feeds, strict=True)
+    )
+
+
+def make_pipeline(config: DataConfig, *, seed: int, allow: Sequence[str] = (), name: str = MAIN) -> Pipeline:
+    """The training batches of `config.split`, ordered by `seed` and the name of the source.
 
     The cache `auto` preloads for the device what fits in `config.cache_bytes` and streams the rest. Raises
     `UserError` as `open_source` does, and for an unknown cache.
     """
     if config.cache not in CACHES:
-        raise UserError(f"config.data.cache={config.cache!r}: accepted are {', '.join(CACHES)}")
-    source = open_source(config, config.split, allow)
+        raise UserError(f"{path_of(name)}.cache={config.cache!r}: accepted are {', '.join(CACHES)}")
+    with told_of(name):
+        source = open_source(config, config.split, allow)
     spec = source.spec
     size = spec.size * nbytes(spec.fields)
     fits = size <= config.cache_bytes
     cache: Cache = ("device" if fits else "stream") if config.cache == "auto" else config.cache
     if cache != "stream" and not fits:
         log.warning(
-            "config.data.cache=%s takes %.1f GB, more than config.data.cache_bytes=%d",
+            "%s.cache=%s takes %.1f GB, more than %s.cache_bytes=%d",
+            path_of(name),
             cache,
             size / 1e9,
+            path_of(name),
             config.cache_bytes,
         )
     arrays = None if cache == "stream" else _checked(spec, decode(source, np.arange(spec.size)))
     _tell_missing_classes(source, arrays)
-    return Pipeline(spec, cache, arrays, source, Order(spec.size, seed))
+    return Pipeline(spec, cache, arrays, source, Order(spec.size, seed, name))
 
 
 def _checked(spec: DataSpec, read: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import tensorflow_datasets as tfds
 
+from jaxgan.data.clips.records import find_clip
 from jaxgan.data.tfds_catalogue import FORMAT, check_format, check_images, find_builder, is_prepared, kind_of_name
 from jaxgan.errors import UserError
 from jaxgan.paths import is_remote
@@ -43,7 +44,8 @@ def prepare(config: DataConfig) -> Prepared:
     if already:
         check_format(builder, config)
     else:
-        check_images(builder, config.name)
+        if find_clip(builder.info) is None:
+            check_images(builder, config.name)
         _download_and_prepare(builder, config.name)
     splits = {name: split.num_examples for name, split in builder.info.splits.items()}
     return Prepared(builder.info.full_name, Path(builder.data_path), already, splits)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import fsspec
 
 from jaxgan.data.builders import EMBEDDED
+from jaxgan.data.clips.packaged import is_packaged
 from jaxgan.data.stacked import is_stacked
 from jaxgan.errors import UserError
 from jaxgan.paths import cache_home, is_remote, new_file_beside, open_regular
@@ -36,14 +37,18 @@ def with_local_files(config: DataConfig) -> DataConfig:
         return config
     if is_remote(config.name):
         changes["name"] = str(local_copy(config.name))
-    elif config.data_dir is not None and is_remote(config.data_dir) and not is_stacked(config.name):
+    elif config.data_dir is not None and is_remote(config.data_dir) and not _elsewhere(config.name):
         folder = config.name.split(":")[0]
-        if folder not in EMBEDDED:
+        if folder.split("/")[0] not in EMBEDDED:
             local_copy(f"{config.data_dir.rstrip('/')}/{folder}")
         changes["data_dir"] = str(place_of(config.data_dir))
     if config.condition is not None and is_remote(config.condition):
         changes["condition"] = str(local_copy(config.condition))
     return dataclasses.replace(config, **changes) if changes else config
+
+
+def _elsewhere(name: str) -> bool:
+    return is_stacked(name) or is_packaged(name)
 
 
 def place_of(remote: str) -> Path:

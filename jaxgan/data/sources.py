@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from jaxgan.fields import Field, Spec
+from jaxgan.fields import MAIN, Field, Spec, field_of
 
 LABELS_AT_ONCE = 250  # read with their images
 IMAGES, CONDITIONS = "images", "conditions"  # what contents are of
@@ -84,6 +84,12 @@ def read_labels(source: Source, indices: np.ndarray) -> np.ndarray:
         return read(indices)
     chunks = (indices[start : start + LABELS_AT_ONCE] for start in range(0, len(indices), LABELS_AT_ONCE))
     return np.concatenate([source.read(chunk)["label"] for chunk in chunks])
+
+
+def joined(specs: Mapping[str, DataSpec]) -> DataSpec:
+    """What batches of several sources are, by their names: the main one with the fields of all."""
+    fields = {field_of(name, each): spec.fields[each] for name, spec in specs.items() for each in spec.fields}
+    return replace(specs[MAIN], fields=fields)
 
 
 def describe(source: Source) -> dict[str, Any]:

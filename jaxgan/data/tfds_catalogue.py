@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import difflib
 import io
+import json
 import logging
 import os
 import re
@@ -15,8 +16,12 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import tensorflow_datasets as tfds
 from etils import epath
+from tensorflow_datasets.core import dataset_info, read_only_builder
 
+import jaxgan.data.clips.moving_digits  # noqa: F401, which registers it
 from jaxgan.data.builders import EMBEDDED
+from jaxgan.data.clips.packaged import is_packaged
+from jaxgan.data.clips.records import VIDEO, find_clip, without_video
 from jaxgan.errors import UserError
 from jaxgan.paths import cache_home, expanded, located
 
@@ -29,7 +34,7 @@ log = logging.getLogger(__name__)
 NAME = re.compile(r"(?P<name>\w+)(/(?P<config>[^:/]+))?(:(\d[\d.*]*|\*|experimental_latest))?")
 DEFAULT_DATA_DIR = os.environ.get("TFDS_DATA_DIR", "~/tensorflow_datasets")  # tfds's own
 FORMAT = "array_record"
-UNREADABLE = ("video", "audio")  # tfds's folders of data sets that it cannot read without TensorFlow
+FILMS, UNREADABLE = "video", "audio"  # tfds's folders of data sets whose code needs TensorFlow
 HIGH_RESOLUTION = "hr"  # the large image of a pair, as in div2k, whose supervised input is the small one
 FEATURES_FILE, INFO_FILE = "features.json", "dataset_info.json"
 
@@ -66,7 +71,7 @@ def find_builder(config: DataConfig) -> tfds.core.DatasetBuilder:
     """The tfds builder of the data set, prepared or not; never touches the network.
 
     A prepared data set needs no code: its directory is enough, given as the name or found in `data_dir`.
-    Raises `UserError` for an unknown name, config or version, and for a data set with video or audio.
+    Raises `UserError` for an unknown name, config or version, and for a data set with audio.
     """
     try:
         if kind_of_name(config.name) == "prepared":
@@ -75,10 +80,13 @@ def find_builder(config: DataConfig) -> tfds.core.DatasetBuilder:
         try:
             with contextlib.redirect_stdout(io.StringIO()):  # tfds prints a banner where TensorFlow is missing
                 builder = tfds.builder(config.name, data_dir=_data_dir(config))
-            _refuse_undecodable(config.name, builder.data_path)
-            return builder
+            return _open_directory(config.name, builder.data_path) if _has(builder.data_path, VIDEO) else builder
         except ImportError as error:
             return _open_without_code(config, match, error)
+        except tfds.core.DatasetNotFoundError:
+            if not _in_package(match, FILMS):  # tfds does not even know some of their names without TensorFlow
+                raise
+            return _open_without_code(config, match, ImportError("No module named 'tensorflow'"))
     except tfds.core.DatasetNotFoundError as error:
         raise _unknown(config.name) from error
     except (ValueError, AssertionError, RuntimeError) as error:
@@ -96,7 +104,10 @@ def open_builder(config: DataConfig) -> tfds.core.DatasetBuilder:
     The digits and photographs that come with the demo are prepared here, in a second or two.
     """
     builder = find_builder(config)
-    check_images(builder, config.name)
+    if config.frames is None:
+        check_images(builder, config.name)
+    else:
+        check_clips(builder, config.name)
     if not is_prepared(builder):
         if builder.name not in EMBEDDED:
             folder = f" (the folder of that name is ./{config.name})" if Path(config.name).is_dir() else ""
@@ -126,26 +137,42 @@ def check_images(builder: tfds.core.DatasetBuilder, name: str) -> tuple[str, str
 
     Of pairs for super-resolution it is the large image, whose small ones a degradation makes.
     """
-    features = builder.info.features
-    found: list[str | None] = []
-    for kind, place in ((tfds.features.Image, 0), (tfds.features.ClassLabel, 1)):
-        keys = list(features) if isinstance(features, tfds.features.FeaturesDict) else []
-        keys = [k for k in keys if isinstance(features[k], kind) and not _is_mask(features[k])]
-        supervised = tuple(builder.info.supervised_keys or (None, None))
-        wanted = (HIGH_RESOLUTION, supervised[0]) if place == 0 else (supervised[1],)
-        found.append(next((key for key in (*wanted, *keys) if key in keys), None))
-    image, label = found
+    supervised = tuple(builder.info.supervised_keys or (None, None))
+    image = _feature(builder, tfds.features.Image, HIGH_RESOLUTION, supervised[0])
     if image is None:
-        kinds = {type(feature).__name__ for feature in getattr(features, "values", lambda: [features])()}
-        raise UserError(
-            f"the data set {name!r} has no feature that is one image (it has {', '.join(sorted(kinds))}); "
-            "jaxgan reads data sets of images"
-        )
-    if features[image].np_dtype == np.float32:
+        raise UserError(f"the data set {name!r} has no feature that is one image ({_tell_kinds(builder)})")
+    if builder.info.features[image].np_dtype == np.float32:
         raise UserError(f"the images of {name!r} are floats (depths?); accepted are 8 and 16 bits")
-    if label is not None and features[label].num_classes is None:
-        label = None
-    return image, label
+    return image, _label(builder)
+
+
+def check_clips(builder: tfds.core.DatasetBuilder, name: str) -> tuple[str, str | None]:
+    """The names of the feature that is a clip and of the label (None: no classes); `UserError` without a clip."""
+    clip = find_clip(builder.info)
+    if clip is None:
+        raise UserError(f"the data set {name!r} has no clips ({_tell_kinds(builder)}): leave --config.data.frames out")
+    return clip, _label(builder)
+
+
+def _feature(builder: tfds.core.DatasetBuilder, kind: type, *wanted: str | None) -> str | None:
+    """The first of the wanted features that is of a kind, else the first of all."""
+    features = builder.info.features
+    keys = list(features) if isinstance(features, tfds.features.FeaturesDict) else []
+    keys = [key for key in keys if isinstance(features[key], kind) and not _is_mask(features[key])]
+    return next((key for key in (*wanted, *keys) if key in keys), None)
+
+
+def _label(builder: tfds.core.DatasetBuilder) -> str | None:
+    label = _feature(builder, tfds.features.ClassLabel, tuple(builder.info.supervised_keys or (None, None))[1])
+    return None if label is None or builder.info.features[label].num_classes is None else label
+
+
+def _tell_kinds(builder: tfds.core.DatasetBuilder) -> str:
+    """What it has instead, and what of that can be read otherwise."""
+    features = builder.info.features
+    kinds = {type(feature).__name__ for feature in getattr(features, "values", lambda: [features])()}
+    clips = "" if find_clip(builder.info) is None else "; clips are read with --config.data.frames=N"
+    return f"it has {', '.join(sorted(kinds))}{clips}"
 
 
 def _is_mask(feature: Any) -> bool:
@@ -162,16 +189,24 @@ def _data_dir(config: DataConfig) -> str | None:
 
 
 def _open_directory(name: str, directory: epath.Path) -> tfds.core.DatasetBuilder:
-    _refuse_undecodable(name, directory)
-    return tfds.builder_from_directory(directory)
+    """A prepared data set, its films as sequences of images. Raises UserError for one with audio."""
+    if _has(directory, "audio_feature.Audio"):
+        raise UserError(f"the data set {name!r} has a feature Audio, which tfds cannot read without TensorFlow")
+    if not _has(directory, VIDEO):
+        return tfds.builder_from_directory(directory)
+    described = dataset_info.read_from_json(directory / INFO_FILE)
+    content = without_video(json.loads((directory / FEATURES_FILE).read_text()))
+    described.features.CopyFrom(tfds.features.FeatureConnector.from_json(content).to_proto())
+    return read_only_builder.ReadOnlyBuilder(directory, info_proto=described)
 
 
 def _open_without_code(config: DataConfig, match: re.Match[str], error: ImportError) -> tfds.core.DatasetBuilder:
     """The newest prepared version of a data set whose builder does not even start without TensorFlow."""
     folder = epath.Path(_data_dir(config) or expanded(DEFAULT_DATA_DIR)) / match["name"]
-    folder = folder / match["config"] if match["config"] else folder
-    inside = folder.iterdir() if folder.exists() else ()  # etils' glob reads brackets in the folder's own path
-    versions = [each for each in inside if (each / INFO_FILE).exists()]
+    versions = _versions(folder / match["config"] if match["config"] else folder)
+    if not versions and not match["config"] and folder.exists():  # the only config that there is
+        found = [each for each in map(_versions, folder.iterdir()) if each]
+        versions = found[0] if len(found) == 1 else []
     if versions:
         return _open_directory(config.name, max(versions, key=lambda v: [int(n) for n in v.name.split(".")]))
     missing = str(error).rpartition("No module named ")[2].strip("' ")
@@ -181,33 +216,37 @@ def _open_without_code(config: DataConfig, match: re.Match[str], error: ImportEr
     ) from error
 
 
+def _versions(folder: epath.Path) -> list[epath.Path]:
+    inside = folder.iterdir() if folder.is_dir() else ()  # etils' glob reads brackets in the folder's own path
+    return [each for each in inside if (each / INFO_FILE).exists()]
+
+
 def _match_name(name: str) -> re.Match[str]:
     match = NAME.fullmatch(name)
     if match is None:
         raise _unknown(name)
-    package = Path(tfds.__file__).parent
-    for kind in UNREADABLE:
-        # Where TensorFlow is missing, tfds does not even know the names of some of these.
-        if (package / kind / f"{match['name']}.py").is_file() or (package / kind / match["name"]).is_dir():
-            raise UserError(
-                f"{name!r} is a data set of {kind}, which tfds cannot read without TensorFlow; "
-                "jaxgan reads data sets of images"
-            )
+    if _in_package(match, UNREADABLE):
+        raise UserError(f"{name!r} is a data set of audio, which tfds cannot read without TensorFlow")
     return match
 
 
-def _refuse_undecodable(name: str, directory: epath.Path) -> None:
+def _in_package(match: re.Match[str], folder: str) -> bool:
+    """Whether the code of a data set lies in a folder of tfds."""
+    package = Path(tfds.__file__).parent / folder
+    return (package / f"{match['name']}.py").is_file() or (package / match["name"]).is_dir()
+
+
+def _has(directory: epath.Path, feature: str) -> bool:
+    """Whether a prepared data set has a feature of a class."""
     file = directory / FEATURES_FILE
-    text = file.read_text() if file.exists() else ""
-    for kind in ("Video", "Audio"):
-        if f"{kind.lower()}_feature.{kind}" in text:
-            raise UserError(
-                f"the data set {name!r} has a feature {kind}, which tfds cannot read without TensorFlow; "
-                "jaxgan reads data sets of images"
-            )
+    return file.exists() and feature in file.read_text()
 
 
 def _unknown(name: str) -> UserError:
+    if is_packaged(name):
+        return UserError(
+            f"{name!r} is a film in a package: it is read with --config.data.frames=N, and needs no preparing"
+        )
     near = difflib.get_close_matches(name.split("/")[0].split(":")[0].lower(), known_names(), n=1, cutoff=0.7)
     meant = f"; did you mean {near[0]!r}?" if near else ""
     return UserError(f"unknown data set {name!r}: neither an existing folder of images nor a data set of tfds{meant}")

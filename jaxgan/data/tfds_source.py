@@ -37,19 +37,12 @@ class TfdsSource:
         self._directory = builder.data_path
         self._image, self._label = check_images(builder, config.name)
         self._features = builder.info.features
-        self._records = _open_split(builder, config.name, split).data_source
+        self._records = open_split(builder, config.name, split).data_source
         image, label = self._features[self._image], self._features[self._label] if self._label else None
-        height, width, stored = image.shape
+        side = None if whole else side_of(image.shape, config)
         resolution = None if whole else config.resolution
-        if not whole and resolution is None and (height is None or height != width):
-            found = "of varying size" if height is None or width is None else f"{width}x{height}, not square"
-            raise UserError(
-                f"the images of {config.name!r} are {found}: give --config.data.resolution=N "
-                "(and --config.data.fit=pad, resize or crop)"
-            )
-        side = None if whole else resolution or height
         classes = tuple(label.names) if label and not whole else ()
-        self._frame = Framing(config.channels or stored or 3, resolution, config.fit)
+        self._frame = Framing(config.channels or image.shape[-1] or 3, resolution, config.fit)
         # Skipping tfds's decoder saves two thirds of the time, and its warning that OpenCV is missing.
         self._decoders = {
             name: tfds.decode.SkipDecoding()
@@ -72,8 +65,10 @@ class TfdsSource:
                 config.fit,
                 self._frame.channels,
             ),
-            contents=_contents(builder.info, split),
-            told=tuple(_tell(builder.info, self._image, self._label, self._frame)),
+            contents=contents_in(builder.info, split),
+            told=tuple(
+                tell(builder.info, f"images of {size_told(image.shape)}", image.shape, self._label, self._frame)
+            ),
         )
 
     def read(self, indices: Sequence[int] | np.ndarray) -> dict[str, np.ndarray]:
@@ -114,16 +109,33 @@ class TfdsSource:
         return {"image": self._frame(open_image(example[self._image]))}
 
     def _get(self, keys: list[int]) -> Sequence[bytes]:
-        try:
-            return self._records.__getitems__(keys)
-        except RuntimeError as error:  # array_record checks what it reads
-            raise UserError(
-                f"the files of {self.spec.name!r}, split {self.spec.split!r}, are damaged or gone "
-                f"({error}): move {self._directory} away and prepare it again"
-            ) from error
+        return read_records(self._records, keys, self._directory)
 
 
-def _contents(info: Any, split: str) -> tuple[tuple[str, str], ...]:
+def read_records(records: Any, keys: list[int], directory: Any) -> Sequence[bytes]:
+    """The serialized records of some numbers. Raises UserError, with the data set's directory, for damaged files."""
+    try:
+        return records.__getitems__(keys)
+    except RuntimeError as error:  # array_record checks what it reads
+        raise UserError(
+            f"the files of the data set in {directory} are damaged or gone ({error}): move it away and prepare it again"
+        ) from error
+
+
+def side_of(shape: Sequence[int | None], config: DataConfig) -> int:
+    """The side in pixels to which pictures `[...,H,W,C]` come. Raises UserError where only a resolution tells one."""
+    height, width = shape[-3:-1]
+    if config.resolution is None and (height is None or height != width):
+        what = "images" if len(shape) == 3 else "frames"
+        found = "of varying size" if height is None or width is None else f"{width}x{height}, not square"
+        raise UserError(
+            f"the {what} of {config.name!r} are {found}: give --config.data.resolution=N "
+            "(and --config.data.fit=pad, resize or crop)"
+        )
+    return config.resolution or height or 0
+
+
+def contents_in(info: Any, split: str) -> tuple[tuple[str, str], ...]:
     """Of the files of a split, or of the parts of some; nothing where they are not known."""
     try:
         return ((IMAGES, contents_of(info.splits[split].filepaths)),)
@@ -131,11 +143,18 @@ def _contents(info: Any, split: str) -> tuple[tuple[str, str], ...]:
         return ()
 
 
-def _tell(info: Any, image: str, label: str | None, frame: Framing) -> Iterator[tuple[str, str]]:
-    """What is in a data set and what is done with its images, for a person: titles with texts."""
-    height, width, channels = info.features[image].shape
-    sizes = "sizes that vary" if height is None or width is None else f"{width} x {height} pixels"
-    yield "data", f"{plain(info.full_name)}: images of {sizes}"
+def size_told(shape: Sequence[int | None]) -> str:
+    """Of pictures `[...,H,W,C]`, for a person."""
+    height, width = shape[-3:-1]
+    return "sizes that vary" if height is None or width is None else f"{width} x {height} pixels"
+
+
+def tell(
+    info: Any, what: str, shape: Sequence[int | None], label: str | None, frame: Framing
+) -> Iterator[tuple[str, str]]:
+    """What is in a data set and what is done with its pictures `[...,H,W,C]`, for a person: titles with texts."""
+    height, width, channels = shape[-3:]
+    yield "data", f"{plain(info.full_name)}: {what}"
     yield "splits", ", ".join(f"{plain(name)} {split.num_examples:,}" for name, split in sorted(info.splits.items()))
     names = [] if label is None else info.features[label].names
     more = f" and {len(names) - SHOWN_AT_MOST:,} more" if len(names) > SHOWN_AT_MOST else ""
@@ -150,7 +169,8 @@ def _tell(info: Any, image: str, label: str | None, frame: Framing) -> Iterator[
         yield "pixels", "colours become grey" if frame.channels == 1 else "grey becomes colour"
 
 
-def _open_split(builder: tfds.core.DatasetBuilder, name: str, split: str) -> Any:
+def open_split(builder: tfds.core.DatasetBuilder, name: str, split: str) -> Any:
+    """The records of a split. Raises UserError for one that does not exist, or is empty."""
     try:
         data = builder.as_data_source(split, file_format=FORMAT)
         size = len(data)

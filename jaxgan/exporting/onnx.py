@@ -19,37 +19,38 @@ from jax.extend import core
 
 from jaxgan.errors import UserError
 from jaxgan.exporting.primitives import RULES, Graph, Value
-from jaxgan.exporting.stablehlo import arguments
+from jaxgan.exporting.stablehlo import any_batch, arguments
+from jaxgan.fields import Spec
 from jaxgan.game import Array
 from jaxgan.media.images import replace_file
 
 OPSET, IR_VERSION = 18, 9  # read by onnxruntime from 1.15 (2023) on
-NAMES = ("latent", "label")
 INNER = ("jaxpr", "call_jaxpr", "fun_jaxpr")  # how primitives that call functions name them
 CALLS = {"jit", "pjit", "closed_call", "core_call", "custom_jvp_call", "custom_vjp_call", "remat", "checkpoint"}
 
 
-def write(
-    path: str | os.PathLike[str], function: Callable[..., Array], *, latent_dim: int, labelled: bool = False
-) -> None:
-    """Writes the graph of `function`, inputs "latent" `[b,Z]` and, `labelled`, "label" `[b]` int32; output "image".
+def write(path: str | os.PathLike[str], function: Callable[..., Array], asks: Spec) -> None:
+    """Writes the graph of `function`: inputs have the names and shapes of what it `asks` for, the output is "image".
 
     Raises UserError for operations that have no ONNX form here.
     """
-    replace_file(path, convert(function, latent_dim=latent_dim, labelled=labelled).SerializeToString())
+    replace_file(path, convert(function, asks).SerializeToString())
 
 
-def convert(function: Callable[..., Array], *, latent_dim: int, labelled: bool = False) -> onnx.ModelProto:
+def convert(function: Callable[..., Array], asks: Spec) -> onnx.ModelProto:
     """The graph as `write` saves it, checked."""
-    shapes = arguments(latent_dim, labelled)
+    shapes = arguments(asks)
     batch = shapes[0].shape[0]
-    closed = jax.make_jaxpr(function)(*shapes)
+    with any_batch("onnx"):
+        closed = jax.make_jaxpr(function)(*shapes)
     graph = Graph(batch)
-    [image] = _walk(graph, closed.jaxpr, closed.consts, NAMES[: len(shapes)])
+    [image] = _walk(graph, closed.jaxpr, closed.consts, [*asks])
     graph.emit_as("image", "Identity", image)
     inputs = [
-        onnx.helper.make_tensor_value_info(name, kind, ["b", *shape.shape[1:]])
-        for name, shape, kind in zip(NAMES, shapes, (onnx.TensorProto.FLOAT, onnx.TensorProto.INT32))
+        onnx.helper.make_tensor_value_info(
+            name, onnx.helper.np_dtype_to_tensor_dtype(shape.dtype), ["b", *shape.shape[1:]]
+        )
+        for name, shape in zip(asks, shapes)
     ]
     sides = closed.out_avals[0].shape[1:]
     output = onnx.helper.make_tensor_value_info("image", onnx.TensorProto.FLOAT, ["b", *sides])

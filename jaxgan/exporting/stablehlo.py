@@ -5,38 +5,39 @@ What is written is what `jax.export` serializes; reading it needs jax and no cod
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pathlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import jax
-import jax.numpy as jnp
 from jax import export
 
 from jaxgan.errors import UserError
+from jaxgan.fields import Spec
 from jaxgan.game import Array
 from jaxgan.media.images import replace_file
 
 PLATFORMS = ("cpu", "cuda", "tpu")
 
-Function = Callable[..., Array]  # (latent [b,Z] float32[, label [b] int32]) -> image [b,H,W,C] float32
+Function = Callable[..., Array]  # (latent [b,Z] float32[, label [b] int32, ...]) -> image [b,H,W,C] float32
 
 
 def write(
     path: str | os.PathLike[str],
     function: Function,
+    asks: Spec,
     *,
-    latent_dim: int,
-    labelled: bool = False,
     platforms: Sequence[str] = PLATFORMS,
 ) -> None:
-    """Writes the program of `function` for any batch; `labelled`: whether it takes labels.
+    """Writes the program of `function` for any batch; `asks`: what it takes, in order, such as `Model.needed`.
 
     Raises UserError for platforms unheard of, and where `flatbuffers`, which the format is made of, is missing.
     """
     if not platforms or not set(platforms) <= set(PLATFORMS):
         raise UserError(f"--platforms: got {','.join(platforms)!r}, accepted are some of {','.join(PLATFORMS)}")
-    exported = export.export(jax.jit(function), platforms=tuple(platforms))(*arguments(latent_dim, labelled))
+    with any_batch("stablehlo"):
+        exported = export.export(jax.jit(function), platforms=tuple(platforms))(*arguments(asks))
     try:
         program = exported.serialize()
     except ImportError:
@@ -45,7 +46,7 @@ def write(
 
 
 def load(path: str | os.PathLike[str]) -> Function:
-    """The generator in a file: `(latent [b,Z][, label [b]]) -> image [b,H,W,C]`, compiled at the first call of a batch.
+    """The generator in a file: `(latent [b,Z][, label [b], ...]) -> image [b,H,W,C]`, compiled at the first call.
 
     Raises UserError where there is no such file, where it is another kind of file, and where `flatbuffers` is missing.
     """
@@ -59,11 +60,20 @@ def load(path: str | os.PathLike[str]) -> Function:
         raise UserError(f"{path} holds no exported generator: {why}") from None
 
 
-def arguments(latent_dim: int, labelled: bool) -> tuple[jax.ShapeDtypeStruct, ...]:
-    """The shapes that a generator takes, of a batch named b: latents `[b,Z]` and, `labelled`, labels `[b]`."""
+@contextlib.contextmanager
+def any_batch(kind: str) -> Iterator[None]:
+    """Raises UserError for a network that cannot be followed for a batch without a number."""
+    try:
+        yield
+    except (TypeError, ValueError) as why:
+        told = " ".join(str(why).split())
+        raise UserError(f"--format={kind}: the network cannot be followed for batches of any size: {told}") from None
+
+
+def arguments(asks: Spec) -> tuple[jax.ShapeDtypeStruct, ...]:
+    """The shapes of what is asked for, of a batch named b."""
     (batch,) = export.symbolic_shape("b")
-    latent = jax.ShapeDtypeStruct((batch, latent_dim), jnp.float32)
-    return (latent, jax.ShapeDtypeStruct((batch,), jnp.int32)) if labelled else (latent,)
+    return tuple(jax.ShapeDtypeStruct((batch, *field.known), field.dtype) for field in asks.values())
 
 
 MISSING = "StableHLO files need the package flatbuffers: pip install 'jaxgan[export]'"

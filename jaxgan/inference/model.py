@@ -14,8 +14,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
+from jaxgan.data.conditions import Conditions, RealConditions
 from jaxgan.errors import ArgumentError, UserError
-from jaxgan.fields import Kind, Spec, name_of, named, told
+from jaxgan.fields import Kind, Spec, conditions, name_of, named, tokens_of, told
 from jaxgan.game import Array, Key, Phase, Product, Weights, product_of
 from jaxgan.inference.restorer import Restorer, in_networks, interpolate, make_restorer, resolved
 from jaxgan.inference.sampling import Sampler
@@ -31,6 +32,7 @@ from jaxgan.training.workdir import Workdir
 
 MEMORY = "memory"  # what a model with one takes and gives it as
 WAYS: dict[Kind, str] = {"latent": "generate", "pixels": "restore"}  # methods, by the kind of field that is asked for
+Labels = Sequence[int] | np.ndarray | None
 TILE = 512  # pixels of a tile along a side
 
 
@@ -43,15 +45,27 @@ class Model:
     """
 
     def __init__(
-        self, product: Product, average: Average, *, name: str = "", batch_size: int = 64, mesh: Mesh | None = None
+        self,
+        product: Product,
+        average: Average,
+        *,
+        name: str = "",
+        batch_size: int = 64,
+        mesh: Mesh | None = None,
+        conditions: Conditions | None = None,
     ):
-        """Samples are computed `batch_size` at a time, on the devices of `mesh` (None: one)."""
+        """Samples are computed `batch_size` at a time, on the devices of `mesh` (None: one).
+
+        `conditions`: what real examples have, see `given`.
+        """
         self.name = name  # of the product
         self.product, self._average, self._mesh, self._batch_size = product, average, mesh, batch_size
+        self._conditions = conditions
         self.step: int = average.record["step"]
         self.images_seen: int = average.record["images_seen"]
         self.config: dict[str, Any] = average.record.get("config", {})  # of the run, as `config.from_json` reads it
         self.class_names: tuple[str, ...] = tuple(average.record.get("class_names", ()))
+        self._names: dict[str, Any] = {"label": self.class_names, **average.record.get("names", {})}  # by field
         seed = config_of(average.record).get("seed", 0)
         if type(seed) is not int or not 0 <= seed < 2**63:
             raise UserError(f"the config that was recorded with step {self.step} has the seed {plain(seed, 40)}")
@@ -60,13 +74,17 @@ class Model:
 
     @property
     def asks(self) -> Spec:
-        """The fields that it asks for."""
+        """The fields that it asks for, with the names that the data had for their values."""
+        names = {name: tuple(self._names.get(name, ())) for name in self._resolved[0]}
         return {
-            name: dataclasses.replace(field, names=self.class_names)
-            if field.kind == "label" and len(self.class_names) == len(field.names)
-            else field
+            name: dataclasses.replace(field, names=names[name]) if len(names[name]) == len(field.names) else field
             for name, field in self._resolved[0].items()
         }
+
+    @property
+    def needed(self) -> Spec:
+        """Those that it cannot do without, in the order in which `function` takes them."""
+        return {name: self.asks[name] for name in self.product.needed}
 
     @property
     def gives(self) -> Spec:
@@ -80,8 +98,7 @@ class Model:
         """
         carries, product = self.product.begin is not None, self.product
         known = {*product.asks, *((MEMORY,) if carries else ())}
-        missing = [name for name in product.asks if name not in product.optional and name not in asked]
-        if missing or not known >= asked.keys():
+        if not known >= asked.keys() >= product.needed.keys():
             got = ", ".join(map(repr, asked)) or "nothing"
             raise UserError(f"this model asks for {told(self.asks)}, got {got}")
         memory = asked.pop(MEMORY, None)
@@ -103,8 +120,7 @@ class Model:
         if name_of(self.product.asks, kind) is not None:
             why = f"gives {told(self.gives)}, not pixels"
         other = next((way for each, way in ways.items() if self.product.makes_pixels_of(each)), None)
-        call = f"model({', '.join(f'{each}=...' for each in self.product.asks if each not in self.product.optional)})"
-        raise UserError(f"this model {why}: use {other or call}")
+        raise UserError(f"this model {why}: use {other or self._call}")
 
     @property
     def num_classes(self) -> int:
@@ -156,71 +172,85 @@ class Model:
         self,
         key: Key | int,
         n: int,
-        labels: Sequence[int] | np.ndarray | None = None,
+        labels: Labels = None,
         *,
+        given: Mapping[str, Any] | None = None,
         truncation: float | None = None,
     ) -> np.ndarray:
         """`n` images `[n,H,W,C]`, float32 in [-1, 1], for a seed or a jax key.
 
         `labels` `[n]`, integers, or shares of the classes `[n,num_classes]`, floats that sum to 1 in each row: a
-        mixture. None: the classes in turn. `truncation`: less variety for better images;
-        psi of generators with styles (Karras et al. 2019), of others the largest absolute latent (Brock et
-        al. 2019). Raises UserError for what does not fit.
+        mixture. None: the classes in turn. What else the model asks for is `given` by name, one for all images or one
+        for each: `given={"caption": "a red bird"}`; what is not given is taken of real examples of the run's data,
+        chosen by the key. `truncation`: less variety for better images; psi of generators with styles (Karras et al.
+        2019), of others the largest absolute latent (Brock et al. 2019). Raises UserError for what does not fit.
         """
-        return self.synthesize(self.latents(key, n), labels, truncation=truncation)
+        latents = self.latents(key, n)
+        return self.synthesize(latents, given=self.given(key, n, labels, given), truncation=truncation)
+
+    def given(
+        self, key: Key | int, n: int, labels: Labels = None, given: Mapping[str, Any] | None = None
+    ) -> dict[str, np.ndarray]:
+        """What `n` images are made for, by the names of the fields: arrays `[n, ...]`; as in `generate`."""
+        read = {name: self._read(name, each) for name, each in (given or {}).items()}
+        return self._sampler.given(key, n, labels, read)
 
     def latents(self, key: Key | int, n: int) -> Array:
         """Latents `[n,Z]` as the generator was trained with."""
         self._needs_latents()
         if n < 1:
             raise ArgumentError("n", f"got {n}, accepted is 1 or more")
-        return self._sampler.latents(jax.random.key(int(key)) if isinstance(key, int | np.integer) else key, n)
+        return self._sampler.latents(key, n)
 
     def synthesize(
         self,
         latents: Array | np.ndarray,
-        labels: Sequence[int] | np.ndarray | None = None,
+        labels: Labels = None,
         *,
+        given: Mapping[str, Any] | None = None,
         truncation: float | None = None,
     ) -> np.ndarray:
-        """The images of given latents `[n,Z]` and labels `[n]` (or shares of classes); as `generate` otherwise."""
-        classes = self._checked(latents, labels, truncation)
-        return self._counted(self._sampler.synthesize(self._placed, latents, classes, truncation=truncation))
+        """The images of given latents `[n,Z]`; as `generate` otherwise, with real examples chosen by the seed 0."""
+        return self._counted(self._sampler(self._placed, self._asked(latents, labels, given, truncation)))
 
     def styles(
         self,
         latents: Array | np.ndarray,
-        labels: Sequence[int] | np.ndarray | None = None,
+        labels: Labels = None,
         *,
+        given: Mapping[str, Any] | None = None,
         truncation: float | None = None,
     ) -> np.ndarray:
-        """The styles `[n,L,W]`, one for each layer, of latents `[n,Z]` and labels `[n]`.
+        """The styles `[n,L,W]`, one for each layer, of what `synthesize` makes images of.
 
         Raises UserError for a generator without styles, and as `generate`.
         """
         self._need_styles()
-        classes = self._checked(latents, labels, truncation)
-        return self._sampler.styles(self._placed, latents, classes, truncation=truncation)
+        return self._sampler(self._placed, self._asked(latents, labels, given, truncation), "map")
 
     def synthesize_styles(self, styles: Array | np.ndarray) -> np.ndarray:
         """The images of styles `[n,L,W]`. Raises UserError for a generator without styles."""
         self._need_styles()
-        return self._counted(self._sampler.synthesize_styles(self._placed, styles))
+        part = "synthesize"
+        asked = {named(self.product.parts[part].asks, "style"): styles}
+        return self._counted(self._sampler(self._placed, asked, part))
 
-    def decoder(self, label: int | None = None) -> tuple[Callable[[Any, Array], Array], Any]:
+    def decoder(
+        self, label: int | None = None, *, given: Mapping[str, Any] | None = None
+    ) -> tuple[Callable[[Any, Array], Array], Any]:
         """`(decode, weights)`: `decode(weights, codes [n,D])` gives images `[n,H,W,C]`, differentiably.
 
-        A code is one style for all layers, or a latent where the generator has no styles. `label` is the
-        class of the images of latents (None: the first); a style holds its own. Raises UserError for no class.
+        A code is one style for all layers, or a latent where the generator has no styles. `label` is the class of the
+        images of latents (None: the first), `given` what else they are made for, one row each; a style holds its own.
+        Raises UserError for no class.
         """
         self._needs_latents()
-        row = self._sampler.labels(1, None if label is None else [label])
-        product, one = self.product, None if row is None else jnp.asarray(row)
+        product, row = self.product, self.given(0, 1, None if label is None else [label], given)
         asks, image = product.asks, named(product.gives, "pixels")
 
         def asked(codes: Array) -> dict[str, Array]:
-            given = {named(asks, "latent"): codes}
-            return given if one is None else {**given, named(asks, "label"): jnp.repeat(one, len(codes))}
+            rows = {name: jnp.repeat(jnp.asarray(one), len(codes), axis=0) for name, one in row.items()}
+            return {named(asks, "latent"): codes, **rows}
 
         def from_style(weights: Any, codes: Array) -> Array:
             to_style, to_image = product.parts["map"], product.parts["synthesize"]
@@ -235,19 +265,17 @@ class Model:
         return from_style if self.has_styles else from_latent, self._weights
 
     def function(self, *, truncation: float | None = None) -> Callable[..., Array]:
-        """`(latent [b,Z] float32[, label [b] int32]) -> image [b,H,W,C] float32`, pure, with the weights in it.
+        """`(latent [b,Z] float32[, label [b] int32, ...]) -> image [b,H,W,C] float32`, pure, with the weights in it.
 
-        It takes labels where there are classes. `truncation` as in `generate`.
+        It takes what is `needed`, in that order. `truncation` as in `generate`.
         """
         self._needs_latents()
         options: dict[str, Any] = {} if truncation is None else {"truncation": truncation}
-        latent_name, label_name = (name_of(self.product.asks, kind) for kind in ("latent", "label"))
         image = named(self.product.gives, "pixels")
 
-        def generate(latent: Array, label: Array | None = None) -> Array:
-            classes = {} if label_name is None or label is None else {label_name: label}
-            asked = {str(latent_name): latent, **classes, **options}
-            output: Array = self.product(self._weights, asked)[0][image]
+        def generate(*arrays: Array) -> Array:
+            asked = dict(zip(self.product.needed, arrays))
+            output: Array = self.product(self._weights, {**asked, **options})[0][image]
             return output
 
         return generate
@@ -273,12 +301,12 @@ class Model:
 
     @functools.cached_property
     def _sampler(self) -> Sampler:
-        return Sampler(self.product, batch_size=self._batch_size, mesh=self._mesh)
+        return Sampler(self.product, batch_size=self._batch_size, mesh=self._mesh, conditions=self._conditions)
 
     @functools.cached_property
     def _weights(self) -> Weights:
         weights = Weights(self._average.params, self._average.variables).of(self.product.networks)
-        return Standing(self.product, seed=self._seed)(weights)
+        return Standing(self.product, seed=self._seed, conditions=self._conditions)(weights)
 
     @functools.cached_property
     def _placed(self) -> Weights:
@@ -297,14 +325,18 @@ class Model:
     def _start(self) -> Callable[..., Any]:
         return jax.jit(self.product.start, compiler_options=compiler_options(jax.default_backend()))
 
+    @property
+    def _call(self) -> str:
+        """How it is called by name."""
+        return f"model({', '.join(f'{name}=...' for name in self.product.needed)})"
+
     def _needs_latents(self) -> None:
-        """Raises UserError for a model that cannot be drawn from with latents and labels alone."""
+        """Raises UserError for a model that cannot be drawn from with latents and what images are made for."""
         self.needs("latent")
-        product = self.product
-        drawn = (*product.optional, *(name_of(product.asks, kind) for kind in ("latent", "label")))
-        if further := {name: field for name, field in self.product.asks.items() if name not in drawn}:
-            call = f"model({', '.join(f'{name}=...' for name in product.asks if name not in product.optional)})"
-            raise UserError(f"this model asks for {told(further)} beside the latent: use {call}")
+        needed = self.product.needed
+        drawn = (named(needed, "latent"), *conditions(needed))
+        if further := {name: field for name, field in needed.items() if name not in drawn}:
+            raise UserError(f"this model asks for {told(further)} beside the latent: use {self._call}")
 
     def _counted(self, images: np.ndarray) -> np.ndarray:
         self.lost += int((~np.isfinite(images).all(axis=tuple(range(1, images.ndim)))).sum())
@@ -314,7 +346,21 @@ class Model:
         if not self.has_styles:
             raise UserError("styles: this generator has none, as StyleGAN's have; accepted are latents")
 
-    def _checked(self, latents: Any, labels: Any, truncation: float | None) -> np.ndarray | None:
+    def _read(self, name: str, given: Any) -> Any:
+        """What is given as a field, texts as tokens."""
+        texts = np.asarray(given)
+        field = self.asks.get(name)
+        if texts.dtype.kind != "U" or field is None or field.kind != "tokens":
+            return given
+        try:
+            tokens = [tokens_of(text, field) for text in texts.ravel().tolist()]
+        except ValueError as why:
+            raise ArgumentError("given", f"{name!r}: {why}") from None
+        return np.asarray(tokens, field.dtype).reshape(*texts.shape, -1)
+
+    def _asked(
+        self, latents: Any, labels: Any, given: Mapping[str, Any] | None, truncation: float | None
+    ) -> dict[str, Any]:
         self._needs_latents()
         size = self.product.asks[named(self.product.asks, "latent")].known
         if np.shape(latents)[1:] != size or not np.size(latents):
@@ -322,7 +368,7 @@ class Model:
             raise ArgumentError("latents", f"got shape {np.shape(latents)}, accepted is ({accepted})")
         if truncation is not None and not 0 <= truncation < np.inf:
             raise ArgumentError("truncation", f"got {truncation}, accepted is 0 or more")
-        return self._sampler.labels(len(latents), labels)
+        return self._sampler.asked(latents, self.given(0, len(latents), labels, given), truncation=truncation)
 
 
 def load(
@@ -368,7 +414,8 @@ def load(
         before, after = (Weights(each.params, each.variables).of(made.networks) for each in (first, average))
         params, variables = interpolate(before, after, strength)
         average = Average(dict(params), dict(variables), average.record)
-    return Model(made, average, name=name, batch_size=batch_size, mesh=mesh)
+    real = RealConditions(config, allow)
+    return Model(made, average, name=name, batch_size=batch_size, mesh=mesh, conditions=real)
 
 
 def _last_of_first_stage(where: Workdir, phases: Sequence[Phase]) -> int:

@@ -1,8 +1,9 @@
 """What a network is conditioned on, as a vector: a class, a mixture of classes, or a vector that is given as such.
 
 A network says by its fields what it takes: `num_classes` for labels `[b]` of so many classes, or the shares of classes
-`[b,num_classes]`; `condition_dim` for vectors `[b,condition_dim]`; with neither it takes none. One linear map serves
-all: it has a row for each class, or for each number of a vector, and gives the row of a label, or a weighted sum.
+`[b,num_classes]`; `condition_dim` for vectors `[b,condition_dim]`; `vocabulary` and `length` for tokens `[b,length]`,
+which networks of one's own read; with none of them it takes none. One linear map serves labels and vectors: it has a
+row for each class, or for each number of a vector, and gives the row of a label, or a weighted sum.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from jaxgan.errors import UserError
+from jaxgan.fields import Field
 from jaxgan.layers.conv import Initializer
 
 Condition = Int[Array, " b"] | Float[Array, "b k"]  # labels; shares of classes, or vectors
@@ -43,6 +45,14 @@ def taken(network: Any, condition: Any, *, needed: bool = True) -> Array | None:
         got = f"shape {condition.shape} of {condition.dtype}"
         raise UserError(f"{family}: got a condition of {got}, expected {expected}")
     return condition
+
+
+def condition_field(network: Any) -> Field | None:
+    """The field that a network says it takes beside labels, by `vocabulary` and `length`, or by `condition_dim`."""
+    if words := getattr(network, "vocabulary", 0):
+        return Field((network.length,), "int32", "tokens", tuple(map(str, range(words))))
+    size = getattr(network, "condition_dim", 0)
+    return Field((size,), kind="vector") if size else None
 
 
 def sizes(network: Any) -> dict[str, Any]:

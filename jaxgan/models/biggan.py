@@ -55,7 +55,7 @@ class Generator(nn.Module):
     channels: Given[Count]
     num_classes: Given[Whole] = 0
     conditioning: Literal["norm", "concat"] = "norm"
-    condition_dim: Whole = 0  # of vectors to be conditioned on, in the place of labels; 0: none
+    condition_dim: Given[Whole] = 0  # of vectors to be conditioned on, in the place of labels; 0: none
     widths: Sequence[Count] | None = None  # None: as published, from `base_width`
     base_width: Count = 96
     embedding_dim: Count = 128  # of a class or a vector
@@ -102,7 +102,7 @@ class Discriminator(nn.Module):
     resolution: Given[Count]
     num_classes: Given[Whole] = 0
     conditioning: Literal["projection", "concat", "classifier"] = "projection"
-    condition_dim: Whole = 0  # of vectors to be conditioned on, in the place of labels; 0: none
+    condition_dim: Given[Whole] = 0  # of vectors to be conditioned on, in the place of labels; 0: none
     widths: Sequence[Count] | None = None  # None: as published, from `base_width`
     base_width: Count = 96
     attention: Whole = ATTENTION  # pixels at which self-attention stands, if a block ends there

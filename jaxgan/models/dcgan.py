@@ -41,7 +41,7 @@ class Generator(nn.Module):
     channels: Given[Count]
     num_classes: Given[Whole] = 0
     conditioning: Literal["concat", "norm"] = "concat"
-    condition_dim: Whole = 0  # of vectors to be conditioned on, in the place of labels; 0: none
+    condition_dim: Given[Whole] = 0  # of vectors to be conditioned on, in the place of labels; 0: none
     widths: Sequence[Count] | None = None  # None: halved at each doubling, ending with `base_width`
     base_width: Count = 64
     norm: Literal["batch", "none"] = "batch"
@@ -95,7 +95,7 @@ class Discriminator(nn.Module):
     resolution: Given[Count]
     num_classes: Given[Whole] = 0
     conditioning: Literal["projection", "concat", "classifier"] = "projection"
-    condition_dim: Whole = 0  # of vectors to be conditioned on, in the place of labels; 0: none
+    condition_dim: Given[Whole] = 0  # of vectors to be conditioned on, in the place of labels; 0: none
     widths: Sequence[Count] | None = None  # None: doubled at each halving, from `base_width`
     base_width: Count = 64
     norm: Literal["batch", "spectral", "none"] = "batch"

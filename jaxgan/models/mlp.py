@@ -27,7 +27,7 @@ class Generator(nn.Module):
     channels: Given[Count]
     num_classes: Given[Whole] = 0
     conditioning: Literal["concat"] = "concat"  # an embedding of the label stands beside the latent
-    condition_dim: Whole = 0  # of vectors to be conditioned on, in the place of labels; 0: none
+    condition_dim: Given[Whole] = 0  # of vectors to be conditioned on, in the place of labels; 0: none
     widths: Sequence[Count] = (256, 512, 1024)
     dtype: Any = jnp.float32
 
@@ -54,7 +54,7 @@ class Discriminator(nn.Module):
 
     num_classes: Given[Whole] = 0
     conditioning: Literal["concat", "classifier"] = "concat"
-    condition_dim: Whole = 0  # of vectors to be conditioned on, in the place of labels; 0: none
+    condition_dim: Given[Whole] = 0  # of vectors to be conditioned on, in the place of labels; 0: none
     widths: Sequence[Count] = (1024, 512, 256)
     dtype: Any = jnp.float32
 

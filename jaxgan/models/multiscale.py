@@ -25,7 +25,7 @@ class Discriminator(nn.Module):
     discriminator: Network  # (image, label, *, train) -> Judgement, of any family
     num_classes: Given[Whole] = 0
     conditioning: Literal["projection", "concat", "classifier"] | None = None  # None: as the template has it
-    condition_dim: Whole = 0  # of vectors to be conditioned on, in the place of labels; 0: none
+    condition_dim: Given[Whole] = 0  # of vectors to be conditioned on, in the place of labels; 0: none
     scales: SomeHalvings = 3
 
     @nn.compact

@@ -38,7 +38,7 @@ class Generator(nn.Module):
     channels: Given[Count]
     num_classes: Given[Whole] = 0
     conditioning: Literal["concat"] = "concat"
-    condition_dim: Whole = 0  # of vectors to be conditioned on, in the place of labels; 0: none
+    condition_dim: Given[Whole] = 0  # of vectors to be conditioned on, in the place of labels; 0: none
     base_width: Count | None = None  # at the resolution, doubled at each halving; None: 16384 / resolution
     max_width: Count = 512
     dtype: Any = jnp.float32
@@ -99,7 +99,7 @@ class Discriminator(nn.Module):
     resolution: Given[Count]
     num_classes: Given[Whole] = 0
     conditioning: Literal["classifier", "projection"] = "classifier"
-    condition_dim: Whole = 0  # of vectors to be conditioned on, in the place of labels; 0: none
+    condition_dim: Given[Whole] = 0  # of vectors to be conditioned on, in the place of labels; 0: none
     base_width: Count | None = None  # at the resolution, doubled at each halving; None: 16384 / resolution
     max_width: Count = 512
     group_size: Count = 4  # of the minibatch standard deviation

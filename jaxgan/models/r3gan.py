@@ -41,7 +41,7 @@ class Generator(nn.Module):
     channels: Given[Count]
     num_classes: Given[Whole] = 0
     conditioning: Literal["concat"] = "concat"
-    condition_dim: Whole = 0  # of vectors to be conditioned on, in the place of labels; 0: none
+    condition_dim: Given[Whole] = 0  # of vectors to be conditioned on, in the place of labels; 0: none
     widths: Sequence[Count] | None = None  # None: `base_width` up to 32 pixels, then halved at each doubling
     base_width: Count = 64
     blocks: Count = 2  # of each stage
@@ -82,7 +82,7 @@ class Discriminator(nn.Module):
     resolution: Given[Count]
     num_classes: Given[Whole] = 0
     conditioning: Literal["projection", "classifier"] = "projection"
-    condition_dim: Whole = 0  # of vectors to be conditioned on, in the place of labels; 0: none
+    condition_dim: Given[Whole] = 0  # of vectors to be conditioned on, in the place of labels; 0: none
     widths: Sequence[Count] | None = None  # None: `base_width` up to 32 pixels, then halved at each doubling
     base_width: Count = 64
     blocks: Count = 2  # of each stage

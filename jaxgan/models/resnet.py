@@ -39,7 +39,7 @@ class Generator(nn.Module):
     channels: Given[Count]
     num_classes: Given[Whole] = 0
     conditioning: Literal["norm", "concat"] = "norm"
-    condition_dim: Whole = 0  # of vectors to be conditioned on, in the place of labels; 0: none
+    condition_dim: Given[Whole] = 0  # of vectors to be conditioned on, in the place of labels; 0: none
     widths: Sequence[Count] | None = None  # None: as published, from `base_width`
     base_width: Count = 64  # of the last block; up to 32 pixels a quarter of all
     dtype: Any = jnp.float32
@@ -80,7 +80,7 @@ class Discriminator(nn.Module):
     resolution: Given[Count]
     num_classes: Given[Whole] = 0
     conditioning: Literal["projection", "concat", "classifier"] = "projection"
-    condition_dim: Whole = 0  # of vectors to be conditioned on, in the place of labels; 0: none
+    condition_dim: Given[Whole] = 0  # of vectors to be conditioned on, in the place of labels; 0: none
     widths: Sequence[Count] | None = None  # None: as published, from `base_width`
     base_width: Count = 64  # of the first block; up to 32 pixels half of all
     norm: Literal["spectral", "none"] = "spectral"

@@ -43,7 +43,7 @@ class Generator(nn.Module):
     channels: Given[Count]
     num_classes: Given[Whole] = 0
     conditioning: Literal["concat"] = "concat"
-    condition_dim: Whole = 0  # of vectors to be conditioned on, in the place of labels; 0: none
+    condition_dim: Given[Whole] = 0  # of vectors to be conditioned on, in the place of labels; 0: none
     style_dim: Count = 512
     mapping_layers: Whole = 8
     base_width: Count | None = None  # at the resolution, doubled at each halving; None: the published one
@@ -110,7 +110,7 @@ class Discriminator(nn.Module):
     resolution: Given[Count]
     num_classes: Given[Whole] = 0
     conditioning: Literal["projection", "classifier"] = "projection"
-    condition_dim: Whole = 0  # of vectors to be conditioned on, in the place of labels; 0: none
+    condition_dim: Given[Whole] = 0  # of vectors to be conditioned on, in the place of labels; 0: none
     architecture: Literal["resnet", "orig"] = "resnet"  # "orig": without the skips
     mapping_layers: Whole = 8  # of labels
     base_width: Count | None = None  # at the resolution, doubled at each halving; None: the published one

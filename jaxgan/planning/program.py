@@ -18,7 +18,7 @@ from jaxgan.parallel.placement import split_batch
 from jaxgan.parallel.runners import JitRunner
 from jaxgan.training.batches import sent_batch
 from jaxgan.training.feed import make_play
-from jaxgan.training.parts import make_init, make_optimizers, make_step, root_key
+from jaxgan.training.parts import flipped, make_init, make_optimizers, make_step, root_key
 from jaxgan.training.step import DueSet, due_phases
 
 CYCLE = 64  # steps over which the due sets are counted
@@ -56,7 +56,7 @@ def make_program(config: RunConfig, spec: DataSpec, mesh: Mesh, allow: tuple[str
     optimizers = make_optimizers(config, task)
     shown = frames(spec.fields)
     step = make_step(config, task, optimizers, frames=shown)
-    play = make_play(step, spec.fields, root_key(config), flip=config.data.flip)
+    play = make_play(step, spec.fields, root_key(config), flipped=flipped(config))
     runner = JitRunner(play, mesh)
     state = runner.place(jax.eval_shape(make_init(config, task, optimizers, spec)))
     batch = sent_batch(spec.fields, config.batch_size, split_batch(mesh))

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from jaxgan.planning.chips import Topology
 from jaxgan.planning.roofline import Load, Roofline, roofline
 
+HOST = 4  # chips, of slices of several hosts
 COLUMNS = (
     *("slice", "chips", "batch", "fits", "batch that fits, a chip", "memory a chip"),
     *("ms a step", "bound by", "images/s", "a chip", "efficiency", "is"),
@@ -94,6 +95,16 @@ def details(row: Row | Refused) -> list[str]:
         f"  predicted        at most {row.images_per_second:,.0f} images/s, "
         f"{row.images_per_second / row.topology.chips:,.0f} a chip",
     ]
+
+
+def decoding(row: Row | Refused, frames: int) -> list[str]:
+    """The clips of so many frames that a host must decode for the figures of a row, a line; none for pictures."""
+    if isinstance(row, Refused) or frames == 1:
+        return []
+    chips = min(row.topology.chips, HOST)
+    rate = row.images_per_second * chips / row.topology.chips
+    host = f"a host of {chips} chip{'s' * (chips > 1)}"
+    return [f"  decoding         up to {rate:,.0f} clips/s of {frames} frames on {host}, unless they are preloaded"]
 
 
 def table(rows: Sequence[Row | Refused]) -> list[str]:

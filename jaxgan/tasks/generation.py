@@ -1,10 +1,10 @@
-"""Image generation from latents, with or without class labels."""
+"""Image generation from latents, alone or for labels, captions or vectors."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -30,7 +30,9 @@ from jaxgan.game import (
     Variables,
     Weights,
 )
+from jaxgan.layers.collective import all_rows, own_rows
 from jaxgan.layers.conv import transposed_kernels
+from jaxgan.layers.labels import condition_field
 from jaxgan.layers.normalization import BATCH, STATISTICS
 from jaxgan.layers.resampling import box_downsample
 from jaxgan.tasks.adversary import Adversary, Shown, blank_state
@@ -52,14 +54,17 @@ class Fakes(NamedTuple):
 class Generation:
     """A generator of images from noise against a discriminator.
 
-    The fakes take the labels of the reals of their rows, so that a relativistic pair shares its class.
+    The fakes take the conditions of the reals of their rows, so that a relativistic pair shares its class. With
+    `mismatched` the discriminator also learns that a real with the condition of another one is no pair (Reed et al.
+    2016, GAN-CLS): see `Adversary.turn`.
     """
 
-    generator: Given[Network]  # (latent [B,Z], label [B] | None, *, train) -> image [B,H,W,C] in [-1, 1]
+    generator: Given[Network]  # (latent [B,Z], condition [B,...] | None, *, train) -> image [B,H,W,C] in [-1, 1]
     adversary: Adversary
     latent_dim: Count = 100
-    condition: Literal["label"] | None = None  # the data's field that images are made for
-    num_classes: Given[Whole] = 0  # 0: without labels
+    condition: str | None = None  # the data's field that images are made for: a label, tokens or a vector
+    num_classes: Given[Whole] = 0  # of a label; 0: without
+    mismatched: bool = False  # whether reals with the conditions of others count as fakes
     generator_penalties: tuple[Penalty, ...] = ()
     generator_every: Count = 1  # n_critic: discriminator steps for each of the generator
     standing_passes: Whole = 0  # batches that samples' batch statistics are taken of; 0: those kept in training
@@ -70,7 +75,7 @@ class Generation:
         for name, least in bounds.items():
             if getattr(self, name) < least:
                 raise UserError(f"config.task.{name}: got {getattr(self, name)}, accepted is {least} or more")
-        self.adversary.check_labels(self.num_classes)
+        self._check_condition()
         for field, penalties in (
             ("adversary.penalties", self.adversary.penalties),
             ("generator_penalties", self.generator_penalties),
@@ -80,9 +85,18 @@ class Generation:
                     raise UserError(f"config.task.{field}: {penalty.name} needs a generator with styles")
 
     @property
+    def given(self) -> Spec:
+        """The field that images are made for, by its name in the data; none for images of latents alone."""
+        if self.num_classes:
+            return {self.condition or "label": label_field(tuple(map(str, range(self.num_classes))))}
+        field = None if self.condition is None else condition_field(self.generator)
+        return {} if field is None else {str(self.condition): field}
+
+    @property
     def asks(self) -> Spec:
-        """Images, and their labels where it has classes."""
-        return {"image": pixel_field(None, None, None), **({"label": label_field()} if self.num_classes else {})}
+        """Images, and what they are made for; the names of its values are the data's."""
+        given = {name: dataclasses.replace(field, names=()) for name, field in self.given.items()}
+        return {"image": pixel_field(None, None, None), **given}
 
     @property
     def players(self) -> Mapping[str, tuple[str, ...]]:
@@ -100,18 +114,18 @@ class Generation:
         Raises UserError for standing statistics of a generator that has none.
         """
         generator_key, discriminator_key = jax.random.split(key)
-        image, label = batch["image"], self._label(batch)
+        image, condition = batch["image"], self._condition(batch)
         latent = jnp.zeros((image.shape[0], self.latent_dim), jnp.float32)
-        generator = self.generator.init(generator_key, latent, label, train=False)
+        generator = self.generator.init(generator_key, latent, condition, train=False)
         if self.standing_passes and STATISTICS not in generator:
             raise UserError(
                 f"config.task.standing_passes: got {self.standing_passes}, "
                 "accepted is 0 for a generator without batch norm"
             )
-        drawn = jax.eval_shape(lambda tree: self.generator.apply(tree, latent, label, train=False), generator)
+        drawn = jax.eval_shape(lambda tree: self.generator.apply(tree, latent, condition, train=False), generator)
         trees = {
             GENERATOR: generator,
-            self.adversary.network_name: self.adversary.init(discriminator_key, _scales(image, drawn), label),
+            self.adversary.network_name: self.adversary.init(discriminator_key, _scales(image, drawn), condition),
         }
         variables = {name: {k: v for k, v in tree.items() if k != "params"} for name, tree in trees.items()}
         params = {name: tree["params"] for name, tree in trees.items()}
@@ -132,11 +146,11 @@ class Generation:
         )
 
     def draw(self, phase: Phase, state: State, batch: Batch, key: Key) -> tuple[Fakes, dict[str, Variables]]:
-        """Fakes for the labels of the batch, and the generator's new variables."""
+        """Fakes for the conditions of the batch, and the generator's new variables."""
         del phase
         latent = self.latents(key, batch["image"].shape[0])
         noise_key = jax.random.fold_in(key, 1)
-        image, variables = self._apply(state, latent, self._label(batch), key=noise_key)
+        image, variables = self._apply(state, latent, self._condition(batch), key=noise_key)
         return Fakes(image, latent, jax.random.key_data(noise_key)), {GENERATOR: variables}
 
     def generate(
@@ -144,7 +158,7 @@ class Generation:
         params: Mapping[str, Params],
         variables: Mapping[str, Variables],
         latent: Array,
-        label: Array | None,
+        condition: Array | None,
         *,
         truncation: float | None = None,
     ) -> Array:
@@ -159,31 +173,30 @@ class Generation:
             options["truncation"] = truncation
         elif truncation is not None:
             latent = truncated(latent, truncation)
-        image = self.generator.apply(tree, latent, label if self.num_classes else None, train=False, **options)
+        image = self.generator.apply(tree, latent, condition if self.given else None, train=False, **options)
         return (image[0] if isinstance(image, tuple) else image).astype(jnp.float32)
 
     @property
     def products(self) -> Mapping[str, Product]:
         """Images of latents, and what the discriminator says of images."""
-        label = {"label": label_field(tuple(map(str, range(self.num_classes))))} if self.num_classes else {}
         size, channels = (getattr(self.generator, name, None) for name in ("resolution", "channels"))
         images = {"image": Field((size, size, channels), kind="pixels")}
         asks = {
             "latent": Field((self.latent_dim,), kind="latent", law="normal"),
-            **label,
+            **self.given,
             "truncation": Field(kind="number"),
         }
 
         def generate(weights: Weights, asked: Asked, memory: Memory) -> tuple[Made, Memory]:
             truncation = asked.get("truncation")
-            image = self.generate(*weights, asked["latent"], asked.get("label"), truncation=truncation)
+            image = self.generate(*weights, asked["latent"], self._condition(asked), truncation=truncation)
             return {"image": image}, memory
 
         def judge(weights: Weights, asked: Asked, memory: Memory) -> tuple[Made, Memory]:
-            return {"logits": self.judge(*weights, asked["image"], asked.get("label"))}, memory
+            return {"logits": self.judge(*weights, asked["image"], self._condition(asked))}, memory
 
         def statistics(weights: Weights, asked: Asked) -> dict[str, Variables]:
-            seen = self.batch_statistics(*weights, asked["latent"], asked.get("label"))
+            seen = self.batch_statistics(*weights, asked["latent"], self._condition(asked))
             return {GENERATOR: {STATISTICS: seen}}
 
         generator = Product(
@@ -198,14 +211,14 @@ class Generation:
         )
         discriminator = self.adversary.network_name
         logits = {"logits": Field(kind="logits")}
-        return {GENERATOR: generator, discriminator: Product({**images, **label}, logits, (discriminator,), judge)}
+        return {GENERATOR: generator, discriminator: Product({**images, **self.given}, logits, (discriminator,), judge)}
 
     def _parts(self, asks: Spec, images: Spec) -> dict[str, Product]:
         """The two halves of a generator with styles `[L,W]`, one for each layer."""
         styles = {"style": Field((None, None), kind="style")}
 
         def to_styles(weights: Weights, asked: Asked, memory: Memory) -> tuple[Made, Memory]:
-            style = self._half(weights, "map", asked["latent"], asked.get("label"))
+            style = self._half(weights, "map", asked["latent"], self._condition(asked))
             if "truncation" in asked:  # psi, how far from the mean style (Karras et al. 2019, section 5)
                 mean = weights.variables[GENERATOR]["average"]["style_mean"]
                 style = mean + asked["truncation"] * (style - mean)
@@ -225,18 +238,18 @@ class Generation:
         return self.generator.apply(tree, *inputs, train=False, method=method)
 
     def batch_statistics(
-        self, params: Mapping[str, Params], variables: Mapping[str, Variables], latent: Array, label: Array | None
+        self, params: Mapping[str, Params], variables: Mapping[str, Variables], latent: Array, condition: Array | None
     ) -> Any:
         """The means and variances that the norms of the generator see of these latents, in the place of those kept."""
         tree = {"params": params[GENERATOR], **variables[GENERATOR]}
-        label = label if self.num_classes else None
-        return self.generator.apply(tree, latent, label, train=True, mutable=[BATCH])[1][BATCH]
+        condition = condition if self.given else None
+        return self.generator.apply(tree, latent, condition, train=True, mutable=[BATCH])[1][BATCH]
 
     def judge(
-        self, params: Mapping[str, Params], variables: Mapping[str, Variables], image: Array, label: Array | None
+        self, params: Mapping[str, Params], variables: Mapping[str, Variables], image: Array, condition: Array | None
     ) -> Array:
         """The discriminator's mean logits of images, see `Adversary.judge`."""
-        return self.adversary.judge(params, variables, image, label if self.num_classes else None)
+        return self.adversary.judge(params, variables, image, condition if self.given else None)
 
     def latents(self, key: Key, count: int) -> Array:
         """Standard normal latents `[count,Z]`."""
@@ -250,7 +263,8 @@ class Generation:
     def _show(self, state: State, batch: Batch, key: Key) -> Shown:
         """What the discriminator is shown on its turns."""
         fakes = jax.lax.stop_gradient(batch["fakes"]) if "fakes" in batch else None
-        return self._shown(state, batch, key, fakes)
+        shown = self._shown(state, batch, key, fakes)
+        return shown._replace(mismatched=of_others(shown.given)) if self.mismatched else shown
 
     def _generator_loss(self, state: State, batch: Batch, key: Key) -> tuple[Array, Aux]:
         shown = self._shown(state, batch, key, batch["fakes"])
@@ -269,16 +283,16 @@ class Generation:
 
     def _shown(self, state: State, batch: Batch, key: Key, fakes: Fakes | None) -> Shown:
         """Reals and fakes of a turn, and what its penalties can ask for beyond `adversary.OFFERED`."""
-        label = self._label(batch)
+        condition = self._condition(batch)
         noise_key, style_key, own_key = jax.random.split(jax.random.fold_in(key, 1), 3)
         noise_key = noise_key if fakes is None else jax.random.wrap_key_data(fakes.noise)
 
         def generate(latent: Array) -> Any:
-            return self._apply(state, latent, label, key=noise_key)[0]
+            return self._apply(state, latent, condition, key=noise_key)[0]
 
         def style() -> Array:
             latent = self.latents(style_key, batch["image"].shape[0])
-            return self._apply(state, latent, label, key=noise_key, method="map")[0]
+            return self._apply(state, latent, condition, key=noise_key, method="map")[0]
 
         def synthesize(style: Array) -> Any:
             return self._apply(state, style, key=noise_key, method="synthesize")[0]
@@ -287,9 +301,9 @@ class Generation:
         if self.has_styles:
             further |= {"style": style, "synthesize": lambda: synthesize}
         if fakes is None:
-            return Shown(batch["image"], None, label, further=further)
+            return Shown(batch["image"], None, condition, further=further)
         further["latent"] = lambda: fakes.latent
-        return Shown(_scales(batch["image"], fakes.image), fakes.image, label, further=further)
+        return Shown(_scales(batch["image"], fakes.image), fakes.image, condition, further=further)
 
     def _check_packed(
         self, params: Mapping[str, Params], variables: Mapping[str, Variables], batch: Batch, key: Key
@@ -303,8 +317,20 @@ class Generation:
 
         self.adversary.check_packed(offers, batch["image"].shape[0], self.generator_penalties)
 
-    def _label(self, batch: Batch) -> Array | None:
-        return batch["label"] if self.num_classes else None
+    def _condition(self, fields: Batch) -> Array | None:
+        """What is given of the fields of a batch, or of those that a product is called with."""
+        return next((fields[name] for name in self.given), None)
+
+    def _check_condition(self) -> None:
+        """Raise UserError for a condition that the networks cannot take, and for mismatched pairs of nothing."""
+        if self.condition is not None and not self.given:
+            raise UserError(
+                f"config.task.condition: got {self.condition!r}, but the generator takes none; expected one with "
+                "num_classes for labels, condition_dim for vectors, or vocabulary and length for tokens"
+            )
+        if self.mismatched and not self.given:
+            raise UserError("config.task.mismatched: got True, but images are made for nothing; accepted is False")
+        self.adversary.check_labels(self.num_classes or len(self.given))
 
     def _apply(self, state: State, *inputs: Any, key: Key, method: str | None = None) -> tuple[Any, Variables]:
         """The generator's training forward, with noise and mixed styles, and its variables as they stand after it."""
@@ -315,6 +341,15 @@ class Generation:
         tree = {"params": state.params[GENERATOR], **variables}
         output, updates = self.generator.apply(tree, *inputs, train=True, mutable=list(variables), **options)
         return output, {**variables, **updates}
+
+
+def of_others(condition: Array) -> Array:
+    """For each row of conditions `[B,...]` the next row that differs from it, over all devices; itself if none does."""
+    rows = all_rows(condition)
+    count, flat = len(rows), rows.reshape(len(rows), -1)
+    differs, places = (flat[:, None] != flat).any(axis=-1), jnp.arange(count)
+    away = (places - places[:, None]) % count
+    return own_rows(rows[jnp.where(differs, away, count).argmin(axis=1)])
 
 
 def truncated(latent: Array, threshold: float) -> Array:

@@ -68,25 +68,25 @@ class Progressive(Generation):
         params: Mapping[str, Params],
         variables: Mapping[str, Variables],
         latent: Array,
-        label: Array | None,
+        condition: Array | None,
         *,
         truncation: float | None = None,
     ) -> Array:
         """Images `[N,R,R,C]` in about [-1, 1] at the depth grown so far; as `Generation.generate` otherwise."""
 
         def at(stage: int) -> Array:
-            image = self._at(stage).generate(params, variables, latent, label, truncation=truncation)
+            image = self._at(stage).generate(params, variables, latent, condition, truncation=truncation)
             return _repeated(image, self.stages - 1 - stage)
 
         return self._by_depth(variables[GENERATOR], at)
 
     def judge(
-        self, params: Mapping[str, Params], variables: Mapping[str, Variables], image: Array, label: Array | None
+        self, params: Mapping[str, Params], variables: Mapping[str, Variables], image: Array, condition: Array | None
     ) -> Array:
         """The mean logit `[N]` of images at the depth grown so far."""
 
         def at(stage: int) -> Array:
-            return self._at(stage).judge(params, variables, self._halved(image, stage), label)
+            return self._at(stage).judge(params, variables, self._halved(image, stage), condition)
 
         return self._by_depth(variables[self.adversary.network_name], at)
 
@@ -156,6 +156,11 @@ class _AtStage:
 
     network: Any
     stage: int
+
+    @property
+    def condition_dim(self) -> int:
+        """That of the network."""
+        return getattr(self.network, "condition_dim", 0)
 
     def apply(self, tree: Mapping[str, Any], *inputs: Any, mutable: Any = (), **options: Any) -> Any:
         own = {name: kind for name, kind in tree.items() if name != GROWTH}

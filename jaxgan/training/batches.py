@@ -12,22 +12,30 @@ import jax
 import jax.numpy as jnp
 
 from jaxgan.errors import UserError
-from jaxgan.fields import PLANES
+from jaxgan.fields import PLANES, field_of, source_of
 from jaxgan.game import Array, Batch, Key, Spec
 
+INDEX = "index"  # rows of what is kept on the devices
 
-def assemble(spec: Spec, cache: Mapping[str, Array] | None, sent: Mapping[str, Array], key: Key | None = None) -> Batch:
+
+def assemble(
+    spec: Spec,
+    cache: Mapping[str, Array] | None,
+    sent: Mapping[str, Array],
+    keys: Mapping[str, Key] | None = None,
+) -> Batch:
     """The batch of what was sent: `{image [B,H,W,C] in [-1, 1], label [B], ...}`, each field as its kind wants it.
 
-    Of a `cache` its rows are gathered, field by field. With a key examples are flipped at random, each in all its
-    planes and frames alike.
+    Of a `cache` its rows are gathered, field by field, by the rows that were sent for its source. Examples of sources
+    with a key are flipped at random, each in all its planes and frames alike.
     """
-    fields = {name: rows for name, rows in sent.items() if name != "index"}
-    if cache is not None:
-        fields |= {name: array[sent["index"]] for name, array in cache.items()}
+    fields = {name: rows for name, rows in sent.items() if name.rpartition("/")[2] != INDEX}
+    for name, array in (cache or {}).items():
+        fields[name] = array[sent[field_of(source_of(name), INDEX)]]
     for name, rows in fields.items():
         if spec[name].kind == "pixels":
             rows = rows.astype(jnp.float32) / 127.5 - 1.0
+        key = (keys or {}).get(source_of(name))
         if key is not None and spec[name].kind in PLANES:
             flipped = jax.random.bernoulli(key, shape=(len(rows), *[1] * (rows.ndim - 1)))  # one draw for all fields
             rows = jnp.where(flipped, jnp.flip(rows, axis=-2), rows)

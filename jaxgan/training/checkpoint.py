@@ -50,6 +50,7 @@ class Checkpoints:
         best_mode: Best = "min",
         config: Mapping[str, Any] | None = None,
         class_names: Sequence[str] = (),
+        names: Mapping[str, Sequence[str]] | None = None,
         data: Mapping[str, Any] | None = None,
     ):
         """Reads what is there; writes nothing before the first save. `config` and `data` are JSON, put into each."""
@@ -57,6 +58,8 @@ class Checkpoints:
         self.directory = stored.absolute(directory)
         self._keep, self._best, self._best_mode = keep, best, best_mode
         self._common = {"revision": REVISION, "config": dict(config or {}), "class_names": list(class_names)}
+        if names:
+            self._common["names"] = {field: list(each) for field, each in names.items()}
         if data is not None:
             self._common["data"] = dict(data)
         self._records = stored.read_records(self.directory)

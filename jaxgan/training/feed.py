@@ -5,12 +5,15 @@ The host sends uint8 images, or only row numbers of a data set that lies on the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import zlib
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import jax
 
+from jaxgan.config import path_of
 from jaxgan.errors import UserError
+from jaxgan.fields import MAIN, source_of
 from jaxgan.game import Array, Key, Spec, State
 from jaxgan.layers.collective import axis_name
 from jaxgan.training.batches import assemble
@@ -20,21 +23,23 @@ FLIP_STREAM = 0x666C6970  # keeps the flips' keys apart from the rounds'
 
 
 def make_play(
-    train_step: TrainStep, spec: Spec, key: Key, *, flip: bool = False
+    train_step: TrainStep, spec: Spec, key: Key, *, flipped: Collection[str] = ()
 ) -> Callable[..., tuple[State, Metrics]]:
     """`(state, cache, sent, due_sets) -> (state, metrics)`: one round for each batch that was sent.
 
-    Raises UserError for flips of data with a flow, which they would turn.
+    Examples of the sources `flipped` are flipped at random. Raises UserError for flips of data with a flow,
+    which they would turn.
     """
-    flows = [name for name, field in spec.items() if field.kind == "flow"]
-    if flip and flows:
-        raise UserError(f"config.data.flip: got true, accepted is false for data with a flow, {flows[0]!r}")
+    for name, field in spec.items():
+        if field.kind == "flow" and source_of(name) in flipped:
+            path = f"{path_of(source_of(name))}.flip"
+            raise UserError(f"{path}: got true, accepted is false for data with a flow, {name!r}")
 
     def play(
         state: State, cache: Any, sent: Sequence[Mapping[str, Array]], due_sets: Sequence[DueSet]
     ) -> tuple[State, Metrics]:
         batches = [
-            assemble(spec, cache, rows, _flip_key(key, state, index) if flip else None)
+            assemble(spec, cache, rows, {name: _flip_key(key, state, index, name) for name in flipped})
             for index, rows in enumerate(sent)
         ]
         return play_rounds(train_step, state, batches, key, due_sets)
@@ -42,7 +47,8 @@ def make_play(
     return play
 
 
-def _flip_key(key: Key, state: State, index: int) -> Key:
+def _flip_key(key: Key, state: State, index: int, source: str) -> Key:
     key = jax.random.fold_in(jax.random.fold_in(key, FLIP_STREAM), state.step + index)
+    key = key if source == MAIN else jax.random.fold_in(key, zlib.crc32(source.encode()))
     axis = axis_name()
     return key if axis is None else jax.random.fold_in(key, jax.lax.axis_index(axis))

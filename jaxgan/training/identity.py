@@ -7,22 +7,26 @@ from typing import Any
 
 from etils import epath
 
+from jaxgan.config import path_of
 from jaxgan.data.sources import Source, describe
 from jaxgan.errors import UserError
 from jaxgan.media.plain import plain
 from jaxgan.training import stored
 from jaxgan.training.manifest import NotUsableError, read_manifest
 
-TRAINED, HELD_OUT = "trained on", "held out"
+TRAINED, HELD_OUT, MORE = "trained on", "held out", "more"
 NAMED_AT_MOST = 3  # classes
 
 
-def describe_data(source: Source, held_out: Source | None) -> dict[str, Any]:
-    """What is recorded of a run's data, as JSON; by what they are for, each as `sources.describe` has it."""
+def describe_data(source: Source, held_out: Source | None, more: Mapping[str, Source] | None = None) -> dict[str, Any]:
+    """What is recorded of a run's data, as JSON; by what they are for, each as `sources.describe` has it.
+
+    Of further sources, `more`, what is trained on, by name.
+    """
     data = {TRAINED: describe(source)}
     if held_out is not None:
         data[HELD_OUT] = describe(held_out)
-    return data
+    return {**data, MORE: {name: describe(each) for name, each in more.items()}} if more else data
 
 
 def earlier_data(checkpoints: str | epath.Path) -> dict[str, Any]:
@@ -45,23 +49,29 @@ def compare_data(earlier: Mapping[str, Any], data: Mapping[str, Any], whose: str
 
     Raises UserError where the classes are others: what was learnt by their numbers would be wrong. `whose` is the run.
     """
-    then, now = earlier.get("class_names"), data[TRAINED]["classes"]
-    if isinstance(then, list) and then != now:
-        raise UserError(
-            f"the data have other classes than those that {whose} was trained on: {_differing(then, now)}; "
-            "give the same data, or another --workdir"
-        )
+    _check_classes(earlier.get("class_names"), data[TRAINED]["classes"], "the data", whose)
     before = earlier.get("data")
     if not isinstance(before, Mapping):
         return ""
-    lines = [
-        _changes(before[name], data[name])
-        for name in (TRAINED, HELD_OUT)
-        if isinstance(before.get(name), Mapping) and name in data
-    ]
+    lines = [_changes(before.get(name), data[name]) for name in (TRAINED, HELD_OUT) if name in data]
+    earlier_ones = before.get(MORE)
+    for name, now in data.get(MORE, {}).items():
+        then = earlier_ones.get(name) if isinstance(earlier_ones, Mapping) else None
+        if isinstance(then, Mapping):
+            _check_classes(then.get("classes"), now["classes"], path_of(name), whose)
+        changes = _changes(then, now)
+        lines.append(f"{path_of(name)}: {changes}" if changes else "")
     changed = "; ".join(line for line in lines if line)
     told = "the data were changed since the last checkpoint, and the run goes on with them as they are"
     return f"{told}: {changed}" if changed else ""
+
+
+def _check_classes(then: Any, now: Sequence[str], what: str, whose: str) -> None:
+    if isinstance(then, list) and then != now:
+        raise UserError(
+            f"{what} have other classes than those that {whose} was trained on: {_differing(then, now)}; "
+            "give the same data, or another --workdir"
+        )
 
 
 def _differing(then: Sequence[Any], now: Sequence[str]) -> str:
@@ -77,9 +87,14 @@ def _named(names: Sequence[Any]) -> str:
     return ", ".join(repr(plain(name)) for name in names[:NAMED_AT_MOST]) + more
 
 
-def _changes(then: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+def _changes(then: Any, now: Mapping[str, Any]) -> str:
     """What changed in one source, where the contents of both are known and not the same."""
-    if not then.get("contents") or not now["contents"] or then["contents"] == now["contents"]:
+    if (
+        not isinstance(then, Mapping)
+        or not then.get("contents")
+        or not now["contents"]
+        or then["contents"] == now["contents"]
+    ):
         return ""
     split, before, after = plain(now["split"]), then.get("examples"), now["examples"]
     if before == after:

@@ -21,8 +21,9 @@ import numpy as np
 from jax.experimental import multihost_utils
 
 from jaxgan import signals
-from jaxgan.data.pipeline import Pipeline
+from jaxgan.data.pipeline import Pipeline, batches, preloaded
 from jaxgan.errors import FINISHED, TrainingGaveUp
+from jaxgan.fields import MAIN
 from jaxgan.game import Phase, State
 from jaxgan.parallel import distributed
 from jaxgan.parallel.runners import Runner
@@ -39,7 +40,6 @@ from jaxgan.training.writer import Writer
 log = logging.getLogger(__name__)
 
 IN_FLIGHT = 2  # dispatches that the host may be ahead of the device
-MAIN = "data"  # the name of the main source
 
 
 class Position(NamedTuple):
@@ -53,9 +53,6 @@ class Position(NamedTuple):
         """The position after so many rounds, each with so many images on the clock and examples of each source."""
         read = {name: count + rounds * examples for name, count in self.read.items()}
         return Position(self.step + rounds, self.images + rounds * images, read)
-
-
-BEGINNING = Position(0, 0, {MAIN: 0})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,6 +84,7 @@ class Loop:
     batch_size: int
     frames: int = 1  # of an example that count on the clock
     rounds_per_dispatch: int = 1
+    more: Mapping[str, Pipeline] = dataclasses.field(default_factory=dict)  # of further sources, by name
     max_rollbacks: int = 3
     begin: Callable[[State], State] = lambda state: state  # what a new run does with its initial state
     meter: Meter = dataclasses.field(default_factory=Meter)
@@ -97,7 +95,9 @@ class Loop:
 
         Raises TrainingGaveUp after too many rollbacks, and signals.Told where a signal comes before the first round.
         """
-        self._cache = None if self.pipeline.cache != "device" else self.runner.cache(self.pipeline.arrays or {})
+        self._pipelines = {MAIN: self.pipeline, **self.more}
+        kept = preloaded(self._pipelines)
+        self._cache = self.runner.cache(kept) if kept else None
         self._pending: list[tuple[int, Mapping[str, jax.Array]]] = []
         self._started, self._dispatches = False, 0
         with signals.listening(), signals.deferred():
@@ -149,7 +149,7 @@ class Loop:
         if restored is None:
             state = entered(self.begin(self.runner.init(self.init)), self.phases, -1, 0)
             signals.check()
-            position = BEGINNING
+            position = Position(0, 0, dict.fromkeys(self._pipelines, 0))
             self._save(state, position, {})
         else:
             state, position = restored.state, _position_of(restored)
@@ -163,7 +163,7 @@ class Loop:
     def _feed(self, position: Position) -> Iterator[dict[str, np.ndarray]]:
         share = self.batch_size // jax.process_count()
         rows = slice(jax.process_index() * share, (jax.process_index() + 1) * share)
-        return self.pipeline.batches(position.read[MAIN], self.batch_size, rows)
+        return batches(self._pipelines, position.read, self.batch_size, rows)
 
     def _play(self, state: State, at: Position) -> tuple[State, Position]:
         """One dispatch.

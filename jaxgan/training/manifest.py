@@ -44,6 +44,7 @@ OPTIONAL: Mapping[str, Any] = {  # what some records say
     "revision": Whole,
     "config": Mapping[str, Any],
     "class_names": Sequence[str],
+    "names": Mapping[str, Sequence[str]],  # of the values of other fields, such as a vocabulary
     "positions": Mapping[str, Whole],
 }
 FILES = Mapping[str, tuple[Bytes, str]]

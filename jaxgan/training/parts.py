@@ -60,6 +60,11 @@ def make_init(
     return init
 
 
+def flipped(config: RunConfig) -> list[str]:
+    """The sources whose examples are flipped at random."""
+    return [name for name, data in config.sources.items() if data.flip]
+
+
 def root_key(config: RunConfig) -> Key:
     """The key that every other key of a run is folded from."""
     return jax.random.key(config.seed)

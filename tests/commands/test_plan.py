@@ -11,11 +11,11 @@ from jaxgan.commands import plan as command
 from jaxgan.commands.plan import plan, spec_of
 from jaxgan.config import DataConfig, RunConfig
 from jaxgan.errors import UserError
-from jaxgan.fields import picture_fields
+from jaxgan.fields import picture_fields, pixel_field
 from jaxgan.main import main
 from jaxgan.planning import compiling
 from jaxgan.planning.chips import read_topologies
-from jaxgan.planning.report import Refused, details, table, to_tree
+from jaxgan.planning.report import Refused, decoding, details, table, to_tree
 from jaxgan.planning.roofline import Load
 from jaxgan.planning.search import changed, flags, search
 
@@ -64,6 +64,21 @@ def test_what_does_not_fit_is_told():
     large = CONFIG.__class__(**{**vars(CONFIG), "batch_size": 4096})
     (row,) = plan(large, [slice_], measure, lambda row: None)["weak"]
     assert "DOES NOT FIT" in "\n".join(details(row))
+
+
+@pytest.mark.quick
+def test_clips_that_a_host_must_decode_are_told():
+    rows = plan(CONFIG, read_topologies("v5e:2x2,v5e:4x4,v5e:1x1"), measure, lambda row: None)["weak"]
+    one, four, sixteen = (decoding(row, 16) for row in rows)
+    assert one == [
+        f"  decoding         up to {rows[0].images_per_second:,.0f} clips/s of 16 frames on a host of 1 chip, "
+        "unless they are preloaded"
+    ]
+    assert f"up to {rows[1].images_per_second:,.0f} clips/s of 16 frames on a host of 4 chips" in four[0]
+    assert f"up to {rows[2].images_per_second / 4:,.0f} clips/s of 16 frames on a host of 4 chips" in sixteen[0]
+    assert decoding(rows[0], 1) == []
+    data = DataConfig("anything", resolution=32, channels=1, frames=16)
+    assert spec_of(RunConfig(data=data)).image == pixel_field(32, 32, 1, frames=16)  # nothing is opened
 
 
 @pytest.mark.quick

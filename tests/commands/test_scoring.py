@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from jaxgan.assemble import fill_in, make_task
-from jaxgan.commands.scoring import MAIN, choose_best, make_evaluators
+from jaxgan.commands.scoring import UNNAMED, choose_best, make_evaluators
 from jaxgan.config import CheckpointConfig
 from jaxgan.data.opening import open_source
 from jaxgan.errors import FINISHED, UserError
@@ -46,7 +46,7 @@ def make(changes=None, **base):
 
 def test_the_one_that_fits_is_made_of_what_holds_for_all():
     ((name, (evaluator, every)),) = make().items()
-    assert (name, every, evaluator.names[0]) == (MAIN, 32, "swd")
+    assert (name, every, evaluator.names[0]) == (UNNAMED, 32, "swd")
     manifest = evaluator.manifest
     assert [manifest[key] for key in ("samples", "neighbours", "data")] == [40, 3, "jaxgan_digits/train"]
 
@@ -161,5 +161,5 @@ def test_evaluators_of_a_run_come_due_one_by_one(tmp_path, capsys):
 
 def test_restored_pictures_are_scored_by_what_fits_them():
     ((name, (evaluator, _)),) = make(**RESTORING, evaluation={"samples": 2}).items()
-    assert (name, evaluator.names[0], evaluator.best_mode) == (MAIN, "psnr", "max")
+    assert (name, evaluator.names[0], evaluator.best_mode) == (UNNAMED, "psnr", "max")
     assert evaluator.manifest["samples"] == 2

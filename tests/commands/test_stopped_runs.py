@@ -46,7 +46,7 @@ def lost(number, original, after=1):
     ("moment", "number", "status"),
     [
         ("start_jax", signal.SIGHUP, INTERRUPTED),
-        ("open_source", signal.SIGINT, CTRL_C),
+        ("open_sources", signal.SIGINT, CTRL_C),
         ("fill_in", signal.SIGTERM, INTERRUPTED),
     ],
 )

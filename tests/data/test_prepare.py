@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import pytest
 import tensorflow_datasets as tfds
 
 from jaxgan.commands.prepare import run
+from jaxgan.config import RunConfig
 from jaxgan.data.prepare import prepare
 from jaxgan.errors import UserError
 
 
 def test_command_prepares_once(data_config, tmp_path, capsys):
-    config = SimpleNamespace(data=data_config(data_dir=str(tmp_path)))
+    config = RunConfig(data=data_config(data_dir=str(tmp_path)))
     assert run(config, "", {}) == 0
     assert "prepared in" in capsys.readouterr().out.splitlines()[-1]
     assert run(config, "", {}) == 0

@@ -5,6 +5,7 @@ import io
 import fsspec
 import numpy as np
 import pytest
+from filming import make
 from PIL import Image
 
 from jaxgan.config import DataConfig
@@ -44,6 +45,17 @@ def test_a_folder_of_images(bucket, tmp_path):
     assert open_source(config, "train").spec.size == 3
     assert sorted(np.unique(images(config, "test"))) == [0, 100, 200]
     assert (tmp_path / "cache/jaxgan/remote/memory/b/faces/train/0.png").is_file()
+
+
+def test_films_and_folders_of_frames(bucket, tmp_path):
+    for split in ("train", "test"):
+        make(tmp_path / "film.mkv", [np.full((16, 16, 3), level, np.uint8) for level in range(6)], "ffv1", "bgr0")
+        bucket.pipe(f"/b/films/{split}/film.mkv", (tmp_path / "film.mkv").read_bytes())
+        for value in range(7):
+            bucket.pipe(f"/b/films/{split}/frames/{value}.png", png(10 * value))
+    found = images(DataConfig("memory://b/films", frames=3, resolution=8), "test")
+    levels = [[0, 1, 2], [3, 4, 5], [0, 10, 20], [30, 40, 50]]
+    np.testing.assert_array_equal(found[..., 0], np.broadcast_to(np.array(levels)[..., None, None], (4, 3, 8, 8)))
 
 
 def test_a_data_set_that_tfds_prepared(bucket, tmp_path):

@@ -115,9 +115,10 @@ def test_damaged_files_are_noticed(digits_dir, data_config, tmp_path):
         ("jaxgan_digit", "did you mean 'jaxgan_digits'"),
         ("cifar10/colours", "BuilderConfig colours not found"),
         ("cifar10:9.9.9", "cannot be loaded at version 9.9.9"),
-        ("ucf101", "video, which tfds cannot read without TensorFlow"),
+        ("ucf101", "its builder needs tensorflow to start: pip install -e '.[prepare]', then python -m jaxgan.main"),
+        ("robonet", "its builder needs tensorflow to start: pip install -e '.[prepare]', then python -m jaxgan.main"),
         ("nsynth", "audio, which tfds cannot read without TensorFlow"),
-        ("bair_robot_pushing_small", "no feature that is one image"),
+        ("bair_robot_pushing_small", "clips are read with --config.data.frames=N"),
         ("anli", "no feature that is one image"),
         ("somewhere/else", "unknown data set"),
         ("huggingface:mnist", "unknown data set"),
@@ -129,15 +130,6 @@ def test_what_cannot_be_opened_is_told_at_once(name, message, data_config, tmp_p
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
     assert capsys.readouterr().out == ""
-
-
-def test_video_in_a_prepared_directory_is_refused_by_name(digits_dir, data_config, tmp_path):
-    place = tmp_path / "clips" / "1.0.0"
-    shutil.copytree(digits_dir / "jaxgan_digits" / "1.0.0", place)
-    file = place / "features.json"
-    file.write_text(file.read_text().replace("image_feature.Image", "video_feature.Video"))
-    with pytest.raises(UserError, match="has a feature Video"):
-        open_source(data_config(place), "train")
 
 
 def test_unknown_and_empty_splits(digits_config):

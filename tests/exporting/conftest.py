@@ -7,6 +7,7 @@ import jaxtyping
 import numpy as np
 import pytest
 
+from jaxgan.fields import Field, label_field
 from jaxgan.models import biggan, dcgan, mlp, progan, r3gan, resnet, stylegan2
 
 NETWORKS = {
@@ -50,6 +51,16 @@ def inputs(count, labelled):
     """Latents `[count,Z]` and labels, or None."""
     latent = np.asarray(jax.random.normal(jax.random.key(count), (count, LATENT)))
     return latent, np.arange(count, dtype=np.int32) % CLASSES if labelled else None
+
+
+@pytest.fixture
+def asks():
+    """What a generator of latents `[Z]`, with or without labels, takes."""
+
+    def make(latent_dim=LATENT, labelled=False):
+        return {"latent": Field((latent_dim,), kind="latent")} | ({"label": label_field()} if labelled else {})
+
+    return make
 
 
 @pytest.fixture

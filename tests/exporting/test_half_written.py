@@ -7,8 +7,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxgan.fields import Field
 from jaxgan.weights import safetensors
 
+ASKS = {"latent": Field((8,), kind="latent")}
 WEIGHTS = np.random.default_rng(0).normal(size=(8, 400)).astype(np.float32)
 
 
@@ -20,14 +22,14 @@ def write_onnx(path):
     pytest.importorskip("onnx")
     from jaxgan.exporting import onnx
 
-    onnx.write(path, lambda latent: jnp.reshape(latent @ WEIGHTS, (-1, 20, 20, 1)), latent_dim=8)
+    onnx.write(path, lambda latent: jnp.reshape(latent @ WEIGHTS, (-1, 20, 20, 1)), ASKS)
 
 
 def write_stablehlo(path):
     pytest.importorskip("flatbuffers")
     from jaxgan.exporting import stablehlo
 
-    stablehlo.write(path, lambda latent: latent @ WEIGHTS, latent_dim=8, platforms=["cpu"])
+    stablehlo.write(path, lambda latent: latent @ WEIGHTS, ASKS, platforms=["cpu"])
 
 
 @pytest.mark.parametrize("write", [write_safetensors, write_onnx, write_stablehlo])

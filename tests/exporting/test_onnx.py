@@ -14,8 +14,8 @@ onnxruntime = pytest.importorskip("onnxruntime")
 TOLERANCE = 2e-5  # of images in about [-1, 1]; both compute in float32, in another order
 
 
-def session_of(function, labelled=False, latent_dim=40):
-    model = onnx.convert(function, latent_dim=latent_dim, labelled=labelled)
+def session_of(function, asks):
+    model = onnx.convert(function, asks)
     return onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
 
 
@@ -43,9 +43,9 @@ def run(session, latent, label=None):
         ),
     ],
 )
-def test_every_family_gives_its_images(family, labelled, generator, feed):
+def test_every_family_gives_its_images(family, labelled, generator, feed, asks):
     function = generator(family, labelled)
-    session = session_of(function, labelled)
+    session = session_of(function, asks(labelled=labelled))
     for count in (1, 3):
         latent, label = feed(count, labelled)
         expected = np.asarray(function(latent, label))
@@ -70,16 +70,16 @@ def test_every_family_gives_its_images(family, labelled, generator, feed):
         lambda x: x.astype(jnp.bfloat16).astype(jnp.float32).reshape(-1, 3, 2, 1) * jnp.eye(3, 2)[None, :, :, None],
     ],
 )
-def test_operations(function, feed):
+def test_operations(function, feed, asks):
     x = np.round(8 * feed(5, False)[0][:, :6]) / 8  # exact in low precision too
-    np.testing.assert_allclose(run(session_of(function, latent_dim=6), x), function(x), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(run(session_of(function, asks(6)), x), function(x), rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("groups", [1, 2])
 @pytest.mark.parametrize(
     ("stride", "holes", "padding"), [(1, 1, (1, 1)), (2, 1, (0, 1)), (1, 2, (2, 1)), (1, 2, (1, 3))]
 )
-def test_convolutions(stride, holes, padding, groups, feed):
+def test_convolutions(stride, holes, padding, groups, feed, asks):
     kernel = jnp.asarray(np.random.default_rng(0).normal(size=(3, 3, 4 // groups, 6)), jnp.float32)
 
     def function(latent):
@@ -91,18 +91,18 @@ def test_convolutions(stride, holes, padding, groups, feed):
         )
 
     x = feed(3, False)[0]
-    np.testing.assert_allclose(run(session_of(function), x), function(x), rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(run(session_of(function, asks()), x), function(x), rtol=1e-4, atol=1e-4)
 
 
-def test_weights_enter_as_they_are_used(generator):
+def test_weights_enter_as_they_are_used(generator, asks):
     """Nothing is computed of weights alone: no transposed kernel, no root of a variance."""
-    graph = onnx.convert(generator("dcgan", False), latent_dim=40).graph
+    graph = onnx.convert(generator("dcgan", False), asks()).graph
     weights = {each.name for each in graph.initializer}
     assert all(set(node.input) - weights for node in graph.node)
     assert "ConvTranspose" in {node.op_type for node in graph.node}
     assert not {"Sqrt", "Reciprocal"} & {node.op_type for node in graph.node}
 
 
-def test_what_has_no_form_is_named():
+def test_what_has_no_form_is_named(asks):
     with pytest.raises(UserError, match=r"uses 'sort'.*--format=stablehlo"):
-        onnx.convert(lambda x: jnp.sort(x, axis=1)[..., None, None], latent_dim=4)
+        onnx.convert(lambda x: jnp.sort(x, axis=1)[..., None, None], asks(4))

@@ -23,9 +23,9 @@ TOLERANCE = 1e-5  # of images in about [-1, 1]
         *(pytest.param(*each, marks=pytest.mark.slow) for each in [("dcgan", False), ("stylegan2", True)]),
     ],
 )
-def test_a_file_gives_the_images_of_its_network(family, labelled, generator, feed, tmp_path):
+def test_a_file_gives_the_images_of_its_network(family, labelled, generator, feed, asks, tmp_path):
     function = generator(family, labelled)
-    stablehlo.write(tmp_path / "g.bin", function, latent_dim=40, labelled=labelled)
+    stablehlo.write(tmp_path / "g.bin", function, asks(labelled=labelled))
     loaded = stablehlo.load(tmp_path / "g.bin")
     for count in (1, 3):
         given = [each for each in feed(count, labelled) if each is not None]
@@ -35,9 +35,9 @@ def test_a_file_gives_the_images_of_its_network(family, labelled, generator, fee
 
 
 @pytest.mark.slow
-def test_a_file_needs_no_jaxgan(generator, feed, tmp_path):
+def test_a_file_needs_no_jaxgan(generator, feed, asks, tmp_path):
     function, (latent, _) = generator("dcgan", False), feed(2, False)
-    stablehlo.write(tmp_path / "g.bin", function, latent_dim=40)
+    stablehlo.write(tmp_path / "g.bin", function, asks())
     np.save(tmp_path / "latent.npy", latent)
     code = (
         "import sys, numpy as np; from jax import export; "
@@ -53,8 +53,8 @@ def forked(x):
 
 
 @pytest.mark.parametrize(("platform", "kept", "gone"), [("cpu", "sine", "cosine"), ("cuda", "cosine", "sine")])
-def test_a_program_of_one_platform_holds_its_branch_alone(platform, kept, gone, tmp_path):
-    stablehlo.write(tmp_path / "g.bin", forked, latent_dim=4, platforms=(platform,))
+def test_a_program_of_one_platform_holds_its_branch_alone(platform, kept, gone, asks, tmp_path):
+    stablehlo.write(tmp_path / "g.bin", forked, asks(4), platforms=(platform,))
     program = export.deserialize(bytearray((tmp_path / "g.bin").read_bytes()))
     assert program.platforms == (platform,)
     text = program.mlir_module()
@@ -62,8 +62,8 @@ def test_a_program_of_one_platform_holds_its_branch_alone(platform, kept, gone, 
     assert f"stablehlo.{gone} " not in text
 
 
-def test_a_program_of_all_platforms_is_compiled_to_the_branch_of_one(tmp_path):
-    stablehlo.write(tmp_path / "g.bin", forked, latent_dim=4)
+def test_a_program_of_all_platforms_is_compiled_to_the_branch_of_one(asks, tmp_path):
+    stablehlo.write(tmp_path / "g.bin", forked, asks(4))
     loaded = stablehlo.load(tmp_path / "g.bin")
     compiled = jax.jit(loaded).lower(np.zeros((2, 4), np.float32)).compile().as_text()
     kept, gone = ("sine(", "cosine(") if jax.default_backend() == "cpu" else ("cosine(", "sine(")
@@ -72,11 +72,13 @@ def test_a_program_of_all_platforms_is_compiled_to_the_branch_of_one(tmp_path):
     assert "conditional" not in compiled
 
 
-def test_mistakes(tmp_path):
+def test_mistakes(asks, tmp_path):
     with pytest.raises(UserError, match="--platforms: got 'cpu,abacus'"):
-        stablehlo.write(tmp_path / "g.bin", forked, latent_dim=4, platforms=("cpu", "abacus"))
+        stablehlo.write(tmp_path / "g.bin", forked, asks(4), platforms=("cpu", "abacus"))
     with pytest.raises(UserError, match="cannot be read"):
         stablehlo.load(tmp_path / "absent.bin")
     (tmp_path / "other.bin").write_bytes(b"no program")
     with pytest.raises(UserError, match="holds no exported generator"):
         stablehlo.load(tmp_path / "other.bin")
+    with pytest.raises(UserError, match="--format=stablehlo: the network cannot be followed for batches of any size"):
+        stablehlo.write(tmp_path / "g.bin", lambda x: x.reshape(len(x), 2, 2, 1), asks(4))

@@ -41,10 +41,11 @@ def test_truncation_reaches_the_task_and_costs_one_compile():
     sampler, latents = Sampler(Task().product, batch_size=4), np.random.default_rng(0).normal(size=(6, 3))
     TRACED.clear()
     for truncation in (0.5, 0.25, 0.0):
-        images = sampler.synthesize(Weights({}, {}), latents, None, truncation=truncation)
+        images = sampler(Weights({}, {}), sampler.asked(latents, {}, truncation=truncation))
         np.testing.assert_allclose(images[:, 0, :, 0], np.clip(latents, -truncation, truncation), atol=1e-6)
     assert TRACED == [(4, 3)]
-    np.testing.assert_allclose(sampler.synthesize(Weights({}, {}), latents, None)[:, 0, :, 0], latents, atol=1e-6)
+    images = sampler(Weights({}, {}), sampler.asked(latents, {}))
+    np.testing.assert_allclose(images[:, 0, :, 0], latents, atol=1e-6)
     drawn = sampler.generate(Weights({}, {}), 5, 6, truncation=0.1)
     assert drawn.shape == (6, 1, 3, 1)
     assert np.abs(drawn).max() <= np.float32(0.1)

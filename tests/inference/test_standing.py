@@ -114,3 +114,26 @@ def test_a_generator_without_batch_norm_has_none():
         make_task(2, norm="none").init(jax.random.key(0), IMAGES)
     with pytest.raises(UserError, match="standing_passes: got -1, accepted is 0 or more"):
         make_task(-1)
+
+
+def test_standing_statistics_are_of_the_conditions_of_real_examples():
+    generator = dcgan.Generator(8, 1, condition_dim=2, widths=(4,))
+    discriminator = dcgan.Discriminator(8, condition_dim=2, widths=(4,))
+    adversary = Adversary(discriminator, adversarial.hinge)
+    task = Generation(generator, adversary, latent_dim=5, condition="mood", standing_passes=2)
+    weights = Weights(*task.init(jax.random.key(0), {**IMAGES, "mood": jnp.zeros((2, 2))}))
+    seeds = []
+
+    def real(names, seed, count):
+        seeds.append(seed)
+        return dict.fromkeys(names, np.full((count, 2), seed[1] + 1, np.float32))
+
+    got = Standing(task.products[GENERATOR], seed=3, conditions=real)(weights).variables[GENERATOR]["batch_stats"]
+    assert set(seeds) == {(3, 0), (3, 1)}
+    seen = []
+    for number in range(2):
+        latent_key, _ = jax.random.split(jax.random.fold_in(jax.random.key(3), number))
+        mood = jnp.full((PASS, 2), number + 1.0)
+        seen.append(task.batch_statistics(*weights, task.latents(latent_key, PASS), mood))
+    expected = jax.tree.map(lambda a, b: (a + b) / 2, *seen)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6), got, expected)

@@ -161,6 +161,7 @@ def test_tokens_reach_the_networks_that_take_them():
         words = [each.params[network]["reader"]["words"]["embedding"] for each in (state, after)]
         assert (np.abs(words[0] - words[1]) > 0).any()
     sampler, latents = Sampler(task.products["generator"], batch_size=3), np.asarray(task.latents(jax.random.key(2), 4))
-    images = sampler.synthesize(Weights(after.ema_params, after.ema_variables), latents, np.asarray(tokens))
+    asked = {"latent": latents, "label": np.asarray(tokens)}
+    images = sampler(Weights(after.ema_params, after.ema_variables), asked)
     expected = task.generate(after.ema_params, after.ema_variables, latents, tokens)
     np.testing.assert_allclose(images, expected, rtol=1e-4, atol=1e-5)

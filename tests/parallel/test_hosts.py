@@ -184,11 +184,11 @@ import os, signal, sys, time
 from jaxgan.commands import train
 from jaxgan.main import main
 
-def open_source(*_):
+def open_sources(*_):
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(60)
 
-train.open_source = open_source
+train.open_sources = open_sources
 sys.exit(main(sys.argv[1:]))
 """
 

@@ -12,10 +12,10 @@ import pytest
 
 from jaxgan.config import DataConfig
 from jaxgan.data.order import Order
-from jaxgan.data.pipeline import make_pipeline
+from jaxgan.data.pipeline import batches, make_pipeline, preloaded
 from jaxgan.data.sources import DataSpec
 from jaxgan.errors import UserError
-from jaxgan.fields import Field, label_field, nbytes, pixel_field
+from jaxgan.fields import Field, field_of, label_field, nbytes, pixel_field, source_of
 from jaxgan.parallel.mesh import make_mesh
 from jaxgan.parallel.runners import JitRunner
 from jaxgan.training.batches import example_batch, sent_batch
@@ -68,7 +68,7 @@ def play(cache, *, flip):
         pipeline = make_pipeline(DataConfig("clips", cache=cache), seed=3)
     assert pipeline.cache == cache
     mesh = make_mesh({"data": -1}, jax.devices()[:1])
-    runner = JitRunner(make_play(seen, pipeline.spec.fields, jax.random.key(1), flip=flip), mesh)
+    runner = JitRunner(make_play(seen, pipeline.spec.fields, jax.random.key(1), flipped=("data",) * flip), mesh)
     held = runner.cache(pipeline.arrays) if cache == "device" else None
     batches = itertools.islice(pipeline.batches(START, BATCH, slice(0, BATCH)), BATCHES)
     state, found = Counted(jnp.int32(0)), []
@@ -116,6 +116,28 @@ def test_caches_are_equal_and_flips_move_all_planes_and_frames_alike():
         np.testing.assert_allclose(found["host"][name], wanted[name])
 
 
+@pytest.mark.parametrize("caches", [("device", "stream"), ("host", "device"), ("device", "device")])
+def test_further_sources_have_a_cache_an_order_and_flips_of_their_own(caches):
+    with mock.patch("jaxgan.data.pipeline.open_source", return_value=Clips()):
+        kept = dict(zip(("data", "b"), caches))
+        pipelines = {name: make_pipeline(DataConfig("x", cache=c), seed=3, name=name) for name, c in kept.items()}
+    spec = {field_of(name, field): FIELDS[field] for name in pipelines for field in FIELDS}
+    runner = JitRunner(make_play(seen, spec, jax.random.key(1), flipped=("b",)), make_mesh({"data": 1}))
+    held = runner.cache(preloaded(pipelines))
+    assert {source_of(name) for name in held} == {name for name, cache in kept.items() if cache == "device"}
+    sent = next(batches(pipelines, {"data": START, "b": 5}, BATCH, slice(0, BATCH)))
+    found = jax.device_get(runner.play(Counted(jnp.int32(0)), held, [sent], [(0,)])[1])
+    for name, start in (("data", START), ("b", 5)):
+        wanted = Clips().read(Order(SIZE, 3, name).indices(start, BATCH))
+        np.testing.assert_array_equal(found[field_of(name, "label")][0], wanted["label"])
+        clip, plain = found[field_of(name, "clip")][0], wanted["clip"] / np.float32(127.5) - 1
+        turned = np.abs(clip - plain).reshape(BATCH, -1).max(axis=1) > 1e-6
+        np.testing.assert_allclose(
+            np.where(turned[:, None, None, None, None], clip[..., ::-1, :], clip), plain, atol=1e-6
+        )
+        assert turned.any() == (name == "b")
+
+
 def test_shapes_are_those_of_what_arrives():
     sent, batch, arrived = sent_batch(FIELDS, BATCH), example_batch(FIELDS, BATCH), play("stream", flip=False)
     for name, array in Clips().arrays.items():
@@ -155,4 +177,4 @@ def test_fields_that_cannot_be_fed_are_told():
     with pytest.raises(UserError, match=r"the data's 'caption' \(tokens int32 \[\?\]\) has a size that is unknown"):
         example_batch({**FIELDS, "caption": Field((None,), "int32", "tokens")})
     with pytest.raises(UserError, match="accepted is false for data with a flow, 'motion'"):
-        make_play(seen, {"motion": Field((4, 6, 2), "float32", "flow")}, jax.random.key(0), flip=True)
+        make_play(seen, {"motion": Field((4, 6, 2), "float32", "flow")}, jax.random.key(0), flipped=("data",))

@@ -97,3 +97,19 @@ def test_contents_that_are_unknown_have_no_digest():
     known, unknown = describe(Fake()), describe(Fake(contents=""))
     assert digest_of_contents([known]) != digest_of_contents([describe(Fake(contents="b"))])
     assert digest_of_contents([known, unknown]) == digest_of_contents([]) == ""
+
+
+def test_further_sources_are_compared_by_name():
+    then = {"class_names": ["cat", "dog"], "data": describe_data(Fake(), None, {"b": Fake(contents="b")})}
+
+    def now(b):
+        return compare_data(then, describe_data(Fake(), None, {"b": b}), "the run in r")
+
+    assert now(Fake(contents="b")) == ""
+    assert now(Fake((12, 6), "c")).endswith(
+        ": config.more_data.b: train had 24 examples and has 18 (dog 12 then, 6 now)"
+    )
+    with pytest.raises(UserError, match=r"^config\.more_data\.b have other classes than those that the run in r was"):
+        now(Fake(contents="b", classes=("cat", "cow")))
+    broken = {**then, "data": {**then["data"], "more": ["b"]}}  # by whoever wrote it
+    assert compare_data(broken, describe_data(Fake(), None, {"b": Fake()}), "r") == ""

@@ -42,7 +42,8 @@ class Animation:
     no field of the file tells that.
     """
 
-    still = False
+    still = turned = seeks = False
+    origin = 0.0
 
     def __init__(self, path: str | os.PathLike[str], *, start: float = 0.0, end: float | None = None):
         """Raises PictureError, and Unfit for an impossible start."""

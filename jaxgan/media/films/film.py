@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import collections
+import functools
 import os
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -89,15 +90,28 @@ class Film:
                 count += begin <= time and (until is None or time < until)
         return count or int(self._start > 0)  # the one that is still shown
 
-    def frames(self, skip: int = 0) -> Iterator[Frame]:
+    @property
+    def turned(self) -> bool:
+        """Whether its frames lie otherwise in the file than upright."""
+        return self._turn != Turn()
+
+    @functools.cached_property
+    def seeks(self) -> bool:
+        """Whether a time says where in the file a frame is; else all before it is read, too."""
+        if not self._timed or "avi" in self._kind:  # without times of its frames a film can only be counted through
+            return False
+        return not any(kind in self._kind for kind in PUT_TOGETHER) or not restarts(self.path)
+
+    def frames(self, skip: int = 0, chosen: Container[int] | None = None) -> Iterator[Frame]:
         """The frames in the order of their times; the first `skip` are decoded and not handed on.
 
-        Each call reads the film anew, and ends the one before.
+        Of numbers that are `chosen` only those are, counted from the first. Each call reads the film anew, and ends the
+        one before.
         """
         with reading("it", av.error.FFmpegError):
             for number, shown in enumerate(self._selected()):
-                if number >= skip:
-                    yield Frame(self._picture(shown.frame), shown.pts, shown.duration)
+                if number >= skip and (chosen is None or number in chosen):
+                    yield Frame(self._picture(shown.frame), shown.pts, shown.duration, _is_key(shown))
 
     def _open(self) -> None:
         try:
@@ -252,9 +266,7 @@ class Film:
         while True:
             self._reopen()
             ordered = "avi" in self._kind
-            # without times of its frames a film can only be counted through
-            sought = self._timed and not ordered and self._start > margin and not self._restarts()
-            sought = sought and self._seek(begin - margin)
+            sought = self._start > margin and self.seeks and self._seek(begin - margin)
             others = any(kind in self._kind for kind in LONG_TOLD)
             self._packets = Packets(self._container, self._stream, others, self._step)
             decoding = Decoding(
@@ -274,10 +286,6 @@ class Film:
             if first is not None and not (first.corrupt or first.repeated) and first.pts * self._time_base < begin:
                 return decoding, _after(first, frames)
             margin = max(1.0, margin * FURTHER)
-
-    def _restarts(self) -> bool:
-        """Whether times do not say where in the file a frame is."""
-        return any(kind in self._kind for kind in PUT_TOGETHER) and bool(restarts(self.path))
 
     def _seek(self, seconds: float) -> bool:
         try:
@@ -440,6 +448,10 @@ def _fraction(value: Any) -> Fraction | None:
 
 def _first_told(*values: Any, untold: int) -> int:
     return next((int(value) for value in values if int(value) != untold), untold)
+
+
+def _is_key(shown: Shown) -> bool:
+    return bool(shown.frame.key_frame) and not shown.repeated
 
 
 def _after(first: Shown, rest: Iterator[Shown]) -> Iterator[Shown]:

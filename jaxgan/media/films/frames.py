@@ -28,6 +28,7 @@ class Frame(NamedTuple):
     picture: Picture
     pts: int  # when, in the film's time base
     duration: int  # 0: not told
+    key: bool = False  # a decoder can begin with it, where that is known
 
 
 @dataclasses.dataclass(frozen=True)

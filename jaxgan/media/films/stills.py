@@ -66,7 +66,7 @@ class Folder:
         last = len(self._files) if end is None else min(len(self._files), math.ceil(round(end * rate, 6)))
         self._numbers = range(first, max(last, first + 1))
         self.format = self._describe(rate)
-        if line := _gaps([self._files[number].name for number in self._numbers]):
+        if line := _tell_gaps([self._files[number].name for number in self._numbers]):
             self._notes.tell("gaps", line)
 
     def _describe(self, rate: Fraction) -> FilmFormat:
@@ -178,15 +178,20 @@ def picture_files(folder: str | os.PathLike[str]) -> list[Path]:
     return sorted((each for each in found if each.is_file()), key=lambda each: natural(each.name))
 
 
-def _gaps(names: Sequence[str]) -> str:
-    """What is told of numbers that are missing in names, which are in order; nothing where they do not count."""
+def gaps(names: Sequence[str]) -> list[int]:
+    """Between which names, in order, and the next ones numbers are missing; nowhere where they do not count."""
     parts = [re.fullmatch(r"(.*?)(\d+)(\D*)", name) for name in names]
     numbers = [int(part[2]) for part in parts if part]
     if len(names) < 3 or len(numbers) < len(names) or len({(part[1], part[3]) for part in parts if part}) > 1:
-        return ""
+        return []
     steps = [after - before for before, after in pairwise(numbers)]
     wide = [place for place, step in enumerate(steps) if step > min(steps)]
-    if min(steps) < 1 or not 0 < len(wide) <= len(steps) / 2:
+    return wide if min(steps) >= 1 and len(wide) <= len(steps) / 2 else []
+
+
+def _tell_gaps(names: Sequence[str]) -> str:
+    wide = gaps(names)
+    if not wide:
         return ""
     place = wide[0]
     more = f", and at {len(wide) - 1} more place{'s' * (len(wide) > 2)}" if len(wide) > 1 else ""

