@@ -49,6 +49,12 @@ class Frames(nn.Module):
         return motion.noise_length(last), motion.dim
 
     @property
+    def period(self) -> float:
+        """Frames from one code of motion to the next: there the law of what follows is the same again."""
+        motion: Any = self.motion
+        return float(motion.every)
+
+    @property
     def has_styles(self) -> bool:
         """Whether the content is mapped to a style, which can be truncated."""
         return hasattr(self.backbone, "synthesize")
@@ -60,13 +66,14 @@ class Frames(nn.Module):
         condition: Array | None = None,
         motion: Array | None = None,
         time: Array | None = None,
+        start: Array | None = None,
         *,
         train: bool,
         truncation: float | None = None,
     ) -> Float[Array, "b n r r c"]:
         """The clips; `time` `[B,N]` is that of the frames, in frames of the data: any real numbers of 0 or more.
 
-        None: evenly spaced. Raises UserError for no noise of motion, and for a backbone of several scales.
+        None: evenly spaced. `start` `[B]`: when the clips begin, where that is not 0. Raises UserError for no noise of motion, and for a backbone of several scales.
         """
         if motion is None:
             raise UserError("video: got no noise of motion, expected [B,M,D]")
@@ -74,7 +81,7 @@ class Frames(nn.Module):
         moving: Any = self.motion
         rows = latent.shape[0]
         time = jnp.broadcast_to(jnp.arange(self.frames), (rows, self.frames)) if time is None else time
-        codes = moving(motion, time)
+        codes = moving(motion, time if start is None else time + start[:, None])
         count = codes.shape[1]
         flat = codes.reshape(rows * count, -1)
         if self.has_styles:
