@@ -199,8 +199,14 @@ class Model:
             raise ArgumentError("frames", f"got {frames}, accepted is 1 or more")
         if not 0 < rate < np.inf:
             raise ArgumentError("rate", f"got {rate}, accepted is more than 0")
-        product, options = self.product.retimed(frames, rate), {"batch_size": self._batch_size, "mesh": self._mesh}
-        return Model(product, self._average, name=self.name, conditions=self._conditions, **options)
+        return Model(
+            self.product.retimed(frames, rate),
+            self._average,
+            name=self.name,
+            batch_size=self._batch_size,
+            mesh=self._mesh,
+            conditions=self._conditions,
+        )
 
     def given(
         self, key: Key | int, n: int, labels: Labels = None, given: Mapping[str, Any] | None = None

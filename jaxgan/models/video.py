@@ -94,7 +94,9 @@ class Frames(nn.Module):
             whole = jnp.concatenate([jnp.repeat(latent, count, axis=0), flat.astype(latent.dtype)], axis=-1)
             image = backbone(whole, condition, train=train)
         if isinstance(image, tuple):
-            raise UserError("video: got a backbone whose images have several scales, expected one with all_scales=False")
+            raise UserError(
+                "video: got a backbone whose images have several scales, expected one with all_scales=False"
+            )
         return image.reshape(rows, count, *image.shape[1:])
 
 

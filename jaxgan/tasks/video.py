@@ -75,14 +75,14 @@ class VideoGeneration(Generation):
     @property
     def products(self) -> Mapping[str, Product]:
         """Clips of latents, of any length, and what the discriminator says of clips."""
-        products, frames = dict(super().products), self.generator.frames
+        products, frames = dict(super().products), self._films.frames
         discriminator = self.adversary.network_name
         judging = dataclasses.replace(products[discriminator], asks={"image": self._image(frames), **self.given})
         return {GENERATOR: self._film(frames, 1.0), discriminator: judging}
 
     def _film(self, frames: int, rate: float) -> Product:
         """Clips of so many frames, of which `rate` go by in the time of one of the data."""
-        shape = self.generator.noise_shape((frames - 1) / rate)
+        shape = self._films.noise_shape((frames - 1) / rate)
         further = {"motion": Field(shape, kind="latent", law="normal"), "time": Field((frames,))}
 
         def alongside(asked: Asked) -> tuple[Array, ...]:
@@ -100,7 +100,12 @@ class VideoGeneration(Generation):
     @property
     def truncates_styles(self) -> bool:
         """Whether the generator maps its content to styles."""
-        return bool(self.generator.has_styles)
+        return bool(self._films.has_styles)
+
+    @property
+    def _films(self) -> Any:
+        """The generator, with what one of clips says of itself: `frames`, `noise_shape`, `period`, `has_styles`."""
+        return self.generator
 
     @property
     def _adversaries(self) -> tuple[Adversary, ...]:
@@ -119,9 +124,9 @@ class VideoGeneration(Generation):
         """Noise of motion, the times of the frames, and where between two codes the clips begin."""
         motion_key, start_key = jax.random.split(jax.random.fold_in(key, 2))
         rows, length = batch["image"].shape[:2]
-        shape = self.generator.noise_shape(length - 1 + self.generator.period)
+        shape = self._films.noise_shape(length - 1 + self._films.period)
         motion = jax.random.normal(motion_key, (rows, *shape))
-        start = jax.random.uniform(start_key, (rows,), maxval=self.generator.period)
+        start = jax.random.uniform(start_key, (rows,), maxval=self._films.period)
         return motion, self._times(key, batch), start
 
     def _times(self, key: Key, batch: Batch) -> Array:

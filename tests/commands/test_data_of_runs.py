@@ -51,7 +51,10 @@ def test_the_clock_of_a_run_counts_the_frames_of_clips():
     pictures = DataSpec("some", "train", 100, picture_fields(16, 16, 1), "f")
     clips = dataclasses.replace(pictures, fields={"image": pixel_field(16, 16, 1, frames=3)})
     config = dataclasses.replace(load_config(CONFIG, {}), batch_size=8, images=20, epochs=None)
-    assert [total_images(config, spec, frames(spec.fields)) for spec in (pictures, clips)] == [24, 24]  # in rounds of 8, and of 24
+    assert [total_images(config, spec, frames(spec.fields)) for spec in (pictures, clips)] == [
+        24,
+        24,
+    ]  # in rounds of 8, and of 24
     config = dataclasses.replace(config, images=None, epochs=2)
     assert [total_images(config, spec, frames(spec.fields)) for spec in (pictures, clips)] == [200, 600]
 

@@ -72,7 +72,7 @@ def test_a_longer_film_begins_as_a_shorter_one_and_shows_the_same_at_the_same_ti
 
 
 def test_styles_are_of_the_content_and_are_truncated_in_all_frames():
-    network, tree, call = frames("stylegan2")
+    _, tree, call = frames("stylegan2")
     none = call(tree, truncation=0.0)
     other = call(tree, truncation=0.0, latent=jnp.ones((2, 5)))
     np.testing.assert_array_equal(none, other)
@@ -112,5 +112,5 @@ def test_frames_meet_where_there_are_maps():
 
 def test_a_family_without_maps_between_stages_is_refused():
     network = video.Clips(mlp.Discriminator(), 16)
-    with pytest.raises(UserError, match="mlp.Discriminator has no maps"):
+    with pytest.raises(UserError, match=r"mlp\.Discriminator has no maps"):
         network.init(KEY, jnp.zeros((2, 3, 16, 16, 1)), None, None, train=False)
