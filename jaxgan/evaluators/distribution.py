@@ -2,7 +2,8 @@
 
 A data set with labels is scored in the features of a classifier trained on them, one without in those of a network
 that trains itself, a stacked one also by the modes found, and any of them by the sliced Wasserstein distance of
-patches, or in Inception's features where the user has its weights. The reference is the training split, as is the
+patches, or in Inception's features where the user has its weights. Clips are scored alike, in I3D's features instead of
+Inception's, and by patches where they have no labels. The reference is the training split, as is the
 field's convention.
 """
 
@@ -26,10 +27,12 @@ from jaxgan.evaluators.inception_features import check_weights
 from jaxgan.evaluators.inception_scores import InceptionScores
 from jaxgan.evaluators.labels import count_labels, spread_labels
 from jaxgan.evaluators.manifests import CONTENTS, existing
+from jaxgan.evaluators.motion_scores import MotionScores
 from jaxgan.evaluators.patch_scores import PatchScores
 from jaxgan.evaluators.self_scores import SelfScores
 from jaxgan.evaluators.stacked_scores import StackedScores
 from jaxgan.evaluators.streams import Scorer, put_together
+from jaxgan.evaluators.video_scores import VideoScores
 from jaxgan.fields import Kind
 from jaxgan.models.pretrained.vgg import LPIPS
 from jaxgan.parallel import distributed
@@ -136,11 +139,11 @@ class Distribution:
     @functools.cached_property
     def _scorer(self) -> Scorer:
         common: dict[str, Any] = {"samples": self._samples, "neighbours": self._neighbours, "seed": self._seed}
-        if self._kind is PatchScores:
-            return PatchScores(self._source, **common)
+        if self._kind in (PatchScores, MotionScores):
+            return self._kind(self._source, **common)
         common["cache_dir"] = self._cache_dir
-        if self._kind is InceptionScores:
-            return InceptionScores(self._source, weights=self._weights, **common)
+        if self._kind in (InceptionScores, VideoScores):
+            return self._kind(self._source, weights=self._weights, **common)
         if self._kind is SelfScores:
             return SelfScores(self._source, **common)
         return self._kind(self._source, self._held_out, **common)
@@ -180,9 +183,17 @@ def _kind(source: Source, features: str) -> Any:
         raise UserError(f"config.evaluation.features: got {features!r}, for LPIPS, but this run restores no images")
     if features == "classifier" and not labels:
         raise UserError(f"config.evaluation.features: got 'classifier', but {source.spec.name} has no labels")
+    clips = source.spec.image.frames is not None
+    if features in (("inception", "self") if clips else ("i3d", "motion")):
+        what, other = ("clips", "'classifier', 'i3d', 'motion' and 'patches'") if clips else ("pictures", "'inception'")
+        raise UserError(
+            f"config.evaluation.features: got {features!r}, but {source.spec.name} has {what}: accepted are {other}"
+        )
     if features == "inception":
         return InceptionScores
-    if features == "patches":
+    if features in ("i3d", "motion"):
+        return VideoScores if features == "i3d" else MotionScores
+    if features == "patches" or (clips and not labels):
         return PatchScores
     if features == "self" or not labels:
         return SelfScores

@@ -13,7 +13,7 @@ from jaxgan.evaluators.streams import Points, Rows, describe_reals
 from jaxgan.metrics.diversity import Spread
 from jaxgan.metrics.precision_recall import manifold_scores, neighbour_radii
 from jaxgan.metrics.pyramid import thumbnails
-from jaxgan.metrics.sliced_wasserstein import PATCH, PatchDescriptors, sliced_wasserstein_distance
+from jaxgan.metrics.sliced_wasserstein import PATCH, PATCH_FRAMES, PatchDescriptors, sliced_wasserstein_distance
 
 MOST_IMAGES = 5_000  # of each set: their patches are held, 38 kB an image, level and three channels
 PATCHES_PER_IMAGE = 64
@@ -35,7 +35,8 @@ class PatchScores:
         self._real = reference.thumbnails.features
         self._radii, self._variances = neighbour_radii(self._real, neighbours), _spread(self._real).variances()
         coarsest = min(self._patches)
-        self._patch_name = f"patches-{PATCH}x{PATCH}"
+        frames = f"{PATCH_FRAMES}x" if source.spec.image.frames else ""
+        self._patch_name = f"patches-{frames}{PATCH}x{PATCH}"
         self._thumbnail_name = f"thumbnail-{coarsest}px"
         self.manifest: dict[str, Any] = {
             "features": [self._patch_name, self._thumbnail_name],

@@ -1,4 +1,4 @@
-"""Laplacian pyramid of images: one band of frequencies a level (Burt and Adelson 1983)."""
+"""Laplacian pyramid of images: one band of frequencies a level (Burt and Adelson 1983). Clips: that of each frame."""
 
 from __future__ import annotations
 
@@ -9,31 +9,31 @@ BINOMIAL = np.array([1, 4, 6, 4, 1], np.float32) / 16
 SMALLEST = 16  # pixels: no level is made smaller than this
 
 
-def laplacian_pyramid(images: Float[np.ndarray, "n h w c"]) -> list[Float[np.ndarray, "n _ _ c"]]:
+def laplacian_pyramid(images: Float[np.ndarray, "n *t h w c"]) -> list[Float[np.ndarray, "n *t _ _ c"]]:
     """Levels from fine to coarse: what each halving of the resolution loses, then what is left.
 
     Levels halve while their shorter side stays at 16 pixels or more, as in Karras et al. 2018,
     section 5; a smaller image is one level, itself. Filters are 5-tap binomial, borders mirrored.
     """
     levels = []
-    rest = images.astype(np.float32)
+    rest = images.astype(np.float32).reshape(-1, *images.shape[-3:])
     while min(rest.shape[1:3]) >= 2 * SMALLEST:
         smaller = _blur(rest)[:, ::2, ::2]
         levels.append(rest - _upsample(smaller, rest.shape))
         rest = smaller
-    return [*levels, rest]
+    return [level.reshape(*images.shape[:-3], *level.shape[1:]) for level in (*levels, rest)]
 
 
-def thumbnails(images: Float[np.ndarray, "n h w c"]) -> Float[np.ndarray, "n d"]:
-    """The coarsest level of each image's pyramid (its shorter side 16 to 31 pixels), flattened.
+def thumbnails(images: Float[np.ndarray, "n *t h w c"]) -> Float[np.ndarray, "n d"]:
+    """The coarsest level of each image's pyramid (its shorter side 16 to 31 pixels), flattened; of clips all frames.
 
     As a descriptor of the whole image it needs no trained network, at any resolution. Recall on it
     notices missing modes; on patches it does not: those of a few images already cover those of all.
     """
-    rest = images.astype(np.float32)
+    rest = images.astype(np.float32).reshape(-1, *images.shape[-3:])
     while min(rest.shape[1:3]) >= 2 * SMALLEST:
         rest = _blur(rest)[:, ::2, ::2]
-    return rest.reshape(len(rest), -1)
+    return rest.reshape(len(images), -1)
 
 
 def _upsample(images: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:

@@ -1,10 +1,13 @@
 """Sliced Wasserstein distance between patches of images, one frequency band at a time (Karras et al. 2018).
 
 It needs neither labels nor a trained network. Descriptors are small patches of the levels of the
-Laplacian pyramid; the distance is the mean over random directions of the distance in one dimension.
+Laplacian pyramid; the distance is the mean over random directions of the distance in one dimension. Patches of clips
+reach over frames as well.
 """
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 from jaxtyping import Float, UInt8
@@ -12,12 +15,13 @@ from jaxtyping import Float, UInt8
 from jaxgan.metrics.pyramid import laplacian_pyramid
 
 PATCH = 7  # pixels
-IMAGES_AT_A_TIME = 64  # whose pyramids are held in memory
+PATCH_FRAMES = 4  # of a clip
+IMAGES_AT_A_TIME = 64  # or frames, whose pyramids are held in memory
 DIRECTIONS_AT_A_TIME = 32
 
 
 class PatchDescriptors:
-    """Random 7x7 patches of every level of the Laplacian pyramid of images that come in parts.
+    """Random 7x7 patches of every level of the Laplacian pyramid of images that come in parts; of clips 4x7x7.
 
     Of the images nothing else is kept. The patches do not depend on how the images were parted.
     """
@@ -28,18 +32,21 @@ class PatchDescriptors:
         self._waiting: list[np.ndarray] = []  # images that do not yet fill a block
         self._levels: dict[int, list[np.ndarray]] = {}
 
-    def add(self, images: UInt8[np.ndarray, "n h w c"]) -> None:
-        """Take patches of further images. ValueError for images smaller than a patch."""
-        if min(images.shape[1:3]) < PATCH:
-            raise ValueError(f"images must be at least {PATCH} pixels wide and high, got {images.shape[1:3]}")
+    def add(self, images: UInt8[np.ndarray, "n *t h w c"]) -> None:
+        """Take patches of further images, or clips. ValueError for those smaller or shorter than a patch."""
+        if min(images.shape[-3:-1]) < PATCH:
+            raise ValueError(f"images must be at least {PATCH} pixels wide and high, got {images.shape[-3:-1]}")
+        if images.ndim == 5 and images.shape[1] < PATCH_FRAMES:
+            raise ValueError(f"clips must have at least {PATCH_FRAMES} frames, got {images.shape[1]}")
         images = np.concatenate([*self._waiting, images])
-        whole = len(images) - len(images) % IMAGES_AT_A_TIME
-        for start in range(0, whole, IMAGES_AT_A_TIME):
-            self._take(images[start : start + IMAGES_AT_A_TIME])
+        together = max(1, IMAGES_AT_A_TIME // math.prod(images.shape[1:-3]))
+        whole = len(images) - len(images) % together
+        for start in range(0, whole, together):
+            self._take(images[start : start + together])
         self._waiting = [images[whole:].copy()]
 
     def descriptors(self) -> dict[int, Float[np.ndarray, "p d"]]:
-        """By the level's size in pixels `[n * patches_per_image, 7 * 7 * c]` float32; nothing is left afterwards.
+        """By the level's size in pixels `[n * patches_per_image, (4 *) 7 * 7 * c]` float32; nothing is left afterwards.
 
         Every channel is shifted and scaled to mean 0 and variance 1 over the set (Karras et al. 2018, section 5
         and appendix).
@@ -53,13 +60,13 @@ class PatchDescriptors:
     def _take(self, images: np.ndarray) -> None:
         for level in laplacian_pyramid(images.astype(np.float32)):
             patches = _random_patches(level, self._each, self._random)
-            self._levels.setdefault(min(level.shape[1:3]), []).append(patches)
+            self._levels.setdefault(min(level.shape[-3:-1]), []).append(patches)
 
 
 def patch_descriptors(
-    images: UInt8[np.ndarray, "n h w c"], *, patches_per_image: int = 128, seed: int = 0
+    images: UInt8[np.ndarray, "n *t h w c"], *, patches_per_image: int = 128, seed: int = 0
 ) -> dict[int, Float[np.ndarray, "p d"]]:
-    """The `PatchDescriptors` of images that are all there. ValueError for images smaller than a patch."""
+    """The `PatchDescriptors` of images, or clips, that are all there. ValueError as `PatchDescriptors.add` has it."""
     patches = PatchDescriptors(patches_per_image=patches_per_image, seed=seed)
     patches.add(images)
     return patches.descriptors()
@@ -88,15 +95,18 @@ def sliced_wasserstein_distance(
 
 
 def _random_patches(level: np.ndarray, count: int, random: np.random.Generator) -> np.ndarray:
-    windows = np.lib.stride_tricks.sliding_window_view(level, (PATCH, PATCH), axis=(1, 2))
+    window = (PATCH, PATCH) if level.ndim == 4 else (PATCH_FRAMES, PATCH, PATCH)
+    axes = tuple(range(1, level.ndim - 1))
+    windows = np.lib.stride_tricks.sliding_window_view(level, window, axis=axes)
     images = np.repeat(np.arange(len(level)), count)
-    rows, columns = (random.integers(0, size, len(images)) for size in windows.shape[1:3])
-    return windows[images, rows, columns]  # [p, c, 7, 7]
+    places = [random.integers(0, windows.shape[axis], len(images)) for axis in axes]
+    return windows[images, *places]  # [p, c, 7, 7] or [p, c, 4, 7, 7]
 
 
 def _normalised(patches: np.ndarray) -> np.ndarray:
-    mean = patches.mean(axis=(0, 2, 3), keepdims=True, dtype=np.float64).astype(np.float32)
-    deviation = patches.std(axis=(0, 2, 3), keepdims=True, dtype=np.float64).astype(np.float32)
+    axes = (0, *range(2, patches.ndim))
+    mean = patches.mean(axis=axes, keepdims=True, dtype=np.float64).astype(np.float32)
+    deviation = patches.std(axis=axes, keepdims=True, dtype=np.float64).astype(np.float32)
     patches -= mean
     patches /= np.where(deviation > 1e-6, deviation, 1.0)  # a channel that never changes stays 0
     return patches.reshape(len(patches), -1)

@@ -1,4 +1,4 @@
-"""A small convolutional classifier, whose last activations serve as features for scores."""
+"""A small convolutional classifier of images or clips, whose last activations serve as features for scores."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 from flax import linen as nn
 
 from jaxgan.domains import Count, Whole
+from jaxgan.layers.temporal import TimeConv
 
 Array = jax.Array
 
@@ -29,7 +31,11 @@ class Classification(NamedTuple):
 
 
 class Classifier(nn.Module):
-    """Strided convolutions down to 8 pixels or fewer, one hidden layer, one linear layer."""
+    """Strided convolutions down to 8 pixels or fewer, one hidden layer, one linear layer.
+
+    Of clips each convolution of the frames is followed by one of three taps along time, which is (2+1)-D (Tran et al.
+    2018, section 3.5), and by the mean of each two frames.
+    """
 
     num_classes: Whole
     widths: Sequence[Count] = (16, 32)  # by halving; the last for all further ones
@@ -37,22 +43,32 @@ class Classifier(nn.Module):
 
     @nn.compact
     def __call__(self, image: Array) -> Classification:
-        """Classify images `[B,H,W,C]` in [-1, 1] of any size."""
+        """Classify images `[B,H,W,C]` or clips `[B,T,H,W,C]` in [-1, 1] of any size and length."""
         x = reduced(image)
         stage = 0
-        while max(x.shape[1:3]) > SMALLEST:
+        while max(x.shape[-3:-1]) > SMALLEST:
             width = self.widths[min(stage, len(self.widths) - 1)]
             x = nn.relu(nn.Conv(width, (4, 4), strides=2, name=f"conv{stage}")(x))
+            if x.ndim == 5:
+                x = _halved(nn.relu(TimeConv(width, name=f"time{stage}")(x)))
             stage += 1
-        texture = x.mean(axis=(1, 2))
+        texture = x.mean(axis=tuple(range(1, x.ndim - 1)))
         hidden = nn.relu(nn.Dense(self.hidden, name="hidden")(x.reshape(x.shape[0], -1)))
         return Classification(nn.Dense(self.num_classes, name="logits")(hidden), hidden, texture)
 
 
 def reduced(image: Array) -> Array:
-    """Images `[B,H,W,C]` with at most 64 pixels a side: larger ones are interpolated with antialiasing."""
-    scale = LARGEST / max(image.shape[1:3])
+    """Images or frames with at most 64 pixels a side: larger ones are interpolated with antialiasing."""
+    *outer, height, width, channels = image.shape
+    scale = LARGEST / max(height, width)
     if scale >= 1:
         return image
-    height, width = (max(1, round(size * scale)) for size in image.shape[1:3])
-    return jax.image.resize(image, (image.shape[0], height, width, image.shape[3]), "linear", antialias=True)
+    height, width = (max(1, round(size * scale)) for size in (height, width))
+    return jax.image.resize(image, (*outer, height, width, channels), "linear", antialias=True)
+
+
+def _halved(x: Array) -> Array:
+    """The mean of each two frames of `[B,T,H,W,C]`; of an odd last one alone."""
+    if x.shape[1] % 2:
+        x = jnp.concatenate([x, x[:, -1:]], axis=1)
+    return (x[:, ::2] + x[:, 1::2]) / 2

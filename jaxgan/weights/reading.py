@@ -1,4 +1,4 @@
-"""Tensors of a file, whatever its format: PyTorch's zip or older stream, safetensors, npz."""
+"""Tensors of a file, whatever its format: PyTorch's zip or older stream, a pickle of arrays, safetensors, npz."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""PyTorch's files before 1.6: five pickles in a row, then the storages' numbers."""
+"""PyTorch's files before 1.6: five pickles in a row, then the storages' numbers. Also one pickle of numpy's arrays."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import numpy as np
 from jaxgan.errors import UserError
 from jaxgan.media.plain import plain
 from jaxgan.weights.pickles import Inert
-from jaxgan.weights.unpickling import Storage, flattened, load
+from jaxgan.weights.unpickling import Storage, array_view, flattened, load
 
 MAGIC = 0x1950A86A20F9469CFC6C
 PROTOCOL = 1001
 
 
 def read_torch_stream(data: bytes) -> dict[str, np.ndarray]:
-    """The tensors by name. Raises UserError for what is no state dict."""
+    """The tensors by name, or arrays of nested dicts. Raises UserError for what is no state dict."""
     file, numbers, storages = io.BytesIO(data), memoryview(data), dict[str, Storage]()
 
     def storage(key: str, kind: str, count: int) -> Storage:
@@ -26,6 +26,8 @@ def read_torch_stream(data: bytes) -> dict[str, np.ndarray]:
         return found
 
     magic = load(file, storage)
+    if isinstance(magic, dict) and (arrays := flattened(magic, len(data), array_view)):
+        return arrays
     if type(magic) is not int or magic != MAGIC:
         kind = magic.kind if isinstance(magic, Inert) else f"a {type(magic).__name__}"
         raise UserError(f"it is a pickle of {kind}, not a file of torch.save; save its state dict with torch.save")

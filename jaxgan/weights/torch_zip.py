@@ -1,4 +1,4 @@
-"""PyTorch's files since 1.6: a zip with one pickle and a member for each storage."""
+"""PyTorch's files since 1.6, TorchScript's too: a zip with one pickle and a member for each storage."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from jaxgan.weights.unpickling import Storage, flattened, load
 
 MOST_PICKLE = 256 * 2**20  # bytes; names and shapes need far less
 PICKLE = "data.pkl"
+CODE = "code/"  # of a TorchScript archive, which is compressed and never read
 
 
 def read_torch_zip(archive: zipfile.ZipFile, file_size: int) -> dict[str, np.ndarray]:
@@ -23,9 +24,9 @@ def read_torch_zip(archive: zipfile.ZipFile, file_size: int) -> dict[str, np.nda
     pickles = [name for name in members if name.rpartition("/")[2] == PICKLE]
     if len(pickles) != 1 or members[pickles[0]].file_size > MOST_PICKLE:
         raise UserError(f"it has no {PICKLE} of a usual size")
-    if sum(info.file_size for info in members.values()) > file_size:
-        raise UserError("it would grow when unpacked, which files of torch.save do not: refused")
     folder = pickles[0].removesuffix(PICKLE)
+    if sum(info.file_size for name, info in members.items() if not name.startswith(f"{folder}{CODE}")) > file_size:
+        raise UserError("it would grow when unpacked, which files of torch.save do not: refused")
     if members.keys() >= {f"{folder}byteorder"} and archive.read(f"{folder}byteorder") != b"little":
         raise UserError("its numbers are big-endian")
     storages: dict[str, Storage] = {}

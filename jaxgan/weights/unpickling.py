@@ -17,7 +17,9 @@ SHARED = 4  # times the size of the file, that its tensors may have where they s
 MOST_AXES = 64  # of a tensor, as many as numpy has at most
 MOST_SIZE = 2**62  # of an axis
 MOST_NAME = 1_000  # characters of a name, with those of the tables around it
+ARRAY, DTYPE = "numpy.ndarray", "numpy.dtype "
 BFLOAT16 = "bfloat16"  # which numpy does not know: read as float32
+SCRIPT = "__torch__."  # what classes of TorchScript are named after, whose objects are tables of their attributes
 STORAGES = {
     "DoubleStorage": "<f8",
     "FloatStorage": "<f4",
@@ -174,10 +176,43 @@ def _size(sizes: Any = (), *_: Any) -> Any:
     return sizes
 
 
+def _array(*_: Any) -> Inert:
+    return Inert(ARRAY)
+
+
+def _dtype(name: Any = "", *_: Any) -> Inert:
+    return Inert(f"{DTYPE}{plain(name, 20)}")
+
+
+def array_view(value: Any) -> Any:
+    """The view that stands for an array of numpy's; anything else as it is. Raises UserError for an impossible one.
+
+    Its state is version, shape, kind of its numbers, whether its axes are in Fortran's order, and bytes.
+    """
+    if not isinstance(value, Inert) or value.kind != ARRAY:
+        return value
+    state = value.state
+    if not isinstance(state, tuple) or len(state) != 5 or not isinstance(state[2], Inert):
+        raise UserError("an array has an impossible state")
+    _, shape, dtype, reversed_axes, data = state
+    kind, shape = f"<{dtype.kind.removeprefix(DTYPE)}", _sizes(shape)
+    little = isinstance(dtype.state, tuple) and len(dtype.state) > 1 and dtype.state[1] == "<"
+    if kind not in KINDS.values() or not little or not isinstance(data, bytes):
+        raise UserError("an array is of a kind of numbers that weights do not have")
+    if any(type(size) is not int or not 0 <= size <= MOST_SIZE for size in shape):
+        raise UserError("an array has an impossible shape")
+    axes = range(len(shape))
+    strides = tuple(math.prod(shape[:axis] if reversed_axes is True else shape[axis + 1 :]) for axis in axes)
+    return _tensor(Storage(kind, len(data) // _itemsize(kind), data), 0, shape, strides)
+
+
 CALLS: Mapping[tuple[str, str], Callable[..., Any]] = {
     ("collections", "OrderedDict"): _ordered,
     ("collections", "defaultdict"): _default,
     ("torch", "Size"): _size,
+    ("numpy", "dtype"): _dtype,
+    ("numpy.core.multiarray", "_reconstruct"): _array,
+    ("numpy._core.multiarray", "_reconstruct"): _array,
     ("torch._utils", "_rebuild_tensor"): _rebuild_tensor,  # before torch 0.4, as the published VGGs have it
     ("torch._utils", "_rebuild_tensor_v2"): _rebuild_tensor,
     ("torch._utils", "_rebuild_tensor_v3"): _rebuild_tensor_v3,
@@ -208,21 +243,25 @@ def load(file: IO[bytes], storage: Callable[[str, str, int], Storage]) -> Any:
     return Machine(CALLS, refer).run(file)
 
 
-def flattened(tree: Any, file_size: int) -> dict[str, np.ndarray]:
+def flattened(tree: Any, file_size: int, view: Callable[[Any], Any] = lambda value: value) -> dict[str, np.ndarray]:
     """The tensors of nested dicts by their names joined with dots; what is no tensor is left out.
 
-    Of a whole module that was saved, its parameters, buffers and submodules are such dicts. Raises UserError where two
+    They come in the file's order, a table's own before those of the tables in it. Of a whole module that was saved,
+    its parameters, buffers and submodules are such dicts, and of a TorchScript archive each object. `view` is taken of
+    each value first. Raises UserError where two
     have one name, and for more of them than a file of so many bytes can mean.
     """
     found: dict[str, np.ndarray] = {}
     todo, visits, size = [("", _entries(tree))], 0, 0
     while todo:
         prefix, node = todo.pop()
+        inner: list[tuple[str, Mapping[Any, Any]]] = []
         for key, value in node.items():
             visits += 1
             name = f"{prefix}{key}"
             if visits > min(file_size, MOST_STEPS) or len(name) > MOST_NAME:
                 raise UserError("it nests its names beyond all measure")
+            value = view(value)
             if isinstance(value, Tensor):
                 if name in found:
                     raise UserError(f"two of its tensors are named {plain(name, 120)}")
@@ -234,7 +273,8 @@ def flattened(tree: Any, file_size: int) -> dict[str, np.ndarray]:
                 except UserError as error:
                     raise UserError(f"{plain(name, 120)}: {error}") from None
             elif entries := _entries(value):
-                todo.append((f"{name}.", entries))
+                inner.append((f"{name}.", entries))
+        todo += reversed(inner)
     return found
 
 
@@ -242,7 +282,9 @@ def _entries(node: Any) -> Mapping[Any, Any]:
     """What a table holds, or a stand-in for a table or a module."""
     if isinstance(node, Inert):
         found = dict(node.items)
-        if isinstance(node.state, dict) and "_modules" in node.state:
+        if isinstance(node.state, dict) and node.kind.startswith(SCRIPT):
+            found.update(node.state)
+        elif isinstance(node.state, dict) and "_modules" in node.state:
             for part in ("_parameters", "_buffers", "_modules"):
                 held = node.state.get(part)
                 found.update(held if isinstance(held, dict) else {})

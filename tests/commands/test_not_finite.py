@@ -53,12 +53,12 @@ def test_a_film_with_such_a_picture_fails_and_another_is_made(tmp_path, apply, c
 def spoiled(monkeypatch):
     """Every second image that is drawn has one value that is no number; nothing is computed."""
 
-    def synthesize(self, weights, latents, labels, **options):
-        images = np.zeros((len(latents), 8, 8, 1), np.float32)
+    def call(self, weights, asked, part=None):
+        images = np.zeros((len(asked["latent"]), 8, 8, 1), np.float32)
         images[1::2, 3, 3] = np.nan
         return images
 
-    monkeypatch.setattr(Sampler, "synthesize", synthesize)
+    monkeypatch.setattr(Sampler, "__call__", call)
 
 
 def test_samples_that_are_no_numbers_are_told(runs, spoiled, tmp_path, capsys):

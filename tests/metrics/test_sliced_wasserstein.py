@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from jaxgan.metrics.sliced_wasserstein import patch_descriptors, sliced_wasserstein_distance
+from jaxgan.metrics.sliced_wasserstein import PatchDescriptors, patch_descriptors, sliced_wasserstein_distance
 
 
 def images(count, size=32, channels=1, seed=0):
@@ -61,3 +61,47 @@ def test_equal_seeds_give_equal_numbers_and_other_images_a_larger_distance():
 def test_images_smaller_than_a_patch_are_refused():
     with pytest.raises(ValueError, match="at least 7"):
         patch_descriptors(images(2, size=6))
+
+
+def clips(count, frames=8, size=16, seed=0):
+    """Smooth textures that drift to the right, one pixel a frame."""
+    random = np.random.default_rng(seed)
+    wide = random.integers(0, 256, (count, size, (size + frames) // 4 + 1, 1), dtype=np.uint8).repeat(4, axis=2)
+    return np.stack([wide[:, :, frames - t : frames - t + size] for t in range(frames)], axis=1)
+
+
+def test_patches_of_clips_reach_over_frames():
+    one = clips(1, frames=4, size=7)
+    patches = patch_descriptors(one, patches_per_image=3)[7]
+    assert patches.shape == (3, 4 * 7 * 7)
+    values = one[0, ..., 0].astype(np.float32)
+    expected = (values - values.mean()) / values.std()  # there is one place only
+    np.testing.assert_allclose(patches, np.stack([expected.ravel()] * 3), rtol=1e-4, atol=1e-4)
+    levels = patch_descriptors(clips(5, size=32), patches_per_image=6)
+    assert {size: patches.shape for size, patches in levels.items()} == {32: (30, 196), 16: (30, 196)}
+
+
+def test_patches_of_clips_do_not_depend_on_how_these_were_parted():
+    whole, several = clips(30), PatchDescriptors(patches_per_image=5)
+    for start in (0, 3, 20):
+        several.add(whole[start : {0: 3, 3: 20, 20: 30}[start]])
+    np.testing.assert_array_equal(several.descriptors()[16], patch_descriptors(whole, patches_per_image=5)[16])
+
+
+def test_frames_that_stand_still_or_are_shuffled_are_far_from_those_that_move():
+    def distance(first, second):
+        described = [
+            patch_descriptors(each, patches_per_image=40, seed=n)[16] for n, each in enumerate((first, second))
+        ]
+        return sliced_wasserstein_distance(*described, directions=128)
+
+    real, fresh = clips(60), clips(60, seed=1)
+    still, shuffled = fresh[:, [0] * 8], fresh[:, [3, 0, 6, 2, 7, 5, 1, 4]]
+    baseline = distance(real, fresh)
+    assert distance(real, still) > 1.5 * baseline
+    assert distance(real, shuffled) > 1.5 * baseline
+
+
+def test_clips_of_too_few_frames_are_refused():
+    with pytest.raises(ValueError, match="at least 4 frames, got 3"):
+        patch_descriptors(clips(2, frames=3))

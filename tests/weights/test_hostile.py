@@ -267,14 +267,15 @@ def saved(folder):
     np.savez_compressed(packed, a=BASE, b=np.arange(5))
     write(folder / "good", {"a": BASE, "b": np.arange(5)}, {"format": "test"})
     golden = {name: [(GOLDEN / file).read_bytes() for file in files] for name, files in TORCH.items()}
+    golden["arrays"] = [pickle.dumps({"a": BASE, "b": {"c": np.asfortranarray(BASE)}}, protocol=4)]
     return golden | {"npz": [plain.getvalue(), packed.getvalue()], "safetensors": [(folder / "good").read_bytes()]}
 
 
-TORCH = {"zip": ["zip.pt", "training.pt", "module.pt"], "stream": ["stream.pt"]}
+TORCH = {"zip": ["zip.pt", "training.pt", "module.pt", "script.pt"], "stream": ["stream.pt"]}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["zip", "stream", "npz", "safetensors"])
+@pytest.mark.parametrize("kind", ["zip", "stream", "arrays", "npz", "safetensors"])
 def test_mutants_are_read_or_refused(kind, tmp_path):
     read_mutants(lambda path: read(str(path)), saved(tmp_path)[kind], tmp_path / "mutant")
 

@@ -56,9 +56,34 @@ def training():
     }
 
 
+class Unit(torch.nn.Module):
+    def __init__(self, inputs, outputs):
+        super().__init__()
+        self.conv = torch.nn.Linear(inputs, outputs, bias=False)
+        self.register_buffer("mean", torch.arange(outputs, dtype=torch.float32))
+
+    def forward(self, x):
+        return self.conv(x) - self.mean
+
+
+class Script(torch.nn.Module):
+    """Attributes of all kinds, and submodules whose order is not that of their names."""
+
+    def __init__(self):
+        super().__init__()
+        self.second, self.first = Unit(2, 3), Unit(3, 2)
+        self.sizes, self.resize = [1, 2], True
+
+    def forward(self, x, rescale: bool = True):
+        if rescale:
+            x = x / 127.5 - 1
+        return self.second(self.first(x))
+
+
 if __name__ == "__main__":
     torch.manual_seed(0)
     torch.save(state(), FOLDER / "zip.pt")
     torch.save(state(), FOLDER / "stream.pt", _use_new_zipfile_serialization=False)
     torch.save(training(), FOLDER / "training.pt")
     torch.save({"whole": torch.nn.Sequential(torch.nn.Linear(2, 1), torch.nn.ReLU())}, FOLDER / "module.pt")
+    torch.jit.script(Script().eval()).save(str(FOLDER / "script.pt"))
