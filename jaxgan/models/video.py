@@ -73,7 +73,8 @@ class Frames(nn.Module):
     ) -> Float[Array, "b n r r c"]:
         """The clips; `time` `[B,N]` is that of the frames, in frames of the data: any real numbers of 0 or more.
 
-        None: evenly spaced. `start` `[B]`: when the clips begin, where that is not 0. Raises UserError for no noise of motion, and for a backbone of several scales.
+        None: evenly spaced. `start` `[B]`: when the clips begin, where that is not 0. Raises UserError for no noise of
+        motion, and for a backbone of several scales.
         """
         if motion is None:
             raise UserError("video: got no noise of motion, expected [B,M,D]")

@@ -167,8 +167,9 @@ class Generation:
     ) -> Array:
         """Images `[N,H,W,C]` in about [-1, 1], float32, from statistics kept in training.
 
-        `alongside`: what else the generator is called with. `truncation`: of generators with styles psi, how far from the mean style (Karras et al. 2019,
-        section 5); of others the largest absolute latent (Brock et al. 2019, section 3.1).
+        `alongside`: what else the generator is called with. `truncation`: of generators with styles psi, how far from
+        the mean style (Karras et al. 2019, section 5); of others the largest absolute latent (Brock et al. 2019,
+        section 3.1).
         """
         tree = {"params": params[GENERATOR], **variables[GENERATOR]}
         options: dict[str, Any] = {}
