@@ -45,14 +45,16 @@ MODES = {  # what each does, and its own flags
     "sample": (
         "pictures from a checkpoint",
         {
-            "kind": "grid (default), files, interpolate, classes, mixing, neighbours or truncation",
+            "kind": "grid (default), files, videos, interpolate, classes, mixing, neighbours or truncation",
             "count": "samples, latents of the walk, or columns of the classes",
+            "frames": "of clips; may be more than it was trained on; default: as many",
+            "over": "content (default) or motion: what --kind=interpolate changes from clip to clip, the other stays",
             "labels": "classes to draw, such as 3,3,5",
             "given": "texts to draw, of a model of captions, such as 'a red bird; a blue one'",
             "seed": "of the noise; default 0",
             "truncation": "psi of styles, or the largest latent, such as 0.7; for --kind=truncation several, 0.3,0.5",
             "crossover": "layers that are coarse, of --kind=mixing",
-            "output": "a picture (png, jpg, webp, tif, bmp), a folder of files, a .gif or .mp4; default: workdir",
+            "output": "a picture (png, jpg, webp, tif, bmp), a folder of files, .gif, .webp or .mp4; default: workdir",
             "provenance": "false: files do not say what made them",
             "checkpoint": "best, latest (default) or a step",
             "product": "which of several things that a run trains; default: the first",

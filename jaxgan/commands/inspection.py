@@ -43,6 +43,7 @@ class SampleWish:
     crossover: int | None
     marking: Marking
     allow: tuple[str, ...] = ()  # packages beside jaxgan
+    over: str = "content"  # of clips: what an interpolation changes
 
     @property
     def truncation(self) -> float | None:

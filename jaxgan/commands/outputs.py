@@ -16,6 +16,8 @@ from jaxgan.paths import is_remote, new_file_beside
 LONGEST_NAME = 255  # bytes of one name on nearly all file systems
 PICTURES = tuple(FORMATS)
 ANIMATIONS = (".gif", ".webp", ".mp4")
+# by the kind of samples; a strip is an interpolation of clips, which may be one picture
+SUFFIXES = {**dict.fromkeys(("interpolate", "videos"), ANIMATIONS), "strip": (*ANIMATIONS, *PICTURES)}
 SUFFIX = re.compile(r"\.[A-Za-z][A-Za-z0-9]*")
 WITH_TABLE = ("neighbours", "truncation")  # kinds of samples beside which a .json is written
 
@@ -27,7 +29,8 @@ def check_outputs(mode: str, workdir: str, options: Mapping[str, str]) -> None:
     """
     output = options.get("output")
     if mode == "sample":
-        _check_samples(options.get("kind", "grid"), output, workdir)
+        kind = "strip" if "over" in options else options.get("kind", "grid")
+        _check_samples(kind, output, workdir)
     elif mode == "project":
         _check_projection(options.get("input"), output, workdir)
     elif mode == "export" and output:
@@ -88,7 +91,7 @@ def _check_samples(kind: str, output: str | None, workdir: str) -> None:
             raise UserError(f"--output: got {output!r}, accepted for --kind=files is a folder, {output + os.sep!r}")
         check_folder(output, "--output")
     else:
-        check_file(output, "--output", ANIMATIONS if kind == "interpolate" else PICTURES)
+        check_file(output, "--output", SUFFIXES.get(kind, PICTURES))
         if kind in WITH_TABLE and not is_remote(output):
             check_file(str(Path(output).with_suffix(".json")), "--output")
         if Path(output).suffix.lower() == ".mp4":

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from pathlib import PurePath
 
 import numpy as np
 from etils import epath
@@ -11,22 +13,23 @@ from jaxgan.commands import inspection
 from jaxgan.commands.inspection import Draw, SampleWish
 from jaxgan.commands.loading import load_model
 from jaxgan.commands.marking import Marking, marks, origin_of_run
-from jaxgan.commands.options import PICTURES, WHOLE, allowed, checkpoint_choice, integer
-from jaxgan.commands.outputs import check_outputs
+from jaxgan.commands.options import FRAMES, PICTURES, WHOLE, allowed, checkpoint_choice, integer
+from jaxgan.commands.outputs import ANIMATIONS, check_outputs
 from jaxgan.commands.setup import start_jax
 from jaxgan.config import RunConfig
 from jaxgan.errors import FINISHED, SOME_FAILED, UserError
-from jaxgan.fields import named
+from jaxgan.fields import frames, further_latents, named
 from jaxgan.inference.model import Model
-from jaxgan.media.grids import make_grid, save_grid
+from jaxgan.media.grids import make_film, save_grid
 from jaxgan.media.images import save_image
 from jaxgan.media.plain import plain
-from jaxgan.media.videos import FRAMES_PER_SECOND, save_animation
+from jaxgan.media.videos import FRAMES_PER_SECOND, save_animation, usual_suffix
 
 FRAMES_BETWEEN = 24  # frames from one latent of an interpolation to the next
 DEFAULT_COUNT = {
     "grid": 100,
     "files": 16,
+    "videos": 16,
     "interpolate": 8,
     "classes": 10,
     "mixing": 6,
@@ -39,18 +42,22 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
     """Draws what the options ask for and says where it lies.
 
     `--kind=grid` (labelled, `--count` samples; a clip is a row of frames), `files` (a PNG each, a GIF of clips, into
-    the folder `--output`), `interpolate`
-    (a walk through `--count` latents, or styles, GIF or MP4 by the suffix of `--output`), `classes` (a row a
+    the folder `--output`), `videos` (of clips a film of a grid of them), `interpolate` (a walk through `--count`
+    latents, or styles, GIF, WebP or MP4 by the suffix of `--output`; of clips see `_between_clips`), `classes` (a row a
     class, `--count` columns), and those of `jaxgan.commands.inspection`: `mixing`, `neighbours`, `truncation`.
-    `--labels` and `--given` (texts, parted by `;`) are drawn in turn. `--truncation` is psi or a threshold, see
-    `Model.generate`. `--provenance`: whether the files say what
-    made them. Raises UserError for options that do not fit.
+    `--frames`: of clips, any number. `--labels` and `--given` (texts, parted by `;`) are drawn in turn. `--truncation`
+    is psi or a threshold, see `Model.generate`. `--provenance`: whether the files say what made them. Raises UserError
+    for options that do not fit.
     """
     kind = options.get("kind", "grid")
     if kind not in KINDS:
         raise UserError(f"--kind: got {kind!r}, accepted are {', '.join(KINDS)}")
-    if "crossover" in options and kind != "mixing":
-        raise UserError("--crossover: only --kind=mixing has one")
+    for name, own in OF_KINDS.items():
+        if name in options and kind != own:
+            raise UserError(f"--{name}: only --kind={own} has one")
+    over, length = options.get("over", "content"), integer(options, "frames", 1, FRAMES) if "frames" in options else 0
+    if over not in OVER:
+        raise UserError(f"--over: got {over!r}, accepted are {' and '.join(OVER)}")
     seed, count = integer(options, "seed", 0), integer(options, "count", DEFAULT_COUNT[kind], PICTURES)
     checkpoint_choice(options)  # told before anything is loaded
     check_outputs("sample", workdir, options)
@@ -60,18 +67,42 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
         raise UserError(f"--truncation: got {options['truncation']!r}, accepted is one number")
     crossover = integer(options, "crossover", 0) if "crossover" in options else None
     start_jax(config)
-    generator = load_model(workdir, options, "latent")
-    if kind not in OF_CLIPS and generator.gives[named(generator.gives, "pixels")].clip:
-        raise UserError(f"--kind: got {kind!r}, but this model makes clips; accepted are {', '.join(OF_CLIPS)}")
-    output = options.get("output") or str(epath.Path(workdir) / "samples" / f"{kind}-{seed}{SUFFIX[kind]}")
+    generator = _fitting(load_model(workdir, options, "latent"), kind, length, over_given="over" in options)
+    suffix = usual_suffix() if kind == "videos" else SUFFIX[kind]
+    output = options.get("output") or str(epath.Path(workdir) / "samples" / f"{kind}-{seed}{suffix}")
     origin = origin_of_run(workdir, "created", "samples of a generator", step=generator.step, seed=seed)
     marking = Marking(origin if marked else None)
-    wish = SampleWish(config, seed, count, labels, texts, output, truncations, crossover, marking, allowed(options))
+    wish = SampleWish(
+        config, seed, count, labels, texts, output, truncations, crossover, marking, allowed(options), over
+    )
     where = KINDS[kind](generator, wish)
     print(plain(f"{kind} of step {generator.step}: {where}"))
     if generator.lost:
         print(f"{generator.lost} of the images that the generator gives have values that are not finite: {LOST[kind]}")
     return max(marking.tell(), SOME_FAILED if generator.lost else FINISHED)
+
+
+def _fitting(generator: Model, kind: str, length: int, *, over_given: bool) -> Model:
+    """The model for clips of `length` frames (0: as it was trained). Raises UserError for what it does not make."""
+    trained = frames(generator.gives)
+    if not _makes_clips(generator):
+        flag = "--kind=videos" if kind == "videos" else "--frames" if length else "--over" if over_given else None
+        if flag is not None:
+            raise UserError(f"{flag}: this model makes pictures, not clips; --kind=interpolate draws a film of a walk")
+        return generator
+    if kind not in OF_CLIPS:
+        raise UserError(f"--kind: got {kind!r}, but this model makes clips; accepted are {', '.join(OF_CLIPS)}")
+    if length in (0, trained):
+        return generator
+    if generator.product.retimed is None:
+        raise UserError(f"--frames: got {length}, but this model makes clips of {trained} frames only")
+    if length > trained:
+        print(f"--frames={length}: longer than the clips that it was trained on, which have {trained} frames")
+    return generator.retimed(length)
+
+
+def _makes_clips(generator: Model) -> bool:
+    return generator.gives[named(generator.gives, "pixels")].clip
 
 
 def _grid(generator: Model, wish: SampleWish) -> str:
@@ -97,6 +128,23 @@ def _files(generator: Model, wish: SampleWish) -> str:
     return f"{wish.output} ({written} files)"
 
 
+def _videos(generator: Model, wish: SampleWish) -> str:
+    """A film of all clips side by side."""
+    columns = math.ceil(math.sqrt(wish.count))
+    return _save_clips(wish.samples(generator), wish, columns, "samples of a generator of clips")
+
+
+def _save_clips(clips: np.ndarray, wish: SampleWish, columns: int, description: str) -> str:
+    """A film of clips `[N,T,H,W,C]` side by side, or by the suffix a strip: a row of frames each."""
+    origin = wish.marking.about(description)
+    if PurePath(wish.output).suffix.lower() in ANIMATIONS:
+        film = make_film(clips, columns=columns)
+        wish.marking.heard(save_animation(film, wish.output, FRAMES_PER_SECOND, origin))
+        return f"{wish.output} ({len(film)} frames)"
+    wish.marking.heard(save_grid(clips, wish.output, columns=columns, origin=origin))
+    return wish.output
+
+
 def _classes(generator: Model, wish: SampleWish) -> str:
     if not generator.num_classes:
         raise UserError("--kind=classes: the model was trained without labels; use --kind=grid")
@@ -112,12 +160,39 @@ def _classes(generator: Model, wish: SampleWish) -> str:
 def _interpolate(generator: Model, wish: SampleWish) -> str:
     """A closed walk; with classes or texts, every one of them walks along, side by side."""
     shown = len(wish.labels or wish.texts) or generator.num_classes or 1
+    if _makes_clips(generator):
+        return _between_clips(generator, wish, shown)
     given = wish.given(generator, shown)
     walks = [_walk(generator, wish, {name: rows[[index]] for name, rows in given.items()}) for index in range(shown)]
-    frames = [make_grid(np.stack(column), columns=min(5, shown)) for column in zip(*walks)]
-    origin = wish.marking.about("a walk through samples of a generator")
-    wish.marking.heard(save_animation(frames, wish.output, FRAMES_PER_SECOND, origin))
-    return f"{wish.output} ({len(frames)} frames)"
+    return _save_clips(np.stack(walks), wish, min(5, shown), "a walk through samples of a generator")
+
+
+def _between_clips(generator: Model, wish: SampleWish, shown: int) -> str:
+    """`--count` clips side by side, from one content to another, all under one motion; `--over=motion`: the other way.
+
+    With classes or texts each of them has a row.
+    """
+    asks, moving = generator.asks, wish.over == "motion"
+    motion = further_latents(asks)
+    if moving and not motion:
+        raise UserError("--over=motion: this model draws no motion apart from the content; accepted is content")
+    given, shares = wish.given(generator, max(2, shown)), np.linspace(0, 1, wish.count)
+    ends = {
+        named(asks, "latent"): np.asarray(generator.latents(wish.seed, 2)),
+        **{name: given[name] for name in motion},
+    }
+    path = {
+        name: _between(rows[0], rows[1], shares)
+        if (name in motion) == moving
+        else np.repeat(rows[:1], wish.count, axis=0)
+        for name, rows in ends.items()
+    }
+    latents, clips = path.pop(named(asks, "latent")), []
+    for index in range(shown):
+        asked = {name: np.repeat(rows[[index]], wish.count, axis=0) for name, rows in given.items()}
+        clips.append(generator.synthesize(latents, given={**asked, **path}, truncation=wish.truncation))
+    description = f"clips between two samples of a generator, over {wish.over}"
+    return _save_clips(np.concatenate(clips), wish, wish.count, description)
 
 
 def _walk(generator: Model, wish: SampleWish, given: Mapping[str, np.ndarray]) -> np.ndarray:
@@ -129,14 +204,15 @@ def _walk(generator: Model, wish: SampleWish, given: Mapping[str, np.ndarray]) -
         share = np.arange(FRAMES_BETWEEN)[:, None, None] / np.float32(FRAMES_BETWEEN)
         path = np.concatenate([a + share * (b - a) for a, b in zip(keys, np.roll(keys, -1, axis=0))])
         return generator.synthesize_styles(path)
-    path = np.concatenate([_between(a, b) for a, b in zip(keys, np.roll(keys, -1, axis=0))])
+    shares = np.arange(FRAMES_BETWEEN) / FRAMES_BETWEEN
+    path = np.concatenate([_between(a, b, shares) for a, b in zip(keys, np.roll(keys, -1, axis=0))])
     return generator.synthesize(path, given=asked(len(path)), truncation=wish.truncation)
 
 
-def _between(start: np.ndarray, stop: np.ndarray) -> np.ndarray:
-    """Latents on the great circle from `start` towards `stop`: Gaussian latents lie near a sphere (White 2016)."""
-    share = np.arange(FRAMES_BETWEEN)[:, None] / FRAMES_BETWEEN
-    cosine = np.dot(start, stop) / (np.linalg.norm(start) * np.linalg.norm(stop))
+def _between(start: np.ndarray, stop: np.ndarray, shares: np.ndarray) -> np.ndarray:
+    """Latents on the great circle from `start` to `stop`: Gaussian latents lie near a sphere (White 2016)."""
+    share = shares.reshape(-1, *[1] * start.ndim)
+    cosine = np.vdot(start, stop) / (np.linalg.norm(start) * np.linalg.norm(stop))
     angle = max(np.arccos(np.clip(cosine, -1.0, 1.0)), 1e-6)
     return (np.sin((1 - share) * angle) * start + np.sin(share * angle) * stop) / np.sin(angle)
 
@@ -144,13 +220,16 @@ def _between(start: np.ndarray, stop: np.ndarray) -> np.ndarray:
 KINDS: dict[str, Draw] = {
     "grid": _grid,
     "files": _files,
+    "videos": _videos,
     "interpolate": _interpolate,
     "classes": _classes,
     "mixing": inspection.mixing,
     "neighbours": inspection.neighbours,
     "truncation": inspection.truncation,
 }
-OF_CLIPS = ("grid", "files", "classes")
+OF_CLIPS = ("grid", "files", "videos", "interpolate", "classes")
+OF_KINDS = {"crossover": "mixing", "over": "interpolate"}  # flags of one kind each
+OVER = ("content", "motion")
 LOST = dict.fromkeys(KINDS, "these values are drawn grey") | {"files": "these are not written"}
 SUFFIX = {"files": "", "interpolate": ".gif"} | dict.fromkeys(
     ("grid", "classes", "mixing", "neighbours", "truncation"), ".png"

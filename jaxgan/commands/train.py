@@ -352,7 +352,7 @@ def _where_things_are(
     workdir = shlex.quote(plain(place.path)) + (f" --allow={','.join(allow)}" if allow else "")
     command = f"evaluate --workdir={workdir}"
     if product.makes_pixels_of("latent"):
-        ways = ("files", "clips") if frames(product.gives) > 1 else ("interpolate", "walk.gif")
+        ways = ("videos", f"walk{usual_suffix()}") if frames(product.gives) > 1 else ("interpolate", "walk.gif")
         command = f"sample --workdir={workdir} --kind={ways[0]} --output={ways[1]}"
     elif product.makes_pixels_of("pixels"):
         command = f"apply --workdir={workdir} --input=photo.jpg --output=restored.png"

@@ -16,7 +16,7 @@ from jax.sharding import Mesh
 
 from jaxgan.data.conditions import Conditions, RealConditions
 from jaxgan.errors import ArgumentError, UserError
-from jaxgan.fields import Kind, Spec, conditions, name_of, named, tokens_of, told
+from jaxgan.fields import Kind, Spec, conditions, frames, name_of, named, tokens_of, told
 from jaxgan.game import Array, Key, Phase, Product, Weights, product_of
 from jaxgan.inference.restorer import Restorer, in_networks, interpolate, make_restorer, resolved
 from jaxgan.inference.sampling import Sampler
@@ -54,7 +54,7 @@ class Model:
         mesh: Mesh | None = None,
         conditions: Conditions | None = None,
     ):
-        """Samples are computed `batch_size` at a time, on the devices of `mesh` (None: one).
+        """Samples are computed `batch_size` images at a time, on the devices of `mesh` (None: one).
 
         `conditions`: what real examples have, see `given`.
         """
@@ -321,7 +321,8 @@ class Model:
 
     @functools.cached_property
     def _sampler(self) -> Sampler:
-        return Sampler(self.product, batch_size=self._batch_size, mesh=self._mesh, conditions=self._conditions)
+        size = -(-self._batch_size // frames(self.product.gives))
+        return Sampler(self.product, batch_size=size, mesh=self._mesh, conditions=self._conditions)
 
     @functools.cached_property
     def _weights(self) -> Weights:
