@@ -89,8 +89,16 @@ def test_it_is_scored_drawn_and_called(run, tmp_path, capsys):
     with Image.open(tmp_path / "clips" / "00002.gif") as film:
         assert film.n_frames == 4
     capsys.readouterr()
-    assert main([*call, "--kind=interpolate", f"--output={tmp_path / 'x.gif'}"]) == MISTAKE
-    assert "--kind: got 'interpolate', but this model makes clips" in capsys.readouterr().err
+    for flags, why in (
+        (["--kind=mixing"], "--kind: got 'mixing', but this model makes clips"),
+        (["--kind=videos", "--frames=5"], "--frames: got 5, but this model makes clips of 4 frames only"),
+        (["--kind=interpolate", "--over=motion"], "this model draws no motion apart from the content"),
+    ):
+        assert main([*call, *flags]) == MISTAKE
+        assert why in capsys.readouterr().err
+    assert main([*call, "--kind=interpolate", "--over=content", f"--output={tmp_path / 'w.png'}"]) == FINISHED
+    assert np.asarray(Image.open(tmp_path / "w.png")).shape == picture.shape
+    capsys.readouterr()
     call = ["--mode=project", f"--allow={NAME}", f"--workdir={run}", f"--input={tmp_path / 'x.png'}"]
     assert main([*call, f"--output={tmp_path / 'y.png'}"]) == MISTAKE
     assert "this model makes clips (pixels [4, 8, 8, 1]), not single images" in capsys.readouterr().err
