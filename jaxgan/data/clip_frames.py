@@ -16,8 +16,8 @@ class ClipFrames:
     """Every frame of a source of clips (or of pictures that are clips), clip by clip; it has the label of its clip."""
 
     def __init__(self, clips: Any):
-        """Reads nothing yet. They stay at hand as `clips`."""
-        self.clips, self.per_clip = clips, frames(clips.spec.fields)
+        """Reads nothing yet."""
+        self._clips, self.per_clip = clips, frames(clips.spec.fields)
         fields = {name: of_frame(field) if self._parted(field) else field for name, field in clips.spec.fields.items()}
         self.spec = dataclasses.replace(clips.spec, size=clips.spec.size * self.per_clip, fields=fields)
         if (counts := getattr(clips, "label_counts", None)) is not None:
@@ -29,20 +29,20 @@ class ClipFrames:
         """The frames at `indices` by field, such as image uint8 `[n,H,W,C]`. Each clip is read once."""
         numbers, places = np.divmod(np.asarray(indices), self.per_clip)
         wanted, rows = np.unique(numbers, return_inverse=True)
-        examples = self.clips.read(wanted)
+        examples = self._clips.read(wanted)
         return {name: array[rows, places] if self._is_parted(name) else array[rows] for name, array in examples.items()}
 
     def picture(self, index: int) -> dict[str, np.ndarray]:
         """The fields of one frame."""
         number, place = divmod(index, self.per_clip)
-        if isinstance(self.clips, Pictures):
-            clip = self.clips.picture(number)
+        if isinstance(self._clips, Pictures):
+            clip = self._clips.picture(number)
         else:
-            clip = {name: rows[0] for name, rows in self.clips.read([number]).items()}
+            clip = {name: rows[0] for name, rows in self._clips.read([number]).items()}
         return {name: array[place] if self._is_parted(name) else array for name, array in clip.items()}
 
     def _is_parted(self, name: str) -> bool:
-        return self._parted(self.clips.spec.fields[name])
+        return self._parted(self._clips.spec.fields[name])
 
     def _parted(self, field: Field) -> bool:
         return field.clip and field.frames == self.per_clip
