@@ -24,16 +24,21 @@ def laplacian_pyramid(images: Float[np.ndarray, "n *t h w c"]) -> list[Float[np.
     return [level.reshape(*images.shape[:-3], *level.shape[1:]) for level in (*levels, rest)]
 
 
+def coarsest(images: Float[np.ndarray, "n *t h w c"]) -> Float[np.ndarray, "n *t _ _ c"]:
+    """The last level of the pyramid: its shorter side has 16 to 31 pixels."""
+    rest = images.astype(np.float32).reshape(-1, *images.shape[-3:])
+    while min(rest.shape[1:3]) >= 2 * SMALLEST:
+        rest = _blur(rest)[:, ::2, ::2]
+    return rest.reshape(*images.shape[:-3], *rest.shape[1:])
+
+
 def thumbnails(images: Float[np.ndarray, "n *t h w c"]) -> Float[np.ndarray, "n d"]:
-    """The coarsest level of each image's pyramid (its shorter side 16 to 31 pixels), flattened; of clips all frames.
+    """The coarsest level of each image's pyramid, flattened; of clips all frames.
 
     As a descriptor of the whole image it needs no trained network, at any resolution. Recall on it
     notices missing modes; on patches it does not: those of a few images already cover those of all.
     """
-    rest = images.astype(np.float32).reshape(-1, *images.shape[-3:])
-    while min(rest.shape[1:3]) >= 2 * SMALLEST:
-        rest = _blur(rest)[:, ::2, ::2]
-    return rest.reshape(len(images), -1)
+    return coarsest(images).reshape(len(images), -1)
 
 
 def _upsample(images: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:

@@ -7,8 +7,9 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float32, UInt8
 
-from jaxgan.metrics.pyramid import laplacian_pyramid
+from jaxgan.metrics.pyramid import coarsest
 
+BLOCK_BYTES = 64 * 2**20  # held at a time, and several times that
 LEAST = 1.0  # squared grey levels a pixel: what is even has no velocity
 
 
@@ -29,7 +30,13 @@ def velocities(clips: UInt8[np.ndarray, "n t h w c"]) -> Velocities:
     """
     if clips.shape[1] < 2:
         raise ValueError(f"velocities are of clips of 2 frames or more, got {clips.shape[1]}")
-    grey = laplacian_pyramid(clips.astype(np.float32))[-1].mean(axis=-1)  # the coarsest level of the Gaussian pyramid
+    size = max(1, BLOCK_BYTES // (4 * clips[0, ..., 0].size)) if len(clips) else 1
+    blocks = [_velocities(clips[start : start + size]) for start in range(0, max(1, len(clips)), size)]
+    return Velocities(*map(np.concatenate, zip(*blocks)))
+
+
+def _velocities(clips: np.ndarray) -> Velocities:
+    grey = coarsest(clips.mean(axis=-1, dtype=np.float32, keepdims=True))[..., 0]
     change, middle = np.diff(grey, axis=1), (grey[:, 1:] + grey[:, :-1]) / 2
     down, right = np.gradient(middle, axis=(2, 3))
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from jaxgan.metrics import velocity
 from jaxgan.metrics.velocity import velocities
 
 FRAMES, SIDE = 5, 24
@@ -23,6 +24,14 @@ def test_they_are_those_of_what_moves_wherever_it_is(step):
     assert found.velocity.shape == (2, (FRAMES - 1) * 2)
     np.testing.assert_allclose(found.velocity.reshape(2, -1, 2), np.broadcast_to(step, (2, FRAMES - 1, 2)), atol=0.05)
     assert found.change == pytest.approx(np.abs(np.diff(clips.astype(float), axis=1)).mean(axis=(1, 2, 3, 4)))
+
+
+def test_many_clips_are_looked_at_in_parts(monkeypatch):
+    clips = np.stack([blobs((12, 12), (0.1 * step, 0.2)) for step in range(5)])
+    whole = velocities(clips)
+    monkeypatch.setattr(velocity, "BLOCK_BYTES", 4 * 2 * FRAMES * SIDE * SIDE)
+    for found, expected in zip(velocities(clips), whole):
+        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
 
 
 def test_what_is_even_has_none_and_single_frames_are_no_clips():
