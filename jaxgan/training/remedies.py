@@ -55,8 +55,11 @@ def more_motion(config: RunConfig) -> tuple[str, ...]:
     """More frames of each clip to judge, and faster codes of motion; else what helps against mode collapse."""
     seen, motion = config.task.get("frames_seen"), config.networks.get("generator", {}).get("motion", {})
     every = motion.get("every")
-    changes = [f"--config.task.frames_seen={seen + 1}"] if isinstance(seen, int) else []
-    changes += [f"--config.networks.generator.motion.every={every / 2:g}"] if isinstance(every, int | float) else []
+    changes = []
+    if isinstance(seen, int) and seen < (config.data.frames or seen + 1):
+        changes.append(f"--config.task.frames_seen={seen + 1}")
+    if isinstance(every, int | float):
+        changes.append(f"--config.networks.generator.motion.every={every / 2:g}")
     return tuple(changes) or more_modes(config)
 
 

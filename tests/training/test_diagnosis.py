@@ -129,6 +129,9 @@ def test_clips_that_do_not_move_get_more_frames_and_faster_codes_of_motion():
     config = dataclasses.replace(config, networks=networks, task={**config.task, "frames_seen": 3})
     found = bad(record_of(config, later={"motion/c": 0.0}))["motion"]
     assert found.changes == ("--config.task.frames_seen=4", "--config.networks.generator.motion.every=4")
+    config = dataclasses.replace(config, data=dataclasses.replace(config.data, frames=3))  # all are seen
+    found = bad(record_of(config, later={"motion/c": 0.0}))["motion"]
+    assert found.changes == ("--config.networks.generator.motion.every=4",)
 
 
 def test_runs_of_pictures_say_nothing_of_motion():
