@@ -74,8 +74,9 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
         scores |= existing({f"path_length/{featured.manifest['features']}": found})
     controls = dict[str, dict[str, float]]()
     for name, evaluator in evaluators.items():
-        for control, found in evaluator.controls(config.seed).items() if isinstance(evaluator, Controlled) else ():
-            controls.setdefault(control, {}).update(prefixed(name, found))
+        if isinstance(evaluator, Controlled):
+            for control, of_control in evaluator.controls(config.seed).items():
+                controls.setdefault(control, {}).update(prefixed(name, of_control))
     report = {"step": model.step, "images": model.images_seen, "scores": scores, "manifest": manifest}
     report |= {"controls": controls} if controls else {}
     path = Workdir(workdir).root / f"scores-{model.step}.json"

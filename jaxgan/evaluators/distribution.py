@@ -131,7 +131,7 @@ class Distribution:
         def make() -> dict[str, np.ndarray]:
             generators = controls(source, self._samples, seed)
             scored = {name: self.run(Trained(generate), seed) for name, generate in generators.items()}
-            return {f"{name}/{score}": np.float64(value) for name in scored for score, value in scored[name].items()}
+            return {f"{name}/{score}": np.asarray(value) for name in scored for score, value in scored[name].items()}
 
         told = {"controls": manifest, "clips": identity(source), "seed": seed}
         stored, found = cached(self._cache_dir, told, make, [describe(source)]), dict[str, dict[str, float]]()
