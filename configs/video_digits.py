@@ -15,7 +15,7 @@ IMAGES = 5_000 * CLIPS * SEEN
 
 def get_config():
     config = ConfigDict()
-    config.data = dict(name="jaxgan_moving_digits", frames=16)
+    config.data = dict(name="jaxgan_moving_digits", resolution=32, frames=16)
     config.batch_size = CLIPS
     config.images = IMAGES
 
