@@ -23,12 +23,12 @@ def get_config():
         generator=dict(
             name="video.Frames",
             backbone=dict(name="dcgan.Generator", widths=(96, 48, 24)),
-            motion=dict(name="motion_codes.Convolved", dim=32, every=8.0, kernel_sizes=(5,)),
+            motion=dict(name="motion_codes.Convolved", dim=8, every=8.0, kernel_sizes=(5,)),
         ),
         discriminator=dict(
             name="video.Clips",
-            backbone=dict(name="dcgan.Discriminator", widths=(24, 48, 96), norm="none"),
-            pixels=8,
+            backbone=dict(name="dcgan.Discriminator", widths=(32, 64, 128), norm="none"),
+            pixels=16,
         ),
     )
     config.task = dict(
@@ -40,7 +40,6 @@ def get_config():
                 dict(name="gradient_penalty.r1", gamma=1.0, every=8),
                 dict(name="gradient_penalty.r2", gamma=1.0, every=8),
             ),
-            augment=dict(name="diffaugment.DiffAugment", policy=("translation",)),
         ),
         latent_dim=64,
     )

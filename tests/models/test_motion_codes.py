@@ -71,26 +71,3 @@ def test_acyclic_codes_are_those_of_the_paper():
     between = wave(11.5, 1) - lerp + (1 - share) * align[:, 1] + share * align[:, 2]
     np.testing.assert_allclose(found[:, 1], between, atol=1e-4)
     np.testing.assert_allclose(found[:, ::2], align[:, 1:3], atol=1e-4)
-
-
-def test_recurrent_codes_are_those_of_a_gru():
-    torch = pytest.importorskip("torch")
-    network = CODES["recurrent"]
-    found, tree = codes_of(network, 5.0, np.arange(6))
-    params, noise = jax.tree.map(np.asarray, tree["params"]), np.asarray(noise_for(network, 5.0))
-    cell = torch.nn.GRUCell(4, 4)
-
-    def ordered(array):  # torch has reset, update, new; its update keeps as ours does
-        update, reset, new = np.split(array.T, 3)
-        return torch.tensor(np.concatenate([reset, update, new]))
-
-    with torch.no_grad():
-        cell.weight_ih.copy_(ordered(params["fed"]["kernel"]))
-        cell.weight_hh.copy_(ordered(params["kernel"]))
-        cell.bias_ih.zero_()
-        cell.bias_hh.zero_()
-        state, expected = torch.tensor(noise[:, 0]), []
-        for step in range(6):
-            state = cell(torch.tensor(noise[:, 1 + step]), state)
-            expected.append(state.numpy())
-    np.testing.assert_allclose(found, np.stack(expected, axis=1), atol=1e-5)
