@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 import jaxgan
-from jaxgan.errors import FINISHED, UserError
+from jaxgan.errors import FINISHED, MISTAKE, UserError
 from jaxgan.main import main
 from jaxgan.training.stored import read_records
 
@@ -68,7 +68,7 @@ def test_a_resumed_run_equals_an_unbroken_one(run, folder, tmp_path):
         np.testing.assert_array_equal(array, resumed[name], err_msg=name)
 
 
-def test_films_of_any_length_and_rate_are_drawn(run, tmp_path):
+def test_films_of_any_length_and_rate_are_drawn(run, tmp_path, capsys):
     model = jaxgan.load(run)
     clips = model.generate(0, 3)
     assert clips.shape == (3, 8, 16, 16, 1)
@@ -78,7 +78,12 @@ def test_films_of_any_length_and_rate_are_drawn(run, tmp_path):
     np.testing.assert_allclose(model.retimed(15, 2.0).generate(0, 3)[:, ::2], clips, atol=1e-5)
     held = model.generate(0, 3, given={"motion": np.zeros((3, *model.asks["motion"].shape))})
     assert (held != clips).any()
-    assert main(["--mode=sample", f"--workdir={run}", "--count=2", f"--output={tmp_path / 'x.png'}"]) == FINISHED
+    call = ["--mode=sample", f"--workdir={run}", "--count=2", "--kind=files", f"--output={tmp_path / 'clips'}"]
+    assert main([*call, "--frames=24"]) == FINISHED
+    with Image.open(tmp_path / "clips" / "00001.gif") as film:
+        assert film.n_frames == 24
+    assert main([*call, "--frames=0"]) == MISTAKE
+    assert "--frames: got 0, accepted is 1" in capsys.readouterr().err
     with pytest.raises(UserError, match="got 0, accepted is 1 or more"):
         model.retimed(0)
     with pytest.raises(UserError, match="got 0, accepted is more than 0"):
