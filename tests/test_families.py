@@ -9,6 +9,8 @@ import pytest
 from jaxgan.assemble import fill_in, make_task
 from jaxgan.data.sources import DataSpec
 from jaxgan.fields import picture_fields
+from jaxgan.game import delivered, product_of
+from jaxgan.inference.sampling import Sampler
 from jaxgan.overrides import load_config
 from jaxgan.training.parts import make_init, make_optimizers, make_step, root_key
 
@@ -73,8 +75,7 @@ def test_two_tiny_steps(name):
         assert restored.shape == batch["image"].shape
         assert np.isfinite(restored).all()
         return
-    latent = task.latents(jax.random.key(1), 2)
-    label = jax.numpy.zeros(2, int) if task.num_classes else None
-    images = task.generate(after.ema_params, after.ema_variables, latent, label)
-    assert images.shape == (2, 16, 16, 3)
+    _, product = product_of(task)
+    images = Sampler(product, batch_size=2).generate(delivered(after, product.networks), 0, 2)
+    assert images.shape == (2, *fields["image"].known)
     assert np.isfinite(images).all()
