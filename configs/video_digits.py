@@ -15,7 +15,7 @@ IMAGES = 5_000 * CLIPS * SEEN
 
 def get_config():
     config = ConfigDict()
-    config.data = dict(name="jaxgan_moving_digits", frames=16)
+    config.data = dict(name="jaxgan_moving_digits", resolution=32, frames=16)
     config.batch_size = CLIPS
     config.images = IMAGES
 
@@ -23,11 +23,11 @@ def get_config():
         generator=dict(
             name="video.Frames",
             backbone=dict(name="dcgan.Generator", widths=(96, 48, 24)),
-            motion=dict(name="motion_codes.Convolved", dim=32, every=8.0, kernel_sizes=(5,)),
+            motion=dict(name="motion_codes.Convolved", dim=8, every=8.0, kernel_sizes=(5,), curve="b_spline"),
         ),
         discriminator=dict(
             name="video.Clips",
-            backbone=dict(name="dcgan.Discriminator", widths=(24, 48, 96), norm="none"),
+            backbone=dict(name="dcgan.Discriminator", widths=(32, 64, 128), norm="none"),
             pixels=8,
         ),
     )
@@ -40,14 +40,13 @@ def get_config():
                 dict(name="gradient_penalty.r1", gamma=1.0, every=8),
                 dict(name="gradient_penalty.r2", gamma=1.0, every=8),
             ),
-            augment=dict(name="diffaugment.DiffAugment", policy=("translation",)),
         ),
         latent_dim=64,
     )
     rate = dict(name="cosine", start=2e-3, stop=1e-4, images=IMAGES)
     adam = dict(name="adam", learning_rate=rate, b1=0.0, b2=0.99)
     config.optimizers = dict(generator=adam, discriminator=adam)
-    config.ema = dict(half_life_images=10_000)
+    config.ema = dict(half_life_images=5_000)
 
     config.checkpoint = dict(every_images=500 * CLIPS * SEEN)
     config.samples = dict(every_images=500 * CLIPS * SEEN, rows=8, columns=1)

@@ -9,6 +9,8 @@ import pytest
 from jaxgan.assemble import fill_in, make_task
 from jaxgan.data.sources import DataSpec
 from jaxgan.fields import picture_fields
+from jaxgan.game import delivered, product_of
+from jaxgan.inference.sampling import Sampler
 from jaxgan.overrides import load_config
 from jaxgan.training.parts import make_init, make_optimizers, make_step, root_key
 
@@ -26,6 +28,10 @@ FAMILIES = {  # a config of each, and what is changed so that every phase is pla
     "srgan_photos": {},
     "inpaint_photos": {},
     "edges2photo": {},
+    "video_digits": {"task.adversary.penalties.0.every": "1", "task.adversary.penalties.1.every": "1"},
+    "stylegan_v": {"task.latent_dim": "8", "task.adversary.penalties.0.every": "1"},
+    "r3gan_video": {},
+    "mocogan_digits": {},
 }
 
 
@@ -38,7 +44,8 @@ QUICK = ("vanilla_gan", "dcgan_mnist")  # the others take seconds to compile
 def test_two_tiny_steps(name):
     changes = {"tiny": "true", "data.flip": "false", **FAMILIES[name]}
     config = load_config(str(CONFIGS / f"{name}.py"), changes)
-    spec = DataSpec("random", "train", 100, picture_fields(16, 16, 3, tuple("0123456789")), "0" * 16)
+    fields = picture_fields(16, 16, 3, tuple("0123456789"), frames=config.data.frames)
+    spec = DataSpec("random", "train", 100, fields, "0" * 16)
     config = fill_in(config, spec)
     task = make_task(config)
     optimizers = make_optimizers(config, task)
@@ -50,7 +57,7 @@ def test_two_tiny_steps(name):
         before = before.replace(images_seen=jax.numpy.int32(phases[due[0]].start + 1))
     keys = jax.random.split(jax.random.key(0))
     batch = {
-        "image": jax.random.uniform(keys[0], (ROWS, 16, 16, 3), minval=-1.0),
+        "image": jax.random.uniform(keys[0], (ROWS, *fields["image"].known), minval=-1.0),
         "label": jax.random.randint(keys[1], (ROWS,), 0, 10),
     }
     after = before
@@ -68,8 +75,7 @@ def test_two_tiny_steps(name):
         assert restored.shape == batch["image"].shape
         assert np.isfinite(restored).all()
         return
-    latent = task.latents(jax.random.key(1), 2)
-    label = jax.numpy.zeros(2, int) if task.num_classes else None
-    images = task.generate(after.ema_params, after.ema_variables, latent, label)
-    assert images.shape == (2, 16, 16, 3)
+    _, product = product_of(task)
+    images = Sampler(product, batch_size=2).generate(delivered(after, product.networks), 0, 2)
+    assert images.shape == (2, *fields["image"].known)
     assert np.isfinite(images).all()

@@ -28,6 +28,11 @@ DISCRIMINATORS = {
 }
 
 
+def quick(families):
+    """All of them; of each but DCGAN in the slow tests."""
+    return [name if name == "dcgan" else pytest.param(name, marks=pytest.mark.slow) for name in families]
+
+
 def frames(name):
     backbone = GENERATORS[name]
     network = video.Frames(backbone, Convolved(3), 16, 1, 4, backbone.num_classes)
@@ -41,7 +46,7 @@ def frames(name):
     return network, tree, call
 
 
-@pytest.mark.parametrize("name", GENERATORS)
+@pytest.mark.parametrize("name", quick(GENERATORS))
 def test_each_frame_is_an_image_of_the_backbone(name):
     network, tree, call = frames(name)
     assert call(tree).shape == (2, 4, 16, 16, 1)
@@ -71,6 +76,7 @@ def test_a_longer_film_begins_as_a_shorter_one_and_shows_the_same_at_the_same_ti
     assert np.abs(small[:, 1] - small[:, 0]).max() < 2e-3 * np.abs(long).max()
 
 
+@pytest.mark.slow
 def test_styles_are_of_the_content_and_are_truncated_in_all_frames():
     _, tree, call = frames("stylegan2")
     none = call(tree, truncation=0.0)
@@ -85,10 +91,10 @@ def clips(name, count=3, pixels=8):
     image = jax.random.uniform(KEY, (2, count, 16, 16, 1), minval=-1.0)
     label = jnp.array([1, 2]) if backbone.num_classes else None
     tree = jax.jit(lambda: network.init(KEY, image, label, None, train=False))()
-    return tree, image, lambda image, time=None: network.apply(tree, image, label, time, train=False)
+    return tree, image, jax.jit(lambda image, time=None: network.apply(tree, image, label, time, train=False))
 
 
-@pytest.mark.parametrize("name", DISCRIMINATORS)
+@pytest.mark.parametrize("name", quick(DISCRIMINATORS))
 def test_clips_are_judged_by_all_frames_their_order_and_distances(name):
     tree, image, judge = clips(name)
     logits = judge(image).logits
