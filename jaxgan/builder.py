@@ -62,9 +62,10 @@ def build(
 
     A function comes with its arguments in what holds it, such as a `Penalty`; what is no constructor is the named thing
     itself. `fill` gives arguments that the constructor takes and the section leaves out, `networks` those of its
-    networks and of the sections in it. `allow` names packages beside jaxgan that a full path such as
-    `mypackage.nets.Generator` may point into. Raises UserError, with `path` before the key, for a name or an argument
-    that does not fit, and for a network that is missing.
+    networks and of the sections in it; `path: Given[str]` is where the section stands, for errors.
+    `allow` names packages beside jaxgan that a full path such as `mypackage.nets.Generator` may point into. Raises
+    UserError, with `path` before the key, for a name or an argument that does not fit, and for a network that is
+    missing.
     """
     section, networks = _named(section, kind, path), networks or {}
     check_section(section, kind, path=path, allow=allow, fill=fill or {})
@@ -85,7 +86,8 @@ def build(
             raise UserError(f"config.networks.{name} is missing: {path} needs it")
         if name in networks:
             arguments |= {key: networks[name], **({f"{key}_name": name} if f"{key}_name" in schema else {})}
-    filled = {key: value for key, value in (fill or {}).items() if key in schema and key not in arguments}
+    handed = {**(fill or {}), **({"path": path} if "path" in schema and given(schema["path"].annotation) else {})}
+    filled = {key: value for key, value in handed.items() if key in schema and key not in arguments}
     return found(**filled, **arguments)
 
 

@@ -77,12 +77,12 @@ class Generation:
                 raise UserError(f"config.task.{name}: got {getattr(self, name)}, accepted is {least} or more")
         self._check_condition()
         for field, penalties in (
-            ("adversary.penalties", self.adversary.penalties),
-            ("generator_penalties", self.generator_penalties),
+            (f"{self.adversary.path}.penalties", self.adversary.penalties),
+            ("config.task.generator_penalties", self.generator_penalties),
         ):
             for penalty in penalties:
                 if penalty.wants("synthesize") and not self.has_styles:
-                    raise UserError(f"config.task.{field}: {penalty.name} needs a generator with styles")
+                    raise UserError(f"{field}: {penalty.name} needs a generator with styles")
 
     @property
     def given(self) -> Spec:
