@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import importlib.util
 import inspect
 import pkgutil
 import sys
@@ -400,6 +401,9 @@ def _unknown_name(name: str, kind: str, path: str) -> UserError:
     known = examples(kind)
     near = difflib.get_close_matches(name, known, 1, 0.5)
     hint = f"did you mean {near[0]!r}?" if near else f"accepted are {', '.join(known)}"
+    top = name.partition(".")[0]
+    if top.isidentifier() and top not in sys.stdlib_module_names and importlib.util.find_spec(top):
+        hint = f"where {top} is a package of yours, --allow={top} lets names point into it"
     return UserError(f"{path}.name: {name!r} is not {_a(kind)}; {hint}")
 
 

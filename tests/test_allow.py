@@ -1,5 +1,6 @@
 """Packages beside jaxgan, brought in by `--allow`."""
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -129,6 +130,14 @@ def test_a_module_of_a_package_that_cannot_be_imported_is_one_line(package, modu
     assert error.startswith(f"jaxgan: config.networks.generator.name: {name!r} cannot be imported: {told}")
     assert "\n" not in error
     assert not (tmp_path / "run").exists()
+
+
+def test_a_package_that_is_there_and_not_allowed_is_named(package, tmp_path, capsys, monkeypatch):
+    monkeypatch.delitem(sys.modules, package, raising=False)
+    assert train(tmp_path / "run") == MISTAKE
+    told = "'visitors.nets.Generator' is not a network; where visitors is a package of yours, --allow=visitors lets"
+    assert told in capsys.readouterr().err
+    assert package not in sys.modules  # nothing of it has run
 
 
 @pytest.mark.parametrize("module", sorted(NEWCOMERS.glob("*/__init__.py")), ids=lambda path: path.parent.name)
