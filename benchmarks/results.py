@@ -136,7 +136,7 @@ class Run:
         subprocess.run(self._command("evaluate"), check=True, cwd=ROOT)
         newest = max(self.workdir.glob("scores-*.json"), key=lambda path: int(path.stem.partition("-")[2]))
         report = json.loads(newest.read_text())
-        return {"images": report["images"], "scores": report["scores"]}
+        return {name: report[name] for name in ("images", "scores", "controls") if name in report}
 
     def _command(self, mode: str) -> list[str]:
         jaxgan = [sys.executable, "-m", "jaxgan.main", f"--mode={mode}", "--workdir", str(self.workdir.absolute())]
@@ -208,6 +208,8 @@ def _table(experiment: Experiment, records: list[dict[str, Any]]) -> str:
         images = " ".join(f"{number:,}" for number in sorted({record["images"] for record in group}))
         cells = [_summary([record["scores"][name] for record in group]) for name in names]
         lines.append(f"| {row} | {images} | {len(group)} | {' | '.join(cells)} |")
+    for control, scores in records[-1].get("controls", {}).items():  # of clips, where there are controls
+        lines.append(f"| {control} | | | {' | '.join(f'{scores[name]:.3f}' for name in names)} |")
     return "\n".join(lines)
 
 

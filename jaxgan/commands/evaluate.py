@@ -17,10 +17,11 @@ from jaxgan.commands.setup import generate_with, start_jax
 from jaxgan.config import RunConfig
 from jaxgan.domains import MOST, Domain
 from jaxgan.errors import FINISHED, NotFiniteError, UserError
+from jaxgan.evaluators.controls import Controlled
 from jaxgan.evaluators.evaluator import Trained
 from jaxgan.evaluators.manifests import check_same, existing, read_report, write_report
 from jaxgan.evaluators.path_length import Featured, feature_path_length, path_manifest
-from jaxgan.fields import Kind, frames
+from jaxgan.fields import Kind
 from jaxgan.inference.model import Model
 from jaxgan.media.plain import plain
 from jaxgan.parallel.mesh import make_mesh
@@ -34,7 +35,7 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
 
     `--samples` overrides the config's number of samples. `--against` is another file of scores, beside which
     these are printed; raises UserError where the two were made with different things. `--path_length` adds
-    that of so many paths.
+    that of so many paths. Scores of clips stand beside those of `jaxgan.evaluators.controls`.
     """
     check_outputs("evaluate", workdir, options)
     if "samples" in options:
@@ -61,7 +62,7 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
         restorer = model.restorer
         return np.asarray((restorer.shot or restorer.apply)(jnp.asarray(conditions)))
 
-    draw, scores = generate_with(model.generate, per_clip=frames(model.gives)), dict[str, float]()
+    draw, scores = generate_with(model.generate), dict[str, float]()
     trained = Trained(draw, restore, model)
     try:
         for name, evaluator in evaluators.items():
@@ -71,12 +72,19 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
     if featured is not None:
         found = _path_length(model, featured, paths, config.seed)
         scores |= existing({f"path_length/{featured.manifest['features']}": found})
+    controls = dict[str, dict[str, float]]()
+    for name, evaluator in evaluators.items():
+        if isinstance(evaluator, Controlled):
+            for control, of_control in evaluator.controls(config.seed).items():
+                controls.setdefault(control, {}).update(prefixed(name, of_control))
     report = {"step": model.step, "images": model.images_seen, "scores": scores, "manifest": manifest}
+    report |= {"controls": controls} if controls else {}
     path = Workdir(workdir).root / f"scores-{model.step}.json"
     write_report(path, report)
     for name, value in scores.items():
         other = "" if against is None else f"   there {against['scores'].get(name, math.nan):.4f}"
-        print(f"{name:40} {value:.4f}{other}")
+        beside = "".join(f"   {control} {found[name]:.4f}" for control, found in controls.items() if name in found)
+        print(f"{name:40} {value:.4f}{other}{beside}")
     print(plain(f"step {model.step}; made with: {json.dumps(manifest, allow_nan=False)}"))
     print(plain(f"written to {path}"))
     return FINISHED

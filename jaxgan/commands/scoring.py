@@ -44,10 +44,10 @@ def make_evaluators(
     """Evaluators by name; under the name `UNNAMED` the usual one, where the config names none.
 
     A constructor gets what it takes of these, by the names of its parameters: `source` and `held_out` (the split that
-    is trained on, and the evaluation split or None), `pictures` (the evaluation split at the sizes of its pictures),
-    the product's `degradation`, `conditional` (whether the product takes labels), `cache_dir`, `seed`, and the fields
-    of `config.evaluation`. Raises UserError for one that does not fit the product (`only_fitting` leaves it out), where
-    none is left, and for data that cannot be opened.
+    is trained on, and the evaluation split or None), `pictures` (the evaluation split at the sizes of its pictures; of
+    clips every frame), the product's `degradation`, `conditional` (whether the product takes labels), `cache_dir`,
+    `seed`, and the fields of `config.evaluation`. Raises UserError for one that does not fit the product
+    (`only_fitting` leaves it out), where none is left, and for data that cannot be opened.
     """
     sections = dict[str, Section]()
     this = f"asks for {told(product.asks)} and gives {told(product.gives)}"
@@ -108,10 +108,9 @@ def _make(config: RunConfig, name: str, section: Section, product: Product, allo
     opened: Mapping[str, Callable[[], Any]] = {
         "source": lambda: open_source(data, data.split, allow),
         "held_out": lambda: None if apart == data.split else open_source(data, apart, allow),
-        "pictures": lambda: open_pictures(data, apart, allow),
+        "pictures": lambda: frames_of(open_pictures(data, apart, allow)),
     }
-    # scores look at pictures: of clips at every frame
-    fill = {key: frames_of(open_()) for key, open_ in opened.items() if key in parameters and key not in section}
+    fill = {key: open_() for key, open_ in opened.items() if key in parameters and key not in section}
     for source in filter(None, fill.values()):
         _check_data(product, source.spec, path)
     own = {
@@ -145,5 +144,6 @@ def _check_data(product: Product, spec: DataSpec, path: str) -> None:
     pixels = name_of(product.gives, "pixels")
     asked = {name: field for name, field in product.asks.items() if field.kind == "pixels" and name in spec.fields}
     asked = {"image": product.gives[pixels]} if pixels else asked
-    asked = {name: of_frame(field) for name, field in asked.items()}
+    if not spec.image.clip:  # of the pictures that clips are restored from, every frame
+        asked = {name: of_frame(field) for name, field in asked.items()}
     fit(asked, spec.fields, asker=path, giver=plain(spec.name))

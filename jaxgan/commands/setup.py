@@ -138,13 +138,10 @@ def _flat(tree: Any, prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def generate_with(draw: Callable[[int, int, np.ndarray | None], np.ndarray], *, per_clip: int = 1) -> Generate:
-    """What evaluators call, from a function of (seed, count, labels); of clips of `per_clip` frames, each frame."""
+def generate_with(draw: Callable[[int, int, np.ndarray | None], np.ndarray]) -> Generate:
+    """What evaluators call, from a function of (seed, count, labels)."""
 
     def generate(seed: int, asked: int | np.ndarray) -> np.ndarray:
-        labels = None if isinstance(asked, int) else asked[::per_clip]
-        count = -(-asked // per_clip) if isinstance(asked, int) else len(asked[::per_clip])
-        images = draw(seed, count, labels)
-        return images if per_clip == 1 else images.reshape(-1, *images.shape[2:])
+        return draw(seed, asked, None) if isinstance(asked, int) else draw(seed, len(asked), asked)
 
     return generate

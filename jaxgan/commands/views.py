@@ -116,7 +116,7 @@ class GenerationView(View):
 
     def _trained(self, state: State) -> Trained:
         weights = self._averaged(state)
-        draw = generate_with(partial(self._sampler.share, weights), per_clip=frames(self._product.gives))
+        draw = generate_with(partial(self._sampler.share, weights))
         return Trained(generate=draw, call=partial(self._called, weights))
 
     def _playing(self, state: State, seed: int, count: int, labels: np.ndarray | None) -> np.ndarray:

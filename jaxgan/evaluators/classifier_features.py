@@ -23,7 +23,7 @@ from jaxgan.evaluators.classifier_cache import KIND, StoredClassifier, by_leader
 from jaxgan.evaluators.fitting import Course, fit
 from jaxgan.evaluators.reference import Images
 from jaxgan.evaluators.streams import Features
-from jaxgan.models.classifier import Classification, Classifier
+from jaxgan.models.classifier import Classification, Classifier, ClipClassifier
 
 VERSION = 1  # raise it when the same recipe would give another classifier
 MOST, LEAST = 512, 64  # images that a device classifies at a time
@@ -58,6 +58,10 @@ class Recipe:
     seed: int = 0
 
 
+OF_CLIPS = Recipe(widths=(16, 32, 64))  # of `ClipClassifier`
+Network = Classifier | ClipClassifier
+
+
 class NetworkFeatures:
     """A trained classifier as a feature net: uint8 images -> features and predicted classes.
 
@@ -66,7 +70,7 @@ class NetworkFeatures:
     that of a generator which always draws the mean of the features.
     """
 
-    def __init__(self, model: Classifier, stored: StoredClassifier, kind: str = KIND):
+    def __init__(self, model: Network, stored: StoredClassifier, kind: str = KIND):
         """`kind` of network begins its name."""
         self.fingerprint = stored.fingerprint
         self.name = f"{kind}-{stored.fingerprint[:8]}"
@@ -89,17 +93,19 @@ def load_or_train_classifier(
     read: Callable[[], tuple[Images, Images]],
     cache_dir: str,
     recipe: Recipe | None = None,
+    clips: bool = False,
     sources: Sequence[Mapping[str, Any]] = (),
 ) -> NetworkFeatures:
     """The classifier of a data set: from `cache_dir` if it lies there whole, else trained and stored.
 
-    `data` tells the data set from all others, `sources` what it is and holds (see `sources.describe`). `read` gives
-    the images to train on and those held out; it is called only if the classifier must be trained, and of several
-    processes in the first alone.
+    `clips`: the data are clips, not images. `data` tells the data set from all others, `sources` what it is and holds
+    (see `sources.describe`). `read` gives the images to train on and those held out; it is called only if the
+    classifier must be trained, and of several processes in the first alone.
     The accuracy on those held out is measured then and kept.
     """
-    recipe = recipe or Recipe()
-    model = Classifier(num_classes=num_classes, widths=recipe.widths, hidden=recipe.hidden)
+    recipe = recipe or (OF_CLIPS if clips else Recipe())
+    kind = ClipClassifier if clips else Classifier
+    model = kind(num_classes=num_classes, widths=recipe.widths, hidden=recipe.hidden)
     description = {
         "version": VERSION,
         "data": data,
@@ -121,7 +127,7 @@ def load_or_train_classifier(
 
 
 def load_or_make(
-    model: Classifier,
+    model: Network,
     description: Mapping[str, Any],
     make: Callable[[], Made],
     *,
@@ -145,7 +151,7 @@ def load_or_make(
     return NetworkFeatures(model, by_leader(fingerprint, find), kind)
 
 
-def train_classifier(model: Classifier, train: Images, recipe: Recipe) -> Any:
+def train_classifier(model: Network, train: Images, recipe: Recipe) -> Any:
     """Params of `model` after one run of the recipe: cross-entropy, AdamW, one cosine. Deterministic."""
     images_seen = min(max(recipe.epochs * len(train.images), recipe.least_images), recipe.most_images)
 
@@ -172,12 +178,12 @@ def train_classifier(model: Classifier, train: Images, recipe: Recipe) -> Any:
     )
 
 
-def classify(model: Classifier, params: Any, images: np.ndarray) -> Classification:
+def classify(model: Network, params: Any, images: np.ndarray) -> Classification:
     """Numpy arrays of what `model` makes of uint8 images `[n,H,W,C]`."""
     return looking(model, params)(images)
 
 
-def looking(model: Classifier, params: Any) -> Features:
+def looking(model: Network, params: Any) -> Features:
     """`model` as a function of uint8 images `[n,H,W,C]` to a `Classification` of numpy arrays, on all devices."""
     return Features(functools.partial(_classify, model), params, most=MOST, least=LEAST)
 
@@ -204,6 +210,6 @@ def _shifted(images: np.ndarray, most: int, random: np.random.Generator) -> np.n
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _classify(model: Classifier, params: Any, images: Any) -> Classification:
+def _classify(model: Network, params: Any, images: Any) -> Classification:
     """Classify uint8 images, on which the model looks in [-1, 1]."""
     return model.apply(params, images.astype(jnp.float32) / 127.5 - 1.0)

@@ -65,6 +65,7 @@ def classifier_of(source: Source, held_out: Source | None, *, cache_dir: str, se
     return load_or_train_classifier(
         data=identity(source) if held_out is None else f"{identity(source)}; {identity(held_out)}",
         num_classes=len(source.spec.classes),
+        clips=source.spec.image.clip,
         read=lambda: classifier_data(source, held_out, seed),
         cache_dir=cache_dir,
         sources=[describe(each) for each in (source, held_out) if each is not None],

@@ -22,6 +22,7 @@ from jaxgan.data.stacked import StackedSource
 from jaxgan.domains import Count, Given, Seed, Several
 from jaxgan.errors import NotFiniteError, UserError
 from jaxgan.evaluators.classifier_scores import ClassifierScores
+from jaxgan.evaluators.controls import controls
 from jaxgan.evaluators.evaluator import Trained
 from jaxgan.evaluators.inception_features import check_weights
 from jaxgan.evaluators.inception_scores import InceptionScores
@@ -29,6 +30,8 @@ from jaxgan.evaluators.labels import count_labels, spread_labels
 from jaxgan.evaluators.manifests import CONTENTS, existing
 from jaxgan.evaluators.motion_scores import MotionScores
 from jaxgan.evaluators.patch_scores import PatchScores
+from jaxgan.evaluators.reference import identity
+from jaxgan.evaluators.reference_cache import cached
 from jaxgan.evaluators.self_scores import SelfScores
 from jaxgan.evaluators.stacked_scores import StackedScores
 from jaxgan.evaluators.streams import Scorer, put_together
@@ -70,9 +73,7 @@ class Distribution:
         """
         _check_counts(samples, source.spec.size, neighbours, f"the split {source.spec.split!r} of {source.spec.name!r}")
         self._source, self._held_out, self._cache_dir = source, held_out, cache_dir
-        self._per_clip = getattr(source, "per_clip", 1)  # frames, which are drawn and asked for together
-        self._batch_size = -(-batch_size // self._per_clip) * self._per_clip
-        self._samples, self._neighbours = samples, neighbours
+        self._samples, self._batch_size, self._neighbours = samples, batch_size, neighbours
         self._conditional = conditional and bool(source.spec.classes)
         self._seed, self._weights = reference_seed, weights
         self._kind = _kind(source, features)
@@ -112,6 +113,28 @@ class Distribution:
             seen.add(rows, None if labels is None else labels[: self._scorer.samples - start])
         return distributed.by_leader("scores", lambda: existing(seen.scores()))
 
+    def controls(self, seed: int) -> dict[str, dict[str, float]]:
+        """Scores of clips that need no generator, see `jaxgan.evaluators.controls`; none of pictures.
+
+        Real clips are held-out ones, if there are any. All are scored once, and the scores kept.
+        """
+        if not self._source.spec.image.clip:
+            return {}
+        source = self._held_out or self._source
+        manifest = self.manifest
+
+        def make() -> dict[str, np.ndarray]:
+            generators = controls(source, self._samples, seed)
+            scored = {name: self.run(Trained(generate), seed) for name, generate in generators.items()}
+            return {f"{name}/{score}": np.asarray(value) for name in scored for score, value in scored[name].items()}
+
+        told = {"controls": manifest, "clips": identity(source), "seed": seed}
+        stored, found = cached(self._cache_dir, told, make, [describe(source)]), dict[str, dict[str, float]]()
+        for place, value in stored.items():
+            name, _, score = place.partition("/")
+            found.setdefault(name, {})[score] = float(value)
+        return found
+
     def picture(self, model: Trained) -> None:
         """Nothing: a run draws its samples whatever scores them."""
 
@@ -119,7 +142,7 @@ class Distribution:
         """What `count` samples are asked for, int32; None where the generator takes no labels."""
         if self._counts is None:
             return None
-        return spread_labels(self._counts, -(-count // self._per_clip)).repeat(self._per_clip)[:count]
+        return spread_labels(self._counts, count)
 
     def features(self, images: np.ndarray) -> np.ndarray:
         """Features `[n,D]` of images of 0 to 255. Raises UserError where scores are made without a network."""
@@ -139,8 +162,8 @@ class Distribution:
     @functools.cached_property
     def _scorer(self) -> Scorer:
         common: dict[str, Any] = {"samples": self._samples, "neighbours": self._neighbours, "seed": self._seed}
-        if self._kind in (PatchScores, MotionScores):
-            return self._kind(self._source, **common)
+        if self._kind is PatchScores:
+            return PatchScores(self._source, **common)
         common["cache_dir"] = self._cache_dir
         if self._kind in (InceptionScores, VideoScores):
             return self._kind(self._source, weights=self._weights, **common)

@@ -13,8 +13,9 @@ import numpy as np
 from jaxgan.fields import Kind, name_of
 from jaxgan.game import Product
 
-# (seed, labels [n] or a count n) -> float32 images [n,H,W,C] in [-1, 1]. Of several processes all call it for scores,
-# and each gets its share: ceil(n / processes) rows or more, as many in each, with padding behind the last image
+# (seed, labels [n] or a count n) -> float32 images [n,H,W,C] or clips [n,T,H,W,C] in [-1, 1]. Of several processes
+# all call it for scores, and each gets its share: ceil(n / processes) rows or more, as many in each, with padding
+# behind the last image
 Generate = Callable[[int, Any], np.ndarray]
 # conditions float32 [n,h,w,C'], one or the frames of a clip in their order -> images [n,sh,sw,C] in [-1, 1]
 Restore = Callable[[np.ndarray], np.ndarray]

@@ -6,65 +6,115 @@ from typing import Any
 
 import numpy as np
 
-from jaxgan.data.sources import Source
-from jaxgan.evaluators.reference import told_of
+from jaxgan.data.clip_frames import frames_of
+from jaxgan.data.sources import Source, describe
+from jaxgan.evaluators.classifier_features import NetworkFeatures, load_or_train_classifier
+from jaxgan.evaluators.classifier_scores import classifier_data, told_of_classifier
+from jaxgan.evaluators.reference import Images, identity, told_of
 from jaxgan.evaluators.streams import Rows, describe_reals
-from jaxgan.metrics.motion import Motion, motion, speed_distance
+from jaxgan.metrics.motion import STILL, Motion, changes, identity_kept, motion, speed_distance, stillest
 
 MOST_CLIPS = 5_000  # of the data
 
 
 class MotionScores:
-    """Distance of the speeds from those of the data, share of straight paths, share of clips that move."""
+    """Speeds against those of the data, straight paths, clips that move, things that stay what they are, flicker.
 
-    names = ("speed_distance", "straight", "moves")
+    `speed_ratio` is the distance of the speeds relative to that of clips that stand still. `identity` is the share of
+    a clip's frames in which a classifier of single frames reads the same; only labelled data have it. `flicker` is the
+    mean change, in levels of 255, of the stillest pixels: of as large a share of all as stand still in the data.
+    """
 
-    def __init__(self, source: Source, *, samples: int, neighbours: int, seed: int):
-        """Track the reference: as many clips as samples, or as there are."""
+    names = ("speed_distance", "speed_ratio", "straight", "moves", "identity", "flicker")
+
+    def __init__(
+        self,
+        source: Source,
+        held_out: Source | None = None,
+        *,
+        cache_dir: str,
+        samples: int,
+        neighbours: int,
+        seed: int,
+    ):
+        """Track the reference: as many clips as samples, or as there are. Trains the classifier, or has it cached."""
         del neighbours
         self.samples, count = samples, min(samples, source.spec.size, MOST_CLIPS)
-        reals = MotionSamples(np.zeros(0))
+        self._look = things_of(source, held_out, cache_dir=cache_dir, seed=seed) if source.spec.classes else None
+        self.reals = MotionSamples(None)
         for rows, _ in describe_reals(source, self.describe, count, seed):
-            reals.add(rows, None)
-        self._reals = reals.motion()
+            self.reals.add(rows, None)
         self.manifest: dict[str, Any] = {
             "features": "motion",
+            **(told_of_classifier(self._look) if self._look else {}),
             **told_of(source, count, seed),
             "samples": samples,
-            "straight_reals": self._reals.straight,
-            "moving_reals": float(self._reals.moves.mean()),
+            **{f"{name.partition('/')[0]}_reals": value for name, value in self.reals.scores().items()},
         }
 
     def describe(self, images: np.ndarray) -> dict[str, np.ndarray]:
-        """How each of uint8 clips `[n,T,H,W,C]` moves."""
-        return motion(images)._asdict()
+        """How each of uint8 clips `[n,T,H,W,C]` moves, what is read in its frames, how much its pixels change."""
+        rows = {**motion(images)._asdict(), "changes": changes(images)}
+        if self._look is None:
+            return rows
+        found = self._look(images.reshape(-1, *images.shape[2:]))
+        return {**rows, "read": found.predicted.reshape(images.shape[:2])}
 
     def start(self) -> MotionSamples:
         """Nothing seen yet."""
-        return MotionSamples(self._reals.speed)
+        return MotionSamples(self.reals)
 
 
 class MotionSamples:
     """What was seen of samples, and its scores."""
 
-    def __init__(self, speeds: np.ndarray):
-        """`speeds` are those of the data."""
-        self._speeds, self._seen = speeds, list[Rows]()
+    def __init__(self, reals: MotionSamples | None):
+        """`reals`: what was seen of the data; None: these are the data, which are compared with nothing."""
+        self._reals, self._seen = reals, list[Rows]()
 
     def add(self, rows: Rows, labels: np.ndarray | None) -> None:  # noqa: ARG002
         """Count samples, whatever they were asked for."""
-        self._seen.append(rows)
+        self._seen.append({**rows, "changes": rows["changes"].sum(axis=0, keepdims=True)})
 
-    def motion(self) -> Motion:
-        """Of all clips seen."""
-        return Motion(*(np.concatenate([rows[name] for rows in self._seen]) for name in Motion._fields))
+    def all(self, name: str) -> np.ndarray:
+        """What was described under this name, of all clips seen."""
+        return np.concatenate([rows[name] for rows in self._seen])
 
     def scores(self) -> dict[str, float]:
         """By name."""
-        found = self.motion()
-        distance = speed_distance(self._speeds, found.speed)
-        return {
-            "speed_distance/motion": distance,
-            "straight/motion": found.straight,
-            "moves/motion": float(found.moves.mean()),
-        }
+        found, reals = Motion(*map(self.all, Motion._fields)), self._reals or self
+        scores = {"straight": found.straight, "moves": float(found.moves.mean())}
+        if self._reals is not None:
+            speeds = reals.all("speed")
+            distance, still = speed_distance(speeds, found.speed), speed_distance(speeds, np.zeros(1))
+            scores = {"speed_distance": distance, **({"speed_ratio": distance / still} if still else {}), **scores}
+        if "read" in self._seen[0]:
+            scores["identity"] = identity_kept(self.all("read"))
+        counts = reals.all("changes").sum(axis=0)
+        if share := counts[: int(STILL) + 1].sum() / counts.sum():
+            scores["flicker"] = stillest(self.all("changes").sum(axis=0), share)
+        return {f"{name}/motion": value for name, value in scores.items()}
+
+
+def things_of(source: Source, held_out: Source | None, *, cache_dir: str, seed: int) -> NetworkFeatures:
+    """A classifier of single frames of clips, from `cache_dir` or trained; `held_out` None: a tenth of the frames.
+
+    It tells what clips show, not how that moves: classes whose names have the same first word, such as "7 left" and
+    "7 up", are one to it.
+    """
+    words = [name.partition(" ")[0] for name in source.spec.classes]
+    things = sorted(set(words))
+    thing = np.array([things.index(word) for word in words], np.int32)
+
+    def read() -> tuple[Images, Images]:
+        found = classifier_data(frames_of(source), frames_of(held_out), seed)
+        return found[0]._replace(labels=thing[found[0].labels]), found[1]._replace(labels=thing[found[1].labels])
+
+    sources = [each for each in (source, held_out) if each is not None]
+    return load_or_train_classifier(
+        data=f"frames of {'; '.join(map(identity, sources))}",
+        num_classes=len(things),
+        read=read,
+        cache_dir=cache_dir,
+        sources=[describe(each) for each in sources],
+    )

@@ -145,6 +145,23 @@ def flicker(output: Clips, reference: UInt8[np.ndarray, "m s y x k"]) -> Flicker
     return Flicker(*(sums / still).tolist())
 
 
+def changes(clips: Clips) -> Int[np.ndarray, "n 256"]:
+    """How many pixels of each clip change by so many levels, from 0 to 255, from one frame to the next."""
+    steps = (np.abs(np.diff(clip.astype(np.int16), axis=0)).ravel() for clip in clips)
+    return np.stack([np.bincount(each, minlength=256) for each in steps])
+
+
+def stillest(counts: Int[np.ndarray, " 256"], share: float) -> float:
+    """Mean change, in levels, of the `share` of all pixels that changes least; `counts` as of `changes`.
+
+    Without a reference for each clip it tells flicker from motion. ValueError for a share of nothing.
+    """
+    taken = np.diff(np.minimum(np.cumsum(counts), share * counts.sum()), prepend=0.0)
+    if not taken.sum():
+        raise ValueError("flicker needs at least one pixel")
+    return float(taken @ np.arange(256) / taken.sum())
+
+
 def _masks(clips: np.ndarray) -> np.ndarray:
     """Soft masks `[n,t,h+4,w+4]`: brightness, weighed 1 2 1 along both axes, above the threshold; black is around."""
     smooth = np.pad(clips.mean(axis=4), ((0, 0), (0, 0), (2, 2), (2, 2)))

@@ -16,6 +16,8 @@ Array = jax.Array
 
 LARGEST = 64  # pixels: larger images are reduced to this first, so that the cost is bounded
 SMALLEST = 8  # pixels: convolutions halve the image until it is at most this
+SMALLEST_OF_CLIPS = 4
+MOMENTS = 4  # along time, to which longer clips are halved
 
 
 class Classification(NamedTuple):
@@ -31,11 +33,7 @@ class Classification(NamedTuple):
 
 
 class Classifier(nn.Module):
-    """Strided convolutions down to 8 pixels or fewer, one hidden layer, one linear layer.
-
-    Of clips each convolution of the frames is followed by one of three taps along time, which is (2+1)-D (Tran et al.
-    2018, section 3.5), and by the mean of each two frames.
-    """
+    """Strided convolutions down to 8 pixels or fewer, one hidden layer, one linear layer."""
 
     num_classes: Whole
     widths: Sequence[Count] = (16, 32)  # by halving; the last for all further ones
@@ -43,17 +41,48 @@ class Classifier(nn.Module):
 
     @nn.compact
     def __call__(self, image: Array) -> Classification:
-        """Classify images `[B,H,W,C]` or clips `[B,T,H,W,C]` in [-1, 1] of any size and length."""
+        """Classify images `[B,H,W,C]` in [-1, 1] of any size."""
         x = reduced(image)
         stage = 0
         while max(x.shape[-3:-1]) > SMALLEST:
             width = self.widths[min(stage, len(self.widths) - 1)]
             x = nn.relu(nn.Conv(width, (4, 4), strides=2, name=f"conv{stage}")(x))
-            if x.ndim == 5:
-                x = _halved(nn.relu(TimeConv(width, name=f"time{stage}")(x)))
             stage += 1
-        texture = x.mean(axis=tuple(range(1, x.ndim - 1)))
+        texture = x.mean(axis=(1, 2))
         hidden = nn.relu(nn.Dense(self.hidden, name="hidden")(x.reshape(x.shape[0], -1)))
+        return Classification(nn.Dense(self.num_classes, name="logits")(hidden), hidden, texture)
+
+
+class ClipClassifier(nn.Module):
+    """Strided (2+1)-D convolutions of clips (Tran et al. 2018, section 3.5), down to 4 pixels and about 4 moments.
+
+    Every two frames are one picture of twice the channels, so that the first convolution sees what moves; after each
+    one of three taps along time. The hidden layer sees the maximum over the pixels at each of the moments: what is
+    shown may be anywhere, but has to be there in order.
+    """
+
+    num_classes: Whole
+    widths: Sequence[Count] = (16, 32, 64)
+    hidden: Count = 64
+
+    @nn.compact
+    def __call__(self, image: Array) -> Classification:
+        """Classify clips `[B,T,H,W,C]` in [-1, 1] of any size and length."""
+        init = nn.initializers.he_normal()
+        x = _in_twos(reduced(image) + 1)  # black is 0, as what convolutions see beyond the edges
+        x = jnp.concatenate([x[:, ::2], x[:, 1::2]], axis=-1)
+        stage = 0
+        while max(x.shape[-3:-1]) > SMALLEST_OF_CLIPS:
+            width = self.widths[min(stage, len(self.widths) - 1)]
+            x = nn.relu(nn.Conv(width, (4, 4), strides=2, kernel_init=init, name=f"conv{stage}")(x))
+            x = nn.relu(TimeConv(width, kernel_init=init, name=f"time{stage}")(x))
+            if x.shape[1] > MOMENTS:
+                x = _in_twos(x)
+                x = (x[:, ::2] + x[:, 1::2]) / 2
+            stage += 1
+        texture = x.mean(axis=(1, 2, 3))
+        seen = nn.LayerNorm(name="norm")(x.max(axis=(2, 3)).reshape(x.shape[0], -1))
+        hidden = nn.relu(nn.Dense(self.hidden, kernel_init=init, name="hidden")(seen))
         return Classification(nn.Dense(self.num_classes, name="logits")(hidden), hidden, texture)
 
 
@@ -67,8 +96,6 @@ def reduced(image: Array) -> Array:
     return jax.image.resize(image, (*outer, height, width, channels), "linear", antialias=True)
 
 
-def _halved(x: Array) -> Array:
-    """The mean of each two frames of `[B,T,H,W,C]`; of an odd last one alone."""
-    if x.shape[1] % 2:
-        x = jnp.concatenate([x, x[:, -1:]], axis=1)
-    return (x[:, ::2] + x[:, 1::2]) / 2
+def _in_twos(x: Array) -> Array:
+    """Clips `[B,T,H,W,C]` of an even number of frames: an odd last one stands twice."""
+    return jnp.concatenate([x, x[:, -1:]], axis=1) if x.shape[1] % 2 else x

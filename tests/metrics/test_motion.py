@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from jaxgan.metrics.motion import flicker, identity_kept, motion, speed_distance, track
+from jaxgan.metrics.motion import changes, flicker, identity_kept, motion, speed_distance, stillest, track
 
 SIDE, RADIUS = 32, 4.0
 
@@ -141,3 +141,18 @@ def test_flicker_is_counted_where_the_reference_stands_still():
     moving[:, 1] = 9
     with pytest.raises(ValueError, match="nothing stands still"):
         flicker(moving, moving)
+
+
+def test_the_stillest_pixels_are_those_that_change_least():
+    clips = np.random.default_rng(0).integers(0, 256, (3, 5, 4, 6, 2), np.uint8)
+    clips[1, :, :2] = 7
+    steps = np.abs(np.diff(clips.astype(int), axis=1))
+    counts = changes(clips)
+    np.testing.assert_array_equal(counts.sum(axis=1), 4 * 4 * 6 * 2)
+    np.testing.assert_array_equal(counts @ np.arange(256), steps.reshape(3, -1).sum(axis=1))
+    ordered = np.sort(steps.ravel())
+    for share in (0.1, 0.25, 0.5, 1.0):
+        expected = ordered[: int(share * ordered.size)].mean()
+        assert stillest(counts.sum(axis=0), share) == pytest.approx(expected, abs=0.5)
+    with pytest.raises(ValueError, match="at least one pixel"):
+        stillest(counts[0], 0.0)

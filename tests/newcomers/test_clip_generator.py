@@ -73,6 +73,13 @@ def test_a_resumed_run_equals_an_unbroken_one_from_a_stream_of_clips_too(run, ru
 
 def test_it_is_scored_drawn_and_called(run, tmp_path, capsys):
     assert main(["--mode=evaluate", f"--allow={NAME}", f"--workdir={run}"]) == FINISHED
+    report = json.loads((run / "scores-4.json").read_text())
+    assert report["controls"].keys() == {"real", "first frame repeated", "frames shuffled", "pictures in a row"}
+    assert all(scores.keys() == report["scores"].keys() for scores in report["controls"].values())
+    assert (
+        f"   frames shuffled {report['controls']['frames shuffled']['swd/patches-4x7x7']:.4f}"
+        in capsys.readouterr().out
+    )
     clips = jaxgan.load(run, allow=(NAME,)).generate(0, 3)
     assert clips.shape == (3, 4, 8, 8, 1)
     assert np.abs(clips).max() <= 1
@@ -93,11 +100,25 @@ def test_it_is_scored_drawn_and_called(run, tmp_path, capsys):
     assert "this model makes clips (pixels [4, 8, 8, 1]), not single images" in capsys.readouterr().err
 
 
-def test_scores_are_those_of_all_frames(run):
+def test_scores_are_those_of_clips(run):
     from clip_generator import Dots
 
     from jaxgan.evaluators.patch_scores import PatchScores
     from jaxgan.evaluators.streams import score
+
+    model, kept = jaxgan.load(run, allow=(NAME,)), []
+    for start, count in ((0, 30), (30, 30), (60, 4)):
+        seed = int(np.random.SeedSequence((0, start)).generate_state(1)[0] >> 1)
+        kept.append(model.generate(seed, count))
+    clips = np.rint(np.concatenate(kept) * 127.5 + 127.5).astype(np.uint8)
+    expected = score(PatchScores(Dots("train"), samples=64, neighbours=5, seed=0), clips)
+    assert any("4x7x7" in name for name in expected)
+    found = json.loads((run / "scores.json").read_text())["scores"]
+    assert found == pytest.approx({name: value for name, value in expected.items() if name in found}, rel=1e-4)
+
+
+def test_frames_of_clips_are_examples_for_what_looks_at_pictures():
+    from clip_generator import Dots
 
     source = ClipFrames(Dots("train"))
     assert source.spec.size == 64 * 4
@@ -105,14 +126,6 @@ def test_scores_are_those_of_all_frames(run):
         source.read([5, 250, 6])["image"], Dots("train").read([1, 62])["image"][[0, 1, 0], [1, 2, 2]]
     )
     np.testing.assert_array_equal(source.picture(250)["image"], source.read([250])["image"][0])
-    model, kept = jaxgan.load(run, allow=(NAME,)), []
-    for start in (0, 32):  # batches of 30 frames become 32, of 8 clips
-        seed = int(np.random.SeedSequence((0, start)).generate_state(1)[0] >> 1)
-        kept.append(model.generate(seed, 8).reshape(-1, 8, 8, 1))
-    frames = np.rint(np.concatenate(kept) * 127.5 + 127.5).astype(np.uint8)
-    expected = score(PatchScores(source, samples=64, neighbours=5, seed=0), frames)
-    found = json.loads((run / "scores.json").read_text())["scores"]
-    assert found == pytest.approx({name: value for name, value in expected.items() if name in found}, rel=1e-4)
 
 
 def test_clips_of_another_size_than_a_network_makes_are_a_mistake(tmp_path, capsys):
