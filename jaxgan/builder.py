@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import importlib.util
 import inspect
 import pkgutil
 import sys
@@ -62,9 +63,10 @@ def build(
 
     A function comes with its arguments in what holds it, such as a `Penalty`; what is no constructor is the named thing
     itself. `fill` gives arguments that the constructor takes and the section leaves out, `networks` those of its
-    networks and of the sections in it. `allow` names packages beside jaxgan that a full path such as
-    `mypackage.nets.Generator` may point into. Raises UserError, with `path` before the key, for a name or an argument
-    that does not fit, and for a network that is missing.
+    networks and of the sections in it; `path: Given[str]` is where the section stands, for errors.
+    `allow` names packages beside jaxgan that a full path such as `mypackage.nets.Generator` may point into. Raises
+    UserError, with `path` before the key, for a name or an argument that does not fit, and for a network that is
+    missing.
     """
     section, networks = _named(section, kind, path), networks or {}
     check_section(section, kind, path=path, allow=allow, fill=fill or {})
@@ -85,7 +87,8 @@ def build(
             raise UserError(f"config.networks.{name} is missing: {path} needs it")
         if name in networks:
             arguments |= {key: networks[name], **({f"{key}_name": name} if f"{key}_name" in schema else {})}
-    filled = {key: value for key, value in (fill or {}).items() if key in schema and key not in arguments}
+    handed = {**(fill or {}), **({"path": path} if "path" in schema and given(schema["path"].annotation) else {})}
+    filled = {key: value for key, value in handed.items() if key in schema and key not in arguments}
     return found(**filled, **arguments)
 
 
@@ -398,6 +401,9 @@ def _unknown_name(name: str, kind: str, path: str) -> UserError:
     known = examples(kind)
     near = difflib.get_close_matches(name, known, 1, 0.5)
     hint = f"did you mean {near[0]!r}?" if near else f"accepted are {', '.join(known)}"
+    top = name.partition(".")[0]
+    if top.isidentifier() and top not in sys.stdlib_module_names and importlib.util.find_spec(top):
+        hint = f"where {top} is a package of yours, --allow={top} lets names point into it"
     return UserError(f"{path}.name: {name!r} is not {_a(kind)}; {hint}")
 
 

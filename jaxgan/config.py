@@ -13,9 +13,9 @@ import json
 import math
 import types
 import typing
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from jaxgan.domains import (
     AxisSize,
@@ -43,8 +43,19 @@ FORMAT = 3  # of saved configs
 READ = (1, 2, FORMAT)  # those that are read: an older one is of an older spelling
 
 SCORER = "distribution.Distribution"
+ADVERSARY = "config.task.adversary"  # the section of an adversary, where nothing else is said
+JUDGE = "discriminator"  # and its network
 
 Section = Mapping[str, Any]  # {"name": "dcgan.Generator", **keyword arguments}
+
+
+class Adversary(NamedTuple):
+    """What a config says of an adversary: where, and its section."""
+
+    path: str
+    section: Section
+
+
 FeatureKind = Literal["auto", "classifier", "self", "inception", "i3d", "motion", "patches", "alexnet", "vgg16"]
 
 
@@ -220,9 +231,23 @@ class RunConfig:
         return {MAIN: self.data, **self.more_data}
 
     @property
+    def adversaries(self) -> dict[str, Adversary]:
+        """What the config says of the task's adversaries, by their players."""
+        return {each.section.get("network", JUDGE): each for each in _adversaries(self.task, "config.task")}
+
+    @property
     def adversary(self) -> Section:
-        """The section of the task's adversary; empty without one."""
-        return self.task.get("adversary") or {}
+        """The section of the task's first adversary; empty without one."""
+        return next((each.section for each in self.adversaries.values()), {})
+
+
+def _adversaries(section: Section, path: str) -> Iterator[Adversary]:
+    """Those in a section: the sections that say a loss."""
+    for key, each in section.items():
+        if isinstance(each, Mapping):
+            if "loss" in each:
+                yield Adversary(f"{path}.{key}", each)
+            yield from _adversaries(each, f"{path}.{key}")
 
 
 def path_of(source: str) -> str:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+from jaxgan.errors import UserError
+
 
 class Moved(NamedTuple):
     """A field that was elsewhere: its dotted path then, and now; of which tasks, where not of all.
@@ -66,7 +68,7 @@ def renewed(tree: Any) -> tuple[Any, list[Moved]]:
 def renewed_keys(changes: Mapping[str, str], tree: Any) -> tuple[dict[str, str], list[Moved]]:
     """Changes of a config by their dotted keys, these in the spelling of today, and what was spelled otherwise.
 
-    `tree`: the nested fields that are changed.
+    `tree`: the nested fields that are changed. Raises UserError for a key that is there in both spellings.
     """
     new: dict[str, str] = {}
     met: list[Moved] = []
@@ -80,6 +82,8 @@ def renewed_keys(changes: Mapping[str, str], tree: Any) -> tuple[dict[str, str],
             elif key == row.before or key.startswith(f"{row.before}."):
                 parts = {row.now + key.removeprefix(row.before): text}
                 met.append(row)
+        if key not in parts and (both := parts.keys() & changes.keys()):
+            raise UserError(f"config.{key} is now config.{both.pop()}: got both, expected one")
         new |= parts
     return new, met
 

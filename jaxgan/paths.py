@@ -21,8 +21,9 @@ from typing import IO, Any
 
 from jaxgan.errors import UserError
 
-PATH_FIELDS = ("data_dir", "condition", "start_from", "weights")  # of configs, wherever they stand
-DATA = re.compile(r"\.data|\.more_data\.[^.]+")  # sections of a config whose name may be a path
+PATH_FIELDS = ("data_dir", "start_from", "weights")  # of configs, wherever they stand
+DATA_FIELDS = ("name", "condition")  # may be paths, too, in sections of data
+DATA = re.compile(r"\.data|\.more_data\.[^.]+|\.evaluators\.[^.]+\.data")
 _elsewhere: dict[str, str] = {}  # where relative paths of a saved run lay when it was started
 
 
@@ -79,7 +80,7 @@ def places_of(tree: Mapping[str, Any], under: str = "") -> dict[str, str]:
     for key, each in tree.items():
         if isinstance(each, Mapping):
             places |= places_of(each, f"{under}.{key}")
-        elif isinstance(each, str) and (key in PATH_FIELDS or (key == "name" and DATA.fullmatch(under))):
+        elif isinstance(each, str) and (key in PATH_FIELDS or (key in DATA_FIELDS and DATA.fullmatch(under))):
             found = "" if not each or is_remote(each) or "\0" in each else located(each)
             if found and not os.path.isabs(found) and os.path.exists(found):
                 places[each] = os.path.abspath(found)

@@ -1,5 +1,8 @@
 """Packages beside jaxgan, brought in by `--allow`."""
 
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -38,6 +41,7 @@ SMALL = {
     "tiny": "true",
 }
 
+NEWCOMERS = Path(__file__).parent / "newcomers"
 BROKEN = {"leaves": "raise SystemExit(3)\n", "unfinished": "def f(:\n", "loops": "raise RuntimeError('one\\ntwo')\n"}
 
 
@@ -126,3 +130,17 @@ def test_a_module_of_a_package_that_cannot_be_imported_is_one_line(package, modu
     assert error.startswith(f"jaxgan: config.networks.generator.name: {name!r} cannot be imported: {told}")
     assert "\n" not in error
     assert not (tmp_path / "run").exists()
+
+
+def test_a_package_that_is_there_and_not_allowed_is_named(package, tmp_path, capsys, monkeypatch):
+    monkeypatch.delitem(sys.modules, package, raising=False)
+    assert train(tmp_path / "run") == MISTAKE
+    told = "'visitors.nets.Generator' is not a network; where visitors is a package of yours, --allow=visitors lets"
+    assert told in capsys.readouterr().err
+    assert package not in sys.modules  # nothing of it has run
+
+
+@pytest.mark.parametrize("module", sorted(NEWCOMERS.glob("*/__init__.py")), ids=lambda path: path.parent.name)
+def test_a_newcomer_is_one_small_module_and_one_config(module):
+    assert len(module.read_text().splitlines()) <= 150
+    assert sorted(each.name for each in module.parent.glob("*.py")) == ["__init__.py", "config.py"]

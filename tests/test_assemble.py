@@ -12,7 +12,7 @@ from jaxgan.builder import check_sections
 from jaxgan.config import DataConfig, RunConfig
 from jaxgan.data.sources import DataSpec
 from jaxgan.errors import UserError
-from jaxgan.fields import Field, picture_fields, pixel_field
+from jaxgan.fields import Field, label_field, picture_fields, pixel_field
 from jaxgan.game import Weights
 from jaxgan.inference.sampling import Sampler
 from jaxgan.overrides import resolve
@@ -246,6 +246,17 @@ def test_a_condition_that_networks_cannot_be_told_of_is_one_line(field, told):
     fields = {"image": pixel_field(16, 16, 1), "mood": field}
     with pytest.raises(UserError, match=re.escape(f"config.task.condition: {told}")):
         filled(dataclasses.replace(SPEC, fields=fields), task={**TREE["task"], "condition": "mood"})
+
+
+@pytest.mark.parametrize(
+    ("condition", "field"), [("label", label_field(("0", "1"))), ("mood", Field((3,), kind="vector"))]
+)
+def test_a_condition_that_a_network_takes_none_of_is_one_line(condition, field):
+    networks = {**TREE["networks"], "discriminator": {"name": "patchgan.Discriminator"}}
+    spec = dataclasses.replace(SPEC, fields={"image": pixel_field(16, 16, 1), condition: field})
+    told = f"config.task.condition: got '{condition}', but config.networks.discriminator takes none"
+    with pytest.raises(UserError, match=re.escape(told)):
+        make_task(filled(spec, networks=networks, task={**TREE["task"], "condition": condition}))
 
 
 def test_mismatched_pairs_of_nothing_are_one_line():

@@ -62,6 +62,21 @@ def test_flags_of_both_spellings_change_one_section():
     assert config.networks == {"generator": {"name": "mlp.Generator", "widths": (3,)}}
 
 
+@pytest.mark.parametrize("today_first", [True, False])
+@pytest.mark.parametrize(
+    ("older", "today"),
+    [
+        ("task.loss", "task.adversary.loss"),
+        ("generator.widths", "networks.generator.widths"),
+        ("conditional", "task.condition"),
+    ],
+)
+def test_one_field_in_both_spellings_is_a_mistake(older, today, today_first):
+    changes = {today: "label", older: "false"} if today_first else {older: "false", today: "label"}
+    with pytest.raises(UserError, match=f"config.{older} is now config.{today}: got both, expected one"):
+        resolve({**REST, **NETWORKS}, changes)
+
+
 def test_an_empty_section_is_no_network():
     config = resolve({**REST, **NETWORKS, "discriminator": {}}, {})
     assert config.networks == {"generator": NETWORKS["generator"]}

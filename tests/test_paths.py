@@ -116,15 +116,16 @@ def test_relative_data_are_found_from_another_working_directory(tmp_path, monkey
     from jaxgan.commands.setup import keep_config
     from jaxgan.training.workdir import Workdir
 
-    for name in ("data", "edges", "more", "train", "test"):  # the last two are no paths in a config
+    for name in ("data", "edges", "more", "held", "train", "test", "label"):  # the last three are no paths
         picture(tmp_path / "first" / name / "a.png")
         picture(tmp_path / "first" / name / "b.png", 9)
     (tmp_path / "second").mkdir()
     monkeypatch.chdir(tmp_path / "first")
     Path("c.py").write_text(
         "part = dict(name='a.B')\n"
-        "def get_config(): return dict(generator=part, discriminator=part, task=part, images=1, "
-        "data=dict(name='./data', condition='edges', crops=1, resolution=8), more_data=dict(b=dict(name='./more')))"
+        "def get_config(): return dict(generator=part, discriminator=part, task=dict(**part, condition='label'), "
+        "images=1, data=dict(name='./data', condition='edges', crops=1, resolution=8), "
+        "more_data=dict(b=dict(name='./more')), evaluators=dict(e=dict(**part, data=dict(name='./held'))))"
     )
     flags = ["--config", str(tmp_path / "first" / "c.py"), "--workdir", str(tmp_path / "run")]
     config = read_config(parse(flags))
@@ -135,7 +136,7 @@ def test_relative_data_are_found_from_another_working_directory(tmp_path, monkey
     assert saved["config"]["data"]["name"] == "./data"
     assert saved["places"] == {
         name: str(tmp_path / "first" / place)
-        for name, place in (("./data", "data"), ("edges",) * 2, ("./more", "more"))
+        for name, place in (("./data", "data"), ("edges",) * 2, ("./more", "more"), ("./held", "held"))
     }
     for call in (flags, ["--mode=evaluate", *flags[2:]]):
         monkeypatch.chdir(tmp_path / "second")

@@ -12,8 +12,8 @@ from jaxtyping import Array, Float
 
 from jaxgan.augment import colour, corruption, geometry
 from jaxgan.augment.draws import Draw, draw
-from jaxgan.config import unknown_key
-from jaxgan.domains import Count, NotNegative, Share, ShareNumber, Sign
+from jaxgan.config import ADVERSARY, unknown_key
+from jaxgan.domains import Count, Given, NotNegative, Share, ShareNumber, Sign
 from jaxgan.errors import UserError
 from jaxgan.layers.collective import pmean
 from jaxgan.layers.frames import alike
@@ -80,10 +80,11 @@ class ADA:
     interval: Count = 4  # steps between two moves of p
     images_to_one: Count = 500_000  # images over which p would go from 0 to 1
     schedule: ShareNumber | None = None  # p over images; None: adaptive
+    path: Given[str] = f"{ADVERSARY}.augment"  # its section, for errors
 
     def __post_init__(self) -> None:
         """Raises UserError for names and numbers that no pipeline can have."""
-        path = "config.task.adversary.augment"
+        path = self.path
         if self.preset not in PRESETS:
             raise UserError(f"{path}.preset: got {self.preset!r}, accepted are {', '.join(PRESETS)}")
         for field, most in (("chances", 1.0), ("strengths", float("inf"))):
@@ -109,7 +110,7 @@ class ADA:
         """p, a scalar."""
         if self.schedule is None:
             return memory["probability"]
-        return jnp.asarray(at(self.schedule, images_seen, "config.task.adversary.augment.schedule"), jnp.float32)
+        return jnp.asarray(at(self.schedule, images_seen, f"{self.path}.schedule"), jnp.float32)
 
     def update(
         self, memory: Mapping[str, Array], real_logits: Float[Array, " b"], *, batch_size: int, step: Any
@@ -137,7 +138,7 @@ class ADA:
         return alike(lambda images: self._augmented(key, images, probability, moving_key), images)
 
     def _augmented(self, key: Array, images: Images, probability: Any, moving_key: Array | None) -> Images:
-        size = _side(images)
+        size = _side(images, self.path)
         key, noise_key = jax.random.split(key)
         images = images.astype(jnp.float32)
         chances = self._probabilities(probability)
@@ -161,7 +162,7 @@ class ADA:
 
     def moved(self, key: Array, images: Pixels, probability: Any) -> Pixels:
         """Images or clips, such as masks, that are only moved: by blits and geometry, not recoloured or spoilt."""
-        size, images = _side(images), images.astype(jnp.float32)
+        size, images = _side(images, self.path), images.astype(jnp.float32)
         draws = _moves(key, self._probabilities(probability), images.shape[0])
         maps = geometry.compose(draws, self._strengths(), size)
         return images if maps is None else alike(lambda images: geometry.warp(images, maps), images)
@@ -182,12 +183,10 @@ class ADA:
         return {**strengths, "rotate_again": strengths["rotate"]}
 
 
-def _side(images: Pixels) -> int:
+def _side(images: Pixels, path: str) -> int:
     height, width = images.shape[-3:-1]
     if height != width:
-        raise UserError(
-            f"config.task.adversary.augment: images of {height}x{width} cannot be turned; accepted are squares"
-        )
+        raise UserError(f"{path}: images of {height}x{width} cannot be turned; accepted are squares")
     return height
 
 

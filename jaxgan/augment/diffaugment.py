@@ -12,6 +12,8 @@ from jaxtyping import Array, Float
 from jaxgan.augment.corruption import cut_out
 from jaxgan.augment.draws import Draw, draw
 from jaxgan.augment.geometry import pick
+from jaxgan.config import ADVERSARY
+from jaxgan.domains import Given
 from jaxgan.errors import UserError
 from jaxgan.layers.frames import alike
 
@@ -69,14 +71,13 @@ class DiffAugment:
     """Colour, translation and cutout of every image, always."""
 
     policy: tuple[str, ...] = ("color", "translation", "cutout")
+    path: Given[str] = f"{ADVERSARY}.augment"  # its section, for errors
 
     def __post_init__(self) -> None:
         """Raises UserError for a policy that does not exist."""
         for name in self.policy:
             if name not in POLICIES:
-                raise UserError(
-                    f"config.task.adversary.augment.policy: got {name!r}, accepted are {', '.join(POLICIES)}"
-                )
+                raise UserError(f"{self.path}.policy: got {name!r}, accepted are {', '.join(POLICIES)}")
 
     def init_memory(self) -> dict[str, Array]:
         """Nothing."""

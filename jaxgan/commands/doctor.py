@@ -29,10 +29,8 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
         raise UserError(f"--workdir={workdir}: there is no run in it (no {place.config.name})")
     record = read_record(config, place, allowed(options))
     if record.lines:
-        last = record.lines[-1]
-        print(
-            plain(f"{place.path}: step {last['step']}, {last['images']:,} images, loss {config.adversary.get('loss')}")
-        )
+        last, losses = record.lines[-1], ", ".join(str(each.section["loss"]) for each in config.adversaries.values())
+        print(plain(f"{place.path}: step {last['step']}, {last['images']:,} images, loss {losses or None}"))
     findings = diagnose(record)
     for finding in findings:
         print(f"{MARKS[finding.grade]:>2}  {finding.subject:12} {finding.text}")

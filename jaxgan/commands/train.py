@@ -50,7 +50,7 @@ from jaxgan.training.parts import flipped, make_init, make_optimizers, make_step
 from jaxgan.training.plots import NEEDED, can_plot, write_plots
 from jaxgan.training.profiling import Profile, ProfiledRunner, read_profile
 from jaxgan.training.progress import Progress, console, say, setup_logging
-from jaxgan.training.ranges import normal_range
+from jaxgan.training.ranges import normal_ranges
 from jaxgan.training.throughput import Meter
 from jaxgan.training.watch import Watch
 from jaxgan.training.workdir import Workdir
@@ -280,9 +280,7 @@ def _train(
             checkpoints=checkpoints,
             writer=writer,
             progress=progress,
-            watch=Watch(
-                config.watch, normal_range(config.adversary, config.watch), phases=task.phases(), players=task.players
-            ),
+            watch=Watch(config.watch, normal_ranges(config), phases=task.phases(), players=task.players),
             init=make_init(config, task, optimizers, spec),
             begin=begin,
             evaluate=_make_evaluate(place, view, scorers),

@@ -55,6 +55,12 @@ def condition_field(network: Any) -> Field | None:
     return Field((size,), kind="vector") if size else None
 
 
+def takes_condition(network: Any, num_classes: int) -> bool:
+    """Whether a network says that it takes labels of so many classes; of 0: that it takes tokens or vectors."""
+    fields = ("num_classes",) if num_classes else ("vocabulary", "condition_dim")
+    return any(getattr(network, field, 0) for field in fields)
+
+
 def sizes(network: Any) -> dict[str, Any]:
     """The fields by which a network says what it takes, as arguments for `Embedding` and what is made with it."""
     return {"num_classes": network.num_classes, "condition_dim": network.condition_dim}

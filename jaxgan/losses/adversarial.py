@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from jaxgan.config import ADVERSARY
 from jaxgan.errors import UserError
 from jaxgan.game import AdversarialLoss
 from jaxgan.layers.collective import pmean
@@ -124,23 +125,22 @@ SMOOTHED: dict[Any, Any] = {
 }
 
 
-def smoothed(loss: AdversarialLoss, share: float) -> AdversarialLoss:
+def smoothed(loss: AdversarialLoss, share: float, path: str = ADVERSARY) -> AdversarialLoss:
     """The loss with one-sided label smoothing: the discriminator's target for the reals is 1 - `share`, not 1.
 
     That of the fakes stays 0, and the generator's loss what it is (Salimans et al. 2016, section 3.4). A share of 0
     is the loss itself. Raises UserError as `check_smoothing`.
     """
-    check_smoothing(loss, share)
+    check_smoothing(loss, share, path)
     return loss._replace(discriminator=partial(SMOOTHED[loss.discriminator], share)) if share else loss
 
 
-def check_smoothing(loss: AdversarialLoss | None, share: float) -> None:
+def check_smoothing(loss: AdversarialLoss | None, share: float, path: str = ADVERSARY) -> None:
     """Raise UserError for a share outside of [0, 0.5), and for one of a loss that has no target for the reals."""
-    path = "config.task.adversary.label_smoothing"
     if not 0.0 <= share < 0.5:
-        raise UserError(f"{path}: got {share}, accepted is 0 or more and less than 0.5")
+        raise UserError(f"{path}.label_smoothing: got {share}, accepted is 0 or more and less than 0.5")
     if share and (loss is None or loss.discriminator not in SMOOTHED):
         raise UserError(
-            f"{path}: got {share}, but config.task.adversary.loss has no target for the reals; "
+            f"{path}.label_smoothing: got {share}, but {path}.loss has no target for the reals; "
             "accepted is 0, or minimax, non_saturating or least_squares as the loss"
         )

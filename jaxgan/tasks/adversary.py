@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from jaxgan.config import ADVERSARY
 from jaxgan.domains import Count, Given, NotNegative, NotNegativeNumber, Share, Smoothing, SomeNumber
 from jaxgan.errors import UserError
 from jaxgan.game import (
@@ -90,6 +91,7 @@ class Adversary:
     loss: AdversarialLoss
     network_name: Given[str] = DISCRIMINATOR  # in the state
     player: Given[str] = ""  # who owns the network; empty: a player of the network's name
+    path: Given[str] = ADVERSARY  # its section, for errors
     penalties: tuple[Penalty, ...] = ()
     augment: Augmentation | None = None  # of what the network sees: see `jaxgan.augment`
     class_weight: NotNegative = 1.0  # of the auxiliary classifier, where the network has one (Odena et al. 2017)
@@ -108,17 +110,17 @@ class Adversary:
         if not self.player:
             object.__setattr__(self, "player", self.network_name)
         if self.pack < 1:
-            raise UserError(f"config.task.adversary.pack: got {self.pack}, accepted is 1 or more")
-        check_differences(self.penalties, self.network)
-        check_smoothing(self.loss, self.label_smoothing)
-        check_instance_noise(self.instance_noise)
-        make_schedule(self.top_k, "config.task.adversary.top_k")
+            raise UserError(f"{self.path}.pack: got {self.pack}, accepted is 1 or more")
+        check_differences(self.penalties, self.network, self.network_name, self.path)
+        check_smoothing(self.loss, self.label_smoothing, self.path)
+        check_instance_noise(self.instance_noise, self.path)
+        make_schedule(self.top_k, f"{self.path}.top_k")
 
     def check_labels(self, num_classes: int) -> None:
         """Raise UserError for labels that cannot be judged; 0 classes: there are none."""
         if self.pack > 1 and num_classes:
             told = "images of different labels cannot be judged together; accepted is 1"
-            raise UserError(f"config.task.adversary.pack: {told}")
+            raise UserError(f"{self.path}.pack: {told}")
 
     def init(self, key: Key, pixels: Any, given: Any = None) -> dict[str, Any]:
         """The network's params and variables, for pixels and what is given with them; they need shapes only."""
@@ -176,7 +178,7 @@ class Adversary:
         seen = self._sight(state, key, given)
         judged, variables = self._judge(state, None, real, given, seen, seen.reals)
         rejected, variables = self._judge(state, variables, fake, given, seen, seen.fakes)
-        function = smoothed(self.loss, self.label_smoothing).discriminator
+        function = smoothed(self.loss, self.label_smoothing, self.path).discriminator
         losses = self._losses(function, judged, rejected, seen.given(given, real))
         real_score, fake_score = per_example(judged.logits), per_example(rejected.logits)
         metrics = {
@@ -216,7 +218,7 @@ class Adversary:
         loss, metrics = losses.mean(), {}
         if self.top_k != 1.0:
             ranks = jnp.argsort(jnp.argsort(-all_rows(per_example(hopeful.logits))))
-            chosen = ranks < jnp.ceil(at(self.top_k, state.images_seen, "config.task.adversary.top_k") * len(ranks))
+            chosen = ranks < jnp.ceil(at(self.top_k, state.images_seen, f"{self.path}.top_k") * len(ranks))
             loss = (losses * own_rows(chosen)).mean() / chosen.mean()
         if hopeful.class_logits is not None:
             class_loss = _cross_entropy(hopeful, self._inputs(fake, given)[1])
@@ -270,8 +272,11 @@ class Adversary:
 
     def check_packed(self, offers: Callable[[], Offers], rows: int, others: tuple[Penalty, ...] = ()) -> None:
         """Raise UserError for a penalty, of its own or of the other player, that cannot be taken of packed images."""
-        for name, penalties in (("adversary.penalties", self.penalties), ("generator_penalties", others)):
-            check_packed(penalties, offers, rows // self.pack, f"config.task.{name}")
+        for where, penalties in (
+            (f"{self.path}.penalties", self.penalties),
+            ("config.task.generator_penalties", others),
+        ):
+            check_packed(penalties, offers, rows // self.pack, where, f"{self.path}.pack")
 
     def _own(self, name: str) -> str:
         """A name in the carry and among metrics that no penalty has: those end with an identifier after `_`."""
@@ -293,7 +298,15 @@ class Adversary:
     def _sight(self, state: State, key: Key, given: Any) -> Sight:
         """What the network sees in the turn that has this key."""
         memory, noise = state.carry.get(self._own("augment"), {}), self.instance_noise
-        return sight(key, state.images_seen, augment=self.augment, memory=memory, instance_noise=noise, given=given)
+        return sight(
+            key,
+            state.images_seen,
+            augment=self.augment,
+            memory=memory,
+            instance_noise=noise,
+            given=given,
+            path=self.path,
+        )
 
     def _judge(
         self, state: State, variables: Variables | None, pixels: Any, given: Any, seen: Sight, see: See
@@ -317,7 +330,7 @@ class Adversary:
         def stack(x: Array) -> Array:
             if x.shape[0] % self.pack:
                 told = f"got {self.pack}, accepted is a divisor of {x.shape[0]} images"
-                raise UserError(f"config.task.adversary.pack: {told}")
+                raise UserError(f"{self.path}.pack: {told}")
             x = jnp.moveaxis(x.reshape(-1, self.pack, *x.shape[1:]), 1, -2)
             return x.reshape(*x.shape[:-2], -1)
 

@@ -32,7 +32,7 @@ from jaxgan.game import (
 )
 from jaxgan.layers.collective import all_rows, own_rows
 from jaxgan.layers.conv import transposed_kernels
-from jaxgan.layers.labels import condition_field
+from jaxgan.layers.labels import condition_field, takes_condition
 from jaxgan.layers.normalization import BATCH, STATISTICS
 from jaxgan.layers.resampling import box_downsample
 from jaxgan.tasks.adversary import Adversary, Shown, blank_state
@@ -78,12 +78,12 @@ class Generation:
                 raise UserError(f"config.task.{name}: got {getattr(self, name)}, accepted is {least} or more")
         self._check_condition()
         for field, penalties in (
-            ("adversary.penalties", self.adversary.penalties),
-            ("generator_penalties", self.generator_penalties),
+            (f"{self.adversary.path}.penalties", self.adversary.penalties),
+            ("config.task.generator_penalties", self.generator_penalties),
         ):
             for penalty in penalties:
                 if penalty.wants("synthesize") and not self.has_styles:
-                    raise UserError(f"config.task.{field}: {penalty.name} needs a generator with styles")
+                    raise UserError(f"{field}: {penalty.name} needs a generator with styles")
 
     @property
     def given(self) -> Spec:
@@ -361,11 +361,13 @@ class Generation:
 
     def _check_condition(self) -> None:
         """Raise UserError for a condition that the networks cannot take, and for mismatched pairs of nothing."""
-        if self.condition is not None and not self.given:
-            raise UserError(
-                f"config.task.condition: got {self.condition!r}, but the generator takes none; expected one with "
-                "num_classes for labels, condition_dim for vectors, or vocabulary and length for tokens"
-            )
+        networks = {GENERATOR: self.generator, self.adversary.network_name: self.adversary.network}
+        for name, network in networks.items():
+            if self.condition is not None and not takes_condition(network, self.num_classes):
+                raise UserError(
+                    f"config.task.condition: got {self.condition!r}, but config.networks.{name} takes none; expected "
+                    "one with num_classes for labels, condition_dim for vectors, or vocabulary and length for tokens"
+                )
         if self.mismatched and not self.given:
             raise UserError("config.task.mismatched: got True, but images are made for nothing; accepted is False")
         self.adversary.check_labels(self.num_classes or len(self.given))

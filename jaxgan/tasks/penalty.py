@@ -73,19 +73,19 @@ def memories(player: str, penalties: tuple[Penalty, ...]) -> dict[str, Any]:
     return {f"{player}_{each.name}": each.memory for each in penalties if each.memory}
 
 
-def check_differences(penalties: tuple[Penalty, ...], discriminator: Any) -> None:
+def check_differences(penalties: tuple[Penalty, ...], discriminator: Any, name: str, path: str) -> None:
     """Raise UserError for finite differences of a discriminator that computes in less than float32.
 
-    Its rounding is as large as what its logits change by over the step of a difference.
+    Its rounding is as large as what its logits change by over the step of a difference. `name` is the network's, `path`
+    that of the section of the penalties.
     """
     network = getattr(discriminator, "discriminator", discriminator)  # of several scales: the template of each
     dtype = jnp.dtype(getattr(network, "dtype", jnp.float32))
     for penalty in penalties:
         if penalty.arguments.get("method") == "finite_difference" and jnp.finfo(dtype).bits < 32:
             raise UserError(
-                f"config.task.adversary.penalties: {penalty.name} by finite differences of a discriminator in "
-                f"{dtype.name}; "
-                "accepted are method='exact', or config.networks.discriminator.dtype='float32'"
+                f"{path}.penalties: {penalty.name} by finite differences of a discriminator in {dtype.name}; "
+                f"accepted are method='exact', or config.networks.{name}.dtype='float32'"
             )
 
 
@@ -98,11 +98,13 @@ def check_offered(penalties: tuple[Penalty, ...], offered: Collection[str], path
             raise UserError(f"{path}: {penalty.name} needs {name!r}, which this task does not offer")
 
 
-def check_packed(penalties: tuple[Penalty, ...], offers: Callable[[], Offers], logits: int, path: str) -> None:
+def check_packed(
+    penalties: tuple[Penalty, ...], offers: Callable[[], Offers], logits: int, path: str, pack: str
+) -> None:
     """Raise UserError for a penalty of a critic that does not give one value for each of its `logits`.
 
     Where images share a logit, a penalty of single images is another one than that of what is judged. Costs
-    shapes only.
+    shapes only. `path` is that of the penalties, `pack` that of how many share a logit.
     """
     for penalty in penalties:
         if not (penalty.wants("critic") or penalty.wants("fake_critic")):
@@ -116,7 +118,7 @@ def check_packed(penalties: tuple[Penalty, ...], offers: Callable[[], Offers], l
             raise UserError(
                 f"{path}: {penalty.name} cannot be taken with packing: expected one value for each of {logits} packs, "
                 f"with squares summed over critic.rows images; {wrong}; without packing "
-                "(config.task.adversary.pack=1) it may fit"
+                f"({pack}=1) it may fit"
             )
 
 

@@ -157,10 +157,11 @@ class _AtStage:
     network: Any
     stage: int
 
-    @property
-    def condition_dim(self) -> int:
-        """That of the network."""
-        return getattr(self.network, "condition_dim", 0)
+    def __getattr__(self, name: str) -> Any:
+        """What the network says that it takes."""
+        if name not in ("num_classes", "condition_dim", "vocabulary", "length"):
+            raise AttributeError(name)
+        return getattr(self.network, name)
 
     def apply(self, tree: Mapping[str, Any], *inputs: Any, mutable: Any = (), **options: Any) -> Any:
         own = {name: kind for name, kind in tree.items() if name != GROWTH}

@@ -122,12 +122,12 @@ class Restoration:
             raise UserError("config.task.generator_penalties: accepted are none without config.task.adversarial_start")
         check_offered(self.generator_penalties, OFFERED, "config.task.generator_penalties")
         if self.adversary is not None:
-            check_offered(self.adversary.penalties, OFFERED, "config.task.adversary.penalties")
+            check_offered(self.adversary.penalties, OFFERED, f"{self.adversary.path}.penalties")
             self.adversary.check_labels(self.num_classes)
             matched = [each.name for each in self.content if each.wants("fake_features")]
             if matched and self.adversary.augment is not None:
                 words = f"{matched[0]} compares features of images that are augmented apart; accepted is one of both"
-                raise UserError(f"config.task.adversary.augment: {words}")
+                raise UserError(f"{self.adversary.path}.augment: {words}")
 
     @property
     def num_classes(self) -> int:

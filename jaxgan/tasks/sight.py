@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from jaxgan.config import ADVERSARY
 from jaxgan.errors import UserError
 from jaxgan.game import Array, Key
 from jaxgan.schedules import Number, at, make_schedule
@@ -26,8 +27,6 @@ See = Callable[[Any], Any]  # pixels [B,H,W,C], a clip [B,T,H,W,C], or a tree of
 REALS, FAKES = 2, 3  # what a turn's key is folded with, for augmentation
 NOISES = 2  # what is added to that, for noise
 MOVES = 6  # what a turn's key is folded with, where all pixels are moved by one draw
-INSTANCE_NOISE = "config.task.adversary.instance_noise"
-AUGMENT = "config.task.adversary.augment"
 
 
 class Sight(NamedTuple):
@@ -46,6 +45,7 @@ def sight(
     memory: Mapping[str, Array] | None = None,
     instance_noise: Number = 0.0,
     given: Any = None,
+    path: str = ADVERSARY,
 ) -> Sight:
     """Of the turn that has this key. `augment`: see `jaxgan.augment`, with what it remembers; None: none.
 
@@ -57,18 +57,18 @@ def sight(
     together = augment is not None and any(map(_is_pixels, jax.tree.leaves(given)))
     if together and not hasattr(augment, "moved"):
         words = f"{type(augment).__name__} has no `moved`, which moves what is given beside the images with them"
-        raise UserError(f"{AUGMENT}: {words}; accepted is none")
+        raise UserError(f"{path}.augment: {words}; accepted is none")
     moves: dict[str, Any] = {"moving_key": jax.random.fold_in(key, MOVES)} if together else {}
 
     def seen(draw: int) -> See:
         def see(pixels: Any) -> Any:
             if augment is not None:
-                _check_sizes(pixels)
+                _check_sizes(pixels, f"{path}.augment")
                 one = lambda image: augment(jax.random.fold_in(key, draw), image, probability, **moves)  # noqa: E731
                 pixels = jax.tree.map(one, pixels)
             if instance_noise == 0.0:
                 return pixels
-            deviation = at(instance_noise, images_seen, INSTANCE_NOISE)
+            deviation = at(instance_noise, images_seen, f"{path}.instance_noise")
             return _noisy(jax.random.fold_in(key, draw + NOISES), pixels, deviation)
 
         return see
@@ -83,7 +83,7 @@ def sight(
                 return augment.moved(moves["moving_key"], leaf, probability)
             if leaf.ndim >= 4 or leaf.shape[1:] == places:  # a map of another size, or of whole numbers
                 words = f"what is given, of shape {leaf.shape[1:]}, cannot be moved with images of {places} pixels"
-                raise UserError(f"{AUGMENT}: {words}; accepted is none")
+                raise UserError(f"{path}.augment: {words}; accepted is none")
             return leaf
 
         return jax.tree.map(move, given)
@@ -91,15 +91,16 @@ def sight(
     return Sight(seen(REALS), seen(FAKES), beside)
 
 
-def check_instance_noise(number: Number) -> None:
+def check_instance_noise(number: Number, path: str = ADVERSARY) -> None:
     """Raise UserError for what is no standard deviation, or no schedule of one."""
-    make_schedule(number, INSTANCE_NOISE)
-    ends: dict[str, Any] = {INSTANCE_NOISE: number}
+    path = f"{path}.instance_noise"
+    make_schedule(number, path)
+    ends: dict[str, Any] = {path: number}
     if isinstance(number, Mapping):
-        ends = {f"{INSTANCE_NOISE}.{name}": number[name] for name in ("value", "start", "stop") if name in number}
-    for path, value in ends.items():
+        ends = {f"{path}.{name}": number[name] for name in ("value", "start", "stop") if name in number}
+    for key, value in ends.items():
         if not 0.0 <= value < math.inf:
-            raise UserError(f"{path}: got {value}, accepted is 0 or more and finite")
+            raise UserError(f"{key}: got {value}, accepted is 0 or more and finite")
 
 
 def _is_pixels(leaf: Array) -> bool:
@@ -107,9 +108,9 @@ def _is_pixels(leaf: Array) -> bool:
     return leaf.ndim >= 4 and jnp.issubdtype(leaf.dtype, jnp.floating)
 
 
-def _check_sizes(pixels: Any) -> None:
+def _check_sizes(pixels: Any, path: str) -> None:
     if len({leaf.shape[1:-1] for leaf in jax.tree.leaves(pixels)}) > 1:
-        raise UserError(f"{AUGMENT}: images of several scales cannot be augmented; accepted is none")
+        raise UserError(f"{path}: images of several scales cannot be augmented; accepted is none")
 
 
 def _noisy(key: Key, image: Any, deviation: Array | float) -> Any:

@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 
 from jaxgan.config import RunConfig
 from jaxgan.training import remedies
-from jaxgan.training.ranges import Normal, base_loss, normal_range
+from jaxgan.training.ranges import Normal, base_loss, normal_range, normal_ranges
 from jaxgan.training.watch import HALF_LOST, OVERFITTED, kind_of, overfitting
 
 Grade = Literal["fine", "unknown", "look", "bad"]  # in rising order
@@ -42,10 +42,9 @@ class Record(NamedTuple):
     rollbacks: int = 0
     data_size: int | None = None  # training images; None: not known
 
-    @property
-    def normal(self) -> Normal:
-        """What is normal for the loss of the run."""
-        return normal_range(self.config.adversary, self.config.watch)
+    def normal(self, judge: str) -> Normal:
+        """What is normal for the loss of a player."""
+        return normal_ranges(self.config).get(judge) or normal_range({}, self.config.watch)
 
     @property
     def players(self) -> tuple[str, ...]:
@@ -53,9 +52,18 @@ class Record(NamedTuple):
         return tuple(sorted(self.config.optimizers))
 
     @property
+    def judges(self) -> tuple[str, ...]:
+        """The players that tell reals from fakes and report how well."""
+        return tuple(name for name in self.players if self.curve(f"{name}/accuracy"))
+
+    @property
     def judge(self) -> str | None:
-        """The player that tells reals from fakes; None where none reports how well."""
-        return next((name for name in self.players if self.curve(f"{name}/accuracy")), None)
+        """The first of them; None where there is none."""
+        return next(iter(self.judges), None)
+
+    def called(self, judge: str) -> str:
+        """What a judge is called: by its name where there are several."""
+        return "discriminator" if len(self.judges) == 1 else judge
 
     def curve(self, name: str) -> list[float]:
         """The values of a scalar, NaN and infinities included."""
@@ -112,7 +120,8 @@ def _data(record: Record) -> Iterator[Finding]:
     if size is None:
         yield Finding("data", "unknown", "The data set could not be opened, so its size is not known.")
         return
-    epochs, augmented = images / size, record.config.adversary.get("augment") is not None
+    epochs, adversaries = images / size, record.config.adversaries.values()
+    augmented = bool(adversaries) and all(each.section.get("augment") is not None for each in adversaries)
     told = f"{size:,} training images, each seen {epochs:.3g} times"
     if augmented or size >= FEW_IMAGES:
         yield Finding("data", "fine", f"{told}{', augmented' if augmented else ''}.")
@@ -120,34 +129,38 @@ def _data(record: Record) -> Iterator[Finding]:
         few = "far too few" if size < VERY_FEW_IMAGES else "few"
         text = f"{told}, without augmentation: {few} images, which a discriminator may learn by heart."
         grade: Grade = "bad" if size < VERY_FEW_IMAGES else "look" if epochs > MANY_EPOCHS else "fine"
-        yield Finding("data", grade, text, () if grade == "fine" else remedies.augment(record.config))
+        yield Finding("data", grade, text, () if grade == "fine" else remedies.augment(record.config, record.judge))
 
 
 def _balance(record: Record) -> Iterator[Finding]:
-    watch, judge = record.config.watch, record.judge
-    accuracy = None if judge is None else record.now(f"{judge}/accuracy")
-    if judge is None or accuracy is None:
+    if record.judge is None:
         yield Finding("balance", "unknown", "No accuracy of the discriminator was logged.")
-        return
+    for judge in record.judges:
+        yield _balance_of(record, judge)
+
+
+def _balance_of(record: Record, judge: str) -> Finding:
+    watch, accuracy = record.config.watch, record.now(f"{judge}/accuracy")
+    if accuracy is None:
+        return Finding("balance", "unknown", f"No accuracy of the {record.called(judge)} was logged.")
     recent = {name: record.now(name) for line in record.lines[-1:] for name in line["scalars"]}
-    normal = record.normal
+    normal = record.normal(judge)
     loss = base_loss({name: value for name, value in recent.items() if value is not None}, judge, normal)
-    told = f"The discriminator tells {accuracy:.0%} of the pairs apart{_gap_words(record)}"
+    told = f"The {record.called(judge)} tells {accuracy:.0%} of the pairs apart{_gap_words(record, judge)}"
     finished = normal.finished_loss
     if accuracy <= watch.lost_accuracy:
         text = f"{told}: it loses, and the generator gets no useful signal."
-        yield Finding("balance", "bad", text, remedies.stronger_discriminator(record.config, judge))
-    elif accuracy >= watch.saturated_accuracy and None not in (finished, loss) and abs(loss or 0.0) < (finished or 0.0):
+        return Finding("balance", "bad", text, remedies.stronger_discriminator(record.config, judge))
+    if accuracy >= watch.saturated_accuracy and None not in (finished, loss) and abs(loss or 0.0) < (finished or 0.0):
         text = f"{told} and has nothing left to gain (loss {loss:.2g}): it wins outright."
-        yield Finding("balance", "bad", text, remedies.weaker_discriminator(record.config))
-    elif accuracy >= watch.saturated_accuracy:
-        yield Finding("balance", "fine", f"{told}: it is ahead, which this loss bears ({normal.reason}).")
-    else:
-        yield Finding("balance", "fine", f"{told}: both players learn.")
+        return Finding("balance", "bad", text, remedies.weaker_discriminator(record.config, judge))
+    if accuracy >= watch.saturated_accuracy:
+        return Finding("balance", "fine", f"{told}: it is ahead, which this loss bears ({normal.reason}).")
+    return Finding("balance", "fine", f"{told}: both players learn.")
 
 
-def _gap_words(record: Record) -> str:
-    gaps = _gaps(record)
+def _gap_words(record: Record, judge: str) -> str:
+    gaps = _gaps(record, judge)
     if not gaps:
         return ""
     now, before = gaps[-1], gaps[len(gaps) // 2]
@@ -155,9 +168,9 @@ def _gap_words(record: Record) -> str:
     return f"; the gap between the logits of reals and fakes is {now:.3g}, {trend}"
 
 
-def _gaps(record: Record) -> list[float]:
+def _gaps(record: Record, judge: str) -> list[float]:
     """Real minus fake logits, as running medians over a tenth of the curve."""
-    pairs = zip(*(record.curve(f"{record.judge}/{kind}_logits") for kind in ("real", "fake")))
+    pairs = zip(*(record.curve(f"{judge}/{kind}_logits") for kind in ("real", "fake")))
     gaps = [real - fake for real, fake in pairs if math.isfinite(real - fake)]
     window = max(1, len(gaps) // 10)
     return [statistics.median(gaps[max(0, i + 1 - window) : i + 1]) for i in range(len(gaps))]
@@ -182,7 +195,12 @@ def _gradients(record: Record) -> Iterator[Finding]:
         if now < config.watch.vanishing_gradient:
             found = True
             text = f"The gradient of the {player} has vanished (norm {now:.2g}): it no longer learns."
-            yield Finding("gradients", "bad", text, remedies.livelier_loss(config))
+            yield Finding(
+                "gradients",
+                "bad",
+                text,
+                remedies.livelier_loss(config, player if player in record.judges else record.judge),
+            )
         elif now > SPIKE * max(norms[0], usual / SPIKE, 1.0) or now > config.watch.exploding_gradient:
             found = True
             text = f"The gradient of the {player} explodes: norm {now:.2g}, {norms[0]:.2g} at the start."
@@ -212,7 +230,7 @@ def _collapse(record: Record) -> Iterator[Finding]:
         yield Finding("collapse", "unknown", text, remedies.evaluate(record.config))
     elif bad or falling:
         text = f"Mode collapse: {', '.join(bad + falling)}."
-        yield Finding("collapse", "bad", text, remedies.more_modes(record.config))
+        yield Finding("collapse", "bad", text, remedies.more_modes(record.config, record.judge))
     else:
         yield Finding("collapse", "fine", f"The samples are varied ({', '.join(told)}).")
 
@@ -232,21 +250,26 @@ def _overfitting(record: Record) -> Iterator[Finding]:
         yield Finding("overfitting", "unknown", "Training images are not judged above the fakes: nothing to overfit.")
     elif share > OVERFITTED:
         text = f"The discriminator overfits: it judges held-out images {share:.0%} of the way down to the fakes."
-        yield Finding("overfitting", "bad", text, remedies.augment(record.config))
+        yield Finding("overfitting", "bad", text, remedies.augment(record.config, record.judge))
     else:
         text = f"Held-out images are judged like the training images ({max(0.0, share):.0%} of the way to the fakes)."
         yield Finding("overfitting", "fine", text)
 
 
 def _divergence(record: Record) -> Iterator[Finding]:
-    gaps, normal = _gaps(record), record.normal
-    if gaps and abs(gaps[-1]) > normal.widest_gap:
-        text = f"The logits diverge: reals and fakes are {gaps[-1]:.3g} apart, normal is up to {normal.widest_gap:g}"
-        yield Finding("divergence", "bad", f"{text} ({normal.reason}).", remedies.weaker_discriminator(record.config))
-        return
+    for judge in record.judges:
+        gaps, normal = _gaps(record, judge), record.normal(judge)
+        if gaps and abs(gaps[-1]) > normal.widest_gap:
+            whose = "" if len(record.judges) == 1 else f" of the {judge}"
+            text = f"The logits{whose} diverge: reals and fakes are {gaps[-1]:.3g} apart"
+            text = f"{text}, normal is up to {normal.widest_gap:g} ({normal.reason})."
+            yield Finding("divergence", "bad", text, remedies.weaker_discriminator(record.config, judge))
+            return
+    ranges = normal_ranges(record.config).values()
+    widest = max((each.widest_gap for each in ranges), default=record.normal("").widest_gap)
     for player in record.players:
         loss = record.now(f"{player}/loss")
-        if loss is not None and abs(loss) > 2 * normal.widest_gap:
+        if loss is not None and abs(loss) > 2 * widest:
             text = f"The loss of the {player} diverges: {loss:.3g}."
             yield Finding("divergence", "bad", text, remedies.lower_rate(record.config, player))
             return

@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from jaxgan.config import Section, WatchConfig
+from jaxgan.config import ADVERSARY, RunConfig, Section, WatchConfig
 
 
 class Normal(NamedTuple):
@@ -17,6 +17,7 @@ class Normal(NamedTuple):
     widest_gap: float  # between the mean logits of reals and fakes; beyond it they diverge
     reason: str
     penalties: tuple[str, ...] = ()  # the names of those that are part of its loss
+    path: str = ADVERSARY  # its section in the config
 
 
 # finished: about a hundredth of the loss at chance, where it is 2 log 2, log 2, 1/4 and 2
@@ -33,6 +34,12 @@ UNKNOWN = Normal(0.01, 1000.0, "a loss of your own: nothing is known of its logi
 ZERO_CENTRED = ("r1", "r2")  # they pull the slope to 0, so a gap stays far smaller
 TIGHTER = 0.5
 ENTROPY = ("minimax", "non_saturating")  # with smoothed labels the loss of a perfect discriminator is their entropy
+
+
+def normal_ranges(config: RunConfig) -> dict[str, Normal]:
+    """The normal range of each adversary of a run, by its player."""
+    found = config.adversaries.items()
+    return {player: normal_range(each.section, config.watch)._replace(path=each.path) for player, each in found}
 
 
 def normal_range(adversary: Section, watch: WatchConfig | None = None) -> Normal:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from jaxgan.config import RunConfig
+from jaxgan.config import Adversary, RunConfig
 
 ZERO_CENTRED = ("gradient_penalty.r1", "gradient_penalty.r2")
 FIRST_GAMMA = 1.0
@@ -13,14 +13,18 @@ RAISE = 10.0
 ADA, DIFF_AUGMENT = "ada.ADA", "diffaugment.DiffAugment"
 
 
-def weaker_discriminator(config: RunConfig) -> tuple[str, ...]:
-    """More of its penalty, or a first one."""
-    return _scale_penalties(config, RAISE) or (_penalties(config, "gradient_penalty.r1"),)
+def weaker_discriminator(config: RunConfig, player: str | None) -> tuple[str, ...]:
+    """More of its penalty, or a first one; a lower rate of a player whose adversary has no section."""
+    found = _adversary(config, player)
+    if found is None:
+        return () if player is None else lower_rate(config, player)
+    return _scale_penalties(found, RAISE) or (_penalties(found, "gradient_penalty.r1"),)
 
 
 def stronger_discriminator(config: RunConfig, player: str) -> tuple[str, ...]:
     """Less of its penalty; a higher rate of the player where it has none."""
-    return _scale_penalties(config, 1 / RAISE) or _rate(config, player, 2.0)
+    found = _adversary(config, player)
+    return (found and _scale_penalties(found, 1 / RAISE)) or _rate(config, player, 2.0)
 
 
 def lower_rate(config: RunConfig, player: str) -> tuple[str, ...]:
@@ -33,29 +37,34 @@ def clip(player: str) -> tuple[str, ...]:
     return (f"--config.optimizers.{player}.clip_global_norm=1.0",)
 
 
-def livelier_loss(config: RunConfig) -> tuple[str, ...]:
+def livelier_loss(config: RunConfig, player: str | None) -> tuple[str, ...]:
     """A loss whose gradient does not vanish; a weaker discriminator where it has one."""
-    if config.adversary.get("loss") == "adversarial.minimax":
-        return ("--config.task.adversary.loss=adversarial.non_saturating",)
-    return weaker_discriminator(config)
+    found = _adversary(config, player)
+    if found is not None and found.section.get("loss") == "adversarial.minimax":
+        return (f"--{found.path}.loss=adversarial.non_saturating",)
+    return weaker_discriminator(config, player)
 
 
-def more_modes(config: RunConfig) -> tuple[str, ...]:
+def more_modes(config: RunConfig, player: str | None) -> tuple[str, ...]:
     """Relativistic pairing with R1 and R2 (Huang et al. 2024), or more of both."""
+    found = _adversary(config, player)
+    if found is None:
+        return ()
     changes: tuple[str, ...] = ()
-    if config.adversary.get("loss") != "adversarial.relativistic":
-        changes = ("--config.task.adversary.loss=adversarial.relativistic",)
-    names = {penalty.get("name") for penalty in config.adversary.get("penalties", ())}
+    if found.section.get("loss") != "adversarial.relativistic":
+        changes = (f"--{found.path}.loss=adversarial.relativistic",)
+    names = {penalty.get("name") for penalty in found.section.get("penalties", ())}
     if names >= set(ZERO_CENTRED):
-        return changes or _scale_penalties(config, RAISE)
-    return (*changes, _penalties(config, *ZERO_CENTRED))
+        return changes or _scale_penalties(found, RAISE)
+    return (*changes, _penalties(found, *ZERO_CENTRED))
 
 
-def augment(config: RunConfig) -> tuple[str, ...]:
+def augment(config: RunConfig, player: str | None) -> tuple[str, ...]:
     """An augmentation; more of the penalty where there is one already."""
-    if config.adversary.get("augment") is None:
-        return (f"--config.task.adversary.augment=\"{{'name': '{ADA}'}}\"",)
-    return weaker_discriminator(config)
+    found = _adversary(config, player)
+    if found is not None and found.section.get("augment") is None:
+        return (f"--{found.path}.augment=\"{{'name': '{ADA}'}}\"",)
+    return weaker_discriminator(config, player)
 
 
 def evaluate(config: RunConfig) -> tuple[str, ...]:
@@ -68,12 +77,18 @@ def shorter(images: int) -> tuple[str, ...]:
     return (f"--config.images={images}",)
 
 
-def _scale_penalties(config: RunConfig, factor: float) -> tuple[str, ...]:
+def _adversary(config: RunConfig, player: str | None) -> Adversary | None:
+    """Of a player; of one that has none the first, where there is one."""
+    found = config.adversaries
+    return found.get(str(player)) or next(iter(found.values()), None)
+
+
+def _scale_penalties(adversary: Adversary, factor: float) -> tuple[str, ...]:
     changes = []
-    for index, penalty in enumerate(config.adversary.get("penalties", ())):
+    for index, penalty in enumerate(adversary.section.get("penalties", ())):
         for key in ("gamma", "weight"):
             value: Any = penalty.get(key)
-            path = f"--config.task.adversary.penalties.{index}.{key}"
+            path = f"--{adversary.path}.penalties.{index}.{key}"
             if isinstance(value, Mapping):  # a schedule
                 changes += [
                     f"{path}.{end}={value[end] * factor:.4g}" for end in ("start", "stop", "value") if end in value
@@ -85,12 +100,12 @@ def _scale_penalties(config: RunConfig, factor: float) -> tuple[str, ...]:
     return tuple(changes)
 
 
-def _penalties(config: RunConfig, *names: str) -> str:
+def _penalties(adversary: Adversary, *names: str) -> str:
     """The penalties that there are, and these."""
-    sections = [dict(penalty) for penalty in config.adversary.get("penalties", ())]
+    sections = [dict(penalty) for penalty in adversary.section.get("penalties", ())]
     present = {section.get("name") for section in sections}
     sections += [{"name": name, "gamma": FIRST_GAMMA} for name in names if name not in present]
-    return f'--config.task.adversary.penalties="{tuple(sections)}"'
+    return f'--{adversary.path}.penalties="{tuple(sections)}"'
 
 
 def _rate(config: RunConfig, player: str, factor: float) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
 from jaxgan.config import WatchConfig
-from jaxgan.training.ranges import UNKNOWN, Normal, base_loss
+from jaxgan.training.ranges import Normal, base_loss, normal_range
 
 if TYPE_CHECKING:
     from jaxgan.game import Phase
@@ -36,30 +36,30 @@ LOGITS = ("real_logits", "fake_logits")
 HALF_LOST = 0.5  # of the best recall or diversity that the run had: it is collapsing
 OVERFITTED = 0.5  # of the way from the training images' logit to the fakes' (Karras et al. 2020a, eq. 1)
 
-LOWER_RATE = "Lower config.optimizers.{player}.learning_rate or set config.optimizers.{player}.clip_global_norm."
+# alternatives; those that name a `path` are for players that the config has a section of an adversary for
+LOWER_RATE = ("lower config.optimizers.{player}.learning_rate or set config.optimizers.{player}.clip_global_norm",)
+LOWER_RATE_ALONE = "lower config.optimizers.{player}.learning_rate"
 WEAKER_DISCRIMINATOR = (
-    "Raise gamma in config.task.adversary.penalties (or add gradient_penalty.r1 there), "
-    "or lower config.optimizers.{player}.learning_rate."
+    "raise gamma in {path}.penalties (or add gradient_penalty.r1 there)",
+    LOWER_RATE_ALONE,
 )
 STRONGER_DISCRIMINATOR = (
-    "Raise config.optimizers.{player}.learning_rate or config.{network}.widths, "
-    "or lower gamma in config.task.adversary.penalties."
+    "raise config.optimizers.{player}.learning_rate or config.networks.{network}.widths",
+    "lower gamma in {path}.penalties",
 )
 LIVELIER_LOSS = (
-    "Set config.task.adversary.loss to one that does not saturate ('adversarial.relativistic', "
-    "'adversarial.non_saturating'), or lower config.optimizers.{player}.learning_rate."
+    "set {path}.loss to one that does not saturate ('adversarial.relativistic', 'adversarial.non_saturating')",
+    LOWER_RATE_ALONE,
 )
 MORE_MODES = (
-    "Set config.task.adversary.loss='adversarial.relativistic' with gradient_penalty.r1 and gradient_penalty.r2 "
-    "in config.task.adversary.penalties; early in a run it may just need more config.images."
+    "set {path}.loss='adversarial.relativistic' with gradient_penalty.r1 and gradient_penalty.r2 in {path}.penalties",
+    "train longer (config.images), which may be all that is missing early in a run",
 )
-BOUNDED_LOGITS = (
-    "Add gradient_penalty.r1 to config.task.adversary.penalties or raise its gamma, "
-    "or lower config.optimizers.{player}.learning_rate."
-)
+BOUNDED_LOGITS = ("add gradient_penalty.r1 to {path}.penalties or raise its gamma", LOWER_RATE_ALONE)
 MORE_DATA = (
-    "Set config.task.adversary.augment (such as ada.ADA or diffaugment.DiffAugment), "
-    "or raise gamma in config.task.adversary.penalties."
+    "set {path}.augment (such as ada.ADA or diffaugment.DiffAugment)",
+    "raise gamma in {path}.penalties",
+    "train on more images",
 )
 
 
@@ -107,17 +107,17 @@ class Watch:
     def __init__(
         self,
         config: WatchConfig,
-        normal: Normal = UNKNOWN,
+        normal: Mapping[str, Normal] | None = None,
         *,
         phases: Sequence[Phase] = (),
         players: Mapping[str, Sequence[str]] | None = None,
     ):
-        """Nothing seen yet. `normal`: what is normal for the run's loss, see `jaxgan.training.ranges`.
+        """Nothing seen yet. `normal`: what is normal for each adversary, by its player: `ranges.normal_ranges`.
 
         `phases` and `players` (the networks that each owns) are those of the task: advice names them. A phase that is
         not among them counts as one of a player of its name.
         """
-        self.config, self.normal = config, normal
+        self.config, self._normal = config, dict(normal or {})
         self._players = {phase.name: phase.player for phase in phases}
         self._lazy = {phase.name for phase in phases if phase.lazy}
         self._networks = dict(players or {})
@@ -184,13 +184,17 @@ class Watch:
             self._best[name] = max(best, value)
         if watched and self._begins("mode_collapse", step, bool(seen), hold=1, clear=1):
             message = f"step {step}: mode collapse, the samples lack variety: {', '.join(seen)}."
-            yield Alarm("mode_collapse", message, MORE_MODES)
+            yield Alarm("mode_collapse", message, self._advice(MORE_MODES, *self._normal))
 
     def _observe_held_out(self, step: int, scores: Mapping[str, float]) -> Iterator[Alarm]:
         share = overfitting(scores)
         if share is not None and self._begins("overfitting", step, share > OVERFITTED, hold=1, clear=1):
             message = f"step {step}: the discriminator has learnt its images by heart: held-out ones are judged"
-            yield Alarm("overfitting", f"{message} {share:.0%} of the way from them to the fakes.", MORE_DATA)
+            yield Alarm(
+                "overfitting",
+                f"{message} {share:.0%} of the way from them to the fakes.",
+                self._advice(MORE_DATA, *self._normal),
+            )
 
     def _observe_gradients(self, step: int, metrics: Mapping[str, float]) -> Iterator[Alarm]:
         """Non-finite rounds, exploding and vanishing gradients."""
@@ -229,8 +233,9 @@ class Watch:
     def _observe_game(self, step: int, metrics: Mapping[str, float], name: str, accuracy: float) -> Iterator[Alarm]:
         """Whether the discriminator of a phase wins or loses, and whether that ends the game."""
         config = self.config
+        normal = self._normal.get(self._players.get(name, name)) or normal_range({}, config)
         accuracy = self._mean(f"{name}/accuracy", accuracy)
-        loss, finished = base_loss(metrics, name, self.normal), self.normal.finished_loss
+        loss, finished = base_loss(metrics, name, normal), normal.finished_loss
         loss = self._mean(f"{name}/loss", 0.0 if loss is None else loss)
         saturated = accuracy >= config.saturated_accuracy
         # nearly all pairs apart is common in healthy games (always with a Wasserstein critic): it wins
@@ -239,7 +244,7 @@ class Watch:
             message = f"{name} wins outright: it tells {accuracy:.1%} of the pairs apart, its loss is {loss:.2g}."
             yield Alarm("discriminator_wins", f"step {step}: {message}", self._advice(WEAKER_DISCRIMINATOR, name))
         means = [self._mean(f"{name}/{kind}", metrics.get(f"{name}/{kind}", 0.0)) for kind in LOGITS]
-        gap, widest = abs(means[0] - means[1]), self.normal.widest_gap
+        gap, widest = abs(means[0] - means[1]), normal.widest_gap
         if self._begins(f"diverges/{name}", step, gap > widest):
             message = f"the logits of {name} diverge: reals and fakes are {gap:.3g} apart (normal: up to {widest:g})."
             yield Alarm("diverging_logits", f"step {step}: {message}", self._advice(BOUNDED_LOGITS, name))
@@ -283,11 +288,14 @@ class Watch:
             self._means[name] = before + (value - before) * min(1.0, 10.0 / self.config.patience)
         return self._means.get(name, 0.0)
 
-    def _advice(self, words: str, *names: str) -> str:
-        """An advice about the player, and its first network, of the first of some phases."""
+    def _advice(self, alternatives: Sequence[str], *names: str) -> str:
+        """An advice about the player, its first network and its adversary, of the first of some phases."""
         name = next(iter((*names, *self._players)), "PLAYER")
         player = self._players.get(name, name)
-        return words.format(player=player, network=next(iter(self._networks.get(player, ())), player))
+        path = self._normal[player].path if player in self._normal else None
+        fitting = ", or ".join(each for each in alternatives if path or "{path}" not in each)
+        words = fitting.format(player=player, network=next(iter(self._networks.get(player, ())), player), path=path)
+        return f"{words[0].upper()}{words[1:]}."
 
 
 def overfitting(scores: Mapping[str, float]) -> float | None:

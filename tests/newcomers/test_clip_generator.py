@@ -132,3 +132,33 @@ def test_clips_of_another_size_than_a_network_makes_are_a_mistake(tmp_path, caps
     assert train(tmp_path / "run", 1, **{"networks.generator.frames": "3"}) == MISTAKE
     assert "config.networks.generator.frames: got 3, but dots has 4" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        (
+            {"task.of_clips.label_smoothing": "0.1"},
+            "config.task.of_clips.label_smoothing: got 0.1, but config.task.of_clips.loss has no target",
+        ),
+        (
+            {"task.of_frames.augment": "{'name': 'ada.ADA', 'chances': {'turn': 1.0}}"},
+            "config.task.of_frames.augment.chances.turn does not exist",
+        ),
+        ({"task.of_clips.pack": "3"}, "config.task.of_clips.pack: got 3, accepted is a divisor of"),
+    ],
+)
+def test_a_mistake_in_an_adversary_names_its_section(changes, told, tmp_path, capsys):
+    assert train(tmp_path / "run", 1, **changes) == MISTAKE
+    assert told in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_advice_names_the_section_of_an_adversary(run, capsys):
+    assert main(["--mode=doctor", f"--allow={NAME}", f"--workdir={run}"]) == FINISHED
+    told = capsys.readouterr().out
+    assert "loss adversarial.hinge, adversarial.non_saturating" in told
+    assert "change: --config.task.of_clips.loss=adversarial.relativistic" in told
+    log = (run / "log.txt").read_text()
+    assert "Set config.task.of_clips.loss='adversarial.relativistic'" in log
+    assert "config.task.adversary" not in told + log

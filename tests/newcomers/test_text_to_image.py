@@ -157,7 +157,14 @@ def test_a_real_with_the_caption_of_another_is_no_pair(mismatched):
         ),
         ({"task.condition": "image"}, "config.task.condition: got 'image', but of labels, tokens and vectors"),
         ({"task.condition": "None"}, "config.networks.discriminator.vocabulary is missing"),
-        ({"networks.generator.name": "mlp.Generator"}, "config.task.condition: got 'caption', but the generator takes"),
+        (
+            {"networks.generator.name": "mlp.Generator"},
+            "config.task.condition: got 'caption', but config.networks.generator takes none",
+        ),
+        (
+            {"networks.discriminator.name": "dcgan.Discriminator"},
+            "config.task.condition: got 'caption', but config.networks.discriminator takes none; expected one with",
+        ),
         ({"networks.generator.length": "7"}, "config.networks.generator.length: got 7, but captions has 4"),
     ],
 )

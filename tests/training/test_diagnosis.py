@@ -168,6 +168,28 @@ def test_what_is_normal_depends_on_the_loss():
     assert bad(record_of(config_of("wasserstein"), later=apart)) == {}
 
 
+def test_each_adversary_is_judged_by_its_own_loss_and_changed_in_its_own_section():
+    tree = to_tree(config_of())
+    adam = tree["optimizers"]["generator"]
+    of_frames, of_clips = {"network": "frames", "loss": "adversarial.hinge"}, {"network": "clips"}
+    of_clips |= {"loss": "adversarial.wasserstein", "penalties": R1}
+    tree["task"] = {"name": "outside.Clips", "of_frames": of_frames, "parts": {"of_clips": of_clips}}
+    tree["optimizers"] = {"generator": adam, "frames": adam, "clips": adam}
+    lines = record_of().lines
+    apart = {"accuracy": 1.0, "loss": 1e-3, "real_logits": 40.0, "fake_logits": -1.0}
+    judged = {f"{judge}/{name}": value for judge in ("frames", "clips") for name, value in apart.items()}
+    record = Record([{**each, "scalars": judged} for each in lines], from_tree(tree), data_size=60_000)
+    findings = {finding.text.split(" tells ")[0]: finding for finding in diagnose(record)[1:3]}
+    assert findings["The clips"].grade == "fine"  # a critic of Wasserstein may be right of all
+    assert findings["The frames"].changes[0].startswith("--config.task.of_frames.penalties=")
+    diverging = bad(record)["divergence"]
+    assert "The logits of the frames diverge" in diverging.text
+    assert diverging.changes[0].startswith("--config.task.of_frames.penalties=")
+    lost = [{**each, "scalars": judged | {"clips/accuracy": 0.1, "frames/accuracy": 0.7}} for each in lines]
+    change = bad(Record(lost, from_tree(tree), data_size=60_000))["balance"].changes
+    assert change == ("--config.task.parts.of_clips.penalties.0.gamma=0.2",)
+
+
 def test_a_zero_centred_penalty_narrows_the_range_and_the_config_wins():
     free, held = (normal_range(config_of(penalties=each).adversary) for each in ((), R1))
     assert held.widest_gap < free.widest_gap

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from jaxgan.game import Phase
-from jaxgan.training.ranges import normal_range
+from jaxgan.training.ranges import UNKNOWN, normal_range
 from jaxgan.training.watch import Watch, WatchConfig, overfitting
 
 HEALTHY = {
@@ -85,7 +85,7 @@ def test_a_first_gradient_after_none_is_no_explosion():
     ],
 )
 def test_a_condition_that_lasts_is_told_once_with_advice(kind, changes, field):
-    watch = Watch(QUICK)
+    watch = Watch(QUICK, {"discriminator": UNKNOWN})
     play(watch, 20)
     assert play(watch, 9, 20, **changes) == []
     alarms = play(watch, 50, 29, **changes)
@@ -192,7 +192,8 @@ def test_gradients_of_a_lazy_penalty_may_explode_but_not_vanish():
 def test_advice_names_the_player_of_a_phase_and_its_network():
     phases = (Phase("clips", "critic", None), Phase("content", "writer", None))
     players = {"critic": ("frames", "motion"), "writer": ("generator",)}
-    watch = Watch(QUICK, phases=phases, players=players)
+    normal = {"critic": normal_range({"loss": "adversarial.hinge"})._replace(path="config.task.of_clips")}
+    watch = Watch(QUICK, normal, phases=phases, players=players)
     healthy = {"clips/accuracy": 0.8, "clips/grad_norm": 1.0, "content/grad_norm": 1.0, "skipped_in_a_row": 0.0}
     assert [alarm for step in range(20) for alarm in watch.observe(step, healthy)] == []
     (alarm,) = watch.observe(20, healthy | {"content/grad_norm": 1e6})
@@ -200,9 +201,15 @@ def test_advice_names_the_player_of_a_phase_and_its_network():
     assert "config.optimizers.writer.learning_rate" in alarm.advice
     alarms = [alarm for step in range(21, 50) for alarm in watch.observe(step, healthy | {"clips/accuracy": 0.1})]
     assert kinds(alarms) == [("discriminator_loses", False)]
-    assert "config.optimizers.critic.learning_rate or config.frames.widths" in alarms[0].advice
+    assert "config.optimizers.critic.learning_rate or config.networks.frames.widths" in alarms[0].advice
+    assert alarms[0].advice.endswith(", or lower gamma in config.task.of_clips.penalties.")
+    (alarm,) = watch.observe_scores(50, {"recall/c": 0.0})
+    assert "config.task.of_clips.loss='adversarial.relativistic'" in alarm.advice
     (alarm,) = Watch(QUICK, phases=phases, players=players).observe(0, {"skipped_in_a_row": 1.0})
     assert "config.optimizers.critic." in alarm.advice
+    watch = Watch(QUICK, phases=phases, players=players)  # a task that tells of no adversary in the config
+    alarms = [alarm for step in range(50) for alarm in watch.observe(step, healthy | {"clips/accuracy": 0.1})]
+    assert alarms[0].advice == "Raise config.optimizers.critic.learning_rate or config.networks.frames.widths."
 
 
 def test_a_phase_that_is_not_always_due_keeps_its_condition_between():
@@ -268,7 +275,7 @@ def test_a_watch_that_is_off_says_nothing():
 def test_the_penalties_of_a_loss_do_not_hide_that_it_is_finished():
     normal = normal_range({"loss": "adversarial.hinge", "penalties": ({"name": "gradient_penalty.r1"},)})
     won = {"discriminator__accuracy": 1.0, "discriminator__loss": 0.301, "discriminator__r1": 0.3}
-    assert [alarm.kind for alarm in play(Watch(QUICK, normal), 30, **won)] == ["discriminator_wins"]
+    assert [alarm.kind for alarm in play(Watch(QUICK, {"discriminator": normal}), 30, **won)] == ["discriminator_wins"]
     assert play(Watch(QUICK), 30, **won) == []
 
 
@@ -276,13 +283,13 @@ def test_with_smoothed_labels_a_finished_loss_is_their_entropy():
     normal = normal_range({"loss": "adversarial.minimax", "label_smoothing": 0.1})
     for loss, expected in ((0.330, ["discriminator_wins"]), (0.40, [])):  # the entropy of (0.9, 0.1) is 0.325
         won = {"discriminator__accuracy": 1.0, "discriminator__loss": loss}
-        assert [alarm.kind for alarm in play(Watch(QUICK, normal), 30, **won)] == expected
+        assert [alarm.kind for alarm in play(Watch(QUICK, {"discriminator": normal}), 30, **won)] == expected
 
 
 def test_logits_diverge_by_the_range_of_their_loss():
     apart = {"discriminator__real_logits": 60.0, "discriminator__fake_logits": -60.0, "discriminator__accuracy": 1.0}
     for loss, expected in (("hinge", ["diverging_logits"]), ("wasserstein", [])):
-        alarms = play(Watch(QUICK, normal_range({"loss": f"adversarial.{loss}"})), 30, **apart)
+        alarms = play(Watch(QUICK, {"discriminator": normal_range({"loss": f"adversarial.{loss}"})}), 30, **apart)
         assert [alarm.kind for alarm in alarms] == expected
 
 

@@ -26,7 +26,6 @@ class Dots:
     spec: DataSpec
 
     def __init__(self, split: Given[str], size: Count = 64, side: Count = 8, frames: Count = 4):
-        """Draws nothing yet."""
         told = fingerprint("dots", split, size, side, frames)
         self.spec = DataSpec("dots", split, size, {"image": pixel_field(side, side, 1, frames=frames)}, told)
 
