@@ -4,7 +4,7 @@
     python -m jaxgan.main --config configs/video_digits.py --workdir runs/video
 
 The motion, the sparse clips and the discriminator of clips are those of StyleGAN-V (Skorokhodov et al. 2022), the game
-is RpGAN with R1 and R2 (Huang et al. 2024). For two CPU cores, 15 minutes.
+is RpGAN with R1 and R2 (Huang et al. 2024). Sized for 15 minutes on two CPU cores; not measured yet.
 """
 
 from ml_collections import ConfigDict
