@@ -116,6 +116,12 @@ def conditions(spec: Spec) -> dict[str, Field]:
     return {name: field for name, field in spec.items() if field.kind in CONDITIONS}
 
 
+def further_latents(spec: Spec) -> dict[str, Field]:
+    """All latents but the first, such as noise of motion beside that of content."""
+    latents = {name: field for name, field in spec.items() if field.kind == "latent"}
+    return {name: latents[name] for name in [*latents][1:]}
+
+
 def tokens_of(text: str, field: Field) -> list[int]:
     """The words of a text, which spaces part, by their places among the names of a field; the first name fills it up.
 

@@ -11,11 +11,12 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import jax
+import numpy as np
 from flax import struct
 
 from jaxgan.errors import ArgumentError, UserError
 from jaxgan.fields import Field as Field  # part of the vocabulary
-from jaxgan.fields import Kind, name_of
+from jaxgan.fields import Kind, frames, further_latents, name_of
 from jaxgan.fields import Spec as Spec
 
 Array = jax.Array
@@ -211,6 +212,19 @@ class Drawing(Protocol):
         ...
 
 
+@runtime_checkable
+class Sparse(Protocol):
+    """A task that shows only some frames of each clip to its networks in a round; None: all of them."""
+
+    frames_seen: int | None
+
+
+def images_shown(task: Task, spec: Spec) -> int:
+    """How many images of an example a round shows to the networks: by so many the clock goes on."""
+    seen = task.frames_seen if isinstance(task, Sparse) else None
+    return frames(spec) if seen is None else seen
+
+
 def drawn_with(task: Task, player: str) -> tuple[str, ...]:
     """The networks that the draw of a player uses: its own, unless the task says otherwise."""
     return task.drawn_with(player) if isinstance(task, Drawing) else tuple(task.players[player])
@@ -232,7 +246,7 @@ class Augmentation(Protocol):
         ...
 
     def __call__(self, key: Key, images: Array, probability: Any) -> Array:
-        """Images `[B,H,W,C]`, augmented; one key, one result."""
+        """Images `[B,H,W,C]`, or clips `[B,T,H,W,C]` with all frames of one alike, augmented; one key, one result."""
         ...
 
 
@@ -318,6 +332,8 @@ class Product:
     # frames by which what it gives comes later than what it asks for: of a shot the first so many are dropped, and at
     # its end the last frame is given so often again
     delay: int = 0
+    # (frames, rate) -> the same for clips of so many frames, of which `rate` go by in the time of one of the data
+    retimed: Callable[[int, float], Product] | None = None
 
     @property
     def needed(self) -> Spec:
@@ -362,7 +378,23 @@ def product_of(task: Task, name: str | None = None) -> tuple[str, Product]:
 
 
 def draw_latents(field: Field, key: Key, count: int) -> Array:
-    """Latents `[count, ...]` by the law of their field. Raises ValueError for one without a law."""
+    """Latents `[count, ...]` by the law of their field. Raises ValueError for one without a law.
+
+    Of sequences `[M,D]` each vector has a key of its own, so that a longer one begins as a shorter one.
+    """
     if field.law != "normal":
         raise ValueError(f"latents are drawn by the law 'normal', the field has {field.law!r}")
-    return jax.random.normal(key, (count, *field.known))
+    if len(field.shape) != 2:
+        return jax.random.normal(key, (count, *field.known))
+    length, size = field.known
+    keys = jax.vmap(lambda place: jax.random.fold_in(key, place))(np.arange(length))
+    return jax.vmap(lambda key: jax.random.normal(key, (count, size)), out_axes=1)(keys)
+
+
+def draw_further(asks: Spec, key: Key, count: int) -> dict[str, Array]:
+    """All latents that are asked for but the first, by name; each by a key of its own."""
+    latents = further_latents(asks).items()
+    return {
+        name: draw_latents(field, jax.random.fold_in(key, number), count)
+        for number, (name, field) in enumerate(latents, 1)
+    }

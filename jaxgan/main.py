@@ -52,6 +52,7 @@ MODES = {  # what each does, and its own flags
             "seed": "of the noise; default 0",
             "truncation": "psi of styles, or the largest latent, such as 0.7; for --kind=truncation several, 0.3,0.5",
             "crossover": "layers that are coarse, of --kind=mixing",
+            "frames": "of each clip, of models of clips; default: as many as those of the data",
             "output": "a picture (png, jpg, webp, tif, bmp), a folder of files, a .gif or .mp4; default: workdir",
             "provenance": "false: files do not say what made them",
             "checkpoint": "best, latest (default) or a step",

@@ -234,6 +234,9 @@ NARROW = {  # the most of each that a run in miniature has
     "stage_images": 24,
     "fade_images": 8,
     "standing_passes": 2,
+    "pixels": 8,
+    "dim": 8,
+    "frequencies": 4,
 }
 
 

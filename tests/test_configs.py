@@ -29,7 +29,10 @@ VARIANTS = {  # what a config takes beside its default, and whether its game is 
     "stylegan2": {"cifar": True, "paper256": False, "paper512": False, "paper1024": False},
 }
 STYLEGAN2 = ("", ":paper256", ":paper512", ":paper1024")  # the presets that are regularized alike
-LARGE = ("biggan", "msg_fashion", "progan", "r3gan_cifar10", "stylegan2", "stylegan2_fashion")  # also if tiny
+LARGE = (  # also if tiny
+    *("biggan", "msg_fashion", "progan", "r3gan_cifar10", "stylegan2", "stylegan2_fashion"),
+    *("stylegan_v", "r3gan_video", "mocogan_digits"),
+)
 COPIED = ("constants", "growth")  # collections of which the average has what the live network has
 NAMES = tuple(str(number) for number in range(10))
 
@@ -38,7 +41,8 @@ def spec_of(config, native=28):
     """A data set of the config's resolution, as if it were prepared."""
     size = config.data.resolution or native
     channels = config.data.channels or (3 if config.data.crops else 1)  # what is cropped are photographs
-    return DataSpec("stand-in", "train", 1000, picture_fields(size, size, channels, NAMES), "0" * 16)
+    fields = picture_fields(size, size, channels, NAMES, frames=config.data.frames)
+    return DataSpec("stand-in", "train", 1000, fields, "0" * 16)
 
 
 def label_of(path):
@@ -105,6 +109,8 @@ def check_shapes(config, choose):
 
 LAZY = {  # players with lazy penalties, and the share of their steps that is not for these
     "quickstart": {"discriminator": 4 / 5},  # two, every eighth step
+    "video_digits": {"discriminator": 4 / 5},
+    "stylegan_v": {"discriminator": 16 / 17},
     "msg_fashion": {"discriminator": 16 / 17},
     "stylegan2_fashion": {"discriminator": 16 / 17},
     **{f"stylegan2{preset}": {"discriminator": 16 / 17, "generator": 4 / 5} for preset in STYLEGAN2},

@@ -26,6 +26,10 @@ FAMILIES = {  # a config of each, and what is changed so that every phase is pla
     "srgan_photos": {},
     "inpaint_photos": {},
     "edges2photo": {},
+    "video_digits": {"task.adversary.penalties.0.every": "1", "task.adversary.penalties.1.every": "1"},
+    "stylegan_v": {"task.latent_dim": "8", "task.adversary.penalties.0.every": "1"},
+    "r3gan_video": {},
+    "mocogan_digits": {},
 }
 
 
@@ -38,7 +42,8 @@ QUICK = ("vanilla_gan", "dcgan_mnist")  # the others take seconds to compile
 def test_two_tiny_steps(name):
     changes = {"tiny": "true", "data.flip": "false", **FAMILIES[name]}
     config = load_config(str(CONFIGS / f"{name}.py"), changes)
-    spec = DataSpec("random", "train", 100, picture_fields(16, 16, 3, tuple("0123456789")), "0" * 16)
+    fields = picture_fields(16, 16, 3, tuple("0123456789"), frames=config.data.frames)
+    spec = DataSpec("random", "train", 100, fields, "0" * 16)
     config = fill_in(config, spec)
     task = make_task(config)
     optimizers = make_optimizers(config, task)
@@ -50,7 +55,7 @@ def test_two_tiny_steps(name):
         before = before.replace(images_seen=jax.numpy.int32(phases[due[0]].start + 1))
     keys = jax.random.split(jax.random.key(0))
     batch = {
-        "image": jax.random.uniform(keys[0], (ROWS, 16, 16, 3), minval=-1.0),
+        "image": jax.random.uniform(keys[0], (ROWS, *fields["image"].known), minval=-1.0),
         "label": jax.random.randint(keys[1], (ROWS,), 0, 10),
     }
     after = before

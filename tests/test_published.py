@@ -27,6 +27,7 @@ from jaxgan.regularizers.gradient_penalty import auto_gamma
 
 REAL_ESRGAN = "Wang et al. 2021 (Real-ESRGAN), options/train_realesrgan_x4plus.yml"
 STYLEGAN2 = "Karras et al. 2020 and their code"
+STYLEGAN_V = "Skorokhodov et al. 2022 (StyleGAN-V), code: configs/model/stylegan-v.yaml"
 
 DEFAULTS = [  # of functions and constructors: where, argument, value, source
     ("augment.ada.ADA", "target", 0.6, "Karras et al. 2020a, section 3.1"),
@@ -63,6 +64,14 @@ DEFAULTS = [  # of functions and constructors: where, argument, value, source
     ("models.ffc.Generator", "base_width", 64, "Suvorov et al. 2022 (LaMa), code"),
     ("models.ffc.Generator", "blocks", 9, "Suvorov et al. 2022 (LaMa), code"),
     ("models.ffc.Generator", "ratio", 0.75, "Suvorov et al. 2022 (LaMa), code"),
+    ("models.motion_codes.Acyclic", "dim", 512, STYLEGAN_V),
+    ("models.motion_codes.Acyclic", "every", 16.0, STYLEGAN_V),
+    ("models.motion_codes.Acyclic", "kernel_sizes", (11, 11), STYLEGAN_V),
+    ("models.motion_codes.Acyclic", "frequencies", 256, STYLEGAN_V),
+    ("models.motion_codes.Acyclic", "shortest", 16.0, STYLEGAN_V),
+    ("models.motion_codes.Acyclic", "longest", 1024.0, STYLEGAN_V),
+    ("models.motion_codes.Acyclic", "lr_multiplier", 0.01, STYLEGAN_V),
+    ("models.motion_codes.Recurrent", "dim", 10, "Tulyakov et al. 2018 (MoCoGAN), code"),
     ("models.patchgan.Discriminator", "base_width", 64, "Isola et al. 2017, appendix 6.1.2"),
     ("models.patchgan.Discriminator", "halvings", 3, "Isola et al. 2017, appendix 6.1.2: 70 pixels"),
     ("models.progan.Generator", "max_width", 512, "Karras et al. 2018, table 2"),
@@ -120,6 +129,7 @@ DEFAULTS = [  # of functions and constructors: where, argument, value, source
     ("regularizers.path_length.path_length", "shrink", 2, STYLEGAN2),
     ("tasks.progressive.Progressive", "stage_images", 1_200_000, "Karras et al. 2018, code: 600,000 twice"),
     ("tasks.progressive.Progressive", "fade_images", 600_000, "Karras et al. 2018, code"),
+    ("tasks.video.VideoGeneration", "frames_seen", 3, STYLEGAN_V),
 ]
 
 CONSTANTS = [  # of modules: where, value, source

@@ -64,6 +64,31 @@ def stylegan2(preset):
 
 
 PUBLISHED = {f"stylegan2:{preset}": stylegan2(preset) for preset in PRESETS} | {
+    # Skorokhodov et al. 2022, configs/model/stylegan-v.yaml: no style mixing, noise or path length; the rest as auto
+    "stylegan_v": {
+        "batch_size": 64,
+        "images": 25_000_000,
+        "data.resolution": 256,
+        "data.frames": 32,  # the largest gap
+        "task.frames_seen": 3,
+        "task.latent_dim": 512,
+        "task.adversary.loss": "adversarial.non_saturating",
+        "task.adversary.augment": {"name": "ada.ADA", "preset": "bgc"},
+        "networks.generator.backbone.style_mixing": 0.0,
+        "networks.generator.backbone.noise": False,
+        "networks.generator.motion": {
+            "name": "motion_codes.Acyclic",
+            "dim": 512,
+            "every": 16.0,
+            "kernel_sizes": (11, 11),
+            "frequencies": 256,
+            "shortest": 16.0,
+            "longest": 1024.0,
+            "lr_multiplier": 0.01,
+        },
+        "networks.discriminator.pixels": 16,
+        **both(learning_rate=2.5e-3, b1=0.0, b2=0.99),
+    },
     # Huang et al. 2024, the preset CIFAR10 of their train.py
     "r3gan_cifar10": {
         "batch_size": 512,

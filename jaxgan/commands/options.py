@@ -11,6 +11,7 @@ from jaxgan.errors import UserError
 WHOLE = Domain(least=0, most=MOST)
 COUNT = Domain(least=1, most=MOST)
 PICTURES = Domain(least=1, most=1_000_000)  # drawn at a time
+FRAMES = Domain(least=1, most=100_000)  # of a clip that is drawn
 DIGITS = 18  # of a step
 SHOWN = 60  # characters of what was given
 

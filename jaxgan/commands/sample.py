@@ -11,7 +11,7 @@ from jaxgan.commands import inspection
 from jaxgan.commands.inspection import Draw, SampleWish
 from jaxgan.commands.loading import load_model
 from jaxgan.commands.marking import Marking, marks, origin_of_run
-from jaxgan.commands.options import PICTURES, WHOLE, allowed, checkpoint_choice, integer
+from jaxgan.commands.options import FRAMES, PICTURES, WHOLE, allowed, checkpoint_choice, integer
 from jaxgan.commands.outputs import check_outputs
 from jaxgan.commands.setup import start_jax
 from jaxgan.config import RunConfig
@@ -44,8 +44,8 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
     (a walk through `--count` latents, or styles, GIF or MP4 by the suffix of `--output`), `classes` (a row a
     class, `--count` columns), and those of `jaxgan.commands.inspection`: `mixing`, `neighbours`, `truncation`.
     `--labels` and `--given` (texts, parted by `;`) are drawn in turn. `--truncation` is psi or a threshold, see
-    `Model.generate`. `--provenance`: whether the files say what
-    made them. Raises UserError for options that do not fit.
+    `Model.generate`. `--frames`: of each clip, also more than those of the data have. `--provenance`: whether the files
+    say what made them. Raises UserError for options that do not fit.
     """
     kind = options.get("kind", "grid")
     if kind not in KINDS:
@@ -60,8 +60,10 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
     if len(truncations) > 1 and kind != "truncation":
         raise UserError(f"--truncation: got {options['truncation']!r}, accepted is one number")
     crossover = integer(options, "crossover", 0) if "crossover" in options else None
+    frames = integer(options, "frames", 1, FRAMES)
     start_jax(config)
     generator = load_model(workdir, options, "latent")
+    generator = generator.retimed(frames) if "frames" in options else generator
     if kind not in OF_CLIPS and generator.gives[named(generator.gives, "pixels")].clip:
         raise UserError(f"--kind: got {kind!r}, but this model makes clips; accepted are {', '.join(OF_CLIPS)}")
     output = options.get("output") or str(epath.Path(workdir) / "samples" / f"{kind}-{seed}{SUFFIX[kind]}")

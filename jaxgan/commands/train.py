@@ -31,7 +31,7 @@ from jaxgan.errors import FINISHED, UserError
 from jaxgan.evaluators.evaluator import Evaluator
 from jaxgan.evaluators.manifests import CONTENTS, check_same, read_report, write_report
 from jaxgan.fields import MAIN, frames
-from jaxgan.game import Product, State, Task, product_of
+from jaxgan.game import Product, State, Task, images_shown, product_of
 from jaxgan.media.images import save_image
 from jaxgan.media.plain import plain
 from jaxgan.models.pretrained.realesrgan import read_weights
@@ -109,7 +109,7 @@ def _run(config: RunConfig, workdir: str, profile: Profile | None, allow: tuple[
     check_memory(state, mesh, what=networks, advice="look at the widths and the latents of the config")
     shapes = jax.eval_shape(lambda: example_batch(spec.fields, config.batch_size))
     check_memory(shapes, mesh, what=batch, advice="give a smaller --config.batch_size")
-    images = total_images(config, spec)
+    images = total_images(config, spec, images_shown(task, spec.fields))
     leading = distributed.leading()
     signals.check()
     with contextlib.ExitStack() as stack:
@@ -225,12 +225,11 @@ def _plotted(place: Workdir) -> Iterator[None]:
     write_plots(place.path)
 
 
-def total_images(config: RunConfig, spec: DataSpec) -> int:
+def total_images(config: RunConfig, spec: DataSpec, shown: int) -> int:
     """How many images a run plays: whole batches, at least as many as the config asks for.
 
-    Raises UserError for more than its clock counts.
+    `shown`: images of an example that a round shows. Raises UserError for more than its clock counts.
     """
-    shown = frames(spec.fields)
     images = config.images if config.images is not None else (config.epochs or 0) * spec.size * shown
     total = math.ceil(images / (config.batch_size * shown)) * config.batch_size * shown
     if total > MOST:
@@ -254,7 +253,7 @@ def _train(
     allow: tuple[str, ...],
 ) -> int:
     optimizers = make_optimizers(config, task)
-    step = make_step(config, task, optimizers, frames=frames(spec.fields))
+    step = make_step(config, task, optimizers, frames=images_shown(task, spec.fields))
     play = make_play(step, spec.fields, root_key(config), flipped=flipped(config))
     scorers = {name: each.evaluator for name, each in evaluators.items()}
     view, leading = make_view(config, spec, task, scorers, mesh, allow), distributed.leading()
@@ -296,7 +295,7 @@ def _train(
                 checkpoint=config.checkpoint.every_images,
             ),
             batch_size=config.batch_size,
-            frames=frames(spec.fields),
+            frames=images_shown(task, spec.fields),
             rounds_per_dispatch=config.rounds_per_dispatch,
             max_rollbacks=config.watch.max_rollbacks,
             hung_seconds=config.watch.hung_seconds,

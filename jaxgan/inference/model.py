@@ -188,6 +188,26 @@ class Model:
         latents = self.latents(key, n)
         return self.synthesize(latents, given=self.given(key, n, labels, given), truncation=truncation)
 
+    def retimed(self, frames: int, rate: float = 1.0) -> Model:
+        """The same model for clips of so many frames, of which `rate` go by in the time of one of the data.
+
+        They may be longer than those of the data. Raises UserError for a model of pictures, or of clips of one length.
+        """
+        if self.product.retimed is None:
+            raise UserError("this model makes no clips of any length; accepted are those of task video.VideoGeneration")
+        if frames < 1:
+            raise ArgumentError("frames", f"got {frames}, accepted is 1 or more")
+        if not 0 < rate < np.inf:
+            raise ArgumentError("rate", f"got {rate}, accepted is more than 0")
+        return Model(
+            self.product.retimed(frames, rate),
+            self._average,
+            name=self.name,
+            batch_size=self._batch_size,
+            mesh=self._mesh,
+            conditions=self._conditions,
+        )
+
     def given(
         self, key: Key | int, n: int, labels: Labels = None, given: Mapping[str, Any] | None = None
     ) -> dict[str, np.ndarray]:

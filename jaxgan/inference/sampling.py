@@ -15,8 +15,8 @@ from jax.sharding import Mesh
 from jaxgan import signals
 from jaxgan.data.conditions import Conditions
 from jaxgan.errors import ArgumentError
-from jaxgan.fields import Field, conditions, name_of, named, told
-from jaxgan.game import Array, Asked, Key, Product, Weights, draw_latents
+from jaxgan.fields import Field, conditions, further_latents, name_of, named, told
+from jaxgan.game import Array, Asked, Key, Product, Weights, draw_further, draw_latents
 from jaxgan.parallel.compiler import compiler_options
 from jaxgan.parallel.placement import split_batch
 
@@ -98,16 +98,19 @@ class Sampler:
         """What `count` samples are made for, by the names of the fields that the product asks for, checked.
 
         That is what is `given` by name (for all of them, or one for each), and `labels` as in `labels`. What nobody
-        gives are the classes in turn, and else what real examples have, chosen by the key. Raises UserError for what
-        does not fit or is not asked for, and where real examples are wanted and nobody has handed them in.
+        gives are the classes in turn, latents drawn by the key, and else what real examples have, chosen by the key.
+        Raises UserError for what does not fit or is not asked for, and where real examples are wanted and nobody has
+        handed them in.
         """
-        asks, given = conditions(self.product.asks), dict(given or {})
+        asks, given = conditions(self.product.asks) | further_latents(self.product.asks), dict(given or {})
         label, unknown = name_of(asks, "label"), [*(given.keys() - asks.keys())]
         if unknown:
             raise ArgumentError("given", f"got {unknown[0]!r}, this model asks for {told(asks)} beside the latent")
         classes = self.labels(count, given.pop(label, labels) if label else labels)
         made = {} if label is None or classes is None else {label: classes}
         made |= {name: _fitting(name, asks[name], each, count) for name, each in given.items()}
+        drawn = draw_further(self.product.asks, _key(key), count)
+        made |= {name: np.asarray(each) for name, each in drawn.items() if name not in made}
         missing = [name for name in asks if name not in made]
         if missing and self._conditions is None:
             raise ArgumentError("given", f"is missing: this model asks for {told(asks)} beside the latent")

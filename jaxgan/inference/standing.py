@@ -16,7 +16,7 @@ import numpy as np
 from jaxgan.data.conditions import Conditions
 from jaxgan.fields import conditions as conditions_in
 from jaxgan.fields import name_of
-from jaxgan.game import Array, Product, Weights, draw_latents
+from jaxgan.game import Array, Product, Weights, draw_further, draw_latents
 from jaxgan.parallel.compiler import compiler_options
 
 PASS = 64  # images
@@ -61,5 +61,5 @@ class Standing:
         latent_key, label_key = jax.random.split(key)
         asked = {**given} if label is None else {**given, label: jax.random.randint(label_key, (PASS,), 0, classes)}
         if latent is not None:
-            asked[latent] = draw_latents(asks[latent], latent_key, PASS)
+            asked |= {latent: draw_latents(asks[latent], latent_key, PASS), **draw_further(asks, latent_key, PASS)}
         return self._product.statistics(weights, asked)

@@ -13,6 +13,7 @@ from jaxtyping import Array, Float
 from jaxgan.layers.conv import Geometry, conv
 from jaxgan.layers.frames import by_frame
 from jaxgan.layers.reduction import spread
+from jaxgan.layers.temporal import time_conv
 
 
 class EqualizedDense(nn.Module):
@@ -69,6 +70,23 @@ class EqualizedConv(nn.Module):
             return y
         bias = self.param("bias", nn.initializers.zeros, (self.features,), jnp.float32)
         return y + spread(bias.astype(self.dtype), y.shape)
+
+
+class EqualizedTimeConv(nn.Module):
+    """Along time, without padding: `[b,t,i] -> [b,t-k+1,features]`; params and `lr_multiplier` as of a dense layer."""
+
+    features: int
+    kernel_size: int = 3
+    lr_multiplier: float = 1.0
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "b t i"]) -> Float[Array, "b t2 o"]:
+        """The convolution."""
+        init = nn.initializers.normal(1 / self.lr_multiplier)
+        kernel = self.param("kernel", init, (self.kernel_size, x.shape[-1], self.features), jnp.float32)
+        bias = self.param("bias", nn.initializers.zeros, (self.features,), jnp.float32)
+        y = time_conv(x, kernel * (self.lr_multiplier / math.sqrt(self.kernel_size * x.shape[-1])))
+        return y + spread(bias * self.lr_multiplier, y.shape)
 
 
 def pixel_norm(x: Float[Array, "... c"]) -> Float[Array, "... c"]:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 import jax
 from jaxtyping import Array, Float
 
+Meet = Callable[[Array], Array]  # the maps [b,h,w,c] between two stages -> what the next stage gets, such as of clips
 Images = Float[Array, "b *t h w c"]  # pictures, or clips
 
 
@@ -24,6 +25,11 @@ def by_frame(function: Callable[..., Array], *images: Array) -> Array:
         return function(*images)
     y = function(*(x.reshape(-1, *x.shape[-3:]) for x in images))
     return y.reshape(*leading, *y.shape[1:])
+
+
+def apart(maps: Images) -> Images:
+    """Maps of images as they are: where discriminators of images could meet, but none needs to."""
+    return maps
 
 
 def alike(function: Callable[[Array], Array], images: Images) -> Array:

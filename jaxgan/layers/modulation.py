@@ -62,6 +62,7 @@ class StyledConv(nn.Module):
     features: int
     up: bool = False
     clamp: float | None = None  # bounds what comes out, for low precision
+    noise: bool = True
     dtype: Any = jnp.float32  # to convolve in; params and styles are float32
 
     @nn.compact
@@ -74,8 +75,9 @@ class StyledConv(nn.Module):
         kernel = self.param("kernel", nn.initializers.normal(1.0), (3, 3, width, self.features), jnp.float32)
         kernel = kernel / math.sqrt(9 * width)
         x = modulated_conv(x.astype(self.dtype), kernel, scale, up=self.up)
-        strength = self.param("noise_strength", nn.initializers.zeros, (), jnp.float32)
-        x = x + (strength * self._noise(x.shape, train=train)).astype(self.dtype)
+        if self.noise:
+            strength = self.param("noise_strength", nn.initializers.zeros, (), jnp.float32)
+            x = x + (strength * self._noise(x.shape, train=train)).astype(self.dtype)
         bias = self.param("bias", nn.initializers.zeros, (self.features,), jnp.float32)
         return clamped(leaky_relu(x + spread(bias.astype(self.dtype), x.shape)), self.clamp)
 

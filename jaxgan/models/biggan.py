@@ -13,6 +13,7 @@ from jaxgan.errors import UserError
 from jaxgan.game import Array, Judgement
 from jaxgan.layers.attention import SelfAttention
 from jaxgan.layers.conv import Conv
+from jaxgan.layers.frames import Meet, apart
 from jaxgan.layers.heads import judge, with_label_plane
 from jaxgan.layers.labels import Embedding, sizes, taken
 from jaxgan.layers.normalization import BatchNorm
@@ -109,8 +110,8 @@ class Discriminator(nn.Module):
     dtype: Any = jnp.float32
 
     @nn.compact
-    def __call__(self, image: Array, label: Array | None = None, *, train: bool) -> Judgement:
-        """Logits `[B]` and the features `[B,F]`, summed over pixels."""
+    def __call__(self, image: Array, label: Array | None = None, *, train: bool, meet: Meet = apart) -> Judgement:
+        """Logits `[B]` and the features `[B,F]`, summed over pixels; `meet` comes after each block."""
         widths, halvings = discriminator_widths(self.resolution, self.widths, self.base_width)
         x, spectral = image.astype(self.dtype), self.norm == "spectral"
         label = taken(self, label, needed=self.conditioning != "classifier")
@@ -130,6 +131,7 @@ class Discriminator(nn.Module):
             x = block(x, train=train)
             if index < halvings and x.shape[1] == self.attention:
                 x = SelfAttention(name="attention", **shared)(x, train=train)
+            x = meet(x)
         return judge(
             nn.relu(x).sum(axis=(1, 2)),
             label,

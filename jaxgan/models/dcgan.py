@@ -12,6 +12,7 @@ from jaxgan.domains import Count, Given, Whole
 from jaxgan.errors import UserError
 from jaxgan.game import Array, Judgement
 from jaxgan.layers.conv import Conv, ConvTranspose
+from jaxgan.layers.frames import Meet, apart
 from jaxgan.layers.heads import judge, with_label_plane
 from jaxgan.layers.labels import sizes, taken, with_embedding
 from jaxgan.layers.minibatch_stddev import minibatch_stddev
@@ -102,8 +103,8 @@ class Discriminator(nn.Module):
     dtype: Any = jnp.float32
 
     @nn.compact
-    def __call__(self, image: Array, label: Array | None = None, *, train: bool) -> Judgement:
-        """Logits `[B]` and the last features `[B,F]`."""
+    def __call__(self, image: Array, label: Array | None = None, *, train: bool, meet: Meet = apart) -> Judgement:
+        """Logits `[B]` and the last features `[B,F]`; `meet` comes after each stage."""
         widths = stage_widths(self.resolution, self.widths, self.base_width, widest_first=False)
         x, spectral = image.astype(self.dtype), self.norm == "spectral"
         label = taken(self, label, needed=self.conditioning != "classifier")
@@ -125,7 +126,7 @@ class Discriminator(nn.Module):
             x = spectral_norm(down, x, train=train, wanted=spectral)
             if normed:
                 x = BatchNorm(dtype=self.dtype, name=f"norm_{index}")(x, train=train)
-            x = nn.leaky_relu(x, SLOPE)
+            x = meet(nn.leaky_relu(x, SLOPE))
         if self.stddev:
             x = minibatch_stddev(x)
         return judge(

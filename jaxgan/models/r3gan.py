@@ -19,6 +19,7 @@ from jaxgan.domains import Count, Given, Whole
 from jaxgan.errors import UserError
 from jaxgan.game import Array, Judgement
 from jaxgan.layers.conv import Conv
+from jaxgan.layers.frames import Meet, apart
 from jaxgan.layers.labels import Embedding, projection, sizes, taken, with_embedding
 from jaxgan.layers.resampling import downsample, upsample
 
@@ -92,8 +93,11 @@ class Discriminator(nn.Module):
     smallest_first: ClassVar[bool] = True  # the order of `widths`, for `multiscale`, which leaves some out
 
     @nn.compact
-    def __call__(self, image: Array, label: Array | None = None, *, train: bool) -> Judgement:
-        """Logits `[B]` and the features `[B,F]`, one a channel of the smallest stage; `train` makes no difference."""
+    def __call__(self, image: Array, label: Array | None = None, *, train: bool, meet: Meet = apart) -> Judgement:
+        """Logits `[B]` and the features `[B,F]`, one a channel of the smallest stage; `train` makes no difference.
+
+        `meet` comes after each stage.
+        """
         del train
         widths = stage_widths(self.resolution, self.widths, self.base_width)
         x, last = image, len(widths) - 1
@@ -103,7 +107,7 @@ class Discriminator(nn.Module):
                 x = Conv(widths[last], 1, use_bias=False, kernel_init=linear, dtype=dtype, name="image")(x)
             else:
                 x = _fitted(downsample(x).astype(dtype), widths[index], f"fit_{index}", dtype)
-            x = _stage(self, x, index, len(widths), dtype)
+            x = meet(_stage(self, x, index, len(widths), dtype))
         init = nn.initializers.normal(1 / START)  # a depthwise convolution, of 4x4 pixels a channel
         basis = self.param("basis", init, (START, START, x.shape[-1]), jnp.float32)
         features = (x.astype(jnp.float32) * basis).sum(axis=(1, 2))

@@ -19,6 +19,7 @@ from jaxgan.errors import UserError
 from jaxgan.game import Array, Judgement
 from jaxgan.layers.collective import pmean
 from jaxgan.layers.equalized import EqualizedConv, EqualizedDense, leaky_relu, pixel_norm
+from jaxgan.layers.frames import Meet, apart
 from jaxgan.layers.labels import as_vector, taken
 from jaxgan.layers.minibatch_stddev import minibatch_stddev
 from jaxgan.layers.modulation import StyledConv, ToRGB, clamped
@@ -50,6 +51,7 @@ class Generator(nn.Module):
     style_mixing: Share = 0.9  # the share of examples with two styles, of rows before and after a random layer
     style_decay: Decay = 0.995  # of the running mean of styles (Karras et al. 2019 and 2020, their code)
     clamp: Positive | None = None  # of activations; None: none in float32, 256 in low precision
+    noise: bool = True  # at every convolution
     all_scales: bool = False
     dtype: Any = jnp.float32  # of the convolutions; styles and the sum of pixels are float32
 
@@ -59,7 +61,7 @@ class Generator(nn.Module):
         if self.num_classes and self.conditioning != "concat":
             raise UserError(f"stylegan2: got conditioning {self.conditioning!r}, accepted of the generator is 'concat'")
         self.mapping = _Mapping(self.style_dim, self.mapping_layers)
-        self.synthesis = _Synthesis(widths, self.channels, _bound(self.clamp, self.dtype), self.dtype)
+        self.synthesis = _Synthesis(widths, self.channels, _bound(self.clamp, self.dtype), self.noise, self.dtype)
         self.style_mean = self.variable("average", "style_mean", jnp.zeros, (self.style_dim,), jnp.float32)
 
     def __call__(
@@ -89,9 +91,12 @@ class Generator(nn.Module):
         first = jnp.where(jax.random.bernoulli(share_key, self.style_mixing, latent.shape[:1]), first, layers)
         return jnp.where((jnp.arange(layers) < first[:, None])[..., None], styles, other[:, None])
 
-    def synthesize(self, style: Array, *, train: bool) -> Images:
-        """The images of styles `[B,L,W]`; in training noise is drawn from the rng "noise", where there is one."""
-        images = self.synthesis(style, train=train)
+    def synthesize(self, style: Array, motion: Array | None = None, *, train: bool) -> Images:
+        """The images of styles `[B,L,W]`; in training noise is drawn from the rng "noise", where there is one.
+
+        `motion` `[B,M]` of frames stands beside the constant at each of its pixels (Skorokhodov et al. 2022).
+        """
+        images = self.synthesis(style, motion, train=train)
         return images if self.all_scales else images[0]
 
 
@@ -115,10 +120,10 @@ class Discriminator(nn.Module):
     dtype: Any = jnp.float32  # the last layers, from the minibatch standard deviation on, are float32
 
     @nn.compact
-    def __call__(self, image: Array, label: Array | None = None, *, train: bool) -> Judgement:
+    def __call__(self, image: Array, label: Array | None = None, *, train: bool, meet: Meet = apart) -> Judgement:
         """Logits `[B]` and the features `[B,F]` before them; there are no statistics, so `train` changes nothing.
 
-        Raises UserError for impossible fields, or images of another resolution.
+        `meet` comes after each block. Raises UserError for impossible fields, or images of another resolution.
         """
         del train
         widths = stage_widths(self.resolution, self.base_width, self.max_width)
@@ -132,7 +137,7 @@ class Discriminator(nn.Module):
         x = clamped(leaky_relu(x), bound)
         for index in range(len(widths) - 1, 0, -1):
             name = f"block_{START << index}"
-            x = _DownBlock(widths[index - 1], self.architecture == "resnet", bound, self.dtype, name=name)(x)
+            x = meet(_DownBlock(widths[index - 1], self.architecture == "resnet", bound, self.dtype, name=name)(x))
         x = minibatch_stddev(x.astype(jnp.float32), group_size=self.group_size)
         x = clamped(leaky_relu(EqualizedConv(widths[0], name=f"conv_{START}")(x)), bound)
         features = leaky_relu(EqualizedDense(widths[0], name="features")(x.reshape(x.shape[0], -1)))
@@ -183,12 +188,13 @@ class _Synthesis(nn.Module):
     widths: tuple[int, ...]
     channels: Count
     clamp: Positive | None
+    noise: bool
     dtype: Any
 
     @nn.compact
-    def __call__(self, style: Array, *, train: bool) -> tuple[Array, ...]:
+    def __call__(self, style: Array, motion: Array | None, *, train: bool) -> tuple[Array, ...]:
         def styled(index: int, features: int, x: Array, name: str, *, up: bool = False) -> Array:
-            layer = StyledConv(features, up, self.clamp, self.dtype, name=name)
+            layer = StyledConv(features, up, self.clamp, self.noise, self.dtype, name=name)
             return layer(x, style[:, index], train=train)
 
         def to_rgb(index: int, x: Array, pixels: int) -> Array:
@@ -197,6 +203,9 @@ class _Synthesis(nn.Module):
         shape = (START, START, self.widths[0])
         constant = self.param("constant", nn.initializers.normal(1.0), shape, jnp.float32)
         x = jnp.broadcast_to(constant.astype(self.dtype), (style.shape[0], *shape))
+        if motion is not None:
+            spread = jnp.broadcast_to(motion.astype(self.dtype)[:, None, None], (*x.shape[:3], motion.shape[-1]))
+            x = jnp.concatenate([x, spread], axis=-1)
         x = styled(0, self.widths[0], x, f"conv_{START}")
         image, images = to_rgb(1, x, START), []
         for index, width in enumerate(self.widths[1:], 1):

@@ -13,7 +13,7 @@ from jax.sharding import Mesh
 from jaxgan.assemble import fill_in, make_task
 from jaxgan.config import RunConfig
 from jaxgan.data.sources import DataSpec
-from jaxgan.fields import frames
+from jaxgan.game import images_shown
 from jaxgan.parallel.placement import split_batch
 from jaxgan.parallel.runners import JitRunner
 from jaxgan.training.batches import sent_batch
@@ -54,7 +54,7 @@ def make_program(config: RunConfig, spec: DataSpec, mesh: Mesh, allow: tuple[str
     config = fill_in(config, spec, allow)
     task = make_task(config, allow)
     optimizers = make_optimizers(config, task)
-    shown = frames(spec.fields)
+    shown = images_shown(task, spec.fields)
     step = make_step(config, task, optimizers, frames=shown)
     play = make_play(step, spec.fields, root_key(config), flipped=flipped(config))
     runner = JitRunner(play, mesh)

@@ -98,7 +98,7 @@ class Adversary:
     max_accuracy: Share | None = None  # the network sits out while it tells more of the pairs apart
     label_smoothing: Smoothing = 0.0  # the target for reals is 1 less this (Salimans et al. 2016, section 3.4)
     instance_noise: NotNegativeNumber = 0.0  # deviation of noise on all pixels, in [-1, 1] (Sonderby et al. 2017)
-    beside: Given[Callable[[Any, Any], tuple[Any, Any]] | None] = None  # (pixels, given) -> the network's two inputs
+    beside: Given[Callable[[Any, Any], tuple[Any, ...]] | None] = None  # (pixels, given) -> the network's inputs
     weigh: Given[Callable[[Any, tuple[int, ...]], Array] | None] = (
         None  # (given, the shape of logits [B,...]) -> weights
     )
@@ -305,10 +305,10 @@ class Adversary:
         judgement, updates = self.network.apply(tree, *inputs, train=True, mutable=list(variables))
         return judgement, {**variables, **updates}
 
-    def _inputs(self, pixels: Any, given: Any) -> tuple[Any, Any]:
-        """What the network is called with."""
-        pixels, given = (pixels, given) if self.beside is None else self.beside(pixels, given)
-        return self._packed(pixels), given
+    def _inputs(self, pixels: Any, given: Any) -> tuple[Any, ...]:
+        """What the network is called with: pixels, a condition, and what else there may be."""
+        pixels, *others = (pixels, given) if self.beside is None else self.beside(pixels, given)
+        return self._packed(pixels), *others
 
     def _packed(self, pixels: Any) -> Any:
         if self.pack == 1:

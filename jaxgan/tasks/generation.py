@@ -48,6 +48,7 @@ class Fakes(NamedTuple):
     image: Any
     latent: Array
     noise: Array
+    alongside: tuple[Array, ...] = ()  # what the generator was called with after latents and conditions
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,24 +115,26 @@ class Generation:
         Raises UserError for standing statistics of a generator that has none.
         """
         generator_key, discriminator_key = jax.random.split(key)
-        image, condition = batch["image"], self._condition(batch)
-        latent = jnp.zeros((image.shape[0], self.latent_dim), jnp.float32)
-        generator = self.generator.init(generator_key, latent, condition, train=False)
+        latent = jnp.zeros((batch["image"].shape[0], self.latent_dim), jnp.float32)
+        inputs = latent, self._condition(batch), *self._alongside(key, batch)
+        generator = self.generator.init(generator_key, *inputs, train=False)
         if self.standing_passes and STATISTICS not in generator:
             raise UserError(
                 f"config.task.standing_passes: got {self.standing_passes}, "
                 "accepted is 0 for a generator without batch norm"
             )
-        drawn = jax.eval_shape(lambda tree: self.generator.apply(tree, latent, condition, train=False), generator)
-        trees = {
-            GENERATOR: generator,
-            self.adversary.network_name: self.adversary.init(discriminator_key, _scales(image, drawn), condition),
-        }
+        drawn = jax.eval_shape(lambda tree: self.generator.apply(tree, *inputs, train=False), generator)
+        trees = {GENERATOR: generator, **self._init_judges(discriminator_key, batch, drawn)}
         variables = {name: {k: v for k, v in tree.items() if k != "params"} for name, tree in trees.items()}
         params = {name: tree["params"] for name, tree in trees.items()}
         if self.adversary.pack > 1:
             self._check_packed(params, variables, batch, key)
         return params, variables
+
+    def _init_judges(self, key: Key, batch: Batch, drawn: Any) -> dict[str, Any]:
+        """The trees of the networks that judge what is drawn, by name."""
+        image = _scales(batch["image"], drawn)
+        return {self.adversary.network_name: self.adversary.init(key, image, self._condition(batch))}
 
     def init_carry(self) -> dict[str, Any]:
         """What the adversary and the penalties of the generator remember."""
@@ -148,10 +151,10 @@ class Generation:
     def draw(self, phase: Phase, state: State, batch: Batch, key: Key) -> tuple[Fakes, dict[str, Variables]]:
         """Fakes for the conditions of the batch, and the generator's new variables."""
         del phase
-        latent = self.latents(key, batch["image"].shape[0])
+        latent, alongside = self.latents(key, batch["image"].shape[0]), self._alongside(key, batch)
         noise_key = jax.random.fold_in(key, 1)
-        image, variables = self._apply(state, latent, self._condition(batch), key=noise_key)
-        return Fakes(image, latent, jax.random.key_data(noise_key)), {GENERATOR: variables}
+        image, variables = self._apply(state, latent, self._condition(batch), *alongside, key=noise_key)
+        return Fakes(image, latent, jax.random.key_data(noise_key), alongside), {GENERATOR: variables}
 
     def generate(
         self,
@@ -159,47 +162,61 @@ class Generation:
         variables: Mapping[str, Variables],
         latent: Array,
         condition: Array | None,
-        *,
+        *alongside: Array,
         truncation: float | None = None,
     ) -> Array:
         """Images `[N,H,W,C]` in about [-1, 1], float32, from statistics kept in training.
 
-        `truncation`: of generators with styles psi, how far from the mean style (Karras et al. 2019,
-        section 5); of others the largest absolute latent (Brock et al. 2019, section 3.1).
+        `alongside`: what else the generator is called with. `truncation`: of generators with styles psi, how far from
+        the mean style (Karras et al. 2019, section 5); of others the largest absolute latent (Brock et al. 2019,
+        section 3.1).
         """
         tree = {"params": params[GENERATOR], **variables[GENERATOR]}
         options: dict[str, Any] = {}
-        if truncation is not None and self.has_styles:
+        if truncation is not None and self.truncates_styles:
             options["truncation"] = truncation
         elif truncation is not None:
             latent = truncated(latent, truncation)
-        image = self.generator.apply(tree, latent, condition if self.given else None, train=False, **options)
+        condition = condition if self.given else None
+        image = self.generator.apply(tree, latent, condition, *alongside, train=False, **options)
         return (image[0] if isinstance(image, tuple) else image).astype(jnp.float32)
 
     @property
     def products(self) -> Mapping[str, Product]:
         """Images of latents, and what the discriminator says of images."""
-        size, channels = (getattr(self.generator, name, None) for name in ("resolution", "channels"))
-        images = {"image": Field((size, size, channels), kind="pixels")}
-        asks = {
-            "latent": Field((self.latent_dim,), kind="latent", law="normal"),
-            **self.given,
-            "truncation": Field(kind="number"),
-        }
-
-        def generate(weights: Weights, asked: Asked, memory: Memory) -> tuple[Made, Memory]:
-            truncation = asked.get("truncation")
-            image = self.generate(*weights, asked["latent"], self._condition(asked), truncation=truncation)
-            return {"image": image}, memory
+        discriminator, images = self.adversary.network_name, {"image": self._image()}
 
         def judge(weights: Weights, asked: Asked, memory: Memory) -> tuple[Made, Memory]:
             return {"logits": self.judge(*weights, asked["image"], self._condition(asked))}, memory
 
-        def statistics(weights: Weights, asked: Asked) -> dict[str, Variables]:
-            seen = self.batch_statistics(*weights, asked["latent"], self._condition(asked))
-            return {GENERATOR: {STATISTICS: seen}}
+        logits = {"logits": Field(kind="logits")}
+        judging = Product({**images, **self.given}, logits, (discriminator,), judge)
+        return {GENERATOR: self._drawing(images, {}, lambda _: ()), discriminator: judging}
 
-        generator = Product(
+    def _image(self, *frames: int) -> Field:
+        """What the generator makes; with `frames` clips."""
+        size, channels = (getattr(self.generator, name, None) for name in ("resolution", "channels"))
+        return Field((*frames, size, size, channels), kind="pixels")
+
+    def _drawing(self, images: Spec, further: Spec, alongside: Callable[[Asked], tuple[Array, ...]]) -> Product:
+        """Images of latents and `further` fields; `alongside` makes of what is asked what the generator gets of it."""
+        asks = {
+            "latent": Field((self.latent_dim,), kind="latent", law="normal"),
+            **self.given,
+            **further,
+            "truncation": Field(kind="number"),
+        }
+
+        def inputs(asked: Asked) -> tuple[Any, ...]:
+            return asked["latent"], self._condition(asked), *alongside(asked)
+
+        def generate(weights: Weights, asked: Asked, memory: Memory) -> tuple[Made, Memory]:
+            return {"image": self.generate(*weights, *inputs(asked), truncation=asked.get("truncation"))}, memory
+
+        def statistics(weights: Weights, asked: Asked) -> dict[str, Variables]:
+            return {GENERATOR: {STATISTICS: self.batch_statistics(*weights, *inputs(asked))}}
+
+        return Product(
             asks=asks,
             gives=images,
             networks=(GENERATOR,),
@@ -209,9 +226,6 @@ class Generation:
             statistics=statistics,
             passes=self.standing_passes,
         )
-        discriminator = self.adversary.network_name
-        logits = {"logits": Field(kind="logits")}
-        return {GENERATOR: generator, discriminator: Product({**images, **self.given}, logits, (discriminator,), judge)}
 
     def _parts(self, asks: Spec, images: Spec) -> dict[str, Product]:
         """The two halves of a generator with styles `[L,W]`, one for each layer."""
@@ -238,12 +252,17 @@ class Generation:
         return self.generator.apply(tree, *inputs, train=False, method=method)
 
     def batch_statistics(
-        self, params: Mapping[str, Params], variables: Mapping[str, Variables], latent: Array, condition: Array | None
+        self,
+        params: Mapping[str, Params],
+        variables: Mapping[str, Variables],
+        latent: Array,
+        condition: Array | None,
+        *alongside: Array,
     ) -> Any:
         """The means and variances that the norms of the generator see of these latents, in the place of those kept."""
         tree = {"params": params[GENERATOR], **variables[GENERATOR]}
         condition = condition if self.given else None
-        return self.generator.apply(tree, latent, condition, train=True, mutable=[BATCH])[1][BATCH]
+        return self.generator.apply(tree, latent, condition, *alongside, train=True, mutable=[BATCH])[1][BATCH]
 
     def judge(
         self, params: Mapping[str, Params], variables: Mapping[str, Variables], image: Array, condition: Array | None
@@ -260,17 +279,35 @@ class Generation:
         """Whether the generator maps latents to styles, `map`, and styles to images, `synthesize`."""
         return hasattr(self.generator, "synthesize")
 
+    @property
+    def truncates_styles(self) -> bool:
+        """Whether the generator takes `truncation`; where not, latents are truncated."""
+        return self.has_styles
+
+    def _alongside(self, key: Key, batch: Batch) -> tuple[Array, ...]:
+        """What the generator is called with after latents and conditions: nothing."""
+        del key, batch
+        return ()
+
+    def _mismatched(self, given: Any) -> Any:
+        """What is given, as others have it."""
+        return of_others(given)
+
     def _show(self, state: State, batch: Batch, key: Key) -> Shown:
         """What the discriminator is shown on its turns."""
         fakes = jax.lax.stop_gradient(batch["fakes"]) if "fakes" in batch else None
         shown = self._shown(state, batch, key, fakes)
-        return shown._replace(mismatched=of_others(shown.given)) if self.mismatched else shown
+        return shown._replace(mismatched=self._mismatched(shown.given)) if self.mismatched else shown
 
     def _generator_loss(self, state: State, batch: Batch, key: Key) -> tuple[Array, Aux]:
-        shown = self._shown(state, batch, key, batch["fakes"])
+        loss, metrics = self._pushed(state, self._shown(state, batch, key, batch["fakes"]), key)
+        offers = self._generator_offers(state, batch, key)
+        return penalized(GENERATOR, self.generator_penalties, loss, offers, state, Aux(metrics))
+
+    def _pushed(self, state: State, shown: Shown, key: Key) -> tuple[Array, dict[str, Array]]:
+        """What is asked of the generator, and what that reports."""
         pushed = self.adversary.push(state, shown.real, shown.fake, key, shown.given)
-        offers, aux = self._generator_offers(state, batch, key), Aux(pushed.metrics)
-        return penalized(GENERATOR, self.generator_penalties, pushed.loss, offers, state, aux)
+        return pushed.loss, pushed.metrics
 
     def _generator_offers(self, state: State, batch: Batch, key: Key) -> Offers:
         shown = self._shown(state, batch, key, batch.get("fakes"))
@@ -286,9 +323,10 @@ class Generation:
         condition = self._condition(batch)
         noise_key, style_key, own_key = jax.random.split(jax.random.fold_in(key, 1), 3)
         noise_key = noise_key if fakes is None else jax.random.wrap_key_data(fakes.noise)
+        alongside = self._alongside(own_key, batch) if fakes is None else fakes.alongside
 
         def generate(latent: Array) -> Any:
-            return self._apply(state, latent, condition, key=noise_key)[0]
+            return self._apply(state, latent, condition, *alongside, key=noise_key)[0]
 
         def style() -> Array:
             latent = self.latents(style_key, batch["image"].shape[0])

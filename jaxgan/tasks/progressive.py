@@ -69,13 +69,13 @@ class Progressive(Generation):
         variables: Mapping[str, Variables],
         latent: Array,
         condition: Array | None,
-        *,
+        *alongside: Array,
         truncation: float | None = None,
     ) -> Array:
         """Images `[N,R,R,C]` in about [-1, 1] at the depth grown so far; as `Generation.generate` otherwise."""
 
         def at(stage: int) -> Array:
-            image = self._at(stage).generate(params, variables, latent, condition, truncation=truncation)
+            image = self._at(stage).generate(params, variables, latent, condition, *alongside, truncation=truncation)
             return _repeated(image, self.stages - 1 - stage)
 
         return self._by_depth(variables[GENERATOR], at)

@@ -65,7 +65,7 @@ def sight(
             if augment is not None:
                 _check_sizes(pixels)
                 one = lambda image: augment(jax.random.fold_in(key, draw), image, probability, **moves)  # noqa: E731
-                pixels = jax.tree.map(lambda leaf: _by_frames(one, leaf), pixels)
+                pixels = jax.tree.map(one, pixels)
             if instance_noise == 0.0:
                 return pixels
             deviation = at(instance_noise, images_seen, INSTANCE_NOISE)
@@ -80,7 +80,7 @@ def sight(
 
         def move(leaf: Array) -> Array:
             if _is_pixels(leaf) and leaf.shape[1:-1] == places:
-                return _by_frames(lambda image: augment.moved(moves["moving_key"], image, probability), leaf)
+                return augment.moved(moves["moving_key"], leaf, probability)
             if leaf.ndim >= 4 or leaf.shape[1:] == places:  # a map of another size, or of whole numbers
                 words = f"what is given, of shape {leaf.shape[1:]}, cannot be moved with images of {places} pixels"
                 raise UserError(f"{AUGMENT}: {words}; accepted is none")
@@ -110,11 +110,6 @@ def _is_pixels(leaf: Array) -> bool:
 def _check_sizes(pixels: Any) -> None:
     if len({leaf.shape[1:-1] for leaf in jax.tree.leaves(pixels)}) > 1:
         raise UserError(f"{AUGMENT}: images of several scales cannot be augmented; accepted is none")
-
-
-def _by_frames(change: See, pixels: Array) -> Array:
-    """Images changed; of clips `[B,T,H,W,C]` every frame, all frames of a clip alike."""
-    return jax.vmap(change, in_axes=1, out_axes=1)(pixels) if pixels.ndim == 5 else change(pixels)
 
 
 def _noisy(key: Key, image: Any, deviation: Array | float) -> Any:

@@ -12,7 +12,7 @@ from PIL import Image
 from jaxgan.commands.train import total_images
 from jaxgan.data.sources import DataSpec
 from jaxgan.errors import FINISHED, MISTAKE
-from jaxgan.fields import picture_fields, pixel_field
+from jaxgan.fields import frames, picture_fields, pixel_field
 from jaxgan.main import main
 from jaxgan.overrides import load_config
 
@@ -51,9 +51,12 @@ def test_the_clock_of_a_run_counts_the_frames_of_clips():
     pictures = DataSpec("some", "train", 100, picture_fields(16, 16, 1), "f")
     clips = dataclasses.replace(pictures, fields={"image": pixel_field(16, 16, 1, frames=3)})
     config = dataclasses.replace(load_config(CONFIG, {}), batch_size=8, images=20, epochs=None)
-    assert [total_images(config, spec) for spec in (pictures, clips)] == [24, 24]  # in rounds of 8, and of 24
+    assert [total_images(config, spec, frames(spec.fields)) for spec in (pictures, clips)] == [
+        24,
+        24,
+    ]  # in rounds of 8, and of 24
     config = dataclasses.replace(config, images=None, epochs=2)
-    assert [total_images(config, spec) for spec in (pictures, clips)] == [200, 600]
+    assert [total_images(config, spec, frames(spec.fields)) for spec in (pictures, clips)] == [200, 600]
 
 
 def test_a_task_that_asks_for_what_the_data_lack_is_told_before_anything_is_written(tmp_path, capfd):

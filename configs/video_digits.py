@@ -1,0 +1,55 @@
+"""Real digits that move, in 32 pixels: clips by DCGAN's networks of images, of which three frames are seen at a time.
+
+    pip install -e '.[demo,video]'
+    python -m jaxgan.main --config configs/video_digits.py --workdir runs/video
+
+The motion, the sparse clips and the discriminator of clips are those of StyleGAN-V (Skorokhodov et al. 2022), the game
+is RpGAN with R1 and R2 (Huang et al. 2024). For two CPU cores, 15 minutes.
+"""
+
+from ml_collections import ConfigDict
+
+CLIPS, SEEN = 32, 3
+IMAGES = 5_000 * CLIPS * SEEN
+
+
+def get_config():
+    config = ConfigDict()
+    config.data = dict(name="jaxgan_moving_digits", resolution=32, frames=16)
+    config.batch_size = CLIPS
+    config.images = IMAGES
+
+    config.networks = dict(
+        generator=dict(
+            name="video.Frames",
+            backbone=dict(name="dcgan.Generator", widths=(96, 48, 24)),
+            motion=dict(name="motion_codes.Convolved", dim=8, every=8.0, kernel_sizes=(5,)),
+        ),
+        discriminator=dict(
+            name="video.Clips",
+            backbone=dict(name="dcgan.Discriminator", widths=(32, 64, 128), norm="none"),
+            pixels=16,
+        ),
+    )
+    config.task = dict(
+        name="video.VideoGeneration",
+        frames_seen=SEEN,
+        adversary=dict(
+            loss="adversarial.relativistic",
+            penalties=(
+                dict(name="gradient_penalty.r1", gamma=1.0, every=8),
+                dict(name="gradient_penalty.r2", gamma=1.0, every=8),
+            ),
+        ),
+        latent_dim=64,
+    )
+    rate = dict(name="cosine", start=2e-3, stop=1e-4, images=IMAGES)
+    adam = dict(name="adam", learning_rate=rate, b1=0.0, b2=0.99)
+    config.optimizers = dict(generator=adam, discriminator=adam)
+    config.ema = dict(half_life_images=10_000)
+
+    config.checkpoint = dict(every_images=500 * CLIPS * SEEN)
+    config.samples = dict(every_images=500 * CLIPS * SEEN, rows=8, columns=1)
+    config.evaluation = dict(samples=2_000)
+    config.log_every = 20
+    return config

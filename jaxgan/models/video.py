@@ -1,0 +1,173 @@
+"""Clips by networks of images: any generator and discriminator of the shelf, frame by frame, with time beside them.
+
+The design is that of StyleGAN-V (Skorokhodov et al. 2022): a film is content, which stays, and motion codes, which are
+a function of real-valued time; a discriminator sees few frames of a clip and how far apart they are.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+from typing import Any
+
+import flax.linen as nn
+import jax.numpy as jnp
+from jaxtyping import Float
+
+from jaxgan.domains import Count, Given, Whole
+from jaxgan.errors import UserError
+from jaxgan.game import Array, Judgement, Network
+from jaxgan.layers.equalized import EqualizedDense, leaky_relu
+from jaxgan.layers.labels import projection
+from jaxgan.layers.modulation import StyledConv
+
+PERIODS = (2.0, 512.0)  # frames, of the waves that distances in time are told by
+WAVES = 16
+
+
+class Frames(nn.Module):
+    """Content latents `[B,Z]` (and conditions) and noise of motion `[B,M,D]` to clips `[B,N,R,R,C]`.
+
+    `backbone` makes each frame, the clips' frames being its batch. Of a backbone that takes latents a frame's is the
+    content with its motion code behind it. A backbone with styles (StyleGAN2) maps the content alone, so that its style
+    and truncation are the same in all frames, and the code stands beside the constant that each frame begins with: as
+    in StyleGAN-V, section 3.1. `motion` is a network of `jaxgan.models.motion_codes`.
+    """
+
+    backbone: Network
+    motion: Network
+    resolution: Given[Count]
+    channels: Given[Count]
+    frames: Given[Count]  # of a clip, where nobody says for which times
+    num_classes: Given[Whole] = 0
+    condition_dim: Given[Whole] = 0
+
+    @nn.nowrap
+    def noise_shape(self, last: float) -> tuple[int, int]:
+        """`(M, D)`: the noise of motion that films need whose last frame is at this time."""
+        motion: Any = self.motion
+        return motion.noise_length(last), motion.dim
+
+    @property
+    def period(self) -> float:
+        """Frames from one code of motion to the next: there the law of what follows is the same again."""
+        motion: Any = self.motion
+        return float(motion.every)
+
+    @property
+    def has_styles(self) -> bool:
+        """Whether the content is mapped to a style, which can be truncated."""
+        return hasattr(self.backbone, "synthesize")
+
+    @nn.compact
+    def __call__(
+        self,
+        latent: Array,
+        condition: Array | None = None,
+        motion: Array | None = None,
+        time: Array | None = None,
+        start: Array | None = None,
+        *,
+        train: bool,
+        truncation: float | None = None,
+    ) -> Float[Array, "b n r r c"]:
+        """The clips; `time` `[B,N]` is that of the frames, in frames of the data: any real numbers of 0 or more.
+
+        None: evenly spaced. `start` `[B]`: when the clips begin, where that is not 0. Raises UserError for no noise of
+        motion, and for a backbone of several scales.
+        """
+        if motion is None:
+            raise UserError("video: got no noise of motion, expected [B,M,D]")
+        backbone: Any = self.backbone
+        moving: Any = self.motion
+        rows = latent.shape[0]
+        time = jnp.broadcast_to(jnp.arange(self.frames), (rows, self.frames)) if time is None else time
+        codes = moving(motion, time if start is None else time + start[:, None])
+        count = codes.shape[1]
+        flat = codes.reshape(rows * count, -1)
+        if self.has_styles:
+            style = backbone.map(latent, condition, train=train)
+            if truncation is not None:
+                style = backbone.style_mean.value + truncation * (style - backbone.style_mean.value)
+            image = backbone.synthesize(jnp.repeat(style, count, axis=0), flat, train=train)
+        else:
+            condition = None if condition is None else jnp.repeat(condition, count, axis=0)
+            whole = jnp.concatenate([jnp.repeat(latent, count, axis=0), flat.astype(latent.dtype)], axis=-1)
+            image = backbone(whole, condition, train=train)
+        if isinstance(image, tuple):
+            raise UserError(
+                "video: got a backbone whose images have several scales, expected one with all_scales=False"
+            )
+        return image.reshape(rows, count, *image.shape[1:])
+
+
+class Clips(nn.Module):
+    """Clips `[B,N,R,R,C]` (and conditions) to one logit each: the frames apart up to maps of `pixels`, then together.
+
+    There the maps of a clip's frames are laid upon one another as channels, and one convolution, modulated by how far
+    apart the frames are, makes a map of one frame's width of them; the rest of `backbone` judges that as if it were of
+    an image. The logit gets a second term, <the distances' vector, features>. Both are of StyleGAN-V, section 3.2. So
+    the params of the backbone are those of a discriminator of images. Needs as many frames in every call.
+    """
+
+    backbone: Network
+    resolution: Given[Count]
+    num_classes: Given[Whole] = 0
+    condition_dim: Given[Whole] = 0
+    pixels: Count = 8  # of a side of the maps that meet
+    width: Count = 64  # of the vector that the distances become
+
+    @nn.compact
+    def __call__(
+        self, image: Array, condition: Array | None = None, time: Array | None = None, *, train: bool
+    ) -> Judgement:
+        """Logits `[B]` and the backbone's features; `time` `[B,N]`: of the frames, of which the differences count.
+
+        None: evenly spaced. Raises UserError where the backbone has no maps of that size, or shows none.
+        """
+        backbone: Any = self.backbone
+        if "meet" not in inspect.signature(type(backbone).__call__).parameters:
+            name = f"{type(backbone).__module__.rpartition('.')[2]}.{type(backbone).__name__}"
+            raise UserError(f"video: {name} has no maps at which frames could meet (it takes no `meet`)")
+        rows, count = image.shape[:2]
+        time = jnp.broadcast_to(jnp.arange(count), (rows, count)) if time is None else time
+        vector = _Distances(self.width, name="distances")(jnp.diff(time, axis=1))
+        meeting, seen = _Meeting(name="meeting"), list[int]()
+
+        def meet(maps: Array) -> Array:
+            met = self.pixels in seen
+            seen.append(maps.shape[1])
+            return maps if met or maps.shape[1] != self.pixels else meeting(maps, vector, train=train)
+
+        judged = backbone(image.reshape(rows * count, *image.shape[2:]), condition, train=train, meet=meet)
+        if self.pixels not in seen:
+            accepted = ", ".join(map(str, dict.fromkeys(seen)))
+            raise UserError(f"video: got pixels {self.pixels}, accepted are those of the maps: {accepted}")
+        compared = EqualizedDense(self.width, name="compared")(judged.features.astype(jnp.float32))
+        return judged.replace(logits=judged.logits + projection(compared, vector) / math.sqrt(self.width))
+
+
+class _Distances(nn.Module):
+    """Distances between neighbouring frames `[B,N-1]` to a vector `[B,features]`."""
+
+    features: int
+
+    @nn.compact
+    def __call__(self, distances: Array) -> Array:
+        periods = jnp.geomspace(*PERIODS, WAVES)
+        angles = 2 * math.pi * distances.astype(jnp.float32)[..., None] / periods
+        waves = jnp.concatenate([jnp.sin(angles), jnp.cos(angles)], axis=-1).reshape(len(distances), -1)
+        x = leaky_relu(EqualizedDense(self.features, name="dense_0")(waves))
+        return leaky_relu(EqualizedDense(self.features, name="dense_1")(x))
+
+
+class _Meeting(nn.Module):
+    """Maps of the frames of clips `[B*N,h,w,c]` and a vector `[B,V]` to maps of the clips `[B,h,w,c]`."""
+
+    @nn.compact
+    def __call__(self, maps: Array, vector: Array, *, train: bool) -> Array:
+        count = maps.shape[0] // vector.shape[0]
+        clips = jnp.moveaxis(maps.reshape(-1, count, *maps.shape[1:]), 1, 3)
+        x = clips.reshape(*clips.shape[:3], -1)
+        conv = StyledConv(maps.shape[-1], noise=False, dtype=maps.dtype, name="conv")
+        return conv(x, vector, train=train)
