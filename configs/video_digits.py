@@ -23,12 +23,12 @@ def get_config():
         generator=dict(
             name="video.Frames",
             backbone=dict(name="dcgan.Generator", widths=(96, 48, 24)),
-            motion=dict(name="motion_codes.Convolved", dim=8, every=8.0, kernel_sizes=(5,)),
+            motion=dict(name="motion_codes.Convolved", dim=8, every=8.0, kernel_sizes=(5,), curve="b_spline"),
         ),
         discriminator=dict(
             name="video.Clips",
             backbone=dict(name="dcgan.Discriminator", widths=(32, 64, 128), norm="none"),
-            pixels=16,
+            pixels=8,
         ),
     )
     config.task = dict(
@@ -46,7 +46,7 @@ def get_config():
     rate = dict(name="cosine", start=2e-3, stop=1e-4, images=IMAGES)
     adam = dict(name="adam", learning_rate=rate, b1=0.0, b2=0.99)
     config.optimizers = dict(generator=adam, discriminator=adam)
-    config.ema = dict(half_life_images=10_000)
+    config.ema = dict(half_life_images=5_000)
 
     config.checkpoint = dict(every_images=500 * CLIPS * SEEN)
     config.samples = dict(every_images=500 * CLIPS * SEEN, rows=8, columns=1)

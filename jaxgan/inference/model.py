@@ -16,7 +16,7 @@ from jax.sharding import Mesh
 
 from jaxgan.data.conditions import Conditions, RealConditions
 from jaxgan.errors import ArgumentError, UserError
-from jaxgan.fields import Kind, Spec, conditions, name_of, named, tokens_of, told
+from jaxgan.fields import Kind, Spec, conditions, further_latents, name_of, named, tokens_of, told
 from jaxgan.game import Array, Key, Phase, Product, Weights, product_of
 from jaxgan.inference.restorer import Restorer, in_networks, interpolate, make_restorer, resolved
 from jaxgan.inference.sampling import Sampler
@@ -354,7 +354,7 @@ class Model:
         """Raises UserError for a model that cannot be drawn from with latents and what images are made for."""
         self.needs("latent")
         needed = self.product.needed
-        drawn = (named(needed, "latent"), *conditions(needed))
+        drawn = (named(needed, "latent"), *further_latents(needed), *conditions(needed))
         if further := {name: field for name, field in needed.items() if name not in drawn}:
             raise UserError(f"this model asks for {told(further)} beside the latent: use {self._call}")
 

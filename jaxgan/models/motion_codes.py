@@ -20,6 +20,8 @@ from jaxgan.layers.equalized import EqualizedDense, EqualizedTimeConv, leaky_rel
 from jaxgan.layers.repeat import fold
 from jaxgan.layers.time_grid import Curve, codes_until, curve, noise_before
 
+GAIN: dict[str, float] = {"linear": 1.0, "b_spline": math.sqrt(2)}  # for about unit variance of curves
+
 
 class Convolved(nn.Module):
     """Noise by convolutions along time without padding to codes on the grid, and a curve through these."""
@@ -27,7 +29,7 @@ class Convolved(nn.Module):
     dim: Count = 32  # of noise and codes
     every: Positive = 8.0  # frames from one code to the next
     kernel_sizes: Sequence[Count] = (5,)
-    curve: Curve = "linear"
+    curve: Curve = "b_spline"  # "linear" has codes of half the variance midway, which a generator makes fade
     lr_multiplier: Positive = 1.0  # of the convolutions' learning rate
 
     def noise_length(self, last: float) -> int:
@@ -37,7 +39,7 @@ class Convolved(nn.Module):
     @nn.compact
     def __call__(self, noise: Array, time: Array) -> Array:
         """Codes `[B,N,dim]`."""
-        return curve(_convolved(self, noise), time / self.every, self.curve)
+        return GAIN[self.curve] * curve(_convolved(self, noise), time / self.every, self.curve)
 
 
 class Acyclic(nn.Module):

@@ -8,7 +8,7 @@ import pytest
 from jaxgan.models.motion_codes import Acyclic, Convolved, Recurrent
 
 CODES = {
-    "linear": Convolved(4, every=8.0, kernel_sizes=(3, 2)),
+    "linear": Convolved(4, every=8.0, kernel_sizes=(3, 2), curve="linear"),
     "b_spline": Convolved(4, every=8.0, curve="b_spline"),
     "acyclic": Acyclic(4, every=8.0, kernel_sizes=(3,), frequencies=2),
     "recurrent": Recurrent(4),
@@ -17,7 +17,7 @@ CODES = {
 
 def noise_for(network, last, key=0):
     """So that a longer one begins as a shorter one."""
-    keys = jax.random.split(jax.random.key(key), 100)[: network.noise_length(last)]
+    keys = jax.random.split(jax.random.key(key), 200)[: network.noise_length(last)]
     return jax.vmap(lambda key: jax.random.normal(key, (2, network.dim)), out_axes=1)(keys)
 
 
@@ -47,6 +47,13 @@ def test_noise_is_no_more_than_a_film_needs():
     assert CODES["b_spline"].noise_length(16.0) == 3 + 2 + 4
     assert CODES["acyclic"].noise_length(0.0) == 2 + 2
     assert CODES["recurrent"].noise_length(15.0) == 1 + 16
+
+
+def test_splines_vary_as_much_between_codes_as_at_them():
+    network = Convolved(64, every=8.0)
+    found, _ = codes_of(network, 400.0, np.arange(0, 400, 2))
+    for start in range(4):  # in the cycle of four
+        np.testing.assert_allclose(found[:, start::4].std(), 1, atol=0.15)
 
 
 def test_acyclic_codes_are_those_of_the_paper():
