@@ -38,6 +38,7 @@ MODES = {  # what each does, and its own flags
             "checkpoint": "best, latest (default) or a step",
             "product": "which of several things that a run trains; default: the first",
             "samples": "how many; default: the config's",
+            "frames": "of longer clips, whose last frames are scored beside the first ones",
             "against": "another file of scores, to print beside these",
             "path_length": "of how many paths between latents; default: none",
         },

@@ -10,18 +10,18 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxgan.commands.loading import load_model
-from jaxgan.commands.options import allowed, checkpoint_choice, integer
+from jaxgan.commands.options import FRAMES, allowed, checkpoint_choice, integer
 from jaxgan.commands.outputs import check_outputs
-from jaxgan.commands.scoring import make_evaluators, manifests, prefixed, with_samples
+from jaxgan.commands.scoring import UNNAMED, make_evaluators, manifests, prefixed, with_samples
 from jaxgan.commands.setup import generate_with, start_jax
 from jaxgan.config import RunConfig
 from jaxgan.domains import MOST, Domain
 from jaxgan.errors import FINISHED, NotFiniteError, UserError
 from jaxgan.evaluators.controls import Controlled
-from jaxgan.evaluators.evaluator import Trained
+from jaxgan.evaluators.evaluator import Generate, Trained
 from jaxgan.evaluators.manifests import check_same, existing, read_report, write_report
 from jaxgan.evaluators.path_length import Featured, feature_path_length, path_manifest
-from jaxgan.fields import Kind
+from jaxgan.fields import Kind, frames
 from jaxgan.inference.model import Model
 from jaxgan.media.plain import plain
 from jaxgan.parallel.mesh import make_mesh
@@ -35,7 +35,9 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
 
     `--samples` overrides the config's number of samples. `--against` is another file of scores, beside which
     these are printed; raises UserError where the two were made with different things. `--path_length` adds
-    that of so many paths. Scores of clips stand beside those of `jaxgan.evaluators.controls`.
+    that of so many paths, `--frames` the scores `last/...` of the last frames of longer clips: of as many as the data's
+    have, so that they compare with those of the first ones. Scores of clips stand beside those of
+    `jaxgan.evaluators.controls`.
     """
     check_outputs("evaluate", workdir, options)
     if "samples" in options:
@@ -55,6 +57,8 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
         raise UserError("--path_length: no evaluator of this run looks at features; accepted is none")
     if featured is not None:
         manifest["path_length"] = path_manifest(paths, straight=model.has_styles)
+    if "frames" in options:
+        manifest["last_of"] = integer(options, "frames", 1, FRAMES)
     if against is not None:
         check_same(manifest, against["manifest"], options["against"])
 
@@ -62,11 +66,13 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
         restorer = model.restorer
         return np.asarray((restorer.shot or restorer.apply)(jnp.asarray(conditions)))
 
-    draw, scores = generate_with(model.generate), dict[str, float]()
-    trained = Trained(draw, restore, model)
+    scored, scores = {UNNAMED: Trained(generate_with(model.generate), restore, model)}, dict[str, float]()
+    if "frames" in options:
+        scored["last"] = Trained(_last_frames(model, manifest["last_of"]))
     try:
-        for name, evaluator in evaluators.items():
-            scores |= prefixed(name, evaluator.run(trained, config.seed))
+        for part, trained in scored.items():
+            for name, evaluator in evaluators.items():
+                scores |= prefixed(part, prefixed(name, evaluator.run(trained, config.seed)))
     except NotFiniteError as error:
         raise UserError(f"--checkpoint: step {model.step} of {workdir} cannot be scored: {error}") from None
     if featured is not None:
@@ -88,6 +94,18 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
     print(plain(f"step {model.step}; made with: {json.dumps(manifest, allow_nan=False)}"))
     print(plain(f"written to {path}"))
     return FINISHED
+
+
+def _last_frames(model: Model, count: int) -> Generate:
+    """Draws clips of `count` frames, and gives the last ones: as many as clips usually have.
+
+    Raises UserError for fewer than that, and for a model that makes no longer clips.
+    """
+    usual = frames(model.gives)
+    if count < usual:
+        raise UserError(f"--frames: got {count}, accepted is {usual} or more")
+    longer = generate_with(model.retimed(count).generate)
+    return lambda seed, asked: longer(seed, asked)[:, -usual:]
 
 
 def _paths(options: Mapping[str, str]) -> int:

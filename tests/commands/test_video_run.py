@@ -1,5 +1,6 @@
 """A run of moving pictures: trained, resumed, called for films of any length."""
 
+import json
 import pathlib
 
 import numpy as np
@@ -88,3 +89,18 @@ def test_films_of_any_length_and_rate_are_drawn(run, tmp_path, capsys):
         model.retimed(0)
     with pytest.raises(UserError, match="got 0, accepted is more than 0"):
         model.retimed(8, 0)
+
+
+def test_the_last_frames_of_longer_clips_are_scored_too(run, capsys):
+    call = ["--mode=evaluate", f"--workdir={run}"]
+    assert main([*call, "--frames=8"]) == FINISHED
+    scores = json.loads((run / "scores-4.json").read_text())["scores"]
+    first = {name: value for name, value in scores.items() if not name.startswith("last/")}
+    assert len(scores) == 2 * len(first)
+    last = {name: scores[f"last/{name}"] for name in first}
+    assert last == pytest.approx(first, rel=1e-5)  # of as many frames as the data's: they are the first ones
+    assert main([*call, "--frames=20"]) == FINISHED
+    longer = json.loads((run / "scores-4.json").read_text())["scores"]
+    assert {name: longer[name] for name in first} == pytest.approx(first, rel=1e-5)
+    assert main([*call, "--frames=7"]) == MISTAKE
+    assert "--frames: got 7, accepted is 8 or more" in capsys.readouterr().err
