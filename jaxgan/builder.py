@@ -18,7 +18,8 @@ import typing
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from jaxgan.config import RunConfig, Section, check_type, nearest, path_of, unknown_key, without
+from jaxgan.checking import check_type, nearest, unknown_key
+from jaxgan.config import RunConfig, Section, path_of, without
 from jaxgan.domains import NotNegativeNumber, domain_of, given, moves
 from jaxgan.errors import UserError
 

@@ -7,16 +7,16 @@ imports jax, so a mistake is answered at once.
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import hashlib
 import json
 import math
-import types
 import typing
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
+from jaxgan.checking import Section as Section
+from jaxgan.checking import check_type, shown, type_name, unknown_key
 from jaxgan.domains import (
     AxisSize,
     Bytes,
@@ -29,15 +29,12 @@ from jaxgan.domains import (
     Several,
     Share,
     Whole,
-    domain_of,
-    moves,
 )
 from jaxgan.errors import UserError
 from jaxgan.fields import MAIN
 from jaxgan.json_files import BrokenFileError, parse_json
 from jaxgan.older import MOVED, original, renewed
 
-SHOWN = 160  # characters of a value in a message
 BITS = 63  # of a whole number, beside its sign
 FORMAT = 3  # of saved configs
 READ = (1, 2, FORMAT)  # those that are read: an older one is of an older spelling
@@ -45,8 +42,6 @@ READ = (1, 2, FORMAT)  # those that are read: an older one is of an older spelli
 SCORER = "distribution.Distribution"
 ADVERSARY = "config.task.adversary"  # the section of an adversary, where nothing else is said
 JUDGE = "discriminator"  # and its network
-
-Section = Mapping[str, Any]  # {"name": "dcgan.Generator", **keyword arguments}
 
 
 class Adversary(NamedTuple):
@@ -360,97 +355,6 @@ def describe(kind: type = RunConfig, prefix: str = "config") -> list[tuple[str, 
     return rows
 
 
-def check_type(value: Any, annotation: Any, path: str) -> None:
-    """Raise UserError where a value of a config is not of an annotated type, or a number not in its domain.
-
-    An int passes for a float. Annotations that a config cannot write (arrays, functions) are let pass.
-    """
-    if _fits(value, annotation):
-        return
-    if annotation == Mapping[str, Section] and isinstance(value, Mapping):
-        for key, each in value.items():
-            check_type(each, Section, f"{path}.{key}")
-    domain = domain_of(annotation)
-    if domain is not None and isinstance(value, Mapping) and isinstance(value.get("name"), str) and moves(annotation):
-        key = next(domain.wrong_points(value))
-        raise UserError(f"{path}.{key}: got {_shown(value[key])}, accepted is {domain.told(value[key])}")
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    if domain is not None and number and _fits(value, typing.get_args(annotation)[0]):
-        raise UserError(f"{path}: got {_shown(value)}, accepted is {domain.told(value)}")
-    raise UserError(f"{path}: got {_shown(value)}, accepted is {type_name(annotation)}")
-
-
-def _shown(value: Any) -> str:
-    try:
-        text = repr(value)
-    except ValueError:  # Python writes no number of thousands of digits
-        return "a number of too many digits"
-    return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
-
-
-def unknown_key(path: str, key: str, known: Iterable[str]) -> UserError:
-    """The error for a key that does not exist, with the nearest right spelling."""
-    return UserError(f"{path}.{key} does not exist; {nearest(key, known)}")
-
-
-def nearest(key: str, known: Iterable[str]) -> str:
-    """What to say of a name that is not known: the nearest one that is, or all."""
-    known = list(known)
-    near = difflib.get_close_matches(str(key), known, 1, 0.5)
-    return f"did you mean {near[0]}?" if near else f"accepted are {', '.join(known) or 'none'}"
-
-
-def type_name(annotation: Any) -> str:
-    """An annotation as a person reads it."""
-    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
-    if (domain := domain_of(annotation)) is not None:
-        kind = "a number or a schedule" if moves(annotation) else type_name(arguments[0])
-        return f"{kind}{domain.joint}{domain}"
-    if origin is typing.Annotated:
-        return type_name(arguments[0])
-    if origin is Literal:
-        return " or ".join(map(repr, arguments))
-    if origin in (typing.Union, types.UnionType):
-        return " or ".join(type_name(each) for each in arguments)
-    if annotation is type(None):
-        return "None"
-    if origin is Mapping or annotation is Mapping:
-        return f"a section of {type_name(arguments[1])}" if domain_of((*arguments, Any)[1]) else "a section"
-    if origin in (Sequence, tuple) and arguments:
-        kinds = list(dict.fromkeys(type_name(each) for each in arguments if each is not ...))
-        return f"a tuple of {' and '.join(kinds)}" if kinds[0] != "Any" else "a tuple"
-    return getattr(annotation, "__name__", str(annotation))
-
-
-def _fits(value: Any, annotation: Any) -> bool:
-    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
-    if (domain := domain_of(annotation)) is not None:
-        if isinstance(value, Mapping):
-            return moves(annotation) and not any(domain.wrong_points(value))
-        return domain.holds(value) and (arguments[0] is not int or isinstance(value, int))
-    if origin is typing.Annotated:
-        return _fits(value, arguments[0])
-    if origin is Literal:
-        return value in arguments
-    if origin in (typing.Union, types.UnionType):
-        return any(_fits(value, each) for each in arguments)
-    if annotation is type(None):
-        return value is None
-    if annotation is float:
-        return isinstance(value, int | float) and not isinstance(value, bool)
-    if annotation is int:
-        return isinstance(value, int) and not isinstance(value, bool)
-    if annotation in (str, bool):
-        return isinstance(value, annotation)
-    if origin is tuple and arguments and arguments[-1] is not ...:
-        return isinstance(value, tuple) and len(value) == len(arguments) and all(map(_fits, value, arguments))
-    if origin in (Sequence, tuple):
-        return isinstance(value, tuple) and all(_fits(each, arguments[0]) for each in value)
-    if origin is Mapping:
-        return isinstance(value, Mapping) and all(_fits(each, arguments[1]) for each in value.values())
-    return True
-
-
 def _build(kind: type, tree: Mapping[str, Any], path: str) -> Any:
     """A dataclass of its nested fields, keys and types checked."""
     if not isinstance(tree, Mapping):
@@ -467,7 +371,7 @@ def _build(kind: type, tree: Mapping[str, Any], path: str) -> Any:
             value = _build(typing.cast(type, hints[key]), value, f"{path}.{key}")
         elif hints[key] == Mapping[str, DataConfig]:
             if not isinstance(value, Mapping):
-                raise UserError(f"{path}.{key}: got {_shown(value)}, accepted are sections by name")
+                raise UserError(f"{path}.{key}: got {shown(value)}, accepted are sections by name")
             value = {name: _build(DataConfig, each, f"{path}.{key}.{name}") for name, each in value.items()}
         else:
             _check_plain(value, f"{path}.{key}")
@@ -487,7 +391,7 @@ def _check_plain(value: Any, path: str) -> None:
         for index, each in enumerate(value):
             _check_plain(each, f"{path}.{index}")
     elif isinstance(value, int) and value.bit_length() > BITS:
-        raise UserError(f"{path}: got {_shown(value)}, accepted are numbers of {BITS} bits at most")
+        raise UserError(f"{path}: got {shown(value)}, accepted are numbers of {BITS} bits at most")
     elif value is not None and not isinstance(value, bool | int | float | str):
         raise UserError(f"{path}: got {value!r}, accepted are numbers, text, True, False, None, tuples and sections")
 

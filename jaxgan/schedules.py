@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 import jax.numpy as jnp
 import optax
 
-from jaxgan.config import check_type
+from jaxgan.checking import check_type
 from jaxgan.domains import Count, Finite, Number, Whole
 from jaxgan.errors import UserError
 from jaxgan.game import Array

@@ -8,6 +8,7 @@ import optax
 import pytest
 
 from jaxgan.builder import KINDS, check_section, check_sections, examples, find, parameters_of
+from jaxgan.checking import check_type
 from jaxgan.config import (
     CheckpointConfig,
     DataConfig,
@@ -17,7 +18,6 @@ from jaxgan.config import (
     RunConfig,
     SamplesConfig,
     WatchConfig,
-    check_type,
     fingerprint,
     from_json,
     to_json,

@@ -10,8 +10,9 @@ ROOT = pathlib.Path(__file__).parent.parent / "jaxgan"
 # from the bottom up; a room may import from its own line and from those above it
 FLOORS = [
     ["errors"],
-    ["paths", "domains", "json_files", "fields", "older"],
+    ["paths", "domains", "json_files", "fields", "older", "checking"],
     ["disks", "signals"],
+    ["checking"],
     ["game", "config", "media"],
     ["overrides", "schedules", "builder", "weights"],
     ["data"],
@@ -45,7 +46,7 @@ LAZILY = {
 FLAX = {"layers", "models", "game"}
 NO_JAX = {
     *("data", "weights", "media", "config", "overrides", "main", "errors", "__init__"),
-    *("paths", "disks", "signals", "domains", "json_files", "fields", "older"),
+    *("paths", "disks", "signals", "domains", "json_files", "fields", "older", "checking"),
 }
 IMPORTLIB = {"builder"}
 

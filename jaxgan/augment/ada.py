@@ -12,7 +12,8 @@ from jaxtyping import Array, Float
 
 from jaxgan.augment import colour, corruption, geometry
 from jaxgan.augment.draws import Draw, draw
-from jaxgan.config import ADVERSARY, unknown_key
+from jaxgan.checking import unknown_key
+from jaxgan.config import ADVERSARY
 from jaxgan.domains import Count, Given, NotNegative, Share, ShareNumber, Sign
 from jaxgan.errors import UserError
 from jaxgan.layers.collective import pmean

@@ -7,13 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from jaxgan.builder import build, find, parameters_of
+from jaxgan.checking import check_type
 from jaxgan.commands.setup import cache_dir
 from jaxgan.config import (
     SCORER,
     CheckpointConfig,
     RunConfig,
     Section,
-    check_type,
     scheduled,
     without,
 )

@@ -10,7 +10,7 @@ from typing import Any
 
 from etils import epath
 
-from jaxgan.config import check_type
+from jaxgan.checking import check_type
 from jaxgan.errors import UserError
 from jaxgan.json_files import BrokenFileError, read_json, why
 from jaxgan.media.images import replace_file

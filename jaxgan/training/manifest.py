@@ -18,7 +18,8 @@ from typing import Annotated, Any
 
 from etils import epath
 
-from jaxgan.config import check_type, plain
+from jaxgan.checking import check_type
+from jaxgan.config import plain
 from jaxgan.domains import Bytes, Domain, Whole
 from jaxgan.errors import UserError
 from jaxgan.json_files import BrokenFileError, open_regular, read_json, why

@@ -19,7 +19,7 @@ import jax.numpy as jnp
 import optax
 
 from jaxgan.builder import check_argument
-from jaxgan.config import check_type, unknown_key
+from jaxgan.checking import check_type, unknown_key
 from jaxgan.domains import (
     Count,
     DecayNumber,

@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 
 import jax
 
-from jaxgan.config import RunConfig, unknown_key
+from jaxgan.checking import unknown_key
+from jaxgan.config import RunConfig
 from jaxgan.data.sources import DataSpec
 from jaxgan.errors import UserError
 from jaxgan.game import Key, State, Task

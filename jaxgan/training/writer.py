@@ -15,7 +15,7 @@ from typing import Any, TextIO
 import numpy as np
 from etils import epath
 
-from jaxgan.config import check_type
+from jaxgan.checking import check_type
 from jaxgan.domains import Whole
 from jaxgan.errors import UserError
 from jaxgan.json_files import BrokenFileError, parse_json, why
