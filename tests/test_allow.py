@@ -125,7 +125,7 @@ def test_a_package_that_cannot_be_allowed_is_one_line(package, name, told, tmp_p
 )
 def test_a_module_of_a_package_that_cannot_be_imported_is_one_line(package, module, told, tmp_path, capsys):
     name = f"{package}.{module}.Generator"
-    assert train(tmp_path / "run", f"--allow={package}", f"--config.generator.name={name}") == MISTAKE
+    assert train(tmp_path / "run", f"--allow={package}", f"--config.networks.generator.name={name}") == MISTAKE
     error = capsys.readouterr().err.strip()
     assert error.startswith(f"jaxgan: config.networks.generator.name: {name!r} cannot be imported: {told}")
     assert "\n" not in error

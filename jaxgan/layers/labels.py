@@ -56,9 +56,13 @@ def condition_field(network: Any) -> Field | None:
 
 
 def takes_condition(network: Any, num_classes: int) -> bool:
-    """Whether a network says that it takes labels of so many classes; of 0: that it takes tokens or vectors."""
-    fields = ("num_classes",) if num_classes else ("vocabulary", "condition_dim")
-    return any(getattr(network, field, 0) for field in fields)
+    """Whether a network says that it takes labels, where there are classes, else that it takes tokens or vectors.
+
+    How many classes it takes is filled in from the data; a network that is never trained may leave that out.
+    """
+    if num_classes:
+        return hasattr(network, "num_classes")
+    return any(getattr(network, field, 0) for field in ("vocabulary", "condition_dim"))
 
 
 def sizes(network: Any) -> dict[str, Any]:
