@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxgan.models.classifier import Classifier, reduced
+from jaxgan.models.classifier import Classifier, ClipClassifier, reduced
 
 
 def shapes(size, channels):
@@ -38,23 +38,21 @@ def test_logits_are_linear_in_the_hidden_layer():
     np.testing.assert_allclose(found.logits, found.hidden @ layer["kernel"] + layer["bias"], rtol=1e-5)
 
 
-def seen_of_clips(frames, size=16):
-    model = Classifier(num_classes=4, widths=(3, 5), hidden=6)
-    clip = jax.ShapeDtypeStruct((2, frames, size, size, 1), jnp.float32)
+@pytest.mark.parametrize(("frames", "moments"), [(16, 4), (5, 3), (1, 1)])
+def test_clips_are_seen_in_twos_with_a_convolution_along_time_after_each_of_the_frames(frames, moments):
+    model = ClipClassifier(num_classes=4, widths=(3, 5), hidden=6)
+    clip = jax.ShapeDtypeStruct((2, frames, 32, 32, 1), jnp.float32)
     result, variables = jax.eval_shape(lambda x: model.init_with_output(jax.random.key(0), x), clip)
-    return result, jax.tree.map(lambda leaf: leaf.shape, variables["params"])
-
-
-@pytest.mark.parametrize(("frames", "left"), [(16, 4), (5, 2), (1, 1)])
-def test_clips_have_a_convolution_along_time_after_each_of_the_frames(frames, left):
-    result, tree = seen_of_clips(frames, size=32)
     assert [part.shape for part in result] == [(2, 4), (2, 6), (2, 5)]
-    assert tree == {
-        "conv0": {"kernel": (4, 4, 1, 3), "bias": (3,)},
+    assert jax.tree.map(lambda leaf: leaf.shape, variables["params"]) == {
+        "conv0": {"kernel": (4, 4, 2, 3), "bias": (3,)},
         "time0": {"kernel": (3, 3, 3), "bias": (3,)},
         "conv1": {"kernel": (4, 4, 3, 5), "bias": (5,)},
         "time1": {"kernel": (3, 5, 5), "bias": (5,)},
-        "hidden": {"kernel": (left * 8 * 8 * 5, 6), "bias": (6,)},
+        "conv2": {"kernel": (4, 4, 5, 5), "bias": (5,)},
+        "time2": {"kernel": (3, 5, 5), "bias": (5,)},
+        "norm": {"scale": (moments * 5,), "bias": (moments * 5,)},
+        "hidden": {"kernel": (moments * 5, 6), "bias": (6,)},
         "logits": {"kernel": (6, 4), "bias": (4,)},
     }
 
@@ -67,7 +65,7 @@ def test_a_large_clip_is_reduced_frame_by_frame():
 
 
 def test_the_order_of_frames_is_seen():
-    model = Classifier(num_classes=2, widths=(4,), hidden=8)
+    model = ClipClassifier(num_classes=2, widths=(4,), hidden=8)
     clip = jax.random.uniform(jax.random.key(1), (1, 4, 10, 10, 1), minval=-1)
     tree = jax.jit(model.init)(jax.random.key(0), clip)
     one, other = jax.jit(lambda tree: [model.apply(tree, each).hidden for each in (clip, clip[:, ::-1])])(tree)
