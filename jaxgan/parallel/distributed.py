@@ -12,6 +12,7 @@ import io
 import itertools
 import json
 import os
+import re
 import signal
 import socket
 import sys
@@ -37,6 +38,7 @@ PATIENCE = 24 * 3600 * 1000  # milliseconds that the others wait for what the fi
 _told = itertools.count()  # numbers what the first process tells: all count alike
 _abandoned = threading.Event()  # this process has left the others in error
 DIGITS = 9  # of a number of processes
+STATUS = re.compile(r"(UNKNOWN|INTERNAL|UNAVAILABLE|ABORTED|CANCELLED|DEADLINE_EXCEEDED): ")  # of what XLA says
 FLAGS = ("coordinator", "num_processes", "process_id")
 
 
@@ -230,7 +232,7 @@ class Peers:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         """Leaves. An error of a collective is first given the time to turn out as the loss of another process."""
-        lost = isinstance(error, jax.errors.JaxRuntimeError) and self._verdict.wait(self._silent + 3 * self._beat)
+        lost = _of_runtime(error) and self._verdict.wait(self._silent + 3 * self._beat)
         if lost:  # the thread that found it ends this process, the leader's once the others can have found it, too
             for thread in self._threads:
                 thread.join(4 * self._beat)
@@ -302,6 +304,13 @@ class Peers:
             self._leaving.wait(3 * self._beat)
         if not self._leaving.is_set():
             os._exit(LOST)
+
+
+def _of_runtime(error: BaseException | None) -> bool:
+    """Whether an error is XLA's, such as of a collective; where arguments were placed it comes as a ValueError."""
+    if isinstance(error, ValueError):
+        return STATUS.match(str(error)) is not None
+    return isinstance(error, jax.errors.JaxRuntimeError)
 
 
 @contextlib.contextmanager

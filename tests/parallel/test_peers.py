@@ -32,14 +32,22 @@ def leave(monkeypatch, error):
     return store.texts, statuses
 
 
-def test_whose_collective_failed_by_the_loss_of_another_is_not_told_as_the_lost_one(monkeypatch, capfd):
-    texts, statuses = leave(monkeypatch, jax.errors.JaxRuntimeError("Gloo all-reduce failed"))
+@pytest.mark.parametrize(
+    "error",
+    [
+        jax.errors.JaxRuntimeError("Gloo all-reduce failed"),
+        ValueError("UNKNOWN: Gloo AllGather failed: Connection closed by peer [127.0.0.1]:11700"),
+    ],
+)
+def test_whose_collective_failed_by_the_loss_of_another_is_not_told_as_the_lost_one(error, monkeypatch, capfd):
+    texts, statuses = leave(monkeypatch, error)
     assert "jaxgan: process 1 has given no sign of life" in capfd.readouterr().err
     assert "jaxgan/left/0" not in texts
     assert statuses == [LOST]
 
 
-def test_a_mistake_is_told_to_the_others(monkeypatch):
-    texts, statuses = leave(monkeypatch, UserError("no such file"))
-    assert texts["jaxgan/left/0"] == "UserError: no such file"
+@pytest.mark.parametrize("error", [UserError("no such file"), ValueError("rows: got 3, expected 4")])
+def test_a_mistake_is_told_to_the_others(error, monkeypatch):
+    texts, statuses = leave(monkeypatch, error)
+    assert texts["jaxgan/left/0"] == f"{type(error).__name__}: {error}"
     assert not statuses
