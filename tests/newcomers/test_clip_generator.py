@@ -1,11 +1,10 @@
 """A generator of clips from outside, with a discriminator of frames and one of clips."""
 
 import json
-import pathlib
 
 import numpy as np
-import orbax.checkpoint as ocp
 import pytest
+from newcomer_runs import arrays, trainer
 from PIL import Image
 
 import jaxgan
@@ -18,24 +17,8 @@ from jaxgan.metrics.velocity import velocities
 from jaxgan.training.stored import read_records
 
 NAME = "clip_generator"
-CONFIG = pathlib.Path(__file__).parent / NAME / "config.py"
-QUIET = {"plots": "false", "tensorboard": "false", "compilation_cache": "false"}
 ROUND = 8 * 4  # frames
-
-
-def train(workdir, rounds, **changes):
-    fields = {**QUIET, "images": str(rounds * ROUND), **changes}
-    flags = [f"--config.{field}={value}" for field, value in fields.items()]
-    return main([f"--allow={NAME}", f"--config={CONFIG}", f"--workdir={workdir}", *flags])
-
-
-def arrays(workdir, step):
-    found = {}
-    for item in ("state", "ema"):
-        with ocp.StandardCheckpointer() as checkpointer:
-            for name, array in checkpointer.restore(workdir / "checkpoints" / str(step) / item).items():
-                found[f"{item}/{name}"] = np.asarray(array)
-    return found
+train = trainer(NAME, ROUND)
 
 
 @pytest.fixture(scope="module")

@@ -1,35 +1,16 @@
 """A task of four networks from outside: two of one player, one frozen."""
 
-import pathlib
-
 import jax
 import numpy as np
-import orbax.checkpoint as ocp
 import pytest
+from newcomer_runs import arrays, trainer
 
 import jaxgan
 from jaxgan.errors import FINISHED, MISTAKE, UserError
 from jaxgan.main import main
 
 NAME = "four_networks"
-CONFIG = pathlib.Path(__file__).parent / NAME / "config.py"
-QUIET = {"plots": "false", "tensorboard": "false", "compilation_cache": "false"}
-ROUND = 16  # images
-
-
-def train(workdir, rounds, **changes):
-    fields = {**QUIET, "images": str(rounds * ROUND), **changes}
-    flags = [f"--config.{field}={value}" for field, value in fields.items()]
-    return main([f"--allow={NAME}", f"--config={CONFIG}", f"--workdir={workdir}", *flags])
-
-
-def arrays(workdir, step):
-    found = {}
-    for item in ("state", "ema"):
-        with ocp.StandardCheckpointer() as checkpointer:
-            for name, array in checkpointer.restore(workdir / "checkpoints" / str(step) / item).items():
-                found[f"{item}/{name}"] = np.asarray(array)
-    return found
+train = trainer(NAME, 16)  # images
 
 
 @pytest.fixture(scope="module")

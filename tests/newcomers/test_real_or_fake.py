@@ -1,12 +1,12 @@
 """A classifier from outside, with an evaluator of its own."""
 
 import json
-import pathlib
 
 import jax
 import numpy as np
 import orbax.checkpoint as ocp
 import pytest
+from newcomer_runs import trainer
 
 import jaxgan
 from jaxgan.config import DataConfig
@@ -18,15 +18,7 @@ from jaxgan.training.workdir import Workdir
 from jaxgan.training.writer import read_scalars
 
 NAME = "real_or_fake"
-CONFIG = pathlib.Path(__file__).parent / NAME / "config.py"
-QUIET = {"plots": "false", "tensorboard": "false", "compilation_cache": "false"}
-ROUND = 16  # images
-
-
-def train(workdir, rounds, **changes):
-    fields = {**QUIET, "images": str(rounds * ROUND), **changes}
-    flags = [f"--config.{field}={value}" for field, value in fields.items()]
-    return main([f"--allow={NAME}", f"--config={CONFIG}", f"--workdir={workdir}", *flags])
+train = trainer(NAME, 16)  # images
 
 
 def arrays(workdir, step):
