@@ -84,6 +84,37 @@ class Acyclic(nn.Module):
         return wave(place) - between(wave(index), wave(index + 1)) + between(align(left), align(right))
 
 
+class Steady(nn.Module):
+    """Waves that each go round at one speed for ever: for what moves steadily, such as a thing between two walls.
+
+    One vector of noise a film: it says the speed of each wave, 0 to 2 times that of its period in frames, and its
+    phase, which is uniform. So every moment of a film has the same law, and a film of any length moves as it begins.
+    """
+
+    frequencies: Count = 8  # each is a sine and a cosine of the code
+    shortest: Positive = 16.0  # period, in frames
+    longest: Positive = 256.0
+    every: Positive = 1.0  # films begin within this time; the law of each is the same
+
+    @property
+    def dim(self) -> int:
+        """Numbers of the noise: two for a wave's phase and one for its speed."""
+        return 3 * self.frequencies
+
+    def noise_length(self, last: float) -> int:  # noqa: ARG002
+        """One vector, for films of any length."""
+        return 1
+
+    @nn.compact
+    def __call__(self, noise: Array, time: Array) -> Array:
+        """Codes `[B,N,2 frequencies]`, each wave's amplitude being the square root of 2."""
+        sine, cosine, pace = jnp.split(noise.astype(jnp.float32)[:, :1], 3, axis=-1)
+        speed = 1 + jnp.tanh(EqualizedDense(self.frequencies, name="speed")(pace))
+        periods = jnp.geomspace(self.shortest, self.longest, self.frequencies)
+        angle = jnp.arctan2(sine, cosine) + 2 * math.pi / periods * speed * time.astype(jnp.float32)[..., None]
+        return math.sqrt(2) * jnp.concatenate([jnp.sin(angle), jnp.cos(angle)], axis=-1)
+
+
 class Recurrent(nn.Module):
     """The motion codes of MoCoGAN (Tulyakov et al. 2018, section 3.1): a GRU fed with noise, the first as its start.
 

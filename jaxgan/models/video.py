@@ -116,6 +116,7 @@ class Clips(nn.Module):
     condition_dim: Given[Whole] = 0
     pixels: Count = 8  # of a side of the maps that meet
     width: Count = 64  # of the vector that the distances become
+    depth: Count = 1  # convolutions, one after the other, where the frames meet
 
     @nn.compact
     def __call__(
@@ -132,7 +133,7 @@ class Clips(nn.Module):
         rows, count = image.shape[:2]
         time = jnp.broadcast_to(jnp.arange(count), (rows, count)) if time is None else time
         vector = _Distances(self.width, name="distances")(jnp.diff(time, axis=1))
-        meeting, seen = _Meeting(name="meeting"), list[int]()
+        meeting, seen = _Meeting(self.depth, name="meeting"), list[int]()
 
         def meet(maps: Array) -> Array:
             met = self.pixels in seen
@@ -164,10 +165,14 @@ class _Distances(nn.Module):
 class _Meeting(nn.Module):
     """Maps of the frames of clips `[B*N,h,w,c]` and a vector `[B,V]` to maps of the clips `[B,h,w,c]`."""
 
+    depth: int
+
     @nn.compact
     def __call__(self, maps: Array, vector: Array, *, train: bool) -> Array:
         count = maps.shape[0] // vector.shape[0]
         clips = jnp.moveaxis(maps.reshape(-1, count, *maps.shape[1:]), 1, 3)
         x = clips.reshape(*clips.shape[:3], -1)
-        conv = StyledConv(maps.shape[-1], noise=False, dtype=maps.dtype, name="conv")
-        return conv(x, vector, train=train)
+        for index in range(self.depth):
+            name = f"conv_{index}" if index else "conv"  # the first has the name of the days when it was alone
+            x = StyledConv(maps.shape[-1], noise=False, dtype=maps.dtype, name=name)(x, vector, train=train)
+        return x
