@@ -1,4 +1,4 @@
-"""The train step of configs/video_digits.py in eager torch: DCGAN's networks on three frames of each clip.
+"""The train step of configs/video_digits.py in eager torch: an image of DCGAN that is shifted, three frames a clip.
 
 Run by `benchmarks.steps` in its own environment:
 
@@ -13,10 +13,11 @@ import math
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch_steps import make_dcgan  # beside this script
 
 CLIPS, FRAMES, SEEN, SIZE = 32, 16, 3, 32
-LATENT, STYLE, WAVES, VECTOR, PERIOD = 64, 64, 2, 64, 24.0
-UP, DOWN = (96, 48, 24), (32, 64, 128)
+LATENT, WIDTH, WAVES, VECTOR, PERIOD = 64, 64, 2, 64, 40.0
+UP, DOWN = (128, 64, 32), (32, 64, 128)
 GAMMA = 1.0
 
 
@@ -38,31 +39,22 @@ class Equalized(nn.Module):
         return F.linear(x, self.weight * self.gain, self.bias)
 
 
-class Norm(nn.Module):
-    """Batch norm whose gain and bias follow from a style."""
-
-    def __init__(self, width):
-        super().__init__()
-        self.norm = nn.BatchNorm2d(width, affine=False)
-        self.scale, self.bias = (nn.Linear(STYLE, width, bias=False) for _ in range(2))
-
-    def forward(self, x, style):
-        """The norm."""
-        return torch.addcmul(self.bias(style)[..., None, None], self.norm(x), 1 + self.scale(style)[..., None, None])
+def weights(shift, size=SIZE):
+    """How much each pixel of a line gives to each of the line shifted by `[b,n]` pixels: `[b,n,size,size]`."""
+    pixels = torch.arange(size)
+    places = (pixels - shift[..., None]).clamp(0, size - 1)
+    return F.relu(1 - (places[..., None] - pixels).abs())
 
 
 class Generator(nn.Module):
-    """Content `[b,z]`, noise of motion `[b,3 waves]` and times `[b,n]` to frames `[b n,c,h,w]`."""
+    """Content `[b,z]`, noise of motion `[b,3 waves]` and times `[b,n]` to frames `[b n,1,h,w]`."""
 
     def __init__(self):
         super().__init__()
         self.speed = Equalized(WAVES, WAVES)
-        self.styles = nn.Sequential(Equalized(LATENT, STYLE), Equalized(STYLE, STYLE))
-        self.place = Equalized(2 * WAVES, STYLE)
-        self.stem = nn.Linear(STYLE, 16 * UP[0], bias=False)
-        self.norms = nn.ModuleList(Norm(width) for width in UP)
-        outputs = (*UP[1:], 1)
-        self.ups = nn.ModuleList(nn.ConvTranspose2d(a, b, 4, 2, 1, bias=b == 1) for a, b in zip(UP, outputs))
+        self.code, self.content = Equalized(2 * WAVES, WIDTH), nn.Parameter(torch.randn(WIDTH, LATENT))
+        self.shift = Equalized(WIDTH, 2)
+        self.images, _ = make_dcgan(LATENT, 1, UP)
 
     def forward(self, latent, motion, time):
         """The frames."""
@@ -70,12 +62,11 @@ class Generator(nn.Module):
         speed = 1 + torch.tanh(self.speed(pace))
         angle = torch.atan2(sine, cosine)[:, None] + 2 * math.pi / PERIOD * speed[:, None] * time[..., None]
         codes = math.sqrt(2) * torch.cat([angle.sin(), angle.cos()], dim=-1)
-        style = leaky(self.styles[1](leaky(self.styles[0](latent)))).repeat_interleave(time.shape[1], dim=0)
-        x = self.stem(leaky(self.place(codes.flatten(0, 1))))
-        x = x.reshape(-1, 4, 4, UP[0]).permute(0, 3, 1, 2)  # channels last in memory
-        for norm, up in zip(self.norms, self.ups):
-            x = up(F.relu(norm(x, style)))
-        return torch.tanh(x)
+        content = F.linear(latent, self.content * LATENT**-0.5)
+        shift = SIZE / 4 * self.shift(leaky((self.code(codes) + content[:, None]) / math.sqrt(2)))
+        image = self.images(latent[..., None, None])
+        frames = weights(shift[..., 0]) @ image @ weights(shift[..., 1]).mT
+        return frames.flatten(0, 1)[:, None]
 
 
 class Meeting(nn.Module):
