@@ -111,6 +111,7 @@ def check_shapes(config, choose):
 LAZY = {  # players with lazy penalties, and the share of their steps that is not for these
     "quickstart": {"discriminator": 4 / 5},  # two, every eighth step
     "video_digits": {"discriminator": 4 / 5},
+    "video_digits:frames": {"discriminator": 4 / 5},
     "stylegan_v": {"discriminator": 16 / 17},
     "msg_fashion": {"discriminator": 16 / 17},
     "stylegan2_fashion": {"discriminator": 16 / 17},
