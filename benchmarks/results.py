@@ -124,8 +124,11 @@ class Run:
             figures = [{"minutes": self.experiment.minutes, **self._play_for(60 * self.experiment.minutes)}]
         else:
             subprocess.run(self._command("train"), check=True, cwd=ROOT)
-            figures = [{"images": images, "scores": _scores(self.workdir, images)} for images in sorted(missing)]
-            figures = figures if self.experiment.frames is None else [self._evaluated()]
+            figures = (
+                [{"images": images, "scores": _scores(self.workdir, images)} for images in sorted(missing)]
+                if self.experiment.frames is None
+                else [self._evaluated()]
+            )
         return [{**common, **figure, "seconds_this_start": round(time.time() - start)} for figure in figures]
 
     def _play_for(self, seconds: float) -> dict[str, Any]:

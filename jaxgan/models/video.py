@@ -118,13 +118,14 @@ class Frames(_Film):
 class Shifted(_Film):
     """Content latents `[B,Z]` (and conditions) and noise of motion `[B,M,D]` to clips `[B,N,R,R,C]` of one thing.
 
-    `backbone` makes one image a clip; each frame is that image, shifted by a linear map of its motion code that depends
-    on the content. So a clip shows the same thing in all its frames, and costs one image, however many frames it has:
-    for things that move as a whole before a plain ground, and for cameras that pan. With a `backbone` of a finer
-    `resolution` parts of a pixel are moved as they should.
+    `backbone` makes one image a clip; each frame is that image, shifted. A code of motion is two numbers, the ways down
+    and to the right; where they begin and how far they reach depends on the content. So a clip shows the same thing in
+    all its frames, and costs one image, however many frames it has: for things that move as a whole before a plain
+    ground, and for cameras that pan. With a `backbone` of a finer `resolution` parts of a pixel are moved as they
+    should.
     """
 
-    width: Count = 64  # of the hidden layer between content and that map
+    width: Count = 64  # of the hidden layer between content and its place
 
     @nn.compact
     def __call__(
@@ -137,13 +138,14 @@ class Shifted(_Film):
         *,
         train: bool,
     ) -> Float[Array, "b n r r c"]:
-        """The clips; arguments and errors are those of `Frames`."""
+        """The clips; arguments and errors are those of `Frames`, and codes have two numbers."""
         backbone: Any = self.backbone
         codes = self.codes(latent, motion, time, start)
+        if codes.shape[-1] != 2:
+            raise UserError(f"video: got codes of motion of {codes.shape[-1]} numbers, expected 2: down, to the right")
         content = leaky_relu(EqualizedDense(self.width, name="content")(latent.astype(jnp.float32)))
-        origin = EqualizedDense(2, name="origin")(content)
-        ways = EqualizedDense(2 * codes.shape[-1], name="ways")(content).reshape(len(latent), 2, -1)
-        shift = origin[:, None] + jnp.einsum("bnd,bcd->bnc", codes, ways) / math.sqrt(codes.shape[-1])
+        origin, reach = jnp.split(EqualizedDense(4, name="place")(content)[:, None], 2, axis=-1)
+        shift = origin + (1 + reach) * codes
         image = _of_one_scale(backbone(latent, condition, train=train))
         return shifted(image, self.resolution / 4 * shift, self.resolution)
 

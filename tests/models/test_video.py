@@ -88,7 +88,7 @@ def test_styles_are_of_the_content_and_are_truncated_in_all_frames():
 
 def test_a_shifted_film_is_one_image_of_the_backbone_in_all_its_frames():
     backbone = GENERATORS["dcgan_labels"]
-    network = video.Shifted(backbone, Convolved(3), 16, 1, 4, 3)
+    network = video.Shifted(backbone, Convolved(2), 16, 1, 4, 3)
     latent, noise = jax.random.normal(KEY, (2, 5)), jax.random.normal(KEY, (2, *network.noise_shape(40.0)))
     label = jnp.array([1, 2])
     tree = network.init(KEY, latent, label, noise, None, train=False)
@@ -100,8 +100,8 @@ def test_a_shifted_film_is_one_image_of_the_backbone_in_all_its_frames():
     dense = lambda x, name: np.asarray(x @ params[name]["kernel"]) / np.sqrt(x.shape[-1])  # noqa: E731
     content = dense(latent, "content")
     content = np.where(content > 0, content, 0.2 * content) * np.sqrt(2)
-    ways = dense(content, "ways").reshape(2, 2, 3)
-    shift = 4 * (dense(content, "origin")[:, None] + np.einsum("bnd,bcd->bnc", code, ways) / np.sqrt(3))
+    origin, reach = np.split(dense(content, "place")[:, None], 2, axis=-1)
+    shift = 4 * (origin + (1 + reach) * np.asarray(code))
     places = np.stack(np.meshgrid(np.arange(16.0), np.arange(16.0), indexing="ij"))
     for clip in range(2):
         for frame in range(4):
@@ -163,6 +163,8 @@ def test_a_finer_backbone_is_for_shifted_films_alone():
         KEY, latent, None, noise, train=False
     )
     assert film[0].shape == (2, 4, 8, 8, 1)
+    with pytest.raises(UserError, match="got codes of motion of 3 numbers, expected 2"):
+        shifted.clone(motion=Convolved(3)).init(KEY, latent, None, noise, train=False)
     with pytest.raises(UserError, match="got a backbone of 16 pixels, expected 8"):
         video.Clips(DISCRIMINATORS["dcgan"], 8, pixels=4).init(KEY, jnp.zeros((2, 3, 8, 8, 1)), train=False)
 
