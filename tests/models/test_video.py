@@ -159,9 +159,8 @@ def test_a_finer_backbone_is_for_shifted_films_alone():
     latent, noise = jnp.zeros((2, 5)), jnp.zeros((2, 8, 3))
     with pytest.raises(UserError, match=r"got a backbone of 16 pixels, expected 8; video\.Shifted takes finer ones"):
         video.Frames(GENERATORS["dcgan"], Convolved(3), 8, 1, 4).init(KEY, latent, None, noise, train=False)
-    film = video.Shifted(GENERATORS["dcgan"], Convolved(3), 8, 1, 4).init_with_output(
-        KEY, latent, None, noise, train=False
-    )
+    shifted = video.Shifted(GENERATORS["dcgan"], Convolved(2), 8, 1, 4)
+    film = shifted.init_with_output(KEY, latent, None, noise[..., :2], train=False)
     assert film[0].shape == (2, 4, 8, 8, 1)
     with pytest.raises(UserError, match="got codes of motion of 3 numbers, expected 2"):
         shifted.clone(motion=Convolved(3)).init(KEY, latent, None, noise, train=False)
