@@ -17,7 +17,7 @@ from torch_steps import make_dcgan  # beside this script
 
 CLIPS, FRAMES, SEEN, SIZE = 32, 16, 3, 32
 LATENT, WIDTH, WAVES, VECTOR, PERIOD = 64, 64, 2, 64, 40.0
-UP, DOWN = (128, 64, 32, 16), (32, 64, 128)
+UP, DOWN = (128, 64, 32), (32, 64, 128)
 GAMMA = 1.0
 
 
@@ -39,13 +39,11 @@ class Equalized(nn.Module):
         return F.linear(x, self.weight * self.gain, self.bias)
 
 
-def covered(shift, fine, size=SIZE):
-    """How much each pixel of a finer line covers of each of a line shifted by `[b,n]` pixels: `[b,n,size,fine]`."""
-    ratio = fine / size
-    start = (ratio * (torch.arange(size) - shift[..., None]))[..., None]
-    first, last = torch.arange(fine).to(shift), torch.arange(1, fine + 1).to(shift)
-    first[0], last[-1] = -math.inf, math.inf
-    return F.relu(torch.minimum(start + ratio, last) - torch.maximum(start, first)) / ratio
+def weights(shift, size=SIZE):
+    """How much each pixel of a line gives to each of the line shifted by `[b,n]` pixels: `[b,n,size,size]`."""
+    pixels = torch.arange(size)
+    places = (pixels - shift[..., None]).clamp(0, size - 1)
+    return F.relu(1 - (places[..., None] - pixels).abs())
 
 
 class Generator(nn.Module):
@@ -67,11 +65,10 @@ class Generator(nn.Module):
         speed = 1 + torch.tanh(self.speed(pace))
         phase = torch.atan2(sine, cosine)[:, None] / (2 * math.pi) + speed[:, None] / PERIOD * time[..., None]
         codes = math.sqrt(3) * (1 - 4 * (phase % 1 - 0.5).abs())
-        content = leaky(self.content(latent))
-        ways = self.ways(content).reshape(-1, 2, WAVES)
-        shift = SIZE / 4 * (self.origin(content)[:, None] + codes @ ways.mT / math.sqrt(WAVES))
+        origin, reach = self.place(leaky(self.content(latent)))[:, None].chunk(2, dim=-1)
+        shift = SIZE / 4 * (origin + (1 + reach) * codes)
         image = self.images(latent[..., None, None])
-        down, right = (covered(shift[..., axis], image.shape[2]) for axis in (0, 1))
+        down, right = (weights(shift[..., axis]) for axis in (0, 1))
         return (down @ image @ right.mT).flatten(0, 1)[:, None]
 
 

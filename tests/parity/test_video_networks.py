@@ -55,7 +55,7 @@ def test_generators_are_equal(inputs):
     theirs = torch_video.Generator().double()
     params = tree["params"]
     put(theirs.speed, params["motion"]["speed"])
-    for name in ("content", "origin", "ways"):
+    for name in ("content", "place"):
         put(getattr(theirs, name), params[name])
     stem, *ups = (layer for layer in theirs.images if isinstance(layer, nn.ConvTranspose2d))
     put(stem, params["backbone"]["stem"], layout=from_pixels)
