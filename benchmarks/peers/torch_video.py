@@ -52,11 +52,7 @@ class Generator(nn.Module):
     def __init__(self):
         super().__init__()
         self.speed = Equalized(WAVES, WAVES)
-        self.content, self.origin, self.ways = (
-            Equalized(LATENT, WIDTH),
-            Equalized(WIDTH, 2),
-            Equalized(WIDTH, 2 * WAVES),
-        )
+        self.content, self.place = Equalized(LATENT, WIDTH), Equalized(WIDTH, 4)
         self.images, _ = make_dcgan(LATENT, 1, UP)
 
     def forward(self, latent, motion, time):
