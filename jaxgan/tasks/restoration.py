@@ -15,6 +15,7 @@ from typing import Any, Literal, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from jaxgan.augment.resizing import resize
 from jaxgan.augment.sharpening import sharpened
 from jaxgan.domains import Given, NotNegative, Whole
 from jaxgan.errors import UserError
@@ -39,13 +40,14 @@ from jaxgan.game import (
     Weights,
 )
 from jaxgan.layers.conv import transposed_kernels
-from jaxgan.layers.frames import as_frames
+from jaxgan.layers.frames import as_frames, by_frame
 from jaxgan.tasks.adversary import OFFERED, Adversary, Shown, blank_state
 from jaxgan.tasks.penalty import Offers, Penalty, check_offered, lazy_phases, memories, penalized
 
 CONTENT = "content"  # the phase of the first stage
 BACKBONE = "backbone"  # a network that no player owns
 NEVER = 2**31 - 1  # images
+CLIPS = ("restored_clip", "target_clip", RETURNED := "returned_clip")  # what only losses of clips want
 
 
 class Restored(NamedTuple):
@@ -53,6 +55,7 @@ class Restored(NamedTuple):
 
     image: Array
     condition: Array
+    returned: Array | None = None  # of clips, if wanted: the first T - 1 frames as the film comes back to them
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,7 +64,9 @@ class Content:
 
     The function says by the names of its parameters what it wants: `restored` and `target` `[B,H,W,C]`, `mask`
     `[B,H,W,1]`, `features` (images -> a frozen network's), `fake_features` and `real_features` (the discriminator's, in
-    the second stage only). It gives one value an image, `[B]`. All frames of clips are images.
+    the second stage only). It gives one value an image, `[B]`. All frames of clips are images; clips as such are
+    `restored_clip` and `target_clip` `[B,T,H,W,C]`, and `returned_clip` `[B,T-1,H,W,C]`: the first frames as they are
+    restored when the film goes on backwards after its last frame.
     """
 
     name: Given[str]
@@ -122,10 +127,13 @@ class Restoration:
             raise UserError("config.task.adversary is missing: config.task.adversarial_start asks for a second stage")
         if self.adversarial_start is not None and self.adversarial_start < 0:
             raise UserError(f"config.task.adversarial_start: got {self.adversarial_start}, accepted is 0 or more")
-        if self.conditional and self.scale != 1:
+        if self.conditional and self.scale != 1 and not self._judges_clips:
             raise UserError("config.task.conditional: got true, accepted is false where conditions are smaller")
         if self.generator_penalties and not self.adversarial:
             raise UserError("config.task.generator_penalties: accepted are none without config.task.adversarial_start")
+        for each in self.content:
+            if not self.clips and any(map(each.wants, CLIPS)):
+                raise UserError(f"config.task.content: {each.name} compares clips; expected a generator of clips")
         check_offered(self.generator_penalties, OFFERED, "config.task.generator_penalties")
         if self.adversary is not None:
             check_offered(self.adversary.penalties, OFFERED, f"{self.adversary.path}.penalties")
@@ -239,9 +247,14 @@ class Restoration:
         dropout_key, noise_key = jax.random.split(jax.random.fold_in(key, 1))
         variables = state.variables[GENERATOR]
         tree, rngs = {"params": state.params[GENERATOR], **variables}, {"dropout": dropout_key, "noise": noise_key}
-        image, updates = self.generator.apply(tree, condition, None, train=True, mutable=list(variables), rngs=rngs)
-        variables = {**variables, **updates}
-        return Restored(_kept(image, condition) if self._masks else image, condition), {GENERATOR: variables}
+        returns, last = any(each.wants(RETURNED) for each in self.content), condition.shape[1]
+        seen = jnp.concatenate([condition, condition[:, -2::-1]], axis=1) if returns else condition
+        image, updates = self.generator.apply(tree, seen, None, train=True, mutable=list(variables), rngs=rngs)
+        image, variables = _kept(image, seen) if self._masks else image, {**variables, **updates}
+        drawn = (
+            Restored(image[:, :last], condition, image[:, : last - 1 : -1]) if returns else Restored(image, condition)
+        )
+        return drawn, {GENERATOR: variables}
 
     @property
     def products(self) -> Mapping[str, Product]:
@@ -301,6 +314,9 @@ class Restoration:
             "restored": lambda: as_frames(fakes.image),
             "target": lambda: target,
             "mask": lambda: as_frames(self._mask(fakes.condition)),
+            "restored_clip": lambda: fakes.image,
+            "target_clip": lambda: target.reshape(batch["image"].shape),
+            RETURNED: lambda: fakes.returned,
             "features": lambda: partial(network.apply, {"params": state.params[BACKBONE]}),
             **further,
         }
@@ -456,9 +472,16 @@ def _kept(image: Array, condition: Array) -> Array:
 
 
 def _beside(image: Array, given: Mapping[str, Array]) -> tuple[Array, Array | None]:
-    """The discriminator's inputs: the image, with its condition as further channels, and the label."""
-    image = jnp.concatenate([image, given["condition"]], axis=-1) if "condition" in given else image
-    return image, given.get("label")
+    """The discriminator's inputs: the image, with its condition as further channels, and the label.
+
+    A condition of clips that is smaller is enlarged.
+    """
+    if "condition" not in given:
+        return image, given.get("label")
+    condition, (height, width) = given["condition"], image.shape[-3:-1]
+    if condition.shape[-3:-1] != (height, width):
+        condition = by_frame(lambda frames: resize(frames, height, width), condition)
+    return jnp.concatenate([image, condition], axis=-1), given.get("label")
 
 
 def _weights(given: Mapping[str, Array], shape: tuple[int, ...]) -> Array:
