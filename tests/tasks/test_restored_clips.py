@@ -15,7 +15,8 @@ from jaxgan.layers.repeat import by_step
 from jaxgan.losses import adversarial, reconstruction, temporal
 from jaxgan.models.triplets import Triplets
 from jaxgan.tasks.adversary import blank_state
-from jaxgan.tasks.restoration import Content, Restoration, restoring
+from jaxgan.tasks.conditioned import restoring
+from jaxgan.tasks.restoration import Content, Restoration
 
 KEY = jax.random.key(0)
 SHAPES = []  # that a discriminator has seen
