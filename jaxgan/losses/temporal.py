@@ -6,6 +6,8 @@ least two frames; differences are taken in float32.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
@@ -17,6 +19,7 @@ from jaxgan.losses.adversarial import per_example
 from jaxgan.losses.reconstruction import difference as apart
 
 Clip = Float[Array, "b t h w c"]
+FindMotion = Callable[[Array, Array], Array]  # (frames, those before them) [n,h,w,C] -> flow [n,h,w,2] back to these
 Shorter = Float[Array, "b t-1 h w c"]
 
 
@@ -48,3 +51,13 @@ def ping_pong(restored_clip: Given[Clip], returned_clip: Given[Shorter]) -> Floa
     paper squares, its code takes the absolute difference.
     """
     return per_example(jnp.abs(apart(restored_clip[:, :-1], returned_clip)))
+
+
+def motion(condition_clip: Given[Clip], find_motion: Given[FindMotion]) -> Float[Array, " b"]:
+    """The mean squared difference between each frame of the condition and the one before, warped by the flow found.
+
+    It teaches the flow of a generator that aligns what it remembers (Sajjadi et al. 2018, the flow loss of FRVSR).
+    """
+    now, before = as_frames(condition_clip[:, 1:]), as_frames(condition_clip[:, :-1])
+    lost = jnp.square(apart(now, warped(before, find_motion(now, before))))
+    return per_example(lost.reshape(condition_clip.shape[0], -1))

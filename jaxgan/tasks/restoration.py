@@ -48,7 +48,8 @@ from jaxgan.tasks.penalty import Offers, Penalty, check_offered, lazy_phases, me
 CONTENT = "content"  # the phase of the first stage
 BACKBONE = "backbone"  # a network that no player owns
 NEVER = 2**31 - 1  # images
-CLIPS = ("restored_clip", "target_clip", RETURNED := "returned_clip")  # what only losses of clips want
+RETURNED = "returned_clip"
+CLIPS = ("restored_clip", "target_clip", "condition_clip", RETURNED)  # what only losses of clips want
 
 
 class Restored(NamedTuple):
@@ -67,7 +68,8 @@ class Content:
     `[B,H,W,1]`, `features` (images -> a frozen network's), `fake_features` and `real_features` (the discriminator's, in
     the second stage only). It gives one value an image, `[B]`. All frames of clips are images; clips as such are
     `restored_clip` and `target_clip` `[B,T,H,W,C]`, and `returned_clip` `[B,T-1,H,W,C]`: the first frames as they are
-    restored when the film goes on backwards after its last frame.
+    restored when the film goes on backwards after its last frame. `condition_clip` is what they are restored from, and
+    `find_motion` the flow that the generator finds between two frames, its method `motion`.
     """
 
     name: Given[str]
@@ -308,6 +310,7 @@ class Restoration:
         """The weighted sum of the content losses, and each of them; those that want what is not there are left out."""
         fakes: Restored = batch["fakes"]
         network: Any = self.backbone and self.backbone.module
+        tree = {"params": state.params[GENERATOR], **state.variables[GENERATOR]}
         # the discriminator's reals are never sharpened, or it would teach the halos
         target = as_frames(batch["image"])
         target = sharpened(target) if self.sharpen else target
@@ -318,6 +321,8 @@ class Restoration:
             "restored_clip": lambda: fakes.image,
             "target_clip": lambda: target.reshape(batch["image"].shape),
             RETURNED: lambda: fakes.returned,
+            "condition_clip": lambda: fakes.condition,
+            "find_motion": lambda: partial(self.generator.apply, tree, method="motion"),
             "features": lambda: partial(network.apply, {"params": state.params[BACKBONE]}),
             **further,
         }

@@ -3,9 +3,14 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
+import pytest
 
 from jaxgan.augment.resizing import resize
+from jaxgan.errors import UserError
+from jaxgan.losses.temporal import motion
 from jaxgan.models.recurrent import Recurrent
+from jaxgan.models.spynet import SPyNet
 
 SMALL = {"channels": 3, "scale": 2, "base_width": 4, "blocks": 1, "features": 5}
 CLIP = jnp.asarray(np.random.default_rng(0).uniform(-1, 1, (2, 4, 6, 5, 3)), jnp.float32)
@@ -71,3 +76,45 @@ def test_the_variables_of_recurrent():
     wanted = {f"params/{name}/kernel": (3, 3, *shape) for name, shape in kernels.items()}
     wanted |= {f"params/{name}/bias": shape[1:] for name, shape in kernels.items()}
     assert {jax.tree_util.keystr(path, simple=True, separator="/"): leaf.shape for path, leaf in flat} == wanted
+
+
+@pytest.mark.slow
+def test_with_flow_the_last_image_is_warped_and_it_is_still_the_clip_step_by_step():
+    network = Recurrent(**SMALL, flow=SPyNet(levels=2, widths=(4,)))
+    tree = tree_of(network)
+    whole = at_once(network, tree)
+    np.testing.assert_allclose(whole, by_steps(network, tree), atol=1e-5)
+    none = jax.tree_util.tree_map_with_path(lambda path, x: 0 * x if "flow" in jax.tree_util.keystr(path) else x, tree)
+    params = {name: each for name, each in tree["params"].items() if name != "flow"}
+    without = at_once(Recurrent(**SMALL), {"params": params})
+    np.testing.assert_allclose(at_once(network, none), without, atol=1e-5)  # no motion: as without flow
+    assert np.abs(whole - without)[:, 1:].max() > 1e-3
+    np.testing.assert_allclose(whole[:, 0], without[:, 0], atol=1e-5)  # nothing is remembered at the start
+
+
+def test_flow_is_learned_from_the_frames():
+    y, x = np.mgrid[:12, :16]
+    picture = 0.5 * np.sin(0.6 * x + 0.4 * y) + 0.4 * np.cos(0.5 * y)
+    clip = jnp.asarray(np.stack([picture[:, t : t + 12] for t in range(4)])[None, ..., None], jnp.float32)
+    network = Recurrent(channels=1, scale=2, base_width=4, blocks=1, features=4, flow=SPyNet(levels=2, widths=(8,)))
+    tree = network.init(jax.random.key(0), clip, None, train=False)
+    adam = optax.adam(1e-2)
+
+    def loss(tree):
+        find = lambda now, before: network.apply(tree, now, before, method="motion")  # noqa: E731
+        return motion(clip, find).mean()
+
+    @jax.jit
+    def play(tree, state):
+        value, gradients = jax.value_and_grad(loss)(tree)
+        moves, state = adam.update(gradients, state)
+        return optax.apply_updates(tree, moves), state, value
+
+    state, values = adam.init(tree), []
+    for _ in range(60):
+        tree, state, value = play(tree, state)
+        values.append(float(value))
+    assert values[-1] < 0.2 * values[0]
+    plain = Recurrent(channels=1)
+    with pytest.raises(UserError, match=r"flow is missing"):
+        plain.apply({"params": {}}, clip[:, 0], clip[:, 1], method="motion")
