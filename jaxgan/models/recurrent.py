@@ -72,7 +72,7 @@ class Recurrent(nn.Module):
         """The memory before the first frame of a shot."""
         place, fine = frame.shape[:-1], self.channels * self.scale**2
         return {
-            "frame": frame,
+            "frame": frame.astype(jnp.float32),
             "features": jnp.zeros((*place, self.features), self.dtype),
             "image": jnp.zeros((*place, fine), self.dtype),
         }

@@ -19,7 +19,6 @@ ROUND = 8 * 7
 def test_a_network_with_a_memory_is_trained_in_two_stages_and_restores_films_and_stills(tmp_path):
     fields = {**QUIET, "tiny": "true", "data.crops": "2", "data.hop": "30", "images": str(3 * ROUND)}
     fields |= {"task.adversarial_start": str(ROUND), "task.adversary.penalties": "()", "networks.generator.blocks": "1"}
-    fields |= {"evaluators.films.samples": "16"}
     flags = [f"--config.{name}={value}" for name, value in fields.items()]
     workdir = tmp_path / "run"
     assert main(["--config=configs/vsr_clips.py:tecogan", f"--workdir={workdir}", *flags]) == FINISHED
