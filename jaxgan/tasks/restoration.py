@@ -1,4 +1,4 @@
-"""Restoration: super-resolution, denoising, inpainting, and translation of paired images.
+"""Restoration: super-resolution, denoising, inpainting, and translation of paired images, and of clips.
 
 They differ in the degradation that makes the condition, in the network, and in whether the discriminator sees
 the condition.
@@ -15,10 +15,11 @@ from typing import Any, Literal, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from jaxgan.augment.resizing import resize
 from jaxgan.augment.sharpening import sharpened
 from jaxgan.domains import Given, NotNegative, Whole
 from jaxgan.errors import UserError
-from jaxgan.fields import Field, label_field, pixel_field
+from jaxgan.fields import Field, label_field
 from jaxgan.game import (
     GENERATOR,
     Array,
@@ -39,19 +40,24 @@ from jaxgan.game import (
     Weights,
 )
 from jaxgan.layers.conv import transposed_kernels
+from jaxgan.layers.frames import as_frames, by_frame
 from jaxgan.tasks.adversary import OFFERED, Adversary, Shown, blank_state
+from jaxgan.tasks.conditioned import applied, kept, restoring
 from jaxgan.tasks.penalty import Offers, Penalty, check_offered, lazy_phases, memories, penalized
 
 CONTENT = "content"  # the phase of the first stage
 BACKBONE = "backbone"  # a network that no player owns
 NEVER = 2**31 - 1  # images
+RETURNED = "returned_clip"
+CLIPS = ("restored_clip", "target_clip", "condition_clip", RETURNED)  # what only losses of clips want
 
 
 class Restored(NamedTuple):
-    """Images `[B,H,W,C]`, and the conditions `[B,H/s,W/s,C']` that they were made from."""
+    """Images `[B,H,W,C]`, or clips, and the conditions `[B,H/s,W/s,C']` that they were made from."""
 
     image: Array
     condition: Array
+    returned: Array | None = None  # of clips, if wanted: the first T - 1 frames as the film comes back to them
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,7 +66,10 @@ class Content:
 
     The function says by the names of its parameters what it wants: `restored` and `target` `[B,H,W,C]`, `mask`
     `[B,H,W,1]`, `features` (images -> a frozen network's), `fake_features` and `real_features` (the discriminator's, in
-    the second stage only). It gives one value an image, `[B]`.
+    the second stage only). It gives one value an image, `[B]`. All frames of clips are images; clips as such are
+    `restored_clip` and `target_clip` `[B,T,H,W,C]`, and `returned_clip` `[B,T-1,H,W,C]`: the first frames as they are
+    restored when the film goes on backwards after its last frame. `condition_clip` is what they are restored from, and
+    `find_motion` the flow that the generator finds between two frames, its method `motion`.
     """
 
     name: Given[str]
@@ -94,6 +103,11 @@ class Restoration:
     Until `adversarial_start` images the generator learns from the content losses alone; from then on also from
     the discriminator, with fresh moments of its optimizer (Ledig et al. 2017, section 3.2; Wang et al. 2018,
     section 4.1). Both stages are one run. Without `adversarial_start` there is only the first.
+
+    A generator that has `clips` set restores clips, each one shot: `(clip [B,T,h,w,C'], None, *, train)`. One that goes
+    from frame to frame has beside that `start(frame [B,h,w,C']) -> memory`, which needs no params, the Linen method
+    `step(frame, memory, *, train) -> (image, memory)` and `delay`, as of a `Product`. A discriminator sees whole clips
+    where its network has `clips` set, else every frame by itself.
     """
 
     generator: Given[Network]  # (condition [B,h,w,C'], None, *, train) -> image [B,H,W,C] in [-1, 1]
@@ -116,14 +130,19 @@ class Restoration:
             raise UserError("config.task.adversary is missing: config.task.adversarial_start asks for a second stage")
         if self.adversarial_start is not None and self.adversarial_start < 0:
             raise UserError(f"config.task.adversarial_start: got {self.adversarial_start}, accepted is 0 or more")
-        if self.conditional and self.scale != 1:
+        if self.conditional and self.scale != 1 and not self._judges_clips:
             raise UserError("config.task.conditional: got true, accepted is false where conditions are smaller")
         if self.generator_penalties and not self.adversarial:
             raise UserError("config.task.generator_penalties: accepted are none without config.task.adversarial_start")
+        for each in self.content:
+            if not self.clips and any(map(each.wants, CLIPS)):
+                raise UserError(f"config.task.content: {each.name} compares clips; expected a generator of clips")
         check_offered(self.generator_penalties, OFFERED, "config.task.generator_penalties")
         if self.adversary is not None:
             check_offered(self.adversary.penalties, OFFERED, f"{self.adversary.path}.penalties")
             self.adversary.check_labels(self.num_classes)
+            if self.clips and self.adversary.pack > 1:
+                raise UserError(f"{self.adversary.path}.pack: clips cannot be judged together; accepted is 1")
             matched = [each.name for each in self.content if each.wants("fake_features")]
             if matched and self.adversary.augment is not None:
                 words = f"{matched[0]} compares features of images that are augmented apart; accepted is one of both"
@@ -139,7 +158,13 @@ class Restoration:
         """Images, what they are restored from where no degradation makes it, and labels where they are judged."""
         names = ("image", "condition") if self.degradation is None else ("image",)
         label = {"label": label_field()} if self.num_classes else {}
-        return {**dict.fromkeys(names, pixel_field(None, None, None)), **label}
+        pixels = Field((*[None] * self.clips, None, None, None), "uint8", "pixels")
+        return {**dict.fromkeys(names, pixels), **label}
+
+    @property
+    def clips(self) -> bool:
+        """Whether it is clips that are restored."""
+        return getattr(self.generator, "clips", False)
 
     @property
     def adversarial(self) -> bool:
@@ -179,9 +204,10 @@ class Restoration:
             )
         opponent = self._opponent
         if opponent is not None:
-            trees[opponent.network_name] = opponent.init(discriminator_key, image, self._given(batch, condition))
+            shown = self._as_judged(Shown(image, given=self._given(batch, condition)))
+            trees[opponent.network_name] = opponent.init(discriminator_key, shown.real, shown.given)
         if self.backbone is not None:  # its weights are put in place by who has the file
-            trees[BACKBONE] = self.backbone.module.init(key, image)
+            trees[BACKBONE] = self.backbone.module.init(key, as_frames(image))
         variables = {name: {k: v for k, v in tree.items() if k != "params"} for name, tree in trees.items()}
         params = {name: tree["params"] for name, tree in trees.items()}
         if opponent is not None and opponent.pack > 1:
@@ -224,9 +250,14 @@ class Restoration:
         dropout_key, noise_key = jax.random.split(jax.random.fold_in(key, 1))
         variables = state.variables[GENERATOR]
         tree, rngs = {"params": state.params[GENERATOR], **variables}, {"dropout": dropout_key, "noise": noise_key}
-        image, updates = self.generator.apply(tree, condition, None, train=True, mutable=list(variables), rngs=rngs)
-        variables = {**variables, **updates}
-        return Restored(_kept(image, condition) if self._masks else image, condition), {GENERATOR: variables}
+        returns, last = any(each.wants(RETURNED) for each in self.content), condition.shape[1]
+        seen = jnp.concatenate([condition, condition[:, -2::-1]], axis=1) if returns else condition
+        image, updates = self.generator.apply(tree, seen, None, train=True, mutable=list(variables), rngs=rngs)
+        image, variables = kept(image, seen) if self._masks else image, {**variables, **updates}
+        drawn = (
+            Restored(image[:, :last], condition, image[:, : last - 1 : -1]) if returns else Restored(image, condition)
+        )
+        return drawn, {GENERATOR: variables}
 
     @property
     def products(self) -> Mapping[str, Product]:
@@ -240,7 +271,8 @@ class Restoration:
             beside = {name: each for name, each in asked.items() if name != "image"}
             return {"logits": opponent.judge(*weights, asked["image"], beside)}, memory
 
-        pixels, classes = Field((None, None, None), kind="pixels"), tuple(map(str, range(self.num_classes)))
+        pixels = Field((*[None] * self._judges_clips, None, None, None), kind="pixels")
+        classes = tuple(map(str, range(self.num_classes)))
         asks = {"image": pixels, "condition": pixels, "label": label_field(classes)}
         absent = {"condition": not self.conditional, "label": not self.num_classes}
         asks = {name: field for name, field in asks.items() if not absent.get(name)}
@@ -252,7 +284,7 @@ class Restoration:
 
         What a mask says is known stays as it is.
         """
-        return _applied(self.generator, Weights(params, variables), condition, masks=self._masks)
+        return applied(self.generator, Weights(params, variables), condition, masks=self._masks)
 
     def _content_loss(self, state: State, batch: Batch, key: Key) -> tuple[Array, Aux]:
         del key
@@ -278,12 +310,19 @@ class Restoration:
         """The weighted sum of the content losses, and each of them; those that want what is not there are left out."""
         fakes: Restored = batch["fakes"]
         network: Any = self.backbone and self.backbone.module
+        tree = {"params": state.params[GENERATOR], **state.variables[GENERATOR]}
         # the discriminator's reals are never sharpened, or it would teach the halos
-        target = sharpened(batch["image"]) if self.sharpen else batch["image"]
+        target = as_frames(batch["image"])
+        target = sharpened(target) if self.sharpen else target
         offers: dict[str, Callable[[], Any]] = {
-            "restored": lambda: fakes.image,
+            "restored": lambda: as_frames(fakes.image),
             "target": lambda: target,
-            "mask": lambda: self._mask(fakes.condition),
+            "mask": lambda: as_frames(self._mask(fakes.condition)),
+            "restored_clip": lambda: fakes.image,
+            "target_clip": lambda: target.reshape(batch["image"].shape),
+            RETURNED: lambda: fakes.returned,
+            "condition_clip": lambda: fakes.condition,
+            "find_motion": lambda: partial(self.generator.apply, tree, method="motion"),
             "features": lambda: partial(network.apply, {"params": state.params[BACKBONE]}),
             **further,
         }
@@ -310,7 +349,23 @@ class Restoration:
 
     def _shown(self, batch: Batch, key: Key, fakes: Restored | None) -> Shown:
         condition = self.conditions(batch, key) if fakes is None else fakes.condition
-        return Shown(batch["image"], None if fakes is None else fakes.image, self._given(batch, condition))
+        fake = None if fakes is None else fakes.image
+        return self._as_judged(Shown(batch["image"], fake, self._given(batch, condition)))
+
+    @property
+    def _judges_clips(self) -> bool:
+        return self.clips and self.adversary is not None and getattr(self.adversary.network, "clips", False)
+
+    def _as_judged(self, shown: Shown) -> Shown:
+        """Clips as they are, or where the discriminator is one of pictures their frames."""
+        if not self.clips or self._judges_clips:
+            return shown
+        count = shown.real.shape[1]
+        given = {
+            name: jnp.repeat(each, count, axis=0) if name == "label" else as_frames(each)
+            for name, each in shown.given.items()
+        }
+        return Shown(as_frames(shown.real), None if shown.fake is None else as_frames(shown.fake), given)
 
     def _given(self, batch: Batch, condition: Array) -> dict[str, Array]:
         """What is judged beside the images."""
@@ -347,50 +402,17 @@ class Restoration:
         return condition[..., -1:]
 
 
-def restoring(generator: Any, degradation: Degradation | None = None) -> Product:
-    """The product of a network that makes images of conditions, or fills in where a mask says so.
-
-    `degradation`: what makes conditions of images; None: unknown.
-    """
-    masks = degradation is not None and degradation.masks
-
-    def restore(weights: Weights, asked: Asked, memory: Memory) -> tuple[Made, Memory]:
-        condition = asked["condition"]
-        if masks:
-            condition = jnp.concatenate([condition * (1 - asked["mask"]), asked["mask"]], axis=-1)
-        return {"image": _applied(generator, weights, condition, masks=masks)}, memory
-
-    pixels = Field((None, None, None), kind="pixels")
-    return Product(
-        asks={"condition": pixels, **({"mask": Field((None, None, 1), kind="mask")} if masks else {})},
-        gives={"image": pixels},
-        networks=(GENERATOR,),
-        forward=restore,
-        degradation=degradation,
-        scale=getattr(generator, "scale", 1),
-        receptive_field=getattr(generator, "receptive_field", None),
-        multiple=getattr(generator, "multiple", 1),
-        features_scale=getattr(generator, "features_scale", None),
-    )
-
-
-def _applied(generator: Any, weights: Weights, condition: Array, *, masks: bool) -> Array:
-    """The generator's images, float32, without randomness."""
-    tree = {"params": weights.params[GENERATOR], **weights.variables[GENERATOR]}
-    image = generator.apply(tree, condition, None, train=False)
-    return (_kept(image, condition) if masks else image).astype(jnp.float32)
-
-
-def _kept(image: Array, condition: Array) -> Array:
-    """The image with what its condition knows put in place; the condition's last channel is a mask."""
-    known, mask = condition[..., :-1], condition[..., -1:]
-    return mask * image + (1 - mask) * known
-
-
 def _beside(image: Array, given: Mapping[str, Array]) -> tuple[Array, Array | None]:
-    """The discriminator's inputs: the image, with its condition as further channels, and the label."""
-    image = jnp.concatenate([image, given["condition"]], axis=-1) if "condition" in given else image
-    return image, given.get("label")
+    """The discriminator's inputs: the image, with its condition as further channels, and the label.
+
+    A condition of clips that is smaller is enlarged.
+    """
+    if "condition" not in given:
+        return image, given.get("label")
+    condition, (height, width) = given["condition"], image.shape[-3:-1]
+    if condition.shape[-3:-1] != (height, width):
+        condition = by_frame(lambda frames: resize(frames, height, width), condition)
+    return jnp.concatenate([image, condition], axis=-1), given.get("label")
 
 
 def _weights(given: Mapping[str, Array], shape: tuple[int, ...]) -> Array:
