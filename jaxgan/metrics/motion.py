@@ -143,8 +143,7 @@ def flicker(output: Clips, reference: UInt8[np.ndarray, "m s y x k"]) -> Flicker
         still += int(mask.sum())
     if not still:
         raise ValueError("nothing stands still in the reference")
-    output, reference = (sums / still).tolist()
-    return Flicker(output, reference, still)
+    return Flicker(float(sums[0] / still), float(sums[1] / still), still)
 
 
 def changes(clips: Clips) -> Int[np.ndarray, "n 256"]:

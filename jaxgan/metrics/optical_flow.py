@@ -45,12 +45,13 @@ def flows(frames: Real[np.ndarray, "t h w"]) -> Float32[np.ndarray, "t-1 h w 2"]
     for after in expanded:
         found.append(_flow(before, after))
         before = after
-    return np.stack(found)
+    return np.moveaxis(np.stack(found), 1, -1)
 
 
 def warp(images: Real[np.ndarray, "n h w c"], flow: Flow) -> Float32[np.ndarray, "n h w c"]:
     """The images at the places that the flow points to, bilinearly; beyond an edge, those of the edge."""
-    return np.stack([_sampled(image.astype(np.float32), each) for image, each in zip(images, flow)])
+    planes = (np.moveaxis(image.astype(np.float32), -1, 0) for image in images)
+    return np.stack([np.moveaxis(_sampled(*pair), 0, -1) for pair in zip(planes, np.moveaxis(flow, -1, 1))])
 
 
 def seen(flow: Flow, back: Flow) -> Bool[np.ndarray, "n h w"]:
@@ -60,11 +61,11 @@ def seen(flow: Flow, back: Flow) -> Bool[np.ndarray, "n h w"]:
     in the frame (Sundaram et al. 2010, eq. 5; Lai et al. 2018 with these numbers).
     """
     masks = []
-    for there, backward in zip(flow, back):
-        again, (x, y), (height, width) = _sampled(backward, there), _places(there), there.shape[:2]
+    for there, backward in zip(np.moveaxis(flow, -1, 1), np.moveaxis(back, -1, 1)):
+        again, (x, y), (height, width) = _sampled(backward, there), _places(there), there.shape[1:]
         inside = (x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1)
-        error, lengths = (np.square(pair).sum(axis=-1) for pair in (there + again, np.stack([there, again], axis=-1)))
-        masks.append(inside & (error <= RELATIVE * lengths.sum(axis=-1) + ABSOLUTE))
+        error = np.square(there + again).sum(axis=0)
+        masks.append(inside & (error <= RELATIVE * (np.square(there) + np.square(again)).sum(axis=0) + ABSOLUTE))
     return np.stack(masks)
 
 
@@ -87,19 +88,19 @@ def _gaussian(sigma: float) -> np.ndarray:
 
 
 def _resized(planes: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Bilinearly, `[h,w,...]` to another size; as of half the size, the mean of four."""
-    for axis, size in enumerate((height, width)):
+    """Planes `[...,h,w]` in another size, bilinearly; in half the size, each the mean of four."""
+    for axis, size in ((-2, height), (-1, width)):
         length = planes.shape[axis]
         places = np.clip((np.arange(size) + 0.5) * (length / size) - 0.5, 0, length - 1)
         lower = np.minimum(places.astype(np.int64), max(0, length - 2))
-        share = (places - lower).astype(np.float32).reshape((-1,) + (1,) * (planes.ndim - 1 - axis))
-        low, high = np.take(planes, lower, axis=axis), np.take(planes, np.minimum(lower + 1, length - 1), axis=axis)
+        share = (places - lower).astype(np.float32).reshape((-1, 1) if axis == -2 else (-1,))
+        low, high = planes.take(lower, axis), planes.take(np.minimum(lower + 1, length - 1), axis)
         planes = low + share * (high - low)
     return planes
 
 
 def _expansion(frame: np.ndarray) -> np.ndarray:
-    """Coefficients `[h,w,5]` of y, x, y^2, x^2 and xy in the neighbourhood of each pixel, by weighted least squares."""
+    """Coefficients `[5,h,w]` of y, x, y^2, x^2 and xy in the neighbourhood of each pixel, by weighted least squares."""
     places = np.arange(-RADIUS, RADIUS + 1)
     weights = np.exp(-np.square(places) / (2 * SIGMA**2))
     weights /= weights.sum()
@@ -114,40 +115,43 @@ def _expansion(frame: np.ndarray) -> np.ndarray:
     inverse = np.linalg.inv([[1, second, second], [second, fourth, second**2], [second, second**2, fourth]])
     mean = inverse[0, 1] * across(0, 0)
     square = [mean + inverse[1, 1] * across(*order) for order in ((2, 0), (0, 2))]
-    return np.stack([across(1, 0) / second, across(0, 1) / second, *square, across(1, 1) / second**2], axis=-1)
+    return np.stack([across(1, 0) / second, across(0, 1) / second, *square, across(1, 1) / second**2])
 
 
 def _flow(first: list[np.ndarray], second: list[np.ndarray]) -> np.ndarray:
-    flow = np.zeros((*first[0].shape[:2], 2), np.float32)
+    """From the polynomials of two frames, by level: to the right and down `[2,h,w]`."""
+    flow = np.zeros((2, *first[0].shape[1:]), np.float32)
     for before, after in zip(first, second):
-        if flow.shape[:2] != before.shape[:2]:
-            flow = 2 * _resized(flow, *before.shape[:2])
-        edges = _edges(*before.shape[:2])
+        size = before.shape[1:]
+        if flow.shape[1:] != size:
+            flow = 2 * _resized(flow, *size)
+        edges = _edges(*size)
         for _ in range(ROUNDS):
             flow = _refined(before, after, flow, edges)
     return flow
 
 
 def _refined(before: np.ndarray, after: np.ndarray, flow: np.ndarray, edges: np.ndarray) -> np.ndarray:
-    """The flow `[h,w,2]` that fits the polynomials at the places which the given one points to, over a window."""
-    there, (x, y), (height, width) = _sampled(after, flow), _places(flow), flow.shape[:2]
-    inside = ((x >= 0) & (x < width - 1) & (y >= 0) & (y < height - 1))[..., None]  # as OpenCV has it
-    squares = np.where(inside, (before[..., 2:] + there[..., 2:]) / 2, before[..., 2:])
-    down, right, mixed = squares[..., 0] * edges, squares[..., 1] * edges, squares[..., 2] * edges / 2
-    change = (before[..., :2] - np.where(inside, there[..., :2], 0)) / 2 * edges[..., None]
-    change_down = change[..., 0] + down * flow[..., 1] + mixed * flow[..., 0]
-    change_right = change[..., 1] + mixed * flow[..., 1] + right * flow[..., 0]
-    sums = np.stack(
-        [
-            down * down + mixed * mixed,
-            (down + right) * mixed,
-            right * right + mixed * mixed,
-            down * change_down + mixed * change_right,
-            mixed * change_down + right * change_right,
-        ]
-    ).astype(np.float64)
+    """The flow `[2,h,w]` that fits the polynomials at the places which the given one points to, over a window."""
+    there, (x, y), (height, width) = _sampled(after, flow), _places(flow), flow.shape[1:]
+    inside = (x >= 0) & (x < width - 1) & (y >= 0) & (y < height - 1)  # as OpenCV has it
+    there[:2] *= inside
+    np.copyto(there[2:], before[2:], where=~inside)
+    down, right, mixed = (before[2:] + there[2:]) / 2 * edges
+    mixed /= 2
+    change_down, change_right = (before[:2] - there[:2]) / 2 * edges
+    change_down += down * flow[1] + mixed * flow[0]
+    change_right += mixed * flow[1] + right * flow[0]
+    products = [
+        down * down + mixed * mixed,
+        (down + right) * mixed,
+        right * right + mixed * mixed,
+        down * change_down + mixed * change_right,
+        mixed * change_down + right * change_right,
+    ]
+    sums = np.array(products, np.float64)
     a, b, c, p, q = uniform_filter1d(uniform_filter1d(sums, WINDOW, axis=1, mode="nearest"), WINDOW, mode="nearest")
-    return (np.stack([a * q - b * p, c * p - b * q], axis=-1) / (a * c - b * b + LEAST)[..., None]).astype(np.float32)
+    return (np.stack([a * q - b * p, c * p - b * q]) / (a * c - b * b + LEAST)).astype(np.float32)
 
 
 def _edges(height: int, width: int) -> np.ndarray:
@@ -163,19 +167,21 @@ def _edges(height: int, width: int) -> np.ndarray:
 
 
 def _places(flow: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Columns and rows `[h,w]` that a flow points to."""
-    height, width = flow.shape[:2]
-    return np.arange(width) + flow[..., 0], np.arange(height)[:, None] + flow[..., 1]
+    """Columns and rows `[h,w]` that a flow `[2,h,w]` points to."""
+    height, width = flow.shape[1:]
+    return np.arange(width) + flow[0], np.arange(height)[:, None] + flow[1]
 
 
 def _sampled(planes: np.ndarray, flow: np.ndarray) -> np.ndarray:
-    """Planes `[h,w,k]` at the places that a flow points to, clamped, bilinearly."""
-    height, width = planes.shape[:2]
+    """Planes `[k,h,w]` at the places that a flow `[2,h,w]` points to, clamped, bilinearly."""
+    height, width = planes.shape[1:]
     x, y = (np.clip(each, 0, side - 1) for each, side in zip(_places(flow), (width, height)))
     left, top = (np.minimum(each.astype(np.int64), max(0, side - 2)) for each, side in ((x, width), (y, height)))
-    right, below = (x - left).astype(np.float32)[..., None], (y - top).astype(np.float32)[..., None]
-    flat, corner = planes.reshape(-1, planes.shape[2]), top * width + left
+    right, below = (x - left).astype(np.float32), (y - top).astype(np.float32)
+    flat, corner = planes.reshape(len(planes), -1), top * width + left
     step, row = int(width > 1), width * int(height > 1)
-    upper = flat[corner] * (1 - right) + flat[corner + step] * right
-    lower = flat[corner + row] * (1 - right) + flat[corner + row + step] * right
-    return upper * (1 - below) + lower * below
+    upper, lower = flat.take(corner, 1), flat.take(corner + row, 1)
+    upper += (flat.take(corner + step, 1) - upper) * right
+    lower += (flat.take(corner + row + step, 1) - lower) * right
+    upper += (lower - upper) * below
+    return upper
