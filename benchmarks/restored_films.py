@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from jaxgan.errors import FINISHED, MISTAKE, UserError
-from jaxgan.evaluators.time_scores import OF_CLIP, Mean, time_scores
+from jaxgan.evaluators.time_scores import Mean, change_scores, time_scores
 from jaxgan.media.films.cuts import Cuts
 from jaxgan.media.films.frames import Frame, Frames, open_frames
 from jaxgan.media.plain import plain
@@ -83,8 +83,7 @@ def scores_of(block: list[Pair], border: int, first: bool) -> tuple[Means, Means
     if len(block) > 1:
         motion = clip_motion(truth)
         found |= time_scores(output, truth, motion)
-        own = time_scores(truth, truth, motion)
-        of_truth = {name: own[name] for name in OF_CLIP}
+        of_truth = change_scores(truth, truth, motion)
     return found, of_truth
 
 
