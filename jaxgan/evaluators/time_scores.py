@@ -82,12 +82,12 @@ class TimeScores:
 
     def __call__(self, restored: Sequence[np.ndarray]) -> dict[str, list[float]]:
         """The scores of all clips that are looked at, by name; NaN where there is none, as of flicker."""
-        return self._by_name(lambda n, *known: time_scores(restored[n], *known, self._distance))
+        return self._by_name(lambda n, clip, motion: time_scores(restored[n], clip, motion, self._distance))
 
     @functools.cached_property
     def of_originals(self) -> dict[str, list[float]]:
         """Those of `OF_CLIP`, of the originals."""
-        return self._by_name(lambda n, *known: change_scores(self._originals[n], *known))
+        return self._by_name(lambda _, clip, motion: change_scores(clip, clip, motion))
 
     def _by_name(self, score: Callable[..., dict[str, Mean]]) -> dict[str, list[float]]:
         found = list[dict[str, Mean]]()
