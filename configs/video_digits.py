@@ -1,10 +1,12 @@
-"""Real digits that move, in 32 pixels: clips by DCGAN's networks of images, of which three frames are seen at a time.
+"""Real digits that move, in 32 pixels: each clip is one image of DCGAN's, shifted; three frames are seen at a time.
 
     pip install -e '.[demo,video]'
     python -m jaxgan.main --config configs/video_digits.py --workdir runs/video
 
-The motion, the sparse clips and the discriminator of clips are those of StyleGAN-V (Skorokhodov et al. 2022), the game
-is RpGAN with R1 and R2 (Huang et al. 2024). Sized for 15 minutes on two CPU cores; not measured yet.
+Sparse clips and the discriminator of clips are those of StyleGAN-V (Skorokhodov et al. 2022), the game is RpGAN with R1
+and R2 (Huang et al. 2024). That things bounce is given, by two triangular waves of motion; what they are, how fast
+they go and where they turn is learned. Generators that make each frame anew, and know nothing of motion, are in
+configs/r3gan_video.py and configs/mocogan_digits.py.
 """
 
 from ml_collections import ConfigDict
@@ -21,14 +23,15 @@ def get_config():
 
     config.networks = dict(
         generator=dict(
-            name="video.Frames",
-            backbone=dict(name="dcgan.Generator", widths=(96, 48, 24)),
-            motion=dict(name="motion_codes.Convolved", dim=8, every=8.0, kernel_sizes=(5,), curve="b_spline"),
+            name="video.Shifted",
+            backbone=dict(name="dcgan.Generator", widths=(128, 64, 32)),
+            motion=dict(name="motion_codes.Steady", frequencies=2, shortest=40.0, longest=40.0, wave="triangle"),
         ),
         discriminator=dict(
             name="video.Clips",
             backbone=dict(name="dcgan.Discriminator", widths=(32, 64, 128), norm="none"),
-            pixels=8,
+            pixels=4,
+            depth=2,
         ),
     )
     config.task = dict(
@@ -50,6 +53,10 @@ def get_config():
 
     config.checkpoint = dict(every_images=500 * CLIPS * SEEN)
     config.samples = dict(every_images=500 * CLIPS * SEEN, rows=8, columns=1)
+    config.evaluators = dict(
+        clips=dict(name="distribution.Distribution", features="classifier"),
+        motion=dict(name="distribution.Distribution", features="motion"),
+    )
     config.evaluation = dict(samples=2_000)
     config.log_every = 20
     return config
