@@ -36,7 +36,13 @@ VIDEO: dict[str, Any] = {  # as configs/video_digits.py
     "generator": {
         "name": "video.Shifted",
         "backbone": {"name": "dcgan.Generator", "resolution": 32, "channels": 1, "widths": (128, 64, 32)},
-        "motion": {"name": "motion_codes.Steady", "frequencies": 2, "shortest": 40.0, "longest": 40.0},
+        "motion": {
+            "name": "motion_codes.Steady",
+            "frequencies": 2,
+            "shortest": 40.0,
+            "longest": 40.0,
+            "wave": "triangle",
+        },
     },
     "discriminator": {
         "name": "video.Clips",

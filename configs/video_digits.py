@@ -2,11 +2,12 @@
 
     pip install -e '.[demo,video]'
     python -m jaxgan.main --config configs/video_digits.py --workdir runs/video
+    python -m jaxgan.main --config configs/video_digits.py:frames --workdir runs/video_frames
 
 Sparse clips and the discriminator of clips are those of StyleGAN-V (Skorokhodov et al. 2022), the game is RpGAN with R1
 and R2 (Huang et al. 2024). That things bounce is given, by two triangular waves of motion; what they are, how fast
-they go and where they turn is learned. Generators that make each frame anew, and know nothing of motion, are in
-configs/r3gan_video.py and configs/mocogan_digits.py.
+they go and where they turn is learned. With `:frames` nothing is given: DCGAN makes each frame anew, of content and a
+code of motion; that takes far longer to learn.
 """
 
 from ml_collections import ConfigDict
@@ -15,7 +16,9 @@ CLIPS, SEEN = 32, 3
 IMAGES = 5_000 * CLIPS * SEEN
 
 
-def get_config():
+def get_config(variant="shifted"):
+    if variant not in ("shifted", "frames"):
+        raise ValueError(f"accepted are shifted and frames, got {variant}")
     config = ConfigDict()
     config.data = dict(name="jaxgan_moving_digits", resolution=32, frames=16)
     config.batch_size = CLIPS
@@ -34,6 +37,12 @@ def get_config():
             depth=2,
         ),
     )
+    if variant == "frames":
+        config.networks.generator = dict(
+            name="video.Frames",
+            backbone=dict(name="dcgan.Generator", widths=(96, 48, 24)),
+            motion=dict(name="motion_codes.Convolved", dim=4, every=16.0),
+        )
     config.task = dict(
         name="video.VideoGeneration",
         frames_seen=SEEN,

@@ -39,6 +39,11 @@ class Equalized(nn.Module):
         return F.linear(x, self.weight * self.gain, self.bias)
 
 
+def triangle(phase):
+    """A triangular wave of unit variance."""
+    return math.sqrt(3) * (1 - 4 * ((phase + 0.25) % 1 - 0.5).abs())
+
+
 def weights(shift, size=SIZE):
     """How much each pixel of a line gives to each of the line shifted by `[b,n]` pixels: `[b,n,size,size]`."""
     pixels = torch.arange(size)
@@ -60,8 +65,8 @@ class Generator(nn.Module):
         """The frames."""
         sine, cosine, pace = motion.chunk(3, dim=-1)
         speed = 1 + torch.tanh(self.speed(pace))
-        angle = torch.atan2(sine, cosine)[:, None] + 2 * math.pi / PERIOD * speed[:, None] * time[..., None]
-        codes = math.sqrt(2) * torch.cat([angle.sin(), angle.cos()], dim=-1)
+        phase = torch.atan2(sine, cosine)[:, None] / (2 * math.pi) + speed[:, None] / PERIOD * time[..., None]
+        codes = torch.cat([triangle(phase), triangle(phase + 0.25)], dim=-1)
         content = F.linear(latent, self.content * LATENT**-0.5)
         shift = SIZE / 4 * self.shift(leaky((self.code(codes) + content[:, None]) / math.sqrt(2)))
         image = self.images(latent[..., None, None])
