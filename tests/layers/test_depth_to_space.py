@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxgan.layers.depth_to_space import depth_to_space
+from jaxgan.layers.depth_to_space import depth_to_space, space_to_depth
 
 
 @pytest.mark.quick
@@ -19,5 +19,6 @@ def test_the_order_is_that_of_pixel_shuffle(factor):
         expected[:, row * factor + i, column * factor + j, channel] = source
     y = depth_to_space(jnp.asarray(x), factor)
     np.testing.assert_array_equal(y, expected)
+    np.testing.assert_array_equal(space_to_depth(y, factor), x)
     # a permutation: the derivative of half the sum of squares is what went in
     np.testing.assert_array_equal(jax.grad(lambda x: (depth_to_space(x, factor) ** 2).sum() / 2)(jnp.asarray(x)), x)
