@@ -174,3 +174,12 @@ def test_networks_of_films_have_the_params_of_those_of_pictures():
     }
     changed = {f"params/{stage}/stem/kernel": (3, 3, 3 * 3 + 1, 4) for stage in ("first", "second")}
     assert clip_tree_of(shift_unet.TwoStage(3, base_width=4), 4) == stages | changed
+
+
+def test_the_patch_discriminator_of_clips():
+    kernels = {"space_0": (4, 4, 3, 2), "time_0": (3, 2, 2), "space_1": (4, 4, 2, 4), "time_1": (3, 4, 4)}
+    expected = layers("", **kernels, logits=(4, 4, 4, 1))
+    network = patchgan.ClipDiscriminator(base_width=2, halvings=1, norm="none")
+    assert clip_tree_of(network) == expected
+    names = (*kernels, "logits")
+    assert clip_tree_of(network.clone(norm="spectral")) == expected | spectral(*names, widths=(2, 2, 4, 4, 1))
