@@ -1,8 +1,8 @@
 """What is done to images to get the conditions from which networks restore them: pure, by key, on the device.
 
-Each is a degradation of `jaxgan.game`: images `[B,H,W,C]` in [-1, 1] to conditions `[B,H/scale,W/scale,C']`. Every
-image has random numbers of its own. Strengths of noise are in grey levels of 255; a pair is a range, from which each
-image draws.
+Each is a degradation of `jaxgan.game`: images `[B,H,W,C]` in [-1, 1] to conditions `[B,H/scale,W/scale,C']`, or clips
+`[B,T,H,W,C]`. Every image has random numbers of its own; a clip is degraded as one image, with noise anew in each
+frame. Strengths of noise are in grey levels of 255; a pair is a range, from which each image draws.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import zlib
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -86,7 +87,7 @@ class Bicubic:
     def __call__(self, key: Array, image: Images) -> Conditions:
         """`[B,H/scale,W/scale,C]`; UserError where the scale does not divide the sides."""
         del key
-        return _eight_bits(resize(image, *_reduced(image, self.scale), clip=True))
+        return _alike(lambda image: _eight_bits(resize(image, *_reduced(image, self.scale), clip=True)), image)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -450,6 +451,11 @@ class RealESRGAN:
         image = resize_each(patches, height, width, canvas=sides, methods=KEPT, choice=choice).canvas
         image = either(sinc_key, self.last_sinc, convolve(image, random_sincs(kernel_key, batch)), image)
         return either(order_key, 0.5, image, jpeg(image, quality))
+
+
+def _alike(function: Callable[[Array], Array], image: Images) -> Array:
+    """`function` of images, or of each frame of clips `[B,T,H,W,C]`: with the same draws for all frames of one."""
+    return jax.vmap(function, in_axes=1, out_axes=1)(image) if image.ndim == 5 else function(image)
 
 
 def _eight_bits(image: Images) -> Images:

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
@@ -57,7 +58,7 @@ class View:
         self._standing = Standing(product, seed=config.seed, conditions=conditions)
         jit = partial(jax.jit, compiler_options=compiler_options(jax.default_backend()))
         self._call = jit(product.once)
-        self._apply = jit(of_shot(product)) if product.makes_pixels_of("pixels") else None
+        self._apply = of_shot(product) if product.makes_pixels_of("pixels") else None
 
     def scores(self, state: State, due: Collection[str] | None = None) -> dict[str, float]:
         """By name, of the averaged weights, by the evaluators of these names; None: by all."""
@@ -76,7 +77,11 @@ class View:
     def _trained(self, state: State) -> Trained:
         weights, apply = distributed.on_one_device(self._averaged(state)), self._apply
         called = Trained(call=partial(self._called, weights))
-        return called if apply is None else called._replace(restore=lambda each: np.asarray(apply(weights, each)))
+        return (
+            called
+            if apply is None
+            else called._replace(restore=lambda each: np.asarray(apply(weights, jnp.asarray(each))))
+        )
 
     def _called(self, weights: Weights, **asked: Any) -> dict[str, np.ndarray]:
         return jax.tree.map(np.asarray, self._call(distributed.on_one_device(weights), asked))

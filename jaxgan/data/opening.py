@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from jaxgan.builder import build
 from jaxgan.config import path_of
+from jaxgan.data.clip_frames import frames_of
 from jaxgan.data.clips.opening import open_clips
 from jaxgan.data.crops import CropSource
 from jaxgan.data.folder_source import FolderSource
@@ -30,10 +31,11 @@ def open_source(config: DataConfig, split: str, allow: Sequence[str] = ()) -> So
 
     The name of a folder is its path; a bare name that tfds knows is the tfds data set even where a folder
     of that name exists (write `./name` for the folder). `jaxgan_digits` is prepared by itself. `stacked:NAME`
-    has three grey images of such a data set as channels. With `config.frames` its examples are clips, with
-    `config.crops` random squares of its pictures or clips. What lies in a bucket is copied to this host first. A
-    `config.source` is built instead, also from the packages of `allow`. Raises `UserError` for a data set that is
-    unknown, not prepared, or holds no images, for an unknown split, and for a section that does not fit.
+    has three grey images of such a data set as channels. With `config.frames` its examples are clips, with 1 single
+    frames of films; with `config.crops` random squares of its pictures or clips. What lies in a bucket is copied to
+    this host first. A `config.source` is built instead, also from the packages of `allow`. Raises `UserError` for a
+    data set that is unknown, not prepared, or holds no images, for an unknown split, and for a section that does not
+    fit.
     """
     config = with_local_files(config)
     if config.crops is not None:
@@ -48,7 +50,7 @@ def open_source(config: DataConfig, split: str, allow: Sequence[str] = ()) -> So
     if config.source:
         return _built(config, split, allow)
     if config.frames is not None:
-        return open_clips(config, split)
+        return _open_clips(config, split)
     if is_stacked(config.name):
         return open_stacked(config, lambda base: open_source(base, split))
     if kind_of_name(config.name) == "images":
@@ -90,7 +92,7 @@ def open_pictures(config: DataConfig, split: str, allow: Sequence[str] = ()) -> 
     elif config.frames is not None:
         if config.condition is not None:
             raise UserError("config.data.condition: got one beside config.data.frames, accepted is none of clips")
-        pictures = open_clips(config, split, whole=True)
+        pictures = _open_clips(config, split, whole=True)
     elif kind_of_name(config.name) == "images":
         pictures = FolderSource(config, split, whole=True)
     else:
@@ -108,6 +110,12 @@ class ExamplesAsPictures:
     def picture(self, index: int) -> dict[str, np.ndarray]:
         """The fields of an example."""
         return {name: rows[0] for name, rows in self._source.read([index]).items()}
+
+
+def _open_clips(config: DataConfig, split: str, *, whole: bool = False) -> Any:
+    """The clips of a data set; clips of one frame are pictures."""
+    clips = open_clips(config, split, whole=whole)
+    return frames_of(clips) if config.frames == 1 else clips
 
 
 def _built(config: DataConfig, split: str, allow: Sequence[str]) -> Source:

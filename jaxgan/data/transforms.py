@@ -23,13 +23,14 @@ class Framing:
 
     `pad` centres on black, transparent where there is alpha (larger pictures are first scaled down until
     they fit), `resize` cuts the central square and scales it, `crop` cuts the centre (smaller pictures are
-    first scaled up). Scaling is antialiased: Lanczos down, bicubic up. Raises `UserError` for impossible
-    values.
+    first scaled up). Without one, pictures with more than `largest` pixels along a side are scaled down to it.
+    Scaling is antialiased: Lanczos down, bicubic up. Raises `UserError` for impossible values.
     """
 
     channels: int
     resolution: int | None = None
     fit: Fit = "resize"
+    largest: int | None = None
 
     def __post_init__(self) -> None:
         check_framing(self.channels, self.resolution, self.fit)
@@ -39,6 +40,9 @@ class Framing:
         image = to_channels(image, self.channels)
         if self.resolution is not None:
             image = fit_square(image, self.resolution, self.fit)
+        elif self.largest is not None and max(image.size) > self.largest:
+            width, height = (max(1, round(side * self.largest / max(image.size))) for side in image.size)
+            image = _scale(image, width, height)
         array = np.asarray(image)
         return array[..., None] if self.channels == 1 else array
 

@@ -113,18 +113,28 @@ class Reconstruction:
         columns = {"condition": list(map(_enlarged, conditions, originals))}
         if self.baseline is not None and self.baseline[0] != INPUT:  # the condition stands there already
             columns[self.baseline[0]] = self.baseline[1][:SHOWN]
-        columns["restored"] = [to_uint8(model.restore(condition[None])[0]) for condition in conditions]
+        columns["restored"] = list(map(to_uint8, self._restored(model.restore, conditions)))
         columns["original"] = originals
         side = min(SIDE, *(min(original.shape[:2]) for original in originals))
         tiles = [_centre(pictures[row], side) for row in range(len(originals)) for pictures in columns.values()]
         return make_grid(np.stack(tiles), columns=len(columns), column_labels=list(columns), scale=1)
 
     def _all_scores(self, restore: Restore) -> dict[str, float]:
-        restored, at_once = list[np.ndarray](), getattr(self._pictures, "per_clip", 1)
-        for start in range(0, len(self.conditions), at_once):
-            signals.check()
-            restored += map(_rounded, restore(np.stack(self.conditions[start : start + at_once])))
+        restored = list(map(_rounded, self._restored(restore, self.conditions)))
         return {**self._scores(restored, ""), **self._baseline_scores}
+
+    def _restored(self, restore: Restore, conditions: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """The images of the first so many conditions; those of a clip as one shot."""
+        restored = list[np.ndarray]()
+        for clip in self._clips(conditions):
+            signals.check()
+            restored += list(restore(np.stack(clip)))
+        return restored
+
+    def _clips(self, pictures: Sequence[np.ndarray]) -> list[Sequence[np.ndarray]]:
+        """The pictures one by one, or clip by clip if they are frames."""
+        at_once = getattr(self._pictures, "per_clip", 1)
+        return [pictures[start : start + at_once] for start in range(0, len(pictures), at_once)]
 
     @functools.cached_property
     def originals(self) -> list[np.ndarray]:
@@ -133,14 +143,16 @@ class Reconstruction:
 
     @functools.cached_property
     def conditions(self) -> list[np.ndarray]:
-        """What they are restored from: float32 `[h,w,C']`."""
+        """What they are restored from: float32 `[h,w,C']`. All frames of a clip are degraded alike."""
         if self._degradation is None:
             return [part["condition"] / np.float32(127.5) - 1 for part in self._parts]
         degrade, key = jax.jit(self._degradation.__call__), jax.random.key(self._seed)
-        return [
-            np.asarray(degrade(jax.random.fold_in(key, index), picture[None] / np.float32(127.5) - 1)[0])
-            for index, picture in enumerate(self.originals)
-        ]
+        degraded = list[np.ndarray]()
+        for index, clip in enumerate(self._clips(self.originals)):
+            given = clip[0] if len(clip) == 1 else np.stack(clip)
+            made = np.asarray(degrade(jax.random.fold_in(key, index), given[None] / np.float32(127.5) - 1)[0])
+            degraded += [made] if len(clip) == 1 else list(made)
+        return degraded
 
     @functools.cached_property
     def baseline(self) -> tuple[str, list[np.ndarray]] | None:

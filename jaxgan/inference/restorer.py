@@ -106,12 +106,7 @@ def make_restorer(product: Product, weights: Weights, *, description: str | None
     pixels, image = named(asks, "pixels"), named(gives, "pixels")
 
     def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-        jitted = jax.jit(function, compiler_options=compiler_options(jax.default_backend()))
-        return partial(jitted, weights)  # as an argument: programs do not hold weights
-
-    def advance(weights: Weights, condition: Array, memory: Memory) -> tuple[Array, Memory]:
-        made, memory = product(weights, _unstacked(product, condition), memory)
-        return made[image], memory
+        return partial(_jit(function), weights)  # as an argument: programs do not hold weights
 
     carries = product.begin is not None
     return Restorer(
@@ -126,12 +121,10 @@ def make_restorer(product: Product, weights: Weights, *, description: str | None
         masks=name_of(asks, "mask") is not None,
         fingerprint=fingerprint,
         degrade=None if degradation is None else jax.jit(degradation.__call__),
-        begin=compiled(lambda weights, condition: product.start(weights, _unstacked(product, condition)))
-        if carries
-        else None,
-        advance=compiled(advance) if carries else None,
+        begin=compiled(partial(_begun, product)) if carries else None,
+        advance=compiled(partial(_advanced, product)) if carries else None,
         delay=product.delay,
-        shot=compiled(of_shot(product)) if carries else None,
+        shot=partial(of_shot(product), weights) if carries else None,
     )
 
 
@@ -152,20 +145,43 @@ def stacked(product: Product) -> Callable[[Weights, Array], Array]:
 
 
 def of_shot(product: Product) -> Callable[[Weights, Array], Array]:
-    """`(weights, conditions [T,h,w,C'])` -> images: of consecutive frames, where the product carries a memory."""
+    """`(weights, conditions [T,h,w,C'])` -> images: of consecutive frames, compiled.
+
+    Where the product carries a memory frame by frame, so that long shots compile as quickly as short ones; one that
+    asks for clips gets a clip.
+    """
     if product.begin is None:
-        return stacked(product)
-    image = named(product.gives, "pixels")
+        clip = product.asks[named(product.asks, "pixels")].clip
+        return _jit(partial(_of_clip, product) if clip else stacked(product))
+    begin, advance = _jit(partial(_begun, product)), _jit(partial(_advanced, product))
 
     def restore(weights: Weights, conditions: Array) -> Array:
         frames = [conditions[number : number + 1] for number in range(len(conditions))]
-        memory, images = product.start(weights, _unstacked(product, frames[0])), []
+        memory, images = begin(weights, frames[0]), []
         for frame in (*frames, *[frames[-1]] * product.delay):
-            made, memory = product(weights, _unstacked(product, frame), memory)
-            images.append(made[image])
+            image, memory = advance(weights, frame, memory)
+            images.append(image)
         return jnp.concatenate(images[product.delay :])
 
     return restore
+
+
+def _begun(product: Product, weights: Weights, condition: Array) -> Memory:
+    return product.start(weights, _unstacked(product, condition))
+
+
+def _advanced(product: Product, weights: Weights, condition: Array, memory: Memory) -> tuple[Array, Memory]:
+    made, memory = product(weights, _unstacked(product, condition), memory)
+    return made[named(product.gives, "pixels")], memory
+
+
+def _of_clip(product: Product, weights: Weights, conditions: Array) -> Array:
+    made: Array = product.once(weights, _unstacked(product, conditions[None]))[named(product.gives, "pixels")]
+    return made[0]
+
+
+def _jit(function: Callable[..., Any]) -> Callable[..., Any]:
+    return jax.jit(function, compiler_options=compiler_options(jax.default_backend()))
 
 
 def _unstacked(product: Product, condition: Array) -> Asked:

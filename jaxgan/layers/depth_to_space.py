@@ -16,8 +16,9 @@ def depth_to_space(x: Float[Array, "b *t h w i"], factor: int) -> Float[Array, "
     return blocks.transpose(0, 1, 4, 2, 5, 3).reshape(*leading, factor * h, factor * w, -1)
 
 
-def space_to_depth(x: Float[Array, "b *t h w c"], factor: int) -> Float[Array, "b *t h2 w2 o"]:
-    """`[b,f h,f w,c] -> [b,h,w,f f c]`: what `depth_to_space` undoes; sides must be multiples of the factor."""
-    *leading, h, w, channels = x.shape
-    blocks = x.reshape(-1, h // factor, factor, w // factor, factor, channels)
-    return blocks.transpose(0, 1, 3, 5, 2, 4).reshape(*leading, h // factor, w // factor, -1)
+def space_to_depth(x: Float[Array, "b *t h2 w2 c"], factor: int) -> Float[Array, "b *t h w i"]:
+    """The inverse of `depth_to_space`: `[b,f h,f w,c] -> [b,h,w,f f c]`. The factor must divide the sides."""
+    *leading, height, width, channels = x.shape
+    h, w = height // factor, width // factor
+    blocks = x.reshape(-1, h, factor, w, factor, channels).transpose(0, 1, 3, 5, 2, 4)
+    return blocks.reshape(*leading, h, w, -1)

@@ -27,6 +27,11 @@ def by_frame(function: Callable[..., Array], *images: Array) -> Array:
     return y.reshape(*leading, *y.shape[1:])
 
 
+def as_frames(clips: Images) -> Float[Array, "n h w c"]:
+    """The frames of clips `[b,t,h,w,c]`, clip by clip, as so many images; images as they are."""
+    return clips.reshape(-1, *clips.shape[2:]) if clips.ndim == 5 else clips
+
+
 def apart(maps: Images) -> Images:
     """Maps of images as they are: where discriminators of images could meet, but none needs to."""
     return maps

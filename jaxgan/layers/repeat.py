@@ -6,6 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
 
 
 def fold(
@@ -27,3 +29,24 @@ def fold(
     if not unroll_on_cpu:
         return looped(carry, xs)
     return jax.lax.platform_dependent(carry, xs, cpu=unrolled, default=looped)
+
+
+def by_step(network: Any, clip: Float[Array, "b t h w i"], *, train: bool = False) -> Float[Array, "b t h2 w2 o"]:
+    """A clip by the steps of a network with a memory, called in its `__call__`; the clip is one shot.
+
+    The network has `start(frame) -> memory`, `step(frame, memory, train=) -> (image, memory)` and `delay`, the number
+    of frames by which images come late: so often the last frame is given again. It has params alone.
+    """
+    if network.is_initializing():  # for the params; of the images only the shape counts
+        image, _ = network.step(clip[:, 0], network.start(clip[:, 0]), train=train)
+        return jnp.repeat(image[:, None], clip.shape[1], axis=1)
+    free, tree = network.unbind()
+    late = jnp.repeat(clip[:, -1:], network.delay, axis=1)
+
+    def step(memory: Any, frame: Array) -> tuple[Any, Array]:
+        image, memory = free.apply(tree, frame, memory, train=train, method="step")
+        return memory, image
+
+    frames = jnp.moveaxis(jnp.concatenate([clip, late], axis=1), 1, 0)
+    _, images = fold(step, network.start(clip[:, 0]), frames, unroll_on_cpu=True)
+    return jnp.moveaxis(images[network.delay :], 0, 1)

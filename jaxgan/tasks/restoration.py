@@ -1,4 +1,4 @@
-"""Restoration: super-resolution, denoising, inpainting, and translation of paired images.
+"""Restoration: super-resolution, denoising, inpainting, and translation of paired images, and of clips.
 
 They differ in the degradation that makes the condition, in the network, and in whether the discriminator sees
 the condition.
@@ -18,7 +18,7 @@ import jax.numpy as jnp
 from jaxgan.augment.sharpening import sharpened
 from jaxgan.domains import Given, NotNegative, Whole
 from jaxgan.errors import UserError
-from jaxgan.fields import Field, label_field, pixel_field
+from jaxgan.fields import Field, label_field
 from jaxgan.game import (
     GENERATOR,
     Array,
@@ -39,6 +39,7 @@ from jaxgan.game import (
     Weights,
 )
 from jaxgan.layers.conv import transposed_kernels
+from jaxgan.layers.frames import as_frames
 from jaxgan.tasks.adversary import OFFERED, Adversary, Shown, blank_state
 from jaxgan.tasks.penalty import Offers, Penalty, check_offered, lazy_phases, memories, penalized
 
@@ -48,7 +49,7 @@ NEVER = 2**31 - 1  # images
 
 
 class Restored(NamedTuple):
-    """Images `[B,H,W,C]`, and the conditions `[B,H/s,W/s,C']` that they were made from."""
+    """Images `[B,H,W,C]`, or clips, and the conditions `[B,H/s,W/s,C']` that they were made from."""
 
     image: Array
     condition: Array
@@ -60,7 +61,7 @@ class Content:
 
     The function says by the names of its parameters what it wants: `restored` and `target` `[B,H,W,C]`, `mask`
     `[B,H,W,1]`, `features` (images -> a frozen network's), `fake_features` and `real_features` (the discriminator's, in
-    the second stage only). It gives one value an image, `[B]`.
+    the second stage only). It gives one value an image, `[B]`. All frames of clips are images.
     """
 
     name: Given[str]
@@ -94,6 +95,11 @@ class Restoration:
     Until `adversarial_start` images the generator learns from the content losses alone; from then on also from
     the discriminator, with fresh moments of its optimizer (Ledig et al. 2017, section 3.2; Wang et al. 2018,
     section 4.1). Both stages are one run. Without `adversarial_start` there is only the first.
+
+    A generator that has `clips` set restores clips, each one shot: `(clip [B,T,h,w,C'], None, *, train)`. One that goes
+    from frame to frame has beside that `start(frame [B,h,w,C']) -> memory`, which needs no params, the Linen method
+    `step(frame, memory, *, train) -> (image, memory)` and `delay`, as of a `Product`. A discriminator sees whole clips
+    where its network has `clips` set, else every frame by itself.
     """
 
     generator: Given[Network]  # (condition [B,h,w,C'], None, *, train) -> image [B,H,W,C] in [-1, 1]
@@ -124,6 +130,8 @@ class Restoration:
         if self.adversary is not None:
             check_offered(self.adversary.penalties, OFFERED, f"{self.adversary.path}.penalties")
             self.adversary.check_labels(self.num_classes)
+            if self.clips and self.adversary.pack > 1:
+                raise UserError(f"{self.adversary.path}.pack: clips cannot be judged together; accepted is 1")
             matched = [each.name for each in self.content if each.wants("fake_features")]
             if matched and self.adversary.augment is not None:
                 words = f"{matched[0]} compares features of images that are augmented apart; accepted is one of both"
@@ -139,7 +147,13 @@ class Restoration:
         """Images, what they are restored from where no degradation makes it, and labels where they are judged."""
         names = ("image", "condition") if self.degradation is None else ("image",)
         label = {"label": label_field()} if self.num_classes else {}
-        return {**dict.fromkeys(names, pixel_field(None, None, None)), **label}
+        pixels = Field((*[None] * self.clips, None, None, None), "uint8", "pixels")
+        return {**dict.fromkeys(names, pixels), **label}
+
+    @property
+    def clips(self) -> bool:
+        """Whether it is clips that are restored."""
+        return getattr(self.generator, "clips", False)
 
     @property
     def adversarial(self) -> bool:
@@ -179,9 +193,10 @@ class Restoration:
             )
         opponent = self._opponent
         if opponent is not None:
-            trees[opponent.network_name] = opponent.init(discriminator_key, image, self._given(batch, condition))
+            shown = self._as_judged(Shown(image, given=self._given(batch, condition)))
+            trees[opponent.network_name] = opponent.init(discriminator_key, shown.real, shown.given)
         if self.backbone is not None:  # its weights are put in place by who has the file
-            trees[BACKBONE] = self.backbone.module.init(key, image)
+            trees[BACKBONE] = self.backbone.module.init(key, as_frames(image))
         variables = {name: {k: v for k, v in tree.items() if k != "params"} for name, tree in trees.items()}
         params = {name: tree["params"] for name, tree in trees.items()}
         if opponent is not None and opponent.pack > 1:
@@ -240,7 +255,8 @@ class Restoration:
             beside = {name: each for name, each in asked.items() if name != "image"}
             return {"logits": opponent.judge(*weights, asked["image"], beside)}, memory
 
-        pixels, classes = Field((None, None, None), kind="pixels"), tuple(map(str, range(self.num_classes)))
+        pixels = Field((*[None] * self._judges_clips, None, None, None), kind="pixels")
+        classes = tuple(map(str, range(self.num_classes)))
         asks = {"image": pixels, "condition": pixels, "label": label_field(classes)}
         absent = {"condition": not self.conditional, "label": not self.num_classes}
         asks = {name: field for name, field in asks.items() if not absent.get(name)}
@@ -279,11 +295,12 @@ class Restoration:
         fakes: Restored = batch["fakes"]
         network: Any = self.backbone and self.backbone.module
         # the discriminator's reals are never sharpened, or it would teach the halos
-        target = sharpened(batch["image"]) if self.sharpen else batch["image"]
+        target = as_frames(batch["image"])
+        target = sharpened(target) if self.sharpen else target
         offers: dict[str, Callable[[], Any]] = {
-            "restored": lambda: fakes.image,
+            "restored": lambda: as_frames(fakes.image),
             "target": lambda: target,
-            "mask": lambda: self._mask(fakes.condition),
+            "mask": lambda: as_frames(self._mask(fakes.condition)),
             "features": lambda: partial(network.apply, {"params": state.params[BACKBONE]}),
             **further,
         }
@@ -310,7 +327,23 @@ class Restoration:
 
     def _shown(self, batch: Batch, key: Key, fakes: Restored | None) -> Shown:
         condition = self.conditions(batch, key) if fakes is None else fakes.condition
-        return Shown(batch["image"], None if fakes is None else fakes.image, self._given(batch, condition))
+        fake = None if fakes is None else fakes.image
+        return self._as_judged(Shown(batch["image"], fake, self._given(batch, condition)))
+
+    @property
+    def _judges_clips(self) -> bool:
+        return self.clips and self.adversary is not None and getattr(self.adversary.network, "clips", False)
+
+    def _as_judged(self, shown: Shown) -> Shown:
+        """Clips as they are, or where the discriminator is one of pictures their frames."""
+        if not self.clips or self._judges_clips:
+            return shown
+        count = shown.real.shape[1]
+        given = {
+            name: jnp.repeat(each, count, axis=0) if name == "label" else as_frames(each)
+            for name, each in shown.given.items()
+        }
+        return Shown(as_frames(shown.real), None if shown.fake is None else as_frames(shown.fake), given)
 
     def _given(self, batch: Batch, condition: Array) -> dict[str, Array]:
         """What is judged beside the images."""
@@ -350,28 +383,63 @@ class Restoration:
 def restoring(generator: Any, degradation: Degradation | None = None) -> Product:
     """The product of a network that makes images of conditions, or fills in where a mask says so.
 
+    One of clips restores films frame by frame, with a memory, if it can do so; else it asks for whole clips.
     `degradation`: what makes conditions of images; None: unknown.
     """
     masks = degradation is not None and degradation.masks
+    of_clips = getattr(generator, "clips", False)
+    carries = of_clips and hasattr(generator, "step")
 
     def restore(weights: Weights, asked: Asked, memory: Memory) -> tuple[Made, Memory]:
-        condition = asked["condition"]
-        if masks:
-            condition = jnp.concatenate([condition * (1 - asked["mask"]), asked["mask"]], axis=-1)
-        return {"image": _applied(generator, weights, condition, masks=masks)}, memory
+        return {"image": _applied(generator, weights, _joined(asked, masks), masks=masks)}, memory
 
-    pixels = Field((None, None, None), kind="pixels")
+    clip = (None,) if of_clips and not carries else ()
+    pixels, mask = Field((*clip, None, None, None), kind="pixels"), Field((*clip, None, None, 1), kind="mask")
+    begin, advance = _remembering(generator, masks) if carries else (None, restore)
     return Product(
-        asks={"condition": pixels, **({"mask": Field((None, None, 1), kind="mask")} if masks else {})},
+        asks={"condition": pixels, **({"mask": mask} if masks else {})},
         gives={"image": pixels},
         networks=(GENERATOR,),
-        forward=restore,
+        forward=advance,
+        begin=begin,
         degradation=degradation,
         scale=getattr(generator, "scale", 1),
         receptive_field=getattr(generator, "receptive_field", None),
         multiple=getattr(generator, "multiple", 1),
         features_scale=getattr(generator, "features_scale", None),
+        delay=generator.delay if carries else 0,
     )
+
+
+def _remembering(generator: Any, masks: bool) -> tuple[Callable[..., Memory], Callable[..., tuple[Made, Memory]]]:
+    """How a film begins and goes on, of a network with a memory.
+
+    Beside that stand, where masks say what is known, the conditions of the images that are still to come.
+    """
+    waiting = generator.delay if masks else 0
+
+    def begin(weights: Weights, asked: Asked) -> Memory:
+        del weights
+        condition = _joined(asked, masks)
+        return generator.start(condition), jnp.repeat(condition[:, None], waiting, axis=1)
+
+    def advance(weights: Weights, asked: Asked, memory: Memory) -> tuple[Made, Memory]:
+        condition, (memory, late) = _joined(asked, masks), memory
+        tree = {"params": weights.params[GENERATOR], **weights.variables[GENERATOR]}
+        image, memory = generator.apply(tree, condition, memory, train=False, method="step")
+        late = jnp.concatenate([late, condition[:, None]], axis=1)
+        image = _kept(image, late[:, 0]) if masks else image
+        return {"image": image.astype(jnp.float32)}, (memory, late[:, 1:])
+
+    return begin, advance
+
+
+def _joined(asked: Asked, masks: bool) -> Array:
+    """The condition as networks get it: what a mask hides is grey, and the mask is the last channel."""
+    condition: Array = asked["condition"]
+    if not masks:
+        return condition
+    return jnp.concatenate([condition * (1 - asked["mask"]), asked["mask"]], axis=-1)
 
 
 def _applied(generator: Any, weights: Weights, condition: Array, *, masks: bool) -> Array:

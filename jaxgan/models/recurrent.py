@@ -1,0 +1,85 @@
+"""Super-resolution of films by networks that remember: what was made of a frame helps with the next one.
+
+One step makes one frame, without flow: the state is features and the last image, laid upon the pixels of the small
+frame, as in RLSP (Fuoli et al. 2019, section 3) and RRN (Isobe et al. 2020, section 3.1).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import flax.linen as nn
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from jaxgan.augment.resizing import resize
+from jaxgan.domains import Count, Given
+from jaxgan.layers.conv import Conv
+from jaxgan.layers.depth_to_space import depth_to_space, space_to_depth
+from jaxgan.layers.repeat import by_step
+from jaxgan.models.srresnet import Block, he
+
+Memory = dict[str, Array]
+Frame = Float[Array, "b h w c"]
+
+
+class Recurrent(nn.Module):
+    """Clips `[B,T,h,w,C]` to clips `[B,T,sh,sw,C]`, of any size and length; each clip is one shot.
+
+    `step` makes one frame of the frame, the one before and what is remembered: an image that is the bicubically
+    enlarged frame plus what the network says, at first nothing, and not bounded. Without `stateful` every frame is the
+    first of a shot, for comparison.
+    """
+
+    channels: Given[Count]
+    scale: Count = 4
+    base_width: Count = 48
+    blocks: Count = 6
+    features: Count = 48  # that are remembered
+    stateful: bool = True
+    dtype: Any = jnp.float32
+
+    clips = True  # not annotated: what is true of all of them
+    delay = 0
+    receptive_field = None
+
+    def setup(self) -> None:
+        """The submodules: `enter`, `block_0` and so on, `memory` and `image`."""
+        width, init = self.base_width, {"kernel_init": he, "dtype": self.dtype}
+        self.enter = Conv(width, **init)
+        self.block = [Block("classic", "none", self.dtype) for _ in range(self.blocks)]
+        self.memory = Conv(self.features, **init)
+        fine = self.channels * self.scale**2
+        self.image = Conv(fine, kernel_init=nn.initializers.zeros, dtype=self.dtype)
+
+    def __call__(
+        self, condition: Float[Array, "b t h w c"], label: Array | None = None, *, train: bool
+    ) -> Float[Array, "b t h2 w2 c"]:
+        """The clip at once."""
+        del label
+        return by_step(self, condition, train=train)
+
+    @nn.nowrap
+    def start(self, frame: Frame) -> Memory:
+        """The memory before the first frame of a shot."""
+        place, fine = frame.shape[:-1], self.channels * self.scale**2
+        return {
+            "frame": frame,
+            "features": jnp.zeros((*place, self.features), self.dtype),
+            "image": jnp.zeros((*place, fine), self.dtype),
+        }
+
+    def step(self, frame: Frame, memory: Memory, *, train: bool = False) -> tuple[Frame, Memory]:
+        """The image `[B,sh,sw,C]` of the next frame, and the memory after it."""
+        if not self.stateful:
+            memory = self.start(frame)
+        seen = [frame, memory["frame"], memory["features"], memory["image"]]
+        x = nn.relu(self.enter(jnp.concatenate([each.astype(self.dtype) for each in seen], axis=-1)))
+        for block in self.block:
+            x = block(x, train=train)
+        frame = frame.astype(jnp.float32)
+        enlarged = resize(frame, self.scale * frame.shape[1], self.scale * frame.shape[2])
+        fine = space_to_depth(enlarged, self.scale) + self.image(x).astype(jnp.float32)
+        features = nn.relu(self.memory(x))
+        memory = {"frame": frame, "features": features, "image": fine.astype(self.dtype)}
+        return depth_to_space(fine, self.scale), memory
