@@ -82,6 +82,8 @@ class ClipDiscriminator(nn.Module):
     norm: Literal["spectral", "none"] = "spectral"
     dtype: Any = jnp.float32
 
+    clips = True
+
     @nn.compact
     def __call__(self, image: Array, label: Array | None = None, *, train: bool) -> Judgement:
         """The logits, and the maps behind each convolution along time as features."""

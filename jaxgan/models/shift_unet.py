@@ -76,7 +76,7 @@ class Generator(_Film):
     sees a later one. With `noise` "map" the last channel of the condition is the standard deviation of its noise; it is
     estimated where the condition has no more channels than the image. `filled`: the last channel of the condition is a
     mask, and what it hides is filled in first, from the frame ("smooth"), from other frames ("median", "flow"; see
-    `jaxgan.layers.film_filling`), or not ("grey"); what is known is kept.
+    `jaxgan.layers.film_filling`), or not ("grey").
     """
 
     channels: Given[Count]
@@ -109,28 +109,23 @@ class Generator(_Film):
         """The images of a whole clip or of a piece. Raises UserError for impossible numbers."""
         self._check(clip)
         height, width = clip.shape[2:4]
-        clip, mask, inputs = self._inputs(passage.extended(clip, self.delay), passage)
+        clip, inputs = self._inputs(passage.extended(clip, self.delay), passage)
         entered = passage.late
         x = space_to_depth(padded_to(inputs.astype(self.dtype), self.multiple), self.unshuffle)
         x = self._image(self._body(x, passage))
         x = depth_to_space(x, self.unshuffle)[:, :, :height, :width].astype(jnp.float32)
-        known = passage.caught_up(clip, "condition", entered)
-        x = known + x if self.residual else jnp.tanh(x)
-        if mask is None:
-            return x
-        mask = passage.caught_up(mask, "mask", entered)
-        return mask * x + (1 - mask) * known
+        return passage.caught_up(clip, "condition", entered) + x if self.residual else jnp.tanh(x)
 
-    def _inputs(self, condition: Clip, passage: Passage) -> tuple[Clip, Clip | None, Clip]:
-        """What a residual is added to, the mask, and what the network is shown."""
+    def _inputs(self, condition: Clip, passage: Passage) -> tuple[Clip, Clip]:
+        """What a residual is added to, and what the network is shown."""
         condition = condition.astype(jnp.float32)
         clip, last = condition[..., : self.channels], condition[..., self.channels :]
         if self.filled is not None:
             clip, mask, unseen = FILLINGS[self.filled](passage, clip, last[..., -1:], self.window, self.future)
-            return clip, mask, jnp.concatenate([clip, mask, unseen], axis=-1)
+            return clip, jnp.concatenate([clip, mask, unseen], axis=-1)
         if self.noise == "map" and not last.shape[-1]:
             last = jnp.broadcast_to(noise_level(clip), (*clip.shape[:-1], 1))
-        return clip, None, jnp.concatenate([clip, last], axis=-1)
+        return clip, jnp.concatenate([clip, last], axis=-1)
 
     def _body(self, x: Clip, passage: Passage) -> Clip:
         """Down and up."""
