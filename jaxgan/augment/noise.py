@@ -1,4 +1,4 @@
-"""Noise of photographs: Gaussian, and the Poisson noise of counted light."""
+"""Noise of photographs, and of clips `[B,T,H,W,C]`: Gaussian, and the Poisson noise of counted light."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ TERMS = 18  # the largest of these counts; of more there is one in a million
 def normals(key: Array, shape: tuple[int, ...], grey: Bool[Array, " b"]) -> Images:
     """Standard normal numbers; in the images that are to have grey noise the same in all channels."""
     numbers = jax.random.normal(key, shape)
-    return jnp.where(grey[:, None, None, None], numbers[..., :1], numbers)
+    return jnp.where(_by_row(grey, numbers), numbers[..., :1], numbers)
 
 
 def gaussian_noise(numbers: Images, strength: Float[Array, " b"]) -> Images:
     """What to add to images in [-1, 1] for a standard deviation of `strength` grey levels of 255."""
-    return numbers * (strength / 127.5)[:, None, None, None]
+    return numbers * _by_row(strength / 127.5, numbers)
 
 
 def poisson_noise(numbers: Images, image: Images, amount: Float[Array, " b"], grey: Bool[Array, " b"]) -> Images:
@@ -35,9 +35,14 @@ def poisson_noise(numbers: Images, image: Images, amount: Float[Array, " b"], gr
     light = jnp.clip((jax.lax.stop_gradient(image) + 1.0) / 2.0, 0.0, 1.0)
     if image.shape[-1] == 3:
         luminance = sum(float(share) * light[..., index : index + 1] for index, share in enumerate(LUMA))
-        light = jnp.where(grey[:, None, None, None], luminance, light)
+        light = jnp.where(_by_row(grey, light), luminance, light)
     mean = light * LEVELS
-    return (2.0 / LEVELS) * amount[:, None, None, None] * (poisson_counts(numbers, mean) - mean)
+    return (2.0 / LEVELS) * _by_row(amount, mean) * (poisson_counts(numbers, mean) - mean)
+
+
+def _by_row(values: Array, images: Array) -> Array:
+    """One value an image, or a clip, so that they broadcast."""
+    return values.reshape(-1, *(1,) * (images.ndim - 1))
 
 
 def poisson_counts(numbers: Array, mean: Array) -> Array:
