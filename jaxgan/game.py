@@ -251,7 +251,10 @@ class Augmentation(Protocol):
 
 
 class Degradation(Protocol):
-    """What is done to an image `[B,H,W,C]` to get the condition `[B,H/s,W/s,C']` from which it is restored."""
+    """What is done to an image `[B,H,W,C]` to get the condition `[B,H/s,W/s,C']` from which it is restored.
+
+    Clips `[B,T,H,W,C]` are degraded too where clips are restored: each as one image, with noise anew in each frame.
+    """
 
     @property
     def scale(self) -> int:

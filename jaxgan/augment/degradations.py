@@ -11,6 +11,7 @@ import dataclasses
 import math
 import zlib
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import jax
@@ -120,7 +121,8 @@ class Blur:
     def __call__(self, key: Array, image: Images) -> Images:
         """Of the same shape."""
         shares = {kind: SHARES[kind] for kind in self.kinds}
-        return convolve(image, random_kernels(key, image.shape[0], _bounds("sigma", self.sigma), shares))
+        kernels = random_kernels(key, image.shape[0], _bounds("sigma", self.sigma), shares)
+        return _alike(lambda image: convolve(image, kernels), image)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -214,7 +216,7 @@ class Jpeg:
     def __call__(self, key: Array, image: Images) -> Images:
         """Of the same shape; 1 or 3 channels."""
         quality = whole_in(key, image.shape[0], _bounds("quality", self.quality, 100, least=1))
-        return jpeg(image, quality, subsampling=self.subsampling)
+        return _alike(lambda image: jpeg(image, quality, subsampling=self.subsampling), image)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -250,8 +252,8 @@ class Masks:
         return f"images with holes ({kind}{'' if self.side is None else f' of {self.side} pixels'}) to fill in"
 
     def __call__(self, key: Array, image: Images) -> Conditions:
-        """`[B,H,W,C+1]`."""
-        batch, height, width, _ = image.shape
+        """`[B,H,W,C+1]`; of a clip the mask stands."""
+        batch, (height, width) = len(image), image.shape[-3:-1]
         side = self.side
         if side is None:
             mask = random_masks(key, batch, height, width, self.kind, widths=self.width)
@@ -260,7 +262,7 @@ class Masks:
             squares = random_masks(key, batch * down * across, side, side, self.kind, widths=self.width)
             rows = squares.reshape(batch, down, across, side, side, 1).swapaxes(2, 3)
             mask = rows.reshape(batch, down * side, across * side, 1)[:, :height, :width]
-        return jnp.concatenate([image * (1.0 - mask), mask], axis=-1)
+        return _alike(lambda image: jnp.concatenate([image * (1.0 - mask), mask], axis=-1), image)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -278,6 +280,9 @@ class Edges:
     def __call__(self, key: Array, image: Images) -> Conditions:
         """`[B,H,W,1]`; at the border pixels go on as they are."""
         del key
+        return _alike(self._edges, image)
+
+    def _edges(self, image: Images) -> Conditions:
         grey = image.mean(axis=-1) if image.shape[-1] != 3 else image @ jnp.array(LUMA)
         grey = jnp.pad(grey, ((0, 0), (1, 1), (1, 1)), mode="edge")
         across, down = grey[:, :, 2:] - grey[:, :, :-2], grey[:, 2:] - grey[:, :-2]
@@ -389,17 +394,24 @@ class RealESRGAN:
 
     def __call__(self, key: Array, image: Images) -> Conditions:
         """`[B,H/scale,W/scale,C]`, in 8 bits; 1 or 3 channels. UserError where the scale does not divide the sides."""
+        if image.ndim == 4:
+            return self._degraded(key, image)
+        each = jax.vmap(partial(self._degraded, key), in_axes=(1, 0), out_axes=1)
+        return each(image, jnp.arange(image.shape[1]))
+
+    def _degraded(self, key: Array, image: Images, frame: Array | None = None) -> Conditions:
+        """All but the noise has equal draws whatever the frame."""
         first_key, jpeg_key, second_key, last_key = jax.random.split(key, 4)
         batch, height, width = image.shape[:3]
         image = sharpened(image) if self.sharpen else image
         reduced = _reduced(image, self.scale)
         patches = Patches(image, jnp.full(batch, height), jnp.full(batch, width))
-        patches = self._round(first_key, 0, patches, (height, width))
+        patches = self._round(first_key, 0, patches, (height, width), frame)
         compressed = jpeg(patches.canvas, whole_in(jpeg_key, batch, self.quality[0]))
-        patches = self._round(second_key, 1, patches._replace(canvas=compressed), reduced)
+        patches = self._round(second_key, 1, patches._replace(canvas=compressed), reduced, frame)
         return _eight_bits(self._finished(last_key, patches, reduced))
 
-    def _round(self, key: Array, index: int, patches: Patches, sides: tuple[int, int]) -> Patches:
+    def _round(self, key: Array, index: int, patches: Patches, sides: tuple[int, int], frame: Array | None) -> Patches:
         """Blurred, resized to about these sides, and with noise."""
         kernel_key, blur_key, factor_key, method_key, noise_key = jax.random.split(key, 5)
         batch = patches.canvas.shape[0]
@@ -420,7 +432,7 @@ class RealESRGAN:
             methods=KEPT,
             choice=choice,
         )
-        return resized._replace(canvas=self._noisy(noise_key, index, resized.canvas))
+        return resized._replace(canvas=self._noisy(noise_key, index, resized.canvas, frame))
 
     def _factors(self, key: Array, batch: int, index: int) -> Float[Array, " b"]:
         """Of the sizes: above 1, below 1 or 1, by shares."""
@@ -429,11 +441,12 @@ class RealESRGAN:
         enlarged, reduced = 1.0 + place * (high - 1.0), low + place * (1.0 - low)
         return jnp.select([kind < up, kind < up + down], [enlarged, reduced], jnp.ones(batch))
 
-    def _noisy(self, key: Array, index: int, image: Images) -> Images:
+    def _noisy(self, key: Array, index: int, image: Images, frame: Array | None) -> Images:
         """With Gaussian or Poisson noise, clipped."""
         grey_key, number_key, strength_key, amount_key, kind_key = jax.random.split(key, 5)
         batch = image.shape[0]
         grey = jax.random.bernoulli(grey_key, self.grey, (batch,))
+        number_key = number_key if frame is None else jax.random.fold_in(number_key, frame)
         numbers = normals(number_key, image.shape, grey)  # the same for both kinds: an image gets only one
         gaussian = gaussian_noise(numbers, uniform_in(strength_key, batch, self.noise[index]))
         poisson = poisson_noise(numbers, image, uniform_in(amount_key, batch, self.poisson[index]), grey)
