@@ -18,7 +18,7 @@ Known = Float[Array, "b h w 1"]
 
 
 def optical_flow(image: Image, known: Known, other: Image, other_known: Known) -> Float[Array, "b h w 2"]:
-    """The flow by which `warp(other, flow)` is about the image: (down, right) in pixels, of up to some 30.
+    """The flow by which `warp(other, flow)` is about the image: to the right and down in pixels, of up to some 30.
 
     Only what is `known` in both (1, else 0, or a share) is compared. Where a window of 7 pixels has nothing of it, the
     flow is that around it, which coarser levels know from farther away. Not meant to be differentiated.
@@ -51,7 +51,7 @@ def _better(image: Image, known: Known, other: Image, other_known: Known, flow: 
     yy, xy, xx, yo, xo, counted = jnp.moveaxis(_summed(jnp.stack([*sums, weight[..., 0]], axis=-1)), -1, 0)
     yy, xx = yy + STILL, xx + STILL
     area = jnp.maximum(yy * xx - xy * xy, STILL**2)
-    found = jnp.stack([(xx * yo - xy * xo) / area, (yy * xo - xy * yo) / area], axis=-1)
+    found = jnp.stack([(yy * xo - xy * yo) / area, (xx * yo - xy * xo) / area], axis=-1)
     trust = (counted[..., None] + 1e-3) ** 2
     mean = _summed(jnp.concatenate([trust * (flow + jnp.clip(found, -FASTEST, FASTEST)), trust], axis=-1))
     return mean[..., :-1] / mean[..., -1:]

@@ -1,27 +1,85 @@
-"""Images moved along a flow. Warp pictures, not features: on CPU the derivative costs more than convolutions do."""
+"""Moving pixels: backward warping of images by flow, and flow between two images, found without training."""
 
 from __future__ import annotations
 
+import functools
+
+import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+from jaxgan.layers.resampling import box_downsample, box_upsample
+
+Images = Float[Array, "b h w c"]
+Flow = Float[Array, "b h w 2"]  # pixels: to the right, down
+
+SMALLEST = 8  # pixels of the shorter side of the coarsest images that flow is looked for in
+DEVIATION = 2.0  # pixels, of the window in which motion is taken as one
+FLAT = 1e-3  # of the squared slopes that say nothing of motion: there it is that of the coarser image
 
 
-def warp(image: Float[Array, "b h w c"], flow: Float[Array, "b h w 2"]) -> Float[Array, "b h w c"]:
-    """y[p] = image[p + flow[p]], bilinear; beyond its border an image goes on as at it. `flow`: (down, right), pixels.
+def warp(image: Images, flow: Flow) -> Images:
+    """y[p] = image[p + flow[p]], between pixels bilinear; beyond the border is the pixel at the border.
 
-    Differentiable by both; taken from one flat array, whose gradient is the fastest one on CPU.
+    Written as rows of one flat array, whose derivative is the quickest on CPU of those for images of few channels.
     """
-    batch, height, width, channels = image.shape
-    rows = jnp.clip(jnp.arange(height, dtype=jnp.float32)[:, None] + flow[..., 0], 0.0, height - 1.0)
-    columns = jnp.clip(jnp.arange(width, dtype=jnp.float32) + flow[..., 1], 0.0, width - 1.0)
-    top, left = jnp.floor(rows), jnp.floor(columns)
-    down, right = (rows - top)[..., None], (columns - left)[..., None]
-    flat, first = image.reshape(-1, channels), jnp.arange(batch)[:, None, None] * (height * width)
+    batch, height, width, _ = image.shape
+    row = jnp.clip(jnp.arange(height)[:, None] + flow[..., 1], 0, height - 1)
+    column = jnp.clip(jnp.arange(width) + flow[..., 0], 0, width - 1)
+    above, left = (jnp.floor(jax.lax.stop_gradient(each)).astype(jnp.int32) for each in (row, column))
+    below, right = jnp.minimum(above + 1, height - 1), jnp.minimum(left + 1, width - 1)
+    down, across = (row - above)[..., None], (column - left)[..., None]
+    flat, first = image.reshape(-1, image.shape[-1]), (jnp.arange(batch) * (height * width))[:, None, None]
 
-    def at(row: Array, column: Array) -> Array:
-        row = jnp.minimum(row.astype(jnp.int32), height - 1)
-        return jnp.take(flat, first + row * width + jnp.minimum(column.astype(jnp.int32), width - 1), axis=0)
+    def at(row: Int[Array, "b h w"], column: Int[Array, "b h w"]) -> Images:
+        return jnp.take(flat, first + row * width + column, axis=0)
 
-    above = (1 - right) * at(top, left) + right * at(top, left + 1)
-    below = (1 - right) * at(top + 1, left) + right * at(top + 1, left + 1)
-    return (1 - down) * above + down * below
+    upper = at(above, left) * (1 - across) + at(above, right) * across
+    lower = at(below, left) * (1 - across) + at(below, right) * across
+    return upper * (1 - down) + lower * down
+
+
+def find_flow(image: Float[Array, "b h w 1"], other: Float[Array, "b h w 1"], *, rounds: int = 3) -> Flow:
+    """The flow by which `warp(other, flow)` is most like the image: of Lucas and Kanade 1981, from coarse to fine.
+
+    Images are halved while their sides are even. In each round every pixel moves by one at most. Has no derivative.
+    """
+    image, other = jax.lax.stop_gradient((image, other))
+    pairs = [(image, other)]
+    while all(side % 2 == 0 and side // 2 >= SMALLEST for side in image.shape[1:3]):
+        image, other = box_downsample(image), box_downsample(other)
+        pairs.append((image, other))
+    flow = jnp.zeros((*image.shape[:3], 2), image.dtype)
+    for level, (image, other) in enumerate(reversed(pairs)):
+        flow = 2 * _smooth(box_upsample(flow)) if level else flow
+        slopes = jnp.concatenate([_slope(image, 2), _slope(image, 1)], axis=-1)
+        across, down, both = (
+            _smooth(each) for each in (*jnp.split(slopes**2, 2, -1), slopes[..., :1] * slopes[..., 1:])
+        )
+        across, down = across + FLAT, down + FLAT
+        for _ in range(rounds):
+            change = -_smooth(slopes * (warp(other, flow) - image))
+            x, y = change[..., :1], change[..., 1:]
+            step = jnp.concatenate([down * x - both * y, across * y - both * x], axis=-1) / (across * down - both**2)
+            flow = flow + jnp.clip(step, -1, 1)
+    return flow
+
+
+def _slope(image: Images, axis: int) -> Images:
+    padded = jnp.pad(image, [(0, 0), *((int(each == axis),) * 2 for each in (1, 2)), (0, 0)], mode="edge")
+    size = image.shape[axis]
+    return (jax.lax.slice_in_dim(padded, 2, size + 2, axis=axis) - jax.lax.slice_in_dim(padded, 0, size, axis=axis)) / 2
+
+
+def _smooth(maps: Images) -> Images:
+    """The mean around each pixel by a Gaussian window; beyond the border is nothing."""
+    rows, columns = (jnp.asarray(_window(side), maps.dtype) for side in maps.shape[1:3])
+    return jnp.einsum("ij,bjwc->biwc", rows, jnp.einsum("ij,bhjc->bhic", columns, maps))
+
+
+@functools.lru_cache(maxsize=16)
+def _window(side: int) -> np.ndarray:
+    place = np.arange(side)
+    weight = np.exp(-0.5 * np.square((place[:, None] - place) / DEVIATION))
+    return weight / weight.sum(axis=1, keepdims=True)
