@@ -45,9 +45,10 @@ def make_evaluators(
 
     A constructor gets what it takes of these, by the names of its parameters: `source` and `held_out` (the split that
     is trained on, and the evaluation split or None), `pictures` (the evaluation split at the sizes of its pictures; of
-    clips every frame), the product's `degradation`, `conditional` (whether the product takes labels), `cache_dir`,
-    `seed`, and the fields of `config.evaluation`. Raises UserError for one that does not fit the product
-    (`only_fitting` leaves it out), where none is left, and for data that cannot be opened.
+    clips every frame), `training` (a function that opens the split that is trained on likewise), the product's
+    `degradation`, `conditional` (whether the product takes labels), `cache_dir`, `seed`, and the fields of
+    `config.evaluation`. Raises UserError for one that does not fit the product (`only_fitting` leaves it out), where
+    none is left, and for data that cannot be opened.
     """
     sections = dict[str, Section]()
     this = f"asks for {told(product.asks)} and gives {told(product.gives)}"
@@ -114,6 +115,7 @@ def _make(config: RunConfig, name: str, section: Section, product: Product, allo
     for source in filter(None, fill.values()):
         _check_data(product, source.spec, path)
     own = {
+        "training": lambda: frames_of(open_pictures(data, data.split, allow)),
         "degradation": product.degradation,
         "conditional": bool(product.num_classes),
         "cache_dir": str(cache_dir() / "classifiers"),

@@ -1,14 +1,14 @@
 """How near restored pictures are to the held-out originals, in named scores.
 
-Each held-out picture is degraded once, with a key of its own, so that every checkpoint restores the same
-conditions; beside the network's scores stand those of a method that needs no training.
+Each held-out picture or clip is degraded once, with a key of its own, so that every checkpoint restores the same
+conditions; beside the network's scores stand those of methods that need no training.
 """
 
 from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 import jax
@@ -19,9 +19,11 @@ from jaxgan.config import FeatureKind
 from jaxgan.data.sources import Pictures, fingerprint
 from jaxgan.domains import Given, Seed, Several
 from jaxgan.errors import UserError
-from jaxgan.evaluators.baselines import INPUT, Baseline, find_baseline
+from jaxgan.evaluators.baselines import INPUT
+from jaxgan.evaluators.clip_baselines import ClipBaseline, Pairs, find_clip_baselines, tuned
 from jaxgan.evaluators.evaluator import Restore, Trained
 from jaxgan.evaluators.manifests import CONTENTS, existing
+from jaxgan.evaluators.time_scores import TIME_SCORES, TimeScores
 from jaxgan.fields import Kind
 from jaxgan.game import Degradation
 from jaxgan.losses.perceptual import lpips
@@ -45,18 +47,23 @@ PATCHES_PER_TILE = 64
 DIRECTIONS = 256
 SHOWN = 6  # restored pictures
 SIDE = 192  # pixels of them that are shown
+TUNED_ON, TUNED_FRAMES = 4, 16  # clips of training, and frames of each at most, that methods are tuned on
 
 
 class Reconstruction:
-    """Scores a restoring function against held-out pictures: means over the pictures, and their spread.
+    """Scores a restoring function against held-out pictures or clips: means over these, and their spread.
 
     PSNR in decibels, of RGB and of luma, SSIM, and MS-SSIM where all pictures are large enough for it: higher is
     better. `ssim_y` is SSIM as super-resolution reports it: of luma, with the Gaussian window of Wang et al. 2004,
     without a border of as many pixels as the scale. LPIPS where a network is given, and the sliced Wasserstein
     distance of patches: lower is better. Restored pictures are rounded to 8 bits first, as they would be saved.
+
+    A clip has the means of its frames, and scores in time: tOF in pixels, the warping error, flicker in levels of 255
+    where the original stands still, and tLP where a network is given (see `jaxgan.evaluators.time_scores`). They are
+    lower for what is nearer, but also for what is blurred: the original's own stand beside them.
     """
 
-    names = ("psnr", "psnr_y", "ssim", "ssim_y", "ms_ssim", "lpips", "swd")
+    names = ("psnr", "psnr_y", "ssim", "ssim_y", "ms_ssim", "lpips", "swd", *TIME_SCORES)
     fits: tuple[Kind, Kind] = ("pixels", "pixels")
     best_mode: Literal["min", "max"] = "max"
 
@@ -65,20 +72,23 @@ class Reconstruction:
         pictures: Given[Pictures],
         degradation: Given[Degradation | None],
         *,
+        training: Given[Callable[[], Pictures] | None] = None,
         samples: Given[Several] = 2_000,
         seed: Given[Seed] = 0,
         features: FeatureKind = "auto",
         weights: str | None = None,
     ):
-        """At most `samples` pictures are scored; `seed` chooses the noise of the degradation.
+        """At most `samples` pictures are scored, of clips whole ones; `seed` chooses the noise of the degradation.
 
-        `features` may name a network of LPIPS, `weights` is the file of it. Raises UserError where that is missing.
+        `training` opens what is trained on, for the methods of clips to be tuned on. `features` may name a network of
+        LPIPS, `weights` is the file of it. Raises UserError where that is missing.
         """
         self._pictures, self._degradation, self._seed = pictures, degradation, seed
         self._lpips = (features, _make_lpips(features, weights)) if features in LPIPS else None
-        self._count = min(samples, pictures.spec.size)
+        self._per_clip = getattr(pictures, "per_clip", 1)
+        self._count = max(1, min(samples, pictures.spec.size) // self._per_clip) * self._per_clip
         self.label = "pairs" if degradation is None else degradation.label
-        self._baseline = find_baseline(degradation)
+        self._training = training
 
     @property
     def manifest(self) -> dict[str, Any]:
@@ -95,10 +105,13 @@ class Reconstruction:
             "samples": self._count,
             "largest": LARGEST,
             "seed": self._seed,
+            **({"frames": self._per_clip, "flow": "Farneback"} if self._per_clip > 1 else {}),
         }
 
     def run(self, model: Trained, seed: int) -> dict[str, float]:
-        """Scores by name: `psnr/LABEL` of the network, `psnr_std/LABEL`, and `psnr_NAME/LABEL` of the baseline.
+        """Scores by name: `psnr/LABEL` of the network, `psnr_std/LABEL`, and `psnr_NAME/LABEL` of each baseline.
+
+        Of clips also `flicker_original/LABEL`, as far as originals have such scores.
 
         The first of several processes restores; nothing is drawn by `seed`.
         """
@@ -111,8 +124,9 @@ class Reconstruction:
             return None
         conditions, originals = self.conditions[:SHOWN], self.originals[:SHOWN]
         columns = {"condition": list(map(_enlarged, conditions, originals))}
-        if self.baseline is not None and self.baseline[0] != INPUT:  # the condition stands there already
-            columns[self.baseline[0]] = self.baseline[1][:SHOWN]
+        for name, images in list(self.baselines.items())[:1]:
+            if name != INPUT:  # the condition stands there already
+                columns[name] = images[:SHOWN]
         columns["restored"] = list(map(to_uint8, self._restored(model.restore, conditions)))
         columns["original"] = originals
         side = min(SIDE, *(min(original.shape[:2]) for original in originals))
@@ -133,8 +147,7 @@ class Reconstruction:
 
     def _clips(self, pictures: Sequence[np.ndarray]) -> list[Sequence[np.ndarray]]:
         """The pictures one by one, or clip by clip if they are frames."""
-        at_once = getattr(self._pictures, "per_clip", 1)
-        return [pictures[start : start + at_once] for start in range(0, len(pictures), at_once)]
+        return [pictures[start : start + self._per_clip] for start in range(0, len(pictures), self._per_clip)]
 
     @functools.cached_property
     def originals(self) -> list[np.ndarray]:
@@ -146,33 +159,80 @@ class Reconstruction:
         """What they are restored from: float32 `[h,w,C']`. All frames of a clip are degraded alike."""
         if self._degradation is None:
             return [part["condition"] / np.float32(127.5) - 1 for part in self._parts]
-        degrade, key = jax.jit(self._degradation.__call__), jax.random.key(self._seed)
-        degraded = list[np.ndarray]()
-        for index, clip in enumerate(self._clips(self.originals)):
+        return self._degraded(self._clips(self.originals), jax.random.key(self._seed))
+
+    def _degraded(self, clips: Sequence[Sequence[np.ndarray]], key: jax.Array) -> list[np.ndarray]:
+        """The conditions of all frames of uint8 clips. Those of a clip are degraded alike."""
+        assert self._degradation is not None
+        degrade, degraded = jax.jit(self._degradation.__call__), list[np.ndarray]()
+        for index, clip in enumerate(clips):
             given = clip[0] if len(clip) == 1 else np.stack(clip)
             made = np.asarray(degrade(jax.random.fold_in(key, index), given[None] / np.float32(127.5) - 1)[0])
             degraded += [made] if len(clip) == 1 else list(made)
         return degraded
 
     @functools.cached_property
-    def baseline(self) -> tuple[str, list[np.ndarray]] | None:
-        """The name of a method that needs no training, and its restored pictures, uint8.
+    def baselines(self) -> dict[str, list[np.ndarray]]:
+        """Methods that need no training by name, and what they restore, uint8; of pictures one.
 
-        None where the conditions have other channels than the originals, as edges have.
+        There is none where the conditions have other channels than the originals, as edges have.
         """
-        found: Baseline = self._baseline
         masks = self._degradation is not None and self._degradation.masks
         if any(condition.shape[2] - masks != self._pictures.spec.image.channels for condition in self.conditions):
-            return None
+            return {}
+        found, methods = dict[str, list[np.ndarray]](), find_clip_baselines(self._degradation)
+        for method in methods if self._per_clip > 1 else methods[:1]:
+            try:
+                found[method.name] = self._by_method(method)
+            except ImportError as error:
+                told = "no scores of %s: it needs the package %s, pip install -e '.[demo,video]'"
+                log.warning(told, method.name, error.name)
+        return found
+
+    def _by_method(self, method: ClipBaseline) -> list[np.ndarray]:
+        if len(method.values) > 1:
+            method = tuned(method, self._tuning)
+        restored = list[np.ndarray]()
+        for clip in self._clips(self.conditions):
+            signals.check()
+            restored += map(_rounded, method.restore(np.stack(clip), method.values[0]))
+        return restored
+
+    @functools.cached_property
+    def _tuning(self) -> Pairs:
+        """Conditions and originals of some clips of training; where there is none, of those that are scored."""
+        pictures = self._pictures
         try:
-            return found.name, [_rounded(found.restore(condition)) for condition in self.conditions]
-        except ImportError:
-            log.warning("no scores of %s: it needs scikit-image, pip install -e '.[demo]'", found.name)
-            return None
+            pictures = self._training() if self._training is not None else pictures
+        except UserError as error:  # such as shots that are too short
+            log.warning("methods without training are tuned on the clips that they are scored on: %s", error)
+        count = pictures.spec.size // self._per_clip
+        frames, clips = min(self._per_clip, TUNED_FRAMES), list[list[dict[str, np.ndarray]]]()
+        for number in np.unique(np.linspace(0, count - 1, min(count, TUNED_ON)).round().astype(int)):
+            parts = (pictures.picture(int(number) * self._per_clip + place) for place in range(frames))
+            clips.append([{name: _middle(part[name]) for name in self._wanted} for part in parts])
+        originals = [[part["image"] for part in clip] for clip in clips]
+        if self._degradation is None:
+            flat = [part["condition"] / np.float32(127.5) - 1 for clip in clips for part in clip]
+        else:
+            flat = self._degraded(originals, jax.random.key(self._seed + 1))  # other noise than that of the scores
+        conditions = [np.stack(flat[start : start + frames]) for start in range(0, len(flat), frames)]
+        return list(zip(conditions, map(np.stack, originals)))
 
     @functools.cached_property
     def _baseline_scores(self) -> dict[str, float]:
-        return {} if self.baseline is None else self._scores(self.baseline[1], f"_{self.baseline[0]}")
+        scores = {} if self._timed is None else self._named(self._timed.of_originals, "_original")
+        for name, restored in self.baselines.items():
+            scores |= self._scores(restored, f"_{name}")
+        return scores
+
+    @functools.cached_property
+    def _timed(self) -> TimeScores | None:
+        """What scores clips in time; None of pictures."""
+        if self._per_clip == 1:
+            return None
+        clips = [np.stack(clip) for clip in self._clips(self.originals)]
+        return TimeScores(clips, None if self._lpips is None else self._lpips[1])
 
     @functools.cached_property
     def _parts(self) -> list[dict[str, np.ndarray]]:
@@ -208,14 +268,23 @@ class Reconstruction:
             if all(min(pair[0].shape[1:3]) - 2 * border >= GAUSSIAN_WINDOW for pair in pairs):
                 reported: Any = {"luma": True, "window": "gaussian", "sample_covariance": False}
                 by_picture["ssim_y"] = [float(ssim(*pair, border=border, **reported)[0]) for pair in pairs]
-        scores = {f"{name}{suffix}/{self.label}": float(np.mean(values)) for name, values in by_picture.items()}
-        scores |= {f"{name}{suffix}_std/{self.label}": float(np.std(values)) for name, values in by_picture.items()}
+        by_clip = {name: np.reshape(values, (-1, self._per_clip)).mean(axis=1) for name, values in by_picture.items()}
+        scores = self._named(by_clip, suffix)
+        if self._timed is not None:
+            scores |= self._named(self._timed([np.stack(clip) for clip in self._clips(restored)]), suffix)
         patches = patch_descriptors(_tiles(restored), patches_per_image=PATCHES_PER_TILE, seed=self._seed)
         distances = [
             sliced_wasserstein_distance(real, patches[size], directions=DIRECTIONS, seed=self._seed)
             for size, real in self._patches.items()
         ]
         return {**scores, f"swd{suffix}/{self.label}": float(np.mean(distances))}
+
+    def _named(self, by_clip: Mapping[str, Sequence[float] | np.ndarray], suffix: str) -> dict[str, float]:
+        """Means and deviations; of what some clips have not, such as flicker, those of the others."""
+        known = {name: np.asarray(values)[~np.isnan(values)] for name, values in by_clip.items()}
+        known = {name: values for name, values in known.items() if len(values)}
+        scores = {f"{name}{suffix}/{self.label}": float(np.mean(values)) for name, values in known.items()}
+        return scores | {f"{name}{suffix}_std/{self.label}": float(np.std(values)) for name, values in known.items()}
 
 
 def _make_lpips(network: str, weights: str | None) -> Compare:

@@ -58,6 +58,7 @@ class Flicker(NamedTuple):
 
     output: float
     reference: float
+    pixels: int  # that these are means of
 
     @property
     def ratio(self) -> float | None:
@@ -142,7 +143,7 @@ def flicker(output: Clips, reference: UInt8[np.ndarray, "m s y x k"]) -> Flicker
         still += int(mask.sum())
     if not still:
         raise ValueError("nothing stands still in the reference")
-    return Flicker(*(sums / still).tolist())
+    return Flicker(float(sums[0] / still), float(sums[1] / still), still)
 
 
 def changes(clips: Clips) -> Int[np.ndarray, "n 256"]:

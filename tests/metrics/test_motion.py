@@ -132,6 +132,7 @@ def test_flicker_is_counted_where_the_reference_stands_still():
     reference[:, 1::2, :4] = 255  # which moves, and is not counted
     found = flicker(output, reference)
     assert found.reference == pytest.approx(0.5, rel=0.1)
+    assert found.pixels == 2 * 4 * 4 * 8 * 3
     assert found.ratio == pytest.approx(3.0, rel=0.1)
     assert flicker(reference, reference).ratio == 1.0
     assert flicker(output, still.astype(np.uint8)).ratio is None

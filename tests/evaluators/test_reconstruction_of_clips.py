@@ -1,0 +1,118 @@
+"""Scores of restored clips, beside those of methods without training."""
+
+import dataclasses
+
+import jax
+import numpy as np
+import pytest
+from skimage.metrics import peak_signal_noise_ratio
+
+from jaxgan.data.clip_frames import ClipFrames
+from jaxgan.data.sources import DataSpec
+from jaxgan.errors import UserError
+from jaxgan.evaluators.evaluator import Trained
+from jaxgan.evaluators.reconstruction import Reconstruction
+from jaxgan.fields import pixel_field
+from jaxgan.metrics.temporal import clip_motion, tof
+
+FRAMES, SIDE = 5, 48
+
+
+class Clips:
+    """Textures that move by 2 pixels a frame beside some that stand."""
+
+    spec = DataSpec("waves", "test", 2, {"image": pixel_field(None, None, 3, frames=FRAMES)}, "0" * 16)
+
+    def __init__(self, seed=0):
+        self.seed, self.read = seed, []
+
+    def picture(self, index):
+        self.read.append(index)
+        noise = np.random.default_rng((self.seed, index)).uniform(0, 255, (SIDE, 2 * SIDE, 3))
+        for _ in range(4):
+            noise = (noise + np.roll(noise, 1, 0) + np.roll(noise, 1, 1)) / 3
+        clip = np.stack([noise[:, 2 * number : 2 * number + SIDE] for number in range(FRAMES)])
+        clip[:, :, :24] = clip[:1, :, :24]
+        return {"image": clip.astype(np.uint8)}
+
+
+@dataclasses.dataclass(frozen=True)
+class Noise:
+    scale = 1
+    masks = False
+    label = "noise"
+
+    def __call__(self, key, image):
+        return image + 0.1 * jax.random.normal(key, image.shape)
+
+
+@dataclasses.dataclass(frozen=True)
+class Hole(Noise):
+    masks = True
+    label = "hole"
+
+    def __call__(self, key, image):
+        mask = jax.numpy.zeros_like(image[..., :1])
+        for number in range(FRAMES):  # it moves on
+            mask = mask.at[:, number, 8:12, 4 * number : 4 * number + 4].set(1.0)
+        return jax.numpy.concatenate([image * (1 - mask), mask], axis=-1)
+
+
+def frames(**given):
+    return ClipFrames(Clips(**given))
+
+
+def test_clips_have_means_of_frames_and_scores_in_time():
+    evaluator = Reconstruction(frames(), Noise(), training=lambda: frames(seed=1))
+    shots = []
+
+    def restore(shot):
+        shots.append(shot)
+        return shot
+
+    scores = evaluator.run(Trained(restore=restore), 0)
+    assert [shot.shape for shot in shots] == [(FRAMES, SIDE, SIDE, 3)] * 2
+    restored = [np.rint(np.clip(shot, -1, 1) * 127.5 + 127.5).astype(np.uint8) for shot in shots]
+    originals = [Clips().picture(index)["image"] for index in range(2)]
+    cut = slice(1, -1)
+    by_clip = [
+        np.mean([peak_signal_noise_ratio(one[cut, cut], other[cut, cut]) for one, other in zip(*pair)])
+        for pair in zip(originals, restored)
+    ]
+    assert scores["psnr/noise"] == pytest.approx(np.mean(by_clip))
+    assert scores["psnr_std/noise"] == pytest.approx(np.std(by_clip))
+    apart = [tof(made, clip_motion(clip)).mean() for made, clip in zip(restored, originals)]
+    assert scores["tof/noise"] == pytest.approx(np.mean(apart))
+    assert scores["tof_std/noise"] == pytest.approx(np.std(apart))
+    assert scores["flicker_original/noise"] < 0.2
+    assert scores["flicker/noise"] > 10 > scores["flicker_temporal_mean/noise"] > 0
+    assert scores["warping_error/noise"] > scores["warping_error_original/noise"]
+    for name in ("input", "temporal_mean", "temporal_median", "nlmeans"):
+        assert {f"{each}_{name}/noise" for each in ("psnr", "psnr_y", "ssim", "tof", "flicker", "swd")} <= set(scores)
+    assert scores["psnr_input/noise"] == scores["psnr/noise"]
+    assert scores["psnr_nlmeans/noise"] > scores["psnr/noise"] + 2
+    assert not any(name.startswith("tlp") for name in scores)
+
+
+def test_methods_are_tuned_on_training_once():
+    training = frames(seed=1)
+    evaluator = Reconstruction(frames(), Hole(), training=lambda: training)
+    first, second = (evaluator.run(Trained(restore=lambda shot: shot[..., :3]), 0) for _ in range(2))
+    assert first == second
+    assert sorted(training._clips.read) == [0] * FRAMES + [1] * FRAMES
+
+
+def test_training_without_such_clips_costs_a_line(caplog):
+    def training():
+        raise UserError("a clip takes 5 frames, the longest shot has 3")
+
+    scores = Reconstruction(frames(), Hole(), training=training).run(Trained(restore=lambda shot: shot[..., :3]), 0)
+    assert "tuned on the clips that they are scored on: a clip takes 5 frames" in caplog.text
+    assert scores["psnr_temporal_median/hole"] > scores["psnr_biharmonic/hole"] > scores["psnr/hole"]
+
+
+def test_whole_clips_are_counted_and_their_length_is_on_record():
+    evaluator = Reconstruction(frames(), Noise(), samples=FRAMES + 2)
+    assert evaluator.manifest["samples"] == FRAMES
+    assert evaluator.manifest["frames"] == FRAMES
+    assert Reconstruction(frames(), Noise(), samples=1).manifest["samples"] == FRAMES
