@@ -32,6 +32,11 @@ class MappedNoise(GaussianNoise):
         """Such as gaussian_5-55_mapped."""
         return f"{super().label}_mapped"
 
+    @property
+    def unmapped(self) -> GaussianNoise:
+        """The same noise without the channel that tells of it."""
+        return GaussianNoise(self.strength, self.grey)
+
     def __call__(self, key: Array, image: Images) -> Float[Array, "b *t h w c2"]:
         """With one channel more."""
         noisy = super().__call__(key, image)
