@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import partial
+
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
@@ -31,8 +34,8 @@ def optical_flow(image: Image, known: Known, other: Image, other_known: Known) -
     for index, (first, share, second, second_share) in enumerate(reversed(pyramid)):
         flow = 2.0 * bilinear_upsample(flow) if index else flow
         means = [x / jnp.maximum(each, 0.25) for x, each in ((first, share), (second, second_share))]
-        for _ in range(ITERATIONS):
-            flow = _better(means[0], share, means[1], second_share, flow)
+        better = partial(_better, means[0], share, means[1], second_share)
+        flow = jax.lax.fori_loop(0, ITERATIONS, lambda _, flow, better=better: better(flow), flow)
     return flow[:, :height, :width]
 
 
@@ -65,7 +68,6 @@ def _all_around(known: Known) -> Known:
 
 def _summed(x: Image) -> Image:
     """Over the window around each pixel, of what is in the image."""
-    height, width = x.shape[1:3]
-    x = jnp.pad(x, ((0, 0), (RADIUS, RADIUS), (RADIUS, RADIUS), (0, 0)))
-    x = sum(x[:, start : start + height] for start in range(2 * RADIUS + 1))  # type: ignore[assignment]
-    return sum(x[:, :, start : start + width] for start in range(2 * RADIUS + 1))  # type: ignore[return-value]
+    side, add = 2 * RADIUS + 1, partial(jax.lax.reduce_window, init_value=0.0, computation=jax.lax.add)
+    across = add(x, window_dimensions=(1, 1, side, 1), window_strides=(1,) * 4, padding="SAME")
+    return add(across, window_dimensions=(1, side, 1, 1), window_strides=(1,) * 4, padding="SAME")
