@@ -1,6 +1,7 @@
 """Does a run survive anything? Trains once unbroken and once with `kill -9` at random moments, and compares.
 
     python -m benchmarks.kills --kills 20
+    python -m benchmarks.kills --kills 5 --longest 40 --run video_digits
 
 ends with status 0 if every start resumed and the final states are equal bit for bit.
 """
@@ -17,23 +18,31 @@ import time
 import jax
 import numpy as np
 
-FLAGS = (
-    "--config=configs/quickstart.py",
-    "--config.images=384000",
-    "--config.checkpoint.every_images=3200",
-    "--config.samples.every_images=None",
-    "--config.evaluation.samples=100",
-    "--config.networks.generator.widths=(24,16,8)",
-    "--config.networks.discriminator.widths=(8,16,24)",
-)
+RUNS = {
+    "quickstart": (
+        "--config=configs/quickstart.py",
+        "--config.images=384000",
+        "--config.checkpoint.every_images=3200",
+        "--config.samples.every_images=None",
+        "--config.evaluation.samples=100",
+        "--config.networks.generator.widths=(24,16,8)",
+        "--config.networks.discriminator.widths=(8,16,24)",
+    ),
+    "video_digits": (
+        "--config=configs/video_digits.py",
+        "--config.images=57600",
+        "--config.checkpoint.every_images=960",
+        "--config.samples.every_images=None",
+        "--config.evaluators={}",
+        "--config.evaluation.features=motion",
+        "--config.evaluation.samples=100",
+    ),
+}
 
 
-LONGEST = 12.0  # seconds before a kill: some fall into the start, most into the training
-
-
-def command(workdir: str) -> list[str]:
+def command(name: str, workdir: str) -> list[str]:
     """The run under test."""
-    return [sys.executable, "-m", "jaxgan.main", f"--workdir={workdir}", *FLAGS]
+    return [sys.executable, "-m", "jaxgan.main", f"--workdir={workdir}", *RUNS[name]]
 
 
 def final_state(workdir: str) -> dict[str, np.ndarray]:
@@ -55,18 +64,21 @@ def final_state(workdir: str) -> dict[str, np.ndarray]:
 def main() -> int:
     """Run both and compare; the exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--run", default="quickstart", choices=RUNS)
     parser.add_argument("--kills", type=int, default=20)
+    parser.add_argument("--longest", type=float, default=12.0, help="seconds before a kill")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     moments = random.Random(arguments.seed)
     with tempfile.TemporaryDirectory() as folder:
         unbroken, killed = f"{folder}/unbroken", f"{folder}/killed"
         start = time.monotonic()
-        subprocess.run(command(unbroken), check=True, capture_output=True)
+        subprocess.run(command(arguments.run, unbroken), check=True, capture_output=True)
         print(f"unbroken run: {time.monotonic() - start:.0f} s", flush=True)
         for kill in range(arguments.kills):
-            process = subprocess.Popen(command(killed), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-            wait = moments.uniform(0.5, LONGEST)
+            again = command(arguments.run, killed)
+            process = subprocess.Popen(again, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            wait = moments.uniform(0.5, arguments.longest)
             try:
                 status = process.wait(wait)
                 if status != 0:
@@ -77,7 +89,7 @@ def main() -> int:
                 process.kill()
                 process.wait()
                 print(f"kill {kill + 1} after {wait:.1f} s", flush=True)
-        subprocess.run(command(killed), check=True, capture_output=True)
+        subprocess.run(command(arguments.run, killed), check=True, capture_output=True)
         one, other = final_state(unbroken), final_state(killed)
         different = [n for n in one if n not in other or not np.array_equal(one[n], other[n], equal_nan=True)]
         print(f"{len(one)} arrays compared, {len(different)} differ {different[:3]}")

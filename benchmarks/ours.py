@@ -30,6 +30,29 @@ STYLEGAN2: dict[str, Any] = {
     "discriminator": {"name": "stylegan2.Discriminator", "max_width": 64},
     "latent_dim": 64,
 }
+VIDEO: dict[str, Any] = {  # as configs/video_digits.py
+    "image": (16, 32, 32, 1),
+    "batch": 32,
+    "generator": {
+        "name": "video.Shifted",
+        "backbone": {"name": "dcgan.Generator", "resolution": 32, "channels": 1, "widths": (128, 64, 32)},
+        "motion": {
+            "name": "motion_codes.Steady",
+            "frequencies": 2,
+            "shortest": 40.0,
+            "longest": 40.0,
+            "wave": "triangle",
+        },
+    },
+    "discriminator": {
+        "name": "video.Clips",
+        "backbone": {"name": "dcgan.Discriminator", "resolution": 32, "widths": (32, 64, 128), "norm": "none"},
+        "pixels": 4,
+        "depth": 2,
+    },
+    "latent_dim": 64,
+    "loss": "relativistic",
+}
 CASES: dict[str, dict[str, Any]] = {
     "mlp": {
         "image": (28, 28, 1),
@@ -55,6 +78,8 @@ CASES: dict[str, dict[str, Any]] = {
         "loss": "relativistic",
         "penalties": {"r1": 1.0, "r2": 1.0},
     },
+    "video": VIDEO,
+    "video_penalties": {**VIDEO, "penalties": {"r1": 1.0, "r2": 1.0}},
     "srgan": {
         "image": (96, 96, 3),
         "condition": (24, 24, 3),
@@ -74,9 +99,10 @@ def make_game(settings: dict[str, Any]) -> Any:
     from jaxgan.tasks.generation import Generation
     from jaxgan.tasks.penalty import Penalty
     from jaxgan.tasks.restoration import Content, Restoration
+    from jaxgan.tasks.video import VideoGeneration
 
-    height, _, channels = settings["image"]
-    fill = {"resolution": height, "channels": channels, "num_classes": 0}
+    *frames, height, _, channels = settings["image"]
+    fill = {"resolution": height, "channels": channels, "num_classes": 0, "frames": next(iter(frames), 1)}
     generator, discriminator = (
         build(settings[player], "network", fill=fill) for player in ("generator", "discriminator")
     )
@@ -88,7 +114,8 @@ def make_game(settings: dict[str, Any]) -> Any:
     gammas = settings.get("penalties", {})
     penalties = tuple(Penalty(n, getattr(gradient_penalty, n), {"gamma": g}) for n, g in gammas.items())
     adversary = Adversary(discriminator, loss, penalties=penalties)
-    return Generation(generator, adversary, latent_dim=settings["latent_dim"])
+    task = VideoGeneration if frames else Generation
+    return task(generator, adversary, latent_dim=settings["latent_dim"])
 
 
 def make_dispatch(case: str) -> Any:
@@ -113,7 +140,7 @@ def make_dispatch(case: str) -> Any:
     key = jax.random.key(0)
     sizes: dict[str, Any] = {name: settings[name] for name in ("image", "condition") if name in settings}
     shapes = {name: jax.ShapeDtypeStruct((batch, *size), np.float32) for name, size in sizes.items()}
-    spec = {name: pixel_field(*size) for name, size in sizes.items()}
+    spec = {name: pixel_field(*size[-3:], frames=next(iter(size[:-3]), None)) for name, size in sizes.items()}
     step = make_train_step(task, optimizers, images=batch)
     runner = JitRunner(make_play(step, spec, key), make_mesh({"data": -1}))
     state = runner.init(

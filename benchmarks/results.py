@@ -43,6 +43,7 @@ class Experiment:
     changes: Mapping[str, Any]
     images: tuple[int, ...] = ()
     minutes: float | None = None
+    frames: int | None = None  # of clips: they are scored at the end, their last frames too, and controls beside them
     seeds: tuple[int, ...] = (0, 1, 2)
 
 
@@ -72,6 +73,10 @@ EXPERIMENTS = {
         {"data.name": "stacked:fashion_mnist", "images": STACKED_IMAGES},
         images=(STACKED_IMAGES,),
         seeds=(0, 1),
+    ),
+    "video_digits": Experiment({"video_digits": "configs/video_digits.py"}, {}, images=(480_000,), frames=64),
+    "video_frames": Experiment(
+        {"video_digits:frames": "configs/video_digits.py:frames"}, {}, images=(480_000,), frames=64, seeds=(0,)
     ),
     "super_resolution": Experiment(
         {"srgan_photos": "configs/srgan_photos.py"}, {}, images=(56_000, 80_000), seeds=(0,)
@@ -115,15 +120,16 @@ class Run:
         """Trains, and gives the records that are missing. Raises CalledProcessError where a process failed."""
         start = time.time()
         common = {"commit": _commit(), "config_hash": self.digest, "config": self.row, "seed": self.seed}
-        if self.experiment.minutes is None:
+        if self.experiment.minutes is not None:
+            figures = [{"minutes": self.experiment.minutes, **self._play_for(60 * self.experiment.minutes)}]
+        else:
             subprocess.run(self._command("train"), check=True, cwd=ROOT)
             figures = [{"images": images, "scores": _scores(self.workdir, images)} for images in sorted(missing)]
-        else:
-            figures = [{"minutes": self.experiment.minutes, **self._play_for(60 * self.experiment.minutes)}]
+            figures = figures if self.experiment.frames is None else [self._evaluated()]
         return [{**common, **figure, "seconds_this_start": round(time.time() - start)} for figure in figures]
 
     def _play_for(self, seconds: float) -> dict[str, Any]:
-        """Trains for so long in a fresh workdir, then scores the last checkpoint."""
+        """Trains for so long in a fresh workdir; the scores after it."""
         shutil.rmtree(self.workdir, ignore_errors=True)
         train = subprocess.Popen(self._command("train"), cwd=ROOT)
         try:
@@ -133,6 +139,10 @@ class Run:
             status = train.wait()
         if status not in (INTERRUPTED, FINISHED):
             raise subprocess.CalledProcessError(status, train.args)
+        return self._evaluated()
+
+    def _evaluated(self) -> dict[str, Any]:
+        """The scores of the last checkpoint, and those of controls where there are some."""
         subprocess.run(self._command("evaluate"), check=True, cwd=ROOT)
         newest = max(self.workdir.glob("scores-*.json"), key=lambda path: int(path.stem.partition("-")[2]))
         report = json.loads(newest.read_text())
@@ -140,7 +150,9 @@ class Run:
 
     def _command(self, mode: str) -> list[str]:
         jaxgan = [sys.executable, "-m", "jaxgan.main", f"--mode={mode}", "--workdir", str(self.workdir.absolute())]
-        return jaxgan if mode == "evaluate" else [*jaxgan, "--config", self.config, *self.flags]
+        if mode == "evaluate":
+            return jaxgan if self.experiment.frames is None else [*jaxgan, f"--frames={self.experiment.frames}"]
+        return [*jaxgan, "--config", self.config, *self.flags]
 
 
 def main() -> None:

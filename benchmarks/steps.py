@@ -32,6 +32,8 @@ PEERS = {  # by case: what we run, the peer's script and the case's name there
     "rrdb": ("rrdb", "torch_rrdb.py"),
     "clips": ("clips", "torch_clips.py"),
     "clips_folded": ("clips", "torch_clips.py"),
+    "video": ("video", "torch_video.py"),
+    "video_penalties": ("video_penalties", "torch_video.py"),
 }
 
 HEAVY = {"rrdb": 20}  # by this much fewer repetitions

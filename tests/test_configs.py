@@ -26,6 +26,7 @@ from jaxgan.training.step import due_phases
 CONFIGS = sorted((pathlib.Path(__file__).parent.parent / "configs").glob("*.py"))
 VARIANTS = {  # what a config takes beside its default, and whether its game is another than the default's
     "stacked_mnist": {"relativistic": True},
+    "video_digits": {"frames": True},
     "stylegan2": {"cifar": True, "paper256": False, "paper512": False, "paper1024": False},
 }
 STYLEGAN2 = ("", ":paper256", ":paper512", ":paper1024")  # the presets that are regularized alike
@@ -110,6 +111,7 @@ def check_shapes(config, choose):
 LAZY = {  # players with lazy penalties, and the share of their steps that is not for these
     "quickstart": {"discriminator": 4 / 5},  # two, every eighth step
     "video_digits": {"discriminator": 4 / 5},
+    "video_digits:frames": {"discriminator": 4 / 5},
     "stylegan_v": {"discriminator": 16 / 17},
     "msg_fashion": {"discriminator": 16 / 17},
     "stylegan2_fashion": {"discriminator": 16 / 17},

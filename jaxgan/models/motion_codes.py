@@ -8,7 +8,8 @@ longer film begins as a shorter one.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Literal
 
 import flax.linen as nn
 import jax
@@ -21,6 +22,10 @@ from jaxgan.layers.repeat import fold
 from jaxgan.layers.time_grid import Curve, codes_until, curve, noise_before
 
 GAIN: dict[str, float] = {"linear": 1.0, "b_spline": math.sqrt(2)}  # for about unit variance of curves
+WAVES: dict[str, Callable[[Array], Array]] = {  # of unit variance, by phase; a period is 1
+    "sine": lambda phase: math.sqrt(2) * jnp.sin(2 * math.pi * phase),
+    "triangle": lambda phase: math.sqrt(3) * (1 - 4 * jnp.abs((phase + 0.25) % 1 - 0.5)),
+}
 
 
 class Convolved(nn.Module):
@@ -85,15 +90,17 @@ class Acyclic(nn.Module):
 
 
 class Steady(nn.Module):
-    """Waves that each go round at one speed for ever: for what moves steadily, such as a thing between two walls.
+    """Waves that each go round at one speed for ever: for what moves steadily.
 
     One vector of noise a film: it says the speed of each wave, 0 to 2 times that of its period in frames, and its
     phase, which is uniform. So every moment of a film has the same law, and a film of any length moves as it begins.
+    Triangular waves are the paths of what bounces between two walls.
     """
 
-    frequencies: Count = 8  # each is a sine and a cosine of the code
+    frequencies: Count = 8  # each is two numbers of the code, a quarter of a period apart
     shortest: Positive = 16.0  # period, in frames
     longest: Positive = 256.0
+    wave: Literal["sine", "triangle"] = "sine"
     every: Positive = 1.0  # films begin within this time; the law of each is the same
 
     @property
@@ -107,12 +114,12 @@ class Steady(nn.Module):
 
     @nn.compact
     def __call__(self, noise: Array, time: Array) -> Array:
-        """Codes `[B,N,2 frequencies]`, each wave's amplitude being the square root of 2."""
+        """Codes `[B,N,2 frequencies]` of unit variance."""
         sine, cosine, pace = jnp.split(noise.astype(jnp.float32)[:, :1], 3, axis=-1)
         speed = 1 + jnp.tanh(EqualizedDense(self.frequencies, name="speed")(pace))
         periods = jnp.geomspace(self.shortest, self.longest, self.frequencies)
-        angle = jnp.arctan2(sine, cosine) + 2 * math.pi / periods * speed * time.astype(jnp.float32)[..., None]
-        return math.sqrt(2) * jnp.concatenate([jnp.sin(angle), jnp.cos(angle)], axis=-1)
+        phase = jnp.arctan2(sine, cosine) / (2 * math.pi) + speed / periods * time.astype(jnp.float32)[..., None]
+        return jnp.concatenate([WAVES[self.wave](phase), WAVES[self.wave](phase + 0.25)], axis=-1)
 
 
 class Recurrent(nn.Module):

@@ -25,14 +25,8 @@ PERIODS = (2.0, 512.0)  # frames, of the waves that distances in time are told b
 WAVES = 16
 
 
-class Frames(nn.Module):
-    """Content latents `[B,Z]` (and conditions) and noise of motion `[B,M,D]` to clips `[B,N,R,R,C]`.
-
-    `backbone` makes each frame, the clips' frames being its batch. Of a backbone that takes latents a frame's is the
-    content with its motion code behind it. A backbone with styles (StyleGAN2) maps the content alone, so that its style
-    and truncation are the same in all frames, and the code stands beside the constant that each frame begins with: as
-    in StyleGAN-V, section 3.1. `motion` is a network of `jaxgan.models.motion_codes`.
-    """
+class _Film(nn.Module):
+    """A generator of clips: content that stays, and a network of `jaxgan.models.motion_codes` by which it moves."""
 
     backbone: Network
     motion: Network
@@ -57,6 +51,31 @@ class Frames(nn.Module):
     @property
     def has_styles(self) -> bool:
         """Whether the content is mapped to a style, which can be truncated."""
+        return False
+
+    def codes(self, latent: Array, motion: Array | None, time: Array | None, start: Array | None) -> Array:
+        """The codes of motion `[B,N,D]` of all frames. Raises UserError for no noise of motion."""
+        if motion is None:
+            raise UserError("video: got no noise of motion, expected [B,M,D]")
+        moving: Any = self.motion
+        rows = latent.shape[0]
+        time = jnp.broadcast_to(jnp.arange(self.frames), (rows, self.frames)) if time is None else time
+        codes: Array = moving(motion, time if start is None else time + start[:, None])
+        return codes
+
+
+class Frames(_Film):
+    """Content latents `[B,Z]` (and conditions) and noise of motion `[B,M,D]` to clips `[B,N,R,R,C]`.
+
+    `backbone` makes each frame, the clips' frames being its batch. Of a backbone that takes latents a frame's is the
+    content with its motion code behind it. A backbone with styles (StyleGAN2) maps the content alone, so that its style
+    and truncation are the same in all frames, and the code stands beside the constant that each frame begins with: as
+    in StyleGAN-V, section 3.1.
+    """
+
+    @property
+    def has_styles(self) -> bool:
+        """Whether the content is mapped to a style, which can be truncated."""
         return hasattr(self.backbone, "synthesize")
 
     @nn.compact
@@ -76,14 +95,9 @@ class Frames(nn.Module):
         None: evenly spaced. `start` `[B]`: when the clips begin, where that is not 0. Raises UserError for no noise of
         motion, and for a backbone of several scales.
         """
-        if motion is None:
-            raise UserError("video: got no noise of motion, expected [B,M,D]")
         backbone: Any = self.backbone
-        moving: Any = self.motion
-        rows = latent.shape[0]
-        time = jnp.broadcast_to(jnp.arange(self.frames), (rows, self.frames)) if time is None else time
-        codes = moving(motion, time if start is None else time + start[:, None])
-        count = codes.shape[1]
+        codes = self.codes(latent, motion, time, start)
+        rows, count = codes.shape[:2]
         flat = codes.reshape(rows * count, -1)
         if self.has_styles:
             style = backbone.map(latent, condition, train=train)
@@ -94,11 +108,57 @@ class Frames(nn.Module):
             condition = None if condition is None else jnp.repeat(condition, count, axis=0)
             whole = jnp.concatenate([jnp.repeat(latent, count, axis=0), flat.astype(latent.dtype)], axis=-1)
             image = backbone(whole, condition, train=train)
-        if isinstance(image, tuple):
-            raise UserError(
-                "video: got a backbone whose images have several scales, expected one with all_scales=False"
-            )
+        image = _of_one_scale(image)
         return image.reshape(rows, count, *image.shape[1:])
+
+
+class Shifted(_Film):
+    """Content latents `[B,Z]` (and conditions) and noise of motion `[B,M,D]` to clips `[B,N,R,R,C]` of one thing.
+
+    `backbone` makes one image a clip; each frame is that image, shifted by what its motion code and the content say. So
+    a clip shows the same thing in all its frames, and costs one image, however many frames it has: for things that move
+    as a whole before a plain ground, and for cameras that pan.
+    """
+
+    width: Count = 64  # of the hidden layer between code and shift
+
+    @nn.compact
+    def __call__(
+        self,
+        latent: Array,
+        condition: Array | None = None,
+        motion: Array | None = None,
+        time: Array | None = None,
+        start: Array | None = None,
+        *,
+        train: bool,
+    ) -> Float[Array, "b n r r c"]:
+        """The clips; arguments and errors are those of `Frames`."""
+        backbone: Any = self.backbone
+        codes = self.codes(latent, motion, time, start)
+        content = EqualizedDense(self.width, use_bias=False, name="content")(latent.astype(jnp.float32))
+        hidden = leaky_relu((EqualizedDense(self.width, name="code")(codes) + content[:, None]) / math.sqrt(2))
+        shift = self.resolution / 4 * EqualizedDense(2, name="shift")(hidden)
+        return shifted(_of_one_scale(backbone(latent, condition, train=train)), shift)
+
+
+def shifted(image: Float[Array, "b h w c"], shift: Float[Array, "b n 2"]) -> Float[Array, "b n h w c"]:
+    """Images shifted by so many pixels downwards and to the right, bilinearly; what comes in are the edge's pixels."""
+    down, right = (_weights(shift[..., axis], image.shape[1 + axis]).astype(image.dtype) for axis in (0, 1))
+    return jnp.einsum("bnyi,bijc,bnxj->bnyxc", down, image, right)
+
+
+def _of_one_scale(image: Any) -> Array:
+    if isinstance(image, tuple):
+        raise UserError("video: got a backbone whose images have several scales, expected one with all_scales=False")
+    return image
+
+
+def _weights(shift: Float[Array, "b n"], size: int) -> Float[Array, "b n size size"]:
+    """How much each pixel of a line gives to each of the shifted line."""
+    pixels = jnp.arange(size)
+    places = jnp.clip(pixels - shift[..., None], 0, size - 1)
+    return jnp.maximum(0.0, 1.0 - jnp.abs(places[..., None] - pixels))
 
 
 class Clips(nn.Module):

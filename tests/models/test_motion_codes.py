@@ -5,13 +5,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxgan.models.motion_codes import Acyclic, Convolved, Recurrent
+from jaxgan.models.motion_codes import Acyclic, Convolved, Recurrent, Steady
 
 CODES = {
     "linear": Convolved(4, every=8.0, kernel_sizes=(3, 2), curve="linear"),
     "b_spline": Convolved(4, every=8.0, curve="b_spline"),
     "acyclic": Acyclic(4, every=8.0, kernel_sizes=(3,), frequencies=2),
     "recurrent": Recurrent(4),
+    "steady": Steady(3),
 }
 
 
@@ -54,6 +55,32 @@ def test_splines_vary_as_much_between_codes_as_at_them():
     found, _ = codes_of(network, 400.0, np.arange(0, 400, 2))
     for start in range(4):  # in the cycle of four
         np.testing.assert_allclose(found[:, start::4].std(), 1, atol=0.15)
+
+
+def test_steady_waves_go_round_at_their_own_speeds_and_have_the_same_law_at_any_time():
+    network = Steady(2, shortest=8.0, longest=32.0)
+    found, tree = codes_of(network, 100.0, np.arange(100))
+    sine, cosine = np.split(found / np.sqrt(2), 2, axis=-1)
+    np.testing.assert_allclose(sine**2 + cosine**2, 1, atol=1e-5)
+    turned = np.diff(np.unwrap(np.arctan2(sine, cosine), axis=1), axis=1)
+    pace = noise_for(network, 0.0)[:, 0, 4:] @ tree["params"]["speed"]["kernel"] / np.sqrt(2)
+    wanted = 2 * np.pi / np.array([8.0, 32.0]) * (1 + np.tanh(pace))
+    np.testing.assert_allclose(turned, np.broadcast_to(wanted[:, None], turned.shape), atol=1e-3)
+    many = jax.random.normal(jax.random.key(5), (20_000, 1, 6))
+    for wave in ("sine", "triangle"):
+        for time in (0.0, 3.3):
+            code = network.clone(wave=wave).apply(tree, many, jnp.full((20_000, 1), time))[:, 0]
+            np.testing.assert_allclose(code.mean(axis=0), 0, atol=0.03)
+            np.testing.assert_allclose(np.cov(np.asarray(code).T), np.eye(4), atol=0.03)
+
+
+def test_triangular_waves_are_straight_between_turns():
+    network = Steady(1, shortest=64.0, longest=64.0, wave="triangle")
+    found, _ = codes_of(network, 64.0, np.arange(65))
+    steps = np.diff(found, axis=1)
+    assert np.ptp(np.quantile(np.abs(steps), [0.2, 0.95], axis=1), axis=0).max() < 1e-4
+    np.testing.assert_allclose(np.abs(found).max(), np.sqrt(3), atol=0.2)
+    assert (np.diff(np.sign(steps), axis=1) != 0).sum(axis=1).max() <= 8
 
 
 def test_acyclic_codes_are_those_of_the_paper():

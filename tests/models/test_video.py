@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy.ndimage import map_coordinates
 
 from jaxgan.errors import UserError
 from jaxgan.models import biggan, dcgan, mlp, r3gan, resnet, stylegan2, video
@@ -85,9 +86,32 @@ def test_styles_are_of_the_content_and_are_truncated_in_all_frames():
     assert np.abs(np.diff(none, axis=1)).max() > 0  # the motion stays
 
 
-def clips(name, count=3, pixels=8):
+def test_a_shifted_film_is_one_image_of_the_backbone_in_all_its_frames():
+    backbone = GENERATORS["dcgan_labels"]
+    network = video.Shifted(backbone, Convolved(3), 16, 1, 4, 3)
+    latent, noise = jax.random.normal(KEY, (2, 5)), jax.random.normal(KEY, (2, *network.noise_shape(40.0)))
+    label = jnp.array([1, 2])
+    tree = network.init(KEY, latent, label, noise, None, train=False)
+    film = np.asarray(network.apply(tree, latent, label, noise, None, train=False))
+    own = {kind: trees["backbone"] for kind, trees in tree.items() if "backbone" in trees}
+    image = backbone.apply(own, latent, label, train=False)
+    code = network.motion.apply({"params": tree["params"]["motion"]}, noise, jnp.arange(4.0)[None].repeat(2, axis=0))
+    params = tree["params"]
+    content = latent @ params["content"]["kernel"] / np.sqrt(5)
+    hidden = code @ params["code"]["kernel"] / np.sqrt(3) + content[:, None]
+    shift = 4 * np.where(hidden > 0, hidden, 0.2 * hidden) @ params["shift"]["kernel"] / np.sqrt(64)
+    places = np.stack(np.meshgrid(np.arange(16.0), np.arange(16.0), indexing="ij"))
+    for clip in range(2):
+        for frame in range(4):
+            moved = places - np.asarray(shift[clip, frame])[:, None, None]
+            wanted = map_coordinates(np.asarray(image[clip, ..., 0]), moved, order=1, mode="nearest")
+            np.testing.assert_allclose(film[clip, frame, ..., 0], wanted, atol=1e-5)
+    assert np.abs(np.diff(shift, axis=1)).min() > 0
+
+
+def clips(name, count=3, pixels=8, depth=1):
     backbone = DISCRIMINATORS[name]
-    network = video.Clips(backbone, 16, backbone.num_classes, pixels=pixels)
+    network = video.Clips(backbone, 16, backbone.num_classes, pixels=pixels, depth=depth)
     image = jax.random.uniform(KEY, (2, count, 16, 16, 1), minval=-1.0)
     label = jnp.array([1, 2]) if backbone.num_classes else None
     tree = jax.jit(lambda: network.init(KEY, image, label, None, train=False))()
@@ -114,6 +138,8 @@ def test_frames_meet_where_there_are_maps():
     with pytest.raises(UserError, match="got pixels 16, accepted are those of the maps: 8, 4"):
         clips("dcgan", pixels=16)
     assert clips("r3gan", pixels=16)[0]["params"]["meeting"]["conv"]["kernel"].shape == (3, 3, 24, 8)
+    deep = clips("dcgan", pixels=4, depth=2)[0]["params"]["meeting"]
+    assert [deep[name]["kernel"].shape for name in sorted(deep)] == [(3, 3, 24, 8), (3, 3, 8, 8)]
 
 
 def test_a_family_without_maps_between_stages_is_refused():
