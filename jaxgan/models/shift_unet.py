@@ -71,7 +71,8 @@ class _Film(nn.Module):
 class Generator(_Film):
     """Conditions `[B,T,H,W,C']` to clips `[B,T,H,W,C]`, of any height, width and length; without norms.
 
-    As `unet.Generator`, and before the convolutions that keep their size a part of the channels moves between frames.
+    As `unet.Generator`, and before the convolutions that keep their size a part of the channels moves between frames,
+    of those that merge two maps a part of the smaller one's.
     The first `ahead` of these shifts look one frame ahead too, each of which delays the film by a frame; 0: no frame
     sees a later one. With `noise` "map" the last channel of the condition is the standard deviation of its noise; it is
     estimated where the condition has no more channels than the image. `filled`: the last channel of the condition is a
@@ -131,21 +132,20 @@ class Generator(_Film):
         """Down and up."""
         widths, skips, shifts = doubled(self.base_width, self.halvings), [], itertools.count()
 
-        def kept(x: Clip, width: int, name: str) -> Clip:
-            x = passage.shifted(x, name, ahead=next(shifts) < self.ahead, parts=self.parts)
-            return self._convolved(x, width, name)
+        def shifted(x: Clip, name: str) -> Clip:
+            return passage.shifted(x, name, ahead=next(shifts) < self.ahead, parts=self.parts)
 
         x = self._convolved(x, widths[0], "stem")
         for index in range(self.halvings):
-            x = kept(x, widths[index], f"keep_{index}")
+            x = self._convolved(shifted(x, f"keep_{index}"), widths[index], f"keep_{index}")
             skips.append((x, passage.late))
             x = self._convolved(x, widths[index + 1], f"down_{index}", kernel_size=4, stride=2, padding=1)
         for index in range(self.bottom):
-            x = kept(x, widths[-1], f"bottom_{index}")
+            x = self._convolved(shifted(x, f"bottom_{index}"), widths[-1], f"bottom_{index}")
         for index in reversed(range(self.halvings)):
-            x = self._convolved(x, widths[index], f"up_{index}", layer=UpConv)
+            x = shifted(self._convolved(x, widths[index], f"up_{index}", layer=UpConv), f"merge_{index}")
             skip = passage.caught_up(skips[index][0], f"skip_{index}", skips[index][1])
-            x = kept(jnp.concatenate([x, skip], axis=-1), widths[index], f"merge_{index}")
+            x = self._convolved(jnp.concatenate([x, skip], axis=-1), widths[index], f"merge_{index}")
         return x
 
     def _image(self, x: Clip) -> Clip:
