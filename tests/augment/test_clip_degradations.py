@@ -18,7 +18,11 @@ def degraded(degradation, image):
 
 
 @pytest.mark.parametrize(
-    ("moving", "label"), [(0.0, "standing_strokes"), (1.0, "moving_strokes"), (0.5, "strokes_moving0.5")]
+    ("moving", "label"),
+    [
+        (0.5, "strokes_moving0.5"),
+        *(pytest.param(*each, marks=pytest.mark.slow) for each in ((0.0, "standing_strokes"), (1.0, "moving_strokes"))),
+    ],
 )
 def test_masks_stand_or_move_and_say_so(moving, label):
     degradation = ClipMasks(moving=moving)

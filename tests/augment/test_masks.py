@@ -115,7 +115,7 @@ def test_mixed_masks_are_of_every_kind():
     assert inner.sum() > 12  # boxes, and strokes that keep away
 
 
-@pytest.mark.parametrize("kind", ["strokes", "boxes"])
+@pytest.mark.parametrize("kind", ["strokes", pytest.param("boxes", marks=pytest.mark.slow)])
 def test_moving_masks_are_those_of_pictures_on_a_walk(kind):
     moving = jax.jit(moving_masks, static_argnums=(1, 2, 3, 4, 5))(KEY, 6, 5, 64, 96, kind)
     assert (moving.shape, moving.dtype) == ((6, 5, 64, 96, 1), jnp.float32)
