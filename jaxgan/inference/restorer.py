@@ -257,7 +257,7 @@ def load_pretrained(name: str) -> Restorer:
     from jaxgan.augment.degradations import RealESRGAN
     from jaxgan.builder import build
     from jaxgan.models.pretrained.realesrgan import PUBLISHED, from_file, pretrained
-    from jaxgan.tasks.restoration import restoring
+    from jaxgan.tasks.conditioned import restoring
 
     if name not in PUBLISHED and not Path(name).suffix:
         raise ArgumentError("name", f"got {name!r}, accepted are {', '.join(PUBLISHED)} and files of weights")

@@ -1,7 +1,7 @@
 """Super-resolution of films by networks that remember: what was made of a frame helps with the next one.
 
-One step makes one frame, without flow: the state is features and the last image, laid upon the pixels of the small
-frame, as in RLSP (Fuoli et al. 2019, section 3) and RRN (Isobe et al. 2020, section 3.1).
+One step makes one frame: the state is features and the last image, laid upon the pixels of the small frame, as in RLSP
+(Fuoli et al. 2019) and RRN (Isobe et al. 2020), or that image warped by flow, as in FRVSR (Sajjadi et al. 2018).
 """
 
 from __future__ import annotations
@@ -14,9 +14,12 @@ from jaxtyping import Array, Float
 
 from jaxgan.augment.resizing import resize
 from jaxgan.domains import Count, Given
+from jaxgan.errors import UserError
+from jaxgan.game import Network
 from jaxgan.layers.conv import Conv
 from jaxgan.layers.depth_to_space import depth_to_space, space_to_depth
 from jaxgan.layers.repeat import by_step
+from jaxgan.layers.warping import warp
 from jaxgan.models.srresnet import Block, he
 
 Memory = dict[str, Array]
@@ -29,6 +32,10 @@ class Recurrent(nn.Module):
     `step` makes one frame of the frame, the one before and what is remembered: an image that is the bicubically
     enlarged frame plus what the network says, at first nothing, and not bounded. Without `stateful` every frame is the
     first of a shot, for comparison.
+
+    `flow`, such as a `spynet.SPyNet`, finds the motion between the two frames, by which the last image is warped;
+    features are not, whose warping costs as much as several convolutions on CPU. It learns with the images; the loss
+    `temporal.motion` teaches it apart.
     """
 
     channels: Given[Count]
@@ -37,6 +44,7 @@ class Recurrent(nn.Module):
     blocks: Count = 6
     features: Count = 48  # that are remembered
     stateful: bool = True
+    flow: Network | None = None  # (frame, the one before) -> flow [B,h,w,2] back to it
     dtype: Any = jnp.float32
 
     clips = True  # not annotated: what is true of all of them
@@ -73,7 +81,10 @@ class Recurrent(nn.Module):
         """The image `[B,sh,sw,C]` of the next frame, and the memory after it."""
         if not self.stateful:
             memory = self.start(frame)
-        seen = [frame, memory["frame"], memory["features"], memory["image"]]
+        last = memory["image"]
+        if self.flow is not None:
+            last = self._moved(last.astype(jnp.float32), self.motion(frame, memory["frame"]))
+        seen = [frame, memory["frame"], memory["features"], last]
         x = nn.relu(self.enter(jnp.concatenate([each.astype(self.dtype) for each in seen], axis=-1)))
         for block in self.block:
             x = block(x, train=train)
@@ -83,3 +94,17 @@ class Recurrent(nn.Module):
         features = nn.relu(self.memory(x))
         memory = {"frame": frame, "features": features, "image": fine.astype(self.dtype)}
         return depth_to_space(fine, self.scale), memory
+
+    def motion(self, frame: Frame, before: Frame) -> Float[Array, "b h w 2"]:
+        """The flow from a frame back to the one before, in its pixels. Raises UserError without `flow`."""
+        if self.flow is None:
+            raise UserError("config.networks.generator.flow is missing: temporal.motion teaches it, expected a section")
+        flow: Any = self.flow
+        found: Array = flow(frame, before)
+        return found
+
+    def _moved(self, image: Frame, flow: Array) -> Frame:
+        """An image, laid upon small pixels, warped by the flow of these."""
+        large = depth_to_space(image, self.scale)
+        flow = self.scale * resize(flow, *large.shape[1:3], method="bilinear")
+        return space_to_depth(warp(large, flow), self.scale)

@@ -15,6 +15,7 @@ from typing import Any, Literal, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from jaxgan.augment.resizing import resize
 from jaxgan.augment.sharpening import sharpened
 from jaxgan.domains import Given, NotNegative, Whole
 from jaxgan.errors import UserError
@@ -39,13 +40,16 @@ from jaxgan.game import (
     Weights,
 )
 from jaxgan.layers.conv import transposed_kernels
-from jaxgan.layers.frames import as_frames
+from jaxgan.layers.frames import as_frames, by_frame
 from jaxgan.tasks.adversary import OFFERED, Adversary, Shown, blank_state
+from jaxgan.tasks.conditioned import applied, kept, restoring
 from jaxgan.tasks.penalty import Offers, Penalty, check_offered, lazy_phases, memories, penalized
 
 CONTENT = "content"  # the phase of the first stage
 BACKBONE = "backbone"  # a network that no player owns
 NEVER = 2**31 - 1  # images
+RETURNED = "returned_clip"
+CLIPS = ("restored_clip", "target_clip", "condition_clip", RETURNED)  # what only losses of clips want
 
 
 class Restored(NamedTuple):
@@ -53,6 +57,7 @@ class Restored(NamedTuple):
 
     image: Array
     condition: Array
+    returned: Array | None = None  # of clips, if wanted: the first T - 1 frames as the film comes back to them
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,7 +66,10 @@ class Content:
 
     The function says by the names of its parameters what it wants: `restored` and `target` `[B,H,W,C]`, `mask`
     `[B,H,W,1]`, `features` (images -> a frozen network's), `fake_features` and `real_features` (the discriminator's, in
-    the second stage only). It gives one value an image, `[B]`. All frames of clips are images.
+    the second stage only). It gives one value an image, `[B]`. All frames of clips are images; clips as such are
+    `restored_clip` and `target_clip` `[B,T,H,W,C]`, and `returned_clip` `[B,T-1,H,W,C]`: the first frames as they are
+    restored when the film goes on backwards after its last frame. `condition_clip` is what they are restored from, and
+    `find_motion` the flow that the generator finds between two frames, its method `motion`.
     """
 
     name: Given[str]
@@ -122,10 +130,13 @@ class Restoration:
             raise UserError("config.task.adversary is missing: config.task.adversarial_start asks for a second stage")
         if self.adversarial_start is not None and self.adversarial_start < 0:
             raise UserError(f"config.task.adversarial_start: got {self.adversarial_start}, accepted is 0 or more")
-        if self.conditional and self.scale != 1:
+        if self.conditional and self.scale != 1 and not self._judges_clips:
             raise UserError("config.task.conditional: got true, accepted is false where conditions are smaller")
         if self.generator_penalties and not self.adversarial:
             raise UserError("config.task.generator_penalties: accepted are none without config.task.adversarial_start")
+        for each in self.content:
+            if not self.clips and any(map(each.wants, CLIPS)):
+                raise UserError(f"config.task.content: {each.name} compares clips; expected a generator of clips")
         check_offered(self.generator_penalties, OFFERED, "config.task.generator_penalties")
         if self.adversary is not None:
             check_offered(self.adversary.penalties, OFFERED, f"{self.adversary.path}.penalties")
@@ -239,9 +250,14 @@ class Restoration:
         dropout_key, noise_key = jax.random.split(jax.random.fold_in(key, 1))
         variables = state.variables[GENERATOR]
         tree, rngs = {"params": state.params[GENERATOR], **variables}, {"dropout": dropout_key, "noise": noise_key}
-        image, updates = self.generator.apply(tree, condition, None, train=True, mutable=list(variables), rngs=rngs)
-        variables = {**variables, **updates}
-        return Restored(_kept(image, condition) if self._masks else image, condition), {GENERATOR: variables}
+        returns, last = any(each.wants(RETURNED) for each in self.content), condition.shape[1]
+        seen = jnp.concatenate([condition, condition[:, -2::-1]], axis=1) if returns else condition
+        image, updates = self.generator.apply(tree, seen, None, train=True, mutable=list(variables), rngs=rngs)
+        image, variables = kept(image, seen) if self._masks else image, {**variables, **updates}
+        drawn = (
+            Restored(image[:, :last], condition, image[:, : last - 1 : -1]) if returns else Restored(image, condition)
+        )
+        return drawn, {GENERATOR: variables}
 
     @property
     def products(self) -> Mapping[str, Product]:
@@ -268,7 +284,7 @@ class Restoration:
 
         What a mask says is known stays as it is.
         """
-        return _applied(self.generator, Weights(params, variables), condition, masks=self._masks)
+        return applied(self.generator, Weights(params, variables), condition, masks=self._masks)
 
     def _content_loss(self, state: State, batch: Batch, key: Key) -> tuple[Array, Aux]:
         del key
@@ -294,6 +310,7 @@ class Restoration:
         """The weighted sum of the content losses, and each of them; those that want what is not there are left out."""
         fakes: Restored = batch["fakes"]
         network: Any = self.backbone and self.backbone.module
+        tree = {"params": state.params[GENERATOR], **state.variables[GENERATOR]}
         # the discriminator's reals are never sharpened, or it would teach the halos
         target = as_frames(batch["image"])
         target = sharpened(target) if self.sharpen else target
@@ -301,6 +318,11 @@ class Restoration:
             "restored": lambda: as_frames(fakes.image),
             "target": lambda: target,
             "mask": lambda: as_frames(self._mask(fakes.condition)),
+            "restored_clip": lambda: fakes.image,
+            "target_clip": lambda: target.reshape(batch["image"].shape),
+            RETURNED: lambda: fakes.returned,
+            "condition_clip": lambda: fakes.condition,
+            "find_motion": lambda: partial(self.generator.apply, tree, method="motion"),
             "features": lambda: partial(network.apply, {"params": state.params[BACKBONE]}),
             **further,
         }
@@ -380,85 +402,17 @@ class Restoration:
         return condition[..., -1:]
 
 
-def restoring(generator: Any, degradation: Degradation | None = None) -> Product:
-    """The product of a network that makes images of conditions, or fills in where a mask says so.
-
-    One of clips restores films frame by frame, with a memory, if it can do so; else it asks for whole clips.
-    `degradation`: what makes conditions of images; None: unknown.
-    """
-    masks = degradation is not None and degradation.masks
-    of_clips = getattr(generator, "clips", False)
-    carries = of_clips and hasattr(generator, "step")
-
-    def restore(weights: Weights, asked: Asked, memory: Memory) -> tuple[Made, Memory]:
-        return {"image": _applied(generator, weights, _joined(asked, masks), masks=masks)}, memory
-
-    clip = (None,) if of_clips and not carries else ()
-    pixels, mask = Field((*clip, None, None, None), kind="pixels"), Field((*clip, None, None, 1), kind="mask")
-    begin, advance = _remembering(generator, masks) if carries else (None, restore)
-    return Product(
-        asks={"condition": pixels, **({"mask": mask} if masks else {})},
-        gives={"image": pixels},
-        networks=(GENERATOR,),
-        forward=advance,
-        begin=begin,
-        degradation=degradation,
-        scale=getattr(generator, "scale", 1),
-        receptive_field=getattr(generator, "receptive_field", None),
-        multiple=getattr(generator, "multiple", 1),
-        features_scale=getattr(generator, "features_scale", None),
-        delay=generator.delay if carries else 0,
-    )
-
-
-def _remembering(generator: Any, masks: bool) -> tuple[Callable[..., Memory], Callable[..., tuple[Made, Memory]]]:
-    """How a film begins and goes on, of a network with a memory.
-
-    Beside that stand, where masks say what is known, the conditions of the images that are still to come.
-    """
-    waiting = generator.delay if masks else 0
-
-    def begin(weights: Weights, asked: Asked) -> Memory:
-        del weights
-        condition = _joined(asked, masks)
-        return generator.start(condition), jnp.repeat(condition[:, None], waiting, axis=1)
-
-    def advance(weights: Weights, asked: Asked, memory: Memory) -> tuple[Made, Memory]:
-        condition, (memory, late) = _joined(asked, masks), memory
-        tree = {"params": weights.params[GENERATOR], **weights.variables[GENERATOR]}
-        image, memory = generator.apply(tree, condition, memory, train=False, method="step")
-        late = jnp.concatenate([late, condition[:, None]], axis=1)
-        image = _kept(image, late[:, 0]) if masks else image
-        return {"image": image.astype(jnp.float32)}, (memory, late[:, 1:])
-
-    return begin, advance
-
-
-def _joined(asked: Asked, masks: bool) -> Array:
-    """The condition as networks get it: what a mask hides is grey, and the mask is the last channel."""
-    condition: Array = asked["condition"]
-    if not masks:
-        return condition
-    return jnp.concatenate([condition * (1 - asked["mask"]), asked["mask"]], axis=-1)
-
-
-def _applied(generator: Any, weights: Weights, condition: Array, *, masks: bool) -> Array:
-    """The generator's images, float32, without randomness."""
-    tree = {"params": weights.params[GENERATOR], **weights.variables[GENERATOR]}
-    image = generator.apply(tree, condition, None, train=False)
-    return (_kept(image, condition) if masks else image).astype(jnp.float32)
-
-
-def _kept(image: Array, condition: Array) -> Array:
-    """The image with what its condition knows put in place; the condition's last channel is a mask."""
-    known, mask = condition[..., :-1], condition[..., -1:]
-    return mask * image + (1 - mask) * known
-
-
 def _beside(image: Array, given: Mapping[str, Array]) -> tuple[Array, Array | None]:
-    """The discriminator's inputs: the image, with its condition as further channels, and the label."""
-    image = jnp.concatenate([image, given["condition"]], axis=-1) if "condition" in given else image
-    return image, given.get("label")
+    """The discriminator's inputs: the image, with its condition as further channels, and the label.
+
+    A condition of clips that is smaller is enlarged.
+    """
+    if "condition" not in given:
+        return image, given.get("label")
+    condition, (height, width) = given["condition"], image.shape[-3:-1]
+    if condition.shape[-3:-1] != (height, width):
+        condition = by_frame(lambda frames: resize(frames, height, width), condition)
+    return jnp.concatenate([image, condition], axis=-1), given.get("label")
 
 
 def _weights(given: Mapping[str, Array], shape: tuple[int, ...]) -> Array:

@@ -20,5 +20,6 @@ def test_the_order_is_that_of_pixel_shuffle(factor):
     y = depth_to_space(jnp.asarray(x), factor)
     np.testing.assert_array_equal(y, expected)
     np.testing.assert_array_equal(space_to_depth(y, factor), x)
+    np.testing.assert_array_equal(space_to_depth(y[:, None], factor), x[:, None])  # clips
     # a permutation: the derivative of half the sum of squares is what went in
     np.testing.assert_array_equal(jax.grad(lambda x: (depth_to_space(x, factor) ** 2).sum() / 2)(jnp.asarray(x)), x)
