@@ -87,7 +87,15 @@ EXPERIMENTS = {
 }
 
 
-RESTORED = {"psnr": "PSNR, dB", "psnr_y": "PSNR of luma, dB", "ssim": "SSIM", "swd": "sliced Wasserstein"}
+RESTORED = {
+    "psnr": "PSNR, dB",
+    "psnr_y": "PSNR of luma, dB",
+    "ssim": "SSIM",
+    "swd": "sliced Wasserstein",
+    "tof": "tOF, pixels",  # this one and those below: of clips
+    "warping_error": "warping error / 1000",
+    "flicker": "flicker, levels",
+}
 
 
 class Run:
@@ -210,7 +218,7 @@ def _table(experiment: Experiment, records: list[dict[str, Any]]) -> str:
         groups.setdefault((row, record.get("minutes", record["images"])), []).append(record)
     if not groups:
         return "no records yet"
-    if any(name.startswith("psnr/") for name in records[0]["scores"]):
+    if any(name.startswith("psnr/") or "/psnr/" in name for name in records[0]["scores"]):
         return _restored(records)
     names = sorted(set.intersection(*(set(record["scores"]) for record in records)))
     features = sorted({name.partition("/")[2] for name in names})
@@ -226,29 +234,36 @@ def _table(experiment: Experiment, records: list[dict[str, Any]]) -> str:
 
 
 def _restored(records: list[dict[str, Any]]) -> str:
-    """A Markdown table of restorations: a row for each record and for the method without training beside it.
+    """A Markdown table of restorations: a row for each record and for the methods without training beside it.
 
-    Of one seed: the means over the held-out pictures and, where it is scored by picture, their standard deviation.
+    Of one seed: the means over the held-out pictures or clips and, where each is scored, their standard deviation.
     """
-    label = next(name.partition("/")[2] for name in records[0]["scores"])
-    heads = ["method", "images", *RESTORED.values()]
-    lines = [f"Held-out pictures, {label}.", "", f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
+    scores: Mapping[str, float] = records[0]["scores"]
+    evaluator, _, label = next(name for name in scores if name.startswith("psnr/") or "/psnr/" in name).partition(
+        "psnr/"
+    )
+    columns = {name: head for name, head in RESTORED.items() if f"{evaluator}{name}/{label}" in scores}
+    heads = ["method", "images", *columns.values()]
+    held_out = "clips" if "flicker" in columns else "pictures"
+    lines = [f"Held-out {held_out}, {label}.", "", f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
     rows = [
         (f"{record.get('config')}, seed {record['seed']}", f"{record['images']:,}", "", record) for record in records
     ]
-    baselines = {name.partition("/")[0][len("psnr_") :] for name in records[0]["scores"] if name.startswith("psnr_")}
-    rows += [(name, "", f"_{name}", records[0]) for name in sorted(baselines - {"y", "std"}) if "_" not in name]
+    first, last = f"{evaluator}swd_", f"/{label}"  # a score without deviation: what follows it is a method
+    methods = [name[len(first) : -len(last)] for name in scores if name.startswith(first) and name.endswith(last)]
+    methods += ["original"] if f"{evaluator}flicker_original/{label}" in scores else []
+    rows += [(name.replace("_", " "), "", f"_{name}", records[0]) for name in sorted(methods)]
     for name, images, suffix, record in rows:
-        cells = [_with_spread(record["scores"], f"{score}{suffix}", label) for score in RESTORED]
+        cells = [_with_spread(record["scores"], f"{evaluator}{score}{suffix}", label) for score in columns]
         lines.append(f"| {name} | {images} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
 def _with_spread(scores: Mapping[str, float], name: str, label: str) -> str:
-    spread = scores.get(f"{name}_std/{label}")
-    value = scores.get(f"{name}/{label}", float("nan"))
-    digits = 3 if name.startswith("ssim") else 2
-    return f"{value:.{digits}f}" + ("" if spread is None else f" ± {spread:.{digits}f}")
+    """Empty where there is no such score."""
+    spread, value = scores.get(f"{name}_std/{label}"), scores.get(f"{name}/{label}")
+    digits = 3 if name.rpartition("/")[2].startswith(("ssim", "tof", "warping")) else 2
+    return "" if value is None else f"{value:.{digits}f}" + ("" if spread is None else f" ± {spread:.{digits}f}")
 
 
 def _summary(values: list[float]) -> str:

@@ -18,6 +18,7 @@ class ClipFrames:
     def __init__(self, clips: Any):
         """Reads nothing yet."""
         self._clips, self.per_clip = clips, frames(clips.spec.fields)
+        self._held: tuple[int, dict[str, np.ndarray]] | None = None  # the clip that was read last, by number
         fields = {name: of_frame(field) if self._parted(field) else field for name, field in clips.spec.fields.items()}
         self.spec = dataclasses.replace(clips.spec, size=clips.spec.size * self.per_clip, fields=fields)
         if (counts := getattr(clips, "label_counts", None)) is not None:
@@ -33,13 +34,16 @@ class ClipFrames:
         return {name: array[rows, places] if self._is_parted(name) else array[rows] for name, array in examples.items()}
 
     def picture(self, index: int) -> dict[str, np.ndarray]:
-        """The fields of one frame."""
+        """The fields of one frame. Its clip is read whole, and held until another one is asked for."""
         number, place = divmod(index, self.per_clip)
-        if isinstance(self._clips, Pictures):
-            clip = self._clips.picture(number)
-        else:
-            clip = {name: rows[0] for name, rows in self._clips.read([number]).items()}
-        return {name: array[place] if self._is_parted(name) else array for name, array in clip.items()}
+        held = self._held  # of one thread, whatever others do
+        if held is None or held[0] != number:
+            if isinstance(self._clips, Pictures):
+                clip = self._clips.picture(number)
+            else:
+                clip = {name: rows[0] for name, rows in self._clips.read([number]).items()}
+            held = self._held = (number, clip)
+        return {name: array[place] if self._is_parted(name) else array for name, array in held[1].items()}
 
     def _is_parted(self, name: str) -> bool:
         return self._parted(self._clips.spec.fields[name])

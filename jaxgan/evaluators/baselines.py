@@ -68,7 +68,8 @@ def _non_local_means(condition: np.ndarray, sigma: float) -> np.ndarray:
     if sigma == 0.0:
         return condition
     options: dict[str, Any] = {"patch_size": 5, "patch_distance": 6, "channel_axis": -1, "fast_mode": True}
-    return denoise_nl_means(condition, h=0.6 * sigma, sigma=sigma, **options)
+    restored = denoise_nl_means(condition, h=0.6 * sigma, sigma=sigma, **options)
+    return restored.reshape(condition.shape)  # which leaves out an axis of one channel
 
 
 def _noise_of(condition: np.ndarray) -> float:

@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -10,6 +11,7 @@ from jaxgan.commands.scoring import UNNAMED, choose_best, make_evaluators
 from jaxgan.config import CheckpointConfig
 from jaxgan.data.opening import open_source
 from jaxgan.errors import FINISHED, UserError
+from jaxgan.evaluators.evaluator import Trained
 from jaxgan.game import product_of
 from jaxgan.main import main
 from jaxgan.overrides import resolve
@@ -96,6 +98,25 @@ def test_the_best_checkpoint_is_by_a_score_that_there_is():
 def test_what_does_not_fit_is_told_with_its_place(sections, words):
     with pytest.raises(UserError, match=words):
         make(evaluators=sections)
+
+
+def test_what_restores_pictures_is_scored_on_clips_beside_methods_tuned_on_those_of_training(tmp_path, caplog):
+    y, x = np.mgrid[:32, :48]
+    for split, shift in (("train", 0), ("test", 9)):
+        (tmp_path / split / "film").mkdir(parents=True)
+        for number in range(3):
+            wave = 127 + 90 * np.sin((x + number + shift) / 5) * np.cos(y / 4)
+            Image.fromarray(wave.astype(np.uint8)).save(tmp_path / split / "film" / f"{number}.png")
+    films = {"name": "reconstruction.Reconstruction", "data": {"name": str(tmp_path), "frames": 3}}
+    films["data"] |= {"split": "train", "evaluation_split": "test"}
+    caplog.set_level("INFO", "jaxgan.evaluators")
+    evaluator = make(**RESTORING, evaluators={"films": films})["films"].evaluator
+    assert (evaluator.manifest["samples"], evaluator.manifest["frames"]) == (3, 3)
+    scores = evaluator.run(Trained(restore=lambda frames: frames), 0)
+    told = [record.getMessage() for record in caplog.records if "best of" in record.getMessage()]
+    assert [line.partition(":")[0] for line in told] == ["temporal_mean", "temporal_median", "nlmeans"]
+    assert not any("scored on" in record.getMessage() for record in caplog.records)
+    assert {"tof/gaussian_25", "flicker_nlmeans/gaussian_25", "flicker_original_std/gaussian_25"} <= scores.keys()
 
 
 def test_data_of_other_classes_are_told(tmp_path):

@@ -113,6 +113,23 @@ def test_a_baseline_stands_beside_the_scores_and_beats_doing_nothing(degradation
     assert scores[f"psnr_{name}/{label}"] > scores[f"psnr/{label}"] + 3
 
 
+class Grey(Pictures):
+    """The first channel."""
+
+    spec = dataclasses.replace(Pictures.spec, fields=picture_fields(None, None, 1))
+
+    def picture(self, index):
+        return {"image": super().picture(index)["image"][..., :1]}
+
+
+@pytest.mark.parametrize(("degradation", "name"), [(GaussianNoise(25.0), "nlm"), (Hole(), "biharmonic")])
+def test_grey_pictures_have_baselines_too(degradation, name):
+    evaluator = Reconstruction(Grey(), degradation, samples=1)
+    scores = evaluator.run(Trained(restore=lambda condition: condition[..., :1]), 0)
+    label = degradation.label
+    assert scores[f"psnr_{name}/{label}"] > scores[f"psnr/{label}"] + 3
+
+
 class Pairs(Pictures):
     """Pictures beside darker ones, of as many channels as asked for."""
 
