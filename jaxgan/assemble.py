@@ -27,6 +27,7 @@ from jaxgan.training.batches import example_batch
 log = logging.getLogger(__name__)
 
 ADVICE = {"condition": "give config.task.degradation or config.data.condition"}  # on fields that data may lack
+NETWORK = 2  # dots in the path of a network's section; what has more is a part of one, which may be finer
 SIZE = 192  # pixels of an image where any will do: most scales divide it
 SHORTEST = 2  # frames of a clip where any will do
 
@@ -35,8 +36,9 @@ def fill_in(config: RunConfig, spec: DataSpec, allow: tuple[str, ...] = ()) -> R
     """The config with what the data set decides written into its sections, where they leave it out.
 
     That is `resolution`, `channels`, `frames` (of clips) and `num_classes`, and what networks are told of tokens or
-    vectors, where they are `Given`. Raises UserError where a section says otherwise than the data set, and for labels
-    or conditions wanted of a data set without them. `allow` as in `make_task`.
+    vectors, where they are `Given`; a part of a network may have a multiple of the resolution. Raises UserError where a
+    section says otherwise than the data set, and for labels or conditions wanted of a data set without them. `allow` as
+    in `make_task`.
     """
     image = spec.fields.get("image")
     sizes = {} if image is None else {"resolution": image.height, "channels": image.channels, "frames": image.frames}
@@ -48,7 +50,8 @@ def fill_in(config: RunConfig, spec: DataSpec, allow: tuple[str, ...] = ()) -> R
         for key, value in shape.items():
             if key not in parameters or not given(parameters[key].annotation):
                 continue
-            if section.setdefault(key, value) not in (value, *further.get(key, ())):
+            finer = key == "resolution" and path.count(".") > NETWORK and section.get(key, value) % value == 0
+            if section.setdefault(key, value) not in (value, *further.get(key, ())) and not finer:
                 raise UserError(f"{path}.{key}: got {section[key]!r}, but {spec.name} has {value!r}")
         if "resolution" in shape and section.get("gamma") == "auto":
             section["gamma"] = auto_gamma(shape["resolution"], config.batch_size)

@@ -17,7 +17,7 @@ from torch_steps import make_dcgan  # beside this script
 
 CLIPS, FRAMES, SEEN, SIZE = 32, 16, 3, 32
 LATENT, WIDTH, WAVES, VECTOR, PERIOD = 64, 64, 2, 64, 40.0
-UP, DOWN = (128, 64, 32), (32, 64, 128)
+UP, DOWN = (128, 64, 32, 16), (32, 64, 128)
 GAMMA = 1.0
 
 
@@ -39,16 +39,13 @@ class Equalized(nn.Module):
         return F.linear(x, self.weight * self.gain, self.bias)
 
 
-def triangle(phase):
-    """A triangular wave of unit variance."""
-    return math.sqrt(3) * (1 - 4 * ((phase + 0.25) % 1 - 0.5).abs())
-
-
-def weights(shift, size=SIZE):
-    """How much each pixel of a line gives to each of the line shifted by `[b,n]` pixels: `[b,n,size,size]`."""
-    pixels = torch.arange(size)
-    places = (pixels - shift[..., None]).clamp(0, size - 1)
-    return F.relu(1 - (places[..., None] - pixels).abs())
+def covered(shift, fine, size=SIZE):
+    """How much each pixel of a finer line covers of each of a line shifted by `[b,n]` pixels: `[b,n,size,fine]`."""
+    ratio = fine / size
+    start = (ratio * (torch.arange(size) - shift[..., None]))[..., None]
+    first, last = torch.arange(fine).to(shift), torch.arange(1, fine + 1).to(shift)
+    first[0], last[-1] = -math.inf, math.inf
+    return F.relu(torch.minimum(start + ratio, last) - torch.maximum(start, first)) / ratio
 
 
 class Generator(nn.Module):
@@ -57,8 +54,11 @@ class Generator(nn.Module):
     def __init__(self):
         super().__init__()
         self.speed = Equalized(WAVES, WAVES)
-        self.code, self.content = Equalized(2 * WAVES, WIDTH), nn.Parameter(torch.randn(WIDTH, LATENT))
-        self.shift = Equalized(WIDTH, 2)
+        self.content, self.origin, self.ways = (
+            Equalized(LATENT, WIDTH),
+            Equalized(WIDTH, 2),
+            Equalized(WIDTH, 2 * WAVES),
+        )
         self.images, _ = make_dcgan(LATENT, 1, UP)
 
     def forward(self, latent, motion, time):
@@ -66,12 +66,13 @@ class Generator(nn.Module):
         sine, cosine, pace = motion.chunk(3, dim=-1)
         speed = 1 + torch.tanh(self.speed(pace))
         phase = torch.atan2(sine, cosine)[:, None] / (2 * math.pi) + speed[:, None] / PERIOD * time[..., None]
-        codes = torch.cat([triangle(phase), triangle(phase + 0.25)], dim=-1)
-        content = F.linear(latent, self.content * LATENT**-0.5)
-        shift = SIZE / 4 * self.shift(leaky((self.code(codes) + content[:, None]) / math.sqrt(2)))
+        codes = math.sqrt(3) * (1 - 4 * (phase % 1 - 0.5).abs())
+        content = leaky(self.content(latent))
+        ways = self.ways(content).reshape(-1, 2, WAVES)
+        shift = SIZE / 4 * (self.origin(content)[:, None] + codes @ ways.mT / math.sqrt(WAVES))
         image = self.images(latent[..., None, None])
-        frames = weights(shift[..., 0]) @ image @ weights(shift[..., 1]).mT
-        return frames.flatten(0, 1)[:, None]
+        down, right = (covered(shift[..., axis], image.shape[2]) for axis in (0, 1))
+        return (down @ image @ right.mT).flatten(0, 1)[:, None]
 
 
 class Meeting(nn.Module):

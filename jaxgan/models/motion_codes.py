@@ -8,7 +8,7 @@ longer film begins as a shorter one.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Literal
 
 import flax.linen as nn
@@ -22,10 +22,6 @@ from jaxgan.layers.repeat import fold
 from jaxgan.layers.time_grid import Curve, codes_until, curve, noise_before
 
 GAIN: dict[str, float] = {"linear": 1.0, "b_spline": math.sqrt(2)}  # for about unit variance of curves
-WAVES: dict[str, Callable[[Array], Array]] = {  # of unit variance, by phase; a period is 1
-    "sine": lambda phase: math.sqrt(2) * jnp.sin(2 * math.pi * phase),
-    "triangle": lambda phase: math.sqrt(3) * (1 - 4 * jnp.abs((phase + 0.25) % 1 - 0.5)),
-}
 
 
 class Convolved(nn.Module):
@@ -94,10 +90,11 @@ class Steady(nn.Module):
 
     One vector of noise a film: it says the speed of each wave, 0 to 2 times that of its period in frames, and its
     phase, which is uniform. So every moment of a film has the same law, and a film of any length moves as it begins.
-    Triangular waves are the paths of what bounces between two walls.
+    A "sine" is two numbers of the code, it and its cosine; a "triangle", the path of what bounces between two walls,
+    is one.
     """
 
-    frequencies: Count = 8  # each is two numbers of the code, a quarter of a period apart
+    frequencies: Count = 8
     shortest: Positive = 16.0  # period, in frames
     longest: Positive = 256.0
     wave: Literal["sine", "triangle"] = "sine"
@@ -114,12 +111,14 @@ class Steady(nn.Module):
 
     @nn.compact
     def __call__(self, noise: Array, time: Array) -> Array:
-        """Codes `[B,N,2 frequencies]` of unit variance."""
+        """Codes `[B,N,2 frequencies]`, or of triangles `[B,N,frequencies]`, of unit variance."""
         sine, cosine, pace = jnp.split(noise.astype(jnp.float32)[:, :1], 3, axis=-1)
         speed = 1 + jnp.tanh(EqualizedDense(self.frequencies, name="speed")(pace))
         periods = jnp.geomspace(self.shortest, self.longest, self.frequencies)
         phase = jnp.arctan2(sine, cosine) / (2 * math.pi) + speed / periods * time.astype(jnp.float32)[..., None]
-        return jnp.concatenate([WAVES[self.wave](phase), WAVES[self.wave](phase + 0.25)], axis=-1)
+        if self.wave == "triangle":
+            return math.sqrt(3) * (1 - 4 * jnp.abs(phase % 1 - 0.5))
+        return math.sqrt(2) * jnp.concatenate([jnp.sin(2 * math.pi * phase), jnp.cos(2 * math.pi * phase)], axis=-1)
 
 
 class Recurrent(nn.Module):

@@ -109,18 +109,22 @@ class Frames(_Film):
             whole = jnp.concatenate([jnp.repeat(latent, count, axis=0), flat.astype(latent.dtype)], axis=-1)
             image = backbone(whole, condition, train=train)
         image = _of_one_scale(image)
+        if image.shape[1] != self.resolution:
+            wanted = f"got a backbone of {image.shape[1]} pixels, expected {self.resolution}"
+            raise UserError(f"video: {wanted}; video.Shifted takes finer ones")
         return image.reshape(rows, count, *image.shape[1:])
 
 
 class Shifted(_Film):
     """Content latents `[B,Z]` (and conditions) and noise of motion `[B,M,D]` to clips `[B,N,R,R,C]` of one thing.
 
-    `backbone` makes one image a clip; each frame is that image, shifted by what its motion code and the content say. So
-    a clip shows the same thing in all its frames, and costs one image, however many frames it has: for things that move
-    as a whole before a plain ground, and for cameras that pan.
+    `backbone` makes one image a clip; each frame is that image, shifted by a linear map of its motion code that depends
+    on the content. So a clip shows the same thing in all its frames, and costs one image, however many frames it has:
+    for things that move as a whole before a plain ground, and for cameras that pan. With a `backbone` of a finer
+    `resolution` parts of a pixel are moved as they should.
     """
 
-    width: Count = 64  # of the hidden layer between code and shift
+    width: Count = 64  # of the hidden layer between content and that map
 
     @nn.compact
     def __call__(
@@ -136,29 +140,36 @@ class Shifted(_Film):
         """The clips; arguments and errors are those of `Frames`."""
         backbone: Any = self.backbone
         codes = self.codes(latent, motion, time, start)
-        content = EqualizedDense(self.width, use_bias=False, name="content")(latent.astype(jnp.float32))
-        hidden = leaky_relu((EqualizedDense(self.width, name="code")(codes) + content[:, None]) / math.sqrt(2))
-        shift = self.resolution / 4 * EqualizedDense(2, name="shift")(hidden)
-        return shifted(_of_one_scale(backbone(latent, condition, train=train)), shift)
+        content = leaky_relu(EqualizedDense(self.width, name="content")(latent.astype(jnp.float32)))
+        origin = EqualizedDense(2, name="origin")(content)
+        ways = EqualizedDense(2 * codes.shape[-1], name="ways")(content).reshape(len(latent), 2, -1)
+        shift = origin[:, None] + jnp.einsum("bnd,bcd->bnc", codes, ways) / math.sqrt(codes.shape[-1])
+        image = _of_one_scale(backbone(latent, condition, train=train))
+        return shifted(image, self.resolution / 4 * shift, self.resolution)
 
 
-def shifted(image: Float[Array, "b h w c"], shift: Float[Array, "b n 2"]) -> Float[Array, "b n h w c"]:
-    """Images shifted by so many pixels downwards and to the right, bilinearly; what comes in are the edge's pixels."""
-    down, right = (_weights(shift[..., axis], image.shape[1 + axis]).astype(image.dtype) for axis in (0, 1))
+def shifted(image: Float[Array, "b h w c"], shift: Float[Array, "b n 2"], size: int) -> Float[Array, "b n size size c"]:
+    """Images shifted by so many pixels downwards and to the right, reduced to `size` pixels.
+
+    Each pixel is the mean over its area, which at an unchanged size is bilinear; what comes in are the edge's pixels.
+    """
+    down, right = (_covered(shift[..., axis], image.shape[1 + axis], size).astype(image.dtype) for axis in (0, 1))
     return jnp.einsum("bnyi,bijc,bnxj->bnyxc", down, image, right)
+
+
+def _covered(shift: Float[Array, "b n"], fine: int, size: int) -> Float[Array, "b n size fine"]:
+    """The share of each pixel of a shifted line that each of a finer one covers; those at its ends go on for ever."""
+    ratio = fine / size
+    start = ratio * (jnp.arange(size) - shift[..., None])[..., None]
+    first = jnp.arange(fine).astype(jnp.float32).at[0].set(-jnp.inf)
+    last = jnp.arange(1, fine + 1).astype(jnp.float32).at[-1].set(jnp.inf)
+    return jnp.clip(jnp.minimum(start + ratio, last) - jnp.maximum(start, first), 0.0) / ratio
 
 
 def _of_one_scale(image: Any) -> Array:
     if isinstance(image, tuple):
         raise UserError("video: got a backbone whose images have several scales, expected one with all_scales=False")
     return image
-
-
-def _weights(shift: Float[Array, "b n"], size: int) -> Float[Array, "b n size size"]:
-    """How much each pixel of a line gives to each of the shifted line."""
-    pixels = jnp.arange(size)
-    places = jnp.clip(pixels - shift[..., None], 0, size - 1)
-    return jnp.maximum(0.0, 1.0 - jnp.abs(places[..., None] - pixels))
 
 
 class Clips(nn.Module):
@@ -201,6 +212,8 @@ class Clips(nn.Module):
             return maps if met or maps.shape[1] != self.pixels else meeting(maps, vector, train=train)
 
         judged = backbone(image.reshape(rows * count, *image.shape[2:]), condition, train=train, meet=meet)
+        if getattr(backbone, "resolution", self.resolution) != self.resolution:
+            raise UserError(f"video: got a backbone of {backbone.resolution} pixels, expected {self.resolution}")
         if self.pixels not in seen:
             accepted = ", ".join(map(str, dict.fromkeys(seen)))
             raise UserError(f"video: got pixels {self.pixels}, accepted are those of the maps: {accepted}")

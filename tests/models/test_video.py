@@ -97,9 +97,11 @@ def test_a_shifted_film_is_one_image_of_the_backbone_in_all_its_frames():
     image = backbone.apply(own, latent, label, train=False)
     code = network.motion.apply({"params": tree["params"]["motion"]}, noise, jnp.arange(4.0)[None].repeat(2, axis=0))
     params = tree["params"]
-    content = latent @ params["content"]["kernel"] / np.sqrt(5)
-    hidden = code @ params["code"]["kernel"] / np.sqrt(3) + content[:, None]
-    shift = 4 * np.where(hidden > 0, hidden, 0.2 * hidden) @ params["shift"]["kernel"] / np.sqrt(64)
+    dense = lambda x, name: np.asarray(x @ params[name]["kernel"]) / np.sqrt(x.shape[-1])  # noqa: E731
+    content = dense(latent, "content")
+    content = np.where(content > 0, content, 0.2 * content) * np.sqrt(2)
+    ways = dense(content, "ways").reshape(2, 2, 3)
+    shift = 4 * (dense(content, "origin")[:, None] + np.einsum("bnd,bcd->bnc", code, ways) / np.sqrt(3))
     places = np.stack(np.meshgrid(np.arange(16.0), np.arange(16.0), indexing="ij"))
     for clip in range(2):
         for frame in range(4):
@@ -107,6 +109,17 @@ def test_a_shifted_film_is_one_image_of_the_backbone_in_all_its_frames():
             wanted = map_coordinates(np.asarray(image[clip, ..., 0]), moved, order=1, mode="nearest")
             np.testing.assert_allclose(film[clip, frame, ..., 0], wanted, atol=1e-5)
     assert np.abs(np.diff(shift, axis=1)).min() > 0
+
+
+def test_shifted_pixels_are_means_over_their_areas():
+    fine = np.random.default_rng(0).uniform(-1, 1, (1, 12, 12, 2)).astype(np.float32)
+    shift = jnp.array([[[0.0, 0.0], [1.5, -2.0], [0.3, 0.8], [-9.0, 9.0]]])
+    found = np.asarray(video.shifted(jnp.asarray(fine), shift, 4))[0]
+    wide = np.pad(fine[0], ((60, 60), (60, 60), (0, 0)), mode="edge").repeat(10, axis=0).repeat(10, axis=1)
+    for frame, (down, right) in zip(found, np.asarray(shift[0])):
+        top, left = (round(600 - 30 * each) for each in (down, right))
+        area = wide[top : top + 120, left : left + 120].reshape(4, 30, 4, 30, 2)
+        np.testing.assert_allclose(frame, area.mean(axis=(1, 3)), atol=1e-5)
 
 
 def clips(name, count=3, pixels=8, depth=1):
@@ -140,6 +153,18 @@ def test_frames_meet_where_there_are_maps():
     assert clips("r3gan", pixels=16)[0]["params"]["meeting"]["conv"]["kernel"].shape == (3, 3, 24, 8)
     deep = clips("dcgan", pixels=4, depth=2)[0]["params"]["meeting"]
     assert [deep[name]["kernel"].shape for name in sorted(deep)] == [(3, 3, 24, 8), (3, 3, 8, 8)]
+
+
+def test_a_finer_backbone_is_for_shifted_films_alone():
+    latent, noise = jnp.zeros((2, 5)), jnp.zeros((2, 8, 3))
+    with pytest.raises(UserError, match=r"got a backbone of 16 pixels, expected 8; video\.Shifted takes finer ones"):
+        video.Frames(GENERATORS["dcgan"], Convolved(3), 8, 1, 4).init(KEY, latent, None, noise, train=False)
+    film = video.Shifted(GENERATORS["dcgan"], Convolved(3), 8, 1, 4).init_with_output(
+        KEY, latent, None, noise, train=False
+    )
+    assert film[0].shape == (2, 4, 8, 8, 1)
+    with pytest.raises(UserError, match="got a backbone of 16 pixels, expected 8"):
+        video.Clips(DISCRIMINATORS["dcgan"], 8, pixels=4).init(KEY, jnp.zeros((2, 3, 8, 8, 1)), train=False)
 
 
 def test_a_family_without_maps_between_stages_is_refused():
