@@ -33,7 +33,7 @@ VARIANTS = {  # what a config takes beside its default, and whether its game is 
 STYLEGAN2 = ("", ":paper256", ":paper512", ":paper1024")  # the presets that are regularized alike
 LARGE = (  # also if tiny
     *("biggan", "msg_fashion", "progan", "r3gan_cifar10", "stylegan2", "stylegan2_fashion"),
-    *("stylegan_v", "r3gan_video", "mocogan_digits"),
+    *("stylegan_v", "r3gan_video", "mocogan_digits", "vinpaint_clips"),
 )
 COPIED = ("constants", "growth")  # collections of which the average has what the live network has
 NAMES = tuple(str(number) for number in range(10))

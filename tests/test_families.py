@@ -28,6 +28,8 @@ FAMILIES = {  # a config of each, and what is changed so that every phase is pla
     "srgan_photos": {},
     "inpaint_photos": {},
     "edges2photo": {},
+    "vdenoise_clips": {},
+    "vinpaint_clips": {},
     "video_digits": {"task.adversary.penalties.0.every": "1", "task.adversary.penalties.1.every": "1"},
     "stylegan_v": {"task.latent_dim": "8", "task.adversary.penalties.0.every": "1"},
     "r3gan_video": {},

@@ -1,4 +1,4 @@
-"""Random masks for inpainting, float32 `[B,H,W,1]`: 1 where the image is to be made up.
+"""Random masks for inpainting, float32 `[B,H,W,1]`, of clips `[B,T,H,W,1]`: 1 where the image is to be made up.
 
 Lengths are in units of the shorter side, so that a mask looks alike at every resolution; the published ones are for 256
 pixels. Strokes are those of Yu et al. 2019 ("Free-form image inpainting with gated convolution") with the constants of
@@ -7,14 +7,19 @@ Suvorov et al. 2022 ("LaMa"), of whom are the boxes too.
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
+from jaxgan.errors import UserError
+
 Mask = Float[Array, "b h w 1"]
 Kind = Literal["strokes", "boxes", "half", "borders", "mixed"]
+MOVABLE = ("strokes", "boxes")
+Path = Float[Array, "b t 2"]
 
 STROKES, SEGMENTS, BOXES = 5, 5, 4  # at most, in an image, in a stroke, in an image
 ANGLES = (0.01, 4.0)  # radians
@@ -23,6 +28,7 @@ WIDTHS = (5 / 256, 105 / 256)  # of a segment
 SIDES = (30 / 256, 150 / 256)  # of a box
 MARGIN = 10 / 256  # around boxes
 BORDERS = (0.04, 0.25)  # of a side
+SPEEDS, TURN = (0.005, 0.05), 0.01  # of moving masks, a frame; deviation of what is added to it a frame, on each axis
 MIXED = {"strokes": 0.4, "boxes": 0.4, "half": 0.1, "borders": 0.1}
 
 
@@ -40,10 +46,36 @@ def random_masks(
     return jnp.where(chosen[..., None, None, None], masks, 0.0).sum(axis=0)
 
 
+def moving_masks(
+    key: Array, batch: int, frames: int, height: int, width: int, kind: Kind, *, widths: tuple[float, float] = WIDTHS
+) -> Float[Array, "b t h w 1"]:
+    """Masks of clips: strokes or boxes, all of a clip on one random walk, which turns back half a side from its start.
+
+    Raises UserError for another kind.
+    """
+    if kind not in MOVABLE:
+        raise UserError(f"moving masks: got {kind}, accepted are {', '.join(MOVABLE)}")
+    walk_key, key = jax.random.split(key)
+    path = _random_walks(walk_key, batch, frames)
+    if kind == "strokes":
+        hidden = strokes(key, batch, height, width, widths, path)
+    else:
+        hidden = boxes(key, batch, height, width, path)
+    return hidden.reshape(batch, frames, height, width, 1).astype(jnp.float32)
+
+
 def strokes(
-    key: Array, batch: int, height: int, width: int, widths: tuple[float, float] = WIDTHS
-) -> Bool[Array, "b h w"]:
-    """One to five polylines of one to five segments, each segment of a width of its own."""
+    key: Array,
+    batch: int,
+    height: int,
+    width: int,
+    widths: tuple[float, float] = WIDTHS,
+    path: Path | None = None,
+) -> Bool[Array, "b2 h w"]:
+    """One to five polylines of one to five segments, each segment of a width of its own.
+
+    `path`: where they are moved to in each frame of a clip; then rows are of the frames of the first clip, and so on.
+    """
     extent = _extent(height, width)
     count_key, start_key, angle_key, length_key, width_key = jax.random.split(key, 5)
     shape = (batch, STROKES, SEGMENTS)
@@ -60,17 +92,22 @@ def strokes(
     radius = jax.random.uniform(width_key, shape, minval=widths[0], maxval=widths[1]) / 2
     flat = (batch, STROKES * SEGMENTS)
     starts, ends = (jnp.stack(each, axis=2).reshape(*flat, 2) for each in (points[:-1], points[1:]))
-    return near_segments(starts, ends, jnp.where(drawn, radius, -1.0).reshape(flat), height, width)
+    radius = jnp.where(drawn, radius, -1.0).reshape(flat)
+    if path is not None:
+        starts, ends, radius = _moved(starts, path), _moved(ends, path), radius.repeat(path.shape[1], axis=0)
+    return near_segments(starts, ends, radius, height, width)
 
 
-def boxes(key: Array, batch: int, height: int, width: int) -> Bool[Array, "b h w"]:
-    """One to four boxes, which may overlap, at a distance from the border."""
+def boxes(key: Array, batch: int, height: int, width: int, path: Path | None = None) -> Bool[Array, "b2 h w"]:
+    """One to four boxes, which may overlap, at a distance from the border; `path` as of strokes."""
     count_key, side_key, place_key = jax.random.split(key, 3)
     drawn = jnp.arange(BOXES) < jax.random.randint(count_key, (batch, 1), 1, BOXES + 1)
     sides = jax.random.uniform(side_key, (batch, BOXES, 2), minval=SIDES[0], maxval=SIDES[1])
     room = _extent(height, width) - sides - 2 * MARGIN
     first = MARGIN + jax.random.uniform(place_key, sides.shape) * room
     last = first + jnp.where(drawn[..., None], sides, -1.0)
+    if path is not None:
+        first, last = _moved(first, path), _moved(last, path)
     inside = [
         (place > first[..., axis, None]) & (place < last[..., axis, None])
         for axis, place in enumerate(_places(height, width))
@@ -119,6 +156,21 @@ def _masks(key: Array, batch: int, height: int, width: int, kind: str, widths: t
     else:
         hidden = {"boxes": boxes, "half": halves, "borders": borders}[kind](key, batch, height, width)
     return hidden[..., None].astype(jnp.float32)
+
+
+def _random_walks(key: Array, batch: int, frames: int) -> Path:
+    """Where something is that begins at 0, in any direction, and turns back at a half on each axis."""
+    angle_key, speed_key, turn_key = jax.random.split(key, 3)
+    angle = jax.random.uniform(angle_key, (batch, 1), maxval=2 * math.pi)
+    speed = jax.random.uniform(speed_key, (batch, 1, 1), minval=SPEEDS[0], maxval=SPEEDS[1])
+    turns = TURN * jax.random.normal(turn_key, (batch, frames, 2)).at[:, 0].set(0.0)
+    speeds = speed * jnp.stack([jnp.cos(angle), jnp.sin(angle)], axis=-1) + jnp.cumsum(turns, axis=1)
+    places = jnp.cumsum(speeds, axis=1) - speeds[:, :1]
+    return jnp.abs((places - 0.5) % 2 - 1) - 0.5
+
+
+def _moved(points: Float[Array, "b n 2"], path: Path) -> Float[Array, "b2 n 2"]:
+    return (points[:, None] + path[:, :, None]).reshape(-1, *points.shape[1:])
 
 
 def _extent(height: int, width: int) -> Array:

@@ -47,7 +47,8 @@ def degraded(picture: Picture, restorer: Restorer, name: str) -> tuple[Picture, 
     key = jax.random.fold_in(jax.random.key(0), zlib.crc32(name.encode()))
     clean = jnp.asarray(picture.to_float(spread(picture.pixels, picture.alpha)[None, :height, :width]))
     condition = np.asarray(restorer.degrade(key, clean))[0]
-    condition, mask = (condition[..., :-1], condition[..., -1:] > 0.5) if restorer.masks else (condition, None)
+    mask = condition[..., -1:] > 0.5 if restorer.masks else None
+    condition = condition[..., : picture.channels]  # without the mask, or a map of the noise
     alpha = None if picture.alpha is None else picture.alpha[:height:scale, :width:scale]
     icc = picture.icc if condition.shape[2] == picture.channels else None
     return dataclasses.replace(picture, pixels=picture.from_float(condition), alpha=alpha, icc=icc), mask

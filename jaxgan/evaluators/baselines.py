@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
+from jaxgan.augment.clip_degradations import MappedNoise
 from jaxgan.augment.degradations import GaussianNoise, Poisson
 from jaxgan.game import Degradation
 
@@ -32,6 +33,9 @@ def find_baseline(degradation: Degradation | None) -> Baseline:
     """
     if degradation is None:
         return Baseline(INPUT, lambda condition: condition)
+    if isinstance(degradation, MappedNoise):
+        name, restore = find_baseline(degradation.unmapped)
+        return Baseline(name, lambda condition: restore(condition[..., :-1]))
     if degradation.masks:
         return Baseline("biharmonic", _biharmonic)
     if degradation.scale > 1:

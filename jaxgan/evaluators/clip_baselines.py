@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from jaxgan.augment.clip_degradations import MappedNoise
 from jaxgan.evaluators.baselines import find_baseline
 from jaxgan.game import Degradation
 from jaxgan.media.images import to_uint8
@@ -46,6 +47,8 @@ def find_clip_baselines(degradation: Degradation | None) -> list[ClipBaseline]:
     The mean and the median of a window of frames, after the picture method where it enlarges; FFmpeg's non-local means
     where size and masks are none; of masked clips the median of what is known of a pixel in a window of frames.
     """
+    if isinstance(degradation, MappedNoise):
+        return [_unmapped(each) for each in find_clip_baselines(degradation.unmapped)]
     picture = find_baseline(degradation)
 
     def framewise(clip: np.ndarray, _: float = 0.0) -> np.ndarray:
@@ -68,6 +71,11 @@ def find_clip_baselines(degradation: Degradation | None) -> list[ClipBaseline]:
     if enlarge is not framewise:
         found.append(ClipBaseline("nlmeans", _nlmeans, STRENGTHS, "of its strength"))
     return found
+
+
+def _unmapped(baseline: ClipBaseline) -> ClipBaseline:
+    """The baseline for conditions with a map of the noise behind, of which it has no use."""
+    return baseline._replace(restore=lambda clip, value: baseline.restore(clip[..., :-1], value))
 
 
 def tuned(baseline: ClipBaseline, pairs: Pairs) -> ClipBaseline:

@@ -15,6 +15,7 @@ import jax
 import numpy as np
 
 from jaxgan import signals
+from jaxgan.augment.clip_degradations import MappedNoise
 from jaxgan.config import FeatureKind
 from jaxgan.data.sources import Pictures, fingerprint
 from jaxgan.domains import Given, Seed, Several
@@ -177,8 +178,9 @@ class Reconstruction:
 
         There is none where the conditions have other channels than the originals, as edges have.
         """
-        masks = self._degradation is not None and self._degradation.masks
-        if any(condition.shape[2] - masks != self._pictures.spec.image.channels for condition in self.conditions):
+        degradation = self._degradation
+        further = degradation is not None and (degradation.masks or isinstance(degradation, MappedNoise))
+        if any(condition.shape[2] - further != self._pictures.spec.image.channels for condition in self.conditions):
             return {}
         found, methods = dict[str, list[np.ndarray]](), find_clip_baselines(self._degradation)
         for method in methods if self._per_clip > 1 else methods[:1]:

@@ -32,6 +32,14 @@ def fill_holes(image: Images, hole: Holes) -> Images:
     return by_frame(_filled, jax.lax.stop_gradient(image.astype(jnp.float32)), hole)
 
 
+def fill_roughly(image: Images, hole: Holes) -> Images:
+    """The image, and where `hole` is 1 means of what is around, from a pyramid: what `fill_holes` begins with.
+
+    Of clips each frame is filled by itself.
+    """
+    return by_frame(_pulled_and_pushed, jax.lax.stop_gradient(image.astype(jnp.float32)), hole)
+
+
 def _filled(image: Image, hole: Hole) -> Image:
     def bending(x: Image) -> Image:
         excess = _excess(x)

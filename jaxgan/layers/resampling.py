@@ -82,6 +82,12 @@ def box_upsample(x: Images) -> Resized:
     return pairs.reshape(*leading, 2 * h, 2 * w, c)
 
 
+def bilinear_upsample(x: Images) -> Resized:
+    """`[b,2h,2w,c]` by bilinear interpolation, beyond the border as at it."""
+    edged = jnp.pad(x, (*((0, 0),) * (x.ndim - 3), (1, 1), (1, 1), (0, 0)), mode="edge")
+    return upsample(edged)[..., 2:-2, 2:-2, :]
+
+
 def _upsample_rows(x: Array, axis: int) -> Array:
     """Of [1, 3, 3, 1] / 4 between zeros only two taps meet a pixel: x[i-1] + 3 x[i] and 3 x[i] + x[i+1]."""
     padded = jnp.pad(x, [(1, 1) if each == axis else (0, 0) for each in range(4)])

@@ -1,4 +1,4 @@
-"""The discriminator of pix2pix (Isola et al. 2017, section 3.2.2), which judges each patch of an image."""
+"""The discriminator of pix2pix (Isola et al. 2017, section 3.2.2), which judges patches of images, and one of clips."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ from jaxgan.game import Array, Judgement
 from jaxgan.layers.conv import Conv
 from jaxgan.layers.instance_norm import normed
 from jaxgan.layers.spectral import spectral_norm
+from jaxgan.layers.temporal import TimeConv
 
 KERNEL = 4  # pixels
+FRAMES = 3  # of a convolution along time
 SLOPE = 0.2  # of LeakyReLU
 WIDEST = 8  # times the base width
 
@@ -67,8 +69,43 @@ class Discriminator(nn.Module):
         return Judgement(logits=logits[..., 0].astype(jnp.float32), features=tuple(features))
 
 
+class ClipDiscriminator(nn.Module):
+    """Clips `[B,T,H,W,C]` of any size to a map of logits `[B,T,h,w]`, one for each patch of pixels and frames.
+
+    The Temporal PatchGAN of video inpainting (Chang et al. 2019), whose convolutions in three dimensions
+    are factorised (Tran et al. 2018): that of `Discriminator` on each frame, and one along three frames behind all but
+    the logits'. Three halvings see 70 pixels of 9 frames; zeros go before and after the clip.
+    """
+
+    base_width: Count = 32
+    halvings: Halvings = 3
+    norm: Literal["spectral", "none"] = "spectral"
+    dtype: Any = jnp.float32
+
+    clips = True
+
+    @nn.compact
+    def __call__(self, image: Array, label: Array | None = None, *, train: bool) -> Judgement:
+        """The logits, and the maps behind each convolution along time as features."""
+        del label
+        layer: dict[str, Any] = {"kernel_init": he, "dtype": self.dtype}
+
+        def convolved(layer: nn.Module, x: Array) -> Array:
+            return spectral_norm(layer, x, train=train, wanted=self.norm == "spectral")
+
+        x, features = _bordered(image.astype(self.dtype), 3 << self.halvings), []
+        for index in range(self.halvings + 1):
+            width, stride = min(self.base_width << index, WIDEST * self.base_width), 2 if index < self.halvings else 1
+            space = Conv(width, KERNEL, stride, padding=1, name=f"space_{index}", **layer)
+            x = nn.leaky_relu(convolved(space, x), SLOPE)
+            x = nn.leaky_relu(convolved(TimeConv(width, FRAMES, name=f"time_{index}", **layer), x), SLOPE)
+            features.append(x)
+        logits = convolved(Conv(1, KERNEL, padding=1, name="logits", **layer), x)
+        return Judgement(logits=logits[..., 0].astype(jnp.float32), features=tuple(features))
+
+
 def _bordered(x: Array, least: int) -> Array:
     """x with zeros around it where a side has fewer pixels than the least."""
-    missing = [max(0, least - length) for length in x.shape[1:3]]
+    missing = [max(0, least - length) for length in x.shape[-3:-1]]
     sides = [(each // 2, each - each // 2) for each in missing]
-    return jnp.pad(x, ((0, 0), *sides, (0, 0))) if any(missing) else x
+    return jnp.pad(x, (*((0, 0),) * (x.ndim - 3), *sides, (0, 0))) if any(missing) else x

@@ -15,7 +15,7 @@ from jaxgan.layers.filling import fill_holes
 from jaxgan.layers.gating import gated, gated_init
 from jaxgan.layers.instance_norm import normed
 from jaxgan.layers.padding import padded_to
-from jaxgan.layers.resampling import upsample
+from jaxgan.layers.resampling import bilinear_upsample
 from jaxgan.layers.residual import UpConv
 from jaxgan.layers.spectral import spectral_norm
 
@@ -186,7 +186,7 @@ class Discriminator(nn.Module):
             x = self._convolved(x, widths[index + 1], f"down_{index}", train, kernel_size=4, stride=2, padding=1)
             features.append(x)
         for index in reversed(range(self.halvings)):
-            x = self._convolved(_bilinear(x), widths[index], f"up_{index}", train) + features[index]
+            x = self._convolved(bilinear_upsample(x), widths[index], f"up_{index}", train) + features[index]
             features.append(x)
         for index in range(2):
             x = self._convolved(x, widths[0], f"last_{index}", train)
@@ -201,9 +201,3 @@ class Discriminator(nn.Module):
 def doubled(base_width: int, halvings: int) -> tuple[int, ...]:
     """The channels of the image and behind each halving: doubled, but at most eightfold."""
     return tuple(min(base_width << index, WIDEST * base_width) for index in range(halvings + 1))
-
-
-def _bilinear(x: Array) -> Array:
-    """x doubled by bilinear interpolation, beyond its border as at it."""
-    edged = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)), mode="edge")
-    return upsample(edged)[:, 2:-2, 2:-2]

@@ -1,5 +1,6 @@
 """Masks: what they hide, and that it does not depend on the resolution."""
 
+import itertools
 from functools import partial
 
 import jax
@@ -8,7 +9,19 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from jaxgan.augment.masks import BOXES, STROKES, borders, boxes, halves, near_segments, random_masks, strokes
+from jaxgan.augment.masks import (
+    BOXES,
+    SPEEDS,
+    STROKES,
+    borders,
+    boxes,
+    halves,
+    moving_masks,
+    near_segments,
+    random_masks,
+    strokes,
+)
+from jaxgan.errors import UserError
 
 KEY = jax.random.key(0)
 KINDS = ("strokes", "boxes", "half", "borders", "mixed")
@@ -100,3 +113,25 @@ def test_mixed_masks_are_of_every_kind():
     assert 1 <= half.sum() <= 15
     inner = ~got[:, [0, -1]].any((1, 2)) & ~got[:, :, [0, -1]].any((1, 2))
     assert inner.sum() > 12  # boxes, and strokes that keep away
+
+
+@pytest.mark.parametrize("kind", ["strokes", pytest.param("boxes", marks=pytest.mark.slow)])
+def test_moving_masks_are_those_of_pictures_on_a_walk(kind):
+    moving = jax.jit(moving_masks, static_argnums=(1, 2, 3, 4, 5))(KEY, 6, 5, 64, 96, kind)
+    assert (moving.shape, moving.dtype) == ((6, 5, 64, 96, 1), jnp.float32)
+    _, key = jax.random.split(KEY)
+    np.testing.assert_array_equal(moving[:, 0], masks(key, 6, 64, 96, kind))
+    steps = list(itertools.product(range(-8, 9), repeat=2))
+    for clip in np.asarray(moving[..., 0]):
+        for first, second in itertools.pairwise(clip):
+            fits = [np.abs(second[8 + y : 56 + y, 8 + x : 88 + x] - first[8:-8, 8:-8]).mean() for y, x in steps]
+            assert min(fits) < 0.03
+            assert np.hypot(*steps[int(np.argmin(fits))]) / 64 < SPEEDS[1] + 0.06
+    assert (np.asarray(moving[:, 0]) != np.asarray(moving[:, -1])).any(axis=(1, 2, 3)).all()
+
+
+def test_a_walk_stays_near_and_other_kinds_do_not_move():
+    moving = np.asarray(jax.jit(moving_masks, static_argnums=(1, 2, 3, 4, 5))(KEY, 4, 100, 16, 16, "boxes"))
+    assert moving.any(axis=(2, 3, 4)).mean() > 0.8
+    with pytest.raises(UserError, match="got half, accepted are strokes, boxes"):
+        moving_masks(KEY, 1, 2, 8, 8, "half")

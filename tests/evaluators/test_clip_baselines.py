@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from jaxgan.augment.clip_degradations import MappedNoise
 from jaxgan.augment.degradations import Bicubic, GaussianNoise, Identity, Masks
 from jaxgan.evaluators.clip_baselines import (
     ClipBaseline,
@@ -39,6 +40,7 @@ def test_a_covered_pixel_is_the_median_of_where_it_is_known():
 def test_each_degradation_has_its_methods():
     names = {
         GaussianNoise(25.0): ["nlm", "temporal_mean", "temporal_median", "nlmeans"],
+        MappedNoise(25.0): ["nlm", "temporal_mean", "temporal_median", "nlmeans"],
         Bicubic(scale=2): ["bicubic", "temporal_mean", "temporal_median"],
         Masks(kind="boxes"): ["biharmonic", "temporal_median"],
         Identity(): ["input", "temporal_mean", "temporal_median", "nlmeans"],
@@ -103,3 +105,11 @@ def test_the_best_value_is_taken():
     assert set(tried) == {1, 2, 3, 4}
     with pytest.raises(ValueError, match="pairs of clips, got none"):
         tuned(ClipBaseline("near three", restore, (1, 2)), [])
+
+
+def test_a_map_of_the_noise_is_left_out():
+    noisy = np.random.default_rng(0).normal(0, 0.2, (5, 8, 8, 3)).astype(np.float32)
+    mapped = np.concatenate([noisy, np.full((5, 8, 8, 1), 0.2, np.float32)], axis=-1)
+    plain, told = (find_clip_baselines(each)[:2] for each in (GaussianNoise(25.0), MappedNoise(25.0)))
+    for first, second in zip(plain, told):
+        np.testing.assert_array_equal(second.restore(mapped, 3), first.restore(noisy, 3))

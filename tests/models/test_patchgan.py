@@ -92,3 +92,56 @@ def test_half_precision_logits_are_float32():
     judged, tree = jax.eval_shape(lambda: network.init_with_output(KEY, IMAGE, train=False))
     assert (judged.logits.dtype, judged.features[0].dtype) == (jnp.float32, jnp.bfloat16)
     assert all(leaf.dtype == jnp.float32 for leaf in jax.tree.leaves(tree))
+
+
+CLIP = jax.random.uniform(jax.random.key(3), (2, 5, 16, 12, 3), minval=-1.0)
+
+
+def test_a_logit_of_clips_sees_pixels_and_frames():
+    network = patchgan.ClipDiscriminator(base_width=2, halvings=1, norm="none")
+    clip = jax.random.uniform(KEY, (1, 9, 24, 24, 1), minval=-1.0)
+    tree = made(network, clip)
+    logits = jax.eval_shape(lambda: network.apply(tree, clip, train=False).logits)
+    assert logits.shape == (1, 9, *jax.eval_shape(lambda: _picture_logits(clip[:, 0])).shape[1:])
+    gradient = jax.jit(jax.grad(lambda clip: network.apply(tree, clip, train=False).logits[0, 4, 4, 4]))(clip)
+    seen = [np.flatnonzero(np.asarray(gradient).any(axis=axes)) for axes in ((0, 2, 3, 4), (0, 1, 3, 4))]
+    np.testing.assert_array_equal(seen[0], np.arange(2, 7))  # a frame before and after for each convolution
+    assert len(seen[1]) == seen[1][-1] - seen[1][0] + 1 == patchgan.Discriminator(halvings=1).patch_size
+
+
+def _picture_logits(image):
+    network = patchgan.Discriminator(base_width=2, halvings=1, norm="none")
+    return network.init_with_output(KEY, image, train=False)[0].logits
+
+
+def test_the_discriminator_of_clips_is_one_of_factorised_convolutions():
+    network = patchgan.ClipDiscriminator(base_width=2, halvings=1, norm="none")
+    tree = made(network, CLIP)
+    params = jax.tree.map(lambda each: each + 0.05, tree["params"])
+
+    def convolved(x, name, strides=(1, 2, 2), layout=("NDHWC", "DHWIO", "NDHWC")):
+        kernel = params[name]["kernel"]
+        kernel, sides = (kernel[:, None, None], 0) if kernel.ndim == 3 else (kernel[None], 1)
+        padding = [(1 - sides, 1 - sides), (sides, sides), (sides, sides)]
+        y = jax.lax.conv_general_dilated(x, kernel, strides, padding, dimension_numbers=layout)
+        return y + params[name]["bias"]
+
+    def reference():
+        x = jax.nn.leaky_relu(convolved(CLIP, "space_0"), 0.2)
+        x = jax.nn.leaky_relu(convolved(x, "time_0", (1, 1, 1)), 0.2)
+        x = jax.nn.leaky_relu(convolved(x, "space_1", (1, 1, 1)), 0.2)
+        x = jax.nn.leaky_relu(convolved(x, "time_1", (1, 1, 1)), 0.2)
+        return convolved(x, "logits", (1, 1, 1))[..., 0]
+
+    judged, expected = jax.jit(lambda: (network.apply({"params": params}, CLIP, train=True).logits, reference()))()
+    np.testing.assert_allclose(judged, expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (24, 40)])
+def test_clips_of_any_size_have_a_patch_and_a_spectral_norm(size):
+    network = patchgan.ClipDiscriminator(base_width=2, dtype=jnp.bfloat16)
+    clip = jax.ShapeDtypeStruct((2, 4, *size, 1), jnp.float32)
+    judged, tree = jax.eval_shape(lambda x: network.init_with_output(KEY, x, train=False), clip)
+    assert judged.logits.shape == (2, 4, *(max(length, 24) // 8 - 2 for length in size))
+    assert (judged.logits.dtype, judged.features[0].dtype, len(judged.features)) == (jnp.float32, jnp.bfloat16, 4)
+    assert set(tree["spectral"]) == {f"{name}_norm" for name in tree["params"]}

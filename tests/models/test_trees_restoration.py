@@ -3,13 +3,13 @@
 import jax
 import jax.numpy as jnp
 
-from jaxgan.models import ffc, patchgan, srresnet, unet
+from jaxgan.models import ffc, patchgan, shift_unet, srresnet, unet
 
 IMAGE = jnp.zeros((2, 8, 8, 3))
 
 
-def tree_of(network):
-    shapes = jax.eval_shape(lambda: network.init(jax.random.key(0), IMAGE, train=False))
+def tree_of(network, image=IMAGE):
+    shapes = jax.eval_shape(lambda: network.init(jax.random.key(0), image, train=False))
     flat = jax.tree_util.tree_leaves_with_path(shapes)
     return {jax.tree_util.keystr(path, simple=True, separator="/"): leaf.shape for path, leaf in flat}
 
@@ -155,3 +155,31 @@ def test_unet_discriminator():
     bare = kernels("", **shapes) | layers("", stem=(3, 3, 3, 2), logits=(3, 3, 2, 1))
     assert tree_of(network.clone(norm="none")) == bare
     assert tree_of(network) == bare | spectral(*shapes, widths=(4, 2, 2, 2))
+
+
+def clip_tree_of(network, channels=3):
+    return tree_of(network, jnp.zeros((2, 3, 8, 8, channels)))
+
+
+def test_networks_of_films_have_the_params_of_those_of_pictures():
+    small = {"base_width": 4, "halvings": 2, "residual": True}
+    pictures = tree_of(unet.Generator(3, **small))
+    assert clip_tree_of(shift_unet.Generator(3, **small)) == pictures
+    changed = {"params/stem/kernel": (3, 3, 4, 4)}
+    assert clip_tree_of(shift_unet.Generator(3, noise="map", **small), 4) == pictures | changed
+    changed = layers("", stem=(3, 3, 4 * 5, 4), image=(3, 3, 4, 4 * 3))
+    assert clip_tree_of(shift_unet.Generator(3, filled="flow", unshuffle=2, **small), 4) == pictures | changed
+    stages = {
+        name.replace("/", f"/{stage}/", 1): shape for name, shape in pictures.items() for stage in ("first", "second")
+    }
+    changed = {f"params/{stage}/stem/kernel": (3, 3, 3 * 3 + 1, 4) for stage in ("first", "second")}
+    assert clip_tree_of(shift_unet.TwoStage(3, base_width=4), 4) == stages | changed
+
+
+def test_the_patch_discriminator_of_clips():
+    kernels = {"space_0": (4, 4, 3, 2), "time_0": (3, 2, 2), "space_1": (4, 4, 2, 4), "time_1": (3, 4, 4)}
+    expected = layers("", **kernels, logits=(4, 4, 4, 1))
+    network = patchgan.ClipDiscriminator(base_width=2, halvings=1, norm="none")
+    assert clip_tree_of(network) == expected
+    names = (*kernels, "logits")
+    assert clip_tree_of(network.clone(norm="spectral")) == expected | spectral(*names, widths=(2, 2, 4, 4, 1))

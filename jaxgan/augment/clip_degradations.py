@@ -1,0 +1,97 @@
+"""Degradations that only clips have, or that tell networks of more; see `jaxgan.augment.degradations`."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from jaxgan.augment.degradations import GaussianNoise, Images, Span
+from jaxgan.augment.draws import uniform_in
+from jaxgan.augment.masks import MOVABLE, WIDTHS, Kind, moving_masks, random_masks
+from jaxgan.domains import NotNegative, Share
+from jaxgan.errors import UserError
+
+PATH = "config.task.degradation"
+HALF = 127.5  # grey levels of 255 in the range of pixels from 0 to 1
+
+
+@dataclasses.dataclass(frozen=True)
+class MappedNoise(GaussianNoise):
+    """Gaussian noise, and its standard deviation as one more channel, for pixels in [-1, 1].
+
+    As of Zhang et al. 2018 ("FFDNet"), section III-B. Numbers are drawn as by `GaussianNoise`.
+    """
+
+    strength: NotNegative | Span = (5.0, 55.0)  # of Tassano et al. 2020 ("FastDVDnet"), section 4.1
+
+    @property
+    def label(self) -> str:
+        """Such as gaussian_5-55_mapped."""
+        return f"{super().label}_mapped"
+
+    @property
+    def unmapped(self) -> GaussianNoise:
+        """The same noise without the channel that tells of it."""
+        return GaussianNoise(self.strength, self.grey)
+
+    def __call__(self, key: Array, image: Images) -> Float[Array, "b *t h w c2"]:
+        """With one channel more."""
+        noisy = super().__call__(key, image)
+        bounds = self.strength if isinstance(self.strength, tuple) else (self.strength, self.strength)
+        strength = uniform_in(jax.random.split(key, 3)[0], len(image), bounds) / HALF
+        level = jnp.broadcast_to(strength.reshape(-1, *(1,) * (image.ndim - 1)), (*image.shape[:-1], 1))
+        return jnp.concatenate([noisy, level], axis=-1)
+
+
+@dataclasses.dataclass(frozen=True)
+class ClipMasks:
+    """Parts of clips are hidden, as by `degradations.Masks`: by a mask that stands or by one that moves.
+
+    `moving` is the share of the clips whose masks move, see `jaxgan.augment.masks.moving_masks`. A picture has the mask
+    of a first frame.
+    """
+
+    kind: Kind = "strokes"
+    moving: Share = 1.0
+    width: tuple[Share, Share] = WIDTHS  # of strokes, of the shorter side
+
+    scale = 1
+    masks = True
+
+    def __post_init__(self) -> None:
+        """Raises UserError for kinds that do not move, and for impossible widths."""
+        if self.moving and self.kind not in MOVABLE:
+            raise UserError(f"{PATH}.kind: got {self.kind!r}, accepted are {', '.join(MOVABLE)} where masks move")
+        if self.width[0] > self.width[1]:
+            raise UserError(f"{PATH}.width: got {self.width!r}, accepted is the smaller width first")
+
+    @property
+    def label(self) -> str:
+        """Such as moving_strokes, standing_boxes or strokes_moving0.5."""
+        kind = "mixed_masks" if self.kind == "mixed" else self.kind
+        whole = {0.0: f"standing_{kind}", 1.0: f"moving_{kind}"}
+        name = whole.get(self.moving, f"{kind}_moving{self.moving:g}")
+        return name if self.width == WIDTHS else f"{name}_{self.width[0]:g}-{self.width[1]:g}"
+
+    def describe(self) -> str:
+        """For a person."""
+        kind = "strokes, boxes, half, borders" if self.kind == "mixed" else self.kind
+        share = "that stand" if not self.moving else "that move" if self.moving == 1 else "that stand or move"
+        return f"films with holes ({kind}) {share}, to fill in"
+
+    def __call__(self, key: Array, image: Images) -> Float[Array, "b *t h w c2"]:
+        """The image, grey under the mask, and the mask as one more channel, 1 where it hides."""
+        batch, frames, (height, width) = len(image), image.shape[1] if image.ndim == 5 else 1, image.shape[-3:-1]
+        move_key, still_key, moving_key = jax.random.split(key, 3)
+        moves = jax.random.bernoulli(move_key, self.moving, (batch, 1, 1, 1, 1))
+        mask = jnp.zeros((batch, frames, height, width, 1))
+        if self.moving < 1:
+            mask += random_masks(still_key, batch, height, width, self.kind, widths=self.width)[:, None]
+        if self.moving > 0:
+            shape = (batch, frames, height, width)
+            mask = jnp.where(moves, moving_masks(moving_key, *shape, self.kind, widths=self.width), mask)
+        mask = mask.reshape(*image.shape[:-1], 1)
+        return jnp.concatenate([image * (1 - mask), mask], axis=-1)

@@ -1,0 +1,73 @@
+"""Optical flow without a network: Lucas and Kanade's, from coarse to fine (Lucas and Kanade 1981; Bouguet 2001)."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from jaxgan.layers.padding import padded_to
+from jaxgan.layers.resampling import bilinear_upsample, box_downsample
+from jaxgan.layers.warping import warp
+
+LEVELS, ITERATIONS, RADIUS = 4, 3, 3  # of the pyramid, at each level, of a window in pixels
+STILL = 1e-3  # of squared slopes: where a window has less, its flow is that of the coarser level
+FASTEST = 1.0  # pixels of a level by which an iteration moves anything
+
+Image = Float[Array, "b h w c"]
+Known = Float[Array, "b h w 1"]
+
+
+def optical_flow(image: Image, known: Known, other: Image, other_known: Known) -> Float[Array, "b h w 2"]:
+    """The flow by which `warp(other, flow)` is about the image: to the right and down in pixels, of up to some 30.
+
+    Only what is `known` in both (1, else 0, or a share) is compared. Where a window of 7 pixels has nothing of it, the
+    flow is that around it, which coarser levels know from farther away. Not meant to be differentiated.
+    """
+    height, width = image.shape[1:3]
+    pyramid = [tuple(padded_to(x, 2 ** (LEVELS - 1)) for x in (image * known, known, other * other_known, other_known))]
+    for _ in range(LEVELS - 1):
+        pyramid.append(tuple(map(box_downsample, pyramid[-1])))
+    flow = jnp.zeros((*pyramid[-1][0].shape[:3], 2), jnp.float32)
+    for index, (first, share, second, second_share) in enumerate(reversed(pyramid)):
+        flow = 2.0 * bilinear_upsample(flow) if index else flow
+        means = [x / jnp.maximum(each, 0.25) for x, each in ((first, share), (second, second_share))]
+        better = partial(_better, means[0], share, means[1], second_share)
+        flow = jax.lax.fori_loop(0, ITERATIONS, lambda _, flow, better=better: better(flow), flow)
+    return flow[:, :height, :width]
+
+
+def _better(image: Image, known: Known, other: Image, other_known: Known, flow: Array) -> Array:
+    """The flow after a step towards the least squares over the window around each pixel, and evened out.
+
+    It is the mean over the window, in which each pixel counts as far as its own window is known.
+    """
+    moved = warp(jnp.concatenate([other, other_known], axis=-1), flow)
+    moved, weight = moved[..., :-1], _all_around(known) * _all_around(moved[..., -1:])
+    edged = jnp.pad(moved, ((0, 0), (1, 1), (1, 1), (0, 0)), mode="edge")
+    down, right = (edged[:, 2:, 1:-1] - edged[:, :-2, 1:-1]) / 2, (edged[:, 1:-1, 2:] - edged[:, 1:-1, :-2]) / 2
+    off = image - moved
+    products = (down * down, down * right, right * right, down * off, right * off)
+    sums = [(weight * each).sum(axis=-1) for each in products]
+    yy, xy, xx, yo, xo, counted = jnp.moveaxis(_summed(jnp.stack([*sums, weight[..., 0]], axis=-1)), -1, 0)
+    yy, xx = yy + STILL, xx + STILL
+    area = jnp.maximum(yy * xx - xy * xy, STILL**2)
+    found = jnp.stack([(yy * xo - xy * yo) / area, (xx * yo - xy * xo) / area], axis=-1)
+    trust = (counted[..., None] + 1e-3) ** 2
+    mean = _summed(jnp.concatenate([trust * (flow + jnp.clip(found, -FASTEST, FASTEST)), trust], axis=-1))
+    return mean[..., :-1] / mean[..., -1:]
+
+
+def _all_around(known: Known) -> Known:
+    """The share of what is known where the neighbours that slopes are taken of are known too."""
+    edged = jnp.pad(known, ((0, 0), (1, 1), (1, 1), (0, 0)), mode="edge")
+    return known * edged[:, 2:, 1:-1] * edged[:, :-2, 1:-1] * edged[:, 1:-1, 2:] * edged[:, 1:-1, :-2]
+
+
+def _summed(x: Image) -> Image:
+    """Over the window around each pixel, of what is in the image."""
+    side, add = 2 * RADIUS + 1, partial(jax.lax.reduce_window, init_value=0.0, computation=jax.lax.add)
+    across = add(x, window_dimensions=(1, 1, side, 1), window_strides=(1,) * 4, padding="SAME")
+    return add(across, window_dimensions=(1, side, 1, 1), window_strides=(1,) * 4, padding="SAME")
