@@ -19,7 +19,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from jaxgan.augment.blur_kernels import SHARES, convolve, random_kernels, random_sincs
-from jaxgan.augment.draws import either, uniform_in, whole_in
+from jaxgan.augment.draws import alike, either, uniform_in, whole_in
 from jaxgan.augment.jpeg import jpeg, round_straight
 from jaxgan.augment.masks import WIDTHS, Kind, random_masks
 from jaxgan.augment.noise import gaussian_noise, normals, poisson_noise
@@ -88,7 +88,7 @@ class Bicubic:
     def __call__(self, key: Array, image: Images) -> Conditions:
         """`[B,H/scale,W/scale,C]`; UserError where the scale does not divide the sides."""
         del key
-        return _alike(lambda image: _eight_bits(resize(image, *_reduced(image, self.scale), clip=True)), image)
+        return alike(lambda image: _eight_bits(resize(image, *_reduced(image, self.scale), clip=True)), image)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,7 +122,7 @@ class Blur:
         """Of the same shape."""
         shares = {kind: SHARES[kind] for kind in self.kinds}
         kernels = random_kernels(key, image.shape[0], _bounds("sigma", self.sigma), shares)
-        return _alike(lambda image: convolve(image, kernels), image)
+        return alike(lambda image: convolve(image, kernels), image)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -216,7 +216,7 @@ class Jpeg:
     def __call__(self, key: Array, image: Images) -> Images:
         """Of the same shape; 1 or 3 channels."""
         quality = whole_in(key, image.shape[0], _bounds("quality", self.quality, 100, least=1))
-        return _alike(lambda image: jpeg(image, quality, subsampling=self.subsampling), image)
+        return alike(lambda image: jpeg(image, quality, subsampling=self.subsampling), image)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -262,7 +262,7 @@ class Masks:
             squares = random_masks(key, batch * down * across, side, side, self.kind, widths=self.width)
             rows = squares.reshape(batch, down, across, side, side, 1).swapaxes(2, 3)
             mask = rows.reshape(batch, down * side, across * side, 1)[:, :height, :width]
-        return _alike(lambda image: jnp.concatenate([image * (1.0 - mask), mask], axis=-1), image)
+        return alike(lambda image: jnp.concatenate([image * (1.0 - mask), mask], axis=-1), image)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -280,7 +280,7 @@ class Edges:
     def __call__(self, key: Array, image: Images) -> Conditions:
         """`[B,H,W,1]`; at the border pixels go on as they are."""
         del key
-        return _alike(self._edges, image)
+        return alike(self._edges, image)
 
     def _edges(self, image: Images) -> Conditions:
         grey = image.mean(axis=-1) if image.shape[-1] != 3 else image @ jnp.array(LUMA)
@@ -464,11 +464,6 @@ class RealESRGAN:
         image = resize_each(patches, height, width, canvas=sides, methods=KEPT, choice=choice).canvas
         image = either(sinc_key, self.last_sinc, convolve(image, random_sincs(kernel_key, batch)), image)
         return either(order_key, 0.5, image, jpeg(image, quality))
-
-
-def _alike(function: Callable[[Array], Array], image: Images) -> Array:
-    """`function` of images, or of each frame of clips `[B,T,H,W,C]`: with the same draws for all frames of one."""
-    return jax.vmap(function, in_axes=1, out_axes=1)(image) if image.ndim == 5 else function(image)
 
 
 def _eight_bits(image: Images) -> Images:

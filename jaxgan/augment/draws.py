@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -48,3 +48,8 @@ def uniform_in(key: Array, count: int, bounds: tuple[float, float]) -> Float[Arr
 def whole_in(key: Array, count: int, bounds: tuple[float, float]) -> Int[Array, " b"]:
     """So many whole numbers between two, both included, all alike probable."""
     return jax.random.randint(key, (count,), int(bounds[0]), int(bounds[1]) + 1)
+
+
+def alike(function: Callable[[Array], Array], image: Array) -> Array:
+    """`function` of images, or of each frame of clips `[B,T,H,W,C]`: with the same draws for all frames of one."""
+    return jax.vmap(function, in_axes=1, out_axes=1)(image) if image.ndim == 5 else function(image)
