@@ -10,7 +10,6 @@ from __future__ import annotations
 import dataclasses
 import math
 import zlib
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
