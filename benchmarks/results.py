@@ -87,6 +87,7 @@ EXPERIMENTS = {
 }
 
 
+LAST = "last/"  # what scores of the last frames of longer clips begin with
 RESTORED = {
     "psnr": "PSNR, dB",
     "psnr_y": "PSNR of luma, dB",
@@ -223,14 +224,17 @@ def _table(experiment: Experiment, records: list[dict[str, Any]]) -> str:
         return "no records yet"
     if any(name.startswith("psnr/") or "/psnr/" in name for name in records[0]["scores"]):
         return _restored(records)
-    names = sorted(set.intersection(*(set(record["scores"]) for record in records)))
-    features = sorted({name.partition("/")[2] for name in names})
-    heads = ["config", "images", "seeds", *(name.partition("/")[0] for name in names)]
+    known = set.intersection(*(set(record["scores"]) for record in records))
+    names = sorted(name for name in known if not name.startswith(LAST))
+    features = sorted({name.rpartition("/")[2] for name in names})
+    heads = ["config", "images", "seeds", *(name.rpartition("/")[0] for name in names)]
     lines = [f"Features: {', '.join(features)}.", "", f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
     for (row, _), group in groups.items():
         images = " ".join(f"{number:,}" for number in sorted({record["images"] for record in group}))
-        cells = [_summary([record["scores"][name] for record in group]) for name in names]
-        lines.append(f"| {row} | {images} | {len(group)} | {' | '.join(cells)} |")
+        for prefix, what in (("", row), (LAST, f"{row}, the last frames")):
+            if all(prefix + name in known for name in names):
+                cells = [_summary([record["scores"][prefix + name] for record in group]) for name in names]
+                lines.append(f"| {what} | {images} | {len(group)} | {' | '.join(cells)} |")
     for control, scores in records[-1].get("controls", {}).items():  # of clips, where there are controls
         lines.append(f"| {control} | | | {' | '.join(f'{scores[name]:.3f}' for name in names)} |")
     return "\n".join(lines)

@@ -31,3 +31,30 @@ def test_clips_stand_beside_all_methods_and_their_originals():
         ["original", *[""] * 7, "1.00 ± 0.50"],
         ["temporal mean", "", "49.00", "52.00", "1.500", "60.00", "0.500", "1.000", "3.00"],
     ]
+
+
+@pytest.mark.quick
+def test_generated_clips_stand_with_their_last_frames_and_beside_controls():
+    records = [
+        {
+            "config": "video_digits",
+            "seed": seed,
+            "images": 480_000,
+            "scores": {
+                "clips/frechet/classifier-1": 3.0 + seed,
+                "motion/straight/motion": 0.5,
+                "last/clips/frechet/classifier-1": 4.0 + seed,
+                "last/motion/straight/motion": 0.25,
+            },
+            "controls": {"real": {"clips/frechet/classifier-1": 0.5, "motion/straight/motion": 1.0}},
+        }
+        for seed in (0, 1)
+    ]
+    told, _, head, _, *rows = _table(EXPERIMENTS["video_digits"], records).splitlines()
+    assert told == "Features: classifier-1, motion."
+    assert head == "| config | images | seeds | clips/frechet | motion/straight |"
+    assert rows == [
+        "| video_digits | 480,000 | 2 | 3.500 (3.000, 4.000) | 0.500 (0.500, 0.500) |",
+        "| video_digits, the last frames | 480,000 | 2 | 4.500 (4.000, 5.000) | 0.250 (0.250, 0.250) |",
+        "| real | | | 0.500 | 1.000 |",
+    ]
