@@ -29,9 +29,9 @@ def leaky(x):
 class Equalized(nn.Module):
     """A dense layer whose kernel is scaled when it is used."""
 
-    def __init__(self, inputs, outputs, bias=0.0):
+    def __init__(self, inputs, outputs, bias=0.0, gain=1.0):
         super().__init__()
-        self.weight, self.gain = nn.Parameter(torch.randn(outputs, inputs)), inputs**-0.5
+        self.weight, self.gain = nn.Parameter(torch.randn(outputs, inputs)), gain * inputs**-0.5
         self.bias = nn.Parameter(torch.full((outputs,), bias))
 
     def forward(self, x):
@@ -52,7 +52,7 @@ class Generator(nn.Module):
     def __init__(self):
         super().__init__()
         self.speed = Equalized(WAVES, WAVES)
-        self.content, self.place = Equalized(LATENT, WIDTH), Equalized(WIDTH, 4)
+        self.content, self.place = Equalized(LATENT, WIDTH), Equalized(WIDTH, 4, gain=0.25)
         self.images, _ = make_dcgan(LATENT, 1, UP)
 
     def forward(self, latent, motion, time):
@@ -62,7 +62,7 @@ class Generator(nn.Module):
         phase = torch.atan2(sine, cosine)[:, None] / (2 * math.pi) + speed[:, None] / PERIOD * time[..., None]
         codes = math.sqrt(3) * (1 - 4 * (phase % 1 - 0.5).abs())
         origin, reach = self.place(leaky(self.content(latent)))[:, None].chunk(2, dim=-1)
-        shift = SIZE / 4 * (origin + (1 + reach) * codes)
+        shift = SIZE / 6 * (origin + (1 + reach) * codes)
         image = self.images(latent[..., None, None])
         down, right = (weights(shift[..., axis]) for axis in (0, 1))
         return (down @ image @ right.mT).flatten(0, 1)[:, None]

@@ -144,10 +144,10 @@ class Shifted(_Film):
         if codes.shape[-1] != 2:
             raise UserError(f"video: got codes of motion of {codes.shape[-1]} numbers, expected 2: down, to the right")
         content = leaky_relu(EqualizedDense(self.width, name="content")(latent.astype(jnp.float32)))
-        origin, reach = jnp.split(EqualizedDense(4, name="place")(content)[:, None], 2, axis=-1)
-        shift = origin + (1 + reach) * codes
+        origin, reach = jnp.split(EqualizedDense(4, gain=0.25, name="place")(content)[:, None], 2, axis=-1)
+        shift = self.resolution / 6 * (origin + (1 + reach) * codes)  # at first most of it stays within the frame
         image = _of_one_scale(backbone(latent, condition, train=train))
-        return shifted(image, self.resolution / 4 * shift, self.resolution)
+        return shifted(image, shift, self.resolution)
 
 
 def shifted(image: Float[Array, "b h w c"], shift: Float[Array, "b n 2"], size: int) -> Float[Array, "b n size size c"]:

@@ -100,8 +100,8 @@ def test_a_shifted_film_is_one_image_of_the_backbone_in_all_its_frames():
     dense = lambda x, name: np.asarray(x @ params[name]["kernel"]) / np.sqrt(x.shape[-1])  # noqa: E731
     content = dense(latent, "content")
     content = np.where(content > 0, content, 0.2 * content) * np.sqrt(2)
-    origin, reach = np.split(dense(content, "place")[:, None], 2, axis=-1)
-    shift = 4 * (origin + (1 + reach) * np.asarray(code))
+    origin, reach = np.split(0.25 * dense(content, "place")[:, None], 2, axis=-1)
+    shift = 16 / 6 * (origin + (1 + reach) * np.asarray(code))
     places = np.stack(np.meshgrid(np.arange(16.0), np.arange(16.0), indexing="ij"))
     for clip in range(2):
         for frame in range(4):
