@@ -80,6 +80,13 @@ CASES: dict[str, dict[str, Any]] = {
     },
     "video": VIDEO,
     "video_penalties": {**VIDEO, "penalties": {"r1": 1.0, "r2": 1.0}},
+    "vsr": {  # as configs/vsr_clips.py
+        "image": (7, 64, 64, 3),
+        "condition": (7, 16, 16, 3),
+        "batch": 8,
+        "generator": {"name": "recurrent.Recurrent", "base_width": 32, "blocks": 6, "features": 32},
+        "content": "charbonnier",
+    },
     "srgan": {
         "image": (96, 96, 3),
         "condition": (24, 24, 3),
@@ -103,9 +110,11 @@ def make_game(settings: dict[str, Any]) -> Any:
 
     *frames, height, _, channels = settings["image"]
     fill = {"resolution": height, "channels": channels, "num_classes": 0, "frames": next(iter(frames), 1)}
-    generator, discriminator = (
-        build(settings[player], "network", fill=fill) for player in ("generator", "discriminator")
-    )
+    generator = build(settings["generator"], "network", fill=fill)
+    if "content" in settings:
+        learned = Content(settings["content"], getattr(reconstruction, settings["content"]))
+        return Restoration(generator, content=(learned,))
+    discriminator = build(settings["discriminator"], "network", fill=fill)
     loss = getattr(adversarial, settings.get("loss", "non_saturating"))
     if "condition" in settings:
         content = (Content("l2", reconstruction.l2),)
@@ -156,7 +165,7 @@ def make_dispatch(case: str) -> Any:
         nonlocal state
         rows = [{"index": generator.integers(0, EXAMPLES, batch, np.int32)} for _ in range(rounds)]
         state, metrics = runner.play(state, cache, rows, [due] * rounds)
-        return jax.device_get((metrics["discriminator/loss"], metrics["generator/loss"]))
+        return jax.device_get({name: value for name, value in metrics.items() if name.endswith("/loss")})
 
     return dispatch
 

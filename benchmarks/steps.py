@@ -32,6 +32,7 @@ PEERS = {  # by case: what we run, the peer's script and the case's name there
     "rrdb": ("rrdb", "torch_rrdb.py"),
     "clips": ("clips", "torch_clips.py"),
     "clips_folded": ("clips", "torch_clips.py"),
+    "vsr": ("vsr", "torch_vsr.py"),
     "video": ("video", "torch_video.py"),
     "video_penalties": ("video_penalties", "torch_video.py"),
 }
