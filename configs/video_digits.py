@@ -7,7 +7,7 @@
 Sparse clips and the discriminator of clips are those of StyleGAN-V (Skorokhodov et al. 2022), the game is RpGAN with R1
 and R2 (Huang et al. 2024). That things bounce is given, by two triangular waves of motion; what they are, how fast
 they go and where they turn is learned. With `:frames` nothing is given: DCGAN makes each frame anew, of content and a
-code of motion; that takes far longer to learn.
+code of motion; not measured yet.
 """
 
 from ml_collections import ConfigDict

@@ -123,6 +123,20 @@ def test_networks_within_networks_are_filled_and_built():
     inner = config.networks["discriminator"]["discriminator"]
     assert (inner["resolution"], inner["num_classes"]) == (16, 10)
     assert set(shapes(config)["discriminator"]) == {"scale_0", "scale_1"}
+
+
+def test_a_part_of_a_network_may_be_finer_than_the_data():
+    def resolution(value):
+        section = {**MULTISCALE, "discriminator": {**MULTISCALE["discriminator"], "resolution": value}}
+        networks = filled(networks={**TREE["networks"], "discriminator": section}).networks
+        return networks["discriminator"]["discriminator"]["resolution"]
+
+    assert resolution(32) == 32
+    with pytest.raises(UserError, match=r"discriminator\.discriminator\.resolution: got 24, but digits has 16"):
+        resolution(24)
+    generator = {**TREE["networks"]["generator"], "resolution": 32}
+    with pytest.raises(UserError, match=r"networks\.generator\.resolution: got 32, but digits has 16"):
+        filled(networks={**TREE["networks"], "generator": generator})
     inner = {**TREE["networks"]["discriminator"], "depth": 3}
     with pytest.raises(UserError, match=r"config\.networks\.discriminator\.discriminator\.depth does not exist"):
         filled(networks={**TREE["networks"], "discriminator": {**MULTISCALE, "discriminator": inner}})

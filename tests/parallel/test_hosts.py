@@ -127,8 +127,10 @@ def test_stopped_together_lost_and_resumed(tmp_path):
             ends = [processes[index].wait(timeout=60) for index in others]
             assert set(ends) <= {LOST, -signal.SIGABRT}, ends  # jax may be the first to end one: a crash, too
             assert time.monotonic() - began < 60
-        for index, end in zip(others, ends):  # what jax or Gloo ended says nothing of ours
-            assert end == -signal.SIGABRT or words in told(workdir, index), told(workdir, index)
+        spoke = [words in told(workdir, index) for index in others]
+        assert any(spoke) or ends == [-signal.SIGABRT], [told(workdir, index) for index in others]
+        # what jax or Gloo ended says nothing of ours
+        assert all(each or end == -signal.SIGABRT for each, end in zip(spoke, ends)), ends
     at = max(checkpoints(workdir))
     rows = play("vanilla_gan", workdir, 1, f"--config.images={(at + 20) * 16}", "--config.checkpoint.every_images=320")
     steps = [row["step"] for row in rows]
