@@ -74,9 +74,9 @@ EXPERIMENTS = {
         images=(STACKED_IMAGES,),
         seeds=(0, 1),
     ),
-    "video_digits": Experiment({"video_digits": "configs/video_digits.py"}, {}, images=(480_000,), frames=64),
+    "video_digits": Experiment({"video_digits": "configs/video_digits.py"}, {}, images=(672_000,), frames=64),
     "video_frames": Experiment(
-        {"video_digits:frames": "configs/video_digits.py:frames"}, {}, images=(480_000,), frames=64, seeds=(0,)
+        {"video_digits:frames": "configs/video_digits.py:frames"}, {}, images=(672_000,), frames=64, seeds=(0,)
     ),
     "super_resolution": Experiment(
         {"srgan_photos": "configs/srgan_photos.py"}, {}, images=(56_000, 80_000), seeds=(0,)

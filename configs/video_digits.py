@@ -13,7 +13,7 @@ code of motion; not measured yet.
 from ml_collections import ConfigDict
 
 CLIPS, SEEN = 32, 3
-IMAGES = 5_000 * CLIPS * SEEN
+IMAGES = 7_000 * CLIPS * SEEN
 
 
 def get_config(variant="shifted"):
@@ -27,7 +27,7 @@ def get_config(variant="shifted"):
     config.networks = dict(
         generator=dict(
             name="video.Shifted",
-            backbone=dict(name="dcgan.Generator", widths=(128, 64, 32)),
+            backbone=dict(name="dcgan.Generator", resolution=64, widths=(128, 64, 32, 16)),
             motion=dict(name="motion_codes.Steady", frequencies=2, shortest=40.0, longest=40.0, wave="triangle"),
         ),
         discriminator=dict(
