@@ -35,7 +35,7 @@ VIDEO: dict[str, Any] = {  # as configs/video_digits.py
     "batch": 32,
     "generator": {
         "name": "video.Shifted",
-        "backbone": {"name": "dcgan.Generator", "resolution": 32, "channels": 1, "widths": (128, 64, 32)},
+        "backbone": {"name": "dcgan.Generator", "resolution": 64, "channels": 1, "widths": (128, 64, 32, 16)},
         "motion": {
             "name": "motion_codes.Steady",
             "frequencies": 2,

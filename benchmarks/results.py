@@ -47,6 +47,19 @@ class Experiment:
     seeds: tuple[int, ...] = (0, 1, 2)
 
 
+def _on_films(**settings: Any) -> dict[str, Any]:
+    """Evaluators of restored films, one for each held-out film of `jaxgan_clips`, in clips of 40 frames."""
+    data = {"frames": 40, "hop": None}
+    return {
+        film: {
+            "name": "reconstruction.Reconstruction",
+            "data": {**data, "evaluation_split": f"test_{film}"},
+            **settings,
+        }
+        for film in ("carphone", "bikes")
+    }
+
+
 FASHION = {"data.name": "fashion_mnist"}
 EPOCH = 60_000
 SHELF = ("dcgan_mnist", "sngan_fashion", "stylegan2_fashion", "r3gan_fashion")
@@ -77,6 +90,28 @@ EXPERIMENTS = {
     "video_digits": Experiment({"video_digits": "configs/video_digits.py"}, {}, images=(672_000,), frames=64),
     "video_frames": Experiment(
         {"video_digits:frames": "configs/video_digits.py:frames"}, {}, images=(672_000,), frames=64, seeds=(0,)
+    ),
+    "video_super_resolution": Experiment(
+        {
+            "vsr_clips": "configs/vsr_clips.py",
+            "vsr_clips:alone": "configs/vsr_clips.py:alone",
+            "vsr_clips:tecogan": "configs/vsr_clips.py:tecogan",
+        },
+        {"evaluators": _on_films()},
+        images=(112_000, 168_000),
+        seeds=(0,),
+    ),
+    "video_denoising": Experiment(
+        {"vdenoise_clips": "configs/vdenoise_clips.py", "vdenoise_clips:alone": "configs/vdenoise_clips.py:alone"},
+        {"evaluators": _on_films(scored={"name": "clip_degradations.MappedNoise", "strength": 25.0})},
+        images=(196_000,),
+        seeds=(0,),
+    ),
+    "video_inpainting": Experiment(
+        {"vinpaint_clips": "configs/vinpaint_clips.py", "vinpaint_clips:alone": "configs/vinpaint_clips.py:alone"},
+        {"evaluators": _on_films(scored={"name": "clip_degradations.ClipMasks", "moving": 1.0})},
+        images=(61_600, 72_800),
+        seeds=(0,),
     ),
     "super_resolution": Experiment(
         {"srgan_photos": "configs/srgan_photos.py"}, {}, images=(56_000, 80_000), seeds=(0,)
@@ -199,7 +234,8 @@ def _commit() -> str:
 def _scores(workdir: pathlib.Path, images: int) -> dict[str, float]:
     """The first scores of a run at or after so many images."""
     rows = map(json.loads, (workdir / "scalars.jsonl").read_text().splitlines())
-    scored = (row for row in rows if any(name.startswith(("frechet", "swd")) for name in row["scalars"]))
+    parts = ("frechet", "swd")  # of names of scores, behind those of their evaluators
+    scored = (row for row in rows if any(part.startswith(parts) for name in row["scalars"] for part in name.split("/")))
     found = next(row["scalars"] for row in scored if row["images"] >= images)
     return {name: value for name, value in found.items() if not name.startswith("held_out/")}
 
@@ -241,17 +277,20 @@ def _table(experiment: Experiment, records: list[dict[str, Any]]) -> str:
 
 
 def _restored(records: list[dict[str, Any]]) -> str:
-    """A Markdown table of restorations: a row for each record and for the methods without training beside it.
+    """Markdown tables of restorations, one for each evaluator, with the methods that need no training beside.
 
     Of one seed: the means over the held-out pictures or clips and, where each is scored, their standard deviation.
     """
+    names: list[str] = [name for name in records[0]["scores"] if name.startswith("psnr/") or "/psnr/" in name]
+    return "\n\n".join(_restored_by(*name.partition("psnr/")[::2], records) for name in names)
+
+
+def _restored_by(evaluator: str, label: str, records: list[dict[str, Any]]) -> str:
+    """The table of one evaluator: a row for each record and for the methods without training."""
     scores: Mapping[str, float] = records[0]["scores"]
-    evaluator, _, label = next(name for name in scores if name.startswith("psnr/") or "/psnr/" in name).partition(
-        "psnr/"
-    )
     columns = {name: head for name, head in RESTORED.items() if f"{evaluator}{name}/{label}" in scores}
     heads = ["method", "images", *columns.values()]
-    held_out = "clips" if "flicker" in columns else "pictures"
+    held_out = evaluator.strip("/") or ("clips" if "flicker" in columns else "pictures")
     lines = [f"Held-out {held_out}, {label}.", "", f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
     rows = [
         (f"{record.get('config')}, seed {record['seed']}", f"{record['images']:,}", "", record) for record in records

@@ -6,7 +6,8 @@
 
 Holes are first filled with what other frames have shown there, along the optical flow; of a still camera
 --config.networks.generator.filled=median takes the median of six frames. On the shots of real films that come with the
-extra `demo`; for others --config.data.name=FOLDER. Sized for 20 minutes on two CPU cores; not measured yet.
+extra `demo`; for others --config.data.name=FOLDER. `vinpaint_clips.py:alone` sees each frame by itself, to compare
+with. Sized for 20 minutes on two CPU cores; not measured yet.
 """
 
 from ml_collections import ConfigDict
@@ -15,14 +16,23 @@ CLIPS, FRAMES = 4, 7
 CONTENT, TOTAL = (steps * CLIPS * FRAMES for steps in (2_200, 2_600))  # images of the first stage, and of both
 
 
-def get_config():
+def get_config(variant="film"):
+    if variant not in ("film", "alone"):
+        raise ValueError(f"accepted are film and alone, got {variant}")
     config = ConfigDict()
     config.data = dict(name="jaxgan_clips", frames=FRAMES, hop=4, resolution=64, crops=32, flip=True)
     config.batch_size = CLIPS
     config.images = TOTAL
 
     config.networks = dict(
-        generator=dict(name="shift_unet.Generator", base_width=16, unshuffle=2, gated=True, filled="flow"),
+        generator=dict(
+            name="shift_unet.Generator",
+            base_width=16,
+            unshuffle=2,
+            gated=True,
+            temporal=variant == "film",
+            filled="flow" if variant == "film" else "smooth",
+        ),
         discriminator=dict(name="patchgan.ClipDiscriminator", base_width=16, halvings=2, norm="none"),
     )
     config.task = dict(
@@ -43,6 +53,6 @@ def get_config():
     config.evaluators = dict(films=dict(name="reconstruction.Reconstruction", data=dict(frames=40, hop=None)))
     config.checkpoint = dict(every_images=400 * CLIPS * FRAMES)
     config.samples = dict(every_images=400 * CLIPS * FRAMES)
-    config.evaluation = dict(every_images=400 * CLIPS * FRAMES)
+    config.evaluation = dict(every_images=CONTENT)
     config.log_every = 20
     return config

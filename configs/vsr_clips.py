@@ -53,6 +53,6 @@ def get_config(variant="content"):
     config.evaluators = dict(films=dict(name="reconstruction.Reconstruction", data=dict(frames=40, hop=None)))
     config.checkpoint = dict(every_images=500 * ROUND)
     config.samples = dict(every_images=500 * ROUND)
-    config.evaluation = dict(every_images=500 * ROUND)
+    config.evaluation = dict(every_images=CONTENT)
     config.log_every = 20
     return config

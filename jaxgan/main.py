@@ -259,7 +259,7 @@ def read_config(call: Call) -> RunConfig:
     text = _saved(call.workdir)
     if text is None:
         raise UserError(f"--workdir={call.workdir}: there is no run in it (no config.json)")
-    return resolve(to_tree(from_json(text)), call.overrides)
+    return resolve(to_tree(from_json(text)), call.overrides, saved=True)
 
 
 def _saved(workdir: str) -> str | None:

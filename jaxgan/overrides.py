@@ -35,12 +35,13 @@ def load_config(path: str, overrides: Mapping[str, str] | None = None) -> RunCon
     return resolve(_run_file(path), overrides or {})
 
 
-def resolve(tree: Mapping[str, Any], overrides: Mapping[str, str]) -> RunConfig:
+def resolve(tree: Mapping[str, Any], overrides: Mapping[str, str], *, saved: bool = False) -> RunConfig:
     """The checked config of nested fields, changed by `{"data.name": "cifar10", ...}` as text.
 
     Another `name` for a section drops the keys of the old one, but for those changed beside it. `tiny`
-    cuts the file's fields; what `overrides` ask for stays. An older spelling is told once with that of today. Raises
-    UserError with the key, what it got, what is accepted, and the nearest right spelling.
+    cuts the file's fields; what `overrides` ask for stays. A config that a run has `saved` is not cut again. An older
+    spelling is told once with that of today. Raises UserError with the key, what it got, what is accepted, and the
+    nearest right spelling.
     """
     tree, in_tree = renewed(tree)
     overrides, in_overrides = renewed_keys(overrides, tree)
@@ -48,7 +49,9 @@ def resolve(tree: Mapping[str, Any], overrides: Mapping[str, str]) -> RunConfig:
     for row in dict.fromkeys((*in_tree, *in_overrides, *in_changed)):
         log.warning("config.%s is now config.%s: the older spelling is still read", row.before, row.now)
     config = from_tree(changed)
-    return from_tree(_changed(to_tree(shrink(config)), overrides)[0]) if config.tiny else config
+    if not config.tiny or (saved and tree.get("tiny")):
+        return config
+    return from_tree(_changed(to_tree(shrink(config)), overrides)[0])
 
 
 def shrink(config: RunConfig) -> RunConfig:

@@ -237,8 +237,8 @@ def test_what_is_asked_for_beside_tiny_stays():
         8,
         (4, 4, 4),
     )
-    resumed = resolve(to_tree(tiny), {"images": "256"})
-    assert resumed.images == 256
+    resumed = resolve(to_tree(tiny), {"images": "256"}, saved=True)
+    assert resumed == dataclasses.replace(tiny, images=256)
 
 
 def test_every_field_is_described():

@@ -27,6 +27,8 @@ CONFIGS = sorted((pathlib.Path(__file__).parent.parent / "configs").glob("*.py")
 VARIANTS = {  # what a config takes beside its default, and whether its game is another than the default's
     "stacked_mnist": {"relativistic": True},
     "vsr_clips": {"tecogan": True, "alone": False},
+    "vdenoise_clips": {"alone": False},
+    "vinpaint_clips": {"alone": False},
     "video_digits": {"frames": True},
     "stylegan2": {"cifar": True, "paper256": False, "paper512": False, "paper1024": False},
 }

@@ -1,4 +1,4 @@
-"""The train step of configs/video_digits.py in eager torch: an image of DCGAN that is shifted, three frames a clip.
+"""The train step of configs/video_digits.py in eager torch: a finer image of DCGAN, shifted; three frames a clip.
 
 Run by `benchmarks.steps` in its own environment:
 
@@ -17,7 +17,7 @@ from torch_steps import make_dcgan  # beside this script
 
 CLIPS, FRAMES, SEEN, SIZE = 32, 16, 3, 32
 LATENT, WIDTH, WAVES, VECTOR, PERIOD = 64, 64, 2, 64, 40.0
-UP, DOWN = (128, 64, 32), (32, 64, 128)
+UP, DOWN = (128, 64, 32, 16), (32, 64, 128)
 GAMMA = 1.0
 
 
@@ -39,11 +39,13 @@ class Equalized(nn.Module):
         return F.linear(x, self.weight * self.gain, self.bias)
 
 
-def weights(shift, size=SIZE):
-    """How much each pixel of a line gives to each of the line shifted by `[b,n]` pixels: `[b,n,size,size]`."""
-    pixels = torch.arange(size)
-    places = (pixels - shift[..., None]).clamp(0, size - 1)
-    return F.relu(1 - (places[..., None] - pixels).abs())
+def covered(shift, fine, size=SIZE):
+    """How much each pixel of a finer line covers of each of a line shifted by `[b,n]` pixels: `[b,n,size,fine]`."""
+    ratio = fine / size
+    start = (ratio * (torch.arange(size) - shift[..., None]))[..., None]
+    first, last = torch.arange(fine).to(shift), torch.arange(1, fine + 1).to(shift)
+    first[0], last[-1] = -math.inf, math.inf
+    return F.relu(torch.minimum(start + ratio, last) - torch.maximum(start, first)) / ratio
 
 
 class Generator(nn.Module):
@@ -64,7 +66,7 @@ class Generator(nn.Module):
         origin, reach = self.place(leaky(self.content(latent)))[:, None].chunk(2, dim=-1)
         shift = SIZE / 6 * (origin + (1 + reach) * codes)
         image = self.images(latent[..., None, None])
-        down, right = (weights(shift[..., axis]) for axis in (0, 1))
+        down, right = (covered(shift[..., axis], image.shape[2]) for axis in (0, 1))
         return (down @ image @ right.mT).flatten(0, 1)[:, None]
 
 

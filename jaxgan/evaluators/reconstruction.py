@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import jax
 import numpy as np
@@ -37,6 +37,7 @@ from jaxgan.parallel import distributed
 
 log = logging.getLogger(__name__)
 
+Item = TypeVar("Item")
 Compare = Callable[[np.ndarray, np.ndarray], np.ndarray]  # two batches [n,H,W,C] in [-1, 1] -> one value each
 
 LARGEST = 384  # pixels of a side: of larger pictures the middle is scored
@@ -46,7 +47,7 @@ BEST_PSNR = 100.0  # decibels: what equal pictures are given instead of infinity
 TILE = 64  # pixels of the squares whose patches are compared
 PATCHES_PER_TILE = 64
 DIRECTIONS = 256
-SHOWN = 6  # restored pictures
+SHOWN, FRAMES_SHOWN = 6, 3  # restored pictures, and of a clip as many of them at most
 SIDE = 192  # pixels of them that are shown
 TUNED_ON, TUNED_FRAMES = 4, 16  # clips of training, and frames of each at most, that methods are tuned on
 
@@ -76,14 +77,21 @@ class Reconstruction:
         training: Given[Callable[[], Pictures] | None] = None,
         samples: Given[Several] = 2_000,
         seed: Given[Seed] = 0,
+        scored: Degradation | None = None,
         features: FeatureKind = "auto",
         weights: str | None = None,
     ):
-        """At most `samples` pictures are scored, of clips whole ones; `seed` chooses the noise of the degradation.
+        """Scores with the degradation `scored`, such as noise of one strength, instead of the one trained for.
+
+        At most `samples` pictures are scored, of clips whole ones; `seed` chooses the noise of the degradation.
 
         `training` opens what is trained on, for the methods of clips to be tuned on. `features` may name a network of
-        LPIPS, `weights` is the file of it. Raises UserError where that is missing.
+        LPIPS, `weights` is the file of it. Raises UserError where that is missing, and for a degradation of another
+        kind.
         """
+        if scored is not None:
+            _check_kind(scored, degradation)
+            degradation = scored
         self._pictures, self._degradation, self._seed = pictures, degradation, seed
         self._lpips = (features, _make_lpips(features, weights)) if features in LPIPS else None
         self._per_clip = getattr(pictures, "per_clip", 1)
@@ -120,18 +128,24 @@ class Reconstruction:
         return distributed.by_leader("scores", lambda: existing(self._all_scores(model.restore)))
 
     def picture(self, model: Trained) -> np.ndarray | None:
-        """Row by row condition, what a method without training makes of it, what the network makes, and original."""
+        """Row by row condition, what methods without training make of it, what the network makes, and original.
+
+        Of clips several frames each, in their order.
+        """
         if not distributed.leading():
             return None
-        conditions, originals = self.conditions[:SHOWN], self.originals[:SHOWN]
-        columns = {"condition": list(map(_enlarged, conditions, originals))}
-        for name, images in list(self.baselines.items())[:1]:
+        clips, places = self._clips(range(self._count)), _spread(self._per_clip, FRAMES_SHOWN)
+        clips = [clips[number] for number in _spread(len(clips), SHOWN // len(places))]
+        rows = [clip[place] for clip in clips for place in places]
+        columns = {"condition": [_enlarged(self.conditions[row], self.originals[row]) for row in rows]}
+        for name, images in self.baselines.items():
             if name != INPUT:  # the condition stands there already
-                columns[name] = images[:SHOWN]
-        columns["restored"] = list(map(to_uint8, self._restored(model.restore, conditions)))
-        columns["original"] = originals
-        side = min(SIDE, *(min(original.shape[:2]) for original in originals))
-        tiles = [_centre(pictures[row], side) for row in range(len(originals)) for pictures in columns.values()]
+                columns[name] = [images[row] for row in rows]
+        restored = self._clips(self._restored(model.restore, [self.conditions[row] for clip in clips for row in clip]))
+        columns["restored"] = [to_uint8(clip[place]) for clip in restored for place in places]
+        columns["original"] = [self.originals[row] for row in rows]
+        side = min(SIDE, *(min(image.shape[:2]) for image in columns["original"]))
+        tiles = [_centre(pictures[row], side) for row in range(len(rows)) for pictures in columns.values()]
         return make_grid(np.stack(tiles), columns=len(columns), column_labels=list(columns), scale=1)
 
     def _all_scores(self, restore: Restore) -> dict[str, float]:
@@ -146,7 +160,7 @@ class Reconstruction:
             restored += list(restore(np.stack(clip)))
         return restored
 
-    def _clips(self, pictures: Sequence[np.ndarray]) -> list[Sequence[np.ndarray]]:
+    def _clips(self, pictures: Sequence[Item]) -> list[Sequence[Item]]:
         """The pictures one by one, or clip by clip if they are frames."""
         return [pictures[start : start + self._per_clip] for start in range(0, len(pictures), self._per_clip)]
 
@@ -297,6 +311,24 @@ def _make_lpips(network: str, weights: str | None) -> Compare:
         )
     backbone, params, heads = Backbone(network, LPIPS[network]), load_backbone(network, weights), lpips_heads(network)
     return jax.jit(lambda restored, original: lpips(restored, original, lambda x: backbone.apply(params, x), heads))
+
+
+def _spread(count: int, most: int) -> list[int]:
+    """At most so many of `count` places, at even distances."""
+    most = min(count, most)
+    return [(2 * number + 1) * count // (2 * most) for number in range(most)]
+
+
+def _check_kind(scored: Degradation, degradation: Degradation | None) -> None:
+    """Raises UserError where a network that is trained for one degradation cannot be shown what the other makes."""
+
+    def kind(each: Degradation | None) -> Any:
+        return each and (each.scale, each.masks, isinstance(each, MappedNoise))
+
+    if kind(scored) != kind(degradation):
+        label = "pairs" if degradation is None else degradation.label
+        got = f"config.evaluation.scored: got {scored.label}"
+        raise UserError(f"{got}, expected a degradation with the scale and the channels of the run's, {label}")
 
 
 def _middle(picture: np.ndarray) -> np.ndarray:

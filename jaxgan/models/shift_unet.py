@@ -85,6 +85,7 @@ class Generator(_Film):
     halvings: Halvings = 2
     bottom: Whole = 2  # convolutions of the smallest image
     ahead: Whole = 4
+    temporal: bool = True  # False: nothing moves between frames, to compare with
     parts: Several = 4  # of the channels, of which one moves in each direction
     unshuffle: Count = 1  # pixels of a side that become channels first (Zhang et al. 2018, "FFDNet", section III-A)
     noise: Noise = "blind"
@@ -103,7 +104,7 @@ class Generator(_Film):
     @property
     def delay(self) -> int:
         """By how many frames the images come later than their conditions."""
-        return self.ahead + (self.future if self.filled == "median" else 0)
+        return self.ahead * self.temporal + (self.future if self.filled == "median" else 0)
 
     @nn.compact
     def through(self, clip: Clip, passage: Passage) -> Clip:
@@ -133,7 +134,8 @@ class Generator(_Film):
         widths, skips, shifts = doubled(self.base_width, self.halvings), [], itertools.count()
 
         def shifted(x: Clip, name: str) -> Clip:
-            return passage.shifted(x, name, ahead=next(shifts) < self.ahead, parts=self.parts)
+            ahead = next(shifts) < self.ahead
+            return passage.shifted(x, name, ahead=ahead, parts=self.parts) if self.temporal else x
 
         x = self._convolved(x, widths[0], "stem")
         for index in range(self.halvings):

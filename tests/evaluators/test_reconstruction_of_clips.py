@@ -13,6 +13,7 @@ from jaxgan.errors import UserError
 from jaxgan.evaluators.evaluator import Trained
 from jaxgan.evaluators.reconstruction import Reconstruction
 from jaxgan.fields import pixel_field
+from jaxgan.media.grids import PADDING
 from jaxgan.metrics.temporal import clip_motion, tof
 
 FRAMES, SIDE = 5, 48
@@ -116,3 +117,35 @@ def test_whole_clips_are_counted_and_their_length_is_on_record():
     assert evaluator.manifest["samples"] == FRAMES
     assert evaluator.manifest["frames"] == FRAMES
     assert Reconstruction(frames(), Noise(), samples=1).manifest["samples"] == FRAMES
+
+
+@dataclasses.dataclass(frozen=True)
+class Strong(Noise):
+    label = "strong"
+
+    def __call__(self, key, image):
+        return image + 0.5 * jax.random.normal(key, image.shape)
+
+
+def test_another_degradation_than_that_of_training_is_scored():
+    scores = Reconstruction(frames(), Noise(), training=lambda: frames(seed=1), scored=Strong())
+    scores = scores.run(Trained(restore=lambda shot: shot), 0)
+    assert scores["psnr/strong"] < 15
+    assert "psnr/noise" not in scores
+
+
+def test_one_with_other_conditions_is_refused():
+    with pytest.raises(UserError, match="scored: got hole, expected a degradation with the scale and the channels"):
+        Reconstruction(frames(), Noise(), scored=Hole())
+
+
+def test_the_picture_shows_frames_of_each_clip_in_their_order():
+    evaluator = Reconstruction(frames(), Noise(), training=lambda: frames(seed=1))
+    picture = evaluator.picture(Trained(restore=lambda shot: np.zeros_like(shot)))
+    rows, columns = 6, 6  # three frames of both; condition, three methods, restored, original
+    cell = SIDE + PADDING
+    tiles = picture[-rows * cell :, -columns * cell :].reshape(rows, cell, columns, cell, 3).swapaxes(1, 2)
+    tiles = tiles[:, :, :SIDE, :SIDE]
+    assert (tiles[:, 4] == 128).all()
+    truth = [Clips().picture(clip)["image"][place] for clip in range(2) for place in (0, 2, 4)]
+    np.testing.assert_array_equal(tiles[:, 5], truth)
