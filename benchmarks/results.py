@@ -95,16 +95,21 @@ EXPERIMENTS = {
         {
             "vsr_clips": "configs/vsr_clips.py",
             "vsr_clips:alone": "configs/vsr_clips.py:alone",
-            "vsr_clips:tecogan": "configs/vsr_clips.py:tecogan",
         },
         {"evaluators": _on_films()},
-        images=(112_000, 168_000),
+        images=(616_000,),
+        seeds=(0,),
+    ),
+    "video_adversarial": Experiment(
+        {"vsr_clips:tecogan": "configs/vsr_clips.py:tecogan"},
+        {"evaluators": _on_films()},
+        images=(196_000, 252_000),
         seeds=(0,),
     ),
     "video_denoising": Experiment(
         {"vdenoise_clips": "configs/vdenoise_clips.py", "vdenoise_clips:alone": "configs/vdenoise_clips.py:alone"},
         {"evaluators": _on_films(scored={"name": "clip_degradations.MappedNoise", "strength": 25.0})},
-        images=(196_000,),
+        images=(280_000,),
         seeds=(0,),
     ),
     "video_inpainting": Experiment(

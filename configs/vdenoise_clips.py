@@ -14,7 +14,7 @@ Sized for 20 minutes on two CPU cores; not measured yet.
 from ml_collections import ConfigDict
 
 CLIPS, FRAMES = 8, 7
-IMAGES = 3_500 * CLIPS * FRAMES
+IMAGES = 5_000 * CLIPS * FRAMES
 
 
 def get_config(variant="film"):
@@ -40,7 +40,7 @@ def get_config(variant="film"):
     config.ema = dict(half_life_images=100 * CLIPS * FRAMES)
 
     config.evaluators = dict(films=dict(name="reconstruction.Reconstruction", data=dict(frames=40, hop=None)))
-    config.checkpoint = dict(every_images=500 * CLIPS * FRAMES)
-    config.samples = dict(every_images=500 * CLIPS * FRAMES)
+    config.checkpoint = dict(every_images=1_000 * CLIPS * FRAMES)
+    config.samples = dict(every_images=1_000 * CLIPS * FRAMES)
     config.log_every = 20
     return config

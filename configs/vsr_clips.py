@@ -14,7 +14,8 @@ from ml_collections import ConfigDict
 
 CLIPS, FRAMES = 8, 7
 ROUND = CLIPS * FRAMES
-CONTENT, TOTAL = 2_000 * ROUND, 3_000 * ROUND  # images of the first of two stages, and of the run
+TOTAL = 11_000 * ROUND  # images
+TECOGAN = 3_500 * ROUND, 4_500 * ROUND  # images of its first stage, and of both
 
 
 def get_config(variant="content"):
@@ -23,7 +24,8 @@ def get_config(variant="content"):
     config = ConfigDict()
     config.data = dict(name="jaxgan_clips", frames=FRAMES, hop=4, resolution=64, crops=32, flip=True)
     config.batch_size = CLIPS
-    config.images = TOTAL
+    first, images = TECOGAN if variant == "tecogan" else (None, TOTAL)
+    config.images = images
 
     generator = dict(name="recurrent.Recurrent", base_width=32, blocks=6, features=32, stateful=variant != "alone")
     config.networks = dict(generator=generator)
@@ -32,7 +34,7 @@ def get_config(variant="content"):
         degradation=dict(name="degradations.Bicubic", scale=4),
         content=(dict(name="reconstruction.charbonnier"),),
     )
-    rate = dict(name="cosine", start=1e-3, stop=1e-5, images=TOTAL)
+    rate = dict(name="cosine", start=1e-3, stop=1e-5, images=images)
     config.optimizers = dict(generator=dict(name="adam", learning_rate=rate, b1=0.9, b2=0.99))
     config.ema = dict(half_life_images=100 * ROUND)
     if variant == "tecogan":
@@ -46,13 +48,13 @@ def get_config(variant="content"):
             penalties=(dict(name="gradient_penalty.r1", gamma=0.1), dict(name="gradient_penalty.r2", gamma=0.1)),
         )
         config.task.adversarial_weight = 5e-3
-        config.task.adversarial_start = CONTENT
+        config.task.adversarial_start = first
         config.optimizers.discriminator = dict(name="adam", learning_rate=5e-4, b1=0.9, b2=0.99)
 
     # longer clips than those of training: what is remembered has to last
     config.evaluators = dict(films=dict(name="reconstruction.Reconstruction", data=dict(frames=40, hop=None)))
-    config.checkpoint = dict(every_images=500 * ROUND)
-    config.samples = dict(every_images=500 * ROUND)
-    config.evaluation = dict(every_images=CONTENT)
+    config.checkpoint = dict(every_images=1_000 * ROUND)
+    config.samples = dict(every_images=1_000 * ROUND)
+    config.evaluation = dict(every_images=first)
     config.log_every = 20
     return config

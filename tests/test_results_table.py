@@ -22,7 +22,7 @@ def test_clips_stand_beside_all_methods_and_their_originals():
     scores |= {"films/flicker_original/bicubic_x4": 1.0, "films/flicker_original_std/bicubic_x4": 0.5}
     record = {"config": "vsr_clips", "seed": 0, "images": 168_000, "scores": scores}
     told, _, head, _, *rows = _table(next(iter(EXPERIMENTS.values())), [record]).splitlines()
-    assert told == "Held-out clips, bicubic_x4."
+    assert told == "Held-out films, bicubic_x4."
     assert head.split(" | ")[-3:] == ["tOF, pixels", "warping error / 1000", "flicker, levels |"]
     cells = [[cell.strip() for cell in row.split("|")[1:-1]] for row in rows]
     ours = "24.50 ± 2.45, 26.00 ± 2.60, 0.750 ± 0.075, 30.00, 0.250 ± 0.025, 0.500 ± 0.050, 1.50 ± 0.15"
@@ -30,6 +30,17 @@ def test_clips_stand_beside_all_methods_and_their_originals():
         ["vsr_clips, seed 0", "168,000", *ours.split(", ")],
         ["original", *[""] * 7, "1.00 ± 0.50"],
         ["temporal mean", "", "49.00", "52.00", "1.500", "60.00", "0.500", "1.000", "3.00"],
+    ]
+
+
+@pytest.mark.quick
+def test_each_evaluator_has_a_table():
+    scores = {f"{film}/{name}/gaussian_25": 25.0 for film in ("carphone", "bikes") for name in ("psnr", "swd")}
+    record = {"config": "vdenoise_clips", "seed": 0, "images": 1, "scores": scores}
+    told = _table(EXPERIMENTS["video_denoising"], [record])
+    assert [line for line in told.splitlines() if "Held-out" in line] == [
+        "Held-out carphone, gaussian_25.",
+        "Held-out bikes, gaussian_25.",
     ]
 
 

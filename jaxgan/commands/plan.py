@@ -55,26 +55,27 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
             told = json.dumps({**_made(), **trees}, indent=2, allow_nan=False) + "\n"
             replace_file(options["output"], told.encode())
 
+    count = frames(spec.fields)
     if searching:
         found = search(config, topologies[0], measure, _say)
         if found is None:
             _say(f"nothing that was tried fits on {topologies[0]}")
             return SOME_FAILED
         change, row = found
-        _say("best:", *details(row), *decoding(row, frames(spec.fields)), flags(change))
+        _say("best:", *details(row, count), *decoding(row, count), flags(change))
         keep({"search": {"change": change, **to_tree(row)}})
         return FINISHED
     told: list[Row | Refused] = []
 
     def tell(row: Row | Refused) -> None:
-        _say(*details(row), *decoding(row, frames(spec.fields)))
+        _say(*details(row, count), *decoding(row, count))
         told.append(row)
         keep({"rows": list(map(to_tree, told))})
 
     tables = plan(config, topologies, measure, tell)
     if len(topologies) > 1:
         for kind, rows in tables.items():
-            _say("", f"{kind} scaling:", *table(rows))
+            _say("", f"{kind} scaling:", *table(rows, count))
     keep({kind: list(map(to_tree, rows)) for kind, rows in tables.items()})
     return SOME_FAILED if any(isinstance(row, Refused) for row in told) else FINISHED
 

@@ -11,7 +11,7 @@ from jaxgan.planning.roofline import Load, Roofline, roofline
 HOST = 4  # chips, of slices of several hosts
 COLUMNS = (
     *("slice", "chips", "batch", "fits", "batch that fits, a chip", "memory a chip"),
-    *("ms a step", "bound by", "images/s", "a chip", "efficiency", "is"),
+    *("ms a step", "bound by", "{}/s", "a chip", "efficiency", "is"),
 )
 
 
@@ -75,8 +75,13 @@ def derived(topology: Topology, batch: int, small: Row, large: Row) -> Row:
     return Row(topology, batch, Load(*(a + share * (b - a) for a, b in pairs)), False)
 
 
-def details(row: Row | Refused) -> list[str]:
-    """All figures of one row, a line each."""
+def _unit(frames: int) -> str:
+    """What is counted: an example of several frames is a clip."""
+    return "images" if frames == 1 else "clips"
+
+
+def details(row: Row | Refused, frames: int = 1) -> list[str]:
+    """All figures of one row, a line each; `frames` of an example of the data."""
     if isinstance(row, Refused):
         return [f"{_named(row)}, does not compile", f"  {row.why}"]
     load, chip, roof = row.load, row.topology.chip, row.roof
@@ -92,7 +97,7 @@ def details(row: Row | Refused) -> list[str]:
         + (f"; {load.unknown:g} loops of unknown length count as one turn" if load.unknown else ""),
         f"  roofline         {1e3 * roof.seconds:.3g} ms, bound by {roof.bound}: compute {1e3 * roof.compute:.3g} ms, "
         f"memory {1e3 * roof.memory:.3g} ms, interconnect {1e3 * roof.interconnect:.3g} ms",
-        f"  predicted        at most {row.images_per_second:,.0f} images/s, "
+        f"  predicted        at most {row.images_per_second:,.0f} {_unit(frames)}/s, "
         f"{row.images_per_second / row.topology.chips:,.0f} a chip",
     ]
 
@@ -107,9 +112,10 @@ def decoding(row: Row | Refused, frames: int) -> list[str]:
     return [f"  decoding         up to {rate:,.0f} clips/s of {frames} frames on {host}, unless they are preloaded"]
 
 
-def table(rows: Sequence[Row | Refused]) -> list[str]:
+def table(rows: Sequence[Row | Refused], frames: int = 1) -> list[str]:
     """Rows of a scaling table; `efficiency` is the share of a step left where no sending is hidden."""
-    lines = [f"| {' | '.join(COLUMNS)} |", "|---" * len(COLUMNS) + "|"]
+    heads = " | ".join(COLUMNS).format(_unit(frames))
+    lines = [f"| {heads} |", "|---" * len(COLUMNS) + "|"]
     for row in rows:
         if isinstance(row, Refused):
             first = (row.topology, row.topology.chips, f"{row.batch:,}", "no")
