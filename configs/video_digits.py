@@ -6,8 +6,10 @@
 
 Sparse clips and the discriminator of clips are those of StyleGAN-V (Skorokhodov et al. 2022), the game is RpGAN with R1
 and R2 (Huang et al. 2024). That things bounce is given, by two triangular waves of motion; what they are, how fast
-they go and where they turn is learned. With `:frames` nothing is given: DCGAN makes each frame anew, of content and a
-code of motion; not measured yet.
+they go and where they turn is learned. The image is twice as fine as the frames, so that it moves by parts of a pixel.
+14 minutes on two CPU cores; Frechet 0.89 +- 0.24 of clips (real 0.36), 99.4 % of the paths straight, the digit kept in
+89 % (docs/clips.md). With `:frames` nothing is given: DCGAN makes each frame anew, of content and a code of motion; not
+measured yet.
 """
 
 from ml_collections import ConfigDict
