@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from jaxgan.augment.degradations import GaussianNoise, Images, Span
-from jaxgan.augment.draws import uniform_in
+from jaxgan.augment.draws import uniform_in, whole_in
 from jaxgan.augment.masks import MOVABLE, WIDTHS, Kind, moving_masks, random_masks
-from jaxgan.domains import NotNegative, Share
+from jaxgan.domains import NotNegative, Share, Whole
 from jaxgan.errors import UserError
 
 PATH = "config.task.degradation"
 HALF = 127.5  # grey levels of 255 in the range of pixels from 0 to 1
+WORST = 51  # CRF of x264
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,3 +98,56 @@ class ClipMasks:
             mask = jnp.where(moves, moving_masks(moving_key, *shape, self.kind, widths=self.width), mask)
         mask = mask.reshape(*image.shape[:-1], 1)
         return jnp.concatenate([image * (1 - mask), mask], axis=-1)
+
+
+@dataclasses.dataclass(frozen=True)
+class H264:
+    """Clips encoded as H.264 and decoded again, by the CPU of the host: with `degradations.Chain` behind others.
+
+    `quality` is x264's constant rate factor: 18 is hard to tell from the original, 28 looks like a film of the web, 51 is
+    the worst. A picture is a clip of one frame. Needs the extra `[video]`. Nothing is differentiated through it.
+    """
+
+    quality: Whole | tuple[Whole, Whole] = (18, 35)
+
+    scale = 1
+    masks = False
+
+    def __post_init__(self) -> None:
+        """Raises UserError for impossible qualities, and without PyAV."""
+        low, high = self._bounds
+        if not 0 <= low <= high <= WORST:
+            got = f"{PATH}.quality: got {self.quality!r}"
+            raise UserError(f"{got}, expected whole numbers from 0 to {WORST}, the lower first")
+        if importlib.util.find_spec("av") is None:
+            raise UserError(f"{PATH}: H264 needs the package av: pip install -e '.[video]'")
+
+    @property
+    def _bounds(self) -> tuple[int, int]:
+        return self.quality if isinstance(self.quality, tuple) else (self.quality, self.quality)
+
+    @property
+    def label(self) -> str:
+        """Such as h264_18-35."""
+        low, high = self._bounds
+        return f"h264_{low}" if low == high else f"h264_{low}-{high}"
+
+    def describe(self) -> str:
+        """For a person."""
+        return f"films compressed as H.264 with a CRF of {self.label.removeprefix('h264_')}"
+
+    def __call__(self, key: Array, image: Images) -> Images:
+        """Of the same shape; 1 or 3 channels."""
+        clip = jax.lax.stop_gradient(image if image.ndim == 5 else image[:, None])
+        quality = whole_in(key, len(clip), self._bounds)
+        shape = jax.ShapeDtypeStruct(clip.shape, clip.dtype)
+        return jax.pure_callback(_encoded, shape, clip, quality, vmap_method="sequential").reshape(image.shape)
+
+
+def _encoded(clips: np.ndarray, qualities: np.ndarray) -> np.ndarray:
+    """Clips `[b,t,h,w,c]` in [-1, 1] after x264, each with its own quality."""
+    from jaxgan.media.films.compressing import compressed
+
+    levels = np.rint(np.clip(np.asarray(clips) * HALF + HALF, 0, 2 * HALF)).astype(np.uint8)
+    made = np.stack([compressed(clip, int(quality)) for clip, quality in zip(levels, qualities)])
+    return (made / HALF - 1).astype(clips.dtype)

@@ -5,9 +5,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxgan.augment.clip_degradations import ClipMasks, MappedNoise
+from jaxgan.augment.clip_degradations import H264, ClipMasks, MappedNoise
 from jaxgan.augment.degradations import GaussianNoise
 from jaxgan.errors import UserError
+from jaxgan.media.films.compressing import compressed
 
 KEY = jax.random.key(0)
 CLIP = jax.random.uniform(jax.random.key(1), (8, 3, 16, 24, 3), minval=-1.0)
@@ -56,3 +57,26 @@ def test_mapped_noise_is_gaussian_noise_and_its_deviation():
     assert MappedNoise(25.0).label == "gaussian_25_mapped"
     picture = degraded(MappedNoise(25.0), clip[:, 0])
     np.testing.assert_allclose(picture[..., 3], 25 / 127.5, rtol=1e-6)
+
+
+def test_each_clip_is_a_film_of_its_own_quality():
+    smooth = jax.image.resize(CLIP, (8, 3, 32, 48, 3), "cubic")
+    strong, weak = (degraded(H264(quality), smooth) for quality in (45, 10))
+    assert strong.shape == smooth.shape
+    errors = [np.abs(made - np.clip(smooth, -1, 1)).mean(axis=(1, 2, 3, 4)) for made in (weak, strong)]
+    assert (errors[1] > 1.5 * errors[0]).all()
+    mixed = degraded(H264((10, 45)), smooth)
+    levels = np.rint(np.clip(smooth[0] * 127.5 + 127.5, 0, 255)).astype(np.uint8)
+    made = np.rint(mixed[0] * 127.5 + 127.5).astype(np.uint8)
+    assert any((compressed(levels, quality) == made).all() for quality in range(10, 46))
+
+
+def test_a_picture_is_a_film_of_one_frame():
+    picture = degraded(H264(20), CLIP[:, 0])
+    np.testing.assert_array_equal(picture, degraded(H264(20), CLIP[:, :1])[:, 0])
+
+
+@pytest.mark.parametrize("quality", [(30, 20), 52])
+def test_impossible_qualities_are_refused(quality):
+    with pytest.raises(UserError, match="quality: got .*, expected whole numbers from 0 to 51, the lower first"):
+        H264(quality)

@@ -1,0 +1,38 @@
+"""Clips after a codec of films."""
+
+import av
+import numpy as np
+import pytest
+
+from jaxgan.media.films.compressing import compressed
+
+
+def moving(height, width):
+    blocks = np.kron(np.random.default_rng(0).integers(0, 256, (6, 9, 3)), np.ones((8, 8, 1)))
+    return np.stack([np.roll(blocks, 2 * number, axis=1)[:height, :width] for number in range(5)]).astype(np.uint8)
+
+
+def test_it_is_what_a_file_would_hold(tmp_path):
+    clip = moving(48, 72)
+    with av.open(str(tmp_path / "film.mkv"), "w") as container:
+        stream = container.add_stream("libx264", rate=25, options={"crf": "30", "preset": "veryfast"})
+        stream.width, stream.height, stream.pix_fmt, stream.thread_count = 72, 48, "yuv420p", 1
+        for pixels in clip:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
+        container.mux(stream.encode(None))
+    with av.open(str(tmp_path / "film.mkv")) as film:
+        expected = np.stack([frame.to_ndarray(format="rgb24") for frame in film.decode(video=0)])
+    np.testing.assert_array_equal(compressed(clip, 30), expected)
+
+
+@pytest.mark.parametrize("shape", [(1, 2, 2, 3), (3, 17, 33, 3), (5, 16, 16, 1)])
+def test_any_size_comes_back(shape):
+    clip = moving(48, 72)[: shape[0], : shape[1], : shape[2], : shape[3]]
+    made = compressed(clip, 10)
+    assert made.shape == shape
+    assert np.abs(made.astype(int) - clip).mean() < 20
+
+
+def test_other_channels_are_refused():
+    with pytest.raises(ValueError, match="expected 1 or 3 channels, got 4"):
+        compressed(np.zeros((1, 8, 8, 4), np.uint8), 20)
