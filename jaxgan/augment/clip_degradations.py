@@ -104,8 +104,8 @@ class ClipMasks:
 class H264:
     """Clips encoded as H.264 and decoded again, by the CPU of the host: with `degradations.Chain` behind others.
 
-    `quality` is x264's constant rate factor: 18 is hard to tell from the original, 28 looks like a film of the web, 51 is
-    the worst. A picture is a clip of one frame. Needs the extra `[video]`. Nothing is differentiated through it.
+    `quality` is x264's constant rate factor: 18 is hard to tell from the original, 28 looks like a film of the web, 51
+    is the worst. A picture is a clip of one frame. Needs the extra `[video]`. Nothing is differentiated through it.
     """
 
     quality: Whole | tuple[Whole, Whole] = (18, 35)

@@ -78,5 +78,5 @@ def test_a_picture_is_a_film_of_one_frame():
 
 @pytest.mark.parametrize("quality", [(30, 20), 52])
 def test_impossible_qualities_are_refused(quality):
-    with pytest.raises(UserError, match="quality: got .*, expected whole numbers from 0 to 51, the lower first"):
+    with pytest.raises(UserError, match=r"quality: got .*, expected whole numbers from 0 to 51, the lower first"):
         H264(quality)
