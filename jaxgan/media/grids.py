@@ -46,9 +46,9 @@ def make_grid(
     if scale is None:
         scale = max(1, -(-LEGIBLE // tiles.shape[1]))
     tiles = tiles.repeat(scale, axis=1).repeat(scale, axis=2)
-    size = int(np.clip(tiles.shape[1] // 4, *FONT_SIZES))
+    font = _font(tiles.shape[1] // 4, column_labels or (), tiles.shape[2])
     grid = _tiled(tiles, rows, columns)
-    return _labelled(grid, tiles.shape[1:3], row_labels or (), column_labels or (), ImageFont.load_default(size=size))
+    return _labelled(grid, tiles.shape[1:3], row_labels or (), column_labels or (), font)
 
 
 def make_film(clips: Any, *, columns: int, row_labels: Sequence[str] | None = None) -> np.ndarray:
@@ -106,6 +106,14 @@ def _labelled(
         x = left + PADDING + column * width + tile[1] / 2
         draw.text((x, top / 2), _shortened(label, tile[1], font), font=font, fill=ink, anchor="mm")
     return np.asarray(picture).reshape(pixels.shape)
+
+
+def _font(size: int, labels: Sequence[str], width: int) -> Any:
+    """The largest font of at most this size in which the labels fit into a width; the smallest if they never do."""
+    least, most = FONT_SIZES
+    fonts = [ImageFont.load_default(size=each) for each in range(least, int(np.clip(size, least, most)) + 1)]
+    fitting = [font for font in fonts if all(font.getlength(label) <= width for label in labels)]
+    return (fitting or fonts[:1])[-1]
 
 
 def _shortened(label: str, width: int, font: Any) -> str:

@@ -75,3 +75,11 @@ def test_a_film_is_a_grid_of_each_frame():
     assert len(film) == 3
     for index, frame in enumerate(film):
         np.testing.assert_array_equal(frame, make_grid(clips[:, index], columns=2, row_labels=["x", "y"]))
+
+
+def test_labels_that_are_too_wide_have_smaller_letters():
+    heights = [
+        make_grid(np.zeros((1, 144, 144, 3), np.uint8), columns=1, column_labels=[label]).shape[0]
+        for label in ("mean", "temporal_median", "temporal_median_of_more_frames_than_fit")
+    ]
+    assert heights[0] > heights[1] > heights[2]

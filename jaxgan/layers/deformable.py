@@ -1,0 +1,45 @@
+"""Convolutions whose taps look where each pixel says, as gathers and one product of matrices: on every platform."""
+
+from __future__ import annotations
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int
+
+
+def deformable_conv(
+    x: Float[Array, "b h w c"],
+    offset: Float[Array, "b h w k g 2"],
+    weight: Float[Array, "b h w k g"],
+    kernel: Float[Array, "rows columns c d"],
+) -> Float[Array, "b h w d"]:
+    """A modulated deformable convolution of odd sides, without bias (Zhu et al. 2019, "DCNv2", eq. 1).
+
+    Tap k (row by row) of a pixel p looks at p + its place in the kernel + `offset[p, k, g]` (pixels down, to the
+    right), bilinearly, and counts `weight[p, k, g]` times; the channels are g groups, one after the other. Beyond the
+    border is zero. Raises ValueError where the numbers of taps or of groups do not fit.
+    """
+    batch, height, width, channels = x.shape
+    (rows, columns), (taps, groups) = kernel.shape[:2], weight.shape[3:]
+    if taps != rows * columns or not rows % 2 or not columns % 2:
+        raise ValueError(f"expected offsets for the taps of a kernel of odd sides, got {taps} for {rows} x {columns}")
+    if channels % groups:
+        raise ValueError(f"expected groups that divide {channels} channels, got {groups}")
+    down, right = jnp.meshgrid(jnp.arange(rows) - rows // 2, jnp.arange(columns) - columns // 2, indexing="ij")
+    row = jnp.arange(height)[:, None, None, None] + down.reshape(-1, 1) + offset[..., 0]
+    column = jnp.arange(width)[:, None, None] + right.reshape(-1, 1) + offset[..., 1]
+    above, left = jnp.floor(row), jnp.floor(column)
+    lower, further = row - above, column - left  # shares of the pixels below and to the right
+    flat = x.reshape(batch * height * width * groups, channels // groups)
+    first = jnp.arange(batch)[:, None, None, None, None] * (height * width)
+
+    def at(row: Int[Array, "b h w k g"], column: Int[Array, "b h w k g"], share: Array) -> Array:
+        inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
+        place = first + jnp.clip(row, 0, height - 1) * width + jnp.clip(column, 0, width - 1)
+        share = jnp.where(inside, share, 0.0) * weight
+        return jnp.take(flat, place * groups + jnp.arange(groups), axis=0) * share[..., None].astype(x.dtype)
+
+    top, start = above.astype(jnp.int32), left.astype(jnp.int32)
+    seen = at(top, start, (1 - lower) * (1 - further)) + at(top, start + 1, (1 - lower) * further)
+    seen += at(top + 1, start, lower * (1 - further)) + at(top + 1, start + 1, lower * further)
+    by_group = kernel.reshape(taps, groups, channels // groups, -1).astype(x.dtype)
+    return jnp.einsum("bhwkgc,kgcd->bhwd", seen, by_group)
