@@ -5,11 +5,14 @@ from __future__ import annotations
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
+Maps = Float[Array, "b h w c"]
+Places = Float[Array, "b h w k g"]
+
 
 def deformable_conv(
-    x: Float[Array, "b h w c"],
+    x: Maps,
     offset: Float[Array, "b h w k g 2"],
-    weight: Float[Array, "b h w k g"],
+    weight: Places,
     kernel: Float[Array, "rows columns c d"],
 ) -> Float[Array, "b h w d"]:
     """A modulated deformable convolution of odd sides, without bias (Zhu et al. 2019, "DCNv2", eq. 1).
@@ -18,15 +21,29 @@ def deformable_conv(
     right), bilinearly, and counts `weight[p, k, g]` times; the channels are g groups, one after the other. Beyond the
     border is zero. Raises ValueError where the numbers of taps or of groups do not fit.
     """
-    batch, height, width, channels = x.shape
-    (rows, columns), (taps, groups) = kernel.shape[:2], weight.shape[3:]
+    channels, (rows, columns), (taps, groups) = x.shape[-1], kernel.shape[:2], weight.shape[3:]
     if taps != rows * columns or not rows % 2 or not columns % 2:
         raise ValueError(f"expected offsets for the taps of a kernel of odd sides, got {taps} for {rows} x {columns}")
     if channels % groups:
         raise ValueError(f"expected groups that divide {channels} channels, got {groups}")
     down, right = jnp.meshgrid(jnp.arange(rows) - rows // 2, jnp.arange(columns) - columns // 2, indexing="ij")
-    row = jnp.arange(height)[:, None, None, None] + down.reshape(-1, 1) + offset[..., 0]
-    column = jnp.arange(width)[:, None, None] + right.reshape(-1, 1) + offset[..., 1]
+    seen = _sampled(x, offset + jnp.stack([down.ravel(), right.ravel()], axis=-1)[:, None], weight)
+    by_group = kernel.reshape(taps, groups, channels // groups, -1).astype(x.dtype)
+    return jnp.einsum("bhwkgc,kgcd->bhwd", seen, by_group)
+
+
+def warp_into_nothing(x: Maps, flow: Float[Array, "b h w 2"]) -> Maps:
+    """y[p] = x[p + flow[p]] as `jaxgan.layers.warping.warp`, but zero beyond the border; flow to the right and down."""
+    offset = flow[..., None, None, ::-1]
+    return _sampled(x, offset, jnp.ones(offset.shape[:-1]))[..., 0, 0, :]
+
+
+def _sampled(x: Maps, offset: Float[Array, "b h w k g 2"], weight: Places) -> Float[Array, "b h w k g c2"]:
+    """For each pixel what stands so many pixels from it, between pixels bilinear, zero beyond the border; weighted."""
+    batch, height, width, channels = x.shape
+    groups = weight.shape[-1]
+    row = jnp.arange(height)[:, None, None, None] + offset[..., 0]
+    column = jnp.arange(width)[:, None, None] + offset[..., 1]
     above, left = jnp.floor(row), jnp.floor(column)
     lower, further = row - above, column - left  # shares of the pixels below and to the right
     flat = x.reshape(batch * height * width * groups, channels // groups)
@@ -40,6 +57,5 @@ def deformable_conv(
 
     top, start = above.astype(jnp.int32), left.astype(jnp.int32)
     seen = at(top, start, (1 - lower) * (1 - further)) + at(top, start + 1, (1 - lower) * further)
-    seen += at(top + 1, start, lower * (1 - further)) + at(top + 1, start + 1, lower * further)
-    by_group = kernel.reshape(taps, groups, channels // groups, -1).astype(x.dtype)
-    return jnp.einsum("bhwkgc,kgcd->bhwd", seen, by_group)
+    seen += at(top + 1, start, lower * (1 - further))
+    return seen + at(top + 1, start + 1, lower * further)
