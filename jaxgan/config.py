@@ -76,6 +76,7 @@ class DataConfig:
     channels: Count | None = option(None, "None: as stored")
     fit: Literal["pad", "resize", "crop"] = option("resize", "how images come to the resolution")
     crops: Count | None = option(None, "random squares of the resolution cut from each picture; None: fitted")
+    pan: Whole = option(0, "of clips: pixels by which the crops of every second one move from frame to frame, at most")
     condition: str | None = option(
         None, "what images are made from: a folder of the same names, or the 'left' or 'right' half of each picture"
     )
@@ -415,9 +416,11 @@ def _check_values(config: RunConfig) -> None:
             raise UserError(f"{path}.name is missing: a tfds name or a folder of images")
         if data.name and data.source:
             raise UserError(f"{path}.name and {path}.source: got both, accepted is one of them")
-        for key, usual in (("stride", 1), ("hop", None), ("cuts", True)):
+        for key, usual in (("stride", 1), ("hop", None), ("cuts", True), ("pan", 0)):
             if data.frames is None and getattr(data, key) != usual:
                 raise UserError(f"{path}.{key}: got {getattr(data, key)}, which is of clips: set {path}.frames")
+        if data.pan and data.crops is None:
+            raise UserError(f"{path}.pan: got {data.pan}, which is of crops: set {path}.crops")
     if (config.images is None) == (config.epochs is None):
         got = "neither" if config.images is None else "both"
         raise UserError(f"config.images and config.epochs: got {got}, accepted is one of them")

@@ -131,6 +131,8 @@ def test_a_mistake_in_the_file_is_named_too():
         with pytest.raises(UserError, match=f"config.data.{key}: got 2, which is of clips: set config.data.frames"):
             resolve(TREE, {f"data.{key}": "2"})
         assert getattr(resolve(TREE, {f"data.{key}": "2", "data.frames": "3"}).data, key) == 2
+    with pytest.raises(UserError, match=r"config.data.pan: got 2, which is of crops: set config.data.crops"):
+        resolve(TREE, {"data.pan": "2", "data.frames": "3"})
 
 
 def write(path, body):

@@ -22,23 +22,29 @@ class CropSource:
     """`crops` squares of `resolution` pixels of each picture, as a `Source`.
 
     Example `i` is a square at a random place of picture `i mod n`. Pictures smaller than the square are mirrored at
-    their edges. Decoded pictures are kept as far as they fit in `keep_bytes`.
+    their edges. Of clips it is the same square in all frames; with `pan` that of every second clip moves over the
+    frames, as a camera would, by at most so many whole pixels a frame in each direction. Decoded pictures are kept as
+    far as they fit in `keep_bytes`.
     """
 
-    def __init__(self, pictures: Pictures, *, crops: int, resolution: int | None, keep_bytes: int):
-        """Raises UserError without a resolution."""
+    def __init__(self, pictures: Pictures, *, crops: int, resolution: int | None, keep_bytes: int, pan: int = 0):
+        """Raises UserError without a resolution, and for `pan` where there are pictures that do not move."""
         if resolution is None:
             raise UserError("config.data.resolution is missing: the side in pixels of the crops")
-        self._pictures, self._side, self._keep_bytes = pictures, resolution, keep_bytes
+        still = [name for name, field in pictures.spec.fields.items() if field.kind in PLANES and not field.clip]
+        if pan and still:
+            raise UserError(f"config.data.pan: got {pan}, expected clips, and {still[0]} is a picture")
+        self._pictures, self._side, self._keep_bytes, self._pan = pictures, resolution, keep_bytes, pan
         self._kept: dict[int, dict[str, np.ndarray]] = {}
         self._lock = threading.Lock()
         spec = pictures.spec
         cut = f"{crops} random square{'s' * (crops > 1)} of {resolution} x {resolution} cut from each picture"
+        cut += f", half of them moving by up to {pan} pixels a frame" if pan else ""
         self.spec = replace(
             spec,
             size=spec.size * crops,
             fields={name: _of_side(field, resolution) for name, field in spec.fields.items()},
-            fingerprint=fingerprint("crops", spec.fingerprint, crops, resolution, SEED),
+            fingerprint=fingerprint("crops", spec.fingerprint, crops, resolution, SEED, *([pan] if pan else [])),
             told=(*((title, text) for title, text in spec.told if title != "classes"), ("pixels", cut)),
         )
 
@@ -52,7 +58,16 @@ class CropSource:
         picture, side = self._picture(index % self._pictures.spec.size), self._side
         planes = [name for name, field in self.spec.fields.items() if field.kind in PLANES]
         random = np.random.default_rng((SEED, index))
-        top, left = (int(random.integers(max(0, length - side) + 1)) for length in picture[planes[0]].shape[-3:-1])
+        rooms = [max(0, length - side) for length in picture[planes[0]].shape[-3:-1]]
+        if self._pan and random.integers(2):
+            frames = len(picture[planes[0]])
+            tops, lefts = (_path(room, frames, self._pan, random) for room in rooms)
+            panned = {
+                name: np.stack([_cut(plane, *place, side) for plane, *place in zip(picture[name], tops, lefts)])
+                for name in planes
+            }
+            return {**picture, **panned}
+        top, left = (int(random.integers(room + 1)) for room in rooms)
         return {**picture, **{name: _cut(picture[name], top, left, side) for name in planes}}
 
     def _picture(self, number: int) -> dict[str, np.ndarray]:
@@ -66,6 +81,15 @@ class CropSource:
                 self._keep_bytes -= 0 if number in self._kept else size
                 self._kept[number] = picture
         return picture
+
+
+def _path(room: int, frames: int, fastest: int, random: np.random.Generator) -> list[int]:
+    """Where the squares of the frames begin in such a room: at one speed, in whole pixels."""
+    fastest = min(fastest, room // max(1, frames - 1))
+    speed = int(random.integers(-fastest, fastest + 1))
+    way = speed * (frames - 1)
+    first = int(random.integers(max(0, -way), room - max(0, way) + 1))
+    return [first + speed * number for number in range(frames)]
 
 
 def _of_side(field: Field, side: int) -> Field:

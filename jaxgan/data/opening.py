@@ -43,6 +43,7 @@ def open_source(config: DataConfig, split: str, allow: Sequence[str] = ()) -> So
             open_pictures(config, split, allow),
             crops=config.crops,
             resolution=config.resolution,
+            pan=config.pan,
             keep_bytes=config.cache_bytes,
         )
     if config.condition is not None:

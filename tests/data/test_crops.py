@@ -101,6 +101,42 @@ def test_images_and_conditions_are_cut_alike(pairs, kind):
     np.testing.assert_array_equal(whole["condition"], 255 - whole["image"])
 
 
+class Numbered:
+    """A clip of five frames whose pixels are the numbers of their places, and one that is smaller than the crops."""
+
+    spec = DataSpec("clips", "train", 2, {"image": pixel_field(None, None, 1, frames=5)}, "f")
+
+    def picture(self, index):
+        height, width = ((16, 15), (6, 9))[index]
+        places = np.arange(height * width, dtype=np.uint8).reshape(height, width, 1)
+        return {"image": np.broadcast_to(places, (5, height, width, 1))}
+
+
+def test_crops_of_every_second_clip_pan_at_one_speed():
+    read = CropSource(Numbered(), crops=200, resolution=8, keep_bytes=10**6, pan=2).read(range(0, 400, 2))["image"]
+    row, column = np.divmod(read[:, :, 0, 0, 0].astype(int), 15)
+    speeds = np.stack([np.diff(row), np.diff(column)], axis=-1)
+    assert (speeds == speeds[:, :1]).all()
+    assert np.unique(speeds[:, 0, 0]).tolist() == [-2, -1, 0, 1, 2]
+    assert np.unique(speeds[:, 0, 1]).tolist() == [-1, 0, 1]  # there is room for 7 pixels in 4 steps
+    assert 0.3 < (speeds[:, 0] != 0).any(axis=-1).mean() < 0.5  # half of them pan, and some of these at no speed
+    whole = np.arange(8)[:, None] * 15 + np.arange(8)
+    np.testing.assert_array_equal(read[..., 0], (row * 15 + column)[..., None, None] + whole)
+
+
+def test_clips_that_leave_no_room_stand_still():
+    read = CropSource(Numbered(), crops=20, resolution=8, keep_bytes=10**6, pan=2).read(range(1, 40, 2))["image"]
+    np.testing.assert_array_equal(read, read[:, :1].repeat(5, axis=1))
+
+
+def test_pan_is_other_data_and_is_for_clips(folder):
+    still, moving = (CropSource(Numbered(), crops=2, resolution=8, keep_bytes=0, pan=pan).spec for pan in (0, 2))
+    assert still.fingerprint != moving.fingerprint
+    assert "half of them moving by up to 2 pixels a frame" in dict(moving.told)["pixels"]
+    with pytest.raises(UserError, match=r"config.data.pan: got 2, expected clips, and image is a picture"):
+        open_source(config_of(folder, pan=2), "train")
+
+
 def test_planes_of_all_kinds_are_cut_at_one_place_and_the_rest_is_left():
     fields = {
         "image": pixel_field(None, None, 2, frames=3),
