@@ -109,7 +109,7 @@ EXPERIMENTS = {
     "video_denoising": Experiment(
         {"vdenoise_clips": "configs/vdenoise_clips.py", "vdenoise_clips:alone": "configs/vdenoise_clips.py:alone"},
         {"evaluators": _on_films(scored={"name": "clip_degradations.MappedNoise", "strength": 25.0})},
-        images=(280_000,),
+        images=(100_800,),
         seeds=(0,),
     ),
     "video_inpainting": Experiment(

@@ -22,7 +22,7 @@ def get_config(variant="content"):
     if variant not in ("content", "tecogan", "alone"):
         raise ValueError(f"accepted are content, tecogan and alone, got {variant}")
     config = ConfigDict()
-    config.data = dict(name="jaxgan_clips", frames=FRAMES, hop=4, resolution=64, crops=32, flip=True)
+    config.data = dict(name="jaxgan_clips", frames=FRAMES, hop=4, resolution=64, crops=32, pan=4, flip=True)
     config.batch_size = CLIPS
     first, images = TECOGAN if variant == "tecogan" else (None, TOTAL)
     config.images = images

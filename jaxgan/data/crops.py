@@ -63,8 +63,7 @@ class CropSource:
             frames = len(picture[planes[0]])
             tops, lefts = (_path(room, frames, self._pan, random) for room in rooms)
             panned = {
-                name: np.stack([_cut(plane, *place, side) for plane, *place in zip(picture[name], tops, lefts)])
-                for name in planes
+                name: np.stack([_cut(*each, side) for each in zip(picture[name], tops, lefts)]) for name in planes
             }
             return {**picture, **panned}
         top, left = (int(random.integers(room + 1)) for room in rooms)
