@@ -69,12 +69,12 @@ class Grid(nn.Module):
             expected = f"an {'even ' * self.second_order}divisor of base_width {self.base_width}"
             raise UserError(f"propagation: got groups {self.groups}, expected {expected}")
         width, kind = self.base_width, {"dtype": self.dtype}
-        self.extract = Blocks(width, AROUND, self.dtype)
-        self.carry = {name: Blocks(width, self.blocks, self.dtype) for name in self.names}
+        self.extract = _Blocks(width, AROUND, self.dtype)
+        self.carry = {name: _Blocks(width, self.blocks, self.dtype) for name in self.names}
         if self.align == "deformable":
             given = (width, self.groups, self.reach, self.dtype)
-            self.aligned = {name: Alignment(*given) for name in self.names}
-        self.reconstruct = Blocks(width, AROUND, self.dtype)
+            self.aligned = {name: _Alignment(*given) for name in self.names}
+        self.reconstruct = _Blocks(width, AROUND, self.dtype)
         self.up = [Conv(4 * width, **kind) for _ in range(self.scale // 2)]
         self.fine = Conv(width, **kind)
         self.image = Conv(self.channels, kernel_init=nn.initializers.zeros, **kind)
@@ -156,7 +156,7 @@ class Grid(nn.Module):
         return enlarged + self.image(leaky(self.fine(x))).astype(jnp.float32)
 
 
-class Blocks(nn.Module):
+class _Blocks(nn.Module):
     """A convolution with its activation, and residual blocks without norms: `[b,h,w,i] -> [b,h,w,features]`."""
 
     features: int
@@ -173,7 +173,7 @@ class Blocks(nn.Module):
         return x
 
 
-class Alignment(nn.Module):
+class _Alignment(nn.Module):
     """A deformable convolution of features of one or two earlier frames (section 3.2, equations 3 to 6).
 
     Where it looks is their flow plus what a few convolutions make of the warped features, this frame's, and the flow.
