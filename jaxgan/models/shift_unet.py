@@ -163,7 +163,7 @@ class Generator(_Film):
 
     def _check(self, clip: Clip) -> None:
         shifts, got = 2 * self.halvings + self.bottom, clip.shape[-1]
-        if self.ahead > shifts:
+        if self.temporal and self.ahead > shifts:
             raise UserError(f"shift_unet: got ahead {self.ahead}, accepted is at most {shifts}, the number of shifts")
         if self.future >= self.window:
             raise UserError(f"shift_unet: got future {self.future}, accepted is less than window ({self.window})")
