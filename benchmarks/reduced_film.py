@@ -34,10 +34,12 @@ def write(source: str, target: pathlib.Path, factor: int) -> int:
     """The number of frames that were written, 25 a second. Raises UserError for what is no film."""
     count = 0
     try:
-        with contextlib.closing(open_frames(source)) as film, av.open(str(target), "w") as container:
+        with contextlib.ExitStack() as stack:
+            film = stack.enter_context(contextlib.closing(open_frames(source)))
             size = film.format.width // factor, film.format.height // factor
             if not min(size):
                 raise UserError(f"--factor: got {factor}, which leaves nothing of the frames")
+            container = stack.enter_context(av.open(str(target), "w"))
             stream = container.add_stream("ffv1", rate=25)
             stream.width, stream.height, stream.pix_fmt = *size, "bgr0"
             for frame in film.frames():
@@ -63,6 +65,8 @@ def main() -> int:
         if arguments.output.suffix != ".mkv":
             raise UserError(f"--output: got {plain(arguments.output)}, expected a name that ends with .mkv")
         source = located(arguments.input, "--input")
+        if arguments.output.exists():
+            raise UserError(f"--output: {plain(arguments.output)} exists")
         arguments.output.parent.mkdir(parents=True, exist_ok=True)
         print(f"{write(source, arguments.output, arguments.factor)} frames")
     except UserError as error:

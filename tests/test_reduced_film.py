@@ -36,6 +36,7 @@ def test_each_pixel_is_the_mean_of_a_square(tmp_path, monkeypatch, capsys):
         (["--factor", "50"], "--factor: got 50, which leaves nothing"),
         (["--output", "small.mp4"], "expected a name that ends with .mkv"),
         (["--input", "none.avi"], "none.avi"),
+        (["--output", "film.mkv"], "film.mkv exists"),
     ],
 )
 def test_a_mistake_is_one_line(options, words, tmp_path, monkeypatch, capsys):
@@ -46,3 +47,4 @@ def test_a_mistake_is_one_line(options, words, tmp_path, monkeypatch, capsys):
     told = capsys.readouterr().err
     assert told.count("\n") == 1
     assert words in told
+    assert [path.name for path in tmp_path.iterdir()] == ["film.mkv"]

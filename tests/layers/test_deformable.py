@@ -5,7 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxgan.layers.deformable import deformable_conv
+from jaxgan.layers.deformable import deformable_conv, warp_into_nothing
+from jaxgan.layers.warping import warp
 
 RANDOM = np.random.default_rng(0)
 IMAGE = jnp.asarray(RANDOM.normal(size=(2, 6, 7, 4)), jnp.float32)
@@ -34,6 +35,14 @@ def test_between_pixels_it_is_bilinear_and_groups_have_their_own_offsets():
     mixed = jnp.concatenate([IMAGE[..., :2], 0.75 * IMAGE[..., 2:] + 0.25 * right[..., 2:]], axis=-1)
     ours = deformable_conv(IMAGE, offset, WHOLE, KERNEL)
     np.testing.assert_allclose(ours[:, :, 1:], convolved(mixed)[:, :, 1:], atol=1e-5)
+
+
+def test_warping_is_that_of_images_but_nothing_comes_in_from_beyond_the_border():
+    flow = jnp.broadcast_to(jnp.array([1.25, -2.0]), (2, 6, 7, 2))  # to the right, up
+    ours, usual = warp_into_nothing(IMAGE, flow), warp(IMAGE, flow)
+    np.testing.assert_allclose(ours[:, 2:, :5], usual[:, 2:, :5], atol=1e-6)
+    assert not ours[:, :2].any()
+    assert not ours[:, :, 6:].any()
 
 
 def test_weights_count_and_everything_has_a_gradient():

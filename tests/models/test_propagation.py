@@ -1,6 +1,8 @@
 """Features that are carried through clips: what a frame sees, what it begins as, and what is refused."""
 
+import flax.linen as nn
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -55,6 +57,22 @@ def test_a_still_clip_of_one_frame_is_its_own_features_alone():
         lambda path, x: 0 * x if "aligned" in jax.tree_util.keystr(path) else x, tree
     )
     np.testing.assert_array_equal(whole, network.apply(changed, CLIP[:, :1], train=False))
+
+
+class Known(nn.Module):
+    """Flow to the right by how much brighter the other frame is."""
+
+    def __call__(self, frame, other):
+        brighter = (other - frame).mean(axis=(1, 2, 3)).reshape(-1, 1, 1, 1)
+        return brighter * jnp.array([1.0, 0.0]) * jnp.ones((*frame.shape[:3], 1))
+
+
+def test_flow_leads_to_where_features_come_from():
+    clip = jnp.zeros((1, 4, 6, 8, 3)) + jnp.array([0.0, 1.0, 3.0, 7.0]).reshape(1, -1, 1, 1, 1)
+    network = Grid(3, **{**SMALL, "flow": Known()})
+    before, after = network.apply({}, clip, method="_flows")
+    assert before[0, :, 0, 0, 0].tolist() == [0, -1, -2, -4]
+    assert after[0, :, 0, 0, 0].tolist() == [1, 2, 4, 0]
 
 
 @pytest.mark.parametrize(
