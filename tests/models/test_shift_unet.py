@@ -100,7 +100,6 @@ def test_of_a_film_that_stands_still_it_is_the_u_net_of_pictures(ahead):
     np.testing.assert_allclose(whole(network, tree, still)[:, 4], expected, atol=1e-4)
 
 
-@pytest.mark.slow
 def test_without_shifts_it_is_the_u_net_of_pictures_frame_by_frame():
     network, pictures = shift_unet.Generator(3, temporal=False, **SMALL), unet.Generator(3, residual=True, **SMALL)
     assert network.delay == 0
@@ -109,6 +108,7 @@ def test_without_shifts_it_is_the_u_net_of_pictures_frame_by_frame():
     np.testing.assert_allclose(whole(network, tree, CLIP), each.reshape(CLIP.shape), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_denoiser_begins_as_the_identity_and_a_filling_one_as_the_filling():
     network = CASES["mapped"][0]
     tree = jax.jit(lambda: network.init(KEY, MAPPED, train=False))()
