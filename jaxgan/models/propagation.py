@@ -20,7 +20,7 @@ from jaxgan.layers.deformable import deformable_conv, warp_into_nothing
 from jaxgan.layers.depth_to_space import depth_to_space
 from jaxgan.layers.frames import by_frame
 from jaxgan.layers.repeat import fold
-from jaxgan.models.srresnet import small
+from jaxgan.models.srresnet import Block
 
 Align = Literal["deformable", "flow"]
 Frames = Float[Array, "b t h w c"]
@@ -168,8 +168,7 @@ class _Blocks(nn.Module):
         """Of maps of any size."""
         x = leaky(Conv(self.features, dtype=self.dtype, name="enter")(x))
         for index in range(self.count):
-            y = nn.relu(Conv(self.features, dtype=self.dtype, name=f"block_{index}_0")(x))
-            x = x + Conv(self.features, kernel_init=small, dtype=self.dtype, name=f"block_{index}_1")(y)
+            x = Block("classic", "none", self.dtype, name=f"block_{index}")(x, train=False)
         return x
 
 
