@@ -5,6 +5,8 @@ from __future__ import annotations
 import av
 import numpy as np
 
+from jaxgan.media.films.encoding import REPEATABLE
+
 EVEN = 2  # pixels that share a colour in 4:2:0
 
 
@@ -12,7 +14,8 @@ def compressed(clip: np.ndarray, quality: int) -> np.ndarray:
     """A clip uint8 `[t,h,w,1 or 3]` encoded as H.264 in 4:2:0 and decoded again, of the same shape.
 
     `quality` is x264's CRF, 0 (next to nothing is lost) to 51; the first frame is a keyframe and others are predicted,
-    as in a film. Odd sides are continued by their last pixels. Raises ValueError for other channels.
+    as in a film. Equal clips give equal clips. Odd sides are continued by their last pixels. Raises ValueError for
+    other channels.
     """
     frames, height, width, channels = clip.shape
     if channels not in (1, 3):
@@ -22,7 +25,7 @@ def compressed(clip: np.ndarray, quality: int) -> np.ndarray:
     encoder, decoder = av.CodecContext.create("libx264", "w"), av.CodecContext.create("h264", "r")
     encoder.width, encoder.height, encoder.pix_fmt = clip.shape[2], clip.shape[1], "yuv420p"
     encoder.framerate, encoder.thread_count, decoder.thread_count = 25, 1, 1
-    encoder.options = {"crf": str(quality), "preset": "veryfast"}
+    encoder.options = {"crf": str(quality), "preset": "veryfast", **REPEATABLE}
     found = list[np.ndarray]()
     for number in range(frames + 1):
         frame = None

@@ -83,7 +83,7 @@ _RGB = {
 }
 # x264's code for AVX-512 reads memory that nobody has written, so that the same frames give other bytes now and then.
 _X86 = platform.machine().lower() in ("x86_64", "amd64")
-_REPEATABLE = {"x264-params": "asm=SSE4.2,AVX,AVX2,FMA3,BMI1,BMI2,LZCNT"} if _X86 else {}
+REPEATABLE = {"x264-params": "asm=SSE4.2,AVX,AVX2,FMA3,BMI1,BMI2,LZCNT"} if _X86 else {}
 CODECS = {
     "h264": Codec(
         "libx264",
@@ -94,7 +94,7 @@ CODECS = {
         siting=True,
         aspect=True,
         reordered=2,
-        options={"bf": "3", "b-pyramid": "normal", **_REPEATABLE},
+        options={"bf": "3", "b-pyramid": "normal", **REPEATABLE},
     ),
     "hevc": Codec(
         "libx265",
