@@ -67,7 +67,7 @@ MODES = {  # what each does, and its own flags
             "input": "a picture, a film, a folder of them, or a pattern such as 'photos/*.jpg'",
             "output": "a picture (png, jpg, webp, tif, bmp), a film (mp4, mov, mkv, webm), or a folder",
             "pretrained": "instead of a workdir: realesrgan_x4plus, realesrgan_x4plus_anime, realesr_animevideov3_x2, "
-            "realesr_animevideov3_x3, realesr_animevideov3_x4, or a file of RRDB or SRVGG weights",
+            "realesr_animevideov3_x3, realesr_animevideov3_x4, or a file of RRDB, SRVGG or BasicVSR++ weights",
             "strength": "from 0, the weights of the first stage, to 1 (default), the last ones",
             "mask": "a picture, or a film, that is white where to fill in, or a folder of such with the inputs' names",
             "mask_color": "fill in where a picture has this colour, such as 255,0,255",

@@ -16,6 +16,7 @@ import numpy as np
 from jaxgan.errors import ArgumentError, UserError
 from jaxgan.fields import Field, Spec, name_of, named
 from jaxgan.game import GENERATOR, Array, Asked, Memory, Product, Weights
+from jaxgan.inference.windows import can_be_windowed, windowed
 from jaxgan.parallel.compiler import compiler_options
 
 EXAMPLE = 16  # pixels of a side, where any will do to see what a network makes
@@ -95,9 +96,11 @@ class Restorer:
 def make_restorer(product: Product, weights: Weights, *, description: str | None = None) -> Restorer:
     """What a product makes of pixels with given weights, and what has to be known for it.
 
-    `description`: what it was trained to restore from; None: as its degradation says. Raises UserError for conditions
-    that are no pictures.
+    `description`: what it was trained to restore from; None: as its degradation says. One that asks for clips of any
+    length goes through films window by window. Raises UserError for conditions that are no pictures.
     """
+    whole = product
+    product = windowed(product) if can_be_windowed(product) else product
     degradation = product.degradation
     told = "the conditions of its data set" if degradation is None else degradation.describe()
     fingerprint = _fingerprint(tuple(weights))
@@ -124,7 +127,7 @@ def make_restorer(product: Product, weights: Weights, *, description: str | None
         begin=compiled(partial(_begun, product)) if carries else None,
         advance=compiled(partial(_advanced, product)) if carries else None,
         delay=product.delay,
-        shot=partial(of_shot(product), weights) if carries else None,
+        shot=partial(of_shot(whole), weights) if carries else None,
     )
 
 
@@ -250,7 +253,7 @@ def interpolate(first: Tree, second: Tree, strength: float) -> Tree:
 
 
 def load_pretrained(name: str) -> Restorer:
-    """A published model: by its name, or of a file of RRDB or SRVGG weights (.pth, .safetensors, .param beside .bin).
+    """A published model: by its name, or of a file (.pth, .safetensors, .param beside .bin) of RRDB, SRVGG, BasicVSR++.
 
     Raises UserError for a name that is not known, and for files that are missing or of another network.
     """

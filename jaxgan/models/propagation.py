@@ -43,6 +43,7 @@ class Grid(nn.Module):
     what the passes before made of the frame. They are aligned by flow (`align` "flow"), or by a deformable convolution
     whose offsets are the flow and a correction of at most `reach` pixels (section 3.2). With `second_order` they come
     from the last two frames (section 3.1). `flow` is a network such as `spynet.SPyNet`, which learns with the images.
+    With `unit_range` the network itself works on [0, 1], as published ones do: what it pads with is black.
     """
 
     channels: Given[Count]
@@ -56,6 +57,7 @@ class Grid(nn.Module):
     align: Align = "deformable"
     groups: Count = 16  # of channels with offsets of their own
     reach: NotNegative = 10.0
+    unit_range: bool = False
     dtype: Any = jnp.float32
 
     clips = True
@@ -88,7 +90,8 @@ class Grid(nn.Module):
     def __call__(self, condition: Frames, label: Array | None = None, *, train: bool) -> Float[Array, "b t h2 w2 c"]:
         """The clip at once; `train` makes no difference."""
         del label, train
-        spatial = by_frame(self.extract, condition.astype(self.dtype))
+        shown = (condition + 1) / 2 if self.unit_range else condition
+        spatial = by_frame(self.extract, shown.astype(self.dtype))
         flows = self._flows(condition.astype(jnp.float32))
         made = [spatial]
         for name in self.names:
@@ -153,7 +156,8 @@ class Grid(nn.Module):
             x = leaky(depth_to_space(up(x), 2))
         height, width = (self.scale * side for side in condition.shape[1:3])
         enlarged = resize(condition.astype(jnp.float32), height, width, method="bilinear")
-        return enlarged + self.image(leaky(self.fine(x))).astype(jnp.float32)
+        added = self.image(leaky(self.fine(x))).astype(jnp.float32)
+        return enlarged + (2 * added if self.unit_range else added)
 
 
 class _Blocks(nn.Module):

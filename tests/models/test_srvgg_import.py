@@ -111,8 +111,14 @@ def without(weights, name):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda w: without(w, "body.0.weight"), r"lack conv_first\.weight, which RRDB has, and body\.0\.weight"),
-        (lambda w: {"layer1.weight": np.zeros(3)}, r"lack conv_first\.weight, which RRDB has, and body\.0\.weight"),
+        (
+            lambda w: without(w, "body.0.weight"),
+            r"lack conv_first\.weight, which RRDB has, body\.0\.weight, which SRVGG has, and",
+        ),
+        (
+            lambda w: {"layer1.weight": np.zeros(3)},
+            r"lack conv_first\.weight, which RRDB has, body\.0\.weight, which SRVGG has, and",
+        ),
         (lambda w: without(w, "body.2.bias"), r"the weights lack body\.2\.bias"),
         (lambda w: without(w, "body.1.weight"), r"the weights lack body\.1\.weight"),
         (lambda w: without(w, "body.3.weight"), r"have body\.4\.bias, which the network does not"),

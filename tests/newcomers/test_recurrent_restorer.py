@@ -13,7 +13,8 @@ import pytest
 from filming import frames_of, make
 
 import jaxgan
-from jaxgan.errors import FINISHED, UserError
+from jaxgan.errors import FINISHED
+from jaxgan.inference.windows import AROUND, SIZE
 from jaxgan.main import main
 
 NAME = "recurrent_restorer"
@@ -72,9 +73,23 @@ def test_a_film_is_the_clip(run, tmp_path):
     assert np.abs(restored.astype(int) - levels).max() <= 1
 
 
-def test_clips_are_refused_by_what_takes_pictures(run):
-    with pytest.raises(UserError, match=r"asks for clips \(pixels .*\), not for pictures or frames"):
-        jaxgan.load(run, "clips", allow=ALLOW).restore(clips()[0, 0])
+def test_a_film_goes_through_what_asks_for_clips_window_by_window(run, tmp_path):
+    frames = np.random.default_rng(2).integers(0, 256, (6, 12, 16, 1))
+    film = make(tmp_path / "film.mkv", frames.repeat(3, axis=3).astype(np.uint8), "ffv1", "bgr0")
+    call = ["--mode=apply", f"--workdir={run}", f"--allow={','.join(ALLOW)}", f"--input={film}", "--codec=ffv1"]
+    assert main([*call, f"--output={tmp_path / 'out.mkv'}", "--product=clips"]) == FINISHED
+    _, restored = frames_of(tmp_path / "out.mkv")
+    shown = frames[[0] * AROUND + list(range(6)) + [5] * (SIZE - 6 + AROUND)]
+    model = jaxgan.load(run, "clips", allow=ALLOW)
+    wanted = model(condition=shown[None].astype(np.float32) / 127.5 - 1)["image"][0, AROUND : AROUND + 6]
+    levels = np.rint(np.clip(wanted, -1, 1) * 127.5 + 127.5).astype(int)
+    assert np.abs(restored.astype(int) - levels).max() <= 1
+
+
+def test_pictures_are_clips_of_one_frame(run):
+    model, picture = jaxgan.load(run, "clips", allow=ALLOW), clips()[0, 0]
+    shown = np.repeat(picture[None, None], SIZE + 2 * AROUND, axis=1)
+    np.testing.assert_allclose(model.restore(picture), model(condition=shown)["image"][0, AROUND], atol=1e-5)
 
 
 def test_it_is_scored_frame_by_frame_with_its_memory(run):

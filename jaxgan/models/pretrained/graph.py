@@ -17,13 +17,13 @@ CONV = {1: 3, 4: 1, 5: 1}  # kernel, padding, with a bias
 
 
 def convolution(
-    names: Names, name: str, inputs: int | None = None, features: int | None = None
+    names: Names, name: str, inputs: int | None = None, features: int | None = None, size: int = 3
 ) -> dict[str, np.ndarray]:
-    """A 3x3 convolution; None: whatever it has. Raises UserError where it is missing or another one."""
+    """A convolution of `size` x `size`; None: whatever it has. Raises UserError where it is missing or another one."""
     weight, bias = names.take(f"{name}.weight"), names.take(f"{name}.bias")
-    fits = weight.ndim == 4 and weight.shape[2:] == (3, 3) and bias.shape == weight.shape[:1]
+    fits = weight.ndim == 4 and weight.shape[2:] == (size, size) and bias.shape == weight.shape[:1]
     if not fits or inputs not in (None, weight.shape[1]) or features not in (None, weight.shape[0]):
-        wanted = (features or "any", inputs or "any", 3, 3)
+        wanted = (features or "any", inputs or "any", size, size)
         raise UserError(f"the weights {name} are of shape {weight.shape}, bias {bias.shape}; accepted is {wanted}")
     return {"kernel": kernel(weight), "bias": bias}
 

