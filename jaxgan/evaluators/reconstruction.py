@@ -23,6 +23,7 @@ from jaxgan.errors import UserError
 from jaxgan.evaluators.baselines import INPUT
 from jaxgan.evaluators.clip_baselines import ClipBaseline, Pairs, find_clip_baselines, tuned
 from jaxgan.evaluators.evaluator import Restore, Trained
+from jaxgan.evaluators.i3d_features import i3d_features
 from jaxgan.evaluators.manifests import CONTENTS, existing
 from jaxgan.evaluators.time_scores import TIME_SCORES, TimeScores
 from jaxgan.fields import Kind
@@ -30,6 +31,7 @@ from jaxgan.game import Degradation
 from jaxgan.losses.perceptual import lpips
 from jaxgan.media.grids import make_grid
 from jaxgan.media.images import to_uint8
+from jaxgan.metrics.frechet import Gaussian, frechet_distance, gaussian
 from jaxgan.metrics.image_quality import GAUSSIAN_WINDOW, SMALLEST_MS_SSIM, ms_ssim, psnr, ssim
 from jaxgan.metrics.sliced_wasserstein import patch_descriptors, sliced_wasserstein_distance
 from jaxgan.models.pretrained.vgg import LPIPS, PUBLISHED, Backbone, load_backbone, lpips_heads
@@ -62,10 +64,11 @@ class Reconstruction:
 
     A clip has the means of its frames, and scores in time: tOF in pixels, the warping error, flicker in levels of 255
     where the original stands still, and tLP where a network is given (see `jaxgan.evaluators.time_scores`). They are
-    lower for what is nearer, but also for what is blurred: the original's own stand beside them.
+    lower for what is nearer, but also for what is blurred: the original's own stand beside them. With the features of
+    I3D also `vfid`, the Frechet distance of restored and original clips as wholes (Wang et al. 2018, "vid2vid").
     """
 
-    names = ("psnr", "psnr_y", "ssim", "ssim_y", "ms_ssim", "lpips", "swd", *TIME_SCORES)
+    names = ("psnr", "psnr_y", "ssim", "ssim_y", "ms_ssim", "lpips", "swd", "vfid", *TIME_SCORES)
     fits: tuple[Kind, Kind] = ("pixels", "pixels")
     best_mode: Literal["min", "max"] = "max"
 
@@ -86,8 +89,8 @@ class Reconstruction:
         At most `samples` pictures are scored, of clips whole ones; `seed` chooses the noise of the degradation.
 
         `training` opens what is trained on, for the methods of clips to be tuned on. `features` may name a network of
-        LPIPS, `weights` is the file of it. Raises UserError where that is missing, and for a degradation of another
-        kind.
+        LPIPS, or i3d; `weights` is the file of it. Raises UserError where that is missing, for a degradation of another
+        kind, and for i3d where there are not two clips.
         """
         if scored is not None:
             _check_kind(scored, degradation)
@@ -96,6 +99,9 @@ class Reconstruction:
         self._lpips = (features, _make_lpips(features, weights)) if features in LPIPS else None
         self._per_clip = getattr(pictures, "per_clip", 1)
         self._count = max(1, min(samples, pictures.spec.size) // self._per_clip) * self._per_clip
+        self._look = i3d_features(weights) if features == "i3d" else None
+        if self._look is not None and (self._per_clip == 1 or self._count < 2 * self._per_clip):
+            raise UserError("config.evaluation.features: got i3d, expected at least 2 held-out clips to compare by it")
         self.label = "pairs" if degradation is None else degradation.label
         self._training = training
 
@@ -107,7 +113,8 @@ class Reconstruction:
         return {
             **({} if contents is None else {CONTENTS: contents}),
             "features": f"pixels, patches of {TILE}-pixel squares"
-            + ("" if self._lpips is None else f", {self._lpips[0]}"),
+            + ("" if self._lpips is None else f", {self._lpips[0]}")
+            + ("" if self._look is None else f", {self._look.name}"),
             "data": f"{spec.name}/{spec.split}",
             "reference": spec.fingerprint,
             "degradation": self.label,
@@ -255,6 +262,15 @@ class Reconstruction:
         pictures = (self._pictures.picture(index) for index in range(self._count))
         return [{name: _middle(picture[name]) for name in self._wanted} for picture in pictures]
 
+    def _gaussian(self, pictures: Sequence[np.ndarray]) -> Gaussian:
+        """Of the features of clips."""
+        assert self._look is not None
+        return gaussian(np.concatenate([self._look(np.stack(clip)[None]) for clip in self._clips(pictures)]))
+
+    @functools.cached_property
+    def _original_gaussian(self) -> Gaussian:
+        return self._gaussian(self.originals)
+
     @property
     def _wanted(self) -> tuple[str, ...]:
         """The fields that are looked at."""
@@ -288,6 +304,8 @@ class Reconstruction:
         scores = self._named(by_clip, suffix)
         if self._timed is not None:
             scores |= self._named(self._timed([np.stack(clip) for clip in self._clips(restored)]), suffix)
+        if self._look is not None:
+            scores[f"vfid{suffix}/{self.label}"] = frechet_distance(*self._original_gaussian, *self._gaussian(restored))
         patches = patch_descriptors(_tiles(restored), patches_per_image=PATCHES_PER_TILE, seed=self._seed)
         distances = [
             sliced_wasserstein_distance(real, patches[size], directions=DIRECTIONS, seed=self._seed)

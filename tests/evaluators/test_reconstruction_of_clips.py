@@ -10,6 +10,7 @@ from skimage.metrics import peak_signal_noise_ratio
 from jaxgan.data.clip_frames import ClipFrames
 from jaxgan.data.sources import DataSpec
 from jaxgan.errors import UserError
+from jaxgan.evaluators import reconstruction
 from jaxgan.evaluators.evaluator import Trained
 from jaxgan.evaluators.reconstruction import Reconstruction
 from jaxgan.fields import pixel_field
@@ -45,6 +46,14 @@ class Noise:
 
     def __call__(self, key, image):
         return image + 0.1 * jax.random.normal(key, image.shape)
+
+
+@dataclasses.dataclass(frozen=True)
+class Dark(Noise):
+    label = "dark"
+
+    def __call__(self, key, image):
+        return image - 10 / 127.5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,6 +102,27 @@ def test_clips_have_means_of_frames_and_scores_in_time():
     assert scores["psnr_input/noise"] == scores["psnr/noise"]
     assert scores["psnr_nlmeans/noise"] > scores["psnr/noise"] + 2
     assert not any(name.startswith("tlp") for name in scores)
+
+
+class MeanColour:
+    name = "mean_colour"
+
+    def __call__(self, clips):
+        return clips.mean(axis=(1, 2, 3))
+
+
+def test_clips_as_wholes_are_compared_in_the_features_of_a_file(monkeypatch):
+    files = []
+    monkeypatch.setattr(reconstruction, "i3d_features", lambda path: files.append(path) or MeanColour())
+    settings = {"training": lambda: frames(seed=1), "features": "i3d", "weights": "i3d.pt"}
+    evaluator = Reconstruction(frames(), Dark(), **settings)
+    scores = evaluator.run(Trained(restore=lambda shot: shot), 0)
+    assert files == ["i3d.pt"]
+    # ten levels darker, with the same covariance
+    assert scores["vfid/dark"] == scores["vfid_input/dark"] == pytest.approx(3 * 10**2, rel=0.01)
+    assert "mean_colour" in evaluator.manifest["features"]
+    with pytest.raises(UserError, match="got i3d, expected at least 2 held-out clips"):
+        Reconstruction(frames(), Dark(), **settings, samples=FRAMES)
 
 
 def test_methods_are_tuned_on_training_once():
