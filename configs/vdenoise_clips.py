@@ -8,7 +8,8 @@ On the shots of real films that come with the extra `demo`; for others --config.
 how strong the noise is, and estimates it where a film does not say. For one that is never told:
 --config.task.degradation.name=degradations.GaussianNoise --config.networks.generator.noise=blind.
 `vdenoise_clips.py:alone` is the same network without its shifts, which sees each frame by itself, to compare with.
-About 20 minutes on two CPU cores: at 25 levels carphone 32.00 dB, non-local means 30.41, `:alone` 31.14 (docs/video.md).
+Sized for 20 minutes on two CPU cores: at 25 levels carphone 32.00 dB, non-local means 30.41, `:alone` 31.14
+(docs/video.md).
 """
 
 from ml_collections import ConfigDict
