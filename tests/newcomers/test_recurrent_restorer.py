@@ -74,7 +74,8 @@ def test_a_film_is_the_clip(run, tmp_path):
 
 
 def test_a_film_goes_through_what_asks_for_clips_window_by_window(run, tmp_path):
-    frames = np.random.default_rng(2).integers(0, 256, (6, 12, 16, 1))
+    rng = np.random.default_rng(2)  # frames that are near each other: else each would be a shot
+    frames = (rng.integers(0, 256, (1, 12, 16, 1)) + rng.integers(0, 30, (6, 12, 16, 1))).clip(0, 255)
     film = make(tmp_path / "film.mkv", frames.repeat(3, axis=3).astype(np.uint8), "ffv1", "bgr0")
     call = ["--mode=apply", f"--workdir={run}", f"--allow={','.join(ALLOW)}", f"--input={film}", "--codec=ffv1"]
     assert main([*call, f"--output={tmp_path / 'out.mkv'}", "--product=clips"]) == FINISHED
