@@ -163,9 +163,8 @@ def test_what_comes_nearest_is_named():
     wrong = {name.replace("conv_hr", "conv_h"): value for name, value in weights.items()}
     with pytest.raises(UserError, match=r"the weights lack conv_hr\.weight \(there is conv_h\.weight\)"):
         realesrgan.from_torch(wrong)
-    with pytest.raises(
-        UserError, match=r"which BasicVSR.. has \(there are 4 others, such as unet\.0, unet\.1, unet\.2\)"
-    ):
+    words = r"which BasicVSR\+\+ has \(there are 4 others, such as unet\.0, unet\.1, unet\.2\)"
+    with pytest.raises(UserError, match=words):
         realesrgan.from_torch({f"unet.{index}": np.zeros(3) for index in range(4)})
 
 
