@@ -34,8 +34,8 @@ def get_config(variant="film"):
             gated=True,
             temporal=variant == "film",
             filled="median" if variant == "film" else "smooth",
-            window=7,
-            future=3,
+            window=33,
+            future=16,
         ),
         discriminator=dict(name="patchgan.ClipDiscriminator", base_width=16, halvings=2, norm="none"),
     )

@@ -41,14 +41,19 @@ def smooth(passage: Passage, clip: Clip, hole: Hole, window: int, future: int) -
 def median(passage: Passage, clip: Clip, hole: Hole, window: int, future: int) -> Filled:
     """Each pixel has the median of what is known of it in so many frames, `future` of them later: for a still camera.
 
-    Where that is nothing, it has what was last known of it in the film.
+    Where that is nothing, it has what was last known of it in the film. A frame that comes again, as the last of a shot
+    does, counts once.
     """
     known, past = jax.lax.stop_gradient(1 - hole), window - 1 - future
     last, shown = _last_known(passage, jax.lax.stop_gradient(clip), known)
     late = passage.late
-    around = passage.window(jnp.concatenate([clip * known, known], axis=-1), "median", past, future)
-    length = around.shape[1] - window + 1
-    frames = jax.lax.stop_gradient([around[:, start : start + length] for start in range(window)])
+    seen = _without_repeats(passage, jax.lax.stop_gradient(clip), known)
+    around = passage.window(seen, "median", past, future)
+    length, own = around.shape[1] - window + 1, seen.shape[1] - passage.copies
+    if passage.whole and own - 1 <= future and seen.shape[1] <= window:  # all see all: one median of few for the clip
+        frames = [seen[:, index : index + 1] for index in range(own)]
+    else:
+        frames = [around[:, start : start + length] for start in range(window)]
     middle, any_known = _median([each[..., :-1] for each in frames], [each[..., -1:] for each in frames])
     last, shown, clip, hole = (
         passage.caught_up(each, f"median_{name}", late)
@@ -91,6 +96,14 @@ def _finished(clip: Clip, hole: Hole, found: Clip, shown: Hole) -> Filled:
     """The clip with what was found in its holes, and what is around them where nothing was."""
     unseen = hole * (1 - shown)
     return fill_roughly(jnp.where(hole > 0, found, clip), unseen), hole, unseen
+
+
+def _without_repeats(passage: Passage, clip: Clip, known: Hole) -> Float[Array, "b _ h w c1"]:
+    """What is known of each frame, and where; nothing of one that is the frame before once more."""
+    seen = jnp.concatenate([clip * known, known], axis=-1)
+    around = passage.window(seen, "repeats", 1, 0)
+    again = jnp.all(around[:, 1:] == around[:, :-1], axis=(2, 3, 4), keepdims=True)
+    return jnp.where(again, jnp.zeros((), seen.dtype), seen)
 
 
 def _last_known(passage: Passage, clip: Clip, known: Hole) -> tuple[Clip, Hole]:

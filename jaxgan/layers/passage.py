@@ -31,6 +31,7 @@ class Passage:
         """`memory` of the pieces before, empty for the first; None: the clip is whole."""
         self._memory, self._kept = memory, dict[str, Any]()
         self.late = 0
+        self.copies = 0  # of the last frame, with which a whole clip ends
 
     @property
     def whole(self) -> bool:
@@ -39,7 +40,10 @@ class Passage:
 
     def extended(self, clip: Frames, delay: int) -> Piece:
         """A whole clip and its last frame `delay` times, or the piece as it is."""
-        return jnp.concatenate([clip, *[clip[:, -1:]] * delay], axis=1) if self.whole else clip
+        if not self.whole:
+            return clip
+        self.copies = delay
+        return jnp.concatenate([clip, *[clip[:, -1:]] * delay], axis=1)
 
     def window(self, x: Frames, name: str, before: int, after: int) -> Piece:
         """x with what stands around its frames: its frame i is the `before`th of those from i to i + before + after.
