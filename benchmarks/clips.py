@@ -18,8 +18,8 @@ import numpy as np
 import tensorflow_datasets as tfds
 from PIL import Image
 
-from jaxgan.config import DataConfig
-from jaxgan.data.opening import open_source
+from jaxgan.building.opening import open_source
+from jaxgan.config.run import DataConfig
 from jaxgan.data.sources import Source
 from jaxgan.data.tfds_catalogue import FORMAT
 

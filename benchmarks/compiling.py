@@ -12,7 +12,7 @@ import json
 import pathlib
 import time
 
-from jaxgan.paths import expanded
+from jaxgan.system.paths import expanded
 
 ROOT = pathlib.Path(__file__).parent.parent
 NAMES = sorted(path.stem for path in (ROOT / "configs").glob("*.py"))
@@ -23,12 +23,12 @@ def seconds(name: str) -> dict[str, float]:
     import jax
     import numpy as np
 
-    from jaxgan.assemble import fill_in, make_task
+    from jaxgan.building.assemble import fill_in, make_task
+    from jaxgan.building.parts import make_init, make_optimizers, make_step, root_key
+    from jaxgan.config.overrides import load_config
     from jaxgan.data.sources import DataSpec
     from jaxgan.fields import picture_fields
-    from jaxgan.overrides import load_config
     from jaxgan.parallel.compiler import compiler_options
-    from jaxgan.training.parts import make_init, make_optimizers, make_step, root_key
     from jaxgan.training.step import due_phases
 
     config = load_config(str(ROOT / "configs" / f"{name}.py"), {"data.resolution": "32", "parallel.runner": "jit"})

@@ -8,9 +8,9 @@ from __future__ import annotations
 import argparse
 import time
 
-from jaxgan.config import DataConfig
-from jaxgan.data.pipeline import make_pipeline
-from jaxgan.paths import expanded
+from jaxgan.building.pipelines import make_pipeline
+from jaxgan.config.run import DataConfig
+from jaxgan.system.paths import expanded
 
 
 def main() -> None:

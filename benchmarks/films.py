@@ -16,7 +16,7 @@ import sys
 
 from benchmarks.pair import alternate
 from benchmarks.steps import peer_python
-from jaxgan.paths import expanded
+from jaxgan.system.paths import expanded
 
 OURS = {"ours": "srvgg", "plain": "srvgg_plain"}  # and their cases in `benchmarks.ours`
 PEERS = ("nchw", "channels_last")

@@ -14,7 +14,7 @@ import os
 import pathlib
 from typing import Any
 
-from jaxgan.paths import expanded
+from jaxgan.system.paths import expanded
 
 
 def measure(path: str, resolution: int, batch_size: int, devices: int, fsdp: int) -> dict[str, Any]:
@@ -22,15 +22,15 @@ def measure(path: str, resolution: int, batch_size: int, devices: int, fsdp: int
     import jax
     import numpy as np
 
-    from jaxgan.assemble import fill_in, make_task
+    from jaxgan.building.assemble import fill_in, make_task
+    from jaxgan.building.parts import make_init, make_optimizers, make_step, root_key
+    from jaxgan.config.overrides import load_config
     from jaxgan.data.sources import DataSpec
     from jaxgan.fields import picture_fields
-    from jaxgan.overrides import load_config
     from jaxgan.parallel.mesh import make_mesh
     from jaxgan.parallel.placement import replicated, split_batch
     from jaxgan.parallel.runners import JitRunner
     from jaxgan.training.feed import make_play
-    from jaxgan.training.parts import make_init, make_optimizers, make_step, root_key
     from jaxgan.training.step import due_phases
 
     config = load_config(path, {"data.resolution": str(resolution), "batch_size": str(batch_size)})

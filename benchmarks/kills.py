@@ -49,7 +49,7 @@ def final_state(workdir: str) -> dict[str, np.ndarray]:
     """All arrays of the newest checkpoint by path."""
     import orbax.checkpoint as ocp
 
-    from jaxgan.training.stored import ITEMS, absolute, steps_on_disk
+    from jaxgan.checkpoints.on_disk import ITEMS, absolute, steps_on_disk
 
     folder = absolute(workdir) / "checkpoints"
     step = steps_on_disk(folder)[-1]

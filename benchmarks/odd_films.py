@@ -24,7 +24,7 @@ import av
 import numpy as np
 from PIL import Image
 
-from jaxgan.paths import expanded
+from jaxgan.system.paths import expanded
 
 TICK = Fraction(1, 90_000)  # as phones have it
 PHONE_FRAMES, NOISE = 60, 25.0

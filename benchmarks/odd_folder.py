@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from jaxgan.paths import expanded
+from jaxgan.system.paths import expanded
 
 LARGE = (4000, 5000)
 PICTURES = {  # by name: height and width, mode, and the mode of the output

@@ -99,7 +99,7 @@ CASES: dict[str, dict[str, Any]] = {
 
 def make_game(settings: dict[str, Any]) -> Any:
     """The task of a case: generation, or restoration where there are conditions."""
-    from jaxgan.builder import build
+    from jaxgan.building.builder import build
     from jaxgan.losses import adversarial, reconstruction
     from jaxgan.regularizers import gradient_penalty
     from jaxgan.tasks.adversary import Adversary
@@ -193,7 +193,7 @@ def make_enlarger(name: str, picture: tuple[int, int], tile: int, *, plain: bool
     import jax
     import numpy as np
 
-    from jaxgan.builder import build
+    from jaxgan.building.builder import build
     from jaxgan.inference.tiling import Tiling, tiled
     from jaxgan.parallel.compiler import compiler_options, keep_freed_memory
 

@@ -20,12 +20,12 @@ from typing import Any
 
 import jax
 
-from jaxgan.builder import build
+from jaxgan.building.builder import build
 from jaxgan.game import DISCRIMINATOR
 from jaxgan.losses.adversarial import non_saturating
 from jaxgan.parallel.compiler import compiler_options, keep_freed_memory
-from jaxgan.paths import expanded
 from jaxgan.regularizers.gradient_penalty import r1
+from jaxgan.system.paths import expanded
 from jaxgan.tasks.adversary import Adversary
 from jaxgan.tasks.generation import Generation
 from jaxgan.tasks.penalty import Penalty

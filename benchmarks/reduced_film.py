@@ -18,9 +18,9 @@ import numpy as np
 
 from jaxgan.errors import FINISHED, MISTAKE, UserError
 from jaxgan.media.films.frames import open_frames
-from jaxgan.media.plain import plain
 from jaxgan.media.reading import PictureError
-from jaxgan.paths import located
+from jaxgan.system.paths import located
+from jaxgan.system.plain import plain
 
 
 def reduced(picture: np.ndarray, factor: int) -> np.ndarray:

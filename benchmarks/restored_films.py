@@ -26,11 +26,11 @@ from jaxgan.errors import FINISHED, MISTAKE, UserError
 from jaxgan.evaluators.time_scores import Mean, change_scores, time_scores
 from jaxgan.media.films.cuts import Cuts
 from jaxgan.media.films.frames import Frame, Frames, open_frames
-from jaxgan.media.plain import plain
 from jaxgan.media.reading import PictureError
 from jaxgan.metrics.image_quality import GAUSSIAN_WINDOW, psnr, ssim
 from jaxgan.metrics.temporal import clip_motion
-from jaxgan.paths import located
+from jaxgan.system.paths import located
+from jaxgan.system.plain import plain
 
 BLOCK = 32  # frames that are held at a time
 BEST_PSNR = 100.0  # decibels of equal frames

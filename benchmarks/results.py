@@ -24,10 +24,10 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from jaxgan.config import fingerprint
+from jaxgan.config.overrides import load_config
+from jaxgan.config.run import fingerprint
 from jaxgan.errors import FINISHED, INTERRUPTED
-from jaxgan.overrides import load_config
-from jaxgan.paths import expanded
+from jaxgan.system.paths import expanded
 
 ROOT = pathlib.Path(__file__).parent.parent
 

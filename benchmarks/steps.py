@@ -15,7 +15,7 @@ import subprocess
 import sys
 
 from benchmarks.pair import alternate
-from jaxgan.paths import cache_home, expanded
+from jaxgan.system.paths import cache_home, expanded
 
 PEER = ("torch==2.13.0", "numpy")
 BARE_PEER = ("stylegan2-torch==1.3.0",)  # without what they depend on, which our stand-ins replace

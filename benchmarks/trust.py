@@ -26,8 +26,8 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter
 from scipy.stats import spearmanr
 
-from jaxgan.config import DataConfig
-from jaxgan.data.opening import open_source
+from jaxgan.building.opening import open_source
+from jaxgan.config.run import DataConfig
 from jaxgan.data.sources import Source
 from jaxgan.evaluators.classifier_scores import ClassifierScores
 from jaxgan.evaluators.patch_scores import PatchScores
@@ -35,7 +35,7 @@ from jaxgan.evaluators.self_features import SelfRecipe
 from jaxgan.evaluators.self_scores import SelfScores
 from jaxgan.evaluators.streams import Scorer, score
 from jaxgan.inference.model import load
-from jaxgan.paths import expanded
+from jaxgan.system.paths import expanded
 
 ROOT = pathlib.Path(__file__).parent.parent
 DIGITS = DataConfig(name="jaxgan_digits", resolution=32, fit="pad")

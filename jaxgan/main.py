@@ -15,12 +15,12 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from jaxgan import disks, paths, signals
-from jaxgan.config import RunConfig, describe, from_json, to_tree
+from jaxgan.config.overrides import load_config, resolve
+from jaxgan.config.run import RunConfig, describe, from_json, to_tree
 from jaxgan.errors import CTRL_C, FINISHED, GAVE_UP, MISTAKE, ArgumentError, TrainingGaveUp, UserError
-from jaxgan.json_files import BrokenFileError, decoded, parse_json, regular_bytes, why
-from jaxgan.media.plain import PlainFormatter, plain
-from jaxgan.overrides import load_config, resolve
+from jaxgan.system import disks, paths, signals
+from jaxgan.system.json_files import BrokenFileError, decoded, parse_json, regular_bytes, why
+from jaxgan.system.plain import PlainFormatter, plain
 
 MODES = {  # what each does, and its own flags
     "train": (
@@ -316,7 +316,7 @@ def entry() -> None:
 
 
 def _run(call: Call, config: RunConfig) -> int:
-    from jaxgan.commands.outputs import check_outputs
+    from jaxgan.cli.outputs import check_outputs
 
     if call.mode == "plan" and "topology" in call.options:
         from jaxgan.planning.chips import read_topologies
@@ -326,8 +326,8 @@ def _run(call: Call, config: RunConfig) -> int:
     _set_environment(call, config)
     if call.mode not in WITHOUT_NETWORKS and "pretrained" not in call.options:
         with signals.deferred():  # a library of which half is imported may crash the process when it ends
-            from jaxgan.builder import check_allowed, check_sections
-            from jaxgan.commands.options import allowed
+            from jaxgan.building.builder import check_allowed, check_sections
+            from jaxgan.cli.options import allowed
         signals.check()
         packages = allowed(call.options)
         check_allowed(packages)

@@ -9,12 +9,13 @@ from __future__ import annotations
 import inspect
 import typing
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import jax.numpy as jnp
 import optax
 
-from jaxgan.checking import check_type
-from jaxgan.domains import Count, Finite, Number, Whole
+from jaxgan.config.checking import check_type
+from jaxgan.config.domains import Count, Finite, Number, Whole, moves
 from jaxgan.errors import UserError
 from jaxgan.game import Array
 
@@ -65,6 +66,13 @@ def make_schedule(number: Number, path: str = "schedule") -> Schedule:
     for key, value in arguments.items():
         check_type(value, hints[key], f"{path}.{key}")
     return SCHEDULES[name](**arguments)
+
+
+def check_argument(value: Any, annotation: Any, path: str) -> None:
+    """Raises UserError where a value is not what an annotation says; a schedule is checked with its keys."""
+    if moves(annotation) and isinstance(value, Mapping):
+        make_schedule(value, path)
+    check_type(value, annotation, path)
 
 
 def at(number: Number, images_seen: Array, path: str = "schedule") -> Array | float:

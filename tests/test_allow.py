@@ -15,7 +15,7 @@ NETWORKS = '''
 
 from flax import linen as nn
 
-from jaxgan.domains import Given
+from jaxgan.config.domains import Given
 
 
 class Generator(nn.Module):

@@ -7,15 +7,15 @@ import jax
 import numpy as np
 import pytest
 
-from jaxgan.assemble import check_data, fill_in, frozen_weights, make_task
-from jaxgan.builder import check_sections
-from jaxgan.config import DataConfig, RunConfig
+from jaxgan.building.assemble import check_data, fill_in, frozen_weights, make_task
+from jaxgan.building.builder import check_sections
+from jaxgan.config.overrides import resolve
+from jaxgan.config.run import DataConfig, RunConfig
 from jaxgan.data.sources import DataSpec
 from jaxgan.errors import UserError
 from jaxgan.fields import Field, label_field, picture_fields, pixel_field
 from jaxgan.game import Weights
 from jaxgan.inference.sampling import Sampler
-from jaxgan.overrides import resolve
 from jaxgan.training.batches import example_batch
 
 SPEC = DataSpec("digits", "train", 100, picture_fields(16, 16, 1, tuple("0123456789")), "0" * 16)
@@ -183,7 +183,7 @@ def test_the_backbone_has_the_layers_that_the_losses_ask_for():
 
 def test_lpips_as_a_loss_has_its_heads_and_their_layers(monkeypatch):
     heads = {"relu1_2": np.ones(64, np.float32), "relu2_2": np.ones(128, np.float32)}
-    monkeypatch.setattr("jaxgan.assemble.lpips_heads", lambda network: {"vgg16": heads}[network])
+    monkeypatch.setattr("jaxgan.building.assemble.lpips_heads", lambda network: {"vgg16": heads}[network])
     content = (*PERCEPTUAL, {"name": "perceptual.lpips", "weight": 0.5})
     config = restoration(content=content, backbone={"network": "vgg16", "weights": "vgg16.pth"})
     check_sections(config)

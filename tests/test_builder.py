@@ -4,8 +4,8 @@ import sys
 
 import pytest
 
-from jaxgan.assemble import fill_in, make_task
-from jaxgan.builder import (
+from jaxgan.building.assemble import fill_in, make_task
+from jaxgan.building.builder import (
     KINDS,
     build,
     changed,
@@ -17,6 +17,7 @@ from jaxgan.builder import (
     parameters_of,
     unreadable,
 )
+from jaxgan.config.overrides import resolve
 from jaxgan.data.sources import DataSpec
 from jaxgan.errors import UserError
 from jaxgan.fields import picture_fields
@@ -24,7 +25,6 @@ from jaxgan.losses.adversarial import hinge
 from jaxgan.losses.reconstruction import charbonnier
 from jaxgan.models.dcgan import Generator
 from jaxgan.models.mlp import Discriminator
-from jaxgan.overrides import resolve
 from jaxgan.regularizers.gradient_penalty import r1
 from jaxgan.tasks.penalty import Penalty
 from jaxgan.tasks.restoration import Content
@@ -128,7 +128,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from jaxgan.domains import Count, Given
+from jaxgan.config.domains import Count, Given
 from jaxgan.game import Network
 
 if TYPE_CHECKING:
@@ -355,7 +355,7 @@ TWO = """
 import dataclasses
 from collections.abc import Mapping
 
-from jaxgan.domains import Given
+from jaxgan.config.domains import Given
 from jaxgan.game import Network
 from jaxgan.tasks.adversary import Adversary
 from jaxgan.tasks.generation import Generation

@@ -5,9 +5,9 @@ import json
 
 import pytest
 
-from jaxgan.config import describe, fingerprint, from_json, to_json, to_tree
+from jaxgan.config.overrides import load_config, resolve, shrink
+from jaxgan.config.run import describe, fingerprint, from_json, to_json, to_tree
 from jaxgan.errors import UserError
-from jaxgan.overrides import load_config, resolve, shrink
 
 TREE = {
     "networks": {
@@ -203,7 +203,7 @@ def test_a_field_at_its_default_leaves_the_fingerprint_as_it_is(monkeypatch):
     later = dataclasses.make_dataclass("Later", [("news", int, 3)], bases=(type(changed()),), frozen=True)
     config = changed(seed="5")
     fields = {field.name: getattr(config, field.name) for field in dataclasses.fields(config)}
-    monkeypatch.setattr("jaxgan.config.RunConfig", later)
+    monkeypatch.setattr("jaxgan.config.run.RunConfig", later)
     assert fingerprint(later(**fields)) == fingerprint(config)
     assert fingerprint(later(**fields, news=4)) != fingerprint(config)
 

@@ -6,9 +6,9 @@ import sys
 
 import pytest
 
+from jaxgan.config.overrides import load_config
 from jaxgan.errors import MISTAKE, UserError
 from jaxgan.main import main
-from jaxgan.overrides import load_config
 
 pytestmark = pytest.mark.quick
 

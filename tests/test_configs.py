@@ -10,17 +10,17 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxgan.assemble import fill_in, make_task
-from jaxgan.builder import check_sections
-from jaxgan.config import to_json
+from jaxgan.building.assemble import fill_in, make_task
+from jaxgan.building.builder import check_sections
+from jaxgan.building.parts import make_init, make_optimizers, make_step, root_key
+from jaxgan.config.overrides import load_config
+from jaxgan.config.run import to_json
 from jaxgan.data.sources import DataSpec
 from jaxgan.errors import UserError
 from jaxgan.fields import picture_fields
-from jaxgan.overrides import load_config
 from jaxgan.schedules import at
 from jaxgan.training.batches import example_batch
 from jaxgan.training.ema import STATISTICS
-from jaxgan.training.parts import make_init, make_optimizers, make_step, root_key
 from jaxgan.training.step import due_phases
 
 CONFIGS = sorted((pathlib.Path(__file__).parent.parent / "configs").glob("*.py"))

@@ -6,9 +6,9 @@ from collections import namedtuple
 
 import pytest
 
-from jaxgan import disks
 from jaxgan.errors import MISTAKE
 from jaxgan.main import main
+from jaxgan.system import disks
 
 pytestmark = pytest.mark.quick
 Usage = namedtuple("Usage", "total used free")

@@ -7,9 +7,11 @@ import typing
 import optax
 import pytest
 
-from jaxgan.builder import KINDS, check_section, check_sections, examples, find, parameters_of
-from jaxgan.checking import check_type
-from jaxgan.config import (
+from jaxgan.building.builder import KINDS, check_section, check_sections, examples, find, parameters_of
+from jaxgan.config.checking import check_type
+from jaxgan.config.domains import MOST, Decay, Domain, PositiveNumber, Sign, Whole, domain_of
+from jaxgan.config.overrides import resolve
+from jaxgan.config.run import (
     CheckpointConfig,
     DataConfig,
     EmaConfig,
@@ -22,9 +24,7 @@ from jaxgan.config import (
     from_json,
     to_json,
 )
-from jaxgan.domains import MOST, Decay, Domain, PositiveNumber, Sign, Whole, domain_of
 from jaxgan.errors import UserError
-from jaxgan.overrides import resolve
 from jaxgan.schedules import SCHEDULES
 from jaxgan.training.optimizers import CLIPS, HYPERPARAMETERS, SWITCHES
 

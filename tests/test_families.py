@@ -6,13 +6,13 @@ import jax
 import numpy as np
 import pytest
 
-from jaxgan.assemble import fill_in, make_task
+from jaxgan.building.assemble import fill_in, make_task
+from jaxgan.building.parts import make_init, make_optimizers, make_step, root_key
+from jaxgan.config.overrides import load_config
 from jaxgan.data.sources import DataSpec
 from jaxgan.fields import picture_fields
 from jaxgan.game import delivered, product_of
 from jaxgan.inference.sampling import Sampler
-from jaxgan.overrides import load_config
-from jaxgan.training.parts import make_init, make_optimizers, make_step, root_key
 
 CONFIGS = pathlib.Path(__file__).parent.parent / "configs"
 ROWS = 4

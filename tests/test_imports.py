@@ -10,22 +10,25 @@ ROOT = pathlib.Path(__file__).parent.parent / "jaxgan"
 # from the bottom up; a room may import from its own line and from those above it
 FLOORS = [
     ["errors"],
-    ["paths", "domains", "json_files", "fields", "older", "checking"],
-    ["disks", "signals"],
-    ["checking"],
-    ["game", "config", "media"],
-    ["overrides", "schedules", "builder", "weights"],
-    ["data"],
-    ["layers"],
+    ["system"],
+    ["fields"],
+    ["config"],
+    ["game", "media", "weights"],
+    ["schedules", "data"],
+    ["images", "layers"],
     ["losses", "augment"],
     ["regularizers"],
     ["models", "metrics"],
     ["tasks"],
     ["parallel"],
-    ["exporting"],
-    ["evaluators", "training"],
-    ["assemble"],
+    ["checkpoints", "stability"],
+    ["reporting"],
+    ["training", "exporting"],
+    ["building"],
+    ["evaluators"],
     ["inference", "planning"],
+    ["cli"],
+    ["jobs"],
     ["commands"],
     ["main", "__init__"],
 ]
@@ -34,21 +37,12 @@ NEVER = {  # beyond the order of the floors
     "models": {"losses", "tasks", "training", "regularizers"},
     "tasks": {"models"},
     "evaluators": {"training"},
-    "metrics": {"models", "training"},
+    "metrics": {"models"},
     "training": {"tasks", "models", "losses"},
 }
-LAZILY = {
-    ("builder", "training"),
-    ("builder", "schedules"),
-    ("main", "commands"),
-    ("__init__", "inference"),
-}  # inside functions, on purpose
 FLAX = {"layers", "models", "game"}
-NO_JAX = {
-    *("data", "weights", "media", "config", "overrides", "main", "errors", "__init__"),
-    *("paths", "disks", "signals", "domains", "json_files", "fields", "older", "checking"),
-}
-IMPORTLIB = {"builder"}
+NO_JAX = {"data", "weights", "media", "config", "fields", "system", "stability", "main", "errors", "__init__"}
+IMPORTLIB = {"building"}
 
 
 def files():
@@ -77,8 +71,6 @@ def trespasses(room, module):
     top, *rest = module.split(".")
     if top == "jaxgan" and rest:
         other = rest[0]
-        if (room, other) in LAZILY:
-            return None
         if LEVEL[other] > LEVEL[room]:
             return f"{room} is below {other}"
         if other in NEVER.get(room, ()):

@@ -5,10 +5,10 @@ import pathlib
 
 ROOT = pathlib.Path(__file__).parent.parent
 OWN = {  # nobody else reads these; they may be of what an older version wrote
-    ("jaxgan/config.py", "to_tree"),
-    ("jaxgan/config.py", "fingerprint"),
-    ("jaxgan/training/manifest.py", "_digest"),
-    ("jaxgan/evaluators/manifests.py", "check_same"),
+    ("jaxgan/config/run.py", "to_tree"),
+    ("jaxgan/config/run.py", "fingerprint"),
+    ("jaxgan/checkpoints/manifest.py", "_digest"),
+    ("jaxgan/evaluators/score_files.py", "check_same"),
 }
 
 

@@ -7,13 +7,13 @@ import tracemalloc
 import pytest
 from fuzzing import changed_values, read_mutants
 
-from jaxgan.builder import check_sections
-from jaxgan.config import from_json, to_json
+from jaxgan.building.builder import check_sections
+from jaxgan.config.overrides import resolve
+from jaxgan.config.run import from_json, to_json
 from jaxgan.errors import MISTAKE, UserError
-from jaxgan.evaluators.manifests import check_same, read_report, write_report
-from jaxgan.json_files import BrokenFileError, parse_json, read_json, read_text
+from jaxgan.evaluators.score_files import check_same, read_report, write_report
 from jaxgan.main import main
-from jaxgan.overrides import resolve
+from jaxgan.system.json_files import BrokenFileError, parse_json, read_json, read_text
 
 TREE = {
     "networks": {

@@ -7,11 +7,11 @@ import tarfile
 
 import pytest
 
-from jaxgan.config import fingerprint, from_json, from_tree, to_json
+from jaxgan.checkpoints.manifest import config_of
+from jaxgan.config.older import MOVED, original, renewed, renewed_keys
+from jaxgan.config.overrides import load_config, resolve
+from jaxgan.config.run import fingerprint, from_json, from_tree, to_json
 from jaxgan.errors import UserError
-from jaxgan.older import MOVED, original, renewed, renewed_keys
-from jaxgan.overrides import load_config, resolve
-from jaxgan.training.manifest import config_of
 
 pytestmark = pytest.mark.quick
 

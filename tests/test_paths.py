@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxgan import paths
-from jaxgan.commands.files import pair_files
 from jaxgan.data.folder_source import FolderSource
 from jaxgan.data.pairs import with_conditions
 from jaxgan.data.tfds_catalogue import kind_of_name
 from jaxgan.errors import MISTAKE, UserError
+from jaxgan.jobs.files import pair_files
 from jaxgan.main import main, parse, read_config
+from jaxgan.system import paths
 from jaxgan.weights import safetensors
 from jaxgan.weights.reading import read
 
@@ -86,7 +86,7 @@ def test_without_a_home_the_cache_is_a_folder_that_goes_with_the_process(tmp_pat
     code = (
         "import pwd; pwd.getpwuid = dict().__getitem__\n"
         "from jaxgan.data.folder_index import index_folder; from pathlib import Path; import sys\n"
-        "from jaxgan.paths import cache_home\n"
+        "from jaxgan.system.paths import cache_home\n"
         "print(len(index_folder(Path(sys.argv[1])).entries), cache_home(), len(list(cache_home().rglob('*.json'))))"
     )
     picture(tmp_path / "data" / "a.png")
@@ -113,8 +113,8 @@ def test_a_folder_with_brackets_in_its_name_is_no_pattern(tmp_path):
 
 
 def test_relative_data_are_found_from_another_working_directory(tmp_path, monkeypatch):
-    from jaxgan.commands.setup import keep_config
-    from jaxgan.training.workdir import Workdir
+    from jaxgan.checkpoints.workdir import Workdir
+    from jaxgan.cli.setup import keep_config
 
     for name in ("data", "edges", "more", "held", "train", "test", "label"):  # the last three are no paths
         picture(tmp_path / "first" / name / "a.png")

@@ -8,7 +8,7 @@ import pathlib
 
 import pytest
 
-from jaxgan.overrides import load_config
+from jaxgan.config.overrides import load_config
 
 CONFIGS = pathlib.Path(__file__).parent.parent / "configs"
 

@@ -9,9 +9,9 @@ import threading
 
 import pytest
 
-from jaxgan import signals
 from jaxgan.errors import CTRL_C, FINISHED, INTERRUPTED, MISTAKE, UserError
 from jaxgan.main import main
+from jaxgan.system import signals
 
 pytestmark = pytest.mark.quick
 STATUSES = [(signal.SIGTERM, INTERRUPTED), (signal.SIGHUP, INTERRUPTED), (signal.SIGINT, CTRL_C)]

@@ -12,14 +12,14 @@ from fuzzing import mutants
 from PIL import Image
 
 import jaxgan
-from jaxgan.assemble import make_task, shapes_of
-from jaxgan.config import to_json
+from jaxgan.building.assemble import make_task, shapes_of
+from jaxgan.checkpoints.checkpoint import Checkpoints
+from jaxgan.config.overrides import resolve
+from jaxgan.config.run import to_json
 from jaxgan.errors import MISTAKE, UserError
 from jaxgan.game import State, product_of
 from jaxgan.inference.model import load
 from jaxgan.main import main
-from jaxgan.overrides import resolve
-from jaxgan.training.checkpoint import Checkpoints
 
 GENERATION = {
     "networks": {

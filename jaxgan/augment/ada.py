@@ -10,12 +10,13 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from jaxgan.augment import colour, corruption, geometry
-from jaxgan.augment.draws import Draw, draw
-from jaxgan.checking import unknown_key
-from jaxgan.config import ADVERSARY
-from jaxgan.domains import Count, Given, NotNegative, Share, ShareNumber, Sign
+from jaxgan.augment import corruption
+from jaxgan.config.checking import unknown_key
+from jaxgan.config.domains import Count, Given, NotNegative, Share, ShareNumber, Sign
+from jaxgan.config.run import ADVERSARY
 from jaxgan.errors import UserError
+from jaxgan.images import colour, geometry
+from jaxgan.images.draws import Draw, draw
 from jaxgan.layers.collective import pmean
 from jaxgan.layers.frames import alike
 from jaxgan.schedules import at, make_schedule

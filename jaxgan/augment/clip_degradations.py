@@ -11,10 +11,10 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from jaxgan.augment.degradations import GaussianNoise, Images, Span
-from jaxgan.augment.draws import uniform_in, whole_in
 from jaxgan.augment.masks import MOVABLE, WIDTHS, Kind, moving_masks, random_masks
-from jaxgan.domains import NotNegative, Share, Whole
+from jaxgan.config.domains import NotNegative, Share, Whole
 from jaxgan.errors import UserError
+from jaxgan.images.draws import uniform_in, whole_in
 
 PATH = "config.task.degradation"
 HALF = 127.5  # grey levels of 255 in the range of pixels from 0 to 1

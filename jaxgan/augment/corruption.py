@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from jaxgan.augment.draws import Draw
+from jaxgan.images.draws import Draw
 
 Images = Float[Array, "b h w c"]
 

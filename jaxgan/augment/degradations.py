@@ -18,15 +18,15 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from jaxgan.augment.blur_kernels import SHARES, convolve, random_kernels, random_sincs
-from jaxgan.augment.draws import alike, either, uniform_in, whole_in
-from jaxgan.augment.jpeg import jpeg, round_straight
 from jaxgan.augment.masks import WIDTHS, Kind, random_masks
 from jaxgan.augment.noise import gaussian_noise, normals, poisson_noise
-from jaxgan.augment.resizing import Method, Patches, resize, resize_each
 from jaxgan.augment.sharpening import sharpened
-from jaxgan.domains import Count, NotNegative, Positive, Quality, Several, Share
+from jaxgan.config.domains import Count, NotNegative, Positive, Quality, Several, Share
 from jaxgan.errors import UserError
 from jaxgan.game import Degradation
+from jaxgan.images.draws import alike, either, uniform_in, whole_in
+from jaxgan.images.jpeg import jpeg, round_straight
+from jaxgan.images.resizing import Method, Patches, resize, resize_each
 
 Span = tuple[NotNegative, NotNegative]
 Widths = tuple[Positive, Positive]
@@ -190,7 +190,7 @@ class Poisson:
 
 @dataclasses.dataclass(frozen=True)
 class Jpeg:
-    """Saved as a JPEG and read again; see `jaxgan.augment.jpeg`."""
+    """Saved as a JPEG and read again; see `jaxgan.images.jpeg`."""
 
     quality: Quality | Qualities = (30, 95)  # 1 to 100
     subsampling: bool = True  # colour at half the resolution, as programs do unless told otherwise

@@ -10,11 +10,11 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from jaxgan.augment.corruption import cut_out
-from jaxgan.augment.draws import Draw, draw
-from jaxgan.augment.geometry import pick
-from jaxgan.config import ADVERSARY
-from jaxgan.domains import Given
+from jaxgan.config.domains import Given
+from jaxgan.config.run import ADVERSARY
 from jaxgan.errors import UserError
+from jaxgan.images.draws import Draw, draw
+from jaxgan.images.geometry import pick
 from jaxgan.layers.frames import alike
 
 Images = Float[Array, "b *t h w c"]  # or clips, which have one draw, and one mean, for all of their frames

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from jaxgan.augment.jpeg import LUMA
+from jaxgan.images.jpeg import LUMA
 
 Images = Float[Array, "b h w c"]
 

@@ -11,23 +11,23 @@ from pathlib import Path
 import jax
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from jaxgan.commands.comparison import Comparison
-from jaxgan.commands.files import Pair
-from jaxgan.commands.films import FilmJob, film_size, restore_film
-from jaxgan.commands.loading import load_model
-from jaxgan.commands.marking import Marking, origin_of_run
-from jaxgan.commands.restoring import Workshop
-from jaxgan.commands.setup import start_jax
-from jaxgan.commands.wishes import Wish, read_wish
-from jaxgan.config import RunConfig
+from jaxgan.cli.loading import load_model
+from jaxgan.cli.marking import Marking, origin_of_run
+from jaxgan.cli.setup import start_jax
+from jaxgan.config.run import RunConfig
 from jaxgan.errors import FINISHED, SOME_FAILED, UserError
 from jaxgan.inference.restorer import Restorer, load_pretrained
 from jaxgan.inference.tiling import Tiling
+from jaxgan.jobs.apply_options import Wish, read_wish
+from jaxgan.jobs.comparison import Comparison
+from jaxgan.jobs.files import Pair
+from jaxgan.jobs.films import FilmJob, film_size, restore_film
+from jaxgan.jobs.pictures import Workshop
 from jaxgan.media.films.frames import Unfit
-from jaxgan.media.plain import plain
 from jaxgan.media.provenance.origin import Origin
 from jaxgan.media.reading import Picture, PictureError, stored_size
-from jaxgan.training.progress import console
+from jaxgan.reporting.progress import console
+from jaxgan.system.plain import plain
 
 FEATURES_TILE = 1024  # pixels of the features, of an output for most networks, that a tile makes along a side
 TILE = 512  # pixels of a tile along a side at most,
@@ -40,7 +40,7 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
     """Restores `--input` (a file, a folder, a pattern) into `--output` (a file or a folder).
 
     Pictures keep their kind: grey, 16 bits, alpha (enlarged bicubically), colour profile and EXIF. Films keep their
-    times, sound, subtitles, chapters and metadata, see `jaxgan.commands.films`. What cannot be read or written is told
+    times, sound, subtitles, chapters and metadata, see `jaxgan.jobs.films`. What cannot be read or written is told
     and passed over; the status is then 1. `--strength` in [0, 1] goes from the first stage's weights to the last;
     `--mask` or `--mask_color` say where an inpainter fills in; `--degrade` first makes of clean pictures what the model
     was trained to restore; `--compare` writes a picture, or a film, for a person; `--provenance`: whether the files

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from jaxgan.commands.options import allowed
-from jaxgan.config import RunConfig
-from jaxgan.data.opening import open_sources
+from jaxgan.building.opening import open_sources
+from jaxgan.checkpoints.workdir import Workdir
+from jaxgan.cli.options import allowed
+from jaxgan.config.run import RunConfig
 from jaxgan.errors import FINISHED, UserError
 from jaxgan.fields import frames
-from jaxgan.json_files import BrokenFileError, lines
-from jaxgan.media.plain import plain
-from jaxgan.training.diagnosis import Grade, Record, diagnose, verdict
-from jaxgan.training.workdir import Workdir
-from jaxgan.training.writer import read_scalars
+from jaxgan.reporting.writer import read_scalars
+from jaxgan.stability.diagnosis import Grade, Record, diagnose, verdict
+from jaxgan.system.json_files import BrokenFileError, lines
+from jaxgan.system.plain import plain
 
 MARKS: Mapping[Grade, str] = {"fine": "ok", "unknown": "?", "look": "!", "bad": "!!"}
 ROLLED_BACK = "rolled back to step"  # as the loop tells it to the log

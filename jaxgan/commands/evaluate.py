@@ -9,23 +9,24 @@ from collections.abc import Mapping
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgan.commands.loading import load_model
-from jaxgan.commands.options import FRAMES, allowed, checkpoint_choice, integer
-from jaxgan.commands.outputs import check_outputs
-from jaxgan.commands.scoring import UNNAMED, make_evaluators, manifests, prefixed, with_samples
-from jaxgan.commands.setup import generate_with, start_jax
-from jaxgan.config import RunConfig
-from jaxgan.domains import MOST, Domain
+from jaxgan.checkpoints.workdir import Workdir
+from jaxgan.cli.loading import load_model
+from jaxgan.cli.options import FRAMES, allowed, checkpoint_choice, integer
+from jaxgan.cli.outputs import check_outputs
+from jaxgan.cli.setup import start_jax
+from jaxgan.config.domains import MOST, Domain
+from jaxgan.config.run import RunConfig
 from jaxgan.errors import FINISHED, NotFiniteError, UserError
+from jaxgan.evaluators.choice import UNNAMED, make_evaluators, manifests, prefixed, with_samples
 from jaxgan.evaluators.controls import Controlled
 from jaxgan.evaluators.evaluator import Generate, Trained
-from jaxgan.evaluators.manifests import check_same, existing, read_report, write_report
 from jaxgan.evaluators.path_length import Featured, feature_path_length, path_manifest
+from jaxgan.evaluators.samples import generate_with
+from jaxgan.evaluators.score_files import check_same, existing, read_report, write_report
 from jaxgan.fields import Kind, frames
 from jaxgan.inference.model import Model
-from jaxgan.media.plain import plain
 from jaxgan.parallel.mesh import make_mesh
-from jaxgan.training.workdir import Workdir
+from jaxgan.system.plain import plain
 
 SEVERAL = Domain(least=2, most=MOST)
 

@@ -7,16 +7,16 @@ import pathlib
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from jaxgan.commands.loading import load_model
-from jaxgan.commands.options import checkpoint_choice
-from jaxgan.commands.outputs import check_outputs
-from jaxgan.commands.setup import start_jax
-from jaxgan.config import RunConfig
+from jaxgan.cli.loading import load_model
+from jaxgan.cli.options import checkpoint_choice
+from jaxgan.cli.outputs import check_outputs
+from jaxgan.cli.setup import start_jax
+from jaxgan.config.run import RunConfig
 from jaxgan.errors import FINISHED, UserError
 from jaxgan.exporting import stablehlo
 from jaxgan.inference.model import Model
 from jaxgan.media.images import replacing
-from jaxgan.media.plain import plain
+from jaxgan.system.plain import plain
 
 
 class ExportWish(NamedTuple):

@@ -12,20 +12,20 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 
-from jaxgan import signals
-from jaxgan.assemble import make_task
-from jaxgan.commands.outputs import check_outputs
-from jaxgan.config import RunConfig, from_tree, to_json
+from jaxgan.building.assemble import make_task
+from jaxgan.checkpoints.manifest import write_manifest
+from jaxgan.checkpoints.on_disk import EMA, absolute, quieten, shapes, unmistakable
+from jaxgan.checkpoints.workdir import Workdir
+from jaxgan.cli.outputs import check_outputs
+from jaxgan.config.run import RunConfig, from_tree, to_json
 from jaxgan.errors import FINISHED, UserError
 from jaxgan.game import DISCRIMINATOR, GENERATOR
 from jaxgan.media.images import replace_file
-from jaxgan.media.plain import plain
 from jaxgan.models.pretrained import stylegan2_nvidia, stylegan2_torch
 from jaxgan.models.pretrained.names import nearest, prefixes, without_compiler
 from jaxgan.models.pretrained.stylegan2 import Imported
-from jaxgan.training.manifest import write_manifest
-from jaxgan.training.stored import EMA, absolute, quieten, shapes, unmistakable
-from jaxgan.training.workdir import Workdir
+from jaxgan.system import signals
+from jaxgan.system.plain import plain
 from jaxgan.weights.reading import read
 
 STYLES = 10_000  # of which a mean style is made, where the file has none

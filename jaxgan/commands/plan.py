@@ -10,12 +10,11 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from jaxgan.assemble import check_data, fill_in, make_task
-from jaxgan.commands.options import allowed, switch
-from jaxgan.commands.outputs import check_outputs
-from jaxgan.commands.setup import cache_dir
-from jaxgan.config import RunConfig
-from jaxgan.data.opening import open_source, told_of
+from jaxgan.building.assemble import check_data, fill_in, make_task
+from jaxgan.building.opening import open_source, told_of
+from jaxgan.cli.options import allowed, switch
+from jaxgan.cli.outputs import check_outputs
+from jaxgan.config.run import RunConfig
 from jaxgan.data.sources import DataSpec, joined
 from jaxgan.errors import FINISHED, SOME_FAILED, UserError
 from jaxgan.fields import frames, picture_fields
@@ -25,6 +24,7 @@ from jaxgan.planning.compiling import check_compiler, compile_step
 from jaxgan.planning.report import Refused, Row, decoding, derived, details, table, to_tree
 from jaxgan.planning.roofline import Load, mean_load
 from jaxgan.planning.search import flags, search
+from jaxgan.system.paths import cache_dir
 
 Measure = Callable[[RunConfig, Topology], Load]
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from jaxgan.data.opening import told_of
+from jaxgan.building.opening import told_of
 from jaxgan.data.prepare import prepare
 from jaxgan.errors import FINISHED
-from jaxgan.media.plain import plain
+from jaxgan.system.plain import plain
 
 if TYPE_CHECKING:
-    from jaxgan.config import RunConfig
+    from jaxgan.config.run import RunConfig
 
 
 def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:

@@ -11,20 +11,20 @@ import jax.numpy as jnp
 import numpy as np
 from etils import epath
 
-from jaxgan.commands.loading import load_model
-from jaxgan.commands.marking import Marking, marks, origin_of_run
-from jaxgan.commands.options import COUNT, checkpoint_choice, integer
-from jaxgan.commands.outputs import check_outputs
-from jaxgan.commands.setup import start_jax
-from jaxgan.config import RunConfig
+from jaxgan.cli.loading import load_model
+from jaxgan.cli.marking import Marking, marks, origin_of_run
+from jaxgan.cli.options import COUNT, checkpoint_choice, integer
+from jaxgan.cli.outputs import check_outputs
+from jaxgan.cli.setup import start_jax
+from jaxgan.config.run import RunConfig
 from jaxgan.data.transforms import Framing, read_image
 from jaxgan.errors import UserError
 from jaxgan.inference.model import Model
 from jaxgan.inference.projection import DISTANCE, project, pyramid_distance
 from jaxgan.media.grids import save_grid
 from jaxgan.media.images import replace_file
-from jaxgan.media.plain import plain
 from jaxgan.media.provenance.origin import packet_of
+from jaxgan.system.plain import plain
 
 STEPS = 1000
 SHOWN_PIXELS = 192  # at least, of each side of the picture

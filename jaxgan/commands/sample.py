@@ -9,21 +9,21 @@ from pathlib import PurePath
 import numpy as np
 from etils import epath
 
-from jaxgan.commands import inspection
-from jaxgan.commands.inspection import Draw, SampleWish
-from jaxgan.commands.loading import load_model
-from jaxgan.commands.marking import Marking, marks, origin_of_run
-from jaxgan.commands.options import FRAMES, PICTURES, WHOLE, allowed, checkpoint_choice, integer
-from jaxgan.commands.outputs import ANIMATIONS, check_outputs
-from jaxgan.commands.setup import start_jax
-from jaxgan.config import RunConfig
+from jaxgan.cli.loading import load_model
+from jaxgan.cli.marking import Marking, marks, origin_of_run
+from jaxgan.cli.options import FRAMES, PICTURES, WHOLE, allowed, checkpoint_choice, integer
+from jaxgan.cli.outputs import ANIMATIONS, check_outputs
+from jaxgan.cli.setup import start_jax
+from jaxgan.config.run import RunConfig
 from jaxgan.errors import FINISHED, SOME_FAILED, UserError
 from jaxgan.fields import frames, further_latents, named
 from jaxgan.inference.model import Model
+from jaxgan.jobs import inspection
+from jaxgan.jobs.inspection import Draw, SampleWish
 from jaxgan.media.grids import make_film, save_grid
 from jaxgan.media.images import save_image
-from jaxgan.media.plain import plain
 from jaxgan.media.videos import FRAMES_PER_SECOND, save_animation, usual_suffix
+from jaxgan.system.plain import plain
 
 FRAMES_BETWEEN = 24  # frames from one latent of an interpolation to the next
 DEFAULT_COUNT = {
@@ -44,7 +44,7 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
     `--kind=grid` (labelled, `--count` samples; a clip is a row of frames), `files` (a PNG each, a GIF of clips, into
     the folder `--output`), `videos` (of clips a film of a grid of them), `interpolate` (a walk through `--count`
     latents, or styles, GIF, WebP or MP4 by the suffix of `--output`; of clips see `_between_clips`), `classes` (a row a
-    class, `--count` columns), and those of `jaxgan.commands.inspection`: `mixing`, `neighbours`, `truncation`.
+    class, `--count` columns), and those of `jaxgan.jobs.inspection`: `mixing`, `neighbours`, `truncation`.
     `--frames`: of clips, any number. `--labels` and `--given` (texts, parted by `;`) are drawn in turn. `--truncation`
     is psi or a threshold, see `Model.generate`. `--provenance`: whether the files say what made them. Raises UserError
     for options that do not fit.

@@ -15,47 +15,47 @@ from typing import Any
 import jax
 from jax.sharding import Mesh
 
-from jaxgan import signals
-from jaxgan.assemble import check_data, fill_in, frozen_weights, make_task
-from jaxgan.commands.options import allowed
-from jaxgan.commands.scoring import UNNAMED, Scheduled, choose_best, make_evaluators, manifests
-from jaxgan.commands.setup import check_config, keep_config, spelled_as_begun, start_jax
-from jaxgan.commands.views import View, make_view
-from jaxgan.config import RunConfig, to_json
+from jaxgan.building.assemble import check_data, fill_in, frozen_weights, make_task
+from jaxgan.building.initial import make_begin
+from jaxgan.building.opening import open_source, open_sources
+from jaxgan.building.parts import flipped, make_init, make_optimizers, make_step, root_key
+from jaxgan.building.pipelines import make_pipeline
+from jaxgan.checkpoints.checkpoint import Checkpoints
+from jaxgan.checkpoints.identity import compare_data, describe_data, earlier_data
+from jaxgan.checkpoints.workdir import Workdir
+from jaxgan.cli.options import allowed
+from jaxgan.cli.setup import check_config, keep_config, spelled_as_begun, start_jax
+from jaxgan.config.domains import MOST
+from jaxgan.config.run import RunConfig, to_json
 from jaxgan.data.account import account, held
-from jaxgan.data.opening import open_source, open_sources
-from jaxgan.data.pipeline import make_pipeline
 from jaxgan.data.sources import DataSpec, Source, joined
-from jaxgan.domains import MOST
 from jaxgan.errors import FINISHED, UserError
+from jaxgan.evaluators.choice import UNNAMED, Scheduled, choose_best, make_evaluators, manifests
 from jaxgan.evaluators.evaluator import Evaluator
-from jaxgan.evaluators.manifests import CONTENTS, check_same, read_report, write_report
+from jaxgan.evaluators.score_files import CONTENTS, check_same, read_report, write_report
 from jaxgan.fields import MAIN, frames
 from jaxgan.game import Product, State, Task, images_shown, product_of
+from jaxgan.jobs.views import View, make_view
 from jaxgan.media.images import save_image
-from jaxgan.media.plain import plain
 from jaxgan.media.videos import FRAMES_PER_SECOND, save_animation, usual_suffix
-from jaxgan.models.pretrained.realesrgan import read_weights
+from jaxgan.models.pretrained.published import read_weights
 from jaxgan.parallel import distributed
 from jaxgan.parallel.mesh import check_batch, check_memory, make_mesh
 from jaxgan.parallel.peaks import peak_flops
 from jaxgan.parallel.runners import RUNNERS
+from jaxgan.reporting.plots import NEEDED, can_plot, write_plots
+from jaxgan.reporting.profiling import Profile, ProfiledRunner, read_profile
+from jaxgan.reporting.progress import Progress, console, say, setup_logging
+from jaxgan.reporting.throughput import Meter
+from jaxgan.reporting.writer import Writer
+from jaxgan.stability.ranges import normal_ranges
+from jaxgan.stability.watch import Watch
+from jaxgan.system import signals
+from jaxgan.system.plain import plain
 from jaxgan.training.batches import example_batch
-from jaxgan.training.checkpoint import Checkpoints
 from jaxgan.training.endings import gives_up_on_disks, gives_up_on_images, gives_up_on_memory
 from jaxgan.training.feed import make_play
-from jaxgan.training.identity import compare_data, describe_data, earlier_data
-from jaxgan.training.initial import make_begin
 from jaxgan.training.loop import Intervals, Loop
-from jaxgan.training.parts import flipped, make_init, make_optimizers, make_step, root_key
-from jaxgan.training.plots import NEEDED, can_plot, write_plots
-from jaxgan.training.profiling import Profile, ProfiledRunner, read_profile
-from jaxgan.training.progress import Progress, console, say, setup_logging
-from jaxgan.training.ranges import normal_ranges
-from jaxgan.training.throughput import Meter
-from jaxgan.training.watch import Watch
-from jaxgan.training.workdir import Workdir
-from jaxgan.training.writer import Writer
 
 log = logging.getLogger(__name__)
 

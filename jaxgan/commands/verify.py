@@ -8,17 +8,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from jaxgan.commands.options import switch
+from jaxgan.cli.options import switch
 from jaxgan.errors import FINISHED, MARK_MISSING, SOME_FAILED, UserError
 from jaxgan.media import kinds
 from jaxgan.media.content import suffix_of_content
-from jaxgan.media.plain import plain
 from jaxgan.media.provenance import credentials
 from jaxgan.media.provenance.credentials import Credential, CredentialError, State
 from jaxgan.media.provenance.origin import read_statement
 from jaxgan.media.provenance.xmp import Statement, make_packet, parse_packet
 from jaxgan.media.walking import Walk
-from jaxgan.paths import expanded
+from jaxgan.system.paths import expanded
+from jaxgan.system.plain import plain
 
 REQUIRED = ("credential", "any")
 LONGEST_LINE = 500  # characters

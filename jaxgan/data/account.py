@@ -7,7 +7,7 @@ import logging
 from collections.abc import Iterable, Iterator, Mapping
 
 from jaxgan.data.sources import DataSpec
-from jaxgan.media.plain import plain
+from jaxgan.system.plain import plain
 
 log = logging.getLogger(__name__)
 

@@ -19,10 +19,10 @@ from jaxgan.data.folder_memory import Row, Stamp, recall, remember
 from jaxgan.data.transforms import read_image
 from jaxgan.errors import UserError
 from jaxgan.media.kinds import FILMS, KINDS, PICTURES
-from jaxgan.media.plain import plain
 from jaxgan.media.reading import PictureError, is_deep, is_grey, oddities, opened
 from jaxgan.media.turns import upright_size
 from jaxgan.media.walking import Walk, tell_failures
+from jaxgan.system.plain import plain
 
 log = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from jaxgan.data.sources import fingerprint
 from jaxgan.media.images import replace_file
-from jaxgan.paths import cache_home
+from jaxgan.system.paths import cache_home
 
 FORMAT = 3  # raised when other things are kept, or found otherwise
 

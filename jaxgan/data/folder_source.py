@@ -15,11 +15,11 @@ from jaxgan.data.sources import IMAGES, DataSpec, fingerprint
 from jaxgan.data.transforms import Framing, check_framing
 from jaxgan.errors import UserError
 from jaxgan.fields import picture_fields
-from jaxgan.media.plain import plain
-from jaxgan.paths import located
+from jaxgan.system.paths import located
+from jaxgan.system.plain import plain
 
 if TYPE_CHECKING:
-    from jaxgan.config import DataConfig
+    from jaxgan.config.run import DataConfig
 
 
 class FolderSource:

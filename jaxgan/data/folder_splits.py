@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from jaxgan.data.folder_index import Entry, such_as
-from jaxgan.media.plain import plain
+from jaxgan.system.plain import plain
 
 log = logging.getLogger(__name__)
 

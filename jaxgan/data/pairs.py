@@ -14,10 +14,10 @@ from jaxgan.data.folder_index import Entry
 from jaxgan.data.folder_source import FolderSource, digest_of
 from jaxgan.data.sources import CONDITIONS, Pictures, fingerprint
 from jaxgan.errors import UserError
-from jaxgan.paths import located
+from jaxgan.system.paths import located
 
 if TYPE_CHECKING:
-    from jaxgan.config import DataConfig
+    from jaxgan.config.run import DataConfig
 
 HALVES = ("left", "right")
 

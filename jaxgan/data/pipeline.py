@@ -6,7 +6,7 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -14,17 +14,15 @@ from typing import TYPE_CHECKING, Literal
 import grain
 import numpy as np
 
-from jaxgan import signals
-from jaxgan.config import path_of
-from jaxgan.data.opening import open_source, told_of
 from jaxgan.data.order import Order
 from jaxgan.data.sources import DataSpec, Source
 from jaxgan.errors import UserError
-from jaxgan.fields import MAIN, field_of, nbytes
-from jaxgan.media.plain import plain
+from jaxgan.fields import field_of
+from jaxgan.system import signals
+from jaxgan.system.plain import plain
 
 if TYPE_CHECKING:
-    from jaxgan.config import DataConfig
+    pass
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +31,6 @@ CACHES = ("auto", "device", "host", "stream")
 DECODE_CHUNK = 256  # images that a decoding thread takes at once
 LARGE_IMAGE_SECONDS = 5e-4  # from here on decoding runs outside of the interpreter for most of its time
 BATCHES_AHEAD = 8  # how far threads read ahead of the training
-NAMED_AT_MOST = 10  # classes without images
 
 
 @dataclass(frozen=True)
@@ -69,7 +66,7 @@ class Pipeline:
             if self.cache == "device":
                 return {"index": chosen}
             if self.arrays is None:
-                return _checked(self.spec, self.source.read(chosen))
+                return checked(self.spec, self.source.read(chosen))
             return {field: array[chosen] for field, array in self.arrays.items()}
 
         threads = _cores() if self.cache == "stream" else 1  # the others have next to nothing to do
@@ -94,35 +91,7 @@ def batches(
     )
 
 
-def make_pipeline(config: DataConfig, *, seed: int, allow: Sequence[str] = (), name: str = MAIN) -> Pipeline:
-    """The training batches of `config.split`, ordered by `seed` and the name of the source.
-
-    The cache `auto` preloads for the device what fits in `config.cache_bytes` and streams the rest. Raises
-    `UserError` as `open_source` does, and for an unknown cache.
-    """
-    if config.cache not in CACHES:
-        raise UserError(f"{path_of(name)}.cache={config.cache!r}: accepted are {', '.join(CACHES)}")
-    with told_of(name):
-        source = open_source(config, config.split, allow)
-    spec = source.spec
-    size = spec.size * nbytes(spec.fields)
-    fits = size <= config.cache_bytes
-    cache: Cache = ("device" if fits else "stream") if config.cache == "auto" else config.cache
-    if cache != "stream" and not fits:
-        log.warning(
-            "%s.cache=%s takes %.1f GB, more than %s.cache_bytes=%d",
-            path_of(name),
-            cache,
-            size / 1e9,
-            path_of(name),
-            config.cache_bytes,
-        )
-    arrays = None if cache == "stream" else _checked(spec, decode(source, np.arange(spec.size)))
-    _tell_missing_classes(source, arrays)
-    return Pipeline(spec, cache, arrays, source, Order(spec.size, seed, name))
-
-
-def _checked(spec: DataSpec, read: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+def checked(spec: DataSpec, read: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """What a source gave, each field as it was announced. Raises UserError for a source that gives something else."""
     for name in {**spec.fields, **read}:
         field, array = spec.fields.get(name), read.get(name)
@@ -130,22 +99,6 @@ def _checked(spec: DataSpec, read: dict[str, np.ndarray]) -> dict[str, np.ndarra
         if field is None or array is None or array.dtype != field.dtype or array.shape[1:] != field.shape:
             raise UserError(f"{plain(spec.name)} gives {given} as {name!r}, its spec has {field or 'no such field'}")
     return read
-
-
-def _tell_missing_classes(source: Source, arrays: Mapping[str, np.ndarray] | None) -> None:
-    """Names the classes without a training image, where that can be known without reading all examples."""
-    spec, counts = source.spec, getattr(source, "label_counts", None)
-    if arrays is not None and spec.classes:
-        labels = arrays["label"]
-        counts = np.bincount(labels[labels >= 0], minlength=len(spec.classes))  # -1: without a label
-    if counts is None or counts.all() or not counts.any():
-        return
-    missing = [spec.classes[label] for label in np.flatnonzero(counts == 0)]
-    more = f" and {len(missing) - NAMED_AT_MOST} more" if len(missing) > NAMED_AT_MOST else ""
-    told = plain(", ".join(missing[:NAMED_AT_MOST]) + more)
-    log.warning(
-        "classes without training images, which cannot be learned: %d of %d: %s", len(missing), len(counts), told
-    )
 
 
 def decode(source: Source, indices: np.ndarray) -> dict[str, np.ndarray]:

@@ -10,10 +10,10 @@ import tensorflow_datasets as tfds
 from jaxgan.data.clips.records import find_clip
 from jaxgan.data.tfds_catalogue import FORMAT, check_format, check_images, find_builder, is_prepared, kind_of_name
 from jaxgan.errors import UserError
-from jaxgan.paths import is_remote
+from jaxgan.system.paths import is_remote
 
 if TYPE_CHECKING:
-    from jaxgan.config import DataConfig
+    from jaxgan.config.run import DataConfig
 
 
 class Prepared(NamedTuple):

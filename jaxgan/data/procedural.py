@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from jaxgan.config import DataConfig
+from jaxgan.config.domains import Count, Given
+from jaxgan.config.run import DataConfig
 from jaxgan.data.sources import IMAGES, DataSpec, fingerprint
-from jaxgan.domains import Count, Given
 from jaxgan.fields import picture_fields
 
 CLASSES = ("disc", "square")

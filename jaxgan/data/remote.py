@@ -17,10 +17,10 @@ from jaxgan.data.builders import EMBEDDED
 from jaxgan.data.clips.packaged import is_packaged
 from jaxgan.data.stacked import is_stacked
 from jaxgan.errors import UserError
-from jaxgan.paths import cache_home, is_remote, new_file_beside, open_regular
+from jaxgan.system.paths import cache_home, is_remote, new_file_beside, open_regular
 
 if TYPE_CHECKING:
-    from jaxgan.config import DataConfig
+    from jaxgan.config.run import DataConfig
 
 log = logging.getLogger(__name__)
 

@@ -19,7 +19,7 @@ from jaxgan.errors import UserError
 from jaxgan.fields import picture_fields
 
 if TYPE_CHECKING:
-    from jaxgan.config import DataConfig
+    from jaxgan.config.run import DataConfig
 
 PREFIX = "stacked:"
 NAME = re.compile(r"stacked:((?P<size>\d+):)?(?P<base>.+)")

@@ -23,10 +23,10 @@ from jaxgan.data.builders import EMBEDDED
 from jaxgan.data.clips.packaged import CLIPS, is_packaged
 from jaxgan.data.clips.records import VIDEO, find_clip, without_video
 from jaxgan.errors import UserError
-from jaxgan.paths import cache_home, expanded, located
+from jaxgan.system.paths import cache_home, expanded, located
 
 if TYPE_CHECKING:
-    from jaxgan.config import DataConfig
+    from jaxgan.config.run import DataConfig
 
 log = logging.getLogger(__name__)
 

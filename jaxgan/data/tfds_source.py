@@ -14,10 +14,10 @@ from jaxgan.data.tfds_catalogue import FORMAT, check_images
 from jaxgan.data.transforms import Framing, check_framing, open_image
 from jaxgan.errors import UserError
 from jaxgan.fields import picture_fields
-from jaxgan.media.plain import plain
+from jaxgan.system.plain import plain
 
 if TYPE_CHECKING:
-    from jaxgan.config import DataConfig
+    from jaxgan.config.run import DataConfig
 
 
 SHOWN_AT_MOST = 10  # classes

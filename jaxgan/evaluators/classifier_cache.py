@@ -19,8 +19,8 @@ import numpy as np
 
 from jaxgan.data.sources import digest_of_contents
 from jaxgan.evaluators.reference_cache import adopt
-from jaxgan.json_files import read_json, regular_bytes
 from jaxgan.parallel import distributed
+from jaxgan.system.json_files import read_json, regular_bytes
 from jaxgan.weights.reading import UNREADABLE
 
 FORMAT = 1

@@ -15,11 +15,10 @@ from typing import Any, Literal
 import jax
 import numpy as np
 
-from jaxgan import signals
-from jaxgan.config import FeatureKind
+from jaxgan.config.domains import Count, Given, Seed, Several
+from jaxgan.config.run import FeatureKind
 from jaxgan.data.sources import Source, describe, digest_of_contents
 from jaxgan.data.stacked import StackedSource
-from jaxgan.domains import Count, Given, Seed, Several
 from jaxgan.errors import NotFiniteError, UserError
 from jaxgan.evaluators import liveliness
 from jaxgan.evaluators.classifier_scores import ClassifierScores
@@ -28,11 +27,11 @@ from jaxgan.evaluators.evaluator import Trained
 from jaxgan.evaluators.inception_features import check_weights
 from jaxgan.evaluators.inception_scores import InceptionScores
 from jaxgan.evaluators.labels import count_labels, spread_labels
-from jaxgan.evaluators.manifests import CONTENTS, existing
 from jaxgan.evaluators.motion_scores import MotionScores
 from jaxgan.evaluators.patch_scores import PatchScores
 from jaxgan.evaluators.reference import identity
 from jaxgan.evaluators.reference_cache import cached
+from jaxgan.evaluators.score_files import CONTENTS, existing
 from jaxgan.evaluators.self_scores import SelfScores
 from jaxgan.evaluators.stacked_scores import StackedScores
 from jaxgan.evaluators.streams import Scorer, put_together
@@ -40,6 +39,7 @@ from jaxgan.evaluators.video_scores import VideoScores
 from jaxgan.fields import Kind
 from jaxgan.models.pretrained.vgg import LPIPS
 from jaxgan.parallel import distributed
+from jaxgan.system import signals
 
 
 class Distribution:

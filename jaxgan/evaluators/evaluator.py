@@ -35,7 +35,7 @@ class Trained(NamedTuple):
 
 
 class Evaluator(Protocol):
-    """Scores a trained product. Its constructor names what it needs: see `jaxgan.commands.scoring`."""
+    """Scores a trained product. Its constructor names what it needs: see `jaxgan.evaluators.choice`."""
 
     fits: tuple[Kind, Kind]  # kinds of fields: one that the product asks for, and one that it gives
     best_mode: Literal["min", "max"]  # whether less or more of the first score is better

@@ -10,7 +10,7 @@ import jax
 import numpy as np
 import optax
 
-from jaxgan import signals
+from jaxgan.system import signals
 
 
 @dataclasses.dataclass(frozen=True)

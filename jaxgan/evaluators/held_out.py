@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from jaxgan.config import RunConfig
-from jaxgan.data.opening import open_source
+from jaxgan.building.opening import open_source
+from jaxgan.config.run import RunConfig
 from jaxgan.data.sources import Source
 from jaxgan.evaluators.reference import Images, draw
 

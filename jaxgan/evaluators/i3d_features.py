@@ -11,10 +11,10 @@ import numpy as np
 
 from jaxgan.errors import UserError
 from jaxgan.evaluators.streams import Features
-from jaxgan.media.plain import plain
 from jaxgan.models.pretrained.i3d import I3D, LEAST_FRAMES, SIZE, resize
 from jaxgan.models.pretrained.i3d_files import PUBLISHED, fingerprint, load_i3d
 from jaxgan.parallel.compiler import compiler_options
+from jaxgan.system.plain import plain
 
 BATCH = 4  # clips a device and dispatch: 16 frames of one need 25 MB a layer
 PROTOCOL = {"size": SIZE, "resize": "bilinear, align_corners False", "range": [-1, 1]}  # of frames, as published

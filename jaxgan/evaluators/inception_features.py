@@ -13,10 +13,10 @@ import numpy as np
 
 from jaxgan.errors import UserError
 from jaxgan.evaluators.streams import Features
-from jaxgan.media.plain import plain
 from jaxgan.models.pretrained.inception import SIZE, Inception, from_torch, resize
 from jaxgan.parallel.compiler import compiler_options
-from jaxgan.paths import located
+from jaxgan.system.paths import located
+from jaxgan.system.plain import plain
 from jaxgan.weights.reading import read
 
 PUBLISHED = "6726825d"  # what the SHA-256 of the published file begins with

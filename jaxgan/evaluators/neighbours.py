@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from jaxgan.data.opening import open_source
+from jaxgan.building.opening import open_source
 from jaxgan.data.sources import Source
 from jaxgan.data.stacked import StackedSource
 from jaxgan.evaluators.classifier_scores import classifier_of
 from jaxgan.evaluators.reference import draw, identity
 
 if TYPE_CHECKING:
-    from jaxgan.config import RunConfig
+    from jaxgan.config.run import RunConfig
 
 MOST_TRAINING_IMAGES = 200_000
 MOST_HELD_OUT_IMAGES = 2_000

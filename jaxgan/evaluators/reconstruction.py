@@ -14,17 +14,16 @@ from typing import Any, Literal, TypeVar
 import jax
 import numpy as np
 
-from jaxgan import signals
 from jaxgan.augment.clip_degradations import MappedNoise
-from jaxgan.config import FeatureKind
+from jaxgan.config.domains import Given, Seed, Several
+from jaxgan.config.run import FeatureKind
 from jaxgan.data.sources import Pictures, fingerprint
-from jaxgan.domains import Given, Seed, Several
 from jaxgan.errors import UserError
 from jaxgan.evaluators.baselines import INPUT
 from jaxgan.evaluators.clip_baselines import ClipBaseline, Pairs, find_clip_baselines, tuned
 from jaxgan.evaluators.evaluator import Restore, Trained
 from jaxgan.evaluators.i3d_features import i3d_features
-from jaxgan.evaluators.manifests import CONTENTS, existing
+from jaxgan.evaluators.score_files import CONTENTS, existing
 from jaxgan.evaluators.time_scores import TIME_SCORES, TimeScores
 from jaxgan.fields import Kind
 from jaxgan.game import Degradation
@@ -36,6 +35,7 @@ from jaxgan.metrics.image_quality import GAUSSIAN_WINDOW, SMALLEST_MS_SSIM, ms_s
 from jaxgan.metrics.sliced_wasserstein import patch_descriptors, sliced_wasserstein_distance
 from jaxgan.models.pretrained.vgg import LPIPS, PUBLISHED, Backbone, load_backbone, lpips_heads
 from jaxgan.parallel import distributed
+from jaxgan.system import signals
 
 log = logging.getLogger(__name__)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -27,3 +27,12 @@ def draw_grid(
     shown = np.arange(min(rows, len(class_names)), dtype=np.int32)
     images = generate(seed, np.repeat(shown, columns))
     return SampleGrid(images, columns, [class_names[label] for label in range(len(shown))])
+
+
+def generate_with(draw: Callable[[int, int, np.ndarray | None], np.ndarray]) -> Generate:
+    """What evaluators call, from a function of (seed, count, labels)."""
+
+    def generate(seed: int, asked: int | np.ndarray) -> np.ndarray:
+        return draw(seed, asked, None) if isinstance(asked, int) else draw(seed, len(asked), asked)
+
+    return generate

@@ -7,7 +7,6 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgan import signals
 from jaxgan.data.sources import Source, describe
 from jaxgan.evaluators.feature_scores import FeatureSamples, FeatureScores
 from jaxgan.evaluators.reference import identity
@@ -15,6 +14,7 @@ from jaxgan.evaluators.self_features import SelfRecipe, load_or_train_self, seen
 from jaxgan.evaluators.streams import CHUNK_BYTES, CHUNK_IMAGES
 from jaxgan.metrics.precision_recall import ManifoldScores
 from jaxgan.models.classifier import LARGEST, reduced
+from jaxgan.system import signals
 
 TRAINING_IMAGES = 20_000  # at most, to train the network on
 

@@ -15,10 +15,10 @@ import numpy as np
 from jax.experimental import multihost_utils
 from jax.sharding import NamedSharding, PartitionSpec
 
-from jaxgan import signals
 from jaxgan.data.sources import Source
 from jaxgan.parallel import distributed
 from jaxgan.parallel.mesh import AXES, make_mesh
+from jaxgan.system import signals
 
 CHUNK_BYTES, CHUNK_IMAGES = 50_000_000, 1_000  # real images held at a time, at most
 

@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from jaxgan import signals
 from jaxgan.metrics.motion import flicker
 from jaxgan.metrics.temporal import BORDER, ClipMotion, Distance, clip_motion, tlp, tof, warping_error
+from jaxgan.system import signals
 
 TIME_SCORES = ("tof", "warping_error", "flicker", "tlp")
 OF_CLIP = ("warping_error", "flicker")  # those that an original has, too

@@ -14,7 +14,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
-from jaxgan.data.conditions import Conditions, RealConditions
+from jaxgan.building.conditions import Conditions, RealConditions
+from jaxgan.checkpoints.manifest import config_of
+from jaxgan.checkpoints.on_disk import Average, Shapes, read_records, restore_average
+from jaxgan.checkpoints.workdir import Workdir
 from jaxgan.errors import ArgumentError, UserError
 from jaxgan.fields import Kind, Spec, conditions, frames, further_latents, name_of, named, tokens_of, told
 from jaxgan.game import Array, Key, Phase, Product, Weights, product_of
@@ -22,13 +25,10 @@ from jaxgan.inference.restorer import Restorer, in_networks, interpolate, make_r
 from jaxgan.inference.sampling import Sampler
 from jaxgan.inference.standing import Standing
 from jaxgan.inference.tiling import Tiling, tiled
-from jaxgan.json_files import read_text
-from jaxgan.media.plain import plain
 from jaxgan.parallel.compiler import compiler_options
 from jaxgan.parallel.placement import replicated
-from jaxgan.training.manifest import config_of
-from jaxgan.training.stored import Average, Shapes, read_records, restore_average
-from jaxgan.training.workdir import Workdir
+from jaxgan.system.json_files import read_text
+from jaxgan.system.plain import plain
 
 MEMORY = "memory"  # what a model with one takes and gives it as
 WAYS: dict[Kind, str] = {"latent": "generate", "pixels": "restore"}  # methods, by the kind of field that is asked for
@@ -411,9 +411,9 @@ def load(
     can be used.
     """
     # not at the top: a run's config decides what else is imported
-    from jaxgan.assemble import make_task, shapes_of
-    from jaxgan.builder import check_sections
-    from jaxgan.config import from_json
+    from jaxgan.building.assemble import make_task, shapes_of
+    from jaxgan.building.builder import check_sections
+    from jaxgan.config.run import from_json
 
     where = Workdir(str(workdir))
     if not where.config.exists():

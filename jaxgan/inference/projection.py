@@ -16,10 +16,10 @@ import numpy as np
 import optax
 from jaxtyping import Float
 
-from jaxgan import signals
 from jaxgan.game import Array
 from jaxgan.layers.resampling import box_downsample
 from jaxgan.parallel.compiler import compiler_options
+from jaxgan.system import signals
 
 DISTANCE = "pyramid-l2"
 SMALLEST = 4  # pixels: no level of the pyramid is smaller

@@ -258,8 +258,8 @@ def load_pretrained(name: str) -> Restorer:
     Raises UserError for a name that is not known, and for files that are missing or of another network.
     """
     from jaxgan.augment.degradations import RealESRGAN
-    from jaxgan.builder import build
-    from jaxgan.models.pretrained.realesrgan import PUBLISHED, from_file, pretrained
+    from jaxgan.building.builder import build
+    from jaxgan.models.pretrained.published import PUBLISHED, from_file, pretrained
     from jaxgan.tasks.conditioned import restoring
 
     if name not in PUBLISHED and not Path(name).suffix:

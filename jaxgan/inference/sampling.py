@@ -12,13 +12,13 @@ import numpy as np
 from jax.experimental import multihost_utils
 from jax.sharding import Mesh
 
-from jaxgan import signals
-from jaxgan.data.conditions import Conditions
+from jaxgan.building.conditions import Conditions
 from jaxgan.errors import ArgumentError
 from jaxgan.fields import Field, conditions, further_latents, name_of, named, told
 from jaxgan.game import Array, Asked, Key, Product, Weights, draw_further, draw_latents
 from jaxgan.parallel.compiler import compiler_options
 from jaxgan.parallel.placement import split_batch
+from jaxgan.system import signals
 
 
 class Sampler:

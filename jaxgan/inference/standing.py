@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgan.data.conditions import Conditions
+from jaxgan.building.conditions import Conditions
 from jaxgan.fields import conditions as conditions_in
 from jaxgan.fields import name_of
 from jaxgan.game import Array, Product, Weights, draw_further, draw_latents

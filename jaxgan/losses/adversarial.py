@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from jaxgan.config import ADVERSARY
+from jaxgan.config.run import ADVERSARY
 from jaxgan.errors import UserError
 from jaxgan.game import AdversarialLoss
 from jaxgan.layers.collective import pmean

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from jaxgan.domains import Given, NotNegative
+from jaxgan.config.domains import Given, NotNegative
 from jaxgan.errors import UserError
 from jaxgan.losses.adversarial import per_example
 from jaxgan.losses.reconstruction import difference

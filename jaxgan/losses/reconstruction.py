@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from jaxgan.domains import Given, Positive
+from jaxgan.config.domains import Given, Positive
 from jaxgan.errors import UserError
 from jaxgan.losses.adversarial import per_example
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from jaxgan.domains import Given, Positive
+from jaxgan.config.domains import Given, Positive
 from jaxgan.layers.frames import as_frames
 from jaxgan.layers.warping import find_flow
 from jaxgan.layers.warping import warp as warped

@@ -17,7 +17,7 @@ from PIL import Image
 from jaxgan.errors import UserError
 from jaxgan.media.kinds import FORMATS
 from jaxgan.media.provenance.origin import Origin, mark_bytes
-from jaxgan.paths import is_remote, new_file_beside
+from jaxgan.system.paths import is_remote, new_file_beside
 
 OPTIONS: dict[str, dict[str, Any]] = {
     "JPEG": {"quality": 95, "subsampling": 0},

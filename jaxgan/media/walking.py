@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from jaxgan.media.plain import plain
+from jaxgan.system.plain import plain
 
 # what Synology, macOS, desktops and file systems put beside pictures, in lower case
 LITTER = frozenset(("@eadir", "#recycle", "__macosx", "$recycle.bin", "system volume information", "lost+found"))

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from jaxgan.domains import Count, Whole
+from jaxgan.config.domains import Count, Whole
 from jaxgan.layers.temporal import TimeConv
 
 Array = jax.Array

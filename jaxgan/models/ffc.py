@@ -7,7 +7,7 @@ from typing import Any
 import flax.linen as nn
 import jax.numpy as jnp
 
-from jaxgan.domains import Count, Given, Share
+from jaxgan.config.domains import Count, Given, Share
 from jaxgan.game import Array
 from jaxgan.layers.conv import Conv, ConvTranspose
 from jaxgan.layers.fourier import FastFourierConv

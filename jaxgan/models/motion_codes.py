@@ -15,7 +15,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxgan.domains import Count, Positive
+from jaxgan.config.domains import Count, Positive
 from jaxgan.game import Array
 from jaxgan.layers.equalized import EqualizedDense, EqualizedTimeConv, leaky_relu
 from jaxgan.layers.repeat import fold

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import flax.linen as nn
 
-from jaxgan.domains import Count, Given, SomeHalvings, Whole
+from jaxgan.config.domains import Count, Given, SomeHalvings, Whole
 from jaxgan.errors import UserError
 from jaxgan.game import Array, Judgement, Network
 from jaxgan.layers.resampling import box_downsample

@@ -7,7 +7,7 @@ from typing import Any, Literal
 import flax.linen as nn
 import jax.numpy as jnp
 
-from jaxgan.domains import Count, Halvings
+from jaxgan.config.domains import Count, Halvings
 from jaxgan.game import Array, Judgement
 from jaxgan.layers.conv import Conv
 from jaxgan.layers.instance_norm import normed

@@ -14,7 +14,7 @@ from typing import Any, Literal
 import flax.linen as nn
 import jax.numpy as jnp
 
-from jaxgan.domains import Count, Given, Whole
+from jaxgan.config.domains import Count, Given, Whole
 from jaxgan.errors import UserError
 from jaxgan.game import Array, Judgement
 from jaxgan.layers.equalized import EqualizedConv, EqualizedDense, leaky_relu, pixel_norm

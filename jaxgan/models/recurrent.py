@@ -12,10 +12,10 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from jaxgan.augment.resizing import resize
-from jaxgan.domains import Count, Given
+from jaxgan.config.domains import Count, Given
 from jaxgan.errors import UserError
 from jaxgan.game import Network
+from jaxgan.images.resizing import resize
 from jaxgan.layers.conv import Conv
 from jaxgan.layers.depth_to_space import depth_to_space, space_to_depth
 from jaxgan.layers.repeat import by_step

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import flax.linen as nn
 import jax.numpy as jnp
 
-from jaxgan.domains import Count, Given
+from jaxgan.config.domains import Count, Given
 from jaxgan.errors import UserError
 from jaxgan.game import Array
 from jaxgan.layers.conv import Conv, Geometry, Initializer, conv

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Float
 
-from jaxgan.domains import Count, Given, Halvings, Several, Whole
+from jaxgan.config.domains import Count, Given, Halvings, Several, Whole
 from jaxgan.errors import UserError
 from jaxgan.game import Array
 from jaxgan.layers.conv import Conv

@@ -9,8 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from jaxgan.augment.resizing import resize
-from jaxgan.domains import Count
+from jaxgan.config.domains import Count
+from jaxgan.images.resizing import resize
 from jaxgan.layers.conv import Conv
 from jaxgan.layers.resampling import box_downsample
 from jaxgan.layers.warping import warp

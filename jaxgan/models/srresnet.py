@@ -7,10 +7,10 @@ from typing import Any, Literal
 import flax.linen as nn
 import jax.numpy as jnp
 
-from jaxgan.augment.resizing import resize
-from jaxgan.domains import Count, Given, Halvings
+from jaxgan.config.domains import Count, Given, Halvings
 from jaxgan.errors import UserError
 from jaxgan.game import Array, Judgement
+from jaxgan.images.resizing import resize
 from jaxgan.layers.conv import Conv
 from jaxgan.layers.depth_to_space import depth_to_space
 from jaxgan.layers.instance_norm import normed

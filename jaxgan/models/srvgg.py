@@ -13,10 +13,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from jaxgan.augment.resizing import weights
-from jaxgan.domains import Count, Given, Whole
+from jaxgan.config.domains import Count, Given, Whole
 from jaxgan.errors import UserError
 from jaxgan.game import Array
+from jaxgan.images.resizing import weights
 from jaxgan.layers.conv import Conv, Initializer
 from jaxgan.layers.depth_to_space import depth_to_space
 from jaxgan.layers.prelu import START, PReLU

@@ -14,7 +14,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxgan.domains import Count, Decay, Given, Positive, Share, Whole
+from jaxgan.config.domains import Count, Decay, Given, Positive, Share, Whole
 from jaxgan.errors import UserError
 from jaxgan.game import Array, Judgement
 from jaxgan.layers.collective import pmean

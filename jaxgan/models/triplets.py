@@ -8,7 +8,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxgan.domains import Count, Given
+from jaxgan.config.domains import Count, Given
 from jaxgan.errors import UserError
 from jaxgan.game import Array, Judgement, Network
 from jaxgan.layers.frames import as_frames

@@ -14,7 +14,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Float
 
-from jaxgan.domains import Count, Given, Whole
+from jaxgan.config.domains import Count, Given, Whole
 from jaxgan.errors import UserError
 from jaxgan.game import Array, Judgement, Network
 from jaxgan.layers.equalized import EqualizedDense, leaky_relu

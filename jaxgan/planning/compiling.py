@@ -25,13 +25,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from jaxgan.config import RunConfig, from_json, to_json
+from jaxgan.config.run import RunConfig, from_json, to_json
 from jaxgan.data.sources import DataSpec
 from jaxgan.errors import UserError
 from jaxgan.fields import Field
-from jaxgan.json_files import read_json
 from jaxgan.media.images import replace_file
 from jaxgan.planning.chips import Topology, read_topologies
+from jaxgan.system.json_files import read_json
 
 FORMAT = 3  # of what is kept of a compiled program
 LIMIT = 20 * 60.0  # seconds a compile

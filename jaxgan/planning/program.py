@@ -10,15 +10,15 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from jaxgan.assemble import fill_in, make_task
-from jaxgan.config import RunConfig
+from jaxgan.building.assemble import fill_in, make_task
+from jaxgan.building.parts import flipped, make_init, make_optimizers, make_step, root_key
+from jaxgan.config.run import RunConfig
 from jaxgan.data.sources import DataSpec
 from jaxgan.game import images_shown
 from jaxgan.parallel.placement import split_batch
 from jaxgan.parallel.runners import JitRunner
 from jaxgan.training.batches import sent_batch
 from jaxgan.training.feed import make_play
-from jaxgan.training.parts import flipped, make_init, make_optimizers, make_step, root_key
 from jaxgan.training.step import DueSet, due_phases
 
 CYCLE = 64  # steps over which the due sets are counted

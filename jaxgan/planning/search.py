@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
-from jaxgan.config import RunConfig
+from jaxgan.config.run import RunConfig
 from jaxgan.errors import UserError
 from jaxgan.planning.chips import Topology
 from jaxgan.planning.report import Row

@@ -13,10 +13,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from jaxgan.augment.geometry import shifted_and_flipped
-from jaxgan.domains import Given, NotNegativeTraced, Whole
+from jaxgan.config.domains import Given, NotNegativeTraced, Whole
 from jaxgan.errors import UserError
 from jaxgan.game import CriticLike
+from jaxgan.images.geometry import shifted_and_flipped
 from jaxgan.layers.frames import alike
 from jaxgan.losses.adversarial import per_example
 

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from jaxgan.domains import Given, NotNegativeTraced
+from jaxgan.config.domains import Given, NotNegativeTraced
 from jaxgan.layers.collective import pmean
 from jaxgan.losses.adversarial import per_example
 

@@ -7,7 +7,7 @@ from typing import Any
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from jaxgan.domains import Given, NotNegativeTraced
+from jaxgan.config.domains import Given, NotNegativeTraced
 from jaxgan.losses.adversarial import per_example
 
 

@@ -22,7 +22,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from jaxgan.domains import GammaTraced, Given, NotNegative, NotNegativeTraced
+from jaxgan.config.domains import GammaTraced, Given, NotNegative, NotNegativeTraced
 from jaxgan.game import CriticLike, rows_of
 from jaxgan.layers.collective import pmean
 from jaxgan.losses.adversarial import per_example

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from jaxgan.domains import DecayTraced, Given, NotNegativeTraced, Whole
+from jaxgan.config.domains import DecayTraced, Given, NotNegativeTraced, Whole
 from jaxgan.layers.collective import pmean
 from jaxgan.losses.adversarial import per_example
 

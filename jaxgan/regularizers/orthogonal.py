@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from jaxgan.domains import Given, NotNegativeTraced
+from jaxgan.config.domains import Given, NotNegativeTraced
 
 
 def orthogonal(

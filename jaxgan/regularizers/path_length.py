@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from jaxgan.domains import Count, Given, NotNegativeTraced, ShareTraced
+from jaxgan.config.domains import Count, Given, NotNegativeTraced, ShareTraced
 from jaxgan.layers.collective import pmean
 
 START: Mapping[str, float] = {"mean": 0.0}

@@ -14,8 +14,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxgan.config import ADVERSARY
-from jaxgan.domains import Count, Given, NotNegative, NotNegativeNumber, Share, Smoothing, SomeNumber
+from jaxgan.config.domains import Count, Given, NotNegative, NotNegativeNumber, Share, Smoothing, SomeNumber
+from jaxgan.config.run import ADVERSARY
 from jaxgan.errors import UserError
 from jaxgan.game import (
     DISCRIMINATOR,

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxgan.domains import Count, Given, Whole
+from jaxgan.config.domains import Count, Given, Whole
 from jaxgan.errors import UserError
 from jaxgan.fields import Field, label_field, pixel_field
 from jaxgan.game import (

@@ -16,7 +16,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxgan.domains import Count, Given
+from jaxgan.config.domains import Count, Given
 from jaxgan.errors import UserError
 from jaxgan.game import GENERATOR, Array, Aux, Batch, Key, Phase, State
 from jaxgan.schedules import Number, at

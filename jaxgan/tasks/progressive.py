@@ -13,7 +13,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxgan.domains import Count, Given, Whole
+from jaxgan.config.domains import Count, Given, Whole
 from jaxgan.errors import UserError
 from jaxgan.game import GENERATOR, Array, Batch, Key, Params, Phase, State, Variables
 from jaxgan.layers.resampling import box_downsample, box_upsample

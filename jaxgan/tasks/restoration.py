@@ -15,9 +15,8 @@ from typing import Any, Literal, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxgan.augment.resizing import resize
 from jaxgan.augment.sharpening import sharpened
-from jaxgan.domains import Given, NotNegative, Whole
+from jaxgan.config.domains import Given, NotNegative, Whole
 from jaxgan.errors import UserError
 from jaxgan.fields import Field, label_field
 from jaxgan.game import (
@@ -39,6 +38,7 @@ from jaxgan.game import (
     Variables,
     Weights,
 )
+from jaxgan.images.resizing import resize
 from jaxgan.layers.conv import transposed_kernels
 from jaxgan.layers.frames import as_frames, by_frame
 from jaxgan.tasks.adversary import OFFERED, Adversary, Shown, blank_state

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxgan.config import ADVERSARY
+from jaxgan.config.run import ADVERSARY
 from jaxgan.errors import UserError
 from jaxgan.game import Array, Key
 from jaxgan.schedules import Number, at, make_schedule

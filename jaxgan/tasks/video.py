@@ -9,7 +9,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxgan.domains import Count
+from jaxgan.config.domains import Count
 from jaxgan.errors import UserError
 from jaxgan.fields import Field
 from jaxgan.game import GENERATOR, Array, Asked, Batch, Key, Params, Phase, Product, Spec, State, Variables

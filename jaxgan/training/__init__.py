@@ -1,1 +1,1 @@
-"""How a run goes: the step, its state and optimizers, the loop, checkpoints, what it writes and watches."""
+"""How a run is trained: the step, its state, optimizers, averages and the loop."""

@@ -9,10 +9,10 @@ from typing import Any
 
 import jax
 
-from jaxgan import disks
+from jaxgan.checkpoints.on_disk import read_records
+from jaxgan.checkpoints.workdir import Workdir
 from jaxgan.errors import NotFiniteError, TrainingGaveUp, UserError
-from jaxgan.training.stored import read_records
-from jaxgan.training.workdir import Workdir
+from jaxgan.system import disks
 
 FULL = "RESOURCE_EXHAUSTED"  # by XLA
 TOLD = 160  # characters of its words

@@ -11,7 +11,7 @@ from typing import Any
 
 import jax
 
-from jaxgan.config import path_of
+from jaxgan.config.run import path_of
 from jaxgan.errors import UserError
 from jaxgan.fields import MAIN, source_of
 from jaxgan.game import Array, Key, Spec, State

@@ -20,22 +20,22 @@ import jax.numpy as jnp
 import numpy as np
 from jax.experimental import multihost_utils
 
-from jaxgan import signals
+from jaxgan.checkpoints.checkpoint import Checkpoints, Restored
 from jaxgan.data.pipeline import Pipeline, batches, preloaded
 from jaxgan.errors import FINISHED, TrainingGaveUp
 from jaxgan.fields import MAIN
 from jaxgan.game import Phase, State
 from jaxgan.parallel import distributed
 from jaxgan.parallel.runners import Runner
-from jaxgan.training.checkpoint import Checkpoints, Restored
-from jaxgan.training.progress import Progress
+from jaxgan.reporting.progress import Progress
+from jaxgan.reporting.throughput import Meter
+from jaxgan.reporting.writer import Writer
+from jaxgan.stability.watch import Alarm, Watch
+from jaxgan.stability.watchdog import Watchdog
+from jaxgan.system import signals
 from jaxgan.training.revision import changes_since
 from jaxgan.training.state import entered
 from jaxgan.training.step import due_phases
-from jaxgan.training.throughput import Meter
-from jaxgan.training.watch import Alarm, Watch
-from jaxgan.training.watchdog import Watchdog
-from jaxgan.training.writer import Writer
 
 log = logging.getLogger(__name__)
 

@@ -18,9 +18,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxgan.builder import check_argument
-from jaxgan.checking import check_type, unknown_key
-from jaxgan.domains import (
+from jaxgan.config.checking import check_type, unknown_key
+from jaxgan.config.domains import (
     Count,
     DecayNumber,
     FiniteNumber,
@@ -32,7 +31,7 @@ from jaxgan.domains import (
 )
 from jaxgan.errors import UserError
 from jaxgan.game import Array, Phase
-from jaxgan.schedules import at
+from jaxgan.schedules import at, check_argument
 
 Optimizer = Callable[[Array, Array], optax.GradientTransformation]  # (images_seen, rollbacks)
 

@@ -1,15 +1,16 @@
-"""What trains otherwise than it did: a number in every checkpoint's record, and what to tell a run of an older one."""
+"""What a run of an older revision is to be told when it resumes: how it was trained until then.
+
+The revision is a number in every checkpoint's record (`formats.REVISION`); it is raised when a config trains otherwise.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from jaxgan.checkpoints.manifest import config_of
 from jaxgan.game import Phase
-from jaxgan.training.manifest import config_of
 from jaxgan.training.optimizers import lazy_correction
-
-REVISION = 2  # of what one config trains to; raised with a line below. Records without one are of revision 1
 
 
 def changes_since(record: Mapping[str, Any], phases: Sequence[Phase]) -> list[str]:

@@ -15,8 +15,8 @@ from typing import NamedTuple
 import numpy as np
 
 from jaxgan.errors import UserError
-from jaxgan.media.plain import plain
-from jaxgan.paths import located
+from jaxgan.system.paths import located
+from jaxgan.system.plain import plain
 
 MAGIC = "7767517"
 MOST_TEXT = 4 * 2**20  # bytes of a param file; large networks have 200 kB

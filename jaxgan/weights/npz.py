@@ -10,7 +10,7 @@ import zipfile
 import numpy as np
 
 from jaxgan.errors import UserError
-from jaxgan.media.plain import plain
+from jaxgan.system.plain import plain
 
 MOST_EXPANSION, SPARE = 16, 2**24  # times the size of the file, and bytes beyond, that a compressed one may have
 MOST_HEADER = 10_000  # bytes

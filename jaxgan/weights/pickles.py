@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import IO, Any
 
 from jaxgan.errors import UserError
-from jaxgan.media.plain import plain
+from jaxgan.system.plain import plain
 
 MOST_STEPS = 1_000_000  # opcodes and moved items of one pickle; a training checkpoint of 1,000 tensors has 100,000
 DEAR = {"GLOBAL": 6, "STACK_GLOBAL": 6, "REDUCE": 3, "NEWOBJ": 3, "NEWOBJ_EX": 3, "EMPTY_SET": 2, "FROZENSET": 2}

@@ -15,8 +15,8 @@ from typing import IO
 import numpy as np
 
 from jaxgan.errors import UserError
-from jaxgan.media.plain import plain
-from jaxgan.paths import located
+from jaxgan.system.paths import located
+from jaxgan.system.plain import plain
 from jaxgan.weights.npz import read_npz
 from jaxgan.weights.safetensors import read_safetensors
 from jaxgan.weights.torch_stream import read_torch_stream

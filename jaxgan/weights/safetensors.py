@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from jaxgan.errors import UserError
-from jaxgan.media.plain import plain
+from jaxgan.system.plain import plain
 from jaxgan.weights.unpickling import BFLOAT16, MOST_AXES, MOST_SIZE, Storage, Tensor
 
 MOST_HEADER = 2**24  # bytes; that of 100,000 tensors has some 10 million

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from jaxgan.errors import UserError
-from jaxgan.media.plain import plain
+from jaxgan.system.plain import plain
 
 Shape = tuple[int | str, ...]  # a word stands for any size, and says of what
 

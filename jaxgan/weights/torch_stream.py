@@ -7,7 +7,7 @@ import io
 import numpy as np
 
 from jaxgan.errors import UserError
-from jaxgan.media.plain import plain
+from jaxgan.system.plain import plain
 from jaxgan.weights.pickles import Inert
 from jaxgan.weights.unpickling import Storage, array_view, flattened, load
 

@@ -8,7 +8,7 @@ import zipfile
 import numpy as np
 
 from jaxgan.errors import UserError
-from jaxgan.media.plain import plain
+from jaxgan.system.plain import plain
 from jaxgan.weights.unpickling import Storage, flattened, load
 
 MOST_PICKLE = 256 * 2**20  # bytes; names and shapes need far less

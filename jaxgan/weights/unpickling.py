@@ -10,7 +10,7 @@ from typing import IO, Any
 import numpy as np
 
 from jaxgan.errors import UserError
-from jaxgan.media.plain import plain
+from jaxgan.system.plain import plain
 from jaxgan.weights.pickles import MOST_STEPS, Inert, Machine, Named, as_key
 
 SHARED = 4  # times the size of the file, that its tensors may have where they share storages

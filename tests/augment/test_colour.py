@@ -7,8 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxgan.augment.colour import TRANSFORMS, compose, recolour
-from jaxgan.augment.draws import Draw
+from jaxgan.images.colour import TRANSFORMS, compose, recolour
+from jaxgan.images.draws import Draw
 
 COLOURS = jax.random.uniform(jax.random.key(0), (1, 5, 5, 3), minval=-1.0)
 

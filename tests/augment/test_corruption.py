@@ -6,7 +6,7 @@ import numpy as np
 from scipy import ndimage
 
 from jaxgan.augment.corruption import band_filters, band_matrices, cut_out, filtered, noisy
-from jaxgan.augment.draws import Draw
+from jaxgan.images.draws import Draw
 
 IMAGES = jax.random.normal(jax.random.key(0), (2, 16, 16, 3))
 

@@ -22,7 +22,7 @@ from jaxgan.augment.degradations import (
     Poisson,
     RealESRGAN,
 )
-from jaxgan.builder import build
+from jaxgan.building.builder import build
 from jaxgan.errors import UserError
 
 PATH = "config.task.degradation"

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy import interpolate, ndimage
 
-from jaxgan.augment.draws import Draw, draw
-from jaxgan.augment.geometry import TRANSFORMS, compose, pick, reflected, shifted_and_flipped, warp
+from jaxgan.images.draws import Draw, draw
+from jaxgan.images.geometry import TRANSFORMS, compose, pick, reflected, shifted_and_flipped, warp
 
 N = 16
 IMAGES = jax.random.normal(jax.random.key(0), (4, N, N, 2))

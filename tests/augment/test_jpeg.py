@@ -10,8 +10,8 @@ from PIL import Image
 from scipy import fft, ndimage
 from skimage.data import chelsea
 
-from jaxgan.augment.jpeg import cosine_transform, jpeg, quality_tables
 from jaxgan.errors import UserError
+from jaxgan.images.jpeg import cosine_transform, jpeg, quality_tables
 
 
 def picture(height, width, channels=3, seed=0):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxgan.augment.resizing import Patches, resize, resize_each, weights
+from jaxgan.images.resizing import Patches, resize, resize_each, weights
 
 
 def pixels(height, width, seed=0):

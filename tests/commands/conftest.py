@@ -4,13 +4,13 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from jaxgan.assemble import fill_in, make_task
-from jaxgan.config import DataConfig, EvaluationConfig, RunConfig, to_json
-from jaxgan.data.opening import open_source
+from jaxgan.building.assemble import fill_in, make_task
+from jaxgan.building.opening import open_source
+from jaxgan.checkpoints.checkpoint import Checkpoints
+from jaxgan.config.run import DataConfig, EvaluationConfig, RunConfig, to_json
 from jaxgan.game import State
 from jaxgan.main import main
 from jaxgan.media.provenance import credentials
-from jaxgan.training.checkpoint import Checkpoints
 
 NETWORKS = {
     "dcgan": ({"widths": (8,)}, {"widths": (8,)}),

@@ -9,9 +9,9 @@ import pytest
 import tifffile
 from PIL import Image, ImageCms
 
-from jaxgan.commands import restoring
 from jaxgan.errors import FINISHED, MISTAKE, SOME_FAILED
 from jaxgan.inference.restorer import Restorer, load_pretrained
+from jaxgan.jobs import pictures
 from jaxgan.main import main
 from jaxgan.media.reading import Picture, read_picture
 from jaxgan.media.writing import write_picture
@@ -143,7 +143,7 @@ def test_pictures_of_many_sizes_share_few_shapes(tmp_path, apply):
 
 
 def test_an_output_too_large_for_memory_lies_on_the_disk(tmp_path, apply, monkeypatch):
-    monkeypatch.setattr(restoring, "IN_MEMORY", 1000)
+    monkeypatch.setattr(pictures, "IN_MEMORY", 1000)
     Image.fromarray(noise(40, 30, 3)).save(tmp_path / "a.png")
     assert apply(NEAREST, tmp_path / "a.png", tmp_path / "out" / "b.png", tile=16) == FINISHED
     before, after = (read_picture(tmp_path / name) for name in ("a.png", "out/b.png"))

@@ -17,9 +17,9 @@ from film_making import source
 from filming import frames_of, make, moving, packets_of
 from PIL import Image
 
-from jaxgan.commands.films import beside
 from jaxgan.errors import FINISHED, MISTAKE, SOME_FAILED
 from jaxgan.inference.restorer import Restorer
+from jaxgan.jobs.films import beside
 from jaxgan.media.films import segments
 from jaxgan.media.films.cuts import Cuts
 from jaxgan.media.reading import Picture
@@ -365,7 +365,7 @@ KILLED = """
     import numpy as np
     import jaxgan.commands.apply as apply
     import jaxgan.media.films.segments as segments
-    from jaxgan.commands import films
+    from jaxgan.jobs import films
     from jaxgan.main import main
     from jaxgan.inference.restorer import Restorer
 

@@ -10,11 +10,11 @@ import pytest
 from PIL import Image
 
 from jaxgan.commands.train import total_images
+from jaxgan.config.overrides import load_config
 from jaxgan.data.sources import DataSpec
 from jaxgan.errors import FINISHED, MISTAKE
 from jaxgan.fields import frames, picture_fields, pixel_field
 from jaxgan.main import main
-from jaxgan.overrides import load_config
 
 CONFIG = str(pathlib.Path(__file__).parent.parent.parent / "configs" / "vanilla_gan.py")
 

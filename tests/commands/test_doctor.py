@@ -5,12 +5,12 @@ import pathlib
 
 import pytest
 
+from jaxgan.checkpoints.workdir import Workdir
 from jaxgan.commands import doctor
-from jaxgan.config import from_json, to_json
+from jaxgan.config.overrides import load_config
+from jaxgan.config.run import from_json, to_json
 from jaxgan.errors import FINISHED, UserError
 from jaxgan.main import main
-from jaxgan.overrides import load_config
-from jaxgan.training.workdir import Workdir
 
 QUICKSTART = str(pathlib.Path(__file__).parent.parent.parent / "configs" / "quickstart.py")
 COLLAPSING = [  # 90 images, no penalty: each class becomes one shape within 250 steps

@@ -9,14 +9,14 @@ import jaxtyping
 import numpy as np
 import pytest
 
-from jaxgan.assemble import make_task
+from jaxgan.building.assemble import make_task
+from jaxgan.checkpoints.checkpoint import Checkpoints
 from jaxgan.commands.export import run as export
-from jaxgan.config import DataConfig, RunConfig, to_json, to_tree
+from jaxgan.config.run import DataConfig, RunConfig, to_json, to_tree
 from jaxgan.errors import FINISHED, UserError
 from jaxgan.exporting import stablehlo
 from jaxgan.game import State
 from jaxgan.inference.model import load
-from jaxgan.training.checkpoint import Checkpoints
 from jaxgan.weights import reading
 
 CONFIG = RunConfig(

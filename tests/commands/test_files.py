@@ -4,8 +4,8 @@ import os
 
 import pytest
 
-from jaxgan.commands.files import pair_files
 from jaxgan.errors import UserError
+from jaxgan.jobs.files import pair_files
 
 pytestmark = pytest.mark.quick
 

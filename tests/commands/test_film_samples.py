@@ -7,8 +7,9 @@ import pytest
 from PIL import Image
 
 import jaxgan
-from jaxgan.assemble import fill_in, make_task
-from jaxgan.config import DataConfig, RunConfig, to_json
+from jaxgan.building.assemble import fill_in, make_task
+from jaxgan.checkpoints.checkpoint import Checkpoints
+from jaxgan.config.run import DataConfig, RunConfig, to_json
 from jaxgan.data.sources import DataSpec
 from jaxgan.errors import FINISHED, MISTAKE
 from jaxgan.fields import picture_fields
@@ -16,7 +17,6 @@ from jaxgan.game import State
 from jaxgan.main import main
 from jaxgan.media.grids import make_film, make_grid
 from jaxgan.media.images import to_uint8
-from jaxgan.training.checkpoint import Checkpoints
 
 FRAMES, SIDE = 4, 8
 

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from jaxgan.commands import sample
-from jaxgan.config import from_json
+from jaxgan.config.run import from_json
 from jaxgan.errors import FINISHED, UserError
 from jaxgan.inference.model import load
 

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 import jaxgan.main
-from jaxgan.config import DataConfig, RunConfig, to_json
+from jaxgan.config.run import DataConfig, RunConfig, to_json
 from jaxgan.errors import MISTAKE, SOME_FAILED, UserError
 from jaxgan.inference.restorer import Restorer
 from jaxgan.main import main
@@ -62,7 +62,7 @@ def place(tmp_path, monkeypatch):
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(jaxgan.main, "_command", reached)
-    monkeypatch.setattr("jaxgan.builder.check_sections", lambda config, allow=(): None)
+    monkeypatch.setattr("jaxgan.building.builder.check_sections", lambda config, allow=(): None)
     for name in ("run", "in", "folder.png", "table.json", "arrays.npz"):
         os.mkdir(name)
     Path("run/config.json").write_text(to_json(RunConfig({"generator": PART}, PART, data=DataConfig("x"), images=1)))
@@ -107,7 +107,7 @@ def test_a_workdir_that_takes_no_files(place, capsys, monkeypatch, mode):
     def refused(target):
         raise OSError(30, "Read-only file system")
 
-    monkeypatch.setattr("jaxgan.commands.outputs.new_file_beside", refused)
+    monkeypatch.setattr("jaxgan.cli.outputs.new_file_beside", refused)
     assert "--workdir: 'run" in (told := refusal(capsys, mode, {"input": "in/a.png"} if mode == "project" else {}))
     assert "Read-only file system" in told
 

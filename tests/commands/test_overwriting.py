@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxgan.commands.files import pair_files
-from jaxgan.commands.wishes import read_wish
+from jaxgan.checkpoints.workdir import Workdir
 from jaxgan.errors import UserError
+from jaxgan.jobs.apply_options import read_wish
+from jaxgan.jobs.files import pair_files
 from jaxgan.media.films import segments
 from jaxgan.media.grids import save_grid
 from jaxgan.media.images import replace_file, replacing, save_image
 from jaxgan.media.provenance.origin import Origin
 from jaxgan.media.reading import PictureError
-from jaxgan.training.workdir import Workdir
 
 
 @pytest.fixture

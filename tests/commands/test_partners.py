@@ -10,9 +10,9 @@ import pytest
 import tifffile
 from PIL import Image
 
-from jaxgan.commands.partners import Partners
 from jaxgan.errors import FINISHED, SOME_FAILED
 from jaxgan.inference.restorer import Restorer
+from jaxgan.jobs.partners import Partners
 from jaxgan.media.films.frames import is_picture
 from jaxgan.media.reading import PictureError, read_picture
 

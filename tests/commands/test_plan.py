@@ -9,7 +9,7 @@ import pytest
 
 from jaxgan.commands import plan as command
 from jaxgan.commands.plan import plan, spec_of
-from jaxgan.config import DataConfig, RunConfig
+from jaxgan.config.run import DataConfig, RunConfig
 from jaxgan.errors import UserError
 from jaxgan.fields import picture_fields, pixel_field
 from jaxgan.main import main

@@ -5,13 +5,13 @@ import numpy as np
 import pytest
 
 import jaxgan
+from jaxgan.checkpoints.on_disk import Average
 from jaxgan.errors import MISTAKE, UserError
 from jaxgan.fields import pixel_field
 from jaxgan.game import Product
 from jaxgan.inference.model import Model
 from jaxgan.main import main
 from jaxgan.models import dcgan
-from jaxgan.training.stored import Average
 
 LATENTS = np.random.default_rng(0).normal(size=(3, 16)).astype(np.float32)
 LABELS = np.array([2, 0, 9])

@@ -9,7 +9,7 @@ from PIL import Image
 
 from jaxgan.commands import project
 from jaxgan.commands.project import read_picture
-from jaxgan.config import from_json
+from jaxgan.config.run import from_json
 from jaxgan.errors import FINISHED, UserError
 from jaxgan.inference.model import load
 from jaxgan.media.images import save_image

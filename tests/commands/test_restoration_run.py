@@ -15,17 +15,17 @@ import pytest
 from PIL import Image
 
 from benchmarks.kills import final_state
-from jaxgan.assemble import fill_in, frozen_weights, make_task
-from jaxgan.data.opening import open_source
+from jaxgan.building.assemble import fill_in, frozen_weights, make_task
+from jaxgan.building.initial import make_begin
+from jaxgan.building.opening import open_source
+from jaxgan.building.parts import make_init, make_optimizers
+from jaxgan.checkpoints.on_disk import absolute, read_records, restore_average
+from jaxgan.checkpoints.workdir import Workdir
+from jaxgan.config.overrides import load_config
 from jaxgan.errors import FINISHED, MISTAKE, UserError
 from jaxgan.main import main
 from jaxgan.models import rrdb, srvgg
-from jaxgan.models.pretrained.realesrgan import read_weights
-from jaxgan.overrides import load_config
-from jaxgan.training.initial import make_begin
-from jaxgan.training.parts import make_init, make_optimizers
-from jaxgan.training.stored import absolute, read_records, restore_average
-from jaxgan.training.workdir import Workdir
+from jaxgan.models.pretrained.published import read_weights
 from jaxgan.weights.safetensors import write
 
 CONFIG = str(pathlib.Path(__file__).parent.parent.parent / "configs" / "srgan_photos.py")

@@ -6,17 +6,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxgan.assemble import fill_in, make_task
-from jaxgan.commands.scoring import UNNAMED, choose_best, make_evaluators
-from jaxgan.config import CheckpointConfig
-from jaxgan.data.opening import open_source
+from jaxgan.building.assemble import fill_in, make_task
+from jaxgan.building.opening import open_source
+from jaxgan.checkpoints.workdir import Workdir
+from jaxgan.config.overrides import resolve
+from jaxgan.config.run import CheckpointConfig
 from jaxgan.errors import FINISHED, UserError
+from jaxgan.evaluators.choice import UNNAMED, choose_best, make_evaluators
 from jaxgan.evaluators.evaluator import Trained
 from jaxgan.game import product_of
 from jaxgan.main import main
-from jaxgan.overrides import resolve
-from jaxgan.training.workdir import Workdir
-from jaxgan.training.writer import read_scalars
+from jaxgan.reporting.writer import read_scalars
 
 NAME = "distribution.Distribution"
 BASE = {

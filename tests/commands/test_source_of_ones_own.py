@@ -5,21 +5,21 @@ import json
 import numpy as np
 import pytest
 
-from jaxgan.config import DataConfig
-from jaxgan.data.opening import open_pictures, open_source
-from jaxgan.data.pipeline import make_pipeline
+from jaxgan.building.opening import open_pictures, open_source
+from jaxgan.building.pipelines import make_pipeline
+from jaxgan.config.overrides import resolve
+from jaxgan.config.run import DataConfig
 from jaxgan.errors import FINISHED, MISTAKE, UserError
 from jaxgan.main import main
-from jaxgan.overrides import resolve
 
 SOURCE = '''
 """Stripes, brighter from one to the next."""
 
 import numpy as np
 
-from jaxgan.config import DataConfig
+from jaxgan.config.run import DataConfig
 from jaxgan.data.sources import DataSpec
-from jaxgan.domains import Count, Given
+from jaxgan.config.domains import Count, Given
 from jaxgan.fields import picture_fields
 
 

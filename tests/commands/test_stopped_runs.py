@@ -12,10 +12,10 @@ import time
 
 import pytest
 
+from jaxgan.checkpoints import on_disk
+from jaxgan.checkpoints.on_disk import steps_on_disk
 from jaxgan.errors import CTRL_C, FINISHED, GAVE_UP, INTERRUPTED
 from jaxgan.main import main
-from jaxgan.training import stored
-from jaxgan.training.stored import steps_on_disk
 
 QUICKSTART = str(pathlib.Path(__file__).parent.parent.parent / "configs" / "quickstart.py")
 FLAGS = ["--config", QUICKSTART, "--config.tiny=true", "--config.plots=false", "--config.tensorboard=false"]
@@ -80,13 +80,13 @@ def run(begun, tmp_path):
 def test_a_signal_before_a_resumed_run_plays(moment, run, monkeypatch, capfd):
     from jaxgan.commands import train as command
 
-    before = steps_on_disk(stored.absolute(run / "checkpoints"))
+    before = steps_on_disk(on_disk.absolute(run / "checkpoints"))
     monkeypatch.setattr(command, moment, lost(signal.SIGTERM, getattr(command, moment), after=1))
     assert train(run) == INTERRUPTED
     told = capfd.readouterr().err
     assert "Traceback" not in told
     assert told.splitlines()[-1] == NOTHING_PLAYED
-    assert steps_on_disk(stored.absolute(run / "checkpoints")) == before
+    assert steps_on_disk(on_disk.absolute(run / "checkpoints")) == before
 
 
 @pytest.mark.slow
@@ -95,7 +95,7 @@ def test_a_signal_before_a_resumed_run_plays(moment, run, monkeypatch, capfd):
 )
 def test_a_signal_during_a_restore(wrapped, number, status, run, monkeypatch, capfd):
     """Whether orbax goes on, or makes an exception of its own of it."""
-    original = stored.ocp.StandardCheckpointer.restore
+    original = on_disk.ocp.StandardCheckpointer.restore
 
     def restore(*args, **kwargs):
         try:
@@ -107,7 +107,7 @@ def test_a_signal_during_a_restore(wrapped, number, status, run, monkeypatch, ca
             raise ValueError("orbax says so")
         return original(*args, **kwargs)
 
-    monkeypatch.setattr(stored.ocp.StandardCheckpointer, "restore", restore)
+    monkeypatch.setattr(on_disk.ocp.StandardCheckpointer, "restore", restore)
     assert train(run) == status
     told = capfd.readouterr().err
     assert "Traceback" not in told
@@ -146,7 +146,7 @@ ENDLESS = ["--config.images=100000000", "--config.checkpoint.every_images=16"]
 def wait_for_a_save(path, process):
     until = time.monotonic() + 90
     while (
-        not (path / "checkpoints").exists() or max(steps_on_disk(stored.absolute(path / "checkpoints")), default=0) < 1
+        not (path / "checkpoints").exists() or max(steps_on_disk(on_disk.absolute(path / "checkpoints")), default=0) < 1
     ):
         assert process.poll() is None
         assert time.monotonic() < until

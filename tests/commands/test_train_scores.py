@@ -5,10 +5,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from jaxgan.commands.scoring import Scheduled
+from jaxgan.checkpoints.workdir import Workdir
 from jaxgan.commands.train import _check_scores
 from jaxgan.errors import UserError
-from jaxgan.training.workdir import Workdir
+from jaxgan.evaluators.choice import Scheduled
 
 MADE = {"features": "classifier-12345678", "samples": 10}
 

@@ -9,9 +9,9 @@ import pytest
 from PIL import Image
 
 import jaxgan
+from jaxgan.checkpoints.on_disk import read_records
 from jaxgan.errors import FINISHED, MISTAKE, UserError
 from jaxgan.main import main
-from jaxgan.training.stored import read_records
 
 pytestmark = pytest.mark.slow
 

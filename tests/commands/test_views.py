@@ -6,11 +6,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgan.assemble import fill_in, make_task
 from jaxgan.augment.diffaugment import DiffAugment
-from jaxgan.commands.views import make_view
-from jaxgan.config import DataConfig, RunConfig
-from jaxgan.data.opening import open_source
+from jaxgan.building.assemble import fill_in, make_task
+from jaxgan.building.opening import open_source
+from jaxgan.config.run import DataConfig, RunConfig
+from jaxgan.jobs.views import make_view
 from jaxgan.parallel.mesh import make_mesh
 from jaxgan.training.optimizers import make_optimizer
 from jaxgan.training.state import init_state

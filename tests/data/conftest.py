@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxgan.config import DataConfig
-from jaxgan.data.opening import open_source
+from jaxgan.building.opening import open_source
+from jaxgan.config.run import DataConfig
 
 
 @pytest.fixture(autouse=True)

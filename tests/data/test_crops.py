@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxgan.config import DataConfig
+from jaxgan.building.opening import open_pictures, open_source
+from jaxgan.building.pipelines import make_pipeline
+from jaxgan.config.run import DataConfig
 from jaxgan.data.crops import CropSource
-from jaxgan.data.opening import open_pictures, open_source
-from jaxgan.data.pipeline import make_pipeline
 from jaxgan.data.sources import DataSpec
 from jaxgan.errors import UserError
 from jaxgan.fields import Field, picture_fields, pixel_field

@@ -11,10 +11,10 @@ import pytest
 from filming import make, moving, plain
 from PIL import Image
 
+from jaxgan.building.opening import open_source
+from jaxgan.building.pipelines import make_pipeline
 from jaxgan.data.clips import film_index, films
 from jaxgan.data.clips.film_index import index_films
-from jaxgan.data.opening import open_source
-from jaxgan.data.pipeline import make_pipeline
 from jaxgan.errors import UserError
 from jaxgan.fields import pixel_field
 

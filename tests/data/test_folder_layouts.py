@@ -8,9 +8,9 @@ import os
 import pytest
 from PIL import Image
 
+from jaxgan.building.opening import open_source
 from jaxgan.data.account import account
 from jaxgan.data.folder_index import index_folder
-from jaxgan.data.opening import open_source
 from jaxgan.errors import UserError
 from jaxgan.media import walking
 

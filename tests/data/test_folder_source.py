@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxgan.data.opening import open_source
-from jaxgan.data.pipeline import make_pipeline
+from jaxgan.building.opening import open_source
+from jaxgan.building.pipelines import make_pipeline
 from jaxgan.errors import UserError
 from jaxgan.fields import pixel_field
 

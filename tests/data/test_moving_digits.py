@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 
+from jaxgan.building.opening import open_source
 from jaxgan.data import builders
 from jaxgan.data.clips import moving_digits
-from jaxgan.data.opening import open_source
 from jaxgan.data.tfds_catalogue import FORMAT
 from jaxgan.fields import pixel_field
 

@@ -7,7 +7,7 @@ import pytest
 import tifffile
 from PIL import Image
 
-from jaxgan.data.opening import open_source
+from jaxgan.building.opening import open_source
 
 
 @pytest.fixture

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from filming import packaged, plain
 
+from jaxgan.building.opening import open_pictures, open_source
 from jaxgan.data.clips.film_index import index_films
 from jaxgan.data.clips.packaged import find_film
-from jaxgan.data.opening import open_pictures, open_source
 from jaxgan.data.prepare import prepare
 from jaxgan.errors import UserError
 from jaxgan.fields import pixel_field

@@ -5,8 +5,8 @@ import unicodedata
 import numpy as np
 import pytest
 
-from jaxgan.config import DataConfig
-from jaxgan.data.opening import open_pictures
+from jaxgan.building.opening import open_pictures
+from jaxgan.config.run import DataConfig
 from jaxgan.errors import UserError
 
 NAMES = [f"caf\u00e9 {number}" for number in range(20)]

@@ -12,8 +12,8 @@ from unittest import mock
 import numpy as np
 import pytest
 
-from jaxgan.config import DataConfig
-from jaxgan.data.pipeline import make_pipeline
+from jaxgan.building.pipelines import make_pipeline
+from jaxgan.config.run import DataConfig
 from jaxgan.data.sources import DataSpec
 from jaxgan.errors import UserError
 from jaxgan.evaluators.labels import count_labels
@@ -132,7 +132,7 @@ def test_examples_without_a_label_are_not_counted(caplog, tmp_path):
             images = np.zeros((len(indices), 2, 2, 1), np.uint8)
             return {"image": images, "label": np.asarray([-1, 0, 2, -1], np.int32)[indices]}
 
-    with mock.patch("jaxgan.data.pipeline.open_source", return_value=Unlabelled()):
+    with mock.patch("jaxgan.building.pipelines.open_source", return_value=Unlabelled()):
         make_pipeline(DataConfig("unlabelled"), seed=0)
     assert "cannot be learned: 1 of 3: b" in caplog.text
     assert count_labels(Unlabelled(), cache_dir=str(tmp_path), seed=0).tolist() == [1, 0, 1]

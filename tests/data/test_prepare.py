@@ -6,7 +6,7 @@ import pytest
 import tensorflow_datasets as tfds
 
 from jaxgan.commands.prepare import run
-from jaxgan.config import RunConfig
+from jaxgan.config.run import RunConfig
 from jaxgan.data.prepare import prepare
 from jaxgan.errors import UserError
 

@@ -8,9 +8,9 @@ import pytest
 from filming import make
 from PIL import Image
 
-from jaxgan.config import DataConfig
+from jaxgan.building.opening import open_source
+from jaxgan.config.run import DataConfig
 from jaxgan.data import remote
-from jaxgan.data.opening import open_source
 from jaxgan.data.tfds_catalogue import open_builder
 from jaxgan.errors import UserError
 

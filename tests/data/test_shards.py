@@ -4,9 +4,9 @@ import os
 
 import pytest
 
+from jaxgan.building.opening import open_source
 from jaxgan.data import shards
 from jaxgan.data.account import account
-from jaxgan.data.opening import open_source
 from jaxgan.data.shards import BLOCK, contents_of
 
 

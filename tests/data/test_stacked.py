@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from jaxgan.config import DataConfig
-from jaxgan.data.opening import open_source
-from jaxgan.data.pipeline import make_pipeline
+from jaxgan.building.opening import open_source
+from jaxgan.building.pipelines import make_pipeline
+from jaxgan.config.run import DataConfig
 from jaxgan.errors import UserError
 from jaxgan.fields import pixel_field
 

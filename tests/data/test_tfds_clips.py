@@ -14,8 +14,8 @@ import stored_video
 import tensorflow_datasets as tfds
 from PIL import Image
 
+from jaxgan.building.opening import open_source
 from jaxgan.data.clips import records
-from jaxgan.data.opening import open_source
 from jaxgan.data.prepare import prepare
 from jaxgan.errors import UserError
 from jaxgan.fields import label_field, pixel_field

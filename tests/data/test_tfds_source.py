@@ -11,8 +11,8 @@ import pytest
 import tensorflow_datasets as tfds
 from PIL import Image
 
+from jaxgan.building.opening import open_pictures, open_source
 from jaxgan.data.builders import read_digits
-from jaxgan.data.opening import open_pictures, open_source
 from jaxgan.data.tfds_catalogue import check_images
 from jaxgan.data.tfds_source import TfdsSource
 from jaxgan.errors import UserError

@@ -11,9 +11,9 @@ from jaxgan.evaluators import classifier_scores, feature_sums
 from jaxgan.evaluators.classifier_features import Recipe
 from jaxgan.evaluators.distribution import Distribution
 from jaxgan.evaluators.evaluator import Trained
-from jaxgan.evaluators.manifests import existing, read_report, write_report
 from jaxgan.evaluators.reference import draw
 from jaxgan.evaluators.reference_cache import cached
+from jaxgan.evaluators.score_files import existing, read_report, write_report
 from jaxgan.fields import picture_fields
 
 COUNT, CLASSES, SIZE = 240, 3, 10

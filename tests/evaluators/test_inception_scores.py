@@ -11,7 +11,7 @@ from jaxgan.evaluators import distribution, inception_features, inception_scores
 from jaxgan.evaluators.distribution import Distribution
 from jaxgan.evaluators.evaluator import Trained
 from jaxgan.evaluators.inception_features import Seen, load_inception
-from jaxgan.evaluators.manifests import check_same, read_report
+from jaxgan.evaluators.score_files import check_same, read_report
 from jaxgan.fields import picture_fields
 from jaxgan.weights.safetensors import write
 

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from jaxgan.config import WatchConfig
+from jaxgan.config.run import WatchConfig
 from jaxgan.data.sources import DataSpec
 from jaxgan.evaluators.distribution import Distribution
 from jaxgan.evaluators.evaluator import Trained
 from jaxgan.fields import picture_fields
-from jaxgan.training.watch import motionless
+from jaxgan.stability.watch import motionless
 
 FRAMES, SIDE = 6, 16
 WAYS = np.array([(1, 0), (-1, 0), (0, 1), (0, -1)])

@@ -9,12 +9,12 @@ import numpy as np
 from PIL import Image
 
 import jaxgan
-from jaxgan.assemble import fill_in, make_task
-from jaxgan.data.pipeline import make_pipeline
+from jaxgan.building.assemble import fill_in, make_task
+from jaxgan.building.parts import root_key
+from jaxgan.building.pipelines import make_pipeline
+from jaxgan.config.overrides import load_config
 from jaxgan.errors import FINISHED
 from jaxgan.main import main
-from jaxgan.overrides import load_config
-from jaxgan.training.parts import root_key
 
 CONFIGS = pathlib.Path(__file__).parents[2] / "configs"
 ROUNDS, BATCH = 10, 8

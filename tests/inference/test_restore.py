@@ -11,12 +11,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxgan.checkpoints.checkpoint import Checkpoints
+from jaxgan.checkpoints.on_disk import Shapes, restore_average
 from jaxgan.errors import UserError
 from jaxgan.fields import Field, label_field
 from jaxgan.game import Product, State
 from jaxgan.inference.model import load
-from jaxgan.training.checkpoint import Checkpoints
-from jaxgan.training.stored import Shapes, restore_average
 
 TRACES = []  # one entry for each time that `generate` is traced, so compiled
 
@@ -78,10 +78,12 @@ def run(tmp_path, monkeypatch):
         made.update(json.loads(text))
         return types.SimpleNamespace(checkpoint=types.SimpleNamespace(best="frechet", best_mode="min"))
 
-    monkeypatch.setattr("jaxgan.config.from_json", from_json)
-    monkeypatch.setattr("jaxgan.builder.check_sections", lambda config, allow=(): None)
-    monkeypatch.setattr("jaxgan.assemble.shapes_of", lambda task, config, product: [])
-    monkeypatch.setattr("jaxgan.assemble.make_task", lambda config, allow=(): Task(num_classes=made["num_classes"]))
+    monkeypatch.setattr("jaxgan.config.run.from_json", from_json)
+    monkeypatch.setattr("jaxgan.building.builder.check_sections", lambda config, allow=(): None)
+    monkeypatch.setattr("jaxgan.building.assemble.shapes_of", lambda task, config, product: [])
+    monkeypatch.setattr(
+        "jaxgan.building.assemble.make_task", lambda config, allow=(): Task(num_classes=made["num_classes"])
+    )
     (tmp_path / "config.json").write_text(json.dumps({"num_classes": 3}))
     with Checkpoints(tmp_path / "checkpoints", config={"seed": 5}, class_names=["a", "b", "c"]) as checkpoints:
         for step, distance in ((0, 9.0), (2, 1.0), (4, 3.0)):
@@ -192,7 +194,7 @@ def test_only_the_newest_whole_checkpoint_is_used(run, caplog):
 @pytest.mark.slow
 def test_loading_needs_no_training_code():
     wanted = "jaxgan.training.step", "jaxgan.training.loop", "jaxgan.training.optimizers"
-    code = f"import sys, jaxgan.inference.model, jaxgan.assemble; assert not set({wanted}) & set(sys.modules)"
+    code = f"import sys, jaxgan.inference.model, jaxgan.building.assemble; assert not set({wanted}) & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 

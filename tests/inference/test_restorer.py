@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxgan.assemble import make_task
-from jaxgan.config import DataConfig, RunConfig, to_json
+from jaxgan.building.assemble import make_task
+from jaxgan.checkpoints.checkpoint import Checkpoints
+from jaxgan.config.run import DataConfig, RunConfig, to_json
 from jaxgan.errors import FINISHED, UserError
 from jaxgan.game import State
 from jaxgan.inference.model import load
 from jaxgan.inference.restorer import interpolate, load_pretrained
 from jaxgan.main import main
 from jaxgan.media.reading import read_picture
-from jaxgan.training.checkpoint import Checkpoints
 from jaxgan.weights import safetensors
 
 STAGES = {4: 100, 8: 200}  # images seen by step; the first stage has 100

@@ -7,18 +7,18 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxgan.commands import views
-from jaxgan.config import EvaluationConfig, SamplesConfig
+from jaxgan.checkpoints.on_disk import Average
+from jaxgan.config.run import EvaluationConfig, SamplesConfig
 from jaxgan.errors import UserError
 from jaxgan.game import GENERATOR, Weights
 from jaxgan.inference.model import Model
 from jaxgan.inference.standing import PASS, Standing
+from jaxgan.jobs import views
 from jaxgan.losses import adversarial
 from jaxgan.models import dcgan
 from jaxgan.parallel.mesh import make_mesh
 from jaxgan.tasks.adversary import Adversary
 from jaxgan.tasks.generation import Generation
-from jaxgan.training.stored import Average
 
 CLASSES = 3
 IMAGES = {"image": jnp.zeros((2, 8, 8, 1)), "label": jnp.zeros(2, jnp.int32)}

@@ -11,7 +11,7 @@ import time
 import pytest
 
 from jaxgan.errors import CTRL_C, FINISHED, GAVE_UP, INTERRUPTED, MISTAKE
-from jaxgan.training.writer import read_scalars
+from jaxgan.reporting.writer import read_scalars
 
 LAUNCH = pathlib.Path(__file__).parents[2] / "launch"
 STAND_IN = """#!/usr/bin/env bash

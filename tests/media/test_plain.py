@@ -2,7 +2,7 @@
 
 import pytest
 
-from jaxgan.media.plain import plain
+from jaxgan.system.plain import plain
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from basicvsr_weights import GROUPS, WIDTH, state_dict
 
-from jaxgan.builder import build
+from jaxgan.building.builder import build
 from jaxgan.errors import UserError
-from jaxgan.models.pretrained import realesrgan
+from jaxgan.models.pretrained import published
 
 
 def without(tensors, name):
@@ -16,7 +16,7 @@ def without(tensors, name):
 
 
 def test_the_weights_fit_the_network_that_its_section_says():
-    imported = realesrgan.from_torch(state_dict())
+    imported = published.from_torch(state_dict())
     assert (imported.section["base_width"], imported.section["groups"]) == (WIDTH, GROUPS)
     network = build(imported.section, "network")
     clip = jax.ShapeDtypeStruct((1, 2, 32, 32, 3), jnp.float32)
@@ -25,7 +25,7 @@ def test_the_weights_fit_the_network_that_its_section_says():
 
 
 def test_names_of_either_suite_are_one_network():
-    mmediting, basicsr = (realesrgan.from_torch(state_dict(suite)) for suite in ("mmediting", "basicsr"))
+    mmediting, basicsr = (published.from_torch(state_dict(suite)) for suite in ("mmediting", "basicsr"))
     assert mmediting.section == basicsr.section
     jax.tree.map(np.testing.assert_array_equal, mmediting.params, basicsr.params)
 
@@ -43,4 +43,4 @@ def test_names_of_either_suite_are_one_network():
 )
 def test_what_does_not_fit_is_refused(tensors, match):
     with pytest.raises(UserError, match=match):
-        realesrgan.from_torch(tensors)
+        published.from_torch(tensors)

@@ -11,11 +11,11 @@ import test_srvgg_import as srvgg_files
 import test_stylegan2_import as nvidia_files
 from weighing import same
 
-from jaxgan.builder import build
+from jaxgan.building.builder import build
 from jaxgan.commands.import_weights import _imported
 from jaxgan.errors import MISTAKE, UserError
 from jaxgan.main import main
-from jaxgan.models.pretrained import realesrgan, stylegan2_nvidia, stylegan2_torch, vgg
+from jaxgan.models.pretrained import published, stylegan2_nvidia, stylegan2_torch, vgg
 from jaxgan.weights.safetensors import write
 
 
@@ -74,7 +74,7 @@ def test_any_prefix_is_cut_off(prefix):
         else {"optimizer.state.0.exp_avg": np.zeros(3), "discriminator.conv0.weight": np.zeros(3)}
     )
     for weights in (rrdb_files.random_weights(), srvgg_files.random_weights()):
-        same(realesrgan.from_torch(under(prefix, weights) | beside), realesrgan.from_torch(weights))
+        same(published.from_torch(under(prefix, weights) | beside), published.from_torch(weights))
     weights = nvidia_files.random_weights(0)
     expected = stylegan2_nvidia.from_nvidia(weights)
     same(stylegan2_nvidia.from_nvidia(under(prefix, weights) | beside), expected)
@@ -110,7 +110,7 @@ def test_of_several_sets_the_average_is_taken_and_said(average, others, tmp_path
         file = {name: value for prefix, change in sets for name, value in under(prefix, weights, change).items()}
         write(tmp_path / "net.safetensors", file)
         with caplog.at_level(logging.WARNING):
-            same(realesrgan.from_file(str(tmp_path / "net.safetensors")), realesrgan.from_torch(weights))
+            same(published.from_file(str(tmp_path / "net.safetensors")), published.from_torch(weights))
         shown = caplog.messages.pop()
         assert f" {average.rstrip('.')} are used, not " in shown
         assert all(other.rstrip(".") in shown for other in others)
@@ -120,7 +120,7 @@ def test_of_several_sets_the_average_is_taken_and_said(average, others, tmp_path
 def test_sets_that_nothing_tells_apart_are_refused():
     weights = srvgg_files.random_weights()
     with pytest.raises(UserError, match="have the network 2 times, under first, second: expected is one, or an av"):
-        realesrgan.from_torch(under("first.", weights) | under("second.", weights, 1))
+        published.from_torch(under("first.", weights) | under("second.", weights, 1))
 
 
 OLDEST = {
@@ -150,40 +150,40 @@ def test_the_first_names_of_esrgan_are_read(prefix):
     weights = rrdb_files.random_weights()
     old = under(prefix, oldest(weights))
     assert old.keys() >= {f"{prefix}model.1.sub.0.RDB1.conv1.0.weight", f"{prefix}model.10.bias"}
-    imported = realesrgan.from_torch(old)
-    same(imported, realesrgan.from_torch(weights))
+    imported = published.from_torch(old)
+    same(imported, published.from_torch(weights))
     if not prefix:
         rrdb_files.check(imported, weights, 4)
     with pytest.raises(UserError, match=r"have model\.1\.sub\.0\.(?i:rdb)1\.conv1x1\.weight"):
-        realesrgan.from_torch(old | {f"{prefix}model.1.sub.0.RDB1.conv1x1.weight": np.zeros(3)})
+        published.from_torch(old | {f"{prefix}model.1.sub.0.RDB1.conv1x1.weight": np.zeros(3)})
 
 
 def test_what_comes_nearest_is_named():
     weights = rrdb_files.random_weights()
     wrong = {name.replace("conv_hr", "conv_h"): value for name, value in weights.items()}
     with pytest.raises(UserError, match=r"the weights lack conv_hr\.weight \(there is conv_h\.weight\)"):
-        realesrgan.from_torch(wrong)
+        published.from_torch(wrong)
     words = r"which BasicVSR\+\+ has \(there are 4 others, such as unet\.0, unet\.1, unet\.2\)"
     with pytest.raises(UserError, match=words):
-        realesrgan.from_torch({f"unet.{index}": np.zeros(3) for index in range(4)})
+        published.from_torch({f"unet.{index}": np.zeros(3) for index in range(4)})
 
 
 @pytest.mark.parametrize("name", ["pytorch_model.bin", "net.param", "net", "net.ckpt"])
 def test_the_format_is_that_of_the_contents(name, tmp_path):
     weights = srvgg_files.random_weights()
     write(tmp_path / name, weights)
-    same(realesrgan.from_file(str(tmp_path / name)), realesrgan.from_torch(weights))
+    same(published.from_file(str(tmp_path / name)), published.from_torch(weights))
     with (tmp_path / name).open("wb") as file:
         np.savez(file, **weights)
-    same(realesrgan.from_file(str(tmp_path / name)), realesrgan.from_torch(weights))
+    same(published.from_file(str(tmp_path / name)), published.from_torch(weights))
 
 
 def test_a_bin_file_of_no_known_format_says_what_is_missing(tmp_path):
     (tmp_path / "net.bin").write_bytes(bytes(100))
     with pytest.raises(UserError, match=r"net\.bin: it is no file of PyTorch.* needs its net\.param beside it"):
-        realesrgan.from_file(str(tmp_path / "net.bin"))
+        published.from_file(str(tmp_path / "net.bin"))
     with pytest.raises(UserError, match=r"nowhere\.bin: .*No such file"):
-        realesrgan.from_file(str(tmp_path / "nowhere.bin"))
+        published.from_file(str(tmp_path / "nowhere.bin"))
 
 
 def alexnet():
@@ -195,8 +195,8 @@ def alexnet():
 
 
 FAMILIES = {
-    "rrdb": (rrdb_files.random_weights, realesrgan.from_file),
-    "srvgg": (srvgg_files.random_weights, realesrgan.from_file),
+    "rrdb": (rrdb_files.random_weights, published.from_file),
+    "srvgg": (srvgg_files.random_weights, published.from_file),
     "nvidia": (lambda: nvidia_files.random_weights(nvidia_files.CLASSES), _imported),
     "rosinality": (rosinality, _imported),
     "alexnet": (alexnet, lambda path: vgg.load_backbone("alexnet", path, published=False)),

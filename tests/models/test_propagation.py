@@ -6,8 +6,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxgan.augment.resizing import resize
 from jaxgan.errors import UserError
+from jaxgan.images.resizing import resize
 from jaxgan.models.propagation import Grid
 from jaxgan.models.spynet import SPyNet
 

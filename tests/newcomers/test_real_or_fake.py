@@ -9,13 +9,13 @@ import pytest
 from newcomer_runs import trainer
 
 import jaxgan
-from jaxgan.config import DataConfig
-from jaxgan.data.opening import open_source
+from jaxgan.building.opening import open_source
+from jaxgan.checkpoints.workdir import Workdir
+from jaxgan.config.run import DataConfig
 from jaxgan.errors import FINISHED, MISTAKE, UserError
 from jaxgan.evaluators.reference import draw
 from jaxgan.main import main
-from jaxgan.training.workdir import Workdir
-from jaxgan.training.writer import read_scalars
+from jaxgan.reporting.writer import read_scalars
 
 NAME = "real_or_fake"
 train = trainer(NAME, 16)  # images

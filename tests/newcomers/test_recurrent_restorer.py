@@ -114,7 +114,7 @@ def test_it_is_scored_frame_by_frame_with_its_memory(run):
 KILLED = """
     import os, signal, sys
     from jaxgan.main import main
-    from jaxgan.training.checkpoint import Checkpoints
+    from jaxgan.checkpoints.checkpoint import Checkpoints
 
     save = Checkpoints.save
 

@@ -14,13 +14,13 @@ import pytest
 from PIL import Image
 
 import jaxgan
+from jaxgan.checkpoints.on_disk import absolute, read_records
+from jaxgan.checkpoints.workdir import Workdir
 from jaxgan.commands.plan import spec_of
+from jaxgan.config.overrides import load_config
 from jaxgan.data.order import Order
 from jaxgan.errors import FINISHED, MISTAKE, UserError
 from jaxgan.main import main
-from jaxgan.overrides import load_config
-from jaxgan.training.stored import absolute, read_records
-from jaxgan.training.workdir import Workdir
 
 HERE = pathlib.Path(__file__).parent
 NAME, POOLS = "two_sources", ("pool_a", "pool_b")

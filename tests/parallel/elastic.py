@@ -14,21 +14,21 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "training"))
 
 from toy import BATCH, make_batch, make_task
 
-from jaxgan.config import WatchConfig
+from jaxgan.checkpoints.checkpoint import Checkpoints
+from jaxgan.config.run import WatchConfig
 from jaxgan.data.order import Order
 from jaxgan.fields import picture_fields
 from jaxgan.parallel import placement
 from jaxgan.parallel.mesh import make_mesh
 from jaxgan.parallel.runners import JitRunner, PmapRunner
-from jaxgan.training.checkpoint import Checkpoints
+from jaxgan.reporting.progress import Progress
+from jaxgan.reporting.writer import Writer
+from jaxgan.stability.watch import Watch
 from jaxgan.training.feed import make_play
 from jaxgan.training.loop import Intervals, Loop
 from jaxgan.training.optimizers import make_optimizer
-from jaxgan.training.progress import Progress
 from jaxgan.training.state import init_state
 from jaxgan.training.step import make_train_step
-from jaxgan.training.watch import Watch
-from jaxgan.training.writer import Writer
 
 placement.SMALL = 4  # elements, so that the arrays of this game are large enough to be split
 

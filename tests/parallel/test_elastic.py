@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from toy import BATCH
 
+from jaxgan.checkpoints.on_disk import steps_on_disk
 from jaxgan.errors import FINISHED
 from jaxgan.main import main
 from jaxgan.parallel import distributed
-from jaxgan.training.stored import steps_on_disk
-from jaxgan.training.writer import read_scalars
+from jaxgan.reporting.writer import read_scalars
 
 pytestmark = pytest.mark.slow
 

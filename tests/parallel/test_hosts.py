@@ -15,7 +15,7 @@ import pytest
 
 from jaxgan.errors import FINISHED, INTERRUPTED, LOST, MISTAKE, UserError
 from jaxgan.parallel.distributed import Processes, read_processes, surrounded
-from jaxgan.training.writer import read_scalars
+from jaxgan.reporting.writer import read_scalars
 
 CONFIG = str(pathlib.Path(__file__).parent / "hosts.py")
 ONE_CPU = {

@@ -14,12 +14,12 @@ import numpy as np
 import optax
 from flax.linen import intercept_methods
 
-from jaxgan.assemble import fill_in, make_task
-from jaxgan.builder import check_sections
+from jaxgan.building.assemble import fill_in, make_task
+from jaxgan.building.builder import check_sections
+from jaxgan.building.parts import make_init, make_optimizers, make_step, root_key
+from jaxgan.config.overrides import resolve
 from jaxgan.data.sources import DataSpec
 from jaxgan.fields import picture_fields
-from jaxgan.overrides import resolve
-from jaxgan.training.parts import make_init, make_optimizers, make_step, root_key
 from jaxgan.training.step import due_phases
 
 CLASSES = 3  # where batches have labels

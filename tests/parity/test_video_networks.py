@@ -10,7 +10,7 @@ from peer import channels_first, double, usual_layout
 from torch import nn
 
 from benchmarks.ours import VIDEO
-from jaxgan.builder import build
+from jaxgan.building.builder import build
 from jaxgan.models.dcgan import START
 
 FILL = {"resolution": 32, "channels": 1, "frames": 16}

@@ -8,7 +8,7 @@ import torch_vsr
 from peer import double, usual_layout
 
 from benchmarks.ours import CASES
-from jaxgan.builder import build
+from jaxgan.building.builder import build
 
 CLIPS, FRAMES, SMALL = 2, 3, torch_vsr.SMALL
 

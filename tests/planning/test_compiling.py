@@ -10,7 +10,7 @@ import jax
 import pytest
 from jax.experimental import topologies
 
-from jaxgan.config import DataConfig, RunConfig, to_json
+from jaxgan.config.run import DataConfig, RunConfig, to_json
 from jaxgan.data.sources import DataSpec
 from jaxgan.errors import UserError
 from jaxgan.fields import picture_fields

@@ -5,9 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxgan.augment.geometry import shifted_and_flipped
 from jaxgan.errors import UserError
 from jaxgan.game import Critic
+from jaxgan.images.geometry import shifted_and_flipped
 from jaxgan.regularizers.consistency import bcr, cr, zcr, zcr_generator
 
 KEY = jax.random.key(0)

@@ -9,7 +9,7 @@ import pytest
 
 from jaxgan.augment.ada import ADA
 from jaxgan.augment.diffaugment import DiffAugment
-from jaxgan.domains import Given
+from jaxgan.config.domains import Given
 from jaxgan.errors import UserError
 from jaxgan.game import Aux, Judgement, JudgementLoss, Phase
 from jaxgan.losses import adversarial

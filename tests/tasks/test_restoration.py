@@ -13,6 +13,7 @@ from making import make
 from jaxgan.augment.ada import ADA
 from jaxgan.augment.diffaugment import DiffAugment
 from jaxgan.augment.sharpening import sharpened
+from jaxgan.building.initial import with_frozen
 from jaxgan.errors import UserError
 from jaxgan.game import Judgement
 from jaxgan.losses import adversarial
@@ -23,7 +24,6 @@ from jaxgan.regularizers.orthogonal import orthogonal
 from jaxgan.tasks.penalty import Penalty
 from jaxgan.tasks.restoration import Backbone as Published
 from jaxgan.tasks.restoration import Content, Restoration
-from jaxgan.training.initial import with_frozen
 from jaxgan.training.optimizers import make_optimizer
 from jaxgan.training.state import init_state
 from jaxgan.training.step import due_phases, make_train_step

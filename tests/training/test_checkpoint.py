@@ -15,11 +15,11 @@ import numpy as np
 import optax
 import pytest
 
+from jaxgan.checkpoints.checkpoint import Checkpoints
+from jaxgan.checkpoints.formats import REVISION
+from jaxgan.checkpoints.on_disk import absolute, restore_average
 from jaxgan.errors import UserError
 from jaxgan.game import State
-from jaxgan.training.checkpoint import Checkpoints
-from jaxgan.training.revision import REVISION
-from jaxgan.training.stored import absolute, restore_average
 
 
 def make_state(step=0, width=3, scale=1.0):
@@ -329,7 +329,7 @@ def test_a_failed_save_is_told_and_not_counted(saved, monkeypatch):
         raise OSError("no space left")
 
     with Checkpoints(saved) as checkpoints:
-        monkeypatch.setattr("jaxgan.training.checkpoint.write_manifest", full)
+        monkeypatch.setattr("jaxgan.checkpoints.checkpoint.write_manifest", full)
         save(checkpoints, 30)
         with pytest.raises(OSError, match="no space left"):
             checkpoints.wait()
@@ -344,7 +344,7 @@ import sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
 from test_checkpoint import make_state
-from jaxgan.training.checkpoint import Checkpoints
+from jaxgan.checkpoints.checkpoint import Checkpoints
 with Checkpoints(sys.argv[1]) as checkpoints:
     for step in range(10_000):
         checkpoints.save(make_state(step), step=step, images=64 * step)
@@ -378,7 +378,7 @@ sys.path.insert(0, sys.argv[2])
 import jax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from test_checkpoint import assert_equal, make_state, shapes
-from jaxgan.training.checkpoint import Checkpoints
+from jaxgan.checkpoints.checkpoint import Checkpoints
 assert len(jax.devices()) == 2
 everywhere = NamedSharding(Mesh(jax.devices(), ("data",)), PartitionSpec())
 place = lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=everywhere)

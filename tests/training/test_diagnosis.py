@@ -6,11 +6,11 @@ import math
 import numpy as np
 import pytest
 
-from jaxgan.builder import check_sections
-from jaxgan.config import WatchConfig, from_tree, to_tree
-from jaxgan.overrides import resolve
-from jaxgan.training.diagnosis import Record, diagnose, verdict
-from jaxgan.training.ranges import LOSSES, normal_range
+from jaxgan.building.builder import check_sections
+from jaxgan.config.overrides import resolve
+from jaxgan.config.run import WatchConfig, from_tree, to_tree
+from jaxgan.stability.diagnosis import Record, diagnose, verdict
+from jaxgan.stability.ranges import LOSSES, normal_range
 
 HEALTHY = {
     "discriminator/loss": 1.0,

@@ -4,9 +4,9 @@ import jax
 import jax.numpy as jnp
 import pytest
 
+from jaxgan.checkpoints.workdir import Workdir
 from jaxgan.errors import TrainingGaveUp
 from jaxgan.training.endings import gives_up_on_memory
-from jaxgan.training.workdir import Workdir
 
 
 def test_a_program_without_memory_ends_in_one_line(tmp_path):

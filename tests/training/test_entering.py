@@ -9,7 +9,7 @@ import pytest
 from test_loop import final, make_loop, run, same
 from toy import BATCH, GivenLatents, make_batch, make_task, optimizers
 
-from jaxgan.config import WatchConfig
+from jaxgan.config.run import WatchConfig
 from jaxgan.errors import FINISHED, INTERRUPTED, UserError
 from jaxgan.game import GENERATOR, Aux, Phase
 from jaxgan.training.state import entered, init_state

@@ -10,9 +10,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxgan.config import DataConfig
+from jaxgan.building.pipelines import make_pipeline
+from jaxgan.config.run import DataConfig
 from jaxgan.data.order import Order
-from jaxgan.data.pipeline import batches, make_pipeline, preloaded
+from jaxgan.data.pipeline import batches, preloaded
 from jaxgan.data.sources import DataSpec
 from jaxgan.errors import UserError
 from jaxgan.fields import Field, field_of, label_field, nbytes, pixel_field, source_of

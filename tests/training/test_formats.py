@@ -10,21 +10,21 @@ from etils import epath
 from test_checkpoint import assert_equal, make_state, shapes
 from test_tampered import fit
 
+from jaxgan.checkpoints import formats, on_disk
+from jaxgan.checkpoints.checkpoint import Checkpoints
+from jaxgan.checkpoints.manifest import write_manifest
 from jaxgan.errors import UserError
-from jaxgan.training import formats, stored
-from jaxgan.training.checkpoint import Checkpoints
-from jaxgan.training.manifest import write_manifest
 
 
 def save_as_first(folder, state, step=5):
     """A checkpoint as format 1 had it: with one number in the place of the clocks of the averages."""
-    items = stored.split_state(state)
+    items = on_disk.split_state(state)
     (clock,) = {float(items["state"].pop(name)) for name in list(items["state"]) if name.startswith("averaged_at/")}
     items["state"]["averaged_at"] = jnp.int32(clock)
     for item, arrays in items.items():
         with ocp.StandardCheckpointer() as checkpointer:
             checkpointer.save(folder / str(step) / item, arrays)
-    tree = {item: stored.shapes(arrays) for item, arrays in items.items()}
+    tree = {item: on_disk.shapes(arrays) for item, arrays in items.items()}
     told = {"step": step, "images_seen": 64 * step, "good": True, "keep_forever": False, "metrics": {}}
     path = epath.Path(folder / str(step))
     write_manifest(path, items, {**told, "tree": tree})
@@ -75,4 +75,4 @@ def test_a_state_without_an_average_is_saved_and_restored(tmp_path):
         assert_equal(checkpoints.restore_latest(shapes(state)).state, state)
     assert not (tmp_path / "5" / "ema").exists()
     with pytest.raises(UserError, match="it has no averaged weights"):
-        stored.restore_average(tmp_path)
+        on_disk.restore_average(tmp_path)

@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 from test_loop import BATCH, make_loop, run
 
+from jaxgan.checkpoints import checkpoint, manifest
+from jaxgan.checkpoints.workdir import Workdir
 from jaxgan.errors import FINISHED, TrainingGaveUp
 from jaxgan.media.images import save_image
-from jaxgan.training import checkpoint, manifest, progress
+from jaxgan.reporting import progress
+from jaxgan.reporting.mirror import Mirror
+from jaxgan.reporting.writer import Writer
 from jaxgan.training.endings import gives_up_on_disks
-from jaxgan.training.mirror import Mirror
-from jaxgan.training.workdir import Workdir
-from jaxgan.training.writer import Writer
 
 FULL, BROKEN = OSError(errno.ENOSPC, "No space left on device"), OSError(errno.EIO, "Input/output error")
 ENDLESS = 10**9
@@ -163,7 +164,7 @@ def test_what_a_bucket_does_not_take_stays_here(tmp_path, caplog):
 
 
 def test_a_writer_that_cannot_be_opened_leaves_nothing_behind(tmp_path, monkeypatch):
-    monkeypatch.setattr("jaxgan.training.writer.Events", fails(FULL))
+    monkeypatch.setattr("jaxgan.reporting.writer.Events", fails(FULL))
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     monkeypatch.setattr(Workdir, "remote", True)
     with pytest.raises(OSError, match="No space"):

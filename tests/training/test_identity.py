@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
+from jaxgan.checkpoints import on_disk
+from jaxgan.checkpoints.identity import compare_data, describe_data
 from jaxgan.data.sources import DataSpec, describe, digest_of_contents
 from jaxgan.errors import UserError
-from jaxgan.evaluators.manifests import check_same
+from jaxgan.evaluators.score_files import check_same
 from jaxgan.fields import picture_fields
-from jaxgan.training import stored
-from jaxgan.training.identity import compare_data, describe_data
 
 pytestmark = pytest.mark.quick
 
@@ -79,10 +79,10 @@ def test_scores_of_other_data_are_not_the_best():
         return {"metrics": {"frechet/x": score}, **data}
 
     records = {1: record(1.0, "a"), 2: record(3.0, "b"), 3: record(4.0, "b")}
-    assert stored.best_step(records, "frechet", "min") == 2
-    assert stored.best_step({**records, 4: record(0.5, "a")}, "frechet", "min") == 4
-    assert stored.best_step({1: record(1.0, None), 2: record(3.0, "b")}, "frechet", "min") == 1  # nothing is known
-    assert stored.best_step({}, "frechet", "min") is None
+    assert on_disk.best_step(records, "frechet", "min") == 2
+    assert on_disk.best_step({**records, 4: record(0.5, "a")}, "frechet", "min") == 4
+    assert on_disk.best_step({1: record(1.0, None), 2: record(3.0, "b")}, "frechet", "min") == 1  # nothing is known
+    assert on_disk.best_step({}, "frechet", "min") is None
 
 
 def test_manifests_of_scores_differ_by_contents_where_both_know_them():

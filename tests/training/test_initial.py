@@ -8,11 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxgan.assemble import make_task
-from jaxgan.config import DataConfig, RunConfig, to_json
+from jaxgan.building import initial
+from jaxgan.building.assemble import make_task
+from jaxgan.building.parts import make_optimizers
+from jaxgan.config.run import DataConfig, RunConfig, to_json
 from jaxgan.errors import UserError
-from jaxgan.training import initial
-from jaxgan.training.parts import make_optimizers
 from jaxgan.training.state import init_state
 
 SHAPE = {"resolution": 8, "channels": 1}

@@ -11,23 +11,23 @@ import pytest
 from etils import epath
 from toy import BATCH, GivenLatents, make_batch, make_task, optimizers
 
-from jaxgan import signals
-from jaxgan.config import WatchConfig
+from jaxgan.checkpoints.checkpoint import Checkpoints
+from jaxgan.checkpoints.manifest import read_manifest, write_manifest
+from jaxgan.checkpoints.on_disk import ITEMS
+from jaxgan.config.run import WatchConfig
 from jaxgan.errors import CTRL_C, FINISHED, INTERRUPTED, TrainingGaveUp
 from jaxgan.fields import picture_fields
 from jaxgan.parallel.mesh import make_mesh
 from jaxgan.parallel.runners import JitRunner
-from jaxgan.training.checkpoint import Checkpoints
+from jaxgan.reporting.progress import Progress
+from jaxgan.reporting.throughput import Meter
+from jaxgan.reporting.writer import Writer, read_scalars
+from jaxgan.stability.watch import Watch
+from jaxgan.system import signals
 from jaxgan.training.feed import make_play
 from jaxgan.training.loop import Intervals, Loop
-from jaxgan.training.manifest import read_manifest, write_manifest
-from jaxgan.training.progress import Progress
 from jaxgan.training.state import init_state
 from jaxgan.training.step import make_train_step
-from jaxgan.training.stored import ITEMS
-from jaxgan.training.throughput import Meter
-from jaxgan.training.watch import Watch
-from jaxgan.training.writer import Writer, read_scalars
 
 STEPS = 6
 WATCH = WatchConfig()

@@ -5,7 +5,7 @@ import pathlib
 import pytest
 from etils import epath
 
-from jaxgan.training.mirror import Mirror
+from jaxgan.reporting.mirror import Mirror
 
 
 class Clock:

@@ -10,15 +10,15 @@ import jax.numpy as jnp
 import pytest
 from rich.console import Console
 
+from jaxgan.checkpoints import checkpoint
+from jaxgan.checkpoints.checkpoint import Checkpoints
+from jaxgan.checkpoints.on_disk import absolute, restore_average
+from jaxgan.checkpoints.workdir import Workdir
 from jaxgan.commands.train import _where_things_are
 from jaxgan.errors import UserError
 from jaxgan.game import Field, Product, State
 from jaxgan.main import main
-from jaxgan.training import checkpoint
-from jaxgan.training.checkpoint import Checkpoints
-from jaxgan.training.progress import Progress, setup_logging
-from jaxgan.training.stored import absolute, restore_average
-from jaxgan.training.workdir import Workdir
+from jaxgan.reporting.progress import Progress, setup_logging
 
 NAMES = [
     r"a\b",

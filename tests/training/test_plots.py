@@ -7,9 +7,9 @@ import pytest
 from PIL import Image
 
 from jaxgan.errors import UserError
-from jaxgan.training import plots
-from jaxgan.training.plots import write_plots
-from jaxgan.training.writer import Writer
+from jaxgan.reporting import plots
+from jaxgan.reporting.plots import write_plots
+from jaxgan.reporting.writer import Writer
 
 METRICS = {
     "discriminator/loss": 0.5,

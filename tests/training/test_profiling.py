@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import pytest
 
 from jaxgan.errors import UserError
-from jaxgan.training.profiling import DISPATCHES, WARM_UP, Profile, ProfiledRunner, read_profile
+from jaxgan.reporting.profiling import DISPATCHES, WARM_UP, Profile, ProfiledRunner, read_profile
 
 
 class Doubling:

@@ -5,7 +5,7 @@ import logging
 
 from rich.console import Console
 
-from jaxgan.training.progress import Progress, setup_logging
+from jaxgan.reporting.progress import Progress, setup_logging
 
 LOSSES = {
     "discriminator/loss": 1.2,

@@ -9,13 +9,13 @@ from etils import epath
 from etils.epath import backend
 from fsspec.implementations.memory import MemoryFileSystem
 
+from jaxgan.checkpoints.workdir import Workdir
 from jaxgan.media.images import save_image
 from jaxgan.media.provenance.origin import Origin, digital_source_type
 from jaxgan.media.videos import save_animation
-from jaxgan.training.plots import write_plots
-from jaxgan.training.progress import setup_logging
-from jaxgan.training.workdir import Workdir
-from jaxgan.training.writer import Writer, read_scalars
+from jaxgan.reporting.plots import write_plots
+from jaxgan.reporting.progress import setup_logging
+from jaxgan.reporting.writer import Writer, read_scalars
 
 
 class Bucket(MemoryFileSystem):

@@ -2,8 +2,9 @@
 
 import pytest
 
+from jaxgan.checkpoints.formats import REVISION
 from jaxgan.game import Phase
-from jaxgan.training.revision import REVISION, changes_since
+from jaxgan.training.revision import changes_since
 
 pytestmark = pytest.mark.quick
 

@@ -10,10 +10,10 @@ import pytest
 from etils import epath
 from fuzzing import changed_values, mutants, read_mutants
 
+from jaxgan.checkpoints.manifest import NotUsableError, read_manifest, verify, write_manifest
+from jaxgan.checkpoints.on_disk import best_step, read_records
 from jaxgan.errors import UserError
-from jaxgan.training.manifest import NotUsableError, read_manifest, verify, write_manifest
-from jaxgan.training.stored import best_step, read_records
-from jaxgan.training.writer import drop_after, read_scalars
+from jaxgan.reporting.writer import drop_after, read_scalars
 
 RECORD = {
     "step": 7,

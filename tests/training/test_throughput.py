@@ -5,7 +5,7 @@ import pathlib
 import jax
 import pytest
 
-from jaxgan.training.throughput import Meter, peak_memory
+from jaxgan.reporting.throughput import Meter, peak_memory
 
 
 class Clock:

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from jaxgan.game import Phase
-from jaxgan.training.ranges import UNKNOWN, normal_range
-from jaxgan.training.watch import Watch, WatchConfig, overfitting
+from jaxgan.stability.ranges import UNKNOWN, normal_range
+from jaxgan.stability.watch import Watch, WatchConfig, overfitting
 
 HEALTHY = {
     "discriminator/loss": 0.6,

@@ -3,7 +3,7 @@
 import logging
 import time
 
-from jaxgan.training.watchdog import Watchdog
+from jaxgan.stability.watchdog import Watchdog
 
 
 def test_a_hung_run_is_told_of_once(caplog, capfd):

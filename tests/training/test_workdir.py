@@ -11,8 +11,8 @@ import sys
 
 import pytest
 
+from jaxgan.checkpoints.workdir import Workdir
 from jaxgan.errors import UserError
-from jaxgan.training.workdir import Workdir
 
 
 def test_the_paths_lie_under_the_root(tmp_path):
@@ -44,7 +44,7 @@ def test_a_directory_that_may_not_be_written_to_is_one_clear_line(tmp_path, monk
 
 HOLDER = """
 import sys, time
-from jaxgan.training.workdir import Workdir
+from jaxgan.checkpoints.workdir import Workdir
 with Workdir(sys.argv[1]).lock():
     print("held", flush=True)
     time.sleep(600)

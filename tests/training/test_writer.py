@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxgan.training.writer import Writer, read_scalars
+from jaxgan.reporting.writer import Writer, read_scalars
 
 
 def strict(text):

@@ -19,8 +19,8 @@ from jaxgan.errors import UserError
 from jaxgan.media.films.frames import check_extra
 from jaxgan.media.films.stills import natural
 from jaxgan.media.kinds import FILMS, PICTURES
-from jaxgan.media.plain import plain
 from jaxgan.media.walking import Walk, tell_failures
+from jaxgan.system.plain import plain
 
 log = logging.getLogger(__name__)
 

@@ -21,8 +21,8 @@ from jaxgan.media.films.animations import Animation
 from jaxgan.media.films.cuts import Cuts
 from jaxgan.media.films.stills import gaps
 from jaxgan.media.kinds import ANIMATIONS
-from jaxgan.media.plain import plain
 from jaxgan.media.reading import Picture, PictureError
+from jaxgan.system.plain import plain
 
 NEAR = 8  # frames that are decoded rather than leaped over
 LOOKED_AT = 8  # every so many rows and columns tell whether a frame is grey

@@ -19,10 +19,10 @@ from jaxgan.data.sources import IMAGES, DataSpec, fingerprint
 from jaxgan.data.transforms import Framing, check_framing
 from jaxgan.errors import UserError
 from jaxgan.fields import picture_fields
-from jaxgan.media.plain import plain
+from jaxgan.system.plain import plain
 
 if TYPE_CHECKING:
-    from jaxgan.config import DataConfig
+    from jaxgan.config.run import DataConfig
 
 HELD_OUT = 0.1  # of a lone film: the last of its shots, or of its frames if it has one shot
 

@@ -9,10 +9,10 @@ from jaxgan.data.clips.folder_clips import FolderClips
 from jaxgan.data.clips.packaged import CLIPS, LARGEST, find_film, find_shots, is_packaged
 from jaxgan.data.clips.tfds_clips import TfdsClips
 from jaxgan.data.tfds_catalogue import kind_of_name, open_builder
-from jaxgan.paths import located
+from jaxgan.system.paths import located
 
 if TYPE_CHECKING:
-    from jaxgan.config import DataConfig
+    from jaxgan.config.run import DataConfig
 
 
 def open_clips(config: DataConfig, split: str, *, whole: bool = False) -> TfdsClips | FolderClips:

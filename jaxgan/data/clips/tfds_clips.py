@@ -18,13 +18,13 @@ from jaxgan.data.tfds_catalogue import check_clips
 from jaxgan.data.tfds_source import contents_in, open_split, read_records, side_of, size_told, tell
 from jaxgan.data.transforms import Framing, check_framing
 from jaxgan.fields import picture_fields
-from jaxgan.json_files import BrokenFileError, read_json
 from jaxgan.media.images import replace_file
-from jaxgan.media.plain import plain
-from jaxgan.paths import cache_home
+from jaxgan.system.json_files import BrokenFileError, read_json
+from jaxgan.system.paths import cache_home
+from jaxgan.system.plain import plain
 
 if TYPE_CHECKING:
-    from jaxgan.config import DataConfig
+    from jaxgan.config.run import DataConfig
 
 log = logging.getLogger(__name__)
 

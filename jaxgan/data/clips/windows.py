@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from jaxgan.errors import UserError
-from jaxgan.media.plain import plain
+from jaxgan.system.plain import plain
 
 if TYPE_CHECKING:
-    from jaxgan.config import DataConfig
+    from jaxgan.config.run import DataConfig
 
 
 class Windows:

@@ -17,14 +17,14 @@ from typing import IO, Any, NamedTuple
 
 import numpy as np
 
-from jaxgan.json_files import read_json
 from jaxgan.media.films.encoding import Plan, SegmentWriter
 from jaxgan.media.films.frames import CONTAINERS, Frame
 from jaxgan.media.films.joining import Segment, join
 from jaxgan.media.images import replace_file
 from jaxgan.media.provenance.origin import Origin, Remark, describe_file, film_tags, sign_file
 from jaxgan.media.reading import PictureError
-from jaxgan.paths import open_regular
+from jaxgan.system.json_files import read_json
+from jaxgan.system.paths import open_regular
 
 LENGTH = 48  # frames of a segment at most: so many are computed again after a kill
 SHORTEST = 12  # frames before a cut may end one

@@ -23,11 +23,11 @@ from typing import Any, NamedTuple
 
 import jaxgan
 from jaxgan.media.kinds import MEDIA_TYPES
-from jaxgan.media.plain import plain
 from jaxgan.media.provenance import jumbf, signing_key
 from jaxgan.media.provenance.iso_boxes import TooManyBoxesError, demand_few
 from jaxgan.media.provenance.origin import Origin
 from jaxgan.media.provenance.signing_key import CredentialError
+from jaxgan.system.plain import plain
 
 ISO_TYPES = ("image/avif", "video/mp4", "video/quicktime", "video/x-m4v")
 # c2pa refuses .bmp, .mkv, .webm, .ts, .mpg, .mxf, .flv, .3gp and .y4m, and holds an .avi in memory, twice

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Literal
 
 import jaxgan
-from jaxgan.media.plain import plain
 from jaxgan.media.provenance.embedding import embed_xmp, extract_xmp, with_xmp
 from jaxgan.media.provenance.xmp import SOURCE_TYPES, Statement, make_packet, parse_packet
+from jaxgan.system.plain import plain
 
 TOOL = f"jaxgan {jaxgan.__version__}"
 NO_CREDENTIAL = "no signed credential is in the files, which needs c2pa-python: pip install -e '.[provenance]'"

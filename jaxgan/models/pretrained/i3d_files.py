@@ -20,10 +20,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxgan.errors import UserError
-from jaxgan.media.plain import plain
 from jaxgan.models.pretrained.i3d import BLOCKS, BRANCHES, CLASSES
 from jaxgan.models.pretrained.names import Names, chosen, nearest
-from jaxgan.paths import located
+from jaxgan.system.paths import located
+from jaxgan.system.plain import plain
 from jaxgan.weights.reading import read
 from jaxgan.weights.schema import checked
 

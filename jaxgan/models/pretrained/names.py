@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from jaxgan.errors import UserError
-from jaxgan.media.plain import plain
+from jaxgan.system.plain import plain
 from jaxgan.weights.schema import Shape, checked
 
 COMPILED = "_orig_mod"  # what torch.compile puts between

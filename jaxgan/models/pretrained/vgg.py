@@ -19,7 +19,7 @@ from jaxgan.errors import UserError
 from jaxgan.game import Array
 from jaxgan.layers.conv import Conv
 from jaxgan.models.pretrained.inception import max_pool
-from jaxgan.paths import located
+from jaxgan.system.paths import located
 from jaxgan.weights.reading import read
 from jaxgan.weights.schema import Shape, checked
 

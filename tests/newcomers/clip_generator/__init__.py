@@ -11,8 +11,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxgan.config.domains import Count, Given
 from jaxgan.data.sources import DataSpec, fingerprint
-from jaxgan.domains import Count, Given
 from jaxgan.fields import Field, Spec, pixel_field
 from jaxgan.game import Asked, Aux, Batch, Judgement, Made, Memory, Network, Phase, Product, State, Weights
 from jaxgan.tasks.adversary import Adversary, Shown

@@ -10,7 +10,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxgan.domains import Count, Given, NotNegative
+from jaxgan.config.domains import Count, Given, NotNegative
 from jaxgan.fields import Field, Spec, pixel_field
 from jaxgan.game import Asked, Aux, Batch, Made, Memory, Network, Phase, Product, State, Weights
 from jaxgan.tasks.adversary import Adversary, Shown

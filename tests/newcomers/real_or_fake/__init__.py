@@ -11,8 +11,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxgan.config.domains import Count, Given, NotNegative, Several
 from jaxgan.data.sources import Source
-from jaxgan.domains import Count, Given, NotNegative, Several
 from jaxgan.errors import UserError
 from jaxgan.evaluators.evaluator import Trained
 from jaxgan.evaluators.neighbours import rank_test

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxgan.augment.degradations import Bicubic
-from jaxgan.domains import Count, Given
+from jaxgan.config.domains import Count, Given
 from jaxgan.fields import Field, Spec, pixel_field
 from jaxgan.game import Asked, Aux, Batch, Made, Memory, Network, Phase, Product, State, Weights
 

@@ -10,10 +10,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgan.config import DataConfig
-from jaxgan.data.opening import open_source
+from jaxgan.building.opening import open_source
+from jaxgan.config.domains import Count, Given
+from jaxgan.config.run import DataConfig
 from jaxgan.data.sources import DataSpec
-from jaxgan.domains import Count, Given
 from jaxgan.fields import Field, tokens_of
 from jaxgan.game import Judgement
 

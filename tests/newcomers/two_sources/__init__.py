@@ -11,10 +11,10 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxgan.config import DataConfig
-from jaxgan.data.opening import open_source
+from jaxgan.building.opening import open_source
+from jaxgan.config.domains import Count, Given, NotNegative
+from jaxgan.config.run import DataConfig
 from jaxgan.data.sources import DataSpec
-from jaxgan.domains import Count, Given, NotNegative
 from jaxgan.fields import Spec, pixel_field
 from jaxgan.game import AdversarialLoss, Aux, Batch, Network, Phase, Product, State, Weights
 from jaxgan.layers.collective import all_rows

@@ -1,0 +1,182 @@
+"""From a config to the task and its networks: all that a trained model needs to be used."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+
+from jaxgan.building.builder import Parameters, build, changed
+from jaxgan.config.domains import given
+from jaxgan.config.run import RunConfig, path_of
+from jaxgan.data.sources import DataSpec
+from jaxgan.errors import UserError
+from jaxgan.fields import MAIN, PLANES, Field, conditions, fit, label_field, pixel_field, source_of, told
+from jaxgan.game import Product, Task
+from jaxgan.losses.perceptual import REAL_ESRGAN
+from jaxgan.models.pretrained import vgg
+from jaxgan.models.pretrained.vgg import load_backbone, lpips_heads
+from jaxgan.regularizers.gradient_penalty import auto_gamma
+from jaxgan.system.plain import plain
+from jaxgan.tasks.restoration import BACKBONE, Backbone, Restoration
+from jaxgan.training.batches import example_batch
+
+log = logging.getLogger(__name__)
+
+ADVICE = {"condition": "give config.task.degradation or config.data.condition"}  # on fields that data may lack
+NETWORK = 2  # dots in the path of a network's section; what has more is a part of one, which may be finer
+SIZE = 192  # pixels of an image where any will do: most scales divide it
+SHORTEST = 2  # frames of a clip where any will do
+
+
+def fill_in(config: RunConfig, spec: DataSpec, allow: tuple[str, ...] = ()) -> RunConfig:
+    """The config with what the data set decides written into its sections, where they leave it out.
+
+    That is `resolution`, `channels`, `frames` (of clips) and `num_classes`, and what networks are told of tokens or
+    vectors, where they are `Given`; a part of a network may have a multiple of the resolution. Raises UserError where a
+    section says otherwise than the data set, and for labels or conditions wanted of a data set without them. `allow` as
+    in `make_task`.
+    """
+    image = spec.fields.get("image")
+    sizes = {} if image is None else {"resolution": image.height, "channels": image.channels, "frames": image.frames}
+    shape = {key: size for key, size in sizes.items() if size is not None} | _condition(config, spec)
+    others = [field for name, field in spec.fields.items() if source_of(name) != MAIN and field.kind == "pixels"]
+    further = {"resolution": [field.height for field in others], "channels": [field.channels for field in others]}
+
+    def filled(section: dict[str, Any], parameters: Parameters, path: str) -> dict[str, Any]:
+        for key, value in shape.items():
+            if key not in parameters or not given(parameters[key].annotation):
+                continue
+            finer = key == "resolution" and path.count(".") > NETWORK and section.get(key, value) % value == 0
+            if section.setdefault(key, value) not in (value, *further.get(key, ())) and not finer:
+                raise UserError(f"{path}.{key}: got {section[key]!r}, but {spec.name} has {value!r}")
+        if "resolution" in shape and section.get("gamma") == "auto":
+            section["gamma"] = auto_gamma(shape["resolution"], config.batch_size)
+        return section
+
+    networks = {
+        name: changed(section, "network", filled, path=f"config.networks.{name}", allow=allow)
+        for name, section in config.networks.items()
+    }
+    task = changed(config.task, "task", filled, path="config.task", allow=allow)
+    return dataclasses.replace(config, networks=networks, task=task)
+
+
+def _condition(config: RunConfig, spec: DataSpec) -> dict[str, int]:
+    """What networks are told of the field that the task has as its condition."""
+    name = config.task.get("condition")
+    if name is None:
+        return {"num_classes": 0}
+    known = {each: field for each, field in conditions(spec.fields).items() if field.names or field.kind == "vector"}
+    if name not in known:
+        told_known = f"of labels, tokens and vectors {plain(spec.name)} has {told(known)}"
+        raise UserError(f"config.task.condition: got {name!r}, but {told_known}")
+    field = known[name]
+    if field.kind == "label":
+        return {"num_classes": len(field.names)}
+    if len(field.shape) != 1 or field.shape[0] is None:
+        raise UserError(f"config.task.condition: {name!r} is {field} in {plain(spec.name)}; expected one known size")
+    (size,) = field.known
+    own = {"condition_dim": size} if field.kind == "vector" else {"length": size, "vocabulary": len(field.names)}
+    return {"num_classes": 0, **own}
+
+
+def make_task(config: RunConfig, allow: tuple[str, ...] = ()) -> Task:
+    """The task of a filled-in config. `allow` names further packages that sections may point into."""
+    networks = {
+        name: build(section, "network", path=f"config.networks.{name}", allow=allow)
+        for name, section in config.networks.items()
+    }
+    task = build(config.task, "task", path="config.task", networks=networks, allow=allow)
+    return _with_backbone(task) if isinstance(task, Restoration) else task
+
+
+def check_data(task: Task, spec: DataSpec) -> None:
+    """Raises UserError where the data have not what the task asks for, and for further data that it does not use."""
+    for source in dict.fromkeys(map(source_of, (*spec.fields, *task.asks))):
+        asked, given = (
+            {n: f for n, f in fields.items() if source_of(n) == source} for fields in (task.asks, spec.fields)
+        )
+        giver = plain(spec.name) if source == MAIN else path_of(source)
+        if source != MAIN and not asked:
+            raise UserError(f"{giver}: config.task asks for no field of it; it asks for {told(task.asks)}")
+        fit(asked, given, asker="config.task", giver=giver, advice=ADVICE)
+
+
+def shapes_of(task: Task, config: RunConfig, product: Product) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+    """Params and variables, as shapes, of the networks that a product uses.
+
+    Several where the config does not say of which conditions images are made; none where it does not say how large
+    images are. Raises UserError for networks that cannot be made.
+    """
+    section = next(
+        (config.networks[name] for name in (*task.averaged, *product.networks) if name in config.networks), {}
+    )
+    resolution, channels = section.get("resolution"), section.get("channels")
+    conditions = (0,) if resolution else (3, 1)
+    if channels is None or not (resolution or product.makes_pixels_of("pixels")):
+        return []
+    size = resolution or config.data.resolution or SIZE
+    image = task.asks.get("image")
+    usual = config.data.frames or SHORTEST  # discriminators may want more than the shortest
+    frames = section.get("frames") or (image.frames or usual if image is not None and image.clip else None)
+    return [
+        _shapes(task, pixel_field(size, size, channels, frames=frames), condition, product.networks)
+        for condition in conditions
+    ]
+
+
+def _shapes(task: Task, image: Field, condition: int, networks: Sequence[str]) -> tuple[dict[str, Any], dict[str, Any]]:
+    spec = {"image": image, "label": label_field()}
+    if condition:
+        spec["condition"] = dataclasses.replace(image, shape=(*image.shape[:-1], condition))
+    spec |= {name: _sized(field, image) for name, field in task.asks.items() if name not in spec}
+    try:
+        trees = jax.eval_shape(lambda: task.init(jax.random.key(0), example_batch(spec)))
+    except UserError:
+        raise
+    except Exception as error:  # whatever a network says to what it is given
+        raise UserError(f"the networks cannot be made: {type(error).__name__}: {error}") from None
+    params, variables = ({name: tree[name] for name in networks} for tree in trees)
+    return params, variables
+
+
+def _sized(field: Field, image: Field) -> Field:
+    """A field with all sizes: those that are unknown are as those of the image, and 1 where it is of another kind."""
+    like = image.shape[-len(field.shape) :] if field.kind in PLANES else [1] * len(field.shape)
+    shape = tuple(each if known is None else known for known, each in zip(field.shape, like))
+    return dataclasses.replace(field, shape=shape)
+
+
+def frozen_weights(config: RunConfig) -> dict[str, Any]:
+    """Params of networks that nobody trains, by name, from the files that a config names. Raises UserError."""
+    section = config.task.get(BACKBONE) or {}
+    if not section.get("weights"):
+        return {}
+    params = load_backbone(section.get("network", "vgg19"), section["weights"])["params"]
+    return {BACKBONE: params}
+
+
+def _with_backbone(task: Restoration) -> Restoration:
+    """The task with the network that its losses look through; losses of features without one are left out."""
+    backbone = task.backbone or Backbone()
+    if not backbone.weights:
+        for each in task.content:
+            if each.wants("features"):
+                log.warning("%s is left out: config.task.backbone.weights names no file", each.name)
+        kept = tuple(each for each in task.content if not each.wants("features"))
+        return dataclasses.replace(task, content=kept, backbone=None)
+    heads = lpips_heads(backbone.network) if any(each.wants("heads") for each in task.content) else None
+    content = tuple(
+        dataclasses.replace(each, arguments={**each.arguments, "heads": heads}) if each.wants("heads") else each
+        for each in task.content
+    )
+    arguments = [each.arguments for each in content if each.wants("features")]
+    layers = {layer for each in arguments for layer in each.get("heads") or each.get("layers", REAL_ESRGAN)}
+    if not layers:
+        return dataclasses.replace(task, backbone=None)
+    module = vgg.Backbone(backbone.network, tuple(sorted(layers)))
+    return dataclasses.replace(task, content=content, backbone=dataclasses.replace(backbone, module=module))

@@ -1,0 +1,189 @@
+"""What makes a checkpoint whole: a manifest beside its data, with a checksum of every file.
+
+Orbax restores flipped bytes without a word. The manifest is written as the last file of a checkpoint,
+under its final name only when complete, and carries a checksum of itself; a directory without one is
+not whole. A checksum can be made to fit: what a manifest says is checked where it is read, and only regular files
+inside the checkpoint are.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import stat
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Annotated, Any
+
+from etils import epath
+
+from jaxgan.checkpoints.formats import FORMAT, READ
+from jaxgan.config.checking import check_type
+from jaxgan.config.domains import Bytes, Domain, Whole
+from jaxgan.config.older import renewed
+from jaxgan.config.run import plain
+from jaxgan.errors import UserError
+from jaxgan.media.images import replace_file
+from jaxgan.system.json_files import BrokenFileError, open_regular, read_json, why
+from jaxgan.system.paths import is_remote
+
+NAME = "manifest.json"
+CHUNK = 2**22  # bytes read at a time
+AXES = 32  # of an array, at most
+
+Leaf = tuple[Sequence[Annotated[int, Domain(least=0, most=2**40)]], str]  # shape and dtype
+RECORD: Mapping[str, Any] = {  # what every record says; it may say more
+    "step": Whole,
+    "images_seen": Whole,
+    "good": bool,
+    "keep_forever": bool,
+    "metrics": Mapping[str, float],
+    "tree": Mapping[str, Mapping[str, Leaf]],
+}
+OPTIONAL: Mapping[str, Any] = {  # what some records say
+    "revision": Whole,
+    "config": Mapping[str, Any],
+    "class_names": Sequence[str],
+    "names": Mapping[str, Sequence[str]],  # of the values of other fields, such as a vocabulary
+    "positions": Mapping[str, Whole],
+}
+FILES = Mapping[str, tuple[Bytes, str]]
+DTYPE = re.compile(r"bool|u?int[0-9]+|b?float[0-9][0-9a-z_]*|complex[0-9]+")
+
+
+class NotUsableError(Exception):
+    """Why a checkpoint cannot be used, in one line."""
+
+
+def write_manifest(directory: epath.Path, items: Iterable[str], record: Mapping[str, Any]) -> None:
+    """Writes the manifest of the finished `items` (sub-folders) of `directory`, with a JSON `record`."""
+    files = {name: [_length(path), _sha256(path)] for name, path in _files(directory, items)}
+    content = {"format": FORMAT, "record": dict(record), "files": files}
+    whole = json.dumps({**content, "sha256": _digest(content)}, allow_nan=False)
+    replace_file(directory / NAME, whole.encode())
+
+
+def read_manifest(directory: epath.Path) -> dict[str, Any]:
+    """The manifest of a checkpoint: `format`, `record`, and `files` (name: bytes and sha256).
+
+    Raises NotUsableError where there is none, or one that is damaged, of another format, or says what none can say.
+    """
+    try:
+        _check_inside(directory, directory / NAME)
+        content = read_json(directory / NAME)
+    except FileNotFoundError:
+        raise NotUsableError(f"it has no {NAME}: not one of jaxgan's, or its saving was cut short") from None
+    except (OSError, BrokenFileError) as error:
+        raise NotUsableError(f"{NAME} cannot be read: {why(error)}") from None
+    if not isinstance(content, dict) or "sha256" not in content:
+        raise NotUsableError(f"{NAME} cannot be read: it has no checksum")
+    digest = content.pop("sha256")
+    number = content.get("format")
+    if type(number) is not int or number not in READ:  # True is 1 to Python
+        raise NotUsableError(f"its format is {number!r}, this version of jaxgan reads {', '.join(map(str, READ))}")
+    if digest != _digest(content):
+        raise NotUsableError(f"{NAME} is damaged: its checksum differs")
+    _check_content(content, directory.name)
+    return content
+
+
+def config_of(record: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The fields of the config that was recorded with a checkpoint, as they are spelled today; empty where is none."""
+    saved = record.get("config", {})
+    fields = saved.get("config", saved)  # `config.to_json` puts a format beside them
+    return renewed(fields)[0] if isinstance(fields, Mapping) else {}
+
+
+def verify(directory: epath.Path, manifest: Mapping[str, Any], items: Iterable[str]) -> None:
+    """Reads every file of the `items` and compares it with the manifest.
+
+    Raises NotUsableError, naming the first file that is missing, cut short, changed, not written with the others, or
+    no regular file inside the checkpoint.
+    """
+    prefixes = tuple(f"{item}/" for item in items)
+    listed = {name: told for name, told in manifest["files"].items() if name.startswith(prefixes)}
+    for name, (length, digest) in listed.items():
+        path = directory / name
+        try:
+            _check_inside(directory, path)
+            found = _length(path)
+            if found != length:
+                raise NotUsableError(f"{name} has {found} bytes, {length} were written")
+            if _sha256(path) != digest:
+                raise NotUsableError(f"{name} is damaged: its checksum differs")
+        except (OSError, BrokenFileError) as error:
+            raise NotUsableError(f"{name} cannot be read: {why(error)}") from None
+    try:
+        for name, path in _files(directory, items):
+            if name not in listed and not path.name.startswith("."):  # such as those that a desktop leaves
+                raise NotUsableError(f"{name} is not in {NAME}")
+    except OSError as error:
+        raise NotUsableError(f"it cannot be looked through: {why(error)}") from None
+
+
+def _check_content(content: Mapping[str, Any], folder: str) -> None:
+    """Raises NotUsableError for a manifest whose checksum fits and that is none all the same."""
+    record, files = plain(content.get("record")), plain(content.get("files"))
+    try:
+        check_type(record, Mapping[str, Any], "record")
+        for name, annotation in {**RECORD, **OPTIONAL}.items():
+            if name in record or name in RECORD:
+                check_type(record.get(name), annotation, f"record.{name}")
+        check_type(files, FILES, "files")
+    except UserError as mistake:
+        raise NotUsableError(f"{NAME} is none that jaxgan wrote: {mistake}") from None
+    if str(record["step"]) != folder:
+        raise NotUsableError(f"its folder is {folder}, but {NAME} says that it is of step {record['step']}")
+    for name in files:
+        if not _is_below(name):
+            raise NotUsableError(f"{NAME} names {name!r}, which is no file of the checkpoint")
+    for tree in record["tree"].values():
+        for name, (shape, dtype) in tree.items():
+            if len(shape) > AXES or not DTYPE.fullmatch(dtype):
+                raise NotUsableError(
+                    f"{NAME} says that {name} is {list(shape)[:AXES]} {dtype[:20]!r}, which no array is"
+                )
+
+
+def _is_below(name: str) -> bool:
+    parts = name.split("/")
+    return len(parts) > 1 and "\0" not in name and not {"", ".", ".."} & set(parts)
+
+
+def _check_inside(directory: epath.Path, path: epath.Path) -> None:
+    """Raises BrokenFileError for a path that leads out of the checkpoint, or to what is no regular file."""
+    if "://" in os.fspath(path):
+        return
+    real, folder = os.path.realpath(path), os.path.realpath(directory)
+    if not real.startswith(os.path.join(folder, "")):
+        raise BrokenFileError("it leads out of the checkpoint")
+    if not stat.S_ISREG(os.stat(real).st_mode):
+        raise BrokenFileError("it is not a regular file")
+
+
+def _files(directory: epath.Path, items: Iterable[str]) -> Iterator[tuple[str, epath.Path]]:
+    for item in sorted(items):
+        for path in sorted((directory / item).iterdir()):
+            name = f"{item}/{path.name}"
+            if path.is_dir() and not os.path.islink(path):
+                yield from _files(directory, [name])
+            else:
+                yield name, path
+
+
+def _digest(content: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True, allow_nan=True).encode()).hexdigest()
+
+
+def _length(path: epath.Path) -> int:
+    """Bytes of a file; etils also looks up the name of its owner, which not every user has."""
+    return path.stat().length if is_remote(path) else os.stat(path).st_size
+
+
+def _sha256(path: epath.Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") if "://" in os.fspath(path) else open_regular(path) as file:
+        while chunk := file.read(CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()

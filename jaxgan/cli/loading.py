@@ -1,0 +1,28 @@
+"""The model that the flags of a command name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from jaxgan.cli.options import allowed, checkpoint_choice
+from jaxgan.errors import UserError
+from jaxgan.fields import Kind
+from jaxgan.inference.model import Model, load
+
+MODES: dict[Kind, str] = {"latent": "--mode=sample", "pixels": "--mode=apply"}  # by what a model makes pictures of
+
+
+def load_model(workdir: str, options: Mapping[str, str], kind: Kind | None = None, **settings: Any) -> Model:
+    """The model that `--product`, `--checkpoint` and `--allow` name; `settings` are those of `jaxgan.load`.
+
+    Raises UserError for one that makes no pictures of fields of this kind.
+    """
+    choice, name = checkpoint_choice(options), options.get("product")
+    model = load(workdir, name, step=choice, allow=allowed(options), **settings)
+    if kind is not None:
+        try:
+            model.needs(kind, MODES)
+        except UserError as error:
+            raise UserError(f"{workdir}: {error}") from None
+    return model

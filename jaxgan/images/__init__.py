@@ -1,0 +1,1 @@
+"""Images as arrays on the device: resized, moved, coloured, compressed. For models and augmentation."""

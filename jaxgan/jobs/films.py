@@ -1,0 +1,361 @@
+"""`--mode=apply` on films: frame by frame, in bounded memory, and after a kill from the last segment on."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import sys
+from collections import deque
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from fractions import Fraction
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+import jaxgan
+from jaxgan.inference.restorer import Restorer
+from jaxgan.inference.streaming import Kept
+from jaxgan.inference.tiling import Tiling
+from jaxgan.jobs.files import Pair
+from jaxgan.jobs.masks import FilmMasks, Masks
+from jaxgan.jobs.pictures import Restoring, degraded, enlarged, seen
+from jaxgan.media.films.cuts import Cuts
+from jaxgan.media.films.frames import FilmFormat, Frame, Frames, Unfit, check_extra, open_frames
+from jaxgan.media.films.stills import picture_files
+from jaxgan.media.hidden import spread
+from jaxgan.media.provenance.origin import Origin
+from jaxgan.media.reading import Picture, PictureError
+from jaxgan.reporting.progress import console
+from jaxgan.system import signals
+from jaxgan.system.plain import plain
+
+AHEAD = 4  # frames that are read, and that wait to be encoded, beside those that are computed
+
+
+class FilmWish(NamedTuple):
+    """What the options ask of films."""
+
+    codec: str | None = None
+    quality: float | None = None
+    start: float = 0.0  # seconds
+    end: float | None = None
+    rate: Fraction | None = None  # of a folder of frames
+
+    def open(self, path: Path, *, start: bool = True, end: bool = True) -> Frames:
+        """A film, or a folder of frames; from the start and to the end, or not. Raises PictureError and Unfit."""
+        return open_frames(path, start=self.start if start else 0.0, end=self.end if end else None, rate=self.rate)
+
+
+@dataclasses.dataclass(frozen=True)
+class FilmJob:
+    """One film to restore, and how."""
+
+    pair: Pair
+    restorer: Restorer
+    tiling: Tiling
+    batch_size: int | None
+    wish: FilmWish
+    masks: Masks | None = None
+    degrade: bool = False
+    compare: Path | None = None  # a film of input and output side by side
+    origin: Origin | None = None
+    origin_of_compare: Origin | None = None
+
+
+class Restored(NamedTuple):
+    """What became of a film."""
+
+    text: str
+    remarks: tuple[str, ...]
+    whole: bool  # so were its source and its masks
+
+
+def film_size(path: Path, wish: FilmWish) -> tuple[int, int]:
+    """Height and width of a film's frames. Raises PictureError, and Unfit for times beyond its end."""
+    frames = wish.open(path)
+    try:
+        if frames.still:
+            raise Unfit("it is one picture, and no film")
+        return frames.format.height, frames.format.width
+    finally:
+        frames.close()
+
+
+def check_films(wish: FilmWish, pairs: Sequence[Pair]) -> None:
+    """Raises UserError for a codec and a quality that the films' containers do not take, and where `[video]` lacks."""
+    check_extra()
+    from jaxgan.media.films.encoding import plan_encoding
+
+    anything = FilmFormat(2, 2, None, Fraction(1, 1000))
+    for suffix in sorted({pair.target.suffix.lower() for pair in pairs}):
+        if wish.codec is not None or wish.quality is not None:
+            plan_encoding(anything, suffix, wish.codec, wish.quality)
+
+
+def restore_film(job: FilmJob) -> Restored:
+    """Restores a film.
+
+    Frames are written in segments, in a hidden folder beside the target. At the end they are joined with all else that
+    the source has, and the film takes its place in one move. What a call that was killed had finished is not computed
+    again. Raises PictureError for what cannot be read or written, Unfit for masks and times that do not fit the film.
+    """
+    with contextlib.ExitStack() as stack:
+        frames = job.wish.open(job.pair.source)
+        stack.callback(frames.close)
+        masks = None
+        if job.masks is not None:
+            masks = stack.enter_context(FilmMasks(job.masks, job.pair.name, job.pair.source, frames, job.wish.open))
+        try:
+            outputs = stack.enter_context(_Outputs(job, frames.format))
+            _restore(job, frames, masks, outputs)
+            lost = outputs.finish()
+        except OSError as error:
+            raise PictureError(f"{job.pair.target} cannot be written: {error.strerror or error}") from error
+        size = f"{outputs.film.width} x {outputs.film.height}"
+        told = f"{size}, {outputs.count} frame{'s' * (outputs.count != 1)} in {job.pair.target}"
+        if masks is None:
+            return Restored(told, (*frames.remarks, *lost), not frames.damaged)
+        return Restored(told, (*frames.remarks, *masks.remarks, *lost), not (frames.damaged or masks.damaged))
+
+
+def _restore(job: FilmJob, frames: Frames, masks: FilmMasks | None, outputs: _Outputs) -> None:
+    """Restores all frames that no earlier call has."""
+    done, cuts = outputs.count, Cuts()
+    seen_from = max(0, done - Cuts.MEMORY)  # so that cuts are found where an unbroken call finds them
+    restoring = Restoring(job.restorer, job.tiling, batch_size=job.batch_size, film=True, kept=outputs.kept)
+    taken = done + restoring.waiting  # by an earlier call
+    drawn = masks.of_frames(done) if masks is not None else None
+    with (
+        _Bar(job.pair.name, frames, outputs.first) as bar,
+        contextlib.closing(ahead(frames.frames(seen_from))) as coming,
+    ):
+        for number, frame in enumerate(coming, seen_from):
+            signals.check()
+            cut = cuts.seen(frame.picture)
+            if number < done:
+                continue
+            mask = None if drawn is None else drawn(frame.picture)
+            if cut and number >= taken:
+                restoring.end_shot()
+            # batches never reach over the end of a segment: each is computed alike after a kill
+            if outputs.ends(cut, restoring.waiting):
+                restoring.flush()
+                outputs.close_segment(restoring.keep(), restoring.waiting)
+            picture = frame.picture
+            if job.degrade:
+                picture, mask = degraded(picture, job.restorer, f"{job.pair.name}:{number}")
+            outputs.expect()
+            finished = partial(outputs.add, frame, seen(picture, mask))
+            restoring.take(picture, mask, finished, folder=outputs.folder)
+            bar.at(frame)
+        restoring.end_shot()
+        restoring.flush()
+        outputs.close_segment(restoring.keep())
+    if masks is not None:
+        masks.finish(cut=job.wish.end is not None)
+
+
+def ahead(frames: Iterator[Frame]) -> Generator[Frame, None, None]:
+    """The frames; a thread reads the next ones while one is in use."""
+    with ThreadPoolExecutor(1, "reader") as reader:
+        waiting = deque(reader.submit(next, frames, None) for _ in range(AHEAD))
+        while (frame := waiting.popleft().result()) is not None:
+            waiting.append(reader.submit(next, frames, None))
+            yield frame
+
+
+class _Outputs(contextlib.ExitStack):
+    """The restored film, and, if wanted, the one that compares. At the end what is not finished is let go."""
+
+    def __init__(self, job: FilmJob, given: FilmFormat):
+        from jaxgan.media.films.encoding import check_size, plan_encoding
+        from jaxgan.media.films.segments import SegmentedFilm
+
+        super().__init__()
+        self._job, scale = job, job.restorer.scale
+        form = given if job.degrade else given.enlarged(scale)
+        if job.degrade:  # rows and columns beyond a multiple of the scale are left out
+            form = dataclasses.replace(given, width=given.width // scale * scale, height=given.height // scale * scale)
+        beside = dataclasses.replace(form, width=2 * form.width)
+        identity, wish = _identity(job), job.wish
+        forms = {job.pair.target: form} | ({job.compare: beside} if job.compare is not None else {})
+        plans = {
+            target: plan_encoding(each, target.suffix.lower(), wish.codec, wish.quality)
+            for target, each in forms.items()
+        }
+        for plan in plans.values():  # before any frame is restored
+            check_size(plan)
+        self._films = list[SegmentedFilm]()
+        with contextlib.ExitStack() as opened:
+            for target, plan in plans.items():
+                self._films.append(SegmentedFilm(target, plan, identity))
+                opened.callback(self._films[-1].release)
+            self.push(opened.pop_all())
+        if any(film.anew for film in self._films):
+            print(
+                f"{plain(job.pair.name)}: begins anew, as an earlier call had another input or other options",
+                flush=True,
+            )
+        together = min(len(film.segments) for film in self._films)
+        kept = self._films[0].kept_with(together) if job.restorer.begin is not None and together else None
+        self.kept = kept  # of the memory after the finished segments, of a restorer that has one
+        if job.restorer.begin is not None and kept is None:
+            together = 0
+        for film in self._films:
+            film.keep(together)
+        self._time_base, self._expected = given.time_base, 0
+        self._encoder = ThreadPoolExecutor(1, "encoder")
+        self.callback(self._encoder.shutdown, cancel_futures=True)
+        self._waiting = deque[Future[None]]()
+
+    @property
+    def film(self) -> FilmFormat:
+        """What the restored film is stored as."""
+        return self._films[0].plan.film
+
+    @property
+    def folder(self) -> Path:
+        """Where there is room."""
+        return self._films[0].folder
+
+    @property
+    def count(self) -> int:
+        """The frames of finished segments."""
+        return self._films[0].done
+
+    @property
+    def first(self) -> int | None:
+        """The pts of the first frame, if an earlier call has finished it."""
+        segments = self._films[0].segments
+        return segments[0].first if segments else None
+
+    def expect(self) -> None:
+        """One more frame of this segment is going to be added."""
+        self._expected += 1
+
+    def ends(self, cut: bool, waiting: int) -> bool:
+        """Whether the segment ends before the next frame, which follows a cut or does not.
+
+        Of the expected frames so many are `waiting` for later ones: they belong to the next segment.
+        """
+        from jaxgan.media.films.segments import LENGTH, SHORTEST
+
+        return self._expected - waiting >= (SHORTEST if cut else LENGTH)
+
+    def add(self, frame: Frame, before: Picture, after: Picture) -> None:
+        """A restored frame, and what it was restored from. They are encoded while the next ones are computed."""
+        while len(self._waiting) >= AHEAD:
+            self._waiting.popleft().result()
+        self._waiting.append(self._encoder.submit(self._encode, frame, before, after))
+
+    def _encode(self, frame: Frame, before: Picture, after: Picture) -> None:
+        pictures = (after, beside(before, after, self._job.restorer.scale)) if len(self._films) > 1 else (after,)
+        for film, picture in zip(self._films, pictures):
+            film.add(frame._replace(picture=picture))
+
+    def close_segment(self, kept: Kept | None, waiting: int = 0) -> None:
+        """Keeps the frames that are there, and beside them what is needed to go on after them."""
+        while self._waiting:
+            self._waiting.popleft().result()
+        for film in reversed(self._films):
+            film.close_segment(kept if film is self._films[0] else None)
+        self._expected = waiting
+
+    def __exit__(self, kind: type[BaseException] | None, *error: Any) -> bool | None:
+        if kind is not None and issubclass(kind, KeyboardInterrupt) and self.count:
+            print(f"{plain(self._job.pair.name)}: the same command goes on where this one stops", flush=True)
+        return super().__exit__(kind, *error)
+
+    def finish(self) -> tuple[str, ...]:
+        """Joins the segments and moves the films to their places; what could not be kept."""
+        wish, source = self._job.wish, self._job.pair.source
+        lost = list[str]()
+        for film, origin in zip(self._films, (self._job.origin, self._job.origin_of_compare)):
+            said = film.make_whole(
+                None if source.is_dir() else source,
+                time_base=self._time_base,
+                start=wish.start,
+                end=wish.end,
+                origin=origin,
+            )
+            lost += [each for each in (*film.plan.lost, *said) if each not in lost]
+        for film in self._films:  # not before all are whole: the disk may be full, and the next call needs them
+            film.move()
+        return tuple(lost)
+
+
+class _Bar:
+    """A bar in film time, on a terminal."""
+
+    def __init__(self, name: str, frames: Frames, first: int | None):
+        """`first`: pts of the first frame, if it was restored before."""
+        columns = (TextColumn("{task.description}", markup=False), BarColumn(bar_width=24), TimeRemainingColumn())
+        shared, silent = sys.stdout.isatty(), not console.is_terminal
+        self._progress = Progress(*columns, console=console, redirect_stdout=shared, disable=silent)
+        self._name, self._tick, self._seconds = plain(name), frames.format.time_base, frames.seconds
+        self._task = self._progress.add_task(self._name, total=frames.seconds)
+        self._first = first
+
+    def __enter__(self) -> _Bar:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._progress.stop()
+
+    def at(self, frame: Frame) -> None:
+        """Work has come to a frame."""
+        self._first = frame.pts if self._first is None else self._first
+        time = float((frame.pts - self._first) * self._tick)
+        whole = "" if self._seconds is None else f" / {_clock(self._seconds)}"
+        self._progress.update(self._task, completed=time, description=f"{self._name} {_clock(time)}{whole}")
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def beside(before: Picture, after: Picture, scale: int) -> Picture:
+    """The input, enlarged bicubically, at the left of the output."""
+    left, right, alpha = before.pixels, after.pixels, before.alpha
+    if scale > 1:
+        left = spread(left, alpha)
+        left = np.concatenate([enlarged(left[..., [channel]], scale) for channel in range(before.channels)], axis=2)
+        alpha = None if alpha is None else enlarged(alpha, scale)
+    channels = max(before.channels, after.channels)
+    left, right = (each if each.shape[2] == channels else each.repeat(channels, axis=2) for each in (left, right))
+    both = None if alpha is None or after.alpha is None else np.concatenate([alpha, after.alpha], axis=1)
+    return dataclasses.replace(after, pixels=np.concatenate([left, right], axis=1), alpha=both)
+
+
+def _identity(job: FilmJob) -> Mapping[str, Any]:
+    """All that the frames of a film follow from."""
+    masks = job.masks
+    return {
+        "version": jaxgan.__version__,
+        "source": _state(job.pair.source),
+        "model": job.restorer.fingerprint,
+        "tiling": str(job.tiling),
+        "batch_size": job.batch_size,
+        "wish": [str(each) for each in job.wish],
+        "masks": None if masks is None else [_state(masks.of_film(job.pair.name)[0]), masks.color],
+        "degrade": job.degrade and job.pair.name,
+        "marked": job.origin is not None,
+    }
+
+
+def _state(path: Path | None) -> list[Any]:
+    """Tells whether a file, or the pictures in a folder, have changed."""
+    if path is None:
+        return []
+    try:
+        files = picture_files(path) if path.is_dir() else [path]
+        return [[str(each.resolve()), each.stat().st_size, each.stat().st_mtime_ns] for each in files]
+    except OSError as error:
+        raise PictureError(f"{path} cannot be read: {error.strerror or error}") from error

@@ -1,0 +1,227 @@
+"""Pictures that judge a generator: mixed styles, nearest training images, what truncation costs and gives."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from etils import epath
+
+from jaxgan.cli.marking import Marking
+from jaxgan.config.run import RunConfig
+from jaxgan.errors import UserError
+from jaxgan.evaluators.choice import make_evaluators, with_samples
+from jaxgan.evaluators.evaluator import Generate
+from jaxgan.evaluators.neighbours import make_neighbour_search
+from jaxgan.evaluators.samples import generate_with
+from jaxgan.evaluators.truncation import PSI, THRESHOLDS, Truncated, truncation_sweep
+from jaxgan.fields import name_of, told
+from jaxgan.inference.model import Model
+from jaxgan.media.grids import save_grid
+from jaxgan.media.images import replace_file, save_image, to_uint8
+from jaxgan.reporting.plots import check_extra
+from jaxgan.system.paths import cache_dir
+
+PAIRS, PAIR_COLUMNS = 24, 3  # of samples and their nearest training images in the picture
+PANEL = (4.6, 3.4)  # inches
+COLOR, OTHER_COLOR = "#4c72b0", "#dd8452"
+
+
+@dataclasses.dataclass(frozen=True)
+class SampleWish:
+    """What the options ask for; `truncations` has at most one value, but for the kind `truncation`."""
+
+    config: RunConfig
+    seed: int
+    count: int
+    labels: list[int] | None
+    texts: tuple[str, ...]
+    output: str
+    truncations: tuple[float, ...]
+    crossover: int | None
+    marking: Marking
+    allow: tuple[str, ...] = ()  # packages beside jaxgan
+    over: str = "content"  # of clips: what an interpolation changes
+
+    @property
+    def truncation(self) -> float | None:
+        """The one value, or None."""
+        return self.truncations[0] if self.truncations else None
+
+    def given(self, generator: Model, count: int) -> dict[str, np.ndarray]:
+        """What so many samples are made for, by field: the labels or the texts in turn; else see `Model.given`.
+
+        Raises UserError for what the model does not ask for.
+        """
+        labels = None if self.labels is None else np.resize(np.asarray(self.labels, np.int32), count)
+        field = name_of(generator.asks, "tokens")
+        if self.texts and field is None:
+            raise UserError(f"--given: this model asks for {told(generator.asks)}, not for a text")
+        texts = {field: np.resize(self.texts, count)} if self.texts and field else {}
+        return generator.given(self.seed, count, labels, texts)
+
+    def samples(self, generator: Model) -> np.ndarray:
+        """The images that are wanted, `[count,H,W,C]`."""
+        given = self.given(generator, self.count)
+        return generator.generate(self.seed, self.count, given=given, truncation=self.truncation)
+
+
+Draw = Callable[[Model, SampleWish], str]
+
+
+def mixing(generator: Model, wish: SampleWish) -> str:
+    """Style mixing (Karras et al. 2019, figure 3): the coarse styles of the columns, the fine ones of the rows.
+
+    Layers before `--crossover` (default: the middle) take the column's style. First row and column are the
+    sources. Raises UserError for a generator without styles, or a layer that there is not.
+    """
+    if not generator.has_styles:
+        raise UserError("--kind=mixing: this generator has no styles to mix, as stylegan2's has")
+    latents, given = generator.latents(wish.seed, 2 * wish.count), wish.given(generator, 2 * wish.count)
+    styles = generator.styles(latents, given=given, truncation=wish.truncation)
+    layers = styles.shape[1]
+    crossover = layers // 2 if wish.crossover is None else wish.crossover
+    if not 0 < crossover < layers:
+        raise UserError(f"--crossover: got {crossover}, accepted are 1 to {layers - 1} of {layers} layers")
+    coarse, fine = styles[: wish.count], styles[wish.count :]
+    mixed = [np.concatenate([c[:crossover], f[crossover:]]) for f in fine for c in coarse]
+    images = generator.synthesize_styles(np.concatenate([styles, np.stack(mixed)]))
+    tops, sides, body = np.split(images, [wish.count, 2 * wish.count])
+    body = body.reshape(wish.count, wish.count, *body.shape[1:])
+    rows = [np.concatenate([side[None], row]) for side, row in zip(sides, body)]
+    blank = np.ones_like(tops[:1])
+    origin = wish.marking.about("samples of a generator and mixtures of their styles")
+    images = np.concatenate([blank, tops, *rows])
+    wish.marking.heard(save_grid(images, wish.output, columns=wish.count + 1, origin=origin))
+    return f"{wish.output} (above: layers up to {crossover}, at the left: the {layers - crossover} after them)"
+
+
+def neighbours(generator: Model, wish: SampleWish) -> str:
+    """Samples beside their nearest training images, those nearest of all first, and whether they are copies.
+
+    Prints the verdict; beside the picture lies a JSON file of the distances.
+    """
+    search = make_neighbour_search(wish.config, cache_dir=str(cache_dir() / "classifiers"), allow=wish.allow)
+    samples = to_uint8(wish.samples(generator))
+    found = search(samples)
+    order = np.argsort(found.nearest.distances, kind="stable")[:PAIRS]
+    pairs = np.stack([samples[order], found.nearest.images[order]], axis=1).reshape(-1, *samples.shape[1:])
+    columns = min(PAIR_COLUMNS, len(order))
+    distances = [f"{found.nearest.distances[row]:.3g}" for row in order]
+    titles = [text for _ in range(columns) for text in ("sample", "nearest")]
+    rows = [distances[start] for start in range(0, len(order), columns)]
+    origin = wish.marking.about("samples of a generator beside their nearest training images", mixed=True)
+    remarks = save_grid(pairs, wish.output, columns=2 * columns, column_labels=titles, row_labels=rows, origin=origin)
+    wish.marking.heard(remarks)
+    report = {
+        **search.manifest,
+        "step": generator.step,
+        "verdict": found.verdict,
+        "share": _finite(found.share),
+        "nearer": _finite(found.nearer),
+        "near": _finite(found.near),
+        "held_out_distances": found.held_out.tolist(),
+        "distances": found.nearest.distances.tolist(),
+        "indices": found.nearest.indices.tolist(),
+    }
+    table = _write_json(wish.output, report)
+    middle = f"samples {np.median(found.nearest.distances):.4g}"
+    if len(found.held_out):
+        middle += f", held-out images {np.median(found.held_out):.4g} (1% of them within {found.near:.4g})"
+    print(f"median distance to the nearest of {search.manifest['training_images']} training images: {middle}")
+    print(f"features: {search.features}")
+    print(found.verdict)
+    return f"{wish.output}, all distances: {table}"
+
+
+def truncation(generator: Model, wish: SampleWish) -> str:
+    """Scores at several truncations (`--truncation=0.5,0.7`, and without): a printed table, a plot, a JSON file.
+
+    The plot shows no picture that a model made, and says nothing of its origin.
+    """
+    check_extra()  # before the work
+    fewest = wish.config.evaluation.neighbours + 1
+    if wish.count < max(2, fewest):
+        raise UserError(f"--count: got {wish.count}, accepted is {max(2, fewest)} or more")
+    if wish.texts:
+        raise UserError("--given: --kind=truncation scores captions of the data; accepted is none")
+    if wish.labels is not None:
+        raise UserError("--labels: --kind=truncation scores classes in the shares of the data; accepted is none")
+    made = make_evaluators(with_samples(wish.config, wish.count), generator.product, wish.allow, only_fitting=True)
+    evaluator = next(iter(made.values())).evaluator
+    default = PSI if generator.has_styles else THRESHOLDS
+    values = (*sorted(wish.truncations), None) if wish.truncations else default
+
+    def truncated(value: float | None) -> Generate:
+        return generate_with(lambda seed, n, labels: generator.generate(seed, n, labels, truncation=value))
+
+    swept = truncation_sweep(truncated, evaluator, values, wish.seed)
+    name = "psi" if generator.has_styles else "threshold"
+    _plot(swept, name, wish.output)
+    rows = [{"truncation": each.truncation, **each.scores} for each in swept]
+    table = _write_json(
+        wish.output, {"step": generator.step, "kind": name, "scores": rows, "manifest": dict(evaluator.manifest)}
+    )
+    print(f"{name:>10}" + "".join(f"{score:>12}" for score in swept[0].scores))
+    for each in swept:
+        print(f"{_told(each.truncation):>10}" + "".join(f"{score:12.4f}" for score in each.scores.values()))
+    return f"{wish.output}, table: {table}"
+
+
+def _plot(swept: Sequence[Truncated], name: str, output: str) -> None:
+    """The distance over truncation, and with precision measured, precision against recall."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg  # it takes long to load
+    from matplotlib.figure import Figure
+
+    distance, *shown = swept[0].scores
+    places, ticks = range(len(swept)), [_told(each.truncation) for each in swept]
+    panels = 2 if shown else 1
+    figure = Figure(figsize=(panels * PANEL[0], PANEL[1]), dpi=110, layout="constrained")
+    canvas = FigureCanvasAgg(figure)
+    left = figure.add_subplot(1, panels, 1)
+    left.plot(places, [each.scores[distance] for each in swept], color=COLOR, marker="o", markersize=4)
+    left.set_xticks(places, ticks)
+    left.set_xlabel(name)
+    left.set_ylabel(f"{distance} (less is better)")
+    left.set_ylim(bottom=0)
+    if shown:
+        right = figure.add_subplot(1, panels, 2)
+        _plot_shown(right, swept, shown, name, ticks)
+    canvas.draw()
+    save_image(np.asarray(canvas.buffer_rgba())[..., :3], output)
+
+
+def _plot_shown(axes: Any, swept: Sequence[Truncated], shown: Sequence[str], name: str, ticks: list[str]) -> None:
+    curves = {score: [each.scores[score] for each in swept] for score in shown}
+    if len(curves) == 1:
+        ((score, values),) = curves.items()
+        axes.plot(range(len(swept)), values, color=OTHER_COLOR, marker="o", markersize=4)
+        axes.set_xticks(range(len(swept)), ticks)
+        axes.set_xlabel(name)
+        axes.set_ylabel(score)
+        return
+    axes.plot(curves["recall"], curves["precision"], color=OTHER_COLOR, marker="o", markersize=4)
+    axes.margins(0.18)
+    for index, tick in enumerate(ticks):
+        place = (curves["recall"][index], curves["precision"][index])
+        offset = (5, 5) if index % 2 else (-5, -12)  # to both sides in turn: near points keep their labels apart
+        axes.annotate(tick, place, textcoords="offset points", xytext=offset, ha="left" if index % 2 else "right")
+    axes.set_xlabel("recall")
+    axes.set_ylabel(f"precision, at each {name}")
+
+
+def _told(value: float | None) -> str:
+    return "none" if value is None else f"{value:g}"
+
+
+def _finite(value: float) -> float | None:
+    return value if np.isfinite(value) else None
+
+
+def _write_json(picture: str, report: object) -> epath.Path:
+    path = epath.Path(picture).with_suffix(".json")
+    replace_file(path, (json.dumps(report, indent=2, allow_nan=False) + "\n").encode())
+    return path

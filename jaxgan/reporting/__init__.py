@@ -1,0 +1,1 @@
+"""What a run shows while it trains: scalars, events, plots, progress, throughput, traces."""

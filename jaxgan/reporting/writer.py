@@ -1,0 +1,173 @@
+"""What a run writes down as it goes: scalars as JSON lines; scalars and pictures as TensorBoard events."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import math
+import os
+import time
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any, TextIO
+
+import numpy as np
+from etils import epath
+
+from jaxgan.checkpoints.workdir import Workdir
+from jaxgan.config.checking import check_type
+from jaxgan.config.domains import Whole
+from jaxgan.errors import UserError
+from jaxgan.media.images import replace_file
+from jaxgan.reporting.events import Events
+from jaxgan.reporting.mirror import Mirror
+from jaxgan.system.json_files import BrokenFileError, parse_json, why
+from jaxgan.system.json_files import lines as raw_lines
+
+log = logging.getLogger(__name__)
+
+LINE: Mapping[str, Any] = {"step": Whole, "images": Whole, "time": float, "scalars": Mapping[str, float | str]}
+
+
+class Writer:
+    """Appends to `scalars.jsonl` and to the events in `tensorboard/` of a work directory.
+
+    Every line is one JSON object `{"step", "images", "time", "scalars": {name: number}}` and is in the
+    file when `write` returns, or within a minute where the directory is remote. NaN and infinities, which
+    JSON has not, are the strings "NaN", "Infinity" and "-Infinity".
+    """
+
+    def __init__(
+        self,
+        workdir: str | os.PathLike[str],
+        *,
+        tensorboard: bool = True,
+        resume_at: int | None = None,
+        enabled: bool = True,
+    ):
+        """`resume_at`: the step at which the run goes on; what was written after it is dropped.
+
+        None keeps everything. With `enabled=False` (all processes but the first) nothing is written.
+        """
+        self._file: TextIO | None = None
+        self._events: Events | None = None
+        self._mirror: Mirror | None = None
+        if not enabled:
+            return
+        paths = Workdir(os.fspath(workdir))
+        paths.root.mkdir(parents=True, exist_ok=True)
+        drop_after(paths.scalars, resume_at)
+        with contextlib.ExitStack() as opened:
+            opened.callback(self.close)
+            if paths.remote:
+                self._mirror = Mirror(paths.root)
+                self._mirror.fetch(paths.scalars.name)
+                paths = Workdir(str(self._mirror.folder))
+            self._file = open(paths.scalars, "a", encoding="utf-8", buffering=1)  # noqa: SIM115
+            if tensorboard:
+                purge_from = None if resume_at is None else resume_at + 1
+                self._events = Events(str(paths.tensorboard), purge_from=purge_from)
+            opened.pop_all()
+
+    def write(self, step: int, images: int, scalars: Mapping[str, float]) -> None:
+        """Writes scalars by name, as they are after `step` rounds and `images` real images."""
+        if self._file is None:
+            return
+        values = {name: float(value) for name, value in scalars.items()}
+        line = {
+            "step": int(step),
+            "images": int(images),
+            "time": round(time.time(), 3),
+            "scalars": {name: _to_json(value) for name, value in values.items()},
+        }
+        self._file.write(json.dumps(line, allow_nan=False) + "\n")
+        if self._events is not None:
+            for name, value in values.items():
+                self._events.add_scalar(name, value, step)
+        if self._mirror is not None:
+            self._mirror.copy()
+
+    def write_images(self, step: int, name: str, image: np.ndarray) -> None:
+        """Writes a picture, uint8 `[H, W, 1 or 3]`, or a film `[T, H, W, 1 or 3]`, for TensorBoard to show."""
+        if self._events is not None:
+            (self._events.add_film if image.ndim == 4 else self._events.add_image)(name, image, step)
+
+    def close(self) -> None:
+        """Writes what is still on its way and closes the files."""
+        with contextlib.ExitStack() as closing:  # each, whatever the others say
+            for each in (self._mirror, self._file, self._events):
+                if each is not None:
+                    closing.callback(each.close)
+            self._file, self._events, self._mirror = None, None, None
+
+    def __enter__(self) -> Writer:
+        """The writer itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Closes it."""
+        self.close()
+
+
+def read_scalars(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
+    """The lines of a `scalars.jsonl` that count, in order: `{"step", "images", "time", "scalars"}`.
+
+    Where a run went back to an older checkpoint, what it had written beyond is left out. Lines cut
+    short (by a kill) are left out too. An empty list where there is no file.
+    """
+    kept: list[dict[str, Any]] = []
+    for _, line in _lines(epath.Path(path)):
+        if kept and line["step"] < kept[-1]["step"]:
+            kept = [older for older in kept if older["step"] < line["step"]]
+        kept.append(line)
+    return kept
+
+
+def drop_after(path: epath.PathLike, step: int | None) -> None:
+    """Rewrites a `scalars.jsonl` in one move without what is beyond a step (None: any) or cut short."""
+    path = epath.Path(path)
+    if not path.exists():
+        return
+    new = b"".join(raw for raw, line in _lines(path) if step is None or line["step"] <= step)
+    if new != path.read_bytes():
+        replace_file(path, new)
+
+
+def _lines(path: epath.Path) -> list[tuple[bytes, dict[str, Any]]]:
+    """Every whole line, as it stands and parsed."""
+    if not path.exists():
+        return []
+    lines: list[tuple[bytes, dict[str, Any]]] = []
+    try:
+        for number, raw in enumerate(raw_lines(path), start=1):
+            line = _line(raw)
+            if line is not None:
+                lines.append((raw, line))
+            else:
+                log.info("%s: line %s was cut short and is left out", path, number)
+    except (OSError, BrokenFileError) as error:
+        raise UserError(f"{os.fspath(path)} cannot be read: {why(error)}") from None
+    return lines
+
+
+def _line(raw: bytes) -> dict[str, Any] | None:
+    """A line as a run writes it; None for any other."""
+    try:
+        line = parse_json(raw)
+        check_type(line, Mapping[str, Any], "line")
+        for name, annotation in LINE.items():
+            check_type(line.get(name), annotation, name)
+        line["scalars"] = {name: float(value) for name, value in line["scalars"].items()}
+    except (ValueError, UserError):
+        return None
+    return line if raw.endswith(b"\n") else None
+
+
+def _to_json(value: float) -> float | str:
+    """The number, or what `float` reads as it where JSON has no number for it."""
+    if math.isfinite(value):
+        return value
+    return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
