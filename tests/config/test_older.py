@@ -15,7 +15,7 @@ from jaxgan.errors import UserError
 
 pytestmark = pytest.mark.quick
 
-SAVED = pathlib.Path(__file__).parent / "golden" / "recorded" / "saved"
+SAVED = pathlib.Path(__file__).parent.parent / "golden" / "recorded" / "saved"
 NETWORKS = {"generator": {"name": "dcgan.Generator", "widths": (8, 4)}, "discriminator": {"name": "mlp.Discriminator"}}
 REST = {"task": {"name": "generation.Generation"}, "data": {"name": "jaxgan_digits"}, "images": 640}
 FORMER = """
