@@ -18,7 +18,7 @@ from jaxgan.config.run import RunConfig
 from jaxgan.errors import FINISHED, SOME_FAILED, UserError
 from jaxgan.inference.restorer import Restorer, load_pretrained
 from jaxgan.inference.tiling import Tiling
-from jaxgan.jobs.apply_options import Wish, read_wish
+from jaxgan.jobs.apply_options import ApplyOptions, read_apply_options
 from jaxgan.jobs.comparison import Comparison
 from jaxgan.jobs.files import Pair
 from jaxgan.jobs.films import FilmJob, film_size, restore_film
@@ -46,7 +46,7 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
     was trained to restore; `--compare` writes a picture, or a film, for a person; `--provenance`: whether the files
     say what made them. Raises UserError for options that do not fit, before anything is written.
     """
-    wish = read_wish(options)
+    chosen = read_apply_options(options)
     start_jax(config)
     if "pretrained" in options:
         if {"strength", "checkpoint", "product"} & options.keys():
@@ -55,48 +55,48 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
         restorer = load_pretrained(options["pretrained"])
         origin = Origin("restored", _told(restorer), model=Path(options["pretrained"]).name)
     else:
-        restorer = load_model(workdir, options, "pixels", strength=wish.strength).restorer
+        restorer = load_model(workdir, options, "pixels", strength=chosen.strength).restorer
         origin = origin_of_run(workdir, "restored", _told(restorer), step=restorer.step)
-    return restore_files(restorer, wish, Marking(origin if wish.marked else None))
+    return restore_files(restorer, chosen, Marking(origin if chosen.marked else None))
 
 
 def _told(restorer: Restorer) -> str:
     return f"restored by a model trained for {restorer.description}"
 
 
-def restore_files(restorer: Restorer, wish: Wish, marking: Marking) -> int:
-    """Restores what a wish names, and tells of it; the exit status. Raises UserError for masks that do not fit."""
-    if wish.degrade and restorer.degrade is None:
+def restore_files(restorer: Restorer, chosen: ApplyOptions, marking: Marking) -> int:
+    """Restores what a chosen names, and tells of it; the exit status. Raises UserError for masks that do not fit."""
+    if chosen.degrade and restorer.degrade is None:
         raise UserError("--degrade: got true, but nobody knows how the conditions of this model are made of pictures")
-    if restorer.masks and wish.masks is None and not wish.degrade:
+    if restorer.masks and chosen.masks is None and not chosen.degrade:
         raise UserError("--mask is missing: this model fills in; give a picture that is white where, or --mask_color")
-    if not restorer.masks and wish.masks is not None:
+    if not restorer.masks and chosen.masks is not None:
         raise UserError("--mask and --mask_color: this model does not fill in, accepted is neither")
     print(f"this model was trained for {restorer.description}")
-    for line in wish.skipped:
+    for line in chosen.skipped:
         print(line, file=sys.stderr)
-    pictures, films = ([pair for pair in wish.pairs if pair.film == film] for film in (False, True))
-    failed = _restore_pictures(restorer, wish, pictures, marking) if pictures else 0
-    failed += sum(not _restore_film(restorer, wish, pair, marking) for pair in films)
-    count, kind = len(wish.pairs), "pictures" if not films else "films" if not pictures else "files"
+    pictures, films = ([pair for pair in chosen.pairs if pair.film == film] for film in (False, True))
+    failed = _restore_pictures(restorer, chosen, pictures, marking) if pictures else 0
+    failed += sum(not _restore_film(restorer, chosen, pair, marking) for pair in films)
+    count, kind = len(chosen.pairs), "pictures" if not films else "films" if not pictures else "files"
     if count > 1:
         print(f"{count - failed} of {count} {kind} restored, {failed} failed")
-    return max(marking.tell(), SOME_FAILED if failed or wish.skipped else FINISHED)
+    return max(marking.tell(), SOME_FAILED if failed or chosen.skipped else FINISHED)
 
 
-def _restore_pictures(restorer: Restorer, wish: Wish, pairs: Sequence[Pair], marking: Marking) -> int:
+def _restore_pictures(restorer: Restorer, chosen: ApplyOptions, pairs: Sequence[Pair], marking: Marking) -> int:
     """Restores pictures and tells of them; how many failed."""
-    sizes = {pair: _size(pair, restorer.scale if wish.degrade else 1) for pair in pairs}
-    tiling = _tiling(restorer, wish.tile, [size for size in sizes.values() if size])
+    sizes = {pair: _size(pair, restorer.scale if chosen.degrade else 1) for pair in pairs}
+    tiling = _tiling(restorer, chosen.tile, [size for size in sizes.values() if size])
     tiles = {pair: _count(tiling, size) for pair, size in sizes.items()}
-    report = Report(Comparison(restorer.scale) if wish.compare else None, sum(tiles.values()), marking)
+    report = Report(Comparison(restorer.scale) if chosen.compare else None, sum(tiles.values()), marking)
     with report.progress, _enough_memory(tiling):
         workshop = Workshop(
             restorer,
             tiling,
-            batch_size=wish.batch_size,
-            masks=wish.masks,
-            degrade=wish.degrade,
+            batch_size=chosen.batch_size,
+            masks=chosen.masks,
+            degrade=chosen.degrade,
             report=report,
             origin=marking.about(),
         )
@@ -108,36 +108,36 @@ def _restore_pictures(restorer: Restorer, wish: Wish, pairs: Sequence[Pair], mar
             workshop.take(pair)
         workshop.flush()
     if report.comparison is not None:
-        remarks = report.comparison.save(str(wish.compare), marking.about(BESIDE, action="created", mixed=True))
+        remarks = report.comparison.save(str(chosen.compare), marking.about(BESIDE, action="created", mixed=True))
         if remarks is not None:
             marking.heard(remarks)
-            print(plain(f"side by side: {wish.compare}"))
+            print(plain(f"side by side: {chosen.compare}"))
     return len(report.failures)
 
 
-def _restore_film(restorer: Restorer, wish: Wish, pair: Pair, marking: Marking) -> bool:
+def _restore_film(restorer: Restorer, chosen: ApplyOptions, pair: Pair, marking: Marking) -> bool:
     """Restores a film and tells of it; whether it is whole. Raises UserError for options that do not fit the one."""
     try:
-        height, width = film_size(pair.source, wish.films)
-        scale = restorer.scale if wish.degrade else 1
-        tiling = _tiling(restorer, wish.tile, [(height // scale, width // scale)])
+        height, width = film_size(pair.source, chosen.films)
+        scale = restorer.scale if chosen.degrade else 1
+        tiling = _tiling(restorer, chosen.tile, [(height // scale, width // scale)])
         with _enough_memory(tiling):
             told = restore_film(
                 FilmJob(
                     pair=pair,
                     restorer=restorer,
                     tiling=tiling,
-                    batch_size=wish.batch_size,
-                    wish=wish.films,
-                    masks=wish.masks,
-                    degrade=wish.degrade,
-                    compare=None if wish.compare is None else Path(wish.compare),
+                    batch_size=chosen.batch_size,
+                    chosen=chosen.films,
+                    masks=chosen.masks,
+                    degrade=chosen.degrade,
+                    compare=None if chosen.compare is None else Path(chosen.compare),
                     origin=marking.about(parent=pair.source),
                     origin_of_compare=marking.about(BESIDE, action="created", mixed=True),
                 )
             )
     except Unfit as error:
-        if len(wish.pairs) == 1:
+        if len(chosen.pairs) == 1:
             raise UserError(f"{pair.name}: {error}") from error
         print(plain(f"{pair.name}: failed, {error}"), flush=True)
         return False
@@ -146,8 +146,8 @@ def _restore_film(restorer: Restorer, wish: Wish, pair: Pair, marking: Marking) 
         return False
     remarks = "; ".join(marking.heard(told.remarks))
     print(plain(f"{pair.name}: {told.text}" + (f" ({remarks})" if remarks else "")), flush=True)
-    if wish.compare is not None:
-        print(plain(f"side by side: {wish.compare}"))
+    if chosen.compare is not None:
+        print(plain(f"side by side: {chosen.compare}"))
     return told.whole
 
 

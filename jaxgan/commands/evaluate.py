@@ -130,8 +130,8 @@ def _path_length(generator: Model, evaluator: Featured, paths: int, seed: int) -
     starts, ends = (generator.styles(part, labels)[:, 0] for part in (latents[:paths], latents[paths:]))
     layers = generator.styles(latents[:1], None if labels is None else labels[:1]).shape[1]
 
-    def draw(styles: np.ndarray, rows: slice) -> np.ndarray:
+    def synthesize(styles: np.ndarray, rows: slice) -> np.ndarray:
         del rows  # a style holds its own label
         return generator.synthesize_styles(np.repeat(styles[:, None], layers, axis=1))
 
-    return feature_path_length(draw, evaluator.features, starts, ends, straight=True)
+    return feature_path_length(synthesize, evaluator.features, starts, ends, straight=True)

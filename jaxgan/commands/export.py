@@ -19,7 +19,7 @@ from jaxgan.media.images import replacing
 from jaxgan.system.plain import plain
 
 
-class ExportWish(NamedTuple):
+class ExportOptions(NamedTuple):
     """What the options ask for."""
 
     format: str
@@ -35,19 +35,19 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
     programs and graphs take latents and what else the generator needs, and hold `--truncation` fixed.
     Raises UserError for options that do not fit and for packages of the extra `export` that are missing.
     """
-    wish = _wish(options)
+    chosen = _read_options(options)
     checkpoint_choice(options)  # told before anything is loaded
     check_outputs("export", workdir, options)
     start_jax(config)
-    generator = load_model(workdir, options, None if wish.format == "safetensors" else "latent")
-    with replacing(wish.output) as part:  # a file under its own name is whole
-        WRITERS[wish.format](generator, str(part), wish)
-    size = pathlib.Path(wish.output).stat().st_size
-    print(plain(f"{wish.format} of step {generator.step}: {wish.output} ({size:,} bytes)"))
+    generator = load_model(workdir, options, None if chosen.format == "safetensors" else "latent")
+    with replacing(chosen.output) as part:  # a file under its own name is whole
+        WRITERS[chosen.format](generator, str(part), chosen)
+    size = pathlib.Path(chosen.output).stat().st_size
+    print(plain(f"{chosen.format} of step {generator.step}: {chosen.output} ({size:,} bytes)"))
     return FINISHED
 
 
-def _wish(options: Mapping[str, str]) -> ExportWish:
+def _read_options(options: Mapping[str, str]) -> ExportOptions:
     kind, output = options.get("format"), options.get("output")
     if kind not in WRITERS:
         raise UserError(f"--format: got {kind!r}, accepted are {', '.join(WRITERS)}")
@@ -58,7 +58,7 @@ def _wish(options: Mapping[str, str]) -> ExportWish:
     if "truncation" in options and kind == "safetensors":
         raise UserError("--truncation: weights do not change with it; accepted with --format=stablehlo and onnx")
     platforms = options.get("platforms", ",".join(stablehlo.PLATFORMS))
-    return ExportWish(kind, output, _truncation(options), tuple(platforms.split(",")))
+    return ExportOptions(kind, output, _truncation(options), tuple(platforms.split(",")))
 
 
 def _truncation(options: Mapping[str, str]) -> float | None:
@@ -72,10 +72,10 @@ def _truncation(options: Mapping[str, str]) -> float | None:
     return value
 
 
-def _safetensors(generator: Model, path: str, wish: ExportWish) -> None:
+def _safetensors(generator: Model, path: str, chosen: ExportOptions) -> None:
     from jaxgan.weights import safetensors
 
-    del wish
+    del chosen
     metadata = {
         "format": f"jaxgan.{generator.name}",
         "step": str(generator.step),
@@ -86,17 +86,17 @@ def _safetensors(generator: Model, path: str, wish: ExportWish) -> None:
     safetensors.write(path, generator.tensors(), metadata)
 
 
-def _stablehlo(generator: Model, path: str, wish: ExportWish) -> None:
-    function = generator.function(truncation=wish.truncation)
-    stablehlo.write(path, function, generator.needed, platforms=wish.platforms)
+def _stablehlo(generator: Model, path: str, chosen: ExportOptions) -> None:
+    function = generator.function(truncation=chosen.truncation)
+    stablehlo.write(path, function, generator.needed, platforms=chosen.platforms)
 
 
-def _onnx(generator: Model, path: str, wish: ExportWish) -> None:
+def _onnx(generator: Model, path: str, chosen: ExportOptions) -> None:
     try:
         from jaxgan.exporting import onnx
     except ImportError:
         raise UserError("--format=onnx needs the package onnx: pip install 'jaxgan[export]'") from None
-    onnx.write(path, generator.function(truncation=wish.truncation), generator.needed)
+    onnx.write(path, generator.function(truncation=chosen.truncation), generator.needed)
 
 
 WRITERS = {"safetensors": _safetensors, "stablehlo": _stablehlo, "onnx": _onnx}

@@ -19,7 +19,7 @@ from jaxgan.errors import FINISHED, SOME_FAILED, UserError
 from jaxgan.fields import frames, further_latents, named
 from jaxgan.inference.model import Model
 from jaxgan.jobs import inspection
-from jaxgan.jobs.inspection import Draw, SampleWish
+from jaxgan.jobs.inspection import MakeSamples, SampleOptions
 from jaxgan.media.grids import make_film, save_grid
 from jaxgan.media.images import save_image
 from jaxgan.media.videos import FRAMES_PER_SECOND, save_animation, usual_suffix
@@ -72,10 +72,10 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
     output = options.get("output") or str(epath.Path(workdir) / "samples" / f"{kind}-{seed}{suffix}")
     origin = origin_of_run(workdir, "created", "samples of a generator", step=generator.step, seed=seed)
     marking = Marking(origin if marked else None)
-    wish = SampleWish(
+    chosen = SampleOptions(
         config, seed, count, labels, texts, output, truncations, crossover, marking, allowed(options), over
     )
-    where = KINDS[kind](generator, wish)
+    where = KINDS[kind](generator, chosen)
     print(plain(f"{kind} of step {generator.step}: {where}"))
     if generator.lost:
         print(f"{generator.lost} of the images that the generator gives have values that are not finite: {LOST[kind]}")
@@ -105,108 +105,108 @@ def _makes_clips(generator: Model) -> bool:
     return generator.gives[named(generator.gives, "pixels")].clip
 
 
-def _grid(generator: Model, wish: SampleWish) -> str:
-    images = wish.samples(generator)
-    wish.marking.heard(save_grid(images, wish.output, columns=min(10, wish.count), origin=wish.marking.about()))
-    return wish.output
+def _grid(generator: Model, chosen: SampleOptions) -> str:
+    images = chosen.samples(generator)
+    chosen.marking.heard(save_grid(images, chosen.output, columns=min(10, chosen.count), origin=chosen.marking.about()))
+    return chosen.output
 
 
-def _files(generator: Model, wish: SampleWish) -> str:
-    images = wish.samples(generator)
+def _files(generator: Model, chosen: SampleOptions) -> str:
+    images = chosen.samples(generator)
     written = 0
     for index, image in enumerate(images):
-        path = epath.Path(wish.output) / f"{index:05}{'.gif' if image.ndim == 4 else '.png'}"
+        path = epath.Path(chosen.output) / f"{index:05}{'.gif' if image.ndim == 4 else '.png'}"
         if not np.isfinite(image).all():
             print(f"{path.name}: failed, its values are not finite")
             continue
         written += 1
-        origin = wish.marking.about("a sample of a generator")
+        origin = chosen.marking.about("a sample of a generator")
         if image.ndim == 4:
-            wish.marking.heard(save_animation(image, path, FRAMES_PER_SECOND, origin))
+            chosen.marking.heard(save_animation(image, path, FRAMES_PER_SECOND, origin))
         else:
-            wish.marking.heard(save_image(image, path, origin))
-    return f"{wish.output} ({written} files)"
+            chosen.marking.heard(save_image(image, path, origin))
+    return f"{chosen.output} ({written} files)"
 
 
-def _videos(generator: Model, wish: SampleWish) -> str:
+def _videos(generator: Model, chosen: SampleOptions) -> str:
     """A film of all clips side by side."""
-    columns = math.ceil(math.sqrt(wish.count))
-    return _save_clips(wish.samples(generator), wish, columns, "samples of a generator of clips")
+    columns = math.ceil(math.sqrt(chosen.count))
+    return _save_clips(chosen.samples(generator), chosen, columns, "samples of a generator of clips")
 
 
-def _save_clips(clips: np.ndarray, wish: SampleWish, columns: int, description: str) -> str:
+def _save_clips(clips: np.ndarray, chosen: SampleOptions, columns: int, description: str) -> str:
     """A film of clips `[N,T,H,W,C]` side by side, or by the suffix a strip: a row of frames each."""
-    origin = wish.marking.about(description)
-    if PurePath(wish.output).suffix.lower() in ANIMATIONS:
+    origin = chosen.marking.about(description)
+    if PurePath(chosen.output).suffix.lower() in ANIMATIONS:
         film = make_film(clips, columns=columns)
-        wish.marking.heard(save_animation(film, wish.output, FRAMES_PER_SECOND, origin))
-        return f"{wish.output} ({len(film)} frames)"
-    wish.marking.heard(save_grid(clips, wish.output, columns=columns, origin=origin))
-    return wish.output
+        chosen.marking.heard(save_animation(film, chosen.output, FRAMES_PER_SECOND, origin))
+        return f"{chosen.output} ({len(film)} frames)"
+    chosen.marking.heard(save_grid(clips, chosen.output, columns=columns, origin=origin))
+    return chosen.output
 
 
-def _classes(generator: Model, wish: SampleWish) -> str:
+def _classes(generator: Model, chosen: SampleOptions) -> str:
     if not generator.num_classes:
         raise UserError("--kind=classes: the model was trained without labels; use --kind=grid")
-    shown = wish.labels or list(range(generator.num_classes))
+    shown = chosen.labels or list(range(generator.num_classes))
     names = generator.class_names or tuple(map(str, range(generator.num_classes)))
-    asked = np.repeat(shown, wish.count)
-    images = generator.generate(wish.seed, len(asked), asked, truncation=wish.truncation)
-    rows, origin = [names[label] for label in shown], wish.marking.about("samples of a generator, class by class")
-    wish.marking.heard(save_grid(images, wish.output, columns=wish.count, row_labels=rows, origin=origin))
-    return wish.output
+    asked = np.repeat(shown, chosen.count)
+    images = generator.generate(chosen.seed, len(asked), asked, truncation=chosen.truncation)
+    rows, origin = [names[label] for label in shown], chosen.marking.about("samples of a generator, class by class")
+    chosen.marking.heard(save_grid(images, chosen.output, columns=chosen.count, row_labels=rows, origin=origin))
+    return chosen.output
 
 
-def _interpolate(generator: Model, wish: SampleWish) -> str:
+def _interpolate(generator: Model, chosen: SampleOptions) -> str:
     """A closed walk; with classes or texts, every one of them walks along, side by side."""
-    shown = len(wish.labels or wish.texts) or generator.num_classes or 1
+    shown = len(chosen.labels or chosen.texts) or generator.num_classes or 1
     if _makes_clips(generator):
-        return _between_clips(generator, wish, shown)
-    given = wish.given(generator, shown)
-    walks = [_walk(generator, wish, {name: rows[[index]] for name, rows in given.items()}) for index in range(shown)]
-    return _save_clips(np.stack(walks), wish, min(5, shown), "a walk through samples of a generator")
+        return _between_clips(generator, chosen, shown)
+    given = chosen.given(generator, shown)
+    walks = [_walk(generator, chosen, {name: rows[[index]] for name, rows in given.items()}) for index in range(shown)]
+    return _save_clips(np.stack(walks), chosen, min(5, shown), "a walk through samples of a generator")
 
 
-def _between_clips(generator: Model, wish: SampleWish, shown: int) -> str:
+def _between_clips(generator: Model, chosen: SampleOptions, shown: int) -> str:
     """`--count` clips side by side, from one content to another, all under one motion; `--over=motion`: the other way.
 
     With classes or texts each of them has a row.
     """
-    asks, moving = generator.asks, wish.over == "motion"
+    asks, moving = generator.asks, chosen.over == "motion"
     motion = further_latents(asks)
     if moving and not motion:
         raise UserError("--over=motion: this model draws no motion apart from the content; accepted is content")
-    given, shares = wish.given(generator, max(2, shown)), np.linspace(0, 1, wish.count)
+    given, shares = chosen.given(generator, max(2, shown)), np.linspace(0, 1, chosen.count)
     ends = {
-        named(asks, "latent"): np.asarray(generator.latents(wish.seed, 2)),
+        named(asks, "latent"): np.asarray(generator.latents(chosen.seed, 2)),
         **{name: given[name] for name in motion},
     }
     path = {
         name: _between(rows[0], rows[1], shares)
         if (name in motion) == moving
-        else np.repeat(rows[:1], wish.count, axis=0)
+        else np.repeat(rows[:1], chosen.count, axis=0)
         for name, rows in ends.items()
     }
     latents, clips = path.pop(named(asks, "latent")), []
     for index in range(shown):
-        asked = {name: np.repeat(rows[[index]], wish.count, axis=0) for name, rows in given.items()}
-        clips.append(generator.synthesize(latents, given={**asked, **path}, truncation=wish.truncation))
-    description = f"clips between two samples of a generator, over {wish.over}"
-    return _save_clips(np.concatenate(clips), wish, wish.count, description)
+        asked = {name: np.repeat(rows[[index]], chosen.count, axis=0) for name, rows in given.items()}
+        clips.append(generator.synthesize(latents, given={**asked, **path}, truncation=chosen.truncation))
+    description = f"clips between two samples of a generator, over {chosen.over}"
+    return _save_clips(np.concatenate(clips), chosen, chosen.count, description)
 
 
-def _walk(generator: Model, wish: SampleWish, given: Mapping[str, np.ndarray]) -> np.ndarray:
+def _walk(generator: Model, chosen: SampleOptions, given: Mapping[str, np.ndarray]) -> np.ndarray:
     """The images of a walk through styles, in straight lines, where there are any; else through latents."""
-    keys = np.asarray(generator.latents(wish.seed, wish.count))
+    keys = np.asarray(generator.latents(chosen.seed, chosen.count))
     asked = lambda n: {name: np.repeat(row, n, axis=0) for name, row in given.items()}  # noqa: E731
     if generator.has_styles:
-        keys = generator.styles(keys, given=asked(len(keys)), truncation=wish.truncation)
+        keys = generator.styles(keys, given=asked(len(keys)), truncation=chosen.truncation)
         share = np.arange(FRAMES_BETWEEN)[:, None, None] / np.float32(FRAMES_BETWEEN)
         path = np.concatenate([a + share * (b - a) for a, b in zip(keys, np.roll(keys, -1, axis=0))])
         return generator.synthesize_styles(path)
     shares = np.arange(FRAMES_BETWEEN) / FRAMES_BETWEEN
     path = np.concatenate([_between(a, b, shares) for a, b in zip(keys, np.roll(keys, -1, axis=0))])
-    return generator.synthesize(path, given=asked(len(path)), truncation=wish.truncation)
+    return generator.synthesize(path, given=asked(len(path)), truncation=chosen.truncation)
 
 
 def _between(start: np.ndarray, stop: np.ndarray, shares: np.ndarray) -> np.ndarray:
@@ -217,7 +217,7 @@ def _between(start: np.ndarray, stop: np.ndarray, shares: np.ndarray) -> np.ndar
     return (np.sin((1 - share) * angle) * start + np.sin(share * angle) * stop) / np.sin(angle)
 
 
-KINDS: dict[str, Draw] = {
+KINDS: dict[str, MakeSamples] = {
     "grid": _grid,
     "files": _files,
     "videos": _videos,

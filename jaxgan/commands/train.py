@@ -285,7 +285,7 @@ def _train(
             init=make_init(config, task, optimizers, spec),
             begin=begin,
             evaluate=_make_evaluate(place, view, scorers),
-            draw_samples=_make_draw_samples(place, view, writer),
+            show_samples=_make_show_samples(place, view, writer),
             intervals=Intervals(
                 images=images,
                 log=config.log_every,
@@ -316,8 +316,8 @@ def _make_evaluate(
     return evaluate
 
 
-def _make_draw_samples(place: Workdir, view: View, writer: Writer) -> Callable[[State, int], None]:
-    def draw_samples(state: State, images: int) -> None:
+def _make_show_samples(place: Workdir, view: View, writer: Writer) -> Callable[[State, int], None]:
+    def show_samples(state: State, images: int) -> None:
         shown = view.picture(state)
         if shown is None or not distributed.leading():
             return
@@ -327,7 +327,7 @@ def _make_draw_samples(place: Workdir, view: View, writer: Writer) -> Callable[[
             save_animation(shown.film, place.samples / f"{images:09}{usual_suffix()}", FRAMES_PER_SECOND)
             writer.write_images(int(state.step), "film", shown.film)
 
-    return draw_samples
+    return show_samples
 
 
 def _numbered(place: Workdir) -> list[str]:

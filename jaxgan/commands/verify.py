@@ -97,7 +97,7 @@ def run(paths: Sequence[str], options: Mapping[str, str]) -> int:
     findings = Findings(not_read, skipped=found.skipped, unreadable=[*found.unreadable])
     for path in found.files:
         try:
-            findings.judged.append(judge(path, signed=signed))
+            findings.examined.append(examine(path, signed=signed))
         except (CredentialError, OSError) as error:
             findings.unreadable.append((path, _reason(error, path)))
         if not as_json:
@@ -106,7 +106,7 @@ def run(paths: Sequence[str], options: Mapping[str, str]) -> int:
         print(json.dumps(findings.to_json(), indent=1, allow_nan=False))
     else:
         _print_end(findings, found.unreadable)
-    if not all(each.has(required) for each in findings.judged):
+    if not all(each.has(required) for each in findings.examined):
         return MARK_MISSING
     return SOME_FAILED if findings.unreadable else FINISHED
 
@@ -129,7 +129,7 @@ class Findings:
     not_read: str | None  # why credentials were not read; None: they were
     skipped: int
     unreadable: list[tuple[Path, str]]
-    judged: list[Finding] = dataclasses.field(default_factory=list)
+    examined: list[Finding] = dataclasses.field(default_factory=list)
 
     @property
     def remarks(self) -> list[str]:
@@ -139,7 +139,7 @@ class Findings:
     def to_json(self) -> dict[str, Any]:
         """As it is told to programs."""
         return {
-            "files": [_as_json(each) for each in self.judged],
+            "files": [_as_json(each) for each in self.examined],
             "unreadable": [{"path": str(path), "reason": reason} for path, reason in self.unreadable],
             "skipped": self.skipped,
             "credentials_read": self.not_read is None,
@@ -185,7 +185,7 @@ def find_files(paths: Sequence[str]) -> Found:
     return Found(list(files.values()), others, failed)
 
 
-def judge(path: Path, *, signed: bool) -> Finding:
+def examine(path: Path, *, signed: bool) -> Finding:
     """What one file says. Raises CredentialError and OSError where it cannot be read, or is no picture or film."""
     if not path.is_file():
         raise CredentialError("it is no file" if path.exists() else "the link leads nowhere")
@@ -209,8 +209,8 @@ def _below(folder: Path, failed: list[tuple[Path, str]]) -> Iterator[Path]:
 
 
 def _print_last(findings: Findings, path: Path) -> None:
-    if findings.judged and findings.judged[-1].path == path:
-        print("\n".join(lines_of(findings.judged[-1], signed=findings.not_read is None)), flush=True)
+    if findings.examined and findings.examined[-1].path == path:
+        print("\n".join(lines_of(findings.examined[-1], signed=findings.not_read is None)), flush=True)
     else:
         print(f"{_shown(path)}\n  unreadable: {findings.unreadable[-1][1]}", flush=True)
 
@@ -221,7 +221,7 @@ def _print_end(findings: Findings, folders: Sequence[tuple[Path, str]]) -> None:
     if findings.skipped:
         print(f"{findings.skipped} other files are no pictures or films and were skipped.")
     if findings.unreadable:
-        print(f"{len(findings.unreadable)} of {len(findings.judged) + len(findings.unreadable)} could not be read.")
+        print(f"{len(findings.unreadable)} of {len(findings.examined) + len(findings.unreadable)} could not be read.")
     print("\n".join(findings.remarks))
 
 

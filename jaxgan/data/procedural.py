@@ -41,13 +41,13 @@ class Shapes:
 
     def read(self, indices: Sequence[int] | np.ndarray) -> dict[str, np.ndarray]:
         """The examples at `indices`: image uint8 `[n,H,W,C]` and label int32 `[n]`."""
-        return {"image": np.stack([self._draw(int(index)) for index in indices]), "label": self.labels(indices)}
+        return {"image": np.stack([self._render(int(index)) for index in indices]), "label": self.labels(indices)}
 
     def labels(self, indices: Sequence[int] | np.ndarray) -> np.ndarray:
         """The labels int32 `[n]`: discs are even, squares odd."""
         return np.asarray(indices, np.int32) % len(CLASSES)
 
-    def _draw(self, index: int) -> np.ndarray:
+    def _render(self, index: int) -> np.ndarray:
         side, _, channels = self.spec.image.known
         random = np.random.default_rng((*self._split, index))
         half = random.uniform(LEAST, MOST) * side

@@ -9,7 +9,7 @@ import numpy as np
 from jaxgan.data.sources import Source, describe
 from jaxgan.evaluators.classifier_features import NetworkFeatures, load_or_train_classifier
 from jaxgan.evaluators.feature_scores import FeatureSamples, FeatureScores
-from jaxgan.evaluators.reference import Images, draw, identity
+from jaxgan.evaluators.reference import Images, identity, random_examples
 from jaxgan.metrics.class_balance import class_balance
 from jaxgan.metrics.precision_recall import ManifoldScores
 
@@ -83,9 +83,9 @@ def told_of_classifier(classifier: NetworkFeatures) -> dict[str, Any]:
 
 def classifier_data(source: Source, held_out: Source | None, seed: int) -> tuple[Images, Images]:
     """What a classifier is trained on and what it is measured on: of each class that there is, some to train on."""
-    train = draw(source, CLASSIFIER_IMAGES, seed)
+    train = random_examples(source, CLASSIFIER_IMAGES, seed)
     if held_out is not None:
-        return train, draw(held_out, HELD_OUT_IMAGES, seed)
+        return train, random_examples(held_out, HELD_OUT_IMAGES, seed)
     apart = np.arange(len(train.images)) < max(1, len(train.images) // 10)
     for label in np.setdiff1d(train.labels, train.labels[~apart]):
         apart[np.flatnonzero(train.labels == label)[0]] = False

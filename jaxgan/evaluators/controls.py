@@ -14,7 +14,7 @@ import numpy as np
 
 from jaxgan.data.sources import Source
 from jaxgan.evaluators.evaluator import Generate
-from jaxgan.evaluators.reference import Images, draw
+from jaxgan.evaluators.reference import Images, random_examples
 from jaxgan.evaluators.streams import share
 
 # (real clips, the rows of those asked for, random numbers) -> clips
@@ -64,7 +64,7 @@ def controls(source: Source, most: int, seed: int) -> dict[str, Generate]:
 
     They give the clips of each class, or all, in turn; of a class that has none, those of all.
     """
-    reals = draw(source, most, seed)
+    reals = random_examples(source, most, seed)
     return {name: _in_turn(control, reals) for name, control in CONTROLS.items()}
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from jaxgan.building.opening import open_source
 from jaxgan.config.run import RunConfig
 from jaxgan.data.sources import Source
-from jaxgan.evaluators.reference import Images, draw
+from jaxgan.evaluators.reference import Images, random_examples
 
 Judge = Callable[[np.ndarray, np.ndarray | None], Any]  # images float32 [n,H,W,C], labels int32 [n] -> logits [n]
 DrawFakes = Callable[[int, int, np.ndarray | None], np.ndarray]  # seed, count, labels -> images float32 [n,H,W,C]
@@ -36,8 +36,8 @@ class HeldOutGap:
         count = min(source.spec.size, held_out.spec.size, IMAGES)
         self._seed = seed
         self._parts = {
-            "held_out/train_logits": draw(source, count, seed),
-            "held_out/real_logits": draw(held_out, count, seed),
+            "held_out/train_logits": random_examples(source, count, seed),
+            "held_out/real_logits": random_examples(held_out, count, seed),
         }
         packs = min(len(part.images) for part in self._parts.values()) // pack  # fewer where images are large
         self._batches = math.ceil(packs / max(1, batch_size // pack))  # of one size: one compile

@@ -17,7 +17,7 @@ from jaxgan.building.opening import open_source
 from jaxgan.data.sources import Source
 from jaxgan.data.stacked import StackedSource
 from jaxgan.evaluators.classifier_scores import classifier_of
-from jaxgan.evaluators.reference import draw, identity
+from jaxgan.evaluators.reference import identity, random_examples
 
 if TYPE_CHECKING:
     from jaxgan.config.run import RunConfig
@@ -75,10 +75,10 @@ class NeighbourSearch:
             samples = np.rint(np.clip(samples, -1.0, 1.0) * 127.5 + 127.5).astype(np.uint8)
         others = samples[:0]
         if self._held_out is not None:
-            others = draw(self._held_out, MOST_HELD_OUT_IMAGES, self._seed).images
+            others = random_examples(self._held_out, MOST_HELD_OUT_IMAGES, self._seed).images
         found = self._nearest(np.concatenate([samples, others]))
         nearest = Nearest(*(each[: len(samples)] for each in found))
-        return judge(nearest, found.distances[len(samples) :])
+        return memorisation(nearest, found.distances[len(samples) :])
 
     def _nearest(self, images: np.ndarray) -> Nearest:
         """Exact, in blocks of training images, of which only the nearest so far are kept."""
@@ -104,7 +104,7 @@ class NeighbourSearch:
             yield rows, self._source.read(rows)["image"]
 
 
-def judge(nearest: Nearest, held_out: np.ndarray) -> Memorisation:
+def memorisation(nearest: Nearest, held_out: np.ndarray) -> Memorisation:
     """The verdict on samples at these distances, where held-out images lie at `held_out` `[m]`."""
     if not len(held_out):
         verdict = "no verdict: there are no held-out images to compare with (config.data.evaluation_split)"

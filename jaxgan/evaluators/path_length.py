@@ -12,7 +12,7 @@ from jaxgan.metrics.perceptual_path import DISCARDED, EPSILON, lerp, path_length
 
 PATHS_AT_ONCE = 250  # whose images are held
 
-Draw = Callable[[np.ndarray, slice], np.ndarray]  # codes [n,...] of which paths -> images [n,H,W,C] in [-1, 1]
+Synthesize = Callable[[np.ndarray, slice], np.ndarray]  # codes [n,...] of which paths -> images [n,H,W,C] in [-1, 1]
 Features = Callable[[np.ndarray], np.ndarray]  # images of 0 to 255, not rounded, [n,H,W,C] -> [n,D]
 
 
@@ -41,7 +41,7 @@ def path_manifest(paths: int, *, straight: bool) -> dict[str, Any]:
 
 
 def feature_path_length(
-    draw: Draw, features: Features, starts: np.ndarray, ends: np.ndarray, *, straight: bool
+    synthesize: Synthesize, features: Features, starts: np.ndarray, ends: np.ndarray, *, straight: bool
 ) -> float:
     """The mean squared change of features a unit of path, without the extreme percents (Karras et al. 2019, eq. 2).
 
@@ -53,7 +53,7 @@ def feature_path_length(
         return np.square(features(first) - features(second)).sum(axis=1, dtype=np.float64)
 
     def images(codes: np.ndarray, rows: slice) -> np.ndarray:
-        return np.clip(draw(codes.astype(np.float32), rows), -1.0, 1.0) * 127.5 + 127.5
+        return np.clip(synthesize(codes.astype(np.float32), rows), -1.0, 1.0) * 127.5 + 127.5
 
     size = np.sqrt(starts.shape[1])  # of a latent: slerp gives directions
     between = lerp if straight else lambda a, b, share: size * slerp(a, b, share)

@@ -21,7 +21,7 @@ class Images(NamedTuple):
     labels: np.ndarray
 
 
-def draw(source: Source, most: int, seed: int) -> Images:
+def random_examples(source: Source, most: int, seed: int) -> Images:
     """Up to `most` different examples, in random order; fewer where the images are large, which the log says."""
     spec = source.spec
     wanted, fitting = min(most, spec.size), MOST_BYTES // spec.image.nbytes

@@ -12,14 +12,14 @@ from jaxgan.cli.options import COUNT, integer, switch
 from jaxgan.cli.outputs import check_outputs, written_at
 from jaxgan.errors import UserError
 from jaxgan.jobs.files import Pair, pair_files
-from jaxgan.jobs.films import FilmWish, check_films
+from jaxgan.jobs.films import FilmOptions, check_films
 from jaxgan.jobs.masks import Masks
 from jaxgan.media.kinds import CONTAINERS, FORMATS, is_known
 from jaxgan.media.provenance.origin import read_statement
 from jaxgan.system.paths import expanded
 
 
-class Wish(NamedTuple):
+class ApplyOptions(NamedTuple):
     """What the options ask for."""
 
     pairs: list[Pair]
@@ -29,13 +29,13 @@ class Wish(NamedTuple):
     batch_size: int | None
     compare: str | None
     degrade: bool
-    films: FilmWish
+    films: FilmOptions
     marked: bool
     skipped: tuple[str, ...] = ()  # what in the input cannot even be found, in words
 
 
-def read_wish(options: Mapping[str, str]) -> Wish:
-    """The wish that flags name. Raises UserError for flags that are missing, wrong, or do not fit each other."""
+def read_apply_options(options: Mapping[str, str]) -> ApplyOptions:
+    """The chosen that flags name. Raises UserError for flags that are missing, wrong, or do not fit each other."""
     for name, wanted in (("input", "a picture, a film, a folder or a pattern"), ("output", "a file or a folder")):
         if not options.get(name):
             raise UserError(f"--{name} is missing: --mode=apply needs {wanted}")
@@ -49,7 +49,7 @@ def read_wish(options: Mapping[str, str]) -> Wish:
     pairs = pair_files(options["input"], options["output"], overwrite=overwrite, skipped=skipped)
     masks, compare = _masks(options, pairs), _compare(options, pairs)
     _keep_apart(pairs, masks, compare, overwrite=overwrite)
-    return Wish(
+    return ApplyOptions(
         pairs=pairs,
         masks=masks,
         strength=_strength(options),
@@ -105,27 +105,27 @@ def _is_foreign(path: Path) -> bool:
     return path.exists() and (said is None or said.source_type is None)
 
 
-def _films(options: Mapping[str, str], pairs: Sequence[Pair]) -> FilmWish:
+def _films(options: Mapping[str, str], pairs: Sequence[Pair]) -> FilmOptions:
     """What the options ask of films. Raises UserError for those that no film could follow."""
     named = [name for name in ("codec", "quality", "start", "end", "rate") if name in options]
     films = [pair for pair in pairs if pair.film]
     if not films:
         if named:
             raise UserError(f"--{named[0]}: accepted for films, --output is none")
-        return FilmWish()
+        return FilmOptions()
     if "rate" in options and not all(pair.source.is_dir() for pair in films):
         raise UserError("--rate: accepted for a folder of frames, a film has its own times")
-    wish = FilmWish(
+    chosen = FilmOptions(
         codec=options.get("codec"),
         quality=_number(options, "quality"),
         start=_number(options, "start") or 0.0,
         end=_number(options, "end"),
         rate=None if "rate" not in options else _rate(options["rate"]),
     )
-    if wish.end is not None and wish.end <= wish.start:
-        raise UserError(f"--end: got {wish.end:g}, expected more than --start={wish.start:g}")
-    check_films(wish, films)
-    return wish
+    if chosen.end is not None and chosen.end <= chosen.start:
+        raise UserError(f"--end: got {chosen.end:g}, expected more than --start={chosen.start:g}")
+    check_films(chosen, films)
+    return chosen
 
 
 def _number(options: Mapping[str, str], name: str) -> float | None:

@@ -36,7 +36,7 @@ from jaxgan.system.plain import plain
 AHEAD = 4  # frames that are read, and that wait to be encoded, beside those that are computed
 
 
-class FilmWish(NamedTuple):
+class FilmOptions(NamedTuple):
     """What the options ask of films."""
 
     codec: str | None = None
@@ -58,7 +58,7 @@ class FilmJob:
     restorer: Restorer
     tiling: Tiling
     batch_size: int | None
-    wish: FilmWish
+    chosen: FilmOptions
     masks: Masks | None = None
     degrade: bool = False
     compare: Path | None = None  # a film of input and output side by side
@@ -74,9 +74,9 @@ class Restored(NamedTuple):
     whole: bool  # so were its source and its masks
 
 
-def film_size(path: Path, wish: FilmWish) -> tuple[int, int]:
+def film_size(path: Path, chosen: FilmOptions) -> tuple[int, int]:
     """Height and width of a film's frames. Raises PictureError, and Unfit for times beyond its end."""
-    frames = wish.open(path)
+    frames = chosen.open(path)
     try:
         if frames.still:
             raise Unfit("it is one picture, and no film")
@@ -85,15 +85,15 @@ def film_size(path: Path, wish: FilmWish) -> tuple[int, int]:
         frames.close()
 
 
-def check_films(wish: FilmWish, pairs: Sequence[Pair]) -> None:
+def check_films(chosen: FilmOptions, pairs: Sequence[Pair]) -> None:
     """Raises UserError for a codec and a quality that the films' containers do not take, and where `[video]` lacks."""
     check_extra()
     from jaxgan.media.films.encoding import plan_encoding
 
     anything = FilmFormat(2, 2, None, Fraction(1, 1000))
     for suffix in sorted({pair.target.suffix.lower() for pair in pairs}):
-        if wish.codec is not None or wish.quality is not None:
-            plan_encoding(anything, suffix, wish.codec, wish.quality)
+        if chosen.codec is not None or chosen.quality is not None:
+            plan_encoding(anything, suffix, chosen.codec, chosen.quality)
 
 
 def restore_film(job: FilmJob) -> Restored:
@@ -104,11 +104,11 @@ def restore_film(job: FilmJob) -> Restored:
     again. Raises PictureError for what cannot be read or written, Unfit for masks and times that do not fit the film.
     """
     with contextlib.ExitStack() as stack:
-        frames = job.wish.open(job.pair.source)
+        frames = job.chosen.open(job.pair.source)
         stack.callback(frames.close)
         masks = None
         if job.masks is not None:
-            masks = stack.enter_context(FilmMasks(job.masks, job.pair.name, job.pair.source, frames, job.wish.open))
+            masks = stack.enter_context(FilmMasks(job.masks, job.pair.name, job.pair.source, frames, job.chosen.open))
         try:
             outputs = stack.enter_context(_Outputs(job, frames.format))
             _restore(job, frames, masks, outputs)
@@ -156,7 +156,7 @@ def _restore(job: FilmJob, frames: Frames, masks: FilmMasks | None, outputs: _Ou
         restoring.flush()
         outputs.close_segment(restoring.keep())
     if masks is not None:
-        masks.finish(cut=job.wish.end is not None)
+        masks.finish(cut=job.chosen.end is not None)
 
 
 def ahead(frames: Iterator[Frame]) -> Generator[Frame, None, None]:
@@ -181,10 +181,10 @@ class _Outputs(contextlib.ExitStack):
         if job.degrade:  # rows and columns beyond a multiple of the scale are left out
             form = dataclasses.replace(given, width=given.width // scale * scale, height=given.height // scale * scale)
         beside = dataclasses.replace(form, width=2 * form.width)
-        identity, wish = _identity(job), job.wish
+        identity, chosen = _identity(job), job.chosen
         forms = {job.pair.target: form} | ({job.compare: beside} if job.compare is not None else {})
         plans = {
-            target: plan_encoding(each, target.suffix.lower(), wish.codec, wish.quality)
+            target: plan_encoding(each, target.suffix.lower(), chosen.codec, chosen.quality)
             for target, each in forms.items()
         }
         for plan in plans.values():  # before any frame is restored
@@ -272,14 +272,14 @@ class _Outputs(contextlib.ExitStack):
 
     def finish(self) -> tuple[str, ...]:
         """Joins the segments and moves the films to their places; what could not be kept."""
-        wish, source = self._job.wish, self._job.pair.source
+        chosen, source = self._job.chosen, self._job.pair.source
         lost = list[str]()
         for film, origin in zip(self._films, (self._job.origin, self._job.origin_of_compare)):
             said = film.make_whole(
                 None if source.is_dir() else source,
                 time_base=self._time_base,
-                start=wish.start,
-                end=wish.end,
+                start=chosen.start,
+                end=chosen.end,
                 origin=origin,
             )
             lost += [each for each in (*film.plan.lost, *said) if each not in lost]
@@ -343,7 +343,7 @@ def _identity(job: FilmJob) -> Mapping[str, Any]:
         "model": job.restorer.fingerprint,
         "tiling": str(job.tiling),
         "batch_size": job.batch_size,
-        "wish": [str(each) for each in job.wish],
+        "chosen": [str(each) for each in job.chosen],
         "masks": None if masks is None else [_state(masks.of_film(job.pair.name)[0]), masks.color],
         "degrade": job.degrade and job.pair.name,
         "marked": job.origin is not None,

@@ -31,7 +31,7 @@ COLOR, OTHER_COLOR = "#4c72b0", "#dd8452"
 
 
 @dataclasses.dataclass(frozen=True)
-class SampleWish:
+class SampleOptions:
     """What the options ask for; `truncations` has at most one value, but for the kind `truncation`."""
 
     config: RunConfig
@@ -69,10 +69,10 @@ class SampleWish:
         return generator.generate(self.seed, self.count, given=given, truncation=self.truncation)
 
 
-Draw = Callable[[Model, SampleWish], str]
+MakeSamples = Callable[[Model, SampleOptions], str]
 
 
-def mixing(generator: Model, wish: SampleWish) -> str:
+def mixing(generator: Model, chosen: SampleOptions) -> str:
     """Style mixing (Karras et al. 2019, figure 3): the coarse styles of the columns, the fine ones of the rows.
 
     Layers before `--crossover` (default: the middle) take the column's style. First row and column are the
@@ -80,32 +80,32 @@ def mixing(generator: Model, wish: SampleWish) -> str:
     """
     if not generator.has_styles:
         raise UserError("--kind=mixing: this generator has no styles to mix, as stylegan2's has")
-    latents, given = generator.latents(wish.seed, 2 * wish.count), wish.given(generator, 2 * wish.count)
-    styles = generator.styles(latents, given=given, truncation=wish.truncation)
+    latents, given = generator.latents(chosen.seed, 2 * chosen.count), chosen.given(generator, 2 * chosen.count)
+    styles = generator.styles(latents, given=given, truncation=chosen.truncation)
     layers = styles.shape[1]
-    crossover = layers // 2 if wish.crossover is None else wish.crossover
+    crossover = layers // 2 if chosen.crossover is None else chosen.crossover
     if not 0 < crossover < layers:
         raise UserError(f"--crossover: got {crossover}, accepted are 1 to {layers - 1} of {layers} layers")
-    coarse, fine = styles[: wish.count], styles[wish.count :]
+    coarse, fine = styles[: chosen.count], styles[chosen.count :]
     mixed = [np.concatenate([c[:crossover], f[crossover:]]) for f in fine for c in coarse]
     images = generator.synthesize_styles(np.concatenate([styles, np.stack(mixed)]))
-    tops, sides, body = np.split(images, [wish.count, 2 * wish.count])
-    body = body.reshape(wish.count, wish.count, *body.shape[1:])
+    tops, sides, body = np.split(images, [chosen.count, 2 * chosen.count])
+    body = body.reshape(chosen.count, chosen.count, *body.shape[1:])
     rows = [np.concatenate([side[None], row]) for side, row in zip(sides, body)]
     blank = np.ones_like(tops[:1])
-    origin = wish.marking.about("samples of a generator and mixtures of their styles")
+    origin = chosen.marking.about("samples of a generator and mixtures of their styles")
     images = np.concatenate([blank, tops, *rows])
-    wish.marking.heard(save_grid(images, wish.output, columns=wish.count + 1, origin=origin))
-    return f"{wish.output} (above: layers up to {crossover}, at the left: the {layers - crossover} after them)"
+    chosen.marking.heard(save_grid(images, chosen.output, columns=chosen.count + 1, origin=origin))
+    return f"{chosen.output} (above: layers up to {crossover}, at the left: the {layers - crossover} after them)"
 
 
-def neighbours(generator: Model, wish: SampleWish) -> str:
+def neighbours(generator: Model, chosen: SampleOptions) -> str:
     """Samples beside their nearest training images, those nearest of all first, and whether they are copies.
 
     Prints the verdict; beside the picture lies a JSON file of the distances.
     """
-    search = make_neighbour_search(wish.config, cache_dir=str(cache_dir() / "classifiers"), allow=wish.allow)
-    samples = to_uint8(wish.samples(generator))
+    search = make_neighbour_search(chosen.config, cache_dir=str(cache_dir() / "classifiers"), allow=chosen.allow)
+    samples = to_uint8(chosen.samples(generator))
     found = search(samples)
     order = np.argsort(found.nearest.distances, kind="stable")[:PAIRS]
     pairs = np.stack([samples[order], found.nearest.images[order]], axis=1).reshape(-1, *samples.shape[1:])
@@ -113,9 +113,9 @@ def neighbours(generator: Model, wish: SampleWish) -> str:
     distances = [f"{found.nearest.distances[row]:.3g}" for row in order]
     titles = [text for _ in range(columns) for text in ("sample", "nearest")]
     rows = [distances[start] for start in range(0, len(order), columns)]
-    origin = wish.marking.about("samples of a generator beside their nearest training images", mixed=True)
-    remarks = save_grid(pairs, wish.output, columns=2 * columns, column_labels=titles, row_labels=rows, origin=origin)
-    wish.marking.heard(remarks)
+    origin = chosen.marking.about("samples of a generator beside their nearest training images", mixed=True)
+    remarks = save_grid(pairs, chosen.output, columns=2 * columns, column_labels=titles, row_labels=rows, origin=origin)
+    chosen.marking.heard(remarks)
     report = {
         **search.manifest,
         "step": generator.step,
@@ -127,48 +127,50 @@ def neighbours(generator: Model, wish: SampleWish) -> str:
         "distances": found.nearest.distances.tolist(),
         "indices": found.nearest.indices.tolist(),
     }
-    table = _write_json(wish.output, report)
+    table = _write_json(chosen.output, report)
     middle = f"samples {np.median(found.nearest.distances):.4g}"
     if len(found.held_out):
         middle += f", held-out images {np.median(found.held_out):.4g} (1% of them within {found.near:.4g})"
     print(f"median distance to the nearest of {search.manifest['training_images']} training images: {middle}")
     print(f"features: {search.features}")
     print(found.verdict)
-    return f"{wish.output}, all distances: {table}"
+    return f"{chosen.output}, all distances: {table}"
 
 
-def truncation(generator: Model, wish: SampleWish) -> str:
+def truncation(generator: Model, chosen: SampleOptions) -> str:
     """Scores at several truncations (`--truncation=0.5,0.7`, and without): a printed table, a plot, a JSON file.
 
     The plot shows no picture that a model made, and says nothing of its origin.
     """
     check_extra()  # before the work
-    fewest = wish.config.evaluation.neighbours + 1
-    if wish.count < max(2, fewest):
-        raise UserError(f"--count: got {wish.count}, accepted is {max(2, fewest)} or more")
-    if wish.texts:
+    fewest = chosen.config.evaluation.neighbours + 1
+    if chosen.count < max(2, fewest):
+        raise UserError(f"--count: got {chosen.count}, accepted is {max(2, fewest)} or more")
+    if chosen.texts:
         raise UserError("--given: --kind=truncation scores captions of the data; accepted is none")
-    if wish.labels is not None:
+    if chosen.labels is not None:
         raise UserError("--labels: --kind=truncation scores classes in the shares of the data; accepted is none")
-    made = make_evaluators(with_samples(wish.config, wish.count), generator.product, wish.allow, only_fitting=True)
+    made = make_evaluators(
+        with_samples(chosen.config, chosen.count), generator.product, chosen.allow, only_fitting=True
+    )
     evaluator = next(iter(made.values())).evaluator
     default = PSI if generator.has_styles else THRESHOLDS
-    values = (*sorted(wish.truncations), None) if wish.truncations else default
+    values = (*sorted(chosen.truncations), None) if chosen.truncations else default
 
     def truncated(value: float | None) -> Generate:
         return generate_with(lambda seed, n, labels: generator.generate(seed, n, labels, truncation=value))
 
-    swept = truncation_sweep(truncated, evaluator, values, wish.seed)
+    swept = truncation_sweep(truncated, evaluator, values, chosen.seed)
     name = "psi" if generator.has_styles else "threshold"
-    _plot(swept, name, wish.output)
+    _plot(swept, name, chosen.output)
     rows = [{"truncation": each.truncation, **each.scores} for each in swept]
     table = _write_json(
-        wish.output, {"step": generator.step, "kind": name, "scores": rows, "manifest": dict(evaluator.manifest)}
+        chosen.output, {"step": generator.step, "kind": name, "scores": rows, "manifest": dict(evaluator.manifest)}
     )
     print(f"{name:>10}" + "".join(f"{score:>12}" for score in swept[0].scores))
     for each in swept:
         print(f"{_told(each.truncation):>10}" + "".join(f"{score:12.4f}" for score in each.scores.values()))
-    return f"{wish.output}, table: {table}"
+    return f"{chosen.output}, table: {table}"
 
 
 def _plot(swept: Sequence[Truncated], name: str, output: str) -> None:

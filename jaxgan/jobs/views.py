@@ -122,9 +122,11 @@ class GenerationView(View):
 
     def picture(self, state: State) -> Shown:
         """A grid of samples; of clips a film of all, and a film strip of the first in each row."""
-        wish = self._config.samples
+        chosen = self._config.samples
         draw = generate_with(partial(self._sampler.generate, self._averaged(state)))
-        images, columns, labels = draw_grid(draw, rows=wish.rows, columns=wish.columns, class_names=self._class_names)
+        images, columns, labels = draw_grid(
+            draw, rows=chosen.rows, columns=chosen.columns, class_names=self._class_names
+        )
         if images.ndim == 4:
             return Shown(make_grid(images, columns=columns, row_labels=labels))
         strip = make_grid(images[::columns, :STRIP], columns=1, row_labels=labels)

@@ -48,7 +48,7 @@ class ConditionalBatchNorm(nn.Module):
     The condition is a label `[b]`, where `num_classes` is above 0: each class has a gain and a bias, which
     start at 1 and 0 (Miyato & Koyama 2018), and shares of classes `[b,num_classes]` have their mixtures. Or it
     is a vector c `[b,f]`: 1 + linear(c) and linear(c) (Brock et al. 2019, appendix B), the two linear maps
-    without bias and on wish spectrally normed. Params `scale` and `bias`, statistics as in `BatchNorm`.
+    without bias and on chosen spectrally normed. Params `scale` and `bias`, statistics as in `BatchNorm`.
     """
 
     num_classes: int = 0

@@ -164,5 +164,5 @@ def _hear(number: int, _frame: FrameType | None) -> None:
             raise KeyboardInterrupt
         if _heard.shared:
             os.kill(os.getpid(), signal.SIGTERM)
-    elif repeated or not others:  # a terminal that closes sends SIGHUP, and a launcher SIGTERM: one wish
+    elif repeated or not others:  # a terminal that closes sends SIGHUP, and a launcher SIGTERM: one chosen
         raise Told

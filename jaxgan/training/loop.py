@@ -79,7 +79,7 @@ class Loop:
     watch: Watch
     init: Callable[[], State]
     evaluate: Callable[[State, int, Sequence[str]], dict[str, float]]  # (state, images, names) -> scores
-    draw_samples: Callable[[State, int], None]  # (state, images)
+    show_samples: Callable[[State, int], None]  # (state, images)
     intervals: Intervals
     batch_size: int
     frames: int = 1  # of an example that count on the clock
@@ -204,7 +204,7 @@ class Loop:
             alarms += self._write_metrics(now)
         if ended or _crossed(every.samples, before.images, now.images):
             with self._aside("samples", state):
-                self.draw_samples(state, now.images)
+                self.show_samples(state, now.images)
         scores: dict[str, float] = {}
         names = every.evaluation.items()
         if due := [name for name, each in names if ended or _crossed(each, before.images, now.images)]:

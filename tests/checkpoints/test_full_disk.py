@@ -83,7 +83,7 @@ def test_what_the_main_thread_writes_and_reads(part, tmp_path, monkeypatch):
     elif part == "samples":
         monkeypatch.setattr("etils.epath.backend._OsPathBackend.open", fails(FULL))
         monkeypatch.setattr("pathlib.Path.write_bytes", fails(FULL))
-        loop.draw_samples = lambda *_: save_image(np.zeros((2, 2, 1), np.uint8), tmp_path / "samples" / "1.png")
+        loop.show_samples = lambda *_: save_image(np.zeros((2, 2, 1), np.uint8), tmp_path / "samples" / "1.png")
     elif part == "scores":
         loop.evaluate = fails(FULL)
         loop.intervals = loop.intervals.__class__(**{**vars(loop.intervals), "evaluation": {"": BATCH}})

@@ -10,7 +10,7 @@ from PIL import Image
 
 from jaxgan.checkpoints.workdir import Workdir
 from jaxgan.errors import UserError
-from jaxgan.jobs.apply_options import read_wish
+from jaxgan.jobs.apply_options import read_apply_options
 from jaxgan.jobs.files import pair_files
 from jaxgan.media.films import segments
 from jaxgan.media.grids import save_grid
@@ -30,32 +30,32 @@ def place(tmp_path, monkeypatch):
     return tmp_path
 
 
-def wish(given, output, **options):
-    return read_wish({"input": given, "output": output, **options})
+def chosen(given, output, **options):
+    return read_apply_options({"input": given, "output": output, **options})
 
 
 @pytest.mark.parametrize("given", ["in", "in/a.png", "in/b.png", "in/*.png"])
 def test_a_comparison_does_not_take_the_place_of_a_picture_beside_the_inputs(place, given):
     with pytest.raises(UserError, match=r"--compare: 'in/a\.png' would take the place of"):
-        wish(given, "out/", compare="in/a.png")
+        chosen(given, "out/", compare="in/a.png")
 
 
 def test_a_comparison_may_take_the_place_of_an_earlier_one(place, monkeypatch):
     monkeypatch.setenv("XDG_CONFIG_HOME", str(place / "home"))
     save_grid(np.zeros((1, 8, 8, 3)), "in/side.png", columns=1, origin=Origin("created", "beside", model="m"))
-    assert wish("in/a.png", "out/", compare="in/side.png").compare == "in/side.png"
-    assert wish("in/b.png", "out/", compare="in/a.png", overwrite="true").compare == "in/a.png"
-    assert wish("in/b.png", "out/", compare="elsewhere/precious.png").compare  # named by the user, beside no input
+    assert chosen("in/a.png", "out/", compare="in/side.png").compare == "in/side.png"
+    assert chosen("in/b.png", "out/", compare="in/a.png", overwrite="true").compare == "in/a.png"
+    assert chosen("in/b.png", "out/", compare="elsewhere/precious.png").compare  # named by the user, beside no input
 
 
 def test_outputs_masks_and_comparisons_are_kept_apart(place):
     with pytest.raises(UserError, match="take the place of an output"):
-        wish("in/a.png", "out/a.png", compare="out/../out/a.png")
+        chosen("in/a.png", "out/a.png", compare="out/../out/a.png")
     os.symlink("out", "link")
     with pytest.raises(UserError, match="take the place of an output"):
-        wish("in/a.png", "out/a.png", compare="link/a.png")
+        chosen("in/a.png", "out/a.png", compare="link/a.png")
     with pytest.raises(UserError, match="take the place of a mask"):
-        wish("in/a.png", "link/../in/b.png", mask="in/b.png")
+        chosen("in/a.png", "link/../in/b.png", mask="in/b.png")
 
 
 def test_two_inputs_never_have_one_output(place):
@@ -119,7 +119,7 @@ def test_a_program_is_written_in_the_place_of_a_link_only(place, monkeypatch):
 
     monkeypatch.setattr(export, "start_jax", lambda config: None)
     monkeypatch.setattr(export, "load_model", lambda workdir, options, kind: type("Generator", (), {"step": 3}))
-    monkeypatch.setitem(export.WRITERS, "stablehlo", lambda generator, path, wish: Path(path).write_bytes(b"program"))
+    monkeypatch.setitem(export.WRITERS, "stablehlo", lambda generator, path, chosen: Path(path).write_bytes(b"program"))
     os.symlink("../elsewhere/precious.png", "out/g.stablehlo.part")
     before = Path("elsewhere/precious.png").read_bytes()
     export.run(None, "", {"format": "stablehlo", "output": "out/g.stablehlo"})

@@ -11,7 +11,7 @@ from jaxgan.evaluators import classifier_scores, feature_sums
 from jaxgan.evaluators.classifier_features import Recipe
 from jaxgan.evaluators.distribution import Distribution
 from jaxgan.evaluators.evaluator import Trained
-from jaxgan.evaluators.reference import draw
+from jaxgan.evaluators.reference import random_examples
 from jaxgan.evaluators.reference_cache import cached
 from jaxgan.evaluators.score_files import existing, read_report, write_report
 from jaxgan.fields import picture_fields
@@ -276,9 +276,9 @@ def test_features_for_restorations_are_refused(cache_dir):
 
 
 def test_a_reference_is_drawn_in_random_order_by_seed():
-    labels = draw(source(), 100, seed=0).labels
+    labels = random_examples(source(), 100, seed=0).labels
     assert len(labels) == 100
     assert set(labels[:20]) == {0, 1, 2}
-    np.testing.assert_array_equal(labels, draw(source(), 100, seed=0).labels)
-    assert (labels != draw(source(), 100, seed=1).labels).any()
-    assert len(draw(source(), 10_000, seed=0).images) == COUNT
+    np.testing.assert_array_equal(labels, random_examples(source(), 100, seed=0).labels)
+    assert (labels != random_examples(source(), 100, seed=1).labels).any()
+    assert len(random_examples(source(), 10_000, seed=0).images) == COUNT

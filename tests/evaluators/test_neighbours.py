@@ -9,7 +9,7 @@ from sklearn.neighbors import NearestNeighbors
 
 from jaxgan.data.sources import DataSpec
 from jaxgan.evaluators import neighbours
-from jaxgan.evaluators.neighbours import NeighbourSearch, judge, pixels, rank_test
+from jaxgan.evaluators.neighbours import NeighbourSearch, memorisation, pixels, rank_test
 from jaxgan.fields import picture_fields
 
 
@@ -77,7 +77,7 @@ def test_samples_that_are_nearer_by_a_little_are_worth_a_look():
     images = np.zeros((200, 2, 2, 1))
     distances = np.random.default_rng(0).uniform(0.12, 0.8, 200)
     held_out = np.random.default_rng(1).uniform(0.1, 1.1, 400)
-    found = judge(neighbours.Nearest(np.arange(200), distances, images), held_out)
+    found = memorisation(neighbours.Nearest(np.arange(200), distances, images), held_out)
     assert 0.55 < found.nearer < 0.7
     assert found.verdict.startswith("perhaps memorised in part")
 
@@ -99,7 +99,7 @@ def test_some_copies_are_told(search):
 
 def test_held_out_images_that_are_copies_themselves_are_no_yardstick_for_others():
     nearest = neighbours.Nearest(np.arange(4), np.array([0.0, 0.1, 0.2, 0.3]), np.zeros((4, 2, 2, 1)))
-    assert judge(nearest, np.zeros(50)).share == 0.25
+    assert memorisation(nearest, np.zeros(50)).share == 0.25
 
 
 def test_without_held_out_images_there_is_no_verdict():

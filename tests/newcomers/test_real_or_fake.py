@@ -13,7 +13,7 @@ from jaxgan.building.opening import open_source
 from jaxgan.checkpoints.workdir import Workdir
 from jaxgan.config.run import DataConfig
 from jaxgan.errors import FINISHED, MISTAKE, UserError
-from jaxgan.evaluators.reference import draw
+from jaxgan.evaluators.reference import random_examples
 from jaxgan.main import main
 from jaxgan.reporting.writer import read_scalars
 
@@ -75,7 +75,11 @@ def test_it_is_scored_and_called(run, capsys):
     assert report["scores"] == json.loads((run / "scores.json").read_text())["scores"]
     assert report["manifest"]["test"]["samples"] == 64
     model = jaxgan.load(run, allow=(NAME,))
-    images = draw(open_source(DataConfig("jaxgan_digits", resolution=16), "test"), 64, 0).images / np.float32(127.5) - 1
+    images = (
+        random_examples(open_source(DataConfig("jaxgan_digits", resolution=16), "test"), 64, 0).images
+        / np.float32(127.5)
+        - 1
+    )
     from real_or_fake import NOISE, copies
 
     fakes = np.asarray(copies(jax.random.key(0), images, NOISE))

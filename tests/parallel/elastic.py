@@ -79,7 +79,7 @@ def play(folder, runner, steps):
             watch=Watch(WatchConfig()),
             init=init,
             evaluate=lambda state, images, due: {},
-            draw_samples=lambda state, images: None,
+            show_samples=lambda state, images: None,
             intervals=Intervals(images=steps * BATCH, log=1, samples=None, evaluation={}, checkpoint=None),
             batch_size=BATCH,
         ).run()

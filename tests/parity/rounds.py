@@ -146,7 +146,7 @@ def randomized(state):
 
 
 def random_batches(count, size, channels=3, *, rows=8, labels=False, seed=1):
-    """Batches of random images, on wish with labels."""
+    """Batches of random images, on chosen with labels."""
     random = np.random.default_rng(seed)
     batches = [{"image": random.uniform(-1, 1, (rows, size, size, channels)).astype(np.float32)} for _ in range(count)]
     if labels:

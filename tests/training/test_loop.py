@@ -87,7 +87,7 @@ def make_loop(
         calls.append(("evaluate", images))
         return {"frechet/toy": float(images)}
 
-    def draw_samples(state, images):
+    def show_samples(state, images):
         calls.append(("samples", images))
         if after is not None and images == after:
             os.kill(os.getpid(), signal.SIGTERM)
@@ -100,7 +100,7 @@ def make_loop(
         watch=Watch(watch),
         init=lambda: init_state(task, optimizers(task), jax.random.key(7), make_batch()),
         evaluate=evaluate,
-        draw_samples=draw_samples,
+        show_samples=show_samples,
         intervals=Intervals(images=images, log=2, samples=BATCH, evaluation={"": None}, checkpoint=checkpoint),
         batch_size=BATCH,
         frames=frames,
@@ -234,11 +234,11 @@ def test_every_line_says_where_the_time_went(tmp_path):
             clock.now += 0.5
             return super().play(*args)
 
-    def draw_samples(*_):
+    def show_samples(*_):
         clock.now += 0.2
 
     loop, _ = make_loop(tmp_path, runner=Playing)
-    loop = dataclasses.replace(loop, pipeline=Waiting(), draw_samples=draw_samples, meter=Meter(clock=clock))
+    loop = dataclasses.replace(loop, pipeline=Waiting(), show_samples=show_samples, meter=Meter(clock=clock))
     with loop.checkpoints, loop.writer:
         assert loop.run() == FINISHED
     rows = read_scalars(tmp_path / "scalars.jsonl")[:-1]  # the last has the scores
@@ -283,7 +283,7 @@ def lose(number):
     ("moment", "number", "status"),
     [
         ("play", signal.SIGINT, CTRL_C),
-        pytest.param("draw_samples", signal.SIGHUP, INTERRUPTED, marks=pytest.mark.slow),
+        pytest.param("show_samples", signal.SIGHUP, INTERRUPTED, marks=pytest.mark.slow),
         ("evaluate", signal.SIGHUP, INTERRUPTED),
         pytest.param("save", signal.SIGTERM, INTERRUPTED, marks=pytest.mark.slow),
     ],
@@ -298,7 +298,7 @@ def test_every_signal_saves_what_was_played(moment, number, status, tmp_path, mo
         calls.append(moment)
         if len(calls) == 2:
             lose(number)
-            signals.check() if moment in ("draw_samples", "evaluate") else None  # as these do, batch by batch
+            signals.check() if moment in ("show_samples", "evaluate") else None  # as these do, batch by batch
         return original(*args, **kwargs)
 
     object.__setattr__(place, moment, hooked)
@@ -342,11 +342,11 @@ def test_a_signal_amid_the_last_evaluation_lets_the_run_finish(tmp_path):
 def test_a_second_interrupt_ends_at_once(tmp_path):
     loop, _ = make_loop(tmp_path)
 
-    def draw_samples(*_):
+    def show_samples(*_):
         for _ in range(2):
             os.kill(os.getpid(), signal.SIGINT)
 
-    loop.draw_samples = draw_samples
+    loop.show_samples = show_samples
     with loop.checkpoints, loop.writer, pytest.raises(KeyboardInterrupt) as raised:
         loop.run()
     assert raised.type is KeyboardInterrupt

@@ -111,7 +111,7 @@ def move(image: np.ndarray, way: int, frames: int, random: np.random.Generator) 
     corner = np.where(back, room - over, over)
     centre = [(glyph.sum(axis=axis) @ (np.arange(glyph.shape[1 - axis]) + 0.5)) / glyph.sum() for axis in (0, 1)]
     return {
-        "image": _draw(glyph, corner),
+        "image": _render(glyph, corner),
         "position": (corner + np.array(centre) / FINE - 0.5).astype(np.float32),
         "velocity": np.where(back, -velocity, velocity).astype(np.float32),
         "speed": np.float32(speed),
@@ -128,7 +128,7 @@ def _glyph(image: np.ndarray) -> np.ndarray:
     return np.asarray(cut.resize((size[0], size[1]), Image.Resampling.BICUBIC), np.float64)
 
 
-def _draw(glyph: np.ndarray, corner: np.ndarray) -> np.ndarray:
+def _render(glyph: np.ndarray, corner: np.ndarray) -> np.ndarray:
     """Frames uint8 `[T,32,32,1]` with a digit at each corner `(x, y)`: each pixel is the mean over its area."""
     across, down = (_overlap(corner[:, axis], glyph.shape[1 - axis]) for axis in (0, 1))
     return np.rint(down @ glyph @ across.swapaxes(1, 2)).astype(np.uint8)[..., None]

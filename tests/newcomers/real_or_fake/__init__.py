@@ -16,7 +16,7 @@ from jaxgan.data.sources import Source
 from jaxgan.errors import UserError
 from jaxgan.evaluators.evaluator import Trained
 from jaxgan.evaluators.neighbours import rank_test
-from jaxgan.evaluators.reference import draw, identity
+from jaxgan.evaluators.reference import identity, random_examples
 from jaxgan.fields import Field, Spec, pixel_field
 from jaxgan.game import Asked, Aux, Batch, Made, Memory, Network, Phase, Product, State, Weights
 from jaxgan.losses.adversarial import per_example
@@ -87,7 +87,7 @@ class RealOrFake:
         """Its turn."""
         return (Phase(CLASSIFIER, CLASSIFIER, self._loss),)
 
-    def draw(self, phase: Phase, state: State, batch: Batch, key: jax.Array) -> tuple[Any, dict[str, Any]]:
+    def random_examples(self, phase: Phase, state: State, batch: Batch, key: jax.Array) -> tuple[Any, dict[str, Any]]:
         """Nobody draws."""
         raise NotImplementedError
 
@@ -112,7 +112,7 @@ class HeldOut:
         """At most `samples` pictures are looked at. Raises UserError where none are held out."""
         if held_out is None:
             raise UserError("config.data.evaluation_split: got the split that is trained on, accepted is another one")
-        self._images = draw(held_out, samples, 0).images.astype(np.float32) / 127.5 - 1
+        self._images = random_examples(held_out, samples, 0).images.astype(np.float32) / 127.5 - 1
         self.manifest = {"data": identity(held_out), "samples": len(self._images), "noise": noise}
         self._noise = noise
 
