@@ -125,7 +125,7 @@ def main() -> int:
     arguments = parser.parse_args()
     try:
         if arguments.border < 0:
-            raise UserError(f"--border: got {arguments.border}, accepted are 0 and more")
+            raise UserError(f"--border: got {arguments.border}, expected 0 and more")
         with contextlib.ExitStack() as stack:
             films = list[Frames]()
             for flag in ("truth", "output"):

@@ -12,7 +12,7 @@ from ml_collections import ConfigDict
 
 def get_config(variant="plain"):
     if variant not in ("plain", "relativistic"):
-        raise ValueError(f"accepted are plain and relativistic, got {variant}")
+        raise ValueError(f"expected plain and relativistic, got {variant}")
     config = ConfigDict()
     config.data = dict(name="stacked:mnist", resolution=32, fit="pad")
     config.batch_size = 64

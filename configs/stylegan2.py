@@ -26,7 +26,7 @@ PRESETS = {
 
 def get_config(preset="auto"):
     if preset not in PRESETS:
-        raise ValueError(f"accepted are {', '.join(PRESETS)}, got {preset}")
+        raise ValueError(f"expected one of {', '.join(PRESETS)}, got {preset}")
     own, cifar = PRESETS[preset], preset == "cifar"
     config = ConfigDict()
     config.data = dict(name="cifar10" if cifar else "path/to/images", resolution=own.get("resolution", 256), flip=True)

@@ -20,7 +20,7 @@ IMAGES = 7_000 * CLIPS * SEEN
 
 def get_config(variant="shifted"):
     if variant not in ("shifted", "frames"):
-        raise ValueError(f"accepted are shifted and frames, got {variant}")
+        raise ValueError(f"expected shifted and frames, got {variant}")
     config = ConfigDict()
     config.data = dict(name="jaxgan_moving_digits", resolution=32, frames=16)
     config.batch_size = CLIPS

@@ -41,7 +41,7 @@ class Field:
         object.__setattr__(self, "shape", tuple(self.shape))
         object.__setattr__(self, "names", tuple(self.names))
         if self.kind not in get_args(Kind):
-            raise ValueError(f"kind={self.kind!r}: accepted are {', '.join(get_args(Kind))}")
+            raise ValueError(f"kind={self.kind!r}: expected one of {', '.join(get_args(Kind))}")
         if self.kind in PLANES and len(self.shape) not in (3, 4):
             raise ValueError(f"shape={self.shape}: {self.kind} have height, width and channels, a clip frames before")
 

@@ -375,7 +375,7 @@ def product_of(task: Task, name: str | None = None) -> tuple[str, Product]:
     if not products:
         raise UserError("this task has no product: it trains nothing that could be called")
     if name is not None and name not in products:
-        raise ArgumentError("product", f"got {name!r}, accepted are {', '.join(products)}")
+        raise ArgumentError("product", f"got {name!r}, expected one of {', '.join(products)}")
     name = next(iter(products)) if name is None else name
     return name, products[name]
 

@@ -216,9 +216,9 @@ def parse(arguments: Sequence[str]) -> Call:
     flags |= {flag: paths.expanded(text, f"--{flag}") for flag, text in flags.items() if flag in PATHS}
     mode = flags.pop("mode", "train")
     if mode not in MODES:
-        raise UserError(f"--mode: got {mode!r}, accepted are {', '.join(MODES)}{_near(mode, MODES)}")
+        raise UserError(f"--mode: got {mode!r}, expected one of {', '.join(MODES)}{_near(mode, MODES)}")
     if bare and mode != "verify":
-        raise UserError(f"{bare[0]!r}: accepted are flags, --flag=value; see --help")
+        raise UserError(f"{bare[0]!r}: expected flags, --flag=value; see --help")
     config, workdir = flags.pop("config", None), flags.pop("workdir", None)
     overrides = {flag.removeprefix("config."): text for flag, text in flags.items() if flag.startswith("config.")}
     options = {flag: text for flag, text in flags.items() if not flag.startswith("config.")}
@@ -227,7 +227,7 @@ def parse(arguments: Sequence[str]) -> Call:
         if flag not in known and flag not in COMMON:
             every = [*COMMON, *known]
             raise UserError(
-                f"--{flag}: --mode={mode} has no such flag; accepted are "
+                f"--{flag}: --mode={mode} has no such flag; expected "
                 f"{', '.join('--' + each for each in every)} and --config.FIELD{_near(flag, every)}"
             )
     if mode == "verify" and (config or workdir or overrides):
@@ -236,7 +236,7 @@ def parse(arguments: Sequence[str]) -> Call:
     if mode in ("apply", "sample", "project", "export") and overrides:
         raise UserError(f"--config.{next(iter(overrides))}: --mode={mode} takes the run's own config, without changes")
     if "pretrained" in options and workdir:
-        raise UserError("--pretrained: got it beside --workdir, accepted is one of them")
+        raise UserError("--pretrained: got it beside --workdir, expected one of them")
     if mode not in ("plan", "prepare", "verify") and "pretrained" not in options and not workdir:
         instead = ", or --pretrained" if mode == "apply" else ""
         raise UserError(f"--workdir is missing: --mode={mode} needs the directory of the run{instead}")

@@ -57,7 +57,7 @@ def make_schedule(number: Number, path: str = "schedule") -> Schedule:
         return constant(value=float(number))
     name, arguments = number.get("name"), {key: value for key, value in number.items() if key != "name"}
     if not isinstance(name, str) or name not in SCHEDULES:
-        raise UserError(f"{path}.name: got {name!r}, accepted are {', '.join(SCHEDULES)}")
+        raise UserError(f"{path}.name: got {name!r}, expected one of {', '.join(SCHEDULES)}")
     try:
         inspect.signature(SCHEDULES[name]).bind(**arguments)
     except TypeError as error:

@@ -42,7 +42,7 @@ case ${1-} in
 esac
 number=${1-}
 is_whole "$number" 1 "$MOST_PROCESSES" ||
-  mistake "got $(shown "$number") as the number of processes, accepted are 1 to $MOST_PROCESSES"
+  mistake "got $(shown "$number") as the number of processes, expected 1 to $MOST_PROCESSES"
 shift
 python=${PYTHON:-python} max_crashes=3 grace=60 pause=2 gpus_each=0
 while [ "${1-}" != -- ]; do
@@ -51,9 +51,9 @@ while [ "${1-}" != -- ]; do
   case $1 in
     --max-crashes=* | --grace=* | --pause=*) ;;
     --gpus-each=*) most=$MOST_GPUS ;;
-    *) mistake "got $(shown "$1"), accepted are --max-crashes, --grace, --pause and --gpus-each, as --flag=number" ;;
+    *) mistake "got $(shown "$1"), expected --max-crashes, --grace, --pause and --gpus-each, as --flag=number" ;;
   esac
-  is_whole "$value" 0 "$most" || mistake "$flag: got $(shown "$value"), accepted are whole numbers from 0 to $most"
+  is_whole "$value" 0 "$most" || mistake "$flag: got $(shown "$value"), expected whole numbers from 0 to $most"
   case $flag in
     --max-crashes) max_crashes=$value ;;
     --grace) grace=$value ;;

@@ -7,7 +7,7 @@ cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
 
 demand() { # demand WHAT VALUE PATTERN WHAT_IS_ACCEPTED
   if [[ ! $2 =~ ^($3)$ ]]; then
-    printf 'tpu_host.sh: %s: got %q, accepted is %s\n' "$1" "$2" "$4" >&2
+    printf 'tpu_host.sh: %s: got %q, expected %s\n' "$1" "$2" "$4" >&2
     exit 2
   fi
 }

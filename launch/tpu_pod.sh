@@ -39,7 +39,7 @@ mistake() { # mistake WHAT_IS_WRONG
 }
 
 demand() { # demand FLAG VALUE PATTERN WHAT_IS_ACCEPTED: gcloud gets nothing that it could take for something else
-  [[ $2 =~ ^($3)$ ]] || mistake "$1: got $(shown "$2"), accepted is $4"
+  [[ $2 =~ ^($3)$ ]] || mistake "$1: got $(shown "$2"), expected $4"
 }
 
 in_bucket() { # in_bucket FLAG...: whether the workdir is a gs:// path
@@ -73,7 +73,7 @@ while [ "${1-}" != -- ]; do
     --spot) spot=yes ;;
     --keep) keep=yes ;;
     --dry-run) dry=yes ;;
-    *) mistake "got $(shown "$1"), accepted are --flag=value and --switch" ;;
+    *) mistake "got $(shown "$1"), expected --flag=value and --switch" ;;
   esac
   shift
 done
@@ -88,11 +88,11 @@ demand --type "$type" "v[$lower$digits]{1,20}-[123456789][$digits]{0,5}" "a type
 demand --version "${version:-x}" "[$lower$digits][-.$lower$digits]{0,99}" "a version of the TPU software"
 demand --project "${project:-x}" "[$lower$digits][-.:$lower$digits]{0,99}" "the name of a project"
 is_whole "$max_restarts" 0 999999 ||
-  mistake "--max-restarts: got $(shown "$max_restarts"), accepted are whole numbers from 0 to 999999"
+  mistake "--max-restarts: got $(shown "$max_restarts"), expected whole numbers from 0 to 999999"
 is_whole "$max_crashes" 0 999999 ||
-  mistake "--max-crashes: got $(shown "$max_crashes"), accepted are whole numbers from 0 to 999999"
+  mistake "--max-crashes: got $(shown "$max_crashes"), expected whole numbers from 0 to 999999"
 settle=${SETTLE:-60}
-is_whole "$settle" 0 999999 || mistake "SETTLE: got $(shown "$settle"), accepted are whole seconds from 0 to 999999"
+is_whole "$settle" 0 999999 || mistake "SETTLE: got $(shown "$settle"), expected whole seconds from 0 to 999999"
 if ! in_bucket "$@" && [ -z "$keep" ]; then
   mistake "--workdir must be a gs:// path: what lies on the disks of the slice is deleted with it (or give --keep)"
 fi

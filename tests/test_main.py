@@ -72,7 +72,7 @@ def test_a_reader_that_has_gone_is_no_failure():
         (["--mode=trian", "--workdir=w"], "did you mean train?"),
         (["--workdir=w", "--kind=grid"], "--kind: --mode=train has no such flag"),
         (["--workdir=w", "--mode=sample", "--cuont=3"], "did you mean count?"),
-        (["train"], "'train': accepted are flags"),
+        (["train"], "'train': expected flags"),
         (["--workdir"], "--workdir needs a value"),
         (["--mode=sample"], "--workdir is missing"),
         (["--mode=sample", "--workdir=w", "--config.seed=1"], "without changes"),
@@ -115,13 +115,13 @@ def test_a_mistake_in_the_flags_is_one_line_and_status_2(flags, words, capsys):
         ("task.generator_every=0", "config.task.generator_every: got 0"),
         (
             "task.adversary.label_smoothing=0.7",
-            "config.task.adversary.label_smoothing: got 0.7, accepted is 0 on, and below 0.5",
+            "config.task.adversary.label_smoothing: got 0.7, expected 0 on, and below 0.5",
         ),
         (
             "task.adversary.label_smoothing=0.1",
             "config.task.adversary.loss has no target for the reals",
         ),  # the hinge loss
-        ("task.adversary.instance_noise=-1.0", "config.task.adversary.instance_noise: got -1.0, accepted is 0 or more"),
+        ("task.adversary.instance_noise=-1.0", "config.task.adversary.instance_noise: got -1.0, expected 0 or more"),
         (
             "task.adversary.instance_noise={'name':'linear','start':0.1,'images':9}",
             "config.task.adversary.instance_noise: missing",
@@ -135,11 +135,11 @@ def test_a_mistake_in_the_flags_is_one_line_and_status_2(flags, words, capsys):
             "config.task.adversary.top_k.name: got 'lin'",
         ),
         ("networks.generator.dtype=float31", "the networks cannot be made"),
-        ("networks.generator.widths=(-4,)", "generator.widths: got (-4,), accepted is a tuple of int of 1 or more"),
+        ("networks.generator.widths=(-4,)", "generator.widths: got (-4,), expected a tuple of int of 1 or more"),
         ("checkpoint.best=frechett", "config.checkpoint.best: got 'frechett'"),
         (
             "ema.half_life_images={'name':'cosine','start':0,'stop':1,'images':0}",
-            "config.ema.half_life_images.images: got 0, accepted is 1 or more",
+            "config.ema.half_life_images.images: got 0, expected 1 or more",
         ),
     ],
 )

@@ -114,10 +114,10 @@ def test_a_run_as_it_should_be_is_loaded(run):
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ({"task__adversary": "x"}, "config.task.adversary: got 'x', accepted is a section"),
-        ({"task__adversary__augment": "x"}, "adversary.augment: got 'x', accepted is a section with a name, or None"),
-        ({"task__latent_dim": -4}, "config.task.latent_dim: got -4, accepted is 1 or more"),
-        ({"task__adversary__penalties": [3]}, "config.task.adversary.penalties.0: got 3, accepted is a section"),
+        ({"task__adversary": "x"}, "config.task.adversary: got 'x', expected a section"),
+        ({"task__adversary__augment": "x"}, "adversary.augment: got 'x', expected a section with a name, or None"),
+        ({"task__latent_dim": -4}, "config.task.latent_dim: got -4, expected 1 or more"),
+        ({"task__adversary__penalties": [3]}, "config.task.adversary.penalties.0: got 3, expected a section"),
         ({"optimizers__generator__b1": 2}, "config.optimizers.generator.b1: got 2"),
         ({"networks__generator__name": "os.system"}, "config.networks.generator.name: 'os.system' is not a network"),
         (
@@ -155,29 +155,29 @@ def test_a_restorer_is_compared_with_its_weights_too(tmp_path):
     with pytest.raises(UserError, match=r"params/generator/conv_0/bias is \[4\] float32 in it and \[8\] float32"):
         load(run)
     change(run, networks__generator__base_width=-8)
-    with pytest.raises(UserError, match=r"config\.networks\.generator\.base_width: got -8, accepted is 1 or more"):
+    with pytest.raises(UserError, match=r"config\.networks\.generator\.base_width: got -8, expected 1 or more"):
         load(run)
 
 
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
-        ("--checkpoint=3", "--checkpoint: got 3, accepted are 'latest', 'best' and 4"),
-        ("--checkpoint=newest", "--checkpoint: got 'newest', accepted are best, latest and the number of a step"),
-        ("--checkpoint=-4", "--checkpoint: got '-4', accepted are best, latest and the number of a step"),
-        ("--checkpoint=4.0", "--checkpoint: got '4.0', accepted are"),
+        ("--checkpoint=3", "--checkpoint: got 3, expected 'latest', 'best' and 4"),
+        ("--checkpoint=newest", "--checkpoint: got 'newest', expected best, latest and the number of a step"),
+        ("--checkpoint=-4", "--checkpoint: got '-4', expected best, latest and the number of a step"),
+        ("--checkpoint=4.0", "--checkpoint: got '4.0', expected"),
         (f"--checkpoint={'9' * 5000}", "--checkpoint: got '99999"),
-        ("--count=0", "--count: got 0, accepted is 1 to 1000000"),
-        ("--count=many", "--count: got 'many', accepted is a whole number from 1 to 1000000"),
-        ("--count=10000000000000", "--count: got 10000000000000, accepted is 1 to 1000000"),
-        (f"--count={'9' * 5000}", "accepted is a whole number from 1 to 1000000"),
-        ("--seed=-1", "--seed: got -1, accepted is 0 or more"),
-        ("--seed=9999999999999999999999", "--seed: got 9999999999999999999999, accepted is 0 to 2147483647"),
-        ("--labels=3", "--labels: got 3 to 3, accepted are 0 to 2"),
-        ("--labels=-1", "--labels: got '-1', accepted are class numbers from 0 on"),
-        ("--labels=99999999999999999999", "accepted are class numbers from 0 on"),
-        ("--truncation=-1", "--truncation: got '-1', accepted is a number of 0 or more"),
-        ("--truncation=nan", "--truncation: got 'nan', accepted is a number of 0 or more"),
+        ("--count=0", "--count: got 0, expected 1 to 1000000"),
+        ("--count=many", "--count: got 'many', expected a whole number from 1 to 1000000"),
+        ("--count=10000000000000", "--count: got 10000000000000, expected 1 to 1000000"),
+        (f"--count={'9' * 5000}", "expected a whole number from 1 to 1000000"),
+        ("--seed=-1", "--seed: got -1, expected 0 or more"),
+        ("--seed=9999999999999999999999", "--seed: got 9999999999999999999999, expected 0 to 2147483647"),
+        ("--labels=3", "--labels: got 3 to 3, expected 0 to 2"),
+        ("--labels=-1", "--labels: got '-1', expected class numbers from 0 on"),
+        ("--labels=99999999999999999999", "expected class numbers from 0 on"),
+        ("--truncation=-1", "--truncation: got '-1', expected a number of 0 or more"),
+        ("--truncation=nan", "--truncation: got 'nan', expected a number of 0 or more"),
         ("--kind=mixing", "--kind=mixing: this generator has no styles to mix"),
     ],
 )
@@ -192,11 +192,11 @@ def test_a_message_names_the_flag_and_all_that_it_accepts(made, flags, words, tm
 def test_the_python_interface_names_its_arguments(made):
     generator = jaxgan.load(made)
     for call, words in (
-        (lambda: jaxgan.load(made, step=3), "step: got 3, accepted are 'latest', 'best' and 4"),
-        (lambda: jaxgan.load(made, batch_size=0), "batch_size: got 0, accepted is 1 or more"),
-        (lambda: generator.generate(0, 0), "n: got 0, accepted is 1 or more"),
-        (lambda: generator.generate(0, 1, [3]), "labels: got 3 to 3, accepted are 0 to 2"),
-        (lambda: generator.generate(0, 1, truncation=-1.0), "truncation: got -1.0, accepted is 0 or more"),
+        (lambda: jaxgan.load(made, step=3), "step: got 3, expected 'latest', 'best' and 4"),
+        (lambda: jaxgan.load(made, batch_size=0), "batch_size: got 0, expected 1 or more"),
+        (lambda: generator.generate(0, 0), "n: got 0, expected 1 or more"),
+        (lambda: generator.generate(0, 1, [3]), "labels: got 3 to 3, expected 0 to 2"),
+        (lambda: generator.generate(0, 1, truncation=-1.0), "truncation: got -1.0, expected 0 or more"),
     ):
         with pytest.raises(UserError) as mistake:
             call()
@@ -206,21 +206,21 @@ def test_the_python_interface_names_its_arguments(made):
 def test_other_modes_say_it_before_they_begin(made, tmp_path, capsys):
     Image.new("L", (8, 8)).save(tmp_path / "a.png")
     for flags, words in (
-        (["project", f"--input={tmp_path}/a.png", "--steps=0"], "--steps: got 0, accepted is 1 or more"),
+        (["project", f"--input={tmp_path}/a.png", "--steps=0"], "--steps: got 0, expected 1 or more"),
         (
             ["project", f"--input={tmp_path}/a.png", "--checkpoint=x"],
-            "--checkpoint: got 'x', accepted are",
+            "--checkpoint: got 'x', expected",
         ),
-        (["project", f"--input={tmp_path}/a.png", "--seed=-1"], "--seed: got -1, accepted is 0 or more"),
+        (["project", f"--input={tmp_path}/a.png", "--seed=-1"], "--seed: got -1, expected 0 or more"),
         (["export", "--format=safetensors", f"--output={tmp_path}/x", "--checkpoint=x"], "--checkpoint: got 'x'"),
         (
             ["export", "--format=safetensors", f"--output={tmp_path}/x", "--checkpoint=5"],
             "--checkpoint: got 5",
         ),
-        (["evaluate", "--samples=1"], "--samples: got 1, accepted is 2 or more"),
-        (["evaluate", "--samples=x"], "--samples: got 'x', accepted is a whole number of 2 or more"),
-        (["evaluate", "--path_length=1"], "--path_length: got 1, accepted is 2 or more"),
-        (["evaluate", "--checkpoint=x"], "--checkpoint: got 'x', accepted are"),
+        (["evaluate", "--samples=1"], "--samples: got 1, expected 2 or more"),
+        (["evaluate", "--samples=x"], "--samples: got 'x', expected a whole number of 2 or more"),
+        (["evaluate", "--path_length=1"], "--path_length: got 1, expected 2 or more"),
+        (["evaluate", "--checkpoint=x"], "--checkpoint: got 'x', expected"),
         (["evaluate", "--against=/dev/zero"], "/dev/zero: it is no file of scores"),
     ):
         assert main([f"--workdir={made}", f"--mode={flags[0]}", *flags[1:]]) == MISTAKE

@@ -88,17 +88,17 @@ class ADA:
         """Raises UserError for names and numbers that no pipeline can have."""
         path = self.path
         if self.preset not in PRESETS:
-            raise UserError(f"{path}.preset: got {self.preset!r}, accepted are {', '.join(PRESETS)}")
+            raise UserError(f"{path}.preset: got {self.preset!r}, expected one of {', '.join(PRESETS)}")
         for field, most in (("chances", 1.0), ("strengths", float("inf"))):
             for name, value in getattr(self, field).items():
                 if name not in STRENGTHS:
                     raise unknown_key(f"{path}.{field}", name, STRENGTHS)
                 if isinstance(value, bool) or not isinstance(value, int | float) or not 0.0 <= value <= most:
                     limit = "" if most > 1.0 else " and at most 1"
-                    raise UserError(f"{path}.{field}.{name}: got {value!r}, accepted is a number from 0 on{limit}")
+                    raise UserError(f"{path}.{field}.{name}: got {value!r}, expected a number from 0 on{limit}")
         for name in ("interval", "images_to_one"):
             if getattr(self, name) < 1:
-                raise UserError(f"{path}.{name}: got {getattr(self, name)}, accepted is 1 or more")
+                raise UserError(f"{path}.{name}: got {getattr(self, name)}, expected 1 or more")
         if self.schedule is not None:
             make_schedule(self.schedule, f"{path}.schedule")
 
@@ -188,7 +188,7 @@ class ADA:
 def _side(images: Pixels, path: str) -> int:
     height, width = images.shape[-3:-1]
     if height != width:
-        raise UserError(f"{path}: images of {height}x{width} cannot be turned; accepted are squares")
+        raise UserError(f"{path}: images of {height}x{width} cannot be turned; expected squares")
     return height
 
 

@@ -67,9 +67,9 @@ class ClipMasks:
     def __post_init__(self) -> None:
         """Raises UserError for kinds that do not move, and for impossible widths."""
         if self.moving and self.kind not in MOVABLE:
-            raise UserError(f"{PATH}.kind: got {self.kind!r}, accepted are {', '.join(MOVABLE)} where masks move")
+            raise UserError(f"{PATH}.kind: got {self.kind!r}, expected one of {', '.join(MOVABLE)} where masks move")
         if self.width[0] > self.width[1]:
-            raise UserError(f"{PATH}.width: got {self.width!r}, accepted is the smaller width first")
+            raise UserError(f"{PATH}.width: got {self.width!r}, expected the smaller width first")
 
     @property
     def label(self) -> str:

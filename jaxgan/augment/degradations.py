@@ -73,7 +73,7 @@ class Bicubic:
     def __post_init__(self) -> None:
         """Raises UserError for a scale below 2."""
         if self.scale < 2:
-            raise UserError(f"{PATH}.scale: got {self.scale}, accepted is 2 or more")
+            raise UserError(f"{PATH}.scale: got {self.scale}, expected 2 or more")
 
     @property
     def label(self) -> str:
@@ -103,9 +103,9 @@ class Blur:
     def __post_init__(self) -> None:
         """Raises UserError for kinds and widths that no kernel can have."""
         if _bounds("sigma", self.sigma)[0] == 0.0:
-            raise UserError(f"{PATH}.sigma: got {self.sigma!r}, accepted are widths above 0")
+            raise UserError(f"{PATH}.sigma: got {self.sigma!r}, expected widths above 0")
         if not self.kinds or set(self.kinds) - set(SHARES):
-            raise UserError(f"{PATH}.kinds: got {self.kinds!r}, accepted are {', '.join(SHARES)}")
+            raise UserError(f"{PATH}.kinds: got {self.kinds!r}, expected one of {', '.join(SHARES)}")
 
     @property
     def label(self) -> str:
@@ -236,7 +236,7 @@ class Masks:
         """Raises UserError for impossible widths and sides."""
         _bounds("width", self.width, 1.0)
         if self.side is not None and self.side < 1:
-            raise UserError(f"{PATH}.side: got {self.side}, accepted is 1 or more, or None")
+            raise UserError(f"{PATH}.side: got {self.side}, expected 1 or more, or None")
 
     @property
     def label(self) -> str:
@@ -301,7 +301,7 @@ class Chain:
         """Raises UserError for no parts, and for masks before the end."""
         if not self.parts or any(part.masks for part in self.parts[:-1]):
             got = ", ".join(part.label for part in self.parts) or "none"
-            raise UserError(f"{PATH}.parts: got {got}, accepted are sections, of which only the last may hide parts")
+            raise UserError(f"{PATH}.parts: got {got}, expected sections, of which only the last may hide parts")
 
     @property
     def scale(self) -> int:
@@ -361,7 +361,7 @@ class RealESRGAN:
     def __post_init__(self) -> None:
         """Raises UserError for numbers that no pipeline can have."""
         if self.scale < 1:
-            raise UserError(f"{PATH}.scale: got {self.scale}, accepted is 1 or more")
+            raise UserError(f"{PATH}.scale: got {self.scale}, expected 1 or more")
         for name in ("grey", "second_blur", "last_sinc"):
             _bounds(name, getattr(self, name), 1.0)
         for index in (0, 1):
@@ -369,9 +369,9 @@ class RealESRGAN:
                 _bounds(f"{name}.{index}", getattr(self, name)[index])
             _bounds(f"quality.{index}", self.quality[index], 100, least=1)
             if self.blur[index][0] == 0.0:
-                raise UserError(f"{PATH}.blur.{index}: got {self.blur[index]}, accepted are widths above 0")
+                raise UserError(f"{PATH}.blur.{index}: got {self.blur[index]}, expected widths above 0")
             if not 0.0 < self.resize[index][0] <= 1.0 <= self.resize[index][1]:
-                raise UserError(f"{PATH}.resize.{index}: got {self.resize[index]}, accepted are ranges around 1")
+                raise UserError(f"{PATH}.resize.{index}: got {self.resize[index]}, expected ranges around 1")
 
     @property
     def _changed(self) -> dict[str, Any]:
@@ -474,7 +474,7 @@ def _reduced(image: Images, scale: int) -> tuple[int, int]:
     """Height and width divided by the scale. Raises UserError where there is a remainder."""
     height, width = image.shape[1:3]
     if height % scale or width % scale:
-        raise UserError(f"{PATH}.scale: got {scale}, accepted is what divides the sides of the {height}x{width} images")
+        raise UserError(f"{PATH}.scale: got {scale}, expected what divides the sides of the {height}x{width} images")
     return height // scale, width // scale
 
 
@@ -483,7 +483,7 @@ def _bounds(name: str, value: Range, most: float = math.inf, *, least: float = 0
     low, high = value if isinstance(value, tuple) else (value, value)
     if not least <= low <= high <= most:
         limit = "on" if most == math.inf else f"to {most:g}"
-        raise UserError(f"{PATH}.{name}: got {value!r}, accepted are numbers from {least:g} {limit}, the lower first")
+        raise UserError(f"{PATH}.{name}: got {value!r}, expected numbers from {least:g} {limit}, the lower first")
     return low, high
 
 

@@ -77,7 +77,7 @@ class DiffAugment:
         """Raises UserError for a policy that does not exist."""
         for name in self.policy:
             if name not in POLICIES:
-                raise UserError(f"{self.path}.policy: got {name!r}, accepted are {', '.join(POLICIES)}")
+                raise UserError(f"{self.path}.policy: got {name!r}, expected one of {', '.join(POLICIES)}")
 
     def init_memory(self) -> dict[str, Array]:
         """Nothing."""

@@ -54,7 +54,7 @@ def moving_masks(
     Raises UserError for another kind.
     """
     if kind not in MOVABLE:
-        raise UserError(f"moving masks: got {kind}, accepted are {', '.join(MOVABLE)}")
+        raise UserError(f"moving masks: got {kind}, expected one of {', '.join(MOVABLE)}")
     walk_key, key = jax.random.split(key)
     path = _random_walks(walk_key, batch, frames)
     if kind == "strokes":

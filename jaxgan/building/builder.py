@@ -109,7 +109,7 @@ def check_section(
     own = [key for key, parameter in schema.items() if _is_own(parameter.annotation) or f"{key}_name" in schema]
     for key, value in _arguments(section).items():
         if key in networks and key not in own:
-            raise UserError(f"{path}.{key}: a task gets its networks handed in; accepted is config.networks.{key}")
+            raise UserError(f"{path}.{key}: a task gets its networks handed in; expected config.networks.{key}")
         if key not in own:
             raise unknown_key(path, key, own)
         _check_value(value, schema[key].annotation, f"{path}.{key}", allow)
@@ -143,7 +143,7 @@ def find(section: Mapping[str, Any], kind: str, *, path: str, allow: Sequence[st
     """What the `name` of a section names. Raises UserError for what is not there or of another kind."""
     name = section.get("name")
     if not isinstance(name, str) or "." not in name:
-        raise UserError(f"{path}.name: got {name!r}, accepted is module.Name, such as {examples(kind)[0]!r}")
+        raise UserError(f"{path}.name: got {name!r}, expected module.Name, such as {examples(kind)[0]!r}")
     module_name, _, attribute = name.rpartition(".")
     allowed = any(module_name == package or module_name.startswith(f"{package}.") for package in allow)
     module_path = module_name if allowed else f"{KINDS[kind].package}.{module_name}"
@@ -277,7 +277,7 @@ def _named(section: Any, kind: str, path: str, *, optional: bool = False) -> Map
         return {"name": section}
     if not isinstance(section, Mapping):
         told = f"a section{'' if usual else ' with a name'}{', or None' if optional else ''}"
-        raise UserError(f"{path}: got {section!r}, accepted is {told}")
+        raise UserError(f"{path}: got {section!r}, expected {told}")
     return {"name": usual, **section} if usual else section
 
 
@@ -290,11 +290,11 @@ def _each(value: Any, annotation: Any, path: str, change: Change) -> Any:
     asking = _asking(annotation)
     if typing.get_origin(asking) in (tuple, Sequence):
         if not isinstance(value, tuple):
-            raise UserError(f"{path}: got {value!r}, accepted is a tuple of sections")
+            raise UserError(f"{path}: got {value!r}, expected a tuple of sections")
         return tuple(change(part, kind, f"{path}.{index}") for index, part in enumerate(value))
     if typing.get_origin(asking) is Mapping:
         if not isinstance(value, Mapping):
-            raise UserError(f"{path}: got {value!r}, accepted are sections by name")
+            raise UserError(f"{path}: got {value!r}, expected sections by name")
         return {name: change(part, kind, f"{path}.{name}") for name, part in value.items()}
     _named(value, kind, path, optional=optional)
     return change(value, kind, path)
@@ -392,7 +392,7 @@ def examples(kind: str) -> list[str]:
 def _unknown_name(name: str, kind: str, path: str) -> UserError:
     known = examples(kind)
     near = difflib.get_close_matches(name, known, 1, 0.5)
-    hint = f"did you mean {near[0]!r}?" if near else f"accepted are {', '.join(known)}"
+    hint = f"did you mean {near[0]!r}?" if near else f"expected one of {', '.join(known)}"
     top = name.partition(".")[0]
     if top.isidentifier() and top not in sys.stdlib_module_names and importlib.util.find_spec(top):
         hint = f"where {top} is a package of yours, --allow={top} lets names point into it"

@@ -84,7 +84,7 @@ def open_pictures(config: DataConfig, split: str, allow: Sequence[str] = ()) -> 
     Raises `UserError` as `open_source` does.
     """
     if is_stacked(config.name):
-        raise UserError(f"config.data.crops: {config.name!r} is no data set of pictures; accepted is none")
+        raise UserError(f"config.data.crops: {config.name!r} is no data set of pictures; expected none")
     config = with_local_files(config)
     pictures: Pictures
     if config.source:
@@ -92,7 +92,7 @@ def open_pictures(config: DataConfig, split: str, allow: Sequence[str] = ()) -> 
         pictures = source if isinstance(source, Pictures) else ExamplesAsPictures(source)
     elif config.frames is not None:
         if config.condition is not None:
-            raise UserError("config.data.condition: got one beside config.data.frames, accepted is none of clips")
+            raise UserError("config.data.condition: got one beside config.data.frames, expected none of clips")
         pictures = _open_clips(config, split, whole=True)
     elif kind_of_name(config.name) == "images":
         pictures = FolderSource(config, split, whole=True)

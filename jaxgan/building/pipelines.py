@@ -32,7 +32,7 @@ def make_pipeline(config: DataConfig, *, seed: int, allow: Sequence[str] = (), n
     `UserError` as `open_source` does, and for an unknown cache.
     """
     if config.cache not in CACHES:
-        raise UserError(f"{path_of(name)}.cache={config.cache!r}: accepted are {', '.join(CACHES)}")
+        raise UserError(f"{path_of(name)}.cache={config.cache!r}: expected one of {', '.join(CACHES)}")
     with told_of(name):
         source = open_source(config, config.split, allow)
     spec = source.spec

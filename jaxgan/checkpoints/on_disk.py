@@ -83,7 +83,7 @@ def restore_average(
     elif step != "latest":
         if step not in steps:
             accepted = ", ".join(map(str, steps))
-            raise ArgumentError("step", f"got {step!r}, accepted are 'latest', 'best' and {accepted}")
+            raise ArgumentError("step", f"got {step!r}, expected 'latest', 'best' and {accepted}")
         candidates = [step]
     average, _ = first_usable(directory, candidates, lambda each: _read_average(directory / str(each), like, networks))
     assert average is not None
@@ -109,7 +109,7 @@ def unmistakable(directory: epath.Path) -> Iterator[epath.Path]:
         return
     with tempfile.TemporaryDirectory(prefix="jaxgan-") as folder:
         if MISTAKEN.intersection(folder):
-            raise UserError(f"TMPDIR={folder}: accepted is a folder without {' '.join(sorted(MISTAKEN))} in its path")
+            raise UserError(f"TMPDIR={folder}: expected a folder without {' '.join(sorted(MISTAKEN))} in its path")
         os.symlink(directory, link := os.path.join(folder, "folder"))
         yield epath.Path(link)
 

@@ -20,7 +20,7 @@ def switch(options: Mapping[str, str], name: str, default: Literal["true", "fals
     """A flag that is true or false. Raises UserError for anything else."""
     text = options.get(name, default)
     if text not in ("true", "false"):
-        raise UserError(f"--{name}: got {text!r}, accepted are true and false")
+        raise UserError(f"--{name}: got {text!r}, expected true and false")
     return text == "true"
 
 
@@ -33,7 +33,7 @@ def integer(options: Mapping[str, str], name: str, default: int, domain: Domain 
         number = None
     if number is None or not domain.holds(number):
         accepted = domain.told(number) if number is not None else f"a whole number{domain.joint}{domain}"
-        raise UserError(f"--{name}: got {_short(text if number is not None else repr(text))}, accepted is {accepted}")
+        raise UserError(f"--{name}: got {_short(text if number is not None else repr(text))}, expected {accepted}")
     return number
 
 
@@ -50,7 +50,7 @@ def checkpoint_choice(options: Mapping[str, str]) -> int | Literal["best", "late
     if choice in named:
         return named[choice]
     if not choice.isdecimal() or len(choice) > DIGITS:
-        raise UserError(f"--checkpoint: got {_short(repr(choice))}, accepted are best, latest and the number of a step")
+        raise UserError(f"--checkpoint: got {_short(repr(choice))}, expected best, latest and the number of a step")
     return int(choice)
 
 

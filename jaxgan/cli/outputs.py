@@ -36,7 +36,7 @@ def check_outputs(mode: str, workdir: str, options: Mapping[str, str]) -> None:
     elif mode == "export" and output:
         check_file(output, "--output")
         if is_known(output):
-            raise UserError(f"--output: got {output!r}, accepted is a file of weights or a program, such as x.onnx")
+            raise UserError(f"--output: got {output!r}, expected a file of weights or a program, such as x.onnx")
     elif mode == "plan" and output is not None:
         check_file(output, "--output", (".json",))
     elif mode == "apply":
@@ -69,9 +69,9 @@ def check_file(output: str, flag: str, suffixes: Sequence[str] | None = None) ->
     if is_remote(output):
         return
     if output.endswith(os.sep) or os.path.isdir(output):
-        raise UserError(f"{flag}: {output!r} is a folder, accepted is a file")
+        raise UserError(f"{flag}: {output!r} is a folder, expected a file")
     if os.path.exists(output) and not os.path.isfile(output):  # a device would be replaced
-        raise UserError(f"{flag}: {output!r} is neither a file nor a folder, accepted is a file")
+        raise UserError(f"{flag}: {output!r} is neither a file nor a folder, expected a file")
     _check_room(Path(output), flag)
 
 
@@ -79,7 +79,7 @@ def check_folder(output: str, flag: str) -> None:
     """Raises UserError where files cannot be written into a folder, which need not be there."""
     if not is_remote(output):
         if os.path.exists(output) and not os.path.isdir(output):
-            raise UserError(f"{flag}: {output!r} is a file, accepted is a folder")
+            raise UserError(f"{flag}: {output!r} is a file, expected a folder")
         _check_room(Path(output, "x"), flag)
 
 

@@ -71,7 +71,7 @@ def restore_files(restorer: Restorer, chosen: ApplyOptions, marking: Marking) ->
     if restorer.masks and chosen.masks is None and not chosen.degrade:
         raise UserError("--mask is missing: this model fills in; give a picture that is white where, or --mask_color")
     if not restorer.masks and chosen.masks is not None:
-        raise UserError("--mask and --mask_color: this model does not fill in, accepted is neither")
+        raise UserError("--mask and --mask_color: this model does not fill in, expected neither")
     print(f"this model was trained for {restorer.description}")
     for line in chosen.skipped:
         print(line, file=sys.stderr)

@@ -55,7 +55,7 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
     manifest = manifests(evaluators)
     featured = next((each for each in evaluators.values() if isinstance(each, Featured)), None) if paths else None
     if paths and featured is None:
-        raise UserError("--path_length: no evaluator of this run looks at features; accepted is none")
+        raise UserError("--path_length: no evaluator of this run looks at features; expected none")
     if featured is not None:
         manifest["path_length"] = path_manifest(paths, straight=model.has_styles)
     if "frames" in options:
@@ -104,7 +104,7 @@ def _last_frames(model: Model, count: int) -> Generate:
     """
     usual = frames(model.gives)
     if count < usual:
-        raise UserError(f"--frames: got {count}, accepted is {usual} or more")
+        raise UserError(f"--frames: got {count}, expected {usual} or more")
     longer = generate_with(model.retimed(count).generate)
     return lambda seed, asked: longer(seed, asked)[:, -usual:]
 

@@ -50,7 +50,7 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
 def _read_options(options: Mapping[str, str]) -> ExportOptions:
     kind, output = options.get("format"), options.get("output")
     if kind not in WRITERS:
-        raise UserError(f"--format: got {kind!r}, accepted are {', '.join(WRITERS)}")
+        raise UserError(f"--format: got {kind!r}, expected one of {', '.join(WRITERS)}")
     if not output:
         raise UserError("--output is missing: name the file to write")
     if "platforms" in options and kind != "stablehlo":
@@ -68,7 +68,7 @@ def _truncation(options: Mapping[str, str]) -> float | None:
     except ValueError:
         value = -1.0
     if value is not None and not 0 <= value < float("inf"):
-        raise UserError(f"--truncation: got {text!r}, accepted are numbers from 0 on, such as 0.7")
+        raise UserError(f"--truncation: got {text!r}, expected numbers from 0 on, such as 0.7")
     return value
 
 

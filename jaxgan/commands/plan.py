@@ -38,7 +38,7 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
     """
     check_outputs("plan", workdir, options)
     if "topology" not in options:
-        raise UserError("--topology is missing: accepted are TPU slices, such as v5e:8x8 or v5e:2x2,v5e:16x16")
+        raise UserError("--topology is missing: expected TPU slices, such as v5e:8x8 or v5e:2x2,v5e:16x16")
     topologies = read_topologies(options["topology"])
     searching = read_search(options, topologies)
     check_compiler()
@@ -90,7 +90,7 @@ def read_search(options: Mapping[str, str], topologies: Sequence[Topology]) -> b
     """Whether `--plan.search` asks for a search, which is of one slice. Raises UserError."""
     asked = switch(options, "plan.search")
     if asked and len(topologies) > 1:
-        raise UserError(f"--plan.search: got {len(topologies)} slices, accepted is one")
+        raise UserError(f"--plan.search: got {len(topologies)} slices, expected one")
     return asked
 
 

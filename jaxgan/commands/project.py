@@ -123,7 +123,7 @@ def _nearest_latent(generator: Model, target: np.ndarray, seed: int, label: int 
 
 def _of_class(generator: Model, count: int, label: int) -> dict[str, np.ndarray]:
     if not 0 <= label < generator.num_classes:
-        raise UserError(f"--labels: got {label}, accepted is one of the {generator.num_classes} classes, from 0 on")
+        raise UserError(f"--labels: got {label}, expected one of the {generator.num_classes} classes, from 0 on")
     return generator.given(0, count, np.full(count, label))
 
 

@@ -51,20 +51,20 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
     """
     kind = options.get("kind", "grid")
     if kind not in KINDS:
-        raise UserError(f"--kind: got {kind!r}, accepted are {', '.join(KINDS)}")
+        raise UserError(f"--kind: got {kind!r}, expected one of {', '.join(KINDS)}")
     for name, own in OF_KINDS.items():
         if name in options and kind != own:
             raise UserError(f"--{name}: only --kind={own} has one")
     over, length = options.get("over", "content"), integer(options, "frames", 1, FRAMES) if "frames" in options else 0
     if over not in OVER:
-        raise UserError(f"--over: got {over!r}, accepted are {' and '.join(OVER)}")
+        raise UserError(f"--over: got {over!r}, expected {' and '.join(OVER)}")
     seed, count = integer(options, "seed", 0), integer(options, "count", DEFAULT_COUNT[kind], PICTURES)
     checkpoint_choice(options)  # told before anything is loaded
     check_outputs("sample", workdir, options)
     labels, truncations, marked = _labels(options), _truncations(options), marks(options)
     texts = tuple(options["given"].split(";")) if "given" in options else ()
     if len(truncations) > 1 and kind != "truncation":
-        raise UserError(f"--truncation: got {options['truncation']!r}, accepted is one number")
+        raise UserError(f"--truncation: got {options['truncation']!r}, expected one number")
     crossover = integer(options, "crossover", 0) if "crossover" in options else None
     start_jax(config)
     generator = _fitting(load_model(workdir, options, "latent"), kind, length, over_given="over" in options)
@@ -91,7 +91,7 @@ def _fitting(generator: Model, kind: str, length: int, *, over_given: bool) -> M
             raise UserError(f"{flag}: this model makes pictures, not clips; --kind=interpolate draws a film of a walk")
         return generator
     if kind not in OF_CLIPS:
-        raise UserError(f"--kind: got {kind!r}, but this model makes clips; accepted are {', '.join(OF_CLIPS)}")
+        raise UserError(f"--kind: got {kind!r}, but this model makes clips; expected one of {', '.join(OF_CLIPS)}")
     if length in (0, trained):
         return generator
     if generator.product.retimed is None:
@@ -175,7 +175,7 @@ def _between_clips(generator: Model, chosen: SampleOptions, shown: int) -> str:
     asks, moving = generator.asks, chosen.over == "motion"
     motion = further_latents(asks)
     if moving and not motion:
-        raise UserError("--over=motion: this model draws no motion apart from the content; accepted is content")
+        raise UserError("--over=motion: this model draws no motion apart from the content; expected content")
     given, shares = chosen.given(generator, max(2, shown)), np.linspace(0, 1, chosen.count)
     ends = {
         named(asks, "latent"): np.asarray(generator.latents(chosen.seed, 2)),
@@ -245,7 +245,7 @@ def _labels(options: Mapping[str, str]) -> list[int] | None:
     except ValueError:
         labels = [-1]
     if not all(map(WHOLE.holds, labels)):
-        raise UserError(f"--labels: got {text!r}, accepted are class numbers from 0 on, such as 0,1,2")
+        raise UserError(f"--labels: got {text!r}, expected class numbers from 0 on, such as 0,1,2")
     return labels
 
 
@@ -256,5 +256,5 @@ def _truncations(options: Mapping[str, str]) -> tuple[float, ...]:
     except ValueError:
         values = (-1.0,)
     if not all(0.0 <= value < float("inf") for value in values):
-        raise UserError(f"--truncation: got {text!r}, accepted is a number of 0 or more, such as 0.7")
+        raise UserError(f"--truncation: got {text!r}, expected a number of 0 or more, such as 0.7")
     return values

@@ -236,7 +236,7 @@ def total_images(config: RunConfig, spec: DataSpec, shown: int) -> int:
     if total > MOST:
         asked = f"images: got {config.images}" if config.images is not None else f"epochs: got {config.epochs}"
         told = f"which are {total:.10g} images in batches of {config.batch_size} of {spec.size:,} examples"
-        raise UserError(f"config.{asked}, {told}; accepted are at most {MOST} images")
+        raise UserError(f"config.{asked}, {told}; expected at most {MOST} images")
     return total
 
 

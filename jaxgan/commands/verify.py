@@ -86,7 +86,7 @@ def run(paths: Sequence[str], options: Mapping[str, str]) -> int:
     """
     required = options.get("require")
     if required not in (None, *REQUIRED):
-        raise UserError(f"--require: got {required!r}, accepted are {' and '.join(REQUIRED)}")
+        raise UserError(f"--require: got {required!r}, expected {' and '.join(REQUIRED)}")
     as_json = switch(options, "json")
     not_read = _why_not_read()
     if required == "credential" and not_read:
@@ -161,7 +161,7 @@ def find_files(paths: Sequence[str]) -> Found:
     if not paths:
         raise UserError("--mode=verify needs paths: files, or folders with files")
     if not all(paths):  # Path("") would be the current folder
-        raise UserError("--mode=verify: got an empty path, accepted are files and folders")
+        raise UserError("--mode=verify: got an empty path, expected files and folders")
     given = [Path(expanded(each)) for each in paths]
     for path in given:
         try:

@@ -29,11 +29,11 @@ def check_type(value: Any, annotation: Any, path: str) -> None:
     domain = domain_of(annotation)
     if domain is not None and isinstance(value, Mapping) and isinstance(value.get("name"), str) and moves(annotation):
         key = next(domain.wrong_points(value))
-        raise UserError(f"{path}.{key}: got {shown(value[key])}, accepted is {domain.told(value[key])}")
+        raise UserError(f"{path}.{key}: got {shown(value[key])}, expected {domain.told(value[key])}")
     number = isinstance(value, int | float) and not isinstance(value, bool)
     if domain is not None and number and _fits(value, typing.get_args(annotation)[0]):
-        raise UserError(f"{path}: got {shown(value)}, accepted is {domain.told(value)}")
-    raise UserError(f"{path}: got {shown(value)}, accepted is {type_name(annotation)}")
+        raise UserError(f"{path}: got {shown(value)}, expected {domain.told(value)}")
+    raise UserError(f"{path}: got {shown(value)}, expected {type_name(annotation)}")
 
 
 def shown(value: Any) -> str:
@@ -54,7 +54,7 @@ def nearest(key: str, known: Iterable[str]) -> str:
     """What to say of a name that is not known: the nearest one that is, or all."""
     known = list(known)
     near = difflib.get_close_matches(str(key), known, 1, 0.5)
-    return f"did you mean {near[0]}?" if near else f"accepted are {', '.join(known) or 'none'}"
+    return f"did you mean {near[0]}?" if near else f"expected one of {', '.join(known) or 'none'}"
 
 
 def type_name(annotation: Any) -> str:

@@ -76,7 +76,7 @@ def shrink(config: RunConfig) -> RunConfig:
 def _run_file(path: str) -> Mapping[str, Any]:
     name, _, argument = expanded(path, "--config").partition(":")
     if os.path.isdir(name):
-        raise UserError(f"--config={path}: it is a folder, accepted is a Python file such as configs/quickstart.py")
+        raise UserError(f"--config={path}: it is a folder, expected a Python file such as configs/quickstart.py")
     if not os.path.isfile(name):
         raise UserError(f"--config={path}: there is no such file")
     module = types.ModuleType("__config__")
@@ -95,7 +95,7 @@ def _run_file(path: str) -> Mapping[str, Any]:
         except (Exception, SystemExit) as error:  # whatever the file does wrong
             raise UserError(f"--config={path}: {_told(error, Path(module.__file__).parent)}") from None
     if not isinstance(tree, Mapping):
-        raise UserError(f"--config={path}: get_config gave a {type(config).__name__}, accepted is a ConfigDict")
+        raise UserError(f"--config={path}: get_config gave a {type(config).__name__}, expected a ConfigDict")
     return tree
 
 

@@ -294,7 +294,7 @@ def to_json(config: RunConfig) -> str:
 
 def _check_finite(value: Any, key: str) -> None:
     if isinstance(value, float) and not math.isfinite(value):
-        raise UserError(f"{key}: got {value}, accepted are finite numbers")
+        raise UserError(f"{key}: got {value}, expected finite numbers")
     if isinstance(value, dict | list):
         for name, part in value.items() if isinstance(value, dict) else enumerate(value):
             _check_finite(part, f"{key}.{name}")
@@ -359,7 +359,7 @@ def describe(kind: type = RunConfig, prefix: str = "config") -> list[tuple[str, 
 def _build(kind: type, tree: Mapping[str, Any], path: str) -> Any:
     """A dataclass of its nested fields, keys and types checked."""
     if not isinstance(tree, Mapping):
-        raise UserError(f"{path}: got {tree!r}, accepted is a section")
+        raise UserError(f"{path}: got {tree!r}, expected a section")
     hints, values = typing.get_type_hints(kind, include_extras=True), {}
     for key, value in tree.items():
         if key not in hints:
@@ -372,7 +372,7 @@ def _build(kind: type, tree: Mapping[str, Any], path: str) -> Any:
             value = _build(typing.cast(type, hints[key]), value, f"{path}.{key}")
         elif hints[key] == Mapping[str, DataConfig]:
             if not isinstance(value, Mapping):
-                raise UserError(f"{path}.{key}: got {shown(value)}, accepted are sections by name")
+                raise UserError(f"{path}.{key}: got {shown(value)}, expected sections by name")
             value = {name: _build(DataConfig, each, f"{path}.{key}.{name}") for name, each in value.items()}
         else:
             _check_plain(value, f"{path}.{key}")
@@ -386,15 +386,15 @@ def _check_plain(value: Any, path: str) -> None:
     if isinstance(value, Mapping):
         for key, each in value.items():
             if not isinstance(key, str):
-                raise UserError(f"{path}: got the key {key!r}, accepted are names")
+                raise UserError(f"{path}: got the key {key!r}, expected names")
             _check_plain(each, f"{path}.{key}")
     elif isinstance(value, tuple):
         for index, each in enumerate(value):
             _check_plain(each, f"{path}.{index}")
     elif isinstance(value, int) and value.bit_length() > BITS:
-        raise UserError(f"{path}: got {shown(value)}, accepted are numbers of {BITS} bits at most")
+        raise UserError(f"{path}: got {shown(value)}, expected numbers of {BITS} bits at most")
     elif value is not None and not isinstance(value, bool | int | float | str):
-        raise UserError(f"{path}: got {value!r}, accepted are numbers, text, True, False, None, tuples and sections")
+        raise UserError(f"{path}: got {value!r}, expected numbers, text, True, False, None, tuples and sections")
 
 
 def _check_values(config: RunConfig) -> None:
@@ -406,16 +406,16 @@ def _check_values(config: RunConfig) -> None:
             raise UserError(f"config.{path}.name is missing: it names a constructor, such as {example!r}")
     for name in config.evaluators:
         if not name or "/" in name:
-            raise UserError(f"config.evaluators: got the name {name!r}, accepted are names without a slash")
+            raise UserError(f"config.evaluators: got the name {name!r}, expected names without a slash")
         scheduled(config, name)
     for name, data in config.sources.items():
         path = path_of(name)
         if not str(name).isidentifier() or (name == MAIN and name in config.more_data):
-            raise UserError(f"config.more_data: got the name {name!r}, accepted are words other than {MAIN!r}")
+            raise UserError(f"config.more_data: got the name {name!r}, expected words other than {MAIN!r}")
         if not data.name and not data.source:
             raise UserError(f"{path}.name is missing: a tfds name or a folder of images")
         if data.name and data.source:
-            raise UserError(f"{path}.name and {path}.source: got both, accepted is one of them")
+            raise UserError(f"{path}.name and {path}.source: got both, expected one of them")
         for key, usual in (("stride", 1), ("hop", None), ("cuts", True), ("pan", 0)):
             if data.frames is None and getattr(data, key) != usual:
                 raise UserError(f"{path}.{key}: got {getattr(data, key)}, which is of clips: set {path}.frames")
@@ -423,10 +423,10 @@ def _check_values(config: RunConfig) -> None:
             raise UserError(f"{path}.pan: got {data.pan}, which is of crops: set {path}.crops")
     if (config.images is None) == (config.epochs is None):
         got = "neither" if config.images is None else "both"
-        raise UserError(f"config.images and config.epochs: got {got}, accepted is one of them")
+        raise UserError(f"config.images and config.epochs: got {got}, expected one of them")
     if config.batch_size % config.microbatches:
         raise UserError(
-            f"config.microbatches: got {config.microbatches}, accepted is a divisor of batch_size={config.batch_size}"
+            f"config.microbatches: got {config.microbatches}, expected a divisor of batch_size={config.batch_size}"
         )
     for axis in config.parallel.mesh:
         if axis not in ("data", "fsdp"):

@@ -40,7 +40,7 @@ class HalvedPictures:
         picture = self._pictures.picture(index)["image"]
         if picture.shape[1] % 2:
             raise UserError(
-                f"config.data.condition: picture {index} is {picture.shape[1]} pixels wide, accepted are two halves"
+                f"config.data.condition: picture {index} is {picture.shape[1]} pixels wide, expected two halves"
             )
         left, right = np.split(picture, 2, axis=1)
         image, condition = (right, left) if self._left else (left, right)
@@ -86,7 +86,7 @@ class PairedPictures:
         if image.shape[:2] != condition.shape[:2]:
             name = self._images.names[index]
             sizes = " and ".join(f"{each.shape[1]}x{each.shape[0]}" for each in (image, condition))
-            raise UserError(f"config.data.condition: {name!r} and its condition are {sizes}, accepted are equal sizes")
+            raise UserError(f"config.data.condition: {name!r} and its condition are {sizes}, expected equal sizes")
         return {"image": image, "condition": condition}
 
 
@@ -100,7 +100,7 @@ def with_conditions(pictures: Pictures, config: DataConfig, split: str) -> Pictu
     folder = Path(located(config.condition or "", "config.data.condition"))
     if not isinstance(pictures, FolderSource) or not folder.is_dir():
         raise UserError(
-            f"config.data.condition: got {config.condition!r}, accepted are 'left', 'right' and, beside a folder of "
+            f"config.data.condition: got {config.condition!r}, expected 'left', 'right' and, beside a folder of "
             "images, a folder with files of the same names"
         )
     names = dataclasses.replace(config, name=str(folder), channels=None)

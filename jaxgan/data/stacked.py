@@ -42,7 +42,7 @@ class StackedSource:
         if not classes or image.channels != 1:
             raise UserError(
                 f"config.data.name={name!r}: got images of {image.channels} channels in "
-                f"{len(classes)} classes, accepted is a data set of grey images with labels"
+                f"{len(classes)} classes, expected a data set of grey images with labels"
             )
         self.base = base
         self._rows = np.random.default_rng(SEED).integers(0, base.spec.size, (size, CHANNELS))
@@ -95,7 +95,7 @@ def open_stacked(config: DataConfig, open_base: Callable[[DataConfig], Source]) 
     match = NAME.fullmatch(config.name)
     if match is None or is_stacked(match["base"]) or int(match["size"] or DEFAULT_SIZE) < 1:
         raise UserError(
-            f"config.data.name: got {config.name!r}, accepted are names like 'stacked:mnist' and 'stacked:25600:mnist'"
+            f"config.data.name: got {config.name!r}, expected names like 'stacked:mnist' and 'stacked:25600:mnist'"
         )
     if config.channels not in (None, CHANNELS):
         raise UserError(f"config.data.channels: got {config.channels}, but {config.name!r} has {CHANNELS}")

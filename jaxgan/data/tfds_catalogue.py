@@ -142,7 +142,7 @@ def check_images(builder: tfds.core.DatasetBuilder, name: str) -> tuple[str, str
     if image is None:
         raise UserError(f"the data set {name!r} has no feature that is one image ({_tell_kinds(builder)})")
     if builder.info.features[image].np_dtype == np.float32:
-        raise UserError(f"the images of {name!r} are floats (depths?); accepted are 8 and 16 bits")
+        raise UserError(f"the images of {name!r} are floats (depths?); expected 8 and 16 bits")
     return image, _label(builder)
 
 

@@ -50,11 +50,11 @@ class Framing:
 def check_framing(channels: int | None, resolution: int | None, fit: str) -> None:
     """Raises `UserError` for channels, a resolution or a fit that cannot be."""
     if channels is not None and channels not in MODES:
-        raise UserError(f"config.data.channels={channels}: accepted are 1 (grey), 3 (RGB) and 4 (RGBA)")
+        raise UserError(f"config.data.channels={channels}: expected 1 (grey), 3 (RGB) and 4 (RGBA)")
     if resolution is not None and resolution < 1:
-        raise UserError(f"config.data.resolution={resolution}: accepted are 1 and more pixels")
+        raise UserError(f"config.data.resolution={resolution}: expected 1 and more pixels")
     if fit not in get_args(Fit):
-        raise UserError(f"config.data.fit={fit!r}: accepted are {', '.join(get_args(Fit))}")
+        raise UserError(f"config.data.fit={fit!r}: expected one of {', '.join(get_args(Fit))}")
 
 
 def open_image(data: bytes | np.ndarray) -> Image.Image:

@@ -96,7 +96,7 @@ def choose_best(choice: CheckpointConfig, evaluators: Mapping[str, Scheduled]) -
         names += scores
         firsts[scores[0]] = evaluator.best_mode
     if choice.best not in names:
-        raise UserError(f"config.checkpoint.best: got {choice.best!r}, accepted are {', '.join(names)}")
+        raise UserError(f"config.checkpoint.best: got {choice.best!r}, expected one of {', '.join(names)}")
     best = next(iter(firsts)) if choice.best == "auto" else choice.best
     return dataclasses.replace(choice, best=best, best_mode=firsts.get(best, choice.best_mode))
 

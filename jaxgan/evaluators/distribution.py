@@ -153,7 +153,7 @@ class Distribution:
         """Features `[n,D]` of images of 0 to 255. Raises UserError where scores are made without a network."""
         if not hasattr(self._scorer, "features"):
             raise UserError(
-                "config.evaluation.features: path lengths need a network's; accepted are 'inception' and 'self'"
+                "config.evaluation.features: path lengths need a network's; expected 'inception' and 'self'"
             )
         return self._scorer.features(images)
 
@@ -198,7 +198,7 @@ def _check_counts(samples: int, images: int, neighbours: int, whose: str) -> Non
         return
     wanted = f"config.evaluation.neighbours: got {neighbours}"
     if neighbours < 1:
-        raise UserError(f"{wanted}, accepted is 1 or more")
+        raise UserError(f"{wanted}, expected 1 or more")
     if samples <= images:
         raise UserError(
             f"{wanted}, which requires at least {neighbours + 1} samples; there are config.evaluation.samples={samples}"
@@ -219,7 +219,7 @@ def _kind(source: Source, features: str) -> Any:
     if features in (("inception", "self") if clips else ("i3d", "motion")):
         what, other = ("clips", "'classifier', 'i3d', 'motion' and 'patches'") if clips else ("pictures", "'inception'")
         raise UserError(
-            f"config.evaluation.features: got {features!r}, but {source.spec.name} has {what}: accepted are {other}"
+            f"config.evaluation.features: got {features!r}, but {source.spec.name} has {what}: expected {other}"
         )
     if features == "inception":
         return InceptionScores

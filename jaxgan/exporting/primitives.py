@@ -59,7 +59,7 @@ class Graph:
         """A multiple of the batch, int64 `[1]`."""
         factor = side // self.batch
         if not isinstance(factor, int) or factor * self.batch != side:
-            raise UserError(f"--format=onnx: the network has a side of {side}, accepted are multiples of the batch")
+            raise UserError(f"--format=onnx: the network has a side of {side}, expected multiples of the batch")
         batch = self.emit("Shape", "latent", start=0, end=1)
         return batch if factor == 1 else self.emit("Mul", batch, np.asarray([factor]))
 

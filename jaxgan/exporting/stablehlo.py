@@ -35,7 +35,7 @@ def write(
     Raises UserError for platforms unheard of, and where `flatbuffers`, which the format is made of, is missing.
     """
     if not platforms or not set(platforms) <= set(PLATFORMS):
-        raise UserError(f"--platforms: got {','.join(platforms)!r}, accepted are some of {','.join(PLATFORMS)}")
+        raise UserError(f"--platforms: got {','.join(platforms)!r}, expected some of {','.join(PLATFORMS)}")
     with any_batch("stablehlo"):
         exported = export.export(jax.jit(function), platforms=tuple(platforms))(*arguments(asks))
     try:

@@ -149,13 +149,13 @@ class Model:
         """
         self.needs("pixels")
         if np.ndim(image) != 3 or np.shape(image)[2] not in (1, 3) or not np.size(image):
-            raise ArgumentError("image", f"got shape {np.shape(image)}, accepted are (h, w, 1) and (h, w, 3)")
+            raise ArgumentError("image", f"got shape {np.shape(image)}, expected (h, w, 1) and (h, w, 3)")
         if (mask is None) == self.restorer.masks:
             raise ArgumentError("mask", "is missing: this model fills in" if mask is None else "this model takes none")
         pixels = np.asarray(image, np.float32)
         if mask is not None:
             if np.shape(mask)[:2] != pixels.shape[:2] or np.size(mask) != pixels[..., 0].size:
-                raise ArgumentError("mask", f"got shape {np.shape(mask)}, accepted is {pixels.shape[:2]}")
+                raise ArgumentError("mask", f"got shape {np.shape(mask)}, expected {pixels.shape[:2]}")
             pixels = np.concatenate([pixels, np.asarray(mask, np.float32).reshape(*pixels.shape[:2], 1)], axis=2)
         product = self.product
         tiling = Tiling(tile, product.receptive_field, multiple=product.multiple)
@@ -194,11 +194,11 @@ class Model:
         They may be longer than those of the data. Raises UserError for a model of pictures, or of clips of one length.
         """
         if self.product.retimed is None:
-            raise UserError("this model makes no clips of any length; accepted are those of task video.VideoGeneration")
+            raise UserError("this model makes no clips of any length; expected those of task video.VideoGeneration")
         if frames < 1:
-            raise ArgumentError("frames", f"got {frames}, accepted is 1 or more")
+            raise ArgumentError("frames", f"got {frames}, expected 1 or more")
         if not 0 < rate < np.inf:
-            raise ArgumentError("rate", f"got {rate}, accepted is more than 0")
+            raise ArgumentError("rate", f"got {rate}, expected more than 0")
         return Model(
             self.product.retimed(frames, rate),
             self._average,
@@ -219,7 +219,7 @@ class Model:
         """Latents `[n,Z]` as the generator was trained with."""
         self._needs_latents()
         if n < 1:
-            raise ArgumentError("n", f"got {n}, accepted is 1 or more")
+            raise ArgumentError("n", f"got {n}, expected 1 or more")
         return self._sampler.latents(key, n)
 
     def synthesize(
@@ -365,7 +365,7 @@ class Model:
 
     def _need_styles(self) -> None:
         if not self.has_styles:
-            raise UserError("styles: this generator has none, as StyleGAN's have; accepted are latents")
+            raise UserError("styles: this generator has none, as StyleGAN's have; expected latents")
 
     def _read(self, name: str, given: Any) -> Any:
         """What is given as a field, texts as tokens."""
@@ -386,9 +386,9 @@ class Model:
         size = self.product.asks[named(self.product.asks, "latent")].known
         if np.shape(latents)[1:] != size or not np.size(latents):
             accepted = ", ".join(map(str, ("n", *size)))
-            raise ArgumentError("latents", f"got shape {np.shape(latents)}, accepted is ({accepted})")
+            raise ArgumentError("latents", f"got shape {np.shape(latents)}, expected ({accepted})")
         if truncation is not None and not 0 <= truncation < np.inf:
-            raise ArgumentError("truncation", f"got {truncation}, accepted is 0 or more")
+            raise ArgumentError("truncation", f"got {truncation}, expected 0 or more")
         return self._sampler.asked(latents, self.given(0, len(latents), labels, given), truncation=truncation)
 
 
@@ -425,11 +425,11 @@ def load(
     name, made = product_of(task, product)
     like = [Shapes(*each) for each in shapes_of(task, config, made)]
     if batch_size < 1:
-        raise ArgumentError("batch_size", f"got {batch_size}, accepted is 1 or more")
+        raise ArgumentError("batch_size", f"got {batch_size}, expected 1 or more")
     read = partial(restore_average, where.checkpoints, like=like, networks=made.networks)
     average = read(step, best=choice.best, best_mode=choice.best_mode)
     if not 0 <= strength <= 1:
-        raise ArgumentError("strength", f"got {strength}, accepted is 0 to 1")
+        raise ArgumentError("strength", f"got {strength}, expected 0 to 1")
     if strength != 1.0:
         first = read(_last_of_first_stage(where, task.phases()))
         before, after = (Weights(each.params, each.variables).of(made.networks) for each in (first, average))
@@ -443,8 +443,8 @@ def _last_of_first_stage(where: Workdir, phases: Sequence[Phase]) -> int:
     """The newest step from before the second stage."""
     start = min((phase.start for phase in phases if phase.start), default=0)
     if not start:
-        raise ArgumentError("strength", "this run has one stage only, accepted is 1")
+        raise ArgumentError("strength", "this run has one stage only, expected 1")
     steps = [step for step, record in read_records(where.checkpoints).items() if 0 < record["images_seen"] <= start]
     if not steps:
-        raise ArgumentError("strength", f"no checkpoint of the first {start} images is left, accepted is 1")
+        raise ArgumentError("strength", f"no checkpoint of the first {start} images is left, expected 1")
     return max(steps)

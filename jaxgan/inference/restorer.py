@@ -263,7 +263,7 @@ def load_pretrained(name: str) -> Restorer:
     from jaxgan.tasks.conditioned import restoring
 
     if name not in PUBLISHED and not Path(name).suffix:
-        raise ArgumentError("name", f"got {name!r}, accepted are {', '.join(PUBLISHED)} and files of weights")
+        raise ArgumentError("name", f"got {name!r}, expected one of {', '.join(PUBLISHED)} and files of weights")
     found = pretrained(name) if name in PUBLISHED else from_file(name)
     generator = build(found.section, "network", path="--pretrained")
     told = PUBLISHED[name].trained_for if name in PUBLISHED else "what its file does not say"

@@ -73,23 +73,19 @@ class Sampler:
         if given.ndim == 2 and jnp.issubdtype(given.dtype, jnp.floating):  # bfloat16, too
             return self._shares(given, count)
         if given.shape != (count,) or not np.issubdtype(given.dtype, np.integer):
-            accepted = (
-                f"accepted are {count} integers, or shares ({count}, {self.num_classes}) of the classes as floats"
-            )
+            accepted = f"expected {count} integers, or shares ({count}, {self.num_classes}) of the classes as floats"
             raise ArgumentError("labels", f"got shape {given.shape} of {given.dtype}, {accepted}")
         if count and (given.min() < 0 or given.max() >= self.num_classes):
-            raise ArgumentError(
-                "labels", f"got {given.min()} to {given.max()}, accepted are 0 to {self.num_classes - 1}"
-            )
+            raise ArgumentError("labels", f"got {given.min()} to {given.max()}, expected 0 to {self.num_classes - 1}")
         return given.astype(np.int32)
 
     def _shares(self, given: np.ndarray, count: int) -> np.ndarray:
         if given.shape != (count, self.num_classes):
-            accepted = f"accepted are shares ({count}, {self.num_classes})"
+            accepted = f"expected shares ({count}, {self.num_classes})"
             raise ArgumentError("labels", f"got shape {given.shape} of {given.dtype}, {accepted}")
         given = given.astype(np.float32)
         if not (np.isfinite(given).all() and (given >= 0).all() and np.allclose(given.sum(axis=1), 1, atol=1e-3)):
-            raise ArgumentError("labels", "got rows that are no shares, accepted are rows of 0 or more that sum to 1")
+            raise ArgumentError("labels", "got rows that are no shares, expected rows of 0 or more that sum to 1")
         return given
 
     def given(
@@ -203,10 +199,10 @@ def _fitting(name: str, field: Field, given: Any, count: int) -> np.ndarray:
     kinds = "iu" if np.dtype(field.dtype).kind in "iu" else "iuf"
     if array.shape != shape or array.dtype.kind not in kinds:
         got = f"got shape {array.shape} of {array.dtype}"
-        raise ArgumentError("given", f"{name!r}: {got}, accepted is {shape} or {field.shape} of {field.dtype}")
+        raise ArgumentError("given", f"{name!r}: {got}, expected {shape} or {field.shape} of {field.dtype}")
     if field.names and array.size and not 0 <= array.min() <= array.max() < len(field.names):
         raise ArgumentError(
-            "given", f"{name!r}: got {array.min()} to {array.max()}, accepted are 0 to {len(field.names) - 1}"
+            "given", f"{name!r}: got {array.min()} to {array.max()}, expected 0 to {len(field.names) - 1}"
         )
     return array.astype(field.dtype)
 

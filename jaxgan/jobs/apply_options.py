@@ -41,7 +41,7 @@ def read_apply_options(options: Mapping[str, str]) -> ApplyOptions:
             raise UserError(f"--{name} is missing: --mode=apply needs {wanted}")
     overwrite, degrade = (switch(options, name) for name in ("overwrite", "degrade"))
     if degrade and ("mask" in options or "mask_color" in options):
-        raise UserError("--degrade: got true beside a mask, accepted is one of them")
+        raise UserError("--degrade: got true beside a mask, expected one of them")
     flags = ("tile", "batch_size")
     numbers = {name: integer(options, name, 0, COUNT) if name in options else None for name in flags}
     check_outputs("apply", "", options)
@@ -72,7 +72,7 @@ def _compare(options: Mapping[str, str], pairs: Sequence[Pair]) -> str | None:
     if films and (len(pairs) > 1 or suffix not in CONTAINERS):
         raise UserError(f"--compare: got {compare!r}, accepted for one film is one of {', '.join(CONTAINERS)}")
     if not films and suffix not in FORMATS:
-        raise UserError(f"--compare: got {compare!r}, accepted is one of {', '.join(FORMATS)}")
+        raise UserError(f"--compare: got {compare!r}, expected one of {', '.join(FORMATS)}")
     return expanded(compare, "--compare")
 
 
@@ -139,7 +139,7 @@ def _number(options: Mapping[str, str], name: str) -> float | None:
         numbers = [-1.0]
     number = sum(each * 60**place for place, each in enumerate(numbers))
     if not all(0 <= each < float("inf") for each in numbers) or len(parts) > 3:
-        raise UserError(f"--{name}: got {options[name]!r}, accepted are numbers from 0 on")
+        raise UserError(f"--{name}: got {options[name]!r}, expected numbers from 0 on")
     return number
 
 
@@ -149,7 +149,7 @@ def _rate(text: str) -> Fraction:
     except (ValueError, ZeroDivisionError):
         rate = Fraction(0)
     if not 0 < rate <= 1000:
-        raise UserError(f"--rate: got {text!r}, accepted are frames a second up to 1000, such as 25 or 24000/1001")
+        raise UserError(f"--rate: got {text!r}, expected frames a second up to 1000, such as 25 or 24000/1001")
     return rate
 
 
@@ -160,7 +160,7 @@ def _strength(options: Mapping[str, str]) -> float:
     except ValueError:
         strength = -1.0
     if not 0 <= strength <= 1:
-        raise UserError(f"--strength: got {text!r}, accepted are numbers from 0 to 1")
+        raise UserError(f"--strength: got {text!r}, expected numbers from 0 to 1")
     return strength
 
 
@@ -169,7 +169,7 @@ def _masks(options: Mapping[str, str], pairs: Sequence[Pair]) -> Masks | None:
     if path is None and text is None:
         return None
     if path is not None and text is not None:
-        raise UserError("--mask_color: got it beside --mask, accepted is one of them")
+        raise UserError("--mask_color: got it beside --mask, expected one of them")
     if path is not None:
         path = expanded(path, "--mask")
         if not Path(path).exists():
@@ -180,5 +180,5 @@ def _masks(options: Mapping[str, str], pairs: Sequence[Pair]) -> Masks | None:
     except ValueError:
         red = green = blue = -1
     if not all(0 <= level <= 255 for level in (red, green, blue)):
-        raise UserError(f"--mask_color: got {text!r}, accepted are three numbers from 0 to 255, such as 255,0,255")
+        raise UserError(f"--mask_color: got {text!r}, expected three numbers from 0 to 255, such as 255,0,255")
     return Masks(None, (red, green, blue))

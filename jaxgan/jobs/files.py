@@ -53,9 +53,9 @@ def pair_files(given: str, output: str, *, overwrite: bool, skipped: list[str] |
         if not path.is_file():
             film = f", or for a film of them one of {', '.join(fitting)}" if fitting else ""
             accepted = f"a folder, for several pictures{film}"
-        raise UserError(f"--output: got {output!r}, accepted is {accepted}")
+        raise UserError(f"--output: got {output!r}, expected {accepted}")
     if folder and out.exists() and not out.is_dir():
-        raise UserError(f"--output: {output!r} is a file, accepted is a folder, or one of {', '.join(_fitting(path))}")
+        raise UserError(f"--output: {output!r} is a file, expected a folder, or one of {', '.join(_fitting(path))}")
     whole = path if path.is_dir() else sources[0]
     pairs = _into(out, sources, root) if folder else [Pair(whole, out, whole.name)]
     if folder:

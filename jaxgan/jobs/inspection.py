@@ -85,7 +85,7 @@ def mixing(generator: Model, chosen: SampleOptions) -> str:
     layers = styles.shape[1]
     crossover = layers // 2 if chosen.crossover is None else chosen.crossover
     if not 0 < crossover < layers:
-        raise UserError(f"--crossover: got {crossover}, accepted are 1 to {layers - 1} of {layers} layers")
+        raise UserError(f"--crossover: got {crossover}, expected 1 to {layers - 1} of {layers} layers")
     coarse, fine = styles[: chosen.count], styles[chosen.count :]
     mixed = [np.concatenate([c[:crossover], f[crossover:]]) for f in fine for c in coarse]
     images = generator.synthesize_styles(np.concatenate([styles, np.stack(mixed)]))
@@ -145,11 +145,11 @@ def truncation(generator: Model, chosen: SampleOptions) -> str:
     check_extra()  # before the work
     fewest = chosen.config.evaluation.neighbours + 1
     if chosen.count < max(2, fewest):
-        raise UserError(f"--count: got {chosen.count}, accepted is {max(2, fewest)} or more")
+        raise UserError(f"--count: got {chosen.count}, expected {max(2, fewest)} or more")
     if chosen.texts:
-        raise UserError("--given: --kind=truncation scores captions of the data; accepted is none")
+        raise UserError("--given: --kind=truncation scores captions of the data; expected none")
     if chosen.labels is not None:
-        raise UserError("--labels: --kind=truncation scores classes in the shares of the data; accepted is none")
+        raise UserError("--labels: --kind=truncation scores classes in the shares of the data; expected none")
     made = make_evaluators(
         with_samples(chosen.config, chosen.count), generator.product, chosen.allow, only_fitting=True
     )

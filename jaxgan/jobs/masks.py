@@ -47,7 +47,7 @@ class Masks:
             raise PictureError(f"its mask {path} cannot be used: {error}") from None
         if drawn.pixels.shape[:2] != picture.pixels.shape[:2]:
             sizes = [f"{each.width} x {each.height}" for each in (drawn, picture)]
-            raise PictureError(f"its mask {path} has {sizes[0]} pixels, accepted are its own {sizes[1]}")
+            raise PictureError(f"its mask {path} has {sizes[0]} pixels, expected its own {sizes[1]}")
         return _white(drawn), remarks
 
     def of_film(self, name: str) -> tuple[Path | None, tuple[str, ...]]:

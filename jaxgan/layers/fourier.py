@@ -75,7 +75,7 @@ class FastFourierConv(nn.Module):
         local, narrow = (width - int(self.ratio * width) for width in (x.shape[-1], self.features))
         if not (0 < local < x.shape[-1] and 0 < narrow < self.features):
             raise UserError(
-                f"ffc: got ratio {self.ratio} of {x.shape[-1]} and {self.features} channels, accepted is a ratio that "
+                f"ffc: got ratio {self.ratio} of {x.shape[-1]} and {self.features} channels, expected a ratio that "
                 "leaves local and global ones"
             )
         around = reflect_pad(x, 1)

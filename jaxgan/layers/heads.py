@@ -40,7 +40,7 @@ def judge(
     embedding; None: of variance 1 / its length. Raises UserError for another conditioning.
     """
     if num_classes and conditioning not in ("projection", "concat", "classifier"):
-        raise UserError(f"conditioning: got {conditioning!r}, accepted are 'projection', 'concat' and 'classifier'")
+        raise UserError(f"conditioning: got {conditioning!r}, expected 'projection', 'concat' and 'classifier'")
     if condition_dim and conditioning not in ("projection", "concat"):
         raise UserError(f"conditioning: got {conditioning!r}, accepted for vectors are 'projection' and 'concat'")
 

@@ -30,7 +30,7 @@ def taken(network: Any, condition: Any, *, needed: bool = True) -> Array | None:
     classes, size = network.num_classes, network.condition_dim
     family = type(network).__module__.rpartition(".")[2]
     if classes and size:
-        raise UserError(f"{family}: got num_classes {classes} and condition_dim {size}, accepted is one of the two")
+        raise UserError(f"{family}: got num_classes {classes} and condition_dim {size}, expected one of the two")
     if not (classes or size) or (condition is None and not needed):
         return None
     expected = (

@@ -138,9 +138,9 @@ def smoothed(loss: AdversarialLoss, share: float, path: str = ADVERSARY) -> Adve
 def check_smoothing(loss: AdversarialLoss | None, share: float, path: str = ADVERSARY) -> None:
     """Raise UserError for a share outside of [0, 0.5), and for one of a loss that has no target for the reals."""
     if not 0.0 <= share < 0.5:
-        raise UserError(f"{path}.label_smoothing: got {share}, accepted is 0 or more and less than 0.5")
+        raise UserError(f"{path}.label_smoothing: got {share}, expected 0 or more and less than 0.5")
     if share and (loss is None or loss.discriminator not in SMOOTHED):
         raise UserError(
             f"{path}.label_smoothing: got {share}, but {path}.loss has no target for the reals; "
-            "accepted is 0, or minimax, non_saturating or least_squares as the loss"
+            "expected 0, or minimax, non_saturating or least_squares as the loss"
         )

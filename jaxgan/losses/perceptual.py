@@ -50,7 +50,7 @@ def perceptual(
     `features` does not give, and where there are none.
     """
     if not layers:
-        raise UserError("perceptual.perceptual: layers is empty, accepted are layers by weight")
+        raise UserError("perceptual.perceptual: layers is empty, expected layers by weight")
     measure = jnp.abs if distance == "l1" else jnp.square
     restored_maps, target_maps = _maps(restored, target, features, layers)
     return sum(

@@ -77,7 +77,7 @@ def save_image(image: Any, path: str | os.PathLike[str], origin: Origin | None =
         raise ValueError(f"one picture is [H, W, C], got shape {array.shape}")
     suffix = PurePath(path).suffix.lower()
     if suffix not in FORMATS:
-        got = f"a picture cannot be written as {suffix!r}, accepted are {', '.join(FORMATS)}"
+        got = f"a picture cannot be written as {suffix!r}, expected one of {', '.join(FORMATS)}"
         raise UserError(f"{os.fspath(path)}: {got}")
     kind = FORMATS[suffix]
     if why := too_large(kind, *array.shape):

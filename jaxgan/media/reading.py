@@ -139,10 +139,10 @@ def opened(source: Source, *, max_pixels: int = MAX_PIXELS) -> Iterator[ImageFil
     file: Any = io.BytesIO(source) if isinstance(source, bytes) else source
     with _pillow_without_limit, Image.open(file) as image:
         if image.format in DRAWINGS:
-            raise PictureError(f"{image.format} holds a drawing, accepted are pictures made of pixels")
+            raise PictureError(f"{image.format} holds a drawing, expected pictures made of pixels")
         if image.width * image.height > max_pixels:
             size = f"{image.width} x {image.height}"
-            raise PictureError(f"it has {size} pixels, accepted are at most {max_pixels:,} in all")
+            raise PictureError(f"it has {size} pixels, expected at most {max_pixels:,} in all")
         yield image
 
 
@@ -227,7 +227,7 @@ def _check_layout(image: ImageFile, rawmodes: set[str]) -> None:
         raise PictureError(f"it is damaged: it holds {covered:,} of its {image.width * image.height:,} pixels")
     bits = getattr(image, "tag_v2", {}).get(levels.BITS_PER_SAMPLE, (8,))
     if max(bits) > 8 and rawmodes and not any(";16" in mode for mode in rawmodes):
-        raise PictureError(f"its colours of {max(bits)} bits lie in planes, accepted are those pixel by pixel")
+        raise PictureError(f"its colours of {max(bits)} bits lie in planes, expected those pixel by pixel")
 
 
 def _colour_rawmodes(image: ImageFile) -> set[str]:

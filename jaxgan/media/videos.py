@@ -37,7 +37,7 @@ def save_animation(
     suffix = PurePath(os.fspath(path)).suffix.lower()
     if suffix not in encoders:
         raise UserError(
-            f"{os.fspath(path)}: an animation cannot be written as {suffix!r}, accepted are {', '.join(encoders)}"
+            f"{os.fspath(path)}: an animation cannot be written as {suffix!r}, expected one of {', '.join(encoders)}"
         )
     content = encoders[suffix](_checked(frames, fps), fps)
     content, remarks = mark_bytes(content, suffix, origin, title=PurePath(path).name)

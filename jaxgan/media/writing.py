@@ -34,7 +34,7 @@ def write_picture(path: str | os.PathLike[str], picture: Picture, origin: Origin
     """
     suffix = PurePath(path).suffix.lower()
     if suffix not in FORMATS:
-        raise PictureError(f"it cannot be written as {suffix!r}, accepted are {', '.join(FORMATS)}")
+        raise PictureError(f"it cannot be written as {suffix!r}, expected one of {', '.join(FORMATS)}")
     kind, lost = FORMATS[suffix], list[str]()
     check_fits(path, picture)
     picture = _fitted(picture, kind, lost)

@@ -149,7 +149,7 @@ def generator_widths(resolution: int, widths: Sequence[int] | None, base_width: 
     if widths is None:
         return tuple(base_width * times for times in GENERATOR.get(resolution, (SMALL,) * doublings))
     if len(widths) != doublings:
-        raise UserError(f"biggan: got {len(widths)} widths, accepted are {doublings} at resolution {resolution}")
+        raise UserError(f"biggan: got {len(widths)} widths, expected {doublings} at resolution {resolution}")
     return tuple(widths)
 
 
@@ -158,7 +158,7 @@ def discriminator_widths(resolution: int, widths: Sequence[int] | None, base_wid
     doublings = _doublings(resolution)
     if widths is not None:
         if not widths:
-            raise UserError("biggan: got no widths, accepted is one or more")
+            raise UserError("biggan: got no widths, expected one or more")
         return tuple(widths), min(len(widths), doublings)
     if resolution in DISCRIMINATOR:
         return tuple(base_width * times for times in DISCRIMINATOR[resolution]), doublings
@@ -169,7 +169,7 @@ def discriminator_widths(resolution: int, widths: Sequence[int] | None, base_wid
 def _doublings(resolution: int) -> int:
     doublings = resolution.bit_length() - START.bit_length()
     if not 8 <= resolution <= 512 or resolution != START << doublings:
-        raise UserError(f"biggan: got resolution {resolution}, accepted are powers of two from 8 to 512")
+        raise UserError(f"biggan: got resolution {resolution}, expected powers of two from 8 to 512")
     return doublings
 
 
@@ -177,5 +177,5 @@ def _chunks(latent: Array, count: int) -> list[Array]:
     """Equal pieces of the latent, the first with what is left over."""
     size = latent.shape[-1] // count
     if size == 0:
-        raise UserError(f"biggan: got a latent of {latent.shape[-1]}, accepted is {count} or more at this resolution")
+        raise UserError(f"biggan: got a latent of {latent.shape[-1]}, expected {count} or more at this resolution")
     return jnp.split(latent, [latent.shape[-1] - size * each for each in range(count - 1, 0, -1)], axis=-1)

@@ -150,10 +150,10 @@ def stage_widths(
     """
     stages = resolution.bit_length() - START.bit_length()
     if resolution != START << max(stages, 1):
-        raise UserError(f"dcgan: got resolution {resolution}, accepted are powers of two from 8 on")
+        raise UserError(f"dcgan: got resolution {resolution}, expected powers of two from 8 on")
     if widths is None:
         growing = tuple(base_width << index for index in range(stages))
         return growing[::-1] if widest_first else growing
     if len(widths) != stages:
-        raise UserError(f"dcgan: got {len(widths)} widths, accepted are {stages} at resolution {resolution}")
+        raise UserError(f"dcgan: got {len(widths)} widths, expected {stages} at resolution {resolution}")
     return tuple(widths)

@@ -68,5 +68,5 @@ class Discriminator(nn.Module):
         got = [each.shape[1:3] for each in image]
         wanted = [(self.resolution >> scale,) * 2 for scale in range(self.scales)]
         if got != wanted:
-            raise UserError(f"multiscale: got images of {got}, accepted is one image or {self.scales} of {wanted}")
+            raise UserError(f"multiscale: got images of {got}, expected one image or {self.scales} of {wanted}")
         return tuple(image)

@@ -132,7 +132,7 @@ class Discriminator(nn.Module):
             raise UserError(f"progan: got conditioning {self.conditioning!r}, accepted for vectors is 'projection'")
         if image.shape[1:3] != (START << stage,) * 2:
             got = "x".join(map(str, image.shape[1:3]))
-            raise UserError(f"progan: got images of {got}, accepted are {START << stage} pixels at stage {stage}")
+            raise UserError(f"progan: got images of {got}, expected {START << stage} pixels at stage {stage}")
         from_rgb = [
             EqualizedConv(width, 1, dtype=self.dtype, name=f"from_rgb_{START << index}")
             for index, width in enumerate(widths)
@@ -215,7 +215,7 @@ def stage_widths(resolution: int, base_width: int | None, max_width: int) -> tup
     """The channels at 4, 8, ... pixels. Raises UserError for a resolution that is no power of two from 8 on."""
     doublings = resolution.bit_length() - START.bit_length()
     if resolution != START << max(doublings, 1):
-        raise UserError(f"progan: got resolution {resolution}, accepted are powers of two from 8 on")
+        raise UserError(f"progan: got resolution {resolution}, expected powers of two from 8 on")
     narrowest = max(1, BUDGET // resolution) if base_width is None else base_width
     return tuple(min(narrowest << index, max_width) for index in range(doublings, -1, -1))
 
@@ -225,7 +225,7 @@ def _checked(stage: int | None, widths: tuple[int, ...]) -> int:
     if stage is None:
         return last
     if not 0 <= stage <= last:
-        raise UserError(f"progan: got stage {stage}, accepted are 0 to {last}")
+        raise UserError(f"progan: got stage {stage}, expected 0 to {last}")
     return stage
 
 

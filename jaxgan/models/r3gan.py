@@ -147,7 +147,7 @@ class Block(nn.Module):
         width, hidden = x.shape[-1], self.expansion * x.shape[-1]
         if hidden % self.group_width:
             raise UserError(
-                f"r3gan: got group_width {self.group_width}, accepted is a divisor of {hidden}, the widened channels"
+                f"r3gan: got group_width {self.group_width}, expected a divisor of {hidden}, the widened channels"
             )
         # He's gain for LeakyReLU; three layers share the L^(-1/2) of Zhang et al. 2019, section 3, as L^(-1/4) each
         # of the two that are not zero
@@ -168,11 +168,11 @@ def stage_widths(resolution: int, widths: Sequence[int] | None, base_width: int)
     """
     stages = resolution.bit_length() - START.bit_length() + 1
     if resolution != START << max(stages - 1, 1):
-        raise UserError(f"r3gan: got resolution {resolution}, accepted are powers of two from 8 on")
+        raise UserError(f"r3gan: got resolution {resolution}, expected powers of two from 8 on")
     if widths is None:
         return tuple(base_width * WIDE // max(START << index, WIDE) for index in range(stages))
     if len(widths) != stages:
-        raise UserError(f"r3gan: got {len(widths)} widths, accepted are {stages} at resolution {resolution}")
+        raise UserError(f"r3gan: got {len(widths)} widths, expected {stages} at resolution {resolution}")
     return tuple(widths)
 
 

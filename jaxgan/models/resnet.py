@@ -125,7 +125,7 @@ def start_of(resolution: int) -> int:
         doublings = (resolution // start).bit_length() - 1
         if doublings > 0 and resolution == start << doublings:
             return start
-    raise UserError(f"resnet: got resolution {resolution}, accepted are powers of two from 8 on, and 12, 24, 48, ...")
+    raise UserError(f"resnet: got resolution {resolution}, expected powers of two from 8 on, and 12, 24, 48, ...")
 
 
 def generator_widths(resolution: int, widths: Sequence[int] | None, base_width: int) -> tuple[int, ...]:
@@ -133,7 +133,7 @@ def generator_widths(resolution: int, widths: Sequence[int] | None, base_width: 
     doublings = _doublings(resolution)
     if widths is not None:
         if len(widths) != doublings:
-            raise UserError(f"resnet: got {len(widths)} widths, accepted are {doublings} at resolution {resolution}")
+            raise UserError(f"resnet: got {len(widths)} widths, expected {doublings} at resolution {resolution}")
         return (widths[0], *widths)
     if resolution <= SMALL:
         return (4 * base_width,) * (doublings + 1)
@@ -146,7 +146,7 @@ def discriminator_widths(resolution: int, widths: Sequence[int] | None, base_wid
     doublings = _doublings(resolution)
     if widths is not None:
         if not widths:
-            raise UserError("resnet: got no widths, accepted is one or more")
+            raise UserError("resnet: got no widths, expected one or more")
         return tuple(widths), min(len(widths), doublings)
     if resolution <= SMALL:
         halvings = max(1, doublings - 1)

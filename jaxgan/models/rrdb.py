@@ -47,7 +47,7 @@ class Generator(nn.Module):
     def multiple(self) -> int:
         """Pixels of the condition along a side that become one of the features. UserError for another scale."""
         if self.scale not in (1, 2, 4):
-            raise UserError(f"rrdb: got scale {self.scale}, accepted are 1, 2 and 4")
+            raise UserError(f"rrdb: got scale {self.scale}, expected 1, 2 and 4")
         return (1 << DOUBLINGS) // self.scale
 
     @property

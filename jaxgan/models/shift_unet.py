@@ -164,16 +164,16 @@ class Generator(_Film):
     def _check(self, clip: Clip) -> None:
         shifts, got = 2 * self.halvings + self.bottom, clip.shape[-1]
         if self.temporal and self.ahead > shifts:
-            raise UserError(f"shift_unet: got ahead {self.ahead}, accepted is at most {shifts}, the number of shifts")
+            raise UserError(f"shift_unet: got ahead {self.ahead}, expected at most {shifts}, the number of shifts")
         if self.future >= self.window:
-            raise UserError(f"shift_unet: got future {self.future}, accepted is less than window ({self.window})")
+            raise UserError(f"shift_unet: got future {self.future}, expected less than window ({self.window})")
         if self.base_width < self.parts:
-            raise UserError(f"shift_unet: got base_width {self.base_width}, accepted is parts ({self.parts}) or more")
+            raise UserError(f"shift_unet: got base_width {self.base_width}, expected parts ({self.parts}) or more")
         if self.filled is not None and self.noise == "map":
-            raise UserError("shift_unet: got filled and a noise map, accepted is one of both")
+            raise UserError("shift_unet: got filled and a noise map, expected one of both")
         least = self.channels + (self.filled is not None)
         if got < least:
-            raise UserError(f"shift_unet: got conditions of {got} channels, accepted are {least} or more")
+            raise UserError(f"shift_unet: got conditions of {got} channels, expected {least} or more")
 
 
 class TwoStage(_Film):

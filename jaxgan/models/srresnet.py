@@ -141,7 +141,7 @@ class Discriminator(nn.Module):
 def doublings(scale: int) -> int:
     """How often the image is doubled. Raises UserError for another scale than 1, 2, 4 or 8."""
     if scale not in (1, 2, 4, 8):
-        raise UserError(f"srresnet: got scale {scale}, accepted are 1, 2, 4 and 8")
+        raise UserError(f"srresnet: got scale {scale}, expected 1, 2, 4 and 8")
     return scale.bit_length() - 1
 
 

@@ -86,7 +86,7 @@ def enlargement(scale: int, upscale: int | None) -> int:
     """By how much the network itself enlarges. Raises UserError where it cannot give images of that scale."""
     factor = scale if upscale is None else upscale
     if not 1 <= scale <= factor:
-        raise UserError(f"srvgg: got scale {scale} of upscale {factor}, accepted are scales from 1 to upscale")
+        raise UserError(f"srvgg: got scale {scale} of upscale {factor}, expected scales from 1 to upscale")
     return factor
 
 

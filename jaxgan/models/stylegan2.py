@@ -129,9 +129,9 @@ class Discriminator(nn.Module):
         widths = stage_widths(self.resolution, self.base_width, self.max_width)
         if image.shape[1:3] != (self.resolution,) * 2:
             got = "x".join(map(str, image.shape[1:3]))
-            raise UserError(f"stylegan2: got images of {got}, accepted are {self.resolution} pixels")
+            raise UserError(f"stylegan2: got images of {got}, expected {self.resolution} pixels")
         if self.architecture not in ("resnet", "orig"):
-            raise UserError(f"stylegan2: got architecture {self.architecture!r}, accepted are 'resnet' and 'orig'")
+            raise UserError(f"stylegan2: got architecture {self.architecture!r}, expected 'resnet' and 'orig'")
         bound = _bound(self.clamp, self.dtype)
         x = EqualizedConv(widths[-1], 1, dtype=self.dtype, name="from_rgb")(image)
         x = clamped(leaky_relu(x), bound)
@@ -242,7 +242,7 @@ def stage_widths(resolution: int, base_width: int | None, max_width: int) -> tup
     """The channels at 4, 8, ... pixels. Raises UserError for a resolution that is no power of two from 8 on."""
     stages = resolution.bit_length() - START.bit_length()
     if resolution != START << max(stages, 1):
-        raise UserError(f"stylegan2: got resolution {resolution}, accepted are powers of two from 8 on")
+        raise UserError(f"stylegan2: got resolution {resolution}, expected powers of two from 8 on")
     if base_width is None:  # Karras et al. 2020a, appendix C
         base_width = (32768 if resolution >= 512 else 16384) // resolution
     return tuple(min(base_width << (stages - index), max_width) for index in range(stages + 1))

@@ -84,7 +84,7 @@ class Generator(nn.Module):
         height, width = condition.shape[1:3]
         if self.residual and condition.shape[-1] < self.channels:
             got = f"conditions of {condition.shape[-1]} channels"
-            raise UserError(f"unet: got residual and {got}, accepted are {self.channels} or more")
+            raise UserError(f"unet: got residual and {got}, expected {self.channels} or more")
         if self.filled:
             filled = fill_holes(condition[..., :-1], condition[..., -1:])
             condition = jnp.concatenate([filled, condition[..., -1:]], axis=-1)

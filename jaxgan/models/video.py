@@ -218,7 +218,7 @@ class Clips(nn.Module):
             raise UserError(f"video: got a backbone of {backbone.resolution} pixels, expected {self.resolution}")
         if self.pixels not in seen:
             accepted = ", ".join(map(str, dict.fromkeys(seen)))
-            raise UserError(f"video: got pixels {self.pixels}, accepted are those of the maps: {accepted}")
+            raise UserError(f"video: got pixels {self.pixels}, expected those of the maps: {accepted}")
         compared = EqualizedDense(self.width, name="compared")(judged.features.astype(jnp.float32))
         return judged.replace(logits=judged.logits + projection(compared, vector) / math.sqrt(self.width))
 

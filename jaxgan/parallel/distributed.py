@@ -57,15 +57,15 @@ def read_processes(options: Mapping[str, str]) -> Processes | None:
         return None
     if len(given) < len(FLAGS):
         missing = ", ".join(f"--{flag}" for flag in FLAGS if flag not in given)
-        raise UserError(f"--{given[0]}: got it without {missing}; accepted are all three, or none")
+        raise UserError(f"--{given[0]}: got it without {missing}; expected all three, or none")
     host, _, port = options["coordinator"].rpartition(":")
     if not host or not port.isdecimal() or len(port) > 5 or not 0 < int(port) < 2**16:
-        raise UserError(f"--coordinator: got {options['coordinator']!r}, accepted is HOST:PORT of process 0")
+        raise UserError(f"--coordinator: got {options['coordinator']!r}, expected HOST:PORT of process 0")
     number, index = (options[flag] for flag in FLAGS[1:])
     if not number.isdecimal() or len(number) > DIGITS or int(number) < 1:
-        raise UserError(f"--num_processes: got {number!r}, accepted is 1 or more")
+        raise UserError(f"--num_processes: got {number!r}, expected 1 or more")
     if not index.isdecimal() or len(index) > DIGITS or int(index) >= int(number):
-        raise UserError(f"--process_id: got {index!r}, accepted is 0 to {int(number) - 1}")
+        raise UserError(f"--process_id: got {index!r}, expected 0 to {int(number) - 1}")
     return Processes(options["coordinator"], int(number), int(index))
 
 

@@ -30,7 +30,7 @@ def make_mesh(shape: Mapping[str, int], devices: Sequence[jax.Device] | None = N
         sizes[sizes.index(-1)] = max(1, len(devices) // known)
     if math.prod(sizes) != len(devices) or min(sizes) < 1:
         raise UserError(
-            f"config.parallel.mesh: got {dict(shape)}, accepted are sizes whose product is the {len(devices)} device(s)"
+            f"config.parallel.mesh: got {dict(shape)}, expected sizes whose product is the {len(devices)} device(s)"
         )
     return Mesh(np.asarray(devices).reshape(sizes), AXES)
 
@@ -58,6 +58,6 @@ def check_batch(batch_size: int, microbatches: int, mesh: Mesh) -> None:
     if batch_size % parts:
         near = max(parts, round(batch_size / parts) * parts)
         raise UserError(
-            f"config.batch_size: got {batch_size}, accepted are multiples of {parts} "
+            f"config.batch_size: got {batch_size}, expected multiples of {parts} "
             f"({mesh.size} device(s) x {microbatches} microbatch(es)), such as {near}"
         )

@@ -100,5 +100,5 @@ def _perturbed(key: Array, latent: Array, sigma: Any) -> Array:
 
 def _transformed(key: Array, image: Any, shift: int) -> Array:
     if isinstance(image, tuple):
-        raise UserError("consistency: images of several scales cannot be shifted together; accepted is one image")
+        raise UserError("consistency: images of several scales cannot be shifted together; expected one image")
     return alike(lambda image: shifted_and_flipped(key, image, shift), image)

@@ -39,7 +39,7 @@ def expanded(path: str | os.PathLike[str], flag: str = "") -> str:
     """
     text, told = os.fspath(path), f"{flag}: " if flag else ""
     if "\0" in text:
-        raise UserError(f"{told}got {text!r}, accepted are paths without a zero byte")
+        raise UserError(f"{told}got {text!r}, expected paths without a zero byte")
     if is_remote(text) or not text.startswith("~"):
         return text
     found = os.path.expanduser(text)

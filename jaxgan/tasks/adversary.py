@@ -110,7 +110,7 @@ class Adversary:
         if not self.player:
             object.__setattr__(self, "player", self.network_name)
         if self.pack < 1:
-            raise UserError(f"{self.path}.pack: got {self.pack}, accepted is 1 or more")
+            raise UserError(f"{self.path}.pack: got {self.pack}, expected 1 or more")
         check_differences(self.penalties, self.network, self.network_name, self.path)
         check_smoothing(self.loss, self.label_smoothing, self.path)
         check_instance_noise(self.instance_noise, self.path)
@@ -119,7 +119,7 @@ class Adversary:
     def check_labels(self, num_classes: int) -> None:
         """Raise UserError for labels that cannot be judged; 0 classes: there are none."""
         if self.pack > 1 and num_classes:
-            told = "images of different labels cannot be judged together; accepted is 1"
+            told = "images of different labels cannot be judged together; expected 1"
             raise UserError(f"{self.path}.pack: {told}")
 
     def init(self, key: Key, pixels: Any, given: Any = None) -> dict[str, Any]:
@@ -329,7 +329,7 @@ class Adversary:
 
         def stack(x: Array) -> Array:
             if x.shape[0] % self.pack:
-                told = f"got {self.pack}, accepted is a divisor of {x.shape[0]} images"
+                told = f"got {self.pack}, expected a divisor of {x.shape[0]} images"
                 raise UserError(f"{self.path}.pack: {told}")
             x = jnp.moveaxis(x.reshape(-1, self.pack, *x.shape[1:]), 1, -2)
             return x.reshape(*x.shape[:-2], -1)
@@ -358,7 +358,7 @@ class Adversary:
         if judged.class_logits is not None:
             raise UserError(
                 f"config.networks.{self.network_name}.conditioning: got 'classifier', whose logits know no label and "
-                "cannot tell mismatched pairs from others; accepted are 'projection' and 'concat'"
+                "cannot tell mismatched pairs from others; expected 'projection' and 'concat'"
             )
 
 

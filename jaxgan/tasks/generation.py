@@ -75,7 +75,7 @@ class Generation:
         bounds = {"latent_dim": 1, "generator_every": 1, "num_classes": 0, "standing_passes": 0}
         for name, least in bounds.items():
             if getattr(self, name) < least:
-                raise UserError(f"config.task.{name}: got {getattr(self, name)}, accepted is {least} or more")
+                raise UserError(f"config.task.{name}: got {getattr(self, name)}, expected {least} or more")
         self._check_condition()
         for field, penalties in (
             (f"{self.adversary.path}.penalties", self.adversary.penalties),
@@ -121,7 +121,7 @@ class Generation:
         if self.standing_passes and STATISTICS not in generator:
             raise UserError(
                 f"config.task.standing_passes: got {self.standing_passes}, "
-                "accepted is 0 for a generator without batch norm"
+                "expected 0 for a generator without batch norm"
             )
         drawn = jax.eval_shape(lambda tree: self.generator.apply(tree, *inputs, train=False), generator)
         trees = {GENERATOR: generator, **self._init_judges(discriminator_key, batch, drawn)}
@@ -369,7 +369,7 @@ class Generation:
                     "one with num_classes for labels, condition_dim for vectors, or vocabulary and length for tokens"
                 )
         if self.mismatched and not self.given:
-            raise UserError("config.task.mismatched: got True, but images are made for nothing; accepted is False")
+            raise UserError("config.task.mismatched: got True, but images are made for nothing; expected False")
         self.adversary.check_labels(self.num_classes or len(self.given))
 
     def _apply(self, state: State, *inputs: Any, key: Key, method: str | None = None) -> tuple[Any, Variables]:

@@ -85,7 +85,7 @@ def check_differences(penalties: tuple[Penalty, ...], discriminator: Any, name: 
         if penalty.arguments.get("method") == "finite_difference" and jnp.finfo(dtype).bits < 32:
             raise UserError(
                 f"{path}.penalties: {penalty.name} by finite differences of a discriminator in {dtype.name}; "
-                f"accepted are method='exact', or config.networks.{name}.dtype='float32'"
+                f"expected method='exact', or config.networks.{name}.dtype='float32'"
             )
 
 

@@ -41,7 +41,7 @@ class Progressive(Generation):
         super().__post_init__()
         if not 0 < self.fade_images <= self.stage_images:
             raise UserError(
-                f"config.task.fade_images: got {self.fade_images}, accepted is 1 to stage_images={self.stage_images}"
+                f"config.task.fade_images: got {self.fade_images}, expected 1 to stage_images={self.stage_images}"
             )
 
     @property

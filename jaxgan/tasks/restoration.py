@@ -129,11 +129,11 @@ class Restoration:
         if self.adversarial_start is not None and self.adversary is None:
             raise UserError("config.task.adversary is missing: config.task.adversarial_start asks for a second stage")
         if self.adversarial_start is not None and self.adversarial_start < 0:
-            raise UserError(f"config.task.adversarial_start: got {self.adversarial_start}, accepted is 0 or more")
+            raise UserError(f"config.task.adversarial_start: got {self.adversarial_start}, expected 0 or more")
         if self.conditional and self.scale != 1 and not self._judges_clips:
-            raise UserError("config.task.conditional: got true, accepted is false where conditions are smaller")
+            raise UserError("config.task.conditional: got true, expected false where conditions are smaller")
         if self.generator_penalties and not self.adversarial:
-            raise UserError("config.task.generator_penalties: accepted are none without config.task.adversarial_start")
+            raise UserError("config.task.generator_penalties: expected none without config.task.adversarial_start")
         for each in self.content:
             if not self.clips and any(map(each.wants, CLIPS)):
                 raise UserError(f"config.task.content: {each.name} compares clips; expected a generator of clips")
@@ -142,10 +142,10 @@ class Restoration:
             check_offered(self.adversary.penalties, OFFERED, f"{self.adversary.path}.penalties")
             self.adversary.check_labels(self.num_classes)
             if self.clips and self.adversary.pack > 1:
-                raise UserError(f"{self.adversary.path}.pack: clips cannot be judged together; accepted is 1")
+                raise UserError(f"{self.adversary.path}.pack: clips cannot be judged together; expected 1")
             matched = [each.name for each in self.content if each.wants("fake_features")]
             if matched and self.adversary.augment is not None:
-                words = f"{matched[0]} compares features of images that are augmented apart; accepted is one of both"
+                words = f"{matched[0]} compares features of images that are augmented apart; expected one of both"
                 raise UserError(f"{self.adversary.path}.augment: {words}")
 
     @property
@@ -238,9 +238,7 @@ class Restoration:
         if self.degradation is not None:
             return self.degradation(key, batch["image"])
         if "condition" not in batch:
-            raise UserError(
-                "config.task.degradation is missing, and so is config.data.condition; accepted is one of them"
-            )
+            raise UserError("config.task.degradation is missing, and so is config.data.condition; expected one of them")
         return batch["condition"]
 
     def draw(self, phase: Phase, state: State, batch: Batch, key: Key) -> tuple[Restored, dict[str, Variables]]:

@@ -57,7 +57,7 @@ def sight(
     together = augment is not None and any(map(_is_pixels, jax.tree.leaves(given)))
     if together and not hasattr(augment, "moved"):
         words = f"{type(augment).__name__} has no `moved`, which moves what is given beside the images with them"
-        raise UserError(f"{path}.augment: {words}; accepted is none")
+        raise UserError(f"{path}.augment: {words}; expected none")
     moves: dict[str, Any] = {"moving_key": jax.random.fold_in(key, MOVES)} if together else {}
 
     def seen(draw: int) -> See:
@@ -83,7 +83,7 @@ def sight(
                 return augment.moved(moves["moving_key"], leaf, probability)
             if leaf.ndim >= 4 or leaf.shape[1:] == places:  # a map of another size, or of whole numbers
                 words = f"what is given, of shape {leaf.shape[1:]}, cannot be moved with images of {places} pixels"
-                raise UserError(f"{path}.augment: {words}; accepted is none")
+                raise UserError(f"{path}.augment: {words}; expected none")
             return leaf
 
         return jax.tree.map(move, given)
@@ -100,7 +100,7 @@ def check_instance_noise(number: Number, path: str = ADVERSARY) -> None:
         ends = {f"{path}.{name}": number[name] for name in ("value", "start", "stop") if name in number}
     for key, value in ends.items():
         if not 0.0 <= value < math.inf:
-            raise UserError(f"{key}: got {value}, accepted is 0 or more and finite")
+            raise UserError(f"{key}: got {value}, expected 0 or more and finite")
 
 
 def _is_pixels(leaf: Array) -> bool:
@@ -110,7 +110,7 @@ def _is_pixels(leaf: Array) -> bool:
 
 def _check_sizes(pixels: Any, path: str) -> None:
     if len({leaf.shape[1:-1] for leaf in jax.tree.leaves(pixels)}) > 1:
-        raise UserError(f"{path}: images of several scales cannot be augmented; accepted is none")
+        raise UserError(f"{path}: images of several scales cannot be augmented; expected none")
 
 
 def _noisy(key: Key, image: Any, deviation: Array | float) -> Any:

@@ -38,7 +38,7 @@ class VideoGeneration(Generation):
             name = f"{type(self.generator).__module__.rpartition('.')[2]}.{type(self.generator).__name__}"
             raise UserError(f"config.networks.generator: {name} makes no clips; expected one as video.Frames is")
         if any(each.pack > 1 for each in self._adversaries):
-            raise UserError("config.task.adversary.pack: clips cannot be judged together; accepted is 1")
+            raise UserError("config.task.adversary.pack: clips cannot be judged together; expected 1")
         object.__setattr__(self, "adversary", dataclasses.replace(self.adversary, beside=_beside))
 
     @property

@@ -33,7 +33,7 @@ def make_play(
     for name, field in spec.items():
         if field.kind == "flow" and source_of(name) in flipped:
             path = f"{path_of(source_of(name))}.flip"
-            raise UserError(f"{path}: got true, accepted is false for data with a flow, {name!r}")
+            raise UserError(f"{path}: got true, expected false for data with a flow, {name!r}")
 
     def play(
         state: State, cache: Any, sent: Sequence[Mapping[str, Array]], due_sets: Sequence[DueSet]

@@ -60,7 +60,7 @@ def check_optimizer(section: Mapping[str, Any], path: str) -> None:
     maker = getattr(optax, str(name), None)
     accepted = _hyperparameters(maker) if inspect.isfunction(maker) else {}
     if "learning_rate" not in accepted:
-        raise UserError(f"{path}.name: got {name!r}, accepted is an optax optimizer such as adam, adamw, rmsprop, sgd")
+        raise UserError(f"{path}.name: got {name!r}, expected an optax optimizer such as adam, adamw, rmsprop, sgd")
     for key, value in section.items():
         if key == "name":
             continue

@@ -199,7 +199,7 @@ def _numbers_of(layer: Layer, numbers: _Numbers) -> dict[str, np.ndarray]:
     if layer.kind == "Convolution":
         return _convolution(layer, numbers)
     known = ", ".join(sorted({"Convolution", "PReLU", *WITHOUT_NUMBERS}))
-    raise UserError(f"layers of the kind {layer.kind[:80]} cannot be read, accepted are {known}")
+    raise UserError(f"layers of the kind {layer.kind[:80]} cannot be read, expected {known}")
 
 
 def _convolution(layer: Layer, numbers: _Numbers) -> dict[str, np.ndarray]:
@@ -226,14 +226,14 @@ def _convolution(layer: Layer, numbers: _Numbers) -> dict[str, np.ndarray]:
 def _flag(layer: Layer, key: int) -> int:
     value = layer.params.get(key, 0)
     if not isinstance(value, int):
-        raise UserError(f"parameter {key} is {value}, accepted are whole numbers")
+        raise UserError(f"parameter {key} is {value}, expected whole numbers")
     return value
 
 
 def _size(layer: Layer, key: int) -> int:
     value = layer.params.get(key)
     if not isinstance(value, int) or value < 1:
-        raise UserError(f"parameter {key} is {value}, accepted are whole numbers from 1 on")
+        raise UserError(f"parameter {key} is {value}, expected whole numbers from 1 on")
     return value
 
 

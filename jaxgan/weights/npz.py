@@ -60,11 +60,11 @@ def _array(data: bytes) -> np.ndarray:
         raise UserError("its header says nothing usable")
     kind, shape = header["descr"], header["shape"]
     if not isinstance(kind, str) or not KINDS.fullmatch(kind):
-        raise UserError(f"it is of {plain(kind, 40) if isinstance(kind, str) else 'objects'}, accepted are numbers")
+        raise UserError(f"it is of {plain(kind, 40) if isinstance(kind, str) else 'objects'}, expected numbers")
     if not isinstance(shape, tuple) or len(shape) > MOST_AXES:
-        raise UserError(f"its shape is none, accepted are at most {MOST_AXES} whole numbers")
+        raise UserError(f"its shape is none, expected at most {MOST_AXES} whole numbers")
     if not all(type(size) is int and 0 <= size <= MOST_SIZE for size in shape):
-        raise UserError("its shape is none, accepted are whole numbers")
+        raise UserError("its shape is none, expected whole numbers")
     count, itemsize = math.prod(shape), np.dtype(kind).itemsize
     if count * itemsize != len(data) - start - length:
         raise UserError(f"it has {len(data) - start - length} bytes of numbers, its shape {shape} wants another number")

@@ -211,7 +211,7 @@ def as_key(key: Any) -> str | int:
         return f"<{key if isinstance(key, Named) else key.kind}>"
     if type(key) is bytes and len(key) < 1000:
         return f"<{key!r}>"
-    raise UserError(f"a table has a key that is {_article(key)}, accepted are text and whole numbers")
+    raise UserError(f"a table has a key that is {_article(key)}, expected text and whole numbers")
 
 
 def _article(key: Any) -> str:

@@ -67,7 +67,7 @@ def read(path: str, *, expect: str | None = None) -> dict[str, np.ndarray]:
     path = located(path)
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):
-            raise UserError("it is no regular file, accepted are files of weights")
+            raise UserError("it is no regular file, expected files of weights")
         if expect is not None:
             _check(path, expect)
         tensors = _read(path)

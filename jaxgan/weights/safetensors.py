@@ -17,7 +17,7 @@ from jaxgan.system.plain import plain
 from jaxgan.weights.unpickling import BFLOAT16, MOST_AXES, MOST_SIZE, Storage, Tensor
 
 MOST_HEADER = 2**24  # bytes; that of 100,000 tensors has some 10 million
-UNKNOWN = "it is of no known format of weights, accepted are files of torch.save, safetensors and npz"
+UNKNOWN = "it is of no known format of weights, expected files of torch.save, safetensors and npz"
 METADATA = "__metadata__"
 KINDS = {
     "F64": "<f8",
@@ -53,9 +53,9 @@ def read_safetensors(path: str | Path) -> dict[str, np.ndarray]:
         except (KeyError, TypeError, ValueError):
             raise UserError(f"its header says nothing usable of {shown}") from None
         if not isinstance(kind, str) or kind not in KINDS:
-            raise UserError(f"{shown} is of an unknown kind, accepted are {', '.join(KINDS)}")
+            raise UserError(f"{shown} is of an unknown kind, expected one of {', '.join(KINDS)}")
         if not isinstance(shape, list) or len(shape) > MOST_AXES:
-            raise UserError(f"{shown} has an impossible shape, accepted are at most {MOST_AXES} whole numbers")
+            raise UserError(f"{shown} has an impossible shape, expected at most {MOST_AXES} whole numbers")
         numbers = (begin, end, *shape)
         if not all(type(number) is int and 0 <= number <= MOST_SIZE for number in numbers):
             raise UserError(f"{shown} lies outside of the file")

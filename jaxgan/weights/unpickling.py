@@ -116,7 +116,7 @@ def _itemsize(kind: str) -> int:
 def _sizes(value: Any) -> tuple[int, ...]:
     """A shape or strides, looked at before anything is computed of them."""
     if not isinstance(value, tuple | list) or len(value) > MOST_AXES:
-        raise UserError(f"a tensor has an impossible shape, accepted are at most {MOST_AXES} whole numbers")
+        raise UserError(f"a tensor has an impossible shape, expected at most {MOST_AXES} whole numbers")
     return tuple(value)
 
 

@@ -109,7 +109,7 @@ def test_each_network_says_how_it_gets_labels(way, generator, discriminator):
 
 def test_a_family_without_a_way_says_which_it_has():
     mlp = {"name": "mlp.Generator", "widths": (4,), "conditioning": "norm"}
-    with pytest.raises(UserError, match=r"networks\.generator\.conditioning: got 'norm', accepted is 'concat'"):
+    with pytest.raises(UserError, match=r"networks\.generator\.conditioning: got 'norm', expected 'concat'"):
         filled(networks={**TREE["networks"], "generator": mlp}, task=LABELLED)
     told = "config.task.condition: got 'label', but of labels, tokens and vectors digits has nothing"
     with pytest.raises(UserError, match=told):
@@ -196,11 +196,11 @@ def test_lpips_as_a_loss_has_its_heads_and_their_layers(monkeypatch):
     ("task", "words"),
     [
         ({"content": PERCEPTUAL, "backbone": {"weight": "x"}}, "config.task.backbone.weight does not exist"),
-        ({"content": PERCEPTUAL, "backbone": {"network": "vgg13"}}, "task.backbone.network: got 'vgg13', accepted is"),
-        ({"content": PERCEPTUAL, "backbone": {"weights": 3}}, "config.task.backbone.weights: got 3, accepted is str"),
-        ({"content": PERCEPTUAL, "backbone": 3}, "config.task.backbone: got 3, accepted is a section, or None"),
+        ({"content": PERCEPTUAL, "backbone": {"network": "vgg13"}}, "task.backbone.network: got 'vgg13', expected"),
+        ({"content": PERCEPTUAL, "backbone": {"weights": 3}}, "config.task.backbone.weights: got 3, expected str"),
+        ({"content": PERCEPTUAL, "backbone": 3}, "config.task.backbone: got 3, expected a section, or None"),
         ({"content": ({"name": "reconstruction.l3"},)}, "'reconstruction.l3' is not a content"),
-        ({"content": ({"name": "reconstruction.l1", "weight": "much"},)}, "weight: got 'much', accepted is float"),
+        ({"content": ({"name": "reconstruction.l1", "weight": "much"},)}, "weight: got 'much', expected float"),
         (
             {"content": ({"name": "reconstruction.l1"},), "adversarial_start": 0},
             "config.task.adversary is missing: config.task.adversarial_start asks for a second stage",

@@ -67,7 +67,7 @@ def test_a_section_is_the_arguments_of_one_constructor():
         ({"name": "dcgan.stage_widths"}, "network", "is not a network"),
         ({"name": "adversarial.per_example"}, "loss", "is not a loss"),
         ({"name": "adversary.Adversary"}, "task", "is not a task"),
-        ({"name": "Generator"}, "network", "accepted is module.Name"),
+        ({"name": "Generator"}, "network", "expected module.Name"),
         ({}, "network", "got None"),
         (
             {"name": "dcgan.Generator", "widhts": (8,)},
@@ -77,12 +77,12 @@ def test_a_section_is_the_arguments_of_one_constructor():
         (
             {"name": "dcgan.Generator", "norm": "layer"},
             "network",
-            r"p\.norm: got 'layer', accepted is 'batch' or 'none'",
+            r"p\.norm: got 'layer', expected 'batch' or 'none'",
         ),
         (
             {"name": "dcgan.Generator", "resolution": "8"},
             "network",
-            r"p\.resolution: got '8', accepted is int",
+            r"p\.resolution: got '8', expected int",
         ),
         ({"name": "dcgan.Generator", "resolution": 8}, "network", r"p\.channels is missing"),
         ({"name": "dcgan.Generator", "parent": None}, "network", r"p\.parent does not exist"),
@@ -103,7 +103,7 @@ def test_a_penalty_is_checked_against_its_own_arguments():
         ({"name": "gradient_penalty.r1", "critic": 1.0}, "p.critic does not exist"),
         ({"name": "gradient_penalty.r1", "method": "fast"}, "'exact' or 'finite_difference'"),
         ({"name": "gradient_penalty.r1", "every": 0}, "p.every: got 0"),
-        ("r1", "accepted is a section"),
+        ("r1", "expected a section"),
     ):
         with pytest.raises(UserError, match=words):
             check_section(section, "regularizer", path="p")
@@ -192,11 +192,11 @@ def test_parts_within_parts_are_made_as_the_annotations_say(elsewhere):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"first": 3}, r"p\.first: got 3, accepted is a section with a name$"),
-        ({"maybe": 3}, r"p\.maybe: got 3, accepted is a section with a name, or None"),
-        ({"others": MLP}, r"p\.others: got .*, accepted is a tuple of sections"),
-        ({"named": (MLP,)}, r"p\.named: got .*, accepted are sections by name"),
-        ({"first": {**SEVERAL["first"], "spread": 0}}, r"p\.first\.spread: got 0, accepted is 1 or more"),
+        ({"first": 3}, r"p\.first: got 3, expected a section with a name$"),
+        ({"maybe": 3}, r"p\.maybe: got 3, expected a section with a name, or None"),
+        ({"others": MLP}, r"p\.others: got .*, expected a tuple of sections"),
+        ({"named": (MLP,)}, r"p\.named: got .*, expected sections by name"),
+        ({"first": {**SEVERAL["first"], "spread": 0}}, r"p\.first\.spread: got 0, expected 1 or more"),
         ({"others": (MLP, {**MLP, "width": 3})}, r"p\.others\.1\.width does not exist; did you mean widths\?"),
         (
             {"named": {"one": {"name": "mlp.Discriminater"}}},
@@ -218,7 +218,7 @@ def test_so_they_are_checked(change, words, elsewhere):
 def test_what_is_filled_in_may_stand_in_the_section_as_in_a_saved_one(elsewhere):
     filled = {**SEVERAL, "resolution": 32}
     assert build(filled, "network", **elsewhere) == build(SEVERAL, "network", fill={"resolution": 32}, **elsewhere)
-    with pytest.raises(UserError, match=r"p\.resolution: got '32', accepted is int"):
+    with pytest.raises(UserError, match=r"p\.resolution: got '32', expected int"):
         check_section({**SEVERAL, "resolution": "32"}, "network", **elsewhere)
 
 
@@ -282,7 +282,7 @@ def test_a_change_reaches_every_section_and_leaves_names_alone():
         ({"discriminator": MLP}, r"config\.networks\.generator is missing: config\.task needs it"),
         (
             {"generator": GENERATOR, "discriminator": MLP, "critic": MLP},
-            r"networks\.critic: \w+\.\w+ uses no such network; accepted are discriminator, generator",
+            r"networks\.critic: \w+\.\w+ uses no such network; expected discriminator, generator",
         ),
     ],
 )
@@ -298,8 +298,8 @@ def test_an_adversary_is_a_section_of_its_task_that_names_its_network():
         ("network_name", "x", "network_name does not exist"),
         ("player", "x", "player does not exist"),
         ("beside", "x", "beside does not exist"),
-        ("network", "3", "network: got 3, accepted is str"),
-        ("pack", "0", "pack: got 0, accepted is 1 or more"),
+        ("network", "3", "network: got 3, expected str"),
+        ("pack", "0", "pack: got 0, expected 1 or more"),
     ):
         with pytest.raises(UserError, match=rf"config\.task\.adversary\.{words}"):
             check_sections(resolve(TREE, {f"task.adversary.{key}": text}))
@@ -324,8 +324,8 @@ def test_all_sections_are_checked_without_making_anything():
         ("task.adversary.los", "'x'", "config.task.adversary.los does not exist; did you mean loss"),
         ("task.adversary.loss", "adversarial.hing", "config.task.adversary.loss.name"),
         ("optimizers.generator.name", "adm", "config.optimizers.generator.name"),
-        ("task.adversary.penalties", "3", "config.task.adversary.penalties: got 3, accepted is a tuple of sections"),
-        ("task.generator", "'x'", "config.task.generator: .* accepted is config.networks.generator"),
+        ("task.adversary.penalties", "3", "config.task.adversary.penalties: got 3, expected a tuple of sections"),
+        ("task.generator", "'x'", "config.task.generator: .* expected config.networks.generator"),
         ("ema.half_life_images", "{'name': 'cos'}", "config.ema.half_life_images.name: got 'cos'"),
     ):
         with pytest.raises(UserError, match=words):
@@ -343,7 +343,7 @@ def test_a_task_with_an_adversary_has_the_keys_of_it(kind):
         task["content"] = ({"name": "reconstruction.l1"},)
     check_sections(resolve({**TREE, "task": task}, {}))
     for key, value, words in (
-        ("max_accuracy", "1.5", "max_accuracy: got 1.5, accepted is float from 0 to 1"),
+        ("max_accuracy", "1.5", "max_accuracy: got 1.5, expected float from 0 to 1"),
         ("max_acuracy", "0.5", "max_acuracy does not exist; did you mean max_accuracy"),
     ):
         with pytest.raises(UserError, match=rf"config\.task\.adversary\.{words}"):

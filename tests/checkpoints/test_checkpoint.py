@@ -299,7 +299,7 @@ def test_the_average_of_networks_without_variables(tmp_path):
 def test_the_average_of_the_best_step_and_mistakes(tmp_path, saved):
     with pytest.raises(UserError, match="no checkpoint in"):
         restore_average(tmp_path / "nowhere")
-    with pytest.raises(UserError, match="got 7, accepted are 'latest', 'best' and 0, 10, 20"):
+    with pytest.raises(UserError, match="got 7, expected 'latest', 'best' and 0, 10, 20"):
         restore_average(saved, 7)
     with pytest.raises(UserError, match="score named frechet"):
         restore_average(saved, "best")

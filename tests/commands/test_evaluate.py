@@ -42,4 +42,4 @@ def test_scores_of_another_run_stand_beside_if_they_compare(runs, capsys, tmp_pa
 
 def test_a_path_is_not_enough(runs, capsys):
     assert main([*SCORE, "--workdir", str(runs["dcgan"]), "--path_length=1"]) == 2
-    assert "--path_length: got 1, accepted is 2 or more" in capsys.readouterr().err
+    assert "--path_length: got 1, expected 2 or more" in capsys.readouterr().err

@@ -111,7 +111,7 @@ def test_safetensors_hold_every_weight_and_the_config(workdir, tmp_path):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({}, "--format: got None, accepted are safetensors, stablehlo, onnx"),
+        ({}, "--format: got None, expected safetensors, stablehlo, onnx"),
         ({"format": "onnx"}, "--output is missing"),
         ({"format": "onnx", "output": "/"}, "is a folder"),
         ({"format": "onnx", "output": "g", "platforms": "cpu"}, "--platforms: --format=onnx runs everywhere"),

@@ -124,11 +124,11 @@ def test_a_walk_changes_one_and_keeps_the_other(films, tmp_path, over):
 @pytest.mark.parametrize(
     ("options", "why"),
     [
-        ({"kind": "videos", "frames": 0}, "--frames: got 0, accepted is 1 to 100000"),
-        ({"kind": "videos", "frames": "-3"}, "--frames: got -3, accepted is 1 to 100000"),
-        ({"kind": "grid", "frames": "two"}, "--frames: got 'two', accepted is a whole number"),
-        ({"kind": "videos", "output": "x.png"}, "accepted are .gif, .webp and .mp4"),
-        ({"kind": "interpolate", "over": "style"}, "--over: got 'style', accepted are content and motion"),
+        ({"kind": "videos", "frames": 0}, "--frames: got 0, expected 1 to 100000"),
+        ({"kind": "videos", "frames": "-3"}, "--frames: got -3, expected 1 to 100000"),
+        ({"kind": "grid", "frames": "two"}, "--frames: got 'two', expected a whole number"),
+        ({"kind": "videos", "output": "x.png"}, "expected .gif, .webp and .mp4"),
+        ({"kind": "interpolate", "over": "style"}, "--over: got 'style', expected content and motion"),
         ({"kind": "videos", "over": "motion"}, "--over: only --kind=interpolate has one"),
         ({"kind": "mixing"}, "--kind: got 'mixing', but this model makes clips"),
     ],

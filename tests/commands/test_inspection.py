@@ -44,7 +44,7 @@ def test_no_truncation_leaves_one_image(runs):
         images = generator.generate(0, 5, labels, truncation=0.0)
         np.testing.assert_allclose(images, np.broadcast_to(images[:1], images.shape), atol=1e-6)
         assert np.ptp(generator.generate(0, 5, labels), axis=0).max() > 1e-3
-        with pytest.raises(UserError, match="truncation: got -1, accepted is 0 or more"):
+        with pytest.raises(UserError, match="truncation: got -1, expected 0 or more"):
             generator.generate(0, 5, labels, truncation=-1)
 
 
@@ -108,11 +108,11 @@ def test_without_labels_pixels_are_compared_and_recall_is_swept(runs, tmp_path):
     ("family", "options", "words"),
     [
         ("dcgan", {"kind": "mixing"}, "--kind=mixing: this generator has no styles"),
-        ("stylegan2", {"kind": "mixing", "crossover": 4}, "--crossover: got 4, accepted are 1 to 3 of 4 layers"),
+        ("stylegan2", {"kind": "mixing", "crossover": 4}, "--crossover: got 4, expected 1 to 3 of 4 layers"),
         ("dcgan", {"kind": "grid", "crossover": 1}, "only --kind=mixing"),
-        ("dcgan", {"kind": "grid", "truncation": "0.5,0.7"}, "accepted is one number"),
+        ("dcgan", {"kind": "grid", "truncation": "0.5,0.7"}, "expected one number"),
         ("dcgan", {"kind": "grid", "truncation": "much"}, "such as 0.7"),
-        ("dcgan", {"kind": "truncation", "count": 3}, "--count: got 3, accepted is 4 or more"),
+        ("dcgan", {"kind": "truncation", "count": 3}, "--count: got 3, expected 4 or more"),
     ],
 )
 def test_a_wish_that_does_not_fit_is_one_line(runs, family, options, words):

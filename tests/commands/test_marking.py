@@ -141,7 +141,7 @@ def test_a_switch_is_true_or_false(runs, tmp_path, mode, capsys):
     Image.new("L", (8, 8)).save(tmp_path / "a.png")
     needed = {} if mode == "sample" else {"input": tmp_path / "a.png", "output": tmp_path / "b.png"}
     assert call(mode=mode, workdir=runs["dcgan"], **needed, provenance="no") == MISTAKE
-    assert "--provenance: got 'no', accepted are true and false" in capsys.readouterr().err
+    assert "--provenance: got 'no', expected true and false" in capsys.readouterr().err
     assert not (tmp_path / "b.png").exists()
 
 

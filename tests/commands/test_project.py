@@ -55,7 +55,7 @@ def test_the_label_can_be_chosen(runs, tmp_path):
         ({"input": "nowhere.png"}, "nowhere.png cannot be read as a picture"),
         ({"input": __file__}, "cannot be read as a picture"),
         ({"input": "x.png", "steps": 0}, "--steps: got 0"),
-        ({"input": "x.png", "output": "x.gif"}, "accepted are .png, .jpg"),
+        ({"input": "x.png", "output": "x.gif"}, "expected .png, .jpg"),
     ],
 )
 def test_a_mistake_in_projecting_is_one_line(runs, options, words):
@@ -84,5 +84,5 @@ def test_what_is_too_large_to_read_is_told(tmp_path):
     chunk = b"IHDR" + head
     png = b"\x89PNG\r\n\x1a\n" + struct.pack(">I", len(head)) + chunk + struct.pack(">I", zlib.crc32(chunk))
     (tmp_path / "a.png").write_bytes(png + struct.pack(">I", 0) + b"IDAT" + b"\0" * 4)
-    with pytest.raises(UserError, match="40000 x 40000 pixels, accepted are at most"):
+    with pytest.raises(UserError, match="40000 x 40000 pixels, expected at most"):
         read_picture(tmp_path / "a.png", (8, 8, 1), "resize")

@@ -118,9 +118,9 @@ def test_samples_of_every_kind(workdir, tmp_path, capsys):
         (["--kind=film"], "--kind: got 'film'"),
         (["--count=0"], "--count: got 0"),
         (["--labels=a"], "--labels: got 'a'"),
-        (["--labels=12"], "--labels: got 12 to 12, accepted are 0 to 9"),
-        (["--checkpoint=3"], "--checkpoint: got 3, accepted are 'latest', 'best' and"),
-        (["--kind=interpolate", "--output=walk.avi"], "accepted are .gif, .webp and .mp4"),
+        (["--labels=12"], "--labels: got 12 to 12, expected 0 to 9"),
+        (["--checkpoint=3"], "--checkpoint: got 3, expected 'latest', 'best' and"),
+        (["--kind=interpolate", "--output=walk.avi"], "expected .gif, .webp and .mp4"),
     ],
 )
 def test_a_mistake_in_sampling_is_one_line(workdir, flags, words, capsys):

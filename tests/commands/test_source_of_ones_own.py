@@ -96,7 +96,7 @@ def test_a_flag_that_names_data_takes_the_place_of_the_files(before, flag, now):
     ("changes", "told"),
     [
         ({**OURS, "data.source.cuont": "3"}, "config.data.source.cuont does not exist; did you mean count?"),
-        ({**OURS, "data.source.count": "0"}, "config.data.source.count: got 0, accepted is 1 or more"),
+        ({**OURS, "data.source.count": "0"}, "config.data.source.count: got 0, expected 1 or more"),
         ({"data.source.name": "striped.Stripes"}, "config.data.source.count is missing"),
         ({**OURS, "data.source.config": "3"}, "config.data.source.config does not exist"),
         ({"data.source.name": "striped.NoSource"}, "'striped.NoSource' is not a source: it has no read, spec"),

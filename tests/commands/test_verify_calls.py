@@ -117,14 +117,14 @@ def test_where_c2pa_does_not_load_xmp_is_judged_and_the_reason_is_told(tmp_path,
     [
         ([], "--mode=verify needs paths"),
         (["a.png", "nowhere.png"], "nowhere.png: there is no such file or folder"),
-        ([""], "--mode=verify: got an empty path, accepted are files and folders"),
-        (["a.png", ""], "--mode=verify: got an empty path, accepted are files and folders"),
+        ([""], "--mode=verify: got an empty path, expected files and folders"),
+        (["a.png", ""], "--mode=verify: got an empty path, expected files and folders"),
         (["a.png/b.png"], "a.png/b.png: Not a directory"),
         (["a\x1b[31m.png"], "a?[31m.png: there is no such file or folder"),
         (["a" * 300], "a: File name too long"),
         (["empty"], "there is no picture and no film in it"),
-        (["a.png", "--require=xmp"], "--require: got 'xmp', accepted are credential and any"),
-        (["a.png", "--json=yes"], "--json: got 'yes', accepted are true and false"),
+        (["a.png", "--require=xmp"], "--require: got 'xmp', expected credential and any"),
+        (["a.png", "--json=yes"], "--json: got 'yes', expected true and false"),
         (["a.png", "--workdir=w"], "--workdir: --mode=verify takes paths"),
         (["a.png", "--config=c.py"], "--config: --mode=verify takes paths"),
         (["a.png", "--config.seed=1"], "--config.seed: --mode=verify takes paths"),
@@ -153,7 +153,7 @@ def test_a_damaged_key_of_ones_own_is_told(tmp_path, capsys):
 @pytest.mark.parametrize("mode", ["train", "apply", "sample", "doctor"])
 def test_other_modes_take_no_paths(mode, capsys):
     assert main([f"--mode={mode}", "--workdir=w", "a.png"]) == MISTAKE
-    assert "'a.png': accepted are flags, --flag=value; see --help" in capsys.readouterr().err
+    assert "'a.png': expected flags, --flag=value; see --help" in capsys.readouterr().err
 
 
 def test_names_that_look_like_flags(tmp_path, capsys, monkeypatch):

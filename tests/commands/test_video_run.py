@@ -84,10 +84,10 @@ def test_films_of_any_length_and_rate_are_drawn(run, tmp_path, capsys):
     with Image.open(tmp_path / "clips" / "00001.gif") as film:
         assert film.n_frames == 24
     assert main([*call, "--frames=0"]) == MISTAKE
-    assert "--frames: got 0, accepted is 1" in capsys.readouterr().err
-    with pytest.raises(UserError, match="got 0, accepted is 1 or more"):
+    assert "--frames: got 0, expected 1" in capsys.readouterr().err
+    with pytest.raises(UserError, match="got 0, expected 1 or more"):
         model.retimed(0)
-    with pytest.raises(UserError, match="got 0, accepted is more than 0"):
+    with pytest.raises(UserError, match="got 0, expected more than 0"):
         model.retimed(8, 0)
 
 
@@ -103,4 +103,4 @@ def test_the_last_frames_of_longer_clips_are_scored_too(run, capsys):
     longer = json.loads((run / "scores-4.json").read_text())["scores"]
     assert {name: longer[name] for name in first} == pytest.approx(first, rel=1e-5)
     assert main([*call, "--frames=7"]) == MISTAKE
-    assert "--frames: got 7, accepted is 8 or more" in capsys.readouterr().err
+    assert "--frames: got 7, expected 8 or more" in capsys.readouterr().err

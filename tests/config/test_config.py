@@ -76,28 +76,28 @@ def test_a_length_on_the_command_line_replaces_the_files():
     [
         ("batchsize", "8", r"config\.batchsize does not exist; did you mean batch_size\?"),
         ("data.nam", "x", r"config\.data\.nam does not exist; did you mean name\?"),
-        ("batch_size", "many", r"config\.batch_size: got 'many', accepted is int"),
-        ("batch_size", "0", r"config\.batch_size: got 0, accepted is 1 or more"),
-        ("batch_size", "True", r"config\.batch_size: got True, accepted is int"),
-        ("ema.rampup", "fast", r"config\.ema\.rampup: got 'fast', accepted is float of 0 or more or None"),
-        ("data.fit", "stretch", r"config\.data\.fit: got 'stretch', accepted is 'pad' or 'resize' or 'crop'"),
-        ("microbatches", "3", r"config\.microbatches: got 3, accepted is a divisor of batch_size=64"),
+        ("batch_size", "many", r"config\.batch_size: got 'many', expected int"),
+        ("batch_size", "0", r"config\.batch_size: got 0, expected 1 or more"),
+        ("batch_size", "True", r"config\.batch_size: got True, expected int"),
+        ("ema.rampup", "fast", r"config\.ema\.rampup: got 'fast', expected float of 0 or more or None"),
+        ("data.fit", "stretch", r"config\.data\.fit: got 'stretch', expected 'pad' or 'resize' or 'crop'"),
+        ("microbatches", "3", r"config\.microbatches: got 3, expected a divisor of batch_size=64"),
         ("parallel.mesh.dta", "2", r"config\.parallel\.mesh\.dta does not exist; did you mean data\?"),
         ("data.name", "", r"config\.data\.name is missing"),
         ("seed", "-1", r"config\.seed: got -1"),
         ("task.adversary.loss.x", "1", r"config\.task\.adversary\.loss: it has no keys below it"),
-        ("networks.generator", "3", r"config\.networks\.generator: got 3, accepted is a section"),
+        ("networks.generator", "3", r"config\.networks\.generator: got 3, expected a section"),
         ("watch.patience", "0", r"config\.watch\.patience: got 0"),
-        ("watch.max_rollbacks", "-3", r"config\.watch\.max_rollbacks: got -3, accepted is 0 or more"),
-        ("ema.half_life_images", "-5", r"config\.ema\.half_life_images: got -5, accepted is 0 or more"),
+        ("watch.max_rollbacks", "-3", r"config\.watch\.max_rollbacks: got -3, expected 0 or more"),
+        ("ema.half_life_images", "-5", r"config\.ema\.half_life_images: got -5, expected 0 or more"),
         ("ema.half_life_images", "1e400", r"config\.ema\.half_life_images: got inf"),
-        ("networks.generator.widths", "{1}", r"config\.networks\.generator\.widths: got \{1\}, accepted are numbers"),
+        ("networks.generator.widths", "{1}", r"config\.networks\.generator\.widths: got \{1\}, expected numbers"),
         (
             "networks.generator.widths",
             "{1: 2}",
-            r"config\.networks\.generator\.widths: got the key 1, accepted are names",
+            r"config\.networks\.generator\.widths: got the key 1, expected names",
         ),
-        ("networks.generator", "{[1]: 2}", r"config\.networks\.generator: got '\{\[1\]: 2\}', accepted is a section"),
+        ("networks.generator", "{[1]: 2}", r"config\.networks\.generator: got '\{\[1\]: 2\}', expected a section"),
     ],
 )
 def test_a_mistake_is_named_in_one_line(key, text, words):
@@ -107,11 +107,9 @@ def test_a_mistake_is_named_in_one_line(key, text, words):
 
 
 def test_a_mistake_in_the_file_is_named_too():
-    with pytest.raises(UserError, match=r"config\.batch_size: got '64', accepted is int"):
+    with pytest.raises(UserError, match=r"config\.batch_size: got '64', expected int"):
         resolve({**TREE, "batch_size": "64"}, {})
-    with pytest.raises(
-        UserError, match=r"config\.task\.adversary\.penalties\.0\.gamma: got .*len.*, accepted are numbers"
-    ):
+    with pytest.raises(UserError, match=r"config\.task\.adversary\.penalties\.0\.gamma: got .*len.*, expected numbers"):
         resolve(
             {
                 **TREE,
@@ -177,9 +175,7 @@ def test_json_round_trip():
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_a_number_that_json_has_not_is_not_saved(value):
     section = {**TREE["task"], "adversary": {"penalties": [{"name": "gradient_penalty.r1", "gamma": value}]}}
-    with pytest.raises(
-        UserError, match=rf"config\.task\.adversary\.penalties\.0\.gamma: got {value}, accepted are finite"
-    ):
+    with pytest.raises(UserError, match=rf"config\.task\.adversary\.penalties\.0\.gamma: got {value}, expected finite"):
         to_json(resolve({**TREE, "task": section}, {}))
 
 
@@ -219,7 +215,7 @@ def test_further_data_are_sections_like_the_main_one():
     assert fingerprint(elsewhere) == fingerprint(config) != fingerprint(resolve(TREE, {}))
     other = resolve(to_tree(config), {"more_data.c.name": "mnist"}).sources["c"]
     assert (other.name, other.source) == ("mnist", {})
-    with pytest.raises(UserError, match=r"^config\.more_data: got 3, accepted are sections by name"):
+    with pytest.raises(UserError, match=r"^config\.more_data: got 3, expected sections by name"):
         resolve({**TREE, "more_data": 3}, {})
 
 

@@ -92,8 +92,8 @@ def test_a_dataclass_in_a_config_is_made(tmp_path):
         (b"import nowhere_at_all\n", "x.py, line 1: ModuleNotFoundError: No module named 'nowhere_at_all'"),
         (b"x = 1\n", "the file has no function get_config"),
         (b"get_config = 3\n", "the file has no function get_config"),
-        (b"def get_config():\n    return None\n", "get_config gave a NoneType, accepted is a ConfigDict"),
-        (b"def get_config():\n    return [1]\n", "get_config gave a list, accepted is a ConfigDict"),
+        (b"def get_config():\n    return None\n", "get_config gave a NoneType, expected a ConfigDict"),
+        (b"def get_config():\n    return [1]\n", "get_config gave a list, expected a ConfigDict"),
         (b"x = '\xff'\n", "SyntaxError: (unicode error) 'utf-8' codec can't decode byte"),
         (b"x = 1\0\n", "source code string cannot contain null bytes"),
         (b"x = " + b"(" * 5000, "x.py"),
@@ -121,7 +121,7 @@ def test_what_is_wrong_in_a_config_is_told_with_its_line(tmp_path, text, words, 
 def test_what_is_no_file_is_told(tmp_path):
     os.mkfifo(tmp_path / "fifo.py")
     for name, words in (
-        ("", "it is a folder, accepted is a Python file"),
+        ("", "it is a folder, expected a Python file"),
         ("nowhere.py", "there is no such file"),
         ("fifo.py", "there is no such file"),
         ("x" * 300, "there is no such file"),
@@ -144,4 +144,4 @@ def test_the_command_line_finds_it_from_another_folder(tmp_path):
     done = subprocess.run(
         command, capture_output=True, text=True, env=os.environ | {"PYTHONPATH": os.getcwd()}, cwd="/"
     )
-    assert (done.returncode, done.stderr) == (MISTAKE, "jaxgan: config.seed: got -1, accepted is 0 or more\n")
+    assert (done.returncode, done.stderr) == (MISTAKE, "jaxgan: config.seed: got -1, expected 0 or more\n")

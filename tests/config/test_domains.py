@@ -112,59 +112,59 @@ def test_every_number_of_every_optimizer_has_a_domain():
 @pytest.mark.parametrize(
     ("key", "text", "accepted"),
     [
-        ("optimizers.generator.learning_rate", "-1e-3", "got -0.001, accepted is above 0"),
-        ("optimizers.generator.learning_rate", "0", "got 0, accepted is above 0"),
-        ("optimizers.generator.learning_rate", "True", "got True, accepted is a number or a schedule above 0"),
-        ("optimizers.generator.learning_rate", "1e400", "got inf, accepted is above 0, finite"),
-        ("optimizers.generator.b1", "1.5", "got 1.5, accepted is 0 on, and below 1"),
-        ("optimizers.generator.b2", "1", "got 1, accepted is 0 on, and below 1"),
-        ("optimizers.generator.eps", "-1e-8", "got -1e-08, accepted is 0 or more"),
-        ("optimizers.generator.clip_global_norm", "0", "got 0, accepted is float above 0 or None"),
-        ("optimizers.generator.clip_weights", "'much'", "got 'much', accepted is float above 0 or None"),
-        ("task.adversary.penalties.0.gamma", "-3", "got -3, accepted is 0 or more or 'auto'"),
+        ("optimizers.generator.learning_rate", "-1e-3", "got -0.001, expected above 0"),
+        ("optimizers.generator.learning_rate", "0", "got 0, expected above 0"),
+        ("optimizers.generator.learning_rate", "True", "got True, expected a number or a schedule above 0"),
+        ("optimizers.generator.learning_rate", "1e400", "got inf, expected above 0, finite"),
+        ("optimizers.generator.b1", "1.5", "got 1.5, expected 0 on, and below 1"),
+        ("optimizers.generator.b2", "1", "got 1, expected 0 on, and below 1"),
+        ("optimizers.generator.eps", "-1e-8", "got -1e-08, expected 0 or more"),
+        ("optimizers.generator.clip_global_norm", "0", "got 0, expected float above 0 or None"),
+        ("optimizers.generator.clip_weights", "'much'", "got 'much', expected float above 0 or None"),
+        ("task.adversary.penalties.0.gamma", "-3", "got -3, expected 0 or more or 'auto'"),
         (
             "task.adversary.penalties.0.gamma",
             "'big'",
-            "got 'big', accepted is a number or a schedule of 0 or more or 'auto'",
+            "got 'big', expected a number or a schedule of 0 or more or 'auto'",
         ),
-        ("task.adversary.penalties.0.every", "0", "got 0, accepted is 1 or more"),
-        ("task.adversary.penalties.1.weight", "'big'", "got 'big', accepted is a number or a schedule of 0 or more"),
-        ("task.adversary.penalties.1.weight", "None", "got None, accepted is a number or a schedule of 0 or more"),
-        ("task.adversary.penalties.2.decay", "1.0", "got 1.0, accepted is 0 on, and below 1"),
-        ("task.adversary.max_accuracy", "1.5", "got 1.5, accepted is float from 0 to 1 or None"),
-        ("task.adversary.top_k", "2", "got 2, accepted is above 0, at most 1"),
-        ("task.latent_dim", "0", "got 0, accepted is 1 or more"),
-        ("task.latent_dim", "10000000000", "got 10000000000, accepted is 1 to 2147483647"),
-        ("task.adversary.label_smoothing", "0.5", "got 0.5, accepted is 0 on, and below 0.5"),
-        ("task.adversary.augment.target", "5", "got 5, accepted is -1 to 1"),
+        ("task.adversary.penalties.0.every", "0", "got 0, expected 1 or more"),
+        ("task.adversary.penalties.1.weight", "'big'", "got 'big', expected a number or a schedule of 0 or more"),
+        ("task.adversary.penalties.1.weight", "None", "got None, expected a number or a schedule of 0 or more"),
+        ("task.adversary.penalties.2.decay", "1.0", "got 1.0, expected 0 on, and below 1"),
+        ("task.adversary.max_accuracy", "1.5", "got 1.5, expected float from 0 to 1 or None"),
+        ("task.adversary.top_k", "2", "got 2, expected above 0, at most 1"),
+        ("task.latent_dim", "0", "got 0, expected 1 or more"),
+        ("task.latent_dim", "10000000000", "got 10000000000, expected 1 to 2147483647"),
+        ("task.adversary.label_smoothing", "0.5", "got 0.5, expected 0 on, and below 0.5"),
+        ("task.adversary.augment.target", "5", "got 5, expected -1 to 1"),
         (
             "task.adversary.augment.chances",
             "{'hue': 2.0}",
-            "got {'hue': 2.0}, accepted is a section of float from 0 to 1",
+            "got {'hue': 2.0}, expected a section of float from 0 to 1",
         ),
         (
             "task.adversary.augment.schedule",
             "{'name': 'linear', 'start': 0.0, 'stop': 2.0, 'images': 9}",
             "schedule: got",
         ),
-        ("networks.generator.widths", "(8, 0)", "got (8, 0), accepted is a tuple of int of 1 or more or None"),
-        ("networks.generator.base_width", "2.5", "got 2.5, accepted is int of 1 or more"),
+        ("networks.generator.widths", "(8, 0)", "got (8, 0), expected a tuple of int of 1 or more or None"),
+        ("networks.generator.base_width", "2.5", "got 2.5, expected int of 1 or more"),
         (
             "ema.half_life_images",
             "{'name': 'linear', 'start': 9, 'stop': -1, 'images': 9}",
-            "stop: got -1, accepted is",
+            "stop: got -1, expected",
         ),
-        ("ema.rampup", "-1", "got -1, accepted is float of 0 or more or None"),
-        ("watch.saturated_accuracy", "2.0", "got 2.0, accepted is 0 to 1"),
-        ("watch.hung_seconds", "0", "got 0, accepted is float above 0 or None"),
-        ("parallel.mesh.data", "0", "got {'data': 0}, accepted is a section of int of 1 or more or -1"),
-        ("evaluation.samples", "1", "got 1, accepted is 2 or more"),
-        ("data.cache_bytes", "-1", "got -1, accepted is 0 or more"),
-        ("data.frames", "0", "got 0, accepted is int of 1 or more or None"),
-        ("data.crops", "0", "got 0, accepted is int of 1 or more or None"),
-        ("seed", "2147483648", "got 2147483648, accepted is 0 to 2147483647"),
-        ("images", "9" * 400, "..., accepted are numbers of 63 bits at most"),
-        ("images", "9" * 12, "got 999999999999, accepted is int of 1 or more or None"),
+        ("ema.rampup", "-1", "got -1, expected float of 0 or more or None"),
+        ("watch.saturated_accuracy", "2.0", "got 2.0, expected 0 to 1"),
+        ("watch.hung_seconds", "0", "got 0, expected float above 0 or None"),
+        ("parallel.mesh.data", "0", "got {'data': 0}, expected a section of int of 1 or more or -1"),
+        ("evaluation.samples", "1", "got 1, expected 2 or more"),
+        ("data.cache_bytes", "-1", "got -1, expected 0 or more"),
+        ("data.frames", "0", "got 0, expected int of 1 or more or None"),
+        ("data.crops", "0", "got 0, expected int of 1 or more or None"),
+        ("seed", "2147483648", "got 2147483648, expected 0 to 2147483647"),
+        ("images", "9" * 400, "..., expected numbers of 63 bits at most"),
+        ("images", "9" * 12, "got 999999999999, expected int of 1 or more or None"),
     ],
 )
 def test_a_number_outside_of_its_domain_is_told_with_its_path(key, text, accepted):
@@ -178,19 +178,19 @@ def test_a_number_outside_of_its_domain_is_told_with_its_path(key, text, accepte
 @pytest.mark.parametrize(
     ("key", "text", "accepted"),
     [
-        ("task.degradation.parts", "({'name': 'degradations.Blur', 'sigma': -1.0},)", "sigma: got -1.0, accepted is"),
-        ("task.degradation.parts", "({'name': 'degradations.Jpeg', 'quality': 101},)", "quality: got 101, accepted is"),
+        ("task.degradation.parts", "({'name': 'degradations.Blur', 'sigma': -1.0},)", "sigma: got -1.0, expected"),
+        ("task.degradation.parts", "({'name': 'degradations.Jpeg', 'quality': 101},)", "quality: got 101, expected"),
         ("task.degradation.parts", "({'name': 'degradations.Masks', 'width': (0.1, 2.0)},)", "width: got (0.1, 2.0)"),
-        ("task.degradation.parts", "(3,)", "config.task.degradation.parts.0: got 3, accepted is a section"),
-        ("task.content.0.epsilon", "0", "got 0, accepted is above 0"),
-        ("task.content.0.weight", "-1", "got -1, accepted is 0 or more"),
+        ("task.degradation.parts", "(3,)", "config.task.degradation.parts.0: got 3, expected a section"),
+        ("task.content.0.epsilon", "0", "got 0, expected above 0"),
+        ("task.content.0.weight", "-1", "got -1, expected 0 or more"),
         (
             "task.content.1.layers",
             "{'conv1_2': -1}",
-            "layers: got {'conv1_2': -1}, accepted is a section of float of 0",
+            "layers: got {'conv1_2': -1}, expected a section of float of 0",
         ),
-        ("task.content", "3", "config.task.content: got 3, accepted is a tuple of sections"),
-        ("task.adversarial_weight", "-0.1", "got -0.1, accepted is 0 or more"),
+        ("task.content", "3", "config.task.content: got 3, expected a tuple of sections"),
+        ("task.adversarial_weight", "-0.1", "got -0.1, expected 0 or more"),
     ],
 )
 def test_so_is_one_of_a_restoration(key, text, accepted):
@@ -205,31 +205,31 @@ def test_every_value_of_a_schedule_is_in_the_domain():
     check_type(rate, PositiveNumber, "rate")  # it fades out
     check_section(section, "regularizer", path="p")
     for key, value in (("start", -1.0), ("stop", -1.0), ("stop", "0"), ("start", math.nan), ("start", False)):
-        with pytest.raises(UserError, match=rf"rate\.{key}: got {value!r}, accepted is above 0"):
+        with pytest.raises(UserError, match=rf"rate\.{key}: got {value!r}, expected above 0"):
             check_type({**rate, key: value}, PositiveNumber, "rate")
-    with pytest.raises(UserError, match=r"rate\.start: got 0, accepted is above 0"):
+    with pytest.raises(UserError, match=r"rate\.start: got 0, expected above 0"):
         check_type({**rate, "start": 0}, PositiveNumber, "rate")
     for gamma, words in (
-        ({"name": "linear", "start": 1.0, "stop": -1.0, "images": 9}, r"p\.gamma\.stop: got -1\.0, accepted is 0 or"),
-        ({"name": "linear", "start": 1.0, "stop": 2.0, "images": 0}, r"p\.gamma\.images: got 0, accepted is 1 or more"),
-        ({"name": "linaer", "start": 1.0}, r"p\.gamma\.name: got 'linaer', accepted are"),
+        ({"name": "linear", "start": 1.0, "stop": -1.0, "images": 9}, r"p\.gamma\.stop: got -1\.0, expected 0 or"),
+        ({"name": "linear", "start": 1.0, "stop": 2.0, "images": 0}, r"p\.gamma\.images: got 0, expected 1 or more"),
+        ({"name": "linaer", "start": 1.0}, r"p\.gamma\.name: got 'linaer', expected"),
         ({"name": "linear", "start": 1.0}, r"p\.gamma: missing"),
         ({"start": 1.0}, r"p\.gamma\.name: got None"),
     ):
         with pytest.raises(UserError, match=words):
             check_section({**section, "gamma": gamma}, "regularizer", path="p")
     section = {"name": "reconstruction.charbonnier", "epsilon": {"name": "constant", "value": 1.0}}
-    with pytest.raises(UserError, match=r"p\.epsilon: got \{.*\}, accepted is float above 0"):
+    with pytest.raises(UserError, match=r"p\.epsilon: got \{.*\}, expected float above 0"):
         check_section(section, "content", path="p")
 
 
 def test_numbers_without_end_are_told_in_a_short_line():
     for key, value in (("seed", 10**5000), ("images", 10**30)):
-        with pytest.raises(UserError, match=rf"config\.{key}: got .*, accepted are numbers of 63 bits") as mistake:
+        with pytest.raises(UserError, match=rf"config\.{key}: got .*, expected numbers of 63 bits") as mistake:
             resolve({**TREE, key: value}, {})
         assert len(str(mistake.value)) < 300
     with pytest.raises(
-        UserError, match=r"config\.networks\.generator\.dtype: got a number of too many digits, accepted are"
+        UserError, match=r"config\.networks\.generator\.dtype: got a number of too many digits, expected"
     ):
         resolve({**TREE, "networks": {"generator": {**TREE["networks"]["generator"], "dtype": -(10**5000)}}}, {})
 

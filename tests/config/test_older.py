@@ -88,8 +88,8 @@ def test_an_empty_section_is_no_network():
     [
         ({"networks": NETWORKS, "generator": {"name": "x"}}, r"config\.generator does not .* networks\.generator\?"),
         ({"genrator": {"name": "x"}}, r"config\.genrator does not exist; did you mean networks\.generator\?"),
-        ({"generator": 3}, r"config\.networks\.generator: got 3, accepted is a section"),
-        ({"networks": 3, "generator": {"name": "x"}}, r"config\.networks: got 3, accepted is a section"),
+        ({"generator": 3}, r"config\.networks\.generator: got 3, expected a section"),
+        ({"networks": 3, "generator": {"name": "x"}}, r"config\.networks: got 3, expected a section"),
         ({"generator": {"widths": (8,)}}, r"config\.networks\.generator\.name is missing"),
     ],
 )

@@ -178,7 +178,7 @@ def test_pairs_that_are_none_are_told(pairs, folder):
     (pairs / "negatives" / "train" / "y.bmp").unlink()
     for changes, words in (
         ({"name": str(pairs / "images"), "condition": str(pairs / "negatives")}, "1 images have no picture"),
-        ({"name": str(pairs / "images"), "condition": "below"}, "accepted are 'left', 'right'"),
+        ({"name": str(pairs / "images"), "condition": "below"}, "expected 'left', 'right'"),
         ({"condition": "left", "crops": None}, "config.data.crops is missing"),
     ):
         with pytest.raises(UserError, match=words):

@@ -102,5 +102,5 @@ def test_grey_to_colour_and_back():
 
 @pytest.mark.parametrize("wrong", [{"channels": 2}, {"channels": 3, "resolution": 0}, {"channels": 3, "fit": "squash"}])
 def test_impossible_framings_are_refused(wrong):
-    with pytest.raises(UserError, match="accepted are"):
+    with pytest.raises(UserError, match="expected"):
         Framing(**wrong)

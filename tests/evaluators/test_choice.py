@@ -75,7 +75,7 @@ def test_the_best_checkpoint_is_by_a_score_that_there_is():
         "b/swd": ("b/swd", "min"),
     }
     assert choose_best(CheckpointConfig(best="b/recall", best_mode="max"), made).best_mode == "max"
-    with pytest.raises(UserError, match=r"checkpoint\.best: got 'swd', accepted are auto, a/swd, a/recall, .* b/swd"):
+    with pytest.raises(UserError, match=r"checkpoint\.best: got 'swd', expected auto, a/swd, a/recall, .* b/swd"):
         choose_best(CheckpointConfig(best="swd"), made)
 
 

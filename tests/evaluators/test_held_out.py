@@ -94,5 +94,5 @@ def test_packs_need_not_divide_the_batches():
     }
     assert HeldOutGap(Constant(250, 255), Constant(2, 0), pack=3)(judge, grey) == {}  # no pack
     assert judge(np.ones((100, 4, 4, 1), np.float32), None).shape == (33,)
-    with pytest.raises(UserError, match=r"config\.task\.adversary\.pack: got 3, accepted is a divisor of 2 images"):
+    with pytest.raises(UserError, match=r"config\.task\.adversary\.pack: got 3, expected a divisor of 2 images"):
         judge(np.ones((2, 4, 4, 1), np.float32), None)

@@ -120,7 +120,7 @@ def test_the_step_can_be_chosen(run):
     assert best.step == 2
     images = best.generate(1, 3, np.array([2, 2, 0]))
     np.testing.assert_allclose(images, expected(2, best.latents(1, 3), [2, 2, 0]), atol=1e-5)
-    with pytest.raises(UserError, match="got 3, accepted are 'latest', 'best' and 0, 2, 4"):
+    with pytest.raises(UserError, match="got 3, expected 'latest', 'best' and 0, 2, 4"):
         load(run, step=3)
     with pytest.raises(UserError, match="got 'newest', accepted"):
         load(run, step="newest")
@@ -152,11 +152,11 @@ def test_a_network_without_an_average_is_used_as_it_played(run):
 @pytest.mark.parametrize(
     ("labels", "why"),
     [
-        ([0, 1], "accepted are 3 integers"),
-        ([0, 1, 3], "accepted are 0 to 2"),
-        ([-1, 0, 1], "accepted are 0 to 2"),
-        ([0.0, 1.0, 2.0], "accepted are 3 integers"),
-        (1, "accepted are 3 integers"),
+        ([0, 1], "expected 3 integers"),
+        ([0, 1, 3], "expected 0 to 2"),
+        ([-1, 0, 1], "expected 0 to 2"),
+        ([0.0, 1.0, 2.0], "expected 3 integers"),
+        (1, "expected 3 integers"),
     ],
 )
 def test_wrong_labels_are_a_clear_mistake(run, labels, why):
@@ -168,7 +168,7 @@ def test_other_mistakes_are_clear(run, tmp_path):
     generator = load(run)
     with pytest.raises(UserError, match="n: got 0"):
         generator.generate(0, 0)
-    with pytest.raises(UserError, match=r"latents: got shape \(2, 5\), accepted is \(n, 3\)"):
+    with pytest.raises(UserError, match=r"latents: got shape \(2, 5\), expected \(n, 3\)"):
         generator.synthesize(np.zeros((2, 5)))
     with pytest.raises(UserError, match="is not the directory of a run"):
         load(tmp_path / "nowhere")

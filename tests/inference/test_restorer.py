@@ -119,7 +119,7 @@ def test_a_model_restores_an_image_of_any_size(run):
             lambda: model.generate(0, 1),
             "this model asks for 'condition' (pixels [?, ?, 3]), not for a latent: use restore",
         ),
-        (lambda: model.restore(image[None]), "image: got shape (1, 60, 21, 3), accepted are (h, w, 1) and (h, w, 3)"),
+        (lambda: model.restore(image[None]), "image: got shape (1, 60, 21, 3), expected (h, w, 1) and (h, w, 3)"),
         (lambda: model.restore(image, image[..., 0]), "mask: this model takes none"),
     ):
         with pytest.raises(UserError) as mistake:
@@ -190,7 +190,7 @@ def test_weights_of_a_file_become_a_restorer(tmp_path):
 
 
 def test_a_name_that_is_not_known_is_told(tmp_path):
-    with pytest.raises(UserError, match="name: got 'nothing', accepted are realesrgan_x4plus"):
+    with pytest.raises(UserError, match="name: got 'nothing', expected realesrgan_x4plus"):
         load_pretrained("nothing")
     with pytest.raises(UserError, match=r"missing.pth"):
         load_pretrained(str(tmp_path / "missing.pth"))

@@ -110,9 +110,9 @@ def test_the_scores_and_pictures_of_a_run_are_of_samples_with_them(monkeypatch):
 
 @pytest.mark.quick
 def test_a_generator_without_batch_norm_has_none():
-    with pytest.raises(UserError, match="standing_passes: got 2, accepted is 0 for a generator without batch norm"):
+    with pytest.raises(UserError, match="standing_passes: got 2, expected 0 for a generator without batch norm"):
         make_task(2, norm="none").init(jax.random.key(0), IMAGES)
-    with pytest.raises(UserError, match="standing_passes: got -1, accepted is 0 or more"):
+    with pytest.raises(UserError, match="standing_passes: got -1, expected 0 or more"):
         make_task(-1)
 
 

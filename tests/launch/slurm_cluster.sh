@@ -22,7 +22,7 @@ if [ "${1-}" = --install ]; then
 fi
 folder=${1-}
 if [ -z "$folder" ] || [[ ! $action =~ ^(start|stop)$ ]]; then
-  fail "got '$action $folder', accepted are: start [--install] FOLDER, stop FOLDER"
+  fail "got '$action $folder', expected: start [--install] FOLDER, stop FOLDER"
 fi
 mkdir -p "$folder"
 folder=$(cd "$folder" && pwd)

@@ -70,8 +70,8 @@ def faults(value, fields, path="jobset"):
             return [f"{path} is no list"]
         return [fault for i, each in enumerate(value) for fault in faults(each, fields[0], f"{path}[{i}]")]
     if isinstance(fields, tuple):
-        return [] if value in fields else [f"{path}: got {value!r}, accepted are {fields}"]
-    return [] if isinstance(value, fields) else [f"{path}: got {value!r}, accepted is {fields.__name__}"]
+        return [] if value in fields else [f"{path}: got {value!r}, expected {fields}"]
+    return [] if isinstance(value, fields) else [f"{path}: got {value!r}, expected {fields.__name__}"]
 
 
 @pytest.fixture

@@ -77,7 +77,7 @@ def refused(place, *call, **environment):
 
 def test_the_number_of_local_processes(place):
     for number in (*NO_NUMBERS, "0", "1025"):
-        assert "accepted are 1 to 1024" in refused(place, "local.sh", number, "--", "x")
+        assert "expected 1 to 1024" in refused(place, "local.sh", number, "--", "x")
 
 
 @pytest.mark.slow
@@ -86,12 +86,12 @@ def test_the_numbers_of_local_flags(place, flag):
     for number in NO_NUMBERS:
         told = refused(place, "local.sh", "2", f"{flag}={number}", "--", "x")
         assert told.startswith(f"local.sh: {flag}: got ")
-        assert "accepted are whole numbers from 0 to" in told
+        assert "expected whole numbers from 0 to" in told
 
 
 def test_what_is_no_flag_of_the_local_launcher(place):
     for flag in ("--name=-x", "--grace", "--pause 1", "", "-x", "--gpus\neach=1", "--$(touch it)=1"):
-        assert "accepted are --max-crashes, " in refused(place, "local.sh", "2", flag, "--", "x")
+        assert "expected --max-crashes, " in refused(place, "local.sh", "2", flag, "--", "x")
     assert "'--' is missing" in refused(place, "local.sh", "2", "--grace=1")
     for python in ("-x", "python -u", str(place), "$(touch it)", "no such\nprogram"):
         assert "PYTHON: got" in refused(place, "local.sh", "2", "--", "x", PYTHON=python)

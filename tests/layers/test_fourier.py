@@ -70,7 +70,7 @@ def test_local_channels_see_neighbours_and_global_ones_everything():
 
 @pytest.mark.parametrize(("features", "ratio"), [(8, 0.0), (8, 1.0), (1, 0.75), (8, 0.1)])
 def test_ratios_that_leave_one_kind_only_are_refused(features, ratio):
-    with pytest.raises(UserError, match="accepted is a ratio that leaves local and global"):
+    with pytest.raises(UserError, match="expected a ratio that leaves local and global"):
         jax.eval_shape(lambda: FastFourierConv(features, ratio).init(KEY, jnp.asarray(X), train=False))
 
 

@@ -85,7 +85,7 @@ def test_a_network_takes_what_its_fields_say():
         (
             {"condition_dim": 6, "num_classes": 10},
             np.zeros(4, np.int32),
-            r"num_classes 10 and condition_dim 6, accepted is",
+            r"num_classes 10 and condition_dim 6, expected",
         ),
     ],
 )

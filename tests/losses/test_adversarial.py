@@ -78,11 +78,11 @@ def test_smoothing_is_refused_where_it_means_nothing():
     assert smoothed(adversarial.hinge, 0.0) is adversarial.hinge
     for name in ("hinge", "wasserstein", "relativistic", "relativistic_average"):
         with pytest.raises(
-            UserError, match=r"config\.task\.adversary\.loss has no target for the reals; accepted is 0, or"
+            UserError, match=r"config\.task\.adversary\.loss has no target for the reals; expected 0, or"
         ):
             smoothed(getattr(adversarial, name), 0.1)
     for share in (-0.1, 0.5, float("nan")):
-        with pytest.raises(UserError, match=r"label_smoothing: got .*, accepted is 0 or more and less than 0\.5"):
+        with pytest.raises(UserError, match=r"label_smoothing: got .*, expected 0 or more and less than 0\.5"):
             smoothed(adversarial.minimax, share)
 
 

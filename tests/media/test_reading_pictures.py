@@ -218,7 +218,7 @@ def test_what_is_no_picture_says_why(tmp_path):
 
 def test_a_picture_of_too_many_pixels_is_refused_before_it_is_decoded(tmp_path, monkeypatch):
     Image.new("1", (3000, 3000)).save(tmp_path / "a.png")
-    with pytest.raises(PictureError, match=r"3000 x 3000 pixels, accepted are at most 1,000,000"):
+    with pytest.raises(PictureError, match=r"3000 x 3000 pixels, expected at most 1,000,000"):
         read_picture(tmp_path / "a.png", max_pixels=1_000_000)
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)  # Pillow's own: a warning above, an error above twice
     for suffix in ("png", "tif"):

@@ -122,7 +122,7 @@ def test_broken_exif_costs_no_picture(tmp_path):
 
 
 def test_what_cannot_be_written_leaves_nothing(tmp_path, monkeypatch):
-    with pytest.raises(PictureError, match=r"'.xyz', accepted are .png, .jpg"):
+    with pytest.raises(PictureError, match=r"'.xyz', expected .png, .jpg"):
         write_picture(tmp_path / "a.xyz", picture())
     wide = Picture(np.zeros((1, 70_000, 1), np.uint8))
     for suffix in (".jpg", ".webp"):

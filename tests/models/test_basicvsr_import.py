@@ -37,7 +37,7 @@ def test_names_of_either_suite_are_one_network():
         ({**state_dict(), "generator.more": np.zeros(3, np.float32)}, "have more, which the network does not"),
         (
             {**state_dict(), "generator.conv_last.weight": np.zeros((3, WIDTH, 1, 1), np.float32)},
-            "accepted is",
+            "expected",
         ),
     ],
 )

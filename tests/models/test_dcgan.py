@@ -29,12 +29,12 @@ def test_any_power_of_two_and_number_of_channels(resolution, channels):
 
 @pytest.mark.parametrize("resolution", [0, 4, 12, 28])
 def test_other_resolutions_are_refused(resolution):
-    with pytest.raises(UserError, match=f"resolution {resolution}, accepted are powers of two from 8"):
+    with pytest.raises(UserError, match=f"resolution {resolution}, expected powers of two from 8"):
         dcgan.Generator(resolution, 1).init(KEY, jnp.ones((1, 2)), train=False)
 
 
 def test_a_wrong_number_of_widths_is_refused():
-    with pytest.raises(UserError, match="2 widths, accepted are 3 at resolution 32"):
+    with pytest.raises(UserError, match="2 widths, expected 3 at resolution 32"):
         dcgan.Discriminator(32, widths=(8, 16)).init(KEY, jnp.ones((1, 32, 32, 1)), train=False)
 
 

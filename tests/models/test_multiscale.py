@@ -114,11 +114,11 @@ def test_spectral_state_moves_at_every_scale(made):
 @pytest.mark.parametrize("images", [(IMAGE,), (IMAGE, IMAGE)])
 def test_images_that_do_not_fit_the_scales_are_refused(images):
     network = multiscale.Discriminator(16, TEMPLATES["mlp"], scales=2)
-    with pytest.raises(UserError, match="accepted is one image or 2 of"):
+    with pytest.raises(UserError, match="expected one image or 2 of"):
         network.init(KEY, images, train=False)
 
 
 def test_more_scales_than_the_family_has_room_for_are_refused():
     network = multiscale.Discriminator(16, TEMPLATES["progan"], scales=3)
-    with pytest.raises(UserError, match="resolution 4, accepted are powers of two from 8"):
+    with pytest.raises(UserError, match="resolution 4, expected powers of two from 8"):
         jax.eval_shape(lambda: network.init(KEY, IMAGE, train=False))

@@ -127,11 +127,11 @@ def test_labels_reach_both_networks(conditioning):
 
 
 def test_what_does_not_fit_is_refused():
-    with pytest.raises(UserError, match="resolution 12, accepted are powers of two from 8"):
+    with pytest.raises(UserError, match="resolution 12, expected powers of two from 8"):
         GENERATOR.clone(resolution=12).init(KEY, LATENT, train=False)
-    with pytest.raises(UserError, match="stage 3, accepted are 0 to 2"):
+    with pytest.raises(UserError, match="stage 3, expected 0 to 2"):
         GENERATOR.init(KEY, LATENT, train=False, stage=3)
-    with pytest.raises(UserError, match="images of 16x16, accepted are 8 pixels at stage 1"):
+    with pytest.raises(UserError, match="images of 16x16, expected 8 pixels at stage 1"):
         DISCRIMINATOR.init(KEY, IMAGE, train=False, stage=1)
     with pytest.raises(UserError, match="conditioning 'norm'"):
         progan.Generator(8, 1, 3, "norm").init(KEY, LATENT, LABEL, train=False)

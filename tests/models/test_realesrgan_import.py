@@ -128,11 +128,11 @@ def without(weights, name):
         (lambda w: w | {"mask.weight": np.zeros(3)}, r"have mask\.weight, which the network does not"),
         (lambda w: w | renamed(w), "names of two layouts"),
         (lambda w: w | {"conv_hr.weight": np.zeros((5, 6, 3, 3))}, r"conv_hr are of shape \(5, 6, 3, 3\)"),
-        (lambda w: w | {"conv_hr.weight": np.zeros((5, 5, 1, 1))}, r"accepted is \(5, 5, 3, 3\)"),
+        (lambda w: w | {"conv_hr.weight": np.zeros((5, 5, 1, 1))}, r"expected \(5, 5, 3, 3\)"),
         (lambda w: w | {"conv_hr.weight": np.zeros(25)}, r"conv_hr are of shape \(25,\)"),
-        (lambda w: w | {"conv_last.bias": np.zeros(2)}, r"bias \(2,\); accepted is \('any', 5, 3, 3\)"),
+        (lambda w: w | {"conv_last.bias": np.zeros(2)}, r"bias \(2,\); expected \('any', 5, 3, 3\)"),
         (lambda w: w | {"body.0.rdb2.conv1.weight": np.zeros((4, 5, 3, 3))}, r"body\.0\.rdb2\.conv1 are of shape"),
-        (lambda w: random_weights(9), "take 9 channels and give 3, accepted are 1, 4 or 16 times"),
+        (lambda w: random_weights(9), "take 9 channels and give 3, expected 1, 4 or 16 times"),
         (lambda w: random_weights(2), "take 2 channels and give 3"),
         (lambda w: {name: w[name] for name in w if "body." not in name}, r"lack body\.0\.rdb1\.conv1\.weight"),
     ],
@@ -270,9 +270,7 @@ def test_the_package_is_found_without_its_import_and_its_files_are_checked(packa
 
 
 def test_names_and_the_package_that_are_not_there(monkeypatch):
-    with pytest.raises(
-        UserError, match="no pretrained weights 'x8', accepted are realesrgan_x4plus, realesrgan_x4plus_"
-    ):
+    with pytest.raises(UserError, match="no pretrained weights 'x8', expected realesrgan_x4plus, realesrgan_x4plus_"):
         published.pretrained("x8")
 
     def missing(name):

@@ -67,12 +67,12 @@ def test_any_power_of_two(resolution):
 
 @pytest.mark.parametrize("resolution", [0, 4, 6, 28, 40])
 def test_other_resolutions_are_refused(resolution):
-    with pytest.raises(UserError, match=f"resolution {resolution}, accepted are powers of two from 8"):
+    with pytest.raises(UserError, match=f"resolution {resolution}, expected powers of two from 8"):
         resnet.Generator(resolution, 1).init(KEY, LATENT, train=False)
 
 
 def test_widths_that_do_not_fit_are_refused():
-    with pytest.raises(UserError, match="3 widths, accepted are 2 at resolution 16"):
+    with pytest.raises(UserError, match="3 widths, expected 2 at resolution 16"):
         resnet.Generator(16, 1, widths=(4, 4, 4)).init(KEY, LATENT, train=False)
     with pytest.raises(UserError, match="no widths"):
         resnet.Discriminator(8, widths=()).init(KEY, IMAGE, train=False)

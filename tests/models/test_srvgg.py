@@ -62,7 +62,7 @@ def test_any_size_at_every_scale(scale, upscale):
 
 @pytest.mark.parametrize(("scale", "upscale"), [(0, None), (5, 4), (-1, 4)])
 def test_other_scales_are_refused(scale, upscale):
-    with pytest.raises(UserError, match=f"srvgg: got scale {scale} of upscale {upscale or 0}, accepted are"):
+    with pytest.raises(UserError, match=f"srvgg: got scale {scale} of upscale {upscale or 0}, expected"):
         shapes(srvgg.Generator(3, scale, upscale), (4, 4), 3)
 
 

@@ -123,9 +123,9 @@ def without(weights, name):
         (lambda w: without(w, "body.1.weight"), r"the weights lack body\.1\.weight"),
         (lambda w: without(w, "body.3.weight"), r"have body\.4\.bias, which the network does not"),
         (lambda w: w | {"mask.weight": np.zeros(3)}, r"have mask\.weight, which the network does not"),
-        (lambda w: w | {"body.3.weight": np.zeros(1)}, r"body\.3\.weight are of shape \(1,\); accepted is \(5,\)"),
+        (lambda w: w | {"body.3.weight": np.zeros(1)}, r"body\.3\.weight are of shape \(1,\); expected \(5,\)"),
         (lambda w: w | {"body.3.weight": np.zeros((5, 5))}, r"body\.3\.weight are of shape \(5, 5\)"),
-        (lambda w: w | {"body.2.weight": np.zeros((5, 5, 1, 1))}, r"accepted is \(5, 5, 3, 3\)"),
+        (lambda w: w | {"body.2.weight": np.zeros((5, 5, 1, 1))}, r"expected \(5, 5, 3, 3\)"),
         (lambda w: w | {"body.2.weight": np.zeros((6, 5, 3, 3)), "body.2.bias": np.zeros(6)}, r"body\.2 are of shape"),
         (lambda w: w | {"body.0.weight": np.zeros(5)}, r"body\.0 are of shape \(5,\)"),
         (

@@ -64,7 +64,7 @@ def test_a_filling_network_starts_from_the_smooth_filling():
 
 
 def test_a_residual_of_too_few_channels_is_refused():
-    with pytest.raises(UserError, match="conditions of 3 channels, accepted are 4 or more"):
+    with pytest.raises(UserError, match="conditions of 3 channels, expected 4 or more"):
         shapes(unet.Generator(4, residual=True), (8, 8))
 
 

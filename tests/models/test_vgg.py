@@ -72,8 +72,8 @@ def test_images_are_normalized_as_imagenets():
 @pytest.mark.parametrize(
     ("network", "layers", "size", "message"),
     [
-        ("vgg19", ("conv5_5",), 32, "vgg19 has no layer 'conv5_5', accepted are conv1_1, relu1_1"),
-        ("vgg13", ("conv1_1",), 32, "no backbone 'vgg13', accepted are vgg16, vgg19, alexnet"),
+        ("vgg19", ("conv5_5",), 32, "vgg19 has no layer 'conv5_5', expected conv1_1, relu1_1"),
+        ("vgg13", ("conv1_1",), 32, "no backbone 'vgg13', expected vgg16, vgg19, alexnet"),
         ("vgg19", (), 32, "no layer is named"),
         ("vgg19", ("conv5_4",), 15, "images of 15 x 15 pixels are too small for the layers conv5_4"),
         ("alexnet", ("relu3",), 30, "images of 30 x 30 pixels are too small"),
@@ -153,7 +153,7 @@ def test_heads_are_checked_and_read(tmp_path, monkeypatch):
 
 
 def test_missing_heads_are_told(tmp_path, monkeypatch):
-    with pytest.raises(UserError, match="no linear heads for 'vgg19', accepted are vgg16, alexnet"):
+    with pytest.raises(UserError, match="no linear heads for 'vgg19', expected vgg16, alexnet"):
         lpips_heads("vgg19")
     with pytest.raises(UserError, match=r"is no file; .* lpips/weights/v0\.1/alex\.pth of the package lpips"):
         lpips_heads("alexnet", str(tmp_path / "alex.pth"))

@@ -148,7 +148,7 @@ def test_clips_are_judged_by_all_frames_their_order_and_distances(name):
 
 
 def test_frames_meet_where_there_are_maps():
-    with pytest.raises(UserError, match="got pixels 16, accepted are those of the maps: 8, 4"):
+    with pytest.raises(UserError, match="got pixels 16, expected those of the maps: 8, 4"):
         clips("dcgan", pixels=16)
     assert clips("r3gan", pixels=16)[0]["params"]["meeting"]["conv"]["kernel"].shape == (3, 3, 24, 8)
     deep = clips("dcgan", pixels=4, depth=2)[0]["params"]["meeting"]

@@ -156,7 +156,7 @@ def test_clips_of_another_size_than_a_network_makes_are_a_mistake(tmp_path, caps
             {"task.of_frames.augment": "{'name': 'ada.ADA', 'chances': {'turn': 1.0}}"},
             "config.task.of_frames.augment.chances.turn does not exist",
         ),
-        ({"task.of_clips.pack": "3"}, "config.task.of_clips.pack: got 3, accepted is a divisor of"),
+        ({"task.of_clips.pack": "3"}, "config.task.of_clips.pack: got 3, expected a divisor of"),
     ],
 )
 def test_a_mistake_in_an_adversary_names_its_section(changes, told, tmp_path, capsys):

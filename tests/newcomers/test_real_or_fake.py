@@ -101,13 +101,13 @@ def test_it_is_scored_and_called(run, capsys):
         ),
         ({"evaluators.test.name": "real_or_fake.Classifier"}, "'real_or_fake.Classifier' is not an evaluator: it has"),
         ({"evaluators.test.name": "distribution.Distributon"}, "did you mean 'distribution.Distribution'?"),
-        ({"evaluators.test.noise": "-1"}, "config.evaluators.test.noise: got -1, accepted is 0 or more"),
+        ({"evaluators.test.noise": "-1"}, "config.evaluators.test.noise: got -1, expected 0 or more"),
         ({"evaluators.test.sample": "8"}, "config.evaluators.test.sample does not exist; did you mean samples?"),
-        ({"evaluators.test.every_images": "0"}, "config.evaluators.test.every_images: got 0, accepted is"),
+        ({"evaluators.test.every_images": "0"}, "config.evaluators.test.every_images: got 0, expected"),
         ({"evaluators.test.data.splt": "x"}, "config.evaluators.test.data.splt does not exist; did you mean split?"),
         ({"data.evaluation_split": "train"}, "config.data.evaluation_split: got the split that is trained on"),
-        ({"checkpoint.best": "auc"}, "config.checkpoint.best: got 'auc', accepted are auto, test/auc, test/accuracy"),
-        ({"checkpoint.best": "train/auc"}, "got 'train/auc', accepted are auto, test/auc, test/accuracy"),
+        ({"checkpoint.best": "auc"}, "config.checkpoint.best: got 'auc', expected auto, test/auc, test/accuracy"),
+        ({"checkpoint.best": "train/auc"}, "got 'train/auc', expected auto, test/auc, test/accuracy"),
     ],
 )
 def test_a_mistake_in_its_evaluators_is_one_line(changes, told, tmp_path, capsys):

@@ -162,8 +162,8 @@ def test_a_mistake_in_its_condition_is_one_line(changes, told, tmp_path, capsys)
     [
         ({"caption": "a fat seven"}, "given: 'caption': got 'fat', expected words of , a, an, thin, bold, zero"),
         ({"caption": "a bold thin bold seven"}, "given: 'caption': got 5 words, expected at most 4"),
-        ({"caption": np.zeros((3, 5), int)}, r"given: 'caption': got shape \(3, 5\) of int64, accepted is \(3, 4\)"),
-        ({"caption": [99, 0, 0, 0]}, "given: 'caption': got 0 to 99, accepted are 0 to 14"),
+        ({"caption": np.zeros((3, 5), int)}, r"given: 'caption': got shape \(3, 5\) of int64, expected \(3, 4\)"),
+        ({"caption": [99, 0, 0, 0]}, "given: 'caption': got 0 to 99, expected 0 to 14"),
         ({"label": 3}, r"given: got 'label', this model asks for 'caption' \(tokens int32 \[4\] of 15 names\)"),
     ],
 )

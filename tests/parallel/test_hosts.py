@@ -147,7 +147,7 @@ def test_stopped_together_lost_and_resumed(tmp_path):
         ({"coordinator": "here:1", "num_processes": "0", "process_id": "0"}, "--num_processes: got '0'"),
         (
             {"coordinator": "here:1", "num_processes": "2", "process_id": "2"},
-            "--process_id: got '2', accepted is 0 to 1",
+            "--process_id: got '2', expected 0 to 1",
         ),
     ],
 )

@@ -110,7 +110,7 @@ def test_the_averaged_generator_has_the_depth_of_the_live_one():
 
 @pytest.mark.parametrize("fade", [0, 41])
 def test_a_fade_longer_than_its_stage_is_refused(fade):
-    with pytest.raises(UserError, match=rf"fade_images: got {fade}, accepted is 1 to stage_images=40"):
+    with pytest.raises(UserError, match=rf"fade_images: got {fade}, expected 1 to stage_images=40"):
         make_task(fade_images=fade)
 
 

@@ -406,7 +406,7 @@ def test_patches_are_weighed_by_the_mask_where_it_was_moved_to():
             {"penalties": (Penalty("zcr", zcr),)},
             "config.task.adversary.penalties: zcr needs 'generate', which this task",
         ),
-        ({"generator_penalties": (Penalty("orthogonal", orthogonal),), "adversarial_start": None}, "accepted are none"),
+        ({"generator_penalties": (Penalty("orthogonal", orthogonal),), "adversarial_start": None}, "expected none"),
         ({"pack": 0}, "config.task.adversary.pack: got 0"),
         ({"pack": 2, "discriminator": Labelled()}, "config.task.adversary.pack: images of different labels"),
     ],

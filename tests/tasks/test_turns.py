@@ -323,7 +323,7 @@ def test_finite_differences_of_a_discriminator_in_low_precision_are_refused(scal
         penalties = (Penalty("r1", r1, arguments),)
         return Adversary(discriminator, adversarial.non_saturating, penalties=penalties)
 
-    with pytest.raises(UserError, match="r1 by finite differences of a discriminator in bfloat16; accepted are"):
+    with pytest.raises(UserError, match="r1 by finite differences of a discriminator in bfloat16; expected"):
         game(jnp.bfloat16, method="finite_difference")
     assert game(jnp.bfloat16, method="exact").penalties
     assert game(jnp.float32, method="finite_difference").penalties

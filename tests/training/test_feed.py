@@ -177,5 +177,5 @@ def test_a_source_that_gives_what_its_spec_does_not_say_is_told(cache, changed, 
 def test_fields_that_cannot_be_fed_are_told():
     with pytest.raises(UserError, match=r"the data's 'caption' \(tokens int32 \[\?\]\) has a size that is unknown"):
         example_batch({**FIELDS, "caption": Field((None,), "int32", "tokens")})
-    with pytest.raises(UserError, match="accepted is false for data with a flow, 'motion'"):
+    with pytest.raises(UserError, match="expected false for data with a flow, 'motion'"):
         make_play(seen, {"motion": Field((4, 6, 2), "float32", "flow")}, jax.random.key(0), flipped=("data",))

@@ -77,8 +77,8 @@ def test_the_first_update_of_a_scaled_network_is_its_share_of_the_rate():
 @pytest.mark.parametrize(
     ("scale", "words"),
     [
-        (0.1, r"p\.scale: got 0\.1, accepted is a section"),
-        ({"mapping": -1.0}, r"p\.scale\.mapping: got -1\.0, accepted is 0 or more"),
+        (0.1, r"p\.scale: got 0\.1, expected a section"),
+        ({"mapping": -1.0}, r"p\.scale\.mapping: got -1\.0, expected 0 or more"),
         ({"mapping": {"name": "linaer"}}, r"p\.scale\.mapping\.name: got 'linaer'"),
     ],
 )
@@ -165,11 +165,11 @@ def test_a_correction_that_changes_does_not_compile_anew():
     [
         ({"name": "adm", "learning_rate": 1.0}, "o.g.name"),
         ({"name": "adam", "learning_rat": 1.0}, "did you mean learning_rate"),
-        ({"name": "adam", "learning_rate": "fast"}, "accepted is a number"),
+        ({"name": "adam", "learning_rate": "fast"}, "expected a number"),
         ({"name": "adam", "learning_rate": {"name": "sawtooth"}}, "o.g.learning_rate.name"),
         ({"name": "adam", "learning_rate": {"name": "linear", "start": 1.0}}, "missing a required"),
         ({"name": "adam"}, "o.g.learning_rate is missing"),
-        ({"name": "chain", "learning_rate": 1.0}, "accepted is an optax optimizer"),
+        ({"name": "chain", "learning_rate": 1.0}, "expected an optax optimizer"),
     ],
 )
 def test_a_mistake_is_named(section, words):

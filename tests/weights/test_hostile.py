@@ -67,7 +67,7 @@ DOUBLED = b"K\x01\x85q\x000" + b"h\x00h\x00\x86q\x000" * 60 + b"h\x00"
 @pytest.mark.parametrize(
     ("body", "message"),
     [
-        (b"}" + NESTED + b"K\x01s.", "a key that is a tuple, accepted are text and whole numbers"),
+        (b"}" + NESTED + b"K\x01s.", "a key that is a tuple, expected text and whole numbers"),
         (b"}(" + NESTED + b"K\x01u.", "a key that is a tuple"),
         (b"}" + DOUBLED + b"K\x01s.", "a key that is a tuple"),
         (b"(]K\x01d.", "a key that is a list"),
@@ -132,7 +132,7 @@ def npy(header, numbers=bytes(8)):
         ("{'descr': '<f4', 'fortran_order': False, 'shape': (-2,), }", "whole numbers"),
         ("{'descr': '<f4', 'fortran_order': False, 'shape': ([None], 200000000), }", "whole numbers"),
         ("{'descr': '<f4', 'fortran_order': False, 'shape': 2, }", "its shape is none"),
-        ("{'descr': '|O', 'fortran_order': False, 'shape': (1,), }", r"it is of \|O, accepted are numbers"),
+        ("{'descr': '|O', 'fortran_order': False, 'shape': (1,), }", r"it is of \|O, expected numbers"),
         ("{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (2,), }", "it is of objects"),
         ("{'descr': '<f4', 'fortran_order': False, 'shape': (2L,), ", "its header cannot be read"),
         ("(" * 9000, "its header cannot be read"),
@@ -228,8 +228,8 @@ def test_a_pickle_of_something_else_says_what_it_is(tmp_path):
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "a pointer of Git LFS, not the file itself"),
         (b"<!DOCTYPE html><html></html>", "a web page or XML, not a file of weights"),
         (b"\x1f\x8b\x08\x00" + bytes(20), "packed with gzip: unpack it first"),
-        (b"", "accepted are files of torch.save, safetensors and npz"),
-        (b"GGUF" + bytes(40), "accepted are files of torch.save, safetensors and npz"),
+        (b"", "expected files of torch.save, safetensors and npz"),
+        (b"GGUF" + bytes(40), "expected files of torch.save, safetensors and npz"),
     ],
 )
 def test_what_lies_in_the_place_of_weights_is_told(content, message, tmp_path):

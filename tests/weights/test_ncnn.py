@@ -153,7 +153,7 @@ def test_a_text_that_is_no_graph_is_refused(text, message, tmp_path):
             r"39999999996 bytes are wanted at 4, 120 are left",
         ),
         (CONV.replace("0=3", "0=9999999999"), "do not make kernels"),
-        (CONV.replace("0=3", "0=0"), "parameter 0 is 0, accepted are whole numbers from 1 on"),
+        (CONV.replace("0=3", "0=0"), "parameter 0 is 0, expected whole numbers from 1 on"),
         (CONV.replace("0=3", "0=-3"), "parameter 0 is -3"),
         (CONV.replace("0=3", "0=3.0"), r"parameter 0 is 3\.0"),
         (CONV.replace("1=3", "1=0"), "parameter 1 is 0"),
@@ -165,7 +165,7 @@ def test_a_text_that_is_no_graph_is_refused(text, message, tmp_path):
         (CONV.replace("5=1", ""), "12 bytes are left over"),
         (f"{CONV} 8=1", "12 bytes are wanted at 124, 0 are left"),
         ("PReLU slope 1 1 in out 0=9999999999", "39999999996 bytes are wanted"),
-        ("Crop crop 1 1 in out", "kind Crop cannot be read, accepted are BinaryOp, Concat, Convolution"),
+        ("Crop crop 1 1 in out", "kind Crop cannot be read, expected BinaryOp, Concat, Convolution"),
         ("ReLU relu 1 1 in out", "124 bytes are left over behind the last layer"),
     ],
 )

@@ -43,7 +43,7 @@ def find_film(name: str) -> Path:
         near = difflib.get_close_matches(wanted, films, n=1, cutoff=0.3)
         meant = f"; did you mean {PREFIX}{near[0]}?" if near else ""
         accepted = ", ".join(PREFIX + each for each in sorted(films))
-        raise UserError(f"config.data.name={name!r}: accepted are {accepted}{meant}")
+        raise UserError(f"config.data.name={name!r}: expected {accepted}{meant}")
     return films[wanted]
 
 

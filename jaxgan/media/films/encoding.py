@@ -157,7 +157,7 @@ def plan_encoding(film: FilmFormat, suffix: str, codec: str | None = None, quali
     FFmpeg lacks, and a quality beyond its range.
     """
     if suffix not in CONTAINERS:
-        raise UserError(f"{suffix!r} is no film that can be written, accepted are {', '.join(CONTAINERS)}")
+        raise UserError(f"{suffix!r} is no film that can be written, expected one of {', '.join(CONTAINERS)}")
     container = CONTAINERS[suffix]
     name = _usual(film, container) if codec is None else codec
     chosen = _checked(name, suffix, quality)
@@ -211,11 +211,11 @@ def _quieten_svt(codec: Codec) -> None:
 
 def _checked(name: str, suffix: str, quality: float | None) -> Codec:
     if name not in CODECS:
-        raise UserError(f"--codec: got {name!r}, accepted are {', '.join(CODECS)}")
+        raise UserError(f"--codec: got {name!r}, expected one of {', '.join(CODECS)}")
     codec = CODECS[name]
     if CONTAINERS[suffix] not in codec.containers:
         fitting = [each for each in CODECS if CONTAINERS[suffix] in CODECS[each].containers]
-        raise UserError(f"--codec: {suffix} does not hold {name}, accepted are {', '.join(fitting)}")
+        raise UserError(f"--codec: {suffix} does not hold {name}, expected one of {', '.join(fitting)}")
     if quality is not None and codec.quality is None:
         raise UserError(f"--quality: {name} has only one quality, leave it out")
     if quality is not None and not 0 <= quality <= codec.worst:

@@ -124,9 +124,9 @@ def check_span(length: float | None, start: float, end: float | None, *, exact: 
     Raises Unfit for a start that is not before the end.
     """
     if not start >= 0:
-        raise Unfit(f"--start: got {start:g}, accepted are seconds from 0 on")
+        raise Unfit(f"--start: got {start:g}, expected seconds from 0 on")
     if end is not None and not end > start:
-        raise Unfit(f"--end: got {end:g}, accepted are seconds after the start at {start:g}")
+        raise Unfit(f"--end: got {end:g}, expected seconds after the start at {start:g}")
     if exact and length is not None and start and start >= length:
         raise Unfit(f"--start: got {start:g}, but the film ends after {length:.2f} seconds")
     if length is None:

@@ -91,7 +91,7 @@ def sign(path: Path, signed: Path, suffix: str, origin: Origin, *, title: str) -
     CredentialError, after which there is no `signed`.
     """
     if suffix.lower() not in MEDIA_TYPES:
-        raise CredentialError(f"{suffix} holds no credential, accepted are {', '.join(sorted(CARRIERS))}")
+        raise CredentialError(f"{suffix} holds no credential, expected one of {', '.join(sorted(CARRIERS))}")
     if path.resolve() == signed.resolve():
         raise ValueError("a file is signed into another one")
     try:

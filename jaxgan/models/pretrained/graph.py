@@ -24,7 +24,7 @@ def convolution(
     fits = weight.ndim == 4 and weight.shape[2:] == (size, size) and bias.shape == weight.shape[:1]
     if not fits or inputs not in (None, weight.shape[1]) or features not in (None, weight.shape[0]):
         wanted = (features or "any", inputs or "any", size, size)
-        raise UserError(f"the weights {name} are of shape {weight.shape}, bias {bias.shape}; accepted is {wanted}")
+        raise UserError(f"the weights {name} are of shape {weight.shape}, bias {bias.shape}; expected {wanted}")
     return {"kernel": kernel(weight), "bias": bias}
 
 

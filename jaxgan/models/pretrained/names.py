@@ -57,7 +57,7 @@ def chosen(tensors: Tensors, mark: str) -> Chosen:
     if not candidates:
         raise lacking(mark, tensors)
     if len(candidates) > MOST_SETS:
-        raise UserError(f"the weights have the network {len(candidates)} times, accepted are at most {MOST_SETS}")
+        raise UserError(f"the weights have the network {len(candidates)} times, expected at most {MOST_SETS}")
     best = candidates
     for rule in (_is_averaged, _is_generator):
         best = [prefix for prefix in best if rule(prefix)] or best

@@ -83,7 +83,7 @@ def pretrained(name: str) -> Imported:
     Raises UserError for another name, and where the package is missing or has other files.
     """
     if name not in PUBLISHED:
-        raise UserError(f"there are no pretrained weights {name!r}, accepted are {', '.join(PUBLISHED)}")
+        raise UserError(f"there are no pretrained weights {name!r}, expected one of {', '.join(PUBLISHED)}")
     published = PUBLISHED[name]
     try:
         package = distribution(PACKAGE)

@@ -82,9 +82,7 @@ def from_torch(tensors: Mapping[str, np.ndarray]) -> Imported:
     names.finish()
     channels = params["image"]["kernel"].shape[-1]
     if inputs % channels or inputs // channels not in SCALES:
-        raise UserError(
-            f"the weights take {inputs} channels and give {channels}, accepted are 1, 4 or 16 times as many"
-        )
+        raise UserError(f"the weights take {inputs} channels and give {channels}, expected 1, 4 or 16 times as many")
     section = {
         "name": "rrdb.Generator",
         "channels": channels,

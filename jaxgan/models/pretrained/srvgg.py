@@ -40,11 +40,11 @@ def from_torch(tensors: Mapping[str, np.ndarray], *, reduced: float = 1.0) -> Im
     upscale = math.isqrt(outputs // channels)
     if channels * upscale**2 != outputs or not upscale:
         raise UserError(
-            f"the weights take {channels} channels and give {outputs}, accepted are 1, 4, 9, 16 and so on times as many"
+            f"the weights take {channels} channels and give {outputs}, expected 1, 4, 9, 16 and so on times as many"
         )
     scale = round(reduced * upscale) if 0 < reduced <= 1 else 0
     if not scale or reduced != scale / upscale:
-        raise UserError(f"images {upscale} times as large are resized by {reduced}, accepted are whole numbers of them")
+        raise UserError(f"images {upscale} times as large are resized by {reduced}, expected whole numbers of them")
     section = {
         "name": "srvgg.Generator",
         "channels": channels,
@@ -61,7 +61,7 @@ def from_torch(tensors: Mapping[str, np.ndarray], *, reduced: float = 1.0) -> Im
 def _slopes(names: Names, name: str, width: int) -> dict[str, np.ndarray]:
     slope = names.take(name)
     if slope.shape != (width,):
-        raise UserError(f"the weights {name} are of shape {slope.shape}; accepted is {(width,)}, slopes of PReLU")
+        raise UserError(f"the weights {name} are of shape {slope.shape}; expected {(width,)}, slopes of PReLU")
     return {"slope": slope}
 
 

@@ -126,13 +126,13 @@ class Backbone(nn.Module):
 def check_layers(network: str, layers: Sequence[str]) -> None:
     """Raises UserError for a network or a layer that there is not, and where no layer is named."""
     if network not in PLANS:
-        raise UserError(f"there is no backbone {network!r}, accepted are {', '.join(PLANS)}")
+        raise UserError(f"there is no backbone {network!r}, expected one of {', '.join(PLANS)}")
     known = [f"{kind}{step.number}" for step, _ in _convolutions(network) for kind in ("conv", "relu")]
     if not layers:
-        raise UserError(f"{network}: no layer is named, accepted are {', '.join(known)}")
+        raise UserError(f"{network}: no layer is named, expected one of {', '.join(known)}")
     for name in layers:
         if name not in known:
-            raise UserError(f"{network} has no layer {name!r}, accepted are {', '.join(known)}")
+            raise UserError(f"{network} has no layer {name!r}, expected one of {', '.join(known)}")
 
 
 def normalized(image: Array) -> Array:
@@ -152,7 +152,7 @@ def load_backbone(network: str, path: str, *, published: bool = True) -> dict[st
     to get it and how its SHA-256 begins; and for one that has not the network's tensors.
     """
     if network not in PLANS:
-        raise UserError(f"there is no backbone {network!r}, accepted are {', '.join(PLANS)}")
+        raise UserError(f"there is no backbone {network!r}, expected one of {', '.join(PLANS)}")
     name = PUBLISHED[network]
     digest = name.removesuffix(".pth").rpartition("-")[2]
     where = f"the weights of {network} are {name}, as torchvision publishes it (sha256 begins {digest})"
@@ -195,7 +195,7 @@ def lpips_heads(network: str, path: str | None = None) -> dict[str, np.ndarray]:
     a network without heads, and where file or package are missing or other ones.
     """
     if network not in HEADS:
-        raise UserError(f"LPIPS has no linear heads for {network!r}, accepted are {', '.join(HEADS)}")
+        raise UserError(f"LPIPS has no linear heads for {network!r}, expected one of {', '.join(HEADS)}")
     file, digest = HEADS[network]
     if path is None:
         try:

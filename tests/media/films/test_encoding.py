@@ -275,10 +275,10 @@ def test_quality_is_one_number_and_constant_by_default(tmp_path):
 @pytest.mark.parametrize(
     ("suffix", "codec", "quality", "message"),
     [
-        (".avi", None, None, r"'\.avi' is no film that can be written, accepted are \.mp4, "),
-        (".mp4", "divx", None, r"--codec: got 'divx', accepted are h264, hevc, av1, vp9, prores, ffv1$"),
-        (".webm", "h264", None, r"--codec: \.webm does not hold h264, accepted are av1, vp9$"),
-        (".mov", "av1", None, r"--codec: \.mov does not hold av1, accepted are h264, hevc, prores$"),
+        (".avi", None, None, r"'\.avi' is no film that can be written, expected \.mp4, "),
+        (".mp4", "divx", None, r"--codec: got 'divx', expected h264, hevc, av1, vp9, prores, ffv1$"),
+        (".webm", "h264", None, r"--codec: \.webm does not hold h264, expected av1, vp9$"),
+        (".mov", "av1", None, r"--codec: \.mov does not hold av1, expected h264, hevc, prores$"),
         (".mp4", "h264", 52.0, r"--quality: got 52, accepted for h264 are 0 \(best\) to 51$"),
         (".mp4", None, float("nan"), "--quality: got nan"),
         (".mkv", "ffv1", 3.0, "--quality: ffv1 has only one quality"),

@@ -111,7 +111,7 @@ class HeldOut:
     def __init__(self, held_out: Given[Source | None], *, samples: Given[Several] = 1_000, noise: NotNegative = NOISE):
         """At most `samples` pictures are looked at. Raises UserError where none are held out."""
         if held_out is None:
-            raise UserError("config.data.evaluation_split: got the split that is trained on, accepted is another one")
+            raise UserError("config.data.evaluation_split: got the split that is trained on, expected another one")
         self._images = random_examples(held_out, samples, 0).images.astype(np.float32) / 127.5 - 1
         self.manifest = {"data": identity(held_out), "samples": len(self._images), "noise": noise}
         self._noise = noise
