@@ -20,6 +20,7 @@ CONTENT, TOTAL = (steps * CLIPS * FRAMES for steps in (2_200, 2_600))  # images 
 def get_config(variant="film"):
     if variant not in ("film", "alone"):
         raise ValueError(f"expected film and alone, got {variant}")
+    window, future = (33, 16) if variant == "film" else (7, 3)  # frames of the median, of which `:alone` has none
     config = ConfigDict()
     config.data = dict(name="jaxgan_clips", frames=FRAMES, hop=4, resolution=64, crops=32, flip=True)
     config.batch_size = CLIPS
@@ -34,8 +35,8 @@ def get_config(variant="film"):
             gated=True,
             temporal=variant == "film",
             filled="median" if variant == "film" else "smooth",
-            window=33,
-            future=16,
+            window=window,
+            future=future,
         ),
         discriminator=dict(name="patchgan.ClipDiscriminator", base_width=16, halvings=2, norm="none"),
     )
