@@ -52,7 +52,7 @@ def test_help_and_mistakes_are_quick_and_need_no_jax():
     start = time.perf_counter()
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert time.perf_counter() - start < 5  # under one on a quiet machine
-    for words in ("--mode=sample", "--config.batch_size (int of 1 or more; default 64)", "real images a step"):
+    for words in ("--mode=sample", "--config.batch_size (int of 1 or more; default 64)", "real images per step"):
         assert words in done.stdout
     assert "did you mean train?" in done.stderr
     assert "did you mean seed?" in done.stderr
@@ -75,7 +75,7 @@ def test_a_reader_that_has_gone_is_no_failure():
         (["train"], "'train': expected flags"),
         (["--workdir"], "--workdir needs a value"),
         (["--mode=sample"], "--workdir is missing"),
-        (["--mode=sample", "--workdir=w", "--config.seed=1"], "without changes"),
+        (["--mode=sample", "--workdir=w", "--config.seed=1"], "config unchanged"),
         (["--workdir=", "--config=x.py"], "--workdir is missing"),
         (["--workdir=w"], "--config is missing"),
         (["--workdir=w", "--config=nowhere.py"], "there is no such file"),

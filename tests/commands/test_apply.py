@@ -281,7 +281,7 @@ def test_a_picture_that_cannot_be_written_is_told(tmp_path, apply, capsys):
         ({"mask_color": "1,2,3"}, "this model does not fill in"),
         ({"pretrained": "realesrgan"}, "--pretrained: got 'realesrgan', expected"),
         ({"workdir": "runs/x"}, "expected one of them"),
-        ({"config.seed": "1"}, "without changes"),
+        ({"config.seed": "1"}, "config unchanged"),
         ({"stregth": "1"}, "did you mean strength?"),
     ],
 )
