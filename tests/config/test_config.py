@@ -126,7 +126,8 @@ def test_a_mistake_in_the_file_is_named_too():
     with pytest.raises(UserError, match=r"config\.task\.name is missing"):
         resolve({**TREE, "task": {}}, {})
     for key in ("stride", "hop"):
-        with pytest.raises(UserError, match=f"config.data.{key}: got 2, which applies to clips only: set config.data.frames"):
+        message = f"config.data.{key}: got 2, which applies to clips only: set config.data.frames"
+        with pytest.raises(UserError, match=message):
             resolve(TREE, {f"data.{key}": "2"})
         assert getattr(resolve(TREE, {f"data.{key}": "2", "data.frames": "3"}).data, key) == 2
     with pytest.raises(UserError, match=r"config.data.pan: got 2, which applies to crops only: set config.data.crops"):
