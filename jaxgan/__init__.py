@@ -1,4 +1,4 @@
-"""jaxgan: a GAN suite in JAX. `jaxgan.load(workdir)` gives a trained model."""
+"""jaxgan: a GAN suite in JAX. `jaxgan.load(workdir)` returns a trained model."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> Any:
-    if name in __all__:  # only now is jax imported
+    if name in __all__:  # imports jax, so it is done on first use
         from jaxgan.inference import model
 
         return getattr(model, name)

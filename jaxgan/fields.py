@@ -1,6 +1,7 @@
-"""What an example is made of: a `Field` says what one of its arrays is, a `Spec` has one for each by name.
+"""The structure of examples: a `Field` describes one array, a `Spec` maps the names of all arrays to their fields.
 
-A source gives a spec; a task, and what it trains, asks for one. `fit` tells what does not fit before any work is done.
+A source gives a spec; a task, and each thing that it trains, asks for one. `fit` reports a mismatch before any work
+starts.
 """
 
 from __future__ import annotations
@@ -15,35 +16,35 @@ import numpy as np
 from jaxgan.errors import UserError
 
 Kind = Literal["pixels", "label", "tokens", "mask", "number", "latent", "style", "vector", "logits", "bits", "flow"]
-Law = Literal["normal"]  # the standard normal distribution, every number by itself
-CONDITIONS = ("label", "tokens", "vector")  # kinds of what pictures are made for
-WORDS_TOLD = 20
+Law = Literal["normal"]  # independent standard normal numbers
+CONDITIONS = ("label", "tokens", "vector")  # kinds that generation can be conditioned on
+WORDS_SHOWN = 20  # of a vocabulary, in a message
 MAIN = "data"  # the name of the main source
-PLANES = ("pixels", "mask", "flow")  # kinds whose last axes are height, width and channels; before them may be frames
+PLANES = ("pixels", "mask", "flow")  # kinds of shape [H,W,C], or [T,H,W,C] for clips
 
 
 @dataclass(frozen=True)
 class Field:
     """One array of an example.
 
-    Pixels are uint8 in sources and in [-1, 1] where networks see them: `[H,W,C]`, a clip `[T,H,W,C]`. Raises ValueError
-    for a kind that does not exist, and for a shape that no field of the kind has.
+    Pixels are uint8 in sources and in [-1, 1] for networks: `[H,W,C]`, or `[T,H,W,C]` for a clip. Raises ValueError for
+    an unknown kind, and for a shape that a field of this kind cannot have.
     """
 
     shape: tuple[int | None, ...] = ()  # without the batch axis; None: an unknown size
-    dtype: str = "float32"  # as numpy names it, in the source
+    dtype: str = "float32"  # the NumPy name of the dtype in the source
     kind: Kind = "number"
-    names: tuple[str, ...] = ()  # of classes; of a vocabulary, whose first stands where a text has ended
-    law: Law | None = None  # of latents: what they are drawn from
+    names: tuple[str, ...] = ()  # of classes, or of a vocabulary, whose first entry pads texts
+    law: Law | None = None  # the distribution that latents are drawn from
 
     def __post_init__(self) -> None:
-        """Lists, such as JSON has, become tuples."""
+        """Converts lists, as read from JSON, to tuples."""
         object.__setattr__(self, "shape", tuple(self.shape))
         object.__setattr__(self, "names", tuple(self.names))
         if self.kind not in get_args(Kind):
             raise ValueError(f"kind={self.kind!r}: expected one of {', '.join(get_args(Kind))}")
         if self.kind in PLANES and len(self.shape) not in (3, 4):
-            raise ValueError(f"shape={self.shape}: {self.kind} have height, width and channels, a clip frames before")
+            raise ValueError(f"shape={self.shape}: expected height, width and channels, with frames first for clips")
 
     @property
     def height(self) -> int | None:
@@ -62,29 +63,29 @@ class Field:
 
     @property
     def clip(self) -> bool:
-        """Whether these are pixels, masks or flow of several frames."""
+        """Whether this is a clip: pixels, masks or flow with a frame axis."""
         return len(self.shape) == 4 and self.kind in PLANES
 
     @property
     def frames(self) -> int | None:
-        """Of a clip; None for a picture."""
+        """The number of frames of a clip; None for a picture."""
         return self.shape[0] if len(self.shape) == 4 else None
 
     @property
     def nbytes(self) -> int:
-        """Bytes of one example. Raises ValueError where a size is unknown."""
+        """Bytes of one example. Raises ValueError if a size is unknown."""
         return math.prod(self.known) * np.dtype(self.dtype).itemsize
 
     @property
     def known(self) -> tuple[int, ...]:
-        """The shape. Raises ValueError where a size is unknown."""
+        """The shape. Raises ValueError if a size is unknown."""
         sizes = tuple(size for size in self.shape if size is not None)
         if len(sizes) < len(self.shape):
             raise ValueError(f"a size is unknown: {self}")
         return sizes
 
     def __str__(self) -> str:
-        """Such as `pixels [16, 16, 3]`, `label int32 of 10 classes` or `tokens int32 [?]`."""
+        """A short description, such as `pixels [16, 16, 3]`, `label int32 of 10 classes` or `tokens int32 [?]`."""
         shape = f" [{', '.join('?' if size is None else str(size) for size in self.shape)}]" if self.shape else ""
         dtype = "" if self.kind == "pixels" else f" {self.dtype}"
         names = f" of {len(self.names)} {'classes' if self.kind == 'label' else 'names'}" if self.names else ""
@@ -95,42 +96,42 @@ Spec = Mapping[str, Field]  # by the name of the field
 
 
 def name_of(spec: Spec, kind: Kind) -> str | None:
-    """The name of the first field of a kind; None where there is none."""
+    """The name of the first field of a kind, or None."""
     return next((name for name, field in spec.items() if field.kind == kind), None)
 
 
 def named(spec: Spec, kind: Kind) -> str:
-    """The name of the first field of a kind. Raises KeyError where there is none."""
+    """The name of the first field of a kind. Raises KeyError if there is none."""
     if (name := name_of(spec, kind)) is None:
         raise KeyError(kind)
     return name
 
 
 def told(spec: Spec) -> str:
-    """In words, such as `'latent' (latent float32 [100]), 'label' (label int32 of 10 classes)`."""
+    """A description of a spec, such as `'latent' (latent float32 [100]), 'label' (label int32 of 10 classes)`."""
     return ", ".join(f"{name!r} ({field})" for name, field in spec.items()) or "nothing"
 
 
 def conditions(spec: Spec) -> dict[str, Field]:
-    """Of what a product asks for, what it makes something for: labels, tokens and vectors."""
+    """The conditions among the fields that a product asks for: labels, tokens and vectors."""
     return {name: field for name, field in spec.items() if field.kind in CONDITIONS}
 
 
 def further_latents(spec: Spec) -> dict[str, Field]:
-    """All latents but the first, such as noise of motion beside that of content."""
+    """All latents except the first, such as motion noise besides content noise."""
     latents = {name: field for name, field in spec.items() if field.kind == "latent"}
     return {name: latents[name] for name in [*latents][1:]}
 
 
 def tokens_of(text: str, field: Field) -> list[int]:
-    """The words of a text, which spaces part, by their places among the names of a field; the first name fills it up.
+    """The indices of a text's space-separated words among the names of a field, padded with index 0 to its length.
 
-    Raises ValueError for words that are none of the names, and for more than fit.
+    Raises ValueError for unknown words, and for more words than the field holds.
     """
     words = text.split()
     unknown = [word for word in words if word not in field.names]
     if unknown:
-        known = ", ".join(field.names[:WORDS_TOLD]) + ", ..." * (len(field.names) > WORDS_TOLD)
+        known = ", ".join(field.names[:WORDS_SHOWN]) + ", ..." * (len(field.names) > WORDS_SHOWN)
         raise ValueError(f"got {unknown[0]!r}, expected words of {known}")
     (length,) = field.known
     if len(words) > length:
@@ -139,36 +140,36 @@ def tokens_of(text: str, field: Field) -> list[int]:
 
 
 def pixel_field(height: int | None, width: int | None, channels: int | None, *, frames: int | None = None) -> Field:
-    """Pictures `[H,W,C]`, or with `frames` clips `[T,H,W,C]`, as sources have them: uint8."""
+    """The uint8 field of pictures `[H,W,C]`, or with `frames` of clips `[T,H,W,C]`, in a source."""
     clip = () if frames is None else (frames,)
     return Field((*clip, height, width, channels), "uint8", "pixels")
 
 
 def label_field(names: tuple[str, ...] = ()) -> Field:
-    """The number of a class, int32; `names` are those of the classes."""
+    """The field of a class index, int32; `names` are the class names."""
     return Field((), "int32", "label", names)
 
 
 def picture_fields(
     height: int | None, width: int | None, channels: int, classes: tuple[str, ...] = (), *, frames: int | None = None
 ) -> dict[str, Field]:
-    """The fields of most data sets: `image`, with `frames` a clip, and `label` where there are classes."""
+    """The fields of most data sets: `image` (a clip with `frames`), and `label` if there are classes."""
     image = pixel_field(height, width, channels, frames=frames)
     return {"image": image, **({"label": label_field(classes)} if classes else {})}
 
 
 def nbytes(spec: Spec) -> int:
-    """Bytes of one example in all of its fields. Raises ValueError where a size is unknown."""
+    """Bytes of all fields of one example. Raises ValueError if a size is unknown."""
     return sum(field.nbytes for field in spec.values())
 
 
 def frames(spec: Spec) -> int:
-    """How many images an example shows to the networks: the frames of its longest clip, 1 without any."""
+    """How many images an example counts as: the number of frames of its longest clip, 1 without clips."""
     return max((field.frames or 1 for field in spec.values() if field.kind == "pixels"), default=1)
 
 
 def field_of(source: str, name: str) -> str:
-    """What a field of a source is called in batches of several sources: `image` of the main one, else `NAME/image`."""
+    """The name of a source's field in batches of several sources: `image` for the main source, else `NAME/image`."""
     return name if source == MAIN else f"{source}/{name}"
 
 
@@ -178,10 +179,10 @@ def source_of(name: str) -> str:
 
 
 def fit(asked: Spec, given: Spec, *, asker: str, giver: str, advice: Mapping[str, str] | None = None) -> None:
-    """Raises UserError, naming the field, for the first one asked for that is not given, or is something else there.
+    """Raises UserError for the first field of `asked` that `given` lacks or has in a different form.
 
-    `advice` is what a user can do about a field, by its name. What is not asked for may be given, and unknown sizes fit
-    all; names are compared where some are asked for, and numbers by whether they are whole. Pixels fit in every dtype.
+    `advice` says by field name what a user can do. Extra fields in `given` are fine, and unknown sizes match any size.
+    Names are compared only if `asked` has some; dtypes by kind, such as integer or float. Pixels may have any dtype.
     """
     for name, field in asked.items():
         found = given.get(name)

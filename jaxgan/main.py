@@ -1,6 +1,6 @@
 """The command line: `python -m jaxgan.main --config configs/x.py --workdir runs/x --mode=train`.
 
-Reads flags and hands over to one command. Flags, modes and run fields are checked before jax is imported.
+Parses the flags and runs one command. Flags, modes and config fields are checked before jax is imported.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from jaxgan.system import disks, paths, signals
 from jaxgan.system.json_files import BrokenFileError, decoded, parse_json, regular_bytes, why
 from jaxgan.system.plain import PlainFormatter, plain
 
-MODES = {  # what each does, and its own flags
+MODES = {  # by mode: what it does, and its own flags
     "train": (
-        "train, or go on where the workdir stands",
+        "train a config, or resume the run in the workdir",
         {
-            "profile": "true, how many steps, or a folder: trace some steps, into the workdir's profile or there",
-            "coordinator": "HOST:PORT of process 0, of several processes that the environment does not tell of",
-            "num_processes": "how many they are",
-            "process_id": "which one this is, from 0",
+            "profile": "true, a number of steps, or a folder: profile steps, by default into profile in the workdir",
+            "coordinator": "HOST:PORT of process 0, for several processes if the environment does not configure them",
+            "num_processes": "the number of processes",
+            "process_id": "the index of this process, from 0",
         },
     ),
     "evaluate": (
@@ -37,24 +37,24 @@ MODES = {  # what each does, and its own flags
         {
             "checkpoint": "best, latest (default) or a step",
             "product": "which of several things that a run trains; default: the first",
-            "samples": "how many; default: the config's",
-            "frames": "of longer clips, whose last frames are scored beside the first ones",
-            "against": "another file of scores, to print beside these",
-            "path_length": "of how many paths between latents; default: none",
+            "samples": "number of samples; default: as in the config",
+            "frames": "length of longer clips, whose last frames are scored too",
+            "against": "another scores file to compare with",
+            "path_length": "number of paths between latents for the perceptual path length; default: not computed",
         },
     ),
     "sample": (
-        "pictures from a checkpoint",
+        "generate pictures from a checkpoint",
         {
             "kind": "grid (default), files, videos, interpolate, classes, mixing, neighbours or truncation",
-            "count": "samples, latents of the walk, or columns of the classes",
-            "frames": "of clips; may be more than it was trained on; default: as many",
-            "over": "content (default) or motion: what --kind=interpolate changes from clip to clip, the other stays",
-            "labels": "classes to draw, such as 3,3,5",
-            "given": "texts to draw, of a model of captions, such as 'a red bird; a blue one'",
+            "count": "number of samples, of latents of the walk, or of columns with --kind=classes",
+            "frames": "frames of each clip, which may be more than in training; default: as in training",
+            "over": "content (default) or motion: what --kind=interpolate changes between clips; the other is fixed",
+            "labels": "classes of the samples, such as 3,3,5",
+            "given": "captions of the samples, for a text-to-image model, such as 'a red bird; a blue one'",
             "seed": "of the noise; default 0",
-            "truncation": "psi of styles, or the largest latent, such as 0.7; for --kind=truncation several, 0.3,0.5",
-            "crossover": "layers that are coarse, of --kind=mixing",
+            "truncation": "psi of styles, or the bound of latents, such as 0.7; for --kind=truncation several, 0.3,0.5",
+            "crossover": "number of coarse layers, for --kind=mixing",
             "output": "a picture (png, jpg, webp, tif, bmp), a folder of files, .gif, .webp or .mp4; default: workdir",
             "provenance": "false: files do not say what made them",
             "checkpoint": "best, latest (default) or a step",
@@ -68,19 +68,19 @@ MODES = {  # what each does, and its own flags
             "output": "a picture (png, jpg, webp, tif, bmp), a film (mp4, mov, mkv, webm), or a folder",
             "pretrained": "instead of a workdir: realesrgan_x4plus, realesrgan_x4plus_anime, realesr_animevideov3_x2, "
             "realesr_animevideov3_x3, realesr_animevideov3_x4, or a file of RRDB, SRVGG or BasicVSR++ weights",
-            "strength": "from 0, the weights of the first stage, to 1 (default), the last ones",
-            "mask": "a picture, or a film, that is white where to fill in, or a folder of such with the inputs' names",
-            "mask_color": "fill in where a picture has this colour, such as 255,0,255",
-            "degrade": "true: pictures are clean; restore what the model's own degradation makes of them",
-            "compare": "a picture, of a film a film, with input and output side by side",
-            "codec": "of films: h264 (default), hevc (default for more than 8 bits), av1, vp9, prores, ffv1",
-            "quality": "of films: the codec's constant quality (CRF), less is better",
-            "start": "of films: seconds, or minutes:seconds, from where on",
-            "end": "of films: up to where",
-            "rate": "frames a second of a folder of frames; default 25",
-            "tile": "longest side in pixels of what is computed at once",
-            "batch_size": "tiles at once; default: as many as have the pixels of the largest tile",
-            "overwrite": "true: outputs may take the place of inputs",
+            "strength": "interpolates weights from 0 (those of the first stage) to 1 (default: the final ones)",
+            "mask": "a picture or film that is white where to fill in, or a folder of these named like the inputs",
+            "mask_color": "fill in the pixels of this colour, such as 255,0,255",
+            "degrade": "true: the inputs are clean; degrade them as in training, then restore them",
+            "compare": "a picture (for a film, a film) to write with input and output side by side",
+            "codec": "for films: h264 (default), hevc (default for more than 8 bits), av1, vp9, prores, ffv1",
+            "quality": "for films: the codec's constant quality (CRF); lower is better",
+            "start": "for films: start time, in seconds or minutes:seconds",
+            "end": "for films: end time",
+            "rate": "frames per second of a folder of frames; default 25",
+            "tile": "longest side of a tile in pixels; less needs less memory",
+            "batch_size": "tiles computed at once; default: as many as fit the pixels of the largest tile",
+            "overwrite": "true: outputs may replace inputs",
             "provenance": "false: files do not say what made them",
             "checkpoint": "best, latest (default) or a step",
             "product": "which of several things that a run trains; default: the first",
@@ -90,87 +90,87 @@ MODES = {  # what each does, and its own flags
         "find the style or the latent of a picture",
         {
             "input": "a picture",
-            "output": "a picture (png, jpg, webp, tif, bmp), beside it an .npz; default: in the workdir",
+            "output": "a picture (png, jpg, webp, tif, bmp), with an .npz beside it; default: in the workdir",
             "provenance": "false: files do not say what made them",
-            "steps": "of the search; default 1000",
-            "labels": "a class; default: the one that begins nearest",
+            "steps": "optimization steps; default 1000",
+            "labels": "a class; default: the one whose start is nearest to the picture",
             "seed": "of the noise; default 0",
             "checkpoint": "best, latest (default) or a step",
         },
     ),
     "export": (
-        "write the generator in a format for other programs",
+        "export the generator for other programs",
         {
             "format": "safetensors, stablehlo or onnx",
-            "output": "the file",
+            "output": "the file to write",
             "truncation": "psi of styles, or the largest latent, such as 0.7",
-            "platforms": "of StableHLO; default cpu,cuda,tpu",
+            "platforms": "platforms of the StableHLO program; default cpu,cuda,tpu",
             "checkpoint": "best, latest (default) or a step",
             "product": "which of several things that a run trains; default: the first",
         },
     ),
     "import": (
-        "make a run of published StyleGAN2 weights",
-        {"weights": "a .pth, .safetensors or .npz file with the names of a PyTorch implementation"},
+        "create a run from published StyleGAN2 weights",
+        {"weights": "a .pth, .safetensors or .npz file with the tensor names of a PyTorch implementation"},
     ),
     "plan": (
-        "say whether a config fits on TPU slices and how fast it could be there, without one",
+        "predict memory and speed of a config on TPU slices; needs no TPU",
         {
-            "topology": "a slice, such as v5e:8x8, or several, v5e:2x2,v5e:16x16; the batch is that of the smallest",
-            "plan.search": "true: try meshes, microbatches and remat on one slice, for an hour at most",
-            "output": "a .json with all figures",
+            "topology": "one or more slices, such as v5e:8x8 or v5e:2x2,v5e:16x16; batch_size is for the smallest",
+            "plan.search": "true: search over meshes, microbatches and remat on one slice, for at most an hour",
+            "output": "a .json file with all figures",
         },
     ),
     "verify": (
-        "say what files tell of their making: --mode=verify PATHS, of files and folders",
+        "report how files say they were made: --mode=verify PATHS, with files and folders",
         {
-            "json": "one JSON document instead of words; needs no value",
-            "require": "credential or any: exit status 4 where a file has no valid credential, or neither that nor XMP",
+            "json": "print one JSON document; needs no value",
+            "require": "credential or any: exit status 4 if a file has no valid credential, or neither that nor XMP",
         },
     ),
-    "doctor": ("say what the curves of a run mean and what to change", {}),
-    "prepare": ("prepare a tfds data set", {}),
+    "doctor": ("explain the curves of a run, and what to change", {}),
+    "prepare": ("download and prepare a tfds data set", {}),
 }
 PATHS = ("config", "workdir", "input", "output", "pretrained", "mask", "compare", "against", "weights", "profile")
 SWITCHES = ("json",)  # flags that need no value
-FLAGS = {"step": "checkpoint", "n": "count", "name": "pretrained"}  # by the argument that they become
-WITHOUT_NETWORKS = ("doctor", "import", "prepare")  # modes that make no network
+FLAGS = {"step": "checkpoint", "n": "count", "name": "pretrained"}  # by the name of the Python argument
+WITHOUT_NETWORKS = ("doctor", "import", "prepare")  # modes that build no network
 COMMON = {
     "config": "a file, configs/x.py, or configs/x.py:argument",
-    "workdir": "where the run lies",
+    "workdir": "the directory of the run",
     "mode": ", ".join(MODES) + "; default: train",
-    "allow": "packages, one or several as one,other, that names in a config may point into, beside jaxgan",
-    "help": "this text",
+    "allow": "packages besides jaxgan, such as one,other, that names in a config may refer to",
+    "help": "print this text",
 }
 
 
 class Call(NamedTuple):
-    """What the command line asks for."""
+    """A parsed command line."""
 
     mode: str
     config: str | None
     workdir: str | None
-    overrides: dict[str, str]  # of config fields, by dotted name
+    overrides: dict[str, str]  # config fields, by dotted name
     options: dict[str, str]  # the mode's own flags
-    paths: tuple[str, ...] = ()  # of verify
+    paths: tuple[str, ...] = ()  # positional arguments, for verify
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Runs one command; the exit status (see `jaxgan.errors`)."""
-    if logging.lastResort is not None:  # which prints warnings where a command has set up nothing else
+    """Runs one command and returns the exit status (see `jaxgan.errors`)."""
+    if logging.lastResort is not None:  # prints warnings if the command has not set up logging
         logging.lastResort.setFormatter(PlainFormatter())
     with signals.listening():
         try:
             status = _answer(arguments)
-            sys.stdout.flush()  # here, where a reader that has gone is noticed, not at exit
+            sys.stdout.flush()  # so that a closed pipe is noticed here, not at exit
             return status
-        except BrokenPipeError:  # the reader of our output has gone
+        except BrokenPipeError:  # the reader of our output has exited
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return FINISHED
         except (KeyboardInterrupt, Exception) as error:
-            status, told = _ending(error)
-            with contextlib.suppress(OSError):  # the terminal may be gone
-                print(f"jaxgan: {plain(told)}", file=sys.stderr)
+            status, message = _ending(error)
+            with contextlib.suppress(OSError):  # the terminal may be closed
+                print(f"jaxgan: {plain(message)}", file=sys.stderr)
             return status
 
 
@@ -186,31 +186,31 @@ def _answer(arguments: Sequence[str]) -> int:
 
 
 def _ending(error: BaseException) -> tuple[int, str]:
-    """The exit status after an exception, and what to say. Raises what nobody has foreseen."""
+    """The exit status and message for an exception. Raises unexpected exceptions again."""
     if isinstance(error, TrainingGaveUp):
         return GAVE_UP, str(error)
     stopped = CTRL_C if signals.caught() is None else signals.status()
     if isinstance(error, KeyboardInterrupt):
         return stopped, "interrupted"
     if isinstance(error, UserError):
-        status, told = MISTAKE, str(error)
+        status, message = MISTAKE, str(error)
     elif (failed := disks.find(error)) is not None:
-        status, told = MISTAKE, disks.explain(failed, ".")
-    elif signals.caught() is not None:  # what a library makes of the interrupt
-        status, told = stopped, f"interrupted ({type(error).__name__}: {error})"
+        status, message = MISTAKE, disks.explain(failed, ".")
+    elif signals.caught() is not None:  # a library turned the interrupt into its own exception
+        status, message = stopped, f"interrupted ({type(error).__name__}: {error})"
     else:
         raise error
-    return status if signals.caught() is None else stopped, plain(" ".join(told.split()))
+    return status if signals.caught() is None else stopped, plain(" ".join(message.split()))
 
 
 def _in_flags(mistake: ArgumentError, call: Call) -> str:
-    """What a mistake in an argument of the Python interface says of the flag that it came from."""
+    """The message of a mistake in an argument, with the flag that the argument came from."""
     flag = FLAGS.get(mistake.argument, mistake.argument)
-    return f"--{flag}: {mistake.told}" if flag in MODES[call.mode][1] else str(mistake)
+    return f"--{flag}: {mistake.description}" if flag in MODES[call.mode][1] else str(mistake)
 
 
 def parse(arguments: Sequence[str]) -> Call:
-    """The flags, as `--flag value` or `--flag=value`, and paths. Raises UserError for what no mode knows."""
+    """Parses flags, as `--flag value` or `--flag=value`, and paths. Raises UserError for unknown ones."""
     bare = list[str]()
     flags = dict(_flags(arguments, bare))
     flags |= {flag: paths.expanded(text, f"--{flag}") for flag, text in flags.items() if flag in PATHS}
@@ -232,11 +232,11 @@ def parse(arguments: Sequence[str]) -> Call:
             )
     if mode == "verify" and (config or workdir or overrides):
         given = "config" if config else "workdir" if workdir else f"config.{next(iter(overrides))}"
-        raise UserError(f"--{given}: --mode=verify takes paths, and no run")
+        raise UserError(f"--{given}: --mode=verify takes only paths, no run")
     if mode in ("apply", "sample", "project", "export") and overrides:
-        raise UserError(f"--config.{next(iter(overrides))}: --mode={mode} takes the run's own config, without changes")
+        raise UserError(f"--config.{next(iter(overrides))}: --mode={mode} uses the run's config unchanged")
     if "pretrained" in options and workdir:
-        raise UserError("--pretrained: got it beside --workdir, expected one of them")
+        raise UserError("--pretrained: got it together with --workdir, expected one of them")
     if mode not in ("plan", "prepare", "verify") and "pretrained" not in options and not workdir:
         instead = ", or --pretrained" if mode == "apply" else ""
         raise UserError(f"--workdir is missing: --mode={mode} needs the directory of the run{instead}")
@@ -244,7 +244,7 @@ def parse(arguments: Sequence[str]) -> Call:
 
 
 def read_config(call: Call) -> RunConfig:
-    """The config that a call means: its file's, or the one saved in the workdir, changed by the flags."""
+    """The config of a call: from its file, or as saved in the workdir, with the overrides applied."""
     paths.remember(None)
     if call.config is not None:
         if call.mode == "train" and call.workdir is not None and not paths.is_remote(call.workdir):
@@ -252,7 +252,7 @@ def read_config(call: Call) -> RunConfig:
         return load_config(call.config, call.overrides)
     if call.mode == "prepare":
         return resolve(DATA_ONLY, call.overrides)
-    if call.mode == "import" or "pretrained" in call.options:  # the file says everything
+    if call.mode == "import" or "pretrained" in call.options:  # the weights file defines the network
         return resolve({**DATA_ONLY, "data": {"name": "imported"}}, call.overrides)
     if call.mode == "train" or call.workdir is None:
         raise UserError(f"--config is missing: --mode={call.mode} needs a config, such as configs/quickstart.py")
@@ -263,8 +263,8 @@ def read_config(call: Call) -> RunConfig:
 
 
 def _saved(workdir: str) -> str | None:
-    """The config that a run has saved, as text; relative paths in it are remembered where they lay."""
-    from etils import epath  # it may lie in a bucket
+    """The saved config of a run as text, or None; also remembers where its relative paths pointed."""
+    from etils import epath  # the workdir may be in a bucket
 
     saved = epath.Path(workdir) / "config.json"
     if not saved.exists():
@@ -273,37 +273,37 @@ def _saved(workdir: str) -> str | None:
         text = decoded(regular_bytes(saved))
     except (OSError, BrokenFileError) as error:
         raise UserError(f"--workdir={workdir}: its config.json cannot be read: {why(error)}") from None
-    with contextlib.suppress(BrokenFileError, AttributeError):  # told of where it is used
+    with contextlib.suppress(BrokenFileError, AttributeError):  # reported when the config is parsed
         paths.remember(parse_json(text).get("places"))
     return text
 
 
-DATA_ONLY = {  # preparing a data set needs nothing but its name
+DATA_ONLY = {  # preparing a data set needs only its name
     "task": {"name": "none"},
     "images": 1,
 }
 
 
 def help_text() -> str:
-    """All flags, modes and fields."""
+    """The text of `--help`: all flags, modes and config fields."""
     lines = [
         "usage: python -m jaxgan.main --config configs/quickstart.py --workdir runs/quickstart",
         "           [--mode=MODE] [--config.FIELD=VALUE ...]",
         "",
     ]
-    lines += [f"  --{flag:12} {told}" for flag, told in COMMON.items()]
-    for mode, (told, options) in MODES.items():
-        lines += ["", f"--mode={mode}: {told}"]
+    lines += [f"  --{flag:12} {meaning}" for flag, meaning in COMMON.items()]
+    for mode, (purpose, options) in MODES.items():
+        lines += ["", f"--mode={mode}: {purpose}"]
         lines += [f"  --{flag:12} {meaning}" for flag, meaning in options.items()]
-    lines += ["", "fields of a config (sections take the arguments of what they name):"]
-    lines += [f"  --{name} ({kind}; default {default})\n      {told}" for name, kind, default, told in describe()]
+    lines += ["", "fields of a config (a section takes the arguments of the constructor that it names):"]
+    lines += [f"  --{name} ({kind}; default {default})\n      {meaning}" for name, kind, default, meaning in describe()]
     return "\n".join(lines)
 
 
 def entry() -> None:
     """The console script `jaxgan`."""
-    warnings.filterwarnings("ignore", module=r"PIL\.")  # with a line of its code; what is odd we say in our words
-    for stream in (sys.stdout, sys.stderr):  # names and words of files can hold what a terminal's encoding does not
+    warnings.filterwarnings("ignore", module=r"PIL\.")  # they quote code; we report problems ourselves
+    for stream in (sys.stdout, sys.stderr):  # file names may hold characters that the terminal cannot encode
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     signals.end_once()
@@ -321,11 +321,11 @@ def _run(call: Call, config: RunConfig) -> int:
     if call.mode == "plan" and "topology" in call.options:
         from jaxgan.planning.chips import read_topologies
 
-        read_topologies(call.options["topology"])  # what is no slice is known without jax
+        read_topologies(call.options["topology"])  # reports invalid slices before jax is imported
     check_outputs(call.mode, call.workdir or "", call.options)
     _set_environment(call, config)
     if call.mode not in WITHOUT_NETWORKS and "pretrained" not in call.options:
-        with signals.deferred():  # a library of which half is imported may crash the process when it ends
+        with signals.deferred():  # a half-imported library may crash the process at exit
             from jaxgan.building.builder import check_allowed, check_sections
             from jaxgan.cli.options import allowed
         signals.check()
@@ -346,7 +346,7 @@ def _run(call: Call, config: RunConfig) -> int:
 
 
 def _set_environment(call: Call, config: RunConfig) -> None:
-    """Says how jax is to start, before anything imports it."""
+    """Sets the environment variables that jax reads when it is imported."""
     from jaxgan.parallel.flags import first_of_several, leave_out_tpu, set_compiler_flags
 
     leave_out_tpu()
@@ -363,7 +363,7 @@ def _verify(call: Call) -> int:
 
 
 def _command(mode: str) -> Callable[[RunConfig, str, Mapping[str, str]], int]:
-    """What runs a mode; what it imports is imported now, not before it is known that it is needed."""
+    """The function that runs a mode; its module is imported only now, because imports are slow."""
     if mode == "evaluate":
         from jaxgan.commands.evaluate import run
     elif mode == "sample":
@@ -388,7 +388,7 @@ def _command(mode: str) -> Callable[[RunConfig, str, Mapping[str, str]], int]:
 
 
 def _flags(arguments: Sequence[str], paths: list[str]) -> Iterator[tuple[str, str]]:
-    """Flags and their values; what is neither goes to `paths`, and so does all behind a lone `--`."""
+    """Yields flags and their values; appends positional arguments, and all after `--`, to `paths`."""
     rest = iter(arguments)
     for argument in rest:
         if argument == "--":

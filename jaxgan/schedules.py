@@ -1,7 +1,7 @@
-"""Numbers that change over a run. Their clock is `images_seen`, traced, so a change never recompiles.
+"""Numbers that change over a run, as functions of the traced `images_seen`, so that a change never recompiles.
 
-A number in a config may be written as a section `{"name": "cosine", "start": 2e-4, "stop": 5e-5,
-"images": 1_000_000}` wherever a number that moves is accepted.
+A config may write such a number as a section `{"name": "cosine", "start": 2e-4, "stop": 5e-5, "images": 1_000_000}`
+wherever a schedule is accepted.
 """
 
 from __future__ import annotations
@@ -68,8 +68,8 @@ def make_schedule(number: Number, path: str = "schedule") -> Schedule:
     return SCHEDULES[name](**arguments)
 
 
-def check_argument(value: Any, annotation: Any, path: str) -> None:
-    """Raises UserError where a value is not what an annotation says; a schedule is checked with its keys."""
+def check_argument(value: object, annotation: Any, path: str) -> None:
+    """Raises UserError if a value does not match an annotation; for a schedule, its keys are checked too."""
     if moves(annotation) and isinstance(value, Mapping):
         make_schedule(value, path)
     check_type(value, annotation, path)

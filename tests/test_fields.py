@@ -42,7 +42,7 @@ def test_a_field_comes_back_from_json():
 
 
 def test_fields_that_cannot_be():
-    with pytest.raises(ValueError, match="expected pixels, label, tokens"):
+    with pytest.raises(ValueError, match="expected one of pixels, label, tokens"):
         Field((3,), "int32", "text")
     with pytest.raises(ValueError, match="height, width and channels"):
         Field((8, 8), "uint8", "mask")

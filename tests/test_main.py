@@ -52,7 +52,7 @@ def test_help_and_mistakes_are_quick_and_need_no_jax():
     start = time.perf_counter()
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert time.perf_counter() - start < 5  # under one on a quiet machine
-    for words in ("--mode=sample", "--config.batch_size (int of 1 or more; default 64)", "real images a step"):
+    for words in ("--mode=sample", "--config.batch_size (int of 1 or more; default 64)", "real images per step"):
         assert words in done.stdout
     assert "did you mean train?" in done.stderr
     assert "did you mean seed?" in done.stderr
@@ -75,7 +75,7 @@ def test_a_reader_that_has_gone_is_no_failure():
         (["train"], "'train': expected flags"),
         (["--workdir"], "--workdir needs a value"),
         (["--mode=sample"], "--workdir is missing"),
-        (["--mode=sample", "--workdir=w", "--config.seed=1"], "without changes"),
+        (["--mode=sample", "--workdir=w", "--config.seed=1"], "config unchanged"),
         (["--workdir=", "--config=x.py"], "--workdir is missing"),
         (["--workdir=w"], "--config is missing"),
         (["--workdir=w", "--config=nowhere.py"], "there is no such file"),
@@ -105,8 +105,8 @@ def test_a_mistake_in_the_flags_is_one_line_and_status_2(flags, words, capsys):
         ("evaluation.neighbours=5000", "config.evaluation.neighbours"),
         ("networks.discriminator.widths=(2147483647,2147483647)", "the state of networks and optimizers takes"),
         ("batch_size=2147483584", "a batch of 2,147,483,584 images takes"),
-        ("epochs=1e6", "config.epochs: got 1000000.0, which are 4500000000 images in batches of 64 of 4,500 examples"),
-        ("images=2147483647", "config.images: got 2147483647, which are 2147483648 images in batches of 64"),
+        ("epochs=1e6", "config.epochs: got 1000000.0, which is 4500000000 images in batches of 64 of 4,500 examples"),
+        ("images=2147483647", "config.images: got 2147483647, which is 2147483648 images in batches of 64"),
         ("networks.generator.resolution=32", "config.networks.generator.resolution: got 32, but jaxgan_digits has 28"),
         ("optimizers={}", "config.optimizers.discriminator is missing"),
         ("optimizers.generater={'name':'sgd','learning_rate':1.0}", "did you mean generator?"),
@@ -134,7 +134,7 @@ def test_a_mistake_in_the_flags_is_one_line_and_status_2(flags, words, capsys):
             "task.adversary.top_k={'name':'lin','start':1.0,'stop':0.5,'images':9}",
             "config.task.adversary.top_k.name: got 'lin'",
         ),
-        ("networks.generator.dtype=float31", "the networks cannot be made"),
+        ("networks.generator.dtype=float31", "the networks cannot be built"),
         ("networks.generator.widths=(-4,)", "generator.widths: got (-4,), expected a tuple of int of 1 or more"),
         ("checkpoint.best=frechett", "config.checkpoint.best: got 'frechett'"),
         (

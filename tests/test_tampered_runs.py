@@ -163,8 +163,8 @@ def test_a_restorer_is_compared_with_its_weights_too(tmp_path):
     ("flags", "words"),
     [
         ("--checkpoint=3", "--checkpoint: got 3, expected 'latest', 'best' and 4"),
-        ("--checkpoint=newest", "--checkpoint: got 'newest', expected best, latest and the number of a step"),
-        ("--checkpoint=-4", "--checkpoint: got '-4', expected best, latest and the number of a step"),
+        ("--checkpoint=newest", "--checkpoint: got 'newest', expected best, latest or the number of a step"),
+        ("--checkpoint=-4", "--checkpoint: got '-4', expected best, latest or the number of a step"),
         ("--checkpoint=4.0", "--checkpoint: got '4.0', expected"),
         (f"--checkpoint={'9' * 5000}", "--checkpoint: got '99999"),
         ("--count=0", "--count: got 0, expected 1 to 1000000"),

@@ -1,1 +1,1 @@
-"""What the modes share: flags, checks of what will be written, the model that flags name."""
+"""Shared by the modes: flags, checks of outputs, marks in files, loading a model."""

@@ -1,4 +1,4 @@
-"""The model that the flags of a command name."""
+"""Loads the model that the flags of a command select."""
 
 from __future__ import annotations
 
@@ -10,13 +10,16 @@ from jaxgan.errors import UserError
 from jaxgan.fields import Kind
 from jaxgan.inference.model import Model, load
 
-MODES: dict[Kind, str] = {"latent": "--mode=sample", "pixels": "--mode=apply"}  # by what a model makes pictures of
+MODES: dict[Kind, str] = {
+    "latent": "--mode=sample",
+    "pixels": "--mode=apply",
+}  # by the input of a model
 
 
 def load_model(workdir: str, options: Mapping[str, str], kind: Kind | None = None, **settings: Any) -> Model:
-    """The model that `--product`, `--checkpoint` and `--allow` name; `settings` are those of `jaxgan.load`.
+    """Loads the model selected by `--product`, `--checkpoint` and `--allow`; `settings` are passed to `jaxgan.load`.
 
-    Raises UserError for one that makes no pictures of fields of this kind.
+    Raises UserError if it does not make pictures from fields of this kind.
     """
     choice, name = checkpoint_choice(options), options.get("product")
     model = load(workdir, name, step=choice, allow=allowed(options), **settings)

@@ -1,4 +1,4 @@
-"""What a command writes into its files about what made them, and what it says of that: every line once."""
+"""Provenance of the files that a command writes, and the remarks about it, each printed once."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from jaxgan.cli.options import switch
 from jaxgan.errors import FINISHED, SOME_FAILED
 from jaxgan.media.provenance.origin import Origin, Remark, Unsigned
 
-SWITCHED_OFF = "--provenance=false: nothing in the files says that a model made them"
-TOLD = 3  # failures that are told one by one
+SWITCHED_OFF = "--provenance=false: the files are not marked as made by a model"
+SHOWN = 3  # failures that are printed one by one
 
 
 class Marking:
-    """The origin of a command's files, None where `--provenance` is false, and the remarks about them."""
+    """The origin of a command's files (None if `--provenance` is false), and the remarks about their marks."""
 
     def __init__(self, origin: Origin | None):
-        """`origin`: of the command; single files change it with `about`."""
+        """`origin` holds for the whole command; `about` adapts it to a file."""
         self._origin = origin
         self._remarks = dict[Remark, None]()
 
     def about(self, description: str | None = None, **changes: Any) -> Origin | None:
-        """The origin of a file, with another description or other fields."""
+        """The origin of a file, with its own description or other fields; None without marks."""
         if self._origin is None:
             return None
         if description is not None:
@@ -36,26 +36,26 @@ class Marking:
         return dataclasses.replace(self._origin, **changes)
 
     def heard(self, remarks: Iterable[str]) -> tuple[str, ...]:
-        """Keeps the remarks about marks for the end; the others."""
+        """Keeps remarks about marks for `tell`, and returns all other remarks."""
         remarks = tuple(remarks)
         self._remarks |= dict.fromkeys(remark for remark in remarks if isinstance(remark, Remark))
         return tuple(remark for remark in remarks if not isinstance(remark, Remark))
 
     def tell(self) -> int:
-        """Prints what there is to say; the exit status, 1 where a credential failed."""
+        """Prints the kept remarks and returns the exit status: 1 if a file could not be signed."""
         if self._origin is None:
             print(SWITCHED_OFF)
         failures = [remark for remark in self._remarks if isinstance(remark, Unsigned)]
         for remark in self._remarks:
-            if remark not in failures[TOLD:]:
+            if remark not in failures[SHOWN:]:
                 print(remark)
-        if len(failures) > TOLD:
-            print(f"{len(failures) - TOLD} more files have no signed credential")
+        if len(failures) > SHOWN:
+            print(f"{len(failures) - SHOWN} more files have no signed credential")
         return SOME_FAILED if failures else FINISHED
 
 
 def marks(options: Mapping[str, str]) -> bool:
-    """Whether files are to be marked. Raises UserError for what is neither true nor false."""
+    """Whether files are to be marked (`--provenance`). Raises UserError if it is neither true nor false."""
     return switch(options, "provenance", "true")
 
 
@@ -68,7 +68,7 @@ def origin_of_run(
     seed: int | None = None,
     mixed: bool = False,
 ) -> Origin:
-    """What a run's weights make. The run is called as its directory is; its config is known by the file's SHA-256."""
+    """The origin of files made by a run: the name of its directory, and the SHA-256 of its config file."""
     config = Workdir(workdir).config.read_bytes()
     name = epath.Path(workdir).name if "://" in workdir else Path(workdir).resolve().name
     digest = hashlib.sha256(config).hexdigest()

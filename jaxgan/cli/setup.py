@@ -1,4 +1,4 @@
-"""What commands share: the settings of jax, the saved config of a workdir, what evaluators call."""
+"""Set-up shared by commands: the settings of jax, and the saved config of a workdir."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from jaxgan.system.plain import plain
 
 log = logging.getLogger(__name__)
 
-# fields of a config that may change between two starts of a run: they do not change what is learnt
+# fields that may change when a run is resumed: they do not affect what is learnt
 MAY_CHANGE = (
     "images",
     "epochs",
@@ -45,11 +45,11 @@ MAY_CHANGE = (
 )
 
 
-SOURCE = re.compile(r"^more_data\.[^.]+\.")  # of further data the same may change as of the main ones
+SOURCE = re.compile(r"^more_data\.[^.]+\.")  # for further data, the same fields may change as for `data`
 
 
 def start_jax(config: RunConfig) -> None:
-    """Jax's settings and the allocator's, before the first array."""
+    """Configures jax and the memory allocator; call it before the first array is created."""
     keep_freed_memory()
     if config.compilation_cache and not jax.config.values["jax_compilation_cache_dir"]:
         jax.config.update("jax_compilation_cache_dir", str(cache_dir() / "xla"))
@@ -58,9 +58,9 @@ def start_jax(config: RunConfig) -> None:
 
 
 def spelled_as_begun(place: Workdir, config: RunConfig) -> RunConfig:
-    """The config with each path as the run has begun with it, where the two are one file or folder.
+    """The config with paths spelled as in the saved config, if both name the same file or folder.
 
-    So `cls`, `./cls` and the whole path are the same data. A new run's config stays as it is.
+    So `cls`, `./cls` and the absolute path are the same data. The config of a new run is unchanged.
     """
     if not place.config.exists():
         return config
@@ -85,9 +85,9 @@ def _one_place(one: str | None, other: str | None) -> bool:
 
 
 def check_config(place: Workdir, config: RunConfig) -> list[str]:
-    """What differs from the config that the run has begun with and may, a line each; nothing for a new run.
+    """The permitted differences from the saved config of the run, one line each; empty for a new run.
 
-    Raises UserError with the first field that differs and may not.
+    Raises UserError for the first field that differs but must not.
     """
     if not place.config.exists():
         return []
@@ -101,21 +101,20 @@ def check_config(place: Workdir, config: RunConfig) -> list[str]:
                 f"{saved.get(key, 'nothing')!r}; give the same or another --workdir"
             )
     return [
-        f"config.{key} is {given.get(key, 'nothing')!r} from here on, it was {saved.get(key, 'nothing')!r}"
-        for key in differing
+        f"config.{key} is now {given.get(key, 'nothing')!r}; it was {saved.get(key, 'nothing')!r}" for key in differing
     ]
 
 
 def keep_config(place: Workdir, config: RunConfig) -> None:
-    """Saves the resolved config; on an existing run says what differs. Raises UserError as `check_config`."""
-    for told in check_config(place, config):
-        log.info(told)
-        console.print(plain(told), highlight=False, markup=False, soft_wrap=True)
+    """Saves the resolved config, and reports what differs from an existing run. Raises UserError as `check_config`."""
+    for change in check_config(place, config):
+        log.info(change)
+        console.print(plain(change), highlight=False, markup=False, soft_wrap=True)
     replace_file(place.config, _with_places(config).encode())
 
 
 def _with_places(config: RunConfig) -> str:
-    """The config as it is saved: beside it, where its relative paths lie, for those who start elsewhere."""
+    """The config as it is saved, with the absolute locations of its relative paths, for starts in other folders."""
     text, places = to_json(config), places_of(to_tree(config))
     return json.dumps({**json.loads(text), "places": places}, indent=2, allow_nan=False) + "\n" if places else text
 

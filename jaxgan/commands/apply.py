@@ -1,4 +1,4 @@
-"""`--mode=apply`: a trained or published model over pictures and films of any kind, number and size."""
+"""`--mode=apply`: restores pictures and films of any kind, number and size with a trained or published model."""
 
 from __future__ import annotations
 
@@ -29,47 +29,49 @@ from jaxgan.media.reading import Picture, PictureError, stored_size
 from jaxgan.reporting.progress import console
 from jaxgan.system.plain import plain
 
-FEATURES_TILE = 1024  # pixels of the features, of an output for most networks, that a tile makes along a side
-TILE = 512  # pixels of a tile along a side at most,
+FEATURES_TILE = 1024  # pixels of a tile's largest features, for most networks its output, along a side
+TILE = 512  # maximal side of a tile in pixels,
 WHOLE_TILE = 1024  # unless the network sees the whole picture
 BESIDE = "pictures beside what a model restored from them"
-SHAPES = 8  # of tiles that are compiled before pictures of many sizes share fewer
+SHAPES = 8  # tile shapes to compile; beyond that, pictures of many sizes share shapes
 
 
 def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
-    """Restores `--input` (a file, a folder, a pattern) into `--output` (a file or a folder).
+    """Restores `--input` (a file, a folder, or a pattern) into `--output` (a file or a folder).
 
-    Pictures keep their kind: grey, 16 bits, alpha (enlarged bicubically), colour profile and EXIF. Films keep their
-    times, sound, subtitles, chapters and metadata, see `jaxgan.jobs.films`. What cannot be read or written is told
-    and passed over; the status is then 1. `--strength` in [0, 1] goes from the first stage's weights to the last;
-    `--mask` or `--mask_color` say where an inpainter fills in; `--degrade` first makes of clean pictures what the model
-    was trained to restore; `--compare` writes a picture, or a film, for a person; `--provenance`: whether the files
-    say what made them. Raises UserError for options that do not fit, before anything is written.
+    Pictures keep their format: grey, 16 bits, alpha (enlarged bicubically), colour profile and EXIF. Films keep their
+    timestamps, sound, subtitles, chapters and metadata, see `jaxgan.jobs.films`. Files that cannot be read or written
+    are reported and skipped; the exit status is then 1. `--strength` in [0, 1] interpolates between the weights of the
+    first training stage and the final ones. `--mask` or `--mask_color` select the pixels to fill in. `--degrade` first
+    degrades clean inputs as in training. `--compare` writes a side-by-side picture or film. `--provenance`: whether the
+    files are marked as made by a model. Raises UserError for invalid options, before anything is written.
     """
     chosen = read_apply_options(options)
     start_jax(config)
     if "pretrained" in options:
         if {"strength", "checkpoint", "product"} & options.keys():
             flags = "--strength, --checkpoint and --product"
-            raise UserError(f"{flags}: accepted with --workdir, a published model has one set of weights")
+            raise UserError(f"{flags}: these need --workdir, a published model has one set of weights")
         restorer = load_pretrained(options["pretrained"])
-        origin = Origin("restored", _told(restorer), model=Path(options["pretrained"]).name)
+        origin = Origin("restored", _description(restorer), model=Path(options["pretrained"]).name)
     else:
         restorer = load_model(workdir, options, "pixels", strength=chosen.strength).restorer
-        origin = origin_of_run(workdir, "restored", _told(restorer), step=restorer.step)
+        origin = origin_of_run(workdir, "restored", _description(restorer), step=restorer.step)
     return restore_files(restorer, chosen, Marking(origin if chosen.marked else None))
 
 
-def _told(restorer: Restorer) -> str:
+def _description(restorer: Restorer) -> str:
     return f"restored by a model trained for {restorer.description}"
 
 
 def restore_files(restorer: Restorer, chosen: ApplyOptions, marking: Marking) -> int:
-    """Restores what a chosen names, and tells of it; the exit status. Raises UserError for masks that do not fit."""
+    """Restores the chosen files, reports on each, and returns the exit status. Raises UserError for wrong masks."""
     if chosen.degrade and restorer.degrade is None:
-        raise UserError("--degrade: got true, but nobody knows how the conditions of this model are made of pictures")
+        raise UserError("--degrade: got true, but the degradation of this model is not known")
     if restorer.masks and chosen.masks is None and not chosen.degrade:
-        raise UserError("--mask is missing: this model fills in; give a picture that is white where, or --mask_color")
+        raise UserError(
+            "--mask is missing: this model fills in; give a picture that is white where to fill in, or --mask_color"
+        )
     if not restorer.masks and chosen.masks is not None:
         raise UserError("--mask and --mask_color: this model does not fill in, expected neither")
     print(f"this model was trained for {restorer.description}")
@@ -85,7 +87,7 @@ def restore_files(restorer: Restorer, chosen: ApplyOptions, marking: Marking) ->
 
 
 def _restore_pictures(restorer: Restorer, chosen: ApplyOptions, pairs: Sequence[Pair], marking: Marking) -> int:
-    """Restores pictures and tells of them; how many failed."""
+    """Restores pictures, reports on each, and returns the number of failures."""
     sizes = {pair: _size(pair, restorer.scale if chosen.degrade else 1) for pair in pairs}
     tiling = _tiling(restorer, chosen.tile, [size for size in sizes.values() if size])
     tiles = {pair: _count(tiling, size) for pair, size in sizes.items()}
@@ -103,7 +105,7 @@ def _restore_pictures(restorer: Restorer, chosen: ApplyOptions, pairs: Sequence[
         shape = None
         for pair in sorted(pairs, key=lambda each: _shape(tiling, sizes[each])):
             if _shape(tiling, sizes[pair]) != shape:
-                workshop.flush()  # of this shape no more will come
+                workshop.flush()  # no more tiles of this shape follow
                 shape = _shape(tiling, sizes[pair])
             workshop.take(pair)
         workshop.flush()
@@ -116,13 +118,16 @@ def _restore_pictures(restorer: Restorer, chosen: ApplyOptions, pairs: Sequence[
 
 
 def _restore_film(restorer: Restorer, chosen: ApplyOptions, pair: Pair, marking: Marking) -> bool:
-    """Restores a film and tells of it; whether it is whole. Raises UserError for options that do not fit the one."""
+    """Restores a film, reports on it, and returns whether it is complete.
+
+    Raises UserError if the options do not suit the only input.
+    """
     try:
         height, width = film_size(pair.source, chosen.films)
         scale = restorer.scale if chosen.degrade else 1
         tiling = _tiling(restorer, chosen.tile, [(height // scale, width // scale)])
         with _enough_memory(tiling):
-            told = restore_film(
+            result = restore_film(
                 FilmJob(
                     pair=pair,
                     restorer=restorer,
@@ -144,64 +149,64 @@ def _restore_film(restorer: Restorer, chosen: ApplyOptions, pair: Pair, marking:
     except PictureError as error:
         print(plain(f"{pair.name}: failed, {error}"), flush=True)
         return False
-    remarks = "; ".join(marking.heard(told.remarks))
-    print(plain(f"{pair.name}: {told.text}" + (f" ({remarks})" if remarks else "")), flush=True)
+    remarks = "; ".join(marking.heard(result.remarks))
+    print(plain(f"{pair.name}: {result.text}" + (f" ({remarks})" if remarks else "")), flush=True)
     if chosen.compare is not None:
         print(plain(f"side by side: {chosen.compare}"))
-    return told.whole
+    return result.whole
 
 
 @contextlib.contextmanager
 def _enough_memory(tiling: Tiling) -> Iterator[None]:
-    """Raises UserError where a device's memory does not hold what a tile needs."""
+    """Raises UserError if the device runs out of memory."""
     try:
         yield
     except jax.errors.JaxRuntimeError as error:
         if "RESOURCE_EXHAUSTED" not in str(error):
             raise
-        raise UserError(f"--tile: {tiling.tile} pixels are too many for the memory; give fewer") from error
+        raise UserError(f"--tile: tiles of {tiling.tile} pixels do not fit into memory; give a smaller tile") from error
 
 
 class Report:
-    """Tells of each picture, and shows a bar on a terminal."""
+    """Reports on each picture, and shows a progress bar on a terminal."""
 
     def __init__(self, comparison: Comparison | None, tiles: int, marking: Marking):
-        """`tiles`: of all pictures."""
+        """`tiles`: the number of tiles of all pictures."""
         self.comparison, self.failures, self._marking = comparison, list[Pair](), marking
         columns = (TextColumn("tiles"), BarColumn(bar_width=24), MofNCompleteColumn(), TimeRemainingColumn())
-        # lines go through the bar's terminal only where they would go to it anyway
+        # redirect lines through the bar's terminal only if stdout is that terminal
         shared, silent = sys.stdout.isatty(), not console.is_terminal
         self.progress = Progress(*columns, console=console, redirect_stdout=shared, disable=silent)
         self._bar = self.progress.add_task("tiles", total=tiles)
 
     def done(self, pair: Pair, before: Picture, after: Picture, remarks: Sequence[str]) -> None:
-        """A picture is written."""
+        """Reports a picture that was written."""
         remarks = self._marking.heard(remarks)
-        told = f" ({'; '.join(remarks)})" if remarks else ""
-        print(plain(f"{pair.name}: {after.width} x {after.height} in {pair.target}{told}"), flush=True)
+        suffix = f" ({'; '.join(remarks)})" if remarks else ""
+        print(plain(f"{pair.name}: {after.width} x {after.height} in {pair.target}{suffix}"), flush=True)
         if self.comparison is not None:
             self.comparison.add(pair.name, before, after)
 
     def failed(self, pair: Pair, why: str) -> None:
-        """A picture cannot be read or written."""
+        """Reports a picture that cannot be read or written."""
         self.failures.append(pair)
         print(plain(f"{pair.name}: failed, {why}"), flush=True)
 
     def advanced(self) -> None:
-        """A tile is computed."""
+        """Advances the bar by one tile."""
         self.progress.advance(self._bar)
 
 
 def _tiling(restorer: Restorer, tile: int | None, sizes: Sequence[tuple[int, int]]) -> Tiling:
-    """How to cut: in shapes of their own while these are few."""
+    """The tiling: each picture in its own tile shape, unless that takes too many shapes."""
     field = restorer.receptive_field
     if tile is None:
         largest = restorer.features_scale or restorer.scale
         usual = WHOLE_TILE if field is None else min(TILE, max(64, FEATURES_TILE // largest))
-        exact = 4 * (field or 0)  # pixels from which on tiles overlap by as much as the network sees
+        exact = 4 * (field or 0)  # tiles at least this long can overlap by the whole receptive field
         tile = exact if usual < exact <= 2 * usual else usual
         if len(sizes) == 1 and math.prod(sizes[0]) <= tile**2:
-            tile = max(tile, *sizes[0])  # a wide one needs no more memory whole
+            tile = max(tile, *sizes[0])  # a wide picture needs no more memory than a square tile
     tiling = Tiling(tile, field, multiple=restorer.multiple)
     shapes = {_shape(tiling, size) for size in sizes}
     return tiling if len(shapes) <= SHAPES else Tiling(tile, field, multiple=restorer.multiple, coarse=True)
@@ -217,9 +222,9 @@ def _count(tiling: Tiling, size: tuple[int, int] | None) -> int:
 
 
 def _size(pair: Pair, scale: int) -> tuple[int, int] | None:
-    """Height and width of what is restored, a picture reduced by the scale, as far as the file's head tells them.
+    """Height and width to restore, reduced by `scale`, according to the file's header; None if it cannot be read.
 
-    Files that do not are told of when they are read.
+    Such files are reported when they are read.
     """
     try:
         height, width = stored_size(pair.source)

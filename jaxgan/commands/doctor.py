@@ -1,4 +1,4 @@
-"""`--mode=doctor`: says in plain words what the curves of a run mean and which line of its config to change."""
+"""`--mode=doctor`: explains the curves of a run, and says which fields of its config to change."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from jaxgan.system.json_files import BrokenFileError, lines
 from jaxgan.system.plain import plain
 
 MARKS: Mapping[Grade, str] = {"fine": "ok", "unknown": "?", "look": "!", "bad": "!!"}
-ROLLED_BACK = "rolled back to step"  # as the loop tells it to the log
+ROLLED_BACK = "rolled back to step"  # as the training loop logs it
 
 
 def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
-    """Prints the findings, what to change for each, and one verdict.
+    """Prints the findings, the suggested changes, and one verdict.
 
-    Nothing is trained or written. Raises UserError where the workdir has no run.
+    Nothing is trained or written. Raises UserError if there is no run in the workdir.
     """
     place = Workdir(workdir)
     if not place.config.exists():
@@ -37,14 +37,14 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
         for change in finding.changes:
             print(f"{'':17}change: {change}")
     if any("--config.task" in change or "--config.optimizers" in change for f in findings for change in f.changes):
-        print("Start changed runs in another --workdir: this one belongs to its config.")
+        print("Start a changed run in another --workdir: a workdir belongs to one config.")
     print(verdict(findings))
     return FINISHED
 
 
 def read_record(config: RunConfig, place: Workdir, allow: tuple[str, ...] = ()) -> Record:
-    """What a workdir tells of its run; the size of the smallest data set where all can be opened."""
-    try:  # a log may have been cut or changed; its lines are not JSON
+    """The record of a run, with the size of the smallest data set if all data can be opened."""
+    try:  # the log is plain text, and may be damaged
         rollbacks = sum(line.count(ROLLED_BACK.encode()) for line in lines(place.log))
     except (OSError, BrokenFileError):
         rollbacks = 0

@@ -32,20 +32,19 @@ SEVERAL = Domain(least=2, most=MOST)
 
 
 def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
-    """Prints the scores of `--checkpoint` with what they were made with, and writes them under the workdir.
+    """Prints the scores of `--checkpoint` with their manifest, and writes them into the workdir.
 
-    `--samples` overrides the config's number of samples. `--against` is another file of scores, beside which
-    these are printed; raises UserError where the two were made with different things. `--path_length` adds
-    that of so many paths, `--frames` the scores `last/...` of the last frames of longer clips: of as many as the data's
-    have, so that they compare with those of the first ones. Scores of clips stand beside those of
-    `jaxgan.evaluators.controls`.
+    `--samples` overrides the number of samples in the config. `--against` is another scores file to compare with;
+    raises UserError if its manifest differs. `--path_length` adds the path length over this many paths. `--frames` adds
+    scores `last/...` of the last frames of longer clips, as many as the clips of the data have, so that they are
+    comparable to those of the first frames. Scores of clips are printed beside those of `jaxgan.evaluators.controls`.
     """
     check_outputs("evaluate", workdir, options)
     if "samples" in options:
         config = with_samples(config, integer(options, "samples", 0, SEVERAL))
     against = read_report(options["against"]) if "against" in options else None
     paths = _paths(options)
-    checkpoint_choice(options)  # told before anything is loaded
+    checkpoint_choice(options)  # reports mistakes before anything is loaded
     start_jax(config)
     mesh = make_mesh({"data": -1})
     kind: Kind | None = "latent" if paths else None
@@ -55,7 +54,7 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
     manifest = manifests(evaluators)
     featured = next((each for each in evaluators.values() if isinstance(each, Featured)), None) if paths else None
     if paths and featured is None:
-        raise UserError("--path_length: no evaluator of this run looks at features; expected none")
+        raise UserError("--path_length: no evaluator of this run uses features; expected none")
     if featured is not None:
         manifest["path_length"] = path_manifest(paths, straight=model.has_styles)
     if "frames" in options:
@@ -89,7 +88,7 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
     path = Workdir(workdir).root / f"scores-{model.step}.json"
     write_report(path, report)
     for name, value in scores.items():
-        other = "" if against is None else f"   there {against['scores'].get(name, math.nan):.4f}"
+        other = "" if against is None else f"   against {against['scores'].get(name, math.nan):.4f}"
         beside = "".join(f"   {control} {found[name]:.4f}" for control, found in controls.items() if name in found)
         print(f"{name:40} {value:.4f}{other}{beside}")
     print(plain(f"step {model.step}; made with: {json.dumps(manifest, allow_nan=False)}"))
@@ -98,9 +97,9 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
 
 
 def _last_frames(model: Model, count: int) -> Generate:
-    """Draws clips of `count` frames, and gives the last ones: as many as clips usually have.
+    """Generates clips of `count` frames and returns their last frames, as many as clips usually have.
 
-    Raises UserError for fewer than that, and for a model that makes no longer clips.
+    Raises UserError if `count` is less than that, or if the model cannot make longer clips.
     """
     usual = frames(model.gives)
     if count < usual:
@@ -110,14 +109,14 @@ def _last_frames(model: Model, count: int) -> Generate:
 
 
 def _paths(options: Mapping[str, str]) -> int:
-    """Of how many paths the length is wanted; 0: of none. Raises UserError for one."""
+    """The number of paths for the path length; 0: not computed. Raises UserError for one path."""
     if "path_length" not in options:
         return 0
     return integer(options, "path_length", 0, SEVERAL)
 
 
 def _path_length(generator: Model, evaluator: Featured, paths: int, seed: int) -> float:
-    """Of paths in the space of styles, where there is one, else of latents; each within one class."""
+    """The path length in style space if there are styles, else in latent space; each path stays in one class."""
     latents = np.asarray(generator.latents(seed, 2 * paths))
     labels = evaluator.labels(paths)
     if not generator.has_styles:
@@ -131,7 +130,7 @@ def _path_length(generator: Model, evaluator: Featured, paths: int, seed: int) -
     layers = generator.styles(latents[:1], None if labels is None else labels[:1]).shape[1]
 
     def synthesize(styles: np.ndarray, rows: slice) -> np.ndarray:
-        del rows  # a style holds its own label
+        del rows  # styles already include the label
         return generator.synthesize_styles(np.repeat(styles[:, None], layers, axis=1))
 
     return feature_path_length(synthesize, evaluator.features, starts, ends, straight=True)

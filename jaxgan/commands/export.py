@@ -1,4 +1,4 @@
-"""`--mode=export`: the generator of a run, its averaged weights, as a file for other programs."""
+"""`--mode=export`: writes the generator of a run, with its averaged weights, for other programs."""
 
 from __future__ import annotations
 
@@ -20,27 +20,27 @@ from jaxgan.system.plain import plain
 
 
 class ExportOptions(NamedTuple):
-    """What the options ask for."""
+    """The parsed options."""
 
     format: str
     output: str
-    truncation: float | None  # None: the whole variety
-    platforms: tuple[str, ...]  # that a StableHLO program shall run on
+    truncation: float | None  # None: no truncation
+    platforms: tuple[str, ...]  # of a StableHLO program
 
 
 def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
-    """Writes the generator to `--output` and says what was written.
+    """Writes the generator to `--output` and reports it.
 
-    `--format=safetensors` (the weights by name), `stablehlo` (a program for `--platforms`) or `onnx` (a graph);
-    programs and graphs take latents and what else the generator needs, and hold `--truncation` fixed.
-    Raises UserError for options that do not fit and for packages of the extra `export` that are missing.
+    `--format` is `safetensors` (the weights by name), `stablehlo` (a program for `--platforms`) or `onnx` (a graph).
+    Programs and graphs take latents and the other required inputs of the generator; `--truncation` is constant in them.
+    Raises UserError for invalid options, and for missing packages of the extra `export`.
     """
     chosen = _read_options(options)
-    checkpoint_choice(options)  # told before anything is loaded
+    checkpoint_choice(options)  # reports mistakes before anything is loaded
     check_outputs("export", workdir, options)
     start_jax(config)
     generator = load_model(workdir, options, None if chosen.format == "safetensors" else "latent")
-    with replacing(chosen.output) as part:  # a file under its own name is whole
+    with replacing(chosen.output) as part:  # so that `--output` is never incomplete
         WRITERS[chosen.format](generator, str(part), chosen)
     size = pathlib.Path(chosen.output).stat().st_size
     print(plain(f"{chosen.format} of step {generator.step}: {chosen.output} ({size:,} bytes)"))
@@ -54,9 +54,9 @@ def _read_options(options: Mapping[str, str]) -> ExportOptions:
     if not output:
         raise UserError("--output is missing: name the file to write")
     if "platforms" in options and kind != "stablehlo":
-        raise UserError(f"--platforms: --format={kind} runs everywhere; accepted with --format=stablehlo")
+        raise UserError(f"--platforms: got it with --format={kind}, which runs everywhere; expected --format=stablehlo")
     if "truncation" in options and kind == "safetensors":
-        raise UserError("--truncation: weights do not change with it; accepted with --format=stablehlo and onnx")
+        raise UserError("--truncation: weights do not depend on it; expected --format=stablehlo or onnx")
     platforms = options.get("platforms", ",".join(stablehlo.PLATFORMS))
     return ExportOptions(kind, output, _truncation(options), tuple(platforms.split(",")))
 
@@ -68,7 +68,7 @@ def _truncation(options: Mapping[str, str]) -> float | None:
     except ValueError:
         value = -1.0
     if value is not None and not 0 <= value < float("inf"):
-        raise UserError(f"--truncation: got {text!r}, expected numbers from 0 on, such as 0.7")
+        raise UserError(f"--truncation: got {text!r}, expected a number of 0 or more, such as 0.7")
     return value
 
 

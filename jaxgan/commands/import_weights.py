@@ -1,4 +1,4 @@
-"""`--mode=import`: published weights as the directory of a run, so that all that draws from a run draws from them."""
+"""`--mode=import`: creates the directory of a run from published weights, so that all modes can use them."""
 
 from __future__ import annotations
 
@@ -28,21 +28,21 @@ from jaxgan.system import signals
 from jaxgan.system.plain import plain
 from jaxgan.weights.reading import read
 
-STYLES = 10_000  # of which a mean style is made, where the file has none
+STYLES = 10_000  # averaged to the mean style if the file has none
 
 
 def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
-    """Reads `--weights` and writes config and checkpoint of a run at step 0 into an empty `--workdir`.
+    """Reads `--weights`, and writes the config and the checkpoint of a run at step 0 into `--workdir`.
 
-    Raises UserError for a file that holds no StyleGAN2 generator, and for a workdir that has a run already.
+    Raises UserError for a file without a StyleGAN2 generator, and for a workdir that already has a run.
     """
     del config
     check_outputs("import", workdir, options)
     place = Workdir(workdir)
     if place.config.exists() or place.checkpoints.exists():
-        raise UserError(f"--workdir={workdir}: there is a run in it already; give another")
+        raise UserError(f"--workdir={workdir}: there is already a run in it; give another")
     if "weights" not in options:
-        raise UserError("--weights is missing: a .pth, .safetensors or .npz file of a StyleGAN2 generator")
+        raise UserError("--weights is missing: give a .pth, .safetensors or .npz file of a StyleGAN2 generator")
     imported = _imported(options["weights"])
     if imported.told:
         print(f"{options['weights']}: {imported.told}")
@@ -74,11 +74,11 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
         try:
             _write(place, made, trees)
             replace_file(place.config, to_json(made).encode())
-        except BaseException:  # a full disk: the same command can begin anew
+        except BaseException:  # such as a full disk: clean up, so that the same command can be repeated
             shutil.rmtree(absolute(place.checkpoints), ignore_errors=True)
             raise
     command = f"--mode=sample --workdir={shlex.quote(plain(workdir))}"
-    print(f"StyleGAN2 of {section['resolution']} pixels; draw from it with {command}")
+    print(f"StyleGAN2 of {section['resolution']} pixels; generate pictures with {command}")
     return FINISHED
 
 
@@ -93,7 +93,8 @@ def _imported(path: str) -> Imported:
         raise UserError(f"--weights={path}: {plain(error)}") from None
     marks, found = (stylegan2_nvidia.MARK, stylegan2_torch.MARK), nearest(stylegan2_torch.MARK, tensors)
     raise UserError(
-        f"--weights={path}: its names are of no known StyleGAN2 generator, which have {' or '.join(marks)}{found}"
+        f"--weights={path}: its tensor names match no known StyleGAN2 generator; "
+        f"expected names with {' or '.join(marks)}{found}"
     )
 
 
@@ -103,7 +104,7 @@ def _latent_dim(imported: Imported) -> int:
 
 
 def _with_mean(imported: Imported, config: RunConfig) -> dict[str, Any]:
-    """The variables with a mean style; checks on the way that the params are the network's."""
+    """The params and variables, with a mean style. Raises UserError if their shapes do not match the network."""
     task: Any = make_task(config)
     network, variables = task.generator, dict(imported.variables)
     latent, label = task.latents(jax.random.key(0), STYLES), None
@@ -118,7 +119,7 @@ def _with_mean(imported: Imported, config: RunConfig) -> dict[str, Any]:
     ours, theirs = ({jax.tree_util.keystr(path): leaf.shape for path, leaf in leaves} for leaves in flat)
     for name in ours.keys() | theirs.keys():
         if ours.get(name) != theirs.get(name):
-            raise UserError(f"--weights: {plain(name, 120)} is {theirs.get(name)}, the network wants {ours.get(name)}")
+            raise UserError(f"--weights: {plain(name, 120)}: got {theirs.get(name)}, expected {ours.get(name)}")
     if "average" not in imported.variables:
         styles = jax.jit(lambda tree: network.apply(tree, latent, label, train=False, method="map"))(tree)
         variables["average"] = {"style_mean": np.asarray(styles[:, 0].mean(axis=0))}
@@ -126,7 +127,7 @@ def _with_mean(imported: Imported, config: RunConfig) -> dict[str, Any]:
 
 
 def _write(place: Workdir, config: RunConfig, trees: Mapping[str, Any]) -> None:
-    """A checkpoint of the average alone."""
+    """Writes a checkpoint that holds only the averaged weights."""
     flat: dict[str, Any] = {}
     for kind, tree in trees.items():
         for path, leaf in jax.tree_util.tree_leaves_with_path({GENERATOR: tree}):

@@ -1,4 +1,4 @@
-"""`--mode=plan`: what a config's train step needs and does on TPU slices, compiled for them without one."""
+"""`--mode=plan`: predicts memory and speed of a config's train step on TPU slices, by compiling it without a TPU."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ Measure = Callable[[RunConfig, Topology], Load]
 
 
 def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
-    """Prints the plan and writes it as JSON where `--output` says, each slice as soon as it is compiled.
+    """Prints the plan, each slice as soon as it is compiled, and writes it as JSON to `--output`.
 
-    1 where a slice does not compile (out of memory, or too long), or nothing that a search tried fits.
+    Exit status 1 if a slice does not compile (out of memory, or out of time), or if a search found nothing that fits.
 
-    Raises UserError, also where there is no libtpu.
+    Raises UserError for invalid options, and if libtpu is missing.
     """
     check_outputs("plan", workdir, options)
     if "topology" not in options:
@@ -45,49 +45,49 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
     allow = allowed(options)
     spec = spec_of(config, allow)
     config = fill_in(config, spec, allow)
-    check_data(make_task(config, allow), spec)  # what is wrong with it is told before a compiler starts
+    check_data(make_task(config, allow), spec)  # reports mistakes before the compiler starts
 
     def measure(config: RunConfig, topology: Topology, within: float = math.inf) -> Load:
         return mean_load(compile_step(config, spec, topology, cache_dir() / "plans", within=within, allow=allow))
 
     def keep(trees: Mapping[str, Any]) -> None:
         if "output" in options:
-            told = json.dumps({**_made(), **trees}, indent=2, allow_nan=False) + "\n"
-            replace_file(options["output"], told.encode())
+            text = json.dumps({**_made(), **trees}, indent=2, allow_nan=False) + "\n"
+            replace_file(options["output"], text.encode())
 
     count = frames(spec.fields)
     if searching:
         found = search(config, topologies[0], measure, _say)
         if found is None:
-            _say(f"nothing that was tried fits on {topologies[0]}")
+            _say(f"no tried setting fits on {topologies[0]}")
             return SOME_FAILED
         change, row = found
         _say("best:", *details(row, count), *decoding(row, count), flags(change))
         keep({"search": {"change": change, **to_tree(row)}})
         return FINISHED
-    told: list[Row | Refused] = []
+    rows: list[Row | Refused] = []
 
     def tell(row: Row | Refused) -> None:
         _say(*details(row, count), *decoding(row, count))
-        told.append(row)
-        keep({"rows": list(map(to_tree, told))})
+        rows.append(row)
+        keep({"rows": list(map(to_tree, rows))})
 
     tables = plan(config, topologies, measure, tell)
     if len(topologies) > 1:
-        for kind, rows in tables.items():
-            _say("", f"{kind} scaling:", *table(rows, count))
-    keep({kind: list(map(to_tree, rows)) for kind, rows in tables.items()})
-    return SOME_FAILED if any(isinstance(row, Refused) for row in told) else FINISHED
+        for kind, scaled in tables.items():
+            _say("", f"{kind} scaling:", *table(scaled, count))
+    keep({kind: list(map(to_tree, scaled)) for kind, scaled in tables.items()})
+    return SOME_FAILED if any(isinstance(row, Refused) for row in rows) else FINISHED
 
 
 def _made() -> dict[str, str]:
-    """When a plan was made, and with what."""
+    """The date of a plan, and the versions that it was made with."""
     versions = {name: importlib.metadata.version(name) for name in ("jax", "libtpu")}
     return {"date": datetime.datetime.now(datetime.UTC).date().isoformat(), **versions}
 
 
 def read_search(options: Mapping[str, str], topologies: Sequence[Topology]) -> bool:
-    """Whether `--plan.search` asks for a search, which is of one slice. Raises UserError."""
+    """Whether `--plan.search` asks for a search. Raises UserError for more than one slice."""
     asked = switch(options, "plan.search")
     if asked and len(topologies) > 1:
         raise UserError(f"--plan.search: got {len(topologies)} slices, expected one")
@@ -99,9 +99,9 @@ def _say(*lines: str) -> None:
 
 
 def spec_of(config: RunConfig, allow: tuple[str, ...] = ()) -> DataSpec:
-    """What the data is: of a config that says so, without opening it; else of the data set.
+    """The spec of the data: from the config if that suffices, else by opening the data set.
 
-    `data.resolution` and `data.channels` say it all for a run without labels or conditions.
+    `data.resolution` and `data.channels` suffice for a run without labels or conditions.
     """
     return joined({name: _spec_of(config, name, allow) for name in config.sources})
 
@@ -119,17 +119,18 @@ def _spec_of(config: RunConfig, name: str, allow: tuple[str, ...]) -> DataSpec:
 def plan(
     config: RunConfig, topologies: Sequence[Topology], measure: Measure, tell: Callable[[Row | Refused], None]
 ) -> dict[str, list[Row | Refused]]:
-    """The rows of weak scaling (a chip's images stay) and of strong scaling (the batch stays), or of one slice alone.
+    """The rows of weak scaling (fixed images per chip) and of strong scaling (fixed batch), or of a single slice.
 
-    Compiled rows are told when they are there, and what does not compile: the others go on.
+    `tell` is called with each compiled or refused row at once; a refused slice does not stop the others.
 
-    The config's batch is that of the smallest slice. Of each family the smallest and the largest slice are compiled.
+    The batch size of the config is for the smallest slice. Only the smallest and the largest slice of each family are
+    compiled; rows in between are derived.
     """
     tables: dict[str, list[Row | Refused]] = {"weak": [], "strong": []}
     smallest = min(topologies, key=lambda each: each.chips)
     if config.batch_size % smallest.chips:
         raise UserError(
-            f"config.batch_size: got {config.batch_size}, accepted for {smallest} are multiples of {smallest.chips}"
+            f"config.batch_size: got {config.batch_size}, expected a multiple of {smallest.chips} for {smallest}"
         )
     known: dict[tuple[Topology, int], Row | Refused] = {}
 

@@ -1,4 +1,4 @@
-"""`--mode=prepare`: download a tfds data set and put it in the form that training reads."""
+"""`--mode=prepare`: downloads tfds data sets and prepares them for training."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 
 def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
-    """Prepare the data sets that `config.data` and `config.more_data` name, say where they are and what is in them.
+    """Prepares the data sets of `config.data` and `config.more_data`, and reports where they are and their splits.
 
-    Exit status 0; raises `UserError`.
+    Returns exit status 0; raises UserError.
     """
     del workdir, options  # a data set belongs to no run
     for name, data in config.sources.items():

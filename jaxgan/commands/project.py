@@ -1,4 +1,4 @@
-"""`--mode=project`: the latent or style of a run's generator whose image is nearest to a given picture."""
+"""`--mode=project`: finds the latent or style whose image is nearest to a given picture."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ from jaxgan.media.provenance.origin import packet_of
 from jaxgan.system.plain import plain
 
 STEPS = 1000
-SHOWN_PIXELS = 192  # at least, of each side of the picture
+SHOWN_PIXELS = 192  # minimal side of the shown pictures
 STYLES = 10_000  # from which the mean style and the spread are taken (Karras et al. 2020, appendix D)
-LATENTS = 1_000  # of which the nearest is the start, where there are no styles
+LATENTS = 1_000  # the nearest of these is the start, if there are no styles
 
 
 class Start(NamedTuple):
-    """Where the search begins: a code `[D]`, the spread of codes around their mean, and a row of what is given."""
+    """The start of the search: a code `[D]`, the mean and spread of codes, and one row of the conditions."""
 
     code: np.ndarray
     mean: np.ndarray
@@ -42,19 +42,19 @@ class Start(NamedTuple):
 
 
 def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
-    """Projects the picture `--input`: target and projection side by side as `--output`, beside it an `.npz`.
+    """Projects the picture `--input`; writes target and projection side by side to `--output`, and an `.npz` beside it.
 
-    The `.npz` holds `style` `[W]` or `latent` `[Z]`, `label` (-1: none) and what else it was made for by name,
-    `distances` by step, `target`, `image` and, unless `--provenance` is false, `xmp`: the bytes of the packet that says
-    what made them. `--steps`, `--seed`, `--labels` (one class; default: the one that begins nearest), `--checkpoint`.
-    Raises UserError for a picture that cannot be read, and options that do not fit.
+    The `.npz` holds `style` `[W]` or `latent` `[Z]`, `label` (-1: none) and other conditions by name, `distances` by
+    step, `target`, `image` and, unless `--provenance` is false, `xmp`: the bytes of the packet that marks them as made
+    by a model. `--labels` is one class; default: the one whose start is nearest. Raises UserError for a picture that
+    cannot be read, and for invalid options.
     """
     seed, steps = integer(options, "seed", 0), integer(options, "steps", STEPS, COUNT)
     if not options.get("input"):
         raise UserError("--input is missing: --mode=project needs a picture")
     check_outputs("project", workdir, options)
     marked = marks(options)
-    checkpoint_choice(options)  # told before anything is loaded
+    checkpoint_choice(options)  # reports mistakes before anything is loaded
     wanted = None if "labels" not in options else integer(options, "labels", 0)
     source = pathlib.Path(options["input"])
     output = epath.Path(options.get("output") or epath.Path(workdir) / "projections" / f"{source.stem}.png")
@@ -66,8 +66,8 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
     found = project(decode, weights, target, start=start.code, spread=start.spread, steps=steps, seed=seed)
     scale = max(1, -(-SHOWN_PIXELS // len(target)))
     pair = np.stack([target, found.image])
-    told = "a picture, and beside it the nearest that a generator can make"
-    origin = origin_of_run(workdir, "created", told, step=generator.step, seed=seed, mixed=True)
+    description = "a picture, and beside it the nearest that a generator can make"
+    origin = origin_of_run(workdir, "created", description, step=generator.step, seed=seed, mixed=True)
     marking = Marking(origin if marked else None)
     titles = ["target", "projection"]
     marking.heard(save_grid(pair, output, columns=2, column_labels=titles, scale=scale, origin=marking.about()))
@@ -86,19 +86,19 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
     )
     away = np.linalg.norm(found.code - start.mean) / start.spread
     print(f"{DISTANCE}: {found.distances[0]:.5f} at the start, {found.distances[-1]:.5f} after {steps} steps")
-    print(f"the {kind} lies {away:.2f} times as far from the mean as a drawn one does (far more than 1: an odd image)")
+    print(f"the {kind} is {away:.2f} times as far from the mean as a typical sample (far above 1: an unusual image)")
     print(plain(f"target and projection: {output}; {kind}, distances and images: {output.with_suffix('.npz')}"))
     return marking.tell()
 
 
 def read_picture(path: pathlib.Path, shape: tuple[int, ...], fit: str) -> np.ndarray:
-    """A picture as the generator makes them: `[H,W,C]`, float32 in [-1, 1]. Raises UserError where it cannot be."""
+    """Reads a picture in the generator's format: `[H,W,C]`, float32 in [-1, 1]. Raises UserError if that fails."""
     pixels = Framing(shape[2], shape[0], fit)(read_image(path, f"--input: {path}"))  # type: ignore[arg-type]
     return pixels.astype(np.float32) / 127.5 - 1.0
 
 
 def _mean_style(generator: Model, target: np.ndarray, seed: int, label: int | None) -> Start:
-    """The mean style of the class (of those asked for) whose mean style's image is nearest."""
+    """The mean style of a class: of `label`, or of the class whose mean style gives the nearest image."""
     latents, starts, images = generator.latents(seed, STYLES), [], []
     given = generator.given(seed, generator.num_classes or 1) if label is None else _of_class(generator, 1, label)
     for index in range(1 if label is not None else generator.num_classes or 1):
@@ -113,7 +113,7 @@ def _mean_style(generator: Model, target: np.ndarray, seed: int, label: int | No
 
 
 def _nearest_latent(generator: Model, target: np.ndarray, seed: int, label: int | None) -> Start:
-    """The latent, of many drawn, whose image is nearest; a mean latent's image is none that training has seen."""
+    """The random latent whose image is nearest; the mean latent is no start, as training never sees its image."""
     latents = np.asarray(generator.latents(seed, LATENTS))
     given = generator.given(seed, LATENTS) if label is None else _of_class(generator, LATENTS, label)
     index = _nearest(generator.synthesize(latents, given=given), target)

@@ -1,4 +1,4 @@
-"""`--mode=sample`: pictures and animations from the averaged weights of a run."""
+"""`--mode=sample`: generates pictures and animations with the averaged weights of a run."""
 
 from __future__ import annotations
 
@@ -39,27 +39,27 @@ DEFAULT_COUNT = {
 
 
 def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
-    """Draws what the options ask for and says where it lies.
+    """Generates the samples that the options ask for, and reports where they are.
 
-    `--kind=grid` (labelled, `--count` samples; a clip is a row of frames), `files` (a PNG each, a GIF of clips, into
-    the folder `--output`), `videos` (of clips a film of a grid of them), `interpolate` (a walk through `--count`
-    latents, or styles, GIF, WebP or MP4 by the suffix of `--output`; of clips see `_between_clips`), `classes` (a row a
-    class, `--count` columns), and those of `jaxgan.jobs.inspection`: `mixing`, `neighbours`, `truncation`.
-    `--frames`: of clips, any number. `--labels` and `--given` (texts, parted by `;`) are drawn in turn. `--truncation`
-    is psi or a threshold, see `Model.generate`. `--provenance`: whether the files say what made them. Raises UserError
-    for options that do not fit.
+    Kinds: `grid` (labelled, `--count` samples; a clip is a row of frames), `files` (one PNG each, or GIF for clips, in
+    the folder `--output`), `videos` (clips in a grid, as one film), `interpolate` (a walk through `--count` latents or
+    styles, as GIF, WebP or MP4 by the suffix of `--output`; for clips see `_between_clips`), `classes` (one row per
+    class, `--count` columns), and those of `jaxgan.jobs.inspection`: `mixing`, `neighbours`, `truncation`. `--frames`
+    sets the length of clips. Samples cycle through `--labels` or `--given` (texts separated by `;`). `--truncation` is
+    psi or a threshold, see `Model.generate`. `--provenance`: whether files are marked as made by a model. Raises
+    UserError for invalid options.
     """
     kind = options.get("kind", "grid")
     if kind not in KINDS:
         raise UserError(f"--kind: got {kind!r}, expected one of {', '.join(KINDS)}")
     for name, own in OF_KINDS.items():
         if name in options and kind != own:
-            raise UserError(f"--{name}: only --kind={own} has one")
+            raise UserError(f"--{name}: applies to --kind={own} only")
     over, length = options.get("over", "content"), integer(options, "frames", 1, FRAMES) if "frames" in options else 0
     if over not in OVER:
-        raise UserError(f"--over: got {over!r}, expected {' and '.join(OVER)}")
+        raise UserError(f"--over: got {over!r}, expected {' or '.join(OVER)}")
     seed, count = integer(options, "seed", 0), integer(options, "count", DEFAULT_COUNT[kind], PICTURES)
-    checkpoint_choice(options)  # told before anything is loaded
+    checkpoint_choice(options)  # reports mistakes before anything is loaded
     check_outputs("sample", workdir, options)
     labels, truncations, marked = _labels(options), _truncations(options), marks(options)
     texts = tuple(options["given"].split(";")) if "given" in options else ()
@@ -78,17 +78,17 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
     where = KINDS[kind](generator, chosen)
     print(plain(f"{kind} of step {generator.step}: {where}"))
     if generator.lost:
-        print(f"{generator.lost} of the images that the generator gives have values that are not finite: {LOST[kind]}")
+        print(f"{generator.lost} of the generated images have values that are not finite: {LOST[kind]}")
     return max(marking.tell(), SOME_FAILED if generator.lost else FINISHED)
 
 
 def _fitting(generator: Model, kind: str, length: int, *, over_given: bool) -> Model:
-    """The model for clips of `length` frames (0: as it was trained). Raises UserError for what it does not make."""
+    """The model for clips of `length` frames (0: as trained). Raises UserError for kinds that it cannot make."""
     trained = frames(generator.gives)
     if not _makes_clips(generator):
         flag = "--kind=videos" if kind == "videos" else "--frames" if length else "--over" if over_given else None
         if flag is not None:
-            raise UserError(f"{flag}: this model makes pictures, not clips; --kind=interpolate draws a film of a walk")
+            raise UserError(f"{flag}: this model makes pictures, not clips; --kind=interpolate makes a film of a walk")
         return generator
     if kind not in OF_CLIPS:
         raise UserError(f"--kind: got {kind!r}, but this model makes clips; expected one of {', '.join(OF_CLIPS)}")
@@ -97,7 +97,7 @@ def _fitting(generator: Model, kind: str, length: int, *, over_given: bool) -> M
     if generator.product.retimed is None:
         raise UserError(f"--frames: got {length}, but this model makes clips of {trained} frames only")
     if length > trained:
-        print(f"--frames={length}: longer than the clips that it was trained on, which have {trained} frames")
+        print(f"--frames={length}: longer than the {trained} frames of the clips in training")
     return generator.retimed(length)
 
 
@@ -129,13 +129,13 @@ def _files(generator: Model, chosen: SampleOptions) -> str:
 
 
 def _videos(generator: Model, chosen: SampleOptions) -> str:
-    """A film of all clips side by side."""
+    """Writes a film of all clips side by side."""
     columns = math.ceil(math.sqrt(chosen.count))
     return _save_clips(chosen.samples(generator), chosen, columns, "samples of a generator of clips")
 
 
 def _save_clips(clips: np.ndarray, chosen: SampleOptions, columns: int, description: str) -> str:
-    """A film of clips `[N,T,H,W,C]` side by side, or by the suffix a strip: a row of frames each."""
+    """Writes clips `[N,T,H,W,C]` side by side as a film or, by the suffix, as a strip with a row of frames each."""
     origin = chosen.marking.about(description)
     if PurePath(chosen.output).suffix.lower() in ANIMATIONS:
         film = make_film(clips, columns=columns)
@@ -158,7 +158,7 @@ def _classes(generator: Model, chosen: SampleOptions) -> str:
 
 
 def _interpolate(generator: Model, chosen: SampleOptions) -> str:
-    """A closed walk; with classes or texts, every one of them walks along, side by side."""
+    """A closed walk; with classes or texts, one walk for each of them, side by side."""
     shown = len(chosen.labels or chosen.texts) or generator.num_classes or 1
     if _makes_clips(generator):
         return _between_clips(generator, chosen, shown)
@@ -168,14 +168,14 @@ def _interpolate(generator: Model, chosen: SampleOptions) -> str:
 
 
 def _between_clips(generator: Model, chosen: SampleOptions, shown: int) -> str:
-    """`--count` clips side by side, from one content to another, all under one motion; `--over=motion`: the other way.
+    """`--count` clips side by side, from one content to another with the same motion; `--over=motion`: the reverse.
 
-    With classes or texts each of them has a row.
+    Each class or text has its own row.
     """
     asks, moving = generator.asks, chosen.over == "motion"
     motion = further_latents(asks)
     if moving and not motion:
-        raise UserError("--over=motion: this model draws no motion apart from the content; expected content")
+        raise UserError("--over=motion: this model has no latents of motion; expected content")
     given, shares = chosen.given(generator, max(2, shown)), np.linspace(0, 1, chosen.count)
     ends = {
         named(asks, "latent"): np.asarray(generator.latents(chosen.seed, 2)),
@@ -196,7 +196,7 @@ def _between_clips(generator: Model, chosen: SampleOptions, shown: int) -> str:
 
 
 def _walk(generator: Model, chosen: SampleOptions, given: Mapping[str, np.ndarray]) -> np.ndarray:
-    """The images of a walk through styles, in straight lines, where there are any; else through latents."""
+    """The images of a walk along straight lines through styles or, without styles, along arcs through latents."""
     keys = np.asarray(generator.latents(chosen.seed, chosen.count))
     asked = lambda n: {name: np.repeat(row, n, axis=0) for name, row in given.items()}  # noqa: E731
     if generator.has_styles:
@@ -230,7 +230,7 @@ KINDS: dict[str, MakeSamples] = {
 OF_CLIPS = ("grid", "files", "videos", "interpolate", "classes")
 OF_KINDS = {"crossover": "mixing", "over": "interpolate"}  # flags of one kind each
 OVER = ("content", "motion")
-LOST = dict.fromkeys(KINDS, "these values are drawn grey") | {"files": "these are not written"}
+LOST = dict.fromkeys(KINDS, "these values are shown grey") | {"files": "these are not written"}
 SUFFIX = {"files": "", "interpolate": ".gif"} | dict.fromkeys(
     ("grid", "classes", "mixing", "neighbours", "truncation"), ".png"
 )

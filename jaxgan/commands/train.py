@@ -1,4 +1,4 @@
-"""`--mode=train`: trains a config in a workdir, or goes on where the workdir stands."""
+"""`--mode=train`: trains a config in a workdir, or resumes its run."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ log = logging.getLogger(__name__)
 
 
 def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
-    """Trains to the end of the config; the exit status. What a user can get wrong is told before anything is written.
+    """Trains to the end of the config and returns the exit status. Mistakes are reported before anything is written.
 
     Raises UserError, and TrainingGaveUp after too many rollbacks.
     """
@@ -74,12 +74,12 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
             with distributed.joined(processes), _heard_together():
                 return _run(config, workdir, profile, allowed(options))
         except signals.Told:
-            say("interrupted while nothing was played; the same command goes on from here")
+            say("interrupted before training started; the same command continues from here")
             return signals.status()
 
 
 def _heard_together() -> contextlib.AbstractContextManager[None]:
-    """Of several processes none ends alone."""
+    """Shares signals between several processes, so that they end together."""
     return signals.shared() if distributed.several() else contextlib.nullcontext()
 
 
@@ -107,7 +107,7 @@ def _run(config: RunConfig, workdir: str, profile: Profile | None, allow: tuple[
     mesh = make_mesh(config.parallel.mesh)
     check_batch(config.batch_size, config.microbatches, mesh)
     networks, batch = "the state of networks and optimizers", f"a batch of {config.batch_size:,} images"
-    check_memory(state, mesh, what=networks, advice="look at the widths and the latents of the config")
+    check_memory(state, mesh, what=networks, advice="check the widths and the latents of the config")
     shapes = jax.eval_shape(lambda: example_batch(spec.fields, config.batch_size))
     check_memory(shapes, mesh, what=batch, advice="give a smaller --config.batch_size")
     images = total_images(config, spec, images_shown(task, spec.fields))
@@ -140,33 +140,33 @@ def _run(config: RunConfig, workdir: str, profile: Profile | None, allow: tuple[
             )
         )
         started = time.monotonic()
-        told = f"this run is finished: {images:,} images were played"
+        outcome = f"this run is already finished: {images:,} images"
         if checkpoints.images_seen < images:
             status = _train(config, place, spec, task, begin, mesh, checkpoints, evaluators, images, profile, allow)
             if status != FINISHED:
                 return status
-            told = f"finished: {images:,} images, {time.monotonic() - started:.0f} s since this start"
+            outcome = f"finished: {images:,} images, {time.monotonic() - started:.0f} s since this start"
         checkpoints.wait()
         if leading:
-            closing = f"{told}\n{_where_things_are(place, checkpoints, product_of(task)[1], evaluators, allow)}"
+            closing = f"{outcome}\n{_where_things_are(place, checkpoints, product_of(task)[1], evaluators, allow)}"
             console.print(closing, markup=False, highlight=False, soft_wrap=True)
         return FINISHED
 
 
 def _held_out(config: RunConfig, allow: tuple[str, ...]) -> Source | None:
-    """The split that is held out for scores; None where that is the one trained on."""
+    """The split that is held out for scores; None if scores use the training split."""
     data = config.data
     return None if data.evaluation_split == data.split else open_source(data, data.evaluation_split, allow)
 
 
 def _check_data(place: Workdir, data: Mapping[str, Any]) -> str:
-    """One line on what changed in the data since the last start; UserError where their classes did."""
+    """One line on what changed in the data since the last start. Raises UserError if the classes changed."""
     earlier = distributed.by_leader("earlier data", lambda: earlier_data(place.checkpoints))
     return compare_data(earlier, data, f"the run in {place.root}")
 
 
 def _tell_of_data(lines: Sequence[str], notes: Sequence[str]) -> None:
-    """What was found in the data and done with them, once a start: for the user and the log."""
+    """Prints and logs, once per start, what was found in the data and how it is used."""
     for line in lines:
         log.info("%s", line)
         console.print(line, highlight=False, markup=False, soft_wrap=True)
@@ -175,19 +175,19 @@ def _tell_of_data(lines: Sequence[str], notes: Sequence[str]) -> None:
 
 
 def _check_networks(config: RunConfig, task: Task, spec: DataSpec) -> State:
-    """The shapes of the initial state. Raises UserError where it cannot be made."""
+    """The shapes of the initial state. Raises UserError if it cannot be built."""
     try:
         return jax.eval_shape(make_init(config, task, make_optimizers(config, task), spec))
     except UserError:
         raise
-    except Exception as error:  # whatever a network says to what it is given
-        raise UserError(f"the networks cannot be made: {type(error).__name__}: {error}") from None
+    except Exception as error:  # any error of a network
+        raise UserError(f"the networks cannot be built: {type(error).__name__}: {error}") from None
 
 
 def _check_scores(place: Workdir, evaluators: Mapping[str, Scheduled]) -> str:
-    """What is to be said of the run's scores so far beside new ones of the same evaluators.
+    """A note on whether earlier scores are comparable with new ones of the same evaluators; empty if they are.
 
-    Raises UserError where they were made with something else, so that none could be the best.
+    Raises UserError if they were made with other settings, so that no best checkpoint could be chosen.
     """
     if not distributed.by_leader("earlier scores", place.scores.exists):
         return ""
@@ -199,16 +199,15 @@ def _check_scores(place: Workdir, evaluators: Mapping[str, Scheduled]) -> str:
 
 def _check_manifest(place: Workdir, evaluator: Evaluator, theirs: Mapping[str, Any]) -> str:
     ours = dict(evaluator.manifest)
-    if CONTENTS not in theirs:  # of an older version
+    if CONTENTS not in theirs:  # written by an older version
         ours.pop(CONTENTS, None)
     elif ours.get(CONTENTS, theirs[CONTENTS]) != theirs[CONTENTS]:
-        return "scores until now were of other data: those from here on do not compare with them"
+        return "earlier scores were computed on other data: new scores are not comparable with them"
     if "labels" in ours and "labels" not in theirs and ours | {"labels": None} == {**theirs, "labels": None}:
-        told = "scores until now were of samples of the classes in turn; from here on labels are drawn"
-        return f"{told} {ours['labels']}"
+        return f"earlier scores used samples of all classes in turn; from now on labels are drawn {ours['labels']}"
     if str(theirs.get("features")).startswith("['patches") and str(ours.get("features")).startswith("self"):
         raise UserError(
-            f"the run in {place.root} was scored by patches until now: go on with --config.evaluation.features=patches"
+            f"the run in {place.root} was scored with patches: continue with --config.evaluation.features=patches"
         )
     check_same(ours, theirs, f"the run in {place.root}")
     return ""
@@ -216,7 +215,7 @@ def _check_manifest(place: Workdir, evaluator: Evaluator, theirs: Mapping[str, A
 
 @contextlib.contextmanager
 def _plotted(place: Workdir) -> Iterator[None]:
-    """At the end draws the plots, whatever that is; what ended the training counts more than that they cannot be."""
+    """Writes the plots at the end, also after an error, which takes precedence over a failure to write them."""
     try:
         yield
     except BaseException:
@@ -227,16 +226,16 @@ def _plotted(place: Workdir) -> Iterator[None]:
 
 
 def total_images(config: RunConfig, spec: DataSpec, shown: int) -> int:
-    """How many images a run plays: whole batches, at least as many as the config asks for.
+    """The number of images of a run: that of the config, rounded up to whole batches.
 
-    `shown`: images of an example that a round shows. Raises UserError for more than its clock counts.
+    `shown`: images per example in a round. Raises UserError if `images_seen` could overflow.
     """
     images = config.images if config.images is not None else (config.epochs or 0) * spec.size * shown
     total = math.ceil(images / (config.batch_size * shown)) * config.batch_size * shown
     if total > MOST:
         asked = f"images: got {config.images}" if config.images is not None else f"epochs: got {config.epochs}"
-        told = f"which are {total:.10g} images in batches of {config.batch_size} of {spec.size:,} examples"
-        raise UserError(f"config.{asked}, {told}; expected at most {MOST} images")
+        size = f"{total:.10g} images in batches of {config.batch_size} of {spec.size:,} examples"
+        raise UserError(f"config.{asked}, which is {size}; expected at most {MOST} images")
     return total
 
 
@@ -262,16 +261,16 @@ def _train(
     with contextlib.ExitStack() as stack:
         if config.plots and leading:
             if can_plot():
-                stack.enter_context(_plotted(place))  # most wanted when training gave up
+                stack.enter_context(_plotted(place))  # also written if training gives up
             else:
-                say(f"no plots are drawn: {NEEDED}")
+                say(f"no plots are written: {NEEDED}")
         stack.enter_context(writer)
         progress = stack.enter_context(Progress(images, enabled=leading))
         pipelines = {
             name: make_pipeline(data, seed=config.seed, allow=allow, name=name) for name, data in config.sources.items()
         }
         runner = RUNNERS[config.parallel.runner](play, mesh)
-        if profile is not None and leading:  # the processes of a host would write over each other's
+        if profile is not None and leading:  # other processes on the host would overwrite it
             runner = stack.enter_context(ProfiledRunner(runner, profile))
         return Loop(
             phases=task.phases(),
@@ -331,7 +330,7 @@ def _make_show_samples(place: Workdir, view: View, writer: Writer) -> Callable[[
 
 
 def _numbered(place: Workdir) -> list[str]:
-    """The sample pictures that the run has drawn; somebody may have moved them away."""
+    """The names of the sample pictures of the run; the user may have moved some away."""
     pictures = place.samples.iterdir() if place.samples.exists() else ()
     return sorted(path.name for path in pictures if path.stem.isdecimal())
 
@@ -339,13 +338,13 @@ def _numbered(place: Workdir) -> list[str]:
 def _where_things_are(
     place: Workdir, checkpoints: Checkpoints, product: Product, evaluators: Collection[str], allow: tuple[str, ...]
 ) -> str:
-    """What a user wants to know at the end of a run."""
+    """The locations of the results, and the next commands, to print at the end of a run."""
     pictures = _numbered(place)
     scores = read_report(place.scores)["scores"] if place.scores.exists() else {}
-    told: dict[str, float] = {}
+    latest_scores: dict[str, float] = {}
     for name, value in scores.items():
         parts = name.split("/")
-        told.setdefault("/".join(parts[: 2 if parts[0] in evaluators else 1]), value)
+        latest_scores.setdefault("/".join(parts[: 2 if parts[0] in evaluators else 1]), value)
     latest = checkpoints.latest
     workdir = shlex.quote(plain(place.path)) + (f" --allow={','.join(allow)}" if allow else "")
     command = f"evaluate --workdir={workdir}"
@@ -354,10 +353,10 @@ def _where_things_are(
         command = f"sample --workdir={workdir} --kind={ways[0]} --output={ways[1]}"
     elif product.makes_pixels_of("pixels"):
         command = f"apply --workdir={workdir} --input=photo.jpg --output=restored.png"
-    short = ", ".join(f"{name} {value:.3g}" for name, value in told.items())
+    short = ", ".join(f"{name} {value:.3g}" for name, value in latest_scores.items())
     lines = [
         *([f"  pictures    {plain(place.samples / pictures[-1])}"] if pictures else []),
-        *([f"  scores      {plain(place.scores)}  ({short})"] if told else []),
+        *([f"  scores      {plain(place.scores)}  ({short})"] if latest_scores else []),
         *([f"  plots       {plain(place.plots)}"] if any(place.plots.glob("*.png")) else []),
         f"  checkpoint  {plain(checkpoints.path(latest)) if latest is not None else 'none'}",
         "try next:",

@@ -1,4 +1,4 @@
-"""`--mode=verify`: says of files what made them, as far as they tell, and what that is worth."""
+"""`--mode=verify`: reports how files say they were made, and how far that can be trusted."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from jaxgan.system.plain import plain
 REQUIRED = ("credential", "any")
 LONGEST_LINE = 500  # characters
 NOTHING_PROVEN = (
-    "Where nothing is found, nothing is proven: credentials and XMP can be taken out, and most programs drop them when "
-    "they save a file."
+    "If nothing is found, nothing is proven: credentials and XMP can be removed, and most programs drop them when they "
+    "save a file."
 )
 NOT_INSTALLED = "that needs the package c2pa-python, pip install -e '.[provenance]'"
 WORTH = {
-    State.OURS: "of this installation, and the file is as it was written",
-    State.STRANGER: "of a stranger: a good signature, of a key that is not this installation's",
-    State.CHANGED: "changed since: the file, or the credential itself, is not what was signed",
+    State.OURS: "of this installation; the file is unchanged since it was written",
+    State.STRANGER: "of a stranger: a good signature, but with a key that is not of this installation",
+    State.CHANGED: "changed since: the file, or the credential itself, was changed after signing",
     State.DAMAGED: "damaged: it cannot be read",
 }
 SOURCE_TYPES = {
@@ -47,21 +47,21 @@ SOURCE_TYPES = {
 
 @dataclasses.dataclass(frozen=True)
 class Finding:
-    """What is known of one file."""
+    """What was found in one file."""
 
     path: Path
     credential: Credential | None
     xmp: Statement | None
-    content: str | None  # the suffix of what is in it, whatever it is called; None: not known
+    content: str | None  # the suffix that fits its content, whatever its name; None: unknown
 
     @property
     def vouched(self) -> bool:
-        """Whether a credential fits the file, whoever signed it."""
+        """Whether a valid credential matches the file, whoever signed it."""
         return self.credential is not None and self.credential.state in (State.OURS, State.STRANGER)
 
     @property
     def contradiction(self) -> str | None:
-        """What of the file's signs does not go together."""
+        """How the marks of the file contradict each other, or None."""
         said = _word(self.xmp.source_type) if self.xmp else None
         if self.credential and not self.vouched:
             return "the credential does not vouch for the file" + (", nor for its XMP" if said else "")
@@ -70,23 +70,22 @@ class Finding:
         return None
 
     def has(self, required: str | None) -> bool:
-        """Whether it has what `--require` asks for."""
+        """Whether it has the marks that `--require` asks for."""
         if required is None or self.vouched:
             return True
         return required == "any" and self.credential is None and bool(self.xmp and self.xmp.source_type)
 
 
 def run(paths: Sequence[str], options: Mapping[str, str]) -> int:
-    """Prints what every file says of its making and what that is worth. Nothing is changed, nothing is fetched.
+    """Prints how each file says it was made, and how far that can be trusted. Changes no file and uses no network.
 
-    Folders are gone through with all below them, hidden files left out; in them only pictures and films count. Raises
-    UserError, before anything is printed, for a path that does not exist, for no file at all, for
-    `--require=credential` where c2pa-python is missing or does not load, and where this installation's own certificate
-    is damaged.
+    Folders are searched recursively for pictures and films, without hidden files. Raises UserError, before anything is
+    printed, for a path that does not exist, if no file is found, for `--require=credential` if c2pa-python is missing
+    or does not load, and if this installation's own certificate is damaged.
     """
     required = options.get("require")
     if required not in (None, *REQUIRED):
-        raise UserError(f"--require: got {required!r}, expected {' and '.join(REQUIRED)}")
+        raise UserError(f"--require: got {required!r}, expected {' or '.join(REQUIRED)}")
     as_json = switch(options, "json")
     not_read = _why_not_read()
     if required == "credential" and not_read:
@@ -112,7 +111,7 @@ def run(paths: Sequence[str], options: Mapping[str, str]) -> int:
 
 
 def _why_not_read() -> str | None:
-    """Why credentials cannot be read here; None: they can."""
+    """Why credentials cannot be read; None if they can."""
     if not credentials.available():
         return NOT_INSTALLED
     try:
@@ -124,20 +123,20 @@ def _why_not_read() -> str | None:
 
 @dataclasses.dataclass
 class Findings:
-    """What was found in all files."""
+    """The findings of all files."""
 
-    not_read: str | None  # why credentials were not read; None: they were
+    not_read: str | None  # why credentials were not read; None if they were
     skipped: int
     unreadable: list[tuple[Path, str]]
     examined: list[Finding] = dataclasses.field(default_factory=list)
 
     @property
     def remarks(self) -> list[str]:
-        """What is to be known of all files together."""
+        """Remarks that apply to all files."""
         return [*([f"Credentials were not read: {self.not_read}."] if self.not_read else []), NOTHING_PROVEN]
 
     def to_json(self) -> dict[str, Any]:
-        """As it is told to programs."""
+        """The findings as a JSON tree."""
         return {
             "files": [_as_json(each) for each in self.examined],
             "unreadable": [{"path": str(path), "reason": reason} for path, reason in self.unreadable],
@@ -149,26 +148,26 @@ class Findings:
 
 @dataclasses.dataclass(frozen=True)
 class Found:
-    """What paths mean."""
+    """The files that paths stand for."""
 
     files: list[Path]
-    skipped: int  # in folders, those that are no pictures or films
+    skipped: int  # files in folders that are no pictures or films
     unreadable: list[tuple[Path, str]]  # folders
 
 
 def find_files(paths: Sequence[str]) -> Found:
-    """The files that paths name, each once, in order. Raises UserError for one that is not there, and for no files."""
+    """The files that paths name, each once, in order. Raises UserError for missing paths, and if there are no files."""
     if not paths:
         raise UserError("--mode=verify needs paths: files, or folders with files")
     if not all(paths):  # Path("") would be the current folder
-        raise UserError("--mode=verify: got an empty path, expected files and folders")
+        raise UserError("--mode=verify: got an empty path, expected files or folders")
     given = [Path(expanded(each)) for each in paths]
     for path in given:
         try:
             path.lstat()
         except FileNotFoundError:
             raise UserError(f"{_shown(path)}: there is no such file or folder") from None
-        except OSError as error:  # such as a folder above it that may not be looked into
+        except OSError as error:  # such as an unreadable parent folder
             raise UserError(f"{_shown(path)}: {error.strerror or error}") from None
     files, others, failed = dict[Path, Path](), 0, list[tuple[Path, str]]()
     for path in given:
@@ -181,30 +180,30 @@ def find_files(paths: Sequence[str]) -> Found:
             else:
                 others += 1
     if not files and not failed:
-        raise UserError(f"{', '.join(map(_shown, given))}: there is no picture and no film in it")
+        raise UserError(f"{', '.join(map(_shown, given))}: found no pictures or films")
     return Found(list(files.values()), others, failed)
 
 
 def examine(path: Path, *, signed: bool) -> Finding:
-    """What one file says. Raises CredentialError and OSError where it cannot be read, or is no picture or film."""
+    """Examines one file. Raises CredentialError or OSError if it cannot be read, or is no picture or film."""
     if not path.is_file():
         raise CredentialError("it is no file" if path.exists() else "the link leads nowhere")
     credential = credentials.read(path) if signed else None
     xmp = read_statement(path)
     content = suffix_of_content(path)
     if credential is None and xmp is None and content is None:
-        raise CredentialError("it is no picture or film, or not a whole one")
+        raise CredentialError("it is no picture or film, or is incomplete")
     return Finding(path, credential, xmp, content)
 
 
 def _below(folder: Path, failed: list[tuple[Path, str]]) -> Iterator[Path]:
-    """All files in a folder and below, by name; hidden ones left out; links that lead back are followed once."""
+    """All files below a folder, by name, without hidden ones; cyclic links are followed once."""
     walk = Walk(folder)
     yield from (each.path for each in walk)
     for failure in walk.failures:
         if kinds.is_known(failure.path) or failure.path.is_dir():
             failed.append(failure)
-        else:  # whatever it is, no picture or film
+        else:  # neither a picture nor a film
             yield failure.path
 
 
@@ -219,14 +218,14 @@ def _print_end(findings: Findings, folders: Sequence[tuple[Path, str]]) -> None:
     for path, reason in folders:
         print(f"{_shown(path)}\n  unreadable: {reason}")
     if findings.skipped:
-        print(f"{findings.skipped} other files are no pictures or films and were skipped.")
+        print(f"{findings.skipped} other files are neither pictures nor films, and were skipped.")
     if findings.unreadable:
         print(f"{len(findings.unreadable)} of {len(findings.examined) + len(findings.unreadable)} could not be read.")
     print("\n".join(findings.remarks))
 
 
 def lines_of(finding: Finding, *, signed: bool) -> list[str]:
-    """A file in words: at most four lines."""
+    """The finding of a file as text, at most four lines."""
     credential = finding.credential
     lines = [_shown(finding.path)]
     if credential is None:
@@ -245,22 +244,22 @@ def lines_of(finding: Finding, *, signed: bool) -> list[str]:
 def _xmp_in_words(finding: Finding) -> str:
     xmp, contradiction = finding.xmp, finding.contradiction
     if xmp is None or not xmp.source_type:
-        said = "none" if xmp is None else "there is some, but it does not say what made the file"
+        said = "none" if xmp is None else "present, but does not say how the file was made"
         return f"{said}; {contradiction}" if contradiction else said
-    told = _sentence({**xmp._asdict(), "time": xmp.created})
+    statement = _sentence({**xmp._asdict(), "time": xmp.created})
     if contradiction:
-        return f"{told}; but {contradiction}"
+        return f"{statement}; but {contradiction}"
     if finding.credential is None:
-        return f"{told}; anyone can write or change this"
+        return f"{statement}; anyone can write or change this"
     if finding.credential.source_type is None:
-        return f"{told}; the credential does not say how it was made"
+        return f"{statement}; the credential does not say how it was made"
     if not _agree(finding.credential, xmp):
-        return f"{told}; the credential tells tool, model or description differently"
+        return f"{statement}; the credential differs in tool, model or description"
     return "the same"
 
 
 def _agree(credential: Credential, xmp: Statement) -> bool:
-    """Whether both say the same of the making; XMP, which has room for less, is compared with what it would hold."""
+    """Whether both agree; the credential is first reduced to what XMP can hold."""
     packet = make_packet(
         source_type=credential.source_type or "",
         tool=credential.tool or "",
@@ -281,20 +280,20 @@ def _agree(credential: Credential, xmp: Statement) -> bool:
 
 
 def _words(text: str | None) -> list[str]:
-    """The words of a text without what cannot be printed, which is not read from credentials."""
+    """The words of a text, without unprintable characters, which credentials drop."""
     return ["".join(filter(str.isprintable, each)) for each in (text or "").split()]
 
 
 def _sentence(said: Mapping[str, Any]) -> str:
-    """What a file says of its making, in one line."""
+    """How a file says it was made, in one line."""
     word = _word(said.get("source_type"))
     parts = [SOURCE_TYPES.get(word, word) if word else "nothing about how it was made"]
     parts += [f"by {said['tool']}"] if said.get("tool") else []
     parts += [f"model {said['model']}"] if said.get("model") else []
     parts += [f"from {said['parent']}"] if said.get("parent") else []
     parts += [f"at {said['time']}"] if said.get("time") else []
-    told = ", ".join(parts)
-    return plain(f"{told}: {said['description']}" if said.get("description") else told, LONGEST_LINE)
+    text = ", ".join(parts)
+    return plain(f"{text}: {said['description']}" if said.get("description") else text, LONGEST_LINE)
 
 
 def _as_json(finding: Finding) -> dict[str, Any]:
@@ -310,12 +309,12 @@ def _as_json(finding: Finding) -> dict[str, Any]:
 
 
 def _word(source_type: str | None) -> str | None:
-    """The last word of an address of IPTC's list."""
+    """The last part of the URL of an IPTC digital source type."""
     return source_type.rstrip("/").rpartition("/")[2] if source_type else None
 
 
 def _shown(path: Path) -> str:
-    """A name that can be printed: names can hold line ends and bytes that are no letters."""
+    """A printable path: names may contain line ends and arbitrary bytes."""
     return "".join(each if each.isprintable() else "?" for each in str(path))
 
 

@@ -1,1 +1,1 @@
-"""The fields of a run: their types and domains, how they are read, changed, checked and saved. No jax."""
+"""The config of a run: its fields, types and domains; how it is read, changed, checked and saved. Without jax."""

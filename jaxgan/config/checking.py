@@ -1,4 +1,4 @@
-"""Whether values of a config are of the types that annotations name, and what is said where they are not."""
+"""Checks config values against type annotations, and words the error messages."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ SHOWN = 160  # characters of a value in a message
 Section = Mapping[str, Any]  # {"name": "dcgan.Generator", **keyword arguments}
 
 
-def check_type(value: Any, annotation: Any, path: str) -> None:
-    """Raise UserError where a value of a config is not of an annotated type, or a number not in its domain.
+def check_type(value: object, annotation: Any, path: str) -> None:
+    """Raises UserError if a config value does not have the annotated type, or a number is outside its domain.
 
-    An int passes for a float. Annotations that a config cannot write (arrays, functions) are let pass.
+    An int is valid for a float. Annotations that a config cannot express (arrays, functions) are not checked.
     """
     if _fits(value, annotation):
         return
@@ -36,29 +36,29 @@ def check_type(value: Any, annotation: Any, path: str) -> None:
     raise UserError(f"{path}: got {shown(value)}, expected {type_name(annotation)}")
 
 
-def shown(value: Any) -> str:
-    """A value as a message shows it: cut where it is long."""
+def shown(value: object) -> str:
+    """A value as text for a message, cut if it is long."""
     try:
         text = repr(value)
-    except ValueError:  # Python writes no number of thousands of digits
+    except ValueError:  # Python refuses to print integers of thousands of digits
         return "a number of too many digits"
     return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
 
 
 def unknown_key(path: str, key: str, known: Iterable[str]) -> UserError:
-    """The error for a key that does not exist, with the nearest right spelling."""
+    """The error for an unknown key, with the nearest known spelling."""
     return UserError(f"{path}.{key} does not exist; {nearest(key, known)}")
 
 
 def nearest(key: str, known: Iterable[str]) -> str:
-    """What to say of a name that is not known: the nearest one that is, or all."""
+    """A hint for an unknown name: the nearest known name, or all of them."""
     known = list(known)
     near = difflib.get_close_matches(str(key), known, 1, 0.5)
     return f"did you mean {near[0]}?" if near else f"expected one of {', '.join(known) or 'none'}"
 
 
 def type_name(annotation: Any) -> str:
-    """An annotation as a person reads it."""
+    """A readable name of an annotation."""
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if (domain := domain_of(annotation)) is not None:
         kind = "a number or a schedule" if moves(annotation) else type_name(arguments[0])
@@ -79,7 +79,7 @@ def type_name(annotation: Any) -> str:
     return getattr(annotation, "__name__", str(annotation))
 
 
-def _fits(value: Any, annotation: Any) -> bool:
+def _fits(value: object, annotation: Any) -> bool:
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if (domain := domain_of(annotation)) is not None:
         if isinstance(value, Mapping):

@@ -1,8 +1,8 @@
-"""What an argument takes from a config: its annotation says it, and the builder checks it.
+"""Domains of config values: annotations of constructor arguments that the builder checks.
 
-`gamma: NotNegative = 10.0` takes a number of 0 or more. An alias that ends in `Number` takes a schedule too, each of
-whose values lies in the domain; one that ends in `Traced` is such an alias for functions that get traced arrays. NaN
-and infinities are in no domain. `network: Given[Network]` takes nothing from its section: the suite hands it in.
+`gamma: NotNegative = 10.0` takes a number of 0 or more. Aliases that end in `Number` also take a schedule whose values
+are all in the domain; those that end in `Traced` are the same for functions that get traced arrays. NaN and infinities
+are in no domain. `network: Given[Network]` is not read from the config: the suite passes the argument.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
 
-LARGEST = 3.4028234663852886e38  # of float32, in which a run computes
-MOST = 2**31 - 1  # of int32, which counts images
-POINTS = ("value", "start", "stop")  # the keys of a schedule's section that hold its values
+LARGEST = 3.4028234663852886e38  # of float32, the dtype of a run
+MOST = 2**31 - 1  # of int32, the dtype of image counters
+POINTS = ("value", "start", "stop")  # the keys of a schedule's section that are values of it
 
 
 @dataclass(frozen=True)
 class Domain:
-    """An interval of finite numbers, with or without its ends, and `also` other values."""
+    """An interval of finite numbers, closed (`least`, `most`) or open (`above`, `below`), and further values `also`."""
 
     least: float | None = None
     above: float | None = None
@@ -27,8 +27,8 @@ class Domain:
     below: float | None = None
     also: tuple[Any, ...] = ()
 
-    def holds(self, value: Any) -> bool:
-        """Whether a number (or one of `also`) is in it."""
+    def holds(self, value: object) -> bool:
+        """Whether a value is in the domain."""
         if any(value == each and type(value) is type(each) for each in self.also):
             return True
         if isinstance(value, bool) or not isinstance(value, int | float) or not -LARGEST <= value <= LARGEST:
@@ -37,38 +37,38 @@ class Domain:
         return low and (self.most is None or value <= self.most) and (self.below is None or value < self.below)
 
     def __str__(self) -> str:
-        """Such as `1 or more`, `above 0`, `0 to 1`."""
+        """A description, such as `1 or more`, `above 0`, `0 to 1`."""
         ends = (self.least, self.above, self.most, self.below)
         least, above, most, below = (None if end is None else f"{end:.10g}" for end in ends)
         most = None if self.most == MOST else most
         if most is not None:
-            told = f"{least} to {most}" if least is not None else f"above {above}, at most {most}" if above else most
+            text = f"{least} to {most}" if least is not None else f"above {above}, at most {most}" if above else most
         elif below is not None:
-            told = f"{least} on, and below {below}" if least is not None else f"between {above} and {below}"
+            text = f"{least} on, and below {below}" if least is not None else f"between {above} and {below}"
         elif least is not None:
-            told = f"{least} or more"
+            text = f"{least} or more"
         else:
-            told = f"above {above}" if above is not None else "any finite number"
-        return " or ".join((told, *map(repr, self.also)))
+            text = f"above {above}" if above is not None else "any finite number"
+        return " or ".join((text, *map(repr, self.also)))
 
     @property
     def joint(self) -> str:
-        """What stands between the kind of a number and its domain: `int of 1 or more`, `float from 0 to 1`."""
-        told = str(self)
-        if told.startswith(("above", "between", "any")):
-            return ", " if told.startswith("any") else " "
-        return " from " if " to " in told or " on, and below " in told else " of "
+        """The text between the type of a number and its domain: `int of 1 or more`, `float from 0 to 1`."""
+        text = str(self)
+        if text.startswith(("above", "between", "any")):
+            return ", " if text.startswith("any") else " "
+        return " from " if " to " in text or " on, and below " in text else " of "
 
-    def told(self, value: Any) -> str:
-        """The same for a value that is not in it."""
+    def told(self, value: object) -> str:
+        """The description for an error about a value outside the domain."""
         if isinstance(value, int | float) and value > MOST and self.most == MOST:
             return f"{self.least:.10g} to {MOST}"
         return f"{self}{', finite' if isinstance(value, float) and not -LARGEST <= value <= LARGEST else ''}"
 
     def wrong_points(self, schedule: Mapping[str, Any]) -> Iterator[str]:
-        """The keys of a schedule's section whose values are not in it.
+        """The keys of a schedule's section whose values are outside the domain.
 
-        A schedule of numbers above 0 may begin or end at 0, from which or to which it fades.
+        A schedule of numbers above 0 may start or stop at 0, to fade in or out.
         """
         points = {key: schedule[key] for key in POINTS if key in schedule}
         inside = [key for key, value in points.items() if self.holds(value)]
@@ -80,21 +80,21 @@ class Domain:
 
 T = TypeVar("T")
 GIVEN = "given"
-Given = Annotated[T, GIVEN]  # what the suite hands in, as a network to a task, or the shape of the data to a network
+Given = Annotated[T, GIVEN]  # passed by the suite, such as a network to a task, or the shape of the data to a network
 
 Number = float | Mapping[str, Any]  # a number, or a schedule over images: {"name": "cosine", ...}
 
 POSITIVE, NOT_NEGATIVE, SHARE = Domain(above=0.0), Domain(least=0.0), Domain(least=0.0, most=1.0)
-DECAY = Domain(least=0.0, below=1.0)  # what a memory keeps of itself: at 1 it would never learn
-SOME = Domain(above=0.0, most=1.0)  # a share that is not nothing
+DECAY = Domain(least=0.0, below=1.0)  # of a moving average: at 1 it would never change
+SOME = Domain(above=0.0, most=1.0)  # a share above 0
 
 Count = Annotated[int, Domain(least=1, most=MOST)]
 Whole = Annotated[int, Domain(least=0, most=MOST)]
-Halvings = Annotated[int, Domain(least=0, most=16)]  # of a picture's sides
+Halvings = Annotated[int, Domain(least=0, most=16)]  # how often the sides of a picture are halved
 SomeHalvings = Annotated[int, Domain(least=1, most=16)]
 Several = Annotated[int, Domain(least=2, most=MOST)]
 Bytes = Annotated[int, Domain(least=0)]
-AxisSize = Annotated[int, Domain(least=1, most=MOST, also=(-1,))]  # -1: what is left
+AxisSize = Annotated[int, Domain(least=1, most=MOST, also=(-1,))]  # -1: all remaining devices
 Seed = Annotated[int, Domain(least=0, most=MOST)]
 Quality = Annotated[int, Domain(least=1, most=100)]  # of JPEG
 
@@ -120,21 +120,21 @@ GammaTraced = Annotated[Any, Domain(least=0.0, also=("auto",))]  # auto: by reso
 
 
 def domain_of(annotation: Any) -> Domain | None:
-    """The domain of an annotation; None where it has none."""
+    """The domain of an annotation, or None."""
     if typing.get_origin(annotation) is not Annotated:
         return None
     return next((each for each in typing.get_args(annotation)[1:] if isinstance(each, Domain)), None)
 
 
 def moves(annotation: Any) -> bool:
-    """Whether an annotation takes a schedule beside a number."""
+    """Whether an annotation takes a schedule as well as a number."""
     if domain_of(annotation) is None:
         return any(map(moves, typing.get_args(annotation)))
     return typing.get_args(annotation)[0] in (Any, Number)
 
 
 def given(annotation: Any) -> bool:
-    """Whether the suite hands an argument in."""
+    """Whether the suite passes the argument (`Given`)."""
     if typing.get_origin(annotation) is not Annotated:
         return any(map(given, typing.get_args(annotation)))
     return GIVEN in typing.get_args(annotation)[1:]

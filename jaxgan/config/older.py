@@ -1,7 +1,7 @@
-"""Older spellings of a config: the one place that knows them and writes each in the spelling of today.
+"""Older spellings of a config, and their translation to the current spelling.
 
-They come from users' files, from flags and from what runs have saved. What is spelled otherwise since has a row in
-`MOVED`; nothing else has to know of it.
+They occur in users' files, in flags and in the saved configs of runs. Each renamed field has a row in `MOVED`; no other
+module needs to know about it.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from jaxgan.errors import UserError
 
 
 class Moved(NamedTuple):
-    """A field that was elsewhere: its dotted path then, and now; of which tasks, where not of all.
+    """A field that was moved: its old and its new dotted path, and the tasks concerned (empty: all).
 
-    One that became several has a function: of its value then, by their paths their values now.
+    If one field became several, `spread` maps its old value to the new values by path.
     """
 
     before: str
@@ -28,7 +28,7 @@ WAYS = tuple(f"networks.{name}.conditioning" for name in ("generator", "discrimi
 
 
 def _condition(conditional: Any) -> dict[str, Any]:
-    """Of false, true, or ways such as 'norm+projection': what the task is told, and the networks of the ways."""
+    """The fields for an old `conditional`: false, true, or the ways of both networks, such as 'norm+projection'."""
     if not isinstance(conditional, str):
         return {"task.condition": "label" if conditional is True else conditional or None}
     ways = conditional.split("+")
@@ -46,13 +46,14 @@ MOVED = (  # in the order of the changes
     *(Moved(f"task.{name}", f"task.adversary.{name}", WITH_ADVERSARY) for name in OF_ADVERSARIES),
     Moved("conditional", "task.condition", spread=_condition),
 )
-NEW = ("networks",)  # sections that the oldest spelling has no room for, but for what was moved there
+NEW = ("networks",)  # sections that the oldest spelling does not have, except for fields that were moved there
 
 
 def renewed(tree: Any) -> tuple[Any, list[Moved]]:
-    """The nested fields of a config in the spelling of today, and what in them was spelled otherwise.
+    """The nested fields of a config in the current spelling, and the rows of the fields that were renamed.
 
-    A field whose place is taken stays where it is, and is no field of today. What is no tree comes back as it is.
+    A field whose new place is taken is left alone, and later rejected as unknown. A value that is not a mapping is
+    returned as it is.
     """
     met: list[Moved] = []
     for row in _rows(_task(tree)) if isinstance(tree, Mapping) else ():
@@ -61,14 +62,14 @@ def renewed(tree: Any) -> tuple[Any, list[Moved]]:
             tree = moved
             met.append(row)
     if any(row.tasks for row in met) and "discriminator" not in (_at(tree, ["networks"]) or {}):
-        tree = _without(tree, ["task", "adversary"])  # nothing was made of its fields then
+        tree = _without(tree, ["task", "adversary"])  # without a discriminator these fields had no effect
     return tree, met
 
 
 def renewed_keys(changes: Mapping[str, str], tree: Any) -> tuple[dict[str, str], list[Moved]]:
-    """Changes of a config by their dotted keys, these in the spelling of today, and what was spelled otherwise.
+    """Config overrides, by dotted key, in the current spelling, and the rows of those that were renamed.
 
-    `tree`: the nested fields that are changed. Raises UserError for a key that is there in both spellings.
+    `tree`: the nested fields to override. Raises UserError for a key that is given in both spellings.
     """
     new: dict[str, str] = {}
     met: list[Moved] = []
@@ -89,25 +90,25 @@ def renewed_keys(changes: Mapping[str, str], tree: Any) -> tuple[dict[str, str],
 
 
 def original(tree: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The nested fields of today in the oldest spelling; as they are where they say what it cannot."""
+    """The nested fields in the oldest spelling; unchanged if that cannot express them."""
     old = _conditional(tree)
     for row in reversed([row for row in _rows(_task(tree)) if row.spread is None]):
         old = _moved(old, row.now, row.before) or old
     return tree if any(name in old for name in NEW) else old
 
 
-def _task(tree: Any) -> Any:
-    """The name of the task; None where none is said."""
+def _task(tree: object) -> Any:
+    """The name of the task, or None."""
     return (_at(tree, ["task"]) or {}).get("name")
 
 
-def _rows(task: Any) -> list[Moved]:
-    """What was elsewhere in the config of a task."""
+def _rows(task: object) -> list[Moved]:
+    """The rows that apply to a task."""
     return [row for row in MOVED if not row.tasks or task in row.tasks]
 
 
 def _spread(tree: Mapping[str, Any], name: str, spread: Callable[[Any], dict[str, Any]]) -> dict[str, Any] | None:
-    """A copy of the tree with what became of a field of a run in its place; None where there is none."""
+    """A copy of the tree with a field replaced by those that it became; None if the field is absent."""
     if name not in tree:
         return None
     new = _without(tree, [name])
@@ -118,7 +119,7 @@ def _spread(tree: Mapping[str, Any], name: str, spread: Callable[[Any], dict[str
 
 
 def _conditional(tree: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The tree with `conditional` in the place of a label as the task's condition, and of ways of both networks."""
+    """The tree with `conditional` instead of a label condition of the task and the `conditioning` of both networks."""
     condition = (_at(tree, ["task"]) or {}).get("condition", "")
     if condition not in ("label", None):
         return tree
@@ -134,7 +135,7 @@ def _conditional(tree: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _moved(tree: Mapping[str, Any], start: str, end: str) -> dict[str, Any] | None:
-    """A copy of the tree with what stands at one path at another; None where nothing stands there, or no room is."""
+    """A copy of the tree with a value moved from one path to another; None if it is absent or the target is taken."""
     (*above, name), (*below, last) = start.split("."), end.split(".")
     source, target = _at(tree, above), _at(tree, below)
     if source is None or name not in source or target is None or last in target:
@@ -143,7 +144,7 @@ def _moved(tree: Mapping[str, Any], start: str, end: str) -> dict[str, Any] | No
 
 
 def _at(tree: Any, path: list[str]) -> Mapping[str, Any] | None:
-    """The section at a path, empty where there is none yet; None where something else stands there."""
+    """The section at a path, empty if absent; None if the value there is not a section."""
     for name in path:
         tree = tree.get(name, {}) if isinstance(tree, Mapping) else None
     return tree if isinstance(tree, Mapping) else None
@@ -155,7 +156,7 @@ def _put(tree: Mapping[str, Any], path: list[str], value: Any) -> dict[str, Any]
 
 
 def _without(tree: Mapping[str, Any], path: list[str]) -> dict[str, Any]:
-    """A copy without what stands at a path, nor the sections that are empty then."""
+    """A copy without the value at a path, and without sections that become empty."""
     name, *rest = path
     inner = _without(tree[name], rest) if rest else {}
     return {key: inner if key == name else value for key, value in tree.items() if key != name or inner}

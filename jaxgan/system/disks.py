@@ -1,4 +1,4 @@
-"""Files that cannot be written, or read: what a person wants to know, in one line."""
+"""One-line explanations of files that cannot be read or written."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import shutil
 import tempfile
 from pathlib import Path
 
-NETWORK = (ConnectionError, TimeoutError, InterruptedError, ChildProcessError)  # OSErrors too, but not of files
-IN_WORDS = re.compile(r"os_error_code='(\d+)'|OS error (\d+)")  # how TensorStore tells of an OSError
+NETWORK = (ConnectionError, TimeoutError, InterruptedError, ChildProcessError)  # OSErrors that do not concern files
+IN_WORDS = re.compile(r"os_error_code='(\d+)'|OS error (\d+)")  # how TensorStore reports an OSError
 QUOTED = re.compile(r'local file "([^"]+)"')
 FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def find(error: BaseException) -> OSError | None:
-    """The failure of a file that an exception stands for: its own, its cause's, or one that a library put in words."""
+    """The file error behind an exception: itself, its cause, or one that a library only reports as text; else None."""
     if isinstance(error, OSError):
         return None if isinstance(error, NETWORK) or error.errno is None else error
     if isinstance(error, BaseExceptionGroup):
@@ -29,18 +29,18 @@ def find(error: BaseException) -> OSError | None:
 
 
 def explain(error: OSError, folder: str | os.PathLike[str]) -> str:
-    """What failed, on which disk, and what is free there. `folder`: where the file lies if the error does not say."""
+    """What failed, on which disk, and its free space. `folder`: the location, if the error does not name the file."""
     named = isinstance(error.filename, str | os.PathLike) and bool(error.filename)
     path = os.fspath(error.filename) if named else os.fspath(folder)
-    told = f"{path}: {error.strerror or error}"
+    message = f"{path}: {error.strerror or error}"
     if "://" in path:
-        return told
+        return message
     place = Path(path) if named or error.errno not in FULL else _fuller(Path(path), Path(tempfile.gettempdir()))
-    return f"{told} ({describe(place)})"
+    return f"{message} ({describe(place)})"
 
 
 def describe(path: Path) -> str:
-    """The disk on which a path lies or would lie, and what is free on it."""
+    """The disk of a path, which need not exist, and its free space."""
     there = path.expanduser().absolute()
     while not there.exists() and there != there.parent:
         there = there.parent
@@ -54,7 +54,7 @@ def describe(path: Path) -> str:
 
 
 def size(number: int) -> str:
-    """Bytes as a person reads them."""
+    """A readable number of bytes, such as `1.5 GB`."""
     value, units = float(number), ["bytes", "KB", "MB", "GB", "TB"]
     while value >= 1000 and len(units) > 1:
         value, units = value / 1000, units[1:]
@@ -62,7 +62,7 @@ def size(number: int) -> str:
 
 
 def _fuller(first: Path, second: Path) -> Path:
-    """The one of two places with less room: a write that fails does not say of which file it was."""
+    """The place with less free space of two: a failed write need not name its file."""
 
     def free(path: Path) -> int:
         while not path.exists() and path != path.parent:

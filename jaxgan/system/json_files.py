@@ -1,4 +1,4 @@
-"""JSON that the suite wrote itself, read again, whatever became of it since: one home for all that reads it."""
+"""Reads JSON files that the suite wrote, and that may have been damaged or changed since."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import json
 import os
 import stat
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, BinaryIO
 
 from jaxgan.errors import UserError
 
-MOST = 2**24  # bytes of a file; nothing that the suite writes as one document comes near it
-DEEPEST = 100  # levels of tables and lists
-DIGITS = 19  # of a whole number: those of 64 bits
+MOST = 2**24  # bytes of a file, far more than any document of the suite
+DEEPEST = 100  # levels of nested tables and lists
+DIGITS = 19  # of an integer of 64 bits
 
 
 class BrokenFileError(ValueError):
@@ -20,15 +20,15 @@ class BrokenFileError(ValueError):
 
 
 def read_json(path: os.PathLike[str] | str, most: int = MOST) -> Any:
-    """What a JSON file of at most so many bytes holds.
+    """The value of a JSON file of at most `most` bytes.
 
-    Raises BrokenFileError for what is no regular file and for all that `parse_json` refuses, FileNotFoundError.
+    Raises FileNotFoundError, and BrokenFileError if it is no regular file or `parse_json` rejects it.
     """
     return parse_json(regular_bytes(path, most))
 
 
 def read_text(path: os.PathLike[str] | str, most: int = MOST) -> str:
-    """The text of a regular file. Raises UserError, with its path, where it cannot be read or is not UTF-8."""
+    """The text of a regular file. Raises UserError, with its path, if it cannot be read or is not UTF-8."""
     try:
         return decoded(regular_bytes(path, most))
     except (OSError, BrokenFileError) as error:
@@ -36,10 +36,10 @@ def read_text(path: os.PathLike[str] | str, most: int = MOST) -> str:
 
 
 def parse_json(data: bytes | str) -> Any:
-    """The value of a JSON text; NaN and infinities are read, as older versions wrote them.
+    """The value of a JSON text. NaN and infinities are accepted, because older versions wrote them.
 
-    Raises BrokenFileError for bytes that are not UTF-8, text that is not JSON, a name that stands twice in a table,
-    a number of more than 64 bits, and what is nested too deep.
+    Raises BrokenFileError for bytes that are not UTF-8, text that is not JSON, a repeated name in a table, integers of
+    more than 64 bits, and values that are nested too deep.
     """
     text = decoded(data) if isinstance(data, bytes) else data
     try:
@@ -55,7 +55,7 @@ def parse_json(data: bytes | str) -> Any:
 
 
 def decoded(data: bytes) -> str:
-    """UTF-8 as text. Raises BrokenFileError for other bytes."""
+    """Decodes UTF-8. Raises BrokenFileError for other bytes."""
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -63,24 +63,24 @@ def decoded(data: bytes) -> str:
 
 
 def regular_bytes(path: os.PathLike[str] | str, most: int = MOST) -> bytes:
-    """All bytes of a regular file, or of one in a bucket. Raises FileNotFoundError, and BrokenFileError for others."""
+    """The bytes of a regular file, or of one in a bucket. Raises FileNotFoundError, or BrokenFileError."""
     name = os.fspath(path)
     if "://" in name:
         return path.read_bytes()  # type: ignore[union-attr]
     with open_regular(name) as file:
         size = os.fstat(file.fileno()).st_size
         if size > most:
-            raise BrokenFileError(f"it has {size:,} bytes, expected are {most:,} at most")
+            raise BrokenFileError(f"it has {size:,} bytes, expected at most {most:,}")
         try:
             return file.read(most + 1)[:most]
         except OSError as error:
             raise BrokenFileError(why(error)) from None
 
 
-def open_regular(path: os.PathLike[str] | str) -> Any:
-    """A regular file, opened for reading: never a pipe or a device, whose reading may not end.
+def open_regular(path: os.PathLike[str] | str) -> BinaryIO:
+    """Opens a regular file for reading; pipes and devices are rejected, since reading them may block.
 
-    Raises FileNotFoundError, and BrokenFileError for what cannot be opened or is another thing.
+    Raises FileNotFoundError, or BrokenFileError for a path that cannot be opened or is no regular file.
     """
     try:
         number = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -96,7 +96,7 @@ def open_regular(path: os.PathLike[str] | str) -> Any:
 
 
 def lines(path: os.PathLike[str] | str, longest: int = MOST) -> Iterator[bytes]:
-    """The lines of a regular file, with their ends; one that is too long comes in pieces."""
+    """The lines of a regular file, with their line ends; lines longer than `longest` bytes come in pieces."""
     if "://" in os.fspath(path):
         yield from path.read_bytes().splitlines(keepends=True)  # type: ignore[union-attr]
         return
@@ -106,7 +106,7 @@ def lines(path: os.PathLike[str] | str, longest: int = MOST) -> Iterator[bytes]:
 
 
 def why(error: Exception) -> str:
-    """What an error of a file says, without its path."""
+    """The reason of a file error, without the path."""
     if isinstance(error, FileNotFoundError):
         return "it does not exist"
     return getattr(error, "strerror", None) or str(error) or type(error).__name__
@@ -116,7 +116,7 @@ def _table(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     table = dict(pairs)
     if len(table) < len(pairs):
         names = [name for name, _ in pairs]
-        raise BrokenFileError(f"the name {next(each for each in names if names.count(each) > 1)!r} stands there twice")
+        raise BrokenFileError(f"the name {next(each for each in names if names.count(each) > 1)!r} occurs twice")
     return table
 
 
@@ -126,8 +126,8 @@ def _integer(digits: str) -> int:
     return int(digits)
 
 
-def _check(value: Any) -> None:
-    """Raises BrokenFileError for what is nested too deep, and for text that is none."""
+def _check(value: object) -> None:
+    """Raises BrokenFileError for values that are nested too deep, and for text that cannot be encoded."""
     level, depth = [value], 0
     while level:
         depth += 1
@@ -150,6 +150,6 @@ def _flat(items: list[Any]) -> Iterator[Any]:
 
 def _check_text(text: str) -> None:
     try:
-        text.encode(errors="surrogateescape")  # names of files may hold bytes that are no UTF-8
+        text.encode(errors="surrogateescape")  # file names may contain bytes that are not UTF-8
     except UnicodeEncodeError:
-        raise BrokenFileError("it has characters that are none") from None
+        raise BrokenFileError("it has invalid characters") from None

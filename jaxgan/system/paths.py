@@ -1,6 +1,6 @@
-"""Paths that a user names: the one place that expands them, and that knows where they may lie beside.
+"""Paths given by the user: expands them, and finds relative paths of saved runs again.
 
-Paths with a scheme (`gs://bucket/folder`) are left as they are, everywhere.
+Paths with a scheme (`gs://bucket/folder`) are never changed.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from typing import IO, Any
 
 from jaxgan.errors import UserError
 
-PATH_FIELDS = ("data_dir", "start_from", "weights")  # of configs, wherever they stand
-DATA_FIELDS = ("name", "condition")  # may be paths, too, in sections of data
+PATH_FIELDS = ("data_dir", "start_from", "weights")  # config keys that hold paths, in any section
+DATA_FIELDS = ("name", "condition")  # may also hold paths, in sections of data
 DATA = re.compile(r"\.data|\.more_data\.[^.]+|\.evaluators\.[^.]+\.data")
-_elsewhere: dict[str, str] = {}  # where relative paths of a saved run lay when it was started
+_elsewhere: dict[str, str] = {}  # recorded absolute paths of the relative paths of a saved run
 
 
 def is_remote(path: str | os.PathLike[str]) -> bool:
@@ -33,24 +33,24 @@ def is_remote(path: str | os.PathLike[str]) -> bool:
 
 
 def expanded(path: str | os.PathLike[str], flag: str = "") -> str:
-    """The path with `~` and `~user` as the home folder; `flag` names it in errors, such as `--output`.
+    """The path with `~` and `~user` expanded; `flag`, such as `--output`, names it in errors.
 
-    Raises UserError where there is no such home, and for a path that no file can have.
+    Raises UserError if there is no such home folder, and for paths with a zero byte.
     """
-    text, told = os.fspath(path), f"{flag}: " if flag else ""
+    text, prefix = os.fspath(path), f"{flag}: " if flag else ""
     if "\0" in text:
-        raise UserError(f"{told}got {text!r}, expected paths without a zero byte")
+        raise UserError(f"{prefix}got {text!r}, expected paths without a zero byte")
     if is_remote(text) or not text.startswith("~"):
         return text
     found = os.path.expanduser(text)
-    if not found.startswith("~") or os.path.lexists(text):  # an editor's backup may be called so
+    if not found.startswith("~") or os.path.lexists(text):  # an existing file of this name, such as a backup
         return found
     head = text.split("/")[0]
-    raise UserError(f"{told}got {text!r}, but there is no home folder {head!r} here; write the path in full (or ./~)")
+    raise UserError(f"{prefix}got {text!r}, but there is no home folder {head!r} here; write the path in full (or ./~)")
 
 
 def absolute(path: str | os.PathLike[str]) -> str:
-    """The path, expanded, from the root on; links are followed only where `..` stands behind one."""
+    """The expanded, absolute path; symlinks are resolved only if the path contains `..`."""
     text = expanded(path)
     if is_remote(text):
         return text
@@ -58,9 +58,9 @@ def absolute(path: str | os.PathLike[str]) -> str:
 
 
 def located(path: str | os.PathLike[str], flag: str = "") -> str:
-    """The path of something that exists, expanded.
+    """The expanded path of an existing file or folder.
 
-    A relative path that leads nowhere is looked up in what the run has recorded of it, see `remember`.
+    If it does not exist, the location that the run has recorded for this path is used, see `remember`.
     """
     text = expanded(path, flag)
     place = _elsewhere.get(text)
@@ -68,14 +68,14 @@ def located(path: str | os.PathLike[str], flag: str = "") -> str:
 
 
 def remember(places: object) -> None:
-    """Takes over the places that a run has recorded (`places_of`); anything else is ignored."""
+    """Sets the locations that a run has recorded (`places_of`); invalid entries are ignored."""
     _elsewhere.clear()
     if isinstance(places, Mapping):
         _elsewhere.update({name: place for name, place in places.items() if isinstance(place, str)})
 
 
 def places_of(tree: Mapping[str, Any], under: str = "") -> dict[str, str]:
-    """Where the relative paths in a config lie, by the texts that name them: files and folders that exist."""
+    """The absolute locations of the relative paths in a config, by path; only those that exist."""
     places = dict[str, str]()
     for key, each in tree.items():
         if isinstance(each, Mapping):
@@ -84,15 +84,15 @@ def places_of(tree: Mapping[str, Any], under: str = "") -> dict[str, str]:
             found = "" if not each or is_remote(each) or "\0" in each else located(each)
             if found and not os.path.isabs(found) and os.path.exists(found):
                 places[each] = os.path.abspath(found)
-            elif found != each and each in _elsewhere:  # found where it was recorded
+            elif found != each and each in _elsewhere:  # found at its recorded location
                 places[each] = found
     return places
 
 
 def new_file_beside(target: Path) -> Path:
-    """A new, empty file in the target's folder, to be written and then moved into its place.
+    """Creates an empty temporary file in the target's folder, to be written and then moved to the target.
 
-    Its name is short, however long the target's, and its own: nothing that lies there is opened, no link is followed.
+    Its name is short and unused: no existing file is opened, and no symlink is followed.
     """
     while True:
         part = target.parent / f".{secrets.token_hex(8)}.part"
@@ -102,22 +102,22 @@ def new_file_beside(target: Path) -> Path:
 
 
 def open_regular(path: str | os.PathLike[str]) -> IO[bytes]:
-    """A file to read and add to, made where there is none. Raises OSError for a link, a device and the like."""
+    """Opens a file to read and append to, created if absent. Raises OSError for links, devices and the like."""
     flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     try:
         number = os.open(path, flags, 0o666)
     except OSError as error:
         if error.errno == errno.ELOOP:
-            raise OSError(errno.ELOOP, "it is a link, and none is followed here", os.fspath(path)) from None
+            raise OSError(errno.ELOOP, "it is a link, which is not followed here", os.fspath(path)) from None
         raise
     if stat.S_ISREG(os.fstat(number).st_mode):
         return os.fdopen(number, "a+b")
     os.close(number)
-    raise OSError(errno.EINVAL, "it is no regular file", os.fspath(path))
+    raise OSError(errno.EINVAL, "it is not a regular file", os.fspath(path))
 
 
 def cache_home() -> Path:
-    """`$XDG_CACHE_HOME`, or `~/.cache`; for a user without a home a folder that goes with the process."""
+    """`$XDG_CACHE_HOME`, or `~/.cache`; for a user without a home, a folder that is deleted at exit."""
     try:
         return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
     except RuntimeError:  # no HOME, and no entry in passwd
@@ -125,7 +125,7 @@ def cache_home() -> Path:
 
 
 def cache_dir() -> Path:
-    """Where compiled programs and classifiers are kept between runs: `$XDG_CACHE_HOME/jaxgan`."""
+    """The folder of compiled programs and classifiers that are kept between runs: `$XDG_CACHE_HOME/jaxgan`."""
     return cache_home() / "jaxgan"
 
 

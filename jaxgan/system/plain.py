@@ -1,4 +1,4 @@
-"""Text of unknown origin, such as a file's name, its title or a library's error, as it can be printed."""
+"""Makes text of unknown origin, such as file names, titles or library errors, safe to print."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import logging
 
 
 def plain(text: object, longest: int | None = None) -> str:
-    """One line that can be printed, of at most `longest` characters: files say what they like.
+    """The text as one printable line of at most `longest` characters.
 
-    Line ends and runs of spaces become one space; escape sequences lose what makes them some, and what cannot be
-    encoded, such as a byte of a name that is not UTF-8, is left out. None is the empty text.
+    Line ends and runs of spaces become one space. Unprintable characters, such as the escape character or bytes of a
+    name that are not UTF-8, are removed. None gives the empty text.
     """
     words = " ".join(str("" if text is None else text).split())
     words = "".join(each for each in words if each.isprintable())
@@ -17,18 +17,18 @@ def plain(text: object, longest: int | None = None) -> str:
 
 
 def printable(text: str) -> str:
-    """A text of several lines as it can be printed: its spaces and its line ends stay, see `plain`."""
+    """Like `plain` for text of several lines: spaces and line ends are kept."""
     return "".join(each for each in text.expandtabs(4) if each.isprintable() or each == "\n")
 
 
 class PlainFormatter(logging.Formatter):
-    """Lines for a log, with what they tell of files made plain: a name ends no line, and changes no terminal."""
+    """Formats log records as printable lines, so that a file name cannot break lines or control the terminal."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 (its name in logging)
-        """The line itself; of an exception, its traceback follows as it is."""
+        """The message as one line; a traceback follows on its own lines."""
         record.message = " ".join(record.message.splitlines())
         return printable(super().formatMessage(record))
 
     def format(self, record: logging.LogRecord) -> str:
-        """All of it."""
+        """The whole record, with its traceback."""
         return printable(super().format(record))

@@ -1,8 +1,8 @@
-"""SIGTERM, SIGHUP and Ctrl-C: how a process hears of them, wherever it is.
+"""Reliable handling of SIGTERM, SIGHUP and Ctrl-C.
 
-A handler that only raises is not enough: Python drops an exception that is raised inside a callback of the garbage
-collector or a finalizer, and libraries turn it into one of their own. So the handler first sets a flag. Whatever takes
-long looks at it (`check`), and `main` does when an exception ends a command: then the status is that of the signal.
+A handler that only raises is not enough: Python drops exceptions raised inside garbage collector callbacks and
+finalizers, and libraries replace them by their own. So the handler also sets a flag. Long computations test it
+(`check`), and so does `main` when an exception ends a command: the exit status is then that of the signal.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ NUMBERS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 
 
 class Told(KeyboardInterrupt):
-    """A signal asks this process to end. Libraries let it through as they do with Ctrl-C."""
+    """A signal asks this process to end. Libraries do not catch it, since it derives from KeyboardInterrupt."""
 
 
 @dataclasses.dataclass
 class _Heard:
-    """What is known of signals: of the process, as the handlers are."""
+    """The state of signal handling, one per process like the handlers."""
 
-    numbers: set[int] = dataclasses.field(default_factory=set)  # that came since the outermost `listening` began
+    numbers: set[int] = dataclasses.field(default_factory=set)  # received since the outermost `listening` began
     listening: bool = False
-    deferred: int = 0  # how many ask that a signal does nothing but set the flag
-    held: int = 0  # how many ask that not even `check` raises
-    shared: bool = False  # by several processes
+    deferred: int = 0  # number of active `deferred` contexts
+    held: int = 0  # number of active `held` contexts
+    shared: bool = False  # whether a `shared` context is active
 
 
 _heard = _Heard()
@@ -43,10 +43,10 @@ _heard = _Heard()
 
 @contextlib.contextmanager
 def listening() -> Iterator[None]:
-    """Inside, a signal sets the flag and raises Told; in the main thread only, elsewhere Python allows no handlers.
+    """Within this context, a signal sets the flag and raises Told. Only in the main thread: Python requires it.
 
-    A signal that the caller ignores, as nohup does with SIGHUP, stays ignored, but for Ctrl-C: a shell ignores it for
-    all that it starts in the background. Within another `listening` it does nothing.
+    A signal that the caller ignores, as nohup does with SIGHUP, stays ignored, except Ctrl-C, which shells ignore for
+    all background processes. A nested `listening` has no effect.
     """
     if _heard.listening or threading.current_thread() is not threading.main_thread():
         yield
@@ -56,7 +56,7 @@ def listening() -> Iterator[None]:
     unraisable = sys.unraisablehook
 
     def hook(raised: Any) -> None:
-        if not issubclass(raised.exc_type, KeyboardInterrupt):  # dropped, and heard at the next `check`: no traceback
+        if not issubclass(raised.exc_type, KeyboardInterrupt):  # the next `check` raises it again: print no traceback
             unraisable(raised)
 
     sys.unraisablehook = hook
@@ -73,12 +73,12 @@ def listening() -> Iterator[None]:
 
 
 def end_once() -> None:
-    """From now on, a signal that comes after `listening` heard one does not change how the process ends.
+    """After `listening` received a signal, later signals no longer change how the process ends.
 
-    For a process that ends after it: a launcher that sends two would otherwise see it killed, where it was saved. Only
-    Ctrl-C ends at once what does not end.
+    Otherwise a launcher that sends two signals would see the process killed, although it has saved. Only a second
+    Ctrl-C ends a process at once that does not exit.
     """
-    atexit.register(_ended)  # the first that is registered is the last that is called
+    atexit.register(_ended)  # registered first, so called last
     for number in NUMBERS:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _hear_again)
@@ -86,7 +86,7 @@ def end_once() -> None:
 
 @contextlib.contextmanager
 def deferred() -> Iterator[None]:
-    """Inside, a signal sets the flag and raises nothing: for what must not be torn, and looks at the flag itself.
+    """Within this context, a signal only sets the flag: for code that must not be interrupted and tests the flag.
 
     A second Ctrl-C raises KeyboardInterrupt.
     """
@@ -99,7 +99,7 @@ def deferred() -> Iterator[None]:
 
 @contextlib.contextmanager
 def held() -> Iterator[None]:
-    """Inside, not even `check` raises: for what is to be brought to its end."""
+    """Within this context, `check` does not raise either: for work that must be finished."""
     _heard.held += 1
     try:
         with deferred():
@@ -110,46 +110,46 @@ def held() -> Iterator[None]:
 
 @contextlib.contextmanager
 def shared() -> Iterator[None]:
-    """Inside, signals are for several processes, of which none leaves alone: `check` raises nothing.
+    """Within this context, signals concern several processes, which must end together: `check` does not raise.
 
-    Jax's preemption service has taken SIGTERM over and tells the others; the other signals are handed on to it.
+    Jax's preemption service handles SIGTERM and notifies the other processes; other signals are forwarded to it.
     """
     _heard.shared = True
     try:
         if _heard.numbers:
-            os.kill(os.getpid(), signal.SIGTERM)  # it came while this process waited for the others
+            os.kill(os.getpid(), signal.SIGTERM)  # received while this process waited for the others
         yield
     finally:
         _heard.shared = False
 
 
 def check() -> None:
-    """Raises Told where a signal has come."""
+    """Raises Told if a signal was received."""
     if _heard.listening and _heard.numbers and not _heard.held and not _heard.shared:
         raise Told
 
 
 def caught() -> int | None:
-    """The signal that has come since the last `listening` began; of several Ctrl-C, as a person wants the end."""
+    """The signal received since the last `listening` began, or None; of several, Ctrl-C takes precedence."""
     if not _heard.numbers:
         return None
     return int(signal.SIGINT) if signal.SIGINT in _heard.numbers else min(_heard.numbers)
 
 
 def status() -> int:
-    """What the process ends with after a signal."""
+    """The exit status after a signal."""
     return CTRL_C if caught() == signal.SIGINT else INTERRUPTED
 
 
 def _ended() -> None:
-    """Python's finalization gives handlers back, but leaves alone what is ignored."""
+    """Ignores signals during finalization, when Python restores handlers but leaves ignored signals alone."""
     for number in NUMBERS if _heard.numbers else ():
         signal.signal(number, signal.SIG_IGN)
 
 
 def _hear_again(number: int, _frame: FrameType | None) -> None:
-    """Outside of `listening`, in a process of which `end_once` was asked."""
-    if not _heard.numbers:  # nothing was heard: as without a handler
+    """The handler outside of `listening`, after `end_once`."""
+    if not _heard.numbers:  # no signal was received before: act as without a handler
         signal.signal(number, signal.SIG_DFL)
         os.kill(os.getpid(), number)
     elif number == signal.SIGINT and number in _heard.numbers:
@@ -164,5 +164,5 @@ def _hear(number: int, _frame: FrameType | None) -> None:
             raise KeyboardInterrupt
         if _heard.shared:
             os.kill(os.getpid(), signal.SIGTERM)
-    elif repeated or not others:  # a terminal that closes sends SIGHUP, and a launcher SIGTERM: one chosen
+    elif repeated or not others:  # a closing terminal sends SIGHUP and its launcher SIGTERM: raise once
         raise Told

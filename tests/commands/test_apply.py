@@ -223,7 +223,7 @@ def test_holes_are_made_in_clean_pictures(tmp_path, apply):
 
 @pytest.mark.parametrize(
     ("options", "words"),
-    [({}, "--degrade: got true, but nobody knows"), ({"mask_color": "0,0,0"}, "--degrade: got true beside a mask")],
+    [({}, "--degrade: got true, but the degradation"), ({"mask_color": "0,0,0"}, "--degrade: got true beside a mask")],
 )
 def test_what_cannot_be_degraded_is_told(tmp_path, apply, options, words, capsys):
     Image.fromarray(noise(6, 8, 3)).save(tmp_path / "a.png")
@@ -281,7 +281,7 @@ def test_a_picture_that_cannot_be_written_is_told(tmp_path, apply, capsys):
         ({"mask_color": "1,2,3"}, "this model does not fill in"),
         ({"pretrained": "realesrgan"}, "--pretrained: got 'realesrgan', expected"),
         ({"workdir": "runs/x"}, "expected one of them"),
-        ({"config.seed": "1"}, "without changes"),
+        ({"config.seed": "1"}, "config unchanged"),
         ({"stregth": "1"}, "did you mean strength?"),
     ],
 )
@@ -310,7 +310,7 @@ def test_too_little_memory_is_told(tmp_path, apply, capsys):
 
     Image.new("RGB", (4, 4)).save(tmp_path / "a.png")
     assert apply(dataclasses.replace(NEAREST, apply=exhausted), tmp_path / "a.png", tmp_path / "b.png") == MISTAKE
-    assert "--tile: 512 pixels are too many" in capsys.readouterr().err
+    assert "--tile: tiles of 512 pixels do not fit" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

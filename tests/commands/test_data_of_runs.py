@@ -92,7 +92,7 @@ def test_a_run_tells_of_its_data_and_of_their_changes(tmp_path, capfd):
     told = capfd.readouterr().err
     assert told.count("the data were changed since the last checkpoint") == 1
     assert "dog" in told.partition("the data were changed")[2].partition("\n")[0]
-    assert "scores until now were of other data" in told
+    assert "earlier scores were computed on other data" in told
 
     assert train(folder, workdir, 16) == FINISHED  # there is nothing left to do
     assert "changed" not in capfd.readouterr().err

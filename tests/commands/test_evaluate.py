@@ -35,7 +35,7 @@ def test_scores_of_another_run_stand_beside_if_they_compare(runs, capsys, tmp_pa
     capsys.readouterr()
     assert main([*SCORE, "--workdir", workdir, "--against", str(other)]) == 0
     told = capsys.readouterr().out
-    assert told.count("   there ") == 7
+    assert told.count("   against ") == 7
     assert main(["--mode=evaluate", "--samples=30", "--workdir", workdir, "--against", str(other)]) == 2
     assert "samples: 30 here, 40 there" in capsys.readouterr().err
 

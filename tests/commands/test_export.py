@@ -111,11 +111,14 @@ def test_safetensors_hold_every_weight_and_the_config(workdir, tmp_path):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({}, "--format: got None, expected safetensors, stablehlo, onnx"),
+        ({}, "--format: got None, expected one of safetensors, stablehlo, onnx"),
         ({"format": "onnx"}, "--output is missing"),
         ({"format": "onnx", "output": "/"}, "is a folder"),
-        ({"format": "onnx", "output": "g", "platforms": "cpu"}, "--platforms: --format=onnx runs everywhere"),
-        ({"format": "safetensors", "output": "g", "truncation": "1"}, "--truncation: weights do not change"),
+        (
+            {"format": "onnx", "output": "g", "platforms": "cpu"},
+            "--platforms: got it with --format=onnx, which runs everywhere",
+        ),
+        ({"format": "safetensors", "output": "g", "truncation": "1"}, "--truncation: weights do not depend on it"),
         ({"format": "stablehlo", "output": "g", "truncation": "much"}, "--truncation: got 'much'"),
         ({"format": "stablehlo", "output": "g", "platforms": "abacus"}, "--platforms: got 'abacus'"),
     ],

@@ -80,7 +80,7 @@ def shown(path):
 def test_a_film_of_any_length_shows_all_samples_side_by_side(films, tmp_path, capsys):
     options = {"kind": "videos", "count": 3, "frames": 10, "seed": 5}
     assert sample(films, **options, output=tmp_path / "walk.gif") == FINISHED
-    assert "--frames=10: longer than the clips that it was trained on, which have 4 frames" in capsys.readouterr().out
+    assert "--frames=10: longer than the 4 frames of the clips in training" in capsys.readouterr().out
     clips = jaxgan.load(films).retimed(10).generate(5, 3)
     assert clips.shape == (3, 10, SIDE, SIDE, 1)
     film = make_film(clips, columns=2)[..., 0]
@@ -127,9 +127,9 @@ def test_a_walk_changes_one_and_keeps_the_other(films, tmp_path, over):
         ({"kind": "videos", "frames": 0}, "--frames: got 0, expected 1 to 100000"),
         ({"kind": "videos", "frames": "-3"}, "--frames: got -3, expected 1 to 100000"),
         ({"kind": "grid", "frames": "two"}, "--frames: got 'two', expected a whole number"),
-        ({"kind": "videos", "output": "x.png"}, "expected .gif, .webp and .mp4"),
-        ({"kind": "interpolate", "over": "style"}, "--over: got 'style', expected content and motion"),
-        ({"kind": "videos", "over": "motion"}, "--over: only --kind=interpolate has one"),
+        ({"kind": "videos", "output": "x.png"}, "expected one of .gif, .webp, .mp4"),
+        ({"kind": "interpolate", "over": "style"}, "--over: got 'style', expected content or motion"),
+        ({"kind": "videos", "over": "motion"}, "--over: applies to --kind=interpolate only"),
         ({"kind": "mixing"}, "--kind: got 'mixing', but this model makes clips"),
     ],
 )
@@ -143,5 +143,5 @@ def test_what_does_not_fit_is_one_line(films, capsys, options, why):
 @pytest.mark.parametrize("options", [{"kind": "videos"}, {"frames": 8}, {"kind": "interpolate", "over": "content"}])
 def test_a_model_of_pictures_says_what_to_do_instead(runs, capsys, options):
     assert sample(runs["dcgan"], **options) == MISTAKE
-    why = "this model makes pictures, not clips; --kind=interpolate draws a film of a walk"
+    why = "this model makes pictures, not clips; --kind=interpolate makes a film of a walk"
     assert why in capsys.readouterr().err

@@ -133,7 +133,7 @@ def test_a_missing_mean_style_is_made(tmp_path):
     [
         (lambda n: n.pop("synthesis.b8.conv0.bias"), "the weights lack synthesis.b8.conv0.bias"),
         (lambda n: n.update({"synthesis.b8.extra": np.zeros(1)}), "the weights have synthesis.b8.extra"),
-        (lambda n: n.pop("synthesis.b4.const"), "of no known StyleGAN2 generator"),
+        (lambda n: n.pop("synthesis.b4.const"), "match no known StyleGAN2 generator"),
     ],
 )
 def test_another_file_is_told_in_one_line(change, words, tmp_path, capsys):
@@ -150,5 +150,5 @@ def test_a_run_is_not_written_over(tmp_path):
     (tmp_path / "config.json").write_text("{}")
     from jaxgan.commands.import_weights import run
 
-    with pytest.raises(UserError, match="there is a run in it already"):
+    with pytest.raises(UserError, match="there is already a run in it"):
         run(None, str(tmp_path), {"weights": "x"})

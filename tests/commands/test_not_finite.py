@@ -67,9 +67,9 @@ def test_samples_that_are_no_numbers_are_told(runs, spoiled, tmp_path, capsys):
     told = capsys.readouterr().out
     assert sorted(path.name for path in (tmp_path / "files").iterdir()) == ["00000.png", "00002.png"]
     assert "00001.png: failed, its values are not finite" in told
-    assert "2 of the images that the generator gives have values that are not finite: these are not written" in told
+    assert "2 of the generated images have values that are not finite: these are not written" in told
     assert main([*flags, "--kind=grid", f"--output={tmp_path / 'grid.png'}"]) == SOME_FAILED
-    assert "2 of the images that the generator gives have values that are not finite" in capsys.readouterr().out
+    assert "2 of the generated images have values that are not finite" in capsys.readouterr().out
     assert main([*flags, "--count=1", f"--output={tmp_path / 'one.png'}"]) == FINISHED
 
 

@@ -55,7 +55,7 @@ def test_the_label_can_be_chosen(runs, tmp_path):
         ({"input": "nowhere.png"}, "nowhere.png cannot be read as a picture"),
         ({"input": __file__}, "cannot be read as a picture"),
         ({"input": "x.png", "steps": 0}, "--steps: got 0"),
-        ({"input": "x.png", "output": "x.gif"}, "expected .png, .jpg"),
+        ({"input": "x.png", "output": "x.gif"}, "expected one of .png, .jpg"),
     ],
 )
 def test_a_mistake_in_projecting_is_one_line(runs, options, words):

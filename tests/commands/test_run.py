@@ -80,7 +80,7 @@ def test_a_finished_run_says_where_things_are(workdir, capfd):
     written = (path / "scalars.jsonl").read_text()
     assert main(flags) == FINISHED
     told = capfd.readouterr().err
-    assert "this run is finished" in told
+    assert "this run is already finished" in told
     assert str(path / "samples" / "000000064.png") in told
     assert str(path / "checkpoints" / "8") in told
     assert (path / "scalars.jsonl").read_text() == written
@@ -120,7 +120,7 @@ def test_samples_of_every_kind(workdir, tmp_path, capsys):
         (["--labels=a"], "--labels: got 'a'"),
         (["--labels=12"], "--labels: got 12 to 12, expected 0 to 9"),
         (["--checkpoint=3"], "--checkpoint: got 3, expected 'latest', 'best' and"),
-        (["--kind=interpolate", "--output=walk.avi"], "expected .gif, .webp and .mp4"),
+        (["--kind=interpolate", "--output=walk.avi"], "expected one of .gif, .webp, .mp4"),
     ],
 )
 def test_a_mistake_in_sampling_is_one_line(workdir, flags, words, capsys):
@@ -163,7 +163,7 @@ def test_a_run_without_matplotlib(tmp_path, capfd, monkeypatch):
     flags = ["--config", QUICKSTART, f"--workdir={path}", "--config.tiny=true", "--config.compilation_cache=false"]
     assert main(flags) == FINISHED
     told = "".join(capfd.readouterr())
-    assert told.count("no plots are drawn: they need the package matplotlib: pip install -e '.[plots]'\n") == 1
+    assert told.count("no plots are written: they need the package matplotlib: pip install -e '.[plots]'\n") == 1
     assert "  plots  " not in told
     assert list((path / "samples").iterdir())
     sweep = ["--mode=sample", f"--workdir={path}", "--kind=truncation", f"--output={tmp_path / 'x.png'}"]

@@ -19,7 +19,7 @@ from jaxgan.main import main
 
 QUICKSTART = str(pathlib.Path(__file__).parent.parent.parent / "configs" / "quickstart.py")
 FLAGS = ["--config", QUICKSTART, "--config.tiny=true", "--config.plots=false", "--config.tensorboard=false"]
-NOTHING_PLAYED = "interrupted while nothing was played; the same command goes on from here"
+NOTHING_PLAYED = "interrupted before training started; the same command continues from here"
 
 
 def train(path, *flags):
@@ -131,7 +131,7 @@ def test_a_finished_run_without_pictures_or_scores_says_where_the_rest_is(run, c
         path.unlink()
     assert train(run, "--config.images=32") == FINISHED
     told = capfd.readouterr().err
-    assert "this run is finished" in told
+    assert "this run is already finished" in told
     assert "  pictures  " not in told
     assert "  scores  " in told
     shutil.rmtree(run / "samples")

@@ -27,7 +27,7 @@ def test_scores_of_classes_in_turn_are_followed_by_those_in_shares(tmp_path):
 
 def test_scores_of_other_contents_are_told_and_those_of_older_versions_count(tmp_path):
     told = check(tmp_path, {**MADE, "contents": "a", "reference": "x"}, {**MADE, "contents": "b", "reference": "y"})
-    assert "scores until now were of other data" in told
+    assert "earlier scores were computed on other data" in told
     assert check(tmp_path, {**MADE, "contents": "a"}, MADE) == ""
     assert check(tmp_path, {**MADE, "contents": "a"}, {**MADE, "contents": "a"}) == ""
 

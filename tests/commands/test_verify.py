@@ -22,7 +22,7 @@ def test_a_file_of_this_installation(tmp_path, capsys):
     status, printed, mistake = verify(capsys, path)
     assert (status, mistake) == (FINISHED, "")
     credential, says, xmp = about(printed, path)
-    assert credential == "credential: of this installation, and the file is as it was written"
+    assert credential == "credential: of this installation; the file is unchanged since it was written"
     assert says.startswith("it says: made by a trained model, by jaxgan 0.1.0, model a run, at 20")
     assert says.endswith(": samples of a generator")
     assert xmp == "XMP: the same"
@@ -46,7 +46,7 @@ def test_a_file_that_was_changed_since(tmp_path, capsys):
     assert status == FINISHED
     credential, said, xmp = about(printed, path)
     assert credential.startswith(
-        "credential: changed since: the file, or the credential itself, is not what was signed"
+        "credential: changed since: the file, or the credential itself, was changed after signing"
     )
     assert said.startswith("it said: made by a trained model")
     assert xmp.endswith("; but the credential does not vouch for the file, nor for its XMP")
@@ -125,10 +125,10 @@ def credential_beside_xmp(path, source_type, *, tool, model, description):
     ("source_type", "changes", "words"),
     [
         (None, {}, "; the credential does not say how it was made"),
-        (TRAINED, {"tool": "Other 9"}, "; the credential tells tool, model or description differently"),
-        (TRAINED, {"model": "another"}, "; the credential tells tool, model or description differently"),
-        (TRAINED, {"description": "another"}, "; the credential tells tool, model or description differently"),
-        (TRAINED, {"tool": "Other 9", "model": "another", "description": "another"}, "differently"),
+        (TRAINED, {"tool": "Other 9"}, "; the credential differs in tool, model or description"),
+        (TRAINED, {"model": "another"}, "; the credential differs in tool, model or description"),
+        (TRAINED, {"description": "another"}, "; the credential differs in tool, model or description"),
+        (TRAINED, {"tool": "Other 9", "model": "another", "description": "another"}, "in tool, model or description"),
         (TRAINED.replace("trainedAlgorithmicMedia", "digitalCapture"), {}, "XMP and credential say different things"),
     ],
 )
@@ -241,7 +241,7 @@ def test_folders(tmp_path, capsys):
     assert status == FINISHED
     named = [line for line in printed.splitlines() if line.startswith(str(tmp_path))]
     assert named == [str(each) for each in wanted]
-    assert "2 other files are no pictures or films and were skipped." in printed
+    assert "2 other files are neither pictures nor films, and were skipped." in printed
     assert verify(capsys, tmp_path / ".g")[0] == FINISHED  # what is named is meant
 
 

@@ -9,7 +9,7 @@ from jaxgan.media.provenance.embedding import embed_xmp
 from jaxgan.media.provenance.origin import Origin, mark_file, packet_of
 
 CREATED = Origin("created", "samples of a generator", "a run", step=12)
-NOTHING_PROVEN = "Where nothing is found, nothing is proven"
+NOTHING_PROVEN = "If nothing is found, nothing is proven"
 
 
 def plain(path):

@@ -126,10 +126,11 @@ def test_a_mistake_in_the_file_is_named_too():
     with pytest.raises(UserError, match=r"config\.task\.name is missing"):
         resolve({**TREE, "task": {}}, {})
     for key in ("stride", "hop"):
-        with pytest.raises(UserError, match=f"config.data.{key}: got 2, which is of clips: set config.data.frames"):
+        message = f"config.data.{key}: got 2, which applies to clips only: set config.data.frames"
+        with pytest.raises(UserError, match=message):
             resolve(TREE, {f"data.{key}": "2"})
         assert getattr(resolve(TREE, {f"data.{key}": "2", "data.frames": "3"}).data, key) == 2
-    with pytest.raises(UserError, match=r"config.data.pan: got 2, which is of crops: set config.data.crops"):
+    with pytest.raises(UserError, match=r"config.data.pan: got 2, which applies to crops only: set config.data.crops"):
         resolve(TREE, {"data.pan": "2", "data.frames": "3"})
 
 
@@ -148,7 +149,7 @@ def test_a_file_is_executed_with_its_argument(tmp_path):
 @pytest.mark.parametrize(
     ("body", "words"),
     [
-        ("    return 3\n", "gave a int"),
+        ("    return 3\n", "returned a int"),
         ("    return ConfigDict().missing\n", "AttributeError"),
         ("    (\n", "SyntaxError"),
         ("    raise SystemExit(0)\n", "SystemExit"),

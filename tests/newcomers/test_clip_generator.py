@@ -82,7 +82,7 @@ def test_it_is_scored_drawn_and_called(run, tmp_path, capsys):
     for flags, why in (
         (["--kind=mixing"], "--kind: got 'mixing', but this model makes clips"),
         (["--kind=videos", "--frames=5"], "--frames: got 5, but this model makes clips of 4 frames only"),
-        (["--kind=interpolate", "--over=motion"], "this model draws no motion apart from the content"),
+        (["--kind=interpolate", "--over=motion"], "this model has no latents of motion"),
     ):
         assert main([*call, *flags]) == MISTAKE
         assert why in capsys.readouterr().err

@@ -78,12 +78,12 @@ def test_the_same_command_with_another_mesh_goes_on(tmp_path, capfd, monkeypatch
     assert main([*flags, "--config.images=16"]) == FINISHED
     assert not put_together  # samples and scores are made where the weights lie
     told = on_two_devices("-m", "jaxgan.main", *flags, "--config.images=32", "--config.parallel.mesh.fsdp=2")
-    assert "config.parallel.mesh.fsdp is 2 from here on, it was 1" in told
+    assert "config.parallel.mesh.fsdp is now 2; it was 1" in told
     capfd.readouterr()
     assert main([*flags, "--config.images=48", "--config.parallel.runner=pmap"]) == FINISHED
     told = capfd.readouterr().err
-    assert "config.parallel.mesh.fsdp is 1 from here on, it was 2" in told
-    assert "config.parallel.runner is 'pmap' from here on, it was 'jit'" in told
+    assert "config.parallel.mesh.fsdp is now 1; it was 2" in told
+    assert "config.parallel.runner is now 'pmap'; it was 'jit'" in told
     assert steps_on_disk(tmp_path / "run" / "checkpoints")[-1] == 6
     rows = [row for row in read_scalars(tmp_path / "run" / "scalars.jsonl") if "generator/loss" in row["scalars"]]
     assert [row["step"] for row in rows] == [1, 2, 3, 4, 5, 6]

@@ -39,11 +39,11 @@ REPORT = {"images": 64, "scores": {"frechet/f": 3.5, "recall/f": 0.5}, "manifest
 STRANGE = [
     (b"", "it is not JSON"),
     (b"\xff\xfe{}", "it is not UTF-8"),
-    (b'{"a": 1, "a": 1}', "the name 'a' stands there twice"),
+    (b'{"a": 1, "a": 1}', "the name 'a' occurs twice"),
     (b"[" * 900 + b"]" * 900, "it is nested more than 100 deep"),
     (b'{"":' * 50_000, "it is nested more than 100 deep"),
     (b"9" * 10_000, "it has a number of 10000 digits"),
-    (b'["\\ud800"]', "it has characters that are none"),
+    (b'["\\ud800"]', "it has invalid characters"),
     (b"{", "it is not JSON"),
 ]
 
@@ -99,7 +99,7 @@ def test_a_file_too_large_is_not_read(tmp_path):
     with open(tmp_path / "large.json", "wb") as file:
         file.truncate(2**40)  # without a block on the disk
     tracemalloc.start()
-    with pytest.raises(UserError, match="it has 1,099,511,627,776 bytes, expected are 16,777,216 at most"):
+    with pytest.raises(UserError, match="it has 1,099,511,627,776 bytes, expected at most 16,777,216"):
         read_report(tmp_path / "large.json")
     assert tracemalloc.get_traced_memory()[1] < 2**20
     tracemalloc.stop()
