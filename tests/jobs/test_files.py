@@ -91,6 +91,6 @@ def test_links_that_lead_back_are_no_further_inputs(folder):
     skipped = []
     everything = set(paired(folder / "in", folder / "out", skipped=skipped))
     assert everything == {"a.jpg", "b.gif", "b.png", "c.gif", "deep/d.TIF", "notes.txt"}
-    assert skipped == ["--input: skipped 1 file or folder: self.png (the link leads to itself)"]
+    assert skipped == ["--input: skipped 1 file or folder: self.png (the link points to itself)"]
     assert set(paired(folder / "in" / "**" / "*.[gT]*", folder / "out")) == {"b.gif", "c.gif", "deep/d.TIF"}
     assert set(paired(folder / "in" / "**" / "deep" / "**", folder / "out")) == {"d.TIF"}

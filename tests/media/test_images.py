@@ -18,7 +18,7 @@ def test_floats_become_levels_and_uint8_stays():
 
 @pytest.mark.parametrize("wrong", [np.zeros((4, 4)), np.zeros((4, 4, 5)), np.zeros((4, 4, 3), np.int32)])
 def test_what_is_no_image_is_refused(wrong):
-    with pytest.raises(ValueError, match="an image is"):
+    with pytest.raises(ValueError, match="got an image of"):
         to_uint8(wrong)
 
 

@@ -205,8 +205,8 @@ def test_what_is_no_picture_says_why(tmp_path):
     told = {
         "cut.png": ".",
         "cut.jpg": "truncated",
-        "text.png": "no image of a format",
-        "empty.png": "no image of a format",
+        "text.png": "not an image of a known format",
+        "empty.png": "not an image of a known format",
         "missing.png": "No such file",
         "drawing.eps": "a drawing",
         ".": "directory",
@@ -236,7 +236,7 @@ def test_the_size_is_known_without_decoding(tmp_path):
     path.write_bytes(path.read_bytes()[:200])
     assert stored_size(path) == (64, 32)
     path.write_text("no picture")
-    with pytest.raises(PictureError, match="no image"):
+    with pytest.raises(PictureError, match="not an image"):
         stored_size(path)
 
 
@@ -280,5 +280,5 @@ def test_pictures_for_training_are_the_same_in_eight_bits(tmp_path):
         image, expected = read_image(path), read_picture(path).to_image()
         assert (image.mode, image.size) == (expected.mode, expected.size)
         np.testing.assert_array_equal(np.asarray(image), np.asarray(expected))
-    with pytest.raises(PictureError, match="no image"):
+    with pytest.raises(PictureError, match="not an image"):
         read_image(b"no picture")

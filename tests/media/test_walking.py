@@ -70,14 +70,14 @@ def test_every_error_is_kept_and_the_rest_is_found(folder, monkeypatch):
     walk = Walk(folder)
     assert names(walk) == ["0.png", "b/1.png"]
     assert {each.path.name: each.reason for each in walk.failures} == {
-        "gone.png": "the link leads nowhere",
-        "loop.png": "the link leads to itself",
-        "pipe.png": "it is no file",
+        "gone.png": "the link is broken",
+        "loop.png": "the link points to itself",
+        "pipe.png": "it is not a regular file",
         "a": "Permission denied",
     }
     told = tell_failures(walk.failures, folder)
-    assert told == "4 files or folders, such as gone.png (the link leads nowhere)"
-    assert tell_failures(walk.failures[:1], folder) == "1 file or folder: gone.png (the link leads nowhere)"
+    assert told == "4 files or folders, such as gone.png (the link is broken)"
+    assert tell_failures(walk.failures[:1], folder) == "1 file or folder: gone.png (the link is broken)"
     assert tell_failures([], folder) == ""
 
 

@@ -87,7 +87,7 @@ def test_jpeg_keeps_its_colours_at_full_resolution(tmp_path):
 
 def test_what_a_format_cannot_keep_is_told(tmp_path):
     lost = write_picture(tmp_path / "a.jpg", picture(3, np.uint16, alpha=True))
-    assert lost == ("16 bits become 8 bits", "transparency is laid on white")
+    assert lost == ("16 bits become 8 bits", "transparency is composited onto white")
     assert read_picture(tmp_path / "a.jpg").alpha is None
     lost = write_picture(tmp_path / "a.bmp", dataclasses.replace(picture(3), icc=PROFILE))
     assert lost == ("colour profile and EXIF are not kept in BMP",)
@@ -122,7 +122,7 @@ def test_broken_exif_costs_no_picture(tmp_path):
 
 
 def test_what_cannot_be_written_leaves_nothing(tmp_path, monkeypatch):
-    with pytest.raises(PictureError, match=r"'.xyz', expected .png, .jpg"):
+    with pytest.raises(PictureError, match=r"'\.xyz', expected one of \.png, \.jpg"):
         write_picture(tmp_path / "a.xyz", picture())
     wide = Picture(np.zeros((1, 70_000, 1), np.uint8))
     for suffix in (".jpg", ".webp"):

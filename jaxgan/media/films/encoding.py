@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import av
 import numpy as np
@@ -197,7 +197,7 @@ def check_size(plan: Plan) -> None:
         raise PictureError(f"a film has at most {LARGEST_SIDE:,} pixels along a side, this would have {size}")
     _quieten_svt(codec)
     with ffmpeg_errors(f"{codec.encoder} cannot encode frames of {size} pixels ({plan.pixel_format})"):
-        context: Any = av.CodecContext.create(codec.encoder, "w")
+        context: av.VideoCodecContext = av.CodecContext.create(codec.encoder, "w")
         context.width, context.height, context.pix_fmt = film.width, film.height, plan.pixel_format
         context.time_base = 1 / (film.rate or USUAL_RATE)
         context.options = {name: text for name, text in codec.options.items() if name.endswith("params")}
@@ -319,7 +319,7 @@ class SegmentWriter:
         kind = f"frames of {film.width} x {film.height} pixels ({plan.pixel_format})"
         return ffmpeg_errors(f"{plan.codec.encoder} cannot encode {kind}")
 
-    def _add_stream(self) -> Any:
+    def _add_stream(self) -> av.VideoStream:
         plan, film = self._plan, self._plan.film
         options = dict(plan.codec.options)
         if plan.codec.siting and plan.layout.subsampling == 420:
@@ -330,7 +330,9 @@ class SegmentWriter:
             told = film.mastering.for_x265() if option == "x265-params" else film.mastering.for_svt()
             options[option] = ":".join(filter(None, (options.get(option), told)))
         _quieten_svt(plan.codec)
-        stream: Any = self._container.add_stream(plan.codec.encoder, rate=film.rate or USUAL_RATE, options=options)
+        stream: av.VideoStream = self._container.add_stream(
+            plan.codec.encoder, rate=film.rate or USUAL_RATE, options=options
+        )
         stream.width, stream.height, stream.pix_fmt = film.width, film.height, plan.pixel_format
         stream.time_base = stream.codec_context.time_base = film.time_base
         stream.sample_aspect_ratio = film.sample_aspect
@@ -347,7 +349,7 @@ class SegmentWriter:
         colours = self._plan.film.colours
         return colours if self._plan.pixel_format.startswith("yuv") else colours._replace(matrix=RGB, range=FULL)
 
-    def _frame(self, picture: Picture) -> Any:
+    def _frame(self, picture: Picture) -> av.VideoFrame:
         """A picture in the pixels and colours of the file."""
         samples = self._samples(picture)
         layout = LAYOUTS[samples.dtype == np.uint16, samples.shape[2] == 4]
@@ -379,7 +381,7 @@ class SegmentWriter:
             pixels = np.pad(pixels, ((0, missing[0]), (0, missing[1]), (0, 0)), mode="edge")
         return np.ascontiguousarray(pixels)
 
-    def _mux(self, packets: list[Any]) -> None:
+    def _mux(self, packets: list[av.Packet]) -> None:
         for packet in packets:
             packet.dts = self._times.next()
             packet.duration = self._duration  # the last packet in the file tells it of the last frame, see joining.py

@@ -78,7 +78,9 @@ class Film:
         until = None if self._end is None else self._origin + self._end - float(self._time_base) / 2
         count = 0
         with open_container(self.path) as container:
-            for packet in Packets(container, pictures(container), False, self._step):
+            stream = pictures(container)
+            assert stream is not None  # as when it was opened
+            for packet in Packets(container, stream, False, self._step):
                 if packet.is_discard:
                     continue
                 if packet.pts is None:
@@ -118,10 +120,11 @@ class Film:
             self._container = open_container(self.path)
         except (av.error.FFmpegError, OSError, ValueError) as error:
             raise PictureError(_reason(error)) from error
-        self._stream = pictures(self._container)
-        if self._stream is None:
+        stream = pictures(self._container)
+        if stream is None:
             self._container.close()
-            raise PictureError("it has no stream of pictures")
+            raise PictureError("it has no video stream")
+        self._stream = stream
         self._stream.thread_type = "AUTO"
         self._decoder = self._stream.codec_context
         if self._alpha_decoder is not None:
@@ -155,7 +158,7 @@ class Film:
         if cut_off(self.path):
             self._cut("it is cut off: the file is shorter than it says")
 
-    def _first(self) -> Any:
+    def _first(self) -> av.VideoFrame:
         packets = Packets(self._container, self._stream, False, self._step)
         for number, packet in enumerate(packets):
             if number == 0:
@@ -173,7 +176,7 @@ class Film:
                 continue
         raise PictureError("not one of its frames can be decoded")
 
-    def _describe(self, frame: Any) -> FilmFormat:
+    def _describe(self, frame: av.VideoFrame) -> FilmFormat:
         stream, layout = self._stream, frame.format
         context, name = stream.codec_context, frame.format.name
         told = Colours(
@@ -346,7 +349,7 @@ class Film:
     def _deinterlaced(self) -> None:
         self._notes.tell("interlaced", "it is interlaced, and was deinterlaced (bwdif)")
 
-    def _picture(self, frame: Any) -> Picture:
+    def _picture(self, frame: av.VideoFrame) -> Picture:
         form = self.format
         layout, arguments = LAYOUTS[form.deep, form.alpha], {}
         if not frame.format.is_rgb:  # the same values in planes: these flags are 2 to 3 times as fast with them
@@ -396,7 +399,7 @@ def _expanded(samples: np.ndarray, alpha: bool) -> np.ndarray:
     return table[samples]
 
 
-def open_container(path: str | os.PathLike[str]) -> Any:
+def open_container(path: str | os.PathLike[str]) -> av.container.InputContainer:
     """A film's file as PyAV opens it; texts in it that are not UTF-8 do no harm. Raises av.error.FFmpegError."""
     arguments = {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}  # later: always so
     return av.open(address(path), **arguments)
@@ -414,21 +417,22 @@ def restarts(path: str | os.PathLike[str]) -> list[Fraction]:
     """
     with open_container(path) as container:
         stream = pictures(container)
+        assert stream is not None, "restarts are asked of films only"
         packets = Packets(container, stream, False, _step(stream))
         collections.deque(packets, maxlen=0)
         return [shift * Fraction(stream.time_base) for shift in packets.shifts]
 
 
-def pictures(container: Any) -> Any:
+def pictures(container: av.container.InputContainer) -> av.VideoStream | None:
     """The first stream of pictures that is no cover; None: there is none."""
     return next(filter(_film, container.streams.video), None)
 
 
-def _film(stream: Any) -> bool:
+def _film(stream: av.VideoStream) -> bool:
     return not int(stream.disposition) & NO_FILM and getattr(stream, "codec_context", None) is not None
 
 
-def _rate(stream: Any) -> Fraction | None:
+def _rate(stream: av.VideoStream) -> Fraction | None:
     """Frames a second on the average; never more than the rate that all times of the film are multiples of."""
     average, base = _fraction(stream.average_rate), _fraction(stream.base_rate)
     if average and base and average > base * Fraction(3, 2):
@@ -436,7 +440,7 @@ def _rate(stream: Any) -> Fraction | None:
     return average or base or _fraction(stream.guessed_rate)
 
 
-def _step(stream: Any) -> Fraction:
+def _step(stream: av.VideoStream) -> Fraction:
     """Ticks of a frame on the average."""
     return 1 / ((_rate(stream) or USUAL_RATE) * Fraction(stream.time_base))
 

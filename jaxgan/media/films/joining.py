@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import av
 
@@ -89,7 +89,7 @@ def _options(kind: str, given: Source | None, time_base: Fraction) -> dict[str, 
     return options
 
 
-def _add_film(out: Any, segment: Path, kind: str, rate: Fraction | None) -> Any:
+def _add_film(out: av.container.OutputContainer, segment: Path, kind: str, rate: Fraction | None) -> av.VideoStream:
     """A stream for the packets of segments like this one."""
     with av.open(address(segment)) as container:
         given = container.streams.video[0]
@@ -104,7 +104,9 @@ def _add_film(out: Any, segment: Path, kind: str, rate: Fraction | None) -> Any:
     return stream
 
 
-def _frames(segments: Sequence[Segment], stream: Any, time_base: Fraction, zero: int) -> Iterator[TimedPacket]:
+def _frames(
+    segments: Sequence[Segment], stream: av.VideoStream, time_base: Fraction, zero: int
+) -> Iterator[TimedPacket]:
     """The packets of all segments.
 
     The times at which they are decoded are given anew, so that they rise over the borders of segments.
@@ -138,7 +140,7 @@ def _order(path: Path, time_base: Fraction) -> tuple[list[int], int, int]:
         return sorted(times), last, container.streams.video[0].codec_context.reorder_depth
 
 
-def _read(path: Path, time_base: Fraction) -> Iterator[tuple[Any, int]]:
+def _read(path: Path, time_base: Fraction) -> Iterator[tuple[av.Packet, int]]:
     """Packets of a segment, and when each is shown after the first one: ticks of the film's time base."""
     options = {"fflags": "+noparse"}  # a parser would guess how long frames of VP9 are
     with av.open(address(path), container_options=options) as container:

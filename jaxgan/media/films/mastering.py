@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 from fractions import Fraction
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:  # films are optional, and av with them
+    import av
 
 DISPLAY = struct.Struct("<20i2i")  # FFmpeg's AVMasteringDisplayMetadata: fractions, and which of them are told
 LIGHT = struct.Struct("<2I")  # AVContentLightMetadata
@@ -44,7 +48,7 @@ class Mastering(NamedTuple):
             parts.append(f"mastering-display={told}")
         return ":".join(parts)
 
-    def _display(self, share: Any, light: Any) -> str:
+    def _display(self, share: Callable[[Fraction], str], light: Callable[[Fraction], str]) -> str:
         display = self.display
         assert display is not None
         points = (("G", display.green), ("B", display.blue), ("R", display.red), ("WP", display.white))
@@ -52,7 +56,7 @@ class Mastering(NamedTuple):
         return f"{told}L({light(display.brightest)},{light(display.darkest)})"
 
 
-def mastering_of(frame: Any) -> Mastering | None:
+def mastering_of(frame: av.VideoFrame) -> Mastering | None:
     """What a decoded av.VideoFrame tells; None: nothing."""
     from av.sidedata.sidedata import Type
 

@@ -7,8 +7,8 @@ shows nor sets what a frame tells; a filter that leaves the pixels alone sets it
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import Any
 
+import av
 import numpy as np
 from av.filter import Graph
 from av.video.reformatter import Interpolation
@@ -28,7 +28,7 @@ class Sited:
         self._graph: Graph | None = None
         self._number = 0
 
-    def __call__(self, frame: Any) -> Any:
+    def __call__(self, frame: av.VideoFrame) -> av.VideoFrame:
         """The frame with another word on it; its time is lost."""
         if self._graph is None:
             self._graph = graph = Graph()
@@ -43,7 +43,7 @@ class Sited:
         return self._graph.pull()
 
 
-def siting_of(frame: Any) -> str | None:
+def siting_of(frame: av.VideoFrame) -> str | None:
     """LEFT, TOP_LEFT, or None where a frame tells another place or none: how an edge in its colours is converted."""
     probe = frame.reformat(width=SIDE, height=SIDE, format="yuv420p")
     if probe is frame:
@@ -57,5 +57,5 @@ def siting_of(frame: Any) -> str | None:
     return next((each for each in (LEFT, TOP_LEFT) if np.array_equal(found, _converted(Sited(each)(probe)))), None)
 
 
-def _converted(probe: Any) -> np.ndarray:
+def _converted(probe: av.VideoFrame) -> np.ndarray:
     return probe.reformat(format="gbrp", interpolation=SWSCALE_FLAGS).to_ndarray()

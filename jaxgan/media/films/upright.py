@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import struct
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+
+if TYPE_CHECKING:
+    import av
 
 
 class Turn(NamedTuple):
@@ -26,7 +29,7 @@ class Turn(NamedTuple):
         return np.ascontiguousarray(samples)
 
 
-def turn_of(frame: Any) -> tuple[Turn, bool]:
+def turn_of(frame: av.VideoFrame) -> tuple[Turn, bool]:
     """The turn that a decoded frame's display matrix asks for, and whether it is one by right angles.
 
     The matrix says where a stored point (x, y) is shown: (a x + c y, b x + d y), libavutil/display.h. The angle that

@@ -153,7 +153,7 @@ def test_transparency_stays_where_it_can_be_held(tmp_path, name, suffix, deep):
 def test_transparency_is_laid_on_white_elsewhere_and_told(tmp_path, deep):
     for name in ("h264", "vp9"):  # VP9 holds it, but not in MP4
         plan = plan_encoding(form(alpha=True, deep=deep), ".mp4", name)
-        assert any("transparency is laid on white" in each and "in .mkv does" in each for each in plan.lost)
+        assert any("transparency is composited onto white" in each and "in .mkv does" in each for each in plan.lost)
         kind, top = (np.uint16, 65535) if deep else (np.uint8, 255)
         pixels = np.full((48, 64, 3), top // 5, kind)
         path = film(tmp_path, plan, ".mp4", [picture(pixels, np.full((48, 64, 1), top // 2, kind))])

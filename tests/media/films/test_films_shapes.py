@@ -238,7 +238,7 @@ def test_sound_alone_is_no_film(tmp_path):
     with av.open(str(tmp_path / "sound.m4a"), "w") as out:
         sound(out)
     (tmp_path / "sound.mp4").write_bytes((tmp_path / "sound.m4a").read_bytes())
-    with pytest.raises(PictureError, match="it has no stream of pictures"):
+    with pytest.raises(PictureError, match="it has no video stream"):
         open_frames(tmp_path / "sound.mp4")
 
 
@@ -265,7 +265,7 @@ def test_covers_are_no_films(tmp_path):
     assert (film.format.width, len(list(film.frames())), film.remarks) == (64, 4, [])
     with av.open(str(tmp_path / "song.mp4"), "w") as out:
         pictures_of(out, 32, cover=True)()
-    with pytest.raises(PictureError, match="it has no stream of pictures"):
+    with pytest.raises(PictureError, match="it has no video stream"):
         open_frames(tmp_path / "song.mp4")
 
 
