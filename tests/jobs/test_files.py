@@ -69,8 +69,8 @@ def test_patterns_and_single_files(folder, monkeypatch):
         ("in/a.jpg", "out.gif", "expected one of .png, .jpg"),
         ("in/a.jpg", "notes_of.txt", "expected one of .png, .jpg"),
         ("in", "in/notes", "is a file"),
-        ("in/a.jpg", "in/a.jpg", "a.jpg would take an input's place"),
-        ("in", "in", "would take an input's place"),
+        ("in/a.jpg", "in/a.jpg", "a.jpg would overwrite an input"),
+        ("in", "in", "would overwrite an input"),
     ],
 )
 def test_a_mistake_is_one_line(folder, given, output, words):

@@ -74,9 +74,8 @@ class Packets:
         if time is not None and not packet.is_corrupt:
             self.reached = max(self.reached, float((time + (packet.duration or 0)) * packet.time_base))
         self.corrupt += packet.is_corrupt
-        return packet.stream.index == self._stream.index and bool(
-            packet.size
-        )  # an empty packet would drain the decoder
+        has_content = bool(packet.size)  # an empty packet would drain the decoder
+        return packet.stream.index == self._stream.index and has_content
 
     def _given(self, packet: av.Packet) -> av.Packet:
         begin = packet.pts if packet.pts is not None else packet.dts

@@ -115,7 +115,7 @@ def test_how_a_film_of_high_dynamic_range_was_mastered_is_told(tmp_path, name, s
 
 def test_how_it_was_mastered_is_lost_with_other_codecs_and_told():
     plan = plan_encoding(form(mastering=Mastering(None, 1000, 400)), ".mp4", "h264")
-    assert plan.lost == ("how it was mastered is left out: h264 does not tell it (--codec=hevc or av1 does)",)
+    assert plan.lost == ("its HDR mastering metadata is left out: h264 cannot store it (--codec=hevc or av1 does)",)
 
 
 @pytest.mark.parametrize(
@@ -241,7 +241,7 @@ def test_the_shape_of_pixels_stays(tmp_path, name, suffix):
 
 
 def test_the_shape_of_pixels_that_is_lost_is_told():
-    assert "square pixels instead of 32/27" in plan_encoding(form(sample_aspect=Fraction(32, 27)), ".webm").lost[0]
+    assert "become square instead of 32/27" in plan_encoding(form(sample_aspect=Fraction(32, 27)), ".webm").lost[0]
 
 
 @pytest.mark.parametrize(("name", "suffix"), [pair for pair in PAIRS if pair[1] != ".mov" or pair[0] == "prores"])
@@ -275,13 +275,13 @@ def test_quality_is_one_number_and_constant_by_default(tmp_path):
 @pytest.mark.parametrize(
     ("suffix", "codec", "quality", "message"),
     [
-        (".avi", None, None, r"'\.avi' is no film that can be written, expected \.mp4, "),
-        (".mp4", "divx", None, r"--codec: got 'divx', expected h264, hevc, av1, vp9, prores, ffv1$"),
-        (".webm", "h264", None, r"--codec: \.webm does not hold h264, expected av1, vp9$"),
-        (".mov", "av1", None, r"--codec: \.mov does not hold av1, expected h264, hevc, prores$"),
-        (".mp4", "h264", 52.0, r"--quality: got 52, accepted for h264 are 0 \(best\) to 51$"),
+        (".avi", None, None, r"got the film suffix '\.avi', expected one of \.mp4, "),
+        (".mp4", "divx", None, r"--codec: got 'divx', expected one of h264, hevc, av1, vp9, prores, ffv1$"),
+        (".webm", "h264", None, r"--codec: got 'h264', expected one of av1, vp9 for \.webm$"),
+        (".mov", "av1", None, r"--codec: got 'av1', expected one of h264, hevc, prores for \.mov$"),
+        (".mp4", "h264", 52.0, r"--quality: got 52, expected 0 \(best\) to 51 for h264$"),
         (".mp4", None, float("nan"), "--quality: got nan"),
-        (".mkv", "ffv1", 3.0, "--quality: ffv1 has only one quality"),
+        (".mkv", "ffv1", 3.0, "--quality: got 3, expected no value, because ffv1 has only one quality"),
     ],
 )
 def test_what_cannot_be_written_is_one_clear_line(suffix, codec, quality, message):
@@ -301,7 +301,7 @@ def test_frames_that_cannot_be_encoded_are_no_traceback(tmp_path):
         writer.add(greys(1, 8, 4)[0], 0, 1)
     writer.abandon()
     writer = SegmentWriter(tmp_path / "a.mp4", plan_encoding(form(), ".mp4"))
-    with pytest.raises(PictureError, match="32 x 48 pixels, the film 64 x 48"):
+    with pytest.raises(PictureError, match="32 x 48 pixels, expected 64 x 48"):
         writer.add(greys(1, 32, 48)[0], 0, 1)
     writer.abandon()
     assert not list(tmp_path.iterdir())

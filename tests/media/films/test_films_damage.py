@@ -63,7 +63,7 @@ def test_a_whole_film_is_not_damaged(film, stills):
 def test_cut_off_with_the_index_at_the_end(tmp_path):
     path = make(tmp_path / "film.mp4", scenery(10))
     path.write_bytes(path.read_bytes()[:2000])
-    with pytest.raises(PictureError, match="no film of a format that is known, or it is cut off"):
+    with pytest.raises(PictureError, match="not a film of a known format, or it is cut off"):
         open_frames(path)
 
 
@@ -79,7 +79,9 @@ def test_cut_off_with_the_index_at_the_front(film):
         assert same(frames[:shown], whole[:shown])
         assert len(frames) == number
         assert found.damaged
-        assert [("cut off" in line, f"{60 - number} more frames" in line) for line in found.remarks] == [(True, True)]
+        assert [("cut off" in line, f"{60 - number} frames are missing" in line) for line in found.remarks] == [
+            (True, True)
+        ]
         film.write_bytes(data)
     film.write_bytes(data[: packets[30][0]])
     begun = open_frames(film, end=0.5)
@@ -109,7 +111,7 @@ def test_the_last_frames_of_matroska_are_missed(tmp_path):
     frames, found = read(path)
     assert len(frames) == 28
     assert found.damaged
-    assert found.remarks == ["it is cut off: the file is shorter than it says"]
+    assert found.remarks == ["it is cut off: the file is shorter than its header states"]
 
 
 @pytest.mark.parametrize("seconds", [0.6, 30.0])
@@ -143,7 +145,7 @@ def test_lost_frames_are_repeated(stills, lost):
         np.testing.assert_array_equal(frame.picture.pixels, whole[stands].picture.pixels)
     assert found.damaged
     each = "" if len(lost) == 1 else " of each"
-    line = f"damaged: {len(lost)} of 12 frames cannot be decoded, the one before is shown instead{each}"
+    line = f"damaged: {len(lost)} of 12 frames cannot be decoded, the previous one is shown instead{each}"
     assert found.remarks == [line]
     assert same(list(found.frames(7)), frames[7:])
     assert len(found.remarks) == 1
@@ -173,7 +175,7 @@ def test_a_frame_that_is_decoded_in_part_is_told(film):
     frames, found = read(film)
     assert len(frames) == 60
     assert found.damaged
-    assert "decoded in part only" in found.remarks[0]
+    assert "can only be decoded in part" in found.remarks[0]
 
 
 class Hiding:

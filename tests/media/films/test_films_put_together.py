@@ -15,7 +15,7 @@ from jaxgan.media.films.frames import open_frames  # noqa: E402
 from jaxgan.media.films.joining import join  # noqa: E402
 
 pytestmark = pytest.mark.quick  # another Python has another FFmpeg
-TOLD = "its clock restarts, the parts are put one after the other"
+TOLD = "its clock restarts, and the parts are read one after the other"
 
 
 def numbered(count, first):

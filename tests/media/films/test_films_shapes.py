@@ -275,7 +275,7 @@ def test_of_several_films_the_first(tmp_path):
             write()
     film = open_frames(tmp_path / "film.mkv")
     assert (film.format.width, len(list(film.frames()))) == (64, 4)
-    assert film.remarks == ["the first of its 2 streams of pictures"]
+    assert film.remarks == ["the first of its 2 video streams"]
 
 
 def test_what_is_no_film(tmp_path):

@@ -71,7 +71,7 @@ def test_numbers_that_are_missing_are_told(folder):
     for number in (4, 5, 6):
         (folder / f"frame{number}.png").unlink()
     film = open_frames(folder)
-    told = "numbers are missing between frame3.png and frame7.png{}: no time is left for them"
+    told = "numbers are missing between frame3.png and frame7.png{}: no frames are inserted for them"
     assert numbers(film) == [0, 1, 2, 3, 7, 8, 9, 10, 11]
     assert (film.remarks, film.damaged) == ([told.format("")], False)
     (folder / "frame9.png").unlink()
@@ -127,7 +127,7 @@ def test_turned_pictures(tmp_path):
 
 def test_another_size_is_one_line_that_names_the_file(folder):
     Image.new("RGB", (21, 12)).save(folder / "frame9.png")
-    with pytest.raises(PictureError, match=r"^frame9\.png has 21 x 12 pixels, those before it have 20 x 12$"):
+    with pytest.raises(PictureError, match=r"^frame9\.png has 21 x 12 pixels, expected 20 x 12 as before it$"):
         open_frames(folder)
 
 
