@@ -256,7 +256,7 @@ def test_networks_of_other_channels_than_the_picture():
 def test_a_picture_that_cannot_be_written_is_told(tmp_path, apply, capsys):
     write_picture(tmp_path / "wide.png", Picture(np.zeros((1, 40_000, 1), np.uint8)))
     assert apply(NEAREST, tmp_path / "wide.png", tmp_path / "wide.jpg") == SOME_FAILED
-    assert "wide.jpg cannot be written: got 40000 x 1 pixels, expected at most 65,500" in capsys.readouterr().out
+    assert "wide.jpg cannot be written: got 80000 x 2 pixels, expected at most 65,500" in capsys.readouterr().out
     assert not (tmp_path / "wide.jpg").exists()
 
 

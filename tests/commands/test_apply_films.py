@@ -200,7 +200,7 @@ def test_a_mistake_is_one_line_and_nothing_is_written(options, words, tmp_path, 
     [
         ("film.mkv", "out.png", "expected one of .mp4"),
         ("photo.jpg", "out.mp4", "expected one of .png"),
-        ("still.png", "out.mp4", "it is one picture"),
+        ("still.png", "out.mp4", "it is a single picture"),
         ("film.mkv", "film.mkv", "would overwrite an input"),
     ],
 )

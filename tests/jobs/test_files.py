@@ -61,9 +61,9 @@ def test_patterns_and_single_files(folder, monkeypatch):
 @pytest.mark.parametrize(
     ("given", "output", "words"),
     [
-        ("in/nothing.png", "out", "--input: there is no file"),
-        ("in/*.avif", "out", "--input: there is no file"),
-        ("empty", "out", "--input: there is no file"),
+        ("in/nothing.png", "out", "expected a file, a folder with files"),
+        ("in/*.avif", "out", "expected a file, a folder with files"),
+        ("empty", "out", "expected a file, a folder with files"),
         ("in", "out.png", "expected a folder, for several pictures"),
         ("in/*.gif", "out.png", "expected a folder, for several pictures"),
         ("in/a.jpg", "out.gif", "expected one of .png, .jpg"),

@@ -70,7 +70,7 @@ def test_other_kinds_are_refused_by_us_and_by_c2pa(name, tmp_path):
         path.write_bytes(picture("BMP"))
     else:
         film(path, "libvpx-vp9" if name == "a.webm" else "h264")
-    with pytest.raises(CredentialError, match="holds no credential"):
+    with pytest.raises(CredentialError, match="which holds no credential"):
         signed(path)
     assert not (tmp_path / f"signed-{name}").exists()
     manifest = {"assertions": [{"label": "c2pa.actions.v2", "data": {"actions": [made_by_a_camera()]}}]}
@@ -82,7 +82,7 @@ def test_other_kinds_are_refused_by_us_and_by_c2pa(name, tmp_path):
 def test_an_avi_is_not_signed(tmp_path):
     """c2pa would, with twice the file in memory."""
     path = film(tmp_path / "a.avi", "mpeg4")
-    with pytest.raises(CredentialError, match="holds no credential"):
+    with pytest.raises(CredentialError, match="which holds no credential"):
         signed(path)
     assert read(path) is None
 
@@ -129,7 +129,7 @@ def test_threads_sign_and_read_at_once(tmp_path):
 def test_a_file_is_not_signed_onto_itself(tmp_path):
     path = make(tmp_path / "grey.png")
     before = path.read_bytes()
-    with pytest.raises(ValueError, match="into another"):
+    with pytest.raises(ValueError, match="expected two files"):
         sign(path, path, ".png", CREATED, title="a")
     assert path.read_bytes() == before
 

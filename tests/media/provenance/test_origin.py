@@ -307,7 +307,7 @@ def test_very_many_beginnings_keep_nobody_busy(tmp_path):
 def test_bmp_cannot_say_it_and_one_remark_says_that(tmp_path):
     path = tmp_path / "a.bmp"
     assert write_picture(path, Picture(noise(8, 8, 3)), ORIGIN) == (
-        "BMP cannot say that a model made it: it holds neither XMP nor a credential",
+        "BMP cannot store that a model made it: it holds neither XMP nor a credential",
     )
     assert read_xmp(path) is None
 

@@ -102,7 +102,7 @@ def test_a_damaged_key_is_told_and_left_as_it_is(name, damage, tmp_path, monkeyp
     else:
         shutil.copy(other / name, folder / name)
     before = {each.name: each.read_bytes() for each in folder.iterdir()}
-    with pytest.raises(CredentialError, match="bring back a copy") as told:
+    with pytest.raises(CredentialError, match="restore a copy") as told:
         signed(path)
     assert isinstance(told.value, UserError)
     assert "\n" not in str(told.value)
@@ -116,7 +116,7 @@ def test_a_damaged_key_is_told_and_left_as_it_is(name, damage, tmp_path, monkeyp
 def test_a_home_that_cannot_be_written_is_told(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     elsewhere(monkeypatch, tmp_path / "file")
-    with pytest.raises(CredentialError, match=r"no key can be made here: .*XDG_CONFIG_HOME"):
+    with pytest.raises(CredentialError, match=r"no key can be created here: .*XDG_CONFIG_HOME"):
         signed(make(tmp_path / "grey.png"))
 
 
@@ -279,7 +279,7 @@ def test_a_key_that_others_can_use_is_not_used(name, mode, wanted, tmp_path):
     wide = signing_key.folder() / name
     wide.chmod(mode)
     credentials._signing.cache_clear()  # another process
-    with pytest.raises(CredentialError, match=f"mode 0{mode:o} lets others sign .* chmod {wanted}"):
+    with pytest.raises(CredentialError, match=f"mode 0{mode:o}, which lets others sign .* chmod {wanted}"):
         signed(path)
     assert stat.S_IMODE(wide.stat().st_mode) == mode
     wide.chmod(int(wanted, 8))
