@@ -99,10 +99,10 @@ def _keep_apart(pairs: Sequence[Pair], masks: Masks | None, compare: str | None,
 def _is_foreign(path: Path) -> bool:
     """Whether a file exists that is not marked as an earlier comparison."""
     try:
-        said = read_statement(path) if path.exists() else None
+        statement = read_statement(path) if path.exists() else None
     except (OSError, ValueError):
         return True
-    return path.exists() and (said is None or said.source_type is None)
+    return path.exists() and (statement is None or statement.source_type is None)
 
 
 def _films(options: Mapping[str, str], pairs: Sequence[Pair]) -> FilmOptions:

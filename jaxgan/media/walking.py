@@ -97,7 +97,7 @@ def is_litter(name: str) -> bool:
 
 def reason_of(error: OSError, path: Path) -> str:
     """The reason why a file or folder cannot be read, in plain words."""
-    if os.path.islink(path):  # pathlib raises where a name is too long
+    if os.path.islink(path):  # pathlib would raise if a name is too long
         if isinstance(error, FileNotFoundError):
             return "the link is broken"
         if "symbolic link" in (error.strerror or ""):

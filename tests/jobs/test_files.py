@@ -1,4 +1,4 @@
-"""Which picture goes into which file."""
+"""Pairs of input and output files."""
 
 import os
 
@@ -27,11 +27,11 @@ def test_a_folder_keeps_its_names_and_its_folders(folder):
     out = folder / "out"
     expected = {
         "a.jpg": "a.jpg",
-        "b.gif": "b.gif.png",  # b.png is another's
+        "b.gif": "b.gif.png",  # b.png is another input's output
         "b.png": "b.png",
         "c.gif": "c.png",
         "deep/d.TIF": "deep/d.TIF",
-        "notes.txt": "notes.png",  # it is said that it is no picture when it is read
+        "notes.txt": "notes.png",  # that it is not a picture is reported when it is read
     }
     assert paired(folder / "in", out) == {name: out / target for name, target in expected.items()}
 

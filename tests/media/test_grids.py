@@ -12,7 +12,7 @@ def images(count, channels=1, side=4):
 
 
 def cell(grid, row, column, side):
-    """The pixels of one cell of a grid, counted from the right lower corner, where no labels are."""
+    """The pixels of one cell of a grid, counted from the lower right corner, which has no labels."""
     step = side + PADDING
     return grid[PADDING + row * step :, PADDING + column * step :][:side, :side]
 

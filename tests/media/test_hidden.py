@@ -1,4 +1,4 @@
-"""What lies under full transparency is not seen by networks."""
+"""Colours under full transparency do not reach networks."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from jaxgan.media.hidden import ROWS, spread
 
 
 def reference(pixels, alpha):
-    """The mean of what is visible, weighted by alpha, in the smallest square of 2^n pixels that holds any; by loops."""
+    """The alpha-weighted mean of visible pixels in the smallest square of 2^n pixels that has any; with loops."""
     height, width = alpha.shape[:2]
     filled = pixels.astype(float)
     for y, x in zip(*np.nonzero(alpha[..., 0] == 0)):

@@ -1,4 +1,4 @@
-"""Black and white follow from the type that a file tells, never from its values."""
+"""Black and white follow from a file's sample type, never from its values."""
 
 import io
 import struct
@@ -21,7 +21,7 @@ def read(tmp_path):
 
 
 def netpbm(kind, white, values, shape):
-    """A file by netpbm's own description: text (P2, P3) or bytes, two for each sample from 256 levels on."""
+    """A file by netpbm's specification: text (P2, P3) or bytes, two for each sample from 256 levels on."""
     head = f"{kind} {shape[1]} {shape[0]} {white}\n".encode()
     flat = np.ravel(values).tolist()
     if kind in ("P2", "P3"):
@@ -79,7 +79,12 @@ def test_netpbm_files_that_are_cut_off_or_damaged_are_refused(read, kind):
     ("values", "options", "expected", "told"),
     [
         (np.array([[0, 100, 199]], np.uint16), {}, [0, 100, 199], None),
-        (np.array([[0, 100, 4095]], np.uint16), {}, [0, 100, 4095], None),  # 12 bits in 16: dark, as its type tells
+        (
+            np.array([[0, 100, 4095]], np.uint16),
+            {},
+            [0, 100, 4095],
+            None,
+        ),  # 12 bits stored in 16: dark, as its type defines
         (np.array([[0, 100, 199]], np.uint16), {"extratags": [(281, 3, 1, 4095, True)]}, [0, 100, 199], None),
         (np.array([[0, 100]], np.uint16), {"photometric": "miniswhite"}, [65535, 65435], None),
         (np.array([[-5, 0, 16384, 32767]], np.int16), {}, [0, 0, 32769, 65535], "1 value below 0, read as black"),

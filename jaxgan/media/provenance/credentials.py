@@ -305,7 +305,7 @@ def _statement(active: Mapping[str, Any]) -> dict[str, str | None]:
     def last(values: list[Any]) -> Any:
         return next((value for value in reversed(values) if value), None)
 
-    said = {
+    fields = {
         "source_type": str(last([each.get("digitalSourceType") for each in actions]) or "").rpartition("/")[2],
         "tool": tool[0] if tool else active.get("claim_generator"),
         "model": run.get("model"),
@@ -313,7 +313,7 @@ def _statement(active: Mapping[str, Any]) -> dict[str, str | None]:
         "time": run.get("time") or _within(active, "signature_info", dict).get("time"),
         "parent": parents[0] if parents else None,
     }
-    return {name: _said(value) or None for name, value in said.items()}
+    return {name: _said(value) or None for name, value in fields.items()}
 
 
 def _active(store: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Clips after a codec of films."""
+"""Clips after video compression."""
 
 import os
 import subprocess
@@ -41,7 +41,7 @@ def test_it_is_what_a_file_would_hold(tmp_path):
 
 
 def test_stray_memory_changes_nothing():
-    filled = [{"MALLOC_PERTURB_": str(byte)} for byte in (85, 255)]  # what glibc fills memory with
+    filled = [{"MALLOC_PERTURB_": str(byte)} for byte in (85, 255)]  # bytes with which glibc fills new memory
     runs = [[sys.executable, "-c", HASHED] for _ in filled]
     made = [subprocess.check_output(run, env=os.environ | extra) for run, extra in zip(runs, filled, strict=True)]
     assert made[0] == made[1]

@@ -1,4 +1,4 @@
-"""Films as they are written: colours, bits, times, transparency, sizes, and what goes wrong."""
+"""Writing films: colours, depth, times, transparency, sizes, and errors."""
 
 import dataclasses
 import os
@@ -25,7 +25,7 @@ from jaxgan.media.films.mastering import Display, Mastering  # noqa: E402
 from jaxgan.media.reading import PictureError  # noqa: E402
 from jaxgan.parallel.compiler import keep_freed_memory  # noqa: E402
 
-pytestmark = pytest.mark.quick  # another Python has another FFmpeg
+pytestmark = pytest.mark.quick  # FFmpeg differs between Python versions
 PAIRS = [
     (name, suffix)
     for name, codec in CODECS.items()
@@ -44,7 +44,7 @@ def decoded(path, layout="rgb24"):
 
 
 def told(path):
-    """Matrix, range, primaries and transfer that a file tells."""
+    """The tagged matrix, range, primaries and transfer of a file."""
     with av.open(str(path)) as container:
         context = container.streams.video[0].codec_context
         return Colours(context.colorspace, context.color_range, context.color_primaries, context.color_trc)
@@ -56,7 +56,7 @@ def told(path):
     ("name", "suffix"), [("h264", ".mp4"), ("h264", ".mov"), ("h264", ".mkv"), ("hevc", ".mp4"), ("vp9", ".webm")]
 )
 def test_flat_patches_and_what_their_numbers_mean_come_back(tmp_path, name, suffix, matrix, span):
-    """Colours that are tagged and not converted, or the other way, are off by 5 on the average and 29 at most."""
+    """Colours that are tagged but not converted, or the reverse, are off by 5 on average and by 29 at most."""
     colours = Colours(matrix, span, matrix, matrix)
     pixels = np.repeat(np.repeat(PATCHES.reshape(2, 4, 3), 16, axis=0), 16, axis=1)
     plan = plan_encoding(form(64, 32, subsampling=444, colours=colours), suffix, name)
@@ -78,7 +78,7 @@ def test_prores_is_limited_as_it_cannot_tell_another_range(tmp_path):
     assert told(path).range == LIMITED
     with av.open(str(path)) as container:
         frame = next(container.decode(video=0))
-        assert (frame.colorspace, frame.color_primaries, frame.color_trc) == (1, 1, 1)  # in each frame as well
+        assert (frame.colorspace, frame.color_primaries, frame.color_trc) == (1, 1, 1)  # also in each frame
     assert np.abs(decoded(path)[0].astype(int) - [200, 30, 90]).max() <= 2
 
 
@@ -151,7 +151,7 @@ def test_transparency_stays_where_it_can_be_held(tmp_path, name, suffix, deep):
 
 @pytest.mark.parametrize("deep", [False, True])
 def test_transparency_is_laid_on_white_elsewhere_and_told(tmp_path, deep):
-    for name in ("h264", "vp9"):  # VP9 holds it, but not in MP4
+    for name in ("h264", "vp9"):  # VP9 can store it, but not in MP4
         plan = plan_encoding(form(alpha=True, deep=deep), ".mp4", name)
         assert any("transparency is composited onto white" in each and "in .mkv does" in each for each in plan.lost)
         kind, top = (np.uint16, 65535) if deep else (np.uint8, 255)
@@ -162,7 +162,7 @@ def test_transparency_is_laid_on_white_elsewhere_and_told(tmp_path, deep):
 
 @pytest.mark.parametrize(("name", "suffix", "alpha"), [*((*pair, False) for pair in PAIRS), ("vp9", ".webm", True)])
 def test_irregular_times_are_exact_over_the_borders_of_segments(tmp_path, name, suffix, alpha):
-    """Gaps of one tick and of seconds, at the borders too, where decoding times of B-frames would collide."""
+    """Gaps of one tick and of seconds, also between segments, where decoding times of B-frames would collide."""
     lengths, draw = [1, 7, 12, 2, 9], random.Random(0)
     borders, times = np.cumsum(lengths), [1000]
     for number in range(1, sum(lengths)):
@@ -175,9 +175,7 @@ def test_irregular_times_are_exact_over_the_borders_of_segments(tmp_path, name, 
     assert len(found) == len(wanted)
     assert max(abs(one - other) for one, other in zip(found, wanted)) <= error
     with av.open(str(path)) as container:
-        assert (
-            suffix in (".mp4", ".mov") or container.streams.video[0].average_rate == 25
-        )  # a hint, as the source has it
+        assert suffix in (".mp4", ".mov") or container.streams.video[0].average_rate == 25  # a hint, as in the source
         dts = [each.dts for each in container.demux(video=0) if each.dts is not None]
         assert dts == sorted(dts)
         assert abs(Fraction(container.duration, 10**6) - wanted[-1] - 7777 * plan.film.time_base) <= max(
@@ -189,7 +187,7 @@ def test_irregular_times_are_exact_over_the_borders_of_segments(tmp_path, name, 
 
 @pytest.mark.parametrize(("name", "alpha"), [*((name, False) for name in CODECS), ("vp9", True)])
 def test_the_same_frames_give_the_same_bytes(tmp_path, name, alpha):
-    """A film that goes on after a kill equals one that was never stopped."""
+    """A film that is resumed after a kill equals one that was never interrupted."""
     draw = np.random.default_rng(0)
     pictures = [picture(draw.integers(0, 255, (144, 256, 3), dtype=np.uint8)) for _ in range(6)]
     suffix = ".webm" if alpha else next(suffix for each, suffix in PAIRS if each == name)
@@ -203,7 +201,7 @@ def test_the_same_frames_give_the_same_bytes(tmp_path, name, alpha):
 
 
 def test_what_memory_held_before_does_not_change_the_bytes(tmp_path):
-    keep_freed_memory()  # as every command does: what was freed is not given back, and not set to zero
+    keep_freed_memory()  # as every command does: freed memory is neither returned nor zeroed
     draw = np.random.default_rng(0)
     plan, contents = plan_encoding(form(112, 60), ".mp4", "h264"), set()
     pictures = [picture(frame) for frame in moving(7, 60, 112)]

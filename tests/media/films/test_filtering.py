@@ -1,4 +1,4 @@
-"""FFmpeg's filters on clips."""
+"""FFmpeg's filters applied to clips."""
 
 import numpy as np
 import pytest

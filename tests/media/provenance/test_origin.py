@@ -1,4 +1,4 @@
-"""Files say what made them, in the words that other programs read, and are otherwise what they were."""
+"""Files state what made them in a form that other programs read, and are otherwise unchanged."""
 
 import dataclasses
 import io
@@ -53,7 +53,7 @@ def signed(request, monkeypatch):
 
 
 def agreed(path, signed):
-    """The source type, in which a credential, if there is to be one, agrees with the XMP."""
+    """The source type, which must be the same in the XMP and the credential, if there is one."""
     found = credentials.read(path) if signed else None
     assert (found is not None) == signed
     if found is not None:
@@ -63,7 +63,7 @@ def agreed(path, signed):
 
 
 def said(packet):
-    """The source type, as an XML parser finds it."""
+    """The source type as found by an XML parser."""
     text = packet.decode() if isinstance(packet, bytes) else packet
     described = ElementTree.fromstring(text).find(f".//{RDF}Description")
     return described.get(SOURCE_TYPE)
@@ -156,7 +156,7 @@ def test_tiff_of_any_order_and_of_several_pages(tmp_path, signed, order):
     tifffile.imwrite(path, pages, byteorder=order, photometric="rgb")
     mark_file(path, ".tif", ORIGIN, title="a.tif")
     with tifffile.TiffFile(path) as file:
-        assert len(file.pages) == 3 + signed  # of several pages c2pa signs in one more
+        assert len(file.pages) == 3 + signed  # c2pa adds a page to files of several pages
         np.testing.assert_array_equal([page.asarray() for page in file.pages[:3]], pages)
     assert said(by_tifffile(path)) == agreed(path, signed) == CREATED
 
@@ -247,7 +247,7 @@ def test_matroska_says_it_in_its_tags(tmp_path, kind):
     av, suffix = pytest.importorskip("av"), {"matroska": ".mkv", "webm": ".webm"}[kind]
     path, tagged = tmp_path / f"a{suffix}", tmp_path / f"b{suffix}"
     film(path, kind)
-    assert len(mark_file(path, suffix, ORIGIN, title=path.name)) == 1  # it cannot be put into a finished one
+    assert len(mark_file(path, suffix, ORIGIN, title=path.name)) == 1  # it cannot be added to a finished file
     with av.open(str(path)) as source, av.open(str(tagged), "w", format=kind) as output:
         output.metadata.update(film_tags(ORIGIN))
         stream = output.add_stream_from_template(source.streams.video[0])
@@ -296,7 +296,7 @@ def test_text_that_looks_like_xmp_does_not_hide_it_in_other_files(tmp_path, stra
 
 
 def test_very_many_beginnings_keep_nobody_busy(tmp_path):
-    """2 MB of them; each one's text as far as the one end would be 90 GB."""
+    """2 MB of begin tags; the texts from each to the single end tag would have 90 GB in all."""
     text = b"<x:xmpmeta" * 99_000
     (tmp_path / "a.ts").write_bytes(text + b"</x:xmpmeta>" * 3 + bytes(2**20) + text + packet_of(ORIGIN))
     start = time.perf_counter()
@@ -485,7 +485,7 @@ def test_a_long_film_is_signed_in_little_memory(tmp_path, signed):
     film(small, "mp4")
     content, more = small.read_bytes(), 200 * 2**20
     start, end = content.index(b"mdat") - 4, content.index(b"moov") - 4
-    with open(large, "wb") as file:  # what lies behind the samples is nobody's
+    with open(large, "wb") as file:  # the bytes after the samples are unused
         file.write(content[:start] + struct.pack(">I", end - start + more) + content[start + 4 : end])
         file.seek(more, 1)
         file.write(content[end:])
