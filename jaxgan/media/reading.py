@@ -1,9 +1,9 @@
 """Reads still images of any format as upright arrays, with the metadata that has to be kept.
 
-Pillow decodes all formats. Since Pillow 13 still reduces 16-bit colour to 8 bits, this module decodes such files twice,
-once for each byte of a sample; PyAV reads 16-bit PNG, but not the profiles, EXIF, transparency and odd modes handled
-here, and it is an optional dependency, while tifffile and imageio are none. Pillow also leaves to its callers what this
-module adds: palettes, CMYK and Lab to RGB, the EXIF turn, levels of deep grey, and checks against bad files.
+Pillow decodes the files, but Pillow 13 still reduces 16-bit colour to 8 bits, so such files are decoded twice, once for
+each byte of a sample; PyAV is optional and does not return colour profiles and EXIF, and tifffile and imageio are not
+dependencies. Pillow leaves to its callers the conversion of palettes, CMYK and Lab to RGB, the levels of deep grey, the
+EXIF turn of 16-bit arrays (`ImageOps.exif_transpose` takes its own images only), and checks of incomplete files.
 """
 
 from __future__ import annotations
@@ -40,10 +40,7 @@ LOW_BYTES = {
     for mode in ("RGB", "RGBA", "RGBX")
     for order, other in (("B", "L"), ("L", "B"), ("N", _NATIVE_LOW))
 }
-SIZES_OF_JPEG_2000, BITS_OF_JPEG_2000 = (
-    b"\xff\x4f\xff\x51",
-    42,
-)  # the start of a codestream, and the offset of its depth
+SIZES_OF_JPEG_2000, BITS_OF_JPEG_2000 = b"\xff\x4f\xff\x51", 42  # a codestream's start, and the offset of its depth
 GREY_ALPHA, FOUR_BYTES = "LA;16B", "RGBA"  # 16-bit grey with alpha has as many bytes per pixel as 8-bit RGBA
 
 

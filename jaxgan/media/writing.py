@@ -1,8 +1,8 @@
 """Writes pictures with their depth, channels, alpha, colour profile and EXIF preserved if the format allows it.
 
-Pillow writes all pictures of 8 bits and 16-bit grey TIFF. It (13.0) has no image mode for 16-bit colour and copies the
-whole picture to encode it, so 16-bit or large PNG and 16-bit colour TIFF are written here, by rows; tifffile would
-cover the TIFF only, and is no dependency of the suite.
+Pillow writes pictures of 8 bits and 16-bit grey TIFF. Pillow 13 still has no mode for 16-bit colour, and copies the
+whole picture to encode it, so 16-bit or large PNG and 16-bit colour TIFF are written here by rows; tifffile would cover
+TIFF only, and is not a dependency.
 """
 
 from __future__ import annotations

@@ -37,7 +37,7 @@ def test_a_folder_keeps_its_names_and_its_folders(folder):
 
 
 @pytest.mark.parametrize("name", ["results_v1.5", "run.2024-11-30", "a.b c", "notes.txt/", "out."])
-def test_what_stands_behind_a_dot_may_be_part_of_a_folder_s_name(folder, name):
+def test_a_dot_may_be_part_of_a_folders_name(folder, name):
     assert paired(folder / "in" / "a.jpg", f"{folder}/{name}") == {"a.jpg": folder / name / "a.jpg"}
 
 

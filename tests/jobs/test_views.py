@@ -24,7 +24,7 @@ class NoScores:
         return {}
 
 
-def test_all_three_are_judged_without_augmentation_by_the_weights_that_play():
+def test_logits_use_the_current_weights_without_augmentation():
     config = RunConfig(
         networks={
             "generator": {"name": "mlp.Generator", "widths": (8,)},

@@ -23,7 +23,7 @@ def reference(pixels, alpha):
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 @pytest.mark.parametrize("shape", [(13, 7, 3), (16, 16, 1), (1, 9, 3), (2, 33, 1)])
-def test_visible_colours_go_on_where_nothing_is_visible(shape, dtype):
+def test_visible_colours_continue_into_hidden_pixels(shape, dtype):
     random, white = np.random.default_rng(0), np.iinfo(dtype).max
     pixels = random.integers(0, white + 1, shape, dtype=dtype)
     alpha = (random.random((*shape[:2], 1)) < 0.15) * random.integers(1, white + 1, (*shape[:2], 1))

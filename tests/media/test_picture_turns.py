@@ -103,7 +103,7 @@ def test_moving_pictures_are_turned_as_still_ones(tmp_path, kind, value):
     assert (film.format.height, film.format.width) == first.shape[:2] == ((24, 16) if value == 6 else (16, 24))
 
 
-def test_no_other_place_decodes_pictures():
+def test_no_other_module_decodes_pictures():
     root = pathlib.Path(jaxgan.__file__).parent
     places = {each.relative_to(root).as_posix() for each in root.rglob("*.py") if "Image.open(" in each.read_text()}
     assert places == {"media/reading.py"}

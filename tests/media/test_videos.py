@@ -72,7 +72,7 @@ def test_mp4_holds_every_frame_at_even_sizes(tmp_path, channels, height, width):
 @pytest.mark.parametrize(
     ("fps", "rate"), [(0.5, Fraction(1, 2)), (30000 / 1001, Fraction(30000, 1001)), (60, Fraction(60))]
 )
-def test_mp4_says_what_its_colours_mean_and_how_long_its_frames_are(tmp_path, fps, rate):
+def test_mp4_stores_colour_tags_and_frame_durations(tmp_path, fps, rate):
     """Players choose how to show untagged colours, and FFmpeg's default matrix differs from most players'."""
     av = pytest.importorskip("av")
     colours = np.array([[255, 0, 0], [0, 255, 0], [0, 0, 255], [200, 30, 90]], np.uint8)

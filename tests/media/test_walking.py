@@ -96,7 +96,7 @@ def test_names_that_are_no_utf8(folder):
     tell_failures(walk.failures, folder).encode()  # must be printable
 
 
-def test_deeper_than_python_calls(tmp_path):
+def test_folders_nested_deeper_than_the_recursion_limit(tmp_path):
     os.makedirs(tmp_path / "top")
     here = os.open(tmp_path / "top", os.O_RDONLY)
     try:

@@ -76,7 +76,7 @@ def test_a_shot_that_comes_again_is_a_new_one():
 
 
 @pytest.mark.parametrize(("factor", "dtype"), [(1, np.uint8), (257, np.uint16)])
-def test_noise_in_the_dark_shows_nothing(factor, dtype):
+def test_dark_noise_counts_as_blank(factor, dtype):
     rng = np.random.default_rng(0)
     cuts = Cuts()
     for _ in range(9):
@@ -94,7 +94,7 @@ def test_fades():
     assert found([*first, *[np.zeros((36, 64, 3))] * 5, *second]) == [13]
 
 
-def test_depth_and_size_do_not_matter():
+def test_cuts_do_not_depend_on_depth_and_size():
     frames = [*scene(0, 5), *scene(1, 5)]
     for factor, dtype in ((257, np.uint16), (1, np.uint8)):
         cuts = Cuts()

@@ -66,7 +66,7 @@ def test_flat_patches_and_what_their_numbers_mean_come_back(tmp_path, name, suff
         assert np.abs(frame[8::16, 8::16].astype(int) - PATCHES.reshape(2, 4, 3)).max() <= 2
 
 
-def test_a_film_that_tells_nothing_is_tagged_with_what_players_assume(tmp_path):
+def test_an_untagged_film_is_tagged_with_the_defaults_of_players(tmp_path):
     for height, matrix in ((48, SMPTE170M), (720, BT709)):
         plan = plan_encoding(form(64, height, colours=Colours()), ".mp4")
         assert (plan.film.colours.matrix, plan.film.colours.range) == (matrix, LIMITED)
@@ -99,7 +99,7 @@ def test_ten_bits_stay_with_their_tags(tmp_path, name, suffix):
 
 
 @pytest.mark.parametrize(("name", "suffix"), [("hevc", ".mp4"), ("hevc", ".mkv"), ("av1", ".mp4"), ("av1", ".webm")])
-def test_how_a_film_of_high_dynamic_range_was_mastered_is_told(tmp_path, name, suffix):
+def test_mastering_metadata_of_hdr_films_is_kept(tmp_path, name, suffix):
     points = [(0.68, 0.32), (0.265, 0.69), (0.15, 0.06), (0.3127, 0.329)]
     display = Display(*[(Fraction(str(x)), Fraction(str(y))) for x, y in points], Fraction(5, 1000), Fraction(1000))
     given = form(deep=True, colours=Colours(BT2020, LIMITED, BT2020, PQ), mastering=Mastering(display, 1000, 400))
@@ -113,7 +113,7 @@ def test_how_a_film_of_high_dynamic_range_was_mastered_is_told(tmp_path, name, s
     np.testing.assert_allclose(flat, [*np.ravel(points), 0.005, 1000], atol=4e-5)
 
 
-def test_how_it_was_mastered_is_lost_with_other_codecs_and_told():
+def test_mastering_metadata_lost_with_other_codecs_is_reported():
     plan = plan_encoding(form(mastering=Mastering(None, 1000, 400)), ".mp4", "h264")
     assert plan.lost == ("its HDR mastering metadata is left out: h264 cannot store it (--codec=hevc or av1 does)",)
 
@@ -150,7 +150,7 @@ def test_transparency_stays_where_it_can_be_held(tmp_path, name, suffix, deep):
 
 
 @pytest.mark.parametrize("deep", [False, True])
-def test_transparency_is_laid_on_white_elsewhere_and_told(tmp_path, deep):
+def test_transparency_is_composited_onto_white_elsewhere_with_a_remark(tmp_path, deep):
     for name in ("h264", "vp9"):  # VP9 can store it, but not in MP4
         plan = plan_encoding(form(alpha=True, deep=deep), ".mp4", name)
         assert any("transparency is composited onto white" in each and "in .mkv does" in each for each in plan.lost)
@@ -200,7 +200,7 @@ def test_the_same_frames_give_the_same_bytes(tmp_path, name, alpha):
     assert contents[2] == contents[3]
 
 
-def test_what_memory_held_before_does_not_change_the_bytes(tmp_path):
+def test_uninitialized_memory_does_not_change_the_bytes(tmp_path):
     keep_freed_memory()  # as every command does: freed memory is neither returned nor zeroed
     draw = np.random.default_rng(0)
     plan, contents = plan_encoding(form(112, 60), ".mp4", "h264"), set()

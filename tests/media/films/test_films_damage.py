@@ -103,7 +103,7 @@ def test_cut_off_in_other_containers(tmp_path, suffix, codec, pixels):
     assert any("cut off" in line for line in found.remarks)
 
 
-def test_the_last_frames_of_matroska_are_missed(tmp_path):
+def test_missing_frames_at_the_end_of_matroska_are_reported(tmp_path):
     """The header also states the length of the file."""
     path = make(tmp_path / "film.mkv", scenery(30), "ffv1", "bgr0")
     at, *_ = content_of(path)[-2]
@@ -151,14 +151,14 @@ def test_lost_frames_are_repeated(stills, lost):
     assert len(found.remarks) == 1
 
 
-def test_all_is_lost(stills):
+def test_no_frame_can_be_decoded(stills):
     spoil(stills, *range(12))
     with pytest.raises(PictureError, match="not one of its frames can be decoded"):
         open_frames(stills)
 
 
 @pytest.mark.parametrize("lost", [2, 4, 9, 10])
-def test_damage_outside_of_what_is_asked_for_is_not_told(stills, lost):
+def test_damage_outside_of_start_and_end_is_not_reported(stills, lost):
     """Some frames before the start and after the end are decoded, too."""
     spoil(stills, lost)
     part = open_frames(stills, start=6 / 25, end=9 / 25)
@@ -203,7 +203,7 @@ def test_hidden_frames_are_not_taken_for_lost_ones(broken, repeated):
     assert [shown.pts for shown in found] == [0, 20, 30, 50, 60, 80, 90, 110]
 
 
-def test_a_decoder_that_leaves_out_frames_without_a_word():
+def test_a_decoder_that_drops_frames_silently():
     """As in HEVC: if every packet is shown, missing frames are lost."""
     decoder = Hiding(7)
     tick = Fraction(1, 1000)
@@ -236,7 +236,7 @@ def test_lost_frames_of_a_film_without_times():
         ("film.avi", "mpeg4", "yuv420p"),
     ],
 )
-def test_twenty_damages(tmp_path, name, codec, pixels):
+def test_twenty_kinds_of_damage(tmp_path, name, codec, pixels):
     """Nothing crashes or hangs, times increase, skipping changes nothing, and decoding errors are reported."""
     path = make(tmp_path / name, scenery(24), codec, pixels, container_options=FRONT if name.endswith("mp4") else {})
     whole, data = list(open_frames(path).frames()), path.read_bytes()
@@ -327,7 +327,7 @@ class Failing:
         (ValueError("odd"), "odd"),
     ],
 )
-def test_what_fails_while_reading_is_told_as_that(film, monkeypatch, error, reason):
+def test_errors_of_reading_are_reported_as_such(film, monkeypatch, error, reason):
     """A caller that writes at the same time must not take it for an error of writing."""
     found = open_frames(film)
     shown = [SimpleNamespace(frame=Failing(error), pts=0, duration=512)]

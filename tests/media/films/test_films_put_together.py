@@ -45,7 +45,7 @@ def film(tmp_path_factory, request):
     return path, first
 
 
-def test_each_frame_comes_once_and_in_its_place(film):
+def test_each_frame_comes_once_and_in_order(film):
     path, count = film
     found = open_frames(path)
     frames = list(found.frames())

@@ -269,7 +269,7 @@ def test_covers_are_no_films(tmp_path):
         open_frames(tmp_path / "song.mp4")
 
 
-def test_of_several_films_the_first(tmp_path):
+def test_the_first_of_several_video_streams_is_read(tmp_path):
     with av.open(str(tmp_path / "film.mkv"), "w") as out:
         for write in [pictures_of(out, width) for width in (64, 96)]:
             write()

@@ -91,7 +91,7 @@ def test_colours_that_lie_on_a_pixel_stay_there_and_that_is_told(tmp_path, name,
     np.testing.assert_allclose(edges(path), (before[0], before[1] - 0.25), atol=0.1)
 
 
-def test_the_middle_is_read_as_the_middle(tmp_path):
+def test_centred_chroma_is_read_as_centred(tmp_path):
     """As in MPEG-1; the difference from left is a quarter of a sample."""
     path = edged(tmp_path / "film.mpg", "mpeg1video")
     before = edges(path)

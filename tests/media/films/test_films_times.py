@@ -142,7 +142,7 @@ def test_avi_has_no_times_of_frames(tmp_path):
     assert film.remarks == []
 
 
-def test_a_rate_that_no_frame_has_is_not_believed(tmp_path):
+def test_an_impossible_frame_rate_is_ignored(tmp_path):
     """This AVI's header states as many frames as there are ticks."""
     path = make(tmp_path / "film.avi", scenery(60), "mpeg4", tick=Fraction(1, 600))
     with av.open(str(path)) as film:

@@ -67,7 +67,7 @@ def test_start_and_end_of_a_folder(folder):
         open_frames(folder, start=0.48)
 
 
-def test_numbers_that_are_missing_are_told(folder):
+def test_missing_numbers_are_reported(folder):
     for number in (4, 5, 6):
         (folder / f"frame{number}.png").unlink()
     film = open_frames(folder)
@@ -195,7 +195,7 @@ def test_animations_with_alpha(tmp_path, suffix, options):
 
 
 @pytest.mark.parametrize("suffix", [".webp", ".png"])
-def test_alpha_that_hides_nothing_is_none(tmp_path, suffix):
+def test_opaque_alpha_changes_nothing(tmp_path, suffix):
     first, *rest = [Image.fromarray(drawn(number)).convert("RGBA") for number in range(3)]
     first.save(tmp_path / f"film{suffix}", save_all=True, append_images=rest, duration=40, lossless=True)
     film = open_frames(tmp_path / f"film{suffix}")

@@ -64,7 +64,7 @@ def test_a_changed_byte_is_noticed_wherever_it_is(tmp_path):
     assert ours(film, [8, 20, film.read_bytes().index(STORE) - 6, film.stat().st_size - 1]) == []  # 8 to 31: ftyp
 
 
-def test_a_library_alone_would_not_notice_all(tmp_path):
+def test_c2pa_alone_would_not_notice_all_changes(tmp_path):
     """The reason for `jumbf`: c2pa accepts a file with a changed byte in the padding of its signature."""
     path = signed(make(tmp_path / "grey.png"))
     content = bytearray(path.read_bytes())
@@ -216,7 +216,7 @@ def test_what_is_put_in_is_noticed_wherever_it_is(name, large, tmp_path, monkeyp
             assert found is None or found.state in (State.CHANGED, State.DAMAGED), (kind, place)
 
 
-def test_what_is_free_in_a_film_cannot_be_changed(tmp_path):
+def test_free_boxes_of_a_film_cannot_be_changed(tmp_path):
     path = make(tmp_path / "a.mp4")
     with open(path, "ab") as file:
         file.write(box(b"free", LOUD) + box(b"skip", LOUD))
@@ -265,7 +265,7 @@ class Listener:
             visitor.close()
 
 
-def test_nobody_is_asked_over_the_network(tmp_path):
+def test_no_network_is_used(tmp_path):
     """A file can name an address of its credential. c2pa requests it by default (the control); we do not."""
     listener = Listener()
     manifest = {"assertions": [{"label": "c2pa.actions.v2", "data": {"actions": [made_by_a_camera()]}}]}
@@ -312,7 +312,7 @@ def test_a_certificates_address_is_not_asked_either(tmp_path, monkeypatch):
     listener.socket.close()
 
 
-def test_no_socket_of_pythons_is_needed(tmp_path, monkeypatch):
+def test_no_python_socket_is_opened(tmp_path, monkeypatch):
     """Connections of c2pa's native library are not seen here, but by the servers above."""
 
     def refuse(*given, **more):

@@ -133,12 +133,12 @@ def test_a_parent_that_c2pa_does_not_take_is_named(name, tmp_path):
     assert run_of(done)["parent"] == wanted
 
 
-def test_what_was_restored_from_nothing(tmp_path):
+def test_a_restored_file_without_a_parent(tmp_path):
     found = read(signed(make(tmp_path / "a.jpg"), restored(None)))
     assert (found.state, found.parent, found.source_type) == (State.OURS, None, "compositeWithTrainedAlgorithmicMedia")
 
 
-def test_names_do_not_tell_where_files_lie(tmp_path):
+def test_names_do_not_contain_folders(tmp_path):
     done = signed(make(tmp_path / "grey.png"), restored(make(tmp_path / "a.jpg")))
     assert str(tmp_path).encode() not in done.read_bytes()
 

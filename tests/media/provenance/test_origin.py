@@ -136,7 +136,7 @@ def test_a_marked_picture_is_the_same_and_says_what_made_it(tmp_path, signed, su
 
 @pytest.mark.parametrize("alpha", [False, True])
 @pytest.mark.parametrize("lossless", [False, True])
-def test_webp_without_a_head_for_more_gets_one(tmp_path, signed, lossless, alpha):
+def test_webp_without_vp8x_gets_one(tmp_path, signed, lossless, alpha):
     path, pixels = tmp_path / "a.webp", noise(17, 300, 3 + alpha)
     Image.fromarray(pixels).save(path, lossless=lossless)
     with Image.open(path) as image:
@@ -193,7 +193,7 @@ def test_animations_play_as_they_did(tmp_path, signed, kind):
     assert said(in_gif(path) if kind == "gif" else by_pillow(path)) == agreed(path, signed) == CREATED
 
 
-def test_a_gif_of_the_old_version_becomes_one_that_may_say_more(tmp_path, signed):
+def test_a_gif87a_becomes_gif89a_when_marked(tmp_path, signed):
     path = tmp_path / "a.gif"
     Image.fromarray(noise(9, 9)).save(path)
     path.write_bytes(b"GIF87a" + path.read_bytes()[6:])
@@ -243,7 +243,7 @@ def test_a_film_whose_last_box_has_no_end_is_left_as_it_is(tmp_path, signed):
 
 
 @pytest.mark.parametrize("kind", ["matroska", "webm"])
-def test_matroska_says_it_in_its_tags(tmp_path, kind):
+def test_matroska_stores_xmp_in_its_tags(tmp_path, kind):
     av, suffix = pytest.importorskip("av"), {"matroska": ".mkv", "webm": ".webm"}[kind]
     path, tagged = tmp_path / f"a{suffix}", tmp_path / f"b{suffix}"
     film(path, kind)
@@ -304,7 +304,7 @@ def test_very_many_beginnings_keep_nobody_busy(tmp_path):
     assert time.perf_counter() - start < 2
 
 
-def test_bmp_cannot_say_it_and_one_remark_says_that(tmp_path):
+def test_bmp_cannot_be_marked_and_one_remark_reports_it(tmp_path):
     path = tmp_path / "a.bmp"
     assert write_picture(path, Picture(noise(8, 8, 3)), ORIGIN) == (
         "BMP cannot store that a model made it: it holds neither XMP nor a credential",
@@ -364,7 +364,7 @@ def test_the_packet_as_a_parser_reads_it():
 
 
 @pytest.mark.parametrize(("name", "most"), [("model", 36), ("description", 138)])
-def test_texts_are_whole_up_to_a_length(name, most):
+def test_texts_are_kept_up_to_a_length(name, most):
     def told(text):
         return getattr(parse_packet(packet_of(dataclasses.replace(ORIGIN, **{name: text})).decode()), name)
 

@@ -78,7 +78,7 @@ def test_processes_that_begin_at_once_share_a_key(tmp_path):
     assert [each.name for each in signing_key.folder().parent.iterdir()] == ["credentials"]
 
 
-def test_whoever_comes_second_takes_the_first_ones_key(tmp_path):
+def test_a_slower_process_uses_the_first_ones_key(tmp_path):
     signing_key._make(signing_key.folder())
     first = signing_key.load(signing_key.folder())
     signing_key._make(signing_key.folder())
@@ -204,7 +204,7 @@ def save_jpeg(pixels, path, origin):
     return write_picture(path, Picture(pixels), origin)
 
 
-def test_whatever_the_disk_says_the_picture_stays(tmp_path, monkeypatch):
+def test_the_picture_survives_any_disk_error(tmp_path, monkeypatch):
     def fails(*given, **more):
         raise OSError(28, "No space left on device")
 
