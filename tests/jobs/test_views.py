@@ -41,9 +41,8 @@ def test_logits_use_the_current_weights_without_augmentation():
     task = dataclasses.replace(task, adversary=dataclasses.replace(task.adversary, augment=DiffAugment()))
     optimizers = dict.fromkeys(task.players, make_optimizer({"name": "sgd", "learning_rate": 0.1}))
     state = init_state(task, optimizers, jax.random.key(0), {"image": jnp.zeros((2, 8, 8, 1))})
-    state = state.replace(
-        ema_params=jax.tree.map(jnp.zeros_like, state.ema_params)
-    )  # makes the averaged weights differ
+    # makes the averaged weights differ
+    state = state.replace(ema_params=jax.tree.map(jnp.zeros_like, state.ema_params))
 
     evaluator = NoScores()
     found = make_view(config, spec, task, {"": evaluator}, make_mesh({"data": -1})).scores(state)

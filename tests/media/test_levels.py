@@ -79,12 +79,8 @@ def test_netpbm_files_that_are_cut_off_or_damaged_are_refused(read, kind):
     ("values", "options", "expected", "told"),
     [
         (np.array([[0, 100, 199]], np.uint16), {}, [0, 100, 199], None),
-        (
-            np.array([[0, 100, 4095]], np.uint16),
-            {},
-            [0, 100, 4095],
-            None,
-        ),  # 12 bits stored in 16: dark, as its type defines
+        # 12 bits stored in 16: dark, as its type defines
+        (np.array([[0, 100, 4095]], np.uint16), {}, [0, 100, 4095], None),
         (np.array([[0, 100, 199]], np.uint16), {"extratags": [(281, 3, 1, 4095, True)]}, [0, 100, 199], None),
         (np.array([[0, 100]], np.uint16), {"photometric": "miniswhite"}, [65535, 65435], None),
         (np.array([[-5, 0, 16384, 32767]], np.int16), {}, [0, 0, 32769, 65535], "1 value below 0, read as black"),

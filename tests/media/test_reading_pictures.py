@@ -220,9 +220,8 @@ def test_a_picture_of_too_many_pixels_is_refused_before_it_is_decoded(tmp_path, 
     Image.new("1", (3000, 3000)).save(tmp_path / "a.png")
     with pytest.raises(PictureError, match=r"3000 x 3000 pixels, expected at most 1,000,000"):
         read_picture(tmp_path / "a.png", max_pixels=1_000_000)
-    monkeypatch.setattr(
-        Image, "MAX_IMAGE_PIXELS", 1000
-    )  # Pillow's own limit: a warning above it, an error above twice that
+    # Pillow's own limit: a warning above it, an error above twice that
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
     for suffix in ("png", "tif"):
         Image.new("L", (50, 50), 7).save(tmp_path / f"b.{suffix}")
     with ThreadPoolExecutor(4) as pool:
