@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -115,7 +116,7 @@ def _font(size: int, labels: Sequence[str], width: int) -> ImageFont.FreeTypeFon
     """The largest font up to `size` in which every label fits `width`; the smallest font if none fits."""
     least, most = FONT_SIZES
     sizes = range(least, int(np.clip(size, least, most)) + 1)
-    fonts = [font for each in sizes if isinstance(font := ImageFont.load_default(size=each), ImageFont.FreeTypeFont)]
+    fonts: list[Any] = [ImageFont.load_default(size=each) for each in sizes]  # FreeType's where Pillow has FreeType
     fitting = [font for font in fonts if all(font.getlength(label) <= width for label in labels)]
     return (fitting or fonts[:1])[-1]
 
