@@ -178,7 +178,7 @@ def test_a_restorer_is_compared_with_its_weights_too(tmp_path):
         ("--labels=99999999999999999999", "expected class numbers from 0 on"),
         ("--truncation=-1", "--truncation: got '-1', expected a number of 0 or more"),
         ("--truncation=nan", "--truncation: got 'nan', expected a number of 0 or more"),
-        ("--kind=mixing", "--kind=mixing: this generator has no styles to mix"),
+        ("--kind=mixing", "--kind=mixing: got a generator without styles"),
     ],
 )
 def test_a_message_names_the_flag_and_all_that_it_accepts(made, flags, words, tmp_path, capsys):

@@ -1,1 +1,1 @@
-"""The work behind some modes, in parts: which files, masks, pictures, films and sheets."""
+"""The work behind some modes: selecting files, reading masks, restoring pictures and films, drawing overviews."""

@@ -1,4 +1,4 @@
-"""What the flags of `--mode=apply` ask for."""
+"""Reads and checks the options of `--mode=apply`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from jaxgan.system.paths import expanded
 
 
 class ApplyOptions(NamedTuple):
-    """What the options ask for."""
+    """The checked options."""
 
     pairs: list[Pair]
     masks: Masks | None
@@ -31,17 +31,17 @@ class ApplyOptions(NamedTuple):
     degrade: bool
     films: FilmOptions
     marked: bool
-    skipped: tuple[str, ...] = ()  # what in the input cannot even be found, in words
+    skipped: tuple[str, ...] = ()  # messages about files of the input that cannot be read
 
 
 def read_apply_options(options: Mapping[str, str]) -> ApplyOptions:
-    """The chosen that flags name. Raises UserError for flags that are missing, wrong, or do not fit each other."""
+    """Reads the options. Raises UserError for options that are missing, wrong, or do not fit together."""
     for name, wanted in (("input", "a picture, a film, a folder or a pattern"), ("output", "a file or a folder")):
         if not options.get(name):
             raise UserError(f"--{name} is missing: --mode=apply needs {wanted}")
     overwrite, degrade = (switch(options, name) for name in ("overwrite", "degrade"))
     if degrade and ("mask" in options or "mask_color" in options):
-        raise UserError("--degrade: got true beside a mask, expected one of them")
+        raise UserError("--degrade: got both true and a mask, expected only one of them")
     flags = ("tile", "batch_size")
     numbers = {name: integer(options, name, 0, COUNT) if name in options else None for name in flags}
     check_outputs("apply", "", options)
@@ -70,51 +70,51 @@ def _compare(options: Mapping[str, str], pairs: Sequence[Pair]) -> str | None:
     films = [pair for pair in pairs if pair.film]
     suffix = Path(compare).suffix.lower()
     if films and (len(pairs) > 1 or suffix not in CONTAINERS):
-        raise UserError(f"--compare: got {compare!r}, accepted for one film is one of {', '.join(CONTAINERS)}")
+        raise UserError(f"--compare: got {compare!r}, expected one film and one of {', '.join(CONTAINERS)}")
     if not films and suffix not in FORMATS:
         raise UserError(f"--compare: got {compare!r}, expected one of {', '.join(FORMATS)}")
     return expanded(compare, "--compare")
 
 
 def _keep_apart(pairs: Sequence[Pair], masks: Masks | None, compare: str | None, *, overwrite: bool) -> None:
-    """Raises UserError where a mask, or by the comparison an input or an output, would be overwritten."""
+    """Raises UserError if an output would overwrite a mask, or the comparison a mask, an input or an output."""
     drawn = None if masks is None else masks.path
     files = [] if drawn is None else drawn.rglob("*") if drawn.is_dir() else [drawn]
     kept = {place: "a mask" for file in files for place in (file.resolve(), written_at(file))}
     for pair in pairs:
         if written_at(pair.target) in kept:
-            raise UserError(f"--output: {str(pair.target)!r} would take the place of a mask")
+            raise UserError(f"--output: got {str(pair.target)!r}, which would overwrite a mask, expected another file")
     kept |= {written_at(pair.target): "an output" for pair in pairs}
     kept |= {place: "an input" for pair in pairs for place in (pair.source.resolve(), written_at(pair.source))}
     if compare is None:
         return
     if what := kept.get(written_at(compare)):
-        raise UserError(f"--compare: {compare!r} would take the place of {what}")
+        raise UserError(f"--compare: got {compare!r}, which would overwrite {what}, expected another file")
     beside = {pair.source.parent.resolve() for pair in pairs}
     if not overwrite and written_at(compare).parent in beside and is_known(compare) and _is_foreign(Path(compare)):
-        told = "would take the place of a file beside the inputs; give another, or --overwrite=true"
-        raise UserError(f"--compare: {compare!r} {told}")
+        why = "which would overwrite a file beside the inputs, expected another file, or --overwrite=true"
+        raise UserError(f"--compare: got {compare!r}, {why}")
 
 
 def _is_foreign(path: Path) -> bool:
-    """Whether a file is there that does not say that it is an earlier comparison."""
+    """Whether a file exists that is not marked as an earlier comparison."""
     try:
-        said = read_statement(path) if path.exists() else None
+        statement = read_statement(path) if path.exists() else None
     except (OSError, ValueError):
         return True
-    return path.exists() and (said is None or said.source_type is None)
+    return path.exists() and (statement is None or statement.source_type is None)
 
 
 def _films(options: Mapping[str, str], pairs: Sequence[Pair]) -> FilmOptions:
-    """What the options ask of films. Raises UserError for those that no film could follow."""
+    """The options for films. Raises UserError for options without a film, or that no film can meet."""
     named = [name for name in ("codec", "quality", "start", "end", "rate") if name in options]
     films = [pair for pair in pairs if pair.film]
     if not films:
         if named:
-            raise UserError(f"--{named[0]}: accepted for films, --output is none")
+            raise UserError(f"--{named[0]}: got it without a film, expected it only if --output is one")
         return FilmOptions()
     if "rate" in options and not all(pair.source.is_dir() for pair in films):
-        raise UserError("--rate: accepted for a folder of frames, a film has its own times")
+        raise UserError("--rate: got it with a film, which has its own times, expected a folder of frames")
     chosen = FilmOptions(
         codec=options.get("codec"),
         quality=_number(options, "quality"),
@@ -129,7 +129,7 @@ def _films(options: Mapping[str, str], pairs: Sequence[Pair]) -> FilmOptions:
 
 
 def _number(options: Mapping[str, str], name: str) -> float | None:
-    """A number of 0 or more; times may be minutes:seconds or hours:minutes:seconds."""
+    """A number of at least 0; times may be minutes:seconds or hours:minutes:seconds."""
     if name not in options:
         return None
     parts = options[name].split(":") if name in ("start", "end") else [options[name]]
@@ -139,7 +139,7 @@ def _number(options: Mapping[str, str], name: str) -> float | None:
         numbers = [-1.0]
     number = sum(each * 60**place for place, each in enumerate(numbers))
     if not all(0 <= each < float("inf") for each in numbers) or len(parts) > 3:
-        raise UserError(f"--{name}: got {options[name]!r}, expected numbers from 0 on")
+        raise UserError(f"--{name}: got {options[name]!r}, expected a number of at least 0")
     return number
 
 
@@ -149,7 +149,7 @@ def _rate(text: str) -> Fraction:
     except (ValueError, ZeroDivisionError):
         rate = Fraction(0)
     if not 0 < rate <= 1000:
-        raise UserError(f"--rate: got {text!r}, expected frames a second up to 1000, such as 25 or 24000/1001")
+        raise UserError(f"--rate: got {text!r}, expected frames per second up to 1000, such as 25 or 24000/1001")
     return rate
 
 
@@ -160,7 +160,7 @@ def _strength(options: Mapping[str, str]) -> float:
     except ValueError:
         strength = -1.0
     if not 0 <= strength <= 1:
-        raise UserError(f"--strength: got {text!r}, expected numbers from 0 to 1")
+        raise UserError(f"--strength: got {text!r}, expected a number from 0 to 1")
     return strength
 
 
@@ -169,16 +169,16 @@ def _masks(options: Mapping[str, str], pairs: Sequence[Pair]) -> Masks | None:
     if path is None and text is None:
         return None
     if path is not None and text is not None:
-        raise UserError("--mask_color: got it beside --mask, expected one of them")
+        raise UserError("--mask_color: got it together with --mask, expected one of them")
     if path is not None:
         path = expanded(path, "--mask")
         if not Path(path).exists():
-            raise UserError(f"--mask: there is no file or folder {path!r}")
+            raise UserError(f"--mask: got {path!r}, which does not exist, expected a file or a folder")
         return Masks(Path(path), names=tuple(pair.name for pair in pairs))
     try:
         red, green, blue = (int(part) for part in str(text).split(","))
     except ValueError:
         red = green = blue = -1
     if not all(0 <= level <= 255 for level in (red, green, blue)):
-        raise UserError(f"--mask_color: got {text!r}, expected three numbers from 0 to 255, such as 255,0,255")
+        raise UserError(f"--mask_color: got {text!r}, expected three integers from 0 to 255, such as 255,0,255")
     return Masks(None, (red, green, blue))

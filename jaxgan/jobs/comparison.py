@@ -1,4 +1,4 @@
-"""Inputs and outputs side by side, for a person."""
+"""A picture with inputs and outputs side by side, for visual comparison."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from jaxgan.media.images import opaque
 from jaxgan.media.provenance.origin import Origin
 from jaxgan.media.reading import Picture
 
-MOST = 6  # pictures that are shown
-LARGEST = 480  # pixels of an output along a side that are shown, from its middle
-SMALLEST = 192  # pixels that they are enlarged to at least, by a whole factor
-LONGEST = 24  # letters of a name
+MOST = 6  # pictures shown
+LARGEST = 480  # pixels shown along a side of an output, from its centre
+SMALLEST = 192  # pixels to which crops are enlarged at least, by an integer factor
+LONGEST = 24  # characters of a name
 
 
 class Comparison:
-    """The first pictures of a call, row by row: the input, enlarged without smoothing and bicubically, and the output.
+    """The first pictures of a run, one per row: the input, enlarged without smoothing and bicubically, and the output.
 
-    Of large ones the middle is shown, pixel by pixel.
+    Large pictures are cropped to their centre rather than reduced.
     """
 
     def __init__(self, scale: int):
-        """`scale`: pixels of an output for each of its input's."""
+        """`scale`: output pixels per input pixel, along a side."""
         self._scale = scale
         self._names: list[str] = []
         self._cells: list[np.ndarray] = []
 
     def add(self, name: str, before: Picture, after: Picture) -> None:
-        """Takes what is to be shown of a picture."""
+        """Adds a row for a picture."""
         if len(self._names) == MOST:
             return
         scale, side = self._scale, max(1, LARGEST // self._scale)
@@ -46,7 +46,7 @@ class Comparison:
         self._cells += cells
 
     def save(self, path: str | os.PathLike[str], origin: Origin | None = None) -> tuple[str, ...] | None:
-        """Writes a PNG as `save_image` does; None where there was nothing to show."""
+        """Writes the comparison as `save_image` does; None if nothing was added."""
         if not self._cells:
             return None
         height, width = (max(cell.shape[axis] for cell in self._cells) for axis in (0, 1))
@@ -67,7 +67,7 @@ class Comparison:
 
 
 def _shown(picture: Picture, rows: slice, columns: slice) -> np.ndarray:
-    """A part of a picture as RGB, transparency laid on white: uint8 `[h,w,3]`."""
+    """A part of a picture as RGB, transparency composited onto white: uint8 `[h,w,3]`."""
     alpha = None if picture.alpha is None else picture.alpha[rows, columns]
     small = Picture(picture.pixels[rows, columns], alpha, picture.span).eight_bits()
     samples = small.pixels if small.alpha is None else opaque(np.concatenate([small.pixels, small.alpha], axis=2))

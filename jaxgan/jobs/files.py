@@ -1,4 +1,4 @@
-"""Which picture, or film, goes into which file."""
+"""Pairs input pictures and films with output files."""
 
 from __future__ import annotations
 
@@ -16,44 +16,44 @@ from jaxgan.media.kinds import ANIMATIONS, CONTAINERS, FORMATS
 from jaxgan.media.walking import Walk, tell_failures
 from jaxgan.system.paths import expanded
 
-SUFFIX, FILM_SUFFIX = ".png", ".mp4"  # of what comes from a format that is not written
+SUFFIX, FILM_SUFFIX = ".png", ".mp4"  # of outputs whose input format cannot be written
 
 
 class Pair(NamedTuple):
-    """A file to read and the one to write."""
+    """An input file and its output file."""
 
     source: Path
     target: Path
-    name: str  # of the source, for a person
+    name: str  # of the source, for messages
 
     @property
     def film(self) -> bool:
-        """Whether a film is to be written, and not a picture."""
+        """Whether the output is a film."""
         return self.target.suffix.lower() in CONTAINERS
 
 
 def pair_files(given: str, output: str, *, overwrite: bool, skipped: list[str] | None = None) -> list[Pair]:
-    """What `--input` (a file, a folder with all below it, or a pattern) and `--output` (a file or a folder) mean.
+    """The pairs given by `--input` (a file, a folder with its subfolders, or a pattern) and `--output` (file, folder).
 
-    In a folder outputs have the names of their inputs, and .png (a film: .mp4) where theirs is no format that is
-    written. Hidden files, and those in an output folder that lies in the input folder, are left out. A folder whose
-    output is a film is one film, of its pictures. What is in the folder but cannot be read is told in a line that is
-    added to `skipped`. Raises UserError for no files, an output that does not fit, and, unless told to overwrite, one
-    that would take the place of an input.
+    In an output folder, outputs have the names of their inputs, with the suffix .png (films: .mp4) if their own format
+    cannot be written. Hidden files, and those of an output folder inside the input folder, are left out. A folder
+    whose output is a film is read as one film of its pictures. Files that cannot be read are reported in a line added
+    to `skipped`. Raises UserError if there are no files, if the output does not fit, and, without `overwrite`, if it
+    would overwrite an input.
     """
     path, out = Path(expanded(given, "--input")), Path(expanded(output, "--output"))
     sources, root = _find(path, [] if skipped is None else skipped)
     if path.is_dir() and out.resolve() != path.resolve() and out.resolve().is_relative_to(path.resolve()):
         sources = [source for source in sources if not source.resolve().is_relative_to(out.resolve())]
     if not sources:
-        raise UserError(f"--input: there is no file, no folder with files, and nothing that fits the pattern {given!r}")
+        raise UserError(f"--input: got {given!r}, expected a file, a folder with files or a pattern that matches some")
     folder = means_folder(expanded(output))
     if not folder and out.suffix.lower() not in (fitting := _fitting(path)):
-        accepted = f"one of {', '.join(fitting)}, or a folder"
+        wanted = f"one of {', '.join(fitting)}, or a folder"
         if not path.is_file():
             film = f", or for a film of them one of {', '.join(fitting)}" if fitting else ""
-            accepted = f"a folder, for several pictures{film}"
-        raise UserError(f"--output: got {output!r}, expected {accepted}")
+            wanted = f"a folder, for several pictures{film}"
+        raise UserError(f"--output: got {output!r}, expected {wanted}")
     if folder and out.exists() and not out.is_dir():
         raise UserError(f"--output: {output!r} is a file, expected a folder, or one of {', '.join(_fitting(path))}")
     whole = path if path.is_dir() else sources[0]
@@ -63,20 +63,22 @@ def pair_files(given: str, output: str, *, overwrite: bool, skipped: list[str] |
     kept = {place for source in sources for place in (source.resolve(), written_at(source))}
     lost = [pair.name for pair in pairs if written_at(pair.target) in kept]
     if lost and not overwrite:
-        raise UserError(f"--output: {lost[0]} would take an input's place; give another folder, or --overwrite=true")
+        raise UserError(f"--output: {lost[0]} would overwrite an input, expected another folder, or --overwrite=true")
     return pairs
 
 
 def _check_inside(folder: Path, pairs: Iterable[Pair]) -> None:
-    """Raises UserError where a link in the output folder would lead a file out of it."""
+    """Raises UserError if an output would be written outside the output folder through a link in it."""
     root = folder.resolve()
     for parent in sorted({pair.target.parent for pair in pairs}):
         if not parent.resolve().is_relative_to(root):
-            raise UserError(f"--output: {str(parent)!r} is, or lies behind, a link that leads out of {str(folder)!r}")
+            raise UserError(
+                f"--output: {str(parent)!r} is, or is inside, a link, expected a folder inside {str(folder)!r}"
+            )
 
 
 def _find(path: Path, skipped: list[str]) -> tuple[list[Path], Path]:
-    """The files in order, and the folder that their names are told from."""
+    """The sorted files, and the folder to which their names are relative."""
     if path.is_file():
         return [path], path.parent
     if path.is_dir():
@@ -86,9 +88,10 @@ def _find(path: Path, skipped: list[str]) -> tuple[list[Path], Path]:
 
 
 def _matching(pattern: Path, skipped: list[str]) -> list[Path]:
-    """The files that fit a pattern; brackets in the name of a folder that is there, or that fit nothing, are letters.
+    """The files that match a pattern.
 
-    Other signs of patterns fit themselves.
+    Brackets count as literal in the name of an existing folder, or if the pattern otherwise matches nothing. Other
+    special characters match themselves anyway.
     """
     place, parts = Path(), list[str]()
     for part in pattern.parts:
@@ -116,14 +119,14 @@ def _walked(folder: Path, skipped: list[str]) -> list[Path]:
 
 
 def _below(pattern: Sequence[str], skipped: list[str]) -> list[Path]:
-    """The files that fit a pattern with `**`, in order: by a walk, since glob goes round in links that lead back."""
+    """The sorted files that match a pattern with `**`; found by `Walk`, since glob loops on links that lead back."""
     place = next(place for place, part in enumerate(pattern) if glob.has_magic(part.replace("[[]", "")))
     root, rest = Path(*(part.replace("[[]", "[") for part in pattern[:place])), pattern[place:]
     return sorted(each for each in _walked(root, skipped) if _fits(each.relative_to(root).parts, rest))
 
 
 def _fits(names: Sequence[str], pattern: Sequence[str]) -> bool:
-    """Whether the parts of a path fit those of a pattern, in which `**` stands for any folders, or none."""
+    """Whether the parts of a path match those of a pattern, in which `**` stands for any number of folders."""
     if not pattern:
         return not names
     if pattern[0] == "**" and _fits(names, pattern[1:]):
@@ -136,7 +139,7 @@ def _fits(names: Sequence[str], pattern: Sequence[str]) -> bool:
 
 
 def _fitting(path: Path) -> tuple[str, ...]:
-    """The suffixes of what one file, or a folder as one film, can become."""
+    """The possible output suffixes of one file, or of a folder as one film."""
     if path.is_dir() or is_film(path):
         return tuple(CONTAINERS)
     if not path.is_file():

@@ -1,4 +1,4 @@
-"""`--mode=apply` on films: frame by frame, in bounded memory, and after a kill from the last segment on."""
+"""`--mode=apply` on films: frame by frame in bounded memory, resumed from the last finished segment after a kill."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
+from types import TracebackType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -33,11 +34,11 @@ from jaxgan.reporting.progress import console
 from jaxgan.system import signals
 from jaxgan.system.plain import plain
 
-AHEAD = 4  # frames that are read, and that wait to be encoded, beside those that are computed
+AHEAD = 4  # frames read in advance, and frames waiting to be encoded, besides those being computed
 
 
 class FilmOptions(NamedTuple):
-    """What the options ask of films."""
+    """The options for films."""
 
     codec: str | None = None
     quality: float | None = None
@@ -46,13 +47,13 @@ class FilmOptions(NamedTuple):
     rate: Fraction | None = None  # of a folder of frames
 
     def open(self, path: Path, *, start: bool = True, end: bool = True) -> Frames:
-        """A film, or a folder of frames; from the start and to the end, or not. Raises PictureError and Unfit."""
+        """Opens a film or a folder of frames, optionally from `start` and to `end`. Raises PictureError and Unfit."""
         return open_frames(path, start=self.start if start else 0.0, end=self.end if end else None, rate=self.rate)
 
 
 @dataclasses.dataclass(frozen=True)
 class FilmJob:
-    """One film to restore, and how."""
+    """One film to restore, with its settings."""
 
     pair: Pair
     restorer: Restorer
@@ -61,17 +62,17 @@ class FilmJob:
     chosen: FilmOptions
     masks: Masks | None = None
     degrade: bool = False
-    compare: Path | None = None  # a film of input and output side by side
+    compare: Path | None = None  # where to write a film of input and output side by side
     origin: Origin | None = None
     origin_of_compare: Origin | None = None
 
 
 class Restored(NamedTuple):
-    """What became of a film."""
+    """The result of restoring a film."""
 
     text: str
     remarks: tuple[str, ...]
-    whole: bool  # so were its source and its masks
+    whole: bool  # neither its source nor its masks were damaged
 
 
 def film_size(path: Path, chosen: FilmOptions) -> tuple[int, int]:
@@ -79,14 +80,14 @@ def film_size(path: Path, chosen: FilmOptions) -> tuple[int, int]:
     frames = chosen.open(path)
     try:
         if frames.still:
-            raise Unfit("it is one picture, and no film")
+            raise Unfit("it is a single picture, expected a film")
         return frames.format.height, frames.format.width
     finally:
         frames.close()
 
 
 def check_films(chosen: FilmOptions, pairs: Sequence[Pair]) -> None:
-    """Raises UserError for a codec and a quality that the films' containers do not take, and where `[video]` lacks."""
+    """Raises UserError for a codec or quality that does not fit the films' containers, or if `[video]` is missing."""
     check_extra()
     from jaxgan.media.films.encoding import plan_encoding
 
@@ -99,9 +100,10 @@ def check_films(chosen: FilmOptions, pairs: Sequence[Pair]) -> None:
 def restore_film(job: FilmJob) -> Restored:
     """Restores a film.
 
-    Frames are written in segments, in a hidden folder beside the target. At the end they are joined with all else that
-    the source has, and the film takes its place in one move. What a call that was killed had finished is not computed
-    again. Raises PictureError for what cannot be read or written, Unfit for masks and times that do not fit the film.
+    Frames are written in segments, in a hidden folder beside the target. At the end they are joined with the source's
+    other streams, and the film is moved to its target atomically. Segments that a killed call had finished are not
+    computed again. Raises PictureError if a file cannot be read or written, and Unfit for masks and times that do not
+    fit the film.
     """
     with contextlib.ExitStack() as stack:
         frames = job.chosen.open(job.pair.source)
@@ -116,16 +118,16 @@ def restore_film(job: FilmJob) -> Restored:
         except OSError as error:
             raise PictureError(f"{job.pair.target} cannot be written: {error.strerror or error}") from error
         size = f"{outputs.film.width} x {outputs.film.height}"
-        told = f"{size}, {outputs.count} frame{'s' * (outputs.count != 1)} in {job.pair.target}"
+        text = f"{size}, {outputs.count} frame{'s' * (outputs.count != 1)} in {job.pair.target}"
         if masks is None:
-            return Restored(told, (*frames.remarks, *lost), not frames.damaged)
-        return Restored(told, (*frames.remarks, *masks.remarks, *lost), not (frames.damaged or masks.damaged))
+            return Restored(text, (*frames.remarks, *lost), not frames.damaged)
+        return Restored(text, (*frames.remarks, *masks.remarks, *lost), not (frames.damaged or masks.damaged))
 
 
 def _restore(job: FilmJob, frames: Frames, masks: FilmMasks | None, outputs: _Outputs) -> None:
-    """Restores all frames that no earlier call has."""
+    """Restores all frames that no earlier call has finished."""
     done, cuts = outputs.count, Cuts()
-    seen_from = max(0, done - Cuts.MEMORY)  # so that cuts are found where an unbroken call finds them
+    seen_from = max(0, done - Cuts.MEMORY)  # so that the same cuts are found as in an uninterrupted call
     restoring = Restoring(job.restorer, job.tiling, batch_size=job.batch_size, film=True, kept=outputs.kept)
     taken = done + restoring.waiting  # by an earlier call
     drawn = masks.of_frames(done) if masks is not None else None
@@ -141,7 +143,7 @@ def _restore(job: FilmJob, frames: Frames, masks: FilmMasks | None, outputs: _Ou
             mask = None if drawn is None else drawn(frame.picture)
             if cut and number >= taken:
                 restoring.end_shot()
-            # batches never reach over the end of a segment: each is computed alike after a kill
+            # batches never span segments, so that each is computed in the same way after a kill
             if outputs.ends(cut, restoring.waiting):
                 restoring.flush()
                 outputs.close_segment(restoring.keep(), restoring.waiting)
@@ -160,7 +162,7 @@ def _restore(job: FilmJob, frames: Frames, masks: FilmMasks | None, outputs: _Ou
 
 
 def ahead(frames: Iterator[Frame]) -> Generator[Frame, None, None]:
-    """The frames; a thread reads the next ones while one is in use."""
+    """Yields the frames, while a thread reads the next ones."""
     with ThreadPoolExecutor(1, "reader") as reader:
         waiting = deque(reader.submit(next, frames, None) for _ in range(AHEAD))
         while (frame := waiting.popleft().result()) is not None:
@@ -169,7 +171,7 @@ def ahead(frames: Iterator[Frame]) -> Generator[Frame, None, None]:
 
 
 class _Outputs(contextlib.ExitStack):
-    """The restored film, and, if wanted, the one that compares. At the end what is not finished is let go."""
+    """The restored film and, if requested, the comparison. On exit, unfinished segments are discarded."""
 
     def __init__(self, job: FilmJob, given: FilmFormat):
         from jaxgan.media.films.encoding import check_size, plan_encoding
@@ -178,7 +180,7 @@ class _Outputs(contextlib.ExitStack):
         super().__init__()
         self._job, scale = job, job.restorer.scale
         form = given if job.degrade else given.enlarged(scale)
-        if job.degrade:  # rows and columns beyond a multiple of the scale are left out
+        if job.degrade:  # rows and columns beyond a multiple of the scale are cropped
             form = dataclasses.replace(given, width=given.width // scale * scale, height=given.height // scale * scale)
         beside = dataclasses.replace(form, width=2 * form.width)
         identity, chosen = _identity(job), job.chosen
@@ -197,12 +199,12 @@ class _Outputs(contextlib.ExitStack):
             self.push(opened.pop_all())
         if any(film.anew for film in self._films):
             print(
-                f"{plain(job.pair.name)}: begins anew, as an earlier call had another input or other options",
+                f"{plain(job.pair.name)}: starts over, because an earlier call had another input or other options",
                 flush=True,
             )
         together = min(len(film.segments) for film in self._films)
         kept = self._films[0].kept_with(together) if job.restorer.begin is not None and together else None
-        self.kept = kept  # of the memory after the finished segments, of a restorer that has one
+        self.kept = kept  # the memory after the finished segments, of a restorer that has one
         if job.restorer.begin is not None and kept is None:
             together = 0
         for film in self._films:
@@ -214,40 +216,40 @@ class _Outputs(contextlib.ExitStack):
 
     @property
     def film(self) -> FilmFormat:
-        """What the restored film is stored as."""
+        """The format of the restored film."""
         return self._films[0].plan.film
 
     @property
     def folder(self) -> Path:
-        """Where there is room."""
+        """A folder for temporary files."""
         return self._films[0].folder
 
     @property
     def count(self) -> int:
-        """The frames of finished segments."""
+        """The number of frames in finished segments."""
         return self._films[0].done
 
     @property
     def first(self) -> int | None:
-        """The pts of the first frame, if an earlier call has finished it."""
+        """The pts of the first frame, if a segment is finished."""
         segments = self._films[0].segments
         return segments[0].first if segments else None
 
     def expect(self) -> None:
-        """One more frame of this segment is going to be added."""
+        """Counts a frame that will be added to this segment."""
         self._expected += 1
 
     def ends(self, cut: bool, waiting: int) -> bool:
-        """Whether the segment ends before the next frame, which follows a cut or does not.
+        """Whether the segment ends before the next frame. `cut`: whether that frame begins a shot.
 
-        Of the expected frames so many are `waiting` for later ones: they belong to the next segment.
+        The expected frames that are `waiting` for later ones belong to the next segment.
         """
         from jaxgan.media.films.segments import LENGTH, SHORTEST
 
         return self._expected - waiting >= (SHORTEST if cut else LENGTH)
 
     def add(self, frame: Frame, before: Picture, after: Picture) -> None:
-        """A restored frame, and what it was restored from. They are encoded while the next ones are computed."""
+        """Adds a restored frame with its input. They are encoded while the next frames are computed."""
         while len(self._waiting) >= AHEAD:
             self._waiting.popleft().result()
         self._waiting.append(self._encoder.submit(self._encode, frame, before, after))
@@ -258,41 +260,43 @@ class _Outputs(contextlib.ExitStack):
             film.add(frame._replace(picture=picture))
 
     def close_segment(self, kept: Kept | None, waiting: int = 0) -> None:
-        """Keeps the frames that are there, and beside them what is needed to go on after them."""
+        """Finishes the segment, and stores beside it the state that is needed to continue."""
         while self._waiting:
             self._waiting.popleft().result()
         for film in reversed(self._films):
             film.close_segment(kept if film is self._films[0] else None)
         self._expected = waiting
 
-    def __exit__(self, kind: type[BaseException] | None, *error: Any) -> bool | None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool | None:
         if kind is not None and issubclass(kind, KeyboardInterrupt) and self.count:
-            print(f"{plain(self._job.pair.name)}: the same command goes on where this one stops", flush=True)
-        return super().__exit__(kind, *error)
+            print(f"{plain(self._job.pair.name)}: run the same command again to continue", flush=True)
+        return super().__exit__(kind, error, trace)
 
     def finish(self) -> tuple[str, ...]:
-        """Joins the segments and moves the films to their places; what could not be kept."""
+        """Joins the segments and moves the films to their targets; returns remarks on what is lost."""
         chosen, source = self._job.chosen, self._job.pair.source
         lost = list[str]()
         for film, origin in zip(self._films, (self._job.origin, self._job.origin_of_compare)):
-            said = film.make_whole(
+            remarks = film.make_whole(
                 None if source.is_dir() else source,
                 time_base=self._time_base,
                 start=chosen.start,
                 end=chosen.end,
                 origin=origin,
             )
-            lost += [each for each in (*film.plan.lost, *said) if each not in lost]
-        for film in self._films:  # not before all are whole: the disk may be full, and the next call needs them
+            lost += [each for each in (*film.plan.lost, *remarks) if each not in lost]
+        for film in self._films:  # only when all are complete: if the disk is full, the next call needs the segments
             film.move()
         return tuple(lost)
 
 
 class _Bar:
-    """A bar in film time, on a terminal."""
+    """A progress bar in film time, shown on a terminal only."""
 
     def __init__(self, name: str, frames: Frames, first: int | None):
-        """`first`: pts of the first frame, if it was restored before."""
+        """`first`: pts of the first frame, if an earlier call has restored it."""
         columns = (TextColumn("{task.description}", markup=False), BarColumn(bar_width=24), TimeRemainingColumn())
         shared, silent = sys.stdout.isatty(), not console.is_terminal
         self._progress = Progress(*columns, console=console, redirect_stdout=shared, disable=silent)
@@ -308,7 +312,7 @@ class _Bar:
         self._progress.stop()
 
     def at(self, frame: Frame) -> None:
-        """Work has come to a frame."""
+        """Moves the bar to a frame."""
         self._first = frame.pts if self._first is None else self._first
         time = float((frame.pts - self._first) * self._tick)
         whole = "" if self._seconds is None else f" / {_clock(self._seconds)}"
@@ -322,7 +326,7 @@ def _clock(seconds: float) -> str:
 
 
 def beside(before: Picture, after: Picture, scale: int) -> Picture:
-    """The input, enlarged bicubically, at the left of the output."""
+    """The bicubically enlarged input at the left of the output."""
     left, right, alpha = before.pixels, after.pixels, before.alpha
     if scale > 1:
         left = spread(left, alpha)
@@ -335,7 +339,7 @@ def beside(before: Picture, after: Picture, scale: int) -> Picture:
 
 
 def _identity(job: FilmJob) -> Mapping[str, Any]:
-    """All that the frames of a film follow from."""
+    """Everything that determines the frames of a film."""
     masks = job.masks
     return {
         "version": jaxgan.__version__,
@@ -350,8 +354,8 @@ def _identity(job: FilmJob) -> Mapping[str, Any]:
     }
 
 
-def _state(path: Path | None) -> list[Any]:
-    """Tells whether a file, or the pictures in a folder, have changed."""
+def _state(path: Path | None) -> list[list[str | int]]:
+    """Path, size and time of a file, or of the pictures in a folder, by which changes are detected."""
     if path is None:
         return []
     try:

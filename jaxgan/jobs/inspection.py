@@ -1,11 +1,11 @@
-"""Pictures that judge a generator: mixed styles, nearest training images, what truncation costs and gives."""
+"""Pictures for inspecting a generator: style mixing, nearest training images, and scores over truncation."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from etils import epath
@@ -25,14 +25,17 @@ from jaxgan.media.images import replace_file, save_image, to_uint8
 from jaxgan.reporting.plots import check_extra
 from jaxgan.system.paths import cache_dir
 
-PAIRS, PAIR_COLUMNS = 24, 3  # of samples and their nearest training images in the picture
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+PAIRS, PAIR_COLUMNS = 24, 3  # pairs of a sample and its nearest training image in the picture
 PANEL = (4.6, 3.4)  # inches
 COLOR, OTHER_COLOR = "#4c72b0", "#dd8452"
 
 
 @dataclasses.dataclass(frozen=True)
 class SampleOptions:
-    """What the options ask for; `truncations` has at most one value, but for the kind `truncation`."""
+    """The checked options; `truncations` has at most one value, except for the kind `truncation`."""
 
     config: RunConfig
     seed: int
@@ -43,28 +46,28 @@ class SampleOptions:
     truncations: tuple[float, ...]
     crossover: int | None
     marking: Marking
-    allow: tuple[str, ...] = ()  # packages beside jaxgan
-    over: str = "content"  # of clips: what an interpolation changes
+    allow: tuple[str, ...] = ()  # packages allowed in configs besides jaxgan
+    over: str = "content"  # of clips: the part of the latents that an interpolation changes
 
     @property
     def truncation(self) -> float | None:
-        """The one value, or None."""
+        """The single value, or None."""
         return self.truncations[0] if self.truncations else None
 
     def given(self, generator: Model, count: int) -> dict[str, np.ndarray]:
-        """What so many samples are made for, by field: the labels or the texts in turn; else see `Model.given`.
+        """The conditions of `count` samples, by field: labels or texts repeated in turn; else see `Model.given`.
 
-        Raises UserError for what the model does not ask for.
+        Raises UserError for conditions that the model does not take.
         """
         labels = None if self.labels is None else np.resize(np.asarray(self.labels, np.int32), count)
         field = name_of(generator.asks, "tokens")
         if self.texts and field is None:
-            raise UserError(f"--given: this model asks for {told(generator.asks)}, not for a text")
+            raise UserError(f"--given: got a text, expected {told(generator.asks)}, which this model asks for")
         texts = {field: np.resize(self.texts, count)} if self.texts and field else {}
         return generator.given(self.seed, count, labels, texts)
 
     def samples(self, generator: Model) -> np.ndarray:
-        """The images that are wanted, `[count,H,W,C]`."""
+        """The requested samples, `[count,H,W,C]`."""
         given = self.given(generator, self.count)
         return generator.generate(self.seed, self.count, given=given, truncation=self.truncation)
 
@@ -73,13 +76,13 @@ MakeSamples = Callable[[Model, SampleOptions], str]
 
 
 def mixing(generator: Model, chosen: SampleOptions) -> str:
-    """Style mixing (Karras et al. 2019, figure 3): the coarse styles of the columns, the fine ones of the rows.
+    """Style mixing (Karras et al. 2019, figure 3): coarse styles of the columns, fine styles of the rows.
 
-    Layers before `--crossover` (default: the middle) take the column's style. First row and column are the
-    sources. Raises UserError for a generator without styles, or a layer that there is not.
+    Layers before `--crossover` (default: the middle) take the column's style. The first row and column show the
+    sources. Raises UserError for a generator without styles, and for a crossover out of range.
     """
     if not generator.has_styles:
-        raise UserError("--kind=mixing: this generator has no styles to mix, as stylegan2's has")
+        raise UserError("--kind=mixing: got a generator without styles, expected one with styles such as stylegan2")
     latents, given = generator.latents(chosen.seed, 2 * chosen.count), chosen.given(generator, 2 * chosen.count)
     styles = generator.styles(latents, given=given, truncation=chosen.truncation)
     layers = styles.shape[1]
@@ -96,13 +99,13 @@ def mixing(generator: Model, chosen: SampleOptions) -> str:
     origin = chosen.marking.about("samples of a generator and mixtures of their styles")
     images = np.concatenate([blank, tops, *rows])
     chosen.marking.heard(save_grid(images, chosen.output, columns=chosen.count + 1, origin=origin))
-    return f"{chosen.output} (above: layers up to {crossover}, at the left: the {layers - crossover} after them)"
+    return f"{chosen.output} (top row: layers up to {crossover}, left column: the {layers - crossover} after them)"
 
 
 def neighbours(generator: Model, chosen: SampleOptions) -> str:
-    """Samples beside their nearest training images, those nearest of all first, and whether they are copies.
+    """Samples beside their nearest training images, sorted by distance, and a verdict on whether they are copies.
 
-    Prints the verdict; beside the picture lies a JSON file of the distances.
+    Prints the verdict, and writes a JSON file of the distances beside the picture.
     """
     search = make_neighbour_search(chosen.config, cache_dir=str(cache_dir() / "classifiers"), allow=chosen.allow)
     samples = to_uint8(chosen.samples(generator))
@@ -138,18 +141,18 @@ def neighbours(generator: Model, chosen: SampleOptions) -> str:
 
 
 def truncation(generator: Model, chosen: SampleOptions) -> str:
-    """Scores at several truncations (`--truncation=0.5,0.7`, and without): a printed table, a plot, a JSON file.
+    """Scores at several truncations (`--truncation=0.5,0.7`) and without: a printed table, a plot, a JSON file.
 
-    The plot shows no picture that a model made, and says nothing of its origin.
+    The plot contains no generated picture, so no origin is written into it.
     """
-    check_extra()  # before the work
+    check_extra()  # before the expensive part
     fewest = chosen.config.evaluation.neighbours + 1
     if chosen.count < max(2, fewest):
         raise UserError(f"--count: got {chosen.count}, expected {max(2, fewest)} or more")
     if chosen.texts:
-        raise UserError("--given: --kind=truncation scores captions of the data; expected none")
+        raise UserError("--given: got texts, expected none: --kind=truncation uses captions of the data")
     if chosen.labels is not None:
-        raise UserError("--labels: --kind=truncation scores classes in the shares of the data; expected none")
+        raise UserError("--labels: got labels, expected none: --kind=truncation uses the class shares of the data")
     made = make_evaluators(
         with_samples(chosen.config, chosen.count), generator.product, chosen.allow, only_fitting=True
     )
@@ -169,17 +172,17 @@ def truncation(generator: Model, chosen: SampleOptions) -> str:
     )
     print(f"{name:>10}" + "".join(f"{score:>12}" for score in swept[0].scores))
     for each in swept:
-        print(f"{_told(each.truncation):>10}" + "".join(f"{score:12.4f}" for score in each.scores.values()))
+        print(f"{_name(each.truncation):>10}" + "".join(f"{score:12.4f}" for score in each.scores.values()))
     return f"{chosen.output}, table: {table}"
 
 
 def _plot(swept: Sequence[Truncated], name: str, output: str) -> None:
-    """The distance over truncation, and with precision measured, precision against recall."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg  # it takes long to load
+    """Plots the distance over truncation, and precision against recall if they were measured."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg  # imported late, as it loads slowly
     from matplotlib.figure import Figure
 
     distance, *shown = swept[0].scores
-    places, ticks = range(len(swept)), [_told(each.truncation) for each in swept]
+    places, ticks = range(len(swept)), [_name(each.truncation) for each in swept]
     panels = 2 if shown else 1
     figure = Figure(figsize=(panels * PANEL[0], PANEL[1]), dpi=110, layout="constrained")
     canvas = FigureCanvasAgg(figure)
@@ -187,7 +190,7 @@ def _plot(swept: Sequence[Truncated], name: str, output: str) -> None:
     left.plot(places, [each.scores[distance] for each in swept], color=COLOR, marker="o", markersize=4)
     left.set_xticks(places, ticks)
     left.set_xlabel(name)
-    left.set_ylabel(f"{distance} (less is better)")
+    left.set_ylabel(f"{distance} (lower is better)")
     left.set_ylim(bottom=0)
     if shown:
         right = figure.add_subplot(1, panels, 2)
@@ -196,7 +199,7 @@ def _plot(swept: Sequence[Truncated], name: str, output: str) -> None:
     save_image(np.asarray(canvas.buffer_rgba())[..., :3], output)
 
 
-def _plot_shown(axes: Any, swept: Sequence[Truncated], shown: Sequence[str], name: str, ticks: list[str]) -> None:
+def _plot_shown(axes: Axes, swept: Sequence[Truncated], shown: Sequence[str], name: str, ticks: list[str]) -> None:
     curves = {score: [each.scores[score] for each in swept] for score in shown}
     if len(curves) == 1:
         ((score, values),) = curves.items()
@@ -209,13 +212,13 @@ def _plot_shown(axes: Any, swept: Sequence[Truncated], shown: Sequence[str], nam
     axes.margins(0.18)
     for index, tick in enumerate(ticks):
         place = (curves["recall"][index], curves["precision"][index])
-        offset = (5, 5) if index % 2 else (-5, -12)  # to both sides in turn: near points keep their labels apart
+        offset = (5, 5) if index % 2 else (-5, -12)  # alternate sides, so that labels of near points do not overlap
         axes.annotate(tick, place, textcoords="offset points", xytext=offset, ha="left" if index % 2 else "right")
     axes.set_xlabel("recall")
     axes.set_ylabel(f"precision, at each {name}")
 
 
-def _told(value: float | None) -> str:
+def _name(value: float | None) -> str:
     return "none" if value is None else f"{value:g}"
 
 

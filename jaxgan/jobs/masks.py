@@ -1,4 +1,4 @@
-"""Where an inpainter is to fill in."""
+"""Masks of pictures and films: the regions that an inpainter fills in."""
 
 from __future__ import annotations
 
@@ -14,23 +14,26 @@ from jaxgan.media.films.frames import Frame, Frames, Unfit, is_film, is_picture
 from jaxgan.media.reading import Picture, PictureError, read_picture
 
 LOSSY = ("JPEG", "WEBP", "FILM")
-NEAR, EXACT = 16 / 255, 1e-6  # of black to white: how far a colour can be off in a lossy file, and in others
+NEAR, EXACT = 16 / 255, 1e-6  # tolerance of a colour, as a share of black to white, in lossy and in other files
 
-SAME_RATE = 0.01  # by how much the rates of a film and of its masks may differ
+SAME_RATE = 0.01  # relative difference that is allowed between the frame rates of a film and of its masks
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Masks:
-    """Where to fill in: white in a picture or in what a folder has for an input (see `Partners`), or a colour."""
+    """Where to fill in: the white of a picture, or of the file that a folder has for an input, or a colour.
+
+    `Partners` finds the file in a folder.
+    """
 
     path: Path | None
-    color: tuple[int, int, int] | None = None  # of 255
+    color: tuple[int, int, int] | None = None  # red, green, blue in [0, 255]
     names: tuple[str, ...] = ()  # of all inputs
 
     def of(self, picture: Picture, name: str) -> tuple[np.ndarray, tuple[str, ...]]:
-        """The mask of a picture, bool `[H,W,1]`, and remarks. `name`: of its file, below the folder of all inputs.
+        """The mask of a picture, bool `[H,W,1]`, and remarks. `name`: its path relative to the input folder.
 
-        Raises PictureError where there is none, more than one, or one of another size.
+        Raises PictureError if there is no mask, more than one, or one of another size.
         """
         if self.color is not None:
             return _colored(picture, self.color), ()
@@ -39,7 +42,7 @@ class Masks:
         if path.is_dir():
             found = self._pictures.of(name)
             if found is None:
-                raise PictureError(f"there is no mask of its name in {path}")
+                raise PictureError(f"there is no mask with its name in {path}")
             path, remarks = found.path, () if found.remark is None else (found.remark,)
         try:
             drawn = read_picture(path)
@@ -47,13 +50,14 @@ class Masks:
             raise PictureError(f"its mask {path} cannot be used: {error}") from None
         if drawn.pixels.shape[:2] != picture.pixels.shape[:2]:
             sizes = [f"{each.width} x {each.height}" for each in (drawn, picture)]
-            raise PictureError(f"its mask {path} has {sizes[0]} pixels, expected its own {sizes[1]}")
+            raise PictureError(f"its mask {path} has {sizes[0]} pixels, expected {sizes[1]} as in the picture")
         return _white(drawn), remarks
 
     def of_film(self, name: str) -> tuple[Path | None, tuple[str, ...]]:
-        """What a folder has for a film, a film, a picture or a folder of frames, else the folder itself; and remarks.
+        """The path of a film's masks, and remarks.
 
-        Raises PictureError where more than one fits.
+        That is the film, picture or folder of frames which the mask folder has for it, else the mask folder itself.
+        Raises PictureError if more than one matches.
         """
         if self.path is None or not self.path.is_dir():
             return self.path, ()
@@ -77,18 +81,19 @@ class FilmMasks:
     """The masks of a film, frame by frame: a film, a folder of frames, one picture for all, or a colour."""
 
     def __init__(self, masks: Masks, name: str, source: Path, frames: Frames, open_film: Callable[..., Frames]):
-        """`open_film` opens a film as the restored one was. Raises Unfit for one of another size, rate or length.
+        """`open_film` opens a film with the options of the restored one.
 
-        In a folder of masks the one for the film's name counts, if there is one. The pictures of a folder are masks of
-        all frames of the film, also of those before the start.
+        In a folder of masks, the one with the film's name is used, if there is one. The pictures of a folder are masks
+        of all frames of the film, including those before the start. Raises Unfit for masks of another size, rate or
+        length.
         """
         self._masks, self._name = masks, name
-        path, self._told = masks.of_film(name)
+        path, self._partner_remarks = masks.of_film(name)
         self._path = path
         self._frames: Frames | None = None
         self._left: Iterator[Frame] = iter(())
-        self._before = 0  # masks of frames that are before the start
-        self.remarks, self.damaged = list(self._told), False
+        self._before = 0  # number of masks for frames before the start
+        self.remarks, self.damaged = list(self._partner_remarks), False
         if path is None or not (path.is_dir() or is_film(path) or is_picture(path)):
             return
         by_number = path.is_dir() and not source.is_dir()
@@ -115,7 +120,7 @@ class FilmMasks:
             self._frames.close()
 
     def of_frames(self, skip: int) -> Callable[[Picture], np.ndarray]:
-        """What gives the mask of the frame with the number `skip`, and at each call that of the next one."""
+        """A function that returns the mask of frame number `skip`, and at each further call that of the next frame."""
         if self._frames is None:
             if self._path is None:
                 return lambda picture: self._masks.of(picture, self._name)[0]
@@ -131,12 +136,12 @@ class FilmMasks:
         return lambda _: self._next()
 
     def finish(self, cut: bool) -> None:
-        """The film, or its part up to a `cut`, has ended. Raises Unfit where masks are left that it should have."""
+        """Call at the end of the film, or of its part up to `--end` (`cut`). Raises Unfit if masks are left over."""
         if self._frames is None:
             return
         if next(self._left, None) is not None and not (cut and self._by_number):
-            raise Unfit(f"its masks {self._path} go on after its end")
-        self.remarks = [*self._told, *(f"its masks: {each}" for each in self._frames.remarks)]
+            raise Unfit(f"its masks {self._path} continue after its end")
+        self.remarks = [*self._partner_remarks, *(f"its masks: {each}" for each in self._frames.remarks)]
         self.damaged = self._frames.damaged
 
     def _next(self) -> np.ndarray:
@@ -147,7 +152,7 @@ class FilmMasks:
 
 
 def _white(drawn: Picture) -> np.ndarray:
-    """Where a picture of a mask is nearer to white than to black, on which what is transparent is laid."""
+    """Where a mask picture, composited onto black, is nearer to white than to black."""
     small = drawn.eight_bits()
     light = small.pixels.max(axis=2, keepdims=True)
     return light > 127 if small.alpha is None else light.astype(np.uint16) * small.alpha > 127 * 255
@@ -161,7 +166,7 @@ def _count(frames: Frames) -> int | None:
 
 
 def _check(drawn: Frames, film: Frames, count: int | None, path: Path) -> None:
-    """Raises Unfit for masks that do not fit a film, of which they cover `count` frames."""
+    """Raises Unfit for masks that do not fit `count` frames of a film."""
     sizes = [f"{each.format.width} x {each.format.height}" for each in (drawn, film)]
     if sizes[0] != sizes[1]:
         raise Unfit(f"its masks {path} have {sizes[0]} pixels, expected {sizes[1]}")
@@ -169,14 +174,14 @@ def _check(drawn: Frames, film: Frames, count: int | None, path: Path) -> None:
         return
     drawn_rate, rate = drawn.format.rate, film.format.rate
     if not path.is_dir() and drawn_rate and rate and abs(drawn_rate / rate - 1) > SAME_RATE:
-        raise Unfit(f"its masks {path} have {float(drawn_rate):g} frames a second, expected {float(rate):g}")
+        raise Unfit(f"its masks {path} have {float(drawn_rate):g} frames per second, expected {float(rate):g}")
     found = drawn.count()
     if None not in (found, count) and found != count:
         raise Unfit(f"its masks {path} have {found} frames, expected {count}")
 
 
 def _colored(picture: Picture, color: tuple[int, int, int]) -> np.ndarray:
-    """Where a picture has a colour, in lossy files about."""
+    """Where a picture has a colour; in lossy files approximately."""
     black, white = picture.span
     off = (NEAR if picture.format in LOSSY else EXACT) * (white - black)
     found = np.ones((picture.height, picture.width), bool)

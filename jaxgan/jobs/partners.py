@@ -1,4 +1,4 @@
-"""Which file of a folder belongs to which input, by their names."""
+"""Matches files of a folder to inputs by their names."""
 
 from __future__ import annotations
 
@@ -16,22 +16,23 @@ Key = Callable[[str], str]
 
 
 class Partner(NamedTuple):
-    """What belongs to an input."""
+    """The file that belongs to an input."""
 
     path: Path
-    remark: str | None = None  # what else has its name
+    remark: str | None = None  # names other files that could be meant
 
 
 class Partners:
-    """The files below a folder, each for the input whose path below its own folder is the same.
+    """The files of a folder, matched to the inputs with the same relative path.
 
-    The whole path with its suffix goes before the path with any suffix, and that before one that differs in case only.
-    Where there is none, a file of the same name in another folder counts, if it is the only one, no input has its path
-    and no other input has the name. Names compare in NFC: disks write an accent in one or in two letters.
+    An exact path takes precedence over one with another suffix, and that over one that differs in case. If there is
+    none, a file of the same name in another folder matches, provided that it is the only one, that no input has its
+    path and that no other input has the name. Names are compared in NFC, since disks store an accent as one or as two
+    characters.
     """
 
     def __init__(self, folder: Path, names: Iterable[str], accepts: Callable[[Path], bool], *, what: str):
-        """`names`: of all inputs, below their folder; `accepts`: which files and folders count; `what` they are."""
+        """`names`: relative paths of all inputs; `accepts`: which files and folders count; `what`: their name."""
         self._folder, self._what = folder, what
         self._found = {each.relative_to(folder).as_posix(): each for each in _below(folder) if accepts(each)}
         self._keys: Mapping[Key, Mapping[str, Sequence[str]]] = {
@@ -43,21 +44,21 @@ class Partners:
         self._by_name = _grouped(self._found, _last)
 
     def of(self, name: str) -> Partner | None:
-        """What belongs to the input of a name; None: nothing. Raises PictureError where several files fit alike."""
+        """The file for the input of this name; None if there is none. Raises PictureError if several match equally."""
         found, near = self._best(name), {*self._fitting(name, _caseless), *self._by_name.get(_last(name), ())}
         if not found:
             found = [each for each in self._by_name.get(_last(name), ()) if not self._owners[each]]
             if not found or self._namesakes[_last(name)] > 1:
                 return None
         if len(found) > 1:
-            raise PictureError(f"{len(found)} {self._what}s fit it alike, {' and '.join(found)}, expected is one")
+            raise PictureError(f"got {len(found)} {self._what}s for it, {' and '.join(found)}, expected one")
         others = sorted(each for each in near if each not in found and not self._owners[each])
         has = "has" if len(others) == 1 else "have"
-        told = f"its {self._what} is {found[0]}, though {' and '.join(others)} {has} its name too" if others else None
-        return Partner(self._found[found[0]], told)
+        remark = f"its {self._what} is {found[0]}, though {' and '.join(others)} {has} its name too" if others else None
+        return Partner(self._found[found[0]], remark)
 
     def _best(self, name: str) -> Sequence[str]:
-        """What is at the place of an input, as exactly as there is any."""
+        """The files at the path of an input, by the most exact kind of match that exists."""
         return next((found for key in self._keys if (found := self._fitting(name, key))), ())
 
     def _fitting(self, name: str, key: Key) -> Sequence[str]:
@@ -65,7 +66,7 @@ class Partners:
 
 
 def _below(folder: Path) -> list[Path]:
-    """Files below a folder, and the folders that they lie in, in order."""
+    """The sorted files of a folder and its subfolders, and the subfolders that contain them."""
     files = [each.path for each in Walk(folder)]
     folders = {parent for each in files for parent in each.relative_to(folder).parents} - {Path()}
     return sorted([*files, *(folder / each for each in folders)])

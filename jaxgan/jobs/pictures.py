@@ -1,4 +1,4 @@
-"""From pictures as they are read to restored ones as they are written."""
+"""Restores picture files: reads them, runs their tiles through a restorer in batches, and writes the results."""
 
 from __future__ import annotations
 
@@ -29,44 +29,44 @@ from jaxgan.media.reading import Picture, PictureError, read_picture
 from jaxgan.media.writing import check_fits, write_picture
 from jaxgan.system import disks, signals
 
-IN_MEMORY = 2**30  # bytes of an output at most
+IN_MEMORY = 2**30  # bytes of the largest output that is held in memory
 ZEROS = 2**24  # bytes written at once
 
 
 def degraded(picture: Picture, restorer: Restorer, name: str) -> tuple[Picture, np.ndarray | None]:
-    """What a network has been trained to restore, made of a clean picture: its condition, and the mask `[H,W,1]`.
+    """Degrades a clean picture as in training; returns the network's condition, and the mask `[H,W,1]` if it has one.
 
-    The name chooses the noise. Rows and columns beyond a multiple of the scale are left out. Raises PictureError for
+    The noise depends on the name. Rows and columns beyond a multiple of the scale are cropped. Raises PictureError for
     pictures smaller than the scale.
     """
     assert restorer.degrade is not None
     scale = restorer.scale
     height, width = picture.height // scale * scale, picture.width // scale * scale
     if not height or not width:
-        raise PictureError(f"it has less than {scale} pixels along a side")
+        raise PictureError(f"it has {picture.width} x {picture.height} pixels, expected at least {scale} along a side")
     key = jax.random.fold_in(jax.random.key(0), zlib.crc32(name.encode()))
     clean = jnp.asarray(picture.to_float(spread(picture.pixels, picture.alpha)[None, :height, :width]))
     condition = np.asarray(restorer.degrade(key, clean))[0]
     mask = condition[..., -1:] > 0.5 if restorer.masks else None
-    condition = condition[..., : picture.channels]  # without the mask, or a map of the noise
+    condition = condition[..., : picture.channels]  # drops the mask, or a noise level map
     alpha = None if picture.alpha is None else picture.alpha[:height:scale, :width:scale]
     icc = picture.icc if condition.shape[2] == picture.channels else None
     return dataclasses.replace(picture, pixels=picture.from_float(condition), alpha=alpha, icc=icc), mask
 
 
 class Report(Protocol):
-    """Who wants to know what becomes of the pictures."""
+    """Receives the results of the pictures."""
 
     def done(self, pair: Pair, before: Picture, after: Picture, remarks: Sequence[str]) -> None:
-        """One was read and written."""
+        """A picture was restored and written."""
         ...
 
     def failed(self, pair: Pair, why: str) -> None:
-        """One could not be read, or written."""
+        """A picture could not be read or written."""
         ...
 
     def advanced(self) -> None:
-        """One more tile is computed."""
+        """One more tile was computed."""
         ...
 
 
@@ -75,10 +75,10 @@ def _raise(error: PictureError) -> None:
 
 
 class Restoring:
-    """Takes pictures, runs their tiles in batches, and hands on each restored one as soon as it is whole, in order.
+    """Takes pictures, runs their tiles in batches, and passes on each restored one as soon as it is complete, in order.
 
-    A picture for which the network gives values that are not finite is refused: its pixels would be made up. As frames
-    of a film a network with a memory takes them in their order, one by one, tile by tile.
+    A picture for which the network gives values that are not finite is refused, since its pixels would be made up. A
+    network with a memory takes the frames of a film in order, one by one, tile by tile.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class Restoring:
         film: bool = False,
         kept: Kept | None = None,
     ):
-        """`advanced` is called after each tile. `film`: pictures are frames, with what was `kept` of earlier ones."""
+        """`advanced` is called after each tile. `film`: pictures are frames; `kept`: the memory after earlier ones."""
         self._restorer, self._tiling, self._advanced = restorer, tiling, advanced
         self._batches = Batches(restorer, pixels=tiling.tile**2, batch_size=batch_size)
         self._stream = Stream(restorer, kept) if film and restorer.begin is not None else None
@@ -105,9 +105,10 @@ class Restoring:
         folder: Path,
         refused: Callable[[PictureError], None] = _raise,
     ) -> None:
-        """Adds a picture's tiles to those that wait; `mask` bool `[H,W,1]`. A large output lies in the folder.
+        """Adds a picture's tiles to the waiting ones; `mask`: bool `[H,W,1]`. A large output is kept in `folder`.
 
-        `refused` gets the reason in the place of `finished`, as where the folder has no room; without it, it is raised.
+        If the picture cannot be restored, for example because the disk is full, `refused` is called with the error
+        instead of `finished`; by default the error is raised.
         """
         scale = self._restorer.scale
         rows, columns = self._tiling.cut(picture.height), self._tiling.cut(picture.width)
@@ -127,21 +128,21 @@ class Restoring:
                 self._batches.add(tile, partial(self._put, mosaic))
 
     def flush(self) -> None:
-        """Finishes all that was taken, but for frames that are `waiting`."""
+        """Finishes all pictures taken so far, except frames that are `waiting`."""
         self._batches.flush()
 
     @property
     def waiting(self) -> int:
-        """How many of the frames that were taken come with later ones."""
+        """The number of frames taken that cannot be finished without later ones."""
         return 0 if self._stream is None else self._stream.waiting
 
     def end_shot(self) -> None:
-        """What comes next has nothing to do with what was before it: finishes the frames that are waiting."""
+        """Call before a new shot: finishes the waiting frames, and resets the memory."""
         if self._stream is not None:
             self._stream.end_shot()
 
     def keep(self) -> Kept | None:
-        """What another one needs to go on with the film; None where it needs nothing."""
+        """The state that another instance needs to continue the film; None if it needs none."""
         return None if self._stream is None else self._stream.keep()
 
     def _put(self, mosaic: Mosaic, values: np.ndarray) -> None:
@@ -169,22 +170,22 @@ class Restoring:
         if not job.lost:
             job.finished(self._whole(job))
             return
-        told = f"{job.lost} of {job.pixels.size} values that the network gives are not finite; it is not written"
-        job.refused(PictureError(told))
+        reason = f"{job.lost} of {job.pixels.size} values that the network gives are not finite; it is not written"
+        job.refused(PictureError(reason))
 
     def _whole(self, job: _Job) -> Picture:
         picture, pixels, scale = job.picture, job.pixels, self._restorer.scale
         assert pixels is not None
         if job.mask is not None and pixels.shape == picture.pixels.shape:
-            np.copyto(pixels, picture.pixels, where=~job.mask)  # what is known stays as it is, to the bit
+            np.copyto(pixels, picture.pixels, where=~job.mask)  # known pixels stay bit-identical
         alpha = picture.alpha if picture.alpha is None or scale == 1 else enlarged(picture.alpha, scale)
-        icc = picture.icc if pixels.shape[2] == picture.channels else None  # a profile of grey fits no colours
+        icc = picture.icc if pixels.shape[2] == picture.channels else None  # a grey profile is invalid for colours
         return dataclasses.replace(picture, pixels=pixels, alpha=alpha, icc=icc, remarks=())
 
 
 @dataclasses.dataclass
 class _Job:
-    """A picture while it is restored."""
+    """A picture that is being restored."""
 
     picture: Picture
     mask: np.ndarray | None
@@ -193,13 +194,13 @@ class _Job:
     folder: Path
     finished: Callable[[Picture], None]
     refused: Callable[[PictureError], None]
-    lost: int = 0  # values that are not finite
-    ended: bool = False  # there is no room for its output
-    pixels: np.ndarray | None = None  # of the output, as far as they are known
+    lost: int = 0  # number of values that are not finite
+    ended: bool = False  # refused, for lack of room for its output
+    pixels: np.ndarray | None = None  # the output, as far as it is computed
 
 
 class Workshop:
-    """Takes picture files, and writes each as soon as it is restored."""
+    """Restores picture files, and writes each as soon as it is complete."""
 
     def __init__(
         self,
@@ -212,16 +213,16 @@ class Workshop:
         report: Report,
         origin: Origin | None,
     ):
-        """`masks`: for a restorer that wants them; `degrade`: pictures are clean, and their conditions are made first.
+        """`masks`: for a restorer that takes them; `degrade`: the pictures are clean, and are degraded first.
 
-        What becomes of the pictures goes to the report. `origin`: what restores them, which is written into each.
+        Results go to `report`. `origin` is written into each output.
         """
         self._origin = origin
         self._restorer, self._masks, self._report, self._degrade = restorer, masks, report, degrade
         self._restoring = Restoring(restorer, tiling, batch_size=batch_size, advanced=report.advanced)
 
     def take(self, pair: Pair) -> None:
-        """Reads a picture and adds its tiles to those that wait."""
+        """Reads a picture and adds its tiles to the waiting ones."""
         try:
             picture = read_picture(pair.source)
             mask, remarks = (None, ()) if self._masks is None else self._masks.of(picture, pair.name)
@@ -245,7 +246,7 @@ class Workshop:
         )
 
     def flush(self) -> None:
-        """Finishes all that was taken."""
+        """Finishes all pictures taken so far."""
         self._restoring.flush()
 
     def _write(self, pair: Pair, picture: Picture, mask: np.ndarray | None, restored: Picture) -> None:
@@ -259,7 +260,7 @@ class Workshop:
 
 
 def seen(picture: Picture, mask: np.ndarray | None) -> Picture:
-    """What a network sees of a picture: grey where it is to fill in."""
+    """The picture as the network sees it: grey in the region to fill in."""
     if mask is None:
         return picture
     hidden = np.where(mask, picture.from_float(np.zeros(1, np.float32)), picture.pixels)
@@ -267,9 +268,9 @@ def seen(picture: Picture, mask: np.ndarray | None) -> Picture:
 
 
 def _room(shape: tuple[int, ...], dtype: np.dtype, folder: Path) -> np.ndarray:
-    """An array to be filled; a large one lies in a file of the folder that has no name and goes with it.
+    """An uninitialized array; a large one is mapped to an unnamed file in the folder, which disappears with it.
 
-    Raises PictureError where the disk has no room for it.
+    Raises PictureError if the disk has no room for it.
     """
     if math.prod(shape) * dtype.itemsize <= IN_MEMORY:
         return np.empty(shape, dtype)
@@ -285,13 +286,13 @@ def _room(shape: tuple[int, ...], dtype: np.dtype, folder: Path) -> np.ndarray:
 
 
 def reserve(file: int, size: int) -> None:
-    """Gives a file its size, with the room on the disk. Raises OSError where there is none.
+    """Sets a file's size and allocates its blocks. Raises OSError if the disk has no room.
 
-    A map of a file that has only its length ends the process (SIGBUS) when the disk is full.
+    Writing to a mapped file without allocated blocks ends the process (SIGBUS) when the disk is full.
     """
     try:
         os.posix_fallocate(file, 0, size)
-    except (AttributeError, OSError) as error:  # macOS has no such call, and some file systems do not support it
+    except (AttributeError, OSError) as error:  # macOS lacks this call, and some file systems do not support it
         if isinstance(error, OSError) and error.errno not in (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS):
             raise
         for start in range(0, size, ZEROS):
@@ -299,7 +300,7 @@ def reserve(file: int, size: int) -> None:
 
 
 def enlarged(alpha: np.ndarray, scale: int) -> np.ndarray:
-    """Alpha `[H,W,1]` by bicubic interpolation."""
+    """Enlarges alpha `[H,W,1]` by bicubic interpolation."""
     size = (alpha.shape[1] * scale, alpha.shape[0] * scale)
     if alpha.dtype == np.uint8:
         return np.asarray(Image.fromarray(alpha[..., 0]).resize(size, Image.Resampling.BICUBIC))[..., None]

@@ -1,15 +1,16 @@
-"""What a run shows of itself while it trains: scores and pictures, by what its task makes."""
+"""The scores and pictures that a run reports while it trains."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
+from jax.typing import ArrayLike
 
 from jaxgan.building.conditions import RealConditions
 from jaxgan.config.run import RunConfig
@@ -29,20 +30,21 @@ from jaxgan.parallel import distributed
 from jaxgan.parallel.compiler import compiler_options
 from jaxgan.parallel.placement import copied, replicated
 
-STRIP = 16  # frames of a film strip, at most: a person reads it
+STRIP = 16  # the largest number of frames in a film strip, to keep it readable
 
 
 class Shown(NamedTuple):
-    """What a run draws: a picture, uint8 `[H,W,C]`, and of clips, whose first frames it shows, a film `[T,H,W,C]`."""
+    """A picture of a run, uint8 `[H,W,C]`; for clips it shows the first frames, with a film `[T,H,W,C]` beside it."""
 
     picture: np.ndarray
     film: np.ndarray | None = None
 
 
 class View:
-    """Scores and a picture of a state, which lies where the run put it, of the first product of its task.
+    """Scores and a picture of the first product of the task, from a state placed as in the run.
 
-    Of several processes all must call both. A device of each calls the product; evaluators may leave it to the first.
+    Every process must call both methods. One device of each process calls the product; evaluators may leave it to the
+    first process.
     """
 
     def __init__(
@@ -52,7 +54,7 @@ class View:
         evaluators: Mapping[str, Evaluator],
         conditions: RealConditions | None = None,
     ):
-        """Compiles nothing yet. `conditions`: what the product is asked for beside latents, where it asks for it."""
+        """Compiles nothing yet. `conditions`: the product's inputs besides latents, if it has any."""
         self._config, self._product, self._evaluators = config, product, evaluators
         self._standing = Standing(product, seed=config.seed, conditions=conditions)
         jit = partial(jax.jit, compiler_options=compiler_options(jax.default_backend()))
@@ -60,7 +62,7 @@ class View:
         self._apply = of_shot(product) if product.makes_pixels_of("pixels") else None
 
     def scores(self, state: State, due: Collection[str] | None = None) -> dict[str, float]:
-        """By name, of the averaged weights, by the evaluators of these names; None: by all."""
+        """Scores of the averaged weights, by name. `due`: the names of the evaluators to run (None: all)."""
         model, scores = self._trained(state), dict[str, float]()
         for name, evaluator in self._evaluators.items():
             if due is None or name in due:
@@ -68,7 +70,7 @@ class View:
         return scores
 
     def picture(self, state: State) -> Shown | None:
-        """That of the first evaluator that shows one; None where another process or none makes it."""
+        """The picture of the first evaluator that makes one; None if none does, or if another process makes it."""
         model = self._trained(state)
         pictures = (evaluator.picture(model) for evaluator in self._evaluators.values())
         return next((Shown(picture) for picture in pictures if picture is not None), None)
@@ -82,7 +84,7 @@ class View:
             else called._replace(restore=lambda each: np.asarray(apply(weights, jnp.asarray(each))))
         )
 
-    def _called(self, weights: Weights, **asked: Any) -> dict[str, np.ndarray]:
+    def _called(self, weights: Weights, **asked: ArrayLike) -> dict[str, np.ndarray]:
         return jax.tree.map(np.asarray, self._call(distributed.on_one_device(weights), asked))
 
     def _averaged(self, state: State) -> Weights:
@@ -90,7 +92,7 @@ class View:
 
 
 class GenerationView(View):
-    """Samples, always of the same latents, drawn on all devices of the run from weights that stay where they are."""
+    """Samples of fixed latents, generated on all devices of the run without moving the weights."""
 
     def __init__(
         self,
@@ -114,14 +116,14 @@ class GenerationView(View):
         self._judge = None if judge is None else Judging(judge, mesh)
 
     def scores(self, state: State, due: Collection[str] | None = None) -> dict[str, float]:
-        """Of samples, and how the discriminator judges what it never saw."""
+        """Scores of samples, and of the discriminator on held-out images."""
         scores = super().scores(state, due)
         if self._gap is None or self._judge is None:
             return scores
         return existing({**scores, **self._gap(partial(self._judge, state), partial(self._playing, state))})
 
     def picture(self, state: State) -> Shown:
-        """A grid of samples; of clips a film of all, and a film strip of the first in each row."""
+        """A grid of samples; for clips a film of all of them, and a film strip of the first in each row."""
         chosen = self._config.samples
         draw = generate_with(partial(self._sampler.generate, self._averaged(state)))
         images, columns, labels = draw_grid(
@@ -138,13 +140,13 @@ class GenerationView(View):
         return Trained(generate=draw, call=partial(self._called, weights))
 
     def _playing(self, state: State, seed: int, count: int, labels: np.ndarray | None) -> np.ndarray:
-        """Images of the generator as it plays now, without averaging."""
+        """Images of the generator with its current weights, without averaging."""
         labels = labels if self._sampler.num_classes else None
         return self._sampler.generate(playing(state, self._product.networks), seed, count, labels)
 
 
 class Judging:
-    """What a product says of images, by the weights that play."""
+    """A discriminator's logits for images, with its current weights."""
 
     def __init__(self, product: Product, mesh: Mesh):
         """Compiles nothing yet."""
@@ -152,7 +154,7 @@ class Judging:
         self._call = jax.jit(product.__call__, out_shardings=replicated(mesh))
 
     def __call__(self, state: State, images: np.ndarray, labels: np.ndarray | None) -> np.ndarray:
-        """Their logits. Every device judges all of them: they are few, and a pack must not be torn."""
+        """The logits. Every device evaluates all images: they are few, and packs must not be split."""
         asks = self._product.asks
         image, label = named(asks, "pixels"), name_of(asks, "label")
         asked = {image: images} if label is None or labels is None else {image: images, label: labels}
@@ -161,7 +163,7 @@ class Judging:
 
 
 def _judge_of(task: Task, product: Product) -> Product | None:
-    """The first product that judges what this one gives, by that and maybe its label alone."""
+    """The first product that gives logits for this one's images, and takes nothing else except a label."""
     images = [field for field in product.gives.values() if field.kind == "pixels"]
     judges = (each for each in task.products.values() if name_of(each.gives, "logits") is not None)
     return next((each for each in judges if [f for f in each.asks.values() if f.kind != "label"] == images), None)
@@ -175,7 +177,7 @@ def make_view(
     mesh: Mesh,
     allow: Sequence[str] = (),
 ) -> View:
-    """What a run shows of itself: of its first product, which the evaluators score."""
+    """The view of a run: of its first product, which the evaluators score."""
     _, product = product_of(task)
     if product.makes_pixels_of("latent"):
         return GenerationView(config, spec, task, evaluators, mesh, allow)

@@ -1,1 +1,1 @@
-"""The one place that reads and writes pictures and films, and what their files say of what made them."""
+"""Reads and writes all pictures and films, and the provenance stored in their files."""

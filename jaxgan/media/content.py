@@ -1,4 +1,4 @@
-"""Which kind of picture or film a file holds, by its first bytes."""
+"""Detects the kind of a picture or film from the first bytes of its file."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import sys
 from jaxgan.media.reading import opened
 
 ISO_BOXES = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot")  # MP4, MOV, HEIC and AVIF begin with one
-TS_PACKETS = {".ts": (188, 0), ".m2ts": (192, 4)}  # bytes of one, and before its first own
-STARTS = {  # of files that Pillow does not open: where, and the suffix of such files
+TS_PACKETS = {".ts": (188, 0), ".m2ts": (192, 4)}  # bytes per packet, and bytes before the sync byte
+STARTS = {  # signatures of files that Pillow does not open: their offset, and the usual suffix
     b"\x1aE\xdf\xa3": (0, ".mkv"),
     b"AVI ": (8, ".avi"),
     b"\0\0\x01\xba": (0, ".mpg"),
@@ -20,16 +20,16 @@ STARTS = {  # of files that Pillow does not open: where, and the suffix of such 
     b"OggS": (0, ".ogv"),
     b"YUV4MPEG2": (0, ".y4m"),
     b"\x30\x26\xb2\x75": (0, ".wmv"),
-    b"\xff\x0a": (0, ".jxl"),  # bare
+    b"\xff\x0a": (0, ".jxl"),  # a bare codestream
     b"JXL ": (4, ".jxl"),
 } | dict.fromkeys(ISO_BOXES, (4, ".mp4"))
-PILLOWS = {"JPEG": ".jpg", "MPO": ".jpg", "JPEG2000": ".jp2", "TIFF": ".tif"}  # formats that suffixes are not called by
+PILLOWS = {"JPEG": ".jpg", "MPO": ".jpg", "JPEG2000": ".jp2", "TIFF": ".tif"}  # formats whose name is not their suffix
 
 
 def suffix_of_content(path: str | os.PathLike[str]) -> str | None:
-    """A usual suffix of such a file as its first bytes say, whatever it is called; None: no picture and no film.
+    """The usual suffix for a file's content, whatever its name; None if it is neither a picture nor a film.
 
-    Raises OSError where it cannot be read.
+    Raises OSError if the file cannot be read.
     """
     with open(path, "rb") as file:
         start = file.read(256)
@@ -42,6 +42,6 @@ def suffix_of_content(path: str | os.PathLike[str]) -> str | None:
     try:
         with opened(path, max_pixels=sys.maxsize) as image:
             kind = str(image.format)
-    except Exception:  # Pillow's decoders raise what they like on broken data
+    except Exception:  # Pillow's decoders raise any exception on broken data
         return None
     return PILLOWS.get(kind, f".{kind.lower()}")

@@ -1,4 +1,4 @@
-"""Grids of images with labelled rows and columns."""
+"""Grids of images, with labels for rows and columns."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 from PIL import Image, ImageDraw, ImageFont
 
 from jaxgan.media.images import opaque, save_image, to_uint8
 from jaxgan.media.provenance.origin import Origin
 
-LEGIBLE = 64  # pixels: smaller images are enlarged by a whole factor to at least this height
+LEGIBLE = 64  # pixels: smaller images are enlarged by an integer factor to at least this height
 PADDING = 2  # pixels between images
 MARGIN = 6  # pixels around a label
 PAPER, INK = 255, 40  # grey levels
@@ -20,29 +21,32 @@ FONT_SIZES = (12, 22)
 
 
 def make_grid(
-    images: Any,
+    images: ArrayLike,
     *,
     columns: int,
     row_labels: Sequence[str] | None = None,
     column_labels: Sequence[str] | None = None,
     scale: int | None = None,
 ) -> np.ndarray:
-    """Draws images `[N, H, W, C]` (float in [-1, 1] or uint8) row by row; uint8 `[height, width, 1 or 3]`.
+    """Arranges images `[N, H, W, C]` (float in [-1, 1] or uint8) row by row; uint8 `[height, width, 1 or 3]`.
 
-    Clips `[N, T, H, W, C]` have a row each, of their frames; `columns` clips stand below each label of a row.
-    `scale` enlarges by a whole factor without smoothing (None: until 64 pixels high). Alpha is laid on
-    white paper. ValueError for no images, or labels of another number than rows or columns.
+    Of clips `[N, T, H, W, C]` each fills one row with its frames, and each row label covers `columns` clips.
+    `scale` enlarges by an integer factor without smoothing (None: to a height of at least 64 pixels). Transparent
+    pixels are composited onto white. Raises ValueError if there are no images, or if the number of labels differs
+    from the number of rows or columns.
     """
     tiles = opaque(to_uint8(images))
     if tiles.ndim == 5:
         row_labels = None if row_labels is None else [label for label in row_labels for _ in range(columns)]
         columns, tiles = tiles.shape[1], tiles.reshape(-1, *tiles.shape[2:])
     if tiles.ndim != 4 or not len(tiles) or columns < 1:
-        raise ValueError(f"a grid is made of [N, H, W, C] in at least one column, got {tiles.shape} in {columns}")
+        raise ValueError(
+            f"got images of shape {tiles.shape} in {columns} columns, expected [N, H, W, C] in at least one column"
+        )
     rows = -(-len(tiles) // columns)
     for kind, labels, count in (("row", row_labels, rows), ("column", column_labels, columns)):
         if labels is not None and len(labels) != count:
-            raise ValueError(f"the grid has {count} {kind}s, got {len(labels)} {kind} labels")
+            raise ValueError(f"got {len(labels)} {kind} labels, expected {count}, one for each {kind}")
     if scale is None:
         scale = max(1, -(-LEGIBLE // tiles.shape[1]))
     tiles = tiles.repeat(scale, axis=1).repeat(scale, axis=2)
@@ -51,14 +55,14 @@ def make_grid(
     return _labelled(grid, tiles.shape[1:3], row_labels or (), column_labels or (), font)
 
 
-def make_film(clips: Any, *, columns: int, row_labels: Sequence[str] | None = None) -> np.ndarray:
-    """Draws clips `[N, T, H, W, C]` side by side, as `make_grid` does images; uint8 `[T, height, width, 1 or 3]`."""
+def make_film(clips: ArrayLike, *, columns: int, row_labels: Sequence[str] | None = None) -> np.ndarray:
+    """Arranges clips `[N, T, H, W, C]` as `make_grid` arranges images; uint8 `[T, height, width, 1 or 3]`."""
     frames = np.moveaxis(to_uint8(clips), 1, 0)
     return np.stack([make_grid(frame, columns=columns, row_labels=row_labels) for frame in frames])
 
 
 def save_grid(
-    images: Any,
+    images: ArrayLike,
     path: str | os.PathLike[str],
     *,
     columns: int,
@@ -67,13 +71,13 @@ def save_grid(
     scale: int | None = None,
     origin: Origin | None = None,
 ) -> tuple[str, ...]:
-    """Draws a grid as `make_grid` does and writes it as `save_image` does."""
+    """Makes a grid with `make_grid` and writes it with `save_image`."""
     grid = make_grid(images, columns=columns, row_labels=row_labels, column_labels=column_labels, scale=scale)
     return save_image(grid, path, origin)
 
 
 def _tiled(tiles: np.ndarray, rows: int, columns: int) -> np.ndarray:
-    """`[N, h, w, C]` side by side, with padding between and around."""
+    """The tiles `[N, h, w, C]` side by side, with padding between and around them."""
     count, height, width, channels = tiles.shape
     blank = np.full((rows * columns - count, height, width, channels), PAPER, np.uint8)
     cells = np.concatenate([tiles, blank])
@@ -88,9 +92,9 @@ def _labelled(
     tile: tuple[int, int],
     row_labels: Sequence[str],
     column_labels: Sequence[str],
-    font: Any,
+    font: ImageFont.FreeTypeFont,
 ) -> np.ndarray:
-    """The grid with a margin at the left for the row labels and one above for the column labels."""
+    """The grid with row labels in a left margin and column labels in a top margin."""
     channels = grid.shape[-1]
     left = max((int(font.getlength(label)) for label in row_labels), default=-2 * MARGIN) + 2 * MARGIN
     top = int(font.size) + 2 * MARGIN if column_labels else 0
@@ -108,16 +112,17 @@ def _labelled(
     return np.asarray(picture).reshape(pixels.shape)
 
 
-def _font(size: int, labels: Sequence[str], width: int) -> Any:
-    """The largest font of at most this size in which the labels fit into a width; the smallest if they never do."""
+def _font(size: int, labels: Sequence[str], width: int) -> ImageFont.FreeTypeFont:
+    """The largest font up to `size` in which every label fits `width`; the smallest font if none fits."""
     least, most = FONT_SIZES
-    fonts = [ImageFont.load_default(size=each) for each in range(least, int(np.clip(size, least, most)) + 1)]
+    sizes = range(least, int(np.clip(size, least, most)) + 1)
+    fonts: list[Any] = [ImageFont.load_default(size=each) for each in sizes]  # FreeType's where Pillow has FreeType
     fitting = [font for font in fonts if all(font.getlength(label) <= width for label in labels)]
     return (fitting or fonts[:1])[-1]
 
 
-def _shortened(label: str, width: int, font: Any) -> str:
-    """The label, cut until it fits above its column."""
+def _shortened(label: str, width: int, font: ImageFont.FreeTypeFont) -> str:
+    """The label, cut to the width of its column."""
     if font.getlength(label) <= width:
         return label
     while label and font.getlength(label + "..") > width:

@@ -1,18 +1,18 @@
-"""Colours under full transparency: nobody sees them, but a network that looks at them paints them into the outline."""
+"""Replaces the colours of fully transparent pixels, which a network would otherwise smear into visible outlines."""
 
 from __future__ import annotations
 
 import numpy as np
 
-ROWS = 512  # that are read at once: what is held beside the picture stays small; even
+ROWS = 512  # processed at once, which keeps temporary arrays small; must be even
 
 
 def spread(pixels: np.ndarray, alpha: np.ndarray | None) -> np.ndarray:
-    """Pixels `[H,W,C]` in which the visible colours go on where alpha `[H,W,1]` is 0. What is visible stays as it is.
+    """Pixels `[H,W,C]` with visible colours continued to where alpha `[H,W,1]` is 0; visible pixels do not change.
 
-    Each hidden pixel has the mean of what is visible, weighted by alpha, in the smallest square of a pyramid that holds
-    any (pull and push: Gortler et al. 1996, section 3.4). Linear in pixels. Without alpha, without a hidden pixel and
-    without a visible one, the pixels themselves.
+    Each hidden pixel gets the alpha-weighted mean of the visible pixels in the smallest pyramid square that contains
+    any (pull and push: Gortler et al. 1996, section 3.4). Linear in the pixels. Returns `pixels` itself if there is no
+    alpha, no hidden pixel or no visible pixel.
     """
     if alpha is None or alpha.all() or not alpha.any():
         return pixels
@@ -28,7 +28,7 @@ def spread(pixels: np.ndarray, alpha: np.ndarray | None) -> np.ndarray:
 
 
 def _halved_in_parts(pixels: np.ndarray, alpha: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Sums of weighted colours and of weights over squares of two pixels, at half the size."""
+    """Weighted colours and weights at half the size, each summed over squares of 2 x 2 pixels."""
     levels = []
     for top in range(0, len(pixels), ROWS):
         weights = alpha[top : top + ROWS].astype(np.float32)
@@ -37,18 +37,18 @@ def _halved_in_parts(pixels: np.ndarray, alpha: np.ndarray) -> tuple[np.ndarray,
 
 
 def _filled(sums: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Mean colours, where there is no weight those of the next coarser size."""
+    """Mean colours; pixels without weight take those of the next coarser level."""
     known = weights > 0
     means = sums / np.where(known, weights, 1)
     if known.all():
         return means
-    scale = np.float32(1 / weights.max())  # sums of large pictures stay exact
+    scale = np.float32(1 / weights.max())  # keeps sums of large pictures exact
     coarse = _filled(_halved(sums * scale), _halved(weights * scale))
     return np.where(known, means, _doubled(coarse, means.shape))
 
 
 def _halved(values: np.ndarray) -> np.ndarray:
-    """Sums over squares of two pixels; at an odd side the last ones are of one."""
+    """Sums over squares of 2 x 2 pixels; an odd side is padded with zeros."""
     height, width = values.shape[:2]
     if height % 2 or width % 2:
         values = np.pad(values, ((0, height % 2), (0, width % 2), (0, 0)))

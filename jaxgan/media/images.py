@@ -1,4 +1,4 @@
-"""Pictures as arrays, and the one function that writes them to image files."""
+"""Conversion of arrays to pictures, and the functions that write image files."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 from etils import epath
+from numpy.typing import ArrayLike
 from PIL import Image
 
 from jaxgan.errors import UserError
@@ -24,29 +25,29 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "WEBP": {"quality": 95},
 }
 TRANSPARENT = ("PNG", "TIFF", "WEBP")
-LARGEST_SIDE = {"JPEG": 65500, "WEBP": 16383}  # libjpeg's own limit, and 14 bits
-LARGEST_FILE = {"TIFF": 2**32 - 2**20, "BMP": 2**32 - 2**20}  # bytes of samples, which stand there as they are
+LARGEST_SIDE = {"JPEG": 65500, "WEBP": 16383}  # pixels: libjpeg's limit, and WebP's 14 bits
+LARGEST_FILE = {"TIFF": 2**32 - 2**20, "BMP": 2**32 - 2**20}  # bytes of samples, which are stored uncompressed
 MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}  # by number of channels
 
 
-def to_uint8(image: Any) -> np.ndarray:
-    """An image or images `[..., H, W, C]`: floats in [-1, 1] become uint8 in [0, 255], uint8 stays as it is.
+def to_uint8(image: ArrayLike) -> np.ndarray:
+    """Converts images `[..., H, W, C]` from floats in [-1, 1] to uint8 in [0, 255]; uint8 is returned unchanged.
 
-    What lies outside [-1, 1] is clipped, NaN is drawn as mid-grey. ValueError for another type or shape.
+    Values outside [-1, 1] are clipped, NaN becomes mid-grey. Raises ValueError for another type or shape.
     """
     array = np.asarray(image)
     if array.ndim < 3 or array.shape[-1] not in MODES:
-        raise ValueError(f"an image is [..., H, W, C] with 1 to 4 channels, got shape {array.shape}")
+        raise ValueError(f"got an image of shape {array.shape}, expected [..., H, W, C] with 1 to 4 channels")
     if array.dtype == np.uint8:
         return array
-    if array.dtype.kind not in "fV":  # V: bfloat16 is a type that numpy does not know
-        raise ValueError(f"an image is float in [-1, 1] or uint8, got {array.dtype}")
+    if array.dtype.kind not in "fV":  # V: NumPy has no bfloat16 of its own
+        raise ValueError(f"got an image of {array.dtype}, expected floats in [-1, 1] or uint8")
     levels = (np.nan_to_num(array.astype(np.float32), nan=0.0) + 1.0) * 127.5
     return np.clip(np.rint(levels), 0, 255).astype(np.uint8)
 
 
 def opaque(image: np.ndarray) -> np.ndarray:
-    """uint8 or uint16 `[..., H, W, C]` on white paper: grey with alpha becomes grey, RGB with alpha becomes RGB."""
+    """Composites uint8 or uint16 `[..., H, W, C]` onto white: LA becomes L, and RGBA becomes RGB."""
     if image.shape[-1] in (1, 3):
         return image
     white = np.float32(np.iinfo(image.dtype).max)
@@ -55,30 +56,29 @@ def opaque(image: np.ndarray) -> np.ndarray:
 
 
 def too_large(kind: str, height: int, width: int, channels: int, itemsize: int = 1) -> str | None:
-    """Why a format does not hold a picture of a size; None where it does. `itemsize`: bytes of a sample."""
+    """Why a format cannot hold a picture of this size; None if it can. `itemsize`: bytes per sample."""
     limit = LARGEST_SIDE.get(kind, 2**31 - 1)
     if max(height, width) > limit:
-        return f"{kind} holds at most {limit:,} pixels along a side, this has {width} x {height}"
+        return f"got {width} x {height} pixels, expected at most {limit:,} along a side in {kind}"
     size = height * width * channels * itemsize
     if size > LARGEST_FILE.get(kind, size):
-        return f"{kind} holds at most 4 GB, this has {size:,} bytes; write PNG"
+        return f"got {size:,} bytes of samples, expected at most 4 GB in {kind}; write PNG instead"
     return None
 
 
-def save_image(image: Any, path: str | os.PathLike[str], origin: Origin | None = None) -> tuple[str, ...]:
+def save_image(image: ArrayLike, path: str | os.PathLike[str], origin: Origin | None = None) -> tuple[str, ...]:
     """Writes one picture `[H, W, C]` (float in [-1, 1] or uint8, 1 to 4 channels) in the format of the path's suffix.
 
-    Transparency is laid on white where the format has none. `origin` is what made it, which is written into the file;
-    remarks about what could not be (see `mark_file`). The file is there whole or not at all; missing folders are made.
-    Raises UserError for a suffix that is not written, and for more pixels along a side than the format holds.
+    Formats without transparency get the picture composited onto white. `origin` is written into the file; returns
+    remarks about what could not be written (see `mark_file`). Writing is atomic, and missing folders are created.
+    Raises UserError for a suffix that cannot be written, and for a picture too large for its format.
     """
     array = to_uint8(image)
     if array.ndim != 3:
-        raise ValueError(f"one picture is [H, W, C], got shape {array.shape}")
+        raise ValueError(f"got a picture of shape {array.shape}, expected [H, W, C]")
     suffix = PurePath(path).suffix.lower()
     if suffix not in FORMATS:
-        got = f"a picture cannot be written as {suffix!r}, expected one of {', '.join(FORMATS)}"
-        raise UserError(f"{os.fspath(path)}: {got}")
+        raise UserError(f"{os.fspath(path)}: got suffix {suffix!r}, expected one of {', '.join(FORMATS)}")
     kind = FORMATS[suffix]
     if why := too_large(kind, *array.shape):
         raise UserError(f"{os.fspath(path)}: {why}")
@@ -93,9 +93,9 @@ def save_image(image: Any, path: str | os.PathLike[str], origin: Origin | None =
 
 @contextlib.contextmanager
 def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """A path to write to instead: it takes the place of `path` in one move at the end, or goes if there is an error.
+    """A temporary path to write to, which replaces `path` atomically at the end and is deleted on an error.
 
-    A link of that name is replaced itself, what it leads to stays as it is.
+    If `path` is a link, the link is replaced, not the file that it points to.
     """
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -108,7 +108,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 def replace_file(path: str | os.PathLike[str], content: bytes) -> None:
-    """Writes a file in one move, so that no reader ever sees half of it; missing folders are made."""
+    """Writes a file atomically, so that no reader sees a partial one; missing folders are created."""
     if not is_remote(path):
         with replacing(path) as part:
             part.write_bytes(content)

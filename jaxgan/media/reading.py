@@ -1,4 +1,10 @@
-"""Any still image that a person has, as arrays: upright, with what has to be kept of it."""
+"""Reads still images of any format as upright arrays, with the metadata that has to be kept.
+
+Pillow decodes the files, but Pillow 13 still reduces 16-bit colour to 8 bits, so such files are decoded twice, once for
+each byte of a sample; PyAV is optional and does not return colour profiles and EXIF, and tifffile and imageio are not
+dependencies. Pillow leaves to its callers the conversion of palettes, CMYK and Lab to RGB, the levels of deep grey, the
+EXIF turn of 16-bit arrays (`ImageOps.exif_transpose` takes its own images only), and checks of incomplete files.
+"""
 
 from __future__ import annotations
 
@@ -19,40 +25,40 @@ from PIL.ImageFile import ImageFile
 from jaxgan.media import levels, portable
 from jaxgan.media.turns import ORIENTATION, orientation_of, upright, upright_size
 
-Source = str | os.PathLike[str] | bytes  # a file's path, or what is in it
-MAX_PIXELS = 2**28  # of one picture: a small file can unpack to more than any memory
+Source = str | os.PathLike[str] | bytes  # a file's path, or its content
+MAX_PIXELS = 2**28  # of one picture: a small file can expand to more than the memory holds
 GREY_MODES = ("1", "L", "LA", "La", "I", "F", "I;16", "I;16L", "I;16B", "I;16N")
-USUAL = ("JPEG", "PNG", "WEBP")  # formats of which 8-bit pictures without alpha are what Pillow decodes
-DRAWINGS = ("EPS", "WMF", "EMF", "PDF")  # Pillow would run other programs to draw them
-# of a TIFF's tags, those that tell of the picture and not of how the file is laid out
+USUAL = ("JPEG", "PNG", "WEBP")  # formats whose 8-bit pictures without alpha Pillow decodes as we want them
+DRAWINGS = ("EPS", "WMF", "EMF", "PDF")  # Pillow would run other programs to render them
+# TIFF tags that describe the picture rather than the layout of the file
 TIFF_KEPT = (270, 271, 272, 282, 283, 296, 305, 306, 315, 33432, 34665, 34853)
 
-# Pillow reads 16-bit colour as the high bytes of each sample. The raw mode of the other byte order has the low ones.
+# Pillow reads only the high byte of each 16-bit colour sample. The raw mode of the other byte order gives the low byte.
 _NATIVE_LOW = "B" if sys.byteorder == "little" else "L"
 LOW_BYTES = {
     f"{mode};16{order}": f"{mode};16{other}"
     for mode in ("RGB", "RGBA", "RGBX")
     for order, other in (("B", "L"), ("L", "B"), ("N", _NATIVE_LOW))
 }
-SIZES_OF_JPEG_2000, BITS_OF_JPEG_2000 = b"\xff\x4f\xff\x51", 42  # a codestream's start, and where its depth lies
-GREY_ALPHA, FOUR_BYTES = "LA;16B", "RGBA"  # grey with alpha, 16 bits: has as many bytes a pixel as 8-bit RGBA
+SIZES_OF_JPEG_2000, BITS_OF_JPEG_2000 = b"\xff\x4f\xff\x51", 42  # a codestream's start, and the offset of its depth
+GREY_ALPHA, FOUR_BYTES = "LA;16B", "RGBA"  # 16-bit grey with alpha has as many bytes per pixel as 8-bit RGBA
 
 
 class PictureError(Exception):
-    """Why a file cannot be read, or written, as a picture."""
+    """A file that cannot be read or written as a picture; the message is the reason."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Picture:
-    """A picture, upright."""
+    """An upright picture."""
 
     pixels: np.ndarray  # [H,W,1] grey or [H,W,3] colour: uint8, uint16 or float32
-    alpha: np.ndarray | None = None  # [H,W,1], of the pixels' type
+    alpha: np.ndarray | None = None  # [H,W,1], of the same type as the pixels
     span: tuple[float, float] = (0.0, 255.0)  # the values of black and white
-    format: str = "PNG"  # of the file, as Pillow calls it
+    format: str = "PNG"  # Pillow's name of the file's format
     icc: bytes | None = None  # the colour profile
-    exif: bytes | None = None  # without a turn
-    remarks: tuple[str, ...] = ()  # what was done that its owner may not expect
+    exif: bytes | None = None  # with the orientation reset to upright
+    remarks: tuple[str, ...] = ()  # conversions that the user may not expect
 
     @property
     def height(self) -> int:
@@ -70,12 +76,12 @@ class Picture:
         return self.pixels.shape[2]
 
     def to_float(self, values: np.ndarray) -> np.ndarray:
-        """Values of this picture's pixels as float32 in [-1, 1]."""
+        """Converts values of this picture's pixels to float32 in [-1, 1]."""
         black, white = self.span
         return (values.astype(np.float32) - np.float32(black)) * np.float32(2.0 / (white - black)) - np.float32(1.0)
 
     def from_float(self, values: np.ndarray) -> np.ndarray:
-        """Float32 in [-1, 1] (what lies outside is clipped) as values of this picture's pixels."""
+        """Converts float32 in [-1, 1] (clipped) to values of this picture's pixels."""
         black, white = self.span
         values = np.clip(values, -1.0, 1.0)
         values = np.where(np.isnan(values), np.float32(0.0), values) if np.isnan(values).any() else values
@@ -91,37 +97,37 @@ class Picture:
         return dataclasses.replace(self, pixels=_to_uint8(self.pixels, self.span), alpha=alpha, span=(0.0, 255.0))
 
     def to_image(self) -> Image.Image:
-        """As a Pillow image of 8 bits: L, LA, RGB or RGBA."""
+        """The picture as an 8-bit Pillow image: L, LA, RGB or RGBA."""
         small = self.eight_bits()
         samples = small.pixels if small.alpha is None else np.concatenate([small.pixels, small.alpha], axis=2)
         return Image.fromarray(np.ascontiguousarray(samples[..., 0] if samples.shape[2] == 1 else samples))
 
 
 def read_picture(source: Source, *, max_pixels: int = MAX_PIXELS) -> Picture:
-    """Reads an image file, of several pictures the first. The one reader of pictures, for all commands and data.
+    """Reads the first picture of an image file. All commands and data sources read pictures with this function.
 
-    Grey and colour of 8 and 16 bits and grey floats stay what they are (what black and white are: see
-    `jaxgan.media.levels`); 1 bit becomes 8-bit grey; palettes, CMYK (through its profile if it has one), YCbCr and Lab
-    become RGB. Transparency of any kind becomes alpha. The turn that EXIF asks for is made. Raises PictureError for
-    what is no picture, damaged, cut off, or of more than `max_pixels`.
+    Grey and colour of 8 and 16 bits and grey floats keep their type (for their black and white see
+    `jaxgan.media.levels`); 1 bit becomes 8-bit grey; palettes, CMYK (by its profile if there is one), YCbCr and Lab
+    become RGB. Transparency of any kind becomes alpha. The EXIF orientation is applied. Raises PictureError for a file
+    that is not a picture, is damaged or cut off, or has more than `max_pixels`.
     """
     try:
         with opened(source, max_pixels=max_pixels) as image:
             return _read(image, source, max_pixels)
     except PictureError:
         raise
-    except Exception as error:  # Pillow's decoders raise what they like on broken data
+    except Exception as error:  # Pillow's decoders raise any exception on broken data
         raise PictureError(_reason(error)) from error
 
 
 def read_image(source: Source, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
-    """`read_picture(source).to_image()`, without copies where that is what Pillow decodes. Raises PictureError."""
+    """Like `read_picture(source).to_image()`, without a copy if Pillow decodes the same. Raises PictureError."""
     try:
         with opened(source, max_pixels=max_pixels) as image:
             usual = image.format in USUAL and image.mode in ("L", "RGB") and "transparency" not in image.info
             if usual and not is_deep(image):
                 image.load()
-                if not image.info or orientation_of(image) == 1:  # all that Pillow knows of a turn is in `info`
+                if not image.info or orientation_of(image) == 1:  # Pillow keeps any orientation in `info`
                     return image
             return _read(image, source, max_pixels).to_image()
     except PictureError:
@@ -132,14 +138,14 @@ def read_image(source: Source, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
 
 @contextlib.contextmanager
 def opened(source: Source, *, max_pixels: int = MAX_PIXELS) -> Iterator[ImageFile]:
-    """The file as Pillow opens it, not decoded yet, with our own limit to its size.
+    """Opens a file with Pillow without decoding it, under our own size limit.
 
-    Raises PictureError for more than `max_pixels` and for drawings, and whatever Pillow raises.
+    Raises PictureError for more than `max_pixels` and for drawings, and anything that Pillow raises.
     """
-    file: Any = io.BytesIO(source) if isinstance(source, bytes) else source
+    file = io.BytesIO(source) if isinstance(source, bytes) else source
     with _pillow_without_limit, Image.open(file) as image:
         if image.format in DRAWINGS:
-            raise PictureError(f"{image.format} holds a drawing, expected pictures made of pixels")
+            raise PictureError(f"got a drawing ({image.format}), expected a picture made of pixels")
         if image.width * image.height > max_pixels:
             size = f"{image.width} x {image.height}"
             raise PictureError(f"it has {size} pixels, expected at most {max_pixels:,} in all")
@@ -147,7 +153,7 @@ def opened(source: Source, *, max_pixels: int = MAX_PIXELS) -> Iterator[ImageFil
 
 
 def stored_size(path: str | os.PathLike[str]) -> tuple[int, int]:
-    """Height and width, upright, as the file's head has them. Raises PictureError where there is none."""
+    """Height and width after the EXIF turn, from the file's header. Raises PictureError if it cannot be read."""
     try:
         with opened(path, max_pixels=sys.maxsize) as image:
             return upright_size(image)
@@ -158,30 +164,30 @@ def stored_size(path: str | os.PathLike[str]) -> tuple[int, int]:
 
 
 def oddities(image: ImageFile) -> tuple[str, ...]:
-    """What there is to say about reading an image that is opened and not yet decoded."""
-    told = []
-    if getattr(image, "is_animated", False) and image.format != "MPO":  # the further ones of MPO are views of the first
-        told.append(f"the first of {getattr(image, 'n_frames', 1)} pictures")
+    """Remarks on the conversions that reading an opened, undecoded image will make."""
+    remarks = []
+    if getattr(image, "is_animated", False) and image.format != "MPO":  # further pictures of MPO are views of the first
+        remarks.append(f"the first of {getattr(image, 'n_frames', 1)} pictures")
     if image.mode in ("P", "PA"):
-        told.append("a palette, read as colours")
+        remarks.append("a palette, read as colours")
     elif image.mode == "CMYK":
         how = "by its profile" if image.info.get("icc_profile") else "by the simple rule, for it has no profile"
-        told.append(f"CMYK, read as RGB {how}")
+        remarks.append(f"CMYK, read as RGB {how}")
     elif image.mode == "1":
-        told.append("1 bit, read as grey")
+        remarks.append("1 bit, read as grey")
     elif image.mode in ("YCbCr", "LAB", "HSV"):
-        told.append(f"{image.mode}, read as RGB")
+        remarks.append(f"{image.mode}, read as RGB")
     if any(";16" in mode and mode not in LOW_BYTES and mode != GREY_ALPHA for mode in _colour_rawmodes(image)):
-        told.append("16 bits that can only be read as 8")
+        remarks.append("16 bits that can only be read as 8")
     elif image.mode not in GREY_MODES and (bits := _jpeg_2000_bits(image)) > 8:
-        told.append(f"{bits} bits that can only be read as 8")
-    return tuple(told)
+        remarks.append(f"{bits} bits that can only be read as 8")
+    return tuple(remarks)
 
 
 def is_deep(image: ImageFile) -> bool:
-    """Whether an opened image has more than 8 bits a sample."""
-    told = levels.is_deep_grey(image) or any(";16" in mode for mode in _colour_rawmodes(image))
-    return told or (portable.maxval(image) or 0) > 255 or _jpeg_2000_bits(image) > 8
+    """Whether an opened image has more than 8 bits per sample."""
+    deep = levels.is_deep_grey(image) or any(";16" in mode for mode in _colour_rawmodes(image))
+    return deep or (portable.maxval(image) or 0) > 255 or _jpeg_2000_bits(image) > 8
 
 
 def is_grey(image: ImageFile) -> bool:
@@ -210,7 +216,7 @@ def _read(image: ImageFile, source: Source, max_pixels: int) -> Picture:
         pixels, alpha = _eight(_to_rgb(image, icc) if foreign else image)
         pixels, icc = levels.signed_bytes(pixels, image, remarks), None if foreign else icc
     exif, orientation = _exif(image, kind, remarks)
-    if image.info.get("xmp"):  # it tells of the file as it is: its edits, its identifier, what made it
+    if image.info.get("xmp"):  # it describes this file: its edits, its identifier, its origin
         remarks.append("its XMP is not kept")
     span = span or (0.0, float(np.iinfo(pixels.dtype).max))
     alpha = None if alpha is None else upright(alpha, orientation)
@@ -220,18 +226,18 @@ def _read(image: ImageFile, source: Source, max_pixels: int) -> Picture:
 
 
 def _check_layout(image: ImageFile, rawmodes: set[str]) -> None:
-    """Raises PictureError for a TIFF that lacks pixels, and for planes of over 8 bits, of which Pillow makes noise."""
+    """Raises PictureError for a TIFF that lacks pixels, and for planes of over 8 bits, which Pillow reads as noise."""
     extents = [tile.extents for tile in image.tile if tile.extents] if image.format == "TIFF" else []
     covered = sum((right - left) * (bottom - top) for left, top, right, bottom in extents)
     if extents and covered < image.width * image.height:
         raise PictureError(f"it is damaged: it holds {covered:,} of its {image.width * image.height:,} pixels")
     bits = getattr(image, "tag_v2", {}).get(levels.BITS_PER_SAMPLE, (8,))
     if max(bits) > 8 and rawmodes and not any(";16" in mode for mode in rawmodes):
-        raise PictureError(f"its colours of {max(bits)} bits lie in planes, expected those pixel by pixel")
+        raise PictureError(f"got colours of {max(bits)} bits in separate planes, expected interleaved samples")
 
 
 def _colour_rawmodes(image: ImageFile) -> set[str]:
-    """How the samples of an opened colour image lie in its file, in Pillow's words."""
+    """Pillow's raw modes of an opened colour image: the layouts of its samples in the file."""
     if image.mode not in ("RGB", "RGBA", "CMYK"):
         return set()
     arguments = [tile[3] for tile in getattr(image, "tile", ())]
@@ -248,16 +254,16 @@ def _jpeg_2000_bits(image: ImageFile) -> int:
     head = image.fp.read(2**16)
     image.fp.seek(place)
     start = head.find(SIZES_OF_JPEG_2000)
-    told = head[start + BITS_OF_JPEG_2000 :][:1] if start >= 0 else b""
-    return (told[0] & 0x7F) + 1 if told else 8
+    depth = head[start + BITS_OF_JPEG_2000 :][:1] if start >= 0 else b""
+    return (depth[0] & 0x7F) + 1 if depth else 8
 
 
 def _wide(
     image: Image.Image, source: Source, rawmodes: set[str], max_pixels: int
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """Colour, or grey with alpha, of 16 bits: the file is decoded again for its low bytes."""
+    """16-bit colour, or grey with alpha; the file is decoded a second time for the low bytes."""
 
-    def low(arguments: Any) -> Any:
+    def low(arguments: Any) -> Any:  # of one of Pillow's tiles: a raw mode, or a tuple that begins with one
         mode, *rest = arguments if isinstance(arguments, tuple) else (arguments,)
         swapped = FOUR_BYTES if mode == GREY_ALPHA else LOW_BYTES[mode]
         return (swapped, *rest) if isinstance(arguments, tuple) else swapped
@@ -275,7 +281,7 @@ def _wide(
 
 
 def _keyed(samples: np.ndarray, image: Image.Image) -> np.ndarray | None:
-    """The alpha of 16-bit samples of which one value stands for transparency; None where there is no such value."""
+    """The alpha of 16-bit samples in which one value means transparent; None if there is no such value."""
     key = image.info.get("transparency")
     if key is None:
         return None
@@ -292,7 +298,7 @@ def _eight(image: Image.Image) -> tuple[np.ndarray, np.ndarray | None]:
 
 
 def _to_rgb(image: Image.Image, icc: bytes | None) -> Image.Image:
-    """CMYK, Lab, YCbCr or HSV as sRGB, by the profile where there is one that fits."""
+    """CMYK, Lab, YCbCr or HSV as sRGB, by the profile if there is one that fits."""
     if image.mode in ("YCbCr", "HSV") or (image.mode == "CMYK" and not icc):
         return image.convert("RGB")
     from PIL import ImageCms
@@ -303,13 +309,13 @@ def _to_rgb(image: Image.Image, icc: bytes | None) -> Image.Image:
     except (ImageCms.PyCMSError, ImportError, OSError):
         if image.mode == "LAB":
             raise
-        return image.convert("RGB")  # a profile that is broken, or of other colours
+        return image.convert("RGB")  # the profile is broken, or of another colour space
     assert converted is not None
     return converted
 
 
 def _exif(image: Image.Image, kind: str, remarks: list[str]) -> tuple[bytes | None, int]:
-    """What EXIF says besides the turn, and the turn (1: none) that decoding has not made yet."""
+    """The EXIF with its orientation reset, and the orientation (1: upright) that is still to be applied."""
     orientation = orientation_of(image)
     try:
         exif = image.getexif()
@@ -319,7 +325,7 @@ def _exif(image: Image.Image, kind: str, remarks: list[str]) -> tuple[bytes | No
             for tag in [tag for tag in exif if tag not in TIFF_KEPT]:
                 del exif[tag]
         return (exif.tobytes() if len(exif) else None), orientation
-    except Exception:  # cameras and editors write what they like
+    except Exception:  # cameras and editors write invalid EXIF
         remarks.append("its EXIF cannot be read and is left out")
         return None, orientation
 
@@ -331,7 +337,7 @@ def _to_uint8(values: np.ndarray, span: tuple[float, float]) -> np.ndarray:
 
 def _reason(error: Exception) -> str:
     if isinstance(error, UnidentifiedImageError):
-        return "it is no image of a format that is known"
+        return "it is not an image of a known format"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     if isinstance(error, MemoryError):
@@ -340,9 +346,9 @@ def _reason(error: Exception) -> str:
 
 
 class _WithoutLimit:
-    """While anyone is inside, Pillow's own limit to sizes, a global that warns or raises, is off; so are its warnings.
+    """Switches off Pillow's global size limit, which warns or raises, and its warnings while any thread is inside.
 
-    Who turns warnings into errors would lose pictures of which only the EXIF is broken.
+    If warnings are errors, pictures with nothing but broken EXIF would otherwise be lost.
     """
 
     def __init__(self) -> None:
@@ -362,7 +368,7 @@ class _WithoutLimit:
             self._inside -= 1
             if not self._inside:
                 Image.MAX_IMAGE_PIXELS = self._limit
-                with contextlib.suppress(ValueError):  # someone has set all filters anew meanwhile
+                with contextlib.suppress(ValueError):  # another thread may have reset all filters
                     warnings.filters.remove(self._filters.pop())  # type: ignore[attr-defined]
 
 

@@ -1,4 +1,4 @@
-"""How a picture lies in its file: the turn that EXIF asks for, and its size when that is made."""
+"""The orientation of stored pictures: the turn that EXIF specifies, and the size after it."""
 
 from __future__ import annotations
 
@@ -11,32 +11,32 @@ from PIL import Image
 from PIL.ImageFile import ImageFile
 
 ORIENTATION = 0x0112  # EXIF's tag
-ON_ITS_SIDE = (5, 6, 7, 8)  # orientations of which height is stored as width
+ON_ITS_SIDE = (5, 6, 7, 8)  # orientations that swap height and width
 
 
 def orientation_of(image: Image.Image) -> int:
-    """The turn of an opened image, from 1 (none) to 8, that decoding does not make; 1 for what EXIF does not define.
+    """The EXIF orientation of an opened image, 1 (upright) to 8, if decoding does not apply it itself.
 
-    An EXIF block that cannot be read, and an orientation of 0, 9 or 65535 or of another type, turn nothing.
+    An EXIF block that cannot be read, and an orientation that EXIF does not define, count as 1.
     """
     try:
         return _defined(image.getexif().get(ORIENTATION, 1))
-    except Exception:  # cameras and editors write what they like
+    except Exception:  # cameras and editors write invalid EXIF
         return 1
 
 
 def upright_size(image: ImageFile) -> tuple[int, int]:
-    """Height and width of an image, once it is upright, that is opened and not yet decoded."""
+    """Height and width, after the turn, of an image that is opened but not decoded."""
     width, height = image.size
-    if image.format == "TIFF":  # Pillow turns it, and has swapped its sides
+    if image.format == "TIFF":  # Pillow turns TIFF itself, and has already swapped the sides
         return height, width
-    late = image.format == "PNG" and "exif" not in image.info  # Pillow would decode it to look behind the pixels
+    late = image.format == "PNG" and "exif" not in image.info  # for EXIF after the pixels Pillow would decode them
     turn = _behind_pixels(image.fp) if late and image.fp is not None else orientation_of(image)
     return (width, height) if turn in ON_ITS_SIDE else (height, width)
 
 
 def upright(array: np.ndarray, orientation: int) -> np.ndarray:
-    """The array `[H,W,C]` turned and mirrored as an EXIF orientation asks for."""
+    """The array `[H,W,C]` turned and mirrored by an EXIF orientation."""
     if orientation in ON_ITS_SIDE:
         array = array.transpose(1, 0, 2)
     if orientation in (3, 4, 7, 8):
@@ -51,7 +51,7 @@ def _defined(orientation: object) -> int:
 
 
 def _behind_pixels(file: IO[bytes]) -> int:
-    """The turn that a chunk of EXIF anywhere in a PNG asks for; the file stays at its place."""
+    """The orientation in an EXIF chunk anywhere in a PNG; the file position is restored."""
     place = file.tell()
     try:
         file.seek(8)

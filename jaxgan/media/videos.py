@@ -1,4 +1,4 @@
-"""Animations, and the one function that writes them to video files."""
+"""Writes arrays of frames as animations: GIF, WebP and MP4."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 from PIL import Image
 
 from jaxgan.errors import UserError
@@ -20,50 +21,48 @@ from jaxgan.media.images import OPTIONS, opaque, replace_file, to_uint8
 from jaxgan.media.provenance.origin import Origin, mark_bytes
 from jaxgan.media.reading import Picture
 
-FRAMES_PER_SECOND = 24  # of walks, and of clips, which do not say how fast they are
+FRAMES_PER_SECOND = 24  # of walks, and of clips, which have no frame rate of their own
 
 
 def save_animation(
-    frames: Any, path: str | os.PathLike[str], fps: float, origin: Origin | None = None
+    frames: ArrayLike, path: str | os.PathLike[str], fps: float, origin: Origin | None = None
 ) -> tuple[str, ...]:
-    """Writes frames `[T, H, W, C]` (float in [-1, 1] or uint8) at `fps` frames a second, by suffix.
+    """Writes frames `[T, H, W, C]` (float in [-1, 1] or uint8) at `fps` frames per second, in the suffix's format.
 
-    `.gif` plays in a loop, in 256 colours and at a multiple of 10 ms a frame; so does `.webp`, in all colours; `.mp4`
-    is H.264 and needs the extra `[video]`. `origin` is what made them, which is written into the file; remarks about
-    what could not be (see `mark_file`). The file is there whole or not at all. Raises UserError for another suffix or
-    where the extra is missing, ValueError for no frames or a rate that is not positive.
+    `.gif` plays in a loop, with 256 colours and frames that last a multiple of 10 ms; `.webp` loops in full colour;
+    `.mp4` is H.264 and needs the extra `[video]`. `origin` is written into the file; returns remarks about what could
+    not be written (see `mark_file`). Writing is atomic. Raises UserError for another suffix or if the extra is
+    missing, and ValueError if there are no frames or the rate is not positive.
     """
     encoders = {".gif": _gif, ".webp": _webp, ".mp4": _mp4}
     suffix = PurePath(os.fspath(path)).suffix.lower()
     if suffix not in encoders:
-        raise UserError(
-            f"{os.fspath(path)}: an animation cannot be written as {suffix!r}, expected one of {', '.join(encoders)}"
-        )
+        raise UserError(f"{os.fspath(path)}: got suffix {suffix!r}, expected one of {', '.join(encoders)}")
     content = encoders[suffix](_checked(frames, fps), fps)
     content, remarks = mark_bytes(content, suffix, origin, title=PurePath(path).name)
     replace_file(path, content)
     return remarks
 
 
-def gif(frames: Any, fps: float) -> bytes:
-    """The file of a GIF, as `save_animation` writes it. Raises ValueError as that."""
+def gif(frames: ArrayLike, fps: float) -> bytes:
+    """The bytes of a GIF as `save_animation` writes it, with the same ValueError."""
     return _gif(_checked(frames, fps), fps)
 
 
 def usual_suffix() -> str:
-    """`.mp4`; `.gif` without the extra `[video]`."""
+    """`.mp4`, or `.gif` if the extra `[video]` is not installed."""
     return ".gif" if importlib.util.find_spec("av") is None else ".mp4"
 
 
-def _checked(frames: Any, fps: float) -> np.ndarray:
+def _checked(frames: ArrayLike, fps: float) -> np.ndarray:
     pictures = opaque(to_uint8(frames))
     if pictures.ndim != 4 or not len(pictures) or not fps > 0:
-        raise ValueError(f"an animation is [T, H, W, C] at more than 0 frames a second, got {pictures.shape} at {fps}")
+        raise ValueError(f"got frames {pictures.shape} at {fps} per second, expected [T, H, W, C] at more than 0")
     return pictures
 
 
 def _gif(frames: np.ndarray, fps: float) -> bytes:
-    return _looped(frames, "GIF", max(2, round(100 / fps)) * 10)  # players slow what is faster than 20 ms to 100 ms
+    return _looped(frames, "GIF", max(2, round(100 / fps)) * 10)  # players show frames of less than 20 ms for 100 ms
 
 
 def _webp(frames: np.ndarray, fps: float) -> bytes:

@@ -1,4 +1,4 @@
-"""The one way through a folder and all below it: each real folder once, and what cannot be read is kept to be told."""
+"""Walks a folder tree: visits each real folder once, and collects what cannot be read."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from jaxgan.system.plain import plain
 
-# what Synology, macOS, desktops and file systems put beside pictures, in lower case
+# folders that Synology, macOS, desktops and file systems create beside pictures, in lower case
 LITTER = frozenset(("@eadir", "#recycle", "__macosx", "$recycle.bin", "system volume information", "lost+found"))
 
 
@@ -22,23 +22,23 @@ class Found(NamedTuple):
 
 
 class Failure(NamedTuple):
-    """A file or folder that cannot be read, and why."""
+    """A file or folder that cannot be read, and the reason."""
 
     path: Path
     reason: str
 
 
 class Walk:
-    """The regular files of a folder and all below, folder by folder in the order of their names.
+    """The regular files of a folder and its subfolders, folder by folder, sorted by name.
 
-    Links are followed, files' and folders', but each real folder is entered once: by its own way where there is one,
-    and never through a link that leads to a folder in which the link lies. Hidden files and folders and those in
-    `LITTER` are left out. What could not be entered is known at the end: `failures` for errors of the system, `again`
-    for links to folders that were entered already. Raises nothing for what lies in the folder, whatever it is.
+    Links to files and folders are followed, but each real folder is entered only once: by its own path if it has one,
+    and never through a link to a folder that contains the link. Hidden files and folders, and those in `LITTER`, are
+    skipped. After the walk, `failures` lists what the system could not read, and `again` lists links to folders that
+    were entered already. Nothing inside the folder makes the walk raise.
     """
 
     def __init__(self, root: str | os.PathLike[str]):
-        """Reads nothing yet. `root` is entered whatever its name."""
+        """Reads nothing yet. `root` is entered even if its name is hidden or in `LITTER`."""
         self.root = Path(root)
         self.failures: list[Failure] = []
         self.again: list[Path] = []
@@ -46,7 +46,7 @@ class Walk:
         self._links: list[Path] = []
 
     def __iter__(self) -> Iterator[Found]:
-        """The files; links to folders are followed last."""
+        """Yields the files; links to folders are followed last."""
         self.failures, self.again, self._entered, self._links = [], [], set(), [self.root]
         while self._links:
             link = self._links.pop(0)
@@ -56,7 +56,7 @@ class Walk:
                 yield from self._below(link)
 
     def _below(self, first: Path) -> Iterator[Found]:
-        ahead = [first]  # a stack: folders may lie deeper than Python calls
+        ahead = [first]  # a stack: folders may be nested deeper than Python's recursion limit
         while ahead:
             folder = ahead.pop()
             try:
@@ -83,7 +83,7 @@ class Walk:
                 elif stat.S_ISDIR(about.st_mode):
                     (self._links if stat.S_ISLNK(itself.st_mode) else inside).append(path)
                 else:
-                    self.failures.append(Failure(path, "it is no file"))
+                    self.failures.append(Failure(path, "it is not a regular file"))
             ahead += reversed(inside)
 
     def _fail(self, path: Path, error: OSError) -> None:
@@ -91,22 +91,22 @@ class Walk:
 
 
 def is_litter(name: str) -> bool:
-    """Whether a file or folder of this name is hidden, or put there by a program and not by a person."""
+    """Whether a file or folder of this name is hidden, or created by a program for itself."""
     return name.startswith(".") or name.lower() in LITTER
 
 
 def reason_of(error: OSError, path: Path) -> str:
-    """Why a file or folder cannot be read, in plain words."""
-    if os.path.islink(path):  # pathlib raises where a name is too long
+    """The reason why a file or folder cannot be read, in plain words."""
+    if os.path.islink(path):  # pathlib would raise if a name is too long
         if isinstance(error, FileNotFoundError):
-            return "the link leads nowhere"
+            return "the link is broken"
         if "symbolic link" in (error.strerror or ""):
-            return "the link leads to itself"
+            return "the link points to itself"
     return error.strerror or type(error).__name__
 
 
 def tell_failures(failures: list[Failure], root: Path) -> str:
-    """One line about what could not be read: how much, and the first as an example. Empty for none."""
+    """One line with the number of unreadable files and folders, and the first as an example; empty if none."""
     if not failures:
         return ""
     first = failures[0]
@@ -116,5 +116,5 @@ def tell_failures(failures: list[Failure], root: Path) -> str:
 
 
 def _leads_back(link: Path) -> bool:
-    """Whether a link leads to a folder in which it lies itself, however far up."""
+    """Whether a link points to one of the folders that contain it."""
     return Path(os.path.realpath(link.parent)).is_relative_to(os.path.realpath(link))

@@ -1,4 +1,9 @@
-"""Writes a picture in the kind that it is: grey or colour, 8 or 16 bits, alpha, colour profile, EXIF."""
+"""Writes pictures with their depth, channels, alpha, colour profile and EXIF preserved if the format allows it.
+
+Pillow writes pictures of 8 bits and 16-bit grey TIFF. Pillow 13 still has no mode for 16-bit colour, and copies the
+whole picture to encode it, so 16-bit or large PNG and 16-bit colour TIFF are written here by rows; tifffile would cover
+TIFF only, and is not a dependency.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +12,7 @@ import os
 import struct
 import zlib
 from pathlib import PurePath
-from typing import IO, Any
+from typing import IO
 
 import numpy as np
 from PIL import Image
@@ -18,23 +23,23 @@ from jaxgan.media.provenance.origin import Origin, mark_file
 from jaxgan.media.reading import Picture, PictureError
 
 DEEP, DESCRIBED = ("PNG", "TIFF"), ("PNG", "JPEG", "TIFF", "WEBP")
-EXIF_JPEG = 65533  # bytes that fit into a JPEG
+EXIF_JPEG = 65533  # bytes: the most that a JPEG holds
 EXIF_IFD, EXIF_WIDTH, EXIF_HEIGHT = 0x8769, 0xA002, 0xA003
 PNG_COLOURS = {1: 0, 2: 4, 3: 2, 4: 6}  # by number of channels
-PNG_ROWS = 64  # that are filtered at once
-STREAMED = 2**26  # bytes from which on PNG is written row by row, as Pillow would copy them
+PNG_ROWS = 64  # filtered at once
+STREAMED = 2**26  # bytes; larger PNGs are written by rows, because Pillow would copy the whole picture
 
 
 def write_picture(path: str | os.PathLike[str], picture: Picture, origin: Origin | None = None) -> tuple[str, ...]:
-    """Writes a picture in the format of the path's suffix (one of FORMATS); what that format could not keep.
+    """Writes a picture in the format of the path's suffix (one of FORMATS); returns remarks on what was lost.
 
-    JPEG and WebP at quality 95, JPEG's colours at full resolution. `origin` is what made it, which is written into the
-    file; what could not be (see `mark_file`) is told with what was lost. The file is there whole or not at all; missing
-    folders are made. Raises PictureError for a suffix, or a size, that cannot be written, and OSError.
+    JPEG and WebP are written at quality 95, JPEG without chroma subsampling. `origin` is written into the file; the
+    remarks include what of it could not be written (see `mark_file`). Writing is atomic, and missing folders are
+    created. Raises PictureError for a suffix or a size that cannot be written, and OSError.
     """
     suffix = PurePath(path).suffix.lower()
     if suffix not in FORMATS:
-        raise PictureError(f"it cannot be written as {suffix!r}, expected one of {', '.join(FORMATS)}")
+        raise PictureError(f"got suffix {suffix!r}, expected one of {', '.join(FORMATS)}")
     kind, lost = FORMATS[suffix], list[str]()
     check_fits(path, picture)
     picture = _fitted(picture, kind, lost)
@@ -60,7 +65,7 @@ def write_picture(path: str | os.PathLike[str], picture: Picture, origin: Origin
 
 
 def check_fits(path: str | os.PathLike[str], picture: Picture, scale: int = 1) -> None:
-    """Raises PictureError where a picture, enlarged by a scale, is larger than the format of a path's suffix holds."""
+    """Raises PictureError if a picture, enlarged by `scale`, is too large for the format of the path's suffix."""
     kind = FORMATS[PurePath(path).suffix.lower()]
     channels = picture.channels + (picture.alpha is not None and kind in TRANSPARENT)
     itemsize = 1 if kind not in DEEP else min(2, picture.pixels.itemsize)
@@ -69,7 +74,7 @@ def check_fits(path: str | os.PathLike[str], picture: Picture, scale: int = 1) -
 
 
 def _fitted(picture: Picture, kind: str, lost: list[str]) -> Picture:
-    """The picture with as many bits and channels as a format can hold."""
+    """The picture reduced to the depth and channels that a format supports; adds what is lost to `lost`."""
     floats = picture.pixels.dtype == np.float32
     if floats and kind in DEEP and (kind != "TIFF" or picture.channels > 1):
         lost.append("floats become 16 bits")
@@ -81,11 +86,11 @@ def _fitted(picture: Picture, kind: str, lost: list[str]) -> Picture:
         lost.append(f"{'floats' if floats else '16 bits'} become 8 bits")
         picture = picture.eight_bits()
     if picture.alpha is not None and kind not in TRANSPARENT:
-        lost.append("transparency is laid on white")
+        lost.append("transparency is composited onto white")
         pixels = opaque(np.concatenate([picture.pixels, picture.alpha], axis=2))
         picture = dataclasses.replace(picture, pixels=pixels, alpha=None)
     deep = picture.pixels.dtype == np.uint16
-    if kind == "TIFF" and deep and picture.alpha is not None:  # few programs read grey with alpha of 16 bits
+    if kind == "TIFF" and deep and picture.alpha is not None:  # few programs read 16-bit grey with alpha
         picture = dataclasses.replace(picture, pixels=np.broadcast_to(picture.pixels, (*picture.alpha.shape[:2], 3)))
     if kind not in DESCRIBED and (picture.icc or picture.exif):
         lost.append(f"colour profile and EXIF are not kept in {kind}")
@@ -96,30 +101,30 @@ def _fitted(picture: Picture, kind: str, lost: list[str]) -> Picture:
 
 
 def _sized(picture: Picture, lost: list[str]) -> bytes | None:
-    """The EXIF with the picture's size where it tells one."""
+    """The EXIF, with its size tags, if any, set to the picture's size."""
     if not picture.exif:
         return None
     try:
         exif = Image.Exif()
         exif.load(picture.exif)
-        told = exif.get_ifd(EXIF_IFD)
+        tags = exif.get_ifd(EXIF_IFD)
         for tag, side in ((EXIF_WIDTH, picture.width), (EXIF_HEIGHT, picture.height)):
-            if tag in told:
-                told[tag] = side
+            if tag in tags:
+                tags[tag] = side
         return exif.tobytes()
-    except Exception:  # cameras and editors write what they like
+    except Exception:  # cameras and editors write invalid EXIF
         lost.append("its EXIF cannot be written and is left out")
         return None
 
 
 def _samples(picture: Picture, rows: slice) -> np.ndarray:
-    """Rows of a picture with its alpha, if any: `[n,W,1 to 4]`."""
+    """Some rows of a picture with its alpha, if any: `[n,W,1 to 4]`."""
     parts = (picture.pixels[rows], *(() if picture.alpha is None else (picture.alpha[rows],)))
     return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=2)
 
 
 def _write_png(file: IO[bytes], picture: Picture, exif: bytes | None) -> None:
-    """A picture of 8 or 16 bits as PNG (ISO 15948), row by row; Pillow copies it whole, and has no 16-bit colours."""
+    """Writes a picture of 8 or 16 bits as PNG (ISO 15948), some rows at a time."""
 
     def chunk(name: bytes, content: bytes) -> None:
         checksum = zlib.crc32(name + content)
@@ -144,7 +149,7 @@ def _write_png(file: IO[bytes], picture: Picture, exif: bytes | None) -> None:
 
 
 def _filtered(rows: np.ndarray, above: np.ndarray, pixel: int) -> bytes:
-    """Rows of bytes as differences to the left (filter 1) or to above (2), whichever is less in sum, row by row."""
+    """Filters rows of bytes by Sub (1) or Up (2), for each row the one with the smaller sum of differences."""
     up = rows - np.concatenate([above, rows[:-1]])
     left = rows.copy()
     left[:, pixel:] -= rows[:, :-pixel]
@@ -154,27 +159,27 @@ def _filtered(rows: np.ndarray, above: np.ndarray, pixel: int) -> bytes:
 
 
 def _write_tiff(file: IO[bytes], picture: Picture) -> None:
-    """A picture of 16-bit colours as TIFF 6.0, not compressed; Pillow writes 8 bits only."""
+    """Writes a picture of 16-bit colours as uncompressed TIFF 6.0."""
     height, width, channels = picture.height, picture.width, picture.channels + (picture.alpha is not None)
     size = 2 * height * width * channels
     short, long, undefined = (3, "H"), (4, "I"), (7, "B")
-    fields: dict[int, tuple[tuple[int, str], Any]] = {
+    fields: dict[int, tuple[tuple[int, str], list[int]]] = {
         256: (long, [width]),
         257: (long, [height]),
         258: (short, [16] * channels),
-        259: (short, [1]),  # not compressed
+        259: (short, [1]),  # uncompressed
         262: (short, [2]),  # RGB
-        273: (long, [0]),  # where the samples begin
+        273: (long, [0]),  # offset of the samples, set below
         277: (short, [channels]),
         278: (long, [height]),
         279: (long, [size]),
     }
     if channels == 4:
-        fields[338] = (short, [2])  # alpha that is not multiplied in
+        fields[338] = (short, [2])  # alpha that is not premultiplied
     if picture.icc:
         fields[34675] = (undefined, list(picture.icc))
     values = {tag: struct.pack(f"<{len(value)}{kind[1]}", *value) for tag, (kind, value) in fields.items()}
-    position = 8 + 2 + 12 * len(fields) + 4  # of what does not fit into the four bytes of an entry
+    position = 8 + 2 + 12 * len(fields) + 4  # offset of the values longer than the four bytes of an entry
     places = {}
     for tag, value in values.items():
         if len(value) > 4:
@@ -182,9 +187,9 @@ def _write_tiff(file: IO[bytes], picture: Picture) -> None:
             position += len(value) + len(value) % 2
     values[273] = struct.pack("<I", position)
     file.write(b"II*\0" + struct.pack("<IH", 8, len(fields)))
-    for tag, (kind, value) in fields.items():
+    for tag, (kind, numbers) in fields.items():
         entry = struct.pack("<I", places[tag]) if tag in places else values[tag].ljust(4, b"\0")
-        file.write(struct.pack("<HHI", tag, kind[0], len(value)) + entry)
+        file.write(struct.pack("<HHI", tag, kind[0], len(numbers)) + entry)
     file.write(struct.pack("<I", 0))
     for tag in places:
         file.write(values[tag] + b"\0" * (len(values[tag]) % 2))

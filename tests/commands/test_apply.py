@@ -72,7 +72,7 @@ def test_a_folder_of_odd_files(odd, tmp_path, apply, capsys):
     assert apply(NEAREST, odd, out, tile=64, compare=side) == SOME_FAILED
     told = capsys.readouterr().out
     assert "trained for pictures that were halved" in told
-    assert "notes.txt: failed, it is no image" in told
+    assert "notes.txt: failed, it is not an image" in told
     assert "cut.png: failed, " in told
     assert "CMYK, read as RGB" in told
     assert "6 of 8 pictures restored, 2 failed" in told
@@ -199,7 +199,7 @@ def test_clean_pictures_are_degraded_first(tmp_path, apply, capsys):
     halved = dataclasses.replace(NEAREST, degrade=lambda key, image: image[:, ::2, ::2])
     assert apply(halved, tmp_path / "in", tmp_path / "out", degrade="true") == SOME_FAILED
     np.testing.assert_array_equal(read_picture(tmp_path / "out" / "a.png").pixels, enlarged(clean[::2, :10:2, :3]))
-    assert "thin.png: failed, it has less than 2 pixels along a side" in capsys.readouterr().out
+    assert "thin.png: failed, it has 5 x 1 pixels, expected at least 2 along a side" in capsys.readouterr().out
     grey = dataclasses.replace(NEAREST, condition_channels=1, degrade=lambda key, image: image[:, ::2, ::2, :1])
     grey = dataclasses.replace(grey, apply=lambda x: NEAREST.apply(x.repeat(3, axis=3)))
     assert apply(grey, tmp_path / "in" / "a.png", tmp_path / "grey.png", degrade="true") == FINISHED
@@ -223,7 +223,7 @@ def test_holes_are_made_in_clean_pictures(tmp_path, apply):
 
 @pytest.mark.parametrize(
     ("options", "words"),
-    [({}, "--degrade: got true, but the degradation"), ({"mask_color": "0,0,0"}, "--degrade: got true beside a mask")],
+    [({}, "--degrade: got true, but the degradation"), ({"mask_color": "0,0,0"}, "--degrade: got both true and a mask")],
 )
 def test_what_cannot_be_degraded_is_told(tmp_path, apply, options, words, capsys):
     Image.fromarray(noise(6, 8, 3)).save(tmp_path / "a.png")
@@ -256,7 +256,7 @@ def test_networks_of_other_channels_than_the_picture():
 def test_a_picture_that_cannot_be_written_is_told(tmp_path, apply, capsys):
     write_picture(tmp_path / "wide.png", Picture(np.zeros((1, 40_000, 1), np.uint8)))
     assert apply(NEAREST, tmp_path / "wide.png", tmp_path / "wide.jpg") == SOME_FAILED
-    assert "wide.jpg cannot be written: JPEG holds at most" in capsys.readouterr().out
+    assert "wide.jpg cannot be written: got 80000 x 2 pixels, expected at most 65,500" in capsys.readouterr().out
     assert not (tmp_path / "wide.jpg").exists()
 
 
@@ -265,16 +265,16 @@ def test_a_picture_that_cannot_be_written_is_told(tmp_path, apply, capsys):
     [
         ({"input": ""}, "--input is missing"),
         ({"output": ""}, "--output is missing"),
-        ({"input": "nowhere"}, "--input: there is no file"),
+        ({"input": "nowhere"}, "--input: got 'nowhere', expected a file"),
         ({"output": "b.gif"}, "--output: got"),
-        ({"strength": "2"}, "--strength: got '2', expected numbers from 0 to 1"),
+        ({"strength": "2"}, "--strength: got '2', expected a number from 0 to 1"),
         ({"strength": "half"}, "--strength: got 'half'"),
         ({"strength": "0.5"}, "a published model has one set of weights"),
         ({"tile": "0"}, "--tile: got 0"),
         ({"batch_size": "many"}, "--batch_size: got 'many'"),
         ({"compare": "side.gif"}, "--compare: got 'side.gif', expected one of .png, .jpg"),
         ({"overwrite": "yes"}, "--overwrite: got 'yes'"),
-        ({"mask": "nowhere.png"}, "--mask: there is no file or folder"),
+        ({"mask": "nowhere.png"}, "--mask: got 'nowhere.png', which does not exist"),
         ({"mask_color": "1,2"}, "--mask_color: got '1,2'"),
         ({"mask_color": "1,2,300"}, "--mask_color: got '1,2,300'"),
         ({"mask_color": "1,2,3", "mask": "a.png"}, "expected one of them"),

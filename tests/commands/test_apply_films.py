@@ -156,21 +156,21 @@ def test_masks(kind, tmp_path, apply):
     [
         ({"mask": "short.mkv"}, "have 9 frames, expected 10"),
         ({"mask": "small.mkv"}, "have 32 x 36 pixels, expected 64 x 36"),
-        ({"mask": "fast.mkv"}, "have 50 frames a second, expected 25"),
+        ({"mask": "fast.mkv"}, "have 50 frames per second, expected 25"),
         ({"mask": "small.png"}, "have 32 x 36 pixels, expected 64 x 36"),
-        ({"mask": "nothing.mkv"}, "--mask: there is no file or folder"),
+        ({"mask": "nothing.mkv"}, "--mask: got 'nothing.mkv', which does not exist"),
         ({"start": 9}, "--start: got 9, "),
         ({"start": 2, "end": 1}, "--end: got 1, expected more than --start=2"),
         ({"start": "soon"}, "--start: got 'soon'"),
-        ({"codec": "h265"}, "--codec: got 'h265', expected h264"),
-        ({"codec": "prores"}, "--codec: .mp4 does not hold prores"),
-        ({"quality": 52}, "--quality: got 52, accepted for h264"),
-        ({"rate": 25}, "--rate: accepted for a folder of frames"),
+        ({"codec": "h265"}, "--codec: got 'h265', expected one of h264"),
+        ({"codec": "prores"}, "--codec: got 'prores', expected one of"),
+        ({"quality": 52}, "--quality: got 52, expected 0 (best) to 51 for h264"),
+        ({"rate": 25}, "expected a folder of frames"),
         ({"compare": "side.png"}, "--compare: got "),
-        ({"compare": "film.mkv"}, "would take the place of an input"),
-        ({"compare": "out.mp4"}, "would take the place of an output"),
-        ({"mask": "short.mkv", "compare": "short.mkv"}, "would take the place of a mask"),
-        ({"mask": "out.mp4"}, "would take the place of a mask"),
+        ({"compare": "film.mkv"}, "would overwrite an input"),
+        ({"compare": "out.mp4"}, "would overwrite an output"),
+        ({"mask": "short.mkv", "compare": "short.mkv"}, "would overwrite a mask"),
+        ({"mask": "out.mp4"}, "would overwrite a mask"),
         ({"start": "1:-59.9"}, "--start: got '1:-59.9'"),
         ({"codec": ""}, "--codec: got ''"),
     ],
@@ -200,8 +200,8 @@ def test_a_mistake_is_one_line_and_nothing_is_written(options, words, tmp_path, 
     [
         ("film.mkv", "out.png", "expected one of .mp4"),
         ("photo.jpg", "out.mp4", "expected one of .png"),
-        ("still.png", "out.mp4", "it is one picture"),
-        ("film.mkv", "film.mkv", "would take an input's place"),
+        ("still.png", "out.mp4", "it is a single picture"),
+        ("film.mkv", "film.mkv", "would overwrite an input"),
     ],
 )
 def test_a_film_is_no_picture(given, output, words, tmp_path, apply, capsys):
@@ -344,7 +344,7 @@ def test_other_options_begin_anew_and_a_second_process_is_refused(film, tmp_path
         assert apply(SAME, film, tmp_path / "out.mp4") == SOME_FAILED
         assert "another process writes " in capsys.readouterr().out
     assert apply(SAME, film, tmp_path / "out.mp4", quality=30) == FINISHED
-    assert "begins anew" in capsys.readouterr().out
+    assert "starts over" in capsys.readouterr().out
 
 
 def test_a_folder_of_frames_that_holds_the_output_is_not_another_input(tmp_path, apply, monkeypatch):

@@ -63,7 +63,7 @@ def test_paths_that_are_none(tmp_path, apply, capsys):
     for given in ("nothing.mp4", "*.mp4"):
         assert apply(SHIFTED, tmp_path / given, tmp_path / "out.mp4") == MISTAKE
         error = capsys.readouterr().err
-        assert "--input: there is no file" in error
+        assert "expected a file, a folder with files or a pattern" in error
         assert error.count("\n") == 1
 
 

@@ -107,7 +107,7 @@ def test_without_labels_pixels_are_compared_and_recall_is_swept(runs, tmp_path):
 @pytest.mark.parametrize(
     ("family", "options", "words"),
     [
-        ("dcgan", {"kind": "mixing"}, "--kind=mixing: this generator has no styles"),
+        ("dcgan", {"kind": "mixing"}, "--kind=mixing: got a generator without styles"),
         ("stylegan2", {"kind": "mixing", "crossover": 4}, "--crossover: got 4, expected 1 to 3 of 4 layers"),
         ("dcgan", {"kind": "grid", "crossover": 1}, "only --kind=mixing"),
         ("dcgan", {"kind": "grid", "truncation": "0.5,0.7"}, "expected one number"),

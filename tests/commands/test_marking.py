@@ -115,7 +115,7 @@ def test_what_a_kind_cannot_say_is_told_once_a_call(tmp_path, monkeypatch, unsig
         Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(tmp_path / "in" / name)
     assert apply(monkeypatch, input=tmp_path / "in", output=tmp_path / "out") == FINISHED
     told = capsys.readouterr().out
-    assert told.count("BMP cannot say that a model made it") == 1
+    assert told.count("BMP cannot store that a model made it") == 1
     assert told.count("pip install -e '.[provenance]'") == 1
     assert [digital_source_type(each) for each in files(tmp_path / "out")] == [None, None, COMPOSITE, COMPOSITE]
 

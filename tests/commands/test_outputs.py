@@ -145,9 +145,9 @@ def test_pictures_are_written_as_their_suffix_says(tmp_path, suffix, kind, chann
 
 @pytest.mark.parametrize(("suffix", "side"), [(".jpg", 65501), (".webp", 16384)])
 def test_a_picture_too_large_for_its_format(tmp_path, suffix, side):
-    with pytest.raises(UserError, match="pixels along a side"):
+    with pytest.raises(UserError, match="along a side"):
         save_image(np.zeros((1, side, 1), np.uint8), tmp_path / f"a{suffix}")
-    with pytest.raises(UserError, match=r"a picture cannot be written as '\.txt'"):
+    with pytest.raises(UserError, match=r"got suffix '\.txt', expected one of"):
         save_image(np.zeros((1, 1, 1), np.uint8), tmp_path / "a.txt")
     assert os.listdir(tmp_path) == []
 
@@ -165,13 +165,13 @@ def test_pictures_too_large_for_their_format_are_told_before_tiles_are_computed(
     assert apply(ENLARGING, tmp_path / f"wide{suffix}", tmp_path / "out/") == SOME_FAILED
     told = capsys.readouterr().out
     assert f"wide{suffix} cannot be written: " in told
-    assert f"holds at most {limit} pixels along a side, this has 72000 x 16" in told
+    assert f"got 72000 x 16 pixels, expected at most {limit} along a side" in told
 
 
 @pytest.mark.parametrize(("suffix", "depth", "side"), [(".bmp", np.uint8, 38_000), (".tif", np.uint16, 27_000)])
 def test_so_are_those_of_more_than_four_gigabytes(suffix, depth, side):
     rows = np.broadcast_to(np.zeros((1, 1, 3), depth), (side // 8, side // 8, 3))
-    with pytest.raises(PictureError, match="holds at most 4 GB"):
+    with pytest.raises(PictureError, match="expected at most 4 GB"):
         check_fits(f"a{suffix}", Picture(rows, None, (0.0, 255.0)), 8)
     check_fits(f"a{suffix}", Picture(rows, None, (0.0, 255.0)), 4)
     check_fits("a.png", Picture(rows, None, (0.0, 255.0)), 8)
@@ -186,5 +186,5 @@ def test_so_are_films_that_no_encoder_takes(tmp_path, apply, capsys, width, code
     film = make(tmp_path / "film.mkv", frames, codec="ffv1", pixels="bgr0")
     assert apply(ENLARGING, film, tmp_path / "out.mkv", codec=codec) == SOME_FAILED
     told = capsys.readouterr().out
-    assert f"frames of {8 * width} x 128 pixels" in told or "at most 65,535 pixels along a side" in told
+    assert f"frames of {8 * width} x 128 pixels" in told or "at most 65,535 along a side" in told
     assert sorted(os.listdir(tmp_path)) == ["film.mkv"]

@@ -48,13 +48,13 @@ def found(folder, *inputs):
         (["deep/er/000.tif"], {"000.jpg": "deep/er/000.tif"}),  # the only one of its name
         (["000.tif"], {"a/000.jpg": "000.tif"}),
         (["000.tif"], {"a/000.jpg": None, "b/000.jpg": None}),  # of one of them, but of which
-        (["a/1.png", "b/1.png"], {"1.jpg": "2 masks fit it alike, a/1.png and b/1.png, expected is one"}),
-        (["a.jpg", "a.png"], {"a.tif": "2 masks fit it alike, a.jpg and a.png, expected is one"}),
+        (["a/1.png", "b/1.png"], {"1.jpg": "got 2 masks for it, a/1.png and b/1.png, expected one"}),
+        (["a.jpg", "a.png"], {"a.tif": "got 2 masks for it, a.jpg and a.png, expected one"}),
         (["a.jpg", "a.png"], {"a.png": "a.png", "a.jpg": "a.jpg"}),
         (["A.png", "a.png"], {"a.jpg": "a.png", "A.jpg": "A.png"}),
         (["A.png"], {"a.jpg": "A.png"}),
         (["A.PNG", "a.Png"], {"á.jpg": None, "a.jpg": "a.Png"}),
-        (["AB.png", "Ab.png"], {"ab.jpg": "2 masks fit it alike, AB.png and Ab.png, expected is one"}),
+        (["AB.png", "Ab.png"], {"ab.jpg": "got 2 masks for it, AB.png and Ab.png, expected one"}),
         ([".a.png", ".m/a.png"], {"a.jpg": None}),
         (["a.b.png", "a.png"], {"a.b.jpg": "a.b.png"}),
     ],
@@ -107,7 +107,7 @@ def test_a_folder_with_folders_of_masks(tmp_path, apply, capsys):
     (tmp_path / "masks" / "000.json").write_text("{}")
     assert apply(FILLED, tmp_path / "in", tmp_path / "out", mask=tmp_path / "masks") == SOME_FAILED
     told = capsys.readouterr().out
-    assert "y/000.png: failed, there is no mask of its name" in told
+    assert "y/000.png: failed, there is no mask with its name" in told
     assert "3 of 4 pictures restored" in told
     for name in ("000.png", "y/001.png", "z/002.png"):
         pixels = read_picture(tmp_path / "out" / name).pixels

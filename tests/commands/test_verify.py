@@ -276,8 +276,8 @@ def test_what_is_no_file_is_not_waited_for(tmp_path, capsys):
     plain(tmp_path / "a.png")
     status, printed, _ = verify(capsys, tmp_path)
     assert status == SOME_FAILED
-    assert about(printed, tmp_path / "pipe.png") == ["unreadable: it is no file"]
-    assert about(printed, tmp_path / "link.png") == ["unreadable: the link leads nowhere"]
+    assert about(printed, tmp_path / "pipe.png") == ["unreadable: it is not a regular file"]
+    assert about(printed, tmp_path / "link.png") == ["unreadable: the link is broken"]
 
 
 @pytest.mark.skipif(hasattr(os, "geteuid") and os.geteuid() == 0, reason="root may read everything")

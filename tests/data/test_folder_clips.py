@@ -135,7 +135,7 @@ def test_odd_films_are_read_or_skipped_and_told_of_once(tmp_path, data_config, c
     ]
     (skipped,) = (text for title, text in told if title == "skipped")
     assert skipped.startswith("3 unreadable films: ")
-    for words in ("broken.mp4 (it is no film", "empty.mp4 (it is no film", "sound.mp4 (it has no stream of pictures)"):
+    for words in ("broken.mp4 (it is not a film", "empty.mp4 (it is not a film", "sound.mp4 (it has no video stream)"):
         assert words in skipped
     for line in (
         "1 film: turned.mp4 (turned upright)",

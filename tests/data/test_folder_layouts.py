@@ -69,7 +69,7 @@ def test_what_cannot_be_read_is_told_and_the_rest_is_read(twelve, data_config, c
         train, test = both(data_config(twelve))
     assert train.size + test.size == 14
     assert train.classes == ("a", "b", "\\xe9t\\xe9")  # in the order of their bytes
-    assert caplog.text.count("skipped 2 files or folders, such as a/loop.png (the link leads to itself)") == 1
+    assert caplog.text.count("skipped 2 files or folders, such as a/loop.png (the link points to itself)") == 1
     "\n".join(account(train, test, 64)).encode()  # can be printed
 
 

@@ -90,7 +90,7 @@ def test_cmyk_and_floats():
 
 
 def test_floats_of_a_data_set_whose_white_nobody_knows_are_refused_in_a_line():
-    with pytest.raises(UserError, match="a picture of the data set cannot be read: its floats go up to 200"):
+    with pytest.raises(UserError, match="a picture of the data set cannot be read: got floats up to 200"):
         Framing(1)(open_image(np.array([[[0.0], [200.0]]], np.float32)))
 
 

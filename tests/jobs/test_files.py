@@ -1,4 +1,4 @@
-"""Which picture goes into which file."""
+"""Pairs of input and output files."""
 
 import os
 
@@ -27,17 +27,17 @@ def test_a_folder_keeps_its_names_and_its_folders(folder):
     out = folder / "out"
     expected = {
         "a.jpg": "a.jpg",
-        "b.gif": "b.gif.png",  # b.png is another's
+        "b.gif": "b.gif.png",  # b.png is another input's output
         "b.png": "b.png",
         "c.gif": "c.png",
         "deep/d.TIF": "deep/d.TIF",
-        "notes.txt": "notes.png",  # it is said that it is no picture when it is read
+        "notes.txt": "notes.png",  # that it is not a picture is reported when it is read
     }
     assert paired(folder / "in", out) == {name: out / target for name, target in expected.items()}
 
 
 @pytest.mark.parametrize("name", ["results_v1.5", "run.2024-11-30", "a.b c", "notes.txt/", "out."])
-def test_what_stands_behind_a_dot_may_be_part_of_a_folder_s_name(folder, name):
+def test_a_dot_may_be_part_of_a_folders_name(folder, name):
     assert paired(folder / "in" / "a.jpg", f"{folder}/{name}") == {"a.jpg": folder / name / "a.jpg"}
 
 
@@ -61,16 +61,16 @@ def test_patterns_and_single_files(folder, monkeypatch):
 @pytest.mark.parametrize(
     ("given", "output", "words"),
     [
-        ("in/nothing.png", "out", "--input: there is no file"),
-        ("in/*.avif", "out", "--input: there is no file"),
-        ("empty", "out", "--input: there is no file"),
+        ("in/nothing.png", "out", "expected a file, a folder with files"),
+        ("in/*.avif", "out", "expected a file, a folder with files"),
+        ("empty", "out", "expected a file, a folder with files"),
         ("in", "out.png", "expected a folder, for several pictures"),
         ("in/*.gif", "out.png", "expected a folder, for several pictures"),
         ("in/a.jpg", "out.gif", "expected one of .png, .jpg"),
         ("in/a.jpg", "notes_of.txt", "expected one of .png, .jpg"),
         ("in", "in/notes", "is a file"),
-        ("in/a.jpg", "in/a.jpg", "a.jpg would take an input's place"),
-        ("in", "in", "would take an input's place"),
+        ("in/a.jpg", "in/a.jpg", "a.jpg would overwrite an input"),
+        ("in", "in", "would overwrite an input"),
     ],
 )
 def test_a_mistake_is_one_line(folder, given, output, words):
@@ -91,6 +91,6 @@ def test_links_that_lead_back_are_no_further_inputs(folder):
     skipped = []
     everything = set(paired(folder / "in", folder / "out", skipped=skipped))
     assert everything == {"a.jpg", "b.gif", "b.png", "c.gif", "deep/d.TIF", "notes.txt"}
-    assert skipped == ["--input: skipped 1 file or folder: self.png (the link leads to itself)"]
+    assert skipped == ["--input: skipped 1 file or folder: self.png (the link points to itself)"]
     assert set(paired(folder / "in" / "**" / "*.[gT]*", folder / "out")) == {"b.gif", "c.gif", "deep/d.TIF"}
     assert set(paired(folder / "in" / "**" / "deep" / "**", folder / "out")) == {"d.TIF"}

@@ -1,4 +1,4 @@
-"""What a run shows of itself: how its discriminator judges, by the weights that play."""
+"""The scores and pictures that a run reports, with the discriminator's current weights."""
 
 import dataclasses
 
@@ -17,14 +17,14 @@ from jaxgan.training.state import init_state
 
 
 class NoScores:
-    """An evaluator that finds nothing, but calls the product."""
+    """An evaluator without scores that calls the product."""
 
     def run(self, model, seed):
         self.made = model.call(latent=np.ones((3, 4), np.float32))["image"]
         return {}
 
 
-def test_all_three_are_judged_without_augmentation_by_the_weights_that_play():
+def test_logits_use_the_current_weights_without_augmentation():
     config = RunConfig(
         networks={
             "generator": {"name": "mlp.Generator", "widths": (8,)},
@@ -41,7 +41,8 @@ def test_all_three_are_judged_without_augmentation_by_the_weights_that_play():
     task = dataclasses.replace(task, adversary=dataclasses.replace(task.adversary, augment=DiffAugment()))
     optimizers = dict.fromkeys(task.players, make_optimizer({"name": "sgd", "learning_rate": 0.1}))
     state = init_state(task, optimizers, jax.random.key(0), {"image": jnp.zeros((2, 8, 8, 1))})
-    state = state.replace(ema_params=jax.tree.map(jnp.zeros_like, state.ema_params))  # the average is another
+    # makes the averaged weights differ
+    state = state.replace(ema_params=jax.tree.map(jnp.zeros_like, state.ema_params))
 
     evaluator = NoScores()
     found = make_view(config, spec, task, {"": evaluator}, make_mesh({"data": -1})).scores(state)

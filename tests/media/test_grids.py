@@ -12,7 +12,7 @@ def images(count, channels=1, side=4):
 
 
 def cell(grid, row, column, side):
-    """The pixels of one cell of a grid, counted from the right lower corner, where no labels are."""
+    """The pixels of one cell of a grid, counted from the lower right corner, which has no labels."""
     step = side + PADDING
     return grid[PADDING + row * step :, PADDING + column * step :][:side, :side]
 
@@ -54,11 +54,11 @@ def test_labels_get_margins_and_leave_the_images_alone(channels):
 
 
 def test_wrong_numbers_are_refused():
-    with pytest.raises(ValueError, match="2 rows, got 1 row labels"):
+    with pytest.raises(ValueError, match="got 1 row labels, expected 2"):
         make_grid(images(4), columns=2, row_labels=["a"])
-    with pytest.raises(ValueError, match="2 columns, got 3 column labels"):
+    with pytest.raises(ValueError, match="got 3 column labels, expected 2"):
         make_grid(images(4), columns=2, column_labels=["a", "b", "c"])
-    with pytest.raises(ValueError, match="grid"):
+    with pytest.raises(ValueError, match="got images of shape"):
         make_grid(images(0), columns=2)
 
 

@@ -1,4 +1,4 @@
-"""What lies under full transparency is not seen by networks."""
+"""Colours under full transparency do not reach networks."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from jaxgan.media.hidden import ROWS, spread
 
 
 def reference(pixels, alpha):
-    """The mean of what is visible, weighted by alpha, in the smallest square of 2^n pixels that holds any; by loops."""
+    """The alpha-weighted mean of visible pixels in the smallest square of 2^n pixels that has any; with loops."""
     height, width = alpha.shape[:2]
     filled = pixels.astype(float)
     for y, x in zip(*np.nonzero(alpha[..., 0] == 0)):
@@ -23,7 +23,7 @@ def reference(pixels, alpha):
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 @pytest.mark.parametrize("shape", [(13, 7, 3), (16, 16, 1), (1, 9, 3), (2, 33, 1)])
-def test_visible_colours_go_on_where_nothing_is_visible(shape, dtype):
+def test_visible_colours_continue_into_hidden_pixels(shape, dtype):
     random, white = np.random.default_rng(0), np.iinfo(dtype).max
     pixels = random.integers(0, white + 1, shape, dtype=dtype)
     alpha = (random.random((*shape[:2], 1)) < 0.15) * random.integers(1, white + 1, (*shape[:2], 1))

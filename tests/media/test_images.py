@@ -18,7 +18,7 @@ def test_floats_become_levels_and_uint8_stays():
 
 @pytest.mark.parametrize("wrong", [np.zeros((4, 4)), np.zeros((4, 4, 5)), np.zeros((4, 4, 3), np.int32)])
 def test_what_is_no_image_is_refused(wrong):
-    with pytest.raises(ValueError, match="an image is"):
+    with pytest.raises(ValueError, match="got an image of"):
         to_uint8(wrong)
 
 
@@ -38,7 +38,7 @@ def test_a_batch_is_not_a_picture(tmp_path):
         save_image(np.zeros((2, 4, 4, 3), np.uint8), tmp_path / "a.png")
 
 
-def test_alpha_is_laid_on_white():
+def test_alpha_is_composited_onto_white():
     image = np.array([[[10, 20, 30, 0], [10, 20, 30, 255], [55, 155, 255, 51]]], np.uint8)
     assert opaque(image).tolist() == [[[255, 255, 255], [10, 20, 30], [215, 235, 255]]]
     assert opaque(image[..., :3]).shape == (1, 3, 3)

@@ -20,7 +20,7 @@ def test_ffmpeg_knows_the_containers():
     for suffix, name in kinds.CONTAINERS.items():
         assert suffix.removeprefix(".") in av.ContainerFormat(name, "w").extensions or suffix == ".m4v"
     known = {each for name in av.formats_available for each in extensions(av, name)}
-    assert {suffix.removeprefix(".") for suffix in kinds.FILMS} - known == {"divx"}  # which is AVI
+    assert {suffix.removeprefix(".") for suffix in kinds.FILMS} - known == {"divx"}  # a name for AVI
 
 
 def extensions(av, name):

@@ -1,4 +1,4 @@
-"""Black and white follow from the type that a file tells, never from its values."""
+"""Black and white follow from a file's sample type, never from its values."""
 
 import io
 import struct
@@ -21,7 +21,7 @@ def read(tmp_path):
 
 
 def netpbm(kind, white, values, shape):
-    """A file by netpbm's own description: text (P2, P3) or bytes, two for each sample from 256 levels on."""
+    """A file by netpbm's specification: text (P2, P3) or bytes, two for each sample from 256 levels on."""
     head = f"{kind} {shape[1]} {shape[0]} {white}\n".encode()
     flat = np.ravel(values).tolist()
     if kind in ("P2", "P3"):
@@ -61,7 +61,7 @@ def test_a_dark_picture_of_sixteen_bits_stays_dark(read, kind):
 def test_values_over_maxval_are_clipped_and_told_of(read):
     picture = read(netpbm("P5", 1000, [[0, 500, 1001, 5000]], (1, 4)))
     assert picture.pixels[0, :, 0].tolist() == [0, 32768, 65535, 65535]
-    assert picture.remarks == ("2 values over its white of 1000, clipped",)
+    assert picture.remarks == ("2 values above its white of 1000, clipped",)
 
 
 @pytest.mark.parametrize("kind", ["P2", "P3", "P5", "P6"])
@@ -71,7 +71,7 @@ def test_netpbm_files_that_are_cut_off_or_damaged_are_refused(read, kind):
     with pytest.raises(PictureError, match="cut off"):
         read(whole[:-5])
     if kind in ("P2", "P3"):
-        with pytest.raises(PictureError, match="something else"):
+        with pytest.raises(PictureError, match="text that is not a number"):
             read(whole[:-3] + b"-1 ")
 
 
@@ -79,7 +79,8 @@ def test_netpbm_files_that_are_cut_off_or_damaged_are_refused(read, kind):
     ("values", "options", "expected", "told"),
     [
         (np.array([[0, 100, 199]], np.uint16), {}, [0, 100, 199], None),
-        (np.array([[0, 100, 4095]], np.uint16), {}, [0, 100, 4095], None),  # 12 bits in 16: dark, as its type tells
+        # 12 bits stored in 16: dark, as its type defines
+        (np.array([[0, 100, 4095]], np.uint16), {}, [0, 100, 4095], None),
         (np.array([[0, 100, 199]], np.uint16), {"extratags": [(281, 3, 1, 4095, True)]}, [0, 100, 199], None),
         (np.array([[0, 100]], np.uint16), {"photometric": "miniswhite"}, [65535, 65435], None),
         (np.array([[-5, 0, 16384, 32767]], np.int16), {}, [0, 0, 32769, 65535], "1 value below 0, read as black"),
@@ -113,13 +114,13 @@ def test_floats_of_a_tiff_have_one_rule_which_is_told(read, values, tags, white,
 
 
 def test_floats_whose_white_nobody_knows_are_neither_guessed_nor_clipped(read):
-    with pytest.raises(PictureError, match="floats go up to 200, and white is 1: divide them by their white"):
+    with pytest.raises(PictureError, match="got floats up to 200, expected white at 1: divide them by their white"):
         read(tiff(np.array([[0.0, 0.5, 30.0, 200.0]], np.float32)))
 
 
 def test_deep_colours_in_planes_are_refused_and_not_read_as_noise(read):
     content = tiff(np.full((3, 4, 5), 300, np.uint16), photometric="rgb", planarconfig="separate")
-    with pytest.raises(PictureError, match="16 bits lie in planes"):
+    with pytest.raises(PictureError, match="16 bits in separate planes"):
         read(content)
     assert (read(tiff(np.full((3, 4, 5), 30, np.uint8), planarconfig="separate")).pixels == 30).all()
 

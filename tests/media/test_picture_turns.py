@@ -1,4 +1,4 @@
-"""Turns that EXIF asks for, that it does not define, and blocks that are no EXIF."""
+"""EXIF orientations, undefined ones, and blocks that are not EXIF."""
 
 import io
 import pathlib
@@ -20,7 +20,7 @@ SIDEWAYS = struct.pack("<2sHI", b"II", 42, 8) + struct.pack("<H", 1) + struct.pa
 
 
 def orientation(kind, value):
-    """EXIF of one field, of any type."""
+    """An EXIF block with one field of any type."""
     return b"Exif\0\0II*\0\x08\0\0\0" + struct.pack("<HHHI", 1, 0x0112, kind, 1) + value.ljust(4, b"\0") + b"\0" * 4
 
 
@@ -103,7 +103,7 @@ def test_moving_pictures_are_turned_as_still_ones(tmp_path, kind, value):
     assert (film.format.height, film.format.width) == first.shape[:2] == ((24, 16) if value == 6 else (16, 24))
 
 
-def test_no_other_place_decodes_pictures():
+def test_no_other_module_decodes_pictures():
     root = pathlib.Path(jaxgan.__file__).parent
     places = {each.relative_to(root).as_posix() for each in root.rglob("*.py") if "Image.open(" in each.read_text()}
     assert places == {"media/reading.py"}

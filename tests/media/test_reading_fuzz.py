@@ -1,4 +1,4 @@
-"""Broken pictures: each is read, or refused in one line, soon and in bounded memory."""
+"""Broken pictures are read or refused in one line, quickly and in bounded memory."""
 
 import io
 import struct

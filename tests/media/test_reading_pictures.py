@@ -1,4 +1,4 @@
-"""Pictures as people have them: modes, depths, turns, profiles, and files that are none."""
+"""Reading real-world pictures: modes, depths, orientations, profiles, and files that are not pictures."""
 
 import io
 import struct
@@ -20,7 +20,7 @@ def noise(*shape, dtype=np.uint8):
 
 
 def png(samples, key=None):
-    """16-bit samples as PNG, each row with another filter than the last, by the standard alone."""
+    """16-bit samples as PNG, written by the standard alone; each row has another filter than the previous one."""
     height, width, channels = samples.shape
     rows, above, lines = samples.astype(">u2").reshape(height, -1).view(np.uint8), None, []
     for index, row in enumerate(rows):
@@ -138,12 +138,12 @@ def test_cmyk(tmp_path):
         picture = read_picture(tmp_path / name)
         assert picture.pixels.shape == (16, 16, 3)
         assert np.abs(picture.pixels.astype(int) - ORANGE).max() <= 3
-        assert picture.icc is None  # one of CMYK would not fit
+        assert picture.icc is None  # a CMYK profile would not fit
         assert "CMYK" in picture.remarks[0]
 
 
 def test_ycck(tmp_path):
-    """The same stored samples, said to be luminance and differences of what is inverted twice."""
+    """The same stored samples, tagged as YCCK of samples that are inverted twice."""
     inverted = Image.new("RGB", (1, 1), tuple(255 - level for level in ORANGE)).convert("YCbCr").getpixel((0, 0))
     buffer = io.BytesIO()
     Image.new("CMYK", (16, 16), (*(255 - level for level in inverted), 0)).save(buffer, "JPEG", quality=95)
@@ -173,7 +173,7 @@ def test_pictures_are_turned_upright_once(tmp_path, suffix, orientation):
     kept = Image.Exif()
     kept.load(picture.exif)
     assert (kept.get(0x0112, 1), kept[0x010F]) == (1, "a camera")
-    assert 0x0100 not in kept  # a TIFF's own tags are none of a picture's
+    assert 0x0100 not in kept  # TIFF's layout tags do not belong to the picture
 
 
 def test_a_colour_profile_is_kept(tmp_path):
@@ -205,8 +205,8 @@ def test_what_is_no_picture_says_why(tmp_path):
     told = {
         "cut.png": ".",
         "cut.jpg": "truncated",
-        "text.png": "no image of a format",
-        "empty.png": "no image of a format",
+        "text.png": "not an image of a known format",
+        "empty.png": "not an image of a known format",
         "missing.png": "No such file",
         "drawing.eps": "a drawing",
         ".": "directory",
@@ -220,7 +220,8 @@ def test_a_picture_of_too_many_pixels_is_refused_before_it_is_decoded(tmp_path, 
     Image.new("1", (3000, 3000)).save(tmp_path / "a.png")
     with pytest.raises(PictureError, match=r"3000 x 3000 pixels, expected at most 1,000,000"):
         read_picture(tmp_path / "a.png", max_pixels=1_000_000)
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)  # Pillow's own: a warning above, an error above twice
+    # Pillow's own limit: a warning above it, an error above twice that
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
     for suffix in ("png", "tif"):
         Image.new("L", (50, 50), 7).save(tmp_path / f"b.{suffix}")
     with ThreadPoolExecutor(4) as pool:
@@ -236,7 +237,7 @@ def test_the_size_is_known_without_decoding(tmp_path):
     path.write_bytes(path.read_bytes()[:200])
     assert stored_size(path) == (64, 32)
     path.write_text("no picture")
-    with pytest.raises(PictureError, match="no image"):
+    with pytest.raises(PictureError, match="not an image"):
         stored_size(path)
 
 
@@ -280,5 +281,5 @@ def test_pictures_for_training_are_the_same_in_eight_bits(tmp_path):
         image, expected = read_image(path), read_picture(path).to_image()
         assert (image.mode, image.size) == (expected.mode, expected.size)
         np.testing.assert_array_equal(np.asarray(image), np.asarray(expected))
-    with pytest.raises(PictureError, match="no image"):
+    with pytest.raises(PictureError, match="not an image"):
         read_image(b"no picture")

@@ -1,4 +1,4 @@
-"""Animations as GIF and MP4."""
+"""Writing animations as GIF, WebP and MP4."""
 
 import sys
 from fractions import Fraction
@@ -13,7 +13,7 @@ from jaxgan.media.videos import save_animation, usual_suffix
 
 
 def frames(channels, height=16, width=16):
-    """Even grey of a level that rises from frame to frame."""
+    """Uniform grey frames whose level rises."""
     levels = np.array([0, 60, 120, 180, 240], np.uint8)
     return np.broadcast_to(levels[:, None, None, None], (5, height, width, channels)).copy()
 
@@ -72,8 +72,8 @@ def test_mp4_holds_every_frame_at_even_sizes(tmp_path, channels, height, width):
 @pytest.mark.parametrize(
     ("fps", "rate"), [(0.5, Fraction(1, 2)), (30000 / 1001, Fraction(30000, 1001)), (60, Fraction(60))]
 )
-def test_mp4_says_what_its_colours_mean_and_how_long_its_frames_are(tmp_path, fps, rate):
-    """Untagged colours are shown as players like, and FFmpeg converts by another matrix than most assume."""
+def test_mp4_stores_colour_tags_and_frame_durations(tmp_path, fps, rate):
+    """Players choose how to show untagged colours, and FFmpeg's default matrix differs from most players'."""
     av = pytest.importorskip("av")
     colours = np.array([[255, 0, 0], [0, 255, 0], [0, 0, 255], [200, 30, 90]], np.uint8)
     shown = np.broadcast_to(colours[None, None].repeat(16, axis=2), (3, 32, 64, 3))
@@ -98,7 +98,7 @@ def test_without_the_extra_mp4_says_what_to_install(tmp_path, monkeypatch):
 
 
 def test_unknown_suffixes_and_no_frames_are_refused(tmp_path):
-    with pytest.raises(UserError, match=r"'\.avi', expected \.gif, \.webp, \.mp4"):
+    with pytest.raises(UserError, match=r"'\.avi', expected one of \.gif, \.webp, \.mp4"):
         save_animation(frames(3), tmp_path / "a.avi", fps=10)
-    with pytest.raises(ValueError, match="animation"):
+    with pytest.raises(ValueError, match="got frames"):
         save_animation(frames(3)[:0], tmp_path / "a.gif", fps=10)

@@ -1,4 +1,4 @@
-"""Every real folder once, in an order that does not change, whatever links and rights there are."""
+"""Every real folder is visited once, in a stable order, with any links and permissions."""
 
 import os
 
@@ -28,7 +28,7 @@ PLAIN = ["0.png", "a/1.png", "a/deep/2.png", "b/1.png"]
 def test_links_that_lead_back_add_nothing(folder):
     (folder / "a" / "up").symlink_to("..")
     (folder / "b" / "up").symlink_to("..")
-    (folder / "above").symlink_to("../..")  # the folder that the whole lies in
+    (folder / "above").symlink_to("../..")  # the folder that contains the root
     (folder / "self").symlink_to(".")
     walk = Walk(folder)
     assert names(walk) == PLAIN
@@ -43,7 +43,7 @@ def test_a_folder_with_two_names_is_entered_by_its_own(folder):
     walk = Walk(folder)
     assert names(walk) == [*PLAIN, "other/o.png"]
     assert [each.name for each in walk.again] == ["_first", "third"]
-    assert names(walk) == [*PLAIN, "other/o.png"]  # it can be walked again
+    assert names(walk) == [*PLAIN, "other/o.png"]  # a walk can be repeated
 
 
 def test_what_is_left_out(folder):
@@ -52,7 +52,7 @@ def test_what_is_left_out(folder):
         (folder / name / "x.png").write_text("")
     (folder / "._0.png").write_text("")
     assert names(Walk(folder)) == PLAIN
-    assert [each.path.name for each in Walk(folder / "@eaDir")] == ["x.png"]  # what is named is meant
+    assert [each.path.name for each in Walk(folder / "@eaDir")] == ["x.png"]  # a root named explicitly is walked
 
 
 def test_every_error_is_kept_and_the_rest_is_found(folder, monkeypatch):
@@ -70,14 +70,14 @@ def test_every_error_is_kept_and_the_rest_is_found(folder, monkeypatch):
     walk = Walk(folder)
     assert names(walk) == ["0.png", "b/1.png"]
     assert {each.path.name: each.reason for each in walk.failures} == {
-        "gone.png": "the link leads nowhere",
-        "loop.png": "the link leads to itself",
-        "pipe.png": "it is no file",
+        "gone.png": "the link is broken",
+        "loop.png": "the link points to itself",
+        "pipe.png": "it is not a regular file",
         "a": "Permission denied",
     }
     told = tell_failures(walk.failures, folder)
-    assert told == "4 files or folders, such as gone.png (the link leads nowhere)"
-    assert tell_failures(walk.failures[:1], folder) == "1 file or folder: gone.png (the link leads nowhere)"
+    assert told == "4 files or folders, such as gone.png (the link is broken)"
+    assert tell_failures(walk.failures[:1], folder) == "1 file or folder: gone.png (the link is broken)"
     assert tell_failures([], folder) == ""
 
 
@@ -93,14 +93,14 @@ def test_names_that_are_no_utf8(folder):
     (folder / os.fsdecode(b"x\xe9")).symlink_to("nowhere")
     walk = Walk(folder)
     assert name in names(walk)
-    tell_failures(walk.failures, folder).encode()  # can be printed
+    tell_failures(walk.failures, folder).encode()  # must be printable
 
 
-def test_deeper_than_python_calls(tmp_path):
+def test_folders_nested_deeper_than_the_recursion_limit(tmp_path):
     os.makedirs(tmp_path / "top")
     here = os.open(tmp_path / "top", os.O_RDONLY)
     try:
-        for _ in range(100):  # a path longer than the system takes at once
+        for _ in range(100):  # a path longer than the system accepts in one call
             os.mkdir("d" * 60, dir_fd=here)
             below = os.open("d" * 60, os.O_RDONLY, dir_fd=here)
             os.close(here)

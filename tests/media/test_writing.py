@@ -1,4 +1,4 @@
-"""Pictures are written in the kind that they are, and what a format cannot keep is told."""
+"""Pictures are written with their depth and channels, and what a format cannot keep is reported."""
 
 import dataclasses
 
@@ -21,7 +21,7 @@ def picture(channels=3, dtype=np.uint8, *, alpha=False, size=(70, 9)):
         return Picture(random.random((*size, channels), dtype), None, (0.0, 1.0), "TIFF")
     top = np.iinfo(dtype).max
     samples = random.integers(0, top + 1, (*size, channels + alpha), dtype=dtype)
-    samples[10:20] = samples[10]  # rows like the ones above them
+    samples[10:20] = samples[10]  # rows equal to those above them
     return Picture(samples[..., :channels], samples[..., channels:] if alpha else None, (0.0, float(top)))
 
 
@@ -42,7 +42,7 @@ def test_what_is_written_is_read_again(tmp_path, suffix, alpha, channels, dtype)
     path = tmp_path / "new" / f"a{suffix}"
     assert write_picture(path, wanted) == ()
     found = read_picture(path)
-    if suffix == ".tif" and dtype == np.uint16 and alpha:  # grey with alpha is written as colours
+    if suffix == ".tif" and dtype == np.uint16 and alpha:  # grey with alpha is written as RGBA
         found = dataclasses.replace(found, pixels=found.pixels[..., :channels])
     same(found, wanted)
     assert found.icc == PROFILE
@@ -87,7 +87,7 @@ def test_jpeg_keeps_its_colours_at_full_resolution(tmp_path):
 
 def test_what_a_format_cannot_keep_is_told(tmp_path):
     lost = write_picture(tmp_path / "a.jpg", picture(3, np.uint16, alpha=True))
-    assert lost == ("16 bits become 8 bits", "transparency is laid on white")
+    assert lost == ("16 bits become 8 bits", "transparency is composited onto white")
     assert read_picture(tmp_path / "a.jpg").alpha is None
     lost = write_picture(tmp_path / "a.bmp", dataclasses.replace(picture(3), icc=PROFILE))
     assert lost == ("colour profile and EXIF are not kept in BMP",)
@@ -106,7 +106,7 @@ def test_exif_is_kept_with_the_new_size(tmp_path, suffix):
         found = image.getexif()
         assert found[0x010F] == "a camera"
         assert found.get_ifd(EXIF_IFD)[WIDTH] == 9
-    # and with 16 bits, which Pillow does not write
+    # 16 bits, which Pillow cannot write
     lost = write_picture(tmp_path / "b.png", dataclasses.replace(picture(3, np.uint16), exif=exif.tobytes()))
     assert lost == ()
     kept = Image.Exif()
@@ -122,7 +122,7 @@ def test_broken_exif_costs_no_picture(tmp_path):
 
 
 def test_what_cannot_be_written_leaves_nothing(tmp_path, monkeypatch):
-    with pytest.raises(PictureError, match=r"'.xyz', expected .png, .jpg"):
+    with pytest.raises(PictureError, match=r"'\.xyz', expected one of \.png, \.jpg"):
         write_picture(tmp_path / "a.xyz", picture())
     wide = Picture(np.zeros((1, 70_000, 1), np.uint8))
     for suffix in (".jpg", ".webp"):

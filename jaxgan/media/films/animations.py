@@ -1,4 +1,4 @@
-"""Moving pictures in GIF, WebP, PNG and AVIF as films, through Pillow."""
+"""Reads animated GIF, WebP, PNG and AVIF as films, with Pillow."""
 
 from __future__ import annotations
 
@@ -16,42 +16,42 @@ from jaxgan.media.films.frames import UNTOLD, FilmFormat, Frame, Remarks, check_
 from jaxgan.media.reading import Picture, PictureError, opened
 from jaxgan.media.turns import ON_ITS_SIDE, orientation_of, upright
 
-FORMATS = ("GIF", "WEBP", "PNG", "AVIF")  # in which frames follow each other
+FORMATS = ("GIF", "WEBP", "PNG", "AVIF")  # those that can be animated
 TIME_BASE = Fraction(1, 1000)
-UNFINISHED = "it is cut off: more frames may have been in it"
+UNFINISHED = "it is cut off, and may have had more frames"
 GIF_COMMENT = b"\xfe"
-USUAL = 100.0  # milliseconds of a frame that tells none, as browsers have it
+USUAL = 100.0  # milliseconds of a frame without a duration, as in browsers
 
 
 def is_animated(path: str | os.PathLike[str]) -> bool:
-    """Whether a picture's file has several frames that follow each other. False for what cannot be read."""
+    """Whether a picture file is an animation of several frames. False for a file that cannot be read."""
     try:
         with opened(path) as image:
             try:
                 return image.format in FORMATS and bool(getattr(image, "is_animated", False))
             except Exception:  # its second frame is broken
                 return True
-    except Exception:  # Pillow's readers raise what they like; who reads the file will say why
+    except Exception:  # Pillow raises any exception; whoever reads the file will report it
         return False
 
 
 class Animation:
-    """A GIF, WebP, PNG or AVIF that moves. See `jaxgan.media.films.frames.Frames`.
+    """An animated GIF, WebP, PNG or AVIF. See `jaxgan.media.films.frames.Frames`.
 
-    Pillow composes the frames. They are decoded once on opening, for their times and for whether any is transparent:
-    no field of the file tells that.
+    Pillow composes the frames. All are decoded once on opening, to find their times and whether any is transparent,
+    since no field of the file has either.
     """
 
     still = turned = seeks = False
     origin = 0.0
 
     def __init__(self, path: str | os.PathLike[str], *, start: float = 0.0, end: float | None = None):
-        """Raises PictureError, and Unfit for an impossible start."""
+        """`start`, `end`: seconds. Raises PictureError, and Unfit for an impossible start."""
         self.path, self.damaged = Path(path), False
         self._notes = Remarks()
         self.remarks = self._notes.lines
         self._size, self._alpha, self._turn = (0, 0), False, 1
-        self._times = [0]  # where each frame begins, and where the last one ends
+        self._times = [0]  # the start of each frame, and the end of the last one
         with reading():
             self._scan()
         length = self._times[-1] * TIME_BASE
@@ -59,7 +59,7 @@ class Animation:
         first, until = start / float(TIME_BASE), np.inf if end is None else end / float(TIME_BASE)
         begins = self._times[:-1]
         self._numbers = [number for number, time in enumerate(begins) if first - 0.5 <= time < until - 0.5]
-        if not self._numbers:  # the one that is still shown
+        if not self._numbers:  # the frame that is still shown
             self._numbers = [max(number for number, time in enumerate(begins) if time <= first)]
         self.format = FilmFormat(
             width=self._size[0],
@@ -88,7 +88,7 @@ class Animation:
         return len(self._numbers)
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Does nothing: no file stays open."""
 
     def _scan(self) -> None:
         exact = 0.0
@@ -103,18 +103,18 @@ class Animation:
             raise PictureError("not one of its frames can be decoded")
 
     def _images(self) -> Iterator[tuple[int, Image.Image]]:
-        """Each frame as it is shown, up to one that cannot be decoded."""
-        count = self._told()
+        """The composed frames with their numbers, up to the first that cannot be decoded."""
+        count = self._stated_count()
         with opened(self.path) as image:
             number, beyond = 0, _beyond(self.path, *image.size)
             while number != count:
-                if number == beyond:  # Pillow would enlarge the picture to it, to gigabytes
+                if number == beyond:  # Pillow would enlarge the picture to hold it, up to gigabytes
                     self._cut(f"it is cut off: its frame {number + 1} does not fit into the picture")
                     return
                 try:
                     image.seek(number)
                     image.load()
-                except Exception:  # Pillow's decoders raise what they like on broken data
+                except Exception:  # Pillow's decoders raise any exception on broken data
                     of = "" if count is None else f" of its {count}"
                     self._cut(f"it is cut off: {number}{of} frame{'s' * (of != '' or number != 1)} can be decoded")
                     return
@@ -123,8 +123,8 @@ class Animation:
         if not self.damaged and unfinished(self.path):
             self._cut(UNFINISHED)
 
-    def _told(self) -> int | None:
-        """How many frames there are, None where they cannot be counted."""
+    def _stated_count(self) -> int | None:
+        """The number of frames, None if they cannot be counted."""
         with opened(self.path) as image:
             try:
                 return getattr(image, "n_frames", 1)
@@ -137,7 +137,7 @@ class Animation:
 
 
 def unfinished(path: Path) -> bool:
-    """Whether a GIF ends before its trailer. Other files tell how long they are."""
+    """Whether a GIF ends before its trailer. Other formats store their length."""
     with open(path, "rb") as file:
         if file.read(3) != b"GIF":
             return False
@@ -145,14 +145,14 @@ def unfinished(path: Path) -> bool:
 
 
 def _beyond(path: Path, width: int, height: int) -> int | None:
-    """The number of a GIF's first frame that reaches beyond its picture; None where there is none."""
+    """The number of a GIF's first frame that extends beyond its picture; None if there is none."""
     with open(path, "rb") as file:
         ends = _gif_frames(file) if file.read(3) == b"GIF" else iter(())
         return next((number for number, end in enumerate(ends) if end and (end[0] > width or end[1] > height)), None)
 
 
 def _gif_frames(file: BinaryIO) -> Iterator[tuple[int, int] | None]:
-    """Where each frame of a GIF ends, right and below, as Pillow finds them; at last None for the trailer."""
+    """The right and lower end of each frame of a GIF, found as Pillow finds them; at the end None for the trailer."""
     head = file.read(10)
     if len(head) == 10:
         _skip_palette(file, head[7])
@@ -166,10 +166,10 @@ def _gif_frames(file: BinaryIO) -> Iterator[tuple[int, int] | None]:
                 while _skip_block(file):
                     pass
         elif kind == b",":
-            told = file.read(9)
-            if len(told) < 9:
+            descriptor = file.read(9)
+            if len(descriptor) < 9:
                 return
-            left, top, width, height, flags = struct.unpack("<4HB", told)
+            left, top, width, height, flags = struct.unpack("<4HB", descriptor)
             yield left + width, top + height
             _skip_palette(file, flags)
             file.seek(1, os.SEEK_CUR)
@@ -178,7 +178,7 @@ def _gif_frames(file: BinaryIO) -> Iterator[tuple[int, int] | None]:
 
 
 def _skip_block(file: BinaryIO) -> bool:
-    """Whether there was one of some length."""
+    """Skips one data sub-block; whether it was not the empty one that ends a sequence."""
     size = file.read(1).strip(b"\0")
     if size:
         file.seek(size[0], os.SEEK_CUR)

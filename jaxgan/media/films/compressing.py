@@ -1,4 +1,4 @@
-"""Clips as they look after a codec of films, in memory."""
+"""Video compression of clips, in memory: encodes and decodes them again."""
 
 from __future__ import annotations
 
@@ -7,15 +7,14 @@ import numpy as np
 
 from jaxgan.media.films.encoding import REPEATABLE
 
-EVEN = 2  # pixels that share a colour in 4:2:0
+EVEN = 2  # pixels along a side that share a chroma sample in 4:2:0
 
 
 def compressed(clip: np.ndarray, quality: int) -> np.ndarray:
-    """A clip uint8 `[t,h,w,1 or 3]` encoded as H.264 in 4:2:0 and decoded again, of the same shape.
+    """Encodes a clip uint8 `[t,h,w,1 or 3]` as H.264 in 4:2:0 and decodes it; the shape stays the same.
 
-    `quality` is x264's CRF, 0 (next to nothing is lost) to 51; the first frame is a keyframe and others are predicted,
-    as in a film. Equal clips give equal clips. Odd sides are continued by their last pixels. Raises ValueError for
-    other channels.
+    `quality` is x264's CRF, 0 (nearly lossless) to 51; the first frame is a keyframe and the others are predicted, as
+    in a film. Deterministic. Odd sides are padded by repeating the edge. Raises ValueError for other channels.
     """
     frames, height, width, channels = clip.shape
     if channels not in (1, 3):

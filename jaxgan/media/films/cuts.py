@@ -1,4 +1,4 @@
-"""Where one shot of a film ends and the next one begins, found while the frames come."""
+"""Detects cuts between the shots of a film, frame by frame."""
 
 from __future__ import annotations
 
@@ -8,31 +8,30 @@ import numpy as np
 
 from jaxgan.media.reading import Picture
 
-PLANE = (36, 64)  # rows and columns that a frame is looked at in
-SAMPLES = 4  # that each of them is the mean of, along a side, at least
+PLANE = (36, 64)  # rows and columns to which a frame is reduced
+SAMPLES = 4  # minimum number of samples along a side that are averaged into one
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
-CUT = 0.3  # of unlikeness: real cuts of ordinary films have 0.8 and more, fast motion below 0.2
-SURE = 0.6  # where it is not known how much the frames before differ
-FLAT = 3.0 / 255.0  # deviation below which a plane shows nothing
+CUT = 0.3  # threshold of unlikeness: real cuts of ordinary films reach 0.8 and more, fast motion stays below 0.2
+SURE = 0.6  # threshold if the difference of the frames before is not known
+FLAT = 3.0 / 255.0  # standard deviation below which a plane counts as blank
 
 
 class Cuts:
     """Finds cuts in a stream of frames.
 
-    The idea is FFmpeg's scdet: the smaller one of a frame's difference and of what it exceeds the difference before,
-    so that steady motion is no cut. Here the difference is 1 - correlation of small luma planes, which neither a
-    fade nor a flash changes much, and the least one of the last MEMORY frames, so that what follows a flash is
-    compared with what was before it. A frame that shows nothing (black, white) is no cut; what comes after MEMORY of
-    those is one.
+    The idea is that of FFmpeg's scdet: a frame's difference counts only as far as it exceeds the previous difference,
+    so that steady motion is not a cut. Here the difference is 1 - correlation of small luma planes, which neither a
+    fade nor a flash changes much, and the smallest one to the last MEMORY frames, so that a frame after a flash is
+    compared with those before it. A blank frame (black, white) is not a cut; a frame after MEMORY blank ones is.
     """
 
-    MEMORY = 3  # frames that a decision depends on, besides the one that it is about
+    MEMORY = 3  # previous frames that a decision depends on
 
     def __init__(self) -> None:
         self._planes: collections.deque[np.ndarray | None] = collections.deque(maxlen=self.MEMORY)
 
     def seen(self, picture: Picture) -> bool:
-        """Takes the next frame; whether a new shot begins with it. The first frame of all is no cut."""
+        """Takes the next frame; returns whether a new shot begins with it. The very first frame is not a cut."""
         plane = _plane(picture)
         known = list(self._planes)
         self._planes.append(plane)
@@ -48,7 +47,7 @@ class Cuts:
 
 
 def _plane(picture: Picture) -> np.ndarray | None:
-    """The luma of a frame in a few values of mean 0 and deviation 1; None: it shows nothing."""
+    """The luma of a frame, reduced and normalized to mean 0 and standard deviation 1; None for a blank frame."""
     stride = max(1, min(picture.height // PLANE[0], picture.width // PLANE[1]) // SAMPLES)
     pixels = picture.pixels[::stride, ::stride].astype(np.float32)
     luma = pixels[..., 0] if pixels.shape[2] == 1 else pixels @ LUMA

@@ -1,4 +1,4 @@
-"""Packets of a film's pictures into frames, in the order of their times; damage is bridged and counted."""
+"""Decodes a film's packets into frames in display order; damage is bridged and counted."""
 
 from __future__ import annotations
 
@@ -7,49 +7,49 @@ import collections
 import os
 from collections.abc import Iterator
 from fractions import Fraction
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import av
 
-TRIES = 16  # to read on after errors, and to empty a decoder
-SEAM = 3  # packets before one whose clock starts anew that may not be whole
-REMEMBERED = 256  # times of repeated frames, lest they come after all
+TRIES = 16  # attempts to read on after errors, and to drain a decoder
+SEAM = 3  # packets before a restart of the clock that may be incomplete
+REMEMBERED = 256  # times of repeated frames that are remembered, in case the frames arrive late
 EBML, SEGMENT = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67"
-JUMP = 1.0  # seconds: a film whose times go back further begins anew
+JUMP = 1.0  # seconds: if times go back by more, a new part begins
 
 
 class Shown(NamedTuple):
-    """A decoded frame and when it is shown."""
+    """A decoded frame and its display time."""
 
-    frame: Any  # av.VideoFrame
+    frame: av.VideoFrame
     pts: int
     duration: int
-    repeated: bool = False  # in the place of one that is lost
-    corrupt: bool = False  # its decoder made up some of it
+    repeated: bool = False  # shown in place of a lost frame
+    corrupt: bool = False  # the decoder concealed errors in it
 
 
 class Packets:
-    """The packets of one stream, to the end of the file. The other streams are looked at to see where it ends.
+    """The packets of one stream, to the end of the file. The other streams are read to find where the file ends.
 
-    Where its clock goes back, as in transport streams that were put together, a new part begins: the times of its
-    packets are moved, so that it follows the one before.
+    When the clock goes back, as in concatenated transport streams, a new part begins: the times of its packets are
+    moved so that it follows the previous part.
     """
 
-    def __init__(self, container: Any, stream: Any, others: bool, step: Fraction):
-        """`step`: ticks of a frame that does not tell how long it is."""
+    def __init__(self, container: av.container.InputContainer, stream: av.VideoStream, others: bool, step: Fraction):
+        """`others`: read the other streams, too. `step`: ticks of a frame without a duration."""
         self._container, self._stream, self._others = container, stream, others
         self._step, self._jump = max(1, round(step)), round(JUMP / stream.time_base)
-        self._latest: int | None = None  # when the last of its frames ends, as moved
-        self._flawed = collections.deque[bool](maxlen=SEAM)  # which of the last packets are not whole
-        self.shifts = list[int]()  # ticks by which each part is moved, without the first
+        self._latest: int | None = None  # end of the last frame, after moving
+        self._flawed = collections.deque[bool](maxlen=SEAM)  # which of the last packets are incomplete
+        self.shifts = list[int]()  # ticks by which each part but the first is moved
         self.ended = False  # the file was read to its end
         self.last: int | None = None  # dts of the last packet
-        self.reached = 0.0  # seconds: where the last packet of all streams ends
-        self.corrupt = 0  # packets that are not whole, and errors of reading
+        self.reached = 0.0  # seconds: end of the last packet of all streams
+        self.corrupt = 0  # incomplete packets and read errors
 
-    def __iter__(self) -> Iterator[Any]:
+    def __iter__(self) -> Iterator[av.Packet]:
         streams = [each for each in self._container.streams if each.type in ("video", "audio", "subtitle")]
-        held = None  # a packet that is not whole: at a film's end it is what was left of one when the file was cut
+        held = None  # an incomplete packet; the last one of a film that was cut off is dropped
         for _ in range(TRIES):
             try:
                 for packet in self._container.demux(streams if self._others else [self._stream]):
@@ -69,19 +69,20 @@ class Packets:
                 self.corrupt += 1
         self.ended = True
 
-    def _wanted(self, packet: Any) -> bool:
+    def _wanted(self, packet: av.Packet) -> bool:
         time = packet.pts if packet.pts is not None else packet.dts
         if time is not None and not packet.is_corrupt:
             self.reached = max(self.reached, float((time + (packet.duration or 0)) * packet.time_base))
         self.corrupt += packet.is_corrupt
-        return packet.stream.index == self._stream.index and bool(packet.size)  # an empty one would end the decoder
+        has_content = bool(packet.size)  # an empty packet would drain the decoder
+        return packet.stream.index == self._stream.index and has_content
 
-    def _given(self, packet: Any) -> Any:
+    def _given(self, packet: av.Packet) -> av.Packet:
         begin = packet.pts if packet.pts is not None else packet.dts
         if packet.dts is not None:
             if self.last is not None and packet.dts < self.last - self._jump and self._latest is not None:
                 self.shifts.append(self._latest - begin)
-                self.corrupt -= sum(self._flawed)  # what is left of a packet between two parts is no damage
+                self.corrupt -= sum(self._flawed)  # an incomplete packet between two parts is not damage
             self.last = packet.dts
         self._flawed.append(packet.is_corrupt)
         if begin is None:
@@ -96,28 +97,37 @@ class Packets:
 
 
 class Decoding:
-    """Frames out of packets.
+    """Decodes packets into frames.
 
     A frame whose packet cannot be decoded is replaced by the last good one (at the beginning: by the first), so that
-    count and times stay. An error may come to light packets later, where a decoder works on several frames at once;
-    which frames are lost is therefore told by the times of packets that were given and of frames that came.
+    count and times do not change. A decoder that works on several frames at once may report an error some packets
+    later, so lost frames are found by comparing the times of the packets sent with those of the frames received.
     """
 
-    def __init__(self, packets: Packets, decoder: Any, step: Fraction, *, ordered: bool, strict: bool, tick: Fraction):
-        """`step`: ticks of a frame where no times are told. `ordered`: packets have times, but not of their frames.
+    def __init__(
+        self,
+        packets: Packets,
+        decoder: av.VideoCodecContext,
+        step: Fraction,
+        *,
+        ordered: bool,
+        strict: bool,
+        tick: Fraction,
+    ):
+        """`step`: ticks per frame if frames have no times. `ordered`: packets have times, but not their frames'.
 
-        `strict`: each packet has a frame, unless it is one of two fields; a decoder that gives none has failed.
+        `strict`: each packet has a frame, unless it is one of two fields; a missing frame means the decoder failed.
         """
         self._packets, self._decoder, self._step, self._ordered = packets, decoder, step, ordered
         self._strict = strict
-        self._waiting: list[int] = []  # times of packets whose frames have not come
+        self._waiting: list[int] = []  # times of packets whose frames have not arrived
         self._trouble = 0  # errors whose lost frames are not found yet
-        self._bad: collections.deque[int | None] = collections.deque(maxlen=REMEMBERED)  # packets that gave errors
-        self._silent = False  # packets without a frame are usual here: hidden frames, second fields
+        self._bad: collections.deque[int | None] = collections.deque(maxlen=REMEMBERED)  # times of failed packets
+        self._silent = False  # packets without a frame are usual in this film: hidden frames, second fields
         self._repeated: collections.deque[int] = collections.deque(maxlen=REMEMBERED)
-        self._known, self._since = 0, -1  # the last time that was told, and frames since then
+        self._known, self._since = 0, -1  # the last known time, and the number of frames since then
         self._last: Shown | None = None
-        self._floor: int | None = None  # the last time that was handed out
+        self._floor: int | None = None  # the last time that was returned
         self._shift, self._jump = 0, round(JUMP / tick)
         self.errors = 0
         self.counts_until: int | None = None  # errors of later packets are not counted
@@ -154,11 +164,11 @@ class Decoding:
             except av.error.FFmpegError:
                 self._failed(None)
         if self._last is not None:
-            self._trouble += not self._silent  # where each packet had its frame, the last ones had theirs
+            self._trouble += not self._silent  # if each packet had a frame so far, the last ones had, too
             for pts in self._lost(len(self._waiting), self._last):
                 yield self._repeat(pts, self._last)
 
-    def _arrived(self, frame: Any) -> Iterator[Shown]:
+    def _arrived(self, frame: av.VideoFrame) -> Iterator[Shown]:
         pts = self._time(frame)
         if pts in self._repeated and self._last is not None and pts + self._shift <= self._last.pts:
             return
@@ -173,7 +183,7 @@ class Decoding:
         yield self._last
 
     def _lost(self, count: int, shown: Shown) -> list[int]:
-        """The times of frames that will not come, of the first `count` that are waited for."""
+        """The times of lost frames among the first `count` that are awaited."""
         lost = self._waiting[:count]
         if not lost:
             return []
@@ -196,22 +206,22 @@ class Decoding:
         return shown
 
     def _next(self) -> int:
-        """When the next frame is shown, of a film that does not tell times of frames."""
-        return self._waiting.pop(0) if self._ordered and self._waiting else self._told(None)
+        """The time of the next frame, in a film whose frames have no times."""
+        return self._waiting.pop(0) if self._ordered and self._waiting else self._estimated(None)
 
-    def _time(self, frame: Any) -> int:
-        return self._told(self._waiting[0] if self._ordered and self._waiting else frame.pts)
+    def _time(self, frame: av.VideoFrame) -> int:
+        return self._estimated(self._waiting[0] if self._ordered and self._waiting else frame.pts)
 
-    def _told(self, told: int | None) -> int:
-        """When a frame is shown: as it tells, else so many frames after the last that told."""
+    def _estimated(self, pts: int | None) -> int:
+        """The time of a frame: its own, else counted in steps from the last known one."""
         self._since += 1
-        if told is None:
+        if pts is None:
             return self._known + round(self._since * self._step)
-        self._known, self._since = int(told), 0
+        self._known, self._since = int(pts), 0
         return self._known
 
     def _placed(self, pts: int) -> int:
-        """A time after the last one."""
+        """The time, moved if it is not after the previous one."""
         pts += self._shift
         if self._floor is not None and pts <= self._floor:
             if self._floor - pts > self._jump:
@@ -226,13 +236,13 @@ class Decoding:
 
 
 def cut_off(path: str | os.PathLike[str]) -> bool:
-    """Whether a file of RIFF (AVI) or EBML (Matroska, WebM) is shorter than it says. Raises OSError."""
+    """Whether a RIFF (AVI) or EBML (Matroska, WebM) file is shorter than its header states. Raises OSError."""
     with open(path, "rb") as file:
         head = file.read(4096)
         size = os.fstat(file.fileno()).st_size
     if head[:4] == b"RIFF":
-        told = int.from_bytes(head[4:8], "little")
-        return 0 < told < 2**32 - 9 and told + 8 > size
+        stated = int.from_bytes(head[4:8], "little")
+        return 0 < stated < 2**32 - 9 and stated + 8 > size
     if head[:4] == EBML:
         at, length = _ebml_number(head, 4)
         at += length or 0
@@ -243,7 +253,7 @@ def cut_off(path: str | os.PathLike[str]) -> bool:
 
 
 def _ebml_number(data: bytes, at: int) -> tuple[int, int | None]:
-    """Where a number of variable length ends, and the number; None: it says that it is not known (RFC 8794, 4)."""
+    """The end of a variable-length number, and its value; None for the reserved value "unknown" (RFC 8794, 4)."""
     if at >= len(data) or not data[at]:
         return at, None
     length = 9 - data[at].bit_length()

@@ -1,11 +1,10 @@
-"""Interlaced frames into whole ones, each from its own time."""
+"""Deinterlaces frames; each keeps its own time."""
 
 from __future__ import annotations
 
 import collections
 from collections.abc import Callable, Iterator
 from fractions import Fraction
-from typing import Any
 
 import av
 from av.filter import Graph
@@ -13,11 +12,11 @@ from av.filter import Graph
 from jaxgan.media.films.decoding import Shown
 
 
-def deinterlaced(frames: Iterator[Shown], time_base: Fraction, told: Callable[[], None]) -> Iterator[Shown]:
-    """The same frames at the same times; those that are marked as two fields are made whole by FFmpeg's bwdif.
+def deinterlaced(frames: Iterator[Shown], time_base: Fraction, found: Callable[[], None]) -> Iterator[Shown]:
+    """The same frames at the same times; those marked as interlaced are deinterlaced by FFmpeg's bwdif.
 
-    Others are not touched. bwdif (Weston's three-field method with yadif's checks) looks at the frames before and
-    after, so one frame is held back from the first marked one on. `told` is called at that one.
+    Other frames are not changed. bwdif (Weston's three-field method with yadif's checks) needs the frames before and
+    after, so output lags by one frame from the first marked one on. `found` is called at that frame.
     """
     before: Shown | None = None
     filtering: _Filtering | None = None
@@ -30,7 +29,7 @@ def deinterlaced(frames: Iterator[Shown], time_base: Fraction, told: Callable[[]
             yield from filtering.rest()
             filtering = before = None
         if filtering is None:
-            told()
+            found()
             filtering = _Filtering(shown.frame, time_base)
             if before is not None and _layout(before.frame) == filtering.layout:
                 filtering.push(before, wanted=False)
@@ -41,7 +40,7 @@ def deinterlaced(frames: Iterator[Shown], time_base: Fraction, told: Callable[[]
 
 
 class _Filtering:
-    def __init__(self, frame: Any, time_base: Fraction):
+    def __init__(self, frame: av.VideoFrame, time_base: Fraction):
         self.layout, self._time_base = _layout(frame), time_base
         self._queue: collections.deque[tuple[Shown, bool]] = collections.deque()
         self._graph = graph = Graph()
@@ -52,14 +51,14 @@ class _Filtering:
         graph.configure()
 
     def push(self, shown: Shown, wanted: bool = True) -> list[Shown]:
-        """What is ready after one more frame."""
+        """Adds a frame; returns the frames that are ready."""
         shown.frame.pts, shown.frame.time_base = shown.pts, self._time_base
         self._queue.append((shown._replace(frame=None), wanted))
         self._graph.push(shown.frame)
         return self._ready()
 
     def rest(self) -> list[Shown]:
-        """What is ready at the end."""
+        """Ends the stream; returns the remaining frames."""
         self._graph.push(None)
         return self._ready()
 
@@ -76,5 +75,5 @@ class _Filtering:
         return found
 
 
-def _layout(frame: Any) -> tuple[int, int, str]:
+def _layout(frame: av.VideoFrame) -> tuple[int, int, str]:
     return frame.width, frame.height, frame.format.name

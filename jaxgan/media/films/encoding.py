@@ -1,4 +1,4 @@
-"""Frames into a segment of a film: a closed file that begins with a key frame, to be joined with others by packets."""
+"""Encodes frames into a segment of a film: a complete file that begins with a key frame and is joined by packets."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import av
 import numpy as np
@@ -23,50 +23,50 @@ from jaxgan.media.films.siting import LEFT, SWSCALE_FLAGS, TOP_LEFT, Sited
 from jaxgan.media.images import opaque
 from jaxgan.media.reading import Picture, PictureError
 
-LARGEST_SIDE = 65_535  # 16 bits in MP4 (ISO 14496-12, 12.1.3.2); AV1 and VP9 have no more than one pixel more
-MATROSKA = (".mkv", ".webm")  # all times are milliseconds there
+LARGEST_SIDE = 65_535  # pixels: 16 bits in MP4 (ISO 14496-12, 12.1.3.2); AV1 and VP9 allow just one pixel more
+MATROSKA = (".mkv", ".webm")  # containers whose times are in milliseconds
 
 
 class Layout(NamedTuple):
-    """What frames have to be stored as."""
+    """What a pixel format stores."""
 
     deep: bool = False  # more than 8 bits
     alpha: bool = False
     subsampling: int = 420  # of the colours: 420, 422 or 444
 
     def distance(self, wanted: Layout) -> tuple[bool, bool, bool, int]:
-        """How far it is from what is wanted: transparency first, then bits, then the colours' resolution."""
+        """A sort key, smallest for the best match: transparency counts first, then depth, then chroma resolution."""
         less = self.subsampling - wanted.subsampling
         return self.alpha != wanted.alpha, self.deep != wanted.deep, less < 0, abs(less)
 
 
 @dataclasses.dataclass(frozen=True)
 class Codec:
-    """One way to compress."""
+    """A codec and its settings."""
 
     encoder: str  # FFmpeg's name
     layouts: Mapping[Layout, str]  # the pixel formats that it takes
     containers: tuple[str, ...]
-    segment: str = ".mp4"  # the kind of file that segments are
-    transparent_segment: str | None = None  # that of those with alpha, if it is another
-    quality: float | None = None  # the constant quality (CRF) that is usual here; None: it has none
-    worst: int = 51
+    segment: str = ".mp4"  # the suffix of segments
+    transparent_segment: str | None = None  # the suffix of segments with alpha, if it differs
+    quality: float | None = None  # the default constant quality (CRF); None: the codec has none
+    worst: int = 51  # the largest CRF
     options: Mapping[str, str] = dataclasses.field(default_factory=dict)
     even: bool = False  # sides of subsampled frames must be even
-    reordered: int = 0  # so many frames at most may be stored before one that is shown earlier
-    tag: str | None = None  # in MP4 and MOV, where FFmpeg's own is played by few
-    limited: bool = False  # has no way to tell that the range is full
-    mastering: str | None = None  # the option that takes how a film of high dynamic range was mastered
-    siting: bool = False  # tells where the colours of 4:2:0 lie
-    aspect: bool = False  # tells the shape of pixels itself; Matroska cannot be made to
+    reordered: int = 0  # the largest number of frames that are stored before one that is shown earlier
+    tag: str | None = None  # for MP4 and MOV, if few players accept FFmpeg's default
+    limited: bool = False  # cannot signal full range
+    mastering: str | None = None  # the encoder option that takes HDR mastering metadata
+    siting: bool = False  # can signal the chroma location of 4:2:0
+    aspect: bool = False  # stores the pixel aspect ratio itself; FFmpeg's Matroska writer cannot
 
     def fitting(self, container: str) -> Mapping[Layout, str]:
-        """The pixel formats that it has in a container: none with transparency in MP4."""
+        """The pixel formats that are possible in a container: in MP4 none with transparency."""
         return {layout: name for layout, name in self.layouts.items() if not layout.alpha or container != "mp4"}
 
 
 def _yuv(*formats: str) -> dict[Layout, str]:
-    """FFmpeg's planar formats, such as yuva444p10le, by what they hold."""
+    """FFmpeg's planar formats, such as yuva444p10le, by layout."""
     layouts = {}
     for name in formats:
         alpha, digits = name.startswith("yuva"), name.removeprefix("yuv").removeprefix("a")
@@ -81,7 +81,7 @@ _RGB = {
     Layout(True, False, 444): "gbrp16le",
     Layout(True, True, 444): "gbrap16le",
 }
-# x264's code for AVX-512 reads memory that nobody has written, so that the same frames give other bytes now and then.
+# x264's AVX-512 code reads uninitialized memory, so that the same frames sometimes give different bytes.
 _X86 = platform.machine().lower() in ("x86_64", "amd64")
 REPEATABLE = {"x264-params": "asm=SSE4.2,AVX,AVX2,FMA3,BMI1,BMI2,LZCNT"} if _X86 else {}
 CODECS = {
@@ -140,24 +140,24 @@ CODECS = {
 
 
 class Plan(NamedTuple):
-    """How a film is going to be stored."""
+    """How a film will be stored."""
 
     codec: Codec
     layout: Layout
     pixel_format: str
     quality: float | None
-    film: FilmFormat  # with the sides and the range that the codec takes
-    lost: tuple[str, ...]  # what cannot be kept
+    film: FilmFormat  # with sides and range as the codec takes them
+    lost: tuple[str, ...]  # remarks on what cannot be kept
 
 
 def plan_encoding(film: FilmFormat, suffix: str, codec: str | None = None, quality: float | None = None) -> Plan:
-    """How to store a film in a file with a suffix.
+    """Plans how to store a film in a file with this suffix.
 
-    Raises UserError for an unknown suffix or codec, a codec that the container does not take or that this build of
-    FFmpeg lacks, and a quality beyond its range.
+    Raises UserError for an unknown suffix or codec, for a codec that does not fit the container or is missing from
+    this build of FFmpeg, and for a quality out of range.
     """
     if suffix not in CONTAINERS:
-        raise UserError(f"{suffix!r} is no film that can be written, expected one of {', '.join(CONTAINERS)}")
+        raise UserError(f"got the film suffix {suffix!r}, expected one of {', '.join(CONTAINERS)}")
     container = CONTAINERS[suffix]
     name = _usual(film, container) if codec is None else codec
     chosen = _checked(name, suffix, quality)
@@ -167,14 +167,14 @@ def plan_encoding(film: FilmFormat, suffix: str, codec: str | None = None, quali
         chosen = dataclasses.replace(chosen, segment=chosen.transparent_segment)
     lost = []
     if film.alpha and not layout.alpha:
-        lost.append(f"transparency is laid on white, {name} does not hold it here{_keeping('alpha', suffix)}")
+        lost.append(f"transparency is composited onto white, {name} cannot store it here{_keeping('alpha', suffix)}")
     if film.deep and not layout.deep:
-        lost.append(f"it becomes 8 bits, {name} does not hold more here{_keeping('deep', suffix)}")
+        lost.append(f"it becomes 8 bits, {name} cannot store more here{_keeping('deep', suffix)}")
     if film.mastering is not None and chosen.mastering is None:
-        lost.append(f"how it was mastered is left out: {name} does not tell it (--codec=hevc or av1 does)")
+        lost.append(f"its HDR mastering metadata is left out: {name} cannot store it (--codec=hevc or av1 does)")
     if film.sample_aspect != 1 and not chosen.aspect and container not in ("mp4", "mov"):
         lost.append(
-            f"it is shown with square pixels instead of {film.sample_aspect}: {suffix} tells no other of {name}"
+            f"its pixels become square instead of {film.sample_aspect}: {name} in {suffix} cannot store their shape"
         )
     width, height = film.width, film.height
     if chosen.even:
@@ -190,14 +190,14 @@ def plan_encoding(film: FilmFormat, suffix: str, codec: str | None = None, quali
 
 
 def check_size(plan: Plan) -> None:
-    """Raises PictureError, or OSError, for frames of a size that the encoder does not take; it is opened to know."""
+    """Opens the encoder to check the frame size. Raises PictureError, or OSError, if it does not take that size."""
     film, codec = plan.film, plan.codec
     size = f"{film.width} x {film.height}"
     if max(film.width, film.height) > LARGEST_SIDE:
-        raise PictureError(f"a film has at most {LARGEST_SIDE:,} pixels along a side, this would have {size}")
+        raise PictureError(f"it would have {size} pixels, expected at most {LARGEST_SIDE:,} along a side of a film")
     _quieten_svt(codec)
     with ffmpeg_errors(f"{codec.encoder} cannot encode frames of {size} pixels ({plan.pixel_format})"):
-        context: Any = av.CodecContext.create(codec.encoder, "w")
+        context: av.VideoCodecContext = av.CodecContext.create(codec.encoder, "w")
         context.width, context.height, context.pix_fmt = film.width, film.height, plan.pixel_format
         context.time_base = 1 / (film.rate or USUAL_RATE)
         context.options = {name: text for name, text in codec.options.items() if name.endswith("params")}
@@ -205,7 +205,7 @@ def check_size(plan: Plan) -> None:
 
 
 def _quieten_svt(codec: Codec) -> None:
-    if codec.encoder == "libsvtav1":  # prints to the terminal on its own
+    if codec.encoder == "libsvtav1":  # else it prints to the terminal
         os.environ.setdefault("SVT_LOG", "0")
 
 
@@ -215,11 +215,11 @@ def _checked(name: str, suffix: str, quality: float | None) -> Codec:
     codec = CODECS[name]
     if CONTAINERS[suffix] not in codec.containers:
         fitting = [each for each in CODECS if CONTAINERS[suffix] in CODECS[each].containers]
-        raise UserError(f"--codec: {suffix} does not hold {name}, expected one of {', '.join(fitting)}")
+        raise UserError(f"--codec: got {name!r}, expected one of {', '.join(fitting)} for {suffix}")
     if quality is not None and codec.quality is None:
-        raise UserError(f"--quality: {name} has only one quality, leave it out")
+        raise UserError(f"--quality: got {quality:g}, expected no value, because {name} has only one quality")
     if quality is not None and not 0 <= quality <= codec.worst:
-        raise UserError(f"--quality: got {quality:g}, accepted for {name} are 0 (best) to {codec.worst}")
+        raise UserError(f"--quality: got {quality:g}, expected 0 (best) to {codec.worst} for {name}")
     try:
         av.Codec(codec.encoder, "w")
     except ValueError:
@@ -228,7 +228,7 @@ def _checked(name: str, suffix: str, quality: float | None) -> Codec:
 
 
 def _usual(film: FilmFormat, container: str) -> str:
-    """The codec that most players read and that keeps most."""
+    """The default codec: the one most players read among those that lose least."""
     if container == "webm":
         return "av1" if film.deep and not film.alpha else "vp9"
     if film.alpha and container != "mp4":
@@ -237,7 +237,7 @@ def _usual(film: FilmFormat, container: str) -> str:
 
 
 def _keeping(field: str, suffix: str) -> str:
-    """Who would have kept it, in words."""
+    """A hint at a codec that keeps a property (`alpha` or `deep`)."""
     for other in (suffix, ".mkv", ".mov"):
         for name, codec in CODECS.items():
             container = CONTAINERS[other]
@@ -247,32 +247,32 @@ def _keeping(field: str, suffix: str) -> str:
 
 
 class DecodingTimes:
-    """When packets are decoded: when frames are shown, in order, as many frames late as a codec reorders.
+    """Decoding times of packets: the sorted display times, delayed by the number of frames that a codec reorders.
 
-    Such times rise, and none is later than that at which the packet's frame is shown, however long frames last.
+    These times rise, and none is later than the display time of the packet's frame, however long frames last.
     """
 
     def __init__(self, reordered: int, step: int):
-        """`step`: ticks between those before the first frame."""
+        """`step`: ticks between the decoding times before the first frame."""
         self._reordered, self._step = reordered, step
         self._due: deque[int] | None = None
 
     def show(self, pts: int) -> None:
-        """The next frame in the order in which they are shown."""
+        """Adds the next frame in display order."""
         if self._due is None:
             self._due = deque(pts - self._step * early for early in range(self._reordered, 0, -1))
         self._due.append(pts)
 
     def next(self) -> int:
-        """The time of the next packet in the order in which they are stored."""
+        """The decoding time of the next packet in storage order."""
         assert self._due, "a packet came before its frame"
         return self._due.popleft()
 
 
 class SegmentWriter:
-    """Takes frames one by one.
+    """Encodes frames one by one into a segment.
 
-    Its methods raise OSError where the file cannot be written and PictureError where the frames cannot be encoded.
+    Its methods raise OSError if the file cannot be written and PictureError if the frames cannot be encoded.
     """
 
     def __init__(self, path: Path, plan: Plan):
@@ -283,16 +283,16 @@ class SegmentWriter:
         self._siting = TOP_LEFT if plan.film.top_left and plan.codec.siting else LEFT
         subsampled = plan.pixel_format.startswith("yuv") and plan.layout.subsampling < 444
         self._sited = Sited(self._siting) if subsampled else None
-        self._times = DecodingTimes(plan.codec.reordered, max(1, round(usual)))  # x265's are wrong in short films
-        options = {"fflags": "+bitexact"}  # else Matroska gets a random number
+        self._times = DecodingTimes(plan.codec.reordered, max(1, round(usual)))  # x265's own are wrong in short films
+        options = {"fflags": "+bitexact"}  # else Matroska gets a random identifier
         if path.suffix not in MATROSKA:
-            options["movie_timescale"] = str(plan.film.time_base.denominator)  # that of the whole duration
+            options["movie_timescale"] = str(plan.film.time_base.denominator)  # of the total duration
         with self._errors():
             self._container = av.open(address(path), "w", format=CONTAINERS[path.suffix], container_options=options)
             self._stream = self._add_stream()
 
     def add(self, picture: Picture, pts: int, duration: int) -> None:
-        """The next frame; its time and duration in the film's time base (0: not known)."""
+        """Encodes the next frame; time and duration (0: not known) are in the film's time base."""
         if self._first is None:
             self._first, self._last = pts, pts - 1
         self._last, self._duration = max(pts, self._last + 1), duration
@@ -303,13 +303,13 @@ class SegmentWriter:
             self._mux(self._stream.encode(frame))
 
     def close(self) -> None:
-        """Writes what the encoder still holds."""
+        """Writes the frames that the encoder still holds, and closes the file."""
         with self._errors():
             self._mux(self._stream.encode())
             self._container.close()
 
     def abandon(self) -> None:
-        """Deletes the file, unfinished."""
+        """Closes and deletes the unfinished file."""
         with contextlib.suppress(av.error.FFmpegError):
             self._container.close()
         self._path.unlink(missing_ok=True)
@@ -319,7 +319,7 @@ class SegmentWriter:
         kind = f"frames of {film.width} x {film.height} pixels ({plan.pixel_format})"
         return ffmpeg_errors(f"{plan.codec.encoder} cannot encode {kind}")
 
-    def _add_stream(self) -> Any:
+    def _add_stream(self) -> av.VideoStream:
         plan, film = self._plan, self._plan.film
         options = dict(plan.codec.options)
         if plan.codec.siting and plan.layout.subsampling == 420:
@@ -327,14 +327,16 @@ class SegmentWriter:
         if plan.quality is not None:
             options["crf"] = f"{plan.quality:g}"
         if film.mastering is not None and (option := plan.codec.mastering):
-            told = film.mastering.for_x265() if option == "x265-params" else film.mastering.for_svt()
-            options[option] = ":".join(filter(None, (options.get(option), told)))
+            values = film.mastering.for_x265() if option == "x265-params" else film.mastering.for_svt()
+            options[option] = ":".join(filter(None, (options.get(option), values)))
         _quieten_svt(plan.codec)
-        stream: Any = self._container.add_stream(plan.codec.encoder, rate=film.rate or USUAL_RATE, options=options)
+        stream: av.VideoStream = self._container.add_stream(
+            plan.codec.encoder, rate=film.rate or USUAL_RATE, options=options
+        )
         stream.width, stream.height, stream.pix_fmt = film.width, film.height, plan.pixel_format
         stream.time_base = stream.codec_context.time_base = film.time_base
         stream.sample_aspect_ratio = film.sample_aspect
-        stream.thread_type = "AUTO"  # PyAV's own choice, slices, makes H.264 larger
+        stream.thread_type = "AUTO"  # PyAV's default, slices, makes H.264 files larger
         stream.colorspace, stream.color_range = self._colours.matrix, self._colours.range
         stream.color_primaries, stream.color_trc = self._colours.primaries, self._colours.transfer
         if plan.codec.tag:
@@ -343,12 +345,12 @@ class SegmentWriter:
 
     @property
     def _colours(self) -> Colours:
-        """What the numbers in the file mean."""
+        """The colour space of the file."""
         colours = self._plan.film.colours
         return colours if self._plan.pixel_format.startswith("yuv") else colours._replace(matrix=RGB, range=FULL)
 
-    def _frame(self, picture: Picture) -> Any:
-        """A picture in the pixels and colours of the file."""
+    def _frame(self, picture: Picture) -> av.VideoFrame:
+        """A picture as a frame in the pixel format and colour space of the file."""
         samples = self._samples(picture)
         layout = LAYOUTS[samples.dtype == np.uint16, samples.shape[2] == 4]
         frame = av.VideoFrame.from_ndarray(samples, format=layout)
@@ -358,12 +360,12 @@ class SegmentWriter:
         if colours.matrix != RGB:
             conversion = {"dst_colorspace": colours.conversion, "dst_color_range": colours.range}
         frame = frame.reformat(format=self._plan.pixel_format, interpolation=SWSCALE_FLAGS, **conversion)
-        frame.colorspace, frame.color_range = colours.matrix, colours.range  # ProRes tags by the frame
+        frame.colorspace, frame.color_range = colours.matrix, colours.range  # ProRes takes its tags from the frame
         frame.color_primaries, frame.color_trc = colours.primaries, colours.transfer
         return frame
 
     def _samples(self, picture: Picture) -> np.ndarray:
-        """uint8 or uint16 `[H,W,3 or 4]` of the size of the plan."""
+        """The samples, uint8 or uint16 `[H,W,3 or 4]`, in the size of the plan."""
         pixels, film = _integers(picture), self._plan.film
         if pixels.shape[2] == 1:
             pixels = pixels.repeat(3, axis=2)
@@ -373,17 +375,17 @@ class SegmentWriter:
                 pixels = opaque(pixels)
         missing = (film.height - pixels.shape[0], film.width - pixels.shape[1])
         if not all(0 <= each <= 1 for each in missing):
-            sizes = f"{pixels.shape[1]} x {pixels.shape[0]} pixels, the film {film.width} x {film.height}"
+            sizes = f"{pixels.shape[1]} x {pixels.shape[0]} pixels, expected {film.width} x {film.height}"
             raise PictureError(f"one of its frames has {sizes}")
         if any(missing):
             pixels = np.pad(pixels, ((0, missing[0]), (0, missing[1]), (0, 0)), mode="edge")
         return np.ascontiguousarray(pixels)
 
-    def _mux(self, packets: list[Any]) -> None:
+    def _mux(self, packets: list[av.Packet]) -> None:
         for packet in packets:
             packet.dts = self._times.next()
-            packet.duration = self._duration  # the last packet in the file tells it of the last frame, see joining.py
-            if self._path.suffix in MATROSKA:  # a millisecond stands for a tick, or times would be rounded
+            packet.duration = self._duration  # joining.py reads the last frame's duration from the last packet
+            if self._path.suffix in MATROSKA:  # store a tick as a millisecond, or times would be rounded
                 packet.time_base = Fraction(1, 1000)
             self._container.mux(packet)
 
@@ -399,9 +401,9 @@ def _integers(picture: Picture) -> np.ndarray:
 
 @contextlib.contextmanager
 def ffmpeg_errors(task: str) -> Iterator[None]:
-    """Turns FFmpeg's errors into OSError (the file) or PictureError (what is in it), each of one line.
+    """Turns FFmpeg's errors into OSError (the file) or PictureError (its content), with messages of one line.
 
-    `task`: what cannot be done then, such as "FFmpeg cannot write it".
+    `task`: what failed, such as "FFmpeg cannot write it".
     """
     try:
         yield

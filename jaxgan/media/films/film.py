@@ -1,4 +1,4 @@
-"""Film files through FFmpeg's libraries, frame by frame."""
+"""Reads film files with FFmpeg's libraries, frame by frame."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import os
 from collections.abc import Container, Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import SupportsInt
 
 import av
 import numpy as np
@@ -22,35 +22,35 @@ from jaxgan.media.films.siting import LEFT, SWSCALE_FLAGS, TOP_LEFT, UNTOLD, Sit
 from jaxgan.media.films.upright import Turn, turn_of
 from jaxgan.media.reading import Picture, PictureError
 
-NO_FILM = 0x400 | 0x800  # of a stream's disposition: an attached picture, thumbnails
+NO_FILM = 0x400 | 0x800  # dispositions of streams that are not films: an attached picture, thumbnails
 LAYOUTS = {(False, False): "rgb24", (False, True): "rgba", (True, False): "rgb48le", (True, True): "rgba64le"}
 PLANES = {(False, False): "gbrp", (False, True): "gbrap", (True, False): "gbrp16le", (True, True): "gbrap16le"}
-ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}  # FFmpeg's own decoders leave the alpha out
-WITHOUT_HIDDEN = ("h264", "hevc", "libdav1d", "av1")  # codecs of which each packet is shown
-LONG_TOLD = ("matroska", "flv", "asf")  # containers that tell their length when they are written whole
-LENGTH_GUESSED = ("mpeg", "avi")  # containers that tell none, or a wrong one
-PUT_TOGETHER = ("mpeg",)  # containers that may be put one after the other like texts
-SHORTEST_LOSS = 0.5  # seconds of which a film may be shorter than it tells
-MARGIN = 3  # frames before the start that are decoded, for what looks back
-FURTHER = 8  # times as far a seek goes back that did not find the place
+ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}  # FFmpeg's own decoders ignore the alpha
+WITHOUT_HIDDEN = ("h264", "hevc", "libdav1d", "av1")  # codecs in which each packet is shown
+LONG_TOLD = ("matroska", "flv", "asf")  # containers that state their length once they are complete
+LENGTH_GUESSED = ("mpeg", "avi")  # containers that state no length, or a wrong one
+PUT_TOGETHER = ("mpeg",)  # containers whose files may be concatenated
+SHORTEST_LOSS = 0.5  # seconds that a film may be shorter than it states
+MARGIN = 3  # frames decoded before the start, for filters that look back
+FURTHER = 8  # factor by which the next seek goes back further if one did not find the place
 
 
 class Film:
-    """A film file that is open, see `jaxgan.media.films.frames.Frames`."""
+    """An open film file, see `jaxgan.media.films.frames.Frames`."""
 
     still = False
 
     def __init__(self, path: str | os.PathLike[str], *, start: float = 0.0, end: float | None = None):
-        """`start`, `end`: in seconds from where the film begins.
+        """`start`, `end`: in seconds from the beginning of the film.
 
-        Raises PictureError for what cannot be read, Unfit for a start that is not before the end.
+        Raises PictureError for a file that cannot be read, and Unfit for a start that is not before the end.
         """
         self.path, self.damaged = Path(path), False
         self._notes = Remarks()
         self.remarks = self._notes.lines
         self._start, self._end = start, end
         self._alpha_decoder: str | None = None
-        self._sited: Sited | None = None  # for frames that do not tell where their colours lie
+        self._sited: Sited | None = None  # for frames without a chroma location
         self._open()
         try:
             with reading("it", av.error.FFmpegError):
@@ -61,15 +61,15 @@ class Film:
 
     @property
     def origin(self) -> float:
-        """When the film begins, in seconds of its own clock."""
+        """The start time of the film, in seconds of its own clock."""
         return self._origin
 
     def close(self) -> None:
-        """Lets the file go."""
+        """Closes the file."""
         self._container.close()
 
     def count(self) -> int | None:
-        """The packets between start and end: hidden frames of VP8 and VP9 count, so compare films with their kind."""
+        """The number of packets between start and end. It includes hidden frames of VP8 and VP9."""
         with reading("it", av.error.FFmpegError):
             return self._counted()
 
@@ -78,7 +78,9 @@ class Film:
         until = None if self._end is None else self._origin + self._end - float(self._time_base) / 2
         count = 0
         with open_container(self.path) as container:
-            for packet in Packets(container, pictures(container), False, self._step):
+            stream = pictures(container)
+            assert stream is not None  # as when it was opened
+            for packet in Packets(container, stream, False, self._step):
                 if packet.is_discard:
                     continue
                 if packet.pts is None:
@@ -88,25 +90,25 @@ class Film:
                     continue
                 time = float(packet.pts * self._time_base)
                 count += begin <= time and (until is None or time < until)
-        return count or int(self._start > 0)  # the one that is still shown
+        return count or int(self._start > 0)  # the frame that is still shown
 
     @property
     def turned(self) -> bool:
-        """Whether its frames lie otherwise in the file than upright."""
+        """Whether its frames are stored rotated or mirrored."""
         return self._turn != Turn()
 
     @functools.cached_property
     def seeks(self) -> bool:
-        """Whether a time says where in the file a frame is; else all before it is read, too."""
-        if not self._timed or "avi" in self._kind:  # without times of its frames a film can only be counted through
+        """Whether a frame can be found by its time; else everything before it has to be read, too."""
+        if not self._timed or "avi" in self._kind:  # frames without times can only be counted from the beginning
             return False
         return not any(kind in self._kind for kind in PUT_TOGETHER) or not restarts(self.path)
 
     def frames(self, skip: int = 0, chosen: Container[int] | None = None) -> Iterator[Frame]:
-        """The frames in the order of their times; the first `skip` are decoded and not handed on.
+        """Yields the frames in display order; the first `skip` are decoded but not yielded.
 
-        Of numbers that are `chosen` only those are, counted from the first. Each call reads the film anew, and ends the
-        one before.
+        With `chosen`, only frames of these numbers are yielded, counted from 0. Each call reads the film again, and
+        invalidates the iterator of the previous call.
         """
         with reading("it", av.error.FFmpegError):
             for number, shown in enumerate(self._selected()):
@@ -118,10 +120,11 @@ class Film:
             self._container = open_container(self.path)
         except (av.error.FFmpegError, OSError, ValueError) as error:
             raise PictureError(_reason(error)) from error
-        self._stream = pictures(self._container)
-        if self._stream is None:
+        stream = pictures(self._container)
+        if stream is None:
             self._container.close()
-            raise PictureError("it has no stream of pictures")
+            raise PictureError("it has no video stream")
+        self._stream = stream
         self._stream.thread_type = "AUTO"
         self._decoder = self._stream.codec_context
         if self._alpha_decoder is not None:
@@ -129,7 +132,7 @@ class Film:
             self._decoder.extradata = self._stream.codec_context.extradata or None
 
     def _examine(self) -> None:
-        """Everything that is known before the frames are read."""
+        """Finds everything that is known before the frames are read."""
         stream = self._stream
         self._kind = str(self._container.format.name)
         self._time_base = Fraction(stream.time_base)
@@ -145,17 +148,17 @@ class Film:
             self._reopen()
             first = self._first()
         if not exact:
-            self._notes.tell("turn", "it asks for a turn that is not by right angles, which is left out")
+            self._notes.tell("turn", "its rotation is not a multiple of 90 degrees and is ignored")
         self.format = self._describe(first)
         others = [each for each in self._container.streams.video if _film(each)][1:]
         if others:
-            self._notes.tell("others", f"the first of its {1 + len(others)} streams of pictures")
+            self._notes.tell("others", f"the first of its {1 + len(others)} video streams")
         guessed = any(kind in self._kind for kind in LENGTH_GUESSED)
         self.seconds = check_span(self._length(), self._start, self._end, exact=not guessed)
         if cut_off(self.path):
-            self._cut("it is cut off: the file is shorter than it says")
+            self._cut("it is cut off: the file is shorter than its header states")
 
-    def _first(self) -> Any:
+    def _first(self) -> av.VideoFrame:
         packets = Packets(self._container, self._stream, False, self._step)
         for number, packet in enumerate(packets):
             if number == 0:
@@ -173,22 +176,22 @@ class Film:
                 continue
         raise PictureError("not one of its frames can be decoded")
 
-    def _describe(self, frame: Any) -> FilmFormat:
+    def _describe(self, frame: av.VideoFrame) -> FilmFormat:
         stream, layout = self._stream, frame.format
         context, name = stream.codec_context, frame.format.name
-        told = Colours(
-            matrix=_first_told(frame.colorspace, context.colorspace, untold=2),
-            range=_first_told(frame.color_range, context.color_range, untold=0),
-            primaries=_first_told(frame.color_primaries, context.color_primaries, untold=2),
-            transfer=_first_told(frame.color_trc, context.color_trc, untold=2),
+        tagged = Colours(
+            matrix=_first_tagged(frame.colorspace, context.colorspace, untagged=2),
+            range=_first_tagged(frame.color_range, context.color_range, untagged=0),
+            primaries=_first_tagged(frame.color_primaries, context.color_primaries, untagged=2),
+            transfer=_first_tagged(frame.color_trc, context.color_trc, untagged=2),
         )
-        self._expand = name.startswith(("gray", "ya")) and told.range == LIMITED
-        colours = told.settled(frame.height, rgb=layout.is_rgb or "pal" in name)
+        self._expand = name.startswith(("gray", "ya")) and tagged.range == LIMITED
+        colours = tagged.settled(frame.height, rgb=layout.is_rgb or "pal" in name)
         if colours.high_dynamic_range:
-            which = "PQ" if told.transfer == PQ else "HLG"
-            self._notes.tell("hdr", f"it is HDR ({which}), which networks for ordinary films were not trained on")
-        if told.foreign:
-            self._notes.tell("matrix", f"its colours are of matrix {told.matrix}, read as of matrix {colours.matrix}")
+            which = "PQ" if tagged.transfer == PQ else "HLG"
+            self._notes.tell("hdr", f"it is HDR ({which}), on which networks for ordinary films were not trained")
+        if tagged.foreign:
+            self._notes.tell("matrix", f"its colour matrix {tagged.matrix} is read as matrix {colours.matrix}")
         aspect = _fraction(stream.sample_aspect_ratio) or Fraction(1)
         width, height = frame.width, frame.height
         self._stored = (width, height)
@@ -215,7 +218,7 @@ class Film:
         )
 
     def _length(self) -> float | None:
-        """Seconds from the film's begin to the end of its pictures, as far as it tells."""
+        """The stated duration in seconds, from the film's beginning to the end of its pictures."""
         stream, container = self._stream, self._container
         if stream.duration:
             begin = stream.start_time if stream.start_time is not None else round(self._origin / self._time_base)
@@ -227,7 +230,7 @@ class Film:
         self._open()
 
     def _selected(self) -> Iterator[Shown]:
-        """Frames between start and end, at least the one that is shown at the start."""
+        """The frames between start and end, at least the one that is shown at the start."""
         tick = float(self._time_base)
         begin, until = self._origin + self._start, None if self._end is None else self._origin + self._end
         losses, before = _Losses(), None
@@ -257,10 +260,10 @@ class Film:
         return (shown.pts + max(shown.duration, float(self._step))) * float(self._time_base) > begin
 
     def _decoded(self, begin: float, until: float | None) -> tuple[Decoding, Iterator[Shown]]:
-        """All frames from a place before the begin, exactly as they come where everything is decoded.
+        """All frames from a position before `begin`, exactly as if everything had been decoded.
 
-        A decoder that starts in the middle may leave out frames, or make them up, until it has what they refer to. So
-        the first one must be whole and lie before the begin; else it starts further back.
+        A decoder that starts in the middle may drop frames, or conceal errors, until it has the frames that they refer
+        to. So the first one must be intact and before `begin`; else decoding starts further back.
         """
         margin = MARGIN / float(self._rate or USUAL_RATE)
         while True:
@@ -302,25 +305,25 @@ class Film:
             raise PictureError(f"its size changes from {before} to {after} at {time - self._origin:.2f} seconds")
 
     def _conclude(self, losses: _Losses, decoding: Decoding) -> None:
-        """Tells what was found while reading."""
+        """Adds the remarks on what was found while reading."""
         if decoding.moved:
             had = "1 frame" if decoding.moved == 1 else f"{decoding.moved} frames"
-            self._notes.tell("moved", f"{had} had a time not after the one before, moved by a tick")
+            self._notes.tell("moved", f"{had} had a time not after the previous one, and moved by a tick")
         if decoding.jumped or self._packets.shifts:
-            self._notes.tell("jumped", "its clock restarts, the parts are put one after the other")
+            self._notes.tell("jumped", "its clock restarts, and the parts are read one after the other")
         if self._packets.ended:
             self._compare_length()
-        told = losses.lines()
-        # where the file is cut off, a part of a packet is no news
+        lines = losses.lines()
+        # if the file is cut off, an incomplete packet is expected
         errors = decoding.errors + (0 if self._notes.told("cut") else self._packets.corrupt)
-        if errors and not told:
-            told = [f"{errors} error{'s' * (errors > 1)} while decoding, no frame is lost"]
-        if told:
+        if errors and not lines:
+            lines = [f"{errors} error{'s' * (errors > 1)} while decoding, no frame is lost"]
+        if lines:
             self.damaged = True
-            self._notes.tell("damage", f"damaged: {', '.join(told)}")
+            self._notes.tell("damage", f"damaged: {', '.join(lines)}")
 
     def _compare_length(self) -> None:
-        """Whether all is there that the file speaks of. It has been read to its end."""
+        """Checks that a file that was read to its end has everything that its header or index states."""
         last, entries = self._packets.last, self._stream.index_entries
         if "mov" in self._kind and last is not None:
             missing = 0
@@ -330,14 +333,14 @@ class Film:
                 missing += 1
             if missing:
                 there = float(last * self._time_base) - self._origin
-                more = "1 more frame was" if missing == 1 else f"{missing} more frames were"
-                self._cut(f"it is cut off at {max(0.0, there):.2f} seconds, {more} in it")
+                more = "1 frame is" if missing == 1 else f"{missing} frames are"
+                self._cut(f"it is cut off at {max(0.0, there):.2f} seconds, {more} missing")
         elif any(kind in self._kind for kind in LONG_TOLD) and self._container.duration:
-            # some tell how long the film is, some, as FFmpeg, when it ends
-            told, reached = self._container.duration / av.time_base, self._packets.reached
-            if told - reached > SHORTEST_LOSS:
+            # some writers state how long the film is, others, such as FFmpeg, when it ends
+            stated, reached = self._container.duration / av.time_base, self._packets.reached
+            if stated - reached > SHORTEST_LOSS:
                 there = max(0.0, reached - self._origin)
-                self._cut(f"it is cut off at {there:.2f} of {max(there, told - self._origin):.2f} seconds")
+                self._cut(f"it is cut off at {there:.2f} of {max(there, stated - self._origin):.2f} seconds")
 
     def _cut(self, why: str) -> None:
         self.damaged = True
@@ -346,10 +349,10 @@ class Film:
     def _deinterlaced(self) -> None:
         self._notes.tell("interlaced", "it is interlaced, and was deinterlaced (bwdif)")
 
-    def _picture(self, frame: Any) -> Picture:
+    def _picture(self, frame: av.VideoFrame) -> Picture:
         form = self.format
         layout, arguments = LAYOUTS[form.deep, form.alpha], {}
-        if not frame.format.is_rgb:  # the same values in planes: these flags are 2 to 3 times as fast with them
+        if not frame.format.is_rgb:  # planes have the same values, and these flags are 2 to 3 times as fast with them
             layout, colours = PLANES[form.deep, form.alpha], form.colours
             arguments = {"src_colorspace": colours.conversion, "src_color_range": colours.range}
         if self._sited is not None:
@@ -364,7 +367,7 @@ class Film:
 
 
 class _Losses:
-    """Counts what is not as it was."""
+    """Counts frames that are lost or damaged."""
 
     def __init__(self) -> None:
         self.frames = self.repeated = self.corrupt = 0
@@ -375,19 +378,19 @@ class _Losses:
         self.corrupt += shown.corrupt and not shown.repeated
 
     def lines(self) -> list[str]:
-        told = []
+        lines = []
         if self.repeated:
             each = "" if self.repeated == 1 else " of each"
-            told.append(
-                f"{self.repeated} of {self.frames} frames cannot be decoded, the one before is shown instead{each}"
+            lines.append(
+                f"{self.repeated} of {self.frames} frames cannot be decoded, the previous one is shown instead{each}"
             )
         if self.corrupt:
-            told.append(f"{self.corrupt} of {self.frames} frames can be decoded in part only")
-        return told
+            lines.append(f"{self.corrupt} of {self.frames} frames can only be decoded in part")
+        return lines
 
 
 def _expanded(samples: np.ndarray, alpha: bool) -> np.ndarray:
-    """Grey of limited range as of full range, which FFmpeg takes all grey for."""
+    """Expands grey of limited range to full range, since FFmpeg takes all grey as full range."""
     top = np.iinfo(samples.dtype).max
     shares = (np.arange(top + 1, dtype=np.float32) / ((top + 1) // 256) - 16) / (235 - 16)
     table = np.rint(np.clip(shares, 0, 1) * top).astype(samples.dtype)
@@ -396,58 +399,59 @@ def _expanded(samples: np.ndarray, alpha: bool) -> np.ndarray:
     return table[samples]
 
 
-def open_container(path: str | os.PathLike[str]) -> Any:
-    """A film's file as PyAV opens it; texts in it that are not UTF-8 do no harm. Raises av.error.FFmpegError."""
-    arguments = {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}  # later: always so
+def open_container(path: str | os.PathLike[str]) -> av.container.InputContainer:
+    """Opens a film with PyAV; metadata that is not UTF-8 is tolerated. Raises av.error.FFmpegError."""
+    arguments = {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}  # later the default
     return av.open(address(path), **arguments)
 
 
 def address(path: str | os.PathLike[str]) -> str:
-    """A file by a name that FFmpeg takes for nothing else: what stands before a colon may be a protocol to it."""
+    """The absolute path: FFmpeg would read a relative one with a colon as a protocol."""
     return os.path.abspath(path)
 
 
 def restarts(path: str | os.PathLike[str]) -> list[Fraction]:
-    """By how many seconds the parts of a film are moved that begin where its clock goes back, see `Packets`.
+    """The seconds by which each part of a film is moved that begins where the clock goes back, see `Packets`.
 
-    All of it is read, not decoded. Raises av.error.FFmpegError.
+    Reads the whole file without decoding. Raises av.error.FFmpegError.
     """
     with open_container(path) as container:
         stream = pictures(container)
+        assert stream is not None, "restarts are asked of films only"
         packets = Packets(container, stream, False, _step(stream))
         collections.deque(packets, maxlen=0)
         return [shift * Fraction(stream.time_base) for shift in packets.shifts]
 
 
-def pictures(container: Any) -> Any:
-    """The first stream of pictures that is no cover; None: there is none."""
+def pictures(container: av.container.InputContainer) -> av.VideoStream | None:
+    """The first video stream that is not a cover; None if there is none."""
     return next(filter(_film, container.streams.video), None)
 
 
-def _film(stream: Any) -> bool:
+def _film(stream: av.VideoStream) -> bool:
     return not int(stream.disposition) & NO_FILM and getattr(stream, "codec_context", None) is not None
 
 
-def _rate(stream: Any) -> Fraction | None:
-    """Frames a second on the average; never more than the rate that all times of the film are multiples of."""
+def _rate(stream: av.VideoStream) -> Fraction | None:
+    """The average number of frames per second, limited to the rate of which all times are multiples."""
     average, base = _fraction(stream.average_rate), _fraction(stream.base_rate)
     if average and base and average > base * Fraction(3, 2):
         return base
     return average or base or _fraction(stream.guessed_rate)
 
 
-def _step(stream: Any) -> Fraction:
-    """Ticks of a frame on the average."""
+def _step(stream: av.VideoStream) -> Fraction:
+    """The average number of ticks per frame."""
     return 1 / ((_rate(stream) or USUAL_RATE) * Fraction(stream.time_base))
 
 
-def _fraction(value: Any) -> Fraction | None:
-    """A ratio of FFmpeg's, None where nothing is told: None or 0/1, by release."""
+def _fraction(value: Fraction | None) -> Fraction | None:
+    """A ratio of FFmpeg as a Fraction; None if it is unknown, which is None or 0/1 depending on the release."""
     return Fraction(int(value.numerator), int(value.denominator)) if value and value.denominator else None
 
 
-def _first_told(*values: Any, untold: int) -> int:
-    return next((int(value) for value in values if int(value) != untold), untold)
+def _first_tagged(*values: SupportsInt, untagged: int) -> int:
+    return next((int(value) for value in values if int(value) != untagged), untagged)
 
 
 def _is_key(shown: Shown) -> bool:
@@ -461,4 +465,4 @@ def _after(first: Shown, rest: Iterator[Shown]) -> Iterator[Shown]:
 
 def _reason(error: Exception) -> str:
     text = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    return "it is no film of a format that is known, or it is cut off" if "Invalid data" in text else text
+    return "it is not a film of a known format, or it is cut off" if "Invalid data" in text else text

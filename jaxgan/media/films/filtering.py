@@ -1,4 +1,4 @@
-"""Clips through a filter of FFmpeg's."""
+"""Applies FFmpeg's filters to clips."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import av
 import numpy as np
 from av.filter import Graph
 
-FORMATS = {1: "gray", 3: "gbrp"}  # by channels: planes of 8 bits, as many filters want
+FORMATS = {1: "gray", 3: "gbrp"}  # by channels: planar formats of 8 bits, which many filters require
 
 
 def filtered(clip: np.ndarray, name: str, options: str = "") -> np.ndarray:
-    """A clip uint8 `[t,h,w,1 or 3]` as a filter that keeps sizes and frames leaves it, such as `nlmeans` with `s=3`.
+    """Applies a filter that keeps frame size and count, such as `nlmeans` with `s=3`, to a clip uint8 `[t,h,w,1 or 3]`.
 
-    Raises ValueError for other channels, a filter or options that FFmpeg's libraries here have not, and for frames
-    that come out otherwise.
+    Raises ValueError for other channels, for a filter or options that this build of FFmpeg lacks, and if the filter
+    changes the shape.
     """
     frames, height, width, channels = clip.shape
     if channels not in FORMATS:

@@ -1,4 +1,4 @@
-"""Films of any kind as streams of frames: nothing holds more than a few of them."""
+"""The common interface to films of any kind: streams of frames, of which only a few are in memory."""
 
 from __future__ import annotations
 
@@ -16,79 +16,79 @@ from jaxgan.media.films.colours import Colours
 from jaxgan.media.films.mastering import Mastering
 from jaxgan.media.reading import Picture, PictureError
 
-CONTAINERS, SUFFIXES = kinds.CONTAINERS, kinds.FILMS  # of films that are written, and read
+CONTAINERS, SUFFIXES = kinds.CONTAINERS, kinds.FILMS  # of films that can be written, and read
 ANIMATIONS, PICTURES = kinds.ANIMATIONS, kinds.PICTURES
-USUAL_RATE = Fraction(25)  # of a film that tells none
+USUAL_RATE = Fraction(25)  # frames per second of a film that states no rate
 UNTOLD = Colours()
 
 
 class Frame(NamedTuple):
-    """One picture of a film, and when it is shown."""
+    """One picture of a film, and its display time."""
 
     picture: Picture
-    pts: int  # when, in the film's time base
-    duration: int  # 0: not told
-    key: bool = False  # a decoder can begin with it, where that is known
+    pts: int  # display time, in the film's time base
+    duration: int  # 0: not known
+    key: bool = False  # known to be a key frame
 
 
 @dataclasses.dataclass(frozen=True)
 class FilmFormat:
-    """What all frames of a film have in common."""
+    """The properties that all frames of a film share."""
 
     width: int  # in pixels, upright
     height: int
-    rate: Fraction | None  # frames a second on the average; None: not told
-    time_base: Fraction  # seconds of one tick
+    rate: Fraction | None  # average frames per second; None: not known
+    time_base: Fraction  # seconds per tick
     deep: bool = False  # more than 8 bits
     alpha: bool = False
     subsampling: int = 420  # of the colours: 420, 422 or 444
-    top_left: bool = False  # colours of 4:2:0 lie on a pixel, else left, between two rows, as usual
+    top_left: bool = False  # chroma samples of 4:2:0 are on a pixel; else at the left between two rows, the default
     colours: Colours = UNTOLD
-    sample_aspect: Fraction = Fraction(1)  # width of a pixel by its height
-    mastering: Mastering | None = None  # of high dynamic range
+    sample_aspect: Fraction = Fraction(1)  # width of a pixel divided by its height
+    mastering: Mastering | None = None  # of HDR films
 
     def enlarged(self, scale: int) -> FilmFormat:
-        """The same with more pixels."""
+        """The same format with width and height multiplied by `scale`."""
         return dataclasses.replace(self, width=self.width * scale, height=self.height * scale)
 
 
 class Frames(Protocol):
-    """A film that is open. `remarks` and `damaged` grow while it is read."""
+    """An open film. `remarks` and `damaged` are updated while it is read."""
 
     path: Path
     format: FilmFormat
-    seconds: float | None  # how long it is, as far as it tells
-    remarks: list[str]  # what was done that its owner may not expect
-    damaged: bool  # it is not whole
-    still: bool  # it is one picture
+    seconds: float | None  # stated duration; None: not known
+    remarks: list[str]  # conversions and damage that the user may not expect
+    damaged: bool  # it is incomplete or has errors
+    still: bool  # it is a single picture
 
     def frames(self, skip: int = 0) -> Iterator[Frame]:
-        """The frames in the order of their times, from the one with the number `skip` on."""
+        """Yields the frames in display order, without the first `skip`."""
         ...
 
     def count(self) -> int | None:
-        """How many frames there are, if that can be known without decoding them."""
+        """The number of frames, if it is known without decoding them."""
         ...
 
     def close(self) -> None:
-        """Lets the file go."""
+        """Closes the file."""
         ...
 
 
 class Remarks:
-    """What was done with a film that its owner may not expect, one line a matter; the last word on it counts."""
+    """Remarks on a film, one line per subject; a new line replaces the previous one on its subject."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []
         self._by_matter: dict[str, str] = {}
 
     def tell(self, matter: str, line: str) -> None:
-        """Says something, in the place of what was said of the same matter."""
+        """Sets the line on a subject."""
         self._by_matter[matter] = line
         self.lines[:] = self._by_matter.values()
 
     def told(self, matter: str) -> bool:
-        """Whether something was said of a matter."""
+        """Whether there is a line on a subject."""
         return matter in self._by_matter
 
 
@@ -103,12 +103,12 @@ def is_picture(path: str | os.PathLike[str]) -> bool:
 
 
 class Unfit(PictureError):
-    """What was given beside a film does not fit it: a mistake in the call."""
+    """An option or a mask that does not fit the film: a mistake of the caller, not of the file."""
 
 
 @contextlib.contextmanager
 def reading(what: str = "it", *kinds: type[Exception]) -> Iterator[None]:
-    """Turns what reading may raise, and errors of further kinds, into PictureError: so it is not told as of writing."""
+    """Turns errors of reading, and further `kinds`, into PictureError, lest they count as errors of writing."""
     expected: tuple[type[Exception], ...] = (OSError, ValueError, MemoryError, *kinds)
     try:
         yield
@@ -119,7 +119,7 @@ def reading(what: str = "it", *kinds: type[Exception]) -> Iterator[None]:
 
 
 def check_span(length: float | None, start: float, end: float | None, *, exact: bool = True) -> float | None:
-    """How many seconds are shown of a film with a length, which is `exact` or a guess.
+    """The duration in seconds of the part from `start` to `end` of a film whose length is `exact` or a guess.
 
     Raises Unfit for a start that is not before the end.
     """
@@ -128,7 +128,7 @@ def check_span(length: float | None, start: float, end: float | None, *, exact: 
     if end is not None and not end > start:
         raise Unfit(f"--end: got {end:g}, expected seconds after the start at {start:g}")
     if exact and length is not None and start and start >= length:
-        raise Unfit(f"--start: got {start:g}, but the film ends after {length:.2f} seconds")
+        raise Unfit(f"--start: got {start:g}, expected less than the film's {length:.2f} seconds")
     if length is None:
         return None if end is None else end - start
     return max(0.0, (length if end is None else min(length, end)) - start)
@@ -137,11 +137,11 @@ def check_span(length: float | None, start: float, end: float | None, *, exact: 
 def open_frames(
     path: str | os.PathLike[str], *, start: float = 0.0, end: float | None = None, rate: Fraction | None = None
 ) -> Frames:
-    """A film's size, rate and frames, from `start` to `end` in seconds.
+    """Opens a film, from `start` to `end` in seconds.
 
-    A film is a file that FFmpeg reads; a GIF, WebP or PNG, moving or not, and any other picture (one frame); or a
-    folder of pictures, which are shown at `rate` (25 a second) in the order of the numbers in their names. Raises
-    PictureError for what cannot be read, Unfit for a start beyond the end, UserError where `[video]` is missing.
+    A film is a file that FFmpeg reads; a GIF, WebP or PNG, animated or not, and any other picture (one frame); or a
+    folder of pictures, shown at `rate` (default: 25 per second) in the order of the numbers in their names. Raises
+    PictureError for a film that cannot be read, Unfit for a start beyond the end, UserError if `[video]` is missing.
     """
     if Path(path).is_dir():
         from jaxgan.media.films.stills import Folder
@@ -159,7 +159,7 @@ def open_frames(
 
 
 def check_extra() -> None:
-    """Raises UserError where the extra `[video]` is missing."""
+    """Raises UserError if the extra `[video]` is not installed."""
     try:
         import av  # noqa: F401
     except ImportError:

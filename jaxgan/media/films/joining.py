@@ -1,6 +1,6 @@
-"""Segments of a film into one file, with all else that the source has: sound, subtitles, chapters, metadata.
+"""Joins segments of a film into one file, with the source's sound, subtitles, chapters and metadata.
 
-No frame is decoded: packets are copied one by one, in the order of their times, so that none waits for another.
+No frame is decoded: packets are copied one by one, in the order of their times, so that no stream waits for another.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import av
 
@@ -20,12 +20,12 @@ from jaxgan.media.films.encoding import MATROSKA, DecodingTimes, ffmpeg_errors
 from jaxgan.media.films.film import address
 from jaxgan.media.films.frames import CONTAINERS
 
-FINEST = 2**31 - 1  # ticks a second that MP4 can tell
-WAITING = 500_000  # microseconds that a stream may wait for another one, which may have ended; all come in order
+FINEST = 2**31 - 1  # the largest number of ticks per second in MP4
+WAITING = 500_000  # microseconds that a stream waits for another, which may have ended; packets come in order anyway
 
 
 class Segment(NamedTuple):
-    """A closed file of some frames."""
+    """A complete file of some frames."""
 
     path: Path
     first: int  # pts of its first frame, in the film's time base
@@ -43,17 +43,17 @@ def join(
     rate: Fraction | None = None,
     tags: Mapping[str, str] | None = None,
 ) -> tuple[str, ...]:
-    """Writes the frames of segments and the other streams of the source, from `start` to `end`; what is left out.
+    """Writes the segments and the other streams of the source, from `start` to `end`; returns remarks on what is lost.
 
-    All times are moved by one amount: what the source shows at its beginning, or with its first frame after `start`,
-    is shown at 0. `rate`: frames a second that the target tells, by default those of the first segment. `tags`: further
-    metadata of the target, which has the kind of the suffix and is there whole or not at all. Raises OSError where a
-    segment cannot be read or the target be written, and PictureError for a source that cannot be read and for what
-    FFmpeg cannot put together.
+    All times are moved by the same amount, so that the source's beginning, or its first frame after `start`, is at 0.
+    `rate`: the stated frames per second, by default those of the first segment. `tags`: further metadata of the
+    target, whose container follows from `suffix`. On an error the target is deleted. Raises OSError if a segment
+    cannot be read or the target cannot be written, and PictureError for a source that cannot be read and for streams
+    that FFmpeg cannot join.
     """
     kind = CONTAINERS[suffix]
     with contextlib.ExitStack() as stack:
-        stack.enter_context(ffmpeg_errors("FFmpeg cannot put it together"))
+        stack.enter_context(ffmpeg_errors("FFmpeg cannot join its parts"))
         given = None if source is None else stack.enter_context(Source.opened(source, kind))
         first = segments[0].first * time_base
         span = Span(first) if given is None else given.span(first, start, end)
@@ -85,30 +85,29 @@ def _options(kind: str, given: Source | None, time_base: Fraction) -> dict[str, 
     if kind in ("mp4", "mov"):
         ticks = math.lcm(time_base.denominator, *(() if given is None else given.clocks))
         ticks = ticks if ticks <= FINEST else min(time_base.denominator, FINEST)
-        options |= {"movflags": "+faststart", "movie_timescale": str(ticks)}  # exact offsets of all streams
+        options |= {"movflags": "+faststart", "movie_timescale": str(ticks)}  # makes the offsets of all streams exact
     return options
 
 
-def _add_film(out: Any, segment: Path, kind: str, rate: Fraction | None) -> Any:
-    """A stream for the packets of segments like this one."""
+def _add_film(out: av.container.OutputContainer, segment: Path, kind: str, rate: Fraction | None) -> av.VideoStream:
+    """Adds a video stream for the packets of segments like this one."""
     with av.open(address(segment)) as container:
         given = container.streams.video[0]
         stream = out.add_stream_from_template(given, opaque=True)
         stream.framerate = rate or given.average_rate
         if kind in ("mp4", "mov") and segment.suffix not in MATROSKA:
-            stream.codec_tag = given.codec_tag  # else HEVC gets one that Apple's players refuse
+            stream.codec_tag = given.codec_tag  # FFmpeg's default for HEVC is refused by Apple's players
         if given.sample_aspect_ratio:
             stream.sample_aspect_ratio = given.sample_aspect_ratio
-        if given.metadata.get("alpha_mode"):  # FFmpeg's own decoder does not see it
+        if given.metadata.get("alpha_mode"):  # FFmpeg's own decoder does not detect the alpha
             stream.pix_fmt = "yuva420p"
     return stream
 
 
-def _frames(segments: Sequence[Segment], stream: Any, time_base: Fraction, zero: int) -> Iterator[TimedPacket]:
-    """The packets of all segments.
-
-    The times at which they are decoded are given anew, so that they rise over the borders of segments.
-    """
+def _frames(
+    segments: Sequence[Segment], stream: av.VideoStream, time_base: Fraction, zero: int
+) -> Iterator[TimedPacket]:
+    """The packets of all segments, with new decoding times that rise across the borders of segments."""
     stream.time_base = time_base
     decoding: DecodingTimes | None = None
     first = segments[0].first - zero
@@ -129,7 +128,7 @@ def _frames(segments: Sequence[Segment], stream: Any, time_base: Fraction, zero:
 
 
 def _order(path: Path, time_base: Fraction) -> tuple[list[int], int, int]:
-    """When its frames are shown, rising from 0; for how long the last one is; how many frames a packet may be late."""
+    """The sorted display times of its frames from 0 on, the duration of the last one, and the codec's reorder depth."""
     times, last = list[int](), 0
     for packet, time in _read(path, time_base):
         times.append(time)
@@ -138,9 +137,9 @@ def _order(path: Path, time_base: Fraction) -> tuple[list[int], int, int]:
         return sorted(times), last, container.streams.video[0].codec_context.reorder_depth
 
 
-def _read(path: Path, time_base: Fraction) -> Iterator[tuple[Any, int]]:
-    """Packets of a segment, and when each is shown after the first one: ticks of the film's time base."""
-    options = {"fflags": "+noparse"}  # a parser would guess how long frames of VP9 are
+def _read(path: Path, time_base: Fraction) -> Iterator[tuple[av.Packet, int]]:
+    """The packets of a segment, each with its display time after the first one in ticks of the film's time base."""
+    options = {"fflags": "+noparse"}  # a parser would guess the duration of VP9's frames
     with av.open(address(path), container_options=options) as container:
         beginning = None
         for packet in container.demux(container.streams.video[0]):
@@ -150,5 +149,5 @@ def _read(path: Path, time_base: Fraction) -> Iterator[tuple[Any, int]]:
 
 
 def _tick(path: Path, time_base: Fraction, film: Fraction) -> Fraction:
-    """Ticks of the film in one of a segment's file, see `SegmentWriter`."""
+    """Ticks of the film per tick of a segment's file, see `SegmentWriter`."""
     return Fraction(1) if path.suffix in MATROSKA else time_base / film

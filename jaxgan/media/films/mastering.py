@@ -1,12 +1,16 @@
-"""How films of high dynamic range were mastered: the display (SMPTE ST 2086) and the brightest light (CTA-861.3)."""
+"""HDR mastering metadata of films: the display (SMPTE ST 2086) and the content light level (CTA-861.3)."""
 
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 from fractions import Fraction
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-DISPLAY = struct.Struct("<20i2i")  # FFmpeg's AVMasteringDisplayMetadata: fractions, and which of them are told
+if TYPE_CHECKING:  # films are optional, and av with them
+    import av
+
+DISPLAY = struct.Struct("<20i2i")  # FFmpeg's AVMasteringDisplayMetadata: fractions, and flags for which are set
 LIGHT = struct.Struct("<2I")  # AVContentLightMetadata
 
 
@@ -22,38 +26,38 @@ class Display(NamedTuple):
 
 
 class Mastering(NamedTuple):
-    """What players map the tones of a film by."""
+    """The metadata by which players map the tones of a film."""
 
     display: Display | None = None
-    brightest_pixel: int = 0  # MaxCLL, cd/m2; 0: not told
+    brightest_pixel: int = 0  # MaxCLL, cd/m2; 0: not known
     brightest_frame: int = 0  # MaxFALL
 
     def for_x265(self) -> str:
-        """The same as one of x265's parameters, in units of 0.00002 and 0.0001 cd/m2."""
+        """The metadata as x265's parameters, in units of 0.00002 and 0.0001 cd/m2."""
         parts = [f"max-cll={self.brightest_pixel},{self.brightest_frame}"] if self.brightest_pixel else []
         if self.display is not None:
-            told = self._display(lambda share: f"{round(share * 50000)}", lambda light: f"{round(light * 10000)}")
-            parts.append(f"master-display={told}")
+            shown = self._display(lambda share: f"{round(share * 50000)}", lambda light: f"{round(light * 10000)}")
+            parts.append(f"master-display={shown}")
         return ":".join(parts)
 
     def for_svt(self) -> str:
-        """The same as one of SVT-AV1's parameters."""
+        """The metadata as SVT-AV1's parameters."""
         parts = [f"content-light={self.brightest_pixel},{self.brightest_frame}"] if self.brightest_pixel else []
         if self.display is not None:
-            told = self._display(lambda share: f"{float(share):.6f}", lambda light: f"{float(light):.6f}")
-            parts.append(f"mastering-display={told}")
+            shown = self._display(lambda share: f"{float(share):.6f}", lambda light: f"{float(light):.6f}")
+            parts.append(f"mastering-display={shown}")
         return ":".join(parts)
 
-    def _display(self, share: Any, light: Any) -> str:
+    def _display(self, share: Callable[[Fraction], str], light: Callable[[Fraction], str]) -> str:
         display = self.display
         assert display is not None
         points = (("G", display.green), ("B", display.blue), ("R", display.red), ("WP", display.white))
-        told = "".join(f"{name}({share(x)},{share(y)})" for name, (x, y) in points)
-        return f"{told}L({light(display.brightest)},{light(display.darkest)})"
+        chromaticities = "".join(f"{name}({share(x)},{share(y)})" for name, (x, y) in points)
+        return f"{chromaticities}L({light(display.brightest)},{light(display.darkest)})"
 
 
-def mastering_of(frame: Any) -> Mastering | None:
-    """What a decoded av.VideoFrame tells; None: nothing."""
+def mastering_of(frame: av.VideoFrame) -> Mastering | None:
+    """The mastering metadata of a decoded frame; None if there is none."""
     from av.sidedata.sidedata import Type
 
     display, light = frame.side_data.get(Type.MASTERING_DISPLAY_METADATA), frame.side_data.get(Type.CONTENT_LIGHT_LEVEL)

@@ -1,4 +1,4 @@
-"""A film that is written in segments, which outlive a process that is killed."""
+"""Writes a film in segments, so that finished ones survive if the process is killed."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ from jaxgan.media.reading import PictureError
 from jaxgan.system.json_files import read_json
 from jaxgan.system.paths import open_regular
 
-LENGTH = 48  # frames of a segment at most: so many are computed again after a kill
-SHORTEST = 12  # frames before a cut may end one
-TOLD_WHILE_WRITTEN = ("matroska", "webm")  # containers that can be told what made them only while they are written
-LONGEST_NAME = 200  # bytes, from which on the folder is named otherwise
+LENGTH = 48  # frames of a segment at most: after a kill, up to this many are computed again
+SHORTEST = 12  # frames of a segment before a cut may end it
+TOLD_WHILE_WRITTEN = ("matroska", "webm")  # containers whose origin can only be stored while they are written
+LONGEST_NAME = 200  # bytes; longer names are replaced by their hash in the folder's name
 RECORD, LOCK = "segments.json", "lock"
 
 
 def folder_of(target: Path) -> Path:
-    """Where the segments of a film lie until it is whole: a hidden folder beside it."""
+    """The hidden folder beside a film that holds its segments until it is complete."""
     name = target.name
     if len(os.fsencode(name)) > LONGEST_NAME:
         name = hashlib.sha256(os.fsencode(name)).hexdigest()
@@ -53,11 +53,11 @@ class _Closed(NamedTuple):
 class SegmentedFilm:
     """Takes frames one by one and keeps those of finished segments.
 
-    With the same job as before it goes on where the last finished segment ends; with another one it begins anew.
+    If the job is the same as before, it continues after the last finished segment; else it starts over.
     """
 
     def __init__(self, target: Path, plan: Plan, job: Mapping[str, Any]):
-        """`job`: all that the frames follow from, JSON.
+        """`job`: everything that determines the frames, as JSON.
 
         Raises OSError, and PictureError while another process writes the film.
         """
@@ -66,9 +66,9 @@ class SegmentedFilm:
         self._joined = self.folder / f"joined{target.suffix.lower()}"
         self._closed: list[_Closed] = []
         self._signed = False  # the joined film
-        self.anew = False  # segments of another job were there
-        self._lost: list[str] = []  # what joining could not keep,
-        self._unsaid: list[str] = []  # and what the file cannot say of its origin
+        self.anew = False  # there were segments of another job
+        self._lost: list[str] = []  # remarks on what joining could not keep
+        self._unsaid: list[str] = []  # remarks on what the file cannot store of its origin
         self._lock = self._locked()
         self._read()
         self._writer: SegmentWriter | None = None
@@ -76,12 +76,12 @@ class SegmentedFilm:
 
     @property
     def plan(self) -> Plan:
-        """How the film is stored."""
+        """The encoding of the film."""
         return self._plan
 
     @property
     def done(self) -> int:
-        """How many frames are there already."""
+        """The number of frames in finished segments."""
         return sum(segment.frames for segment in self._closed)
 
     @property
@@ -90,7 +90,7 @@ class SegmentedFilm:
         return [Segment(self.folder / segment.name, segment.first) for segment in self._closed]
 
     def add(self, frame: Frame) -> None:
-        """The next frame."""
+        """Adds the next frame."""
         if self._writer is None:
             self._first, self._frames = frame.pts, 0
             self._writer = SegmentWriter(self.folder / self._name(), self._plan)
@@ -98,14 +98,14 @@ class SegmentedFilm:
         self._frames += 1
 
     def close_segment(self, beside: Mapping[str, Any] | None = None) -> None:
-        """Ends the segment, if there is one; from now on it is kept, and beside it what is needed to go on."""
+        """Finishes the current segment, if any, and stores the arrays `beside` it that are needed to continue."""
         if self._writer is None:
             return
         self._writer.close()
         self._writer = None
         path = self.folder / self._name()
         with open(path, "rb") as file:
-            os.fsync(file.fileno())  # the record must not outlive what it tells of
+            os.fsync(file.fileno())  # the record must not reach the disk before the segment
         self._closed.append(_Closed(path.name, self._frames, self._first, path.stat().st_size))
         if beside is not None:
             with open(self._beside(len(self._closed)), "wb") as file:
@@ -116,7 +116,7 @@ class SegmentedFilm:
         self._beside(len(self._closed) - 1).unlink(missing_ok=True)
 
     def kept_with(self, count: int) -> dict[str, np.ndarray] | None:
-        """What was kept beside the finished segment of this number, from 1 on; None where it is not there whole."""
+        """The arrays stored beside finished segment number `count`, from 1 on; None if missing or incomplete."""
         try:
             with np.load(self._beside(count), allow_pickle=False) as file:
                 return dict(file)
@@ -136,9 +136,9 @@ class SegmentedFilm:
         end: float | None = None,
         origin: Origin | None = None,
     ) -> tuple[str, ...]:
-        """Joins the segments with the other streams of the source, and marks the film; what could not be kept.
+        """Joins the segments with the source's other streams and writes the origin; returns remarks on what is lost.
 
-        Raises OSError and PictureError; then what was finished stays.
+        Raises OSError and PictureError; the finished segments then stay.
         """
         suffix = self._target.suffix.lower()
         if not self._joined.exists():
@@ -159,7 +159,7 @@ class SegmentedFilm:
             self._unsaid = [] if origin is None else list(describe_file(part, suffix, origin))
             self._keep_record()
             os.replace(part, self._joined)
-            for segment in self.segments:  # so that the disk never holds the film three times
+            for segment in self.segments:  # lest the disk hold the film three times
                 segment.path.unlink()
         unsigned: tuple[str, ...] = ()
         if origin is not None and not self._signed:
@@ -169,12 +169,12 @@ class SegmentedFilm:
         return (*self._lost, *map(Remark, self._unsaid), *unsigned)
 
     def move(self) -> None:
-        """Moves the whole film to its place. Raises OSError."""
+        """Moves the complete film to its target. Raises OSError."""
         os.replace(self._joined, self._target)
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def release(self) -> None:
-        """Lets go the unfinished segment, and the film to other processes; without a finished one nothing stays."""
+        """Deletes the unfinished segment and releases the lock; deletes the folder if no segment is finished."""
         if self._writer is not None:
             self._writer.abandon()
             self._writer = None
@@ -183,7 +183,7 @@ class SegmentedFilm:
         self._lock.close()
 
     def _beside(self, count: int) -> Path:
-        """Where that lies which belongs to so many segments."""
+        """The file of the arrays stored after `count` segments."""
         return self.folder / f"{count:06}.npz"
 
     def _name(self) -> str:
@@ -200,7 +200,7 @@ class SegmentedFilm:
         replace_file(self.folder / RECORD, json.dumps(record, allow_nan=False).encode())
 
     def _read(self) -> None:
-        """Takes over what an earlier call has finished, and deletes all else."""
+        """Takes over what an earlier call has finished, and deletes all other files."""
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
             record = read_json(self.folder / RECORD)
             closed = [
@@ -221,21 +221,21 @@ class SegmentedFilm:
                 path.unlink()
 
     def _is_whole(self, segment: _Closed) -> bool:
-        """Whether a segment is there as it was finished: after a power cut it may be shorter."""
+        """Whether a segment still has its full size: after a power cut it may be shorter."""
         path = self.folder / segment.name
         return path.exists() and path.stat().st_size == segment.size
 
     def _locked(self) -> IO[bytes]:
-        """The open file that tells other processes that this one writes the film."""
+        """Opens and locks the file that keeps other processes from writing the same film."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        if self.folder.is_symlink():  # what lies where it leads is not ours to delete
-            raise PictureError(f"{self.folder} is a link; remove it")
+        if self.folder.is_symlink():  # the files that it points to are not ours to delete
+            raise PictureError(f"{self.folder} is a link, expected a folder; remove the link")
         file = open_regular(self.folder / LOCK)
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             file.close()
             raise PictureError(f"another process writes {self._target}") from None
-        except OSError:  # a file system without locks: nothing keeps a second process out
+        except OSError:  # the file system has no locks, so a second process cannot be kept out
             pass
         return file

@@ -1,41 +1,41 @@
-"""Where the samples of subsampled colours lie between those of brightness.
+"""The chroma location of subsampled frames.
 
-FFmpeg converts a frame as the frame tells it, and one that tells nothing as if they lay in the middle. PyAV neither
-shows nor sets what a frame tells; a filter that leaves the pixels alone sets it.
+FFmpeg converts a frame by its tagged location, and an untagged one as if the samples were centred. PyAV can neither
+read nor set the tag, so it is set here by a filter that does not change the pixels.
 """
 
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import Any
 
+import av
 import numpy as np
 from av.filter import Graph
 from av.video.reformatter import Interpolation
 
-LEFT, TOP_LEFT = "left", "topleft"  # in the column of a pixel, between its rows; on a pixel. FFmpeg's words
-UNTOLD = ("vp8", "vp9", "av1", "prores", "dnxhd")  # codecs that cannot tell it, or rarely do: left, as players assume
+LEFT, TOP_LEFT = "left", "topleft"  # FFmpeg's names: in a pixel column between two rows; on a pixel
+UNTOLD = ("vp8", "vp9", "av1", "prores", "dnxhd")  # codecs that cannot or rarely tag it; players assume left
 SWSCALE_FLAGS = int(Interpolation.BICUBIC | Interpolation.FULL_CHR_H_INT | Interpolation.ACCURATE_RND)
 SIDE = 32  # pixels of a probe
 TICK = Fraction(1, 25)
 
 
 class Sited:
-    """Tells frames of one size and layout where their colours lie. Pixels are shared, not copied."""
+    """Sets the chroma location of frames of one size and layout. Pixels are shared, not copied."""
 
     def __init__(self, siting: str):
         self._siting = siting
         self._graph: Graph | None = None
         self._number = 0
 
-    def __call__(self, frame: Any) -> Any:
-        """The frame with another word on it; its time is lost."""
+    def __call__(self, frame: av.VideoFrame) -> av.VideoFrame:
+        """The frame with the new tag; its time is lost."""
         if self._graph is None:
             self._graph = graph = Graph()
             source = graph.add_buffer(width=frame.width, height=frame.height, format=frame.format, time_base=TICK)
-            told = graph.add("setparams", f"chroma_location={self._siting}")
-            source.link_to(told)
-            told.link_to(graph.add("buffersink"))
+            tag = graph.add("setparams", f"chroma_location={self._siting}")
+            source.link_to(tag)
+            tag.link_to(graph.add("buffersink"))
             graph.configure()
         frame.pts, frame.time_base = self._number, TICK
         self._number += 1
@@ -43,8 +43,8 @@ class Sited:
         return self._graph.pull()
 
 
-def siting_of(frame: Any) -> str | None:
-    """LEFT, TOP_LEFT, or None where a frame tells another place or none: how an edge in its colours is converted."""
+def siting_of(frame: av.VideoFrame) -> str | None:
+    """LEFT or TOP_LEFT, found from how an edge in chroma is converted; None for another location or no tag."""
     probe = frame.reformat(width=SIDE, height=SIDE, format="yuv420p")
     if probe is frame:
         probe.make_writable()
@@ -57,5 +57,5 @@ def siting_of(frame: Any) -> str | None:
     return next((each for each in (LEFT, TOP_LEFT) if np.array_equal(found, _converted(Sited(each)(probe)))), None)
 
 
-def _converted(probe: Any) -> np.ndarray:
+def _converted(probe: av.VideoFrame) -> np.ndarray:
     return probe.reformat(format="gbrp", interpolation=SWSCALE_FLAGS).to_ndarray()

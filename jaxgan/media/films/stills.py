@@ -1,4 +1,4 @@
-"""Pictures as films: one as a single frame, a folder of them as one after the other."""
+"""Pictures as films: a single picture as one frame, a folder of pictures as a sequence."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from jaxgan.media.turns import upright_size
 
 
 class _Head:
-    """What a picture's file says of it before it is decoded."""
+    """What is known of a picture file before it is decoded."""
 
     def __init__(self, path: Path):
         """Raises PictureError."""
@@ -30,14 +30,14 @@ class _Head:
                 self.alpha = image.has_transparency_data
         except PictureError:
             raise
-        except Exception as error:  # Pillow's readers raise what they like on broken data
+        except Exception as error:  # Pillow's readers raise any exception on broken data
             raise PictureError(
-                getattr(error, "strerror", None) or "it is no image of a format that is known, or it is cut off"
+                getattr(error, "strerror", None) or "it is not an image of a known format, or it is cut off"
             ) from error
 
 
 class Folder:
-    """Pictures of one size as a film, each read when its turn comes. See `jaxgan.media.films.frames.Frames`."""
+    """Pictures of one size as a film, read one by one. See `jaxgan.media.films.frames.Frames`."""
 
     still = False
 
@@ -50,7 +50,7 @@ class Folder:
         rate: Fraction = USUAL_RATE,
         files: Sequence[Path] | None = None,
     ):
-        """`files`: which pictures, else all in the folder. Raises PictureError, Unfit for an impossible start."""
+        """`files`: the pictures (default: all in the folder). Raises PictureError, Unfit for an impossible start."""
         self.path, self.damaged = Path(path), False
         self._notes = Remarks()
         self.remarks = self._notes.lines
@@ -66,7 +66,7 @@ class Folder:
         last = len(self._files) if end is None else min(len(self._files), math.ceil(round(end * rate, 6)))
         self._numbers = range(first, max(last, first + 1))
         self.format = self._describe(rate)
-        if line := _tell_gaps([self._files[number].name for number in self._numbers]):
+        if line := _gap_remark([self._files[number].name for number in self._numbers]):
             self._notes.tell("gaps", line)
 
     def _describe(self, rate: Fraction) -> FilmFormat:
@@ -78,11 +78,11 @@ class Folder:
             except PictureError as error:
                 if len(self._numbers) == 1:
                     raise
-                self._tell_of(path, error)
+                self._report(path, error)
                 continue
             if size is not None and head.size != size:
                 (width, height), (other, high) = head.size, size
-                raise PictureError(f"{path.name} has {width} x {height} pixels, those before it have {other} x {high}")
+                raise PictureError(f"{path.name} has {width} x {height} pixels, expected {other} x {high} as before it")
             size, deep, alpha = head.size, deep or head.deep, alpha or head.alpha
         if size is None:
             raise PictureError("not one of its files can be read as a picture")
@@ -91,7 +91,7 @@ class Folder:
         return FilmFormat(width, height, rate, time_base=1 / rate, deep=deep, alpha=alpha, colours=colours)
 
     def frames(self, skip: int = 0) -> Iterator[Frame]:
-        """The frames in order, the first `skip` not read; one that cannot be read is replaced by the one before it."""
+        """Yields the frames from number `skip` on; a picture that cannot be read is replaced by the previous one."""
         last: Picture | None = None
         with reading():
             for number in self._numbers[skip:]:
@@ -103,7 +103,7 @@ class Folder:
         return len(self._numbers)
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Does nothing: no file stays open."""
 
     def _read(self, number: int) -> Picture | None:
         path = self._files[number]
@@ -113,11 +113,11 @@ class Folder:
                 self._notes.tell(line, line)
             return self._uniform(picture)
         except PictureError as error:
-            self._tell_of(path, error)
+            self._report(path, error)
             return None
 
     def _nearest(self, number: int) -> Picture:
-        """What stands for a picture that cannot be read: the last one before it, else the first after it."""
+        """The replacement for a picture that cannot be read: the last readable one before it, else the first after."""
         numbers = self._numbers
         for other in (*range(number - 1, numbers[0] - 1, -1), *range(number + 1, numbers[-1] + 1)):
             if (found := self._read(other)) is not None:
@@ -125,9 +125,9 @@ class Folder:
         raise PictureError("not one of its files can be read as a picture")
 
     def _uniform(self, picture: Picture) -> Picture:
-        """A picture as all of the film are: in colour, of 8 or 16 bits, with or without alpha."""
+        """A picture converted to the film's format: in colour, 8 or 16 bits, with or without alpha."""
         if (picture.width, picture.height) != (self.format.width, self.format.height):
-            raise PictureError(f"it has {picture.width} x {picture.height} pixels, which its head does not say")
+            raise PictureError(f"it has {picture.width} x {picture.height} pixels, which its header does not state")
         pixels, alpha = (
             None if each is None else self._levels(each, picture) for each in (picture.pixels, picture.alpha)
         )
@@ -149,17 +149,17 @@ class Folder:
         shares = (values.astype(np.float64) - black) / (white - black)
         return np.rint(np.clip(shares, 0, 1) * np.iinfo(dtype).max).astype(dtype)
 
-    def _tell_of(self, path: Path, error: PictureError) -> None:
+    def _report(self, path: Path, error: PictureError) -> None:
         self.damaged = True
         self._bad.add(path.name)
         more = f", {len(self._bad)} such files in all" if len(self._bad) > 1 else ""
         self._notes.tell(
-            "damage", f"damaged: {path.name} cannot be read ({error}), the one before is shown instead{more}"
+            "damage", f"damaged: {path.name} cannot be read ({error}), the previous one is shown instead{more}"
         )
 
 
 class Still(Folder):
-    """One picture as a film of one frame, whatever the time."""
+    """A single picture as a film of one frame, shown at all times."""
 
     still = True
 
@@ -173,13 +173,13 @@ class Still(Folder):
 
 
 def picture_files(folder: str | os.PathLike[str]) -> list[Path]:
-    """The pictures that lie in a folder, without hidden ones, in the order of the numbers in their names."""
+    """The pictures in a folder, except hidden ones, in the order of the numbers in their names."""
     found = [each for each in Path(folder).iterdir() if is_picture(each) and not each.name.startswith(".")]
     return sorted((each for each in found if each.is_file()), key=lambda each: natural(each.name))
 
 
 def gaps(names: Sequence[str]) -> list[int]:
-    """Between which names, in order, and the next ones numbers are missing; nowhere where they do not count."""
+    """The indices of sorted names after which numbers are missing; none if the names are not numbered."""
     parts = [re.fullmatch(r"(.*?)(\d+)(\D*)", name) for name in names]
     numbers = [int(part[2]) for part in parts if part]
     if len(names) < 3 or len(numbers) < len(names) or len({(part[1], part[3]) for part in parts if part}) > 1:
@@ -189,16 +189,16 @@ def gaps(names: Sequence[str]) -> list[int]:
     return wide if min(steps) >= 1 and len(wide) <= len(steps) / 2 else []
 
 
-def _tell_gaps(names: Sequence[str]) -> str:
+def _gap_remark(names: Sequence[str]) -> str:
     wide = gaps(names)
     if not wide:
         return ""
     place = wide[0]
     more = f", and at {len(wide) - 1} more place{'s' * (len(wide) > 2)}" if len(wide) > 1 else ""
-    return f"numbers are missing between {names[place]} and {names[place + 1]}{more}: no time is left for them"
+    return f"numbers are missing between {names[place]} and {names[place + 1]}{more}: no frames are inserted for them"
 
 
 def natural(name: str) -> tuple[tuple[int, int, str], ...]:
-    """A key to sort names by in which numbers count as numbers: 2 comes before 10."""
+    """A sort key for names that compares numbers by value: 2 comes before 10."""
     parts = re.split(r"(\d+)", name.casefold())
     return (*((0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts if part), (-1, 0, name))

@@ -1,22 +1,25 @@
-"""How a film's frames have to be turned to stand upright."""
+"""The rotation and mirroring that make a film's frames upright."""
 
 from __future__ import annotations
 
 import struct
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+if TYPE_CHECKING:
+    import av
+
 
 class Turn(NamedTuple):
-    """A turn by right angles, perhaps mirrored: first rows and columns change places, then each may be reversed."""
+    """A rotation by a multiple of 90 degrees, possibly mirrored: first transpose, then reverse rows or columns."""
 
     transposed: bool = False
-    mirrored: bool = False  # left and right change places
-    flipped: bool = False  # top and bottom
+    mirrored: bool = False  # left and right are swapped
+    flipped: bool = False  # top and bottom are swapped
 
     def __call__(self, samples: np.ndarray) -> np.ndarray:
-        """Samples [H,W,...], upright."""
+        """Turns samples `[H,W,...]` upright."""
         if self.transposed:
             samples = samples.swapaxes(0, 1)
         if self.flipped:
@@ -26,11 +29,11 @@ class Turn(NamedTuple):
         return np.ascontiguousarray(samples)
 
 
-def turn_of(frame: Any) -> tuple[Turn, bool]:
-    """The turn that a decoded frame's display matrix asks for, and whether it is one by right angles.
+def turn_of(frame: av.VideoFrame) -> tuple[Turn, bool]:
+    """The turn given by a decoded frame's display matrix, and whether the matrix is a multiple of 90 degrees.
 
-    The matrix says where a stored point (x, y) is shown: (a x + c y, b x + d y), libavutil/display.h. The angle that
-    is made of it (`frame.rotation`) is not enough: it is 180 degrees for a picture that is only mirrored.
+    The matrix maps a stored point (x, y) to (a x + c y, b x + d y), libavutil/display.h. The angle derived from it
+    (`frame.rotation`) is not enough: it is 180 degrees for a picture that is only mirrored.
     """
     try:
         a, b, _, c, d = struct.unpack_from("=5i", bytes(frame.side_data["DISPLAYMATRIX"]))

@@ -1,1 +1,1 @@
-"""What made a file, written into it and read from it."""
+"""Writes into files what made them, and reads it from them."""

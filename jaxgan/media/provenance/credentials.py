@@ -1,7 +1,8 @@
-"""C2PA credentials: signed statements inside a file of what made it. The only file of the suite that uses c2pa.
+"""C2PA credentials: signed statements inside a file about what made it. The only module that uses c2pa.
 
-They are signed with a key that this installation made for itself (`signing_key`), so a credential says "unchanged since
-this installation wrote it" here and "signed by someone" elsewhere. Nothing is sent or fetched.
+They are signed with a key that this installation created for itself (`signing_key`). So a credential proves here that
+the file is unchanged since this installation wrote it, and elsewhere only that somebody signed it. The network is not
+used.
 """
 
 from __future__ import annotations
@@ -30,21 +31,21 @@ from jaxgan.media.provenance.signing_key import CredentialError
 from jaxgan.system.plain import plain
 
 ISO_TYPES = ("image/avif", "video/mp4", "video/quicktime", "video/x-m4v")
-# c2pa refuses .bmp, .mkv, .webm, .ts, .mpg, .mxf, .flv, .3gp and .y4m, and holds an .avi in memory, twice
+# c2pa refuses .bmp, .mkv, .webm, .ts, .mpg, .mxf, .flv, .3gp and .y4m, and holds an .avi in memory twice
 CARRIERS = frozenset(MEDIA_TYPES)
 RUN = "org.jaxgan.run"  # the name of our own assertion
 UNKNOWN, EXPIRED = "signingCredential.untrusted", "signingCredential.expired"
 PARENT, TOOL = "parent", "claim_generator_info"
-LARGE = 2**26  # bytes from which on a file is not held in memory, and a film is hashed piece by piece
+LARGE = 2**26  # bytes; larger files are not held in memory, and larger films are hashed in pieces
 BUFFER = 2**20  # bytes
-LONGEST_SAID = 500  # characters of what a file says of itself, and is believed to be a name or a sentence
-BACKING_MB = 16  # of a file that c2pa keeps in memory; the rest goes to a temporary one
+LONGEST_SAID = 500  # characters: longer texts of a credential are shortened
+BACKING_MB = 16  # of a file that c2pa keeps in memory; the rest goes to a temporary file
 OFFLINE = {
-    "builder": {"thumbnail": {"enabled": False}},  # else 130 KB a picture
+    "builder": {"thumbnail": {"enabled": False}},  # else 130 KB per picture
     "core": {"backing_store_memory_threshold_in_mb": BACKING_MB},
     "verify": {"remote_manifest_fetch": False, "ocsp_fetch": False},
 }
-# of films: a hash for every 32 MB, all of them in the credential. Else up to 512 MB of a film are in memory
+# for films: a hash for every 32 MB, all of them in the credential. Else up to 512 MB of a film are in memory
 IN_PIECES = {
     "core": {
         "backing_store_memory_threshold_in_mb": BACKING_MB,
@@ -52,48 +53,50 @@ IN_PIECES = {
         "merkle_tree_max_proofs": 0,
     }
 }
-# There is no assertion about training on these files (cawg.training-mining): that is for the user to decide.
+# There is no assertion about training on these files (cawg.training-mining), because the user has to decide on it.
 
 
 class State(enum.Enum):
-    """What is known of a credential."""
+    """The result of checking a credential."""
 
     OURS = "of this installation"
-    STRANGER = "of a stranger"  # a good signature of someone else
-    CHANGED = "changed since"  # the file, or the credential, after it was signed
-    DAMAGED = "damaged"  # there is one, and it cannot be read
+    STRANGER = "of a stranger"  # a valid signature of someone else
+    CHANGED = "changed since"  # the file or the credential was changed after signing
+    DAMAGED = "damaged"  # the credential cannot be read
 
 
 @dataclasses.dataclass(frozen=True)
 class Credential:
-    """What a file's credential is worth, and what it says."""
+    """The state of a file's credential, and its content."""
 
     state: State
-    source_type: str | None = None  # the last word of IPTC's address, such as trainedAlgorithmicMedia
+    source_type: str | None = None  # the last part of IPTC's URI, such as trainedAlgorithmicMedia
     tool: str | None = None  # name and version
     model: str | None = None
     description: str | None = None
     time: str | None = None
     parent: str | None = None  # the name of the file that was restored
-    reason: str | None = None  # why it is changed or damaged
+    reason: str | None = None  # why it counts as changed or damaged
 
 
 def available() -> bool:
-    """Whether c2pa-python is installed; it is not imported."""
+    """Whether c2pa-python is installed, without importing it."""
     return importlib.util.find_spec("c2pa") is not None
 
 
 def sign(path: Path, signed: Path, suffix: str, origin: Origin, *, title: str) -> None:
     """Copies a finished file of the kind of `suffix` (one of CARRIERS) to `signed`, with a credential in it.
 
-    Memory does not grow with the file. The parent is carried on with its own credential where it has one, and is
-    else recorded by name and SHA-256; one that cannot be read, or whose credential is damaged, is no obstacle. Raises
-    CredentialError, after which there is no `signed`.
+    Memory does not grow with the file. The parent's own credential is included if it has one; else the parent is
+    recorded by name and SHA-256. A parent that cannot be read, or whose credential is damaged, is not an error. Raises
+    CredentialError and then leaves no `signed`.
     """
     if suffix.lower() not in MEDIA_TYPES:
-        raise CredentialError(f"{suffix} holds no credential, expected one of {', '.join(sorted(CARRIERS))}")
+        raise CredentialError(
+            f"got suffix {suffix}, which holds no credential, expected one of {', '.join(sorted(CARRIERS))}"
+        )
     if path.resolve() == signed.resolve():
-        raise ValueError("a file is signed into another one")
+        raise ValueError(f"{signed}: got the same file as source and target, expected two files")
     try:
         _sign(path, signed, MEDIA_TYPES[suffix.lower()], origin, title)
     except BaseException:
@@ -103,9 +106,9 @@ def sign(path: Path, signed: Path, suffix: str, origin: Origin, *, title: str) -
 
 
 def read(path: Path) -> Credential | None:
-    """What a file's credential says and is worth to this installation; None where there is none.
+    """Reads and checks the credential of a file; None if there is none or its kind holds none.
 
-    Files of kinds that hold no credential have none. Raises CredentialError for a file that cannot be read.
+    Raises CredentialError for a file that cannot be read.
     """
     c2pa = _c2pa()
     trusting = _reading()
@@ -129,12 +132,12 @@ def read(path: Path) -> Credential | None:
 
 
 def check_loads() -> None:
-    """Raises CredentialError where c2pa-python is missing or cannot be loaded. It is imported."""
+    """Imports c2pa-python. Raises CredentialError if it is missing or cannot be loaded."""
     _c2pa()
 
 
 def own_certificate() -> None:
-    """Raises CredentialError where there is a certificate of this installation that cannot be read; makes none."""
+    """Raises CredentialError if this installation's certificate exists and cannot be read; creates none."""
     signing_key.load_root()
 
 
@@ -145,8 +148,8 @@ def _sign(path: Path, signed: Path, kind: str, origin: Origin, title: str) -> No
         tools = _signing(folder, os.getpid())
         if now > tools.expires:
             raise CredentialError(
-                f"the certificate in {folder} expired on {tools.expires:%d %B %Y}: move that folder away and a new one "
-                "is made, or write without credentials: --provenance=false"
+                f"the certificate in {folder} expired on {tools.expires:%d %B %Y}: move that folder away to get a new "
+                "one, or write without credentials: --provenance=false"
             )
         _demand_few_boxes(path, kind)
         time = now.strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -154,7 +157,7 @@ def _sign(path: Path, signed: Path, kind: str, origin: Origin, title: str) -> No
         manifest = _manifest(origin, title, time, parent, jumbf.sum_outside(path))
         parent_path = origin.parent if parent else None
         if path.stat().st_size <= LARGE:
-            content = io.BytesIO()  # twice as quick as a file
+            content = io.BytesIO()  # twice as fast as a file
             with _builder(manifest, parent_path, tools.whole) as builder, open(path, "rb") as source:
                 builder.sign(tools.signer, kind, source, content)
             signed.write_bytes(content.getbuffer())
@@ -172,15 +175,15 @@ def _sign(path: Path, signed: Path, kind: str, origin: Origin, title: str) -> No
 
 
 def _demand_few_boxes(path: Path, kind: str | None) -> None:
-    """Raises TooManyBoxesError for a file with which c2pa, whose time grows with their square, would be busy."""
+    """Raises TooManyBoxesError for too many boxes, since c2pa's time grows with the square of their number."""
     if kind in ISO_TYPES:
         demand_few(path)
 
 
 def _builder(manifest: dict[str, Any], parent: Path | None, context: Any) -> Any:
-    """What signs a manifest, with the credential of the file that was restored where c2pa takes that, or its name.
+    """The builder of a manifest, with the parent's credential if c2pa accepts it, else with the parent's name.
 
-    Of a file without one c2pa would take from its XMP its identifier, and an address that is given in it.
+    A parent without a credential is not given to c2pa, which would copy an identifier and an address from its XMP.
     """
     c2pa = _c2pa()
     if parent is None:
@@ -190,10 +193,10 @@ def _builder(manifest: dict[str, Any], parent: Path | None, context: Any) -> Any
         "title": _name(parent),
         "relationship": "parentOf",
         "label": PARENT,
-        "instance_id": f"xmp:iid:{uuid.uuid4()}",  # else the input's
+        "instance_id": f"xmp:iid:{uuid.uuid4()}",  # else c2pa takes the input's
         **({"format": kind} if kind else {}),
     }
-    told = manifest["assertions"][-1]["data"][PARENT]
+    recorded = manifest["assertions"][-1]["data"][PARENT]
     if kind and parent.is_file():
         builder = None
         try:
@@ -206,14 +209,14 @@ def _builder(manifest: dict[str, Any], parent: Path | None, context: Any) -> Any
         except (OSError, TooManyBoxesError, c2pa.C2paError) as error:
             if builder is not None:
                 builder.close()
-            told["remark"] = f"its own credential could not be carried on: {_said(error)}"
+            recorded["remark"] = f"its own credential could not be carried on: {_said(error)}"
     return c2pa.Builder({**manifest, "ingredients": [ingredient]}, context)
 
 
 def _manifest(
     origin: Origin, title: str, time: str, parent: dict[str, str] | None, outside: str | None
 ) -> dict[str, Any]:
-    """What is signed."""
+    """The statement that is signed."""
     agent = {"name": "jaxgan", "version": jaxgan.__version__}
     made = {"when": time, "softwareAgent": agent, "description": _utf8(origin.description)}
     if parent:
@@ -223,8 +226,8 @@ def _manifest(
         ]
     else:
         actions = [{"action": "c2pa.created", "digitalSourceType": origin.source_type, **made}]
-    told = {
-        "system": "jaxgan",  # and three more that California asks a hidden disclosure to hold; the provider is the user
+    run = {
+        "system": "jaxgan",  # this and the next three are California's hidden disclosure; the provider is the user
         "version": jaxgan.__version__,
         "time": time,
         "id": str(uuid.uuid4()),
@@ -240,31 +243,31 @@ def _manifest(
         "title": _utf8(title),
         "assertions": [
             {"label": "c2pa.actions.v2", "data": {"actions": actions}},
-            {"label": RUN, "data": {name: value for name, value in told.items() if value is not None}},
+            {"label": RUN, "data": {name: value for name, value in run.items() if value is not None}},
         ],
     }
 
 
 def _fingerprint(path: Path) -> dict[str, str]:
-    """Name and SHA-256 of a file; of a folder, that of the list of its files' sums and names as sha256sum has it."""
-    told = {"name": _name(path)}
+    """Name and SHA-256 of a file; for a folder, the SHA-256 of the list that sha256sum prints for its files."""
+    found = {"name": _name(path)}
     with contextlib.suppress(OSError):
         if path.is_dir():
             files = sorted(each for each in path.rglob("*") if each.is_file() and not _hidden(each, path))
             lines = [f"{_sha256(each)}  {each.relative_to(path).as_posix()}\n" for each in files]
-            told["files_sha256"] = hashlib.sha256(os.fsencode("".join(lines))).hexdigest()
+            found["files_sha256"] = hashlib.sha256(os.fsencode("".join(lines))).hexdigest()
         else:
-            told["sha256"] = _sha256(path)
-    return told
+            found["sha256"] = _sha256(path)
+    return found
 
 
 def _name(path: Path) -> str:
-    """What the user calls a file, not what a link in its place leads to."""
+    """The file's name as given by the user, without resolving links."""
     return _utf8(path.name if path.name not in ("", "..") else path.resolve().name)
 
 
 def _utf8(text: str) -> str:
-    """Text that can be written: names of files can hold any bytes."""
+    """Text that can be encoded as UTF-8, since file names may contain any bytes."""
     return text.encode(errors="surrogateescape").decode(errors="replace")
 
 
@@ -278,7 +281,7 @@ def _hidden(path: Path, root: Path) -> bool:
 
 
 def _judged(state: str | None, results: Any, active: Mapping[str, Any]) -> Credential:
-    """What the library's findings mean. Trusted is what ends in our own root, by key, whatever names are in it."""
+    """The credential with its state, from c2pa's results. Trusted means that our own root key signed it."""
     failures = [str(each.get("code")) for each in (results or {}).get("activeManifest", {}).get("failure", [])]
     if state == "Trusted" and not failures:
         found, reason = State.OURS, None
@@ -292,7 +295,7 @@ def _judged(state: str | None, results: Any, active: Mapping[str, Any]) -> Crede
 
 
 def _statement(active: Mapping[str, Any]) -> dict[str, str | None]:
-    """What a credential says, of whatever shape: anyone may have written it."""
+    """The content of a credential, which may have any shape because anyone may have written it."""
     found = _assertions(active)
     listed = "c2pa.actions.v2" if "c2pa.actions.v2" in found else "c2pa.actions"
     actions, run = _dicts(found.get(listed), "actions"), found.get(RUN, {})
@@ -302,7 +305,7 @@ def _statement(active: Mapping[str, Any]) -> dict[str, str | None]:
     def last(values: list[Any]) -> Any:
         return next((value for value in reversed(values) if value), None)
 
-    said = {
+    fields = {
         "source_type": str(last([each.get("digitalSourceType") for each in actions]) or "").rpartition("/")[2],
         "tool": tool[0] if tool else active.get("claim_generator"),
         "model": run.get("model"),
@@ -310,12 +313,12 @@ def _statement(active: Mapping[str, Any]) -> dict[str, str | None]:
         "time": run.get("time") or _within(active, "signature_info", dict).get("time"),
         "parent": parents[0] if parents else None,
     }
-    return {name: _said(value) or None for name, value in said.items()}
+    return {name: _said(value) or None for name, value in fields.items()}
 
 
-def _active(told: Mapping[str, Any]) -> dict[str, Any]:
-    """The manifest that counts of a file."""
-    return _within(_within(told, "manifests", dict), str(told.get("active_manifest")), dict)
+def _active(store: Mapping[str, Any]) -> dict[str, Any]:
+    """The active manifest of a file."""
+    return _within(_within(store, "manifests", dict), str(store.get("active_manifest")), dict)
 
 
 def _assertions(active: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
@@ -349,8 +352,8 @@ class _Signing(NamedTuple):
 
 @functools.lru_cache(maxsize=2)
 def _signing(folder: Path, process: int) -> _Signing:
-    """What signs in this process, with a key that is made where there is none yet."""
-    del process  # a forked child makes its own
+    """The signer of this process; creates the key if there is none yet."""
+    del process  # a key of the cache: a forked child creates its own
     c2pa = _c2pa()
     own = signing_key.load(folder)
     with signing_key.blamed(folder):
@@ -360,13 +363,13 @@ def _signing(folder: Path, process: int) -> _Signing:
 
 
 def _reading() -> Any:
-    """What reads, and trusts nobody but this installation, whose key may be made at any time."""
+    """The context for reading, which trusts only this installation's key; that may be created at any time."""
     return _trusting(signing_key.load_root(), os.getpid())
 
 
 @functools.lru_cache(maxsize=2)
 def _trusting(root: bytes | None, process: int) -> Any:
-    del process  # a forked child makes its own
+    del process  # as above
     c2pa = _c2pa()
     trust = {"trust": {"user_anchors": root.decode()}} if root else {}
     return c2pa.Context(c2pa.Settings.from_dict({**OFFLINE, **trust}))

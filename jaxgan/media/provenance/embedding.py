@@ -1,4 +1,4 @@
-"""XMP packets inside of files of all kinds that can hold one, and out of them again."""
+"""Embeds XMP packets in files of all kinds that can hold one, and extracts them."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ from jaxgan.media.reading import opened
 PNG, JPEG_XMP = b"\x89PNG\r\n\x1a\n", b"http://ns.adobe.com/xap/1.0/\0"
 ISO_XMP = bytes.fromhex("BE7ACFCB97A942E89C71999491E3AFAC")
 GIF_XMP = b"\x21\xff\x0bXMP DataXMP"
-# a reader that takes the text for blocks of a GIF, ends up somewhere in here and is led out (XMP specification, part 3)
+# a reader that takes the text for GIF blocks lands somewhere in here and is led to the end (XMP specification, part 3)
 GIF_TRAILER = b"\x01" + bytes(range(255, -1, -1)) + b"\0"
 TIFF_XMP, BYTES = 700, 1  # the tag and its type
 TIFF_LIMIT = 2**32  # bytes
 WEBP_XMP, WEBP_ALPHA = 0x04, 0x10  # flags of VP8X
 BEGIN, END = b"<x:xmpmeta", b"</x:xmpmeta>"
 EBML = b"\x1aE\xdf\xa3"
-# TagName, "XMP", then TagLanguage of three letters, or none, then TagString (RFC 9559, 5.1.8.1.2); no text is like this
+# TagName "XMP", an optional TagLanguage of three letters, then TagString (RFC 9559, 5.1.8.1.2); never found in text
 MATROSKA_XMP = re.compile(rb"\x45\xa3\x83XMP(?:\x44\x7a\x83...)?(?:\x44\x84\x81.)?\x44\x87", re.DOTALL)
-SEARCHED = 2**20  # bytes at both ends of a file that is of none of these kinds
+SEARCHED = 2**20  # bytes searched at both ends of a file of another kind
 
 
 class Edit(NamedTuple):
-    """A change of a file: `head` takes the place of its first bytes, as far as `offset`; `tail` comes behind it."""
+    """A change of a file: `head` replaces the bytes before `offset`, and `tail` is appended."""
 
     offset: int
     head: bytes
@@ -42,10 +42,10 @@ class Edit(NamedTuple):
 
 
 def embed_xmp(path: Path, packet: bytes) -> bool:
-    """Puts a packet into a whole file of PNG, JPEG, WebP, TIFF, GIF, MP4 or MOV; False where the file can have none.
+    """Embeds a packet in a complete PNG, JPEG, WebP, TIFF, GIF, MP4 or MOV; False if the file cannot hold one.
 
-    The kind is told by the file's first bytes. Pixels, frames and sound stay as they are. Raises OSError, such as for
-    a disk that is full: the file is then as it was.
+    The kind is detected from the first bytes. Pixels, frames and sound do not change. Raises OSError, for example if
+    the disk is full, and then leaves the file unchanged.
     """
     with open(path, "rb") as file:
         edit = _edit(file, packet)
@@ -69,7 +69,7 @@ def embed_xmp(path: Path, packet: bytes) -> bool:
 
 
 def with_xmp(content: bytes, packet: bytes) -> bytes:
-    """As `embed_xmp`, of a file that is in memory; as it is where it can have none."""
+    """Like `embed_xmp`, for a file in memory; returned unchanged if it cannot hold a packet."""
     edit = _edit(io.BytesIO(content), packet)
     return content if edit is None else edit.head + content[edit.offset :] + edit.tail
 
@@ -79,12 +79,12 @@ def _edit(file: IO[bytes], packet: bytes) -> Edit | None:
     kind = next((write for begins, write in KINDS if begins(start)), None)
     try:
         return None if kind is None else kind(file, packet)
-    except (struct.error, IndexError, TooManyBoxesError):  # cut off, or odd
+    except (struct.error, IndexError, TooManyBoxesError):  # cut off, or malformed
         return None
 
 
 def _edit_in_place(path: Path, edit: Edit) -> None:
-    """The head, which tells of the tail, last, and nothing where there is no room for the tail."""
+    """Writes the tail first and then the head, which refers to it; undoes the tail if the disk is full."""
     with open(path, "r+b", buffering=0) as file:
         end = file.seek(0, os.SEEK_END)
         try:
@@ -99,10 +99,10 @@ def _edit_in_place(path: Path, edit: Edit) -> None:
 
 
 def extract_xmp(path: Path) -> str | None:
-    """The packet of a picture or a film, as text; None where there is none, or none that can be read.
+    """The XMP packet of a picture or a film as text; None if there is none, or it cannot be read.
 
-    Films of other kinds than MP4 and MOV, archives and such are searched for one at both ends. Raises OSError for a
-    file that cannot be opened.
+    Files of other kinds, such as films other than MP4 and MOV, are searched at both ends. Raises OSError for a file
+    that cannot be opened.
     """
     with open(path, "rb") as file:
         start = file.read(12)
@@ -112,7 +112,7 @@ def extract_xmp(path: Path) -> str | None:
                 return found
         ends = _ends(file)
     packet: object = None
-    # Pillow's decoders raise what they like on what is no picture, or broken
+    # Pillow's decoders raise any exception on broken files and on files that are not pictures
     with contextlib.suppress(Exception), opened(path, max_pixels=sys.maxsize) as image:
         packet = image.info.get("xmp")
     if packet is None and start.startswith(EBML):
@@ -125,7 +125,7 @@ def extract_xmp(path: Path) -> str | None:
 
 
 def _png(file: IO[bytes], packet: bytes) -> Edit:
-    """An iTXt chunk, not compressed, behind the first chunk (PNG specification, 11.3.3.4)."""
+    """Adds an uncompressed iTXt chunk after the first chunk (PNG specification, 11.3.3.4)."""
     file.seek(0)
     head = file.read(len(PNG) + 25)  # the first chunk, IHDR, has 13 bytes of content
     chunk = b"iTXt" + b"XML:com.adobe.xmp" + b"\0\0\0\0\0" + packet
@@ -134,7 +134,7 @@ def _png(file: IO[bytes], packet: bytes) -> Edit:
 
 
 def _jpeg(file: IO[bytes], packet: bytes) -> Edit:
-    """An APP1 segment behind JFIF's and EXIF's, which readers want first."""
+    """Adds an APP1 segment after JFIF's and EXIF's, which readers expect first."""
     place = 2
     while True:
         file.seek(place)
@@ -148,7 +148,7 @@ def _jpeg(file: IO[bytes], packet: bytes) -> Edit:
 
 
 def _webp(file: IO[bytes], packet: bytes) -> Edit:
-    """A chunk at the end, told of in VP8X, which comes first and is made where there is none."""
+    """Adds a chunk at the end, and its flag in the first chunk, VP8X, which is created if there is none."""
     size = file.seek(0, os.SEEK_END)
     file.seek(0)
     first = file.read(30)
@@ -162,8 +162,8 @@ def _webp(file: IO[bytes], packet: bytes) -> Edit:
 
 
 def _webp_head(first: bytes) -> bytes:
-    """The VP8X chunk of a file of one picture without one, from its first 30 bytes."""
-    if first[12:16] == b"VP8L":  # sides less one in 14 bits each, then one bit of alpha
+    """The VP8X chunk for a single picture that has none, from its first 30 bytes."""
+    if first[12:16] == b"VP8L":  # width - 1 and height - 1 in 14 bits each, then one bit for alpha
         (bits,) = struct.unpack("<I", first[21:25])
         width, height, alpha = bits & 0x3FFF, bits >> 14 & 0x3FFF, bits >> 28 & 1
     else:
@@ -174,7 +174,7 @@ def _webp_head(first: bytes) -> bytes:
 
 
 def _tiff(file: IO[bytes], packet: bytes) -> Edit | None:
-    """Tag 700, in a directory that is written anew at the end; the old one stays behind unused."""
+    """Adds tag 700 in a new directory at the end; the old directory stays, unused."""
     file.seek(0)
     head = file.read(8)
     order = "<" if head[:2] == b"II" else ">"
@@ -196,7 +196,7 @@ def _tiff(file: IO[bytes], packet: bytes) -> Edit | None:
 
 
 def _gif(file: IO[bytes], packet: bytes) -> Edit:
-    """An application extension before the first picture, behind the one that tells how often to play."""
+    """Adds an application extension before the first picture, after the one with the loop count."""
     file.seek(0)
     screen = file.read(13)
     place = 13 + (3 << (screen[10] & 7) + 1 if screen[10] & 0x80 else 0)
@@ -211,7 +211,7 @@ def _gif(file: IO[bytes], packet: bytes) -> Edit:
 
 
 def _iso(file: IO[bytes], packet: bytes) -> Edit | None:
-    """A box behind all others; where the last is said to reach to the end, there is no room behind it."""
+    """Appends a box; impossible if the last one is defined to extend to the end of the file."""
     file.seek(0, os.SEEK_END)
     end, reached = file.tell(), 0
     for box in top_boxes(file):
@@ -239,7 +239,7 @@ def _readable(packets: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def _packets(content: bytes) -> Iterator[bytes]:
-    """What looks like a packet: not what does not end before another one begins, such as in a title."""
+    """Candidates for packets, each from the last begin tag before an end tag; a begin tag in a title is skipped."""
     place = 0
     while (end := content.find(END, place)) >= 0:
         begin = content.rfind(BEGIN, place, end)
@@ -249,10 +249,10 @@ def _packets(content: bytes) -> Iterator[bytes]:
 
 
 def _tags(content: bytes) -> Iterator[bytes]:
-    """The texts of Matroska's tags of the name XMP, as FFmpeg writes them: name, perhaps a language, text."""
+    """The values of Matroska's tags named XMP, as FFmpeg writes them: name, optional language, value."""
     for found in MATROSKA_XMP.finditer(content):
         place = found.end()
-        length = 9 - content[place].bit_length() if place < len(content) else 9  # of the number that follows
+        length = 9 - content[place].bit_length() if place < len(content) else 9  # bytes of the size field
         if length <= 8:
             size = int.from_bytes(content[place : place + length], "big") & (1 << 7 * length) - 1
             yield content[place + length : place + length + size]

@@ -1,4 +1,4 @@
-"""The boxes of MP4, MOV, AVIF and their like (ISO 14496-12, 4.2): where they are, not what is in them."""
+"""Locates the boxes of MP4, MOV, AVIF and similar files (ISO 14496-12, 4.2), without their content."""
 
 from __future__ import annotations
 
@@ -8,41 +8,38 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, NamedTuple
 
-MOST = 2**14  # boxes of a file; c2pa takes a second for so many, and four for twice as many
-FOLDED = frozenset(  # boxes of boxes
+MOST = 2**14  # boxes of a file: c2pa takes one second for this many, and four for twice as many
+FOLDED = frozenset(  # boxes that contain boxes
     b"moov trak edts mdia minf dinf stbl udta tref mvex moof traf mfra meta schi sinf iprp ipco".split()
 )
 
 
 class TooManyBoxesError(ValueError):
-    """A file that is made to keep its readers busy, or is of very many fragments."""
+    """A file with too many boxes: built to keep its readers busy, or made of very many fragments."""
 
 
 class Box(NamedTuple):
-    """Where a box is."""
+    """The location of a box."""
 
     place: int
-    size: int  # with the header
+    size: int  # including the header
     name: bytes
-    header: bytes  # as it is in the file
-    endless: bool  # it has no size, but reaches to the end of the file
+    header: bytes  # as stored in the file
+    endless: bool  # has no size, and extends to the end of the file
 
 
 def is_iso(start: bytes) -> bool:
-    """Whether the first bytes of a file are those of MP4, MOV, AVIF or their like."""
+    """Whether the first bytes of a file are those of MP4, MOV, AVIF or a similar format."""
     return start[4:8] == b"ftyp"
 
 
 def top_boxes(file: IO[bytes]) -> Iterator[Box]:
-    """The boxes of the top level, as far as they make sense; the last may be said to reach beyond the end.
-
-    Raises TooManyBoxesError.
-    """
+    """The valid boxes of the top level; the size of the last may exceed the file. Raises TooManyBoxesError."""
     return _walked(file, 0, file.seek(0, os.SEEK_END), MOST)
 
 
 def demand_few(path: Path) -> None:
-    """Raises TooManyBoxesError for a file of more than MOST boxes, those in others counted too; and OSError."""
+    """Raises TooManyBoxesError for a file of more than MOST boxes, including nested ones; and OSError."""
     left = MOST
     with open(path, "rb") as file:
         spans = [(0, file.seek(0, os.SEEK_END))]

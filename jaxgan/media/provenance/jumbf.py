@@ -1,9 +1,9 @@
-"""How a credential lies in a file: the bytes that its hash and its signature leave out have to be what they always are.
+"""Checks the bytes around a credential that neither its hash nor its signature covers.
 
-C2PA hashes a file without the place of the credential itself, and signs claim and assertions; lengths and labels of
-boxes, the padding of the signature, the checksum of a PNG chunk, and of an MP4 the first box and boxes that are free
-are neither hashed nor signed. Whoever changes them changes nothing that anyone reads, but the file is no longer the one
-that was written.
+C2PA hashes a file without the credential itself, and signs claim and assertions. Lengths and labels of boxes, the
+padding of the signature, the checksum of a PNG chunk, and in an MP4 the first box and free boxes are neither hashed nor
+signed. Changing them changes nothing that anyone reads, but the file is no longer the one that was written. So these
+bytes must be exactly as c2pa writes them.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ from typing import IO, NamedTuple
 from jaxgan.media.provenance import iso_boxes
 from jaxgan.media.provenance.iso_boxes import is_iso, top_boxes
 
-UUID_END = bytes.fromhex("00110010800000aa00389b71")  # of every kind of box of C2PA
+UUID_END = bytes.fromhex("00110010800000aa00389b71")  # of the UUIDs of all C2PA boxes
 STORE = b"jumb\0\0\0\x1ejumdc2pa" + UUID_END + b"\x03c2pa\0"
-LABELS = {  # of boxes in a manifest, by kind
+LABELS = {  # of the boxes in a manifest, by kind
     b"c2as": (b"c2pa.assertions",),
     b"c2cl": (b"c2pa.claim.v2",),
     b"c2cs": (b"c2pa.signature",),
 }
-# what is not signed of a signature: the padding's name, the padding, and that the claim lies elsewhere (null)
+# the unsigned part of a signature: the padding's name, the padding, and null for a claim stored elsewhere
 UNSIGNED = re.compile(rb"\xa1cpad(?:Y(?P<two>..)|X(?P<one>.))(?P<zeros>\0*)\xf6X\x40.{64}\Z", re.DOTALL)
 BMFF_UUID = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")
-BMFF_PURPOSE = b"\0\0\0\0manifest\0" + b"\0" * 8  # version and flags; then where a tree of hashes would be
+BMFF_PURPOSE = b"\0\0\0\0manifest\0" + b"\0" * 8  # version and flags, purpose, offset of a Merkle tree (none)
 BMFF_HEAD = BMFF_UUID + BMFF_PURPOSE
-# boxes whose content C2PA's hash covers, and whose offsets change when a store is put in; mfra it does not cover, but
-# changes all the same: an index to seek with, of films in fragments, which the suite does not write
+# boxes whose content C2PA's hash covers, and whose offsets change when a store is inserted. The hash does not cover
+# mfra, which changes all the same: it is the seek index of fragmented films, which the suite does not write
 COVERED = (b"moov", b"mdat", b"moof", b"meta", b"mfra")
 PIECE = 2**20  # bytes
 PNG, GIF = b"\x89PNG\r\n\x1a\n", b"GIF8"
@@ -47,9 +47,9 @@ class Box(NamedTuple):
 
 
 def sum_outside(path: Path) -> str | None:
-    """SHA-256 over an MP4 and its like without its store: which boxes there are, and what is in all but COVERED ones.
+    """SHA-256 of an MP4 or similar file without its store: all box headers, and the content of all but COVERED boxes.
 
-    It is the same before the store is put in and after it. None for other files.
+    It is the same before and after the store is inserted. None for other files.
     """
     with open(path, "rb") as file:
         if not is_iso(file.read(8)):
@@ -58,7 +58,7 @@ def sum_outside(path: Path) -> str | None:
         for box in top_boxes(file):
             reached = box.place + box.size
             if not is_signed and box.name == b"uuid" and _read(file, box, len(BMFF_HEAD)) == BMFF_HEAD:
-                is_signed = True  # one store: a second one is what somebody put in
+                is_signed = True  # only the first store counts: a second one was inserted by somebody else
                 continue
             found.update(box.header)
             if box.name not in COVERED:
@@ -73,7 +73,7 @@ def _read(file: IO[bytes], box: iso_boxes.Box, count: int) -> bytes:
 
 
 def _add(found: hashlib._Hash, file: IO[bytes], start: int, end: int) -> None:
-    """Adds a part of a file to a sum, piece by piece."""
+    """Adds a part of a file to a hash, piece by piece."""
     file.seek(start)
     while start < end and (piece := file.read(min(PIECE, end - start))):
         found.update(piece)
@@ -81,7 +81,7 @@ def _add(found: hashlib._Hash, file: IO[bytes], start: int, end: int) -> None:
 
 
 def is_one_piece(path: Path) -> bool:
-    """Whether all sound and pictures of an MP4 or its like are in one box, as in what is not made of fragments."""
+    """Whether all media data of an MP4 or similar file are in one box, that is, it is not fragmented."""
     with open(path, "rb") as file:
         boxes = list(top_boxes(file))
     names = [box.name for box in boxes]
@@ -90,7 +90,7 @@ def is_one_piece(path: Path) -> bool:
 
 
 def present(path: Path) -> bool:
-    """Whether a file has a credential, or the rest of one."""
+    """Whether a file contains a credential, or a part of one."""
     sought, kept = STORE[4:16], b""
     with open(path, "rb") as file:
         while piece := file.read(PIECE):
@@ -101,7 +101,7 @@ def present(path: Path) -> bool:
 
 
 def intact(path: Path) -> bool:
-    """Whether what is neither hashed nor signed of a file's credential is as c2pa writes it."""
+    """Whether the bytes of a file's credential that are neither hashed nor signed are as c2pa writes them."""
     with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         try:
             return _is_store(_store(data))
@@ -110,9 +110,9 @@ def intact(path: Path) -> bool:
 
 
 def _store(data: mmap.mmap) -> bytes:
-    """The store as one piece. Raises ValueError where what is around it is not as it was written."""
+    """The store in one piece. Raises ValueError if the bytes around it are not as c2pa writes them."""
     early = data[:8] == PNG or data[:4] == GIF or data[:2] == b"\xff\xd8" or data[4:8] == b"ftyp"
-    at = data.find(STORE) if early else data.rfind(STORE)  # TIFF and RIFF have it at the end
+    at = data.find(STORE) if early else data.rfind(STORE)  # at the end in TIFF and RIFF
     _demand(at >= 4)
     at -= 4
     if data[:2] == b"\xff\xd8":
@@ -131,7 +131,7 @@ def _store(data: mmap.mmap) -> bytes:
 
 
 def _of_jpeg(data: mmap.mmap, at: int) -> bytes:
-    """A store in segments of at most 64 KB, each with a header, and from the second on with the first box's again."""
+    """Joins a store from segments of at most 64 KB; all but the first repeat the header of the first box."""
     parts: list[bytes] = []
     size = int.from_bytes(data[at + 12 : at + 16], "big")
     while sum(len(part) for part in parts) < size:
@@ -146,7 +146,7 @@ def _of_jpeg(data: mmap.mmap, at: int) -> bytes:
 
 
 def _of_gif(data: mmap.mmap, at: int) -> bytes:
-    """A store in pieces of 255 bytes and a last, shorter one, each after its length."""
+    """Joins a store from blocks of 255 bytes and a last, shorter one, each preceded by its length."""
     parts: list[bytes] = []
     while length := data[at]:
         _demand(not parts or len(parts[-1]) == 255)
@@ -159,7 +159,7 @@ def _is_store(store: bytes) -> bool:
     (outer,) = _parts(store)
     label, manifests = _opened(outer)
     _demand(label == (b"c2pa", b"c2pa") and bool(manifests))
-    for box in _opened(manifests[-1])[1]:  # the one that counts; it has the hashes of the others
+    for box in _opened(manifests[-1])[1]:  # the active manifest, which has the hashes of the others
         (kind, name), content = _opened(box)
         if kind in LABELS:
             _demand(name in LABELS[kind])
@@ -169,7 +169,7 @@ def _is_store(store: bytes) -> bool:
 
 
 def _opened(box: Box) -> tuple[tuple[bytes, bytes], list[Box]]:
-    """Kind and label of a box of boxes, and what is in it."""
+    """Kind and label of a box that contains boxes, and its content."""
     _demand(box.kind == b"jumb")
     described, *content = _parts(box.content)
     _demand(described.kind == b"jumd" and described.content[16:17] == b"\x03" and described.content[-1:] == b"\0")
@@ -192,4 +192,4 @@ def _is_padding(signature: bytes) -> bool:
 
 def _demand(so: bool) -> None:
     if not so:
-        raise ValueError("not as it is written")
+        raise ValueError("not as c2pa writes it")

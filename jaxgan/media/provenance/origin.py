@@ -1,4 +1,4 @@
-"""What made a file, and how that is written into it: as XMP, and as a credential (C2PA) where c2pa-python is there."""
+"""The origin of a file, and how it is written into it: as XMP, and as a C2PA credential if c2pa-python is installed."""
 
 from __future__ import annotations
 
@@ -15,39 +15,39 @@ from jaxgan.media.provenance.xmp import SOURCE_TYPES, Statement, make_packet, pa
 from jaxgan.system.plain import plain
 
 TOOL = f"jaxgan {jaxgan.__version__}"
-NO_CREDENTIAL = "no signed credential is in the files, which needs c2pa-python: pip install -e '.[provenance]'"
+NO_CREDENTIAL = "the files have no signed credential, which needs c2pa-python: pip install -e '.[provenance]'"
 
 
 @dataclasses.dataclass(frozen=True)
 class Origin:
-    """What made a picture or a film."""
+    """The origin of a picture or a film: what made it."""
 
     action: Literal["created", "restored"]
-    description: str  # one sentence, such as "samples of a generator" or what the restorer was trained for
+    description: str  # a phrase, such as "samples of a generator" or what the restorer was trained for
     model: str  # the name of the run, or of the published model
     step: int | None = None  # of the checkpoint
     seed: int | None = None
     config_sha256: str | None = None  # of the run's config
     parent: Path | None = None  # the file that was restored
-    mixed: bool = False  # beside generated pictures it shows others, such as a search's target
+    mixed: bool = False  # it also shows pictures that were not generated, such as the target of a projection
 
     @property
     def source_type(self) -> str:
-        """The IPTC's word for it, a URI."""
+        """The IPTC's digital source type, a URI."""
         composite = self.action == "restored" or self.mixed
         return SOURCE_TYPES + ("compositeWithTrainedAlgorithmicMedia" if composite else "trainedAlgorithmicMedia")
 
 
 class Remark(str):
-    """What a file does not say about its origin, and why; the same for all files of a kind."""
+    """What cannot be stored of a file's origin, and why; the same for all files of a kind."""
 
 
 class Unsigned(Remark):
-    """A credential, or XMP, that could not be made, though all that it needs is there."""
+    """A credential, or XMP, that could not be written although its requirements are met."""
 
 
 def packet_of(origin: Origin) -> bytes:
-    """The XMP of one file: each call makes a new identifier."""
+    """The XMP of one file; each call gives a new identifier."""
     version = None if origin.step is None else f"step {origin.step}"
     return make_packet(
         source_type=origin.source_type,
@@ -59,24 +59,24 @@ def packet_of(origin: Origin) -> bytes:
 
 
 def film_tags(origin: Origin) -> dict[str, str]:
-    """What a writer of Matroska or WebM gives its container as metadata, which `read_xmp` finds there."""
+    """The metadata by which a writer of Matroska or WebM stores the XMP, so that `read_xmp` finds it."""
     return {"XMP": packet_of(origin).decode()}
 
 
 def mark_file(path: Path, suffix: str, origin: Origin, *, title: str) -> tuple[str, ...]:
-    """Writes into a whole file what made it; remarks (`Remark`) about what this kind cannot say.
+    """Writes the origin into a complete file; returns remarks (`Remark`) about what its kind cannot store.
 
-    `path` can have any name, such as that of a file which is still to be moved into place; `suffix` says what it holds
-    and `title` how it will be called. What cannot be written, such as a credential without a key, or anything on a
-    full disk (`Unsigned`), leaves the file as it was. Raises OSError for a file that cannot be read.
+    `path` may have any name, such as that of a temporary file; `suffix` is the kind of the content, and `title` the
+    final name. If something cannot be written, for example without a key or on a full disk (`Unsigned`), the file is
+    left unchanged. Raises OSError for a file that cannot be read.
     """
     remarks = describe_file(path, suffix, origin)
     return (*remarks, *sign_file(path, suffix, origin, title=title))
 
 
 def describe_file(path: Path, suffix: str, origin: Origin) -> tuple[str, ...]:
-    """The first half of `mark_file`: the XMP."""
-    from jaxgan.media.provenance import credentials  # which knows what an origin is from here
+    """The first half of `mark_file`: writes the XMP."""
+    from jaxgan.media.provenance import credentials  # imported late, because it imports this module
 
     try:
         described = embed_xmp(path, packet_of(origin))
@@ -87,11 +87,11 @@ def describe_file(path: Path, suffix: str, origin: Origin) -> tuple[str, ...]:
     kind = suffix.removeprefix(".").upper()
     if suffix.lower() in credentials.CARRIERS:
         return (Remark(f"{kind} holds no XMP"),)
-    return (Remark(f"{kind} cannot say that a model made it: it holds neither XMP nor a credential"),)
+    return (Remark(f"{kind} cannot store that a model made it: it holds neither XMP nor a credential"),)
 
 
 def sign_file(path: Path, suffix: str, origin: Origin, *, title: str) -> tuple[str, ...]:
-    """The second half of `mark_file`: the credential. The signed file takes the place of the other in one move."""
+    """The second half of `mark_file`: writes the credential. The signed file replaces the original atomically."""
     from jaxgan.media.provenance import credentials
 
     kind, suffix = suffix.removeprefix(".").upper(), suffix.lower()
@@ -115,7 +115,7 @@ def sign_file(path: Path, suffix: str, origin: Origin, *, title: str) -> tuple[s
 
 
 def mark_bytes(content: bytes, suffix: str, origin: Origin | None, *, title: str) -> tuple[bytes, tuple[str, ...]]:
-    """As `mark_file`, for a file that is still in memory; None: as it is."""
+    """Like `mark_file`, for a file in memory; unchanged if `origin` is None."""
     if origin is None:
         return content, ()
     try:
@@ -130,17 +130,17 @@ def mark_bytes(content: bytes, suffix: str, origin: Origin | None, *, title: str
 
 
 def read_xmp(path: Path) -> str | None:
-    """The XMP packet of a file, whoever wrote it; None where there is none. Raises OSError."""
+    """The XMP packet of a file, from any writer; None if there is none. Raises OSError."""
     return extract_xmp(path)
 
 
 def read_statement(path: Path) -> Statement | None:
-    """What the XMP of a file says about its making; None where there is no XMP, or none that can be read."""
+    """The origin that the XMP of a file states; None if there is no XMP, or it cannot be read."""
     text = read_xmp(path)
     return None if text is None else parse_packet(text)
 
 
 def digital_source_type(path: Path) -> str | None:
-    """The IPTC's word for what made a file, a URI; None where its XMP has none."""
-    said = read_statement(path)
-    return None if said is None else said.source_type
+    """The IPTC's digital source type of a file, a URI; None if its XMP has none."""
+    statement = read_statement(path)
+    return None if statement is None else statement.source_type

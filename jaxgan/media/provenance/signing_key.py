@@ -1,7 +1,7 @@
-"""The key with which this installation signs what it writes, and its certificate: made at first use, known to nobody.
+"""The private key with which this installation signs its files, and the certificate; created at first use.
 
-They lie in `$XDG_CONFIG_HOME/jaxgan/credentials`. A damaged one is never replaced: files that it signed would be a
-stranger's.
+They are stored in `$XDG_CONFIG_HOME/jaxgan/credentials`. A damaged key is never replaced, because the files that it
+signed would then count as a stranger's.
 """
 
 from __future__ import annotations
@@ -15,65 +15,67 @@ import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from jaxgan.errors import UserError
 
-C2PA_USAGE = "1.3.6.1.4.1.62558.2.1"  # of a certificate: to sign claims of C2PA; c2pa wants one for e-mail beside it
-YEARS = 10  # a credential without a time stamp of others holds as long as its certificate
+C2PA_USAGE = "1.3.6.1.4.1.62558.2.1"  # key usage for C2PA claims; c2pa also requires the one for e-mail
+YEARS = 10  # a credential without a third party's time stamp is valid as long as its certificate
 ROOT, CERTIFICATE, KEY = "root.pem", "certificate.pem", "key.pem"
 FILES = (ROOT, CERTIFICATE, KEY)
-ELSEWHERE = "set XDG_CONFIG_HOME to a folder that can be written, or write without credentials: --provenance=false"
+ELSEWHERE = "set XDG_CONFIG_HOME to a writable folder, or write without credentials: --provenance=false"
 
 
 class CredentialError(UserError):
-    """Why a credential cannot be written or read, in one line."""
+    """A credential cannot be written or read; the message is one line."""
 
 
 class Identity(NamedTuple):
-    """What this installation signs with, as PEM."""
+    """The key and certificates of this installation, as PEM."""
 
     root: bytes
     certificate: bytes  # signed by the root
-    key: bytes  # the certificate's
+    key: bytes  # private key of the certificate
     expires: datetime.datetime
 
 
 def folder() -> Path:
-    """Where the key lies. Raises CredentialError where there is no home."""
+    """The folder of the key. Raises CredentialError if there is no home directory."""
     given = os.environ.get("XDG_CONFIG_HOME", "")
     try:
-        home = Path(given if os.path.isabs(given) else "~/.config").expanduser()  # relative ones do not count
+        home = Path(given if os.path.isabs(given) else "~/.config").expanduser()  # relative paths are ignored
     except RuntimeError as error:
-        raise CredentialError("there is no home for the key of credentials: set XDG_CONFIG_HOME") from error
+        raise CredentialError(
+            "XDG_CONFIG_HOME: got none, and there is no home directory, expected a folder for the key of credentials"
+        ) from error
     return home / "jaxgan" / "credentials"
 
 
 def load(place: Path) -> Identity:
-    """The key in a folder, which is made where there is none. Raises CredentialError for one that is damaged."""
+    """Loads the key in a folder, and creates it if there is none. Raises CredentialError if it is damaged."""
     from cryptography import x509
     from cryptography.hazmat.primitives import serialization
 
     try:
         complete = set(FILES) <= set(_found(place))
     except OSError as error:
-        raise CredentialError(f"{place}: {_told(error)}; {ELSEWHERE}") from error
-    if not complete:  # there is none, or another process is at it
+        raise CredentialError(f"{place}: {_reason(error)}; {ELSEWHERE}") from error
+    if not complete:  # there is none, or another process is creating it
         _make(place)
     root, chain, key = (_stored(place / name) for name in FILES)
     with blamed(place):
         certificate = x509.load_pem_x509_certificate(chain)
         certificate.verify_directly_issued_by(x509.load_pem_x509_certificate(root))
         if serialization.load_pem_private_key(key, None).public_key() != certificate.public_key():
-            raise ValueError("the key is another certificate's")
+            raise ValueError("the key does not belong to the certificate")
     _demand_guarded(place)
     return Identity(root, chain, key, certificate.not_valid_after_utc)
 
 
 def load_root() -> bytes | None:
-    """The root in this installation's folder; None where there is none yet, or it cannot be reached.
+    """The root certificate of this installation; None if there is none yet, or it cannot be accessed.
 
-    Raises CredentialError for a damaged one.
+    Raises CredentialError if it is damaged.
     """
     from cryptography import x509
 
@@ -82,7 +84,7 @@ def load_root() -> bytes | None:
         if not _found(place):
             return None
         root = (place / ROOT).read_bytes()
-    except FileNotFoundError:  # of a folder with a key
+    except FileNotFoundError:  # in a folder that has a key
         root = _stored(place / ROOT)
     except (CredentialError, OSError):
         return None
@@ -93,22 +95,22 @@ def load_root() -> bytes | None:
 
 @contextlib.contextmanager
 def blamed(place: Path) -> Iterator[None]:
-    """What cannot be done with the stored files is told as their fault."""
+    """Turns errors of using the stored files into a CredentialError that they are damaged."""
     try:
         yield
-    except Exception as error:  # of cryptography and of c2pa, which have many
+    except Exception as error:  # cryptography and c2pa raise many kinds
         raise CredentialError(f"{place}: key or certificate is damaged; {_advice(place)}") from error
 
 
 def _found(place: Path) -> list[str]:
-    """Which files of a key are in a folder. An empty one, such as a volume that is new, is as good as none."""
+    """The files of a key that are in a folder. A folder without any, such as a new volume, counts as missing."""
     try:
         return [name for name in FILES if name in os.listdir(place)]
     except (FileNotFoundError, NotADirectoryError):
         return []
 
 
-def _told(error: OSError) -> str:
+def _reason(error: OSError) -> str:
     return error.strerror or str(error)
 
 
@@ -116,20 +118,20 @@ def _stored(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise CredentialError(f"{path}: {_told(error)}; {_advice(path.parent)}") from error
+        raise CredentialError(f"{path}: {_reason(error)}; {_advice(path.parent)}") from error
 
 
 def _advice(place: Path) -> str:
     return (
-        f"bring back a copy, or move {place} away and a new key is made (files of the old one are then a stranger's), "
-        "or write without credentials: --provenance=false"
+        f"restore a copy, or move {place} away to get a new key (files signed with the old one then count as a "
+        "stranger's), or write without credentials: --provenance=false"
     )
 
 
 def _make(folder: Path) -> None:
-    """Makes folder and files; where another process was quicker, its key is the one.
+    """Creates folder and files; if another process was faster, its key is used.
 
-    A folder that is there, and empty, is kept as it is: it may be a volume, which cannot be moved to.
+    An existing empty folder is filled rather than replaced: it may be a mounted volume.
     """
     try:
         folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -148,11 +150,11 @@ def _make(folder: Path) -> None:
         finally:
             shutil.rmtree(part, ignore_errors=True)
     except OSError as error:
-        raise CredentialError(f"{folder}: no key can be made here: {_told(error)}; {ELSEWHERE}") from error
+        raise CredentialError(f"{folder}: no key can be created here: {_reason(error)}; {ELSEWHERE}") from error
 
 
 def _fill(folder: Path) -> None:
-    """Moves the files of a new key into a folder, which other processes leave alone meanwhile."""
+    """Moves the files of a new key into a folder, under a lock against other processes."""
     with _locked(folder):
         if _found(folder):
             return
@@ -165,16 +167,16 @@ def _fill(folder: Path) -> None:
         finally:
             shutil.rmtree(part, ignore_errors=True)
         if _is_own(folder):
-            with contextlib.suppress(OSError):  # a volume need not have modes
+            with contextlib.suppress(OSError):  # not every volume supports modes
                 folder.chmod(0o700)
 
 
 @contextlib.contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    """Waits until no other process is making a key in a folder."""
+    """Locks a folder against other processes that create a key; waits for the lock."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
-        with contextlib.suppress(OSError):  # not on a file system that has no locks
+        with contextlib.suppress(OSError):  # the file system may have no locks
             fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
     finally:
@@ -182,7 +184,7 @@ def _locked(folder: Path) -> Iterator[None]:
 
 
 def _write(folder: Path) -> None:
-    """A new key's files, which a power cut does not take away any more."""
+    """Writes the files of a new key, and syncs them to disk."""
     for name, content in _new_key().items():
         with open(os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             file.write(content)
@@ -192,7 +194,7 @@ def _write(folder: Path) -> None:
 
 
 def _keep(folder: Path) -> None:
-    """Has the disk keep the names in a folder, where it can."""
+    """Syncs a folder's entries to disk, if possible."""
     with contextlib.suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
         try:
@@ -206,21 +208,22 @@ def _is_own(path: Path) -> bool:
 
 
 def _demand_guarded(place: Path) -> None:
-    """Raises CredentialError where others can use the key, or put another in its place, as ssh does.
+    """Raises CredentialError, as ssh does, if other users can read or replace the key.
 
-    Of what is another user's, such as a file that a container is given, the modes are not this user's to set.
+    Files of another owner, such as those mounted into a container, are not checked: this user cannot set their modes.
     """
     for path, others, wanted in ((place, 0o022, "700"), (place / KEY, 0o077, "600")):
         mode = stat.S_IMODE(path.stat().st_mode)
         if _is_own(path) and mode & others:
             raise CredentialError(
-                f"{path}: its mode {mode:04o} lets others sign as this installation: chmod {wanted} it if nobody "
-                f"had it, or move {place} away and a new key is made, or write without credentials: --provenance=false"
+                f"{path}: got mode {mode:04o}, which lets others sign as this installation: chmod {wanted} it if the "
+                f"key has not leaked, or move {place} away to get a new key, or write without credentials: "
+                "--provenance=false"
             )
 
 
 def _new_key() -> dict[str, bytes]:
-    """A root, a certificate that it signed, and that one's key. The root's own key is forgotten."""
+    """A root certificate, a certificate signed by it, and the latter's key. The root's own key is not stored."""
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes, serialization
     from cryptography.hazmat.primitives.asymmetric import ec
@@ -232,9 +235,9 @@ def _new_key() -> dict[str, bytes]:
         for each in ("jaxgan local root", "jaxgan local signer")
     ]
     root_key, key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
-    start = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=1)  # clocks differ
+    start = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=1)  # a margin for clocks that differ
 
-    def certificate(name: x509.Name, of: ec.EllipticCurvePrivateKey, *, root: bool) -> Any:
+    def certificate(name: x509.Name, of: ec.EllipticCurvePrivateKey, *, root: bool) -> x509.Certificate:
         others = ("content_commitment", "key_encipherment", "data_encipherment", "key_agreement")
         usage = dict.fromkeys((*others, "encipher_only", "decipher_only"), False)
         made = (

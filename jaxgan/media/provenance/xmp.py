@@ -1,4 +1,4 @@
-"""XMP packets (ISO 16684-1) that say what made a picture or a film, in the words of the IPTC."""
+"""XMP packets (ISO 16684-1) that state what made a picture or a film, in the IPTC's vocabulary."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ SPACES = {
 }
 RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 PACKET_ID = "W5M0MpCehiHzreSzNTczkc9d"  # the same in all packets
-LONGEST = {"model": 36, "description": 138}  # bytes as they are written, so that a packet stays below 1 KB
+LONGEST = {"model": 36, "description": 138}  # bytes after escaping, so that a packet stays below 1 KB
 NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 class Statement(NamedTuple):
-    """What an XMP packet says about the making; None where it says nothing."""
+    """What an XMP packet states about the origin; None for missing fields."""
 
     source_type: str | None  # a URI of the IPTC's list
     tool: str | None
@@ -36,9 +36,9 @@ class Statement(NamedTuple):
 
 
 def make_packet(*, source_type: str, tool: str, model: str, version: str | None, description: str) -> bytes:
-    """A packet of at most 1 KB, with the time and an identifier that no other has."""
+    """A packet of at most 1 KB, with the current time and a unique identifier."""
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-    said = {
+    fields = {
         "Iptc4xmpExt:DigitalSourceType": source_type,
         "Iptc4xmpExt:AISystemUsed": _shortened(model, LONGEST["model"]),
         "Iptc4xmpExt:AISystemVersionUsed": version,
@@ -47,7 +47,7 @@ def make_packet(*, source_type: str, tool: str, model: str, version: str | None,
         "xmpMM:InstanceID": f"uuid:{uuid.uuid4()}",
     }
     spaces = "".join(f' xmlns:{name}="{space}"' for name, space in SPACES.items())
-    attributes = "".join(f' {name}="{_escaped(text)}"' for name, text in said.items() if text)
+    attributes = "".join(f' {name}="{_escaped(text)}"' for name, text in fields.items() if text)
     language = _shortened(description, LONGEST["description"])
     return (
         f'<?xpacket begin="" id="{PACKET_ID}"?>'
@@ -59,8 +59,8 @@ def make_packet(*, source_type: str, tool: str, model: str, version: str | None,
 
 
 def parse_packet(text: str) -> Statement | None:
-    """What a packet says, whoever wrote it; None for what is no XMP."""
-    if "<!DOCTYPE" in text:  # XMP has none: a way to make a parser work without end
+    """Parses a packet of any writer; None if it is not XMP."""
+    if "<!DOCTYPE" in text:  # XMP has none, and entities can keep a parser busy without end
         return None
     try:
         root = ElementTree.fromstring(text.lstrip("\ufeff \n\r\t").rstrip("\0"))
@@ -68,23 +68,23 @@ def parse_packet(text: str) -> Statement | None:
         return None
     described = list(root.iter(f"{{{RDF}}}Description"))
 
-    def said(prefix: str, name: str) -> str | None:
+    def field(prefix: str, name: str) -> str | None:
         values = (value for each in described for value in _values(each, f"{{{SPACES[prefix]}}}{name}"))
         return next((value for value in values if value), None)
 
     return Statement(
-        source_type=said("Iptc4xmpExt", "DigitalSourceType"),
-        tool=said("xmp", "CreatorTool"),
-        model=said("Iptc4xmpExt", "AISystemUsed"),
-        version=said("Iptc4xmpExt", "AISystemVersionUsed"),
-        description=said("dc", "description"),
-        created=said("xmp", "CreateDate"),
-        identifier=said("xmpMM", "InstanceID"),
+        source_type=field("Iptc4xmpExt", "DigitalSourceType"),
+        tool=field("xmp", "CreatorTool"),
+        model=field("Iptc4xmpExt", "AISystemUsed"),
+        version=field("Iptc4xmpExt", "AISystemVersionUsed"),
+        description=field("dc", "description"),
+        created=field("xmp", "CreateDate"),
+        identifier=field("xmpMM", "InstanceID"),
     )
 
 
 def _values(described: ElementTree.Element, name: str) -> Iterator[str]:
-    """A property's values: as an attribute, as an element with text, a list or a resource."""
+    """The values of a property, which may be an attribute, an element with text, a list or a resource."""
     yield described.get(name, "")
     for found in described.iterfind(name):
         yield found.get(f"{{{RDF}}}resource", "")
@@ -92,7 +92,7 @@ def _values(described: ElementTree.Element, name: str) -> Iterator[str]:
 
 
 def _shortened(text: str, size: int) -> str:
-    """The text without what XML cannot hold, at most `size` bytes long when it is written."""
+    """The text without characters that XML forbids, cut to at most `size` bytes after escaping."""
     text = NOT_XML.sub("\ufffd", text)
     if len(_escaped(text).encode()) <= size:
         return text

@@ -32,7 +32,7 @@ Format: Layer, Start, End, Style, Name, MarginL, MarginR, MarginV, Effect, Text
 
 
 def form(width=64, height=48, **given):
-    """A film's format: 25 frames a second."""
+    """A film format with 25 frames per second."""
     given = {"rate": Fraction(25), "time_base": TICK, "colours": Colours(1, 1, 1, 1)} | given
     return FilmFormat(width=width, height=height, **given)
 
@@ -42,12 +42,12 @@ def picture(pixels, alpha=None):
 
 
 def greys(count, width=64, height=48):
-    """Pictures of one level each, which rises from frame to frame."""
+    """Uniform pictures whose level rises."""
     return [picture(np.full((height, width, 3), 20 + 4 * (number % 50), np.uint8)) for number in range(count)]
 
 
 def write(folder, plan, pictures, times, lengths, last=512):
-    """Segments of so many frames each; the last frame is shown for `last` ticks."""
+    """Segments with these numbers of frames; the last frame is shown for `last` ticks."""
     segments, number = [], 0
     assert sum(lengths) == len(pictures) == len(times)
     for length in lengths:
@@ -62,7 +62,7 @@ def write(folder, plan, pictures, times, lengths, last=512):
 
 
 def film(folder, plan, suffix, pictures, times=None, lengths=None, last=512, **how):
-    """A whole film without a source."""
+    """A complete film without a source."""
     times = [512 * number for number in range(len(pictures))] if times is None else times
     segments = write(folder, plan, pictures, times, lengths or [len(pictures)], last)
     target = Path(folder) / f"film{suffix}"
@@ -71,14 +71,14 @@ def film(folder, plan, suffix, pictures, times=None, lengths=None, last=512, **h
 
 
 def shown(path):
-    """When frames are shown, in seconds, exactly."""
+    """The exact display times of frames, in seconds."""
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
         return [frame.pts * stream.time_base for frame in container.decode(stream)]
 
 
 def packets(path, kind):
-    """Of each stream of a kind: (pts in seconds, duration in seconds, bytes) of every packet."""
+    """For each stream of a kind: (pts in seconds, duration in seconds, bytes) of every packet."""
     with av.open(str(path)) as container:
         found = {stream.index: [] for stream in container.streams if stream.type == kind}
         for each in container.demux([container.streams[index] for index in found]) if found else ():
@@ -89,7 +89,7 @@ def packets(path, kind):
 
 
 def source(path, *, frames=50, first=0, sounds=(), texts=(), cover=None, fonts=(), chapters=(), metadata=None):
-    """A film file, 25 frames a second of 64 x 48, with whatever else is wanted.
+    """A film file with 25 frames per second of 64 x 48, and optional other streams.
 
     `sounds`: (codec, rate, seconds, stream's metadata, disposition); `texts`: (codec, lines of (start and length in
     ms, words), metadata, disposition); `first`: when the first frame is shown, in ticks.

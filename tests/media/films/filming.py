@@ -1,4 +1,4 @@
-"""Small films for tests, made with PyAV, and what is in a film file."""
+"""Small films for tests, made with PyAV, and functions that read them back."""
 
 import importlib.metadata
 from fractions import Fraction
@@ -12,7 +12,7 @@ COLOURS += [(250, 240, 20)]  # eight columns
 
 
 def scenery(count, height=HEIGHT, width=WIDTH):
-    """Frames [H,W,3] of a soft texture that moves two pixels a frame."""
+    """Frames `[H,W,3]` of a smooth texture that moves two pixels per frame."""
     texture = np.random.default_rng(0).uniform(0, 255, (height, width + 2 * count, 3))
     for _ in range(3):
         texture = (texture + np.roll(texture, 1, 0) + np.roll(texture, 1, 1)) / 3
@@ -35,7 +35,7 @@ def make(
     gop=12,
     sound=0.0,
 ):
-    """Writes arrays [H,W,3 or 4], or av.VideoFrames; `times` in ticks; `sound`: seconds of a tone in AAC."""
+    """Writes arrays `[H,W,3 or 4]`, or av.VideoFrames; `times` in ticks; `sound`: seconds of a tone in AAC."""
     step = round(1 / (rate * tick))
     with av.open(str(path), "w", container_options=container_options or {}) as out:
         stream = out.add_stream(codec, rate=rate, options=options or {})
@@ -67,7 +67,7 @@ def packaged(name):
 
 
 def moving(count, height=36, width=64, seed=0):
-    """Frames `[T,H,W,3]` of a soft picture that moves, with a brightness of its own each."""
+    """Frames `[T,H,W,3]` of a smooth picture that moves, each with its own brightness."""
     across = np.linspace(0, 2 * np.pi, width)[None, :, None]
     down = np.linspace(0, np.pi, height)[:, None, None]
     phases = np.random.default_rng(seed).uniform(0, 6, 3)
@@ -76,7 +76,7 @@ def moving(count, height=36, width=64, seed=0):
 
 
 def yuv_frame(planes, pixels):
-    """An av.VideoFrame of three planes of numbers."""
+    """An av.VideoFrame made of three planes."""
     frame = av.VideoFrame(planes[0].shape[1], planes[0].shape[0], pixels)
     for plane, values in zip(frame.planes, planes, strict=True):
         dtype = np.uint16 if "10" in pixels or "12" in pixels else np.uint8
@@ -88,7 +88,7 @@ def yuv_frame(planes, pixels):
 
 
 def patches(red, blue, full, bits=8):
-    """Y, Cb and Cr of eight flat columns by the formulas of BT.601, BT.709 and BT.2020, 4:4:4."""
+    """Y, Cb and Cr of eight uniform columns by the formulas of BT.601, BT.709 and BT.2020, in 4:4:4."""
     top, planes = 2**bits - 1, np.zeros((3, HEIGHT, WIDTH))
     for number, colour in enumerate(COLOURS):
         r, g, b = (each / 255 for each in colour)
@@ -104,20 +104,20 @@ def patches(red, blue, full, bits=8):
 
 
 def plain(path):
-    """Times and frames as PyAV alone reads them."""
+    """Times and frames as read by PyAV alone."""
     with av.open(str(path)) as film:
         return [(frame.pts, frame.to_ndarray(format="rgb24")) for frame in film.decode(video=0)]
 
 
 def same(one, other):
-    """Whether two lists of frames are equal bit for bit, times too."""
+    """Whether two lists of frames, and their times, are bit-identical."""
     return [each.pts for each in one] == [each.pts for each in other] and all(
         np.array_equal(a.picture.pixels, b.picture.pixels) for a, b in zip(one, other, strict=True)
     )
 
 
 def frames_of(path):
-    """Times in seconds, exact, and frames `[T,H,W,3]`."""
+    """Exact times in seconds, and frames `[T,H,W,3]`."""
     with av.open(str(path)) as film:
         stream = film.streams.video[0]
         found = [(frame.pts * stream.time_base, frame.to_ndarray(format="rgb24")) for frame in film.decode(stream)]
@@ -125,7 +125,7 @@ def frames_of(path):
 
 
 def packets_of(path, kind="audio", index=0):
-    """Times in seconds, exact, and bytes of a stream's packets."""
+    """Exact times in seconds, and content, of a stream's packets."""
     with av.open(str(path)) as film:
         stream = [each for each in film.streams if each.type == kind][index]
         return [(each.pts * each.time_base, bytes(each)) for each in film.demux(stream) if each.dts is not None]

@@ -1,4 +1,4 @@
-"""Clips after a codec of films."""
+"""Clips after video compression."""
 
 import os
 import subprocess
@@ -27,7 +27,7 @@ def moving(height, width):
     return np.stack([np.roll(blocks, 2 * number, axis=1)[:height, :width] for number in range(5)]).astype(np.uint8)
 
 
-def test_it_is_what_a_file_would_hold(tmp_path):
+def test_the_result_equals_that_of_a_file(tmp_path):
     clip = moving(48, 72)
     with av.open(str(tmp_path / "film.mkv"), "w") as container:
         stream = container.add_stream("libx264", rate=25, options=OPTIONS)
@@ -40,8 +40,8 @@ def test_it_is_what_a_file_would_hold(tmp_path):
     np.testing.assert_array_equal(compressed(clip, 30), expected)
 
 
-def test_stray_memory_changes_nothing():
-    filled = [{"MALLOC_PERTURB_": str(byte)} for byte in (85, 255)]  # what glibc fills memory with
+def test_uninitialized_memory_does_not_change_the_result():
+    filled = [{"MALLOC_PERTURB_": str(byte)} for byte in (85, 255)]  # bytes with which glibc fills new memory
     runs = [[sys.executable, "-c", HASHED] for _ in filled]
     made = [subprocess.check_output(run, env=os.environ | extra) for run, extra in zip(runs, filled, strict=True)]
     assert made[0] == made[1]

@@ -1,4 +1,4 @@
-"""Cuts in films: found where they are, and nowhere else."""
+"""Cuts in films are found, without false positives."""
 
 import importlib.metadata
 
@@ -11,7 +11,7 @@ from jaxgan.media.reading import Picture
 
 
 def scene(seed, count, shift=1):
-    """Frames of a soft texture that moves."""
+    """Frames of a smooth texture that moves."""
     texture = np.random.default_rng(seed).uniform(0, 255, (36, 64 + shift * count, 3))
     for _ in range(40):
         texture = (texture + np.roll(texture, 1, 0) + np.roll(texture, 1, 1) + np.roll(texture, -1, 1)) / 4
@@ -46,7 +46,7 @@ def test_shots():
 
 def test_fast_motion_is_no_cut():
     assert found(scene(0, 20, shift=3)) == []
-    assert found(scene(0, 20, shift=6)) == []  # of which no frame before the first is known
+    assert found(scene(0, 20, shift=6)) == []  # no frame before the first is known
 
 
 @pytest.mark.parametrize("length", [1, 2])
@@ -65,7 +65,7 @@ def test_a_cut_during_a_flash_is_found():
 
 @pytest.mark.parametrize("length", [1, 2])
 def test_after_foreign_frames_the_shot_goes_on(length):
-    """What comes after them is compared with what was before them."""
+    """Frames after a flash are compared with those before it."""
     frames = scene(0, 12)
     frames[5 : 5 + length] = scene(1, length)
     assert found(frames) == [5]
@@ -76,7 +76,7 @@ def test_a_shot_that_comes_again_is_a_new_one():
 
 
 @pytest.mark.parametrize(("factor", "dtype"), [(1, np.uint8), (257, np.uint16)])
-def test_noise_in_the_dark_shows_nothing(factor, dtype):
+def test_dark_noise_counts_as_blank(factor, dtype):
     rng = np.random.default_rng(0)
     cuts = Cuts()
     for _ in range(9):
@@ -85,7 +85,7 @@ def test_noise_in_the_dark_shows_nothing(factor, dtype):
 
 
 def test_fades():
-    """Fading to black is no cut; what comes up after black is a new shot."""
+    """Fading to black is not a cut; what appears after black is a new shot."""
     levels = np.linspace(1, 0.15, 8)
     first = [frame * level for frame, level in zip(scene(0, 8), levels)]
     second = [frame * level for frame, level in zip(scene(1, 8), levels[::-1])]
@@ -94,7 +94,7 @@ def test_fades():
     assert found([*first, *[np.zeros((36, 64, 3))] * 5, *second]) == [13]
 
 
-def test_depth_and_size_do_not_matter():
+def test_cuts_do_not_depend_on_depth_and_size():
     frames = [*scene(0, 5), *scene(1, 5)]
     for factor, dtype in ((257, np.uint16), (1, np.uint8)):
         cuts = Cuts()
@@ -105,7 +105,7 @@ def test_depth_and_size_do_not_matter():
 
 
 def test_a_run_that_goes_on_finds_the_same():
-    """After MEMORY frames a new one decides as one that has seen all."""
+    """After MEMORY frames a new instance decides like one that has seen all frames."""
     frames = scene(0, 9) + scene(1, 5) + [np.zeros((36, 64, 3))] * 4 + scene(2, 8)
     whole = found(frames)
     for begin in range(len(frames)):

@@ -1,4 +1,4 @@
-"""Films as they are written: colours, bits, times, transparency, sizes, and what goes wrong."""
+"""Writing films: colours, depth, times, transparency, sizes, and errors."""
 
 import dataclasses
 import os
@@ -25,7 +25,7 @@ from jaxgan.media.films.mastering import Display, Mastering  # noqa: E402
 from jaxgan.media.reading import PictureError  # noqa: E402
 from jaxgan.parallel.compiler import keep_freed_memory  # noqa: E402
 
-pytestmark = pytest.mark.quick  # another Python has another FFmpeg
+pytestmark = pytest.mark.quick  # FFmpeg differs between Python versions
 PAIRS = [
     (name, suffix)
     for name, codec in CODECS.items()
@@ -44,7 +44,7 @@ def decoded(path, layout="rgb24"):
 
 
 def told(path):
-    """Matrix, range, primaries and transfer that a file tells."""
+    """The tagged matrix, range, primaries and transfer of a file."""
     with av.open(str(path)) as container:
         context = container.streams.video[0].codec_context
         return Colours(context.colorspace, context.color_range, context.color_primaries, context.color_trc)
@@ -56,7 +56,7 @@ def told(path):
     ("name", "suffix"), [("h264", ".mp4"), ("h264", ".mov"), ("h264", ".mkv"), ("hevc", ".mp4"), ("vp9", ".webm")]
 )
 def test_flat_patches_and_what_their_numbers_mean_come_back(tmp_path, name, suffix, matrix, span):
-    """Colours that are tagged and not converted, or the other way, are off by 5 on the average and 29 at most."""
+    """Colours that are tagged but not converted, or the reverse, are off by 5 on average and by 29 at most."""
     colours = Colours(matrix, span, matrix, matrix)
     pixels = np.repeat(np.repeat(PATCHES.reshape(2, 4, 3), 16, axis=0), 16, axis=1)
     plan = plan_encoding(form(64, 32, subsampling=444, colours=colours), suffix, name)
@@ -66,7 +66,7 @@ def test_flat_patches_and_what_their_numbers_mean_come_back(tmp_path, name, suff
         assert np.abs(frame[8::16, 8::16].astype(int) - PATCHES.reshape(2, 4, 3)).max() <= 2
 
 
-def test_a_film_that_tells_nothing_is_tagged_with_what_players_assume(tmp_path):
+def test_an_untagged_film_is_tagged_with_the_defaults_of_players(tmp_path):
     for height, matrix in ((48, SMPTE170M), (720, BT709)):
         plan = plan_encoding(form(64, height, colours=Colours()), ".mp4")
         assert (plan.film.colours.matrix, plan.film.colours.range) == (matrix, LIMITED)
@@ -78,7 +78,7 @@ def test_prores_is_limited_as_it_cannot_tell_another_range(tmp_path):
     assert told(path).range == LIMITED
     with av.open(str(path)) as container:
         frame = next(container.decode(video=0))
-        assert (frame.colorspace, frame.color_primaries, frame.color_trc) == (1, 1, 1)  # in each frame as well
+        assert (frame.colorspace, frame.color_primaries, frame.color_trc) == (1, 1, 1)  # also in each frame
     assert np.abs(decoded(path)[0].astype(int) - [200, 30, 90]).max() <= 2
 
 
@@ -99,7 +99,7 @@ def test_ten_bits_stay_with_their_tags(tmp_path, name, suffix):
 
 
 @pytest.mark.parametrize(("name", "suffix"), [("hevc", ".mp4"), ("hevc", ".mkv"), ("av1", ".mp4"), ("av1", ".webm")])
-def test_how_a_film_of_high_dynamic_range_was_mastered_is_told(tmp_path, name, suffix):
+def test_mastering_metadata_of_hdr_films_is_kept(tmp_path, name, suffix):
     points = [(0.68, 0.32), (0.265, 0.69), (0.15, 0.06), (0.3127, 0.329)]
     display = Display(*[(Fraction(str(x)), Fraction(str(y))) for x, y in points], Fraction(5, 1000), Fraction(1000))
     given = form(deep=True, colours=Colours(BT2020, LIMITED, BT2020, PQ), mastering=Mastering(display, 1000, 400))
@@ -113,9 +113,9 @@ def test_how_a_film_of_high_dynamic_range_was_mastered_is_told(tmp_path, name, s
     np.testing.assert_allclose(flat, [*np.ravel(points), 0.005, 1000], atol=4e-5)
 
 
-def test_how_it_was_mastered_is_lost_with_other_codecs_and_told():
+def test_mastering_metadata_lost_with_other_codecs_is_reported():
     plan = plan_encoding(form(mastering=Mastering(None, 1000, 400)), ".mp4", "h264")
-    assert plan.lost == ("how it was mastered is left out: h264 does not tell it (--codec=hevc or av1 does)",)
+    assert plan.lost == ("its HDR mastering metadata is left out: h264 cannot store it (--codec=hevc or av1 does)",)
 
 
 @pytest.mark.parametrize(
@@ -150,10 +150,10 @@ def test_transparency_stays_where_it_can_be_held(tmp_path, name, suffix, deep):
 
 
 @pytest.mark.parametrize("deep", [False, True])
-def test_transparency_is_laid_on_white_elsewhere_and_told(tmp_path, deep):
-    for name in ("h264", "vp9"):  # VP9 holds it, but not in MP4
+def test_transparency_is_composited_onto_white_elsewhere_with_a_remark(tmp_path, deep):
+    for name in ("h264", "vp9"):  # VP9 can store it, but not in MP4
         plan = plan_encoding(form(alpha=True, deep=deep), ".mp4", name)
-        assert any("transparency is laid on white" in each and "in .mkv does" in each for each in plan.lost)
+        assert any("transparency is composited onto white" in each and "in .mkv does" in each for each in plan.lost)
         kind, top = (np.uint16, 65535) if deep else (np.uint8, 255)
         pixels = np.full((48, 64, 3), top // 5, kind)
         path = film(tmp_path, plan, ".mp4", [picture(pixels, np.full((48, 64, 1), top // 2, kind))])
@@ -162,7 +162,7 @@ def test_transparency_is_laid_on_white_elsewhere_and_told(tmp_path, deep):
 
 @pytest.mark.parametrize(("name", "suffix", "alpha"), [*((*pair, False) for pair in PAIRS), ("vp9", ".webm", True)])
 def test_irregular_times_are_exact_over_the_borders_of_segments(tmp_path, name, suffix, alpha):
-    """Gaps of one tick and of seconds, at the borders too, where decoding times of B-frames would collide."""
+    """Gaps of one tick and of seconds, also between segments, where decoding times of B-frames would collide."""
     lengths, draw = [1, 7, 12, 2, 9], random.Random(0)
     borders, times = np.cumsum(lengths), [1000]
     for number in range(1, sum(lengths)):
@@ -175,9 +175,7 @@ def test_irregular_times_are_exact_over_the_borders_of_segments(tmp_path, name, 
     assert len(found) == len(wanted)
     assert max(abs(one - other) for one, other in zip(found, wanted)) <= error
     with av.open(str(path)) as container:
-        assert (
-            suffix in (".mp4", ".mov") or container.streams.video[0].average_rate == 25
-        )  # a hint, as the source has it
+        assert suffix in (".mp4", ".mov") or container.streams.video[0].average_rate == 25  # a hint, as in the source
         dts = [each.dts for each in container.demux(video=0) if each.dts is not None]
         assert dts == sorted(dts)
         assert abs(Fraction(container.duration, 10**6) - wanted[-1] - 7777 * plan.film.time_base) <= max(
@@ -189,7 +187,7 @@ def test_irregular_times_are_exact_over_the_borders_of_segments(tmp_path, name, 
 
 @pytest.mark.parametrize(("name", "alpha"), [*((name, False) for name in CODECS), ("vp9", True)])
 def test_the_same_frames_give_the_same_bytes(tmp_path, name, alpha):
-    """A film that goes on after a kill equals one that was never stopped."""
+    """A film that is resumed after a kill equals one that was never interrupted."""
     draw = np.random.default_rng(0)
     pictures = [picture(draw.integers(0, 255, (144, 256, 3), dtype=np.uint8)) for _ in range(6)]
     suffix = ".webm" if alpha else next(suffix for each, suffix in PAIRS if each == name)
@@ -202,8 +200,8 @@ def test_the_same_frames_give_the_same_bytes(tmp_path, name, alpha):
     assert contents[2] == contents[3]
 
 
-def test_what_memory_held_before_does_not_change_the_bytes(tmp_path):
-    keep_freed_memory()  # as every command does: what was freed is not given back, and not set to zero
+def test_uninitialized_memory_does_not_change_the_bytes(tmp_path):
+    keep_freed_memory()  # as every command does: freed memory is neither returned nor zeroed
     draw = np.random.default_rng(0)
     plan, contents = plan_encoding(form(112, 60), ".mp4", "h264"), set()
     pictures = [picture(frame) for frame in moving(7, 60, 112)]
@@ -241,7 +239,7 @@ def test_the_shape_of_pixels_stays(tmp_path, name, suffix):
 
 
 def test_the_shape_of_pixels_that_is_lost_is_told():
-    assert "square pixels instead of 32/27" in plan_encoding(form(sample_aspect=Fraction(32, 27)), ".webm").lost[0]
+    assert "become square instead of 32/27" in plan_encoding(form(sample_aspect=Fraction(32, 27)), ".webm").lost[0]
 
 
 @pytest.mark.parametrize(("name", "suffix"), [pair for pair in PAIRS if pair[1] != ".mov" or pair[0] == "prores"])
@@ -275,13 +273,13 @@ def test_quality_is_one_number_and_constant_by_default(tmp_path):
 @pytest.mark.parametrize(
     ("suffix", "codec", "quality", "message"),
     [
-        (".avi", None, None, r"'\.avi' is no film that can be written, expected \.mp4, "),
-        (".mp4", "divx", None, r"--codec: got 'divx', expected h264, hevc, av1, vp9, prores, ffv1$"),
-        (".webm", "h264", None, r"--codec: \.webm does not hold h264, expected av1, vp9$"),
-        (".mov", "av1", None, r"--codec: \.mov does not hold av1, expected h264, hevc, prores$"),
-        (".mp4", "h264", 52.0, r"--quality: got 52, accepted for h264 are 0 \(best\) to 51$"),
+        (".avi", None, None, r"got the film suffix '\.avi', expected one of \.mp4, "),
+        (".mp4", "divx", None, r"--codec: got 'divx', expected one of h264, hevc, av1, vp9, prores, ffv1$"),
+        (".webm", "h264", None, r"--codec: got 'h264', expected one of av1, vp9 for \.webm$"),
+        (".mov", "av1", None, r"--codec: got 'av1', expected one of h264, hevc, prores for \.mov$"),
+        (".mp4", "h264", 52.0, r"--quality: got 52, expected 0 \(best\) to 51 for h264$"),
         (".mp4", None, float("nan"), "--quality: got nan"),
-        (".mkv", "ffv1", 3.0, "--quality: ffv1 has only one quality"),
+        (".mkv", "ffv1", 3.0, "--quality: got 3, expected no value, because ffv1 has only one quality"),
     ],
 )
 def test_what_cannot_be_written_is_one_clear_line(suffix, codec, quality, message):
@@ -301,7 +299,7 @@ def test_frames_that_cannot_be_encoded_are_no_traceback(tmp_path):
         writer.add(greys(1, 8, 4)[0], 0, 1)
     writer.abandon()
     writer = SegmentWriter(tmp_path / "a.mp4", plan_encoding(form(), ".mp4"))
-    with pytest.raises(PictureError, match="32 x 48 pixels, the film 64 x 48"):
+    with pytest.raises(PictureError, match="32 x 48 pixels, expected 64 x 48"):
         writer.add(greys(1, 32, 48)[0], 0, 1)
     writer.abandon()
     assert not list(tmp_path.iterdir())

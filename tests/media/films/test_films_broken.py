@@ -1,4 +1,4 @@
-"""Broken films of all kinds end in one line: 1,000 mutants for each of the two readers, FFmpeg's and Pillow's."""
+"""Broken films of all kinds give one line: 1,000 mutants for each of the two readers, FFmpeg and Pillow."""
 
 import io
 import struct
@@ -32,7 +32,7 @@ FILMS = {
 
 
 def read(path):
-    """All that is done with a film that is read: its times increase, its frames have its size."""
+    """Reads a film as commands do, and checks that its times increase and its frames have its size."""
     film = open_frames(path)
     try:
         times = []
@@ -54,7 +54,7 @@ def test_broken_films(tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
 def test_sound_and_texts_of_broken_films(tmp_path, suffix):
-    """What a film has beside its pictures is copied from it when its frames are done: 500 mutants each."""
+    """The other streams of a film are copied after its frames: 500 mutants each."""
     words = ("mov_text" if suffix == ".mp4" else "subrip", [(100, 500, "one"), (900, 400, "two")], {}, 0)
     path = tmp_path / f"a{suffix}"
     source(path, sounds=[("aac", 44100, 1.0, {}, 1)], texts=[words], cover=suffix, chapters=[(0, 1000, "first")])
@@ -76,7 +76,7 @@ def animation(kind, **options):
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore")  # Pillow's words
+@pytest.mark.filterwarnings("ignore")  # Pillow's warnings
 def test_broken_animations(tmp_path):
     animations = [animation("GIF"), animation("WEBP"), animation("PNG"), animation("AVIF", speed=10)]
     read_mutants(read, animations, tmp_path / "broken.gif", refusals=PictureError)
@@ -84,7 +84,7 @@ def test_broken_animations(tmp_path):
 
 @pytest.mark.parametrize("number", [1, 3])
 def test_a_frame_of_gigapixels_in_a_small_gif(tmp_path, number, monkeypatch):
-    """Pillow enlarges the picture to a frame that reaches beyond it: 14 KB took 33 s and 8 GB."""
+    """Pillow enlarges the picture for a frame that extends beyond it: a file of 14 KB took 33 s and 8 GB."""
     parts = animation("GIF").split(whole := b"," + struct.pack("<4H", 0, 0, 48, 32))
     assert len(parts) == 6
     broken = whole.join(parts[: number + 1]) + b"," + struct.pack("<4H", 0, 0, 60000, 60000)

@@ -1,4 +1,4 @@
-"""What colours a film's frames are read as: matrix, range, depth, grey."""
+"""Reading the colours of films: matrix, range, depth, grey."""
 
 import numpy as np
 import pytest
@@ -8,12 +8,12 @@ from jaxgan.media.films.colours import Colours
 from jaxgan.media.films.frames import open_frames
 
 av = pytest.importorskip("av")
-pytestmark = pytest.mark.quick  # PyAV of each Python has an interface of its own
+pytestmark = pytest.mark.quick  # PyAV differs between Python versions
 MATRICES = {1: (0.2126, 0.0722), 6: (0.299, 0.114), 9: (0.2627, 0.0593)}  # Kr and Kb, ITU-T H.273
 
 
 def flat(path, matrix, full, *, tagged, height=HEIGHT, bits=8):
-    """A lossless film of flat columns in a matrix and a range."""
+    """A lossless film of uniform columns in a matrix and a range."""
     planes = patches(*MATRICES[matrix], full, bits)
     planes = np.concatenate([planes] * (height // HEIGHT), axis=1)
 
@@ -26,7 +26,7 @@ def flat(path, matrix, full, *, tagged, height=HEIGHT, bits=8):
 
 
 def farthest(path):
-    """How far the columns are from what they should be, in levels of 8 bits."""
+    """The error of the columns, in levels of 8 bits."""
     picture = next(open_frames(path).frames()).picture
     levels = picture.pixels.astype(float) * 255 / picture.span[1]
     return max(np.abs(levels[:, 8 * k : 8 * k + 8] - np.array(c)).max() for k, c in enumerate(COLOURS))
@@ -43,14 +43,14 @@ def test_tagged_colours(tmp_path, matrix, full):
 
 @pytest.mark.parametrize(("matrix", "height"), [(6, HEIGHT), (1, 15 * HEIGHT)])
 def test_untagged_colours(tmp_path, matrix, height):
-    """As players have it: limited range, BT.601 below 720 lines, else BT.709."""
+    """The default of players: limited range, BT.601 below 720 lines, else BT.709."""
     path = flat(tmp_path / "film.mkv", matrix, False, tagged=False, height=height)
     assert farthest(path) <= 2
     assert open_frames(path).format.colours[:2] == (matrix, 1)
 
 
 def test_old_full_range(tmp_path):
-    """MJPEG is of full range without a tag."""
+    """MJPEG has full range without a tag."""
     planes = patches(*MATRICES[6], True)
     path = make(tmp_path / "film.mov", [yuv_frame(planes, "yuvj444p")], "mjpeg", "yuvj444p", options={"q": "1"})
     film = open_frames(path)
@@ -111,7 +111,7 @@ def test_a_matrix_that_cannot_be_converted_is_told(tmp_path):
 
 @pytest.mark.parametrize(("pixels", "dtype"), [("gray", np.uint8), ("gray10le", np.uint16)])
 def test_grey_of_both_ranges(tmp_path, pixels, dtype):
-    """FFmpeg takes all grey for full range, whatever is told."""
+    """FFmpeg takes all grey as full range, whatever the tag."""
     levels = np.array([16, 126, 235]) * (4 if "10" in pixels else 1)
     raw = np.repeat(levels, 16)[None].repeat(HEIGHT, axis=0)
     frame = av.VideoFrame(48, HEIGHT, pixels)

@@ -1,4 +1,4 @@
-"""Damaged films: what is there is shown, what is lost is counted and told, times stay."""
+"""Damaged films: intact frames are shown, lost ones are counted and reported, and times do not change."""
 
 import random
 import subprocess
@@ -16,13 +16,13 @@ from jaxgan.media.reading import PictureError
 av = pytest.importorskip("av")
 from jaxgan.media.films.decoding import Decoding  # noqa: E402
 
-pytestmark = pytest.mark.quick  # PyAV of each Python has an interface of its own
+pytestmark = pytest.mark.quick  # PyAV differs between Python versions
 
 FRONT = {"movflags": "faststart"}
 
 
 def content_of(path):
-    """Where the packets lie: begin and size of each, in the order of the file."""
+    """Offset and size of each packet, in file order."""
     with av.open(str(path)) as film:
         return [(packet.pos, packet.size, packet.pts) for packet in film.demux(video=0) if packet.size]
 
@@ -35,7 +35,7 @@ def film(tmp_path):
 
 @pytest.fixture
 def stills(tmp_path):
-    """Each frame for itself: what is broken in one shows in no other."""
+    """Independent frames: damage in one does not show in others."""
     return make(tmp_path / "film.mov", scenery(12), "png", "rgb24")
 
 
@@ -45,7 +45,7 @@ def read(path):
 
 
 def spoil(path, *numbers):
-    """Zeros in the place of whole packets."""
+    """Replaces whole packets by zeros."""
     data = bytearray(path.read_bytes())
     packets = content_of(path)
     for number in numbers:
@@ -63,12 +63,12 @@ def test_a_whole_film_is_not_damaged(film, stills):
 def test_cut_off_with_the_index_at_the_end(tmp_path):
     path = make(tmp_path / "film.mp4", scenery(10))
     path.write_bytes(path.read_bytes()[:2000])
-    with pytest.raises(PictureError, match="no film of a format that is known, or it is cut off"):
+    with pytest.raises(PictureError, match="not a film of a known format, or it is cut off"):
         open_frames(path)
 
 
 def test_cut_off_with_the_index_at_the_front(film):
-    """FFmpeg ends without an error. What is left of the last packet would cost the frames before it."""
+    """FFmpeg ends without an error. Decoding the rest of the last packet would lose the frames before it."""
     whole, data = read(film)[0], film.read_bytes()
     packets = content_of(film)
     for number in (30, 31, 32, 33):
@@ -79,12 +79,14 @@ def test_cut_off_with_the_index_at_the_front(film):
         assert same(frames[:shown], whole[:shown])
         assert len(frames) == number
         assert found.damaged
-        assert [("cut off" in line, f"{60 - number} more frames" in line) for line in found.remarks] == [(True, True)]
+        assert [("cut off" in line, f"{60 - number} frames are missing" in line) for line in found.remarks] == [
+            (True, True)
+        ]
         film.write_bytes(data)
     film.write_bytes(data[: packets[30][0]])
     begun = open_frames(film, end=0.5)
     assert same(list(begun.frames()), whole[:13])
-    assert not begun.damaged  # nobody has looked at the rest
+    assert not begun.damaged  # the rest has not been read
 
 
 @pytest.mark.parametrize(
@@ -101,20 +103,20 @@ def test_cut_off_in_other_containers(tmp_path, suffix, codec, pixels):
     assert any("cut off" in line for line in found.remarks)
 
 
-def test_the_last_frames_of_matroska_are_missed(tmp_path):
-    """It tells how long the file is, as well."""
+def test_missing_frames_at_the_end_of_matroska_are_reported(tmp_path):
+    """The header also states the length of the file."""
     path = make(tmp_path / "film.mkv", scenery(30), "ffv1", "bgr0")
     at, *_ = content_of(path)[-2]
     path.write_bytes(path.read_bytes()[:at])
     frames, found = read(path)
     assert len(frames) == 28
     assert found.damaged
-    assert found.remarks == ["it is cut off: the file is shorter than it says"]
+    assert found.remarks == ["it is cut off: the file is shorter than its header states"]
 
 
 @pytest.mark.parametrize("seconds", [0.6, 30.0])
 def test_a_matroska_that_begins_late_is_whole(tmp_path, seconds):
-    """FFmpeg's writer tells when it ends, not how long it is."""
+    """FFmpeg's writer states the end time, not the duration."""
     given, path = make(tmp_path / "film.mp4", scenery(30), sound=1.2), tmp_path / "film.mkv"
     with av.open(str(given)) as film, av.open(str(path), "w") as out:
         copies = {each.index: out.add_stream_from_template(each, opaque=True) for each in film.streams}
@@ -132,7 +134,7 @@ def test_a_matroska_that_begins_late_is_whole(tmp_path, seconds):
 
 @pytest.mark.parametrize("lost", [(4,), (4, 5, 6), (0,), (0, 1), (11,), (10, 11), (0, 5, 11)])
 def test_lost_frames_are_repeated(stills, lost):
-    """The last good one stands for each, at its time; at the beginning the first good one does."""
+    """Each is replaced by the last good frame, at its own time; at the beginning by the first good one."""
     whole, _ = read(stills)
     spoil(stills, *lost)
     frames, found = read(stills)
@@ -143,21 +145,21 @@ def test_lost_frames_are_repeated(stills, lost):
         np.testing.assert_array_equal(frame.picture.pixels, whole[stands].picture.pixels)
     assert found.damaged
     each = "" if len(lost) == 1 else " of each"
-    line = f"damaged: {len(lost)} of 12 frames cannot be decoded, the one before is shown instead{each}"
+    line = f"damaged: {len(lost)} of 12 frames cannot be decoded, the previous one is shown instead{each}"
     assert found.remarks == [line]
     assert same(list(found.frames(7)), frames[7:])
     assert len(found.remarks) == 1
 
 
-def test_all_is_lost(stills):
+def test_no_frame_can_be_decoded(stills):
     spoil(stills, *range(12))
     with pytest.raises(PictureError, match="not one of its frames can be decoded"):
         open_frames(stills)
 
 
 @pytest.mark.parametrize("lost", [2, 4, 9, 10])
-def test_damage_outside_of_what_is_asked_for_is_not_told(stills, lost):
-    """Some frames before the start are decoded, too, and some after the end."""
+def test_damage_outside_of_start_and_end_is_not_reported(stills, lost):
+    """Some frames before the start and after the end are decoded, too."""
     spoil(stills, lost)
     part = open_frames(stills, start=6 / 25, end=9 / 25)
     assert len(list(part.frames())) == 3
@@ -165,7 +167,7 @@ def test_damage_outside_of_what_is_asked_for_is_not_told(stills, lost):
 
 
 def test_a_frame_that_is_decoded_in_part_is_told(film):
-    """The decoder makes up the rest, and says so."""
+    """The decoder conceals the errors, and flags the frame."""
     data = bytearray(film.read_bytes())
     at, size, _ = content_of(film)[0]
     data[at + size // 2 : at + size - 50] = bytes(size - 50 - size // 2)
@@ -173,11 +175,11 @@ def test_a_frame_that_is_decoded_in_part_is_told(film):
     frames, found = read(film)
     assert len(frames) == 60
     assert found.damaged
-    assert "decoded in part only" in found.remarks[0]
+    assert "can only be decoded in part" in found.remarks[0]
 
 
 class Hiding:
-    """In the place of a decoder for which every third packet is never shown, as some of VP8 are; `broken` ones fail."""
+    """A fake decoder in which every third packet is hidden, as in some VP8; `broken` packets fail."""
 
     def __init__(self, count, broken=()):
         self._broken = broken
@@ -201,8 +203,8 @@ def test_hidden_frames_are_not_taken_for_lost_ones(broken, repeated):
     assert [shown.pts for shown in found] == [0, 20, 30, 50, 60, 80, 90, 110]
 
 
-def test_a_decoder_that_leaves_out_frames_without_a_word():
-    """As that of HEVC does: where every packet is shown, they are lost."""
+def test_a_decoder_that_drops_frames_silently():
+    """As in HEVC: if every packet is shown, missing frames are lost."""
     decoder = Hiding(7)
     tick = Fraction(1, 1000)
     decoding = Decoding(decoder.packets, decoder, Fraction(10), ordered=False, strict=True, tick=tick)
@@ -234,8 +236,8 @@ def test_lost_frames_of_a_film_without_times():
         ("film.avi", "mpeg4", "yuv420p"),
     ],
 )
-def test_twenty_damages(tmp_path, name, codec, pixels):
-    """Nothing crashes or hangs, times increase, skipping gives the same, and what a decoder complains of is told."""
+def test_twenty_kinds_of_damage(tmp_path, name, codec, pixels):
+    """Nothing crashes or hangs, times increase, skipping changes nothing, and decoding errors are reported."""
     path = make(tmp_path / name, scenery(24), codec, pixels, container_options=FRONT if name.endswith("mp4") else {})
     whole, data = list(open_frames(path).frames()), path.read_bytes()
     begin = min(at for at, *_ in content_of(path))
@@ -264,7 +266,7 @@ def test_twenty_damages(tmp_path, name, codec, pixels):
 
 
 def complaints(path):
-    """Errors, and frames that are marked as corrupt, as PyAV alone has them."""
+    """The errors and corrupt frames that PyAV alone reports."""
     found = 0
     with av.open(str(path)) as film:
         for packet in film.demux(video=0):
@@ -276,7 +278,7 @@ def complaints(path):
 
 
 def peak(path):
-    """Kilobytes that a process needs to read a film."""
+    """The memory in kilobytes that a process needs to read a film."""
     code = (
         "import resource, sys; from jaxgan.media.films.frames import open_frames\n"
         "count = sum(1 for _ in open_frames(sys.argv[1]).frames())\n"
@@ -306,7 +308,7 @@ def cycled(count):
 
 
 class Failing:
-    """In the place of a frame whose pixels cannot be had."""
+    """A fake frame whose pixels cannot be read."""
 
     def __init__(self, error):
         self.error, self.format = error, SimpleNamespace(is_rgb=True)
@@ -325,8 +327,8 @@ class Failing:
         (ValueError("odd"), "odd"),
     ],
 )
-def test_what_fails_while_reading_is_told_as_that(film, monkeypatch, error, reason):
-    """Whoever writes at the same time must not take it for an error of writing."""
+def test_errors_of_reading_are_reported_as_such(film, monkeypatch, error, reason):
+    """A caller that writes at the same time must not take it for an error of writing."""
     found = open_frames(film)
     shown = [SimpleNamespace(frame=Failing(error), pts=0, duration=512)]
     monkeypatch.setattr(found, "_selected", lambda: iter(shown))

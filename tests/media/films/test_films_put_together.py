@@ -1,4 +1,4 @@
-"""Transport streams, put one after the other like texts: each part has its own clock."""
+"""Concatenated transport streams: each part has its own clock."""
 
 from itertools import pairwise
 
@@ -14,12 +14,12 @@ from jaxgan.media.films.encoding import plan_encoding  # noqa: E402
 from jaxgan.media.films.frames import open_frames  # noqa: E402
 from jaxgan.media.films.joining import join  # noqa: E402
 
-pytestmark = pytest.mark.quick  # another Python has another FFmpeg
-TOLD = "its clock restarts, the parts are put one after the other"
+pytestmark = pytest.mark.quick  # FFmpeg differs between Python versions
+TOLD = "its clock restarts, and the parts are read one after the other"
 
 
 def numbered(count, first):
-    """Frames that are one brighter each."""
+    """Frames whose brightness rises by one level."""
     return np.stack([np.full((36, 64, 3), 20 + 2 * (first + number), np.uint8) for number in range(count)])
 
 
@@ -45,7 +45,7 @@ def film(tmp_path_factory, request):
     return path, first
 
 
-def test_each_frame_comes_once_and_in_its_place(film):
+def test_each_frame_comes_once_and_in_order(film):
     path, count = film
     found = open_frames(path)
     frames = list(found.frames())
@@ -81,12 +81,12 @@ def test_sound_goes_with_its_pictures(film, tmp_path, suffix):
     lost = join(segments, target, suffix, source=path, time_base=given.time_base)
     assert lost == ()
     (before,), (after,) = packets(path, "audio"), packets(target, "audio")
-    assert [content for *_, content in after] == [content[7:] for *_, content in before]  # without the head of ADTS
+    assert [content for *_, content in after] == [content[7:] for *_, content in before]  # without the ADTS header
     starts = [number for number in range(1, len(before)) if before[number][0] < before[number - 1][0]]
     pictured = shown(target)
     assert len(starts) in (1, 2)
     for number, first in zip(starts, (30,) if len(starts) == 1 else (50, 80), strict=True):
-        gap = after[number + 5][0] - pictured[first]  # the first ones wait for sound that is longer than its pictures
+        gap = after[number + 5][0] - pictured[first]  # the first ones wait for sound that outlasts its pictures
         told = before[5][0] - times[0] * given.time_base
         assert abs(gap - told) <= 0.002
     with av.open(str(target)) as container:

@@ -1,4 +1,4 @@
-"""How a film's frames stand: turned, mirrored, squeezed, interlaced, transparent; and which stream is the film."""
+"""Rotated, mirrored, anamorphic, interlaced and transparent films; and which stream counts as the film."""
 
 import contextlib
 from fractions import Fraction
@@ -14,14 +14,14 @@ from jaxgan.media.turns import upright
 av = pytest.importorskip("av")
 from jaxgan.media.films.siting import SWSCALE_FLAGS  # noqa: E402
 
-pytestmark = pytest.mark.quick  # PyAV of each Python has an interface of its own
+pytestmark = pytest.mark.quick  # PyAV differs between Python versions
 
-# what EXIF calls the same turn: of a display rotation (counterclockwise, as PyAV writes it), mirrored before it or not
+# the EXIF orientation equal to a display rotation (counterclockwise, as PyAV writes it), mirrored before it or not
 TURNS = {(0, False): 1, (90, False): 8, (-90, False): 6, (180, False): 3, (0, True): 2, (180, True): 4}
 
 
 def quarters(height=HEIGHT, width=WIDTH):
-    """Red, green, blue and white quarters, so that every turn is another picture."""
+    """Red, green, blue and white quarters, so that every turn gives a different picture."""
     picture = np.zeros((height, width, 3), np.uint8)
     picture[: height // 2, : width // 2], picture[: height // 2, width // 2 :] = (250, 0, 0), (0, 250, 0)
     picture[height // 2 :, : width // 2], picture[height // 2 :, width // 2 :] = (0, 0, 250), (250, 250, 250)
@@ -31,7 +31,7 @@ def quarters(height=HEIGHT, width=WIDTH):
 @pytest.mark.parametrize(("degrees", "mirrored"), TURNS)
 @pytest.mark.parametrize("suffix", ["mp4", "mkv"])
 def test_frames_are_upright(tmp_path, degrees, mirrored, suffix):
-    """A phone's portrait clip (FFMpegCore#509). `frame.rotation` calls a mirrored one turned by 180 degrees."""
+    """A phone's portrait clip (FFMpegCore#509). `frame.rotation` gives 180 degrees for a mirrored one."""
 
     def turn(stream):
         stream.set_display_rotation(degrees, hflip=mirrored)
@@ -63,7 +63,7 @@ def test_square_pixels_where_nothing_is_told(tmp_path):
 
 
 def comb(count):
-    """Interlaced frames: of a bar that moves, odd lines show it half a frame later."""
+    """Interlaced frames of a moving bar: odd lines show it half a frame later."""
     frames = np.zeros((count, HEIGHT, WIDTH, 3), np.uint8)
     for number in range(count):
         frames[number, 0::2, 4 * number : 4 * number + 16] = 255
@@ -72,7 +72,7 @@ def comb(count):
 
 
 def combing(picture):
-    """How much neighbouring lines differ."""
+    """The mean difference of neighbouring lines."""
     return np.abs(np.diff(picture.pixels.astype(int), axis=0)).mean()
 
 
@@ -132,7 +132,7 @@ def filtered(path):
 
 
 def test_a_film_that_is_interlaced_in_parts(tmp_path):
-    """The first frame of two fields is made whole with the help of the one before it."""
+    """The first interlaced frame is deinterlaced with the help of the previous frame."""
     parts = []
     for number, options in enumerate([{}, {"x264-params": "tff=1"}, {}]):
         part = make(tmp_path / f"{number}.h264", comb(12)[4 * number : 4 * number + 4], options={"qp": "0", **options})
@@ -176,7 +176,7 @@ def glass(count):
     ],
 )
 def test_alpha(tmp_path, name, codec, pixels, deep):
-    """FFmpeg's own decoders of VP8 and VP9 leave it out; green frames came of it elsewhere (video2x#1355)."""
+    """FFmpeg's own decoders of VP8 and VP9 ignore the alpha, which gave green frames elsewhere (video2x#1355)."""
 
     def tell(stream):
         if "vpx" in codec:
@@ -226,7 +226,7 @@ def test_a_size_that_changes_is_one_clear_error(tmp_path):
 
 
 def sound(out, seconds=0.5):
-    """Adds a tone."""
+    """Adds a sound stream with a tone."""
     stream = out.add_stream("aac", rate=48000, layout="mono")
     frame = av.AudioFrame.from_ndarray(np.zeros((1, int(48000 * seconds)), np.float32), format="fltp", layout="mono")
     frame.sample_rate, frame.pts = 48000, 0
@@ -238,12 +238,12 @@ def test_sound_alone_is_no_film(tmp_path):
     with av.open(str(tmp_path / "sound.m4a"), "w") as out:
         sound(out)
     (tmp_path / "sound.mp4").write_bytes((tmp_path / "sound.m4a").read_bytes())
-    with pytest.raises(PictureError, match="it has no stream of pictures"):
+    with pytest.raises(PictureError, match="it has no video stream"):
         open_frames(tmp_path / "sound.mp4")
 
 
 def pictures_of(out, width, cover=False):
-    """Adds a stream of pictures; what writes them when all streams are there."""
+    """Adds a video stream; returns a function that writes its frames once all streams are added."""
     stream = out.add_stream("mjpeg" if cover else "libx264", rate=25)
     stream.width, stream.height, stream.pix_fmt = width, HEIGHT, "yuvj420p" if cover else "yuv420p"
     if cover:
@@ -265,17 +265,17 @@ def test_covers_are_no_films(tmp_path):
     assert (film.format.width, len(list(film.frames())), film.remarks) == (64, 4, [])
     with av.open(str(tmp_path / "song.mp4"), "w") as out:
         pictures_of(out, 32, cover=True)()
-    with pytest.raises(PictureError, match="it has no stream of pictures"):
+    with pytest.raises(PictureError, match="it has no video stream"):
         open_frames(tmp_path / "song.mp4")
 
 
-def test_of_several_films_the_first(tmp_path):
+def test_the_first_of_several_video_streams_is_read(tmp_path):
     with av.open(str(tmp_path / "film.mkv"), "w") as out:
         for write in [pictures_of(out, width) for width in (64, 96)]:
             write()
     film = open_frames(tmp_path / "film.mkv")
     assert (film.format.width, len(list(film.frames()))) == (64, 4)
-    assert film.remarks == ["the first of its 2 streams of pictures"]
+    assert film.remarks == ["the first of its 2 video streams"]
 
 
 def test_what_is_no_film(tmp_path):

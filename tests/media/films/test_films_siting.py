@@ -1,4 +1,4 @@
-"""Colours stay where they are: an edge in them, from film to film."""
+"""The chroma location is kept from film to film, measured at an edge in the colours."""
 
 from fractions import Fraction
 
@@ -14,12 +14,12 @@ from jaxgan.media.films.colours import BT2020, LIMITED, PQ, SMPTE170M, Colours  
 from jaxgan.media.films.encoding import plan_encoding  # noqa: E402
 from jaxgan.media.films.frames import open_frames  # noqa: E402
 
-pytestmark = pytest.mark.quick  # another Python has another FFmpeg
+pytestmark = pytest.mark.quick  # FFmpeg differs between Python versions
 LOSSLESS = {"libx264": {"qp": "0"}, "libx265": {"x265-params": "lossless=1:log-level=none"}, "mpeg4": {"q": "1"}}
 
 
 def edges(path):
-    """Where Cb rises along a row, and Cr falls along a column, of the first frame's planes: in samples of colour."""
+    """Where Cb rises along a row, and Cr falls along a column, in the first frame: in chroma samples."""
     with av.open(str(path)) as container:
         frame = next(container.decode(video=0))
     dtype = np.uint16 if "10" in frame.format.name else np.uint8
@@ -30,7 +30,7 @@ def edges(path):
 
 
 def _position(values):
-    """Where a step would be with as much on each side of it."""
+    """The position of the step that has the same sum."""
     first, last = values[:4].mean(), values[-4:].mean()
     return float(((values - last) / (first - last)).sum())
 
@@ -49,7 +49,7 @@ def edged(path, codec, location="left", pixels="yuv420p", high=24):
 
 
 def passed(folder, source, suffix, codec):
-    """A film of what is read from another one, written as the best that the codec can."""
+    """Reads a film and writes it again at the codec's best quality."""
     frames = open_frames(source)
     plan = plan_encoding(frames.format, suffix, codec, None if codec == "prores" else 1)
     pictures = [each.picture for each in frames.frames()]
@@ -60,7 +60,7 @@ def passed(folder, source, suffix, codec):
 @pytest.mark.parametrize("codec", ["libx264", "libx265", "mpeg4"])
 @pytest.mark.parametrize(("name", "suffix"), [("h264", ".mp4"), ("hevc", ".mkv"), ("vp9", ".webm"), ("av1", ".mp4")])
 def test_an_edge_in_the_colours_stays_over_several_passes(tmp_path, codec, name, suffix):
-    """Colours lie left in all of these. Written as if they lay in the middle they move a quarter of a sample a pass."""
+    """Chroma is at the left in all of these. Written as centred, it would move a quarter of a sample per pass."""
     path = edged(tmp_path / "film.mp4", codec)
     before = edges(path)
     for number in range(3):
@@ -69,7 +69,7 @@ def test_an_edge_in_the_colours_stays_over_several_passes(tmp_path, codec, name,
 
 
 def test_from_one_codec_to_the_next(tmp_path):
-    """VP9 and ProRes have no word for where their colours lie."""
+    """VP9 and ProRes cannot signal the chroma location."""
     path = edged(tmp_path / "film.mp4", "libx264", pixels="yuv422p", high=48)
     before = edges(path)[0]
     for number, (name, suffix) in enumerate([("prores", ".mov"), ("vp9", ".webm"), ("h264", ".mp4"), ("vp9", ".mp4")]):
@@ -79,7 +79,7 @@ def test_from_one_codec_to_the_next(tmp_path):
 
 @pytest.mark.parametrize(("name", "suffix"), [("h264", ".mp4"), ("hevc", ".mp4"), ("av1", ".mkv")])
 def test_colours_that_lie_on_a_pixel_stay_there_and_that_is_told(tmp_path, name, suffix):
-    """As in films of high dynamic range."""
+    """As in HDR films."""
     path = edged(tmp_path / "film.mp4", "libx265", "topleft", "yuv420p10le")
     before = edges(path)
     for number in range(2):
@@ -91,8 +91,8 @@ def test_colours_that_lie_on_a_pixel_stay_there_and_that_is_told(tmp_path, name,
     np.testing.assert_allclose(edges(path), (before[0], before[1] - 0.25), atol=0.1)
 
 
-def test_the_middle_is_read_as_the_middle(tmp_path):
-    """MPEG-1 has it so; a quarter of a sample lies between that and the left."""
+def test_centred_chroma_is_read_as_centred(tmp_path):
+    """As in MPEG-1; the difference from left is a quarter of a sample."""
     path = edged(tmp_path / "film.mpg", "mpeg1video")
     before = edges(path)
     np.testing.assert_allclose(
@@ -113,7 +113,7 @@ def test_the_same_frames_give_the_same_bytes(tmp_path, name, suffix):
 
 
 def test_an_edge_by_the_formula(tmp_path):
-    """The centre of sample k lies on that of pixel 2 k."""
+    """The centre of sample k is that of pixel 2 k."""
     pixels = np.full((48, 64, 3), [90, 120, 90], np.uint8)
     pixels[:, 32:] = [90, 120, 150]
     plan = plan_encoding(form(deep=False, colours=Colours(BT2020, LIMITED, BT2020, PQ)), ".mp4", "h264", 1)

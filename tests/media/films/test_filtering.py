@@ -1,4 +1,4 @@
-"""FFmpeg's filters on clips."""
+"""FFmpeg's filters applied to clips."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ CLIP = np.random.default_rng(0).integers(0, 256, (5, 17, 23, 3)).astype(np.uint8
 
 
 @pytest.mark.parametrize("clip", [CLIP, CLIP[..., :1]])
-def test_clips_go_through_as_they_are(clip):
+def test_filters_without_effect_keep_clips(clip):
     np.testing.assert_array_equal(filtered(clip, "null"), clip)
     np.testing.assert_array_equal(filtered(clip, "hflip"), clip[:, :, ::-1])
     np.testing.assert_array_equal(filtered(clip, "negate"), 255 - clip)

@@ -1,4 +1,4 @@
-"""What a film has beside its pictures comes along: sound, subtitles, chapters, covers, fonts, metadata, in sync."""
+"""The other streams of a film are kept in sync: sound, subtitles, chapters, covers, fonts, metadata."""
 
 import random
 import re
@@ -29,7 +29,7 @@ CHAPTERS = [(0, 1000, "first"), (1000, 2000, "second")]
 
 
 def remade(folder, given, suffix, *, start=0.0, end=None, codec=None, first=0, frames=50):
-    """A film with the streams of `given` and grey frames of the same times; what was left out."""
+    """Makes a film with the streams of `given` and grey frames at the same times; returns what was left out."""
     times = [first + 512 * number for number in range(frames)]
     with av.open(str(given)) as container:
         origin = Fraction(container.start_time, av.time_base)
@@ -52,7 +52,7 @@ def times(streams):
 
 @pytest.mark.quick
 def test_sound_is_the_same_byte_for_byte_and_in_sync(tmp_path):
-    """The pictures begin 0.3 s after the sound, whose first packet lies before 0, as AAC has it."""
+    """The pictures begin 0.3 s after the sound, whose first packet is before 0, as usual in AAC."""
     source(tmp_path / "a.mp4", first=3840, sounds=TWO_SOUNDS)
     given = packets(tmp_path / "a.mp4", "audio")
     assert given[0][0][0] < 0
@@ -66,7 +66,7 @@ def test_sound_is_the_same_byte_for_byte_and_in_sync(tmp_path):
     path, lost = remade(tmp_path, tmp_path / "a.mp4", ".mkv", first=3840)
     assert lost == ()
     sound, moved = packets(path, "audio"), 0
-    if sound[0][0][0] >= 0:  # FFmpeg 8 lets nothing lie before 0 there
+    if sound[0][0][0] >= 0:  # FFmpeg 8 allows no times before 0 there
         moved = Fraction(1024, 44100)
     assert contents(sound) == contents(given)
     pictures = zip(shown(path), shown(tmp_path / "a.mp4"), strict=True)
@@ -155,7 +155,7 @@ def test_what_a_container_does_not_hold_is_told_with_one_that_does(tmp_path):
     assert [each.split(" is left out")[1] for each in lost[:2]] == [" (.mkv keeps it)"] * 2
     assert ["subtitles" in lost[0], "deu" in lost[0], "attachment" in lost[1]] == [True] * 3
     assert lost[2:] == ("metadata left out: ANYTHING (.mkv keeps them)",)
-    _, lost = remade(tmp_path, tmp_path / "a.mkv", ".mov")  # FFmpeg refuses FLAC there only with the file's head
+    _, lost = remade(tmp_path, tmp_path / "a.mkv", ".mov")  # FFmpeg refuses FLAC there only when it writes the header
     assert any("sound: flac, fra" in each for each in lost)
     path, lost = remade(tmp_path, tmp_path / "a.mkv", ".webm")
     assert (len(lost), packets(path, "audio")) == (5, [])
@@ -187,7 +187,7 @@ def test_a_part_begins_at_0_with_all_its_streams(tmp_path, suffix):
 
 
 def test_a_clock_that_does_not_begin_at_0_is_set_for_all_streams(tmp_path):
-    """MPEG transport streams begin anywhere; their AAC has heads of its own, which MP4 has not."""
+    """MPEG transport streams begin at any time; their AAC has headers of its own, which MP4's has not."""
     source(tmp_path / "a.ts", sounds=[("aac", 48000, 2.0, {}, 0)])
     with av.open(str(tmp_path / "a.ts")) as container:
         stream = container.streams.video[0]
@@ -243,7 +243,7 @@ def test_packets_that_the_container_refuses_are_left_out_and_told(tmp_path):
 
 @pytest.mark.parametrize(("byte", "bits"), [(0, 0x2F), (2, 0x01)])
 def test_packets_whose_times_are_impossible_are_left_out_and_told(tmp_path, byte, bits):
-    """One lies hours after the end, or before those that came before it. The rest is copied."""
+    """One packet is hours after the end, or goes back in time. The rest is copied."""
     source(tmp_path / "a.ts", sounds=[("mp2", 48000, 4.0, {}, 0)], frames=100)
     content = bytearray((tmp_path / "a.ts").read_bytes())
     heads = [place.start() for place in re.finditer(b"\0\0\1\xc0..[\x80-\x8f][\x80\xc0]", content, re.DOTALL)]
@@ -270,7 +270,7 @@ def test_a_film_from_a_folder_has_no_source(tmp_path):
 
 @pytest.mark.parametrize("known", [True, False])
 def test_a_source_without_a_container_has_nothing_to_carry(tmp_path, known):
-    """Moving pictures that Pillow reads; FFmpeg knows some of them."""
+    """Animations that Pillow reads; FFmpeg knows some of them."""
     frames = [Image.new("RGB", (64, 48), (40 * number, 0, 0)) for number in range(3)]
     frames[0].save(tmp_path / "a.webp", save_all=True, append_images=frames[1:], duration=40)
     given = tmp_path / "a.webp"
@@ -299,7 +299,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 @pytest.mark.slow
 @pytest.mark.parametrize("seconds", [0.1, 600])
 def test_memory_does_not_grow_with_the_film(tmp_path, seconds):
-    """Neither where the sound ends long before the pictures nor where it goes on."""
+    """Neither if the sound ends long before the pictures nor if it continues."""
     source(tmp_path / "a.mp4", frames=2, sounds=[("aac", 48000, seconds, {}, 1)])
     draw = np.random.default_rng(0)
     pictures = [picture(draw.integers(0, 255, (144, 256, 3), dtype=np.uint8)) for _ in range(48)]
@@ -323,7 +323,7 @@ def test_memory_does_not_grow_with_the_film(tmp_path, seconds):
 
 @pytest.mark.quick
 def test_sound_that_is_left_out_is_called_by_its_name(tmp_path):
-    """Not by that of the decoder, mp3float."""
+    """Not by the name of the decoder, mp3float."""
     source(tmp_path / "a.mkv", sounds=[("libmp3lame", 44100, 1.0, {}, 1)])
     _, lost = remade(tmp_path, tmp_path / "a.mkv", ".webm", codec="vp9")
     assert lost == ("stream 1 (sound: mp3) is left out (.mkv keeps it)",)
@@ -332,7 +332,7 @@ def test_sound_that_is_left_out_is_called_by_its_name(tmp_path):
 @pytest.mark.quick
 @pytest.mark.parametrize("name", ["12:30.mkv", "concat:a|b.mkv", "http:film.mkv", "pipe:1.mkv"])
 def test_names_that_ffmpeg_takes_for_protocols(tmp_path, monkeypatch, name):
-    """Reading and writing, from the folder where the files are."""
+    """Reading and writing with relative paths."""
     monkeypatch.chdir(tmp_path)
     source(tmp_path / "a.mkv", sounds=[("aac", 44100, 1.0, {}, 1)])
     Path("a.mkv").rename(name)
@@ -353,7 +353,7 @@ def test_names_that_ffmpeg_takes_for_protocols(tmp_path, monkeypatch, name):
 
 @pytest.mark.quick
 def test_a_source_that_is_gone_is_named(tmp_path):
-    """It is no error of writing, which is one of the disk."""
+    """It is not reported as an error of writing, which would blame the disk."""
     plan = plan_encoding(form(), ".mkv")
     segments = write(tmp_path, plan, greys(3), [0, 512, 1024], [3])
     with pytest.raises(PictureError, match=r"gone\.mkv cannot be read: No such file"):

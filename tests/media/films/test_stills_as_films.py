@@ -1,4 +1,4 @@
-"""Pictures, and folders of them, as films; and what moves in GIF, WebP and PNG."""
+"""Pictures, folders of pictures, and animated GIF, WebP and PNG as films."""
 
 import sys
 from fractions import Fraction
@@ -16,7 +16,7 @@ SIZE = (20, 12)
 
 
 def drawn(number):
-    """A picture that tells its number."""
+    """A picture whose brightness is its number."""
     picture = np.full((SIZE[1], SIZE[0], 3), 10 * number, np.uint8)
     picture[:, number] = (255, 0, 0)
     return picture
@@ -24,7 +24,7 @@ def drawn(number):
 
 @pytest.fixture
 def folder(tmp_path):
-    """Pictures 0 to 11, whose names are not in the order of letters."""
+    """Pictures 0 to 11, whose names are not in alphabetical order."""
     for number in range(12):
         Image.fromarray(drawn(number)).save(tmp_path / f"frame{number}.png")
     (tmp_path / ".hidden.png").write_bytes(b"")
@@ -33,7 +33,7 @@ def folder(tmp_path):
 
 
 def numbers(film, skip=0):
-    """Which pictures came, told by their brightness."""
+    """The numbers of the pictures, from their brightness."""
     return [int(frame.picture.pixels[0, -1, 0]) // 10 for frame in film.frames(skip)]
 
 
@@ -51,7 +51,7 @@ def test_a_folder_is_a_film(folder):
     form = film.format
     assert (form.width, form.height, form.rate, form.deep, form.alpha) == (*SIZE, Fraction(24000, 1001), False, False)
     assert (film.count(), film.still, film.damaged, film.remarks) == (12, False, False, [])
-    assert form.colours.conversion == 1  # what a film made of it is tagged as: BT.709
+    assert form.colours.conversion == 1  # a film made of it is tagged as BT.709
     assert film.seconds == pytest.approx(12 * 1001 / 24000)
     assert open_frames(folder).format.rate == 25
     assert numbers(film, skip=7) == list(range(7, 12))
@@ -67,11 +67,11 @@ def test_start_and_end_of_a_folder(folder):
         open_frames(folder, start=0.48)
 
 
-def test_numbers_that_are_missing_are_told(folder):
+def test_missing_numbers_are_reported(folder):
     for number in (4, 5, 6):
         (folder / f"frame{number}.png").unlink()
     film = open_frames(folder)
-    told = "numbers are missing between frame3.png and frame7.png{}: no time is left for them"
+    told = "numbers are missing between frame3.png and frame7.png{}: no frames are inserted for them"
     assert numbers(film) == [0, 1, 2, 3, 7, 8, 9, 10, 11]
     assert (film.remarks, film.damaged) == ([told.format("")], False)
     (folder / "frame9.png").unlink()
@@ -88,7 +88,7 @@ def test_numbers_that_are_missing_are_told(folder):
 
 
 def test_all_kinds_of_pictures_in_one_folder(tmp_path):
-    """White frames came of 32-bit PNG elsewhere (TecoGAN#44)."""
+    """32-bit PNG gave white frames elsewhere (TecoGAN#44)."""
     size = (4, 4)
     Image.new("L", size, 51).save(tmp_path / "1.png")
     Image.new("RGBA", size, (10, 20, 30, 102)).save(tmp_path / "2.png")
@@ -127,7 +127,7 @@ def test_turned_pictures(tmp_path):
 
 def test_another_size_is_one_line_that_names_the_file(folder):
     Image.new("RGB", (21, 12)).save(folder / "frame9.png")
-    with pytest.raises(PictureError, match=r"^frame9\.png has 21 x 12 pixels, those before it have 20 x 12$"):
+    with pytest.raises(PictureError, match=r"^frame9\.png has 21 x 12 pixels, expected 20 x 12 as before it$"):
         open_frames(folder)
 
 
@@ -139,7 +139,7 @@ def test_a_folder_without_pictures(tmp_path):
 
 @pytest.mark.parametrize("half", [False, True])
 def test_a_picture_that_is_broken_is_repeated_and_told(folder, half):
-    """Broken at its head, which shows on opening, or behind it."""
+    """Broken in the header, which is found on opening, or after it."""
     for name in ("frame0.png", "frame4.png", "frame5.png"):
         data = (folder / name).read_bytes()
         (folder / name).write_bytes(data[: len(data) // 2] if half else b"broken")
@@ -152,7 +152,7 @@ def test_a_picture_that_is_broken_is_repeated_and_told(folder, half):
 
 
 def test_a_picture_is_a_film_of_one_frame(folder):
-    film = open_frames(folder / "frame3.png", start=9, end=10)  # it is there at any time
+    film = open_frames(folder / "frame3.png", start=9, end=10)  # it is shown at any time
     assert numbers(film) == [3]
     assert (film.still, film.count(), film.format.width) == (True, 1, SIZE[0])
     assert list(film.frames(1)) == []
@@ -171,7 +171,7 @@ GLASS = [np.dstack([drawn(number), np.full((SIZE[1], SIZE[0]), 255 - 60 * number
     ("suffix", "options"), [(".webp", {"lossless": True}), (".png", {}), (".apng", {"format": "PNG"})]
 )
 def test_animations_with_alpha(tmp_path, suffix, options):
-    """FFmpeg does not read those of WebP."""
+    """FFmpeg does not read animated WebP."""
     first, *rest = [Image.fromarray(each) for each in GLASS]
     path = tmp_path / f"film{suffix}"
     first.save(path, save_all=True, append_images=rest, duration=[40, 70, 100, 33], loop=0, **options)
@@ -195,7 +195,7 @@ def test_animations_with_alpha(tmp_path, suffix, options):
 
 
 @pytest.mark.parametrize("suffix", [".webp", ".png"])
-def test_alpha_that_hides_nothing_is_none(tmp_path, suffix):
+def test_opaque_alpha_changes_nothing(tmp_path, suffix):
     first, *rest = [Image.fromarray(drawn(number)).convert("RGBA") for number in range(3)]
     first.save(tmp_path / f"film{suffix}", save_all=True, append_images=rest, duration=40, lossless=True)
     film = open_frames(tmp_path / f"film{suffix}")
@@ -213,7 +213,7 @@ def test_avif(tmp_path):
 
 
 def gif(path, disposal, transparency=None):
-    """Squares that appear one after the other, each in a frame that holds nothing else."""
+    """Squares that appear one after the other, each in a frame that contains nothing else."""
     frames = []
     for number in range(3):
         frame = Image.new("P", SIZE, 0)
@@ -226,9 +226,9 @@ def gif(path, disposal, transparency=None):
 
 
 def test_gif_is_composed(tmp_path):
-    """What a frame leaves transparent shows the one before it, or nothing where that is taken away."""
+    """Transparent parts of a frame show the previous frame, or nothing if that is disposed of."""
     kept = list(open_frames(gif(tmp_path / "kept.gif", 1, 0)).frames())
-    assert [frame.pts for frame in kept] == [0, 50, 150]  # a frame without a duration: 100 ms, as browsers have it
+    assert [frame.pts for frame in kept] == [0, 50, 150]  # a frame without a duration: 100 ms, as in browsers
     assert [[bool(frame.picture.alpha[1, 5 * k + 1, 0]) for k in range(3)] for frame in kept] == [
         [True, False, False],
         [True, True, False],
@@ -260,7 +260,7 @@ def test_an_animation_that_is_cut_off(tmp_path):
 
 @pytest.mark.parametrize("loops", [None, 0])
 def test_a_gif_that_is_cut_anywhere(tmp_path, loops):
-    """At some places Pillow raises what it should not; behind a frame only the trailer is missing."""
+    """At some places Pillow raises unexpected errors; right after a frame only the trailer is missing."""
     rng = np.random.default_rng(0)
     first, *rest = [Image.fromarray(rng.integers(0, 255, (8, 8, 3), np.uint8)) for _ in range(3)]
     whole = tmp_path / "whole.gif"

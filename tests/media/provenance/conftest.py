@@ -1,9 +1,9 @@
-"""A key of its own for each test."""
+"""Gives each test its own key."""
 
 import pytest
 
 
 @pytest.fixture
 def installation(tmp_path, monkeypatch):
-    """A home of its own for a test: no key there yet."""
+    """A separate home folder for a test, without a key."""
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "home"))

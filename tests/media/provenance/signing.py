@@ -1,4 +1,4 @@
-"""Files of all kinds that carry credentials, and what signs and reads them."""
+"""Files of all kinds that hold credentials, and functions that sign and read them."""
 
 import io
 import json
@@ -64,12 +64,12 @@ FLIPPED = ("grey.png", "a.jpg", "moving.webp", "a.tif", "moving.gif", "a.avif", 
 
 
 def elsewhere(monkeypatch, path):
-    """From here on this is another installation."""
+    """Switches to another installation."""
     monkeypatch.setenv("XDG_CONFIG_HOME", str(path))
 
 
 def make(path):
-    """A file of the kind that the name tells, without a credential."""
+    """A file of the kind given by its name, without a credential."""
     if path.name in PICTURES:
         path.write_bytes(PICTURES[path.name]())
         return path
@@ -93,7 +93,7 @@ def frames(path):
 
 
 def manifests(path):
-    """What c2pa itself reads, trusting nobody, and how it judges that."""
+    """The manifests that c2pa itself reads without trusting anybody, and its verdict."""
     with c2pa.Reader(str(path)) as reader:
         return json.loads(reader.json()), reader.get_validation_state()
 
@@ -118,7 +118,7 @@ def made_by_a_camera():
 
 
 def states_of_flips(path, places):
-    """Of a file with one byte changed, each time another one."""
+    """The states of a file with one byte changed, for each place."""
     content, changed = path.read_bytes(), path.with_name(f"flipped-{path.name}")
     random = np.random.default_rng(1)
     for place in places:

@@ -1,4 +1,4 @@
-"""A credential holds for its file alone, and nobody else can make ours."""
+"""A credential is valid for its own file only, and nobody else can forge ours."""
 
 import socket
 import struct
@@ -59,13 +59,13 @@ def test_a_changed_byte_is_noticed_wherever_it_is(tmp_path):
     ]
     assert ours(path, picked) == []
     reasons = {read(path).reason}
-    assert reasons == {None}  # the file itself is left alone
+    assert reasons == {None}  # the file itself is unchanged
     film = marked(make(tmp_path / "a.mp4"))
     assert ours(film, [8, 20, film.read_bytes().index(STORE) - 6, film.stat().st_size - 1]) == []  # 8 to 31: ftyp
 
 
-def test_a_library_alone_would_not_notice_all(tmp_path):
-    """Why `jumbf` is there: c2pa takes a file with another byte in the padding of its signature."""
+def test_c2pa_alone_would_not_notice_all_changes(tmp_path):
+    """The reason for `jumbf`: c2pa accepts a file with a changed byte in the padding of its signature."""
     path = signed(make(tmp_path / "grey.png"))
     content = bytearray(path.read_bytes())
     content[content.index(b"cpadY") + 50] ^= 1
@@ -90,7 +90,7 @@ def test_two_hundred_changed_bytes_are_noticed(name, large, tmp_path, monkeypatc
 @pytest.mark.slow
 @pytest.mark.parametrize("name", FLIPPED[:-1])
 def test_no_byte_of_a_credential_can_be_changed(name, tmp_path):
-    """Every third byte from before the store to behind it: what C2PA leaves out are three bytes or more in a row."""
+    """Every third byte from before the store to after it: C2PA leaves out runs of three bytes or more."""
     path = signed(make(tmp_path / name))
     content = path.read_bytes()
     store, padding = content.index(STORE), content.index(b"\0" * 60, content.index(b"c2pa.signature\0"))
@@ -110,7 +110,7 @@ def test_a_chain_with_our_names_is_a_strangers(tmp_path, monkeypatch):
     true = [x509.load_pem_x509_certificate(each) for each in (own.root, own.certificate)]
     keys = [ec.generate_private_key(ec.SECP256R1()) for _ in true]
     pem, forged = serialization.Encoding.PEM, []
-    for certificate, key in zip(true, keys, strict=True):  # all that can be seen is copied, but for the keys
+    for certificate, key in zip(true, keys, strict=True):  # everything visible is copied, except the keys
         made = x509.CertificateBuilder(
             certificate.issuer,
             certificate.subject,
@@ -168,7 +168,7 @@ BOXES = {
     "C2PA, hashes": box(b"uuid", C2PA + b"\0\0\0\0merkle\0" + LOUD),
     "C2PA, nonsense": box(b"uuid", C2PA + LOUD),
 }
-PARTS = {  # what a kind's readers skip
+PARTS = {  # parts that a kind's readers skip
     ".png": {"chunk": chunk(b"teXt", LOUD), "credential": chunk(b"caBX", LOUD)},
     ".jpg": {"comment": segment(b"\xff\xfe", LOUD), "JUMBF": segment(b"\xff\xeb", b"JP\x02\x11\0\0\0\x09" + LOUD)},
     ".webp": {"chunk": riff(b"abcd", LOUD), "credential": riff(b"C2PA", LOUD)},
@@ -179,7 +179,7 @@ PARTS = {  # what a kind's readers skip
 
 
 def starts(content, suffix):
-    """Where something can be put in so that a file still plays: before, between and behind its parts."""
+    """The places where data can be inserted so that a file still plays: before, between and after its parts."""
     if suffix == ".png":
         return [33, content.index(b"IDAT") - 4, content.index(b"IEND") - 4, len(content)]
     if suffix == ".jpg":
@@ -200,7 +200,7 @@ def starts(content, suffix):
 @pytest.mark.parametrize("name", FLIPPED)
 @pytest.mark.parametrize("large", [False, True])
 def test_what_is_put_in_is_noticed_wherever_it_is(name, large, tmp_path, monkeypatch):
-    """C2PA leaves out of its hash what is free in films, their first box and its own."""
+    """C2PA's hash leaves out a film's free boxes, its first box and C2PA's own."""
     if large:
         monkeypatch.setattr(credentials, "LARGE", 0)
     path = marked(make(tmp_path / name))
@@ -216,7 +216,7 @@ def test_what_is_put_in_is_noticed_wherever_it_is(name, large, tmp_path, monkeyp
             assert found is None or found.state in (State.CHANGED, State.DAMAGED), (kind, place)
 
 
-def test_what_is_free_in_a_film_cannot_be_changed(tmp_path):
+def test_free_boxes_of_a_film_cannot_be_changed(tmp_path):
     path = make(tmp_path / "a.mp4")
     with open(path, "ab") as file:
         file.write(box(b"free", LOUD) + box(b"skip", LOUD))
@@ -229,7 +229,7 @@ def test_what_is_free_in_a_film_cannot_be_changed(tmp_path):
 @pytest.mark.parametrize("inside", [False, True])
 @pytest.mark.parametrize("suffix", [".mp4", ".avif"])
 def test_very_many_boxes_keep_nobody_busy(inside, suffix, tmp_path):
-    """c2pa's time grows with their square: of these it would take a minute."""
+    """c2pa's time grows with their square: these would take a minute."""
     path = marked(make(tmp_path / f"a{suffix}"))
     many = box(b"free", b"") * 200_000
     with open(path, "ab") as file:
@@ -247,7 +247,7 @@ def test_very_many_boxes_keep_nobody_busy(inside, suffix, tmp_path):
 
 
 class Listener:
-    """A server that only counts who comes."""
+    """A server that only counts requests."""
 
     def __init__(self):
         self.visits = 0
@@ -265,8 +265,8 @@ class Listener:
             visitor.close()
 
 
-def test_nobody_is_asked_over_the_network(tmp_path):
-    """A file can name an address where its credential lies. c2pa goes there as it comes (the control); we do not."""
+def test_no_network_is_used(tmp_path):
+    """A file can name an address of its credential. c2pa requests it by default (the control); we do not."""
     listener = Listener()
     manifest = {"assertions": [{"label": "c2pa.actions.v2", "data": {"actions": [made_by_a_camera()]}}]}
     path = make(tmp_path / "grey.png")
@@ -289,7 +289,7 @@ def test_nobody_is_asked_over_the_network(tmp_path):
 
 
 def test_a_certificates_address_is_not_asked_either(tmp_path, monkeypatch):
-    """A certificate can name an address that knows whether it was withdrawn (OCSP). c2pa goes there when told to."""
+    """A certificate can name an address that knows whether it was revoked (OCSP). c2pa requests it if configured."""
     from cryptography import x509
 
     listener, sign = Listener(), x509.CertificateBuilder.sign
@@ -312,8 +312,8 @@ def test_a_certificates_address_is_not_asked_either(tmp_path, monkeypatch):
     listener.socket.close()
 
 
-def test_no_socket_of_pythons_is_needed(tmp_path, monkeypatch):
-    """Those of c2pa's own library are not seen here, but by the listeners above."""
+def test_no_python_socket_is_opened(tmp_path, monkeypatch):
+    """Connections of c2pa's native library are not seen here, but by the servers above."""
 
     def refuse(*given, **more):
         raise AssertionError("a socket")

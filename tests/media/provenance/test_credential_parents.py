@@ -1,4 +1,4 @@
-"""What was restored says of what."""
+"""Restored files name their parent."""
 
 import dataclasses
 import hashlib
@@ -97,7 +97,7 @@ def test_a_parent_whose_credential_is_damaged_is_no_obstacle(damage, tmp_path):
 
 @pytest.mark.parametrize("name", ["grey.png", "a.jpg", "a.webp", "a.tif", "moving.gif", "a.avif", "a.mp4"])
 def test_a_parent_with_a_large_credential(name, tmp_path):
-    """Others put a small picture into theirs; JPEG holds what is longer than 64 KB in pieces, GIF than 255 bytes."""
+    """Other writers include a thumbnail; JPEG splits data longer than 64 KB into segments, GIF into 255 bytes."""
     manifest = {"assertions": [{"label": "c2pa.actions.v2", "data": {"actions": [made_by_a_camera()]}}]}
     content = io.BytesIO()
     Image.fromarray(np.random.default_rng(0).integers(0, 256, (512, 512, 3), dtype=np.uint8)).save(content, "PNG")
@@ -109,7 +109,7 @@ def test_a_parent_with_a_large_credential(name, tmp_path):
     assert done.stat().st_size - path.stat().st_size > 2**16 + 1000
     assert read(done).state is State.OURS
     content = done.read_bytes()
-    later = content.index(STORE) + 2**16 + 10  # behind the first piece
+    later = content.index(STORE) + 2**16 + 10  # after the first segment
     assert ours(done, [later, later + 50, len(content) // 2]) == []
 
 
@@ -123,7 +123,7 @@ def test_a_parent_that_c2pa_does_not_take_is_named(name, tmp_path):
         for each in ("1.png", "2.png", ".hidden.png"):
             (parent / each).write_bytes(each.encode())
             lines += "" if each[0] == "." else f"{hashlib.sha256(each.encode()).hexdigest()}  {each}\n"
-        wanted["files_sha256"] = hashlib.sha256(lines.encode()).hexdigest()  # of what sha256sum * prints
+        wanted["files_sha256"] = hashlib.sha256(lines.encode()).hexdigest()  # of the output of sha256sum *
     elif name != "gone.png":
         parent.write_bytes(picture("BMP"))
         wanted["sha256"] = hashlib.sha256(parent.read_bytes()).hexdigest()
@@ -133,18 +133,18 @@ def test_a_parent_that_c2pa_does_not_take_is_named(name, tmp_path):
     assert run_of(done)["parent"] == wanted
 
 
-def test_what_was_restored_from_nothing(tmp_path):
+def test_a_restored_file_without_a_parent(tmp_path):
     found = read(signed(make(tmp_path / "a.jpg"), restored(None)))
     assert (found.state, found.parent, found.source_type) == (State.OURS, None, "compositeWithTrainedAlgorithmicMedia")
 
 
-def test_names_do_not_tell_where_files_lie(tmp_path):
+def test_names_do_not_contain_folders(tmp_path):
     done = signed(make(tmp_path / "grey.png"), restored(make(tmp_path / "a.jpg")))
     assert str(tmp_path).encode() not in done.read_bytes()
 
 
 def described(path):
-    """A file whose XMP names itself, and an address where its credential is said to lie."""
+    """A file whose XMP has an identifier, and an address of its credential."""
     packet = (
         '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
         '<rdf:Description rdf:about="" xmlns:dcterms="http://purl.org/dc/terms/" '
@@ -165,7 +165,7 @@ def test_what_an_inputs_xmp_says_is_not_told(name, has_credential, tmp_path):
     assert (read(done).state, read(done).parent) == (State.OURS, parent.name)
     told, state = manifests(done)
     assert "of-alice" not in json.dumps(told["manifests"][told["active_manifest"]], allow_nan=False)
-    assert (b"of-alice" in done.read_bytes()) == has_credential  # in what its own credential says, as it was signed
+    assert (b"of-alice" in done.read_bytes()) == has_credential  # in its own credential, as it was signed
     assert (len(told["manifests"]), state) == (1 + has_credential, "Valid")
 
 
@@ -211,7 +211,7 @@ def test_names_that_are_not_utf8_are_no_obstacle(tmp_path):
 
 @pytest.mark.parametrize("place", [2**20 - 40, 2**20 - 12, 2**20 - 6, 2**20, 2**20 + 5])
 def test_a_credential_is_found_wherever_it_begins(place, tmp_path):
-    """Files are looked through piece by piece; what is found here is the rest of one."""
+    """Files are searched piece by piece; what is found here is the rest of a credential."""
     path = tmp_path / "a.jpg"
     path.write_bytes(bytes(place) + STORE + bytes(100))
     assert present(path)

@@ -1,4 +1,4 @@
-"""Marks come second: where there is no room for them, the picture stays, whole, and a remark says so."""
+"""If the disk has no room for marks, the picture stays intact, and a remark reports it."""
 
 import io
 import resource
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.usefixtures("installation")
 
 @pytest.fixture
 def room():
-    """Sets how long files may become, as a disk that is full does."""
+    """Limits the size of files, which simulates a full disk."""
     before, handler = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
     resource.setrlimit(resource.RLIMIT_FSIZE, before)

@@ -1,4 +1,4 @@
-"""Files say what made them, in the words that other programs read, and are otherwise what they were."""
+"""Files state what made them in a form that other programs read, and are otherwise unchanged."""
 
 import dataclasses
 import io
@@ -53,7 +53,7 @@ def signed(request, monkeypatch):
 
 
 def agreed(path, signed):
-    """The source type, in which a credential, if there is to be one, agrees with the XMP."""
+    """The source type, which must be the same in the XMP and the credential, if there is one."""
     found = credentials.read(path) if signed else None
     assert (found is not None) == signed
     if found is not None:
@@ -63,7 +63,7 @@ def agreed(path, signed):
 
 
 def said(packet):
-    """The source type, as an XML parser finds it."""
+    """The source type as found by an XML parser."""
     text = packet.decode() if isinstance(packet, bytes) else packet
     described = ElementTree.fromstring(text).find(f".//{RDF}Description")
     return described.get(SOURCE_TYPE)
@@ -136,7 +136,7 @@ def test_a_marked_picture_is_the_same_and_says_what_made_it(tmp_path, signed, su
 
 @pytest.mark.parametrize("alpha", [False, True])
 @pytest.mark.parametrize("lossless", [False, True])
-def test_webp_without_a_head_for_more_gets_one(tmp_path, signed, lossless, alpha):
+def test_webp_without_vp8x_gets_one(tmp_path, signed, lossless, alpha):
     path, pixels = tmp_path / "a.webp", noise(17, 300, 3 + alpha)
     Image.fromarray(pixels).save(path, lossless=lossless)
     with Image.open(path) as image:
@@ -156,7 +156,7 @@ def test_tiff_of_any_order_and_of_several_pages(tmp_path, signed, order):
     tifffile.imwrite(path, pages, byteorder=order, photometric="rgb")
     mark_file(path, ".tif", ORIGIN, title="a.tif")
     with tifffile.TiffFile(path) as file:
-        assert len(file.pages) == 3 + signed  # of several pages c2pa signs in one more
+        assert len(file.pages) == 3 + signed  # c2pa adds a page to files of several pages
         np.testing.assert_array_equal([page.asarray() for page in file.pages[:3]], pages)
     assert said(by_tifffile(path)) == agreed(path, signed) == CREATED
 
@@ -193,7 +193,7 @@ def test_animations_play_as_they_did(tmp_path, signed, kind):
     assert said(in_gif(path) if kind == "gif" else by_pillow(path)) == agreed(path, signed) == CREATED
 
 
-def test_a_gif_of_the_old_version_becomes_one_that_may_say_more(tmp_path, signed):
+def test_a_gif87a_becomes_gif89a_when_marked(tmp_path, signed):
     path = tmp_path / "a.gif"
     Image.fromarray(noise(9, 9)).save(path)
     path.write_bytes(b"GIF87a" + path.read_bytes()[6:])
@@ -243,11 +243,11 @@ def test_a_film_whose_last_box_has_no_end_is_left_as_it_is(tmp_path, signed):
 
 
 @pytest.mark.parametrize("kind", ["matroska", "webm"])
-def test_matroska_says_it_in_its_tags(tmp_path, kind):
+def test_matroska_stores_xmp_in_its_tags(tmp_path, kind):
     av, suffix = pytest.importorskip("av"), {"matroska": ".mkv", "webm": ".webm"}[kind]
     path, tagged = tmp_path / f"a{suffix}", tmp_path / f"b{suffix}"
     film(path, kind)
-    assert len(mark_file(path, suffix, ORIGIN, title=path.name)) == 1  # it cannot be put into a finished one
+    assert len(mark_file(path, suffix, ORIGIN, title=path.name)) == 1  # it cannot be added to a finished file
     with av.open(str(path)) as source, av.open(str(tagged), "w", format=kind) as output:
         output.metadata.update(film_tags(ORIGIN))
         stream = output.add_stream_from_template(source.streams.video[0])
@@ -296,7 +296,7 @@ def test_text_that_looks_like_xmp_does_not_hide_it_in_other_files(tmp_path, stra
 
 
 def test_very_many_beginnings_keep_nobody_busy(tmp_path):
-    """2 MB of them; each one's text as far as the one end would be 90 GB."""
+    """2 MB of begin tags; the texts from each to the single end tag would have 90 GB in all."""
     text = b"<x:xmpmeta" * 99_000
     (tmp_path / "a.ts").write_bytes(text + b"</x:xmpmeta>" * 3 + bytes(2**20) + text + packet_of(ORIGIN))
     start = time.perf_counter()
@@ -304,10 +304,10 @@ def test_very_many_beginnings_keep_nobody_busy(tmp_path):
     assert time.perf_counter() - start < 2
 
 
-def test_bmp_cannot_say_it_and_one_remark_says_that(tmp_path):
+def test_bmp_cannot_be_marked_and_one_remark_reports_it(tmp_path):
     path = tmp_path / "a.bmp"
     assert write_picture(path, Picture(noise(8, 8, 3)), ORIGIN) == (
-        "BMP cannot say that a model made it: it holds neither XMP nor a credential",
+        "BMP cannot store that a model made it: it holds neither XMP nor a credential",
     )
     assert read_xmp(path) is None
 
@@ -364,7 +364,7 @@ def test_the_packet_as_a_parser_reads_it():
 
 
 @pytest.mark.parametrize(("name", "most"), [("model", 36), ("description", 138)])
-def test_texts_are_whole_up_to_a_length(name, most):
+def test_texts_are_kept_up_to_a_length(name, most):
     def told(text):
         return getattr(parse_packet(packet_of(dataclasses.replace(ORIGIN, **{name: text})).decode()), name)
 
@@ -485,7 +485,7 @@ def test_a_long_film_is_signed_in_little_memory(tmp_path, signed):
     film(small, "mp4")
     content, more = small.read_bytes(), 200 * 2**20
     start, end = content.index(b"mdat") - 4, content.index(b"moov") - 4
-    with open(large, "wb") as file:  # what lies behind the samples is nobody's
+    with open(large, "wb") as file:  # the bytes after the samples are unused
         file.write(content[:start] + struct.pack(">I", end - start + more) + content[start + 4 : end])
         file.seek(more, 1)
         file.write(content[end:])

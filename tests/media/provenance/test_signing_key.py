@@ -1,4 +1,4 @@
-"""The key of an installation is made once, is its own, and is never replaced."""
+"""The key of an installation is created once, is private, and is never replaced."""
 
 import datetime
 import os
@@ -42,7 +42,7 @@ def test_the_key_is_its_owners_alone(tmp_path):
 
 
 def test_the_certificate(tmp_path):
-    """What C2PA asks of one (specification 2.1, 14.5.1)."""
+    """C2PA's requirements for a certificate (specification 2.1, 14.5.1)."""
     from cryptography import x509
     from cryptography.x509.oid import ExtensionOID, NameOID
 
@@ -78,7 +78,7 @@ def test_processes_that_begin_at_once_share_a_key(tmp_path):
     assert [each.name for each in signing_key.folder().parent.iterdir()] == ["credentials"]
 
 
-def test_whoever_comes_second_takes_the_first_ones_key(tmp_path):
+def test_a_slower_process_uses_the_first_ones_key(tmp_path):
     signing_key._make(signing_key.folder())
     first = signing_key.load(signing_key.folder())
     signing_key._make(signing_key.folder())
@@ -102,7 +102,7 @@ def test_a_damaged_key_is_told_and_left_as_it_is(name, damage, tmp_path, monkeyp
     else:
         shutil.copy(other / name, folder / name)
     before = {each.name: each.read_bytes() for each in folder.iterdir()}
-    with pytest.raises(CredentialError, match="bring back a copy") as told:
+    with pytest.raises(CredentialError, match="restore a copy") as told:
         signed(path)
     assert isinstance(told.value, UserError)
     assert "\n" not in str(told.value)
@@ -116,7 +116,7 @@ def test_a_damaged_key_is_told_and_left_as_it_is(name, damage, tmp_path, monkeyp
 def test_a_home_that_cannot_be_written_is_told(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     elsewhere(monkeypatch, tmp_path / "file")
-    with pytest.raises(CredentialError, match=r"no key can be made here: .*XDG_CONFIG_HOME"):
+    with pytest.raises(CredentialError, match=r"no key can be created here: .*XDG_CONFIG_HOME"):
         signed(make(tmp_path / "grey.png"))
 
 
@@ -129,7 +129,7 @@ def test_a_relative_home_does_not_count(monkeypatch):
 
 @pytest.mark.slow
 def test_an_expired_certificate_is_told(tmp_path, monkeypatch):
-    monkeypatch.setattr(signing_key, "YEARS", 2.5 / (365 * 24 * 60 * 60))  # so much of a year is left
+    monkeypatch.setattr(signing_key, "YEARS", 2.5 / (365 * 24 * 60 * 60))  # valid for 2.5 seconds
     path = make(tmp_path / "grey.png")
     done = signed(path)
     assert read(done).state is State.OURS
@@ -142,7 +142,7 @@ def test_an_expired_certificate_is_told(tmp_path, monkeypatch):
 
 @pytest.fixture
 def elsewhere_writable():
-    """A folder that everybody may write to; those of pytest are their owner's."""
+    """A folder that everybody may write to; pytest's own are private."""
     with tempfile.TemporaryDirectory() as folder:
         os.chmod(folder, 0o777)
         yield Path(folder)
@@ -158,7 +158,7 @@ def a_loop(folder):
 
 
 def no_entry(folder):
-    """A home of somebody else: whoever is root becomes another until the test ends."""
+    """A home folder of another user: root changes its user until the test ends."""
     (folder / "home").mkdir(mode=0o700)
     if os.geteuid():
         (folder / "home").chmod(0)
@@ -185,7 +185,7 @@ def root_again():
 @pytest.mark.skipif(os.name == "nt", reason="modes are POSIX's")
 @pytest.mark.parametrize("home", [too_long, a_loop, no_entry, no_writing])
 def test_a_home_that_cannot_be_reached_costs_only_the_credential(home, monkeypatch, elsewhere_writable, root_again):
-    """Neither the picture, which has its XMP, nor the command that wants to know what others wrote."""
+    """Neither the picture, which has its XMP, nor the command that reads other writers' files."""
     folder = elsewhere_writable
     theirs = signed(make(folder / "grey.png"))
     elsewhere(monkeypatch, home(folder))
@@ -204,7 +204,7 @@ def save_jpeg(pixels, path, origin):
     return write_picture(path, Picture(pixels), origin)
 
 
-def test_whatever_the_disk_says_the_picture_stays(tmp_path, monkeypatch):
+def test_the_picture_survives_any_disk_error(tmp_path, monkeypatch):
     def fails(*given, **more):
         raise OSError(28, "No space left on device")
 
@@ -219,7 +219,7 @@ FILES = ["certificate.pem", "key.pem", "root.pem"]
 
 @pytest.mark.parametrize("content", [[], ["lost+found"]])
 def test_an_empty_folder_is_a_place_for_a_key(content, tmp_path):
-    """A volume that is mounted for it, which can neither be removed nor be moved to."""
+    """A mounted volume, which can neither be removed nor replaced."""
     folder = signing_key.folder()
     folder.mkdir(parents=True)
     for each in content:
@@ -249,7 +249,7 @@ def test_processes_that_begin_at_once_fill_a_folder_once(tmp_path):
 
 @pytest.mark.parametrize("folder_is_there", [False, True])
 def test_a_new_key_is_on_the_disk_before_it_has_its_name(folder_is_there, tmp_path, monkeypatch):
-    """Else a power cut leaves empty files, which are never replaced."""
+    """Otherwise a power cut leaves empty files, which are never replaced."""
     if folder_is_there:
         signing_key.folder().mkdir(parents=True)
     kept, rename, fsync = set(), os.rename, os.fsync
@@ -273,13 +273,13 @@ def test_a_new_key_is_on_the_disk_before_it_has_its_name(folder_is_there, tmp_pa
     ("name", "mode", "wanted"), [("key.pem", 0o640, "600"), ("key.pem", 0o604, "600"), ("", 0o770, "700")]
 )
 def test_a_key_that_others_can_use_is_not_used(name, mode, wanted, tmp_path):
-    """As ssh does it: "Permissions 0640 are too open"; a folder that others may only look into is none of these."""
+    """As in ssh: "Permissions 0640 are too open"; a folder that others may only read is accepted."""
     path = make(tmp_path / "grey.png")
     signed(path)
     wide = signing_key.folder() / name
     wide.chmod(mode)
     credentials._signing.cache_clear()  # another process
-    with pytest.raises(CredentialError, match=f"mode 0{mode:o} lets others sign .* chmod {wanted}"):
+    with pytest.raises(CredentialError, match=f"mode 0{mode:o}, which lets others sign .* chmod {wanted}"):
         signed(path)
     assert stat.S_IMODE(wide.stat().st_mode) == mode
     wide.chmod(int(wanted, 8))
