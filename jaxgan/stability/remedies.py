@@ -1,8 +1,8 @@
 """What to change when training goes wrong. No jax.
 
-Each remedy has two forms, kept side by side. The watch, which does not see the config, prints the constant: alternatives
-in words, with `{player}`, `{network}` and the `{path}` of the adversary's section to fill in. The doctor calls the
-function: command line flags with the names and values of the run's own config.
+Each remedy has two forms, kept side by side. The watch, which does not see the config, prints the constant:
+alternatives in words, with `{player}`, `{network}` and the `{path}` of the adversary's section filled in. The doctor
+calls the function: command line flags with the names and values of the run's own config.
 """
 
 from __future__ import annotations

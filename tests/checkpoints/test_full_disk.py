@@ -1,4 +1,4 @@
-"""Whichever thread's file fails: within moments one line names the disk and the last whole checkpoint."""
+"""Whichever thread's file fails: within moments one line names the disk and the last complete checkpoint."""
 
 import errno
 import logging
@@ -51,7 +51,7 @@ def test_the_thread_that_saves(error, tmp_path, monkeypatch):
     loop, _ = make_loop(tmp_path, images=ENDLESS * BATCH, checkpoint=3 * BATCH)
     line = gives_up(loop, tmp_path)
     assert error.strerror in line
-    assert f"the last whole checkpoint is step 1: {tmp_path}/checkpoints/1" in line
+    assert f"the last complete checkpoint is step 1: {tmp_path}/checkpoints/1" in line
 
 
 def test_the_data_of_a_save(tmp_path, monkeypatch):
@@ -60,7 +60,7 @@ def test_the_data_of_a_save(tmp_path, monkeypatch):
     monkeypatch.setattr(checkpoint.ocp.CheckpointManager, "save", fails(ValueError(words)))
     line = gives_up(make_loop(tmp_path)[0], tmp_path)
     assert "/x/y: No space left on device" in line
-    assert "there is no whole checkpoint yet" in line
+    assert "there is no complete checkpoint yet" in line
 
 
 def test_the_event_file(tmp_path, monkeypatch):
