@@ -1,4 +1,4 @@
-"""Generation of clips: which frames are seen, by whom, and at which times."""
+"""Generation of clips: the frames that each network sees, and their times."""
 
 import jax
 import jax.numpy as jnp
@@ -22,7 +22,7 @@ CLIPS = {"image": pixel_field(4, 4, 1, frames=LENGTH)}
 
 
 class Clock:
-    """A generator whose frames show the time, plus a param; it takes noise as if it made codes of it."""
+    """A generator whose frames show the time, plus a param; it accepts motion noise and ignores it."""
 
     frames, resolution, channels, period, has_styles = LENGTH, 4, 1, 2.0, False
 
@@ -40,7 +40,7 @@ class Clock:
 
 
 class Watchmaker:
-    """A discriminator whose logits are how late clips are for the times that it is told."""
+    """A discriminator whose logits are the delay of clips against the times it is given."""
 
     def init(self, key, clip, condition=None, time=None, *, train):
         return {"params": {"bias": jnp.zeros(())}}
@@ -143,7 +143,7 @@ def test_the_discriminator_judges_whole_clips_by_frames_evenly_spaced():
 def test_what_cannot_be_is_refused():
     with pytest.raises(UserError, match=r"config\.networks\.generator: dcgan\.Generator makes no clips"):
         make(VideoGeneration, dcgan.Generator(16, 1), discriminator=Watchmaker(), loss=adversarial.hinge)
-    with pytest.raises(UserError, match=r"config\.task\.frames_seen: got 7, but clips have 6 frames"):
+    with pytest.raises(UserError, match=r"config\.task\.frames_seen: got 7, expected at most the 6 frames"):
         played(make_task(frames_seen=7))
     with pytest.raises(UserError, match=r"config\.task\.adversary\.pack: clips cannot be judged together"):
         make_task(pack=2)
