@@ -72,7 +72,7 @@ def test_each_report_is_of_its_own_time_and_due_sets_have_their_own_flops():
     assert meter.report()["throughput/teraflops_per_device"] == pytest.approx(8 / 5)
 
 
-def test_what_is_not_known_is_not_told():
+def test_unknown_values_are_not_reported():
     meter, clock = make_meter()
     assert "throughput/images_per_second" not in meter.report()
     play(meter, clock, flops=None)
@@ -107,7 +107,7 @@ def test_the_summary_is_one_line_over_all_reports():
     with meter.spending("evaluation"):
         clock.now += 1
     assert meter.summary() == (
-        "66 images/s in training (33 a device, 1.54 TFLOP/s each, 15% of the peak); "
+        "66 images/s in training (33 per device, 1.54 TFLOP/s each, 15% of the peak); "
         "of 10 s compilation 2%, evaluation 10%; peak memory 2 GB"
     )
     meter.start()
