@@ -67,7 +67,7 @@ def base_loss(metrics: Mapping[str, float], phase: str, normal: Normal) -> float
 
 
 def wins_outright(accuracy: float, loss: float | None, normal: Normal, watch: WatchConfig) -> bool:
-    """Whether a discriminator wins outright: nearly all pairs are told apart and its loss has nothing left to gain.
+    """Whether a discriminator wins outright: nearly all pairs are in order and its loss has nothing left to gain.
 
     The accuracy alone proves nothing: near 1 it is common in healthy games, and usual for a Wasserstein critic.
     """

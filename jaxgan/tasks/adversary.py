@@ -40,7 +40,7 @@ from jaxgan.layers.conv import transposed_kernels
 from jaxgan.losses.adversarial import check_smoothing, per_example, smoothed
 from jaxgan.schedules import at, make_schedule
 from jaxgan.tasks.penalty import Offers, Penalty, check_differences, check_packed, lazy_phases, memories, penalized
-from jaxgan.tasks.sight import See, Sight, check_instance_noise, sight
+from jaxgan.tasks.sight import Condition, Pixels, See, Sight, check_instance_noise, sight
 
 SPECTRAL = "spectral"  # the collection that a training forward reads and updates
 ACCURACY_DECAY = 0.99  # decay of the mean accuracy that `max_accuracy` is compared with (Chu et al. 2020, section 4.2)
@@ -53,10 +53,10 @@ OFFERED = (  # what a penalty of any adversary can request by parameter name
 class Shown(NamedTuple):
     """What a discriminator is shown in a turn: the arguments of `Adversary.turn`."""
 
-    real: Any
-    fake: Any = None  # None in the turn of a penalty that does not request it
-    given: Any = None
-    mismatched: Any = None
+    real: Pixels
+    fake: Pixels = None  # None in the turn of a penalty that does not request it
+    given: Condition = None
+    mismatched: Condition = None
     further: Offers | None = None
 
 
@@ -121,7 +121,7 @@ class Adversary:
         if self.pack > 1 and num_classes:
             raise UserError(f"{self.path}.pack: images of different labels cannot be judged together; expected 1")
 
-    def init(self, key: Key, pixels: Any, given: Any = None) -> dict[str, Any]:
+    def init(self, key: Key, pixels: Pixels, given: Condition = None) -> dict[str, Any]:
         """The network's params and variables, for inputs of the shapes of `pixels` and `given`."""
         tree: dict[str, Any] = self.network.init(key, *self._inputs(pixels, given), train=False)
         return tree
@@ -158,11 +158,11 @@ class Adversary:
     def turn(
         self,
         state: State,
-        real: Any,
-        fake: Any,
+        real: Pixels,
+        fake: Pixels,
         key: Key,
-        given: Any = None,
-        mismatched: Any = None,
+        given: Condition = None,
+        mismatched: Condition = None,
         further: Offers | None = None,
     ) -> tuple[Array, Aux]:
         """The discriminator's loss, with its penalties of every step, which may request `further` things too.
@@ -205,7 +205,7 @@ class Adversary:
         aux = Aux(metrics, {self.network_name: variables}, carry)
         return penalized(self.player, self.penalties, loss, offers, state, aux)
 
-    def push(self, state: State, real: Any, fake: Any, key: Key, given: Any = None) -> Push:
+    def push(self, state: State, real: Pixels, fake: Pixels, key: Key, given: Condition = None) -> Push:
         """The loss of the player that made the fakes; the network's variables and memory are not updated.
 
         If the loss does not depend on the reals, the compiler removes their forward.
@@ -235,7 +235,7 @@ class Adversary:
         seen = self._sight(state, key, given)
 
         def critic(see: See) -> Critic:
-            def judge(pixels: Any, given: Any = given) -> Any:
+            def judge(pixels: Pixels, given: Condition = given) -> Any:
                 return self._judge(state, None, pixels, given, seen, see)[0].logits
 
             return Critic(judge, self.pack)
@@ -257,7 +257,7 @@ class Adversary:
         return {**offers, **(shown.further or {})}
 
     def judge(
-        self, params: Mapping[str, Params], variables: Mapping[str, Variables], pixels: Array, given: Any = None
+        self, params: Mapping[str, Params], variables: Mapping[str, Variables], pixels: Array, given: Condition = None
     ) -> Array:
         """The mean logit `[N]` of images without augmentation, with the statistics kept in training.
 
@@ -294,7 +294,7 @@ class Adversary:
             carry[name] = self.augment.update(memory, logits, batch_size=rows * axis_size(), step=state.step)
         return carry
 
-    def _sight(self, state: State, key: Key, given: Any) -> Sight:
+    def _sight(self, state: State, key: Key, given: Condition) -> Sight:
         """The augmentation and noise of the turn that has this key."""
         memory, noise = state.carry.get(self._own("augment"), {}), self.instance_noise
         return sight(
@@ -308,7 +308,7 @@ class Adversary:
         )
 
     def _judge(
-        self, state: State, variables: Variables | None, pixels: Any, given: Any, seen: Sight, see: See
+        self, state: State, variables: Variables | None, pixels: Pixels, given: Condition, seen: Sight, see: See
     ) -> tuple[Judgement, Variables]:
         """The judgement of pixels and the network's new variables; `variables` None: those of the state."""
         variables = state.variables[self.network_name] if variables is None else variables
@@ -317,12 +317,12 @@ class Adversary:
         judgement, updates = self.network.apply(tree, *inputs, train=True, mutable=list(variables))
         return judgement, {**variables, **updates}
 
-    def _inputs(self, pixels: Any, given: Any) -> tuple[Any, ...]:
+    def _inputs(self, pixels: Pixels, given: Condition) -> tuple[Any, ...]:
         """The network's inputs: pixels, a condition, and what `beside` adds."""
         pixels, *others = (pixels, given) if self.beside is None else self.beside(pixels, given)
         return self._packed(pixels), *others
 
-    def _packed(self, pixels: Any) -> Any:
+    def _packed(self, pixels: Pixels) -> Pixels:
         if self.pack == 1:
             return pixels
 
@@ -334,7 +334,7 @@ class Adversary:
 
         return jax.tree.map(stack, pixels)
 
-    def _losses(self, function: Callable[..., Any], real: Judgement, fake: Judgement, given: Any) -> Array:
+    def _losses(self, function: Callable[..., Any], real: Judgement, fake: Judgement, given: Condition) -> Array:
         """One value per example, or pack: the weighted mean over its logits."""
         if isinstance(self.loss, JudgementLoss):
             losses = function(real, fake, given)
@@ -350,7 +350,7 @@ class Adversary:
 
         return per_example(losses, jax.tree.map(weights, losses))
 
-    def _check_mismatched(self, given: Any, judged: Judgement) -> None:
+    def _check_mismatched(self, given: Condition, judged: Judgement) -> None:
         if given is None or isinstance(self.loss, JudgementLoss):
             raise ValueError("mismatched: requires a `given`, and a loss of logits")
         if judged.class_logits is not None:

@@ -8,7 +8,7 @@ from typing import Any
 import jax.numpy as jnp
 
 from jaxgan.fields import Field
-from jaxgan.game import GENERATOR, Array, Asked, Degradation, Made, Memory, Product, Weights
+from jaxgan.game import GENERATOR, Array, Asked, Degradation, Made, Memory, Network, Product, Weights
 
 
 def restoring(generator: Any, degradation: Degradation | None = None) -> Product:
@@ -73,7 +73,7 @@ def _joined(asked: Asked, masks: bool) -> Array:
     return jnp.concatenate([condition * (1 - asked["mask"]), asked["mask"]], axis=-1)
 
 
-def applied(generator: Any, weights: Weights, condition: Array, *, masks: bool) -> Array:
+def applied(generator: Network, weights: Weights, condition: Array, *, masks: bool) -> Array:
     """The generator's images, float32, without randomness."""
     tree = {"params": weights.params[GENERATOR], **weights.variables[GENERATOR]}
     image = generator.apply(tree, condition, None, train=False)

@@ -37,6 +37,7 @@ from jaxgan.layers.normalization import BATCH, STATISTICS
 from jaxgan.layers.resampling import box_downsample
 from jaxgan.tasks.adversary import Adversary, Shown, blank_state
 from jaxgan.tasks.penalty import Offers, Penalty, lazy_phases, memories, penalized
+from jaxgan.tasks.sight import Condition, Pixels
 
 
 class Fakes(NamedTuple):
@@ -45,7 +46,7 @@ class Fakes(NamedTuple):
     `noise` is the data of the key of all other randomness, so that other latents can be used with the same noise.
     """
 
-    image: Any
+    image: Pixels
     latent: Array
     noise: Array
     alongside: tuple[Array, ...] = ()  # the generator's inputs after latents and conditions
@@ -131,7 +132,7 @@ class Generation:
             self._check_packed(params, variables, batch, key)
         return params, variables
 
-    def _init_judges(self, key: Key, batch: Batch, drawn: Any) -> dict[str, Any]:
+    def _init_judges(self, key: Key, batch: Batch, drawn: Pixels) -> dict[str, Any]:
         """The trees of the discriminators of what is drawn, by name."""
         image = _scales(batch["image"], drawn)
         return {self.adversary.network_name: self.adversary.init(key, image, self._condition(batch))}
@@ -258,7 +259,7 @@ class Generation:
         latent: Array,
         condition: Array | None,
         *alongside: Array,
-    ) -> Any:
+    ) -> Variables:
         """The means and variances of the generator's batch norms for these latents, to use instead of the kept ones."""
         tree = {"params": params[GENERATOR], **variables[GENERATOR]}
         condition = condition if self.given else None
@@ -289,7 +290,7 @@ class Generation:
         del key, batch
         return ()
 
-    def _mismatched(self, given: Any) -> Any:
+    def _mismatched(self, given: Condition) -> Condition:
         """What is given, as others have it."""
         return of_others(given)
 
@@ -319,20 +320,20 @@ class Generation:
         return {**offers, **of_params}
 
     def _shown(self, state: State, batch: Batch, key: Key, fakes: Fakes | None) -> Shown:
-        """Reals and fakes of a turn, and what its penalties can ask for beyond `adversary.OFFERED`."""
+        """Reals and fakes of a turn, and what its penalties can request beyond `adversary.OFFERED`."""
         condition = self._condition(batch)
         noise_key, style_key, own_key = jax.random.split(jax.random.fold_in(key, 1), 3)
         noise_key = noise_key if fakes is None else jax.random.wrap_key_data(fakes.noise)
         alongside = self._alongside(own_key, batch) if fakes is None else fakes.alongside
 
-        def generate(latent: Array) -> Any:
+        def generate(latent: Array) -> Pixels:
             return self._apply(state, latent, condition, *alongside, key=noise_key)[0]
 
         def style() -> Array:
             latent = self.latents(style_key, batch["image"].shape[0])
             return self._apply(state, latent, condition, key=noise_key, method="map")[0]
 
-        def synthesize(style: Array) -> Any:
+        def synthesize(style: Array) -> Pixels:
             return self._apply(state, style, key=noise_key, method="synthesize")[0]
 
         further: dict[str, Callable[[], Any]] = {"key": lambda: own_key, "generate": lambda: generate}
@@ -395,13 +396,13 @@ def of_others(condition: Array) -> Array:
 def truncated(latent: Array, threshold: float) -> Array:
     """Standard normal latents as latents of the normal distribution cut off at +-threshold, in the same order.
 
-    The truncation trick of Brock et al. 2019, section 3.1, without drawing anew.
+    The truncation trick of Brock et al. 2019, section 3.1, without new random numbers.
     """
     share = jax.scipy.stats.norm.cdf(jnp.float32(threshold)) - 0.5
     return jax.scipy.stats.norm.ppf(0.5 + 2.0 * share * (jax.scipy.stats.norm.cdf(latent) - 0.5))
 
 
-def _scales(image: Array, like: Any) -> Any:
+def _scales(image: Array, like: Pixels) -> Pixels:
     """The image at the scales of `like`, which is an image of the same size or a tuple of smaller and smaller ones."""
     if not isinstance(like, tuple):
         return image

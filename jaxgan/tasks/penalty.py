@@ -18,7 +18,7 @@ import jax.numpy as jnp
 
 from jaxgan.config.domains import Count, Given
 from jaxgan.errors import UserError
-from jaxgan.game import GENERATOR, Array, Aux, Batch, Key, Phase, State
+from jaxgan.game import GENERATOR, Array, Aux, Batch, Key, Network, Phase, State
 from jaxgan.schedules import Number, at
 
 Offers = Mapping[str, Callable[[], Any]]  # what a task can pass to a penalty, by name, computed on request
@@ -77,7 +77,7 @@ def memories(player: str, penalties: tuple[Penalty, ...]) -> dict[str, Any]:
     return {f"{player}_{each.name}": each.memory for each in penalties if each.memory}
 
 
-def check_differences(penalties: tuple[Penalty, ...], discriminator: Any, name: str, path: str) -> None:
+def check_differences(penalties: tuple[Penalty, ...], discriminator: Network, name: str, path: str) -> None:
     """Raise UserError for finite differences of a discriminator that computes in less than float32.
 
     Its rounding errors are as large as the change of its logits over the step of a difference. `name` is the network's

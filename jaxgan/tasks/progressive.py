@@ -15,7 +15,7 @@ import jax.numpy as jnp
 
 from jaxgan.config.domains import Count, Given, Whole
 from jaxgan.errors import UserError
-from jaxgan.game import GENERATOR, Array, Batch, Key, Params, Phase, State, Variables
+from jaxgan.game import GENERATOR, Array, Batch, Key, Network, Params, Phase, State, Variables
 from jaxgan.layers.resampling import box_downsample, box_upsample
 from jaxgan.tasks.generation import Fakes, Generation
 
@@ -154,7 +154,7 @@ class Progressive(Generation):
 class _AtStage:
     """A growing network at one stage; the progress of its fade is in its variables."""
 
-    network: Any
+    network: Network
     stage: int
 
     def __getattr__(self, name: str) -> Any:

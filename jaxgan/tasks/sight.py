@@ -21,7 +21,9 @@ from jaxgan.errors import UserError
 from jaxgan.game import Array, Key
 from jaxgan.schedules import Number, at, make_schedule
 
-See = Callable[[Any], Any]  # pixels [B,H,W,C], a clip [B,T,H,W,C], or a tree of them -> as the discriminator sees them
+Pixels = Any  # a pytree of images [B,H,W,C] or clips [B,T,H,W,C], as `Adversary` describes
+Condition = Any  # a pytree of what is judged beside pixels: a label, a condition, a mask, or a dict of them
+See = Callable[[Pixels], Pixels]  # pixels -> the same as the discriminator sees them
 
 REALS, FAKES = 2, 3  # numbers folded into a turn's key for augmentation
 NOISES = 2  # added to these for noise
@@ -33,7 +35,7 @@ class Sight(NamedTuple):
 
     reals: See
     fakes: See
-    given: Callable[[Any, Any], Any]  # (given, the pixels beside it) -> given
+    given: Callable[[Condition, Pixels], Condition]  # (given, the pixels beside it) -> given
 
 
 def sight(
@@ -43,7 +45,7 @@ def sight(
     augment: Any = None,
     memory: Mapping[str, Array] | None = None,
     instance_noise: Number = 0.0,
-    given: Any = None,
+    given: Condition = None,
     path: str = ADVERSARY,
 ) -> Sight:
     """The views of the turn with this key. `augment`: see `jaxgan.augment`, with its `memory`; None: no augmentation.
@@ -61,7 +63,7 @@ def sight(
     moves: dict[str, Any] = {"moving_key": jax.random.fold_in(key, MOVES)} if together else {}
 
     def seen(draw: int) -> See:
-        def see(pixels: Any) -> Any:
+        def see(pixels: Pixels) -> Pixels:
             if augment is not None:
                 _check_sizes(pixels, f"{path}.augment")
                 one = lambda image: augment(jax.random.fold_in(key, draw), image, probability, **moves)  # noqa: E731
@@ -73,7 +75,7 @@ def sight(
 
         return see
 
-    def beside(given: Any, pixels: Any) -> Any:
+    def beside(given: Condition, pixels: Pixels) -> Condition:
         if augment is None:
             return given
         places = jax.tree.leaves(pixels)[0].shape[1:-1]
@@ -108,12 +110,12 @@ def _is_pixels(leaf: Array) -> bool:
     return leaf.ndim >= 4 and jnp.issubdtype(leaf.dtype, jnp.floating)
 
 
-def _check_sizes(pixels: Any, path: str) -> None:
+def _check_sizes(pixels: Pixels, path: str) -> None:
     if len({leaf.shape[1:-1] for leaf in jax.tree.leaves(pixels)}) > 1:
         raise UserError(f"{path}: images of several scales cannot be augmented; expected none")
 
 
-def _noisy(key: Key, image: Any, deviation: Array | float) -> Any:
+def _noisy(key: Key, image: Pixels, deviation: Array | float) -> Pixels:
     leaves, structure = jax.tree.flatten(image)
     keys = jax.random.split(key, len(leaves))
     noisy = [leaf + deviation * jax.random.normal(k, leaf.shape, leaf.dtype) for k, leaf in zip(keys, leaves)]

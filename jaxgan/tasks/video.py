@@ -15,6 +15,7 @@ from jaxgan.fields import Field
 from jaxgan.game import GENERATOR, Array, Asked, Batch, Key, Params, Phase, Product, Spec, State, Variables
 from jaxgan.tasks.adversary import Adversary, Shown
 from jaxgan.tasks.generation import Fakes, Generation
+from jaxgan.tasks.sight import Condition, Pixels
 
 
 @dataclasses.dataclass(frozen=True)
@@ -113,7 +114,7 @@ class VideoGeneration(Generation):
     def _adversaries(self) -> tuple[Adversary, ...]:
         return (self.adversary,) if self.image_adversary is None else (self.image_adversary, self.adversary)
 
-    def _init_judges(self, key: Key, batch: Batch, drawn: Any) -> dict[str, Any]:
+    def _init_judges(self, key: Key, batch: Batch, drawn: Pixels) -> dict[str, Any]:
         clip, condition = batch["image"][:, : drawn.shape[1]], self._condition(batch)
         time = jnp.zeros(clip.shape[:2])
         trees = {self.adversary.network_name: self.adversary.init(key, clip, {"condition": condition, "time": time})}
@@ -154,7 +155,7 @@ class VideoGeneration(Generation):
         real = jnp.take_along_axis(shown.real, time[:, :, None, None, None], axis=1)
         return shown._replace(real=real, given={"condition": shown.given, "time": time})
 
-    def _mismatched(self, given: Any) -> Any:
+    def _mismatched(self, given: Condition) -> Condition:
         return {**given, "condition": super()._mismatched(given["condition"])}
 
     def _show_frame(self, state: State, batch: Batch, key: Key) -> Shown:

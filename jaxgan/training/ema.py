@@ -7,12 +7,11 @@ kernels over many steps, which has to fit the averaged params. Everything else (
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from jaxgan.game import Array, Variables
+from jaxgan.game import Array, Params, Variables
 from jaxgan.schedules import Number, at
 
 STATISTICS = (  # the collections that are averaged
@@ -34,7 +33,7 @@ def ema_decay(images: Array, images_seen: Array, *, half_life_images: Number, ra
     return 0.5 ** (images / jnp.maximum(half_life, 1e-8))
 
 
-def ema_update(average: Any, live: Any, decay: Array) -> Any:
+def ema_update(average: Params, live: Params, decay: Array) -> Params:
     """`decay * average + (1 - decay) * live` for floats; everything else is copied from `live`."""
 
     def move(old: Array, new: Array) -> Array:

@@ -30,7 +30,7 @@ from jaxgan.config.domains import (
     Whole,
 )
 from jaxgan.errors import UserError
-from jaxgan.game import Array, Phase
+from jaxgan.game import Array, Params, Phase
 from jaxgan.schedules import at, check_argument
 
 Optimizer = Callable[[Array, Array], optax.GradientTransformation]  # (images_seen, rollbacks)
@@ -167,7 +167,9 @@ def _clipped(
 def scale_networks(factors: Mapping[str, Array | float]) -> optax.GradientTransformation:
     """Multiplies the updates of each network by its factor; networks without one are unchanged."""
 
-    def update(updates: Mapping[str, Any], state: Any, params: Any = None) -> tuple[Any, Any]:
+    def update(
+        updates: Mapping[str, Params], state: optax.OptState, params: Params = None
+    ) -> tuple[Params, optax.OptState]:
         del params
         scaled = {name: jax.tree.map(lambda u, by=by: by * u, updates[name]) for name, by in factors.items()}
         return {**updates, **scaled}, state
@@ -178,7 +180,7 @@ def scale_networks(factors: Mapping[str, Array | float]) -> optax.GradientTransf
 def clip_weights(bound: float) -> optax.GradientTransformation:
     """Keeps every parameter in [-bound, bound]: WGAN's constraint (Arjovsky et al. 2017, algorithm 1)."""
 
-    def update(updates: Any, state: Any, params: Any = None) -> tuple[Any, Any]:
+    def update(updates: Params, state: optax.OptState, params: Params = None) -> tuple[Params, optax.OptState]:
         clipped = jax.tree.map(lambda p, u: jnp.clip(p + u, -bound, bound) - p, params, updates)
         return clipped, state
 

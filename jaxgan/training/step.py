@@ -219,13 +219,13 @@ def _move(
     accept = ok if phase.gate is None else ok & phase.gate(at)
     transformation = optimizer(state.images_seen, state.rollbacks)
 
-    def leave(params: dict[str, Params], opt_state: Any) -> tuple[dict[str, Params], Any]:
+    def leave(params: dict[str, Params], opt_state: optax.OptState) -> tuple[dict[str, Params], optax.OptState]:
         if first is None:
             return params, opt_state
         new = transformation.init(params)
         return params, jax.tree.map(lambda new, old: jnp.where(first, new, old), new, opt_state)
 
-    def take(params: dict[str, Params], opt_state: Any) -> tuple[dict[str, Params], Any]:
+    def take(params: dict[str, Params], opt_state: optax.OptState) -> tuple[dict[str, Params], optax.OptState]:
         params, opt_state = leave(params, opt_state)
         updates, opt_state = transformation.update(turn.gradients, opt_state, params)
         return optax.apply_updates(params, updates), opt_state
@@ -268,7 +268,7 @@ def _average(state: State, moved: Set[str], half_life_images: Number, rampup: fl
     return state.replace(averaged_at=averaged_at, ema_params=params, ema_variables=variables)
 
 
-def _norm(tree: Any) -> Array:
+def _norm(tree: Params) -> Array:
     """The norm of all arrays together, by inner products, which on CPU do not write the squares to memory."""
     leaves = (leaf.astype(jnp.float32).ravel() for leaf in jax.tree.leaves(tree))
     return jnp.sqrt(sum((jnp.vdot(leaf, leaf) for leaf in leaves), jnp.zeros(())))
