@@ -242,11 +242,11 @@ def test_an_incomplete_checkpoint_is_refused_by_name_and_the_older_one_used(save
     harm(saved / "20")
     with caplog.at_level(logging.INFO), Checkpoints(saved) as checkpoints:
         assert_equal(checkpoints.restore_latest(shapes(make_state())).state, make_state(10))
-        told = [record.getMessage() for record in caplog.records]
-        assert len(told) == 2
-        assert f"{saved}/20 is refused" in told[0]
-        assert why in told[0]
-        assert f"{saved}/10 is used instead" in told[1]
+        reported = [record.getMessage() for record in caplog.records]
+        assert len(reported) == 2
+        assert f"{saved}/20 is refused" in reported[0]
+        assert why in reported[0]
+        assert f"{saved}/10 is used instead" in reported[1]
         with pytest.raises(UserError, match="20 is refused"):
             checkpoints.restore(20, shapes(make_state()))
 

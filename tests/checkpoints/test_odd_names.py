@@ -85,8 +85,8 @@ def test_the_commands_that_a_run_proposes_can_be_pasted(tmp_path, monkeypatch, n
     for pictures in ([], ["000000064.png"]):
         for each in pictures:
             (place.samples / each).write_bytes(b"")
-        told = _where_things_are(place, Checkpoints(place.checkpoints), product, {}, ())
-        lines = told.splitlines()
+        reported = _where_things_are(place, Checkpoints(place.checkpoints), product, {}, ())
+        lines = reported.splitlines()
         shown = [line for line in lines if line.split()[0] == "pictures"]
         assert [line.split(maxsplit=1)[1] for line in shown] == [str(place.samples / each) for each in pictures]
         commands = [shlex.split(line) for line in lines[lines.index("try next:") + 1 :]]

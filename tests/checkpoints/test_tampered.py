@@ -243,8 +243,8 @@ def test_a_thousand_mutants_of_a_manifest_are_read_or_refused(checkpoint):
     whole = json.loads((checkpoint / "manifest.json").read_text())
     path = checkpoint / "manifest.json"
     changed = [fit(each) if isinstance(each, dict) else json.dumps(each) for each in changed_values(whole, 1000)]
-    told = read_mutants(lambda _: use(checkpoint), [path.read_bytes()], path, refusals=NotUsableError)
-    assert told["refused"] > 900
+    reported = read_mutants(lambda _: use(checkpoint), [path.read_bytes()], path, refusals=NotUsableError)
+    assert reported["refused"] > 900
     assert sum(refuses(checkpoint, text) for text in changed) > 500
 
 

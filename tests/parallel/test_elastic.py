@@ -77,13 +77,13 @@ def test_the_same_command_with_another_mesh_goes_on(tmp_path, capfd, monkeypatch
     ]
     assert main([*flags, "--config.images=16"]) == FINISHED
     assert not put_together  # samples and scores are computed where the weights are
-    told = on_two_devices("-m", "jaxgan.main", *flags, "--config.images=32", "--config.parallel.mesh.fsdp=2")
-    assert "config.parallel.mesh.fsdp is 2 from here on, it was 1" in told
+    reported = on_two_devices("-m", "jaxgan.main", *flags, "--config.images=32", "--config.parallel.mesh.fsdp=2")
+    assert "config.parallel.mesh.fsdp is 2 from here on, it was 1" in reported
     capfd.readouterr()
     assert main([*flags, "--config.images=48", "--config.parallel.runner=pmap"]) == FINISHED
-    told = capfd.readouterr().err
-    assert "config.parallel.mesh.fsdp is 1 from here on, it was 2" in told
-    assert "config.parallel.runner is 'pmap' from here on, it was 'jit'" in told
+    reported = capfd.readouterr().err
+    assert "config.parallel.mesh.fsdp is 1 from here on, it was 2" in reported
+    assert "config.parallel.runner is 'pmap' from here on, it was 'jit'" in reported
     assert steps_on_disk(tmp_path / "run" / "checkpoints")[-1] == 6
     rows = [row for row in read_scalars(tmp_path / "run" / "scalars.jsonl") if "generator/loss" in row["scalars"]]
     assert [row["step"] for row in rows] == [1, 2, 3, 4, 5, 6]

@@ -90,13 +90,13 @@ def test_flags_of_the_user_are_not_changed(tmp_path):
 @pytest.mark.quick
 def test_flags_are_added_to_the_environment_once(tpu):
     environ = {**tpu, "LIBTPU_INIT_ARGS": "--xla_tpu_scoped_vmem_limit_kib=65536"}
-    told = set_compiler_flags(environ, platform="tpu")
+    reported = set_compiler_flags(environ, platform="tpu")
     assert environ["LIBTPU_INIT_ARGS"].split() == [
         "--xla_tpu_scoped_vmem_limit_kib=65536",
         *(f"--{name}={value}" for name, value in TPU.items()),
     ]
-    assert told.startswith("LIBTPU_INIT_ARGS: --xla_tpu_enable_async")
-    assert "--config.parallel.compiler_flags=false" in told
+    assert reported.startswith("LIBTPU_INIT_ARGS: --xla_tpu_enable_async")
+    assert "--config.parallel.compiler_flags=false" in reported
     before = dict(environ)
     assert set_compiler_flags(environ, platform="tpu") == ""
     assert environ == before
@@ -130,7 +130,7 @@ def test_the_installed_jaxlib_knows_and_accepts_the_flags():
 
 @pytest.mark.quick
 @pytest.mark.parametrize(
-    ("environ", "given", "told"),
+    ("environ", "given", "reported"),
     [
         ({}, [], True),
         ({"SLURM_PROCID": "0"}, [], True),
@@ -140,7 +140,7 @@ def test_the_installed_jaxlib_knows_and_accepts_the_flags():
         ({}, ["--process_id=1"], False),
     ],
 )
-def test_only_the_first_of_several_processes_reports_the_added_flags(environ, given, told, monkeypatch, capsys):
+def test_only_the_first_of_several_processes_reports_the_added_flags(environ, given, reported, monkeypatch, capsys):
     for name in flags.NUMBERED:
         monkeypatch.delenv(name, raising=False)
     for name, value in environ.items():
@@ -148,7 +148,7 @@ def test_only_the_first_of_several_processes_reports_the_added_flags(environ, gi
     monkeypatch.setattr(flags, "set_compiler_flags", lambda: "XLA_FLAGS: --x=true added")
     call = ["--config=configs/vanilla_gan.py", "--workdir=w", "--config.networks.generator.nothing=1", *given]
     assert main(call) == 2  # an error that is found after the flags are set
-    assert ("XLA_FLAGS: --x=true added" in capsys.readouterr().err) == told
+    assert ("XLA_FLAGS: --x=true added" in capsys.readouterr().err) == reported
 
 
 @pytest.mark.parametrize(

@@ -47,14 +47,14 @@ def started(name, workdir, number, *flags):
                 process.wait()
 
 
-def told(workdir, index):
+def reported(workdir, index):
     return pathlib.Path(f"{workdir}-{index}.txt").read_text()
 
 
 def play(name, workdir, number, *flags):
     with started(name, workdir, number, *flags) as processes:
         statuses = [process.wait(timeout=300) for process in processes]
-    assert statuses == [FINISHED] * number, [told(workdir, index) for index in range(number)]
+    assert statuses == [FINISHED] * number, [reported(workdir, index) for index in range(number)]
     return read_scalars(workdir / "scalars.jsonl")
 
 
@@ -93,8 +93,8 @@ def test_two_and_four_processes_train_like_one(name, flags, tmp_path):
     for number in (2, 4):
         assert_same_game(play(name, tmp_path / str(number), number, *(flags if number == 4 else ())), one)
         assert sorted(path.name for path in (tmp_path / str(number) / "samples").iterdir()) == ["000000320.png"]
-        assert "compiled; first step played" in told(tmp_path / str(number), 0)
-        assert "compiled" not in told(tmp_path / str(number), 1)
+        assert "compiled; first step played" in reported(tmp_path / str(number), 0)
+        assert "compiled" not in reported(tmp_path / str(number), 1)
 
 
 @pytest.mark.slow
@@ -117,7 +117,7 @@ def test_stopped_together_lost_and_resumed(tmp_path):
         processes[1].send_signal(signal.SIGTERM)
         assert [process.wait(timeout=60) for process in processes] == [INTERRUPTED] * 2
     stopped = max(checkpoints(workdir))
-    assert f"saved at {stopped * 16} images" in told(workdir, 0)
+    assert f"saved at {stopped * 16} images" in reported(workdir, 0)
     for number, lost, words in ((4, 1, "jaxgan: process 1 has"), (2, 0, "jaxgan: process 0, the leader, is gone")):
         before = max(checkpoints(workdir))
         with started("vanilla_gan", workdir, number, *endless) as processes:
@@ -127,8 +127,8 @@ def test_stopped_together_lost_and_resumed(tmp_path):
             ends = [processes[index].wait(timeout=60) for index in others]
             assert set(ends) <= {LOST, -signal.SIGABRT}, ends  # jax may be the first to end one: a crash, too
             assert time.monotonic() - began < 60
-        spoke = [words in told(workdir, index) for index in others]
-        assert any(spoke) or ends == [-signal.SIGABRT], [told(workdir, index) for index in others]
+        spoke = [words in reported(workdir, index) for index in others]
+        assert any(spoke) or ends == [-signal.SIGABRT], [reported(workdir, index) for index in others]
         # a process ended by jax or Gloo prints none of our messages
         assert all(each or end == -signal.SIGABRT for each, end in zip(spoke, ends)), ends
     at = max(checkpoints(workdir))
@@ -211,4 +211,4 @@ def test_an_error_in_one_process_ends_all(tmp_path):
         statuses = [process.wait(timeout=120) for process in processes]
     assert statuses[0] == MISTAKE
     assert statuses[1] != FINISHED
-    assert "jaxgan: --workdir=" in told(tmp_path / "run", 0)
+    assert "jaxgan: --workdir=" in reported(tmp_path / "run", 0)

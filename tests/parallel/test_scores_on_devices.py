@@ -22,7 +22,7 @@ def one():
 
 
 def on_devices(number, fsdp, kinds, path, *, processes=1):
-    """The scores of each of `processes` processes with `devices` devices each."""
+    """The scores from each of `processes` processes, with `number` devices each."""
     script = pathlib.Path(__file__).parent / "many_scores.py"
     flags = f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count={number}"
     with socket.socket() as free:
@@ -40,8 +40,8 @@ def on_devices(number, fsdp, kinds, path, *, processes=1):
         for index, file in enumerate(paths)
     ]
     for each in started:
-        _, told = each.communicate(timeout=600)
-        assert each.returncode == 0, told
+        _, reported = each.communicate(timeout=600)
+        assert each.returncode == 0, reported
     return [json.loads(file.read_text()) for file in paths]
 
 

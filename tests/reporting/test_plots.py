@@ -55,8 +55,8 @@ def test_plots_without_curves_are_not_written(run):
 
 
 def test_throughput_has_its_own_plot_and_is_not_a_score(run):
-    told = {"images_per_second": 800.0, "data_share": 0.1, "saves_share": 0.0, "peak_memory_gigabytes": 1.5}
-    workdir = run([{f"throughput/{name}": value for name, value in told.items()}] * 50)
+    reported = {"images_per_second": 800.0, "data_share": 0.1, "saves_share": 0.0, "peak_memory_gigabytes": 1.5}
+    workdir = run([{f"throughput/{name}": value for name, value in reported.items()}] * 50)
     (path,) = write_plots(workdir)
     assert path.name == "throughput.png"
     assert 0.01 < ink(path) < 0.5

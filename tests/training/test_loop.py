@@ -189,14 +189,14 @@ def rewrite(folder, *, without):
 
 
 def test_a_staged_run_of_the_first_revision_is_warned_once_that_its_rate_was_lower(tmp_path, caplog):
-    told = "up to image 24 an older version of jaxgan trained this run with 0.5 times the generator's learning rate"
+    reported = "up to image 24 an older version of jaxgan trained this run with 0.5 times the generator's learning rate"
     task = Staged(**vars(make_task()))
     run(tmp_path, images=3 * BATCH, task=task)
     rewrite(tmp_path / "checkpoints", without="revision")
     for images, expected in ((4, 1), (5, 0)):
         caplog.clear()
         run(tmp_path, images=images * BATCH, task=task)
-        assert [told in record.getMessage() for record in caplog.records].count(True) == expected
+        assert [reported in record.getMessage() for record in caplog.records].count(True) == expected
 
 
 def test_side_jobs_run_at_their_intervals(tmp_path):
@@ -242,13 +242,13 @@ def test_every_line_reports_where_the_time_went(tmp_path):
     with loop.checkpoints, loop.writer:
         assert loop.run() == FINISHED
     rows = read_scalars(tmp_path / "scalars.jsonl")[:-1]  # the last has the scores
-    told = [
+    reported = [
         {name.removeprefix("throughput/"): value for name, value in row["scalars"].items() if "throughput/" in name}
         for row in rows
     ]
     # a line covers two steps, but the samples of its second step come after it is written
-    assert told[0]["compilation_share"] == pytest.approx(3.5 / (2 * 0.6 + 3.0 + 0.2))
-    for values in told[1:]:
+    assert reported[0]["compilation_share"] == pytest.approx(3.5 / (2 * 0.6 + 3.0 + 0.2))
+    for values in reported[1:]:
         seconds = 2 * (0.1 + 0.5 + 0.2)
         assert values["data_share"] == pytest.approx(2 * 0.1 / seconds)
         assert values["samples_share"] == pytest.approx(2 * 0.2 / seconds)

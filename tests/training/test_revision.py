@@ -25,7 +25,7 @@ TWO = (phase("generator", stop=100), phase("discriminator", start=100), phase("g
 
 
 @pytest.mark.parametrize(
-    ("phases", "images", "told"),
+    ("phases", "images", "reported"),
     [
         (TWO, 40, "with 0.5 times the generator's learning rate"),
         (
@@ -36,9 +36,9 @@ TWO = (phase("generator", stop=100), phase("discriminator", start=100), phase("g
         ((*TWO, phase("generator", 4, start=100, lazy=True)), 140, "0.444 times the generator's"),
     ],
 )
-def test_a_staged_run_is_warned_about_its_former_rate(phases, images, told):
+def test_a_staged_run_is_warned_about_its_former_rate(phases, images, reported):
     (line,) = changes_since({"images_seen": images}, phases)
-    assert told in line
+    assert reported in line
     assert "\n" not in line
     assert changes_since({"images_seen": images, "revision": REVISION}, phases) == []
     assert changes_since({"images_seen": 0}, phases) == []
