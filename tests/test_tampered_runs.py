@@ -162,7 +162,7 @@ def test_a_restorer_is_compared_with_its_weights_too(tmp_path):
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
-        ("--checkpoint=3", "--checkpoint: got 3, expected 'latest', 'best' and 4"),
+        ("--checkpoint=3", "--checkpoint: got 3, expected one of 'latest', 'best', 4"),
         ("--checkpoint=newest", "--checkpoint: got 'newest', expected best, latest or the number of a step"),
         ("--checkpoint=-4", "--checkpoint: got '-4', expected best, latest or the number of a step"),
         ("--checkpoint=4.0", "--checkpoint: got '4.0', expected"),
@@ -192,7 +192,7 @@ def test_a_message_names_the_flag_and_all_that_it_accepts(made, flags, words, tm
 def test_the_python_interface_names_its_arguments(made):
     generator = jaxgan.load(made)
     for call, words in (
-        (lambda: jaxgan.load(made, step=3), "step: got 3, expected 'latest', 'best' and 4"),
+        (lambda: jaxgan.load(made, step=3), "step: got 3, expected one of 'latest', 'best', 4"),
         (lambda: jaxgan.load(made, batch_size=0), "batch_size: got 0, expected 1 or more"),
         (lambda: generator.generate(0, 0), "n: got 0, expected 1 or more"),
         (lambda: generator.generate(0, 1, [3]), "labels: got 3 to 3, expected 0 to 2"),
@@ -293,7 +293,7 @@ def test_mutants_of_files_of_orbax_whose_checksums_fit_are_read_or_refused(run):
 
 def test_another_step_than_the_folder_s_is_not_believed(run):
     fit(run / "checkpoints" / "4" / "manifest.json", lambda content: content["record"].update(step=99))
-    with pytest.raises(UserError, match=r"its folder is 4, but manifest\.json says that it is of step 99"):
+    with pytest.raises(UserError, match=r"its folder is 4, but manifest\.json has step 99"):
         jaxgan.load(run)
 
 

@@ -1,1 +1,1 @@
-"""What a run stores: its work directory, its checkpoints, and how they are checked and restored."""
+"""The storage of a run: its work directory, and its checkpoints: saving, verification, restoring."""

@@ -1,4 +1,4 @@
-"""Checkpoints of a run: saved in the background, checked before they are used."""
+"""Checkpoints of a run: saved in the background, verified before use."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from jaxgan.system.paths import is_remote
 
 log = logging.getLogger(__name__)
 
-REFUSED = ".refused"  # put behind the name of a checkpoint that is set aside
+REFUSED = ".refused"  # suffix of a checkpoint that is set aside
 
 
 class Restored(NamedTuple):
-    """A state, placed as asked for, and what was recorded with it."""
+    """A state, placed as requested, and the record saved with it."""
 
     state: State
     record: Record
@@ -37,7 +37,7 @@ class Restored(NamedTuple):
 class Checkpoints:
     """The checkpoints of one run; a context manager, because a save in flight must be waited for.
 
-    Kept are the last `keep`, the best by the first metric whose name starts with `best`, the newest good
+    It keeps the last `keep` checkpoints, the best by the first metric whose name starts with `best`, the newest good
     one, step 0, and those saved with `keep_forever`.
     """
 
@@ -53,7 +53,7 @@ class Checkpoints:
         names: Mapping[str, Sequence[str]] | None = None,
         data: Mapping[str, Any] | None = None,
     ):
-        """Reads what is there; writes nothing before the first save. `config` and `data` are JSON, put into each."""
+        """Reads the existing records; writes nothing before the first save. Every record has `config` and `data`."""
         on_disk.quieten()
         self.directory = on_disk.absolute(directory)
         self._keep, self._best, self._best_mode = keep, best, best_mode
@@ -65,10 +65,10 @@ class Checkpoints:
         self._records = on_disk.read_records(self.directory)
         self._refused: set[int] = set()
         self._manager: ocp.CheckpointManager | None = None
-        self._opened = contextlib.ExitStack()  # with the manager
+        self._opened = contextlib.ExitStack()  # closed with the manager
         if distributed.several() and on_disk.MISTAKEN.intersection(str(self.directory)):
-            accepted = f"a path without {' '.join(sorted(on_disk.MISTAKEN))}"
-            raise UserError(f"{self.directory}: accepted for checkpoints of several processes is {accepted}")
+            expected = f"a path without {' '.join(sorted(on_disk.MISTAKEN))}"
+            raise UserError(f"{self.directory}: expected for checkpoints of several processes {expected}")
         self._saving: Record | None = None
 
     def __enter__(self) -> Checkpoints:
@@ -78,7 +78,7 @@ class Checkpoints:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         """Waits for the save in flight."""
         if error is not None and distributed.several() and disks.find(error):
-            return  # orbax would wait for the others, who wait for this process: it ends, and they hear of it
+            return  # orbax would wait for the other processes, which wait for this one; when it ends they will notice
         self.close()
 
     @property
@@ -88,16 +88,16 @@ class Checkpoints:
 
     @property
     def images_seen(self) -> int:
-        """The clock of the newest step; 0 where there is none."""
+        """The clock of the newest step; 0 if there is none."""
         return 0 if self.latest is None else self._records[self.latest]["images_seen"]
 
     def steps(self) -> list[int]:
-        """The steps that are there, in order; a save in flight is waited for."""
+        """The saved steps, ascending; waits for a save in flight."""
         self.wait()
         return sorted(self._records)
 
     def best_step(self) -> int | None:
-        """The step with the best score, the newer of equals; None where no checkpoint has one."""
+        """The step with the best score, the newest of equals; None if no checkpoint has a score."""
         return on_disk.best_step(self._records, self._best, self._best_mode)
 
     def path(self, step: int) -> epath.Path:
@@ -115,10 +115,9 @@ class Checkpoints:
         good: bool = True,
         keep_forever: bool = False,
     ) -> bool:
-        """Starts to save, in the background; `state` may be donated as soon as this returns.
+        """Starts a save in the background; `state` may be donated as soon as this returns.
 
-        `positions` says how many examples of each source, by name, have been read. A step that is there already is
-        left alone: False.
+        `positions`: the number of examples read, by source. Returns False, without saving, if the step exists already.
         """
         self.wait()
         if step in self._records:
@@ -149,11 +148,11 @@ class Checkpoints:
         return True
 
     def restore_latest(self, abstract: State, *, good: bool = False) -> Restored | None:
-        """The newest whole checkpoint (with `good`: that was saved as good); None where there is none.
+        """The newest complete checkpoint (with `good`: the newest one saved as good); None if there is none.
 
-        `abstract` is a state of shapes with shardings, or of arrays. Each newer one that is damaged or
-        foreign is named in the log with the reason, and moved aside by the next save.
-        Raises UserError where there are some and none can be used.
+        `abstract` is a state of shapes with shardings, or of arrays. Newer checkpoints that are damaged or of another
+        model are logged with the reason, and set aside by the next save. Raises UserError if there are checkpoints but
+        none can be used.
         """
         self.wait()
         steps = on_disk.steps_on_disk(self.directory)[::-1]
@@ -165,7 +164,7 @@ class Checkpoints:
         return restored
 
     def restore(self, step: int, abstract: State) -> Restored:
-        """One step. Raises UserError where it cannot be used."""
+        """The checkpoint of a step. Raises UserError if it cannot be used."""
         self.wait()
         try:
             restored = self._restore(step, abstract)
@@ -175,7 +174,7 @@ class Checkpoints:
         return restored
 
     def delete_after(self, step: int) -> None:
-        """Drops every later checkpoint (refused ones are kept aside): the run went back to this one."""
+        """Deletes every later checkpoint (refused ones are set aside), after the run went back to this one."""
         self.wait()
         self._set_refused_aside()
         manager = self._open()
@@ -184,7 +183,7 @@ class Checkpoints:
             self._records.pop(later, None)
 
     def wait(self) -> None:
-        """Returns when nothing is being saved. Raises what went wrong in the background."""
+        """Waits for the save in flight. Raises the error of the background thread, if any."""
         if self._manager is None or self._saving is None:
             return
         try:
@@ -196,15 +195,15 @@ class Checkpoints:
             raise
         step, self._saving = self._saving["step"], None
         if distributed.leading() and not (self.path(step) / NAME).exists():
-            raise UserError(f"the checkpoint {self.path(step)} was saved but is not there: give another --workdir")
+            raise UserError(f"the checkpoint {self.path(step)} was saved but does not exist: use another --workdir")
 
     def look(self) -> None:
-        """Raises what went wrong in the background, as soon as it is known; waits for nothing."""
+        """Raises the error of a save in flight if it has failed already; does not wait."""
         if self._manager is not None and self._saving is not None and not self._manager.is_saving_in_progress():
             self.wait()
 
     def close(self) -> None:
-        """Waits for the save in flight and lets go of orbax's threads; it can be used again after."""
+        """Waits for the save in flight and stops orbax's threads; the object can be used again."""
         if self._manager is None:
             return
         try:
@@ -222,7 +221,7 @@ class Checkpoints:
                     [policies.LatestN(self._keep), _Preserve(self._worth_keeping)]
                 ),
                 cleanup_tmp_directories=True,
-                lightweight_initialize=True,  # else one damaged folder keeps the others from being used
+                lightweight_initialize=True,  # else one damaged folder makes all checkpoints unusable
                 async_options=ocp.AsyncOptions(post_finalization_callback=self._write_manifest),
             )
             if not is_remote(self.directory):
@@ -234,7 +233,7 @@ class Checkpoints:
     def _write_manifest(self) -> None:
         """Called by orbax, in its thread and in one process, when the data of a save are complete.
 
-        The folder still has its temporary name then; either is looked for, so that nothing hangs on that.
+        At that time the folder still has its temporary name; the final name would work as well.
         """
         assert self._saving is not None
         step = str(self._saving["step"])
@@ -248,16 +247,16 @@ class Checkpoints:
         return {0, *forever, *(step for step in (self.best_step(), newest_good) if step is not None)}
 
     def _restore(self, step: int, abstract: State, *, good: bool = False) -> Restored | None:
-        """Raises NotUsableError; None for one that is not good where a good one is wanted."""
+        """The checkpoint of a step; None if it is not good and `good` is set. Raises NotUsableError."""
         manifest = read_manifest(self.path(step))
         if good and not manifest["record"]["good"]:
             return None
         return Restored(on_disk.read_state(self.path(step), manifest, abstract), manifest["record"])
 
     def _set_refused_aside(self) -> None:
-        """Renames what was refused.
+        """Renames the refused checkpoints.
 
-        In orbax's count it would push usable ones out, and its step may come again.
+        Otherwise orbax would count them and delete usable ones, and their steps could not be saved again.
         """
         if not self._refused:
             return
@@ -274,13 +273,13 @@ class Checkpoints:
 
 
 class _Preserve:
-    """An orbax preservation policy: the steps that a function names."""
+    """An orbax preservation policy: keeps the steps that a function returns."""
 
     def __init__(self, steps: Callable[[], set[int]]):
         self._steps = steps
 
     def should_preserve(self, checkpoints: Sequence[Any], *, context: Any) -> list[bool]:
-        """One answer for each checkpoint."""
+        """Whether to keep each checkpoint."""
         del context
         steps = self._steps()
         return [checkpoint.step in steps for checkpoint in checkpoints]

@@ -1,9 +1,9 @@
-"""Checkpoints of former formats: how their arrays differ from today's, and how they become them.
+"""Former checkpoint formats: how their arrays differ from today's, and their conversion.
 
 | format | its state |
 |---|---|
-| 1 | one clock `averaged_at` of all averages |
-| 2 | a clock `averaged_at/NETWORK` for each |
+| 1 | one clock `averaged_at` for all averages |
+| 2 | a clock `averaged_at/NETWORK` for each average |
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from typing import Any
 
 import jax.numpy as jnp
 
-FORMAT = 2  # of the checkpoints that are written
-READ = (1, FORMAT)  # those that can be read
-REVISION = 2  # of what one config trains to, see `jaxgan.training.revision`. Records without one are of revision 1
+FORMAT = 2  # the format of new checkpoints
+READ = (1, FORMAT)  # formats that can be read
+REVISION = 2  # of how a config trains, see `jaxgan.training.revision`; records without one are of revision 1
 
 Flat = Mapping[str, Any]  # arrays or shapes by path
 
@@ -23,7 +23,7 @@ AVERAGED_AT = "averaged_at"
 
 
 def as_stored(wanted: Flat, number: int) -> Flat:
-    """What a checkpoint of a format holds in the place of `wanted`, the shapes of a state's arrays by path."""
+    """The shapes by path that a checkpoint of a format has for a state with the shapes `wanted`."""
     if number > 1:
         return wanted
     kept = {name: leaf for name, leaf in wanted.items() if name not in _clocks(wanted)}
@@ -31,11 +31,11 @@ def as_stored(wanted: Flat, number: int) -> Flat:
 
 
 def as_wanted(found: Flat, wanted: Flat, number: int) -> Flat:
-    """The arrays by the paths of `wanted`, from those that a checkpoint of a format holds."""
+    """The arrays by the paths of `wanted`, converted from those of a checkpoint of a format."""
     if number > 1:
         return found
     kept = {name: leaf for name, leaf in found.items() if name != AVERAGED_AT}
-    # copies: the step is given the state's buffers to write on, each once
+    # copies: the step donates each buffer of the state, and none can be donated twice
     return {**kept, **{name: jnp.array(found[AVERAGED_AT]) for name in _clocks(wanted)}}
 
 

@@ -1,4 +1,4 @@
-"""What a run was trained on, recorded with its checkpoints: what is other now is refused, or said."""
+"""The data that a run was trained on, recorded in its checkpoints: changes are reported, other classes refused."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ NAMED_AT_MOST = 3  # classes
 
 
 def describe_data(source: Source, held_out: Source | None, more: Mapping[str, Source] | None = None) -> dict[str, Any]:
-    """What is recorded of a run's data, as JSON; by what they are for, each as `sources.describe` has it.
+    """The record of a run's data, as JSON: by use, the result of `sources.describe`.
 
-    Of further sources, `more`, what is trained on, by name.
+    `more`: the training data of further sources, by name.
     """
     data = {TRAINED: describe(source)}
     if held_out is not None:
@@ -30,24 +30,24 @@ def describe_data(source: Source, held_out: Source | None, more: Mapping[str, So
 
 
 def earlier_data(checkpoints: str | epath.Path) -> dict[str, Any]:
-    """`class_names` and `data` of the newest checkpoint with a sound manifest; empty where there is none.
+    """`class_names` and `data` of the newest checkpoint with a valid manifest; empty if there is none.
 
-    One of an older version has no data.
+    Checkpoints of older versions have no `data`.
     """
     directory = on_disk.absolute(checkpoints)
     for step in reversed(on_disk.steps_on_disk(directory)):
         try:
             record = read_manifest(directory / str(step))["record"]
-        except NotUsableError:  # told when it would have been used
+        except NotUsableError:  # reported when the checkpoint is restored
             continue
         return {name: record[name] for name in ("class_names", "data") if name in record}
     return {}
 
 
 def compare_data(earlier: Mapping[str, Any], data: Mapping[str, Any], whose: str) -> str:
-    """One line on what was changed in the data since `earlier`, which `earlier_data` gives; empty: nothing is known.
+    """One line on the changes in the data since `earlier` (from `earlier_data`); empty if no change is known.
 
-    Raises UserError where the classes are others: what was learnt by their numbers would be wrong. `whose` is the run.
+    Raises UserError if the classes differ: the network has learnt them by number. `whose`: the run, for the message.
     """
     _check_classes(earlier.get("class_names"), data[TRAINED]["classes"], "the data", whose)
     before = earlier.get("data")
@@ -62,8 +62,8 @@ def compare_data(earlier: Mapping[str, Any], data: Mapping[str, Any], whose: str
         changes = _changes(then, now)
         lines.append(f"{path_of(name)}: {changes}" if changes else "")
     changed = "; ".join(line for line in lines if line)
-    told = "the data were changed since the last checkpoint, and the run goes on with them as they are"
-    return f"{told}: {changed}" if changed else ""
+    message = "the data were changed since the last checkpoint, and the run goes on with them as they are"
+    return f"{message}: {changed}" if changed else ""
 
 
 def _check_classes(then: Any, now: Sequence[str], what: str, whose: str) -> None:
@@ -88,7 +88,7 @@ def _named(names: Sequence[Any]) -> str:
 
 
 def _changes(then: Any, now: Mapping[str, Any]) -> str:
-    """What changed in one source, where the contents of both are known and not the same."""
+    """The changes in one source, if both contents are known and different; else empty."""
     if (
         not isinstance(then, Mapping)
         or not then.get("contents")

@@ -1,9 +1,9 @@
-"""What makes a checkpoint whole: a manifest beside its data, with a checksum of every file.
+"""The manifest of a checkpoint: a file beside the data with a checksum of every file.
 
-Orbax restores flipped bytes without a word. The manifest is written as the last file of a checkpoint,
-under its final name only when complete, and carries a checksum of itself; a directory without one is
-not whole. A checksum can be made to fit: what a manifest says is checked where it is read, and only regular files
-inside the checkpoint are.
+Orbax does not notice corrupted bytes. The manifest is the last file of a checkpoint to be written, gets its final name
+only when it is complete, and has a checksum of itself; a checkpoint without a manifest is incomplete. Checksums do not
+protect against forgery, so the contents of a manifest are validated when it is read, and only regular files inside the
+checkpoint are opened.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ from jaxgan.system.paths import is_remote
 
 NAME = "manifest.json"
 CHUNK = 2**22  # bytes read at a time
-AXES = 32  # of an array, at most
+AXES = 32  # maximum number of axes of an array
 
 Leaf = tuple[Sequence[Annotated[int, Domain(least=0, most=2**40)]], str]  # shape and dtype
-RECORD: Mapping[str, Any] = {  # what every record says; it may say more
+RECORD: Mapping[str, Any] = {  # keys of every record, which may have more
     "step": Whole,
     "images_seen": Whole,
     "good": bool,
@@ -41,11 +41,11 @@ RECORD: Mapping[str, Any] = {  # what every record says; it may say more
     "metrics": Mapping[str, float],
     "tree": Mapping[str, Mapping[str, Leaf]],
 }
-OPTIONAL: Mapping[str, Any] = {  # what some records say
+OPTIONAL: Mapping[str, Any] = {  # keys of some records
     "revision": Whole,
     "config": Mapping[str, Any],
     "class_names": Sequence[str],
-    "names": Mapping[str, Sequence[str]],  # of the values of other fields, such as a vocabulary
+    "names": Mapping[str, Sequence[str]],  # names of the values of other fields, such as a vocabulary
     "positions": Mapping[str, Whole],
 }
 FILES = Mapping[str, tuple[Bytes, str]]
@@ -53,7 +53,7 @@ DTYPE = re.compile(r"bool|u?int[0-9]+|b?float[0-9][0-9a-z_]*|complex[0-9]+")
 
 
 class NotUsableError(Exception):
-    """Why a checkpoint cannot be used, in one line."""
+    """The reason why a checkpoint cannot be used, in one line."""
 
 
 def write_manifest(directory: epath.Path, items: Iterable[str], record: Mapping[str, Any]) -> None:
@@ -65,15 +65,15 @@ def write_manifest(directory: epath.Path, items: Iterable[str], record: Mapping[
 
 
 def read_manifest(directory: epath.Path) -> dict[str, Any]:
-    """The manifest of a checkpoint: `format`, `record`, and `files` (name: bytes and sha256).
+    """The manifest of a checkpoint: `format`, `record`, and `files` (name: length in bytes, sha256).
 
-    Raises NotUsableError where there is none, or one that is damaged, of another format, or says what none can say.
+    Raises NotUsableError if it is missing, damaged, of an unknown format, or has invalid contents.
     """
     try:
         _check_inside(directory, directory / NAME)
         content = read_json(directory / NAME)
     except FileNotFoundError:
-        raise NotUsableError(f"it has no {NAME}: not one of jaxgan's, or its saving was cut short") from None
+        raise NotUsableError(f"it has no {NAME}: it is not one of jaxgan's, or was not saved completely") from None
     except (OSError, BrokenFileError) as error:
         raise NotUsableError(f"{NAME} cannot be read: {why(error)}") from None
     if not isinstance(content, dict) or "sha256" not in content:
@@ -89,20 +89,20 @@ def read_manifest(directory: epath.Path) -> dict[str, Any]:
 
 
 def config_of(record: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The fields of the config that was recorded with a checkpoint, as they are spelled today; empty where is none."""
+    """The fields of the config recorded with a checkpoint, by today's names; empty if there is none."""
     saved = record.get("config", {})
-    fields = saved.get("config", saved)  # `config.to_json` puts a format beside them
+    fields = saved.get("config", saved)  # `config.to_json` wraps them, beside a format
     return renewed(fields)[0] if isinstance(fields, Mapping) else {}
 
 
 def verify(directory: epath.Path, manifest: Mapping[str, Any], items: Iterable[str]) -> None:
     """Reads every file of the `items` and compares it with the manifest.
 
-    Raises NotUsableError, naming the first file that is missing, cut short, changed, not written with the others, or
-    no regular file inside the checkpoint.
+    Raises NotUsableError, naming the first file that is missing, truncated, changed, not in the manifest, or not a
+    regular file inside the checkpoint.
     """
     prefixes = tuple(f"{item}/" for item in items)
-    listed = {name: told for name, told in manifest["files"].items() if name.startswith(prefixes)}
+    listed = {name: entry for name, entry in manifest["files"].items() if name.startswith(prefixes)}
     for name, (length, digest) in listed.items():
         path = directory / name
         try:
@@ -116,14 +116,14 @@ def verify(directory: epath.Path, manifest: Mapping[str, Any], items: Iterable[s
             raise NotUsableError(f"{name} cannot be read: {why(error)}") from None
     try:
         for name, path in _files(directory, items):
-            if name not in listed and not path.name.startswith("."):  # such as those that a desktop leaves
+            if name not in listed and not path.name.startswith("."):  # hidden files are left by desktops
                 raise NotUsableError(f"{name} is not in {NAME}")
     except OSError as error:
-        raise NotUsableError(f"it cannot be looked through: {why(error)}") from None
+        raise NotUsableError(f"it cannot be listed: {why(error)}") from None
 
 
 def _check_content(content: Mapping[str, Any], folder: str) -> None:
-    """Raises NotUsableError for a manifest whose checksum fits and that is none all the same."""
+    """Raise NotUsableError for a manifest with a correct checksum but invalid contents."""
     record, files = plain(content.get("record")), plain(content.get("files"))
     try:
         check_type(record, Mapping[str, Any], "record")
@@ -132,17 +132,17 @@ def _check_content(content: Mapping[str, Any], folder: str) -> None:
                 check_type(record.get(name), annotation, f"record.{name}")
         check_type(files, FILES, "files")
     except UserError as mistake:
-        raise NotUsableError(f"{NAME} is none that jaxgan wrote: {mistake}") from None
+        raise NotUsableError(f"{NAME} was not written by jaxgan: {mistake}") from None
     if str(record["step"]) != folder:
-        raise NotUsableError(f"its folder is {folder}, but {NAME} says that it is of step {record['step']}")
+        raise NotUsableError(f"its folder is {folder}, but {NAME} has step {record['step']}")
     for name in files:
         if not _is_below(name):
-            raise NotUsableError(f"{NAME} names {name!r}, which is no file of the checkpoint")
+            raise NotUsableError(f"{NAME} lists {name!r}, which is not a path inside the checkpoint")
     for tree in record["tree"].values():
         for name, (shape, dtype) in tree.items():
             if len(shape) > AXES or not DTYPE.fullmatch(dtype):
                 raise NotUsableError(
-                    f"{NAME} says that {name} is {list(shape)[:AXES]} {dtype[:20]!r}, which no array is"
+                    f"{NAME} lists {name} as {list(shape)[:AXES]} {dtype[:20]!r}, which is not a valid shape and dtype"
                 )
 
 
@@ -152,7 +152,7 @@ def _is_below(name: str) -> bool:
 
 
 def _check_inside(directory: epath.Path, path: epath.Path) -> None:
-    """Raises BrokenFileError for a path that leads out of the checkpoint, or to what is no regular file."""
+    """Raise BrokenFileError for a path that leads out of the checkpoint, or is not a regular file."""
     if "://" in os.fspath(path):
         return
     real, folder = os.path.realpath(path), os.path.realpath(directory)
@@ -177,7 +177,7 @@ def _digest(content: Mapping[str, Any]) -> str:
 
 
 def _length(path: epath.Path) -> int:
-    """Bytes of a file; etils also looks up the name of its owner, which not every user has."""
+    """The length of a file in bytes; etils would also look up the name of its owner, which may not exist."""
     return path.stat().length if is_remote(path) else os.stat(path).st_size
 
 

@@ -1,4 +1,4 @@
-"""What lies in a folder of checkpoints: which there are, what was recorded with them, their arrays.
+"""The contents of a folder of checkpoints: the steps, their records, their arrays.
 
 A checkpoint is a folder named by its step with two orbax items, each a flat dict of arrays by path:
 `ema` (the averaged weights, all that sampling needs) and `state` (everything else), and a manifest with
@@ -30,23 +30,23 @@ from jaxgan.weights.schema import check_finite
 
 log = logging.getLogger(__name__)
 
-MISTAKEN = frozenset("\\[]*?")  # in paths, by orbax's libraries
+MISTAKEN = frozenset("\\[]*?")  # characters in paths that orbax's libraries misinterpret
 STATE, EMA = ITEMS = ("state", "ema")
-Record = dict[str, Any]  # by the keys that manifest.RECORD and manifest.OPTIONAL name, and data
+Record = dict[str, Any]  # the keys of manifest.RECORD and manifest.OPTIONAL, and `data`
 Best = Literal["min", "max"]
 T = TypeVar("T")
 UNREADABLE = (ValueError, TypeError, LookupError, AttributeError, AssertionError, RecursionError, FileNotFoundError)
 
 
 class Shapes(NamedTuple):
-    """What averaged weights look like, by network."""
+    """The shapes of averaged weights, by network."""
 
     params: Mapping[str, Any]
     variables: Mapping[str, Any]
 
 
 class Average(NamedTuple):
-    """The averaged weights of a checkpoint, by network, and what was recorded with them."""
+    """The averaged weights of a checkpoint, by network, and the record saved with them."""
 
     params: dict[str, Params]
     variables: dict[str, Variables]
@@ -62,18 +62,18 @@ def restore_average(
     like: Sequence[Shapes] = (),
     networks: Sequence[str] = (),
 ) -> Average:
-    """The averaged weights alone, on one device: of a step, of the newest, or of the best by a metric.
+    """The averaged weights only, on one device: of a step, of the newest checkpoint, or of the best by a metric.
 
-    `networks`: those that are wanted (none: all that have an average); of those without an average the weights that
-    play. `latest` and `best` pass over what is damaged, to the newest whole one, and say so in the log. The shapes
-    must be those of one of `like`, if any are given: others are told before an array is read.
-    Raises UserError where there is no such checkpoint, or none that can be used.
+    `networks`: the networks to restore (none: all that have an average); for those without an average the live weights
+    are used. `latest` and `best` skip damaged checkpoints, with a warning, and use the newest complete one. If `like`
+    is not empty, the shapes must equal one of them, which is checked before any array is read. Raises UserError if
+    there is no such checkpoint, or none that can be used.
     """
     quieten()
     directory = absolute(directory)
     steps = steps_on_disk(directory)
     if not steps:
-        raise UserError(f"no checkpoint in {directory}: train first, or give the directory of a run")
+        raise UserError(f"no checkpoint in {directory}: train first, or use the directory of a run")
     candidates = steps[::-1]
     if step == "best":
         first = best_step(read_records(directory), best, best_mode)
@@ -82,8 +82,8 @@ def restore_average(
         candidates = [first, *(other for other in candidates if other != first)]
     elif step != "latest":
         if step not in steps:
-            accepted = ", ".join(map(str, steps))
-            raise ArgumentError("step", f"got {step!r}, expected 'latest', 'best' and {accepted}")
+            saved = ", ".join(map(str, steps))
+            raise ArgumentError("step", f"got {step!r}, expected one of 'latest', 'best', {saved}")
         candidates = [step]
     average, _ = first_usable(directory, candidates, lambda each: _read_average(directory / str(each), like, networks))
     assert average is not None
@@ -92,17 +92,17 @@ def restore_average(
 
 
 def absolute(directory: str | epath.Path) -> epath.Path:
-    """The path as orbax wants it; a remote one is left as it is."""
+    """The absolute path, as orbax requires; a remote one is unchanged."""
     return epath.Path(paths.absolute(directory))
 
 
 @contextlib.contextmanager
 def unmistakable(directory: epath.Path) -> Iterator[epath.Path]:
-    """A path to the folder, while inside, that orbax and its libraries take for nothing else.
+    """A path to the folder that orbax and its libraries cannot misinterpret, valid inside the context.
 
-    They read brackets as a pattern and a backslash as a slash: what they save then lies elsewhere, or cannot be
-    restored. Such a folder, which must be there, gets a link without them. Raises UserError where there is no place
-    for one.
+    They take brackets for a pattern and a backslash for a slash: a checkpoint is then saved elsewhere, or cannot be
+    restored. For such a folder, which must exist, the path is a temporary link. Raises UserError if no link without
+    these characters can be made.
     """
     if is_remote(directory) or not MISTAKEN.intersection(os.fspath(directory)):
         yield directory
@@ -115,18 +115,18 @@ def unmistakable(directory: epath.Path) -> Iterator[epath.Path]:
 
 
 def steps_on_disk(directory: epath.Path) -> list[int]:
-    """The steps that have a folder, in order, whole or not."""
+    """The steps that have a folder, ascending, complete or not."""
     names = [path.name for path in directory.iterdir()] if directory.is_dir() else []
     return sorted(int(name) for name in names if name.isdecimal() and name == str(int(name)))
 
 
 def read_records(directory: epath.Path) -> dict[int, Record]:
-    """The records by step, of those that have a sound manifest."""
+    """The records by step, of the checkpoints with a valid manifest."""
     records = {}
     for step in steps_on_disk(directory):
         try:
             records[step] = read_manifest(directory / str(step))["record"]
-        except NotUsableError:  # told when it would have been used
+        except NotUsableError:  # reported when the checkpoint is restored
             continue
     return records
 
@@ -134,8 +134,8 @@ def read_records(directory: epath.Path) -> dict[int, Record]:
 def best_step(records: Mapping[int, Record], metric: str, mode: str) -> int | None:
     """The step with the best finite value of the first metric whose name starts with `metric`.
 
-    Of equals it is the newer; None where no step has such a metric. Scores of other data than those of the newest step
-    do not count beside them.
+    Of equal ones the newest; None if no step has such a metric. Scores from other data than those of the newest step
+    are ignored.
     """
     scores: dict[int, float] = {}
     contents = {step: _contents(record) for step, record in records.items()}
@@ -151,7 +151,7 @@ def best_step(records: Mapping[int, Record], metric: str, mode: str) -> int | No
 
 
 def _contents(record: Record) -> dict[str, Any] | None:
-    """What tells the contents of a checkpoint's data from others; None where that is unknown."""
+    """The fingerprints of a checkpoint's data; None if unknown."""
     data = record.get("data")
     if not isinstance(data, Mapping):
         return None
@@ -161,9 +161,9 @@ def _contents(record: Record) -> dict[str, Any] | None:
 def first_usable(
     directory: epath.Path, candidates: Iterable[int], use: Callable[[int], T | None]
 ) -> tuple[T | None, list[int]]:
-    """What `use` makes of the first step that it does not refuse (NotUsableError) or pass over (None).
+    """The result of `use` for the first step that it does not refuse (NotUsableError) or skip (None).
 
-    With it the steps refused before. Raises UserError where some were refused and none was usable.
+    Also returns the steps refused before it. Raises UserError if steps were refused and none could be used.
     """
     refused: dict[int, NotUsableError] = {}
     for step in candidates:
@@ -190,7 +190,7 @@ def split_state(state: State) -> dict[str, dict[str, Any]]:
 
 
 def items_of(record: Record) -> tuple[str, ...]:
-    """The items that a checkpoint has: no `ema` where nothing is averaged."""
+    """The items of a checkpoint; without `ema` if nothing is averaged."""
     return tuple(item for item in ITEMS if record["tree"].get(item))
 
 
@@ -202,7 +202,7 @@ def shapes(flat: Flat) -> dict[str, list[Any]]:
 def read_state(folder: epath.Path, manifest: Mapping[str, Any], abstract: State) -> State:
     """The state in a folder, its arrays placed like those of `abstract`.
 
-    Raises NotUsableError where it is damaged or of another model.
+    Raises NotUsableError if it is damaged or of another model.
     """
     today = split_state(abstract)
     wanted = {**today, STATE: as_stored(today[STATE], manifest["format"])}
@@ -218,9 +218,9 @@ def read_state(folder: epath.Path, manifest: Mapping[str, Any], abstract: State)
 
 
 def quieten() -> None:
-    """Orbax tells each of its steps through absl, some as warnings; its errors are let through.
+    """Silences orbax, which logs each of its steps through absl, some as warnings. Errors still pass.
 
-    But not those of files: each thread tells of its own, with traceback, and what failed is raised here, too.
+    Errors of files are silenced too: every thread logs its own with a traceback, and they are raised here anyway.
     """
     logging.getLogger("absl").addFilter(_not_from_orbax)
     logging.getLogger("asyncio").addFilter(_not_of_files)
@@ -242,15 +242,15 @@ def _read_average(folder: epath.Path, like: Sequence[Shapes], networks: Sequence
     missing = set(networks) - {_network(name) for name in average}
     playing = {name: leaf for name, leaf in trees.get(STATE, {}).items() if _is_weight(name, missing)}
     tree = {**average, **playing}
-    accepted = [shapes(_flatten(each._asdict())) for each in like]
+    expected = [shapes(_flatten(each._asdict())) for each in like]
     own = {name: leaf for name, leaf in tree.items() if not like or _network(name) in like[0].params}
-    fitting = next((each for each, told in zip(like, accepted) if told == own), None)
-    if accepted and fitting is None:
-        _compare(own, accepted[0])
+    fitting = next((each for each, wanted in zip(like, expected) if wanted == own), None)
+    if expected and fitting is None:
+        _compare(own, expected[0])
     _abstract(tree)
     verify(folder, manifest, [item for item, wanted in ((STATE, playing), (EMA, average)) if wanted])
     flat = _read(folder / EMA, _abstract(average)) if average else {}
-    if playing:  # orbax reads all of an item or nothing
+    if playing:  # orbax can only read a whole item
         state = _read(folder / STATE, _abstract(trees[STATE]))
         flat = {**flat, **{name: state[name] for name in playing}}
     try:
@@ -258,7 +258,7 @@ def _read_average(folder: epath.Path, like: Sequence[Shapes], networks: Sequence
     except UserError as error:
         raise NotUsableError(str(error)) from None
     nested = _nested(flat) if fitting is None else _unflatten(flat, fitting._asdict())  # names may have "/" in them
-    # a network without variables has no array that would tell of it
+    # a network without variables has no arrays, and so no entry
     variables = {network: nested["variables"].get(network, {}) for network in nested["params"]}
     return Average(nested["params"], variables, manifest["record"])
 
@@ -275,17 +275,17 @@ def _network(name: str) -> str:
 
 
 def _abstract(tree: Mapping[str, list[Any]]) -> Flat:
-    """Shapes by path, of those in a manifest. Raises NotUsableError where there are none, or no arrays of that kind."""
+    """Shapes by path from a manifest. Raises NotUsableError if there are none, or for an unknown dtype."""
     if not tree:
         raise NotUsableError("it has no averaged weights")
     try:
         return {name: jax.ShapeDtypeStruct(shape, np.dtype(dtype)) for name, (shape, dtype) in tree.items()}
     except (TypeError, ValueError) as error:
-        raise NotUsableError(f"it has arrays of an unknown kind: {' '.join(str(error).split())}") from None
+        raise NotUsableError(f"it has arrays of an unknown dtype: {' '.join(str(error).split())}") from None
 
 
 def _nested(flat: Flat) -> dict[str, Any]:
-    """Arrays in tables of tables. Raises NotUsableError for names that are no paths of weights."""
+    """Nested dicts from arrays by path. Raises NotUsableError for names that are not paths of weights."""
     nested: dict[str, Any] = {"params": {}, "variables": {}}
     for name, leaf in flat.items():
         *parents, last = name.split("/")
@@ -297,7 +297,7 @@ def _nested(flat: Flat) -> dict[str, Any]:
             or isinstance(node.get(last), dict)
             or parents[:1] not in (["params"], ["variables"])
         ):
-            raise NotUsableError(f"{name!r} is no name of averaged weights")
+            raise NotUsableError(f"{name!r} is not a path of averaged weights")
         node[last] = leaf
     return nested
 
@@ -308,7 +308,7 @@ def _parts(state: State) -> tuple[dict[str, Any], State]:
 
 
 def _flatten(tree: Any) -> dict[str, Any]:
-    """Leaves by path: what is on disk then depends on names alone, not on the kinds of containers."""
+    """Leaves by path, so that the files depend on names only and not on types of containers."""
     leaves = jax.tree_util.tree_leaves_with_path(tree)
     flat = {jax.tree_util.keystr(path, simple=True, separator="/"): leaf for path, leaf in leaves}
     if len(flat) != len(leaves):
@@ -321,7 +321,7 @@ def _unflatten(flat: Flat, like: Any) -> Any:
 
 
 def _compare(saved: Mapping[str, list[Any]], wanted: Mapping[str, list[Any]]) -> None:
-    """Raises NotUsableError with the first difference of names, shapes or dtypes."""
+    """Raise NotUsableError with the first difference of names, shapes or dtypes."""
     for name in [*wanted, *saved]:
         if saved.get(name) != wanted.get(name):
             there, here = (" ".join(map(str, tree.get(name, ["absent"]))) for tree in (saved, wanted))
@@ -335,10 +335,10 @@ def _read(folder: epath.Path, wanted: Flat) -> dict[str, jax.Array]:
         for name, leaf in wanted.items()
     }
     try:
-        # orbax makes of an interrupt what it likes
+        # an interrupt inside orbax may be lost or turn into another error
         with signals.deferred(), unmistakable(folder) as place, ocp.StandardCheckpointer() as checkpointer:
             return checkpointer.restore(place, abstract)
-    except UNREADABLE as error:  # checksums fit, and orbax finds something else in the files
+    except UNREADABLE as error:  # checksums are correct, but orbax cannot use the files
         signals.check()
-        told = " ".join(str(error).split())[:200]
-        raise NotUsableError(f"{folder.name} cannot be restored: {type(error).__name__}: {told}") from None
+        reason = " ".join(str(error).split())[:200]
+        raise NotUsableError(f"{folder.name} cannot be restored: {type(error).__name__}: {reason}") from None

@@ -1,4 +1,4 @@
-"""Where a run keeps what: the paths of a work directory, and the lock that gives it to one process."""
+"""The paths of a work directory, and the lock that reserves it for one process."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from jaxgan.system.plain import plain
 
 log = logging.getLogger(__name__)
 
-LONGEST = 500  # bytes of a holder's name
+LONGEST = 500  # bytes of a lock holder's name
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,12 +40,12 @@ class Workdir:
 
     @property
     def log(self) -> epath.Path:
-        """What the run said, as text."""
+        """The log of the run, as text."""
         return self.root / "log.txt"
 
     @property
     def scalars(self) -> epath.Path:
-        """Metrics and scores, a JSON object a line."""
+        """Metrics and scores, one JSON object per line."""
         return self.root / "scalars.jsonl"
 
     @property
@@ -55,12 +55,12 @@ class Workdir:
 
     @property
     def checkpoints(self) -> epath.Path:
-        """Checkpoints, one folder a step."""
+        """Checkpoints, one folder per step."""
         return self.root / "checkpoints"
 
     @property
     def samples(self) -> epath.Path:
-        """Pictures of samples."""
+        """Images of samples."""
         return self.root / "samples"
 
     @property
@@ -75,13 +75,13 @@ class Workdir:
 
     @property
     def remote(self) -> bool:
-        """Whether the directory lies in a bucket."""
+        """Whether the directory is in a bucket."""
         return is_remote(self.path)
 
     def create(self) -> None:
-        """Makes the directory where there is none.
+        """Creates the directory if it does not exist.
 
-        Raises UserError where nothing can be written.
+        Raises UserError if it cannot be written.
         """
         try:
             self.root.mkdir(parents=True, exist_ok=True)
@@ -89,22 +89,22 @@ class Workdir:
             reason = getattr(error, "strerror", None) or str(error)
             raise UserError(f"--workdir={self.path} cannot be made: {reason}") from None
         if not self.remote and not os.access(self.root, os.W_OK | os.X_OK):
-            raise UserError(f"--workdir={self.path} cannot be written to: give a directory that you may write to")
-        for path in () if self.remote else (self.log, self.scalars):  # which are added to, and never replaced
+            raise UserError(f"--workdir={self.path} cannot be written to; expected a directory with write permission")
+        for path in () if self.remote else (self.log, self.scalars):  # these are appended to, never replaced
             if os.path.islink(path) or (os.path.exists(path) and not os.path.isfile(path)):
-                raise UserError(f"--workdir={self.path}: {path.name} in it is no file of the run; remove it")
+                raise UserError(f"--workdir={self.path}: {path.name} in it is not a regular file; remove it")
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
-        """Keeps every other process out while inside; one process of a run takes it.
+        """Holds the lock inside the context; one process of a run takes it.
 
-        The system lets go of it when the process ends, however it ends. A remote directory has no lock.
-        Raises UserError, naming the holder, where another process has it.
+        The system releases it when the process ends, however it ends. A remote directory has no lock. Raises UserError,
+        naming the holder, if another process holds it.
         """
         if self.remote:
             yield
             return
-        try:  # added to: a process that finds the lock taken must not wipe out the holder's name
+        try:  # opened without truncation: if the lock is taken, the holder's name must stay in it
             opened = open_regular(self.root / "lock")
         except OSError as error:
             raise UserError(f"--workdir={self.path}: its lock cannot be opened: {error.strerror or error}") from None
@@ -117,18 +117,18 @@ class Workdir:
                 yield
             finally:
                 file.truncate(0)
-                if locked:  # forked children share the lock: closing alone would not let go
+                if locked:  # forked children share the lock: closing the file would not release it
                     fcntl.flock(file, fcntl.LOCK_UN)
 
     def _take(self, file: IO[bytes]) -> bool:
-        """Whether the lock is held now: not on a file system that has none."""
+        """Takes the lock. Returns whether it is held: a file system may not support locks."""
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             file.seek(0)
             holder = plain(file.read(LONGEST).decode(errors="replace")) or "another process"
-            raise UserError(f"--workdir={self.path} is in use by {holder}: wait for it or give another") from None
+            raise UserError(f"--workdir={self.path} is in use by {holder}: wait for it or use another") from None
         except OSError as error:
-            log.warning("%s has no locks (%s): nothing keeps a second run out", self.path, error.strerror)
+            log.warning("%s does not support locks (%s): a second run could use it too", self.path, error.strerror)
             return False
         return True

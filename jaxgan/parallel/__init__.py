@@ -1,1 +1,1 @@
-"""Where arrays lie and how the step runs on many devices."""
+"""Placement of arrays, and the step on many devices and processes."""

@@ -1,7 +1,6 @@
-"""Several processes of one run: how they find each other, what only the first does, and how they end together.
+"""Several processes of one run: how they connect, what only the first one does, and how they end together.
 
-`jax.distributed` does the work. Added to it is what it does not say: which process was lost, within a time that a
-person waits.
+Built on `jax.distributed`, which does not report which process was lost; this module does, within seconds.
 """
 
 from __future__ import annotations
@@ -30,20 +29,20 @@ from jaxgan.parallel.flags import find_platform
 
 T = TypeVar("T")
 
-BEAT = 2.0  # seconds between two signs of life
-SILENT = 25.0  # seconds without one, after which a process counts as lost
-HEARTBEAT = 60  # jax's own limit: for a process whose watching thread is gone, too
-SHUTDOWN = 20  # seconds that an ending process waits for the others to do so
-PATIENCE = 24 * 3600 * 1000  # milliseconds that the others wait for what the first process finds
-_told = itertools.count()  # numbers what the first process tells: all count alike
-_abandoned = threading.Event()  # this process has left the others in error
-DIGITS = 9  # of a number of processes
-STATUS = re.compile(r"(UNKNOWN|INTERNAL|UNAVAILABLE|ABORTED|CANCELLED|DEADLINE_EXCEEDED): ")  # of what XLA says
+BEAT = 2.0  # seconds between two heartbeats
+SILENT = 25.0  # seconds without a heartbeat after which a process counts as lost
+HEARTBEAT = 60  # jax's own limit in seconds, which also covers a process whose heartbeat thread has died
+SHUTDOWN = 20  # seconds for which an ending process waits for the others to end
+PATIENCE = 24 * 3600 * 1000  # milliseconds for which the other processes wait for a result of the first one
+_broadcasts = itertools.count()  # numbers the results of the first process; the count is the same in all processes
+_abandoned = threading.Event()  # set if this process has left the others because of an error
+DIGITS = 9  # maximum digits of a number of processes
+STATUS = re.compile(r"(UNKNOWN|INTERNAL|UNAVAILABLE|ABORTED|CANCELLED|DEADLINE_EXCEEDED): ")  # of XLA's errors
 FLAGS = ("coordinator", "num_processes", "process_id")
 
 
 class Processes(NamedTuple):
-    """Where process 0 listens (`HOST:PORT`), how many there are, and which one this is."""
+    """The address of process 0 (`HOST:PORT`), the number of processes, and the index of this one."""
 
     coordinator: str | None = None
     number: int | None = None
@@ -51,13 +50,13 @@ class Processes(NamedTuple):
 
 
 def read_processes(options: Mapping[str, str]) -> Processes | None:
-    """What the three flags say; None where they are not given. Raises UserError for some of them, or nonsense."""
+    """The values of the three flags; None if none is given. Raises UserError if one is missing or invalid."""
     given = [flag for flag in FLAGS if flag in options]
     if not given:
         return None
     if len(given) < len(FLAGS):
         missing = ", ".join(f"--{flag}" for flag in FLAGS if flag not in given)
-        raise UserError(f"--{given[0]}: got it without {missing}; expected all three, or none")
+        raise UserError(f"--{given[0]}: got it without {missing}; expected all three or none")
     host, _, port = options["coordinator"].rpartition(":")
     if not host or not port.isdecimal() or len(port) > 5 or not 0 < int(port) < 2**16:
         raise UserError(f"--coordinator: got {options['coordinator']!r}, expected HOST:PORT of process 0")
@@ -71,16 +70,16 @@ def read_processes(options: Mapping[str, str]) -> Processes | None:
 
 @contextlib.contextmanager
 def joined(wanted: Processes | None) -> Iterator[None]:
-    """Joins the processes of a run, before the first array, and leaves with them.
+    """Joins the processes of a run, before the first array is made, and ends together with them.
 
-    None: those that the environment tells of (Slurm, Open MPI, Cloud TPU, GKE), if it does. While inside, a
-    process that is lost ends this one with status LOST and a line that says which.
+    None: the processes that the environment declares (Slurm, Open MPI, Cloud TPU, GKE), if any. If a process is lost
+    inside the context, this one ends with status LOST and a line that names the lost one.
     """
     if wanted is None and not surrounded(os.environ):
         yield
         return
     asked = Processes() if wanted is None else wanted
-    try:  # a TPU that is no part of a slice says nothing of processes
+    try:  # fails for a TPU that is not part of a slice
         jax.distributed.initialize(
             coordinator_address=asked.coordinator,
             num_processes=asked.number,
@@ -90,7 +89,7 @@ def joined(wanted: Processes | None) -> Iterator[None]:
         )
     except ValueError as error:
         if wanted is not None:
-            raise UserError(f"the processes cannot find each other: {error}") from None
+            raise UserError(f"the processes cannot connect: {error}") from None
     if not several():
         yield
         return
@@ -105,9 +104,9 @@ def joined(wanted: Processes | None) -> Iterator[None]:
 
 
 def leave(status: int) -> None:
-    """Ends the process with this status, at once, if it parted from the others in error.
+    """Ends the process with this status, at once, if it left the other processes because of an error.
 
-    Python's own way out would let jax wait for them, and abort when they do not come.
+    At a normal exit of Python jax would wait for them, and abort if they do not come.
     """
     if _abandoned.is_set():
         sys.stdout.flush()
@@ -116,16 +115,16 @@ def leave(status: int) -> None:
 
 
 def surrounded(environ: Mapping[str, str]) -> bool:
-    """Whether jax will find other processes by itself; asking it would raise where it does not."""
+    """Whether jax will find other processes by itself; `jax.distributed.initialize` would raise if not."""
     if int(environ.get("SLURM_STEP_NUM_TASKS", "1")) > 1 and "SLURM_PROCID" in environ:
         return True
     if int(environ.get("OMPI_COMM_WORLD_SIZE", "1")) > 1:
         return True
     if find_platform(environ) != "tpu":
         return False
-    if "TPU_SKIP_MDS_QUERY" not in environ:  # a Cloud TPU, whose metadata jax asks
+    if "TPU_SKIP_MDS_QUERY" not in environ:  # a Cloud TPU, whose metadata server jax queries
         return True
-    # GKE: its device plugin sets that one on every pod, and these two, of which jax takes the first that is there
+    # GKE's device plugin sets that variable on every pod, and these two, of which jax reads the first that is set
     hosts = environ.get("TPU_PROCESS_ADDRESSES", environ.get("TPU_WORKER_HOSTNAMES"))
     return hosts is not None and ("," in hosts or int(environ.get("MEGASCALE_NUM_SLICES", "1")) > 1)
 
@@ -141,14 +140,14 @@ def leading() -> bool:
 
 
 def together(what: str) -> None:
-    """Returns when all processes have come here."""
+    """A barrier: returns when all processes have called it."""
     if several():
         multihost_utils.sync_global_devices(what)
 
 
 @contextlib.contextmanager
 def leader_first(what: str) -> Iterator[None]:
-    """The first process goes in alone, the others when it is out: for what it prepares on a shared disk."""
+    """The first process runs the body alone, then the others: for files that it prepares on a shared disk."""
     if not leading():
         together(what)
     yield
@@ -157,10 +156,10 @@ def leader_first(what: str) -> Iterator[None]:
 
 
 def by_leader(what: str, find: Callable[[], T]) -> T:
-    """What the first process finds (JSON), in all of them, however long it takes. All must call it, in one order."""
+    """The result of `find` (JSON) in the first process, sent to all; no time limit. All must call it, in one order."""
     if not several():
         return find()
-    client, key = _client(), f"jaxgan/told/{next(_told)}/{what}"
+    client, key = _client(), f"jaxgan/told/{next(_broadcasts)}/{what}"
     if leading():
         found = find()
         client.key_value_set(key, json.dumps(found, allow_nan=False))
@@ -169,7 +168,7 @@ def by_leader(what: str, find: Callable[[], T]) -> T:
 
 
 def arrays_by_leader(what: str, find: Callable[[], Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """The same for arrays by name, however large. All must call it, in one order."""
+    """As `by_leader`, for arrays by name, of any size. All must call it, in one order."""
     if not several():
         return dict(find())
     content = b""
@@ -177,16 +176,16 @@ def arrays_by_leader(what: str, find: Callable[[], Mapping[str, np.ndarray]]) ->
         buffer = io.BytesIO()
         np.savez(buffer, **find())  # type: ignore[arg-type]
         content = buffer.getvalue()
-    size = by_leader(what, lambda: len(content))  # the others wait here: a collective would run out of time
+    size = by_leader(what, lambda: len(content))  # the others wait here: a collective would time out
     padded = np.frombuffer(content, np.uint8) if leading() else np.zeros(size, np.uint8)
-    told = multihost_utils.broadcast_one_to_all(padded, is_source=leading())
-    return dict(np.load(io.BytesIO(np.asarray(told).tobytes()), allow_pickle=False))
+    received = multihost_utils.broadcast_one_to_all(padded, is_source=leading())
+    return dict(np.load(io.BytesIO(np.asarray(received).tobytes()), allow_pickle=False))
 
 
 def on_one_device(tree: T) -> T:
-    """Arrays that lie over several processes, each whole on a device of this one; others as they are.
+    """Copies arrays that span several processes to one local device each; other leaves are unchanged.
 
-    All processes must call it: what is split is put together.
+    All processes must call it, because split arrays are gathered.
     """
     if not several():
         return tree
@@ -201,7 +200,7 @@ def on_one_device(tree: T) -> T:
 
 
 class Peers:
-    """Threads that give signs of life and look for those of the others."""
+    """Threads that send heartbeats and check those of the other processes."""
 
     def __init__(
         self,
@@ -213,14 +212,14 @@ class Peers:
         silent: float = SILENT,
         leader: str | None = None,
     ):
-        """`client` keeps texts by name for all processes.
+        """`client`: the key-value store of texts that all processes share.
 
-        `leader` is where process 0 listens, `HOST:PORT`. When it is gone jax's client may answer no more.
+        `leader`: the address of process 0, `HOST:PORT`, checked directly because jax's client may hang if it is gone.
         """
         self._client, self._index, self._number = client, index, number
         self._beat, self._silent = beat, silent
         self._leader = leader
-        self._asked: float | None = None  # when the question was put that has no answer yet
+        self._asked: float | None = None  # time of the request that has no answer yet
         self._leaving, self._verdict = threading.Event(), threading.Event()
         self._threads = [threading.Thread(target=each, daemon=True) for each in (self._watch, self._knock)]
 
@@ -231,9 +230,9 @@ class Peers:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        """Leaves. An error of a collective is first given the time to turn out as the loss of another process."""
+        """Stops the threads. After an error of a collective, first waits to see whether another process is lost."""
         lost = _of_runtime(error) and self._verdict.wait(self._silent + 3 * self._beat)
-        if lost:  # the thread that found it ends this process, the leader's once the others can have found it, too
+        if lost:  # the thread that noticed ends this process; the leader's waits until the others can have noticed too
             for thread in self._threads:
                 thread.join(4 * self._beat)
         self._leaving.set()
@@ -246,7 +245,7 @@ class Peers:
 
     def _watch(self) -> None:
         beats, failures = 0, 0
-        heard: dict[int, tuple[str, float]] = {}  # the last sign of life of each, and when it was new
+        heard: dict[int, tuple[str, float]] = {}  # the last heartbeat of each process, and when it was new
         while not self._leaving.wait(self._beat):
             beats += 1
             self._asked = time.monotonic()
@@ -254,10 +253,10 @@ class Peers:
                 self._client.key_value_set(f"jaxgan/beat/{self._index}", str(beats), allow_overwrite=True)
                 alive, left = self._read("beat"), self._read("left")
                 failures = 0
-            except Exception:  # whatever the client raises
+            except Exception:  # any error of the client
                 failures += 1
                 if failures > 2:
-                    self._tell("process 0, the leader, is gone")
+                    self._end("process 0, the leader, is gone")
                     return
                 continue
             finally:
@@ -273,11 +272,11 @@ class Peers:
                 lost = [index for index in others if index in alive and now - heard[index][1] > self._silent]
                 gone = f"process {lost[0]} has given no sign of life for {self._silent:.0f} s" if lost else None
             if gone is not None:
-                self._tell(gone)
+                self._end(gone)
                 return
 
     def _knock(self) -> None:
-        """Where an answer takes long, asks whether the leader listens at all."""
+        """If an answer takes long, checks whether the leader still listens."""
         while not self._leaving.wait(self._beat / 4):
             asked = self._asked
             if asked is None or self._leader is None or time.monotonic() - asked < self._beat / 2:
@@ -286,28 +285,28 @@ class Peers:
             try:
                 socket.create_connection((host.strip("[]"), int(port)), timeout=self._beat / 2).close()
             except OSError:
-                self._tell("process 0, the leader, is gone")
+                self._end("process 0, the leader, is gone")
                 return
 
     def _read(self, what: str) -> dict[int, str]:
         found = self._client.key_value_dir_get(f"jaxgan/{what}/")
         return {int(key.rpartition("/")[2]): text for key, text in found}
 
-    def _tell(self, what: str) -> None:
-        """Says what is wrong and ends the process at once: its main thread hangs in a collective."""
+    def _end(self, reason: str) -> None:
+        """Prints the reason and ends the process at once: its main thread hangs in a collective."""
         self._verdict.set()
         if self._leaving.is_set():
             return
-        told = f"process {self._index} ends, too; the same command goes on from the last checkpoint"
-        print(f"jaxgan: {what}; {told}", file=sys.stderr, flush=True)
-        if self._index == 0:  # the others hear of it through this process: they may find out, too, before it ends
+        advice = f"process {self._index} ends, too; the same command goes on from the last checkpoint"
+        print(f"jaxgan: {reason}; {advice}", file=sys.stderr, flush=True)
+        if self._index == 0:  # the others get heartbeats through this process: give them time to notice as well
             self._leaving.wait(3 * self._beat)
         if not self._leaving.is_set():
             os._exit(LOST)
 
 
 def _of_runtime(error: BaseException | None) -> bool:
-    """Whether an error is XLA's, such as of a collective; where arguments were placed it comes as a ValueError."""
+    """Whether an error comes from XLA, such as from a collective; while arguments are placed it is a ValueError."""
     if isinstance(error, ValueError):
         return STATUS.match(str(error)) is not None
     return isinstance(error, jax.errors.JaxRuntimeError)
@@ -315,11 +314,11 @@ def _of_runtime(error: BaseException | None) -> bool:
 
 @contextlib.contextmanager
 def _aborts_wait() -> Iterator[None]:
-    """Inside, an abort of this process waits for seconds, in which `Peers` can say why.
+    """Inside the context, an abort of this process is delayed by 6 seconds, in which `Peers` can report the reason.
 
-    jax's client aborts at once when the leader is gone. Its Python callback for that does not work (jaxlib 0.10.2
-    throws std::bad_cast), and a Python handler of SIGABRT would run too late. So the handler is a function of the C
-    library: `sleep`, which takes the number of the signal, 6, for seconds. Without effect where there is none.
+    jax's client aborts at once if the leader is gone. Its Python callback for that does not work (jaxlib 0.10.2 throws
+    std::bad_cast), and a Python handler of SIGABRT would run too late. So the handler is the C function `sleep`, which
+    takes the number of the signal, 6, as seconds. Has no effect if the C library has no such functions.
     """
     try:
         library = ctypes.CDLL(None)
@@ -335,14 +334,14 @@ def _aborts_wait() -> Iterator[None]:
 
 
 def _client() -> Any:
-    """The store of texts that all processes share: jax has no public name for it (orbax uses the same)."""
+    """The key-value store that all processes share; jax has no public name for it (orbax uses the same one)."""
     from jax._src import distributed
 
     return distributed.global_state.client
 
 
 def _leader() -> str | None:
-    """Where process 0 listens, however it was found."""
+    """The address of process 0, however it was found."""
     from jax._src import distributed
 
     return distributed.global_state.coordinator_address

@@ -1,8 +1,8 @@
-"""Flags of XLA that pay on GPUs and TPUs, put into the environment before jax starts.
+"""XLA flags that make GPUs and TPUs faster, added to the environment before jax starts.
 
-A flag that a library does not know ends the process, and flags come and go between releases. So they
-are set only with releases of jaxlib for which they were looked up, and only where every library that
-will read them has their names in it. What the environment says already is never changed.
+A flag that a library does not know ends the process, and flags come and go between releases. So they are set only with
+releases of jaxlib for which they were checked, and only if every library that reads them contains their names. Flags
+that the environment sets already are never changed.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from typing import Literal
 
 Platform = Literal["cpu", "gpu", "tpu"]
 
-JAXLIB = ((0, 10), (0, 13))  # from this release on, before that one
+JAXLIB = ((0, 10), (0, 13))  # from the first release on, before the second
 VARIABLES: Mapping[Platform, str] = {"gpu": "XLA_FLAGS", "tpu": "LIBTPU_INIT_ARGS"}
 
-# the one that NVIDIA's own images of jax set: gradients are reduced between GPUs while others are computed
+# set in NVIDIA's own jax containers: gradients are reduced between GPUs while others are still computed
 # (docs.nvidia.com/jax-toolbox/environment-variables, docs.jax.dev/en/latest/gpu_performance_tips.html)
 GPU = {"xla_gpu_enable_latency_hiding_scheduler": "true"}
 
@@ -34,26 +34,26 @@ TPU = {
     "xla_tpu_overlap_compute_collective_tc": "true",
     "xla_enable_async_all_reduce": "true",
 }
-# and for gradients that go from slice to slice over the data centre's network: DATA_PARALLEL_OVERLAP, there
+# and for gradients between slices, over the data centre's network: DATA_PARALLEL_OVERLAP in the same file
 SLICES = {
     "xla_tpu_enable_data_parallel_all_reduce_opt": "true",
     "xla_tpu_data_parallel_opt_different_sized_ops": "true",
 }
 
-# the process's own number in Slurm and Open MPI, the host's in its TPU slice, the slice's among several
+# the index of the process in Slurm and Open MPI, of the host in its TPU slice, of the slice among several
 NUMBERED = ("SLURM_PROCID", "OMPI_COMM_WORLD_RANK", "TPU_WORKER_ID", "MEGASCALE_SLICE_ID")
-GOOGLE = "0x1ae0"  # on the PCI bus, where its network cards are too
-TPU_CHIPS = {"0x0027", "0x0056", "0x005e", "0x0062", "0x0063", "0x006f", "0x0076"}
-OF_ANY_HOST = ("TPU_LIBRARY_PATH", "TPU_SKIP_MDS_QUERY")  # variables that libtpu and jax set where there is no TPU, too
-NVIDIA_DEVICES = ("nvidia0", "nvidiactl", "dxg")  # the last under Windows' Linux
+GOOGLE = "0x1ae0"  # PCI vendor, also of Google's network cards
+TPU_CHIPS = {"0x0027", "0x0056", "0x005e", "0x0062", "0x0063", "0x006f", "0x0076"}  # PCI devices
+OF_ANY_HOST = ("TPU_LIBRARY_PATH", "TPU_SKIP_MDS_QUERY")  # variables that libtpu and jax also set without a TPU
+NVIDIA_DEVICES = ("nvidia0", "nvidiactl", "dxg")  # the last one under WSL
 
 
 def set_compiler_flags(
     environ: MutableMapping[str, str] = os.environ, *, platform: Platform | None = None, root: Path = Path("/")
 ) -> str:
-    """Adds the flags for a platform (None: the one found) to the environment; what was added, in one line, or "".
+    """Adds the flags for a platform (None: the one found) to the environment. Returns a line on what was added, or "".
 
-    To be called before jax starts. `root` is where `dev` and `sys` lie.
+    Call it before jax starts. `root`: the folder with `dev` and `sys`.
     """
     platform = find_platform(environ, root) if platform is None else platform
     if platform == "cpu" or not JAXLIB[0] <= _release("jaxlib") < JAXLIB[1]:
@@ -67,10 +67,10 @@ def set_compiler_flags(
 
 
 def leave_out_tpu(environ: MutableMapping[str, str] = os.environ, *, root: Path = Path("/")) -> None:
-    """Has jax not start the TPU's library where it is installed, to compile with, and there is no TPU: it complains.
+    """Keeps jax from starting libtpu, and from its warnings, if that is installed (as a compiler) without a TPU.
 
-    To be called before jax starts. Nothing is changed where anything speaks for a TPU, or jax has another plugin, or
-    is told where to compute.
+    Call it before jax starts. Nothing is changed if there is any sign of a TPU, if jax has another plugin, or if
+    JAX_PLATFORMS is set.
     """
     if environ.get("JAX_PLATFORMS") or not any(libraries("tpu", environ)):
         return
@@ -82,9 +82,9 @@ def leave_out_tpu(environ: MutableMapping[str, str] = os.environ, *, root: Path 
 
 
 def first_of_several(process_id: str | None, environ: Mapping[str, str]) -> bool:
-    """Whether this is process 0, or the only one, as far as can be told before jax starts: what all would say, it says.
+    """Whether this is process 0 or the only one, as far as is known before jax starts; only it prints common messages.
 
-    `process_id` is that of the command line. Slurm, Open MPI and GKE number their processes.
+    `process_id`: the flag of the command line. Slurm, Open MPI and GKE number their processes in the environment.
     """
     if process_id is not None:
         return process_id == "0"
@@ -92,7 +92,7 @@ def first_of_several(process_id: str | None, environ: Mapping[str, str]) -> bool
 
 
 def find_platform(environ: Mapping[str, str], root: Path = Path("/")) -> Platform:
-    """Where jax will compute, as far as can be told without it: what the environment asks for, else what is there."""
+    """The platform that jax will use, as far as is known without it: from JAX_PLATFORMS, else from the devices."""
     asked = environ.get("JAX_PLATFORMS", "").split(",")[0].lower()
     if asked:
         return "tpu" if asked == "tpu" else "gpu" if asked in ("cuda", "gpu") else "cpu"
@@ -104,12 +104,12 @@ def find_platform(environ: Mapping[str, str], root: Path = Path("/")) -> Platfor
 
 
 def new_flags(platform: Platform, environ: Mapping[str, str], libraries: Sequence[Path]) -> list[str]:
-    """The flags, `--name=value`, that all of the libraries know and the environment does not set."""
+    """The flags, `--name=value`, that all of the libraries know and that the environment does not set."""
     wanted = dict(GPU) if platform == "gpu" else dict(TPU)
     if platform == "tpu" and environ.get("MEGASCALE_NUM_SLICES", "1") != "1":
         wanted |= SLICES
-    said = environ.get(VARIABLES[platform], "").split()
-    if said and not said[0].startswith("-"):  # XLA takes such a text for the name of a file with flags
+    present = environ.get(VARIABLES[platform], "").split()
+    if present and not present[0].startswith("-"):  # XLA takes such a value for the name of a file with flags
         return []
     named = {
         flag.lstrip("-").split("=")[0] for variable in VARIABLES.values() for flag in environ.get(variable, "").split()
@@ -120,7 +120,7 @@ def new_flags(platform: Platform, environ: Mapping[str, str], libraries: Sequenc
 
 
 def libraries(platform: Platform, environ: Mapping[str, str]) -> Iterator[Path]:
-    """The libraries that read the flags of a platform; nothing is imported."""
+    """The libraries that read the flags of a platform, found without importing them."""
     if platform == "tpu":
         given = environ.get("TPU_LIBRARY_PATH")
         candidates = [Path(given)] if given else [folder / "libtpu.so" for folder in _folders("libtpu")]
@@ -148,7 +148,7 @@ def _tpu_chips(root: Path) -> Iterator[Path]:
 
 
 def _names_in(library: Path, names: Sequence[str]) -> set[str]:
-    """Those of the names that are in a file as C strings of their own."""
+    """The names that a file contains as whole C strings."""
     with open(library, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
         return {name for name in names if content.find(b"\0" + name.encode() + b"\0") >= 0}
 

@@ -1,8 +1,8 @@
-"""How many floating-point operations a program asks for: those of its matrix products and convolutions.
+"""The floating-point operations of a program: those of its matrix products and convolutions.
 
-They are counted in the program as it was traced. XLA's own cost analysis is not enough: on GPUs and TPUs
-it is None before compilation (jax-ml/jax#22713), on GPUs it leaves out library calls after it (#20184, #22249),
-and everywhere it takes the body of a loop once (#18672), where this counts every turn.
+They are counted in the traced program. XLA's own cost analysis is not sufficient: on GPUs and TPUs it is None before
+compilation (jax-ml/jax#22713), on GPUs it omits library calls after compilation (#20184, #22249), and on all platforms
+it counts the body of a loop once (#18672), not once per iteration.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from jax.extend import core
 def count_flops(jaxpr: core.Jaxpr) -> float:
     """Multiplications and additions of all matrix products and convolutions of a program, over all devices.
 
-    The convention of model FLOPs utilisation (Chowdhery et al. 2022, appendix B): elementwise work does not
-    count. Products with the zeros of padding and dilation do not either, as in XLA's analysis. Of branches the
-    dearest counts, of a `while` loop one turn; what rematerialisation computes again counts again.
+    The convention of model FLOPs utilisation (Chowdhery et al. 2022, appendix B): elementwise work is not counted.
+    Neither are products with the zeros of padding and dilation, as in XLA's analysis. Of branches the most expensive
+    one counts, of a `while` loop one iteration; recomputation by rematerialisation counts.
     """
     total = 0.0
     for equation in jaxpr.eqns:
@@ -75,6 +75,6 @@ def _convolution(equation: Any) -> float:
 
 @cache
 def _pairs(image: int, kernel: int, out: int, stride: int, padding: tuple[int, int], spread: int, dilation: int) -> int:
-    """How often, along one axis, a kernel's element meets one of the image and not a zero put in."""
+    """How often, along one axis, a kernel element is multiplied by an image element and not by an inserted zero."""
     at = np.arange(out)[:, None] * stride - padding[0] + np.arange(kernel)[None, :] * dilation
     return int(np.count_nonzero((at >= 0) & (at <= (image - 1) * spread) & (at % spread == 0)))

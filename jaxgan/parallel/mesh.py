@@ -1,4 +1,4 @@
-"""The mesh of devices."""
+"""The mesh of devices, and checks of what fits on it."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ AXES = ("data", "fsdp")
 
 
 def make_mesh(shape: Mapping[str, int], devices: Sequence[jax.Device] | None = None) -> Mesh:
-    """A mesh with the axes `data` and `fsdp`; one of the two sizes may be -1: all devices that are left.
+    """A mesh with the axes `data` and `fsdp`; one of the sizes may be -1: all remaining devices.
 
-    `devices` None: all there are, process by process, as the rows of a batch go. Raises UserError where the
-    sizes do not use up the devices.
+    `devices` None: all devices, ordered by process like the rows of a batch. Raises UserError if the product of the
+    sizes is not the number of devices.
     """
     if devices is None:
         devices = sorted(jax.devices(), key=lambda device: (device.process_index, device.id))
@@ -36,7 +36,7 @@ def make_mesh(shape: Mapping[str, int], devices: Sequence[jax.Device] | None = N
 
 
 def memory_bytes(mesh: Mesh) -> int:
-    """What all devices of a mesh have together; of CPUs the memory of their hosts."""
+    """The memory of all devices of a mesh together; for CPUs that of their hosts."""
     limit = (jax.local_devices()[0].memory_stats() or {}).get("bytes_limit")
     if limit is not None:
         return int(limit) * mesh.size
@@ -44,12 +44,12 @@ def memory_bytes(mesh: Mesh) -> int:
 
 
 def check_memory(tree: Any, mesh: Mesh, *, what: str, advice: str) -> None:
-    """Raise UserError for arrays, given by their shapes, that all devices together have no room for."""
+    """Raise UserError for arrays, given by their shapes, that need more memory than all devices have together."""
     needed = sum(math.prod(each.shape) * each.dtype.itemsize for each in jax.tree.leaves(tree))
     there = memory_bytes(mesh)
     if needed > there:
-        told = f"{what} takes {needed / 1e9:,.1f} GB, and the {mesh.size} device(s) have {there / 1e9:,.1f}"
-        raise UserError(f"{told}: {advice}")
+        sizes = f"{what} takes {needed / 1e9:,.1f} GB, and the {mesh.size} device(s) have {there / 1e9:,.1f}"
+        raise UserError(f"{sizes}: {advice}")
 
 
 def check_batch(batch_size: int, microbatches: int, mesh: Mesh) -> None:

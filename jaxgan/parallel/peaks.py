@@ -1,4 +1,4 @@
-"""The published peaks of devices: what utilisation is measured against."""
+"""The published peak FLOP/s of devices, the reference of utilisation."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import NamedTuple
 class Peak(NamedTuple):
     """The matrix rate of one jax device."""
 
-    kind: str  # a regular expression that the device's kind must contain
-    teraflops: float  # of 16-bit inputs, sums in 32 bits, without sparsity
+    kind: str  # a regular expression, searched in the device's kind
+    teraflops: float  # TFLOP/s with 16-bit inputs and 32-bit sums, without sparsity
     source: str
 
 
 NVIDIA, CLOUD = "NVIDIA's data sheet of the ", "Google Cloud's page of the "
-PEAKS = (  # the first that fits; NVIDIA's sheets often give twice the number, with sparsity
+PEAKS = (  # the first match counts; NVIDIA's sheets often give twice the number, with sparsity
     Peak(r"\bGB200\b", 2500, NVIDIA + "GB200 NVL72"),
     Peak(r"\bB200\b", 2250, NVIDIA + "HGX B200"),
     Peak(r"\bG?H200\b.*\bNVL\b", 835.5, NVIDIA + "H200 NVL"),
@@ -44,10 +44,10 @@ PEAKS = (  # the first that fits; NVIDIA's sheets often give twice the number, w
 
 
 def peak_flops(device_kind: str) -> float | None:
-    """Floating-point operations a second of one device of a kind (`jax.Device.device_kind`); None if not known.
+    """The peak FLOP/s of one device of a kind (`jax.Device.device_kind`); None if not known.
 
-    CPUs are not: a product large enough to measure theirs would compete with the run, and its rate on a
-    shared machine is not the same twice.
+    It is not known for CPUs: a matrix product large enough to measure it would compete with the run, and on a shared
+    machine the result would vary.
     """
     found = next((peak for peak in PEAKS if re.search(peak.kind, device_kind)), None)
     return None if found is None else found.teraflops * 1e12

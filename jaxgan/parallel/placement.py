@@ -1,4 +1,4 @@
-"""Which device holds what: batches split over all of them, large params and moments over `fsdp`."""
+"""The placement of arrays: batches are split over all devices, large params and moments over `fsdp`."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def replicated(mesh: Mesh) -> NamedSharding:
 
 
 def copied(mesh: Mesh, arrays: Mapping[str, np.ndarray]) -> dict[str, jax.Array]:
-    """Arrays that every process has, on every device; that they are equal is not checked."""
-    everywhere = replicated(mesh)  # `device_put` would send them round to compare them
+    """Arrays that every process has, copied to every device; whether they are equal is not checked."""
+    everywhere = replicated(mesh)  # `device_put` would send them between processes to compare them
     return {name: jax.make_array_from_process_local_data(everywhere, array) for name, array in arrays.items()}
 
 

@@ -1,1 +1,1 @@
-"""What a run shows while it trains: scalars, events, plots, progress, throughput, traces."""
+"""The output of a run while it trains: scalars, TensorBoard events, plots, progress, throughput, traces."""

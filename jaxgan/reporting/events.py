@@ -1,6 +1,8 @@
-"""TensorBoard's event files, written in the thread that calls.
+"""TensorBoard event files, written in the calling thread.
 
-TensorboardX writes them in a thread of its own; when that dies, of a full disk, all who call it wait for ever.
+tensorboardX encodes the events, but its `SummaryWriter` is not used: it writes them in a background thread, and if that
+thread dies of a full disk, every later call blocks forever. It also has no way to add a GIF that is encoded already
+(`add_video` requires moviepy).
 """
 
 from __future__ import annotations
@@ -17,17 +19,17 @@ FLUSH_SECONDS = 10
 
 
 class Events:
-    """One event file. Its methods raise OSError where it cannot be written."""
+    """One event file. Its methods raise OSError if it cannot be written."""
 
     def __init__(self, folder: str, *, purge_from: int | None = None):
-        """Makes the folder and the file. `purge_from`: TensorBoard drops what older files have from this step on."""
+        """Creates the folder and the file. `purge_from`: TensorBoard ignores older files from this step on."""
         from tensorboardX.event_file_writer import EventsWriter
         from tensorboardX.proto.event_pb2 import Event, SessionLog
 
-        # it warns of every NaN; the watch tells of them once
+        # tensorboardX warns of every NaN; the watch does so once
         logging.getLogger("tensorboardX.x2num").setLevel(logging.ERROR)
         os.makedirs(folder, exist_ok=True)
-        # the name has but the second in it: a second writer would wipe the first one's file
+        # by default the name has only the second in it: another writer could overwrite this file
         self._file = EventsWriter(os.path.join(folder, "events"), f".{os.getpid()}.{time.time_ns()}")
         self._flushed = time.monotonic()
         if purge_from is not None:
@@ -35,21 +37,21 @@ class Events:
             self._add(Event(step=purge_from, session_log=SessionLog(status=SessionLog.START)))
 
     def add_scalar(self, name: str, value: float, step: int) -> None:
-        """A number, as it is after a step."""
+        """Adds the value of a scalar after a step."""
         from tensorboardX.proto.event_pb2 import Event
         from tensorboardX.summary import scalar
 
         self._add(Event(step=step, summary=scalar(name, value)))
 
     def add_image(self, name: str, image: np.ndarray, step: int) -> None:
-        """A picture, uint8 `[H, W, 1 or 3]`."""
+        """Adds an image, uint8 `[H, W, 1 or 3]`."""
         from tensorboardX.proto.event_pb2 import Event
         from tensorboardX.summary import image as picture
 
         self._add(Event(step=step, summary=picture(name, image, dataformats="HWC")))
 
     def add_film(self, name: str, frames: np.ndarray, step: int) -> None:
-        """A film, uint8 `[T, H, W, 1 or 3]`, as a picture that is a GIF: TensorBoard shows it moving."""
+        """Adds a film, uint8 `[T, H, W, 1 or 3]`, as an animated GIF, which TensorBoard plays."""
         from tensorboardX.proto.event_pb2 import Event
         from tensorboardX.proto.summary_pb2 import Summary
 
@@ -59,7 +61,7 @@ class Events:
         self._add(Event(step=step, summary=Summary(value=[Summary.Value(tag=name, image=image)])))
 
     def close(self) -> None:
-        """Writes what is still on its way."""
+        """Flushes and closes the file."""
         self._file.close()
 
     def _add(self, event: object) -> None:

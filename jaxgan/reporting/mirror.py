@@ -1,4 +1,4 @@
-"""Files that grow, for a work directory in a bucket: its files cannot be added to, only written whole."""
+"""Growing files for a work directory in a bucket, where a file cannot be appended to, only replaced."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from etils import epath
 
 log = logging.getLogger(__name__)
 
-COPY_SECONDS = 60.0  # between two copies; what a process that is killed may not have told
+COPY_SECONDS = 60.0  # between two copies; a killed process loses what it wrote since the last one
 
 
 class Mirror:
     """A local folder whose files are copied to a remote one, at intervals and when it is closed.
 
-    Copies are made in the background, one at a time; one that fails is told of and made up for by the next.
+    Copies are made in the background, one at a time. A failed copy is logged, and the next one makes up for it.
     """
 
     def __init__(
@@ -31,36 +31,36 @@ class Mirror:
         seconds: float = COPY_SECONDS,
         clock: Callable[[], float] = time.monotonic,
     ):
-        """Makes the local folder, empty."""
+        """Creates the local folder, empty."""
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="jaxgan-"))
         self._remote, self._seconds, self._clock = remote, seconds, clock
-        self._copied: dict[pathlib.Path, tuple[int, int]] = {}  # by file: size and time when it was copied last
+        self._copied: dict[pathlib.Path, tuple[int, int]] = {}  # file -> size and modification time at its last copy
         self._due = clock() + seconds
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="mirror")
         self._copying: Future[bool] | None = None
 
     def fetch(self, name: str) -> None:
-        """Takes over a file of that name from the remote folder, if it is there, to be added to."""
+        """Copies a file from the remote folder, if it exists there, to append to it."""
         if (self._remote / name).exists():
             (self.folder / name).write_bytes((self._remote / name).read_bytes())
 
     def copy(self) -> None:
-        """Starts to copy what has changed, if it is time to."""
+        """Starts to copy the changed files, if the interval has passed."""
         if self._clock() < self._due or (self._copying is not None and not self._copying.done()):
             return
-        self._due = self._clock() + self._seconds  # before anything fails, and is logged into a file of ours
+        self._due = self._clock() + self._seconds  # first: a failure is logged, perhaps into a mirrored file
         self._copying = self._worker.submit(self._copy)
 
     def close(self) -> None:
-        """Copies what has changed and removes the local folder, unless that has the only copy."""
+        """Copies the changed files and removes the local folder, unless the copy failed."""
         self._worker.shutdown()
         if self._copy():
             shutil.rmtree(self.folder, ignore_errors=True)
         else:
-            log.warning("what was not copied stays in %s", self.folder)
+            log.warning("files that could not be copied are kept in %s", self.folder)
 
     def _copy(self) -> bool:
-        """Whether all is there."""
+        """Copies the changed files; whether all could be copied."""
         try:
             for path in sorted(path for path in self.folder.rglob("*") if path.is_file()):
                 status = os.stat(path)
@@ -70,7 +70,7 @@ class Mirror:
                     target.parent.mkdir(parents=True, exist_ok=True)
                     target.write_bytes(path.read_bytes())
                     self._copied[path] = state
-        except Exception as error:  # whatever a network says; no reason to end a training
-            log.warning("%s could not be written to: %s: %s", self._remote, type(error).__name__, error)
+        except Exception as error:  # any network error: not a reason to end the training
+            log.warning("%s could not be written: %s: %s", self._remote, type(error).__name__, error)
             return False
         return True

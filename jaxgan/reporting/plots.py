@@ -17,13 +17,14 @@ from jaxgan.media.images import replace_file
 from jaxgan.reporting.writer import read_scalars
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 Curves = Mapping[str, tuple[np.ndarray, np.ndarray]]  # by name: images [n], values [n]
 
 COLORS = {"discriminator": "#c44e52", "generator": "#4c72b0", "real": "#2a7f3f", "fake": "#dd8452"}
 OTHER_COLORS = ("#8172b3", "#937860", "#64b5cd", "#8c8c8c", "#da8bc3", "#ccb974")
-SMOOTHED_FROM = 40  # points: a curve of more gets a running mean over it
+SMOOTHED_FROM = 40  # points; longer curves get a running mean
 PANEL = (7.0, 3.2)  # inches
 NO_SCORES = ("skipped", "skipped_in_a_row", "throughput")
 NEEDED = "they need the package matplotlib: pip install -e '.[plots]'"
@@ -35,17 +36,17 @@ def can_plot() -> bool:
 
 
 def check_extra() -> None:
-    """Raises UserError where the extra `[plots]` is missing."""
+    """Raise UserError if the extra `[plots]` is not installed."""
     if not can_plot():
         raise UserError(f"plots cannot be drawn: {NEEDED}")
 
 
 def write_plots(workdir: str | os.PathLike[str]) -> list[epath.Path]:
-    """Draws what a work directory's `scalars.jsonl` has into `plots/*.png`; the files written.
+    """Plots the `scalars.jsonl` of a work directory into `plots/*.png`. Returns the paths written.
 
-    `losses`, `gradients` and `logits` (with the discriminator's accuracy) from the metrics of
-    training, `throughput` from the meter, `scores` from the evaluations; a plot that has nothing to show is not drawn.
-    Raises UserError where the extra `[plots]` is missing.
+    `losses`, `gradients` and `logits` (with the discriminator's accuracy) are the metrics of training, `throughput`
+    comes from the meter, `scores` from evaluations. A plot without curves is not written. Raises UserError if the extra
+    `[plots]` is not installed.
     """
     check_extra()
     paths = Workdir(os.fspath(workdir))
@@ -93,19 +94,19 @@ def _logits(curves: Curves) -> Figure | None:
 
 
 def _throughput(curves: Curves) -> Figure | None:
-    told = {n.removeprefix("throughput/"): c for n, c in curves.items() if n.startswith("throughput/")}
-    shares = {n.removesuffix("_share"): c for n, c in told.items() if n.endswith("_share") and c[1].any()}
+    metered = {n.removeprefix("throughput/"): c for n, c in curves.items() if n.startswith("throughput/")}
+    shares = {n.removesuffix("_share"): c for n, c in metered.items() if n.endswith("_share") and c[1].any()}
     return _figure(
         {
-            "images/s": {n: c for n, c in told.items() if n == "images_per_second"},
-            "utilisation": {n: c for n, c in told.items() if n == "utilization"},
+            "images/s": {n: c for n, c in metered.items() if n == "images_per_second"},
+            "utilisation": {n: c for n, c in metered.items() if n == "utilization"},
             "share of time": shares,
         }
     )
 
 
 def _scores(curves: Curves) -> Figure | None:
-    """One panel a score, its features in the legend."""
+    """One panel per score, with its features in the legend."""
     phases = {name.rpartition("/")[0] for name in curves if name.endswith(("/loss", "/grad_norm"))}
     panels: dict[str, dict[str, Any]] = {}
     for name, curve in sorted(curves.items()):
@@ -129,7 +130,7 @@ def _by_phase(curves: Curves, metric: str) -> Curves:
 
 
 def _figure(panels: Mapping[str, Curves], columns: int = 1) -> Figure | None:
-    """One panel for each label that has curves, or None where none has."""
+    """One panel for each label that has curves; None if there are no curves."""
     panels = {label: curves for label, curves in panels.items() if curves}
     if not panels:
         return None
@@ -147,7 +148,7 @@ def _figure(panels: Mapping[str, Curves], columns: int = 1) -> Figure | None:
     return figure
 
 
-def _draw(axes: Any, label: str, curves: Curves) -> None:
+def _draw(axes: Axes, label: str, curves: Curves) -> None:
     from matplotlib.ticker import EngFormatter, MaxNLocator
 
     others = iter(OTHER_COLORS * (1 + len(curves) // len(OTHER_COLORS)))
@@ -174,7 +175,7 @@ def _color(name: str) -> str | None:
 
 
 def _smooth(values: np.ndarray) -> np.ndarray:
-    """A centred running mean over a twentieth of the points, without those that are not finite."""
+    """A centred running mean over a twentieth of the points, ignoring those that are not finite."""
     half = max(1, len(values) // 40)
     finite = np.isfinite(values)
     padded = np.pad(np.stack([np.where(finite, values, 0.0), finite]), ((0, 0), (half + 1, half)))

@@ -1,4 +1,4 @@
-"""A trace of some dispatches of a run, for TensorBoard and Perfetto."""
+"""A profiler trace of a few dispatches of a run, for TensorBoard and Perfetto."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from jaxgan.system.paths import expanded
 log = logging.getLogger(__name__)
 
 DISPATCHES = 5
-WARM_UP = 3  # dispatches that compiled nothing, before the first that is traced
+WARM_UP = 3  # dispatches without compilation before the first one that is traced
 
 
 class Profile(NamedTuple):
-    """What to trace, and where to."""
+    """The folder of a trace, and how many dispatches to trace."""
 
     folder: str
     dispatches: int
 
 
 def read_profile(text: str | None, workdir: str) -> Profile | None:
-    """What `--profile` asks for: true, a number of dispatches, or a folder; None: nothing.
+    """The value of `--profile`: true, a number of dispatches, or a folder. None: no trace.
 
-    Raises UserError where the trace would go to a remote directory.
+    Raises UserError if the trace would go to a remote directory.
     """
     if text is None or text.lower() == "false":
         return None
@@ -42,16 +42,16 @@ def read_profile(text: str | None, workdir: str) -> Profile | None:
         folder = text
     if "://" in folder:
         raise UserError(
-            f"--profile={text}: a trace cannot be written to {folder}; give a local folder, --profile=FOLDER"
+            f"--profile={text}: a trace cannot be written to {folder}; expected a local folder, --profile=FOLDER"
         )
     return Profile(expanded(folder, "--profile"), dispatches)
 
 
 class ProfiledRunner:
-    """A runner whose play is traced, once it is warm, for some dispatches."""
+    """A runner that traces a few dispatches, after some without compilation."""
 
     def __init__(self, runner: Runner, profile: Profile):
-        """Traces nothing yet."""
+        """The trace starts later, in `play`."""
         self._runner, self._profile = runner, profile
         self.mesh, self.init, self.place, self.cache = runner.mesh, runner.init, runner.place, runner.cache
         self.flops = runner.flops
@@ -63,7 +63,7 @@ class ProfiledRunner:
     def play(
         self, state: State, cache: Any, batches: Sequence[Mapping[str, np.ndarray]], due_sets: Sequence[Any]
     ) -> tuple[State, dict[str, Any]]:
-        """Plays as the runner does."""
+        """Plays as the runner does, and starts or stops the trace."""
         if self._warm == WARM_UP and self._left and not self._tracing:
             self._start()
         with jax.profiler.StepTraceAnnotation("train", step_num=self._played):
@@ -86,7 +86,7 @@ class ProfiledRunner:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Writes what was traced, if the run ends amid it."""
+        """Writes the trace, if the run ends during it."""
         if self._tracing:
             self._stop()
         elif self._left:
@@ -94,7 +94,7 @@ class ProfiledRunner:
 
     def _start(self) -> None:
         options = jax.profiler.ProfileOptions()
-        options.python_tracer_level = 0  # it notes every Python call, among which the rest is lost
+        options.python_tracer_level = 0  # it records every Python call, which buries everything else
         jax.profiler.start_trace(self._profile.folder, create_perfetto_trace=True, profiler_options=options)
         self._tracing = True
 

@@ -1,4 +1,4 @@
-"""What a run says while it trains: a bar on a terminal, a line now and then elsewhere, and the log file."""
+"""Progress of a run: a bar on a terminal, otherwise a line at intervals; and the log file."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from jaxgan.reporting.mirror import Mirror
 from jaxgan.system import disks
 from jaxgan.system.plain import PlainFormatter, printable
 
-LINE_SECONDS = 10.0  # between two lines where there is no terminal
-RATE_UPDATES = 20  # reports over which images/s are measured
+LINE_SECONDS = 10.0  # between two lines without a terminal
+RATE_UPDATES = 20  # number of reports over which images/s is measured
 SHORT = {"discriminator": "d", "generator": "g"}
 
-console = Console(stderr=True)  # one for the bar and the warnings, so that they do not write over each other
+console = Console(stderr=True)  # shared by the bar and the warnings, so that they do not overwrite each other
 
 
 class Progress:
-    """How far the training is: images, images/s, losses, and the time left.
+    """The progress of training: images, images/s, losses, and the time left.
 
-    A bar where stderr is a terminal; else plain lines, one about every ten seconds and one at the end.
+    A bar if stderr is a terminal; else plain lines, one about every ten seconds and one at the end.
     """
 
     def __init__(
@@ -42,63 +42,63 @@ class Progress:
         line_seconds: float = LINE_SECONDS,
         clock: Callable[[], float] = time.monotonic,
     ):
-        """`total`: images of the whole run. With `enabled=False` nothing is shown."""
+        """`total`: number of images of the whole run. With `enabled=False` nothing is printed."""
         self.total, self.enabled, self.line_seconds, self.clock = total, enabled, line_seconds, clock
         self.console = console if to is None else to
         self._bar: Bar | None = None
         self._task = TaskID(0)
         self._start = (0.0, 0)
         self._reports: deque[tuple[float, int]] = deque(maxlen=RATE_UPDATES)  # (time, images)
-        self._said_at, self._unsaid = 0.0, ""
+        self._printed_at, self._pending = 0.0, ""
 
     def start(self, images: int) -> None:
-        """Begins at so many images: those played before, where a run is resumed."""
+        """Starts at `images`: 0, or the clock of a resumed run."""
         self._start = (self.clock(), images)
-        self._said_at = self._start[0]
+        self._printed_at = self._start[0]
         self._reports.append(self._start)
         if self.enabled and self.console.is_terminal:
             columns = (BarColumn(bar_width=24), TextColumn("{task.fields[report]}"))
             self._bar = Bar(*columns, console=self.console)
-            self._task = self._bar.add_task("", total=self.total, completed=images, report=self._told(images, {}))
+            self._task = self._bar.add_task("", total=self.total, completed=images, report=self._line(images, {}))
             self._bar.start()
 
     def update(self, images: int, metrics: Mapping[str, float]) -> None:
-        """Tells of so many images done; of the metrics, each `<phase>/loss` is shown."""
+        """Reports that `images` are done; of the metrics, every `<phase>/loss` is printed."""
         if not self.enabled:
             return
         if len(self._reports) == 2 and self._reports[0] is self._start:
-            self._reports.popleft()  # the first report is late by the time to compile
+            self._reports.popleft()  # the time before the first report includes compilation
         if images < self._reports[-1][1]:
             self._reports.clear()  # the run went back to an older checkpoint
         now = self.clock()
         self._reports.append((now, images))
-        told = self._told(images, metrics)
+        line = self._line(images, metrics)
         if self._bar is not None:
-            self._bar.update(self._task, completed=images, report=told)
-        elif now - self._said_at >= self.line_seconds:
-            self._said_at, self._unsaid = now, ""
-            _print(self.console, told)
+            self._bar.update(self._task, completed=images, report=line)
+        elif now - self._printed_at >= self.line_seconds:
+            self._printed_at, self._pending = now, ""
+            _print(self.console, line)
         else:
-            self._unsaid = told
+            self._pending = line
 
     def say(self, line: str) -> None:
-        """Says a line, above the bar where there is one."""
+        """Prints a line, above the bar if there is one."""
         if not self.enabled:
             return
         _print(self.console if self._bar is None else self._bar.console, line)
 
     def close(self) -> None:
-        """Ends the bar, or says the last line."""
+        """Stops the bar, or prints the last line."""
         if self._bar is not None:
             with contextlib.suppress(OSError):  # the terminal may be gone
                 self._bar.stop()
             self._bar = None
-        elif self._unsaid:
-            _print(self.console, self._unsaid)
-            self._unsaid = ""
+        elif self._pending:
+            _print(self.console, self._pending)
+            self._pending = ""
 
     def __enter__(self) -> Progress:
-        """The progress itself; `start` begins it."""
+        """Itself; the bar appears with `start`."""
         return self
 
     def __exit__(
@@ -107,7 +107,7 @@ class Progress:
         """Closes it."""
         self.close()
 
-    def _told(self, images: int, metrics: Mapping[str, float]) -> str:
+    def _line(self, images: int, metrics: Mapping[str, float]) -> str:
         parts = [f"images {images}/{self.total}  {images / max(1, self.total):4.0%}"]
         (before, images_before), (now, _) = self._reports[0], self._reports[-1]
         rate = (images - images_before) / (now - before) if now > before else 0.0
@@ -122,10 +122,10 @@ class Progress:
 
 
 def setup_logging(path: str | os.PathLike[str], *, enabled: bool = True) -> Callable[[], None]:
-    """Sends what jaxgan logs to a text file from INFO on, and to stderr from WARNING on; returns the undoing.
+    """Sends jaxgan's log records to a text file (INFO and above) and to stderr (WARNING and above).
 
-    The file is added to, its lines carry the time. With `enabled=False` (all processes but the first)
-    there is no file. A file that cannot be written costs a warning, and no run.
+    Returns a function that undoes this. The file is appended to; its lines begin with the time. With `enabled=False`
+    (all processes but the first) there is no file. A file that cannot be written causes a warning, not an error.
     """
     logger = logging.getLogger("jaxgan")
     level, propagate = logger.level, logger.propagate
@@ -135,14 +135,14 @@ def setup_logging(path: str | os.PathLike[str], *, enabled: bool = True) -> Call
         try:
             file = _MirroredFile(remote) if "://" in str(remote) else _File(os.fspath(remote))
         except OSError as error:
-            say(f"warning: there is no log: {disks.explain(error, path)}", "yellow")
+            say(f"warning: the log cannot be written: {disks.explain(error, path)}", "yellow")
         else:
             file.setFormatter(PlainFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
             handlers.append(file)
     for handler in handlers:
         logger.addHandler(handler)
     logger.setLevel(logging.INFO)
-    logger.propagate = False  # others set up the root logger, which would say everything twice
+    logger.propagate = False  # other packages set up the root logger, which would print everything twice
 
     def undo() -> None:
         for handler in handlers:
@@ -155,7 +155,7 @@ def setup_logging(path: str | os.PathLike[str], *, enabled: bool = True) -> Call
 
 
 class _File(logging.FileHandler):
-    """A log file. That it cannot be written is said once, instead of once a line with a traceback."""
+    """A log file. If it cannot be written, one warning is printed, instead of a traceback for every line."""
 
     def __init__(self, path: str):
         super().__init__(path, encoding="utf-8")
@@ -167,15 +167,15 @@ class _File(logging.FileHandler):
             super().handleError(record)
         elif not self._complained:
             self._complained = True
-            say(f"warning: the log is not whole: {disks.explain(error, self.baseFilename)}", "yellow")
+            say(f"warning: the log is incomplete: {disks.explain(error, self.baseFilename)}", "yellow")
 
     def close(self) -> None:
-        with contextlib.suppress(OSError):  # it has been said
+        with contextlib.suppress(OSError):  # reported already
             super().close()
 
 
 class _MirroredFile(_File):
-    """A log file that lies in a bucket: added to here, copied there at intervals."""
+    """A log file in a bucket: appended to locally, copied at intervals."""
 
     def __init__(self, path: epath.Path):
         self._mirror = Mirror(path.parent)
@@ -192,7 +192,7 @@ class _MirroredFile(_File):
 
 
 class _ConsoleHandler(logging.Handler):
-    """Prints above the bar, where there is one."""
+    """Prints above the bar, if there is one."""
 
     def emit(self, record: logging.LogRecord) -> None:
         text, style = printable(self.format(record)), "red" if record.levelno >= logging.ERROR else "yellow"
@@ -200,7 +200,7 @@ class _ConsoleHandler(logging.Handler):
 
 
 def say(line: str, style: str | None = None) -> None:
-    """Prints a line to the person who started the run, above the bar where there is one."""
+    """Prints a line to stderr, above the bar if there is one."""
     _print(console, line, style)
 
 

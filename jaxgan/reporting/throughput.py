@@ -1,4 +1,4 @@
-"""How fast a run is and where its time goes."""
+"""The speed of a run, and how its time is spent."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from collections.abc import Callable, Hashable, Iterator
 
 import jax
 
-# what the time of a run is spent on beside training; of these the rate of images knows nothing
+# parts of a run that are not training; images/s does not count their time
 ASIDE = ("compilation", "samples", "evaluation", "saves")
 PARTS = ("data", "metrics", *ASIDE)
 
 
 @dataclasses.dataclass
 class Tally:
-    """What happened since a moment."""
+    """Counts since a point in time."""
 
     since: float
     images: int = 0
@@ -26,12 +26,12 @@ class Tally:
     spent: dict[str, float] = dataclasses.field(default_factory=lambda: dict.fromkeys(PARTS, 0.0))
 
     def training(self, now: float) -> float:
-        """Seconds but for what was done aside. Waiting for data and writing metrics are of the training."""
+        """Seconds of training, without the parts in ASIDE. Waiting for data and writing metrics count as training."""
         return now - self.since - sum(self.spent[part] for part in ASIDE)
 
 
 class Meter:
-    """Counts images, floating-point operations and the host's time, from one report to the next and in all."""
+    """Counts images, floating-point operations and the host's time, since the last report and in total."""
 
     def __init__(
         self,
@@ -41,14 +41,14 @@ class Meter:
         clock: Callable[[], float] = time.perf_counter,
         memory: Callable[[], float] | None = None,
     ):
-        """`peak_flops`: a second, of one of the devices; None: no utilisation is told. `memory`: its peak, in bytes."""
+        """`peak_flops`: of one device, per second; None: utilisation is not reported. `memory`: peak use in bytes."""
         self._devices, self._peak, self._clock = devices, peak_flops, clock
         self._memory = peak_memory if memory is None else memory
-        self._flops: dict[Hashable, float | None] = {}  # of a dispatch, by its due sets
+        self._flops: dict[Hashable, float | None] = {}  # FLOPs of a dispatch, by its due sets
         self.start()
 
     def start(self) -> None:
-        """Forgets what was before."""
+        """Resets all counts."""
         now = self._clock()
         self._window, self._all = Tally(now), Tally(now)
 
@@ -68,7 +68,7 @@ class Meter:
 
     @contextlib.contextmanager
     def playing(self, due_sets: Hashable, images: int, count: Callable[[], float | None]) -> Iterator[None]:
-        """Around a dispatch of so many images. The first of its due sets compiles: `count` gives their FLOPs."""
+        """Around a dispatch of `images` images. The first one of its due sets compiles; `count` returns its FLOPs."""
         if due_sets in self._flops:
             yield
         else:
@@ -80,32 +80,32 @@ class Meter:
             tally.flops += self._flops[due_sets] or 0.0
 
     def report(self) -> dict[str, float]:
-        """Scalars `throughput/...` of the time since the last report."""
+        """Scalars `throughput/...` for the time since the last report."""
         now = self._clock()
         values = {f"throughput/{name}": value for name, value in self._values(self._window, now).items()}
         self._window = Tally(now)
         return values
 
     def summary(self) -> str:
-        """One line on all the time since the start."""
+        """One line on the time since the start."""
         now = self._clock()
         values = self._values(self._all, now)
-        told = []
+        clauses = []
         if "images_per_second" in values:
             rate = f"{values['images_per_second']:,.0f} images/s in training"
             details = []
             if self._devices > 1:
-                details.append(f"{values['images_per_second_per_device']:,.0f} a device")
+                details.append(f"{values['images_per_second_per_device']:,.0f} per device")
             if "teraflops_per_device" in values:
                 details.append(f"{values['teraflops_per_device']:.3g} TFLOP/s" + (" each" if self._devices > 1 else ""))
             if "utilization" in values:
                 details.append(f"{values['utilization']:.0%} of the peak")
-            told.append(rate + (f" ({', '.join(details)})" if details else ""))
+            clauses.append(rate + (f" ({', '.join(details)})" if details else ""))
         parts = [f"{part} {values[f'{part}_share']:.0%}" for part in PARTS if values.get(f"{part}_share", 0) >= 0.005]
         if parts:
-            told.append(f"of {now - self._all.since:,.0f} s {', '.join(parts)}")
-        told.append(f"peak memory {values['peak_memory_gigabytes']:.3g} GB")
-        return "; ".join(told)
+            clauses.append(f"of {now - self._all.since:,.0f} s {', '.join(parts)}")
+        clauses.append(f"peak memory {values['peak_memory_gigabytes']:.3g} GB")
+        return "; ".join(clauses)
 
     def _values(self, tally: Tally, now: float) -> dict[str, float]:
         values: dict[str, float] = {}
@@ -125,9 +125,9 @@ class Meter:
 
 
 def peak_memory() -> float:
-    """Bytes: the most that was in use at once on any device here, or in this process where devices do not say."""
-    told = [device.memory_stats() or {} for device in jax.local_devices()]
-    peaks = [stats["peak_bytes_in_use"] for stats in told if "peak_bytes_in_use" in stats]
+    """The peak memory in use on any local device, in bytes; of this process if devices do not report theirs."""
+    statistics = [device.memory_stats() or {} for device in jax.local_devices()]
+    peaks = [stats["peak_bytes_in_use"] for stats in statistics if "peak_bytes_in_use" in stats]
     if peaks:
         return float(max(peaks))
     resident = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

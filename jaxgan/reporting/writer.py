@@ -1,4 +1,9 @@
-"""What a run writes down as it goes: scalars as JSON lines; scalars and pictures as TensorBoard events."""
+"""The record of a run: scalars as JSON lines; scalars and images as TensorBoard events.
+
+The JSON lines stay beside the events because they can be read without TensorBoard, are flushed line by line, and can be
+cut back when a run resumes from an older checkpoint. No dependency does this: tensorboardX's `export_scalars_to_json`
+keeps all values in memory and writes them once.
+"""
 
 from __future__ import annotations
 
@@ -33,9 +38,9 @@ LINE: Mapping[str, Any] = {"step": Whole, "images": Whole, "time": float, "scala
 class Writer:
     """Appends to `scalars.jsonl` and to the events in `tensorboard/` of a work directory.
 
-    Every line is one JSON object `{"step", "images", "time", "scalars": {name: number}}` and is in the
-    file when `write` returns, or within a minute where the directory is remote. NaN and infinities, which
-    JSON has not, are the strings "NaN", "Infinity" and "-Infinity".
+    Every line is one JSON object `{"step", "images", "time", "scalars": {name: number}}`. It is in the file when
+    `write` returns, or within a minute if the directory is remote. NaN and infinities, which JSON does not have, are
+    the strings "NaN", "Infinity" and "-Infinity".
     """
 
     def __init__(
@@ -46,9 +51,9 @@ class Writer:
         resume_at: int | None = None,
         enabled: bool = True,
     ):
-        """`resume_at`: the step at which the run goes on; what was written after it is dropped.
+        """`resume_at`: the step from which the run resumes; later lines are dropped. None keeps everything.
 
-        None keeps everything. With `enabled=False` (all processes but the first) nothing is written.
+        With `enabled=False` (all processes but the first) nothing is written.
         """
         self._file: TextIO | None = None
         self._events: Events | None = None
@@ -71,7 +76,7 @@ class Writer:
             opened.pop_all()
 
     def write(self, step: int, images: int, scalars: Mapping[str, float]) -> None:
-        """Writes scalars by name, as they are after `step` rounds and `images` real images."""
+        """Writes scalars by name, as measured after `step` rounds and `images` real images."""
         if self._file is None:
             return
         values = {name: float(value) for name, value in scalars.items()}
@@ -89,13 +94,13 @@ class Writer:
             self._mirror.copy()
 
     def write_images(self, step: int, name: str, image: np.ndarray) -> None:
-        """Writes a picture, uint8 `[H, W, 1 or 3]`, or a film `[T, H, W, 1 or 3]`, for TensorBoard to show."""
+        """Writes an image, uint8 `[H, W, 1 or 3]`, or a film `[T, H, W, 1 or 3]`, for TensorBoard."""
         if self._events is not None:
             (self._events.add_film if image.ndim == 4 else self._events.add_image)(name, image, step)
 
     def close(self) -> None:
-        """Writes what is still on its way and closes the files."""
-        with contextlib.ExitStack() as closing:  # each, whatever the others say
+        """Flushes and closes the files."""
+        with contextlib.ExitStack() as closing:  # each is closed even if another one fails
             for each in (self._mirror, self._file, self._events):
                 if each is not None:
                     closing.callback(each.close)
@@ -108,15 +113,15 @@ class Writer:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Closes it."""
+        """Closes the files."""
         self.close()
 
 
 def read_scalars(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
-    """The lines of a `scalars.jsonl` that count, in order: `{"step", "images", "time", "scalars"}`.
+    """The valid lines of a `scalars.jsonl`, in order: `{"step", "images", "time", "scalars"}`.
 
-    Where a run went back to an older checkpoint, what it had written beyond is left out. Lines cut
-    short (by a kill) are left out too. An empty list where there is no file.
+    If a run went back to an older checkpoint, the lines it had written beyond are left out, and so are truncated lines
+    (of a killed run). Empty if there is no file.
     """
     kept: list[dict[str, Any]] = []
     for _, line in _lines(epath.Path(path)):
@@ -127,7 +132,7 @@ def read_scalars(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
 
 
 def drop_after(path: epath.PathLike, step: int | None) -> None:
-    """Rewrites a `scalars.jsonl` in one move without what is beyond a step (None: any) or cut short."""
+    """Replaces a `scalars.jsonl`, atomically, without lines beyond a step (None: keeps all) and truncated lines."""
     path = epath.Path(path)
     if not path.exists():
         return
@@ -137,7 +142,7 @@ def drop_after(path: epath.PathLike, step: int | None) -> None:
 
 
 def _lines(path: epath.Path) -> list[tuple[bytes, dict[str, Any]]]:
-    """Every whole line, as it stands and parsed."""
+    """Every complete line, raw and parsed."""
     if not path.exists():
         return []
     lines: list[tuple[bytes, dict[str, Any]]] = []
@@ -147,14 +152,14 @@ def _lines(path: epath.Path) -> list[tuple[bytes, dict[str, Any]]]:
             if line is not None:
                 lines.append((raw, line))
             else:
-                log.info("%s: line %s was cut short and is left out", path, number)
+                log.info("%s: line %s is truncated and was skipped", path, number)
     except (OSError, BrokenFileError) as error:
         raise UserError(f"{os.fspath(path)} cannot be read: {why(error)}") from None
     return lines
 
 
 def _line(raw: bytes) -> dict[str, Any] | None:
-    """A line as a run writes it; None for any other."""
+    """A parsed line; None if it is not one that a run writes."""
     try:
         line = parse_json(raw)
         check_type(line, Mapping[str, Any], "line")
@@ -167,7 +172,7 @@ def _line(raw: bytes) -> dict[str, Any] | None:
 
 
 def _to_json(value: float) -> float | str:
-    """The number, or what `float` reads as it where JSON has no number for it."""
+    """The number, or a string that `float` can parse if JSON has no such number."""
     if math.isfinite(value):
         return value
     return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"

@@ -1,1 +1,1 @@
-"""Whether a training goes well: what is normal, what is watched, what is wrong, and what to change. No jax."""
+"""Training stability: the normal ranges, the watch, the diagnosis, and the remedies. No jax."""

@@ -1,4 +1,9 @@
-"""Which lines of a config to change, with its own names and values, as flags of the command line."""
+"""What to change when training goes wrong. No jax.
+
+Each remedy has two forms, kept side by side. The watch, which does not see the config, prints the constant:
+alternatives in words, with `{player}`, `{network}` and the `{path}` of the adversary's section filled in. The doctor
+calls the function: command line flags with the names and values of the run's own config.
+"""
 
 from __future__ import annotations
 
@@ -6,25 +11,40 @@ from collections.abc import Mapping
 from typing import Any
 
 from jaxgan.config.run import Adversary, RunConfig
+from jaxgan.stability.ranges import ZERO_CENTRED
 
-ZERO_CENTRED = ("gradient_penalty.r1", "gradient_penalty.r2")
+ZERO_CENTRED_PENALTIES = tuple(f"gradient_penalty.{name}" for name in ZERO_CENTRED)
 FIRST_GAMMA = 1.0
 RAISE = 10.0
 ADA, DIFF_AUGMENT = "ada.ADA", "diffaugment.DiffAugment"
 
 
+_LOWER_RATE = "lower config.optimizers.{player}.learning_rate"
+WEAKER_DISCRIMINATOR = ("raise gamma in {path}.penalties (or add gradient_penalty.r1 there)", _LOWER_RATE)
+BOUNDED_LOGITS = ("add gradient_penalty.r1 to {path}.penalties or raise its gamma", _LOWER_RATE)
+
+
 def weaker_discriminator(config: RunConfig, player: str | None) -> tuple[str, ...]:
-    """More of its penalty, or a first one; a lower rate of a player whose adversary has no section."""
+    """Stronger penalties, or a first one; a lower learning rate if the config has no section for the adversary."""
     found = _adversary(config, player)
     if found is None:
         return () if player is None else lower_rate(config, player)
     return _scale_penalties(found, RAISE) or (_penalties(found, "gradient_penalty.r1"),)
 
 
+STRONGER_DISCRIMINATOR = (
+    "raise config.optimizers.{player}.learning_rate or config.networks.{network}.widths",
+    "lower gamma in {path}.penalties",
+)
+
+
 def stronger_discriminator(config: RunConfig, player: str) -> tuple[str, ...]:
-    """Less of its penalty; a higher rate of the player where it has none."""
+    """Weaker penalties; a higher learning rate if it has none."""
     found = _adversary(config, player)
     return (found and _scale_penalties(found, 1 / RAISE)) or _rate(config, player, 2.0)
+
+
+LOWER_RATE = (f"{_LOWER_RATE} or set config.optimizers.{{player}}.clip_global_norm",)
 
 
 def lower_rate(config: RunConfig, player: str) -> tuple[str, ...]:
@@ -37,16 +57,28 @@ def clip(player: str) -> tuple[str, ...]:
     return (f"--config.optimizers.{player}.clip_global_norm=1.0",)
 
 
+LIVELIER_LOSS = (
+    "set {path}.loss to one that does not saturate ('adversarial.relativistic', 'adversarial.non_saturating')",
+    _LOWER_RATE,
+)
+
+
 def livelier_loss(config: RunConfig, player: str | None) -> tuple[str, ...]:
-    """A loss whose gradient does not vanish; a weaker discriminator where it has one."""
+    """A loss whose gradient does not vanish; a weaker discriminator if the loss is such a one already."""
     found = _adversary(config, player)
     if found is not None and found.section.get("loss") == "adversarial.minimax":
         return (f"--{found.path}.loss=adversarial.non_saturating",)
     return weaker_discriminator(config, player)
 
 
+MORE_MODES = (
+    "set {path}.loss='adversarial.relativistic' with gradient_penalty.r1 and gradient_penalty.r2 in {path}.penalties",
+    "train longer (config.images), which may be all that is missing early in a run",
+)
+
+
 def more_modes(config: RunConfig, player: str | None) -> tuple[str, ...]:
-    """Relativistic pairing with R1 and R2 (Huang et al. 2024), or more of both."""
+    """A relativistic loss with R1 and R2 (Huang et al. 2024); stronger penalties if the config has all of that."""
     found = _adversary(config, player)
     if found is None:
         return ()
@@ -54,13 +86,19 @@ def more_modes(config: RunConfig, player: str | None) -> tuple[str, ...]:
     if found.section.get("loss") != "adversarial.relativistic":
         changes = (f"--{found.path}.loss=adversarial.relativistic",)
     names = {penalty.get("name") for penalty in found.section.get("penalties", ())}
-    if names >= set(ZERO_CENTRED):
+    if names >= set(ZERO_CENTRED_PENALTIES):
         return changes or _scale_penalties(found, RAISE)
-    return (*changes, _penalties(found, *ZERO_CENTRED))
+    return (*changes, _penalties(found, *ZERO_CENTRED_PENALTIES))
+
+
+MORE_MOTION = (
+    "raise config.task.frames_seen or lower config.networks.generator.motion.every, if the config has them",
+    "do as against mode collapse",
+)
 
 
 def more_motion(config: RunConfig, player: str | None) -> tuple[str, ...]:
-    """More frames of each clip to judge, and faster codes of motion; else what helps against mode collapse."""
+    """More frames of each clip for the discriminator, and faster motion codes; else the remedies for mode collapse."""
     seen, motion = config.task.get("frames_seen"), config.networks.get("generator", {}).get("motion", {})
     every = motion.get("every")
     changes = []
@@ -71,8 +109,15 @@ def more_motion(config: RunConfig, player: str | None) -> tuple[str, ...]:
     return tuple(changes) or more_modes(config, player)
 
 
+MORE_DATA = (
+    "set {path}.augment (such as ada.ADA or diffaugment.DiffAugment)",
+    "raise gamma in {path}.penalties",
+    "train on more images",
+)
+
+
 def augment(config: RunConfig, player: str | None) -> tuple[str, ...]:
-    """An augmentation; more of the penalty where there is one already."""
+    """Augmentation; stronger penalties if the config has it already."""
     found = _adversary(config, player)
     if found is not None and found.section.get("augment") is None:
         return (f"--{found.path}.augment=\"{{'name': '{ADA}'}}\"",)
@@ -80,17 +125,17 @@ def augment(config: RunConfig, player: str | None) -> tuple[str, ...]:
 
 
 def evaluate(config: RunConfig) -> tuple[str, ...]:
-    """Scores while it trains."""
+    """Evaluations during training."""
     return (f"--config.evaluation.every_images={500 * config.batch_size}",)
 
 
 def shorter(images: int) -> tuple[str, ...]:
-    """The length at which it was best."""
+    """A run that ends at the best evaluation."""
     return (f"--config.images={images}",)
 
 
 def _adversary(config: RunConfig, player: str | None) -> Adversary | None:
-    """Of a player; of one that has none the first, where there is one."""
+    """The adversary of a player; for any other player the first one; None if the config has none."""
     found = config.adversaries
     return found.get(str(player)) or next(iter(found.values()), None)
 
@@ -107,13 +152,13 @@ def _scale_penalties(adversary: Adversary, factor: float) -> tuple[str, ...]:
                 ]
             elif isinstance(value, int | float):
                 changes.append(f"{path}={value * factor:.4g}")
-            elif key == "gamma" and penalty.get("name") in ZERO_CENTRED:
+            elif key == "gamma" and penalty.get("name") in ZERO_CENTRED_PENALTIES:
                 changes.append(f"{path}={FIRST_GAMMA * factor:.4g}")  # its default is 1
     return tuple(changes)
 
 
 def _penalties(adversary: Adversary, *names: str) -> str:
-    """The penalties that there are, and these."""
+    """The present penalties and those named, as one flag."""
     sections = [dict(penalty) for penalty in adversary.section.get("penalties", ())]
     present = {section.get("name") for section in sections}
     sections += [{"name": name, "gamma": FIRST_GAMMA} for name in names if name not in present]

@@ -1,7 +1,7 @@
-"""The stability watch: looks at the metrics of every round and at the scores, and tells what goes wrong.
+"""The stability watch: checks the metrics of every round and the scores of evaluations, and raises alarms.
 
-It remembers little: how long each condition has held, a short window of gradient norms and two
-running means. A new watch (after a resume or a rollback) knows as much again within `patience` rounds.
+It keeps little state: how long each condition has held, a short window of gradient norms and a few
+running means. A new watch (after a resume or a rollback) has all of it again within `patience` rounds.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
 from jaxgan.config.run import WatchConfig
-from jaxgan.stability.ranges import Normal, base_loss, normal_range
+from jaxgan.stability import remedies
+from jaxgan.stability.ranges import Normal, base_loss, normal_range, wins_outright
 
 if TYPE_CHECKING:
     from jaxgan.game import Phase
@@ -31,47 +32,17 @@ Kind = Literal[
     "overfitting",
 ]
 
-WINDOW = 101  # gradient norms of which the median is taken
-LEAST_MEDIAN = 0.1  # a player that starts with no gradient at all does not explode by getting one
+WINDOW = 101  # number of gradient norms in the median
+LEAST_MEDIAN = 0.1  # lower bound of that median: a first gradient after none at all is not an explosion
 LOGITS = ("real_logits", "fake_logits")
-HALF_LOST = 0.5  # of the best recall or diversity that the run had: it is collapsing
+HALF_LOST = 0.5  # share of the run's best recall or diversity below which the samples are collapsing
 MOTIONLESS = "motion collapse, the samples hardly move or all move alike"
-OVERFITTED = 0.5  # of the way from the training images' logit to the fakes' (Karras et al. 2020a, eq. 1)
-
-# alternatives; those that name a `path` are for players that the config has a section of an adversary for
-LOWER_RATE = ("lower config.optimizers.{player}.learning_rate or set config.optimizers.{player}.clip_global_norm",)
-LOWER_RATE_ALONE = "lower config.optimizers.{player}.learning_rate"
-WEAKER_DISCRIMINATOR = (
-    "raise gamma in {path}.penalties (or add gradient_penalty.r1 there)",
-    LOWER_RATE_ALONE,
-)
-STRONGER_DISCRIMINATOR = (
-    "raise config.optimizers.{player}.learning_rate or config.networks.{network}.widths",
-    "lower gamma in {path}.penalties",
-)
-LIVELIER_LOSS = (
-    "set {path}.loss to one that does not saturate ('adversarial.relativistic', 'adversarial.non_saturating')",
-    LOWER_RATE_ALONE,
-)
-MORE_MODES = (
-    "set {path}.loss='adversarial.relativistic' with gradient_penalty.r1 and gradient_penalty.r2 in {path}.penalties",
-    "train longer (config.images), which may be all that is missing early in a run",
-)
-MORE_MOTION = (
-    "raise config.task.frames_seen or lower config.networks.generator.motion.every, if there are such",
-    "do as against mode collapse",
-)
-BOUNDED_LOGITS = ("add gradient_penalty.r1 to {path}.penalties or raise its gamma", LOWER_RATE_ALONE)
-MORE_DATA = (
-    "set {path}.augment (such as ada.ADA or diffaugment.DiffAugment)",
-    "raise gamma in {path}.penalties",
-    "train on more images",
-)
+OVERFITTED = 0.5  # `overfitting` above which the discriminator counts as overfitted (Karras et al. 2020a, eq. 1)
 
 
 @dataclasses.dataclass(frozen=True)
 class Alarm:
-    """Something that goes wrong: what was seen, what to change, and whether the run must go back."""
+    """A problem: what was observed, what to change, and whether the run must go back to an older checkpoint."""
 
     kind: Kind
     message: str
@@ -81,14 +52,14 @@ class Alarm:
 
 @dataclasses.dataclass
 class _Episode:
-    """How long a condition has held. It begins once, and again only after having been clear for a while."""
+    """How long a condition has held. It is raised once, and again only after it was clear for a while."""
 
     since: int | None = None
     clear_since: int | None = None
     raised: bool = False
 
     def begins(self, step: int, holds: bool, *, hold: int, clear: int) -> bool:
-        """Whether with this round the condition has held for `hold` rounds, for the first time."""
+        """Whether the condition has now held for `hold` rounds, for the first time in this episode."""
         if holds:
             self.clear_since = None
             self.since = step if self.since is None else self.since
@@ -103,11 +74,11 @@ class _Episode:
 
 
 class Watch:
-    """Looks at a run round by round, on the host; every alarm is raised once an episode.
+    """Watches a run round by round, on the host; an alarm is raised once per episode.
 
-    Phases are those that report a `<phase>/grad_norm`. The gradients of a lazy one, a penalty, may explode, but may
-    well be small. A phase that reports an `accuracy` (the share of pairs whose real has the higher logit), or
-    `real_accuracy` and `fake_accuracy`, is a discriminator's.
+    A phase is whatever reports a `<phase>/grad_norm`. The gradients of a lazy phase, a penalty, may be small, so only
+    exploding ones count. A phase that reports an `accuracy` (the share of pairs whose real has the higher logit), or
+    `real_accuracy` and `fake_accuracy`, belongs to a discriminator.
     """
 
     def __init__(
@@ -118,10 +89,10 @@ class Watch:
         phases: Sequence[Phase] = (),
         players: Mapping[str, Sequence[str]] | None = None,
     ):
-        """Nothing seen yet. `normal`: what is normal for each adversary, by its player: `ranges.normal_ranges`.
+        """`normal`: the normal range of each adversary, by the name of its player; see `ranges.normal_ranges`.
 
-        `phases` and `players` (the networks that each owns) are those of the task: advice names them. A phase that is
-        not among them counts as one of a player of its name.
+        `phases` and `players` (player -> the networks it owns) are the task's; the advice names them. A phase that is
+        not among them is taken as the phase of a player of the same name.
         """
         self.config, self._normal = config, dict(normal or {})
         self._players = {phase.name: phase.player for phase in phases}
@@ -130,7 +101,7 @@ class Watch:
         self.reset()
 
     def reset(self) -> None:
-        """Forgets everything seen, as after a rollback."""
+        """Clears all state, as after a rollback."""
         self._alarmed = False
         self._lost_in_a_row = 0
         self._episodes: dict[str, _Episode] = {}
@@ -141,20 +112,20 @@ class Watch:
 
     @property
     def good(self) -> bool:
-        """Whether a save made now is one to go back to: no alarm since the last save, all finite.
+        """Whether a checkpoint saved now is fit for a rollback: no alarm since the last save, everything finite.
 
-        While a game is being lost no save is good either, so that a rollback does not return to one.
+        While one player is losing outright, no checkpoint is good, so that a rollback does not return to that state.
         """
         grave = ("nonfinite", "exploding/", "lost/")
         on = (episode.since is not None for name, episode in self._episodes.items() if name.startswith(grave))
         return not (self._alarmed or self._lost_in_a_row or any(on))
 
     def mark_saved(self) -> None:
-        """Tells the watch that a checkpoint was saved."""
+        """Notes that a checkpoint was saved."""
         self._alarmed = False
 
     def observe(self, step: int, metrics: Mapping[str, float]) -> list[Alarm]:
-        """The alarms that begin with this round's metrics, host floats by name; call it once a round."""
+        """The alarms raised by this round's metrics, host floats by name; call it once per round."""
         if not self.config.enabled:
             return []
         alarms = [*self._observe_gradients(step, metrics)]
@@ -166,10 +137,10 @@ class Watch:
         return alarms
 
     def observe_scores(self, step: int, scores: Mapping[str, float]) -> list[Alarm]:
-        """The alarms of an evaluation.
+        """The alarms raised by the scores of an evaluation.
 
-        Mode collapse, where `recall/...` or `diversity/...` of the samples is too low or half of its best is
-        lost; motion collapse, see `motionless`; overfitting, where the discriminator takes held-out images for fakes.
+        Mode collapse: `recall/...` or `diversity/...` is too low, or fell below half of its best. Motion collapse: see
+        `motionless`. Overfitting: the discriminator takes held-out images for fakes, see `overfitting`.
         """
         if not self.config.enabled:
             return []
@@ -179,7 +150,7 @@ class Watch:
         return alarms
 
     def _observe_variety(self, step: int, scores: Mapping[str, float]) -> Iterator[Alarm]:
-        least = {"recall": self.config.min_recall, "diversity": self.config.min_diversity}
+        least = least_variety(self.config)
         seen: list[str] = []
         watched = {name: value for name, value in scores.items() if kind_of(name) in least}
         for name, value in watched.items():
@@ -191,23 +162,22 @@ class Watch:
             self._best[name] = max(best, value)
         if watched and self._begins("mode_collapse", step, bool(seen), hold=1, clear=1):
             message = f"step {step}: mode collapse, the samples lack variety: {', '.join(seen)}."
-            yield Alarm("mode_collapse", message, self._advice(MORE_MODES, *self._normal))
+            yield Alarm("mode_collapse", message, self._advice(remedies.MORE_MODES, *self._normal))
 
     def _observe_motion(self, step: int, scores: Mapping[str, float]) -> Iterator[Alarm]:
         seen = motionless(scores, self.config)
         if seen is not None and self._begins("motion_collapse", step, bool(seen), hold=1, clear=1):
-            advice = self._advice(MORE_MOTION, *self._normal)
+            advice = self._advice(remedies.MORE_MOTION, *self._normal)
             yield Alarm("motion_collapse", f"step {step}: {MOTIONLESS}: {', '.join(seen)}.", advice)
 
     def _observe_held_out(self, step: int, scores: Mapping[str, float]) -> Iterator[Alarm]:
         share = overfitting(scores)
         if share is not None and self._begins("overfitting", step, share > OVERFITTED, hold=1, clear=1):
-            message = f"step {step}: the discriminator has learnt its images by heart: held-out ones are judged"
-            yield Alarm(
-                "overfitting",
-                f"{message} {share:.0%} of the way from them to the fakes.",
-                self._advice(MORE_DATA, *self._normal),
+            message = (
+                f"step {step}: the discriminator has memorised the training images: the logits of held-out images are "
+                f"{share:.0%} of the way from those of training images to those of fakes."
             )
+            yield Alarm("overfitting", message, self._advice(remedies.MORE_DATA, *self._normal))
 
     def _observe_gradients(self, step: int, metrics: Mapping[str, float]) -> Iterator[Alarm]:
         """Non-finite rounds, exploding and vanishing gradients."""
@@ -222,16 +192,16 @@ class Watch:
         where = " and ".join(dict.fromkeys(bad)) or "a loss or gradient"
         if self._begins("nonfinite", step, nonfinite, hold=1):
             message = f"step {step}: a NaN or infinity in {where}; the update was skipped."
-            yield Alarm("nonfinite", message, self._advice(LOWER_RATE, *bad, *phases))
+            yield Alarm("nonfinite", message, self._advice(remedies.LOWER_RATE, *bad, *phases))
         for name in phases:
             if self._begins(f"exploding/{name}", step, name in exploded, hold=1):
                 message = f"step {step}: exploding gradients of {name}, norm {metrics[f'{name}/grad_norm']:.2g}."
-                yield Alarm("exploding_gradients", message, self._advice(LOWER_RATE, name))
+                yield Alarm("exploding_gradients", message, self._advice(remedies.LOWER_RATE, name))
         if self._begins("lost/rounds", step, self._lost_in_a_row >= config.max_skipped_in_a_row, hold=1):
             kind: Kind = "nonfinite" if nonfinite else "exploding_gradients"
             what = "a NaN or infinity" if nonfinite else "exploded gradients"
             message = f"step {step}: {self._lost_in_a_row} rounds in a row with {what}."
-            yield Alarm(kind, message, self._advice(LOWER_RATE, *bad, *exploded, *phases), fatal=True)
+            yield Alarm(kind, message, self._advice(remedies.LOWER_RATE, *bad, *exploded, *phases), fatal=True)
 
         for name in phases:
             if name in self._lazy:
@@ -241,29 +211,31 @@ class Watch:
                 least = f"{config.vanishing_gradient:g}"
                 message = f"step {step}: the gradients of {name} have vanished (norm below {least})."
                 opponent = next((p for p in phases if p != name and _accuracy(metrics, p) is not None), name)
-                yield Alarm("vanishing_gradients", message, self._advice(LIVELIER_LOSS, opponent))
+                yield Alarm("vanishing_gradients", message, self._advice(remedies.LIVELIER_LOSS, opponent))
 
     def _observe_game(self, step: int, metrics: Mapping[str, float], name: str, accuracy: float) -> Iterator[Alarm]:
-        """Whether the discriminator of a phase wins or loses, and whether that ends the game."""
+        """The alarms of a discriminator that wins or loses, and the fatal one if its opponent no longer learns."""
         config = self.config
         normal = self._normal.get(self._players.get(name, name)) or normal_range({}, config)
         accuracy = self._mean(f"{name}/accuracy", accuracy)
-        loss, finished = base_loss(metrics, name, normal), normal.finished_loss
+        loss = base_loss(metrics, name, normal)
         loss = self._mean(f"{name}/loss", 0.0 if loss is None else loss)
         saturated = accuracy >= config.saturated_accuracy
-        # nearly all pairs apart is common in healthy games (always with a Wasserstein critic): it wins
-        # outright when its loss has nothing left to gain as well
-        if self._begins(f"wins/{name}", step, saturated and finished is not None and abs(loss) < finished):
-            message = f"{name} wins outright: it tells {accuracy:.1%} of the pairs apart, its loss is {loss:.2g}."
-            yield Alarm("discriminator_wins", f"step {step}: {message}", self._advice(WEAKER_DISCRIMINATOR, name))
+        if self._begins(f"wins/{name}", step, wins_outright(accuracy, loss, normal, config)):
+            message = f"{name} wins outright: it ranks {accuracy:.1%} of the pairs correctly, its loss is {loss:.2g}."
+            yield Alarm(
+                "discriminator_wins", f"step {step}: {message}", self._advice(remedies.WEAKER_DISCRIMINATOR, name)
+            )
         means = [self._mean(f"{name}/{kind}", metrics.get(f"{name}/{kind}", 0.0)) for kind in LOGITS]
         gap, widest = abs(means[0] - means[1]), normal.widest_gap
         if self._begins(f"diverges/{name}", step, gap > widest):
             message = f"the logits of {name} diverge: reals and fakes are {gap:.3g} apart (normal: up to {widest:g})."
-            yield Alarm("diverging_logits", f"step {step}: {message}", self._advice(BOUNDED_LOGITS, name))
+            yield Alarm("diverging_logits", f"step {step}: {message}", self._advice(remedies.BOUNDED_LOGITS, name))
         if self._begins(f"loses/{name}", step, accuracy <= config.lost_accuracy):
-            message = f"{name} loses outright: it judges {1 - accuracy:.1%} of the fakes as good as their reals."
-            yield Alarm("discriminator_loses", f"step {step}: {message}", self._advice(STRONGER_DISCRIMINATOR, name))
+            message = f"{name} loses outright: it ranks {1 - accuracy:.1%} of the fakes no lower than their reals."
+            yield Alarm(
+                "discriminator_loses", f"step {step}: {message}", self._advice(remedies.STRONGER_DISCRIMINATOR, name)
+            )
 
         fooled = accuracy <= 1.0 - config.saturated_accuracy
         still = any(vanished for other, vanished in self._vanished.items() if other != name)
@@ -271,16 +243,16 @@ class Watch:
             kind: Kind = "vanishing_gradients"
             if saturated or fooled:
                 kind = "discriminator_wins" if saturated else "discriminator_loses"
-            message = f"{name} tells {accuracy:.1%} of the pairs apart and its opponent no longer learns."
+            message = f"{name} ranks {accuracy:.1%} of the pairs correctly and its opponent no longer learns."
             yield Alarm(
                 kind,
                 f"step {step}: the game is lost: {message}",
-                self._advice(LIVELIER_LOSS, name),
+                self._advice(remedies.LIVELIER_LOSS, name),
                 fatal=True,
             )
 
     def _explodes(self, name: str, norm: float) -> bool:
-        """Whether a norm is far above those before; only one that is not joins them."""
+        """Whether a norm is far above the median of the window; if not, it is added to the window."""
         norms = self._norms.setdefault(name, deque(maxlen=WINDOW))
         if not math.isfinite(norm):
             return False
@@ -295,14 +267,17 @@ class Watch:
         return episode.begins(step, holds, hold=hold or patience, clear=clear or patience)
 
     def _mean(self, name: str, value: float) -> float:
-        """A running mean over about a tenth of the patience, so that one odd batch ends no episode."""
+        """A running mean over about a tenth of the patience, so that one odd batch does not end an episode."""
         if math.isfinite(value):
             before = self._means.get(name, value)
             self._means[name] = before + (value - before) * min(1.0, 10.0 / self.config.patience)
         return self._means.get(name, 0.0)
 
     def _advice(self, alternatives: Sequence[str], *names: str) -> str:
-        """An advice about the player, its first network and its adversary, of the first of some phases."""
+        """The alternatives in words for the first of the phases `names`: its player, first network and adversary.
+
+        Alternatives with a `path` are left out if the config has no section for the player's adversary.
+        """
         name = next(iter((*names, *self._players)), "PLAYER")
         player = self._players.get(name, name)
         path = self._normal[player].path if player in self._normal else None
@@ -311,8 +286,16 @@ class Watch:
         return f"{words[0].upper()}{words[1:]}."
 
 
+def least_variety(config: WatchConfig) -> dict[str, float]:
+    """The least value of each kind of score that measures variety; below it the samples have collapsed."""
+    return {"recall": config.min_recall, "diversity": config.min_diversity}
+
+
 def motionless(scores: Mapping[str, float], config: WatchConfig) -> list[str] | None:
-    """What says that clips hardly move, or all alike: see `jaxgan.evaluators.liveliness`. None: nothing says how."""
+    """The scores that show that clips hardly move or all move alike, see `jaxgan.evaluators.liveliness`.
+
+    None if motion was not measured.
+    """
     least = {"motion": config.min_motion, "motion_diversity": config.min_motion_diversity}
     found = {name: (value, least[kind_of(name)]) for name, value in scores.items() if kind_of(name) in least}
     lacking = [f"{name} is {value:.3g} (least: {floor:g})" for name, (value, floor) in found.items() if value < floor]
@@ -320,11 +303,11 @@ def motionless(scores: Mapping[str, float], config: WatchConfig) -> list[str] | 
 
 
 def overfitting(scores: Mapping[str, float]) -> float | None:
-    """How far held-out images are judged from the training images towards the fakes: 0 not at all, 1 like fakes.
+    """Where the logits of held-out images are between those of training images (0) and of fakes (1).
 
-    (mean D(train) - mean D(held out)) / (mean D(train) - mean D(fake)), the r_v of Karras et al. 2020a, eq. 1, of
-    logits that were all measured in one way: see `jaxgan.evaluators.held_out`. None where they were not, or where
-    training images are not judged above the fakes.
+    (mean D(train) - mean D(held out)) / (mean D(train) - mean D(fake)), the r_v of Karras et al. 2020a, eq. 1, from
+    logits that were all measured in the same way: see `jaxgan.evaluators.held_out`. None if they were not measured, or
+    if training images do not score above the fakes.
     """
     train, held_out, fake = (scores.get(f"held_out/{name}_logits") for name in ("train", "real", "fake"))
     if train is None or held_out is None or fake is None or not train > fake:
@@ -342,7 +325,7 @@ def _finite(metrics: Mapping[str, float], name: str) -> bool:
 
 
 def _accuracy(metrics: Mapping[str, float], name: str) -> float | None:
-    """The share of pairs told apart, or else the mean of the shares of reals and of fakes judged right."""
+    """The share of pairs ranked correctly, or else the mean of the accuracies on reals and on fakes."""
     if f"{name}/accuracy" in metrics:
         return metrics[f"{name}/accuracy"]
     both = [metrics.get(f"{name}/{side}_accuracy") for side in ("real", "fake")]
@@ -350,5 +333,5 @@ def _accuracy(metrics: Mapping[str, float], name: str) -> float | None:
 
 
 def kind_of(name: str) -> str:
-    """What a score is, such as `recall` of `recall/FEATURES`, or of `NAME/recall/FEATURES` by an evaluator's name."""
+    """The kind of a score: `recall` for `recall/FEATURES` and for `EVALUATOR/recall/FEATURES`."""
     return name.split("/")[-2:][0]

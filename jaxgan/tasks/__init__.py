@@ -1,1 +1,1 @@
-"""Tasks: which networks play, and what each player wants. Losses only; networks are handed in."""
+"""Tasks: which networks are trained, and the loss of each player. Networks are passed in."""

@@ -1,7 +1,7 @@
-"""One discriminator's whole game, written once for all tasks: what it learns, and what it asks of the other player.
+"""A discriminator and its training, the same for all tasks: its own loss, and the loss of the other player.
 
-A task says what is shown to it, `Shown`, and gets phases for its turns (`phases`) and the loss that the other player
-gets from it (`push`). A task has as many adversaries as it wants, each with a network and a player of its own.
+A task decides what is shown to the discriminator (`Shown`) and gets the phases of its turns (`phases`) and the loss for
+the other player (`push`). A task may have any number of adversaries, each with its own network and player.
 """
 
 from __future__ import annotations
@@ -40,28 +40,28 @@ from jaxgan.layers.conv import transposed_kernels
 from jaxgan.losses.adversarial import check_smoothing, per_example, smoothed
 from jaxgan.schedules import at, make_schedule
 from jaxgan.tasks.penalty import Offers, Penalty, check_differences, check_packed, lazy_phases, memories, penalized
-from jaxgan.tasks.sight import See, Sight, check_instance_noise, sight
+from jaxgan.tasks.sight import Condition, Pixels, See, Sight, check_instance_noise, sight
 
-SPECTRAL = "spectral"  # the collection that a forward in training reads and moves
-ACCURACY_DECAY = 0.99  # of the mean accuracy that `max_accuracy` looks at (Chu et al. 2020, section 4.2)
-OFFERED = (  # what a penalty of any adversary can ask for by name
+SPECTRAL = "spectral"  # the collection that a training forward reads and updates
+ACCURACY_DECAY = 0.99  # decay of the mean accuracy that `max_accuracy` is compared with (Chu et al. 2020, section 4.2)
+OFFERED = (  # what a penalty of any adversary can request by parameter name
     *("critic", "fake_critic", "real", "fake", "given", "real_logits", "fake_logits"),
     *("key", "images_seen", "params", "transposed"),
 )
 
 
 class Shown(NamedTuple):
-    """What a discriminator is shown in a turn; the same as the arguments of `Adversary.turn`."""
+    """What a discriminator is shown in a turn: the arguments of `Adversary.turn`."""
 
-    real: Any
-    fake: Any = None  # None in the turn of a penalty that does not ask for it
-    given: Any = None
-    mismatched: Any = None
+    real: Pixels
+    fake: Pixels = None  # None in the turn of a penalty that does not request it
+    given: Condition = None
+    mismatched: Condition = None
     further: Offers | None = None
 
 
 class Push(NamedTuple):
-    """What an adversary asks of the other player: the loss and what it reports, and the judgements behind it."""
+    """The loss of the other player, its metrics, and the judgements it is computed from."""
 
     loss: Array
     metrics: dict[str, Array]
@@ -77,36 +77,36 @@ class Adversary:
     """A discriminator and how it is trained.
 
     `real` and `fake` are pytrees of pixels: an image `[B,H,W,C]`, all its scales, a clip `[B,T,H,W,C]`, several images.
-    `given` (a label, a condition, a mask, or a dict of them) is judged beside both; a task says by `beside` how. The
-    reals and the fakes of a row belong together, so that a relativistic pair shares what is given. Augmentation and
-    noise belong to the critic: penalties act on pixels before them. In each turn the reals and the fakes are seen with
-    draws of their own, which penalties share: see `jaxgan.tasks.sight`.
+    `given` (a label, a condition, a mask, or a dict of them) is judged together with both; the task's `beside` says
+    how. The real and the fake of a row belong together, so that a relativistic pair has the same `given`. Augmentation
+    and noise are part of the critic: penalties act on the pixels before them. In each turn the reals and the fakes are
+    augmented independently, and penalties share these draws: see `jaxgan.tasks.sight`.
 
-    Phases have the names of the player and of its penalties. In the state's carry the names of what is remembered begin
-    with the player's name: `frames_lecam` is a penalty's, `frames:augment` the adversary's own. Those of the player
-    "discriminator" are older than the rule: `augment`.
+    Phases are named after the player and its penalties. Names in the state's carry begin with the player's name:
+    `frames_lecam` belongs to a penalty, `frames:augment` to the adversary itself. Names of the player "discriminator"
+    are older than this rule and have no prefix: `augment`.
     """
 
-    network: Given[Network]  # (pixels, given, *, train) -> Judgement, or as `beside` has it
+    network: Given[Network]  # (pixels, given, *, train) -> Judgement; other inputs if `beside` is set
     loss: AdversarialLoss
     network_name: Given[str] = DISCRIMINATOR  # in the state
-    player: Given[str] = ""  # who owns the network; empty: a player of the network's name
-    path: Given[str] = ADVERSARY  # its section, for errors
+    player: Given[str] = ""  # the player that owns the network; empty: one of the network's name
+    path: Given[str] = ADVERSARY  # its section in the config, for errors
     penalties: tuple[Penalty, ...] = ()
-    augment: Augmentation | None = None  # of what the network sees: see `jaxgan.augment`
-    class_weight: NotNegative = 1.0  # of the auxiliary classifier, where the network has one (Odena et al. 2017)
+    augment: Augmentation | None = None  # augmentation of the network's input, see `jaxgan.augment`
+    class_weight: NotNegative = 1.0  # weight of the auxiliary classifier, if the network has one (Odena et al. 2017)
     pack: Count = 1  # examples judged together, stacked as channels (PacGAN, Lin et al. 2018)
-    top_k: SomeNumber = 1.0  # the share of the fakes, the best judged, that are pushed (Sinha et al. 2020)
-    max_accuracy: Share | None = None  # the network sits out while it tells more of the pairs apart
-    label_smoothing: Smoothing = 0.0  # the target for reals is 1 less this (Salimans et al. 2016, section 3.4)
-    instance_noise: NotNegativeNumber = 0.0  # deviation of noise on all pixels, in [-1, 1] (Sonderby et al. 2017)
-    beside: Given[Callable[[Any, Any], tuple[Any, ...]] | None] = None  # (pixels, given) -> the network's inputs
-    weigh: Given[Callable[[Any, tuple[int, ...]], Array] | None] = (
-        None  # (given, the shape of logits [B,...]) -> weights
+    top_k: SomeNumber = (
+        1.0  # share of the fakes, with the highest logits, in the other player's loss (Sinha et al. 2020)
     )
+    max_accuracy: Share | None = None  # pair accuracy above which the network sits out
+    label_smoothing: Smoothing = 0.0  # the target for reals is 1 minus this (Salimans et al. 2016, section 3.4)
+    instance_noise: NotNegativeNumber = 0.0  # standard deviation, of pixels in [-1, 1] (Sonderby et al. 2017)
+    beside: Given[Callable[[Any, Any], tuple[Any, ...]] | None] = None  # (pixels, given) -> the network's inputs
+    weigh: Given[Callable[[Any, tuple[int, ...]], Array] | None] = None  # (given, shape of logits [B,...]) -> weights
 
     def __post_init__(self) -> None:
-        """Raises UserError for numbers that no game can have."""
+        """Raises UserError for invalid numbers."""
         if not self.player:
             object.__setattr__(self, "player", self.network_name)
         if self.pack < 1:
@@ -117,18 +117,17 @@ class Adversary:
         make_schedule(self.top_k, f"{self.path}.top_k")
 
     def check_labels(self, num_classes: int) -> None:
-        """Raise UserError for labels that cannot be judged; 0 classes: there are none."""
+        """Raise UserError for labels that cannot be judged; `num_classes` 0: no labels."""
         if self.pack > 1 and num_classes:
-            told = "images of different labels cannot be judged together; expected 1"
-            raise UserError(f"{self.path}.pack: {told}")
+            raise UserError(f"{self.path}.pack: images of different labels cannot be judged together; expected 1")
 
-    def init(self, key: Key, pixels: Any, given: Any = None) -> dict[str, Any]:
-        """The network's params and variables, for pixels and what is given with them; they need shapes only."""
+    def init(self, key: Key, pixels: Pixels, given: Condition = None) -> dict[str, Any]:
+        """The network's params and variables, for inputs of the shapes of `pixels` and `given`."""
         tree: dict[str, Any] = self.network.init(key, *self._inputs(pixels, given), train=False)
         return tree
 
     def init_carry(self) -> dict[str, Any]:
-        """What augmentation, balance and the penalties remember."""
+        """The initial memory of the augmentation, the accuracy gate and the penalties."""
         carry: dict[str, Any] = {}
         if self.augment is not None and (memory := self.augment.init_memory()):
             carry[self._own("augment")] = memory
@@ -137,7 +136,7 @@ class Adversary:
         return carry | memories(self.player, self.penalties)
 
     def phases(self, show: Show, *, drawn_by: str = GENERATOR) -> tuple[Phase, ...]:
-        """Its turns and those of its lazy penalties, of what `show` makes of the state, the batch and the key.
+        """The phases of its turns and of its lazy penalties; `show` makes the inputs from state, batch and key.
 
         `drawn_by`: the player whose fakes it judges.
         """
@@ -159,20 +158,20 @@ class Adversary:
     def turn(
         self,
         state: State,
-        real: Any,
-        fake: Any,
+        real: Pixels,
+        fake: Pixels,
         key: Key,
-        given: Any = None,
-        mismatched: Any = None,
+        given: Condition = None,
+        mismatched: Condition = None,
         further: Offers | None = None,
     ) -> tuple[Array, Aux]:
-        """The discriminator's loss, with its penalties of every step, which may ask for `further` things too.
+        """The discriminator's loss, with its penalties of every step, which may request `further` things too.
 
-        `mismatched` is another `given` for the reals, with which they count as fakes. Half of the loss is that of the
-        pairs of reals and fakes, half that of the reals and themselves so judged: of losses that take reals and fakes
-        apart that is real + (mismatched + fake) / 2 (Reed et al. 2016, algorithm 1, line 10: GAN-CLS), and in a
-        relativistic pair a real is to be judged better with what belongs to it than with what does not. Raises
-        UserError where nothing could tell the two apart.
+        `mismatched` is another `given` for the reals, with which they count as fakes. Half of the loss is that of pairs
+        of reals and fakes, half that of pairs of reals and mismatched reals. For losses with separate terms for reals
+        and fakes this is real + (mismatched + fake) / 2 (Reed et al. 2016, algorithm 1, line 10: GAN-CLS); a
+        relativistic pair asks for a higher logit of a real with its own `given` than with the other one. Raises
+        UserError if the network's logits do not depend on `given`.
         """
         fake = jax.lax.stop_gradient(fake)
         seen = self._sight(state, key, given)
@@ -201,15 +200,15 @@ class Adversary:
             **self.offers(state, Shown(real, fake, given, mismatched, further), key),
             "real_logits": lambda: judged.logits,
         }
-        if SPECTRAL not in variables:  # else the fakes met other kernels than the critic's: too far for a difference
+        if SPECTRAL not in variables:  # else the fakes' kernels differ from the critic's: wrong for finite differences
             offers["fake_logits"] = lambda: rejected.logits
         aux = Aux(metrics, {self.network_name: variables}, carry)
         return penalized(self.player, self.penalties, loss, offers, state, aux)
 
-    def push(self, state: State, real: Any, fake: Any, key: Key, given: Any = None) -> Push:
-        """What is asked of the player whose fakes these are, without the network's moving or remembering anything.
+    def push(self, state: State, real: Pixels, fake: Pixels, key: Key, given: Condition = None) -> Push:
+        """The loss of the player that made the fakes; the network's variables and memory are not updated.
 
-        A loss that does not look at the reals lets the compiler drop their forward.
+        If the loss does not depend on the reals, the compiler removes their forward.
         """
         seen = self._sight(state, key, given)
         judged, _ = self._judge(state, None, real, given, seen, seen.reals)
@@ -227,16 +226,16 @@ class Adversary:
         return Push(loss, metrics, judged, hopeful)
 
     def offers(self, state: State, shown: Shown, key: Key) -> dict[str, Callable[[], Any]]:
-        """What a penalty can ask for by name, `OFFERED` and further things; see `jaxgan.tasks.penalty`.
+        """What a penalty can request by parameter name: `OFFERED` and `shown.further`; see `jaxgan.tasks.penalty`.
 
-        The critics judge beside what is shown; a penalty that asks for `given` may give them another, as a second
-        input, and differentiate it. The logits are judged anew.
+        The critics use what is `given` in `shown`; a penalty that requests `given` may pass another one as a second
+        input, and differentiate by it. The logits are computed again.
         """
         real, fake, given = shown.real, shown.fake, shown.given
         seen = self._sight(state, key, given)
 
         def critic(see: See) -> Critic:
-            def judge(pixels: Any, given: Any = given) -> Any:
+            def judge(pixels: Pixels, given: Condition = given) -> Any:
                 return self._judge(state, None, pixels, given, seen, see)[0].logits
 
             return Critic(judge, self.pack)
@@ -258,12 +257,12 @@ class Adversary:
         return {**offers, **(shown.further or {})}
 
     def judge(
-        self, params: Mapping[str, Params], variables: Mapping[str, Variables], pixels: Array, given: Any = None
+        self, params: Mapping[str, Params], variables: Mapping[str, Variables], pixels: Array, given: Condition = None
     ) -> Array:
-        """The mean logit `[N]` of images as they are, from statistics kept in training.
+        """The mean logit `[N]` of images without augmentation, with the statistics kept in training.
 
-        Of packed images one a pack, `[N / pack]`; images that fill no pack are left out. Raises UserError for fewer
-        than one.
+        With packing one per pack, `[N / pack]`; images that do not fill a pack are left out. Raises UserError for fewer
+        images than a pack.
         """
         whole = len(pixels) // self.pack * self.pack or None
         pixels, given = jax.tree.map(lambda each: each[:whole], (pixels, given))
@@ -271,7 +270,7 @@ class Adversary:
         return per_example(self.network.apply(tree, *self._inputs(pixels, given), train=False).logits)
 
     def check_packed(self, offers: Callable[[], Offers], rows: int, others: tuple[Penalty, ...] = ()) -> None:
-        """Raise UserError for a penalty, of its own or of the other player, that cannot be taken of packed images."""
+        """Raise UserError for a penalty, its own or the other player's (`others`), that does not support packing."""
         for where, penalties in (
             (f"{self.path}.penalties", self.penalties),
             ("config.task.generator_penalties", others),
@@ -279,11 +278,11 @@ class Adversary:
             check_packed(penalties, offers, rows // self.pack, where, f"{self.path}.pack")
 
     def _own(self, name: str) -> str:
-        """A name in the carry and among metrics that no penalty has: those end with an identifier after `_`."""
+        """A name in the carry and the metrics that no penalty can have: theirs have an identifier after `_`."""
         return name if self.player == DISCRIMINATOR else f"{self.player}:{name}"
 
     def _remembered(self, state: State, metrics: dict[str, Array], real_score: Array, rows: int) -> dict[str, Any]:
-        """What balance and augmentation remember after a turn; the probability of the latter becomes a metric."""
+        """The new memory of the accuracy gate and the augmentation, whose probability is added to the metrics."""
         carry: dict[str, Any] = {}
         if self.max_accuracy is not None:
             name, now = self._own("accuracy"), pmean(jax.lax.stop_gradient(metrics["accuracy"]))
@@ -295,8 +294,8 @@ class Adversary:
             carry[name] = self.augment.update(memory, logits, batch_size=rows * axis_size(), step=state.step)
         return carry
 
-    def _sight(self, state: State, key: Key, given: Any) -> Sight:
-        """What the network sees in the turn that has this key."""
+    def _sight(self, state: State, key: Key, given: Condition) -> Sight:
+        """The augmentation and noise of the turn that has this key."""
         memory, noise = state.carry.get(self._own("augment"), {}), self.instance_noise
         return sight(
             key,
@@ -309,35 +308,34 @@ class Adversary:
         )
 
     def _judge(
-        self, state: State, variables: Variables | None, pixels: Any, given: Any, seen: Sight, see: See
+        self, state: State, variables: Variables | None, pixels: Pixels, given: Condition, seen: Sight, see: See
     ) -> tuple[Judgement, Variables]:
-        """The judgement of pixels and the network's new variables; `variables` None: from the state's."""
+        """The judgement of pixels and the network's new variables; `variables` None: those of the state."""
         variables = state.variables[self.network_name] if variables is None else variables
         tree = {"params": state.params[self.network_name], **variables}
         inputs = self._inputs(see(pixels), seen.given(given, pixels))
         judgement, updates = self.network.apply(tree, *inputs, train=True, mutable=list(variables))
         return judgement, {**variables, **updates}
 
-    def _inputs(self, pixels: Any, given: Any) -> tuple[Any, ...]:
-        """What the network is called with: pixels, a condition, and what else there may be."""
+    def _inputs(self, pixels: Pixels, given: Condition) -> tuple[Any, ...]:
+        """The network's inputs: pixels, a condition, and what `beside` adds."""
         pixels, *others = (pixels, given) if self.beside is None else self.beside(pixels, given)
         return self._packed(pixels), *others
 
-    def _packed(self, pixels: Any) -> Any:
+    def _packed(self, pixels: Pixels) -> Pixels:
         if self.pack == 1:
             return pixels
 
         def stack(x: Array) -> Array:
             if x.shape[0] % self.pack:
-                told = f"got {self.pack}, expected a divisor of {x.shape[0]} images"
-                raise UserError(f"{self.path}.pack: {told}")
+                raise UserError(f"{self.path}.pack: got {self.pack}, expected a divisor of {x.shape[0]} images")
             x = jnp.moveaxis(x.reshape(-1, self.pack, *x.shape[1:]), 1, -2)
             return x.reshape(*x.shape[:-2], -1)
 
         return jax.tree.map(stack, pixels)
 
-    def _losses(self, function: Callable[..., Any], real: Judgement, fake: Judgement, given: Any) -> Array:
-        """One value an example, or a pack: the weighted mean over its logits."""
+    def _losses(self, function: Callable[..., Any], real: Judgement, fake: Judgement, given: Condition) -> Array:
+        """One value per example, or pack: the weighted mean over its logits."""
         if isinstance(self.loss, JudgementLoss):
             losses = function(real, fake, given)
         else:
@@ -352,23 +350,23 @@ class Adversary:
 
         return per_example(losses, jax.tree.map(weights, losses))
 
-    def _check_mismatched(self, given: Any, judged: Judgement) -> None:
+    def _check_mismatched(self, given: Condition, judged: Judgement) -> None:
         if given is None or isinstance(self.loss, JudgementLoss):
-            raise ValueError("mismatched: something else has to be given, and judged by logits of reals and fakes")
+            raise ValueError("mismatched: requires a `given`, and a loss of logits")
         if judged.class_logits is not None:
             raise UserError(
-                f"config.networks.{self.network_name}.conditioning: got 'classifier', whose logits know no label and "
-                "cannot tell mismatched pairs from others; expected 'projection' and 'concat'"
+                f"config.networks.{self.network_name}.conditioning: got 'classifier', whose logits do not depend on "
+                "the label, so that mismatched pairs look like any other; expected one of 'projection', 'concat'"
             )
 
 
 def blank_state(params: Mapping[str, Params], variables: Mapping[str, Variables], carry: dict[str, Any]) -> State:
-    """The state of a game that has not begun, for checks by shapes."""
+    """A state of zeros around these weights and carry, for checks of shapes."""
     fields = dict.fromkeys((field.name for field in dataclasses.fields(State)), jnp.int32(0))
     return State(**{**fields, "params": params, "variables": variables, "carry": carry})
 
 
 def _cross_entropy(judgement: Judgement, label: Array) -> Array:
-    if jnp.issubdtype(label.dtype, jnp.floating):  # shares of the classes
+    if jnp.issubdtype(label.dtype, jnp.floating):  # soft labels
         return optax.softmax_cross_entropy(judgement.class_logits, label).mean()
     return optax.softmax_cross_entropy_with_integer_labels(judgement.class_logits, label).mean()

@@ -1,4 +1,4 @@
-"""What a trained restorer is: images of conditions, at once or frame by frame."""
+"""The product of a trained restorer: images from conditions, whole clips at once or frame by frame."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Any
 import jax.numpy as jnp
 
 from jaxgan.fields import Field
-from jaxgan.game import GENERATOR, Array, Asked, Degradation, Made, Memory, Product, Weights
+from jaxgan.game import GENERATOR, Array, Asked, Degradation, Made, Memory, Network, Product, Weights
 
 
 def restoring(generator: Any, degradation: Degradation | None = None) -> Product:
-    """The product of a network that makes images of conditions, or fills in where a mask says so.
+    """The product of a network that makes images from conditions, or fills in the pixels under a mask.
 
-    One of clips restores films frame by frame, with a memory, if it can do so; else it asks for whole clips.
-    `degradation`: what makes conditions of images; None: unknown.
+    A network of clips restores films frame by frame, with a memory, if it has a `step`; else it requires whole clips.
+    `degradation`: what makes conditions from images; None: unknown.
     """
     masks = degradation is not None and degradation.masks
     of_clips = getattr(generator, "clips", False)
@@ -43,9 +43,9 @@ def restoring(generator: Any, degradation: Degradation | None = None) -> Product
 
 
 def _remembering(generator: Any, masks: bool) -> tuple[Callable[..., Memory], Callable[..., tuple[Made, Memory]]]:
-    """How a film begins and goes on, of a network with a memory.
+    """`begin` and `advance` of a film, for a network with a memory.
 
-    Beside that stand, where masks say what is known, the conditions of the images that are still to come.
+    With masks, the memory also holds the conditions of the delayed images, whose known pixels are put back.
     """
     waiting = generator.delay if masks else 0
 
@@ -66,14 +66,14 @@ def _remembering(generator: Any, masks: bool) -> tuple[Callable[..., Memory], Ca
 
 
 def _joined(asked: Asked, masks: bool) -> Array:
-    """The condition as networks get it: what a mask hides is grey, and the mask is the last channel."""
+    """The networks' input: the condition, grey under the mask, with the mask as its last channel."""
     condition: Array = asked["condition"]
     if not masks:
         return condition
     return jnp.concatenate([condition * (1 - asked["mask"]), asked["mask"]], axis=-1)
 
 
-def applied(generator: Any, weights: Weights, condition: Array, *, masks: bool) -> Array:
+def applied(generator: Network, weights: Weights, condition: Array, *, masks: bool) -> Array:
     """The generator's images, float32, without randomness."""
     tree = {"params": weights.params[GENERATOR], **weights.variables[GENERATOR]}
     image = generator.apply(tree, condition, None, train=False)
@@ -81,6 +81,6 @@ def applied(generator: Any, weights: Weights, condition: Array, *, masks: bool) 
 
 
 def kept(image: Array, condition: Array) -> Array:
-    """The image with what its condition knows put in place; the condition's last channel is a mask."""
+    """The image with the known pixels of its condition put back; the condition's last channel is the mask."""
     known, mask = condition[..., :-1], condition[..., -1:]
     return mask * image + (1 - mask) * known

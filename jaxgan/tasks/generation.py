@@ -1,4 +1,4 @@
-"""Image generation from latents, alone or for labels, captions or vectors."""
+"""Image generation from latents, unconditional or conditioned on labels, captions or vectors."""
 
 from __future__ import annotations
 
@@ -37,41 +37,42 @@ from jaxgan.layers.normalization import BATCH, STATISTICS
 from jaxgan.layers.resampling import box_downsample
 from jaxgan.tasks.adversary import Adversary, Shown, blank_state
 from jaxgan.tasks.penalty import Offers, Penalty, lazy_phases, memories, penalized
+from jaxgan.tasks.sight import Condition, Pixels
 
 
 class Fakes(NamedTuple):
-    """What the generator drew: images `[B,H,W,C]` (or all their scales, largest first) of latents `[B,Z]`.
+    """Generated images `[B,H,W,C]` (or all their scales, largest first) of latents `[B,Z]`.
 
-    `noise` is the data of the key that the rest was drawn with, so that other latents can be seen under the same noise.
+    `noise` is the data of the key of all other randomness, so that other latents can be used with the same noise.
     """
 
-    image: Any
+    image: Pixels
     latent: Array
     noise: Array
-    alongside: tuple[Array, ...] = ()  # what the generator was called with after latents and conditions
+    alongside: tuple[Array, ...] = ()  # the generator's inputs after latents and conditions
 
 
 @dataclasses.dataclass(frozen=True)
 class Generation:
     """A generator of images from noise against a discriminator.
 
-    The fakes take the conditions of the reals of their rows, so that a relativistic pair shares its class. With
-    `mismatched` the discriminator also learns that a real with the condition of another one is no pair (Reed et al.
-    2016, GAN-CLS): see `Adversary.turn`.
+    Each fake has the condition of the real in its row, so that a relativistic pair shares its class. With `mismatched`
+    the discriminator also learns to reject a real with the condition of another one (Reed et al. 2016, GAN-CLS): see
+    `Adversary.turn`.
     """
 
     generator: Given[Network]  # (latent [B,Z], condition [B,...] | None, *, train) -> image [B,H,W,C] in [-1, 1]
     adversary: Adversary
     latent_dim: Count = 100
-    condition: str | None = None  # the data's field that images are made for: a label, tokens or a vector
-    num_classes: Given[Whole] = 0  # of a label; 0: without
-    mismatched: bool = False  # whether reals with the conditions of others count as fakes
+    condition: str | None = None  # the data field that images are conditioned on: a label, tokens or a vector
+    num_classes: Given[Whole] = 0  # number of labels; 0: no labels
+    mismatched: bool = False  # whether reals with the conditions of other examples count as fakes
     generator_penalties: tuple[Penalty, ...] = ()
-    generator_every: Count = 1  # n_critic: discriminator steps for each of the generator
-    standing_passes: Whole = 0  # batches that samples' batch statistics are taken of; 0: those kept in training
+    generator_every: Count = 1  # n_critic: discriminator steps per generator step
+    standing_passes: Whole = 0  # batches for the batch statistics of samples; 0: the statistics kept in training
 
     def __post_init__(self) -> None:
-        """Raises UserError for numbers that no game can have."""
+        """Raises UserError for invalid numbers."""
         bounds = {"latent_dim": 1, "generator_every": 1, "num_classes": 0, "standing_passes": 0}
         for name, least in bounds.items():
             if getattr(self, name) < least:
@@ -87,7 +88,7 @@ class Generation:
 
     @property
     def given(self) -> Spec:
-        """The field that images are made for, by its name in the data; none for images of latents alone."""
+        """The field that images are conditioned on, by its name in the data; empty if unconditional."""
         if self.num_classes:
             return {self.condition or "label": label_field(tuple(map(str, range(self.num_classes))))}
         field = None if self.condition is None else condition_field(self.generator)
@@ -95,7 +96,7 @@ class Generation:
 
     @property
     def asks(self) -> Spec:
-        """Images, and what they are made for; the names of its values are the data's."""
+        """Images, and the condition; the names of its values come from the data."""
         given = {name: dataclasses.replace(field, names=()) for name, field in self.given.items()}
         return {"image": pixel_field(None, None, None), **given}
 
@@ -110,9 +111,9 @@ class Generation:
         return (GENERATOR,)
 
     def init(self, key: Key, batch: Batch) -> tuple[dict[str, Params], dict[str, Variables]]:
-        """Params and variables of both networks; `batch` needs shapes only.
+        """Params and variables of both networks, for batches of the shapes of `batch`.
 
-        Raises UserError for standing statistics of a generator that has none.
+        Raises UserError for standing statistics with a generator without batch norm.
         """
         generator_key, discriminator_key = jax.random.split(key)
         latent = jnp.zeros((batch["image"].shape[0], self.latent_dim), jnp.float32)
@@ -131,17 +132,17 @@ class Generation:
             self._check_packed(params, variables, batch, key)
         return params, variables
 
-    def _init_judges(self, key: Key, batch: Batch, drawn: Any) -> dict[str, Any]:
-        """The trees of the networks that judge what is drawn, by name."""
+    def _init_judges(self, key: Key, batch: Batch, drawn: Pixels) -> dict[str, Any]:
+        """The trees of the discriminators of what is drawn, by name."""
         image = _scales(batch["image"], drawn)
         return {self.adversary.network_name: self.adversary.init(key, image, self._condition(batch))}
 
     def init_carry(self) -> dict[str, Any]:
-        """What the adversary and the penalties of the generator remember."""
+        """The initial memory of the adversary and of the generator's penalties."""
         return self.adversary.init_carry() | memories(GENERATOR, self.generator_penalties)
 
     def phases(self) -> tuple[Phase, ...]:
-        """The discriminator and its lazy penalties, then the generator and its own."""
+        """The discriminator and its lazy penalties, then the generator and its lazy penalties."""
         return (
             *self.adversary.phases(self._show),
             Phase(GENERATOR, GENERATOR, self._generator_loss, every=self.generator_every, drawn_by=GENERATOR),
@@ -165,10 +166,10 @@ class Generation:
         *alongside: Array,
         truncation: float | None = None,
     ) -> Array:
-        """Images `[N,H,W,C]` in about [-1, 1], float32, from statistics kept in training.
+        """Images `[N,H,W,C]` in about [-1, 1], float32, with the statistics kept in training.
 
-        `alongside`: what else the generator is called with. `truncation`: of generators with styles psi, how far from
-        the mean style (Karras et al. 2019, section 5); of others the largest absolute latent (Brock et al. 2019,
+        `alongside`: further inputs of the generator. `truncation`: for generators with styles psi, the distance from
+        the mean style (Karras et al. 2019, section 5); for others the largest absolute latent (Brock et al. 2019,
         section 3.1).
         """
         tree = {"params": params[GENERATOR], **variables[GENERATOR]}
@@ -183,7 +184,7 @@ class Generation:
 
     @property
     def products(self) -> Mapping[str, Product]:
-        """Images of latents, and what the discriminator says of images."""
+        """Images from latents, and the discriminator's logits of images."""
         discriminator, images = self.adversary.network_name, {"image": self._image()}
 
         def judge(weights: Weights, asked: Asked, memory: Memory) -> tuple[Made, Memory]:
@@ -194,12 +195,12 @@ class Generation:
         return {GENERATOR: self._drawing(images, {}, lambda _: ()), discriminator: judging}
 
     def _image(self, *frames: int) -> Field:
-        """What the generator makes; with `frames` clips."""
+        """The field of generated images; with `frames`, of clips."""
         size, channels = (getattr(self.generator, name, None) for name in ("resolution", "channels"))
         return Field((*frames, size, size, channels), kind="pixels")
 
     def _drawing(self, images: Spec, further: Spec, alongside: Callable[[Asked], tuple[Array, ...]]) -> Product:
-        """Images of latents and `further` fields; `alongside` makes of what is asked what the generator gets of it."""
+        """Images from latents and `further` fields, which `alongside` turns into further inputs of the generator."""
         asks = {
             "latent": Field((self.latent_dim,), kind="latent", law="normal"),
             **self.given,
@@ -233,7 +234,7 @@ class Generation:
 
         def to_styles(weights: Weights, asked: Asked, memory: Memory) -> tuple[Made, Memory]:
             style = self._half(weights, "map", asked["latent"], self._condition(asked))
-            if "truncation" in asked:  # psi, how far from the mean style (Karras et al. 2019, section 5)
+            if "truncation" in asked:  # psi, the distance from the mean style (Karras et al. 2019, section 5)
                 mean = weights.variables[GENERATOR]["average"]["style_mean"]
                 style = mean + asked["truncation"] * (style - mean)
             return {"style": style}, memory
@@ -258,8 +259,8 @@ class Generation:
         latent: Array,
         condition: Array | None,
         *alongside: Array,
-    ) -> Any:
-        """The means and variances that the norms of the generator see of these latents, in the place of those kept."""
+    ) -> Variables:
+        """The means and variances of the generator's batch norms for these latents, to use instead of the kept ones."""
         tree = {"params": params[GENERATOR], **variables[GENERATOR]}
         condition = condition if self.given else None
         return self.generator.apply(tree, latent, condition, *alongside, train=True, mutable=[BATCH])[1][BATCH]
@@ -289,7 +290,7 @@ class Generation:
         del key, batch
         return ()
 
-    def _mismatched(self, given: Any) -> Any:
+    def _mismatched(self, given: Condition) -> Condition:
         """What is given, as others have it."""
         return of_others(given)
 
@@ -319,20 +320,20 @@ class Generation:
         return {**offers, **of_params}
 
     def _shown(self, state: State, batch: Batch, key: Key, fakes: Fakes | None) -> Shown:
-        """Reals and fakes of a turn, and what its penalties can ask for beyond `adversary.OFFERED`."""
+        """Reals and fakes of a turn, and what its penalties can request beyond `adversary.OFFERED`."""
         condition = self._condition(batch)
         noise_key, style_key, own_key = jax.random.split(jax.random.fold_in(key, 1), 3)
         noise_key = noise_key if fakes is None else jax.random.wrap_key_data(fakes.noise)
         alongside = self._alongside(own_key, batch) if fakes is None else fakes.alongside
 
-        def generate(latent: Array) -> Any:
+        def generate(latent: Array) -> Pixels:
             return self._apply(state, latent, condition, *alongside, key=noise_key)[0]
 
         def style() -> Array:
             latent = self.latents(style_key, batch["image"].shape[0])
             return self._apply(state, latent, condition, key=noise_key, method="map")[0]
 
-        def synthesize(style: Array) -> Any:
+        def synthesize(style: Array) -> Pixels:
             return self._apply(state, style, key=noise_key, method="synthesize")[0]
 
         further: dict[str, Callable[[], Any]] = {"key": lambda: own_key, "generate": lambda: generate}
@@ -395,13 +396,13 @@ def of_others(condition: Array) -> Array:
 def truncated(latent: Array, threshold: float) -> Array:
     """Standard normal latents as latents of the normal distribution cut off at +-threshold, in the same order.
 
-    The truncation trick of Brock et al. 2019, section 3.1, without drawing anew.
+    The truncation trick of Brock et al. 2019, section 3.1, without new random numbers.
     """
     share = jax.scipy.stats.norm.cdf(jnp.float32(threshold)) - 0.5
     return jax.scipy.stats.norm.ppf(0.5 + 2.0 * share * (jax.scipy.stats.norm.cdf(latent) - 0.5))
 
 
-def _scales(image: Array, like: Any) -> Any:
+def _scales(image: Array, like: Pixels) -> Pixels:
     """The image at the scales of `like`, which is an image of the same size or a tuple of smaller and smaller ones."""
     if not isinstance(like, tuple):
         return image

@@ -1,8 +1,8 @@
-"""Regularizers on a player's turn: functions that say by the names of their `Given` parameters what they want.
+"""Regularizers of a player: functions that request what they need by the names of their `Given` parameters.
 
 `critic` sees images as the loss sees the reals (`real_logits` are `critic(real)`), `fake_critic` as it sees the
-fakes (`fake_logits` are `fake_critic(fake)`): the same discriminator, with other draws of what augmentation draws.
-Both judge beside what is `given` in the turn (a label, a condition); as a second input they take another.
+fakes (`fake_logits` are `fake_critic(fake)`): the same discriminator with different random augmentations. Both use what
+is `given` in the turn (a label, a condition), or another one passed as a second input.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ import jax.numpy as jnp
 
 from jaxgan.config.domains import Count, Given
 from jaxgan.errors import UserError
-from jaxgan.game import GENERATOR, Array, Aux, Batch, Key, Phase, State
+from jaxgan.game import GENERATOR, Array, Aux, Batch, Key, Network, Phase, State
 from jaxgan.schedules import Number, at
 
-Offers = Mapping[str, Callable[[], Any]]  # by name, what a task can hand in, made when asked for
+Offers = Mapping[str, Callable[[], Any]]  # what a task can pass to a penalty, by name, computed on request
 
 
 @dataclasses.dataclass(frozen=True)
 class Penalty:
     """A regularizer of one player: its function, its own arguments (which may be schedules), its interval.
 
-    With `every` above 1 it is lazy: a phase of its own at every so many steps, its weight times `every`
-    (Karras et al. 2020, appendix B). A function with a parameter `memory` keeps scalars between steps; it
-    starts with the parameter's default and returns `(values, memory)`.
+    With `every` above 1 it is lazy: a separate phase every `every` steps, with its weight times `every` (Karras et al.
+    2020, appendix B). A function with a parameter `memory` keeps scalars between steps: they start at the parameter's
+    default, and the function returns `(values, memory)`.
     """
 
     name: Given[str]
@@ -44,19 +44,23 @@ class Penalty:
 
     @property
     def memory(self) -> dict[str, Array]:
-        """What it remembers at the start; nothing, of most."""
+        """The initial memory; empty for most penalties."""
         if not self.wants("memory"):
             return {}
         start = inspect.signature(self.function).parameters["memory"].default
         return {name: jnp.float32(value) for name, value in start.items()}
 
-    def __call__(self, offers: Offers, images_seen: Array, memory: Mapping[str, Array]) -> tuple[Array, Any]:
-        """The mean penalty, a scalar, and what it remembers now."""
+    def __call__(
+        self, offers: Offers, images_seen: Array, memory: Mapping[str, Array]
+    ) -> tuple[Array, Mapping[str, Array]]:
+        """The mean penalty, a scalar, and the new memory."""
         values, memory = self.values(offers, images_seen, memory)
         return values.mean(), memory
 
-    def values(self, offers: Offers, images_seen: Array, memory: Mapping[str, Array]) -> tuple[Array, Any]:
-        """What the function returns, such as one value a logit, and what it remembers now."""
+    def values(
+        self, offers: Offers, images_seen: Array, memory: Mapping[str, Array]
+    ) -> tuple[Array, Mapping[str, Array]]:
+        """The function's values, such as one per logit, and the new memory."""
         arguments = {
             name: at(value, images_seen, name) if isinstance(value, Mapping) else value
             for name, value in self.arguments.items()
@@ -69,17 +73,17 @@ class Penalty:
 
 
 def memories(player: str, penalties: tuple[Penalty, ...]) -> dict[str, Any]:
-    """What a player's penalties remember at the start, for the task's carry."""
+    """The initial memories of a player's penalties, for the task's carry."""
     return {f"{player}_{each.name}": each.memory for each in penalties if each.memory}
 
 
-def check_differences(penalties: tuple[Penalty, ...], discriminator: Any, name: str, path: str) -> None:
+def check_differences(penalties: tuple[Penalty, ...], discriminator: Network, name: str, path: str) -> None:
     """Raise UserError for finite differences of a discriminator that computes in less than float32.
 
-    Its rounding is as large as what its logits change by over the step of a difference. `name` is the network's, `path`
-    that of the section of the penalties.
+    Its rounding errors are as large as the change of its logits over the step of a difference. `name` is the network's
+    name, `path` the section that has the penalties.
     """
-    network = getattr(discriminator, "discriminator", discriminator)  # of several scales: the template of each
+    network = getattr(discriminator, "discriminator", discriminator)  # of several scales: the template of each scale
     dtype = jnp.dtype(getattr(network, "dtype", jnp.float32))
     for penalty in penalties:
         if penalty.arguments.get("method") == "finite_difference" and jnp.finfo(dtype).bits < 32:
@@ -90,7 +94,7 @@ def check_differences(penalties: tuple[Penalty, ...], discriminator: Any, name: 
 
 
 def check_offered(penalties: tuple[Penalty, ...], offered: Collection[str], path: str) -> None:
-    """Raise UserError for a penalty that needs what a task does not offer."""
+    """Raise UserError for a penalty that requires what the task does not offer."""
     for penalty in penalties:
         parameters = inspect.signature(penalty.function).parameters
         needed = {name for name, parameter in parameters.items() if parameter.default is parameter.empty}
@@ -101,24 +105,23 @@ def check_offered(penalties: tuple[Penalty, ...], offered: Collection[str], path
 def check_packed(
     penalties: tuple[Penalty, ...], offers: Callable[[], Offers], logits: int, path: str, pack: str
 ) -> None:
-    """Raise UserError for a penalty of a critic that does not give one value for each of its `logits`.
+    """Raise UserError for a penalty on a critic that does not return one value for each of the `logits` logits.
 
-    Where images share a logit, a penalty of single images is another one than that of what is judged. Costs
-    shapes only. `path` is that of the penalties, `pack` that of how many share a logit.
+    If images share a logit, a penalty on single images is not the penalty on the critic's input. Evaluates shapes only.
+    `path` is the config path of the penalties, `pack` that of the number of images that share a logit.
     """
     for penalty in penalties:
         if not (penalty.wants("critic") or penalty.wants("fake_critic")):
             continue
         try:
             values = jax.eval_shape(lambda p=penalty: p.values(offers(), jnp.int32(0), p.memory)[0])
-            wrong = None if values.shape in ((), (logits,)) else f"it gives an array of shape {values.shape}"
+            wrong = None if values.shape in ((), (logits,)) else f"it returns an array of shape {values.shape}"
         except (TypeError, ValueError) as error:  # shapes that do not fit
             wrong = " ".join(str(error).split())
         if wrong is not None:
             raise UserError(
-                f"{path}: {penalty.name} cannot be taken with packing: expected one value for each of {logits} packs, "
-                f"with squares summed over critic.rows images; {wrong}; without packing "
-                f"({pack}=1) it may fit"
+                f"{path}: {penalty.name} does not support packing: {wrong}, expected one value for each of {logits} "
+                f"packs, with squares summed over critic.rows images; it may work without packing ({pack}=1)"
             )
 
 
@@ -130,7 +133,7 @@ def lazy_phases(
     gate: Callable[[State], Array] | None = None,
     drawn_by: str = GENERATOR,
 ) -> list[Phase]:
-    """The phases of a player's lazy penalties; `gate` as of any phase, `drawn_by` of those that look at fakes."""
+    """The phases of a player's lazy penalties; `gate` as in `Phase`, `drawn_by` for those that request fakes."""
     return [
         Phase(
             f"{player}_{penalty.name}",

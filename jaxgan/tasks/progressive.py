@@ -1,7 +1,7 @@
-"""Generation with networks that grow: from 4 pixels to the whole resolution, each doubling faded in.
+"""Generation with growing networks: from 4 pixels to the full resolution, each doubling faded in.
 
-The params of all stages are there from the start, so a change of stage is a recompile and never a
-migration: each stage has phases of its own, and the phases say from when to when they are played.
+The params of all stages exist from the start, so a new stage needs a recompilation but no migration of the state: each
+stage has its own phases, with the images at which they start and stop.
 """
 
 from __future__ import annotations
@@ -15,29 +15,29 @@ import jax.numpy as jnp
 
 from jaxgan.config.domains import Count, Given, Whole
 from jaxgan.errors import UserError
-from jaxgan.game import GENERATOR, Array, Batch, Key, Params, Phase, State, Variables
+from jaxgan.game import GENERATOR, Array, Batch, Key, Network, Params, Phase, State, Variables
 from jaxgan.layers.resampling import box_downsample, box_upsample
 from jaxgan.tasks.generation import Fakes, Generation
 
-GROWTH = "growth"  # the collection of `depth`: stages grown so far, the fraction that of the newest one's fade
+GROWTH = "growth"  # the collection of `depth`: the number of grown stages; its fraction is the fade of the newest one
 
 
 @dataclasses.dataclass(frozen=True)
 class Progressive(Generation):
     """Progressive growing (Karras et al. 2018, section 2) of networks that take `stage` and `alpha`, as `progan` has.
 
-    Stage 0 has 4 pixels, the last one the whole resolution. Each but the first begins with the fade of its layers
-    and with fresh moments of the optimizers; the reals are faded alike. The first has nothing to fade in, so it is
-    shorter by as much (appendix A.1: so many images, then in turns as many to fade and as many to settle). Samples are
-    drawn at the depth grown so far, their pixels repeated to the whole resolution.
+    Stage 0 has 4 pixels, the last one the full resolution. Each stage but the first begins with the fade of its layers
+    and with fresh moments of the optimizers; the reals are faded in the same way. The first stage has nothing to fade
+    in and is shorter by that many images (appendix A.1: a stage of stabilisation, then alternately fade and
+    stabilisation of equal length). Samples have the depth grown so far, their pixels repeated to the full resolution.
     """
 
-    resolution: Given[Whole] = 0  # of the data, where the config says nothing
-    stage_images: Count = 1_200_000  # real images of each stage between the first and the last, which ends with the run
-    fade_images: Count = 600_000  # of these, how many its layers take to fade in; the first stage is without them
+    resolution: Given[Whole] = 0  # the data's, unless the config sets it
+    stage_images: Count = 1_200_000  # real images per stage between the first and the last, which ends with the run
+    fade_images: Count = 600_000  # those of them during which the stage's layers fade in; the first stage has no fade
 
     def __post_init__(self) -> None:
-        """Raises UserError for stages that cannot be."""
+        """Raises UserError for an invalid length of the fade."""
         super().__post_init__()
         if not 0 < self.fade_images <= self.stage_images:
             raise UserError(
@@ -46,20 +46,20 @@ class Progressive(Generation):
 
     @property
     def stages(self) -> int:
-        """How many stages there are: 4, 8, ... pixels up to the resolution."""
+        """The number of stages: 4, 8, ... pixels up to the resolution."""
         return self.resolution.bit_length() - 2
 
     def init(self, key: Key, batch: Batch) -> tuple[dict[str, Params], dict[str, Variables]]:
-        """Params of all stages, and the depth among the variables of both networks."""
+        """Params of all stages; the depth is among the variables of both networks."""
         params, variables = super().init(key, batch)
         return params, {name: {**kinds, GROWTH: {"depth": jnp.float32(0.0)}} for name, kinds in variables.items()}
 
     def phases(self) -> tuple[Phase, ...]:
-        """The phases of every stage, each from its first image to the first of the next."""
+        """The phases of all stages, each from the stage's first image to the first of the next stage."""
         return tuple(phase for stage in range(self.stages) for phase in self._phases_of(stage))
 
     def draw(self, phase: Phase, state: State, batch: Batch, key: Key) -> tuple[Fakes, dict[str, Variables]]:
-        """Fakes of the phase's stage at the depth grown so far, and the generator's new variables."""
+        """Fakes of the phase's stage at the current depth, and the generator's new variables."""
         stage = next(each for each in range(self.stages) if self._window(each) == (phase.start, phase.stop))
         return self._at(stage).draw(phase, self._grown(state), self._faded(batch, state, stage), key)
 
@@ -72,7 +72,7 @@ class Progressive(Generation):
         *alongside: Array,
         truncation: float | None = None,
     ) -> Array:
-        """Images `[N,R,R,C]` in about [-1, 1] at the depth grown so far; as `Generation.generate` otherwise."""
+        """Images `[N,R,R,C]` in about [-1, 1] at the depth grown so far; otherwise as `Generation.generate`."""
 
         def at(stage: int) -> Array:
             image = self._at(stage).generate(params, variables, latent, condition, *alongside, truncation=truncation)
@@ -108,7 +108,7 @@ class Progressive(Generation):
         ]
 
     def _at(self, stage: int) -> Generation:
-        """The game of one stage, which is an ordinary one."""
+        """The task of one stage, which is ordinary generation."""
         own = {field.name: getattr(self, field.name) for field in dataclasses.fields(Generation)}
         network: Any = _AtStage(self.adversary.network, stage)
         adversary = dataclasses.replace(self.adversary, network=network)
@@ -119,7 +119,7 @@ class Progressive(Generation):
         return max(0, stage * self.stage_images - self.fade_images)
 
     def _window(self, stage: int) -> tuple[int, int | None]:
-        """The images seen when a stage begins and when it ends; no two stages have the same two."""
+        """The images seen when a stage begins and ends, which are different for each stage."""
         return self._start(stage), None if stage == self.stages - 1 else self._start(stage + 1)
 
     def _depth(self, images_seen: Array) -> Array:
@@ -132,7 +132,7 @@ class Progressive(Generation):
         return state.replace(variables=variables)
 
     def _faded(self, batch: Batch, state: State, stage: int) -> Batch:
-        """The batch with its images at the stage's resolution, as blurred as the stage's fade still is."""
+        """The batch with its images at the stage's resolution, blended with the lower one according to the fade."""
         image = self._halved(batch["image"], stage)
         if stage:
             alpha = _alpha(self._depth(state.images_seen), stage)
@@ -152,13 +152,13 @@ class Progressive(Generation):
 
 @dataclasses.dataclass(frozen=True)
 class _AtStage:
-    """A growing network at one stage; how far its fade is stands among its variables."""
+    """A growing network at one stage; the progress of its fade is in its variables."""
 
-    network: Any
+    network: Network
     stage: int
 
     def __getattr__(self, name: str) -> Any:
-        """What the network says that it takes."""
+        """The attributes with which the network declares its condition."""
         if name not in ("num_classes", "condition_dim", "vocabulary", "length"):
             raise AttributeError(name)
         return getattr(self.network, name)

@@ -1,4 +1,4 @@
-"""Restoration: super-resolution, denoising, inpainting, and translation of paired images, and of clips.
+"""Restoration of images and clips: super-resolution, denoising, inpainting, and translation of paired images.
 
 They differ in the degradation that makes the condition, in the network, and in whether the discriminator sees
 the condition.
@@ -46,30 +46,31 @@ from jaxgan.tasks.conditioned import applied, kept, restoring
 from jaxgan.tasks.penalty import Offers, Penalty, check_offered, lazy_phases, memories, penalized
 
 CONTENT = "content"  # the phase of the first stage
-BACKBONE = "backbone"  # a network that no player owns
+BACKBONE = "backbone"  # a network without a player
 NEVER = 2**31 - 1  # images
 RETURNED = "returned_clip"
-CLIPS = ("restored_clip", "target_clip", "condition_clip", RETURNED)  # what only losses of clips want
+CLIPS = ("restored_clip", "target_clip", "condition_clip", RETURNED)  # parameters that only losses of clips have
 
 
 class Restored(NamedTuple):
-    """Images `[B,H,W,C]`, or clips, and the conditions `[B,H/s,W/s,C']` that they were made from."""
+    """Images `[B,H,W,C]`, or clips, and the conditions `[B,H/s,W/s,C']` that they were restored from."""
 
     image: Array
     condition: Array
-    returned: Array | None = None  # of clips, if wanted: the first T - 1 frames as the film comes back to them
+    returned: Array | None = None  # of clips, if requested: the first T - 1 frames, restored as the film runs backwards
 
 
 @dataclasses.dataclass(frozen=True)
 class Content:
-    """A loss of the restored image beside its target.
+    """A loss between the restored image and its target.
 
-    The function says by the names of its parameters what it wants: `restored` and `target` `[B,H,W,C]`, `mask`
-    `[B,H,W,1]`, `features` (images -> a frozen network's), `fake_features` and `real_features` (the discriminator's, in
-    the second stage only). It gives one value an image, `[B]`. All frames of clips are images; clips as such are
-    `restored_clip` and `target_clip` `[B,T,H,W,C]`, and `returned_clip` `[B,T-1,H,W,C]`: the first frames as they are
-    restored when the film goes on backwards after its last frame. `condition_clip` is what they are restored from, and
-    `find_motion` the flow that the generator finds between two frames, its method `motion`.
+    The function requests its inputs by the names of its parameters: `restored` and `target` `[B,H,W,C]`, `mask`
+    `[B,H,W,1]`, `features` (images -> those of a frozen network), `fake_features` and `real_features` (the
+    discriminator's, in the second stage only). It returns one value per image, `[B]`. Every frame of a clip counts as
+    an image. For losses of clips there are `restored_clip` and `target_clip` `[B,T,H,W,C]`; `returned_clip`
+    `[B,T-1,H,W,C]`, the first frames as restored when the film continues backwards after its last frame;
+    `condition_clip`, the input of the generator; and `find_motion`, the generator's method `motion`, which estimates
+    the flow between two frames.
     """
 
     name: Given[str]
@@ -82,32 +83,32 @@ class Content:
         return name in inspect.signature(self.function).parameters
 
     def __call__(self, offers: Offers) -> Array:
-        """The mean over the images, without the weight."""
+        """The mean over all images, without the weight."""
         given = {name: make() for name, make in offers.items() if self.wants(name)}
         return self.function(**given, **self.arguments).mean()
 
 
 @dataclasses.dataclass(frozen=True)
 class Backbone:
-    """A published network, frozen, whose features perceptual losses compare, and the file of its weights."""
+    """A frozen published network, whose features perceptual losses compare, and the file with its weights."""
 
     network: Literal["vgg16", "vgg19", "alexnet"] = "vgg19"
-    weights: str | None = None  # None: those losses are left out
+    weights: str | None = None  # None: perceptual losses are left out
     module: Given[Any] = None  # images [B,H,W,C] -> maps by layer
 
 
 @dataclasses.dataclass(frozen=True)
 class Restoration:
-    """A generator that makes an image from its condition; content first, and a discriminator second.
+    """A generator that makes an image from its condition, trained with content losses and then a discriminator.
 
-    Until `adversarial_start` images the generator learns from the content losses alone; from then on also from
-    the discriminator, with fresh moments of its optimizer (Ledig et al. 2017, section 3.2; Wang et al. 2018,
-    section 4.1). Both stages are one run. Without `adversarial_start` there is only the first.
+    Until `adversarial_start` images the generator learns from the content losses only; from then on also from the
+    discriminator, with fresh moments of its optimizer (Ledig et al. 2017, section 3.2; Wang et al. 2018, section 4.1).
+    Both stages are one run. Without `adversarial_start` there is only the first stage.
 
-    A generator that has `clips` set restores clips, each one shot: `(clip [B,T,h,w,C'], None, *, train)`. One that goes
-    from frame to frame has beside that `start(frame [B,h,w,C']) -> memory`, which needs no params, the Linen method
-    `step(frame, memory, *, train) -> (image, memory)` and `delay`, as of a `Product`. A discriminator sees whole clips
-    where its network has `clips` set, else every frame by itself.
+    A generator with `clips` set restores clips of one shot each: `(clip [B,T,h,w,C'], None, *, train)`. A recurrent one
+    also has `start(frame [B,h,w,C']) -> memory`, which needs no params, the Linen method
+    `step(frame, memory, *, train) -> (image, memory)`, and `delay`, as in `Product`. The discriminator sees whole clips
+    if its network has `clips` set, else single frames.
     """
 
     generator: Given[Network]  # (condition [B,h,w,C'], None, *, train) -> image [B,H,W,C] in [-1, 1]
@@ -116,22 +117,22 @@ class Restoration:
     content: tuple[Content, ...] = ()
     adversarial_weight: NotNegative = 1.0
     adversarial_start: Whole | None = None  # images
-    conditional: bool = False  # the discriminator sees the condition beside the image
-    condition: Literal["label"] | None = None  # the data's field that the discriminator judges for, beside that
+    conditional: bool = False  # whether the discriminator also sees the condition
+    condition: Literal["label"] | None = None  # a field of the data that the discriminator is conditioned on as well
     generator_penalties: tuple[Penalty, ...] = ()  # in the second stage
     backbone: Backbone | None = None
-    sharpen: bool = False  # content losses compare with sharpened images (Wang et al. 2021, "Real-ESRGAN")
+    sharpen: bool = False  # whether targets of content losses are sharpened (Wang et al. 2021, "Real-ESRGAN")
 
     def __post_init__(self) -> None:
-        """Raises UserError for what cannot be played."""
+        """Raises UserError for options that do not fit together."""
         if not self.content:
             raise UserError("config.task.content is missing: losses such as {'name': 'reconstruction.l1'}")
         if self.adversarial_start is not None and self.adversary is None:
-            raise UserError("config.task.adversary is missing: config.task.adversarial_start asks for a second stage")
+            raise UserError("config.task.adversary is missing: config.task.adversarial_start requires it")
         if self.adversarial_start is not None and self.adversarial_start < 0:
             raise UserError(f"config.task.adversarial_start: got {self.adversarial_start}, expected 0 or more")
         if self.conditional and self.scale != 1 and not self._judges_clips:
-            raise UserError("config.task.conditional: got true, expected false where conditions are smaller")
+            raise UserError("config.task.conditional: got true, expected false if conditions are smaller than images")
         if self.generator_penalties and not self.adversarial:
             raise UserError("config.task.generator_penalties: expected none without config.task.adversarial_start")
         for each in self.content:
@@ -145,17 +146,19 @@ class Restoration:
                 raise UserError(f"{self.adversary.path}.pack: clips cannot be judged together; expected 1")
             matched = [each.name for each in self.content if each.wants("fake_features")]
             if matched and self.adversary.augment is not None:
-                words = f"{matched[0]} compares features of images that are augmented apart; expected one of both"
-                raise UserError(f"{self.adversary.path}.augment: {words}")
+                raise UserError(
+                    f"{self.adversary.path}.augment: expected none with {matched[0]}, which compares features of "
+                    "images that would be augmented independently"
+                )
 
     @property
     def num_classes(self) -> int:
-        """How many labels the discriminator judges images by; the generator gets none."""
+        """The number of labels that the discriminator is conditioned on; the generator gets none."""
         return getattr(self.adversary.network, "num_classes", 0) if self.adversary is not None else 0
 
     @property
     def asks(self) -> Spec:
-        """Images, what they are restored from where no degradation makes it, and labels where they are judged."""
+        """Images, conditions if no degradation makes them, and labels if the discriminator is conditioned on them."""
         names = ("image", "condition") if self.degradation is None else ("image",)
         label = {"label": label_field()} if self.num_classes else {}
         pixels = Field((*[None] * self.clips, None, None, None), "uint8", "pixels")
@@ -163,7 +166,7 @@ class Restoration:
 
     @property
     def clips(self) -> bool:
-        """Whether it is clips that are restored."""
+        """Whether clips are restored."""
         return getattr(self.generator, "clips", False)
 
     @property
@@ -173,12 +176,12 @@ class Restoration:
 
     @property
     def scale(self) -> int:
-        """Pixels of an image along a side for each of its condition's."""
+        """The size of an image divided by that of its condition."""
         return 1 if self.degradation is None else self.degradation.scale
 
     @property
     def players(self) -> Mapping[str, tuple[str, ...]]:
-        """Each player owns one network; without a second stage there is the generator alone."""
+        """Each player owns one network; without a second stage there is only the generator."""
         opponent = self._opponent
         return {**({opponent.player: (opponent.network_name,)} if opponent else {}), GENERATOR: (GENERATOR,)}
 
@@ -188,7 +191,7 @@ class Restoration:
         return (GENERATOR,)
 
     def init(self, key: Key, batch: Batch) -> tuple[dict[str, Params], dict[str, Variables]]:
-        """Params and variables of the networks; `batch` needs shapes only.
+        """Params and variables of the networks, for batches of the shapes of `batch`.
 
         Raises UserError for a generator that makes images of another size.
         """
@@ -199,14 +202,14 @@ class Restoration:
         restored = jax.eval_shape(forward, trees[GENERATOR])
         if restored.shape != image.shape:
             raise UserError(
-                f"config.networks.generator: it makes images {restored.shape[1:]} of conditions {condition.shape[1:]}, "
-                f"the degradation was of {image.shape[1:]}"
+                f"config.networks.generator: got images {restored.shape[1:]} from conditions {condition.shape[1:]}, "
+                f"expected {image.shape[1:]}"
             )
         opponent = self._opponent
         if opponent is not None:
             shown = self._as_judged(Shown(image, given=self._given(batch, condition)))
             trees[opponent.network_name] = opponent.init(discriminator_key, shown.real, shown.given)
-        if self.backbone is not None:  # its weights are put in place by who has the file
+        if self.backbone is not None:  # the caller replaces its weights with those of the file
             trees[BACKBONE] = self.backbone.module.init(key, as_frames(image))
         variables = {name: {k: v for k, v in tree.items() if k != "params"} for name, tree in trees.items()}
         params = {name: tree["params"] for name, tree in trees.items()}
@@ -215,12 +218,12 @@ class Restoration:
         return params, variables
 
     def init_carry(self) -> dict[str, Any]:
-        """What the adversary and the penalties of the generator remember."""
+        """The initial memory of the adversary and of the generator's penalties."""
         opponent = self._opponent
         return {} if opponent is None else opponent.init_carry() | memories(GENERATOR, self.generator_penalties)
 
     def phases(self) -> tuple[Phase, ...]:
-        """The generator alone; then the discriminator, its lazy penalties, the generator and its own."""
+        """The generator alone; in the second stage both players, each followed by its lazy penalties."""
         start, opponent = NEVER if self.adversarial_start is None else self.adversarial_start, self._opponent
         first = Phase(CONTENT, GENERATOR, self._content_loss, stop=self.adversarial_start, drawn_by=GENERATOR)
         if opponent is None:
@@ -234,11 +237,11 @@ class Restoration:
         return (first, *staged) if start else staged
 
     def conditions(self, batch: Batch, key: Key) -> Array:
-        """What the batch's images are to be restored from: the data set's, or made by the degradation."""
+        """The conditions of the batch's images: made by the degradation, or else from the data set."""
         if self.degradation is not None:
             return self.degradation(key, batch["image"])
         if "condition" not in batch:
-            raise UserError("config.task.degradation is missing, and so is config.data.condition; expected one of them")
+            raise UserError("config.task.degradation and config.data.condition are missing; expected one of them")
         return batch["condition"]
 
     def draw(self, phase: Phase, state: State, batch: Batch, key: Key) -> tuple[Restored, dict[str, Variables]]:
@@ -259,7 +262,7 @@ class Restoration:
 
     @property
     def products(self) -> Mapping[str, Product]:
-        """Images of conditions, and what the discriminator of the second stage says of images."""
+        """Images from conditions, and the logits of the second stage's discriminator."""
         made = {GENERATOR: restoring(self.generator, self.degradation)}
         opponent = self._opponent
         if opponent is None:
@@ -280,7 +283,7 @@ class Restoration:
     def apply(self, params: Mapping[str, Params], variables: Mapping[str, Variables], condition: Array) -> Array:
         """Images `[N,sH,sW,C]` in about [-1, 1], float32, for conditions `[N,H,W,C']`, without randomness.
 
-        What a mask says is known stays as it is.
+        Pixels that a mask marks as known are unchanged.
         """
         return applied(self.generator, Weights(params, variables), condition, masks=self._masks)
 
@@ -305,11 +308,11 @@ class Restoration:
         return penalized(GENERATOR, self.generator_penalties, loss, offers, state, Aux(metrics))
 
     def _contents(self, state: State, batch: Batch, further: Offers) -> tuple[Array, dict[str, Array]]:
-        """The weighted sum of the content losses, and each of them; those that want what is not there are left out."""
+        """The weighted sum of the content losses, and each loss; those of features wait for the second stage."""
         fakes: Restored = batch["fakes"]
         network: Any = self.backbone and self.backbone.module
         tree = {"params": state.params[GENERATOR], **state.variables[GENERATOR]}
-        # the discriminator's reals are never sharpened, or it would teach the halos
+        # the discriminator's reals are never sharpened, or it would teach the generator halos
         target = as_frames(batch["image"])
         target = sharpened(target) if self.sharpen else target
         offers: dict[str, Callable[[], Any]] = {
@@ -330,7 +333,7 @@ class Restoration:
 
     @property
     def _opponent(self) -> Adversary | None:
-        """The adversary as it judges here, where there is a second stage."""
+        """The adversary with this task's inputs and weights; None without a second stage."""
         if not self.adversarial or self.adversary is None:
             return None
         weigh = _weights if self._masks else None
@@ -355,7 +358,7 @@ class Restoration:
         return self.clips and self.adversary is not None and getattr(self.adversary.network, "clips", False)
 
     def _as_judged(self, shown: Shown) -> Shown:
-        """Clips as they are, or where the discriminator is one of pictures their frames."""
+        """Clips as they are, or their frames if the discriminator is one of images."""
         if not self.clips or self._judges_clips:
             return shown
         count = shown.real.shape[1]
@@ -366,7 +369,7 @@ class Restoration:
         return Shown(as_frames(shown.real), None if shown.fake is None else as_frames(shown.fake), given)
 
     def _given(self, batch: Batch, condition: Array) -> dict[str, Array]:
-        """What is judged beside the images."""
+        """What is judged together with the images."""
         given = {"condition": condition} if self.conditional else {}
         if self._masks:
             given["mask"] = condition[..., -1:]
@@ -396,14 +399,14 @@ class Restoration:
 
     def _mask(self, condition: Array) -> Array:
         if not self._masks:
-            raise UserError("config.task.content: a loss wants a mask, and the degradation makes none")
+            raise UserError("config.task.content: a loss requires a mask; expected a degradation that makes one")
         return condition[..., -1:]
 
 
 def _beside(image: Array, given: Mapping[str, Array]) -> tuple[Array, Array | None]:
     """The discriminator's inputs: the image, with its condition as further channels, and the label.
 
-    A condition of clips that is smaller is enlarged.
+    The condition of a clip is enlarged if it is smaller.
     """
     if "condition" not in given:
         return image, given.get("label")
@@ -414,13 +417,13 @@ def _beside(image: Array, given: Mapping[str, Array]) -> tuple[Array, Array | No
 
 
 def _weights(given: Mapping[str, Array], shape: tuple[int, ...]) -> Array:
-    """1 for the patches of a map that touch what was made up, 0 for those of known pixels.
+    """Weights of a map of logits: 1 for patches that touch generated pixels, 0 for patches of known pixels only.
 
-    Known pixels are no fakes (Suvorov et al. 2022, section 2.3.2). There the discriminator also learns that patches of
-    known pixels, of both images, are real; here nobody is asked about them: losses get pairs of logits, and
-    relativistic ones have nothing to say of a pair that is the same twice.
+    Patches of known pixels are not fakes (Suvorov et al. 2022, section 2.3.2). In that paper the discriminator also
+    learns that such patches, of either image, are real; here they are left out of the adversarial loss, because losses
+    get pairs of logits, and a relativistic loss of two equal patches has no meaning.
     """
     mask = given["mask"][..., 0]
     if len(shape) != mask.ndim:
-        return jnp.ones(shape)  # no map
+        return jnp.ones(shape)  # one logit per image
     return (jax.image.resize(mask, shape, "linear") > 1e-3).astype(jnp.float32)

@@ -1,11 +1,10 @@
-"""What a discriminator sees of the pixels of a turn: augmented and with noise, the reals and the fakes each with
-draws of its own.
+"""The discriminator's view of the pixels of a turn: augmentation and noise, independent for reals and fakes.
 
-One draw for both would tie the judgement of a fake to that of the real of its row by more than what they show.
-DiffAugment (Zhao et al. 2020, section 3.2) and ADA (Karras et al. 2020a, section 2) draw for every image anew, and
-so does R3GAN (Huang et al. 2024), whose R1 and R2 are taken through the draws of the loss. Where pixels are given
-beside the images, such as a mask, all of them are moved by one draw, or they would no longer fit; colours, filters,
-noise and holes are those of the reals and the fakes alone.
+Shared draws would correlate the logits of a fake with those of the real in its row beyond what the images show.
+DiffAugment (Zhao et al. 2020, section 3.2) and ADA (Karras et al. 2020a, section 2) draw independently for every image,
+and so does R3GAN (Huang et al. 2024), which computes R1 and R2 with the draws of the loss. If pixels are given beside
+the images, such as a mask, reals, fakes and these share the draws of geometric transformations, or they would no longer
+match; colours, filters, noise and cutouts still apply to reals and fakes only, independently.
 """
 
 from __future__ import annotations
@@ -22,19 +21,21 @@ from jaxgan.errors import UserError
 from jaxgan.game import Array, Key
 from jaxgan.schedules import Number, at, make_schedule
 
-See = Callable[[Any], Any]  # pixels [B,H,W,C], a clip [B,T,H,W,C], or a tree of them -> as the discriminator sees them
+Pixels = Any  # a pytree of images [B,H,W,C] or clips [B,T,H,W,C], as `Adversary` describes
+Condition = Any  # a pytree of what is judged beside pixels: a label, a condition, a mask, or a dict of them
+See = Callable[[Pixels], Pixels]  # pixels -> the same as the discriminator sees them
 
-REALS, FAKES = 2, 3  # what a turn's key is folded with, for augmentation
-NOISES = 2  # what is added to that, for noise
-MOVES = 6  # what a turn's key is folded with, where all pixels are moved by one draw
+REALS, FAKES = 2, 3  # numbers folded into a turn's key for augmentation
+NOISES = 2  # added to these for noise
+MOVES = 6  # folded into a turn's key for geometric transformations that all pixels share
 
 
 class Sight(NamedTuple):
-    """What a turn makes of its reals, of its fakes and of what is given; the same pixels are the same twice."""
+    """The views of a turn on its reals, its fakes and what is given; they are deterministic."""
 
     reals: See
     fakes: See
-    given: Callable[[Any, Any], Any]  # (given, the pixels that it stands beside) -> given
+    given: Callable[[Condition, Pixels], Condition]  # (given, the pixels beside it) -> given
 
 
 def sight(
@@ -44,24 +45,25 @@ def sight(
     augment: Any = None,
     memory: Mapping[str, Array] | None = None,
     instance_noise: Number = 0.0,
-    given: Any = None,
+    given: Condition = None,
     path: str = ADVERSARY,
 ) -> Sight:
-    """Of the turn that has this key. `augment`: see `jaxgan.augment`, with what it remembers; None: none.
+    """The views of the turn with this key. `augment`: see `jaxgan.augment`, with its `memory`; None: no augmentation.
 
-    `instance_noise` is the standard deviation of Gaussian noise on every pixel, whose range is [-1, 1], added last
-    (Sonderby et al. 2017, "Amortised MAP inference"; Arjovsky & Bottou 2017, section 3). `given`: what is judged beside
-    the images; if any of it is pixels, all pixels are moved by one draw. Raises UserError for pixels that cannot be.
+    `instance_noise` is the standard deviation of Gaussian noise, added last to every pixel in [-1, 1] (Sonderby et al.
+    2017, "Amortised MAP inference"; Arjovsky & Bottou 2017, section 3). `given`: what is judged beside the images; if
+    any of it is pixels, all pixels share geometric transformations. Raises UserError for pixels that cannot be
+    augmented.
     """
     probability = None if augment is None else augment.probability(memory or {}, images_seen)
     together = augment is not None and any(map(_is_pixels, jax.tree.leaves(given)))
     if together and not hasattr(augment, "moved"):
-        words = f"{type(augment).__name__} has no `moved`, which moves what is given beside the images with them"
-        raise UserError(f"{path}.augment: {words}; expected none")
+        reason = f"{type(augment).__name__} has no `moved`, which transforms what is given beside the images with them"
+        raise UserError(f"{path}.augment: {reason}; expected none")
     moves: dict[str, Any] = {"moving_key": jax.random.fold_in(key, MOVES)} if together else {}
 
     def seen(draw: int) -> See:
-        def see(pixels: Any) -> Any:
+        def see(pixels: Pixels) -> Pixels:
             if augment is not None:
                 _check_sizes(pixels, f"{path}.augment")
                 one = lambda image: augment(jax.random.fold_in(key, draw), image, probability, **moves)  # noqa: E731
@@ -73,7 +75,7 @@ def sight(
 
         return see
 
-    def beside(given: Any, pixels: Any) -> Any:
+    def beside(given: Condition, pixels: Pixels) -> Condition:
         if augment is None:
             return given
         places = jax.tree.leaves(pixels)[0].shape[1:-1]
@@ -81,9 +83,9 @@ def sight(
         def move(leaf: Array) -> Array:
             if _is_pixels(leaf) and leaf.shape[1:-1] == places:
                 return augment.moved(moves["moving_key"], leaf, probability)
-            if leaf.ndim >= 4 or leaf.shape[1:] == places:  # a map of another size, or of whole numbers
-                words = f"what is given, of shape {leaf.shape[1:]}, cannot be moved with images of {places} pixels"
-                raise UserError(f"{path}.augment: {words}; expected none")
+            if leaf.ndim >= 4 or leaf.shape[1:] == places:  # a map of another size, or of integers
+                reason = f"a condition of shape {leaf.shape[1:]} cannot be transformed with images of {places} pixels"
+                raise UserError(f"{path}.augment: {reason}; expected none")
             return leaf
 
         return jax.tree.map(move, given)
@@ -92,7 +94,7 @@ def sight(
 
 
 def check_instance_noise(number: Number, path: str = ADVERSARY) -> None:
-    """Raise UserError for what is no standard deviation, or no schedule of one."""
+    """Raise UserError for an invalid standard deviation, or schedule of one."""
     path = f"{path}.instance_noise"
     make_schedule(number, path)
     ends: dict[str, Any] = {path: number}
@@ -104,16 +106,16 @@ def check_instance_noise(number: Number, path: str = ADVERSARY) -> None:
 
 
 def _is_pixels(leaf: Array) -> bool:
-    """Images or clips, and no labels, vectors or tokens."""
+    """Whether it is images or clips, and not labels, vectors or tokens."""
     return leaf.ndim >= 4 and jnp.issubdtype(leaf.dtype, jnp.floating)
 
 
-def _check_sizes(pixels: Any, path: str) -> None:
+def _check_sizes(pixels: Pixels, path: str) -> None:
     if len({leaf.shape[1:-1] for leaf in jax.tree.leaves(pixels)}) > 1:
         raise UserError(f"{path}: images of several scales cannot be augmented; expected none")
 
 
-def _noisy(key: Key, image: Any, deviation: Array | float) -> Any:
+def _noisy(key: Key, image: Pixels, deviation: Array | float) -> Pixels:
     leaves, structure = jax.tree.flatten(image)
     keys = jax.random.split(key, len(leaves))
     noisy = [leaf + deviation * jax.random.normal(k, leaf.shape, leaf.dtype) for k, leaf in zip(keys, leaves)]

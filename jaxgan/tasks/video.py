@@ -1,4 +1,4 @@
-"""Generation of clips: content that stays, motion, and discriminators that see few frames of a clip."""
+"""Generation of clips: constant content, motion, and discriminators that see a few frames of each clip."""
 
 from __future__ import annotations
 
@@ -15,35 +15,38 @@ from jaxgan.fields import Field
 from jaxgan.game import GENERATOR, Array, Asked, Batch, Key, Params, Phase, Product, Spec, State, Variables
 from jaxgan.tasks.adversary import Adversary, Shown
 from jaxgan.tasks.generation import Fakes, Generation
+from jaxgan.tasks.sight import Condition, Pixels
 
 
 @dataclasses.dataclass(frozen=True)
 class VideoGeneration(Generation):
-    """A generator of clips against a discriminator of clips, and against one of images if there is one.
+    """A generator of clips against a discriminator of clips, and optionally against one of images.
 
-    In each round `frames_seen` frames of every clip of the data are chosen by the run's key, and the generator makes
-    those of the same times (Skorokhodov et al. 2022, section 3.3): a clip costs so many images. The fakes begin
-    anywhere between two codes of motion, so that every real-valued time is trained. Networks get times in frames: the
-    generator `(latent, condition, motion, time, start)`, the discriminator `(clip, condition, time)`; one of images
-    gets one of the frames, and no time.
+    In each round `frames_seen` frames of every clip of the data are chosen at random, and the generator makes frames at
+    the same times (Skorokhodov et al. 2022, section 3.3), so that a clip costs this many images. The fakes begin
+    anywhere between two motion codes, so that every real-valued time is trained. Networks get times in frames: the
+    generator `(latent, condition, motion, time, start)`, the discriminator `(clip, condition, time)`. A discriminator
+    of images gets one of the frames, without a time.
     """
 
-    frames_seen: Count | None = 3  # of a clip; None: all
+    frames_seen: Count | None = 3  # frames of a clip; None: all
     image_adversary: Adversary | None = None
 
     def __post_init__(self) -> None:
-        """Raises UserError for what no game of clips can have."""
+        """Raises UserError for networks and options that do not support clips."""
         super().__post_init__()
         if not hasattr(self.generator, "noise_shape"):
             name = f"{type(self.generator).__module__.rpartition('.')[2]}.{type(self.generator).__name__}"
-            raise UserError(f"config.networks.generator: {name} makes no clips; expected one as video.Frames is")
+            raise UserError(
+                f"config.networks.generator: {name} makes no clips; expected a generator such as video.Frames"
+            )
         if any(each.pack > 1 for each in self._adversaries):
             raise UserError("config.task.adversary.pack: clips cannot be judged together; expected 1")
         object.__setattr__(self, "adversary", dataclasses.replace(self.adversary, beside=_beside))
 
     @property
     def asks(self) -> Spec:
-        """Clips, and what they are made for."""
+        """Clips, and the condition."""
         return {**super().asks, "image": Field((None, None, None, None), "uint8", "pixels")}
 
     @property
@@ -53,19 +56,19 @@ class VideoGeneration(Generation):
         return {**judges, GENERATOR: (GENERATOR,)}
 
     def init_carry(self) -> dict[str, Any]:
-        """What the adversaries and the penalties of the generator remember."""
+        """The initial memory of the adversaries and of the generator's penalties."""
         own = {} if self.image_adversary is None else self.image_adversary.init_carry()
         return super().init_carry() | own
 
     def phases(self) -> tuple[Phase, ...]:
-        """The discriminators and their lazy penalties, then the generator and its own."""
+        """The discriminators and their lazy penalties, then the generator and its lazy penalties."""
         own = () if self.image_adversary is None else self.image_adversary.phases(self._show_frame)
         return *own, *super().phases()
 
     def judge(
         self, params: Mapping[str, Params], variables: Mapping[str, Variables], image: Array, condition: Array | None
     ) -> Array:
-        """The discriminator's logits of clips `[N,T,H,W,C]`, of which it sees as many frames as ever, evenly spaced."""
+        """The discriminator's logits of clips `[N,T,H,W,C]`; it sees `frames_seen` evenly spaced frames of each."""
         length = image.shape[1]
         places = jnp.round(jnp.linspace(0, length - 1, self._seen(length))).astype(jnp.int32)
         time = jnp.broadcast_to(places, (image.shape[0], len(places)))
@@ -74,14 +77,14 @@ class VideoGeneration(Generation):
 
     @property
     def products(self) -> Mapping[str, Product]:
-        """Clips of latents, of any length, and what the discriminator says of clips."""
+        """Clips of any length from latents, and the discriminator's logits of clips."""
         products, frames = dict(super().products), self._films.frames
         discriminator = self.adversary.network_name
         judging = dataclasses.replace(products[discriminator], asks={"image": self._image(frames), **self.given})
         return {GENERATOR: self._film(frames, 1.0), discriminator: judging}
 
     def _film(self, frames: int, rate: float) -> Product:
-        """Clips of so many frames, of which `rate` go by in the time of one of the data."""
+        """Clips of `frames` frames, at `rate` times the frame rate of the data."""
         shape = self._films.noise_shape((frames - 1) / rate)
         further = {"motion": Field(shape, kind="latent", law="normal"), "time": Field((frames,))}
 
@@ -94,24 +97,24 @@ class VideoGeneration(Generation):
 
     @property
     def has_styles(self) -> bool:
-        """False: those of clips are no images' styles."""
+        """False: the styles of clips do not determine an image."""
         return False
 
     @property
     def truncates_styles(self) -> bool:
-        """Whether the generator maps its content to styles."""
+        """Whether the generator maps its content latents to styles."""
         return bool(self._films.has_styles)
 
     @property
     def _films(self) -> Any:
-        """The generator, with what one of clips says of itself: `frames`, `noise_shape`, `period`, `has_styles`."""
+        """The generator, with the attributes of one of clips: `frames`, `noise_shape`, `period`, `has_styles`."""
         return self.generator
 
     @property
     def _adversaries(self) -> tuple[Adversary, ...]:
         return (self.adversary,) if self.image_adversary is None else (self.image_adversary, self.adversary)
 
-    def _init_judges(self, key: Key, batch: Batch, drawn: Any) -> dict[str, Any]:
+    def _init_judges(self, key: Key, batch: Batch, drawn: Pixels) -> dict[str, Any]:
         clip, condition = batch["image"][:, : drawn.shape[1]], self._condition(batch)
         time = jnp.zeros(clip.shape[:2])
         trees = {self.adversary.network_name: self.adversary.init(key, clip, {"condition": condition, "time": time})}
@@ -121,7 +124,7 @@ class VideoGeneration(Generation):
         return trees
 
     def _alongside(self, key: Key, batch: Batch) -> tuple[Array, ...]:
-        """Noise of motion, the times of the frames, and where between two codes the clips begin."""
+        """Motion noise, the times of the frames, and the positions between two codes at which the clips begin."""
         motion_key, start_key = jax.random.split(jax.random.fold_in(key, 2))
         rows, length = batch["image"].shape[:2]
         shape = self._films.noise_shape(length - 1 + self._films.period)
@@ -130,7 +133,7 @@ class VideoGeneration(Generation):
         return motion, self._times(key, batch), start
 
     def _times(self, key: Key, batch: Batch) -> Array:
-        """Which frames of clips are seen, in order: int32 `[B,K]`, every choice of so many as likely."""
+        """The indices of the frames seen, ascending: int32 `[B,K]`, every subset equally likely."""
         rows, length = batch["image"].shape[:2]
         seen = self._seen(length)
         if seen == length:
@@ -140,7 +143,9 @@ class VideoGeneration(Generation):
 
     def _seen(self, length: int) -> int:
         if self.frames_seen is not None and self.frames_seen > length:
-            raise UserError(f"config.task.frames_seen: got {self.frames_seen}, but clips have {length} frames")
+            raise UserError(
+                f"config.task.frames_seen: got {self.frames_seen}, expected at most the {length} frames of a clip"
+            )
         return self.frames_seen or length
 
     def _shown(self, state: State, batch: Batch, key: Key, fakes: Fakes | None) -> Shown:
@@ -150,7 +155,7 @@ class VideoGeneration(Generation):
         real = jnp.take_along_axis(shown.real, time[:, :, None, None, None], axis=1)
         return shown._replace(real=real, given={"condition": shown.given, "time": time})
 
-    def _mismatched(self, given: Any) -> Any:
+    def _mismatched(self, given: Condition) -> Condition:
         return {**given, "condition": super()._mismatched(given["condition"])}
 
     def _show_frame(self, state: State, batch: Batch, key: Key) -> Shown:
@@ -159,7 +164,7 @@ class VideoGeneration(Generation):
         return self._frame(self._shown(state, batch, key, fakes), key)
 
     def _frame(self, shown: Shown, key: Key) -> Shown:
-        """One frame of each clip, the same of real and fake."""
+        """One frame of each clip, the same for real and fake."""
         rows, count = shown.real.shape[:2]
         place = jax.random.randint(jax.random.fold_in(key, 4), (rows,), 0, count)[:, None, None, None, None]
         real, fake = (
@@ -169,7 +174,7 @@ class VideoGeneration(Generation):
         return Shown(real, fake, shown.given["condition"], further=shown.further)
 
     def _pushed(self, state: State, shown: Shown, key: Key) -> tuple[Array, dict[str, Array]]:
-        """What the discriminators ask of the generator together."""
+        """The generator's loss from both discriminators, and its metrics."""
         loss, metrics = super()._pushed(state, shown, key)
         if self.image_adversary is None:
             return loss, metrics

@@ -1,1 +1,1 @@
-"""How a run is trained: the step, its state, optimizers, averages and the loop."""
+"""Training: the step, its state, optimizers, weight averages and the loop."""

@@ -1,32 +1,31 @@
-"""The exponential moving average of a generator's weights, by images.
+"""The exponential moving average of a generator's weights, with a half-life in images.
 
-Params are averaged, and of the variables the statistics: what a network keeps of its activations or kernels over many
-steps, and what therefore has to fit the averaged params. Everything else (clocks, counters, constants) is copied.
+Averaged are the params and, of the variables, the statistics: what a network accumulates about its activations or
+kernels over many steps, which has to fit the averaged params. Everything else (clocks, counters, constants) is copied.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from jaxgan.game import Array, Variables
+from jaxgan.game import Array, Params, Variables
 from jaxgan.schedules import Number, at
 
 STATISTICS = (  # the collections that are averaged
-    "batch_stats",  # moments of activations; the name for whatever networks of other packages measure
-    "average",  # StyleGAN2's mean style, which goes with the averaged mapping network
-    "spectral",  # singular vectors: from the live ones power iteration finds less of an averaged kernel's norm
+    "batch_stats",  # moments of activations, by Flax's name
+    "average",  # StyleGAN2's mean style, which belongs to the averaged mapping network
+    "spectral",  # singular vectors: started at the live ones, power iteration underestimates an averaged kernel's norm
 )
 
 
 def ema_decay(images: Array, images_seen: Array, *, half_life_images: Number, rampup: float | None = None) -> Array:
-    """How much of the average stays after `images` more images: 0.5^(images / half-life).
+    """The weight of the old average after `images` more images: 0.5^(images / half-life).
 
-    `half_life_images` may be a schedule and may be 0 (the average is then the live weights). `rampup`
-    bounds the half-life by that share of the images seen (Karras et al. 2020, `ema_rampup`).
+    `half_life_images` may be a schedule, and 0 (the average then equals the live weights). `rampup` bounds the
+    half-life by this share of the images seen (Karras et al. 2020, `ema_rampup`).
     """
     half_life = at(half_life_images, images_seen, "ema.half_life_images")
     if rampup is not None:
@@ -34,8 +33,8 @@ def ema_decay(images: Array, images_seen: Array, *, half_life_images: Number, ra
     return 0.5 ** (images / jnp.maximum(half_life, 1e-8))
 
 
-def ema_update(average: Any, live: Any, decay: Array) -> Any:
-    """`average` moved towards `live`: floats by `decay`, everything else copied."""
+def ema_update(average: Params, live: Params, decay: Array) -> Params:
+    """`decay * average + (1 - decay) * live` for floats; everything else is copied from `live`."""
 
     def move(old: Array, new: Array) -> Array:
         if not jnp.issubdtype(new.dtype, jnp.floating):
@@ -46,5 +45,5 @@ def ema_update(average: Any, live: Any, decay: Array) -> Any:
 
 
 def variables_update(average: Mapping[str, Variables], live: Mapping[str, Variables], decay: Array) -> Variables:
-    """The variables, by collection, that go with averaged params: statistics move by `decay`, all others are `live`."""
+    """The variables, by collection, of averaged params: statistics are averaged, all others copied from `live`."""
     return {kind: ema_update(average[kind], live[kind], decay) if kind in STATISTICS else live[kind] for kind in live}

@@ -1,11 +1,11 @@
-"""How a run ends when a disk or the memory does not do, or its generator makes no images any more."""
+"""How a run ends if a disk or the device memory fails, or the generator's images are not finite."""
 
 from __future__ import annotations
 
 import contextlib
 import sys
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING
 
 import jax
 
@@ -14,15 +14,18 @@ from jaxgan.checkpoints.workdir import Workdir
 from jaxgan.errors import NotFiniteError, TrainingGaveUp, UserError
 from jaxgan.system import disks
 
-FULL = "RESOURCE_EXHAUSTED"  # by XLA
-TOLD = 160  # characters of its words
+if TYPE_CHECKING:
+    from sys import UnraisableHookArgs
+
+FULL = "RESOURCE_EXHAUSTED"  # XLA's status for a lack of memory
+QUOTED = 160  # characters of its message
 
 
 @contextlib.contextmanager
 def gives_up_on_disks(place: Workdir) -> Iterator[None]:
-    """Makes one line of a file that cannot be written, or read, whichever thread it was.
+    """Turns an error of reading or writing a file, in any thread, into a TrainingGaveUp of one line.
 
-    Raises TrainingGaveUp, which launchers do not start again: it names the disk, and the last checkpoint that is whole.
+    It names the disk and the last complete checkpoint. Launchers do not restart a run that gave up.
     """
     try:
         with _without_echoes():
@@ -33,28 +36,30 @@ def gives_up_on_disks(place: Workdir) -> Iterator[None]:
         failed = disks.find(error)
         if failed is None:
             raise
-        told = f"{disks.explain(failed, place.path)}; {_last(place)}"
-        raise TrainingGaveUp(f"training cannot go on: {told}; the same command goes on when that is mended") from error
+        raise TrainingGaveUp(
+            f"training cannot go on: {disks.explain(failed, place.path)}; {_last(place)}; "
+            "once this is fixed, the same command continues the run"
+        ) from error
 
 
 @contextlib.contextmanager
 def gives_up_on_memory(place: Workdir) -> Iterator[None]:
-    """Makes TrainingGaveUp, in one line, of a program that has not enough memory: a new start would not have more."""
+    """Turns a lack of device memory into a TrainingGaveUp of one line: a restart would not have more memory."""
     try:
         yield
     except jax.errors.JaxRuntimeError as error:
         if FULL not in str(error):
             raise
-        told = " ".join(str(error).split())[:TOLD]
+        reason = " ".join(str(error).split())[:QUOTED]
         raise TrainingGaveUp(
-            f"training gave up, as a device has too little memory: {told}; give a smaller --config.batch_size, more "
+            f"training gave up: a device has too little memory: {reason}; use a smaller --config.batch_size, more "
             f"--config.microbatches, or --config.remat=full; {_last(place)}"
         ) from error
 
 
 @contextlib.contextmanager
 def gives_up_on_images(place: Workdir) -> Iterator[None]:
-    """Makes TrainingGaveUp, in one line, of images that cannot be scored: a new start would make them again."""
+    """Turns images that cannot be scored into a TrainingGaveUp of one line: a restart would produce them again."""
     try:
         yield
     except NotFiniteError as error:
@@ -65,10 +70,10 @@ def gives_up_on_images(place: Workdir) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _without_echoes() -> Iterator[None]:
-    """Inside, what TensorStore's threads still report to an event loop that a failed save has closed is not printed."""
+    """Hides the messages of TensorStore's threads that still report to an event loop which a failed save has closed."""
     before = sys.unraisablehook
 
-    def hook(raised: Any) -> None:
+    def hook(raised: UnraisableHookArgs) -> None:
         if str(raised.exc_value) != "Event loop is closed":
             before(raised)
 
@@ -80,11 +85,11 @@ def _without_echoes() -> Iterator[None]:
 
 
 def _last(place: Workdir) -> str:
-    """The last checkpoint that is whole."""
+    """A clause that names the last complete checkpoint."""
     try:
         records = read_records(place.checkpoints)
     except OSError:
-        return f"the last whole checkpoint is in {place.checkpoints}"
+        return f"the last complete checkpoint is in {place.checkpoints}"
     if not records:
-        return "there is no whole checkpoint yet"
-    return f"the last whole checkpoint is step {max(records)}: {place.checkpoints / str(max(records))}"
+        return "there is no complete checkpoint yet"
+    return f"the last complete checkpoint is step {max(records)}: {place.checkpoints / str(max(records))}"

@@ -1,13 +1,12 @@
 """From the host's bytes to the batch that losses see, inside the compiled step.
 
-The host sends uint8 images, or only row numbers of a data set that lies on the device.
+The host sends uint8 images, or only row numbers into a data set that is kept on the device.
 """
 
 from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any
 
 import jax
 
@@ -19,16 +18,16 @@ from jaxgan.layers.collective import axis_name
 from jaxgan.training.batches import assemble
 from jaxgan.training.step import DueSet, Metrics, TrainStep, play_rounds
 
-FLIP_STREAM = 0x666C6970  # keeps the flips' keys apart from the rounds'
+FLIP_STREAM = 0x666C6970  # separates the keys of flips from those of rounds
 
 
 def make_play(
     train_step: TrainStep, spec: Spec, key: Key, *, flipped: Collection[str] = ()
 ) -> Callable[..., tuple[State, Metrics]]:
-    """`(state, cache, sent, due_sets) -> (state, metrics)`: one round for each batch that was sent.
+    """`(state, cache, sent, due_sets) -> (state, metrics)`: one round for each batch sent.
 
-    Examples of the sources `flipped` are flipped at random. Raises UserError for flips of data with a flow,
-    which they would turn.
+    Examples of the sources in `flipped` are flipped at random. Raises UserError for a source with a flow field, whose
+    direction a flip would reverse.
     """
     for name, field in spec.items():
         if field.kind == "flow" and source_of(name) in flipped:
@@ -36,7 +35,10 @@ def make_play(
             raise UserError(f"{path}: got true, expected false for data with a flow, {name!r}")
 
     def play(
-        state: State, cache: Any, sent: Sequence[Mapping[str, Array]], due_sets: Sequence[DueSet]
+        state: State,
+        cache: Mapping[str, Array] | None,
+        sent: Sequence[Mapping[str, Array]],
+        due_sets: Sequence[DueSet],
     ) -> tuple[State, Metrics]:
         batches = [
             assemble(spec, cache, rows, {name: _flip_key(key, state, index, name) for name in flipped})

@@ -1,9 +1,8 @@
-"""The training loop, which knows no task.
+"""The training loop, independent of the task.
 
-It takes up the newest whole checkpoint or starts anew. Then, until all images are played: it plays a
-dispatch of rounds; at their intervals it writes the metrics (and lets the watch look at them), draws
-the samples, evaluates and saves. After a fatal alarm it goes back to the last good checkpoint. When a
-signal asks it to stop it saves first.
+It resumes from the newest complete checkpoint or starts a new run. Until the run has seen all its images, it plays a
+dispatch of rounds and then, each at its interval, writes the metrics (which the watch checks), shows samples, evaluates
+and saves. After a fatal alarm it goes back to the last good checkpoint. If a signal asks it to stop, it saves first.
 """
 
 from __future__ import annotations
@@ -39,25 +38,25 @@ from jaxgan.training.step import due_phases
 
 log = logging.getLogger(__name__)
 
-IN_FLIGHT = 2  # dispatches that the host may be ahead of the device
+IN_FLIGHT = 2  # dispatches by which the host may be ahead of the device
 
 
 class Position(NamedTuple):
-    """Where a run stands, known on the host without asking the device."""
+    """The position of a run, known on the host without asking the device."""
 
     step: int
     images: int  # the clock
-    read: Mapping[str, int]  # examples, by source
+    read: Mapping[str, int]  # number of examples read, by source
 
     def after(self, rounds: int, images: int, examples: int) -> Position:
-        """The position after so many rounds, each with so many images on the clock and examples of each source."""
+        """The position after `rounds` more rounds of `images` on the clock and `examples` of each source."""
         read = {name: count + rounds * examples for name, count in self.read.items()}
         return Position(self.step + rounds, self.images + rounds * images, read)
 
 
 @dataclasses.dataclass(frozen=True)
 class Intervals:
-    """How long a run is and how often it does what; in images, but for `log` in steps. None: only at the end."""
+    """The length of a run and the intervals of its side jobs, in images (`log`: in steps). None: only at the end."""
 
     images: int
     log: int
@@ -68,7 +67,7 @@ class Intervals:
 
 @dataclasses.dataclass
 class Loop:
-    """One run: everything it needs, handed in."""
+    """One run, with everything it needs."""
 
     phases: Sequence[Phase]
     runner: Runner
@@ -82,18 +81,18 @@ class Loop:
     show_samples: Callable[[State, int], None]  # (state, images)
     intervals: Intervals
     batch_size: int
-    frames: int = 1  # of an example that count on the clock
+    frames: int = 1  # frames of an example that count on the clock
     rounds_per_dispatch: int = 1
-    more: Mapping[str, Pipeline] = dataclasses.field(default_factory=dict)  # of further sources, by name
+    more: Mapping[str, Pipeline] = dataclasses.field(default_factory=dict)  # pipelines of further sources, by name
     max_rollbacks: int = 3
-    begin: Callable[[State], State] = lambda state: state  # what a new run does with its initial state
+    begin: Callable[[State], State] = lambda state: state  # changes the initial state of a new run
     meter: Meter = dataclasses.field(default_factory=Meter)
     hung_seconds: float | None = None  # see Watchdog
 
     def run(self) -> int:
-        """Plays to the end of the run; the exit status: finished, or saved and interrupted.
+        """Plays to the end of the run. Returns the exit status: finished, or saved and interrupted.
 
-        Raises TrainingGaveUp after too many rollbacks, and signals.Told where a signal comes before the first round.
+        Raises TrainingGaveUp after too many rollbacks, and signals.Told if a signal comes before the first round.
         """
         self._pipelines = {MAIN: self.pipeline, **self.more}
         kept = preloaded(self._pipelines)
@@ -106,12 +105,12 @@ class Loop:
             state, position = self._go_on(state, position)
             if position.images < self.intervals.images:
                 self._save(state, position, {})
-                self.checkpoints.wait()  # before it is said
+                self.checkpoints.wait()  # the message must be true
                 self._warn("saved at %s images and interrupted; the same command goes on from here", position.images)
                 return signals.status()
-        told = self.meter.summary()
-        log.info(told)
-        self.progress.say(told)
+        summary = self.meter.summary()
+        log.info(summary)
+        self.progress.say(summary)
         return FINISHED
 
     def _go_on(self, state: State, position: Position) -> tuple[State, Position]:
@@ -120,11 +119,11 @@ class Loop:
             while position.images < self.intervals.images:
                 before = position
                 state, position = self._play(state, position)
-                # before anything can be saved: what is saved has been entered, and a resumed run does not do it again
+                # before any save: a resumed run does not enter again the phases that began before its checkpoint
                 state = entered(state, self.phases, before.images, position.images)
                 try:
                     state, position = self._look_after(state, before, position)
-                except signals.Told:  # amid samples or an evaluation: this state is as good as any
+                except signals.Told:  # during samples or an evaluation: the state is complete
                     return state, position
                 watchdog.feed()
                 if self._stopping():
@@ -132,10 +131,10 @@ class Loop:
         return state, position
 
     def _stopping(self) -> bool:
-        """Whether to stop now; asked once after every dispatch.
+        """Whether to stop now; called once after every dispatch.
 
-        Of several processes all stop after the same dispatch, whichever got the signal: jax's preemption service takes
-        it and finds one that none has played yet.
+        Several processes all stop after the same dispatch, whichever of them got the signal: jax's preemption service
+        catches it and agrees on a dispatch that none of them has played yet.
         """
         self._dispatches += 1
         self.checkpoints.look()
@@ -166,10 +165,10 @@ class Loop:
         return batches(self._pipelines, position.read, self.batch_size, rows)
 
     def _play(self, state: State, at: Position) -> tuple[State, Position]:
-        """One dispatch.
+        """Plays one dispatch.
 
-        Dispatches end at multiples of their length, so that a resumed run plays the same ones, and where a phase is
-        to be entered.
+        A dispatch ends at a multiple of its length, so that a resumed run has the same dispatches, or earlier if a
+        phase with an `enter` begins.
         """
         images = self.batch_size * self.frames
         entries = [phase.start for phase in self.phases if phase.enter is not None and phase.start > at.images]
@@ -191,10 +190,10 @@ class Loop:
         return state, at.after(rounds, images, self.batch_size)
 
     def _look_after(self, state: State, before: Position, now: Position) -> tuple[State, Position]:
-        """What is due between two dispatches."""
+        """Does what is due between two dispatches."""
         if now.images < self.intervals.images:
             return self._look_between(state, before, now)
-        with signals.held():  # what ends a run is brought to its end: nothing would do it later
+        with signals.held():  # the work at the end of a run is not interrupted: nothing would do it later
             return self._look_between(state, before, now)
 
     def _look_between(self, state: State, before: Position, now: Position) -> tuple[State, Position]:
@@ -217,7 +216,7 @@ class Loop:
             return self._roll_back(state, fatal)
         stage_ended = any(before.images < phase.start <= now.images for phase in self.phases)
         if ended or scores or stage_ended or _crossed(every.checkpoint, before.images, now.images):
-            if self._pending:  # a save is called good or not by what came before it
+            if self._pending:  # whether this save is good depends on the metrics before it
                 fatal = next((alarm for alarm in self._write_metrics(now) if alarm.fatal), None)
                 if fatal is not None:
                     return self._roll_back(state, fatal)
@@ -225,7 +224,7 @@ class Loop:
         return state, now
 
     def _write_metrics(self, now: Position) -> list[Alarm]:
-        """Fetches the metrics since the last time, shows them to the watch round by round and writes their means."""
+        """Fetches the pending metrics, passes them to the watch round by round and writes their means."""
         with self._aside("metrics", self._pending):
             means, alarms = self._observe()
         means |= self.meter.report()
@@ -241,7 +240,7 @@ class Loop:
         for step, metrics in pending:
             rounds = max(len(stacked) for stacked in metrics.values())
             for index in range(rounds):
-                # a metric that only some rounds report belongs to the last ones
+                # a metric that only some of the rounds report is taken as that of the last ones
                 row = {k: float(v[index - rounds]) for k, v in metrics.items() if rounds - index <= len(v)}
                 alarms += self.watch.observe(step + index, row)
                 for name, value in row.items():
@@ -252,7 +251,7 @@ class Loop:
 
     @contextlib.contextmanager
     def _aside(self, part: str, arrays: Any) -> Iterator[None]:
-        """Counts the time inside as spent on a part, but not the wait for the training that it follows."""
+        """Counts the time inside as spent on a part, without the wait for the training before it (`arrays`)."""
         jax.block_until_ready(arrays)
         with self.meter.spending(part):
             yield
@@ -263,7 +262,7 @@ class Loop:
         return alarms
 
     def _warn(self, message: str, *arguments: object) -> None:
-        """What all processes see alike is said once."""
+        """Logs a warning once, not in every process."""
         if distributed.leading():
             log.warning(message, *arguments)
 
@@ -283,7 +282,7 @@ class Loop:
         self.watch.mark_saved()
 
     def _roll_back(self, state: State, alarm: Alarm) -> tuple[State, Position]:
-        """Goes back to the newest good checkpoint, with half the learning rate and other noise."""
+        """Goes back to the newest good checkpoint, with half the learning rate and different random keys."""
         restored = self.checkpoints.restore_latest(self.runner.place(jax.eval_shape(self.init)), good=True)
         if restored is None:
             raise TrainingGaveUp(f"{alarm.message} There is no good checkpoint to go back to.")
@@ -308,7 +307,7 @@ class Loop:
 
 
 def _position_of(restored: Restored) -> Position:
-    """Where a checkpoint was saved. Older ones counted no examples: each was one image."""
+    """The position of a checkpoint. Older ones have no count of examples: each example was one image."""
     images = int(restored.state.images_seen)
     return Position(int(restored.state.step), images, {MAIN: images, **restored.record.get("positions", {})})
 

@@ -1,9 +1,9 @@
-"""Optimizers from optax by name, with hyperparameters that follow the clock of images.
+"""Optimizers from optax by name, with hyperparameters that may be schedules over images.
 
-A section `{"name": "adam", "learning_rate": 2e-4, "b1": 0.5, "clip_global_norm": 1.0}` names an optax optimizer, its
-own hyperparameters, and up to three clips; `"scale": {"mapping": 0.01}` in it multiplies the updates of single networks
-of the player. Every hyperparameter, and every scale, may be a schedule over images. An optimizer is a function of the
-clock that returns an optax transformation: its state does not depend on the hyperparameters, so these are traced and a
+A section `{"name": "adam", "learning_rate": 2e-4, "b1": 0.5, "clip_global_norm": 1.0}` has the name of an optax
+optimizer, its hyperparameters, and up to three clips. `"scale": {"mapping": 0.01}` multiplies the updates of single
+networks of the player. Every hyperparameter and every scale may be a schedule. An optimizer is a function of the clock
+that returns an optax transformation: its state does not depend on the hyperparameters, so these are traced, and a
 schedule never recompiles.
 """
 
@@ -30,13 +30,13 @@ from jaxgan.config.domains import (
     Whole,
 )
 from jaxgan.errors import UserError
-from jaxgan.game import Array, Phase
+from jaxgan.game import Array, Params, Phase
 from jaxgan.schedules import at, check_argument
 
 Optimizer = Callable[[Array, Array], optax.GradientTransformation]  # (images_seen, rollbacks)
 
 CLIPS: dict[str, Any] = dict.fromkeys(("clip_global_norm", "clip_adaptive", "clip_weights"), Positive | None)
-HYPERPARAMETERS: dict[str, Any] = {  # of all of optax's optimizers
+HYPERPARAMETERS: dict[str, Any] = {  # the domains, for all of optax's optimizers
     "learning_rate": PositiveNumber,
     **dict.fromkeys(("b1", "b2", "b3", "momentum", "decay", "decay_rate", "rho"), DecayNumber),
     **dict.fromkeys(("eps", "eps_root", "min_norm", "weight_decay", "weight_decay_rate"), NotNegativeNumber),
@@ -49,13 +49,13 @@ HYPERPARAMETERS: dict[str, Any] = {  # of all of optax's optimizers
     **dict.fromkeys(("min_dim_size_to_factor", "memory_size"), Count),
     **dict.fromkeys(("decay_offset", "seed"), Whole),
 }
-SCALE = "scale"  # of single networks, by name
-BETAS = ("b1", "b2", "momentum", "decay")  # memories that a lazy regularization shortens
-SWITCHES = ("nesterov", "centered", "mu_dtype", "eps_in_sqrt", "bias_correction")  # not numbers
+SCALE = "scale"  # factors of single networks, by name
+BETAS = ("b1", "b2", "momentum", "decay")  # decay rates that are corrected for lazy regularization
+SWITCHES = ("nesterov", "centered", "mu_dtype", "eps_in_sqrt", "bias_correction")  # these are not numbers
 
 
 def check_optimizer(section: Mapping[str, Any], path: str) -> None:
-    """Raise UserError, with `path` before the key, for an optimizer or a hyperparameter optax does not have."""
+    """Raise UserError, with `path` before the key, for an optimizer or a hyperparameter that optax does not have."""
     name = section.get("name")
     maker = getattr(optax, str(name), None)
     accepted = _hyperparameters(maker) if inspect.isfunction(maker) else {}
@@ -83,7 +83,7 @@ def check_optimizer(section: Mapping[str, Any], path: str) -> None:
 
 
 class Correction(NamedTuple):
-    """From `start` images on a learning rate is multiplied by `factor`, and a beta is taken to its power."""
+    """From `start` images on, the learning rate is multiplied by `factor`, and each beta is raised to that power."""
 
     start: int
     factor: float
@@ -103,7 +103,7 @@ def make_optimizer(
     check_optimizer(section, path)
     maker = getattr(optax, section["name"])
     arguments = {key: value for key, value in section.items() if key not in ("name", SCALE, *CLIPS)}
-    if tuple(corrections) != NO_CORRECTION:  # betas that the section leaves to optax are corrected too
+    if tuple(corrections) != NO_CORRECTION:  # betas that the section does not set are corrected too
         defaults = {k: d for k, d in _hyperparameters(maker).items() if k in BETAS and isinstance(d, int | float)}
         arguments = {**defaults, **arguments}
 
@@ -123,9 +123,10 @@ def make_optimizer(
 def lazy_correction(phases: Sequence[Phase], player: str) -> tuple[Correction, ...]:
     """c = k / (k + 1) for a regularization every k steps beside the main phase (Karras et al. 2020, appendix B).
 
-    Lazy phases add optimizer steps; lr * c and beta^c keep the memory and the distance the same. In general c is the
-    share of the main phases in the steps that are due at a time: phases of other stages do not count, and the k of a
-    player that moves every n rounds is counted in its own steps. From image 0 on, in order, no two neighbours equal.
+    Lazy phases add optimizer steps; lr * c and beta^c keep the distance moved and the memory per round the same. In
+    general c is the share of the main phases in the optimizer steps of a stage: phases of other stages do not count,
+    and for a player that moves every n rounds, k counts its own steps. The corrections begin at image 0, are in order,
+    and no two neighbours are equal.
     """
     own = [phase for phase in phases if phase.player == player]
     starts = {0, *(phase.start for phase in own), *(phase.stop for phase in own if phase.stop is not None)}
@@ -133,7 +134,7 @@ def lazy_correction(phases: Sequence[Phase], player: str) -> tuple[Correction, .
     for start in sorted(starts):
         due = [phase for phase in own if phase.start <= start and (phase.stop is None or start < phase.stop)]
         lazy, main = (sum(1 / phase.every for phase in due if phase.lazy is kind) for kind in (True, False))
-        factor = main / (main + lazy) if main else 1.0  # alone, a regularization is no addition
+        factor = main / (main + lazy) if main else 1.0  # a regularization alone adds no steps to a main phase
         if not corrections or factor != corrections[-1].factor:
             corrections.append(Correction(start, factor))
     return tuple(corrections)
@@ -142,7 +143,7 @@ def lazy_correction(phases: Sequence[Phase], player: str) -> tuple[Correction, .
 def _corrected(
     value: Any, correct: Callable[[Any, float], Any], corrections: Sequence[Correction], images_seen: Array
 ) -> Any:
-    """`correct(value, factor)` for the factor at `images_seen`; of a single one, without an operation in the step."""
+    """`correct(value, factor)` with the factor at `images_seen`; a single factor adds no operation to the step."""
     values = [value if factor == 1.0 else correct(value, factor) for _, factor in corrections]
     now = values[0]
     for (start, _), later in zip(corrections[1:], values[1:]):
@@ -164,9 +165,11 @@ def _clipped(
 
 
 def scale_networks(factors: Mapping[str, Array | float]) -> optax.GradientTransformation:
-    """Multiplies the updates of networks, each by its factor; those without one stay as they are."""
+    """Multiplies the updates of each network by its factor; networks without one are unchanged."""
 
-    def update(updates: Mapping[str, Any], state: Any, params: Any = None) -> tuple[Any, Any]:
+    def update(
+        updates: Mapping[str, Params], state: optax.OptState, params: Params = None
+    ) -> tuple[Params, optax.OptState]:
         del params
         scaled = {name: jax.tree.map(lambda u, by=by: by * u, updates[name]) for name, by in factors.items()}
         return {**updates, **scaled}, state
@@ -177,7 +180,7 @@ def scale_networks(factors: Mapping[str, Array | float]) -> optax.GradientTransf
 def clip_weights(bound: float) -> optax.GradientTransformation:
     """Keeps every parameter in [-bound, bound]: WGAN's constraint (Arjovsky et al. 2017, algorithm 1)."""
 
-    def update(updates: Any, state: Any, params: Any = None) -> tuple[Any, Any]:
+    def update(updates: Params, state: optax.OptState, params: Params = None) -> tuple[Params, optax.OptState]:
         clipped = jax.tree.map(lambda p, u: jnp.clip(p + u, -bound, bound) - p, params, updates)
         return clipped, state
 

@@ -1,4 +1,4 @@
-"""Memory for time: what the backward pass computes again instead of keeping it since the forward one."""
+"""Rematerialisation: the backward pass recomputes activations instead of storing them, time for memory."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ import jax
 Remat = Literal["none", "elementwise", "full"]
 
 POLICIES = {
-    "elementwise": jax.checkpoint_policies.dots_saveable,  # results of convolutions count as such
+    "elementwise": jax.checkpoint_policies.dots_saveable,  # convolutions count as dots
     "full": jax.checkpoint_policies.nothing_saveable,
 }
 
 
 def recomputed(function: Callable[..., Any], remat: Remat) -> Callable[..., Any]:
-    """`function` with the same values and derivatives, of whose insides less is kept for its gradient.
+    """`function` with the same values and derivatives, which stores less for its gradient.
 
-    `elementwise` keeps the results of convolutions and matrix products and computes what lies between
-    them again (Chen et al. 2016, section 3); `full` keeps the arguments alone.
+    `elementwise` stores the results of convolutions and matrix products and recomputes everything between them
+    (Chen et al. 2016, section 3); `full` stores only the arguments.
     """
     return function if remat == "none" else jax.checkpoint(function, policy=POLICIES[remat])

@@ -1,4 +1,4 @@
-"""The state of a run at its start."""
+"""The initial state of a run, and the state at the beginning of a phase."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from jaxgan.training.optimizers import Optimizer
 
 
 def init_state(task: Task, optimizers: Mapping[str, Optimizer], key: Key, batch: Batch) -> State:
-    """The state before the first round, for a batch of the shapes given.
+    """The state before the first round, for batches of the shapes of `batch`.
 
     Pure: `jax.eval_shape` of it needs no memory, and under `jit` with output shardings no device ever
     holds more than its share. Each average starts as a copy of the live weights. Raises UserError for an average of
@@ -23,7 +23,7 @@ def init_state(task: Task, optimizers: Mapping[str, Optimizer], key: Key, batch:
     owned = [name for networks in task.players.values() for name in networks]
     for name in task.averaged:
         if name not in owned:
-            raise UserError(f"{type(task).__name__}.averaged: got {name!r}, expected are networks of players: {owned}")
+            raise UserError(f"{type(task).__name__}.averaged: got {name!r}, expected networks of players: {owned}")
     params, variables = task.init(key, batch)
     zero = jnp.zeros((), jnp.int32)
     opt_state = {
@@ -47,21 +47,21 @@ def init_state(task: Task, optimizers: Mapping[str, Optimizer], key: Key, batch:
 
 
 def entered(state: State, phases: Sequence[Phase], last: int, now: int) -> State:
-    """The state as the phases want it that begin after `last` images, and not after `now`.
+    """The state after `Phase.enter` of all phases that begin after `last` images and not after `now`.
 
-    Raises UserError, naming the first array, where `Phase.enter` gives arrays of other names or shapes.
+    Raises UserError, naming the first array, if `enter` returns arrays of other names or shapes.
     """
     for phase in phases:
         if phase.enter is not None and last < phase.start <= now:
-            state = placed_like(phase.enter(state), state, f"phase {phase.name}: enter gives other arrays: ")
+            state = placed_like(phase.enter(state), state, f"phase {phase.name}: enter returns other arrays: ")
     return state
 
 
-def placed_like(new: Any, old: Any, told: str) -> Any:
-    """The tree `new` as copies that lie where the arrays of `old` lie; those that are the same there stay.
+def placed_like(new: Any, old: Any, prefix: str) -> Any:
+    """The tree `new`, its arrays copied to the devices (and dtypes) of those of `old`; identical arrays are kept.
 
-    Copies, as the step is given the state's buffers to write on, each once. Raises UserError, `told` before it, with
-    the first array of another name or shape.
+    They are copied because the step donates each of the state's buffers, and no buffer can be donated twice. Raises
+    UserError, beginning with `prefix`, that names the first array of another name or shape.
     """
     there, here = (
         {jax.tree_util.keystr(path, simple=True, separator="/"): leaf for path, leaf in leaves}
@@ -70,7 +70,7 @@ def placed_like(new: Any, old: Any, told: str) -> Any:
     for name in sorted({**there, **here}):
         given, wanted = (jnp.shape(each[name]) if name in each else "absent" for each in (there, here))
         if given != wanted:
-            raise UserError(f"{told}{name} is {given} there, and {wanted} in this run")
+            raise UserError(f"{prefix}{name} is {given}, expected {wanted}")
     leaves = [
         leaf if there[name] is leaf else jax.device_put(jnp.array(there[name], leaf.dtype), leaf.sharding)
         for name, leaf in here.items()

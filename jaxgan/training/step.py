@@ -1,10 +1,10 @@
-"""How players move: the one train step of every task.
+"""The train step of all tasks.
 
-A round plays the due phases in order. In each the moving player's gradients are taken at the state
-as it stands (or, with `simultaneous`, as the round found it), its optimizer moves its networks and
-nobody else's, and a turn with a NaN or an infinity is skipped and counted. A player's draw is its
-forward, taken once for all phases that share it: their losses get the fakes, and the drawing player's
-own phase pulls its cotangent back through that same forward.
+A round plays the due phases in order. A phase takes the gradients of its player at the current state (with
+`simultaneous`: at the state before the round), and the player's optimizer updates the player's own networks only. A
+turn with a NaN or an infinity is skipped and counted. A player's draw is its forward pass, computed once for all phases
+that share it: their losses get the fakes, and the phase of the drawing player itself pulls its cotangent back through
+the same forward pass.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ DueSet = tuple[int, ...]  # indices of the phases that are played in a round
 Metrics = dict[str, Array]
 TrainStep = Callable[[State, Batch, Key, DueSet], tuple[State, Metrics]]
 
-DRAW_STREAM = 0x64726177  # keeps the keys of further drawing players apart from those of phases
+DRAW_STREAM = 0x64726177  # separates the keys of further drawing players from those of phases
 
 
 class Draw(NamedTuple):
-    """A player's forward, what it would write back, and the pull-back of a cotangent to the player's params."""
+    """A player's forward pass: the fakes, the new variables, and the pull-back of a cotangent to the params."""
 
     fakes: Any
     variables: dict[str, Variables]
@@ -41,7 +41,7 @@ class Draw(NamedTuple):
 
 
 class Turn(NamedTuple):
-    """What one phase found: its loss, what it reports and writes back, the moving player's gradients."""
+    """The result of one phase: its loss, its metrics and new variables, and the player's gradients."""
 
     loss: Array
     aux: Aux
@@ -73,10 +73,10 @@ def make_train_step(
 ) -> TrainStep:
     """The pure step `(state, batch, key, due) -> (state, metrics)`; `due` is static, `key` the run's root key.
 
-    `images` are those that a round shows to the networks, on all devices: by so many the clock goes on (a clip of
-    three frames counts three). `fresh_latents` draws fakes anew for every phase. With `microbatches` gradients are
-    accumulated over that many interleaved parts of the batch, which must divide by it. `remat` says what the
-    gradients of losses and draws compute again instead of keeping it.
+    `images` is the number of images that a round shows to the networks, on all devices, by which the clock advances
+    (a clip of three frames counts three). With `fresh_latents` every phase draws its own fakes. With `microbatches`
+    gradients are accumulated over this many interleaved parts of the batch, whose size must be a multiple of it.
+    `remat`: what the gradients of losses and draws recompute instead of storing it, see `jaxgan.training.remat`.
     """
     phases, players = task.phases(), task.players
     drawers = list(dict.fromkeys(phase.drawn_by for phase in phases if phase.drawn_by is not None))
@@ -94,7 +94,7 @@ def make_train_step(
             fakes = None if drawn is None else drawn.fakes
             (value, aux), gradients = jax.value_and_grad(loss, has_aux=True)(params, fakes)
             return Turn(value, aux, gradients)
-        # fakes may say in integers how they were drawn
+        # fakes may have integer leaves, such as the keys they were drawn with
         with_fakes = jax.value_and_grad(loss, (0, 1), has_aux=True, allow_int=True)
         (value, aux), (direct, cotangent) = with_fakes(params, drawn.fakes)
         gradients = jax.tree.map(jnp.add, direct, drawn.pull_back(cotangent)[0])
@@ -143,7 +143,7 @@ def make_train_step(
 def play_rounds(
     train_step: TrainStep, state: State, batches: Sequence[Batch], key: Key, due_sets: Sequence[DueSet]
 ) -> tuple[State, Metrics]:
-    """Several rounds in one dispatch; each metric comes back stacked over the rounds that report it."""
+    """Plays several rounds in one dispatch; each metric is stacked over the rounds that report it."""
     if len(set(due_sets)) == 1 and len(due_sets) > 1:
         stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *batches)
         unroll = _convolves(state)
@@ -157,12 +157,12 @@ def play_rounds(
 
 
 def _convolves(state: State) -> bool:
-    """Whether a network convolves: kernels of convolutions have more axes than matrices."""
+    """Whether a network has convolutions: their kernels have more than two axes."""
     return any(leaf.ndim > 2 for leaf in jax.tree.leaves(state.params))
 
 
 class _Sharing(NamedTuple):
-    """What phases that share a draw have in common."""
+    """What phases have in common if they share a draw."""
 
     drawn_by: str | None
     start: int
@@ -170,13 +170,13 @@ class _Sharing(NamedTuple):
 
 
 def _draw_key(key: Key, drawers: Sequence[str], phase: Phase) -> Key:
-    """The key of a draw that phases of a round share, from the round's: each drawing player has one of its own."""
+    """The key of the draw that phases of a round share, from the round's key: one for each drawing player."""
     number = drawers.index(phase.drawn_by) if phase.drawn_by is not None else 0
     return jax.random.fold_in(jax.random.fold_in(key, DRAW_STREAM), number) if number else jax.random.fold_in(key, 0)
 
 
 def _still_fresh(draws: Mapping[_Sharing, Draw | None], task: Task, player: str) -> dict[_Sharing, Draw | None]:
-    """The draws without those of networks that have moved with their player."""
+    """The draws that are still valid after a turn of a player: those without any of its networks."""
     moved = set(task.players[player])
     return {
         sharing: drawn
@@ -186,9 +186,9 @@ def _still_fresh(draws: Mapping[_Sharing, Draw | None], task: Task, player: str)
 
 
 def _first_turn(phases: Sequence[Phase], index: int, due: DueSet, state: State, images: int) -> Array | None:
-    """Whether a player's moments are to be forgotten at this phase; None where no stage begins with fresh ones.
+    """Whether this phase resets the player's moments; None if its stage does not begin with fresh ones.
 
-    They are at the first turn in the stage of any of the player's phases, whichever is due first.
+    They are reset at the player's first turn in the stage, in whichever of its phases is due first.
     """
 
     def same_stage(other: Phase) -> bool:
@@ -197,7 +197,7 @@ def _first_turn(phases: Sequence[Phase], index: int, due: DueSet, state: State, 
     stage = [phase for phase in phases if same_stage(phase)]
     if not any(phase.fresh for phase in stage) or any(same_stage(phases[i]) for i in due[: due.index(index)]):
         return None
-    rounds_ago = jnp.stack([state.step % phase.every + 1 for phase in stage])  # when each was due before this round
+    rounds_ago = jnp.stack([state.step % phase.every + 1 for phase in stage])  # since each was last due
     return jnp.all(state.images_seen - rounds_ago * images < phases[index].start)
 
 
@@ -210,22 +210,22 @@ def _move(
     turn: Turn,
     first: Array | None,
 ) -> tuple[State, Array, Metrics]:
-    """The state after a turn, whether the turn was finite, and what it reports.
+    """The state after a turn, whether the turn was finite, and its metrics.
 
-    Moments are forgotten at a `first` turn even if it is not taken: the next one could not know.
+    Moments are reset at a `first` turn even if its update is skipped: the next turn could not know about it.
     """
     norm = _norm(turn.gradients)
     ok = jnp.isfinite(turn.loss) & jnp.isfinite(norm)
     accept = ok if phase.gate is None else ok & phase.gate(at)
     transformation = optimizer(state.images_seen, state.rollbacks)
 
-    def leave(params: dict[str, Params], opt_state: Any) -> tuple[dict[str, Params], Any]:
+    def leave(params: dict[str, Params], opt_state: optax.OptState) -> tuple[dict[str, Params], optax.OptState]:
         if first is None:
             return params, opt_state
         new = transformation.init(params)
         return params, jax.tree.map(lambda new, old: jnp.where(first, new, old), new, opt_state)
 
-    def take(params: dict[str, Params], opt_state: Any) -> tuple[dict[str, Params], Any]:
+    def take(params: dict[str, Params], opt_state: optax.OptState) -> tuple[dict[str, Params], optax.OptState]:
         params, opt_state = leave(params, opt_state)
         updates, opt_state = transformation.update(turn.gradients, opt_state, params)
         return optax.apply_updates(params, updates), opt_state
@@ -233,7 +233,7 @@ def _move(
     mine = _owned(players, state, phase.player), state.opt_state[phase.player]
     params, opt_state = _if(accept, take, leave, *mine)
     written = _write_back(state, turn.aux)
-    # a player that sits out must still see whether it should come back: memory is kept, variables are not
+    # a player that sits out must still measure whether to come back: its carry is updated, its variables are not
     kept = {
         field: jax.tree.map(
             lambda new, old, take=take: new if new is old else jnp.where(take, new, old),
@@ -257,7 +257,7 @@ def _advance(state: State, images: int, skipped: Array) -> State:
 
 
 def _average(state: State, moved: Set[str], half_life_images: Number, rampup: float | None) -> State:
-    """The state with the averages of the networks whose player had a turn, as they are after it."""
+    """The state with updated averages of the networks whose player had a turn."""
     averaged_at, params, variables = dict(state.averaged_at), dict(state.ema_params), dict(state.ema_variables)
     for name in [each for each in averaged_at if each in moved]:
         since = state.images_seen - averaged_at[name]
@@ -268,19 +268,19 @@ def _average(state: State, moved: Set[str], half_life_images: Number, rampup: fl
     return state.replace(averaged_at=averaged_at, ema_params=params, ema_variables=variables)
 
 
-def _norm(tree: Any) -> Array:
-    """The norm of all arrays together; as inner products, which on CPU write no squares to memory."""
+def _norm(tree: Params) -> Array:
+    """The norm of all arrays together, by inner products, which on CPU do not write the squares to memory."""
     leaves = (leaf.astype(jnp.float32).ravel() for leaf in jax.tree.leaves(tree))
     return jnp.sqrt(sum((jnp.vdot(leaf, leaf) for leaf in leaves), jnp.zeros(())))
 
 
 def _if(accept: Array, change: Callable[..., Any], leave: Callable[..., Any], *trees: Any) -> Any:
-    """`change(*trees)` where accepted, else `leave(*trees)`."""
+    """`change(*trees)` if accepted, else `leave(*trees)`."""
 
-    def branch(accept: Array, *trees: Any) -> Any:  # on CPU a selection would copy the moments of the optimizer
+    def branch(accept: Array, *trees: Any) -> Any:  # on CPU a select would copy the moments of the optimizer
         return jax.lax.cond(accept, change, leave, *trees)
 
-    def select(accept: Array, *trees: Any) -> Any:  # elsewhere a branch would wait for the host
+    def select(accept: Array, *trees: Any) -> Any:  # on other platforms a branch would wait for the host
         return jax.tree.map(lambda new, old: jnp.where(accept, new, old), change(*trees), leave(*trees))
 
     return jax.lax.platform_dependent(accept, *trees, cpu=branch, default=select)
@@ -299,14 +299,14 @@ def _write_back(state: State, aux: Aux) -> State:
 
 
 def _round_key(key: Key, state: State) -> Key:
-    """The key of a round: another one for every step, for every attempt after a rollback, on every pmap device."""
+    """The key of a round: different for every step, after every rollback, and on every pmap device."""
     key = jax.random.fold_in(jax.random.fold_in(key, state.rollbacks), state.step)
     axis = axis_name()
     return key if axis is None else jax.random.fold_in(key, jax.lax.axis_index(axis))
 
 
 def _draw(task: Task, remat: Remat, phase: Phase, state: State, batch: Batch, key: Key) -> Draw | None:
-    """What a phase gets drawn, with the gradient's way back; None where it gets nothing."""
+    """The draw of a phase; None if the phase has no fakes."""
     if phase.drawn_by is None:
         return None
     drawing = recomputed(lambda p: task.draw(phase, _put(state, p), batch, key), remat)
@@ -315,7 +315,7 @@ def _draw(task: Task, remat: Remat, phase: Phase, state: State, batch: Batch, ke
 
 
 def _mean(turns: Turn, after: State) -> Turn:
-    """One turn of those of the parts of a batch, which are stacked; what it writes back is as it stands after them."""
+    """The mean of the stacked turns of microbatches; new variables and carry are those after the last one."""
     mean: Turn = jax.tree.map(lambda x: x.mean(axis=0), turns._replace(aux=Aux(turns.aux.metrics)))
     variables = {name: after.variables[name] for name in turns.aux.variables}
     carry = {name: after.carry[name] for name in turns.aux.carry}
@@ -323,7 +323,7 @@ def _mean(turns: Turn, after: State) -> Turn:
 
 
 def _interleaved(batch: Batch, parts: int) -> Batch:
-    """`[B, ...]` as `[parts, B / parts, ...]`: part i has the rows i, i + parts, ..., so every device keeps its own."""
+    """`[B, ...]` as `[parts, B / parts, ...]`: part i has rows i, i + parts, ..., so rows stay on their devices."""
 
     def split(x: Array) -> Array:
         return jnp.moveaxis(x.reshape(x.shape[0] // parts, parts, *x.shape[1:]), 1, 0)

@@ -203,7 +203,7 @@ def test_lpips_as_a_loss_has_its_heads_and_their_layers(monkeypatch):
         ({"content": ({"name": "reconstruction.l1", "weight": "much"},)}, "weight: got 'much', expected float"),
         (
             {"content": ({"name": "reconstruction.l1"},), "adversarial_start": 0},
-            "config.task.adversary is missing: config.task.adversarial_start asks for a second stage",
+            "config.task.adversary is missing: config.task.adversarial_start requires it",
         ),
         (
             {"content": ({"name": "reconstruction.l1"},), "adversary": {"loss": "adversarial.hinge"}},

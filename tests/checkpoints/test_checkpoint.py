@@ -1,4 +1,4 @@
-"""Checkpoints: kept, resumed, refused when damaged."""
+"""Checkpoints: retention, resuming, and refusal of damaged ones."""
 
 import json
 import logging
@@ -96,7 +96,7 @@ def test_a_round_trip_is_bit_for_bit_and_brings_the_record(tmp_path):
     assert (record["class_names"], record["revision"]) == (["cat", "dog"], REVISION)
 
 
-def test_a_relative_directory_will_do_and_a_remote_one_stays_as_it_is(tmp_path, monkeypatch):
+def test_a_relative_directory_works_and_a_remote_one_is_unchanged(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with Checkpoints("run/checkpoints") as checkpoints:
         save(checkpoints, 3)
@@ -114,7 +114,7 @@ def test_a_save_is_of_the_state_before_it_was_donated(tmp_path):
         assert_equal(checkpoints.restore(1, moved).state, wanted)
 
 
-def test_kept_are_the_last_the_best_the_newest_good_step_0_and_those_wanted(tmp_path):
+def test_the_last_best_newest_good_first_and_requested_steps_are_kept(tmp_path):
     with Checkpoints(tmp_path, keep=2) as checkpoints:
         save(checkpoints, 0)
         save(checkpoints, 10, metrics={"frechet/classifier-ab12": 5.0})
@@ -140,7 +140,7 @@ def test_the_best_may_be_the_highest_and_the_newer_of_equals(tmp_path):
         assert checkpoints.steps() == [3, 4]
 
 
-def test_a_step_that_is_there_is_left_alone(saved):
+def test_an_existing_step_is_not_saved_again(saved):
     with Checkpoints(saved) as checkpoints:
         assert not checkpoints.save(make_state(20, scale=9.0), step=20, images=0)
         assert_equal(checkpoints.restore(20, shapes(make_state())).state, make_state(20))
@@ -238,15 +238,15 @@ def foreign_folder(folder):
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )
-def test_what_is_not_whole_is_refused_by_name_and_the_older_one_used(saved, caplog, harm, why):
+def test_an_incomplete_checkpoint_is_refused_by_name_and_the_older_one_used(saved, caplog, harm, why):
     harm(saved / "20")
     with caplog.at_level(logging.INFO), Checkpoints(saved) as checkpoints:
         assert_equal(checkpoints.restore_latest(shapes(make_state())).state, make_state(10))
-        told = [record.getMessage() for record in caplog.records]
-        assert len(told) == 2
-        assert f"{saved}/20 is refused" in told[0]
-        assert why in told[0]
-        assert f"{saved}/10 is used instead" in told[1]
+        reported = [record.getMessage() for record in caplog.records]
+        assert len(reported) == 2
+        assert f"{saved}/20 is refused" in reported[0]
+        assert why in reported[0]
+        assert f"{saved}/10 is used instead" in reported[1]
         with pytest.raises(UserError, match="20 is refused"):
             checkpoints.restore(20, shapes(make_state()))
 
@@ -299,7 +299,7 @@ def test_the_average_of_networks_without_variables(tmp_path):
 def test_the_average_of_the_best_step_and_mistakes(tmp_path, saved):
     with pytest.raises(UserError, match="no checkpoint in"):
         restore_average(tmp_path / "nowhere")
-    with pytest.raises(UserError, match="got 7, expected 'latest', 'best' and 0, 10, 20"):
+    with pytest.raises(UserError, match="got 7, expected one of 'latest', 'best', 0, 10, 20"):
         restore_average(saved, 7)
     with pytest.raises(UserError, match="score named frechet"):
         restore_average(saved, "best")
@@ -324,7 +324,7 @@ def test_orbax_is_quiet_and_its_errors_are_not(saved, caplog):
     assert absl.filter(record)
 
 
-def test_a_failed_save_is_told_and_not_counted(saved, monkeypatch):
+def test_a_failed_save_is_reported_and_not_counted(saved, monkeypatch):
     def full(*_):
         raise OSError("no space left")
 

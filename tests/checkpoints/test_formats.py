@@ -25,9 +25,9 @@ def save_as_first(folder, state, step=5):
         with ocp.StandardCheckpointer() as checkpointer:
             checkpointer.save(folder / str(step) / item, arrays)
     tree = {item: on_disk.shapes(arrays) for item, arrays in items.items()}
-    told = {"step": step, "images_seen": 64 * step, "good": True, "keep_forever": False, "metrics": {}}
+    reported = {"step": step, "images_seen": 64 * step, "good": True, "keep_forever": False, "metrics": {}}
     path = epath.Path(folder / str(step))
-    write_manifest(path, items, {**told, "tree": tree})
+    write_manifest(path, items, {**reported, "tree": tree})
     content = json.loads((path / "manifest.json").read_text())
     (path / "manifest.json").write_text(fit({**content, "format": 1}))
 
@@ -49,9 +49,9 @@ def test_the_one_clock_of_the_averages_becomes_that_of_each(make, tmp_path):
         pointers = [leaf.unsafe_buffer_pointer() for leaf in jax.tree.leaves(restored)]
         assert len(set(pointers)) == len(pointers), "the step is given each buffer to write on, once"
         checkpoints.save(restored.replace(step=jnp.int32(6)), step=6, images=384)
-    told = json.loads((tmp_path / "6" / "manifest.json").read_text())
-    assert told["format"] == formats.FORMAT == 2
-    assert {name for name in told["record"]["tree"]["state"] if name.startswith("averaged_at")} == {
+    reported = json.loads((tmp_path / "6" / "manifest.json").read_text())
+    assert reported["format"] == formats.FORMAT == 2
+    assert {name for name in reported["record"]["tree"]["state"] if name.startswith("averaged_at")} == {
         f"averaged_at/{name}" for name in state.averaged_at
     }
 

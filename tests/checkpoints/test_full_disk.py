@@ -1,4 +1,4 @@
-"""Whichever thread's file fails: within moments one line names the disk and the last whole checkpoint."""
+"""Whichever thread's file fails: within moments one line names the disk and the last complete checkpoint."""
 
 import errno
 import logging
@@ -45,26 +45,26 @@ def gives_up(loop, folder, writer=None):
 
 @pytest.mark.parametrize("error", [FULL, pytest.param(BROKEN, marks=pytest.mark.slow)])
 def test_the_thread_that_saves(error, tmp_path, monkeypatch):
-    """It is found out before the next save, which is a long way off."""
+    """It is noticed before the next save, which is far away."""
     run(tmp_path, images=BATCH)
     monkeypatch.setattr(checkpoint, "write_manifest", fails(error))
     loop, _ = make_loop(tmp_path, images=ENDLESS * BATCH, checkpoint=3 * BATCH)
     line = gives_up(loop, tmp_path)
     assert error.strerror in line
-    assert f"the last whole checkpoint is step 1: {tmp_path}/checkpoints/1" in line
+    assert f"the last complete checkpoint is step 1: {tmp_path}/checkpoints/1" in line
 
 
 def test_the_data_of_a_save(tmp_path, monkeypatch):
-    """TensorStore puts it in words of its own."""
+    """TensorStore wraps the error in its own message."""
     words = "RESOURCE_EXHAUSTED: Error writing local file \"/x/y\": No space left on device [os_error_code='28']"
     monkeypatch.setattr(checkpoint.ocp.CheckpointManager, "save", fails(ValueError(words)))
     line = gives_up(make_loop(tmp_path)[0], tmp_path)
     assert "/x/y: No space left on device" in line
-    assert "there is no whole checkpoint yet" in line
+    assert "there is no complete checkpoint yet" in line
 
 
 def test_the_event_file(tmp_path, monkeypatch):
-    """Its helper thread died, and the others waited for it for ever."""
+    """tensorboardX's writer thread would die and block all later calls."""
     loop, _ = make_loop(tmp_path, images=ENDLESS * BATCH)
     loop.writer.close()
     writer = Writer(tmp_path, tensorboard=True)
@@ -93,7 +93,7 @@ def test_what_the_main_thread_writes_and_reads(part, tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-def test_a_save_that_a_signal_asks_for_is_not_said_to_be_whole(tmp_path, monkeypatch, caplog):
+def test_a_failed_save_after_a_signal_is_not_reported_as_saved(tmp_path, monkeypatch, caplog):
     written = []
 
     def second_fails(*args):
@@ -107,7 +107,7 @@ def test_a_save_that_a_signal_asks_for_is_not_said_to_be_whole(tmp_path, monkeyp
 
 
 def test_a_signal_is_heard_while_the_disk_is_full(tmp_path, monkeypatch):
-    """What cannot be logged ends nothing, and keeps from nothing."""
+    """Lines that cannot be logged neither end the run nor block the signal."""
     before = signal.getsignal(signal.SIGTERM)
     loop, _ = make_loop(tmp_path, images=ENDLESS * BATCH, after=2 * BATCH)
     undo = progress.setup_logging("/dev/full")
@@ -119,7 +119,7 @@ def test_a_signal_is_heard_while_the_disk_is_full(tmp_path, monkeypatch):
     assert signal.getsignal(signal.SIGTERM) == before
 
 
-def test_a_log_that_cannot_be_written_is_said_once(tmp_path, capfd):
+def test_a_log_that_cannot_be_written_is_reported_once(tmp_path, capfd):
     undo = progress.setup_logging("/dev/full")
     logger = logging.getLogger("jaxgan.test")
     for number in range(5):
@@ -127,7 +127,7 @@ def test_a_log_that_cannot_be_written_is_said_once(tmp_path, capfd):
     logger.warning("on the terminal")
     undo()
     first, second = capfd.readouterr().err.replace("\n(", " (").splitlines()
-    assert first.startswith("warning: the log is not whole: /dev/full: No space left on device (the disk mounted at ")
+    assert first.startswith("warning: the log is incomplete: /dev/full: No space left on device (the disk mounted at ")
     assert second == "warning: on the terminal"
 
 
@@ -135,11 +135,11 @@ def test_a_log_that_cannot_be_opened_costs_a_warning(tmp_path, capfd):
     undo = progress.setup_logging(tmp_path / "nowhere" / "log.txt")
     logging.getLogger("jaxgan.test").info("a line")
     undo()
-    assert "there is no log: " in capfd.readouterr().err
+    assert "the log cannot be written: " in capfd.readouterr().err
 
 
 @pytest.mark.slow
-def test_plots_that_cannot_be_written_hide_no_other_end(tmp_path, monkeypatch):
+def test_plots_that_cannot_be_written_hide_no_other_error(tmp_path, monkeypatch):
     from jaxgan.commands import train
 
     monkeypatch.setattr(train, "write_plots", fails(FULL))
@@ -150,14 +150,14 @@ def test_plots_that_cannot_be_written_hide_no_other_end(tmp_path, monkeypatch):
         pass
 
 
-def test_what_a_bucket_does_not_take_stays_here(tmp_path, caplog):
+def test_files_that_a_bucket_does_not_accept_are_kept_locally(tmp_path, caplog):
     (tmp_path / "bucket").write_text("in the way")
     from etils import epath
 
     mirror = Mirror(epath.Path(tmp_path) / "bucket")
     (mirror.folder / "log.txt").write_text("mine")
     mirror.close()
-    assert f"stays in {mirror.folder}" in caplog.text
+    assert f"could not be copied are kept in {mirror.folder}" in caplog.text
     assert (mirror.folder / "log.txt").read_text() == "mine"
     os.remove(mirror.folder / "log.txt")
     os.rmdir(mirror.folder)
@@ -173,6 +173,6 @@ def test_a_writer_that_cannot_be_opened_leaves_nothing_behind(tmp_path, monkeypa
 
 
 @pytest.mark.slow
-def test_nothing_is_said_of_a_run_that_finishes(tmp_path):
+def test_a_run_that_finishes_reports_no_failure(tmp_path):
     with gives_up_on_disks(Workdir(str(tmp_path))):
         assert run(tmp_path, images=BATCH)[0] == FINISHED

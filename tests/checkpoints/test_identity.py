@@ -33,11 +33,11 @@ def test_what_changed_is_one_line_with_counts():
     held_out = Fake((3, 3), "h", "test")
     then = earlier(Fake(), held_out)
     assert compared(then, (Fake(), held_out)) == ""
-    told = compared(then, (Fake((12, 6), "b"), held_out))
-    assert told.endswith("train had 24 examples and has 18 (dog 12 then, 6 now)")
-    told = compared(then, (Fake(contents="b"), Fake((3, 4), "i", "test")))
-    assert "train has 24 examples as before, but images of other names or contents; " in told
-    assert told.endswith("test had 6 examples and has 7 (dog 3 then, 4 now)")
+    reported = compared(then, (Fake((12, 6), "b"), held_out))
+    assert reported.endswith("train had 24 examples and has 18 (dog 12 then, 6 now)")
+    reported = compared(then, (Fake(contents="b"), Fake((3, 4), "i", "test")))
+    assert "train has 24 examples as before, but images of other names or contents; " in reported
+    assert reported.endswith("test had 6 examples and has 7 (dog 3 then, 4 now)")
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Workdirs of any name: what is saved can be read again, and what is said of it can be printed and typed."""
+"""Workdirs with odd names: checkpoints can be restored, and messages printed and pasted."""
 
 import io
 import logging
@@ -47,7 +47,7 @@ def saved(folder):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_checkpoint_is_found_again_whatever_its_folder_is_called(tmp_path, name):
+def test_a_checkpoint_is_restored_from_a_folder_of_any_name(tmp_path, name):
     folder = tmp_path / name / "below" / "checkpoints"
     for checkpoints in saved(folder):
         assert checkpoints.steps() == [3]
@@ -59,9 +59,9 @@ def test_a_checkpoint_is_found_again_whatever_its_folder_is_called(tmp_path, nam
         assert again.restore_latest(jax.eval_shape(state)).record["step"] == 3
 
 
-def test_a_save_that_is_not_there_is_noticed_at_once(tmp_path, monkeypatch):
+def test_a_save_that_left_no_files_is_noticed_at_once(tmp_path, monkeypatch):
     monkeypatch.setattr(checkpoint, "write_manifest", lambda *_: None)
-    with pytest.raises(UserError, match=r"checkpoints/3 was saved but is not there"):
+    with pytest.raises(UserError, match=r"checkpoints/3 was saved but does not exist"):
         list(saved(tmp_path / "checkpoints"))
 
 
@@ -75,7 +75,7 @@ def test_a_folder_behind_a_link_and_dots_is_one_folder(tmp_path):
 
 @pytest.mark.parametrize("name", ["a [b]", "it's $HOME", "a;b", "-x", "[red]r"])
 @pytest.mark.parametrize(("asked", "mode"), [("latent", "sample"), ("pixels", "apply"), ("number", "evaluate")])
-def test_the_commands_that_a_run_proposes_can_be_typed(tmp_path, monkeypatch, name, asked, mode):
+def test_the_commands_that_a_run_proposes_can_be_pasted(tmp_path, monkeypatch, name, asked, mode):
     place = Workdir(str(tmp_path / name))
     place.create()
     place.scores.write_text('{"scores": {"frechet/x": 1.5}, "manifest": {}}')
@@ -85,8 +85,8 @@ def test_the_commands_that_a_run_proposes_can_be_typed(tmp_path, monkeypatch, na
     for pictures in ([], ["000000064.png"]):
         for each in pictures:
             (place.samples / each).write_bytes(b"")
-        told = _where_things_are(place, Checkpoints(place.checkpoints), product, {}, ())
-        lines = told.splitlines()
+        reported = _where_things_are(place, Checkpoints(place.checkpoints), product, {}, ())
+        lines = reported.splitlines()
         shown = [line for line in lines if line.split()[0] == "pictures"]
         assert [line.split(maxsplit=1)[1] for line in shown] == [str(place.samples / each) for each in pictures]
         commands = [shlex.split(line) for line in lines[lines.index("try next:") + 1 :]]
@@ -94,7 +94,7 @@ def test_the_commands_that_a_run_proposes_can_be_typed(tmp_path, monkeypatch, na
         assert f"--logdir={tmp_path / name / 'tensorboard'}" in commands[1]
 
 
-def test_brackets_in_a_line_are_no_markup(monkeypatch):
+def test_brackets_in_a_line_are_not_markup(monkeypatch):
     for terminal in (False, True):
         shown = io.StringIO()
         with Progress(10, to=Console(file=shown, force_terminal=terminal, width=200)) as progress:
@@ -103,7 +103,7 @@ def test_brackets_in_a_line_are_no_markup(monkeypatch):
         assert "in runs/a [b] and [/c]" in shown.getvalue()
 
 
-def test_names_in_logs_change_no_terminal_and_end_no_line(tmp_path, capfd):
+def test_names_in_logs_have_no_control_characters(tmp_path, capfd):
     name = "\x1b]0;owned\x07 a\n2026 ERROR jaxgan: forged\udcff.png"
     undo = setup_logging(tmp_path / "log.txt")
     try:

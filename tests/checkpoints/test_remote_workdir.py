@@ -66,8 +66,8 @@ def test_the_log_is_added_to(workdir):
         undo = setup_logging(place.log)
         logging.getLogger("jaxgan.training").info("the %s start", word)
         undo()
-    told = place.log.read_text().splitlines()
-    assert [line.partition(": ")[2] for line in told] == ["the first start", "the second start"]
+    reported = place.log.read_text().splitlines()
+    assert [line.partition(": ")[2] for line in reported] == ["the first start", "the second start"]
 
 
 def test_plots(workdir):

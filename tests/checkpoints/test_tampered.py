@@ -80,7 +80,7 @@ def test_a_manifest_as_it_should_be_is_read_with_what_it_says_more(checkpoint):
 @pytest.mark.parametrize("key", ["step", "images_seen", "good", "keep_forever", "metrics", "tree"])
 def test_a_record_without_a_key_is_refused(checkpoint, key):
     tamper(checkpoint, ("record", key), drop=True)
-    with pytest.raises(NotUsableError, match=rf"manifest.json is none that jaxgan wrote: record\.{key}: got None"):
+    with pytest.raises(NotUsableError, match=rf"manifest.json was not written by jaxgan: record\.{key}: got None"):
         read_manifest(checkpoint)
 
 
@@ -93,13 +93,13 @@ def test_a_record_without_a_key_is_refused(checkpoint, key):
         (("files",), {"ema/data": ["3", "x"]}, "files: got"),
         (("files",), [1], "files: got"),
         (("files",), {"ema/data": [-1, "x"]}, "files: got"),
-        (("files",), {"../../../../dev/zero": [3, "x"]}, "names '../../../../dev/zero', which is no file of"),
-        (("files",), {"ema/../../7/ema/data": [3, "x"]}, "which is no file of the checkpoint"),
-        (("files",), {"/dev/zero": [3, "x"]}, "names '/dev/zero'"),
-        (("files",), {"ema//dev/zero": [3, "x"]}, "which is no file of the checkpoint"),
-        (("files",), {"ema/a\0b": [3, "x"]}, "which is no file of the checkpoint"),
+        (("files",), {"../../../../dev/zero": [3, "x"]}, "lists '../../../../dev/zero', which is not a path inside"),
+        (("files",), {"ema/../../7/ema/data": [3, "x"]}, "which is not a path inside the checkpoint"),
+        (("files",), {"/dev/zero": [3, "x"]}, "lists '/dev/zero'"),
+        (("files",), {"ema//dev/zero": [3, "x"]}, "which is not a path inside the checkpoint"),
+        (("files",), {"ema/a\0b": [3, "x"]}, "which is not a path inside the checkpoint"),
         (("files",), {}, "ema/data is not in manifest.json"),
-        (("record", "step"), 8, "its folder is 7, but manifest.json says that it is of step 8"),
+        (("record", "step"), 8, "its folder is 7, but manifest.json has step 8"),
         (("record", "step"), "7", r"record\.step: got '7', expected int of 0 or more"),
         (("record", "step"), 7.0, r"record\.step: got 7\.0"),
         (("record", "step"), True, r"record\.step: got True"),
@@ -117,8 +117,8 @@ def test_a_record_without_a_key_is_refused(checkpoint, key):
         (("record", "tree", "ema", "params/x"), [[3], 4], r"record\.tree: got"),
         (("record", "tree", "ema", "params/x"), [[-3], "float32"], r"record\.tree: got"),
         (("record", "tree", "ema", "params/x"), [[2**50], "float32"], r"record\.tree: got"),
-        (("record", "tree", "ema", "params/x"), [[1] * 40, "float32"], "which no array is"),
-        (("record", "tree", "ema", "params/x"), [[1], "object"], "params/x is .*'object', which no array is"),
+        (("record", "tree", "ema", "params/x"), [[1] * 40, "float32"], "which is not a valid shape and dtype"),
+        (("record", "tree", "ema", "params/x"), [[1], "object"], "params/x as .*'object', which is not a valid"),
         (("format",), "1", "its format is '1'"),
         (("format",), [1], r"its format is \[1\]"),
     ],
@@ -243,8 +243,8 @@ def test_a_thousand_mutants_of_a_manifest_are_read_or_refused(checkpoint):
     whole = json.loads((checkpoint / "manifest.json").read_text())
     path = checkpoint / "manifest.json"
     changed = [fit(each) if isinstance(each, dict) else json.dumps(each) for each in changed_values(whole, 1000)]
-    told = read_mutants(lambda _: use(checkpoint), [path.read_bytes()], path, refusals=NotUsableError)
-    assert told["refused"] > 900
+    reported = read_mutants(lambda _: use(checkpoint), [path.read_bytes()], path, refusals=NotUsableError)
+    assert reported["refused"] > 900
     assert sum(refuses(checkpoint, text) for text in changed) > 500
 
 

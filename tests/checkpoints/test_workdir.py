@@ -76,13 +76,13 @@ def test_the_lock_is_let_go_when_the_run_fails(tmp_path):
         pass
 
 
-def test_a_file_system_without_locks_is_told_and_used(tmp_path, monkeypatch, caplog):
+def test_a_file_system_without_locks_is_reported_and_used(tmp_path, monkeypatch, caplog):
     def refuse(file, how):
         raise OSError(errno.ENOLCK, "No locks available")
 
     monkeypatch.setattr(fcntl, "flock", refuse)
     with Workdir(str(tmp_path)).lock():
-        assert "has no locks" in caplog.text
+        assert "does not support locks" in caplog.text
 
 
 def test_a_remote_directory_has_no_lock():

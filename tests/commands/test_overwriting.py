@@ -146,7 +146,7 @@ def test_a_lock_that_is_no_file_is_refused(place, kind):
 def test_files_that_grow_are_no_links(place, name):
     os.mkdir("run")
     os.symlink("../elsewhere/precious.png", f"run/{name}")
-    with pytest.raises(UserError, match=f"{name} in it is no file of the run"):
+    with pytest.raises(UserError, match=f"{name} in it is not a regular file"):
         Workdir("run").create()
 
 

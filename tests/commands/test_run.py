@@ -119,7 +119,7 @@ def test_samples_of_every_kind(workdir, tmp_path, capsys):
         (["--count=0"], "--count: got 0"),
         (["--labels=a"], "--labels: got 'a'"),
         (["--labels=12"], "--labels: got 12 to 12, expected 0 to 9"),
-        (["--checkpoint=3"], "--checkpoint: got 3, expected 'latest', 'best' and"),
+        (["--checkpoint=3"], "--checkpoint: got 3, expected one of 'latest', 'best'"),
         (["--kind=interpolate", "--output=walk.avi"], "expected one of .gif, .webp, .mp4"),
     ],
 )

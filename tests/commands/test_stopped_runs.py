@@ -178,4 +178,4 @@ def test_files_that_may_not_grow(tmp_path):
     assert "Traceback" not in done.stderr
     last = done.stderr.splitlines()[-1]
     assert "File too large (the disk mounted at /" in last
-    assert "whole checkpoint" in last
+    assert "complete checkpoint" in last

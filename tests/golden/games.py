@@ -1,4 +1,4 @@
-"""Eight games in miniature, and what of a run must never change: its data, its latents, its losses, its scores."""
+"""Eight tasks in miniature, and the numbers of a run that must not change: data, latents, losses, scores."""
 
 import json
 import pathlib
@@ -24,7 +24,7 @@ PHOTOS = {"data.crops": "4"}
 
 
 class Game(NamedTuple):
-    """A config of configs/, and the changes that bring every kind of turn into ten rounds."""
+    """A config of configs/, and changes so that ten rounds have every kind of turn."""
 
     config: str
     changes: dict[str, str]
@@ -33,7 +33,7 @@ class Game(NamedTuple):
 
 GAMES = {
     "mlp": Game("vanilla_gan.py", DIGITS),
-    # labels by projection, a penalty of the generator, standing statistics, parts of batches
+    # labels by projection, a penalty of the generator, standing statistics, microbatches
     "biggan": Game("biggan.py", DIGITS | {"data.flip": "false", "conditional": "true", "microbatches": "2"}),
     # lazy penalties of both players, adaptive augmentation, mixed styles
     "stylegan2": Game(
@@ -42,11 +42,11 @@ GAMES = {
         | {"data.flip": "false", "task.penalties.0.every": "2", "task.penalties.0.gamma": "1.0"}
         | {"task.generator_penalties.0.every": "3"},
     ),
-    # schedules, latents drawn anew for each turn, labels, bfloat16, flips
+    # schedules, fresh latents for each turn, labels, bfloat16, flips
     "r3gan": Game("r3gan_cifar10.py", DIGITS),
-    # stages with a network that grows, pyramids of images
+    # stages of a growing network, image pyramids
     "progan": Game("progan.py", DIGITS | {"data.flip": "false"}),
-    # packed images, a gate, smooth labels, the best fakes only, turns at once, noise on images
+    # packing, a gate, label smoothing, top-k, simultaneous turns, instance noise
     "dcgan": Game(
         "stacked_mnist.py",
         {"data.name": "stacked:jaxgan_digits", "data.evaluation_split": "test"}
@@ -61,7 +61,7 @@ GAMES = {
 
 
 def flags_of(game: Game, workdir: pathlib.Path) -> list[str]:
-    """The command line that trains a game."""
+    """The command line that trains one."""
     common = {"compilation_cache": "false", "plots": "false", "tensorboard": "false", "rounds_per_dispatch": "1"}
     lengths = {"tiny": "true", "images": str(ROUNDS * BATCH), "batch_size": str(BATCH), "log_every": "1"}
     changes = {**common, **lengths, **game.changes}
@@ -70,14 +70,14 @@ def flags_of(game: Game, workdir: pathlib.Path) -> list[str]:
 
 
 def rounds(workdir: pathlib.Path) -> list[dict]:
-    """What a run reported of its turns, round by round."""
+    """The metrics of a run, round by round."""
     lines = [json.loads(line)["scalars"] for line in (workdir / "scalars.jsonl").read_text().splitlines()]
     turns = [{name: value for name, value in line.items() if name.startswith(TURNS)} for line in lines]
     return [turn for turn in turns if turn]
 
 
 def play(game: Game, workdir: pathlib.Path) -> dict:
-    """Trains; everything of the run that must stay as it is, as JSON."""
+    """Trains, and returns all numbers of the run that must not change, as JSON."""
     assert main(flags_of(game, workdir)) == FINISHED
     return {
         **beginning(game, workdir),
@@ -90,7 +90,7 @@ def beginning(game: Game, workdir: pathlib.Path) -> dict:
     """The order of the data, the root key, the latents of samples, and those of the first round's fakes."""
     config = load_config(str(CONFIGS / game.config), {"tiny": "true", "batch_size": str(BATCH), **game.changes})
     pipeline = make_pipeline(config.data, seed=config.seed)
-    told = {
+    reported = {
         "fingerprint": pipeline.spec.fingerprint,
         "indices": pipeline.order.indices(0, 32).tolist(),
         "late_indices": pipeline.order.indices(10**6, 8).tolist(),
@@ -99,12 +99,12 @@ def beginning(game: Game, workdir: pathlib.Path) -> dict:
     task = make_task(fill_in(config, pipeline.spec))
     if hasattr(task, "latents"):
         loaded = jaxgan.load(workdir)
-        told["latents"] = np.asarray(loaded.latents(0, 2)).astype(float).ravel()[:16].tolist()
-        told["image"] = loaded.generate(0, 1).astype(float).ravel()[:16].tolist()
-    return told
+        reported["latents"] = np.asarray(loaded.latents(0, 2)).astype(float).ravel()[:16].tolist()
+        reported["image"] = loaded.generate(0, 1).astype(float).ravel()[:16].tolist()
+    return reported
 
 
-SAVED = {  # runs that were saved after four rounds, and played to the eighth
+SAVED = {  # runs that were saved after four rounds and trained to the eighth
     "digits": Game("vanilla_gan.py", DIGITS),
     "photos": Game(
         "srgan_photos.py",
@@ -121,13 +121,13 @@ SAVED_ROUNDS = 4
 
 
 def resume(game: Game, workdir: pathlib.Path) -> list[dict]:
-    """Plays a saved run to twice its length; what it reported of the new rounds."""
+    """Resumes a saved run to twice its length; the metrics of the new rounds."""
     assert main([*flags_of(game, workdir), f"--config.images={2 * SAVED_ROUNDS * BATCH}"]) == FINISHED
     return rounds(workdir)[SAVED_ROUNDS:]
 
 
 def products(game: Game, workdir: pathlib.Path, folder: pathlib.Path) -> dict:
-    """A picture that a saved run makes, and its scores."""
+    """An image of samples of a saved run, and its scores."""
     folder.mkdir()
     run, output = f"--workdir={workdir}", folder / "made.png"
     if game.restores:

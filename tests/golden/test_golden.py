@@ -1,4 +1,4 @@
-"""Numbers that no rearrangement of the code may change, as they were when they were recorded.
+"""Recorded numbers that no refactoring may change.
 
 `JAXGAN_GOLDEN=record pytest -m "" tests/golden/test_golden.py` writes those of the games anew: only where a number must
 change, in a commit that says why. The saved runs are of the format of their day and stay (`JAXGAN_GOLDEN=save` made
@@ -27,7 +27,7 @@ QUICK = ("mlp",)
 @pytest.mark.parametrize(
     "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in GAMES]
 )
-def test_a_game_is_played_as_recorded(name, tmp_path):
+def test_a_run_gives_the_recorded_numbers(name, tmp_path):
     played, record = play(GAMES[name], tmp_path / name), RECORDED / f"{name}.json"
     if os.environ.get("JAXGAN_GOLDEN") == "record":
         RECORDED.mkdir(exist_ok=True)
@@ -37,7 +37,7 @@ def test_a_game_is_played_as_recorded(name, tmp_path):
         assert played.get(field) == recorded.get(field), field
     assert len(played["rounds"]) == len(recorded["rounds"])
     for number, (one, other) in enumerate(zip(played["rounds"], recorded["rounds"])):
-        # compilers and processors round differently, and a game enlarges it
+        # compilers and processors round differently, and training amplifies it
         close(one, other, 1e-4 if number < 3 else 1e-2, f"round {number}")
     close(played["scores"], recorded["scores"], 1e-2, "scores")
     np.testing.assert_allclose(played.get("image", 0), recorded.get("image", 0), atol=2e-2)
@@ -52,7 +52,7 @@ def close(one, other, relative, what):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SAVED)
-def test_a_saved_run_goes_on_and_makes_what_it_made(name, tmp_path):
+def test_a_saved_run_resumes_and_samples_as_recorded(name, tmp_path):
     workdir, archive, record = tmp_path / name, SAVED_RUNS / f"{name}.tar.xz", SAVED_RUNS / f"{name}.json"
     if os.environ.get("JAXGAN_GOLDEN") == "save":
         assert main([*flags_of(SAVED[name], workdir), f"--config.images={SAVED_ROUNDS * BATCH}"]) == FINISHED

@@ -120,9 +120,9 @@ def test_the_step_can_be_chosen(run):
     assert best.step == 2
     images = best.generate(1, 3, np.array([2, 2, 0]))
     np.testing.assert_allclose(images, expected(2, best.latents(1, 3), [2, 2, 0]), atol=1e-5)
-    with pytest.raises(UserError, match="got 3, expected 'latest', 'best' and 0, 2, 4"):
+    with pytest.raises(UserError, match="got 3, expected one of 'latest', 'best', 0, 2, 4"):
         load(run, step=3)
-    with pytest.raises(UserError, match="got 'newest', accepted"):
+    with pytest.raises(UserError, match="got 'newest', expected one of"):
         load(run, step="newest")
 
 

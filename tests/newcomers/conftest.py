@@ -1,4 +1,4 @@
-"""The newcomers are found as packages beside jaxgan, as a user's own are."""
+"""Makes the example packages importable, as a user's own packages beside jaxgan are."""
 
 import pathlib
 import sys

@@ -1,4 +1,4 @@
-"""A generator of clips from outside, with a discriminator of frames and one of clips."""
+"""An external generator of clips, with a discriminator of frames and one of clips."""
 
 import json
 
@@ -28,7 +28,7 @@ def runs(tmp_path_factory):
 
 @pytest.fixture
 def run(runs):
-    """Played at once to the fourth round."""
+    """Trained to the fourth round without a stop."""
     if not (runs / "whole").exists():
         assert train(runs / "whole", 4) == FINISHED
     return runs / "whole"
@@ -128,7 +128,7 @@ def test_scores_are_those_of_clips(run):
     assert found == pytest.approx({name: value for name, value in expected.items() if name in found}, rel=1e-4)
 
 
-def test_frames_of_clips_are_examples_for_what_looks_at_pictures():
+def test_commands_for_images_use_the_frames_of_clips():
     from clip_generator import Dots
 
     source = ClipFrames(Dots("train"))
@@ -146,7 +146,7 @@ def test_clips_of_another_size_than_a_network_makes_are_a_mistake(tmp_path, caps
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "reported"),
     [
         (
             {"task.of_clips.label_smoothing": "0.1"},
@@ -159,17 +159,17 @@ def test_clips_of_another_size_than_a_network_makes_are_a_mistake(tmp_path, caps
         ({"task.of_clips.pack": "3"}, "config.task.of_clips.pack: got 3, expected a divisor of"),
     ],
 )
-def test_a_mistake_in_an_adversary_names_its_section(changes, told, tmp_path, capsys):
+def test_a_mistake_in_an_adversary_names_its_section(changes, reported, tmp_path, capsys):
     assert train(tmp_path / "run", 1, **changes) == MISTAKE
-    assert told in capsys.readouterr().err
+    assert reported in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
 
 
 def test_advice_names_the_section_of_an_adversary(run, capsys):
     assert main(["--mode=doctor", f"--allow={NAME}", f"--workdir={run}"]) == FINISHED
-    told = capsys.readouterr().out
-    assert "loss adversarial.hinge, adversarial.non_saturating" in told
-    assert "change: --config.task.of_clips.loss=adversarial.relativistic" in told
+    reported = capsys.readouterr().out
+    assert "loss adversarial.hinge, adversarial.non_saturating" in reported
+    assert "change: --config.task.of_clips.loss=adversarial.relativistic" in reported
     log = (run / "log.txt").read_text()
     assert "Set config.task.of_clips.loss='adversarial.relativistic'" in log
-    assert "config.task.adversary" not in told + log
+    assert "config.task.adversary" not in reported + log

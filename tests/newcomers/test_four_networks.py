@@ -1,4 +1,4 @@
-"""A task of four networks from outside: two of one player, one frozen."""
+"""An external task of four networks: two of one player, one frozen."""
 
 import jax
 import numpy as np
@@ -20,14 +20,14 @@ def runs(tmp_path_factory):
 
 @pytest.fixture
 def run(runs):
-    """Played at once to the fourth round."""
+    """Trained to the fourth round without a stop."""
     workdir = runs / "whole"
     if not workdir.exists():
         assert train(workdir, 4) == FINISHED
     return workdir
 
 
-def test_two_networks_move_with_their_player_and_the_teacher_stays(run):
+def test_both_networks_of_a_player_are_trained_and_the_teacher_is_not(run):
     first, last = arrays(run, 0), arrays(run, 4)
     moved = {name.split("/")[2] for name in first if "/params/" in name and not np.array_equal(first[name], last[name])}
     assert moved == {"mapping", "synthesis", "discriminator"}
@@ -47,10 +47,10 @@ def test_a_resumed_run_equals_an_unbroken_one(run, runs):
         np.testing.assert_array_equal(array, resumed[name], err_msg=name)
 
 
-def test_the_commands_that_a_run_proposes_bring_the_package(run, capfd):
+def test_the_commands_that_a_run_proposes_include_the_package(run, capfd):
     assert train(run, 4) == FINISHED
-    told = capfd.readouterr()
-    assert f"--mode=sample --workdir={run} --allow={NAME} --kind=interpolate" in told.out + told.err
+    reported = capfd.readouterr()
+    assert f"--mode=sample --workdir={run} --allow={NAME} --kind=interpolate" in reported.out + reported.err
 
 
 def test_it_is_scored_drawn_and_called(run, tmp_path):
@@ -68,7 +68,7 @@ def test_it_is_scored_drawn_and_called(run, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "reported"),
     [
         ({"networks.teacher.name": "four_networks.Nobody"}, "config.networks.teacher.name: 'four_networks.Nobody'"),
         ({"networks.pupil.name": "four_networks.Teacher"}, "config.networks.pupil: four_networks.FourNetworks uses no"),
@@ -76,9 +76,9 @@ def test_it_is_scored_drawn_and_called(run, tmp_path):
         ({"optimizers.teacher.name": "adam", "optimizers.teacher.learning_rate": "1e-3"}, "config.optimizers.teacher"),
     ],
 )
-def test_a_mistake_in_its_networks_is_one_line(changes, told, tmp_path, capsys):
+def test_a_mistake_in_its_networks_is_one_line(changes, reported, tmp_path, capsys):
     assert train(tmp_path / "run", 1, **changes) == MISTAKE
     error = capsys.readouterr().err.strip()
-    assert told in error
+    assert reported in error
     assert "\n" not in error
     assert not (tmp_path / "run").exists()

@@ -1,4 +1,4 @@
-"""A classifier from outside, with an evaluator of its own."""
+"""An external classifier, with its own evaluator."""
 
 import json
 
@@ -38,7 +38,7 @@ def runs(tmp_path_factory):
 
 @pytest.fixture
 def run(runs):
-    """Played at once to the fourth round."""
+    """Trained to the fourth round without a stop."""
     workdir = runs / "whole"
     if not workdir.exists():
         assert train(workdir, 4) == FINISHED
@@ -92,7 +92,7 @@ def test_it_is_scored_and_called(run, capsys):
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "reported"),
     [
         ({"evaluators": "{}"}, "config.evaluators is missing: nothing scores what asks for 'image'"),
         (
@@ -110,9 +110,9 @@ def test_it_is_scored_and_called(run, capsys):
         ({"checkpoint.best": "train/auc"}, "got 'train/auc', expected auto, test/auc, test/accuracy"),
     ],
 )
-def test_a_mistake_in_its_evaluators_is_one_line(changes, told, tmp_path, capsys):
+def test_a_mistake_in_its_evaluators_is_one_line(changes, reported, tmp_path, capsys):
     assert train(tmp_path / "run", 1, **changes) == MISTAKE
     error = capsys.readouterr().err.strip()
-    assert told in error
+    assert reported in error
     assert "\n" not in error
     assert not (tmp_path / "run").exists()

@@ -1,4 +1,4 @@
-"""A restorer from outside whose product carries a memory: a clip at once is the clip frame by frame, and a film."""
+"""An external recurrent restorer: whole clips, clips frame by frame, and films give equal results."""
 
 import json
 import os
@@ -37,7 +37,7 @@ def runs(tmp_path_factory):
 
 @pytest.fixture
 def run(runs):
-    """Played at once to the fourth round."""
+    """Trained to the fourth round without a stop."""
     if not (runs / "whole").exists():
         assert main(flags(runs / "whole", 4)) == FINISHED
     return runs / "whole"
@@ -57,7 +57,7 @@ def test_a_clip_at_once_is_the_clip_frame_by_frame(run):
         memory = {"memory": made["memory"]}
         np.testing.assert_allclose(made["image"], whole[:, number], atol=1e-5)
     first = model(condition=condition[:, -1])["image"]
-    assert np.abs(first - whole[:, -1]).max() > 1e-3  # what it remembers counts
+    assert np.abs(first - whole[:, -1]).max() > 1e-3  # the memory has an effect
 
 
 def test_a_film_is_the_clip(run, tmp_path):
@@ -73,8 +73,8 @@ def test_a_film_is_the_clip(run, tmp_path):
     assert np.abs(restored.astype(int) - levels).max() <= 1
 
 
-def test_a_film_goes_through_what_asks_for_clips_window_by_window(run, tmp_path):
-    rng = np.random.default_rng(2)  # frames that are near each other: else each would be a shot
+def test_a_product_of_whole_clips_restores_a_film_window_by_window(run, tmp_path):
+    rng = np.random.default_rng(2)  # similar frames, or each would be a separate shot
     frames = (rng.integers(0, 256, (1, 12, 16, 1)) + rng.integers(0, 30, (6, 12, 16, 1))).clip(0, 255)
     film = make(tmp_path / "film.mkv", frames.repeat(3, axis=3).astype(np.uint8), "ffv1", "bgr0")
     call = ["--mode=apply", f"--workdir={run}", f"--allow={','.join(ALLOW)}", f"--input={film}", "--codec=ffv1"]
@@ -87,7 +87,7 @@ def test_a_film_goes_through_what_asks_for_clips_window_by_window(run, tmp_path)
     assert np.abs(restored.astype(int) - levels).max() <= 1
 
 
-def test_pictures_are_clips_of_one_frame(run):
+def test_images_are_clips_of_one_frame(run):
     model, picture = jaxgan.load(run, "clips", allow=ALLOW), clips()[0, 0]
     shown = np.repeat(picture[None, None], SIZE + 2 * AROUND, axis=1)
     np.testing.assert_allclose(model.restore(picture), model(condition=shown)["image"][0, AROUND], atol=1e-5)
@@ -130,7 +130,7 @@ KILLED = """
 
 
 @pytest.mark.slow
-def test_a_killed_run_goes_on_as_if_it_had_not_been(run, runs):
+def test_a_killed_run_resumes_as_if_it_had_not_been_killed(run, runs):
     script, killed = runs / "script.py", [*flags(runs / "killed", 4), f"--config.checkpoint.every_images={2 * ROUND}"]
     script.write_text(textwrap.dedent(KILLED))
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}

@@ -1,4 +1,4 @@
-"""Pictures of texts, from outside: a source of captions and two networks that read, in a task of jaxgan's own."""
+"""External text-to-image: a source with captions and two networks, in a task of jaxgan."""
 
 import jax
 import jax.numpy as jnp
@@ -23,7 +23,7 @@ def runs(tmp_path_factory):
 
 @pytest.fixture
 def run(runs):
-    """Played at once to the fourth round."""
+    """Trained to the fourth round without a stop."""
     workdir = runs / "whole"
     if not workdir.exists():
         assert train(workdir, 4) == FINISHED
@@ -60,7 +60,7 @@ def test_other_words_give_other_pictures(run, tmp_path):
     assert (pictures["a thin one"] != pictures["a bold seven"]).any()
 
 
-def test_captions_that_nobody_gives_are_those_of_real_digits(run, tmp_path):
+def test_default_captions_are_those_of_real_digits(run, tmp_path):
     from text_to_image import WORDS
 
     model = jaxgan.load(run, allow=(NAME,))
@@ -94,8 +94,8 @@ def test_it_is_exported_with_its_captions(run, kind, tmp_path):
 
 
 @pytest.mark.parametrize("mismatched", [False, True])
-def test_a_real_with_the_caption_of_another_is_no_pair(mismatched):
-    """The gradient of the discriminator for reals with captions, where its own logits cannot tell reals from fakes."""
+def test_a_real_with_the_caption_of_another_counts_as_a_fake(mismatched):
+    """The discriminator's gradient for reals with captions, at a point where it cannot separate reals from fakes."""
     from text_to_image import Critic, Painter
 
     from jaxgan.losses.adversarial import non_saturating
@@ -130,7 +130,7 @@ def test_a_real_with_the_caption_of_another_is_no_pair(mismatched):
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "reported"),
     [
         (
             {"task.condition": "text"},
@@ -149,16 +149,16 @@ def test_a_real_with_the_caption_of_another_is_no_pair(mismatched):
         ({"networks.generator.length": "7"}, "config.networks.generator.length: got 7, but captions has 4"),
     ],
 )
-def test_a_mistake_in_its_condition_is_one_line(changes, told, tmp_path, capsys):
+def test_a_mistake_in_its_condition_is_one_line(changes, reported, tmp_path, capsys):
     assert train(tmp_path / "run", 1, **changes) == MISTAKE
     error = capsys.readouterr().err.strip()
-    assert told in error
+    assert reported in error
     assert "\n" not in error
     assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize(
-    ("given", "told"),
+    ("given", "reported"),
     [
         ({"caption": "a fat seven"}, "given: 'caption': got 'fat', expected words of , a, an, thin, bold, zero"),
         ({"caption": "a bold thin bold seven"}, "given: 'caption': got 5 words, expected at most 4"),
@@ -167,15 +167,18 @@ def test_a_mistake_in_its_condition_is_one_line(changes, told, tmp_path, capsys)
         ({"label": 3}, r"given: got 'label', this model asks for 'caption' \(tokens int32 \[4\] of 15 names\)"),
     ],
 )
-def test_a_text_that_does_not_fit_is_one_line(run, given, told):
-    with pytest.raises(UserError, match=told):
+def test_a_text_that_does_not_fit_is_one_line(run, given, reported):
+    with pytest.raises(UserError, match=reported):
         jaxgan.load(run, allow=(NAME,)).generate(0, 3, given=given)
 
 
 def test_flags_that_do_not_fit_are_one_line(run, capsys):
     flags = [f"--allow={NAME}", f"--workdir={run}"]
-    for flag, told in (("--given=a fat seven", "--given: 'caption': got 'fat'"), ("--labels=3", "--labels: got some")):
+    for flag, reported in (
+        ("--given=a fat seven", "--given: 'caption': got 'fat'"),
+        ("--labels=3", "--labels: got some"),
+    ):
         assert main(["--mode=sample", *flags, flag]) == MISTAKE
         error = capsys.readouterr().err
-        assert told in error
+        assert reported in error
         assert error.count("\n") == 1

@@ -1,4 +1,4 @@
-"""Two unpaired sources, from outside: orders of their own, both ways called, a pool of past fakes."""
+"""An external task with two unpaired sources: separate orders, both directions as products, a pool of past fakes."""
 
 import json
 import os
@@ -35,7 +35,7 @@ def flags(workdir, **changes):
 
 
 def process(workdir, *, devices=1, **changes):
-    """A start of the command line, as a user has it."""
+    """Runs the command line, as a user does."""
     variables = {
         "PYTHONPATH": os.pathsep.join((str(HERE), os.environ.get("PYTHONPATH", ""))),
         "XLA_FLAGS": f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count={devices}",
@@ -52,7 +52,7 @@ def records(workdir):
 def arrays(workdir, step=ROUNDS):
     found = {}
     for item in ("state", "ema"):
-        with ocp.PyTreeCheckpointer() as checkpointer:  # whichever devices they were on
+        with ocp.PyTreeCheckpointer() as checkpointer:  # on whichever devices they were
             path = workdir / "checkpoints" / str(step) / item
             here = dict.fromkeys(checkpointer.metadata(path).item_metadata, ocp.RestoreArgs(restore_type=np.ndarray))
             found |= {f"{item}/{name}": a for name, a in checkpointer.restore(path, restore_args=here).items()}
@@ -66,7 +66,7 @@ def runs(tmp_path_factory):
 
 @pytest.fixture
 def run(runs):
-    """Played at once."""
+    """Trained without a stop."""
     workdir = runs / "whole"
     if not workdir.exists():
         assert main(flags(workdir)) == FINISHED
@@ -74,14 +74,14 @@ def run(runs):
 
 
 @pytest.mark.slow
-def test_a_killed_run_goes_on_as_if_nothing_had_been(run, runs):
+def test_a_run_that_was_killed_resumes_as_if_it_had_not_been(run, runs):
     workdir = runs / "killed"
     with process(workdir, **{"checkpoint.every_images": ROUND, "images": 800}) as started:
         while len(records(workdir)) < 2 and started.poll() is None:
             time.sleep(0.01)
         started.send_signal(signal.SIGKILL)
-        told = started.communicate()[0]
-    assert started.returncode == -signal.SIGKILL, told
+        reported = started.communicate()[0]
+    assert started.returncode == -signal.SIGKILL, reported
     assert 0 < max(record["step"] for record in records(workdir).values()) < ROUNDS
     assert main(flags(workdir)) == FINISHED
     whole, resumed = arrays(run), arrays(workdir)
@@ -97,9 +97,9 @@ def test_each_source_has_an_order_and_a_place_in_the_record(run):
     data = record["data"]
     assert (data["trained on"]["name"], data["trained on"]["split"]) == ("jaxgan_digits", "train[:50%]")
     assert (data["more"]["b"]["name"], data["more"]["b"]["split"]) == ("negatives", "train[60%:]")
-    told = (run / "log.txt").read_text()
-    assert "2,250 examples of train[:50%] are trained on" in told
-    assert "b: in use 1,800 examples of train[60%:] are trained on" in told
+    reported = (run / "log.txt").read_text()
+    assert "2,250 examples of train[:50%] are trained on" in reported
+    assert "b: in use 1,800 examples of train[60%:] are trained on" in reported
     assert main(["--mode=doctor", f"--allow={NAME}", f"--workdir={run}"]) == FINISHED
     fields = spec_of(load_config(str(CONFIG)), (NAME,)).fields  # what a plan compiles
     assert (list(fields), str(fields["b/image"])) == (["image", "label", "b/image"], "pixels [16, 16, 1]")
@@ -131,11 +131,11 @@ def test_both_ways_are_scored_called_and_applied(run, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("caches", [("host", "stream"), ("stream", "device")])
-def test_sources_are_kept_each_in_its_own_way(run, runs, caches):
+def test_each_source_has_its_own_cache(run, runs, caches):
     changes = {"data.cache": caches[0], "more_data.b.cache": caches[1]}
     workdir = runs / "-".join(caches)
     assert main(flags(workdir, images=2 * ROUND, **changes)) == FINISHED
-    assert main(flags(workdir)) == FINISHED  # where data are kept may change
+    assert main(flags(workdir)) == FINISHED  # the cache may change
     whole, other = arrays(run), arrays(workdir)
     for name, array in whole.items():
         np.testing.assert_allclose(array, other[name], rtol=1e-5, atol=1e-6, err_msg=name)
@@ -146,8 +146,8 @@ def test_two_devices_equal_one(run, runs):
     for runner in ("jit", "pmap"):
         workdir = runs / f"two-{runner}"
         with process(workdir, devices=2, **{"parallel.runner": runner}) as started:
-            told = started.communicate()[0]
-        assert started.returncode == FINISHED, told
+            reported = started.communicate()[0]
+        assert started.returncode == FINISHED, reported
         one, two = arrays(run), arrays(workdir)
         assert {name for name in one if one[name].ndim == 4 and len(one[name]) == 32} == {
             f"state/carry/{pool}" for pool in POOLS
@@ -155,12 +155,12 @@ def test_two_devices_equal_one(run, runs):
         for name, array in one.items():
             if runner == "jit":
                 np.testing.assert_allclose(two[name], array, rtol=1e-4, atol=1e-5, err_msg=name)
-            elif array.ndim == 4 and "carry" in name:  # each device shows its judge other past fakes
+            elif array.ndim == 4 and "carry" in name:  # each device shows its discriminator other past fakes
                 np.testing.assert_allclose(two[name], array, atol=0.02, err_msg=name)
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "reported"),
     [
         (
             {"more_data.b.channels": "3"},
@@ -181,10 +181,10 @@ def test_two_devices_equal_one(run, runs):
         ({"more_data.b.cache": "disk"}, "config.more_data.b.cache: got 'disk'"),
     ],
 )
-def test_a_mistake_in_further_data_is_one_line(changes, told, tmp_path, capsys):
+def test_a_mistake_in_further_data_is_one_line(changes, reported, tmp_path, capsys):
     assert main(flags(tmp_path / "run", **changes)) == MISTAKE
     error = capsys.readouterr().err.strip()
-    assert told in error
+    assert reported in error
     assert "\n" not in error
     assert not (tmp_path / "run").exists()
 

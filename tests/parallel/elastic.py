@@ -1,4 +1,4 @@
-"""A run that goes on with other devices and another runner than it began with; run by test_elastic.
+"""A run that resumes with other devices and another runner than it began with; run by test_elastic.
 
 Writes to the file that it is given the states, as bytes, and the order of the data.
 """
@@ -38,7 +38,7 @@ RUNNERS = {"one": (JitRunner, 1, 1), "fsdp": (JitRunner, 2, 2), "pmap": (PmapRun
 
 
 class Shuffled:
-    """A pipeline of 50 random images that remembers which were played."""
+    """A pipeline of 50 random images that records which were played."""
 
     cache, arrays = "host", None
 
@@ -66,7 +66,7 @@ def make_runner(name):
 
 
 def play(folder, runner, steps):
-    """Plays until so many steps; the images played now."""
+    """Plays up to a step; returns the images played."""
     pipeline = Shuffled()
     with Checkpoints(folder / "checkpoints") as checkpoints, Writer(folder, tensorboard=False) as writer:
         status = Loop(
@@ -88,7 +88,7 @@ def play(folder, runner, steps):
 
 
 def restored(folder, runner):
-    """The newest state, placed as the runner wants it."""
+    """The newest state, placed by the runner."""
     with Checkpoints(folder / "checkpoints") as checkpoints:
         return checkpoints.restore_latest(make_runner(runner).place(jax.eval_shape(init))).state
 

@@ -1,4 +1,4 @@
-"""Plays small games on one simulated device and on several, under jit and pmap; run by test_sharding.
+"""Plays small tasks on one simulated device and on several, under jit and pmap; run by test_sharding.
 
 Writes what came of each to the file that it is given: arrays named `game/runner/what`.
 """
@@ -46,7 +46,7 @@ def toy(**kwargs):
 
 
 def remembering():
-    """All that is remembered of the logits of a batch, and a choice among its rows."""
+    """All memories of a batch's logits, and a selection of its rows."""
     lecams = Penalty("lecam", lecam, {"start": 0, "weight": 0.1})
     return toy(penalties=(lecams,), augment=ADA(preset="none", **ADAPTIVE), max_accuracy=0.9, top_k=0.5)
 
@@ -59,7 +59,7 @@ def convolutional():
 
 
 def drawing():
-    """Latents, noise, mixed styles and augmentations drawn on the devices; path length and its mean."""
+    """Random latents, noise, mixed styles and augmentations on the devices; path length and its mean."""
     return Generation(
         stylegan2.Generator(8, 1, style_dim=4, mapping_layers=2, max_width=4),
         Adversary(stylegan2.Discriminator(8, max_width=4), non_saturating, augment=ADA(preset="blit", **ADAPTIVE)),
@@ -134,7 +134,7 @@ def flat(tree):
 
 
 def draws():
-    """Latents for one seed, made on one device and over four."""
+    """Latents of one seed on one device and over four."""
     key, shape = jax.random.key(3), (BATCH, 5)
     over = placement.split_batch(make_mesh({"data": -1}))
     return {
@@ -144,7 +144,7 @@ def draws():
 
 
 def argument_bytes(fsdp):
-    """What the compiled step of a game is given on each device, nearly all of it state; nothing is played."""
+    """Bytes of the arguments of a compiled step on each device, nearly all of them state; nothing is played."""
     adversary = Adversary(mlp.Discriminator(widths=(256,)), non_saturating)
     task = Generation(mlp.Generator(8, 1, widths=(256,)), adversary, latent_dim=8)
     optimizers = dict.fromkeys(task.players, optimizer)

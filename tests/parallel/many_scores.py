@@ -38,7 +38,7 @@ RECIPE = Recipe(widths=(4,), hidden=8, least_images=1_500, most_images=1_500, le
 
 
 class Stripes:
-    """Noise of which each class has another part bright."""
+    """Noise in which each class has a different bright part."""
 
     def __init__(self, size=150):
         random = np.random.default_rng(0)
@@ -54,7 +54,7 @@ class Stripes:
 
 
 class StandIn:
-    """A small random network in Inception's place, on all devices."""
+    """A small random network instead of Inception, on all devices."""
 
     name, checksum = "inception-test", "abc"
 
@@ -74,7 +74,7 @@ class StandIn:
 
 
 def find_scores(fsdp=1, kinds=("classifier", "inception", "patches")):
-    """By kind of features, then by name: of samples in batches of 30, which neither 2 nor 4 devices divide evenly."""
+    """Scores by kind of features and name, with batches of 30, which neither 2 nor 4 devices divide evenly."""
     mesh = make_mesh({"data": -1, "fsdp": fsdp})
     generator = mlp.Generator(SIDE, 1, widths=(24,), num_classes=CLASSES)
     adversary = Adversary(mlp.Discriminator(widths=(8,)), non_saturating)

@@ -1,4 +1,4 @@
-"""A run that began on one device goes on over two with its params split, under pmap, and back."""
+"""A run that began on one device resumes over two with split params, under pmap, and back."""
 
 import os
 import pathlib
@@ -52,20 +52,20 @@ def test_a_checkpoint_of_one_device_is_restored_split(found):
     assert found["split/fsdp"] >= 8  # params, both moments and the average of them
 
 
-def test_a_run_over_other_devices_plays_the_same_data_and_comes_to_the_same_end(found):
+def test_a_run_resumed_over_other_devices_plays_the_same_data_with_the_same_result(found):
     np.testing.assert_array_equal(found["order/elastic"], found["order/unbroken"])
     np.testing.assert_array_equal(found["order/pmap"], found["order/unbroken"][4 * BATCH : 8 * BATCH])
     np.testing.assert_allclose(found["params/elastic"], found["params/unbroken"], atol=1e-5, rtol=1e-4)
 
 
-def test_a_run_goes_on_under_pmap_and_back_with_other_noise_only(found):
+def test_a_run_resumed_under_pmap_and_back_differs_in_noise_only(found):
     assert np.isfinite(found["params/pmap"]).all()
     assert (found["params/pmap"] != found["params/unbroken"]).any()
     np.testing.assert_allclose(found["params/pmap"], found["params/unbroken"], atol=0.2)
 
 
 def test_the_same_command_with_another_mesh_goes_on(tmp_path, capfd, monkeypatch):
-    put_together = []  # what processes, if there were several, would gather on one device
+    put_together = []  # the arrays that several processes would gather on one device
     monkeypatch.setattr(distributed, "on_one_device", lambda state: put_together.append(state) or state)
     flags = [
         *("--config", CONFIG, "--workdir", str(tmp_path / "run"), "--config.data.name=jaxgan_digits"),
@@ -76,14 +76,14 @@ def test_the_same_command_with_another_mesh_goes_on(tmp_path, capfd, monkeypatch
         *("--config.checkpoint.every_images=None", "--config.samples.every_images=None", "--config.log_every=1"),
     ]
     assert main([*flags, "--config.images=16"]) == FINISHED
-    assert not put_together  # samples and scores are made where the weights lie
-    told = on_two_devices("-m", "jaxgan.main", *flags, "--config.images=32", "--config.parallel.mesh.fsdp=2")
-    assert "config.parallel.mesh.fsdp is now 2; it was 1" in told
+    assert not put_together  # samples and scores are computed where the weights are
+    reported = on_two_devices("-m", "jaxgan.main", *flags, "--config.images=32", "--config.parallel.mesh.fsdp=2")
+    assert "config.parallel.mesh.fsdp is now 2; it was 1" in reported
     capfd.readouterr()
     assert main([*flags, "--config.images=48", "--config.parallel.runner=pmap"]) == FINISHED
-    told = capfd.readouterr().err
-    assert "config.parallel.mesh.fsdp is now 1; it was 2" in told
-    assert "config.parallel.runner is now 'pmap'; it was 'jit'" in told
+    reported = capfd.readouterr().err
+    assert "config.parallel.mesh.fsdp is now 1; it was 2" in reported
+    assert "config.parallel.runner is now 'pmap'; it was 'jit'" in reported
     assert steps_on_disk(tmp_path / "run" / "checkpoints")[-1] == 6
     rows = [row for row in read_scalars(tmp_path / "run" / "scalars.jsonl") if "generator/loss" in row["scalars"]]
     assert [row["step"] for row in rows] == [1, 2, 3, 4, 5, 6]

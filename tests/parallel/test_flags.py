@@ -1,4 +1,4 @@
-"""Compiler flags: for whom they are set, and that they are known where they are."""
+"""Compiler flags: on which platforms they are set, and that the libraries know them."""
 
 import os
 import subprocess
@@ -45,13 +45,13 @@ def machine(folder, *, device=None, chip=None, vendor="0x1ae0"):
 
 
 @pytest.mark.quick
-def test_the_platform_is_what_the_environment_asks_for():
+def test_the_platform_is_taken_from_the_environment():
     asked = {"cpu": "cpu", "cuda,cpu": "gpu", "gpu": "gpu", "tpu,cpu": "tpu", "rocm": "cpu", "METAL": "cpu"}
     assert {text: find_platform({"JAX_PLATFORMS": text}) for text in asked} == asked
 
 
 @pytest.mark.quick
-def test_the_platform_is_what_the_machine_has(tmp_path, tpu, monkeypatch):
+def test_the_platform_is_found_from_the_devices(tmp_path, tpu, monkeypatch):
     assert find_platform(tpu, machine(tmp_path / "tpu", chip="0x0063")) == "tpu"
     assert find_platform({}, tmp_path / "tpu") == "cpu", "no libtpu"
     assert find_platform(tpu, machine(tmp_path / "network", chip="0x0042")) == "cpu", "Google's network card"
@@ -68,7 +68,7 @@ def test_the_platform_is_what_the_machine_has(tmp_path, tpu, monkeypatch):
 
 
 @pytest.mark.quick
-def test_only_names_that_every_library_knows(tmp_path):
+def test_only_flags_that_every_library_knows_are_added(tmp_path):
     knows = library(tmp_path / "a.so", GPU)
     assert new_flags("gpu", {}, [knows]) == [f"--{SCHEDULER}=true"]
     for name in ("other", f"{SCHEDULER}_more", f"more_{SCHEDULER}"):
@@ -77,7 +77,7 @@ def test_only_names_that_every_library_knows(tmp_path):
 
 
 @pytest.mark.quick
-def test_what_the_user_says_stays(tmp_path):
+def test_flags_of_the_user_are_not_changed(tmp_path):
     knows = [library(tmp_path / "a.so", [*GPU, *TPU, *SLICES])]
     said = "xla_tpu_enable_async_collective_fusion"
     assert new_flags("gpu", {"XLA_FLAGS": f"--xla_dump_to=x --{SCHEDULER}=false"}, knows) == []
@@ -88,15 +88,15 @@ def test_what_the_user_says_stays(tmp_path):
 
 
 @pytest.mark.quick
-def test_the_environment_is_added_to_once(tpu):
+def test_flags_are_added_to_the_environment_once(tpu):
     environ = {**tpu, "LIBTPU_INIT_ARGS": "--xla_tpu_scoped_vmem_limit_kib=65536"}
-    told = set_compiler_flags(environ, platform="tpu")
+    reported = set_compiler_flags(environ, platform="tpu")
     assert environ["LIBTPU_INIT_ARGS"].split() == [
         "--xla_tpu_scoped_vmem_limit_kib=65536",
         *(f"--{name}={value}" for name, value in TPU.items()),
     ]
-    assert told.startswith("LIBTPU_INIT_ARGS: --xla_tpu_enable_async")
-    assert "--config.parallel.compiler_flags=false" in told
+    assert reported.startswith("LIBTPU_INIT_ARGS: --xla_tpu_enable_async")
+    assert "--config.parallel.compiler_flags=false" in reported
     before = dict(environ)
     assert set_compiler_flags(environ, platform="tpu") == ""
     assert environ == before
@@ -106,7 +106,7 @@ def test_the_environment_is_added_to_once(tpu):
 
 
 @pytest.mark.quick
-def test_nothing_for_cpus_and_for_releases_not_looked_up(tpu, monkeypatch):
+def test_no_flags_for_cpus_and_for_unchecked_releases(tpu, monkeypatch):
     environ = dict(tpu)
     assert set_compiler_flags(environ, platform="cpu") == ""
     monkeypatch.setattr(flags, "version", lambda package: "0.13.0")
@@ -115,7 +115,7 @@ def test_nothing_for_cpus_and_for_releases_not_looked_up(tpu, monkeypatch):
 
 
 @pytest.mark.slow
-def test_the_installed_jaxlib_knows_the_flags_and_takes_them():
+def test_the_installed_jaxlib_knows_and_accepts_the_flags():
     jaxlib = [path for path in libraries("gpu", {}) if path.name == "libjax_common.so"]
     assert len(jaxlib) == 1
     added = new_flags("gpu", {}, jaxlib)
@@ -130,7 +130,7 @@ def test_the_installed_jaxlib_knows_the_flags_and_takes_them():
 
 @pytest.mark.quick
 @pytest.mark.parametrize(
-    ("environ", "given", "told"),
+    ("environ", "given", "reported"),
     [
         ({}, [], True),
         ({"SLURM_PROCID": "0"}, [], True),
@@ -140,15 +140,15 @@ def test_the_installed_jaxlib_knows_the_flags_and_takes_them():
         ({}, ["--process_id=1"], False),
     ],
 )
-def test_of_several_processes_the_first_says_what_was_added(environ, given, told, monkeypatch, capsys):
+def test_only_the_first_of_several_processes_reports_the_added_flags(environ, given, reported, monkeypatch, capsys):
     for name in flags.NUMBERED:
         monkeypatch.delenv(name, raising=False)
     for name, value in environ.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(flags, "set_compiler_flags", lambda: "XLA_FLAGS: --x=true added")
     call = ["--config=configs/vanilla_gan.py", "--workdir=w", "--config.networks.generator.nothing=1", *given]
-    assert main(call) == 2  # a mistake that is found after the flags are set
-    assert ("XLA_FLAGS: --x=true added" in capsys.readouterr().err) == told
+    assert main(call) == 2  # an error that is found after the flags are set
+    assert ("XLA_FLAGS: --x=true added" in capsys.readouterr().err) == reported
 
 
 @pytest.mark.parametrize(
@@ -163,7 +163,7 @@ def test_of_several_processes_the_first_says_what_was_added(environ, given, told
         ({}, ["dev/vfio/0"], None),
     ],
 )
-def test_the_library_of_a_tpu_is_left_out_where_there_is_none(environ, files, asked, tmp_path, tpu):
+def test_libtpu_is_not_started_without_a_tpu(environ, files, asked, tmp_path, tpu):
     for name in files:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
@@ -172,7 +172,7 @@ def test_the_library_of_a_tpu_is_left_out_where_there_is_none(environ, files, as
     assert environ.get("JAX_PLATFORMS") == asked
 
 
-def test_what_speaks_for_another_backend_is_left_alone(tmp_path, tpu, monkeypatch):
+def test_nothing_changes_with_a_sign_of_another_backend(tmp_path, tpu, monkeypatch):
     monkeypatch.setattr(flags, "_folders", lambda package: [])
     chip, none = machine(tmp_path / "chip", chip="0x0063"), tmp_path / "none"
     for given, root in ((tpu, chip), ({}, none)):  # a chip; no library

@@ -62,12 +62,12 @@ def test_convolutions_are_counted_as_xla_counts_them(stride, padding, spread, di
     assert flops(convolve, x, w) == of_xla(convolve, x, w)
 
 
-def test_a_convolution_inside_has_a_closed_form():
+def test_a_convolution_without_padding_has_a_closed_form():
     convolve = lambda x, w: lax.conv(x, w, (1, 1), "VALID")  # noqa: E731
     assert flops(convolve, shape(2, 3, 8, 8), shape(5, 3, 3, 3)) == 2 * 2 * 5 * 3 * 9 * 6 * 6
 
 
-def test_every_turn_of_a_loop_counts_and_the_dearest_branch():
+def test_every_iteration_of_a_loop_and_the_most_expensive_branch_count():
     w, xs = shape(16, 16), shape(7, 16, 16)
     once, multiply = 2 * 16**3, lambda carry, x: (carry @ x, 0.0)
 
@@ -125,6 +125,6 @@ def test_peaks_by_the_names_that_jax_gives(kind, teraflops):
 
 
 @pytest.mark.quick
-def test_what_is_not_in_the_table_has_no_peak():
+def test_devices_that_are_not_in_the_table_have_no_peak():
     assert [peak_flops(kind) for kind in ("cpu", "NVIDIA A1000", "TPU v4 lite", "AMD Instinct MI300X")] == [None] * 4
     assert all(peak.source for peak in PEAKS)

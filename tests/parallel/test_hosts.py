@@ -1,4 +1,4 @@
-"""Real processes on the loopback: the same losses as one, told apart when one is lost, resumed, stopped together."""
+"""Real processes on the loopback: the same losses as one process, lost ones named, resumed, stopped together."""
 
 import contextlib
 import itertools
@@ -27,7 +27,7 @@ ONE_CPU = {
 
 @contextlib.contextmanager
 def started(name, workdir, number, *flags):
-    """So many processes of one run, their output in files beside the workdir; killed at the end."""
+    """Processes of one run, with their output in files beside the workdir; killed at the end."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -47,14 +47,14 @@ def started(name, workdir, number, *flags):
                 process.wait()
 
 
-def told(workdir, index):
+def reported(workdir, index):
     return pathlib.Path(f"{workdir}-{index}.txt").read_text()
 
 
 def play(name, workdir, number, *flags):
     with started(name, workdir, number, *flags) as processes:
         statuses = [process.wait(timeout=300) for process in processes]
-    assert statuses == [FINISHED] * number, [told(workdir, index) for index in range(number)]
+    assert statuses == [FINISHED] * number, [reported(workdir, index) for index in range(number)]
     return read_scalars(workdir / "scalars.jsonl")
 
 
@@ -73,7 +73,7 @@ SPLIT = ("--config.parallel.mesh.data=-1", "--config.parallel.mesh.fsdp=2")
 
 
 def assert_same_game(ours, theirs):
-    """Each step's losses and gradients, which its data and all before it make; then the scores of what was learnt."""
+    """Compares losses and gradients of each step, which depend on all steps before, and then the scores."""
     assert [row["step"] for row in ours] == [row["step"] for row in theirs] == [*range(1, 21), 20]
     players = ("discriminator", "generator")
     for pair in zip(ours[:-1], theirs[:-1]):
@@ -87,18 +87,18 @@ def assert_same_game(ours, theirs):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "flags"), [("vanilla_gan", SPLIT), ("dcgan_mnist", ())])
-def test_two_and_four_processes_play_the_game_of_one(name, flags, tmp_path):
-    """Four of them with their state split over pairs, too."""
+def test_two_and_four_processes_train_like_one(name, flags, tmp_path):
+    """Four of them also with their state split over pairs."""
     one = play(name, tmp_path / "one", 1)
     for number in (2, 4):
         assert_same_game(play(name, tmp_path / str(number), number, *(flags if number == 4 else ())), one)
         assert sorted(path.name for path in (tmp_path / str(number) / "samples").iterdir()) == ["000000320.png"]
-        assert "compiled; first step played" in told(tmp_path / str(number), 0)
-        assert "compiled" not in told(tmp_path / str(number), 1)
+        assert "compiled; first step played" in reported(tmp_path / str(number), 0)
+        assert "compiled" not in reported(tmp_path / str(number), 1)
 
 
 @pytest.mark.slow
-def test_two_processes_go_on_as_one_and_as_two_under_pmap(tmp_path):
+def test_a_run_of_two_processes_resumes_as_one_and_as_two_under_pmap(tmp_path):
     unbroken = play("vanilla_gan", tmp_path / "unbroken", 1)
     play("vanilla_gan", tmp_path / "run", 2, *SPLIT, "--config.images=160")
     rows = play("vanilla_gan", tmp_path / "run", 1)
@@ -110,14 +110,14 @@ def test_two_processes_go_on_as_one_and_as_two_under_pmap(tmp_path):
 
 @pytest.mark.slow
 def test_stopped_together_lost_and_resumed(tmp_path):
-    """SIGTERM to one: both save the same step. One of four killed: the others say which, soon. The leader, too."""
+    """SIGTERM to one: both save the same step. One of four killed, or the leader: the others soon report which."""
     workdir, endless = tmp_path / "run", ("--config.images=100000000", "--config.checkpoint.every_images=320")
     with started("vanilla_gan", workdir, 2, *endless) as processes:
         wait_until(lambda: any(step > 20 for step in checkpoints(workdir)))
         processes[1].send_signal(signal.SIGTERM)
         assert [process.wait(timeout=60) for process in processes] == [INTERRUPTED] * 2
     stopped = max(checkpoints(workdir))
-    assert f"saved at {stopped * 16} images" in told(workdir, 0)
+    assert f"saved at {stopped * 16} images" in reported(workdir, 0)
     for number, lost, words in ((4, 1, "jaxgan: process 1 has"), (2, 0, "jaxgan: process 0, the leader, is gone")):
         before = max(checkpoints(workdir))
         with started("vanilla_gan", workdir, number, *endless) as processes:
@@ -127,9 +127,9 @@ def test_stopped_together_lost_and_resumed(tmp_path):
             ends = [processes[index].wait(timeout=60) for index in others]
             assert set(ends) <= {LOST, -signal.SIGABRT}, ends  # jax may be the first to end one: a crash, too
             assert time.monotonic() - began < 60
-        spoke = [words in told(workdir, index) for index in others]
-        assert any(spoke) or ends == [-signal.SIGABRT], [told(workdir, index) for index in others]
-        # what jax or Gloo ended says nothing of ours
+        spoke = [words in reported(workdir, index) for index in others]
+        assert any(spoke) or ends == [-signal.SIGABRT], [reported(workdir, index) for index in others]
+        # a process ended by jax or Gloo prints none of our messages
         assert all(each or end == -signal.SIGABRT for each, end in zip(spoke, ends)), ends
     at = max(checkpoints(workdir))
     rows = play("vanilla_gan", workdir, 1, f"--config.images={(at + 20) * 16}", "--config.checkpoint.every_images=320")
@@ -157,7 +157,7 @@ def test_mistakes_in_the_flags(flags, words):
 
 
 @pytest.mark.quick
-def test_what_the_flags_and_the_environment_say():
+def test_processes_from_the_flags_and_the_environment():
     flags = {"coordinator": "host:12", "num_processes": "3", "process_id": "2"}
     assert read_processes(flags) == Processes("host:12", 3, 2)
     assert read_processes({"profile": "true"}) is None
@@ -170,8 +170,8 @@ def test_what_the_flags_and_the_environment_say():
 
 
 @pytest.mark.quick
-def test_what_the_environment_says_on_gke():
-    """Its pods are told of their hosts by variables; jax reads the same."""
+def test_processes_from_the_environment_on_gke():
+    """Its pods get their hosts from variables, which jax reads as well."""
     pod = {"JAX_PLATFORMS": "tpu", "TPU_SKIP_MDS_QUERY": "true", "TPU_WORKER_ID": "1"}
     assert not surrounded(pod)
     for name in ("TPU_PROCESS_ADDRESSES", "TPU_WORKER_HOSTNAMES"):
@@ -196,7 +196,7 @@ sys.exit(main(sys.argv[1:]))
 
 
 @pytest.mark.slow
-def test_told_to_end_while_it_loads(tmp_path):
+def test_a_signal_during_loading(tmp_path):
     flags = [f"--config={CONFIG}:vanilla_gan", f"--workdir={tmp_path / 'run'}"]
     done = subprocess.run([sys.executable, "-c", LOADING, *flags], env=ONE_CPU, capture_output=True, text=True)
     assert done.returncode == INTERRUPTED, done.stderr
@@ -205,10 +205,10 @@ def test_told_to_end_while_it_loads(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_mistake_of_one_ends_all(tmp_path):
+def test_an_error_in_one_process_ends_all(tmp_path):
     (tmp_path / "run").write_text("no directory")
     with started("vanilla_gan", tmp_path / "run", 2) as processes:
         statuses = [process.wait(timeout=120) for process in processes]
     assert statuses[0] == MISTAKE
     assert statuses[1] != FINISHED
-    assert "jaxgan: --workdir=" in told(tmp_path / "run", 0)
+    assert "jaxgan: --workdir=" in reported(tmp_path / "run", 0)

@@ -1,4 +1,4 @@
-"""What a process tells the others when it ends because another one was lost."""
+"""What a process reports when it ends because another one was lost."""
 
 import jax
 import pytest
@@ -11,7 +11,7 @@ BEAT, SILENT = 0.05, 0.2  # seconds
 
 
 class Store:
-    """The texts that all processes share; process 1 gave a sign of life once."""
+    """The shared key-value store; process 1 has sent one heartbeat."""
 
     def __init__(self):
         self.texts = {"jaxgan/beat/1": "1"}
@@ -24,7 +24,7 @@ class Store:
 
 
 def leave(monkeypatch, error):
-    """Leaves process 0 of two by an error: the texts, and the statuses that its threads would have ended it with."""
+    """Process 0 of two ends by an error: the stored texts, and the exit statuses of its threads."""
     store, statuses = Store(), []
     monkeypatch.setattr(distributed.os, "_exit", statuses.append)
     with pytest.raises(type(error)), Peers(store, 0, 2, beat=BEAT, silent=SILENT):
@@ -39,7 +39,7 @@ def leave(monkeypatch, error):
         ValueError("UNKNOWN: Gloo AllGather failed: Connection closed by peer [127.0.0.1]:11700"),
     ],
 )
-def test_whose_collective_failed_by_the_loss_of_another_is_not_told_as_the_lost_one(error, monkeypatch, capfd):
+def test_a_process_whose_collective_failed_is_not_reported_as_the_lost_one(error, monkeypatch, capfd):
     texts, statuses = leave(monkeypatch, error)
     assert "jaxgan: process 1 has given no sign of life" in capfd.readouterr().err
     assert "jaxgan/left/0" not in texts
@@ -47,7 +47,7 @@ def test_whose_collective_failed_by_the_loss_of_another_is_not_told_as_the_lost_
 
 
 @pytest.mark.parametrize("error", [UserError("no such file"), ValueError("rows: got 3, expected 4")])
-def test_a_mistake_is_told_to_the_others(error, monkeypatch):
+def test_an_error_is_reported_to_the_others(error, monkeypatch):
     texts, statuses = leave(monkeypatch, error)
     assert texts["jaxgan/left/0"] == f"{type(error).__name__}: {error}"
     assert not statuses

@@ -1,4 +1,4 @@
-"""Meshes, and which device holds what."""
+"""Meshes, and the placement of arrays."""
 
 import jax
 import numpy as np

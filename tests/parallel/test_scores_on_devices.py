@@ -1,4 +1,4 @@
-"""Scores on several simulated devices equal those of one; the weights stay where they lie."""
+"""Scores on several simulated devices equal those of one; weights stay on their devices."""
 
 import json
 import os
@@ -22,7 +22,7 @@ def one():
 
 
 def on_devices(number, fsdp, kinds, path, *, processes=1):
-    """What each of so many processes found, on so many devices of its own."""
+    """The scores from each of `processes` processes, with `number` devices each."""
     script = pathlib.Path(__file__).parent / "many_scores.py"
     flags = f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count={number}"
     with socket.socket() as free:
@@ -40,8 +40,8 @@ def on_devices(number, fsdp, kinds, path, *, processes=1):
         for index, file in enumerate(paths)
     ]
     for each in started:
-        _, told = each.communicate(timeout=600)
-        assert each.returncode == 0, told
+        _, reported = each.communicate(timeout=600)
+        assert each.returncode == 0, reported
     return [json.loads(file.read_text()) for file in paths]
 
 
@@ -61,7 +61,7 @@ def test_two_devices_score_as_one(one, tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize(("devices", "fsdp"), [(2, 1), (4, 1), (4, 2)])
 def test_all_scores_on_two_and_four_devices_are_those_of_one(one, devices, fsdp, tmp_path):
-    """Params split over pairs of devices, too: they are never put together."""
+    """Also with params split over pairs of devices, which are never gathered."""
     (found,) = on_devices(devices, fsdp, one, tmp_path)
     assert found["devices"] == devices
     assert (found["split"] > 0) == (fsdp > 1)
@@ -70,7 +70,7 @@ def test_all_scores_on_two_and_four_devices_are_those_of_one(one, devices, fsdp,
 
 @pytest.mark.slow
 def test_all_scores_of_two_processes_are_those_of_one(one, tmp_path):
-    """Of two devices each, params split over the four; what the first found in its cache it tells the other."""
+    """Two devices each, params split over all four; the first process sends the other what its cache has."""
     found = on_devices(2, 4, one, tmp_path, processes=2)
     assert [(each["devices"], each["split"] > 0) for each in found] == [(4, True)] * 2
     assert found[0]["scores"] == found[1]["scores"]

@@ -1,4 +1,4 @@
-"""One device against several simulated ones, under jit, under pmap, and with params split: one game, one result."""
+"""One device against several simulated ones, under jit, under pmap, and with split params: equal results."""
 
 import itertools
 import os
@@ -50,7 +50,7 @@ def test_many_devices_equal_one(runs, game, runner):
         np.testing.assert_allclose(many[name], array, atol=1e-5, rtol=1e-4, err_msg=name)
 
 
-def test_what_a_batch_leaves_behind_is_not_nothing(runs):
+def test_the_compared_carry_and_variables_are_not_trivial(runs):
     remembering, convolutional = fields(runs, "remembering", "one"), fields(runs, "convolutional", "one")
     assert (remembering["carry"] != 0).sum() >= 5  # two means of LeCam, the accuracy, the probability, its images
     assert np.abs(convolutional["variables"]).max() > 0  # statistics of batch norm
@@ -62,14 +62,14 @@ def test_noise_is_a_function_of_the_seed_alone(runs):
     np.testing.assert_array_equal(runs["draws/many"], runs["draws/one"])
 
 
-def test_what_devices_draw_they_draw_alike(runs):
+def test_random_numbers_do_not_depend_on_the_devices(runs):
     many, one = fields(runs, "drawing", "fsdp"), fields(runs, "drawing", "one")
     assert np.abs(one["carry"]).max() > 0  # the mean path length, the augmentation's probability
     for name, array in one.items():
         np.testing.assert_allclose(many[name], array, atol=1e-4, rtol=1e-3, err_msg=name)
 
 
-def test_a_device_of_many_is_given_its_share_of_the_state(runs):
-    """By the compiler's own account of the step's arguments: params, moments and averages, and little else."""
+def test_each_device_gets_its_share_of_the_state(runs):
+    """By the compiler's count of the step's arguments: params, moments and averages, and little else."""
     share = runs["arguments"] / runs["arguments"][0]
     np.testing.assert_allclose(share, [1, 1 / 2, 1 / 4], rtol=0.02)

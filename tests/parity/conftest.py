@@ -1,4 +1,4 @@
-"""Parity with published PyTorch packages, where the extra `[parity]` is installed; skipped elsewhere.
+"""Parity with published PyTorch packages; skipped if the extra `[parity]` is not installed.
 
 torchvision does not import beside the torch that is used here, so the packages get a stand-in for the
 names that they only import.
@@ -13,7 +13,7 @@ NAMES = ("torchvision", "torchvision.transforms", "torchvision.transforms.functi
 
 
 class StandIn(types.ModuleType):
-    """A module that has every name and does nothing."""
+    """A module that has any attribute and does nothing."""
 
     def __getattr__(self, name):
         if name.startswith("__"):

@@ -1,4 +1,4 @@
-"""The same rounds in torch, from the same weights, and how far ours end from them.
+"""The same rounds in torch, from the same weights, and the distances of ours from them.
 
 Torch computes in float64, so what differs is our rounding to float32, or an error. Conventions that are ours:
 running statistics of batch norms move by a tenth (torch's momentum 0.1) towards the variance of the batch as it is
@@ -14,33 +14,33 @@ from rounds import BETAS, EPSILON, HALF_LIFE, RATE, flat, moments
 from torch.overrides import TorchFunctionMode
 
 PLAYERS = ("generator", "discriminator")
-KINK = 5e-6  # nearer to its kink, relative to its layer, rounding alone may turn a ReLU over, and gradients jump
-SMALL = 1e-3  # of its network's norm, or of its own size for a way: less than that is measured as if it were that
-# relative distances (of losses and norms below 1: absolute ones), all some three times what rounding makes of them
+KINK = 5e-6  # distance to its kink, relative to its layer, below which rounding may flip a ReLU and its gradient
+SMALL = 1e-3  # lower bound of a norm, relative to its network's norm (of a distance moved: to its array's)
+# relative distances (for losses and norms below 1 absolute ones), about three times what rounding causes
 BOUNDS = {"loss": 1e-5, "gradient norm": 1e-5, "memory": 1e-5} | dict.fromkeys(
     ("params", "statistics", "average", "gradients", "squares"), 2e-4
 )
 
 
 def double(array):
-    """In torch, float64."""
+    """As a torch tensor, float64."""
     return torch.from_numpy(np.array(array, np.float64))
 
 
 def channels_first(image):
-    """Images `[b,h,w,c]` as torch has them, float64."""
+    """Images `[b,h,w,c]` in torch's layout, float64."""
     return double(image).permute(0, 3, 1, 2)
 
 
 def usual_layout(value, like):
-    """A kernel `[k,k,i,o]` as `[o,i,k,k]`, one `[i,o]` as `[o,i]`, anything else as it is."""
+    """A kernel `[k,k,i,o]` as `[o,i,k,k]`, `[i,o]` as `[o,i]`, anything else unchanged."""
     axes = {4: (3, 2, 0, 1), 2: (1, 0)}.get(value.ndim)
     return (value if axes is None else value.transpose(axes)).reshape(like.shape)
 
 
 @contextlib.contextmanager
 def kept(network, wanted=True):
-    """Forwards that leave running statistics and singular vectors as they are."""
+    """A context whose forwards do not change running statistics and singular vectors."""
     before = {name: value.clone() for name, value in network.named_buffers()}
     yield
     if wanted:
@@ -58,7 +58,7 @@ def one_thread():
 
 
 class Kinks(TorchFunctionMode):
-    """Keeps how near an activation comes to the kink of a ReLU, or its like, relative to the activations' size."""
+    """Records how near activations come to the kink of a ReLU or similar, relative to the activations' size."""
 
     def __init__(self):
         super().__init__()
@@ -72,7 +72,7 @@ class Kinks(TorchFunctionMode):
 
 
 class Peer:
-    """Torch's side of a game. Subclasses make the networks, link their tensors to our paths, draw and take turns."""
+    """The torch side. Subclasses make the networks, link their tensors to our paths, draw fakes and play turns."""
 
     rates = dict.fromkeys(PLAYERS, RATE)
     betas = dict.fromkeys(PLAYERS, BETAS)
@@ -81,7 +81,7 @@ class Peer:
     frozen = True  # whether a frozen opponent keeps its statistics
 
     def __init__(self, start, **changes):
-        """From our state at the start. `changes` of the fields above are what a wrong step would do."""
+        """From our initial state. `changes` of the fields above make the step a wrong one."""
         for name, value in changes.items():
             assert hasattr(self, name)
             setattr(self, name, value)
@@ -100,7 +100,7 @@ class Peer:
         raise NotImplementedError
 
     def link(self, generator, discriminator):
-        """Puts every tensor at its path."""
+        """Links every tensor to its path."""
         raise NotImplementedError
 
     def draw(self, played):
@@ -112,12 +112,12 @@ class Peer:
         raise NotImplementedError
 
     def idle(self, path):
-        """Whether a param has no gradient but rounding, which alone moves it: a bias before a batch norm."""
+        """Whether a param has a gradient of rounding errors only: a bias before a batch norm."""
         del path
         return False
 
     def put(self, path, tensor, layout=usual_layout):
-        """What we have at a path is this tensor, in this layout."""
+        """Links the array at a path to a tensor, with the conversion of its layout."""
         self.tensors[path], self.layouts[path] = tensor, layout
 
     def put_layer(self, path, layer, layout=usual_layout):
@@ -139,7 +139,7 @@ class Peer:
         self.put(f"{network}/batch_stats/{rest}/var", Variance(norm))
 
     def load(self):
-        """Our weights into torch's tensors. All arrays and parameters of both sides must be linked."""
+        """Copies our weights into torch's tensors. All arrays and parameters of both sides must be linked."""
         variables = flat(self.start.variables).items()
         kept = {path: v for path, v in variables if "batch_stats" in path or path.endswith(("/u", "/style_mean"))}
         values = flat(self.start.params) | kept
@@ -159,7 +159,7 @@ class Peer:
         self.optimizers[player] = torch.optim.Adam(self.networks[player].parameters(), **options)
 
     def play(self, played):
-        """The turns of one of our rounds; by our names of metrics the loss and the norm of gradients of each phase."""
+        """Plays the turns of one of our rounds; the loss and gradient norm of each phase by our names of metrics."""
         real, report = channels_first(played.batch["image"]), {}
         moves = "generator" in played.due.values()
         with kept(self.networks["generator"], not moves):
@@ -176,7 +176,7 @@ class Peer:
         return report
 
     def move_average(self, images_seen):
-        """The average of the generator's params and statistics; what stays of it halves every `half_life` images."""
+        """Updates the average of the generator's params and statistics, with a half-life in images."""
         decay = 0.5 ** ((images_seen - self.averaged_at) / self.half_life)
         self.averaged_at, now = images_seen, self.values()
         self.average = {path: decay * value + (1 - decay) * now[path] for path, value in self.average.items()}
@@ -193,7 +193,7 @@ class Peer:
         return {p: states.get(t, none)[name].expand(t.shape).numpy() for p, t in params.items()}
 
     def beyond_bounds(self, rounds, times=1.0):
-        """Plays our rounds; of each kind of number the largest distance over `times` its bound, and where it is.
+        """Plays our rounds; for each kind of number the largest distance above `times` its bound, and its path.
 
         Batches must keep clear of kinks where nothing is wrong: `nearest_kink` says by how much they do.
         """
@@ -206,13 +206,13 @@ class Peer:
         return worst
 
     def assert_equal(self, rounds):
-        """All of our rounds, but for rounding."""
+        """Asserts that all of our rounds are equal up to rounding."""
         worst = self.beyond_bounds(rounds)
         assert self.nearest_kink > KINK, f"an activation is {self.nearest_kink:.1e} from its kink: take another seed"
         assert worst == {}, worst
 
     def distances(self, number, played):
-        """Plays a round; kinds of numbers, where they are, and how far ours are from torch's."""
+        """Plays a round; yields kinds of numbers, their paths, and the distances of ours from torch's."""
         for name, value in self.play(played).items():
             kind = "loss" if name.endswith("/loss") else "gradient norm"
             yield kind, f"{name}, round {number}", abs(played.metrics[name] - value) / max(abs(value), 1.0)
@@ -236,7 +236,7 @@ class Peer:
             yield "memory", f"{path}, round {number}", abs(flat(state.carry)[path] / value - 1)
 
     def compare(self, ours, theirs, start=None):
-        """The relative distance of each array's norm, or with a start of the way from there."""
+        """The relative distance of each array; with `start`, of its change since then."""
         for network in PLAYERS:
             paths = [path for path in theirs if path.startswith(network)]
             origins = {path: np.zeros(1) if start is None else start[path] for path in paths}
@@ -248,7 +248,7 @@ class Peer:
 
 
 class Variance:
-    """A batch norm's running variance as we keep it, of batches as they are.
+    """A batch norm's running variance by our convention: the biased variance of the batches.
 
     Torch's is the same linear recursion with n / (n - 1) times the variances.
     """
@@ -258,17 +258,17 @@ class Variance:
         norm.register_forward_pre_hook(self.see)
 
     def see(self, norm, inputs):
-        """How many numbers a variance is of."""
+        """Sets the number of values of each variance."""
         del norm
         self.count = inputs[0].numel() // inputs[0].shape[1]
 
     def copy_(self, value):
-        """Begins with a value."""
+        """Sets the value."""
         self.begun = value
         self.norm.running_var.copy_(value)
 
     def detach(self):
-        """The value now."""
+        """The current value."""
         left = (1 - self.norm.momentum) ** int(self.norm.num_batches_tracked) * self.begun
         grown = self.norm.running_var - left
         return left + (1 - 1 / self.count if self.count else 1) * grown

@@ -1,4 +1,4 @@
-"""Rounds of our train step, with what its networks were given, for torch to play them again (see `peer.py`).
+"""Rounds of our train step, with the inputs of its networks, for torch to repeat (see `peer.py`).
 
 A task is built from a config and played as a run plays it. Latents, conditions and styles are kept as the networks
 get them, so no test here knows how keys are folded. This file alone knows how a task is built and played.
@@ -22,7 +22,7 @@ from jaxgan.data.sources import DataSpec
 from jaxgan.fields import picture_fields
 from jaxgan.training.step import due_phases
 
-CLASSES = 3  # where batches have labels
+CLASSES = 3  # number of labels, if batches have any
 RATE, BETAS, EPSILON = 1e-2, (0.5, 0.9), 1e-3  # of Adam: so large an epsilon shows the size of the first gradient too
 ADAM = {"name": "adam", "learning_rate": RATE, "b1": BETAS[0], "b2": BETAS[1], "eps": EPSILON}
 HALF_LIFE = 20  # of the average, in images
@@ -35,24 +35,24 @@ COMMON = {
 
 
 class Watch:
-    """Keeps, by name, the arrays of a round that a compiled step tells it."""
+    """Records, by name, arrays that a compiled step reports."""
 
     def __init__(self):
-        self.told = {}
+        self.reports = {}
 
     def tell(self, name, value):
-        jax.debug.callback(lambda value: self.told.setdefault(name, []).append(np.array(value)), value)
+        jax.debug.callback(lambda value: self.reports.setdefault(name, []).append(np.array(value)), value)
 
     def take(self):
-        """What was told since the last time; what was told more than once must be the same."""
+        """The arrays reported since the last call; those reported more than once must be equal."""
         jax.effects_barrier()
-        told, self.told = self.told, {}
-        for name, (first, *others) in told.items():
+        reported, self.reports = self.reports, {}
+        for name, (first, *others) in reported.items():
             assert all(np.array_equal(first, other) for other in others), name
-        return {name: values[0] for name, values in told.items()}
+        return {name: values[0] for name, values in reported.items()}
 
     def images_drawn(self):
-        """A context in which what is traced tells, as `noise`, the normal noise of the shape of images."""
+        """A context in which traced code reports, as `noise`, normal noise of the shape of images."""
         drawn = jax.random.normal
 
         def normal(key, shape=(), *arguments, **options):
@@ -66,7 +66,7 @@ class Watch:
 
 @dataclasses.dataclass
 class Watched:
-    """A network that tells what it is given, and draws no noise: that which it keeps for samples stands in."""
+    """A network that reports its inputs and uses its constant sampling noise instead of random noise."""
 
     network: Any
     watch: Watch
@@ -75,7 +75,7 @@ class Watched:
         return getattr(self.network, name)
 
     def apply(self, tree, *inputs, rngs=None, method=None, **options):
-        """Tells the first input under the method's name, or `draw`, and what StyleGAN2's two parts get."""
+        """Reports the first input under the method's name, or `draw`, and the inputs of StyleGAN2's two parts."""
         outer, within = method or "draw", []
         self.watch.tell(outer, inputs[0])
 
@@ -95,7 +95,7 @@ class Watched:
 
 @dataclasses.dataclass
 class Round:
-    """What was played on which batch, what the networks were given, what was reported, the state afterwards."""
+    """A round: its phases, its batch, the inputs of the networks, the metrics, and the state afterwards."""
 
     due: dict[str, str]  # the phases, each with its player
     batch: dict[str, np.ndarray]
@@ -105,7 +105,7 @@ class Round:
 
 
 def play(tree, batches, *, step=0):
-    """The state at the start and the rounds of a config, from random weights, at that step."""
+    """The initial state and the rounds of a config, from random weights, starting at a step."""
     rows, height, width, channels = batches[0]["image"].shape
     classes = tuple(map(str, range(CLASSES))) if "label" in batches[0] else ()
     spec = DataSpec("random", "train", 100, picture_fields(height, width, channels, classes), "0" * 16)
@@ -132,7 +132,7 @@ def play(tree, batches, *, step=0):
 
 
 def randomized(state):
-    """The state with numbers that start alike (zeros, ones, slopes) set apart: an error could hide behind them."""
+    """The state with equal initial numbers (zeros, ones, slopes) made different: they could hide an error."""
     random = np.random.default_rng(0)
 
     def apart(leaf):
@@ -146,7 +146,7 @@ def randomized(state):
 
 
 def random_batches(count, size, channels=3, *, rows=8, labels=False, seed=1):
-    """Batches of random images, on chosen with labels."""
+    """Batches of random images, optionally with labels."""
     random = np.random.default_rng(seed)
     batches = [{"image": random.uniform(-1, 1, (rows, size, size, channels)).astype(np.float32)} for _ in range(count)]
     if labels:

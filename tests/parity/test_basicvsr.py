@@ -1,4 +1,4 @@
-"""BasicVSR++ and SPyNet beside their definitions in torch, on shared random weights in the published names."""
+"""BasicVSR++ and SPyNet against their definitions in torch, on shared random weights with the published names."""
 
 import jax
 import jax.numpy as jnp
@@ -124,7 +124,7 @@ def channels_first(x):
     return torch.from_numpy(np.ascontiguousarray(x.transpose(0, 3, 1, 2)))
 
 
-def test_the_clip_is_that_of_torch(clip):
+def test_the_clip_equals_torchs(clip):
     tensors = state_dict()
     imported = published.from_torch(tensors)
     network = build(imported.section, "network")
@@ -136,7 +136,7 @@ def test_the_clip_is_that_of_torch(clip):
     np.testing.assert_allclose((np.asarray(made[0]) + 1) / 2, expected, atol=2e-3)
 
 
-def test_the_flow_is_that_of_torch(clip):
+def test_the_flow_equals_torchs(clip):
     tensors = state_dict()
     imported = published.from_torch(tensors)
     network = build(imported.section["flow"], "network")

@@ -1,4 +1,4 @@
-"""I3D beside cd-fvd's graph in torch on shared random weights, and the published weights beside published distances."""
+"""I3D against cd-fvd's graph in torch on shared random weights, and the published weights on published distances."""
 
 import importlib.metadata
 import importlib.util
@@ -26,7 +26,7 @@ def needs(package):
 
 @pytest.fixture(scope="module")
 def network():
-    """Of the package's file alone: the package imports what is not needed here."""
+    """Loads the package's file only: the package itself imports what is not needed here."""
     path = installed("cd-fvd").locate_file("cdfvd/third_party/i3d/pytorch_i3d.py")
     spec = importlib.util.spec_from_file_location("pytorch_i3d", path)
     module = importlib.util.module_from_spec(spec)
@@ -45,7 +45,7 @@ def network():
 
 
 class Archive(torch.nn.Module):
-    """The network's tensors in a TorchScript archive, in its order and under names of no meaning."""
+    """The network's tensors in a TorchScript archive, in its order and under meaningless names."""
 
     def __init__(self, network):
         super().__init__()

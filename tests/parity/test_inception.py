@@ -1,4 +1,4 @@
-"""Inception's features beside torch-fidelity's network, with shared random weights in the published formats."""
+"""Inception's features against torch-fidelity's network, with shared random weights in the published formats."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ WANTED = ["2048", "logits_unbiased"]
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory):
-    """Random weights as `torch.save` writes them, by format; variances that keep signals alive through 94 layers."""
+    """Random weights as `torch.save` writes them, by format; variances keep signals alive through 94 layers."""
     torch.manual_seed(0)
     folder = tmp_path_factory.mktemp("weights")
     with pytest.MonkeyPatch.context() as patch:

@@ -1,4 +1,4 @@
-"""Scores beside torch-fidelity's, on the same features."""
+"""Scores against torch-fidelity's, on the same features."""
 
 import numpy as np
 import pytest

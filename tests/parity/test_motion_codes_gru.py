@@ -1,4 +1,4 @@
-"""The recurrent codes of motion beside torch's GRU: same weights, same noise, same codes."""
+"""The recurrent motion codes against torch's GRU: same weights, same noise, same codes."""
 
 import jax
 import jax.numpy as jnp
@@ -8,7 +8,7 @@ import torch
 from jaxgan.models.motion_codes import Recurrent
 
 
-def test_recurrent_codes_are_those_of_a_gru():
+def test_recurrent_codes_equal_those_of_a_gru():
     network, noise = Recurrent(4), jax.random.normal(jax.random.key(0), (2, 7, 4))
     time = jnp.broadcast_to(jnp.arange(6.0), (2, 6))
     tree = network.init(jax.random.key(1), noise, time)

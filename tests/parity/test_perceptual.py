@@ -1,4 +1,4 @@
-"""VGG's features beside torch's layers, LPIPS beside the package lpips; shared random weights, its own linear heads."""
+"""VGG's features against torch's layers, LPIPS against the package lpips; shared random weights, its own heads."""
 
 import functools
 import types
@@ -56,7 +56,7 @@ def random_network(network):
 
 
 def loaded(network, layers, folder):
-    """The params, by way of a file as torchvision writes it."""
+    """The params, imported from a file as torchvision writes it."""
     path = folder / f"{network}.pth"
     torch.save({f"features.{name}": value for name, value in layers.state_dict().items()}, path)
     return load_backbone(network, str(path), published=False)
@@ -87,7 +87,7 @@ def test_features_agree(network, size, tmp_path):
 
 
 @pytest.mark.parametrize(("network", "short", "size"), [("vgg16", "vgg", 32), ("alexnet", "alex", 64)])
-def test_lpips_is_the_packages(network, short, size, tmp_path, monkeypatch):
+def test_lpips_equals_the_packages(network, short, size, tmp_path, monkeypatch):
     layers, _ = random_network(network)
     tree = loaded(network, layers, tmp_path)
     monkeypatch.setattr(

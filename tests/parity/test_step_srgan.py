@@ -34,7 +34,7 @@ CONFIG = {
 
 class SRGAN(Peer):
     weight = WEIGHT  # of the adversarial loss
-    fresh = True  # whether the generator's moments begin anew at the second stage
+    fresh = True  # whether the generator's moments are reset at the second stage
     second = False  # whether the generator has had its first turn there
 
     def make(self):
@@ -106,7 +106,7 @@ def test_rounds_equal_torchs(played):
         ({"weight": 2 * WEIGHT}, "loss"),
         ({"fresh": False}, "gradients"),
         ({"frozen": False}, "statistics"),
-        # a stage that is not lazy but counted as such
+        # a stage that is not lazy but counted as if it were
         ({"rates": {"generator": rounds.RATE / 2, "discriminator": rounds.RATE}}, "params"),
     ],
     ids=lambda each: each if isinstance(each, str) else "+".join(each),

@@ -95,7 +95,7 @@ class StyleGAN2(Peer):
         self.put_layer("discriminator/logit", network.final_linear)
 
     def mixed(self, given, mapped, synthesized, every=1):
-        """Styles `[b,l,w]`, before and after mixing; which of the two a layer has is seen in ours."""
+        """Styles `[b,l,w]`, before and after mixing; which of the two a layer gets is taken from ours."""
         mapping = self.networks["generator"].mapping
         own, other = (mapping(double(given[f"{mapped}/mapping_{number}"]))[::every, None] for number in (1, 2))
         ours = double(given[f"{synthesized}/synthesis_1"])
@@ -138,14 +138,14 @@ class StyleGAN2(Peer):
         noise = channels_first(played.given["noise"]) / math.sqrt(PIXELS * PIXELS)
         (slope,) = torch.autograd.grad((self.synthesize(styles) * noise).sum(), styles, create_graph=True)
         lengths = slope.square().sum(2).mean(1).sqrt()
-        # a constant, as in eq. 4; the package, as the authors' code, lets a hundredth of the gradient through it
+        # a constant, as in eq. 4; the package, like the authors' code, passes a hundredth of the gradient through it
         mean += 0.01 * (float(lengths.detach().mean()) - mean)
         self.memory[path] = mean
         return 2.0 * (lengths - mean).square().mean()
 
 
 class Judge:
-    """The discriminator with the rows in another order: the package's groups are of every second row, ours of four."""
+    """The discriminator with reordered rows: the package groups every second row, ours four consecutive ones."""
 
     def __init__(self, network):
         self.network, self.order = network, torch.arange(ROWS).reshape(2, 4).T.flatten()

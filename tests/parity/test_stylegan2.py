@@ -1,4 +1,4 @@
-"""Imported StyleGAN2 weights beside the package stylegan2-torch: same weights, same images."""
+"""Imported StyleGAN2 weights against the package stylegan2-torch: same weights, same images."""
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +13,7 @@ STYLE, LAYERS, WIDTHS = 8, 3, {4: 10, 8: 10, 16: 6}
 
 
 def common_names(network, noises):
-    """The package's weights under the names of the common re-implementation, which it is one of."""
+    """The package's weights under the names of the common re-implementation."""
     found = {"input.input": network.input.input}
     for index in range(LAYERS):
         layer = network.mapping[index + 1]
@@ -39,13 +39,13 @@ def common_names(network, noises):
     return {name: value.detach().numpy() for name, value in found.items()}
 
 
-def test_the_same_weights_draw_the_same_images():
+def test_the_same_weights_give_the_same_images():
     torch.manual_seed(0)
     make_generator, _ = load_package(True)
     network = make_generator(16, STYLE, LAYERS, 0.01, WIDTHS)
     with torch.no_grad():
         for parameter in network.parameters():
-            if parameter.ndim == 1:  # biases and noise strengths begin at zero, which would hide them
+            if parameter.ndim == 1:  # biases and noise strengths start at zero, which would hide errors
                 parameter.add_(0.3 * torch.randn_like(parameter))
     noises = [torch.randn(1, 1, size, size) for size in (4, 8, 8, 16, 16)]
     latents = torch.randn(4, STYLE)

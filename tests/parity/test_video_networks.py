@@ -1,4 +1,4 @@
-"""The networks of configs/video_digits.py equal those that their step is timed against, also in what gradients see."""
+"""The networks of configs/video_digits.py, and gradients, equal those that their step is timed against."""
 
 import jax
 import jax.numpy as jnp

@@ -1,4 +1,4 @@
-"""The network of configs/vsr_clips.py equals that which its step is timed against, in its gradients too."""
+"""The network of configs/vsr_clips.py, and its gradients, equal those of the network that its step is timed against."""
 
 import jax
 import jax.numpy as jnp
@@ -39,5 +39,5 @@ def test_clips_and_gradients_are_equal():
     (gradient,) = torch.autograd.grad(made.square().mean(), seen)
     found = np.asarray(jax.jit(jax.grad(lambda clips: jnp.square(forward(clips)).mean()))(clips))
     gradient = gradient.numpy().transpose(0, 1, 3, 4, 2)
-    # rounding turns a few ReLUs over, so not each number is compared
+    # rounding flips a few ReLUs, so not every number is compared
     assert np.linalg.norm(found - gradient) < 2e-2 * np.linalg.norm(gradient)

@@ -26,7 +26,7 @@ def test_a_file_grows_in_both_places(tmp_path):
     with open(mirror.folder / "log.txt", "a") as file:
         file.write("after\n")
     mirror.copy()
-    assert (remote / "log.txt").read_text() == "before\n"  # it is not time yet
+    assert (remote / "log.txt").read_text() == "before\n"  # the interval has not passed
     clock.now = 11
     mirror.copy()
     mirror._copying.result()
@@ -38,7 +38,7 @@ def test_a_file_grows_in_both_places(tmp_path):
     assert not pathlib.Path(mirror.folder).exists()
 
 
-def test_what_has_not_changed_is_not_copied_again(tmp_path):
+def test_an_unchanged_file_is_not_copied_again(tmp_path):
     remote = epath.Path(tmp_path) / "bucket"
     mirror = Mirror(remote, seconds=0)
     (mirror.folder / "log.txt").write_text("mine")
@@ -49,13 +49,13 @@ def test_what_has_not_changed_is_not_copied_again(tmp_path):
     assert (remote / "log.txt").read_text() == "somebody else's"
 
 
-def test_a_failure_is_told_and_made_up_for(tmp_path, caplog):
+def test_a_failed_copy_is_logged_and_made_up_for(tmp_path, caplog):
     (tmp_path / "bucket").write_text("in the way")
     mirror = Mirror(epath.Path(tmp_path) / "bucket", seconds=0)
     (mirror.folder / "log.txt").write_text("mine")
     mirror.copy()
     mirror._copying.result()
-    assert "bucket could not be written to: " in caplog.text
+    assert "bucket could not be written: " in caplog.text
     (tmp_path / "bucket").unlink()
     mirror.close()
     assert (tmp_path / "bucket" / "log.txt").read_text() == "mine"

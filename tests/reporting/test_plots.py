@@ -49,14 +49,14 @@ def test_a_run_gets_its_four_plots(run):
     assert all(0.01 < ink(path) < 0.5 for path in written)
 
 
-def test_what_a_run_does_not_have_is_not_drawn(run):
+def test_plots_without_curves_are_not_written(run):
     workdir = run([{"frechet/features": 9.0}])
     assert [path.name for path in write_plots(workdir)] == ["scores.png"]
 
 
-def test_throughput_has_a_plot_of_its_own_and_is_no_score(run):
-    told = {"images_per_second": 800.0, "data_share": 0.1, "saves_share": 0.0, "peak_memory_gigabytes": 1.5}
-    workdir = run([{f"throughput/{name}": value for name, value in told.items()}] * 50)
+def test_throughput_has_its_own_plot_and_is_not_a_score(run):
+    reported = {"images_per_second": 800.0, "data_share": 0.1, "saves_share": 0.0, "peak_memory_gigabytes": 1.5}
+    workdir = run([{f"throughput/{name}": value for name, value in reported.items()}] * 50)
     (path,) = write_plots(workdir)
     assert path.name == "throughput.png"
     assert 0.01 < ink(path) < 0.5

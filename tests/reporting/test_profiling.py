@@ -1,4 +1,4 @@
-"""The trace of a run: after the warm-up, as long as asked for, readable by Perfetto and TensorBoard."""
+"""The trace of a run: after the warm-up, as long as requested, readable by Perfetto and TensorBoard."""
 
 import gzip
 import json
@@ -37,7 +37,7 @@ def events(folder, name="perfetto_trace.json.gz"):
         return json.load(file)["traceEvents"]
 
 
-def test_some_warm_dispatches_are_traced(tmp_path):
+def test_a_few_dispatches_are_traced_after_the_warm_up(tmp_path):
     with ProfiledRunner(Doubling(), Profile(str(tmp_path), 3)) as runner:
         assert play(runner, 1 + WARM_UP + 10) == 2.0 ** (1 + WARM_UP + 10)
     steps = [event for event in events(tmp_path) if event.get("name") == "train"]
@@ -47,7 +47,7 @@ def test_some_warm_dispatches_are_traced(tmp_path):
     assert space.stat().st_size > 0
 
 
-def test_compiling_is_not_warm_and_a_short_run_is_told_of(tmp_path, caplog):
+def test_compilation_delays_the_trace_and_a_run_that_is_too_short_is_reported(tmp_path, caplog):
     with ProfiledRunner(Doubling(), Profile(str(tmp_path / "cold"), 1)) as runner:
         for due in range(8):
             play(runner, 1, [(due,)])
@@ -59,11 +59,11 @@ def test_compiling_is_not_warm_and_a_short_run_is_told_of(tmp_path, caplog):
 
 
 @pytest.mark.quick
-def test_what_the_flag_may_say():
+def test_values_of_the_flag():
     assert read_profile(None, "runs/x") is None
     assert read_profile("false", "runs/x") is None
     assert read_profile("true", "runs/x") == Profile("runs/x/profile", DISPATCHES)
     assert read_profile("12", "runs/x") == Profile("runs/x/profile", 12)
     assert read_profile("traces/y", "gs://bucket/x") == Profile("traces/y", DISPATCHES)
-    with pytest.raises(UserError, match=r"--profile=true: .*gs://bucket/x/profile; give a local folder"):
+    with pytest.raises(UserError, match=r"--profile=true: .*gs://bucket/x/profile; expected a local folder"):
         read_profile("true", "gs://bucket/x")

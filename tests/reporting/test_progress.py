@@ -1,4 +1,4 @@
-"""What a run says while it trains."""
+"""Progress lines, the bar and the log file."""
 
 import io
 import logging
@@ -53,7 +53,7 @@ def test_the_time_to_compile_and_a_resumed_start_do_not_count():
     ]
 
 
-def test_going_back_measures_anew():
+def test_a_rollback_restarts_the_measurement():
     progress, out, clock = plain(2000)
     progress.start(0)
     for images in (500, 1000, 200, 700):
@@ -64,7 +64,7 @@ def test_going_back_measures_anew():
     assert lines[3] == "images 700/2000   35%  50 images/s  ETA 0:26"
 
 
-def test_the_end_has_no_eta_and_other_processes_say_nothing():
+def test_the_end_has_no_eta_and_other_processes_print_nothing():
     progress, out, clock = plain(1000)
     quiet, silence, _ = plain(1000, enabled=False)
     for each in (progress, quiet):
@@ -104,7 +104,7 @@ def test_the_log_file_gets_everything_the_console_warnings_only(tmp_path, capsys
     assert first[:2] == "20", "the time comes first"
 
 
-def test_a_log_is_added_to_and_other_processes_write_none(tmp_path):
+def test_a_log_is_appended_to_and_other_processes_write_none(tmp_path):
     log = logging.getLogger("jaxgan.training.somewhere")
     for enabled in (True, True, False):
         undo = setup_logging(tmp_path / "log.txt", enabled=enabled)
@@ -113,7 +113,7 @@ def test_a_log_is_added_to_and_other_processes_write_none(tmp_path):
     assert len((tmp_path / "log.txt").read_text().splitlines()) == 2
 
 
-def test_a_line_can_be_said_between():
+def test_a_line_can_be_printed_in_between():
     progress, out, _ = plain(100)
     progress.start(0)
     progress.say("compiled")

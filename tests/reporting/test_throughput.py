@@ -35,9 +35,9 @@ def test_rates_and_shares():
         play(meter, clock)
     with meter.spending("evaluation"):
         clock.now += 5.75
-    told = meter.report()
+    reported = meter.report()
     seconds, training = 10.0, 4.0
-    assert told == pytest.approx(
+    assert reported == pytest.approx(
         {
             "throughput/images_per_second": 4 * 64 / training,
             "throughput/images_per_second_per_device": 64 / training,
@@ -59,10 +59,10 @@ def test_each_report_is_of_its_own_time_and_due_sets_have_their_own_flops():
     play(meter, clock)
     meter.report()
     play(meter, clock, seconds=2.0)
-    told = meter.report()
-    assert told["throughput/images_per_second"] == 32
-    assert told["throughput/teraflops_per_device"] == 1.5
-    assert told["throughput/compilation_share"] == 0
+    reported = meter.report()
+    assert reported["throughput/images_per_second"] == 32
+    assert reported["throughput/teraflops_per_device"] == 1.5
+    assert reported["throughput/compilation_share"] == 0
     asked = []
     for due in ((0,), (1,), (0,), (1,), (1,)):
         with meter.playing(due, 1, lambda due=due: asked.append(due) or (1e12 if due == (0,) else 2e12)):
@@ -72,17 +72,17 @@ def test_each_report_is_of_its_own_time_and_due_sets_have_their_own_flops():
     assert meter.report()["throughput/teraflops_per_device"] == pytest.approx(8 / 5)
 
 
-def test_what_is_not_known_is_not_told():
+def test_unknown_values_are_not_reported():
     meter, clock = make_meter()
     assert "throughput/images_per_second" not in meter.report()
     play(meter, clock, flops=None)
-    told = meter.report()
-    assert told["throughput/images_per_second"] == pytest.approx(64 / 0.75)
-    assert "throughput/teraflops_per_device" not in told
+    reported = meter.report()
+    assert reported["throughput/images_per_second"] == pytest.approx(64 / 0.75)
+    assert "throughput/teraflops_per_device" not in reported
     play(meter, clock, due=(2,))
-    told = meter.report()
-    assert "throughput/teraflops_per_device" in told
-    assert "throughput/utilization" not in told
+    reported = meter.report()
+    assert "throughput/teraflops_per_device" in reported
+    assert "throughput/utilization" not in reported
 
 
 def test_time_is_counted_where_something_fails():
@@ -107,7 +107,7 @@ def test_the_summary_is_one_line_over_all_reports():
     with meter.spending("evaluation"):
         clock.now += 1
     assert meter.summary() == (
-        "66 images/s in training (33 a device, 1.54 TFLOP/s each, 15% of the peak); "
+        "66 images/s in training (33 per device, 1.54 TFLOP/s each, 15% of the peak); "
         "of 10 s compilation 2%, evaluation 10%; peak memory 2 GB"
     )
     meter.start()

@@ -82,7 +82,7 @@ def test_resuming_drops_what_comes_after_and_goes_on(tmp_path):
 
 
 @pytest.mark.parametrize("torn", ['{"step": 3, "ima', '{"step": 3, "images": 30, "time": 1.0, "scalars": {}}', "{}"])
-def test_a_last_line_cut_short_is_no_line(tmp_path, torn):
+def test_a_truncated_last_line_is_skipped(tmp_path, torn):
     write_steps(tmp_path, [1, 2], tensorboard=False)
     path = tmp_path / "scalars.jsonl"
     path.write_text(path.read_text() + torn)
@@ -92,7 +92,7 @@ def test_a_last_line_cut_short_is_no_line(tmp_path, torn):
     assert len(path.read_text().splitlines()) == 3
 
 
-def test_what_a_rollback_undid_is_not_read(tmp_path):
+def test_lines_undone_by_a_rollback_are_not_read(tmp_path):
     write_steps(tmp_path, [1, 2, 3, 3, 4, 2, 2, 3], tensorboard=False)
     assert steps_of(tmp_path / "scalars.jsonl") == [1, 2, 2, 3]
     assert len((tmp_path / "scalars.jsonl").read_text().splitlines()) == 8, "but it stays in the file"

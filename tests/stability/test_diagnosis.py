@@ -1,4 +1,4 @@
-"""Curves whose story is known, and what is said of them."""
+"""The diagnosis of constructed curves."""
 
 import dataclasses
 import math
@@ -52,7 +52,7 @@ def config_of(loss="non_saturating", **adversary):
 
 
 def record_of(config=None, *, later=None, data_size=60_000, **fields):
-    """100 lines of a healthy game of which the last 30 have `later`, and an evaluation every 20."""
+    """100 lines of a healthy run, the last 30 updated by `later`, with an evaluation every 20 lines."""
     random, lines = np.random.default_rng(0), []
     for number in range(1, 101):
         scalars = {name: value * float(np.exp(random.normal(0, 0.1))) for name, value in HEALTHY.items()}
@@ -73,7 +73,7 @@ def test_a_healthy_run_is_healthy():
     assert "79%" in next(finding.text for finding in findings if finding.subject == "balance")
 
 
-def test_a_run_that_logged_nothing_says_so():
+def test_a_run_without_logs_has_no_diagnosis():
     assert diagnose(Record([], config_of())) == []
     assert "nothing was logged yet" in verdict([])
 
@@ -103,7 +103,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_what_goes_wrong_is_named_with_the_line_to_change(case):
+def test_each_failure_is_named_with_the_flag_to_change(case):
     later, words, change = CASES[case]
     record = record_of(later=later)
     found = bad(record)
@@ -115,7 +115,7 @@ def test_what_goes_wrong_is_named_with_the_line_to_change(case):
 
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("penalties", [(), R1], ids=["bare", "r1"])
-def test_every_change_is_one_that_a_config_takes(case, penalties):
+def test_every_suggested_change_is_a_valid_override(case, penalties):
     config = config_of(penalties=penalties)
     for finding in diagnose(record_of(config, later=CASES[case][0], data_size=300)):
         flags = [change.split("=", 1) for change in finding.changes if change.startswith("--config.")]
@@ -123,7 +123,7 @@ def test_every_change_is_one_that_a_config_takes(case, penalties):
         check_sections(resolve(to_tree(config), overrides))
 
 
-def test_clips_that_do_not_move_get_more_frames_and_faster_codes_of_motion():
+def test_for_clips_that_do_not_move_more_frames_and_faster_motion_codes_are_advised():
     config = config_of()
     networks = {**config.networks, "generator": {"name": "video.Frames", "motion": {"every": 8.0}}}
     config = dataclasses.replace(config, networks=networks, task={**config.task, "frames_seen": 3})
@@ -134,12 +134,12 @@ def test_clips_that_do_not_move_get_more_frames_and_faster_codes_of_motion():
     assert found.changes == ("--config.networks.generator.motion.every=4",)
 
 
-def test_runs_of_pictures_say_nothing_of_motion():
+def test_runs_of_images_have_no_finding_on_motion():
     lines = [{"step": 1, "images": 64, "scalars": {**HEALTHY, "recall/c": 0.6}}]
     assert "motion" not in {finding.subject for finding in diagnose(Record(lines, config_of()))}
 
 
-def test_players_are_those_of_the_config():
+def test_players_are_taken_from_the_config():
     renamed = {name.replace("discriminator", "critic"): value for name, value in HEALTHY.items()}
     lines = [{"step": n, "images": n, "scalars": {**renamed, "critic/accuracy": 0.1}} for n in range(20)]
     config = config_of()
@@ -148,12 +148,12 @@ def test_players_are_those_of_the_config():
     assert found["balance"].changes == ("--config.optimizers.critic.learning_rate=0.0006",)
 
 
-def test_a_penalty_that_is_there_is_raised_by_its_own_value():
+def test_a_present_penalty_is_multiplied():
     record = record_of(config_of(penalties=R1), later={"discriminator/accuracy": 1.0, "discriminator/loss": 0.0})
     assert bad(record)["balance"].changes == ("--config.task.adversary.penalties.0.gamma=20",)
 
 
-def test_too_few_images_are_told_and_augmentation_is_enough():
+def test_too_few_images_are_reported_unless_augmented():
     assert "300 training images" in bad(record_of(data_size=300))["data"].text
     assert "data" not in bad(record_of(config_of(augment={"name": "ada.ADA"}), data_size=300))
 
@@ -163,25 +163,25 @@ def test_rollbacks_and_skipped_rounds_are_a_failure():
     assert "900 of 5000 rounds" in bad(record_of(later={"skipped": 900.0}))["gradients"].text
 
 
-def test_what_was_not_measured_is_not_called_fine():
+def test_unmeasured_subjects_are_unknown_not_fine():
     lines = [{"step": n, "images": n, "scalars": HEALTHY} for n in range(20)]
     findings = diagnose(Record(lines, config_of()))
     unknown = {finding.subject for finding in findings if finding.grade == "unknown"}
     assert unknown == {"data", "collapse", "overfitting"}
 
 
-def test_logits_of_an_older_version_are_no_measure_of_overfitting():
+def test_logits_logged_by_an_older_version_do_not_measure_overfitting():
     old = {"held_out/train_logits": 1.0, "held_out/real_logits": -0.8}  # without fakes judged in the same way
     lines = [{"step": n, "images": n, "scalars": {**HEALTHY, **old}} for n in range(20)]
     found = next(each for each in diagnose(Record(lines, config_of())) if each.subject == "overfitting")
     assert (found.grade, found.text) == (
         "unknown",
-        "No logits of fakes were logged beside those of held-out images, so overfitting of the discriminator is not "
-        "seen.",
+        "No logits of fakes were logged beside those of held-out images, so overfitting of the discriminator would go "
+        "unnoticed.",
     )
 
 
-def test_what_is_normal_depends_on_the_loss():
+def test_the_normal_range_depends_on_the_loss():
     apart = {"discriminator/accuracy": 1.0, "discriminator/loss": 1e-3, "discriminator/real_logits": 40.0}
     assert "balance" in bad(record_of(config_of("hinge"), later=apart))
     assert "divergence" in bad(record_of(config_of("hinge"), later=apart))
@@ -199,8 +199,8 @@ def test_each_adversary_is_judged_by_its_own_loss_and_changed_in_its_own_section
     apart = {"accuracy": 1.0, "loss": 1e-3, "real_logits": 40.0, "fake_logits": -1.0}
     judged = {f"{judge}/{name}": value for judge in ("frames", "clips") for name, value in apart.items()}
     record = Record([{**each, "scalars": judged} for each in lines], from_tree(tree), data_size=60_000)
-    findings = {finding.text.split(" tells ")[0]: finding for finding in diagnose(record)[1:3]}
-    assert findings["The clips"].grade == "fine"  # a critic of Wasserstein may be right of all
+    findings = {finding.text.split(" ranks ")[0]: finding for finding in diagnose(record)[1:3]}
+    assert findings["The clips"].grade == "fine"  # a Wasserstein critic may rank all pairs correctly
     assert findings["The frames"].changes[0].startswith("--config.task.of_frames.penalties=")
     diverging = bad(record)["divergence"]
     assert "The logits of the frames diverge" in diverging.text

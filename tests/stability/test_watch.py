@@ -1,4 +1,4 @@
-"""The stability watch on games whose course is known."""
+"""The stability watch on constructed metrics."""
 
 import dataclasses
 import math
@@ -32,7 +32,7 @@ def row(**changes):
 
 
 def play(watch, rounds, start=0, **changes):
-    """The alarms of some equal rounds."""
+    """The alarms of several equal rounds."""
     return [alarm for step in range(start, start + rounds) for alarm in watch.observe(step, row(**changes))]
 
 
@@ -41,7 +41,7 @@ def kinds(alarms):
 
 
 def test_a_healthy_game_raises_no_alarm():
-    """Noisy metrics; the discriminator wins nearly every pair for the first 300 rounds, as it does."""
+    """Noisy metrics; the discriminator wins nearly every pair for the first 300 rounds, as in real runs."""
     random, watch = np.random.default_rng(0), Watch(WatchConfig(), phases=PHASES)
     for step in range(1500):
         early = step < 300
@@ -58,7 +58,7 @@ def test_a_healthy_game_raises_no_alarm():
         assert watch.good
 
 
-def test_a_wasserstein_critic_may_tell_all_pairs_apart():
+def test_a_wasserstein_critic_may_rank_all_pairs_correctly():
     assert play(Watch(QUICK), 100, discriminator__accuracy=1.0, discriminator__loss=-40.0) == []
 
 
@@ -84,7 +84,7 @@ def test_a_first_gradient_after_none_is_no_explosion():
         ("vanishing_gradients", {"discriminator__grad_norm": 0.0}, "config.task.adversary.loss"),
     ],
 )
-def test_a_condition_that_lasts_is_told_once_with_advice(kind, changes, field):
+def test_a_lasting_condition_raises_one_alarm_with_advice(kind, changes, field):
     watch = Watch(QUICK, {"discriminator": UNKNOWN})
     play(watch, 20)
     assert play(watch, 9, 20, **changes) == []
@@ -103,7 +103,7 @@ def test_an_alarm_is_armed_again_after_its_condition_has_cleared():
 
 
 def test_separate_accuracies_count_as_their_mean():
-    """Real and fake both right is winning; calling everything real is neither winning nor losing."""
+    """Being right on reals and fakes is winning; calling everything real is neither winning nor losing."""
     without = {name: value for name, value in HEALTHY.items() if name != "discriminator/accuracy"}
     without["discriminator/loss"] = 0.0
     for real, fake, expected in (
@@ -154,7 +154,7 @@ def test_too_many_skipped_before_the_watch_began_are_seen_at_once():
     assert ("nonfinite", True) in kinds(Watch(QUICK).observe(100, row(skipped_in_a_row=30.0)))
 
 
-def test_exploding_gradients_warn_at_once_and_are_fatal_when_they_stay():
+def test_exploding_gradients_warn_at_once_and_are_fatal_if_they_last():
     watch = Watch(QUICK)
     play(watch, 20)
     spike = play(watch, 1, 20, discriminator__grad_norm=1e6)
@@ -168,7 +168,7 @@ def test_exploding_gradients_warn_at_once_and_are_fatal_when_they_stay():
 
 
 def test_an_absurd_learning_rate_is_seen_from_the_second_round():
-    """Exploded and skipped rounds in turn are all lost."""
+    """Exploded and skipped rounds in alternation all count as lost."""
     watch = Watch(QUICK)
     alarms = watch.observe(0, HEALTHY)
     for step in range(1, 6):
@@ -207,12 +207,12 @@ def test_advice_names_the_player_of_a_phase_and_its_network():
     assert "config.task.of_clips.loss='adversarial.relativistic'" in alarm.advice
     (alarm,) = Watch(QUICK, phases=phases, players=players).observe(0, {"skipped_in_a_row": 1.0})
     assert "config.optimizers.critic." in alarm.advice
-    watch = Watch(QUICK, phases=phases, players=players)  # a task that tells of no adversary in the config
+    watch = Watch(QUICK, phases=phases, players=players)  # a task whose config has no adversary
     alarms = [alarm for step in range(50) for alarm in watch.observe(step, healthy | {"clips/accuracy": 0.1})]
     assert alarms[0].advice == "Raise config.optimizers.critic.learning_rate or config.networks.frames.widths."
 
 
-def test_a_phase_that_is_not_always_due_keeps_its_condition_between():
+def test_a_condition_lasts_through_rounds_in_which_its_phase_is_not_due():
     watch, alarms = Watch(QUICK), []
     for step in range(30):
         due = step % 5 == 4
@@ -248,7 +248,7 @@ def test_clips_that_stand_still_or_move_alike_are_motion_collapse(score):
     assert watch.observe_scores(400, lively | {score: 0.1}) == [], "one episode, one alarm"
 
 
-def test_scores_that_say_nothing_of_variety_are_let_be():
+def test_scores_that_do_not_measure_variety_are_ignored():
     watch = Watch(WatchConfig())
     assert watch.observe_scores(1, {"frechet/x": 1e9, "recall/x": math.nan}) == []
 
@@ -278,7 +278,7 @@ def test_reset_forgets_everything():
     assert play(watch, 5, 9, generator__grad_norm=0.0) == []
 
 
-def test_a_watch_that_is_off_says_nothing():
+def test_a_disabled_watch_raises_no_alarm():
     watch = Watch(dataclasses.replace(QUICK, enabled=False))
     assert play(watch, 30, generator__loss=math.nan, skipped_in_a_row=30.0) == []
     assert watch.observe_scores(1, {"recall/x": 0.0}) == []
@@ -317,7 +317,7 @@ def test_recall_that_falls_to_half_of_its_best_is_a_collapse():
 def test_held_out_images_judged_like_fakes_are_overfitting():
     for held_out, expected in ((0.8, []), (-0.5, [("overfitting", False)])):
         watch = Watch(QUICK)
-        # logits of the game, of augmented images: they say nothing of how plain ones are judged
+        # logits from training, of augmented images, cannot be compared with logits of plain images
         play(watch, 20, discriminator__real_logits=9.0, discriminator__fake_logits=7.0)
         scores = {"held_out/train_logits": 1.0, "held_out/real_logits": held_out}
         assert kinds(watch.observe_scores(20, scores)) == []  # nothing to compare with

@@ -1,4 +1,4 @@
-"""Tasks made of arguments that are those of the task and of its adversary, as in the section of a config."""
+"""Tasks from one flat set of arguments, for the task and for its adversary."""
 
 import dataclasses
 
@@ -8,7 +8,7 @@ ADVERSARYS = {field.name for field in dataclasses.fields(Adversary)}
 
 
 def parted(settings):
-    """Those of the adversary, whose network is called `discriminator`, and those of the task."""
+    """The arguments of the adversary, whose network is called `discriminator`, and of the task."""
     settings = {"network" if name == "discriminator" else name: value for name, value in settings.items()}
     return ({name: each for name, each in settings.items() if (name in ADVERSARYS) == own} for own in (True, False))
 

@@ -1,4 +1,4 @@
-"""An adversary's turn and push against closed forms, what is given beside the images, and two adversaries at once."""
+"""An adversary's turn and push against closed forms, conditions, and two adversaries at once."""
 
 import dataclasses
 
@@ -72,7 +72,7 @@ def test_a_turn_is_the_loss_of_the_pairs():
     np.testing.assert_array_equal(gradients, 0.0)  # the other player is not asked
 
 
-def test_a_push_is_what_the_fakes_lack():
+def test_a_push_is_the_loss_of_the_fakes():
     adversary = Adversary(Bright(), adversarial.non_saturating)
     state, (real, fake) = state_of(adversary), (images(1), images(2))
     pushed = adversary.push(state, real, fake, KEY)
@@ -118,7 +118,7 @@ def test_mismatched_reals_count_as_fakes_with_half_the_weight(name):
     assert plain != loss
 
 
-def test_mismatched_pairs_that_nothing_can_tell_are_refused():
+def test_mismatched_pairs_that_logits_cannot_distinguish_are_refused():
     class Guesses(Bright):
         def apply(self, tree, image, given, *, train, mutable=()):
             judgement, updates = super().apply(tree, image, None, train=train)
@@ -131,11 +131,11 @@ def test_mismatched_pairs_that_nothing_can_tell_are_refused():
     ):
         adversary.turn(state_of(adversary), images(1), images(2), KEY, label, label[::-1])
     adversary = Adversary(Bright(), adversarial.hinge)
-    with pytest.raises(ValueError, match="mismatched: something else has to be given"):
+    with pytest.raises(ValueError, match="mismatched: requires a `given`"):
         adversary.turn(state_of(adversary), images(1), images(2), KEY, None, jnp.ones(BATCH))
 
 
-def test_a_penalty_differentiates_what_is_given_only_if_it_asks():
+def test_a_penalty_differentiates_by_given_only_if_it_requests_it():
     """The second is DF-GAN's: 2 (|gradient by the image| + |gradient by the sentence|)^6 (Tao et al. 2022)."""
 
     def of_both(critic, real, given):
@@ -153,7 +153,7 @@ def test_a_penalty_differentiates_what_is_given_only_if_it_asks():
 
 
 class Apart:
-    """A discriminator: by how much an image differs from what is given beside it."""
+    """A discriminator: the difference between an image and what is given beside it."""
 
     def init(self, key, image, given, *, train):
         return {"params": {"w": jnp.float32(1.0)}}
@@ -171,7 +171,7 @@ MOVING = {
 
 
 @pytest.mark.parametrize("name", MOVING)
-def test_given_pixels_are_moved_with_the_images(name):
+def test_given_pixels_are_transformed_with_the_images(name):
     adversary = Adversary(Apart(), adversarial.hinge, augment=MOVING[name])
     image, label = jax.random.uniform(KEY, (64, SIDE, SIDE, 1)), jnp.arange(64.0)
     given = {"pixels": image, "label": label}
@@ -188,7 +188,7 @@ def test_given_pixels_are_moved_with_the_images(name):
 
 
 @pytest.mark.parametrize("augment", [ADA(preset="bgcfnc", schedule=1.0), DiffAugment()])
-def test_colours_noise_and_holes_are_those_of_the_images_alone(augment):
+def test_colours_noise_and_cutouts_change_only_the_images(augment):
     image = jax.random.uniform(KEY, (64, SIDE, SIDE, 3))
     seen = sight(KEY, jnp.int32(0), augment=augment, given=image)
     moved = seen.given(image, image)
@@ -201,7 +201,7 @@ def test_colours_noise_and_holes_are_those_of_the_images_alone(augment):
     np.testing.assert_allclose(np.where(kept > 0.5, 1.0, 0.0), kept, atol=1e-5)  # a mask stays one
 
 
-def test_what_cannot_be_moved_with_the_images_is_told():
+def test_pixels_that_cannot_be_transformed_with_the_images_are_an_error():
     class Darken:
         def init_memory(self):
             return {}
@@ -219,7 +219,7 @@ def test_what_cannot_be_moved_with_the_images_is_told():
     for given in ({"small": image[:, ::2, ::2]}, {"classes": whole}, {"masks": whole[..., None]}):
         seen = sight(KEY, jnp.int32(0), augment=DiffAugment(), given={**given, "pixels": image})
         with pytest.raises(
-            UserError, match=r"config\.task\.adversary\.augment: what is given, of shape .*, cannot be moved"
+            UserError, match=r"config\.task\.adversary\.augment: a condition of shape .* cannot be transformed"
         ):
             seen.given({**given, "pixels": image}, image)
     with pytest.raises(UserError, match=r"config\.task\.adversary\.augment: images of several scales"):
@@ -341,7 +341,7 @@ def test_two_adversaries_do_not_collide():
 
 
 @pytest.mark.parametrize("network_name", ["discriminator", "frames"])
-def test_a_penalty_may_be_called_as_what_an_adversary_remembers(network_name):
+def test_a_penalty_may_have_the_name_of_an_adversary_memory(network_name):
     def lecam_like(critic: Given[object], *, memory={"mean": 0.0}):  # noqa: B006
         return critic, memory
 
@@ -361,7 +361,7 @@ class Counting(Bright):
         return judgement, {"stats": {"forwards": tree["stats"]["forwards"] + 1}}
 
 
-def test_every_forward_of_a_turn_goes_on_from_the_variables_of_the_one_before():
+def test_every_forward_of_a_turn_starts_from_the_variables_of_the_one_before():
     adversary, given = Adversary(Counting(), adversarial.hinge, max_accuracy=0.9), jnp.ones(BATCH)
     variables, carry = {"discriminator": {"stats": {"forwards": jnp.float32(0)}}}, {"accuracy": jnp.float32(0.1)}
     state = state_of(adversary, given).replace(variables=variables, carry=carry)
@@ -372,7 +372,7 @@ def test_every_forward_of_a_turn_goes_on_from_the_variables_of_the_one_before():
         np.testing.assert_allclose(aux.carry["accuracy"], kept, rtol=1e-6)
 
 
-def test_what_is_seen_again_in_a_turn_is_seen_by_the_same_draws():
+def test_repeated_views_in_a_turn_have_the_same_augmentation():
     def again(critic, fake_critic, real, fake, real_logits, fake_logits):
         return jnp.abs(critic(real) - real_logits) + jnp.abs(fake_critic(fake) - fake_logits)
 

@@ -1,4 +1,4 @@
-"""The product of a network of films with holes: late as the network is, frame by frame what it makes of clips."""
+"""The product of a delayed network of films with masks: frame by frame, it equals the network on whole clips."""
 
 import jax
 import numpy as np

@@ -1,4 +1,4 @@
-"""Progressive growing: which stage is played when, how it fades in, what it leaves alone."""
+"""Progressive growing: when each stage is played, how it fades in, and what it leaves unchanged."""
 
 import jax
 import jax.numpy as jnp

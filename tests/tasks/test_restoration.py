@@ -43,7 +43,7 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """One convolution, a logit a pixel."""
+    """One convolution, one logit per pixel."""
 
     @nn.compact
     def __call__(self, image, label=None, *, train):
@@ -66,7 +66,7 @@ class Halved:
 
 @dataclasses.dataclass(frozen=True)
 class LeftHidden:
-    """The left half is to be made up."""
+    """A mask over the left half."""
 
     scale = 1
     masks = True
@@ -217,7 +217,7 @@ def test_a_frozen_network_judges_and_never_moves():
     assert float(metrics["content/perceptual"]) == 0
 
 
-def test_what_the_mask_knows_stays_as_it_is():
+def test_known_pixels_are_unchanged():
     task = make_task(degradation=LeftHidden())
     state, _ = start(task)
     batch = make_batch()
@@ -277,14 +277,14 @@ def test_penalties_see_the_images_and_not_their_conditions():
         ({"conditional": True}, "config.task.conditional"),
     ],
 )
-def test_what_cannot_be_played_is_told(changes, words):
+def test_options_that_do_not_fit_together_are_an_error(changes, words):
     with pytest.raises(UserError, match=words):
         make_task(**changes)
 
 
-def test_a_generator_of_another_size_is_told():
+def test_a_generator_of_another_size_is_an_error():
     task = dataclasses.replace(make_task(), generator=Generator(4))
-    with pytest.raises(UserError, match=r"config\.networks\.generator: it makes images"):
+    with pytest.raises(UserError, match=r"config\.networks\.generator: got images"):
         start(task)
 
 
@@ -335,7 +335,7 @@ GAINED = {  # what the adversary brings: changes, metrics, what is remembered
 
 @pytest.mark.parametrize("where", ["masks", "conditions"])
 @pytest.mark.parametrize("name", GAINED)
-def test_what_generation_has_restoration_has_too(name, where):
+def test_restoration_supports_the_adversary_options_of_generation(name, where):
     changes, metrics, remembered = GAINED[name]
     kind = {"degradation": LeftHidden()} if where == "masks" else {"degradation": None, "conditional": True}
     task = make_task(**{**kind, "adversarial_start": 0, "loss": adversarial.non_saturating, **changes})
@@ -356,7 +356,7 @@ def test_what_generation_has_restoration_has_too(name, where):
         assert states[0].params["discriminator"]["conv"]["kernel"].shape[2] == channels
 
 
-def test_labels_are_judged_and_not_asked_of_the_generator():
+def test_labels_go_to_the_discriminator_and_not_to_the_generator():
     task = make_task(adversarial_start=0, discriminator=Labelled(), loss=adversarial.non_saturating)
     assert task.num_classes == 3
     states, _ = play(task, 1, label=jnp.array([0, 2]))
@@ -376,7 +376,7 @@ def test_a_discriminator_that_wins_sits_out():
 
 
 def test_patches_are_weighed_by_the_mask_where_it_was_moved_to():
-    """Of a discriminator that tells each pixel apart, only those under the moved mask count."""
+    """With one logit per pixel, only those under the transformed mask count."""
 
     class Pixels(nn.Module):
         @nn.compact
@@ -399,7 +399,7 @@ def test_patches_are_weighed_by_the_mask_where_it_was_moved_to():
     [
         (
             {"content": (*CONTENT, Content("matching", matching)), "augment": DiffAugment()},
-            "augment: matching compares",
+            "augment: expected none with matching, which compares",
         ),
         ({"generator_penalties": (Penalty("zcr", zcr_generator),)}, "generator_penalties: zcr needs 'generate', which"),
         (
@@ -411,7 +411,7 @@ def test_patches_are_weighed_by_the_mask_where_it_was_moved_to():
         ({"pack": 2, "discriminator": Labelled()}, "config.task.adversary.pack: images of different labels"),
     ],
 )
-def test_what_the_adversary_cannot_do_here_is_told(changes, words):
+def test_options_that_restoration_does_not_support_are_an_error(changes, words):
     with pytest.raises(UserError, match=words):
         make_task(**changes)
 

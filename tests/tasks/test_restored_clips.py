@@ -1,4 +1,4 @@
-"""Restoration of clips: products that go from frame to frame, losses of frames and of clips, and who judges what."""
+"""Restoration of clips: recurrent products, losses of frames and of clips, and what the discriminator sees."""
 
 import flax.linen as nn
 import jax
@@ -46,7 +46,7 @@ class Adding(nn.Module):
 
 
 class Whole(nn.Module):
-    """Has no steps: every image is the mean of the clip."""
+    """A network without `step`: every image is the mean of the clip."""
 
     clips = True
 
@@ -87,7 +87,7 @@ def loss_of(task, phase, image):
 
 
 @pytest.mark.parametrize("delay", [0, 1])
-def test_a_shot_is_restored_frame_by_frame_and_what_is_known_is_that_of_its_own_frame(delay):
+def test_a_shot_is_restored_frame_by_frame_with_the_known_pixels_of_each_frame(delay):
     product = restoring(Adding(delay=delay), Masks())
     assert (product.delay, product.begin is None) == (delay, False)
     frames, masks = np.asarray(clip(rows=4, frames=1)[:, 0]), np.zeros((4, 4, 4, 1), np.float32)
@@ -98,7 +98,7 @@ def test_a_shot_is_restored_frame_by_frame_and_what_is_known_is_that_of_its_own_
     np.testing.assert_allclose(made, np.where(masks > 0, 0.5 * (hidden + other), frames), atol=1e-6)
 
 
-def test_a_network_of_pictures_is_restored_as_ever_and_one_without_steps_asks_for_clips():
+def test_a_network_of_images_restores_images_and_one_without_steps_requires_clips():
     product = restoring(Whole())
     assert product.begin is None
     assert product.asks["condition"].clip
@@ -111,7 +111,7 @@ def test_a_network_of_pictures_is_restored_as_ever_and_one_without_steps_asks_fo
     assert restorer.delay > 0
 
 
-def test_losses_of_pictures_see_all_frames_and_those_of_clips_the_clips():
+def test_losses_of_images_see_all_frames_and_losses_of_clips_whole_clips():
     losses = ("l1", reconstruction.l1), ("tv", reconstruction.total_variation)
     of_clips = ("difference", temporal.difference), ("warp", temporal.warp), ("ping_pong", temporal.ping_pong)
     content = tuple(Content(name, function) for name, function in (*losses, *of_clips))
@@ -151,7 +151,7 @@ def second(network, **settings):
 
 
 @pytest.mark.parametrize("triplets", [False, True])
-def test_a_discriminator_of_pictures_sees_frames_and_one_of_clips_triplets_with_their_conditions(triplets):
+def test_a_discriminator_of_images_sees_frames_and_one_of_clips_triplets_with_their_conditions(triplets):
     task = second(Triplets(Judge(), channels=3), conditional=True) if triplets else second(Judge())
     SHAPES.clear()
     _, (loss, aux) = loss_of(task, task.phases()[-1], clip())  # the generator's
@@ -163,7 +163,7 @@ def test_a_discriminator_of_pictures_sees_frames_and_one_of_clips_triplets_with_
     )
 
 
-def test_what_does_not_fit_is_refused():
+def test_options_that_do_not_support_clips_are_refused():
     pictures = nn.Conv(3, (3, 3))
     with pytest.raises(UserError, match="warp compares clips; expected a generator of clips"):
         Restoration(pictures, content=(Content("warp", temporal.warp),))

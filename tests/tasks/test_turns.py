@@ -1,4 +1,4 @@
-"""What a turn can have beside its loss: regularizers, augmentation, packing, top-k, balance, a classifier."""
+"""The options of a turn beside its loss: regularizers, augmentation, packing, top-k, balance, a classifier."""
 
 import dataclasses
 
@@ -44,7 +44,7 @@ def make_state(task):
 
 
 def losses(task, state=None):
-    """The discriminator's and the generator's loss and what they report, at one state."""
+    """The losses and metrics of the discriminator and the generator at one state."""
     state = make_state(task)[0] if state is None else state
     batch = {**make_batch(), "fakes": task.draw(task.phases()[0], state, make_batch(), jax.random.key(1))[0]}
     return [phase.loss(state, batch, KEY) for phase in task.phases()]
@@ -70,7 +70,7 @@ class Darken:
         return 1.0
 
 
-def test_penalties_are_taken_at_images_before_augmentation():
+def test_penalties_act_on_images_before_augmentation():
     linear = Penalty("r1", r1)
 
     class Linear:
@@ -91,7 +91,7 @@ def test_penalties_are_taken_at_images_before_augmentation():
 
 @dataclasses.dataclass(frozen=True)
 class Dim:
-    """An augmentation: every image times a number of its own between 0 and 1."""
+    """An augmentation: every image times its own random number between 0 and 1."""
 
     def __call__(self, key, images, probability):
         return jax.random.uniform(key, (len(images), 1, 1, 1)) * images
@@ -113,7 +113,7 @@ class Bright:
         return Judgement(logits=tree["params"]["w"] * image.sum((1, 2, 3))), {}
 
 
-def test_reals_and_fakes_are_augmented_with_draws_of_their_own():
+def test_reals_and_fakes_are_augmented_independently():
     apart = lambda real, fake: jnp.abs(real - fake)  # noqa: E731
     loss = AdversarialLoss(apart, apart)
     task = changed(make_task(augment=Dim()), discriminator=Bright(), loss=loss)
@@ -154,7 +154,7 @@ def test_all_scales_of_an_image_get_noise_and_penalties_see_it():
     np.testing.assert_allclose(*found, rtol=1e-2)  # a linear critic: the same noise before and after the step
 
 
-def test_smoothed_labels_cost_the_discriminator_its_sureness():
+def test_smoothed_labels_penalise_confident_logits():
     task = changed(make_task(), discriminator=Bright())
     smooth = changed(task, label_smoothing=0.1)
     (hard, aux), (generator, _) = losses(task)
@@ -165,7 +165,7 @@ def test_smoothed_labels_cost_the_discriminator_its_sureness():
 
 
 @pytest.mark.parametrize(("name", "every"), [("r1", 1), ("r2", 1), ("r2", 16)])
-def test_differences_see_the_draw_of_the_logits_that_they_start_from(name, every):
+def test_finite_differences_use_the_augmentation_of_their_logits(name, every):
     function = {"r1": r1, "r2": r2}[name]
     penalty = Penalty(name, function, {"method": "finite_difference"}, every=every)
     task = changed(make_task(augment=Dim(), penalties=(penalty,)), discriminator=Bright())
@@ -208,7 +208,7 @@ def test_a_penalty_of_single_images_is_refused_with_packing():
         penalties = (Penalty("mine", function, every=4),)
         make_state(make_task(penalties=penalties))
         message = (
-            rf"^config\.task\.adversary\.penalties: mine cannot be taken with packing: expected .* 2 packs, .*{words}"
+            rf"^config\.task\.adversary\.penalties: mine does not support packing: .*{words}.*, expected .* 2 packs, "
         )
         with pytest.raises(UserError, match=message) as mistake:
             make_state(make_task(pack=2, penalties=penalties))
@@ -218,12 +218,12 @@ def test_a_penalty_of_single_images_is_refused_with_packing():
 @pytest.mark.parametrize(
     "function", [*(getattr(consistency, name) for name in ("cr", "bcr", "zcr")), dragan, r2, drift, lecam]
 )
-def test_every_penalty_of_the_discriminator_can_be_taken_with_packing(function):
+def test_every_penalty_of_the_discriminator_supports_packing(function):
     task = make_task(pack=2, penalties=(Penalty("mine", function),))
     assert np.isfinite(losses(task)[0][1].metrics["mine"])
 
 
-def test_regularizers_get_what_they_ask_for_and_keep_their_memory():
+def test_regularizers_get_what_they_request_and_keep_their_memory():
     def mean_logit(real_logits, images_seen, *, weight, memory={"mean": 2.0, "turns": 0.0}):  # noqa: B006
         moved = {"mean": 0.5 * memory["mean"] + 0.5 * real_logits.mean(), "turns": memory["turns"] + 1}
         return weight * (real_logits - memory["mean"]) ** 2, moved

@@ -1,4 +1,4 @@
-"""Generation of clips: which frames are seen, by whom, and at which times."""
+"""Generation of clips: the frames that each network sees, and their times."""
 
 import jax
 import jax.numpy as jnp
@@ -22,7 +22,7 @@ CLIPS = {"image": pixel_field(4, 4, 1, frames=LENGTH)}
 
 
 class Clock:
-    """A generator whose frames show the time, plus a param; it takes noise as if it made codes of it."""
+    """A generator whose frames show the time, plus a param; it accepts motion noise and ignores it."""
 
     frames, resolution, channels, period, has_styles = LENGTH, 4, 1, 2.0, False
 
@@ -40,7 +40,7 @@ class Clock:
 
 
 class Watchmaker:
-    """A discriminator whose logits are how late clips are for the times that it is told."""
+    """A discriminator whose logits are the delay of clips against the times it is given."""
 
     def init(self, key, clip, condition=None, time=None, *, train):
         return {"params": {"bias": jnp.zeros(())}}
@@ -71,7 +71,7 @@ def played(task, rounds=1):
 
 
 @pytest.mark.parametrize("seen", [1, 3, None])
-def test_reals_and_fakes_are_seen_at_the_times_that_the_discriminator_is_told(seen):
+def test_reals_and_fakes_are_seen_at_the_times_given_to_the_discriminator(seen):
     task = make_task(frames_seen=seen)
     state, metrics = played(task)
     assert metrics["discriminator/real_logits"] == 0
@@ -79,7 +79,7 @@ def test_reals_and_fakes_are_seen_at_the_times_that_the_discriminator_is_told(se
     assert state.images_seen == ROWS * (seen or LENGTH)
 
 
-def test_every_choice_of_frames_is_drawn_in_order_anew_by_each_key_and_the_same_by_one():
+def test_frames_are_random_subsets_in_order_that_depend_on_the_key_only():
     task = make_task(frames_seen=3)
 
     def times(key):
@@ -111,7 +111,7 @@ def test_a_discriminator_of_images_sees_a_frame_of_each_clip():
     assert state.params.keys() == {"image_discriminator", "discriminator", "generator"}
 
 
-def test_the_product_asks_for_the_noise_of_its_frames_and_longer_clips_begin_as_shorter_ones():
+def test_the_product_requires_noise_for_its_frames_and_longer_clips_begin_as_shorter_ones():
     product = make_task().products["generator"]
     assert product.asks["motion"].shape == (6, 2)
     assert product.gives["image"].shape == (LENGTH, 4, 4, 1)
@@ -133,17 +133,17 @@ def test_the_product_asks_for_the_noise_of_its_frames_and_longer_clips_begin_as_
     assert (product.once(weights, {**asked, "time": times})["image"] == 0.25).all()
 
 
-def test_the_discriminator_judges_whole_clips_by_frames_evenly_spaced():
+def test_the_discriminator_judges_whole_clips_by_evenly_spaced_frames():
     task = make_task(frames_seen=3)
     product = task.products["discriminator"]
     weights = Weights({"discriminator": {"bias": jnp.ones(())}}, {"discriminator": {}})
     np.testing.assert_array_equal(product.once(weights, {"image": batch()["image"]})["logits"], np.ones(ROWS))
 
 
-def test_what_cannot_be_is_refused():
+def test_unsupported_options_are_refused():
     with pytest.raises(UserError, match=r"config\.networks\.generator: dcgan\.Generator makes no clips"):
         make(VideoGeneration, dcgan.Generator(16, 1), discriminator=Watchmaker(), loss=adversarial.hinge)
-    with pytest.raises(UserError, match=r"config\.task\.frames_seen: got 7, but clips have 6 frames"):
+    with pytest.raises(UserError, match=r"config\.task\.frames_seen: got 7, expected at most the 6 frames"):
         played(make_task(frames_seen=7))
     with pytest.raises(UserError, match=r"config\.task\.adversary\.pack: clips cannot be judged together"):
         make_task(pack=2)

@@ -1,4 +1,4 @@
-"""Whose draw a loss gets, how often it is taken, and what happens to it when a network moves.
+"""Which draw a loss gets, how often it is computed, and when a moving network invalidates it.
 
 Two players, `forth` and `back`, own one number each and draw so many times a noise; `judge` owns a number and looks.
 A third network, `fixed`, is nobody's.
@@ -23,7 +23,7 @@ OPTIMIZERS = dict.fromkeys(("judge", "forth", "back"), lambda images, rollbacks:
 
 
 def looks(network):
-    """A loss whose slope is the mean of the fakes; it tells them as they came."""
+    """A loss whose slope is the mean of the fakes; it reports them as a metric."""
 
     def loss(state, batch, key):
         fakes = batch["fakes"]
@@ -52,7 +52,7 @@ PHASES = (
 
 @dataclasses.dataclass
 class Both:
-    """The game. `drawn` keeps which phases a draw was taken for."""
+    """The task. `drawn` records the phases for which a draw was computed."""
 
     played: tuple = PHASES
     averaged: tuple = ()
@@ -81,14 +81,14 @@ class Both:
 
 @dataclasses.dataclass
 class Encoding(Both):
-    """What `forth` draws goes through the judge's network, too."""
+    """The draw of `forth` also passes through the judge's network."""
 
     def drawn_with(self, player):
         return ("forth", "judge") if player == "forth" else (player,)
 
 
 def play(task, due, state=None, batch=BATCH, **options):
-    """The state after a round, and what was reported."""
+    """The state and the metrics after a round."""
     state = init_state(task, OPTIMIZERS, KEY, BATCH) if state is None else state
     task.drawn.clear()
     return make_train_step(task, OPTIMIZERS, images=ROWS, **options)(state, batch, KEY, due)
@@ -98,7 +98,7 @@ def round_key(step=0):
     return jax.random.fold_in(jax.random.fold_in(KEY, 0), step)
 
 
-def test_each_drawing_player_has_one_draw_that_all_who_look_at_it_share():
+def test_phases_share_one_draw_of_each_drawing_player():
     task = Both()
     state, metrics = play(task, (0, 1, 2, 3))
     assert task.drawn == ["sees_forth", "sees_back"]
@@ -106,14 +106,14 @@ def test_each_drawing_player_has_one_draw_that_all_who_look_at_it_share():
     np.testing.assert_allclose(metrics["sees_forth/fakes"], 2 * noise, rtol=1e-6)
     for player in ("forth", "back"):
         np.testing.assert_array_equal(metrics[f"{player}/fakes"], metrics[f"sees_{player}/fakes"])
-        own = metrics[f"{player}/fakes"].mean() / 2  # the slope of what was drawn by the number of the player
+        own = metrics[f"{player}/fakes"].mean() / 2  # the derivative of the draw by the player's number
         np.testing.assert_allclose(state.params[player]["w"], 2 - 0.5 * own, rtol=1e-6)
         assert state.variables[player]["seen"] == 1
     assert (metrics["forth/fakes"] != metrics["back/fakes"]).all()
     assert state.variables["judge"]["seen"] == 0
 
 
-def test_the_second_player_s_key_is_its_own_whoever_else_plays():
+def test_the_key_of_the_second_player_does_not_depend_on_other_players():
     wanted = play(Both(), (0, 1, 2, 3))[1]["back/fakes"]
     np.testing.assert_array_equal(play(Both(), (3,))[1]["back/fakes"], wanted)
     others = [jax.random.fold_in(round_key(), number) for number in range(len(PHASES) + 1)]
@@ -124,7 +124,7 @@ def test_a_draw_is_dropped_when_a_network_that_it_used_moves():
     again = (*PHASES, Phase("late", "judge", looks("judge"), drawn_by="forth"))
     task = Both(again)
     _, metrics = play(task, (0, 1, 2, 3, 4))
-    assert task.drawn == ["sees_forth", "sees_back", "late"]  # after its own player's turn, and no other's
+    assert task.drawn == ["sees_forth", "sees_back", "late"]  # after a turn of its own player only
     assert (metrics["late/fakes"] != metrics["forth/fakes"]).all()
     encoding = Encoding(again)
     play(encoding, (0, 1, 2, 3, 4))
@@ -138,7 +138,7 @@ def test_phases_of_other_windows_draw_for_themselves():
     task = Both(staged)
     _, metrics = play(task, (0, 1, 2, 3))
     assert task.drawn == ["sees_forth", "sees_back", "forth"]
-    np.testing.assert_array_equal(metrics["forth/fakes"], metrics["sees_forth/fakes"])  # one key a player
+    np.testing.assert_array_equal(metrics["forth/fakes"], metrics["sees_forth/fakes"])  # one key per player
 
 
 def test_fresh_latents_are_drawn_for_each_phase():
@@ -168,16 +168,16 @@ def test_each_average_has_the_clock_of_its_network():
     state, _ = play(task, (0, 3), state, half_life_images=ROWS)
     assert state.averaged_at == {"judge": 2 * ROWS, "back": 2 * ROWS}
     assert state.ema_params.keys() == state.ema_variables.keys() == {"judge", "back"}
-    back = 2 / 4 + float(state.params["back"]["w"]) * 3 / 4  # two rounds of a half-life each lie between
+    back = 2 / 4 + float(state.params["back"]["w"]) * 3 / 4  # two rounds between, each of one half-life
     assert float(state.ema_params["back"]["w"]) == pytest.approx(back)
 
 
-def test_nothing_need_be_averaged():
+def test_a_task_may_average_nothing():
     state, _ = play(Both(), (0, 1, 2, 3))
     assert state.averaged_at == state.ema_params == state.ema_variables == {}
 
 
-def test_a_network_that_nobody_owns_stays_as_it_is():
+def test_a_network_without_a_player_is_unchanged():
     task = Both()
     state, metrics = play(task, (0, 1, 2, 3))
     assert state.params["fixed"]["w"] == metrics["sees_forth/fixed"] == 2
@@ -185,10 +185,10 @@ def test_a_network_that_nobody_owns_stays_as_it_is():
     changed = state.replace(params={**state.params, "fixed": {"w": jnp.float32(5.0)}})
     step = jax.jit(make_train_step(task, OPTIMIZERS, images=ROWS), static_argnums=3)
     traced = [step(each, BATCH, KEY, (0,))[1]["sees_forth/fixed"] for each in (state, changed)]
-    assert traced == [2, 5]  # an argument of the program, no constant in it
+    assert traced == [2, 5]  # its weights are an argument of the program, not a constant
     assert step._cache_size() == 1
 
 
-def test_an_average_of_a_network_that_nobody_owns_is_refused():
+def test_an_average_of_a_network_without_a_player_is_refused():
     with pytest.raises(UserError, match=r"Both\.averaged: got 'fixed', expected are .*'judge', 'forth', 'back'"):
         init_state(Both(averaged=("fixed",)), OPTIMIZERS, KEY, BATCH)

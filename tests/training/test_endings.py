@@ -1,4 +1,4 @@
-"""How a run ends that has too little memory."""
+"""The end of a run that lacks memory."""
 
 import jax
 import jax.numpy as jnp
@@ -13,13 +13,13 @@ def test_a_program_without_memory_ends_in_one_line(tmp_path):
     place = Workdir(str(tmp_path))
     with pytest.raises(TrainingGaveUp) as raised, gives_up_on_memory(place):
         jax.jit(lambda: jnp.arange(2**46, dtype=jnp.uint8).sum() + jnp.zeros((2**46,)))().block_until_ready()
-    told = str(raised.value)
-    assert "\n" not in told
-    assert "too little memory: RESOURCE_EXHAUSTED" in told
-    assert "--config.batch_size" in told
-    assert "there is no whole checkpoint yet" in told
+    reported = str(raised.value)
+    assert "\n" not in reported
+    assert "too little memory: RESOURCE_EXHAUSTED" in reported
+    assert "--config.batch_size" in reported
+    assert "there is no complete checkpoint yet" in reported
 
 
-def test_other_errors_of_a_program_stay(tmp_path):
+def test_other_errors_of_a_program_pass_through(tmp_path):
     with pytest.raises(jax.errors.JaxRuntimeError, match="INTERNAL"), gives_up_on_memory(Workdir(str(tmp_path))):
         raise jax.errors.JaxRuntimeError("INTERNAL: a kernel failed")

@@ -1,4 +1,4 @@
-"""Phases that are entered: a network begins as a copy of another, once, whatever happens to the run around it."""
+"""`Phase.enter`: a network starts as a copy of another, exactly once, through resumes, stops and rollbacks."""
 
 import dataclasses
 
@@ -14,7 +14,7 @@ from jaxgan.errors import FINISHED, INTERRUPTED, UserError
 from jaxgan.game import GENERATOR, Aux, Phase
 from jaxgan.training.state import entered, init_state
 
-START = 2 * BATCH + 1  # so that three rounds are over when it is crossed
+START = 2 * BATCH + 1  # crossed by the third round
 CROSSED = 3
 STUDENT = "student"
 
@@ -26,7 +26,7 @@ def fade(state, batch, key):
 
 @dataclasses.dataclass(frozen=True)
 class Taught(GivenLatents):
-    """A student that begins as a copy of the generator, and then goes its own way; `entries` keeps when it began."""
+    """A student that starts as a copy of the generator and is then trained apart; `entries` records the clock."""
 
     start: int = START
     entries: list = dataclasses.field(default_factory=list)
@@ -62,11 +62,11 @@ def saved(loop, step):
 
 @pytest.fixture(scope="module")
 def unbroken(tmp_path_factory):
-    """Six rounds of a run, four in a dispatch, and its loop."""
+    """The loop of a run of six rounds, four in a dispatch."""
     task = taught()
     status, loop, _ = run(tmp_path_factory.mktemp("unbroken"), task=task, rounds=4)
     assert status == FINISHED
-    assert task.entries == [CROSSED * BATCH]  # amid what would have been one dispatch
+    assert task.entries == [CROSSED * BATCH]  # which cuts a dispatch in two
     return loop
 
 
@@ -113,7 +113,7 @@ def test_after_a_rollback_to_before_it_the_phase_is_entered_again(tmp_path):
     same(at.params[STUDENT], at.params[GENERATOR])
 
 
-def test_what_is_entered_at_the_start_is_saved_at_the_start(tmp_path):
+def test_a_phase_entered_at_the_start_is_in_the_first_checkpoint(tmp_path):
     task = taught(start=0)
     _, loop, _ = run(tmp_path, images=2 * BATCH, task=task)
     _, loop, _ = run(tmp_path, images=3 * BATCH, task=task)
@@ -122,7 +122,7 @@ def test_what_is_entered_at_the_start_is_saved_at_the_start(tmp_path):
     same(at.params[STUDENT], at.params[GENERATOR])
 
 
-def test_entered_arrays_are_copies_and_the_others_stay():
+def test_entered_arrays_are_copies_and_the_others_are_kept():
     task = taught()
     state = init_state(task, optimizers(task), jax.random.key(7), make_batch())
     new = entered(state, task.phases(), 0, START)
@@ -133,13 +133,13 @@ def test_entered_arrays_are_copies_and_the_others_stay():
         assert entered(state, task.phases(), last, now) is state
 
 
-def test_another_shape_is_told():
+def test_another_shape_is_an_error():
     def begin(state):
         return state.replace(params={**state.params, STUDENT: {"w": np.zeros(2), "b": state.params[STUDENT]["b"]}})
 
     task = taught()
     state = init_state(task, optimizers(task), jax.random.key(7), make_batch())
     phases = [dataclasses.replace(phase, enter=begin) for phase in task.phases() if phase.name == STUDENT]
-    told = r"phase student: enter gives other arrays: params/student/w is \(2,\) there, and \(3, 4\) in this run"
-    with pytest.raises(UserError, match=told):
+    message = r"phase student: enter returns other arrays: params/student/w is \(2,\), expected \(3, 4\)"
+    with pytest.raises(UserError, match=message):
         entered(state, phases, 0, START)

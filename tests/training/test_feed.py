@@ -22,7 +22,7 @@ from jaxgan.parallel.runners import JitRunner
 from jaxgan.training.batches import example_batch, sent_batch
 from jaxgan.training.feed import make_play
 
-SIZE, BATCH, START, BATCHES = 37, 8, 30, 3  # over the end of an epoch
+SIZE, BATCH, START, BATCHES = 37, 8, 30, 3  # across the end of an epoch
 FIELDS = {
     "clip": pixel_field(4, 6, 3, frames=5),
     "condition": pixel_field(4, 6, 1),
@@ -52,7 +52,7 @@ class Clips:
 
 
 class Counted(NamedTuple):
-    """All of a state that feeding needs."""
+    """The part of a state that feeding needs."""
 
     step: Any
 
@@ -65,7 +65,7 @@ def seen(state, batch, key, due):
 
 def play(cache, *, flip):
     """The batches that losses see with a cache, each field `[BATCHES,BATCH,...]`."""
-    with mock.patch("jaxgan.data.pipeline.open_source", return_value=Clips()):
+    with mock.patch("jaxgan.building.pipelines.open_source", return_value=Clips()):
         pipeline = make_pipeline(DataConfig("clips", cache=cache), seed=3)
     assert pipeline.cache == cache
     mesh = make_mesh({"data": -1}, jax.devices()[:1])
@@ -80,7 +80,7 @@ def play(cache, *, flip):
 
 
 def expected():
-    """What was asked for, read from the source."""
+    """The expected fields, read directly from the source."""
     order = Order(SIZE, 3)
     batches = [Clips().read(order.indices(START + number * BATCH, BATCH)) for number in range(BATCHES)]
     fields = {name: np.stack([batch[name] for batch in batches]) for name in FIELDS}
@@ -119,7 +119,7 @@ def test_caches_are_equal_and_flips_move_all_planes_and_frames_alike():
 
 @pytest.mark.parametrize("caches", [("device", "stream"), ("host", "device"), ("device", "device")])
 def test_further_sources_have_a_cache_an_order_and_flips_of_their_own(caches):
-    with mock.patch("jaxgan.data.pipeline.open_source", return_value=Clips()):
+    with mock.patch("jaxgan.building.pipelines.open_source", return_value=Clips()):
         kept = dict(zip(("data", "b"), caches))
         pipelines = {name: make_pipeline(DataConfig("x", cache=c), seed=3, name=name) for name, c in kept.items()}
     spec = {field_of(name, field): FIELDS[field] for name in pipelines for field in FIELDS}
@@ -139,7 +139,7 @@ def test_further_sources_have_a_cache_an_order_and_flips_of_their_own(caches):
         assert turned.any() == (name == "b")
 
 
-def test_shapes_are_those_of_what_arrives():
+def test_the_declared_shapes_are_those_that_arrive():
     sent, batch, arrived = sent_batch(FIELDS, BATCH), example_batch(FIELDS, BATCH), play("stream", flip=False)
     for name, array in Clips().arrays.items():
         assert (sent[name].shape[1:], sent[name].dtype) == (array.shape[1:], array.dtype)
@@ -149,14 +149,14 @@ def test_shapes_are_those_of_what_arrives():
 def test_auto_preloads_what_fits_with_all_fields():
     size = SIZE * nbytes(FIELDS)
     assert size == sum(array.nbytes for array in Clips().arrays.values())
-    with mock.patch("jaxgan.data.pipeline.open_source", return_value=Clips()):
+    with mock.patch("jaxgan.building.pipelines.open_source", return_value=Clips()):
         found = [make_pipeline(DataConfig("clips", cache_bytes=size - less), seed=0).cache for less in (0, 1)]
     assert found == ["device", "stream"]
 
 
 @pytest.mark.parametrize("cache", ["host", "stream"])
 @pytest.mark.parametrize(
-    ("changed", "told"),
+    ("changed", "message"),
     [
         ({"speed": np.zeros(SIZE)}, "clips gives float64 [] as 'speed', its spec has number float32"),
         ({"caption": np.zeros((SIZE, 5), np.int32)}, r"gives int32 [5] as 'caption', its spec has tokens int32 [7]"),
@@ -164,18 +164,18 @@ def test_auto_preloads_what_fits_with_all_fields():
         ({"label": None}, "gives nothing as 'label', its spec has label int32 of 2 classes"),
     ],
 )
-def test_a_source_that_gives_what_its_spec_does_not_say_is_told(cache, changed, told):
+def test_a_source_that_contradicts_its_spec_is_an_error(cache, changed, message):
     source = Clips()
     source.arrays = {name: array for name, array in {**source.arrays, **changed}.items() if array is not None}
     with (
-        mock.patch("jaxgan.data.pipeline.open_source", return_value=source),
-        pytest.raises(UserError, match=re.escape(told)),
+        mock.patch("jaxgan.building.pipelines.open_source", return_value=source),
+        pytest.raises(UserError, match=re.escape(message)),
     ):
         next(make_pipeline(DataConfig("clips", cache=cache), seed=3).batches(0, BATCH, slice(0, BATCH)))
 
 
-def test_fields_that_cannot_be_fed_are_told():
-    with pytest.raises(UserError, match=r"the data's 'caption' \(tokens int32 \[\?\]\) has a size that is unknown"):
+def test_fields_that_cannot_be_fed_are_an_error():
+    with pytest.raises(UserError, match=r"the data's 'caption' \(tokens int32 \[\?\]\) has an unknown size"):
         example_batch({**FIELDS, "caption": Field((None,), "int32", "tokens")})
     with pytest.raises(UserError, match="expected false for data with a flow, 'motion'"):
         make_play(seen, {"motion": Field((4, 6, 2), "float32", "flow")}, jax.random.key(0), flipped=("data",))

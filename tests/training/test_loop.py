@@ -1,4 +1,4 @@
-"""The loop on the toy game: resuming, rolling back, stopping."""
+"""The loop on the toy task: resuming, rolling back, stopping."""
 
 import dataclasses
 import gc
@@ -42,7 +42,7 @@ class Clock:
 
 @dataclasses.dataclass
 class Arrays:
-    """A pipeline of 50 random images; `poison` makes the batches from that position on nothing but NaN."""
+    """A pipeline of 50 random images; from position `poison` on, all batches are NaN."""
 
     poison: int | None = None
     seen: list = dataclasses.field(default_factory=list)
@@ -127,7 +127,7 @@ def same(a, b):
     jax.tree.map(np.testing.assert_array_equal, a, b)
 
 
-def test_two_and_two_steps_are_four_bit_for_bit(tmp_path):
+def test_two_plus_two_steps_equal_four_bit_for_bit(tmp_path):
     for rounds in (1, 2):
         whole, parts = tmp_path / f"whole{rounds}", tmp_path / f"parts{rounds}"
         _, loop, _ = run(whole, images=4 * BATCH, rounds=rounds)
@@ -139,8 +139,8 @@ def test_two_and_two_steps_are_four_bit_for_bit(tmp_path):
 
 
 @pytest.mark.parametrize("rounds", [1, 2])
-def test_where_the_data_stand_is_no_matter_of_the_clock(rounds, tmp_path):
-    """Each example counts three frames: data are read on where they were, and everything else is by the clock."""
+def test_the_position_in_the_data_is_independent_of_the_clock(rounds, tmp_path):
+    """Each example counts three frames: data continue by examples, everything else follows the clock."""
     clip = {"frames": 3, "rounds": rounds}
     _, whole, calls = run(tmp_path / "whole", images=4 * 3 * BATCH, **clip)
     run(tmp_path / "parts", images=2 * 3 * BATCH, **clip)
@@ -156,7 +156,7 @@ def test_where_the_data_stand_is_no_matter_of_the_clock(rounds, tmp_path):
     ]
 
 
-def test_an_older_run_reads_on_where_its_clock_stands(tmp_path):
+def test_an_older_run_continues_its_data_at_the_clock(tmp_path):
     run(tmp_path, images=2 * BATCH)
     rewrite(tmp_path / "checkpoints", without="positions")
     _, resumed, _ = run(tmp_path, images=3 * BATCH)
@@ -182,24 +182,24 @@ class Staged(GivenLatents):
 
 
 def rewrite(folder, *, without):
-    """The checkpoints as they were saved before their records had such a key."""
+    """Removes a key from the records, as in checkpoints saved before it existed."""
     for step in epath.Path(folder).iterdir():
         record = read_manifest(step)["record"]
         write_manifest(step, ITEMS, {name: value for name, value in record.items() if name != without})
 
 
-def test_a_staged_run_of_the_first_revision_is_told_once_that_its_rate_was_lower(tmp_path, caplog):
-    told = "up to image 24 an older version of jaxgan trained this run with 0.5 times the generator's learning rate"
+def test_a_staged_run_of_the_first_revision_is_warned_once_that_its_rate_was_lower(tmp_path, caplog):
+    reported = "up to image 24 an older version of jaxgan trained this run with 0.5 times the generator's learning rate"
     task = Staged(**vars(make_task()))
     run(tmp_path, images=3 * BATCH, task=task)
     rewrite(tmp_path / "checkpoints", without="revision")
     for images, expected in ((4, 1), (5, 0)):
         caplog.clear()
         run(tmp_path, images=images * BATCH, task=task)
-        assert [told in record.getMessage() for record in caplog.records].count(True) == expected
+        assert [reported in record.getMessage() for record in caplog.records].count(True) == expected
 
 
-def test_what_is_done_at_which_interval(tmp_path):
+def test_side_jobs_run_at_their_intervals(tmp_path):
     status, loop, calls = run(tmp_path, images=3 * BATCH, checkpoint=2 * BATCH)
     assert status == FINISHED
     assert calls == [
@@ -215,8 +215,8 @@ def test_what_is_done_at_which_interval(tmp_path):
     assert {"discriminator/loss", "generator/grad_norm", "skipped"} <= rows[0]["scalars"].keys()
 
 
-def test_every_line_says_where_the_time_went(tmp_path):
-    """By a clock that only these parts move, and the FLOPs and the memory as they are."""
+def test_every_line_reports_where_the_time_went(tmp_path):
+    """With a clock that only these parts advance, and the real FLOPs and memory."""
     clock = Clock()
 
     class Waiting(Arrays):
@@ -242,13 +242,13 @@ def test_every_line_says_where_the_time_went(tmp_path):
     with loop.checkpoints, loop.writer:
         assert loop.run() == FINISHED
     rows = read_scalars(tmp_path / "scalars.jsonl")[:-1]  # the last has the scores
-    told = [
+    reported = [
         {name.removeprefix("throughput/"): value for name, value in row["scalars"].items() if "throughput/" in name}
         for row in rows
     ]
-    # a line is of two steps, but the samples of its last step are drawn after it is written
-    assert told[0]["compilation_share"] == pytest.approx(3.5 / (2 * 0.6 + 3.0 + 0.2))
-    for values in told[1:]:
+    # a line covers two steps, but the samples of its second step come after it is written
+    assert reported[0]["compilation_share"] == pytest.approx(3.5 / (2 * 0.6 + 3.0 + 0.2))
+    for values in reported[1:]:
         seconds = 2 * (0.1 + 0.5 + 0.2)
         assert values["data_share"] == pytest.approx(2 * 0.1 / seconds)
         assert values["samples_share"] == pytest.approx(2 * 0.2 / seconds)
@@ -271,7 +271,7 @@ def test_sigterm_saves_and_asks_to_be_restarted(tmp_path):
 
 
 def lose(number):
-    """Sends a signal inside a callback of the garbage collector, where Python drops what a handler raises."""
+    """Sends a signal inside a callback of the garbage collector, where Python drops a handler's exception."""
     sent = []
     callback = lambda *_: sent or (sent.append(1), os.kill(os.getpid(), number))  # noqa: E731
     gc.callbacks.append(callback)
@@ -298,13 +298,13 @@ def test_every_signal_saves_what_was_played(moment, number, status, tmp_path, mo
         calls.append(moment)
         if len(calls) == 2:
             lose(number)
-            signals.check() if moment in ("show_samples", "evaluate") else None  # as these do, batch by batch
+            signals.check() if moment in ("show_samples", "evaluate") else None  # as the real ones do, batch by batch
         return original(*args, **kwargs)
 
     object.__setattr__(place, moment, hooked)
     with loop.checkpoints, loop.writer:
         assert loop.run() == status
-    played = 1 if moment == "save" else 2  # the first is that of the beginning
+    played = 1 if moment == "save" else 2  # the first save is that of the initial state
     assert loop.checkpoints.latest == played
 
 
@@ -321,8 +321,8 @@ def test_a_signal_before_the_first_round_ends_at_once(moment, tmp_path):
     assert loop.checkpoints.latest == (1 if moment == "restore_latest" else None)
 
 
-def test_a_signal_amid_the_last_evaluation_lets_the_run_finish(tmp_path):
-    """Its scores would never be made up for: a resumed run is finished."""
+def test_a_signal_during_the_last_evaluation_lets_the_run_finish(tmp_path):
+    """Its scores would be lost for good: a resumed run has finished."""
     loop, calls = make_loop(tmp_path, images=2 * BATCH)
     evaluate = loop.evaluate
 
@@ -367,7 +367,7 @@ def test_a_run_that_cannot_go_on_rolls_back_and_gives_up(tmp_path, caplog):
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(state.params))
 
 
-def test_a_rollback_halves_the_learning_rate_and_draws_other_noise(tmp_path):
+def test_a_rollback_halves_the_learning_rate_and_changes_the_noise(tmp_path):
     watch = WatchConfig(max_skipped_in_a_row=1)
     loop, _ = make_loop(tmp_path, images=4 * BATCH, checkpoint=BATCH, poison=2 * BATCH, watch=watch)
     feed = loop.pipeline.batches

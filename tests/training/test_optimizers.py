@@ -82,7 +82,7 @@ def test_the_first_update_of_a_scaled_network_is_its_share_of_the_rate():
         ({"mapping": {"name": "linaer"}}, r"p\.scale\.mapping\.name: got 'linaer'"),
     ],
 )
-def test_a_scale_that_is_none_is_told(scale, words):
+def test_an_invalid_scale_is_an_error(scale, words):
     with pytest.raises(UserError, match=words):
         check_optimizer({"name": "adam", "learning_rate": 1e-2, "scale": scale}, "p")
 
@@ -108,16 +108,16 @@ def test_a_lazy_phase_takes_its_share_of_the_steps():
 
 
 @pytest.mark.quick
-def test_without_a_lazy_phase_the_rate_is_the_configs_however_many_phases_there_are():
+def test_without_a_lazy_phase_the_rate_is_that_of_the_config():
     assert corrections_of() == corrections_of(phase(5)) == ((0, 1.0),)
     assert corrections_of(phase(), phase()) == corrections_of(phase(), phase(3)) == ((0, 1.0),)
     assert corrections_of(phase(stop=100), phase(start=100)) == ((0, 1.0),)
     assert corrections_of(*(phase(start=n * 100, stop=(n + 1) * 100) for n in range(7))) == ((0, 1.0),)
-    assert corrections_of(phase(16, lazy=True)) == ((0, 1.0),)  # alone it is no addition
+    assert corrections_of(phase(16, lazy=True)) == ((0, 1.0),)  # alone it adds no steps to a main phase
 
 
 @pytest.mark.quick
-def test_only_phases_of_the_same_time_count():
+def test_only_phases_of_the_same_stage_count():
     stages = (phase(stop=100), phase(start=100), phase(16, start=100, stop=200, lazy=True))
     assert corrections_of(*stages) == ((0, 1.0), (100, 16 / 17), (200, 1.0))
 
@@ -143,7 +143,7 @@ def test_betas_that_a_section_leaves_to_optax_are_corrected_too():
     np.testing.assert_allclose(given - PARAMS["w"], expected - PARAMS["w"], rtol=1e-5)
 
 
-def test_a_correction_that_changes_does_not_compile_anew():
+def test_a_changing_correction_does_not_recompile():
     at_times = corrections_of(phase(), phase(16, start=100, lazy=True))
     optimizer = make_optimizer({"name": "adam", "learning_rate": 0.1}, corrections=at_times)
     traced = []

@@ -1,4 +1,4 @@
-"""What is computed again for gradients: the same numbers from less memory."""
+"""Rematerialisation gives the same numbers with less memory."""
 
 import jax
 import jax.numpy as jnp
@@ -21,7 +21,7 @@ BATCH, MODES, LAYOUT = 32, ("none", "elementwise", "full"), ("NHWC", "HWIO", "NH
 
 @pytest.fixture(scope="module")
 def rounds():
-    """A round of each mode: what it reports, and the params after it."""
+    """The metrics and the params after a round of each mode."""
     generator, discriminator = dcgan.Generator(16, 3, widths=(16, 8)), dcgan.Discriminator(16, widths=(8, 16))
     penalties = (Penalty("r1", r1),)
     task = Generation(generator, Adversary(discriminator, non_saturating, penalties=penalties), latent_dim=4)
@@ -44,7 +44,7 @@ def test_losses_and_gradients_are_the_same(rounds, mode):
     assert any(jnp.abs(leaf).max() > 0 for leaf in jax.tree.leaves(rounds[mode][1]))
 
 
-def test_less_is_kept_for_gradients():
+def test_less_is_stored_for_gradients():
     weights = [jax.random.normal(jax.random.key(i), (3, 3, 8, 8)) for i in range(4)]
 
     def deep(image):

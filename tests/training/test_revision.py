@@ -1,4 +1,4 @@
-"""What a run that began with an older version is told of how it was trained."""
+"""The warnings for a run that began with an older version."""
 
 import pytest
 
@@ -25,7 +25,7 @@ TWO = (phase("generator", stop=100), phase("discriminator", start=100), phase("g
 
 
 @pytest.mark.parametrize(
-    ("phases", "images", "told"),
+    ("phases", "images", "reported"),
     [
         (TWO, 40, "with 0.5 times the generator's learning rate"),
         (
@@ -36,21 +36,21 @@ TWO = (phase("generator", stop=100), phase("discriminator", start=100), phase("g
         ((*TWO, phase("generator", 4, start=100, lazy=True)), 140, "0.444 times the generator's"),
     ],
 )
-def test_a_staged_run_is_told_what_its_rate_was(phases, images, told):
+def test_a_staged_run_is_warned_about_its_former_rate(phases, images, reported):
     (line,) = changes_since({"images_seen": images}, phases)
-    assert told in line
+    assert reported in line
     assert "\n" not in line
     assert changes_since({"images_seen": images, "revision": REVISION}, phases) == []
     assert changes_since({"images_seen": 0}, phases) == []
 
 
 @pytest.mark.parametrize("every", [1, 5])
-def test_a_run_whose_rate_was_right_is_told_nothing(every):
+def test_a_run_whose_rate_was_right_gets_no_warning(every):
     lazy = phase("generator", 16, lazy=True)
     assert changes_since({"images_seen": 40}, (phase("discriminator"), phase("generator", every), lazy)) == []
 
 
-def test_a_run_that_grows_is_told_that_its_stages_begin_sooner():
+def test_a_progressive_run_is_warned_that_its_stages_begin_sooner():
     def with_task(**task):
         return {"images_seen": 40, "config": {"format": 1, "config": {"task": task}}}
 

@@ -1,4 +1,4 @@
-"""Stages that begin with fresh moments, on a game that is solved by hand.
+"""Stages that begin with fresh moments, on a problem solved by hand.
 
 Each player owns one number whose gradient is 1, and moves it by SGD with momentum: after n turns the momentum is
 m_n = 1 + M m_(n-1), from m_1 = 1 where it was forgotten, and the number falls by the rate times m_n.
@@ -19,7 +19,7 @@ from jaxgan.training.state import init_state
 from jaxgan.training.step import due_phases, make_train_step, play_rounds
 
 M, KEY = 0.5, jax.random.key(0)
-SETTLED = 1 / (1 - M)  # where the momentum ends up in a long stage
+SETTLED = 1 / (1 - M)  # the limit of the momentum in a long stage
 
 
 def slope(state, batch, key):
@@ -57,7 +57,7 @@ OPTIMIZER = {GENERATOR: lambda images, rollbacks: optax.sgd(1.0, momentum=M)}
 
 
 def play(game, rounds, *, size=8, poison=(), step=None, state=None):
-    """By how much the number fell in each round, by images seen before it, where a phase was due; and the state."""
+    """How much the number fell in each round with a due phase, by the images seen before; and the state."""
     step = jax.jit(make_train_step(game, OPTIMIZER, images=size), static_argnums=3) if step is None else step
     state = init_state(game, OPTIMIZER, KEY, batch_of(size)) if state is None else state
     fell = {}
@@ -83,7 +83,7 @@ def test_a_stage_that_is_first_due_late_begins_with_fresh_moments_once():
 
 @pytest.mark.parametrize("every", [1, 2, 3, 5, 16])
 @pytest.mark.parametrize(("start", "size"), [(64, 8), (60, 8), (65, 8), (64, 24), (1, 8), (8, 8)])
-def test_the_first_turn_of_a_stage_and_no_other_forgets(every, start, size):
+def test_only_the_first_turn_of_a_stage_resets_the_moments(every, start, size):
     fell, _ = play(two_stages(every, start), 2 * every + 10 + start // size, size=size)
     late = [fall for images, fall in fell.items() if images >= start]
     expected = [(1 - M**n) / (1 - M) for n in range(1, len(late) + 1)]
@@ -91,7 +91,7 @@ def test_the_first_turn_of_a_stage_and_no_other_forgets(every, start, size):
     np.testing.assert_allclose(late, expected, rtol=1e-6)
 
 
-def test_a_first_turn_that_is_skipped_or_sat_out_forgets_all_the_same():
+def test_a_skipped_or_gated_first_turn_resets_the_moments_too():
     fell, state = play(two_stages(5), 25, poison={72})
     assert state.skipped == 1
     assert {images: fall for images, fall in fell.items() if images >= 64} == {72: 0.0, 112: 1.0, 152: 1.5, 192: 1.75}
@@ -100,8 +100,8 @@ def test_a_first_turn_that_is_skipped_or_sat_out_forgets_all_the_same():
     assert {images: fall for images, fall in fell.items() if images >= 64} == {72: 0.0, 112: 1.0, 152: 1.5, 192: 1.75}
 
 
-def test_of_several_phases_of_a_stage_the_first_that_is_due_forgets():
-    # due at 88 (every 4), 72 (every 5) and both at 152; the stage's moments are not forgotten again by the other
+def test_the_first_due_phase_of_a_stage_resets_the_moments():
+    # due at 88 (every 4), 72 (every 5) and both at 152; the other phase does not reset the stage's moments again
     fell, _ = play(Game(((1, 0, 64, False), (5, 64, None, True), (4, 64, None, False))), 20)
     assert {images: fall for images, fall in fell.items() if images >= 64} == {
         72: 1.0,
@@ -130,7 +130,7 @@ def test_resuming_and_several_rounds_in_a_dispatch_change_nothing():
     assert float(state.params[GENERATOR]["w"]) == pytest.approx(-sum(whole.values()))
 
 
-def test_devices_count_the_images_of_all():
+def test_the_clock_counts_the_images_of_all_devices():
     game, devices = two_stages(5), 2
     step = make_train_step(game, OPTIMIZER, images=8)
 

@@ -1,4 +1,4 @@
-"""The train step on a game small enough to be checked by hand."""
+"""The train step on a task small enough to be checked by hand."""
 
 import dataclasses
 from functools import partial
@@ -51,7 +51,7 @@ def test_a_phase_moves_only_its_own_player(due, moving, resting):
 
 
 def by_hand(task, state, batch):
-    """One alternating round under SGD from the definitions, with a forward of its own for every gradient."""
+    """One alternating round of SGD from the definitions, with a separate forward for every gradient."""
 
     def fakes(generator):
         return task.generator.apply(
@@ -163,7 +163,7 @@ def test_due_phases():
     assert due_phases(phases, 79, 640) == (0, 1, 2, 3)
 
 
-def test_as_many_compiles_as_due_sets():
+def test_each_due_set_compiles_once():
     task = make_task(penalties=(Penalty("r1", r1, every=4),), generator_every=2)
     state, step, traced = make_state(task), make_train_step(task, optimizers(task), images=BATCH), []
 
@@ -178,7 +178,7 @@ def test_as_many_compiles_as_due_sets():
     assert metrics.keys() >= {"discriminator/loss", "discriminator/grad_norm", "discriminator/accuracy"}
 
 
-def test_a_lazy_penalty_weighs_as_much_as_one_of_every_step():
+def test_a_lazy_penalty_weighs_as_much_as_one_in_every_step():
     eager, lazy = (make_task(penalties=(Penalty("r1", r1, {"gamma": 2.0}, every=n),)) for n in (1, 4))
     state, batch = make_state(eager), make_batch()
     _, with_loss = step_of(eager)(state, batch, KEY, (0, 1))
@@ -230,7 +230,7 @@ def test_only_games_with_convolutions_are_unrolled_on_cpu(convolves, microbatche
     batch = {"image": jnp.zeros((8, 8, 8, 1))}
     state = jax.eval_shape(lambda: init_state(task, optimizers(task), KEY, batch))
     step = make_train_step(task, optimizers(task), images=BATCH, microbatches=microbatches)
-    key = jax.random.key(0, impl="unsafe_rbg")  # whose numbers are drawn without loops
+    key = jax.random.key(0, impl="unsafe_rbg")  # its generator has no loops
     with jax.default_prng_impl("unsafe_rbg"):
         traced = jax.jit(partial(play_rounds, step, due_sets=((D, G),) * 2)).trace(state, [batch] * 2, key)
     loops = 1 if microbatches == 1 else 3  # over the rounds, and over the parts of each turn
@@ -247,7 +247,7 @@ def test_noise_depends_on_step_and_rollbacks_only():
         assert (step(other, batch, KEY, (D, G))[0].params["generator"]["w"] != reference).any()
 
 
-def test_two_players_with_settings_of_their_own():
+def test_two_players_with_different_settings():
     task = make_task()
     slow, fast = SGD, lambda images, rollbacks: optax.sgd(0.4)
     state, batch = make_state(task), make_batch()

@@ -1,4 +1,4 @@
-"""A game small enough to be checked by hand: affine networks on four-pixel images."""
+"""A task small enough to be checked by hand: affine networks on four-pixel images."""
 
 import dataclasses
 

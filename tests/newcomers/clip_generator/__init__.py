@@ -1,4 +1,4 @@
-"""Clips of latents, judged by two discriminators: one looks at each frame, one at the whole clip."""
+"""Clips from latents, with two discriminators: one of frames, one of whole clips."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ ANY = Field((None, None, None, None), "uint8", "pixels")  # clips
 
 
 class Dots:
-    """`size` clips of a square that moves by a pixel a frame in a direction of its own."""
+    """`size` clips of a square that moves by one pixel per frame in a random direction."""
 
     spec: DataSpec
 
     def __init__(self, split: Given[str], size: Count = 64, side: Count = 8, frames: Count = 4):
-        told = fingerprint("dots", split, size, side, frames)
-        self.spec = DataSpec("dots", split, size, {"image": pixel_field(side, side, 1, frames=frames)}, told)
+        reported = fingerprint("dots", split, size, side, frames)
+        self.spec = DataSpec("dots", split, size, {"image": pixel_field(side, side, 1, frames=frames)}, reported)
 
     def read(self, indices: Sequence[int] | np.ndarray) -> dict[str, np.ndarray]:
         """The clips at `indices`: image uint8 `[n,T,H,W,1]`."""
@@ -79,7 +79,7 @@ def frames_of(clip: jax.Array) -> jax.Array:
 
 @dataclasses.dataclass(frozen=True)
 class ClipGeneration:
-    """Clips of latents: each frame is to look real, and so is the clip."""
+    """Clips from latents, trained so that each frame and the whole clip look real."""
 
     generator: Given[Network]
     of_frames: Adversary
@@ -96,13 +96,13 @@ class ClipGeneration:
 
     @property
     def players(self) -> Mapping[str, tuple[str, ...]]:
-        """The generator and two that judge."""
+        """The generator and the two discriminators."""
         judges = {each.player: (each.network_name,) for each in (self.of_frames, self.of_clips)}
         return {**judges, "generator": ("generator",)}
 
     @property
     def products(self) -> Mapping[str, Product]:
-        """Clips of latents."""
+        """Clips from latents."""
         made, side = self.generator, self.generator.resolution
         latent = {"latent": Field((self.latent_dim,), kind="latent", law="normal")}
         clip = {"image": pixel_field(side, side, made.channels, frames=made.frames)}
@@ -123,7 +123,7 @@ class ClipGeneration:
         return {name: tree["params"] for name, tree in trees.items()}, {name: {} for name in trees}
 
     def init_carry(self) -> dict[str, Any]:
-        """What both adversaries remember."""
+        """The initial memory of both adversaries."""
         return self.of_frames.init_carry() | self.of_clips.init_carry()
 
     def phases(self) -> tuple[Phase, ...]:
@@ -139,7 +139,7 @@ class ClipGeneration:
         return *self.of_frames.phases(frames), *self.of_clips.phases(clips), generator
 
     def draw(self, phase: Phase, state: State, batch: Batch, key: jax.Array) -> tuple[jax.Array, dict[str, Any]]:
-        """Clips of new latents."""
+        """Clips from new latents."""
         latent = jax.random.normal(key, (len(batch["image"]), self.latent_dim))
         return self.generator.apply({"params": state.params["generator"]}, latent), {}
 

@@ -45,7 +45,7 @@ class Synthesis(nn.Module):
 
 
 class Teacher(nn.Module):
-    """Images -> features [B,F] that nobody trains."""
+    """Images -> features [B,F], frozen."""
 
     features: Count = 16
 
@@ -57,7 +57,7 @@ class Teacher(nn.Module):
 
 @dataclasses.dataclass(frozen=True)
 class FourNetworks:
-    """Images of latents, by two networks of one player, whose teacher's features are to have the mean of the reals'."""
+    """Images from latents, by two networks of a player; the mean of their teacher's features matches the reals'."""
 
     mapping: Given[Network]
     synthesis: Given[Network]
@@ -75,7 +75,7 @@ class FourNetworks:
 
     @property
     def players(self) -> Mapping[str, tuple[str, ...]]:
-        """The painter owns two networks; nobody owns the teacher."""
+        """The painter owns two networks; the teacher has no player."""
         return {self.adversary.player: (self.adversary.network_name,), "painter": PAINTERS}
 
     @property
@@ -85,7 +85,7 @@ class FourNetworks:
 
     @property
     def products(self) -> Mapping[str, Product]:
-        """Images of latents, and features of images."""
+        """Images from latents, and features of images."""
         image = Field((self.synthesis.resolution, self.synthesis.resolution, self.synthesis.channels), kind="pixels")
         latent = {"latent": Field((self.latent_dim,), kind="latent", law="normal")}
 
@@ -109,7 +109,7 @@ class FourNetworks:
         return {name: tree["params"] for name, tree in trees.items()}, rest
 
     def init_carry(self) -> dict[str, Any]:
-        """What the adversary remembers."""
+        """The initial memory of the adversary."""
         return self.adversary.init_carry()
 
     def phases(self) -> tuple[Phase, ...]:
@@ -123,7 +123,7 @@ class FourNetworks:
         )
 
     def draw(self, phase: Phase, state: State, batch: Batch, key: jax.Array) -> tuple[jax.Array, dict[str, Any]]:
-        """Images of new latents."""
+        """Images from new latents."""
         latent = jax.random.normal(key, (batch["image"].shape[0], self.latent_dim))
         return self._paint(state.params, latent), {}
 

@@ -1,4 +1,4 @@
-"""A classifier of real pictures against coarse and noisy copies of them: no generator, no adversary, no average."""
+"""A classifier of real images against coarse and noisy copies: no generator, no adversary, no average."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from jaxgan.game import Asked, Aux, Batch, Made, Memory, Network, Phase, Product
 from jaxgan.losses.adversarial import per_example
 
 CLASSIFIER = "classifier"
-NOISE = 0.2  # of the copies
+NOISE = 0.2  # standard deviation of the copies' noise
 
 
 class Classifier(nn.Module):
-    """Pictures [B,H,W,C] -> logits [B]: above 0 they are called real."""
+    """Images [B,H,W,C] -> logits [B], above 0 for real ones."""
 
     width: Count = 8
 
@@ -38,7 +38,7 @@ class Classifier(nn.Module):
 
 
 def copies(key: jax.Array, image: jax.Array, noise: float) -> jax.Array:
-    """What stands for generated pictures: each at half the size and enlarged again, with noise. Nobody trains it."""
+    """The stand-in for generated images: each image reduced to half its size and enlarged again, with noise."""
     b, h, w, c = image.shape
     small = image.reshape(b, h // 2, 2, w // 2, 2, c).mean(axis=(2, 4))
     coarse = small.repeat(2, axis=1).repeat(2, axis=2)
@@ -62,7 +62,7 @@ class RealOrFake:
 
     @property
     def players(self) -> Mapping[str, tuple[str, ...]]:
-        """It plays alone."""
+        """The only player."""
         return {CLASSIFIER: (CLASSIFIER,)}
 
     @property
@@ -84,11 +84,11 @@ class RealOrFake:
         return {}
 
     def phases(self) -> tuple[Phase, ...]:
-        """Its turn."""
+        """The phase of the only player."""
         return (Phase(CLASSIFIER, CLASSIFIER, self._loss),)
 
     def random_examples(self, phase: Phase, state: State, batch: Batch, key: jax.Array) -> tuple[Any, dict[str, Any]]:
-        """Nobody draws."""
+        """Never called: no phase has a draw."""
         raise NotImplementedError
 
     def _logits(self, params: Mapping[str, Any], image: jax.Array) -> jax.Array:
@@ -101,7 +101,7 @@ class RealOrFake:
 
 
 class HeldOut:
-    """How well logits tell held-out pictures from their copies."""
+    """How well the logits separate held-out images from their copies."""
 
     fits = ("pixels", "logits")
     names = ("auc", "accuracy")
@@ -109,7 +109,7 @@ class HeldOut:
     manifest: dict[str, Any]
 
     def __init__(self, held_out: Given[Source | None], *, samples: Given[Several] = 1_000, noise: NotNegative = NOISE):
-        """At most `samples` pictures are looked at. Raises UserError where none are held out."""
+        """Uses at most `samples` images. Raises UserError if none are held out."""
         if held_out is None:
             raise UserError("config.data.evaluation_split: got the split that is trained on, expected another one")
         self._images = random_examples(held_out, samples, 0).images.astype(np.float32) / 127.5 - 1
@@ -117,7 +117,7 @@ class HeldOut:
         self._noise = noise
 
     def run(self, model: Trained, seed: int) -> dict[str, float]:
-        """The area under the ROC curve, and the share of pictures that are called what they are."""
+        """The area under the ROC curve, and the accuracy."""
         fakes = copies(jax.random.key(seed), jnp.asarray(self._images), self._noise)
         real, fake = (model.call(image=np.asarray(images))["logits"] for images in (self._images, fakes))
         right = (np.mean(real > 0) + np.mean(fake <= 0)) / 2

@@ -1,4 +1,4 @@
-"""A restorer that carries a memory through a film: it enlarges frames, each with what it kept of those before."""
+"""A recurrent restorer of films: it enlarges each frame with a memory of the frames before."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Enlarger(nn.Module):
 
 @dataclasses.dataclass(frozen=True)
 class Enlarging:
-    """Clips reduced to half their size are to become what they were."""
+    """Restores clips that were reduced to half their size."""
 
     restorer: Given[Network]
 
@@ -58,12 +58,12 @@ class Enlarging:
 
     @property
     def players(self) -> Mapping[str, tuple[str, ...]]:
-        """One, which nobody judges."""
+        """The restorer only, without a discriminator."""
         return {RESTORER: (RESTORER,)}
 
     @property
     def products(self) -> Mapping[str, Product]:
-        """A film frame by frame, and a clip at once."""
+        """Films frame by frame, and whole clips."""
         channels = self.restorer.channels
         frame = {"condition": pixel_field(None, None, channels)}, {"image": pixel_field(None, None, channels)}
         of_clip = Field((None, None, None, channels), "uint8", "pixels")
@@ -90,11 +90,11 @@ class Enlarging:
         return {RESTORER: self.restorer.init(key, frame, self.restorer.start(frame))["params"]}, {RESTORER: {}}
 
     def init_carry(self) -> dict[str, Any]:
-        """Nothing: the memory is that of a clip."""
+        """Nothing: the network's memory lasts for a clip only."""
         return {}
 
     def phases(self) -> tuple[Phase, ...]:
-        """The only player's."""
+        """The phase of the only player."""
         return (Phase(RESTORER, RESTORER, self._loss),)
 
     def draw(self, phase: Phase, state: State, batch: Batch, key: jax.Array) -> tuple[Any, dict[str, Any]]:

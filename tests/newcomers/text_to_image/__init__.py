@@ -1,4 +1,4 @@
-"""Pictures of texts: digits with captions, a generator that reads them, and a discriminator of pictures and texts."""
+"""Images from texts: digits with captions, a conditional generator, and a discriminator of images and texts."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from jaxgan.fields import Field, tokens_of
 from jaxgan.game import Judgement
 
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
-WORDS = ("", "a", "an", "thin", "bold", *DIGITS)  # the first stands where a text has ended
+WORDS = ("", "a", "an", "thin", "bold", *DIGITS)  # the first one is padding
 LENGTH = 4
 
 
@@ -28,7 +28,7 @@ class Captions:
     spec: DataSpec
 
     def __init__(self, config: Given[DataConfig], split: Given[str], bold: Count = 40):
-        """`bold`: the mean of the pixels from which on a digit is bold."""
+        """`bold`: the mean pixel value from which a digit counts as bold."""
         config = dataclasses.replace(config, name="jaxgan_digits", source={})
         self._digits, self._bold = open_source(config, split), bold
         caption = Field((LENGTH,), "int32", "tokens", WORDS)
@@ -36,7 +36,7 @@ class Captions:
         self.spec = dataclasses.replace(self._digits.spec, name="captions", fields=fields)
 
     def read(self, indices: Sequence[int] | np.ndarray) -> dict[str, np.ndarray]:
-        """The digits at these places and what they are called."""
+        """The digits at these indices and their captions."""
         read = self._digits.read(indices)
         strokes = np.where(read["image"].mean(axis=(1, 2, 3)) < self._bold, "thin", "bold")
         texts = [f"a {stroke} {DIGITS[label]}" for stroke, label in zip(strokes, read["label"])]
@@ -45,7 +45,7 @@ class Captions:
 
 
 class Reader(nn.Module):
-    """Tokens [B,L] -> vectors [B,width]: each word by its place."""
+    """Tokens [B,L] -> vectors [B,width], with position-dependent embeddings."""
 
     vocabulary: int
     width: int
@@ -75,7 +75,7 @@ class Painter(nn.Module):
 
 
 class Critic(nn.Module):
-    """Images and captions -> logits [B]: how real, and how well they belong together."""
+    """Images and captions -> logits [B]: how real the images are, and how well the captions match."""
 
     vocabulary: Given[Count]
     width: Count = 32

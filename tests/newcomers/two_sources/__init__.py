@@ -1,4 +1,4 @@
-"""Pictures of two unpaired sources, translated both ways: cycles (Zhu et al. 2017), and a pool of past fakes."""
+"""Images of two unpaired sources, translated both ways: cycles (Zhu et al. 2017), and a pool of past fakes."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ FIELDS = {"a": "image", "b": "b/image"}  # of the data, by domain
 
 
 class Negatives:
-    """The digits as negatives, dark on white, and without labels."""
+    """The digits as negatives, dark on white, without labels."""
 
     spec: DataSpec
 
     def __init__(self, config: Given[DataConfig], split: Given[str]):
         self._digits = open_source(dataclasses.replace(config, name="jaxgan_digits", source={}), split)
-        told, fields = (("data", "the negatives of jaxgan_digits"),), {"image": self._digits.spec.image}
-        self.spec = dataclasses.replace(self._digits.spec, name="negatives", fields=fields, told=told)
+        reported, fields = (("data", "the negatives of jaxgan_digits"),), {"image": self._digits.spec.image}
+        self.spec = dataclasses.replace(self._digits.spec, name="negatives", fields=fields, told=reported)
 
     def read(self, indices: Any) -> dict[str, Any]:
         return {"image": 255 - self._digits.read(indices)["image"]}
 
 
 class Negative:
-    """What truly leads from the one domain to the other, for scores."""
+    """The true mapping from one domain to the other, for scores."""
 
     scale, masks, label = 1, False, "negative"
 
@@ -51,7 +51,7 @@ class Negative:
 
 
 class Translator(nn.Module):
-    """Pictures [B,H,W,C] of one domain -> of the other."""
+    """Images [B,H,W,C] of one domain -> images of the other."""
 
     channels: Given[Count]
     width: Count = 8
@@ -64,7 +64,7 @@ class Translator(nn.Module):
 
 @dataclasses.dataclass(frozen=True)
 class Translation:
-    """One player owns the networks of both ways; a judge of each domain sees fakes of now and of before."""
+    """One player owns the networks of both directions; the discriminator of each domain sees new and past fakes."""
 
     a_to_b: Given[Network]
     b_to_a: Given[Network]
@@ -74,7 +74,7 @@ class Translation:
     channels: Given[Count]
     loss: AdversarialLoss
     cycle_weight: NotNegative = 10.0
-    pool: Count = 32  # past fakes of each domain
+    pool: Count = 32  # number of past fakes of each domain
 
     num_classes = 0
     averaged = WAYS
@@ -110,7 +110,7 @@ class Translation:
         return trees, {name: {} for name in trees}
 
     def init_carry(self) -> dict[str, Any]:
-        """Empty pools, whose first axis is of examples of the whole batch, whichever devices these lie on."""
+        """Empty pools; their first axis is that of the examples of the whole batch, over all devices."""
         return {f"pool_{d}": jnp.zeros((self.pool, self.resolution, self.resolution, self.channels)) for d in FIELDS}
 
     def phases(self) -> tuple[Phase, ...]:
