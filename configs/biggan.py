@@ -2,9 +2,9 @@
 
     python -m jaxgan.main --config configs/biggan.py --workdir runs/biggan --config.data.data_dir=DATA_DIR
 
-The published batch is 2,048; for a TPU pod or many GPUs, not trained to the end here. Rates and Adam's epsilon are
-those of the authors' PyTorch scripts, which move the discriminator once a step; the paper has 5e-5 and 2e-4 and two
-steps. It is known to collapse late: the best checkpoint is kept beside the last.
+The batch of 2,048 is the published one and needs a TPU pod or many GPUs. Not trained to the end here. Learning rates
+and Adam's epsilon are those of the authors' PyTorch scripts, which update the discriminator once a step; the paper has
+5e-5, 2e-4 and two updates. BigGAN is known to collapse late: the best checkpoint is kept beside the last.
 """
 
 from ml_collections import ConfigDict

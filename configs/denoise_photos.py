@@ -1,8 +1,8 @@
-"""A U-Net against Gaussian noise of 25 grey levels, on photographs.
+"""A U-Net that removes Gaussian noise of 25 grey levels from photographs.
 
     python -m jaxgan.main --config configs/denoise_photos.py --workdir runs/denoise
 
-On the 16 photographs that come with the extra `demo`; for others --config.data.name=FOLDER. Sized for two CPU cores.
+Trains on the 16 photographs of the extra `demo`; for your own use --config.data.name=FOLDER. Sized for two CPU cores.
 """
 
 from ml_collections import ConfigDict

@@ -2,8 +2,8 @@
 
     python -m jaxgan.main --config configs/edges2photo.py --workdir runs/edges
 
-Pairs of your own: --config.data.name=FOLDER --config.data.condition=left (or right, or the folder of the conditions)
-and --config.task.degradation=None. Sized for two CPU cores.
+For your own pairs use --config.data.name=FOLDER --config.data.condition=left (or right, or the folder of the
+conditions) and --config.task.degradation=None. Sized for two CPU cores.
 """
 
 from ml_collections import ConfigDict

@@ -1,8 +1,8 @@
-"""A U-Net of gated convolutions (Yu et al. 2019) that fills strokes in photographs; content first, patches second.
+"""A U-Net of gated convolutions (Yu et al. 2019) that fills strokes in photographs: content losses, then a patch GAN.
 
     python -m jaxgan.main --config configs/inpaint_photos.py --workdir runs/inpaint
 
-On the 16 photographs that come with the extra `demo`; for others --config.data.name=FOLDER. Sized for two CPU cores.
+Trains on the 16 photographs of the extra `demo`; for your own use --config.data.name=FOLDER. Sized for two CPU cores.
 """
 
 from ml_collections import ConfigDict

@@ -1,10 +1,10 @@
-"""A baseline after MoCoGAN (Tulyakov et al. 2018) on moving digits: a recurrent code of motion, two discriminators.
+"""A baseline after MoCoGAN (Tulyakov et al. 2018) on moving digits: a recurrent motion code, two discriminators.
 
     pip install -e '.[demo,video]'
     python -m jaxgan.main --config configs/mocogan_digits.py --workdir runs/mocogan
 
-One discriminator sees a frame of each clip, the other all of its 16 frames. Losses, optimizers and latents are those of
-the paper; its discriminator of clips convolves in three dimensions, this one lays the maps of the frames together.
+One discriminator sees a frame of each clip, the other all 16 frames. Losses, optimizers and latents are those of the
+paper. The paper's clip discriminator uses 3-D convolutions; this one concatenates the feature maps of the frames.
 """
 
 from ml_collections import ConfigDict

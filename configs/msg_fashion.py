@@ -1,9 +1,10 @@
-"""Multi-scale gradients (Karnewar & Wang 2020): StyleGAN2's generator shows all its scales to a discriminator each.
+"""Multi-scale gradients (Karnewar & Wang 2020): StyleGAN2's generator passes each of its scales to a discriminator.
 
     python -m jaxgan.main --config configs/msg_fashion.py --workdir runs/msg \
         --config.data.data_dir=DATA_DIR
 
-Any family can stand in the inner `discriminator`; a generator of one image has it halved for the smaller scales.
+The inner `discriminator` can be of any family. If a generator makes a single image, it is halved for the smaller
+scales.
 """
 
 from ml_collections import ConfigDict

@@ -1,9 +1,9 @@
-"""Progressive GAN (Karras et al. 2018): from 4 pixels to the whole resolution, WGAN-GP with drift.
+"""Progressive GAN (Karras et al. 2018): from 4 pixels to the full resolution, WGAN-GP with drift.
 
     python -m jaxgan.main --config configs/progan.py --workdir runs/progan \
         --config.data.name=path/to/images --config.data.resolution=256
 
-For a GPU; not trained to the end here. On two CPU cores: --config.data.resolution=32
+For a GPU; not trained to the end here. For two CPU cores use --config.data.resolution=32
 --config.networks.generator.max_width=32 --config.networks.discriminator.max_width=32 --config.task.stage_images=60000
 --config.task.fade_images=30000 --config.images=300000
 """

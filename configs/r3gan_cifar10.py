@@ -2,13 +2,13 @@
 
     python -m jaxgan.main --config configs/r3gan_cifar10.py --workdir runs/r3gan_cifar10 --config.data.data_dir=DATA_DIR
 
-For GPUs or TPUs; on fewer than eight `--config.microbatches` keeps the batch of 512 in memory. Both players see the
-same reals in a round, where the paper draws them anew. Published: FID 1.96. Not trained here.
+For GPUs or TPUs. On fewer than eight devices, `--config.microbatches` makes the batch of 512 fit into memory. Both
+players see the same reals in a round, whereas the paper draws new ones. Published FID: 1.96. Not trained here.
 """
 
 from ml_collections import ConfigDict
 
-DECAY = 20_000_000  # images over which everything goes from its start to its end
+DECAY = 20_000_000  # images over which all schedules run
 
 
 def cosine(start, stop):

@@ -1,4 +1,4 @@
-"""R3GAN (Huang et al. 2024) on Fashion-MNIST at 32 pixels, with widths reduced to what two CPU cores train.
+"""R3GAN (Huang et al. 2024) on Fashion-MNIST at 32 pixels, with widths reduced for two CPU cores.
 
     python -m jaxgan.main --config configs/r3gan_fashion.py --workdir runs/r3gan_fashion \
         --config.data.data_dir=DATA_DIR
@@ -8,7 +8,7 @@ Sized for 8 minutes on two CPU cores: Frechet distance 11.9 after 67,000 images 
 
 from ml_collections import ConfigDict
 
-IMAGES = 2_000 * 32  # the run, and over which everything goes from its start to its end
+IMAGES = 2_000 * 32  # length of the run and of all schedules
 
 
 def cosine(start, stop):

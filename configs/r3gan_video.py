@@ -1,9 +1,9 @@
-"""Moving digits by R3GAN's networks of images (Huang et al. 2024), class by class: digit and direction.
+"""Class-conditional moving digits with R3GAN's image networks (Huang et al. 2024); classes are digit and direction.
 
     pip install -e '.[demo,video]'
     python -m jaxgan.main --config configs/r3gan_video.py --workdir runs/r3gan_video
 
-Widths are those of r3gan_fashion, for CPUs; a step takes several times as long as that of video_digits.
+The widths are those of r3gan_fashion, for CPUs; a step takes several times as long as one of video_digits.
 """
 
 from ml_collections import ConfigDict

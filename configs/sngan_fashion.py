@@ -1,9 +1,9 @@
-"""SNGAN's residual networks with the hinge loss (Miyato et al. 2018) on Fashion-MNIST, a quarter as wide.
+"""SNGAN's residual networks with the hinge loss (Miyato et al. 2018) on Fashion-MNIST, at a quarter of the width.
 
     python -m jaxgan.main --config configs/sngan_fashion.py --workdir runs/sngan \
         --config.data.data_dir=DATA_DIR
 
-Two CPU cores: Frechet distance 20.6 after 8 minutes, 93,000 images (two seeds).
+On two CPU cores: Frechet distance 20.6 after 8 minutes, 93,000 images (two seeds).
 """
 
 from ml_collections import ConfigDict

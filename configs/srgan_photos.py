@@ -1,8 +1,8 @@
-"""SRGAN (Ledig et al. 2017) for photographs, twofold: content first, a discriminator second.
+"""SRGAN (Ledig et al. 2017) for photographs, twofold: content losses first, then a discriminator.
 
     python -m jaxgan.main --config configs/srgan_photos.py --workdir runs/sr
 
-On the 16 photographs that come with the extra `demo`; for others --config.data.name=FOLDER. Sized for two CPU cores.
+Trains on the 16 photographs of the extra `demo`; for your own use --config.data.name=FOLDER. Sized for two CPU cores.
 """
 
 from ml_collections import ConfigDict

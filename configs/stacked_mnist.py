@@ -3,8 +3,8 @@
     python -m jaxgan.main --config configs/stacked_mnist.py --workdir runs/stacked
     python -m jaxgan.main --config configs/stacked_mnist.py:relativistic --workdir runs/stacked_relativistic
 
-DCGAN with the non-saturating loss; with `:relativistic` the same networks with RpGAN, R1 and R2 (Huang et al. 2024).
-Other digits or clothes: --config.data.name=stacked:fashion_mnist or stacked:jaxgan_digits.
+The plain config is DCGAN with the non-saturating loss; `:relativistic` has the same networks with RpGAN, R1 and R2
+(Huang et al. 2024). For other digits or clothes use --config.data.name=stacked:fashion_mnist or stacked:jaxgan_digits.
 """
 
 from ml_collections import ConfigDict
@@ -12,13 +12,13 @@ from ml_collections import ConfigDict
 
 def get_config(variant="plain"):
     if variant not in ("plain", "relativistic"):
-        raise ValueError(f"expected plain and relativistic, got {variant}")
+        raise ValueError(f"got variant {variant}, expected one of plain, relativistic")
     config = ConfigDict()
     config.data = dict(name="stacked:mnist", resolution=32, fit="pad")
     config.batch_size = 64
     config.images = 600_000
 
-    # no batch norm in the discriminator: a penalty is defined for each image alone
+    # No batch norm in the discriminator: penalties are defined for each image separately.
     config.networks = dict(
         generator=dict(name="dcgan.Generator", widths=(128, 64, 32)),
         discriminator=dict(name="dcgan.Discriminator", widths=(32, 64, 128), norm="none"),

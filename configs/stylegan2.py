@@ -1,14 +1,14 @@
-"""StyleGAN2 with adaptive augmentation (Karras et al. 2020, 2020a), in the presets of the papers.
+"""StyleGAN2 with adaptive augmentation (Karras et al. 2020, 2020a), with the presets of the papers.
 
     python -m jaxgan.main --config configs/stylegan2.py:paper256 --workdir runs/stylegan2 \
         --config.data.name=path/to/images
 
 Presets: auto (any resolution), cifar, paper256, paper512, paper1024. For GPUs or TPUs; not trained to the end here.
 
-`auto` is the published one at a batch of 32 below 1024 pixels; of the rest only gamma follows the resolution and the
-batch by itself. With another batch say --config.ema.half_life_images (312.5 times the batch), from 1024 pixels on
---config.optimizers.generator.learning_rate=0.002, and the same of the discriminator. All presets compute in float32,
-where the published ones compute the four largest resolutions in float16.
+`auto` is the published preset at a batch of 32 below 1024 pixels. Of its values, only gamma adapts to the resolution
+and the batch. With another batch set --config.ema.half_life_images (312.5 times the batch). From 1024 pixels on set
+--config.optimizers.generator.learning_rate=0.002, and the same for the discriminator. All presets compute in float32;
+the published ones compute the four largest resolutions in float16.
 """
 
 from ml_collections import ConfigDict
@@ -26,7 +26,7 @@ PRESETS = {
 
 def get_config(preset="auto"):
     if preset not in PRESETS:
-        raise ValueError(f"expected one of {', '.join(PRESETS)}, got {preset}")
+        raise ValueError(f"got preset {preset}, expected one of {', '.join(PRESETS)}")
     own, cifar = PRESETS[preset], preset == "cifar"
     config = ConfigDict()
     config.data = dict(name="cifar10" if cifar else "path/to/images", resolution=own.get("resolution", 256), flip=True)

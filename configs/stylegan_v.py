@@ -1,10 +1,10 @@
-"""StyleGAN-V (Skorokhodov et al. 2022): films of 256 pixels and any length, of which three frames are seen at a time.
+"""StyleGAN-V (Skorokhodov et al. 2022): films of 256 pixels and any length, trained on three frames at a time.
 
     python -m jaxgan.main --config configs/stylegan_v.py --workdir runs/sky --config.data.name=path/to/films
 
-For GPUs or TPUs; not trained here. For films that move slowly, such as skies, the paper has a code of motion every 256
-frames: --config.networks.generator.motion.every=256. Beside the published networks the time since the start is no input
-of its own, and the distances between frames become a vector of 64 numbers.
+For GPUs or TPUs; not trained here. For films with slow motion, such as skies, the paper has a motion code every 256
+frames: --config.networks.generator.motion.every=256. In contrast to the published networks, the time since the start is
+not a separate input, and the distances between frames are embedded in a vector of 64 numbers.
 """
 
 from ml_collections import ConfigDict

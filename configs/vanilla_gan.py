@@ -1,9 +1,9 @@
-"""The classic GAN of fully connected layers (Goodfellow et al. 2014) with the non-saturating loss.
+"""The classic fully connected GAN (Goodfellow et al. 2014) with the non-saturating loss.
 
     python -m jaxgan.main --config configs/vanilla_gan.py --workdir runs/vanilla \
         --config.data.name=fashion_mnist --config.data.data_dir=DATA_DIR
 
-Two CPU cores: 12 s an epoch of Fashion-MNIST; Frechet distance 15.2 after 5 epochs, 7.0 after 20 (three seeds).
+On two CPU cores an epoch of Fashion-MNIST takes 12 s; Frechet distance 15.2 after 5 epochs, 7.0 after 20 (three seeds).
 """
 
 from ml_collections import ConfigDict
