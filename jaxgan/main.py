@@ -136,7 +136,7 @@ SWITCHES = ("json",)  # flags that need no value
 FLAGS = {"step": "checkpoint", "n": "count", "name": "pretrained"}  # by the argument that they become
 WITHOUT_NETWORKS = ("doctor", "import", "prepare")  # modes that make no network
 COMMON = {
-    "config": "a file, configs/x.py, or configs/x.py:argument",
+    "config": "a file, configs/x.py or configs/x.py:argument, or a config of the package, jaxgan:quickstart",
     "workdir": "where the run lies",
     "mode": ", ".join(MODES) + "; default: train",
     "allow": "packages, one or several as one,other, that names in a config may point into, beside jaxgan",
