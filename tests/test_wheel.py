@@ -25,10 +25,14 @@ def wheel(tmp_path_factory):
         shutil.copy(ROOT / name, source)
     for name in ("jaxgan", "configs"):
         shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
-    build = [sys.executable, "-m", "pip", "wheel", "-q", "--disable-pip-version-check", "--no-deps", "-w", source, source]
-    subprocess.run(build, check=True, env=outside())
+    pip("wheel", "--no-deps", "-w", source, source)
     (file,) = source.glob("jaxgan-*.whl")
     return file
+
+
+def pip(*arguments):
+    command = [sys.executable, "-m", "pip", "-q", "--disable-pip-version-check", *arguments]
+    subprocess.run(command, check=True, env=outside())
 
 
 def outside():
@@ -56,9 +60,8 @@ def test_an_installed_wheel_trains_resumes_and_samples(wheel, tmp_path):
     """The dependencies are those of this environment; jaxgan itself is the wheel's."""
     venv.create(tmp_path / "fresh")
     python = tmp_path / "fresh" / "bin" / "python"
-    site = Path(subprocess.check_output([python, "-c", "import site; print(site.getsitepackages()[0])"], text=True).strip())
-    install = [sys.executable, "-m", "pip", "--python", python, "install", "-q", "--no-deps", "--no-index", wheel]
-    subprocess.run(install, check=True, env=outside())
+    (site,) = (tmp_path / "fresh").glob("lib/python*/site-packages")
+    pip("--python", python, "install", "--no-deps", "--no-index", wheel)
     (site / "dependencies.pth").write_text(sysconfig.get_path("purelib"))  # after the wheel, and its own .pth unread
 
     def run(*command):
