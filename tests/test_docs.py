@@ -4,7 +4,8 @@ Quick: of every indented command in every file, the flags of jaxgan are parsed (
 must exist and know its flags, scripts and extras must exist. Commands of other programs (docker, kubectl, git, ...) are not checked.
 
 Slow: the commands of README and of the tutorials that start jaxgan are run, with their Python blocks, in the order of the file, in one
-temporary folder; trainings are tiny. Left out are those with a name for the reader to fill in, such as DATA_DIR, those that need TPU software
+temporary folder; trainings and films are short, and only the
+scores of runs/quickstart are those of a classifier. Left out are those with a name for the reader to fill in, such as DATA_DIR, those that need TPU software
 or published weights that are not installed, and launchers, which have tests of their own.
 """
 
@@ -137,16 +138,21 @@ def runnable(command):
 
 
 def tiny(command):
-    """The command without installing, and a training in miniature."""
+    """The command without installing: of a training in miniature, of a film its first frames."""
     command = command.rpartition("&& ")[2]
     call = parse(flags_of(command))
+    if call.mode == "apply":
+        return f"{command} --end=0.2"
     if call.mode != "train":
         return command
-    command = re.sub(LENGTHS, "", command)
-    longer = " --config.images=128" if "images" in call.overrides else ""
-    return f"{command} --config.evaluation.samples=64{longer}" + (
-        "" if call.overrides.get("tiny") == "true" else " --config.tiny=true"
-    )
+    more = ["--config.evaluation.samples=64"]
+    if call.overrides.get("tiny") != "true":
+        more.append("--config.tiny=true")
+    if "images" in call.overrides:
+        more.append("--config.images=128")
+    if call.config in ("jaxgan:quickstart", "waves.py") and call.workdir != "runs/quickstart":
+        more.append("--config.evaluation.features=patches")  # no classifier has to be trained for the scores
+    return " ".join([re.sub(LENGTHS, "", command), *more])
 
 
 @pytest.mark.slow
