@@ -97,8 +97,8 @@ EXPERIMENTS = {
             "vsr_clips:alone": "configs/vsr_clips.py:alone",
         },
         {"evaluators": _on_films()},
-        images=(616_000,),
-        seeds=(0,),
+        images=(196_000,),
+        seeds=(0, 1),
     ),
     "video_adversarial": Experiment(
         {"vsr_clips:tecogan": "configs/vsr_clips.py:tecogan"},
