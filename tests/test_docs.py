@@ -1,11 +1,11 @@
 """README, CONTRIBUTING and docs: links resolve, and commands are those of the program.
 
-Quick: of every indented command in every file, the flags of jaxgan are parsed (mode, flags, config file and its fields), a
-benchmark must exist and know its flags, scripts and extras must exist. Commands of other programs (docker, kubectl, git,
-...) are not checked.
+Quick: the flags of every indented command that starts jaxgan are parsed (mode, flags, config file and its fields); a
+benchmark must exist and know its flags; scripts and extras must exist. Commands of other programs (docker, git, ...)
+are not checked.
 
-Slow: the commands of README and of the tutorials that start jaxgan are run, with their Python blocks, in the order of the
-file, in one temporary folder; trainings and films are short, and only the scores of runs/quickstart are those of a
+Slow: the commands of README and of the tutorials that start jaxgan are run, with their Python blocks, in the order of
+the file, in one temporary folder. Trainings and films are short, and only the scores of runs/quickstart are those of a
 classifier. Left out are commands with a name to fill in, such as DATA_DIR, those that need TPU software or published
 weights that are not installed, and launchers, which have tests of their own.
 """
