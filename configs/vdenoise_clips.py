@@ -20,7 +20,7 @@ IMAGES = 3_600 * CLIPS * FRAMES
 
 def get_config(variant="film"):
     if variant not in ("film", "alone"):
-        raise ValueError(f"expected film and alone, got {variant}")
+        raise ValueError(f"got variant {variant}, expected one of film, alone")
     config = ConfigDict()
     config.data = dict(name="jaxgan_clips", frames=FRAMES, hop=4, resolution=64, crops=32, flip=True)
     config.batch_size = CLIPS

@@ -19,7 +19,7 @@ CONTENT, TOTAL = (steps * CLIPS * FRAMES for steps in (2_200, 2_600))  # images 
 
 def get_config(variant="film"):
     if variant not in ("film", "alone"):
-        raise ValueError(f"expected film and alone, got {variant}")
+        raise ValueError(f"got variant {variant}, expected one of film, alone")
     window, future = (33, 16) if variant == "film" else (7, 3)  # frames of the median, of which `:alone` has none
     config = ConfigDict()
     config.data = dict(name="jaxgan_clips", frames=FRAMES, hop=4, resolution=64, crops=32, flip=True)

@@ -20,7 +20,7 @@ TECOGAN = 3_500 * ROUND, 4_500 * ROUND  # images of its first stage, and of both
 
 def get_config(variant="content"):
     if variant not in ("content", "tecogan", "alone"):
-        raise ValueError(f"expected content, tecogan and alone, got {variant}")
+        raise ValueError(f"got variant {variant}, expected one of content, tecogan, alone")
     config = ConfigDict()
     config.data = dict(name="jaxgan_clips", frames=FRAMES, hop=4, resolution=64, crops=32, pan=4, flip=True)
     config.batch_size = CLIPS

@@ -136,7 +136,7 @@ SWITCHES = ("json",)  # flags that need no value
 FLAGS = {"step": "checkpoint", "n": "count", "name": "pretrained"}  # by the name of the Python argument
 WITHOUT_NETWORKS = ("doctor", "import", "prepare")  # modes that build no network
 COMMON = {
-    "config": "a file, configs/x.py, or configs/x.py:argument",
+    "config": "a file, configs/x.py or configs/x.py:argument, or a config of the package, jaxgan:quickstart",
     "workdir": "the directory of the run",
     "mode": ", ".join(MODES) + "; default: train",
     "allow": "packages besides jaxgan, such as one,other, that names in a config may refer to",

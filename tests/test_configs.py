@@ -151,9 +151,9 @@ def test_every_argument_of_a_config_is_tried_and_others_are_refused(path):
     if takes:
         with pytest.raises(UserError, match="expected") as refusal:
             load_config(f"{path}:no_such_variant")
-        listed = str(refusal.value).partition("expected ")[2].partition(", got")[0].removeprefix("one of ")
+        listed = str(refusal.value).partition("expected one of ")[2]
         (default,) = (each.default for each in takes.values())
-        assert set(listed.replace(" and ", ", ").split(", ")) == {default, *VARIANTS[path.stem]}
+        assert set(listed.split(", ")) == {default, *VARIANTS[path.stem]}
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=label_of)

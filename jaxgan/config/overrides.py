@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import contextlib
 import dataclasses
+import difflib
 import logging
 import os
 import re
@@ -23,11 +24,14 @@ from jaxgan.system.paths import expanded
 
 log = logging.getLogger(__name__)
 
+SHELF = "jaxgan:"  # before the name of a config that comes with the package
 DATA_NAME = re.compile(r"(data|more_data\.[^.]+)\.(source\.)?name")
 
 
 def load_config(path: str, overrides: Mapping[str, str] | None = None) -> RunConfig:
     """The config of a file, `configs/x.py` or `configs/x.py:argument`, with overrides from the command line.
+
+    `jaxgan:x` and `jaxgan:x:argument` name the configs that come with the package.
 
     The file is executed as Python. It must define `get_config(argument=None)`, which returns a ConfigDict.
     Raises UserError for an unusable file and for mistakes in the fields.
@@ -73,7 +77,8 @@ def shrink(config: RunConfig) -> RunConfig:
 
 
 def _run_file(path: str) -> Mapping[str, Any]:
-    name, _, argument = expanded(path, "--config").partition(":")
+    text = expanded(path, "--config")
+    name, argument = _on_shelf(text) if text.startswith(SHELF) else text.partition(":")[::2]
     if os.path.isdir(name):
         raise UserError(f"--config={path}: it is a folder, expected a Python file such as configs/quickstart.py")
     if not os.path.isfile(name):
@@ -96,6 +101,24 @@ def _run_file(path: str) -> Mapping[str, Any]:
     if not isinstance(tree, Mapping):
         raise UserError(f"--config={path}: get_config returned a {type(config).__name__}, expected a ConfigDict")
     return tree
+
+
+def shelf() -> Path:
+    """The folder of the configs that come with the package: `jaxgan/shelf` of a wheel, `configs` of a checkout."""
+    package = Path(__file__).resolve().parents[1]
+    installed = package / "shelf"
+    return installed if installed.is_dir() else package.parent / "configs"
+
+
+def _on_shelf(text: str) -> tuple[str, str]:
+    """The file and the argument of `jaxgan:name` or `jaxgan:name:argument`."""
+    name, _, argument = text.removeprefix(SHELF).partition(":")
+    files = {file.stem: str(file) for file in sorted(shelf().glob("*.py"))}
+    if name in files:
+        return files[name], argument
+    near = difflib.get_close_matches(name, files, 1)
+    hint = f"did you mean {SHELF}{near[0]}?" if near else f"expected one of {', '.join(files)}"
+    raise UserError(f"--config={text}: no config of this name comes with jaxgan; {hint}")
 
 
 @contextlib.contextmanager

@@ -23,7 +23,7 @@ def test_a_file_of_this_installation(tmp_path, capsys):
     assert (status, mistake) == (FINISHED, "")
     credential, says, xmp = about(printed, path)
     assert credential == "credential: of this installation; the file is unchanged since it was written"
-    assert says.startswith("it says: made by a trained model, by jaxgan 0.1.0, model a run, at 20")
+    assert says.startswith("it says: made by a trained model, by jaxgan 0.2.0, model a run, at 20")
     assert says.endswith(": samples of a generator")
     assert xmp == "XMP: the same"
     assert NOTHING_PROVEN in printed
@@ -68,7 +68,7 @@ def test_xmp_without_a_credential(tmp_path, capsys):
     assert status == FINISHED
     credential, xmp = about(printed, path)
     assert credential == "credential: none"
-    assert xmp.startswith("XMP: made by a trained model, by jaxgan 0.1.0, model a run, at 20")
+    assert xmp.startswith("XMP: made by a trained model, by jaxgan 0.2.0, model a run, at 20")
     assert xmp.endswith("samples of a generator; anyone can write or change this")
 
 
@@ -96,7 +96,7 @@ def test_credential_and_xmp_that_contradict_each_other(tmp_path, capsys):
 
 
 TRAINED = Origin("created", "samples of a generator", "a run").source_type
-SAID = {"tool": "jaxgan 0.1.0", "model": "a run", "description": "samples of a generator"}
+SAID = {"tool": "jaxgan 0.2.0", "model": "a run", "description": "samples of a generator"}
 
 
 def credential_beside_xmp(path, source_type, *, tool, model, description):
@@ -136,7 +136,7 @@ def test_xmp_is_the_same_only_where_everything_agrees(source_type, changes, word
     path = credential_beside_xmp(tmp_path / "a.png", source_type, **SAID | changes)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "other"))
     xmp = about(verify(capsys, path)[1], path)[2]
-    assert xmp.startswith("XMP: made by a trained model, by jaxgan 0.1.0, model a run, at ")
+    assert xmp.startswith("XMP: made by a trained model, by jaxgan 0.2.0, model a run, at ")
     assert xmp.endswith(words)
 
 
@@ -152,7 +152,7 @@ def test_what_was_restored_names_its_parent(tmp_path, capsys):
     path = signed(tmp_path / "a.png", Origin("restored", "noise taken out", "denoise", parent=parent))
     _, printed, _ = verify(capsys, path)
     assert (
-        "made in part by a trained model, by jaxgan 0.1.0, model denoise, from in.jpg, at 20" in about(printed, path)[1]
+        "made in part by a trained model, by jaxgan 0.2.0, model denoise, from in.jpg, at 20" in about(printed, path)[1]
     )
 
 

@@ -26,7 +26,7 @@ def test_json_in_any_position(switch, place, tmp_path, capsys):
     assert [each["path"] for each in told["files"]] == [str(path) for path in paths]
     one, other, nothing = told["files"]
     assert (one["credential"]["state"], one["credential"]["source_type"]) == ("ours", "trainedAlgorithmicMedia")
-    assert (one["credential"]["tool"], one["credential"]["model"]) == ("jaxgan 0.1.0", "a run")
+    assert (one["credential"]["tool"], one["credential"]["model"]) == ("jaxgan 0.2.0", "a run")
     assert one["xmp"]["source_type"] == other["xmp"]["source_type"] == "trainedAlgorithmicMedia"
     assert other["credential"] is None
     assert (nothing["credential"], nothing["xmp"], nothing["contradiction"]) == (None, None, None)

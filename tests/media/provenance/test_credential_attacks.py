@@ -135,7 +135,7 @@ def test_a_chain_with_our_names_is_a_strangers(tmp_path, monkeypatch):
     assert read(done).state is State.OURS  # to the forger
     elsewhere(monkeypatch, tmp_path / "home")
     assert read(done).state is State.STRANGER
-    assert read(done).tool == "jaxgan 0.1.0"
+    assert read(done).tool == "jaxgan 0.2.0"
 
 
 def box(name, content):

@@ -45,7 +45,7 @@ def test_every_carrier_is_signed_and_otherwise_the_same(name, tmp_path, monkeypa
     found = read(done)
     assert found.state is State.OURS
     assert (found.source_type, found.description) == ("trainedAlgorithmicMedia", "samples of a generator")
-    assert (found.tool, found.model, found.parent, found.reason) == ("jaxgan 0.1.0", "a run", None, None)
+    assert (found.tool, found.model, found.parent, found.reason) == ("jaxgan 0.2.0", "a run", None, None)
     assert 0 < done.stat().st_size - path.stat().st_size < LARGEST
     before, after = frames(path), frames(done)
     assert len(before) == len(after) == (12 if name in FILMS else 3 if name.startswith("moving") else 1)
@@ -90,7 +90,7 @@ def test_an_avi_is_not_signed(tmp_path):
 def test_what_is_told_of_the_run(tmp_path):
     told = run_of(signed(make(tmp_path / "grey.png")))
     assert (told["model"], told["step"], told["seed"], told["config_sha256"]) == ("a run", 12, 3, "ab" * 32)
-    assert (told["system"], told["version"]) == ("jaxgan", "0.1.0")
+    assert (told["system"], told["version"]) == ("jaxgan", "0.2.0")
     moment = datetime.datetime.fromisoformat(told["time"])
     assert abs(datetime.datetime.now(datetime.UTC) - moment) < datetime.timedelta(minutes=5)
     assert told["id"] != run_of(signed(tmp_path / "grey.png"))["id"]
