@@ -159,9 +159,9 @@ def test_a_batch_larger_than_the_data_is_told(batch, config, tmp_path, monkeypat
     call = ["--config", config, "--workdir", str(tmp_path / "run"), f"--config.batch_size={batch}"]
     assert main([*call, f"--config.images={batch}"]) == INTERRUPTED
     told = " ".join("".join(capfd.readouterr()).split())
-    larger = "batch 100,000 images are more than the 4,500 examples, which come several times in each"
+    larger = "batch 100,000 images, more than the 4,500 examples: each batch repeats some of them"
     assert (larger in told) == (batch > 4)
-    assert ("100,000 images are more than" in (tmp_path / "run" / "log.txt").read_text()) == (batch > 4)
+    assert ("100,000 images, more than" in (tmp_path / "run" / "log.txt").read_text()) == (batch > 4)
 
 
 def test_an_unwritable_workdir_is_told(config, tmp_path, capsys):

@@ -144,7 +144,7 @@ def test_odd_films_are_read_or_skipped_and_told_of_once(tmp_path, data_config, c
         assert ("read as", line) in told
     assert ("ignored", "1 picture outside of films: cover.png") in told
     assert "from 24 x 40 to 3840 x 2160 pixels" in dict(told)["data"]
-    assert "5 films are resized to 16 x 16, 2 of them cut to a square first" in dict(told)["pixels"]
+    assert "5 films are resized to 16 x 16, 2 of them cropped to a square first" in dict(told)["pixels"]
     assert sum(source.spec.size for source in sources) == 4 + 4 + 4 + 1
     assert any("shorter than one, and not used: 1 of" in dict(source.spec.told)["clips"] for source in sources)
     turned = keys_of(tmp_path)["turned.mp4"]
@@ -155,7 +155,7 @@ def test_odd_films_are_read_or_skipped_and_told_of_once(tmp_path, data_config, c
     ("changes", "message"),
     [
         ({"frames": 13}, "config.data.frames=13: a clip takes 13 frames, the longest shot has 12 in the split 'train'"),
-        ({"frames": None}, "its films are read with --config.data.frames=N, so many a clip"),
+        ({"frames": None}, "to read its films, give --config.data.frames=N"),
         ({"frames": 2, "split": "dev"}, "has no split 'dev'; it has test, train"),
         ({"frames": 2, "name": "nothing"}, "holds no films (files ending in .mp4, .mkv, ..., or folders of frames)"),
     ],
