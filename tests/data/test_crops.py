@@ -188,7 +188,7 @@ def test_pairs_that_are_none_are_told(pairs, folder):
 
 
 def test_crops_need_a_resolution_and_pictures(folder, digits_dir):
-    with pytest.raises(UserError, match=r"config\.data\.resolution is missing"):
+    with pytest.raises(UserError, match=r"config\.data\.resolution: got None"):
         open_source(config_of(folder, resolution=None), "train")
     with pytest.raises(UserError, match="no data set of pictures"):
         open_source(config_of("stacked:jaxgan_digits", data_dir=str(digits_dir)), "train")

@@ -38,7 +38,7 @@ def test_folders_need_none(data_config, tmp_path):
             "needs the package apache_beam",
         ),
         (ConnectionError("no route to host"), "cannot prepare 'cifar10': no route to host"),
-        (AssertionError("Manual directory does not exist or is empty"), "downloaded by hand, into .*manual"),
+        (AssertionError("Manual directory does not exist or is empty"), "downloaded by hand to .*manual"),
     ],
 )
 def test_what_stops_it_is_told(error, message, data_config, tmp_path, monkeypatch):

@@ -1,4 +1,4 @@
-"""What tells the contents of large files apart."""
+"""Identifying the contents of large files."""
 
 import os
 
