@@ -146,7 +146,7 @@ def test_odd_films_are_read_or_skipped_and_told_of_once(tmp_path, data_config, c
     assert "from 24 x 40 to 3840 x 2160 pixels" in dict(told)["data"]
     assert "5 films are resized to 16 x 16, 2 of them cropped to a square first" in dict(told)["pixels"]
     assert sum(source.spec.size for source in sources) == 4 + 4 + 4 + 1
-    assert any("shorter than one, and not used: 1 of" in dict(source.spec.told)["clips"] for source in sources)
+    assert any("too short and not used: 1 of" in dict(source.spec.told)["clips"] for source in sources)
     turned = keys_of(tmp_path)["turned.mp4"]
     assert (turned.entry.width, turned.entry.height) == (24, 40)
 
@@ -239,7 +239,7 @@ def test_a_film_that_was_changed_since_is_told(tmp_path, data_config):
     lossless(tmp_path / "a.mkv", shot(12, 0))
     source = open_source(data_config(tmp_path, frames=4), "train")
     lossless(tmp_path / "a.mkv", shot(3, 0))
-    with pytest.raises(UserError, match=r"a.mkv is not as it was when it was looked through: start again"):
+    with pytest.raises(UserError, match=r"a.mkv has changed since it was scanned: start again"):
         clips_of(source)
 
 

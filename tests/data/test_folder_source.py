@@ -129,7 +129,7 @@ def test_folders_without_pictures_are_refused(tmp_path, data_config):
     (tmp_path / "a.png").write_bytes(b"")
     with pytest.raises(UserError, match="none of the 1 images"):
         open_source(data_config(tmp_path), "train")
-    with pytest.raises(UserError, match="not an existing folder"):
+    with pytest.raises(UserError, match="expected an existing folder"):
         open_source(data_config(tmp_path / "missing"), "train")
 
 

@@ -120,7 +120,7 @@ def test_auto_preloads_what_fits(config, caplog):
 
 
 def test_unknown_cache(config):
-    with pytest.raises(UserError, match="expected auto, device, host, stream"):
+    with pytest.raises(UserError, match="expected one of auto, device, host, stream"):
         make_pipeline(config(cache="disk"), seed=0)
 
 

@@ -22,7 +22,7 @@ def test_command_prepares_once(data_config, tmp_path, capsys):
 
 
 def test_folders_need_none(data_config, tmp_path):
-    with pytest.raises(UserError, match="needs no preparing"):
+    with pytest.raises(UserError, match="needs no preparation"):
         prepare(data_config(tmp_path))
 
 

@@ -55,8 +55,8 @@ def test_the_pipeline_streams_and_preloads_the_same(digits_dir):
     ("changes", "words"),
     [
         ({"name": "stacked:"}, "a name such as 'stacked:mnist'"),
-        ({"name": "stacked:0:jaxgan_digits"}, "names like"),
-        ({"name": "stacked:stacked:jaxgan_digits"}, "names like"),
+        ({"name": "stacked:0:jaxgan_digits"}, "a name such as"),
+        ({"name": "stacked:stacked:jaxgan_digits"}, "a name such as"),
         ({"channels": 1}, "channels: got 1"),
     ],
 )
