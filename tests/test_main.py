@@ -101,7 +101,7 @@ def test_a_mistake_in_the_flags_is_one_line_and_status_2(flags, words, capsys):
         ("parallel.mesh={'data':3}", "config.parallel.mesh: got {'data': 3}"),
         ("data.name=fashion_mnits", "fashion_mnist"),
         ("data.split=trian", "trian"),
-        ("conditional=maybe", "config.task.condition: got 'maybe', but of labels, tokens and vectors"),
+        ("conditional=maybe", "config.task.condition: got 'maybe', expected labels, tokens or vectors;"),
         ("evaluation.neighbours=5000", "config.evaluation.neighbours"),
         ("networks.discriminator.widths=(2147483647,2147483647)", "the state of networks and optimizers takes"),
         ("batch_size=2147483584", "a batch of 2,147,483,584 images takes"),

@@ -85,7 +85,7 @@ def test_lengths_are_counted_once_and_other_frames_are_not_decoded(stored, data_
         ({"frames": 9, "resolution": 8}, "config.data.frames=9: a clip takes 9 frames, the longest shot has 7 in the"),
         ({"frames": 4, "stride": 3, "resolution": 8}, "frames=4 with config.data.stride=3: a clip takes 10 frames"),
         ({"frames": 2}, "16x12, not square: give --config.data.resolution=N"),
-        ({"frames": 2, "crops": 2, "resolution": 8, "condition": "left"}, "config.data.condition: got one beside"),
+        ({"frames": 2, "crops": 2, "resolution": 8, "condition": "left"}, "config.data.condition: got 'left', expected None"),
     ],
 )
 def test_what_does_not_fit_is_told(stored, data_config, changes, message):
