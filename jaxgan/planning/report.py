@@ -66,7 +66,7 @@ class Refused(NamedTuple):
 def derived(topology: Topology, batch: int, small: Row, large: Row) -> Row:
     """Interpolates between two compiled rows: the load of a chip is a + b / chips in both kinds of scaling.
 
-    Weak scaling: replicated parts are constant; parts that are sharded by fsdp or sent around rings vary with 1 / chips.
+    Weak scaling: replicated parts are constant; parts sharded by fsdp or sent around rings vary with 1 / chips.
     Strong scaling: so do the images of a chip.
     """
     low, high, at = (1 / each.chips for each in (small.topology, large.topology, topology))

@@ -1,4 +1,4 @@
-"""What a data set decides of a config, and the task that a config makes."""
+"""Arguments that a data set fills into a config, and the task that a config builds."""
 
 import dataclasses
 import re

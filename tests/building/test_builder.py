@@ -1,4 +1,4 @@
-"""From sections to objects, and the mistakes that sections can have."""
+"""Building objects from sections, and the errors for invalid sections."""
 
 import sys
 
@@ -237,7 +237,7 @@ def test_of_another_package_it_is_said_why_something_is_not_of_a_kind(elsewhere)
 
 
 def constructors():
-    """Everything that a section of jaxgan's own can name, but for losses, which take no arguments."""
+    """Everything in jaxgan that a section can name, except losses, which take no arguments."""
     return {name: find({"name": name}, kind, path="p") for kind in KINDS if kind != "loss" for name in examples(kind)}
 
 

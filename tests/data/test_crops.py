@@ -190,5 +190,5 @@ def test_pairs_that_are_none_are_told(pairs, folder):
 def test_crops_need_a_resolution_and_pictures(folder, digits_dir):
     with pytest.raises(UserError, match=r"config\.data\.resolution: got None"):
         open_source(config_of(folder, resolution=None), "train")
-    with pytest.raises(UserError, match="no data set of pictures"):
+    with pytest.raises(UserError, match="has no pictures to crop"):
         open_source(config_of("stacked:jaxgan_digits", data_dir=str(digits_dir)), "train")

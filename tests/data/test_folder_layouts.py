@@ -1,4 +1,4 @@
-"""What lies in a folder of pictures beside pictures, and what the names of its folders mean."""
+"""Other files in a folder of pictures, and the meaning of the names of its subfolders."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def test_folders_named_like_splits_are_splits(tmp_path, draw, data_config, folde
     for source, folder in zip(sources, (train, test)):
         assert {name.split("/")[0] for name in source.names} == {folder}
         assert source.spec.classes == ("cat", "dog")
-        assert source.spec.split == folder  # as it is told, whatever the config calls it
+        assert source.spec.split == folder  # the name of the folder, whatever the config calls it
     assert f"{train} 4" in told_of(sources[0].spec)["splits"]
     for name in folders:
         assert open_source(data_config(tmp_path), name).spec.size == 2 * (folders.index(name) + 2)
@@ -150,7 +150,7 @@ def test_folders_that_programs_make_are_no_classes(twelve, draw, data_config):
 
 
 def test_what_an_older_version_made_of_folders_is_unchanged(tmp_path, data_config):
-    """Fingerprints are those of the version before splits in any case; bitmaps have the same size anywhere."""
+    """Fingerprints equal those of the version with case-sensitive splits; bitmaps have the same size everywhere."""
     for number in range(30):
         for name in (
             f"classes/{'abc'[number % 3]}/{number}.bmp",
@@ -229,8 +229,8 @@ def test_contents_are_told_apart_where_names_and_sizes_are_equal(twelve, data_co
     before = mark()
     path = twelve / "a" / "0.png"
     times = path.stat().st_atime_ns, path.stat().st_mtime_ns
-    path.write_bytes(path.read_bytes()[:-1] + b"x")  # in a checksum that Pillow does not read
-    os.utime(path, ns=times)  # the time of the entry tells
+    path.write_bytes(path.read_bytes()[:-1] + b"x")  # in a checksum that Pillow ignores
+    os.utime(path, ns=times)  # only the time of the entry differs
     after = mark()
     assert [each[0] for each in after] == [each[0] for each in before]
     assert after != before

@@ -1,4 +1,4 @@
-"""Images and their conditions find each other by name, however the name is written."""
+"""Images and their conditions are paired by name, whatever the Unicode normalization of the names."""
 
 import unicodedata
 

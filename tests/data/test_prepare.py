@@ -1,4 +1,4 @@
-"""Preparing tfds data sets, and what is said where that cannot be done."""
+"""Preparing tfds data sets, and the errors if that is impossible."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_folders_need_none(data_config, tmp_path):
 def test_what_stops_it_is_told(error, message, data_config, tmp_path, monkeypatch):
     def fail(*args, **kwargs):
         if isinstance(error, ImportError):
-            raise RuntimeError("while preparing") from error  # tfds wraps what it calls
+            raise RuntimeError("while preparing") from error  # tfds wraps errors
         raise error
 
     monkeypatch.setattr(tfds.core.DatasetBuilder, "download_and_prepare", fail)

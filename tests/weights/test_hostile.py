@@ -1,4 +1,4 @@
-"""Weights of strangers: training checkpoints whose classes are not here, and files made to hurt whoever reads them."""
+"""Untrusted weights: training checkpoints with unknown classes, and files made to attack their reader."""
 
 import io
 import pathlib
@@ -51,7 +51,7 @@ STORAGE = b"(X\x07\x00\x00\x00storagectorch\nFloatStorage\nX\x01\x00\x00\x000X\x
 
 
 def tensor_of(shape, strides=b"K\x01\x85"):
-    """A table with a tensor `w` whose shape is what a program makes."""
+    """A dict with a tensor `w` whose shape is the result of a program."""
     rebuild = b"ctorch._utils\n_rebuild_tensor_v2\n"
     return b"}X\x01\x00\x00\x00w" + rebuild + b"(" + STORAGE + b"K\x00" + shape + strides + b"\x89}tRs."
 
@@ -97,7 +97,7 @@ def test_a_program_cannot_take_time_or_memory(body, message, tmp_path):
 
 
 def test_classes_of_strangers_are_recorded_and_never_made(tmp_path):
-    """Called, built, given items and attributes: nothing happens, and the tensor beside them is read."""
+    """Calls, items and attributes of unknown classes do nothing, and the tensor beside them is read."""
     class_made = b"cargparse\nNamespace\n)\x81}X\x02\x00\x00\x00lrK\x01sb"
     called = b"cstranger.things\nmake\n(K\x01]K\x02tR"
     filled = b"cstranger\nList\n)\x81(K\x01K\x02e"
@@ -165,7 +165,7 @@ def test_a_packed_array_whose_bytes_changed_is_damaged(tmp_path):
 
 
 def test_an_archive_of_two_members_of_one_name_is_refused(tmp_path):
-    """Readers differ in which of the two they take."""
+    """Readers differ in which of the two they use."""
     with zipfile.ZipFile(tmp_path / "a.pth", "w") as archive:
         archive.writestr("archive/data.pkl", b"\x80\x02}.")
         with pytest.warns(UserWarning, match="Duplicate name"):

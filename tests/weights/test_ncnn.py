@@ -1,4 +1,4 @@
-"""The reader of ncnn files: what is in them, and what is refused."""
+"""The reader of ncnn files: valid and refused files."""
 
 import hashlib
 
@@ -9,7 +9,7 @@ from jaxgan.errors import UserError
 from jaxgan.weights.ncnn import Layer, parse, read_ncnn
 
 RANDOM = np.random.default_rng(0)
-WEIGHT = RANDOM.normal(size=(3, 1, 3, 3)).astype(np.float32)  # 27 numbers: float16 of them is filled up
+WEIGHT = RANDOM.normal(size=(3, 1, 3, 3)).astype(np.float32)  # 27 numbers: as float16 they need padding
 BIAS = np.array([0.5, -1.0, 2.0], np.float32)
 CONV = "Convolution conv 1 1 in out 0=3 1=3 4=1 5=1 6=27"
 TEXT = f"7767517\n2 2\nInput image 0 1 in\n{CONV}\n"
@@ -226,6 +226,6 @@ def test_files_that_are_not_there_and_hashes(tmp_path):
 def test_a_text_beyond_all_measure_is_not_read(tmp_path):
     path = written(tmp_path)
     with path.open("wb") as file:
-        file.truncate(2**30)  # a file of zeros that takes no room
+        file.truncate(2**30)  # a sparse file of zeros
     with pytest.raises(UserError, match="it is not a param file: it has 1073741824 bytes"):
         read_ncnn(path)

@@ -1,4 +1,4 @@
-"""Weights from files: every format, and what is refused. The golden files were written by torch (golden/make.py)."""
+"""Weights from files: all formats, and refused files. The golden files were written by torch (golden/make.py)."""
 
 import hashlib
 import os
@@ -51,7 +51,7 @@ def test_files_older_than_torch_04(tmp_path):
 
 def test_archives_of_torchscript():
     tensors = read(str(GOLDEN / "script.pt"))
-    # in the order in which the modules were made, which tells what they are where names do not
+    # in the order of creation, which identifies modules if names do not
     assert list(tensors) == ["second.mean", "second.conv.weight", "first.mean", "first.conv.weight"]
     assert tensors["second.conv.weight"].shape == (3, 2)
     np.testing.assert_array_equal(tensors["second.mean"], [0, 1, 2])
@@ -64,7 +64,7 @@ def test_pickles_of_arrays(protocol, tmp_path):
     for module in (b"numpy._core.multiarray", b"numpy.core.multiarray") if protocol == 3 else (None,):
         content = pickle.dumps(tree, protocol=protocol)
         path.write_bytes(content if module is None else content.replace(b"numpy._core.multiarray", module))
-        if protocol == 5:  # there numpy asks for another function, which is left out
+        if protocol == 5:  # numpy then uses another function, which is not supported
             with pytest.raises(UserError, match="is a pickle of"):
                 read(str(path))
             continue
@@ -158,7 +158,7 @@ def test_a_view_must_stay_in_its_storage(tmp_path):
 
 
 def build(module, name, state):
-    """Opcodes that change the state of what a name stands for."""
+    """Opcodes that change the state of a named object."""
     body = pickle.dumps(state, protocol=2)[2:-1]
     return b"\x80\x02c" + f"{module}\n{name}\n".encode() + body + b"b."
 
