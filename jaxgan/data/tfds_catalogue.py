@@ -11,7 +11,7 @@ import os
 import re
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import tensorflow_datasets as tfds
@@ -175,7 +175,7 @@ def _kinds(builder: tfds.core.DatasetBuilder) -> str:
     return f"it has {', '.join(sorted(kinds))}{clips}"
 
 
-def _is_mask(feature: Any) -> bool:
+def _is_mask(feature: tfds.features.FeatureConnector) -> bool:
     return isinstance(feature, tfds.features.LabeledImage)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -112,7 +113,7 @@ class TfdsSource:
         return read_records(self._records, keys, self._directory)
 
 
-def read_records(records: Any, keys: list[int], directory: Any) -> Sequence[bytes]:
+def read_records(records: Any, keys: list[int], directory: os.PathLike[str]) -> Sequence[bytes]:
     """The serialized records with these numbers. Raises UserError, with the data set's directory, for damaged files."""
     try:
         return records.__getitems__(keys)
@@ -135,7 +136,7 @@ def side_of(shape: Sequence[int | None], config: DataConfig) -> int:
     return config.resolution or height or 0
 
 
-def contents_in(info: Any, split: str) -> tuple[tuple[str, str], ...]:
+def contents_in(info: tfds.core.DatasetInfo, split: str) -> tuple[tuple[str, str], ...]:
     """Digests of the files of a split, or of parts of splits; empty if the files are not known."""
     try:
         return ((IMAGES, contents_of(info.splits[split].filepaths)),)
@@ -150,7 +151,7 @@ def size_told(shape: Sequence[int | None]) -> str:
 
 
 def tell(
-    info: Any, what: str, shape: Sequence[int | None], label: str | None, frame: Framing
+    info: tfds.core.DatasetInfo, what: str, shape: Sequence[int | None], label: str | None, frame: Framing
 ) -> Iterator[tuple[str, str]]:
     """Describes a data set, and how its pictures `[...,H,W,C]` are converted: titles with texts."""
     height, width, channels = shape[-3:]
