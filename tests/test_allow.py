@@ -135,7 +135,7 @@ def test_a_module_of_a_package_that_cannot_be_imported_is_one_line(package, modu
 def test_a_package_that_is_there_and_not_allowed_is_named(package, tmp_path, capsys, monkeypatch):
     monkeypatch.delitem(sys.modules, package, raising=False)
     assert train(tmp_path / "run") == MISTAKE
-    told = "'visitors.nets.Generator' is not a network; where visitors is a package of yours, --allow=visitors lets"
+    told = "'visitors.nets.Generator' is not a network; if visitors is your own package, --allow=visitors lets"
     assert told in capsys.readouterr().err
     assert package not in sys.modules  # nothing of it has run
 

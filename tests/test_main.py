@@ -101,7 +101,7 @@ def test_a_mistake_in_the_flags_is_one_line_and_status_2(flags, words, capsys):
         ("parallel.mesh={'data':3}", "config.parallel.mesh: got {'data': 3}"),
         ("data.name=fashion_mnits", "fashion_mnist"),
         ("data.split=trian", "trian"),
-        ("conditional=maybe", "config.task.condition: got 'maybe', but of labels, tokens and vectors"),
+        ("conditional=maybe", "config.task.condition: got 'maybe', expected labels, tokens or vectors;"),
         ("evaluation.neighbours=5000", "config.evaluation.neighbours"),
         ("networks.discriminator.widths=(2147483647,2147483647)", "the state of networks and optimizers takes"),
         ("batch_size=2147483584", "a batch of 2,147,483,584 images takes"),
@@ -159,9 +159,9 @@ def test_a_batch_larger_than_the_data_is_told(batch, config, tmp_path, monkeypat
     call = ["--config", config, "--workdir", str(tmp_path / "run"), f"--config.batch_size={batch}"]
     assert main([*call, f"--config.images={batch}"]) == INTERRUPTED
     told = " ".join("".join(capfd.readouterr()).split())
-    larger = "batch 100,000 images are more than the 4,500 examples, which come several times in each"
+    larger = "batch 100,000 images, more than the 4,500 examples: each batch repeats some of them"
     assert (larger in told) == (batch > 4)
-    assert ("100,000 images are more than" in (tmp_path / "run" / "log.txt").read_text()) == (batch > 4)
+    assert ("100,000 images, more than" in (tmp_path / "run" / "log.txt").read_text()) == (batch > 4)
 
 
 def test_an_unwritable_workdir_is_told(config, tmp_path, capsys):

@@ -1,4 +1,4 @@
-"""From a config to the task and its networks: all that a trained model needs to be used."""
+"""Builds the task and its networks from a config: everything that using a trained model requires."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ from jaxgan.training.batches import example_batch
 
 log = logging.getLogger(__name__)
 
-ADVICE = {"condition": "give config.task.degradation or config.data.condition"}  # on fields that data may lack
-NETWORK = 2  # dots in the path of a network's section; what has more is a part of one, which may be finer
-SIZE = 192  # pixels of an image where any will do: most scales divide it
-SHORTEST = 2  # frames of a clip where any will do
+ADVICE = {"condition": "give config.task.degradation or config.data.condition"}  # for fields that the data lack
+NETWORK = 2  # dots in the path of a network's section; a part of a network has more, and may have a finer resolution
+SIZE = 192  # pixels of an image of arbitrary size: most scales divide it
+SHORTEST = 2  # frames of a clip of arbitrary length
 
 
 def fill_in(config: RunConfig, spec: DataSpec, allow: tuple[str, ...] = ()) -> RunConfig:
-    """The config with what the data set decides written into its sections, where they leave it out.
+    """The config with the arguments that depend on the data set filled into sections that leave them out.
 
-    That is `resolution`, `channels`, `frames` (of clips) and `num_classes`, and what networks are told of tokens or
-    vectors, where they are `Given`; a part of a network may have a multiple of the resolution. Raises UserError where a
-    section says otherwise than the data set, and for labels or conditions wanted of a data set without them. `allow` as
-    in `make_task`.
+    These are `resolution`, `channels`, `frames` (of clips), `num_classes`, and the sizes of tokens or vectors, for
+    parameters annotated as `Given`; a part of a network may have a multiple of the resolution. Raises UserError if a
+    section contradicts the data set, or requires labels or conditions that the data set lacks. `allow` as in
+    `make_task`.
     """
     image = spec.fields.get("image")
     sizes = {} if image is None else {"resolution": image.height, "channels": image.channels, "frames": image.frames}
@@ -66,26 +66,26 @@ def fill_in(config: RunConfig, spec: DataSpec, allow: tuple[str, ...] = ()) -> R
 
 
 def _condition(config: RunConfig, spec: DataSpec) -> dict[str, int]:
-    """What networks are told of the field that the task has as its condition."""
+    """The arguments of networks that describe the condition of the task."""
     name = config.task.get("condition")
     if name is None:
         return {"num_classes": 0}
     known = {each: field for each, field in conditions(spec.fields).items() if field.names or field.kind == "vector"}
     if name not in known:
-        told_known = f"of labels, tokens and vectors {plain(spec.name)} has {told(known)}"
-        raise UserError(f"config.task.condition: got {name!r}, but {told_known}")
+        there = f"{plain(spec.name)} has {told(known)}"
+        raise UserError(f"config.task.condition: got {name!r}, expected labels, tokens or vectors; {there}")
     field = known[name]
     if field.kind == "label":
         return {"num_classes": len(field.names)}
     if len(field.shape) != 1 or field.shape[0] is None:
-        raise UserError(f"config.task.condition: {name!r} is {field} in {plain(spec.name)}; expected one known size")
+        raise UserError(f"config.task.condition: {name!r} is {field} in {plain(spec.name)}, expected one known size")
     (size,) = field.known
     own = {"condition_dim": size} if field.kind == "vector" else {"length": size, "vocabulary": len(field.names)}
     return {"num_classes": 0, **own}
 
 
 def make_task(config: RunConfig, allow: tuple[str, ...] = ()) -> Task:
-    """The task of a filled-in config. `allow` names further packages that sections may point into."""
+    """The task of a filled-in config. `allow` names further packages that sections may refer to."""
     networks = {
         name: build(section, "network", path=f"config.networks.{name}", allow=allow)
         for name, section in config.networks.items()
@@ -95,22 +95,22 @@ def make_task(config: RunConfig, allow: tuple[str, ...] = ()) -> Task:
 
 
 def check_data(task: Task, spec: DataSpec) -> None:
-    """Raises UserError where the data have not what the task asks for, and for further data that it does not use."""
+    """Raises UserError if the data lack fields that the task requires, or if the task does not use a further source."""
     for source in dict.fromkeys(map(source_of, (*spec.fields, *task.asks))):
         asked, given = (
             {n: f for n, f in fields.items() if source_of(n) == source} for fields in (task.asks, spec.fields)
         )
         giver = plain(spec.name) if source == MAIN else path_of(source)
         if source != MAIN and not asked:
-            raise UserError(f"{giver}: config.task asks for no field of it; it asks for {told(task.asks)}")
+            raise UserError(f"{giver}: config.task uses no field of it; it requires {told(task.asks)}")
         fit(asked, given, asker="config.task", giver=giver, advice=ADVICE)
 
 
 def shapes_of(task: Task, config: RunConfig, product: Product) -> list[tuple[dict[str, Any], dict[str, Any]]]:
     """Params and variables, as shapes, of the networks that a product uses.
 
-    Several where the config does not say of which conditions images are made; none where it does not say how large
-    images are. Raises UserError for networks that cannot be made.
+    The list has several alternatives if the config leaves the channels of conditions open, and is empty if it leaves
+    the size of images open. Raises UserError for networks that cannot be created.
     """
     section = next(
         (config.networks[name] for name in (*task.averaged, *product.networks) if name in config.networks), {}
@@ -121,7 +121,7 @@ def shapes_of(task: Task, config: RunConfig, product: Product) -> list[tuple[dic
         return []
     size = resolution or config.data.resolution or SIZE
     image = task.asks.get("image")
-    usual = config.data.frames or SHORTEST  # discriminators may want more than the shortest
+    usual = config.data.frames or SHORTEST  # discriminators may require more frames than the shortest clip has
     frames = section.get("frames") or (image.frames or usual if image is not None and image.clip else None)
     return [
         _shapes(task, pixel_field(size, size, channels, frames=frames), condition, product.networks)
@@ -138,21 +138,21 @@ def _shapes(task: Task, image: Field, condition: int, networks: Sequence[str]) -
         trees = jax.eval_shape(lambda: task.init(jax.random.key(0), example_batch(spec)))
     except UserError:
         raise
-    except Exception as error:  # whatever a network says to what it is given
-        raise UserError(f"the networks cannot be made: {type(error).__name__}: {error}") from None
+    except Exception as error:  # a network may raise anything for unsuitable inputs
+        raise UserError(f"the networks cannot be created: {type(error).__name__}: {error}") from None
     params, variables = ({name: tree[name] for name in networks} for tree in trees)
     return params, variables
 
 
 def _sized(field: Field, image: Field) -> Field:
-    """A field with all sizes: those that are unknown are as those of the image, and 1 where it is of another kind."""
+    """A field with all sizes known: unknown ones are those of the image, or 1 if the field is no image."""
     like = image.shape[-len(field.shape) :] if field.kind in PLANES else [1] * len(field.shape)
     shape = tuple(each if known is None else known for known, each in zip(field.shape, like))
     return dataclasses.replace(field, shape=shape)
 
 
 def frozen_weights(config: RunConfig) -> dict[str, Any]:
-    """Params of networks that nobody trains, by name, from the files that a config names. Raises UserError."""
+    """Params of networks that are not trained, by name, from the files that a config names. Raises UserError."""
     section = config.task.get(BACKBONE) or {}
     if not section.get("weights"):
         return {}
@@ -161,12 +161,12 @@ def frozen_weights(config: RunConfig) -> dict[str, Any]:
 
 
 def _with_backbone(task: Restoration) -> Restoration:
-    """The task with the network that its losses look through; losses of features without one are left out."""
+    """The task with the backbone of its feature losses; without a backbone, these losses are left out."""
     backbone = task.backbone or Backbone()
     if not backbone.weights:
         for each in task.content:
             if each.wants("features"):
-                log.warning("%s is left out: config.task.backbone.weights names no file", each.name)
+                log.warning("%s is left out: config.task.backbone.weights is not set", each.name)
         kept = tuple(each for each in task.content if not each.wants("features"))
         return dataclasses.replace(task, content=kept, backbone=None)
     heads = lpips_heads(backbone.network) if any(each.wants("heads") for each in task.content) else None

@@ -1,8 +1,9 @@
-"""From a section `{"name": "dcgan.Generator", **keyword arguments}` to the object: the only importlib of the suite.
+"""Builds objects from sections `{"name": "dcgan.Generator", **keyword arguments}`: the suite's only use of importlib.
 
-The import path is the registry: a name is a module of the package of its kind and something public in it, so nothing
-has to be listed anywhere. A section is the arguments of one constructor, whose annotations are its schema: where they
-ask for a kind, such as `tuple[Degradation, ...]`, there are sections again, and what is `Given` the suite hands in.
+The import path is the registry: a name is a module in the package of its kind and a public name in that module, so
+nothing has to be registered. A section gives the arguments of one constructor, whose annotations are its schema: an
+argument annotated with a kind, e.g. `tuple[Degradation, ...]`, takes sections, and the suite passes those annotated as
+`Given`.
 """
 
 from __future__ import annotations
@@ -27,11 +28,11 @@ from jaxgan.training.optimizers import check_optimizer
 
 
 class Kind(NamedTuple):
-    """What an annotation asks for, by its import path, and the package in which short names of it resolve."""
+    """A kind of object: the import path of its annotation, and the package in which its short names resolve."""
 
     asked: str
     package: str
-    usual: str = ""  # the name of a section that says none
+    usual: str = ""  # the default name of its sections
 
 
 KINDS = {
@@ -49,7 +50,7 @@ KINDS = {
 }
 BY_ASKED = {row.asked: kind for kind, row in KINDS.items()}
 
-Change = Callable[[Any, str, str], Any]  # (section, kind, path) -> what is put in its place
+Change = Callable[[Any, str, str], Any]  # (section, kind, path) -> its replacement
 Parameters = dict[str, inspect.Parameter]
 
 
@@ -62,14 +63,13 @@ def build(
     networks: Mapping[str, Any] | None = None,
     allow: Sequence[str] = (),
 ) -> Any:
-    """The object that a section describes, made with its arguments and the objects that these describe.
+    """The object that a section describes, with the objects that its arguments describe.
 
-    A function comes with its arguments in what holds it, such as a `Penalty`; what is no constructor is the named thing
-    itself. `fill` gives arguments that the constructor takes and the section leaves out, `networks` those of its
-    networks and of the sections in it; `path: Given[str]` is where the section stands, for errors.
-    `allow` names packages beside jaxgan that a full path such as `mypackage.nets.Generator` may point into. Raises
-    UserError, with `path` before the key, for a name or an argument that does not fit, and for a network that is
-    missing.
+    A function is returned with its arguments in its holder, e.g. a `Penalty`; a name that is not callable gives the
+    named object itself. `fill` has arguments that the constructor takes and the section leaves out, `networks` the
+    networks for it and for its inner sections; a parameter `path: Given[str]` gets the section's path, for errors.
+    `allow` names further packages that a full path such as `mypackage.nets.Generator` may refer to. Raises UserError,
+    with `path` before the key, for a name or an argument that does not fit, and for a missing network.
     """
     section, networks = _named(section, kind, path), networks or {}
     check_section(section, kind, path=path, allow=allow, fill=fill or {})
@@ -98,9 +98,9 @@ def build(
 def check_section(
     section: Any, kind: str, *, path: str, allow: Sequence[str] = (), fill: Mapping[str, Any] | None = None
 ) -> None:
-    """Checks the name and the arguments of a section, and those of the sections in it, without making anything.
+    """Checks the names and arguments of a section and its inner sections without building anything.
 
-    With `fill`, what is handed in has to be in it. Raises UserError.
+    With `fill`, all arguments that the suite passes must be in it. Raises UserError.
     """
     section = _named(section, kind, path)
     found = find(section, kind, path=path, allow=allow)
@@ -109,7 +109,7 @@ def check_section(
     own = [key for key, parameter in schema.items() if _is_own(parameter.annotation) or f"{key}_name" in schema]
     for key, value in _arguments(section).items():
         if key in networks and key not in own:
-            raise UserError(f"{path}.{key}: a task gets its networks handed in; expected config.networks.{key}")
+            raise UserError(f"{path}.{key}: networks of a task are no arguments of it, expected config.networks.{key}")
         if key not in own:
             raise unknown_key(path, key, own)
         _check_value(value, schema[key].annotation, f"{path}.{key}", allow)
@@ -127,7 +127,7 @@ def changed(
     path: str,
     allow: Sequence[str] = (),
 ) -> Any:
-    """A section in which each section, the inner ones first, is what `change(section, parameters, path)` gives."""
+    """A section with each section replaced, inner ones first, by the result of `change(section, parameters, path)`."""
     if not isinstance(section, Mapping):
         return section
     schema = _schema(find(_named(section, kind, path), kind, path=path, allow=allow), kind)
@@ -140,10 +140,10 @@ def changed(
 
 
 def find(section: Mapping[str, Any], kind: str, *, path: str, allow: Sequence[str] = ()) -> Any:
-    """What the `name` of a section names. Raises UserError for what is not there or of another kind."""
+    """The object that a section names. Raises UserError if it does not exist or is of another kind."""
     name = section.get("name")
     if not isinstance(name, str) or "." not in name:
-        raise UserError(f"{path}.name: got {name!r}, expected module.Name, such as {examples(kind)[0]!r}")
+        raise UserError(f"{path}.name: got {name!r}, expected module.Name, e.g. {examples(kind)[0]!r}")
     module_name, _, attribute = name.rpartition(".")
     allowed = any(module_name == package or module_name.startswith(f"{package}.") for package in allow)
     module_path = module_name if allowed else f"{KINDS[kind].package}.{module_name}"
@@ -154,37 +154,37 @@ def find(section: Mapping[str, Any], kind: str, *, path: str, allow: Sequence[st
     if attribute.startswith("_") or found is None:
         raise _unknown_name(name, kind, path)
     if allowed and (amiss := _amiss(found, kind)):
-        raise UserError(f"{path}.name: {name!r} is not {_a(kind)}: {amiss}")
+        raise UserError(f"{path}.name: {name!r} is not {_article(kind)}: {amiss}")
     if not allowed and not _is_one(found, kind, module_path):
         raise _unknown_name(name, kind, path)
     return found
 
 
 def check_allowed(packages: Sequence[str]) -> None:
-    """Imports packages beside jaxgan that names of a config may point into.
+    """Imports further packages that names of a config may refer to.
 
-    Raises UserError for one that cannot be imported, and for one of a name that means something of jaxgan's.
+    Raises UserError for one that cannot be imported, or whose name is that of a module of jaxgan.
     """
     for package in packages:
         top = package.partition(".")[0]
         if top == "jaxgan" or any(top in _modules(kind) for kind in KINDS):
             raise UserError(f"--allow={package}: jaxgan has a module named {top}; give the package another name")
         if not all(part.isidentifier() for part in package.split(".")):
-            raise UserError(f"--allow: got {package!r}, expected the name of a package, such as mypackage")
+            raise UserError(f"--allow: got {package!r}, expected the name of a package, e.g. mypackage")
         _imported(package, f"--allow={package}:")
 
 
 def check_sections(config: RunConfig, allow: Sequence[str] = ()) -> None:
-    """Checks the names and arguments of all sections without making anything. Raises UserError.
+    """Checks the names and arguments of all sections without building anything. Raises UserError.
 
-    `allow` names packages beside jaxgan that they may point into.
+    `allow` names further packages that they may refer to.
     """
     check_section(config.task, "task", path="config.task", allow=allow)
     networks = _wanted(config.task, allow)
     for name, section in config.networks.items():
         if name not in networks:
-            told = f"{config.task['name']} uses no such network"
-            raise UserError(f"config.networks.{name}: {told}; {nearest(name, networks)}")
+            task = config.task["name"]
+            raise UserError(f"config.networks.{name}: {task} uses no such network; {nearest(name, networks)}")
         check_section(section, "network", path=f"config.networks.{name}", allow=allow)
     for name, needs in networks.items():
         if needs and name not in config.networks:
@@ -200,7 +200,7 @@ def check_sections(config: RunConfig, allow: Sequence[str] = ()) -> None:
 
 
 def parameters_of(found: Any) -> Parameters:
-    """The parameters of a constructor or function, with resolved annotations; Any for one that cannot be resolved."""
+    """The parameters of a constructor or function, with resolved annotations; Any if one cannot be resolved."""
     hints, _ = _annotations(found)
     parameters = inspect.signature(found).parameters
     flax_own = ("parent", "name") if hasattr(found, "apply") else ()  # the fields of every flax Module
@@ -213,7 +213,7 @@ def unreadable(found: Any) -> list[str]:
 
 
 def _annotations(found: Any) -> tuple[dict[str, Any], set[str]]:
-    """Resolved annotations, and the names of the others. A field is resolved where its class stands."""
+    """Resolved annotations, and the names of unresolved ones. Fields are resolved in the module of their class."""
     owners = (found,) if inspect.isfunction(found) else (found.__init__, *reversed(found.__mro__))
     hints: dict[str, Any] = {}
     amiss: set[str] = set()
@@ -230,17 +230,17 @@ def _annotations(found: Any) -> tuple[dict[str, Any], set[str]]:
 
 
 def _schema(found: Any, kind: str) -> Parameters:
-    """What a section that names this may say, and what is handed in: of a function also what holds it takes."""
+    """The parameters that a section with this name may set or the suite passes; for a function also its holder's."""
     if inspect.isfunction(found):
         return {**parameters_of(found), **parameters_of(_asked(kind))}
     return parameters_of(found) if inspect.isclass(found) else {}
 
 
 def _networks(section: Mapping[str, Any], schema: Parameters) -> dict[str, Any]:
-    """The name in `config.networks` of each network that is handed in, by its parameter.
+    """The name in `config.networks` of each network that the suite passes, by its parameter.
 
-    It is the parameter's own; where the constructor takes the name too (`network_name` beside `network`), a section may
-    say another: `network='critic'`.
+    It is the name of the parameter. If the constructor also takes the name (`network_name` beside `network`), a section
+    may choose another network: `network='critic'`.
     """
     handed = [key for key, each in schema.items() if given(each.annotation) and kind_in(each.annotation) == "network"]
     names = {key: schema[f"{key}_name"].default if f"{key}_name" in schema else key for key in handed}
@@ -248,7 +248,7 @@ def _networks(section: Mapping[str, Any], schema: Parameters) -> dict[str, Any]:
 
 
 def _wanted(task: Section, allow: Sequence[str]) -> dict[str, str]:
-    """The names of the networks that a task and the parts of it use, each with the path of what needs it, if any does.
+    """The networks that a task and its parts use, each with the path of the part that requires it (empty: optional).
 
     Raises UserError for one that two parts use.
     """
@@ -257,7 +257,7 @@ def _wanted(task: Section, allow: Sequence[str]) -> dict[str, str]:
     def look(section: dict[str, Any], schema: Parameters, path: str) -> dict[str, Any]:
         for key, name in _networks(section, schema).items():
             if name in wanted:
-                raise UserError(f"{path}.{key}: got {name!r}, which another part has; name another of config.networks")
+                raise UserError(f"{path}.{key}: got {name!r}, which another part has, expected another network")
             wanted[name] = path if schema[key].default is inspect.Parameter.empty else ""
         return section
 
@@ -266,23 +266,23 @@ def _wanted(task: Section, allow: Sequence[str]) -> dict[str, str]:
 
 
 def _is_own(annotation: Any) -> bool:
-    """Whether a section may say it: also a number that is handed in where it does not."""
+    """Whether a section may set it; a section may also override a number that the suite would pass."""
     return not given(annotation) or domain_of(annotation) is not None or typing.get_args(annotation)[0] is int
 
 
 def _named(section: Any, kind: str, path: str, *, optional: bool = False) -> Mapping[str, Any]:
-    """The section of a value: what takes no arguments, a loss, may be given by its name alone."""
+    """The section of a value. A loss, which takes no arguments, may be given by its name alone."""
     usual = KINDS[kind].usual
     if kind == "loss" and not isinstance(section, Mapping):
         return {"name": section}
     if not isinstance(section, Mapping):
-        told = f"a section{'' if usual else ' with a name'}{', or None' if optional else ''}"
-        raise UserError(f"{path}: got {section!r}, expected {told}")
+        expected = f"a section{'' if usual else ' with a name'}{', or None' if optional else ''}"
+        raise UserError(f"{path}: got {section!r}, expected {expected}")
     return {"name": usual, **section} if usual else section
 
 
 def _each(value: Any, annotation: Any, path: str, change: Change) -> Any:
-    """A value of a section, with `change(part, kind, path)` for each part that its annotation asks for."""
+    """A value of a section, with each inner section replaced by `change(part, kind, path)`."""
     kind = kind_in(annotation)
     optional = type(None) in typing.get_args(annotation)
     if kind is None or given(annotation) or (value is None and optional):
@@ -307,38 +307,38 @@ def _check_value(value: Any, annotation: Any, path: str, allow: Sequence[str]) -
 
 
 def kind_in(annotation: Any) -> str | None:
-    """The kind that an annotation asks for; None for values of a config's own."""
+    """The kind that an annotation stands for; None for plain values of a config."""
     if isinstance(annotation, type):
         return BY_ASKED.get(f"{annotation.__module__}.{annotation.__qualname__}")
     return next(filter(None, map(kind_in, typing.get_args(annotation))), None)
 
 
 def _asking(annotation: Any) -> Any:
-    """Of an annotation that asks for a kind, the alternative that does."""
+    """The alternative of an annotation that stands for a kind."""
     if typing.get_origin(annotation) in (typing.Union, types.UnionType, typing.Annotated):
         return _asking(next(each for each in typing.get_args(annotation) if kind_in(each)))
     return annotation
 
 
 def _asked(kind: str) -> Any:
-    """The protocol or the class that an annotation names to ask for a kind."""
+    """The protocol or class whose annotation stands for a kind."""
     module, _, name = KINDS[kind].asked.rpartition(".")
     return getattr(importlib.import_module(module), name)
 
 
 def _amiss(found: Any, kind: str) -> str:
-    """Why something is not of a kind; empty where it is."""
+    """Why an object is not of a kind; empty if it is."""
     asked = _asked(kind)
-    if "function" in inspect.get_annotations(asked):  # it holds one
+    if "function" in inspect.get_annotations(asked):  # a holder of functions
         if not inspect.isfunction(found):
-            return "it is no function"
+            return "it is not a function"
         wants = any(given(parameter.annotation) for parameter in parameters_of(found).values())
         return "" if wants else "none of its parameters is annotated as Given"
     if not _is_protocol(asked):
         is_one = issubclass(found, asked) if inspect.isclass(found) else isinstance(found, asked)
-        return "" if is_one else f"it is no {asked.__name__}"
+        return "" if is_one else f"it is not {_article(asked.__name__)}"
     if not inspect.isclass(found):
-        return "it is no class"
+        return "it is not a class"
     bases = [base for base in asked.__mro__ if _is_protocol(base)]
     members = {name for base in bases for name in (*vars(base), *inspect.get_annotations(base)) if name[0] != "_"}
     there = {*dir(found), *(name for base in found.__mro__ for name in inspect.get_annotations(base))}
@@ -350,7 +350,7 @@ def _is_protocol(kind: Any) -> bool:
 
 
 def _is_one(found: Any, kind: str, module: str) -> bool:
-    """Whether a name of a module is of a kind and stands there, and is not imported from elsewhere."""
+    """Whether an object in a module is of a kind and defined there, not imported from elsewhere."""
     at_home = not (inspect.isclass(found) or inspect.isfunction(found)) or found.__module__ == module
     return at_home and not _amiss(found, kind)
 
@@ -359,10 +359,10 @@ def _arguments(section: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in section.items() if key != "name"}
 
 
-def _imported(module: str, told: str, *, own: bool = False) -> types.ModuleType:
-    """A module, of jaxgan's `own` or beside it.
+def _imported(module: str, prefix: str, *, own: bool = False) -> types.ModuleType:
+    """Imports a module; `own`: of jaxgan.
 
-    Raises UserError, `told` before it, where it cannot be imported; of a module beside jaxgan whatever its code does.
+    Raises UserError, beginning with `prefix`, if it cannot be imported; for modules outside jaxgan, for any error.
     """
     try:
         return importlib.import_module(module)
@@ -370,7 +370,7 @@ def _imported(module: str, told: str, *, own: bool = False) -> types.ModuleType:
         if own and not isinstance(error, ImportError):
             raise
         why = " ".join(str(error).split())
-        raise UserError(f"{told} cannot be imported: {type(error).__name__}: {why}") from None
+        raise UserError(f"{prefix} cannot be imported: {type(error).__name__}: {why}") from None
 
 
 def _modules(kind: str) -> list[str]:
@@ -379,7 +379,7 @@ def _modules(kind: str) -> list[str]:
 
 
 def examples(kind: str) -> list[str]:
-    """Every name of a kind."""
+    """All names of a kind."""
     names = []
     for module_name in _modules(kind):
         module_path = f"{KINDS[kind].package}.{module_name}"
@@ -395,9 +395,9 @@ def _unknown_name(name: str, kind: str, path: str) -> UserError:
     hint = f"did you mean {near[0]!r}?" if near else f"expected one of {', '.join(known)}"
     top = name.partition(".")[0]
     if top.isidentifier() and top not in sys.stdlib_module_names and importlib.util.find_spec(top):
-        hint = f"where {top} is a package of yours, --allow={top} lets names point into it"
-    return UserError(f"{path}.name: {name!r} is not {_a(kind)}; {hint}")
+        hint = f"if {top} is your own package, --allow={top} lets names refer to it"
+    return UserError(f"{path}.name: {name!r} is not {_article(kind)}; {hint}")
 
 
-def _a(kind: str) -> str:
-    return f"a{'n' * (kind[0] in 'aeiou')} {kind}"
+def _article(noun: str) -> str:
+    return f"a{'n' * (noun[0].lower() in 'aeiou')} {noun}"

@@ -1,4 +1,4 @@
-"""What samples are made for where nobody says it: the captions or vectors of real examples."""
+"""The default conditions of samples: captions or vectors of real examples."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from jaxgan.data.sources import Source
 if TYPE_CHECKING:
     from jaxgan.config.run import RunConfig
 
-READ = 250  # examples read at a time: their images come with them
+READ = 250  # examples read at a time, together with their images
 
 Conditions = Callable[[Collection[str], Sequence[int], int], dict[str, np.ndarray]]
 
 
 class RealConditions:
-    """Fields of random examples of what a run trains on, which is opened when the first are asked for."""
+    """Fields of random training examples of a run. The data are opened when they are first requested."""
 
     def __init__(self, config: RunConfig, allow: Sequence[str] = ()):
-        """Opens nothing yet. `allow` names packages beside jaxgan that a source may come from."""
+        """Opens nothing yet. `allow` names further packages that a source may come from."""
         self._config, self._allow = config, allow
 
     def __call__(self, names: Collection[str], seed: Sequence[int], count: int) -> dict[str, np.ndarray]:
-        """These fields `[count, ...]`; one seed, one choice. All are of different examples while there are enough."""
+        """These fields `[count, ...]` of examples that the seed chooses; examples repeat only if there are too few."""
         source = self._source
         chosen = np.resize(np.random.default_rng(seed).permutation(source.spec.size), count)
         parts = [source.read(chosen[start : start + READ]) for start in range(0, count, READ)]

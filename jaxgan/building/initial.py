@@ -1,6 +1,7 @@
-"""The weights that a run begins with, where they are not drawn: those of another run, of a file, of frozen networks.
+"""Initial weights that are not random: those of another run, of a file, or of frozen networks.
 
-All of them go by the names of networks. What reads files of weights is handed in, since it knows networks.
+All of them are identified by the names of networks. The caller passes the function that reads files of weights, since
+it depends on the networks.
 """
 
 from __future__ import annotations
@@ -26,11 +27,11 @@ KEY = "config.start_from"
 
 
 class FileWeights(Protocol):
-    """One network as a file holds it: the section of a config that it fits, and its arrays."""
+    """One network of a file: the section of a config that it fits, and its arrays."""
 
     @property
     def section(self) -> Section:
-        """Such as `{"name": "rrdb.Generator", "scale": 4, ...}`: just what the file asks for."""
+        """E.g. `{"name": "rrdb.Generator", "scale": 4, ...}`: exactly what the file requires."""
         ...
 
     @property
@@ -45,12 +46,12 @@ class FileWeights(Protocol):
 
 
 class Weights(NamedTuple):
-    """Weights by network, and the sections of the networks that they were trained in."""
+    """Weights by network, and the sections of the networks that they were trained with."""
 
     params: Mapping[str, Params]
     variables: Mapping[str, Variables]
     sections: Mapping[str, Section]
-    exact: bool  # whether the sections must be those of the run, as of a file: its arrays mean nothing else
+    exact: bool  # the sections must equal those of the run, as for a file, whose arrays fit no other
 
 
 def make_begin(
@@ -61,11 +62,11 @@ def make_begin(
     frozen: Mapping[str, Params],
     allow: tuple[str, ...] = (),
 ) -> Callable[[State], State]:
-    """What puts weights that are not drawn into the state of a new run.
+    """The function that puts initial weights that are not random into the state of a new run.
 
-    They are those of `config.start_from`, which is the directory of a run or else something for `read`, such as a file;
-    and `frozen`, the params of networks that nobody trains. Raises UserError where there are none, or of other
-    networks.
+    They come from `config.start_from`, which is the directory of a run or an argument for `read`, e.g. a file, and from
+    `frozen`, the params of networks that are not trained. Raises UserError if there are no weights, or only those of
+    other networks.
     """
     params: Mapping[str, Params] = {}
     variables: Mapping[str, Variables] = {}
@@ -85,10 +86,10 @@ def make_begin(
 def read_weights(
     config: RunConfig, where: str, *, read: Callable[[str], FileWeights], allow: tuple[str, ...] = ()
 ) -> Weights:
-    """The weights of a place that `make_begin` accepts, for the networks of the config.
+    """The weights in a place that `make_begin` accepts, for the networks of the config.
 
-    Those of a run are its newest average. Those of a file are for every network of its class. Raises UserError where
-    there are none.
+    Those of a run are its newest average. Those of a file go to every network of its class. Raises UserError if there
+    are none.
     """
     place = Workdir(located(where, KEY))
     if place.config.exists():
@@ -112,8 +113,8 @@ def read_weights(
 def begin_with(state: State, params: Mapping[str, Params], variables: Mapping[str, Variables]) -> State:
     """The state with networks, and their averages, replaced where `params` and `variables` have them.
 
-    Arrays are copied to where the old ones lie: networks and averages share none. Raises UserError, naming the first
-    array, for weights of another shape.
+    Arrays are copied to the devices of the old ones; networks and averages share none. Raises UserError, naming the
+    first array, for weights of another shape.
     """
     for name, tree in params.items():
         trees = {"params": tree, **variables.get(name, {})}
@@ -130,7 +131,7 @@ def begin_with(state: State, params: Mapping[str, Params], variables: Mapping[st
 
 
 def with_frozen(state: State, weights: Mapping[str, Params]) -> State:
-    """The state with the params of networks that nobody trains: of those of `weights` that it has, whole or in part.
+    """The state with the params of networks that are not trained: those of `weights` that it has, whole or in part.
 
     Raises UserError, naming the first array, for weights of another shape.
     """
@@ -142,10 +143,10 @@ def with_frozen(state: State, weights: Mapping[str, Params]) -> State:
 
 
 def differing_fields(there: Section, here: Section, network: type) -> dict[str, tuple[Any, Any]]:
-    """The fields in which two sections of one network differ, with the values there and here; none for two networks.
+    """The fields in which two sections of one network differ, with both values; empty for different networks.
 
-    What a section leaves out is at its default in `network`, the class that `here` names. `dtype` is no difference of
-    weights.
+    A field that a section leaves out has its default in `network`, the class that `here` names. `dtype` is ignored,
+    since it does not change weights.
     """
     if there["name"] != here["name"]:
         return {}
@@ -156,7 +157,7 @@ def differing_fields(there: Section, here: Section, network: type) -> dict[str, 
 
 
 def _check_names(where: str, params: Mapping[str, Params], names: Collection[str]) -> None:
-    """Raises UserError where none of the run's networks has the name of one of the weights."""
+    """Raises UserError if the weights are of none of the run's networks."""
     if params.keys().isdisjoint(names):
         there, here = (", ".join(sorted(each)) for each in (params, names))
         raise UserError(
@@ -165,14 +166,14 @@ def _check_names(where: str, params: Mapping[str, Params], names: Collection[str
 
 
 def _check_sections(config: RunConfig, weights: Weights, allow: tuple[str, ...]) -> None:
-    """Says where the networks of the weights differ from the run's. Raises UserError where they must not."""
+    """Reports how the networks of the weights differ from the run's. Raises UserError if they must be equal."""
     for network, section in config.networks.items():
         if network not in weights.params or network not in weights.sections:
             continue
         path = f"config.networks.{network}"
         found = find(section, "network", path=path, allow=allow)
         for name, (there, here) in differing_fields(weights.sections[network], section, found).items():
-            told = f"{path}.{name}: got {here!r}, but the weights of {config.start_from} were made with {there!r}"
+            message = f"{path}.{name}: got {here!r}, but the weights of {config.start_from} were made with {there!r}"
             if weights.exact:
-                raise UserError(f"{told}: give --{path}.{name}={there}")
-            console.print(plain(told), highlight=False, markup=False, soft_wrap=True)
+                raise UserError(f"{message}: give --{path}.{name}={there}")
+            console.print(plain(message), highlight=False, markup=False, soft_wrap=True)

@@ -1,4 +1,4 @@
-"""From the name of a data set, or the section of a source, to the source that reads it."""
+"""Opens the source for the name of a data set, or for the section of a source."""
 
 from __future__ import annotations
 
@@ -29,13 +29,12 @@ if TYPE_CHECKING:
 def open_source(config: DataConfig, split: str, allow: Sequence[str] = ()) -> Source:
     """The split `split` of the data set `config.name`: a tfds data set, or a folder of images or films.
 
-    The name of a folder is its path; a bare name that tfds knows is the tfds data set even where a folder
-    of that name exists (write `./name` for the folder). `jaxgan_digits` is prepared by itself. `stacked:NAME`
-    has three grey images of such a data set as channels. With `config.frames` its examples are clips, with 1 single
-    frames of films; with `config.crops` random squares of its pictures or clips. What lies in a bucket is copied to
-    this host first. A `config.source` is built instead, also from the packages of `allow`. Raises `UserError` for a
-    data set that is unknown, not prepared, or holds no images, for an unknown split, and for a section that does not
-    fit.
+    The name of a folder is its path; a bare name that tfds knows is the tfds data set even if a folder of that name
+    exists (write `./name` for the folder). `jaxgan_digits` is prepared automatically. The channels of `stacked:NAME`
+    are three grey images of such a data set. With `config.frames`, examples are clips, or single frames of films if it
+    is 1; with `config.crops`, they are random squares of pictures or clips. Data in a bucket are copied to this host
+    first. If `config.source` is set, it is built instead, also from the packages in `allow`. Raises `UserError` for a
+    data set that is unknown, not prepared, or has no images, for an unknown split, and for an invalid section.
     """
     config = with_local_files(config)
     if config.crops is not None:
@@ -47,7 +46,7 @@ def open_source(config: DataConfig, split: str, allow: Sequence[str] = ()) -> So
             keep_bytes=config.cache_bytes,
         )
     if config.condition is not None:
-        raise UserError("config.data.crops is missing: pairs of images are cut to squares; 1 takes one of each")
+        raise UserError("config.data.crops is missing: pairs of images are cropped; 1 takes one square of each")
     if config.source:
         return _built(config, split, allow)
     if config.frames is not None:
@@ -60,7 +59,7 @@ def open_source(config: DataConfig, split: str, allow: Sequence[str] = ()) -> So
 
 
 def open_sources(config: RunConfig, allow: Sequence[str] = ()) -> dict[str, Source]:
-    """What a run is trained on, by name, the main source first. Raises `UserError` as `open_source` does."""
+    """The training sources of a run by name, the main source first. Raises `UserError` as `open_source` does."""
     sources = {}
     for name, data in config.sources.items():
         with told_of(name):
@@ -70,21 +69,21 @@ def open_sources(config: RunConfig, allow: Sequence[str] = ()) -> dict[str, Sour
 
 @contextlib.contextmanager
 def told_of(name: str) -> Iterator[None]:
-    """Inside, mistakes in `config.data` are told as those of the section of this source."""
+    """Inside, errors about `config.data` are raised as errors about the section of this source."""
     try:
         yield
     except UserError as error:
-        ours, command, rest = str(error).partition("--mode=prepare")  # whose config.data it is
+        ours, command, rest = str(error).partition("--mode=prepare")  # the command has a config.data of its own
         raise UserError(ours.replace("config.data", path_of(name)) + command + rest) from None
 
 
 def open_pictures(config: DataConfig, split: str, allow: Sequence[str] = ()) -> Pictures:
-    """The split `split` of the data set `config.name` at the sizes that its pictures have, with their conditions.
+    """The split `split` of the data set `config.name`, with pictures at their own sizes, and their conditions.
 
     Raises `UserError` as `open_source` does.
     """
     if is_stacked(config.name):
-        raise UserError(f"config.data.crops: {config.name!r} is no data set of pictures; expected none")
+        raise UserError(f"config.data.crops: expected None, as {config.name!r} has no pictures to crop")
     config = with_local_files(config)
     pictures: Pictures
     if config.source:
@@ -92,7 +91,7 @@ def open_pictures(config: DataConfig, split: str, allow: Sequence[str] = ()) -> 
         pictures = source if isinstance(source, Pictures) else ExamplesAsPictures(source)
     elif config.frames is not None:
         if config.condition is not None:
-            raise UserError("config.data.condition: got one beside config.data.frames, expected none of clips")
+            raise UserError(f"config.data.condition: got {config.condition!r}, expected None with config.data.frames")
         pictures = _open_clips(config, split, whole=True)
     elif kind_of_name(config.name) == "images":
         pictures = FolderSource(config, split, whole=True)
@@ -102,10 +101,10 @@ def open_pictures(config: DataConfig, split: str, allow: Sequence[str] = ()) -> 
 
 
 class ExamplesAsPictures:
-    """The examples of a source, which are of one size, as `Pictures`."""
+    """The examples of a source, all of one size, as `Pictures`."""
 
     def __init__(self, source: Source):
-        """They stay where they are."""
+        """Reads nothing yet."""
         self._source, self.spec = source, source.spec
 
     def picture(self, index: int) -> dict[str, np.ndarray]:

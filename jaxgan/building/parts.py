@@ -1,4 +1,4 @@
-"""From a config to the parts of its training: optimizers, step, initial state."""
+"""Builds the parts of training from a config: optimizers, step, initial state."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def make_optimizers(config: RunConfig, task: Task) -> dict[str, Optimizer]:
 
 
 def make_step(config: RunConfig, task: Task, optimizers: Mapping[str, Optimizer], *, frames: int = 1) -> TrainStep:
-    """The train step as the config wants it played; `frames` of each example count on the clock."""
+    """The train step of the config. Each example counts as `frames` images."""
     return make_train_step(
         task,
         optimizers,
@@ -53,7 +53,7 @@ def make_step(config: RunConfig, task: Task, optimizers: Mapping[str, Optimizer]
 def make_init(
     config: RunConfig, task: Task, optimizers: Mapping[str, Optimizer], spec: DataSpec
 ) -> Callable[[], State]:
-    """The pure function that makes the state at the start."""
+    """The pure function that creates the initial state."""
 
     def init() -> State:
         return init_state(task, optimizers, root_key(config), example_batch(spec.fields))

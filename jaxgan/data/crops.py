@@ -1,6 +1,6 @@
-"""Random squares of pictures of any size, as the examples of a data set.
+"""Random square crops of pictures of any size, as the examples of a data set.
 
-Which squares there are is fixed by number, so they are shuffled, cached and resumed like any examples.
+The index of an example determines its crop, so crops are shuffled, cached and resumed like any other examples.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ SEED = 0
 
 
 class CropSource:
-    """`crops` squares of `resolution` pixels of each picture, as a `Source`.
+    """`crops` random squares per picture, with sides of `resolution` pixels, as a `Source`.
 
     Example `i` is a square at a random place of picture `i mod n`. Pictures smaller than the square are mirrored at
-    their edges. Of clips it is the same square in all frames; with `pan` that of every second clip moves over the
-    frames, as a camera would, by at most so many whole pixels a frame in each direction. Decoded pictures are kept as
-    far as they fit in `keep_bytes`.
+    their edges. In a clip, the square is at the same place in all frames. With `pan`, a random half of the clips have a
+    square that moves like a camera, by at most `pan` whole pixels per frame in each direction. Decoded pictures are
+    kept while they fit in `keep_bytes`.
     """
 
     def __init__(self, pictures: Pictures, *, crops: int, resolution: int | None, keep_bytes: int, pan: int = 0):
-        """Raises UserError without a resolution, and for `pan` where there are pictures that do not move."""
+        """Raises UserError without a resolution, and for `pan` if the examples are not clips."""
         if resolution is None:
-            raise UserError("config.data.resolution is missing: the side in pixels of the crops")
+            raise UserError("config.data.resolution: got None, expected the side of the crops in pixels")
         still = [name for name, field in pictures.spec.fields.items() if field.kind in PLANES and not field.clip]
         if pan and still:
-            raise UserError(f"config.data.pan: got {pan}, expected clips, and {still[0]} is a picture")
+            raise UserError(f"config.data.pan: got {pan}, expected 0, as {still[0]} is a picture, not a clip")
         self._pictures, self._side, self._keep_bytes, self._pan = pictures, resolution, keep_bytes, pan
         self._kept: dict[int, dict[str, np.ndarray]] = {}
         self._lock = threading.Lock()
@@ -49,12 +49,12 @@ class CropSource:
         )
 
     def read(self, indices: Sequence[int] | np.ndarray) -> dict[str, np.ndarray]:
-        """The examples at `indices`: image uint8 `[n,R,R,C]`, and what other fields the pictures have."""
+        """The examples at `indices`: image uint8 `[n,R,R,C]`, and the other fields of the pictures."""
         examples = [self._crop(int(index)) for index in indices]
         return {name: np.stack([example[name] for example in examples]) for name in examples[0]}
 
     def _crop(self, index: int) -> dict[str, np.ndarray]:
-        """One example: all its planes, which are of one size, are cut at the same place."""
+        """One example. All its planes have one size and are cropped at the same place."""
         picture, side = self._picture(index % self._pictures.spec.size), self._side
         planes = [name for name, field in self.spec.fields.items() if field.kind in PLANES]
         random = np.random.default_rng((SEED, index))
@@ -83,7 +83,7 @@ class CropSource:
 
 
 def _path(room: int, frames: int, fastest: int, random: np.random.Generator) -> list[int]:
-    """Where the squares of the frames begin in such a room: at one speed, in whole pixels."""
+    """Where the square begins in each frame, between 0 and `room`: it moves at a constant speed in whole pixels."""
     fastest = min(fastest, room // max(1, frames - 1))
     speed = int(random.integers(-fastest, fastest + 1))
     way = speed * (frames - 1)
@@ -96,7 +96,7 @@ def _of_side(field: Field, side: int) -> Field:
 
 
 def _cut(plane: np.ndarray, top: int, left: int, side: int) -> np.ndarray:
-    """The square at a place of `[...,H,W,C]`, mirrored at the edges where that is smaller."""
+    """The square at a place of `[...,H,W,C]`, which is mirrored at its edges if it is smaller."""
     cut = plane[..., top : top + side, left : left + side, :]
     height, width = cut.shape[-3:-1]
     missing = (*[(0, 0)] * (cut.ndim - 3), (0, side - height), (0, side - width), (0, 0))

@@ -1,4 +1,4 @@
-"""Which files under a folder are pictures that can be decoded, what they are, and what becomes of the others."""
+"""Finds the files under a folder that are readable pictures, and reports the other files."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ from jaxgan.system.plain import plain
 
 log = logging.getLogger(__name__)
 
-NAMED_AT_MOST = 3  # files named one by one where something is told of many
-KINDS_AT_MOST = 6  # kinds of ignored files named
+NAMED_AT_MOST = 3  # unreadable files that a report names
+KINDS_AT_MOST = 6  # kinds of ignored files that a report names
 NO_SUFFIX = "without a suffix"
 
 
@@ -39,35 +39,34 @@ class Entry(NamedTuple):
     width: int  # pixels, upright
     height: int
     grey: bool
-    odd: tuple[str, ...] = ()  # what is done to it that its owner may not expect
-    clear: bool = False  # whether some of it is transparent
+    odd: tuple[str, ...] = ()  # conversions that its owner may not expect
+    clear: bool = False  # some pixels are transparent
     digest: str = ""  # of all bytes of the file
 
 
 class Index(NamedTuple):
-    """The readable pictures of a folder, sorted by path, and what is to be told of the rest: (title, text)."""
+    """The readable pictures of a folder, sorted by path, and a report on the other files: (title, text)."""
 
     entries: tuple[Entry, ...]
     told: tuple[tuple[str, str], ...]
 
 
 class _Listing(NamedTuple):
-    """The files of a folder that may be pictures, and what is told of those that are none."""
+    """The files of a folder that may be pictures, and what the report needs to know of the others."""
 
     files: tuple[tuple[str, Stamp], ...]
-    others: tuple[tuple[str, int], ...]  # by suffix
+    others: tuple[tuple[str, int], ...]  # counts by suffix
     failures: str
-    again: tuple[str, ...]
+    again: tuple[str, ...]  # links to folders that are read already
 
 
 def index_folder(root: Path) -> Index:
-    """The images under `root`, hidden ones and what programs put there left out; see `jaxgan.media.walking`.
+    """The images under `root`, without hidden files and those that programs put there; see `jaxgan.media.walking`.
 
-    Every file is decoded once to know, and its bytes are hashed meanwhile; the finding is kept in the user's cache
-    folder (`$XDG_CACHE_HOME/jaxgan/folders`) and holds until a file's size or one of its times (of its contents, of
-    its entry) changes, so what changes bytes in place and turns back the clock goes unseen. Files without a suffix,
-    and HEIC where a plugin of Pillow is registered, are images if Pillow takes them for some. Raises `UserError` if no
-    image can be read.
+    Every file is decoded and hashed once. The result is kept in the user's cache folder
+    (`$XDG_CACHE_HOME/jaxgan/folders`) until the size or a time stamp (mtime, ctime) of the file changes; a change in
+    place that keeps all three is not noticed. Files without a suffix, and HEIC files if a plugin of Pillow is
+    registered, are images if Pillow can open them. Raises `UserError` if no image can be read.
     """
     listing = _list_images(root)
     read, refused = _examine(root.resolve(), listing.files)
@@ -75,14 +74,14 @@ def index_folder(root: Path) -> Index:
     others[NO_SUFFIX] += sum(not PurePosixPath(path).suffix for path, _ in refused)
     unreadable = [(path, why) for path, why in refused if PurePosixPath(path).suffix]
     pictures = {suffix: count for suffix, count in others.items() if _is_picture(suffix)}
-    unread = tell_kinds("images of kinds that are not read", pictures)
+    unread = tell_kinds("images in unsupported formats", pictures)
     skipped = [tell_unreadable(unreadable, "image"), unread, listing.failures]
     if not read:
         found = f"none of the {len(unreadable)} images in the folder {str(root)!r} can be read"
         if not unreadable:
             found = f"the folder {str(root)!r} holds no images (files ending in .png, .jpg, .webp, ...)"
             if FILMS & others.keys():
-                found += "; its films are read with --config.data.frames=N, so many a clip"
+                found += "; to read its films, give --config.data.frames=N (frames per clip)"
         raise UserError("; ".join([plain(found), *filter(None, skipped)]))
     ignored = [tell_kinds("files of other kinds", others - collections.Counter(pictures)), tell_again(listing.again)]
     titled = ((ODD, tell_odd(read, "picture")), (SKIPPED, skipped), ("ignored", ignored))
@@ -90,17 +89,17 @@ def index_folder(root: Path) -> Index:
 
 
 def open_upright(path: Path) -> Image.Image:
-    """The picture in a file, of 8 bits; see `jaxgan.media.reading.read_picture`. Raises UserError."""
+    """The picture in a file, with 8 bits per channel; see `jaxgan.media.reading.read_picture`. Raises UserError."""
     return read_image(path, str(path))
 
 
 def such_as(count: int, example: str) -> str:
-    """`: example` of one, `, such as example` of several."""
+    """`: example` for one file, `, such as example` for several."""
     return f": {plain(example)}" if count == 1 else f", such as {plain(example)}"
 
 
 def _list_images(root: Path) -> _Listing:
-    """What lies in a folder, by path below it; sorted."""
+    """The files of a folder by their path below it, sorted."""
     registered = Image.registered_extensions()
     walk, found, others = Walk(root), [], collections.Counter[str]()
     for path, about in walk:
@@ -120,7 +119,7 @@ def _list_images(root: Path) -> _Listing:
 
 @functools.lru_cache(maxsize=4)
 def _examine(root: Path, files: tuple[tuple[str, Stamp], ...]) -> tuple[tuple[Entry, ...], tuple[tuple[str, str], ...]]:
-    """The entries of readable files, and the others with the reason; both in the order of `files`."""
+    """The entries of readable files, and unreadable files with the reason; both in the order of `files`."""
     known = recall(root)
     rows = {path: known[path] for path, stamp in files if path in known and known[path].stamp == stamp}
     new = [(path, stamp) for path, stamp in files if path not in rows]
@@ -147,9 +146,9 @@ def _probe(root: Path, path: str, stamp: Stamp) -> dict[str, Any] | str:
 
 
 def probe_picture(path: Path, look: Callable[[Image.Image], None] | None = None) -> dict[str, Any] | str:
-    """What `Entry` says of a file beside its path and size; a line on why it cannot be read.
+    """The fields of a file's `Entry` except path and size; or, as text, why the file cannot be read.
 
-    `look` gets the decoded image, which may be a small version of it.
+    `look` is called with the decoded image, which may be a reduced version of it.
     """
     try:
         with opened(path) as image:
@@ -157,7 +156,7 @@ def probe_picture(path: Path, look: Callable[[Image.Image], None] | None = None)
             if is_deep(image):
                 odd.append("more than 8 bits, read as 8")
             height, width = upright_size(image)
-            image.draft(image.mode, (image.width // 8, image.height // 8))  # JPEG: an eighth shows it as well
+            image.draft(image.mode, (image.width // 8, image.height // 8))  # JPEG: an eighth of the size is enough
             image.load()
             clear = _is_clear(image)
             if look is not None:
@@ -168,7 +167,7 @@ def probe_picture(path: Path, look: Callable[[Image.Image], None] | None = None)
         return plain(error)
     except OSError as error:
         return error.strerror or "it is damaged, or no image of a format that is known"
-    except Exception:  # Pillow's decoders raise what they like on broken data
+    except Exception:  # Pillow's decoders raise all kinds of errors on broken data
         return "it is damaged"
     return {"width": width, "height": height, "grey": grey, "odd": tuple(odd), "clear": clear, "digest": digest}
 
@@ -184,7 +183,7 @@ def _is_clear(image: Image.Image) -> bool:
 
 
 def tell_unreadable(unreadable: Sequence[tuple[str, str]], what: str) -> str:
-    """How many files cannot be read, and the first of them with the reason; empty for none."""
+    """How many files cannot be read, and the first of them with the reason; empty if there are none."""
     if not unreadable:
         return ""
     names = [f"{plain(path)} ({plain(why, 80)})" for path, why in unreadable[:NAMED_AT_MOST]]
@@ -193,7 +192,7 @@ def tell_unreadable(unreadable: Sequence[tuple[str, str]], what: str) -> str:
 
 
 def tell_kinds(what: str, counts: Mapping[str, int]) -> str:
-    """How many files there are by suffix, the most first."""
+    """The number of files by suffix, the most frequent first."""
     kinds = sorted((kind for kind, count in counts.items() if count), key=lambda kind: (-counts[kind], kind))
     words = [f"{counts[kind]} {plain(kind, 30)}" for kind in kinds[:KINDS_AT_MOST]]
     rest = sum(counts[kind] for kind in kinds[KINDS_AT_MOST:])
@@ -206,7 +205,7 @@ def _is_picture(suffix: str) -> bool:
 
 
 def tell_again(again: Sequence[str]) -> str:
-    """How many links lead to folders that are read already; empty for none."""
+    """How many links lead to folders that are read already; empty if there are none."""
     if not again:
         return ""
     links = "1 link to a folder" if len(again) == 1 else f"{len(again)} links to folders"
@@ -214,7 +213,7 @@ def tell_again(again: Sequence[str]) -> str:
 
 
 def tell_odd(entries: Iterable[Entry], what: str) -> list[str]:
-    """What is done to odd pictures or films, a line for each kind: how many there are, and the first of them."""
+    """What is done to unusual pictures or films, one line per kind: how many there are, and the first of them."""
     found: dict[str, list[tuple[str, str]]] = {}
     for entry in entries:
         for words in entry.odd:

@@ -1,4 +1,4 @@
-"""What was found in a folder of pictures or films, kept in the user's cache folder: a second start need not look."""
+"""Caches what was found in a folder of pictures or films, in the user's cache folder: later runs start faster."""
 
 from __future__ import annotations
 
@@ -13,36 +13,36 @@ from jaxgan.data.sources import fingerprint
 from jaxgan.media.images import replace_file
 from jaxgan.system.paths import cache_home
 
-FORMAT = 3  # raised when other things are kept, or found otherwise
+FORMAT = 3  # raise it when the cached fields, or the way they are found, change
 
-Stamp = tuple[int, int, int]  # bytes; when the contents changed; when anything of the file changed: in ns
+Stamp = tuple[int, int, int]  # size in bytes, mtime and ctime in ns
 
 
 class Row(NamedTuple):
-    """What is known of one file as it was at a time."""
+    """What is known of one file, and the stamp it had then."""
 
     stamp: Stamp
-    found: Mapping[str, Any] | str  # see `folder_index.Entry`; text: why it cannot be read
+    found: Mapping[str, Any] | str  # see `folder_index.Entry`; or why it cannot be read
 
 
 def recall(root: Path, *of: str) -> dict[str, Row]:
-    """What was kept `of` something else than pictures, by path; nothing where that is missing or damaged."""
+    """The cached rows by path; none if the cache is missing or damaged. `of` names what else than pictures they are."""
     with contextlib.suppress(OSError, ValueError):
         return read_rows(_place(root, *of))
     return {}
 
 
 def remember(root: Path, rows: Mapping[str, Row], *of: str) -> None:
-    """Keeps it; a cache that cannot be written costs time only."""
+    """Caches the rows. A cache that cannot be written is no error: later runs only start slower."""
     body = json.dumps({path: [row.stamp, row.found] for path, row in rows.items()}, allow_nan=False)
     with contextlib.suppress(OSError):
         replace_file(_place(root, *of), f"{_sum(body)}\n{body}".encode())
 
 
 def read_rows(path: Path) -> dict[str, Row]:
-    """The rows in a file that `remember` wrote. Raises ValueError for any other, OSError where it cannot be read."""
-    told, _, body = path.read_bytes().decode().partition("\n")
-    if told != _sum(body):
+    """The rows of a file that `remember` wrote. Raises ValueError for any other file, OSError if it is unreadable."""
+    checksum, _, body = path.read_bytes().decode().partition("\n")
+    if checksum != _sum(body):
         raise ValueError("its checksum differs")
     rows = json.loads(body)
     for _, found in rows.values():

@@ -1,4 +1,4 @@
-"""A plain folder of images as a data set, with class folders or without."""
+"""A plain folder of images as a data set, with or without class folders."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ if TYPE_CHECKING:
 class FolderSource:
     """One split of a folder of images as a `Source`.
 
-    For the splits see `jaxgan.data.folder_splits.find_splits`. If, below them, all images lie in two or more folders,
-    those are the classes, in sorted order; else there are no labels. Files are sorted by path and turned upright; those
-    that cannot be read are skipped and told. Without `config.channels`, a folder of grey images has 1 channel, any
-    other 3. Raises `UserError` if nothing can be read, for an unknown split, and if the images vary in size or are not
-    square and no resolution is given.
+    `jaxgan.data.folder_splits.find_splits` describes the splits. If, below them, all images are in two or more folders,
+    these folders are the classes, in sorted order; else there are no labels. Files are sorted by path and turned
+    upright; files that cannot be read are reported and skipped. Without `config.channels`, a folder of grey images has
+    1 channel, any other 3. Raises `UserError` if nothing can be read, for an unknown split, and if the images vary in
+    size or are not square and no resolution is given.
     """
 
     def __init__(self, config: DataConfig, split: str, *, whole: bool = False):
-        """`whole`: pictures are left at the sizes that they have, and `picture` reads them."""
+        """`whole`: pictures keep their own sizes, and `picture` reads them."""
         check_framing(config.channels, config.resolution, config.fit)
         self._root = Path(located(config.name, "config.data.name"))
         index = index_folder(self._root)
@@ -43,10 +43,10 @@ class FolderSource:
         if found is None:
             known = ", ".join(sorted(map(plain, splits.entries)))
             raise UserError(f"the folder {config.name!r} has no split {split!r}; it has {known}")
-        self._entries, self.everywhere = splits.entries[found], everything  # in the split, and in all of them
+        self._entries, self.everywhere = splits.entries[found], everything  # of the split, and of all splits
         if not self._entries:
             raise UserError(
-                f"the split {split!r} of the folder {config.name!r} is empty (readable images in all: "
+                f"the split {split!r} of the folder {config.name!r} is empty (readable images of all splits: "
                 f"{len(everything)}): add pictures, or a folder {split!r} with some beside one named 'train'"
             )
         classes = find_classes(everything, splits.depth)
@@ -88,7 +88,7 @@ class FolderSource:
 
     @property
     def label_counts(self) -> np.ndarray:
-        """How many examples each class has, int `[K]`."""
+        """The number of examples of each class, int `[K]`."""
         return np.bincount(self._labels, minlength=len(self.spec.classes))
 
     @property
@@ -111,12 +111,12 @@ class FolderSource:
 
 
 def digest_of(entries: Sequence[Entry]) -> str:
-    """Of the names and all bytes of files."""
+    """A digest of the paths and all bytes of files."""
     return fingerprint([(entry.path, entry.digest) for entry in entries])
 
 
 def common_side(entries: Sequence[Entry], name: str, what: str) -> int:
-    """The side in pixels that all images, or films, have; `UserError` if they differ or are not square."""
+    """The side in pixels of all images, or films. Raises `UserError` if they differ in size or are not square."""
     sizes = {(entry.width, entry.height) for entry in entries}
     width, height = min(sizes)
     if len(sizes) > 1 or width != height:
@@ -129,7 +129,7 @@ def common_side(entries: Sequence[Entry], name: str, what: str) -> int:
 
 
 def tell_sizes(entries: Sequence[Entry], what: str) -> str:
-    """How many pictures, or films, there are, and of what sizes."""
+    """The number and the sizes of pictures, or films, in words."""
     sizes = sorted({(entry.width, entry.height) for entry in entries}, key=lambda size: (size[0] * size[1], size))
     least, most = (f"{width} x {height}" for width, height in (sizes[0], sizes[-1]))
     pictures = f"1 {what}" if len(entries) == 1 else f"{len(entries):,} {what}s"
@@ -137,21 +137,21 @@ def tell_sizes(entries: Sequence[Entry], what: str) -> str:
 
 
 def tell_framing(entries: Sequence[Entry], frame: Framing, what: str) -> list[str]:
-    """What is done to pixels, and to how many pictures or films."""
-    side, told = frame.resolution, []
+    """How pixels are converted, and in how many pictures or films."""
+    side, lines = frame.resolution, []
     if side is not None:
         other = [entry for entry in entries if (entry.width, entry.height) != (side, side)]
         uneven = sum(entry.width != entry.height for entry in entries)
         small = sum(min(entry.width, entry.height) < side for entry in entries)
         how = {
-            "resize": f"resized to {side} x {side}" + (f", {uneven:,} of them cut to a square first" * bool(uneven)),
-            "pad": f"scaled down where larger, and centred on black, to {side} x {side}",
-            "crop": f"cut to their middle {side} x {side}" + (f", {small:,} of them enlarged first" * bool(small)),
+            "resize": f"resized to {side} x {side}" + f", {uneven:,} of them cropped to a square first" * bool(uneven),
+            "pad": f"scaled down if larger, and padded with black to {side} x {side}",
+            "crop": f"cropped to their central {side} x {side}" + f", {small:,} of them enlarged first" * bool(small),
         }[frame.fit]
         which = f"{len(other):,} of {len(entries):,}" if len(other) < len(entries) else f"all {len(entries):,}"
-        told.append(f"{which} {what} are {how}" if other else "")
+        lines.append(f"{which} {what} are {how}" if other else "")
     if frame.channels == 1 and (colour := [entry for entry in entries if not entry.grey]):
-        told.append(f"{len(colour):,} in colour become grey{such_as(len(colour), colour[0].path)}")
+        lines.append(f"{len(colour):,} in colour become grey{such_as(len(colour), colour[0].path)}")
     if frame.channels != 4 and (clear := [entry for entry in entries if entry.clear]):
-        told.append(f"{len(clear):,} with transparent parts are laid on white{such_as(len(clear), clear[0].path)}")
-    return told
+        lines.append(f"{len(clear):,} with transparent parts are laid on white{such_as(len(clear), clear[0].path)}")
+    return lines

@@ -1,4 +1,4 @@
-"""What the folders below a folder of pictures mean: splits, and classes."""
+"""Derives splits and classes from the subfolders of a folder of pictures."""
 
 from __future__ import annotations
 
@@ -21,17 +21,18 @@ SHOWN_AT_MOST = 10  # classes named with their counts
 
 
 class Splits(NamedTuple):
-    """The splits of a folder by name, and how they came about."""
+    """The splits of a folder by name, and how they were found."""
 
-    depth: int  # how deep they lie. 1: they are folders
+    depth: int  # folders above the classes: 1 if splits are folders, else 0
     entries: dict[str, tuple[Entry, ...]]
-    unused: tuple[Entry, ...]  # of no split, since they lie beside the folders of splits
-    told: str
+    unused: tuple[Entry, ...]  # in no split, because they are beside the folders of splits
+    told: str  # a description for the user
 
     def find(self, name: str) -> str | None:
-        """The split that a name means, or None: of that name, in any case, of the same meaning; for `test` validation.
+        """The split that a name stands for, or None.
 
-        So the defaults of a config, `train` and `test`, find what a folder has.
+        That is the split of this name, else of this name in another case, else of a name with the same meaning; for
+        `test` also a validation split. So the defaults of a config, `train` and `test`, find the splits of a folder.
         """
         if name in self.entries:
             return name
@@ -47,10 +48,10 @@ class Splits(NamedTuple):
 def find_splits(entries: Sequence[Entry]) -> Splits:
     """The splits of a folder.
 
-    It has its subfolders as splits if one is named for training and one for evaluation (see `SPLITS`), or if it has
-    subfolders of such names alone. Else, and below a lone folder for training, they are `test`, one file in ten by the
-    hash of its path (so that adding files moves none, but in a class of which nothing was left to train on: one of its
-    files is), and `train`, the rest.
+    Its subfolders are the splits if one is named for training and one for evaluation (see `SPLITS`), or if all
+    subfolders have such names. Otherwise, and below a lone folder for training, one file in ten is `test`, chosen by
+    the hash of its path, and the rest is `train`. Adding files therefore moves no file to another split, with one
+    exception: if all files of a class would be held out, one of them is trained on.
     """
     folders = {parts_of(entry)[0] for entry in entries if len(parts_of(entry)) > 1}
     known = {name for name in folders if name.lower() in SPLITS}
@@ -66,19 +67,19 @@ def find_splits(entries: Sequence[Entry]) -> Splits:
     depth = 1 if training == folders and len(folders) == 1 and not loose else 0
     train, test = _hold_out(entries, depth)
     share = len(test) / len(entries)
-    told = f"train {len(train):,}, test {len(test):,} ({share:.0%} held out, by the hash of their names)"
-    return Splits(depth, {"train": train, "test": test}, (), told)
+    counts = f"train {len(train):,}, test {len(test):,} ({share:.0%} held out, by the hash of their names)"
+    return Splits(depth, {"train": train, "test": test}, (), counts)
 
 
 def find_classes(entries: Sequence[Entry], depth: int) -> tuple[str, ...]:
-    """The class folders of all splits, sorted; none if images lie beside them or there is only one."""
+    """The class folders of all splits, sorted; none if there are images beside them or only one folder."""
     inside = _inside(entries, depth)
     names = sorted({parts[0] for parts in inside})
     return tuple(names) if len(names) > 1 and all(len(parts) > 1 for parts in inside) else ()
 
 
 def tell_classes(entries: Sequence[Entry], depth: int, what: str) -> str:
-    """The classes with their pictures or films, or why there are none."""
+    """The classes with their numbers of pictures or films, or why there are no classes."""
     inside, classes = _inside(entries, depth), find_classes(entries, depth)
     if classes:
         counts = collections.Counter(parts[0] for parts in inside)
@@ -88,18 +89,18 @@ def tell_classes(entries: Sequence[Entry], depth: int, what: str) -> str:
     loose = [parts[0] for parts in inside if len(parts) == 1]
     folders = {parts[0] for parts in inside if len(parts) > 1}
     if loose and folders:
-        pictures = f"1 {what} lies" if len(loose) == 1 else f"{len(loose):,} {what}s lie"
+        pictures = f"1 {what} is" if len(loose) == 1 else f"{len(loose):,} {what}s are"
         return f"none: {pictures} beside the folders{such_as(len(loose), loose[0])}"
-    return f"none: all {what}s lie in one folder, {plain(min(folders))}" if folders else "none"
+    return f"none: all {what}s are in one folder, {plain(min(folders))}" if folders else "none"
 
 
 def readable(name: str) -> str:
-    """The name of a class, also where that of its folder is no UTF-8: other bytes as `\\xe9`."""
+    """The name of a class. Bytes of a folder name that are not UTF-8 are escaped, as in `\\xe9`."""
     return os.fsencode(name).decode(errors="backslashreplace")
 
 
 def parts_of(entry: Entry) -> list[str]:
-    """The names in its path."""
+    """The components of its path."""
     return entry.path.split("/")
 
 
@@ -108,13 +109,13 @@ def _inside(entries: Sequence[Entry], depth: int) -> list[list[str]]:
 
 
 def _hold_out(entries: Sequence[Entry], depth: int) -> tuple[tuple[Entry, ...], tuple[Entry, ...]]:
-    """What is trained on, and what is held out."""
+    """The entries that are trained on, and those held out."""
     hashes = {e: int(hashlib.sha256(os.fsencode(e.path)).hexdigest(), 16) for e in entries}
     held_out = {e for e in entries if hashes[e] % HELD_OUT_EVERY == 0}
     labelled, classes = bool(find_classes(entries, depth)), dict[str, list[Entry]]()
     for entry in entries:
         classes.setdefault(parts_of(entry)[depth] if labelled else "", []).append(entry)
-    for inside in classes.values():  # each keeps something to train on
+    for inside in classes.values():  # each class keeps at least one to train on
         if len(classes) > 1 and held_out.issuperset(inside):
             kept = max(inside, key=hashes.__getitem__)
             held_out.remove(kept)

@@ -1,7 +1,7 @@
-"""The order of examples: one function of the seed, whatever the cache, the devices or the batch size.
+"""The order of examples: a function of the seed alone, whatever the cache, the devices or the batch size.
 
-An epoch is a permutation by a block cipher whose key is the epoch's own, so any position is reached at once and
-nothing but the position needs saving.
+Each epoch is a permutation by a block cipher with a key of its own, so any position can be computed directly, and
+checkpoints store nothing but the position.
 """
 
 from __future__ import annotations
@@ -13,25 +13,26 @@ import numpy as np
 from jaxgan.fields import MAIN
 
 ROUNDS = 4  # of the cipher
-LEAST_WORD = 8  # bits of half a block, at least
+LEAST_WORD = 8  # minimum bits of half a block
 SMALL = 2**14  # examples up to which a whole epoch is shuffled at once; a block of the cipher is then far larger
-STRETCH = 2**13  # of more examples so many positions are
-KEPT = 8  # stretches kept, for readers in several threads
+STRETCH = 2**13  # positions that are computed at once for larger data sets
+KEPT = 8  # stretches that are cached, for readers in several threads
 
 
 class Order:
-    """An endless walk over `size` examples, shuffled anew in each epoch; further sources have walks of their names.
+    """An endless sequence of `size` examples, reshuffled in each epoch. The name of a further source changes its order.
 
-    It is, index by index, that of Grain's `MapDataset.range(size).shuffle(seed).repeat()`, in arrays instead of item
-    by item and of no version of Grain: the cipher Simon (Beaulieu et al. 2013, https://eprint.iacr.org/2013/404) in
-    four rounds over the next power of four from 2^16 on, applied until it comes back to an index (cycle walking,
-    Black & Rogaway 2002, section 3), except for sizes of 4^k + 1 from 65,537 on, where Grain's gives one example twice
-    and another never. The round keys are the C++ standard's `seed_seq` of the seed of the epoch.
+    The order equals that of Grain's `MapDataset.range(size).shuffle(seed).repeat()`, but is computed in arrays instead
+    of item by item, and does not depend on Grain's version. It is the cipher Simon (Beaulieu et al. 2013,
+    https://eprint.iacr.org/2013/404) with four rounds over the next power of four, at least 2^16, applied until the
+    result is an index (cycle walking, Black & Rogaway 2002, section 3). The orders differ for sizes of 4^k + 1 from
+    65,537 on, for which Grain's repeats one example and omits another. The round keys are the C++ standard's `seed_seq`
+    of the seed of the epoch.
     """
 
     def __init__(self, size: int, seed: int, name: str = MAIN):
         own = seed if name == MAIN else (seed, *name.encode())
-        # epoch e has the seed `seed + e`: neighbouring seeds would walk the same epochs, one apart
+        # epoch e has the seed `seed + e`: without this hash, neighbouring seeds would share their epochs, one apart
         self._seed = int(np.random.SeedSequence(own).generate_state(1)[0])
         self._size = size
         self._word = max(LEAST_WORD, ((size - 1).bit_length() + 1) // 2)
@@ -39,8 +40,8 @@ class Order:
         self._stretch = functools.lru_cache(maxsize=KEPT)(self._epoch if size <= SMALL else self._walk)
 
     def indices(self, position: int, count: int) -> np.ndarray:
-        """The examples from `position` (the global count of examples before them) on: int32 `[count]`."""
-        if self._size == 1:  # the cipher would walk through its whole block for it
+        """`count` examples from `position` on, the global number of examples before them: int32 `[count]`."""
+        if self._size == 1:  # the cipher would walk through its whole block
             return np.zeros(count, np.int32)
         first, last = position // self._length, (position + count - 1) // self._length
         stretches = [self._stretch(number) for number in range(first, last + 1)]
@@ -48,14 +49,14 @@ class Order:
         return np.concatenate([np.empty(0, np.int32), *stretches])[start : start + count]
 
     def _epoch(self, epoch: int) -> np.ndarray:
-        """All examples of one epoch. The walks of all indices are taken together, twice as far each time."""
+        """All examples of one epoch. The walks of all indices advance together, and double their length each time."""
         following = self._encrypt(np.arange(4**self._word, dtype=np.uint32), self._keys(np.array([epoch])))
         while (following[: self._size] >= self._size).any():
             following = np.where(following < self._size, following, following[following])
         return following[: self._size].astype(np.int32)
 
     def _walk(self, number: int) -> np.ndarray:
-        """The examples of one stretch of positions, which may lie in two epochs."""
+        """The examples of one stretch of positions, which may cross from one epoch to the next."""
         places = np.arange(number * self._length, (number + 1) * self._length)
         epochs, within = np.divmod(places, self._size)
         keys = self._keys(np.arange(epochs[0], epochs[-1] + 1))[:, epochs - epochs[0]]
@@ -70,7 +71,7 @@ class Order:
         return _seed_sequence(((self._seed + epochs) % 2**32).astype(np.uint32)) & np.uint32(2**self._word - 1)
 
     def _encrypt(self, values: np.ndarray, keys: np.ndarray) -> np.ndarray:
-        """The cipher of uint32 `[N]` below 4^word under the round keys `[rounds,N]`; a permutation for each key."""
+        """Encrypts uint32 `[N]` below 4^word with the round keys `[rounds,N]`; a permutation for each key."""
         word, mask = self._word, np.uint32(2**self._word - 1)
 
         def turned(x: np.ndarray, by: int) -> np.ndarray:
@@ -83,7 +84,7 @@ class Order:
 
 
 def _seed_sequence(seeds: np.ndarray) -> np.ndarray:
-    """What C++'s `std::seed_seq{seed}` generates of each of the uint32 `[N]`: uint32 `[rounds,N]`.
+    """The output of C++'s `std::seed_seq{seed}` for each seed, uint32 `[N]`: uint32 `[rounds,N]`.
 
     ISO/IEC 14882, [rand.util.seedseq], for one word in and four out.
     """

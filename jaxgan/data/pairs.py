@@ -1,4 +1,4 @@
-"""Pictures in pairs: what is to be made, and the condition that it is to be made from (Isola et al. 2017)."""
+"""Pairs of pictures: the image to generate, and the condition to generate it from (Isola et al. 2017)."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ HALVES = ("left", "right")
 
 
 class HalvedPictures:
-    """Pictures of two images side by side, of which the one half is the condition of the other."""
+    """Pictures of two images side by side, of which one half is the condition of the other."""
 
     def __init__(self, pictures: Pictures, condition: str):
-        """`condition`: which half it is, "left" or "right"."""
+        """`condition`: the half that is the condition, "left" or "right"."""
         self._pictures, self._left = pictures, condition == "left"
         self.spec = dataclasses.replace(
             pictures.spec,
@@ -40,7 +40,7 @@ class HalvedPictures:
         picture = self._pictures.picture(index)["image"]
         if picture.shape[1] % 2:
             raise UserError(
-                f"config.data.condition: picture {index} is {picture.shape[1]} pixels wide, expected two halves"
+                f"config.data.condition: got picture {index}, {picture.shape[1]} pixels wide, expected an even width"
             )
         left, right = np.split(picture, 2, axis=1)
         image, condition = (right, left) if self._left else (left, right)
@@ -48,20 +48,20 @@ class HalvedPictures:
 
 
 class PairedPictures:
-    """Pictures of one folder with those of the same names, whatever their suffix, in another as their conditions."""
+    """Pictures of one folder, with the pictures of the same names (suffixes may differ) in another as conditions."""
 
     def __init__(self, images: FolderSource, conditions: FolderSource):
-        """`conditions` are looked for in all splits of their folder. Raises UserError for an image without one."""
+        """Conditions are searched for in all splits of their folder. Raises UserError for an image without one."""
         found = _partners(images.names, (*conditions.everywhere, *conditions.entries))
         missing = [name for name, partner in zip(images.names, found) if partner is None]
         if missing:
             raise UserError(
-                f"config.data.condition: {len(missing)} images have no picture of their name in "
+                f"config.data.condition: {len(missing)} images have no picture of the same name in "
                 f"{conditions.spec.name!r}, such as {missing[0]!r}"
             )
         self._images, self._conditions = images, conditions
         self._partners = [partner for partner in found if partner is not None]
-        # names that are written otherwise there are held out otherwise, too
+        # splits depend on the spelling of names, so conditions with another spelling may be in another split
         strays = sorted(set(self._partners) - set(conditions.entries))
         self.spec = dataclasses.replace(
             images.spec,
@@ -80,37 +80,37 @@ class PairedPictures:
         )
 
     def picture(self, index: int) -> dict[str, np.ndarray]:
-        """Image uint8 `[H,W,C]` and condition `[H,W,C']`. Raises UserError where their sizes differ."""
+        """Image uint8 `[H,W,C]` and condition `[H,W,C']`. Raises UserError if their sizes differ."""
         image = self._images.picture(index)["image"]
         condition = self._conditions.picture_in(self._partners[index].path)
         if image.shape[:2] != condition.shape[:2]:
             name = self._images.names[index]
             sizes = " and ".join(f"{each.shape[1]}x{each.shape[0]}" for each in (image, condition))
-            raise UserError(f"config.data.condition: {name!r} and its condition are {sizes}, expected equal sizes")
+            raise UserError(f"config.data.condition: got {name!r} and its condition of {sizes}, expected equal sizes")
         return {"image": image, "condition": condition}
 
 
 def with_conditions(pictures: Pictures, config: DataConfig, split: str) -> Pictures:
-    """The pictures of `config.name` with what `config.condition` says they are made from.
+    """The pictures of `config.name` with the conditions that `config.condition` names.
 
-    Raises UserError where that is no half and no folder.
+    Raises UserError if that is neither a half nor a folder.
     """
     if config.condition in HALVES:
         return HalvedPictures(pictures, config.condition)
     folder = Path(located(config.condition or "", "config.data.condition"))
     if not isinstance(pictures, FolderSource) or not folder.is_dir():
         raise UserError(
-            f"config.data.condition: got {config.condition!r}, expected 'left', 'right' and, beside a folder of "
-            "images, a folder with files of the same names"
+            f"config.data.condition: got {config.condition!r}, expected 'left', 'right' or, for a folder of images, "
+            "a folder with files of the same names"
         )
     names = dataclasses.replace(config, name=str(folder), channels=None)
     return PairedPictures(pictures, FolderSource(names, split, whole=True))
 
 
 def _partners(images: Sequence[str], conditions: Sequence[Entry]) -> list[Entry | None]:
-    """The condition of each image: of the very name without its suffix, else of the same name in other characters.
+    """The condition of each image: that of the same name without suffix, else of the same name after normalization.
 
-    Of several it is the last. Systems write accents in one character (NFC) or in two (NFD, as macOS does).
+    If several match, the last one is used. Systems write accents as one character (NFC) or two (NFD, as macOS does).
     """
     exact = {_stem(entry.path): entry for entry in conditions}
     composed = {_composed(entry.path): entry for entry in conditions}

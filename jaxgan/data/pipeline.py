@@ -1,4 +1,4 @@
-"""From a source to batches: preloaded for the device or the host, or streamed; equal batches for one seed."""
+"""Turns a source into batches: preloaded on the device or the host, or streamed; a seed always gives the same ones."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ log = logging.getLogger(__name__)
 
 Cache = Literal["device", "host", "stream"]
 CACHES = ("auto", "device", "host", "stream")
-DECODE_CHUNK = 256  # images that a decoding thread takes at once
-LARGE_IMAGE_SECONDS = 5e-4  # from here on decoding runs outside of the interpreter for most of its time
-BATCHES_AHEAD = 8  # how far threads read ahead of the training
+DECODE_CHUNK = 256  # images that a decoding thread takes at a time
+LARGE_IMAGE_SECONDS = 5e-4  # images that take longer are decoded mostly outside of the interpreter lock
+BATCHES_AHEAD = 8  # batches that threads read ahead of training
 
 
 @dataclass(frozen=True)
 class Pipeline:
     """The endless, shuffled training batches of one split.
 
-    `arrays` is the whole split by field, such as `{image uint8 [N,H,W,C], label int32 [N]}`, where it is preloaded;
-    with the cache `device` the caller puts it there and batches are row numbers.
+    `arrays` is the whole split by field, e.g. `{image uint8 [N,H,W,C], label int32 [N]}`, if it is preloaded. With the
+    cache `device`, the caller puts it on the devices, and batches are row numbers.
     """
 
     spec: DataSpec
@@ -48,11 +48,10 @@ class Pipeline:
     order: Order
 
     def batches(self, position: int, batch_size: int, rows: slice) -> Iterator[dict[str, np.ndarray]]:
-        """Batches from `position`, the global count of examples before the first of them, for ever.
+        """Endless batches from `position` on, the global number of examples before the first batch.
 
-        Of each global batch of `batch_size` only `rows` are read and given: `{index int32 [rows]}` with
-        the cache `device`, else the rows of each field, `{image uint8 [rows,H,W,C], label int32 [rows]}`. Other threads
-        make them ahead.
+        Only `rows` of each global batch of `batch_size` are read and yielded: `{index int32 [rows]}` with the cache
+        `device`, else the rows of each field, `{image uint8 [rows,H,W,C], label int32 [rows]}`. Threads read ahead.
         """
         start, stop, stride = rows.indices(batch_size)
         if stride != 1:
@@ -69,13 +68,13 @@ class Pipeline:
                 return checked(self.spec, self.source.read(chosen))
             return {field: array[chosen] for field, array in self.arrays.items()}
 
-        threads = _cores() if self.cache == "stream" else 1  # the others have next to nothing to do
+        threads = _cores() if self.cache == "stream" else 1  # other caches leave next to nothing to do
         reading = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=BATCHES_AHEAD)
         return iter(grain.MapDataset.range(sys.maxsize).map(read).to_iter_dataset(reading))
 
 
 def preloaded(pipelines: Mapping[str, Pipeline]) -> dict[str, np.ndarray]:
-    """What of several sources the caller puts on the devices, by the names of fields in batches."""
+    """The arrays of several sources that the caller puts on the devices, by the names of fields in batches."""
     kept = {name: each.arrays or {} for name, each in pipelines.items() if each.cache == "device"}
     return {field_of(name, field): array for name, arrays in kept.items() for field, array in arrays.items()}
 
@@ -83,7 +82,7 @@ def preloaded(pipelines: Mapping[str, Pipeline]) -> dict[str, np.ndarray]:
 def batches(
     pipelines: Mapping[str, Pipeline], read: Mapping[str, int], batch_size: int, rows: slice
 ) -> Iterator[dict[str, np.ndarray]]:
-    """Batches of several sources, each from its own count of examples `read`; see `Pipeline.batches`."""
+    """Batches of several sources, each from its own position in `read`; see `Pipeline.batches`."""
     feeds = [each.batches(read[name], batch_size, rows) for name, each in pipelines.items()]
     return (
         {field_of(name, field): array for name, part in zip(pipelines, parts) for field, array in part.items()}
@@ -92,7 +91,7 @@ def batches(
 
 
 def checked(spec: DataSpec, read: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """What a source gave, each field as it was announced. Raises UserError for a source that gives something else."""
+    """The fields that a source gave. Raises UserError if they are not those of its spec."""
     for name in {**spec.fields, **read}:
         field, array = spec.fields.get(name), read.get(name)
         given = "nothing" if array is None else f"{array.dtype} {list(array.shape[1:])}"
@@ -102,7 +101,7 @@ def checked(spec: DataSpec, read: dict[str, np.ndarray]) -> dict[str, np.ndarray
 
 
 def decode(source: Source, indices: np.ndarray) -> dict[str, np.ndarray]:
-    """The examples at `indices`, decoded; by several threads where the images are large."""
+    """The examples at `indices`, decoded in several threads if the images are large."""
     chunks = [indices[start : start + DECODE_CHUNK] for start in range(0, len(indices), DECODE_CHUNK)]
     started = time.monotonic()
     parts = [source.read(chunks[0])]
@@ -111,7 +110,8 @@ def decode(source: Source, indices: np.ndarray) -> dict[str, np.ndarray]:
         signals.check()
         return source.read(chunk)
 
-    # Small images cost Python more than Pillow, and threads then fight for the interpreter: twice the time.
+    # Small images spend more time in Python than in Pillow; threads then compete for the interpreter lock and need
+    # twice the time.
     large = (time.monotonic() - started) / len(chunks[0]) > LARGE_IMAGE_SECONDS
     with ThreadPoolExecutor(_cores() if large else 1) as pool:
         parts += pool.map(read, chunks[1:])

@@ -1,4 +1,4 @@
-"""Preparing a tfds data set in array_record format: the one place that may use TensorFlow."""
+"""Prepares a tfds data set in array_record format: the only place that may use TensorFlow."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 
 class Prepared(NamedTuple):
-    """A data set that lies ready."""
+    """A prepared data set."""
 
-    name: str  # with config and version
+    name: str  # including config and version
     directory: Path
     already: bool  # it was there before
     splits: dict[str, int]  # examples by split
@@ -28,17 +28,17 @@ class Prepared(NamedTuple):
 def prepare(config: DataConfig) -> Prepared:
     """Download and prepare the tfds data set `config.name` below `config.data_dir`.
 
-    The files come into their place in one move at the end, so an interruption leaves nothing half-made;
-    what was downloaded is kept and used the next time. Raises `UserError` for an unknown data set, one
-    without images, one that needs TensorFlow or another package that is missing, and failed downloads.
+    The files are moved into place at the end, all at once, so an interruption leaves nothing incomplete; downloads are
+    kept and reused the next time. Raises `UserError` for an unknown data set, one without images, one that needs
+    TensorFlow or another package that is missing, and failed downloads.
     """
     if is_remote(config.data_dir or ""):
         raise UserError(
-            f"config.data.data_dir={config.data_dir!r}: a data set is prepared on a disk, then its folder is copied to "
-            "the bucket"
+            f"config.data.data_dir: got {config.data_dir!r}, expected a local folder; after preparing the data set, "
+            "copy its folder to the bucket"
         )
     if kind_of_name(config.name) != "name":
-        raise UserError(f"config.data.name={config.name!r} is a folder, which needs no preparing")
+        raise UserError(f"config.data.name: got {config.name!r}, a folder, which needs no preparation")
     builder = find_builder(config)
     already = is_prepared(builder)
     if already:
@@ -62,7 +62,7 @@ def _download_and_prepare(builder: tfds.core.DatasetBuilder, name: str) -> None:
 
 
 def _explain(error: Exception, name: str, downloads: Path) -> Exception:
-    """What stopped the preparing, as a `UserError` where it is for the user to mend; else the error."""
+    """A `UserError` if the user can fix what stopped the preparation; else the error itself."""
     missing = _missing_package(error)
     if missing == "tensorflow":
         return UserError(f"preparing {name!r} needs TensorFlow (training does not): pip install -e '.[prepare]'")
@@ -70,14 +70,14 @@ def _explain(error: Exception, name: str, downloads: Path) -> Exception:
         return UserError(f"preparing {name!r} needs the package {missing}, which is not installed: pip install it")
     text = " ".join(str(error).split())[:500]
     if isinstance(error, AssertionError) and "manual" in text.lower():
-        return UserError(f"{name!r} must be downloaded by hand, into {downloads / 'manual'}: {text}")
-    if isinstance(error, OSError):  # requests' errors are such too
+        return UserError(f"{name!r} must be downloaded by hand to {downloads / 'manual'}: {text}")
+    if isinstance(error, OSError):  # includes the errors of requests
         return UserError(f"cannot prepare {name!r}: {text}")
     return error
 
 
 def _missing_package(error: BaseException | None) -> str | None:
-    """The package that an import in the chain of causes did not find."""
+    """The package that could not be imported, if the chain of causes has an ImportError."""
     while error is not None:
         if isinstance(error, ImportError):
             named = error.name or str(error).rpartition("No module named ")[2].strip("' ")

@@ -1,4 +1,4 @@
-"""Examples that are drawn, not read: they need no files, and a source of them is a model for one's own."""
+"""Examples that are rendered, not read: they need no files, and show how to write a source of your own."""
 
 from __future__ import annotations
 
@@ -12,31 +12,31 @@ from jaxgan.data.sources import IMAGES, DataSpec, fingerprint
 from jaxgan.fields import picture_fields
 
 CLASSES = ("disc", "square")
-SIDE, CHANNELS = 32, 3  # where the config does not say
-LEAST, MOST = 0.15, 0.35  # half of a shape's width, as a share of the picture's
+SIDE, CHANNELS = 32, 3  # defaults
+LEAST, MOST = 0.15, 0.35  # half of a shape's width, as a fraction of the picture's
 
 
 class Shapes:
-    """`size` pictures of a disc or a square of random place, width and colour on black, with labels.
+    """`size` pictures of a disc or a square on black, at a random place, of random width and colour, with labels.
 
-    Every name of a split gives other pictures. They are as large as the config says, else 32 x 32 in colour.
+    Each name of a split gives different pictures. The config sets their size and channels; default 32 x 32 in colour.
     """
 
     spec: DataSpec
 
     def __init__(self, config: Given[DataConfig], split: Given[str], size: Count = 10_000):
-        """Draws nothing yet."""
+        """Renders nothing yet."""
         side, channels = config.resolution or SIDE, config.channels or CHANNELS
         self._split = tuple(split.encode())
-        told = fingerprint("procedural.Shapes", split, size, side, channels)
+        identity = fingerprint("procedural.Shapes", split, size, side, channels)
         self.spec = DataSpec(
             name="procedural.Shapes",
             split=split,
             size=size,
             fields=picture_fields(side, side, channels, CLASSES),
-            fingerprint=told,
-            contents=((IMAGES, told),),
-            told=(("data", f"{size:,} drawn pictures of a disc or a square, {side} x {side}"),),
+            fingerprint=identity,
+            contents=((IMAGES, identity),),
+            told=(("data", f"{size:,} rendered pictures of a disc or a square, {side} x {side}"),),
         )
 
     def read(self, indices: Sequence[int] | np.ndarray) -> dict[str, np.ndarray]:

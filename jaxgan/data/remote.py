@@ -1,4 +1,4 @@
-"""Data sets in a bucket: copied to this host once, then read as any others."""
+"""Data sets in a bucket: they are copied to this host once, then read like local ones."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-AT_ONCE = 16  # files
+AT_ONCE = 16  # files that are copied in parallel
 
 
 def with_local_files(config: DataConfig) -> DataConfig:
-    """The config with paths on this host, to where the files of remote ones (`gs://...`) have been copied.
+    """The config with remote paths (`gs://...`) replaced by the local folders that their files are copied to.
 
-    Of a remote `data_dir` only the data set of the config is. Raises UserError for what is not there.
+    From a remote `data_dir`, only the data set of the config is copied. Raises UserError for missing files.
     """
     changes: dict[str, Any] = {}
-    if config.source:  # whose files are its own
+    if config.source:  # it finds its files by itself
         return config
     if is_remote(config.name):
         changes["name"] = str(local_copy(config.name))
@@ -52,16 +52,16 @@ def _elsewhere(name: str) -> bool:
 
 
 def place_of(remote: str) -> Path:
-    """Where on this host the files of a remote folder go: `$XDG_CACHE_HOME/jaxgan/remote/gs/bucket/folder`."""
+    """The local folder for the files of a remote one: `$XDG_CACHE_HOME/jaxgan/remote/gs/bucket/folder`."""
     scheme, _, path = remote.partition("://")
     return cache_home() / "jaxgan" / "remote" / scheme / path.strip("/")
 
 
 @functools.cache
 def local_copy(remote: str) -> Path:
-    """Copies the files of a remote folder that are not here yet, or of another size; where they are then.
+    """Copies the files of a remote folder that are missing here or differ in size; returns the local folder.
 
-    One process of a host copies, the others wait for it. Raises UserError where there is no such folder.
+    One process per host copies, the others wait for it. Raises UserError if there is no such folder.
     """
     place = place_of(remote)
     place.parent.mkdir(parents=True, exist_ok=True)
@@ -79,18 +79,18 @@ def local_copy(remote: str) -> Path:
 
 
 def _list(remote: str) -> Mapping[str, Mapping[str, Any]]:
-    """What is known of every file, by its path below the folder: `name`, `size`, and `system`, what to ask for it."""
+    """Every file by its path below the folder: `name`, `size`, and `system`, the file system to read it from."""
     try:
         system, root = fsspec.core.url_to_fs(remote)
         found = system.find(root, detail=True)
     except (ImportError, ValueError) as error:  # no package for it; no such scheme
         raise UserError(f"{remote}: {error}; for gs:// paths: pip install -e '.[gcs]'") from None
-    except Exception as error:  # whatever a network says
+    except Exception as error:  # networks fail in many ways
         raise UserError(f"{remote} cannot be read: {type(error).__name__}: {error}") from error
     if not found:
         raise UserError(
-            f"{remote} is not there; a data set is prepared on a disk (--mode=prepare --config.data.data_dir=DIR) "
-            "and its folder copied to the bucket: gcloud storage cp --recursive DIR/NAME gs://BUCKET/DIR/"
+            f"{remote} is not there; prepare the data set on a disk (--mode=prepare --config.data.data_dir=DIR) "
+            "and copy its folder to the bucket: gcloud storage cp --recursive DIR/NAME gs://BUCKET/DIR/"
         )
     start = len(root.rstrip("/")) + 1
     return {path[start:]: {**info, "system": system} for path, info in found.items() if path[start:]}
@@ -101,7 +101,7 @@ def _differs(here: Path, size: int) -> bool:
 
 
 def _copy(info: Mapping[str, Any], target: Path) -> None:
-    """In one move, so that no half of a file is taken for it."""
+    """Copies one file, then renames it, so that a partial copy is never taken for the file."""
     target.parent.mkdir(parents=True, exist_ok=True)
     part = new_file_beside(target)
     try:

@@ -1,4 +1,4 @@
-"""What tells the contents of large files apart without reading them whole."""
+"""Identifies the contents of large files without reading all of them."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from pathlib import Path
 
 from jaxgan.data.sources import fingerprint
 
-BLOCK = 2**16  # bytes read at a place
-PLACES = 4  # of a file, spread evenly from its head to its tail
-FILES = 64  # of which blocks are read; of more, spread evenly over their names, only the sizes of the others
+BLOCK = 2**16  # bytes per block
+PLACES = 4  # blocks per file, spread evenly from its head to its tail
+FILES = 64  # at most, spread evenly over the sorted names, have blocks read; the others count by their sizes
 
 
 def contents_of(files: Iterable[str | os.PathLike[str]]) -> str:
     """Sixteen hexadecimal digits over the names and sizes of files and samples of their bytes.
 
-    Of at most 64 files 256 kB each are read: data that were prepared anew in another way show, whereas a record that
-    was changed in place between the blocks, with its size kept, does not. An unreadable file counts by its name.
+    At most 64 files are read, 256 kB of each. This detects data that were prepared differently, but not a record that
+    was changed in place, outside the blocks, without a change of size. An unreadable file counts by its name.
     """
     paths = sorted(map(Path, files))
     chosen = {paths[place * len(paths) // FILES] for place in range(FILES)} if len(paths) > FILES else set(paths)
@@ -36,7 +36,7 @@ def _sample(path: Path, blocks: bool) -> list[int | str]:
 
 @functools.lru_cache(maxsize=1024)
 def _hash(path: Path, size: int, time: int) -> str:
-    """Of blocks of a file; `time` is there to have a changed file read again."""
+    """A digest of blocks of a file. `time` is part of the cache key, so that a changed file is read again."""
     del time
     digest = hashlib.sha256()
     with open(path, "rb") as file:

@@ -1,6 +1,6 @@
-"""Stacked data: three random grey images as the channels of one, so that the modes can be counted.
+"""Stacked data: three random grey images as the channels of one, so that modes can be counted.
 
-Of ten classes there are a thousand modes (Metz et al. 2017, section 3.3.1; Lin et al. 2018, section 4.1).
+Ten classes give a thousand modes (Metz et al. 2017, section 3.3.1; Lin et al. 2018, section 4.1).
 """
 
 from __future__ import annotations
@@ -33,15 +33,15 @@ class StackedSource:
     """One split of `stacked:BASE`, or `stacked:SIZE:BASE`, as a `Source`.
 
     Example `i` is always the same three images of the base, chosen at random; its label is 100 a + 10 b + c
-    of their classes (in base ten, of ten classes). The base is decoded once, at the first read, and kept.
+    for their classes a, b, c (ten classes give base ten). The base is decoded once, at the first read, and kept.
     """
 
     def __init__(self, base: Source, *, name: str, size: int = DEFAULT_SIZE):
-        """Raises UserError for a base without labels or with colours."""
+        """Raises UserError for a base without labels or with colour images."""
         image, classes = base.spec.image, base.spec.classes
         if not classes or image.channels != 1:
             raise UserError(
-                f"config.data.name={name!r}: got images of {image.channels} channels in "
+                f"config.data.name: got {name!r}, images of {image.channels} channels in "
                 f"{len(classes)} classes, expected a data set of grey images with labels"
             )
         self.base = base
@@ -65,7 +65,7 @@ class StackedSource:
         return {"image": np.moveaxis(base["image"][rows][..., 0], 1, -1), "label": self._stacked(base["label"][rows])}
 
     def labels(self, indices: Sequence[int] | np.ndarray) -> np.ndarray:
-        """The labels int32 `[n]`; no image is read where the base has labels without."""
+        """The labels int32 `[n]`; no image is read if the base can read labels alone."""
         labels = read_labels(self.base, np.arange(self.base.spec.size))
         return self._stacked(labels[self._rows[np.asarray(indices, np.int64)]])
 
@@ -83,21 +83,21 @@ class StackedSource:
 
 
 def is_stacked(name: str) -> bool:
-    """Whether a data set's name is that of a stacked one."""
+    """Whether the name is that of a stacked data set."""
     return name.startswith(PREFIX)
 
 
 def open_stacked(config: DataConfig, open_base: Callable[[DataConfig], Source]) -> StackedSource:
-    """The stacked data set `config.name`, its base opened as grey images by `open_base`.
+    """The stacked data set `config.name`; `open_base` opens its base as grey images.
 
-    Raises UserError for a name without a base, a size of none, and other channels than three.
+    Raises UserError for a name without a base, a size of zero, and channels other than three.
     """
     match = NAME.fullmatch(config.name)
     if match is None or is_stacked(match["base"]) or int(match["size"] or DEFAULT_SIZE) < 1:
         raise UserError(
-            f"config.data.name: got {config.name!r}, expected names like 'stacked:mnist' and 'stacked:25600:mnist'"
+            f"config.data.name: got {config.name!r}, expected a name such as 'stacked:mnist' or 'stacked:25600:mnist'"
         )
     if config.channels not in (None, CHANNELS):
-        raise UserError(f"config.data.channels: got {config.channels}, but {config.name!r} has {CHANNELS}")
+        raise UserError(f"config.data.channels: got {config.channels}, expected {CHANNELS} for {config.name!r}")
     base = open_base(dataclasses.replace(config, name=match["base"], channels=1))
     return StackedSource(base, name=config.name, size=int(match["size"] or DEFAULT_SIZE))

@@ -1,7 +1,8 @@
-"""Data sets of tfds, read by random access and without TensorFlow: array_record files only."""
+"""Data sets of tfds, read with random access and without TensorFlow. Only array_record files are supported."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -26,13 +27,13 @@ SHOWN_AT_MOST = 10  # classes
 class TfdsSource:
     """One split of a prepared tfds data set (`train`, `test`, `train[:10%]`) as a `Source`.
 
-    The image is the large one of a pair for super-resolution, the supervised input, or else the first
-    `tfds.features.Image`, the label likewise the first `ClassLabel`. Raises `UserError` if there is no image, no such
-    split, or if the images are not square or vary in size and no resolution is given.
+    The image is the large one of a super-resolution pair, else the supervised input, else the first
+    `tfds.features.Image`. The label is the supervised target, else the first `ClassLabel`. Raises `UserError` if there
+    is no image or no such split, or if the images are not square or vary in size and no resolution is given.
     """
 
     def __init__(self, builder: tfds.core.DatasetBuilder, config: DataConfig, split: str, *, whole: bool = False):
-        """`whole`: pictures are left at the sizes that they have, and `picture` reads them."""
+        """`whole`: pictures keep their own sizes, and `picture` reads them."""
         check_framing(config.channels, config.resolution, config.fit)
         self._directory = builder.data_path
         self._image, self._label = check_images(builder, config.name)
@@ -43,7 +44,7 @@ class TfdsSource:
         resolution = None if whole else config.resolution
         classes = tuple(label.names) if label and not whole else ()
         self._frame = Framing(config.channels or image.shape[-1] or 3, resolution, config.fit)
-        # Skipping tfds's decoder saves two thirds of the time, and its warning that OpenCV is missing.
+        # Skipping tfds's decoder saves two thirds of the time, and avoids its warning that OpenCV is missing.
         self._decoders = {
             name: tfds.decode.SkipDecoding()
             for name, feature in self._features.items()
@@ -74,7 +75,7 @@ class TfdsSource:
     def read(self, indices: Sequence[int] | np.ndarray) -> dict[str, np.ndarray]:
         """The examples at `indices`: image uint8 `[n,H,W,C]`, and label int32 `[n]` if there are classes.
 
-        Raises `UserError` for an image of another size than its data set says (only without a resolution).
+        Raises `UserError` for an image whose size is not the one its data set declares (only without a resolution).
         """
         image = self.spec.image
         images = np.empty((len(indices), *image.known), np.uint8)
@@ -86,7 +87,7 @@ class TfdsSource:
             if array.shape != images.shape[1:]:
                 raise UserError(
                     f"image {int(indices[row])} of {self.spec.name!r} is {array.shape[1]}x{array.shape[0]}, not "
-                    f"{image.width}x{image.height} as the data set says: give --config.data.resolution=N"
+                    f"{image.width}x{image.height} as the data set declares: give --config.data.resolution=N"
                 )
             images[row] = array
             if self._label:
@@ -112,18 +113,18 @@ class TfdsSource:
         return read_records(self._records, keys, self._directory)
 
 
-def read_records(records: Any, keys: list[int], directory: Any) -> Sequence[bytes]:
-    """The serialized records of some numbers. Raises UserError, with the data set's directory, for damaged files."""
+def read_records(records: Any, keys: list[int], directory: os.PathLike[str]) -> Sequence[bytes]:
+    """The serialized records with these numbers. Raises UserError, with the data set's directory, for damaged files."""
     try:
         return records.__getitems__(keys)
-    except RuntimeError as error:  # array_record checks what it reads
+    except RuntimeError as error:  # array_record verifies checksums
         raise UserError(
             f"the files of the data set in {directory} are damaged or gone ({error}): move it away and prepare it again"
         ) from error
 
 
 def side_of(shape: Sequence[int | None], config: DataConfig) -> int:
-    """The side in pixels to which pictures `[...,H,W,C]` come. Raises UserError where only a resolution tells one."""
+    """The side in pixels of pictures `[...,H,W,C]` after framing. Raises UserError if a resolution is required."""
     height, width = shape[-3:-1]
     if config.resolution is None and (height is None or height != width):
         what = "images" if len(shape) == 3 else "frames"
@@ -135,8 +136,8 @@ def side_of(shape: Sequence[int | None], config: DataConfig) -> int:
     return config.resolution or height or 0
 
 
-def contents_in(info: Any, split: str) -> tuple[tuple[str, str], ...]:
-    """Of the files of a split, or of the parts of some; nothing where they are not known."""
+def contents_in(info: tfds.core.DatasetInfo, split: str) -> tuple[tuple[str, str], ...]:
+    """Digests of the files of a split, or of parts of splits; empty if the files are not known."""
     try:
         return ((IMAGES, contents_of(info.splits[split].filepaths)),)
     except (KeyError, ValueError):
@@ -144,15 +145,15 @@ def contents_in(info: Any, split: str) -> tuple[tuple[str, str], ...]:
 
 
 def size_told(shape: Sequence[int | None]) -> str:
-    """Of pictures `[...,H,W,C]`, for a person."""
+    """The size of pictures `[...,H,W,C]`, in words."""
     height, width = shape[-3:-1]
-    return "sizes that vary" if height is None or width is None else f"{width} x {height} pixels"
+    return "varying sizes" if height is None or width is None else f"{width} x {height} pixels"
 
 
 def tell(
-    info: Any, what: str, shape: Sequence[int | None], label: str | None, frame: Framing
+    info: tfds.core.DatasetInfo, what: str, shape: Sequence[int | None], label: str | None, frame: Framing
 ) -> Iterator[tuple[str, str]]:
-    """What is in a data set and what is done with its pictures `[...,H,W,C]`, for a person: titles with texts."""
+    """Describes a data set, and how its pictures `[...,H,W,C]` are converted: titles with texts."""
     height, width, channels = shape[-3:]
     yield "data", f"{plain(info.full_name)}: {what}"
     yield "splits", ", ".join(f"{plain(name)} {split.num_examples:,}" for name, split in sorted(info.splits.items()))
@@ -161,7 +162,7 @@ def tell(
     yield "classes", f"{len(names):,}: {plain(', '.join(names[:SHOWN_AT_MOST]))}{more}" if names else "none"
     side = frame.resolution
     if side is not None and (height, width) != (side, side):
-        how = {"resize": "resized", "pad": "scaled down where larger, and centred on black,", "crop": "cut"}[frame.fit]
+        how = {"resize": "resized", "pad": "scaled down if larger, and padded with black", "crop": "cropped"}[frame.fit]
         yield "pixels", f"{how} to {side} x {side}"
     if channels == 4 and frame.channels != 4:
         yield "pixels", "transparent parts are laid on white"
@@ -170,14 +171,14 @@ def tell(
 
 
 def open_split(builder: tfds.core.DatasetBuilder, name: str, split: str) -> Any:
-    """The records of a split. Raises UserError for one that does not exist, or is empty."""
+    """The records of a split. Raises UserError for a split that does not exist or is empty."""
     try:
         data = builder.as_data_source(split, file_format=FORMAT)
         size = len(data)
     except (KeyError, ValueError, AssertionError) as error:
         known = ", ".join(sorted(builder.info.splits))
         raise UserError(
-            f"the data set {name!r} has no split {split!r}; it has {known}, and parts like 'train[:90%]'"
+            f"the data set {name!r} has no split {split!r}; it has {known}, and parts such as 'train[:90%]'"
         ) from error
     if not size:
         raise UserError(f"the split {split!r} of the data set {name!r} is empty")

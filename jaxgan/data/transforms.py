@@ -1,4 +1,4 @@
-"""From an encoded picture to uint8 `[H,W,C]`: channels, then size."""
+"""Converts encoded pictures to uint8 `[H,W,C]`: first their channels, then their size."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 
 @dataclass(frozen=True)
 class Framing:
-    """How pictures come to one shape: `channels`, then, with a `resolution`, to a square by `fit`.
+    """Converts pictures to one shape: `channels`, then, with a `resolution`, to a square by `fit`.
 
-    `pad` centres on black, transparent where there is alpha (larger pictures are first scaled down until
-    they fit), `resize` cuts the central square and scales it, `crop` cuts the centre (smaller pictures are
-    first scaled up). Without one, pictures with more than `largest` pixels along a side are scaled down to it.
-    Scaling is antialiased: Lanczos down, bicubic up. Raises `UserError` for impossible values.
+    `pad` centres them on black, or on transparent pixels if there is alpha (larger pictures are first scaled down to
+    fit); `resize` crops the central square and scales it; `crop` crops the centre (smaller pictures are first scaled
+    up). Without a `resolution`, pictures with a side of more than `largest` pixels are scaled down to it. Scaling is
+    antialiased: Lanczos down, bicubic up. Raises `UserError` for invalid values.
     """
 
     channels: int
@@ -48,24 +48,24 @@ class Framing:
 
 
 def check_framing(channels: int | None, resolution: int | None, fit: str) -> None:
-    """Raises `UserError` for channels, a resolution or a fit that cannot be."""
+    """Raises `UserError` for invalid channels, resolution or fit."""
     if channels is not None and channels not in MODES:
-        raise UserError(f"config.data.channels={channels}: expected 1 (grey), 3 (RGB) and 4 (RGBA)")
+        raise UserError(f"config.data.channels: got {channels}, expected 1 (grey), 3 (RGB) or 4 (RGBA)")
     if resolution is not None and resolution < 1:
-        raise UserError(f"config.data.resolution={resolution}: expected 1 and more pixels")
+        raise UserError(f"config.data.resolution: got {resolution}, expected 1 or more pixels")
     if fit not in get_args(Fit):
-        raise UserError(f"config.data.fit={fit!r}: expected one of {', '.join(get_args(Fit))}")
+        raise UserError(f"config.data.fit: got {fit!r}, expected one of {', '.join(get_args(Fit))}")
 
 
 def open_image(data: bytes | np.ndarray) -> Image.Image:
-    """An encoded picture, or an array `[H,W,C]`, as a Pillow image. Raises UserError for what is no picture."""
+    """An encoded picture, or an array `[H,W,C]`, as a Pillow image. Raises UserError for other data."""
     if isinstance(data, np.ndarray):
         return Image.fromarray(data[..., 0] if data.ndim == 3 and data.shape[-1] == 1 else data)
     return read_image(data)
 
 
 def read_image(source: Source, name: str = "a picture of the data set") -> Image.Image:
-    """The picture in a file, of 8 bits; see `jaxgan.media.reading.read_image`. Raises UserError, with the name."""
+    """The picture in a file, with 8 bits per channel; see `jaxgan.media.reading.read_image`. Raises UserError."""
     try:
         return reading.read_image(source)
     except PictureError as error:
@@ -73,7 +73,7 @@ def read_image(source: Source, name: str = "a picture of the data set") -> Image
 
 
 def to_channels(image: Image.Image, channels: int) -> Image.Image:
-    """The picture with 1, 3 or 4 channels of 8 bits; transparency is laid on white unless 4 are asked for."""
+    """The picture with 1, 3 or 4 channels of 8 bits. Transparent parts are laid on white unless 4 are requested."""
     if image.mode == MODES[channels] and "transparency" not in image.info:
         return image
     if image.mode.startswith(("I", "F")):
@@ -89,7 +89,7 @@ def to_channels(image: Image.Image, channels: int) -> Image.Image:
         white = Image.new("RGBA", rgba.size, (255, 255, 255, 255))
         image = Image.alpha_composite(white, rgba)
     if channels == 1 and image.mode not in ("1", "L", "RGB"):
-        image = image.convert("RGB")  # CMYK and Lab have no direct way to grey
+        image = image.convert("RGB")  # Pillow cannot convert CMYK and Lab to grey directly
     return image.convert(MODES[channels])
 
 
@@ -111,7 +111,7 @@ def fit_square(image: Image.Image, resolution: int, fit: Fit) -> Image.Image:
 
 
 def _centre(image: Image.Image, width: int, height: int) -> Image.Image:
-    """The central window of the picture; zeros (black, or transparent) where it is larger."""
+    """The central window of the picture, padded with zeros (black or transparent) if the window is larger."""
     if image.size == (width, height):
         return image
     left, top = (image.width - width) // 2, (image.height - height) // 2

@@ -1,1 +1,1 @@
-"""Trained generators for other runtimes: StableHLO programs and ONNX graphs."""
+"""Exports trained generators for other runtimes: StableHLO programs and ONNX graphs."""

@@ -1,9 +1,11 @@
-"""Generators as ONNX: the jaxpr of a generator, its weights folded in, node by node.
+"""Exports generators as ONNX: converts the jaxpr of a generator node by node, with its weights as constants.
 
-Calls of functions are followed into, and of code that differs by platform the general form is taken. What does not
-depend on the latents is computed here, so that weights enter the graph as they are used. Low-precision activations
-become float32, which every runtime has. Batches are of any size. The package jax2onnx does the same for more
-operations, but cannot be installed beside the orbax-checkpoint that runs are stored with (it wants one below 0.11.37).
+Function calls are inlined, and code that differs by platform is converted in its general form. Values that do not
+depend on the latents are computed at export, so that weights enter the graph in the form in which they are used.
+Low-precision activations become float32, which every runtime supports. The batch size is dynamic.
+
+onnx.helper builds the nodes and the model, but has no converter from jax. The package jax2onnx has one for more
+operations, but cannot be installed beside the orbax-checkpoint that stores runs (it requires one below 0.11.37).
 """
 
 from __future__ import annotations
@@ -18,27 +20,27 @@ import onnx
 from jax.extend import core
 
 from jaxgan.errors import UserError
-from jaxgan.exporting.primitives import RULES, Graph, Value
+from jaxgan.exporting.primitives import RULES, Equation, Graph, Value
 from jaxgan.exporting.stablehlo import any_batch, arguments
 from jaxgan.fields import Spec
 from jaxgan.game import Array
 from jaxgan.media.images import replace_file
 
-OPSET, IR_VERSION = 18, 9  # read by onnxruntime from 1.15 (2023) on
-INNER = ("jaxpr", "call_jaxpr", "fun_jaxpr")  # how primitives that call functions name them
+OPSET, IR_VERSION = 18, 9  # supported by onnxruntime 1.15 (2023) and later
+INNER = ("jaxpr", "call_jaxpr", "fun_jaxpr")  # parameters of primitives that hold the called function
 CALLS = {"jit", "pjit", "closed_call", "core_call", "custom_jvp_call", "custom_vjp_call", "remat", "checkpoint"}
 
 
 def write(path: str | os.PathLike[str], function: Callable[..., Array], asks: Spec) -> None:
-    """Writes the graph of `function`: inputs have the names and shapes of what it `asks` for, the output is "image".
+    """Writes the graph of `function`: inputs have the names and shapes in `asks`, the output is "image".
 
-    Raises UserError for operations that have no ONNX form here.
+    Raises UserError for operations that cannot be converted.
     """
     replace_file(path, convert(function, asks).SerializeToString())
 
 
 def convert(function: Callable[..., Array], asks: Spec) -> onnx.ModelProto:
-    """The graph as `write` saves it, checked."""
+    """The model that `write` saves, checked by onnx."""
     shapes = arguments(asks)
     batch = shapes[0].shape[0]
     with any_batch("onnx"):
@@ -65,10 +67,10 @@ def convert(function: Callable[..., Array], asks: Spec) -> onnx.ModelProto:
 
 
 def _walk(graph: Graph, jaxpr: core.Jaxpr, consts: Sequence[Any], inputs: Sequence[Value]) -> list[Value]:
-    """Adds the nodes of a jaxpr; its results, arrays where they are constant and names of nodes elsewhere."""
+    """Adds the nodes of a jaxpr. Its results are arrays if they are constant, else names of nodes."""
     known: dict[core.Var, Value] = dict(zip((*jaxpr.constvars, *jaxpr.invars), (*consts, *inputs)))
 
-    def value(atom: Any) -> Value:  # of a variable or a literal
+    def value(atom: Any) -> Value:
         return known[atom] if isinstance(atom, core.Var) else np.asarray(atom.val, atom.aval.dtype)
 
     for equation in jaxpr.eqns:
@@ -76,9 +78,9 @@ def _walk(graph: Graph, jaxpr: core.Jaxpr, consts: Sequence[Any], inputs: Sequen
     return [value(atom) for atom in jaxpr.outvars]
 
 
-def _step(graph: Graph, equation: Any, inputs: list[Value]) -> Sequence[Value]:
+def _step(graph: Graph, equation: Equation, inputs: list[Value]) -> Sequence[Value]:
     name, params = equation.primitive.name, equation.params
-    if name == "platform_index":  # of lax.platform_dependent: its default, or its last
+    if name == "platform_index":  # of lax.platform_dependent: the default branch, or else the last
         platforms = params["platforms"]
         return [np.int32(platforms.index(None) if None in platforms else len(platforms) - 1)]
     if name == "cond" and not isinstance(inputs[0], str):
@@ -94,27 +96,25 @@ def _step(graph: Graph, equation: Any, inputs: list[Value]) -> Sequence[Value]:
     ):
         return _unrolled(graph, equation, inputs)
     if name not in RULES:
-        raise UserError(
-            f"--format=onnx: the network uses {name!r}, which has no ONNX form here; use --format=stablehlo"
-        )
+        raise UserError(f"--format=onnx: the network uses {name!r}, which cannot be converted; use --format=stablehlo")
     found = RULES[name](graph, equation, *inputs)
     return [found] if isinstance(found, str) else found
 
 
-def _unrolled(graph: Graph, equation: Any, inputs: Sequence[Value]) -> list[Value]:
-    """A loop over constants that collects nothing, step after step."""
+def _unrolled(graph: Graph, equation: Equation, inputs: Sequence[Value]) -> list[Value]:
+    """Unrolls a loop over constants that has no stacked outputs."""
     params = equation.params
     start = params["num_consts"] + params["num_carry"]
     consts, carry, rows = inputs[: params["num_consts"]], list(inputs[params["num_consts"] : start]), inputs[start:]
     if len(equation.outvars) != len(carry):
-        raise UserError("--format=onnx: the network has a loop that collects, which has no ONNX form here")
+        raise UserError("--format=onnx: the network has a loop with stacked outputs, which cannot be converted")
     steps = range(params["length"])
     for index in reversed(steps) if params["reverse"] else steps:
         carry = _follow(graph, params["jaxpr"], [*consts, *carry, *(row[index] for row in rows)])
     return carry
 
 
-def _follow(graph: Graph, called: Any, inputs: Sequence[Value]) -> list[Value]:
+def _follow(graph: Graph, called: core.Jaxpr | core.ClosedJaxpr, inputs: Sequence[Value]) -> list[Value]:
     if isinstance(called, core.ClosedJaxpr):
         return _walk(graph, called.jaxpr, called.consts, inputs)
     return _walk(graph, called, (), inputs)

@@ -1,25 +1,60 @@
-"""How jax's primitives are written in ONNX."""
+"""Converts jax's primitives to ONNX nodes. onnx.helper builds the nodes, but converts nothing from jax."""
 
 from __future__ import annotations
 
 import hashlib
 import string
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import jax.numpy as jnp
 import numpy as np
 import onnx
+from jax.extend import core
+from jax.typing import DTypeLike
 from onnx import helper, numpy_helper
 
 from jaxgan.errors import UserError
 
-Value = Any  # an array, of what is constant, or the name of a node's result
-Rule = Callable[..., "str | list[str]"]  # (graph, equation, *inputs) -> names of its results
+Value = Any  # an array if it is constant, else the name of a node's result
+Rule = Callable[..., "str | list[str]"]  # (graph, equation, *inputs) -> names of the results
+
+
+class Atom(Protocol):
+    """A variable or literal of a jaxpr."""
+
+    @property
+    def aval(self) -> Any:
+        """Its shape and dtype."""
+        ...
+
+
+class Equation(Protocol):
+    """An equation of a jaxpr, with shapes and dtypes that jax's own class does not declare."""
+
+    @property
+    def primitive(self) -> core.Primitive:
+        """The operation."""
+        ...
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """The static arguments."""
+        ...
+
+    @property
+    def invars(self) -> Sequence[Atom]:
+        """The operands."""
+        ...
+
+    @property
+    def outvars(self) -> Sequence[Atom]:
+        """The results."""
+        ...
 
 
 class Graph:
-    """Nodes and weights as they are added; all sides are known but the batch, whose name is `batch`."""
+    """Collects nodes and weights. All sizes are known except the symbolic size `batch`."""
 
     def __init__(self, batch: Any):
         self.batch = batch
@@ -28,7 +63,7 @@ class Graph:
         self._constants: dict[tuple[str, tuple[int, ...], bytes], str] = {}
 
     def emit(self, operator: str, *inputs: Value, **attributes: Any) -> str:
-        """Adds a node; the name of its result."""
+        """Adds a node and returns the name of its result."""
         return self.emit_as(f"v{len(self.nodes)}", operator, *inputs, **attributes)
 
     def emit_as(self, name: str, operator: str, *inputs: Value, **attributes: Any) -> str:
@@ -37,7 +72,7 @@ class Graph:
         return name
 
     def name(self, value: Value) -> str:
-        """The name of a value; constants enter the graph, equal ones once."""
+        """The name of a value. Constants are added to the graph, equal ones only once."""
         if isinstance(value, str):
             return value
         array = np.asarray(value)
@@ -59,12 +94,12 @@ class Graph:
         """A multiple of the batch, int64 `[1]`."""
         factor = side // self.batch
         if not isinstance(factor, int) or factor * self.batch != side:
-            raise UserError(f"--format=onnx: the network has a side of {side}, expected multiples of the batch")
+            raise UserError(f"--format=onnx: the network has a side of {side}, expected a multiple of the batch")
         batch = self.emit("Shape", "latent", start=0, end=1)
         return batch if factor == 1 else self.emit("Mul", batch, np.asarray([factor]))
 
     def reshaped(self, value: Value, shape: Sequence[Any]) -> Value:
-        """Reshape to a shape, of which sides may depend on the batch."""
+        """Reshapes a value; sides of the shape may depend on the batch."""
         if not isinstance(value, str):
             return np.reshape(value, shape)
         if sum(not isinstance(side, int) for side in shape) == 1:
@@ -72,7 +107,7 @@ class Graph:
         return self.emit("Reshape", value, self.shape(shape))
 
 
-def dtype_of(dtype: Any) -> np.dtype:
+def dtype_of(dtype: DTypeLike) -> np.dtype:
     """The dtype in the graph: every floating type is float32."""
     return np.dtype(np.float32) if jnp.issubdtype(dtype, jnp.floating) else np.dtype(dtype)
 
@@ -86,37 +121,37 @@ def _composed(outer: str, inner: str) -> Rule:
 
 
 def _reduce(operator: str) -> Rule:
-    def rule(graph: Graph, equation: Any, x: str) -> str:
+    def rule(graph: Graph, equation: Equation, x: str) -> str:
         return graph.emit(operator, x, np.asarray(equation.params["axes"], np.int64), keepdims=0)
 
     return rule
 
 
-def _integer_pow(graph: Graph, equation: Any, x: str) -> str:
+def _integer_pow(graph: Graph, equation: Equation, x: str) -> str:
     return graph.emit("Pow", x, np.float32(equation.params["y"]))
 
 
-def _convert(graph: Graph, equation: Any, x: str) -> str:
+def _convert(graph: Graph, equation: Equation, x: str) -> str:
     return graph.emit("Cast", x, to=helper.np_dtype_to_tensor_dtype(dtype_of(equation.params["new_dtype"])))
 
 
-def _select(graph: Graph, equation: Any, which: Value, *cases: Value) -> str:
+def _select(graph: Graph, equation: Equation, which: Value, *cases: Value) -> str:
     if len(cases) != 2 or equation.invars[0].aval.dtype != jnp.bool_:
-        raise UserError("--format=onnx: the network selects of more than two, which has no ONNX form here")
+        raise UserError("--format=onnx: the network selects from more than two cases, which cannot be converted")
     return graph.emit("Where", which, cases[1], cases[0])
 
 
-def _clamp(graph: Graph, equation: Any, low: Value, x: Value, high: Value) -> str:
+def _clamp(graph: Graph, equation: Equation, low: Value, x: Value, high: Value) -> str:
     del equation
     return graph.emit("Min", graph.emit("Max", x, low), high)
 
 
-def _to_result_shape(graph: Graph, equation: Any, x: str, *sides: Value) -> str:
-    del sides  # they are in the result's shape
+def _to_result_shape(graph: Graph, equation: Equation, x: str, *sides: Value) -> str:
+    del sides  # the shape of the result contains them
     return graph.reshaped(x, equation.outvars[0].aval.shape)
 
 
-def _broadcast(graph: Graph, equation: Any, x: Value, *sides: Value) -> str:
+def _broadcast(graph: Graph, equation: Equation, x: Value, *sides: Value) -> str:
     del sides
     shape = equation.outvars[0].aval.shape
     dimensions, given = equation.params["broadcast_dimensions"], equation.invars[0].aval.shape
@@ -128,21 +163,21 @@ def _broadcast(graph: Graph, equation: Any, x: Value, *sides: Value) -> str:
     return graph.emit("Expand", x, graph.shape(shape)) if thin != list(shape) else x
 
 
-def _transpose(graph: Graph, equation: Any, x: str) -> str:
+def _transpose(graph: Graph, equation: Equation, x: str) -> str:
     return graph.emit("Transpose", x, perm=equation.params["permutation"])
 
 
-def _concatenate(graph: Graph, equation: Any, *parts: Value) -> str:
+def _concatenate(graph: Graph, equation: Equation, *parts: Value) -> str:
     return graph.emit("Concat", *parts, axis=equation.params["dimension"])
 
 
-def _stack(graph: Graph, equation: Any, *parts: Value) -> str:
+def _stack(graph: Graph, equation: Equation, *parts: Value) -> str:
     shape, axis = list(equation.outvars[0].aval.shape), equation.params["axis"]
     shape[axis] = 1
     return graph.emit("Concat", *(graph.reshaped(part, shape) for part in parts), axis=axis)
 
 
-def _slice(graph: Graph, equation: Any, x: str) -> str:
+def _slice(graph: Graph, equation: Equation, x: str) -> str:
     starts, limits, strides = (equation.params[key] for key in ("start_indices", "limit_indices", "strides"))
     shape = equation.invars[0].aval.shape
     strides = strides or (1,) * len(shape)
@@ -153,29 +188,29 @@ def _slice(graph: Graph, equation: Any, x: str) -> str:
     return graph.emit("Slice", x, *pick, np.asarray(cut, np.int64), steps)
 
 
-def _reverse(graph: Graph, equation: Any, x: str) -> str:
+def _reverse(graph: Graph, equation: Equation, x: str) -> str:
     axes = np.asarray(equation.params["dimensions"], np.int64)
     ends = np.full_like(axes, np.iinfo(np.int64).min)
     return graph.emit("Slice", x, np.full_like(axes, -1), ends, axes, np.full_like(axes, -1))
 
 
-def _split(graph: Graph, equation: Any, x: str) -> list[str]:
+def _split(graph: Graph, equation: Equation, x: str) -> list[str]:
     ends = np.cumsum(equation.params["sizes"])
     axis = np.asarray([equation.params["axis"]])
     bounds = zip(ends - equation.params["sizes"], ends)
     return [graph.emit("Slice", x, np.asarray([start]), np.asarray([end]), axis) for start, end in bounds]
 
 
-def _pad(graph: Graph, equation: Any, x: str, value: Value) -> str:
-    """Negative padding crops; between the elements there may be none."""
+def _pad(graph: Graph, equation: Equation, x: str, value: Value) -> str:
+    """Negative padding crops; padding between elements is not supported."""
     before, after, between = zip(*equation.params["padding_config"])
     if any(between):
-        raise UserError("--format=onnx: the network pads between elements, which has no ONNX form here")
+        raise UserError("--format=onnx: the network pads between elements, which cannot be converted")
     return graph.emit("Pad", x, np.asarray([*before, *after], np.int64), value)
 
 
-def _iota(graph: Graph, equation: Any, *sides: Value) -> str:
-    """Numbers along the batch; along another axis they are spread over it."""
+def _iota(graph: Graph, equation: Equation, *sides: Value) -> str:
+    """Numbers along one axis, broadcast to the shape; the axis may be the batch."""
     del sides
     shape, axis = equation.outvars[0].aval.shape, equation.params["dimension"]
     if isinstance(shape[axis], int):
@@ -188,12 +223,12 @@ def _iota(graph: Graph, equation: Any, *sides: Value) -> str:
     return graph.emit("Cast", spread, to=helper.np_dtype_to_tensor_dtype(dtype_of(equation.params["dtype"])))
 
 
-def _dim_as_value(graph: Graph, equation: Any) -> str:
+def _dim_as_value(graph: Graph, equation: Equation) -> str:
     number = graph.emit("Squeeze", graph.side(equation.params["dim"]))
     return graph.emit("Cast", number, to=helper.np_dtype_to_tensor_dtype(np.dtype(equation.outvars[0].aval.dtype)))
 
 
-def _dot(graph: Graph, equation: Any, a: Value, b: Value) -> str:
+def _dot(graph: Graph, equation: Equation, a: Value, b: Value) -> str:
     (a_sum, b_sum), (a_batch, b_batch) = equation.params["dimension_numbers"]
     a_rank, b_rank = (len(atom.aval.shape) for atom in equation.invars)
     if (a_sum, b_sum, tuple(a_batch)) == ((a_rank - 1,), (0,), ()) and b_rank == 2:
@@ -209,10 +244,10 @@ def _dot(graph: Graph, equation: Any, a: Value, b: Value) -> str:
     return graph.emit("Einsum", a, b, equation=f"{''.join(a_names)},{''.join(b_names)}->{''.join(out)}")
 
 
-def _gather(graph: Graph, equation: Any, table: Value, index: Value) -> str:
-    """A part that begins at a constant index, or rows for indices `[...,1]`; a row out of range is the runtime's error.
+def _gather(graph: Graph, equation: Equation, table: Value, index: Value) -> str:
+    """A slice at a constant index, or rows for indices `[...,1]`; the runtime reports rows out of range.
 
-    jax slices by gathering where the batch has no number.
+    jax turns slices into gathers if the batch size is symbolic.
     """
     numbers, sizes = equation.params["dimension_numbers"], equation.params["slice_sizes"]
     shape, axes = equation.invars[0].aval.shape, np.asarray(numbers.start_index_map, np.int64)
@@ -221,11 +256,11 @@ def _gather(graph: Graph, equation: Any, table: Value, index: Value) -> str:
         part = graph.emit("Slice", table, np.asarray(index, np.int64), np.asarray(ends, np.int64), axes)
         return graph.reshaped(part, equation.outvars[0].aval.shape)
     if numbers.start_index_map != (0,) or numbers.collapsed_slice_dims != (0,) or sizes != (1, *shape[1:]):
-        raise UserError("--format=onnx: the network gathers more than rows, which has no ONNX form here")
+        raise UserError("--format=onnx: the network gathers more than rows, which cannot be converted")
     return graph.emit("Gather", table, graph.reshaped(index, equation.invars[1].aval.shape[:-1]), axis=0)
 
 
-def _conv(graph: Graph, equation: Any, x: Value, kernel: Value) -> str:
+def _conv(graph: Graph, equation: Equation, x: Value, kernel: Value) -> str:
     params = equation.params
     layout, groups, holes = params["dimension_numbers"], params["feature_group_count"], params["lhs_dilation"]
     x = graph.emit("Transpose", x, perm=layout.lhs_spec)
@@ -241,7 +276,7 @@ def _conv(graph: Graph, equation: Any, x: Value, kernel: Value) -> str:
     if holes == (1, 1):
         attributes |= {"strides": params["window_strides"], "dilations": params["rhs_dilation"]}
         y = graph.emit("Conv", x, kernel, pads=[*before, *after], **attributes)
-    else:  # between the pixels of x lie zeros
+    else:  # zeros between the pixels of x
         y = _conv_between(graph, x, kernel, before, after, {**attributes, "strides": holes})
     return graph.emit("Transpose", y, perm=[int(axis) for axis in np.argsort(layout.out_spec)])
 
@@ -249,7 +284,7 @@ def _conv(graph: Graph, equation: Any, x: Value, kernel: Value) -> str:
 def _conv_between(
     graph: Graph, x: str, kernel: np.ndarray, before: Sequence[int], after: Sequence[int], attributes: dict[str, Any]
 ) -> str:
-    """The transposed convolution `[B,I,h,w]` by the kernel `[O,I/groups,kh,kw]` of the dilated form."""
+    """The transposed convolution of `[B,I,h,w]` that equals a dilated one with the kernel `[O,I/groups,kh,kw]`."""
     groups, sides = attributes["group"], kernel.shape[2:]
     kernel = kernel[:, :, ::-1, ::-1].reshape(groups, -1, *kernel.shape[1:]).swapaxes(1, 2)
     starts = [side - 1 - pad for side, pad in zip(sides, before)]

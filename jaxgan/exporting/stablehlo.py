@@ -1,6 +1,6 @@
-"""Generators as StableHLO: one file with weights and program, for any batch and for CPU, CUDA and TPU.
+"""Exports generators as StableHLO: one file with weights and program, for any batch size on CPU, CUDA and TPU.
 
-What is written is what `jax.export` serializes; reading it needs jax and no code of this package.
+The file is serialized by `jax.export`; reading it requires jax, but no code of this package.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ def write(
     *,
     platforms: Sequence[str] = PLATFORMS,
 ) -> None:
-    """Writes the program of `function` for any batch; `asks`: what it takes, in order, such as `Model.needed`.
+    """Writes the program of `function` for any batch size; `asks`: its inputs in order, e.g. `Model.needed`.
 
-    Raises UserError for platforms unheard of, and where `flatbuffers`, which the format is made of, is missing.
+    Raises UserError for unknown platforms, and if `flatbuffers`, which the format requires, is missing.
     """
     if not platforms or not set(platforms) <= set(PLATFORMS):
         raise UserError(f"--platforms: got {','.join(platforms)!r}, expected some of {','.join(PLATFORMS)}")
@@ -48,7 +48,7 @@ def write(
 def load(path: str | os.PathLike[str]) -> Function:
     """The generator in a file: `(latent [b,Z][, label [b], ...]) -> image [b,H,W,C]`, compiled at the first call.
 
-    Raises UserError where there is no such file, where it is another kind of file, and where `flatbuffers` is missing.
+    Raises UserError if the file does not exist or is of another kind, and if `flatbuffers` is missing.
     """
     try:
         return jax.jit(export.deserialize(bytearray(pathlib.Path(path).read_bytes())).call)
@@ -56,24 +56,24 @@ def load(path: str | os.PathLike[str]) -> Function:
         raise UserError(MISSING) from None
     except OSError as why:
         raise UserError(f"{path} cannot be read: {why.strerror}") from None
-    except Exception as why:  # whatever the reader makes of foreign bytes
-        raise UserError(f"{path} holds no exported generator: {why}") from None
+    except Exception as why:  # the reader may raise anything for other files
+        raise UserError(f"{path} is not an exported generator: {why}") from None
 
 
 @contextlib.contextmanager
 def any_batch(kind: str) -> Iterator[None]:
-    """Raises UserError for a network that cannot be followed for a batch without a number."""
+    """Raises UserError for a network that cannot be traced with a dynamic batch size."""
     try:
         yield
     except (TypeError, ValueError) as why:
-        told = " ".join(str(why).split())
-        raise UserError(f"--format={kind}: the network cannot be followed for batches of any size: {told}") from None
+        message = " ".join(str(why).split())
+        raise UserError(f"--format={kind}: the network cannot be traced for batches of any size: {message}") from None
 
 
 def arguments(asks: Spec) -> tuple[jax.ShapeDtypeStruct, ...]:
-    """The shapes of what is asked for, of a batch named b."""
+    """The shapes of the inputs, for a batch of symbolic size b."""
     (batch,) = export.symbolic_shape("b")
     return tuple(jax.ShapeDtypeStruct((batch, *field.known), field.dtype) for field in asks.values())
 
 
-MISSING = "StableHLO files need the package flatbuffers: pip install 'jaxgan[export]'"
+MISSING = "StableHLO files require the package flatbuffers: pip install 'jaxgan[export]'"

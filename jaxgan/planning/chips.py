@@ -11,31 +11,31 @@ from jaxgan.parallel.peaks import peak_flops
 
 
 class Chip(NamedTuple):
-    """One generation. Rates are a second, of one chip."""
+    """One generation of TPUs. Rates are per second and chip."""
 
-    kind: str  # as jax names the device
+    kind: str  # jax's name of the device
     memory: float  # bytes
     bandwidth: float  # bytes to and from memory
-    links: float  # bytes that all its links send together, half of the published both-way rate
+    links: float  # bytes sent over all its links together, half of the published bidirectional rate
     axes: int  # of a slice
-    wraps_from: int  # an axis of so many chips is a ring, a shorter one a line
+    wraps_from: int  # chips from which on an axis is a ring; shorter axes are lines
     source: str
-    slices: tuple[str, ...]  # that can be had
-    cubes: int = 0  # chips of the largest slice of cubes of 4x4x4, all of which can be had
+    slices: tuple[str, ...]  # shapes on offer
+    cubes: int = 0  # chips of the largest slice built from 4x4x4 cubes, all of which are on offer
 
     @property
     def flops(self) -> float:
-        """Of 16-bit matrix products."""
+        """Peak FLOPs per second of 16-bit matrix products."""
         peak = peak_flops(self.kind)
         assert peak is not None
         return peak
 
 
 GOOGLE = "docs.cloud.google.com/tpu/docs/"
-CUBE = 4  # chips of a side
+CUBE = 4  # chips per side
 SQUARES = ("1x1", "2x2", "2x4", "4x4", "4x8", "8x8", "8x16", "16x16")
 BLOCKS = ("2x2x1", "2x2x2", "2x2x4", "2x4x4")
-CHIPS = {  # not v4, whose chips the compiler takes for two devices each
+CHIPS = {  # not v4: the compiler counts each of its chips as two devices
     "v5e": Chip("TPU v5 lite", 16e9, 819e9, 200e9, 2, 16, GOOGLE + "v5e", SQUARES),
     "v5p": Chip("TPU v5", 95e9, 2765e9, 600e9, 3, 4, GOOGLE + "v5p", BLOCKS, 6144),
     "v6e": Chip("TPU v6 lite", 32e9, 1638e9, 400e9, 2, 16, GOOGLE + "v6e", SQUARES),
@@ -43,7 +43,7 @@ CHIPS = {  # not v4, whose chips the compiler takes for two devices each
 
 
 class Topology(NamedTuple):
-    """A slice, such as v5e:8x8."""
+    """A slice, e.g. v5e:8x8."""
 
     family: str
     shape: tuple[int, ...]
@@ -53,23 +53,23 @@ class Topology(NamedTuple):
 
     @property
     def chip(self) -> Chip:
-        """What it is made of."""
+        """The chip that it consists of."""
         return CHIPS[self.family]
 
     @property
     def chips(self) -> int:
-        """How many."""
+        """The number of chips."""
         return math.prod(self.shape)
 
     @property
     def links(self) -> float:
-        """Bytes a second that a chip can send in a reduction over all: half where no axis is a ring."""
+        """Bytes per second that a chip can send in a reduction over all chips: half if no axis is a ring."""
         ring = any(side >= self.chip.wraps_from for side in self.shape)
         return self.chip.links if ring else self.chip.links / 2
 
 
 def read_topologies(text: str) -> list[Topology]:
-    """Slices separated by commas, in families by size. Raises UserError for what is none, or cannot be had."""
+    """Slices separated by commas, sorted by size within each family. Raises UserError for slices that do not exist."""
     found = [_read(part.strip(), text) for part in text.split(",")]
     order = list(dict.fromkeys(topology.family for topology in found))
     return sorted(dict.fromkeys(found), key=lambda topology: (order.index(topology.family), topology.chips))
@@ -77,21 +77,21 @@ def read_topologies(text: str) -> list[Topology]:
 
 def _read(part: str, text: str) -> Topology:
     family, _, shape = part.partition(":")
-    told = f"--topology: got {(part or text)[:99]!r}, accepted"
+    got = f"--topology: got {(part or text)[:99]!r}"
     if family not in CHIPS:
-        raise UserError(f"{told} are {', '.join(CHIPS)} with a shape, such as v5e:8x8")
+        raise UserError(f"{got}, expected one of {', '.join(CHIPS)} with a shape, e.g. v5e:8x8")
     sides = shape.split("x")
     if all(re.fullmatch("[1-9][0-9]{0,3}", side) for side in sides):
         found = Topology(family, tuple(map(int, sides)))
-        if _can_be_had(found):
+        if _is_on_offer(found):
             return found
     chip = CHIPS[family]
-    cubes = f", and multiples of {CUBE} with at most {chip.cubes} chips, such as 4x4x8" if chip.cubes else ""
-    raise UserError(f"{told} for {family} are {', '.join(chip.slices)}{cubes}")
+    cubes = f", and multiples of {CUBE} with at most {chip.cubes} chips, e.g. 4x4x8" if chip.cubes else ""
+    raise UserError(f"{got}, expected one of {', '.join(chip.slices)}{cubes} for {family}")
 
 
-def _can_be_had(topology: Topology) -> bool:
-    """Whether a slice is one that Google gives; its sides can be told in any order."""
+def _is_on_offer(topology: Topology) -> bool:
+    """Whether Google offers this slice; its sides may be in any order."""
     chip = topology.chip
     if sorted(topology.shape) in [sorted(map(int, shape.split("x"))) for shape in chip.slices]:
         return True

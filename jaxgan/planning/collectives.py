@@ -1,4 +1,4 @@
-"""What a compiled program sends between chips, read from its text."""
+"""Finds what a compiled program sends between chips in its text."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MESH_GROUPS = re.compile(r"replica_groups=(?:mesh)?\[([^\]]*)\]\s*\{([^}]*)\}") 
 
 
 class Collective(NamedTuple):
-    """One operation: its kind, the bytes of its result on a chip, how many chips take part, and how often."""
+    """One operation: its kind, the bytes of its result on a chip, the chips that take part, and how often it runs."""
 
     kind: str
     size: int
@@ -28,13 +28,13 @@ class Collective(NamedTuple):
 
     @property
     def sent(self) -> float:
-        """Bytes that each chip sends in all turns, by the ring algorithms (all-reduce: scatter, then gather)."""
+        """Bytes that each chip sends in all runs with the ring algorithms (all-reduce: scatter, then gather)."""
         n = self.group
         share = (n - 1) / n
         once = {
             "all-reduce": 2 * share * self.size,
             "all-gather": share * self.size,
-            "reduce-scatter": share * self.size * n,  # of what goes in
+            "reduce-scatter": share * self.size * n,  # of the operand
             "all-to-all": share * self.size,
             "collective-permute": float(self.size),
         }[self.kind]
@@ -42,11 +42,11 @@ class Collective(NamedTuple):
 
 
 def find_collectives(program: Mapping[str, Sequence[Instruction]], turns: Turns, chips: int) -> Iterator[Collective]:
-    """Those of a compiled program over so many chips."""
+    """The collectives of a compiled program on this number of chips."""
     for computation, instructions in program.items():
         for each in instructions:
             start, kind = each.kind.endswith("-start"), each.kind.removesuffix("-start")
-            if kind not in KINDS:  # what "-done" gives was counted at its start
+            if kind not in KINDS:  # results of "-done" were counted at their start
                 continue
             sizes = [_bytes(*array) for array in ARRAY.findall(each.result)]
             if start and kind != "all-reduce" and len(sizes) > 1:  # operands, then results
@@ -64,7 +64,7 @@ def _group(attributes: str, chips: int) -> int:
         return int(iota[1])
     if mesh:
         lengths = dict(re.findall(r"'(\w+)'=(\d+)", mesh[1]))
-        parts = re.findall(r"'(\w+)'(?::\(\d+\)(\d+))?", mesh[2])  # an axis, or so many of a part of it
+        parts = re.findall(r"'(\w+)'(?::\(\d+\)(\d+))?", mesh[2])  # an axis, or the size of a part of it
         return math.prod(int(part or lengths[axis]) for axis, part in parts)
     return chips
 

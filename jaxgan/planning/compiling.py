@@ -1,9 +1,9 @@
-"""A train step compiled for a TPU slice by the TPU's own compiler, in a process of its own.
+"""Compiles a train step for a TPU slice with the TPU compiler, in a separate process.
 
     python -m jaxgan.planning.compiling < REQUEST
 
-prints what the compiler says of each program as a line of JSON. A process of its own can be given a time limit, and the
-compiler (libtpu) may end it at will.
+prints the compiler's analysis of each program as a line of JSON. A separate process can have a time limit, and an
+abort of the compiler (libtpu) does not end the caller.
 """
 
 from __future__ import annotations
@@ -33,43 +33,43 @@ from jaxgan.media.images import replace_file
 from jaxgan.planning.chips import Topology, read_topologies
 from jaxgan.system.json_files import read_json
 
-FORMAT = 3  # of what is kept of a compiled program
-LIMIT = 20 * 60.0  # seconds a compile
-FULL = "Ran out of memory"  # the most telling of the compiler's words
-ANSWER = "compiled: "  # before each answer, to tell it from what others may print
+FORMAT = 3  # of the cached analyses
+LIMIT = 20 * 60.0  # seconds per compilation
+FULL = "Ran out of memory"  # in the compiler's most useful error line
+ANSWER = "compiled: "  # prefix of answers, to distinguish them from other output
 INSTALL = "pip install -e '.[plan]'"
 
 
 class Compiled(NamedTuple):
-    """One due set of a step on one slice; bytes and operations are of a chip."""
+    """One due set of a step on one slice. Bytes and operations are per chip."""
 
     topology: str
     batch_size: int
     phases: tuple[int, ...]
-    share: float  # of the steps
+    share: float  # fraction of the steps
     model_flops: float  # matrix products and convolutions of the traced program
-    flops: float  # of the compiled one, elementwise work too
+    flops: float  # of the compiled program, including elementwise work
     accessed: float  # bytes read and written in main memory
     sent: float  # bytes to other chips
-    collectives: dict[str, float]  # how many of which kind, in all turns of loops
-    unknown: int  # loops whose number of turns is not known, counted as one
+    collectives: dict[str, float]  # counts by kind, including all iterations of loops
+    unknown: int  # loops with an unknown number of iterations, counted as one
     params: int
     moments: int
     rest: int
-    temporaries: int  # of activations and the like, where they are not kept inside the chip; and the program itself
+    temporaries: int  # activations and the like, unless they stay inside the chip, and the program itself
     arguments: int
-    seconds: float  # of compiling
+    seconds: float  # of compilation
 
     @property
     def needed(self) -> int:
-        """Bytes of memory."""
+        """Bytes of memory that a chip needs."""
         return self.arguments + self.temporaries
 
 
 def check_compiler() -> None:
-    """Raises UserError where the TPU's compiler is not installed."""
+    """Raises UserError if the TPU compiler is not installed."""
     if importlib.util.find_spec("libtpu") is None:
-        raise UserError(f"--mode=plan compiles with the TPU's compiler, which is not installed: {INSTALL}")
+        raise UserError(f"--mode=plan needs the TPU compiler, which is not installed: {INSTALL}")
 
 
 def compile_step(
@@ -81,9 +81,9 @@ def compile_step(
     within: float = math.inf,
     allow: Sequence[str] = (),
 ) -> list[Compiled]:
-    """The most frequent due set, and the one with the most work where that is another.
+    """Compiles the most frequent due set and, if it is another, the one with the most work.
 
-    `allow` as in `make_task`. Raises UserError where the compiler refuses a program, takes longer than LIMIT for it, or
+    `allow` as in `make_task`. Raises UserError if the compiler rejects a program, or needs longer than LIMIT for one or
     than `within` seconds for all.
     """
     request = {
@@ -103,9 +103,9 @@ def compile_step(
         ) as process,
     ):
         assert process.stdin is not None
-        with contextlib.suppress(BrokenPipeError):  # what it died of is told below
+        with contextlib.suppress(BrokenPipeError):  # the error below says why it ended
             process.stdin.write(json.dumps(request, allow_nan=False) + "\n")
-            process.stdin.flush()  # and open it stays: its end tells the compiler that nobody waits any more
+            process.stdin.flush()  # stdin stays open: when it is closed, the compiler process ends
         found: list[Compiled] = []
         limit = min(LIMIT, within)
         while line := _next_line(process, limit):
@@ -114,17 +114,17 @@ def compile_step(
                 found.append(Compiled(**{**each, "phases": tuple(each["phases"])}))
                 limit = min(LIMIT, max(0.0, ends - time.monotonic()))
         if line is None:
-            raise UserError(f"{topology}: compiling took longer than {limit:.0f} s")
+            raise UserError(f"{topology}: compilation took longer than {limit:.0f} s")
         errors.seek(0)
         said = [each for each in errors.read().splitlines() if each.strip()]
     if process.returncode or not found:
-        told = next((each for each in said if FULL in each), said[-1] if said else "it said nothing")
-        raise UserError(f"{topology}: the step cannot be compiled: {told[-600:]}")
+        why = next((each for each in said if FULL in each), said[-1] if said else "no message")
+        raise UserError(f"{topology}: the step cannot be compiled: {why[-600:]}")
     return found
 
 
 def _next_line(process: subprocess.Popen[str], limit: float) -> str | None:
-    """What a process writes next, "" at its end; None where it takes longer than the limit: then it is killed."""
+    """The next line of a process's output, "" at its end; None if the limit passes, at which it is killed."""
     killed = threading.Event()
 
     def kill() -> None:
@@ -140,26 +140,26 @@ def _next_line(process: subprocess.Popen[str], limit: float) -> str | None:
 
 
 def main() -> None:
-    """Answers the request in the first line of stdin; ends with the process that asked."""
+    """Answers the request in the first line of stdin. Ends when the requesting process ends."""
     request = json.loads(sys.stdin.readline())
     threading.Thread(target=_end_with_asker, daemon=True).start()
     answer(request)
 
 
 def answer(request: Mapping[str, Any]) -> None:
-    """Compiles what `compile_step` asks for, and prints a line for each program."""
+    """Compiles the programs that `compile_step` requests, and prints a line for each."""
     from jax.experimental import topologies
 
     from jaxgan.parallel.flags import set_compiler_flags
     from jaxgan.parallel.mesh import check_batch, make_mesh
     from jaxgan.planning.program import dearest, make_program
 
-    set_compiler_flags(platform="tpu")  # as on the real ones
+    set_compiler_flags(platform="tpu")  # the same as on TPUs
     config = from_json(json.dumps(request["config"], allow_nan=False))
     fields = {name: Field(**field) for name, field in request["spec"]["fields"].items()}
     spec = DataSpec(**{**request["spec"], "fields": fields})
     topology = read_topologies(request["topology"])[0]
-    # libtpu takes hosts for such of four chips, on which a single one is no slice
+    # libtpu assumes hosts of four chips, of which a single chip is not a slice
     alone = {"chips_per_host_bounds": (1, 1, 1)} if topology.chips == 1 else {}
     described = topologies.get_topology_desc(topology_name=str(topology), platform="tpu", **alone)
     mesh = make_mesh(config.parallel.mesh, described.devices)
@@ -179,7 +179,7 @@ def _end_with_asker() -> None:
 
 
 def _analysis(lowered: Any, topology: Topology, cache: Path) -> dict[str, Any]:
-    """What the compiler says of a program; it is asked once for each."""
+    """The compiler's analysis of a program, which is cached."""
     from jaxgan.planning.collectives import find_collectives
     from jaxgan.planning.hlo import count_turns, read_program
     from jaxgan.planning.traffic import memory_traffic
@@ -191,7 +191,7 @@ def _analysis(lowered: Any, topology: Topology, cache: Path) -> dict[str, Any]:
     ).hexdigest()
     path = cache / f"{key}.json"
     if path.exists():
-        with contextlib.suppress(OSError, ValueError, TypeError):  # a damaged one is made anew
+        with contextlib.suppress(OSError, ValueError, TypeError):  # a damaged one is rebuilt
             if set(kept := read_json(path)) >= {"flops", "accessed", "sent", "temporaries", "arguments"}:
                 return kept
     started = time.monotonic()
@@ -204,14 +204,14 @@ def _analysis(lowered: Any, topology: Topology, cache: Path) -> dict[str, Any]:
     kinds = sorted({each.kind for each in sent})
     analysis = {
         "flops": cost["flops"],
-        # the compiler's own count is of one turn of each loop
+        # the compiler counts one iteration of each loop
         "accessed": traffic if turns.loops else min(cost["bytes accessed"], traffic),
         "sent": sum(each.sent for each in sent),
         "collectives": {kind: sum(each.turns for each in sent if each.kind == kind) for kind in kinds},
         "unknown": turns.unknown,
         "temporaries": memory.temp_size_in_bytes
         + memory.output_size_in_bytes
-        - memory.alias_size_in_bytes  # the state that goes in is used up
+        - memory.alias_size_in_bytes  # the buffers of the input state are reused
         + memory.generated_code_size_in_bytes,
         "arguments": memory.argument_size_in_bytes,
         "seconds": time.monotonic() - started,

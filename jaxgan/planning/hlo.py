@@ -1,4 +1,4 @@
-"""The text of a compiled program (HLO), taken apart: its instructions, and how often each computation runs."""
+"""Parses the text of a compiled program (HLO): its instructions, and how often each computation runs."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ TRIPS = re.compile(r'"known_trip_count":\{"n":"(\d+)"\}')
 
 
 class Instruction(NamedTuple):
-    """One line."""
+    """One line of HLO."""
 
-    computation: str  # that it is in; "" outside of any
-    root: bool  # whether its result is that of the computation
+    computation: str  # that contains it; "" outside of any
+    root: bool  # whether its result is the result of the computation
     name: str
     result: str  # its type
     kind: str
-    arguments: str  # between the brackets
+    arguments: str  # between the parentheses
     attributes: str  # after them
 
     @property
     def operands(self) -> list[str]:
-        """The names of what it reads."""
+        """The names of its operands."""
         return re.findall(r"%([\w.-]+)", self.arguments)
 
     @property
     def calls(self) -> list[tuple[str, str]]:
-        """The computations that it runs, each with the word for how."""
+        """The computations that it runs, each with the attribute that names it."""
         several = [(how, name) for how, names in SEVERAL_CALLED.findall(self.attributes) for name in _names(names)]
         return CALLED.findall(self.attributes) + several
 
@@ -41,11 +41,11 @@ class Turns(NamedTuple):
 
     of: Mapping[str, float]
     loops: int
-    unknown: int  # loops whose number of turns the text does not tell: counted as one
+    unknown: int  # loops with an unknown number of iterations, counted as one
 
 
 def read_program(text: str) -> dict[str, list[Instruction]]:
-    """The instructions of each computation, by its name."""
+    """The instructions of each computation, by the name of the computation."""
     program: dict[str, list[Instruction]] = {}
     for each in _instructions(text):
         program.setdefault(each.computation, []).append(each)
@@ -53,7 +53,7 @@ def read_program(text: str) -> dict[str, list[Instruction]]:
 
 
 def count_turns(program: Mapping[str, Sequence[Instruction]]) -> Turns:
-    """The turns of loops, those in loops multiplied; a branch counts as if it were taken always."""
+    """How often each computation runs. Nested loops multiply; each branch counts as if it were always taken."""
     callers: dict[str, list[tuple[str, float]]] = {}
     loops = unknown = 0
     for computation, instructions in program.items():
@@ -62,7 +62,7 @@ def count_turns(program: Mapping[str, Sequence[Instruction]]) -> Turns:
             if each.kind == "while":
                 loops, trips = loops + 1, _trips(each, program)
                 unknown += trips is None
-            if not each.kind.endswith(("-done", "-update")):  # they name again what was started
+            if not each.kind.endswith(("-done", "-update")):  # they repeat the names of what was started
                 for _, called in each.calls:
                     callers.setdefault(called, []).append((computation, 1.0 if trips is None else trips))
     found: dict[str, float] = {}
@@ -77,9 +77,9 @@ def count_turns(program: Mapping[str, Sequence[Instruction]]) -> Turns:
 
 
 def _trips(loop: Instruction, program: Mapping[str, Sequence[Instruction]]) -> float | None:
-    """The turns of a loop, as the compiler notes them, else by its condition `counter < constant`.
+    """The iterations of a loop, from the compiler's annotation or else from its condition `counter < constant`.
 
-    jax's scans count from 0 by 1; TPU programs have no note.
+    jax's scans count from 0 in steps of 1. TPU programs have no annotation.
     """
     noted = TRIPS.search(loop.attributes)
     if noted:

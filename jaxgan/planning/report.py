@@ -1,4 +1,4 @@
-"""A plan as text and as JSON."""
+"""Formats a plan as text and as JSON."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from jaxgan.planning.chips import Topology
 from jaxgan.planning.roofline import Load, Roofline, roofline
 
-HOST = 4  # chips, of slices of several hosts
+HOST = 4  # chips per host
 COLUMNS = (
     *("slice", "chips", "batch", "fits", "batch that fits, a chip", "memory a chip"),
     *("ms a step", "bound by", "{}/s", "a chip", "efficiency", "is"),
@@ -16,12 +16,12 @@ COLUMNS = (
 
 
 class Row(NamedTuple):
-    """A slice with a batch, and what a step asks of one of its chips."""
+    """A slice with a batch, and the load of a step on one of its chips."""
 
     topology: Topology
-    batch: int  # images, of all chips
+    batch: int  # images over all chips
     load: Load
-    compiled: bool  # or derived from those that were
+    compiled: bool  # or else derived from compiled rows
 
     @property
     def roof(self) -> Roofline:
@@ -30,19 +30,19 @@ class Row(NamedTuple):
 
     @property
     def fits(self) -> bool:
-        """Whether all that is in memory at once is less than there is."""
+        """Whether the peak of memory use is within the chip's memory."""
         return self.load.peak <= self.topology.chip.memory
 
     @property
     def state(self) -> float:
-        """Bytes a chip that a run holds between steps."""
+        """Bytes per chip that a run holds between steps."""
         return self.load.params + self.load.moments + self.load.averages
 
     @property
     def largest_batch(self) -> int | None:
-        """Images a chip that would fit, if what is no state grows with them; None where next to nothing is held.
+        """Maximum batch size per chip, if temporaries grow with it; None if there are hardly any temporaries.
 
-        An estimate: temporaries that lie inside the chip now may not when there are more.
+        An estimate: temporaries that stay inside the chip now may be in memory for larger batches.
         """
         images, held = self.batch / self.topology.chips, self.load.temporaries
         if held < 0.01 * self.topology.chip.memory:
@@ -51,12 +51,12 @@ class Row(NamedTuple):
 
     @property
     def images_per_second(self) -> float:
-        """Of all chips."""
+        """The rate of all chips together."""
         return self.batch / self.roof.seconds
 
 
 class Refused(NamedTuple):
-    """A slice with a batch for which there are no figures."""
+    """A slice with a batch that has no figures."""
 
     topology: Topology
     batch: int
@@ -64,10 +64,10 @@ class Refused(NamedTuple):
 
 
 def derived(topology: Topology, batch: int, small: Row, large: Row) -> Row:
-    """A row between two compiled ones: what a chip does and holds is a + b / chips in either kind of scaling.
+    """Interpolates between two compiled rows: the load of a chip is a + b / chips in both kinds of scaling.
 
-    Weak: what is replicated stays and what is split by fsdp, or sent by rings, goes with 1 / chips.
-    Strong: so do the images of a chip.
+    Weak scaling: replicated parts are constant; parts sharded by fsdp or sent around rings vary with 1 / chips.
+    Strong scaling: so do the images of a chip.
     """
     low, high, at = (1 / each.chips for each in (small.topology, large.topology, topology))
     share = (low - at) / (low - high) if low != high else 0.0
@@ -76,12 +76,12 @@ def derived(topology: Topology, batch: int, small: Row, large: Row) -> Row:
 
 
 def _unit(frames: int) -> str:
-    """What is counted: an example of several frames is a clip."""
+    """The unit of rates: an example of several frames is a clip."""
     return "images" if frames == 1 else "clips"
 
 
 def details(row: Row | Refused, frames: int = 1) -> list[str]:
-    """All figures of one row, a line each; `frames` of an example of the data."""
+    """All figures of one row in lines; `frames` is the number of frames of an example."""
     if isinstance(row, Refused):
         return [f"{_named(row)}, does not compile", f"  {row.why}"]
     load, chip, roof = row.load, row.topology.chip, row.roof
@@ -91,10 +91,14 @@ def details(row: Row | Refused, frames: int = 1) -> list[str]:
         f"params {_bytes(load.params)}, moments {_bytes(load.moments)}, averages {_bytes(load.averages)}, "
         f"activations, temporaries and code {_bytes(load.temporaries)}",
         "  batch that fits  "
-        + ("not told: next to nothing is held" if row.largest_batch is None else f"about {row.largest_batch:,} a chip"),
+        + (
+            "not reported: temporaries are too small"
+            if row.largest_batch is None
+            else f"about {row.largest_batch:,} a chip"
+        ),
         f"  a step, a chip   {load.flops / 1e9:,.3g} GFLOPs, {_bytes(load.bytes)} of memory traffic, "
         f"{_bytes(load.sent)} sent in {load.collectives:g} collectives"
-        + (f"; {load.unknown:g} loops of unknown length count as one turn" if load.unknown else ""),
+        + (f"; {load.unknown:g} loops of unknown length count as one iteration" if load.unknown else ""),
         f"  roofline         {1e3 * roof.seconds:.3g} ms, bound by {roof.bound}: compute {1e3 * roof.compute:.3g} ms, "
         f"memory {1e3 * roof.memory:.3g} ms, interconnect {1e3 * roof.interconnect:.3g} ms",
         f"  predicted        at most {row.images_per_second:,.0f} {_unit(frames)}/s, "
@@ -103,7 +107,7 @@ def details(row: Row | Refused, frames: int = 1) -> list[str]:
 
 
 def decoding(row: Row | Refused, frames: int) -> list[str]:
-    """The clips of so many frames that a host must decode for the figures of a row, a line; none for pictures."""
+    """A line with the clips that a host must decode per second for the rate of a row; no line for pictures."""
     if isinstance(row, Refused) or frames == 1:
         return []
     chips = min(row.topology.chips, HOST)
@@ -113,7 +117,7 @@ def decoding(row: Row | Refused, frames: int) -> list[str]:
 
 
 def table(rows: Sequence[Row | Refused], frames: int = 1) -> list[str]:
-    """Rows of a scaling table; `efficiency` is the share of a step left where no sending is hidden."""
+    """A scaling table in Markdown; see `Roofline.efficiency` for the column of this name."""
     heads = " | ".join(COLUMNS).format(_unit(frames))
     lines = [f"| {heads} |", "|---" * len(COLUMNS) + "|"]
     for row in rows:

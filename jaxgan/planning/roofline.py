@@ -1,7 +1,7 @@
-"""The least time that a step can take: of its arithmetic, its memory traffic or its interconnect the slowest.
+"""A lower bound of the time of a step: the slowest of its arithmetic, its memory traffic and its interconnect.
 
-After Williams et al. 2009 with a third roof for what chips send each other. The three are taken to overlap
-wholly in `seconds` and not at all in `efficiency`, so the latter is the worse bound.
+After Williams et al. 2009, with a third roof for communication between chips. `seconds` assumes that the three overlap
+completely; `efficiency` assumes that communication does not overlap at all, and is the more pessimistic bound.
 """
 
 from __future__ import annotations
@@ -14,22 +14,22 @@ from jaxgan.planning.compiling import Compiled
 
 
 class Load(NamedTuple):
-    """What one chip has to do in a step, on average over the steps of a period."""
+    """The work of one chip per step, averaged over the steps of a period."""
 
     flops: float
     bytes: float  # read and written in its memory
     sent: float  # bytes to other chips
-    collectives: float  # how many
-    unknown: float  # loops whose number of turns is not known, counted as one
+    collectives: float  # their number
+    unknown: float  # loops with an unknown number of iterations, counted as one
     params: float  # bytes
     moments: float
-    averages: float  # with all else that the state holds
-    temporaries: float  # activations among them, of the largest step
+    averages: float  # and the rest of the state
+    temporaries: float  # including activations, of the largest step
     peak: float  # bytes in use at once, of the largest step
 
 
 class Roofline(NamedTuple):
-    """Seconds a step of each roof."""
+    """Seconds per step of each roof."""
 
     compute: float
     memory: float
@@ -37,25 +37,25 @@ class Roofline(NamedTuple):
 
     @property
     def seconds(self) -> float:
-        """The slowest, the others wholly hidden behind it."""
+        """The time of the slowest roof, with the others hidden behind it."""
         return max(self)
 
     @property
     def bound(self) -> str:
-        """What the slowest is."""
+        """The name of the slowest roof."""
         return max(self._asdict().items(), key=lambda item: item[1])[0]
 
     @property
     def efficiency(self) -> float:
-        """Of weak scaling: the share of a step that remains where none of the sending is hidden."""
+        """The efficiency of weak scaling if no communication overlaps: the fraction of a step without it."""
         local = max(self.compute, self.memory)
         return local / (local + self.interconnect)
 
 
 def mean_load(steps: Sequence[Compiled]) -> Load:
-    """Work is averaged over the steps, the first also for those not compiled; of memory the most counts.
+    """Averages work over the steps, with the first also for those that are not compiled; memory is the maximum.
 
-    Of loops the compiler counts the FLOPs of one turn: they are raised to those of the traced program.
+    The compiler counts one iteration of each loop, so its FLOPs are raised to those of the traced program.
     """
     shares = [step.share for step in steps]
     shares[0] = 1.0 - sum(shares[1:])

@@ -1,4 +1,4 @@
-"""The mesh, microbatches and rematerialisation with which a config is predicted to be fastest on a slice."""
+"""Finds the mesh, microbatches and rematerialisation that are predicted to be fastest for a config on a slice."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from jaxgan.planning.chips import Topology
 from jaxgan.planning.report import Row
 from jaxgan.planning.roofline import Load
 
-LIMIT = 60 * 60.0  # seconds a search
+LIMIT = 60 * 60.0  # seconds per search
 REMATS = ("none", "elementwise", "full")
 MICROBATCHES = (1, 2, 4, 8)
 
-Measure = Callable[[RunConfig, Topology, float], Load]  # with the seconds that it may take
-Change = Mapping[str, object]  # fields of a config, as the command line has them
+Measure = Callable[[RunConfig, Topology, float], Load]  # the last argument: its time limit in seconds
+Change = Mapping[str, object]  # fields of a config, named as on the command line
 
 
 class Best(NamedTuple):
-    """The fastest way that fits."""
+    """The fastest variant that fits."""
 
     change: Change
     row: Row
@@ -32,11 +32,11 @@ class Best(NamedTuple):
 def search(
     config: RunConfig, topology: Topology, measure: Measure, tell: Callable[[str], None], *, limit: float = LIMIT
 ) -> Best | None:
-    """The best of what was tried before the limit, told each time that there is a better one; None if nothing fits.
+    """The best variant that was tried before the limit, or None if nothing fits. `tell` gets a line for each one.
 
-    All ways are tried on all meshes, those that compute the least again first and on the fastest meshes first: what
-    is computed again may save traffic and be faster. Left out is what cannot win: meshes on which the state alone
-    is too large, and all that is left once the best is bound by the arithmetic of a step that computes nothing twice.
+    All variants are tried on all meshes, those with the least recomputation first, and on the fastest meshes first:
+    recomputation may save memory traffic and be faster. Variants that cannot win are skipped: meshes on which the state
+    alone is too large, and all remaining variants once the best is compute-bound without recomputation.
     """
     ends = time.monotonic() + limit
     left = [dict(mesh) for mesh in meshes(topology.chips)]
@@ -50,19 +50,19 @@ def search(
                 continue
             remaining = ends - time.monotonic()
             if remaining <= 0:
-                tell(f"stopped after {limit / 60:.0f} min, not all ways were tried")
+                tell(f"stopped after {limit / 60:.0f} min, before all variants were tried")
                 return best
             try:
                 row = Row(topology, tried.batch_size, measure(tried, topology, remaining), True)
             except UserError as refused:
-                tell(f"  {_told(change)}: {refused}")
+                tell(f"  {_described(change)}: {refused}")
                 continue
             seconds[str(mesh)] = min(seconds.get(str(mesh), math.inf), row.roof.seconds)
             if row.state > topology.chip.memory:
                 left.remove(mesh)
             better = row.fits and (best is None or row.roof.seconds < best.row.roof.seconds)
-            told = f"{1e3 * row.roof.seconds:.3g} ms, bound by {row.roof.bound}" if row.fits else "does not fit"
-            tell(f"  {_told(change)}: {told}{', the best so far' if better else ''}")
+            result = f"{1e3 * row.roof.seconds:.3g} ms, bound by {row.roof.bound}" if row.fits else "does not fit"
+            tell(f"  {_described(change)}: {result}{', the best so far' if better else ''}")
             if better:
                 best = Best(change, row)
             if best is not None and best.row.roof.bound == "compute" and best.change["remat"] == "none":
@@ -71,7 +71,7 @@ def search(
 
 
 def meshes(chips: int) -> Iterator[Mapping[str, int]]:
-    """From all data to all fsdp, by powers of two."""
+    """Meshes from all data to all fsdp, in powers of two."""
     shards = 1
     while shards <= chips:
         if chips % shards == 0:
@@ -80,7 +80,7 @@ def meshes(chips: int) -> Iterator[Mapping[str, int]]:
 
 
 def ways(config: RunConfig) -> list[Change]:
-    """Ways to play, those that compute or launch the least again first."""
+    """Variants of a step, those with the least recomputation and the fewest launches first."""
     ranked = [
         (part + again, {"microbatches": microbatches, "remat": remat})
         for part, microbatches in enumerate(MICROBATCHES)
@@ -106,7 +106,7 @@ def flags(change: Change) -> str:
     return " ".join(f"--config.{name}={value}" for name, value in named.items())
 
 
-def _told(change: Change) -> str:
+def _described(change: Change) -> str:
     mesh = change["parallel.mesh"]
     assert isinstance(mesh, Mapping)
     shape = " x ".join(f"{axis} {size}" for axis, size in mesh.items())

@@ -1,7 +1,7 @@
-"""What a compiled program reads and writes in a TPU's main memory, read from its text.
+"""Computes what a compiled program reads and writes in a TPU's main memory, from its text.
 
-The compiler's own count of bytes takes in what it keeps inside the chip (memory space 1 and above in a layout,
-`{1,0:T(8,128)S(1)}`), which on small networks is nearly all, and takes a loop for one of its turns.
+The compiler's own count of bytes includes arrays that stay inside the chip (memory space 1 and above in a layout,
+`{1,0:T(8,128)S(1)}`), which is nearly everything in small networks, and counts one iteration of each loop.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ Program = Mapping[str, Sequence[Instruction]]
 
 
 def array_bytes(text: str, *, inside: bool = False) -> list[float]:
-    """Bytes in main memory of each array that a type names, padded to its tiles; 0 for one inside the chip.
+    """Bytes in main memory of each array of a type, padded to its tiles; 0 for arrays inside the chip.
 
-    `inside`: those inside the chip, too.
+    `inside`: also count arrays inside the chip.
     """
     return [_bytes(*found, inside=inside) for found in ARRAY.findall(text)]
 
 
 def memory_traffic(program: Program, turns: Turns) -> float:
-    """Bytes that each instruction reads and writes in main memory, summed over all turns of loops.
+    """Bytes that all instructions read and write in main memory, including all iterations of loops.
 
-    Of an array of which a part is read or written in place that part counts.
+    If only a part of an array is read, or written in place, only that part counts.
     """
     inner = {called for each in _every(program) if each.kind not in FREE for _, called in each.calls}
     total = 0.0
@@ -51,14 +51,14 @@ def memory_traffic(program: Program, turns: Turns) -> float:
                 continue
             reads = enumerate(each.operands)
             moved += sum(min(held.get(name, 0.0), _read(each, index, program)) for index, name in reads)
-            # what is started says its operands with its results
+            # the type of a started operation has its operands and its results
             moved += sum(sizes) / 2 if each.kind.endswith("-start") else _written(each, sizes, instructions, program)
         total += turns.of[computation] * moved
     return total
 
 
 def _read(reader: Instruction, index: int, program: Program) -> float:
-    """Bytes of its operand at this index that an instruction reads at most; infinity: all."""
+    """Upper bound of the bytes that an instruction reads of its operand at this index; infinity: all of it."""
     if index == 0 and reader.kind in PARTS:
         return sum(array_bytes(reader.result, inside=True))
     if index == 0 and reader.kind == UPDATE:
@@ -75,13 +75,13 @@ def _read_inside(name: str, body: Sequence[Instruction], program: Program) -> fl
     for each in body:
         for index, operand in enumerate(each.operands):
             if operand == name:
-                through = each.kind == "bitcast"  # the same bytes under another shape
+                through = each.kind == "bitcast"  # the same bytes in another shape
                 total += _read_inside(each.name, body, program) if through else _read(each, index, program)
     return total
 
 
 def _written(writer: Instruction, sizes: Sequence[float], around: Sequence[Instruction], program: Program) -> float:
-    """Bytes that an instruction writes: of an array that is updated in place the update. `around` it is its body."""
+    """Bytes that an instruction writes; for an update in place, those of the update. `around`: its computation."""
     if writer.kind == "bitcast" or writer.kind == UPDATE:
         named = {each.name: each for each in around}
         source = named.get(writer.operands[writer.kind == UPDATE])

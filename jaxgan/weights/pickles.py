@@ -1,7 +1,7 @@
-"""A machine for pickles that calls nothing: it builds tables, lists, numbers and text, and records names of the rest.
+"""A pickle machine that imports and calls nothing: it builds dicts, lists, numbers and text, and records other names.
 
-A pickle is a program that may call anything it can name. Here a name is never looked up: it becomes `Named`, and what
-would be made of it becomes `Inert`. Only the few functions of `CALLS` do something, and they are harmless.
+A pickle is a program that may call anything it can name. Here a name is never imported: it becomes `Named`, and its
+instances become `Inert`. Only the few harmless functions of `CALLS` are called.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from typing import IO, Any
 from jaxgan.errors import UserError
 from jaxgan.system.plain import plain
 
-MOST_STEPS = 1_000_000  # opcodes and moved items of one pickle; a training checkpoint of 1,000 tensors has 100,000
+MOST_STEPS = 1_000_000  # opcodes and moved items per pickle; a training checkpoint of 1,000 tensors has 100,000
 DEAR = {"GLOBAL": 6, "STACK_GLOBAL": 6, "REDUCE": 3, "NEWOBJ": 3, "NEWOBJ_EX": 3, "EMPTY_SET": 2, "FROZENSET": 2}
 MOST_INTEGER = 2**64
-HARMFUL = {  # modules of which no weights need anything, but pickles that attack do
+HARMFUL = {  # modules that files of weights never need, but attacks use
     "ctypes",
     "importlib",
     "marshal",
@@ -51,7 +51,7 @@ class Named:
 
 @dataclasses.dataclass(slots=True, eq=False)
 class Inert:
-    """What stands for an object of any class: its class's name, and the tables that it was given."""
+    """A stand-in for an object of any class: the name of the class, and the items and state that it was given."""
 
     kind: str
     items: dict[str | int, Any] = dataclasses.field(default_factory=dict)
@@ -59,21 +59,21 @@ class Inert:
 
 
 class Machine:
-    """Runs one pickle. `calls`: what the names that do something do; `refer`: what a persistent id refers to.
+    """Runs one pickle. `calls`: the functions by (module, name); `refer`: resolves a persistent id.
 
-    Tables have keys of text or whole numbers: a class, None, a number or a truth value as a key becomes its text.
-    Raises UserError for other keys, for names of HARMFUL, and for a pickle that takes too many steps.
+    Keys of dicts are text or integers; a class, None, a float or a bool as a key becomes its text. Raises UserError for
+    other keys, for names of HARMFUL, and for a pickle that takes too many steps.
     """
 
     def __init__(self, calls: Mapping[tuple[str, str], Callable[..., Any]], refer: Callable[[Any], Any]):
         self._calls, self._refer = calls, refer
         self._stack: list[Any] = []
-        self._below: list[list[Any]] = []  # what lies under each mark
+        self._below: list[list[Any]] = []  # the stacks below each mark
         self._memo: dict[int, Any] = {}
         self._steps = 0
 
     def run(self, file: IO[bytes]) -> Any:
-        """The object of the pickle at the file's position, which is then behind it."""
+        """The object of the pickle at the file's position, which moves past it."""
         start, most = file.tell(), 0
         argument: Any
         for opcode, argument, _ in pickletools.genops(file):
@@ -94,13 +94,13 @@ class Machine:
             elif name not in ("PROTO", "FRAME"):
                 self._step(name, argument)
         if most > file.tell() - start:
-            raise UserError("it numbers its objects beyond all measure")
+            raise UserError("it uses memo numbers that are too large")
         return self._stack.pop()
 
     def _spend(self, steps: int) -> None:
         self._steps += steps
         if self._steps > MOST_STEPS:
-            raise UserError(f"it takes more than {MOST_STEPS:,} steps to read, beyond all measure for weights")
+            raise UserError(f"it takes more than {MOST_STEPS:,} steps to read, too many for weights")
 
     def _step(self, name: str, argument: Any) -> None:
         stack = self._stack
@@ -112,7 +112,7 @@ class Machine:
         elif name in SHORT_TUPLES:
             count = SHORT_TUPLES[name]
             if len(stack) < count:
-                raise UserError("it takes more objects than it has made")
+                raise UserError("it takes more objects than it has built")
             stack[-count:] = [tuple(stack[-count:])]
         elif name == "POP":
             stack.pop()
@@ -136,7 +136,7 @@ class Machine:
         elif name == "BINPERSID":
             stack.append(self._refer(stack.pop()))
         else:
-            raise UserError(f"it has the opcode {name}, which files of weights do not have: refused")
+            raise UserError(f"it has the opcode {name}, which files of weights do not use: refused")
 
     def _to_mark(self) -> list[Any]:
         items, self._stack = self._stack, self._below.pop()
@@ -144,7 +144,7 @@ class Machine:
         return items
 
     def _gather(self, name: str, items: list[Any]) -> None:
-        """Makes something of the items, or puts them into the object before them."""
+        """Builds an object from the items, or adds them to the object below them."""
         stack = self._stack
         if name == "TUPLE":
             stack.append(tuple(items))
@@ -160,11 +160,11 @@ class Machine:
             into = stack[-1]
             (into if isinstance(into, dict) else into.items).update(_table(items))
         elif not isinstance(stack[-1], Inert):
-            raise UserError("it changes an object that is no list and no table: refused")
+            raise UserError("it changes an object that is neither a list nor a dict: refused")
 
-    def _made(self, maker: Any, arguments: Any, keywords: Any) -> Any:
+    def _made(self, maker: object, arguments: object, keywords: object) -> Any:
         if not isinstance(maker, Named | Inert) or not isinstance(arguments, tuple) or not isinstance(keywords, dict):
-            raise UserError("it calls what is no class and no function: refused")
+            raise UserError("it calls something that is neither a class nor a function: refused")
         if isinstance(maker, Inert):
             return Inert(maker.kind)
         self._spend(len(arguments))
@@ -176,45 +176,45 @@ class Machine:
         return call(*arguments)
 
 
-def _named(module: Any, name: Any) -> Named:
+def _named(module: object, name: object) -> Named:
     if not isinstance(module, str) or not isinstance(name, str):
-        raise UserError("it names something by what is no text: refused")
+        raise UserError("it has a name that is not text: refused")
     named, top = Named(module, name), module.partition(".")[0]
     if top in HARMFUL or (top in BUILTIN and name in HARMFUL_BUILTINS):
-        raise UserError(f"it asks for {named}, which is no part of a state dict: refused")
+        raise UserError(f"it uses {named}, which is not part of a state dict: refused")
     return named
 
 
-def _change(thing: Any, state: Any) -> None:
-    """Tables and stand-ins may be told more, such as the versions of modules; all else stays as it is."""
+def _change(thing: object, state: object) -> None:
+    """Sets the state of a stand-in, and ignores that of a dict, e.g. the versions of modules; others are refused."""
     if isinstance(thing, Inert):
         thing.state = state
     elif not isinstance(thing, dict):
-        raise UserError("it changes an object that is no table: refused")
+        raise UserError("it changes an object that is not a dict: refused")
 
 
 def _table(items: list[Any]) -> dict[str | int, Any]:
     if len(items) % 2:
-        raise UserError("it has a table with a key without a value")
+        raise UserError("it has a dict with a key without a value")
     return {as_key(key): value for key, value in zip(items[::2], items[1::2])}
 
 
-def as_key(key: Any) -> str | int:
-    """A key of a table, looked at before it is hashed. Raises UserError for what is no text and no number."""
+def as_key(key: object) -> str | int:
+    """A key of a dict, checked before it is hashed. Raises UserError for other keys than text and numbers."""
     if type(key) is str:
         return key
     if type(key) is int and abs(key) < MOST_INTEGER:
         return key
     if key is None or type(key) in (bool, float):
         return f"<{key}>"
-    if type(key) in (Named, Inert):
+    if isinstance(key, Named | Inert):
         return f"<{key if isinstance(key, Named) else key.kind}>"
     if type(key) is bytes and len(key) < 1000:
         return f"<{key!r}>"
-    raise UserError(f"a table has a key that is {_article(key)}, expected text and whole numbers")
+    raise UserError(f"a dict has a key that is {_article(key)}, expected text or an integer")
 
 
-def _article(key: Any) -> str:
+def _article(key: object) -> str:
     return "too large a number" if type(key) is int else f"a {type(key).__name__}"
 
 

@@ -1,4 +1,4 @@
-"""Tensors of a file, whatever its format: PyTorch's zip or older stream, a pickle of arrays, safetensors, npz."""
+"""Reads the tensors of a file in any known format: PyTorch's zip or older stream, pickled arrays, safetensors, npz."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ from jaxgan.weights.torch_stream import read_torch_stream
 from jaxgan.weights.torch_zip import PICKLE, read_torch_zip
 
 ZIP, ZIP_END = b"PK\x03\x04", b"PK\x05\x06"
-MANY = 0xFFFF  # what a zip announces that has as many members or more
-OTHERS = {  # how files begin that often lie in the place of weights
+MANY = 0xFFFF  # the count that a zip with this many members or more announces
+OTHERS = {  # beginnings of files that are often mistaken for weights
     b"version https://git-lfs": "it is a pointer of Git LFS, not the file itself: git lfs pull fetches it",
     b"<": "it is a web page or XML, not a file of weights: download it again",
-    b"\x89HDF": "it is an HDF5 file, which is not read: save the weights with torch.save, as safetensors or npz",
-    b"\x1f\x8b": "it is packed with gzip: unpack it first",
+    b"\x89HDF": "it is an HDF5 file, which is not supported: save the weights with torch.save, as safetensors or npz",
+    b"\x1f\x8b": "it is compressed with gzip: unpack it first",
     b"(dp": "it is a pickle of Python 2's text form, not a file of torch.save: save its state dict with torch.save",
 }
-DAMAGED = (  # what readers of damaged files raise
+DAMAGED = (  # errors for damaged files
     pickle.UnpicklingError,
     zipfile.BadZipFile,
     zipfile.LargeZipFile,
@@ -54,20 +54,19 @@ UNFIT = (
     RuntimeError,
     SyntaxError,
 )
-UNREADABLE = (*DAMAGED, *UNFIT)  # all that a reader of numbers may raise for a file that is none
+UNREADABLE = (*DAMAGED, *UNFIT)  # all errors for files that are no weights
 
 
 def read(path: str, *, expect: str | None = None) -> dict[str, np.ndarray]:
-    """The tensors by name, those of nested dicts joined with dots, to be read only; nothing in the file is executed.
+    """The tensors by name, read-only; keys of nested dicts are joined with dots. Nothing in the file is executed.
 
-    The format is that of the file's contents, whatever its name. `expect`: the SHA-256 that the file must have, or its
-    beginning. Raises UserError for a file that is not there, damaged, of another format, or that asks for anything but
-    tensors.
+    The file's contents determine the format, whatever its name. `expect`: the SHA-256 that the file must have, or its
+    beginning. Raises UserError for a file that is missing, damaged, of another format, or that needs more than tensors.
     """
     path = located(path)
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):
-            raise UserError("it is no regular file, expected files of weights")
+            raise UserError("it is not a regular file, expected a file of weights")
         if expect is not None:
             _check(path, expect)
         tensors = _read(path)
@@ -76,15 +75,15 @@ def read(path: str, *, expect: str | None = None) -> dict[str, np.ndarray]:
     except DAMAGED as error:
         raise UserError(f"{path}: it is damaged ({type(error).__name__}: {plain(error, 200)})") from None
     except UNFIT as error:
-        told = f"{type(error).__name__}: {plain(error, 200)}"
-        raise UserError(f"{path}: it cannot be read as weights ({told})") from None
+        why = f"{type(error).__name__}: {plain(error, 200)}"
+        raise UserError(f"{path}: it cannot be read as weights ({why})") from None
     if not tensors:
-        raise UserError(f"{path}: there are no tensors with names in it")
+        raise UserError(f"{path}: it has no named tensors")
     return tensors
 
 
 def is_known(path: str) -> bool:
-    """Whether the beginning of a file is that of a format that `read` reads. Raises OSError where there is no file."""
+    """Whether a file begins like one of the formats that `read` supports. Raises OSError if there is no file."""
     with open(path, "rb") as file:
         start = file.read(9)
         size = os.fstat(file.fileno()).st_size
@@ -93,7 +92,7 @@ def is_known(path: str) -> bool:
 
 
 def _is_pickle(start: bytes) -> bool:
-    """A protocol; the length of a safetensors header, before its brace, may look like one."""
+    """Whether it begins with a pickle protocol; the length of a safetensors header, before "{", may look like one."""
     return start[:1] == b"\x80" and start[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05") and start[8:9] != b"{"
 
 
@@ -101,15 +100,15 @@ def _read(path: str) -> dict[str, np.ndarray]:
     with open(path, "rb") as file:
         start = file.read(32)
         file.seek(0)
-        for beginning, told in OTHERS.items():
+        for beginning, message in OTHERS.items():
             if start.startswith(beginning) and start[8:9] != b"{":
-                raise UserError(told)
+                raise UserError(message)
         if start[:4] == ZIP:
             size = os.fstat(file.fileno()).st_size
             announced = _members(file)
             with zipfile.ZipFile(file) as archive:
                 if announced not in (len(archive.infolist()), MANY):
-                    raise UserError(f"it announces {announced} members and lists {len(archive.infolist())}: damaged")
+                    raise UserError(f"it announces {announced} members, but lists {len(archive.infolist())}: damaged")
                 if any(name.endswith(PICKLE) for name in archive.namelist()):
                     return read_torch_zip(archive, size)
                 return read_npz(archive, size)
@@ -119,9 +118,9 @@ def _read(path: str) -> dict[str, np.ndarray]:
 
 
 def _members(file: IO[bytes]) -> int:
-    """How many members the end of a zip announces, MANY where there are more. `zipfile` does not compare it.
+    """The number of members that the end of a zip announces, at most MANY; `zipfile` does not check it.
 
-    Raises UserError for another end than torch and numpy write, which is one without a comment.
+    Raises UserError unless the end is as torch and numpy write it, without a comment.
     """
     file.seek(-min(22, file.seek(0, os.SEEK_END)), os.SEEK_END)
     end = file.read()
@@ -134,4 +133,4 @@ def _check(path: str, expect: str) -> None:
     with open(path, "rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     if not digest.startswith(expect.lower()):
-        raise UserError(f"its sha256 is {digest}, expected is {expect}")
+        raise UserError(f"its sha256 is {digest}, expected {expect}")

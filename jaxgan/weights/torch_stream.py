@@ -1,4 +1,4 @@
-"""PyTorch's files before 1.6: five pickles in a row, then the storages' numbers. Also one pickle of numpy's arrays."""
+"""PyTorch's files before 1.6: five pickles, then the numbers of the storages. Also single pickles of numpy arrays."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ PROTOCOL = 1001
 
 
 def read_torch_stream(data: bytes) -> dict[str, np.ndarray]:
-    """The tensors by name, or arrays of nested dicts. Raises UserError for what is no state dict."""
+    """The tensors by name, or arrays of nested dicts. Raises UserError if the file is not a state dict."""
     file, numbers, storages = io.BytesIO(data), memoryview(data), dict[str, Storage]()
 
     def storage(key: str, kind: str, count: int) -> Storage:
         found = storages.setdefault(key, Storage(kind, count))
         if (found.kind, found.count) != (kind, count):
-            raise UserError(f"the storage {plain(key, 80)} is named twice, differently")
+            raise UserError(f"the storage {plain(key, 80)} is declared twice, differently")
         return found
 
     magic = load(file, storage)
@@ -33,7 +33,7 @@ def read_torch_stream(data: bytes) -> dict[str, np.ndarray]:
         raise UserError(f"it is a pickle of {kind}, not a file of torch.save; save its state dict with torch.save")
     protocol = load(file, storage)
     if type(protocol) is not int or protocol != PROTOCOL:
-        raise UserError("it is no file of PyTorch's")
+        raise UserError("it is not a file of PyTorch")
     system = load(file, storage)
     if not isinstance(system, dict) or system.get("little_endian", True) is not True:
         raise UserError("its numbers are big-endian")
@@ -46,7 +46,7 @@ def read_torch_stream(data: bytes) -> dict[str, np.ndarray]:
         found = storages[str(key)]
         count, wanted = int.from_bytes(data[at : at + 8], "little", signed=True), found.count * found.itemsize
         if count != found.count or at + 8 + wanted > len(data):
-            raise UserError(f"the storage {plain(key, 80)} has {count} numbers, {found.count} are named")
+            raise UserError(f"the storage {plain(key, 80)} has {count} numbers, {found.count} are declared")
         found.data = numbers[at + 8 : at + 8 + wanted]
         at += 8 + wanted
     return flattened(tree, len(data))

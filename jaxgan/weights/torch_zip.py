@@ -1,4 +1,4 @@
-"""PyTorch's files since 1.6, TorchScript's too: a zip with one pickle and a member for each storage."""
+"""PyTorch's files since 1.6, including TorchScript: a zip with one pickle and one member per storage."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from jaxgan.errors import UserError
 from jaxgan.system.plain import plain
 from jaxgan.weights.unpickling import Storage, flattened, load
 
-MOST_PICKLE = 256 * 2**20  # bytes; names and shapes need far less
+MOST_PICKLE = 256 * 2**20  # maximum bytes; names and shapes need far less
 PICKLE = "data.pkl"
 CODE = "code/"  # of a TorchScript archive, which is compressed and never read
 
 
 def read_torch_zip(archive: zipfile.ZipFile, file_size: int) -> dict[str, np.ndarray]:
-    """The tensors by name, of an archive in a file of so many bytes. Raises UserError for what is no state dict."""
+    """The tensors of an archive by name; `file_size` is in bytes. Raises UserError if it is not a state dict."""
     members = {info.filename: info for info in archive.infolist()}
     if len(members) < len(archive.infolist()):
-        raise UserError("two of its members have one name")
+        raise UserError("two of its members have the same name")
     pickles = [name for name in members if name.rpartition("/")[2] == PICKLE]
     if len(pickles) != 1 or members[pickles[0]].file_size > MOST_PICKLE:
         raise UserError(f"it has no {PICKLE} of a usual size")
@@ -40,12 +40,12 @@ def read_torch_zip(archive: zipfile.ZipFile, file_size: int) -> dict[str, np.nda
             found = Storage(kind, count)
             if info.file_size != count * found.itemsize:
                 wanted = count * found.itemsize
-                raise UserError(f"the storage {plain(key, 80)} has {info.file_size} bytes, {wanted} are named")
+                raise UserError(f"the storage {plain(key, 80)} has {info.file_size} bytes, {wanted} are declared")
             found.data = archive.read(name)
             storages[key] = found
         found = storages[key]
         if (found.kind, found.count) != (kind, count):
-            raise UserError(f"the storage {plain(key, 80)} is named twice, differently")
+            raise UserError(f"the storage {plain(key, 80)} is declared twice, differently")
         return found
 
     return flattened(load(io.BytesIO(archive.read(pickles[0])), storage), file_size)

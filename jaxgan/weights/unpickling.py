@@ -1,4 +1,8 @@
-"""Tensors out of PyTorch's pickles: what the names of state dicts stand for, and how numbers become arrays."""
+"""Reads tensors from PyTorch's pickles: resolves the names that state dicts use, and turns numbers into arrays.
+
+`torch.load(weights_only=True)` could do it, but torch is a dependency of the parity tests only, and weights must be
+readable without it. The reader here also bounds the steps and memory that a hostile file can use.
+"""
 
 from __future__ import annotations
 
@@ -13,13 +17,13 @@ from jaxgan.errors import UserError
 from jaxgan.system.plain import plain
 from jaxgan.weights.pickles import MOST_STEPS, Inert, Machine, Named, as_key
 
-SHARED = 4  # times the size of the file, that its tensors may have where they share storages
-MOST_AXES = 64  # of a tensor, as many as numpy has at most
+SHARED = 4  # maximum size of all tensors, which may share storages, in multiples of the file size
+MOST_AXES = 64  # of a tensor, the maximum of numpy
 MOST_SIZE = 2**62  # of an axis
-MOST_NAME = 1_000  # characters of a name, with those of the tables around it
+MOST_NAME = 1_000  # characters of a name, including those of the dicts around it
 ARRAY, DTYPE = "numpy.ndarray", "numpy.dtype "
-BFLOAT16 = "bfloat16"  # which numpy does not know: read as float32
-SCRIPT = "__torch__."  # what classes of TorchScript are named after, whose objects are tables of their attributes
+BFLOAT16 = "bfloat16"  # unknown to numpy: read as float32
+SCRIPT = "__torch__."  # prefix of TorchScript classes, whose objects are dicts of their attributes
 STORAGES = {
     "DoubleStorage": "<f8",
     "FloatStorage": "<f4",
@@ -38,7 +42,7 @@ STORAGES = {
     "QInt32Storage": "<i4",
     "UntypedStorage": "<u1",
 }
-KINDS = {  # of the third form of tensors, which names its kind beside a storage of bytes
+KINDS = {  # dtypes of `_rebuild_tensor_v3`, which gives a dtype and a storage of bytes
     "float64": "<f8",
     "float32": "<f4",
     "float16": "<f2",
@@ -57,7 +61,7 @@ KINDS = {  # of the third form of tensors, which names its kind beside a storage
 
 @dataclasses.dataclass(slots=True)
 class Storage:
-    """A flat array of numbers, whose bytes may come later."""
+    """A flat array of numbers, whose bytes may be filled in later."""
 
     kind: str  # one of the values of STORAGES
     count: int
@@ -77,7 +81,7 @@ class Tensor:
     offset: int
     shape: tuple[int, ...]
     strides: tuple[int, ...]  # in numbers
-    kind: str | None = None  # of its numbers; None: that of the storage
+    kind: str | None = None  # its dtype; None: that of the storage
 
     @property
     def nbytes(self) -> int:
@@ -89,14 +93,14 @@ class Tensor:
         return math.prod(self.shape) * _itemsize(self.kind or self.storage.kind)
 
     def array(self) -> np.ndarray:
-        """The numbers, to be read only. Raises UserError where the view reaches out of its storage."""
+        """The numbers, read-only. Raises UserError if the view exceeds its storage."""
         storage, kind = self.storage, self.kind or self.storage.kind
         itemsize = _itemsize(kind)
         count = self.nbytes // itemsize
         size = storage.count * storage.itemsize
         last = self.offset + sum((size - 1) * step for size, step in zip(self.shape, self.strides))
         if count and (last >= size // itemsize or count > size // itemsize):
-            raise UserError("a tensor reaches out of its storage")
+            raise UserError("a tensor exceeds its storage")
         if storage.data is None or len(storage.data) != size:
             raise UserError("the numbers of a tensor are missing")
         if not count:
@@ -113,34 +117,34 @@ def _itemsize(kind: str) -> int:
     return 2 if kind == BFLOAT16 else np.dtype(kind).itemsize
 
 
-def _sizes(value: Any) -> tuple[int, ...]:
-    """A shape or strides, looked at before anything is computed of them."""
+def _sizes(value: object) -> tuple[int, ...]:
+    """A shape or strides, checked before anything is computed from them."""
     if not isinstance(value, tuple | list) or len(value) > MOST_AXES:
-        raise UserError(f"a tensor has an impossible shape, expected at most {MOST_AXES} whole numbers")
+        raise UserError(f"a tensor has an impossible shape, expected at most {MOST_AXES} integers")
     return tuple(value)
 
 
-def _tensor(storage: Storage, offset: Any, shape: Any, strides: Any, kind: str | None = None) -> Tensor:
+def _tensor(storage: Storage, offset: Any, shape: object, strides: object, kind: str | None = None) -> Tensor:
     tensor = Tensor(storage, offset, _sizes(shape), _sizes(strides), kind)
     tensor.nbytes  # noqa: B018  # refuses impossible shapes at once
     return tensor
 
 
-def _rebuild_tensor(storage: Any, offset: Any, shape: Any, strides: Any, *_: Any) -> Tensor:
+def _rebuild_tensor(storage: object, offset: Any, shape: object, strides: object, *_: object) -> Tensor:
     if not isinstance(storage, Storage):
         raise UserError("a tensor has no storage")
     return _tensor(storage, offset, shape, strides)
 
 
 def _rebuild_tensor_v3(
-    storage: Any,
+    storage: object,
     offset: Any,
-    shape: Any,
-    strides: Any,
-    _grad: Any = None,
-    _hooks: Any = None,
-    kind: Any = None,
-    *_: Any,
+    shape: object,
+    strides: object,
+    _grad: object = None,
+    _hooks: object = None,
+    kind: object = None,
+    *_: object,
 ) -> Tensor | Inert:
     if not isinstance(storage, Storage):
         raise UserError("a tensor has no storage")
@@ -149,45 +153,45 @@ def _rebuild_tensor_v3(
     return _tensor(storage, offset, shape, strides, KINDS[kind.name])
 
 
-def _rebuild_parameter(tensor: Any, *_: Any) -> Any:
+def _rebuild_parameter(tensor: object, *_: object) -> object:
     return tensor
 
 
-def _rebuild_from_type(function: Any, _kind: Any, arguments: Any, *_: Any) -> Any:
+def _rebuild_from_type(function: object, _kind: object, arguments: object, *_: object) -> Any:
     call = CALLS.get((function.module, function.name)) if isinstance(function, Named) else None
     if call in (_rebuild_tensor, _rebuild_tensor_v3, _rebuild_parameter) and isinstance(arguments, tuple):
         return call(*arguments)
     return Inert("a tensor")
 
 
-def _ordered(pairs: Any = (), *_: Any) -> dict[str | int, Any]:
+def _ordered(pairs: object = (), *_: object) -> dict[str | int, Any]:
     if isinstance(pairs, dict):
         return pairs
     if not isinstance(pairs, list | tuple) or not all(isinstance(e, list | tuple) and len(e) == 2 for e in pairs):
-        raise UserError("a table is made of what are no pairs")
+        raise UserError("a dict is built from something other than pairs")
     return {as_key(key): value for key, value in pairs}
 
 
-def _default(*_: Any) -> dict[str | int, Any]:
+def _default(*_: object) -> dict[str | int, Any]:
     return {}
 
 
-def _size(sizes: Any = (), *_: Any) -> Any:
+def _size(sizes: object = (), *_: object) -> object:
     return sizes
 
 
-def _array(*_: Any) -> Inert:
+def _array(*_: object) -> Inert:
     return Inert(ARRAY)
 
 
-def _dtype(name: Any = "", *_: Any) -> Inert:
+def _dtype(name: object = "", *_: object) -> Inert:
     return Inert(f"{DTYPE}{plain(name, 20)}")
 
 
 def array_view(value: Any) -> Any:
-    """The view that stands for an array of numpy's; anything else as it is. Raises UserError for an impossible one.
+    """The `Tensor` of a pickled numpy array; other values are returned as they are. Raises UserError for invalid ones.
 
-    Its state is version, shape, kind of its numbers, whether its axes are in Fortran's order, and bytes.
+    The state of an array is version, shape, dtype, whether it is in Fortran order, and bytes.
     """
     if not isinstance(value, Inert) or value.kind != ARRAY:
         return value
@@ -198,7 +202,7 @@ def array_view(value: Any) -> Any:
     kind, shape = f"<{dtype.kind.removeprefix(DTYPE)}", _sizes(shape)
     little = isinstance(dtype.state, tuple) and len(dtype.state) > 1 and dtype.state[1] == "<"
     if kind not in KINDS.values() or not little or not isinstance(data, bytes):
-        raise UserError("an array is of a kind of numbers that weights do not have")
+        raise UserError("an array has a dtype that weights do not have")
     if any(type(size) is not int or not 0 <= size <= MOST_SIZE for size in shape):
         raise UserError("an array has an impossible shape")
     axes = range(len(shape))
@@ -213,7 +217,7 @@ CALLS: Mapping[tuple[str, str], Callable[..., Any]] = {
     ("numpy", "dtype"): _dtype,
     ("numpy.core.multiarray", "_reconstruct"): _array,
     ("numpy._core.multiarray", "_reconstruct"): _array,
-    ("torch._utils", "_rebuild_tensor"): _rebuild_tensor,  # before torch 0.4, as the published VGGs have it
+    ("torch._utils", "_rebuild_tensor"): _rebuild_tensor,  # before torch 0.4; the published VGGs use it
     ("torch._utils", "_rebuild_tensor_v2"): _rebuild_tensor,
     ("torch._utils", "_rebuild_tensor_v3"): _rebuild_tensor_v3,
     ("torch._utils", "_rebuild_parameter"): _rebuild_parameter,
@@ -224,32 +228,32 @@ CALLS: Mapping[tuple[str, str], Callable[..., Any]] = {
 
 
 def load(file: IO[bytes], storage: Callable[[str, str, int], Storage]) -> Any:
-    """The object of the pickle at the file's position, which is then behind it.
+    """The object of the pickle at the file's position, which moves past it.
 
-    `storage(key, kind, count)` finds the numbers of a storage, or a place for them.
+    `storage(key, kind, count)` returns a storage, whose numbers may be filled in later.
     """
 
-    def refer(identity: Any) -> Storage:
-        """The storage of a reference `("storage", kind, key, device, count, ...)`."""
+    def refer(identity: object) -> Storage:
+        """The storage for a reference `("storage", kind, key, device, count, ...)`."""
         if not isinstance(identity, tuple) or len(identity) < 5 or type(identity[0]) is not str:
-            raise UserError("it refers to something that is no storage")
+            raise UserError("it refers to something that is not a storage")
         name, kind, key, _, count = identity[:5]
         known = isinstance(kind, Named) and kind.module in ("torch", "torch.storage") and kind.name in STORAGES
         countable = type(count) is int and 0 <= count <= MOST_SIZE and type(key) in (str, int)
         if name != "storage" or not known or not countable:
-            raise UserError("it refers to a storage of an unknown kind")
+            raise UserError("it refers to a storage of an unknown dtype")
         return storage(str(key), STORAGES[kind.name], count)
 
     return Machine(CALLS, refer).run(file)
 
 
 def flattened(tree: Any, file_size: int, view: Callable[[Any], Any] = lambda value: value) -> dict[str, np.ndarray]:
-    """The tensors of nested dicts by their names joined with dots; what is no tensor is left out.
+    """The tensors of nested dicts; keys are joined with dots, other values are left out.
 
-    They come in the file's order, a table's own before those of the tables in it. Of a whole module that was saved,
-    its parameters, buffers and submodules are such dicts, and of a TorchScript archive each object. `view` is taken of
-    each value first. Raises UserError where two
-    have one name, and for more of them than a file of so many bytes can mean.
+    They are in the file's order, those of a dict before those of its inner dicts. The parameters, buffers and
+    submodules of a saved module count as such dicts, and so does each object of a TorchScript archive. `view` is
+    applied to each value first. Raises UserError if two have the same name, and for more tensors than a file of
+    `file_size` bytes can have.
     """
     found: dict[str, np.ndarray] = {}
     todo, visits, size = [("", _entries(tree))], 0, 0
@@ -260,14 +264,14 @@ def flattened(tree: Any, file_size: int, view: Callable[[Any], Any] = lambda val
             visits += 1
             name = f"{prefix}{key}"
             if visits > min(file_size, MOST_STEPS) or len(name) > MOST_NAME:
-                raise UserError("it nests its names beyond all measure")
+                raise UserError("its names are nested too deeply")
             value = view(value)
             if isinstance(value, Tensor):
                 if name in found:
                     raise UserError(f"two of its tensors are named {plain(name, 120)}")
                 size += value.nbytes
                 if size > SHARED * file_size:
-                    raise UserError("its tensors share their numbers beyond all measure")
+                    raise UserError("its tensors share storages too often")
                 try:
                     found[name] = value.array()
                 except UserError as error:
@@ -278,8 +282,8 @@ def flattened(tree: Any, file_size: int, view: Callable[[Any], Any] = lambda val
     return found
 
 
-def _entries(node: Any) -> Mapping[Any, Any]:
-    """What a table holds, or a stand-in for a table or a module."""
+def _entries(node: object) -> Mapping[Any, Any]:
+    """The items of a dict, or of a stand-in for a dict or a module."""
     if isinstance(node, Inert):
         found = dict(node.items)
         if isinstance(node.state, dict) and node.kind.startswith(SCRIPT):

@@ -1,4 +1,4 @@
-"""What a data set decides of a config, and the task that a config makes."""
+"""Arguments that a data set fills into a config, and the task that a config builds."""
 
 import dataclasses
 import re
@@ -111,7 +111,7 @@ def test_a_family_without_a_way_says_which_it_has():
     mlp = {"name": "mlp.Generator", "widths": (4,), "conditioning": "norm"}
     with pytest.raises(UserError, match=r"networks\.generator\.conditioning: got 'norm', expected 'concat'"):
         filled(networks={**TREE["networks"], "generator": mlp}, task=LABELLED)
-    told = "config.task.condition: got 'label', but of labels, tokens and vectors digits has nothing"
+    told = "config.task.condition: got 'label', expected labels, tokens or vectors; digits has nothing"
     with pytest.raises(UserError, match=told):
         filled(dataclasses.replace(SPEC, fields=picture_fields(16, 16, 1)), task=LABELLED)
 
@@ -169,7 +169,7 @@ def test_a_perceptual_loss_without_weights_is_left_out_and_told(caplog):
     task = make_task(config)
     assert [content.name for content in task.content] == ["l1"]
     assert task.backbone is None
-    assert "perceptual is left out: config.task.backbone.weights names no file" in caplog.text
+    assert "perceptual is left out: config.task.backbone.weights is not set" in caplog.text
 
 
 def test_the_backbone_has_the_layers_that_the_losses_ask_for():
@@ -251,9 +251,9 @@ def test_a_vector_of_the_data_conditions_the_networks_and_the_product():
 @pytest.mark.parametrize(
     ("field", "told"),
     [
-        (Field((3, 4), kind="vector"), "'mood' is vector float32 [3, 4] in digits; expected one known size"),
-        (Field((None,), kind="vector"), "'mood' is vector float32 [?] in digits; expected one known size"),
-        (Field((4,), "int32", "tokens"), "got 'mood', but of labels, tokens and vectors digits has nothing"),
+        (Field((3, 4), kind="vector"), "'mood' is vector float32 [3, 4] in digits, expected one known size"),
+        (Field((None,), kind="vector"), "'mood' is vector float32 [?] in digits, expected one known size"),
+        (Field((4,), "int32", "tokens"), "got 'mood', expected labels, tokens or vectors; digits has nothing"),
     ],
 )
 def test_a_condition_that_networks_cannot_be_told_of_is_one_line(field, told):

@@ -1,4 +1,4 @@
-"""From sections to objects, and the mistakes that sections can have."""
+"""Building objects from sections, and the errors for invalid sections."""
 
 import sys
 
@@ -228,16 +228,16 @@ def test_of_another_package_it_is_said_why_something_is_not_of_a_kind(elsewhere)
     for name, kind, words in (
         ("no_penalty", "regularizer", "is not a regularizer: none of its parameters is annotated as Given"),
         ("NoTask", "task", "is not a task: it has no .*phases, players"),
-        ("Several", "content", "is not a content: it is no function"),
-        ("penalty", "network", "is not a network: it is no class"),
-        ("penalty", "loss", "is not a loss: it is no AdversarialLoss"),
+        ("Several", "content", "is not a content: it is not a function"),
+        ("penalty", "network", "is not a network: it is not a class"),
+        ("penalty", "loss", "is not a loss: it is not an AdversarialLoss"),
     ):
         with pytest.raises(UserError, match=words):
             find({"name": f"elsewhere_parts.{name}"}, kind, **elsewhere)
 
 
 def constructors():
-    """Everything that a section of jaxgan's own can name, but for losses, which take no arguments."""
+    """Everything in jaxgan that a section can name, except losses, which take no arguments."""
     return {name: find({"name": name}, kind, path="p") for kind in KINDS if kind != "loss" for name in examples(kind)}
 
 
@@ -282,7 +282,7 @@ def test_a_change_reaches_every_section_and_leaves_names_alone():
         ({"discriminator": MLP}, r"config\.networks\.generator is missing: config\.task needs it"),
         (
             {"generator": GENERATOR, "discriminator": MLP, "critic": MLP},
-            r"networks\.critic: \w+\.\w+ uses no such network; expected discriminator, generator",
+            r"networks\.critic: \w+\.\w+ uses no such network; expected one of discriminator, generator",
         ),
     ],
 )

@@ -1,4 +1,4 @@
-"""Weights that a run begins with find their networks by name, in another run, and by class, in a file."""
+"""Initial weights are matched to networks by name if they come from a run, and by class if from a file."""
 
 import dataclasses
 import types
@@ -40,7 +40,7 @@ def ones(tree):
 
 
 def begun(section, network, config=CONFIG):
-    """The state that begins with a file of ones for a network of this section, and the state without it."""
+    """The state initialized from a file of ones for a network of this section, and the state without it."""
     state = start()
     found = types.SimpleNamespace(section=section, params=ones(state.params[network]), variables={})
     begin = initial.make_begin(config, TASK, read={"somewhere": found}.__getitem__, frozen={})
@@ -88,7 +88,7 @@ def test_a_run_gives_its_networks_by_name(name, tmp_path, monkeypatch, capsys):
         return
     new = initial.make_begin(config, TASK, read=None, frozen={})(state)
     same((new.params["generator"], new.ema_params["generator"]), (average.params["generator"],) * 2)
-    assert not capsys.readouterr().err  # the default said in words is no difference
+    assert not capsys.readouterr().err  # an explicit default is no difference
 
 
 def test_frozen_weights_are_of_a_network_that_the_state_has():

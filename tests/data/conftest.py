@@ -1,4 +1,4 @@
-"""Small data sets in temporary folders: digits prepared once, and folders of drawn pictures."""
+"""Small data sets in temporary folders: digits prepared once, and folders of generated pictures."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def digits_config(data_config, digits_dir):
 
 @pytest.fixture
 def draw():
-    """Writes a picture of one colour (or of random pixels) and gives its array."""
+    """Writes a picture of one colour (or of random pixels) and returns its array."""
 
     def draw(path: Path, colour=None, size=(8, 8), mode="RGB", **options) -> np.ndarray:
         path.parent.mkdir(parents=True, exist_ok=True)

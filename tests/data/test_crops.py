@@ -133,7 +133,7 @@ def test_pan_is_other_data_and_is_for_clips(folder):
     still, moving = (CropSource(Numbered(), crops=2, resolution=8, keep_bytes=0, pan=pan).spec for pan in (0, 2))
     assert still.fingerprint != moving.fingerprint
     assert "half of them moving by up to 2 pixels a frame" in dict(moving.told)["pixels"]
-    with pytest.raises(UserError, match=r"config.data.pan: got 2, expected clips, and image is a picture"):
+    with pytest.raises(UserError, match=r"config.data.pan: got 2, expected 0, as image is a picture"):
         open_source(config_of(folder, pan=2), "train")
 
 
@@ -188,7 +188,7 @@ def test_pairs_that_are_none_are_told(pairs, folder):
 
 
 def test_crops_need_a_resolution_and_pictures(folder, digits_dir):
-    with pytest.raises(UserError, match=r"config\.data\.resolution is missing"):
+    with pytest.raises(UserError, match=r"config\.data\.resolution: got None"):
         open_source(config_of(folder, resolution=None), "train")
-    with pytest.raises(UserError, match="no data set of pictures"):
+    with pytest.raises(UserError, match="has no pictures to crop"):
         open_source(config_of("stacked:jaxgan_digits", data_dir=str(digits_dir)), "train")

@@ -1,4 +1,4 @@
-"""Clips of films in a folder, files and folders of frames: which frames they are, and what is said of odd films."""
+"""Clips of films in a folder, from files and folders of frames: their frames, and reports of unusual films."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from jaxgan.data.clips.film_index import index_films
 from jaxgan.errors import UserError
 from jaxgan.fields import pixel_field
 
-SIDE = 32  # of the films that are read as they are
+SIDE = 32  # of films that are read at their own size
 
 
 def shot(count, seed):
@@ -26,7 +26,7 @@ def shot(count, seed):
 
 
 def patterns(*lengths):
-    """Frames of shots that are unlike each other, each shot with gradients of its own direction."""
+    """Frames of clearly different shots: each has gradients in another direction."""
     rows, columns = np.mgrid[:SIDE, :SIDE] * 255 // (SIDE - 1)
     looks = (rows, 255 - columns, 255 - rows, columns)
     return [
@@ -46,7 +46,7 @@ def clips_of(source):
 
 
 def keys_of(folder):
-    """The films of a folder, looked through anew, by path."""
+    """The films of a folder by path, after a new scan."""
     film_index._examine.cache_clear()
     return {film.entry.path: film for film in index_films(folder).films}
 
@@ -57,7 +57,7 @@ def test_clips_are_windows_of_shots_and_never_go_over_a_cut(tmp_path, data_confi
         lossless(tmp_path / name, frames)
     config = data_config(tmp_path, frames=3, stride=2)
     source = open_source(config, "train")
-    assert source.spec.image == pixel_field(SIDE, SIDE, 1, frames=3)  # grey, as far as colours go
+    assert source.spec.image == pixel_field(SIDE, SIDE, 1, frames=3)  # the film is grey
     starts = [0, 9, 14]  # a clip takes 5 frames: one of 9, two of 12, none of 4
     assert source.spec.size == 2 * len(starts)
     assert source.spec.classes == ("a", "b")
@@ -89,7 +89,7 @@ def test_any_frame_is_the_one_of_a_film_read_from_its_begin(tmp_path, data_confi
     source = open_source(data_config(tmp_path, frames=2, hop=1), "train")
     whole = [frame.picture.pixels for frame in films._opened(path).frames()]
     levels = np.array([[pixels.mean() for pixels in each] for each in (whole, [pixels for _, pixels in plain(path)])])
-    assert np.ptp(levels[0] - levels[1]) < 0.5  # frame by frame; the two convert colours otherwise
+    assert np.ptp(levels[0] - levels[1]) < 0.5  # for each frame; the two convert colours differently
     for index in (source.spec.size - 1, 20, 3, 0):
         np.testing.assert_array_equal(source.read([index])["image"][0], np.stack(whole[index : index + 2]))
     some = np.random.default_rng(0).integers(0, source.spec.size, 9)
@@ -105,11 +105,11 @@ def test_only_what_a_clip_needs_is_decoded(tmp_path, data_config, monkeypatch):
     starts = []
     monkeypatch.setattr(films, "_opened", lambda path, start=0.0: starts.append(start) or opened(path, start))
     source.read([45, 43])
-    assert starts == [43 / 25]  # once, near to what is wanted
+    assert starts == [43 / 25]  # once, near the wanted frame
     source.read([1, 4])
     assert starts[1:] == [1 / 25]
     source.read([1, 45])
-    assert starts[2:] == [1 / 25, 45 / 25]  # frames between them are leaped over
+    assert starts[2:] == [1 / 25, 45 / 25]  # frames between them are skipped
 
 
 def test_odd_films_are_read_or_skipped_and_told_of_once(tmp_path, data_config, caplog):
@@ -144,9 +144,9 @@ def test_odd_films_are_read_or_skipped_and_told_of_once(tmp_path, data_config, c
         assert ("read as", line) in told
     assert ("ignored", "1 picture outside of films: cover.png") in told
     assert "from 24 x 40 to 3840 x 2160 pixels" in dict(told)["data"]
-    assert "5 films are resized to 16 x 16, 2 of them cut to a square first" in dict(told)["pixels"]
+    assert "5 films are resized to 16 x 16, 2 of them cropped to a square first" in dict(told)["pixels"]
     assert sum(source.spec.size for source in sources) == 4 + 4 + 4 + 1
-    assert any("shorter than one, and not used: 1 of" in dict(source.spec.told)["clips"] for source in sources)
+    assert any("too short and not used: 1 of" in dict(source.spec.told)["clips"] for source in sources)
     turned = keys_of(tmp_path)["turned.mp4"]
     assert (turned.entry.width, turned.entry.height) == (24, 40)
 
@@ -155,7 +155,7 @@ def test_odd_films_are_read_or_skipped_and_told_of_once(tmp_path, data_config, c
     ("changes", "message"),
     [
         ({"frames": 13}, "config.data.frames=13: a clip takes 13 frames, the longest shot has 12 in the split 'train'"),
-        ({"frames": None}, "its films are read with --config.data.frames=N, so many a clip"),
+        ({"frames": None}, "to read its films, give --config.data.frames=N"),
         ({"frames": 2, "split": "dev"}, "has no split 'dev'; it has test, train"),
         ({"frames": 2, "name": "nothing"}, "holds no films (files ending in .mp4, .mkv, ..., or folders of frames)"),
     ],
@@ -239,7 +239,7 @@ def test_a_film_that_was_changed_since_is_told(tmp_path, data_config):
     lossless(tmp_path / "a.mkv", shot(12, 0))
     source = open_source(data_config(tmp_path, frames=4), "train")
     lossless(tmp_path / "a.mkv", shot(3, 0))
-    with pytest.raises(UserError, match=r"a.mkv is not as it was when it was looked through: start again"):
+    with pytest.raises(UserError, match=r"a.mkv has changed since it was scanned: start again"):
         clips_of(source)
 
 

@@ -1,4 +1,4 @@
-"""What lies in a folder of pictures beside pictures, and what the names of its folders mean."""
+"""Other files in a folder of pictures, and the meaning of the names of its subfolders."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def test_folders_named_like_splits_are_splits(tmp_path, draw, data_config, folde
     for source, folder in zip(sources, (train, test)):
         assert {name.split("/")[0] for name in source.names} == {folder}
         assert source.spec.classes == ("cat", "dog")
-        assert source.spec.split == folder  # as it is told, whatever the config calls it
+        assert source.spec.split == folder  # the name of the folder, whatever the config calls it
     assert f"{train} 4" in told_of(sources[0].spec)["splits"]
     for name in folders:
         assert open_source(data_config(tmp_path), name).spec.size == 2 * (folders.index(name) + 2)
@@ -100,7 +100,9 @@ def test_folders_named_like_splits_are_splits(tmp_path, draw, data_config, folde
 
 def test_a_split_without_a_picture_says_what_to_add(tmp_path, draw, data_config):
     draw(tmp_path / "0.png")
-    with pytest.raises(UserError, match=r"the split 'test' .* is empty \(readable images in all: 1\): add pictures"):
+    with pytest.raises(
+        UserError, match=r"the split 'test' .* is empty \(readable images of all splits: 1\): add pictures"
+    ):
         open_source(data_config(tmp_path), "test")
 
 
@@ -148,7 +150,7 @@ def test_folders_that_programs_make_are_no_classes(twelve, draw, data_config):
 
 
 def test_what_an_older_version_made_of_folders_is_unchanged(tmp_path, data_config):
-    """Fingerprints are those of the version before splits in any case; bitmaps have the same size anywhere."""
+    """Fingerprints equal those of the version with case-sensitive splits; bitmaps have the same size everywhere."""
     for number in range(30):
         for name in (
             f"classes/{'abc'[number % 3]}/{number}.bmp",
@@ -178,7 +180,7 @@ def test_files_without_a_suffix_and_kinds_that_a_plugin_reads(twelve, data_confi
     (twelve / "b" / "notes.txt").write_text("text")
     specs = both(data_config(twelve))
     assert sum(spec.size for spec in specs) == 13
-    assert told_of(specs[0])["skipped"] == "images of kinds that are not read: 1 .heic"
+    assert told_of(specs[0])["skipped"] == "images in unsupported formats: 1 .heic"
     assert told_of(specs[0])["ignored"] == "files of other kinds: 1 .txt, 1 without a suffix"
     monkeypatch.setitem(Image.EXTENSION, ".heic", "PNG")  # as a plugin does
     assert sum(spec.size for spec in both(data_config(twelve))) == 14
@@ -193,7 +195,7 @@ def test_avif_is_read(tmp_path, data_config):
 def test_a_folder_of_what_cannot_be_read_says_what_there_is(tmp_path, data_config):
     (tmp_path / "a.heic").write_bytes(b"x")
     (tmp_path / "gone.png").symlink_to("nowhere")
-    with pytest.raises(UserError, match=r"holds no images .*; images of kinds that are not read: 1 \.heic; 1 file or"):
+    with pytest.raises(UserError, match=r"holds no images .*; images in unsupported formats: 1 \.heic; 1 file or"):
         open_source(data_config(tmp_path), "train")
 
 
@@ -211,11 +213,11 @@ def test_everything_that_is_done_with_pictures_is_told(tmp_path, draw, data_conf
         f"data      {tmp_path}: 19 pictures from 8 x 8 to 20 x 10 pixels",
         f"splits    train {19 - held_out}, test {held_out} ({held_out / 19:.0%} held out, by the hash of their names)",
         "classes   2: a 8, b 11",
-        "pixels    8 of 19 pictures are resized to 8 x 8, 8 of them cut to a square first",
+        "pixels    8 of 19 pictures are resized to 8 x 8, 8 of them cropped to a square first",
         "          1 with transparent parts are laid on white: b/clear.png",
         "read as   1 picture: b/palette.png (a palette, read as colours)",
         f"in use    {19 - held_out} examples of train are trained on, {held_out} of test are held out for scores",
-        f"batch     64 images are more than the {19 - held_out} examples, which come several times in each",
+        f"batch     64 images, more than the {19 - held_out} examples: each batch repeats some of them",
     ]
     assert not any(line.startswith("batch") for line in account(train, None, 4))
 
@@ -227,8 +229,8 @@ def test_contents_are_told_apart_where_names_and_sizes_are_equal(twelve, data_co
     before = mark()
     path = twelve / "a" / "0.png"
     times = path.stat().st_atime_ns, path.stat().st_mtime_ns
-    path.write_bytes(path.read_bytes()[:-1] + b"x")  # in a checksum that Pillow does not read
-    os.utime(path, ns=times)  # the time of the entry tells
+    path.write_bytes(path.read_bytes()[:-1] + b"x")  # in a checksum that Pillow ignores
+    os.utime(path, ns=times)  # only the time of the entry differs
     after = mark()
     assert [each[0] for each in after] == [each[0] for each in before]
     assert after != before

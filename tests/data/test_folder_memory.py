@@ -1,4 +1,4 @@
-"""What was found in a folder is kept in a file, and found anew where that is damaged."""
+"""What was found in a folder is cached in a file, which is rebuilt if it is damaged."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from jaxgan.data.folder_memory import read_rows
 
 @pytest.fixture
 def kept(tmp_path, draw, monkeypatch):
-    """A folder, what was found in it, and the file in which that is kept."""
+    """A folder, what was found in it, and the cache file."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     for number in range(3):
         draw(tmp_path / "data" / f"{number}.png")

@@ -47,7 +47,7 @@ def test_flat_folder_has_no_labels_and_holds_out_a_fixed_tenth(tmp_path, draw, d
     for number in range(60, 70):
         draw(tmp_path / f"{number:02}.png", number, mode="L")
     after = set(read_all(open_source(data_config(tmp_path), "test"))["image"][:, 0, 0, 0].tolist())
-    assert levels[1] <= after  # new files move no old one
+    assert levels[1] <= after  # new files do not move old ones
 
 
 def test_a_few_images_still_hold_one_out(tmp_path, draw, data_config):
@@ -129,7 +129,7 @@ def test_folders_without_pictures_are_refused(tmp_path, data_config):
     (tmp_path / "a.png").write_bytes(b"")
     with pytest.raises(UserError, match="none of the 1 images"):
         open_source(data_config(tmp_path), "train")
-    with pytest.raises(UserError, match="not an existing folder"):
+    with pytest.raises(UserError, match="expected an existing folder"):
         open_source(data_config(tmp_path / "missing"), "train")
 
 
@@ -141,7 +141,7 @@ def test_fingerprint_follows_the_data(tmp_path, draw, data_config):
     def mark(folder="one", **changes):
         return open_source(data_config(tmp_path / folder, **changes), "train").spec.fingerprint
 
-    assert mark() == mark("two")  # wherever it lies
+    assert mark() == mark("two")  # whatever the place of the folder
     assert len({mark(), mark(resolution=16), mark(resolution=16, fit="crop"), mark(channels=1)}) == 4
     before = mark()
     draw(tmp_path / "one" / "new.png", (9, 9, 9))

@@ -1,4 +1,4 @@
-"""Digits that move: the paths that are stored are those that are seen, and digits of training are in no test."""
+"""Moving digits: stored paths match the pixels, and training digits are in no test split."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from jaxgan.data.clips import moving_digits
 from jaxgan.data.tfds_catalogue import FORMAT
 from jaxgan.fields import pixel_field
 
-EVERY = 25  # one in so many of the digits is enough here
+EVERY = 25  # every 25th digit is enough here
 
 
 @pytest.fixture(scope="module")
 def examples(tmp_path_factory):
-    """All examples by config and split, prepared of fewer digits."""
+    """All examples by config and split, prepared from fewer digits."""
     images, labels = builders.read_digits()
     folder = str(tmp_path_factory.mktemp("moving"))
     found = {}
@@ -48,7 +48,7 @@ def test_what_is_stored_of_a_path_is_what_is_seen(examples, name, frames):
         assert example["image"].shape == (frames, 32, 32, 1)
         np.testing.assert_allclose(centres(example["image"]), example["position"], atol=0.03)
         steps, velocity = np.diff(example["position"], axis=0), example["velocity"]
-        straight = (velocity[1:] == velocity[:-1]).all(axis=1)  # between two frames of one velocity is no bounce
+        straight = (velocity[1:] == velocity[:-1]).all(axis=1)  # no bounce between two frames of equal velocity
         np.testing.assert_allclose(steps[straight], velocity[:-1][straight], atol=1e-4)
         np.testing.assert_allclose(np.linalg.norm(velocity, axis=1), example["speed"], rtol=1e-5)
         assert 0.5 <= example["speed"] <= 2
@@ -90,7 +90,7 @@ def test_they_are_read_as_any_clips(examples, data_config, tmp_path, monkeypatch
     images, labels = builders.read_digits()
     monkeypatch.setattr(moving_digits, "read_digits", lambda: (images[::EVERY], labels[::EVERY]))
     config = data_config("jaxgan_moving_digits/short", data_dir=str(tmp_path), frames=16)
-    source = open_source(config, "train")  # prepared by itself
+    source = open_source(config, "train")  # prepared automatically
     assert source.spec.fields["image"] == pixel_field(32, 32, 1, frames=16)
     assert len(source.spec.classes) == 40
     assert "7 left" in source.spec.classes

@@ -1,4 +1,4 @@
-"""Odd pictures in a folder of training data: what is read, and what is said of it."""
+"""Unusual pictures in a folder of training data: how they are read and reported."""
 
 import logging
 

@@ -38,7 +38,7 @@ def test_position_is_all_there_is_to_know():
 
 
 def test_order_is_the_one_that_old_runs_were_trained_in():
-    # Pinned: another order would break the resuming of every run that exists.
+    # Pinned: with another order, no existing run could be resumed.
     assert Order(10, seed=0).indices(0, 20).tolist() == [
         5,
         8,
@@ -75,7 +75,7 @@ def test_order_is_that_of_grains_shuffle(size, seed):
 
 
 def test_the_last_example_of_sizes_just_above_a_power_of_four_has_its_turn():
-    """Grain's shuffle of 65,537 gives the first place's example twice and number 65,536 never."""
+    """Grain's shuffle of 65,537 repeats the example of the first position and omits number 65,536."""
     assert (np.sort(Order(2**16 + 1, seed=0).indices(0, 2**16 + 1)) == np.arange(2**16 + 1)).all()
 
 

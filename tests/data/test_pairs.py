@@ -1,4 +1,4 @@
-"""Images and their conditions find each other by name, however the name is written."""
+"""Images and their conditions are paired by name, whatever the Unicode normalization of the names."""
 
 import unicodedata
 
@@ -49,7 +49,7 @@ def test_the_very_name_goes_before_the_same_in_other_characters(folders, draw):
 def test_what_has_no_partner_is_named(folders, draw):
     for number in range(10):
         draw(folders / "images" / f"alone{number}.png")
-    with pytest.raises(UserError, match=r"images have no picture of their name in .*, such as 'alone\d"):
+    with pytest.raises(UserError, match=r"images have no picture of the same name in .*, such as 'alone\d"):
         open_pictures(config_of(folders), "train")
 
 

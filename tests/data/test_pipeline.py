@@ -45,7 +45,7 @@ def test_batches_of_all_caches_are_equal(config):
     pipelines = [make_pipeline(config(cache=cache), seed=5) for cache in ("device", "host", "stream")]
     assert [p.cache for p in pipelines] == ["device", "host", "stream"]
     assert pipelines[2].arrays is None
-    # over the end of an epoch, and from its middle
+    # across the end of an epoch, and from its middle
     runs = [look_up(p, take(p, 8, position=position)) for p in pipelines for position in (0, 130)]
     for first, second in (*zip(runs[:2], runs[2:4]), *zip(runs[:2], runs[4:])):
         for one, other in zip(first, second, strict=True):
@@ -120,12 +120,12 @@ def test_auto_preloads_what_fits(config, caplog):
 
 
 def test_unknown_cache(config):
-    with pytest.raises(UserError, match="expected auto, device, host, stream"):
+    with pytest.raises(UserError, match="expected one of auto, device, host, stream"):
         make_pipeline(config(cache="disk"), seed=0)
 
 
 def test_examples_without_a_label_are_not_counted(caplog, tmp_path):
-    class Unlabelled:  # some data sets say -1 where there is no label
+    class Unlabelled:  # some data sets use -1 for a missing label
         spec = DataSpec("unlabelled", "train", 4, picture_fields(2, 2, 1, ("a", "b", "c")), "f" * 8)
 
         def read(self, indices):

@@ -1,4 +1,4 @@
-"""Preparing tfds data sets, and what is said where that cannot be done."""
+"""Preparing tfds data sets, and the errors if that is impossible."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def test_command_prepares_once(data_config, tmp_path, capsys):
 
 
 def test_folders_need_none(data_config, tmp_path):
-    with pytest.raises(UserError, match="needs no preparing"):
+    with pytest.raises(UserError, match="needs no preparation"):
         prepare(data_config(tmp_path))
 
 
@@ -38,13 +38,13 @@ def test_folders_need_none(data_config, tmp_path):
             "needs the package apache_beam",
         ),
         (ConnectionError("no route to host"), "cannot prepare 'cifar10': no route to host"),
-        (AssertionError("Manual directory does not exist or is empty"), "downloaded by hand, into .*manual"),
+        (AssertionError("Manual directory does not exist or is empty"), "downloaded by hand to .*manual"),
     ],
 )
 def test_what_stops_it_is_told(error, message, data_config, tmp_path, monkeypatch):
     def fail(*args, **kwargs):
         if isinstance(error, ImportError):
-            raise RuntimeError("while preparing") from error  # tfds wraps what it calls
+            raise RuntimeError("while preparing") from error  # tfds wraps errors
         raise error
 
     monkeypatch.setattr(tfds.core.DatasetBuilder, "download_and_prepare", fail)

@@ -1,4 +1,4 @@
-"""Data sets behind a scheme, here `memory://` in the place of `gs://`."""
+"""Data sets behind a scheme, here `memory://` in place of `gs://`."""
 
 import io
 

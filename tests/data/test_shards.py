@@ -1,4 +1,4 @@
-"""What tells the contents of large files apart."""
+"""Identifying the contents of large files."""
 
 import os
 
@@ -62,6 +62,6 @@ def test_a_prepared_data_set_tells_of_itself(digits_config):
         "splits    test 500, train 4,500",
         "classes   10: 0, 1, 2, 3, 4, 5, 6, 7, 8, 9",
         "in use    90 examples of train[:2%] are trained on, 500 of test are held out for scores",
-        "batch     256 images are more than the 90 examples, which come several times in each",
+        "batch     256 images, more than the 90 examples: each batch repeats some of them",
     ]
     assert ("pixels", "resized to 16 x 16") in small.told

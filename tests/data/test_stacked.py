@@ -54,9 +54,9 @@ def test_the_pipeline_streams_and_preloads_the_same(digits_dir):
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"name": "stacked:"}, "names like 'stacked:mnist'"),
-        ({"name": "stacked:0:jaxgan_digits"}, "names like"),
-        ({"name": "stacked:stacked:jaxgan_digits"}, "names like"),
+        ({"name": "stacked:"}, "a name such as 'stacked:mnist'"),
+        ({"name": "stacked:0:jaxgan_digits"}, "a name such as"),
+        ({"name": "stacked:stacked:jaxgan_digits"}, "a name such as"),
         ({"channels": 1}, "channels: got 1"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Clips of tfds data sets, such as real TensorFlow wrote them, are read without it, and only the frames they need."""
+"""Clips of tfds data sets that TensorFlow wrote are read without it, and only their own frames are decoded."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SIDE = 12
 
 @pytest.fixture(scope="module")
 def stored(tmp_path_factory) -> Path:
-    """What `stored_video.py` wrote with TensorFlow 2.21."""
+    """The data set that `stored_video.py` wrote with TensorFlow 2.21."""
     folder = tmp_path_factory.mktemp("video")
     with tarfile.open(Path(__file__).with_name("stored_video.tar.xz")) as archive:
         archive.extractall(folder, filter="data")
@@ -85,7 +85,10 @@ def test_lengths_are_counted_once_and_other_frames_are_not_decoded(stored, data_
         ({"frames": 9, "resolution": 8}, "config.data.frames=9: a clip takes 9 frames, the longest shot has 7 in the"),
         ({"frames": 4, "stride": 3, "resolution": 8}, "frames=4 with config.data.stride=3: a clip takes 10 frames"),
         ({"frames": 2}, "16x12, not square: give --config.data.resolution=N"),
-        ({"frames": 2, "crops": 2, "resolution": 8, "condition": "left"}, "config.data.condition: got one beside"),
+        (
+            {"frames": 2, "crops": 2, "resolution": 8, "condition": "left"},
+            "config.data.condition: got 'left', expected None",
+        ),
     ],
 )
 def test_what_does_not_fit_is_told(stored, data_config, changes, message):
@@ -105,7 +108,7 @@ def test_squares_are_cut_at_one_place_from_all_frames(stored, data_config):
 
 
 class Nested(tfds.core.GeneratorBasedBuilder):
-    """Frames beside their masks in a feature of its own, as in davis; or at the top, as in bair_robot_pushing_small."""
+    """Frames and masks in a nested feature, as in davis, or at the top level, as in bair_robot_pushing_small."""
 
     VERSION = tfds.core.Version("1.0.0")
     BUILDER_CONFIGS = [tfds.core.BuilderConfig(name="inside"), tfds.core.BuilderConfig(name="top")]  # noqa: RUF012

@@ -48,7 +48,7 @@ def test_channels_resolution_and_parts_of_splits(digits_config):
 
 
 def test_prepared_directory_needs_no_code(digits_config, digits_dir, data_config, tmp_path):
-    # The same files under a name for which there is no builder.
+    # The same files under a name without a builder.
     place = tmp_path / "numerals" / "1.0.0"
     shutil.copytree(digits_dir / "jaxgan_digits" / "1.0.0", place)
     for file in place.glob("jaxgan_digits-*"):
@@ -179,7 +179,7 @@ SIZES_OF_A_PAIR = {"lr": (4, 6), "hr": (8, 12)}
 
 
 class PairsOfSizes(tfds.core.GeneratorBasedBuilder):
-    """As tfds's div2k: small pictures are the supervised input, large ones the target."""
+    """Like tfds's div2k: small pictures are the supervised input, large ones the target."""
 
     VERSION = tfds.core.Version("1.0.0")
 

@@ -27,7 +27,7 @@ CLASSES = 3
 
 @pytest.fixture(scope="session")
 def generator():
-    """`(family, labelled) -> function`, its weights moved off their starts, so that each of them shows."""
+    """`(family, labelled) -> function`, with perturbed weights, so that each of them has an effect."""
 
     def make(family, labelled):
         network = NETWORKS[family](num_classes=CLASSES if labelled else 0)
@@ -42,7 +42,7 @@ def generator():
             image = network.apply(tree, latent, label, train=False)
             return image[0] if isinstance(image, tuple) else image
 
-        return jax.jit(generate)  # far quicker to compile than node by node
+        return jax.jit(generate)  # much faster than compiling operation by operation
 
     return make
 
@@ -55,7 +55,7 @@ def inputs(count, labelled):
 
 @pytest.fixture
 def asks():
-    """What a generator of latents `[Z]`, with or without labels, takes."""
+    """The inputs of a generator of latents `[Z]`, with or without labels."""
 
     def make(latent_dim=LATENT, labelled=False):
         return {"latent": Field((latent_dim,), kind="latent")} | ({"label": label_field()} if labelled else {})
@@ -70,7 +70,7 @@ def feed():
 
 @pytest.fixture(autouse=True)
 def _any_batch():
-    """The checks of shapes at test time know no side without a number."""
+    """Disables shape checks, which do not support symbolic sizes."""
     jaxtyping.config.update("jaxtyping_disable", True)
     yield
     jaxtyping.config.update("jaxtyping_disable", False)

@@ -1,4 +1,4 @@
-"""An export that ends amid its writing leaves what was there before, and nothing beside it."""
+"""An export that is interrupted while writing leaves the previous file, and no other."""
 
 import resource
 import signal

@@ -95,7 +95,7 @@ def test_convolutions(stride, holes, padding, groups, feed, asks):
 
 
 def test_weights_enter_as_they_are_used(generator, asks):
-    """Nothing is computed of weights alone: no transposed kernel, no root of a variance."""
+    """The graph computes nothing from weights alone: no transposed kernel, no root of a variance."""
     graph = onnx.convert(generator("dcgan", False), asks()).graph
     weights = {each.name for each in graph.initializer}
     assert all(set(node.input) - weights for node in graph.node)

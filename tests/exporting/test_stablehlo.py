@@ -78,7 +78,7 @@ def test_mistakes(asks, tmp_path):
     with pytest.raises(UserError, match="cannot be read"):
         stablehlo.load(tmp_path / "absent.bin")
     (tmp_path / "other.bin").write_bytes(b"no program")
-    with pytest.raises(UserError, match="holds no exported generator"):
+    with pytest.raises(UserError, match="is not an exported generator"):
         stablehlo.load(tmp_path / "other.bin")
-    with pytest.raises(UserError, match="--format=stablehlo: the network cannot be followed for batches of any size"):
+    with pytest.raises(UserError, match="--format=stablehlo: the network cannot be traced for batches of any size"):
         stablehlo.write(tmp_path / "g.bin", lambda x: x.reshape(len(x), 2, 2, 1), asks(4))

@@ -205,7 +205,7 @@ FAULTS = {
     "nan": (lambda x: np.where(np.arange(x.size).reshape(x.shape) == 0, np.nan, x), "numbers that are not finite"),
     "inf": (lambda x: np.full_like(x, np.inf), "not finite"),
     "too large": (lambda x: np.full(x.shape, 1e300), "not finite"),
-    "whole": (lambda x: x.astype(np.int64), "is of int64, expected are floating-point numbers"),
+    "whole": (lambda x: x.astype(np.int64), "is of int64, expected floating-point numbers"),
     "complex": (lambda x: x.astype(np.complex64), "is of complex64"),
     "none": (lambda x: x.reshape(x.shape or (1,))[:0], r"shape \(0"),
     "axis": (lambda x: x[None, None], r"shape \(1, 1"),

@@ -55,9 +55,9 @@ def test_a_file_of_another_network_is_told(tensors):
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
-        ("fc.weight", np.zeros((3, 3, 3)), r"fc\.weight has shape \(3, 3, 3\), expected is \(1008, 2048\)"),
-        ("fc.bias", np.zeros(1008, np.int64), r"fc\.bias is of int64, expected are floating-point numbers"),
-        ("Mixed_5b.branch1x1.bn.bias", np.zeros((2, 64)), r"bn\.bias has shape \(2, 64\), expected is \(64,\)"),
+        ("fc.weight", np.zeros((3, 3, 3)), r"fc\.weight has shape \(3, 3, 3\), expected \(1008, 2048\)"),
+        ("fc.bias", np.zeros(1008, np.int64), r"fc\.bias is of int64, expected floating-point numbers"),
+        ("Mixed_5b.branch1x1.bn.bias", np.zeros((2, 64)), r"bn\.bias has shape \(2, 64\), expected \(64,\)"),
         ("Mixed_5b.branch1x1.bn.running_var", -np.ones(64), r"bn\.running_var has variances below 0"),
         ("Conv2d_1a_3x3.bn.weight", np.full(32, np.nan), r"has 32 of 32 numbers that are not finite"),
     ],

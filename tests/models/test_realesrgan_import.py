@@ -262,7 +262,7 @@ def package(tmp_path, monkeypatch):
 
 def test_the_package_is_found_without_its_import_and_its_files_are_checked(package):
     with pytest.raises(
-        UserError, match=r"realesrgan-x4plus\.param: its sha256 is d9298a10d1b0[0-9a-f]*, expected is 35330"
+        UserError, match=r"realesrgan-x4plus\.param: its sha256 is d9298a10d1b0[0-9a-f]*, expected 35330"
     ):
         published.pretrained("realesrgan_x4plus")
     with pytest.raises(UserError, match=r"realesrgan-x4plus-anime\.param: it cannot be read"):

@@ -116,7 +116,7 @@ def test_a_file_of_another_network_is_told(tensors):
     with pytest.raises(UserError, match=r"weights of alexnet lack features\.6\.weight"):
         from_torch("alexnet", {name: each for name, each in tensors.items() if name != "features.6.weight"})
     with pytest.raises(
-        UserError, match=r"features\.0\.weight has shape \(64, 3, 11, 11\), expected is \(64, 3, 3, 3\)"
+        UserError, match=r"features\.0\.weight has shape \(64, 3, 11, 11\), expected \(64, 3, 3, 3\)"
     ):
         from_torch("vgg19", tensors)
 
@@ -124,7 +124,7 @@ def test_a_file_of_another_network_is_told(tensors):
 def test_a_file_is_checked_and_read(tensors, tmp_path, monkeypatch):
     path = tmp_path / "alexnet.npz"
     np.savez(path, **tensors)
-    with pytest.raises(UserError, match=r"sha256 is \w+, expected is 7be5be79; .* alexnet-owt-7be5be79\.pth"):
+    with pytest.raises(UserError, match=r"sha256 is \w+, expected 7be5be79; .* alexnet-owt-7be5be79\.pth"):
         load_backbone("alexnet", str(path))
     loaded = load_backbone("alexnet", str(path), published=False)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
@@ -143,7 +143,7 @@ def test_heads_are_checked_and_read(tmp_path, monkeypatch):
     path = tmp_path / "vgg.npz"
     widths = (64, 128, 256, 512, 512)
     np.savez(path, **{f"lin{i}.model.1.weight": np.full((1, width, 1, 1), i) for i, width in enumerate(widths)})
-    with pytest.raises(UserError, match="expected is a78928a0"):
+    with pytest.raises(UserError, match="expected a78928a0"):
         lpips_heads("vgg16", str(path))
     monkeypatch.setitem(vgg.HEADS, "vgg16", ("vgg.pth", hashlib.sha256(path.read_bytes()).hexdigest()))
     heads = lpips_heads("vgg16", str(path))

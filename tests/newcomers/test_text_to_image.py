@@ -134,9 +134,9 @@ def test_a_real_with_the_caption_of_another_counts_as_a_fake(mismatched):
     [
         (
             {"task.condition": "text"},
-            "config.task.condition: got 'text', but of labels, tokens and vectors captions has 'caption' (tokens int32",
+            "config.task.condition: got 'text', expected labels, tokens or vectors; captions has 'caption' (tokens",
         ),
-        ({"task.condition": "image"}, "config.task.condition: got 'image', but of labels, tokens and vectors"),
+        ({"task.condition": "image"}, "config.task.condition: got 'image', expected labels, tokens or vectors;"),
         ({"task.condition": "None"}, "config.networks.discriminator.vocabulary is missing"),
         (
             {"networks.generator.name": "mlp.Generator"},

@@ -170,7 +170,7 @@ def test_two_devices_equal_one(run, runs):
         ({"more_data": "{}"}, "config.task asks for 'b/image' (pixels [16, 16, 1]), config.more_data.b gives nothing"),
         (
             {"more_data.c.name": "jaxgan_digits", "more_data.c.resolution": "16"},
-            "config.more_data.c: config.task asks for",
+            "config.more_data.c: config.task uses no field of it",
         ),
         ({"more_data.b.nmae": "x"}, "config.more_data.b.nmae does not exist; did you mean name?"),
         ({"more_data.b.source.wide": "3"}, "config.more_data.b.source.wide does not exist"),

@@ -1,4 +1,4 @@
-"""The process that compiles, with the devices at hand in place of a slice."""
+"""The process that compiles, with the available devices in place of a slice."""
 
 import dataclasses
 import json
@@ -50,7 +50,7 @@ def test_a_program_is_compiled_once(tmp_path, monkeypatch, capsys):
         (line,) = capsys.readouterr().out.splitlines()
         answers.append(compiling.Compiled(**json.loads(line.removeprefix(compiling.ANSWER))))
     first, second = answers
-    assert first == second  # the seconds of compiling, too: it was not done again
+    assert first == second  # including the seconds: it was not compiled again
     assert len(list(tmp_path.iterdir())) == 1
     assert first.share == 1.0
     assert first.collectives == {}
@@ -76,7 +76,7 @@ def answer(**changed):
 
 @pytest.mark.quick
 def test_each_program_has_a_limit_of_its_own(monkeypatch, tmp_path):
-    """Two that take 0.8 s each, with 1.4 s for each; and with 1.4 s for both."""
+    """Two compilations of 0.8 s each, with a limit of 1.4 s for each, and of 1.4 s for both."""
     answers = [compiling.ANSWER + json.dumps(answer(phases=phases)) for phases in ((0,), (0, 1))]
     told = "".join(f"time.sleep(0.8); print('noise'); print({each!r}, flush=True)\n" for each in answers)
     monkeypatch.setattr(compiling, "LIMIT", 1.4)

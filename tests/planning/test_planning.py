@@ -1,4 +1,4 @@
-"""Slices, what is read from compiled programs, and the times that follow; no TPU compiler is needed."""
+"""Slices, the analysis of compiled programs, and predicted times; no TPU compiler is needed."""
 
 import jax
 import jax.numpy as jnp
@@ -96,10 +96,10 @@ def test_slices_that_can_be_had_are_taken_and_no_others():
     for each in wrong:
         with pytest.raises(UserError) as told:
             read_topologies(each)
-        assert f"accepted for {each[:3]} are {PUBLISHED[each[:3]].split()[0]}, " in str(told.value)
+        assert f"expected one of {PUBLISHED[each[:3]].split()[0]}, " in str(told.value)
         assert len(str(told.value)) < 400
     for each in ("v5e:4x4,", "", ",", "v4:2x2x1", ":2x2", "V5E:2x2"):
-        with pytest.raises(UserError, match="expected v5e, v5p, v6e"):
+        with pytest.raises(UserError, match="expected one of v5e, v5p, v6e"):
             read_topologies(each)
 
 
@@ -115,7 +115,7 @@ def test_the_slowest_roof_bounds():
     assert roof == pytest.approx((1.0, 2.0, 0.5))
     assert roof.bound == "memory"
     assert roof.seconds == pytest.approx(2.0)
-    assert roof.efficiency == pytest.approx(0.8)  # nothing that is sent is hidden
+    assert roof.efficiency == pytest.approx(0.8)  # no communication is hidden
 
 
 @pytest.mark.quick
@@ -129,13 +129,13 @@ def test_steps_are_averaged_by_their_shares_and_memory_is_the_largest():
         phases=(0, 1), share=0.25, model_flops=24, flops=8.0, accessed=16.0, unknown=1, temporaries=20
     )
     mean = mean_load([usual, dear])
-    assert mean.flops == 0.75 * 4 + 0.25 * 24  # of loops the compiler counts one turn
+    assert mean.flops == 0.75 * 4 + 0.25 * 24  # the compiler counts one iteration of loops
     assert (mean.bytes, mean.unknown) == (0.75 * 8 + 0.25 * 16, 1)
     assert (mean.sent, mean.collectives, mean.temporaries, mean.peak) == (2.0, 2.0, 20, 25)
 
 
 def test_a_real_program_on_the_devices_at_hand():
-    """The one all-reduce of a mean over split rows is found in XLA's own text, where there are several devices."""
+    """The one all-reduce of a mean over split rows is found in XLA's own text, if there are several devices."""
     mesh = Mesh(np.asarray(jax.devices()), ("data",))
     split, whole = (NamedSharding(mesh, spec) for spec in (PartitionSpec("data"), PartitionSpec()))
     rows = jax.ShapeDtypeStruct((8 * mesh.size, 16), jnp.float32, sharding=split)
@@ -169,7 +169,7 @@ def test_the_program_is_the_train_step():
     usual = max(program.due_sets, key=program.due_sets.get)
     assert program.due_sets[usual] == 15 / 16
     compiled = program.lower(usual).compile()
-    # the state goes in and comes out, donated
+    # the state is donated
     memory = compiled.memory_analysis()
     assert memory.alias_size_in_bytes > 0.9 * sum(program.held().values())
     counted = program.flops(usual) / len(jax.devices())

@@ -1,4 +1,4 @@
-"""The reader of ncnn files: what is in them, and what is refused."""
+"""The reader of ncnn files: valid and refused files."""
 
 import hashlib
 
@@ -9,7 +9,7 @@ from jaxgan.errors import UserError
 from jaxgan.weights.ncnn import Layer, parse, read_ncnn
 
 RANDOM = np.random.default_rng(0)
-WEIGHT = RANDOM.normal(size=(3, 1, 3, 3)).astype(np.float32)  # 27 numbers: float16 of them is filled up
+WEIGHT = RANDOM.normal(size=(3, 1, 3, 3)).astype(np.float32)  # 27 numbers: as float16 they need padding
 BIAS = np.array([0.5, -1.0, 2.0], np.float32)
 CONV = "Convolution conv 1 1 in out 0=3 1=3 4=1 5=1 6=27"
 TEXT = f"7767517\n2 2\nInput image 0 1 in\n{CONV}\n"
@@ -112,28 +112,28 @@ Convolution      last    1 1 c d 0=1 1=1 5=1 6=2
     [
         ("", "does not begin with 7767517"),
         ("7767518\n1 1\nInput image 0 1 in\n", "does not begin with 7767517"),
-        ("7767517\n", "does not say how many"),
-        ("7767517\n2\n", "does not say how many"),
+        ("7767517\n", "does not announce its numbers"),
+        ("7767517\n2\n", "does not announce its numbers"),
         ("7767517\n999999999 2\nInput image 0 1 in\n", "announces 999999999 layers and 2 blobs, there are 1 and 1"),
         ("7767517\n-1 1\nInput image 0 1 in\n", "announces -1 layers"),
-        ("7767517\n99999999999999999999 1\nInput image 0 1 in\n", "is no whole number"),
+        ("7767517\n99999999999999999999 1\nInput image 0 1 in\n", "is not an integer"),
         ("7767517\n1 1\nInput image 0\n", "cut off"),
-        ("7767517\n1 1\nInput image 0 999999999 in\n", "999999999 outputs, and names fewer"),
+        ("7767517\n1 1\nInput image 0 999999999 in\n", "999999999 outputs, but names fewer"),
         ("7767517\n1 1\nInput image 0 -1 in\n", "-1 outputs"),
-        ("7767517\n1 1\nInput image x 1 in\n", "'x' is no whole number"),
-        ("7767517\n1 1\nConvolution conv 1 1 in out\n", "conv reads in, which no layer before it makes"),
-        ("7767517\n2 1\nInput image 0 1 in\nReLU relu 1 1 in in\n", "relu makes what there is already"),
-        ("7767517\n2 2\nInput image 0 1 in\nReLU image 1 1 in out\n", "two of its layers have one name"),
-        (with_line(f"{CONV} 9"), "'9'|no parameter|is no number"),
-        (with_line(f"{CONV} 9=1,2"), "is no parameter"),
-        (with_line(f"{CONV} 9=nan"), "'nan' is no number"),
-        (with_line(f"{CONV} 9=1e999"), "'1e999' is no number"),
-        (with_line(f"{CONV} 9={'1' * 5000}"), "is no number"),
-        (with_line(f"{CONV} 9=__import__"), "is no number"),
-        (with_line(f"{CONV} -23310=2,0.5"), "not as long as it says"),
-        (with_line(f"{CONV} -23310=999999999,0.5"), "not as long as it says"),
-        (with_line(f"{CONV} 0=3"), "parameter 0 stands there twice"),
-        (with_line(f"{CONV} -23300=1,3"), "parameter 0 stands there twice"),
+        ("7767517\n1 1\nInput image x 1 in\n", "'x' is not an integer"),
+        ("7767517\n1 1\nConvolution conv 1 1 in out\n", "conv reads in, which no earlier layer writes"),
+        ("7767517\n2 1\nInput image 0 1 in\nReLU relu 1 1 in in\n", "relu writes an output that exists already"),
+        ("7767517\n2 2\nInput image 0 1 in\nReLU image 1 1 in out\n", "two of its layers have the same name"),
+        (with_line(f"{CONV} 9"), "'9'|not a parameter|is not a number"),
+        (with_line(f"{CONV} 9=1,2"), "is not a parameter"),
+        (with_line(f"{CONV} 9=nan"), "'nan' is not a number"),
+        (with_line(f"{CONV} 9=1e999"), "'1e999' is not a number"),
+        (with_line(f"{CONV} 9={'1' * 5000}"), "is not a number"),
+        (with_line(f"{CONV} 9=__import__"), "is not a number"),
+        (with_line(f"{CONV} -23310=2,0.5"), "not have the announced length"),
+        (with_line(f"{CONV} -23310=999999999,0.5"), "not have the announced length"),
+        (with_line(f"{CONV} 0=3"), "parameter 0 is given twice"),
+        (with_line(f"{CONV} -23300=1,3"), "parameter 0 is given twice"),
     ],
 )
 def test_a_text_that_is_no_graph_is_refused(text, message, tmp_path):
@@ -150,10 +150,10 @@ def test_a_text_that_is_no_graph_is_refused(text, message, tmp_path):
         (CONV.replace("6=27", "6=9999999999"), "do not make kernels"),
         (
             CONV.replace("6=27", "6=9999999999").replace("1=3", "1=1"),
-            r"39999999996 bytes are wanted at 4, 120 are left",
+            r"39999999996 bytes are required at 4, 120 are left",
         ),
         (CONV.replace("0=3", "0=9999999999"), "do not make kernels"),
-        (CONV.replace("0=3", "0=0"), "parameter 0 is 0, expected whole numbers from 1 on"),
+        (CONV.replace("0=3", "0=0"), "parameter 0 is 0, expected a positive integer"),
         (CONV.replace("0=3", "0=-3"), "parameter 0 is -3"),
         (CONV.replace("0=3", "0=3.0"), r"parameter 0 is 3\.0"),
         (CONV.replace("1=3", "1=0"), "parameter 1 is 0"),
@@ -163,10 +163,10 @@ def test_a_text_that_is_no_graph_is_refused(text, message, tmp_path):
         (f"{CONV} 8=0.5", r"parameter 8 is 0\.5"),
         (f"{CONV} -23308=1,1", r"parameter 8 is \(1,\)"),
         (CONV.replace("5=1", ""), "12 bytes are left over"),
-        (f"{CONV} 8=1", "12 bytes are wanted at 124, 0 are left"),
-        ("PReLU slope 1 1 in out 0=9999999999", "39999999996 bytes are wanted"),
-        ("Crop crop 1 1 in out", "kind Crop cannot be read, expected BinaryOp, Concat, Convolution"),
-        ("ReLU relu 1 1 in out", "124 bytes are left over behind the last layer"),
+        (f"{CONV} 8=1", "12 bytes are required at 124, 0 are left"),
+        ("PReLU slope 1 1 in out 0=9999999999", "39999999996 bytes are required"),
+        ("Crop crop 1 1 in out", "kind Crop, expected one of BinaryOp, Concat, Convolution"),
+        ("ReLU relu 1 1 in out", "124 bytes are left over after the last layer"),
     ],
 )
 def test_sizes_that_do_not_fit_the_file_are_refused(line, message, tmp_path):
@@ -178,13 +178,13 @@ def test_sizes_that_do_not_fit_the_file_are_refused(line, message, tmp_path):
 
 @pytest.mark.parametrize("number", [1, 0x01306B48, 0xFFFFFFFF])
 def test_weights_of_an_unknown_kind_are_refused(number, tmp_path):
-    with pytest.raises(UserError, match=f"conv: the weights are of the unknown kind 0x{number:08X}"):
+    with pytest.raises(UserError, match=f"conv: the weights have the unknown tag 0x{number:08X}"):
         read_ncnn(written(tmp_path, numbers=tag(number) + NUMBERS[4:]))
 
 
 def test_every_truncation_is_one_line(tmp_path):
     for size in range(len(NUMBERS)):
-        with pytest.raises(UserError, match=r"bytes are wanted at \d+, \d+ are left"):
+        with pytest.raises(UserError, match=r"bytes are required at \d+, \d+ are left"):
             read_ncnn(written(tmp_path, numbers=NUMBERS[:size]))
     for size in range(len(TEXT) - len(" 6=27\n")):
         with pytest.raises(UserError):
@@ -214,7 +214,7 @@ def test_files_that_are_not_there_and_hashes(tmp_path):
     digests = tuple(hashlib.sha256(file.read_bytes()).hexdigest() for file in (path, path.with_suffix(".bin")))
     assert read_ncnn(path, expect=digests).tensors
     for wrong in ((digests[1], digests[1]), (digests[0], digests[0])):
-        with pytest.raises(UserError, match=r"net\.(param|bin): its sha256 is [0-9a-f]{64}, expected is"):
+        with pytest.raises(UserError, match=r"net\.(param|bin): its sha256 is [0-9a-f]{64}, expected "):
             read_ncnn(path, expect=wrong)
     with pytest.raises(UserError, match=r"nowhere\.param: it cannot be read \(No such file"):
         read_ncnn(tmp_path / "nowhere.param")
@@ -226,6 +226,6 @@ def test_files_that_are_not_there_and_hashes(tmp_path):
 def test_a_text_beyond_all_measure_is_not_read(tmp_path):
     path = written(tmp_path)
     with path.open("wb") as file:
-        file.truncate(2**30)  # a file of zeros that takes no room
-    with pytest.raises(UserError, match="it is no param file: it has 1073741824 bytes"):
+        file.truncate(2**30)  # a sparse file of zeros
+    with pytest.raises(UserError, match="it is not a param file: it has 1073741824 bytes"):
         read_ncnn(path)

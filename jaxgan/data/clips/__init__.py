@@ -1,1 +1,1 @@
-"""Clips: where films come from, which frames of them are one example, and how these are read."""
+"""Clips: finding films, choosing the frames of each example, and reading them."""

@@ -1,4 +1,4 @@
-"""Which films lie under a folder, what they are, and what becomes of the other files."""
+"""Finds the films under a folder, and reports the other files."""
 
 from __future__ import annotations
 
@@ -24,30 +24,30 @@ from jaxgan.system.plain import plain
 
 log = logging.getLogger(__name__)
 
-MOVING = (".gif", ".apng")  # pictures that are films of their own, and no frames
+MOVING = (".gif", ".apng")  # pictures that are films themselves, not frames of one
 
 
 class FilmIndex(NamedTuple):
-    """The films of a folder, sorted by path, and what is to be told of the rest: (title, text)."""
+    """The films of a folder, sorted by path, and a report on the other files: (title, text)."""
 
     films: tuple[Film, ...]
     told: tuple[tuple[str, str], ...]
 
 
 class _Listed(NamedTuple):
-    """What may be a film."""
+    """A file or folder that may be a film."""
 
     path: str  # below the folder, with "/"
     stamp: Stamp
-    names: tuple[str, ...] = ()  # of a folder: of the pictures in it, in the order of the numbers in their names
+    names: tuple[str, ...] = ()  # of the pictures in a folder, ordered by the numbers in them
 
 
 def index_films(root: Path, only: Collection[str] = ()) -> FilmIndex:
-    """The films under `root`: files, and folders that hold pictures; or `only` the files of some names.
+    """The films under `root`: files, and folders of pictures; with `only`, the files of these names.
 
-    Each is decoded once, to find its frames, cuts and places where decoding can begin, and its bytes are hashed; what
-    was found is kept in the user's cache folder as that of pictures is. Lone pictures, and those beside or above film
-    files, are not used. Raises `UserError` if no film can be read, and for files without the extra `[video]`.
+    Each film is decoded once to find its frames, cuts and key frames, and its bytes are hashed. As for pictures, the
+    result is kept in the user's cache folder. A lone picture in a folder, and pictures beside or above film files, are
+    not used. Raises `UserError` if no film can be read, and for film files if the extra `[video]` is missing.
     """
     walk, folders, others = Walk(root), dict[str, list[tuple[str, os.stat_result]]](), collections.Counter[str]()
     listed = list[_Listed]()
@@ -89,7 +89,7 @@ def index_films(root: Path, only: Collection[str] = ()) -> FilmIndex:
 def _examine(
     root: Path, listed: tuple[_Listed, ...], of: tuple[str, ...]
 ) -> tuple[tuple[Film, ...], tuple[tuple[str, str], ...]]:
-    """The films that can be read, and the others with the reason; both in the order of `listed`."""
+    """The readable films, and unreadable ones with the reason; both in the order of `listed`."""
     known, stamps = recall(root, *of), {each.path: each.stamp for each in listed}
     rows = {path: row for path, row in known.items() if row.stamp == stamps.get(path)}
     new = [each for each in listed if each.path not in rows]

@@ -1,4 +1,4 @@
-"""One film of a folder: a file, or a folder of frames. What is known of it, and how frames of it are read."""
+"""Examines one film of a folder, a file or a folder of frames, and reads its frames."""
 
 from __future__ import annotations
 
@@ -24,26 +24,26 @@ from jaxgan.media.kinds import ANIMATIONS
 from jaxgan.media.reading import Picture, PictureError
 from jaxgan.system.plain import plain
 
-NEAR = 8  # frames that are decoded rather than leaped over
-LOOKED_AT = 8  # every so many rows and columns tell whether a frame is grey
-GREY = 2  # levels by which the colours of grey frames may differ
-VARIABLE = 1.5  # times as long is the longest frame of a film of variable rate as its shortest, at least
+NEAR = 8  # up to this many unwanted frames are decoded rather than skipped by seeking
+LOOKED_AT = 8  # rows and columns per sampled one, to find out whether a frame is grey
+GREY = 2  # levels by which the channels of grey frames may differ
+VARIABLE = 1.5  # ratio of the longest to the shortest frame time above which the rate is variable
 
 
 class Film(NamedTuple):
-    """A film that can be read. Its frames count by number, whatever their times."""
+    """A readable film. Its frames are counted by number, whatever their times."""
 
-    entry: Entry  # of a folder of frames: with its path, or "." for that of the data itself
-    stretches: tuple[tuple[int, int], ...]  # of frames that follow each other and can be read: first and length
-    cuts: tuple[int, ...]  # frames that another shot begins with
-    names: tuple[str, ...] = ()  # of a folder: of its frames
-    keys: tuple[int, ...] = ()  # of a file: frames that a decoder can begin with
-    runs: tuple[tuple[int, int, int], ...] = ()  # of a file: first time, step, count; in ticks
-    tick: float = 0.0  # of a file: in seconds
-    origin: float = 0.0  # of a file: when it begins, in seconds
+    entry: Entry  # its path is "." if the data folder itself is the folder of frames
+    stretches: tuple[tuple[int, int], ...]  # of consecutive readable frames: first and length
+    cuts: tuple[int, ...]  # the first frame of each further shot
+    names: tuple[str, ...] = ()  # folders only: of its frames
+    keys: tuple[int, ...] = ()  # files only: frames that decoding can start at
+    runs: tuple[tuple[int, int, int], ...] = ()  # files only: frame times as first, step, count; in ticks
+    tick: float = 0.0  # files only: in seconds
+    origin: float = 0.0  # files only: start time in seconds
 
     def shots(self, cut: bool = True) -> list[tuple[int, int]]:
-        """First frame and length of each; without `cut` the stretches are not parted."""
+        """First frame and length of each shot; without `cut`, each stretch is one shot."""
         parts = []
         for first, length in self.stretches:
             inside = [number for number in self.cuts if cut and first < number < first + length]
@@ -52,9 +52,9 @@ class Film(NamedTuple):
 
 
 def probe_file(path: Path) -> dict[str, Any] | str:
-    """What `Film` and `Entry` say of a file beside its path and size, as JSON; a line on why it cannot be read.
+    """The fields of a file's `Film` and `Entry` except path and size, as JSON; or, as text, why it cannot be read.
 
-    All of it is decoded.
+    The whole film is decoded.
     """
     try:
         with contextlib.closing(_opened(path)) as film:
@@ -102,9 +102,9 @@ def probe_file(path: Path) -> dict[str, Any] | str:
 
 
 def probe_folder(folder: Path, names: Sequence[str]) -> dict[str, Any] | str:
-    """The same of a folder of frames with these names, in order.
+    """The same for a folder of frames with these names, in order.
 
-    A stretch ends where a number is missing, and at a frame that cannot be read or has another size than most.
+    A stretch ends at a missing number, and at a frame that cannot be read or does not have the most common size.
     """
     watch, cuts, found, whole = Cuts(), list[int](), list[dict[str, Any] | str](), hashlib.sha256()
 
@@ -145,7 +145,7 @@ def probe_folder(folder: Path, names: Sequence[str]) -> dict[str, Any] | str:
 
 
 def film_of(path: str, size: int, found: Mapping[str, Any], names: Sequence[str]) -> Film:
-    """A film from what was found in it."""
+    """A film, from the result of `probe_file` or `probe_folder`."""
     of_entry = {name: found[name] for name in ("width", "height", "grey", "clear", "digest")}
     entry = Entry(path, size, odd=tuple(found["odd"]), **of_entry)
     stretches, runs = (tuple(tuple(each) for each in found.get(name, ())) for name in ("stretches", "runs"))
@@ -154,7 +154,7 @@ def film_of(path: str, size: int, found: Mapping[str, Any], names: Sequence[str]
 
 
 def read_frames(path: Path, film: Film, numbers: Iterable[int], frame: Framing) -> dict[int, np.ndarray]:
-    """Frames of a film by number, each uint8 `[H,W,C]`. Raises UserError where they are not as they were found."""
+    """Frames of a film by number, each uint8 `[H,W,C]`. Raises UserError if the film has changed since the scan."""
     wanted = sorted(set(numbers))
     if film.names:
         return {number: frame(read_image(path / film.names[number], str(path))) for number in wanted}
@@ -162,14 +162,14 @@ def read_frames(path: Path, film: Film, numbers: Iterable[int], frame: Framing) 
     for part in _parts(wanted, film.keys):
         found |= _decoded(path, film, part, times, part[0], frame) or _decoded(path, film, part, times, 0, frame) or {}
     if len(found) < len(wanted):
-        raise UserError(f"the film {plain(path)} is not as it was when it was looked through: start again")
+        raise UserError(f"the film {plain(path)} has changed since it was scanned: start again")
     return found
 
 
 def _decoded(
     path: Path, film: Film, wanted: Sequence[int], times: np.ndarray, first: int, frame: Framing
 ) -> dict[int, np.ndarray]:
-    """The wanted frames, decoded from a number on; nothing where they do not come at their times."""
+    """The wanted frames, decoded from frame `first` on; empty if their times are not those of the scan."""
     found = dict[int, np.ndarray]()
     start = max(0.0, float(times[first]) * film.tick - film.origin) if first else 0.0
     with (
@@ -185,7 +185,7 @@ def _decoded(
 
 
 def _opened(path: Path, start: float = 0.0) -> Any:
-    """A file as frames; a moving picture from its begin, whatever the start. Raises PictureError."""
+    """Opens a file to read frames; an animated picture always from its beginning. Raises PictureError."""
     if path.suffix.lower() in ANIMATIONS:
         return Animation(path)
     from jaxgan.media.films.film import Film as FilmFile  # needs the extra `[video]`
@@ -194,7 +194,7 @@ def _opened(path: Path, start: float = 0.0) -> Any:
 
 
 def _chosen(opened: Any, numbers: Sequence[int]) -> Generator[Any, None, None]:
-    """The frames of these numbers, in order; no more is decoded than the last one needs."""
+    """The frames with these numbers, in order; decoding ends at the last one."""
     chosen = frozenset(numbers)
     if not isinstance(opened, Animation):
         return opened.frames(chosen=chosen)
@@ -202,7 +202,7 @@ def _chosen(opened: Any, numbers: Sequence[int]) -> Generator[Any, None, None]:
 
 
 def _parts(numbers: Sequence[int], keys: Sequence[int]) -> list[list[int]]:
-    """Frames in order, parted where it pays to go on from a later frame that a decoder can begin with."""
+    """Frames in order, split where seeking to a later key frame is faster than decoding the frames between."""
     parts: list[list[int]] = []
     for number in numbers:
         before = parts[-1][-1] if parts else None
@@ -214,7 +214,7 @@ def _parts(numbers: Sequence[int], keys: Sequence[int]) -> list[list[int]]:
 
 
 def _spans(borders: Sequence[int], count: int) -> list[tuple[int, int]]:
-    """First frame and length of what begins at each border."""
+    """First frame and length of each span between borders."""
     return [(first, last - first) for first, last in pairwise([*borders, count]) if last > first]
 
 
@@ -223,7 +223,7 @@ def _changes(good: Sequence[bool]) -> list[int]:
 
 
 def _runs(times: Sequence[int]) -> list[tuple[int, int, int]]:
-    """Times as stretches of equal steps: first, step, count."""
+    """Times as runs of equal steps: first, step, count."""
     runs: list[tuple[int, int, int]] = []
     for time in times:
         if runs:
@@ -245,7 +245,7 @@ def _is_grey(picture: Picture) -> bool:
 
 
 def stamp_of(stats: Iterable[tuple[str, os.stat_result]]) -> tuple[int, int, int]:
-    """Of a film's files by name: bytes, and two numbers that change with their times."""
+    """The stamp of a film's files, given by name: bytes, and hashes of their modification and change times."""
     size, contents, entries = 0, hashlib.sha256(), hashlib.sha256()
     for name, about in stats:
         size += about.st_size

@@ -1,4 +1,4 @@
-"""Clips of the films in a folder, with class folders or without."""
+"""Clips of the films in a folder, with or without class folders."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from jaxgan.system.plain import plain
 if TYPE_CHECKING:
     from jaxgan.config.run import DataConfig
 
-HELD_OUT = 0.1  # of a lone film: the last of its shots, or of its frames if it has one shot
+HELD_OUT = 0.1  # fraction of a lone film: its last shots, or its last frames if it has only one shot
 
 
 class _Shot(NamedTuple):
@@ -36,10 +36,10 @@ class _Shot(NamedTuple):
 class FolderClips:
     """Clips of one split of a folder of films as a `Source`.
 
-    Films are files, and folders of frames. Splits and classes are those of `jaxgan.data.folder_splits` with films for
-    pictures; of a lone film the last shots are `test`. A clip lies in one shot. Raises `UserError` if nothing can be
-    read, for an unknown split, if no clip fits in a shot, and if films vary in size or are not square and no resolution
-    is given.
+    Films are files, and folders of frames. Splits and classes are found as in `jaxgan.data.folder_splits`, with films
+    in place of pictures; the last shots of a lone film are `test`. A clip never crosses a cut. Raises `UserError` if
+    nothing can be read, for an unknown split, if no shot is long enough for a clip, and if films vary in size or are
+    not square and no resolution is given.
     """
 
     def __init__(
@@ -53,9 +53,9 @@ class FolderClips:
         shots: Mapping[str, Mapping[str, tuple[int, ...]]] | None = None,
         largest: int | None = None,
     ):
-        """`whole`: frames are left at the sizes that they have, reduced where a side has more than `largest` pixels.
+        """`whole`: frames keep their own sizes, but are reduced if a side has more than `largest` pixels.
 
-        `only`: the names of the files, else all are read. `shots`: the numbers of the shots of each split by file.
+        `only`: the names of the files to read; all if empty. `shots`: by split and file name, the numbers of the shots.
         """
         check_framing(config.channels, config.resolution, config.fit)
         self._root = root
@@ -107,7 +107,7 @@ class FolderClips:
     def read(self, indices: Sequence[int] | np.ndarray) -> dict[str, np.ndarray]:
         """The clips at `indices`: image uint8 `[n,T,H,W,C]`, and label int32 `[n]` if there are classes.
 
-        Each film is decoded once for all of them.
+        Each film is decoded only once per call.
         """
         wanted, places = collections.defaultdict[str, set[int]](set), list[tuple[str, list[int]]]()
         for index in indices:
@@ -131,7 +131,7 @@ class FolderClips:
 
     @property
     def label_counts(self) -> np.ndarray:
-        """How many clips each class has, int `[K]`."""
+        """The number of clips of each class, int `[K]`."""
         return np.bincount(self._labels, minlength=len(self.spec.classes))
 
 
@@ -153,19 +153,19 @@ def _find_shots(films: Mapping[str, Film], config: DataConfig) -> tuple[Splits, 
         shots = [(first, count - tail), (first + count - tail, tail)] if count - tail >= span else shots
     test = max(1, round(HELD_OUT * len(shots))) if len(shots) > 1 else 0
     parts = {"train": shots[: len(shots) - test], "test": shots[len(shots) - test :]}
-    told = f"train {len(parts['train'])}, test {test} shots of the one film (its end is held out)"
-    splits = Splits(0, dict.fromkeys(parts, (film.entry,)), (), told)
+    counts = f"train {len(parts['train'])}, test {test} shots of the one film (its end is held out)"
+    splits = Splits(0, dict.fromkeys(parts, (film.entry,)), (), counts)
     return splits, {name: [_Shot(film, *shot) for shot in part] for name, part in parts.items()}
 
 
 def _choose_shots(
     films: Mapping[str, Film], shots: Mapping[str, Mapping[str, tuple[int, ...]]]
 ) -> tuple[Splits, dict[str, list[_Shot]]]:
-    """The shots of each split where it is said which they are."""
+    """The shots of each split, as listed in `shots`."""
     chosen = {
         split: [_Shot(films[name], *films[name].shots()[number]) for name, numbers in of.items() for number in numbers]
         for split, of in shots.items()
     }
     entries = {split: tuple(films[name].entry for name in of) for split, of in shots.items()}
-    told = ", ".join(f"{split} {len(each)}" for split, each in chosen.items())
-    return Splits(0, entries, (), f"shots: {told}"), chosen
+    counts = ", ".join(f"{split} {len(each)}" for split, each in chosen.items())
+    return Splits(0, entries, (), f"shots: {counts}"), chosen

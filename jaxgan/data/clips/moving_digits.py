@@ -1,6 +1,6 @@
-"""Real digits that move: clips of which the path of every frame is known exactly. Importing it registers the data set.
+"""Clips of moving digits whose paths are known exactly. Importing this module registers the data set.
 
-The idea is that of Moving MNIST (Srivastava et al. 2015, section 4.1), with one digit in 32 pixels.
+A variant of Moving MNIST (Srivastava et al. 2015, section 4.1) with one digit in 32x32 pixels.
 """
 
 from __future__ import annotations
@@ -16,33 +16,33 @@ from jaxgan.data.builders import MOVING_DIGITS, read_digits, tested
 
 SIDE = 32  # pixels of a frame
 GLYPH = 14  # pixels of the longer side of a digit
-FINE = 4  # a digit is drawn in a raster so many times as fine, so that it moves by parts of pixels
+FINE = 4  # raster points per pixel and axis, so that a digit moves by fractions of a pixel
 DIRECTIONS = ("right", "down", "left", "up")
-LEAN = 30.0  # degrees that a path deviates from its direction, at most
-SPEEDS = (0.5, 2.0)  # pixels a frame
+LEAN = 30.0  # maximum angle between a path and its direction, in degrees
+SPEEDS = (0.5, 2.0)  # pixels per frame
 SEED = 0
 
 
 class MovingDigitsConfig(tfds.core.BuilderConfig):
-    """How long the clips are, and how many there are of each digit."""
+    """The length of the clips, and how many clips each digit has."""
 
-    def __init__(self, *, frames: int, directions: bool, **told: str):
-        """`directions`: four clips of each digit, whose classes are digit and direction; else one, by digit."""
-        super().__init__(**told)
+    def __init__(self, *, frames: int, directions: bool, **description: str):
+        """`directions`: four clips per digit, with digit and direction as classes; else one, with digits as classes."""
+        super().__init__(**description)
         self.frames, self.directions = frames, directions
 
 
 class JaxganMovingDigits(tfds.core.GeneratorBasedBuilder):
-    """The 5,000 digits of `jaxgan_digits`, each moving over 32x32 pixels, grey; those held out there are in `test`.
+    """The 5,000 digits of `jaxgan_digits`, moving over 32x32 grey pixels; the splits are the same.
 
-    A digit moves straight on at one speed, and bounces where it touches an edge. `position` is its centre of mass in
-    each frame, `[T,2]`: x to the right and y downwards, in pixels from the middle of the first one; `velocity` how it
-    moves on from there, in pixels a frame. Only in short clips is the direction of the first frame part of the class.
+    A digit moves in a straight line at constant speed, and bounces off the edges. `position` is its centre of mass in
+    each frame, `[T,2]`: x to the right and y downwards, in pixels from the centre of the top left pixel; `velocity` is
+    its motion there, in pixels per frame. The direction of the first frame is part of the class only in short clips.
     """
 
     name = MOVING_DIGITS
     VERSION = tfds.core.Version("1.0.0")
-    BUILDER_CONFIGS = [  # noqa: RUF012, as tfds has it
+    BUILDER_CONFIGS = [  # noqa: RUF012, as tfds declares it
         MovingDigitsConfig(name="short", description="16 frames", frames=16, directions=True),
         MovingDigitsConfig(name="long", description="64 frames", frames=64, directions=False),
     ]
@@ -74,7 +74,9 @@ class JaxganMovingDigits(tfds.core.GeneratorBasedBuilder):
             ),
         )
 
-    def _split_generators(self, dl_manager: Any) -> dict[str, Iterator[tuple[int, dict[str, Any]]]]:
+    def _split_generators(
+        self, dl_manager: tfds.download.DownloadManager
+    ) -> dict[str, Iterator[tuple[int, dict[str, Any]]]]:
         del dl_manager  # nothing to download
         images, labels = read_digits()
         test = tested(labels)
@@ -96,16 +98,16 @@ class JaxganMovingDigits(tfds.core.GeneratorBasedBuilder):
 
 
 def move(image: np.ndarray, way: int, frames: int, random: np.random.Generator) -> dict[str, Any]:
-    """A digit uint8 `[28,28]` that moves: image `[T,32,32,1]`, position and velocity `[T,2]`, speed and bounces.
+    """A clip of a digit uint8 `[28,28]`: image `[T,32,32,1]`, position and velocity `[T,2]`, speed and bounces.
 
-    `way` is the number of the direction in which it begins.
+    `way` is the index of its first direction in `DIRECTIONS`.
     """
     glyph = _glyph(image)
     angle = np.deg2rad(90.0 * way + random.uniform(-LEAN, LEAN))
     speed = random.uniform(*SPEEDS)
     velocity = speed * np.array([np.cos(angle), np.sin(angle)])
     room = SIDE - np.array(glyph.shape[::-1]) / FINE
-    straight = random.uniform(0, room) + np.arange(frames)[:, None] * velocity  # [T,2], as if there were no edges
+    straight = random.uniform(0, room) + np.arange(frames)[:, None] * velocity  # [T,2], ignoring the edges
     turns, over = np.divmod(straight, room)
     back = turns % 2 == 1
     corner = np.where(back, room - over, over)
@@ -120,7 +122,7 @@ def move(image: np.ndarray, way: int, frames: int, random: np.random.Generator) 
 
 
 def _glyph(image: np.ndarray) -> np.ndarray:
-    """A digit without the black around it, in the fine raster: float64 `[h,w]`, the longer side `GLYPH * FINE`."""
+    """A digit cropped to its ink, in the fine raster: float64 `[h,w]`, with a longer side of `GLYPH * FINE`."""
     rows, columns = (np.flatnonzero(image.any(axis=axis)) for axis in (1, 0))
     cut = Image.fromarray(image[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1])
     scale = GLYPH * FINE / max(cut.size)
@@ -129,13 +131,13 @@ def _glyph(image: np.ndarray) -> np.ndarray:
 
 
 def _render(glyph: np.ndarray, corner: np.ndarray) -> np.ndarray:
-    """Frames uint8 `[T,32,32,1]` with a digit at each corner `(x, y)`: each pixel is the mean over its area."""
+    """Frames uint8 `[T,32,32,1]` with the digit's top left corner at `(x, y)`: each pixel is the mean over its area."""
     across, down = (_overlap(corner[:, axis], glyph.shape[1 - axis]) for axis in (0, 1))
     return np.rint(down @ glyph @ across.swapaxes(1, 2)).astype(np.uint8)[..., None]
 
 
 def _overlap(start: np.ndarray, count: int) -> np.ndarray:
-    """How much of each pixel `count` fine ones cover that begin at `start`: `[T,32,count]`."""
+    """The part of each pixel that each of `count` raster points from `start` on covers: `[T,32,count]`."""
     fine = start[:, None, None] + np.arange(count) / FINE
     pixel = np.arange(SIDE)[:, None]
     return np.clip(np.minimum(pixel + 1, fine + 1 / FINE) - np.maximum(pixel, fine), 0, None)

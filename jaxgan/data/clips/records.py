@@ -1,4 +1,4 @@
-"""Clips in the records of tfds: which feature they are, and how it is read without TensorFlow."""
+"""Finds the clips in the records of tfds, and reads them without TensorFlow."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ VIDEO, SEQUENCE, IMAGE = (
 
 
 def without_video(node: Any) -> Any:
-    """What `features.json` holds, with each Video as the sequence of images that it is on disk.
+    """The content of `features.json`, with each Video replaced by the sequence of images that it is on disk.
 
-    Only tfds's class for it needs TensorFlow.
+    Only tfds's class Video needs TensorFlow.
     """
     if not isinstance(node, Mapping):
         return node
@@ -38,9 +38,9 @@ def without_video(node: Any) -> Any:
 
 
 def find_clip(info: tfds.core.DatasetInfo) -> str | None:
-    """The name of the feature that is a clip `[T,H,W,C]`: the supervised one, else the first in colour, else the first.
+    """The name of the clip feature `[T,H,W,C]`: the supervised one, else the first in colour, else the first.
 
-    That of a feature in another is `outer/inner`, in a sequence at the top the inner one's alone. None: there is none.
+    A nested feature is named `outer/inner`; one in a top-level sequence by its own name. None if there is no clip.
     """
     channels = {key: each.shape[-1] for key, each in _flat(info.features.get_tensor_info()).items() if _is_clip(each)}
     supervised = (info.supervised_keys or (None,))[0]
@@ -51,7 +51,7 @@ class Records:
     """Reads the clips of serialized records."""
 
     def __init__(self, info: tfds.core.DatasetInfo, clip: str, label: str | None):
-        """`clip`: what `find_clip` gave."""
+        """`clip`: the result of `find_clip`."""
         self.clip, self.label = clip, label
         self.shape: tuple[int | None, ...] = _flat(info.features.get_tensor_info())[clip].shape
         serialized = _flat(info.features.get_serialized_info())
@@ -60,16 +60,16 @@ class Records:
         self._tensor = top[clip] if isinstance(top.get(clip), tfds.features.Tensor) else None
 
     def length(self, record: bytes) -> int:
-        """How many frames a record has."""
+        """The number of frames of a record."""
         return self.shape[0] or len(self._frames(record)[0])
 
     def read(self, record: bytes, numbers: Sequence[int] | np.ndarray, frame: Framing) -> tuple[np.ndarray, int]:
-        """Some frames of a record, uint8 `[T,H,W,C]`, and its label (-1 without one); others are not decoded."""
+        """These frames of a record, uint8 `[T,H,W,C]`, and its label (-1 if none). Only they are decoded."""
         frames, label = self._frames(record)
         return np.stack([frame(open_image(frames[number])) for number in numbers]), label
 
     def label_of(self, record: bytes) -> int:
-        """The label of a record; nothing is decoded."""
+        """The label of a record; no frame is decoded."""
         return int(self._parser.parse_example(record)[self.label])
 
     def _frames(self, record: bytes) -> tuple[Any, int]:

@@ -1,4 +1,4 @@
-"""Clips of prepared tfds data sets, by random access and without TensorFlow: only frames of a clip are decoded."""
+"""Clips of prepared tfds data sets, with random access and without TensorFlow: only the clip's frames are decoded."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ log = logging.getLogger(__name__)
 class TfdsClips:
     """Clips of one split of a prepared tfds data set as a `Source`. Each record counts as one shot.
 
-    Raises `UserError` if there is no clip, no such split, if no clip fits in a record, or if frames are not square or
-    vary in size and no resolution is given.
+    Raises `UserError` if there is no clip or no such split, if no record is long enough for a clip, or if frames are
+    not square or vary in size and no resolution is given.
     """
 
     def __init__(self, builder: tfds.core.DatasetBuilder, config: DataConfig, split: str, *, whole: bool = False):
-        """`whole`: frames are left at the size that they have."""
+        """`whole`: frames keep their own sizes."""
         check_framing(config.channels, config.resolution, config.fit)
         info, (clip, label) = builder.info, check_clips(builder, config.name)
         self._place = builder.data_path
@@ -68,7 +68,7 @@ class TfdsClips:
             ),
             contents=contents,
             told=(
-                *tell(info, f"films of {_length_told(shape)}, {size_told(shape)}", shape, label, self._frame),
+                *tell(info, f"films of {_length(shape)}, {size_told(shape)}", shape, label, self._frame),
                 ("clips", self._windows.tell()),
             ),
         )
@@ -98,7 +98,7 @@ class TfdsClips:
         return read_records(self._records, keys, self._place)
 
     def _lengths(self, identity: str) -> list[int]:
-        """The frames of each record: as the data set says, else counted once, and kept in the user's cache folder."""
+        """The number of frames of each record, as declared, or counted once and kept in the user's cache folder."""
         count = len(self._records)
         if (length := self._reader.shape[0]) is not None:
             return [length] * count
@@ -113,10 +113,10 @@ class TfdsClips:
             for start in range(0, count, LABELS_AT_ONCE)
             for record in self._get(list(range(start, min(count, start + LABELS_AT_ONCE))))
         ]
-        with contextlib.suppress(OSError):  # it costs time only
+        with contextlib.suppress(OSError):  # a cache that cannot be written only costs time
             replace_file(place, json.dumps(lengths, allow_nan=False).encode())
         return lengths
 
 
-def _length_told(shape: tuple[int | None, ...]) -> str:
-    return "lengths that vary" if shape[0] is None else f"{shape[0]} frames"
+def _length(shape: tuple[int | None, ...]) -> str:
+    return "varying lengths" if shape[0] is None else f"{shape[0]} frames"

@@ -1,4 +1,4 @@
-"""Which frames are an example: a clip begins every so many frames of a shot, and never goes on into the next one."""
+"""Chooses the frames of each example: clips start at regular distances in a shot, and never cross its end."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ if TYPE_CHECKING:
 
 
 class Windows:
-    """All clips of `config.frames` frames, each `config.stride` after the one before, by number.
+    """All clips of `config.frames` frames, taken every `config.stride` frames, by number.
 
-    Clips of a shot begin at its first frame, and `config.hop` frames later the next one; None: where the one before
-    ends. What is left at a shot's end is in none.
+    The first clip of a shot starts at its first frame, each further one `config.hop` frames later (None: right after
+    the previous clip). Frames left over at the end of a shot are not used.
     """
 
     def __init__(self, lengths: Sequence[int] | np.ndarray, config: DataConfig, split: str):
-        """`lengths`: of the shots, in frames. Raises UserError where a clip is longer than all of them."""
+        """`lengths`: of the shots, in frames. Raises UserError if a clip is longer than all of them."""
         frames = config.frames
         if frames is None:
-            raise ValueError("clips have a number of frames")
+            raise ValueError("config.data.frames: got None, expected the frames of a clip")
         self.frames, self._stride = frames, config.stride
         self.span = (frames - 1) * config.stride + 1  # frames of the shot from the first to the last of the clip
         self.hop = config.hop or self.span
@@ -33,7 +33,7 @@ class Windows:
         counts = np.where(lengths >= self.span, (lengths - self.span) // self.hop + 1, 0)
         self._ends = np.cumsum(counts)
         self.size = int(counts.sum())
-        self.short = int((counts == 0).sum())  # shots that no clip fits in
+        self.short = int((counts == 0).sum())  # shots that are too short for a clip
         if not self.size:
             longest = f"the longest shot has {lengths.max()}" if lengths.size else "there is no shot"
             with_stride = f" with config.data.stride={config.stride}" if config.stride > 1 else ""
@@ -55,8 +55,8 @@ class Windows:
         return np.searchsorted(self._ends, np.asarray(indices, np.int64), side="right")
 
     def tell(self) -> str:
-        """How many clips there are, and why."""
+        """Describes the number of clips and how they are taken."""
         apart = "" if self._stride == 1 else f", {self._stride} apart"
-        short = f"; shorter than one, and not used: {self.short:,} of {len(self._ends):,} shots" if self.short else ""
+        short = f"; too short and not used: {self.short:,} of {len(self._ends):,} shots" if self.short else ""
         each = "one after the other" if self.hop == self.span else f"one begins every {self.hop} frames"
         return f"{self.size:,} of {self.frames} frames{apart}, {each}{short}"
