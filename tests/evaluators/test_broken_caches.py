@@ -1,4 +1,4 @@
-"""Caches of statistics and of classifiers whose files are broken: made anew, never a traceback."""
+"""Broken cache files of statistics and classifiers are rebuilt and never raise a traceback."""
 
 import hashlib
 import json
@@ -59,7 +59,7 @@ def test_mutants_of_a_cache_are_read_or_made_anew(tmp_path):
 
     def read(path):
         if reference_cache._load(str(path), "") is None:
-            raise UserError("made anew")
+            raise UserError("rebuilt")
 
     originals = [(tmp_path / name).read_bytes() for name in ("good.npz", "packed.npz")]
     read_mutants(read, originals, tmp_path / "mutant.npz")

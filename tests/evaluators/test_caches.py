@@ -1,4 +1,4 @@
-"""What is kept of real images is used for the very contents that it was made from, and made anew where damaged."""
+"""Cached statistics of real images are used only for the contents they were made from; damaged ones are rebuilt."""
 
 import json
 import logging
@@ -60,7 +60,7 @@ def test_damaged_statistics_are_made_anew(tmp_path, caplog):
         path.write_bytes(broken)
         found = cached(str(tmp_path), KEY, make, of("x"))
         assert found["counts"].tolist() == [0, 1, 2, 3, 4]
-    assert "made anew" in caplog.text
+    assert "will be rebuilt" in caplog.text
 
 
 def save(folder, data=()):

@@ -213,9 +213,9 @@ def test_features_of_the_other_kind_of_data_are_told(tmp_path):
             self.spec = DataSpec("pictures", "train", 80, picture_fields(SIDE, SIDE, 1), "f" * 8)
 
     for source, features, told in (
-        (Bars(), "inception", "bars has clips: expected 'classifier', 'i3d', 'motion' and 'patches'"),
+        (Bars(), "inception", "bars has clips; expected 'classifier', 'i3d', 'motion' or 'patches'"),
         (Bars(), "self", "bars has clips"),
-        (Pictures(), "i3d", "pictures has pictures: expected 'inception'"),
+        (Pictures(), "i3d", "pictures has pictures; expected 'inception'"),
     ):
         with pytest.raises(UserError, match=rf"config\.evaluation\.features: got '{features}', but {told}"):
             Distribution(source, cache_dir=str(tmp_path), features=features, **SETTINGS)
