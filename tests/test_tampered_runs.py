@@ -319,7 +319,7 @@ def test_a_record_may_lack_what_only_some_say(run, name):
 @pytest.mark.parametrize("seed", ["x", -1, True, None, [3], 2**63])
 def test_a_recorded_seed_that_is_none(run, seed):
     fit(run / "checkpoints" / "4" / "manifest.json", lambda content: content["record"].update(config={"seed": seed}))
-    with pytest.raises(UserError, match="recorded with step 4 has the seed"):
+    with pytest.raises(UserError, match="recorded with step 4: got seed"):
         jaxgan.load(run)
 
 

@@ -122,7 +122,7 @@ def test_the_step_can_be_chosen(run):
     np.testing.assert_allclose(images, expected(2, best.latents(1, 3), [2, 2, 0]), atol=1e-5)
     with pytest.raises(UserError, match="got 3, expected 'latest', 'best' and 0, 2, 4"):
         load(run, step=3)
-    with pytest.raises(UserError, match="got 'newest', accepted"):
+    with pytest.raises(UserError, match="got 'newest', expected"):
         load(run, step="newest")
 
 
@@ -170,7 +170,7 @@ def test_other_mistakes_are_clear(run, tmp_path):
         generator.generate(0, 0)
     with pytest.raises(UserError, match=r"latents: got shape \(2, 5\), expected \(n, 3\)"):
         generator.synthesize(np.zeros((2, 5)))
-    with pytest.raises(UserError, match="is not the directory of a run"):
+    with pytest.raises(UserError, match="expected the directory of a run"):
         load(tmp_path / "nowhere")
 
 

@@ -82,9 +82,9 @@ def test_shares_of_any_floats_are_taken(dtype):
     [
         (np.ones((4, 2)) / 2, r"got shape \(4, 2\) of float64, expected shares \(4, 3\)"),
         (np.ones((3, 3)) / 3, r"got shape \(3, 3\) of float64, expected shares \(4, 3\)"),
-        (np.ones((4, 3)), "no shares, expected rows of 0 or more that sum to 1"),
-        (np.array([[2.0, -1.0, 0.0]] * 4), "no shares, expected rows of 0 or more"),
-        (np.full((4, 3), np.nan), "no shares"),
+        (np.ones((4, 3)), "invalid shares, expected rows of 0 or more that sum to 1"),
+        (np.array([[2.0, -1.0, 0.0]] * 4), "invalid shares, expected rows of 0 or more"),
+        (np.full((4, 3), np.nan), "invalid shares"),
         (np.ones(4), r"of float64, expected 4 integers, or shares \(4, 3\) of the classes as floats"),
         (np.ones((4, 3), int), r"of int64, expected 4 integers, or shares \(4, 3\)"),
         ([0, 1, 2, 3], "got 0 to 3, expected 0 to 2"),
