@@ -102,7 +102,7 @@ def test_what_is_lost_or_black_is_not_straight(reals):
     assert np.isinf(found.distance).tolist() == [False, True, True, False]
     assert found.speed[2] == 0.0
     assert found.straight == pytest.approx(2 / 3)
-    with pytest.raises(ValueError, match="at least 3 frames, got 2"):
+    with pytest.raises(ValueError, match="got clips of 2 frames, expected at least 3"):
         motion(clips[:, :2])
 
 
@@ -112,7 +112,7 @@ def test_the_distance_of_speeds_is_that_of_scipy():
     expected = scipy.stats.wasserstein_distance(first, second)
     assert speed_distance(first, second) == pytest.approx(expected, rel=1e-9)
     assert speed_distance(first, first) == 0.0
-    with pytest.raises(ValueError, match="two sets of numbers, got 0 and 70"):
+    with pytest.raises(ValueError, match="got sets of 0 and 70 numbers"):
         speed_distance(first[:0], second)
 
 
@@ -136,11 +136,11 @@ def test_flicker_is_counted_where_the_reference_stands_still():
     assert found.ratio == pytest.approx(3.0, rel=0.1)
     assert flicker(reference, reference).ratio == 1.0
     assert flicker(output, still.astype(np.uint8)).ratio is None
-    with pytest.raises(ValueError, match="clips of one shape"):
+    with pytest.raises(ValueError, match="expected equal shapes"):
         flicker(output, reference[:, :4])
     moving = np.zeros((1, 2, 4, 4, 1), np.uint8)
     moving[:, 1] = 9
-    with pytest.raises(ValueError, match="nothing stands still"):
+    with pytest.raises(ValueError, match="no still pixels"):
         flicker(moving, moving)
 
 
@@ -155,5 +155,5 @@ def test_the_stillest_pixels_are_those_that_change_least():
     for share in (0.1, 0.25, 0.5, 1.0):
         expected = ordered[: int(share * ordered.size)].mean()
         assert stillest(counts.sum(axis=0), share) == pytest.approx(expected, abs=0.5)
-    with pytest.raises(ValueError, match="at least one pixel"):
+    with pytest.raises(ValueError, match="got no pixels"):
         stillest(counts[0], 0.0)

@@ -36,5 +36,5 @@ def test_many_clips_are_looked_at_in_parts(monkeypatch):
 
 def test_what_is_even_has_none_and_single_frames_are_no_clips():
     assert not velocities(np.full((2, 3, 8, 8, 3), 7, np.uint8)).velocity.any()
-    with pytest.raises(ValueError, match="2 frames or more, got 1"):
+    with pytest.raises(ValueError, match="got clips of 1 frames, expected 2 or more"):
         velocities(np.zeros((2, 1, 8, 8, 3), np.uint8))
