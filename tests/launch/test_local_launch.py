@@ -240,7 +240,7 @@ def process_of(launcher, flags):
     [
         ([], "as the number of processes"),
         (["0", "--"], "got 0 as"),
-        (["2", "--config=x"], "expected --max-crashes, --grace, "),
+        (["2", "--config=x"], "expected one of --max-crashes, --grace, "),
         (["2", "--grace=long", "--"], "--grace: got long"),
         (["2", "--gpus=1", "--"], "got --gpus=1, expected"),
         (["2"], "'--' is missing"),

@@ -226,12 +226,12 @@ def test_a_slice_of_others_that_is_not_ready_is_left_alone(cloud):
 @pytest.mark.parametrize(
     ("arguments", "flags", "words"),
     [
-        (("--name=gan", "--zone=z"), FLAGS, "--name, --zone and --type are needed"),
+        (("--name=gan", "--zone=z"), FLAGS, "--name, --zone and --type are required"),
         ((*SLICE, "--spt"), FLAGS, "got --spt"),
         ((*SLICE, "--max-crashes=few"), FLAGS, "--max-crashes: got few"),
-        ((*SLICE, "--commit=nowhere"), FLAGS, "there is no commit nowhere"),
-        (("--name=gan", "--zone=z", "--type=v9-8"), FLAGS, "not known here for --type=v9-8"),
-        (SLICE, ("--workdir=runs/x",), "--workdir must be a gs:// path"),
+        ((*SLICE, "--commit=nowhere"), FLAGS, "--commit: got nowhere, expected a commit"),
+        (("--name=gan", "--zone=z", "--type=v9-8"), FLAGS, "no default for --type=v9-8"),
+        (SLICE, ("--workdir=runs/x",), "--workdir: expected a gs:// path"),
     ],
 )
 def test_a_mistake_in_the_call_of_the_pod(cloud, arguments, flags, words):
