@@ -28,7 +28,7 @@ class Maker:
         return {"sums": np.full((4, 3), float(self.made)), "counts": np.arange(5)}
 
 
-def test_statistics_of_other_contents_are_made_anew(tmp_path):
+def test_statistics_of_other_contents_are_rebuilt(tmp_path):
     make = Maker()
 
     def ask(data):
@@ -51,7 +51,7 @@ def test_statistics_of_an_older_version_are_those_of_the_first_who_asks(tmp_path
     assert set(cached(str(tmp_path), KEY, make, of("x"))) == {"sums", "counts"}
 
 
-def test_damaged_statistics_are_made_anew(tmp_path, caplog):
+def test_damaged_statistics_are_rebuilt(tmp_path, caplog):
     make = Maker()
     cached(str(tmp_path), KEY, make, of("x"))
     (path,) = tmp_path.iterdir()

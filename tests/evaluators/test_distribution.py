@@ -227,7 +227,7 @@ def test_a_tenth_is_held_out_of_the_classifier_but_of_no_class_everything():
 
 
 @pytest.mark.usefixtures("quick")
-def test_the_manifest_tells_references_and_counts(cache_dir):
+def test_the_manifest_has_references_and_counts(cache_dir):
     manifest = evaluator(cache_dir).manifest
     assert manifest["reference"].startswith(source().spec.fingerprint)
     assert manifest["samples"] == manifest["manifold_points"] == 100

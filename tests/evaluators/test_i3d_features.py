@@ -1,4 +1,4 @@
-"""What of clips I3D is asked, and what its features are called. The logits themselves: tests/parity."""
+"""I3D's input clips and the names of its features. The logits are tested in tests/parity."""
 
 import numpy as np
 import pytest
@@ -43,7 +43,7 @@ def test_only_the_published_weights_have_the_published_name(monkeypatch):
     assert i3d_features("any.pt").name == "i3d-kinetics-400"
 
 
-def test_a_file_that_is_not_there_is_told_with_the_field(tmp_path):
+def test_a_missing_file_raises_with_its_field(tmp_path):
     with pytest.raises(
         UserError, match=r"config\.evaluation\.weights: .*nowhere\.pt' is no file; of I3D, its published"
     ):

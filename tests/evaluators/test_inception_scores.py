@@ -1,4 +1,4 @@
-"""Scores in Inception's features: names, manifest, cache, what is told without a file. The network is a stand-in."""
+"""Scores in Inception's features: names, manifest, cache, the message without a file. The network is a stand-in."""
 
 import hashlib
 

@@ -1,4 +1,4 @@
-"""Scores of restored clips, beside those of methods without training."""
+"""Scores of restored clips, and of baselines without training."""
 
 import dataclasses
 

@@ -58,7 +58,7 @@ def run(tmp_path_factory):
     return make_run(tmp_path_factory.mktemp("restoration") / "run")
 
 
-def test_a_run_is_restored_with_what_its_degradation_says(run):
+def test_a_run_is_restored_with_its_degradation(run):
     restorer = load(run).restorer
     assert (restorer.scale, restorer.channels, restorer.condition_channels, restorer.masks) == (2, 3, 3, False)
     assert (
@@ -163,7 +163,7 @@ def test_without_a_first_stage_there_is_no_strength(tmp_path):
         load(late, strength=0.5)
 
 
-def test_what_is_no_run_of_restoration_is_told(tmp_path):
+def test_other_directories_raise(tmp_path):
     with pytest.raises(UserError, match="expected the directory of a run"):
         load(tmp_path)
 
@@ -189,7 +189,7 @@ def test_weights_of_a_file_become_a_restorer(tmp_path):
     assert image.std() > 0
 
 
-def test_a_name_that_is_not_known_is_told(tmp_path):
+def test_an_unknown_name_raises(tmp_path):
     with pytest.raises(UserError, match="name: got 'nothing', expected one of realesrgan_x4plus"):
         load_pretrained("nothing")
     with pytest.raises(UserError, match=r"missing.pth"):

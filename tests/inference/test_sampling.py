@@ -1,4 +1,4 @@
-"""The sampler, with a task whose images tell what they were drawn from."""
+"""The sampler, with a task whose images encode their inputs."""
 
 import dataclasses
 
@@ -51,7 +51,7 @@ def test_truncation_reaches_the_task_and_costs_one_compile():
     assert np.abs(drawn).max() <= np.float32(0.1)
 
 
-def test_a_task_that_tells_of_no_styles_has_none():
+def test_a_task_without_styles_has_none():
     assert not Sampler(Task().product).has_styles
 
 

@@ -1,4 +1,4 @@
-"""What a launcher is called with: a number or a name that is none is told in one line, and nothing is started."""
+"""Arguments of the launchers: invalid numbers and names are reported in one line, and nothing is started."""
 
 import os
 import pathlib
@@ -89,7 +89,7 @@ def test_the_numbers_of_local_flags(place, flag):
         assert "expected a whole number from 0 to" in told
 
 
-def test_what_is_no_flag_of_the_local_launcher(place):
+def test_unknown_flags_of_the_local_launcher(place):
     for flag in ("--name=-x", "--grace", "--pause 1", "", "-x", "--gpus\neach=1", "--$(touch it)=1"):
         assert "expected one of --max-crashes, " in refused(place, "local.sh", "2", flag, "--", "x")
     assert "'--' is missing" in refused(place, "local.sh", "2", "--grace=1")
@@ -138,7 +138,7 @@ def test_a_workdir_that_only_looks_like_one_in_a_bucket(place):
 
 
 @pytest.mark.parametrize("what", ["install", "follow"])
-def test_what_a_host_of_a_slice_is_told(place, what):
+def test_mistakes_in_the_calls_of_a_host(place, what):
     for text in ("", "-x", "../x", "$(touch it)", "a\nb", "1e3", "g" * 40):
         assert f"{what}: got" in refused(place, "tpu_host.sh", what, text)
     assert "what to do: got" in refused(place, "tpu_host.sh", "-x")

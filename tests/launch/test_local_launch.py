@@ -133,7 +133,7 @@ def test_a_crash_is_started_again_up_to_a_limit(board):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("status", [MISTAKE, GAVE_UP, CTRL_C])
-def test_what_a_new_start_would_not_mend_is_not_started_again(board, status):
+def test_ends_that_a_restart_cannot_fix_are_not_started_again(board, status):
     assert board.launch(f"here; await 0; await 1; exit {status}", "2")[0] == status
     assert [len(board.calls(i)) for i in range(2)] == [1, 1]
 

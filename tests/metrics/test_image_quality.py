@@ -117,7 +117,7 @@ def test_an_inverted_picture_has_no_multi_scale_similarity():
     assert ms_ssim(255 - original, original, data_range=255)[0] == 0
 
 
-def test_what_cannot_be_compared_is_told():
+def test_incomparable_pictures_raise():
     images = np.zeros((1, 16, 20, 3))
     with pytest.raises(ValueError, match=r"got pictures of 16 x 20, expected at least 161 pixels"):
         ms_ssim(images, images)

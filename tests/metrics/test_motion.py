@@ -93,7 +93,7 @@ def test_a_turn_in_the_middle_of_the_picture_is_not_straight():
     assert motion(drawn(at_the_edge)).straight == 1.0
 
 
-def test_what_is_lost_or_black_is_not_straight(reals):
+def test_lost_or_black_objects_are_not_straight(reals):
     clips = reals[0][:4].copy()
     clips[1, 7] = 0
     clips[2] = 0
@@ -116,14 +116,14 @@ def test_the_distance_of_speeds_is_that_of_scipy():
         speed_distance(first[:0], second)
 
 
-def test_identity_is_what_is_read_most_often_in_each_clip():
+def test_identity_is_the_most_frequent_class_of_each_clip():
     assert identity_kept(np.array([[3, 3, 3, 3], [1, 2, 1, 1]])) == pytest.approx(7 / 8)
     assert identity_kept(np.array([[0, 1, 2, 3]])) == 0.25
     with pytest.raises(ValueError, match="at least one frame"):
         identity_kept(np.zeros((0, 4), np.int32))
 
 
-def test_flicker_is_counted_where_the_reference_stands_still():
+def test_flicker_is_measured_where_the_reference_is_still():
     random = np.random.default_rng(0)
     still = np.repeat(random.integers(20, 200, (2, 1, 8, 8, 3)), 5, axis=1)
     reference = (still + random.integers(0, 2, still.shape)).astype(np.uint8)

@@ -58,7 +58,7 @@ def test_warping_is_a_shift_that_ends_at_the_edges():
     np.testing.assert_array_equal(warp(image[:, :1, :1], half[:, :1, :1]), image[:, :1, :1])
 
 
-def test_pixels_are_seen_twice_where_there_and_back_end_where_they_began():
+def test_pixels_with_consistent_flow_are_visible_in_both_frames():
     there, back = np.zeros((1, 10, 10, 2), np.float32), np.zeros((1, 10, 10, 2), np.float32)
     there[..., 0], back[..., 0] = 3, -3
     back[0, :5, :, 0] = -1  # off by 2 pixels: 4 > 0.01 (9 + 1) + 0.5

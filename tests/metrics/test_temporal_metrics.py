@@ -1,4 +1,4 @@
-"""Scores of restored clips in time, against closed forms."""
+"""Temporal scores of restored clips, against closed forms."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Sets that cannot be compared are refused in one line that says how many there were."""
+"""Sets of unequal sizes raise in one line that has the sizes."""
 
 import numpy as np
 import pytest
