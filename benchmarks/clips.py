@@ -1,4 +1,4 @@
-"""Clips a second that are read from PNG records and from an H.264 film, with so many threads.
+"""Clips per second read from PNG records and from an H.264 film, by number of threads.
 
 python -m benchmarks.clips --threads 2
 """
@@ -27,7 +27,7 @@ CLIPS, FRAMES, SIDE = 128, 16, 64
 
 
 def frames() -> np.ndarray:
-    """A soft texture that moves, uint8 `[128*16,64,64,3]`."""
+    """A moving soft texture, uint8 `[128*16,64,64,3]`."""
     noise = np.random.default_rng(0).uniform(0, 255, (SIDE, SIDE + 2 * FRAMES, 3))
     for _ in range(3):
         noise = (noise + np.roll(noise, 1, 0) + np.roll(noise, 1, 1)) / 3
@@ -36,7 +36,7 @@ def frames() -> np.ndarray:
 
 
 class PngClips(tfds.core.GeneratorBasedBuilder):
-    """Clips as tfds stores videos: encoded frame by frame."""
+    """Clips stored like videos in tfds: encoded frame by frame."""
 
     VERSION = tfds.core.Version("1.0.0")
 
@@ -55,7 +55,7 @@ class PngClips(tfds.core.GeneratorBasedBuilder):
 
 
 def write_film(path: Path) -> None:
-    """All frames as one film, a place to begin at each 48th."""
+    """All frames as one film, with a keyframe every 48 frames."""
     with av.open(str(path), "w") as out:
         stream = out.add_stream("libx264", rate=25)
         stream.width, stream.height, stream.pix_fmt, stream.codec_context.gop_size = SIDE, SIDE, "yuv420p", 48
@@ -65,7 +65,7 @@ def write_film(path: Path) -> None:
 
 
 def seconds(source: Source, batch: int, threads: int, within: float) -> float:
-    """Of a batch of clips at random, of which each thread reads a part; the mean over some time."""
+    """Read batches of random clips, each thread a part of a batch; returns the mean over some time."""
     random, count = np.random.default_rng(0), 0
     with ThreadPoolExecutor(threads) as pool:
         start = time.perf_counter()

@@ -1,4 +1,4 @@
-"""What each codec of `--mode=apply` makes of a film at its default quality: PSNR, size and time.
+"""PSNR, size and time of each codec of `--mode=apply` at its default quality.
 
     python -m benchmarks.codecs
 
@@ -22,7 +22,7 @@ CLIPS = {"bigbuckbunny": 2.0, "bikes": 2.0, "carphone_pristine": 2.0}  # seconds
 
 
 def read(path: Path, end: float | None) -> tuple[FilmFormat, list[Frame]]:
-    """A film as `--mode=apply` reads it."""
+    """A film, read as by `--mode=apply`."""
     film = open_frames(path, end=end)
     try:
         return film.format, list(film.frames())
@@ -31,7 +31,7 @@ def read(path: Path, end: float | None) -> tuple[FilmFormat, list[Frame]]:
 
 
 def encode(clip: str, codec: str, folder: Path) -> tuple[float, float, float]:
-    """PSNR in dB, kbit and milliseconds a frame."""
+    """PSNR in dB, kbit per frame and milliseconds per frame."""
     film, frames = read(packaged(clip), CLIPS[clip])
     suffix = next(each for each, kind in CONTAINERS.items() if kind in CODECS[codec].containers)
     plan = plan_encoding(film, suffix, codec)
@@ -53,7 +53,7 @@ def encode(clip: str, codec: str, folder: Path) -> tuple[float, float, float]:
 
 
 def main() -> None:
-    """Prints a row a codec."""
+    """Print one row per codec."""
     print(f"{'':8}" + "".join(f"{clip:>30}" for clip in CLIPS))
     with tempfile.TemporaryDirectory() as folder:
         for codec in CODECS:

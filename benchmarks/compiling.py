@@ -1,4 +1,4 @@
-"""How long each config's train step takes to compile at 32 pixels, by set of due phases.
+"""Compile time of each config's train step at 32 pixels, by set of due phases.
 
     python -m benchmarks.compiling --configs stylegan2_fashion r3gan_cifar10 --json out.json
 
@@ -19,7 +19,7 @@ NAMES = sorted(path.stem for path in (ROOT / "configs").glob("*.py"))
 
 
 def seconds(name: str) -> dict[str, float]:
-    """Seconds by the phases that are played together."""
+    """Seconds by the set of phases in a step."""
     import jax
     import numpy as np
 
@@ -44,7 +44,7 @@ def seconds(name: str) -> dict[str, float]:
         "label": jax.ShapeDtypeStruct((rows,), np.int32),
     }
     step, options = make_step(config, task, optimizers), compiler_options(jax.default_backend())
-    last = max(phase.start for phase in phases)  # of stages the last one, which is the largest
+    last = max(phase.start for phase in phases)  # the last stage, which is the largest
     found = {}
     for due in sorted({due_phases(phases, number, last) for number in range(64)}):
         start = time.perf_counter()

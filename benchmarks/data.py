@@ -1,4 +1,4 @@
-"""Images a second that a data set delivers, by cache.
+"""Images per second delivered by a data set, by kind of cache.
 
 python -m benchmarks.data --name jaxgan_digits
 """
@@ -14,7 +14,7 @@ from jaxgan.system.paths import expanded
 
 
 def main() -> None:
-    """Time each way to keep the data."""
+    """Time each kind of cache."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--name", default="jaxgan_digits")
     parser.add_argument("--data-dir", type=expanded)

@@ -1,4 +1,4 @@
-"""What making the conditions costs, beside the train step that they are made in.
+"""Cost of degrading images to conditions, relative to the train step that includes it.
 
     python -m benchmarks.degradations
 
@@ -30,7 +30,7 @@ CASES: dict[str, Callable[[jax.Array, jax.Array], Any]] = {
 
 
 def milliseconds(play: Callable[[], Any], reps: int) -> float:
-    """The median time of a call, after two that are not counted."""
+    """The median time of a call, after two warm-up calls."""
     times = []
     for _ in range(reps + 2):
         start = time.perf_counter()

@@ -1,4 +1,4 @@
-"""Frames a second of the published network for films, beside eager torch on one machine, alternating in one period.
+"""Frames per second of the published network for films, compared with eager torch on the same machine, in turns.
 
     python -m benchmarks.films --json out.json
 

@@ -1,4 +1,4 @@
-"""Bytes on each device as `config.parallel.mesh.fsdp` grows: of params and moments, and what the step needs beside.
+"""Bytes per device for several `config.parallel.mesh.fsdp`: params, moments, and the temporaries of the step.
 
     python -m benchmarks.fsdp --config configs/stylegan2.py --resolution 64 --json out.json
 
@@ -18,7 +18,7 @@ from jaxgan.system.paths import expanded
 
 
 def measure(path: str, resolution: int, batch_size: int, devices: int, fsdp: int) -> dict[str, Any]:
-    """The bytes on a device, for a mesh of `devices` with an `fsdp` axis of its own."""
+    """Bytes per device, for a mesh of `devices` devices with an `fsdp` axis."""
     import jax
     import numpy as np
 
@@ -58,7 +58,7 @@ def measure(path: str, resolution: int, batch_size: int, devices: int, fsdp: int
     rows = {"index": jax.ShapeDtypeStruct((batch_size,), np.int32, sharding=split_batch(mesh))}
     analysis = runner.lower(abstract, cache, [rows], [due_phases(task.phases(), 0, 0)]).compile().memory_analysis()
     if analysis is None:
-        raise SystemExit("this jax gives no memory analysis of a compiled program")
+        raise SystemExit("this version of jax has no memory analysis of compiled programs")
     return {
         "fsdp": fsdp,
         "held": held,
@@ -80,7 +80,7 @@ def main() -> None:
     os.environ["JAX_PLATFORMS"] = "cpu"
     sizes = [size for size in (1, 2, 4, 8, 16) if arguments.devices % size == 0]
     table = []
-    print("MB a device: fsdp   params  moments  average  together      arguments  temporaries", flush=True)
+    print("MB per device: fsdp   params  moments  average  together      arguments  temporaries", flush=True)
     for fsdp in sizes:
         row = measure(arguments.config, arguments.resolution, arguments.batch_size, arguments.devices, fsdp)
         table.append(row)

@@ -1,4 +1,4 @@
-"""Does a run survive anything? Trains once unbroken and once with `kill -9` at random moments, and compares.
+"""Test that a run survives kills: train once uninterrupted and once with `kill -9` at random times, and compare.
 
     python -m benchmarks.kills --kills 20
     python -m benchmarks.kills --kills 5 --longest 40 --run video_digits
@@ -66,7 +66,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--run", default="quickstart", choices=RUNS)
     parser.add_argument("--kills", type=int, default=20)
-    parser.add_argument("--longest", type=float, default=12.0, help="seconds before a kill")
+    parser.add_argument("--longest", type=float, default=12.0, help="maximum number of seconds before a kill")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     moments = random.Random(arguments.seed)

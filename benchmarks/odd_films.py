@@ -1,4 +1,4 @@
-"""Do films survive restoring? Makes a noisy film and one as phones record them, restores both, and compares.
+"""Test the restoration of films: make a noisy film and one like those of phones, restore both, and compare.
 
     python -m benchmarks.odd_films --workdir runs/denoise --keep films
 
@@ -26,13 +26,13 @@ from PIL import Image
 
 from jaxgan.system.paths import expanded
 
-TICK = Fraction(1, 90_000)  # as phones have it
+TICK = Fraction(1, 90_000)  # as in phones' films
 PHONE_FRAMES, NOISE = 60, 25.0
-SHOWN = 5  # frames of a strip
+SHOWN = 5  # frames in a strip
 
 
 class Seen(NamedTuple):
-    """What is in a film file, as FFmpeg alone reads it."""
+    """The contents of a film file, read by FFmpeg alone."""
 
     times: list[Fraction]  # of frames, in seconds
     frames: np.ndarray  # [T,H,W,3]
@@ -47,7 +47,7 @@ def packaged(name: str) -> Path:
 
 
 def look(path: Path) -> Seen:
-    """Reads a film whole."""
+    """Read a whole film."""
     with av.open(str(path)) as film:
         pictures: Any = film.streams.video[0]
         tones = list(film.streams.audio)[:1]
@@ -75,9 +75,9 @@ def make_noisy(path: Path) -> None:
 
 
 def make_phone(path: Path) -> None:
-    """A clip on its side, of irregular times, with sound."""
+    """A rotated clip with irregular times and sound."""
     street = np.rot90(look(packaged("bikes")).frames[:PHONE_FRAMES, ::2, ::2], axes=(1, 2))
-    times = np.cumsum(np.random.default_rng(0).integers(2700, 4500, PHONE_FRAMES))  # 20 to 33 a second
+    times = np.cumsum(np.random.default_rng(0).integers(2700, 4500, PHONE_FRAMES))  # 20 to 33 per second
     with av.open(str(path), "w") as out:
         stream: Any = out.add_stream("libx264", rate=30, options={"crf": "16"})
         tone: Any = out.add_stream("aac", rate=48_000, layout="mono")
@@ -97,7 +97,7 @@ def make_phone(path: Path) -> None:
 
 
 def strip(path: Path, rows: list[np.ndarray]) -> None:
-    """Some frames of films side by side, a row a film."""
+    """Some frames of films side by side, one row per film."""
     height, width = sum(row.shape[1] for row in rows), max(row.shape[2] for row in rows)
     picture, top = Image.new("RGB", (SHOWN * width, height), "white"), 0
     for row in rows:
@@ -108,13 +108,13 @@ def strip(path: Path, rows: list[np.ndarray]) -> None:
 
 
 def psnr(one: np.ndarray, other: np.ndarray) -> float:
-    """In dB, of 8 bits."""
+    """PSNR in dB, of 8-bit frames."""
     error = np.square(one.astype(np.float64) - other).mean()
     return float(10 * np.log10(255**2 / error)) if error else float("inf")
 
 
 def main() -> int:
-    """The exit status: 0 if all is as it should be."""
+    """The exit status: 0 if everything is right."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--workdir", type=expanded, required=True, help="a run of a config that denoises")
     parser.add_argument("--enlarge", type=expanded, help="a run of a config that enlarges, such as vsr_clips")

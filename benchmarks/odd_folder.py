@@ -1,4 +1,4 @@
-"""Does restoring survive a folder of anything? Applies a twofold run to odd pictures and tells of the memory it took.
+"""Test restoration of a folder of odd files: apply a run of scale 2 to odd pictures and print the memory used.
 
     python -m benchmarks.odd_folder
 
@@ -34,7 +34,7 @@ FAILURES = ("notes.txt", "truncated.png")
 
 
 def make_folder(folder: Path) -> None:
-    """Writes the pictures, a text file and a PNG without its second half."""
+    """Write the pictures, a text file and a truncated PNG."""
     random = np.random.default_rng(0)
     for name, (size, mode, _) in PICTURES.items():
         if mode == "I;16":
@@ -48,7 +48,7 @@ def make_folder(folder: Path) -> None:
 
 
 def mistakes(restored: Path, told: str, status: int) -> list[str]:
-    """What is not as it should be."""
+    """A list of what is wrong."""
     found = [] if status == 1 else [f"the status is {status}, not 1"]
     for name, ((height, width), _, mode) in PICTURES.items():
         try:
@@ -63,11 +63,11 @@ def mistakes(restored: Path, told: str, status: int) -> list[str]:
 
 
 def main() -> int:
-    """The exit status: 0 if all is as it should be."""
+    """The exit status: 0 if everything is right."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--workdir", type=expanded, help="of a run of scale 2; default: a new one, of two steps")
+    parser.add_argument("--workdir", type=expanded, help="workdir of a run of scale 2; default: a new run of two steps")
     workdir = parser.parse_args().workdir
-    Image.MAX_IMAGE_PIXELS = None  # our own
+    Image.MAX_IMAGE_PIXELS = None  # these are our own pictures
     with tempfile.TemporaryDirectory() as scratch:
         folder, restored = Path(scratch, "pictures"), Path(scratch, "restored")
         folder.mkdir()

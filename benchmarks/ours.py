@@ -30,7 +30,7 @@ STYLEGAN2: dict[str, Any] = {
     "discriminator": {"name": "stylegan2.Discriminator", "max_width": 64},
     "latent_dim": 64,
 }
-VIDEO: dict[str, Any] = {  # as configs/video_digits.py
+VIDEO: dict[str, Any] = {  # as in configs/video_digits.py
     "image": (16, 32, 32, 1),
     "batch": 32,
     "generator": {
@@ -59,7 +59,7 @@ CASES: dict[str, dict[str, Any]] = {
         "generator": {"name": "mlp.Generator", "widths": (256, 512, 1024)},
         "discriminator": {"name": "mlp.Discriminator", "widths": (1024, 512, 256)},
         "latent_dim": 100,
-        "rounds": 8,  # as configs/vanilla_gan.py plays it
+        "rounds": 8,  # as in configs/vanilla_gan.py
     },
     "dcgan": {
         "image": (32, 32, 3),
@@ -80,7 +80,7 @@ CASES: dict[str, dict[str, Any]] = {
     },
     "video": VIDEO,
     "video_penalties": {**VIDEO, "penalties": {"r1": 1.0, "r2": 1.0}},
-    "vsr": {  # as configs/vsr_clips.py
+    "vsr": {  # as in configs/vsr_clips.py
         "image": (7, 64, 64, 3),
         "condition": (7, 16, 16, 3),
         "batch": 8,
@@ -98,7 +98,7 @@ CASES: dict[str, dict[str, Any]] = {
 
 
 def make_game(settings: dict[str, Any]) -> Any:
-    """The task of a case: generation, or restoration where there are conditions."""
+    """The task of a case: generation, or restoration if it has conditions."""
     from jaxgan.building.builder import build
     from jaxgan.losses import adversarial, reconstruction
     from jaxgan.regularizers import gradient_penalty
@@ -128,7 +128,7 @@ def make_game(settings: dict[str, Any]) -> Any:
 
 
 def make_dispatch(case: str) -> Any:
-    """A function of no arguments that plays the case's rounds and returns when their losses are on the host."""
+    """A function without arguments that runs the case's rounds and returns when their losses are on the host."""
     import jax
     import numpy as np
 
@@ -171,7 +171,7 @@ def make_dispatch(case: str) -> Any:
 
 
 def make_inception() -> Any:
-    """A function of no arguments that computes Inception's features of 16 images of 299 pixels."""
+    """A function without arguments that computes Inception's features of 16 images of 299 pixels."""
     import jax
     import numpy as np
 
@@ -186,7 +186,7 @@ def make_inception() -> Any:
 
 
 def make_enlarger(name: str, picture: tuple[int, int], tile: int, *, plain: bool = False) -> Any:
-    """A function of no arguments that enlarges a picture, of so many rows and columns, as `--mode=apply` does it.
+    """A function without arguments that enlarges a picture of this height and width as `--mode=apply` does.
 
     With `plain` the compiler has no options.
     """
@@ -210,7 +210,7 @@ def make_enlarger(name: str, picture: tuple[int, int], tile: int, *, plain: bool
 
 
 def make_clip_layer() -> Any:
-    """A function of no arguments: a (2+1)-D convolution of 16 clips of 8 frames, forward and backward."""
+    """A function without arguments: a (2+1)-D convolution of 16 clips of 8 frames, forward and backward."""
     import jax
     import jax.numpy as jnp
 

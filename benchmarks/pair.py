@@ -1,4 +1,4 @@
-"""Workers timed in turns, in one period, so that what disturbs the machine disturbs both."""
+"""Workers timed in turns in the same period, so that disturbances of the machine affect all of them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import subprocess
 import time
 from collections.abc import Mapping, Sequence
 
-FOREIGN = 0.3  # cores that other processes may use before a timing is taken again
+FOREIGN = 0.3  # cores: if other processes use more, the timing is repeated
 TRIES = 4
 
 
@@ -17,7 +17,7 @@ class Worker:
     """A process that answers each line `{"reps": n}` on stdin with a line `{"ms": [...]}` on stdout."""
 
     def __init__(self, command: Sequence[str]):
-        """Starts the process; it is ready when it answers its first request."""
+        """Start the process; it is ready when it answers its first request."""
         self.process = subprocess.Popen(
             list(command),
             stdin=subprocess.PIPE,
@@ -35,7 +35,7 @@ class Worker:
         for line in self.process.stdout:
             if line.startswith("{"):
                 return json.loads(line)["ms"]
-        raise RuntimeError(f"{' '.join(self.process.args)} died")  # type: ignore[arg-type]
+        raise RuntimeError(f"{' '.join(self.process.args)}: the worker died")  # type: ignore[arg-type]
 
     def cpu_seconds(self) -> float:
         """Processor time used so far."""
@@ -44,18 +44,18 @@ class Worker:
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def close(self) -> None:
-        """Ends the process."""
+        """End the process."""
         assert self.process.stdin is not None
         self.process.stdin.close()
         self.process.wait(30)
 
 
 def alternate(commands: Mapping[str, Sequence[str]], *, rounds: int, reps: int) -> dict[str, float]:
-    """Median milliseconds a step of each worker, timed in `rounds` turns of `reps` steps."""
+    """Median milliseconds per step of each worker, timed in `rounds` turns of `reps` steps."""
     workers = {name: Worker(command) for name, command in commands.items()}
     times: dict[str, list[float]] = {name: [] for name in workers}
     try:
-        for worker in workers.values():  # warm up one after the other
+        for worker in workers.values():  # warm up, one after the other
             worker.ask(1)
         for _ in range(rounds):
             for name, worker in workers.items():
@@ -67,7 +67,7 @@ def alternate(commands: Mapping[str, Sequence[str]], *, rounds: int, reps: int) 
 
 
 def _undisturbed(worker: Worker, reps: int) -> list[float]:
-    """A timing during which nothing else used the machine; the last of some tries if that never happens."""
+    """A timing during which no other process used the machine; if there is none, the last of several tries."""
     milliseconds: list[float] = []
     for _ in range(TRIES):
         start, busy, own = time.perf_counter(), _busy_seconds(), worker.cpu_seconds()

@@ -1,4 +1,4 @@
-"""What R1 costs the discriminator's turn, by network and by the way it is computed.
+"""Cost of R1 in the discriminator's turn, by network and method of computation.
 
     python -m benchmarks.penalties --networks dcgan r3gan --json out.json
 
@@ -61,17 +61,17 @@ WAYS = {
 
 @dataclasses.dataclass(frozen=True)
 class Cost:
-    """Of a turn: the median time, and the memory beside arguments and results."""
+    """Cost of a turn: median time, and memory in addition to arguments and results."""
 
     milliseconds: float
     megabytes: float
 
 
 class Turn:
-    """A compiled turn of the discriminator, with the phases that are due."""
+    """A compiled turn of the discriminator with its due phases."""
 
     def __init__(self, network: str, way: str, due: DueSet, batch: int):
-        """Compiles it; nothing is timed yet."""
+        """Compile the turn."""
         fill = {"resolution": RESOLUTION, "channels": CHANNELS, "num_classes": 0}
         generator, discriminator = (build(section, "network", fill=fill) for section in NETWORKS[network])
         adversary = Adversary(discriminator, non_saturating, penalties=WAYS[way])
@@ -90,7 +90,7 @@ class Turn:
         self.times: list[float] = []
 
     def play(self) -> None:
-        """One timed turn."""
+        """Time one turn."""
         start = time.perf_counter()
         self._state, metrics = self._compiled(self._state, self._images)
         jax.block_until_ready((self._state, metrics))
@@ -98,14 +98,14 @@ class Turn:
 
     @property
     def milliseconds(self) -> float:
-        """The median, but for the first two turns."""
+        """The median time without the first two turns."""
         return statistics.median(self.times[2:])
 
 
 def costs_of(network: str, batch: int, reps: int) -> dict[str, Cost]:
-    """The cost of a turn by way, all timed alternately; of a lazy penalty the mean, and the larger memory."""
+    """The cost of a turn by method, timed in turns; for a lazy penalty the mean time and the larger memory."""
     turns = {way: Turn(network, way, (0,), batch) for way in ("none", "exact", "finite_difference")}
-    turns["due"] = Turn(network, "lazy", (0, 1), batch)  # what a lazy one costs when it is due
+    turns["due"] = Turn(network, "lazy", (0, 1), batch)  # a lazy penalty when it is due
     for _ in range(reps + 2):
         for turn in turns.values():
             turn.play()
@@ -116,7 +116,7 @@ def costs_of(network: str, batch: int, reps: int) -> dict[str, Cost]:
 
 
 def table(costs: Mapping[str, Mapping[str, Cost]]) -> str:
-    """The costs as Markdown."""
+    """The costs as a Markdown table."""
     titles = ("no penalty", "exact", f"exact, every {LAZY}", "finite difference")
     lines = ["| network | " + " | ".join(titles) + " |", "|---" * (len(titles) + 1) + "|"]
     for network, ways in costs.items():

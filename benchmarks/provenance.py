@@ -1,4 +1,4 @@
-"""What it costs to write into a file what made it: most of it c2pa's time, which goes with the file's bytes.
+"""Cost of writing provenance into files; most of it is c2pa's time, which is proportional to the file size.
 
     python -m benchmarks.provenance
 
@@ -27,15 +27,15 @@ from jaxgan.media.reading import Picture
 from jaxgan.media.videos import save_animation
 from jaxgan.media.writing import write_picture
 
-SIDES = {64: 21, 512: 21, 2048: 7, 4899: 3}  # of square pictures, in pixels, and how often each is marked
+SIDES = {64: 21, 512: 21, 2048: 7, 4899: 3}  # side of square pictures in pixels: number of times each is marked
 KINDS = (".png", ".jpg", ".webp", ".tif")
 FRAMES = 48
-BASE, EACH = 20.0, 4.0  # milliseconds allowed: of a file, and of each megapixel
+BASE, EACH = 20.0, 4.0  # milliseconds allowed per file, and per megapixel
 CREATED = Origin("created", "samples of a generator", "a run", step=1000, seed=0, config_sha256="0" * 64)
 
 
 def milliseconds(plain: Path, origin: Origin, *, signed: bool) -> tuple[float, int]:
-    """The time of marking a copy of a file, and the bytes that it grows by."""
+    """The time to mark a copy of a file, and its growth in bytes."""
     copy = plain.with_name(f"copy{plain.suffix}")
     shutil.copyfile(plain, copy)
     available = credentials.available
@@ -49,7 +49,7 @@ def milliseconds(plain: Path, origin: Origin, *, signed: bool) -> tuple[float, i
 
 
 def report(name: str, plain: Path, megapixels: float, reps: int) -> None:
-    """Marks a file in three ways in turn, and prints a row."""
+    """Mark a file in three ways in turn and print a row."""
     parent = plain.with_name(f"parent{plain.suffix}")
     shutil.copyfile(plain, parent)
     mark_file(parent, plain.suffix, CREATED, title=parent.name)
@@ -80,7 +80,7 @@ def main() -> None:
         for side, reps in SIDES.items():
             times = -(-side // len(photograph))
             tiles = np.tile(photograph, (times, times, 1))[:side, :side]
-            noise = random.integers(-3, 4, tiles.shape, dtype=np.int16)  # else PNG finds that tiles repeat
+            noise = random.integers(-3, 4, tiles.shape, dtype=np.int16)  # without it PNG compresses the repeated tiles
             picture = Picture(np.clip(tiles + noise, 0, 255).astype(np.uint8))
             for suffix in KINDS:
                 plain = folder / f"plain{suffix}"

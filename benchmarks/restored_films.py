@@ -1,4 +1,4 @@
-"""How near a restored film is to its truth, frame by frame and in time.
+"""Scores of a restored film against the original: per frame and temporal.
 
     python -m benchmarks.restored_films --truth clean.mp4 --output restored.mp4 --json scores.json
 
@@ -32,15 +32,15 @@ from jaxgan.metrics.temporal import clip_motion
 from jaxgan.system.paths import located
 from jaxgan.system.plain import plain
 
-BLOCK = 32  # frames that are held at a time
-BEST_PSNR = 100.0  # decibels of equal frames
+BLOCK = 32  # frames in memory
+BEST_PSNR = 100.0  # decibels, for equal frames
 UNITS = {"psnr": "dB", "psnr_y": "dB", "tof": "pixels", "warping_error": "/ 1000", "flicker": "levels"}
 Means = dict[str, Mean]
-Pair = tuple[np.ndarray, np.ndarray]  # a frame of the truth and of the output, uint8 [H,W,3]
+Pair = tuple[np.ndarray, np.ndarray]  # a frame of the original and of the output, uint8 [H,W,3]
 
 
 def frames_of(film: Frames, flag: str) -> Iterator[Frame]:
-    """Its frames. Raises UserError where one cannot be read."""
+    """The film's frames. Raises UserError if one cannot be read."""
     try:
         yield from film.frames()
     except PictureError as error:
@@ -48,16 +48,16 @@ def frames_of(film: Frames, flag: str) -> Iterator[Frame]:
 
 
 def blocks(truth: Frames, output: Frames) -> Iterator[tuple[bool, list[Pair]]]:
-    """Both films in blocks within shots of the truth, and whether a block is the first of its shot.
+    """Both films in blocks within shots of the original, and whether a block is the first of its shot.
 
-    Each further one begins with the frame that the one before ends with. Raises UserError where a film ends first.
+    Each later block begins with the last frame of the one before. Raises UserError if one film is shorter.
     """
     watch, block, first = Cuts(), list[Pair](), True
     together = zip_longest(frames_of(truth, "--truth"), frames_of(output, "--output"))
     for number, (one, other) in enumerate(together):
         if one is None or other is None:
-            told = ("--output", "--truth") if other is None else ("--truth", "--output")
-            raise UserError(f"{told[0]} has {number} frames, {told[1]} has more")
+            shorter, longer = ("--output", "--truth") if other is None else ("--truth", "--output")
+            raise UserError(f"{shorter}: got {number} frames, expected as many as {longer}, which has more")
         cut = watch.seen(one.picture)
         if block and (cut or len(block) == BLOCK):
             yield first, block
@@ -69,7 +69,7 @@ def blocks(truth: Frames, output: Frames) -> Iterator[tuple[bool, list[Pair]]]:
 
 
 def scores_of(block: list[Pair], border: int, first: bool) -> tuple[Means, Means]:
-    """Of the output and of the truth; the `first` block of a shot has a frame that no other one has counted."""
+    """Scores of the output and of the original; the `first` block of a shot has one more frame to count."""
     truth, output = (np.stack(frames) for frames in zip(*block))
     new = slice(0 if first else 1, None)
     found, of_truth = dict[str, Mean](), dict[str, Mean]()
@@ -88,18 +88,18 @@ def scores_of(block: list[Pair], border: int, first: bool) -> tuple[Means, Means
 
 
 def added(one: Means, other: Means) -> Means:
-    """Both together."""
+    """Combine both."""
     return {name: one.get(name, Mean()) + other.get(name, Mean()) for name in one | other}
 
 
 def score(truth: Frames, output: Frames, border: int) -> dict[str, dict[str, float]]:
-    """The table of two films that are open. Raises UserError for such as do not fit, and PictureError."""
+    """The table of two open films. Raises UserError if they do not match, and PictureError."""
     sizes = [(each.format.width, each.format.height) for each in (truth, output)]
     if sizes[0] != sizes[1]:
-        told = ", ".join(f"{plain(each.path)} has {w} x {h}" for each, (w, h) in zip((truth, output), sizes))
-        raise UserError(f"expected two films of one size: {told} pixels")
+        sides = ", ".join(f"{plain(each.path)} has {w} x {h}" for each, (w, h) in zip((truth, output), sizes))
+        raise UserError(f"expected two films of one size, got {sides} pixels")
     if 2 * border >= min(sizes[0]):
-        raise UserError(f"--border: got {border}, which leaves nothing of {sizes[0][0]} x {sizes[0][1]} pixels")
+        raise UserError(f"--border: got {border}, which leaves no pixels of {sizes[0][0]} x {sizes[0][1]} pixels")
     by_shot, own = list[Means](), Means()
     for first, block in blocks(truth, output):
         if first:
@@ -116,16 +116,16 @@ def score(truth: Frames, output: Frames, border: int) -> dict[str, dict[str, flo
 
 
 def main() -> int:
-    """The exit status: 2 for films that cannot be compared."""
+    """The exit status: 2 if the films cannot be compared."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--truth", required=True, help="the film as it should be")
-    parser.add_argument("--output", required=True, help="the film as it was restored")
+    parser.add_argument("--truth", required=True, help="the original film")
+    parser.add_argument("--output", required=True, help="the restored film")
     parser.add_argument("--border", type=int, default=0, help="pixels that PSNR and SSIM leave out on every side")
     parser.add_argument("--json", help="where to write the table")
     arguments = parser.parse_args()
     try:
         if arguments.border < 0:
-            raise UserError(f"--border: got {arguments.border}, expected 0 and more")
+            raise UserError(f"--border: got {arguments.border}, expected 0 or more")
         with contextlib.ExitStack() as stack:
             films = list[Frames]()
             for flag in ("truth", "output"):

@@ -1,4 +1,4 @@
-"""Long results: trainings whose scores stand in docs/results.md.
+"""Long results: trainings whose scores are in docs/results.md.
 
     python -m benchmarks.results shelf --data-dir DATA_DIR
 
@@ -34,7 +34,7 @@ ROOT = pathlib.Path(__file__).parent.parent
 
 @dataclasses.dataclass(frozen=True)
 class Experiment:
-    """Configs by the name of their row, what is changed in all of them, and when they are scored.
+    """Configs by the name of their row, changes made to all of them, and when they are scored.
 
     After each of `images` images; or, with `minutes`, once after so long.
     """
@@ -43,7 +43,7 @@ class Experiment:
     changes: Mapping[str, Any]
     images: tuple[int, ...] = ()
     minutes: float | None = None
-    frames: int | None = None  # of clips: they are scored at the end, their last frames too, and controls beside them
+    frames: int | None = None  # for clips: scored only at the end, also on their last frames and with controls
     seeds: tuple[int, ...] = (0, 1, 2)
 
 
@@ -127,13 +127,13 @@ EXPERIMENTS = {
 }
 
 
-LAST = "last/"  # what scores of the last frames of longer clips begin with
+LAST = "last/"  # prefix of scores of the last frames of longer clips
 RESTORED = {
     "psnr": "PSNR, dB",
     "psnr_y": "PSNR of luma, dB",
     "ssim": "SSIM",
     "swd": "sliced Wasserstein",
-    "tof": "tOF, pixels",  # this one and those below: of clips
+    "tof": "tOF, pixels",  # this score and those below are for clips
     "warping_error": "warping error / 1000",
     "flicker": "flicker, levels",
 }
@@ -143,7 +143,7 @@ class Run:
     """One config of an experiment with one seed."""
 
     def __init__(self, name: str, row: str, seed: int, workdirs: pathlib.Path, data_dir: str | None):
-        """Reads the config; starts nothing."""
+        """Read the config; nothing is started."""
         self.experiment, self.row, self.seed = EXPERIMENTS[name], row, seed
         self.config = self.experiment.configs[row]
         parts = [name, *([row] if len(self.experiment.configs) > 1 else []), str(seed)]
@@ -155,18 +155,18 @@ class Run:
         self.flags += [f"--config.data.data_dir={data_dir}"] if data_dir else []
 
     def made(self, record: Mapping[str, Any]) -> bool:
-        """Whether a record is of this run; one of a config that was changed since is not."""
+        """Whether a record belongs to this run; not if its config has changed since."""
         return record["seed"] == self.seed and record["config_hash"] == self.digest
 
     def missing(self, records: list[dict[str, Any]]) -> set[int]:
-        """The numbers of images that have no record yet; of a run by time, {0} where it has none."""
+        """The numbers of images without a record; for a run limited by time, {0} if it has no record."""
         mine = list(filter(self.made, records))
         if self.experiment.minutes is not None:
             return set() if any(r.get("minutes") == self.experiment.minutes for r in mine) else {0}
         return set(self.experiment.images) - {r["images"] for r in mine}
 
     def play(self, missing: set[int]) -> list[dict[str, Any]]:
-        """Trains, and gives the records that are missing. Raises CalledProcessError where a process failed."""
+        """Train and yield the missing records. Raises CalledProcessError if a process fails."""
         start = time.time()
         common = {"commit": _commit(), "config_hash": self.digest, "config": self.row, "seed": self.seed}
         if self.experiment.minutes is not None:
@@ -181,7 +181,7 @@ class Run:
         return [{**common, **figure, "seconds_this_start": round(time.time() - start)} for figure in figures]
 
     def _play_for(self, seconds: float) -> dict[str, Any]:
-        """Trains for so long in a fresh workdir; the scores after it."""
+        """Train for a given time in a new workdir; returns the scores afterwards."""
         shutil.rmtree(self.workdir, ignore_errors=True)
         train = subprocess.Popen(self._command("train"), cwd=ROOT)
         try:
@@ -194,7 +194,7 @@ class Run:
         return self._evaluated()
 
     def _evaluated(self) -> dict[str, Any]:
-        """The scores of the last checkpoint, and those of controls where there are some."""
+        """The scores of the last checkpoint, and of the controls if there are any."""
         subprocess.run(self._command("evaluate"), check=True, cwd=ROOT)
         newest = max(self.workdir.glob("scores-*.json"), key=lambda path: int(path.stem.partition("-")[2]))
         report = json.loads(newest.read_text())
@@ -208,16 +208,16 @@ class Run:
 
 
 def main() -> None:
-    """Run what has no record yet, or print the table."""
+    """Run everything without a record, or print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("name", choices=EXPERIMENTS)
-    parser.add_argument("--data-dir", type=expanded, help="where the tfds data sets lie")
-    parser.add_argument("--workdir", type=expanded, default="runs/results", help="where the runs lie")
+    parser.add_argument("--data-dir", type=expanded, help="directory of the tfds data sets")
+    parser.add_argument("--workdir", type=expanded, default="runs/results", help="directory of the runs")
     parser.add_argument("--table", action="store_true", help="print the records' table and run nothing")
     arguments = parser.parse_args()
     path = ROOT / "docs" / "results" / f"{arguments.name}.jsonl"
     experiment, workdirs = EXPERIMENTS[arguments.name], pathlib.Path(arguments.workdir)
-    runs = [  # one seed of all first: a part of it compares
+    runs = [  # all configs with one seed first, so that partial results are comparable
         Run(arguments.name, row, seed, workdirs, arguments.data_dir)
         for seed in experiment.seeds
         for row in experiment.configs
@@ -237,9 +237,9 @@ def _commit() -> str:
 
 
 def _scores(workdir: pathlib.Path, images: int) -> dict[str, float]:
-    """The first scores of a run at or after so many images."""
+    """The first scores of a run at or after this many images."""
     rows = map(json.loads, (workdir / "scalars.jsonl").read_text().splitlines())
-    parts = ("frechet", "swd")  # of names of scores, behind those of their evaluators
+    parts = ("frechet", "swd")  # of score names, after the names of their evaluators
     scored = (row for row in rows if any(part.startswith(parts) for name in row["scalars"] for part in name.split("/")))
     found = next(row["scalars"] for row in scored if row["images"] >= images)
     return {name: value for name, value in found.items() if not name.startswith("held_out/")}
@@ -276,13 +276,13 @@ def _table(experiment: Experiment, records: list[dict[str, Any]]) -> str:
             if all(prefix + name in known for name in names):
                 cells = [_summary([record["scores"][prefix + name] for record in group]) for name in names]
                 lines.append(f"| {what} | {images} | {len(group)} | {' | '.join(cells)} |")
-    for control, scores in records[-1].get("controls", {}).items():  # of clips, where there are controls
+    for control, scores in records[-1].get("controls", {}).items():  # only for clips
         lines.append(f"| {control} | | | {' | '.join(f'{scores[name]:.3f}' for name in names)} |")
     return "\n".join(lines)
 
 
 def _restored(records: list[dict[str, Any]]) -> str:
-    """Markdown tables of restorations, one for each evaluator, with the methods that need no training beside.
+    """Markdown tables of restorations, one for each evaluator, including the methods without training.
 
     Of one seed: the means over the held-out pictures or clips and, where each is scored, their standard deviation.
     """
@@ -300,7 +300,7 @@ def _restored_by(evaluator: str, label: str, records: list[dict[str, Any]]) -> s
     rows = [
         (f"{record.get('config')}, seed {record['seed']}", f"{record['images']:,}", "", record) for record in records
     ]
-    first, last = f"{evaluator}swd_", f"/{label}"  # a score without deviation: what follows it is a method
+    first, last = f"{evaluator}swd_", f"/{label}"  # a score without deviation; it is followed by the name of a method
     methods = [name[len(first) : -len(last)] for name in scores if name.startswith(first) and name.endswith(last)]
     methods += ["original"] if f"{evaluator}flicker_original/{label}" in scores else []
     rows += [(name.replace("_", " "), "", f"_{name}", records[0]) for name in sorted(methods)]
@@ -311,14 +311,14 @@ def _restored_by(evaluator: str, label: str, records: list[dict[str, Any]]) -> s
 
 
 def _with_spread(scores: Mapping[str, float], name: str, label: str) -> str:
-    """Empty where there is no such score."""
+    """Empty if there is no such score."""
     spread, value = scores.get(f"{name}_std/{label}"), scores.get(f"{name}/{label}")
     digits = 3 if name.rpartition("/")[2].startswith(("ssim", "tof", "warping")) else 2
     return "" if value is None else f"{value:.{digits}f}" + ("" if spread is None else f" ± {spread:.{digits}f}")
 
 
 def _summary(values: list[float]) -> str:
-    """Mean and standard deviation; of two seeds the mean and both values."""
+    """Mean and standard deviation; for two seeds the mean and both values."""
     mean = statistics.mean(values)
     if len(values) == 2:
         return f"{mean:.3f} ({values[0]:.3f}, {values[1]:.3f})"

@@ -1,4 +1,4 @@
-"""From process start to the end of the first step, without and with a filled compilation cache.
+"""Time from process start to the end of the first step, with an empty and a filled compilation cache.
 
 python -m benchmarks.startup --config configs/quickstart.py
 """
@@ -14,7 +14,7 @@ import time
 
 
 def seconds_to_first_step(config: str, cache: str) -> float:
-    """Seconds from the start of a fresh run to the line that says its first step is done."""
+    """Seconds from the start of a new run to the line that reports its first step."""
     with tempfile.TemporaryDirectory() as workdir:
         command = [sys.executable, "-m", "jaxgan.main", "--config", config, "--workdir", f"{workdir}/run"]
         start = time.perf_counter()
@@ -36,7 +36,7 @@ def seconds_to_first_step(config: str, cache: str) -> float:
 
 
 def main() -> None:
-    """Time three first starts and three second ones."""
+    """Time three starts with an empty cache and three with a filled one."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--config", default="configs/quickstart.py")
     parser.add_argument("--repeats", type=int, default=3)

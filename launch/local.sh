@@ -3,9 +3,9 @@
 #
 #   launch/local.sh 2 -- --config configs/quickstart.py --workdir runs/quickstart
 #
-# They find each other on the loopback, at a port that was free. Their output is prefixed by the number of the process.
-# One that fails stops the others. What was interrupted after saving is started again, what crashed up to a limit.
-# Ctrl-C and SIGTERM are passed on: all save, nothing is started again.
+# They connect on the loopback interface, at a free port. Their output is prefixed with the number of the process.
+# If one fails, the others are stopped. An interrupted run that has saved is started again; a crashed run is, too, up to
+# a limit. Ctrl-C and SIGTERM are passed on: all processes save, and nothing is started again.
 set -euo pipefail
 here=$(CDPATH="" cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=launch/statuses.sh
@@ -18,18 +18,18 @@ MOST_PROCESSES=1024 MOST_GPUS=64 MOST_COUNTED=999999
 help_text() {
   cat <<END
 usage: launch/local.sh N [--max-crashes=3] [--grace=60] [--pause=2] [--gpus-each=0] -- FLAGS OF JAXGAN
-  N              processes; 1 is plain training, started again in the same way
-  --max-crashes  how often a crash is started again
-  --grace        seconds that the others have to end after one has ended badly
-  --pause        seconds before a new start
-  --gpus-each    GPUs that each process sees (CUDA_VISIBLE_DEVICES); 0: all see all
+  N              number of processes; 1 is plain training with the same restarts
+  --max-crashes  maximum number of restarts after crashes
+  --grace        seconds that the other processes have to end after one has failed
+  --pause        seconds before a restart
+  --gpus-each    number of GPUs visible to each process (CUDA_VISIBLE_DEVICES); 0: all GPUs
 The variable PYTHON names the interpreter (default: python).
 END
 }
 
 say() { echo "local.sh: $*" >&2; }
 
-mistake() { # mistake WHAT_IS_WRONG
+mistake() { # mistake MESSAGE
   say "$1; see launch/local.sh --help"
   exit 2
 }
@@ -51,9 +51,9 @@ while [ "${1-}" != -- ]; do
   case $1 in
     --max-crashes=* | --grace=* | --pause=*) ;;
     --gpus-each=*) most=$MOST_GPUS ;;
-    *) mistake "got $(shown "$1"), expected --max-crashes, --grace, --pause and --gpus-each, as --flag=number" ;;
+    *) mistake "got $(shown "$1"), expected one of --max-crashes, --grace, --pause and --gpus-each, as --flag=number" ;;
   esac
-  is_whole "$value" 0 "$most" || mistake "$flag: got $(shown "$value"), expected whole numbers from 0 to $most"
+  is_whole "$value" 0 "$most" || mistake "$flag: got $(shown "$value"), expected a whole number from 0 to $most"
   case $flag in
     --max-crashes) max_crashes=$value ;;
     --grace) grace=$value ;;
@@ -63,11 +63,11 @@ while [ "${1-}" != -- ]; do
   shift
 done
 shift
-[ -n "$(type -P -- "$python")" ] || mistake "PYTHON: got $(shown "$python"), which is no program"
+[ -n "$(type -P -- "$python")" ] || mistake "PYTHON: got $(shown "$python"), expected a program"
 
 scratch=$(mktemp -d)
 pids=() readers=() ended=()
-told="" # the signal that asked us to end
+signalled="" # the signal that asked this script to end
 
 cleanup() {
   local pid
@@ -78,7 +78,7 @@ cleanup() {
 }
 trap cleanup EXIT
 
-signal_all() { # signal_all NAME: to every process that still runs
+signal_all() { # signal_all NAME: send it to every process that is still running
   local pid
   for pid in ${pids[@]+"${pids[@]}"}; do
     [ -z "$pid" ] || kill -s "$1" "$pid" 2>/dev/null || true
@@ -86,8 +86,8 @@ signal_all() { # signal_all NAME: to every process that still runs
 }
 
 pass_on() { # pass_on SIGNAL
-  told=$1
-  # on Ctrl-C, too: the terminal sends SIGINT to the processes itself, and a second one would keep them from saving
+  signalled=$1
+  # TERM also on Ctrl-C: the terminal sends SIGINT to the processes itself, and a second one would keep them from saving
   signal_all TERM
 }
 trap 'pass_on INT' INT
@@ -115,7 +115,7 @@ start() { # start I PORT FLAG...: process I in the background
   pids[i]=$!
 }
 
-wait_for_all() { # until all have ended; their statuses go to `ended`, in the order in which they ended
+wait_for_all() { # wait until all have ended; their statuses go to `ended`, in the order in which they ended
   local left=$number i status deadline=""
   ended=()
   while [ "$left" -gt 0 ]; do
@@ -129,7 +129,7 @@ wait_for_all() { # until all have ended; their statuses go to `ended`, in the or
       if [ "$status" -ne 0 ] && [ -z "$deadline" ]; then
         say "process $i ended with status $status ($(meaning "$status"))"
         deadline=$((SECONDS + grace))
-        [ "$status" -eq 75 ] || signal_all TERM # after 75 the others are saving, too
+        [ "$status" -eq 75 ] || signal_all TERM # after 75 the others are saving as well
       fi
     done
     if [ -n "$deadline" ] && [ "$SECONDS" -ge "$deadline" ]; then
@@ -139,7 +139,7 @@ wait_for_all() { # until all have ended; their statuses go to `ended`, in the or
   done
 }
 
-wait_for_output() { # until all they wrote is out; not for ever, a child of theirs may hold on to it
+wait_for_output() { # wait until all output is printed, but not for ever: a child process may keep the pipe open
   local reader patience=50
   for reader in "${readers[@]}"; do
     while kill -0 "$reader" 2>/dev/null && [ "$patience" -gt 0 ]; do
@@ -158,11 +158,11 @@ while true; do
   for ((process = 0; process < number; process++)); do
     start "$process" "$port" "$@"
   done
-  [ -z "$told" ] || signal_all TERM # asked to end while they were being started
+  [ -z "$signalled" ] || signal_all TERM # the signal arrived while processes were being started
   wait_for_all
   wait_for_output
   status=$(worst "${ended[@]}")
-  if [ -z "$told" ]; then
+  if [ -z "$signalled" ]; then
     case $(meaning "$status") in
       interrupted) say "saved and interrupted: starting again" ;;
       crashed)
@@ -177,9 +177,9 @@ while true; do
     esac
     sleep "$pause"
   fi
-  if [ "$told" = INT ] && [ "$status" -ne 0 ]; then
+  if [ "$signalled" = INT ] && [ "$status" -ne 0 ]; then
     exit 130
-  elif [ -n "$told" ]; then
+  elif [ -n "$signalled" ]; then
     exit "$status"
   fi
 done

@@ -1,18 +1,18 @@
 # shellcheck shell=bash
-# What exit statuses of jaxgan mean to a launcher (jaxgan/errors.py has the numbers), and which of several counts.
+# The meaning of jaxgan's exit statuses to a launcher (jaxgan/errors.py defines them), and the choice among several.
 
 meaning() { # meaning STATUS: one word
   case $1 in
     0) echo finished ;;
     2) echo mistake ;;
     3) echo "gave up" ;;
-    75) echo interrupted ;; # saved: to be started again
+    75) echo interrupted ;; # it has saved: start it again
     130) echo stopped ;;    # Ctrl-C
     *) echo crashed ;;
   esac
 }
 
-weight() { # weight STATUS: how much it says about the run
+weight() { # weight STATUS: its priority among the statuses of several processes
   case $(meaning "$1") in
     mistake) echo 5 ;;
     "gave up") echo 4 ;;
@@ -23,7 +23,7 @@ weight() { # weight STATUS: how much it says about the run
   esac
 }
 
-worst() { # worst STATUS...: the one that says most, of equals the first: what others died of after it is an echo
+worst() { # worst STATUS...: the one with the highest priority, among equals the first, since later ones follow from it
   local each found=0
   for each in "$@"; do
     if [ "$(weight "$each")" -gt "$(weight "$found")" ]; then

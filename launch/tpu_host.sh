@@ -1,32 +1,32 @@
 #!/usr/bin/env bash
-# What tpu_pod.sh does on a host of the slice: it lies in the code that was copied there.
+# The part of tpu_pod.sh that runs on a host of the slice, from the code that was copied there.
 #
 #   tpu_host.sh install COMMIT | start FLAG... | follow LINES | stop | status
 set -euo pipefail
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
 
-demand() { # demand WHAT VALUE PATTERN WHAT_IS_ACCEPTED
+demand() { # demand WHAT VALUE PATTERN EXPECTED
   if [[ ! $2 =~ ^($3)$ ]]; then
     printf 'tpu_host.sh: %s: got %q, expected %s\n' "$1" "$2" "$4" >&2
     exit 2
   fi
 }
 
-running() { # whether the process of the last start is there
+running() { # whether the process of the last start is running
   [ -e pid ] && ps -o args= -p "$(cat pid)" 2>/dev/null | grep -q jaxgan.main
 }
 
 case ${1-} in
-  install) # uv brings a Python: the hosts' own is older than jaxgan's oldest
-    demand install "${2-}" '[0123456789abcdef]{40,64}' "a whole commit"
+  install) # uv installs a Python, because the hosts' own is too old for jaxgan
+    demand install "${2-}" '[0123456789abcdef]{40,64}' "a full commit hash"
     python3 -m pip install --quiet --user 'uv==0.13.9'
     python3 -m uv venv --quiet --python 3.12 .venv
     python3 -m uv pip install --quiet --python .venv/bin/python -c launch/constraints.txt -e '.[gcs,plots]' 'jax[tpu]'
     touch "installed-$2"
     ;;
-  start) # out of reach of the connection that starts it
+  start) # detached from the connection that starts it
     shift
-    ! running || kill -KILL "$(cat pid)" # left over where the others have ended
+    ! running || kill -KILL "$(cat pid)" # left over from a start whose other processes have ended
     rm -f status
     setsid nohup bash launch/tpu_host.sh run "$@" >log.txt 2>&1 </dev/null &
     ;;
@@ -38,7 +38,7 @@ case ${1-} in
     wait $! || status=$?
     echo "$status" >status
     ;;
-  follow) # the log from its last LINES lines on (+1: from its first), until the process ends
+  follow) # print the log from its last LINES lines on (+1: from the first line), until the process ends
     demand follow "${2-}" '[+]?[0123456789]{1,9}' "a number of lines"
     tail -n "$2" -F log.txt 2>/dev/null &
     until [ -e status ]; do sleep 1; done

@@ -4,9 +4,10 @@
 #   launch/tpu_pod.sh --name=gan --zone=us-west4-a --type=v5litepod-16 -- \
 #       --config configs/stylegan2.py --workdir gs://bucket/runs/x
 #
-# Takes the slice of that name or makes one, copies the code at a commit to every host, installs it, runs it everywhere
-# and follows the log of the first host. What was interrupted is started again, on a new slice where the old one was
-# withdrawn; what crashed, up to a limit. At the end, however it comes, it deletes the slice if it made it.
+# Uses the slice of that name or creates one, copies the code at a commit to every host, installs it, runs it everywhere
+# and follows the log of the first host. An interrupted run is started again, on a new slice if the old one was
+# preempted; a crashed run is started again up to a limit. On exit, for any reason, the script deletes a slice that it
+# created.
 set -euo pipefail
 here=$(CDPATH="" cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=launch/statuses.sh
@@ -17,28 +18,28 @@ here=$(CDPATH="" cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
 help_text() {
   cat <<END
 usage: launch/tpu_pod.sh --name=NAME --zone=ZONE --type=TYPE [OPTIONS] -- FLAGS OF JAXGAN
-  --name          of the slice; one that is there is used, and never deleted
-  --zone          such as us-west4-a
-  --type          the accelerator, such as v5litepod-16, v6e-16, v5p-32
-  --version       of the TPU software; default: the one for the type
-  --project       of Google Cloud; default: gcloud's own
-  --spot          takes capacity that may be withdrawn at any time
-  --commit        of this repository; default: HEAD
-  --max-restarts  after interruptions; default: 20
-  --max-crashes   how often a crash is started again; default: 3
-  --keep          does not delete the slice that it made
-  --dry-run       prints each command in its order and runs none
+  --name          name of the slice; an existing slice is used and never deleted
+  --zone          zone, such as us-west4-a
+  --type          accelerator, such as v5litepod-16, v6e-16, v5p-32
+  --version       version of the TPU software; default: the one for the type
+  --project       Google Cloud project; default: gcloud's own
+  --spot          use spot capacity, which may be preempted at any time
+  --commit        commit of this repository; default: HEAD
+  --max-restarts  maximum number of restarts after interruptions; default: 20
+  --max-crashes   maximum number of restarts after crashes; default: 3
+  --keep          do not delete the slice that was created
+  --dry-run       print the commands in order and run none
 END
 }
 
 say() { echo "tpu_pod.sh: $*" >&2; }
 
-mistake() { # mistake WHAT_IS_WRONG
+mistake() { # mistake MESSAGE
   say "$1; see launch/tpu_pod.sh --help"
   exit 2
 }
 
-demand() { # demand FLAG VALUE PATTERN WHAT_IS_ACCEPTED: gcloud gets nothing that it could take for something else
+demand() { # demand FLAG VALUE PATTERN EXPECTED: so that gcloud cannot take a value for something else
   [[ $2 =~ ^($3)$ ]] || mistake "$1: got $(shown "$2"), expected $4"
 }
 
@@ -73,28 +74,28 @@ while [ "${1-}" != -- ]; do
     --spot) spot=yes ;;
     --keep) keep=yes ;;
     --dry-run) dry=yes ;;
-    *) mistake "got $(shown "$1"), expected --flag=value and --switch" ;;
+    *) mistake "got $(shown "$1"), expected --flag=value or --switch" ;;
   esac
   shift
 done
 shift
 if [ -z "$name" ] || [ -z "$zone" ] || [ -z "$type" ]; then
-  mistake "--name, --zone and --type are needed"
+  mistake "--name, --zone and --type are required"
 fi
 lower=abcdefghijklmnopqrstuvwxyz
-demand --name "$name" "[$lower]([-$lower$digits]{0,61}[$lower$digits])?" "at most 63 of a-z, 0-9 and -, from a letter on"
+demand --name "$name" "[$lower]([-$lower$digits]{0,61}[$lower$digits])?" "at most 63 of a-z, 0-9 and -, beginning with a letter"
 demand --zone "$zone" "[$lower][-$lower$digits]{0,62}" "a zone of Google Cloud, such as us-west4-a"
 demand --type "$type" "v[$lower$digits]{1,20}-[123456789][$digits]{0,5}" "a type and its size, such as v5litepod-16"
 demand --version "${version:-x}" "[$lower$digits][-.$lower$digits]{0,99}" "a version of the TPU software"
 demand --project "${project:-x}" "[$lower$digits][-.:$lower$digits]{0,99}" "the name of a project"
 is_whole "$max_restarts" 0 999999 ||
-  mistake "--max-restarts: got $(shown "$max_restarts"), expected whole numbers from 0 to 999999"
+  mistake "--max-restarts: got $(shown "$max_restarts"), expected a whole number from 0 to 999999"
 is_whole "$max_crashes" 0 999999 ||
-  mistake "--max-crashes: got $(shown "$max_crashes"), expected whole numbers from 0 to 999999"
+  mistake "--max-crashes: got $(shown "$max_crashes"), expected a whole number from 0 to 999999"
 settle=${SETTLE:-60}
 is_whole "$settle" 0 999999 || mistake "SETTLE: got $(shown "$settle"), expected whole seconds from 0 to 999999"
 if ! in_bucket "$@" && [ -z "$keep" ]; then
-  mistake "--workdir must be a gs:// path: what lies on the disks of the slice is deleted with it (or give --keep)"
+  mistake "--workdir: expected a gs:// path, because the disks of the slice are deleted with it (or give --keep)"
 fi
 if [ -z "$version" ]; then
   case $type in # cloud.google.com/tpu/docs/runtimes
@@ -102,24 +103,24 @@ if [ -z "$version" ]; then
     v5p-*) version=v2-alpha-tpuv5 ;;
     v6e-*) version=v2-alpha-tpuv6e ;;
     v[234]-*) version=tpu-ubuntu2204-base ;;
-    *) mistake "--version is needed: it is not known here for --type=$type" ;;
+    *) mistake "--version is missing: there is no default for --type=$type" ;;
   esac
 fi
 full=""
 [[ $commit == -* ]] || full=$(git -C "$here/.." rev-parse --verify --quiet "$commit^{commit}") || true
 [[ $full =~ ^[0123456789abcdef]{40,64}$ ]] ||
-  mistake "--commit: there is no commit $(shown "$commit")"
-[ -n "$dry" ] || [ -n "$(type -P gcloud)" ] || mistake "there is no gcloud here: install it, or give --dry-run"
+  mistake "--commit: got $(shown "$commit"), expected a commit of this repository"
+[ -n "$dry" ] || [ -n "$(type -P gcloud)" ] || mistake "gcloud is missing: install it, or give --dry-run"
 
-made=""    # whether the slice is ours to delete
-told=""    # the signal that asked us to end
-now=""     # the state of the slice
-status=130 # of the run: which of its hosts' counts
+made=""      # whether this script created the slice and has to delete it
+signalled="" # the signal that asked this script to end
+now=""       # the state of the slice
+status=130   # of the run: the worst of its hosts' statuses
 scratch=$(mktemp -d)
 where=("--zone=$zone" --quiet)
 [ -z "$project" ] || where+=("--project=$project")
 
-quote() { # quote WORD...: as a shell reads them back
+quote() { # quote WORD...: quoted for a shell
   local word
   for word in "$@"; do
     case $word in
@@ -129,7 +130,7 @@ quote() { # quote WORD...: as a shell reads them back
   done
 }
 
-run() { # run COMMAND...: runs it, or prints it
+run() { # run COMMAND...: run it, or print it with --dry-run
   if [ -n "$dry" ]; then
     local line
     line=$(quote "$@")
@@ -141,9 +142,9 @@ run() { # run COMMAND...: runs it, or prints it
 
 tpu() { run gcloud compute tpus tpu-vm "$@" "${where[@]}"; }
 
-on() { tpu ssh "$name" "--worker=$1" "--command=$2"; } # on WORKERS COMMAND: in a shell of theirs
+on() { tpu ssh "$name" "--worker=$1" "--command=$2"; } # on WORKERS COMMAND: run it in their shells
 
-look() { # how the slice is: READY, CREATING, PREEMPTED, ...; empty where there is none
+look() { # set the state of the slice: READY, CREATING, PREEMPTED, ...; empty if there is none
   if [ -n "$dry" ]; then
     tpu describe "$name" '--format=value(state)'
   else
@@ -167,7 +168,7 @@ cleanup() {
 }
 trap cleanup EXIT
 
-take() { # takes the slice of the name, or makes it; ours that was withdrawn is made anew
+take() { # use the slice of the name or create it; a preempted one of ours is rebuilt
   local options=("--accelerator-type=$type" "--version=$version")
   [ -z "$spot" ] || options+=(--spot)
   look
@@ -180,7 +181,7 @@ take() { # takes the slice of the name, or makes it; ours that was withdrawn is 
     READY) ;;
     "")
       say "making $name, $type in $zone"
-      made=yes # before it is: one that is half made is paid for, too
+      made=yes # set before, because a partly created slice costs money as well
       tpu create "$name" "${options[@]}"
       ;;
     *)
@@ -190,7 +191,7 @@ take() { # takes the slice of the name, or makes it; ours that was withdrawn is 
   esac
 }
 
-install_code() { # the code at the commit, on every host, where it is not there yet
+install_code() { # install the code at the commit on every host, unless it is there already
   local found
   if [ -z "$dry" ]; then
     found=$(on all "test -e jaxgan/installed-$full && echo code is there || echo code is missing") || return
@@ -202,16 +203,16 @@ install_code() { # the code at the commit, on every host, where it is not there 
 bash jaxgan/launch/tpu_host.sh install $full"
 }
 
-follow() { # shows the first host's log until its process has ended; then `status` is the one that counts
+follow() { # show the first host's log until its process has ended; then set `status` to the worst of the hosts
   local lines=+1 follower found later
   status=""
   while [ -z "$status" ]; do
     on 0 "bash jaxgan/launch/tpu_host.sh follow $lines" &
     follower=$!
     while kill -0 "$follower" 2>/dev/null; do
-      wait "$follower" || true # a signal ends the waiting; the run then ends soon
+      wait "$follower" || true # a signal interrupts `wait`; the run then ends soon
     done
-    lines=20 # the connection may have broken: the run goes on
+    lines=20 # after a lost connection the run continues
     look
     if [ -n "$dry" ]; then
       status=0
@@ -219,7 +220,7 @@ follow() { # shows the first host's log until its process has ended; then `statu
       say "$name is ${now:-gone}"
       status=75
     elif found=$(statuses) && [ -n "$found" ]; then
-      sleep "$settle" # in which the end of one process ends the others
+      sleep "$settle" # the end of one process ends the others in this time
       later=$(statuses) || later=$found
       # shellcheck disable=SC2086
       status=$(worst ${later:-$found})
@@ -227,20 +228,20 @@ follow() { # shows the first host's log until its process has ended; then `statu
   done
 }
 
-statuses() { # the exit statuses of the hosts whose processes have ended
+statuses() { # print the exit statuses of the hosts whose processes have ended
   on all "bash jaxgan/launch/tpu_host.sh status" 2>/dev/null | sed -n 's/^.*status \([0-9][0-9]*\)$/\1/p'
 }
 
 # shellcheck disable=SC2329 # called by the traps
-pass_on() { # pass_on SIGNAL: the run is asked to save and end
-  told=$1
+pass_on() { # pass_on SIGNAL: ask the run to save and to end
+  signalled=$1
   say "asking the run to save and to end"
   on all "bash jaxgan/launch/tpu_host.sh stop" || true
 }
 trap 'pass_on INT' INT
 trap 'pass_on TERM' TERM HUP
 
-play() { # play FLAG...: one start of the run, to its end
+play() { # play FLAG...: start the run once and wait for its end
   if install_code && on all "bash jaxgan/launch/tpu_host.sh start$(quote "$@")"; then
     follow
   else
@@ -255,10 +256,10 @@ play() { # play FLAG...: one start of the run, to its end
 
 [ -z "$dry" ] || say "as if there were no slice $name yet, and the run finished at once"
 restarts=0 crashes=0
-while [ -z "$told" ]; do
+while [ -z "$signalled" ]; do
   take
   play "$@"
-  [ -z "$told" ] || break
+  [ -z "$signalled" ] || break
   case $(meaning "$status") in
     interrupted)
       restarts=$((restarts + 1))
@@ -274,7 +275,7 @@ while [ -z "$told" ]; do
   esac
 done
 [ -n "$dry" ] || say "ended with status $status ($(meaning "$status"))"
-if [ "$told" = INT ] && [ "$status" -ne 0 ]; then
+if [ "$signalled" = INT ] && [ "$status" -ne 0 ]; then
   exit 130
 fi
 exit "$status"

@@ -33,10 +33,10 @@ def test_each_pixel_is_the_mean_of_a_square(tmp_path, monkeypatch, capsys):
     ("options", "words"),
     [
         (["--factor", "0"], "--factor: got 0, expected 1 or more"),
-        (["--factor", "50"], "--factor: got 50, which leaves nothing"),
+        (["--factor", "50"], "--factor: got 50, expected at most the shorter side"),
         (["--output", "small.mp4"], "expected a name that ends with .mkv"),
         (["--input", "none.avi"], "none.avi"),
-        (["--output", "film.mkv"], "film.mkv exists"),
+        (["--output", "film.mkv"], "film.mkv: got an existing file"),
     ],
 )
 def test_a_mistake_is_one_line(options, words, tmp_path, monkeypatch, capsys):

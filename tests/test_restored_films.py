@@ -69,12 +69,12 @@ def test_films_that_do_not_fit_are_one_line(tmp_path, run):
     small = write(tmp_path / "small", scene(3, 0)[:, :32])
     (tmp_path / "text.mp4").write_text("no film")
     for flags, expected in (
-        ({"truth": truth, "output": short}, "--output has 2 frames, --truth has more"),
-        ({"truth": short, "output": truth}, "--truth has 2 frames, --output has more"),
+        ({"truth": truth, "output": short}, "--output: got 2 frames, expected as many as --truth"),
+        ({"truth": short, "output": truth}, "--truth: got 2 frames, expected as many as --output"),
         ({"truth": truth, "output": small}, "64 x 48, .* has 64 x 32 pixels"),
         ({"truth": truth, "output": tmp_path / "none.mp4"}, "--output: .*none.mp4: No such file"),
         ({"truth": tmp_path / "text.mp4", "output": truth}, "--truth: .*text.mp4: "),
-        ({"truth": truth, "output": truth, "border": 24}, "--border: got 24, which leaves nothing of 64 x 48 pixels"),
+        ({"truth": truth, "output": truth, "border": 24}, "--border: got 24, which leaves no pixels of 64 x 48 pixels"),
         ({"truth": truth, "output": truth, "border": -1}, "--border: got -1"),
     ):
         status, told = run(**flags)

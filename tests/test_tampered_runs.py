@@ -221,7 +221,7 @@ def test_other_modes_say_it_before_they_begin(made, tmp_path, capsys):
         (["evaluate", "--samples=x"], "--samples: got 'x', expected a whole number of 2 or more"),
         (["evaluate", "--path_length=1"], "--path_length: got 1, expected 2 or more"),
         (["evaluate", "--checkpoint=x"], "--checkpoint: got 'x', expected"),
-        (["evaluate", "--against=/dev/zero"], "/dev/zero: it is no file of scores"),
+        (["evaluate", "--against=/dev/zero"], "/dev/zero: expected a file of scores"),
     ):
         assert main([f"--workdir={made}", f"--mode={flags[0]}", *flags[1:]]) == MISTAKE
         assert words in capsys.readouterr().err
@@ -319,7 +319,7 @@ def test_a_record_may_lack_what_only_some_say(run, name):
 @pytest.mark.parametrize("seed", ["x", -1, True, None, [3], 2**63])
 def test_a_recorded_seed_that_is_none(run, seed):
     fit(run / "checkpoints" / "4" / "manifest.json", lambda content: content["record"].update(config={"seed": seed}))
-    with pytest.raises(UserError, match="recorded with step 4 has the seed"):
+    with pytest.raises(UserError, match="recorded with step 4: got seed"):
         jaxgan.load(run)
 
 

@@ -1,1 +1,1 @@
-"""Evaluators: they get `generate` or `apply` and data, never the trainer, and return named scores."""
+"""Evaluators: they take a `generate` or `restore` function and data, never the trainer, and return named scores."""

@@ -1,4 +1,4 @@
-"""Restoration that needs no training, to stand beside every score of a network."""
+"""Restoration without training: baselines for the scores of a network."""
 
 from __future__ import annotations
 
@@ -12,24 +12,25 @@ from jaxgan.augment.clip_degradations import MappedNoise
 from jaxgan.augment.degradations import GaussianNoise, Poisson
 from jaxgan.game import Degradation
 
-INPUT = "input"  # the name of doing nothing
-LAPLACIANS = 6.0  # deviation that white noise of deviation 1 has after both
-MEDIAN = 0.6745  # of the absolute value of a standard normal number
+INPUT = "input"  # the baseline that returns the condition unchanged
+LAPLACIANS = 6.0  # standard deviation of white noise of deviation 1 after both Laplacians
+MEDIAN = 0.6745  # median of the absolute value of a standard normal variable
 
 
 class Baseline(NamedTuple):
-    """A method by name: a condition float32 `[h,w,C']` in [-1, 1] to an image `[sh,sw,C]`."""
+    """A named method that maps a condition, float32 `[h,w,C']` in [-1, 1], to an image `[sh,sw,C]`."""
 
     name: str
     restore: Callable[[np.ndarray], np.ndarray]
 
 
 def find_baseline(degradation: Degradation | None) -> Baseline:
-    """What the degradation's conditions are restored with where there is no network.
+    """Return the baseline for a degradation.
 
-    Bicubic interpolation of smaller conditions, scikit-image's biharmonic inpainting of masked ones (Damelin and
-    Hoang 2018), its non-local means of those with noise (Buades et al. 2005), of a strength that is known or else
-    estimated. Others stand as they are, as do a data set's own (None).
+    Smaller conditions are enlarged by bicubic interpolation, masked ones are filled by scikit-image's biharmonic
+    inpainting (Damelin and Hoang 2018), and noisy ones are denoised by its non-local means (Buades et al. 2005), with
+    the known noise strength or an estimate of it. All other conditions, and those stored in a data set (None), are
+    returned unchanged.
     """
     if degradation is None:
         return Baseline(INPUT, lambda condition: condition)
@@ -62,20 +63,21 @@ def _biharmonic(condition: np.ndarray) -> np.ndarray:
 
 
 def _non_local_means(condition: np.ndarray, sigma: float) -> np.ndarray:
-    """Of noise with the deviation sigma, and with the parameters that scikit-image's example recommends for it."""
+    """Denoise, given the noise's standard deviation, with the parameters of scikit-image's example."""
     from skimage.restoration import denoise_nl_means
 
     if sigma == 0.0:
         return condition
     options: dict[str, Any] = {"patch_size": 5, "patch_distance": 6, "channel_axis": -1, "fast_mode": True}
     restored = denoise_nl_means(condition, h=0.6 * sigma, sigma=sigma, **options)
-    return restored.reshape(condition.shape)  # which leaves out an axis of one channel
+    return restored.reshape(condition.shape)  # denoise_nl_means drops a channel axis of length 1
 
 
 def _noise_of(condition: np.ndarray) -> float:
-    """The deviation of the noise of an image `[h,w,C]`, h and w at least 3, estimated.
+    """Estimate the standard deviation of the noise in an image `[h,w,C]`, h and w at least 3.
 
-    By the difference of two Laplacians (Immerkaer 1996), whose median, unlike its mean, edges and textures hardly move.
+    Uses the difference of two Laplacians (Immerkaer 1996), but its median instead of its mean, since edges and textures
+    hardly change the median.
     """
     across = condition[:, :-2] - 2 * condition[:, 1:-1] + condition[:, 2:]
     both = across[:-2] - 2 * across[1:-1] + across[2:]

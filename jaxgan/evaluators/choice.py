@@ -1,4 +1,4 @@
-"""The evaluators of a run: those that its config names, or the one that fits what it trains."""
+"""The evaluators of a run: those named in its config, or else the default one for what it trains."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ from jaxgan.game import Product
 from jaxgan.system.paths import cache_dir
 from jaxgan.system.plain import plain
 
-USUAL = (SCORER, "reconstruction.Reconstruction")  # of configs that name none: the first that fits
-UNNAMED = ""  # its name
+USUAL = (SCORER, "reconstruction.Reconstruction")  # defaults: the first one that fits the product is used
+UNNAMED = ""  # the name of the default evaluator
 
 
 class Scheduled(NamedTuple):
-    """An evaluator, and after how many images it runs again; None: only at the end."""
+    """An evaluator and the number of training images between its runs; None: it runs only at the end."""
 
     evaluator: Evaluator
     every_images: int | None
@@ -41,14 +41,14 @@ class Scheduled(NamedTuple):
 def make_evaluators(
     config: RunConfig, product: Product, allow: Sequence[str] = (), *, only_fitting: bool = False
 ) -> dict[str, Scheduled]:
-    """Evaluators by name; under the name `UNNAMED` the usual one, where the config names none.
+    """Evaluators by name. If the config names none, the default one is returned under the name `UNNAMED`.
 
-    A constructor gets what it takes of these, by the names of its parameters: `source` and `held_out` (the split that
-    is trained on, and the evaluation split or None), `pictures` (the evaluation split at the sizes of its pictures; of
-    clips every frame), `training` (a function that opens the split that is trained on likewise), the product's
+    A constructor receives these values if it has parameters of their names: `source` and `held_out` (the training
+    split, and the evaluation split or None), `pictures` (the evaluation split with each picture at its own size; for
+    clips, every frame), `training` (a function that opens the training split in the same way), the product's
     `degradation`, `conditional` (whether the product takes labels), `cache_dir`, `seed`, and the fields of
-    `config.evaluation`. Raises UserError for one that does not fit the product (`only_fitting` leaves it out), where
-    none is left, and for data that cannot be opened.
+    `config.evaluation`. Raises UserError for an evaluator that does not fit the product (with `only_fitting` it is
+    skipped), if no evaluator fits, and for data that cannot be opened.
     """
     sections = dict[str, Section]()
     this = f"asks for {told(product.asks)} and gives {told(product.gives)}"
@@ -68,27 +68,27 @@ def make_evaluators(
 
 
 def with_samples(config: RunConfig, samples: int) -> RunConfig:
-    """The config with so many samples, whatever its evaluators say."""
+    """The config with this number of samples for all evaluators, replacing their own settings."""
     sections = {name: without(section, ("samples",)) for name, section in config.evaluators.items()}
     evaluation = dataclasses.replace(config.evaluation, samples=samples)
     return dataclasses.replace(config, evaluation=evaluation, evaluators=sections)
 
 
 def prefixed(name: str, scores: Mapping[str, Any]) -> dict[str, Any]:
-    """Scores of an evaluator by the names that the run has for them: `NAME/score/features`, but for the usual one."""
+    """An evaluator's scores under the run's names: `NAME/score/features`; the default evaluator has no prefix."""
     return {f"{name}/{score}" if name else score: value for score, value in scores.items()}
 
 
 def manifests(evaluators: Mapping[str, Evaluator]) -> dict[str, Any]:
-    """What scores are made with: by the names of the evaluators; of the usual one the manifest itself."""
+    """Manifests by evaluator name; for the default evaluator its manifest itself."""
     found = {name: dict(evaluator.manifest) for name, evaluator in evaluators.items()}
     return found.get(UNNAMED, found)
 
 
 def choose_best(choice: CheckpointConfig, evaluators: Mapping[str, Scheduled]) -> CheckpointConfig:
-    """The choice with a score that there is. Raises UserError for another one.
+    """The checkpoint config with "auto" replaced by a score. Raises UserError for an unknown score.
 
-    The first score of an evaluator brings its own `best_mode`.
+    The first score of an evaluator sets `best_mode` to the evaluator's own.
     """
     firsts, names = {}, ["auto"]
     for name, (evaluator, _) in evaluators.items():
@@ -127,7 +127,7 @@ def _make(config: RunConfig, name: str, section: Section, product: Product, allo
             fill[key] = value
     try:
         return Scheduled(build(section, "evaluator", path=path, fill=fill, allow=allow), every)
-    except UserError as error:  # of one with a name in the words of that
+    except UserError as error:  # constructors name config.evaluation; report the path of a named evaluator instead
         raise UserError(str(error).replace("config.evaluation.", f"{path}.")) from None
 
 
@@ -140,7 +140,7 @@ def _is_of(value: Any, annotation: Any) -> bool:
 
 
 def _check_data(product: Product, spec: DataSpec, path: str) -> None:
-    """Raises UserError where pictures are of other sizes or channels than the product's, or of other classes."""
+    """Raise UserError if the sizes, channels or classes of the pictures differ from the product's."""
     if spec.classes and len(spec.classes) != (product.num_classes or len(spec.classes)):
         raise UserError(f"{path}: {plain(spec.name)} has {len(spec.classes)} classes, expected {product.num_classes}")
     pixels = name_of(product.gives, "pixels")

@@ -1,6 +1,6 @@
-"""Where trained classifiers lie: weights as .npz (no pickle), what they are and a checksum as JSON.
+"""Trained classifiers on disk: weights as .npz (no pickle), description and checksum as JSON.
 
-A file that is missing, damaged or another's is no classifier: it is said in the log and trained anew.
+If a file is missing, damaged or belongs to another classifier, the log says so and the classifier is trained again.
 """
 
 from __future__ import annotations
@@ -24,29 +24,30 @@ from jaxgan.system.json_files import read_json, regular_bytes
 from jaxgan.weights.reading import UNREADABLE
 
 FORMAT = 1
-KIND = "classifier"  # how its files are named
+KIND = "classifier"  # prefix of its file names
 
-MOST = 2**31  # bytes of a classifier's weights
+MOST = 2**31  # bytes: maximum size of a classifier's weights
 
 logger = logging.getLogger(__name__)
 
 
 class StoredClassifier(NamedTuple):
-    """A trained classifier: `arrays` in nested dicts, its weights and all else that is needed to use it."""
+    """A trained classifier. `arrays`, nested dicts, holds its weights and everything else needed to use it."""
 
     fingerprint: str  # of data, architecture, recipe and version
     arrays: Mapping[str, Any]
-    accuracy: float | None  # on images held out of its training; None: none could be
-    checksum: str  # SHA-256 of the file of its arrays
+    accuracy: float | None  # on images held out of its training; None: no images could be held out
+    checksum: str  # SHA-256 of the weights file
 
 
 def load_classifier(
     cache_dir: str, fingerprint: str, *, kind: str = KIND, data: Sequence[Mapping[str, Any]] = ()
 ) -> StoredClassifier | None:
-    """The classifier (or other `kind` of network) of this fingerprint, or None if none lies there whole.
+    """The stored classifier (or other `kind` of network) of this fingerprint; None if there is no intact one.
 
-    `data` are the sources that it must have been trained on, see `sources.describe`: one that was trained on other
-    contents is none; one of an older version, which knows of no contents, is taken for that of the first who ask.
+    `data` describes the sources that it must have been trained on (see `sources.describe`). A classifier trained on
+    other contents does not count. Files of older versions do not record the contents: such a file is assigned to the
+    first data that ask for it.
     """
     contents = digest_of_contents(data)
     weights_path, record_path = _paths(cache_dir, kind, fingerprint, contents)
@@ -62,11 +63,11 @@ def load_classifier(
 
 
 def read_classifier(weights_path: str, record_path: str, fingerprint: str, contents: str = "") -> StoredClassifier:
-    """The classifier in two files. Raises ValueError for damaged ones and those of another classifier, and OSError."""
+    """Read a classifier from its two files. Raises ValueError if damaged or of another classifier, and OSError."""
     try:
         record, weights = read_json(record_path), regular_bytes(weights_path, MOST)
         if (record["format"], record["fingerprint"]) != (FORMAT, fingerprint):
-            raise ValueError("it is of another format or classifier")
+            raise ValueError("it has another format or belongs to another classifier")
         if contents and digest_of_contents(record.get("data", [])) not in ("", contents):
             raise ValueError("it was trained on other data")
         if record["sha256"] != hashlib.sha256(weights).hexdigest():
@@ -92,7 +93,7 @@ def save_classifier(
 ) -> StoredClassifier:
     """Store a classifier (or other `kind` of network) with its description and the sources that it was trained on.
 
-    A directory that cannot be written costs a warning.
+    If the directory cannot be written, a warning is logged.
     """
     arrays = jax.tree.map(np.asarray, dict(arrays))
     buffer = io.BytesIO()
@@ -118,7 +119,7 @@ def save_classifier(
 
 
 def by_leader(fingerprint: str, find: Callable[[], StoredClassifier]) -> StoredClassifier:
-    """The classifier that the first process finds, in all of them: no two train one each, and none differs."""
+    """Find the classifier in the first process and share it, so that it is trained once and equal in all processes."""
     if not distributed.several():
         return find()
 
@@ -127,9 +128,10 @@ def by_leader(fingerprint: str, find: Callable[[], StoredClassifier]) -> StoredC
         accuracy = np.float64(np.nan if found.accuracy is None else found.accuracy)
         return {**_flatten(found.arrays, "arrays/"), "accuracy": accuracy, "checksum": np.array(found.checksum)}
 
-    told = distributed.arrays_by_leader(f"classifier/{fingerprint}", arrays)
-    accuracy, checksum = float(told.pop("accuracy")), str(told.pop("checksum"))
-    return StoredClassifier(fingerprint, _unflatten(told)["arrays"], None if np.isnan(accuracy) else accuracy, checksum)
+    shared = distributed.arrays_by_leader(f"classifier/{fingerprint}", arrays)
+    accuracy, checksum = float(shared.pop("accuracy")), str(shared.pop("checksum"))
+    tree = _unflatten(shared)["arrays"]
+    return StoredClassifier(fingerprint, tree, None if np.isnan(accuracy) else accuracy, checksum)
 
 
 def _paths(cache_dir: str, kind: str, fingerprint: str, contents: str = "") -> tuple[str, str]:
@@ -138,7 +140,7 @@ def _paths(cache_dir: str, kind: str, fingerprint: str, contents: str = "") -> t
 
 
 def _replace(path: str, content: bytes) -> None:
-    """Write under another name first, so that no reader sees half a file."""
+    """Write to a temporary file and rename it, so that no reader sees half a file."""
     descriptor, partial = tempfile.mkstemp(dir=os.path.dirname(path), suffix=".partial")
     try:
         with os.fdopen(descriptor, "wb") as file:

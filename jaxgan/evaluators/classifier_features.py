@@ -1,7 +1,7 @@
-"""Features for scores from a small classifier, trained once on the data set's own labels.
+"""Features for scores from a small classifier that is trained once on the data set's own labels.
 
-Nothing is downloaded. The classifier is a function of the data, the recipe and the seed; the three
-make its fingerprint, which is part of the name of every score made with it.
+Nothing is downloaded. The data, the recipe and the seed determine the classifier and form its fingerprint, which is
+part of the name of every score computed with it.
 """
 
 from __future__ import annotations
@@ -23,16 +23,17 @@ from jaxgan.evaluators.classifier_cache import KIND, StoredClassifier, by_leader
 from jaxgan.evaluators.fitting import Course, fit
 from jaxgan.evaluators.reference import Images
 from jaxgan.evaluators.streams import Features
+from jaxgan.game import Params
 from jaxgan.models.classifier import Classification, Classifier, ClipClassifier
 
-VERSION = 1  # raise it when the same recipe would give another classifier
-MOST, LEAST = 512, 64  # images that a device classifies at a time
-SCALING_IMAGES = 5_000  # of the training images, on which features get their scale
-TOTAL_VARIANCE = 100.0  # of all features together
+VERSION = 1  # increase it if the same recipe would yield another classifier
+MOST, LEAST = 512, 64  # images per device and call
+SCALING_IMAGES = 5_000  # training images used to scale the features
+TOTAL_VARIANCE = 100.0  # sum over all features
 
 logger = logging.getLogger(__name__)
 
-Made = tuple[Any, np.ndarray, float | None]  # params, images on which features get their scale, accuracy
+Made = tuple[Params, np.ndarray, float | None]  # params, images used to scale the features, accuracy
 
 
 class Classified(NamedTuple):
@@ -48,34 +49,34 @@ class Recipe:
 
     widths: tuple[int, ...] = (16, 32)
     hidden: int = 64
-    epochs: int = 3  # but at least and at most so many images:
+    epochs: int = 3  # limited by the next two fields
     least_images: int = 60_000
     most_images: int = 150_000
     batch_size: int = 50
     learning_rate: float = 3e-3  # at its peak; one cosine with a short warm-up
     weight_decay: float = 1e-2
-    shift: int = 1  # pixels at most
+    shift: int = 1  # pixels: largest random shift
     seed: int = 0
 
 
-OF_CLIPS = Recipe(widths=(16, 32, 64))  # of `ClipClassifier`
+OF_CLIPS = Recipe(widths=(16, 32, 64))  # for `ClipClassifier`
 Network = Classifier | ClipClassifier
 
 
 class NetworkFeatures:
-    """A trained classifier as a feature net: uint8 images -> features and predicted classes.
+    """A trained classifier as a feature network: uint8 images -> features and predicted classes.
 
-    Features are its hidden layer and its texture (see `jaxgan.models.classifier`), each with half of a
-    total variance of 100 over the training images. So a Frechet distance reads as a percentage: 100 is
-    that of a generator which always draws the mean of the features.
+    The features are its hidden layer and its texture (see `jaxgan.models.classifier`), scaled so that each has half of
+    a total variance of 100 over the training images. A Frechet distance therefore reads as a percentage: a generator
+    that always outputs the mean of the features has a distance of 100.
     """
 
     def __init__(self, model: Network, stored: StoredClassifier, kind: str = KIND):
-        """`kind` of network begins its name."""
+        """The name of the features is `kind` and the first 8 digits of the fingerprint."""
         self.fingerprint = stored.fingerprint
         self.name = f"{kind}-{stored.fingerprint[:8]}"
         self.accuracy = stored.accuracy  # on images held out of its training
-        self.checksum = stored.checksum  # of its weights
+        self.checksum = stored.checksum  # of its weights file
         self._look = looking(model, stored.arrays["network"])
         self._scales = [float(scale) for scale in stored.arrays["scales"]]
 
@@ -96,12 +97,12 @@ def load_or_train_classifier(
     clips: bool = False,
     sources: Sequence[Mapping[str, Any]] = (),
 ) -> NetworkFeatures:
-    """The classifier of a data set: from `cache_dir` if it lies there whole, else trained and stored.
+    """The classifier of a data set: read from `cache_dir` if an intact one is stored there, else trained and stored.
 
-    `clips`: the data are clips, not images. `data` tells the data set from all others, `sources` what it is and holds
-    (see `sources.describe`). `read` gives the images to train on and those held out; it is called only if the
-    classifier must be trained, and of several processes in the first alone.
-    The accuracy on those held out is measured then and kept.
+    `clips`: the data are clips, not images. `data` is an identifier of the data set; `sources` describes its sources
+    and their contents (see `sources.describe`). `read` returns the training and the held-out images; it is called only
+    if the classifier must be trained, and only in the first process. The accuracy on the held-out images is measured
+    after training and stored.
     """
     recipe = recipe or (OF_CLIPS if clips else Recipe())
     kind = ClipClassifier if clips else Classifier
@@ -120,7 +121,7 @@ def load_or_train_classifier(
         if len(held_out.images):
             predicted = classify(model, params, held_out.images).logits.argmax(axis=1)
             accuracy = float((predicted == held_out.labels).mean())
-            logger.info("trained a classifier for the scores: %.1f%% of the held-out images right", 100 * accuracy)
+            logger.info("trained a classifier for the scores: %.1f%% accuracy on held-out images", 100 * accuracy)
         return params, train.images[:SCALING_IMAGES], accuracy
 
     return load_or_make(model, description, make, cache_dir=cache_dir, sources=sources)
@@ -135,7 +136,7 @@ def load_or_make(
     sources: Sequence[Mapping[str, Any]],
     kind: str = KIND,
 ) -> NetworkFeatures:
-    """The network of this kind and description: from `cache_dir` if it lies there whole, else made and stored."""
+    """The network of this kind and description: read from `cache_dir` if intact there, else made and stored."""
     hashed = description if kind == KIND else {kind: description}
     fingerprint = hashlib.sha256(json.dumps(hashed, sort_keys=True, allow_nan=False).encode()).hexdigest()
 
@@ -145,17 +146,18 @@ def load_or_make(
             return stored
         params, images, accuracy = make()
         arrays = {"network": params, "scales": scales(feature_parts(classify(model, params, images)))}
-        told: dict[str, Any] = {"description": description, "kind": kind, "data": sources}
-        return save_classifier(cache_dir, fingerprint, arrays, accuracy=accuracy, **told)
+        return save_classifier(
+            cache_dir, fingerprint, arrays, accuracy=accuracy, description=description, kind=kind, data=sources
+        )
 
     return NetworkFeatures(model, by_leader(fingerprint, find), kind)
 
 
-def train_classifier(model: Network, train: Images, recipe: Recipe) -> Any:
-    """Params of `model` after one run of the recipe: cross-entropy, AdamW, one cosine. Deterministic."""
+def train_classifier(model: Network, train: Images, recipe: Recipe) -> Params:
+    """Params of `model` after training by the recipe: cross-entropy, AdamW, cosine decay. Deterministic."""
     images_seen = min(max(recipe.epochs * len(train.images), recipe.least_images), recipe.most_images)
 
-    def loss(params: Any, key: Any, images: Any, labels: Any) -> Any:
+    def loss(params: Params, key: jax.Array, images: jax.Array, labels: jax.Array) -> jax.Array:
         del key
         logits = _classify(model, params, images).logits
         return optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean()
@@ -178,23 +180,23 @@ def train_classifier(model: Network, train: Images, recipe: Recipe) -> Any:
     )
 
 
-def classify(model: Network, params: Any, images: np.ndarray) -> Classification:
-    """Numpy arrays of what `model` makes of uint8 images `[n,H,W,C]`."""
+def classify(model: Network, params: Params, images: np.ndarray) -> Classification:
+    """Apply `model` to uint8 images `[n,H,W,C]`; returns NumPy arrays."""
     return looking(model, params)(images)
 
 
-def looking(model: Network, params: Any) -> Features:
-    """`model` as a function of uint8 images `[n,H,W,C]` to a `Classification` of numpy arrays, on all devices."""
+def looking(model: Network, params: Params) -> Features:
+    """`model` as a function of uint8 images `[n,H,W,C]` to a `Classification` of NumPy arrays, on all devices."""
     return Features(functools.partial(_classify, model), params, most=MOST, least=LEAST)
 
 
 def feature_parts(found: Classification) -> tuple[np.ndarray, ...]:
-    """What the features are put together from."""
+    """The parts that are concatenated to the features."""
     return found.hidden, found.texture
 
 
 def scales(parts: Sequence[np.ndarray]) -> np.ndarray:
-    """Factors that give each part of the features `[n,D]` its equal share of the total variance of 100."""
+    """Factors that give all parts of the features, each `[n,D]`, equal shares of the total variance of 100."""
     variances = [part.var(axis=0, dtype=np.float64).sum() for part in parts]
     return np.sqrt(TOTAL_VARIANCE / len(parts) / np.maximum(variances, 1e-12))
 
@@ -210,6 +212,6 @@ def _shifted(images: np.ndarray, most: int, random: np.random.Generator) -> np.n
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _classify(model: Network, params: Any, images: Any) -> Classification:
-    """Classify uint8 images, on which the model looks in [-1, 1]."""
+def _classify(model: Network, params: Params, images: jax.Array) -> Classification:
+    """Classify uint8 images, scaled to [-1, 1]."""
     return model.apply(params, images.astype(jnp.float32) / 127.5 - 1.0)

@@ -13,8 +13,8 @@ from jaxgan.evaluators.reference import Images, identity, random_examples
 from jaxgan.metrics.class_balance import class_balance
 from jaxgan.metrics.precision_recall import ManifoldScores
 
-CLASSIFIER_IMAGES = 60_000  # at most, to train the classifier on
-HELD_OUT_IMAGES = 10_000  # at most, to measure the classifier on
+CLASSIFIER_IMAGES = 60_000  # maximum number to train the classifier on
+HELD_OUT_IMAGES = 10_000  # maximum number to measure its accuracy on
 
 
 class ClassifierScores(FeatureScores):
@@ -23,7 +23,7 @@ class ClassifierScores(FeatureScores):
     names = (*("frechet", *ManifoldScores._fields), "class_balance", "diversity", "label_accuracy")
 
     def __init__(self, source: Source, held_out: Source | None, *, cache_dir: str, seed: int, **settings: Any):
-        """Take the classifier and the sums of the reference's features from `cache_dir`, or make them.
+        """Read the classifier and the sums of the reference's features from `cache_dir`, or compute and store them.
 
         `held_out` None: a tenth of the images is held out of the classifier's training.
         """
@@ -40,7 +40,7 @@ class ClassifierScores(FeatureScores):
         )
 
     def features(self, images: np.ndarray) -> np.ndarray:
-        """Features `[n,D]` of images of 0 to 255."""
+        """Features `[n,D]` of images in [0, 255]."""
         return self._look(images).features
 
     def describe(self, images: np.ndarray) -> dict[str, np.ndarray]:
@@ -48,7 +48,7 @@ class ClassifierScores(FeatureScores):
         return self._look(images)._asdict()
 
     def values(self, seen: FeatureSamples) -> dict[str, float]:
-        """By name."""
+        """Scores by name."""
         counts, asked = self.reference.variances.counts, seen.asked
         expected = np.repeat(np.arange(len(counts)), counts) if asked is None else asked
         return {
@@ -73,7 +73,7 @@ def classifier_of(source: Source, held_out: Source | None, *, cache_dir: str, se
 
 
 def told_of_classifier(classifier: NetworkFeatures) -> dict[str, Any]:
-    """What tells it from others, for manifests."""
+    """The manifest entries that identify a classifier."""
     return {
         "classifier_fingerprint": classifier.fingerprint,
         "classifier_weights": classifier.checksum,
@@ -82,7 +82,7 @@ def told_of_classifier(classifier: NetworkFeatures) -> dict[str, Any]:
 
 
 def classifier_data(source: Source, held_out: Source | None, seed: int) -> tuple[Images, Images]:
-    """What a classifier is trained on and what it is measured on: of each class that there is, some to train on."""
+    """Training and held-out images of a classifier. The training images include every class that occurs."""
     train = random_examples(source, CLASSIFIER_IMAGES, seed)
     if held_out is not None:
         return train, random_examples(held_out, HELD_OUT_IMAGES, seed)

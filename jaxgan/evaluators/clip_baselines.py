@@ -1,7 +1,7 @@
-"""Restoration of clips that needs no training, to stand beside every score of a network.
+"""Restoration of clips without training: baselines for the scores of a network.
 
-The picture methods frame by frame (see `jaxgan.evaluators.baselines`), and some that look at several frames or that
-video editors have. Each has at most one number, which is chosen on clips of the training split.
+These are the picture methods, applied frame by frame (see `jaxgan.evaluators.baselines`), and methods that use several
+frames or that video editors offer. Each has at most one parameter, which is tuned on clips of the training split.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from jaxgan.media.images import to_uint8
 from jaxgan.metrics.image_quality import psnr
 
 WIDTHS = (3, 5, 7, 9, 13)  # frames
-FAR = (5, 9, 17, 33, 65)  # frames in which a covered pixel is looked for
-STRENGTHS = (1.0, 2.0, 3.5, 5.0, 7.0, 9.0, 12.0, 15.0, 20.0, 25.0, 30.0)  # of FFmpeg's nlmeans, which has 1 to 30
-PATCH, REACH = 5, 13  # pixels of its patches and of where it looks for them; better here than its own 7 and 15
+FAR = (5, 9, 17, 33, 65)  # frames searched for a covered pixel
+STRENGTHS = (1.0, 2.0, 3.5, 5.0, 7.0, 9.0, 12.0, 15.0, 20.0, 25.0, 30.0)  # of FFmpeg's nlmeans, whose range is 1 to 30
+PATCH, REACH = 5, 13  # pixels: patch size and search window; better here than nlmeans' defaults of 7 and 15
 LEVELS = 255
-COVERED = 0.5  # of a mask, which is 0 or 1
-BEST_PSNR = 100.0  # decibels of equal clips
+COVERED = 0.5  # threshold for a mask, which is 0 or 1
+BEST_PSNR = 100.0  # decibels: used for equal clips instead of infinity
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ RestoreWith = Callable[[np.ndarray, float], np.ndarray]
 
 
 class ClipBaseline(NamedTuple):
-    """A method by name: a condition float32 `[t,h,w,C']` in [-1, 1], and a number of `values`, to `[t,sh,sw,C]`."""
+    """A named method: maps a condition, float32 `[t,h,w,C']` in [-1, 1], and one of `values` to `[t,sh,sw,C]`."""
 
     name: str
     restore: RestoreWith
@@ -42,10 +42,11 @@ class ClipBaseline(NamedTuple):
 
 
 def find_clip_baselines(degradation: Degradation | None) -> list[ClipBaseline]:
-    """What the degradation's conditions are restored with where there is no network, the picture method first.
+    """Return the baselines for a degradation, the picture method first.
 
-    The mean and the median of a window of frames, after the picture method where it enlarges; FFmpeg's non-local means
-    where size and masks are none; of masked clips the median of what is known of a pixel in a window of frames.
+    The others are the mean and the median over a window of frames (after the picture method if it enlarges) and, for
+    conditions of the original size, FFmpeg's non-local means. For masked clips the only other is the median of the
+    known values of a pixel in a window of frames.
     """
     if isinstance(degradation, MappedNoise):
         return [_unmapped(each) for each in find_clip_baselines(degradation.unmapped)]
@@ -74,14 +75,14 @@ def find_clip_baselines(degradation: Degradation | None) -> list[ClipBaseline]:
 
 
 def _unmapped(baseline: ClipBaseline) -> ClipBaseline:
-    """The baseline for conditions with a map of the noise behind, of which it has no use."""
+    """The baseline for conditions whose last channel is a noise map, which it ignores."""
     return baseline._replace(restore=lambda clip, value: baseline.restore(clip[..., :-1], value))
 
 
 def tuned(baseline: ClipBaseline, pairs: Pairs) -> ClipBaseline:
-    """The baseline with the one of its values that restores the pairs best, by the mean PSNR.
+    """The baseline with the value that restores the pairs best, by mean PSNR.
 
-    Values are tried in their order until one is worse than the one before. ValueError without pairs.
+    Values are tried in order until one is worse than the best so far. Raises ValueError without pairs.
     """
     if len(baseline.values) == 1:
         return baseline
@@ -94,24 +95,25 @@ def tuned(baseline: ClipBaseline, pairs: Pairs) -> ClipBaseline:
             break
         if score > best_score:
             best, best_score = value, score
-    log.info("%s: %g %s, best of %d clips of training", baseline.name, best, baseline.unit, len(pairs))
+    log.info("%s: tuned to %g %s on %d training clips", baseline.name, best, baseline.unit, len(pairs))
     return baseline._replace(values=(best,))
 
 
 def temporal_mean(clip: np.ndarray, width: int) -> np.ndarray:
-    """Of each frame of `[t,...]` and those at most `width // 2` from it, as far as there are."""
+    """Mean over each frame of a clip `[t,...]` and its neighbours at most `width // 2` frames away, within the clip."""
     return np.stack([window.mean(axis=0) for window in _windows(clip, width)])
 
 
 def temporal_median(clip: np.ndarray, width: int) -> np.ndarray:
-    """Of each frame of `[t,...]` and those at most `width // 2` from it, as far as there are."""
+    """As `temporal_mean`, but the median."""
     return np.stack([np.median(window, axis=0) for window in _windows(clip, width)])
 
 
 def known_median(clip: np.ndarray, width: int) -> np.ndarray:
-    """A masked clip `[t,h,w,C+1]` in which covered pixels are the median of where they are known in the window.
+    """Replace each covered pixel of a masked clip `[t,h,w,C+1]` by the median of its known values in the window.
 
-    What is known stands as it is. The last channel, the mask, is 1 where a pixel is known in none of these frames.
+    Known pixels are unchanged. In the result the last channel, the mask, is 1 where a pixel is known in none of the
+    window's frames.
     """
     found = clip.copy()
     for frame, window in zip(found, _windows(clip, width)):
@@ -134,7 +136,7 @@ def _windows(clip: np.ndarray, width: int) -> list[np.ndarray]:
 
 
 def _nlmeans(clip: np.ndarray, strength: float) -> np.ndarray:
-    from jaxgan.media.films.filtering import filtered  # needs the extra `[video]`
+    from jaxgan.media.films.filtering import filtered  # requires the extra `[video]`
 
     made = filtered(to_uint8(clip), "nlmeans", f"s={strength:g}:p={PATCH}:r={REACH}")
     return made.astype(np.float32) / np.float32(127.5) - 1

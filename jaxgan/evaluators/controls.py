@@ -1,7 +1,8 @@
-"""Clips that need no generator, to stand beside every score of one: real ones, and such as are wrong in a known way.
+"""Control clips for the scores of a generator: real clips, and clips that are wrong in a known way.
 
-A score of clips says something if these differ in it: of a real clip's first frame over and over, of its frames in a
-random order, and of the pictures of an image GAN in a row, at its best: real frames of one class, each of another clip.
+A score of clips is meaningful if it differs between these: real clips, a real clip's first frame repeated, its frames
+in random order, and a sequence of independent pictures, the best that an image GAN could give: real frames of one
+class, each from another clip.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from jaxgan.evaluators.evaluator import Generate
 from jaxgan.evaluators.reference import Images, random_examples
 from jaxgan.evaluators.streams import share
 
-# (real clips, the rows of those asked for, random numbers) -> clips
+# (real clips, rows to use, random numbers) -> clips
 Control = Callable[[Images, np.ndarray, np.random.Generator], np.ndarray]
 
 
@@ -52,17 +53,18 @@ CONTROLS: Mapping[str, Control] = {
 
 @runtime_checkable
 class Controlled(Protocol):
-    """An evaluator that can say what its scores are of things that need no generator."""
+    """An evaluator that can score control samples, which need no generator."""
 
     def controls(self, seed: int) -> dict[str, dict[str, float]]:
-        """Scores as `run` gives them, by the names of the controls; none where there are no controls."""
+        """Scores as returned by `run`, by the name of the control; empty if there are no controls."""
         ...
 
 
 def controls(source: Source, most: int, seed: int) -> dict[str, Generate]:
-    """The controls by name, as evaluators call a generator; up to `most` clips of `source` are drawn by the seed.
+    """The controls by name, in the form of generators; up to `most` clips of `source` are drawn with the seed.
 
-    They give the clips of each class, or all, in turn; of a class that has none, those of all.
+    For a label they return the clips of that class in turn, or clips of all classes if the class has none; without
+    labels they return all clips in turn.
     """
     reals = random_examples(source, most, seed)
     return {name: _in_turn(control, reals) for name, control in CONTROLS.items()}

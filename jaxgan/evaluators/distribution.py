@@ -1,10 +1,10 @@
-"""How far the distribution of samples is from that of the data, in named scores.
+"""Named scores for the distance between the distributions of samples and data.
 
-A data set with labels is scored in the features of a classifier trained on them, one without in those of a network
-that trains itself, a stacked one also by the modes found, and any of them by the sliced Wasserstein distance of
-patches, or in Inception's features where the user has its weights. Clips are scored alike, in I3D's features instead of
-Inception's, and by patches where they have no labels. The reference is the training split, as is the
-field's convention.
+Samples of a labelled data set are scored in the features of a classifier trained on its labels, those of an unlabelled
+one in the features of a self-supervised network, and those of a stacked one also by the number of modes found. Any data
+set can instead be scored by the sliced Wasserstein distance of patches, or in Inception's features if the user has its
+weights. Clips are scored in the same way, with I3D instead of Inception, and by patches if they have no labels. The
+reference is the training split, as is the convention in the field.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ from jaxgan.system import signals
 class Distribution:
     """Scores a generator against a source of real images.
 
-    Everything that costs time (a classifier, statistics of the reference) is made at the first run and kept.
+    Everything expensive (a classifier, statistics of the reference) is computed in the first run and kept.
     """
 
     fits: tuple[Kind, Kind] = ("latent", "pixels")
@@ -65,20 +65,21 @@ class Distribution:
         weights: str | None = None,
         reference_seed: Seed = 0,
     ):
-        """`held_out`: images to measure the classifier on (None: a tenth of the source's).
+        """`held_out`: images to measure the classifier's accuracy on (None: a tenth of the source's).
 
-        `conditional`: the generator takes labels, and is asked for the classes in the shares of the source's images
-        (in turn where these are equal). `reference_seed` chooses the reference images, `features` what scores are
-        computed in ("auto": by the data), `weights` is the file of Inception's. Raises UserError if there are too few
-        samples or images for `neighbours`, for a classifier of data without labels, and for Inception without weights.
+        `conditional`: the generator takes labels, and is asked for classes in the proportions of the source (in turn if
+        these are equal). `reference_seed` selects the reference images, `features` the feature space of the scores
+        ("auto": chosen by the data), and `weights` is the file of Inception's weights. Raises UserError if there are
+        too few samples or images for `neighbours`, for a classifier on data without labels, and for Inception without
+        weights.
         """
         _check_counts(samples, source.spec.size, neighbours, f"the split {source.spec.split!r} of {source.spec.name!r}")
         self._source, self._held_out, self._cache_dir = source, held_out, cache_dir
         self._samples, self._batch_size, self._neighbours = samples, batch_size, neighbours
-        self._clips = (source.spec.image.frames or 1) > 1  # that could move
+        self._clips = (source.spec.image.frames or 1) > 1  # clips of one frame cannot move
         self._conditional = conditional and bool(source.spec.classes)
         self._seed, self._weights = reference_seed, weights
-        self._kind = _kind(source, features)
+        self._features, self._kind = features, _kind(source, features)
         if self._kind is InceptionScores:
             check_weights(weights)
 
@@ -96,13 +97,14 @@ class Distribution:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The scores that there are, without the names of their features."""
+        """The names of the scores, without their features."""
         return (*self._kind.names, *liveliness.NAMES) if self._clips else self._kind.names
 
     def run(self, model: Trained, seed: int) -> dict[str, float]:
-        """Scores by name, `score/features`. Raises ValueError for images of another shape, or NotFiniteError.
+        """Scores by name, `score/features`.
 
-        Samples are made batch by batch, each from a seed of its own, and let go. Of several processes all must call it.
+        Samples are generated batch by batch, each batch from its own seed, and not kept. All processes must call it.
+        Raises ValueError for images of a wrong shape, and NotFiniteError.
         """
         seen, asked, moved = self._scorer.start(), self.labels(self._samples), liveliness.Moved()
         for start in range(0, self._scorer.samples, self._batch_size):
@@ -119,9 +121,9 @@ class Distribution:
         return distributed.by_leader("scores", lambda: existing({**seen.scores(), **motion}))
 
     def controls(self, seed: int) -> dict[str, dict[str, float]]:
-        """Scores of clips that need no generator, see `jaxgan.evaluators.controls`; none of pictures.
+        """Scores of control clips, which need no generator (see `jaxgan.evaluators.controls`); empty for pictures.
 
-        Real clips are held-out ones, if there are any. All are scored once, and the scores kept.
+        The real clips are held-out ones if there are any. The scores are computed once and stored.
         """
         if not self._source.spec.image.clip:
             return {}
@@ -133,33 +135,32 @@ class Distribution:
             scored = {name: self.run(Trained(generate), seed) for name, generate in generators.items()}
             return {f"{name}/{score}": np.asarray(value) for name in scored for score, value in scored[name].items()}
 
-        told = {"controls": manifest, "clips": identity(source), "seed": seed}
-        stored, found = cached(self._cache_dir, told, make, [describe(source)]), dict[str, dict[str, float]]()
+        key = {"controls": manifest, "clips": identity(source), "seed": seed}
+        stored, found = cached(self._cache_dir, key, make, [describe(source)]), dict[str, dict[str, float]]()
         for place, value in stored.items():
             name, _, score = place.partition("/")
             found.setdefault(name, {})[score] = float(value)
         return found
 
     def picture(self, model: Trained) -> None:
-        """Nothing: a run draws its samples whatever scores them."""
+        """No picture: every run draws a sample grid, whatever its evaluators."""
 
     def labels(self, count: int) -> np.ndarray | None:
-        """What `count` samples are asked for, int32; None where the generator takes no labels."""
+        """Labels, int32, to generate `count` samples with; None if the generator takes no labels."""
         if self._counts is None:
             return None
         return spread_labels(self._counts, count)
 
     def features(self, images: np.ndarray) -> np.ndarray:
-        """Features `[n,D]` of images of 0 to 255. Raises UserError where scores are made without a network."""
+        """Features `[n,D]` of images in [0, 255]. Raises UserError if the scores use no feature network."""
         if not hasattr(self._scorer, "features"):
-            raise UserError(
-                "config.evaluation.features: path lengths need a network's; expected 'inception' and 'self'"
-            )
+            got = f"got {self._features!r}, which has no feature network for path lengths"
+            raise UserError(f"config.evaluation.features: {got}; expected 'inception' or 'self'")
         return self._scorer.features(images)
 
     @functools.cached_property
     def _counts(self) -> np.ndarray | None:
-        """Images by class; None where the generator takes no labels."""
+        """Images by class; None if the generator takes no labels."""
         if not self._conditional:
             return None
         return count_labels(self._source, cache_dir=self._cache_dir, seed=self._seed)
@@ -181,18 +182,18 @@ class Distribution:
         return self._kind(self._source, self._held_out, **common)
 
     def _as_saved(self, images: np.ndarray, number: int) -> np.ndarray:
-        """This process's share of a batch of `number` samples, uint8 as they would be saved."""
+        """This process's share of a batch of `number` samples, converted to uint8 as for saving."""
         share = -(-number // jax.process_count())
         shape = (share, *self._source.spec.image.shape)
         if images.shape[1:] != shape[1:] or len(images) < share:
-            raise ValueError(f"generate gave images {images.shape}, asked were {shape}")
+            raise ValueError(f"generate: got images of shape {images.shape}, expected {shape}")
         if not np.isfinite(images).all():
-            raise NotFiniteError("the generator gives images that are not finite")
+            raise NotFiniteError("the generator's images are not finite")
         return np.rint(np.clip(images, -1.0, 1.0) * 127.5 + 127.5).astype(np.uint8)
 
 
 def _check_counts(samples: int, images: int, neighbours: int, whose: str) -> None:
-    """Raises UserError where there are too few samples or images to look at so many neighbours of each."""
+    """Raise UserError if there are too few samples or images for this number of neighbours."""
     fewest = min(samples, images)
     if 1 <= neighbours < fewest:
         return
@@ -201,25 +202,25 @@ def _check_counts(samples: int, images: int, neighbours: int, whose: str) -> Non
         raise UserError(f"{wanted}, expected 1 or more")
     if samples <= images:
         raise UserError(
-            f"{wanted}, which requires at least {neighbours + 1} samples; there are config.evaluation.samples={samples}"
+            f"{wanted}, which requires at least {neighbours + 1} samples, but config.evaluation.samples is {samples}"
         )
     has = f"{whose} has {images} image{'s' * (images > 1)} for the scores to compare with"
-    other = f", or give --config.evaluation.neighbours={'1' if fewest == 2 else f'1 to {fewest - 1}'}" * (fewest > 1)
+    other = f", or set --config.evaluation.neighbours={'1' if fewest == 2 else f'1 to {fewest - 1}'}" * (fewest > 1)
     raise UserError(f"{wanted}, which requires at least {neighbours + 1} images: {has}; add pictures{other}")
 
 
 def _kind(source: Source, features: str) -> Any:
-    """The class of the scores wanted."""
+    """The class that computes the scores."""
     labels = bool(source.spec.classes)
     if features in LPIPS:
-        raise UserError(f"config.evaluation.features: got {features!r}, for LPIPS, but this run restores no images")
+        raise UserError(f"config.evaluation.features: got {features!r}, which is for LPIPS of restored images")
     if features == "classifier" and not labels:
         raise UserError(f"config.evaluation.features: got 'classifier', but {source.spec.name} has no labels")
     clips = source.spec.image.frames is not None
     if features in (("inception", "self") if clips else ("i3d", "motion")):
-        what, other = ("clips", "'classifier', 'i3d', 'motion' and 'patches'") if clips else ("pictures", "'inception'")
+        what, other = ("clips", "'classifier', 'i3d', 'motion' or 'patches'") if clips else ("pictures", "'inception'")
         raise UserError(
-            f"config.evaluation.features: got {features!r}, but {source.spec.name} has {what}: expected {other}"
+            f"config.evaluation.features: got {features!r}, but {source.spec.name} has {what}; expected {other}"
         )
     if features == "inception":
         return InceptionScores

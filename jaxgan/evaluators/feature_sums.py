@@ -1,4 +1,4 @@
-"""What distances between sets of features need of each set, kept in bounded memory, and the distances."""
+"""Distances between sets of features, and the statistics they need of each set, in bounded memory."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ log = logging.getLogger(__name__)
 
 
 class FeatureSums:
-    """Of a stream of features: moments, the first points, and the variance within classes."""
+    """Statistics of a stream of features: moments, the first points, and the variance within classes."""
 
     def __init__(self, points: int, *, num_classes: int = 1):
-        """`points`: how many are kept; `num_classes` 1: all are of one class."""
+        """`points`: number of features kept; `num_classes` 1: all features belong to one class."""
         self.moments, self.points, self.spread = Moments(), Points(points), Spread(num_classes)
 
     def add(self, features: np.ndarray, labels: np.ndarray | None = None) -> None:
-        """Count further features `[n,D]` of classes `[n]` (None: of the first)."""
+        """Add features `[n,D]` of classes `[n]` (None: all of the first class)."""
         self.moments.add(features)
         self.points.add(features)
         self.spread.add(features, labels)
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """All of it by name, to be stored. ValueError for fewer than two features."""
+        """The statistics by name, for storage. Raises ValueError for fewer than two features."""
         found, spread = self.moments.gaussian(), self.spread.variances()
         return {**found._asdict(), "points": self.points.features, **spread._asdict()}
 
@@ -38,9 +38,9 @@ class FeatureSums:
 def sums_of_reals(
     source: Source, describe: Describe, count: int, seed: int, *, points: int, num_classes: int = 1
 ) -> dict[str, np.ndarray]:
-    """The arrays of the sums of `count` random real images, of which `points` features are kept.
+    """The statistics (see `FeatureSums.arrays`) of `count` random real images, with the features of `points` of them.
 
-    With classes their variances are kept apart. Of several processes all must call it.
+    With `num_classes` above 1 variances are kept for each class. All processes must call it.
     """
     sums = FeatureSums(points, num_classes=num_classes)
     for rows, labels in describe_reals(source, describe, count, seed):
@@ -49,17 +49,17 @@ def sums_of_reals(
 
 
 class FeatureReference:
-    """The features of real images, and how far those of samples are from them."""
+    """The features of real images, and the distances of samples from them."""
 
     def __init__(self, arrays: Mapping[str, np.ndarray], *, points: int, neighbours: int):
-        """`arrays` as `FeatureSums.arrays` gives them; `points`: how many of each set are compared one by one."""
+        """`arrays` as returned by `FeatureSums.arrays`; `points`: number of features of each set for `manifold`."""
         self._gaussian = Gaussian(arrays["mean"], arrays["covariance"])
         self.variances = Variances(arrays["counts"], arrays["variances"])
         self.points = arrays["points"][:points]
         self._neighbours, self._radii = neighbours, neighbour_radii(self.points, neighbours)
 
     def frechet(self, fakes: FeatureSums) -> float:
-        """The Frechet distance of all samples."""
+        """Frechet distance of all samples from the real images."""
         return frechet_distance(*self._gaussian, *fakes.moments.gaussian())
 
     def manifold(self, fakes: FeatureSums) -> dict[str, float]:
@@ -69,18 +69,18 @@ class FeatureReference:
         return found._asdict()
 
     def diversity(self, fakes: FeatureSums, *, asked: np.ndarray | None = None) -> dict[str, float]:
-        """`{"diversity": value}`, empty where there is none: no class has two real images that differ.
+        """`{"diversity": value}`, empty if it is undefined because no class has two different real images.
 
-        `asked` `[n]`: what the samples were asked for, where only classes asked for twice can tell.
+        `asked` `[n]`: the labels that the samples were generated with; only classes requested at least twice count.
         """
         counted = None if asked is None else np.bincount(asked, minlength=len(self.variances.counts)) > 1
         return diversity_score(fakes.spread, self.variances, counted=counted)
 
 
 def diversity_score(fakes: Spread, real: Variances, *, counted: np.ndarray | None = None) -> dict[str, float]:
-    """`{"diversity": value}`, empty where there is none, which the log says; `counted` as in `relative_diversity`."""
+    """`{"diversity": value}`; if it is undefined, empty and a warning. `counted` as in `relative_diversity`."""
     value = relative_diversity(fakes.variances(), real, counted=counted)
     if value is None:
-        log.warning("left out of the scores: diversity, as no class has two real images that differ")
+        log.warning("diversity is left out of the scores: no class has two different real images")
         return {}
     return {"diversity": value}

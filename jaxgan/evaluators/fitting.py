@@ -1,23 +1,23 @@
-"""How the small networks of the scores are trained: AdamW, one cosine, all data in turn. Deterministic."""
+"""Training of the small networks used by the scores: AdamW, cosine decay, shuffled epochs. Deterministic."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any
 
 import jax
 import numpy as np
 import optax
 
+from jaxgan.game import Params
 from jaxgan.system import signals
 
 
 @dataclasses.dataclass(frozen=True)
 class Course:
-    """So many steps (0: the first params stay) of so many examples each.
+    """The settings of one training. 0 steps leave the initial params unchanged.
 
-    The learning rate is that at the peak; the seed is that of weights, order and draws.
+    `learning_rate` is its peak; `seed` determines the initial weights, the order of the data and all random draws.
     """
 
     steps: int
@@ -28,23 +28,26 @@ class Course:
 
 
 def fit(
-    init: Callable[[jax.Array], Any],
+    init: Callable[[jax.Array], Params],
     loss: Callable[..., jax.Array],
     examples: Callable[[np.ndarray, np.random.Generator], tuple[np.ndarray, ...]],
     count: int,
     course: Course,
-) -> Any:
-    """Params after one course, a tenth of it warm-up.
+) -> Params:
+    """Train for one course, a tenth of it warm-up, and return the params.
 
-    `init(key)` gives the first; `examples(rows, random)` the arrays of rows `[n]` of `count`, for
-    `loss(params, key, *arrays)`, whose key is another each step. Every row is used once before any is used again.
+    `init(key)` returns the initial params; `examples(rows, random)` returns the arrays of `rows` `[n]`, indices below
+    `count`, for `loss(params, key, *arrays)`, whose key changes every step. Every row is used once before any is used
+    again.
     """
     steps = max(1, course.steps)
     schedule = optax.warmup_cosine_decay_schedule(0.0, course.learning_rate, steps // 10, steps)
     optimizer = optax.adamw(schedule, b2=0.99, weight_decay=course.weight_decay)
 
     @jax.jit
-    def step(params: Any, opt_state: Any, key: jax.Array, number: int, *arrays: Any) -> tuple[Any, Any]:
+    def step(
+        params: Params, opt_state: optax.OptState, key: jax.Array, number: int, *arrays: jax.Array
+    ) -> tuple[Params, optax.OptState]:
         gradients = jax.grad(loss)(params, jax.random.fold_in(key, number), *arrays)
         updates, opt_state = optimizer.update(gradients, opt_state, params)
         return optax.apply_updates(params, updates), opt_state

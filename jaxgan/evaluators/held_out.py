@@ -1,7 +1,7 @@
-"""How the discriminator judges real images that it was trained on, some that it never saw, and fakes.
+"""The discriminator's logits on training images, on held-out real images and on fakes.
 
-A gap between the first two that grows towards the last says that it learns its images by heart (Karras et al. 2020a,
-section 3).
+If the logits of held-out images move away from those of training images towards those of fakes, the discriminator is
+overfitting (Karras et al. 2020a, section 3).
 """
 
 from __future__ import annotations
@@ -20,31 +20,31 @@ from jaxgan.evaluators.reference import Images, random_examples
 Judge = Callable[[np.ndarray, np.ndarray | None], Any]  # images float32 [n,H,W,C], labels int32 [n] -> logits [n]
 DrawFakes = Callable[[int, int, np.ndarray | None], np.ndarray]  # seed, count, labels -> images float32 [n,H,W,C]
 
-IMAGES = 1_000  # of each kind, at most
-BATCH = 250  # images judged at a time, at most
+IMAGES = 1_000  # of each kind, maximum
+BATCH = 250  # images given to the discriminator at a time, maximum
 
 
 class HeldOutGap:
-    """Mean logits of the training split, of the held-out one and of fakes; of the same images and seeds every time.
+    """Mean logits of the training split, the held-out split and fakes, with the same images and seeds every time.
 
-    All are judged in one way: as plain images, by statistics kept in training. The fakes are to be those of the
-    generator that plays, which the discriminator is trained against, not of its average.
+    The discriminator sees all of them without augmentation and uses the statistics accumulated in training. The fakes
+    should come from the generator that the discriminator is trained against, not from its moving average.
     """
 
     def __init__(self, source: Source, held_out: Source, *, seed: int = 0, batch_size: int = BATCH, pack: int = 1):
-        """`seed` chooses the images, of which `pack` are judged together; those that fill no pack are left out."""
+        """`seed` selects the images. `pack` images are judged together; images that fill no pack are left out."""
         count = min(source.spec.size, held_out.spec.size, IMAGES)
         self._seed = seed
         self._parts = {
             "held_out/train_logits": random_examples(source, count, seed),
             "held_out/real_logits": random_examples(held_out, count, seed),
         }
-        packs = min(len(part.images) for part in self._parts.values()) // pack  # fewer where images are large
-        self._batches = math.ceil(packs / max(1, batch_size // pack))  # of one size: one compile
+        packs = min(len(part.images) for part in self._parts.values()) // pack  # large images: fewer than `count`
+        self._batches = math.ceil(packs / max(1, batch_size // pack))  # all of one size, for a single compile
         self._size = packs // self._batches * pack if packs else 0
 
     def __call__(self, judge: Judge, draw_fakes: DrawFakes) -> dict[str, float]:
-        """The three means, by name; none where a split has less than a pack.
+        """The three means by name; empty if a split has less than one pack.
 
         The fakes have the labels of the training images.
         """
@@ -75,7 +75,7 @@ def _labels(data: Images, rows: slice) -> np.ndarray | None:
 
 
 def make_held_out_gap(config: RunConfig, allow: Sequence[str] = ()) -> HeldOutGap | None:
-    """The measurement of a run; None where the config names no split to hold out."""
+    """The measurement of a run; None if the config has no held-out split."""
     data = config.data
     if data.evaluation_split == data.split:
         return None

@@ -1,4 +1,4 @@
-"""The scores of the literature, in the features of Inception-v3."""
+"""The standard scores (FID, KID, Inception score and others), in the features of Inception-v3."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from jaxgan.metrics.kernel import kernel_distance
 from jaxgan.metrics.precision_recall import ManifoldScores
 
 RESIZE = "tensorflow1-bilinear-299"
-SPLITS = 10  # of the Inception score
+SPLITS = 10  # for the Inception score
 
 
 class InceptionScores(FeatureScores):
@@ -22,11 +22,11 @@ class InceptionScores(FeatureScores):
 
     names = ("fid", "kid", "inception_score", *ManifoldScores._fields)
     most_images = 50_000
-    most_points = 10_000  # for all scores but the Frechet distance
+    most_points = 10_000  # for all scores except the Frechet distance
     points_name = "points"
 
     def __init__(self, source: Source, *, weights: str | None, **settings: Any):
-        """Read the weights, and the statistics of the reference from the cache or compute them.
+        """Read the weights, and read the statistics of the reference from the cache or compute them.
 
         Raises UserError without a file of weights.
         """
@@ -35,7 +35,7 @@ class InceptionScores(FeatureScores):
         super().__init__(source, name=self._look.name, seen_with=seen_with, made_with=seen_with, **settings)
 
     def features(self, images: np.ndarray) -> np.ndarray:
-        """Features `[n,2048]` of images of 0 to 255."""
+        """Features `[n,2048]` of images in [0, 255]."""
         return self._look(images).features
 
     def describe(self, images: np.ndarray) -> dict[str, np.ndarray]:
@@ -43,11 +43,11 @@ class InceptionScores(FeatureScores):
         return self._look(images)._asdict()
 
     def counters(self) -> dict[str, Any]:
-        """The logits."""
+        """The accumulator of the logits, for the Inception score."""
         return {"logits": InceptionScoreSums(self.samples, splits=min(SPLITS, self.samples))}
 
     def values(self, seen: FeatureSamples) -> dict[str, float]:
-        """By name."""
+        """Scores by name."""
         return {
             "fid": self.reference.frechet(seen.sums),
             "kid": kernel_distance(self.reference.points, seen.sums.points.features),

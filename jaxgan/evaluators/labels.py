@@ -1,4 +1,4 @@
-"""What classes samples for scores are asked for: in the shares that the training images have."""
+"""Labels to generate samples with for scores: the classes in the proportions of the training images."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from jaxgan.data.sources import Source, describe, read_labels
 from jaxgan.evaluators.reference import identity
 from jaxgan.evaluators.reference_cache import cached
 
-MOST_LABELS = 100_000  # read where the source does not know them; of more examples so many random ones
+MOST_LABELS = 100_000  # labels read if the source has no counts; from larger sources a random subset of this size
 
 
 def count_labels(source: Source, *, cache_dir: str, seed: int) -> Int[np.ndarray, " k"]:
-    """How many training images each class has; of a very large data set how many of `MOST_LABELS` random ones.
+    """Number of training images per class; for a very large data set, counted on `MOST_LABELS` random images.
 
-    A folder knows; of others labels alone are read, once, and the counts kept in `cache_dir`.
+    Image folders know their counts. For other sources only the labels are read, once, and the counts are stored in
+    `cache_dir`.
     """
     known = getattr(source, "label_counts", None)
     if known is not None:
@@ -33,19 +34,19 @@ def count_labels(source: Source, *, cache_dir: str, seed: int) -> Int[np.ndarray
 
 
 def spread_labels(counts: Int[np.ndarray, " k"], number: int) -> Int32[np.ndarray, " n"]:
-    """`number` labels in the shares of `counts`, so spread that any beginning has those shares: to less than one label.
+    """`number` labels in the proportions of `counts`, which every prefix keeps to within less than one label.
 
-    The chairman assignment of Tijdeman 1980: of the classes that are due, the one that would be late first; of equals
-    the first. So equal counts give the classes in turn, as many labels as were counted give the counts themselves, and
-    a class without images is never asked for. ValueError for counts of nothing.
+    The chairman assignment of Tijdeman 1980: of the classes that are due, take the one with the earliest deadline; of
+    equal ones, the first. Equal counts give the classes in turn, `counts.sum()` labels give exactly `counts`, and a
+    class without images never occurs. Raises ValueError if all counts are 0.
     """
     total, (asked,) = int(counts.sum()), np.nonzero(counts)
     if total < 1:
-        raise ValueError("labels need at least one image that has one")
+        raise ValueError("got counts of 0, expected at least one image with a label")
     if len(asked) == 1:
         return np.full(number, asked[0], np.int32)
     shares, parts = counts[asked].astype(np.int64), 2 * len(asked) - 2
-    owed, labels = np.zeros_like(shares), np.empty(number, np.int32)  # owed: in parts of a label, times the total
+    owed, labels = np.zeros_like(shares), np.empty(number, np.int32)  # owed: in 1 / (parts * total) of a label
     for place in range(number):
         owed += parts * shares
         late = np.where(owed >= total, (parts * total - total - owed) / shares, np.inf)

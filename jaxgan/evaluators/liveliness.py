@@ -1,4 +1,4 @@
-"""Whether clips move as much and as variously as those of the data: motion collapse shows here."""
+"""Amount and variety of motion in clips, relative to the data; both fall when motion collapses."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ MOST_CLIPS = 500  # of the data
 
 
 class Moved:
-    """What was seen of how clips move."""
+    """Accumulates statistics of the motion of clips."""
 
     def __init__(self) -> None:
-        """Nothing yet."""
+        """Begin without clips."""
         self._changes, self._spread = list[np.ndarray](), Spread()
 
     def add(self, rows: Rows) -> None:
-        """Count clips by their descriptions, see `describe_motion`."""
+        """Add clips by their descriptions, see `describe_motion`."""
         self._changes.append(rows["change"])
         self._spread.add(rows["velocity"])
 
     def relative_to(self, real: Moved) -> dict[str, float]:
         """Mean change from frame to frame, and diversity of velocities, each divided by that of real clips.
 
-        0: nothing moves, or all move alike. Left out is what the reals do not have.
+        0: nothing moves, or all clips move in the same way. A score that is 0 or undefined for real clips is left out.
         """
         if not self._changes:
             return {}
@@ -39,12 +39,12 @@ class Moved:
 
 
 def describe_motion(clips: np.ndarray) -> dict[str, np.ndarray]:
-    """How each of uint8 clips `[n,T,H,W,C]` moves."""
+    """Describe the motion of each of uint8 clips `[n,T,H,W,C]`, see `velocities`."""
     return velocities(clips)._asdict()
 
 
 def motion_of_reals(source: Source, samples: int, seed: int) -> Moved:
-    """Of as many random clips as samples, or as there are. Of several processes all must call it."""
+    """Motion of `samples` random real clips, at most 500 or as many as there are. All processes must call it."""
     seen = Moved()
     for rows, _ in describe_reals(source, describe_motion, min(samples, source.spec.size, MOST_CLIPS), seed):
         seen.add(rows)

@@ -1,4 +1,4 @@
-"""Motion truth of clips in which one bright thing moves straight on between the edges, see `jaxgan.metrics.motion`."""
+"""Scores for clips in which one bright object moves straight between the edges, see `jaxgan.metrics.motion`."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ MOST_CLIPS = 5_000  # of the data
 
 
 class MotionScores:
-    """Speeds against those of the data, straight paths, clips that move, things that stay what they are, flicker.
+    """Distance of speeds from the data's, straightness of paths, share of moving clips, kept identity, flicker.
 
-    `speed_ratio` is the distance of the speeds relative to that of clips that stand still. `identity` is the share of
-    a clip's frames in which a classifier of single frames reads the same; only labelled data have it. `flicker` is the
-    mean change, in levels of 255, of the stillest pixels: of as large a share of all as stand still in the data.
+    `speed_ratio` is the distance of the speeds relative to that of motionless clips. `identity` is the share of a
+    clip's frames in which a classifier of single frames predicts the same class; it requires labelled data. `flicker`
+    is the mean change, in levels of 255, of the stillest pixels; their share is that of the still pixels in the data.
     """
 
     names = ("speed_distance", "speed_ratio", "straight", "moves", "identity", "flicker")
@@ -37,7 +37,7 @@ class MotionScores:
         neighbours: int,
         seed: int,
     ):
-        """Track the reference: as many clips as samples, or as there are. Trains the classifier, or has it cached."""
+        """Measure the motion of `samples` real clips, or as many as there are; train the classifier or read it."""
         del neighbours
         self.samples, count = samples, min(samples, source.spec.size, MOST_CLIPS)
         self._look = things_of(source, held_out, cache_dir=cache_dir, seed=seed) if source.spec.classes else None
@@ -53,7 +53,7 @@ class MotionScores:
         }
 
     def describe(self, images: np.ndarray) -> dict[str, np.ndarray]:
-        """How each of uint8 clips `[n,T,H,W,C]` moves, what is read in its frames, how much its pixels change."""
+        """Motion, predicted classes of the frames, and histogram of pixel changes of uint8 clips `[n,T,H,W,C]`."""
         rows = {**motion(images)._asdict(), "changes": changes(images)}
         if self._look is None:
             return rows
@@ -61,27 +61,27 @@ class MotionScores:
         return {**rows, "read": found.predicted.reshape(images.shape[:2])}
 
     def start(self) -> MotionSamples:
-        """Nothing seen yet."""
+        """An empty accumulator of samples."""
         return MotionSamples(self.reals)
 
 
 class MotionSamples:
-    """What was seen of samples, and its scores."""
+    """Accumulates samples and computes their scores."""
 
     def __init__(self, reals: MotionSamples | None):
-        """`reals`: what was seen of the data; None: these are the data, which are compared with nothing."""
+        """`reals`: the accumulated real clips; None: this accumulates the real clips themselves."""
         self._reals, self._seen = reals, list[Rows]()
 
     def add(self, rows: Rows, labels: np.ndarray | None) -> None:  # noqa: ARG002
-        """Count samples, whatever they were asked for."""
+        """Add samples; labels are ignored."""
         self._seen.append({**rows, "changes": rows["changes"].sum(axis=0, keepdims=True)})
 
     def all(self, name: str) -> np.ndarray:
-        """What was described under this name, of all clips seen."""
+        """The descriptions of this name, of all clips added."""
         return np.concatenate([rows[name] for rows in self._seen])
 
     def scores(self) -> dict[str, float]:
-        """By name."""
+        """Scores by name."""
         found, reals = Motion(*map(self.all, Motion._fields)), self._reals or self
         scores = {"straight": found.straight, "moves": float(found.moves.mean())}
         if self._reals is not None:
@@ -99,8 +99,8 @@ class MotionSamples:
 def things_of(source: Source, held_out: Source | None, *, cache_dir: str, seed: int) -> NetworkFeatures:
     """A classifier of single frames of clips, from `cache_dir` or trained; `held_out` None: a tenth of the frames.
 
-    It tells what clips show, not how that moves: classes whose names have the same first word, such as "7 left" and
-    "7 up", are one to it.
+    It recognises the object, not its motion: classes whose names have the same first word, such as "7 left" and
+    "7 up", are merged.
     """
     words = [name.partition(" ")[0] for name in source.spec.classes]
     things = sorted(set(words))

@@ -1,9 +1,9 @@
-"""Whether samples are copies of training images: how near they lie to them, beside held-out images.
+"""Detect samples that copy training images, by their distances to the training set compared with held-out images.
 
-A held-out image lies as far from the training images as one of the same distribution that was not learnt by heart.
-Samples that lie nearer were copied, by the rank test of Mann and Whitney, as Meehan et al. 2020 propose ("A
-non-parametric test to detect data-copying in generative models"); the nearest ones are counted beside it, since a
-few copies among many samples hardly move the ranks.
+Held-out images show how far images of the same distribution are from the training set if they were not memorised.
+Samples that are nearer, by the rank test of Mann and Whitney, were copied (Meehan et al. 2020, "A non-parametric test
+to detect data-copying in generative models"). A few copies among many samples hardly change the ranks; therefore the
+nearest samples are counted as well.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 
 MOST_TRAINING_IMAGES = 200_000
 MOST_HELD_OUT_IMAGES = 2_000
-CHUNK_BYTES, CHUNK_IMAGES = 8_000_000, 2_000  # training images held at a time, at most
-LARGEST = 64  # pixels: larger images are compared at half the size, or a quarter, ...
+CHUNK_BYTES, CHUNK_IMAGES = 8_000_000, 2_000  # training images in memory, maximum
+LARGEST = 64  # pixels: larger images are compared at a half, a quarter, ... of their size
 NEAR = 1.0  # percentile of the held-out images' distances, below which a sample is suspiciously near
 SOME, MOST = 0.05, 0.5  # shares of such samples beyond that of held-out images
-CERTAIN = 3.0  # standard errors above one half, from which on samples are nearer than held-out images by no accident
-COPIED = 0.75  # of pairs in which the sample is nearer: far more than blur alone does (0.62 at 1 pixel, of digits)
+CERTAIN = 3.0  # standard errors above one half from which samples count as significantly nearer than held-out images
+COPIED = 0.75  # share of pairs with the sample nearer: far above the effect of blur (digits, 1 pixel: 0.62)
 
 Describe = Callable[[np.ndarray], np.ndarray]  # uint8 images [n,H,W,C] -> features [n,D]
 
@@ -43,13 +43,13 @@ class Nearest(NamedTuple):
 
 
 class Memorisation(NamedTuple):
-    """How near samples lie to the training images, and what that means."""
+    """Distances of samples to the training images, and a verdict."""
 
     nearest: Nearest  # to each sample
-    held_out: np.ndarray  # distances of held-out images; empty where there are none
-    near: float  # the distance that one held-out image in a hundred is within; NaN without them
-    share: float  # of samples within it
-    nearer: float  # share of the pairs of a sample and a held-out image in which the sample is the nearer one
+    held_out: np.ndarray  # distances of held-out images; empty if there are none
+    near: float  # 1st percentile of the held-out images' distances; NaN without them
+    share: float  # of samples at most this distance away
+    nearer: float  # share of (sample, held-out image) pairs in which the sample is nearer
     verdict: str
 
 
@@ -57,7 +57,7 @@ class NeighbourSearch:
     """Finds the nearest training images, by the features of a classifier or by pixels."""
 
     def __init__(self, source: Source, held_out: Source | None, *, describe: Describe, features: str, seed: int = 0):
-        """`describe` makes the features called `features`; `seed` chooses images where there are very many."""
+        """`describe` computes the features named `features`; `seed` selects images if there are too many."""
         self._source, self._held_out, self._describe, self._seed = source, held_out, describe, seed
         self.features = features
         count = min(source.spec.size, MOST_TRAINING_IMAGES)
@@ -70,7 +70,7 @@ class NeighbourSearch:
         }
 
     def __call__(self, samples: np.ndarray) -> Memorisation:
-        """The judgement of float images `[n,H,W,C]` in [-1, 1], or uint8 ones, as they would be saved."""
+        """The verdict on float images `[n,H,W,C]` in [-1, 1], which are rounded to 8 bits, or on uint8 images."""
         if samples.dtype != np.uint8:
             samples = np.rint(np.clip(samples, -1.0, 1.0) * 127.5 + 127.5).astype(np.uint8)
         others = samples[:0]
@@ -81,7 +81,7 @@ class NeighbourSearch:
         return memorisation(nearest, found.distances[len(samples) :])
 
     def _nearest(self, images: np.ndarray) -> Nearest:
-        """Exact, in blocks of training images, of which only the nearest so far are kept."""
+        """Exact search through blocks of training images, of which only the nearest so far are kept."""
         points = self._describe(images).astype(np.float64)
         squares = np.einsum("nd,nd->n", points, points)
         best = np.full(len(images), np.inf)
@@ -94,7 +94,7 @@ class NeighbourSearch:
             nearer = value < best
             best[nearer], indices[nearer] = value[nearer], rows[winner[nearer]]
             rivals[nearer], kept[nearer] = described[winner[nearer]], block[winner[nearer]]
-        return Nearest(indices, np.linalg.norm(points - rivals, axis=1), kept)  # of a copy exactly 0
+        return Nearest(indices, np.linalg.norm(points - rivals, axis=1), kept)  # exactly 0 for a copy
 
     def _training(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         spec = self._source.spec
@@ -105,39 +105,39 @@ class NeighbourSearch:
 
 
 def memorisation(nearest: Nearest, held_out: np.ndarray) -> Memorisation:
-    """The verdict on samples at these distances, where held-out images lie at `held_out` `[m]`."""
+    """The verdict on samples at these distances, given the distances `held_out` `[m]` of held-out images."""
     if not len(held_out):
         verdict = "no verdict: there are no held-out images to compare with (config.data.evaluation_split)"
         return Memorisation(nearest, held_out, float("nan"), float("nan"), float("nan"), verdict)
     near = float(np.percentile(held_out, NEAR))
     share, usual = (
         float((distances <= near).mean()) for distances in (nearest.distances, held_out)
-    )  # or more, of ties
+    )  # `usual` exceeds 1% if distances are tied
     nearer, errors = rank_test(nearest.distances, held_out)
-    told = (
+    description = (
         f"a sample is nearer to the training images than a held-out image in {nearer:.0%} of the pairs (chance: 50%), "
         f"and {share:.1%} of the samples are as near as the nearest {usual:.0%} of held-out images"
     )
     if share - usual > MOST or (nearer > COPIED and errors > CERTAIN):
-        verdict = f"memorised: {told}"
+        verdict = f"memorised: {description}"
     elif share - usual > SOME or errors > CERTAIN:
-        verdict = f"perhaps memorised in part: {told}; look at the pairs"
+        verdict = f"perhaps memorised in part: {description}; look at the pairs"
     else:
-        verdict = f"not memorised: {told}"
+        verdict = f"not memorised: {description}"
     return Memorisation(nearest, held_out, near, share, nearer, verdict)
 
 
 class Ranks(NamedTuple):
-    """The share of pairs in which the first is smaller (ties: half), and how many standard errors it is above 1/2."""
+    """Share of pairs in which the first number is smaller (ties count half), and its standard errors above 1/2."""
 
     smaller: float
     errors: float
 
 
 def rank_test(first: np.ndarray, second: np.ndarray) -> Ranks:
-    """Whether numbers `[n]` are smaller than others `[m]` (Mann and Whitney 1947, sections 2 and 4).
+    """Test whether the numbers `first` `[n]` are smaller than `second` `[m]` (Mann and Whitney 1947, sections 2 and 4).
 
-    The standard error is that of equal distributions without ties: sqrt((n + m + 1) / (12 n m)).
+    The standard error assumes equal distributions without ties: sqrt((n + m + 1) / (12 n m)).
     """
     n, m = len(first), len(second)
     second = np.sort(second)
@@ -148,7 +148,7 @@ def rank_test(first: np.ndarray, second: np.ndarray) -> Ranks:
 
 
 def pixels(images: np.ndarray) -> np.ndarray:
-    """Images as vectors `[n,D]`: a distance is the root mean square difference of images in [-1, 1]."""
+    """Images as vectors `[n,D]` whose distance is the root mean square difference of the images in [-1, 1]."""
     values = images.astype(np.float32) / 127.5 - 1.0
     while max(values.shape[1:3]) > LARGEST and not any(side % 2 for side in values.shape[1:3]):
         n, h, w, c = values.shape
@@ -158,14 +158,14 @@ def pixels(images: np.ndarray) -> np.ndarray:
 
 
 def make_neighbour_search(config: RunConfig, *, cache_dir: str, allow: Sequence[str] = ()) -> NeighbourSearch:
-    """The search of a run: in the features of the classifier of its scores, by pixels for data without labels.
+    """The search of a run: in the features of the scores' classifier, or by pixels if the data have no labels.
 
     Raises UserError for a data set or split that cannot be opened.
     """
     data = config.data
     source = open_source(data, data.split, allow)
     held_out = open_source(data, data.evaluation_split, allow) if data.evaluation_split != data.split else None
-    labels = source.spec.classes and not isinstance(source, StackedSource)  # whose classes are too many
+    labels = source.spec.classes and not isinstance(source, StackedSource)  # it has too many classes
     if not labels or config.evaluation.features == "patches":
         return NeighbourSearch(source, held_out, describe=pixels, features="pixels")
     classifier = classifier_of(source, held_out, cache_dir=cache_dir, seed=0)

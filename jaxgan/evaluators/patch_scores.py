@@ -1,4 +1,4 @@
-"""Scores of samples of a data set without labels: no trained network is needed."""
+"""Scores of samples of a data set without labels; they require no trained network."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from jaxgan.metrics.precision_recall import manifold_scores, neighbour_radii
 from jaxgan.metrics.pyramid import thumbnails
 from jaxgan.metrics.sliced_wasserstein import PATCH, PATCH_FRAMES, PatchDescriptors, sliced_wasserstein_distance
 
-MOST_IMAGES = 5_000  # of each set: their patches are held, 38 kB an image, level and three channels
+MOST_IMAGES = 5_000  # of each set: patches are kept in memory, 38 kB per image and level at three channels
 PATCHES_PER_IMAGE = 64
 DIRECTIONS = 512
 
@@ -26,7 +26,7 @@ class PatchScores:
     names = ("swd", "recall", "diversity")
 
     def __init__(self, source: Source, *, samples: int, neighbours: int, seed: int):
-        """Take the statistics of the reference: as many images as samples, or as there are."""
+        """Compute the statistics of the reference from `samples` real images, or as many as there are."""
         self.samples, self._neighbours, self._seed = min(samples, source.spec.size, MOST_IMAGES), neighbours, seed
         reference = _Described(self.samples, seed)
         for rows, _ in describe_reals(source, self.describe, self.samples, seed):
@@ -48,16 +48,16 @@ class PatchScores:
         }
 
     def describe(self, images: np.ndarray) -> dict[str, np.ndarray]:
-        """The uint8 images themselves: their patches are more than they are."""
+        """The uint8 images themselves: their patches would be larger."""
         return {"images": images}
 
     def start(self) -> PatchSamples:
-        """Nothing seen yet."""
-        # other places than the reference's, so that a copy of it has the distance of a fresh draw
+        """An empty accumulator of samples."""
+        # other patches than the reference's, so that a copy of the data scores like new data of the same distribution
         return PatchSamples(self, _Described(self.samples, self._seed + 1))
 
     def scores(self, patches: dict[int, np.ndarray], fake: np.ndarray) -> dict[str, float]:
-        """Of descriptors by level and thumbnails `[n,D]`, of as many images as the reference has."""
+        """Scores of patch descriptors by level and thumbnails `[n,D]`, from as many images as the reference has."""
         distances = {
             size: sliced_wasserstein_distance(real, patches[size], directions=DIRECTIONS, seed=self._seed)
             for size, real in self._patches.items()
@@ -73,18 +73,18 @@ class PatchScores:
 
 
 class PatchSamples:
-    """What was seen of samples, and its scores."""
+    """Accumulates samples and computes their scores."""
 
     def __init__(self, scorer: PatchScores, described: _Described):
-        """`described` takes their patches and thumbnails."""
+        """`described` accumulates their patches and thumbnails."""
         self._scorer, self._described = scorer, described
 
     def add(self, rows: Rows, labels: np.ndarray | None) -> None:  # noqa: ARG002
-        """Count samples, whatever they were asked for."""
+        """Add samples; labels are ignored."""
         self._described.add(rows["images"])
 
     def scores(self) -> dict[str, float]:
-        """By name; once."""
+        """Scores by name. May be called only once."""
         return self._scorer.scores(self._described.patches.descriptors(), self._described.thumbnails.features)
 
 

@@ -1,7 +1,7 @@
-"""How near restored pictures are to the held-out originals, in named scores.
+"""Named scores that compare restored pictures with the held-out originals.
 
-Each held-out picture or clip is degraded once, with a key of its own, so that every checkpoint restores the same
-conditions; beside the network's scores stand those of methods that need no training.
+Each held-out picture or clip is degraded once, with its own key, so that every checkpoint restores the same conditions.
+Methods without training are scored as well, as baselines.
 """
 
 from __future__ import annotations
@@ -42,30 +42,31 @@ log = logging.getLogger(__name__)
 Item = TypeVar("Item")
 Compare = Callable[[np.ndarray, np.ndarray], np.ndarray]  # two batches [n,H,W,C] in [-1, 1] -> one value each
 
-LARGEST = 384  # pixels of a side: of larger pictures the middle is scored
-MULTIPLE = 16  # sides are cut to it, so that every degradation divides them
-WIDEST_BORDER = 4  # pixels left out at each side: as many as the scale, at most these
-BEST_PSNR = 100.0  # decibels: what equal pictures are given instead of infinity
-TILE = 64  # pixels of the squares whose patches are compared
+LARGEST = 384  # pixels: larger pictures are cropped to a centre of this side
+MULTIPLE = 16  # sides are cropped to multiples of it, so that every degradation divides them
+WIDEST_BORDER = 4  # pixels: the border that is not scored is as wide as the scale, up to this
+BEST_PSNR = 100.0  # decibels: value for equal pictures instead of infinity
+TILE = 64  # pixels: side of the squares whose patches are compared
 PATCHES_PER_TILE = 64
 DIRECTIONS = 256
-SHOWN, FRAMES_SHOWN = 6, 3  # restored pictures, and of a clip as many of them at most
-SIDE = 192  # pixels of them that are shown
-TUNED_ON, TUNED_FRAMES = 4, 16  # clips of training, and frames of each at most, that methods are tuned on
+SHOWN, FRAMES_SHOWN = 6, 3  # restored pictures in total, and maximum number of frames per clip
+SIDE = 192  # pixels: side of the centre that is shown
+TUNED_ON, TUNED_FRAMES = 4, 16  # training clips to tune methods on, and maximum number of frames of each
 
 
 class Reconstruction:
-    """Scores a restoring function against held-out pictures or clips: means over these, and their spread.
+    """Scores a restoring function against held-out pictures or clips; reports means and standard deviations.
 
-    PSNR in decibels, of RGB and of luma, SSIM, and MS-SSIM where all pictures are large enough for it: higher is
-    better. `ssim_y` is SSIM as super-resolution reports it: of luma, with the Gaussian window of Wang et al. 2004,
-    without a border of as many pixels as the scale. LPIPS where a network is given, and the sliced Wasserstein
-    distance of patches: lower is better. Restored pictures are rounded to 8 bits first, as they would be saved.
+    Higher is better: PSNR in decibels, of RGB and of luma, SSIM, and MS-SSIM if all pictures are large enough for it.
+    `ssim_y` is SSIM as reported for super-resolution: of luma, with the Gaussian window of Wang et al. 2004, without a
+    border as wide as the scale. Lower is better: LPIPS if a network is given, and the sliced Wasserstein distance of
+    patches. Restored pictures are first rounded to 8 bits, as for saving.
 
-    A clip has the means of its frames, and scores in time: tOF in pixels, the warping error, flicker in levels of 255
-    where the original stands still, and tLP where a network is given (see `jaxgan.evaluators.time_scores`). They are
-    lower for what is nearer, but also for what is blurred: the original's own stand beside them. With the features of
-    I3D also `vfid`, the Frechet distance of restored and original clips as wholes (Wang et al. 2018, "vid2vid").
+    Clips have the means of their frames' scores, and temporal scores: tOF in pixels, the warping error, flicker in
+    levels of 255 where the original is still, and tLP if a network is given (see `jaxgan.evaluators.time_scores`).
+    These are lower for better restorations, but also for blurred ones; therefore the originals' own values are
+    reported too. With the features of I3D there is also `vfid`, the Frechet distance between restored and original
+    clips (Wang et al. 2018, "vid2vid").
     """
 
     names = ("psnr", "psnr_y", "ssim", "ssim_y", "ms_ssim", "lpips", "swd", "vfid", *TIME_SCORES)
@@ -84,13 +85,12 @@ class Reconstruction:
         features: FeatureKind = "auto",
         weights: str | None = None,
     ):
-        """Scores with the degradation `scored`, such as noise of one strength, instead of the one trained for.
+        """`scored` replaces the degradation of training by another, such as noise of a single strength.
 
-        At most `samples` pictures are scored, of clips whole ones; `seed` chooses the noise of the degradation.
-
-        `training` opens what is trained on, for the methods of clips to be tuned on. `features` may name a network of
-        LPIPS, or i3d; `weights` is the file of it. Raises UserError where that is missing, for a degradation of another
-        kind, and for i3d where there are not two clips.
+        At most `samples` pictures are scored, for clips that many frames in whole clips; `seed` determines the noise of
+        the degradation. `training` opens the training split, on which the methods for clips are tuned. `features` may
+        be a network for LPIPS, or i3d; `weights` is its file. Raises UserError if that file is missing, for a
+        degradation of another kind, and for i3d with fewer than two clips.
         """
         if scored is not None:
             _check_kind(scored, degradation)
@@ -107,7 +107,7 @@ class Reconstruction:
 
     @property
     def manifest(self) -> dict[str, Any]:
-        """What the scores were made with. Only equal ones compare."""
+        """What the scores were computed with. Only scores with equal manifests compare."""
         spec = self._pictures.spec
         contents = fingerprint(dict(spec.contents)) if spec.contents else None
         return {
@@ -127,17 +127,16 @@ class Reconstruction:
     def run(self, model: Trained, seed: int) -> dict[str, float]:
         """Scores by name: `psnr/LABEL` of the network, `psnr_std/LABEL`, and `psnr_NAME/LABEL` of each baseline.
 
-        Of clips also `flicker_original/LABEL`, as far as originals have such scores.
-
-        The first of several processes restores; nothing is drawn by `seed`.
+        For clips also the scores that originals have, such as `flicker_original/LABEL`. Only the first process
+        restores; `seed` is unused.
         """
         del seed
         return distributed.by_leader("scores", lambda: existing(self._all_scores(model.restore)))
 
     def picture(self, model: Trained) -> np.ndarray | None:
-        """Row by row condition, what methods without training make of it, what the network makes, and original.
+        """A grid whose rows show a condition, the baselines' results, the network's result and the original.
 
-        Of clips several frames each, in their order.
+        For clips it shows several frames of each, in order.
         """
         if not distributed.leading():
             return None
@@ -146,7 +145,7 @@ class Reconstruction:
         rows = [clip[place] for clip in clips for place in places]
         columns = {"condition": [_enlarged(self.conditions[row], self.originals[row]) for row in rows]}
         for name, images in self.baselines.items():
-            if name != INPUT:  # the condition stands there already
+            if name != INPUT:  # the condition is shown already
                 columns[name] = [images[row] for row in rows]
         restored = self._clips(self._restored(model.restore, [self.conditions[row] for clip in clips for row in clip]))
         columns["restored"] = [to_uint8(clip[place]) for clip in restored for place in places]
@@ -160,7 +159,7 @@ class Reconstruction:
         return {**self._scores(restored, ""), **self._baseline_scores}
 
     def _restored(self, restore: Restore, conditions: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """The images of the first so many conditions; those of a clip as one shot."""
+        """The restored images of the conditions; the frames of a clip are restored as one shot."""
         restored = list[np.ndarray]()
         for clip in self._clips(conditions):
             signals.check()
@@ -168,23 +167,23 @@ class Reconstruction:
         return restored
 
     def _clips(self, pictures: Sequence[Item]) -> list[Sequence[Item]]:
-        """The pictures one by one, or clip by clip if they are frames."""
+        """The pictures grouped by clip, or each picture on its own."""
         return [pictures[start : start + self._per_clip] for start in range(0, len(pictures), self._per_clip)]
 
     @functools.cached_property
     def originals(self) -> list[np.ndarray]:
-        """The held-out pictures, or their middle: uint8 `[H,W,C]`."""
+        """The held-out pictures, cropped to their centre: uint8 `[H,W,C]`."""
         return [part["image"] for part in self._parts]
 
     @functools.cached_property
     def conditions(self) -> list[np.ndarray]:
-        """What they are restored from: float32 `[h,w,C']`. All frames of a clip are degraded alike."""
+        """The inputs of restoration, float32 `[h,w,C']`. All frames of a clip are degraded in the same way."""
         if self._degradation is None:
             return [part["condition"] / np.float32(127.5) - 1 for part in self._parts]
         return self._degraded(self._clips(self.originals), jax.random.key(self._seed))
 
     def _degraded(self, clips: Sequence[Sequence[np.ndarray]], key: jax.Array) -> list[np.ndarray]:
-        """The conditions of all frames of uint8 clips. Those of a clip are degraded alike."""
+        """The conditions of all frames of uint8 clips. All frames of a clip are degraded in the same way."""
         assert self._degradation is not None
         degrade, degraded = jax.jit(self._degradation.__call__), list[np.ndarray]()
         for index, clip in enumerate(clips):
@@ -195,9 +194,9 @@ class Reconstruction:
 
     @functools.cached_property
     def baselines(self) -> dict[str, list[np.ndarray]]:
-        """Methods that need no training by name, and what they restore, uint8; of pictures one.
+        """The results of methods without training, uint8, by name; for pictures there is one method.
 
-        There is none where the conditions have other channels than the originals, as edges have.
+        Empty if the conditions have other channels than the originals, as edges have.
         """
         degradation = self._degradation
         further = degradation is not None and (degradation.masks or isinstance(degradation, MappedNoise))
@@ -208,8 +207,8 @@ class Reconstruction:
             try:
                 found[method.name] = self._by_method(method)
             except ImportError as error:
-                told = "no scores of %s: it needs the package %s, pip install -e '.[demo,video]'"
-                log.warning(told, method.name, error.name)
+                message = "no scores of %s: it requires the package %s; pip install -e '.[demo,video]'"
+                log.warning(message, method.name, error.name)
         return found
 
     def _by_method(self, method: ClipBaseline) -> list[np.ndarray]:
@@ -223,12 +222,12 @@ class Reconstruction:
 
     @functools.cached_property
     def _tuning(self) -> Pairs:
-        """Conditions and originals of some clips of training; where there is none, of those that are scored."""
+        """Conditions and originals of some training clips or, if there are none, of some scored clips."""
         pictures = self._pictures
         try:
             pictures = self._training() if self._training is not None else pictures
-        except UserError as error:  # such as shots that are too short
-            log.warning("methods without training are tuned on the clips that they are scored on: %s", error)
+        except UserError as error:  # for example, shots that are too short
+            log.warning("methods without training are tuned on the same clips that they are scored on: %s", error)
         count = pictures.spec.size // self._per_clip
         frames, clips = min(self._per_clip, TUNED_FRAMES), list[list[dict[str, np.ndarray]]]()
         for number in np.unique(np.linspace(0, count - 1, min(count, TUNED_ON)).round().astype(int)):
@@ -238,7 +237,7 @@ class Reconstruction:
         if self._degradation is None:
             flat = [part["condition"] / np.float32(127.5) - 1 for clip in clips for part in clip]
         else:
-            flat = self._degraded(originals, jax.random.key(self._seed + 1))  # other noise than that of the scores
+            flat = self._degraded(originals, jax.random.key(self._seed + 1))  # other noise than in the scores
         conditions = [np.stack(flat[start : start + frames]) for start in range(0, len(flat), frames)]
         return list(zip(conditions, map(np.stack, originals)))
 
@@ -251,7 +250,7 @@ class Reconstruction:
 
     @functools.cached_property
     def _timed(self) -> TimeScores | None:
-        """What scores clips in time; None of pictures."""
+        """The temporal scores of clips; None for pictures."""
         if self._per_clip == 1:
             return None
         clips = [np.stack(clip) for clip in self._clips(self.originals)]
@@ -263,7 +262,7 @@ class Reconstruction:
         return [{name: _middle(picture[name]) for name in self._wanted} for picture in pictures]
 
     def _gaussian(self, pictures: Sequence[np.ndarray]) -> Gaussian:
-        """Of the features of clips."""
+        """The Gaussian fitted to the I3D features of the clips."""
         assert self._look is not None
         return gaussian(np.concatenate([self._look(np.stack(clip)[None]) for clip in self._clips(pictures)]))
 
@@ -273,7 +272,7 @@ class Reconstruction:
 
     @property
     def _wanted(self) -> tuple[str, ...]:
-        """The fields that are looked at."""
+        """The fields of the pictures that are used."""
         return ("image", "condition") if self._degradation is None else ("image",)
 
     @functools.cached_property
@@ -314,7 +313,7 @@ class Reconstruction:
         return {**scores, f"swd{suffix}/{self.label}": float(np.mean(distances))}
 
     def _named(self, by_clip: Mapping[str, Sequence[float] | np.ndarray], suffix: str) -> dict[str, float]:
-        """Means and deviations; of what some clips have not, such as flicker, those of the others."""
+        """Means and standard deviations; clips for which a score is undefined (NaN), such as flicker, are left out."""
         known = {name: np.asarray(values)[~np.isnan(values)] for name, values in by_clip.items()}
         known = {name: values for name, values in known.items() if len(values)}
         scores = {f"{name}{suffix}/{self.label}": float(np.mean(values)) for name, values in known.items()}
@@ -322,26 +321,26 @@ class Reconstruction:
 
 
 def _make_lpips(network: str, weights: str | None) -> Compare:
-    """LPIPS in the published weights of a network."""
+    """LPIPS with the published weights of a network."""
     if weights is None:
         raise UserError(
-            f"config.evaluation.weights is missing: LPIPS wants the file {PUBLISHED[network]} of torchvision"
+            f"config.evaluation.weights is missing: LPIPS requires the file {PUBLISHED[network]} of torchvision"
         )
     backbone, params, heads = Backbone(network, LPIPS[network]), load_backbone(network, weights), lpips_heads(network)
     return jax.jit(lambda restored, original: lpips(restored, original, lambda x: backbone.apply(params, x), heads))
 
 
 def _spread(count: int, most: int) -> list[int]:
-    """At most so many of `count` places, at even distances."""
+    """At most `most` evenly spaced indices below `count`."""
     most = min(count, most)
     return [(2 * number + 1) * count // (2 * most) for number in range(most)]
 
 
 def _check_kind(scored: Degradation, degradation: Degradation | None) -> None:
-    """Raises UserError where a network that is trained for one degradation cannot be shown what the other makes."""
+    """Raise UserError if a network trained for one degradation cannot be applied to the results of the other."""
 
-    def kind(each: Degradation | None) -> Any:
-        return each and (each.scale, each.masks, isinstance(each, MappedNoise))
+    def kind(each: Degradation | None) -> tuple[int, bool, bool] | None:
+        return None if each is None else (each.scale, each.masks, isinstance(each, MappedNoise))
 
     if kind(scored) != kind(degradation):
         label = "pairs" if degradation is None else degradation.label
@@ -350,7 +349,7 @@ def _check_kind(scored: Degradation, degradation: Degradation | None) -> None:
 
 
 def _middle(picture: np.ndarray) -> np.ndarray:
-    """The middle of a picture, of sides that are multiples; smaller pictures are mirrored at their edges."""
+    """The centre of a picture, with sides that are multiples; smaller pictures are mirrored at their edges."""
     sides = [max(MULTIPLE, min(side, LARGEST) // MULTIPLE * MULTIPLE) for side in picture.shape[:2]]
     missing = [max(0, want - have) for want, have in zip(sides, picture.shape[:2])]
     picture = np.pad(picture, ((0, missing[0]), (0, missing[1]), (0, 0)), mode="symmetric")
@@ -364,14 +363,14 @@ def _centre(picture: np.ndarray, side: int) -> np.ndarray:
 
 
 def _enlarged(condition: np.ndarray, original: np.ndarray) -> np.ndarray:
-    """A condition at the size of its original, its pixels as squares; a mask is left out."""
+    """A condition enlarged to the size of its original by pixel repetition, without its mask."""
     scale, channels = original.shape[0] // condition.shape[0], original.shape[2]
     pixels = to_uint8(condition[..., :channels] if condition.shape[2] > channels else condition)
     return np.broadcast_to(pixels.repeat(scale, axis=0).repeat(scale, axis=1), original.shape)
 
 
 def _tiles(pictures: Sequence[np.ndarray]) -> np.ndarray:
-    """All squares of the pictures, `[n,T,T,C]`; the shorter side of the smallest picture where that is less."""
+    """The pictures cut into squares `[n,T,T,C]`; T is `TILE`, or the shortest side of all pictures if that is less."""
     side = min(TILE, *(min(picture.shape[:2]) for picture in pictures))
     tiles = []
     for picture in pictures:

@@ -1,4 +1,4 @@
-"""Statistics of real images, which cost much and never change: kept on disk under what they depend on."""
+"""Disk cache for statistics of real images, which are expensive; the key is all that they depend on."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from jaxgan.data.sources import digest_of_contents
 from jaxgan.media.images import replace_file
 from jaxgan.parallel import distributed
 
-DATA = "made from"  # the array with what the others were made from, as JSON
-FORMAT = 2  # raise it when other arrays are stored, or made otherwise
+DATA = "made from"  # the array that describes the data that the others were made from, as JSON
+FORMAT = 2  # increase it if other arrays are stored or they are computed differently
 
 logger = logging.getLogger(__name__)
 
@@ -29,13 +29,14 @@ def cached(
     make: Callable[[], dict[str, np.ndarray]],
     data: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, np.ndarray]:
-    """The arrays that `make` gives for a description (data set, resize, count, hash of the features).
+    """The arrays that `make` returns for a description (data set, resize, count, hash of the features).
 
-    They are made once for each description and written in one piece, so that many runs can share a
-    folder; a damaged file is made anew. `data` are the sources that they are made from, as `sources.describe` has
-    them: they are recorded in the file, and a file made from other contents is not used. One of an older version, which
-    knows of no contents, is taken for that of the first ones that ask. A folder that cannot be written costs a warning.
-    Of several processes the first reads and writes the file, and tells the others; all make what is not there.
+    They are computed once for each description and written atomically, so that runs can share a folder; a damaged file
+    is replaced. `data` describes the sources that they are computed from (see `sources.describe`). It is recorded in
+    the file, and a file computed from other contents is not used. Files of older versions do not record the contents:
+    such a file is assigned to the first data that ask for it. If the folder cannot be written, a warning is logged.
+    With several processes the first one reads and writes the file and sends the arrays to the others; if there is no
+    file, all of them call `make`.
     """
     key = json.dumps({**description, "format": FORMAT}, sort_keys=True, allow_nan=False)
     stem, contents = f"reference-{hashlib.sha256(key.encode()).hexdigest()[:16]}", digest_of_contents(data)
@@ -53,21 +54,21 @@ def cached(
 
 
 def adopt(old: str, new: str) -> None:
-    """Gives a file of an older version its new name, if there is one and the new one is free."""
+    """Rename a file of an older version, if there is one and no file has the new name."""
     if old != new and not os.path.exists(new):
-        with contextlib.suppress(OSError):  # there is none, or it cannot be renamed
+        with contextlib.suppress(OSError):  # there is no such file, or it cannot be renamed
             os.rename(old, new)
 
 
 def read_arrays(path: str, contents: str = "") -> dict[str, np.ndarray]:
-    """The arrays in a file. Raises ValueError for a damaged one or one made from other contents, and OSError."""
+    """The arrays in a file. Raises ValueError if it is damaged or made from other contents, and OSError."""
     with open(path, "rb") as file:
         stored = io.BytesIO(file.read())
     try:
         arrays = dict(np.load(stored, allow_pickle=False))
         data = json.loads(str(arrays.pop(DATA))) if DATA in arrays else []
         made_from = digest_of_contents(data)
-    except Exception as error:  # damaged files make numpy and zipfile raise what they like
+    except Exception as error:  # numpy and zipfile raise many kinds of errors for damaged files
         raise ValueError(f"it is damaged: {type(error).__name__}") from None
     if contents and made_from not in ("", contents):
         raise ValueError("it was made from other data")
@@ -80,7 +81,7 @@ def _load(path: str, contents: str) -> dict[str, np.ndarray] | None:
     try:
         return read_arrays(path, contents)
     except (OSError, ValueError) as error:
-        logger.warning("%s is not usable (%s): made anew", path, error)
+        logger.warning("%s is not usable (%s); it will be rebuilt", path, error)
         return None
 
 
@@ -91,4 +92,4 @@ def _save(cache_dir: str, path: str, arrays: Mapping[str, np.ndarray]) -> None:
         os.makedirs(cache_dir, exist_ok=True)
         replace_file(path, buffer.getvalue())
     except OSError as error:
-        logger.warning("%s could not be written (%s): the next run makes it anew", path, error)
+        logger.warning("%s could not be written (%s); the next run will rebuild it", path, error)

@@ -1,4 +1,4 @@
-"""The sample grid of a run: always the same latents, so that pictures of different times compare."""
+"""The sample grid of a run. Its latents never change, so that grids of different checkpoints are comparable."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from jaxgan.evaluators.evaluator import Generate
 
 
 class SampleGrid(NamedTuple):
-    """Images `[rows * columns, H, W, C]`, row by row, and a label for each row where rows are classes."""
+    """Images `[rows * columns, H, W, C]`, row by row, and a label for each row if rows are classes."""
 
     images: np.ndarray
     columns: int
@@ -21,7 +21,7 @@ class SampleGrid(NamedTuple):
 def draw_grid(
     generate: Generate, *, rows: int, columns: int, class_names: Sequence[str] = (), seed: int = 0
 ) -> SampleGrid:
-    """A grid of samples; with classes each row is one, at most `rows` of them from the first on."""
+    """A grid of samples; with classes each row shows one, at most the first `rows` classes."""
     if not class_names:
         return SampleGrid(generate(seed, rows * columns), columns, None)
     shown = np.arange(min(rows, len(class_names)), dtype=np.int32)
@@ -30,7 +30,7 @@ def draw_grid(
 
 
 def generate_with(draw: Callable[[int, int, np.ndarray | None], np.ndarray]) -> Generate:
-    """What evaluators call, from a function of (seed, count, labels)."""
+    """Convert a function of (seed, count, labels) to the form that evaluators call."""
 
     def generate(seed: int, asked: int | np.ndarray) -> np.ndarray:
         return draw(seed, asked, None) if isinstance(asked, int) else draw(seed, len(asked), asked)

@@ -1,4 +1,4 @@
-"""What scores were made with. Only scores of equal manifests compare; all else is an error, not a warning."""
+"""Files of scores and their manifests. Comparing scores with different manifests is an error, not a warning."""
 
 from __future__ import annotations
 
@@ -16,33 +16,33 @@ from jaxgan.media.images import replace_file
 from jaxgan.system.json_files import BrokenFileError, read_json, why
 
 REPORT: Mapping[str, Any] = {"scores": Mapping[str, float], "manifest": Mapping[str, Any]}
-CONTENTS = "contents"  # of the data that scores were made with
+CONTENTS = "contents"  # manifest key: digest of the data that the scores were computed with
 
 log = logging.getLogger(__name__)
 
 
 def existing(scores: Mapping[str, float]) -> dict[str, float]:
-    """The scores that are numbers; those that are not are left out, as JSON has none, and named in the log."""
+    """The finite scores. The others, which JSON cannot store, are left out with a warning."""
     lost = [f"{name} ({value})" for name, value in scores.items() if not math.isfinite(value)]
     if lost:
-        log.warning("left out of the scores, as they are no finite numbers: %s", ", ".join(lost))
+        log.warning("left out of the scores because they are not finite: %s", ", ".join(lost))
     return {name: value for name, value in scores.items() if math.isfinite(value)}
 
 
 def check_same(ours: Mapping[str, Any], theirs: Mapping[str, Any], whose: str) -> None:
-    """Raise UserError, naming what differs, where two manifests are not equal; `whose` says whose theirs is.
+    """Raise UserError, which lists the differences, if two manifests differ; `whose` names the owner of `theirs`.
 
-    One of an older version does not know the contents of its data: they are not compared then.
+    Manifests of older versions do not record the contents of their data; then contents are not compared.
     """
-    # in a file tuples and lists are one; an older one may have NaN
+    # JSON does not distinguish tuples from lists; older files may have NaN
     ours, theirs = (json.loads(json.dumps(each, allow_nan=True)) for each in (ours, theirs))
     keys = ours.keys() | theirs.keys()
     if CONTENTS not in ours or CONTENTS not in theirs:
         keys -= {CONTENTS}
     different = [key for key in sorted(keys) if ours.get(key) != theirs.get(key)]
     if different:
-        told = "; ".join(f"{key}: {ours.get(key)!r} here, {theirs.get(key)!r} there" for key in different)
-        raise UserError(f"these scores do not compare with those of {whose}: {told}")
+        differences = "; ".join(f"{key}: {ours.get(key)!r} here, {theirs.get(key)!r} there" for key in different)
+        raise UserError(f"these scores do not compare with those of {whose}: {differences}")
 
 
 def read_report(path: epath.PathLike) -> dict[str, Any]:
@@ -53,11 +53,11 @@ def read_report(path: epath.PathLike) -> dict[str, Any]:
         for name, annotation in REPORT.items():
             check_type(report.get(name), annotation, name)
     except (OSError, BrokenFileError, UserError) as error:
-        hint = "it is no file of scores, such as scores.json in the directory of a run"
+        hint = "expected a file of scores, such as scores.json in the directory of a run"
         raise UserError(f"{path}: {hint}: {error if isinstance(error, UserError) else why(error)}") from None
     return report
 
 
 def write_report(path: epath.PathLike, report: Mapping[str, Any]) -> None:
-    """Write scores and their manifest as JSON, in one move. Raises ValueError for NaN, which JSON has not."""
+    """Write scores and their manifest as JSON, atomically. Raises ValueError for NaN, which JSON cannot represent."""
     replace_file(path, (json.dumps(report, indent=2, allow_nan=False) + "\n").encode())

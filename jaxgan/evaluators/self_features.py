@@ -1,9 +1,9 @@
-"""Features for scores of pictures without labels, from a small network that trains itself on them, once.
+"""Features for scores of pictures without labels, from a small network with self-supervised training on them.
 
-It learns two things that need no label. Which two of many views are of one picture (Chen et al. 2020, "A simple
-framework for contrastive learning of visual representations", eq. 1), views being made by differentiable
-augmentation: so it learns what pictures differ in. And whether a picture is as it was, blurred, noisy or saved as
-JPEG: so it learns what its details look like. Like the classifier it is a function of data, recipe and seed.
+The network learns two tasks that need no labels. The first is to find which two of many views, made by differentiable
+augmentation, show the same picture (Chen et al. 2020, "A simple framework for contrastive learning of visual
+representations", eq. 1); this teaches it how pictures differ. The second is to classify pictures as unchanged, blurred,
+noisy or JPEG-compressed; this teaches it fine detail. As for the classifier, data, recipe and seed determine it.
 """
 
 from __future__ import annotations
@@ -23,11 +23,12 @@ from jaxgan.augment.degradations import Blur, GaussianNoise, Jpeg
 from jaxgan.augment.diffaugment import DiffAugment
 from jaxgan.evaluators.classifier_features import SCALING_IMAGES, Made, NetworkFeatures, load_or_make
 from jaxgan.evaluators.fitting import Course, fit
+from jaxgan.game import Params
 from jaxgan.models.classifier import LARGEST, Classifier
 
-VERSION = 1  # raise it when the same recipe would give another network
-STATES = 4  # that a picture can be in: as it was, blurred, noisy, saved as JPEG
-KIND = "self"  # how its files and scores are named
+VERSION = 1  # increase it if the same recipe would yield another network
+STATES = 4  # classes of the second task: unchanged, blurred, noisy, JPEG
+KIND = "self"  # prefix of its file and score names
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +41,7 @@ class SelfRecipe:
     hidden: int = 64
     embedding: int = 32
     steps: int = 400
-    batch_size: int = 64  # pictures, of each of which there are two views; a quarter of them in each state
+    batch_size: int = 64  # pictures, each with two views; a quarter of them in each state
     learning_rate: float = 3e-3  # at its peak; one cosine with a short warm-up
     weight_decay: float = 1e-2
     temperature: float = 0.2
@@ -58,11 +59,11 @@ def load_or_train_self(
     recipe: SelfRecipe | None = None,
     sources: Sequence[Mapping[str, Any]] = (),
 ) -> NetworkFeatures:
-    """The network of a data set: from `cache_dir` if it lies there whole, else trained and stored.
+    """The network of a data set: read from `cache_dir` if an intact one is stored there, else trained and stored.
 
-    `data` tells the data set from all others, `sources` what it is and holds (see `sources.describe`). `read` gives
-    the images uint8 `[n,H,W,C]` to train on, of at most 64 pixels a side; it is called only if the network must be
-    trained, and of several processes in the first alone.
+    `data` is an identifier of the data set; `sources` describes its sources and their contents (see
+    `sources.describe`). `read` returns the training images, uint8 `[n,H,W,C]`, at most 64 pixels a side; it is called
+    only if the network must be trained, and only in the first process.
     """
     recipe = recipe or SelfRecipe()
     model = Classifier(STATES + recipe.embedding, recipe.widths, recipe.hidden)
@@ -70,19 +71,19 @@ def load_or_train_self(
 
     def make() -> Made:
         images = read()
-        logger.info("training a network for the scores on %s images without their labels", len(images))
+        logger.info("training a network for the scores on %s images, without labels", len(images))
         return train_self(model, images, recipe), images[:SCALING_IMAGES], None
 
     return load_or_make(model, description, make, cache_dir=cache_dir, sources=sources, kind=KIND)
 
 
-def train_self(model: Classifier, images: np.ndarray, recipe: SelfRecipe) -> Any:
-    """Params of `model` after one run of the recipe on uint8 images `[n,H,W,C]`, at the size it sees. Deterministic."""
+def train_self(model: Classifier, images: np.ndarray, recipe: SelfRecipe) -> Params:
+    """Params of `model` after training by the recipe on uint8 images `[n,H,W,C]` of its input size. Deterministic."""
     view = DiffAugment()
     jpeg, colours = Jpeg(recipe.quality), min(3, images.shape[-1])
 
     def save(key: Array, part: Array) -> Array:
-        return jnp.concatenate([jpeg(key, part[..., :colours]), part[..., colours:]], axis=-1)  # alpha stays
+        return jnp.concatenate([jpeg(key, part[..., :colours]), part[..., colours:]], axis=-1)  # alpha is unchanged
 
     spoil: tuple[Callable[[Array, Array], Array], ...] = (
         Blur(recipe.blur, kinds=("isotropic",)),
@@ -92,7 +93,7 @@ def train_self(model: Classifier, images: np.ndarray, recipe: SelfRecipe) -> Any
     share = recipe.batch_size // STATES
     states = jnp.repeat(jnp.arange(STATES), share)
 
-    def loss(params: Any, key: Array, batch: Array) -> Array:
+    def loss(params: Params, key: Array, batch: Array) -> Array:
         batch = batch.astype(jnp.float32) / 127.5 - 1.0
         view_keys, spoil_keys = jnp.split(jax.random.split(key, 2 + len(spoil)), [2])
         views = [view(view_key, batch, 1.0) for view_key in view_keys]
@@ -114,7 +115,7 @@ def train_self(model: Classifier, images: np.ndarray, recipe: SelfRecipe) -> Any
 
 
 def contrastive(embeddings: Float[Array, "b e"], *, temperature: float) -> Float[Array, ""]:
-    """The mean NT-Xent loss of b views, of which i and i + b/2 are of one picture (Chen et al. 2020, eq. 1)."""
+    """Mean NT-Xent loss of b views, where views i and i + b/2 show the same picture (Chen et al. 2020, eq. 1)."""
     count = len(embeddings)
     unit = embeddings / (jnp.linalg.norm(embeddings, axis=1, keepdims=True) + 1e-6)
     similarity = unit @ unit.T / temperature
@@ -123,11 +124,11 @@ def contrastive(embeddings: Float[Array, "b e"], *, temperature: float) -> Float
 
 
 def cross_entropy(logits: Float[Array, "b k"], labels: Int[Array, " b"]) -> Float[Array, ""]:
-    """Mean over the rows."""
+    """Mean softmax cross-entropy over the rows."""
     return optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean()
 
 
 def seen_as(height: int, width: int) -> str:
-    """At what size the network looks at images, for a manifest: larger ones are reduced to 64 pixels."""
+    """The size at which the network sees images, for a manifest: larger ones are reduced to 64 pixels."""
     scale = min(1.0, LARGEST / max(height, width))
     return "x".join(str(max(1, round(side * scale))) for side in (height, width))

@@ -1,4 +1,4 @@
-"""Scores of samples of a data set without labels, in the features of a network that trained itself on it."""
+"""Scores of samples of a data set without labels, in the features of a network with self-supervised training on it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from jaxgan.metrics.precision_recall import ManifoldScores
 from jaxgan.models.classifier import LARGEST, reduced
 from jaxgan.system import signals
 
-TRAINING_IMAGES = 20_000  # at most, to train the network on
+TRAINING_IMAGES = 20_000  # maximum number to train the network on
 
 
 class SelfScores(FeatureScores):
@@ -25,7 +25,7 @@ class SelfScores(FeatureScores):
     names = (*("frechet", *ManifoldScores._fields), "diversity")
 
     def __init__(self, source: Source, *, cache_dir: str, seed: int, recipe: SelfRecipe | None = None, **settings: Any):
-        """Take the network and the sums of the reference's features from `cache_dir`, or make them."""
+        """Read the network and the sums of the reference's features from `cache_dir`, or compute and store them."""
         self._look = load_or_train_self(
             data=trained_on(source, seed),
             read=lambda: training_images(source, seed),
@@ -48,7 +48,7 @@ class SelfScores(FeatureScores):
         )
 
     def features(self, images: np.ndarray) -> np.ndarray:
-        """Features `[n,D]` of images of 0 to 255."""
+        """Features `[n,D]` of images in [0, 255]."""
         return self._look(images).features
 
     def describe(self, images: np.ndarray) -> dict[str, np.ndarray]:
@@ -56,11 +56,11 @@ class SelfScores(FeatureScores):
         return {"features": self.features(images)}
 
     def counters(self) -> dict[str, Any]:
-        """Nothing else: what the network tells apart are no classes of the data."""
+        """None: the network's classes are not classes of the data."""
         return {}
 
     def values(self, seen: FeatureSamples) -> dict[str, float]:
-        """By name."""
+        """Scores by name."""
         return {
             "frechet": self.reference.frechet(seen.sums),
             **self.reference.manifold(seen.sums),
@@ -69,14 +69,14 @@ class SelfScores(FeatureScores):
 
 
 def trained_on(source: Source, seed: int) -> str:
-    """What tells the images that a network is trained on from all others: see `training_images`."""
+    """An identifier of the network's training images, see `training_images`."""
     return f"{identity(source)}; at most {TRAINING_IMAGES} images by seed {seed}"
 
 
 def training_images(source: Source, seed: int) -> np.ndarray:
-    """Images uint8 `[n,h,w,C]` in random order by seed, at the size at which the network sees them.
+    """Images uint8 `[n,h,w,C]` in random order, at the size at which the network sees them.
 
-    They are read in chunks, so that large ones are never held.
+    They are read and reduced in chunks, so that the full-size images are never all in memory.
     """
     spec, parts = source.spec, []
     order = np.random.default_rng(seed).permutation(spec.size)[:TRAINING_IMAGES]

@@ -1,6 +1,6 @@
 """Scores of samples of a stacked data set: modes found, and distances in the features of the channels.
 
-A classifier of the base set looks at each channel by itself; a mode is the three classes that it reads.
+A classifier of the base set is applied to each channel; a mode is the triple of predicted classes.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ class StackedScores(FeatureScores):
     names = ("frechet", "modes_found", "mode_divergence", *ManifoldScores._fields, "diversity", "label_accuracy")
 
     def __init__(self, source: StackedSource, held_out: Source | None, *, cache_dir: str, seed: int, **settings: Any):
-        """Take the classifier of the base and the features of the reference from `cache_dir`, or make them.
+        """Read the classifier of the base and the sums of the reference's features from `cache_dir`, or make them.
 
-        It is the very classifier that the base has as a data set of its own.
+        The classifier is the same one that is used for the base as a data set of its own.
         """
         base, test = source.base, held_out.base if isinstance(held_out, StackedSource) else None
         self._bases, self._modes = len(base.spec.classes), len(source.spec.classes)
@@ -42,14 +42,14 @@ class StackedScores(FeatureScores):
         )
 
     def describe(self, images: np.ndarray) -> dict[str, np.ndarray]:
-        """Of uint8 images `[n,H,W,3]`: features of all channels side by side, and the modes read in them."""
+        """Concatenated features of the channels, and the predicted modes, of uint8 images `[n,H,W,3]`."""
         channels = [self._look(images[..., index, None]) for index in range(images.shape[-1])]
         classes = tuple(channel.predicted for channel in channels)
         modes = np.ravel_multi_index(classes, (self._bases,) * len(channels)).astype(np.int32)
         return {"features": np.concatenate([channel.features for channel in channels], axis=1), "predicted": modes}
 
     def values(self, seen: FeatureSamples) -> dict[str, float]:
-        """By name."""
+        """Scores by name."""
         return {
             "frechet": self.reference.frechet(seen.sums),
             "modes_found": float(modes_found(seen.predicted, num_modes=self._modes)),

@@ -1,7 +1,7 @@
-"""Scores in streams: images come a batch at a time, are described on all devices, counted, and let go.
+"""Streamed scores: images arrive in batches, are described on all devices, accumulated, and discarded.
 
-Every process describes its share of each batch on its own devices; what a description is of all rows is then put
-together, so that all of them count the same. Memory does not grow with the number of images.
+Every process describes its share of each batch on its own devices. The descriptions are then gathered, so that all
+processes accumulate the same rows. Memory does not grow with the number of images.
 """
 
 from __future__ import annotations
@@ -16,60 +16,61 @@ from jax.experimental import multihost_utils
 from jax.sharding import NamedSharding, PartitionSpec
 
 from jaxgan.data.sources import Source
+from jaxgan.game import Params
 from jaxgan.parallel import distributed
 from jaxgan.parallel.mesh import AXES, make_mesh
 from jaxgan.system import signals
 
-CHUNK_BYTES, CHUNK_IMAGES = 50_000_000, 1_000  # real images held at a time, at most
+CHUNK_BYTES, CHUNK_IMAGES = 50_000_000, 1_000  # real images in memory, maximum
 
-Rows = Mapping[str, np.ndarray]  # what is known of n images, by name: each [n, ...]
+Rows = Mapping[str, np.ndarray]  # descriptions of n images, by name: each [n, ...]
 Describe = Callable[[np.ndarray], Rows]  # uint8 images [n,H,W,C] of this process
 
 
 class Seen(Protocol):
-    """What a scorer keeps of the images seen so far."""
+    """The statistics that a scorer keeps of the images added so far."""
 
     def add(self, rows: Rows, labels: np.ndarray | None) -> None:
-        """Count further images by their descriptions; `labels` `[n]` are those that they were asked for."""
+        """Add images by their descriptions; `labels` `[n]` are those that they were generated with."""
         ...
 
     def scores(self) -> dict[str, float]:
-        """By name, `score/features`; one that does not exist is left out."""
+        """Scores by name, `score/features`; undefined ones are left out."""
         ...
 
 
 class Scorer(Protocol):
     """Compares samples with the reference that it was made with."""
 
-    samples: int  # how many it looks at
+    samples: int  # number of samples it uses
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Of the scores, without their features; of the first less is better."""
+        """Score names without their features; the first score is better if lower."""
         ...
 
     @property
     def manifest(self) -> Mapping[str, Any]:
-        """What scores are made with."""
+        """What the scores are computed with."""
         ...
 
     def describe(self, images: np.ndarray) -> dict[str, np.ndarray]:
-        """What is known of each of uint8 images `[n,H,W,C]`, row by row: without a word to other processes."""
+        """Describe each of uint8 images `[n,H,W,C]`, row by row, without communication between processes."""
         ...
 
     def start(self) -> Seen:
-        """Nothing seen yet."""
+        """An empty accumulator of samples."""
         ...
 
 
 class Features:
-    """A network over images, on all devices of this process: rows in, rows out, in batches of few shapes."""
+    """Applies a network to images on all devices of this process, in batches of few shapes."""
 
-    def __init__(self, run: Callable[[Any, jax.Array], Any], weights: Any, *, most: int, least: int | None = None):
-        """`run(weights, images)` is jitted and gives arrays `[n, ...]`, each row of its own image.
+    def __init__(self, run: Callable[[Any, jax.Array], Any], weights: Params, *, most: int, least: int | None = None):
+        """`run(weights, images)` is jitted and returns arrays `[n, ...]` with one row per image.
 
-        `most` rows go to a device at a time; fewer are padded to a power of two, `least` (None: `most`) at least,
-        so that there are few compiles.
+        At most `most` rows go to a device at a time. Smaller batches are padded to a power of two, at least `least`
+        (None: `most`), to limit the number of compiles.
         """
         mesh = make_mesh({"data": -1}, jax.local_devices())
         self._rows = NamedSharding(mesh, PartitionSpec(AXES))
@@ -77,7 +78,7 @@ class Features:
         self._run, self._devices, self._most, self._least = run, mesh.size, most, most if least is None else least
 
     def __call__(self, images: np.ndarray) -> Any:
-        """Of images `[n,H,W,C]`, n at least 1: the arrays of `run` as numpy ones, `[n, ...]`."""
+        """The results of `run` for images `[n,H,W,C]`, n at least 1, as NumPy arrays `[n, ...]`."""
         parts, together = [], self._most * self._devices
         for start in range(0, len(images), together):
             batch = images[start : start + together]
@@ -96,14 +97,14 @@ def _first(count: int, rows: jax.Array) -> np.ndarray:
 
 
 class Points:
-    """The first features of a stream, as many as are wanted."""
+    """Keeps the first features of a stream."""
 
     def __init__(self, most: int):
-        """`most`: how many are kept."""
+        """`most`: the number of features kept."""
         self._most, self._count, self._parts = most, 0, [np.zeros((0, 0), np.float32)]
 
     def add(self, features: np.ndarray) -> None:
-        """Keep those of further ones `[n,D]` that are wanted."""
+        """Add features `[n,D]`; those beyond the first `most` are ignored."""
         part = features[: self._most - self._count]
         if len(part):
             self._parts = [*(self._parts if self._count else ()), part.copy()]
@@ -111,21 +112,21 @@ class Points:
 
     @property
     def features(self) -> np.ndarray:
-        """Those kept, `[k,D]`."""
+        """The features kept, `[k,D]`."""
         if len(self._parts) > 1:
             self._parts = [np.concatenate(self._parts)]
         return self._parts[0]
 
 
 def share(count: int) -> np.ndarray:
-    """Which of `count` rows are this process's: as many for each, so the last may have the last row over again."""
+    """Indices of this process's share of `count` rows. Shares have equal size, filled by repeating the last row."""
     size = -(-count // jax.process_count())
     first = jax.process_index() * size
     return np.minimum(np.arange(first, first + size), count - 1)
 
 
 def put_together(rows: Rows, count: int) -> dict[str, np.ndarray]:
-    """The first `count` rows of all processes, each of which gives as many, in order. All must call it."""
+    """Gather equal shares of rows from all processes, in order, and return the first `count`. All must call it."""
     if distributed.several():
         rows = {name: multihost_utils.process_allgather(array, tiled=True) for name, array in rows.items()}
     return {name: array[:count] for name, array in rows.items()}
@@ -134,9 +135,9 @@ def put_together(rows: Rows, count: int) -> dict[str, np.ndarray]:
 def describe_reals(
     source: Source, describe: Describe, count: int, seed: int
 ) -> Iterator[tuple[dict[str, np.ndarray], np.ndarray | None]]:
-    """Descriptions and labels (None: the data have none) of `count` different examples, in random order by seed.
+    """Descriptions and labels (None: the data have none) of `count` different examples, in random order.
 
-    Of each chunk every process reads and describes its share. All must take all of it.
+    Every process reads and describes its share of each chunk. All processes must exhaust the iterator.
     """
     spec = source.spec
     order = np.random.default_rng(seed).permutation(spec.size)[:count]
@@ -153,7 +154,7 @@ def describe_reals(
 
 
 def score(scorer: Scorer, images: np.ndarray, labels: np.ndarray | None = None) -> dict[str, float]:
-    """The scores of uint8 images `[n,H,W,C]` that are there already, asked for by labels `[n]` if there are any."""
+    """The scores of an array of uint8 images `[n,H,W,C]`; `labels` `[n]` are those that they were generated with."""
     seen = scorer.start()
     for start in range(0, len(images), CHUNK_IMAGES):
         rows = slice(start, start + CHUNK_IMAGES)

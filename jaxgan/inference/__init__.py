@@ -1,1 +1,1 @@
-"""A trained thing in use: the model of a run, sampling, projection, restoring in tiles."""
+"""Use of trained models: loading a run, sampling, projection, restoration in tiles."""

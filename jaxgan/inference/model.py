@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
+from numpy.typing import ArrayLike
 
 from jaxgan.building.conditions import Conditions, RealConditions
 from jaxgan.checkpoints.manifest import config_of
@@ -20,7 +21,7 @@ from jaxgan.checkpoints.on_disk import Average, Shapes, read_records, restore_av
 from jaxgan.checkpoints.workdir import Workdir
 from jaxgan.errors import ArgumentError, UserError
 from jaxgan.fields import Kind, Spec, conditions, frames, further_latents, name_of, named, tokens_of, told
-from jaxgan.game import Array, Key, Phase, Product, Weights, product_of
+from jaxgan.game import Array, Key, Phase, Product, Variables, Weights, product_of
 from jaxgan.inference.restorer import Restorer, in_networks, interpolate, make_restorer, resolved
 from jaxgan.inference.sampling import Sampler
 from jaxgan.inference.standing import Standing
@@ -30,18 +31,19 @@ from jaxgan.parallel.placement import replicated
 from jaxgan.system.json_files import read_text
 from jaxgan.system.plain import plain
 
-MEMORY = "memory"  # what a model with one takes and gives it as
-WAYS: dict[Kind, str] = {"latent": "generate", "pixels": "restore"}  # methods, by the kind of field that is asked for
+MEMORY = "memory"  # name of a model's memory among its inputs and outputs
+WAYS: dict[Kind, str] = {"latent": "generate", "pixels": "restore"}  # methods by the kind of the main input field
 Labels = Sequence[int] | np.ndarray | None
-TILE = 512  # pixels of a tile along a side
+TILE = 512  # pixels: side of a tile
 
 
 class Model:
-    """A product and its weights from a checkpoint: averages, and of networks without one those that played.
+    """A product with weights from a checkpoint: moving averages, or the trained weights of networks without one.
 
-    Called with arrays by the names of `asks`, it gives those of `gives`, each `[B, ...]`: `model(condition=pixels)`.
-    A model that carries a memory from frame to frame gives it as `memory` beside them, and takes it with the next
-    frame. `generate`, `restore` and what belongs to them are for models that ask for latents, or for pixels.
+    Call it with the input arrays named in `asks` to get the output arrays named in `gives`, each `[B, ...]`:
+    `model(condition=pixels)`. A model with a memory from frame to frame also returns it as `memory`; pass it with the
+    next frame. `generate` and the methods around it are for models whose input is a latent, `restore` for models whose
+    input is pixels.
     """
 
     def __init__(
@@ -56,25 +58,26 @@ class Model:
     ):
         """Samples are computed `batch_size` images at a time, on the devices of `mesh` (None: one).
 
-        `conditions`: what real examples have, see `given`.
+        `conditions`: the conditions of real examples, see `given`.
         """
-        self.name = name  # of the product
+        self.name = name  # the product's name
         self.product, self._average, self._mesh, self._batch_size = product, average, mesh, batch_size
         self._conditions = conditions
         self.step: int = average.record["step"]
         self.images_seen: int = average.record["images_seen"]
-        self.config: dict[str, Any] = average.record.get("config", {})  # of the run, as `config.from_json` reads it
+        self.config: dict[str, Any] = average.record.get("config", {})  # the run's config, for `config.from_json`
         self.class_names: tuple[str, ...] = tuple(average.record.get("class_names", ()))
         self._names: dict[str, Any] = {"label": self.class_names, **average.record.get("names", {})}  # by field
         seed = config_of(average.record).get("seed", 0)
         if type(seed) is not int or not 0 <= seed < 2**63:
-            raise UserError(f"the config that was recorded with step {self.step} has the seed {plain(seed, 40)}")
+            got = f"got seed {plain(seed, 40)}, expected an integer of 0 to 2**63 - 1"
+            raise UserError(f"the config recorded with step {self.step}: {got}")
         self._seed = seed
-        self.lost = 0  # images that were made so far and are not finite
+        self.lost = 0  # number of images so far that are not finite
 
     @property
     def asks(self) -> Spec:
-        """The fields that it asks for, with the names that the data had for their values."""
+        """The input fields, with the data's names for their values."""
         names = {name: tuple(self._names.get(name, ())) for name in self._resolved[0]}
         return {
             name: dataclasses.replace(field, names=names[name]) if len(names[name]) == len(field.names) else field
@@ -83,18 +86,18 @@ class Model:
 
     @property
     def needed(self) -> Spec:
-        """Those that it cannot do without, in the order in which `function` takes them."""
+        """The required input fields, in the order of the arguments of `function`."""
         return {name: self.asks[name] for name in self.product.needed}
 
     @property
     def gives(self) -> Spec:
-        """The fields that it gives."""
+        """The output fields."""
         return self._resolved[1]
 
     def __call__(self, **asked: Any) -> dict[str, Any]:
-        """What it gives for the fields that it asks for, each `[B, ...]`; compiles for every shape anew.
+        """The output fields for the input fields, each `[B, ...]`; compiles once for every shape.
 
-        Raises UserError for fields that are missing or not asked for.
+        Raises UserError for missing or unknown fields.
         """
         carries, product = self.product.begin is not None, self.product
         known = {*product.asks, *((MEMORY,) if carries else ())}
@@ -110,9 +113,9 @@ class Model:
         return {**given, MEMORY: memory} if carries else given
 
     def needs(self, kind: Kind, ways: Mapping[Kind, str] = WAYS) -> None:
-        """Raises UserError for a model that does not ask for fields of this kind, or gives no pixels.
+        """Raise UserError unless the model has an input field of this kind and returns pixels.
 
-        It says what the model asks for, and of `ways`, by the kind that is asked for, which is meant for it.
+        The message lists the model's inputs and suggests the one of `ways`, by kind of input, that it supports.
         """
         if self.product.makes_pixels_of(kind):
             return
@@ -124,17 +127,17 @@ class Model:
 
     @property
     def num_classes(self) -> int:
-        """How many classes can be asked for; 0 for a model without labels."""
+        """Number of classes; 0 for a model without labels."""
         return self.product.num_classes
 
     @property
     def has_styles(self) -> bool:
-        """Whether images are made from styles (`styles`, `synthesize_styles`), as StyleGAN's are."""
+        """Whether images are generated from styles (`styles`, `synthesize_styles`), as by StyleGAN."""
         return {"map", "synthesize"} <= self.product.parts.keys()
 
     @property
     def image_shape(self) -> tuple[int, ...]:
-        """Height, width and channels of the images that are made of latents. Raises UserError for clips."""
+        """Height, width and channels of the images generated from latents. Raises UserError for clips."""
         self.needs("latent")
         image = self.gives[named(self.gives, "pixels")]
         if image.clip:
@@ -142,16 +145,18 @@ class Model:
         return image.known
 
     def restore(self, image: np.ndarray, mask: np.ndarray | None = None, *, tile: int = TILE) -> np.ndarray:
-        """The image `[s*h,s*w,C]`, float32 in about [-1, 1], that is restored from one `[h,w,1|3]` in [-1, 1].
+        """Restore an image `[h,w,1|3]` in [-1, 1]; returns `[s*h,s*w,C]`, float32 in about [-1, 1].
 
-        `mask` `[h,w]`, for models that fill in: 1 where, else 0. Large ones are cut in tiles of `tile` pixels along a
-        side. Raises UserError for a model that asks for no pixels, and for arrays that do not fit.
+        `mask` `[h,w]`, for inpainting models only: 1 at pixels to fill in, else 0. Large images are processed in tiles
+        of `tile` pixels a side. Raises UserError for a model without pixel input, and for arrays of wrong shapes.
         """
         self.needs("pixels")
         if np.ndim(image) != 3 or np.shape(image)[2] not in (1, 3) or not np.size(image):
-            raise ArgumentError("image", f"got shape {np.shape(image)}, expected (h, w, 1) and (h, w, 3)")
+            raise ArgumentError("image", f"got shape {np.shape(image)}, expected (h, w, 1) or (h, w, 3)")
         if (mask is None) == self.restorer.masks:
-            raise ArgumentError("mask", "is missing: this model fills in" if mask is None else "this model takes none")
+            raise ArgumentError(
+                "mask", "is missing: this model requires one" if mask is None else "got one, but this model takes none"
+            )
         pixels = np.asarray(image, np.float32)
         if mask is not None:
             if np.shape(mask)[:2] != pixels.shape[:2] or np.size(mask) != pixels[..., 0].size:
@@ -163,7 +168,7 @@ class Model:
 
     @functools.cached_property
     def restorer(self) -> Restorer:
-        """What restores pictures, and frames of films, of any kind. Raises UserError for a model that asks for none."""
+        """The restorer of pictures and film frames. Raises UserError for a model without pixel input."""
         self.needs("pixels")
         made = make_restorer(self.product, self._weights)
         return dataclasses.replace(made, step=self.step, images_seen=self.images_seen)
@@ -177,24 +182,25 @@ class Model:
         given: Mapping[str, Any] | None = None,
         truncation: float | None = None,
     ) -> np.ndarray:
-        """`n` images `[n,H,W,C]`, float32 in [-1, 1], for a seed or a jax key.
+        """Generate `n` images `[n,H,W,C]`, float32 in [-1, 1], from a seed or a jax key.
 
-        `labels` `[n]`, integers, or shares of the classes `[n,num_classes]`, floats that sum to 1 in each row: a
-        mixture. None: the classes in turn. What else the model asks for is `given` by name, one for all images or one
-        for each: `given={"caption": "a red bird"}`; what is not given is taken of real examples of the run's data,
-        chosen by the key. `truncation`: less variety for better images; psi of generators with styles (Karras et al.
-        2019), of others the largest absolute latent (Brock et al. 2019). Raises UserError for what does not fit.
+        `labels`: integers `[n]`, or a mixture of classes, floats `[n,num_classes]` whose rows sum to 1. None: the
+        classes in turn. `given` holds the model's other inputs by name, one value for all images or one for each:
+        `given={"caption": "a red bird"}`. Inputs that are not given are taken from real examples of the run's data,
+        chosen by the key. `truncation` trades variety for quality: psi for generators with styles (Karras et al.
+        2019), for others the largest absolute value of a latent (Brock et al. 2019). Raises UserError for invalid
+        arguments.
         """
         latents = self.latents(key, n)
         return self.synthesize(latents, given=self.given(key, n, labels, given), truncation=truncation)
 
     def retimed(self, frames: int, rate: float = 1.0) -> Model:
-        """The same model for clips of so many frames, of which `rate` go by in the time of one of the data.
+        """The same model for clips of `frames` frames, at `rate` times the frame rate of the data.
 
-        They may be longer than those of the data. Raises UserError for a model of pictures, or of clips of one length.
+        Clips may be longer than the data's. Raises UserError for a model of pictures, or of clips of a fixed length.
         """
         if self.product.retimed is None:
-            raise UserError("this model makes no clips of any length; expected those of task video.VideoGeneration")
+            raise UserError("this model cannot change the length of clips; expected one of task video.VideoGeneration")
         if frames < 1:
             raise ArgumentError("frames", f"got {frames}, expected 1 or more")
         if not 0 < rate < np.inf:
@@ -211,12 +217,12 @@ class Model:
     def given(
         self, key: Key | int, n: int, labels: Labels = None, given: Mapping[str, Any] | None = None
     ) -> dict[str, np.ndarray]:
-        """What `n` images are made for, by the names of the fields: arrays `[n, ...]`; as in `generate`."""
+        """The inputs of `n` images besides the latent, arrays `[n, ...]` by field name; arguments as in `generate`."""
         read = {name: self._read(name, each) for name, each in (given or {}).items()}
         return self._sampler.given(key, n, labels, read)
 
     def latents(self, key: Key | int, n: int) -> Array:
-        """Latents `[n,Z]` as the generator was trained with."""
+        """Random latents `[n,Z]` from the distribution used in training."""
         self._needs_latents()
         if n < 1:
             raise ArgumentError("n", f"got {n}, expected 1 or more")
@@ -230,7 +236,7 @@ class Model:
         given: Mapping[str, Any] | None = None,
         truncation: float | None = None,
     ) -> np.ndarray:
-        """The images of given latents `[n,Z]`; as `generate` otherwise, with real examples chosen by the seed 0."""
+        """Images of given latents `[n,Z]`. Otherwise as `generate`, with real examples chosen by seed 0."""
         return self._counted(self._sampler(self._placed, self._asked(latents, labels, given, truncation)))
 
     def styles(
@@ -241,7 +247,7 @@ class Model:
         given: Mapping[str, Any] | None = None,
         truncation: float | None = None,
     ) -> np.ndarray:
-        """The styles `[n,L,W]`, one for each layer, of what `synthesize` makes images of.
+        """The styles `[n,L,W]`, one per layer, of the images that `synthesize` makes from the same arguments.
 
         Raises UserError for a generator without styles, and as `generate`.
         """
@@ -249,7 +255,7 @@ class Model:
         return self._sampler(self._placed, self._asked(latents, labels, given, truncation), "map")
 
     def synthesize_styles(self, styles: Array | np.ndarray) -> np.ndarray:
-        """The images of styles `[n,L,W]`. Raises UserError for a generator without styles."""
+        """Images of styles `[n,L,W]`. Raises UserError for a generator without styles."""
         self._need_styles()
         part = "synthesize"
         asked = {named(self.product.parts[part].asks, "style"): styles}
@@ -257,12 +263,12 @@ class Model:
 
     def decoder(
         self, label: int | None = None, *, given: Mapping[str, Any] | None = None
-    ) -> tuple[Callable[[Any, Array], Array], Any]:
-        """`(decode, weights)`: `decode(weights, codes [n,D])` gives images `[n,H,W,C]`, differentiably.
+    ) -> tuple[Callable[[Weights, Array], Array], Weights]:
+        """`(decode, weights)`: `decode(weights, codes [n,D])` returns images `[n,H,W,C]` and is differentiable.
 
-        A code is one style for all layers, or a latent where the generator has no styles. `label` is the class of the
-        images of latents (None: the first), `given` what else they are made for, one row each; a style holds its own.
-        Raises UserError for no class.
+        A code is one style for all layers, or a latent if the generator has no styles. For latents, `label` is the
+        class of the images (None: the first) and `given` the other inputs, one row each; styles contain them already.
+        Raises UserError for an unknown class.
         """
         self._needs_latents()
         product, row = self.product, self.given(0, 1, None if label is None else [label], given)
@@ -272,22 +278,22 @@ class Model:
             rows = {name: jnp.repeat(jnp.asarray(one), len(codes), axis=0) for name, one in row.items()}
             return {named(asks, "latent"): codes, **rows}
 
-        def from_style(weights: Any, codes: Array) -> Array:
+        def from_style(weights: Weights, codes: Array) -> Array:
             to_style, to_image = product.parts["map"], product.parts["synthesize"]
             style = next(iter(to_style.gives))
             drawn, _ = jax.eval_shape(to_style, weights, asked(self.latents(0, 1)))
             given = {style: jnp.repeat(codes[:, None], drawn[style].shape[1], axis=1)}
             return to_image(weights, given)[0][image]
 
-        def from_latent(weights: Any, codes: Array) -> Array:
+        def from_latent(weights: Weights, codes: Array) -> Array:
             return product(weights, asked(codes))[0][image]
 
         return from_style if self.has_styles else from_latent, self._weights
 
     def function(self, *, truncation: float | None = None) -> Callable[..., Array]:
-        """`(latent [b,Z] float32[, label [b] int32, ...]) -> image [b,H,W,C] float32`, pure, with the weights in it.
+        """A pure function `(latent [b,Z] float32[, label [b] int32, ...]) -> image [b,H,W,C] float32`.
 
-        It takes what is `needed`, in that order. `truncation` as in `generate`.
+        It contains the weights. Its arguments are the fields of `needed`, in that order. `truncation` as in `generate`.
         """
         self._needs_latents()
         options: dict[str, Any] = {} if truncation is None else {"truncation": truncation}
@@ -301,9 +307,9 @@ class Model:
         return generate
 
     def tensors(self) -> dict[str, np.ndarray]:
-        """The weights and the statistics as they are used, by path.
+        """The weights and statistics in use, by path.
 
-        Such as `params/conv_4/kernel`; where there are several networks, `params/generator/conv_4/kernel`.
+        Paths are like `params/conv_4/kernel` or, with several networks, `params/generator/conv_4/kernel`.
         """
         trees = tuple(self._weights)
         if len(self.product.networks) == 1:
@@ -313,7 +319,7 @@ class Model:
         leaves = jax.tree_util.tree_leaves_with_path({"params": params, **self._by_kind(variables)})
         return {jax.tree_util.keystr(path, simple=True, separator="/"): np.asarray(leaf) for path, leaf in leaves}
 
-    def _by_kind(self, variables: Any) -> Any:
+    def _by_kind(self, variables: Mapping[str, Variables]) -> Mapping[str, Variables]:
         if len(self.product.networks) == 1:
             return variables
         kinds = dict.fromkeys(kind for each in variables.values() for kind in each)
@@ -331,7 +337,7 @@ class Model:
 
     @functools.cached_property
     def _placed(self) -> Weights:
-        """The weights on the devices that draw samples."""
+        """The weights on the devices that compute samples."""
         return self._weights if self._mesh is None else jax.device_put(self._weights, replicated(self._mesh))
 
     @functools.cached_property
@@ -348,11 +354,11 @@ class Model:
 
     @property
     def _call(self) -> str:
-        """How it is called by name."""
+        """The call with all required inputs, for messages."""
         return f"model({', '.join(f'{name}=...' for name in self.product.needed)})"
 
     def _needs_latents(self) -> None:
-        """Raises UserError for a model that cannot be drawn from with latents and what images are made for."""
+        """Raise UserError unless latents and the inputs that `given` provides are all that the model requires."""
         self.needs("latent")
         needed = self.product.needed
         drawn = (named(needed, "latent"), *further_latents(needed), *conditions(needed))
@@ -365,10 +371,10 @@ class Model:
 
     def _need_styles(self) -> None:
         if not self.has_styles:
-            raise UserError("styles: this generator has none, as StyleGAN's have; expected latents")
+            raise UserError("styles: this generator has no styles, as StyleGAN has; use latents")
 
-    def _read(self, name: str, given: Any) -> Any:
-        """What is given as a field, texts as tokens."""
+    def _read(self, name: str, given: ArrayLike) -> ArrayLike:
+        """The values given for a field; texts are converted to tokens."""
         texts = np.asarray(given)
         field = self.asks.get(name)
         if texts.dtype.kind != "U" or field is None or field.kind != "tokens":
@@ -380,13 +386,17 @@ class Model:
         return np.asarray(tokens, field.dtype).reshape(*texts.shape, -1)
 
     def _asked(
-        self, latents: Any, labels: Any, given: Mapping[str, Any] | None, truncation: float | None
+        self,
+        latents: Array | np.ndarray,
+        labels: Labels,
+        given: Mapping[str, Any] | None,
+        truncation: float | None,
     ) -> dict[str, Any]:
         self._needs_latents()
         size = self.product.asks[named(self.product.asks, "latent")].known
         if np.shape(latents)[1:] != size or not np.size(latents):
-            accepted = ", ".join(map(str, ("n", *size)))
-            raise ArgumentError("latents", f"got shape {np.shape(latents)}, expected ({accepted})")
+            expected = ", ".join(map(str, ("n", *size)))
+            raise ArgumentError("latents", f"got shape {np.shape(latents)}, expected ({expected})")
         if truncation is not None and not 0 <= truncation < np.inf:
             raise ArgumentError("truncation", f"got {truncation}, expected 0 or more")
         return self._sampler.asked(latents, self.given(0, len(latents), labels, given), truncation=truncation)
@@ -402,22 +412,21 @@ def load(
     batch_size: int = 64,
     mesh: Mesh | None = None,
 ) -> Model:
-    """The model of a run: of its newest whole checkpoint, of the best by the run's metric, or of a step.
+    """Load the model of a run from its newest intact checkpoint, the best one by the run's metric, or a given step.
 
-    `product`: the name of what is wanted of a run that trains several things; None: its first. `strength` below 1 goes
-    back towards the newest checkpoint of the first of several stages. Names in the saved config resolve only inside
+    `product`: name of the product, for runs that train several; None: the first. `strength` below 1 interpolates
+    towards the newest checkpoint of the first of several training stages. Names in the saved config resolve only inside
     jaxgan and the packages of `allow`; nothing else is executed. Samples are computed `batch_size` at a time on the
-    devices of `mesh` (None: one). Raises UserError where there is no run, no such product or checkpoint, or none that
-    can be used.
+    devices of `mesh` (None: one). Raises UserError if there is no run, no such product or no usable checkpoint.
     """
-    # not at the top: a run's config decides what else is imported
+    # imported here because the run's config decides what else is imported
     from jaxgan.building.assemble import make_task, shapes_of
     from jaxgan.building.builder import check_sections
     from jaxgan.config.run import from_json
 
     where = Workdir(str(workdir))
     if not where.config.exists():
-        raise UserError(f"{workdir} is not the directory of a run: it has no {where.config.name}")
+        raise UserError(f"{workdir}: got a directory without {where.config.name}, expected the directory of a run")
     config = from_json(read_text(where.config))
     check_sections(config, allow)
     choice = config.checkpoint
@@ -440,10 +449,10 @@ def load(
 
 
 def _last_of_first_stage(where: Workdir, phases: Sequence[Phase]) -> int:
-    """The newest step from before the second stage."""
+    """The newest step before the second stage."""
     start = min((phase.start for phase in phases if phase.start), default=0)
     if not start:
-        raise ArgumentError("strength", "this run has one stage only, expected 1")
+        raise ArgumentError("strength", "this run has only one stage, expected 1")
     steps = [step for step, record in read_records(where.checkpoints).items() if 0 < record["images_seen"] <= start]
     if not steps:
         raise ArgumentError("strength", f"no checkpoint of the first {start} images is left, expected 1")

@@ -1,4 +1,4 @@
-"""What restores pictures: a trained or a published network behind one call, for conditions of any kind."""
+"""Restoration of pictures by a trained or published network, with one interface for all kinds of conditions."""
 
 from __future__ import annotations
 
@@ -15,26 +15,27 @@ import numpy as np
 
 from jaxgan.errors import ArgumentError, UserError
 from jaxgan.fields import Field, Spec, name_of, named
-from jaxgan.game import GENERATOR, Array, Asked, Memory, Product, Weights
+from jaxgan.game import GENERATOR, Array, Asked, Memory, Params, Product, Weights
 from jaxgan.inference.windows import can_be_windowed, windowed
 from jaxgan.parallel.compiler import compiler_options
 
-EXAMPLE = 16  # pixels of a side, where any will do to see what a network makes
+EXAMPLE = 16  # pixels: side of an example picture to find a network's output shapes
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
 Tree = TypeVar("Tree")
 
 
 @dataclasses.dataclass(frozen=True)
 class Restorer:
-    """A network that restores, and what has to be known to apply it.
+    """A restoration network and the facts needed to apply it.
 
-    Called with conditions `[B,h,w,1|3]` (and, where it wants masks, the mask as a further channel: 1 where to fill in,
-    else 0), float32 in [-1, 1], it gives images `[B,sh,sw,C]` in about [-1, 1]. Grey is kept by networks of colours: it
-    goes in as three equal channels and comes out as luminance. A network of grey takes the channels of colours one by
-    one. Networks that make another number of channels than they take, get grey or colours as they want them.
+    Called with conditions `[B,h,w,1|3]`, float32 in [-1, 1], it returns images `[B,sh,sw,C]` in about [-1, 1].
+    Inpainting networks take the mask as a further channel: 1 at pixels to fill in, else 0. Colour networks keep grey
+    pictures grey: the grey channel is repeated three times, and the result is converted to luminance. Grey networks are
+    applied to each colour channel. For networks with different numbers of input and output channels, pictures are
+    converted to the network's input and the output is returned as it is.
 
-    A network that carries a memory from frame to frame has `begin` and `advance`; called as above it restores pictures
-    of which each is a shot of its own.
+    A network with a memory from frame to frame has `begin` and `advance`; called as above, it restores each picture as
+    a shot of its own.
     """
 
     apply: Callable[[Array], Array]  # condition [B,h,w,C'] float32 in [-1, 1] -> image [B,sh,sw,C]
@@ -42,36 +43,36 @@ class Restorer:
     condition_channels: int  # without the mask: 1 or 3
     channels: int  # of the images: 1 or 3
     description: str  # one sentence: what it was trained to restore from
-    receptive_field: int | None = None  # pixels of the condition that one of the image sees to each side; None: all
-    multiple: int = 1  # pixels between two places of a crop at which the network does the same
-    features_scale: int | None = None  # pixels of the largest features for each of the condition; None: as the scale
+    receptive_field: int | None = None  # condition pixels that an image pixel depends on to each side; None: all
+    multiple: int = 1  # pixels: crops shifted by a multiple of this get the same result
+    features_scale: int | None = None  # size of the largest features relative to the condition; None: as the scale
     masks: bool = False
     degrade: Callable[[Array, Array], Array] | None = None  # (key, images [B,sh,sw,C]) -> conditions, as in training
-    step: int = 0  # of the checkpoint; 0 of published weights
+    step: int = 0  # of the checkpoint; 0 for published weights
     images_seen: int = 0
     fingerprint: str = ""  # of the weights
     begin: Callable[[Array], Memory] | None = None  # condition of a first frame -> memory
     advance: Callable[[Array, Memory], tuple[Array, Memory]] | None = None  # condition, memory -> image, memory
-    delay: int = 0  # frames by which images come later than their conditions, see `Product`
-    shot: Callable[[Array], Array] | None = None  # frames of a shot [T,h,w,C'] -> images; None: as of pictures
+    delay: int = 0  # frames by which an image comes later than its condition, see `Product`
+    shot: Callable[[Array], Array] | None = None  # frames of a shot [T,h,w,C'] -> images; None: frame by frame
 
     def __call__(self, tiles: np.ndarray) -> np.ndarray:
-        """The images of conditions, see above."""
+        """Restore conditions, see the class."""
         return self._images(tiles, self.apply(self._conditions(tiles)))
 
     def start(self, tiles: np.ndarray) -> Memory:
-        """The memory before the first frame of a shot. Of a network with a memory."""
+        """The memory before the first frame of a shot; only for networks with a memory."""
         assert self.begin is not None
         return self.begin(self._conditions(tiles))
 
     def after(self, tiles: np.ndarray, memory: Memory) -> tuple[np.ndarray, Memory]:
-        """The images that come with the next frame, and the memory after it. Of a network with a memory."""
+        """The images returned with the next frame, and the memory after it; only for networks with a memory."""
         assert self.advance is not None
         images, memory = self.advance(self._conditions(tiles), memory)
         return self._images(tiles, images), memory
 
     def _one_by_one(self, tiles: np.ndarray) -> bool:
-        """Whether channels of colours go through a network of grey, each as a picture."""
+        """Whether a grey network is applied to each colour channel as a picture."""
         return tiles.shape[3] - self.masks == 3 and self.condition_channels == 1 and self.channels == 1
 
     def _conditions(self, tiles: np.ndarray) -> Array:
@@ -94,22 +95,22 @@ class Restorer:
 
 
 def make_restorer(product: Product, weights: Weights, *, description: str | None = None) -> Restorer:
-    """What a product makes of pixels with given weights, and what has to be known for it.
+    """The restorer of a product that takes pixels, with given weights.
 
-    `description`: what it was trained to restore from; None: as its degradation says. One that asks for clips of any
-    length goes through films window by window. Raises UserError for conditions that are no pictures.
+    `description`: what the product was trained to restore from; None: the description of its degradation. A product for
+    clips of any length is applied to films window by window. Raises UserError if conditions are not pictures.
     """
     whole = product
     product = windowed(product) if can_be_windowed(product) else product
     degradation = product.degradation
-    told = "the conditions of its data set" if degradation is None else degradation.describe()
+    trained_for = "the conditions of its data set" if degradation is None else degradation.describe()
     fingerprint = _fingerprint(tuple(weights))
     weights = jax.device_put(weights)
     asks, gives = resolved(product, weights)
     pixels, image = named(asks, "pixels"), named(gives, "pixels")
 
     def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-        return partial(_jit(function), weights)  # as an argument: programs do not hold weights
+        return partial(_jit(function), weights)  # passed as an argument to keep them out of the compiled program
 
     carries = product.begin is not None
     return Restorer(
@@ -117,7 +118,7 @@ def make_restorer(product: Product, weights: Weights, *, description: str | None
         scale=product.scale,
         condition_channels=asks[pixels].channels or 0,
         channels=gives[image].channels or 0,
-        description=told if description is None else description,
+        description=trained_for if description is None else description,
         receptive_field=None if carries else product.receptive_field,  # a memory spreads over the frame with time
         multiple=product.multiple,
         features_scale=product.features_scale,
@@ -132,9 +133,9 @@ def make_restorer(product: Product, weights: Weights, *, description: str | None
 
 
 def stacked(product: Product) -> Callable[[Weights, Array], Array]:
-    """`(weights, condition [B,h,w,C'])` -> images: of a product that asks for pixels, and maybe for a mask.
+    """The function `(weights, condition [B,h,w,C'])` -> images of a product that takes pixels and possibly a mask.
 
-    The mask is the condition's last channel. Raises UserError for one that asks for clips.
+    The mask is the condition's last channel. Raises UserError for a product that takes clips.
     """
     image, asked = named(product.gives, "pixels"), product.asks[named(product.asks, "pixels")]
     if asked.clip:
@@ -148,10 +149,10 @@ def stacked(product: Product) -> Callable[[Weights, Array], Array]:
 
 
 def of_shot(product: Product) -> Callable[[Weights, Array], Array]:
-    """`(weights, conditions [T,h,w,C'])` -> images: of consecutive frames, compiled.
+    """The compiled function `(weights, conditions [T,h,w,C'])` -> images, for consecutive frames.
 
-    Where the product carries a memory frame by frame, so that long shots compile as quickly as short ones; one that
-    asks for clips gets a clip.
+    A product with a memory is applied frame by frame, so that long shots compile as quickly as short ones. A product
+    that takes clips gets the whole shot.
     """
     if product.begin is None:
         clip = product.asks[named(product.asks, "pixels")].clip
@@ -193,10 +194,10 @@ def _unstacked(product: Product, condition: Array) -> Asked:
 
 
 def resolved(product: Product, weights: Weights) -> tuple[Spec, Spec]:
-    """What a product asks for and gives, with the channels that its weights tell of.
+    """A product's input and output fields, with the numbers of channels found from its weights.
 
-    Sizes that what it gives has whatever it is given are known too. Raises UserError for pixels of other channels than
-    pictures have.
+    Output sizes are filled in if they do not depend on the input. Raises UserError if the number of channels is neither
+    1 nor 3.
     """
     open_ = [name for name, field in product.asks.items() if field.kind == "pixels" and field.channels is None]
     refused: Exception | None = None
@@ -207,7 +208,7 @@ def resolved(product: Product, weights: Weights) -> tuple[Spec, Spec]:
         }
         try:
             made = jax.eval_shape(product.once, weights, _examples(asks, product.optional))
-        except Exception as error:  # flax's own kinds of errors for weights of another shape
+        except Exception as error:  # flax raises several kinds of errors if the shapes of weights do not match
             refused = refused or error
             continue
         whole = all(None not in field.shape for name, field in asks.items() if name not in product.optional)
@@ -216,7 +217,7 @@ def resolved(product: Product, weights: Weights) -> tuple[Spec, Spec]:
 
 
 def _examples(asks: Spec, optional: Sequence[str]) -> dict[str, Any]:
-    """The shapes of one example, 16 where a size is unknown."""
+    """The shapes of one example, with 16 for unknown sizes."""
     return {
         name: jax.ShapeDtypeStruct(
             (1, *(EXAMPLE if size is None else size for size in field.shape)), in_networks(field)
@@ -227,7 +228,7 @@ def _examples(asks: Spec, optional: Sequence[str]) -> dict[str, Any]:
 
 
 def in_networks(field: Field) -> str:
-    """The dtype of a field's arrays as networks get them."""
+    """The dtype in which a field's arrays are passed to networks."""
     return "float32" if field.kind == "pixels" else field.dtype
 
 
@@ -236,7 +237,7 @@ def _sized(field: Field, shape: tuple[int, ...], whole: bool) -> Field:
     return dataclasses.replace(field, shape=known)
 
 
-def _fingerprint(weights: Any) -> str:
+def _fingerprint(weights: Params) -> str:
     """SHA-256 of all weights and their names."""
     digest = hashlib.sha256()
     for path, value in sorted(
@@ -253,9 +254,9 @@ def interpolate(first: Tree, second: Tree, strength: float) -> Tree:
 
 
 def load_pretrained(name: str) -> Restorer:
-    """A published model: by its name, or of a file (.pth, .safetensors, .param beside .bin) of RRDB, SRVGG, BasicVSR++.
+    """A published model by name, or an RRDB, SRVGG or BasicVSR++ file (.pth, .safetensors, .param with its .bin).
 
-    Raises UserError for a name that is not known, and for files that are missing or of another network.
+    Raises UserError for an unknown name, a missing file, and a file of another network.
     """
     from jaxgan.augment.degradations import RealESRGAN
     from jaxgan.building.builder import build
@@ -263,11 +264,11 @@ def load_pretrained(name: str) -> Restorer:
     from jaxgan.tasks.conditioned import restoring
 
     if name not in PUBLISHED and not Path(name).suffix:
-        raise ArgumentError("name", f"got {name!r}, expected one of {', '.join(PUBLISHED)} and files of weights")
+        raise ArgumentError("name", f"got {name!r}, expected one of {', '.join(PUBLISHED)} or a file of weights")
     found = pretrained(name) if name in PUBLISHED else from_file(name)
     generator = build(found.section, "network", path="--pretrained")
-    told = PUBLISHED[name].trained_for if name in PUBLISHED else "what its file does not say"
-    degradation = RealESRGAN(scale=generator.scale) if told is None else None  # others are not made here
+    trained_for = PUBLISHED[name].trained_for if name in PUBLISHED else "what its file does not say"
+    degradation = RealESRGAN(scale=generator.scale) if trained_for is None else None  # others have no class here
     weights = Weights({GENERATOR: found.params}, {GENERATOR: found.variables})
-    restorer = make_restorer(restoring(generator, degradation), weights, description=told)
+    restorer = make_restorer(restoring(generator, degradation), weights, description=trained_for)
     return dataclasses.replace(restorer, fingerprint=_fingerprint({"params": found.params, **found.variables}))

@@ -1,4 +1,4 @@
-"""Images from weights, in batches of one size, so that any number of them costs one compile."""
+"""Generation of images in batches of one size, so that any number of images needs only one compile."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.experimental import multihost_utils
 from jax.sharding import Mesh
+from numpy.typing import ArrayLike
 
 from jaxgan.building.conditions import Conditions
 from jaxgan.errors import ArgumentError
@@ -22,7 +23,7 @@ from jaxgan.system import signals
 
 
 class Sampler:
-    """A product that makes images from latents, ready to be called with whatever weights."""
+    """Compiled calls of a product that generates images from latents, with the weights as an argument."""
 
     def __init__(
         self,
@@ -32,9 +33,10 @@ class Sampler:
         mesh: Mesh | None = None,
         conditions: Conditions | None = None,
     ):
-        """`mesh`: the devices that each batch is split over, its size rounded up to a multiple of theirs; weights must
-        lie on them, and the processes that they belong to must all call the same. None: the device of the weights.
-        `conditions`: what real examples have, for which samples are made where nobody gives any.
+        """`mesh`: devices over which each batch is split; its size is rounded up to a multiple of their number.
+
+        The weights must be on these devices, and all their processes must make the same calls. None: the device of the
+        weights. `conditions`: the conditions of real examples, used if the caller gives none.
         """
         devices = 1 if mesh is None else mesh.size
         self.product, self.batch_size, self._conditions = product, -(-batch_size // devices) * devices, conditions
@@ -45,7 +47,7 @@ class Sampler:
 
     @property
     def num_classes(self) -> int:
-        """How many classes can be asked for; 0 without labels."""
+        """Number of classes; 0 without labels."""
         return self.product.num_classes
 
     @property
@@ -54,14 +56,14 @@ class Sampler:
         return {"map", "synthesize"} <= self.product.parts.keys()
 
     def latents(self, key: Key | int, count: int) -> Array:
-        """Latents `[count, ...]` as the generator was trained with, for a seed or a jax key."""
+        """Latents `[count, ...]` from the distribution used in training, for a seed or a jax key."""
         return draw_latents(self.product.asks[named(self.product.asks, "latent")], _key(key), count)
 
-    def labels(self, count: int, labels: Any = None) -> np.ndarray | None:
-        """Labels `[count]`, int32: those given, or the classes in turn; None where there are no classes.
+    def labels(self, count: int, labels: ArrayLike | None = None) -> np.ndarray | None:
+        """Labels `[count]`, int32: those given, or the classes in turn; None if there are no classes.
 
-        Or shares of the classes `[count,num_classes]`, float32, each row of them summing to 1. Raises UserError for
-        labels of another number, for unknown classes or no shares, and for a model without classes.
+        Given shares of the classes are returned as float32 `[count,num_classes]`; each row sums to 1. Raises UserError
+        for a wrong number of labels, unknown classes, invalid shares, and labels for a model without classes.
         """
         if not self.num_classes:
             if labels is not None:
@@ -73,30 +75,30 @@ class Sampler:
         if given.ndim == 2 and jnp.issubdtype(given.dtype, jnp.floating):  # bfloat16, too
             return self._shares(given, count)
         if given.shape != (count,) or not np.issubdtype(given.dtype, np.integer):
-            accepted = f"expected {count} integers, or shares ({count}, {self.num_classes}) of the classes as floats"
-            raise ArgumentError("labels", f"got shape {given.shape} of {given.dtype}, {accepted}")
+            expected = f"expected {count} integers, or shares ({count}, {self.num_classes}) of the classes as floats"
+            raise ArgumentError("labels", f"got shape {given.shape} of {given.dtype}, {expected}")
         if count and (given.min() < 0 or given.max() >= self.num_classes):
             raise ArgumentError("labels", f"got {given.min()} to {given.max()}, expected 0 to {self.num_classes - 1}")
         return given.astype(np.int32)
 
     def _shares(self, given: np.ndarray, count: int) -> np.ndarray:
         if given.shape != (count, self.num_classes):
-            accepted = f"expected shares ({count}, {self.num_classes})"
-            raise ArgumentError("labels", f"got shape {given.shape} of {given.dtype}, {accepted}")
+            expected = f"expected shares ({count}, {self.num_classes})"
+            raise ArgumentError("labels", f"got shape {given.shape} of {given.dtype}, {expected}")
         given = given.astype(np.float32)
         if not (np.isfinite(given).all() and (given >= 0).all() and np.allclose(given.sum(axis=1), 1, atol=1e-3)):
-            raise ArgumentError("labels", "got rows that are no shares, expected rows of 0 or more that sum to 1")
+            raise ArgumentError("labels", "got invalid shares, expected rows of 0 or more that sum to 1")
         return given
 
     def given(
-        self, key: Key | int, count: int, labels: Any = None, given: Mapping[str, Any] | None = None
+        self, key: Key | int, count: int, labels: ArrayLike | None = None, given: Mapping[str, Any] | None = None
     ) -> dict[str, np.ndarray]:
-        """What `count` samples are made for, by the names of the fields that the product asks for, checked.
+        """The checked inputs of `count` samples besides the main latent, by field name.
 
-        That is what is `given` by name (for all of them, or one for each), and `labels` as in `labels`. What nobody
-        gives are the classes in turn, latents drawn by the key, and else what real examples have, chosen by the key.
-        Raises UserError for what does not fit or is not asked for, and where real examples are wanted and nobody has
-        handed them in.
+        They are the values `given` by name (one for all samples, or one for each) and the `labels` (see `labels`). The
+        rest is filled in: the classes in turn, further latents drawn with the key, and for other fields the conditions
+        of real examples chosen by the key. Raises UserError for values that do not fit, unknown fields, and if real
+        examples are required but there are none.
         """
         asks, given = conditions(self.product.asks) | further_latents(self.product.asks), dict(given or {})
         label, unknown = name_of(asks, "label"), [*(given.keys() - asks.keys())]
@@ -120,7 +122,7 @@ class Sampler:
         weights: Weights,
         key: Key | int,
         count: int,
-        labels: Any = None,
+        labels: ArrayLike | None = None,
         *,
         given: Mapping[str, Any] | None = None,
         truncation: float | None = None,
@@ -129,31 +131,31 @@ class Sampler:
         asked = self.given(key, count, labels, given)
         return self(weights, self.asked(self.latents(key, count), asked, truncation=truncation))
 
-    def share(self, weights: Weights, seed: int, count: int, labels: Any = None) -> np.ndarray:
-        """This process's rows of what `generate` gives: as many in each, with padding behind the last image.
+    def share(self, weights: Weights, seed: int, count: int, labels: ArrayLike | None = None) -> np.ndarray:
+        """This process's rows of the result of `generate`; equally many in all, with padding after the last image.
 
-        Nothing is sent to another process. ValueError for several processes and more than one batch.
+        Nothing is sent between processes. Raises ValueError for more than one batch on several processes.
         """
         if jax.process_count() > 1 and count > self.batch_size:
             raise ValueError(f"count: expected {self.batch_size} or less, got {count}")
         outputs = self._outputs(None, weights, self.asked(self.latents(seed, count), self.given(seed, count, labels)))
         return np.concatenate([own_rows(output, wanted) for output, wanted in outputs])
 
-    def asked(self, latents: Any, given: Asked, *, truncation: float | None = None) -> dict[str, Any]:
-        """What the product asks for, by name, of latents `[n,Z]` and of what they are made for."""
+    def asked(self, latents: ArrayLike, given: Asked, *, truncation: float | None = None) -> dict[str, Any]:
+        """The product's inputs by name: the latents `[n,Z]`, the other inputs, and the truncation."""
         asked = {named(self.product.asks, "latent"): latents, **given}
-        # a number that is traced, not static, so that a sweep is one program
+        # traced, not static, so that a sweep needs only one program
         return asked if truncation is None else {**asked, "truncation": np.float32(truncation)}
 
     def __call__(self, weights: Weights, asked: Asked, part: str | None = None) -> np.ndarray:
-        """The first thing that the product, or a part of it, gives of arrays `[n, ...]` by the names that it asks for.
+        """The first output of the product, or of one of its parts, for input arrays `[n, ...]` by name.
 
-        What is a scalar is one for all rows; another value costs no compile.
+        A scalar applies to all rows; changing its value does not compile again.
         """
         return np.concatenate([_whole(output)[:count] for output, count in self._outputs(part, weights, asked)])
 
     def _outputs(self, part: str | None, weights: Weights, asked: Asked) -> Iterator[tuple[jax.Array, int]]:
-        """Batch by batch what the product or a part of it gives, and how many of its rows are wanted."""
+        """Outputs of the product or one of its parts, batch by batch, with the number of rows that are not padding."""
         arrays = {name: np.asarray(each) for name, each in asked.items()}
         rows = {name: each for name, each in arrays.items() if each.ndim}
         count = len(next(iter(rows.values())))
@@ -162,7 +164,7 @@ class Sampler:
             batch = {name: self._placed(each[start : start + self.batch_size]) for name, each in rows.items()}
             yield self._calls[part](weights, {**arrays, **batch}), min(self.batch_size, count - start)
 
-    def _placed(self, rows: np.ndarray) -> Any:
+    def _placed(self, rows: np.ndarray) -> Array | np.ndarray:
         padded = self._padded(rows)
         if self._rows is None:
             return padded
@@ -174,7 +176,7 @@ class Sampler:
 
 
 def own_rows(array: jax.Array, count: int) -> np.ndarray:
-    """Of an array split by rows the first `count`; of one that other processes share, all that lie in this one."""
+    """The first `count` rows of an array; if it is split over several processes, all rows of this process."""
     if array.is_fully_addressable:
         return np.asarray(array)[:count]
     shards = sorted(array.addressable_shards, key=lambda shard: shard.index[0].start or 0)
@@ -192,8 +194,8 @@ def _key(key: Key | int) -> Key:
     return jax.random.key(int(key)) if isinstance(key, int | np.integer) else key
 
 
-def _fitting(name: str, field: Field, given: Any, count: int) -> np.ndarray:
-    """What is given as a field, one for each of `count` samples, as its dtype. Raises UserError."""
+def _fitting(name: str, field: Field, given: ArrayLike, count: int) -> np.ndarray:
+    """The values given for a field, one for each of `count` samples, in the field's dtype. Raises UserError."""
     array, shape = np.asarray(given), (count, *field.known)
     array = np.broadcast_to(array, shape) if array.shape == field.shape else array
     kinds = "iu" if np.dtype(field.dtype).kind in "iu" else "iuf"
@@ -208,7 +210,7 @@ def _fitting(name: str, field: Field, given: Any, count: int) -> np.ndarray:
 
 
 def _first_of(product: Product) -> Callable[[Weights, Asked], Array]:
-    """`(weights, asked)` -> the first thing that a product gives."""
+    """The function `(weights, asked)` -> first output of a product."""
     made = next(iter(product.gives))
 
     def call(weights: Weights, asked: Asked) -> Array:

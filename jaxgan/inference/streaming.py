@@ -1,4 +1,4 @@
-"""Frames one after the other through a network that carries a memory from each to the next."""
+"""Frame-by-frame application of a network with a memory from each frame to the next."""
 
 from __future__ import annotations
 
@@ -13,43 +13,43 @@ from jaxgan.game import Memory
 from jaxgan.inference.restorer import Restorer
 from jaxgan.inference.tiling import Done
 
-WAITING = "waiting"  # of what is kept of a stream: frames that were given and have not come out
+WAITING = "waiting"  # key in a stream's saved state: number of frames put in that have not come out
 
-Kept = Mapping[str, np.ndarray]  # what a stream goes on from, by names of its own
+Kept = Mapping[str, np.ndarray]  # saved state from which a stream continues
 
 
 @dataclasses.dataclass
 class _Place:
-    """What a part of the frame is in the middle of."""
+    """The state of one place in the frame."""
 
-    memory: Memory = None  # None: a shot begins
-    kept: list[np.ndarray] = dataclasses.field(default_factory=list)  # the leaves of the memory, as they were kept
-    calls: int = 0  # of the network in this shot
-    ahead: int = 0  # tiles to come that it was called with before they were kept
-    tile: np.ndarray | None = None  # the last one
+    memory: Memory = None  # None: at the beginning of a shot
+    kept: list[np.ndarray] = dataclasses.field(default_factory=list)  # leaves of the saved memory
+    calls: int = 0  # calls of the network in this shot
+    ahead: int = 0  # number of coming tiles that the network has seen already, before the state was saved
+    tile: np.ndarray | None = None  # the last tile
     waiting: collections.deque[Done] = dataclasses.field(default_factory=collections.deque)
 
 
 class Stream:
-    """Runs the tiles of frames as they come; each place in the frame has a memory of its own.
+    """Runs the tiles of frames as they arrive; each place in the frame has its own memory.
 
-    At the end of a shot the memories are let go. What is kept in the middle of one (`keep`) is all that another stream
-    needs to go on, given the `waiting` frames again.
+    The memories are discarded at the end of a shot. The state saved in the middle of a shot (`keep`) is all that
+    another stream needs to continue, if it is given the `waiting` frames again.
     """
 
     def __init__(self, restorer: Restorer, kept: Kept | None = None):
-        """`restorer` has a memory; `kept`: by an earlier stream over equal tiles."""
+        """`restorer` must have a memory; `kept`: state saved by an earlier stream with the same tiles."""
         self._restorer, self._kept = restorer, dict(kept or {})
         self._places: dict[Hashable, _Place] = {}
         self._held = int(self._kept.pop(WAITING, 0))
 
     @property
     def waiting(self) -> int:
-        """How many frames have not come out yet."""
+        """Number of frames that have not come out yet."""
         return max((len(place.waiting) + place.ahead for place in self._places.values()), default=self._held)
 
     def add(self, tile: np.ndarray, done: Done, place: Hashable) -> None:
-        """The next tile `[h,w,C]` of a place; `done` gets what the network makes of it, maybe with a later one."""
+        """Add the next tile `[h,w,C]` of a place; `done` gets its result, possibly only when a later tile is added."""
         at = self._places.get(place) or self._places.setdefault(place, self._new(len(self._places)))
         at.tile = tile
         at.waiting.append(done)
@@ -59,14 +59,14 @@ class Stream:
             self._run(at)
 
     def end_shot(self) -> None:
-        """Finishes all frames; the next one is the first of a shot."""
+        """Finish all frames; the next one begins a shot."""
         for at in self._places.values():
             for _ in range(self._restorer.delay):
                 self._run(at)
         self._places, self._kept, self._held = {}, {}, 0
 
     def keep(self) -> dict[str, np.ndarray]:
-        """All that another stream needs to go on after the frames that have come out."""
+        """The state from which another stream can continue after the frames that have come out."""
         kept: dict[str, np.ndarray] = {WAITING: np.asarray(self.waiting)}
         for number, place in enumerate(self._places.values()):
             leaves = enumerate(jax.tree.leaves(place.memory))
@@ -82,7 +82,7 @@ class Stream:
         tiles = at.tile[None]
         if at.memory is None:
             at.memory = self._restorer.start(tiles)
-            if at.kept:  # files know no bfloat16
+            if at.kept:  # files cannot store bfloat16
                 leaves, structure = jax.tree.flatten(at.memory)
                 read = [each.view(leaf.dtype) for each, leaf in zip(at.kept, leaves)]
                 at.memory, at.kept = jax.tree.unflatten(structure, read), []

@@ -1,7 +1,7 @@
-"""Pictures of any size through a network in tiles of few shapes, so that what comes out is that of the whole picture.
+"""Tiled application of a network to pictures of any size, with few tile shapes and the result of the whole picture.
 
-A tile at the border of the picture has its own border there, so that a convolution pads where it would pad the whole
-picture; all others overlap their neighbours, and what they see less of than the network's receptive field is not used.
+Where a tile meets the border of the picture, its border is the picture's, so that a convolution pads as it would for
+the whole picture. Elsewhere tiles overlap, and pixels whose receptive field is not inside the tile are not used.
 """
 
 from __future__ import annotations
@@ -10,36 +10,37 @@ import dataclasses
 import itertools
 import math
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 BUCKETS = tuple(sorted(2**n * m // 2 for n in range(4, 14) for m in (2, 3)))  # 16, 24, 32, 48, ...: sides of tiles
-MOST_AT_ONCE = 64  # tiles in a batch, however small
+MOST_AT_ONCE = 64  # maximum number of tiles in a batch
 
-Network = Callable[[np.ndarray], Any]  # [B,h,w,C] float32 -> [B,sh,sw,C'] float32
-Done = Callable[[np.ndarray], None]  # gets what becomes of a tile, [sh,sw,C'] float32
+Network = Callable[[np.ndarray], ArrayLike]  # [B,h,w,C] float32 -> [B,sh,sw,C'] float32
+Done = Callable[[np.ndarray], None]  # gets the result of a tile, [sh,sw,C'] float32
 
 
 class Cut(NamedTuple):
-    """One side of a picture as tiles."""
+    """One side of a picture, cut into tiles."""
 
-    length: int  # pixels of the picture, continued by reflection where it has less
+    length: int  # pixels; a shorter picture is extended to it by reflection
     tile: int
     starts: tuple[int, ...]
-    halo: int  # pixels of a tile, from where it meets another, that are not used
+    halo: int  # pixels at an inner edge of a tile that are not used
 
 
 @dataclasses.dataclass(frozen=True)
 class Tiling:
-    """How pictures are cut.
+    """How pictures are cut into tiles.
 
     `tile` is the longest side of a tile in pixels. Neighbours overlap by `overlap` (None: by twice the receptive field
-    if that is at most half a tile, else by a quarter of one). Exact where the overlap is twice the receptive field,
-    else faded over from one tile to the next. `receptive_field` is how far a pixel sees to each side; None: over the
-    whole picture. Tiles begin at multiples of `multiple`, and their sides are such. They are as small as their number
-    allows. With `coarse` they are not, and pictures smaller than a tile are cut as well, or continued: then few shapes
-    are compiled for many sizes.
+    if that is at most half a tile, else by a quarter of a tile). If the overlap is at least twice the receptive field,
+    the result is exact; otherwise neighbours are blended. `receptive_field` is how far a pixel sees to each side;
+    None: over the whole picture. The positions and sides of tiles are multiples of `multiple`. Tiles are as small as
+    their number allows, except with `coarse`: then pictures smaller than a tile are also cut or extended, so that few
+    shapes are compiled for many picture sizes.
     """
 
     tile: int
@@ -65,7 +66,7 @@ class Tiling:
             return Cut(length, tile, (0,), 0)
         count = -(-(length - overlap) // (tile - overlap))
         if not self.coarse:
-            tile = _up(-(-(length + (count - 1) * overlap) // count), unit)  # as many, and none larger than it must be
+            tile = _up(-(-(length + (count - 1) * overlap) // count), unit)  # the smallest tile for this number
         starts = tuple(i * ((length - tile) // unit) // (count - 1) * unit for i in range(count))
         return Cut(length, tile, starts, self._halo(overlap))
 
@@ -77,29 +78,28 @@ class Tiling:
     def _halo(self, overlap: int) -> int:
         if self.receptive_field is not None and 2 * self.receptive_field <= overlap:
             return self.receptive_field
-        return (
-            3 * overlap // 8
-        )  # what a pixel sees far away matters little: rather far from the border than a long fade
+        # distant pixels matter little, so a large distance from the border is better than a long blend
+        return 3 * overlap // 8
 
 
 class Mosaic:
-    """Puts the tiles of one picture together and hands on its rows as soon as they are whole."""
+    """Combines the tiles of one picture and passes its rows on as soon as they are complete."""
 
     def __init__(self, rows: Cut, columns: Cut, *, scale: int, keep: Callable[[int, np.ndarray], None]):
-        """`keep(top, values)` gets rows `[n,W*scale,C]` of float32 from `top` on, in order."""
+        """`keep(top, values)` gets rows `[n,W*scale,C]`, float32, from row `top` on, in order."""
         self._rows, self._columns, self._scale, self._keep = rows, columns, scale, keep
         self._down, self._across = weights(rows, scale), weights(columns, scale)
         self._done, self._strip = 0, np.zeros((0, 0, 0), np.float32)
         self.count = len(rows.starts) * len(columns.starts)
 
     def places(self) -> Iterator[tuple[slice, slice]]:
-        """Rows and columns of the picture under each tile, in the order in which `put` wants them."""
+        """Rows and columns of the picture under each tile, in the order that `put` expects."""
         for top in self._rows.starts:
             for left in self._columns.starts:
                 yield slice(top, top + self._rows.tile), slice(left, left + self._columns.tile)
 
     def put(self, values: np.ndarray) -> None:
-        """The next tile, `[sh,sw,C]` float32."""
+        """Add the next tile, `[sh,sw,C]` float32."""
         scale = self._scale
         if self.count == 1:
             self._keep(0, values)
@@ -116,7 +116,7 @@ class Mosaic:
             self._hand_on(row)
 
     def _hand_on(self, row: int) -> None:
-        """The rows that no later tile touches."""
+        """Pass on the rows that no later tile touches."""
         starts = self._rows.starts
         following = starts[row + 1] if row + 1 < len(starts) else starts[row] + self._rows.tile
         finished = (following - starts[row]) * self._scale
@@ -126,22 +126,22 @@ class Mosaic:
 
 
 class Batches:
-    """Collects tiles, of whatever pictures, and runs those of one shape together."""
+    """Collects tiles of any pictures and runs those of the same shape together."""
 
     def __init__(self, network: Network, *, pixels: int, batch_size: int | None = None):
-        """`batch_size` None: as many tiles as have `pixels` in all. Leftovers run in batches of powers of two."""
+        """`batch_size` None: tiles of `pixels` pixels in all. Remaining tiles run in batches of powers of two."""
         self._network, self._pixels, self._batch_size = network, pixels, batch_size
         self._waiting: dict[tuple[int, ...], list[tuple[np.ndarray, Done]]] = {}
 
     def add(self, tile: np.ndarray, done: Done) -> None:
-        """A tile `[h,w,C]`; `done` gets what the network makes of it, in the order of adding."""
+        """Add a tile `[h,w,C]`; `done` gets its result. Tiles of one shape are done in the order of adding."""
         waiting = self._waiting.setdefault(tile.shape, [])
         waiting.append((tile, done))
         if len(waiting) >= self._full(tile.shape):
             self._run(tile.shape)
 
     def flush(self) -> None:
-        """Runs what still waits."""
+        """Run the remaining tiles."""
         for shape in tuple(self._waiting):
             self._run(shape)
 
@@ -163,9 +163,9 @@ class Batches:
 def tiled(
     network: Network, image: np.ndarray, tiling: Tiling, *, scale: int, batch_size: int | None = None
 ) -> np.ndarray:
-    """What a network makes of an image `[H,W,C]`, float32: `[scale*H,scale*W,C']`.
+    """Apply a network in tiles to an image `[H,W,C]`, float32; returns `[scale*H,scale*W,C']`.
 
-    With tiles of which `batch_size` (None: one of the longest side) are computed at once.
+    `batch_size` tiles are computed at once (None: as many as have the pixels of one tile of the longest side).
     """
     height, width = image.shape[:2]
     parts: list[np.ndarray] = []
@@ -180,7 +180,7 @@ def tiled(
 
 
 def continued(image: np.ndarray, rows: slice, columns: slice) -> np.ndarray:
-    """The part `[h,w,C]` of an image under rows and columns; beyond its end it is mirrored at the outermost pixels."""
+    """The part `[h,w,C]` of an image at these rows and columns; past its end it is mirrored at the outermost pixels."""
     height, width = image.shape[:2]
     if rows.stop <= height and columns.stop <= width:
         return image[rows, columns]
@@ -188,9 +188,9 @@ def continued(image: np.ndarray, rows: slice, columns: slice) -> np.ndarray:
 
 
 def weights(cut: Cut, scale: int) -> list[np.ndarray]:
-    """The share of each tile in each of its pixels after enlarging, `[tile*scale]`; shares of a pixel sum to one.
+    """The blending weights `[tile*scale]` of each tile, after enlarging; the weights for a pixel sum to one.
 
-    From the first pixel where both of two neighbours count to the last one they fade over into each other.
+    Two neighbours are blended linearly over the pixels that are used of both.
     """
     rises = []
     pixels = np.arange(cut.length * scale) + 0.5

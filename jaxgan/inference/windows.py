@@ -1,4 +1,4 @@
-"""Films through networks that want whole clips: window by window, with frames around each."""
+"""Networks for whole clips applied to films: window by window, with surrounding frames."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ import jax.numpy as jnp
 from jaxgan.fields import Spec, named
 from jaxgan.game import Array, Asked, Made, Memory, Product, Weights
 
-SIZE = 8  # frames that are made at once
-AROUND = 4  # frames that are seen before and after these
+SIZE = 8  # frames computed at once
+AROUND = 4  # surrounding frames on each side
 
 
 def can_be_windowed(product: Product) -> bool:
-    """Whether all that it asks for are clips of any length."""
+    """Whether all inputs of the product are clips of any length."""
     return all(field.clip and field.frames is None for field in product.asks.values())
 
 
 def windowed(product: Product, size: int = SIZE, around: int = AROUND) -> Product:
-    """A product of clips as one of frames with a memory.
+    """Convert a product of clips to a product of frames with a memory.
 
-    The clips are the next `size` frames of a shot and `around` further ones to each side; the shot begins with a still
-    picture of its first frame, and as all shots goes on with its last. Images come when their window is complete.
+    A clip consists of the next `size` frames of a shot and `around` frames on each side. A shot is extended by
+    repeating its first frame and, as every shot with a delay, its last. Images come out when their window is complete.
     """
     frames, delay = size + 2 * around, size + around - 1
     image = named(product.gives, "pixels")
@@ -58,5 +58,5 @@ def windowed(product: Product, size: int = SIZE, around: int = AROUND) -> Produc
 
 
 def _of_frames(spec: Spec) -> Spec:
-    """The fields of frames, of those of clips."""
+    """The fields with their axis of frames removed."""
     return {name: dataclasses.replace(field, shape=field.shape[1:]) for name, field in spec.items()}

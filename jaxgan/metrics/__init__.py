@@ -1,1 +1,1 @@
-"""Metrics: functions of arrays that know neither networks nor data sets."""
+"""Metrics: functions of arrays, independent of networks and data sets."""

@@ -1,4 +1,4 @@
-"""Inception score: how sure a classifier is of each sample, and how evenly of all (Salimans et al. 2016)."""
+"""Inception score: how confident a classifier is per sample, and how even over all (Salimans et al. 2016)."""
 
 from __future__ import annotations
 
@@ -9,22 +9,24 @@ from jaxtyping import Float
 
 
 class InceptionScore(NamedTuple):
-    """Mean and standard deviation over the parts of the samples; from 1 to the number of classes, more is better."""
+    """Mean and standard deviation over splits; the score is from 1 to the number of classes, higher is better."""
 
     mean: float
     deviation: float
 
 
 class InceptionScoreSums:
-    """What an Inception score needs of logits that come in parts: `splits` sums, whatever the number of samples."""
+    """Accumulates an Inception score from logits added in parts; keeps `splits` sums for any number of samples."""
 
     def __init__(self, count: int, *, splits: int = 10, seed: int = 2020):
-        """`count` samples will come, each in the split where torch-fidelity's shuffle would put it.
+        """`count` samples will be added, each to the split in which torch-fidelity's shuffle would put it.
 
-        ValueError for fewer samples than splits.
+        Raises ValueError for fewer samples than splits.
         """
         if count < splits:
-            raise ValueError(f"an Inception score in {splits} parts needs as many samples, got {count}")
+            raise ValueError(
+                f"got {count} samples, expected at least {splits} for an Inception score in {splits} splits"
+            )
         self._seen, bounds = 0, np.arange(splits + 1) * count // splits
         self._split = np.empty(count, np.int32)  # of each sample
         self._split[np.random.RandomState(seed).permutation(count)] = np.repeat(np.arange(splits), np.diff(bounds))
@@ -33,10 +35,10 @@ class InceptionScoreSums:
         self._marginals = np.zeros((splits, 0))  # sums of p
 
     def add(self, logits: Float[np.ndarray, "n k"]) -> None:
-        """Count the next samples. ValueError for more than were announced."""
+        """Add the next samples. Raises ValueError for more than `count`."""
         rows = slice(self._seen, self._seen + len(logits))
         if rows.stop > len(self._split):
-            raise ValueError(f"expected the logits of {len(self._split)} samples, got {rows.stop}")
+            raise ValueError(f"got the logits of {rows.stop} samples, expected {len(self._split)}")
         if not self._marginals.shape[1]:
             self._marginals = np.zeros((len(self._sizes), logits.shape[1]))
         shifted = logits.astype(np.float64)
@@ -48,9 +50,9 @@ class InceptionScoreSums:
         self._seen = rows.stop
 
     def score(self) -> InceptionScore:
-        """exp of the mean KL(p(y|x) || p(y)) in each split (section 4). ValueError before all samples have come."""
+        """exp of the mean KL(p(y|x) || p(y)) in each split (section 4). Raises ValueError if samples are missing."""
         if self._seen < len(self._split):
-            raise ValueError(f"expected the logits of {len(self._split)} samples, got {self._seen}")
+            raise ValueError(f"got the logits of {self._seen} samples, expected {len(self._split)}")
         marginal = self._marginals / self._sizes[:, None]
         log_marginal = np.log(marginal, out=np.zeros_like(marginal), where=marginal > 0)
         divergence = self._entropies / self._sizes - (marginal * log_marginal).sum(axis=1)
@@ -61,7 +63,7 @@ class InceptionScoreSums:
 def inception_score(logits: Float[np.ndarray, "n k"], *, splits: int = 10, seed: int = 2020) -> InceptionScore:
     """exp of the mean KL(p(y|x) || p(y)) in each of `splits` parts of the shuffled samples (section 4).
 
-    Shuffled as torch-fidelity shuffles. ValueError for fewer samples than parts.
+    The shuffle is torch-fidelity's. Raises ValueError for fewer samples than parts.
     """
     sums = InceptionScoreSums(len(logits), splits=splits, seed=seed)
     sums.add(logits)

@@ -16,14 +16,14 @@ def kernel_distance(
 ) -> float:
     """The mean over random subsets of the unbiased squared discrepancy (section 3, eq. 4) with a cubic kernel.
 
-    k(x, y) = (x y / d + 1)^3. It can be negative. Subsets are drawn as torch-fidelity draws them; smaller
-    ones where there are fewer features. ValueError for fewer than two, and for sets of unequal dimensions.
+    k(x, y) = (x y / d + 1)^3. It can be negative. Subsets are drawn as by torch-fidelity; they are smaller if there are
+    fewer features. Raises ValueError for fewer than two features, and for sets of different dimensions.
     """
     if real.shape[1] != fake.shape[1]:
-        raise ValueError(f"expected features of equal dimensions, got {real.shape[1]} and {fake.shape[1]}")
+        raise ValueError(f"got features of {real.shape[1]} and {fake.shape[1]} dimensions, expected equal dimensions")
     size = min(subset_size, len(real), len(fake))
     if size < 2:
-        raise ValueError(f"a kernel distance needs at least 2 features of each set, got {len(real)} and {len(fake)}")
+        raise ValueError(f"got sets of {len(real)} and {len(fake)} features, expected at least 2 in each")
     random, distances = np.random.RandomState(seed), []
     for _ in range(subsets):
         some_fakes = fake[random.choice(len(fake), size, replace=False)]

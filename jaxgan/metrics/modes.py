@@ -1,4 +1,4 @@
-"""Modes found, and how evenly, where every mode has a label that a classifier can read."""
+"""Number of modes found and how evenly they are hit, for data whose modes a classifier can recognise."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from jaxtyping import Int
 
 
 def modes_found(predicted: Int[np.ndarray, " n"], *, num_modes: int) -> int:
-    """How many of the modes have at least one sample (Metz et al. 2017, section 3.3.1).
+    """Number of modes with at least one sample (Metz et al. 2017, section 3.3.1).
 
-    ValueError for no samples or a label outside 0 to `num_modes` - 1.
+    Raises ValueError for no samples or a label outside 0 to `num_modes` - 1.
     """
     return int(np.count_nonzero(_counts(predicted, num_modes)))
 
@@ -17,8 +17,8 @@ def modes_found(predicted: Int[np.ndarray, " n"], *, num_modes: int) -> int:
 def mode_divergence(predicted: Int[np.ndarray, " n"], *, num_modes: int) -> float:
     """KL(samples || uniform modes) in nats: 0 for evenly spread samples, log(num_modes) for a single mode.
 
-    The reverse divergence of Metz et al. 2017 and Lin et al. 2018, section 4.1. Of a perfect generator
-    n samples, many more than modes, give about (num_modes - 1) / 2n. ValueError as `modes_found` has it.
+    The reverse divergence of Metz et al. 2017 and Lin et al. 2018, section 4.1. For a perfect generator and n samples,
+    many more than modes, it is about (num_modes - 1) / 2n. Raises ValueError as `modes_found`.
     """
     shares = _counts(predicted, num_modes) / len(predicted)
     shares = shares[shares > 0]
@@ -27,5 +27,5 @@ def mode_divergence(predicted: Int[np.ndarray, " n"], *, num_modes: int) -> floa
 
 def _counts(labels: np.ndarray, num_modes: int) -> np.ndarray:
     if not len(labels) or labels.min() < 0 or labels.max() >= num_modes:
-        raise ValueError(f"modes need at least one label, all from 0 to {num_modes - 1}")
+        raise ValueError(f"labels: expected at least one, all from 0 to {num_modes - 1}")
     return np.bincount(labels, minlength=num_modes)

@@ -1,7 +1,8 @@
-"""Whether one bright thing on black moves as it should: straight on between the edges, as itself, at the right speed.
+"""Checks the motion of a bright object on black: straight between the edges, unchanged identity, right speed.
 
-For procedural clips, such as moving digits, whose law of motion is known. A Frechet video distance hardly notices wrong
-motion (Ge et al. 2024, arXiv 2404.12391); these numbers are in pixels. Positions are of pixels' middles, `(y, x)`.
+It is for procedural clips with a known law of motion, such as moving digits. A Frechet video distance is hardly
+sensitive to wrong motion (Ge et al. 2024, arXiv 2404.12391); these values are in pixels. Positions `(y, x)` refer to
+the centres of pixels.
 """
 
 from __future__ import annotations
@@ -11,23 +12,23 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Float64, Int, Real, UInt8
 
-THRESHOLD = 0.35  # of the brightest of a clip, after smoothing: what is darker is background
-STRAIGHT = 1.0  # pixels: root mean square distance from the law of motion, and the spread of what stands still
-EDGE = 4.0  # pixels from an edge within which something may turn back: its faint tips are not seen
-SHORTEST = 2.0  # frames between two turns of one axis, at least
-PHASES = 40  # tried at first, of a whole period
-ROUNDS, FINER = 5, 3.0  # of finer trials, each so many times as fine
-STILL = 2.0  # levels of 255 from frame to frame: a pixel that changes less stands still
-BLOCK_BYTES = 64 * 2**20  # held at a time
+THRESHOLD = 0.35  # relative to a clip's maximum after smoothing; darker pixels are background
+STRAIGHT = 1.0  # pixels: largest RMS distance from the law of motion, and largest spread of a motionless object
+EDGE = 4.0  # pixels: largest distance from an edge at which an object may turn, since its faint tips are not detected
+SHORTEST = 2.0  # frames: shortest time between two turns along one axis
+PHASES = 40  # phases per period in the first grid
+ROUNDS, FINER = 5, 3.0  # number of finer grids, and the factor between them
+STILL = 2.0  # levels of 255: a pixel that changes at most this much from frame to frame is still
+BLOCK_BYTES = 64 * 2**20  # memory for a block
 
 Clips = UInt8[np.ndarray, "n t h w c"]
 
 
 class Track(NamedTuple):
-    """Where the bright thing is in each frame.
+    """The position of the bright object in each frame.
 
-    `centres` `[N,T,2]`, NaN in a frame without anything bright; `room` `[N,2,2]`: the least and the largest coordinate
-    of its centre, by axis, at which it lies whole in the frame (its extent is the median over the frames).
+    `centres` `[N,T,2]`, NaN in a frame without bright pixels; `room` `[N,2,2]`: per axis, the smallest and the largest
+    coordinate of its centre at which it is entirely inside the frame (its extent is the median over the frames).
     """
 
     centres: Float64[np.ndarray, "n t 2"]
@@ -35,12 +36,12 @@ class Track(NamedTuple):
 
 
 class Motion(NamedTuple):
-    """Of each clip: whether it moves, its distance from the law of motion in pixels, its speed in pixels a frame.
+    """Per clip: whether the object moves, its distance from the law of motion in pixels, its speed in pixels per frame.
 
-    It moves if its places differ by more than 1 pixel (root mean square). The distance is root mean square over the
-    frames, from the nearest path that is straight between turns at the edges; infinite where the thing is lost in
-    some frame. The speed is the mean step from frame to frame, which each turn makes a little less; 0 for what does not
-    move.
+    It moves if the spread of its positions is more than 1 pixel (root mean square). The distance is the root mean
+    square, over the frames, from the nearest path that is straight between turns at the edges; it is infinite if the
+    object is missing in some frame. The speed is the mean step from frame to frame, slightly reduced by each turn; it
+    is 0 for motionless objects.
     """
 
     moves: Bool[np.ndarray, " n"]
@@ -49,25 +50,25 @@ class Motion(NamedTuple):
 
     @property
     def straight(self) -> float:
-        """Share of paths within 1 pixel of straight among the clips that move; 0 if none does."""
+        """Share of straight paths (distance at most 1 pixel) among the clips that move; 0 if none moves."""
         return float(np.mean(self.distance[self.moves] <= STRAIGHT)) if self.moves.any() else 0.0
 
 
 class Flicker(NamedTuple):
-    """Mean change of a pixel from frame to frame, in levels of 255, where the reference stands still."""
+    """Mean change of a pixel from frame to frame, in levels of 255, where the reference is still."""
 
     output: float
     reference: float
-    pixels: int  # that these are means of
+    pixels: int  # number of pixels averaged
 
     @property
     def ratio(self) -> float | None:
-        """Of the output's to the reference's; None where the reference does not change at all."""
+        """Ratio of the output's change to the reference's; None if the reference does not change at all."""
         return self.output / self.reference if self.reference else None
 
 
 def track(clips: Clips) -> Track:
-    """The places of what is bright: its soft mask's centre, after smoothing that leaves no single pixels of noise."""
+    """Positions of the bright object: centres of its soft mask, after smoothing to remove single-pixel noise."""
     count, frames, height, width = clips.shape[:4]
     centres, room = np.empty((count, frames, 2)), np.empty((count, 2, 2))
     size = max(1, BLOCK_BYTES // (8 * max(1, frames * (height + 4) * (width + 4))))
@@ -88,9 +89,9 @@ def track(clips: Clips) -> Track:
 
 
 def motion(clips: Clips) -> Motion:
-    """How each clip moves. ValueError for clips of fewer than 3 frames, of which any path is straight."""
+    """The motion in each clip. Raises ValueError for fewer than 3 frames, for which any path is straight."""
     if clips.shape[1] < 3:
-        raise ValueError(f"a path needs at least 3 frames, got {clips.shape[1]}")
+        raise ValueError(f"got clips of {clips.shape[1]} frames, expected at least 3")
     centres, room = track(clips)
     seen = ~np.isnan(centres[:, :, 0])
     counts = np.maximum(seen.sum(axis=1), 1)[:, None, None]
@@ -107,34 +108,35 @@ def motion(clips: Clips) -> Motion:
 def speed_distance(first: Real[np.ndarray, " n"], second: Real[np.ndarray, " m"]) -> float:
     """The 1-Wasserstein distance of two sets of numbers: the area between their distribution functions.
 
-    ValueError for an empty set.
+    Raises ValueError for an empty set.
     """
     if not len(first) or not len(second):
-        raise ValueError(f"expected two sets of numbers, got {len(first)} and {len(second)} of them")
+        raise ValueError(f"got sets of {len(first)} and {len(second)} numbers, expected at least one in each")
     places = np.sort(np.concatenate([first, second]).astype(np.float64))
     shares = [np.searchsorted(np.sort(each), places[:-1], side="right") / len(each) for each in (first, second)]
     return float(np.abs(shares[0] - shares[1]) @ np.diff(places))
 
 
 def identity_kept(predicted: Int[np.ndarray, "n t"]) -> float:
-    """Share of the frames in which a classifier reads what it reads most often in their clip; the mean over clips.
+    """Share of a clip's frames with the class predicted most often in the clip; the mean over clips.
 
-    ValueError for none.
+    Raises ValueError for no frames.
     """
     if not predicted.size:
-        raise ValueError("identity needs at least one frame of one clip")
+        raise ValueError("got no frames, expected at least one frame of one clip")
     answers = np.stack([(predicted == answer).mean(axis=1) for answer in np.unique(predicted)])
     return float(answers.max(axis=0).mean())
 
 
 def flicker(output: Clips, reference: UInt8[np.ndarray, "m s y x k"]) -> Flicker:
-    """How much more an output changes from frame to frame than its reference does where that stands still.
+    """Mean changes of an output and its reference from frame to frame, at the pixels where the reference is still.
 
-    Still are pixels that change by at most 2 levels. ValueError for clips of another shape, of one frame, or in which
-    nothing stands still.
+    A pixel is still if it changes by at most 2 levels. Raises ValueError for clips of different shapes, clips of one
+    frame, and a reference without still pixels.
     """
     if output.shape != reference.shape or output.shape[1] < 2:
-        raise ValueError(f"expected two sets of clips of one shape, got {output.shape} and {reference.shape}")
+        got = f"got clips of shapes {output.shape} and {reference.shape}"
+        raise ValueError(f"{got}, expected equal shapes and at least 2 frames")
     sums, still = np.zeros(2), 0
     for pair in zip(output, reference):
         changes = [np.abs(np.diff(clip.astype(np.float64), axis=0)) for clip in pair]
@@ -142,45 +144,47 @@ def flicker(output: Clips, reference: UInt8[np.ndarray, "m s y x k"]) -> Flicker
         sums += [change[mask].sum() for change in changes]
         still += int(mask.sum())
     if not still:
-        raise ValueError("nothing stands still in the reference")
+        raise ValueError("the reference has no still pixels")
     return Flicker(float(sums[0] / still), float(sums[1] / still), still)
 
 
 def changes(clips: Clips) -> Int[np.ndarray, "n 256"]:
-    """How many pixels of each clip change by so many levels, from 0 to 255, from one frame to the next."""
+    """Per clip, a histogram of the pixel changes from one frame to the next, 0 to 255 levels."""
     steps = (np.abs(np.diff(clip.astype(np.int16), axis=0)).ravel() for clip in clips)
     return np.stack([np.bincount(each, minlength=256) for each in steps])
 
 
 def stillest(counts: Int[np.ndarray, " 256"], share: float) -> float:
-    """Mean change, in levels, of the `share` of all pixels that changes least; `counts` as of `changes`.
+    """Mean change, in levels, of the `share` of all pixels that changes least; `counts` as returned by `changes`.
 
-    Without a reference for each clip it tells flicker from motion. ValueError for a share of nothing.
+    It separates flicker from motion without a reference for each clip. Raises ValueError if no pixels are left.
     """
     taken = np.diff(np.minimum(np.cumsum(counts), share * counts.sum()), prepend=0.0)
     if not taken.sum():
-        raise ValueError("flicker needs at least one pixel")
+        raise ValueError("got no pixels, expected at least one for flicker")
     return float(taken @ np.arange(256) / taken.sum())
 
 
 def _masks(clips: np.ndarray) -> np.ndarray:
-    """Soft masks `[n,t,h+4,w+4]`: brightness, weighed 1 2 1 along both axes, above the threshold; black is around."""
+    """Soft masks `[n,t,h+4,w+4]`: brightness above the threshold, smoothed by 1 2 1 on both axes, padded with black."""
     smooth = np.pad(clips.mean(axis=4), ((0, 0), (0, 0), (2, 2), (2, 2)))
     for axis in (2, 3):
-        smooth = (2 * smooth + np.roll(smooth, 1, axis) + np.roll(smooth, -1, axis)) / 4  # what wraps around is black
+        smooth = (
+            2 * smooth + np.roll(smooth, 1, axis) + np.roll(smooth, -1, axis)
+        ) / 4  # the wrapped-around pixels are black
     return np.maximum(smooth - THRESHOLD * smooth.max(axis=(1, 2, 3), keepdims=True), 0.0)
 
 
 def _median(values: np.ndarray, seen: np.ndarray) -> np.ndarray:
-    """The median over the frames in which something is seen; 0 where it is in none."""
+    """The median over the frames with an object; 0 if there are none."""
     return np.array([np.median(row[mask]) if mask.any() else 0.0 for row, mask in zip(values, seen)])
 
 
 def _fit(places: Float[np.ndarray, "n t"], room: Float[np.ndarray, "n 2"]) -> Float64[np.ndarray, " n"]:
     """Mean square distance of one coordinate from the nearest path that is straight between turns at the edges.
 
-    Such a path is a + b s(turns t + phase) with a triangle wave s, whose turns lie where the room ends. Of the four
-    numbers a and b come from least squares; the others from a grid, then from finer ones around the best.
+    Such a path is a + b s(turns t + phase) with a triangle wave s that turns at the ends of the room. a and b are found
+    by least squares, turns and phase by a grid search and then by finer grids around the best point.
     """
     frames = places.shape[1]
     step = 0.1 / (frames - 1)
@@ -205,7 +209,7 @@ def _fit(places: Float[np.ndarray, "n t"], room: Float[np.ndarray, "n 2"]) -> Fl
 
 
 def _squares(places: np.ndarray, room: np.ndarray, waves: np.ndarray) -> np.ndarray:
-    """Mean squares `[n,k]` of what waves `[n or 1,k,2]` of so many turns a frame and phases leave of places `[n,t]`."""
+    """Mean squared residuals `[n,k]` of fitting waves `[n or 1,k,2]` (turns per frame, phase) to places `[n,t]`."""
     frames = places.shape[1]
     start, end = waves[..., 1], waves[..., 1] + waves[..., 0] * (frames - 1)
     along = waves[..., 1, None] + waves[..., 0, None] * np.arange(frames)

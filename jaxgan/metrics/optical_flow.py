@@ -1,7 +1,7 @@
-"""Dense optical flow between grey frames, and what follows from it: warping, and which pixels are seen in both.
+"""Dense optical flow between grey frames, warping, and the visibility of pixels.
 
-The flow is that of Farneback 2003 ("Two-frame motion estimation based on polynomial expansion"), as OpenCV computes it
-with the settings that TecoGAN's scores use (Chu et al. 2020): a pyramid, three rounds a level, windows of 15 pixels.
+The flow is that of Farneback 2003 ("Two-frame motion estimation based on polynomial expansion"), as computed by OpenCV
+with the settings of TecoGAN's scores (Chu et al. 2020): a pyramid, three rounds per level, windows of 15 pixels.
 """
 
 from __future__ import annotations
@@ -12,34 +12,37 @@ import numpy as np
 from jaxtyping import Bool, Float32, Real, UInt8
 from scipy.ndimage import correlate1d, uniform_filter1d
 
-LEVELS, SMALLEST = 3, 32  # halvings at most, and pixels of the shorter side that none goes below
-ROUNDS, WINDOW = 3, 15  # a level; pixels a side, of equal weight
-RADIUS, SIGMA = 5, 1.2  # of the neighbourhood that a polynomial is fitted to, in pixels
-LEAST = 1e-3  # added to a determinant: what is even does not move
+LEVELS, SMALLEST = 3, 32  # maximum number of halvings, and smallest shorter side in pixels
+ROUNDS, WINDOW = 3, 15  # rounds per level; side of the window in pixels, of equal weight
+RADIUS, SIGMA = 5, 1.2  # pixels: neighbourhood to which a polynomial is fitted
+LEAST = 1e-3  # added to a determinant, so that flat regions have no motion
 EDGE = np.array([0.14, 0.14, 0.4472, 0.4472, 0.4472], np.float32)  # weights of the outermost pixels
 GREY, GREY_BITS = np.array([4899, 9617, 1868]), 14  # BT.601's luma in whole numbers
-BLUR = np.array([0.25, 0.5, 0.25])  # at full size
-RELATIVE, ABSOLUTE = 0.01, 0.5  # squared error of a flow there and back, of its squared length and in pixels
+BLUR = np.array([0.25, 0.5, 0.25])  # at full resolution
+RELATIVE, ABSOLUTE = (
+    0.01,
+    0.5,
+)  # allowed squared forward-backward error: share of the squared length, and squared pixels
 
 Flow = Float32[np.ndarray, "n h w 2"]  # pixels to the right, and down
 
 
 def grey(frames: UInt8[np.ndarray, "*n c"]) -> UInt8[np.ndarray, "*n"]:
-    """BT.601's luma of RGB, rounded; frames of one channel as they are. ValueError for other channels."""
+    """BT.601's luma of RGB, rounded; frames of one channel are unchanged. Raises ValueError for other channels."""
     if frames.shape[-1] == 1:
         return frames[..., 0]
     if frames.shape[-1] != 3:
-        raise ValueError(f"grey is made of 1 or 3 channels, got {frames.shape[-1]}")
+        raise ValueError(f"got {frames.shape[-1]} channels, expected 1 or 3")
     return ((frames @ GREY + (1 << GREY_BITS - 1)) >> GREY_BITS).astype(np.uint8)
 
 
 def flows(frames: Real[np.ndarray, "t h w"]) -> Float32[np.ndarray, "t-1 h w 2"]:
-    """From each grey frame of a clip, in levels of 255, to the next: where its pixels have gone.
+    """The flow from each grey frame of a clip, in levels of 255, to the next.
 
-    ValueError for a clip of one frame.
+    Raises ValueError for a clip of one frame.
     """
     if len(frames) < 2:
-        raise ValueError(f"flow is that of 2 frames or more, got {len(frames)}")
+        raise ValueError(f"got {len(frames)} frames, expected 2 or more")
     expanded = (list(_pyramid(frame.astype(np.float32))) for frame in frames)
     before, found = next(expanded), []
     for after in expanded:
@@ -49,16 +52,16 @@ def flows(frames: Real[np.ndarray, "t h w"]) -> Float32[np.ndarray, "t-1 h w 2"]
 
 
 def warp(images: Real[np.ndarray, "n h w c"], flow: Flow) -> Float32[np.ndarray, "n h w c"]:
-    """The images at the places that the flow points to, bilinearly; beyond an edge, those of the edge."""
+    """Sample the images bilinearly at the positions that the flow points to, clamped to the edges."""
     planes = (np.moveaxis(image.astype(np.float32), -1, 0) for image in images)
     return np.stack([np.moveaxis(_sampled(*pair), 0, -1) for pair in zip(planes, np.moveaxis(flow, -1, 1))])
 
 
 def seen(flow: Flow, back: Flow) -> Bool[np.ndarray, "n h w"]:
-    """The pixels of the first frame that the second one shows, too: the flow there and the one back agree.
+    """The pixels of the first frame that are visible in the second: those with consistent forward and backward flow.
 
-    Those of which |f + b|^2 <= 0.01 (|f|^2 + |b|^2) + 0.5, where b is that at the place that f points to, which lies
-    in the frame (Sundaram et al. 2010, eq. 5; Lai et al. 2018 with these numbers).
+    They satisfy |f + b|^2 <= 0.01 (|f|^2 + |b|^2) + 0.5, where b is the backward flow at the position that f points to,
+    which must be inside the frame (Sundaram et al. 2010, eq. 5; Lai et al. 2018 with these constants).
     """
     masks = []
     for there, backward in zip(np.moveaxis(flow, -1, 1), np.moveaxis(back, -1, 1)):
@@ -81,14 +84,14 @@ def _pyramid(frame: np.ndarray) -> Iterator[np.ndarray]:
 
 
 def _gaussian(sigma: float) -> np.ndarray:
-    """Weights of an odd number of pixels, five deviations wide."""
+    """Gaussian weights of an odd number of pixels, five standard deviations wide."""
     places = np.arange(max(3, round(5 * sigma) | 1))
     weights = np.exp(-np.square(places - places.mean()) / (2 * sigma**2))
     return weights / weights.sum()
 
 
 def _resized(planes: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Planes `[...,h,w]` in another size, bilinearly; in half the size, each the mean of four."""
+    """Resize planes `[...,h,w]` bilinearly; at half the size each pixel is the mean of four."""
     for axis, size in ((-2, height), (-1, width)):
         length = planes.shape[axis]
         places = np.clip((np.arange(size) + 0.5) * (length / size) - 0.5, 0, length - 1)
@@ -100,7 +103,7 @@ def _resized(planes: np.ndarray, height: int, width: int) -> np.ndarray:
 
 
 def _expansion(frame: np.ndarray) -> np.ndarray:
-    """Coefficients `[5,h,w]` of y, x, y^2, x^2 and xy in the neighbourhood of each pixel, by weighted least squares."""
+    """Coefficients `[5,h,w]` of y, x, y^2, x^2 and xy around each pixel, fitted by weighted least squares."""
     places = np.arange(-RADIUS, RADIUS + 1)
     weights = np.exp(-np.square(places) / (2 * SIGMA**2))
     weights /= weights.sum()
@@ -119,7 +122,7 @@ def _expansion(frame: np.ndarray) -> np.ndarray:
 
 
 def _flow(first: list[np.ndarray], second: list[np.ndarray]) -> np.ndarray:
-    """From the polynomials of two frames, by level: to the right and down `[2,h,w]`."""
+    """The flow `[2,h,w]`, right and down, from the polynomials of two frames by level."""
     flow = np.zeros((2, *first[0].shape[1:]), np.float32)
     for before, after in zip(first, second):
         size = before.shape[1:]
@@ -132,9 +135,9 @@ def _flow(first: list[np.ndarray], second: list[np.ndarray]) -> np.ndarray:
 
 
 def _refined(before: np.ndarray, after: np.ndarray, flow: np.ndarray, edges: np.ndarray) -> np.ndarray:
-    """The flow `[2,h,w]` that fits the polynomials at the places which the given one points to, over a window."""
+    """One round: refit the flow `[2,h,w]` over windows, with the polynomials at the positions it points to."""
     there, (x, y), (height, width) = _sampled(after, flow), _places(flow), flow.shape[1:]
-    inside = (x >= 0) & (x < width - 1) & (y >= 0) & (y < height - 1)  # as OpenCV has it
+    inside = (x >= 0) & (x < width - 1) & (y >= 0) & (y < height - 1)  # as in OpenCV
     there[:2] *= inside
     np.copyto(there[2:], before[2:], where=~inside)
     down, right, mixed = (before[2:] + there[2:]) / 2 * edges
@@ -155,7 +158,7 @@ def _refined(before: np.ndarray, after: np.ndarray, flow: np.ndarray, edges: np.
 
 
 def _edges(height: int, width: int) -> np.ndarray:
-    """Weights `[h,w]` that are less near the edges."""
+    """Weights `[h,w]` that are lower near the edges."""
     sides = []
     for length in (height, width):
         weights = np.ones(length, np.float32)
@@ -173,7 +176,7 @@ def _places(flow: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _sampled(planes: np.ndarray, flow: np.ndarray) -> np.ndarray:
-    """Planes `[k,h,w]` at the places that a flow `[2,h,w]` points to, clamped, bilinearly."""
+    """Sample planes `[k,h,w]` bilinearly at the positions that a flow `[2,h,w]` points to, clamped to the edges."""
     height, width = planes.shape[1:]
     x, y = (np.clip(each, 0, side - 1) for each, side in zip(_places(flow), (width, height)))
     left, top = (np.minimum(each.astype(np.int64), max(0, side - 2)) for each, side in ((x, width), (y, height)))

@@ -1,4 +1,4 @@
-"""Perceptual path length: how evenly images change along a path between latents (Karras et al. 2019, section 4.1)."""
+"""Perceptual path length: smoothness of image changes along paths between latents (Karras et al. 2019, section 4.1)."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Callable
 import numpy as np
 from jaxtyping import Float
 
-EPSILON = 1e-4  # the step along a path
-DISCARDED = 1.0  # percent of the smallest and of the largest lengths
+EPSILON = 1e-4  # step along a path
+DISCARDED = 1.0  # percent discarded of the smallest and of the largest lengths
 
 Points = Float[np.ndarray, "n z"]
 
@@ -37,19 +37,19 @@ def path_lengths(
     between: Callable[..., Points] = lerp,
     epsilon: float = EPSILON,
 ) -> Float[np.ndarray, " n"]:
-    """The distance of images a step apart at the beginning of each path, by epsilon^2 (eq. 2).
+    """The distance of images one step apart at the start of each path, divided by epsilon^2 (eq. 2).
 
-    `draw` makes images of latents, `distance` compares two sets of images, which it should do like a
-    squared distance in a space of perception. ValueError for paths of unequal numbers of starts and ends.
+    `draw` generates images from latents. `distance` compares two sets of images and should behave like a squared
+    distance in a perceptual space. Raises ValueError if the shapes of starts and ends differ.
     """
     if starts.shape != ends.shape:
-        raise ValueError(f"expected as many ends as starts, got {ends.shape} and {starts.shape}")
+        raise ValueError(f"got starts of shape {starts.shape} and ends of {ends.shape}, expected equal shapes")
     first, second = draw(between(starts, ends, 0.0)), draw(between(starts, ends, epsilon))
     return np.asarray(distance(first, second), np.float64) / epsilon**2
 
 
 def perceptual_path_length(lengths: Float[np.ndarray, " n"]) -> float:
-    """The mean of lengths without the smallest and the largest percent."""
+    """The mean of the lengths without the smallest and the largest 1 percent."""
     low = np.percentile(lengths, DISCARDED, method="lower")
     high = np.percentile(lengths, 100.0 - DISCARDED, method="higher")
     return float(lengths[(lengths >= low) & (lengths <= high)].mean())

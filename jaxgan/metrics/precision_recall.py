@@ -1,8 +1,8 @@
-"""Precision, recall, density and coverage: how two sets of features overlap as k-NN manifolds.
+"""Precision, recall, density and coverage: the overlap of two sets of features as k-NN manifolds.
 
-The manifold of a set is the union of balls around its points, each reaching to the point's k-th
-nearest neighbour. Balls are closed, and distances equal up to rounding count as equal, so exact
-copies and ties are inside. Distances are float64 and made block by block: memory stays bounded.
+The manifold of a set is the union of balls around its points; the radius of a ball is the distance to the point's k-th
+nearest neighbour. Balls are closed, and distances that are equal up to rounding count as equal, so that exact copies
+and ties are inside. Distances are float64 and computed block by block, so memory stays bounded.
 """
 
 from __future__ import annotations
@@ -13,27 +13,27 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Float64
 
-BLOCK_BYTES = 64 * 2**20  # of distances held at a time
+BLOCK_BYTES = 64 * 2**20  # memory for a block of distances
 ROUNDING = 1e-12  # relative error granted to |a|^2 + |b|^2 - 2ab in float64
 
 
 class ManifoldScores(NamedTuple):
-    """Overlap of fakes and reals; all but density, which has no upper bound, are in [0, 1]."""
+    """Overlap of fakes and reals; all are in [0, 1] except density, which has no upper bound."""
 
-    precision: float  # share of fakes inside the reals' manifold; one far real's large ball can hold anything
+    precision: float  # share of fakes inside the reals' manifold; the large ball of an outlier can contain anything
     recall: float  # share of reals inside the fakes' manifold
-    density: float  # mean number of the reals' balls around a fake, by k; 1 for equal distributions
-    coverage: float  # share of reals whose ball holds a fake
+    density: float  # mean number of the reals' balls that contain a fake, divided by k; 1 for equal distributions
+    coverage: float  # share of reals whose ball contains a fake
 
 
 def neighbour_radii(points: Float[np.ndarray, "n d"], neighbours: int) -> Float64[np.ndarray, " n"]:
     """Squared distance of each point to its `neighbours`-th nearest other point.
 
-    A point is no neighbour of itself, by index: a copy of it is one, at distance 0. ValueError
-    unless `1 <= neighbours < n`.
+    A point is not its own neighbour (by index), but a copy of it is one, at distance 0. Raises ValueError unless
+    `1 <= neighbours < n`.
     """
     if not 1 <= neighbours < len(points):
-        raise ValueError(f"neighbours must be from 1 to {len(points) - 1} for {len(points)} points, got {neighbours}")
+        raise ValueError(f"neighbours: got {neighbours}, expected 1 to {len(points) - 1} for {len(points)} points")
     points = _centred(points, points.mean(axis=0, dtype=np.float64))
     radii = np.empty(len(points))
     for rows, squared in _squared_distances(points, points):
@@ -52,18 +52,18 @@ def manifold_scores(
 ) -> ManifoldScores:
     """Improved precision and recall (Kynkaanniemi et al. 2019, eq. 1-2), density and coverage.
 
-    The latter two are Naeem et al. 2020, eq. 3-4. `real_radii` are `neighbour_radii(real, neighbours)`
-    where they are known already. The scores depend on n and m: compare runs with equal counts only. ValueError for
-    sets of unequal dimensions, and for radii of another number of points.
+    The latter two are Naeem et al. 2020, eq. 3-4. `real_radii` are `neighbour_radii(real, neighbours)` if these are
+    already known. The scores depend on n and m: compare only runs with equal counts. Raises ValueError for sets of
+    different dimensions, and for a wrong number of radii.
     """
     if real.shape[1] != fake.shape[1]:
-        raise ValueError(f"expected features of equal dimensions, got {real.shape[1]} and {fake.shape[1]}")
+        raise ValueError(f"got features of {real.shape[1]} and {fake.shape[1]} dimensions, expected equal dimensions")
     if real_radii is not None and len(real_radii) != len(real):
-        raise ValueError(f"real_radii: expected one for each of {len(real)} points, got {len(real_radii)}")
+        raise ValueError(f"real_radii: got {len(real_radii)}, expected one for each of {len(real)} points")
     if real_radii is None:
         real_radii = neighbour_radii(real, neighbours)
     fake_radii = neighbour_radii(fake, neighbours)
-    mean = real.mean(axis=0, dtype=np.float64)  # near the origin the distances keep their digits
+    mean = real.mean(axis=0, dtype=np.float64)  # centred points lose less precision in the distances
     real, fake = _centred(real, mean), _centred(fake, mean)
     slack = ROUNDING * (_largest_square(real) + _largest_square(fake))
 
@@ -92,7 +92,7 @@ def _largest_square(points: np.ndarray) -> float:
 
 
 def _squared_distances(left: np.ndarray, right: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
-    """Blocks of rows of the squared distances `[rows, len(right)]`, each the caller's to change."""
+    """Blocks of rows of the squared distances `[rows, len(right)]`; the caller may modify them."""
     right_squares = np.einsum("nd,nd->n", right, right)
     count = max(1, BLOCK_BYTES // (8 * len(right)))
     for start in range(0, len(left), count):

@@ -1,4 +1,4 @@
-"""Laplacian pyramid of images: one band of frequencies a level (Burt and Adelson 1983). Clips: that of each frame."""
+"""Laplacian pyramid of images, or of each frame of clips: one frequency band per level (Burt and Adelson 1983)."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import numpy as np
 from jaxtyping import Float
 
 BINOMIAL = np.array([1, 4, 6, 4, 1], np.float32) / 16
-SMALLEST = 16  # pixels: no level is made smaller than this
+SMALLEST = 16  # pixels: smallest shorter side of a level
 
 
 def laplacian_pyramid(images: Float[np.ndarray, "n *t h w c"]) -> list[Float[np.ndarray, "n *t _ _ c"]]:
-    """Levels from fine to coarse: what each halving of the resolution loses, then what is left.
+    """Levels from fine to coarse: the details lost by each halving of the resolution, then the remaining image.
 
-    Levels halve while their shorter side stays at 16 pixels or more, as in Karras et al. 2018,
-    section 5; a smaller image is one level, itself. Filters are 5-tap binomial, borders mirrored.
+    Images are halved while their shorter side stays at 16 pixels or more, as in Karras et al. 2018, section 5; a
+    smaller image is its own single level. Filters are 5-tap binomial, borders mirrored.
     """
     levels = []
     rest = images.astype(np.float32).reshape(-1, *images.shape[-3:])
@@ -33,10 +33,10 @@ def coarsest(images: Float[np.ndarray, "n *t h w c"]) -> Float[np.ndarray, "n *t
 
 
 def thumbnails(images: Float[np.ndarray, "n *t h w c"]) -> Float[np.ndarray, "n d"]:
-    """The coarsest level of each image's pyramid, flattened; of clips all frames.
+    """The coarsest level of each image's pyramid, flattened; for clips, that of all frames.
 
-    As a descriptor of the whole image it needs no trained network, at any resolution. Recall on it
-    notices missing modes; on patches it does not: those of a few images already cover those of all.
+    It describes the whole image at any resolution, without a trained network. Recall computed on it detects missing
+    modes. Recall on patches does not, since the patches of a few images already cover those of all.
     """
     return coarsest(images).reshape(len(images), -1)
 

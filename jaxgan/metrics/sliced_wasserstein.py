@@ -1,8 +1,8 @@
 """Sliced Wasserstein distance between patches of images, one frequency band at a time (Karras et al. 2018).
 
-It needs neither labels nor a trained network. Descriptors are small patches of the levels of the
-Laplacian pyramid; the distance is the mean over random directions of the distance in one dimension. Patches of clips
-reach over frames as well.
+It requires neither labels nor a trained network. Descriptors are small patches of the levels of the Laplacian pyramid;
+the distance is the mean over random directions of the distance in one dimension. Patches of clips also extend over
+frames.
 """
 
 from __future__ import annotations
@@ -16,28 +16,28 @@ from jaxgan.metrics.pyramid import laplacian_pyramid
 
 PATCH = 7  # pixels
 PATCH_FRAMES = 4  # of a clip
-IMAGES_AT_A_TIME = 64  # or frames, whose pyramids are held in memory
+IMAGES_AT_A_TIME = 64  # images or frames whose pyramids are in memory
 DIRECTIONS_AT_A_TIME = 32
 
 
 class PatchDescriptors:
-    """Random 7x7 patches of every level of the Laplacian pyramid of images that come in parts; of clips 4x7x7.
+    """Random 7x7 patches (for clips 4x7x7) of all levels of the Laplacian pyramids of images that are added in parts.
 
-    Of the images nothing else is kept. The patches do not depend on how the images were parted.
+    Only the patches are kept. They do not depend on how the images are divided into parts.
     """
 
     def __init__(self, *, patches_per_image: int = 128, seed: int = 0):
-        """`seed` chooses the patches."""
+        """`seed` determines the patches."""
         self._each, self._random = patches_per_image, np.random.default_rng(seed)
         self._waiting: list[np.ndarray] = []  # images that do not yet fill a block
         self._levels: dict[int, list[np.ndarray]] = {}
 
     def add(self, images: UInt8[np.ndarray, "n *t h w c"]) -> None:
-        """Take patches of further images, or clips. ValueError for those smaller or shorter than a patch."""
+        """Add patches of images or clips. Raises ValueError if they are smaller or shorter than a patch."""
         if min(images.shape[-3:-1]) < PATCH:
-            raise ValueError(f"images must be at least {PATCH} pixels wide and high, got {images.shape[-3:-1]}")
+            raise ValueError(f"got images of {images.shape[-3:-1]}, expected at least {PATCH} pixels wide and high")
         if images.ndim == 5 and images.shape[1] < PATCH_FRAMES:
-            raise ValueError(f"clips must have at least {PATCH_FRAMES} frames, got {images.shape[1]}")
+            raise ValueError(f"got clips of {images.shape[1]} frames, expected at least {PATCH_FRAMES}")
         images = np.concatenate([*self._waiting, images])
         together = max(1, IMAGES_AT_A_TIME // math.prod(images.shape[1:-3]))
         whole = len(images) - len(images) % together
@@ -46,10 +46,10 @@ class PatchDescriptors:
         self._waiting = [images[whole:].copy()]
 
     def descriptors(self) -> dict[int, Float[np.ndarray, "p d"]]:
-        """By the level's size in pixels `[n * patches_per_image, (4 *) 7 * 7 * c]` float32; nothing is left afterwards.
+        """Descriptors `[n * patches_per_image, (4 *) 7 * 7 * c]`, float32, by the level's size in pixels.
 
         Every channel is shifted and scaled to mean 0 and variance 1 over the set (Karras et al. 2018, section 5
-        and appendix).
+        and appendix). The patches are removed from this object.
         """
         for images in self._waiting:
             if len(images):
@@ -66,7 +66,7 @@ class PatchDescriptors:
 def patch_descriptors(
     images: UInt8[np.ndarray, "n *t h w c"], *, patches_per_image: int = 128, seed: int = 0
 ) -> dict[int, Float[np.ndarray, "p d"]]:
-    """The `PatchDescriptors` of images, or clips, that are all there. ValueError as `PatchDescriptors.add` has it."""
+    """The `PatchDescriptors` of an array of images or clips. Raises ValueError as `PatchDescriptors.add`."""
     patches = PatchDescriptors(patches_per_image=patches_per_image, seed=seed)
     patches.add(images)
     return patches.descriptors()
@@ -77,12 +77,13 @@ def sliced_wasserstein_distance(
 ) -> float:
     """Mean over random unit directions of the 1-Wasserstein distance of the projections, times 1000.
 
-    In one dimension, between sets of equal count, that is the mean distance of the sorted values
-    (Rabin et al. 2011; the factor is Karras et al. 2018's). Deterministic by seed. ValueError for sets of unequal
-    count or dimensions.
+    In one dimension, between sets of equal size, it is the mean distance of the sorted values (Rabin et al. 2011; the
+    factor is that of Karras et al. 2018). It is deterministic for a given seed. Raises ValueError for empty sets and
+    for sets of different shapes.
     """
     if first.shape != second.shape or not len(first):
-        raise ValueError(f"expected two sets of as many descriptors, got shapes {first.shape} and {second.shape}")
+        got = f"got descriptors of shapes {first.shape} and {second.shape}"
+        raise ValueError(f"{got}, expected two sets of equal shape that are not empty")
     random = np.random.default_rng(seed)
     total = 0.0
     for start in range(0, directions, DIRECTIONS_AT_A_TIME):

@@ -1,4 +1,4 @@
-"""How much clips move, and which way: of all content alike, so that clips compare whatever is in them."""
+"""Amount and direction of motion in clips, independent of their content."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from jaxtyping import Float32, UInt8
 
 from jaxgan.metrics.pyramid import coarsest
 
-BLOCK_BYTES = 64 * 2**20  # held at a time, and several times that
-LEAST = 1.0  # squared grey levels a pixel: what is even has no velocity
+BLOCK_BYTES = 64 * 2**20  # pixels per block as float32; several times that is in memory
+LEAST = 1.0  # squared grey levels per pixel, added so that flat pictures have no velocity
 
 
 class Velocities(NamedTuple):
-    """Of each clip: mean absolute change of a pixel from frame to frame, in levels of 255, and all its velocities.
+    """Per clip: mean absolute change of a pixel from frame to frame, in levels of 255, and all its velocities.
 
-    The latter are those of the whole picture from each frame to the next, in pixels of the thumbnail: right and down.
+    A velocity is the motion of the whole picture from a frame to the next, right and down, in pixels of the thumbnail.
     """
 
     change: Float32[np.ndarray, " n"]
@@ -24,12 +24,13 @@ class Velocities(NamedTuple):
 
 
 def velocities(clips: UInt8[np.ndarray, "n t h w c"]) -> Velocities:
-    """Of thumbnails, by the least squares of Lucas and Kanade 1981 over the picture. ValueError for single frames.
+    """Velocities of thumbnails, by the least squares of Lucas and Kanade 1981 over the whole picture.
 
-    Changes differ wherever contents do, even if everything moves alike; velocities do not.
+    Unlike changes, velocities are equal for clips with different content and the same motion. Raises ValueError for
+    single frames.
     """
     if clips.shape[1] < 2:
-        raise ValueError(f"velocities are of clips of 2 frames or more, got {clips.shape[1]}")
+        raise ValueError(f"got clips of {clips.shape[1]} frames, expected 2 or more")
     size = max(1, BLOCK_BYTES // (4 * clips[0, ..., 0].size)) if len(clips) else 1
     blocks = [_velocities(clips[start : start + size]) for start in range(0, max(1, len(clips)), size)]
     return Velocities(*map(np.concatenate, zip(*blocks)))

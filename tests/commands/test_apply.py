@@ -227,9 +227,6 @@ def test_holes_are_made_in_clean_pictures(tmp_path, apply):
         ({}, "--degrade: got true, but the degradation"),
         ({"mask_color": "0,0,0"}, "--degrade: got both true and a mask"),
     ],
-        ({}, "--degrade: got true, but the degradation"),
-        ({"mask_color": "0,0,0"}, "--degrade: got both true and a mask"),
-    ],
 )
 def test_what_cannot_be_degraded_is_told(tmp_path, apply, options, words, capsys):
     Image.fromarray(noise(6, 8, 3)).save(tmp_path / "a.png")

@@ -108,7 +108,7 @@ def test_a_run_tells_of_its_data_and_of_their_changes(tmp_path, capfd):
     ("count", "words"),
     [
         (1, "got 1, which requires at least 2 images: the split 'train' of .* has 1 image for the scores to"),
-        (2, "got 5, which requires at least 6 images: .* has 3 images .*give --config.evaluation.neighbours=1 to 2$"),
+        (2, "got 5, which requires at least 6 images: .* has 3 images .*set --config.evaluation.neighbours=1 to 2$"),
     ],
 )
 def test_a_folder_of_too_few_pictures_is_one_line_that_says_what_is_needed(tmp_path, capfd, count, words):

@@ -77,7 +77,7 @@ def test_samples_that_are_no_numbers_are_told(runs, spoiled, tmp_path, capsys):
 def test_samples_that_are_no_numbers_are_not_scored(runs, spoiled, capsys):
     assert main(["--mode=evaluate", f"--workdir={runs['dcgan']}"]) == MISTAKE
     told = capsys.readouterr().err
-    assert "cannot be scored: the generator gives images that are not finite" in told
+    assert "cannot be scored: the generator's images are not finite" in told
     assert told.count("\n") == 1
 
 
@@ -86,7 +86,7 @@ def test_a_run_whose_generator_has_diverged_gives_up(tmp_path, capfd):
     flags = ["--config=configs/quickstart.py", "--config.tiny=true", f"--workdir={tmp_path / 'run'}"]
     assert main([*flags, "--config.optimizers.generator.learning_rate=1e30"]) == GAVE_UP
     told = capfd.readouterr().err
-    assert "training gave up: the generator gives images that are not finite" in told
+    assert "training gave up: the generator's images are not finite" in told
     assert "step 0: " in told
     assert "Traceback" not in told
 

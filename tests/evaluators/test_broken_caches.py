@@ -1,4 +1,4 @@
-"""Caches of statistics and of classifiers whose files are broken: made anew, never a traceback."""
+"""Broken cache files of statistics and classifiers are rebuilt and never raise a traceback."""
 
 import hashlib
 import json
@@ -32,7 +32,7 @@ def archive(path, header):
 
 
 @pytest.mark.parametrize("fault", HEADERS)
-def test_a_broken_array_of_a_cache_is_made_anew(fault, tmp_path):
+def test_a_broken_cached_array_is_rebuilt(fault, tmp_path):
     archive(tmp_path / "reference.npz", HEADERS[fault])
     assert reference_cache._load(str(tmp_path / "reference.npz"), "") is None
     save_classifier(str(tmp_path), "f" * 8, {"w": np.zeros(3)}, accuracy=0.5, description={})
@@ -53,13 +53,13 @@ def test_a_record_that_is_nested_deeply_is_trained_again(tmp_path):
 
 
 @pytest.mark.slow
-def test_mutants_of_a_cache_are_read_or_made_anew(tmp_path):
+def test_mutants_of_a_cache_are_read_or_rebuilt(tmp_path):
     np.savez(tmp_path / "good.npz", mean=np.arange(24.0), count=np.array(3))
     np.savez_compressed(tmp_path / "packed.npz", mean=np.arange(24.0), count=np.array(3))
 
     def read(path):
         if reference_cache._load(str(path), "") is None:
-            raise UserError("made anew")
+            raise UserError("rebuilt")
 
     originals = [(tmp_path / name).read_bytes() for name in ("good.npz", "packed.npz")]
     read_mutants(read, originals, tmp_path / "mutant.npz")

@@ -1,4 +1,4 @@
-"""What is kept of real images is used for the very contents that it was made from, and made anew where damaged."""
+"""Cached statistics of real images are used only for the contents they were made from; damaged ones are rebuilt."""
 
 import json
 import logging
@@ -28,7 +28,7 @@ class Maker:
         return {"sums": np.full((4, 3), float(self.made)), "counts": np.arange(5)}
 
 
-def test_statistics_of_other_contents_are_made_anew(tmp_path):
+def test_statistics_of_other_contents_are_rebuilt(tmp_path):
     make = Maker()
 
     def ask(data):
@@ -51,7 +51,7 @@ def test_statistics_of_an_older_version_are_those_of_the_first_who_asks(tmp_path
     assert set(cached(str(tmp_path), KEY, make, of("x"))) == {"sums", "counts"}
 
 
-def test_damaged_statistics_are_made_anew(tmp_path, caplog):
+def test_damaged_statistics_are_rebuilt(tmp_path, caplog):
     make = Maker()
     cached(str(tmp_path), KEY, make, of("x"))
     (path,) = tmp_path.iterdir()
@@ -60,7 +60,7 @@ def test_damaged_statistics_are_made_anew(tmp_path, caplog):
         path.write_bytes(broken)
         found = cached(str(tmp_path), KEY, make, of("x"))
         assert found["counts"].tolist() == [0, 1, 2, 3, 4]
-    assert "made anew" in caplog.text
+    assert "will be rebuilt" in caplog.text
 
 
 def save(folder, data=()):

@@ -1,4 +1,4 @@
-"""Evaluators that a config names, and the one that fits where it names none."""
+"""Evaluators named in a config, and the default one if it names none."""
 
 import json
 
@@ -46,14 +46,14 @@ def make(changes=None, **base):
     return make_evaluators(config, product_of(make_task(config))[1])
 
 
-def test_the_one_that_fits_is_made_of_what_holds_for_all():
+def test_the_default_evaluator_uses_the_common_settings():
     ((name, (evaluator, every)),) = make().items()
     assert (name, every, evaluator.names[0]) == (UNNAMED, 32, "swd")
     manifest = evaluator.manifest
     assert [manifest[key] for key in ("samples", "neighbours", "data")] == [40, 3, "jaxgan_digits/train"]
 
 
-def test_named_ones_say_what_is_their_own():
+def test_named_evaluators_override_the_common_settings():
     sections = {
         "a": {"name": NAME, "samples": 20, "every_images": None},
         "b": {"name": NAME, "data": {"split": "test"}, "features": "self", "every_images": 16},
@@ -75,7 +75,9 @@ def test_the_best_checkpoint_is_by_a_score_that_there_is():
         "b/swd": ("b/swd", "min"),
     }
     assert choose_best(CheckpointConfig(best="b/recall", best_mode="max"), made).best_mode == "max"
-    with pytest.raises(UserError, match=r"checkpoint\.best: got 'swd', expected auto, a/swd, a/recall, .* b/swd"):
+    with pytest.raises(
+        UserError, match=r"checkpoint\.best: got 'swd', expected one of auto, a/swd, a/recall, .* b/swd"
+    ):
         choose_best(CheckpointConfig(best="swd"), made)
 
 
@@ -91,16 +93,16 @@ def test_the_best_checkpoint_is_by_a_score_that_there_is():
             r"config.evaluators.a asks for 'image' \(pixels \[8, 8, 1\]\)",
         ),
         ({"a": {"name": NAME, "data": {"split": "x"}}}, "jaxgan_digits' has no split 'x'"),
-        ({"a": {"name": NAME, "neighbours": 40}}, r"config.evaluators.a.neighbours: got 40, which .*=40$"),
-        ({"a": {"name": NAME, "features": "vgg16"}}, "config.evaluators.a.features: got 'vgg16', for LPIPS"),
+        ({"a": {"name": NAME, "neighbours": 40}}, r"config.evaluators.a.neighbours: got 40, which .* is 40$"),
+        ({"a": {"name": NAME, "features": "vgg16"}}, "config.evaluators.a.features: got 'vgg16', which is for LPIPS"),
     ],
 )
-def test_what_does_not_fit_is_told_with_its_place(sections, words):
+def test_unfitting_sections_raise_with_their_path(sections, words):
     with pytest.raises(UserError, match=words):
         make(evaluators=sections)
 
 
-def test_what_restores_pictures_is_scored_on_clips_beside_methods_tuned_on_those_of_training(tmp_path, caplog):
+def test_picture_restorers_are_scored_on_clips_with_baselines_tuned_on_training_clips(tmp_path, caplog):
     y, x = np.mgrid[:32, :48]
     for split, shift in (("train", 0), ("test", 9)):
         (tmp_path / split / "film").mkdir(parents=True)
@@ -113,13 +115,13 @@ def test_what_restores_pictures_is_scored_on_clips_beside_methods_tuned_on_those
     evaluator = make(**RESTORING, evaluators={"films": films})["films"].evaluator
     assert (evaluator.manifest["samples"], evaluator.manifest["frames"]) == (3, 3)
     scores = evaluator.run(Trained(restore=lambda frames: frames), 0)
-    told = [record.getMessage() for record in caplog.records if "best of" in record.getMessage()]
+    told = [record.getMessage() for record in caplog.records if ": tuned to " in record.getMessage()]
     assert [line.partition(":")[0] for line in told] == ["temporal_mean", "temporal_median", "nlmeans"]
     assert not any("scored on" in record.getMessage() for record in caplog.records)
     assert {"tof/gaussian_25", "flicker_nlmeans/gaussian_25", "flicker_original_std/gaussian_25"} <= scores.keys()
 
 
-def test_data_of_other_classes_are_told(tmp_path):
+def test_data_of_other_classes_raise(tmp_path):
     for name in ("x", "y"):
         (tmp_path / name).mkdir()
         for number in range(20):
@@ -140,7 +142,7 @@ def test_data_of_other_classes_are_told(tmp_path):
         (3, r"config\.evaluators: got 3"),
     ],
 )
-def test_a_mistake_in_a_section_is_told_without_jax(sections, words):
+def test_a_mistake_in_a_section_is_reported_without_jax(sections, words):
     with pytest.raises(UserError, match=words):
         resolve({**BASE, "evaluators": sections}, {})
 
@@ -180,7 +182,7 @@ def test_evaluators_of_a_run_come_due_one_by_one(tmp_path, capsys):
     assert evaluated["scores"].keys() == json.loads(place.scores.read_text())["scores"].keys()
 
 
-def test_restored_pictures_are_scored_by_what_fits_them():
+def test_restored_pictures_are_scored_by_the_fitting_evaluator():
     ((name, (evaluator, _)),) = make(**RESTORING, evaluation={"samples": 2}).items()
     assert (name, evaluator.names[0], evaluator.best_mode) == (UNNAMED, "psnr", "max")
     assert evaluator.manifest["samples"] == 2

@@ -77,7 +77,7 @@ def test_is_taken_from_the_cache_and_is_the_same(cached):
     np.testing.assert_array_equal(again(images).features, features(images).features)
 
 
-def test_what_lies_in_the_cache_needs_no_pickle_and_says_what_it_is(cached):
+def test_cached_files_need_no_pickle_and_describe_themselves(cached):
     cache_dir, features = cached
     record = json.loads((cache_dir / f"{features.name}.json").read_text())
     assert record["fingerprint"] == features.fingerprint
@@ -124,7 +124,7 @@ def copy_damaged(cache_dir, to, features, damage):
         (to / f"{features.name}.npz").write_bytes(weights)
 
 
-def test_what_is_trained_anew_equals_the_old_and_takes_its_place(cached, tmp_path):
+def test_a_retrained_classifier_equals_and_replaces_the_old_one(cached, tmp_path):
     cache_dir, features = cached
     copy_damaged(cache_dir, tmp_path, features, "flipped bit")
     assert train(tmp_path).checksum == features.checksum

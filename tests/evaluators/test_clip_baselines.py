@@ -23,7 +23,7 @@ def test_windows_end_with_the_clip():
     np.testing.assert_allclose(temporal_median(COUNT[:, None], 99)[:, 0], 4)
 
 
-def test_a_covered_pixel_is_the_median_of_where_it_is_known():
+def test_a_covered_pixel_is_the_median_of_its_known_values():
     clip = np.zeros((5, 2, 2, 3), np.float32)
     clip[..., :2] = COUNT[:, None, None, None]
     clip[2, 0, 0] = [77, 78, 1]  # known in the other four
@@ -61,7 +61,7 @@ def error(restored, original):
     return np.abs((restored + 1) * 127.5 - original).mean()
 
 
-def test_methods_restore_what_stands_still():
+def test_methods_restore_still_clips():
     noise = np.random.default_rng(0).normal(0, 20 / 127.5, (7, 32, 40, 3))
     condition, original = still(noise)
     before = error(condition, original)

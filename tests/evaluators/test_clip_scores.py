@@ -117,7 +117,7 @@ def test_motion_is_compared_with_that_of_the_data(tmp_path):
     assert judge.manifest["straight_reals"] == 1.0
 
 
-def test_what_is_shown_is_to_stay_what_it_is(monkeypatch, tmp_path):
+def test_identity_scores_objects_that_change(monkeypatch, tmp_path):
     class Grey:
         """Reads a thing by how bright it is."""
 
@@ -164,7 +164,7 @@ def test_controls_stand_beside_scores(monkeypatch, tmp_path):
     assert pictures.controls(0) == {}
 
 
-def test_what_controls_are():
+def test_controls():
     source = Bars()
     made = {name: generate(0, np.array([1, 0, 1])) for name, generate in controls(source, 80, 0).items()}
     real = made["real"]
@@ -206,16 +206,16 @@ def test_a_classifier_learns_which_way_clips_go():
     assert distances["real"] < 0.2 * min(distances["still"], distances["shuffled"])
 
 
-def test_features_of_the_other_kind_of_data_are_told(tmp_path):
+def test_features_for_the_other_kind_of_data_raise(tmp_path):
     class Pictures(Bars):
         def __init__(self):
             super().__init__()
             self.spec = DataSpec("pictures", "train", 80, picture_fields(SIDE, SIDE, 1), "f" * 8)
 
     for source, features, told in (
-        (Bars(), "inception", "bars has clips: expected 'classifier', 'i3d', 'motion' and 'patches'"),
+        (Bars(), "inception", "bars has clips; expected 'classifier', 'i3d', 'motion' or 'patches'"),
         (Bars(), "self", "bars has clips"),
-        (Pictures(), "i3d", "pictures has pictures: expected 'inception'"),
+        (Pictures(), "i3d", "pictures has pictures; expected 'inception'"),
     ):
         with pytest.raises(UserError, match=rf"config\.evaluation\.features: got '{features}', but {told}"):
             Distribution(source, cache_dir=str(tmp_path), features=features, **SETTINGS)

@@ -193,7 +193,7 @@ def test_of_one_image_a_class_there_is_no_diversity_and_all_else_is_a_number(tmp
     scores = judge.run(Trained(noise), 0)
     assert set(by_score(scores)) == set(judge.names) - {"diversity"}
     assert np.isfinite(list(scores.values())).all()
-    assert "left out of the scores: diversity" in caplog.text
+    assert "diversity is left out of the scores" in caplog.text
     write_report(tmp_path / "scores.json", {"scores": scores, "manifest": judge.manifest})
     assert read_report(tmp_path / "scores.json")["scores"] == scores
     assert judge.manifest["classifier_accuracy"] is None  # nothing could be held out of its training
@@ -227,7 +227,7 @@ def test_a_tenth_is_held_out_of_the_classifier_but_of_no_class_everything():
 
 
 @pytest.mark.usefixtures("quick")
-def test_the_manifest_tells_references_and_counts(cache_dir):
+def test_the_manifest_has_references_and_counts(cache_dir):
     manifest = evaluator(cache_dir).manifest
     assert manifest["reference"].startswith(source().spec.fingerprint)
     assert manifest["samples"] == manifest["manifold_points"] == 100
@@ -256,7 +256,7 @@ def test_patches_and_thumbnails_are_compared_on_request(cache_dir):
 
 @pytest.mark.parametrize(
     ("spoil", "message"),
-    [(lambda images: images[:, 1:], "asked were"), (lambda images: images * np.nan, "not finite")],
+    [(lambda images: images[:, 1:], "expected"), (lambda images: images * np.nan, "not finite")],
 )
 def test_images_of_another_shape_or_not_finite_are_refused(cache_dir, spoil, message):
     judge = Distribution(source(labelled=False), cache_dir=cache_dir, samples=100, features="patches")
@@ -271,7 +271,7 @@ def test_more_neighbours_than_samples_or_images_are_refused_at_once(cache_dir, c
 
 
 def test_features_for_restorations_are_refused(cache_dir):
-    with pytest.raises(UserError, match=r"config\.evaluation\.features: got 'vgg16', for LPIPS"):
+    with pytest.raises(UserError, match=r"config\.evaluation\.features: got 'vgg16', which is for LPIPS"):
         evaluator(cache_dir, features="vgg16")
 
 

@@ -1,4 +1,4 @@
-"""The gap between what the discriminator saw and what it did not."""
+"""The gap between training images and held-out images in the discriminator's logits."""
 
 import numpy as np
 import pytest

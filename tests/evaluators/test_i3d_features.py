@@ -1,4 +1,4 @@
-"""What of clips I3D is asked, and what its features are called. The logits themselves: tests/parity."""
+"""I3D's input clips and the names of its features. The logits are tested in tests/parity."""
 
 import numpy as np
 import pytest
@@ -10,16 +10,16 @@ from jaxgan.models.pretrained.i3d import I3D
 
 
 @pytest.mark.parametrize(
-    ("shape", "told"),
+    ("shape", "message"),
     [
-        ((2, 32, 32, 3), "got pictures"),
-        ((2, 8, 32, 32, 3), "at least 9 frames, got clips of 8 frames"),
-        ((2, 16, 32, 32, 4), "1 or 3 channels, got 4"),
+        ((2, 32, 32, 3), "got pictures, expected clips"),
+        ((2, 8, 32, 32, 3), "got clips of 8 frames, expected clips of at least 9 frames"),
+        ((2, 16, 32, 32, 4), "got 4 channels, expected 1 or 3"),
     ],
 )
-def test_clips_that_it_cannot_see_are_told(shape, told):
+def test_unsuitable_clips_raise(shape, message):
     look = I3DFeatures({}, "i3d", "0")
-    with pytest.raises(UserError, match=rf"config\.evaluation\.features: I3D sees .*{told}"):
+    with pytest.raises(UserError, match=rf"config\.evaluation\.features: {message}"):
         look(np.zeros(shape, np.uint8))
 
 
@@ -43,7 +43,7 @@ def test_only_the_published_weights_have_the_published_name(monkeypatch):
     assert i3d_features("any.pt").name == "i3d-kinetics-400"
 
 
-def test_a_file_that_is_not_there_is_told_with_the_field(tmp_path):
+def test_a_missing_file_raises_with_its_field(tmp_path):
     with pytest.raises(
         UserError, match=r"config\.evaluation\.weights: .*nowhere\.pt' is no file; of I3D, its published"
     ):

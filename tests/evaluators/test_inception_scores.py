@@ -1,4 +1,4 @@
-"""Scores in Inception's features: names, manifest, cache, what is told without a file. The network is a stand-in."""
+"""Scores in Inception's features: names, manifest, cache, the message without a file. The network is a stand-in."""
 
 import hashlib
 
@@ -73,7 +73,7 @@ def test_the_reference_is_computed_once(evaluator, tmp_path):
     evaluator().run(Trained(generate), 1)
     assert StandIn.calls == 60 + 50 + 50
     (path,) = tmp_path.glob("reference-*.npz")
-    path.write_bytes(path.read_bytes()[:100])  # a damaged one is made anew
+    path.write_bytes(path.read_bytes()[:100])  # damaged files are rebuilt
     evaluator().run(Trained(generate), 1)
     assert StandIn.calls == 60 + 50 + 50 + 110
 
@@ -171,7 +171,7 @@ def test_reports_are_read_or_refused(tmp_path):
     path = tmp_path / "scores.json"
     for text in ("", "[]", '{"scores": 1, "manifest": {}}'):
         path.write_text(text)
-        with pytest.raises(UserError, match="it is no file of scores"):
+        with pytest.raises(UserError, match="expected a file of scores"):
             read_report(path)
     path.write_text('{"scores": {"fid": 1.0}, "manifest": {"a": 1}}')
     assert read_report(path)["scores"] == {"fid": 1.0}

@@ -1,4 +1,4 @@
-"""Labels in the shares of the data, from the first on."""
+"""Labels in the proportions of the data, for every prefix."""
 
 import time
 from types import SimpleNamespace

@@ -1,4 +1,4 @@
-"""Motion collapse is seen in the scores of clips, and real clips are none."""
+"""Motion collapse lowers the scores of clips; real clips are not affected."""
 
 import numpy as np
 import pytest

@@ -91,7 +91,7 @@ def test_the_rank_test_is_that_of_scipy():
     assert rank_test(np.ones(3), np.ones(5)) == (0.5, 0.0)
 
 
-def test_some_copies_are_told(search):
+def test_some_copies_are_reported(search):
     found = search(np.concatenate([Noise(0, 300).images[:10], Noise(2, 90).images]))
     assert found.share == pytest.approx(0.1, abs=0.03)
     assert found.verdict.startswith("perhaps memorised in part")

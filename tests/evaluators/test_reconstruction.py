@@ -1,4 +1,4 @@
-"""Scores of restored pictures, beside those of a method without training."""
+"""Scores of restored pictures, and of a baseline without training."""
 
 import dataclasses
 
@@ -145,7 +145,7 @@ class Pairs(Pictures):
     ("pictures", "degradation"),
     [(Pictures(), Chain((GaussianNoise(5.0), Blur((1.0, 1.0), ("isotropic",))))), (Pairs(3), None)],
 )
-def test_where_no_method_is_known_the_condition_stands_beside_the_scores(pictures, degradation):
+def test_without_a_known_method_the_condition_is_the_baseline(pictures, degradation):
     evaluator = Reconstruction(pictures, degradation, samples=1)
     scores = evaluator.run(Trained(restore=lambda condition: condition), 0)
     assert scores[f"psnr_input/{evaluator.label}"] == scores[f"psnr/{evaluator.label}"]
@@ -175,7 +175,7 @@ class Large(Pictures):
         return {"image": np.tile(super().picture(index)["image"], (3, 3, 1))[:192, :176]}
 
 
-def test_ms_ssim_where_there_is_room_and_lpips_where_there_is_a_network(monkeypatch):
+def test_ms_ssim_of_large_pictures_and_lpips_with_a_network(monkeypatch):
     def distance(restored, original):
         return np.abs(restored - original).mean(axis=(1, 2, 3))
 

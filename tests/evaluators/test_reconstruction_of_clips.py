@@ -1,4 +1,4 @@
-"""Scores of restored clips, beside those of methods without training."""
+"""Scores of restored clips, and of baselines without training."""
 
 import dataclasses
 
@@ -138,7 +138,7 @@ def test_training_without_such_clips_costs_a_line(caplog):
         raise UserError("a clip takes 5 frames, the longest shot has 3")
 
     scores = Reconstruction(frames(), Hole(), training=training).run(Trained(restore=lambda shot: shot[..., :3]), 0)
-    assert "tuned on the clips that they are scored on: a clip takes 5 frames" in caplog.text
+    assert "tuned on the same clips that they are scored on: a clip takes 5 frames" in caplog.text
     assert scores["psnr_temporal_median/hole"] > scores["psnr_biharmonic/hole"] > scores["psnr/hole"]
 
 

@@ -1,4 +1,4 @@
-"""Scores of pictures without labels: the network that trains itself, and what its distance says of known faults."""
+"""Scores of pictures without labels: the self-supervised network, and its distances for known faults."""
 
 import dataclasses
 import io
@@ -123,7 +123,7 @@ def test_views_of_one_picture_are_pulled_together_and_those_of_others_apart():
     ("features", "labels", "best"),
     [("auto", 0, "frechet"), ("self", 3, "frechet"), ("patches", 0, "swd"), ("auto", 3, "frechet")],
 )
-def test_it_is_what_pictures_without_labels_are_scored_in(cache_dir, features, labels, best):
+def test_unlabelled_pictures_are_scored_in_self_supervised_features(cache_dir, features, labels, best):
     source = Gratings()
     source.spec = dataclasses.replace(source.spec, fields=picture_fields(SIZE, SIZE, 1, tuple("abc"[:labels])))
     judge = Distribution(source, cache_dir=cache_dir, samples=100, features=features)

@@ -75,7 +75,7 @@ def test_a_single_mode_is_counted_as_one(scorer):
     assert scores["frechet"] > 1.0
 
 
-def test_the_manifest_says_what_was_counted_with(scorer):
+def test_the_manifest_has_classifier_and_modes(scorer):
     manifest = scorer[1].manifest
     assert manifest["modes"] == 27
     assert manifest["features"].startswith("stacked-classifier-")

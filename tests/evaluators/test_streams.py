@@ -1,4 +1,4 @@
-"""What is counted in parts equals what is counted at once, by numpy's own formulas."""
+"""Statistics accumulated in parts equal those computed at once with NumPy."""
 
 import jax
 import numpy as np

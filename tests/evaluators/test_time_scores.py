@@ -1,4 +1,4 @@
-"""Scores of restored clips in time, put together."""
+"""Temporal scores of restored clips, combined from parts."""
 
 import numpy as np
 import pytest
@@ -22,7 +22,7 @@ def flickering(original):
     return restored.clip(0, 255).astype(np.uint8)
 
 
-def test_what_flickers_is_told_from_its_original():
+def test_flicker_is_distinguished_from_the_original():
     originals = [clip(0), clip(1), 255 * (np.arange(3) % 2).repeat(300).reshape(3, 10, 10, 3).astype(np.uint8)]
     scores = TimeScores(originals, distance=lambda one, other: np.abs(one - other).mean(axis=(1, 2, 3)))
     found, own = scores([*map(flickering, originals[:2]), originals[2]]), scores.of_originals

@@ -1,4 +1,4 @@
-"""Restoring a generator, with a task whose images tell what they were drawn from."""
+"""Restoring a generator, with a task whose images encode their inputs."""
 
 import dataclasses
 import json
@@ -107,7 +107,7 @@ def test_images_come_from_the_averaged_weights_with_classes_in_turn(run):
     np.testing.assert_array_equal(images, generator.generate(np.int64(7), 5))
 
 
-def test_what_was_recorded_comes_with_it(run):
+def test_the_record_is_restored(run):
     generator = load(run)
     assert (generator.step, generator.images_seen, generator.num_classes) == (4, 256, 3)
     assert generator.class_names == ("a", "b", "c")
@@ -170,7 +170,7 @@ def test_other_mistakes_are_clear(run, tmp_path):
         generator.generate(0, 0)
     with pytest.raises(UserError, match=r"latents: got shape \(2, 5\), expected \(n, 3\)"):
         generator.synthesize(np.zeros((2, 5)))
-    with pytest.raises(UserError, match="is not the directory of a run"):
+    with pytest.raises(UserError, match="expected the directory of a run"):
         load(tmp_path / "nowhere")
 
 

@@ -1,4 +1,4 @@
-"""The sampler, with a task whose images tell what they were drawn from."""
+"""The sampler, with a task whose images encode their inputs."""
 
 import dataclasses
 
@@ -51,7 +51,7 @@ def test_truncation_reaches_the_task_and_costs_one_compile():
     assert np.abs(drawn).max() <= np.float32(0.1)
 
 
-def test_a_task_that_tells_of_no_styles_has_none():
+def test_a_task_without_styles_has_none():
     assert not Sampler(Task().product).has_styles
 
 
@@ -82,9 +82,9 @@ def test_shares_of_any_floats_are_taken(dtype):
     [
         (np.ones((4, 2)) / 2, r"got shape \(4, 2\) of float64, expected shares \(4, 3\)"),
         (np.ones((3, 3)) / 3, r"got shape \(3, 3\) of float64, expected shares \(4, 3\)"),
-        (np.ones((4, 3)), "no shares, expected rows of 0 or more that sum to 1"),
-        (np.array([[2.0, -1.0, 0.0]] * 4), "no shares, expected rows of 0 or more"),
-        (np.full((4, 3), np.nan), "no shares"),
+        (np.ones((4, 3)), "invalid shares, expected rows of 0 or more that sum to 1"),
+        (np.array([[2.0, -1.0, 0.0]] * 4), "invalid shares, expected rows of 0 or more"),
+        (np.full((4, 3), np.nan), "invalid shares"),
         (np.ones(4), r"of float64, expected 4 integers, or shares \(4, 3\) of the classes as floats"),
         (np.ones((4, 3), int), r"of int64, expected 4 integers, or shares \(4, 3\)"),
         ([0, 1, 2, 3], "got 0 to 3, expected 0 to 2"),

@@ -1,4 +1,4 @@
-"""Standing statistics: what samples are normalised with, against closed forms and batch by batch."""
+"""Standing statistics: the statistics that normalise samples, against closed forms and batch by batch."""
 
 import types
 

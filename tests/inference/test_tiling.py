@@ -1,4 +1,4 @@
-"""Tiles: what comes out is what the whole picture gives, in few shapes, full batches, and strips."""
+"""Tiles: the result is that of the whole picture, in few shapes, full batches, and strips."""
 
 import itertools
 
@@ -80,7 +80,7 @@ def test_tiles_are_as_small_as_their_number_allows(length, multiple, count, side
 
 @pytest.mark.parametrize("size", [(100, 71), (33, 32), (20, 90), (1, 1), (16, 5)])
 @pytest.mark.parametrize("overlap", [None, 12])
-def test_tiles_give_what_the_whole_picture_gives(size, overlap):
+def test_tiles_give_the_result_of_the_whole_picture(size, overlap):
     image = noise(*size, 3)
     result = tiled(network, image, Tiling(32, REACH, overlap), scale=2)
     np.testing.assert_allclose(result, network(image[None])[0], atol=1e-6)
@@ -93,7 +93,7 @@ def test_tiles_of_networks_that_halve_begin_where_squares_do(size):
     np.testing.assert_allclose(result, pooled(image[None])[0], atol=1e-6)
 
 
-def test_where_the_overlap_is_too_short_tiles_fade_into_each_other():
+def test_tiles_are_blended_if_the_overlap_is_too_short():
     image = noise(200, 40, 1)
 
     def moody(tiles):

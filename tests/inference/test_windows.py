@@ -44,7 +44,7 @@ def test_a_shot_of_any_length_is_as_the_whole_clip(count):
         assert np.abs(through(windowed(product, size=5, around=1), frames) - whole).max() > 0.01
 
 
-def test_it_asks_for_frames_and_is_late_by_what_is_seen_further():
+def test_it_takes_frames_and_is_late_by_the_frames_ahead():
     product = windowed(smoothing(1), size=5, around=2)
     assert product.asks["small"] == product.gives["image"] == Field((None, None, 3), kind="pixels")
     assert product.delay == 6

@@ -147,7 +147,7 @@ def test_what_the_rules_do(manifest, job):
     assert manifest["spec"]["failurePolicy"]["maxRestarts"] > 0
 
 
-def test_what_kubernetes_demands_beyond_its_schema(job):
+def test_demands_of_kubernetes_beyond_its_schema(job):
     pod, policies = job["template"]["spec"], [rule.get("onExitCodes") for rule in job["podFailurePolicy"]["rules"]]
     assert (pod["restartPolicy"], job["backoffLimit"]) == ("Never", 0)  # of a pod failure policy; all start together
     for codes in filter(None, policies):
@@ -170,7 +170,7 @@ def test_the_flags_in_the_manifest_are_flags(job, capsys):
     assert str(call.workdir).startswith("gs://")
 
 
-def test_pods_with_gpus_are_told_of_each_other(manifest, job):
+def test_pods_with_gpus_know_each_other(manifest, job):
     """The lines for GPUs in the documentation, in place of those for TPUs."""
     text = (ROOT / "docs/launch.md").read_text()
     change = yaml.safe_load(re.search(r"```yaml\n(nodeSelector:.*?)```", text, re.S)[1])
@@ -188,7 +188,7 @@ def test_pods_with_gpus_are_told_of_each_other(manifest, job):
     assert (found.number, found.process) == (job["completions"], 3)
 
 
-def test_the_container_file_copies_what_is_there():
+def test_the_container_file_copies_existing_files():
     text = (ROOT / "launch/gke/Dockerfile").read_text()
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     copied = [word for line in re.findall(r"^COPY (.*) \S+$", text, re.M) for word in line.split()]
@@ -203,7 +203,7 @@ def pins(name):
     return {re.sub(r"[-_.]+", "-", package).lower(): version for package, version in pairs}
 
 
-def test_the_image_is_built_from_what_is_pinned_and_not_by_root():
+def test_the_image_has_pinned_sources_and_does_not_run_as_root():
     text = (ROOT / "launch/gke/Dockerfile").read_text()
     assert re.search(r"^ARG BASE=python:3\.12\S*@sha256:[0-9a-f]{64}$", text, re.M)
     assert re.findall(r"^FROM (.*)$", text, re.M) == ["${BASE}"]

@@ -1,4 +1,4 @@
-"""What a launcher is called with: a number or a name that is none is told in one line, and nothing is started."""
+"""Arguments of the launchers: invalid numbers and names are reported in one line, and nothing is started."""
 
 import os
 import pathlib
@@ -86,12 +86,12 @@ def test_the_numbers_of_local_flags(place, flag):
     for number in NO_NUMBERS:
         told = refused(place, "local.sh", "2", f"{flag}={number}", "--", "x")
         assert told.startswith(f"local.sh: {flag}: got ")
-        assert "expected whole numbers from 0 to" in told
+        assert "expected a whole number from 0 to" in told
 
 
-def test_what_is_no_flag_of_the_local_launcher(place):
+def test_unknown_flags_of_the_local_launcher(place):
     for flag in ("--name=-x", "--grace", "--pause 1", "", "-x", "--gpus\neach=1", "--$(touch it)=1"):
-        assert "expected --max-crashes, " in refused(place, "local.sh", "2", flag, "--", "x")
+        assert "expected one of --max-crashes, " in refused(place, "local.sh", "2", flag, "--", "x")
     assert "'--' is missing" in refused(place, "local.sh", "2", "--grace=1")
     for python in ("-x", "python -u", str(place), "$(touch it)", "no such\nprogram"):
         assert "PYTHON: got" in refused(place, "local.sh", "2", "--", "x", PYTHON=python)
@@ -134,11 +134,11 @@ def test_the_numbers_of_a_slice(place):
 
 def test_a_workdir_that_only_looks_like_one_in_a_bucket(place):
     for flags in (["--config", "x --workdir gs://b/x"], ["--workdir", "gs://"], ["--x=--workdir=gs://b"], []):
-        assert "--workdir must be a gs:// path" in pod(place, flags=flags)
+        assert "--workdir: expected a gs:// path" in pod(place, flags=flags)
 
 
 @pytest.mark.parametrize("what", ["install", "follow"])
-def test_what_a_host_of_a_slice_is_told(place, what):
+def test_mistakes_in_the_calls_of_a_host(place, what):
     for text in ("", "-x", "../x", "$(touch it)", "a\nb", "1e3", "g" * 40):
         assert f"{what}: got" in refused(place, "tpu_host.sh", what, text)
     assert "what to do: got" in refused(place, "tpu_host.sh", "-x")

@@ -133,7 +133,7 @@ def test_a_crash_is_started_again_up_to_a_limit(board):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("status", [MISTAKE, GAVE_UP, CTRL_C])
-def test_what_a_new_start_would_not_mend_is_not_started_again(board, status):
+def test_ends_that_a_restart_cannot_fix_are_not_started_again(board, status):
     assert board.launch(f"here; await 0; await 1; exit {status}", "2")[0] == status
     assert [len(board.calls(i)) for i in range(2)] == [1, 1]
 
@@ -240,7 +240,7 @@ def process_of(launcher, flags):
     [
         ([], "as the number of processes"),
         (["0", "--"], "got 0 as"),
-        (["2", "--config=x"], "expected --max-crashes, --grace, "),
+        (["2", "--config=x"], "expected one of --max-crashes, --grace, "),
         (["2", "--grace=long", "--"], "--grace: got long"),
         (["2", "--gpus=1", "--"], "got --gpus=1, expected"),
         (["2"], "'--' is missing"),

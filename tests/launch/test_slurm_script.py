@@ -1,4 +1,4 @@
-"""launch/slurm.sbatch with stand-ins for Slurm's commands: what it does after each end of the step."""
+"""launch/slurm.sbatch with stand-ins for Slurm's commands: its actions after each end of the step."""
 
 import os
 import pathlib
@@ -57,7 +57,7 @@ def test_the_flags_arrive_as_they_were(slurm, tmp_path):
 
 
 @pytest.mark.parametrize("status", [MISTAKE, GAVE_UP, CTRL_C])
-def test_what_a_new_start_would_not_mend_is_not_queued(slurm, tmp_path, status):
+def test_ends_that_a_restart_cannot_fix_are_not_queued(slurm, tmp_path, status):
     assert ended(slurm(f"exit {status}"), tmp_path)[::2] == (status, [])
 
 
@@ -66,7 +66,7 @@ def test_the_interrupted_is_queued_again(slurm, tmp_path):
     assert not (tmp_path / "jaxgan-7.crashes").exists()
 
 
-def test_what_somebody_cancelled_is_not_queued_again(slurm, tmp_path):
+def test_a_cancelled_job_is_not_queued_again(slurm, tmp_path):
     status, output, asked = ended(slurm("exit 75", state="CANCELLED"), tmp_path)
     assert (status, asked) == (INTERRUPTED, [])
     assert "the job is CANCELLED" in output

@@ -179,7 +179,7 @@ def test_the_status_is_the_one_that_says_most(cloud):
 
 
 @pytest.mark.slow
-def test_a_withdrawn_slice_is_made_anew(cloud):
+def test_a_preempted_slice_is_rebuilt(cloud):
     plan = 'if [ "$start" = 1 ]; then echo PREEMPTED >"$clouds/state"; exit 1; fi'
     assert cloud.launch(plan, *SLICE, "--spot", "--max-crashes=0")[0] == FINISHED
     assert cloud.calls == ["create", "scp", "delete", "create", "scp", "delete"]
@@ -201,7 +201,7 @@ def test_asked_to_end_the_run_saves_and_the_slice_is_deleted(cloud, number, stat
 
 
 @pytest.mark.slow
-def test_what_it_made_is_kept_when_told_so(cloud):
+def test_a_created_slice_is_kept_with_keep(cloud):
     status, _, errors = cloud.launch("", *SLICE, "--keep", flags=("--workdir=w",))
     assert (status, cloud.calls) == (FINISHED, ["create", "scp"])
     assert "paid for until: gcloud compute tpus tpu-vm delete gan --zone=us-west4-a" in errors
@@ -226,12 +226,12 @@ def test_a_slice_of_others_that_is_not_ready_is_left_alone(cloud):
 @pytest.mark.parametrize(
     ("arguments", "flags", "words"),
     [
-        (("--name=gan", "--zone=z"), FLAGS, "--name, --zone and --type are needed"),
+        (("--name=gan", "--zone=z"), FLAGS, "--name, --zone and --type are required"),
         ((*SLICE, "--spt"), FLAGS, "got --spt"),
         ((*SLICE, "--max-crashes=few"), FLAGS, "--max-crashes: got few"),
-        ((*SLICE, "--commit=nowhere"), FLAGS, "there is no commit nowhere"),
-        (("--name=gan", "--zone=z", "--type=v9-8"), FLAGS, "not known here for --type=v9-8"),
-        (SLICE, ("--workdir=runs/x",), "--workdir must be a gs:// path"),
+        ((*SLICE, "--commit=nowhere"), FLAGS, "--commit: got nowhere, expected a commit"),
+        (("--name=gan", "--zone=z", "--type=v9-8"), FLAGS, "no default for --type=v9-8"),
+        (SLICE, ("--workdir=runs/x",), "--workdir: expected a gs:// path"),
     ],
 )
 def test_a_mistake_in_the_call_of_the_pod(cloud, arguments, flags, words):

@@ -35,7 +35,7 @@ def test_classes_weigh_the_same_and_one_that_is_never_drawn_counts_as_nothing():
 
 def test_reals_that_are_all_the_same_and_half_of_the_labels_are_refused():
     points = np.ones((5, 2))
-    with pytest.raises(ValueError, match="all the same"):
+    with pytest.raises(ValueError, match="all equal"):
         diversity(points, points)
     with pytest.raises(ValueError, match="both sets"):
         diversity(points, points, fake_labels=np.zeros(5, np.int32))

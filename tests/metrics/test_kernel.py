@@ -28,5 +28,5 @@ def test_it_is_near_zero_for_equal_distributions_and_grows_with_the_shift():
 
 
 def test_one_feature_is_too_few():
-    with pytest.raises(ValueError, match="at least 2 features"):
+    with pytest.raises(ValueError, match="expected at least 2 in each"):
         kernel_distance(np.ones((1, 3)), np.ones((5, 3)))

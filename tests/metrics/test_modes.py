@@ -24,7 +24,7 @@ def test_divergence_is_that_of_scipy():
     assert mode_divergence(labels, num_modes=10) == pytest.approx(entropy(counts, np.ones(10)))
 
 
-def test_divergence_of_a_perfect_generator_is_as_told():
+def test_divergence_of_a_perfect_generator_is_as_documented():
     labels = np.random.default_rng(0).integers(0, 1000, 25_600)
     assert mode_divergence(labels, num_modes=1000) == pytest.approx(999 / (2 * 25_600), rel=0.1)
 

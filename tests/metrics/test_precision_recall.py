@@ -81,5 +81,5 @@ def test_a_collapsed_set_is_precise_but_recalls_nothing(sets):
 def test_a_copy_of_a_point_is_its_neighbour_but_the_point_itself_is_not():
     points = np.array([[0.0], [0.0], [3.0]])
     np.testing.assert_allclose(neighbour_radii(points, 1), [0.0, 0.0, 9.0])
-    with pytest.raises(ValueError, match="from 1 to 2"):
+    with pytest.raises(ValueError, match="expected 1 to 2"):
         neighbour_radii(points, 3)

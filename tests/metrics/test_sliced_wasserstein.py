@@ -103,5 +103,5 @@ def test_frames_that_stand_still_or_are_shuffled_are_far_from_those_that_move():
 
 
 def test_clips_of_too_few_frames_are_refused():
-    with pytest.raises(ValueError, match="at least 4 frames, got 3"):
+    with pytest.raises(ValueError, match="got clips of 3 frames, expected at least 4"):
         patch_descriptors(clips(2, frames=3))

@@ -18,7 +18,7 @@ def blobs(start, step, width=3.0):
 
 
 @pytest.mark.parametrize("step", [(0.5, 0.0), (0.0, -0.5), (0.4, 0.3), (0.0, 0.0)])
-def test_they_are_those_of_what_moves_wherever_it_is(step):
+def test_velocities_do_not_depend_on_position(step):
     clips = np.stack([blobs((9, 12), step), blobs((13, 14), step, width=2.5)])
     found = velocities(clips)
     assert found.velocity.shape == (2, (FRAMES - 1) * 2)
@@ -34,7 +34,7 @@ def test_many_clips_are_looked_at_in_parts(monkeypatch):
         np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
 
 
-def test_what_is_even_has_none_and_single_frames_are_no_clips():
+def test_flat_clips_have_no_velocity_and_single_frames_raise():
     assert not velocities(np.full((2, 3, 8, 8, 3), 7, np.uint8)).velocity.any()
-    with pytest.raises(ValueError, match="2 frames or more, got 1"):
+    with pytest.raises(ValueError, match="got clips of 1 frames, expected 2 or more"):
         velocities(np.zeros((2, 1, 8, 8, 3), np.uint8))

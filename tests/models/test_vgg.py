@@ -115,9 +115,7 @@ def test_a_files_tensors_become_params(tensors):
 def test_a_file_of_another_network_is_told(tensors):
     with pytest.raises(UserError, match=r"weights of alexnet lack features\.6\.weight"):
         from_torch("alexnet", {name: each for name, each in tensors.items() if name != "features.6.weight"})
-    with pytest.raises(
-        UserError, match=r"features\.0\.weight has shape \(64, 3, 11, 11\), expected \(64, 3, 3, 3\)"
-    ):
+    with pytest.raises(UserError, match=r"features\.0\.weight has shape \(64, 3, 11, 11\), expected \(64, 3, 3, 3\)"):
         from_torch("vgg19", tensors)
 
 

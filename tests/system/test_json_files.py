@@ -55,7 +55,7 @@ def test_strange_json_is_refused_with_its_reason(tmp_path, data, why, capsys):
         parse_json(data)
     (tmp_path / "config.json").write_bytes(data)
     (tmp_path / "scores.json").write_bytes(data)
-    with pytest.raises(UserError, match=f"scores.json: it is no file of scores.*: {why}"):
+    with pytest.raises(UserError, match=f"scores.json: expected a file of scores.*: {why}"):
         read_report(tmp_path / "scores.json")
     assert main([f"--workdir={tmp_path}", "--mode=sample"]) == MISTAKE
     told = capsys.readouterr().err
@@ -90,7 +90,7 @@ def test_only_regular_files_are_read(tmp_path):
     ):
         with pytest.raises(UserError, match=f"cannot be read: {why}"):
             read_text(path)
-        with pytest.raises(UserError, match=f"it is no file of scores, .*: {why}"):
+        with pytest.raises(UserError, match=f"expected a file of scores, .*: {why}"):
             read_report(path)
 
 
@@ -118,7 +118,7 @@ def test_a_file_too_large_is_not_read(tmp_path):
 )
 def test_a_report_without_scores_is_refused(tmp_path, report, why):
     (tmp_path / "scores.json").write_text(json.dumps(report))
-    with pytest.raises(UserError, match=f"it is no file of scores, .*: {why}"):
+    with pytest.raises(UserError, match=f"expected a file of scores, .*: {why}"):
         read_report(tmp_path / "scores.json")
 
 
