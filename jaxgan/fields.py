@@ -107,7 +107,7 @@ def named(spec: Spec, kind: Kind) -> str:
     return name
 
 
-def told(spec: Spec) -> str:
+def text_of(spec: Spec) -> str:
     """A description of a spec, such as `'latent' (latent float32 [100]), 'label' (label int32 of 10 classes)`."""
     return ", ".join(f"{name!r} ({field})" for name, field in spec.items()) or "nothing"
 
@@ -188,7 +188,7 @@ def fit(asked: Spec, given: Spec, *, asker: str, giver: str, advice: Mapping[str
         found = given.get(name)
         if found is not None and _fits(field, found):
             continue
-        has = f"it as {found}" if found is not None else told(given)
+        has = f"it as {found}" if found is not None else text_of(given)
         why = f"{asker} asks for {name!r} ({field}), {giver} gives {has}"
         raise UserError(f"{why}: {advice[name]}" if advice and name in advice else why)
 

@@ -14,7 +14,7 @@ from jaxgan.config.domains import given
 from jaxgan.config.run import RunConfig, path_of
 from jaxgan.data.sources import DataSpec
 from jaxgan.errors import UserError
-from jaxgan.fields import MAIN, PLANES, Field, conditions, fit, label_field, pixel_field, source_of, told
+from jaxgan.fields import MAIN, PLANES, Field, conditions, fit, label_field, pixel_field, source_of, text_of
 from jaxgan.game import Product, Task
 from jaxgan.losses.perceptual import REAL_ESRGAN
 from jaxgan.models.pretrained import vgg
@@ -72,7 +72,7 @@ def _condition(config: RunConfig, spec: DataSpec) -> dict[str, int]:
         return {"num_classes": 0}
     known = {each: field for each, field in conditions(spec.fields).items() if field.names or field.kind == "vector"}
     if name not in known:
-        there = f"{plain(spec.name)} has {told(known)}"
+        there = f"{plain(spec.name)} has {text_of(known)}"
         raise UserError(f"config.task.condition: got {name!r}, expected labels, tokens or vectors; {there}")
     field = known[name]
     if field.kind == "label":
@@ -102,7 +102,7 @@ def check_data(task: Task, spec: DataSpec) -> None:
         )
         giver = plain(spec.name) if source == MAIN else path_of(source)
         if source != MAIN and not asked:
-            raise UserError(f"{giver}: config.task uses no field of it; it requires {told(task.asks)}")
+            raise UserError(f"{giver}: config.task uses no field of it; it requires {text_of(task.asks)}")
         fit(asked, given, asker="config.task", giver=giver, advice=ADVICE)
 
 

@@ -62,13 +62,13 @@ def open_sources(config: RunConfig, allow: Sequence[str] = ()) -> dict[str, Sour
     """The training sources of a run by name, the main source first. Raises `UserError` as `open_source` does."""
     sources = {}
     for name, data in config.sources.items():
-        with told_of(name):
+        with errors_of(name):
             sources[name] = open_source(data, data.split, allow)
     return sources
 
 
 @contextlib.contextmanager
-def told_of(name: str) -> Iterator[None]:
+def errors_of(name: str) -> Iterator[None]:
     """Inside, errors about `config.data` are raised as errors about the section of this source."""
     try:
         yield

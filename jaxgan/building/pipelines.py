@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from jaxgan.building.opening import open_source, told_of
+from jaxgan.building.opening import errors_of, open_source
 from jaxgan.config.run import path_of
 from jaxgan.data.order import Order
 from jaxgan.data.pipeline import CACHES, Cache, Pipeline, checked, decode
@@ -33,7 +33,7 @@ def make_pipeline(config: DataConfig, *, seed: int, allow: Sequence[str] = (), n
     """
     if config.cache not in CACHES:
         raise UserError(f"{path_of(name)}.cache: got {config.cache!r}, expected one of {', '.join(CACHES)}")
-    with told_of(name):
+    with errors_of(name):
         source = open_source(config, config.split, allow)
     spec = source.spec
     size = spec.size * nbytes(spec.fields)

@@ -36,12 +36,12 @@ class Marking:
         return dataclasses.replace(self._origin, **changes)
 
     def heard(self, remarks: Iterable[str]) -> tuple[str, ...]:
-        """Keeps remarks about marks for `tell`, and returns all other remarks."""
+        """Keeps remarks about marks for `report`, and returns all other remarks."""
         remarks = tuple(remarks)
         self._remarks |= dict.fromkeys(remark for remark in remarks if isinstance(remark, Remark))
         return tuple(remark for remark in remarks if not isinstance(remark, Remark))
 
-    def tell(self) -> int:
+    def report(self) -> int:
         """Prints the kept remarks and returns the exit status: 1 if a file could not be signed."""
         if self._origin is None:
             print(SWITCHED_OFF)

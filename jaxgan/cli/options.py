@@ -32,7 +32,7 @@ def integer(options: Mapping[str, str], name: str, default: int, domain: Domain 
     except ValueError:
         number = None
     if number is None or not domain.holds(number):
-        expected = domain.told(number) if number is not None else f"a whole number{domain.joint}{domain}"
+        expected = domain.describe(number) if number is not None else f"a whole number{domain.joint}{domain}"
         raise UserError(f"--{name}: got {_short(text if number is not None else repr(text))}, expected {expected}")
     return number
 

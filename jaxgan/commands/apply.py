@@ -83,7 +83,7 @@ def restore_files(restorer: Restorer, chosen: ApplyOptions, marking: Marking) ->
     count, kind = len(chosen.pairs), "pictures" if not films else "films" if not pictures else "files"
     if count > 1:
         print(f"{count - failed} of {count} {kind} restored, {failed} failed")
-    return max(marking.tell(), SOME_FAILED if failed or chosen.skipped else FINISHED)
+    return max(marking.report(), SOME_FAILED if failed or chosen.skipped else FINISHED)
 
 
 def _restore_pictures(restorer: Restorer, chosen: ApplyOptions, pairs: Sequence[Pair], marking: Marking) -> int:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from jaxgan.building.assemble import check_data, fill_in, make_task
-from jaxgan.building.opening import open_source, told_of
+from jaxgan.building.opening import errors_of, open_source
 from jaxgan.cli.options import allowed, switch
 from jaxgan.cli.outputs import check_outputs
 from jaxgan.config.run import RunConfig
@@ -67,12 +67,12 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
         return FINISHED
     rows: list[Row | Refused] = []
 
-    def tell(row: Row | Refused) -> None:
+    def report(row: Row | Refused) -> None:
         _say(*details(row, count), *decoding(row, count))
         rows.append(row)
         keep({"rows": list(map(to_tree, rows))})
 
-    tables = plan(config, topologies, measure, tell)
+    tables = plan(config, topologies, measure, report)
     if len(topologies) > 1:
         for kind, scaled in tables.items():
             _say("", f"{kind} scaling:", *table(scaled, count))
@@ -110,18 +110,18 @@ def _spec_of(config: RunConfig, name: str, allow: tuple[str, ...]) -> DataSpec:
     data = config.sources[name]
     opened = data.source or config.task.get("condition") or data.condition is not None
     if data.resolution is None or data.channels is None or opened:
-        with told_of(name):
+        with errors_of(name):
             return open_source(data, data.split, allow).spec
     fields = picture_fields(data.resolution, data.resolution, data.channels, frames=data.frames)
     return DataSpec(data.name, data.split, 1, fields, "")
 
 
 def plan(
-    config: RunConfig, topologies: Sequence[Topology], measure: Measure, tell: Callable[[Row | Refused], None]
+    config: RunConfig, topologies: Sequence[Topology], measure: Measure, report: Callable[[Row | Refused], None]
 ) -> dict[str, list[Row | Refused]]:
     """The rows of weak scaling (fixed images per chip) and of strong scaling (fixed batch), or of a single slice.
 
-    `tell` is called with each compiled or refused row at once; a refused slice does not stop the others.
+    `report` is called with each compiled or refused row at once; a refused slice does not stop the others.
 
     The batch size of the config is for the smallest slice. Only the smallest and the largest slice of each family are
     compiled; rows in between are derived.
@@ -142,7 +142,7 @@ def plan(
             except UserError as refused:
                 row = Refused(at, batch, str(refused))
             known[at, batch] = row
-            tell(row)
+            report(row)
         return known[at, batch]
 
     a_chip = config.batch_size // smallest.chips

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from jaxgan.building.opening import told_of
+from jaxgan.building.opening import errors_of
 from jaxgan.data.prepare import prepare
 from jaxgan.errors import FINISHED
 from jaxgan.system.plain import plain
@@ -23,7 +23,7 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
     for name, data in config.sources.items():
         if data.source:
             continue
-        with told_of(name):
+        with errors_of(name):
             found = prepare(data)
         state = "is already prepared" if found.already else "prepared"
         splits = ", ".join(f"{name} {size:,}" for name, size in sorted(found.splits.items()))

@@ -88,7 +88,7 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
     print(f"{DISTANCE}: {found.distances[0]:.5f} at the start, {found.distances[-1]:.5f} after {steps} steps")
     print(f"the {kind} is {away:.2f} times as far from the mean as a typical sample (far above 1: an unusual image)")
     print(plain(f"target and projection: {output}; {kind}, distances and images: {output.with_suffix('.npz')}"))
-    return marking.tell()
+    return marking.report()
 
 
 def read_picture(path: pathlib.Path, shape: tuple[int, ...], fit: str) -> np.ndarray:

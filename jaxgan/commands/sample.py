@@ -79,7 +79,7 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
     print(plain(f"{kind} of step {generator.step}: {where}"))
     if generator.lost:
         print(f"{generator.lost} of the generated images have values that are not finite: {LOST[kind]}")
-    return max(marking.tell(), SOME_FAILED if generator.lost else FINISHED)
+    return max(marking.report(), SOME_FAILED if generator.lost else FINISHED)
 
 
 def _fitting(generator: Model, kind: str, length: int, *, over_given: bool) -> Model:

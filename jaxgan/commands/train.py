@@ -73,7 +73,7 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
             signals.check()
             with distributed.joined(processes), _heard_together():
                 return _run(config, workdir, profile, allowed(options))
-        except signals.Told:
+        except signals.SignalReceived:
             say("interrupted before training started; the same command continues from here")
             return signals.status()
 
@@ -125,7 +125,7 @@ def _run(config: RunConfig, workdir: str, profile: Profile | None, allow: tuple[
                 keep_config(place, config)
                 unseen = None if held_out is None else held_out.spec
                 others = {name: each.spec for name, each in more.items()}
-                _tell_of_data(account(spec, unseen, config.batch_size, others), notes)
+                _report_data(account(spec, unseen, config.batch_size, others), notes)
         signals.check()
         checkpoints = stack.enter_context(
             Checkpoints(
@@ -165,7 +165,7 @@ def _check_data(place: Workdir, data: Mapping[str, Any]) -> str:
     return compare_data(earlier, data, f"the run in {place.root}")
 
 
-def _tell_of_data(lines: Sequence[str], notes: Sequence[str]) -> None:
+def _report_data(lines: Sequence[str], notes: Sequence[str]) -> None:
     """Prints and logs, once per start, what was found in the data and how it is used."""
     for line in lines:
         log.info("%s", line)

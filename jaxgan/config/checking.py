@@ -29,10 +29,10 @@ def check_type(value: object, annotation: Any, path: str) -> None:
     domain = domain_of(annotation)
     if domain is not None and isinstance(value, Mapping) and isinstance(value.get("name"), str) and moves(annotation):
         key = next(domain.wrong_points(value))
-        raise UserError(f"{path}.{key}: got {shown(value[key])}, expected {domain.told(value[key])}")
+        raise UserError(f"{path}.{key}: got {shown(value[key])}, expected {domain.describe(value[key])}")
     number = isinstance(value, int | float) and not isinstance(value, bool)
     if domain is not None and number and _fits(value, typing.get_args(annotation)[0]):
-        raise UserError(f"{path}: got {shown(value)}, expected {domain.told(value)}")
+        raise UserError(f"{path}: got {shown(value)}, expected {domain.describe(value)}")
     raise UserError(f"{path}: got {shown(value)}, expected {type_name(annotation)}")
 
 

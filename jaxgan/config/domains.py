@@ -59,7 +59,7 @@ class Domain:
             return ", " if text.startswith("any") else " "
         return " from " if " to " in text or " on, and below " in text else " of "
 
-    def told(self, value: object) -> str:
+    def describe(self, value: object) -> str:
         """The description for an error about a value outside the domain."""
         if isinstance(value, int | float) and value > MOST and self.most == MOST:
             return f"{self.least:.10g} to {MOST}"

@@ -48,10 +48,10 @@ def account(
         uses += ", none are held out for scores"
     else:
         uses += f", {held_out.size:,} of {plain(held_out.split)} are held out for scores"
-    findings = [*spec.told, ("in use", uses)]
+    findings = [*spec.findings, ("in use", uses)]
     for name, each in (more or {}).items():
         also = f"{each.size:,} examples of {plain(each.split)} are trained on"
-        findings += [*((f"{name}: {title}", text) for title, text in each.told), (f"{name}: in use", also)]
+        findings += [*((f"{name}: {title}", text) for title, text in each.findings), (f"{name}: in use", also)]
     for each in (spec, *(more or {}).values()):
         if batch_size > each.size:
             often = f"{batch_size:,} images, more than the {each.size:,} examples: each batch repeats some of them"

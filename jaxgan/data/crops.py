@@ -45,7 +45,7 @@ class CropSource:
             size=spec.size * crops,
             fields={name: _of_side(field, resolution) for name, field in spec.fields.items()},
             fingerprint=fingerprint("crops", spec.fingerprint, crops, resolution, SEED, *([pan] if pan else [])),
-            told=(*((title, text) for title, text in spec.told if title != "classes"), ("pixels", cut)),
+            findings=(*((title, text) for title, text in spec.findings if title != "classes"), ("pixels", cut)),
         )
 
     def read(self, indices: Sequence[int] | np.ndarray) -> dict[str, np.ndarray]:

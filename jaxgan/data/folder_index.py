@@ -21,7 +21,7 @@ from jaxgan.errors import UserError
 from jaxgan.media.kinds import FILMS, KINDS, PICTURES
 from jaxgan.media.reading import PictureError, is_deep, is_grey, oddities, opened
 from jaxgan.media.turns import upright_size
-from jaxgan.media.walking import Walk, tell_failures
+from jaxgan.media.walking import Walk, report_failures
 from jaxgan.system.plain import plain
 
 log = logging.getLogger(__name__)
@@ -48,7 +48,7 @@ class Index(NamedTuple):
     """The readable pictures of a folder, sorted by path, and a report on the other files: (title, text)."""
 
     entries: tuple[Entry, ...]
-    told: tuple[tuple[str, str], ...]
+    findings: tuple[tuple[str, str], ...]
 
 
 class _Listing(NamedTuple):
@@ -74,8 +74,8 @@ def index_folder(root: Path) -> Index:
     others[NO_SUFFIX] += sum(not PurePosixPath(path).suffix for path, _ in refused)
     unreadable = [(path, why) for path, why in refused if PurePosixPath(path).suffix]
     pictures = {suffix: count for suffix, count in others.items() if _is_picture(suffix)}
-    unread = tell_kinds("images in unsupported formats", pictures)
-    skipped = [tell_unreadable(unreadable, "image"), unread, listing.failures]
+    unread = report_kinds("images in unsupported formats", pictures)
+    skipped = [report_unreadable(unreadable, "image"), unread, listing.failures]
     if not read:
         found = f"none of the {len(unreadable)} images in the folder {str(root)!r} can be read"
         if not unreadable:
@@ -83,8 +83,11 @@ def index_folder(root: Path) -> Index:
             if FILMS & others.keys():
                 found += "; to read its films, give --config.data.frames=N (frames per clip)"
         raise UserError("; ".join([plain(found), *filter(None, skipped)]))
-    ignored = [tell_kinds("files of other kinds", others - collections.Counter(pictures)), tell_again(listing.again)]
-    titled = ((ODD, tell_odd(read, "picture")), (SKIPPED, skipped), ("ignored", ignored))
+    ignored = [
+        report_kinds("files of other kinds", others - collections.Counter(pictures)),
+        report_again(listing.again),
+    ]
+    titled = ((ODD, report_odd(read, "picture")), (SKIPPED, skipped), ("ignored", ignored))
     return Index(read, tuple((title, text) for title, texts in titled for text in texts if text))
 
 
@@ -114,7 +117,7 @@ def _list_images(root: Path) -> _Listing:
         else:
             others[suffix] += 1
     again = tuple(each.relative_to(root).as_posix() for each in walk.again)
-    return _Listing(tuple(sorted(found)), tuple(sorted(others.items())), tell_failures(walk.failures, root), again)
+    return _Listing(tuple(sorted(found)), tuple(sorted(others.items())), report_failures(walk.failures, root), again)
 
 
 @functools.lru_cache(maxsize=4)
@@ -182,7 +185,7 @@ def _is_clear(image: Image.Image) -> bool:
     return isinstance(lowest, int | float) and lowest < 255
 
 
-def tell_unreadable(unreadable: Sequence[tuple[str, str]], what: str) -> str:
+def report_unreadable(unreadable: Sequence[tuple[str, str]], what: str) -> str:
     """How many files cannot be read, and the first of them with the reason; empty if there are none."""
     if not unreadable:
         return ""
@@ -191,7 +194,7 @@ def tell_unreadable(unreadable: Sequence[tuple[str, str]], what: str) -> str:
     return f"{len(unreadable)} unreadable {what}{'s' * (len(unreadable) > 1)}: {', '.join(names)}{more}"
 
 
-def tell_kinds(what: str, counts: Mapping[str, int]) -> str:
+def report_kinds(what: str, counts: Mapping[str, int]) -> str:
     """The number of files by suffix, the most frequent first."""
     kinds = sorted((kind for kind, count in counts.items() if count), key=lambda kind: (-counts[kind], kind))
     words = [f"{counts[kind]} {plain(kind, 30)}" for kind in kinds[:KINDS_AT_MOST]]
@@ -204,7 +207,7 @@ def _is_picture(suffix: str) -> bool:
     return kind is not None and not kind.film
 
 
-def tell_again(again: Sequence[str]) -> str:
+def report_again(again: Sequence[str]) -> str:
     """How many links lead to folders that are read already; empty if there are none."""
     if not again:
         return ""
@@ -212,7 +215,7 @@ def tell_again(again: Sequence[str]) -> str:
     return f"{links} that {'is' if len(again) == 1 else 'are'} read already{such_as(len(again), again[0])}"
 
 
-def tell_odd(entries: Iterable[Entry], what: str) -> list[str]:
+def report_odd(entries: Iterable[Entry], what: str) -> list[str]:
     """What is done to unusual pictures or films, one line per kind: how many there are, and the first of them."""
     found: dict[str, list[tuple[str, str]]] = {}
     for entry in entries:

@@ -10,7 +10,7 @@ import numpy as np
 
 from jaxgan.data.account import warn_once
 from jaxgan.data.folder_index import Entry, index_folder, open_upright, such_as
-from jaxgan.data.folder_splits import find_classes, find_splits, parts_of, readable, tell_classes
+from jaxgan.data.folder_splits import find_classes, find_splits, parts_of, readable, report_classes
 from jaxgan.data.sources import IMAGES, DataSpec, fingerprint
 from jaxgan.data.transforms import Framing, check_framing
 from jaxgan.errors import UserError
@@ -38,7 +38,7 @@ class FolderSource:
         self._root = Path(located(config.name, "config.data.name"))
         index = index_folder(self._root)
         everything, splits = index.entries, find_splits(index.entries)
-        warn_once(config.name, index.told)
+        warn_once(config.name, index.findings)
         found = splits.find(split)
         if found is None:
             known = ", ".join(sorted(map(plain, splits.entries)))
@@ -70,12 +70,12 @@ class FolderSource:
                 channels,
             ),
             contents=((IMAGES, digest_of(self._entries)),),
-            told=(
-                ("data", f"{plain(config.name)}: {tell_sizes(everything, 'picture')}"),
-                ("splits", splits.told),
-                ("classes", tell_classes(everything, splits.depth, "picture")),
-                *(("pixels", text) for text in tell_framing(everything, self._frame, "pictures") if text),
-                *index.told,
+            findings=(
+                ("data", f"{plain(config.name)}: {report_sizes(everything, 'picture')}"),
+                ("splits", splits.description),
+                ("classes", report_classes(everything, splits.depth, "picture")),
+                *(("pixels", text) for text in report_framing(everything, self._frame, "pictures") if text),
+                *index.findings,
             ),
         )
 
@@ -128,7 +128,7 @@ def common_side(entries: Sequence[Entry], name: str, what: str) -> int:
     return width
 
 
-def tell_sizes(entries: Sequence[Entry], what: str) -> str:
+def report_sizes(entries: Sequence[Entry], what: str) -> str:
     """The number and the sizes of pictures, or films, in words."""
     sizes = sorted({(entry.width, entry.height) for entry in entries}, key=lambda size: (size[0] * size[1], size))
     least, most = (f"{width} x {height}" for width, height in (sizes[0], sizes[-1]))
@@ -136,7 +136,7 @@ def tell_sizes(entries: Sequence[Entry], what: str) -> str:
     return f"{pictures} of {least} pixels" if len(sizes) == 1 else f"{pictures} from {least} to {most} pixels"
 
 
-def tell_framing(entries: Sequence[Entry], frame: Framing, what: str) -> list[str]:
+def report_framing(entries: Sequence[Entry], frame: Framing, what: str) -> list[str]:
     """How pixels are converted, and in how many pictures or films."""
     side, lines = frame.resolution, []
     if side is not None:

@@ -26,7 +26,7 @@ class Splits(NamedTuple):
     depth: int  # folders above the classes: 1 if splits are folders, else 0
     entries: dict[str, tuple[Entry, ...]]
     unused: tuple[Entry, ...]  # in no split, because they are beside the folders of splits
-    told: str  # a description for the user
+    description: str  # a description for the user
 
     def find(self, name: str) -> str | None:
         """The split that a name stands for, or None.
@@ -78,7 +78,7 @@ def find_classes(entries: Sequence[Entry], depth: int) -> tuple[str, ...]:
     return tuple(names) if len(names) > 1 and all(len(parts) > 1 for parts in inside) else ()
 
 
-def tell_classes(entries: Sequence[Entry], depth: int, what: str) -> str:
+def report_classes(entries: Sequence[Entry], depth: int, what: str) -> str:
     """The classes with their numbers of pictures or films, or why there are no classes."""
     inside, classes = _inside(entries, depth), find_classes(entries, depth)
     if classes:

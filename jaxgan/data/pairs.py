@@ -32,7 +32,7 @@ class HalvedPictures:
             pictures.spec,
             fingerprint=fingerprint("halves", pictures.spec.fingerprint, condition),
             fields=dict.fromkeys(("image", "condition"), pictures.spec.image),
-            told=(*pictures.spec.told, ("condition", f"the {condition} half of each picture")),
+            findings=(*pictures.spec.findings, ("condition", f"the {condition} half of each picture")),
         )
 
     def picture(self, index: int) -> dict[str, np.ndarray]:
@@ -73,9 +73,13 @@ class PairedPictures:
             ),
             fields={"image": images.spec.image, "condition": conditions.spec.image},
             contents=(*images.spec.contents, (CONDITIONS, digest_of(self._partners))),
-            told=(
-                *images.spec.told,
-                *(("condition", text) for title, text in conditions.spec.told if title not in ("splits", "classes")),
+            findings=(
+                *images.spec.findings,
+                *(
+                    ("condition", text)
+                    for title, text in conditions.spec.findings
+                    if title not in ("splits", "classes")
+                ),
             ),
         )
 

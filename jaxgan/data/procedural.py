@@ -36,7 +36,7 @@ class Shapes:
             fields=picture_fields(side, side, channels, CLASSES),
             fingerprint=identity,
             contents=((IMAGES, identity),),
-            told=(("data", f"{size:,} rendered pictures of a disc or a square, {side} x {side}"),),
+            findings=(("data", f"{size:,} rendered pictures of a disc or a square, {side} x {side}"),),
         )
 
     def read(self, indices: Sequence[int] | np.ndarray) -> dict[str, np.ndarray]:

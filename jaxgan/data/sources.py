@@ -27,7 +27,7 @@ class DataSpec:
     fingerprint: str  # equal for equal data, stable across runs and machines
     # digests of the bytes of its files, by "images" and "conditions"; empty if unknown
     contents: tuple[tuple[str, str], ...] = ()
-    told: tuple[tuple[str, str], ...] = ()  # for the user: findings and conversions, (title, text)
+    findings: tuple[tuple[str, str], ...] = ()  # for the user: findings and conversions, (title, text)
 
     @property
     def image(self) -> Field:

@@ -56,7 +56,10 @@ class StackedSource:
                 image.height, image.width, CHANNELS, tuple(map(" ".join, product(classes, repeat=CHANNELS)))
             ),
             fingerprint=fingerprint("stacked", base.spec.fingerprint, size, SEED),
-            told=(*base.spec.told, ("stacked", f"three random images as the channels of each of {size:,} examples")),
+            findings=(
+                *base.spec.findings,
+                ("stacked", f"three random images as the channels of each of {size:,} examples"),
+            ),
         )
 
     def read(self, indices: Sequence[int] | np.ndarray) -> dict[str, np.ndarray]:

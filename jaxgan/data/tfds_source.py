@@ -67,8 +67,8 @@ class TfdsSource:
                 self._frame.channels,
             ),
             contents=contents_in(builder.info, split),
-            told=tuple(
-                tell(builder.info, f"images of {size_told(image.shape)}", image.shape, self._label, self._frame)
+            findings=tuple(
+                findings_of(builder.info, f"images of {size_text(image.shape)}", image.shape, self._label, self._frame)
             ),
         )
 
@@ -144,13 +144,13 @@ def contents_in(info: tfds.core.DatasetInfo, split: str) -> tuple[tuple[str, str
         return ()
 
 
-def size_told(shape: Sequence[int | None]) -> str:
+def size_text(shape: Sequence[int | None]) -> str:
     """The size of pictures `[...,H,W,C]`, in words."""
     height, width = shape[-3:-1]
     return "varying sizes" if height is None or width is None else f"{width} x {height} pixels"
 
 
-def tell(
+def findings_of(
     info: tfds.core.DatasetInfo, what: str, shape: Sequence[int | None], label: str | None, frame: Framing
 ) -> Iterator[tuple[str, str]]:
     """Describes a data set, and how its pictures `[...,H,W,C]` are converted: titles with texts."""

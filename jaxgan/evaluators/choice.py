@@ -22,7 +22,7 @@ from jaxgan.data.clip_frames import frames_of, of_frame
 from jaxgan.data.sources import DataSpec
 from jaxgan.errors import UserError
 from jaxgan.evaluators.evaluator import Evaluator, fits
-from jaxgan.fields import fit, name_of, told
+from jaxgan.fields import fit, name_of, text_of
 from jaxgan.game import Product
 from jaxgan.system.paths import cache_dir
 from jaxgan.system.plain import plain
@@ -51,7 +51,7 @@ def make_evaluators(
     skipped), if no evaluator fits, and for data that cannot be opened.
     """
     sections = dict[str, Section]()
-    this = f"asks for {told(product.asks)} and gives {told(product.gives)}"
+    this = f"asks for {text_of(product.asks)} and gives {text_of(product.gives)}"
     for name, section in config.evaluators.items():
         found = find(section, "evaluator", path=f"config.evaluators.{name}", allow=allow)
         if fits(found, product):

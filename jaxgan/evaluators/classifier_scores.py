@@ -32,7 +32,7 @@ class ClassifierScores(FeatureScores):
             source,
             name=self._look.name,
             seen_with={"features": self._look.name, "weights": self._look.checksum},
-            made_with=told_of_classifier(self._look),
+            made_with=classifier_description(self._look),
             cache_dir=cache_dir,
             seed=seed,
             num_classes=len(source.spec.classes),
@@ -72,7 +72,7 @@ def classifier_of(source: Source, held_out: Source | None, *, cache_dir: str, se
     )
 
 
-def told_of_classifier(classifier: NetworkFeatures) -> dict[str, Any]:
+def classifier_description(classifier: NetworkFeatures) -> dict[str, Any]:
     """The manifest entries that identify a classifier."""
     return {
         "classifier_fingerprint": classifier.fingerprint,

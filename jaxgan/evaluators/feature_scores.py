@@ -9,7 +9,7 @@ import numpy as np
 
 from jaxgan.data.sources import Source, describe
 from jaxgan.evaluators.feature_sums import FeatureReference, FeatureSums, sums_of_reals
-from jaxgan.evaluators.reference import told_of
+from jaxgan.evaluators.reference import description_of
 from jaxgan.evaluators.reference_cache import cached
 from jaxgan.evaluators.streams import Points, Rows
 from jaxgan.metrics.class_balance import label_accuracy
@@ -53,7 +53,7 @@ class FeatureScores:
         def see() -> dict[str, np.ndarray]:
             return sums_of_reals(source, self.describe, count, seed, points=self.most_points, num_classes=num_classes)
 
-        reference = told_of(source, count, seed)
+        reference = description_of(source, count, seed)
         described = {key: value for key, value in reference.items() if key != "data"} | dict(seen_with)
         stored = cached(cache_dir, described, see, [describe(source)])
         self.reference = FeatureReference(stored, points=self.points, neighbours=neighbours)

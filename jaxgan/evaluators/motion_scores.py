@@ -9,8 +9,8 @@ import numpy as np
 from jaxgan.data.clip_frames import frames_of
 from jaxgan.data.sources import Source, describe
 from jaxgan.evaluators.classifier_features import NetworkFeatures, load_or_train_classifier
-from jaxgan.evaluators.classifier_scores import classifier_data, told_of_classifier
-from jaxgan.evaluators.reference import Images, identity, told_of
+from jaxgan.evaluators.classifier_scores import classifier_data, classifier_description
+from jaxgan.evaluators.reference import Images, description_of, identity
 from jaxgan.evaluators.streams import Rows, describe_reals
 from jaxgan.metrics.motion import STILL, Motion, changes, identity_kept, motion, speed_distance, stillest
 
@@ -46,8 +46,8 @@ class MotionScores:
             self.reals.add(rows, None)
         self.manifest: dict[str, Any] = {
             "features": "motion",
-            **(told_of_classifier(self._look) if self._look else {}),
-            **told_of(source, count, seed),
+            **(classifier_description(self._look) if self._look else {}),
+            **description_of(source, count, seed),
             "samples": samples,
             **{f"{name.partition('/')[0]}_reals": value for name, value in self.reals.scores().items()},
         }

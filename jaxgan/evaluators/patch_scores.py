@@ -8,7 +8,7 @@ import numpy as np
 
 from jaxgan.data.sources import Source
 from jaxgan.evaluators.feature_sums import diversity_score
-from jaxgan.evaluators.reference import told_of
+from jaxgan.evaluators.reference import description_of
 from jaxgan.evaluators.streams import Points, Rows, describe_reals
 from jaxgan.metrics.diversity import Spread
 from jaxgan.metrics.precision_recall import manifold_scores, neighbour_radii
@@ -40,7 +40,7 @@ class PatchScores:
         self._thumbnail_name = f"thumbnail-{coarsest}px"
         self.manifest: dict[str, Any] = {
             "features": [self._patch_name, self._thumbnail_name],
-            **told_of(source, self.samples, seed),
+            **description_of(source, self.samples, seed),
             "samples": self.samples,
             "patches_per_image": PATCHES_PER_IMAGE,
             "directions": DIRECTIONS,

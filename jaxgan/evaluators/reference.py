@@ -38,7 +38,7 @@ def identity(source: Source) -> str:
     return f"{spec.fingerprint} {'x'.join(map(str, spec.image.shape))}"
 
 
-def told_of(source: Source, count: int, seed: int) -> dict[str, Any]:
+def description_of(source: Source, count: int, seed: int) -> dict[str, Any]:
     """The manifest entries that identify `count` images drawn from a source with this seed."""
     return {
         "data": f"{source.spec.name}/{source.spec.split}",

@@ -11,7 +11,7 @@ import numpy as np
 
 from jaxgan.data.sources import Source
 from jaxgan.data.stacked import StackedSource
-from jaxgan.evaluators.classifier_scores import classifier_of, told_of_classifier
+from jaxgan.evaluators.classifier_scores import classifier_description, classifier_of
 from jaxgan.evaluators.feature_scores import FeatureSamples, FeatureScores
 from jaxgan.metrics.modes import mode_divergence, modes_found
 from jaxgan.metrics.precision_recall import ManifoldScores
@@ -35,7 +35,7 @@ class StackedScores(FeatureScores):
             source,
             name=name,
             seen_with={"features": name, "weights": self._look.checksum},
-            made_with={**told_of_classifier(self._look), "modes": self._modes},
+            made_with={**classifier_description(self._look), "modes": self._modes},
             cache_dir=cache_dir,
             seed=seed,
             **settings,

@@ -20,7 +20,7 @@ from jaxgan.checkpoints.manifest import config_of
 from jaxgan.checkpoints.on_disk import Average, Shapes, read_records, restore_average
 from jaxgan.checkpoints.workdir import Workdir
 from jaxgan.errors import ArgumentError, UserError
-from jaxgan.fields import Kind, Spec, conditions, frames, further_latents, name_of, named, tokens_of, told
+from jaxgan.fields import Kind, Spec, conditions, frames, further_latents, name_of, named, text_of, tokens_of
 from jaxgan.game import Array, Key, Phase, Product, Variables, Weights, product_of
 from jaxgan.inference.restorer import Restorer, in_networks, interpolate, make_restorer, resolved
 from jaxgan.inference.sampling import Sampler
@@ -103,7 +103,7 @@ class Model:
         known = {*product.asks, *((MEMORY,) if carries else ())}
         if not known >= asked.keys() >= product.needed.keys():
             got = ", ".join(map(repr, asked)) or "nothing"
-            raise UserError(f"this model asks for {told(self.asks)}, got {got}")
+            raise UserError(f"this model asks for {text_of(self.asks)}, got {got}")
         memory = asked.pop(MEMORY, None)
         arrays = {name: np.asarray(each, in_networks(product.asks[name])) for name, each in asked.items()}
         if carries and memory is None:
@@ -119,9 +119,9 @@ class Model:
         """
         if self.product.makes_pixels_of(kind):
             return
-        why = f"asks for {told(self.asks)}, not for {'a latent' if kind == 'latent' else kind}"
+        why = f"asks for {text_of(self.asks)}, not for {'a latent' if kind == 'latent' else kind}"
         if name_of(self.product.asks, kind) is not None:
-            why = f"gives {told(self.gives)}, not pixels"
+            why = f"gives {text_of(self.gives)}, not pixels"
         other = next((way for each, way in ways.items() if self.product.makes_pixels_of(each)), None)
         raise UserError(f"this model {why}: use {other or self._call}")
 
@@ -363,7 +363,7 @@ class Model:
         needed = self.product.needed
         drawn = (named(needed, "latent"), *further_latents(needed), *conditions(needed))
         if further := {name: field for name, field in needed.items() if name not in drawn}:
-            raise UserError(f"this model asks for {told(further)} beside the latent: use {self._call}")
+            raise UserError(f"this model asks for {text_of(further)} beside the latent: use {self._call}")
 
     def _counted(self, images: np.ndarray) -> np.ndarray:
         self.lost += int((~np.isfinite(images).all(axis=tuple(range(1, images.ndim)))).sum())

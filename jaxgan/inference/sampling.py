@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 
 from jaxgan.building.conditions import Conditions
 from jaxgan.errors import ArgumentError
-from jaxgan.fields import Field, conditions, further_latents, name_of, named, told
+from jaxgan.fields import Field, conditions, further_latents, name_of, named, text_of
 from jaxgan.game import Array, Asked, Key, Product, Weights, draw_further, draw_latents
 from jaxgan.parallel.compiler import compiler_options
 from jaxgan.parallel.placement import split_batch
@@ -103,7 +103,7 @@ class Sampler:
         asks, given = conditions(self.product.asks) | further_latents(self.product.asks), dict(given or {})
         label, unknown = name_of(asks, "label"), [*(given.keys() - asks.keys())]
         if unknown:
-            raise ArgumentError("given", f"got {unknown[0]!r}, this model asks for {told(asks)} beside the latent")
+            raise ArgumentError("given", f"got {unknown[0]!r}, this model asks for {text_of(asks)} beside the latent")
         classes = self.labels(count, given.pop(label, labels) if label else labels)
         made = {} if label is None or classes is None else {label: classes}
         made |= {name: _fitting(name, asks[name], each, count) for name, each in given.items()}
@@ -111,7 +111,7 @@ class Sampler:
         made |= {name: np.asarray(each) for name, each in drawn.items() if name not in made}
         missing = [name for name in asks if name not in made]
         if missing and self._conditions is None:
-            raise ArgumentError("given", f"is missing: this model asks for {told(asks)} beside the latent")
+            raise ArgumentError("given", f"is missing: this model asks for {text_of(asks)} beside the latent")
         if missing and self._conditions is not None:
             seed = np.asarray(jax.random.key_data(_key(key))).ravel().tolist()
             made |= self._conditions(missing, seed, count)

@@ -13,7 +13,7 @@ from jaxgan.cli.outputs import means_folder, written_at
 from jaxgan.errors import UserError
 from jaxgan.media.films.frames import is_film
 from jaxgan.media.kinds import ANIMATIONS, CONTAINERS, FORMATS
-from jaxgan.media.walking import Walk, tell_failures
+from jaxgan.media.walking import Walk, report_failures
 from jaxgan.system.paths import expanded
 
 SUFFIX, FILM_SUFFIX = ".png", ".mp4"  # of outputs whose input format cannot be written
@@ -113,7 +113,7 @@ def _literal(part: str) -> str:
 def _walked(folder: Path, skipped: list[str]) -> list[Path]:
     walk = Walk(folder)
     found = [each.path for each in walk]
-    if line := tell_failures(walk.failures, folder):
+    if line := report_failures(walk.failures, folder):
         skipped.append(f"--input: skipped {line}")
     return found
 

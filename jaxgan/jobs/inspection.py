@@ -18,7 +18,7 @@ from jaxgan.evaluators.evaluator import Generate
 from jaxgan.evaluators.neighbours import make_neighbour_search
 from jaxgan.evaluators.samples import generate_with
 from jaxgan.evaluators.truncation import PSI, THRESHOLDS, Truncated, truncation_sweep
-from jaxgan.fields import name_of, told
+from jaxgan.fields import name_of, text_of
 from jaxgan.inference.model import Model
 from jaxgan.media.grids import save_grid
 from jaxgan.media.images import replace_file, save_image, to_uint8
@@ -62,7 +62,7 @@ class SampleOptions:
         labels = None if self.labels is None else np.resize(np.asarray(self.labels, np.int32), count)
         field = name_of(generator.asks, "tokens")
         if self.texts and field is None:
-            raise UserError(f"--given: got a text, expected {told(generator.asks)}, which this model asks for")
+            raise UserError(f"--given: got a text, expected {text_of(generator.asks)}, which this model asks for")
         texts = {field: np.resize(self.texts, count)} if self.texts and field else {}
         return generator.given(self.seed, count, labels, texts)
 

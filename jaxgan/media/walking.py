@@ -105,7 +105,7 @@ def reason_of(error: OSError, path: Path) -> str:
     return error.strerror or type(error).__name__
 
 
-def tell_failures(failures: list[Failure], root: Path) -> str:
+def report_failures(failures: list[Failure], root: Path) -> str:
     """One line with the number of unreadable files and folders, and the first as an example; empty if none."""
     if not failures:
         return ""

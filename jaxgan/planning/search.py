@@ -30,9 +30,9 @@ class Best(NamedTuple):
 
 
 def search(
-    config: RunConfig, topology: Topology, measure: Measure, tell: Callable[[str], None], *, limit: float = LIMIT
+    config: RunConfig, topology: Topology, measure: Measure, report: Callable[[str], None], *, limit: float = LIMIT
 ) -> Best | None:
-    """The best variant that was tried before the limit, or None if nothing fits. `tell` gets a line for each one.
+    """The best variant that was tried before the limit, or None if nothing fits. `report` gets a line for each one.
 
     All variants are tried on all meshes, those with the least recomputation first, and on the fastest meshes first:
     recomputation may save memory traffic and be faster. Variants that cannot win are skipped: meshes on which the state
@@ -50,19 +50,19 @@ def search(
                 continue
             remaining = ends - time.monotonic()
             if remaining <= 0:
-                tell(f"stopped after {limit / 60:.0f} min, before all variants were tried")
+                report(f"stopped after {limit / 60:.0f} min, before all variants were tried")
                 return best
             try:
                 row = Row(topology, tried.batch_size, measure(tried, topology, remaining), True)
             except UserError as refused:
-                tell(f"  {_described(change)}: {refused}")
+                report(f"  {_described(change)}: {refused}")
                 continue
             seconds[str(mesh)] = min(seconds.get(str(mesh), math.inf), row.roof.seconds)
             if row.state > topology.chip.memory:
                 left.remove(mesh)
             better = row.fits and (best is None or row.roof.seconds < best.row.roof.seconds)
             result = f"{1e3 * row.roof.seconds:.3g} ms, bound by {row.roof.bound}" if row.fits else "does not fit"
-            tell(f"  {_described(change)}: {result}{', the best so far' if better else ''}")
+            report(f"  {_described(change)}: {result}{', the best so far' if better else ''}")
             if better:
                 best = Best(change, row)
             if best is not None and best.row.roof.bound == "compute" and best.change["remat"] == "none":

@@ -23,7 +23,7 @@ from jaxgan.errors import CTRL_C, INTERRUPTED
 NUMBERS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 
 
-class Told(KeyboardInterrupt):
+class SignalReceived(KeyboardInterrupt):
     """A signal asks this process to end. Libraries do not catch it, since it derives from KeyboardInterrupt."""
 
 
@@ -43,7 +43,7 @@ _heard = _Heard()
 
 @contextlib.contextmanager
 def listening() -> Iterator[None]:
-    """Within this context, a signal sets the flag and raises Told. Only in the main thread: Python requires it.
+    """Within this context, a signal sets the flag and raises SignalReceived. In the main thread only, as Python requires.
 
     A signal that the caller ignores, as nohup does with SIGHUP, stays ignored, except Ctrl-C, which shells ignore for
     all background processes. A nested `listening` has no effect.
@@ -124,9 +124,9 @@ def shared() -> Iterator[None]:
 
 
 def check() -> None:
-    """Raises Told if a signal was received."""
+    """Raises SignalReceived if a signal was received."""
     if _heard.listening and _heard.numbers and not _heard.held and not _heard.shared:
-        raise Told
+        raise SignalReceived
 
 
 def caught() -> int | None:
@@ -165,4 +165,4 @@ def _hear(number: int, _frame: FrameType | None) -> None:
         if _heard.shared:
             os.kill(os.getpid(), signal.SIGTERM)
     elif repeated or not others:  # a closing terminal sends SIGHUP and its launcher SIGTERM: raise once
-        raise Told
+        raise SignalReceived

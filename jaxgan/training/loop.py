@@ -92,7 +92,7 @@ class Loop:
     def run(self) -> int:
         """Plays to the end of the run. Returns the exit status: finished, or saved and interrupted.
 
-        Raises TrainingGaveUp after too many rollbacks, and signals.Told if a signal comes before the first round.
+        Raises TrainingGaveUp after too many rollbacks, SignalReceived if a signal comes before the first round.
         """
         self._pipelines = {MAIN: self.pipeline, **self.more}
         kept = preloaded(self._pipelines)
@@ -123,7 +123,7 @@ class Loop:
                 state = entered(state, self.phases, before.images, position.images)
                 try:
                     state, position = self._look_after(state, before, position)
-                except signals.Told:  # during samples or an evaluation: the state is complete
+                except signals.SignalReceived:  # during samples or an evaluation: the state is complete
                     return state, position
                 watchdog.feed()
                 if self._stopping():

@@ -132,7 +132,7 @@ def test_clips_that_leave_no_room_stand_still():
 def test_pan_is_other_data_and_is_for_clips(folder):
     still, moving = (CropSource(Numbered(), crops=2, resolution=8, keep_bytes=0, pan=pan).spec for pan in (0, 2))
     assert still.fingerprint != moving.fingerprint
-    assert "half of them moving by up to 2 pixels a frame" in dict(moving.told)["pixels"]
+    assert "half of them moving by up to 2 pixels a frame" in dict(moving.findings)["pixels"]
     with pytest.raises(UserError, match=r"config.data.pan: got 2, expected 0, as image is a picture"):
         open_source(config_of(folder, pan=2), "train")
 

@@ -67,7 +67,7 @@ def test_clips_are_windows_of_shots_and_never_go_over_a_cut(tmp_path, data_confi
         np.testing.assert_array_equal(read["image"][row], np.stack(frames)[start : start + 5 : 2, ..., :1])
     everything = open_source(data_config(tmp_path, frames=5, hop=1), "test")
     assert everything.spec.size == 5 + 8
-    assert "2 of 6 shots" in dict(source.spec.told)["clips"]
+    assert "2 of 6 shots" in dict(source.spec.findings)["clips"]
     uncut = open_source(data_config(tmp_path, frames=5, hop=1, cuts=False), "test")
     assert uncut.spec.size == 25 - 4
     np.testing.assert_array_equal(uncut.read([6])["image"][0], np.stack(frames)[6:11, ..., :1])
@@ -128,7 +128,7 @@ def test_odd_films_are_read_or_skipped_and_told_of_once(tmp_path, data_config, c
     Image.new("RGB", (8, 8)).save(tmp_path / "cover.png")
     with caplog.at_level(logging.WARNING):
         sources = [open_source(data_config(tmp_path, frames=3, resolution=16), split) for split in ("train", "test")]
-    told = sources[0].spec.told
+    told = sources[0].spec.findings
     lines = [record.getMessage().split(": ", 1)[1] for record in caplog.records]
     assert lines == [
         f"skipped {text}" if title == "skipped" else text for title, text in told if "read" in title or "sk" in title
@@ -146,7 +146,7 @@ def test_odd_films_are_read_or_skipped_and_told_of_once(tmp_path, data_config, c
     assert "from 24 x 40 to 3840 x 2160 pixels" in dict(told)["data"]
     assert "5 films are resized to 16 x 16, 2 of them cropped to a square first" in dict(told)["pixels"]
     assert sum(source.spec.size for source in sources) == 4 + 4 + 4 + 1
-    assert any("too short and not used: 1 of" in dict(source.spec.told)["clips"] for source in sources)
+    assert any("too short and not used: 1 of" in dict(source.spec.findings)["clips"] for source in sources)
     turned = keys_of(tmp_path)["turned.mp4"]
     assert (turned.entry.width, turned.entry.height) == (24, 40)
 
@@ -204,7 +204,7 @@ def test_shots_end_at_gaps_and_at_frames_that_do_not_fit(tmp_path, data_config):
     )
     source = open_source(data_config(tmp_path, frames=4), "train")
     np.testing.assert_array_equal(clips_of(source)["image"], np.stack([frames[k : k + 4] for k in (0, 6, 11)]))
-    assert "the one film" in dict(source.spec.told)["splits"]
+    assert "the one film" in dict(source.spec.findings)["splits"]
 
 
 def test_animations_are_films(tmp_path, data_config):

@@ -28,8 +28,8 @@ def both(config):
     return [open_source(config, split).spec for split in ("train", "test")]
 
 
-def told_of(spec):
-    return {title: " | ".join(text for each, text in spec.told if each == title) for title, _ in spec.told}
+def errors_of(spec):
+    return {title: " | ".join(text for each, text in spec.findings if each == title) for title, _ in spec.findings}
 
 
 @pytest.mark.parametrize("links", [["a/up"], ["a/up", "b/up"], ["up"], ["a/up", "again"]])
@@ -39,7 +39,7 @@ def test_links_to_folders_that_they_lie_in_add_nothing(twelve, data_config, link
         (twelve / link).symlink_to("..")
     after = both(data_config(twelve))
     assert [(spec.size, spec.classes, spec.fingerprint) for spec in after] == before
-    assert f"{len(links)} link" in told_of(after[0])["ignored"]
+    assert f"{len(links)} link" in errors_of(after[0])["ignored"]
 
 
 def test_links_to_other_folders_are_followed(tmp_path, draw, data_config):
@@ -93,7 +93,7 @@ def test_folders_named_like_splits_are_splits(tmp_path, draw, data_config, folde
         assert {name.split("/")[0] for name in source.names} == {folder}
         assert source.spec.classes == ("cat", "dog")
         assert source.spec.split == folder  # the name of the folder, whatever the config calls it
-    assert f"{train} 4" in told_of(sources[0].spec)["splits"]
+    assert f"{train} 4" in errors_of(sources[0].spec)["splits"]
     for name in folders:
         assert open_source(data_config(tmp_path), name).spec.size == 2 * (folders.index(name) + 2)
 
@@ -137,7 +137,7 @@ def test_pictures_beside_splits_are_told(tmp_path, draw, data_config):
         draw(tmp_path / name)
     train, test = both(data_config(tmp_path))
     assert (train.size, test.size) == (2, 1)
-    assert "outside of them and not used: 1: stray.png" in told_of(train)["splits"]
+    assert "outside of them and not used: 1: stray.png" in errors_of(train)["splits"]
 
 
 def test_folders_that_programs_make_are_no_classes(twelve, draw, data_config):
@@ -180,8 +180,8 @@ def test_files_without_a_suffix_and_kinds_that_a_plugin_reads(twelve, data_confi
     (twelve / "b" / "notes.txt").write_text("text")
     specs = both(data_config(twelve))
     assert sum(spec.size for spec in specs) == 13
-    assert told_of(specs[0])["skipped"] == "images in unsupported formats: 1 .heic"
-    assert told_of(specs[0])["ignored"] == "files of other kinds: 1 .txt, 1 without a suffix"
+    assert errors_of(specs[0])["skipped"] == "images in unsupported formats: 1 .heic"
+    assert errors_of(specs[0])["ignored"] == "files of other kinds: 1 .txt, 1 without a suffix"
     monkeypatch.setitem(Image.EXTENSION, ".heic", "PNG")  # as a plugin does
     assert sum(spec.size for spec in both(data_config(twelve))) == 14
 

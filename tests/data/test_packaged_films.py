@@ -27,7 +27,7 @@ def test_bikes_has_the_cuts_that_a_person_sees(data_config):
     train, test = (open_source(config, split) for split in ("train", "test"))
     assert train.spec.fields == {"image": pixel_field(64, 64, 3, frames=16)}
     assert (train.spec.size, test.spec.size) == (1 + 2 + 3 + 3, 3)  # the sixth shot is shorter than a clip
-    assert "its end is held out" in dict(train.spec.told)["splits"]
+    assert "its end is held out" in dict(train.spec.findings)["splits"]
     frames = np.stack([pixels[104:168, 288:352] for _, pixels in plain(place)])  # the middle
     for source, starts in ((train, (0, 30, 46, 76, 92, 108, 137, 153, 169)), (test, (187, 203, 219))):
         read, expected = source.read(range(source.spec.size))["image"], np.stack([frames[k : k + 16] for k in starts])

@@ -64,4 +64,4 @@ def test_a_prepared_data_set_tells_of_itself(digits_config):
         "in use    90 examples of train[:2%] are trained on, 500 of test are held out for scores",
         "batch     256 images, more than the 90 examples: each batch repeats some of them",
     ]
-    assert ("pixels", "resized to 16 x 16") in small.told
+    assert ("pixels", "resized to 16 x 16") in small.findings

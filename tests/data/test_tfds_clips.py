@@ -75,7 +75,7 @@ def test_lengths_are_counted_once_and_other_frames_are_not_decoded(stored, data_
         assert source.spec.size == 1 + 1 + 2 + 2  # of 5, 3, 7 and 6 frames
         source.read([0, 4])
     assert len(decoded) == 2 * 2 * 3
-    assert ("clips", "6 of 3 frames, one after the other") in sources[0].spec.told
+    assert ("clips", "6 of 3 frames, one after the other") in sources[0].spec.findings
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import os
 import pytest
 
 from jaxgan.media import walking
-from jaxgan.media.walking import Walk, tell_failures
+from jaxgan.media.walking import Walk, report_failures
 
 pytestmark = pytest.mark.quick
 
@@ -75,10 +75,10 @@ def test_every_error_is_kept_and_the_rest_is_found(folder, monkeypatch):
         "pipe.png": "it is not a regular file",
         "a": "Permission denied",
     }
-    told = tell_failures(walk.failures, folder)
+    told = report_failures(walk.failures, folder)
     assert told == "4 files or folders, such as gone.png (the link is broken)"
-    assert tell_failures(walk.failures[:1], folder) == "1 file or folder: gone.png (the link is broken)"
-    assert tell_failures([], folder) == ""
+    assert report_failures(walk.failures[:1], folder) == "1 file or folder: gone.png (the link is broken)"
+    assert report_failures([], folder) == ""
 
 
 def test_a_root_that_is_not_there_is_a_failure(tmp_path):
@@ -93,7 +93,7 @@ def test_names_that_are_no_utf8(folder):
     (folder / os.fsdecode(b"x\xe9")).symlink_to("nowhere")
     walk = Walk(folder)
     assert name in names(walk)
-    tell_failures(walk.failures, folder).encode()  # must be printable
+    report_failures(walk.failures, folder).encode()  # must be printable
 
 
 def test_folders_nested_deeper_than_the_recursion_limit(tmp_path):

@@ -132,7 +132,7 @@ def test_a_deferred_signal_tears_nothing_and_a_second_interrupt_ends_at_once():
         assert len(done) == 4
         with signals.held():
             signals.check()
-        with pytest.raises(signals.Told):
+        with pytest.raises(signals.SignalReceived):
             signals.check()
     assert signals.status() == CTRL_C
 
@@ -147,7 +147,7 @@ def test_a_terminal_that_closes_interrupts_the_clearing_away_once():
             finally:
                 send(signal.SIGTERM)
                 cleared.append(True)
-        except signals.Told:
+        except signals.SignalReceived:
             pass
     assert cleared
 

@@ -315,7 +315,7 @@ def test_a_signal_before_the_first_round_ends_at_once(moment, tmp_path):
     place = {"init": loop.runner, "restore_latest": loop.checkpoints}[moment]
     original = getattr(place, moment)
     object.__setattr__(place, moment, lambda *args, **kwargs: (lose(signal.SIGTERM), original(*args, **kwargs))[1])
-    with loop.checkpoints, loop.writer, pytest.raises(signals.Told):
+    with loop.checkpoints, loop.writer, pytest.raises(signals.SignalReceived):
         loop.run()
     assert not calls
     assert loop.checkpoints.latest == (1 if moment == "restore_latest" else None)

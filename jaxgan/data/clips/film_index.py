@@ -13,13 +13,13 @@ from typing import Any, NamedTuple
 
 from jaxgan.data.account import ODD, SKIPPED
 from jaxgan.data.clips.films import Film, film_of, probe_file, probe_folder, stamp_of
-from jaxgan.data.folder_index import such_as, tell_again, tell_kinds, tell_odd, tell_unreadable
+from jaxgan.data.folder_index import report_again, report_kinds, report_odd, report_unreadable, such_as
 from jaxgan.data.folder_memory import Row, Stamp, recall, remember
 from jaxgan.errors import UserError
 from jaxgan.media.films.frames import check_extra
 from jaxgan.media.films.stills import natural
 from jaxgan.media.kinds import FILMS, PICTURES
-from jaxgan.media.walking import Walk, tell_failures
+from jaxgan.media.walking import Walk, report_failures
 from jaxgan.system.plain import plain
 
 log = logging.getLogger(__name__)
@@ -31,7 +31,7 @@ class FilmIndex(NamedTuple):
     """The films of a folder, sorted by path, and a report on the other files: (title, text)."""
 
     films: tuple[Film, ...]
-    told: tuple[tuple[str, str], ...]
+    findings: tuple[tuple[str, str], ...]
 
 
 class _Listed(NamedTuple):
@@ -69,7 +69,7 @@ def index_films(root: Path, only: Collection[str] = ()) -> FilmIndex:
         frames = sorted(folders[folder], key=lambda frame: natural(frame[0]))
         listed.append(_Listed(folder, stamp_of(frames), tuple(name for name, _ in frames)))
     films, refused = _examine(root.resolve(), tuple(sorted(listed)), ("films", *sorted(only)))
-    skipped = [tell_unreadable(refused, "film"), tell_failures(walk.failures, root)]
+    skipped = [report_unreadable(refused, "film"), report_failures(walk.failures, root)]
     if not films:
         found = f"none of the {len(refused)} films in the folder {str(root)!r} can be read"
         if not refused:
@@ -79,9 +79,9 @@ def index_films(root: Path, only: Collection[str] = ()) -> FilmIndex:
     pictures = (
         f"{len(stray)} picture{'s' * (len(stray) > 1)} outside of films{such_as(len(stray), stray[0])}" if stray else ""
     )
-    again = tell_again([each.relative_to(root).as_posix() for each in walk.again])
-    ignored = [tell_kinds("files of other kinds", others), pictures, again]
-    titled = ((ODD, tell_odd([film.entry for film in films], "film")), (SKIPPED, skipped), ("ignored", ignored))
+    again = report_again([each.relative_to(root).as_posix() for each in walk.again])
+    ignored = [report_kinds("files of other kinds", others), pictures, again]
+    titled = ((ODD, report_odd([film.entry for film in films], "film")), (SKIPPED, skipped), ("ignored", ignored))
     return FilmIndex(films, tuple((title, text) for title, texts in titled for text in texts if text))
 
 

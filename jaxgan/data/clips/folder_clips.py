@@ -13,8 +13,8 @@ from jaxgan.data.account import warn_once
 from jaxgan.data.clips.film_index import index_films
 from jaxgan.data.clips.films import Film, read_frames
 from jaxgan.data.clips.windows import Windows
-from jaxgan.data.folder_source import common_side, digest_of, tell_framing, tell_sizes
-from jaxgan.data.folder_splits import Splits, find_classes, find_splits, parts_of, readable, tell_classes
+from jaxgan.data.folder_source import common_side, digest_of, report_framing, report_sizes
+from jaxgan.data.folder_splits import Splits, find_classes, find_splits, parts_of, readable, report_classes
 from jaxgan.data.sources import IMAGES, DataSpec, fingerprint
 from jaxgan.data.transforms import Framing, check_framing
 from jaxgan.errors import UserError
@@ -60,7 +60,7 @@ class FolderClips:
         check_framing(config.channels, config.resolution, config.fit)
         self._root = root
         index = index_films(root, only if shots is None else {name for films in shots.values() for name in films})
-        warn_once(config.name, index.told)
+        warn_once(config.name, index.findings)
         self._films = films = {film.entry.path: film for film in index.films}
         everything = [film.entry for film in index.films]
         splits, by_split = _find_shots(films, config) if shots is None else _choose_shots(films, shots)
@@ -93,14 +93,14 @@ class FolderClips:
                 *(() if self._frame.largest is None else (self._frame.largest,)),
             ),
             contents=((IMAGES, digest_of(used)),),
-            told=(
-                ("data", f"{plain(config.name)}: {tell_sizes(everything, 'film')}"),
-                ("splits", splits.told),
-                ("classes", tell_classes(everything, splits.depth, "film")),
-                *(("pixels", text) for text in tell_framing(everything, self._frame, "films") if text),
+            findings=(
+                ("data", f"{plain(config.name)}: {report_sizes(everything, 'film')}"),
+                ("splits", splits.description),
+                ("classes", report_classes(everything, splits.depth, "film")),
+                *(("pixels", text) for text in report_framing(everything, self._frame, "films") if text),
                 *([("pixels", f"reduced to {self._frame.largest} pixels along a side")] if self._frame.largest else []),
-                ("clips", self._windows.tell()),
-                *index.told,
+                ("clips", self._windows.describe()),
+                *index.findings,
             ),
         )
 

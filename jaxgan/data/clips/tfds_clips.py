@@ -15,7 +15,7 @@ from jaxgan.data.clips.records import Records
 from jaxgan.data.clips.windows import Windows
 from jaxgan.data.sources import LABELS_AT_ONCE, DataSpec, fingerprint
 from jaxgan.data.tfds_catalogue import check_clips
-from jaxgan.data.tfds_source import contents_in, open_split, read_records, side_of, size_told, tell
+from jaxgan.data.tfds_source import contents_in, findings_of, open_split, read_records, side_of, size_text
 from jaxgan.data.transforms import Framing, check_framing
 from jaxgan.fields import picture_fields
 from jaxgan.media.images import replace_file
@@ -67,9 +67,9 @@ class TfdsClips:
                 config.channels,
             ),
             contents=contents,
-            told=(
-                *tell(info, f"films of {_length(shape)}, {size_told(shape)}", shape, label, self._frame),
-                ("clips", self._windows.tell()),
+            findings=(
+                *findings_of(info, f"films of {_length(shape)}, {size_text(shape)}", shape, label, self._frame),
+                ("clips", self._windows.describe()),
             ),
         )
 

@@ -54,7 +54,7 @@ class Windows:
         """The numbers of the shots of clips, int64 `[n]`."""
         return np.searchsorted(self._ends, np.asarray(indices, np.int64), side="right")
 
-    def tell(self) -> str:
+    def describe(self) -> str:
         """Describes the number of clips and how they are taken."""
         apart = "" if self._stride == 1 else f", {self._stride} apart"
         short = f"; too short and not used: {self.short:,} of {len(self._ends):,} shots" if self.short else ""

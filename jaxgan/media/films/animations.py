@@ -133,7 +133,7 @@ class Animation:
 
     def _cut(self, why: str) -> None:
         self.damaged = True
-        self._notes.tell("cut", why)
+        self._notes.report("cut", why)
 
 
 def unfinished(path: Path) -> bool:

@@ -148,11 +148,11 @@ class Film:
             self._reopen()
             first = self._first()
         if not exact:
-            self._notes.tell("turn", "its rotation is not a multiple of 90 degrees and is ignored")
+            self._notes.report("turn", "its rotation is not a multiple of 90 degrees and is ignored")
         self.format = self._describe(first)
         others = [each for each in self._container.streams.video if _film(each)][1:]
         if others:
-            self._notes.tell("others", f"the first of its {1 + len(others)} video streams")
+            self._notes.report("others", f"the first of its {1 + len(others)} video streams")
         guessed = any(kind in self._kind for kind in LENGTH_GUESSED)
         self.seconds = check_span(self._length(), self._start, self._end, exact=not guessed)
         if cut_off(self.path):
@@ -189,9 +189,9 @@ class Film:
         colours = tagged.settled(frame.height, rgb=layout.is_rgb or "pal" in name)
         if colours.high_dynamic_range:
             which = "PQ" if tagged.transfer == PQ else "HLG"
-            self._notes.tell("hdr", f"it is HDR ({which}), on which networks for ordinary films were not trained")
+            self._notes.report("hdr", f"it is HDR ({which}), on which networks for ordinary films were not trained")
         if tagged.foreign:
-            self._notes.tell("matrix", f"its colour matrix {tagged.matrix} is read as matrix {colours.matrix}")
+            self._notes.report("matrix", f"its colour matrix {tagged.matrix} is read as matrix {colours.matrix}")
         aspect = _fraction(stream.sample_aspect_ratio) or Fraction(1)
         width, height = frame.width, frame.height
         self._stored = (width, height)
@@ -308,19 +308,19 @@ class Film:
         """Adds the remarks on what was found while reading."""
         if decoding.moved:
             had = "1 frame" if decoding.moved == 1 else f"{decoding.moved} frames"
-            self._notes.tell("moved", f"{had} had a time not after the previous one, and moved by a tick")
+            self._notes.report("moved", f"{had} had a time not after the previous one, and moved by a tick")
         if decoding.jumped or self._packets.shifts:
-            self._notes.tell("jumped", "its clock restarts, and the parts are read one after the other")
+            self._notes.report("jumped", "its clock restarts, and the parts are read one after the other")
         if self._packets.ended:
             self._compare_length()
         lines = losses.lines()
         # if the file is cut off, an incomplete packet is expected
-        errors = decoding.errors + (0 if self._notes.told("cut") else self._packets.corrupt)
+        errors = decoding.errors + (0 if self._notes.reported("cut") else self._packets.corrupt)
         if errors and not lines:
             lines = [f"{errors} error{'s' * (errors > 1)} while decoding, no frame is lost"]
         if lines:
             self.damaged = True
-            self._notes.tell("damage", f"damaged: {', '.join(lines)}")
+            self._notes.report("damage", f"damaged: {', '.join(lines)}")
 
     def _compare_length(self) -> None:
         """Checks that a file that was read to its end has everything that its header or index states."""
@@ -344,10 +344,10 @@ class Film:
 
     def _cut(self, why: str) -> None:
         self.damaged = True
-        self._notes.tell("cut", why)
+        self._notes.report("cut", why)
 
     def _deinterlaced(self) -> None:
-        self._notes.tell("interlaced", "it is interlaced, and was deinterlaced (bwdif)")
+        self._notes.report("interlaced", "it is interlaced, and was deinterlaced (bwdif)")
 
     def _picture(self, frame: av.VideoFrame) -> Picture:
         form = self.format

@@ -82,12 +82,12 @@ class Remarks:
         self.lines: list[str] = []
         self._by_matter: dict[str, str] = {}
 
-    def tell(self, matter: str, line: str) -> None:
+    def report(self, matter: str, line: str) -> None:
         """Sets the line on a subject."""
         self._by_matter[matter] = line
         self.lines[:] = self._by_matter.values()
 
-    def told(self, matter: str) -> bool:
+    def reported(self, matter: str) -> bool:
         """Whether there is a line on a subject."""
         return matter in self._by_matter
 

@@ -67,7 +67,7 @@ class Folder:
         self._numbers = range(first, max(last, first + 1))
         self.format = self._describe(rate)
         if line := _gap_remark([self._files[number].name for number in self._numbers]):
-            self._notes.tell("gaps", line)
+            self._notes.report("gaps", line)
 
     def _describe(self, rate: Fraction) -> FilmFormat:
         size, deep, alpha = None, False, False
@@ -110,7 +110,7 @@ class Folder:
         try:
             picture = read_picture(path)
             for line in picture.remarks if self.still else ():
-                self._notes.tell(line, line)
+                self._notes.report(line, line)
             return self._uniform(picture)
         except PictureError as error:
             self._report(path, error)
@@ -153,7 +153,7 @@ class Folder:
         self.damaged = True
         self._bad.add(path.name)
         more = f", {len(self._bad)} such files in all" if len(self._bad) > 1 else ""
-        self._notes.tell(
+        self._notes.report(
             "damage", f"damaged: {path.name} cannot be read ({error}), the previous one is shown instead{more}"
         )
 
@@ -169,7 +169,7 @@ class Still(Folder):
         with reading():
             self.damaged = unfinished(Path(path))
         if self.damaged:
-            self._notes.tell("cut", UNFINISHED)
+            self._notes.report("cut", UNFINISHED)
 
 
 def picture_files(folder: str | os.PathLike[str]) -> list[Path]:
