@@ -43,7 +43,7 @@ _heard = _Heard()
 
 @contextlib.contextmanager
 def listening() -> Iterator[None]:
-    """Within this context, a signal sets the flag and raises SignalReceived. In the main thread only, as Python requires.
+    """Within this context, a signal sets the flag and raises SignalReceived. In the main thread only.
 
     A signal that the caller ignores, as nohup does with SIGHUP, stays ignored, except Ctrl-C, which shells ignore for
     all background processes. A nested `listening` has no effect.
