@@ -29,7 +29,7 @@ def test_moments_of_parts_keep_their_digits_far_from_zero():
     found = moments.gaussian()
     np.testing.assert_allclose(found.mean, features.mean(axis=0), rtol=1e-14)
     np.testing.assert_allclose(found.covariance, np.cov(features, rowvar=False), rtol=1e-9)
-    with pytest.raises(ValueError, match="expected 5 dimensions as before, got 4"):
+    with pytest.raises(ValueError, match="got 4 dimensions, expected 5 as before"):
         moments.add(np.ones((3, 4)))
 
 
@@ -62,7 +62,7 @@ def test_an_inception_score_of_parts_is_that_of_the_shuffled_whole():
     expected = [np.exp((s * np.log(s / s.mean(axis=0))).sum(axis=1).mean()) for s in splits]
     assert sums.score().mean == pytest.approx(np.mean(expected), rel=1e-12)
     assert sums.score().deviation == pytest.approx(np.std(expected), rel=1e-10)
-    with pytest.raises(ValueError, match="of 100 samples, got 101"):
+    with pytest.raises(ValueError, match="got the logits of 101 samples, expected 100"):
         sums.add(logits[:1])
 
 
