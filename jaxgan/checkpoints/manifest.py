@@ -24,9 +24,9 @@ from jaxgan.config.domains import Bytes, Domain, Whole
 from jaxgan.config.older import renewed
 from jaxgan.config.run import plain
 from jaxgan.errors import UserError
-from jaxgan.media.images import replace_file
 from jaxgan.system.json_files import BrokenFileError, open_regular, read_json, why
 from jaxgan.system.paths import is_remote
+from jaxgan.system.whole_files import replace_file
 
 NAME = "manifest.json"
 CHUNK = 2**22  # bytes read at a time

@@ -11,7 +11,8 @@ from pathlib import Path
 from jaxgan.errors import UserError
 from jaxgan.media.films.frames import check_extra
 from jaxgan.media.kinds import FORMATS, is_known
-from jaxgan.system.paths import is_remote, new_file_beside
+from jaxgan.system.paths import is_remote
+from jaxgan.system.whole_files import new_file_beside
 
 LONGEST_NAME = 255  # bytes of one name on nearly all file systems
 PICTURES = tuple(FORMATS)

@@ -15,12 +15,12 @@ import jax
 from jaxgan.checkpoints.workdir import Workdir
 from jaxgan.config.run import DataConfig, RunConfig, from_json, to_json, to_tree
 from jaxgan.errors import UserError
-from jaxgan.media.images import replace_file
 from jaxgan.parallel.compiler import keep_freed_memory
 from jaxgan.reporting.progress import console
 from jaxgan.system.json_files import read_text
 from jaxgan.system.paths import cache_dir, is_remote, located, places_of
 from jaxgan.system.plain import plain
+from jaxgan.system.whole_files import replace_file
 
 log = logging.getLogger(__name__)
 

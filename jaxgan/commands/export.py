@@ -15,8 +15,8 @@ from jaxgan.config.run import RunConfig
 from jaxgan.errors import FINISHED, UserError
 from jaxgan.exporting import stablehlo
 from jaxgan.inference.model import Model
-from jaxgan.media.images import replacing
 from jaxgan.system.plain import plain
+from jaxgan.system.whole_files import replacing
 
 
 class ExportOptions(NamedTuple):

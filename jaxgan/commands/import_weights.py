@@ -20,12 +20,12 @@ from jaxgan.cli.outputs import check_outputs
 from jaxgan.config.run import RunConfig, from_tree, to_json
 from jaxgan.errors import FINISHED, UserError
 from jaxgan.game import DISCRIMINATOR, GENERATOR
-from jaxgan.media.images import replace_file
 from jaxgan.models.pretrained import stylegan2_nvidia, stylegan2_torch
 from jaxgan.models.pretrained.names import nearest, prefixes, without_compiler
 from jaxgan.models.pretrained.stylegan2 import Imported
 from jaxgan.system import signals
 from jaxgan.system.plain import plain
+from jaxgan.system.whole_files import replace_file
 from jaxgan.weights.reading import read
 
 STYLES = 10_000  # averaged to the mean style if the file has none

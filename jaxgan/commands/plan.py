@@ -18,13 +18,13 @@ from jaxgan.config.run import RunConfig
 from jaxgan.data.sources import DataSpec, joined
 from jaxgan.errors import FINISHED, SOME_FAILED, UserError
 from jaxgan.fields import frames, picture_fields
-from jaxgan.media.images import replace_file
 from jaxgan.planning.chips import Topology, read_topologies
 from jaxgan.planning.compiling import check_compiler, compile_step
 from jaxgan.planning.report import Refused, Row, decoding, derived, details, table, to_tree
 from jaxgan.planning.roofline import Load, mean_load
 from jaxgan.planning.search import flags, search
 from jaxgan.system.paths import cache_dir
+from jaxgan.system.whole_files import replace_file
 
 Measure = Callable[[RunConfig, Topology], Load]
 

@@ -22,9 +22,9 @@ from jaxgan.errors import UserError
 from jaxgan.inference.model import Model
 from jaxgan.inference.projection import DISTANCE, project, pyramid_distance
 from jaxgan.media.grids import save_grid
-from jaxgan.media.images import replace_file
 from jaxgan.media.provenance.origin import packet_of
 from jaxgan.system.plain import plain
+from jaxgan.system.whole_files import replace_file
 
 STEPS = 1000
 SHOWN_PIXELS = 192  # minimal side of the shown pictures

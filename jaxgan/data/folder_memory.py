@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from jaxgan.data.sources import fingerprint
-from jaxgan.media.images import replace_file
 from jaxgan.system.paths import cache_home
+from jaxgan.system.whole_files import replace_file
 
 FORMAT = 3  # raise it when the cached fields, or the way they are found, change
 

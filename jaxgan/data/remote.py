@@ -17,7 +17,8 @@ from jaxgan.data.builders import EMBEDDED
 from jaxgan.data.clips.packaged import is_packaged
 from jaxgan.data.stacked import is_stacked
 from jaxgan.errors import UserError
-from jaxgan.system.paths import cache_home, is_remote, new_file_beside, open_regular
+from jaxgan.system.paths import cache_home, is_remote, open_regular
+from jaxgan.system.whole_files import replacing
 
 if TYPE_CHECKING:
     from jaxgan.config.run import DataConfig
@@ -102,10 +103,5 @@ def _differs(here: Path, size: int) -> bool:
 
 def _copy(info: Mapping[str, Any], target: Path) -> None:
     """Copies one file, then renames it, so that a partial copy is never taken for the file."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    part = new_file_beside(target)
-    try:
+    with replacing(target) as part:
         info["system"].get_file(info["name"], str(part))
-        part.replace(target)
-    finally:
-        part.unlink(missing_ok=True)

@@ -10,7 +10,6 @@ import io
 import json
 import logging
 import os
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -21,6 +20,7 @@ from jaxgan.data.sources import digest_of_contents
 from jaxgan.evaluators.reference_cache import adopt
 from jaxgan.parallel import distributed
 from jaxgan.system.json_files import read_json, regular_bytes
+from jaxgan.system.whole_files import replace_file
 from jaxgan.weights.reading import UNREADABLE
 
 FORMAT = 1
@@ -111,8 +111,8 @@ def save_classifier(
     weights_path, record_path = _paths(cache_dir, kind, fingerprint, digest_of_contents(data))
     try:
         os.makedirs(cache_dir, exist_ok=True)
-        _replace(weights_path, weights)
-        _replace(record_path, json.dumps(record, indent=2, allow_nan=False).encode())
+        replace_file(weights_path, weights)
+        replace_file(record_path, json.dumps(record, indent=2, allow_nan=False).encode())
     except OSError as error:
         logger.warning("the network for the scores could not be stored (%s); the next run will train it again", error)
     return stored
@@ -137,18 +137,6 @@ def by_leader(fingerprint: str, find: Callable[[], StoredClassifier]) -> StoredC
 def _paths(cache_dir: str, kind: str, fingerprint: str, contents: str = "") -> tuple[str, str]:
     stem = os.path.join(cache_dir, f"{kind}-{fingerprint[:8]}" + (f"-{contents}" if contents else ""))
     return f"{stem}.npz", f"{stem}.json"
-
-
-def _replace(path: str, content: bytes) -> None:
-    """Write to a temporary file and rename it, so that no reader sees half a file."""
-    descriptor, partial = tempfile.mkstemp(dir=os.path.dirname(path), suffix=".partial")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-        os.replace(partial, path)
-    except OSError:
-        os.unlink(partial)
-        raise
 
 
 def _flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from jaxgan.data.sources import digest_of_contents
-from jaxgan.media.images import replace_file
 from jaxgan.parallel import distributed
+from jaxgan.system.whole_files import replace_file
 
 DATA = "made from"  # the array that describes the data that the others were made from, as JSON
 FORMAT = 2  # increase it if other arrays are stored or they are computed differently

@@ -12,8 +12,8 @@ from etils import epath
 
 from jaxgan.config.checking import check_type
 from jaxgan.errors import UserError
-from jaxgan.media.images import replace_file
 from jaxgan.system.json_files import BrokenFileError, read_json, why
+from jaxgan.system.whole_files import replace_file
 
 REPORT: Mapping[str, Any] = {"scores": Mapping[str, float], "manifest": Mapping[str, Any]}
 CONTENTS = "contents"  # manifest key: digest of the data that the scores were computed with

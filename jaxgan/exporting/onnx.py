@@ -24,7 +24,7 @@ from jaxgan.exporting.primitives import RULES, Equation, Graph, Value
 from jaxgan.exporting.stablehlo import any_batch, arguments
 from jaxgan.fields import Spec
 from jaxgan.game import Array
-from jaxgan.media.images import replace_file
+from jaxgan.system.whole_files import replace_file
 
 OPSET, IR_VERSION = 18, 9  # supported by onnxruntime 1.15 (2023) and later
 INNER = ("jaxpr", "call_jaxpr", "fun_jaxpr")  # parameters of primitives that hold the called function

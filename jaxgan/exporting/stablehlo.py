@@ -16,7 +16,7 @@ from jax import export
 from jaxgan.errors import UserError
 from jaxgan.fields import Spec
 from jaxgan.game import Array
-from jaxgan.media.images import replace_file
+from jaxgan.system.whole_files import replace_file
 
 PLATFORMS = ("cpu", "cuda", "tpu")
 

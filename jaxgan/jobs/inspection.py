@@ -21,9 +21,10 @@ from jaxgan.evaluators.truncation import PSI, THRESHOLDS, Truncated, truncation_
 from jaxgan.fields import name_of, text_of
 from jaxgan.inference.model import Model
 from jaxgan.media.grids import save_grid
-from jaxgan.media.images import replace_file, save_image, to_uint8
+from jaxgan.media.images import save_image, to_uint8
 from jaxgan.reporting.plots import check_extra
 from jaxgan.system.paths import cache_dir
+from jaxgan.system.whole_files import replace_file
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
 import os
-import secrets
-from collections.abc import Iterator
-from pathlib import Path, PurePath
+from pathlib import PurePath
 from typing import Any
 
 import numpy as np
-from etils import epath
 from numpy.typing import ArrayLike
 from PIL import Image
 
 from jaxgan.errors import UserError
 from jaxgan.media.kinds import FORMATS
 from jaxgan.media.provenance.origin import Origin, mark_bytes
-from jaxgan.system.paths import is_remote, new_file_beside
+from jaxgan.system.whole_files import replace_file
 
 OPTIONS: dict[str, dict[str, Any]] = {
     "JPEG": {"quality": 95, "subsampling": 0},
@@ -89,35 +85,3 @@ def save_image(image: ArrayLike, path: str | os.PathLike[str], origin: Origin | 
     content, remarks = mark_bytes(buffer.getvalue(), suffix, origin, title=PurePath(path).name)
     replace_file(path, content)
     return remarks
-
-
-@contextlib.contextmanager
-def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """A temporary path to write to, which replaces `path` atomically at the end and is deleted on an error.
-
-    If `path` is a link, the link is replaced, not the file that it points to.
-    """
-    target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    part = new_file_beside(target)
-    try:
-        yield part
-        os.replace(part, target)
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def replace_file(path: str | os.PathLike[str], content: bytes) -> None:
-    """Writes a file atomically, so that no reader sees a partial one; missing folders are created."""
-    if not is_remote(path):
-        with replacing(path) as part:
-            part.write_bytes(content)
-        return
-    target = epath.Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    remote = target.parent / f".{secrets.token_hex(8)}.part"
-    try:
-        remote.write_bytes(content)
-        remote.replace(target)
-    finally:
-        remote.unlink(missing_ok=True)

@@ -17,9 +17,10 @@ from PIL import Image
 from jaxgan.errors import UserError
 from jaxgan.media.films.colours import BT709, LIMITED, Colours
 from jaxgan.media.films.frames import FilmFormat
-from jaxgan.media.images import OPTIONS, opaque, replace_file, to_uint8
+from jaxgan.media.images import OPTIONS, opaque, to_uint8
 from jaxgan.media.provenance.origin import Origin, mark_bytes
 from jaxgan.media.reading import Picture
+from jaxgan.system.whole_files import replace_file
 
 FRAMES_PER_SECOND = 24  # of walks, and of clips, which have no frame rate of their own
 

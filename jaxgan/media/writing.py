@@ -17,10 +17,11 @@ from typing import IO
 import numpy as np
 from PIL import Image
 
-from jaxgan.media.images import OPTIONS, TRANSPARENT, opaque, replacing, too_large
+from jaxgan.media.images import OPTIONS, TRANSPARENT, opaque, too_large
 from jaxgan.media.kinds import FORMATS
 from jaxgan.media.provenance.origin import Origin, mark_file
 from jaxgan.media.reading import Picture, PictureError
+from jaxgan.system.whole_files import replacing
 
 DEEP, DESCRIBED = ("PNG", "TIFF"), ("PNG", "JPEG", "TIFF", "WEBP")
 EXIF_JPEG = 65533  # bytes: the most that a JPEG holds

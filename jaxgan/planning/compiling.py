@@ -29,9 +29,9 @@ from jaxgan.config.run import RunConfig, from_json, to_json
 from jaxgan.data.sources import DataSpec
 from jaxgan.errors import UserError
 from jaxgan.fields import Field
-from jaxgan.media.images import replace_file
 from jaxgan.planning.chips import Topology, read_topologies
 from jaxgan.system.json_files import read_json
+from jaxgan.system.whole_files import replace_file
 
 FORMAT = 3  # of the cached analyses
 LIMIT = 20 * 60.0  # seconds per compilation

@@ -13,8 +13,8 @@ from etils import epath
 
 from jaxgan.checkpoints.workdir import Workdir
 from jaxgan.errors import UserError
-from jaxgan.media.images import replace_file
 from jaxgan.reporting.writer import read_scalars
+from jaxgan.system.whole_files import replace_file
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -24,11 +24,11 @@ from jaxgan.checkpoints.workdir import Workdir
 from jaxgan.config.checking import check_type
 from jaxgan.config.domains import Whole
 from jaxgan.errors import UserError
-from jaxgan.media.images import replace_file
 from jaxgan.reporting.events import Events
 from jaxgan.reporting.mirror import Mirror
 from jaxgan.system.json_files import BrokenFileError, parse_json, why
 from jaxgan.system.json_files import lines as raw_lines
+from jaxgan.system.whole_files import replace_file
 
 log = logging.getLogger(__name__)
 

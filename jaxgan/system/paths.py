@@ -6,12 +6,10 @@ Paths with a scheme (`gs://bucket/folder`) are never changed.
 from __future__ import annotations
 
 import atexit
-import contextlib
 import errno
 import functools
 import os
 import re
-import secrets
 import shutil
 import stat
 import tempfile
@@ -87,18 +85,6 @@ def places_of(tree: Mapping[str, Any], under: str = "") -> dict[str, str]:
             elif found != each and each in _elsewhere:  # found at its recorded location
                 places[each] = found
     return places
-
-
-def new_file_beside(target: Path) -> Path:
-    """Creates an empty temporary file in the target's folder, to be written and then moved to the target.
-
-    Its name is short and unused: no existing file is opened, and no symlink is followed.
-    """
-    while True:
-        part = target.parent / f".{secrets.token_hex(8)}.part"
-        with contextlib.suppress(FileExistsError):
-            os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o666))
-            return part
 
 
 def open_regular(path: str | os.PathLike[str]) -> IO[bytes]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import math
 import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ import numpy as np
 
 from jaxgan.errors import UserError
 from jaxgan.system.plain import plain
+from jaxgan.system.whole_files import replacing
 from jaxgan.weights.unpickling import BFLOAT16, MOST_AXES, MOST_SIZE, Storage, Tensor
 
 MOST_HEADER = 2**24  # bytes; the header of 100,000 tensors has about 10 million
@@ -103,18 +103,10 @@ def write(path: str | Path, tensors: Mapping[str, np.ndarray], metadata: Mapping
         offset += array.nbytes
     text = json.dumps(header, allow_nan=False).encode()
     text += b" " * (-len(text) % 8)  # numbers begin at a multiple of eight bytes
-    folder = Path(path).absolute().parent
-    file = tempfile.NamedTemporaryFile(dir=folder, suffix=".part", delete=False)  # noqa: SIM115
-    try:
-        with file:
-            file.write(len(text).to_bytes(8, "little") + text)
-            for array in arrays.values():
-                file.write(array.astype(array.dtype.newbyteorder("<")).tobytes())
-        os.chmod(file.name, 0o644)
-        os.replace(file.name, path)
-    except BaseException:  # a full disk, or a signal
-        os.unlink(file.name)
-        raise
+    with replacing(path) as part, open(part, "wb") as file:
+        file.write(len(text).to_bytes(8, "little") + text)
+        for array in arrays.values():
+            file.write(array.astype(array.dtype.newbyteorder("<")).tobytes())
 
 
 def _header(path: str | Path) -> tuple[dict[str, Any], int]:

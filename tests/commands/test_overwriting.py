@@ -14,9 +14,10 @@ from jaxgan.jobs.apply_options import read_apply_options
 from jaxgan.jobs.files import pair_files
 from jaxgan.media.films import segments
 from jaxgan.media.grids import save_grid
-from jaxgan.media.images import replace_file, replacing, save_image
+from jaxgan.media.images import save_image
 from jaxgan.media.provenance.origin import Origin
 from jaxgan.media.reading import PictureError
+from jaxgan.system.whole_files import replace_file, replacing
 
 
 @pytest.fixture

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxgan.media.images import opaque, replace_file, save_image, to_uint8
+from jaxgan.media.images import opaque, save_image, to_uint8
+from jaxgan.system.whole_files import replace_file
 
 
 def test_floats_become_levels_and_uint8_stays():

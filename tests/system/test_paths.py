@@ -3,7 +3,6 @@
 import json
 import os
 import pwd
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -159,21 +158,3 @@ def test_damaged_places_are_ignored(tmp_path, monkeypatch, places):
     monkeypatch.chdir(tmp_path)
     paths.remember(places)
     assert paths.located("./data") == "./data"
-
-
-def test_a_new_file_has_a_short_name_of_its_own(tmp_path):
-    long = tmp_path / ("x" * 251 + ".png")
-    names = {paths.new_file_beside(long).name for _ in range(3)}
-    assert len(names) == 3
-    assert all(re.fullmatch(r"\.[0-9a-f]{16}\.part", name) for name in names)
-
-
-def test_a_new_file_opens_nothing_that_is_there(tmp_path, monkeypatch):
-    (tmp_path / "precious").write_text("precious")
-    (tmp_path / ".there.part").write_text("there")
-    (tmp_path / ".link.part").symlink_to(tmp_path / "precious")
-    drawn = iter(["there", "link", "free"])
-    monkeypatch.setattr(paths.secrets, "token_hex", lambda _: next(drawn))
-    assert paths.new_file_beside(tmp_path / "x.png").name == ".free.part"
-    assert (tmp_path / "precious").read_text() == "precious"
-    assert (tmp_path / ".there.part").read_text() == "there"

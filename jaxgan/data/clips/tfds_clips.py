@@ -18,10 +18,10 @@ from jaxgan.data.tfds_catalogue import check_clips
 from jaxgan.data.tfds_source import contents_in, findings_of, open_split, read_records, side_of, size_text
 from jaxgan.data.transforms import Framing, check_framing
 from jaxgan.fields import picture_fields
-from jaxgan.media.images import replace_file
 from jaxgan.system.json_files import BrokenFileError, read_json
 from jaxgan.system.paths import cache_home
 from jaxgan.system.plain import plain
+from jaxgan.system.whole_files import replace_file
 
 if TYPE_CHECKING:
     from jaxgan.config.run import DataConfig

@@ -20,11 +20,11 @@ import numpy as np
 from jaxgan.media.films.encoding import Plan, SegmentWriter
 from jaxgan.media.films.frames import CONTAINERS, Frame
 from jaxgan.media.films.joining import Segment, join
-from jaxgan.media.images import replace_file
 from jaxgan.media.provenance.origin import Origin, Remark, describe_file, film_tags, sign_file
 from jaxgan.media.reading import PictureError
 from jaxgan.system.json_files import read_json
 from jaxgan.system.paths import open_regular
+from jaxgan.system.whole_files import replace_file
 
 LENGTH = 48  # frames of a segment at most: after a kill, up to this many are computed again
 SHORTEST = 12  # frames of a segment before a cut may end it

@@ -17,6 +17,7 @@ from typing import IO, NamedTuple
 from jaxgan.media.provenance.iso_boxes import TooManyBoxesError, is_iso, top_boxes
 from jaxgan.media.provenance.xmp import parse_packet
 from jaxgan.media.reading import opened
+from jaxgan.system.whole_files import replacing
 
 PNG, JPEG_XMP = b"\x89PNG\r\n\x1a\n", b"http://ns.adobe.com/xap/1.0/\0"
 ISO_XMP = bytes.fromhex("BE7ACFCB97A942E89C71999491E3AFAC")
@@ -54,17 +55,11 @@ def embed_xmp(path: Path, packet: bytes) -> bool:
         if len(edit.head) == edit.offset:
             _edit_in_place(path, edit)
             return True
-        copy = path.with_name(f"{path.name}.xmp")
-        try:
-            with open(copy, "wb") as target:
-                target.write(edit.head)
-                file.seek(edit.offset)
-                shutil.copyfileobj(file, target, SEARCHED)
-                target.write(edit.tail)
-            os.replace(copy, path)
-        finally:
-            with contextlib.suppress(OSError):
-                copy.unlink(missing_ok=True)
+        with replacing(path) as copy, open(copy, "wb") as target:
+            target.write(edit.head)
+            file.seek(edit.offset)
+            shutil.copyfileobj(file, target, SEARCHED)
+            target.write(edit.tail)
     return True
 
 

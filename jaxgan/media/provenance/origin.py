@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import os
 import tempfile
 from pathlib import Path
 from typing import Literal
@@ -13,6 +11,7 @@ import jaxgan
 from jaxgan.media.provenance.embedding import embed_xmp, extract_xmp, with_xmp
 from jaxgan.media.provenance.xmp import SOURCE_TYPES, Statement, make_packet, parse_packet
 from jaxgan.system.plain import plain
+from jaxgan.system.whole_files import replacing
 
 TOOL = f"jaxgan {jaxgan.__version__}"
 NO_CREDENTIAL = "the files have no signed credential, which needs c2pa-python: pip install -e '.[provenance]'"
@@ -100,17 +99,13 @@ def sign_file(path: Path, suffix: str, origin: Origin, *, title: str) -> tuple[s
         return (Remark(f"{kind} holds XMP, but no signed credential"),) if described else ()
     if not credentials.available():
         return (Remark(NO_CREDENTIAL),)
-    signed = path.with_name(f"{path.name}.signed")
     try:
-        credentials.sign(path, signed, suffix, origin, title=title)
-        os.replace(signed, path)
+        with replacing(path) as signed:
+            credentials.sign(path, signed, suffix, origin, title=title)
     except credentials.CredentialError as error:
         return (Unsigned(f"no signed credential: {plain(error)}"),)
     except OSError as error:
         return (Unsigned(f"no signed credential: {plain(error.strerror or error)}"),)
-    finally:
-        with contextlib.suppress(OSError):
-            signed.unlink(missing_ok=True)
     return ()
 
 
