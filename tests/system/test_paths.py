@@ -149,7 +149,7 @@ def test_relative_data_are_found_from_another_working_directory(tmp_path, monkey
         keep_config(Workdir(str(tmp_path / "run")), again)
         assert json.loads((tmp_path / "run" / "config.json").read_text()) == saved
     read_config(parse(["--config", flags[1], "--workdir", str(tmp_path / "another")]))
-    with pytest.raises(UserError, match="is not an existing folder"):  # another run knows nothing of it
+    with pytest.raises(UserError, match="expected an existing folder"):  # another run knows nothing of it
         kind_of_name("./data")
 
 
