@@ -96,8 +96,8 @@ def test_what_a_model_does_not_ask_for_is_one_line(runs, name, call, words):
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
-        (["--mode=sample", "--product=judge"], "--product: got 'judge', expected generator, discriminator"),
-        (["--mode=evaluate", "--product=judge"], "--product: got 'judge', expected generator, discriminator"),
+        (["--mode=sample", "--product=judge"], "--product: got 'judge', expected one of generator, discriminator"),
+        (["--mode=evaluate", "--product=judge"], "--product: got 'judge', expected one of generator, discriminator"),
         (["--mode=sample", "--product=discriminator"], "(pixels [8, 8, 1]), 'label'"),
         (["--mode=evaluate", "--product=discriminator"], "nothing scores what asks for 'image' (pixels [8, 8, 1])"),
         (["--mode=apply", "--input=a.png", "--output=b.png"], "not for pixels: use --mode=sample"),

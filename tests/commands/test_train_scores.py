@@ -33,7 +33,7 @@ def test_scores_of_other_contents_are_told_and_those_of_older_versions_count(tmp
 
 
 def test_a_run_scored_by_patches_hears_how_to_go_on(tmp_path):
-    with pytest.raises(UserError, match=r"go on with --config\.evaluation\.features=patches"):
+    with pytest.raises(UserError, match=r"continue with --config\.evaluation\.features=patches"):
         check(tmp_path, {**MADE, "features": "self-12345678"}, {**MADE, "features": ["patches-7x7", "thumbnail-16px"]})
 
 

@@ -87,7 +87,7 @@ class RealOrFake:
         """The phase of the only player."""
         return (Phase(CLASSIFIER, CLASSIFIER, self._loss),)
 
-    def random_examples(self, phase: Phase, state: State, batch: Batch, key: jax.Array) -> tuple[Any, dict[str, Any]]:
+    def draw(self, phase: Phase, state: State, batch: Batch, key: jax.Array) -> tuple[Any, dict[str, Any]]:
         """Never called: no phase has a draw."""
         raise NotImplementedError
 

@@ -32,7 +32,7 @@ class Negatives:
     def __init__(self, config: Given[DataConfig], split: Given[str]):
         self._digits = open_source(dataclasses.replace(config, name="jaxgan_digits", source={}), split)
         reported, fields = (("data", "the negatives of jaxgan_digits"),), {"image": self._digits.spec.image}
-        self.spec = dataclasses.replace(self._digits.spec, name="negatives", fields=fields, told=reported)
+        self.spec = dataclasses.replace(self._digits.spec, name="negatives", fields=fields, findings=reported)
 
     def read(self, indices: Any) -> dict[str, Any]:
         return {"image": 255 - self._digits.read(indices)["image"]}
