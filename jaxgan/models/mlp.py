@@ -16,7 +16,7 @@ from jaxgan.layers.labels import sizes, taken, with_embedding
 
 SLOPE = 0.2  # of LeakyReLU
 
-# uniform in +-1/sqrt(fan_in), as the classic example starts
+# uniform in +-1/sqrt(fan_in), as in the classic example
 uniform = nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
 
 
@@ -26,8 +26,8 @@ class Generator(nn.Module):
     resolution: Given[Count]
     channels: Given[Count]
     num_classes: Given[Whole] = 0
-    conditioning: Literal["concat"] = "concat"  # an embedding of the label stands beside the latent
-    condition_dim: Given[Whole] = 0  # of vectors to be conditioned on, in the place of labels; 0: none
+    conditioning: Literal["concat"] = "concat"  # concatenates an embedding of the label to the latent
+    condition_dim: Given[Whole] = 0  # length of the vectors that replace labels; 0: none
     widths: Sequence[Count] = (256, 512, 1024)
     dtype: Any = jnp.float32
 
@@ -38,7 +38,7 @@ class Generator(nn.Module):
         x, label = latent.astype(self.dtype), taken(self, label)
         if label is not None:
             if self.conditioning != "concat":
-                raise UserError(f"mlp: got conditioning {self.conditioning!r}, accepted of the generator is 'concat'")
+                raise UserError(f"mlp: got conditioning {self.conditioning!r}, expected 'concat' for the generator")
             x = with_embedding(x, label, dtype=self.dtype, **sizes(self))
         for index, width in enumerate(self.widths):
             x = nn.leaky_relu(_dense(self, width, f"dense_{index}")(x), SLOPE)
@@ -47,14 +47,15 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """Images `[B,R,R,C]` (and labels `[B]`) to one logit each; the sigmoid lives in the loss.
+    """Images `[B,R,R,C]` (and labels `[B]`) to one logit each; the sigmoid is part of the loss.
 
-    An embedding of the label stands beside the pixels ("concat"), or the label is guessed ("classifier").
+    An embedding of the label is concatenated to the pixels ("concat"), or the label is predicted by an extra head
+    ("classifier").
     """
 
     num_classes: Given[Whole] = 0
     conditioning: Literal["concat", "classifier"] = "concat"
-    condition_dim: Given[Whole] = 0  # of vectors to be conditioned on, in the place of labels; 0: none
+    condition_dim: Given[Whole] = 0  # length of the vectors that replace labels; 0: none
     widths: Sequence[Count] = (1024, 512, 256)
     dtype: Any = jnp.float32
 
@@ -64,7 +65,7 @@ class Discriminator(nn.Module):
         label = taken(self, label, needed=self.conditioning != "classifier")
         if label is not None and self.conditioning == "projection":
             raise UserError(
-                "mlp: got conditioning 'projection', accepted of the discriminator are 'concat', 'classifier'"
+                "mlp: got conditioning 'projection', expected 'concat' or 'classifier' for the discriminator"
             )
         x = image.reshape(image.shape[0], -1).astype(self.dtype)
         if label is not None and self.conditioning == "concat":

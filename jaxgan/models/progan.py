@@ -38,7 +38,7 @@ class Generator(nn.Module):
     channels: Given[Count]
     num_classes: Given[Whole] = 0
     conditioning: Literal["concat"] = "concat"
-    condition_dim: Given[Whole] = 0  # of vectors to be conditioned on, in the place of labels; 0: none
+    condition_dim: Given[Whole] = 0  # length of the vectors that replace labels; 0: none
     base_width: Count | None = None  # at the resolution, doubled at each halving; None: 16384 / resolution
     max_width: Count = 512
     dtype: Any = jnp.float32
@@ -64,9 +64,7 @@ class Generator(nn.Module):
         x, label = latent.astype(self.dtype), taken(self, label)
         if label is not None:
             if self.conditioning != "concat":
-                raise UserError(
-                    f"progan: got conditioning {self.conditioning!r}, accepted of the generator is 'concat'"
-                )
+                raise UserError(f"progan: got conditioning {self.conditioning!r}, expected 'concat' for the generator")
             x = with_embedding(x, label, dtype=self.dtype, **sizes(self))
         stem = EqualizedDense(START**2 * widths[0], gain=0.25, dtype=self.dtype, name="stem")  # gain as in their code
         x = _activated(stem(pixel_norm(x)).reshape(-1, START, START, widths[0]))
@@ -99,7 +97,7 @@ class Discriminator(nn.Module):
     resolution: Given[Count]
     num_classes: Given[Whole] = 0
     conditioning: Literal["classifier", "projection"] = "classifier"
-    condition_dim: Given[Whole] = 0  # of vectors to be conditioned on, in the place of labels; 0: none
+    condition_dim: Given[Whole] = 0  # length of the vectors that replace labels; 0: none
     base_width: Count | None = None  # at the resolution, doubled at each halving; None: 16384 / resolution
     max_width: Count = 512
     group_size: Count = 4  # of the minibatch standard deviation
@@ -126,10 +124,12 @@ class Discriminator(nn.Module):
         label = taken(self, label, needed=self.conditioning != "classifier")
         if self.num_classes and self.conditioning == "concat":
             raise UserError(
-                "progan: got conditioning 'concat', accepted of the discriminator are 'classifier', 'projection'"
+                "progan: got conditioning 'concat', expected 'classifier' or 'projection' for the discriminator"
             )
         if self.condition_dim and self.conditioning != "projection":
-            raise UserError(f"progan: got conditioning {self.conditioning!r}, accepted for vectors is 'projection'")
+            raise UserError(
+                f"progan: got conditioning {self.conditioning!r}, expected 'projection' for vectors"
+            )
         if image.shape[1:3] != (START << stage,) * 2:
             got = "x".join(map(str, image.shape[1:3]))
             raise UserError(f"progan: got images of {got}, expected {START << stage} pixels at stage {stage}")
@@ -212,10 +212,10 @@ class _DownBlock(nn.Module):
 
 
 def stage_widths(resolution: int, base_width: int | None, max_width: int) -> tuple[int, ...]:
-    """The channels at 4, 8, ... pixels. Raises UserError for a resolution that is no power of two from 8 on."""
+    """The channels at 4, 8, ... pixels. Raises UserError for a resolution that is not a power of two of at least 8."""
     doublings = resolution.bit_length() - START.bit_length()
     if resolution != START << max(doublings, 1):
-        raise UserError(f"progan: got resolution {resolution}, expected powers of two from 8 on")
+        raise UserError(f"progan: got resolution {resolution}, expected a power of two of at least 8")
     narrowest = max(1, BUDGET // resolution) if base_width is None else base_width
     return tuple(min(narrowest << index, max_width) for index in range(doublings, -1, -1))
 

@@ -41,7 +41,7 @@ class Generator(nn.Module):
     channels: Given[Count]
     num_classes: Given[Whole] = 0
     conditioning: Literal["concat"] = "concat"
-    condition_dim: Given[Whole] = 0  # of vectors to be conditioned on, in the place of labels; 0: none
+    condition_dim: Given[Whole] = 0  # length of the vectors that replace labels; 0: none
     widths: Sequence[Count] | None = None  # None: `base_width` up to 32 pixels, then halved at each doubling
     base_width: Count = 64
     blocks: Count = 2  # of each stage
@@ -82,7 +82,7 @@ class Discriminator(nn.Module):
     resolution: Given[Count]
     num_classes: Given[Whole] = 0
     conditioning: Literal["projection", "classifier"] = "projection"
-    condition_dim: Given[Whole] = 0  # of vectors to be conditioned on, in the place of labels; 0: none
+    condition_dim: Given[Whole] = 0  # length of the vectors that replace labels; 0: none
     widths: Sequence[Count] | None = None  # None: `base_width` up to 32 pixels, then halved at each doubling
     base_width: Count = 64
     blocks: Count = 2  # of each stage
@@ -96,7 +96,7 @@ class Discriminator(nn.Module):
     def __call__(self, image: Array, label: Array | None = None, *, train: bool, meet: Meet = apart) -> Judgement:
         """Logits `[B]` and the features `[B,F]`, one a channel of the smallest stage; `train` makes no difference.
 
-        `meet` comes after each stage.
+        `meet` is applied after each stage.
         """
         del train
         widths = stage_widths(self.resolution, self.widths, self.base_width)
@@ -115,7 +115,9 @@ class Discriminator(nn.Module):
 
     def _judge(self, features: Array, label: Array | None) -> Judgement:
         if self.condition_dim and self.conditioning != "projection":
-            raise UserError(f"r3gan: got conditioning {self.conditioning!r}, accepted for vectors is 'projection'")
+            raise UserError(
+                f"r3gan: got conditioning {self.conditioning!r}, expected 'projection' for vectors"
+            )
         if label is not None and self.conditioning == "projection":
             width = features.shape[-1]
             compared = nn.Dense(width, use_bias=False, kernel_init=linear, name="projected")(features)
@@ -133,7 +135,7 @@ class Block(nn.Module):
     """x plus 1x1, bias, LeakyReLU, grouped 3x3, bias, LeakyReLU, 1x1 of it: `[b,h,w,c] -> [b,h,w,c]`.
 
     `depth` is the number of blocks of the network, which the start is scaled by; the last convolution starts at zero.
-    Raises UserError where the groups do not divide the widened channels.
+    Raises UserError if the groups do not divide the widened channels.
     """
 
     depth: Count
@@ -164,11 +166,11 @@ class Block(nn.Module):
 def stage_widths(resolution: int, widths: Sequence[int] | None, base_width: int) -> tuple[int, ...]:
     """The widths of the stages from 4 pixels to the resolution.
 
-    Raises UserError for a resolution that is no power of two from 8 on, or another number of widths than stages.
+    Raises UserError for a resolution that is not a power of two of at least 8, or another number of widths than stages.
     """
     stages = resolution.bit_length() - START.bit_length() + 1
     if resolution != START << max(stages - 1, 1):
-        raise UserError(f"r3gan: got resolution {resolution}, expected powers of two from 8 on")
+        raise UserError(f"r3gan: got resolution {resolution}, expected a power of two of at least 8")
     if widths is None:
         return tuple(base_width * WIDE // max(START << index, WIDE) for index in range(stages))
     if len(widths) != stages:

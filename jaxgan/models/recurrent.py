@@ -30,7 +30,7 @@ class Recurrent(nn.Module):
     """Clips `[B,T,h,w,C]` to clips `[B,T,sh,sw,C]`, of any size and length; each clip is one shot.
 
     `step` makes one frame of the frame, the one before and what is remembered: an image that is the bicubically
-    enlarged frame plus what the network says, at first nothing, and not bounded. Without `stateful` every frame is the
+    enlarged frame plus the output of the network, which starts at zero and is not bounded. Without `stateful` every frame is the
     first of a shot, for comparison.
 
     `flow`, such as a `spynet.SPyNet`, finds the motion between the two frames, by which the last image is warped;
@@ -47,7 +47,7 @@ class Recurrent(nn.Module):
     flow: Network | None = None  # (frame, the one before) -> flow [B,h,w,2] back to it
     dtype: Any = jnp.float32
 
-    clips = True  # not annotated: what is true of all of them
+    clips = True  # not annotated, so that it is not a field
     delay = 0
     receptive_field = None
 

@@ -39,14 +39,14 @@ class Generator(nn.Module):
     channels: Given[Count]
     num_classes: Given[Whole] = 0
     conditioning: Literal["norm", "concat"] = "norm"
-    condition_dim: Given[Whole] = 0  # of vectors to be conditioned on, in the place of labels; 0: none
+    condition_dim: Given[Whole] = 0  # length of the vectors that replace labels; 0: none
     widths: Sequence[Count] | None = None  # None: as published, from `base_width`
     base_width: Count = 64  # of the last block; up to 32 pixels a quarter of all
     dtype: Any = jnp.float32
 
     @nn.compact
     def __call__(self, latent: Array, label: Array | None = None, *, train: bool) -> Array:
-        """The images; `train`: with the batch's statistics."""
+        """The images; `train`: uses the statistics of the batch."""
         stem, *widths = generator_widths(self.resolution, self.widths, self.base_width)
         start = start_of(self.resolution)
         x, condition = latent.astype(self.dtype), taken(self, label)
@@ -80,7 +80,7 @@ class Discriminator(nn.Module):
     resolution: Given[Count]
     num_classes: Given[Whole] = 0
     conditioning: Literal["projection", "concat", "classifier"] = "projection"
-    condition_dim: Given[Whole] = 0  # of vectors to be conditioned on, in the place of labels; 0: none
+    condition_dim: Given[Whole] = 0  # length of the vectors that replace labels; 0: none
     widths: Sequence[Count] | None = None  # None: as published, from `base_width`
     base_width: Count = 64  # of the first block; up to 32 pixels half of all
     norm: Literal["spectral", "none"] = "spectral"
@@ -88,7 +88,7 @@ class Discriminator(nn.Module):
 
     @nn.compact
     def __call__(self, image: Array, label: Array | None = None, *, train: bool, meet: Meet = apart) -> Judgement:
-        """Logits `[B]` and the features `[B,F]`, summed over pixels; `meet` comes after each block."""
+        """Logits `[B]` and the features `[B,F]`, summed over pixels; `meet` is applied after each block."""
         widths, halvings = discriminator_widths(self.resolution, self.widths, self.base_width)
         x, spectral = image.astype(self.dtype), self.norm == "spectral"
         label = taken(self, label, needed=self.conditioning != "classifier")
@@ -125,11 +125,11 @@ def start_of(resolution: int) -> int:
         doublings = (resolution // start).bit_length() - 1
         if doublings > 0 and resolution == start << doublings:
             return start
-    raise UserError(f"resnet: got resolution {resolution}, expected powers of two from 8 on, and 12, 24, 48, ...")
+    raise UserError(f"resnet: got resolution {resolution}, expected a power of two of at least 8, and 12, 24, 48, ...")
 
 
 def generator_widths(resolution: int, widths: Sequence[int] | None, base_width: int) -> tuple[int, ...]:
-    """The channels at the start and after each doubling. Raises UserError where resolution and widths do not fit."""
+    """The channels at the start and after each doubling. Raises UserError if resolution and widths do not fit."""
     doublings = _doublings(resolution)
     if widths is not None:
         if len(widths) != doublings:
@@ -142,7 +142,7 @@ def generator_widths(resolution: int, widths: Sequence[int] | None, base_width: 
 
 
 def discriminator_widths(resolution: int, widths: Sequence[int] | None, base_width: int) -> tuple[tuple[int, ...], int]:
-    """The channels of the blocks, and how many of these halve. Raises UserError where widths do not fit."""
+    """The channels of the blocks, and how many of these halve. Raises UserError if widths do not fit."""
     doublings = _doublings(resolution)
     if widths is not None:
         if not widths:

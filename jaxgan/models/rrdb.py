@@ -47,12 +47,12 @@ class Generator(nn.Module):
     def multiple(self) -> int:
         """Pixels of the condition along a side that become one of the features. UserError for another scale."""
         if self.scale not in (1, 2, 4):
-            raise UserError(f"rrdb: got scale {self.scale}, expected 1, 2 and 4")
+            raise UserError(f"rrdb: got scale {self.scale}, expected 1, 2 or 4")
         return (1 << DOUBLINGS) // self.scale
 
     @property
     def receptive_field(self) -> int:
-        """How many pixels of the condition around its own an image's pixel follows from at most, on each side."""
+        """The largest number of condition pixels, on each side of its own, that an output pixel depends on."""
         reach = 2  # of the last two convolutions, in pixels of the doubled
         for _ in range(DOUBLINGS):
             reach = -(-(reach + 1) // 2)

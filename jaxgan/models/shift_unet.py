@@ -98,7 +98,7 @@ class Generator(_Film):
 
     @property
     def multiple(self) -> int:
-        """Pixels between two places of a crop at which the network does the same."""
+        """The period in pixels of the network: crops at multiples of it are processed alike."""
         return self.unshuffle << self.halvings
 
     @property
@@ -195,7 +195,7 @@ class TwoStage(_Film):
 
     @property
     def multiple(self) -> int:
-        """Pixels between two places of a crop at which the network does the same."""
+        """The period in pixels of the network: crops at multiples of it are processed alike."""
         return 1 << self.halvings
 
     @nn.compact

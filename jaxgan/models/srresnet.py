@@ -31,7 +31,7 @@ class Generator(nn.Module):
     The "classic" one: 9x9, 3x3, the blocks, 3x3, then for each doubling a 3x3 convolution to four times the channels,
     which become pixels, and 9x9; with ReLU. The one of "srgan" (figure 4): no second convolution, a skip from the first
     one over all blocks, PReLU, also behind the doublings; with norm "batch" it is the published one. With `residual`
-    the image is the bicubically enlarged condition plus what the network says, at first nothing, and not bounded.
+    the image is the bicubically enlarged condition plus the output of the network, which starts at zero and is not bounded.
     """
 
     channels: Given[Count]
@@ -45,7 +45,7 @@ class Generator(nn.Module):
 
     @property
     def receptive_field(self) -> int:
-        """How many pixels of the condition around its own an image's pixel follows from, on each side."""
+        """The number of condition pixels, on each side of its own, that an output pixel depends on."""
         reach = 4  # of the last convolution, in the image's pixels
         for _ in range(doublings(self.scale)):
             reach = -(-reach // 2) + 1
@@ -53,7 +53,7 @@ class Generator(nn.Module):
 
     @nn.compact
     def __call__(self, condition: Array, label: Array | None = None, *, train: bool) -> Array:
-        """The images; `train`: with the batch's statistics. Raises UserError for another scale than 1, 2, 4 or 8."""
+        """The images; `train`: uses the statistics of the batch. Raises UserError unless the scale is 1, 2, 4 or 8."""
         del label
         stages, classic, width = doublings(self.scale), self.variant == "classic", self.base_width
         stem = Conv(width, 9, kernel_init=he, dtype=self.dtype, name="stem")
@@ -87,7 +87,7 @@ class Block(nn.Module):
 
     @nn.compact
     def __call__(self, x: Array, *, train: bool) -> Array:
-        """`train`: with the batch's statistics."""
+        """`train`: uses the statistics of the batch."""
         y = _activated(self._convolved(x, 0, train), self.variant, "prelu")
         return x + self._convolved(y, 1, train)
 
@@ -139,9 +139,9 @@ class Discriminator(nn.Module):
 
 
 def doublings(scale: int) -> int:
-    """How often the image is doubled. Raises UserError for another scale than 1, 2, 4 or 8."""
+    """How often the image is doubled. Raises UserError unless the scale is 1, 2, 4 or 8."""
     if scale not in (1, 2, 4, 8):
-        raise UserError(f"srresnet: got scale {scale}, expected 1, 2, 4 and 8")
+        raise UserError(f"srresnet: got scale {scale}, expected 1, 2, 4 or 8")
     return scale.bit_length() - 1
 
 

@@ -53,7 +53,7 @@ class Generator(nn.Module):
 
     @property
     def receptive_field(self) -> int:
-        """How many pixels of the condition around its own an image's pixel follows from, on each side."""
+        """The number of condition pixels, on each side of its own, that an output pixel depends on."""
         enlarged = enlargement(self.scale, self.upscale)
         beyond = _shares(self.scale, enlarged)[:, [0, -1]].any()  # the pixels that one of the condition becomes
         return self.convs + 2 + int(beyond)
@@ -83,7 +83,7 @@ class Generator(nn.Module):
 
 
 def enlargement(scale: int, upscale: int | None) -> int:
-    """By how much the network itself enlarges. Raises UserError where it cannot give images of that scale."""
+    """By how much the network itself enlarges. Raises UserError if it cannot give images of that scale."""
     factor = scale if upscale is None else upscale
     if not 1 <= scale <= factor:
         raise UserError(f"srvgg: got scale {scale} of upscale {factor}, expected scales from 1 to upscale")

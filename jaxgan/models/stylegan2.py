@@ -43,7 +43,7 @@ class Generator(nn.Module):
     channels: Given[Count]
     num_classes: Given[Whole] = 0
     conditioning: Literal["concat"] = "concat"
-    condition_dim: Given[Whole] = 0  # of vectors to be conditioned on, in the place of labels; 0: none
+    condition_dim: Given[Whole] = 0  # length of the vectors that replace labels; 0: none
     style_dim: Count = 512
     mapping_layers: Whole = 8
     base_width: Count | None = None  # at the resolution, doubled at each halving; None: the published one
@@ -56,10 +56,10 @@ class Generator(nn.Module):
     dtype: Any = jnp.float32  # of the convolutions; styles and the sum of pixels are float32
 
     def setup(self) -> None:
-        """Raises UserError for a resolution that is no power of two from 8 on, or conditioning unheard of."""
+        """Raises UserError for a resolution that is not a power of two of at least 8, or conditioning unheard of."""
         widths = stage_widths(self.resolution, self.base_width, self.max_width)
         if self.num_classes and self.conditioning != "concat":
-            raise UserError(f"stylegan2: got conditioning {self.conditioning!r}, accepted of the generator is 'concat'")
+            raise UserError(f"stylegan2: got conditioning {self.conditioning!r}, expected 'concat' for the generator")
         self.mapping = _Mapping(self.style_dim, self.mapping_layers)
         self.synthesis = _Synthesis(widths, self.channels, _bound(self.clamp, self.dtype), self.noise, self.dtype)
         self.style_mean = self.variable("average", "style_mean", jnp.zeros, (self.style_dim,), jnp.float32)
@@ -110,7 +110,7 @@ class Discriminator(nn.Module):
     resolution: Given[Count]
     num_classes: Given[Whole] = 0
     conditioning: Literal["projection", "classifier"] = "projection"
-    condition_dim: Given[Whole] = 0  # of vectors to be conditioned on, in the place of labels; 0: none
+    condition_dim: Given[Whole] = 0  # length of the vectors that replace labels; 0: none
     architecture: Literal["resnet", "orig"] = "resnet"  # "orig": without the skips
     mapping_layers: Whole = 8  # of labels
     base_width: Count | None = None  # at the resolution, doubled at each halving; None: the published one
@@ -123,7 +123,7 @@ class Discriminator(nn.Module):
     def __call__(self, image: Array, label: Array | None = None, *, train: bool, meet: Meet = apart) -> Judgement:
         """Logits `[B]` and the features `[B,F]` before them; there are no statistics, so `train` changes nothing.
 
-        `meet` comes after each block. Raises UserError for impossible fields, or images of another resolution.
+        `meet` is applied after each block. Raises UserError for impossible fields, or images of another resolution.
         """
         del train
         widths = stage_widths(self.resolution, self.base_width, self.max_width)
@@ -147,7 +147,9 @@ class Discriminator(nn.Module):
         width, class_logits = features.shape[-1], None
         label = taken(self, label, needed=self.conditioning != "classifier")
         if self.condition_dim and self.conditioning != "projection":
-            raise UserError(f"stylegan2: got conditioning {self.conditioning!r}, accepted for vectors is 'projection'")
+            raise UserError(
+                f"stylegan2: got conditioning {self.conditioning!r}, expected 'projection' for vectors"
+            )
         if label is not None and self.conditioning == "projection":
             compared = EqualizedDense(width, name="logit")(features)
             mapping = _Mapping(width, self.mapping_layers, name="mapping")
@@ -239,10 +241,10 @@ class _DownBlock(nn.Module):
 
 
 def stage_widths(resolution: int, base_width: int | None, max_width: int) -> tuple[int, ...]:
-    """The channels at 4, 8, ... pixels. Raises UserError for a resolution that is no power of two from 8 on."""
+    """The channels at 4, 8, ... pixels. Raises UserError for a resolution that is not a power of two of at least 8."""
     stages = resolution.bit_length() - START.bit_length()
     if resolution != START << max(stages, 1):
-        raise UserError(f"stylegan2: got resolution {resolution}, expected powers of two from 8 on")
+        raise UserError(f"stylegan2: got resolution {resolution}, expected a power of two of at least 8")
     if base_width is None:  # Karras et al. 2020a, appendix C
         base_width = (32768 if resolution >= 512 else 16384) // resolution
     return tuple(min(base_width << (stages - index), max_width) for index in range(stages + 1))

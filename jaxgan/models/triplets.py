@@ -30,7 +30,7 @@ class Triplets(nn.Module):
     backbone: Network
     channels: Given[Count]
 
-    clips = True  # not annotated: what is true of all of them
+    clips = True  # not annotated, so that it is not a field
 
     @nn.compact
     def __call__(self, image: Array, label: Array | None = None, *, train: bool) -> Judgement:

@@ -34,7 +34,7 @@ class Generator(nn.Module):
 
     The base width is doubled at each halving. With `gated` all convolutions but the last are gated ones (Yu et al.
     2019), which can tell what is there from what is to be filled in. With `residual` the image is the first channels of
-    the condition plus what the network says, at first nothing, and not bounded; else in [-1, 1]. With `filled` the last
+    the condition plus the output of the network, which starts at zero and is not bounded; else in [-1, 1]. With `filled` the last
     channel of the condition is a mask, and what it hides is filled in smoothly first. Images are mirrored to sides of
     `multiple` pixels.
     """
@@ -52,12 +52,12 @@ class Generator(nn.Module):
 
     @property
     def multiple(self) -> int:
-        """Pixels between two places of a crop at which the network does the same."""
+        """The period in pixels of the network: crops at multiples of it are processed alike."""
         return 1 << self.halvings
 
     @property
     def receptive_field(self) -> int | None:
-        """How many pixels of the condition around its own an image's pixel follows from at most, on each side.
+        """The largest number of condition pixels, on each side of its own, that an output pixel depends on.
 
         None: on the whole image.
         """

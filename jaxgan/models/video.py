@@ -197,7 +197,7 @@ class Clips(nn.Module):
     ) -> Judgement:
         """Logits `[B]` and the backbone's features; `time` `[B,N]`: of the frames, of which the differences count.
 
-        None: evenly spaced. Raises UserError where the backbone has no maps of that size, or shows none.
+        None: evenly spaced. Raises UserError if the backbone has no maps of that size, or shows none.
         """
         backbone: Any = self.backbone
         if "meet" not in inspect.signature(type(backbone).__call__).parameters:

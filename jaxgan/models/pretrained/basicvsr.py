@@ -13,7 +13,7 @@ from jaxgan.models.pretrained.names import Names, chosen, kernel, renamed, witho
 from jaxgan.models.pretrained.stylegan2 import Imported
 from jaxgan.models.propagation import AROUND, TAPS
 
-MARK = "feat_extract.main.0.weight"  # a name that such files have
+MARK = "feat_extract.main.0.weight"  # a name that marks such files
 IGNORED = ("spynet.mean", "spynet.std", "step_counter")
 LEVELS, WIDTHS = 6, (32, 64, 32, 16)  # of SPyNet, as published
 SHOWN = 8  # channels that a level of it sees: two frames and the flow
@@ -21,9 +21,9 @@ PASSES = ("backward_1", "forward_1", "backward_2", "forward_2")
 
 
 def from_torch(tensors: Mapping[str, np.ndarray]) -> Imported:
-    """The network of scale 4 of a state dict under any prefix, an average before others.
+    """The network of scale 4 of a state dict under any prefix; averaged weights are preferred.
 
-    Raises UserError for a tensor that is missing, left over, or of another shape than the others make it.
+    Raises UserError for a tensor that is missing, unused, or of a shape that does not fit the others.
     """
     found = chosen(without_compiler(tensors), MARK)
     names = Names(_plainly(found.tensors), IGNORED)

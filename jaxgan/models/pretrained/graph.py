@@ -11,7 +11,7 @@ from jaxgan.errors import UserError
 from jaxgan.models.pretrained.names import Names, kernel
 from jaxgan.weights.ncnn import Layer, Network
 
-# parameters of layers, by their numbers
+# layer parameters by number
 SIZES = (0, 6)  # outputs and weights of a convolution
 CONV = {1: 3, 4: 1, 5: 1}  # kernel, padding, with a bias
 
@@ -19,7 +19,7 @@ CONV = {1: 3, 4: 1, 5: 1}  # kernel, padding, with a bias
 def convolution(
     names: Names, name: str, inputs: int | None = None, features: int | None = None, size: int = 3
 ) -> dict[str, np.ndarray]:
-    """A convolution of `size` x `size`; None: whatever it has. Raises UserError where it is missing or another one."""
+    """A convolution of `size` x `size`; None: whatever it has. Raises UserError if it is missing or another one."""
     weight, bias = names.take(f"{name}.weight"), names.take(f"{name}.bias")
     fits = weight.ndim == 4 and weight.shape[2:] == (size, size) and bias.shape == weight.shape[:1]
     if not fits or inputs not in (None, weight.shape[1]) or features not in (None, weight.shape[0]):
@@ -78,7 +78,7 @@ class Graph:
         return self.take("Convolution", (x,), {**CONV, **(activation or {})}, ignored=SIZES, weights=weights)
 
     def finish(self) -> None:
-        """Raises UserError where layers are left."""
+        """Raises UserError if layers are left."""
         if self._layers:
             raise UserError(f"the graph goes on with {self._layers[-1].name}, where that of {self._family} ends")
 

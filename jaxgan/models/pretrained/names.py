@@ -29,14 +29,14 @@ class Chosen(NamedTuple):
 
 
 def without_compiler(tensors: Tensors) -> Tensors:
-    """The tensors by the names that they had before torch.compile. Raises UserError where two would have one name."""
+    """The tensors by the names that they had before torch.compile. Raises UserError if two would have one name."""
     if not any(COMPILED in name for name in tensors):
         return tensors
     return renamed(tensors, {name: ".".join(part for part in name.split(".") if part != COMPILED) for name in tensors})
 
 
 def renamed(tensors: Tensors, names: Mapping[str, str]) -> dict[str, np.ndarray]:
-    """The tensors by other names. Raises UserError where two would have one name."""
+    """The tensors by other names. Raises UserError if two would have one name."""
     found = {names[name]: value for name, value in tensors.items()}
     if len(found) < len(tensors):
         raise UserError("the weights have names of two layouts")
@@ -51,7 +51,7 @@ def prefixes(tensors: Tensors, mark: str) -> list[str]:
 def chosen(tensors: Tensors, mark: str) -> Chosen:
     """The network that has the mark; of several the averaged one, then one that is called a generator.
 
-    Raises UserError where there is none, or where it cannot be told which one is meant.
+    Raises UserError if there is none, or where it cannot be told which one is meant.
     """
     candidates = prefixes(tensors, mark)
     if not candidates:
@@ -119,7 +119,7 @@ class Names:
         return name in self._left
 
     def take(self, name: str, *shapes: Shape) -> np.ndarray:
-        """The tensor. Raises UserError where there is none, and for one of another shape or kind, see `checked`."""
+        """The tensor. Raises UserError if there is none, and for one of another shape or kind, see `checked`."""
         if name not in self._left:
             raise lacking(name, self._left)
         return checked(name, self._left.pop(name), *shapes)
@@ -130,7 +130,7 @@ class Names:
         return {"kernel": weight.T, "bias": self.take(f"{name}.bias", (len(weight),))}
 
     def finish(self) -> None:
-        """Raises UserError where a tensor was not wanted."""
+        """Raises UserError if a tensor was not wanted."""
         if self._left:
             shown = plain(min(self._left), 120)
             raise UserError(f"the weights have {shown}, which the network does not ({len(self._left)} such)")

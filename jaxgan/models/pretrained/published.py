@@ -130,7 +130,7 @@ def _is_ncnn(file: Path) -> bool:
 def from_torch(tensors: Mapping[str, np.ndarray]) -> Imported:
     """The network of a state dict, under any prefix, such as `params_ema`, or none: which one, its names tell.
 
-    Raises UserError for a tensor that is missing, left over, or of another shape than the others make it.
+    Raises UserError for a tensor that is missing, unused, or of a shape that does not fit the others.
     """
     tensors = without_compiler(tensors)
     if prefixes(tensors, rrdb.MARK) or prefixes(tensors, rrdb.OLDEST_MARK):

@@ -15,7 +15,7 @@ from jaxgan.models.pretrained.stylegan2 import Imported
 from jaxgan.models.rrdb import DENSE, DOUBLINGS, LAYERS, RESIDUAL, SLOPE
 from jaxgan.weights.ncnn import Network
 
-MARK = "conv_first.weight"  # a name that such files have
+MARK = "conv_first.weight"  # a name that marks such files
 SCALES = {1: 4, 4: 2, 16: 1}  # by the pixels that become channels first
 OLDER = {  # ESRGAN's names, and what later ones are
     "RRDB_trunk": "body",
@@ -35,7 +35,7 @@ OLDEST_LAYERS = {"0": "conv_first", "3": "conv_up1", "6": "conv_up2", "8": "conv
 
 
 def modern(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The tensors by today's names. Raises UserError where two would have one name."""
+    """The tensors by today's names. Raises UserError if two would have one name."""
     tensors = without_compiler(tensors)
     if prefixes(tensors, OLDEST_MARK):
         tensors = renamed(tensors, {name: _of_oldest(name) for name in tensors})
@@ -58,9 +58,9 @@ def _of_oldest(name: str) -> str:
 
 
 def from_torch(tensors: Mapping[str, np.ndarray]) -> Imported:
-    """The network of a state dict in any layout and under any prefix, an average before others.
+    """The network of a state dict in any layout and under any prefix; averaged weights are preferred.
 
-    Raises UserError for a tensor that is missing, left over, or of another shape than the others make it.
+    Raises UserError for a tensor that is missing, unused, or of a shape that does not fit the others.
     """
     found = chosen(modern(tensors), MARK)
     names = Names(found.tensors)
@@ -104,7 +104,7 @@ def _dense(names: Names, prefix: str, width: int, growth: int | None) -> dict[st
     return found
 
 
-# parameters of layers, by their numbers
+# layer parameters by number
 LEAKY = {9: 2, 10: (SLOPE,)}
 SCALED_SUM = {0: 1, 1: (RESIDUAL, 1.0)}
 DOUBLED = {0: 1, 1: 2.0, 2: 2.0}  # by repeated pixels

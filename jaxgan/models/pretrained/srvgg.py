@@ -14,11 +14,11 @@ from jaxgan.models.pretrained.names import Names, chosen, without_compiler
 from jaxgan.models.pretrained.stylegan2 import Imported
 from jaxgan.weights.ncnn import Network
 
-MARK = "body.0.weight"  # a name that such files have
+MARK = "body.0.weight"  # a name that marks such files
 
 
 def from_torch(tensors: Mapping[str, np.ndarray], *, reduced: float = 1.0) -> Imported:
-    """The network of a state dict, under any prefix, an average before others.
+    """The network of a state dict, under any prefix; averaged weights are preferred.
 
     The layers are counted: convolutions and, between them, slopes of PReLU. Of `reduced`, the factor by which images
     are resized at the end, a state dict says nothing. Raises UserError for a tensor that is missing, left over, or of
@@ -65,7 +65,7 @@ def _slopes(names: Names, name: str, width: int) -> dict[str, np.ndarray]:
     return {"slope": slope}
 
 
-# parameters of layers, by their numbers
+# layer parameters by number
 COUNT = 0  # of slopes
 NEAREST, BICUBIC = 1, 3  # kinds of resizing
 

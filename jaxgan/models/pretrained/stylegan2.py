@@ -22,7 +22,7 @@ class Imported(NamedTuple):
 
 
 def mapping_of(names: Names, first: str, following: Callable[[int], str], label: str | None) -> dict[str, Any]:
-    """The mapping network's layers; `following` names a layer by its number. Raises UserError where there is none."""
+    """The mapping network's layers; `following` names a layer by its number. Raises UserError if there is none."""
     mapping = {"dense_0": names.dense(first)}
     style = len(mapping["dense_0"]["bias"])
     while f"{following(len(mapping))}.weight" in names:

@@ -10,7 +10,7 @@ import numpy as np
 from jaxgan.models.pretrained.names import Names, chosen, kernel, without_compiler
 from jaxgan.models.pretrained.stylegan2 import START, Imported, mapping_of, section_of
 
-MARK = "synthesis.b4.const"  # a name that such files have
+MARK = "synthesis.b4.const"  # a name that marks such files
 
 
 def from_nvidia(tensors: Mapping[str, np.ndarray]) -> Imported:

@@ -12,12 +12,12 @@ from jaxgan.models.pretrained.names import Names, chosen, kernel, without_compil
 from jaxgan.models.pretrained.stylegan2 import START, Imported, mapping_of, section_of
 from jaxgan.weights.schema import checked
 
-MARK = "conv1.conv.modulation.weight"  # a name that such files have
+MARK = "conv1.conv.modulation.weight"  # a name that marks such files
 MEAN = "latent_avg"
 
 
 def from_torch(tensors: Mapping[str, np.ndarray]) -> Imported:
-    """The generator of a state dict, under any prefix, an average before others; `latent_avg` becomes the mean style.
+    """The generator of a state dict, under any prefix; averaged weights are preferred; `latent_avg` becomes the mean style.
 
     Raises UserError for a tensor that is missing, left over or of another shape, and for widths that cannot be had.
     """
