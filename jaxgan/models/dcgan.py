@@ -146,7 +146,8 @@ def stage_widths(
 ) -> tuple[int, ...]:
     """The widths of the stages between 4 pixels and the resolution.
 
-    Raises UserError for a resolution that is not a power of two of at least 8, or if there is not one width for each stage.
+    Raises UserError for a resolution that is not a power of two of at least 8, or unless there is one width for each
+    stage.
     """
     stages = resolution.bit_length() - START.bit_length()
     if resolution != START << max(stages, 1):

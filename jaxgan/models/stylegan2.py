@@ -147,9 +147,7 @@ class Discriminator(nn.Module):
         width, class_logits = features.shape[-1], None
         label = taken(self, label, needed=self.conditioning != "classifier")
         if self.condition_dim and self.conditioning != "projection":
-            raise UserError(
-                f"stylegan2: got conditioning {self.conditioning!r}, expected 'projection' for vectors"
-            )
+            raise UserError(f"stylegan2: got conditioning {self.conditioning!r}, expected 'projection' for vectors")
         if label is not None and self.conditioning == "projection":
             compared = EqualizedDense(width, name="logit")(features)
             mapping = _Mapping(width, self.mapping_layers, name="mapping")
