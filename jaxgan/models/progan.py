@@ -69,7 +69,7 @@ class Generator(nn.Module):
             x = with_embedding(x, label, dtype=self.dtype, **sizes(self))
         stem = EqualizedDense(
             START**2 * widths[0], gain=0.25, dtype=self.dtype, name="stem"
-        )  # gain as in the authors' code
+        )  # gain of the official code
         x = _activated(stem(pixel_norm(x)).reshape(-1, START, START, widths[0]))
         x = _activated(EqualizedConv(widths[0], dtype=self.dtype, name=f"conv_{START}")(x))
         outputs = [x]
