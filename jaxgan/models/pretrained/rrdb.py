@@ -1,4 +1,4 @@
-"""RRDB in the state-dict keys of PyTorch suites, and as a graph of ncnn."""
+"""Importing RRDB from the state-dict keys of PyTorch suites, and from ncnn graphs."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from jaxgan.models.rrdb import DENSE, DOUBLINGS, LAYERS, RESIDUAL, SLOPE
 from jaxgan.weights.ncnn import Network
 
 MARK = "conv_first.weight"  # a name that marks such files
-SCALES = {1: 4, 4: 2, 16: 1}  # by the pixels that become channels first
-OLDER = {  # ESRGAN's names, and what later ones are
+SCALES = {1: 4, 4: 2, 16: 1}  # by the number of pixels that become channels first
+OLDER = {  # ESRGAN's names, mapped to later ones
     "RRDB_trunk": "body",
     **{f"RDB{number}": f"rdb{number}" for number in range(1, DENSE + 1)},
     "trunk_conv": "conv_body",
@@ -27,7 +27,7 @@ OLDER = {  # ESRGAN's names, and what later ones are
 }
 
 
-# ESRGAN's first names, of layers by their numbers, and what later ones are
+# ESRGAN's oldest names, which number the layers, mapped to later ones
 OLDEST_MARK = "model.1.sub.0.RDB1.conv1.0.weight"
 OLDEST = re.compile(r"(?P<before>(?:.*\.)?)model\.(?P<layer>\d+)\.(?P<rest>.+)")
 OLDEST_BLOCK = re.compile(r"sub\.(?P<block>\d+)\.RDB(?P<dense>\d)\.conv(?P<conv>\d)\.0\.(?P<part>weight|bias)")
@@ -35,7 +35,7 @@ OLDEST_LAYERS = {"0": "conv_first", "3": "conv_up1", "6": "conv_up2", "8": "conv
 
 
 def modern(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The tensors by today's names. Raises UserError if two would have one name."""
+    """The tensors by current names. Raises UserError if two would get the same name."""
     tensors = without_compiler(tensors)
     if prefixes(tensors, OLDEST_MARK):
         tensors = renamed(tensors, {name: _of_oldest(name) for name in tensors})
@@ -43,7 +43,7 @@ def modern(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def _of_oldest(name: str) -> str:
-    """Of `model.1.sub.0.RDB1.conv1.0.weight`: `body.0.rdb1.conv1.weight`; of other names themselves."""
+    """Maps `model.1.sub.0.RDB1.conv1.0.weight` to `body.0.rdb1.conv1.weight`; other names stay."""
     found = OLDEST.fullmatch(name)
     if found is None:
         return name
@@ -52,7 +52,7 @@ def _of_oldest(name: str) -> str:
         return f"{before}{OLDEST_LAYERS[layer]}.{rest}"
     if layer == "1" and (inner := OLDEST_BLOCK.fullmatch(rest)):
         return f"{before}body.{inner['block']}.rdb{inner['dense']}.conv{inner['conv']}.{inner['part']}"
-    if layer == "1" and re.fullmatch(r"sub\.\d+\.(weight|bias)", rest):  # behind the blocks
+    if layer == "1" and re.fullmatch(r"sub\.\d+\.(weight|bias)", rest):  # after the blocks
         return f"{before}conv_body.{rest.rpartition('.')[2]}"
     return name
 
@@ -82,7 +82,8 @@ def from_torch(tensors: Mapping[str, np.ndarray]) -> Imported:
     names.finish()
     channels = params["image"]["kernel"].shape[-1]
     if inputs % channels or inputs // channels not in SCALES:
-        raise UserError(f"the weights take {inputs} channels and give {channels}, expected 1, 4 or 16 times as many")
+        wanted = ", ".join(str(times * channels) for times in SCALES)
+        raise UserError(f"the weights: got {inputs} input channels for {channels} output channels, expected {wanted}")
     section = {
         "name": "rrdb.Generator",
         "channels": channels,
@@ -111,9 +112,9 @@ DOUBLED = {0: 1, 1: 2.0, 2: 2.0}  # by repeated pixels
 
 
 def from_ncnn(network: Network) -> Imported:
-    """The network of scale 4 that a graph computes.
+    """The network of a graph, of scale 4.
 
-    Raises UserError for a graph of another network, or written in another way than PyTorch's export leads to.
+    Raises UserError for a graph of another network, or in another form than the export from PyTorch gives.
     """
     graph = Graph(network, "RRDB")
     x = first = graph.conv("conv_first", graph.take("Input", (), {}))
@@ -132,12 +133,12 @@ def from_ncnn(network: Network) -> Imported:
 
 
 def _dense_block_follows(graph: Graph) -> bool:
-    """Whether the next convolution has an activation, as a block's first one and not that behind the blocks."""
+    """Whether the next convolution has an activation, as the first one of a block; the one after the blocks has none."""
     return graph.following is not None and 9 in graph.following.params
 
 
 def _followed(graph: Graph, name: str, x: str) -> str:
-    """A dense block of x."""
+    """Takes a dense block of x."""
     maps: tuple[str, ...] = (x,)
     for number in range(1, LAYERS):
         joined = graph.take("Concat", maps, {}) if number > 1 else x

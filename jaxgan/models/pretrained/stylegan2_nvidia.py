@@ -1,4 +1,4 @@
-"""StyleGAN2 generators in NVIDIA's parameter names (`mapping.fc0.weight`, `synthesis.b8.conv0.affine.weight`)."""
+"""Importing StyleGAN2 generators from NVIDIA's parameter names (`mapping.fc0.weight`, `synthesis.b8.conv0.affine.weight`)."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ MARK = "synthesis.b4.const"  # a name that marks such files
 
 
 def from_nvidia(tensors: Mapping[str, np.ndarray]) -> Imported:
-    """The generator of a file of tensors, under any prefix such as `G_ema`, an average before others.
+    """The generator of a state dict, under any prefix such as `G_ema`; averaged weights are preferred.
 
-    Raises UserError for a tensor that is missing, left over or of another shape, and for widths that cannot be had.
+    Raises UserError for a tensor that is missing, unused or of another shape, and for unsupported widths.
     """
     found = chosen(without_compiler(tensors), MARK)
     names = Names(found.tensors, ("resample_filter",))
