@@ -19,7 +19,7 @@ CONV = {1: 3, 4: 1, 5: 1}  # kernel, padding, with a bias
 def convolution(
     names: Names, name: str, inputs: int | None = None, features: int | None = None, size: int = 3
 ) -> dict[str, np.ndarray]:
-    """The params of a convolution of `size` x `size`; None: any number. Raises UserError if it is missing or differs."""
+    """The params of a `size` x `size` convolution; None: any number. Raises UserError if it is missing or differs."""
     weight, bias = names.take(f"{name}.weight"), names.take(f"{name}.bias")
     fits = weight.ndim == 4 and weight.shape[2:] == (size, size) and bias.shape == weight.shape[:1]
     if not fits or inputs not in (None, weight.shape[1]) or features not in (None, weight.shape[0]):
@@ -81,9 +81,7 @@ class Graph:
     def finish(self) -> None:
         """Raises UserError if layers remain."""
         if self._layers:
-            raise UserError(
-                f"the graph: got a further layer {self._layers[-1].name}, expected the end of {self._family}"
-            )
+            raise UserError(f"the graph: got layer {self._layers[-1].name}, expected the end of {self._family}")
 
     def _origin(self, name: str) -> str:
         return self._same.get(name, name)

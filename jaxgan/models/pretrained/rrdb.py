@@ -133,7 +133,7 @@ def from_ncnn(network: Network) -> Imported:
 
 
 def _dense_block_follows(graph: Graph) -> bool:
-    """Whether the next convolution has an activation, as the first one of a block; the one after the blocks has none."""
+    """Whether the next convolution has an activation: a block's first one has, the one after the blocks has not."""
     return graph.following is not None and 9 in graph.following.params
 
 

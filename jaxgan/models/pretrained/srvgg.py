@@ -20,9 +20,9 @@ MARK = "body.0.weight"  # a name that marks such files
 def from_torch(tensors: Mapping[str, np.ndarray], *, reduced: float = 1.0) -> Imported:
     """The network of a state dict, under any prefix; averaged weights are preferred.
 
-    The layers are counted: convolutions and, between them, slopes of PReLU. Of `reduced`, the factor by which images
-    are resized at the end, a state dict says nothing. Raises UserError for a tensor that is missing, left over, or of
-    another shape than the others make it.
+    The number of layers follows from the names: convolutions and, between them, slopes of PReLU. `reduced` is the
+    factor by which images are resized at the end, which a state dict does not contain. Raises UserError for a tensor
+    that is missing, unused, or of a shape that does not fit the others.
     """
     found = chosen(without_compiler(tensors), MARK)
     names = Names(found.tensors)

@@ -1,4 +1,4 @@
-"""Importing StyleGAN2 generators from NVIDIA's parameter names (`mapping.fc0.weight`, `synthesis.b8.conv0.affine.weight`)."""
+"""Importing StyleGAN2 generators from NVIDIA's names (`mapping.fc0.weight`, `synthesis.b8.conv0.affine.weight`)."""
 
 from __future__ import annotations
 
