@@ -85,12 +85,12 @@ def test_all_weights_start_orthogonal_and_the_embeddings_too():
 
 @pytest.mark.parametrize("resolution", [4, 12, 1024])
 def test_other_resolutions_are_refused(resolution):
-    with pytest.raises(UserError, match=f"resolution {resolution}, expected powers of two from 8 to 512"):
+    with pytest.raises(UserError, match=f"resolution {resolution}, expected a power of two from 8 to 512"):
         biggan.Generator(resolution, 1).init(KEY, LATENT, train=False)
 
 
 def test_what_does_not_fit_is_refused():
-    with pytest.raises(UserError, match="latent of 2, expected 3 or more"):
+    with pytest.raises(UserError, match="latent_dim 2, expected 3 or more"):
         biggan.Generator(16, 1, widths=(4, 4)).init(KEY, LATENT[:, :2], train=False)
     with pytest.raises(UserError, match="1 widths, expected 2 at resolution 16"):
         biggan.Generator(16, 1, widths=(4,)).init(KEY, LATENT, train=False)

@@ -117,7 +117,7 @@ def test_another_condition_is_one_line_at_init(name):
 def test_vectors_cannot_be_guessed(family):
     resolution = () if family is mlp else (R,)
     network = family.Discriminator(*resolution, conditioning="classifier", condition_dim=E)
-    with pytest.raises(UserError, match=r"got (conditioning )?'classifier', accepted for vectors"):
+    with pytest.raises(UserError, match=r"got (conditioning )?'classifier', .*'projection'"):
         jax.eval_shape(partial(network.init, train=False), jax.random.key(0), IMAGE, VECTOR)
 
 

@@ -29,7 +29,7 @@ def test_any_power_of_two_and_number_of_channels(resolution, channels):
 
 @pytest.mark.parametrize("resolution", [0, 4, 12, 28])
 def test_other_resolutions_are_refused(resolution):
-    with pytest.raises(UserError, match=f"resolution {resolution}, expected powers of two from 8"):
+    with pytest.raises(UserError, match=f"resolution {resolution}, expected a power of two of at least 8"):
         dcgan.Generator(resolution, 1).init(KEY, jnp.ones((1, 2)), train=False)
 
 
@@ -172,5 +172,5 @@ def test_each_class_can_have_its_own_norms():
 
 
 def test_norms_that_are_not_there_cannot_carry_labels():
-    with pytest.raises(UserError, match="conditioning 'norm' needs norm 'batch', got 'none'"):
+    with pytest.raises(UserError, match="got norm 'none' with conditioning 'norm', expected 'batch'"):
         dcgan.Generator(8, 1, 3, "norm", norm="none").init(KEY, jnp.ones((4, 5)), LABEL, train=False)

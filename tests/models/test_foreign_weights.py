@@ -119,7 +119,7 @@ def test_of_several_sets_the_average_is_taken_and_said(average, others, tmp_path
 
 def test_sets_that_nothing_tells_apart_are_refused():
     weights = srvgg_files.random_weights()
-    with pytest.raises(UserError, match="have the network 2 times, under first, second: expected is one, or an av"):
+    with pytest.raises(UserError, match="got the network 2 times, under first, second; expected one, or an av"):
         published.from_torch(under("first.", weights) | under("second.", weights, 1))
 
 
@@ -163,7 +163,7 @@ def test_what_comes_nearest_is_named():
     wrong = {name.replace("conv_hr", "conv_h"): value for name, value in weights.items()}
     with pytest.raises(UserError, match=r"the weights lack conv_hr\.weight \(there is conv_h\.weight\)"):
         published.from_torch(wrong)
-    words = r"which BasicVSR\+\+ has \(there are 4 others, such as unet\.0, unet\.1, unet\.2\)"
+    words = r"\(BasicVSR\+\+\), expected one of them \(there are 4 others, such as unet\.0, unet\.1, unet\.2\)"
     with pytest.raises(UserError, match=words):
         published.from_torch({f"unet.{index}": np.zeros(3) for index in range(4)})
 
@@ -180,7 +180,7 @@ def test_the_format_is_that_of_the_contents(name, tmp_path):
 
 def test_a_bin_file_of_no_known_format_says_what_is_missing(tmp_path):
     (tmp_path / "net.bin").write_bytes(bytes(100))
-    with pytest.raises(UserError, match=r"net\.bin: it is no file of PyTorch.* needs its net\.param beside it"):
+    with pytest.raises(UserError, match=r"net\.bin: got neither a PyTorch.* requires net\.param beside it"):
         published.from_file(str(tmp_path / "net.bin"))
     with pytest.raises(UserError, match=r"nowhere\.bin: .*No such file"):
         published.from_file(str(tmp_path / "nowhere.bin"))

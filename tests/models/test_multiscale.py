@@ -120,5 +120,5 @@ def test_images_that_do_not_fit_the_scales_are_refused(images):
 
 def test_more_scales_than_the_family_has_room_for_are_refused():
     network = multiscale.Discriminator(16, TEMPLATES["progan"], scales=3)
-    with pytest.raises(UserError, match="resolution 4, expected powers of two from 8"):
+    with pytest.raises(UserError, match="resolution 4, expected a power of two of at least 8"):
         jax.eval_shape(lambda: network.init(KEY, IMAGE, train=False))

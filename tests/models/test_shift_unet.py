@@ -138,7 +138,7 @@ def test_the_level_of_noise_is_told_from_the_image(level):
         ({"ahead": 4}, CLIP, "got ahead 4, expected at most 3"),
         ({"filled": "median", "window": 2, "future": 2}, HOLED, "got future 2, expected less than window"),
         ({"parts": 5}, CLIP, "got base_width 4, expected parts"),
-        ({"filled": "flow", "noise": "map"}, HOLED, "expected one of both"),
+        ({"filled": "flow", "noise": "map"}, HOLED, "expected only one of them"),
         ({"filled": "flow"}, CLIP, "conditions of 3 channels, expected 4 or more"),
         ({}, CLIP[..., :1], "conditions of 1 channels, expected 3 or more"),
     ],

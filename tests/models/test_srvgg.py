@@ -43,7 +43,7 @@ def test_the_tree_and_how_many_numbers_the_published_network_has():
     for name, inputs in (("stem", 2), ("conv_0", 6), ("conv_1", 6)):
         expected |= {f"params/{name}/kernel": (3, 3, inputs, 6), f"params/{name}/bias": (6,)}
         expected |= {f"params/{name}_prelu/slope": (6,)}
-    with pytest.raises(UserError, match="srvgg: got conditions of 2 channels for images of 3"):
+    with pytest.raises(UserError, match="srvgg: got conditions of 2 channels, expected 1 or 3"):
         tree_of(srvgg.Generator(3, 2, 4, convs=2, base_width=6), 2)
     for scale, upscale in ((4, None), (2, 4)):
         two = tree_of(srvgg.Generator(1, scale, upscale, convs=2, base_width=6), 2)
@@ -62,7 +62,7 @@ def test_any_size_at_every_scale(scale, upscale):
 
 @pytest.mark.parametrize(("scale", "upscale"), [(0, None), (5, 4), (-1, 4)])
 def test_other_scales_are_refused(scale, upscale):
-    with pytest.raises(UserError, match=f"srvgg: got scale {scale} of upscale {upscale or 0}, expected"):
+    with pytest.raises(UserError, match=f"srvgg: got scale {scale} with upscale {upscale or 0}, expected"):
         shapes(srvgg.Generator(3, scale, upscale), (4, 4), 3)
 
 

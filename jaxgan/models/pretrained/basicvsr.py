@@ -55,7 +55,7 @@ def from_torch(tensors: Mapping[str, np.ndarray]) -> Imported:
         "groups": groups.pop(),
         "unit_range": True,
     }
-    return Imported(section, params, {}, found.told)
+    return Imported(section, params, {}, found.description)
 
 
 def _plainly(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

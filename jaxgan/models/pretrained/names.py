@@ -25,7 +25,7 @@ class Chosen(NamedTuple):
 
     tensors: dict[str, np.ndarray]
     prefix: str
-    told: str
+    description: str
 
 
 def without_compiler(tensors: Tensors) -> Tensors:

@@ -140,8 +140,8 @@ def from_torch(tensors: Mapping[str, np.ndarray]) -> Imported:
     if prefixes(tensors, srvgg.MARK):
         return srvgg.from_torch(tensors)
     found = nearest(rrdb.MARK, tensors)
-    others = f"{srvgg.MARK} (SRVGG) or {basicvsr.MARK} (BasicVSR++)"
-    raise UserError(f"the weights: got none of the known networks, expected {rrdb.MARK} (RRDB), {others}{found}")
+    marks = f"{rrdb.MARK} (RRDB), {srvgg.MARK} (SRVGG) and {basicvsr.MARK} (BasicVSR++)"
+    raise UserError(f"the weights lack {marks}, expected one of them{found}")
 
 
 def from_ncnn(network: Network) -> Imported:

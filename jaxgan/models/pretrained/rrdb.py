@@ -93,7 +93,7 @@ def from_torch(tensors: Mapping[str, np.ndarray]) -> Imported:
         "growth": growth,
         "unit_range": True,
     }
-    return Imported(section, params, {}, found.told)
+    return Imported(section, params, {}, found.description)
 
 
 def _dense(names: Names, prefix: str, width: int, growth: int | None) -> dict[str, Any]:

@@ -55,7 +55,7 @@ def from_torch(tensors: Mapping[str, np.ndarray], *, reduced: float = 1.0) -> Im
     }
     if scale != upscale:  # else it is the default
         section["upscale"] = upscale
-    return Imported(section, params, {}, found.told)
+    return Imported(section, params, {}, found.description)
 
 
 def _slopes(names: Names, name: str, width: int) -> dict[str, np.ndarray]:

@@ -55,4 +55,4 @@ def from_nvidia(tensors: Mapping[str, np.ndarray]) -> Imported:
     }
     names.finish()
     params = {"mapping": mapping, "synthesis": synthesis}
-    return Imported(section_of(params, pixels // 2, layers, num_classes), params, variables, found.told)
+    return Imported(section_of(params, pixels // 2, layers, num_classes), params, variables, found.description)

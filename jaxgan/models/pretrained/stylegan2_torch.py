@@ -68,7 +68,7 @@ def from_torch(tensors: Mapping[str, np.ndarray]) -> Imported:
     mean = _beside(tensors, found.prefix)
     if mean is not None:
         variables["average"] = {"style_mean": checked(MEAN, mean, (style,), (1, style)).reshape(-1)}
-    return Imported(section_of(params, resolution, len(mapping), 0), params, variables, found.told)
+    return Imported(section_of(params, resolution, len(mapping), 0), params, variables, found.description)
 
 
 def _beside(tensors: Mapping[str, np.ndarray], prefix: str) -> np.ndarray | None:
