@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Literal
 
 import flax.linen as nn
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 
 from jaxgan.config.domains import Count, Given, Whole
 from jaxgan.errors import UserError
@@ -63,7 +64,7 @@ class Generator(nn.Module):
     embedding_dim: Count = 128  # of a class or a vector
     attention: Whole = ATTENTION  # pixels at which self-attention is applied, if a block but the last ends there
     spectral: bool = True
-    dtype: Any = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     @nn.compact
     def __call__(self, latent: Array, label: Array | None = None, *, train: bool) -> Array:
@@ -110,7 +111,7 @@ class Discriminator(nn.Module):
     base_width: Count = 96
     attention: Whole = ATTENTION  # pixels at which self-attention is applied, if a block ends there
     norm: Literal["spectral", "none"] = "spectral"
-    dtype: Any = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     @nn.compact
     def __call__(self, image: Array, label: Array | None = None, *, train: bool, meet: Meet = apart) -> Judgement:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Literal
 
 import flax.linen as nn
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 
 from jaxgan.config.domains import Count, Given, Whole
 from jaxgan.errors import UserError
@@ -45,7 +46,7 @@ class Generator(nn.Module):
     widths: Sequence[Count] | None = None  # None: halved at each doubling, ending with `base_width`
     base_width: Count = 64
     norm: Literal["batch", "none"] = "batch"
-    dtype: Any = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     @nn.compact
     def __call__(self, latent: Array, label: Array | None = None, *, train: bool) -> Array:
@@ -100,7 +101,7 @@ class Discriminator(nn.Module):
     base_width: Count = 64
     norm: Literal["batch", "spectral", "none"] = "batch"
     stddev: bool = False  # minibatch standard deviation before the head
-    dtype: Any = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     @nn.compact
     def __call__(self, image: Array, label: Array | None = None, *, train: bool, meet: Meet = apart) -> Judgement:

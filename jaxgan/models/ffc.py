@@ -6,6 +6,7 @@ from typing import Any
 
 import flax.linen as nn
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 
 from jaxgan.config.domains import Count, Given, Share
 from jaxgan.game import Array
@@ -29,7 +30,7 @@ class Generator(nn.Module):
     base_width: Count = 64
     blocks: Count = 9
     ratio: Share = 0.75
-    dtype: Any = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     scale = 1
     multiple = 1 << HALVINGS  # pixels: the halvings of two crops of an image agree at multiples of this
@@ -65,7 +66,7 @@ class Block(nn.Module):
     """x + F(x), where F is twice a fast Fourier convolution, batch norm and ReLU: `[b,h,w,c] -> [b,h,w,c]`."""
 
     ratio: Share
-    dtype: Any
+    dtype: DTypeLike
 
     @nn.compact
     def __call__(self, x: Array, *, train: bool) -> Array:

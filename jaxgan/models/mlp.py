@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Literal
 
 import flax.linen as nn
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 
 from jaxgan.config.domains import Count, Given, Whole
 from jaxgan.errors import UserError
@@ -29,7 +30,7 @@ class Generator(nn.Module):
     conditioning: Literal["concat"] = "concat"  # concatenates an embedding of the label to the latent
     condition_dim: Given[Whole] = 0  # length of the vectors that replace labels; 0: none
     widths: Sequence[Count] = (256, 512, 1024)
-    dtype: Any = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     @nn.compact
     def __call__(self, latent: Array, label: Array | None = None, *, train: bool = False) -> Array:
@@ -57,7 +58,7 @@ class Discriminator(nn.Module):
     conditioning: Literal["concat", "classifier"] = "concat"
     condition_dim: Given[Whole] = 0  # length of the vectors that replace labels; 0: none
     widths: Sequence[Count] = (1024, 512, 256)
-    dtype: Any = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     @nn.compact
     def __call__(self, image: Array, label: Array | None = None, *, train: bool = False) -> Judgement:
@@ -83,5 +84,5 @@ class Discriminator(nn.Module):
         )
 
 
-def _dense(module: Any, features: int, name: str) -> Any:
+def _dense(module: Generator | Discriminator, features: int, name: str) -> nn.Dense:
     return nn.Dense(features, kernel_init=uniform, dtype=module.dtype, name=name)

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 import flax.linen as nn
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 
 from jaxgan.config.domains import Count, Halvings
 from jaxgan.game import Array, Judgement
@@ -34,7 +35,7 @@ class Discriminator(nn.Module):
     base_width: Count = 64
     halvings: Halvings = 3
     norm: Literal["instance", "none", "batch", "spectral"] = "instance"
-    dtype: Any = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     @property
     def patch_size(self) -> int:
@@ -80,7 +81,7 @@ class ClipDiscriminator(nn.Module):
     base_width: Count = 32
     halvings: Halvings = 3
     norm: Literal["spectral", "none"] = "spectral"
-    dtype: Any = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     clips = True
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Literal
 
 import flax.linen as nn
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 
 from jaxgan.config.domains import Count, Given, Whole
 from jaxgan.errors import UserError
@@ -41,7 +42,7 @@ class Generator(nn.Module):
     condition_dim: Given[Whole] = 0  # length of the vectors that replace labels; 0: none
     base_width: Count | None = None  # at the resolution, doubled at each halving; None: 16384 / resolution
     max_width: Count = 512
-    dtype: Any = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     @nn.compact
     def __call__(
@@ -104,7 +105,7 @@ class Discriminator(nn.Module):
     base_width: Count | None = None  # at the resolution, doubled at each halving; None: 16384 / resolution
     max_width: Count = 512
     group_size: Count = 4  # of the minibatch standard deviation
-    dtype: Any = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     @nn.compact
     def __call__(
@@ -176,7 +177,7 @@ class _Resampled(nn.Module):
 
     features: int
     function: Callable[[Array, Array], Array]  # `conv_doubled` or `conv_halved`
-    dtype: Any
+    dtype: DTypeLike
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
@@ -191,7 +192,7 @@ class _UpBlock(nn.Module):
     """Doubles an image: `[B,R,R,I] -> [B,2R,2R,features]`."""
 
     features: int
-    dtype: Any
+    dtype: DTypeLike
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
@@ -204,7 +205,7 @@ class _DownBlock(nn.Module):
 
     features: int
     hidden: Count
-    dtype: Any
+    dtype: DTypeLike
 
     @nn.compact
     def __call__(self, x: Array) -> Array:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import flax.linen as nn
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
 from jaxgan.config.domains import Count, Given, NotNegative, Whole
@@ -25,6 +26,7 @@ from jaxgan.models.srresnet import Block
 Align = Literal["deformable", "flow"]
 Frames = Float[Array, "b t h w c"]
 Maps = Float[Array, "b h w c"]
+Memory = tuple[Array, Array, Array, Array]  # features of the last two frames, the last flow, the number of frames
 
 SLOPE = 0.1
 TAPS = 9
@@ -59,7 +61,7 @@ class Grid(nn.Module):
     groups: Count = 16  # of channels; each has its own offsets
     reach: NotNegative = 10.0
     unit_range: bool = False
-    dtype: Any = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     clips = True
     receptive_field = None
@@ -127,14 +129,14 @@ class Grid(nn.Module):
             return jnp.zeros_like(made[0])
         free, tree = self.unbind()
 
-        def step(memory: Any, now: tuple[Array, ...]) -> tuple[Any, Array]:
-            found: tuple[Any, Array] = free.apply(tree, name, memory, now, method="advance")
+        def step(memory: Memory, now: tuple[Array, ...]) -> tuple[Memory, Array]:
+            found: tuple[Memory, Array] = free.apply(tree, name, memory, now, method="advance")
             return found
 
         _, features = fold(step, start, tuple(frames), unroll_on_cpu=True)
         return jnp.moveaxis(features[::-1] if back else features, 0, 1)
 
-    def advance(self, name: str, memory: Any, now: tuple[Array, ...]) -> tuple[Any, Array]:
+    def advance(self, name: str, memory: Memory, now: tuple[Array, ...]) -> tuple[Memory, Array]:
         """The memory and the features after one frame of a pass.
 
         `now` holds all features of the frame so far and the flow to the frame before in the pass; `memory` is that
@@ -170,7 +172,7 @@ class _Blocks(nn.Module):
 
     features: int
     count: int
-    dtype: Any
+    dtype: DTypeLike
 
     @nn.compact
     def __call__(self, x: Maps) -> Maps:
@@ -191,7 +193,7 @@ class _Alignment(nn.Module):
     features: int
     groups: int
     reach: float
-    dtype: Any
+    dtype: DTypeLike
 
     @nn.compact
     def __call__(self, sources: Maps, seen: Maps, flows: list[Float[Array, "b h w 2"]]) -> Maps:

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import flax.linen as nn
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 from jaxtyping import Float
 
 from jaxgan.config.domains import Count, Given, Whole
@@ -49,7 +50,7 @@ class Generator(nn.Module):
     expansion: Count = 2  # of a block's width, at its grouped convolution
     group_width: Count = 16  # channels that a grouped convolution mixes
     class_embedding: Count = 64
-    dtype: Any = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     @nn.compact
     def __call__(self, latent: Array, label: Array | None = None, *, train: bool) -> Array:
@@ -89,7 +90,7 @@ class Discriminator(nn.Module):
     blocks: Count = 2  # of each stage
     expansion: Count = 2  # of a block's width, at its grouped convolution
     group_width: Count = 16  # channels that a grouped convolution mixes
-    dtype: Any = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     smallest_first: ClassVar[bool] = True  # the order of `widths`; `multiscale` drops some of them
 
@@ -140,7 +141,7 @@ class Block(nn.Module):
     depth: Count
     expansion: Count
     group_width: Count
-    dtype: Any = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     @nn.compact
     def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
@@ -178,12 +179,12 @@ def stage_widths(resolution: int, widths: Sequence[int] | None, base_width: int)
     return tuple(widths)
 
 
-def stage_dtype(index: int, stages: int, dtype: Any) -> Any:
+def stage_dtype(index: int, stages: int, dtype: DTypeLike) -> DTypeLike:
     """The dtype that a stage computes in: `dtype` in the four largest, float32 at 4 pixels and in the others."""
     return dtype if index >= max(1, stages - LOW) else jnp.float32
 
 
-def _stage(network: Generator | Discriminator, x: Array, index: int, stages: int, dtype: Any) -> Array:
+def _stage(network: Generator | Discriminator, x: Array, index: int, stages: int, dtype: DTypeLike) -> Array:
     for number in range(network.blocks):
         block = Block(
             network.blocks * stages, network.expansion, network.group_width, dtype, name=f"block_{index}_{number}"
@@ -192,7 +193,7 @@ def _stage(network: Generator | Discriminator, x: Array, index: int, stages: int
     return x
 
 
-def _fitted(x: Array, width: int, name: str, dtype: Any) -> Array:
+def _fitted(x: Array, width: int, name: str, dtype: DTypeLike) -> Array:
     """x, brought to `width` channels by a 1x1 convolution if needed."""
     if x.shape[-1] == width:
         return x

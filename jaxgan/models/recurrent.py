@@ -11,6 +11,7 @@ from typing import Any
 
 import flax.linen as nn
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
 from jaxgan.config.domains import Count, Given
@@ -46,7 +47,7 @@ class Recurrent(nn.Module):
     features: Count = 48  # channels of the memory
     stateful: bool = True
     flow: Network | None = None  # (frame, the one before) -> flow [B,h,w,2] back to it
-    dtype: Any = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     clips = True  # not annotated, so that it is not a field
     delay = 0

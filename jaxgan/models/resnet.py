@@ -6,10 +6,11 @@ With labels, they follow Miyato & Koyama 2018: class-conditional batch norm and 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Literal
 
 import flax.linen as nn
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 
 from jaxgan.config.domains import Count, Given, Whole
 from jaxgan.errors import UserError
@@ -43,7 +44,7 @@ class Generator(nn.Module):
     condition_dim: Given[Whole] = 0  # length of the vectors that replace labels; 0: none
     widths: Sequence[Count] | None = None  # None: as published, from `base_width`
     base_width: Count = 64  # of the last block; up to 32 pixels, a quarter of the width of all blocks
-    dtype: Any = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     @nn.compact
     def __call__(self, latent: Array, label: Array | None = None, *, train: bool) -> Array:
@@ -85,7 +86,7 @@ class Discriminator(nn.Module):
     widths: Sequence[Count] | None = None  # None: as published, from `base_width`
     base_width: Count = 64  # of the first block; up to 32 pixels, half the width of all blocks
     norm: Literal["spectral", "none"] = "spectral"
-    dtype: Any = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     @nn.compact
     def __call__(self, image: Array, label: Array | None = None, *, train: bool, meet: Meet = apart) -> Judgement:

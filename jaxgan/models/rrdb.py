@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import flax.linen as nn
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 
 from jaxgan.config.domains import Count, Given
 from jaxgan.errors import UserError
@@ -41,7 +42,7 @@ class Generator(nn.Module):
     base_width: Count = 64
     growth: Count = 32  # channels that a convolution of a dense block adds
     unit_range: bool = False
-    dtype: Any = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     @property
     def multiple(self) -> int:
@@ -85,7 +86,7 @@ class Block(nn.Module):
     """x plus a fifth of the output of three dense blocks: `[b,h,w,c] -> [b,h,w,c]`."""
 
     growth: Count
-    dtype: Any
+    dtype: DTypeLike
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
@@ -100,7 +101,7 @@ class DenseBlock(nn.Module):
     """x plus a fifth of the output of five convolutions, each of x and all earlier maps: `[b,h,w,c] -> [b,h,w,c]`."""
 
     growth: Count
-    dtype: Any
+    dtype: DTypeLike
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
@@ -124,7 +125,7 @@ class _Weights(nn.Module):
 
     inputs: int
     features: int
-    dtype: Any
+    dtype: DTypeLike
 
     @nn.compact
     def __call__(self) -> Layer:

@@ -11,6 +11,7 @@ from typing import Any, Literal
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 from jaxtyping import Float
 
 from jaxgan.config.domains import Count, Given, Halvings, Several, Whole
@@ -94,7 +95,7 @@ class Generator(_Film):
     filled: Filling | None = None
     window: Count = 6  # frames of the median
     future: Whole = 0  # the number of these frames that are later ones
-    dtype: Any = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     @property
     def multiple(self) -> int:
@@ -189,7 +190,7 @@ class TwoStage(_Film):
     halvings: Halvings = 2
     bottom: Whole = 2
     noise: Noise = "map"
-    dtype: Any = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     delay = 2
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import flax.linen as nn
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
 from jaxgan.config.domains import Count
@@ -37,7 +36,7 @@ class SPyNet(nn.Module):
     levels: Count = 3
     widths: tuple[Count, ...] = (32, 64, 32, 16)
     published: bool = False
-    dtype: Any = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     @nn.compact
     def __call__(self, frame: Float[Array, "b h w c"], other: Float[Array, "b h w c"]) -> Float[Array, "b h w 2"]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 import flax.linen as nn
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 
 from jaxgan.config.domains import Count, Given, Halvings
 from jaxgan.errors import UserError
@@ -42,7 +43,7 @@ class Generator(nn.Module):
     base_width: Count = 64
     blocks: Count = 16
     residual: bool = False
-    dtype: Any = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     @property
     def receptive_field(self) -> int:
@@ -84,7 +85,7 @@ class Block(nn.Module):
 
     variant: str
     norm: str
-    dtype: Any
+    dtype: DTypeLike
 
     @nn.compact
     def __call__(self, x: Array, *, train: bool) -> Array:
@@ -109,7 +110,7 @@ class Discriminator(nn.Module):
     base_width: Count = 64
     halvings: Halvings = 4
     norm: Literal["none", "spectral", "batch"] = "none"
-    dtype: Any = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     @nn.compact
     def __call__(self, image: Array, label: Array | None = None, *, train: bool) -> Judgement:

@@ -8,11 +8,12 @@ pixels that they work at.
 from __future__ import annotations
 
 import math
-from typing import Any, Literal
+from typing import Literal
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 
 from jaxgan.config.domains import Count, Decay, Given, Positive, Share, Whole
 from jaxgan.errors import UserError
@@ -54,7 +55,7 @@ class Generator(nn.Module):
     clamp: Positive | None = None  # of activations; None: none in float32, 256 in low precision
     noise: bool = True  # at every convolution
     all_scales: bool = False
-    dtype: Any = jnp.float32  # of the convolutions; styles and the sum of pixels are float32
+    dtype: DTypeLike = jnp.float32  # of the convolutions; styles and the sum of pixels are float32
 
     def setup(self) -> None:
         """Raises UserError for a resolution that is not a power of two of at least 8, or for unknown conditioning."""
@@ -119,7 +120,7 @@ class Discriminator(nn.Module):
     max_width: Count = 512
     group_size: Count = 4  # of the minibatch standard deviation
     clamp: Positive | None = None  # of activations; None: none in float32, 256 in low precision
-    dtype: Any = jnp.float32  # the last layers, from the minibatch standard deviation on, are float32
+    dtype: DTypeLike = jnp.float32  # the last layers, from the minibatch standard deviation on, are float32
 
     @nn.compact
     def __call__(self, image: Array, label: Array | None = None, *, train: bool, meet: Meet = apart) -> Judgement:
@@ -191,7 +192,7 @@ class _Synthesis(nn.Module):
     channels: Count
     clamp: Positive | None
     noise: bool
-    dtype: Any
+    dtype: DTypeLike
 
     @nn.compact
     def __call__(self, style: Array, motion: Array | None, *, train: bool) -> tuple[Array, ...]:
@@ -226,7 +227,7 @@ class _DownBlock(nn.Module):
     features: int
     residual: bool
     clamp: Positive | None
-    dtype: Any
+    dtype: DTypeLike
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
@@ -250,5 +251,5 @@ def stage_widths(resolution: int, base_width: int | None, max_width: int) -> tup
     return tuple(min(base_width << (stages - index), max_width) for index in range(stages + 1))
 
 
-def _bound(clamp: float | None, dtype: Any) -> float | None:
+def _bound(clamp: float | None, dtype: DTypeLike) -> float | None:
     return LOW_PRECISION_CLAMP if clamp is None and jnp.dtype(dtype) != jnp.float32 else clamp

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 import flax.linen as nn
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 
 from jaxgan.config.domains import Count, Given, Halvings, SomeHalvings, Whole
 from jaxgan.errors import UserError
@@ -46,7 +47,7 @@ class Generator(nn.Module):
     gated: bool = False
     residual: bool = False
     filled: bool = False
-    dtype: Any = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     scale = 1
 
@@ -125,7 +126,7 @@ class Translator(nn.Module):
     base_width: Count = 64
     halvings: SomeHalvings = 8
     norm: Literal["instance", "batch"] = "instance"
-    dtype: Any = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     scale = 1
     receptive_field = None  # the whole image
@@ -171,7 +172,7 @@ class Discriminator(nn.Module):
     base_width: Count = 64
     halvings: Halvings = 3
     norm: Literal["spectral", "none"] = "spectral"
-    dtype: Any = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     @nn.compact
     def __call__(self, image: Array, label: Array | None = None, *, train: bool) -> Judgement:

@@ -168,7 +168,7 @@ def _covered(shift: Float[Array, "b n"], fine: int, size: int) -> Float[Array, "
     return jnp.clip(jnp.minimum(start + ratio, last) - jnp.maximum(start, first), 0.0) / ratio
 
 
-def _of_one_scale(image: Any) -> Array:
+def _of_one_scale(image: Array | tuple[Array, ...]) -> Array:
     if isinstance(image, tuple):
         raise UserError("video: got a backbone whose images have several scales, expected one with all_scales=False")
     return image

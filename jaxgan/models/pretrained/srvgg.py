@@ -99,5 +99,5 @@ def from_ncnn(network: Network) -> Imported:
     return imported
 
 
-def _resizing(kind: int, factor: Any) -> dict[int, Any]:
+def _resizing(kind: int, factor: object) -> dict[int, object]:
     return {0: kind, 1: factor, 2: factor}

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import flax.linen as nn
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import DTypeLike
 
 from jaxgan.errors import UserError
 from jaxgan.game import Array
@@ -89,7 +90,7 @@ class Backbone(nn.Module):
 
     network: str = "vgg19"  # a key of PLANS
     layers: Sequence[str] = ("conv5_4",)
-    dtype: Any = jnp.float32  # to compute in; params are float32
+    dtype: DTypeLike = jnp.float32  # to compute in; params are float32
 
     @nn.compact
     def __call__(self, image: Array) -> dict[str, Array]:
