@@ -24,7 +24,7 @@ def size(tree):
 def test_at_128_pixels_the_networks_have_the_published_number_of_params():
     label = jnp.zeros(2, jnp.int32)
     images, tree = shapes(biggan.Generator(128, 3, 1000), jnp.zeros((2, 120)), label)
-    assert size(tree) == 70_433_988  # as the authors' PyTorch code prints
+    assert size(tree) == 70_433_988  # as printed by the authors' PyTorch code
     _, tree = shapes(biggan.Discriminator(128, 1000), images, label)
     assert size(tree) == 87_982_370
 
@@ -104,7 +104,7 @@ def conditional():
     return tree, jax.jit(lambda tree, latent, label: network.apply(tree, latent, label, train=False))
 
 
-def test_each_block_hears_its_own_chunk_of_the_latent_and_the_class(conditional):
+def test_each_block_depends_on_its_own_chunk_of_the_latent_and_the_class(conditional):
     tree, forward = conditional
     params = tree["params"]
     assert params["stem"]["kernel"].shape == (3, 16 * 6)  # 7 = 3 + 2 + 2
@@ -122,7 +122,7 @@ def test_each_block_hears_its_own_chunk_of_the_latent_and_the_class(conditional)
     assert not np.allclose(forward(tree, LATENT, LABEL), forward(tree, LATENT, LABEL + 1), atol=1e-6)
 
 
-def test_attention_stands_where_it_is_asked_for(conditional):
+def test_attention_is_applied_at_the_given_size(conditional):
     tree, forward = conditional
     assert "attention" in tree["params"]
     one = forward(tree, LATENT, LABEL)

@@ -1,4 +1,4 @@
-"""What networks are conditioned on: labels, mixtures of classes, vectors, and tokens for networks that take them."""
+"""Conditions of networks: labels, mixtures of classes, vectors, and tokens for networks that accept them."""
 
 from functools import partial
 
@@ -61,7 +61,7 @@ SOME = [
 
 
 def made(network, given, condition):
-    """A function of a condition, and the params of the network, of which none is left at zero, so that all matter."""
+    """A function of a condition, and the params of the network, none of them zero, so that all have an effect."""
     init = jax.jit(lambda condition: network.init(jax.random.key(0, impl="unsafe_rbg"), given, condition, train=False))
     tree = init(condition)
     leaves, shape = jax.tree.flatten(tree["params"])

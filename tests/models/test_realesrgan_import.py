@@ -138,9 +138,9 @@ def without(weights, name):
     ],
 )
 def test_weights_that_are_no_rrdb_network_are_refused(change, message):
-    with pytest.raises(UserError, match=message) as told:
+    with pytest.raises(UserError, match=message) as error:
         published.from_torch(change(random_weights()))
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(error.value)
 
 
 class Exported:
@@ -228,10 +228,10 @@ def test_a_graph_of_another_network_is_refused(before, after, message, tmp_path)
         assert before in text
         return text.replace(before, after, 1)
 
-    with pytest.raises(UserError, match=message) as told:
+    with pytest.raises(UserError, match=message) as error:
         published.from_file(Exported(random_weights()).save(tmp_path, change))
-    assert str(told.value).startswith(str(tmp_path / "net.param"))
-    assert "\n" not in str(told.value)
+    assert str(error.value).startswith(str(tmp_path / "net.param"))
+    assert "\n" not in str(error.value)
 
 
 def test_a_graph_that_ends_early_or_goes_on_is_refused(tmp_path):

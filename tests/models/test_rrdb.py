@@ -40,7 +40,7 @@ def convolved(params, x):
 
 
 def dense(params, x):
-    """As the paper has it: each layer of x and all before it side by side."""
+    """The formula of the paper: each layer reads x and all earlier outputs, concatenated."""
     seen = x
     for index in range(4):
         seen = jnp.concatenate([seen, jax.nn.leaky_relu(convolved(params[f"conv_{index}"], seen), 0.2)], -1)

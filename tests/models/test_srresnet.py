@@ -10,7 +10,7 @@ from PIL import Image
 from jaxgan.errors import UserError
 from jaxgan.models import srresnet
 
-KEY = jax.random.key(0, impl="unsafe_rbg")  # whose normal numbers compile in a seventh of the time
+KEY = jax.random.key(0, impl="unsafe_rbg")  # its normal numbers compile in a seventh of the time
 CONDITION = jax.random.uniform(jax.random.key(1), (2, 6, 5, 3), minval=-1.0)
 IMAGE = jax.random.uniform(jax.random.key(2), (3, 13, 10, 3), minval=-1.0)
 

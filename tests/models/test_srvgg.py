@@ -1,4 +1,4 @@
-"""SRVGG: its tree, sizes, scales and ranges, resizing by its formula, what a pixel sees, tiles, a step of training."""
+"""SRVGG: its tree, sizes, scales and ranges, resizing by its formula, the receptive field, tiles, a training step."""
 
 import math
 import pathlib
@@ -38,7 +38,7 @@ def tree_of(network, channels=3):
     return {jax.tree_util.keystr(path, simple=True, separator="/"): leaf.shape for path, leaf in flat}
 
 
-def test_the_tree_and_how_many_numbers_the_published_network_has():
+def test_the_tree_and_the_size_of_the_published_network():
     expected = {"params/image/kernel": (3, 3, 6, 3 * 16), "params/image/bias": (48,)}
     for name, inputs in (("stem", 2), ("conv_0", 6), ("conv_1", 6)):
         expected |= {f"params/{name}/kernel": (3, 3, inputs, 6), f"params/{name}/bias": (6,)}
@@ -107,7 +107,7 @@ def test_at_first_the_condition_is_repeated_with_little_added(scale, upscale):
     assert 0.005 < float((image - kept).std()) < 0.2
 
 
-def test_masks_are_seen_and_not_shown():
+def test_masks_are_an_input_and_not_part_of_the_image():
     network = srvgg.Generator(3, 1, **SMALL)
     masked = jnp.concatenate([CONDITION, jnp.ones((2, 6, 5, 1))], axis=-1)
     tree = drawn(network, masked, train=False)

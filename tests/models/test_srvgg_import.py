@@ -139,9 +139,9 @@ def without(weights, name):
     ],
 )
 def test_weights_of_another_network_are_refused(change, message):
-    with pytest.raises(UserError, match=message) as told:
+    with pytest.raises(UserError, match=message) as error:
         published.from_torch(change(random_weights()))
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(error.value)
 
 
 def exported(folder, weights, reduced=None, change=lambda text: text):
@@ -209,10 +209,10 @@ def test_a_graph_of_another_network_is_refused(before, after, message, tmp_path)
         assert before in text
         return text.replace(before, after, 1)
 
-    with pytest.raises(UserError, match=message) as told:
+    with pytest.raises(UserError, match=message) as error:
         published.from_file(exported(tmp_path, random_weights(), 0.5, change))
-    assert str(told.value).startswith(str(tmp_path / "net.param"))
-    assert "\n" not in str(told.value)
+    assert str(error.value).startswith(str(tmp_path / "net.param"))
+    assert "\n" not in str(error.value)
 
 
 def test_a_graph_whose_pixels_are_not_its_channels_is_refused(tmp_path):
@@ -234,20 +234,20 @@ def test_a_graph_that_ends_early_or_goes_on_is_refused(tmp_path):
         published.from_file(exported(tmp_path, random_weights(), 0.5, lambda text: text.partition("\nInterp")[0]))
 
 
-def test_every_published_name_is_told_wherever_one_is_asked_for():
+def test_every_published_name_is_listed_in_errors_and_in_the_help():
     assert list(published.PUBLISHED)[2:] == [f"realesr_animevideov3_x{scale}" for scale in (2, 3, 4)]
     (line,) = [line for line in help_text().splitlines() if line.strip().startswith("--pretrained")]
     for ask in (lambda: load_pretrained("x9"), lambda: published.pretrained("x9")):
-        with pytest.raises(UserError) as told:
+        with pytest.raises(UserError) as error:
             ask()
         for name in published.PUBLISHED:
-            assert name in str(told.value)
+            assert name in str(error.value)
             assert name in line
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4])
 def test_a_published_network_of_films_says_what_it_was_trained_for(scale, tmp_path, monkeypatch):
-    """With other weights in the published layout, as the package is not needed to know it."""
+    """With other weights in the published layout, so that the package is not needed."""
     name = f"realesr_animevideov3_x{scale}"
     file = exported(tmp_path, random_weights(), scale / 4 if scale < 4 else None)
     monkeypatch.setattr(published, "pretrained", lambda _: published.from_file(file))

@@ -1,4 +1,4 @@
-"""VGG and AlexNet: their trees, layers, size and files. The networks themselves: tests/parity."""
+"""VGG and AlexNet: their trees, layers, size and files. The whole networks are tested in tests/parity."""
 
 import hashlib
 import math
@@ -79,7 +79,7 @@ def test_images_are_normalized_as_imagenets():
         ("alexnet", ("relu3",), 30, "got images of 30 x 30 pixels, expected larger ones"),
     ],
 )
-def test_what_there_is_not_is_told(network, layers, size, message):
+def test_unknown_layers_and_small_images_are_refused(network, layers, size, message):
     with pytest.raises(UserError, match=message):
         shapes(network, layers, size)
 
@@ -112,7 +112,7 @@ def test_a_files_tensors_become_params(tensors):
     np.testing.assert_array_equal(params["conv4"]["bias"], tensors["features.8.bias"])
 
 
-def test_a_file_of_another_network_is_told(tensors):
+def test_a_file_of_another_network_is_refused(tensors):
     with pytest.raises(UserError, match=r"weights of alexnet lack features\.6\.weight"):
         from_torch("alexnet", {name: each for name, each in tensors.items() if name != "features.6.weight"})
     with pytest.raises(
@@ -134,7 +134,7 @@ def test_a_file_is_checked_and_read(tensors, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(("network", "digest"), [("vgg19", "dcbb9e9d"), ("vgg16", "397923af")])
-def test_a_missing_file_is_told_with_where_it_is(network, digest, tmp_path):
+def test_the_error_for_a_missing_file_says_where_to_get_it(network, digest, tmp_path):
     with pytest.raises(UserError, match=rf"is not a file; .*{network}-{digest}\.pth, .*begins {digest}\)"):
         load_backbone(network, str(tmp_path / "none.pth"))
 
@@ -152,7 +152,7 @@ def test_heads_are_checked_and_read(tmp_path, monkeypatch):
     ]
 
 
-def test_missing_heads_are_told(tmp_path, monkeypatch):
+def test_missing_heads_are_refused(tmp_path, monkeypatch):
     with pytest.raises(UserError, match="linear heads: got network 'vgg19', expected one of vgg16, alexnet"):
         lpips_heads("vgg19")
     with pytest.raises(UserError, match=r"is not a file; .* lpips/weights/v0\.1/alex\.pth of the package lpips"):

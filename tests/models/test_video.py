@@ -1,4 +1,4 @@
-"""Clips by networks of images."""
+"""Clips by image networks."""
 
 import jax
 import jax.numpy as jnp
@@ -147,7 +147,7 @@ def test_clips_are_judged_by_all_frames_their_order_and_distances(name):
     assert jax.tree.map(jnp.shape, tree["params"]["backbone"]) == jax.tree.map(jnp.shape, own["params"])
 
 
-def test_frames_meet_where_there_are_maps():
+def test_frames_are_merged_at_maps_of_the_given_size():
     with pytest.raises(UserError, match="got pixels 16, expected one of 8, 4, the sizes of the maps"):
         clips("dcgan", pixels=16)
     assert clips("r3gan", pixels=16)[0]["params"]["meeting"]["conv"]["kernel"].shape == (3, 3, 24, 8)
@@ -155,7 +155,7 @@ def test_frames_meet_where_there_are_maps():
     assert [deep[name]["kernel"].shape for name in sorted(deep)] == [(3, 3, 24, 8), (3, 3, 8, 8)]
 
 
-def test_a_finer_backbone_is_for_shifted_films_alone():
+def test_only_shifted_films_accept_a_larger_backbone():
     latent, noise = jnp.zeros((2, 5)), jnp.zeros((2, 8, 3))
     with pytest.raises(UserError, match=r"got a backbone of 16 pixels, expected 8; video\.Shifted accepts larger ones"):
         video.Frames(GENERATORS["dcgan"], Convolved(3), 8, 1, 4).init(KEY, latent, None, noise, train=False)
