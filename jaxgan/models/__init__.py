@@ -1,1 +1,1 @@
-"""Models: one family of networks a file. They import neither losses, tasks nor training."""
+"""Models: each file defines one family of networks. They import no losses, tasks or training code."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Literal
 
 import flax.linen as nn
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 
 from jaxgan.config.domains import Count, Given, Whole
 from jaxgan.errors import UserError
@@ -23,21 +24,23 @@ from jaxgan.layers.spectral import spectral_norm
 START = 4  # pixels of the smallest image
 ATTENTION = 64  # pixels
 
-# times the base width: of the block that ends each doubling from 4 pixels on (tables 4 and 7 to 9), ...
+# widths as multiples of the base width, by resolution (tables 4 and 7 to 9)
+# one block for each doubling, from 4 pixels
 GENERATOR = {
     64: (16, 8, 4, 2),
     128: (16, 8, 4, 2, 1),
     256: (16, 8, 8, 4, 2, 1),
     512: (16, 8, 8, 4, 2, 1, 1),
 }
-# ... and of the block that ends each halving down to 4 pixels, and one more
+# one block for each halving down to 4 pixels, and one more
 DISCRIMINATOR = {
     64: (1, 2, 4, 8, 16),
     128: (1, 2, 4, 8, 16, 16),
     256: (1, 2, 4, 8, 8, 16, 16),
     512: (1, 1, 2, 4, 8, 8, 16, 16),
 }
-SMALL = 4  # of all blocks up to 32 pixels, where the discriminator halves to 8 pixels and ends with two more blocks
+# width of all blocks at resolutions up to 32, at which the discriminator halves to 8 pixels and adds two more blocks
+SMALL = 4
 
 orthogonal = nn.initializers.orthogonal()
 
@@ -45,27 +48,27 @@ orthogonal = nn.initializers.orthogonal()
 class Generator(nn.Module):
     """Latents `[B,Z]` (and labels `[B]`) to images `[B,R,R,C]` in [-1, 1].
 
-    The latent is cut into a chunk for the start and one for each block, whose norms take their gains and biases from
-    it. With labels an embedding that all blocks share stands beside each chunk ("norm"), or beside the start's alone
-    ("concat"). `widths` are the channels of the blocks, the first also at 4 pixels. All weights start orthogonal (Saxe
-    et al. 2014), the embedding's too.
+    The latent is split into one chunk for the stem and one for each block, whose norms compute their gains and biases
+    from it. A label embedding, shared by all blocks, is concatenated to each block's chunk ("norm"), or to the stem's
+    chunk only ("concat"). `widths` are the channels of the blocks; the first is also the width at 4 pixels. All
+    weights, including the embedding, are initialised orthogonal (Saxe et al. 2014).
     """
 
     resolution: Given[Count]
     channels: Given[Count]
     num_classes: Given[Whole] = 0
     conditioning: Literal["norm", "concat"] = "norm"
-    condition_dim: Given[Whole] = 0  # of vectors to be conditioned on, in the place of labels; 0: none
+    condition_dim: Given[Whole] = 0  # length of the vectors that replace labels; 0: none
     widths: Sequence[Count] | None = None  # None: as published, from `base_width`
     base_width: Count = 96
     embedding_dim: Count = 128  # of a class or a vector
-    attention: Whole = ATTENTION  # pixels at which self-attention stands, if a block but the last ends there
+    attention: Whole = ATTENTION  # pixels at which self-attention is applied, if a block but the last ends there
     spectral: bool = True
-    dtype: Any = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     @nn.compact
     def __call__(self, latent: Array, label: Array | None = None, *, train: bool) -> Array:
-        """The images; `train`: with the batch's statistics. Raises UserError for a latent too short to be cut."""
+        """The images; `train`: uses the statistics of the batch. Raises UserError for a latent too short to split."""
         widths = generator_widths(self.resolution, self.widths, self.base_width)
         start, *chunks = _chunks(latent.astype(self.dtype), len(widths) + 1)
         label = taken(self, label)
@@ -94,24 +97,25 @@ class Generator(nn.Module):
 class Discriminator(nn.Module):
     """Images `[B,R,R,C]` (and labels `[B]`) to one logit each.
 
-    `widths` are the channels of the blocks; the first halve the image, to 4 pixels if there are so many of them, the
-    others keep it. Labels are judged by projection, stand beside the image as a learned plane ("concat"), or are
-    guessed ("classifier"). All weights start orthogonal, but for the plane's.
+    `widths` are the channels of the blocks. The first blocks halve the image, down to 4 pixels if there are enough of
+    them; the others keep its size. Labels enter by projection, as a learned plane concatenated to the image
+    ("concat"), or are predicted by an extra head ("classifier"). All weights but the plane's are initialised
+    orthogonal.
     """
 
     resolution: Given[Count]
     num_classes: Given[Whole] = 0
     conditioning: Literal["projection", "concat", "classifier"] = "projection"
-    condition_dim: Given[Whole] = 0  # of vectors to be conditioned on, in the place of labels; 0: none
+    condition_dim: Given[Whole] = 0  # length of the vectors that replace labels; 0: none
     widths: Sequence[Count] | None = None  # None: as published, from `base_width`
     base_width: Count = 96
-    attention: Whole = ATTENTION  # pixels at which self-attention stands, if a block ends there
+    attention: Whole = ATTENTION  # pixels at which self-attention is applied, if a block ends there
     norm: Literal["spectral", "none"] = "spectral"
-    dtype: Any = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     @nn.compact
     def __call__(self, image: Array, label: Array | None = None, *, train: bool, meet: Meet = apart) -> Judgement:
-        """Logits `[B]` and the features `[B,F]`, summed over pixels; `meet` comes after each block."""
+        """Logits `[B]` and the features `[B,F]`, summed over pixels; `meet` is applied after each block."""
         widths, halvings = discriminator_widths(self.resolution, self.widths, self.base_width)
         x, spectral = image.astype(self.dtype), self.norm == "spectral"
         label = taken(self, label, needed=self.conditioning != "classifier")
@@ -144,7 +148,7 @@ class Discriminator(nn.Module):
 
 
 def generator_widths(resolution: int, widths: Sequence[int] | None, base_width: int) -> tuple[int, ...]:
-    """The channels after each doubling. Raises UserError where resolution and widths do not fit."""
+    """The channels after each doubling. Raises UserError if resolution and widths do not fit."""
     doublings = _doublings(resolution)
     if widths is None:
         return tuple(base_width * times for times in GENERATOR.get(resolution, (SMALL,) * doublings))
@@ -154,7 +158,7 @@ def generator_widths(resolution: int, widths: Sequence[int] | None, base_width: 
 
 
 def discriminator_widths(resolution: int, widths: Sequence[int] | None, base_width: int) -> tuple[tuple[int, ...], int]:
-    """The channels of the blocks, and how many of these halve. Raises UserError where resolution and widths misfit."""
+    """The channels of the blocks, and how many of them halve. Raises UserError if resolution and widths do not fit."""
     doublings = _doublings(resolution)
     if widths is not None:
         if not widths:
@@ -169,13 +173,13 @@ def discriminator_widths(resolution: int, widths: Sequence[int] | None, base_wid
 def _doublings(resolution: int) -> int:
     doublings = resolution.bit_length() - START.bit_length()
     if not 8 <= resolution <= 512 or resolution != START << doublings:
-        raise UserError(f"biggan: got resolution {resolution}, expected powers of two from 8 to 512")
+        raise UserError(f"biggan: got resolution {resolution}, expected a power of two from 8 to 512")
     return doublings
 
 
 def _chunks(latent: Array, count: int) -> list[Array]:
-    """Equal pieces of the latent, the first with what is left over."""
+    """The latent split into equal chunks; the first also gets the remainder."""
     size = latent.shape[-1] // count
     if size == 0:
-        raise UserError(f"biggan: got a latent of {latent.shape[-1]}, expected {count} or more at this resolution")
+        raise UserError(f"biggan: got latent_dim {latent.shape[-1]}, expected {count} or more at this resolution")
     return jnp.split(latent, [latent.shape[-1] - size * each for each in range(count - 1, 0, -1)], axis=-1)

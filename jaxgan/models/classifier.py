@@ -1,4 +1,4 @@
-"""A small convolutional classifier of images or clips, whose last activations serve as features for scores."""
+"""Small convolutional classifiers of images and clips, whose last activations serve as features for scores."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from jaxgan.layers.temporal import TimeConv
 
 Array = jax.Array
 
-LARGEST = 64  # pixels: larger images are reduced to this first, so that the cost is bounded
+LARGEST = 64  # pixels: larger images are first reduced to this, which bounds the cost
 SMALLEST = 8  # pixels: convolutions halve the image until it is at most this
 SMALLEST_OF_CLIPS = 4
-MOMENTS = 4  # along time, to which longer clips are halved
+MOMENTS = 4  # time steps: longer clips are halved in time until they have at most this many
 
 
 class Classification(NamedTuple):
-    """Logits `[B,K]`, the hidden layer `[B,D]` under them, and the mean of the last convolution `[B,W]`.
+    """Logits `[B,K]`, the hidden layer `[B,D]` before them, and the mean of the last convolution `[B,W]`.
 
-    The hidden layer knows what an image shows and is blind to what does not matter for that: noise
-    can look like a digit to it. The mean of the convolution knows textures.
+    The hidden layer represents the class of an image and ignores everything else: noise can look like a digit to it.
+    The mean of the convolution represents textures.
     """
 
     logits: Any
@@ -36,7 +36,7 @@ class Classifier(nn.Module):
     """Strided convolutions down to 8 pixels or fewer, one hidden layer, one linear layer."""
 
     num_classes: Whole
-    widths: Sequence[Count] = (16, 32)  # by halving; the last for all further ones
+    widths: Sequence[Count] = (16, 32)  # by halving; the last one is used for all further halvings
     hidden: Count = 64
 
     @nn.compact
@@ -54,11 +54,11 @@ class Classifier(nn.Module):
 
 
 class ClipClassifier(nn.Module):
-    """Strided (2+1)-D convolutions of clips (Tran et al. 2018, section 3.5), down to 4 pixels and about 4 moments.
+    """Strided (2+1)-D convolutions of clips (Tran et al. 2018, section 3.5), down to 4 pixels and about 4 time steps.
 
-    Every two frames are one picture of twice the channels, so that the first convolution sees what moves; after each
-    one of three taps along time. The hidden layer sees the maximum over the pixels at each of the moments: what is
-    shown may be anywhere, but has to be there in order.
+    Each pair of frames becomes one image with twice the channels, so that the first convolution sees motion. Each
+    spatial convolution is followed by one of three taps along time. The hidden layer sees the maximum over the pixels
+    at each time step: the position of an event does not matter, but the order of events does.
     """
 
     num_classes: Whole
@@ -69,7 +69,7 @@ class ClipClassifier(nn.Module):
     def __call__(self, image: Array) -> Classification:
         """Classify clips `[B,T,H,W,C]` in [-1, 1] of any size and length."""
         init = nn.initializers.he_normal()
-        x = _in_twos(reduced(image) + 1)  # black is 0, as what convolutions see beyond the edges
+        x = _in_twos(reduced(image) + 1)  # black becomes 0, like the padding of the convolutions
         x = jnp.concatenate([x[:, ::2], x[:, 1::2]], axis=-1)
         stage = 0
         while max(x.shape[-3:-1]) > SMALLEST_OF_CLIPS:
@@ -87,7 +87,7 @@ class ClipClassifier(nn.Module):
 
 
 def reduced(image: Array) -> Array:
-    """Images or frames with at most 64 pixels a side: larger ones are interpolated with antialiasing."""
+    """Images or frames of at most 64 pixels a side: larger ones are resized with antialiasing."""
     *outer, height, width, channels = image.shape
     scale = LARGEST / max(height, width)
     if scale >= 1:
@@ -97,5 +97,5 @@ def reduced(image: Array) -> Array:
 
 
 def _in_twos(x: Array) -> Array:
-    """Clips `[B,T,H,W,C]` of an even number of frames: an odd last one stands twice."""
+    """Clips `[B,T,H,W,C]` with an even number of frames: if it is odd, the last frame is repeated."""
     return jnp.concatenate([x, x[:, -1:]], axis=1) if x.shape[1] % 2 else x

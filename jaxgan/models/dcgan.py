@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Literal
 
 import flax.linen as nn
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 
 from jaxgan.config.domains import Count, Given, Whole
 from jaxgan.errors import UserError
@@ -22,10 +23,10 @@ from jaxgan.layers.spectral import spectral_norm
 SLOPE = 0.2  # of LeakyReLU
 START = 4  # pixels of the smallest image
 
-GAIN = 2 / (1 + SLOPE**2)  # of variance, which LeakyReLU takes (He et al. 2015, eq. 10 and 15)
+GAIN = 2 / (1 + SLOPE**2)  # of the variance, to compensate for LeakyReLU (He et al. 2015, eq. 10 and 15)
 
-normal = nn.initializers.normal(0.02)  # Radford et al. 2015, section 4; only norms make up for its smallness
-# where no norm keeps the variance, these do; of a transposed kernel's taps only a quarter meets at a pixel (stride 2)
+normal = nn.initializers.normal(0.02)  # Radford et al. 2015, section 4; so small that it requires norms
+# these keep the variance without norms; at stride 2 only a quarter of a transposed kernel's taps reach a pixel
 he = nn.initializers.variance_scaling(GAIN, "fan_in", "normal")
 he_up = nn.initializers.variance_scaling(4 * GAIN, "fan_in", "normal", in_axis=-1, out_axis=-2)
 
@@ -33,30 +34,30 @@ he_up = nn.initializers.variance_scaling(4 * GAIN, "fan_in", "normal", in_axis=-
 class Generator(nn.Module):
     """Latents `[B,Z]` (and labels `[B]`) to images `[B,R,R,C]` in [-1, 1].
 
-    `widths` are the channels at 4, 8, ... pixels, the last at half the resolution. Labels stand beside the latent
-    as an embedding of unit variance ("concat"), or each class has its own gains and biases of the norms ("norm").
+    `widths` are the channels at 4, 8, ... pixels, up to half the resolution. Labels are concatenated to the latent
+    as an embedding of unit variance ("concat"), or each class has its own gains and biases in the norms ("norm").
     """
 
     resolution: Given[Count]
     channels: Given[Count]
     num_classes: Given[Whole] = 0
     conditioning: Literal["concat", "norm"] = "concat"
-    condition_dim: Given[Whole] = 0  # of vectors to be conditioned on, in the place of labels; 0: none
+    condition_dim: Given[Whole] = 0  # length of the vectors that replace labels; 0: none
     widths: Sequence[Count] | None = None  # None: halved at each doubling, ending with `base_width`
     base_width: Count = 64
     norm: Literal["batch", "none"] = "batch"
-    dtype: Any = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     @nn.compact
     def __call__(self, latent: Array, label: Array | None = None, *, train: bool) -> Array:
-        """The images; `train`: with the batch's statistics.
+        """The images; `train`: uses the statistics of the batch.
 
-        Raises UserError for conditioning by norms that are not there.
+        Raises UserError for conditioning "norm" without batch norm.
         """
         label = taken(self, label)
         by_norm = label is not None and self.conditioning == "norm"
         if by_norm and self.norm != "batch":
-            raise UserError(f"dcgan: conditioning 'norm' needs norm 'batch', got {self.norm!r}")
+            raise UserError(f"dcgan: got norm {self.norm!r} with conditioning 'norm', expected 'batch'")
         widths = stage_widths(self.resolution, self.widths, self.base_width, widest_first=True)
         x = latent.astype(self.dtype)
         if label is not None and not by_norm:
@@ -88,23 +89,23 @@ class Generator(nn.Module):
 class Discriminator(nn.Module):
     """Images `[B,R,R,C]` (and labels `[B]`) to one logit each.
 
-    `widths` are the channels at half the resolution, ..., 4 pixels. Labels are judged by projection, stand beside
-    the image as a learned plane ("concat"), or are guessed ("classifier").
+    `widths` are the channels from half the resolution down to 4 pixels. Labels enter by projection, as a learned plane
+    concatenated to the image ("concat"), or are predicted by an extra head ("classifier").
     """
 
     resolution: Given[Count]
     num_classes: Given[Whole] = 0
     conditioning: Literal["projection", "concat", "classifier"] = "projection"
-    condition_dim: Given[Whole] = 0  # of vectors to be conditioned on, in the place of labels; 0: none
+    condition_dim: Given[Whole] = 0  # length of the vectors that replace labels; 0: none
     widths: Sequence[Count] | None = None  # None: doubled at each halving, from `base_width`
     base_width: Count = 64
     norm: Literal["batch", "spectral", "none"] = "batch"
     stddev: bool = False  # minibatch standard deviation before the head
-    dtype: Any = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     @nn.compact
     def __call__(self, image: Array, label: Array | None = None, *, train: bool, meet: Meet = apart) -> Judgement:
-        """Logits `[B]` and the last features `[B,F]`; `meet` comes after each stage."""
+        """Logits `[B]` and the last features `[B,F]`; `meet` is applied after each stage."""
         widths = stage_widths(self.resolution, self.widths, self.base_width, widest_first=False)
         x, spectral = image.astype(self.dtype), self.norm == "spectral"
         label = taken(self, label, needed=self.conditioning != "classifier")
@@ -146,11 +147,12 @@ def stage_widths(
 ) -> tuple[int, ...]:
     """The widths of the stages between 4 pixels and the resolution.
 
-    Raises UserError for a resolution that is no power of two from 8 on, or another number of widths than stages.
+    Raises UserError for a resolution that is not a power of two of at least 8, or unless there is one width for each
+    stage.
     """
     stages = resolution.bit_length() - START.bit_length()
     if resolution != START << max(stages, 1):
-        raise UserError(f"dcgan: got resolution {resolution}, expected powers of two from 8 on")
+        raise UserError(f"dcgan: got resolution {resolution}, expected a power of two of at least 8")
     if widths is None:
         growing = tuple(base_width << index for index in range(stages))
         return growing[::-1] if widest_first else growing

@@ -1,4 +1,4 @@
-"""LaMa (Suvorov et al. 2022): a residual network of fast Fourier convolutions, which fills large holes."""
+"""LaMa (Suvorov et al. 2022): a residual network of fast Fourier convolutions for inpainting large holes."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Any
 
 import flax.linen as nn
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 
 from jaxgan.config.domains import Count, Given, Share
 from jaxgan.game import Array
@@ -20,26 +21,26 @@ HALVINGS = 3
 class Generator(nn.Module):
     """Conditions `[B,H,W,C']` to images `[B,H,W,C]` in [-1, 1], of any height and width.
 
-    Three halvings double the base width each; then come the blocks, in which the last `ratio` of the channels are
-    global, and three doublings. Images are mirrored to sides of `multiple` pixels. LaMa's sigmoid is brought from
-    [0, 1] to [-1, 1].
+    Three halvings, each of which doubles the width, are followed by the blocks, in which the last `ratio` of the
+    channels are global, and by three doublings. Images are padded by reflection to multiples of `multiple` pixels.
+    The range of LaMa's sigmoid is mapped from [0, 1] to [-1, 1].
     """
 
     channels: Given[Count]
     base_width: Count = 64
     blocks: Count = 9
     ratio: Share = 0.75
-    dtype: Any = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     scale = 1
-    multiple = 1 << HALVINGS  # pixels, where the halvings of two crops of one image agree
+    multiple = 1 << HALVINGS  # pixels: the halvings of two crops of an image agree at multiples of this
     receptive_field = None  # the whole image
 
     @nn.compact
     def __call__(self, condition: Array, label: Array | None = None, *, train: bool) -> Array:
-        """The images; `train`: with the batch's statistics.
+        """The images; `train`: uses the statistics of the batch.
 
-        Raises UserError for a ratio that does not leave local and global channels.
+        Raises UserError for a ratio that leaves no local or no global channels.
         """
         del label
         height, width = condition.shape[1:3]
@@ -62,14 +63,14 @@ class Generator(nn.Module):
 
 
 class Block(nn.Module):
-    """x plus twice a fast Fourier convolution, batch norm and ReLU of it: `[b,h,w,c] -> [b,h,w,c]`."""
+    """x + F(x), where F is twice a fast Fourier convolution, batch norm and ReLU: `[b,h,w,c] -> [b,h,w,c]`."""
 
     ratio: Share
-    dtype: Any
+    dtype: DTypeLike
 
     @nn.compact
     def __call__(self, x: Array, *, train: bool) -> Array:
-        """`train`: with the batch's statistics."""
+        """`train`: uses the statistics of the batch."""
         y = x
         for index in range(2):
             y = FastFourierConv(x.shape[-1], self.ratio, self.dtype, name=f"conv_{index}")(y, train=train)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Literal
 
 import flax.linen as nn
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 
 from jaxgan.config.domains import Count, Given, Whole
 from jaxgan.errors import UserError
@@ -16,7 +17,7 @@ from jaxgan.layers.labels import sizes, taken, with_embedding
 
 SLOPE = 0.2  # of LeakyReLU
 
-# uniform in +-1/sqrt(fan_in), as the classic example starts
+# uniform in +-1/sqrt(fan_in), as in the classic example
 uniform = nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
 
 
@@ -26,10 +27,10 @@ class Generator(nn.Module):
     resolution: Given[Count]
     channels: Given[Count]
     num_classes: Given[Whole] = 0
-    conditioning: Literal["concat"] = "concat"  # an embedding of the label stands beside the latent
-    condition_dim: Given[Whole] = 0  # of vectors to be conditioned on, in the place of labels; 0: none
+    conditioning: Literal["concat"] = "concat"  # concatenates an embedding of the label to the latent
+    condition_dim: Given[Whole] = 0  # length of the vectors that replace labels; 0: none
     widths: Sequence[Count] = (256, 512, 1024)
-    dtype: Any = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     @nn.compact
     def __call__(self, latent: Array, label: Array | None = None, *, train: bool = False) -> Array:
@@ -38,7 +39,7 @@ class Generator(nn.Module):
         x, label = latent.astype(self.dtype), taken(self, label)
         if label is not None:
             if self.conditioning != "concat":
-                raise UserError(f"mlp: got conditioning {self.conditioning!r}, accepted of the generator is 'concat'")
+                raise UserError(f"mlp: got conditioning {self.conditioning!r}, expected 'concat' for the generator")
             x = with_embedding(x, label, dtype=self.dtype, **sizes(self))
         for index, width in enumerate(self.widths):
             x = nn.leaky_relu(_dense(self, width, f"dense_{index}")(x), SLOPE)
@@ -47,16 +48,17 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """Images `[B,R,R,C]` (and labels `[B]`) to one logit each; the sigmoid lives in the loss.
+    """Images `[B,R,R,C]` (and labels `[B]`) to one logit each; the sigmoid is part of the loss.
 
-    An embedding of the label stands beside the pixels ("concat"), or the label is guessed ("classifier").
+    An embedding of the label is concatenated to the pixels ("concat"), or the label is predicted by an extra head
+    ("classifier").
     """
 
     num_classes: Given[Whole] = 0
     conditioning: Literal["concat", "classifier"] = "concat"
-    condition_dim: Given[Whole] = 0  # of vectors to be conditioned on, in the place of labels; 0: none
+    condition_dim: Given[Whole] = 0  # length of the vectors that replace labels; 0: none
     widths: Sequence[Count] = (1024, 512, 256)
-    dtype: Any = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     @nn.compact
     def __call__(self, image: Array, label: Array | None = None, *, train: bool = False) -> Judgement:
@@ -64,7 +66,7 @@ class Discriminator(nn.Module):
         label = taken(self, label, needed=self.conditioning != "classifier")
         if label is not None and self.conditioning == "projection":
             raise UserError(
-                "mlp: got conditioning 'projection', accepted of the discriminator are 'concat', 'classifier'"
+                "mlp: got conditioning 'projection', expected 'concat' or 'classifier' for the discriminator"
             )
         x = image.reshape(image.shape[0], -1).astype(self.dtype)
         if label is not None and self.conditioning == "concat":
@@ -82,5 +84,5 @@ class Discriminator(nn.Module):
         )
 
 
-def _dense(module: Any, features: int, name: str) -> Any:
+def _dense(module: Generator | Discriminator, features: int, name: str) -> nn.Dense:
     return nn.Dense(features, kernel_init=uniform, dtype=module.dtype, name=name)

@@ -1,8 +1,8 @@
-"""What moves a film: codes of each moment, made of noise on a grid in time.
+"""Networks for motion codes: one code for each time of a film, computed from noise on a grid in time.
 
-Each network takes noise `[B,M,dim]` and times `[B,N]`, real numbers in frames, to codes `[B,N,D]`; `noise_length` says
-how many vectors of noise it needs for times from 0 on. A code knows only the noise near or before its time, so that a
-longer film begins as a shorter one.
+Each network maps noise `[B,M,dim]` and times `[B,N]`, real numbers in frames, to codes `[B,N,D]`; `noise_length` is
+the number of noise vectors that it needs for times from 0. A code depends only on the noise near or before its time,
+so that a longer film begins like a shorter one.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ GAIN: dict[str, float] = {"linear": 1.0, "b_spline": math.sqrt(2)}  # for about 
 
 
 class Convolved(nn.Module):
-    """Noise by convolutions along time without padding to codes on the grid, and a curve through these."""
+    """Codes on the grid, from noise by unpadded convolutions along time, and a curve through these codes."""
 
     dim: Count = 32  # of noise and codes
     every: Positive = 8.0  # frames from one code to the next
     kernel_sizes: Sequence[Count] = (5,)
-    curve: Curve = "b_spline"  # "linear" has codes of half the variance midway, which a generator makes fade
+    curve: Curve = "b_spline"  # "linear" halves the variance midway between codes, so that images fade there
     lr_multiplier: Positive = 1.0  # of the convolutions' learning rate
 
     def noise_length(self, last: float) -> int:
-        """How many vectors of noise films need whose last frame is at this time."""
+        """The number of noise vectors that a film needs if its last frame is at this time."""
         return noise_before(codes_until(last / self.every, self.curve), self.kernel_sizes)
 
     @nn.compact
@@ -44,11 +44,11 @@ class Convolved(nn.Module):
 
 
 class Acyclic(nn.Module):
-    """The motion codes of StyleGAN-V (Skorokhodov et al. 2022, section 3.1): waves that are pulled to codes on a grid.
+    """The motion codes of StyleGAN-V (Skorokhodov et al. 2022, section 3.1): waves aligned to codes on a grid.
 
-    Noise becomes codes u on the grid as in `Convolved`. Between two of them, u and u', a code is p(t) - lerp(p(l),
-    p(r)) + lerp(A u, A u'), where l and r are the times of the two and p(t) waves whose speeds and phases u says, so
-    that it goes through A u at each time of the grid and never repeats. Defaults are those of their code.
+    Noise becomes codes u on the grid as in `Convolved`. Between two neighbours u and u' at times l and r, the code is
+    p(t) - lerp(p(l), p(r)) + lerp(A u, A u'). Here p(t) are waves whose speeds and phases follow from u, so that the
+    code equals A u at each time of the grid and never repeats. Defaults are those of the authors' code.
     """
 
     dim: Count = 512
@@ -60,7 +60,7 @@ class Acyclic(nn.Module):
     lr_multiplier: Positive = 0.01  # of the convolutions' learning rate
 
     def noise_length(self, last: float) -> int:
-        """How many vectors of noise films need whose last frame is at this time."""
+        """The number of noise vectors that a film needs if its last frame is at this time."""
         return noise_before(max(2, codes_until(last / self.every)), self.kernel_sizes)
 
     @nn.compact
@@ -86,23 +86,23 @@ class Acyclic(nn.Module):
 
 
 class Steady(nn.Module):
-    """Waves that each go round at one speed for ever: for what moves steadily.
+    """Waves of constant speed, for steady motion.
 
-    One vector of noise a film: it says the speed of each wave, 0 to 2 times that of its period in frames, and its
-    phase, which is uniform. So every moment of a film has the same law, and a film of any length moves as it begins.
-    A "sine" is two numbers of the code, it and its cosine; a "triangle", the path of what bounces between two walls,
-    is one.
+    Each film has one noise vector. It determines the speed of each wave, 0 to 2 times that of its period in frames,
+    and its phase, which is uniform. So the codes have the same distribution at all times, and films of any length keep
+    moving in the same way. A "sine" is two numbers of the code, the sine and the cosine; a "triangle", the path of an
+    object that bounces between two walls, is one.
     """
 
     frequencies: Count = 8
     shortest: Positive = 16.0  # period, in frames
     longest: Positive = 256.0
     wave: Literal["sine", "triangle"] = "sine"
-    every: Positive = 1.0  # films begin within this time; the law of each is the same
+    every: Positive = 1.0  # films begin within this time; their distribution does not depend on it
 
     @property
     def dim(self) -> int:
-        """Numbers of the noise: two for a wave's phase and one for its speed."""
+        """Length of the noise vector: two numbers for each wave's phase and one for its speed."""
         return 3 * self.frequencies
 
     def noise_length(self, last: float) -> int:  # noqa: ARG002
@@ -111,7 +111,7 @@ class Steady(nn.Module):
 
     @nn.compact
     def __call__(self, noise: Array, time: Array) -> Array:
-        """Codes `[B,N,2 frequencies]`, or of triangles `[B,N,frequencies]`, of unit variance."""
+        """Codes `[B,N,2 frequencies]`, or `[B,N,frequencies]` for triangles, of unit variance."""
         sine, cosine, pace = jnp.split(noise.astype(jnp.float32)[:, :1], 3, axis=-1)
         speed = 1 + jnp.tanh(EqualizedDense(self.frequencies, name="speed")(pace))
         periods = jnp.geomspace(self.shortest, self.longest, self.frequencies)
@@ -122,16 +122,16 @@ class Steady(nn.Module):
 
 
 class Recurrent(nn.Module):
-    """The motion codes of MoCoGAN (Tulyakov et al. 2018, section 3.1): a GRU fed with noise, the first as its start.
+    """The motion codes of MoCoGAN (Tulyakov et al. 2018, section 3.1): a GRU of noise; the first vector is its state.
 
-    There is a code a frame, or every so many frames; between them lie straight lines.
+    There is one code every `every` frames, with linear interpolation between them.
     """
 
     dim: Count = 10
     every: Positive = 1.0
 
     def noise_length(self, last: float) -> int:
-        """How many vectors of noise films need whose last frame is at this time."""
+        """The number of noise vectors that a film needs if its last frame is at this time."""
         return 1 + codes_until(last / self.every)
 
     @nn.compact
@@ -154,7 +154,7 @@ class Recurrent(nn.Module):
 
 
 def _convolved(network: Convolved | Acyclic, noise: Array) -> Array:
-    """The codes on the grid, of unit variance at the start."""
+    """The codes on the grid, of unit variance at initialisation."""
     x = noise.astype(jnp.float32)
     for index, size in enumerate(network.kernel_sizes):
         x = leaky_relu(x) if index else x

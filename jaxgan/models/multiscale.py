@@ -13,27 +13,27 @@ from jaxgan.layers.resampling import box_downsample
 
 
 class Discriminator(nn.Module):
-    """Images `[B,R,R,C]`, or a tuple of them at R, R/2, ... pixels (and labels `[B]`), to one logit a scale each.
+    """Images `[B,R,R,C]`, or a tuple of them at R, R/2, ... pixels (and labels `[B]`), to one logit for each scale.
 
-    Each scale has a network of its own, made after the template `discriminator`: with the resolution, the number of
-    classes and, where it is set, the conditioning given here. `widths` that belong to stages of the template lose
-    those of the largest images, one for each halving: the first ones, or the last ones of a family that lists them
-    from the smallest stage on (`smallest_first`).
+    Each scale has its own network, a copy of the template `discriminator` with the resolution of the scale, the number
+    of classes and, if it is set, the conditioning given here. If the template has `widths` by stage, each halving
+    removes the one of the largest images: the first, or the last in a family that lists them from the smallest stage
+    (`smallest_first`).
     """
 
     resolution: Given[Count]
     discriminator: Network  # (image, label, *, train) -> Judgement, of any family
     num_classes: Given[Whole] = 0
-    conditioning: Literal["projection", "concat", "classifier"] | None = None  # None: as the template has it
-    condition_dim: Given[Whole] = 0  # of vectors to be conditioned on, in the place of labels; 0: none
+    conditioning: Literal["projection", "concat", "classifier"] | None = None  # None: that of the template
+    condition_dim: Given[Whole] = 0  # length of the vectors that replace labels; 0: none
     scales: SomeHalvings = 3
 
     @nn.compact
     def __call__(self, image: Array | tuple[Array, ...], label: Array | None = None, *, train: bool) -> Judgement:
         """Tuples of logits `[B]` and of features `[B,F]`, largest scale first; the mean of the scales' class logits.
 
-        A single image is halved to the smaller scales by the means of two by two pixels. Raises UserError for images
-        that do not fit the scales.
+        A single image is halved for the smaller scales by averaging 2x2 pixels. Raises UserError for images that do
+        not fit the scales.
         """
         judged = [self._at(index)(each, label, train=train) for index, each in enumerate(self._pyramid(image))]
         guesses = [each.class_logits for each in judged if each.class_logits is not None]

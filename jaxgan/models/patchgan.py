@@ -1,4 +1,4 @@
-"""The discriminator of pix2pix (Isola et al. 2017, section 3.2.2), which judges patches of images, and one of clips."""
+"""PatchGAN discriminators: that of pix2pix for images (Isola et al. 2017, section 3.2.2), and one for clips."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 import flax.linen as nn
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 
 from jaxgan.config.domains import Count, Halvings
 from jaxgan.game import Array, Judgement
@@ -15,30 +16,30 @@ from jaxgan.layers.spectral import spectral_norm
 from jaxgan.layers.temporal import TimeConv
 
 KERNEL = 4  # pixels
-FRAMES = 3  # of a convolution along time
+FRAMES = 3  # kernel size along time
 SLOPE = 0.2  # of LeakyReLU
 WIDEST = 8  # times the base width
 
-normal = nn.initializers.normal(0.02)  # Isola et al. 2017, appendix 6.2; only norms make up for its smallness
+normal = nn.initializers.normal(0.02)  # Isola et al. 2017, appendix 6.2; so small that it requires norms
 he = nn.initializers.variance_scaling(2 / (1 + SLOPE**2), "fan_in", "normal")
 
 
 class Discriminator(nn.Module):
     """Images `[B,H,W,C]` of any size to a map of logits `[B,h,w]`, one for each patch of `patch_size` pixels.
 
-    The base width is doubled at each halving; a further convolution and that of the logits keep the size but for one
-    pixel. Three halvings see 70 pixels, as published (with norm "batch"); one sees 16. An image too small for one
-    patch gets a border of zeros.
+    The width is doubled at each halving; one more convolution and that of the logits each reduce the size by one
+    pixel. With three halvings a patch has 70 pixels, as published (with norm "batch"); with one, 16. An image too small
+    for one patch is padded with zeros.
     """
 
     base_width: Count = 64
     halvings: Halvings = 3
     norm: Literal["instance", "none", "batch", "spectral"] = "instance"
-    dtype: Any = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     @property
     def patch_size(self) -> int:
-        """The side of the square of pixels that one logit follows from, but for what instance norms know of all."""
+        """The side in pixels of the square that a logit depends on, apart from the statistics of instance norms."""
         size = 1
         for stride in (1, 1, *(2,) * self.halvings):  # from the last convolution to the first
             size = (size - 1) * stride + KERNEL
@@ -46,7 +47,7 @@ class Discriminator(nn.Module):
 
     @nn.compact
     def __call__(self, image: Array, label: Array | None = None, *, train: bool) -> Judgement:
-        """The logits, and the maps behind each convolution before them as features."""
+        """The logits, and the maps after each earlier convolution as features."""
         del label
         x = _bordered(image.astype(self.dtype), 3 << self.halvings)
         bare, spectral, features = self.norm in ("none", "spectral"), self.norm == "spectral", []
@@ -61,7 +62,7 @@ class Discriminator(nn.Module):
                 **layer,
             )
             x = spectral_norm(conv, x, train=train, wanted=spectral)
-            if index > 0:  # not the image itself
+            if index > 0:  # the first convolution has no norm
                 x = normed(x, self.norm, train=train, name=f"norm_{index}", dtype=self.dtype)
             x = nn.leaky_relu(x, SLOPE)
             features.append(x)
@@ -72,21 +73,21 @@ class Discriminator(nn.Module):
 class ClipDiscriminator(nn.Module):
     """Clips `[B,T,H,W,C]` of any size to a map of logits `[B,T,h,w]`, one for each patch of pixels and frames.
 
-    The Temporal PatchGAN of video inpainting (Chang et al. 2019), whose convolutions in three dimensions
-    are factorised (Tran et al. 2018): that of `Discriminator` on each frame, and one along three frames behind all but
-    the logits'. Three halvings see 70 pixels of 9 frames; zeros go before and after the clip.
+    The Temporal PatchGAN of video inpainting (Chang et al. 2019) with factorised 3-D convolutions (Tran et al. 2018):
+    the convolutions of `Discriminator` on each frame, each but the last followed by one along three frames. With three
+    halvings a patch has 70 pixels and 9 frames; clips are padded with zeros in time.
     """
 
     base_width: Count = 32
     halvings: Halvings = 3
     norm: Literal["spectral", "none"] = "spectral"
-    dtype: Any = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     clips = True
 
     @nn.compact
     def __call__(self, image: Array, label: Array | None = None, *, train: bool) -> Judgement:
-        """The logits, and the maps behind each convolution along time as features."""
+        """The logits, and the maps after each convolution along time as features."""
         del label
         layer: dict[str, Any] = {"kernel_init": he, "dtype": self.dtype}
 
@@ -105,7 +106,7 @@ class ClipDiscriminator(nn.Module):
 
 
 def _bordered(x: Array, least: int) -> Array:
-    """x with zeros around it where a side has fewer pixels than the least."""
+    """x, padded with zeros on both ends of each side that is shorter than `least` pixels."""
     missing = [max(0, least - length) for length in x.shape[-3:-1]]
     sides = [(each // 2, each - each // 2) for each in missing]
     return jnp.pad(x, (*((0, 0),) * (x.ndim - 3), *sides, (0, 0))) if any(missing) else x

@@ -1,18 +1,19 @@
-"""Progressive GAN (Karras et al. 2018, table 2): networks that can stop at any resolution on the way, and fade it in.
+"""Progressive GAN (Karras et al. 2018, table 2): networks that run at any resolution up to the last, and fade it in.
 
-The params of all resolutions are there from the start. Each layer is named by the pixels it works at: a stage, the
-index of a resolution (0: 4 pixels), uses the layers up to its own pixels, and of those to and from RGB its own and,
-while it fades in, those of the stage before.
+The params of all resolutions exist from the start. A stage is the index of a resolution (0: 4 pixels), and each layer
+is named after the pixels it works at. A stage uses the layers up to its own pixels, its own layer to or from RGB and,
+while it fades in, that of the stage before.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Literal
 
 import flax.linen as nn
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 
 from jaxgan.config.domains import Count, Given, Whole
 from jaxgan.errors import UserError
@@ -25,23 +26,23 @@ from jaxgan.layers.resampling import box_downsample, box_upsample
 from jaxgan.layers.residual import conv_doubled, conv_halved
 
 START = 4  # pixels of the first stage
-BUDGET = 16384  # channels times pixels of a side, up to the widest
+BUDGET = 16384  # channels times pixels along a side, where `max_width` does not limit the channels
 
 
 class Generator(nn.Module):
-    """Latents `[B,Z]` (and labels `[B]`) to images `[B,R,R,C]` in about [-1, 1], R that of the stage.
+    """Latents `[B,Z]` (and labels `[B]`) to images `[B,R,R,C]` in about [-1, 1], at the resolution R of the stage.
 
-    An embedding of the label stands beside the latent.
+    An embedding of the label is concatenated to the latent.
     """
 
     resolution: Given[Count]
     channels: Given[Count]
     num_classes: Given[Whole] = 0
     conditioning: Literal["concat"] = "concat"
-    condition_dim: Given[Whole] = 0  # of vectors to be conditioned on, in the place of labels; 0: none
+    condition_dim: Given[Whole] = 0  # length of the vectors that replace labels; 0: none
     base_width: Count | None = None  # at the resolution, doubled at each halving; None: 16384 / resolution
     max_width: Count = 512
-    dtype: Any = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     @nn.compact
     def __call__(
@@ -55,8 +56,9 @@ class Generator(nn.Module):
     ) -> Array:
         """The images at the resolution of `stage` (None: the last), float32.
 
-        `alpha` fades from the stage before, its pixels repeated (0), to this one (1); Python's own 1.0 spares what only
-        fading needs. There are no statistics, so `train` changes nothing. Raises UserError for impossible arguments.
+        `alpha` fades from the stage before, its pixels repeated (0), to this one (1); with a Python 1.0, the layers
+        that only fading needs are not computed. There are no statistics, so `train` changes nothing. Raises UserError
+        for invalid arguments.
         """
         del train
         widths = stage_widths(self.resolution, self.base_width, self.max_width)
@@ -64,11 +66,11 @@ class Generator(nn.Module):
         x, label = latent.astype(self.dtype), taken(self, label)
         if label is not None:
             if self.conditioning != "concat":
-                raise UserError(
-                    f"progan: got conditioning {self.conditioning!r}, accepted of the generator is 'concat'"
-                )
+                raise UserError(f"progan: got conditioning {self.conditioning!r}, expected 'concat' for the generator")
             x = with_embedding(x, label, dtype=self.dtype, **sizes(self))
-        stem = EqualizedDense(START**2 * widths[0], gain=0.25, dtype=self.dtype, name="stem")  # gain as in their code
+        stem = EqualizedDense(
+            START**2 * widths[0], gain=0.25, dtype=self.dtype, name="stem"
+        )  # gain of the official code
         x = _activated(stem(pixel_norm(x)).reshape(-1, START, START, widths[0]))
         x = _activated(EqualizedConv(widths[0], dtype=self.dtype, name=f"conv_{START}")(x))
         outputs = [x]
@@ -93,17 +95,17 @@ class Generator(nn.Module):
 class Discriminator(nn.Module):
     """Images `[B,R,R,C]` at the resolution of the stage (and labels `[B]`) to one logit each.
 
-    Labels are guessed ("classifier"), or judged by projection.
+    Labels are predicted by an extra head ("classifier"), or enter by projection.
     """
 
     resolution: Given[Count]
     num_classes: Given[Whole] = 0
     conditioning: Literal["classifier", "projection"] = "classifier"
-    condition_dim: Given[Whole] = 0  # of vectors to be conditioned on, in the place of labels; 0: none
+    condition_dim: Given[Whole] = 0  # length of the vectors that replace labels; 0: none
     base_width: Count | None = None  # at the resolution, doubled at each halving; None: 16384 / resolution
     max_width: Count = 512
     group_size: Count = 4  # of the minibatch standard deviation
-    dtype: Any = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     @nn.compact
     def __call__(
@@ -118,7 +120,7 @@ class Discriminator(nn.Module):
         """Logits `[B]` and the features `[B,F]` before them.
 
         `alpha` fades from the stage before, which gets the halved image (0), to this one (1). Raises UserError for
-        images of another resolution than the stage's and for impossible arguments.
+        images whose resolution is not that of the stage, and for invalid arguments.
         """
         del train
         widths = stage_widths(self.resolution, self.base_width, self.max_width)
@@ -126,10 +128,10 @@ class Discriminator(nn.Module):
         label = taken(self, label, needed=self.conditioning != "classifier")
         if self.num_classes and self.conditioning == "concat":
             raise UserError(
-                "progan: got conditioning 'concat', accepted of the discriminator are 'classifier', 'projection'"
+                "progan: got conditioning 'concat', expected 'classifier' or 'projection' for the discriminator"
             )
         if self.condition_dim and self.conditioning != "projection":
-            raise UserError(f"progan: got conditioning {self.conditioning!r}, accepted for vectors is 'projection'")
+            raise UserError(f"progan: got conditioning {self.conditioning!r}, expected 'projection' for vectors")
         if image.shape[1:3] != (START << stage,) * 2:
             got = "x".join(map(str, image.shape[1:3]))
             raise UserError(f"progan: got images of {got}, expected {START << stage} pixels at stage {stage}")
@@ -171,11 +173,11 @@ class Discriminator(nn.Module):
 
 
 class _Resampled(nn.Module):
-    """`EqualizedConv` of size 3 in one with doubling or halving, as in Karras et al.'s code."""
+    """`EqualizedConv` of size 3, fused with doubling or halving as in the code of Karras et al."""
 
     features: int
     function: Callable[[Array, Array], Array]  # `conv_doubled` or `conv_halved`
-    dtype: Any
+    dtype: DTypeLike
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
@@ -190,7 +192,7 @@ class _UpBlock(nn.Module):
     """Doubles an image: `[B,R,R,I] -> [B,2R,2R,features]`."""
 
     features: int
-    dtype: Any
+    dtype: DTypeLike
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
@@ -203,7 +205,7 @@ class _DownBlock(nn.Module):
 
     features: int
     hidden: Count
-    dtype: Any
+    dtype: DTypeLike
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
@@ -212,10 +214,10 @@ class _DownBlock(nn.Module):
 
 
 def stage_widths(resolution: int, base_width: int | None, max_width: int) -> tuple[int, ...]:
-    """The channels at 4, 8, ... pixels. Raises UserError for a resolution that is no power of two from 8 on."""
+    """The channels at 4, 8, ... pixels. Raises UserError for a resolution that is not a power of two of at least 8."""
     doublings = resolution.bit_length() - START.bit_length()
     if resolution != START << max(doublings, 1):
-        raise UserError(f"progan: got resolution {resolution}, expected powers of two from 8 on")
+        raise UserError(f"progan: got resolution {resolution}, expected a power of two of at least 8")
     narrowest = max(1, BUDGET // resolution) if base_width is None else base_width
     return tuple(min(narrowest << index, max_width) for index in range(doublings, -1, -1))
 
@@ -230,7 +232,7 @@ def _checked(stage: int | None, widths: tuple[int, ...]) -> int:
 
 
 def _is_one(alpha: Array | float) -> bool:
-    """Whether there is nothing to fade, which a traced value cannot tell."""
+    """Whether there is nothing to fade; False for a traced value, which is unknown."""
     return isinstance(alpha, int | float) and alpha == 1
 
 

@@ -1,6 +1,6 @@
-"""Super-resolution of whole clips by features that are carried forwards and backwards (Chan et al. 2022, "BasicVSR++").
+"""Super-resolution of whole clips by features that propagate in both directions (Chan et al. 2022, "BasicVSR++").
 
-Sized for accelerators. The network for streams and for CPUs is `jaxgan.models.recurrent`.
+This network is sized for accelerators; for streams and CPUs, use `jaxgan.models.recurrent`.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import flax.linen as nn
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
 from jaxgan.config.domains import Count, Given, NotNegative, Whole
@@ -25,25 +26,27 @@ from jaxgan.models.srresnet import Block
 Align = Literal["deformable", "flow"]
 Frames = Float[Array, "b t h w c"]
 Maps = Float[Array, "b h w c"]
+Memory = tuple[Array, Array, Array, Array]  # features of the last two frames, the last flow, the number of frames
 
 SLOPE = 0.1
 TAPS = 9
-AROUND = 5  # blocks before the propagation and after it
+AROUND = 5  # blocks before the propagation, and as many after it
 
 
 def leaky(x: Array) -> Array:
-    """The activation of all of its layers but those of residual blocks."""
+    """The activation of all layers except those of the residual blocks."""
     return nn.leaky_relu(x, SLOPE)
 
 
 class Grid(nn.Module):
-    """Clips `[B,T,h,w,C]` to clips `[B,T,sh,sw,C]`; every frame sees all others. With scale 1, 2 or 4.
+    """Clips `[B,T,h,w,C]` to clips `[B,T,sh,sw,C]`, where s is 1, 2 or 4; every frame sees all others.
 
-    Features of the frames are carried through the clip `passes` times backwards and as often forwards, each time with
-    what the passes before made of the frame. They are aligned by flow (`align` "flow"), or by a deformable convolution
-    whose offsets are the flow and a correction of at most `reach` pixels (section 3.2). With `second_order` they come
-    from the last two frames (section 3.1). `flow` is a network such as `spynet.SPyNet`, which learns with the images.
-    With `unit_range` the network itself works on [0, 1], as published ones do: what it pads with is black.
+    Features are propagated through the clip `passes` times backwards and as often forwards; each pass also sees the
+    features that earlier passes computed for the frame. They are aligned by flow (`align` "flow"), or by a deformable
+    convolution whose offsets are the flow plus a correction of at most `reach` pixels (section 3.2). With
+    `second_order` they come from the last two frames (section 3.1). `flow` is a network such as `spynet.SPyNet`, which
+    is trained with the generator. With `unit_range` the network itself works on [0, 1], like the published ones, so
+    that its zero padding is black.
     """
 
     channels: Given[Count]
@@ -55,16 +58,16 @@ class Grid(nn.Module):
     bidirectional: bool = True  # False: forwards only
     second_order: bool = True
     align: Align = "deformable"
-    groups: Count = 16  # of channels with offsets of their own
+    groups: Count = 16  # of channels; each has its own offsets
     reach: NotNegative = 10.0
     unit_range: bool = False
-    dtype: Any = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     clips = True
     receptive_field = None
 
     def setup(self) -> None:
-        """The submodules, by the names of the passes: `backward_1`, `forward_1`, `backward_2` and so on."""
+        """Makes the submodules, named after the passes: `backward_1`, `forward_1`, `backward_2` and so on."""
         if self.scale not in (1, 2, 4):
             raise UserError(f"propagation: got scale {self.scale}, expected 1, 2 or 4")
         if self.align == "deformable" and (self.base_width % self.groups or self.groups % (1 + self.second_order)):
@@ -83,12 +86,12 @@ class Grid(nn.Module):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Of the passes, in their order."""
+        """The names of the passes, in their order."""
         ways = ("backward", "forward") if self.bidirectional else ("forward",)
         return tuple(f"{way}_{number + 1}" for number in range(self.passes) for way in ways)
 
     def __call__(self, condition: Frames, label: Array | None = None, *, train: bool) -> Float[Array, "b t h2 w2 c"]:
-        """The clip at once; `train` makes no difference."""
+        """The whole clip; `train` makes no difference."""
         del label, train
         shown = (condition + 1) / 2 if self.unit_range else condition
         spatial = by_frame(self.extract, shown.astype(self.dtype))
@@ -99,13 +102,13 @@ class Grid(nn.Module):
         return by_frame(self._images, condition, jnp.concatenate(made, axis=-1))
 
     def _flows(self, clip: Frames) -> tuple[Frames, Frames]:
-        """From each frame to the one before, and to the one after; zero where there is none."""
+        """The flow from each frame to the one before, and to the one after; zero if there is none."""
         flow: Any = self.flow
         first, second = clip[:, :-1], clip[:, 1:]
         none = jnp.zeros((clip.shape[0], 1, *clip.shape[2:4], 2))
         if clip.shape[1] == 1 and not self.is_initializing():
             return none, none
-        if clip.shape[1] == 1:  # for the params
+        if clip.shape[1] == 1:  # creates the params
             first = second = clip
         before, after = by_frame(flow, second, first), by_frame(flow, first, second)
         length = clip.shape[1]
@@ -115,26 +118,30 @@ class Grid(nn.Module):
         )
 
     def _carried(self, name: str, made: list[Frames], flow: Frames) -> Frames:
-        """The features of a pass: frame by frame in its direction, along the flow back to where it comes from."""
+        """The features of a pass: frame by frame in its direction; `flow` is that to the frame before in the pass."""
         back = name.startswith("backward")
         frames = [jnp.moveaxis(each, 1, 0) for each in (*made, flow)]
         frames = [each[::-1] if back else each for each in frames]
         zero = jnp.zeros((made[0].shape[0], *made[0].shape[2:]), self.dtype)
         start = (zero, zero, jnp.zeros_like(frames[-1][0]), jnp.zeros((), jnp.int32))
-        if self.is_initializing():  # for the params; of the features only the shape counts
+        if self.is_initializing():  # creates the params; only the shape of the features matters
             self.advance(name, start, tuple(each[0] for each in frames))
             return jnp.zeros_like(made[0])
         free, tree = self.unbind()
 
-        def step(memory: Any, now: tuple[Array, ...]) -> tuple[Any, Array]:
-            found: tuple[Any, Array] = free.apply(tree, name, memory, now, method="advance")
+        def step(memory: Memory, now: tuple[Array, ...]) -> tuple[Memory, Array]:
+            found: tuple[Memory, Array] = free.apply(tree, name, memory, now, method="advance")
             return found
 
         _, features = fold(step, start, tuple(frames), unroll_on_cpu=True)
         return jnp.moveaxis(features[::-1] if back else features, 0, 1)
 
-    def advance(self, name: str, memory: Any, now: tuple[Array, ...]) -> tuple[Any, Array]:
-        """One frame of a pass: features of it, flow to the frame before (in the pass), and what that has left."""
+    def advance(self, name: str, memory: Memory, now: tuple[Array, ...]) -> tuple[Memory, Array]:
+        """The memory and the features after one frame of a pass.
+
+        `now` holds all features of the frame so far and the flow to the frame before in the pass; `memory` is that
+        after the frame before.
+        """
         *made, flow = now
         last, older, last_flow, number = memory
         further = jnp.where(number > 1, flow + warp_into_nothing(last_flow, flow), 0.0)
@@ -150,7 +157,7 @@ class Grid(nn.Module):
         return (features, last, flow, number + 1), features
 
     def _images(self, condition: Maps, features: Maps) -> Float[Array, "b h2 w2 c"]:
-        """Of single frames."""
+        """The images of single frames."""
         x = self.reconstruct(features)
         for up in self.up:
             x = leaky(depth_to_space(up(x), 2))
@@ -161,15 +168,15 @@ class Grid(nn.Module):
 
 
 class _Blocks(nn.Module):
-    """A convolution with its activation, and residual blocks without norms: `[b,h,w,i] -> [b,h,w,features]`."""
+    """A convolution with activation, then residual blocks without norms: `[b,h,w,i] -> [b,h,w,features]`."""
 
     features: int
     count: int
-    dtype: Any
+    dtype: DTypeLike
 
     @nn.compact
     def __call__(self, x: Maps) -> Maps:
-        """Of maps of any size."""
+        """The features; maps may have any size."""
         x = leaky(Conv(self.features, dtype=self.dtype, name="enter")(x))
         for index in range(self.count):
             x = Block("classic", "none", self.dtype, name=f"block_{index}")(x, train=False)
@@ -179,17 +186,18 @@ class _Blocks(nn.Module):
 class _Alignment(nn.Module):
     """A deformable convolution of features of one or two earlier frames (section 3.2, equations 3 to 6).
 
-    Where it looks is their flow plus what a few convolutions make of the warped features, this frame's, and the flow.
+    Its offsets are the flow plus a correction, which a few convolutions compute from the warped features, the features
+    of this frame and the flow.
     """
 
     features: int
     groups: int
     reach: float
-    dtype: Any
+    dtype: DTypeLike
 
     @nn.compact
     def __call__(self, sources: Maps, seen: Maps, flows: list[Float[Array, "b h w 2"]]) -> Maps:
-        """`sources`: the earlier features, unmoved; `seen`: what offsets are found from; `flows`: of each source."""
+        """`sources`: the earlier features, not warped; `seen`: input of the offsets; `flows`: one for each source."""
         x = jnp.concatenate([seen, *[flow.astype(self.dtype) for flow in flows]], axis=-1)
         for index in range(3):
             x = leaky(Conv(self.features, dtype=self.dtype, name=f"offset_{index}")(x))

@@ -1,18 +1,19 @@
-"""R3GAN (Huang et al. 2024): residual networks without norms, that a relativistic loss with R1 and R2 can train.
+"""R3GAN (Huang et al. 2024): residual networks without norms, to be trained with a relativistic loss, R1 and R2.
 
-A block widens by a 1x1 convolution, mixes by a grouped 3x3 one and narrows by another 1x1 one. What norms did
-elsewhere is done at the start: the blocks are made so small that their sum keeps its variance, and zero at first
-(fix-up initialisation, Zhang et al. 2019).
+A block widens by a 1x1 convolution, mixes by a grouped 3x3 convolution and narrows by another 1x1 convolution. Norms
+are replaced by the initialisation: the weights of the blocks are scaled so that their sum keeps its variance, and the
+last convolution of each block is zero (fix-up initialisation, Zhang et al. 2019).
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import flax.linen as nn
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 from jaxtyping import Float
 
 from jaxgan.config.domains import Count, Given, Whole
@@ -25,30 +26,31 @@ from jaxgan.layers.resampling import downsample, upsample
 
 SLOPE = 0.2  # of LeakyReLU
 START = 4  # pixels of the smallest stage
-WIDE = 32  # pixels, up to which the stages are equally wide
-LOW = 4  # so many stages, the largest images, may compute in low precision, but never the smallest
+WIDE = 32  # pixels up to which all stages have the same width
+LOW = 4  # the number of stages, from the largest images, that may use low precision; the one at 4 pixels never does
 
 linear = nn.initializers.variance_scaling(1.0, "fan_in", "normal")
 
 
 class Generator(nn.Module):
-    """Latents `[B,Z]` (and labels `[B]`) to images `[B,R,R,C]` float32, about [-1, 1] but not bounded.
+    """Latents `[B,Z]` (and labels `[B]`) to images `[B,R,R,C]`, float32, in about [-1, 1] but not bounded.
 
-    `widths` are the channels at 4, 8, ... pixels. A class is a vector of `class_embedding` numbers beside the latent.
+    `widths` are the channels at 4, 8, ... pixels. Each class is embedded as a vector of `class_embedding` numbers,
+    which is concatenated to the latent.
     """
 
     resolution: Given[Count]
     channels: Given[Count]
     num_classes: Given[Whole] = 0
     conditioning: Literal["concat"] = "concat"
-    condition_dim: Given[Whole] = 0  # of vectors to be conditioned on, in the place of labels; 0: none
+    condition_dim: Given[Whole] = 0  # length of the vectors that replace labels; 0: none
     widths: Sequence[Count] | None = None  # None: `base_width` up to 32 pixels, then halved at each doubling
     base_width: Count = 64
     blocks: Count = 2  # of each stage
     expansion: Count = 2  # of a block's width, at its grouped convolution
     group_width: Count = 16  # channels that a grouped convolution mixes
     class_embedding: Count = 64
-    dtype: Any = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     @nn.compact
     def __call__(self, latent: Array, label: Array | None = None, *, train: bool) -> Array:
@@ -75,28 +77,28 @@ class Generator(nn.Module):
 class Discriminator(nn.Module):
     """Images `[B,R,R,C]` (and labels `[B]`) to one logit each.
 
-    `widths` are the channels at 4, 8, ... pixels, as of the generator. Labels are judged by projection, the logit then
-    being <a linear map of the features, the class's vector> alone, or guessed ("classifier").
+    `widths` are the channels at 4, 8, ... pixels, as in the generator. Labels enter by projection, the logit then
+    being only <a linear map of the features, the class vector>, or are predicted by an extra head ("classifier").
     """
 
     resolution: Given[Count]
     num_classes: Given[Whole] = 0
     conditioning: Literal["projection", "classifier"] = "projection"
-    condition_dim: Given[Whole] = 0  # of vectors to be conditioned on, in the place of labels; 0: none
+    condition_dim: Given[Whole] = 0  # length of the vectors that replace labels; 0: none
     widths: Sequence[Count] | None = None  # None: `base_width` up to 32 pixels, then halved at each doubling
     base_width: Count = 64
     blocks: Count = 2  # of each stage
     expansion: Count = 2  # of a block's width, at its grouped convolution
     group_width: Count = 16  # channels that a grouped convolution mixes
-    dtype: Any = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
-    smallest_first: ClassVar[bool] = True  # the order of `widths`, for `multiscale`, which leaves some out
+    smallest_first: ClassVar[bool] = True  # the order of `widths`; `multiscale` drops some of them
 
     @nn.compact
     def __call__(self, image: Array, label: Array | None = None, *, train: bool, meet: Meet = apart) -> Judgement:
-        """Logits `[B]` and the features `[B,F]`, one a channel of the smallest stage; `train` makes no difference.
+        """Logits `[B]` and features `[B,F]`, one per channel of the smallest stage; `train` makes no difference.
 
-        `meet` comes after each stage.
+        `meet` is applied after each stage.
         """
         del train
         widths = stage_widths(self.resolution, self.widths, self.base_width)
@@ -115,7 +117,7 @@ class Discriminator(nn.Module):
 
     def _judge(self, features: Array, label: Array | None) -> Judgement:
         if self.condition_dim and self.conditioning != "projection":
-            raise UserError(f"r3gan: got conditioning {self.conditioning!r}, accepted for vectors is 'projection'")
+            raise UserError(f"r3gan: got conditioning {self.conditioning!r}, expected 'projection' for vectors")
         if label is not None and self.conditioning == "projection":
             width = features.shape[-1]
             compared = nn.Dense(width, use_bias=False, kernel_init=linear, name="projected")(features)
@@ -130,16 +132,16 @@ class Discriminator(nn.Module):
 
 
 class Block(nn.Module):
-    """x plus 1x1, bias, LeakyReLU, grouped 3x3, bias, LeakyReLU, 1x1 of it: `[b,h,w,c] -> [b,h,w,c]`.
+    """x + F(x), where F is 1x1, bias, LeakyReLU, grouped 3x3, bias, LeakyReLU, 1x1: `[b,h,w,c] -> [b,h,w,c]`.
 
-    `depth` is the number of blocks of the network, which the start is scaled by; the last convolution starts at zero.
-    Raises UserError where the groups do not divide the widened channels.
+    `depth` is the number of blocks of the network, which scales the initial weights; the last convolution starts at
+    zero. Raises UserError if the groups do not divide the widened channels.
     """
 
     depth: Count
     expansion: Count
     group_width: Count
-    dtype: Any = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     @nn.compact
     def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
@@ -149,8 +151,8 @@ class Block(nn.Module):
             raise UserError(
                 f"r3gan: got group_width {self.group_width}, expected a divisor of {hidden}, the widened channels"
             )
-        # He's gain for LeakyReLU; three layers share the L^(-1/2) of Zhang et al. 2019, section 3, as L^(-1/4) each
-        # of the two that are not zero
+        # He's gain for LeakyReLU; the L^(-1/2) of Zhang et al. 2019, section 3, is split into L^(-1/4) for each of the
+        # two convolutions that do not start at zero
         variance = 2 / (1 + SLOPE**2) / math.sqrt(self.depth)
         init = nn.initializers.variance_scaling(variance, "fan_in", "normal")
         y = Conv(hidden, 1, kernel_init=init, dtype=self.dtype, name="widen")(x)
@@ -164,11 +166,12 @@ class Block(nn.Module):
 def stage_widths(resolution: int, widths: Sequence[int] | None, base_width: int) -> tuple[int, ...]:
     """The widths of the stages from 4 pixels to the resolution.
 
-    Raises UserError for a resolution that is no power of two from 8 on, or another number of widths than stages.
+    Raises UserError for a resolution that is not a power of two of at least 8, or unless there is one width for each
+    stage.
     """
     stages = resolution.bit_length() - START.bit_length() + 1
     if resolution != START << max(stages - 1, 1):
-        raise UserError(f"r3gan: got resolution {resolution}, expected powers of two from 8 on")
+        raise UserError(f"r3gan: got resolution {resolution}, expected a power of two of at least 8")
     if widths is None:
         return tuple(base_width * WIDE // max(START << index, WIDE) for index in range(stages))
     if len(widths) != stages:
@@ -176,12 +179,12 @@ def stage_widths(resolution: int, widths: Sequence[int] | None, base_width: int)
     return tuple(widths)
 
 
-def stage_dtype(index: int, stages: int, dtype: Any) -> Any:
-    """What a stage computes in: the four largest in `dtype`, the one at 4 pixels and the others in float32."""
+def stage_dtype(index: int, stages: int, dtype: DTypeLike) -> DTypeLike:
+    """The dtype that a stage computes in: `dtype` in the four largest, float32 at 4 pixels and in the others."""
     return dtype if index >= max(1, stages - LOW) else jnp.float32
 
 
-def _stage(network: Generator | Discriminator, x: Array, index: int, stages: int, dtype: Any) -> Array:
+def _stage(network: Generator | Discriminator, x: Array, index: int, stages: int, dtype: DTypeLike) -> Array:
     for number in range(network.blocks):
         block = Block(
             network.blocks * stages, network.expansion, network.group_width, dtype, name=f"block_{index}_{number}"
@@ -190,8 +193,8 @@ def _stage(network: Generator | Discriminator, x: Array, index: int, stages: int
     return x
 
 
-def _fitted(x: Array, width: int, name: str, dtype: Any) -> Array:
-    """x, by a 1x1 convolution where it has another width."""
+def _fitted(x: Array, width: int, name: str, dtype: DTypeLike) -> Array:
+    """x, brought to `width` channels by a 1x1 convolution if needed."""
     if x.shape[-1] == width:
         return x
     return Conv(width, 1, use_bias=False, kernel_init=linear, dtype=dtype, name=name)(x)

@@ -1,7 +1,8 @@
-"""Super-resolution of films by networks that remember: what was made of a frame helps with the next one.
+"""Super-resolution of films by recurrent networks: the result for one frame helps with the next.
 
-One step makes one frame: the state is features and the last image, laid upon the pixels of the small frame, as in RLSP
-(Fuoli et al. 2019) and RRN (Isobe et al. 2020), or that image warped by flow, as in FRVSR (Sajjadi et al. 2018).
+One step makes one frame. The state consists of features and of the last image, rearranged as channels of the small
+frame, as in RLSP (Fuoli et al. 2019) and RRN (Isobe et al. 2020), or warped by flow first, as in FRVSR (Sajjadi et al.
+2018).
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from typing import Any
 
 import flax.linen as nn
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
 from jaxgan.config.domains import Count, Given
@@ -29,30 +31,30 @@ Frame = Float[Array, "b h w c"]
 class Recurrent(nn.Module):
     """Clips `[B,T,h,w,C]` to clips `[B,T,sh,sw,C]`, of any size and length; each clip is one shot.
 
-    `step` makes one frame of the frame, the one before and what is remembered: an image that is the bicubically
-    enlarged frame plus what the network says, at first nothing, and not bounded. Without `stateful` every frame is the
-    first of a shot, for comparison.
+    `step` makes one image from the frame, the frame before and the memory. The image is the bicubically enlarged frame
+    plus the output of the network, which starts at zero and is not bounded. Without `stateful` every frame is treated
+    as the first of a shot, for comparison.
 
-    `flow`, such as a `spynet.SPyNet`, finds the motion between the two frames, by which the last image is warped;
-    features are not, whose warping costs as much as several convolutions on CPU. It learns with the images; the loss
-    `temporal.motion` teaches it apart.
+    `flow`, such as a `spynet.SPyNet`, finds the motion between the two frames, by which the last image is warped. The
+    features are not warped, which would cost as much as several convolutions on CPU. `flow` is trained with the
+    generator; the loss `temporal.motion` also trains it directly.
     """
 
     channels: Given[Count]
     scale: Count = 4
     base_width: Count = 48
     blocks: Count = 6
-    features: Count = 48  # that are remembered
+    features: Count = 48  # channels of the memory
     stateful: bool = True
     flow: Network | None = None  # (frame, the one before) -> flow [B,h,w,2] back to it
-    dtype: Any = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
-    clips = True  # not annotated: what is true of all of them
+    clips = True  # not annotated, so that it is not a field
     delay = 0
     receptive_field = None
 
     def setup(self) -> None:
-        """The submodules: `enter`, `block_0` and so on, `memory` and `image`."""
+        """Makes the submodules: `enter`, `block_0` and so on, `memory` and `image`."""
         width, init = self.base_width, {"kernel_init": he, "dtype": self.dtype}
         self.enter = Conv(width, **init)
         self.block = [Block("classic", "none", self.dtype) for _ in range(self.blocks)]
@@ -63,7 +65,7 @@ class Recurrent(nn.Module):
     def __call__(
         self, condition: Float[Array, "b t h w c"], label: Array | None = None, *, train: bool
     ) -> Float[Array, "b t h2 w2 c"]:
-        """The clip at once."""
+        """The whole clip."""
         del label
         return by_step(self, condition, train=train)
 
@@ -98,13 +100,13 @@ class Recurrent(nn.Module):
     def motion(self, frame: Frame, before: Frame) -> Float[Array, "b h w 2"]:
         """The flow from a frame back to the one before, in its pixels. Raises UserError without `flow`."""
         if self.flow is None:
-            raise UserError("config.networks.generator.flow is missing: temporal.motion teaches it, expected a section")
+            raise UserError("config.networks.generator.flow is missing, expected a section: temporal.motion trains it")
         flow: Any = self.flow
         found: Array = flow(frame, before)
         return found
 
     def _moved(self, image: Frame, flow: Array) -> Frame:
-        """An image, laid upon small pixels, warped by the flow of these."""
+        """An image, stored as channels of small pixels, warped by a flow given in small pixels."""
         large = depth_to_space(image, self.scale)
         flow = self.scale * resize(flow, *large.shape[1:3], method="bilinear")
         return space_to_depth(warp(large, flow), self.scale)

@@ -1,15 +1,16 @@
 """SNGAN's residual networks (Miyato et al. 2018, tables 3 to 5), for power-of-two resolutions and for 48 pixels.
 
-With labels they are those of Miyato & Koyama 2018: class-conditional batch norm and a projection discriminator.
+With labels, they follow Miyato & Koyama 2018: class-conditional batch norm and a projection discriminator.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Literal
 
 import flax.linen as nn
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 
 from jaxgan.config.domains import Count, Given, Whole
 from jaxgan.errors import UserError
@@ -21,7 +22,7 @@ from jaxgan.layers.labels import sizes, taken, with_embedding
 from jaxgan.layers.normalization import BatchNorm
 from jaxgan.layers.residual import DownBlock, UpBlock
 
-SMALL = 32  # pixels, up to which all blocks are equally wide and the discriminator halves to 8 pixels only
+SMALL = 32  # resolution up to which all blocks have the same width and the discriminator halves only to 8 pixels
 WIDEST = 16  # times the base width
 
 glorot = nn.initializers.glorot_uniform()
@@ -31,22 +32,23 @@ glorot_relu = nn.initializers.variance_scaling(2.0, "fan_avg", "uniform")  # bef
 class Generator(nn.Module):
     """Latents `[B,Z]` (and labels `[B]`) to images `[B,R,R,C]` in [-1, 1].
 
-    `widths` are the channels of the blocks, that end at 8, 16, ... pixels; the first also at 4 pixels. Each class has
-    its own gains and biases of the norms ("norm"), or an embedding stands beside the latent ("concat").
+    `widths` are the channels of the blocks, which end at 8, 16, ... pixels; the first is also the width at 4 pixels.
+    Each class has its own gains and biases in the norms ("norm"), or an embedding is concatenated to the latent
+    ("concat").
     """
 
     resolution: Given[Count]
     channels: Given[Count]
     num_classes: Given[Whole] = 0
     conditioning: Literal["norm", "concat"] = "norm"
-    condition_dim: Given[Whole] = 0  # of vectors to be conditioned on, in the place of labels; 0: none
+    condition_dim: Given[Whole] = 0  # length of the vectors that replace labels; 0: none
     widths: Sequence[Count] | None = None  # None: as published, from `base_width`
-    base_width: Count = 64  # of the last block; up to 32 pixels a quarter of all
-    dtype: Any = jnp.float32
+    base_width: Count = 64  # of the last block; up to 32 pixels, a quarter of the width of all blocks
+    dtype: DTypeLike = jnp.float32
 
     @nn.compact
     def __call__(self, latent: Array, label: Array | None = None, *, train: bool) -> Array:
-        """The images; `train`: with the batch's statistics."""
+        """The images; `train`: uses the statistics of the batch."""
         stem, *widths = generator_widths(self.resolution, self.widths, self.base_width)
         start = start_of(self.resolution)
         x, condition = latent.astype(self.dtype), taken(self, label)
@@ -72,23 +74,23 @@ class Generator(nn.Module):
 class Discriminator(nn.Module):
     """Images `[B,R,R,C]` (and labels `[B]`) to one logit each.
 
-    `widths` are the channels of the blocks; the first halve the image, to 4 pixels if there are so many of them, the
-    others keep it. Labels are judged by projection, stand beside the image as a learned plane ("concat"), or are
-    guessed ("classifier").
+    `widths` are the channels of the blocks. The first blocks halve the image, down to 4 pixels if there are enough of
+    them; the others keep its size. Labels enter by projection, as a learned plane concatenated to the image
+    ("concat"), or are predicted by an extra head ("classifier").
     """
 
     resolution: Given[Count]
     num_classes: Given[Whole] = 0
     conditioning: Literal["projection", "concat", "classifier"] = "projection"
-    condition_dim: Given[Whole] = 0  # of vectors to be conditioned on, in the place of labels; 0: none
+    condition_dim: Given[Whole] = 0  # length of the vectors that replace labels; 0: none
     widths: Sequence[Count] | None = None  # None: as published, from `base_width`
-    base_width: Count = 64  # of the first block; up to 32 pixels half of all
+    base_width: Count = 64  # of the first block; up to 32 pixels, half the width of all blocks
     norm: Literal["spectral", "none"] = "spectral"
-    dtype: Any = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     @nn.compact
     def __call__(self, image: Array, label: Array | None = None, *, train: bool, meet: Meet = apart) -> Judgement:
-        """Logits `[B]` and the features `[B,F]`, summed over pixels; `meet` comes after each block."""
+        """Logits `[B]` and the features `[B,F]`, summed over pixels; `meet` is applied after each block."""
         widths, halvings = discriminator_widths(self.resolution, self.widths, self.base_width)
         x, spectral = image.astype(self.dtype), self.norm == "spectral"
         label = taken(self, label, needed=self.conditioning != "classifier")
@@ -120,16 +122,16 @@ class Discriminator(nn.Module):
 
 
 def start_of(resolution: int) -> int:
-    """The pixels at which a generator begins: 4, or 6 for 48 pixels. Raises UserError for other resolutions."""
+    """The pixels at which a generator starts: 4, or 6 for 12, 24, 48, ... Raises UserError for other resolutions."""
     for start in (4, 6):
         doublings = (resolution // start).bit_length() - 1
         if doublings > 0 and resolution == start << doublings:
             return start
-    raise UserError(f"resnet: got resolution {resolution}, expected powers of two from 8 on, and 12, 24, 48, ...")
+    raise UserError(f"resnet: got resolution {resolution}, expected a power of two of at least 8, or 12, 24, 48, ...")
 
 
 def generator_widths(resolution: int, widths: Sequence[int] | None, base_width: int) -> tuple[int, ...]:
-    """The channels at the start and after each doubling. Raises UserError where resolution and widths do not fit."""
+    """The channels at the start and after each doubling. Raises UserError if resolution and widths do not fit."""
     doublings = _doublings(resolution)
     if widths is not None:
         if len(widths) != doublings:
@@ -142,7 +144,7 @@ def generator_widths(resolution: int, widths: Sequence[int] | None, base_width: 
 
 
 def discriminator_widths(resolution: int, widths: Sequence[int] | None, base_width: int) -> tuple[tuple[int, ...], int]:
-    """The channels of the blocks, and how many of these halve. Raises UserError where widths do not fit."""
+    """The channels of the blocks, and how many of them halve. Raises UserError if widths do not fit."""
     doublings = _doublings(resolution)
     if widths is not None:
         if not widths:

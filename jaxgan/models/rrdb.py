@@ -1,12 +1,13 @@
-"""ESRGAN's network of residual-in-residual dense blocks (Wang et al. 2018), and Real-ESRGAN's of it (2021)."""
+"""The residual-in-residual dense blocks of ESRGAN (Wang et al. 2018), and their Real-ESRGAN version (2021)."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import flax.linen as nn
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 
 from jaxgan.config.domains import Count, Given
 from jaxgan.errors import UserError
@@ -17,9 +18,9 @@ from jaxgan.layers.reduction import spread
 from jaxgan.layers.resampling import box_upsample
 
 SLOPE = 0.2  # of LeakyReLU
-RESIDUAL = 0.2  # what a block adds is scaled by this (Wang et al. 2018, 3.1)
-LAYERS = 5  # convolutions of a dense block
-DENSE = 3  # dense blocks of a block
+RESIDUAL = 0.2  # scale of each block's residual (Wang et al. 2018, 3.1)
+LAYERS = 5  # convolutions per dense block
+DENSE = 3  # dense blocks per block
 DOUBLINGS = 2
 
 linear = nn.initializers.variance_scaling(1.0, "fan_in", "normal")
@@ -30,9 +31,9 @@ small = nn.initializers.variance_scaling(0.02, "fan_in", "normal")  # a tenth of
 class Generator(nn.Module):
     """Conditions `[B,h,w,C']` to images `[B,sh,sw,C]` in about [-1, 1], of any height and width; without norms.
 
-    The features are always doubled twice. For scale 2 or 1 the condition's pixels, two by two or four by four, first
-    become channels (Wang et al. 2021, figure 4); its sides are mirrored to such multiples. With `unit_range` the
-    network itself works on [0, 1], as published ones do: what it pads with is black.
+    The features are always doubled twice. For scale 2 or 1, each 2x2 or 4x4 pixels of the condition first become
+    channels (Wang et al. 2021, figure 4); its sides are padded by reflection to such multiples. With `unit_range` the
+    network itself works on [0, 1], like the published ones, so that its zero padding is black.
     """
 
     channels: Given[Count]
@@ -41,27 +42,27 @@ class Generator(nn.Module):
     base_width: Count = 64
     growth: Count = 32  # channels that a convolution of a dense block adds
     unit_range: bool = False
-    dtype: Any = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     @property
     def multiple(self) -> int:
-        """Pixels of the condition along a side that become one of the features. UserError for another scale."""
+        """Condition pixels along a side per feature pixel. Raises UserError unless the scale is 1, 2 or 4."""
         if self.scale not in (1, 2, 4):
-            raise UserError(f"rrdb: got scale {self.scale}, expected 1, 2 and 4")
+            raise UserError(f"rrdb: got scale {self.scale}, expected 1, 2 or 4")
         return (1 << DOUBLINGS) // self.scale
 
     @property
     def receptive_field(self) -> int:
-        """How many pixels of the condition around its own an image's pixel follows from at most, on each side."""
-        reach = 2  # of the last two convolutions, in pixels of the doubled
+        """The largest number of condition pixels, on each side of its own, that an output pixel depends on."""
+        reach = 2  # of the last two convolutions, in pixels of the doubled features
         for _ in range(DOUBLINGS):
             reach = -(-(reach + 1) // 2)
         reach += 2 + LAYERS * DENSE * self.blocks
-        return self.multiple * reach  # so far sees the outermost pixel of those that become one
+        return self.multiple * reach  # as seen from the outermost of the pixels that become one
 
     @nn.compact
     def __call__(self, condition: Array, label: Array | None = None, *, train: bool) -> Array:
-        """The images; `train` makes no difference. Raises UserError for another scale than 1, 2 or 4."""
+        """The images; `train` makes no difference. Raises UserError unless the scale is 1, 2 or 4."""
         del label, train
         height, width = condition.shape[1:3]
         x = (condition + 1) / 2 if self.unit_range else condition
@@ -82,10 +83,10 @@ class Generator(nn.Module):
 
 
 class Block(nn.Module):
-    """x plus a fifth of what three dense blocks make of it: `[b,h,w,c] -> [b,h,w,c]`."""
+    """x plus a fifth of the output of three dense blocks: `[b,h,w,c] -> [b,h,w,c]`."""
 
     growth: Count
-    dtype: Any
+    dtype: DTypeLike
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
@@ -97,10 +98,10 @@ class Block(nn.Module):
 
 
 class DenseBlock(nn.Module):
-    """x plus a fifth of five convolutions, each of which sees x and all before it: `[b,h,w,c] -> [b,h,w,c]`."""
+    """x plus a fifth of the output of five convolutions, each of x and all earlier maps: `[b,h,w,c] -> [b,h,w,c]`."""
 
     growth: Count
-    dtype: Any
+    dtype: DTypeLike
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
@@ -113,18 +114,18 @@ class DenseBlock(nn.Module):
 
 
 class Layer(NamedTuple):
-    """What a 3x3 convolution consists of."""
+    """The params of a 3x3 convolution."""
 
     kernel: Array  # [3,3,i,o]
     bias: Array  # [o]
 
 
 class _Weights(nn.Module):
-    """The params of a convolution that `densely` computes with others."""
+    """The params of one of the convolutions that `densely` computes together."""
 
     inputs: int
     features: int
-    dtype: Any
+    dtype: DTypeLike
 
     @nn.compact
     def __call__(self) -> Layer:
@@ -134,11 +135,11 @@ class _Weights(nn.Module):
 
 
 def densely(x: Array, layers: Sequence[Layer]) -> Array:
-    """The last of convolutions `[b,h,w,c] -> [b,h,w,o]` with LeakyReLU between them, each of x and all before it.
+    """Densely connected convolutions: the output of the last, `[b,h,w,c] -> [b,h,w,o]`, with LeakyReLU between them.
 
-    Each map goes once through the kernels of all that read it, side by side, and their results are added: the
-    formula's products, but wider, and of 3 times fewer patches than where each layer gathers its own inputs, which
-    takes a tenth more time on CPU.
+    Each layer reads x and the outputs of all earlier layers. Each map is convolved once with the concatenated kernels
+    of all layers that read it, and each layer adds up its parts. These are the products of the formula, but wider, and
+    with 3 times fewer patches than if each layer concatenated its own inputs, which takes a tenth more time on CPU.
     """
     geometry = Geometry((1, 1), ((1, 1), (1, 1)), 1, (x.shape[1], x.shape[2]))
     sums: list[Array] = [spread(layer.bias, (*x.shape[:3], layer.bias.shape[0])) for layer in layers]

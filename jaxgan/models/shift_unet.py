@@ -1,6 +1,6 @@
-"""U-Nets for films: of temporal shifts (Lin et al. 2019; Qi et al. 2022), and in FastDVDnet's two stages.
+"""U-Nets for films: with temporal shifts (Lin et al. 2019; Qi et al. 2022), and with the two stages of FastDVDnet.
 
-They are trained on clips and go through films frame by frame, with what later frames need as memory.
+They are trained on clips and process films frame by frame; a memory keeps the features that later frames need.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import Any, Literal
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 from jaxtyping import Float
 
 from jaxgan.config.domains import Count, Given, Halvings, Several, Whole
@@ -33,11 +34,11 @@ Noise = Literal["blind", "map"]
 
 
 class _Film(nn.Module):
-    """What networks of films share: clips as a whole, and frame by frame with a memory."""
+    """Base class of networks for films, which process whole clips, or single frames with a memory."""
 
     clips = True
     scale = 1
-    receptive_field = None  # a memory spreads over the frame
+    receptive_field = None  # the memory spreads over the frame
 
     @property
     def delay(self) -> int:
@@ -45,7 +46,7 @@ class _Film(nn.Module):
         raise NotImplementedError
 
     def through(self, clip: Clip, passage: Passage) -> Clip:
-        """The images of a whole clip or of a piece."""
+        """The images of a whole clip or of a part of it."""
         raise NotImplementedError
 
     def __call__(self, condition: Clip, label: Array | None = None, *, train: bool) -> Clip:
@@ -54,7 +55,7 @@ class _Film(nn.Module):
         return self.through(condition, Passage())
 
     def step(self, condition: Array, memory: Memory, *, train: bool = False) -> tuple[Array, dict[str, Array]]:
-        """The next frame `[b,h,w,c]` and the memory before it to the image `delay` frames back, and the memory."""
+        """The image `delay` frames before the next frame `[b,h,w,c]`, and the memory after that frame."""
         del train
         passage = Passage(memory)
         image = self.through(condition[:, None], passage)
@@ -62,7 +63,7 @@ class _Film(nn.Module):
 
     @nn.nowrap
     def start(self, condition: Array) -> dict[str, Array]:
-        """The memory before the first frame `[b,h,w,c]`, of which only the shape counts."""
+        """The memory before the first frame `[b,h,w,c]`, which gives only the shape."""
         made = lambda frame: self.init_with_output(jax.random.key(0), frame, {}, method="step")  # noqa: E731
         (_, memory), _ = jax.eval_shape(made, condition)
         return jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), memory)
@@ -71,34 +72,34 @@ class _Film(nn.Module):
 class Generator(_Film):
     """Conditions `[B,T,H,W,C']` to clips `[B,T,H,W,C]`, of any height, width and length; without norms.
 
-    As `unet.Generator`, and before the convolutions that keep their size a part of the channels moves between frames,
-    of those that merge two maps a part of the smaller one's.
-    The first `ahead` of these shifts look one frame ahead too, each of which delays the film by a frame; 0: no frame
-    sees a later one. With `noise` "map" the last channel of the condition is the standard deviation of its noise; it is
-    estimated where the condition has no more channels than the image. `filled`: the last channel of the condition is a
-    mask, and what it hides is filled in first, from the frame ("smooth"), from other frames ("median", "flow"; see
-    `jaxgan.layers.film_filling`), or not ("grey").
+    A `unet.Generator` with temporal shifts: before each convolution that keeps the size, some of the channels are
+    shifted between frames; if it merges two maps, only channels of the smaller map are. The first `ahead` of the
+    shifts also look one frame ahead, which delays the film by one frame each; with 0, no frame sees a later one. With
+    `noise` "map", the last channel of the condition is the standard deviation of its noise; it is estimated if the
+    condition has no more channels than the image. With `filled`, the last channel of the condition is a mask, and the
+    hidden pixels are filled in first: from the frame ("smooth"), from other frames ("median", "flow"; see
+    `jaxgan.layers.film_filling`), or with grey ("grey").
     """
 
     channels: Given[Count]
     base_width: Count = 32
     halvings: Halvings = 2
-    bottom: Whole = 2  # convolutions of the smallest image
+    bottom: Whole = 2  # convolutions at the smallest size
     ahead: Whole = 4
-    temporal: bool = True  # False: nothing moves between frames, to compare with
-    parts: Several = 4  # of the channels, of which one moves in each direction
-    unshuffle: Count = 1  # pixels of a side that become channels first (Zhang et al. 2018, "FFDNet", section III-A)
+    temporal: bool = True  # False: no shifts between frames, for comparison
+    parts: Several = 4  # parts of the channels, of which one is shifted in each direction
+    unshuffle: Count = 1  # pixels along a side that become channels (Zhang et al. 2018, "FFDNet", section III-A)
     noise: Noise = "blind"
     gated: bool = False
     residual: bool = True
     filled: Filling | None = None
     window: Count = 6  # frames of the median
-    future: Whole = 0  # how many of them are later ones
-    dtype: Any = jnp.float32
+    future: Whole = 0  # the number of these frames that are later ones
+    dtype: DTypeLike = jnp.float32
 
     @property
     def multiple(self) -> int:
-        """Pixels between two places of a crop at which the network does the same."""
+        """The period in pixels of the network: crops at multiples of it are processed alike."""
         return self.unshuffle << self.halvings
 
     @property
@@ -108,7 +109,7 @@ class Generator(_Film):
 
     @nn.compact
     def through(self, clip: Clip, passage: Passage) -> Clip:
-        """The images of a whole clip or of a piece. Raises UserError for impossible numbers."""
+        """The images of a whole clip or of a part of it. Raises UserError for fields that do not fit together."""
         self._check(clip)
         height, width = clip.shape[2:4]
         clip, inputs = self._inputs(passage.extended(clip, self.delay), passage)
@@ -119,7 +120,7 @@ class Generator(_Film):
         return passage.caught_up(clip, "condition", entered) + x if self.residual else jnp.tanh(x)
 
     def _inputs(self, condition: Clip, passage: Passage) -> tuple[Clip, Clip]:
-        """What a residual is added to, and what the network is shown."""
+        """The clip that a residual is added to, and the input of the network."""
         condition = condition.astype(jnp.float32)
         clip, last = condition[..., : self.channels], condition[..., self.channels :]
         if self.filled is not None:
@@ -130,7 +131,7 @@ class Generator(_Film):
         return clip, jnp.concatenate([clip, last], axis=-1)
 
     def _body(self, x: Clip, passage: Passage) -> Clip:
-        """Down and up."""
+        """The halving and the doubling half of the U-Net, without the last convolution."""
         widths, skips, shifts = doubled(self.base_width, self.halvings), [], itertools.count()
 
         def shifted(x: Clip, name: str) -> Clip:
@@ -170,18 +171,18 @@ class Generator(_Film):
         if self.base_width < self.parts:
             raise UserError(f"shift_unet: got base_width {self.base_width}, expected parts ({self.parts}) or more")
         if self.filled is not None and self.noise == "map":
-            raise UserError("shift_unet: got filled and a noise map, expected one of both")
+            raise UserError("shift_unet: got filled with noise 'map', expected only one of them")
         least = self.channels + (self.filled is not None)
         if got < least:
             raise UserError(f"shift_unet: got conditions of {got} channels, expected {least} or more")
 
 
 class TwoStage(_Film):
-    """Noisy conditions `[B,T,H,W,C']` to clips `[B,T,H,W,C]` in FastDVDnet's shape (Tassano et al. 2020, section 3).
+    """Noisy conditions `[B,T,H,W,C']` to clips `[B,T,H,W,C]` by the two stages of FastDVDnet (Tassano et al. 2020, 3).
 
-    Of five frames a first U-Net denoises the middle three, each from itself and its neighbours, and a second one
-    the middle frame from these three. Both are residual `unet.Generator`s without norms. Of a film each frame goes
-    through the first only once. `noise` as of `Generator`.
+    A first U-Net denoises the middle three of five frames, each from itself and its neighbours; a second one denoises
+    the middle frame from these three. Both are residual `unet.Generator`s without norms. In a film, each frame goes
+    through the first stage only once. `noise` is that of `Generator`.
     """
 
     channels: Given[Count]
@@ -189,18 +190,18 @@ class TwoStage(_Film):
     halvings: Halvings = 2
     bottom: Whole = 2
     noise: Noise = "map"
-    dtype: Any = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     delay = 2
 
     @property
     def multiple(self) -> int:
-        """Pixels between two places of a crop at which the network does the same."""
+        """The period in pixels of the network: crops at multiples of it are processed alike."""
         return 1 << self.halvings
 
     @nn.compact
     def through(self, clip: Clip, passage: Passage) -> Clip:
-        """The images of a whole clip or of a piece. Raises UserError for conditions of too few channels."""
+        """The images of a whole clip or of a part of it. Raises UserError for conditions of too few channels."""
         if clip.shape[-1] < self.channels:
             raise UserError(f"two_stage: got conditions of {clip.shape[-1]} channels, expected {self.channels} or more")
         condition = passage.extended(clip.astype(jnp.float32), self.delay)

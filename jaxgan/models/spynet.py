@@ -1,12 +1,11 @@
-"""Flow by a pyramid of small networks (Ranjan & Black 2017, "SPyNet")."""
+"""Optical flow by a pyramid of small networks (Ranjan & Black 2017, "SPyNet")."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import flax.linen as nn
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
 from jaxgan.config.domains import Count
@@ -23,25 +22,25 @@ Frame = Float[Array, "b h w c"]
 
 
 class SPyNet(nn.Module):
-    """Two frames `[B,h,w,C]` to the flow `[B,h,w,2]` by which the other one, warped, becomes the first.
+    """Two frames `[B,h,w,C]` to the flow `[B,h,w,2]` that warps the other frame to the first.
 
-    From coarse to fine, each level adds to the flow of the level before what it sees of the first frame and of the
-    other one, warped by that flow. It begins with no motion and learns with what it is for. Frames whose sides are no
-    multiples of the coarsest pixel go on beyond their border.
+    From coarse to fine, each level adds a correction to the flow of the level before, computed from the first frame
+    and from the other frame, warped by that flow. At initialisation there is no motion; the network is trained with the
+    network that uses it. Frames whose sides are not multiples of the coarsest pixel are padded with their edges.
 
-    The published network has six levels and was trained by itself. With `published` frames are treated as its weights
-    want them: colours by ImageNet's mean and spread, sides stretched to multiples of the coarsest pixel, and flow
-    enlarged corner on corner.
+    The published network has six levels and was trained separately. With `published`, frames are prepared as its
+    weights require: colours are normalised by ImageNet's mean and deviation, sides are stretched to multiples of the
+    coarsest pixel, and flow is enlarged with aligned corners.
     """
 
     levels: Count = 3
     widths: tuple[Count, ...] = (32, 64, 32, 16)
     published: bool = False
-    dtype: Any = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     @nn.compact
     def __call__(self, frame: Float[Array, "b h w c"], other: Float[Array, "b h w c"]) -> Float[Array, "b h w 2"]:
-        """In pixels to the right and down, float32."""
+        """The flow in pixels, to the right and down, float32."""
         height, width = frame.shape[1:3]
         down, right = (-side % 2 ** (self.levels - 1) for side in (height, width))
         pair = [self._prepared(each.astype(jnp.float32), down, right) for each in (frame, other)]
@@ -63,7 +62,7 @@ class SPyNet(nn.Module):
         return resize(flow, height, width, method="bilinear", antialias=False) / stretched
 
     def _prepared(self, frame: Frame, down: int, right: int) -> Frame:
-        """A frame as the pyramid begins with it, so many pixels larger."""
+        """The frame that the pyramid starts with, larger by `down` and `right` pixels."""
         if not self.published:
             return jnp.pad(frame, ((0, 0), (0, down), (0, right), (0, 0)), mode="edge")
         colours = ((frame + 1) / 2 - np.array(MEAN, np.float32)) / np.array(SPREAD, np.float32)
@@ -71,12 +70,12 @@ class SPyNet(nn.Module):
 
 
 def _doubled(flow: Float[Array, "b h w 2"]) -> Float[Array, "b h2 w2 2"]:
-    """Twice as large, the corners' pixels upon each other, between them bilinear."""
+    """Bilinear enlargement by 2 with aligned corners."""
     down, right = (_between(side) for side in flow.shape[1:3])
     return jnp.einsum("bhwc,yh,xw->byxc", flow, down, right, precision="highest")
 
 
 def _between(size: int) -> np.ndarray:
-    """`[2 size, size]`: how much each old place counts for the new ones."""
+    """`[2 size, size]`: the weight of each old place in each new one."""
     place = np.linspace(0, size - 1, 2 * size)[:, None]
     return np.maximum(1 - np.abs(place - np.arange(size)), 0).astype(np.float32)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 import flax.linen as nn
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 
 from jaxgan.config.domains import Count, Given, Halvings
 from jaxgan.errors import UserError
@@ -28,10 +29,11 @@ small = nn.initializers.variance_scaling(0.02, "fan_in", "normal")  # in a sum o
 class Generator(nn.Module):
     """Conditions `[B,h,w,C']` to images `[B,sh,sw,C]` in [-1, 1], of any height and width.
 
-    The "classic" one: 9x9, 3x3, the blocks, 3x3, then for each doubling a 3x3 convolution to four times the channels,
-    which become pixels, and 9x9; with ReLU. The one of "srgan" (figure 4): no second convolution, a skip from the first
-    one over all blocks, PReLU, also behind the doublings; with norm "batch" it is the published one. With `residual`
-    the image is the bicubically enlarged condition plus what the network says, at first nothing, and not bounded.
+    Variant "classic": 9x9, 3x3, the blocks, 3x3, then for each doubling a 3x3 convolution to four times the channels,
+    which become pixels, and 9x9; with ReLU. Variant "srgan" (figure 4): without the second convolution, with a skip
+    from the first one over all blocks, and with PReLU, also after the doublings; with norm "batch" this is the
+    published network. With `residual` the image is the bicubically enlarged condition plus the output of the network,
+    which starts at zero and is not bounded.
     """
 
     channels: Given[Count]
@@ -41,11 +43,11 @@ class Generator(nn.Module):
     base_width: Count = 64
     blocks: Count = 16
     residual: bool = False
-    dtype: Any = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     @property
     def receptive_field(self) -> int:
-        """How many pixels of the condition around its own an image's pixel follows from, on each side."""
+        """The number of condition pixels, on each side of its own, that an output pixel depends on."""
         reach = 4  # of the last convolution, in the image's pixels
         for _ in range(doublings(self.scale)):
             reach = -(-reach // 2) + 1
@@ -53,7 +55,7 @@ class Generator(nn.Module):
 
     @nn.compact
     def __call__(self, condition: Array, label: Array | None = None, *, train: bool) -> Array:
-        """The images; `train`: with the batch's statistics. Raises UserError for another scale than 1, 2, 4 or 8."""
+        """The images; `train`: uses the statistics of the batch. Raises UserError unless the scale is 1, 2, 4 or 8."""
         del label
         stages, classic, width = doublings(self.scale), self.variant == "classic", self.base_width
         stem = Conv(width, 9, kernel_init=he, dtype=self.dtype, name="stem")
@@ -79,15 +81,15 @@ class Generator(nn.Module):
 
 
 class Block(nn.Module):
-    """x plus 3x3, activation, 3x3 of it, each convolution with its norm: `[b,h,w,c] -> [b,h,w,c]`."""
+    """x + F(x), where F is 3x3, activation, 3x3, with a norm after each convolution: `[b,h,w,c] -> [b,h,w,c]`."""
 
     variant: str
     norm: str
-    dtype: Any
+    dtype: DTypeLike
 
     @nn.compact
     def __call__(self, x: Array, *, train: bool) -> Array:
-        """`train`: with the batch's statistics."""
+        """`train`: uses the statistics of the batch."""
         y = _activated(self._convolved(x, 0, train), self.variant, "prelu")
         return x + self._convolved(y, 1, train)
 
@@ -98,21 +100,21 @@ class Block(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """Images `[B,H,W,C]` of any size to one logit each: SRGAN's convolutions after the manner of VGG (figure 4).
+    """Images `[B,H,W,C]` of any size to one logit each, by the VGG-style convolutions of SRGAN (figure 4).
 
-    At each width, from the base width on, one 3x3 convolution keeps the image and one halves it. The mean over pixels
-    stands where SRGAN has all of them, which ties it to one size. Norm "batch" is the published one; without it, or
-    with "spectral", no image depends on the others, as penalties of the gradient by image want it.
+    At each width, from the base width, one 3x3 convolution keeps the size of the image and one halves it. SRGAN's
+    dense layer reads all pixels, which ties it to one size; here it reads their mean. Norm "batch" is the published
+    one; with "none" or "spectral", no image depends on the others, as gradient penalties per image require.
     """
 
     base_width: Count = 64
     halvings: Halvings = 4
     norm: Literal["none", "spectral", "batch"] = "none"
-    dtype: Any = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     @nn.compact
     def __call__(self, image: Array, label: Array | None = None, *, train: bool) -> Judgement:
-        """Logits `[B]`, and the maps `[B,h,w,c]` behind each convolution as features."""
+        """Logits `[B]`, and the maps `[B,h,w,c]` after each convolution as features."""
         del label
         x, features, spectral = image.astype(self.dtype), [], self.norm == "spectral"
         for index in range(2 * self.halvings):
@@ -127,7 +129,7 @@ class Discriminator(nn.Module):
                 name=f"conv_{index}",
             )
             x = spectral_norm(conv, x, train=train, wanted=spectral)
-            if index > 0:  # not the image itself
+            if index > 0:  # the first convolution has no norm
                 x = normed(x, self.norm, train=train, name=f"norm_{index}", dtype=self.dtype)
             x = nn.leaky_relu(x, SLOPE)
             features.append(x)
@@ -139,12 +141,12 @@ class Discriminator(nn.Module):
 
 
 def doublings(scale: int) -> int:
-    """How often the image is doubled. Raises UserError for another scale than 1, 2, 4 or 8."""
+    """The number of doublings of the image. Raises UserError unless the scale is 1, 2, 4 or 8."""
     if scale not in (1, 2, 4, 8):
-        raise UserError(f"srresnet: got scale {scale}, expected 1, 2, 4 and 8")
+        raise UserError(f"srresnet: got scale {scale}, expected 1, 2, 4 or 8")
     return scale.bit_length() - 1
 
 
 def _activated(x: Array, variant: str, name: str) -> Array:
-    """ReLU, or a submodule `name` of the calling network: PReLU."""
+    """ReLU ("classic"), or PReLU as the submodule `name` of the calling network."""
     return nn.relu(x) if variant == "classic" else PReLU(name=name)(x)

@@ -1,17 +1,17 @@
-"""The compact network of Real-ESRGAN's models for films: plain convolutions at the condition's size (Wang et al. 2021).
+"""The compact network of Real-ESRGAN's film models: plain convolutions at the size of the condition (Wang et al. 2021).
 
-Its authors call it SRVGGNetCompact. As in ESPCN (Shi et al. 2016) all work is done on the small image and pixels are
-made of channels at the end; as in VDSR (Kim et al. 2016) what is learned is only what the enlarged condition lacks.
+Its authors call it SRVGGNetCompact. As in ESPCN (Shi et al. 2016), all convolutions run on the small image, and the
+channels become pixels at the end; as in VDSR (Kim et al. 2016), the network learns only the difference to the enlarged
+condition.
 """
 
 from __future__ import annotations
-
-from typing import Any
 
 import flax.linen as nn
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from jax.typing import DTypeLike
 
 from jaxgan.config.domains import Count, Given, Whole
 from jaxgan.errors import UserError
@@ -22,24 +22,24 @@ from jaxgan.layers.depth_to_space import depth_to_space
 from jaxgan.layers.prelu import START, PReLU
 
 he = nn.initializers.variance_scaling(2 / (1 + START**2), "fan_in", "normal")
-small = nn.initializers.variance_scaling(0.02, "fan_in", "normal")  # at first little is added
+small = nn.initializers.variance_scaling(0.02, "fan_in", "normal")  # little is added at initialisation
 
 
 class Generator(nn.Module):
     """Conditions `[B,h,w,C']` to images `[B,sh,sw,C]` in about [-1, 1], of any height and width; without norms.
 
-    The image is the condition with its pixels repeated, plus what the network says. Where the scale is smaller than
-    `upscale`, the network enlarges by `upscale`, and then the image is made smaller bicubically. With `unit_range`
-    the network itself works on [0, 1], as published ones do: what it pads with is black.
+    The image is the condition with its pixels repeated, plus the output of the network. If the scale is smaller than
+    `upscale`, the network enlarges by `upscale`, and the image is then reduced bicubically. With `unit_range` the
+    network itself works on [0, 1], like the published ones, so that its zero padding is black.
     """
 
     channels: Given[Count]
     scale: Count = 4
     upscale: Count | None = None  # None: the scale
-    convs: Whole = 16  # between the first and the last one
+    convs: Whole = 16  # convolutions between the first and the last one
     base_width: Count = 64
     unit_range: bool = False
-    dtype: Any = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     @property
     def multiple(self) -> int:
@@ -48,19 +48,19 @@ class Generator(nn.Module):
 
     @property
     def features_scale(self) -> int:
-        """Pixels of the features along a side for each of the condition: what tiles need memory for."""
+        """Feature pixels along a side per condition pixel; the memory that tiles need follows from it."""
         return 1
 
     @property
     def receptive_field(self) -> int:
-        """How many pixels of the condition around its own an image's pixel follows from, on each side."""
+        """The number of condition pixels, on each side of its own, that an output pixel depends on."""
         enlarged = enlargement(self.scale, self.upscale)
         beyond = _shares(self.scale, enlarged)[:, [0, -1]].any()  # the pixels that one of the condition becomes
         return self.convs + 2 + int(beyond)
 
     @nn.compact
     def __call__(self, condition: Array, label: Array | None = None, *, train: bool) -> Array:
-        """The images; `train` makes no difference. Raises UserError for a scale or channels that there cannot be."""
+        """The images; `train` makes no difference. Raises UserError for an invalid scale or number of channels."""
         del label, train
         factor = enlargement(self.scale, self.upscale)
         given = (condition + 1) / 2 if self.unit_range else condition
@@ -72,7 +72,7 @@ class Generator(nn.Module):
         x = self._conv(self.channels * factor**2, small, "image")(x).astype(jnp.float32)
         kept = given[..., : self.channels].astype(jnp.float32)  # a mask comes last
         if kept.shape[-1] not in (1, self.channels):
-            raise UserError(f"srvgg: got conditions of {kept.shape[-1]} channels for images of {self.channels}")
+            raise UserError(f"srvgg: got conditions of {kept.shape[-1]} channels, expected 1 or {self.channels}")
         image = depth_to_space(x + jnp.repeat(kept, x.shape[-1] // kept.shape[-1], axis=-1), factor)
         if factor != self.scale:
             image = shrunk(image, factor, self.scale)
@@ -83,19 +83,19 @@ class Generator(nn.Module):
 
 
 def enlargement(scale: int, upscale: int | None) -> int:
-    """By how much the network itself enlarges. Raises UserError where it cannot give images of that scale."""
+    """The factor by which the network itself enlarges. Raises UserError unless the scale is from 1 to this factor."""
     factor = scale if upscale is None else upscale
     if not 1 <= scale <= factor:
-        raise UserError(f"srvgg: got scale {scale} of upscale {factor}, expected scales from 1 to upscale")
+        raise UserError(f"srvgg: got scale {scale} with upscale {factor}, expected a scale from 1 to upscale")
     return factor
 
 
 def shrunk(x: Array, factor: int, scale: int) -> Array:
-    """Images `[b,fh,fw,c] -> [b,sh,sw,c]`, made smaller bicubically from `factor` to a smaller `scale`.
+    """Images `[b,fh,fw,c] -> [b,sh,sw,c]`, reduced bicubically from `factor` to a smaller `scale`.
 
-    As PyTorch and ncnn have it: four taps however much is left out, a = -3/4, the outermost pixel beyond the border.
-    Each `scale` new pixels follow in one way from `factor` old ones and the nearest before and after them, so that
-    sums of every `factor`-th pixel do it: a tenth of the time that products with matrices take on CPU.
+    As in PyTorch and ncnn: four taps at any factor (no antialiasing), a = -3/4, edges repeated beyond the border. Each
+    group of `scale` new pixels is the same linear map of `factor` old pixels and the nearest one on each side, so that
+    weighted sums of every `factor`-th pixel suffice: a tenth of the time of matrix products on CPU.
     """
     shares = _shares(scale, factor)
     for axis in (1, 2):
@@ -111,6 +111,6 @@ def shrunk(x: Array, factor: int, scale: int) -> Array:
 
 
 def _shares(scale: int, factor: int) -> np.ndarray:
-    """`[scale, 1 + factor + 1]`: how much of each old pixel is in new ones, with one before and one after."""
+    """`[scale, 1 + factor + 1]`: the weight of each old pixel in the new ones, with one more old pixel on each side."""
     wide = weights(3 * scale, 3 * factor, 3 * scale, 3 * factor, method="bicubic", antialias=False)
     return wide[scale : 2 * scale, factor - 1 : 2 * factor + 1].astype(np.float32)

@@ -1,4 +1,4 @@
-"""The spatio-temporal discriminator of TecoGAN (Chu et al. 2020), which judges three frames together."""
+"""The spatio-temporal discriminator of TecoGAN (Chu et al. 2020), which judges triplets of frames."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ FRAMES = 3
 
 
 class Triplets(nn.Module):
-    """Clips `[B,T,H,W,C]` to judgements of each three frames that follow each other, `[B,T // 3, ...]`.
+    """Clips `[B,T,H,W,C]` to judgements of consecutive triplets of frames, `[B,T // 3, ...]`.
 
-    `backbone`, a discriminator of images, sees the three frames as channels. Where the enlarged conditions are judged
-    too (`config.task.conditional`), which follow the clip's own channels, it sees besides them the frames as they are
-    when the first and the last one are warped to the second: by the motion of the conditions, so that reals and fakes
-    move alike. The original's flow is that of a network which learns with the generator; here it is found without
-    training. One or two frames at the end that fill no triplet are not judged.
+    `backbone`, a discriminator of images, sees the three frames as channels. With `config.task.conditional`, the
+    enlarged conditions follow the clip's own channels; then it also sees the conditions, and the triplet with its first
+    and last frame warped to the second. The flow is that of the conditions, so that reals and fakes are warped alike.
+    The original trains a flow network with the generator; here the flow is estimated without training. One or two
+    frames at the end that do not fill a triplet are not judged.
     """
 
     backbone: Network
     channels: Given[Count]
 
-    clips = True  # not annotated: what is true of all of them
+    clips = True  # not annotated, so that it is not a field
 
     @nn.compact
     def __call__(self, image: Array, label: Array | None = None, *, train: bool) -> Judgement:
@@ -49,7 +49,7 @@ class Triplets(nn.Module):
 
 
 def _compensated(clip: Array, condition: Array) -> Array:
-    """The clip with its outer frames warped to the one in the middle, by the motion in the condition."""
+    """The triplet with its outer frames warped to the middle one, by the flow of the condition."""
     grey = jax.lax.stop_gradient(condition.mean(axis=-1, keepdims=True))
     outer = grey[:, ::2]
     flow = find_flow(as_frames(jnp.broadcast_to(grey[:, 1:2], outer.shape)), as_frames(outer))

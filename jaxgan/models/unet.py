@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 import flax.linen as nn
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 
 from jaxgan.config.domains import Count, Given, Halvings, SomeHalvings, Whole
 from jaxgan.errors import UserError
@@ -22,7 +23,7 @@ from jaxgan.layers.spectral import spectral_norm
 SLOPE = 0.2  # of LeakyReLU
 WIDEST = 8  # times the base width
 DROPOUT = 0.5
-DROPPED = 3  # of a translator's doublings, from the smallest image on
+DROPPED = 3  # doublings of a translator with dropout, from the smallest image
 
 linear = nn.initializers.variance_scaling(1.0, "fan_in", "normal")
 he = nn.initializers.variance_scaling(2 / (1 + SLOPE**2), "fan_in", "normal")
@@ -32,34 +33,34 @@ normal = nn.initializers.normal(0.02)  # Isola et al. 2017, appendix 6.2
 class Generator(nn.Module):
     """Conditions `[B,H,W,C']` to images `[B,H,W,C]`, of any height and width; without norms.
 
-    The base width is doubled at each halving. With `gated` all convolutions but the last are gated ones (Yu et al.
-    2019), which can tell what is there from what is to be filled in. With `residual` the image is the first channels of
-    the condition plus what the network says, at first nothing, and not bounded; else in [-1, 1]. With `filled` the last
-    channel of the condition is a mask, and what it hides is filled in smoothly first. Images are mirrored to sides of
-    `multiple` pixels.
+    The width is doubled at each halving. With `gated`, all convolutions but the last are gated (Yu et al. 2019), which
+    helps to distinguish known pixels from holes. With `residual`, the image is the first channels of the condition
+    plus the output of the network, which starts at zero and is not bounded; otherwise it is in [-1, 1]. With `filled`,
+    the last channel of the condition is a mask, and the hidden pixels are filled in smoothly first. Images are padded
+    by reflection to multiples of `multiple` pixels.
     """
 
     channels: Given[Count]
     base_width: Count = 32
     halvings: Halvings = 3
-    bottom: Whole = 2  # convolutions of the smallest image
+    bottom: Whole = 2  # convolutions at the smallest size
     gated: bool = False
     residual: bool = False
     filled: bool = False
-    dtype: Any = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     scale = 1
 
     @property
     def multiple(self) -> int:
-        """Pixels between two places of a crop at which the network does the same."""
+        """The period in pixels of the network: crops at multiples of it are processed alike."""
         return 1 << self.halvings
 
     @property
     def receptive_field(self) -> int | None:
-        """How many pixels of the condition around its own an image's pixel follows from at most, on each side.
+        """The largest number of condition pixels, on each side of its own, that an output pixel depends on.
 
-        None: on the whole image.
+        None: it depends on the whole image.
         """
         if self.filled:
             return None
@@ -67,10 +68,10 @@ class Generator(nn.Module):
 
     def _reach(self, pixel: int) -> int:
         first, last = pixel - 1, pixel + 1  # the image's convolution
-        for _ in range(self.halvings):  # two convolutions, of the doubled
+        for _ in range(self.halvings):  # two convolutions after each doubling
             first, last = (first - 2) // 2, (last + 2) // 2
         first, last = first - self.bottom, last + self.bottom
-        for _ in range(self.halvings):  # a halving one, of kernel 4, and one that keeps
+        for _ in range(self.halvings):  # a halving convolution with kernel 4, and one that keeps the size
             first, last = 2 * first - 1 - 1, 2 * last + 2 + 1
         return max(pixel - (first - 1), last + 1 - pixel)  # the first convolution
 
@@ -78,13 +79,13 @@ class Generator(nn.Module):
     def __call__(self, condition: Array, label: Array | None = None, *, train: bool) -> Array:
         """The images; `train` makes no difference.
 
-        Raises UserError for a residual of a condition that has fewer channels than the image.
+        Raises UserError if `residual` is set and the condition has fewer channels than the image.
         """
         del label, train
         height, width = condition.shape[1:3]
         if self.residual and condition.shape[-1] < self.channels:
             got = f"conditions of {condition.shape[-1]} channels"
-            raise UserError(f"unet: got residual and {got}, expected {self.channels} or more")
+            raise UserError(f"unet: got residual with {got}, expected {self.channels} or more")
         if self.filled:
             filled = fill_holes(condition[..., :-1], condition[..., -1:])
             condition = jnp.concatenate([filled, condition[..., -1:]], axis=-1)
@@ -116,23 +117,23 @@ class Generator(nn.Module):
 class Translator(nn.Module):
     """Conditions `[B,H,W,C']` to images `[B,H,W,C]` in [-1, 1], of any size: pix2pix's generator (appendix 6.1).
 
-    Eight halvings go down to one pixel of 256; images are mirrored to sides of `multiple` pixels. The first three
-    doublings drop half of their values where a training forward is given random numbers "dropout". With norm "batch" it
-    is the published one.
+    Eight halvings reduce 256 pixels to one; images are padded by reflection to multiples of `multiple` pixels. In
+    training, the first three doublings use dropout of one half if there is an rng "dropout". With norm "batch" this is
+    the published network.
     """
 
     channels: Given[Count]
     base_width: Count = 64
     halvings: SomeHalvings = 8
     norm: Literal["instance", "batch"] = "instance"
-    dtype: Any = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     scale = 1
     receptive_field = None  # the whole image
 
     @property
     def multiple(self) -> int:
-        """Pixels that the sides of an image are mirrored to multiples of."""
+        """The sides of images are padded to multiples of this many pixels."""
         return 1 << self.halvings
 
     @nn.compact
@@ -146,7 +147,7 @@ class Translator(nn.Module):
             x = nn.leaky_relu(x, SLOPE) if index else x
             down = Conv(features, 4, 2, 1, use_bias=False, kernel_init=normal, dtype=self.dtype, name=f"down_{index}")
             x = down(x)
-            if 0 < index < self.halvings - 1:  # neither of the image, nor of what may be a single pixel
+            if 0 < index < self.halvings - 1:  # no norm of the first maps, nor of the last, which may be a single pixel
                 x = normed(x, self.norm, train=train, name=f"down_{index}_norm", dtype=self.dtype)
             skips.append(x)
         still = not (train and self.has_rng("dropout"))
@@ -162,16 +163,16 @@ class Translator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """Images `[B,H,W,C]` of any size to a logit a pixel, `[B,H,W]`: Real-ESRGAN's (Wang et al. 2021, section 3.3).
+    """Images `[B,H,W,C]` of any size to a logit per pixel, `[B,H,W]`, as in Real-ESRGAN (Wang et al. 2021, 3.3).
 
-    All convolutions but the first and the last have spectral norm, if any, and no bias. Images are mirrored to sides of
-    which all halvings are even.
+    All convolutions but the first and the last have no bias and, with `norm` "spectral", spectral norm. Images are
+    padded by reflection to sides that can be halved `halvings` times.
     """
 
     base_width: Count = 64
     halvings: Halvings = 3
     norm: Literal["spectral", "none"] = "spectral"
-    dtype: Any = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     @nn.compact
     def __call__(self, image: Array, label: Array | None = None, *, train: bool) -> Judgement:
@@ -199,5 +200,5 @@ class Discriminator(nn.Module):
 
 
 def doubled(base_width: int, halvings: int) -> tuple[int, ...]:
-    """The channels of the image and behind each halving: doubled, but at most eightfold."""
+    """The channels at full size and after each halving: doubled each time, up to eight times the base width."""
     return tuple(min(base_width << index, WIDEST * base_width) for index in range(halvings + 1))

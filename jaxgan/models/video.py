@@ -1,7 +1,7 @@
-"""Clips by networks of images: any generator and discriminator of the shelf, frame by frame, with time beside them.
+"""Clips by image networks: any generator and discriminator of images, applied to frames, with time as extra input.
 
-The design is that of StyleGAN-V (Skorokhodov et al. 2022): a film is content, which stays, and motion codes, which are
-a function of real-valued time; a discriminator sees few frames of a clip and how far apart they are.
+The design is that of StyleGAN-V (Skorokhodov et al. 2022): a film consists of a fixed content and of motion codes,
+which are a function of real-valued time; a discriminator sees a few frames of a clip and the times between them.
 """
 
 from __future__ import annotations
@@ -21,30 +21,30 @@ from jaxgan.layers.equalized import EqualizedDense, leaky_relu
 from jaxgan.layers.labels import projection
 from jaxgan.layers.modulation import StyledConv
 
-PERIODS = (2.0, 512.0)  # frames, of the waves that distances in time are told by
+PERIODS = (2.0, 512.0)  # frames: shortest and longest period of the waves that encode distances in time
 WAVES = 16
 
 
 class _Film(nn.Module):
-    """A generator of clips: content that stays, and a network of `jaxgan.models.motion_codes` by which it moves."""
+    """A generator of clips: a fixed content, and a network of `jaxgan.models.motion_codes` for its motion."""
 
     backbone: Network
     motion: Network
     resolution: Given[Count]
     channels: Given[Count]
-    frames: Given[Count]  # of a clip, where nobody says for which times
+    frames: Given[Count]  # of a clip, if no times are given
     num_classes: Given[Whole] = 0
     condition_dim: Given[Whole] = 0
 
     @nn.nowrap
     def noise_shape(self, last: float) -> tuple[int, int]:
-        """`(M, D)`: the noise of motion that films need whose last frame is at this time."""
+        """`(M, D)`: the shape of the motion noise that a film needs if its last frame is at time `last`."""
         motion: Any = self.motion
         return motion.noise_length(last), motion.dim
 
     @property
     def period(self) -> float:
-        """Frames from one code of motion to the next: there the law of what follows is the same again."""
+        """Frames from one motion code to the next: the distribution of films is periodic in time with this period."""
         motion: Any = self.motion
         return float(motion.every)
 
@@ -54,9 +54,9 @@ class _Film(nn.Module):
         return False
 
     def codes(self, latent: Array, motion: Array | None, time: Array | None, start: Array | None) -> Array:
-        """The codes of motion `[B,N,D]` of all frames. Raises UserError for no noise of motion."""
+        """The motion codes `[B,N,D]` of all frames. Raises UserError without motion noise."""
         if motion is None:
-            raise UserError("video: got no noise of motion, expected [B,M,D]")
+            raise UserError("video: got no motion noise, expected [B,M,D]")
         moving: Any = self.motion
         rows = latent.shape[0]
         time = jnp.broadcast_to(jnp.arange(self.frames), (rows, self.frames)) if time is None else time
@@ -65,12 +65,12 @@ class _Film(nn.Module):
 
 
 class Frames(_Film):
-    """Content latents `[B,Z]` (and conditions) and noise of motion `[B,M,D]` to clips `[B,N,R,R,C]`.
+    """Content latents `[B,Z]` (and conditions) and motion noise `[B,M,D]` to clips `[B,N,R,R,C]`.
 
-    `backbone` makes each frame, the clips' frames being its batch. Of a backbone that takes latents a frame's is the
-    content with its motion code behind it. A backbone with styles (StyleGAN2) maps the content alone, so that its style
-    and truncation are the same in all frames, and the code stands beside the constant that each frame begins with: as
-    in StyleGAN-V, section 3.1.
+    `backbone` makes each frame; the frames of all clips are its batch. If it takes latents, each frame's latent is the
+    content followed by the motion code. A backbone with styles (StyleGAN2) maps only the content, so that style and
+    truncation are the same in all frames, and the code is concatenated to the constant that the synthesis starts from,
+    as in StyleGAN-V, section 3.1.
     """
 
     @property
@@ -90,10 +90,10 @@ class Frames(_Film):
         train: bool,
         truncation: float | None = None,
     ) -> Float[Array, "b n r r c"]:
-        """The clips; `time` `[B,N]` is that of the frames, in frames of the data: any real numbers of 0 or more.
+        """The clips; `time` `[B,N]` gives the time of each frame in frames of the data: real numbers of 0 or more.
 
-        None: evenly spaced. `start` `[B]`: when the clips begin, where that is not 0. Raises UserError for no noise of
-        motion, and for a backbone of several scales.
+        None: evenly spaced. `start` `[B]`: the times at which the clips begin; None: 0. Raises UserError without motion
+        noise, and for a backbone of several scales.
         """
         backbone: Any = self.backbone
         codes = self.codes(latent, motion, time, start)
@@ -110,22 +110,22 @@ class Frames(_Film):
             image = backbone(whole, condition, train=train)
         image = _of_one_scale(image)
         if image.shape[1] != self.resolution:
-            wanted = f"got a backbone of {image.shape[1]} pixels, expected {self.resolution}"
-            raise UserError(f"video: {wanted}; video.Shifted takes finer ones")
+            finding = f"got a backbone of {image.shape[1]} pixels, expected {self.resolution}"
+            raise UserError(f"video: {finding}; video.Shifted accepts larger ones")
         return image.reshape(rows, count, *image.shape[1:])
 
 
 class Shifted(_Film):
-    """Content latents `[B,Z]` (and conditions) and noise of motion `[B,M,D]` to clips `[B,N,R,R,C]` of one thing.
+    """Content latents `[B,Z]` (and conditions) and motion noise `[B,M,D]` to clips `[B,N,R,R,C]` of a shifted image.
 
-    `backbone` makes one image a clip; each frame is that image, shifted. A code of motion is two numbers, the ways down
-    and to the right; where they begin and how far they reach depends on the content. So a clip shows the same thing in
-    all its frames, and costs one image, however many frames it has: for things that move as a whole before a plain
-    ground, and for cameras that pan. With a `backbone` of a finer `resolution` parts of a pixel are moved as they
-    should.
+    `backbone` makes one image per clip; each frame is that image, shifted. A motion code is two numbers, the shifts
+    down and to the right; their origin and range depend on the content. So a clip shows the same object in all its
+    frames, and costs one image for any number of frames. Use it for objects that move as a whole in front of a plain
+    background, and for panning cameras. A `backbone` of a higher `resolution` makes shifts by fractions of a pixel
+    exact.
     """
 
-    width: Count = 64  # of the hidden layer between content and its place
+    width: Count = 64  # of the hidden layer between the content and its position
 
     @nn.compact
     def __call__(
@@ -138,29 +138,29 @@ class Shifted(_Film):
         *,
         train: bool,
     ) -> Float[Array, "b n r r c"]:
-        """The clips; arguments and errors are those of `Frames`, and codes have two numbers."""
+        """The clips; arguments and errors are those of `Frames`, and codes must have two numbers."""
         backbone: Any = self.backbone
         codes = self.codes(latent, motion, time, start)
         if codes.shape[-1] != 2:
-            raise UserError(f"video: got codes of motion of {codes.shape[-1]} numbers, expected 2: down, to the right")
+            raise UserError(f"video: got motion codes of {codes.shape[-1]} numbers, expected 2: down, to the right")
         content = leaky_relu(EqualizedDense(self.width, name="content")(latent.astype(jnp.float32)))
         origin, reach = jnp.split(EqualizedDense(4, gain=0.25, name="place")(content)[:, None], 2, axis=-1)
-        shift = self.resolution / 6 * (origin + (1 + reach) * codes)  # at first most of it stays within the frame
+        shift = self.resolution / 6 * (origin + (1 + reach) * codes)  # at initialisation, most of it stays in the frame
         image = _of_one_scale(backbone(latent, condition, train=train))
         return shifted(image, shift, self.resolution)
 
 
 def shifted(image: Float[Array, "b h w c"], shift: Float[Array, "b n 2"], size: int) -> Float[Array, "b n size size c"]:
-    """Images shifted by so many pixels downwards and to the right, reduced to `size` pixels.
+    """Images shifted by `shift` pixels (of the result) down and to the right, reduced to `size` pixels.
 
-    Each pixel is the mean over its area, which at an unchanged size is bilinear; what comes in are the edge's pixels.
+    Each pixel is the mean over its area, which is bilinear at an unchanged size; the edge's pixels are repeated.
     """
     down, right = (_covered(shift[..., axis], image.shape[1 + axis], size).astype(image.dtype) for axis in (0, 1))
     return jnp.einsum("bnyi,bijc,bnxj->bnyxc", down, image, right)
 
 
 def _covered(shift: Float[Array, "b n"], fine: int, size: int) -> Float[Array, "b n size fine"]:
-    """The share of each pixel of a shifted line that each of a finer one covers; those at its ends go on for ever."""
+    """The share of each pixel of a shifted line that each fine pixel covers; the fine line's ends are repeated."""
     ratio = fine / size
     start = ratio * (jnp.arange(size) - shift[..., None])[..., None]
     first = jnp.arange(fine).astype(jnp.float32).at[0].set(-jnp.inf)
@@ -168,41 +168,41 @@ def _covered(shift: Float[Array, "b n"], fine: int, size: int) -> Float[Array, "
     return jnp.clip(jnp.minimum(start + ratio, last) - jnp.maximum(start, first), 0.0) / ratio
 
 
-def _of_one_scale(image: Any) -> Array:
+def _of_one_scale(image: Array | tuple[Array, ...]) -> Array:
     if isinstance(image, tuple):
         raise UserError("video: got a backbone whose images have several scales, expected one with all_scales=False")
     return image
 
 
 class Clips(nn.Module):
-    """Clips `[B,N,R,R,C]` (and conditions) to one logit each: the frames apart up to maps of `pixels`, then together.
+    """Clips `[B,N,R,R,C]` (and conditions) to one logit each: frames separately up to maps of `pixels`, then together.
 
-    There the maps of a clip's frames are laid upon one another as channels, and one convolution, modulated by how far
-    apart the frames are, makes a map of one frame's width of them; the rest of `backbone` judges that as if it were of
-    an image. The logit gets a second term, <the distances' vector, features>. Both are of StyleGAN-V, section 3.2. So
-    the params of the backbone are those of a discriminator of images. Needs as many frames in every call.
+    There the maps of a clip's frames are concatenated as channels, and a convolution, modulated by the time between the
+    frames, reduces them to the width of one frame; the rest of `backbone` judges the result like that of an image. The
+    logit gets a second term, <vector of the distances in time, features>. Both are from StyleGAN-V, section 3.2. The
+    params of the backbone are those of a discriminator of images. The number of frames must be the same in every call.
     """
 
     backbone: Network
     resolution: Given[Count]
     num_classes: Given[Whole] = 0
     condition_dim: Given[Whole] = 0
-    pixels: Count = 8  # of a side of the maps that meet
-    width: Count = 64  # of the vector that the distances become
-    depth: Count = 1  # convolutions, one after the other, where the frames meet
+    pixels: Count = 8  # size of the maps at which the frames are merged
+    width: Count = 64  # of the vector that encodes the distances in time
+    depth: Count = 1  # successive convolutions that merge the frames
 
     @nn.compact
     def __call__(
         self, image: Array, condition: Array | None = None, time: Array | None = None, *, train: bool
     ) -> Judgement:
-        """Logits `[B]` and the backbone's features; `time` `[B,N]`: of the frames, of which the differences count.
+        """Logits `[B]` and the backbone's features; only the differences of the frames' times `time` `[B,N]` matter.
 
-        None: evenly spaced. Raises UserError where the backbone has no maps of that size, or shows none.
+        None: evenly spaced. Raises UserError if the backbone has no maps of `pixels`, or takes no `meet`.
         """
         backbone: Any = self.backbone
         if "meet" not in inspect.signature(type(backbone).__call__).parameters:
             name = f"{type(backbone).__module__.rpartition('.')[2]}.{type(backbone).__name__}"
-            raise UserError(f"video: {name} has no maps at which frames could meet (it takes no `meet`)")
+            raise UserError(f"video: got backbone {name}, expected one that can merge frames (with an argument `meet`)")
         rows, count = image.shape[:2]
         time = jnp.broadcast_to(jnp.arange(count), (rows, count)) if time is None else time
         vector = _Distances(self.width, name="distances")(jnp.diff(time, axis=1))
@@ -217,14 +217,14 @@ class Clips(nn.Module):
         if getattr(backbone, "resolution", self.resolution) != self.resolution:
             raise UserError(f"video: got a backbone of {backbone.resolution} pixels, expected {self.resolution}")
         if self.pixels not in seen:
-            accepted = ", ".join(map(str, dict.fromkeys(seen)))
-            raise UserError(f"video: got pixels {self.pixels}, expected those of the maps: {accepted}")
+            choices = ", ".join(map(str, dict.fromkeys(seen)))
+            raise UserError(f"video: got pixels {self.pixels}, expected one of {choices}, the sizes of the maps")
         compared = EqualizedDense(self.width, name="compared")(judged.features.astype(jnp.float32))
         return judged.replace(logits=judged.logits + projection(compared, vector) / math.sqrt(self.width))
 
 
 class _Distances(nn.Module):
-    """Distances between neighbouring frames `[B,N-1]` to a vector `[B,features]`."""
+    """Distances in time between successive frames `[B,N-1]` to a vector `[B,features]`."""
 
     features: int
 
@@ -238,7 +238,7 @@ class _Distances(nn.Module):
 
 
 class _Meeting(nn.Module):
-    """Maps of the frames of clips `[B*N,h,w,c]` and a vector `[B,V]` to maps of the clips `[B,h,w,c]`."""
+    """Maps of all frames `[B*N,h,w,c]` and a vector `[B,V]` to maps of the clips `[B,h,w,c]`."""
 
     depth: int
 
@@ -248,6 +248,6 @@ class _Meeting(nn.Module):
         clips = jnp.moveaxis(maps.reshape(-1, count, *maps.shape[1:]), 1, 3)
         x = clips.reshape(*clips.shape[:3], -1)
         for index in range(self.depth):
-            name = f"conv_{index}" if index else "conv"  # the first has the name of the days when it was alone
+            name = f"conv_{index}" if index else "conv"  # the first keeps its old name, for older checkpoints
             x = StyledConv(maps.shape[-1], noise=False, dtype=maps.dtype, name=name)(x, vector, train=train)
         return x

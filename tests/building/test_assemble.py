@@ -177,7 +177,7 @@ def test_the_backbone_has_the_layers_that_the_losses_ask_for():
     task = make_task(config)
     assert [content.name for content in task.content] == ["l1", "perceptual"]
     assert (task.backbone.network, task.backbone.module.layers) == ("vgg16", ("conv1_2",))
-    with pytest.raises(UserError, match=r"'vgg16\.pth' is no file; the weights of vgg16 are vgg16-397923af\.pth"):
+    with pytest.raises(UserError, match=r"'vgg16\.pth' is not a file; the weights of vgg16 are vgg16-397923af\.pth"):
         frozen_weights(config)
 
 

@@ -45,6 +45,6 @@ def test_only_the_published_weights_have_the_published_name(monkeypatch):
 
 def test_a_missing_file_raises_with_its_field(tmp_path):
     with pytest.raises(
-        UserError, match=r"config\.evaluation\.weights: .*nowhere\.pt' is no file; of I3D, its published"
+        UserError, match=r"config\.evaluation\.weights: .*nowhere\.pt' is not a file; of I3D, its published"
     ):
         i3d_features(str(tmp_path / "nowhere.pt"))

@@ -1,4 +1,4 @@
-"""What the tests of restoration networks share."""
+"""Fixtures shared by the tests of restoration networks."""
 
 import jax
 import numpy as np
@@ -6,9 +6,9 @@ import pytest
 
 
 def reach(network, size, channels, multiple=1):
-    """How far from its own pixel of the condition an output pixel sees, measured by gradients in a square condition.
+    """The receptive field of an output pixel in condition pixels, measured by gradients in a square condition.
 
-    Of all pixels of one block of `multiple` pixels of the condition, as they may see differently far.
+    It is the largest over one block of `multiple` pixels of the condition, since their receptive fields may differ.
     """
     condition = jax.random.uniform(jax.random.key(1), (1, size, size, channels), minval=-1.0)
     tree = jax.jit(lambda: network.init(jax.random.key(0, impl="unsafe_rbg"), condition, train=False))()
@@ -21,7 +21,7 @@ def reach(network, size, channels, multiple=1):
     seen = 0
     for place in range(network.scale * middle, network.scale * (middle + multiple)):
         rows = np.flatnonzero(np.asarray(gradient(condition, place)).any(axis=(0, 2, 3)))
-        assert rows[0] > 0  # or the condition is too small to tell
+        assert rows[0] > 0  # otherwise the condition is too small to measure it
         assert rows[-1] < size - 1
         seen = max(seen, np.abs(rows - place // network.scale).max())
     return seen

@@ -1,4 +1,4 @@
-"""BasicVSR++ by its published names. What it computes stands beside torch in tests/parity/test_basicvsr.py."""
+"""BasicVSR++ by its published names. Its outputs are compared with torch in tests/parity/test_basicvsr.py."""
 
 import jax
 import jax.numpy as jnp

@@ -24,7 +24,7 @@ def size(tree):
 def test_at_128_pixels_the_networks_have_the_published_number_of_params():
     label = jnp.zeros(2, jnp.int32)
     images, tree = shapes(biggan.Generator(128, 3, 1000), jnp.zeros((2, 120)), label)
-    assert size(tree) == 70_433_988  # as the authors' PyTorch code prints
+    assert size(tree) == 70_433_988  # as printed by the authors' PyTorch code
     _, tree = shapes(biggan.Discriminator(128, 1000), images, label)
     assert size(tree) == 87_982_370
 
@@ -85,12 +85,12 @@ def test_all_weights_start_orthogonal_and_the_embeddings_too():
 
 @pytest.mark.parametrize("resolution", [4, 12, 1024])
 def test_other_resolutions_are_refused(resolution):
-    with pytest.raises(UserError, match=f"resolution {resolution}, expected powers of two from 8 to 512"):
+    with pytest.raises(UserError, match=f"resolution {resolution}, expected a power of two from 8 to 512"):
         biggan.Generator(resolution, 1).init(KEY, LATENT, train=False)
 
 
 def test_what_does_not_fit_is_refused():
-    with pytest.raises(UserError, match="latent of 2, expected 3 or more"):
+    with pytest.raises(UserError, match="latent_dim 2, expected 3 or more"):
         biggan.Generator(16, 1, widths=(4, 4)).init(KEY, LATENT[:, :2], train=False)
     with pytest.raises(UserError, match="1 widths, expected 2 at resolution 16"):
         biggan.Generator(16, 1, widths=(4,)).init(KEY, LATENT, train=False)
@@ -104,7 +104,7 @@ def conditional():
     return tree, jax.jit(lambda tree, latent, label: network.apply(tree, latent, label, train=False))
 
 
-def test_each_block_hears_its_own_chunk_of_the_latent_and_the_class(conditional):
+def test_each_block_depends_on_its_own_chunk_of_the_latent_and_the_class(conditional):
     tree, forward = conditional
     params = tree["params"]
     assert params["stem"]["kernel"].shape == (3, 16 * 6)  # 7 = 3 + 2 + 2
@@ -122,7 +122,7 @@ def test_each_block_hears_its_own_chunk_of_the_latent_and_the_class(conditional)
     assert not np.allclose(forward(tree, LATENT, LABEL), forward(tree, LATENT, LABEL + 1), atol=1e-6)
 
 
-def test_attention_stands_where_it_is_asked_for(conditional):
+def test_attention_is_applied_at_the_given_size(conditional):
     tree, forward = conditional
     assert "attention" in tree["params"]
     one = forward(tree, LATENT, LABEL)

@@ -1,4 +1,4 @@
-"""What networks are conditioned on: labels, mixtures of classes, vectors, and tokens for networks that take them."""
+"""Conditions of networks: labels, mixtures of classes, vectors, and tokens for networks that accept them."""
 
 from functools import partial
 
@@ -61,7 +61,7 @@ SOME = [
 
 
 def made(network, given, condition):
-    """A function of a condition, and the params of the network, of which none is left at zero, so that all matter."""
+    """A function of a condition, and the params of the network, none of them zero, so that all have an effect."""
     init = jax.jit(lambda condition: network.init(jax.random.key(0, impl="unsafe_rbg"), given, condition, train=False))
     tree = init(condition)
     leaves, shape = jax.tree.flatten(tree["params"])
@@ -117,7 +117,7 @@ def test_another_condition_is_one_line_at_init(name):
 def test_vectors_cannot_be_guessed(family):
     resolution = () if family is mlp else (R,)
     network = family.Discriminator(*resolution, conditioning="classifier", condition_dim=E)
-    with pytest.raises(UserError, match=r"got (conditioning )?'classifier', accepted for vectors"):
+    with pytest.raises(UserError, match=r"got (conditioning )?'classifier', .*'projection'"):
         jax.eval_shape(partial(network.init, train=False), jax.random.key(0), IMAGE, VECTOR)
 
 

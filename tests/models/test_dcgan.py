@@ -29,7 +29,7 @@ def test_any_power_of_two_and_number_of_channels(resolution, channels):
 
 @pytest.mark.parametrize("resolution", [0, 4, 12, 28])
 def test_other_resolutions_are_refused(resolution):
-    with pytest.raises(UserError, match=f"resolution {resolution}, expected powers of two from 8"):
+    with pytest.raises(UserError, match=f"resolution {resolution}, expected a power of two of at least 8"):
         dcgan.Generator(resolution, 1).init(KEY, jnp.ones((1, 2)), train=False)
 
 
@@ -83,7 +83,7 @@ def test_labels_are_judged_by_projection():
     np.testing.assert_allclose(other.logits - one.logits, projected @ (table[2] - table[0]), rtol=1e-3, atol=1e-5)
 
 
-def test_the_judgement_knows_the_rest_of_the_batch_by_minibatch_stddev():
+def test_the_logits_depend_on_the_rest_of_the_batch_by_minibatch_stddev():
     def alike(stddev):
         network = dcgan.Discriminator(8, widths=(6,), norm="none", stddev=stddev)
         tree = network.init(KEY, IMAGE, train=False)
@@ -137,7 +137,7 @@ def test_a_frozen_spectral_forward_writes_nothing_and_equals_the_moving_one(spec
     np.testing.assert_array_equal(frozen.logits, moving.logits)
 
 
-def test_labels_can_stand_beside_the_image():
+def test_labels_can_be_concatenated_to_the_image():
     network = dcgan.Discriminator(8, 3, "concat", widths=(6,), norm="none")
     tree = network.init(KEY, IMAGE, LABEL, train=False)
     assert tree["params"]["down_0"]["kernel"].shape == (4, 4, 2, 6)
@@ -148,7 +148,7 @@ def test_labels_can_stand_beside_the_image():
     np.testing.assert_allclose(network.apply(tree, IMAGE, LABEL, train=False).logits, expected.logits, rtol=1e-6)
 
 
-def test_labels_can_be_guessed():
+def test_labels_can_be_predicted():
     network = dcgan.Discriminator(8, 3, "classifier", widths=(6,))
     judged, tree = network.init_with_output(KEY, IMAGE, LABEL, train=False)
     layer = tree["params"]["class_logits"]
@@ -171,6 +171,6 @@ def test_each_class_can_have_its_own_norms():
     assert not np.allclose(images[0], images[1])
 
 
-def test_norms_that_are_not_there_cannot_carry_labels():
-    with pytest.raises(UserError, match="conditioning 'norm' needs norm 'batch', got 'none'"):
+def test_conditioning_by_norms_requires_norms():
+    with pytest.raises(UserError, match="got norm 'none' with conditioning 'norm', expected 'batch'"):
         dcgan.Generator(8, 1, 3, "norm", norm="none").init(KEY, jnp.ones((4, 5)), LABEL, train=False)

@@ -8,7 +8,7 @@ import pytest
 from jaxgan.errors import UserError
 from jaxgan.models import ffc
 
-KEY = jax.random.key(0, impl="unsafe_rbg")  # whose normal numbers compile in a seventh of the time
+KEY = jax.random.key(0, impl="unsafe_rbg")  # its normal numbers compile in a seventh of the time
 CONDITION = jax.random.uniform(jax.random.key(1), (2, 16, 24, 4), minval=-1.0)
 SMALL = {"base_width": 2, "blocks": 1}
 

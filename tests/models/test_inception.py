@@ -1,4 +1,4 @@
-"""Inception-v3: how its file maps to params, its resize and its pooling. The network itself: tests/parity."""
+"""Inception-v3: the mapping of its file to params, resizing and pooling. The network is tested in tests/parity."""
 
 import jax
 import jax.numpy as jnp
@@ -25,7 +25,7 @@ def tensors():
     return state
 
 
-def test_the_published_network_has_so_many_weights(tensors):
+def test_the_published_network_has_the_published_number_of_weights(tensors):
     # 94 convolutions; 23.9 million weights with the 1008 classes, as published
     assert sum(name.endswith("conv.weight") for name in tensors) == 94
     count = sum(np.prod(value.shape) for name, value in tensors.items() if name.endswith("weight"))
@@ -43,7 +43,7 @@ def test_batch_norm_is_folded(tensors):
     )
 
 
-def test_a_file_of_another_network_is_told(tensors):
+def test_a_file_of_another_network_is_refused(tensors):
     with pytest.raises(UserError, match=r"lack Mixed_5b\.branch1x1\.bn\.running_mean"):
         from_torch({k: v for k, v in tensors.items() if k != "Mixed_5b.branch1x1.bn.running_mean"})
     with pytest.raises(UserError, match=r"have AuxLogits\.fc\.weight"):

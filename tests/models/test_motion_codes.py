@@ -1,4 +1,4 @@
-"""Codes of motion: smooth in time, the same for shorter and longer films, and those of the papers."""
+"""Motion codes: smooth in time, the same for shorter and longer films, and as in the papers."""
 
 import jax
 import jax.numpy as jnp
@@ -17,7 +17,7 @@ CODES = {
 
 
 def noise_for(network, last, key=0):
-    """So that a longer one begins as a shorter one."""
+    """Noise for a film; a longer film begins with the noise of a shorter one."""
     keys = jax.random.split(jax.random.key(key), 200)[: network.noise_length(last)]
     return jax.vmap(lambda key: jax.random.normal(key, (2, network.dim)), out_axes=1)(keys)
 
@@ -57,7 +57,7 @@ def test_splines_vary_as_much_between_codes_as_at_them():
         np.testing.assert_allclose(found[:, start::4].std(), 1, atol=0.15)
 
 
-def test_steady_waves_go_round_at_their_own_speeds_and_have_the_same_law_at_any_time():
+def test_steady_waves_have_their_own_speeds_and_the_same_distribution_at_any_time():
     network = Steady(2, shortest=8.0, longest=32.0)
     found, tree = codes_of(network, 100.0, np.arange(100))
     sine, cosine = np.split(found / np.sqrt(2), 2, axis=-1)

@@ -1,4 +1,4 @@
-"""The discriminator over several scales of an image, with every family inside."""
+"""The discriminator over several scales of an image, with every family as template."""
 
 from functools import partial
 
@@ -27,7 +27,7 @@ TEMPLATES = {
 
 @pytest.mark.parametrize("family", TEMPLATES)
 @pytest.mark.parametrize("num_classes", [0, 3])
-def test_every_family_can_stand_inside(family, num_classes):
+def test_every_family_can_be_the_template(family, num_classes):
     network = multiscale.Discriminator(16, TEMPLATES[family], num_classes, scales=2)
     label = LABEL if num_classes else None
     judged, tree = jax.eval_shape(lambda: network.init_with_output(KEY, IMAGE, label, train=True))
@@ -118,7 +118,7 @@ def test_images_that_do_not_fit_the_scales_are_refused(images):
         network.init(KEY, images, train=False)
 
 
-def test_more_scales_than_the_family_has_room_for_are_refused():
+def test_more_scales_than_the_family_supports_are_refused():
     network = multiscale.Discriminator(16, TEMPLATES["progan"], scales=3)
-    with pytest.raises(UserError, match="resolution 4, expected powers of two from 8"):
+    with pytest.raises(UserError, match="resolution 4, expected a power of two of at least 8"):
         jax.eval_shape(lambda: network.init(KEY, IMAGE, train=False))

@@ -1,4 +1,4 @@
-"""PatchGAN: the published shapes, what a logit sees, images of any size."""
+"""PatchGAN: the published shapes, the receptive field of a logit, images of any size."""
 
 import jax
 import jax.numpy as jnp
@@ -7,7 +7,7 @@ import pytest
 
 from jaxgan.models import patchgan
 
-KEY = jax.random.key(0, impl="unsafe_rbg")  # whose normal numbers compile in a seventh of the time
+KEY = jax.random.key(0, impl="unsafe_rbg")  # its normal numbers compile in a seventh of the time
 IMAGE = jax.random.uniform(jax.random.key(2), (3, 16, 20, 3), minval=-1.0)
 
 
@@ -54,7 +54,7 @@ def test_images_of_any_size_have_a_patch(size):
     assert judged.logits.shape == (2, *(max(length, 24) // 8 - 2 for length in size))
 
 
-def test_small_images_stand_in_the_middle_of_zeros():
+def test_small_images_are_padded_with_zeros_on_all_sides():
     network = patchgan.Discriminator(base_width=2, halvings=1, norm="none")
     small = IMAGE[:, :3, :4]
     tree = made(network, small)

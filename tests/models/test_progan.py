@@ -127,7 +127,7 @@ def test_labels_reach_both_networks(conditioning):
 
 
 def test_what_does_not_fit_is_refused():
-    with pytest.raises(UserError, match="resolution 12, expected powers of two from 8"):
+    with pytest.raises(UserError, match="resolution 12, expected a power of two of at least 8"):
         GENERATOR.clone(resolution=12).init(KEY, LATENT, train=False)
     with pytest.raises(UserError, match="stage 3, expected 0 to 2"):
         GENERATOR.init(KEY, LATENT, train=False, stage=3)

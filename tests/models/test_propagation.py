@@ -1,4 +1,4 @@
-"""Features that are carried through clips: what a frame sees, what it begins as, and what is refused."""
+"""Features propagated through clips: which frames a frame depends on, the initial output, and invalid options."""
 
 import flax.linen as nn
 import jax
@@ -17,7 +17,7 @@ SMALL = {"flow": SPyNet(levels=2, widths=(4,)), "scale": 2, "base_width": 4, "bl
 
 
 def random_tree(network):
-    """Weights without the zeros that it begins with."""
+    """Random weights, including those that are initialised to zero."""
     shapes = jax.eval_shape(lambda: network.init(KEY, CLIP, train=False))
     leaves, structure = jax.tree.flatten(shapes)
     keys = jax.random.split(jax.random.key(3, impl="unsafe_rbg"), len(leaves))
@@ -60,7 +60,7 @@ def test_a_still_clip_of_one_frame_is_its_own_features_alone():
 
 
 class Known(nn.Module):
-    """Flow to the right by how much brighter the other frame is."""
+    """Flow to the right by the difference in brightness between the other frame and this one."""
 
     def __call__(self, frame, other):
         brighter = (other - frame).mean(axis=(1, 2, 3)).reshape(-1, 1, 1, 1)
@@ -83,6 +83,6 @@ def test_flow_leads_to_where_features_come_from():
         ({"groups": 1}, "got groups 1, expected an even divisor"),
     ],
 )
-def test_what_cannot_be_is_refused(options, words):
+def test_invalid_options_are_refused(options, words):
     with pytest.raises(UserError, match=words):
         jax.eval_shape(lambda: Grid(3, **{**SMALL, **options}).init(KEY, CLIP, train=False))

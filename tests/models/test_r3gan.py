@@ -36,8 +36,8 @@ def test_r3gan_is_halved_from_64_pixels_on():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"resolution": 12}, "resolution 12, expected powers of two from 8"),
-        ({"resolution": 4}, "resolution 4, expected powers of two from 8"),
+        ({"resolution": 12}, "resolution 12, expected a power of two of at least 8"),
+        ({"resolution": 4}, "resolution 4, expected a power of two of at least 8"),
         ({"resolution": 32, "widths": (4, 4)}, "2 widths, expected 4 at resolution 32"),
         ({"resolution": 8, "base_width": 4, "group_width": 3}, "group_width 3, expected a divisor of 8"),
     ],

@@ -67,7 +67,7 @@ def test_any_power_of_two(resolution):
 
 @pytest.mark.parametrize("resolution", [0, 4, 6, 28, 40])
 def test_other_resolutions_are_refused(resolution):
-    with pytest.raises(UserError, match=f"resolution {resolution}, expected powers of two from 8"):
+    with pytest.raises(UserError, match=f"resolution {resolution}, expected a power of two of at least 8"):
         resnet.Generator(resolution, 1).init(KEY, LATENT, train=False)
 
 

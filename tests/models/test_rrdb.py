@@ -30,7 +30,7 @@ def test_any_size_at_every_scale(scale):
 
 @pytest.mark.parametrize("scale", [0, 3, 8])
 def test_other_scales_are_refused(scale):
-    with pytest.raises(UserError, match=f"rrdb: got scale {scale}, expected 1, 2 and 4"):
+    with pytest.raises(UserError, match=f"rrdb: got scale {scale}, expected 1, 2 or 4"):
         shapes(rrdb.Generator(3, scale), (4, 4), 3)
 
 
@@ -40,7 +40,7 @@ def convolved(params, x):
 
 
 def dense(params, x):
-    """As the paper has it: each layer of x and all before it side by side."""
+    """The formula of the paper: each layer reads x and all earlier outputs, concatenated."""
     seen = x
     for index in range(4):
         seen = jnp.concatenate([seen, jax.nn.leaky_relu(convolved(params[f"conv_{index}"], seen), 0.2)], -1)

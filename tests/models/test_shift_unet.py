@@ -1,4 +1,4 @@
-"""U-Nets of films: clips as a whole equal films frame by frame, what a frame sees, and what they begin as."""
+"""U-Nets of films: whole clips equal films frame by frame, frames that a frame depends on, and initial outputs."""
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +11,7 @@ from jaxgan.layers.noise_level import noise_level
 from jaxgan.layers.passage import Passage
 from jaxgan.models import shift_unet, unet
 
-KEY = jax.random.key(0, impl="unsafe_rbg")  # whose normal numbers compile in a seventh of the time
+KEY = jax.random.key(0, impl="unsafe_rbg")  # its normal numbers compile in a seventh of the time
 CLIP = jax.random.uniform(jax.random.key(1), (2, 6, 7, 10, 3), minval=-1.0)
 SMOOTH = jax.image.resize(CLIP[..., ::3, ::4, :], CLIP.shape, "cubic")
 HOLE = (jax.random.uniform(jax.random.key(2), (2, 6, 7, 10, 1)) > 0.6).astype(jnp.float32)
@@ -23,7 +23,7 @@ SMALL = {"base_width": 4, "halvings": 1, "bottom": 1}
 
 
 def random_tree(network, condition):
-    """Weights without the zeros that a residual begins with."""
+    """Random weights, including those that a residual initialises to zero."""
     shapes = jax.eval_shape(lambda: network.init(KEY, condition, train=False))
     leaves, structure = jax.tree.flatten(shapes)
     normals = jax.random.split(jax.random.key(3, impl="unsafe_rbg"), len(leaves))
@@ -123,7 +123,7 @@ def test_a_denoiser_begins_as_the_identity_and_a_filling_one_as_the_filling():
 
 
 @pytest.mark.parametrize("level", [5, 25, 55])
-def test_the_level_of_noise_is_told_from_the_image(level):
+def test_the_level_of_noise_is_estimated_from_the_image(level):
     slopes = jnp.broadcast_to(jnp.linspace(-0.8, 0.8, 65)[:, None], (3, 33, 65, 3))
     noisy = slopes + level / 127.5 * jax.random.normal(KEY, slopes.shape)
     found = jax.jit(noise_level)(noisy)
@@ -133,19 +133,19 @@ def test_the_level_of_noise_is_told_from_the_image(level):
 
 
 @pytest.mark.parametrize(
-    ("options", "clip", "told"),
+    ("options", "clip", "message"),
     [
         ({"ahead": 4}, CLIP, "got ahead 4, expected at most 3"),
         ({"filled": "median", "window": 2, "future": 2}, HOLED, "got future 2, expected less than window"),
         ({"parts": 5}, CLIP, "got base_width 4, expected parts"),
-        ({"filled": "flow", "noise": "map"}, HOLED, "expected one of both"),
+        ({"filled": "flow", "noise": "map"}, HOLED, "expected only one of them"),
         ({"filled": "flow"}, CLIP, "conditions of 3 channels, expected 4 or more"),
         ({}, CLIP[..., :1], "conditions of 1 channels, expected 3 or more"),
     ],
 )
-def test_what_cannot_be_is_refused(options, clip, told):
+def test_invalid_options_are_refused(options, clip, message):
     network = shift_unet.Generator(3, **{**SMALL, "ahead": 0, **options})
-    with pytest.raises(UserError, match=told):
+    with pytest.raises(UserError, match=message):
         jax.eval_shape(lambda: network.init(KEY, clip, train=False))
 
 

@@ -10,7 +10,7 @@ from PIL import Image
 from jaxgan.errors import UserError
 from jaxgan.models import srresnet
 
-KEY = jax.random.key(0, impl="unsafe_rbg")  # whose normal numbers compile in a seventh of the time
+KEY = jax.random.key(0, impl="unsafe_rbg")  # its normal numbers compile in a seventh of the time
 CONDITION = jax.random.uniform(jax.random.key(1), (2, 6, 5, 3), minval=-1.0)
 IMAGE = jax.random.uniform(jax.random.key(2), (3, 13, 10, 3), minval=-1.0)
 
@@ -58,7 +58,7 @@ def test_any_size_at_every_scale(variant, scale):
 
 @pytest.mark.parametrize("scale", [0, 3, 16])
 def test_other_scales_are_refused(scale):
-    with pytest.raises(UserError, match=f"scale {scale}, expected 1, 2, 4 and 8"):
+    with pytest.raises(UserError, match=f"scale {scale}, expected 1, 2, 4 or 8"):
         shapes(srresnet.Generator(3, scale), (4, 4))
 
 

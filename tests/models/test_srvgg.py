@@ -1,4 +1,4 @@
-"""SRVGG: its tree, sizes, scales and ranges, resizing by its formula, what a pixel sees, tiles, a step of training."""
+"""SRVGG: its tree, sizes, scales and ranges, resizing by its formula, the receptive field, tiles, a training step."""
 
 import math
 import pathlib
@@ -38,12 +38,12 @@ def tree_of(network, channels=3):
     return {jax.tree_util.keystr(path, simple=True, separator="/"): leaf.shape for path, leaf in flat}
 
 
-def test_the_tree_and_how_many_numbers_the_published_network_has():
+def test_the_tree_and_the_size_of_the_published_network():
     expected = {"params/image/kernel": (3, 3, 6, 3 * 16), "params/image/bias": (48,)}
     for name, inputs in (("stem", 2), ("conv_0", 6), ("conv_1", 6)):
         expected |= {f"params/{name}/kernel": (3, 3, inputs, 6), f"params/{name}/bias": (6,)}
         expected |= {f"params/{name}_prelu/slope": (6,)}
-    with pytest.raises(UserError, match="srvgg: got conditions of 2 channels for images of 3"):
+    with pytest.raises(UserError, match="srvgg: got conditions of 2 channels, expected 1 or 3"):
         tree_of(srvgg.Generator(3, 2, 4, convs=2, base_width=6), 2)
     for scale, upscale in ((4, None), (2, 4)):
         two = tree_of(srvgg.Generator(1, scale, upscale, convs=2, base_width=6), 2)
@@ -62,7 +62,7 @@ def test_any_size_at_every_scale(scale, upscale):
 
 @pytest.mark.parametrize(("scale", "upscale"), [(0, None), (5, 4), (-1, 4)])
 def test_other_scales_are_refused(scale, upscale):
-    with pytest.raises(UserError, match=f"srvgg: got scale {scale} of upscale {upscale or 0}, expected"):
+    with pytest.raises(UserError, match=f"srvgg: got scale {scale} with upscale {upscale or 0}, expected"):
         shapes(srvgg.Generator(3, scale, upscale), (4, 4), 3)
 
 
@@ -107,7 +107,7 @@ def test_at_first_the_condition_is_repeated_with_little_added(scale, upscale):
     assert 0.005 < float((image - kept).std()) < 0.2
 
 
-def test_masks_are_seen_and_not_shown():
+def test_masks_are_an_input_and_not_part_of_the_image():
     network = srvgg.Generator(3, 1, **SMALL)
     masked = jnp.concatenate([CONDITION, jnp.ones((2, 6, 5, 1))], axis=-1)
     tree = drawn(network, masked, train=False)

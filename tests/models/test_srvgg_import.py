@@ -113,32 +113,35 @@ def without(weights, name):
     [
         (
             lambda w: without(w, "body.0.weight"),
-            r"lack conv_first\.weight, which RRDB has, body\.0\.weight, which SRVGG has, and",
+            r"lack conv_first\.weight \(RRDB\), body\.0\.weight \(SRVGG\) and",
         ),
         (
             lambda w: {"layer1.weight": np.zeros(3)},
-            r"lack conv_first\.weight, which RRDB has, body\.0\.weight, which SRVGG has, and",
+            r"lack conv_first\.weight \(RRDB\), body\.0\.weight \(SRVGG\) and",
         ),
         (lambda w: without(w, "body.2.bias"), r"the weights lack body\.2\.bias"),
         (lambda w: without(w, "body.1.weight"), r"the weights lack body\.1\.weight"),
         (lambda w: without(w, "body.3.weight"), r"have body\.4\.bias, which the network does not"),
         (lambda w: w | {"mask.weight": np.zeros(3)}, r"have mask\.weight, which the network does not"),
-        (lambda w: w | {"body.3.weight": np.zeros(1)}, r"body\.3\.weight are of shape \(1,\); expected \(5,\)"),
-        (lambda w: w | {"body.3.weight": np.zeros((5, 5))}, r"body\.3\.weight are of shape \(5, 5\)"),
+        (lambda w: w | {"body.3.weight": np.zeros(1)}, r"body\.3\.weight: got shape \(1,\), expected \(5,\)"),
+        (lambda w: w | {"body.3.weight": np.zeros((5, 5))}, r"body\.3\.weight: got shape \(5, 5\)"),
         (lambda w: w | {"body.2.weight": np.zeros((5, 5, 1, 1))}, r"expected \(5, 5, 3, 3\)"),
-        (lambda w: w | {"body.2.weight": np.zeros((6, 5, 3, 3)), "body.2.bias": np.zeros(6)}, r"body\.2 are of shape"),
-        (lambda w: w | {"body.0.weight": np.zeros(5)}, r"body\.0 are of shape \(5,\)"),
+        (lambda w: w | {"body.2.weight": np.zeros((6, 5, 3, 3)), "body.2.bias": np.zeros(6)}, r"body\.2: got shape"),
+        (lambda w: w | {"body.0.weight": np.zeros(5)}, r"body\.0: got shape \(5,\)"),
         (
             lambda w: w | {"body.6.weight": np.zeros((47, 5, 3, 3)), "body.6.bias": np.zeros(47)},
-            "3 channels and give 47",
+            "got 47 output channels for 3",
         ),
-        (lambda w: w | {"body.6.weight": np.zeros((2, 5, 3, 3)), "body.6.bias": np.zeros(2)}, "3 channels and give 2"),
+        (
+            lambda w: w | {"body.6.weight": np.zeros((2, 5, 3, 3)), "body.6.bias": np.zeros(2)},
+            "got 2 output channels for 3",
+        ),
     ],
 )
 def test_weights_of_another_network_are_refused(change, message):
-    with pytest.raises(UserError, match=message) as told:
+    with pytest.raises(UserError, match=message) as error:
         published.from_torch(change(random_weights()))
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(error.value)
 
 
 def exported(folder, weights, reduced=None, change=lambda text: text):
@@ -183,22 +186,22 @@ def test_a_graph_that_ends_with_resizing_has_a_smaller_scale(tmp_path):
 @pytest.mark.parametrize(
     ("before", "after", "message"),
     [
-        ("p1 0=5", "p1 0=5 1=2", "prelu1 is not the PReLU"),
-        ("Convolution conv1 1 1 p0", "Convolution conv1 1 1 c0", "conv1 is not the Convolution"),
-        ("c1 0=5 1=3 4=1", "c1 0=5 1=3 4=0", "conv1 is not the Convolution"),
-        ("shuffled 0=4", "shuffled 0=4 1=1", "pixels is not the PixelShuffle"),
-        ("shuffled 0=4", "shuffled", "pixels is not the PixelShuffle"),
-        ("repeated 0=1", "repeated 0=2", "repeat is not the Interp"),
-        ("repeated 0=1 1=4.0", "repeated 0=1 1=3.0", "repeat is not the Interp"),
-        ("shuffled repeated sum", "shuffled repeated sum 0=2", "add is not the BinaryOp"),
-        ("shuffled repeated sum", "shuffled data_1 sum", "add is not the BinaryOp"),
-        ("output 0=3", "output 0=2", "reduce is not the Interp"),
-        ("1=5.000000e-01 2=5.000000e-01", "-23301=1,0.5 2=5.000000e-01", "reduce is not the Interp"),
-        ("1=5.000000e-01 2=5.000000e-01", "2=5.000000e-01", "reduce is not the Interp"),
-        ("1=5.000000e-01 2=5.000000e-01", "1=6.000000e-01 2=6.000000e-01", "4 times as large are resized by 0.6"),
-        ("1=5.000000e-01 2=5.000000e-01", "1=1.500000e+00 2=1.500000e+00", "4 times as large are resized by 1.5"),
-        ("1=5.000000e-01 2=5.000000e-01", "1=-5.000000e-01 2=-5.000000e-01", "are resized by -0.5"),
-        ("1=5.000000e-01 2=5.000000e-01", "1=1.0e+308 2=1.0e+308", "are resized by 1e"),
+        ("p1 0=5", "p1 0=5 1=2", r"got layer prelu1 .*expected a PReLU"),
+        ("Convolution conv1 1 1 p0", "Convolution conv1 1 1 c0", r"got layer conv1 .*expected a Convolution"),
+        ("c1 0=5 1=3 4=1", "c1 0=5 1=3 4=0", r"got layer conv1 .*expected a Convolution"),
+        ("shuffled 0=4", "shuffled 0=4 1=1", r"got layer pixels .*expected a PixelShuffle"),
+        ("shuffled 0=4", "shuffled", r"got layer pixels .*expected a PixelShuffle"),
+        ("repeated 0=1", "repeated 0=2", r"got layer repeat .*expected a Interp"),
+        ("repeated 0=1 1=4.0", "repeated 0=1 1=3.0", r"got layer repeat .*expected a Interp"),
+        ("shuffled repeated sum", "shuffled repeated sum 0=2", r"got layer add .*expected a BinaryOp"),
+        ("shuffled repeated sum", "shuffled data_1 sum", r"got layer add .*expected a BinaryOp"),
+        ("output 0=3", "output 0=2", r"got layer reduce .*expected a Interp"),
+        ("1=5.000000e-01 2=5.000000e-01", "-23301=1,0.5 2=5.000000e-01", r"got layer reduce .*expected a Interp"),
+        ("1=5.000000e-01 2=5.000000e-01", "2=5.000000e-01", r"got layer reduce .*expected a Interp"),
+        ("1=5.000000e-01 2=5.000000e-01", "1=6.000000e-01 2=6.000000e-01", "enlarged 4 times and resized by 0.6"),
+        ("1=5.000000e-01 2=5.000000e-01", "1=1.500000e+00 2=1.500000e+00", "enlarged 4 times and resized by 1.5"),
+        ("1=5.000000e-01 2=5.000000e-01", "1=-5.000000e-01 2=-5.000000e-01", "resized by -0.5"),
+        ("1=5.000000e-01 2=5.000000e-01", "1=1.0e+308 2=1.0e+308", "resized by 1e"),
     ],
 )
 def test_a_graph_of_another_network_is_refused(before, after, message, tmp_path):
@@ -206,10 +209,10 @@ def test_a_graph_of_another_network_is_refused(before, after, message, tmp_path)
         assert before in text
         return text.replace(before, after, 1)
 
-    with pytest.raises(UserError, match=message) as told:
+    with pytest.raises(UserError, match=message) as error:
         published.from_file(exported(tmp_path, random_weights(), 0.5, change))
-    assert str(told.value).startswith(str(tmp_path / "net.param"))
-    assert "\n" not in str(told.value)
+    assert str(error.value).startswith(str(tmp_path / "net.param"))
+    assert "\n" not in str(error.value)
 
 
 def test_a_graph_whose_pixels_are_not_its_channels_is_refused(tmp_path):
@@ -218,33 +221,33 @@ def test_a_graph_whose_pixels_are_not_its_channels_is_refused(tmp_path):
         assert changed != text
         return changed
 
-    with pytest.raises(UserError, match="makes 2 x 2 pixels of channels for 4 x 4"):
+    with pytest.raises(UserError, match="got channels for 4 x 4 pixels, expected 2 x 2"):
         published.from_file(exported(tmp_path, random_weights(), change=change))
 
 
 def test_a_graph_that_ends_early_or_goes_on_is_refused(tmp_path):
-    with pytest.raises(UserError, match="goes on with relu, where that of SRVGG ends"):
+    with pytest.raises(UserError, match="got layer relu, expected the end of SRVGG"):
         published.from_file(
             exported(tmp_path, random_weights(), 0.5, lambda text: f"{text}\nReLU relu 1 1 output more")
         )
-    with pytest.raises(UserError, match="the graph ends where that of SRVGG has a Interp"):
+    with pytest.raises(UserError, match="the graph: got its end, expected the layer Interp of SRVGG"):
         published.from_file(exported(tmp_path, random_weights(), 0.5, lambda text: text.partition("\nInterp")[0]))
 
 
-def test_every_published_name_is_told_wherever_one_is_asked_for():
+def test_every_published_name_is_listed_in_errors_and_in_the_help():
     assert list(published.PUBLISHED)[2:] == [f"realesr_animevideov3_x{scale}" for scale in (2, 3, 4)]
     (line,) = [line for line in help_text().splitlines() if line.strip().startswith("--pretrained")]
     for ask in (lambda: load_pretrained("x9"), lambda: published.pretrained("x9")):
-        with pytest.raises(UserError) as told:
+        with pytest.raises(UserError) as error:
             ask()
         for name in published.PUBLISHED:
-            assert name in str(told.value)
+            assert name in str(error.value)
             assert name in line
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4])
 def test_a_published_network_of_films_says_what_it_was_trained_for(scale, tmp_path, monkeypatch):
-    """With other weights in the published layout, as the package is not needed to know it."""
+    """With other weights in the published layout, so that the package is not needed."""
     name = f"realesr_animevideov3_x{scale}"
     file = exported(tmp_path, random_weights(), scale / 4 if scale < 4 else None)
     monkeypatch.setattr(published, "pretrained", lambda _: published.from_file(file))

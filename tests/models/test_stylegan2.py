@@ -205,7 +205,7 @@ def test_widths():
     assert stage_widths(256, None, 512) == (512, 512, 512, 512, 256, 128, 64)
     assert stage_widths(32, 64, 64) == (64, 64, 64, 64)
     for resolution in (4, 12, 0):
-        with pytest.raises(UserError, match="powers of two"):
+        with pytest.raises(UserError, match="a power of two"):
             stage_widths(resolution, None, 512)
 
 

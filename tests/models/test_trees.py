@@ -1,4 +1,4 @@
-"""The parameter trees of the families: a checkpoint of yesterday must load tomorrow."""
+"""The parameter trees of the families: old checkpoints must stay readable."""
 
 import jax
 import jax.numpy as jnp

@@ -1,4 +1,4 @@
-"""The parameter trees of progressive GAN: a checkpoint of yesterday must load tomorrow."""
+"""The parameter trees of progressive GAN: old checkpoints must stay readable."""
 
 import jax
 import jax.numpy as jnp

@@ -1,4 +1,4 @@
-"""The variable trees of SNGAN and BigGAN: a checkpoint of yesterday must load tomorrow."""
+"""The variable trees of SNGAN and BigGAN: old checkpoints must stay readable."""
 
 import jax
 import jax.numpy as jnp

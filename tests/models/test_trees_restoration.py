@@ -1,4 +1,4 @@
-"""The variable trees of the networks for restoration: a checkpoint of yesterday must load tomorrow."""
+"""The variable trees of the networks for restoration: old checkpoints must stay readable."""
 
 import jax
 import jax.numpy as jnp

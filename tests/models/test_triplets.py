@@ -1,4 +1,4 @@
-"""Triplets: which frames are judged together, and what the motion of the conditions does to them."""
+"""Triplets: which frames are judged together, and warping by the motion of the conditions."""
 
 import flax.linen as nn
 import jax.numpy as jnp

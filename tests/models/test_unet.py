@@ -10,7 +10,7 @@ from jaxgan.errors import UserError
 from jaxgan.layers.filling import fill_holes
 from jaxgan.models import unet
 
-KEY = jax.random.key(0, impl="unsafe_rbg")  # whose normal numbers compile in a seventh of the time
+KEY = jax.random.key(0, impl="unsafe_rbg")  # its normal numbers compile in a seventh of the time
 IMAGE = jax.random.uniform(jax.random.key(1), (2, 8, 12, 3), minval=-1.0)
 SMALL = {"base_width": 2, "halvings": 2}
 

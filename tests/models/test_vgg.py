@@ -1,4 +1,4 @@
-"""VGG and AlexNet: their trees, layers, size and files. The networks themselves: tests/parity."""
+"""VGG and AlexNet: their trees, layers, size and files. The whole networks are tested in tests/parity."""
 
 import hashlib
 import math
@@ -72,14 +72,14 @@ def test_images_are_normalized_as_imagenets():
 @pytest.mark.parametrize(
     ("network", "layers", "size", "message"),
     [
-        ("vgg19", ("conv5_5",), 32, "vgg19 has no layer 'conv5_5', expected conv1_1, relu1_1"),
-        ("vgg13", ("conv1_1",), 32, "no backbone 'vgg13', expected vgg16, vgg19, alexnet"),
-        ("vgg19", (), 32, "no layer is named"),
-        ("vgg19", ("conv5_4",), 15, "images of 15 x 15 pixels are too small for the layers conv5_4"),
-        ("alexnet", ("relu3",), 30, "images of 30 x 30 pixels are too small"),
+        ("vgg19", ("conv5_5",), 32, "vgg19: got layer 'conv5_5', expected one of conv1_1, relu1_1"),
+        ("vgg13", ("conv1_1",), 32, "got backbone 'vgg13', expected one of vgg16, vgg19, alexnet"),
+        ("vgg19", (), 32, "got no layer, expected one or more of"),
+        ("vgg19", ("conv5_4",), 15, "got images of 15 x 15 pixels, expected larger ones for the layers conv5_4"),
+        ("alexnet", ("relu3",), 30, "got images of 30 x 30 pixels, expected larger ones"),
     ],
 )
-def test_what_there_is_not_is_told(network, layers, size, message):
+def test_unknown_layers_and_small_images_are_refused(network, layers, size, message):
     with pytest.raises(UserError, match=message):
         shapes(network, layers, size)
 
@@ -87,7 +87,7 @@ def test_what_there_is_not_is_told(network, layers, size, message):
 def test_the_smallest_images():
     assert shapes("vgg19", ("conv5_4",), 16)[1] == {"conv5_4": (2, 1, 1, 512)}
     assert shapes("alexnet", ("relu5",), 31)[1] == {"relu5": (2, 1, 1, 256)}
-    with pytest.raises(UserError, match="1 or 3 channels, not 2"):
+    with pytest.raises(UserError, match="images of 2 channels, expected 1 or 3"):
         shapes("vgg19", ("conv1_1",), channels=2)
 
 
@@ -112,7 +112,7 @@ def test_a_files_tensors_become_params(tensors):
     np.testing.assert_array_equal(params["conv4"]["bias"], tensors["features.8.bias"])
 
 
-def test_a_file_of_another_network_is_told(tensors):
+def test_a_file_of_another_network_is_refused(tensors):
     with pytest.raises(UserError, match=r"weights of alexnet lack features\.6\.weight"):
         from_torch("alexnet", {name: each for name, each in tensors.items() if name != "features.6.weight"})
     with pytest.raises(UserError, match=r"features\.0\.weight has shape \(64, 3, 11, 11\), expected \(64, 3, 3, 3\)"):
@@ -132,8 +132,8 @@ def test_a_file_is_checked_and_read(tensors, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(("network", "digest"), [("vgg19", "dcbb9e9d"), ("vgg16", "397923af")])
-def test_a_missing_file_is_told_with_where_it_is(network, digest, tmp_path):
-    with pytest.raises(UserError, match=rf"is no file; .*{network}-{digest}\.pth, as torchvision .*begins {digest}\)"):
+def test_the_error_for_a_missing_file_says_where_to_get_it(network, digest, tmp_path):
+    with pytest.raises(UserError, match=rf"is not a file; .*{network}-{digest}\.pth, .*begins {digest}\)"):
         load_backbone(network, str(tmp_path / "none.pth"))
 
 
@@ -150,10 +150,10 @@ def test_heads_are_checked_and_read(tmp_path, monkeypatch):
     ]
 
 
-def test_missing_heads_are_told(tmp_path, monkeypatch):
-    with pytest.raises(UserError, match="no linear heads for 'vgg19', expected vgg16, alexnet"):
+def test_missing_heads_are_refused(tmp_path, monkeypatch):
+    with pytest.raises(UserError, match="linear heads: got network 'vgg19', expected one of vgg16, alexnet"):
         lpips_heads("vgg19")
-    with pytest.raises(UserError, match=r"is no file; .* lpips/weights/v0\.1/alex\.pth of the package lpips"):
+    with pytest.raises(UserError, match=r"is not a file; .* lpips/weights/v0\.1/alex\.pth of the package lpips"):
         lpips_heads("alexnet", str(tmp_path / "alex.pth"))
     monkeypatch.setattr(vgg, "PACKAGE", "lpips-which-nobody-has")
     with pytest.raises(UserError, match="which is missing: pip install --no-deps"):

@@ -1,4 +1,4 @@
-"""Clips by networks of images."""
+"""Clips by image networks."""
 
 import jax
 import jax.numpy as jnp
@@ -147,22 +147,22 @@ def test_clips_are_judged_by_all_frames_their_order_and_distances(name):
     assert jax.tree.map(jnp.shape, tree["params"]["backbone"]) == jax.tree.map(jnp.shape, own["params"])
 
 
-def test_frames_meet_where_there_are_maps():
-    with pytest.raises(UserError, match="got pixels 16, expected those of the maps: 8, 4"):
+def test_frames_are_merged_at_maps_of_the_given_size():
+    with pytest.raises(UserError, match="got pixels 16, expected one of 8, 4, the sizes of the maps"):
         clips("dcgan", pixels=16)
     assert clips("r3gan", pixels=16)[0]["params"]["meeting"]["conv"]["kernel"].shape == (3, 3, 24, 8)
     deep = clips("dcgan", pixels=4, depth=2)[0]["params"]["meeting"]
     assert [deep[name]["kernel"].shape for name in sorted(deep)] == [(3, 3, 24, 8), (3, 3, 8, 8)]
 
 
-def test_a_finer_backbone_is_for_shifted_films_alone():
+def test_only_shifted_films_accept_a_larger_backbone():
     latent, noise = jnp.zeros((2, 5)), jnp.zeros((2, 8, 3))
-    with pytest.raises(UserError, match=r"got a backbone of 16 pixels, expected 8; video\.Shifted takes finer ones"):
+    with pytest.raises(UserError, match=r"got a backbone of 16 pixels, expected 8; video\.Shifted accepts larger ones"):
         video.Frames(GENERATORS["dcgan"], Convolved(3), 8, 1, 4).init(KEY, latent, None, noise, train=False)
     shifted = video.Shifted(GENERATORS["dcgan"], Convolved(2), 8, 1, 4)
     film = shifted.init_with_output(KEY, latent, None, noise[..., :2], train=False)
     assert film[0].shape == (2, 4, 8, 8, 1)
-    with pytest.raises(UserError, match="got codes of motion of 3 numbers, expected 2"):
+    with pytest.raises(UserError, match="got motion codes of 3 numbers, expected 2"):
         shifted.clone(motion=Convolved(3)).init(KEY, latent, None, noise, train=False)
     with pytest.raises(UserError, match="got a backbone of 16 pixels, expected 8"):
         video.Clips(DISCRIMINATORS["dcgan"], 8, pixels=4).init(KEY, jnp.zeros((2, 3, 8, 8, 1)), train=False)
@@ -170,5 +170,5 @@ def test_a_finer_backbone_is_for_shifted_films_alone():
 
 def test_a_family_without_maps_between_stages_is_refused():
     network = video.Clips(mlp.Discriminator(), 16)
-    with pytest.raises(UserError, match=r"mlp\.Discriminator has no maps"):
+    with pytest.raises(UserError, match=r"got backbone mlp\.Discriminator, expected one that can merge frames"):
         network.init(KEY, jnp.zeros((2, 3, 16, 16, 1)), None, None, train=False)

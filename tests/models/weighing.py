@@ -1,4 +1,4 @@
-"""Weights for tests of networks, and whether two readings of a file agree."""
+"""Random weights for tests of networks, and the comparison of two imports of a file."""
 
 import jax
 import jax.numpy as jnp
@@ -8,7 +8,7 @@ KEY = jax.random.key(0)
 
 
 def drawn(network, x, **options):
-    """Weights that keep the signal's size, none of them zero or equal, which a start in small numbers would hide."""
+    """Weights that keep the variance of the signal; none are zero or equal, so that no error stays hidden."""
     random = np.random.default_rng(0)
     tree = jax.eval_shape(lambda: network.init(KEY, x, **options))
     return jax.tree.map(

@@ -1,1 +1,1 @@
-"""Networks with published weights, and how the names in their files map to ours."""
+"""Networks with published weights, and the mapping of the names in their files to those of this package."""

@@ -1,4 +1,4 @@
-"""BasicVSR++ and its SPyNet in the state-dict keys of PyTorch suites."""
+"""Importing BasicVSR++ and its SPyNet from the state-dict keys of PyTorch suites."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from jaxgan.models.pretrained.names import Names, chosen, kernel, renamed, witho
 from jaxgan.models.pretrained.stylegan2 import Imported
 from jaxgan.models.propagation import AROUND, TAPS
 
-MARK = "feat_extract.main.0.weight"  # a name that such files have
+MARK = "feat_extract.main.0.weight"  # a name that marks such files
 IGNORED = ("spynet.mean", "spynet.std", "step_counter")
 LEVELS, WIDTHS = 6, (32, 64, 32, 16)  # of SPyNet, as published
-SHOWN = 8  # channels that a level of it sees: two frames and the flow
+SHOWN = 8  # input channels of each level: two frames and the flow
 PASSES = ("backward_1", "forward_1", "backward_2", "forward_2")
 
 
 def from_torch(tensors: Mapping[str, np.ndarray]) -> Imported:
-    """The network of scale 4 of a state dict under any prefix, an average before others.
+    """The network of scale 4 of a state dict under any prefix; averaged weights are preferred.
 
-    Raises UserError for a tensor that is missing, left over, or of another shape than the others make it.
+    Raises UserError for a tensor that is missing, unused, or of a shape that does not fit the others.
     """
     found = chosen(without_compiler(tensors), MARK)
     names = Names(_plainly(found.tensors), IGNORED)
@@ -45,7 +45,7 @@ def from_torch(tensors: Mapping[str, np.ndarray]) -> Imported:
     params["image"] = convolution(names, "conv_last", width, inputs)
     names.finish()
     if len(groups) > 1:
-        raise UserError(f"the weights have offsets for {sorted(groups)} groups of channels, expected one number")
+        raise UserError(f"the weights: got offsets for {sorted(groups)} groups of channels, expected a single number")
     section = {
         "name": "propagation.Grid",
         "channels": inputs,
@@ -55,11 +55,11 @@ def from_torch(tensors: Mapping[str, np.ndarray]) -> Imported:
         "groups": groups.pop(),
         "unit_range": True,
     }
-    return Imported(section, params, {}, found.told)
+    return Imported(section, params, {}, found.description)
 
 
 def _plainly(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """BasicSR numbers the layers of SPyNet with their activations, mmediting without and with a further name."""
+    """The tensors with SPyNet's layers named as in BasicSR, which counts activations; mmediting does not."""
     names = {name: name for name in tensors}
     for level in range(LEVELS):
         for index in range(len(WIDTHS) + 1):
@@ -82,7 +82,7 @@ def _spynet(names: Names) -> dict[str, Any]:
 
 
 def _blocks(names: Names, prefix: str, inputs: int | None, width: int | None, count: int) -> dict[str, Any]:
-    """A convolution and residual blocks."""
+    """The params of a convolution and `count` residual blocks."""
     found: dict[str, Any] = {"enter": convolution(names, f"{prefix}.main.0", inputs, width)}
     width = found["enter"]["kernel"].shape[-1]
     for index in range(count):
@@ -92,7 +92,7 @@ def _blocks(names: Names, prefix: str, inputs: int | None, width: int | None, co
 
 
 def _alignment(names: Names, prefix: str, width: int) -> tuple[dict[str, Any], int]:
-    """A deformable convolution of two frames' features, and how many groups of channels have offsets."""
+    """The params of a deformable convolution of two frames' features, and its number of offset groups."""
     weight = names.take(f"{prefix}.weight", (width, 2 * width, 3, 3))
     found: dict[str, Any] = {"kernel": kernel(weight), "bias": names.take(f"{prefix}.bias", (width,))}
     inputs = 3 * width + 4

@@ -1,4 +1,4 @@
-"""What the readers of published restoration networks share: 3x3 convolutions, and graphs of ncnn that are followed."""
+"""Helpers of the importers of restoration networks: convolutions, and step-by-step reading of ncnn graphs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from jaxgan.errors import UserError
 from jaxgan.models.pretrained.names import Names, kernel
 from jaxgan.weights.ncnn import Layer, Network
 
-# parameters of layers, by their numbers
+# layer parameters by number
 SIZES = (0, 6)  # outputs and weights of a convolution
 CONV = {1: 3, 4: 1, 5: 1}  # kernel, padding, with a bias
 
@@ -19,20 +19,20 @@ CONV = {1: 3, 4: 1, 5: 1}  # kernel, padding, with a bias
 def convolution(
     names: Names, name: str, inputs: int | None = None, features: int | None = None, size: int = 3
 ) -> dict[str, np.ndarray]:
-    """A convolution of `size` x `size`; None: whatever it has. Raises UserError where it is missing or another one."""
+    """The params of a `size` x `size` convolution; None: any number. Raises UserError if it is missing or differs."""
     weight, bias = names.take(f"{name}.weight"), names.take(f"{name}.bias")
     fits = weight.ndim == 4 and weight.shape[2:] == (size, size) and bias.shape == weight.shape[:1]
     if not fits or inputs not in (None, weight.shape[1]) or features not in (None, weight.shape[0]):
         wanted = (features or "any", inputs or "any", size, size)
-        raise UserError(f"the weights {name} are of shape {weight.shape}, bias {bias.shape}; expected {wanted}")
+        raise UserError(f"the weights {name}: got shape {weight.shape}, bias {bias.shape}; expected {wanted}")
     return {"kernel": kernel(weight), "bias": bias}
 
 
 class Graph:
-    """A graph's layers one by one, each of which must be the expected one; the weights by their published names."""
+    """Reads a graph layer by layer, each of which must be the expected one; `tensors` are named as published."""
 
     def __init__(self, network: Network, family: str):
-        """`family` is the network that errors speak of."""
+        """`family` is the network's name in error messages."""
         self.tensors: dict[str, np.ndarray] = {}
         self._network, self._family, self._same = network, family, dict[str, str]()
         self._layers: list[Layer] = []  # the next one last
@@ -45,7 +45,7 @@ class Graph:
 
     @property
     def following(self) -> Layer | None:
-        """The layer that would be taken next."""
+        """The next layer, None at the end."""
         return self._layers[-1] if self._layers else None
 
     def take(
@@ -57,30 +57,31 @@ class Graph:
         ignored: tuple[int, ...] = (),
         weights: Mapping[str, str] | None = None,
     ) -> str:
-        """The output of the next layer. Raises UserError for another one than described.
+        """Takes the next layer and returns the name of its output. Raises UserError if it is not the one described.
 
-        `ignored` are the numbers of parameters that may be any; `weights` names the layer's tensors in the state dict.
+        Parameters whose numbers are in `ignored` may have any value; `weights` maps the layer's tensors to names in the
+        state dict.
         """
         if not self._layers:
-            raise UserError(f"the graph ends where that of {self._family} has a {kind}")
+            raise UserError(f"the graph: got its end, expected the layer {kind} of {self._family}")
         layer = self._layers.pop()
         found = {key: value for key, value in layer.params.items() if key not in ignored}
         same = tuple(map(self._origin, layer.inputs)) == inputs and len(layer.outputs) == 1
         if layer.kind != kind or not same or found != dict(params):
-            raise UserError(f"{layer.name} is not the {kind} that the graph of {self._family} has there")
+            raise UserError(f"the graph: got layer {layer.name} ({layer.kind}), expected a {kind} as in {self._family}")
         for part, name in (weights or {}).items():
             self.tensors[name] = self._network.tensors[f"{layer.name}.{part}"]
         return layer.outputs[0]
 
     def conv(self, name: str, x: str, activation: Mapping[int, Any] | None = None) -> str:
-        """A 3x3 convolution of x, whose weights are called `name`."""
+        """Takes a 3x3 convolution of x, whose weights are stored as `name`."""
         weights = {part: f"{name}.{part}" for part in ("weight", "bias")}
         return self.take("Convolution", (x,), {**CONV, **(activation or {})}, ignored=SIZES, weights=weights)
 
     def finish(self) -> None:
-        """Raises UserError where layers are left."""
+        """Raises UserError if layers remain."""
         if self._layers:
-            raise UserError(f"the graph goes on with {self._layers[-1].name}, where that of {self._family} ends")
+            raise UserError(f"the graph: got layer {self._layers[-1].name}, expected the end of {self._family}")
 
     def _origin(self, name: str) -> str:
         return self._same.get(name, name)

@@ -1,9 +1,7 @@
-"""I3D (Carreira and Zisserman 2017, fig. 3): Inception-v1 inflated in time, as trained on Kinetics-400.
+"""I3D (Carreira and Zisserman 2017, fig. 3): Inception-v1 inflated in time, trained on Kinetics-400.
 
-Its 400 logits are the features of the Frechet video distance (Unterthiner et al. 2018). Padding is TensorFlow's "same".
-Batch norm is folded into the convolutions.
-
-Its weights: `jaxgan.models.pretrained.i3d_files`.
+Its 400 logits are the features of the Frechet video distance (Unterthiner et al. 2018). Padding is TensorFlow's "same",
+and batch norm is folded into the convolutions. `jaxgan.models.pretrained.i3d_files` reads the weights.
 """
 
 from __future__ import annotations
@@ -21,10 +19,10 @@ from jaxgan.layers.conv import Geometry, conv
 
 SIZE = 224  # pixels of a side
 CLASSES = 400
-LEAST_FRAMES = 9  # of which two are left before the last mean, which takes two
-NARROW = 32  # channels: up to so many, frames are put together on CPU before they are convolved
+LEAST_FRAMES = 9  # leaves two time steps for the last mean, which takes pairs
+NARROW = 32  # up to this many channels, frames are concatenated before they are convolved (on CPU)
 
-BLOCKS = {  # features of the branches: 1x1, then 1x1 and 3x3, again 1x1 and 3x3, then pooled and 1x1
+BLOCKS = {  # features of the branches: 1x1; 1x1 and 3x3; again 1x1 and 3x3; pooling and 1x1
     "Mixed_3b": (64, 96, 128, 16, 32, 32),
     "Mixed_3c": (128, 128, 192, 32, 96, 64),
     "Mixed_4b": (192, 96, 208, 16, 48, 64),
@@ -35,14 +33,14 @@ BLOCKS = {  # features of the branches: 1x1, then 1x1 and 3x3, again 1x1 and 3x3
     "Mixed_5b": (256, 160, 320, 32, 128, 128),
     "Mixed_5c": (384, 192, 384, 48, 128, 128),
 }
-BRANCHES = {"b0": 1, "b1a": 1, "b1b": 3, "b2a": 1, "b2b": 3, "b3b": 1}  # the edges of their kernels
+BRANCHES = {"b0": 1, "b1a": 1, "b1b": 3, "b2a": 1, "b2b": 3, "b3b": 1}  # kernel sizes
 
 
 class _Unit(nn.Module):
-    """Convolution over time and space, bias and ReLU."""
+    """A convolution over time and space, bias and ReLU."""
 
     features: int
-    kernel: int = 1  # of an edge, in time and space
+    kernel: int = 1  # size in time and space
     stride: int = 1
 
     @nn.compact
@@ -54,7 +52,7 @@ class _Unit(nn.Module):
 
 
 class _Block(nn.Module):
-    """Four branches side by side, in the order of BRANCHES."""
+    """Four parallel branches, concatenated in the order of BRANCHES."""
 
     widths: tuple[int, ...]
 
@@ -73,15 +71,15 @@ class _Block(nn.Module):
 
 
 class I3D(nn.Module):
-    """Clips `[B,T,224,224,3]` in [-1, 1], of at least 9 frames, to the logits `[B,400]` of Kinetics' classes."""
+    """Clips `[B,T,224,224,3]` in [-1, 1], of at least 9 frames, to logits `[B,400]` of the classes of Kinetics."""
 
     @nn.compact
     def __call__(self, clips: Array) -> Array:
-        """The logits, their mean over time. Raises UserError for clips of another size or of too few frames."""
+        """The mean of the logits over time. Raises UserError for clips of another size or of too few frames."""
         if clips.shape[1] < LEAST_FRAMES or clips.shape[2:] != (SIZE, SIZE, 3):
             raise UserError(
-                f"I3D sees clips of at least {LEAST_FRAMES} frames of {SIZE} x {SIZE} pixels in colours, "
-                f"got {clips.shape[1]} frames of shape {clips.shape[2:]}"
+                f"I3D: got {clips.shape[1]} frames of shape {clips.shape[2:]}, expected at least {LEAST_FRAMES} frames "
+                f"of {SIZE} x {SIZE} pixels in colour"
             )
         x = _Unit(64, 7, 2, name="Conv3d_1a_7x7")(clips)
         x = max_pool(x, (1, 3, 3), (1, 2, 2))
@@ -102,7 +100,7 @@ class I3D(nn.Module):
 def convolution(x: Array, kernel: Array, stride: int = 1) -> Array:
     """y `[B,t,h,w,o]` of x `[B,T,H,W,i]` and a kernel `[k,k,k,i,o]`, with TensorFlow's "same" padding.
 
-    On CPU by convolutions of frames: XLA's of three axes are several times slower there.
+    On CPU it is computed by convolutions of frames: XLA's 3-D convolutions are several times slower there.
     """
     if kernel.shape[:3] == (1, 1, 1) and stride == 1:
         return x @ kernel[0, 0, 0]
@@ -133,7 +131,7 @@ def _by_frames(x: Array, kernel: Array, stride: int) -> Array:
 
 
 def max_pool(x: Array, window: tuple[int, int, int], strides: tuple[int, int, int]) -> Array:
-    """The maximum of each window of x `[B,T,H,W,C]`, which is at least 0 everywhere, one axis after another."""
+    """The maximum of each window of x `[B,T,H,W,C]`, one axis after another; x must not be negative."""
     pads = lax.padtype_to_pads(x.shape[1:4], window, strides, "SAME")
     for axis, (size, stride, pad) in enumerate(zip(window, strides, pads), start=1):
         if size == 1:
@@ -146,9 +144,9 @@ def max_pool(x: Array, window: tuple[int, int, int], strides: tuple[int, int, in
 
 
 def resize(clips: Array) -> Array:
-    """`[B,T,h,w,c]` to `[B,T,224,224,c]`, bilinear between the middles of pixels, none averaged away.
+    """`[B,T,h,w,c]` to `[B,T,224,224,c]`, bilinear between pixel centres, without antialiasing.
 
-    As PyTorch's interpolate does with `align_corners` False, which published video distances are measured with.
+    This is PyTorch's interpolate with `align_corners` False, which published video distances use.
     """
     shape = (*clips.shape[:2], SIZE, SIZE, clips.shape[-1])
     return jax.image.resize(clips, shape, "linear", antialias=False, precision=lax.Precision.HIGHEST)

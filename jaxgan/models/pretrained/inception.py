@@ -1,7 +1,7 @@
-"""Inception-v3 as FID has it: the TensorFlow graph of 2015-12-05, in the layout that PyTorch suites publish it in.
+"""The Inception-v3 of FID: the TensorFlow graph of 2015-12-05, in the layout of the published PyTorch file.
 
-Its blocks pool with the borders left out of the mean, its last block pools by the maximum, and images are
-resized as TensorFlow 1 does. Batch norm is folded into the convolutions. Names are the published file's.
+Average pooling ignores the padding, the last block uses maximum pooling, and images are resized as in TensorFlow 1.
+Batch norm is folded into the convolutions. Names are those of the published file.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ CLASSES = 1008
 
 
 class _Convolution(nn.Module):
-    """Convolution, bias and ReLU; `pool` averages between convolution and bias, which costs less than before it."""
+    """Convolution, bias and ReLU; `pool` averages after the convolution, which is cheaper than before it."""
 
     features: int
     kernel: tuple[int, int] = (1, 1)
@@ -174,7 +174,7 @@ class Inception(nn.Module):
 def from_torch(tensors: Mapping[str, np.ndarray]) -> dict[str, Any]:
     """The params `{"params": ...}` of the published state dict, batch norm folded in.
 
-    Raises UserError for a tensor that is missing, of another shape, or left over.
+    Raises UserError for a tensor that is missing, of another shape, or unused.
     """
     used: set[str] = set()
     params: dict[str, Any] = {}
@@ -191,7 +191,7 @@ def from_torch(tensors: Mapping[str, np.ndarray]) -> dict[str, Any]:
             continue
         if leaf == "fc":
             params["fc"] = take("fc.weight", *shape[::-1]).T
-            if "fc.bias" in tensors:  # not used, but part of what tells files apart
+            if "fc.bias" in tensors:  # not used, but its shape is checked
                 take("fc.bias", CLASSES)
             continue
         prefix = ".".join(parents)
@@ -199,7 +199,7 @@ def from_torch(tensors: Mapping[str, np.ndarray]) -> dict[str, Any]:
         weight = take(f"{prefix}.conv.weight", features, inputs, height, width)
         mean, var, bias = (take(f"{prefix}.bn.{name}", features) for name in ("running_mean", "running_var", "bias"))
         if var.min() < 0:
-            raise UserError(f"the weights of Inception: {prefix}.bn.running_var has variances below 0: refused")
+            raise UserError(f"the weights of Inception: {prefix}.bn.running_var has variances below 0, expected none")
         scale = 1.0 / np.sqrt(var + EPSILON)
         if f"{prefix}.bn.weight" in tensors:
             scale *= take(f"{prefix}.bn.weight", features)
@@ -215,7 +215,7 @@ def from_torch(tensors: Mapping[str, np.ndarray]) -> dict[str, Any]:
 
 @functools.cache
 def _shapes() -> dict[tuple[str, ...], tuple[int, ...]]:
-    """The shape of every param by its path."""
+    """The shapes of all params by path."""
     import jax
 
     image = jax.ShapeDtypeStruct((1, SIZE, SIZE, 3), jnp.float32)
@@ -225,7 +225,7 @@ def _shapes() -> dict[tuple[str, ...], tuple[int, ...]]:
 
 
 def resize(images: Array) -> Array:
-    """`[B,h,w,c]` to `[B,299,299,c]`, bilinear as in TensorFlow 1: from the corner on, none averaged away."""
+    """`[B,h,w,c]` to `[B,299,299,c]`, bilinear as in TensorFlow 1: aligned at the first corner, no antialiasing."""
     rows, columns = (jnp.asarray(_interpolation(length)) for length in images.shape[1:3])
     images = jnp.einsum("oh,bhwc->bowc", rows, images, precision=lax.Precision.HIGHEST)
     return jnp.einsum("pw,bowc->bopc", columns, images, precision=lax.Precision.HIGHEST)
@@ -243,14 +243,14 @@ def _interpolation(length: int) -> np.ndarray:
 
 
 def max_pool(x: Array, *, stride: int = 2, padding: int = 0) -> Array:
-    """The maximum of each 3x3 pixels."""
+    """Maximum pooling over 3x3 pixels."""
     window, strides = (1, 3, 3, 1), (1, stride, stride, 1)
     pads = ((0, 0), (padding,) * 2, (padding,) * 2, (0, 0))
     return lax.reduce_window(x, -jnp.inf, lax.max, window, strides, pads)
 
 
 def average_pool(x: Array) -> Array:
-    """The mean of each 3x3 pixels at stride 1, of those that lie in the image."""
+    """Average pooling over 3x3 pixels at stride 1, without the padding."""
 
     def total(x: Array, axis: int) -> Array:
         padded = jnp.pad(x, [(1, 1) if each == axis else (0, 0) for each in range(4)])

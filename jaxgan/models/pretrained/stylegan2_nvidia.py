@@ -1,4 +1,4 @@
-"""StyleGAN2 generators in NVIDIA's parameter names (`mapping.fc0.weight`, `synthesis.b8.conv0.affine.weight`)."""
+"""Importing StyleGAN2 generators from NVIDIA's names (`mapping.fc0.weight`, `synthesis.b8.conv0.affine.weight`)."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import numpy as np
 from jaxgan.models.pretrained.names import Names, chosen, kernel, without_compiler
 from jaxgan.models.pretrained.stylegan2 import START, Imported, mapping_of, section_of
 
-MARK = "synthesis.b4.const"  # a name that such files have
+MARK = "synthesis.b4.const"  # a name that marks such files
 
 
 def from_nvidia(tensors: Mapping[str, np.ndarray]) -> Imported:
-    """The generator of a file of tensors, under any prefix such as `G_ema`, an average before others.
+    """The generator of a state dict, under any prefix such as `G_ema`; averaged weights are preferred.
 
-    Raises UserError for a tensor that is missing, left over or of another shape, and for widths that cannot be had.
+    Raises UserError for a tensor that is missing, unused or of another shape, and for unsupported widths.
     """
     found = chosen(without_compiler(tensors), MARK)
     names = Names(found.tensors, ("resample_filter",))
@@ -55,4 +55,4 @@ def from_nvidia(tensors: Mapping[str, np.ndarray]) -> Imported:
     }
     names.finish()
     params = {"mapping": mapping, "synthesis": synthesis}
-    return Imported(section_of(params, pixels // 2, layers, num_classes), params, variables, found.told)
+    return Imported(section_of(params, pixels // 2, layers, num_classes), params, variables, found.description)

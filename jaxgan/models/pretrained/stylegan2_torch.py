@@ -1,4 +1,4 @@
-"""StyleGAN2 generators in the state-dict keys of the common PyTorch re-implementation, such as `style.1.weight`."""
+"""Importing StyleGAN2 generators from the common PyTorch re-implementation, with keys such as `style.1.weight`."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ from jaxgan.models.pretrained.names import Names, chosen, kernel, without_compil
 from jaxgan.models.pretrained.stylegan2 import START, Imported, mapping_of, section_of
 from jaxgan.weights.schema import checked
 
-MARK = "conv1.conv.modulation.weight"  # a name that such files have
+MARK = "conv1.conv.modulation.weight"  # a name that marks such files
 MEAN = "latent_avg"
 
 
 def from_torch(tensors: Mapping[str, np.ndarray]) -> Imported:
-    """The generator of a state dict, under any prefix, an average before others; `latent_avg` becomes the mean style.
+    """The generator of a state dict, under any prefix; averaged weights are preferred.
 
-    Raises UserError for a tensor that is missing, left over or of another shape, and for widths that cannot be had.
+    `latent_avg` becomes the mean style. Raises UserError for a tensor that is missing, unused or of another shape, and
+    for unsupported widths.
     """
     tensors = without_compiler(tensors)
     found = chosen(tensors, MARK)
@@ -67,11 +68,11 @@ def from_torch(tensors: Mapping[str, np.ndarray]) -> Imported:
     mean = _beside(tensors, found.prefix)
     if mean is not None:
         variables["average"] = {"style_mean": checked(MEAN, mean, (style,), (1, style)).reshape(-1)}
-    return Imported(section_of(params, resolution, len(mapping), 0), params, variables, found.told)
+    return Imported(section_of(params, resolution, len(mapping), 0), params, variables, found.description)
 
 
 def _beside(tensors: Mapping[str, np.ndarray], prefix: str) -> np.ndarray | None:
-    """The mean style: among the network's names, or beside a table that they are in."""
+    """The mean style: among the network's own names, or under any part of their prefix."""
     parts = prefix.rstrip(".").split(".") if prefix else []
     places = [".".join([*parts[:length], MEAN]) for length in range(len(parts), -1, -1)]
     return next((tensors[place] for place in places if place in tensors), None)

@@ -1,7 +1,7 @@
 """VGG-16, VGG-19 (Simonyan and Zisserman 2015) and AlexNet (Krizhevsky 2014) as feature nets for perceptual losses.
 
-Only their convolutions. Weights come from the files that torchvision publishes, which the user has; no player owns
-them, so nothing trains them.
+Only their convolutions are used. The user provides the weight files that torchvision publishes. The weights belong to
+no player, so they are never trained.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import flax.linen as nn
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import DTypeLike
 
 from jaxgan.errors import UserError
 from jaxgan.game import Array
@@ -23,9 +24,9 @@ from jaxgan.system.paths import located
 from jaxgan.weights.reading import read
 from jaxgan.weights.schema import Shape, checked
 
-MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet's channels, as shares of white
+MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet's channels in [0, 1]
 
-PUBLISHED = {  # torchvision's files; the last part of a name is what its SHA-256 begins with
+PUBLISHED = {  # torchvision's files; the last part of a name is the beginning of its SHA-256
     "vgg16": "vgg16-397923af.pth",
     "vgg19": "vgg19-dcbb9e9d.pth",
     "alexnet": "alexnet-owt-7be5be79.pth",
@@ -52,7 +53,7 @@ class _Convolution(NamedTuple):
 
 
 class _Pool(NamedTuple):
-    """The maximum of each `kernel` by `kernel` pixels, every second of them."""
+    """Maximum pooling over `kernel` by `kernel` pixels at stride 2."""
 
     kernel: int
 
@@ -83,17 +84,17 @@ PLANS: Mapping[str, tuple[_Convolution | _Pool, ...]] = {
 class Backbone(nn.Module):
     """Images `[B,H,W,3]` or `[B,H,W,1]` in [-1, 1] to the maps `[B,h,w,F]` of some layers, by name.
 
-    `conv3_4` is a map before the activation, `relu3_4` the same map after it; AlexNet's are `conv1` to `relu5`. Grey
-    images are seen as three equal channels. What lies behind the last of `layers` is not computed and has no params.
+    `conv3_4` is a map before the activation, `relu3_4` the same map after it; AlexNet has `conv1` to `relu5`. Grey
+    images become three equal channels. Layers after the last of `layers` are not computed and have no params.
     """
 
     network: str = "vgg19"  # a key of PLANS
     layers: Sequence[str] = ("conv5_4",)
-    dtype: Any = jnp.float32  # to compute in; params are float32
+    dtype: DTypeLike = jnp.float32  # to compute in; params are float32
 
     @nn.compact
     def __call__(self, image: Array) -> dict[str, Array]:
-        """The maps. Raises UserError for a layer that there is not, and for images too small for those asked for."""
+        """The maps. Raises UserError for an unknown layer, and for images too small for the requested layers."""
         check_layers(self.network, self.layers)
         x = normalized(image).astype(self.dtype)
         maps: dict[str, Array] = {}
@@ -103,8 +104,8 @@ class Backbone(nn.Module):
             padding = step.padding if isinstance(step, _Convolution) else 0
             if min(x.shape[1:3]) + 2 * padding < step.kernel:
                 raise UserError(
-                    f"{self.network}: images of {image.shape[1]} x {image.shape[2]} pixels are too small for the "
-                    f"layers {', '.join(self.layers)}"
+                    f"{self.network}: got images of {image.shape[1]} x {image.shape[2]} pixels, expected larger ones "
+                    f"for the layers {', '.join(self.layers)}"
                 )
             if isinstance(step, _Pool):
                 x = _halved(x) if step.kernel == 2 else max_pool(x)
@@ -124,41 +125,41 @@ class Backbone(nn.Module):
 
 
 def check_layers(network: str, layers: Sequence[str]) -> None:
-    """Raises UserError for a network or a layer that there is not, and where no layer is named."""
+    """Raises UserError for an unknown network or layer, and if there are no layers."""
     if network not in PLANS:
-        raise UserError(f"there is no backbone {network!r}, expected one of {', '.join(PLANS)}")
+        raise UserError(f"got backbone {network!r}, expected one of {', '.join(PLANS)}")
     known = [f"{kind}{step.number}" for step, _ in _convolutions(network) for kind in ("conv", "relu")]
     if not layers:
-        raise UserError(f"{network}: no layer is named, expected one of {', '.join(known)}")
+        raise UserError(f"{network}: got no layer, expected one or more of {', '.join(known)}")
     for name in layers:
         if name not in known:
-            raise UserError(f"{network} has no layer {name!r}, expected one of {', '.join(known)}")
+            raise UserError(f"{network}: got layer {name!r}, expected one of {', '.join(known)}")
 
 
 def normalized(image: Array) -> Array:
-    """`[B,H,W,3]` of mean 0 and variance 1 over ImageNet, for images `[B,H,W,1 or 3]` in [-1, 1].
+    """Images `[B,H,W,1 or 3]` in [-1, 1] to `[B,H,W,3]`, of mean 0 and variance 1 over ImageNet.
 
     Raises UserError for another number of channels.
     """
     if image.shape[-1] not in (1, 3):
-        raise UserError(f"a backbone sees 1 or 3 channels, not {image.shape[-1]}")
+        raise UserError(f"backbone: got images of {image.shape[-1]} channels, expected 1 or 3")
     return ((image.astype(jnp.float32) + 1) / 2 - jnp.asarray(MEAN)) / jnp.asarray(DEVIATION)
 
 
 def load_backbone(network: str, path: str, *, published: bool = True) -> dict[str, Any]:
-    """The params `{"params": ...}` of a file of torchvision's; with `published` False of any with the same names.
+    """The params `{"params": ...}` of torchvision's file; with `published` False, of any file with the same names.
 
-    Raises UserError for a file that is not there or, with `published`, is another than torchvision's, saying where
-    to get it and how its SHA-256 begins; and for one that has not the network's tensors.
+    Raises UserError if the file is missing, lacks a tensor of the network or, with `published`, is not torchvision's;
+    the message gives the name of the file and the beginning of its SHA-256.
     """
     if network not in PLANS:
-        raise UserError(f"there is no backbone {network!r}, expected one of {', '.join(PLANS)}")
+        raise UserError(f"got backbone {network!r}, expected one of {', '.join(PLANS)}")
     name = PUBLISHED[network]
     digest = name.removesuffix(".pth").rpartition("-")[2]
     where = f"the weights of {network} are {name}, as torchvision publishes it (sha256 begins {digest})"
     path = located(path)
     if not os.path.isfile(path):
-        raise UserError(f"{path!r} is no file; {where}")
+        raise UserError(f"{path!r} is not a file; {where}")
     try:
         return from_torch(network, read(path, expect=digest if published else None))
     except UserError as error:
@@ -189,23 +190,23 @@ def from_torch(network: str, tensors: Mapping[str, np.ndarray]) -> dict[str, Any
 
 
 def lpips_heads(network: str, path: str | None = None) -> dict[str, np.ndarray]:
-    """LPIPS's published linear heads: one weight a channel, `[F]`, by the layers of LPIPS.
+    """LPIPS's published linear heads: one weight per channel, `[F]`, by layer.
 
-    Of a file, or of the installed package lpips, which is not imported: only its file is read. Raises UserError for
-    a network without heads, and where file or package are missing or other ones.
+    They are read from a file, or from the installed package lpips, which is not imported. Raises UserError for a
+    network without heads, and if the file or the package is missing or has other contents.
     """
     if network not in HEADS:
-        raise UserError(f"LPIPS has no linear heads for {network!r}, expected one of {', '.join(HEADS)}")
+        raise UserError(f"LPIPS's linear heads: got network {network!r}, expected one of {', '.join(HEADS)}")
     file, digest = HEADS[network]
     if path is None:
         try:
             path = str(distribution(PACKAGE).locate_file(f"{FOLDER}/{file}"))
         except PackageNotFoundError:
             hint = f"pip install --no-deps {PACKAGE}, or name the file {file}"
-            raise UserError(f"LPIPS's linear heads lie in the package {PACKAGE}, which is missing: {hint}") from None
+            raise UserError(f"LPIPS's linear heads require the package {PACKAGE}, which is missing: {hint}") from None
     path = located(path)
     if not os.path.isfile(path):
-        raise UserError(f"{path!r} is no file; LPIPS's linear heads are {FOLDER}/{file} of the package {PACKAGE}")
+        raise UserError(f"{path!r} is not a file; LPIPS's linear heads are {FOLDER}/{file} of the package {PACKAGE}")
     tensors = read(path, expect=digest)
     return {
         layer: tensors[f"lin{index}.model.1.weight"].reshape(-1).astype(np.float32)
@@ -214,7 +215,7 @@ def lpips_heads(network: str, path: str | None = None) -> dict[str, np.ndarray]:
 
 
 def _convolutions(network: str) -> Iterator[tuple[_Convolution, int]]:
-    """The convolutions, and their places in torchvision's list, where each ReLU and each pool has one too."""
+    """The convolutions and their indices in torchvision's list, which also counts each ReLU and pool."""
     place = 0
     for step in PLANS[network]:
         if isinstance(step, _Convolution):
@@ -224,7 +225,7 @@ def _convolutions(network: str) -> Iterator[tuple[_Convolution, int]]:
 
 
 def _halved(x: Array) -> Array:
-    """The maximum of each two by two pixels; an odd last row or column is left out."""
+    """Maximum pooling over 2x2 pixels; an odd last row or column is left out."""
     b, height, width, c = x.shape
     height, width = height // 2, width // 2
     return x[:, : 2 * height, : 2 * width].reshape(b, height, 2, width, 2, c).max(axis=(2, 4))
