@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from jaxgan.images.jpeg import LUMA
+from jaxgan.images.colour import LUMA
 
 Images = Float[Array, "b h w c"]
 
@@ -35,7 +35,7 @@ def poisson_noise(numbers: Images, image: Images, amount: Float[Array, " b"], gr
     """
     light = jnp.clip((jax.lax.stop_gradient(image) + 1.0) / 2.0, 0.0, 1.0)
     if image.shape[-1] == 3:
-        luminance = sum(float(share) * light[..., index : index + 1] for index, share in enumerate(LUMA))
+        luminance = sum(share * light[..., index : index + 1] for index, share in enumerate(LUMA))
         light = jnp.where(_by_row(grey, light), luminance, light)
     mean = light * LEVELS
     return (2.0 / LEVELS) * _by_row(amount, mean) * (poisson_counts(numbers, mean) - mean)
