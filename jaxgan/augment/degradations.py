@@ -344,10 +344,7 @@ class RealESRGAN:
     """
 
     scale: Count = 4
-    blur: tuple[Widths, Widths] = (
-        (0.2, 3.0),
-        (0.2, 1.5),
-    )  # standard deviations, pixels
+    blur: tuple[Widths, Widths] = ((0.2, 3.0), (0.2, 1.5))  # standard deviations, pixels
     resize: tuple[Widths, Widths] = (
         (0.15, 1.5),
         (0.3, 1.2),
