@@ -345,10 +345,7 @@ class RealESRGAN:
 
     scale: Count = 4
     blur: tuple[Widths, Widths] = ((0.2, 3.0), (0.2, 1.5))  # standard deviations, pixels
-    resize: tuple[Widths, Widths] = (
-        (0.15, 1.5),
-        (0.3, 1.2),
-    )  # factors of the image's size, then of the condition's size
+    resize: tuple[Widths, Widths] = ((0.15, 1.5), (0.3, 1.2))  # factors of the image's, of the condition's size
     noise: tuple[Span, Span] = ((1.0, 30.0), (1.0, 25.0))  # Gaussian, grey levels of 255
     poisson: tuple[Span, Span] = ((0.05, 3.0), (0.05, 2.5))  # as the amount of `Poisson`
     quality: tuple[Qualities, Qualities] = ((30, 95), (30, 95))  # of the JPEG
