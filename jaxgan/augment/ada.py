@@ -22,7 +22,7 @@ from jaxgan.layers.frames import alike
 from jaxgan.schedules import at, make_schedule
 
 Images = Float[Array, "b h w c"]
-Pixels = Float[Array, "b *t h w c"]  # images, or clips, which have one draw for all of their frames
+Pixels = Float[Array, "b *t h w c"]  # images, or clips whose frames all share one random draw
 
 GROUPS = {
     "blit": ("xflip", "rotate90", "xint"),
@@ -50,7 +50,7 @@ STRENGTHS = {  # the paper's, of appendix B
     "rotate": 1.0,  # largest angle, of pi
     "aniso": 0.2,  # standard deviation of log2 of the stretch
     "xfrac": 0.125,  # standard deviation of the shift, of a side
-    "brightness": 0.2,  # standard deviation of what is added
+    "brightness": 0.2,  # standard deviation of the offset
     "contrast": 0.5,  # standard deviation of log2 of the factor
     "lumaflip": 1.0,  # share of the flips
     "hue": 1.0,  # largest angle, of pi
@@ -65,10 +65,10 @@ STRENGTHS = {  # the paper's, of appendix B
 class ADA:
     """The pipeline and the controller of its probability p.
 
-    Every transform of the preset hits each image with probability p times its chance; p = 0 is the identity
-    bit for bit. Blits and geometry are one resampling, from cubic convolution of the image instead of the
-    original's detour over a picture twice as large with long wavelet filters: it needs no margin, costs 16
-    reads a pixel and leaves turns by right angles and whole shifts exact.
+    Every transform of the preset is applied to each image with probability p times its chance; p = 0 is the
+    identity, bit for bit. Blits and geometry are one resampling by cubic convolution. The original resamples an
+    image upsampled twofold with long wavelet filters instead; cubic convolution needs no margin, costs 16 reads
+    a pixel and keeps turns by right angles and whole shifts exact.
 
     p adapts until the mean sign of the reals' logits is `target` (eq. 1), or follows `schedule`, a number or a
     schedule over images. R3GAN's pipeline is `chances={"brightness": 0.5, "contrast": 0.5, "lumaflip": 0.5,
@@ -85,7 +85,7 @@ class ADA:
     path: Given[str] = f"{ADVERSARY}.augment"  # its section, for errors
 
     def __post_init__(self) -> None:
-        """Raises UserError for names and numbers that no pipeline can have."""
+        """Raises UserError for unknown names and for numbers out of range."""
         path = self.path
         if self.preset not in PRESETS:
             raise UserError(f"{path}.preset: got {self.preset!r}, expected one of {', '.join(PRESETS)}")
@@ -95,7 +95,7 @@ class ADA:
                     raise unknown_key(f"{path}.{field}", name, STRENGTHS)
                 if isinstance(value, bool) or not isinstance(value, int | float) or not 0.0 <= value <= most:
                     limit = "" if most > 1.0 else " and at most 1"
-                    raise UserError(f"{path}.{field}.{name}: got {value!r}, expected a number from 0 on{limit}")
+                    raise UserError(f"{path}.{field}.{name}: got {value!r}, expected a number of at least 0{limit}")
         for name in ("interval", "images_to_one"):
             if getattr(self, name) < 1:
                 raise UserError(f"{path}.{name}: got {getattr(self, name)}, expected 1 or more")
@@ -103,7 +103,7 @@ class ADA:
             make_schedule(self.schedule, f"{path}.schedule")
 
     def init_memory(self) -> dict[str, Array]:
-        """p, and what it moves by next: the images since its last move and the sum of their logits' signs."""
+        """p, and the images since its last move with the sum of the signs of their logits."""
         if self.schedule is not None:
             return {}
         return {name: jnp.float32(0.0) for name in ("probability", "signs", "images")}
@@ -117,7 +117,7 @@ class ADA:
     def update(
         self, memory: Mapping[str, Array], real_logits: Float[Array, " b"], *, batch_size: int, step: Any
     ) -> dict[str, Array]:
-        """The memory after a step on `batch_size` reals of all devices, which had these logits."""
+        """The memory after a step on `batch_size` reals across all devices, with these logits."""
         if self.schedule is not None:
             return {}
         signs = memory["signs"] + batch_size * pmean(jnp.sign(real_logits.astype(jnp.float32)).mean())
@@ -132,10 +132,11 @@ class ADA:
         }
 
     def __call__(self, key: Array, images: Pixels, probability: Any, *, moving_key: Array | None = None) -> Pixels:
-        """Images `[B,H,W,C]` in about [-1, 1] as float32, augmented; not clipped. UserError unless H = W.
+        """Augment images `[B,H,W,C]` in about [-1, 1]; returns float32, not clipped. UserError unless H = W.
 
-        With a `moving_key` they are moved as `moved` moves others by that key; the rest is drawn as without. Of clips
-        `[B,T,H,W,C]` all frames are augmented alike, down to the noise.
+        With a `moving_key`, blits and geometry use that key, so that `moved` with the same key moves other arrays
+        identically; all other transforms are drawn from `key` as usual. All frames of a clip `[B,T,H,W,C]` are
+        augmented identically, including the noise.
         """
         return alike(lambda images: self._augmented(key, images, probability, moving_key), images)
 
@@ -163,18 +164,18 @@ class ADA:
         return images
 
     def moved(self, key: Array, images: Pixels, probability: Any) -> Pixels:
-        """Images or clips, such as masks, that are only moved: by blits and geometry, not recoloured or spoilt."""
+        """Apply only blits and geometry to images or clips, such as masks: no colour, filter, noise or cutout."""
         size, images = _side(images, self.path), images.astype(jnp.float32)
         draws = _moves(key, self._probabilities(probability), images.shape[0])
         maps = geometry.compose(draws, self._strengths(), size)
         return images if maps is None else alike(lambda images: geometry.warp(images, maps), images)
 
     def _probabilities(self, probability: Any) -> dict[str, Any]:
-        """Of every draw; a transform that can never hit is left out."""
+        """The probability of each transform; those with a chance of 0 are left out."""
         wanted = [name for group in PRESETS[self.preset] for name in GROUPS[group]]
         chances = {**dict.fromkeys(wanted, 1.0), **self.chances}
         drawn = {name: chance * jnp.clip(probability, 0.0, 1.0) for name, chance in chances.items() if chance}
-        if "rotate" in drawn:  # before and after the stretch, so that at least one of the two hits with p
+        if "rotate" in drawn:  # before and after the stretch; at least one of the two is applied with probability p
             drawn["rotate"] = drawn["rotate_again"] = 1.0 - jnp.sqrt(1.0 - drawn["rotate"])
         if "imgfilter" in drawn:  # each band by itself
             drawn |= {f"imgfilter_{band}": drawn["imgfilter"] for band in range(1, corruption.BANDS)}
@@ -188,7 +189,7 @@ class ADA:
 def _side(images: Pixels, path: str) -> int:
     height, width = images.shape[-3:-1]
     if height != width:
-        raise UserError(f"{path}: images of {height}x{width} cannot be turned; expected squares")
+        raise UserError(f"{path}: got images of {height}x{width}, expected square images")
     return height
 
 

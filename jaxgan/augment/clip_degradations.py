@@ -1,4 +1,4 @@
-"""Degradations that only clips have, or that tell networks of more; see `jaxgan.augment.degradations`."""
+"""Degradations for clips, and noise with its level as a channel; see `jaxgan.augment.degradations`."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ WORST = 51  # CRF of x264
 class MappedNoise(GaussianNoise):
     """Gaussian noise, and its standard deviation as one more channel, for pixels in [-1, 1].
 
-    As of Zhang et al. 2018 ("FFDNet"), section III-B. Numbers are drawn as by `GaussianNoise`.
+    As in Zhang et al. 2018 ("FFDNet"), section III-B. Random numbers are drawn as in `GaussianNoise`.
     """
 
     strength: NotNegative | Span = (5.0, 55.0)  # of Tassano et al. 2020 ("FastDVDnet"), section 4.1
@@ -37,11 +37,11 @@ class MappedNoise(GaussianNoise):
 
     @property
     def unmapped(self) -> GaussianNoise:
-        """The same noise without the channel that tells of it."""
+        """The same noise without the channel of its level."""
         return GaussianNoise(self.strength, self.grey)
 
     def __call__(self, key: Array, image: Images) -> Float[Array, "b *t h w c2"]:
-        """With one channel more."""
+        """The noisy images with one more channel."""
         noisy = super().__call__(key, image)
         bounds = self.strength if isinstance(self.strength, tuple) else (self.strength, self.strength)
         strength = uniform_in(jax.random.split(key, 3)[0], len(image), bounds) / HALF
@@ -51,10 +51,10 @@ class MappedNoise(GaussianNoise):
 
 @dataclasses.dataclass(frozen=True)
 class ClipMasks:
-    """Parts of clips are hidden, as by `degradations.Masks`: by a mask that stands or by one that moves.
+    """Hides parts of clips like `degradations.Masks`, with masks that stand still or move.
 
-    `moving` is the share of the clips whose masks move, see `jaxgan.augment.masks.moving_masks`. A picture has the mask
-    of a first frame.
+    `moving` is the share of the clips whose masks move (see `jaxgan.augment.masks.moving_masks`). An image gets the
+    mask of a first frame.
     """
 
     kind: Kind = "strokes"
@@ -80,7 +80,7 @@ class ClipMasks:
         return name if self.width == WIDTHS else f"{name}_{self.width[0]:g}-{self.width[1]:g}"
 
     def describe(self) -> str:
-        """For a person."""
+        """A description for users."""
         kind = "strokes, boxes, half, borders" if self.kind == "mixed" else self.kind
         share = "that stand" if not self.moving else "that move" if self.moving == 1 else "that stand or move"
         return f"films with holes ({kind}) {share}, to fill in"
@@ -102,10 +102,10 @@ class ClipMasks:
 
 @dataclasses.dataclass(frozen=True)
 class H264:
-    """Clips encoded as H.264 and decoded again, by the CPU of the host: with `degradations.Chain` behind others.
+    """Clips encoded as H.264 and decoded again, on the host's CPU; use `degradations.Chain` to put it after others.
 
-    `quality` is x264's constant rate factor: 18 is hard to tell from the original, 28 looks like a film of the web, 51
-    is the worst. A picture is a clip of one frame. Needs the extra `[video]`. Nothing is differentiated through it.
+    `quality` is x264's constant rate factor: 18 is hard to distinguish from the original, 28 looks like web video, 51
+    is the worst. An image is a clip of one frame. Requires the extra `[video]`. No gradient flows through it.
     """
 
     quality: Whole | tuple[Whole, Whole] = (18, 35)
@@ -133,7 +133,7 @@ class H264:
         return f"h264_{low}" if low == high else f"h264_{low}-{high}"
 
     def describe(self) -> str:
-        """For a person."""
+        """A description for users."""
         return f"films compressed as H.264 with a CRF of {self.label.removeprefix('h264_')}"
 
     def __call__(self, key: Array, image: Images) -> Images:

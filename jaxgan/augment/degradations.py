@@ -1,8 +1,9 @@
-"""What is done to images to get the conditions from which networks restore them: pure, by key, on the device.
+"""Degradations: pure functions of a key and images, run on the device, whose results networks learn to restore.
 
-Each is a degradation of `jaxgan.game`: images `[B,H,W,C]` in [-1, 1] to conditions `[B,H/scale,W/scale,C']`, or clips
-`[B,T,H,W,C]`. Every image has random numbers of its own; a clip is degraded as one image, with noise anew in each
-frame. Strengths of noise are in grey levels of 255; a pair is a range, from which each image draws.
+Each implements `Degradation` of `jaxgan.game`: it maps images `[B,H,W,C]` in [-1, 1] to conditions
+`[B,H/scale,W/scale,C']`, and clips `[B,T,H,W,C]` likewise. Random numbers are drawn for each image; all frames of a
+clip share them, except for the noise, which is drawn for each frame. Strengths of noise are in grey levels of 255. A
+pair of numbers is a range from which a value is drawn for each image.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from jaxgan.augment.sharpening import sharpened
 from jaxgan.config.domains import Count, NotNegative, Positive, Quality, Several, Share
 from jaxgan.errors import UserError
 from jaxgan.game import Degradation
+from jaxgan.images.colour import LUMA
 from jaxgan.images.draws import alike, either, uniform_in, whole_in
 from jaxgan.images.jpeg import jpeg, round_straight
 from jaxgan.images.resizing import Method, Patches, resize, resize_each
@@ -38,22 +40,21 @@ Interval = tuple[float, float]
 
 PATH = "config.task.degradation"
 KEPT: tuple[Method, ...] = ("area", "bilinear", "bicubic")  # Real-ESRGAN's ways to resize
-LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
-EDGE = 4.0  # brightness of an edge for each of its slope
-GAUSSIAN = 0.5  # of Real-ESRGAN's noise; the rest is Poisson's
+EDGE = 4.0  # brightness of an edge by its slope
+GAUSSIAN = 0.5  # share of Gaussian noise in Real-ESRGAN; the rest is Poisson noise
 RESIZES = ((0.2, 0.7), (0.3, 0.4))  # shares of Real-ESRGAN's images that are enlarged and reduced, by round
 
 
 @dataclasses.dataclass(frozen=True)
 class Identity:
-    """Nothing is done."""
+    """Returns images unchanged."""
 
     scale = 1
     masks = False
     label = "identity"
 
     def describe(self) -> str:
-        """For a person."""
+        """A description for users."""
         return "images as they are"
 
     def __call__(self, key: Array, image: Images) -> Images:
@@ -64,7 +65,7 @@ class Identity:
 
 @dataclasses.dataclass(frozen=True)
 class Bicubic:
-    """Reduced by a whole number with antialiased cubic convolution as Pillow does, and rounded to 8 bits."""
+    """Reduced by a whole number with antialiased cubic convolution, as in Pillow, and rounded to 8 bits."""
 
     scale: Several
 
@@ -81,11 +82,11 @@ class Bicubic:
         return f"bicubic_x{self.scale}"
 
     def describe(self) -> str:
-        """For a person."""
+        """A description for users."""
         return f"images reduced {self.scale} times along each side, by antialiased bicubic resizing"
 
     def __call__(self, key: Array, image: Images) -> Conditions:
-        """`[B,H/scale,W/scale,C]`; UserError where the scale does not divide the sides."""
+        """`[B,H/scale,W/scale,C]`; UserError if the scale does not divide the sides."""
         del key
         return alike(lambda image: _eight_bits(resize(image, *_reduced(image, self.scale), clip=True)), image)
 
@@ -101,11 +102,11 @@ class Blur:
     masks = False
 
     def __post_init__(self) -> None:
-        """Raises UserError for kinds and widths that no kernel can have."""
+        """Raises UserError for unknown kinds and for widths out of range."""
         if _bounds("sigma", self.sigma)[0] == 0.0:
             raise UserError(f"{PATH}.sigma: got {self.sigma!r}, expected widths above 0")
         if not self.kinds or set(self.kinds) - set(SHARES):
-            raise UserError(f"{PATH}.kinds: got {self.kinds!r}, expected one of {', '.join(SHARES)}")
+            raise UserError(f"{PATH}.kinds: got {self.kinds!r}, expected any of {', '.join(SHARES)}")
 
     @property
     def label(self) -> str:
@@ -114,7 +115,7 @@ class Blur:
         return "_".join(("blur", *kinds, _span(self.sigma)))
 
     def describe(self) -> str:
-        """For a person."""
+        """A description for users."""
         return f"images blurred by kernels ({', '.join(self.kinds)}) of {_span(self.sigma)} pixels"
 
     def __call__(self, key: Array, image: Images) -> Images:
@@ -126,7 +127,7 @@ class Blur:
 
 @dataclasses.dataclass(frozen=True)
 class GaussianNoise:
-    """White noise is added; neither clipped nor rounded, as denoisers are compared."""
+    """Adds white noise, neither clipped nor rounded, which is how denoisers are compared."""
 
     strength: NotNegative | Span = 25.0  # standard deviation, in grey levels of 255
     grey: Share = 0.0  # share of the images whose noise is the same in all channels
@@ -145,7 +146,7 @@ class GaussianNoise:
         return f"gaussian_{_span(self.strength)}{_grey_label(self.grey)}"
 
     def describe(self) -> str:
-        """For a person."""
+        """A description for users."""
         return f"images with {_grey_words(self.grey)}Gaussian noise of {_span(self.strength)} grey levels of 255"
 
     def __call__(self, key: Array, image: Images) -> Images:
@@ -158,10 +159,10 @@ class GaussianNoise:
 
 @dataclasses.dataclass(frozen=True)
 class Poisson:
-    """The noise of counting up to 256 particles of light is added, times a factor; neither clipped nor rounded."""
+    """Adds the noise of counting up to 256 photons, times a factor; neither clipped nor rounded."""
 
-    amount: NotNegative | Span = 1.0  # 1: a pixel of brightness x of 0 to 1 has a standard deviation of sqrt(x / 256)
-    grey: Share = 0.0  # share of the images whose noise is the luminance's, the same in all channels
+    amount: NotNegative | Span = 1.0  # 1: a pixel of brightness x in [0, 1] has a standard deviation of sqrt(x / 256)
+    grey: Share = 0.0  # share of the images with the noise of the luminance in all channels
 
     scale = 1
     masks = False
@@ -177,7 +178,7 @@ class Poisson:
         return f"poisson_{_span(self.amount)}{_grey_label(self.grey)}"
 
     def describe(self) -> str:
-        """For a person."""
+        """A description for users."""
         return f"images with {_grey_words(self.grey)}Poisson noise of 256 levels times {_span(self.amount)}"
 
     def __call__(self, key: Array, image: Images) -> Images:
@@ -193,7 +194,7 @@ class Jpeg:
     """Saved as a JPEG and read again; see `jaxgan.images.jpeg`."""
 
     quality: Quality | Qualities = (30, 95)  # 1 to 100
-    subsampling: bool = True  # colour at half the resolution, as programs do unless told otherwise
+    subsampling: bool = True  # colour at half the resolution, the default of most programs
 
     scale = 1
     masks = False
@@ -208,7 +209,7 @@ class Jpeg:
         return f"jpeg_{_span(self.quality)}{'' if self.subsampling else '_444'}"
 
     def describe(self) -> str:
-        """For a person."""
+        """A description for users."""
         colour = "at half the resolution" if self.subsampling else "at full resolution"
         return f"images saved as JPEG of quality {_span(self.quality)}, colour {colour}"
 
@@ -220,14 +221,14 @@ class Jpeg:
 
 @dataclasses.dataclass(frozen=True)
 class Masks:
-    """Parts are hidden: the image, grey under the mask, and the mask as one more channel, 1 where it hides.
+    """Hides parts: returns the image, grey under the mask, and the mask as one more channel, 1 where pixels are hidden.
 
     See `jaxgan.augment.masks` for the kinds and the lengths.
     """
 
     kind: Kind = "strokes"
     width: tuple[Share, Share] = WIDTHS  # of strokes, of the shorter side
-    side: Count | None = None  # pixels of the squares that are masked one by one; None: the image is one
+    side: Count | None = None  # pixels of the tiles that are masked separately; None: the whole image
 
     scale = 1
     masks = True
@@ -246,12 +247,12 @@ class Masks:
         return kind + size + ("" if self.width == WIDTHS else f"_{_span(self.width)}")
 
     def describe(self) -> str:
-        """For a person."""
+        """A description for users."""
         kind = "strokes, boxes, half, borders" if self.kind == "mixed" else self.kind
         return f"images with holes ({kind}{'' if self.side is None else f' of {self.side} pixels'}) to fill in"
 
     def __call__(self, key: Array, image: Images) -> Conditions:
-        """`[B,H,W,C+1]`; of a clip the mask stands."""
+        """`[B,H,W,C+1]`; all frames of a clip have the same mask."""
         batch, (height, width) = len(image), image.shape[-3:-1]
         side = self.side
         if side is None:
@@ -266,18 +267,21 @@ class Masks:
 
 @dataclasses.dataclass(frozen=True)
 class Edges:
-    """Only edges are left: the length of Sobel's gradient of luminance, one channel in [-1, 1], -1 where it is flat."""
+    """Edges: the magnitude of the Sobel gradient of the luminance, one channel in [-1, 1], -1 where the image is flat.
+
+    Borders are padded with the outermost pixels.
+    """
 
     scale = 1
     masks = False
     label = "edges"
 
     def describe(self) -> str:
-        """For a person."""
+        """A description for users."""
         return "the edges of images"
 
     def __call__(self, key: Array, image: Images) -> Conditions:
-        """`[B,H,W,1]`; at the border pixels go on as they are."""
+        """`[B,H,W,1]`."""
         del key
         return alike(self._edges, image)
 
@@ -293,19 +297,19 @@ class Edges:
 
 @dataclasses.dataclass(frozen=True)
 class Chain:
-    """Degradations one after the other; masks last."""
+    """Applies degradations one after the other; masks must come last."""
 
     parts: tuple[Degradation, ...]
 
     def __post_init__(self) -> None:
-        """Raises UserError for no parts, and for masks before the end."""
+        """Raises UserError if there are no parts, or if any but the last masks."""
         if not self.parts or any(part.masks for part in self.parts[:-1]):
             got = ", ".join(part.label for part in self.parts) or "none"
-            raise UserError(f"{PATH}.parts: got {got}, expected sections, of which only the last may hide parts")
+            raise UserError(f"{PATH}.parts: got {got}, expected degradations, with masks only as the last one")
 
     @property
     def scale(self) -> int:
-        """The product of the parts'."""
+        """The product of the parts' scales."""
         return math.prod(part.scale for part in self.parts)
 
     @property
@@ -319,11 +323,11 @@ class Chain:
         return "+".join(part.label for part in self.parts)
 
     def describe(self) -> str:
-        """For a person."""
+        """A description for users."""
         return "; then ".join(part.describe() for part in self.parts)
 
     def __call__(self, key: Array, image: Images) -> Conditions:
-        """What the last part gives."""
+        """The result of the last part."""
         for each, part in zip(jax.random.split(key, len(self.parts)), self.parts):
             image = part(each, image)
         return image
@@ -333,33 +337,27 @@ class Chain:
 class RealESRGAN:
     """Blur, resizing, noise and JPEG, twice, with a sinc filter at the end (Wang et al. 2021, "Real-ESRGAN").
 
-    The defaults are the published ones, but that the authors' code sharpens the image before all else (`sharpen`, see
-    `jaxgan.augment.sharpening`), of which the paper says nothing. A pair has an entry for each round. Every image draws
-    all its steps for itself, so there is no need of the original's queue, which mixes images whose steps were drawn for
-    whole batches. Resized images lie on a canvas of the largest size, beyond their border go on their last pixels.
+    The defaults are the published ones. The authors' code also sharpens the image first (`sharpen`, see
+    `jaxgan.augment.sharpening`), which the paper does not mention. A pair has one entry for each round. All steps are
+    drawn for each image, so the original's queue, which mixes images whose steps were drawn for whole batches, is not
+    needed. Resized images are placed on a canvas of the largest size and padded with their outermost pixels.
     """
 
     scale: Count = 4
-    blur: tuple[Widths, Widths] = (
-        (0.2, 3.0),
-        (0.2, 1.5),
-    )  # standard deviations, pixels
-    resize: tuple[Widths, Widths] = (
-        (0.15, 1.5),
-        (0.3, 1.2),
-    )  # of the image's, and of the condition's size
+    blur: tuple[Widths, Widths] = ((0.2, 3.0), (0.2, 1.5))  # standard deviations, pixels
+    resize: tuple[Widths, Widths] = ((0.15, 1.5), (0.3, 1.2))  # factors of the image's, of the condition's size
     noise: tuple[Span, Span] = ((1.0, 30.0), (1.0, 25.0))  # Gaussian, grey levels of 255
     poisson: tuple[Span, Span] = ((0.05, 3.0), (0.05, 2.5))  # as the amount of `Poisson`
     quality: tuple[Qualities, Qualities] = ((30, 95), (30, 95))  # of the JPEG
     grey: Share = 0.4  # share of the images whose noise is the same in all channels
     second_blur: Share = 0.8  # share of the images that are blurred in the second round
     last_sinc: Share = 0.8  # share of the images that go through the last filter
-    sharpen: bool = False  # what is degraded is the sharpened image, as where the losses' targets are
+    sharpen: bool = False  # degrade the sharpened image, as when the losses' targets are sharpened
 
     masks = False
 
     def __post_init__(self) -> None:
-        """Raises UserError for numbers that no pipeline can have."""
+        """Raises UserError for numbers out of range."""
         if self.scale < 1:
             raise UserError(f"{PATH}.scale: got {self.scale}, expected 1 or more")
         for name in ("grey", "second_blur", "last_sinc"):
@@ -375,31 +373,31 @@ class RealESRGAN:
 
     @property
     def _changed(self) -> dict[str, Any]:
-        """What is not as published, but for the scale."""
+        """The arguments, other than the scale, that differ from the published ones."""
         fields = [field for field in dataclasses.fields(self) if field.name != "scale"]
         return {field.name: value for field in fields if (value := getattr(self, field.name)) != field.default}
 
     @property
     def label(self) -> str:
-        """Such as realesrgan_x4; with other constants four digits of their own."""
+        """Such as realesrgan_x4; other constants add a suffix of four digits that identifies them."""
         digits = f"_{zlib.crc32(repr(self._changed).encode()) & 0xFFFF:04x}" if self._changed else ""
         return f"realesrgan_x{self.scale}{digits}"
 
     def describe(self) -> str:
-        """For a person."""
+        """A description for users."""
         changed = "".join(f", {name} {value}" for name, value in self._changed.items())
         size = "of the same size" if self.scale == 1 else f"reduced {self.scale} times along each side"
         return f"images {size}, with two rounds of blur, resizing, noise and JPEG as in Real-ESRGAN{changed}"
 
     def __call__(self, key: Array, image: Images) -> Conditions:
-        """`[B,H/scale,W/scale,C]`, in 8 bits; 1 or 3 channels. UserError where the scale does not divide the sides."""
+        """`[B,H/scale,W/scale,C]`, in 8 bits; 1 or 3 channels. UserError if the scale does not divide the sides."""
         if image.ndim == 4:
             return self._degraded(key, image)
         each = jax.vmap(partial(self._degraded, key), in_axes=(1, 0), out_axes=1)
         return each(image, jnp.arange(image.shape[1]))
 
     def _degraded(self, key: Array, image: Images, frame: Array | None = None) -> Conditions:
-        """All but the noise has equal draws whatever the frame."""
+        """Degrade one frame; only the noise depends on the frame's number."""
         first_key, jpeg_key, second_key, last_key = jax.random.split(key, 4)
         batch, height, width = image.shape[:3]
         image = sharpened(image) if self.sharpen else image
@@ -434,7 +432,7 @@ class RealESRGAN:
         return resized._replace(canvas=self._noisy(noise_key, index, resized.canvas, frame))
 
     def _factors(self, key: Array, batch: int, index: int) -> Float[Array, " b"]:
-        """Of the sizes: above 1, below 1 or 1, by shares."""
+        """Factors of the sizes: above 1, below 1 or 1, with the probabilities of `RESIZES`."""
         kind, place = jax.random.uniform(key, (2, batch))
         (low, high), (up, down) = self.resize[index], RESIZES[index]
         enlarged, reduced = 1.0 + place * (high - 1.0), low + place * (1.0 - low)
@@ -452,7 +450,7 @@ class RealESRGAN:
         return jnp.clip(image + either(kind_key, GAUSSIAN, gaussian, poisson), -1.0, 1.0)
 
     def _finished(self, key: Array, patches: Patches, sides: tuple[int, int]) -> Images:
-        """Of the condition's size: resized and filtered before or after the second JPEG."""
+        """Images of the condition's size: resized and filtered before or after the second JPEG."""
         order_key, quality_key, method_key, kernel_key, sinc_key = jax.random.split(key, 5)
         batch = patches.canvas.shape[0]
         quality = whole_in(quality_key, batch, self.quality[1])
@@ -471,10 +469,10 @@ def _eight_bits(image: Images) -> Images:
 
 
 def _reduced(image: Images, scale: int) -> tuple[int, int]:
-    """Height and width divided by the scale. Raises UserError where there is a remainder."""
+    """Height and width divided by the scale. Raises UserError if there is a remainder."""
     height, width = image.shape[1:3]
     if height % scale or width % scale:
-        raise UserError(f"{PATH}.scale: got {scale}, expected what divides the sides of the {height}x{width} images")
+        raise UserError(f"{PATH}.scale: got {scale}, expected a divisor of the sides of the {height}x{width} images")
     return height // scale, width // scale
 
 

@@ -17,7 +17,7 @@ from jaxgan.images.draws import Draw, draw
 from jaxgan.images.geometry import pick
 from jaxgan.layers.frames import alike
 
-Images = Float[Array, "b *t h w c"]  # or clips, which have one draw, and one mean, for all of their frames
+Images = Float[Array, "b *t h w c"]  # images, or clips whose frames all share one random draw and one mean
 
 TRANSLATION = 0.125  # largest shift, of a side
 CUTOUT = 0.5  # side of the square, of a side
@@ -38,7 +38,7 @@ def _contrast(draw: Draw, images: Images) -> Images:
 
 
 def _translation(draw: Draw, images: Images) -> Images:
-    """By whole pixels, grey moving in."""
+    """Shift by whole pixels; uncovered pixels become grey."""
     indices, inside = [], []
     for axis in (0, 1):
         size = images.shape[axis - 3]
@@ -68,13 +68,13 @@ POLICIES: dict[str, dict[str, Callable[[Draw, Images], Images]]] = {
 
 @dataclasses.dataclass(frozen=True)
 class DiffAugment:
-    """Colour, translation and cutout of every image, always."""
+    """Colour, translation and cutout, applied to every image."""
 
     policy: tuple[str, ...] = ("color", "translation", "cutout")
     path: Given[str] = f"{ADVERSARY}.augment"  # its section, for errors
 
     def __post_init__(self) -> None:
-        """Raises UserError for a policy that does not exist."""
+        """Raises UserError for an unknown policy."""
         for name in self.policy:
             if name not in POLICIES:
                 raise UserError(f"{self.path}.policy: got {name!r}, expected one of {', '.join(POLICIES)}")
@@ -96,10 +96,11 @@ class DiffAugment:
         return {}
 
     def __call__(self, key: Array, images: Images, probability: Any, *, moving_key: Array | None = None) -> Images:
-        """Images `[B,H,W,C]` in about [-1, 1] as float32, each transform hitting each with `probability`; not clipped.
+        """Augment images `[B,H,W,C]` in about [-1, 1]; returns float32, not clipped.
 
-        With one channel saturation changes nothing. With a `moving_key` they are moved as `moved` moves others by that
-        key; the rest is drawn as without. Of clips `[B,T,H,W,C]` all frames are augmented alike.
+        Each transform is applied to each image with `probability`. Saturation is skipped for one channel. With a
+        `moving_key`, translation uses that key, so that `moved` with the same key moves other arrays identically; all
+        other transforms are drawn from `key` as usual. All frames of a clip `[B,T,H,W,C]` are augmented identically.
         """
         images = images.astype(jnp.float32)
         transforms = {name: each for policy in self.policy for name, each in POLICIES[policy].items()}
@@ -115,7 +116,7 @@ class DiffAugment:
         return images
 
     def moved(self, key: Array, images: Images, probability: Any) -> Images:
-        """Images or clips, such as masks, that are only moved: by translation; what moves in is 0."""
+        """Apply only the translation to images or clips, such as masks; uncovered pixels become 0."""
         images = images.astype(jnp.float32)
         for each in self._moves(key, images.shape[0], probability).values():
             images = each.gated(_translation(each, images), images)

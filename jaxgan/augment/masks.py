@@ -1,8 +1,8 @@
-"""Random masks for inpainting, float32 `[B,H,W,1]`, of clips `[B,T,H,W,1]`: 1 where the image is to be made up.
+"""Random masks for inpainting: float32, `[B,H,W,1]` for images, `[B,T,H,W,1]` for clips, 1 where pixels are missing.
 
-Lengths are in units of the shorter side, so that a mask looks alike at every resolution; the published ones are for 256
-pixels. Strokes are those of Yu et al. 2019 ("Free-form image inpainting with gated convolution") with the constants of
-Suvorov et al. 2022 ("LaMa"), of whom are the boxes too.
+Lengths are fractions of the shorter side, so masks look the same at every resolution; the published lengths are for
+256 pixels. Strokes follow Yu et al. 2019 ("Free-form image inpainting with gated convolution") with the constants of
+Suvorov et al. 2022 ("LaMa"); the boxes are LaMa's too.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ Kind = Literal["strokes", "boxes", "half", "borders", "mixed"]
 MOVABLE = ("strokes", "boxes")
 Path = Float[Array, "b t 2"]
 
-STROKES, SEGMENTS, BOXES = 5, 5, 4  # at most, in an image, in a stroke, in an image
+STROKES, SEGMENTS, BOXES = 5, 5, 4  # largest numbers of strokes an image, segments a stroke and boxes an image
 ANGLES = (0.01, 4.0)  # radians
 LENGTHS = (10 / 256, 210 / 256)  # of a segment
 WIDTHS = (5 / 256, 105 / 256)  # of a segment
 SIDES = (30 / 256, 150 / 256)  # of a box
 MARGIN = 10 / 256  # around boxes
 BORDERS = (0.04, 0.25)  # of a side
-SPEEDS, TURN = (0.005, 0.05), 0.01  # of moving masks, a frame; deviation of what is added to it a frame, on each axis
+SPEEDS, TURN = (0.005, 0.05), 0.01  # speed of moving masks, a frame; deviation of its change a frame, by axis
 MIXED = {"strokes": 0.4, "boxes": 0.4, "half": 0.1, "borders": 0.1}
 
 
 def random_masks(
     key: Array, batch: int, height: int, width: int, kind: Kind, *, widths: tuple[float, float] = WIDTHS
 ) -> Mask:
-    """Masks of one kind, or of a kind for each image (`mixed`); `widths` is the range of the strokes'."""
+    """Masks of one kind, or of a random kind for each image (`mixed`); `widths` is the range of stroke widths."""
     if kind != "mixed":
         return _masks(key, batch, height, width, kind, widths)
     kind_key, key = jax.random.split(key)
@@ -49,9 +49,9 @@ def random_masks(
 def moving_masks(
     key: Array, batch: int, frames: int, height: int, width: int, kind: Kind, *, widths: tuple[float, float] = WIDTHS
 ) -> Float[Array, "b t h w 1"]:
-    """Masks of clips: strokes or boxes, all of a clip on one random walk, which turns back half a side from its start.
+    """Masks of clips: strokes or boxes, moved together along one random walk a clip (see `_random_walks`).
 
-    Raises UserError for another kind.
+    Raises UserError for any other kind.
     """
     if kind not in MOVABLE:
         raise UserError(f"moving masks: got {kind}, expected one of {', '.join(MOVABLE)}")
@@ -72,9 +72,9 @@ def strokes(
     widths: tuple[float, float] = WIDTHS,
     path: Path | None = None,
 ) -> Bool[Array, "b2 h w"]:
-    """One to five polylines of one to five segments, each segment of a width of its own.
+    """One to five polylines of one to five segments, each segment with its own width.
 
-    `path`: where they are moved to in each frame of a clip; then rows are of the frames of the first clip, and so on.
+    `path`: their displacement in each frame of a clip; the result then has `batch * t` rows, clip by clip.
     """
     extent = _extent(height, width)
     count_key, start_key, angle_key, length_key, width_key = jax.random.split(key, 5)
@@ -83,7 +83,7 @@ def strokes(
     counts = jax.random.randint(count_key, (batch, 1 + STROKES), 1, most + 1)
     drawn = (jnp.arange(STROKES) < counts[:, :1])[..., None] & (jnp.arange(SEGMENTS) < counts[:, 1:, None])
     angle = jax.random.uniform(angle_key, shape, minval=ANGLES[0], maxval=ANGLES[1])
-    angle = jnp.where(jnp.arange(STROKES)[:, None] % 2 == 0, -angle, angle)  # every other one to the other side
+    angle = jnp.where(jnp.arange(STROKES)[:, None] % 2 == 0, -angle, angle)  # every other stroke turns the other way
     length = jax.random.uniform(length_key, shape, minval=LENGTHS[0], maxval=LENGTHS[1])
     steps = length[..., None] * jnp.stack([jnp.cos(angle), jnp.sin(angle)], axis=-1)
     points = [jax.random.uniform(start_key, (batch, STROKES, 2)) * extent]
@@ -99,7 +99,7 @@ def strokes(
 
 
 def boxes(key: Array, batch: int, height: int, width: int, path: Path | None = None) -> Bool[Array, "b2 h w"]:
-    """One to four boxes, which may overlap, at a distance from the border; `path` as of strokes."""
+    """One to four boxes, which may overlap, at a distance from the border; `path` as in `strokes`."""
     count_key, side_key, place_key = jax.random.split(key, 3)
     drawn = jnp.arange(BOXES) < jax.random.randint(count_key, (batch, 1), 1, BOXES + 1)
     sides = jax.random.uniform(side_key, (batch, BOXES, 2), minval=SIDES[0], maxval=SIDES[1])
@@ -123,7 +123,7 @@ def halves(key: Array, batch: int, height: int, width: int) -> Bool[Array, "b h 
 
 
 def borders(key: Array, batch: int, height: int, width: int) -> Bool[Array, "b h w"]:
-    """Borders for outpainting: one side for sure, each of the others with a chance of one half."""
+    """Borders for outpainting: one side always, each of the other sides with probability 1/2."""
     hit_key, sure_key, size_key = jax.random.split(key, 3)
     sure = jax.random.randint(sure_key, (batch,), 0, 4)
     hits = jax.random.bernoulli(hit_key, shape=(4, batch)) | (jnp.arange(4)[:, None] == sure)
@@ -137,7 +137,7 @@ def borders(key: Array, batch: int, height: int, width: int) -> Bool[Array, "b h
 
 
 def near_segments(starts: Array, ends: Array, radius: Array, height: int, width: int) -> Bool[Array, "b h w"]:
-    """The pixels at most a radius `[b,n]` away from a segment between points `[b,n,2]`; none of a negative radius."""
+    """Pixels within a radius `[b,n]` of a segment between points `[b,n,2]`; a negative radius covers no pixels."""
     y, x = _places(height, width)
     from_start = [
         y[:, None] - starts[..., 0, None, None],
@@ -159,7 +159,7 @@ def _masks(key: Array, batch: int, height: int, width: int, kind: str, widths: t
 
 
 def _random_walks(key: Array, batch: int, frames: int) -> Path:
-    """Where something is that begins at 0, in any direction, and turns back at a half on each axis."""
+    """Random walks from 0 in a random direction, reflected at +-1/2 on each axis; in units of the shorter side."""
     angle_key, speed_key, turn_key = jax.random.split(key, 3)
     angle = jax.random.uniform(angle_key, (batch, 1), maxval=2 * math.pi)
     speed = jax.random.uniform(speed_key, (batch, 1, 1), minval=SPEEDS[0], maxval=SPEEDS[1])

@@ -1,4 +1,4 @@
-"""Unsharp masking with the constants of Real-ESRGAN's code, which sharpens its targets so (Wang et al. 2021)."""
+"""Unsharp masking with the constants of Real-ESRGAN's code, which sharpens its targets (Wang et al. 2021)."""
 
 from __future__ import annotations
 
@@ -11,16 +11,15 @@ from jaxtyping import Array, Float
 Images = Float[Array, "b h w c"]
 
 SIZE = 51  # pixels of the Gaussian filter
-SIGMA = 0.3 * ((SIZE - 1) * 0.5 - 1) + 0.8  # its standard deviation, 8 pixels: what OpenCV takes for this size
+SIGMA = 0.3 * ((SIZE - 1) * 0.5 - 1) + 0.8  # its standard deviation, 8 pixels: OpenCV's default for this size
 WEIGHT = 0.5  # of the difference from the blurred image
 THRESHOLD = 10.0  # grey levels of 255: smaller differences are noise
 
 
 def sharpened(images: Images) -> Images:
-    """Images in [-1, 1] with half of what blurring takes from them added, near where that is more than 10 grey levels.
+    """Images in [-1, 1] plus half of their difference from a blurred copy, where it exceeds 10 grey levels.
 
-    Where is itself a blurred map, so that there are no seams. Beyond the border images go on as in a mirror that stands
-    on the outermost pixels.
+    The map of these places is blurred too, to avoid seams. Borders are reflected about the outermost pixels.
     """
     difference = images - _blurred(images)
     share = _blurred((jnp.abs(difference) * 127.5 > THRESHOLD).astype(images.dtype))
@@ -35,7 +34,7 @@ def _blurred(images: Images) -> Images:
 
 @lru_cache(maxsize=8)
 def _matrix(size: int) -> np.ndarray:
-    """The filter on one axis of so many pixels."""
+    """The filter as a matrix, for an axis of `size` pixels."""
     reach, pixels, period = SIZE // 2, np.arange(size), max(2 * (size - 1), 1)
     taps = np.exp(-0.5 * np.square(np.arange(-reach, reach + 1) / SIGMA))
     matrix = np.zeros((size, size))

@@ -1,7 +1,7 @@
-"""Affine maps of colours: one matrix and one offset an image.
+"""Luminance, and affine maps of colours: one matrix and one offset an image.
 
-The grey axis v is that of equal channels. With one channel hue and saturation have nothing to change, and
-only three channels have a hue.
+The grey axis v is that of equal channels. Hue and saturation leave images with one channel unchanged, and only images
+with three channels have a hue.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from jaxgan.images.draws import Draw
 Images = Float[Array, "b h w c"]
 Matrices = Float[Array, "b c c"]
 
+LUMA = (0.299, 0.587, 0.114)  # weights of red, green and blue (ITU-R BT.601)
+
 
 def recolour(images: Images, matrices: Matrices, offsets: Float[Array, " b"]) -> Images:
     """`matrix @ (colour + offset)` at every pixel."""
@@ -27,7 +29,7 @@ def recolour(images: Images, matrices: Matrices, offsets: Float[Array, " b"]) ->
 
 
 def brightness(draw: Draw, strength: float) -> Float[Array, " b"]:
-    """What is added to all channels."""
+    """The offset added to all channels."""
     return draw.gated(draw.normal[0] * strength, jnp.float32(0.0))
 
 
@@ -69,7 +71,7 @@ TRANSFORMS: dict[str, Callable[[Draw, float, int], Matrices]] = {
 
 
 def compose(draws: dict[str, Draw], strengths: dict[str, float], channels: int) -> Matrices | None:
-    """The matrix of all the transforms drawn, one after the other; None where none of them was drawn."""
+    """The matrix of all the transforms drawn, one after the other; None if none was drawn."""
     matrices = None
     for name, transform in TRANSFORMS.items():
         if name in draws:

@@ -36,20 +36,20 @@ def draw(key: Array, chances: Mapping[str, Any], batch: int) -> dict[str, Draw]:
 
 
 def either(key: Array, chance: float, one: Array, other: Array) -> Array:
-    """Row by row one with this chance, else the other."""
+    """For each row, `one` with probability `chance`, else `other`."""
     return jnp.where(jax.random.bernoulli(key, chance, (one.shape[0], *(1,) * (one.ndim - 1))), one, other)
 
 
 def uniform_in(key: Array, count: int, bounds: tuple[float, float]) -> Float[Array, " b"]:
-    """So many numbers between two, all alike probable."""
+    """`count` uniform random numbers between the bounds."""
     return jax.random.uniform(key, (count,), minval=bounds[0], maxval=bounds[1])
 
 
 def whole_in(key: Array, count: int, bounds: tuple[float, float]) -> Int[Array, " b"]:
-    """So many whole numbers between two, both included, all alike probable."""
+    """`count` uniform random integers between the bounds, both included."""
     return jax.random.randint(key, (count,), int(bounds[0]), int(bounds[1]) + 1)
 
 
 def alike(function: Callable[[Array], Array], image: Array) -> Array:
-    """`function` of images, or of each frame of clips `[B,T,H,W,C]`: with the same draws for all frames of one."""
+    """`function` of images, or of each frame of clips `[B,T,H,W,C]`, with the same draws for all frames of a clip."""
     return jax.vmap(function, in_axes=1, out_axes=1)(image) if image.ndim == 5 else function(image)

@@ -1,8 +1,8 @@
-"""JPEG as a function: what an image looks like after it was saved and read (ITU-T T.81, with libjpeg's tables).
+"""Differentiable JPEG: images as they look after being saved and read (ITU-T T.81, with libjpeg's tables).
 
-Every step but one is linear; rounding passes its derivative on unchanged. Shin and Song 2017 ("JPEG-resistant
-adversarial images") round to a cubic whose derivative is not zero instead, which is then no longer JPEG: here the
-values are, and only the derivative is an approximation.
+Every step except rounding is linear, and rounding passes gradients through unchanged. Shin and Song 2017
+("JPEG-resistant adversarial images") replace rounding by a cubic with a nonzero derivative, which changes the values:
+here the values are exact JPEG, and only the derivative is an approximation.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from jaxgan.errors import UserError
+from jaxgan.images.colour import LUMA
 
 Images = Float[Array, "b h w c"]
 
@@ -34,22 +35,22 @@ LUMINANCE = np.array(
 CHROMINANCE = np.full((8, 8), 99)
 CHROMINANCE[:4, :4] = [[17, 18, 24, 47], [18, 21, 26, 66], [24, 26, 56, 99], [47, 66, 99, 99]]
 
-LUMA = np.array([0.299, 0.587, 0.114])  # of red, green and blue
+_LUMA = np.array(LUMA)
 TO_YCC = np.stack(  # JFIF 1.02
-    [LUMA, (np.array([0.0, 0.0, 1.0]) - LUMA) / 1.772, (np.array([1.0, 0.0, 0.0]) - LUMA) / 1.402]
+    [_LUMA, (np.array([0.0, 0.0, 1.0]) - _LUMA) / 1.772, (np.array([1.0, 0.0, 0.0]) - _LUMA) / 1.402]
 ).astype(np.float32)
 TO_RGB = np.linalg.inv(TO_YCC.astype(np.float64)).astype(np.float32)
 
 
 def jpeg(image: Images, quality: int | Int[Array, " b"], *, subsampling: bool = True) -> Images:
-    """Grey or RGB images in [-1, 1] as they are read from a JPEG of a whole quality of 1 to 100, each its own.
+    """Grey or RGB images in [-1, 1] after JPEG compression with a quality of 1 to 100, one for all or one an image.
 
-    With `subsampling` colour has half the resolution (4:2:0), which is what libjpeg and Pillow do unless told
-    otherwise. Blocks that reach beyond the border are filled with the last pixels. UserError for other channels.
+    With `subsampling` colour has half the resolution (4:2:0), the default of libjpeg and Pillow. Blocks that extend
+    beyond the border are filled with the outermost pixels. UserError unless there are 1 or 3 channels.
     """
     batch, height, width, channels = image.shape
     if channels not in (1, 3):
-        raise UserError(f"JPEG holds grey or RGB images; got {channels} channels")
+        raise UserError(f"JPEG: got {channels} channels, expected 1 (grey) or 3 (RGB)")
     tables = quality_tables(jnp.broadcast_to(jnp.asarray(quality, jnp.int32), (batch,)))
     levels = round_straight(jnp.clip((image + 1.0) * 127.5, 0.0, 255.0)) - 128.0
     unit = 16 if channels == 3 and subsampling else 8
@@ -67,7 +68,7 @@ def jpeg(image: Images, quality: int | Int[Array, " b"], *, subsampling: bool = 
 
 
 def quality_tables(quality: Int[Array, " b"]) -> Int[Array, "2 b 64"]:
-    """The steps of luminance and chrominance by quality, scaled as libjpeg does."""
+    """The quantization steps of luminance and chrominance by quality, scaled as in libjpeg."""
     quality = jnp.clip(quality, 1, 100)[:, None]
     scale = jnp.where(quality < 50, 5000 // quality, 200 - 2 * quality)
     base = jnp.asarray(np.stack([LUMINANCE, CHROMINANCE]).reshape(2, 1, 64))
@@ -75,12 +76,12 @@ def quality_tables(quality: Int[Array, " b"]) -> Int[Array, "2 b 64"]:
 
 
 def round_straight(x: Array) -> Array:
-    """The nearest whole numbers, halves away from zero as libjpeg's, with the derivative of x."""
+    """The nearest whole numbers, halves rounded away from zero as in libjpeg, with the derivative of x."""
     return x + jax.lax.stop_gradient(jnp.sign(x) * jnp.floor(jnp.abs(x) + 0.5) - x)
 
 
 def cosine_transform() -> np.ndarray:
-    """`[64,64]` float32, orthonormal: the discrete cosine transform of an 8 by 8 block that is written out in a row."""
+    """`[64,64]` float32, orthonormal: the discrete cosine transform of a flattened 8 by 8 block."""
     frequency, place = np.arange(8)[:, None], np.arange(8) + 0.5
     one = np.cos(frequency * place * (math.pi / 8)) / 2
     one[0] /= math.sqrt(2)
@@ -99,7 +100,7 @@ def _coded(planes: Float[Array, "p b h w"], steps: Int[Array, "b 64"]) -> Float[
 
 
 def _mixed(matrix: np.ndarray, planes: Float[Array, "p b h w"]) -> Float[Array, "p b h w"]:
-    """Another basis of the colours; the three terms are written out so that no platform computes them coarsely."""
+    """Change the colour basis; the terms are written out so that no platform computes them at reduced precision."""
     return jnp.stack([sum(float(each) * plane for each, plane in zip(row, planes)) for row in matrix])
 
 

@@ -1,9 +1,9 @@
 """Resizing to any size as two products with matrices, one for the columns and one for the rows.
 
-XLA wants static shapes. Where the size is the same for a whole batch it is static and the matrices are made once, in
-numpy. Where every image has its own size, they lie on a canvas of the largest (`Patches`) and the matrices are made
-from traced numbers: every image really gets its own size, which a choice among a few static sizes cannot give, and
-there is one compile and no branch. Making them costs rows times columns numbers an image, little beside the products.
+XLA requires static shapes. If a whole batch has one size, the size is static and the matrices are made once, in numpy.
+If every image has its own size, the images are placed on a canvas of the largest size (`Patches`) and the matrices are
+made from traced numbers: any size is possible, with one compilation and no branch. Making them costs rows times
+columns numbers an image, little compared with the products.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Method = Literal["nearest", "area", "bilinear", "bicubic"]
 
 
 class Patches(NamedTuple):
-    """Images of sizes of their own, each in the top left of its canvas; beyond them goes on what is at their border."""
+    """Images of different sizes, each at the top left of its canvas and padded with its outermost pixels."""
 
     canvas: Images
     height: Int[Array, " b"]
@@ -59,7 +59,7 @@ def resize_each(
     choice: Int[Array, " b"],
     antialias: bool = False,
 ) -> Patches:
-    """Every image at a size of its own, by the method of its own that `choice` counts out.
+    """Resize every image to its own size, by its own method; `choice` indexes `methods`.
 
     The new sizes must be at least 1 and fit into the new `canvas`, its rows and columns.
     """

@@ -1,4 +1,4 @@
-"""Holes of images, filled in smoothly."""
+"""Smooth filling of holes in images."""
 
 from __future__ import annotations
 

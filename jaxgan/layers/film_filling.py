@@ -1,6 +1,6 @@
-"""Holes of films, filled from frames that show what is behind them: what a network that fills in begins with.
+"""Filling holes of films from frames that show the hidden pixels, as the starting point of inpainting networks.
 
-What no frame shows is filled from around it. None of it is meant to be differentiated.
+Pixels that no frame shows are filled from their surroundings. The functions are not meant to be differentiated.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Content losses: how far a restored image is from its target, one value an image.
 
-Each is a pure function that says by the names of its parameters what it wants. Images are `[B,H,W,C]` in [-1, 1];
+Each is a pure function that requests its inputs by the names of its parameters. Images are `[B,H,W,C]` in [-1, 1];
 differences are taken in float32.
 """
 

@@ -146,7 +146,7 @@ def test_p_is_one_number_under_pmap():
         ({"preset": "bgcc"}, "preset"),
         ({"chances": {"hues": 1.0}}, "did you mean hue"),
         ({"chances": {"hue": 1.5}}, "at most 1"),
-        ({"strengths": {"hue": -1.0}}, "from 0 on"),
+        ({"strengths": {"hue": -1.0}}, "of at least 0"),
         ({"interval": 0}, "interval"),
         ({"schedule": {"name": "linear"}}, "schedule"),
     ],

@@ -144,7 +144,7 @@ def test_a_chain_is_one_part_after_the_other():
     keys = jax.random.split(KEY, 3)
     expected = Masks("half")(keys[2], Jpeg(50)(keys[1], Bicubic(2)(keys[0], IMAGES)))
     np.testing.assert_array_equal(chain(KEY, IMAGES), expected)
-    with pytest.raises(UserError, match="only the last may hide"):
+    with pytest.raises(UserError, match="masks only as the last"):
         Chain((Masks(), Identity()))
     with pytest.raises(UserError, match=r"degradation\.parts\.0\.scale"):
         build({"name": "degradations.Chain", "parts": ({"name": "degradations.Bicubic"},)}, "degradation", path=PATH)

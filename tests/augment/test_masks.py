@@ -133,5 +133,5 @@ def test_moving_masks_are_those_of_pictures_on_a_walk(kind):
 def test_a_walk_stays_near_and_other_kinds_do_not_move():
     moving = np.asarray(jax.jit(moving_masks, static_argnums=(1, 2, 3, 4, 5))(KEY, 4, 100, 16, 16, "boxes"))
     assert moving.any(axis=(2, 3, 4)).mean() > 0.8
-    with pytest.raises(UserError, match="got half, expected strokes, boxes"):
+    with pytest.raises(UserError, match="got half, expected one of strokes, boxes"):
         moving_masks(KEY, 1, 2, 8, 8, "half")
