@@ -44,8 +44,8 @@ def run(config: RunConfig, workdir: str, options: Mapping[str, str]) -> int:
     if "weights" not in options:
         raise UserError("--weights is missing: give a .pth, .safetensors or .npz file of a StyleGAN2 generator")
     imported = _imported(options["weights"])
-    if imported.told:
-        print(f"{options['weights']}: {imported.told}")
+    if imported.description:
+        print(f"{options['weights']}: {imported.description}")
     section = imported.section
     made = from_tree(
         {

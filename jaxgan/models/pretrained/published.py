@@ -104,8 +104,8 @@ def from_file(path: str) -> Imported:
         imported = from_ncnn(found) if isinstance(found, Network) else from_torch(found)
     except UserError as error:
         raise UserError(f"{path}: {plain(error)}") from None
-    if imported.told:
-        log.warning("%s: %s", path, imported.told)
+    if imported.description:
+        log.warning("%s: %s", path, imported.description)
     return imported
 
 

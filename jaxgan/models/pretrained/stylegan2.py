@@ -18,7 +18,7 @@ class Imported(NamedTuple):
     section: dict[str, Any]
     params: dict[str, Any]
     variables: dict[str, Any]
-    told: str = ""  # describes which of several sets of weights in the file was used
+    description: str = ""  # describes which of several sets of weights in the file was used
 
 
 def mapping_of(names: Names, first: str, following: Callable[[int], str], label: str | None) -> dict[str, Any]:
