@@ -6,8 +6,8 @@
 
 `vsr_clips.py:tecogan` has a second stage with the discriminator of triplets and the ping-pong loss of TecoGAN (Chu et
 al. 2020); `vsr_clips.py:alone` is the same network without its memory, to compare with. On shots of the real films that
-come with the extra `demo`; for others --config.data.name=FOLDER. About 17 minutes on two CPU cores: carphone 26.37 dB,
-bicubic 24.90, `:alone` 26.03 (docs/video.md).
+come with the extra `demo`; for others --config.data.name=FOLDER. Eleven minutes on one CPU core: carphone 26.81 and
+26.58 dB with two seeds, bicubic 24.90, `:alone` 26.48 (docs/video.md).
 """
 
 from ml_collections import ConfigDict
