@@ -133,7 +133,7 @@ def test_the_file_is_written_after_each_row(monkeypatch, tmp_path, capsys):
 @pytest.mark.quick
 def test_a_batch_that_does_not_divide_is_refused():
     odd = CONFIG.__class__(**{**vars(CONFIG), "batch_size": 63})
-    with pytest.raises(UserError, match="multiples of 4"):
+    with pytest.raises(UserError, match="a multiple of 4"):
         plan(odd, read_topologies("v5e:2x2"), measure, lambda row: None)
 
 
