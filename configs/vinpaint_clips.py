@@ -4,11 +4,11 @@
     python -m jaxgan.main --config configs/vinpaint_clips.py --workdir runs/vinpaint
     python -m jaxgan.main --mode=apply --workdir runs/vinpaint --input scene.mp4 --mask mask.mp4 --output filled.mp4
 
-Holes are first filled with the median of what is known of a pixel in seven frames, three of them later ones, which
+Holes are first filled with the median of what is known of a pixel in 33 frames, 16 of them later ones, which
 suits a camera that stands or moves slowly; of one that moves --config.networks.generator.filled=flow copies along the
 optical flow. On the shots of real films that come with the extra `demo`; for others --config.data.name=FOLDER.
-`vinpaint_clips.py:alone` sees each frame by itself, to compare with. Sized for 20 minutes on two CPU cores: carphone
-29.63 dB, the median of other frames 28.87, `:alone` 21.58 (docs/video.md).
+`vinpaint_clips.py:alone` sees each frame by itself, to compare with. Half an hour on one CPU core: carphone 29.32 dB,
+the median of other frames 28.87, `:alone` 21.58 (docs/video.md).
 """
 
 from ml_collections import ConfigDict
