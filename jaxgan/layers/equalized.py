@@ -73,7 +73,7 @@ class EqualizedConv(nn.Module):
 
 
 class EqualizedTimeConv(nn.Module):
-    """Convolution over time without padding: `[b,t,i] -> [b,t-k+1,features]`; params as in `EqualizedDense`."""
+    """Unpadded convolution over time: `[b,t,i] -> [b,t-k+1,features]`; params, `lr_multiplier` as in `EqualizedDense`."""
 
     features: int
     kernel_size: int = 3
