@@ -24,7 +24,7 @@ def column_conv(x: Array, w: Array, padding: Padding) -> Array:
 
 
 def column_conv_transpose(y: Array, w: Array, padding: Padding) -> Array:
-    """x `[b,h,w,i]` of y `[b,h',w,o]`: the convolution of y by the mirrored kernel."""
+    """x `[b,h,w,i]` of y `[b,h',w,o]`: the convolution of y with the mirrored kernel."""
     before, after = (w.shape[0] - 1 - width for width in padding[0])
     return column_conv(y, w[::-1].swapaxes(2, 3), ((before, after), (0, 0)))
 

@@ -73,7 +73,7 @@ class EqualizedConv(nn.Module):
 
 
 class EqualizedTimeConv(nn.Module):
-    """Unpadded convolution over time: `[b,t,i] -> [b,t-k+1,features]`; params, `lr_multiplier` as in `EqualizedDense`."""
+    """Unpadded time convolution `[b,t,i] -> [b,t-k+1,features]`; params and `lr_multiplier` as in `EqualizedDense`."""
 
     features: int
     kernel_size: int = 3

@@ -50,7 +50,7 @@ def median(passage: Passage, clip: Clip, hole: Hole, window: int, future: int) -
     seen = _without_repeats(passage, jax.lax.stop_gradient(clip), known)
     around = passage.window(seen, "median", past, future)
     length, own = around.shape[1] - window + 1, seen.shape[1] - passage.copies
-    if passage.whole and own - 1 <= future and seen.shape[1] <= window:  # every frame sees all frames: one median for the clip
+    if passage.whole and own - 1 <= future and seen.shape[1] <= window:  # all windows are the clip: one median
         frames = [seen[:, index : index + 1] for index in range(own)]
     else:
         frames = [around[:, start : start + length] for start in range(window)]
