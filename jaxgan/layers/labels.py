@@ -76,7 +76,7 @@ def as_vector(condition: Condition, num_classes: int) -> Float[Array, "b k"]:
 
 
 def looked_up(table: nn.Embed, condition: Condition) -> Float[Array, "b f"]:
-    """The rows of labels; for shares and vectors the weighted sums of rows, which for one-hot vectors are exact rows."""
+    """The rows of labels; for shares and vectors, weighted sums of rows, exact for one-hot vectors."""
     if condition.ndim == 1:
         return table(condition)
     sums = jnp.matmul(condition.astype(jnp.float32), table.embedding, precision=jax.lax.Precision.HIGHEST)
@@ -117,12 +117,12 @@ def with_embedding(
     scale: float = 1.0,
     dtype: Any = jnp.float32,
 ) -> Float[Array, "b f2"]:
-    """x concatenated with an embedding of its condition, `features` or as long as x: submodule `label` of the caller."""
+    """x and an embedding of its condition, `features` long or as long as x: submodule `label` of the caller."""
     length = x.shape[-1] if features is None else features
     module = Embedding(num_classes, length, scale=scale, dtype=dtype, condition_dim=condition_dim, name="label")
     return jnp.concatenate([x, module(condition)], axis=-1)
 
 
 def projection(features: Float[Array, "b f"], embedded: Float[Array, "b f"]) -> Float[Array, " b"]:
-    """The term that a class adds to the logit of an image: <embed(label), features> (Miyato & Koyama 2018, eq. 4), float32."""
+    """The term a class adds to an image's logit: <embed(label), features> (Miyato & Koyama 2018, eq. 4), float32."""
     return (features.astype(jnp.float32) * embedded.astype(jnp.float32)).sum(axis=-1)

@@ -1,4 +1,4 @@
-"""Minibatch standard deviation (Karras et al. 2018, section 3): the variation within a group of images, as a channel."""
+"""Minibatch standard deviation (Karras et al. 2018, section 3): the variation in a group of images, as a channel."""
 
 from __future__ import annotations
 

@@ -91,9 +91,9 @@ class StyledConv(nn.Module):
 
 
 class ToRGB(nn.Module):
-    """Activations to pixels: 1x1 modulated convolution, not demodulated, and bias; `[b,h,w,i] -> [b,h,w,channels]`.
+    """Activations to pixels: modulated, not demodulated 1x1 convolution plus bias, `[b,h,w,i] -> [b,h,w,channels]`.
 
-    Params: `affine`, `kernel` `[1,1,i,channels]` and `bias`. The output is float32, whatever the dtype of the convolution.
+    Params: `affine`, `kernel` `[1,1,i,channels]` and `bias`. The output is float32 regardless of `dtype`.
     """
 
     channels: int

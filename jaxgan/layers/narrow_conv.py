@@ -2,7 +2,8 @@
 
 A convolution to three channels leaves most lanes of a vector unit empty. Here the rows of the kernel become channels:
 a kernel with a single row and the same number of columns computes `kh o` channels, and the result is the sum of its
-`kh` groups, each shifted by the position of its row. This is 2 times as fast for 3x3 to three channels, 5 times for 9x9.
+`kh` groups, each shifted by the position of its row. That is 2 times as fast for 3x3 to three channels and 5 times for
+9x9.
 """
 
 from __future__ import annotations

@@ -14,8 +14,8 @@ MEDIAN = 0.6745  # of the absolute value of a standard normal variable
 def noise_level(image: Images) -> Float[Array, "b *t 1 1 1"]:
     """The standard deviation of an image's white noise, from the difference of two Laplacians (Immerkaer 1996).
 
-    Uses the median of its absolute value, which edges and textures hardly affect, unlike the mean. One value for each image or frame; 0 for
-    images of fewer than 3 pixels along a side.
+    Uses the median of its absolute value, which edges and textures hardly affect, unlike the mean. One value for each
+    image or frame; 0 for images of fewer than 3 pixels along a side.
     """
     if min(image.shape[-3:-1]) < 3:
         return jnp.zeros((*image.shape[:-3], 1, 1, 1), image.dtype)

@@ -86,7 +86,7 @@ def batch_norm(
     spectral: bool = False,
     dtype: Any = jnp.float32,
 ) -> Float[Array, "b ... c"]:
-    """`BatchNorm` of x, or `ConditionalBatchNorm` if there is a condition, as submodule `name` of the calling network."""
+    """`BatchNorm` of x, `ConditionalBatchNorm` if there is a condition: submodule `name` of the calling network."""
     if condition is None:
         return BatchNorm(dtype=dtype, name=name)(x, train=train)
     norm = ConditionalBatchNorm(num_classes=num_classes, spectral=spectral, dtype=dtype, name=name)
@@ -94,7 +94,7 @@ def batch_norm(
 
 
 def _statistics(module: Any, x: Array, train: bool) -> tuple[Array, Array]:
-    """The mean `[c]` and 1 / deviation `[c]`: of the batch in training, which updates the running ones; else running."""
+    """The mean and 1 / deviation, both `[c]`: in training of the batch, updating the running ones; else the latter."""
     width = (x.shape[-1],)
     kept_mean = module.variable(STATISTICS, "mean", jnp.zeros, width, jnp.float32)
     kept_var = module.variable(STATISTICS, "var", jnp.ones, width, jnp.float32)
