@@ -46,9 +46,9 @@ class Passage:
         return jnp.concatenate([clip, *[clip[:, -1:]] * delay], axis=1)
 
     def window(self, x: Frames, name: str, before: int, after: int) -> Piece:
-        """x with what stands around its frames: its frame i is the `before`th of those from i to i + before + after.
+        """x with neighbouring frames: the window of frame i is frames i to i + before + after, itself at i + before.
 
-        From then on the film is `after` frames later. A whole clip loses so many frames.
+        From then on, the film is `after` frames later. A whole clip loses this many frames.
         """
         if self.whole:
             self.late += after
@@ -60,9 +60,10 @@ class Passage:
         return whole
 
     def shifted(self, x: Frames, name: str, *, ahead: bool, parts: int = PARTS) -> Piece:
-        """The temporal shift (Lin et al. 2019): a part of the channels from the frame before.
+        """The temporal shift (Lin et al. 2019): the first part of the channels comes from the previous frame.
 
-        With `ahead` another from the next frame, for which the film waits: the first part, as in `temporal.shift`.
+        With `ahead`, the first part comes from the next frame, for which the film waits, and the second from the
+        previous one, as in `temporal.shift`.
         """
         width = x.shape[-1] // parts
         if not ahead:

@@ -2,7 +2,7 @@
 
 Time is axis 1: clips are `[b,t,h,w,c]`, sequences of vectors `[b,t,c]`. A convolution along time is computed with a
 kernel of a single column over an image of t rows, each with all pixels of a frame. `jaxgan.layers.conv` provides its
-derivatives of every order and a form that is fast on CPU, where a three-dimensional convolution costs ten times as much.
+derivatives of every order and a form that is fast on CPU, where a 3-D convolution costs ten times as much.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from jaxtyping import Array, Float
 
 Curve = Literal["linear", "b_spline"]
 
-BEYOND: dict[str, int] = {"linear": 0, "b_spline": 1}  # extra codes needed before the start and after the end of a curve
+BEYOND: dict[str, int] = {"linear": 0, "b_spline": 1}  # extra codes that a curve needs at each end
 
 
 def curve(codes: Float[Array, "b m c"], t: Float[Array, "b n"], kind: Curve = "linear") -> Float[Array, "b n c"]:
