@@ -50,7 +50,7 @@ def median(passage: Passage, clip: Clip, hole: Hole, window: int, future: int) -
     seen = _without_repeats(passage, jax.lax.stop_gradient(clip), known)
     around = passage.window(seen, "median", past, future)
     length, own = around.shape[1] - window + 1, seen.shape[1] - passage.copies
-    if passage.whole and own - 1 <= future and seen.shape[1] <= window:  # all windows are the clip: one median
+    if passage.whole and own - 1 <= future and seen.shape[1] <= window:  # all windows are equal: one median
         frames = [seen[:, index : index + 1] for index in range(own)]
     else:
         frames = [around[:, start : start + length] for start in range(window)]
@@ -74,7 +74,7 @@ def flow(passage: Passage, clip: Clip, hole: Hole, window: int, future: int) -> 
         frame, known = now
         moved = optical_flow(frame, known, *before)
         copied = warp(jnp.concatenate(before, axis=-1), moved)
-        shown = jnp.clip(2 * copied[..., -1:] - 1, 0.0, 1.0)  # pixels known to less than half are unknown
+        shown = jnp.clip(2 * copied[..., -1:] - 1, 0.0, 1.0)  # less than half known counts as unknown
         after = (known * frame + (1 - known) * copied[..., :-1], jnp.maximum(known, shown))
         return after, after
 

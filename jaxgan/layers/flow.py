@@ -13,7 +13,7 @@ from jaxgan.layers.resampling import bilinear_upsample, box_downsample
 from jaxgan.layers.warping import warp
 
 LEVELS, ITERATIONS, RADIUS = 4, 3, 3  # pyramid levels, iterations per level, window radius in pixels
-STILL = 1e-3  # added to the squared slopes: windows with less keep the flow of the coarser level
+STILL = 1e-3  # added to sums of squared slopes: windows with smaller sums keep the flow of the coarser level
 FASTEST = 1.0  # maximum motion per iteration, in pixels of the level
 
 Image = Float[Array, "b h w c"]
@@ -23,8 +23,8 @@ Known = Float[Array, "b h w 1"]
 def optical_flow(image: Image, known: Known, other: Image, other_known: Known) -> Float[Array, "b h w 2"]:
     """The flow for which `warp(other, flow)` approximates the image: (right, down) in pixels, up to about 30.
 
-    Only pixels that are `known` in both images (1, else 0, or a share) are compared. A window of 7 pixels without any
-    takes the surrounding flow, which coarser levels find from farther away. Not meant to be differentiated.
+    Only pixels that are `known` in both images (1, else 0, or a share) are compared. A 7x7 window without
+    such pixels takes the surrounding flow, which coarser levels find from farther away. Not meant to be differentiated.
     """
     height, width = image.shape[1:3]
     pyramid = [tuple(padded_to(x, 2 ** (LEVELS - 1)) for x in (image * known, known, other * other_known, other_known))]

@@ -34,8 +34,8 @@ def judge(
     """The judgement of features, computed by submodules `logit`, `label` and so on of the calling network.
 
     With labels, `conditioning` selects how they are used: "projection" adds <embedding of the class, features> to the
-    logit (Miyato & Koyama 2018, eq. 4), where `projected` replaces the features by a linear map to this many;
-    "classifier" leaves the logit alone and predicts the class (Odena et al. 2017); "concat" is applied at the input.
+    logit (Miyato & Koyama 2018, eq. 4); with `projected`, the features are first mapped linearly to this length.
+    "classifier" leaves the logit alone and predicts the class (Odena et al. 2017). "concat" is applied at the input.
     Shares of classes, and vectors with `condition_dim`, are used like labels, but vectors cannot be predicted.
     `table_init` initializes the embedding; None: variance 1 / its length. Raises UserError for other conditioning.
     """

@@ -2,7 +2,7 @@
 
 The fields of a network declare what it takes: `num_classes` for labels `[b]` or shares of classes `[b,num_classes]`;
 `condition_dim` for vectors `[b,condition_dim]`; `vocabulary` and `length` for tokens `[b,length]`, which only custom
-networks read. A network without these fields takes no condition. One linear map serves labels and vectors: it has a
+networks read. A network that sets none of them takes no condition. One linear map serves labels and vectors: it has a
 row per class or per element of a vector, and returns the row of a label or a weighted sum of rows.
 """
 

@@ -1,7 +1,7 @@
 """Modulated convolution (Karras et al. 2020, section 2.2): a convolution whose kernel depends on each example's style.
 
 A kernel scaled by a style along its input channels is the plain kernel on scaled inputs, and its normalisation
-("demodulation") scales the outputs. So one convolution is enough for the whole batch, also for its derivatives.
+("demodulation") scales the outputs. So one convolution serves the whole batch, at every order of differentiation.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def modulated_conv(
     demodulate: bool = True,
     up: bool = False,
 ) -> Float[Array, "b h2 w2 o"]:
-    """The convolution of each image with `scale` times the kernel, which has odd size; keeps the image size.
+    """The convolution of each image with `scale` times the kernel, of odd size; keeps the image size unless `up`.
 
     With `demodulate`, the scaled kernel has unit norm for each output channel (eq. 3). `up` doubles the image with a
     transposed convolution of stride 2 and a blur. Computes in the dtype of x.
@@ -56,8 +56,8 @@ class StyledConv(nn.Module):
     """Modulated convolution, noise of learned strength, bias and leaky ReLU: `[b,h,w,i]`, style `[b,s]` to `features`.
 
     Params: `affine` (style to scales), `kernel` `[3,3,i,features]`, `noise_strength` `[]` and `bias`. In training,
-    noise is drawn from the rng "noise"; without that rng it is the image `noise` `[h',w']` in the collection
-    "constants".
+    noise is drawn from the rng "noise"; otherwise, or without that rng, it is the image `noise` `[h',w']` in the
+    collection "constants".
     """
 
     features: int

@@ -7,7 +7,7 @@ from jaxtyping import Array, Float
 
 from jaxgan.layers.frames import Images
 
-LAPLACIANS = 6.0  # standard deviation of white noise of deviation 1 after both Laplacian filters
+LAPLACIANS = 6.0  # standard deviation of the filtered image for white noise of deviation 1
 MEDIAN = 0.6745  # of the absolute value of a standard normal variable
 
 

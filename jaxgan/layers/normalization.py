@@ -94,7 +94,7 @@ def batch_norm(
 
 
 def _statistics(module: Any, x: Array, train: bool) -> tuple[Array, Array]:
-    """The mean and 1 / deviation, both `[c]`: in training of the batch, updating the running ones; else the latter."""
+    """The mean `[c]` and 1 / deviation `[c]`, of the batch if `train`, which updates the running ones, else running."""
     width = (x.shape[-1],)
     kept_mean = module.variable(STATISTICS, "mean", jnp.zeros, width, jnp.float32)
     kept_var = module.variable(STATISTICS, "var", jnp.ones, width, jnp.float32)

@@ -16,7 +16,7 @@ def reflect_pad(x: Images, width: int) -> Padded:
 
 
 def padded_to(x: Images, multiple: int) -> Padded:
-    """x padded by reflection at the bottom and right to sides that are multiples; pixels keep their positions."""
+    """x reflect-padded at the bottom and right to sides divisible by `multiple`; pixels keep their positions."""
     below, beside = (-length % multiple for length in x.shape[-3:-1])
     if not (below or beside):
         return x

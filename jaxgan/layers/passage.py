@@ -46,9 +46,9 @@ class Passage:
         return jnp.concatenate([clip, *[clip[:, -1:]] * delay], axis=1)
 
     def window(self, x: Frames, name: str, before: int, after: int) -> Piece:
-        """x with neighbouring frames: the window of frame i is frames i to i + before + after, itself at i + before.
+        """x with neighbouring frames: frame i is now frame i + before, its window is frames i to i + before + after.
 
-        From then on, the film is `after` frames later. A whole clip loses this many frames.
+        This delays the film by `after` more frames; a whole clip loses this many frames.
         """
         if self.whole:
             self.late += after

@@ -29,7 +29,7 @@ def spectral_norm(layer: nn.Module, x: Array, *, train: bool, wanted: bool = Tru
 
 
 class _SpectralNorm(nn.Module):
-    """Like flax's own, which however writes the divided kernels into the params at initialization."""
+    """Like flax's own, except that flax writes the divided kernels into the params at initialization."""
 
     layer: Any
 

@@ -39,9 +39,9 @@ def time_conv(
 class TimeConv(nn.Module):
     """Convolution along time `[b,t,...,i] -> [b,t',...,features]`; params `kernel` `[k,i,features]` and `bias`.
 
-    `padding`: "SAME" pads with zeros on both sides and keeps the length; "CAUSAL" pads only at the start, so that no
-    frame depends on a later one. "VALID" does not pad: t' = t - k + 1, and all frames are computed alike. Raises
-    UserError if there are too few frames for that.
+    `padding`: "SAME" and "CAUSAL" keep the length by zero padding, the former on both sides, the latter only at the
+    start, so that no frame depends on a later one. "VALID" does not pad: t' = t - k + 1, and all frames are computed
+    alike. Raises UserError if there are too few frames for that.
     """
 
     features: int
