@@ -1,1 +1,1 @@
-"""Layers: what networks are made of, in formulations that are fast on every platform."""
+"""Layers: the building blocks of networks, in formulations that are fast on every platform."""

@@ -15,11 +15,11 @@ from jaxgan.layers.spectral import spectral_norm
 
 
 class SelfAttention(nn.Module):
-    """x + gamma o(softmax(theta(x) phi(x)^T) g(x)): each pixel gathers from all others (eq. 1 to 3).
+    """x + gamma o(softmax(theta(x) phi(x)^T) g(x)): each pixel attends to all others (eq. 1 to 3).
 
     theta and phi have an eighth of the channels, g half of them; all four maps are 1x1 convolutions without
-    bias. Keys and values are max-pooled by two, which makes the map a quarter. `gamma` starts at 0, and with
-    it the layer as the identity. Sides must be even. Pixels of a clip gather from their own frame.
+    bias. Keys and values are max-pooled by two, which shrinks the attention map to a quarter. `gamma` starts at 0,
+    so the layer starts as the identity. Sides must be even. Pixels of a clip attend to their own frame only.
     """
 
     spectral: bool = False
@@ -28,7 +28,7 @@ class SelfAttention(nn.Module):
 
     @nn.compact
     def __call__(self, x: Images, *, train: bool) -> Images:
-        """x and what its pixels gathered."""
+        """x plus the scaled output of the attention."""
         gathered = by_frame(lambda x: self._gathered(x, train), x)
         gamma = self.param("gamma", nn.initializers.zeros, (), jnp.float32)
         return x.astype(self.dtype) + gamma.astype(self.dtype) * gathered

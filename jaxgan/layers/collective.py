@@ -1,6 +1,6 @@
-"""The axis over which a step runs under `pmap`; None under `jit`, where everything is global already.
+"""The device axis of a step under `pmap`; None under `jit`, where all arrays are global already.
 
-Batch statistics and whatever else is a mean over the batch reduce over it.
+Batch statistics and all other means over the batch are reduced over it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _axis: contextvars.ContextVar[str | None] = contextvars.ContextVar("axis", defau
 
 @contextlib.contextmanager
 def axis(name: str | None) -> Iterator[None]:
-    """Names the axis for what is traced inside."""
+    """Sets the axis name for code traced inside the context."""
     token = _axis.set(name)
     try:
         yield
@@ -33,22 +33,22 @@ def axis_name() -> str | None:
 
 
 def pmean(tree: T) -> T:
-    """The mean of every array of a tree over the axis; the tree itself where there is none."""
+    """The mean of every array of a tree over the axis; the tree itself if there is no axis."""
     return tree if axis_name() is None else jax.lax.pmean(tree, axis_name())
 
 
 def all_rows(x: jax.Array) -> jax.Array:
-    """The rows of all devices, which follow each other; x itself where there is no axis."""
+    """The rows of all devices, concatenated in device order; x itself if there is no axis."""
     return x if axis_name() is None else jax.lax.all_gather(x, axis_name(), tiled=True)
 
 
 def own_rows(x: jax.Array) -> jax.Array:
-    """Of as many rows as `all_rows` gives those of this device."""
+    """This device's share of rows in the layout of `all_rows`; x itself if there is no axis."""
     name, rows = axis_name(), x.shape[0] // axis_size()
     return x if name is None else jax.lax.dynamic_slice_in_dim(x, jax.lax.axis_index(name) * rows, rows)
 
 
 def axis_size() -> int:
-    """How many devices the axis has; 1 where there is none."""
+    """The number of devices on the axis; 1 if there is no axis."""
     name = axis_name()
     return 1 if name is None else jax.lax.axis_size(name)

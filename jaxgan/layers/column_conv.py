@@ -1,7 +1,7 @@
-"""Convolutions by a kernel of one column, as those along time are, in a form that is fast on CPU: one matrix product.
+"""Convolutions with a kernel of one column, such as those along time, as one matrix product, which is fast on CPU.
 
-The rows that the kernel meets are put side by side as channels. Forward and backward that is 2 to 5 times as fast as
-a convolution of three dimensions that XLA makes of it.
+The rows under the kernel are concatenated as channels. Forward and backward, this is 2 to 5 times as fast as the
+three-dimensional convolution that XLA would use.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ Padding = tuple[tuple[int, int], tuple[int, int]]
 
 
 def pays(kernel: tuple[int, ...], padding: Padding) -> bool:
-    """Whether a kernel of so many rows and columns has the form, with stride 1 and no groups."""
+    """Whether this form applies to a kernel of shape (rows, columns), at stride 1 and without groups."""
     return max(padding[0]) < kernel[0] > 1 == kernel[1] and padding[1] == (0, 0)
 
 
@@ -24,7 +24,7 @@ def column_conv(x: Array, w: Array, padding: Padding) -> Array:
 
 
 def column_conv_transpose(y: Array, w: Array, padding: Padding) -> Array:
-    """x `[b,h,w,i]` of y `[b,h',w,o]`: the convolution of y by the mirrored kernel."""
+    """x `[b,h,w,i]` of y `[b,h',w,o]`: the convolution of y with the mirrored kernel."""
     before, after = (w.shape[0] - 1 - width for width in padding[0])
     return column_conv(y, w[::-1].swapaxes(2, 3), ((before, after), (0, 0)))
 
@@ -37,7 +37,7 @@ def column_conv_weights(x: Array, y: Array, kernel: tuple[int, int], padding: Pa
 
 
 def _side_by_side(x: Array, size: int, padding: Padding) -> Array:
-    """`[b,h',w,k i]`: the rows of x that the kernel meets at each place."""
+    """`[b,h',w,k i]`: the rows of x under the kernel at each position."""
     x = jnp.pad(x, ((0, 0), padding[0], (0, 0), (0, 0)))
     length = x.shape[1] - size + 1
     return jnp.concatenate([x[:, row : row + length] for row in range(size)], axis=-1)

@@ -1,13 +1,13 @@
 """Convolution and transposed convolution that are fast at every order of differentiation.
 
-The three functions below are the three partial derivatives of one form, linear in the image x, the
-kernel w and the output y: <y, conv(x, w)>. So the derivatives of each are the other two, and
+The three functions below are the partial derivatives of one trilinear form, <y, conv(x, w)>, of the image x,
+the kernel w and the output y. So the derivatives of each function are the other two, and
 
-- the weight gradient of a transposed convolution is that of a plain one with the roles swapped (as
-  autodiff writes it, it costs 28 times as much on CPU);
-- the same holds for all derivatives of derivatives, which gradient penalties need.
+- the weight gradient of a transposed convolution is that of a plain one with the roles swapped (the version
+  that autodiff produces costs 28 times as much on CPU);
+- the same holds for all higher derivatives, which gradient penalties need.
 
-They have no forward-mode derivative (`jvp`). Images are NHWC, kernels HWIO.
+They do not support forward-mode differentiation (`jvp`). Images are NHWC, kernels HWIO.
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ Initializer = Callable[..., Array]
 
 LAYOUT = ("NHWC", "HWIO", "NHWC")
 
-# of the grouped form on CPU: narrower convolutions are slower than the zeros that fill up wider ones, and each
-# convolution takes 15 ms to compile, 18 times a layer in a step with two gradient penalties
-WIDTH = 32  # channels of a convolution, at least
-PARTS = 12  # convolutions, at most
+# On CPU, groups are merged into dense convolutions: narrow convolutions cost more than the zeros that pad wider ones,
+# and each convolution takes 15 ms to compile, 18 times per layer in a step with two gradient penalties.
+WIDTH = 32  # minimum channels of a merged convolution
+PARTS = 12  # maximum number of merged convolutions
 
-WIDE = 5  # columns of a kernel whose gradient is faster in the form for few channels
+WIDE = 5  # minimum kernel columns for which the weight gradient is faster in the form for few channels
 
 
 class Geometry(NamedTuple):
-    """What is static about a convolution: strides, padding (before and after, by axis), groups, the image's size."""
+    """The static parameters of a convolution: strides, padding (before, after) per axis, groups and image size."""
 
     stride: tuple[int, int]
     padding: tuple[tuple[int, int], tuple[int, int]]
@@ -61,7 +61,7 @@ def conv(
 def conv_transpose(
     y: Float[Array, "b h2 w2 o"], w: Float[Array, "kh kw i_group o"], geometry: Geometry
 ) -> Float[Array, "b h w i"]:
-    """x `[b,h,w,i]` of y `[b,h',w',o]`: the derivative of <y, conv(x, w)> by x."""
+    """x `[b,h,w,i]` of y `[b,h',w',o]`: the derivative of <y, conv(x, w)> with respect to x."""
     return _by_group(_conv_transpose, _merged_conv_transpose, y, w, geometry)
 
 
@@ -69,7 +69,7 @@ def conv_transpose(
 def conv_weights(
     x: Float[Array, "b h w i"], y: Float[Array, "b h2 w2 o"], kernel: tuple[int, int], geometry: Geometry
 ) -> Float[Array, "kh kw i_group o"]:
-    """w `[kh,kw,i/groups,o]` of x and y: the derivative of <y, conv(x, w)> by w."""
+    """w `[kh,kw,i/groups,o]` of x and y: the derivative of <y, conv(x, w)> with respect to w."""
     return _by_group(partial(_conv_weights, kernel), partial(_merged_conv_weights, kernel), x, y, geometry)
 
 
@@ -165,16 +165,16 @@ def _plain(geometry: Geometry) -> bool:
 
 
 def _on_cpu(form: Callable[..., Array] | None, usual: Callable[..., Array], a: Array, b: Array) -> Array:
-    """`form(a, b)` on CPU, where there is such a form."""
+    """`form(a, b)` on CPU if there is a special form, otherwise `usual(a, b)`."""
     return usual(a, b) if form is None else lax.platform_dependent(a, b, cpu=form, default=usual)
 
 
 def _by_group(
     function: Callable[..., Array], merged: Callable[..., Array], a: Array, b: Array, geometry: Geometry
 ) -> Array:
-    """`function(a, b, geometry)`; by parts of some groups on CPU, where XLA's grouped forms are 100 times slower.
+    """`function(a, b, geometry)`; on CPU a few groups at a time, since XLA's grouped forms are 100 times slower there.
 
-    `merged` is the function by one dense convolution.
+    `merged` computes the same function with one dense convolution.
     """
     groups = geometry.groups
     if groups == 1:
@@ -191,7 +191,7 @@ def _by_group(
 
 
 def groups_merged(groups: int, width: int) -> int:
-    """How many groups of `width` channels are computed as one on CPU."""
+    """How many groups of `width` channels are merged into one dense convolution on CPU."""
     return min(groups, max(-(-WIDTH // width), -(-groups // PARTS)))
 
 
@@ -212,7 +212,7 @@ def _merged_conv_weights(kernel: tuple[int, int], x: Array, y: Array, geometry: 
 
 
 def _block_diagonal(w: Array, groups: int) -> Array:
-    """The dense kernel `[kh,kw,i,o]` of a grouped one `[kh,kw,i/groups,o]`: zero from one group to another."""
+    """The dense kernel `[kh,kw,i,o]` of a grouped one `[kh,kw,i/groups,o]`: zero between groups."""
     kh, kw, i, o = w.shape
     blocks = w.reshape(kh, kw, 1, i, groups, o // groups)
     return jnp.where(_same_group(groups), blocks, 0).reshape(kh, kw, groups * i, o)
@@ -235,13 +235,13 @@ Padding = Literal["SAME", "VALID"] | int
 class Conv(nn.Module):
     """Convolution `[b,h,w,i] -> [b,h',w',features]`; params `kernel` `[k,k,i/groups,features]` and `bias`.
 
-    Of clips by frame.
+    Clips are convolved frame by frame.
     """
 
     features: int
     kernel_size: int = 3
     stride: int = 1
-    padding: Padding = "SAME"  # an int: so many pixels on every side
+    padding: Padding = "SAME"  # an int: pixels on every side
     groups: int = 1
     use_bias: bool = True
     kernel_init: Initializer = nn.initializers.lecun_normal()
@@ -265,8 +265,8 @@ class Conv(nn.Module):
 class ConvTranspose(nn.Module):
     """Transposed convolution `[b,h,w,i] -> [b,s(h-1)+k-2p,...,features]`: kernel 4, stride 2, padding 1 doubles.
 
-    Of clips by frame. Params `kernel` `[k,k,features,i]`, as the convolution that it is the transpose of has it, and
-    `bias`.
+    Clips are convolved frame by frame. Params `kernel` `[k,k,features,i]`, the layout of the convolution of which
+    this is the transpose, and `bias`.
     """
 
     features: int
@@ -289,9 +289,9 @@ class ConvTranspose(nn.Module):
 
 
 def transposed_kernels(forward: Callable[..., Any], *inputs: Any) -> frozenset[tuple[str, ...]]:
-    """The paths of the modules that `forward(*inputs)` runs through and whose kernels are `[k,k,features,i]`.
+    """The paths of the modules called by `forward(*inputs)` whose kernels are `[k,k,features,i]`.
 
-    Nothing is computed: the inputs may be shapes. From params alone it cannot be told which axis is which.
+    Nothing is computed, so the inputs may be shapes. The order of the axes cannot be inferred from the params alone.
     """
     found: set[tuple[str, ...]] = set()
 
@@ -301,11 +301,11 @@ def transposed_kernels(forward: Callable[..., Any], *inputs: Any) -> frozenset[t
         return call(*args, **options)
 
     with nn.intercept_methods(note):
-        jax.eval_shape(lambda *given: forward(*given), *inputs)  # a function of its own: a cached trace calls no module
+        jax.eval_shape(lambda *given: forward(*given), *inputs)  # a new lambda: a cached trace calls no module
     return frozenset(found)
 
 
 def biased(module: Any, x: Float[Array, "... c"]) -> Float[Array, "... c"]:
-    """x and a param `bias` of the calling module, zero at the start."""
+    """x plus a param `bias` of the calling module, initialized to zero."""
     bias = module.param("bias", nn.initializers.zeros, (x.shape[-1],), jnp.float32)
     return x + spread(bias.astype(module.dtype), x.shape)

@@ -1,4 +1,4 @@
-"""Convolutions whose taps look where each pixel says, as gathers and one product of matrices: on every platform."""
+"""Deformable convolutions, whose taps are displaced per pixel, as gathers and one matrix product on every platform."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ def deformable_conv(
     weight: Places,
     kernel: Float[Array, "rows columns c d"],
 ) -> Float[Array, "b h w d"]:
-    """A modulated deformable convolution of odd sides, without bias (Zhu et al. 2019, "DCNv2", eq. 1).
+    """A modulated deformable convolution with a kernel of odd sides, without bias (Zhu et al. 2019, "DCNv2", eq. 1).
 
-    Tap k (row by row) of a pixel p looks at p + its place in the kernel + `offset[p, k, g]` (pixels down, to the
-    right), bilinearly, and counts `weight[p, k, g]` times; the channels are g groups, one after the other. Beyond the
-    border is zero. Raises ValueError where the numbers of taps or of groups do not fit.
+    Tap k (in row-major order) of a pixel p samples x bilinearly at p + the tap's position in the kernel +
+    `offset[p, k, g]` (in pixels: down, right) and is multiplied by `weight[p, k, g]`; the channels form g consecutive
+    groups. x is zero beyond the border. Raises ValueError if the number of taps or groups does not match.
     """
     channels, (rows, columns), (taps, groups) = x.shape[-1], kernel.shape[:2], weight.shape[3:]
     if taps != rows * columns or not rows % 2 or not columns % 2:
@@ -33,13 +33,13 @@ def deformable_conv(
 
 
 def warp_into_nothing(x: Maps, flow: Float[Array, "b h w 2"]) -> Maps:
-    """y[p] = x[p + flow[p]] as `jaxgan.layers.warping.warp`, but zero beyond the border; flow to the right and down."""
+    """y[p] = x[p + flow[p]] as `jaxgan.layers.warping.warp`, but zero beyond the border; flow is (right, down)."""
     offset = flow[..., None, None, ::-1]
     return _sampled(x, offset, jnp.ones(offset.shape[:-1]))[..., 0, 0, :]
 
 
 def _sampled(x: Maps, offset: Float[Array, "b h w k g 2"], weight: Places) -> Float[Array, "b h w k g c2"]:
-    """For each pixel what stands so many pixels from it, between pixels bilinear, zero beyond the border; weighted."""
+    """x sampled bilinearly at `offset` pixels from each pixel, zero beyond the border, times `weight`."""
     batch, height, width, channels = x.shape
     groups = weight.shape[-1]
     row = jnp.arange(height)[:, None, None, None] + offset[..., 0]

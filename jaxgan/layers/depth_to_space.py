@@ -1,4 +1,4 @@
-"""Pixels out of channels: the sub-pixel layer of super-resolution (Shi et al. 2016, eq. 4)."""
+"""Rearranging channels into pixels: the sub-pixel layer of super-resolution (Shi et al. 2016, eq. 4)."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from jaxtyping import Array, Float
 
 
 def depth_to_space(x: Float[Array, "b *t h w i"], factor: int) -> Float[Array, "b *t h2 w2 c"]:
-    """`[b,h,w,f f c] -> [b,f h,f w,c]`: each pixel's channels become f by f pixels, of clips by frame.
+    """`[b,h,w,f f c] -> [b,f h,f w,c]`: each pixel's channels become f by f pixels; clips frame by frame.
 
-    y[f h + i, f w + j, c] = x[h, w, f f c + f i + j], the order of PyTorch's PixelShuffle, so that a kernel before it
-    fits as it is. TensorFlow's order has c last: x[h, w, (f i + j) C + c].
+    y[f h + i, f w + j, c] = x[h, w, f f c + f i + j], the order of PyTorch's PixelShuffle, so that the kernel of a
+    layer before it needs no reordering. TensorFlow's order has c last: x[h, w, (f i + j) C + c].
     """
     *leading, h, w, channels = x.shape
     blocks = x.reshape(-1, h, w, channels // factor**2, factor, factor)

@@ -1,4 +1,4 @@
-"""Equalised learning rate (Karras et al. 2018, section 4.1): weights of unit variance, scaled where they are used."""
+"""Equalised learning rate (Karras et al. 2018, section 4.1): weights of unit variance, scaled at run time."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class EqualizedDense(nn.Module):
 
     @nn.compact
     def __call__(self, x: Float[Array, "... i"]) -> Float[Array, "... o"]:
-        """The product."""
+        """The dense layer applied to x."""
         init = nn.initializers.normal(1 / self.lr_multiplier)
         kernel = self.param("kernel", init, (x.shape[-1], self.features), jnp.float32)
         scale = self.gain * self.lr_multiplier / math.sqrt(x.shape[-1])
@@ -44,7 +44,7 @@ class EqualizedDense(nn.Module):
 
 
 class EqualizedConv(nn.Module):
-    """`[b,h,w,i] -> [b,h',w',features]`, of clips by frame; params `kernel` `[k,k,i,features]` ~ N(0, 1) and `bias`.
+    """`[b,h,w,i] -> [b,h',w',features]`, clips frame by frame; params `kernel` `[k,k,i,features]` ~ N(0, 1) and `bias`.
 
     The kernel is multiplied by `gain` / sqrt(k k i).
     """
@@ -52,7 +52,7 @@ class EqualizedConv(nn.Module):
     features: int
     kernel_size: int = 3
     stride: int = 1
-    padding: int | None = None  # None: so that stride 1 keeps the size
+    padding: int | None = None  # None: keeps the size at stride 1
     use_bias: bool = True
     gain: float = 1.0
     dtype: Any = jnp.float32
@@ -73,7 +73,7 @@ class EqualizedConv(nn.Module):
 
 
 class EqualizedTimeConv(nn.Module):
-    """Along time, without padding: `[b,t,i] -> [b,t-k+1,features]`; params and `lr_multiplier` as of a dense layer."""
+    """Unpadded time convolution `[b,t,i] -> [b,t-k+1,features]`; params and `lr_multiplier` as in `EqualizedDense`."""
 
     features: int
     kernel_size: int = 3

@@ -12,10 +12,10 @@ from jaxgan.layers.frames import Images, by_frame
 from jaxgan.layers.padding import padded_to
 from jaxgan.layers.resampling import box_downsample, upsample
 
-ENOUGH = 64.0  # one over the share of a pixel that must be known for its mean to count in full
-LEVELS = 5  # halvings; what is wider than 32 pixels has the mean of the image in its middle
-FILM_STEPS, PLATE_STEPS = 20, 60  # of conjugate gradients: holes of some 16 pixels change little after these
-TENSION = 0.25  # 0: a bent plate, which runs out beyond its edges; 1: a soap film, which has edges but no slopes there
+ENOUGH = 64.0  # the mean of a coarse pixel counts in full if at least 1/ENOUGH of the pixel is known
+LEVELS = 5  # halvings; holes wider than 32 pixels get the mean of the image in their middle
+FILM_STEPS, PLATE_STEPS = 20, 60  # of conjugate gradients: holes of about 16 pixels change little after these
+TENSION = 0.25  # 0: a bent plate, which can overshoot; 1: a soap film, which matches values at its edges but not slopes
 
 Image = Float[Array, "b h w c"]
 Hole = Float[Array, "b h w 1"]
@@ -23,19 +23,19 @@ Holes = Float[Array, "b *t h w 1"]
 
 
 def fill_holes(image: Images, hole: Holes) -> Images:
-    """The image, and where `hole` is 1 a plate in tension T that goes on from what is around it.
+    """The image with its holes (`hole` is 1) filled by a plate under tension T that continues the surroundings.
 
-    It solves (1 - T) L L x = T L x, with L the Laplacian (Smith and Wessel 1990, equation 8): between the soap film of
-    Laplace's equation, from which it is reached, and the plate of the biharmonic one. At the borders of the image it
-    is level. Known pixels stay as they are. Of clips each frame is filled by itself.
+    It solves (1 - T) L L x = T L x, with L the Laplacian (Smith and Wessel 1990, equation 8): a compromise between the
+    soap film of Laplace's equation, which is the starting point, and the plate of the biharmonic equation. It is level
+    at the borders of the image. Known pixels do not change. Each frame of a clip is filled independently.
     """
     return by_frame(_filled, jax.lax.stop_gradient(image.astype(jnp.float32)), hole)
 
 
 def fill_roughly(image: Images, hole: Holes) -> Images:
-    """The image, and where `hole` is 1 means of what is around, from a pyramid: what `fill_holes` begins with.
+    """The image with its holes (`hole` is 1) filled by means of the surroundings, from a pyramid.
 
-    Of clips each frame is filled by itself.
+    `fill_holes` starts from this. Each frame of a clip is filled independently.
     """
     return by_frame(_pulled_and_pushed, jax.lax.stop_gradient(image.astype(jnp.float32)), hole)
 
@@ -50,10 +50,10 @@ def _filled(image: Image, hole: Hole) -> Image:
 
 
 def _pulled_and_pushed(image: Image, hole: Hole) -> Image:
-    """Holes filled from coarser and coarser means (Gortler et al. 1996, section 4.3): what becomes the film.
+    """Holes filled from coarser and coarser means (Gortler et al. 1996, section 4.3): the start of the soap film.
 
-    Means of what is known go down a pyramid; on the way up each pixel of which too little is known takes from the level
-    below.
+    A pyramid of means of the known pixels is built from fine to coarse. On the way back, each pixel of which too
+    little is known takes its value from the next coarser level.
     """
     height, width = image.shape[1:3]
     known = 1.0 - hole
@@ -71,13 +71,13 @@ def _pulled_and_pushed(image: Image, hole: Hole) -> Image:
 
 
 def _excess(x: Image) -> Image:
-    """Of four times each pixel over its neighbours: -L x, with the pixels at the image's borders repeated."""
+    """Four times each pixel minus its four neighbours: -L x, with the pixels at the image borders repeated."""
     y = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)), mode="edge")
     return 4.0 * x - (y[:, 2:, 1:-1] + y[:, :-2, 1:-1] + y[:, 1:-1, 2:] + y[:, 1:-1, :-2])
 
 
 def _solved(operator: Callable[[Image], Image], image: Image, hole: Hole, steps: int) -> Image:
-    """The image after so many steps of conjugate gradients towards operator(x) = 0 in the holes, all else held.
+    """The image after `steps` conjugate gradient steps towards operator(x) = 0 in the holes; known pixels are fixed.
 
     `operator` is linear, symmetric and positive.
     """

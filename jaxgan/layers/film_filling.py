@@ -1,4 +1,4 @@
-"""Filling holes of films from frames that show the hidden pixels, as the starting point of inpainting networks.
+"""Filling holes in films from frames that show the hidden pixels, as a starting point for inpainting networks.
 
 Pixels that no frame shows are filled from their surroundings. The functions are not meant to be differentiated.
 """
@@ -21,28 +21,28 @@ from jaxgan.layers.warping import warp
 Filling = Literal["grey", "smooth", "median", "flow"]
 Clip = Float[Array, "b _ h w c"]
 Hole = Float[Array, "b _ h w 1"]
-Filled = tuple[Clip, Hole, Hole]  # the clip, the holes, and what of them no frame has shown
+Filled = tuple[Clip, Hole, Hole]  # the clip, the holes, and the parts of them that no frame has shown
 
-NOWHERE = 1e6  # a value above those of all pixels
+NOWHERE = 1e6  # a value above all pixel values
 
 
 def grey(passage: Passage, clip: Clip, hole: Hole, window: int, future: int) -> Filled:
-    """Nothing is filled in: holes are 0."""
+    """Leaves the holes at 0."""
     del passage, window, future
     return clip * (1 - hole), hole, hole
 
 
 def smooth(passage: Passage, clip: Clip, hole: Hole, window: int, future: int) -> Filled:
-    """Each frame by itself, see `fill_holes`."""
+    """Fills each frame independently, see `fill_holes`."""
     del passage, window, future
     return fill_holes(clip, hole), hole, hole
 
 
 def median(passage: Passage, clip: Clip, hole: Hole, window: int, future: int) -> Filled:
-    """Each pixel has the median of what is known of it in so many frames, `future` of them later: for a still camera.
+    """Fills a pixel with the median of its known values in `window` frames, `future` of them later: for a still camera.
 
-    Where that is nothing, it has what was last known of it in the film. A frame that comes again, as the last of a shot
-    does, counts once.
+    A pixel without known values in the window gets its last known value in the film. A repeated frame, such as the
+    last one of a shot, counts once.
     """
     known, past = jax.lax.stop_gradient(1 - hole), window - 1 - future
     last, shown = _last_known(passage, jax.lax.stop_gradient(clip), known)
@@ -50,7 +50,7 @@ def median(passage: Passage, clip: Clip, hole: Hole, window: int, future: int) -
     seen = _without_repeats(passage, jax.lax.stop_gradient(clip), known)
     around = passage.window(seen, "median", past, future)
     length, own = around.shape[1] - window + 1, seen.shape[1] - passage.copies
-    if passage.whole and own - 1 <= future and seen.shape[1] <= window:  # all see all: one median of few for the clip
+    if passage.whole and own - 1 <= future and seen.shape[1] <= window:  # all windows are equal: one median
         frames = [seen[:, index : index + 1] for index in range(own)]
     else:
         frames = [around[:, start : start + length] for start in range(window)]
@@ -64,7 +64,7 @@ def median(passage: Passage, clip: Clip, hole: Hole, window: int, future: int) -
 
 
 def flow(passage: Passage, clip: Clip, hole: Hole, window: int, future: int) -> Filled:
-    """Each frame is filled by copying from the filled frame before it along the optical flow: for a moving camera."""
+    """Fills each frame by copying from the filled frame before it along the optical flow: for a moving camera."""
     del window, future
     clip, hole = jax.lax.stop_gradient((clip, hole))
     before = passage.recall("flow")
@@ -74,7 +74,7 @@ def flow(passage: Passage, clip: Clip, hole: Hole, window: int, future: int) -> 
         frame, known = now
         moved = optical_flow(frame, known, *before)
         copied = warp(jnp.concatenate(before, axis=-1), moved)
-        shown = jnp.clip(2 * copied[..., -1:] - 1, 0.0, 1.0)  # less than half of a pixel is nothing
+        shown = jnp.clip(2 * copied[..., -1:] - 1, 0.0, 1.0)  # less than half known counts as unknown
         after = (known * frame + (1 - known) * copied[..., :-1], jnp.maximum(known, shown))
         return after, after
 
@@ -93,13 +93,13 @@ FILLINGS: dict[str, Callable[[Passage, Clip, Hole, int, int], Filled]] = {
 
 
 def _finished(clip: Clip, hole: Hole, found: Clip, shown: Hole) -> Filled:
-    """The clip with what was found in its holes, and what is around them where nothing was."""
+    """The clip with `found` in its holes; parts that no frame has shown are filled from their surroundings."""
     unseen = hole * (1 - shown)
     return fill_roughly(jnp.where(hole > 0, found, clip), unseen), hole, unseen
 
 
 def _without_repeats(passage: Passage, clip: Clip, known: Hole) -> Float[Array, "b _ h w c1"]:
-    """What is known of each frame, and where; nothing of one that is the frame before once more."""
+    """The known pixels of each frame and their mask; all zero for a frame that repeats the frame before it."""
     seen = jnp.concatenate([clip * known, known], axis=-1)
     around = passage.window(seen, "repeats", 1, 0)
     again = jnp.all(around[:, 1:] == around[:, :-1], axis=(2, 3, 4), keepdims=True)
@@ -107,7 +107,7 @@ def _without_repeats(passage: Passage, clip: Clip, known: Hole) -> Float[Array, 
 
 
 def _last_known(passage: Passage, clip: Clip, known: Hole) -> tuple[Clip, Hole]:
-    """What of each pixel was known last up to each frame, and where anything was."""
+    """The last known value of each pixel up to each frame, and a mask of the pixels that have one."""
     before = passage.recall("last")
     last, shown = (jnp.zeros_like(clip[:, 0]), jnp.zeros_like(known[:, 0])) if before is None else before
     lasts, shows = [], []
@@ -121,9 +121,9 @@ def _last_known(passage: Passage, clip: Clip, known: Hole) -> tuple[Clip, Hole]:
 
 
 def _median(frames: list[Array], known: list[Array]) -> tuple[Array, Array]:
-    """The median of those of some arrays that are known, 0 where none is, and where any is (as 1).
+    """The elementwise median of the known values of some arrays, 0 if none is known; and a mask of where any is (as 1).
 
-    By a network of comparisons: on CPU sorting along an axis costs many times as much.
+    Uses a sorting network: on CPU, sorting along an axis costs many times as much.
     """
     values = [jnp.where(each > 0, frame, NOWHERE) for frame, each in zip(frames, known)]
     for low, high in _comparisons(len(values)):
@@ -139,7 +139,7 @@ def _median(frames: list[Array], known: list[Array]) -> tuple[Array, Array]:
 
 
 def _comparisons(count: int) -> Iterator[tuple[int, int]]:
-    """Batcher's odd-even merge sort of so many values (Knuth, volume 3, algorithm 5.2.2M)."""
+    """The comparisons of Batcher's odd-even merge sort of `count` values (Knuth, volume 3, algorithm 5.2.2M)."""
     size = 1
     while size < count:
         step = size

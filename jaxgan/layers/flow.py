@@ -1,4 +1,4 @@
-"""Optical flow without a network: Lucas and Kanade's, from coarse to fine (Lucas and Kanade 1981; Bouguet 2001)."""
+"""Optical flow without a network: coarse-to-fine Lucas-Kanade (Lucas and Kanade 1981; Bouguet 2001)."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from jaxgan.layers.padding import padded_to
 from jaxgan.layers.resampling import bilinear_upsample, box_downsample
 from jaxgan.layers.warping import warp
 
-LEVELS, ITERATIONS, RADIUS = 4, 3, 3  # of the pyramid, at each level, of a window in pixels
-STILL = 1e-3  # of squared slopes: where a window has less, its flow is that of the coarser level
-FASTEST = 1.0  # pixels of a level by which an iteration moves anything
+LEVELS, ITERATIONS, RADIUS = 4, 3, 3  # pyramid levels, iterations per level, window radius in pixels
+STILL = 1e-3  # added to sums of squared slopes: windows with smaller sums keep the flow of the coarser level
+FASTEST = 1.0  # maximum motion per iteration, in pixels of the level
 
 Image = Float[Array, "b h w c"]
 Known = Float[Array, "b h w 1"]
 
 
 def optical_flow(image: Image, known: Known, other: Image, other_known: Known) -> Float[Array, "b h w 2"]:
-    """The flow by which `warp(other, flow)` is about the image: to the right and down in pixels, of up to some 30.
+    """The flow for which `warp(other, flow)` approximates the image: (right, down) in pixels, up to about 30.
 
-    Only what is `known` in both (1, else 0, or a share) is compared. Where a window of 7 pixels has nothing of it, the
-    flow is that around it, which coarser levels know from farther away. Not meant to be differentiated.
+    Only pixels that are `known` in both images (1, else 0, or a share) are compared. A 7x7 window without
+    such pixels takes the surrounding flow, which coarser levels find from farther away. Not meant to be differentiated.
     """
     height, width = image.shape[1:3]
     pyramid = [tuple(padded_to(x, 2 ** (LEVELS - 1)) for x in (image * known, known, other * other_known, other_known))]
@@ -40,9 +40,9 @@ def optical_flow(image: Image, known: Known, other: Image, other_known: Known) -
 
 
 def _better(image: Image, known: Known, other: Image, other_known: Known, flow: Array) -> Array:
-    """The flow after a step towards the least squares over the window around each pixel, and evened out.
+    """The flow after one least-squares step over the window around each pixel, then smoothed.
 
-    It is the mean over the window, in which each pixel counts as far as its own window is known.
+    Smoothing is the mean over the window, where each pixel is weighted by how much of its own window is known.
     """
     moved = warp(jnp.concatenate([other, other_known], axis=-1), flow)
     moved, weight = moved[..., :-1], _all_around(known) * _all_around(moved[..., -1:])
@@ -61,13 +61,13 @@ def _better(image: Image, known: Known, other: Image, other_known: Known, flow: 
 
 
 def _all_around(known: Known) -> Known:
-    """The share of what is known where the neighbours that slopes are taken of are known too."""
+    """`known` times that of the four neighbours from which the slopes are computed."""
     edged = jnp.pad(known, ((0, 0), (1, 1), (1, 1), (0, 0)), mode="edge")
     return known * edged[:, 2:, 1:-1] * edged[:, :-2, 1:-1] * edged[:, 1:-1, 2:] * edged[:, 1:-1, :-2]
 
 
 def _summed(x: Image) -> Image:
-    """Over the window around each pixel, of what is in the image."""
+    """The sum over the window around each pixel, limited to the image."""
     side, add = 2 * RADIUS + 1, partial(jax.lax.reduce_window, init_value=0.0, computation=jax.lax.add)
     across = add(x, window_dimensions=(1, 1, side, 1), window_strides=(1,) * 4, padding="SAME")
     return add(across, window_dimensions=(1, side, 1, 1), window_strides=(1,) * 4, padding="SAME")

@@ -22,7 +22,7 @@ class FourierUnit(nn.Module):
     """`[b,h,w,i] -> [b,h,w,features]`: 1x1 convolution, batch norm and ReLU of the spectrum (section 3.3).
 
     The spectrum is that of real images, orthonormal; its channels are the real parts, then the imaginary ones. The
-    transforms are in float32 whatever `dtype` the network computes in.
+    transforms are computed in float32 regardless of `dtype`.
     """
 
     features: int
@@ -30,7 +30,7 @@ class FourierUnit(nn.Module):
 
     @nn.compact
     def __call__(self, x: Input, *, train: bool) -> Output:
-        """`train`: with the batch's statistics."""
+        """`train`: normalize with the statistics of the batch."""
         spectrum = jnp.fft.rfft2(x.astype(jnp.float32), axes=(-3, -2), norm="ortho")
         y = jnp.concatenate([spectrum.real, spectrum.imag], axis=-1)
         y = Conv(2 * self.features, 1, use_bias=False, dtype=self.dtype, name="conv")(y)
@@ -41,9 +41,9 @@ class FourierUnit(nn.Module):
 
 
 class SpectralTransform(nn.Module):
-    """`[b,h,w,i] -> [b,h,w,features]`: a Fourier unit and its input, at half the channels (figure 2).
+    """`[b,h,w,i] -> [b,h,w,features]`: a Fourier unit plus its input, at half the channels (figure 2).
 
-    Without the unit on quarters of the image ("local"), which Suvorov et al. 2022 leave out as well.
+    The unit on quarters of the image ("local") is left out, as in Suvorov et al. 2022.
     """
 
     features: int
@@ -51,7 +51,7 @@ class SpectralTransform(nn.Module):
 
     @nn.compact
     def __call__(self, x: Input, *, train: bool) -> Output:
-        """`train`: with the batch's statistics."""
+        """`train`: normalize with the statistics of the batch."""
         half = max(1, self.features // 2)
         x = Conv(half, 1, use_bias=False, dtype=self.dtype, name="narrow")(x)
         x = nn.relu(BatchNorm(dtype=self.dtype, name="norm")(x, train=train))
@@ -60,9 +60,9 @@ class SpectralTransform(nn.Module):
 
 
 class FastFourierConv(nn.Module):
-    """`[b,h,w,i] -> [b,h,w,features]`; of both, the last `ratio` of the channels are the global ones (eq. 1).
+    """`[b,h,w,i] -> [b,h,w,features]`; in both, the last `ratio` of the channels are the global ones (eq. 1).
 
-    The 3x3 convolutions mirror the image at its border. Raises UserError where there are not both kinds of channels.
+    The 3x3 convolutions pad by reflection. Raises UserError unless there are both local and global channels.
     """
 
     features: int
@@ -71,7 +71,7 @@ class FastFourierConv(nn.Module):
 
     @nn.compact
     def __call__(self, x: Input, *, train: bool) -> Output:
-        """`train`: with the batch's statistics."""
+        """`train`: normalize with the statistics of the batch."""
         local, narrow = (width - int(self.ratio * width) for width in (x.shape[-1], self.features))
         if not (0 < local < x.shape[-1] and 0 < narrow < self.features):
             raise UserError(

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 SLOPE = 0.2  # of LeakyReLU
-# what is left of the mean square of N(0, 1) by LeakyReLU, and by a sigmoid of another N(0, 1) as factor
+# mean square of N(0, 1) after LeakyReLU, times the mean square of the sigmoid of another N(0, 1)
 LEFT = (1 + SLOPE**2) / 2 * 0.2934
 
 _features = nn.initializers.variance_scaling(1 / LEFT, "fan_in", "normal")
@@ -24,7 +24,7 @@ def gated(x: Float[Array, "... c2"]) -> Float[Array, "... c"]:
 
 
 def gated_init(key: Array, shape: tuple[int, ...], dtype: Any = jnp.float32) -> Array:
-    """Kernels `[..., i, 2c]` before `gated`, which together keep the mean square."""
+    """Initial kernels `[..., i, 2c]` for layers before `gated`; together they preserve the mean square."""
     half = (*shape[:-1], shape[-1] // 2)
     parts = zip((_features, _gates), jax.random.split(key))
     return jnp.concatenate([init(each, half, dtype) for init, each in parts], axis=-1)

@@ -1,4 +1,4 @@
-"""How a discriminator judges: one logit an image, and what its class has to do with it."""
+"""The head of a discriminator: one logit per image, optionally conditioned on its class."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ def judge(
     table_init: Initializer | None = None,
     dtype: Any = jnp.float32,
 ) -> Judgement:
-    """The judgement of features, by submodules `logit`, `label` and so on of the calling network.
+    """The judgement of features, computed by submodules `logit`, `label` and so on of the calling network.
 
-    With labels, `conditioning` says how: "projection" adds <embedding of the class, features> to the logit (Miyato &
-    Koyama 2018, eq. 4), with `projected` in the place of the features a linear map of so many of them; "classifier"
-    leaves the logit alone and guesses the class (Odena et al. 2017); "concat" did its part at the input. Shares of
-    classes, and vectors with `condition_dim`, serve as labels do, but vectors cannot be guessed. `table_init`: of the
-    embedding; None: of variance 1 / its length. Raises UserError for another conditioning.
+    With labels, `conditioning` selects how they are used: "projection" adds <embedding of the class, features> to the
+    logit (Miyato & Koyama 2018, eq. 4); with `projected`, the features are first mapped linearly to this length.
+    "classifier" leaves the logit alone and predicts the class (Odena et al. 2017). "concat" is applied at the input.
+    Shares of classes, and vectors with `condition_dim`, are used like labels, but vectors cannot be predicted.
+    `table_init` initializes the embedding; None: variance 1 / its length. Raises UserError for other conditioning.
     """
     if num_classes and conditioning not in ("projection", "concat", "classifier"):
         raise UserError(f"conditioning: got {conditioning!r}, expected 'projection', 'concat' and 'classifier'")
@@ -78,7 +78,7 @@ def with_label_plane(
     condition_dim: int = 0,
     dtype: Any = jnp.float32,
 ) -> Float[Array, "b h w c2"]:
-    """The image with one more channel, a learned picture of its class: submodule `label` of the calling network."""
+    """The image with one more channel, a learned map of its class: submodule `label` of the calling network."""
     height, width = image.shape[1:3]
     plane = Embedding(num_classes, height * width, dtype=dtype, condition_dim=condition_dim, name="label")(label)
     return jnp.concatenate([image.astype(dtype), plane.reshape(-1, height, width, 1)], axis=-1)

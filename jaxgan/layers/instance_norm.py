@@ -1,4 +1,4 @@
-"""Instance normalization (Ulyanov et al. 2016): each image by itself, so that no image depends on its batch."""
+"""Instance normalization (Ulyanov et al. 2016): each image is normalized independently of its batch."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ EPSILON = 1e-5
 def instance_norm(x: Images) -> Images:
     """x with mean 0 and variance 1 over the pixels of each image and channel, in the dtype of x, without params.
 
-    Of clips over the pixels of each frame, so that no frame depends on those that are still to come.
+    In clips, over the pixels of each frame, so that no frame depends on later ones.
     """
     return by_frame(jax.vmap(_normed), x)
 
 
 def normed(x: Images, norm: str, *, train: bool, name: str, dtype: Any = jnp.float32) -> Images:
-    """x by the norm of that name: "instance", "batch" (a submodule `name` of the calling network); others leave it."""
+    """x after the `norm` "instance" or "batch" (submodule `name` of the calling network); other values return x."""
     if norm == "instance":
         return instance_norm(x)
     if norm == "batch":

@@ -1,9 +1,9 @@
-"""What a network is conditioned on, as a vector: a class, a mixture of classes, or a vector that is given as such.
+"""Conditions of networks as vectors: a class, a mixture of classes, or a given vector.
 
-A network says by its fields what it takes: `num_classes` for labels `[b]` of so many classes, or the shares of classes
-`[b,num_classes]`; `condition_dim` for vectors `[b,condition_dim]`; `vocabulary` and `length` for tokens `[b,length]`,
-which networks of one's own read; with none of them it takes none. One linear map serves labels and vectors: it has a
-row for each class, or for each number of a vector, and gives the row of a label, or a weighted sum.
+The fields of a network declare what it takes: `num_classes` for labels `[b]` or shares of classes `[b,num_classes]`;
+`condition_dim` for vectors `[b,condition_dim]`; `vocabulary` and `length` for tokens `[b,length]`, which only custom
+networks read. A network that sets none of them takes no condition. One linear map serves labels and vectors: it has a
+row per class or per element of a vector, and returns the row of a label or a weighted sum of rows.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ Condition = Int[Array, " b"] | Float[Array, "b k"]  # labels; shares of classes,
 
 
 def taken(network: Any, condition: Any, *, needed: bool = True) -> Array | None:
-    """The condition that a network was called with, where its fields say that it takes one; else None.
+    """The condition passed to a network if its fields declare that it takes one, otherwise None.
 
-    Raises UserError for a condition of another shape or dtype, and where one is `needed` and missing.
+    Raises UserError if the condition has the wrong shape or dtype, or is `needed` and missing.
     """
     classes, size = network.num_classes, network.condition_dim
     family = type(network).__module__.rpartition(".")[2]
@@ -48,7 +48,7 @@ def taken(network: Any, condition: Any, *, needed: bool = True) -> Array | None:
 
 
 def condition_field(network: Any) -> Field | None:
-    """The field that a network says it takes beside labels, by `vocabulary` and `length`, or by `condition_dim`."""
+    """The field that a network takes besides labels, declared by `vocabulary` and `length`, or by `condition_dim`."""
     if words := getattr(network, "vocabulary", 0):
         return Field((network.length,), "int32", "tokens", tuple(map(str, range(words))))
     size = getattr(network, "condition_dim", 0)
@@ -56,9 +56,9 @@ def condition_field(network: Any) -> Field | None:
 
 
 def takes_condition(network: Any, num_classes: int) -> bool:
-    """Whether a network says that it takes labels, where there are classes, else that it takes tokens or vectors.
+    """Whether a network takes labels if there are classes, otherwise whether it takes tokens or vectors.
 
-    How many classes it takes is filled in from the data; a network that is never trained may leave that out.
+    Its number of classes is filled in from the data; a network that is never trained may leave it out.
     """
     if num_classes:
         return hasattr(network, "num_classes")
@@ -66,17 +66,17 @@ def takes_condition(network: Any, num_classes: int) -> bool:
 
 
 def sizes(network: Any) -> dict[str, Any]:
-    """The fields by which a network says what it takes, as arguments for `Embedding` and what is made with it."""
+    """The sizes of a network's condition, as arguments for `Embedding` and the functions that use it."""
     return {"num_classes": network.num_classes, "condition_dim": network.condition_dim}
 
 
 def as_vector(condition: Condition, num_classes: int) -> Float[Array, "b k"]:
-    """Labels as one-hot vectors of `num_classes` numbers; shares and vectors as they are, float32."""
+    """Labels as one-hot vectors of `num_classes` numbers; shares and vectors unchanged, as float32."""
     return jax.nn.one_hot(condition, num_classes) if condition.ndim == 1 else condition.astype(jnp.float32)
 
 
 def looked_up(table: nn.Embed, condition: Condition) -> Float[Array, "b f"]:
-    """The rows of labels; of shares and vectors the sums of rows by their numbers, exactly a row for a one-hot one."""
+    """The rows of labels; for shares and vectors, weighted sums of rows, exact for one-hot vectors."""
     if condition.ndim == 1:
         return table(condition)
     sums = jnp.matmul(condition.astype(jnp.float32), table.embedding, precision=jax.lax.Precision.HIGHEST)
@@ -84,11 +84,11 @@ def looked_up(table: nn.Embed, condition: Condition) -> Float[Array, "b f"]:
 
 
 class Embedding(nn.Module):
-    """A learned vector a class `[b] -> [b,features]`, of variance `scale^2` an element at the start.
+    """A learned vector per class `[b] -> [b,features]`, whose elements have initial variance `scale^2`.
 
-    Of shares of classes `[b,num_classes]` it is their mixture. With `condition_dim` in the place of `num_classes` it is
-    a linear map of vectors `[b,condition_dim]`, of the same variance for vectors of unit variance. With `table_init`
-    the table `[num_classes or condition_dim,features]` starts by that instead.
+    Shares of classes `[b,num_classes]` give the mixture of their vectors. With `condition_dim` instead of
+    `num_classes` it is a linear map of vectors `[b,condition_dim]`, with the same variance for vectors of unit
+    variance. `table_init` replaces the initializer of the table `[num_classes or condition_dim,features]`.
     """
 
     num_classes: int
@@ -117,12 +117,12 @@ def with_embedding(
     scale: float = 1.0,
     dtype: Any = jnp.float32,
 ) -> Float[Array, "b f2"]:
-    """x and beside it the embedding of its condition, as long or of `features`: submodule `label` of the caller."""
+    """x and an embedding of its condition, `features` long or as long as x: submodule `label` of the caller."""
     length = x.shape[-1] if features is None else features
     module = Embedding(num_classes, length, scale=scale, dtype=dtype, condition_dim=condition_dim, name="label")
     return jnp.concatenate([x, module(condition)], axis=-1)
 
 
 def projection(features: Float[Array, "b f"], embedded: Float[Array, "b f"]) -> Float[Array, " b"]:
-    """What a class adds to the logit of an image: <embed(label), features> (Miyato & Koyama 2018, eq. 4), float32."""
+    """The term a class adds to an image's logit: <embed(label), features> (Miyato & Koyama 2018, eq. 4), float32."""
     return (features.astype(jnp.float32) * embedded.astype(jnp.float32)).sum(axis=-1)

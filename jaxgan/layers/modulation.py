@@ -21,7 +21,7 @@ from jaxgan.layers.equalized import EqualizedDense, leaky_relu
 from jaxgan.layers.reduction import row_sum, spread
 from jaxgan.layers.resampling import blur
 
-EPSILON = 1e-8  # beneath the root of demodulation
+EPSILON = 1e-8  # added under the root in demodulation
 
 
 def modulated_conv(
@@ -32,10 +32,10 @@ def modulated_conv(
     demodulate: bool = True,
     up: bool = False,
 ) -> Float[Array, "b h2 w2 o"]:
-    """The convolution of each image with the kernel `scale` x kernel, of odd size, at unchanged size.
+    """The convolution of each image with `scale` times the kernel, of odd size; keeps the image size unless `up`.
 
-    With `demodulate` that kernel has unit norm for each output channel (eq. 3); `up` doubles the image by a transposed
-    convolution with stride 2 and a blur. Computes in x's dtype.
+    With `demodulate`, the scaled kernel has unit norm for each output channel (eq. 3). `up` doubles the image with a
+    transposed convolution of stride 2 and a blur. Computes in the dtype of x.
     """
     size, dtype = kernel.shape[0], x.dtype
     y = x * scale.astype(dtype)[:, None, None]
@@ -55,15 +55,16 @@ def modulated_conv(
 class StyledConv(nn.Module):
     """Modulated convolution, noise of learned strength, bias and leaky ReLU: `[b,h,w,i]`, style `[b,s]` to `features`.
 
-    Params: `affine` (style to scales), `kernel` `[3,3,i,features]`, `noise_strength` `[]` and `bias`. Noise is drawn
-    from the rng "noise" in training; without one it is the image `noise` `[h',w']` in the collection "constants".
+    Params: `affine` (style to scales), `kernel` `[3,3,i,features]`, `noise_strength` `[]` and `bias`. In training,
+    noise is drawn from the rng "noise"; otherwise, or without that rng, it is the image `noise` `[h',w']` in the
+    collection "constants".
     """
 
     features: int
     up: bool = False
-    clamp: float | None = None  # bounds what comes out, for low precision
+    clamp: float | None = None  # bound on the output, for low precision
     noise: bool = True
-    dtype: Any = jnp.float32  # to convolve in; params and styles are float32
+    dtype: Any = jnp.float32  # of the convolution; params and styles are float32
 
     @nn.compact
     def __call__(
@@ -90,9 +91,9 @@ class StyledConv(nn.Module):
 
 
 class ToRGB(nn.Module):
-    """Pixels of activations: modulated 1x1 convolution without demodulation and bias, `[b,h,w,i] -> [b,h,w,channels]`.
+    """Activations to pixels: modulated, not demodulated 1x1 convolution plus bias, `[b,h,w,i] -> [b,h,w,channels]`.
 
-    Params: `affine`, `kernel` `[1,1,i,channels]` and `bias`. float32 whatever the dtype to convolve in.
+    Params: `affine`, `kernel` `[1,1,i,channels]` and `bias`. The output is float32 regardless of `dtype`.
     """
 
     channels: int
@@ -111,5 +112,5 @@ class ToRGB(nn.Module):
 
 
 def clamped(x: Array, bound: float | None) -> Array:
-    """x between -bound and bound; None: as it is."""
+    """x clipped to [-bound, bound]; None: x unchanged."""
     return x if bound is None else jnp.clip(x, -bound, bound)

@@ -1,8 +1,9 @@
-"""Convolutions to few channels, such as a network's last one to colours, in a form that is fast on CPU.
+"""Convolutions to few channels, such as a network's last one to RGB, in a form that is fast on CPU.
 
-A convolution to three channels leaves most lanes of a vector unit empty. Here the kernel's rows become channels, so
-that one with as many columns and a single row makes `kh o` channels, and the image is the sum of these, each moved by
-its row's place: 2 times as fast for 3x3 to three channels, 5 times for 9x9.
+A convolution to three channels leaves most lanes of a vector unit empty. Here the rows of the kernel become channels:
+a kernel with a single row and the same number of columns computes `kh o` channels, and the result is the sum of its
+`kh` groups, each shifted by the position of its row. That is 2 times as fast for 3x3 to three channels and 5 times for
+9x9.
 """
 
 from __future__ import annotations
@@ -12,15 +13,15 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array
 
-FEW = 4  # channels that are few,
-MANY = 16  # and that those of the other side must at least be
-LEAST = 6  # channels to be made instead: below it there is nothing to gain
+FEW = 4  # maximum output channels
+MANY = 16  # minimum input channels
+LEAST = 6  # minimum channels computed instead (kernel rows times outputs): fewer bring no gain
 
 Padding = tuple[tuple[int, int], tuple[int, int]]
 
 
 def pays(kernel: tuple[int, ...], inputs: int, outputs: int) -> bool:
-    """Whether the form is the faster one for a kernel of so many rows and columns, with stride 1 and no groups."""
+    """Whether this form is faster for a kernel of shape (rows, columns), at stride 1 and without groups."""
     return outputs <= FEW and inputs >= MANY and outputs * kernel[0] >= LEAST
 
 
@@ -37,7 +38,7 @@ def narrow_conv(x: Array, w: Array, padding: Padding) -> Array:
 
 
 def narrow_conv_transpose(y: Array, w: Array, padding: Padding) -> Array:
-    """x `[b,h,w,i]` of y `[b,h',w',o]`, few i: the convolution of y by the mirrored kernel."""
+    """x `[b,h,w,i]` of y `[b,h',w',o]`, with few i: the convolution of y with the mirrored kernel."""
     (above, below), (left, right) = padding
     rows, columns = w.shape[0] - 1, w.shape[1] - 1
     pads = ((rows - above, rows - below), (columns - left, columns - right))

@@ -1,4 +1,4 @@
-"""How strong the white noise of an image is, told from the image."""
+"""Estimation of the white noise of an image from the image itself."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from jaxtyping import Array, Float
 
 from jaxgan.layers.frames import Images
 
-LAPLACIANS = 6.0  # deviation that white noise of deviation 1 has after both
-MEDIAN = 0.6745  # of the absolute value of a standard normal number
+LAPLACIANS = 6.0  # standard deviation of the filtered image for white noise of deviation 1
+MEDIAN = 0.6745  # of the absolute value of a standard normal variable
 
 
 def noise_level(image: Images) -> Float[Array, "b *t 1 1 1"]:
-    """The standard deviation of an image's white noise, by the difference of two Laplacians (Immerkaer 1996).
+    """The standard deviation of an image's white noise, from the difference of two Laplacians (Immerkaer 1996).
 
-    By its median, which edges and textures hardly move, unlike its mean. One value for each image or frame; 0 for
-    images of fewer than 3 pixels along a side.
+    Uses the median of its absolute value, which edges and textures hardly affect, unlike the mean. One value for each
+    image or frame; 0 for images of fewer than 3 pixels along a side.
     """
     if min(image.shape[-3:-1]) < 3:
         return jnp.zeros((*image.shape[:-3], 1, 1, 1), image.dtype)

@@ -1,4 +1,4 @@
-"""Batch normalization, with a gain and a bias of its own or with those that a condition asks for."""
+"""Batch normalization, with its own gain and bias or with those computed from a condition."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from jaxgan.layers.labels import Condition, looked_up
 from jaxgan.layers.reduction import row_mean, spread
 from jaxgan.layers.spectral import spectral_norm
 
-STATISTICS = "batch_stats"  # the collection of the means and variances that are kept in training
-BATCH = "batch"  # the collection that a forward in training writes those of its batch alone to, where it may
+STATISTICS = "batch_stats"  # the collection of the running means and variances
+BATCH = "batch"  # the collection to which a training forward writes the statistics of its batch alone, if it is mutable
 
 
 class BatchNorm(nn.Module):
     """Batch norm over all rows of the batch on all devices (Ioffe & Szegedy 2015, algorithm 1).
 
-    Under `jit` the batch is global; under `pmap` the statistics are averaged over the devices. They are
-    float32 whatever `dtype` the network computes in. Params `scale` and `bias`, statistics `mean` and
-    `var` in `batch_stats`: flax's own layer, but for its slow reductions on CPU.
+    Under `jit` the batch is global; under `pmap` the statistics are averaged over the devices. Statistics are
+    float32 regardless of `dtype`. Params `scale` and `bias`, statistics `mean` and `var` in `batch_stats`, as in
+    flax's own layer, but without its slow reductions on CPU.
     """
 
     momentum: float = 0.9
@@ -32,7 +32,7 @@ class BatchNorm(nn.Module):
 
     @nn.compact
     def __call__(self, x: Float[Array, "b ... c"], *, train: bool) -> Float[Array, "b ... c"]:
-        """`train`: with the statistics of the batch, which are also averaged into `batch_stats`."""
+        """`train`: normalize with the statistics of the batch, and average them into `batch_stats`."""
         width = (x.shape[-1],)
         scale = self.param("scale", nn.initializers.ones, width, jnp.float32)
         bias = self.param("bias", nn.initializers.zeros, width, jnp.float32)
@@ -43,12 +43,12 @@ class BatchNorm(nn.Module):
 
 
 class ConditionalBatchNorm(nn.Module):
-    """Batch norm whose gain and bias follow from a condition of each example (Dumoulin et al. 2017, eq. 5).
+    """Batch norm with a gain and bias computed from the condition of each example (Dumoulin et al. 2017, eq. 5).
 
-    The condition is a label `[b]`, where `num_classes` is above 0: each class has a gain and a bias, which
-    start at 1 and 0 (Miyato & Koyama 2018), and shares of classes `[b,num_classes]` have their mixtures. Or it
-    is a vector c `[b,f]`: 1 + linear(c) and linear(c) (Brock et al. 2019, appendix B), the two linear maps
-    without bias and on chosen spectrally normed. Params `scale` and `bias`, statistics as in `BatchNorm`.
+    If `num_classes` is above 0, the condition is a label `[b]`: each class has a gain and a bias, which start at 1
+    and 0 (Miyato & Koyama 2018), and shares of classes `[b,num_classes]` use their mixtures. Otherwise it is a vector
+    c `[b,f]`, with gain 1 + linear(c) and bias linear(c) (Brock et al. 2019, appendix B); the two linear maps have
+    no bias and are optionally spectrally normalized. Params `scale` and `bias`, statistics as in `BatchNorm`.
     """
 
     num_classes: int = 0
@@ -59,17 +59,17 @@ class ConditionalBatchNorm(nn.Module):
 
     @nn.compact
     def __call__(self, x: Float[Array, "b ... c"], condition: Condition, *, train: bool) -> Float[Array, "b ... c"]:
-        """`train`: with the statistics of the batch, which are also averaged into `batch_stats`."""
+        """`train`: normalize with the statistics of the batch, and average them into `batch_stats`."""
         gain = 1 + self._linear("scale", x.shape[-1], condition, train)
         bias = self._linear("bias", x.shape[-1], condition, train)
         mean, factor = _statistics(self, x, train)
         slope = gain * factor
-        each = (x.shape[0], *(1,) * (x.ndim - 2), x.shape[-1])  # a vector an example
+        each = (x.shape[0], *(1,) * (x.ndim - 2), x.shape[-1])  # one vector per example
         y = x.astype(jnp.float32) * slope.reshape(each) + (bias - mean * slope).reshape(each)
         return y.astype(self.dtype)
 
     def _linear(self, name: str, width: int, condition: Array, train: bool) -> Array:
-        if self.num_classes:  # zeros, to which the gain adds its 1
+        if self.num_classes:  # starts at zeros; the gain adds 1
             table = nn.Embed(self.num_classes, width, embedding_init=nn.initializers.zeros, name=name)
             return looked_up(table, condition)
         dense = nn.Dense(width, use_bias=False, kernel_init=nn.initializers.orthogonal(), name=name)
@@ -86,7 +86,7 @@ def batch_norm(
     spectral: bool = False,
     dtype: Any = jnp.float32,
 ) -> Float[Array, "b ... c"]:
-    """A submodule `name` of the calling network: `BatchNorm` of x, the conditional one where there is a condition."""
+    """`BatchNorm` of x, `ConditionalBatchNorm` if there is a condition: submodule `name` of the calling network."""
     if condition is None:
         return BatchNorm(dtype=dtype, name=name)(x, train=train)
     norm = ConditionalBatchNorm(num_classes=num_classes, spectral=spectral, dtype=dtype, name=name)
@@ -94,7 +94,7 @@ def batch_norm(
 
 
 def _statistics(module: Any, x: Array, train: bool) -> tuple[Array, Array]:
-    """The mean `[c]` and one over the deviation `[c]`, of the batch or kept; those of the batch are kept."""
+    """The mean `[c]` and 1 / deviation `[c]`, of the batch if `train`, which updates the running ones, else running."""
     width = (x.shape[-1],)
     kept_mean = module.variable(STATISTICS, "mean", jnp.zeros, width, jnp.float32)
     kept_var = module.variable(STATISTICS, "var", jnp.ones, width, jnp.float32)

@@ -1,4 +1,4 @@
-"""Padding by reflection: what a network sees beyond the border of an image, and how it takes images of any size."""
+"""Padding by reflection, for convolutions at the border of an image and for images of any size."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ Padded = Float[Array, "b *t h2 w2 c"]
 
 
 def reflect_pad(x: Images, width: int) -> Padded:
-    """x with a border of so many pixels, mirrored at the outermost ones; a single pixel is repeated."""
+    """x with a border of `width` pixels, mirrored at the outermost pixels; a single pixel is repeated."""
     return _reflected(x, (width, width), (width, width))
 
 
 def padded_to(x: Images, multiple: int) -> Padded:
-    """x with sides that are multiples, mirrored below and to the right: every pixel stays where it is."""
+    """x reflect-padded at the bottom and right to sides divisible by `multiple`; pixels keep their positions."""
     below, beside = (-length % multiple for length in x.shape[-3:-1])
     if not (below or beside):
         return x

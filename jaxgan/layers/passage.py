@@ -1,7 +1,7 @@
-"""How films go through networks whose layers look at other frames: as whole clips, or in pieces with a memory.
+"""Running films through networks whose layers look at other frames: as whole clips, or in pieces with a memory.
 
-A layer that looks at later frames waits for them (Qi et al. 2022, "BSVD"): in pieces its frames come out late. Each
-layer says only which frames it looks at, and the same lines compute both.
+A layer that looks at later frames waits for them (Qi et al. 2022, "BSVD"), so in pieces its output is delayed. Each
+layer states only which frames it looks at, and the same code handles both cases.
 """
 
 from __future__ import annotations
@@ -14,55 +14,56 @@ from jaxtyping import Array, Float
 
 from jaxgan.layers.temporal import PARTS, Frames, with_past
 
-COUNT = "count"  # of the frames that went before, or as many as make a difference
+COUNT = "count"  # of the frames before the piece, capped where more make no difference
 
-Piece = Float[Array, "b t2 *n c"]  # of another length than what it is made of
+Piece = Float[Array, "b t2 *n c"]  # its length may differ from that of its input
 Memory = Mapping[str, Any]  # arrays by name
 
 
 class Passage:
-    """One piece of a film on its way through a network; `late` is by how many frames it is behind what came in.
+    """One piece of a film on its way through a network; `late` is its current delay behind the input, in frames.
 
-    Before the film is zero. A whole clip goes on with its last frame as often as the network is late, as films do that
-    come in pieces: `extended` adds these, and each layer that looks ahead leaves some of them out.
+    Frames before the film are zero. A whole clip ends with one copy of its last frame per frame of delay, as films in
+    pieces do: `extended` appends these copies, and each layer that looks ahead drops some of them.
     """
 
     def __init__(self, memory: Memory | None = None):
-        """`memory` of the pieces before, empty for the first; None: the clip is whole."""
+        """`memory` of the previous pieces, empty for the first piece; None: the clip is whole."""
         self._memory, self._kept = memory, dict[str, Any]()
         self.late = 0
-        self.copies = 0  # of the last frame, with which a whole clip ends
+        self.copies = 0  # of the last frame, appended to a whole clip
 
     @property
     def whole(self) -> bool:
-        """Whether the clip is all there is."""
+        """Whether this is a whole clip, not a piece of a film."""
         return self._memory is None
 
     def extended(self, clip: Frames, delay: int) -> Piece:
-        """A whole clip and its last frame `delay` times, or the piece as it is."""
+        """A whole clip followed by `delay` copies of its last frame; pieces are returned unchanged."""
         if not self.whole:
             return clip
         self.copies = delay
         return jnp.concatenate([clip, *[clip[:, -1:]] * delay], axis=1)
 
     def window(self, x: Frames, name: str, before: int, after: int) -> Piece:
-        """x with what stands around its frames: its frame i is the `before`th of those from i to i + before + after.
+        """x with neighbouring frames: frame i is now frame i + before, its window is frames i to i + before + after.
 
-        From then on the film is `after` frames later. A whole clip loses so many frames.
+        This delays the film by `after` more frames; a whole clip loses this many frames.
         """
         if self.whole:
             self.late += after
             return jnp.pad(x, ((0, 0), (before, 0), *((0, 0),) * (x.ndim - 2)))
-        number = self._earlier + jnp.arange(x.shape[1]) - self.late  # below 0: what came before the first frame
+        number = self._earlier + jnp.arange(x.shape[1]) - self.late  # negative: before the first frame
         x = jnp.where((number >= 0).reshape(-1, *(1,) * (x.ndim - 2)), x, jnp.zeros((), x.dtype))
         whole, self._kept[name] = with_past(x, self.recall(name), before + after)
         self.late += after
         return whole
 
     def shifted(self, x: Frames, name: str, *, ahead: bool, parts: int = PARTS) -> Piece:
-        """The temporal shift (Lin et al. 2019): a part of the channels from the frame before.
+        """The temporal shift (Lin et al. 2019): the first part of the channels comes from the previous frame.
 
-        With `ahead` another from the next frame, for which the film waits: the first part, as in `temporal.shift`.
+        With `ahead`, the first part comes from the next frame, for which the film waits, and the second from the
+        previous one, as in `temporal.shift`.
         """
         width = x.shape[-1] // parts
         if not ahead:
@@ -73,7 +74,7 @@ class Passage:
         return jnp.concatenate([from_next, from_last, around[:, 1:-1, ..., 2 * width :]], axis=-1)
 
     def caught_up(self, x: Frames, name: str, late: int) -> Piece:
-        """Frames from where the film was only `late` frames behind, beside those of now."""
+        """Frames from a point where the delay was only `late`, aligned with the current frames."""
         missing = self.late - late
         if not missing:
             return x
@@ -83,15 +84,15 @@ class Passage:
         return whole[:, : x.shape[1]]
 
     def recall(self, name: str) -> Any:
-        """What was kept of the piece before; None of the first one and of a whole clip."""
+        """The value kept by the previous piece; None for the first piece and for a whole clip."""
         return None if self._memory is None else self._memory.get(name)
 
     def keep(self, name: str, value: Any) -> None:
-        """For the next piece."""
+        """Keeps a value for the next piece."""
         self._kept[name] = value
 
     def memory(self, frames: int) -> dict[str, Any]:
-        """For the next piece, of which this one had so many frames."""
+        """The memory for the next piece; `frames` is the number of frames of this one."""
         return {**self._kept, COUNT: jnp.minimum(self._earlier + frames, self.late)}
 
     @property

@@ -12,7 +12,7 @@ START = 0.25  # He et al. 2015, section 2.1
 
 
 class PReLU(nn.Module):
-    """x where it is positive, elsewhere `slope` x: one param for all channels, as PyTorch has it, or one for each."""
+    """x where it is positive, `slope` x elsewhere: one param for all channels, as in PyTorch, or one per channel."""
 
     by_channel: bool = False
 
@@ -21,5 +21,5 @@ class PReLU(nn.Module):
         """The activation, in the dtype of x."""
         shape = x.shape[-1:] if self.by_channel else ()
         slope = self.param("slope", nn.initializers.constant(START), shape, jnp.float32)
-        slopes = jnp.broadcast_to(slope.astype(x.dtype), x.shape[-1:])  # whose sums of gradients are fast
+        slopes = jnp.broadcast_to(slope.astype(x.dtype), x.shape[-1:])  # so that `row_sum` sums its gradient
         return jnp.where(x >= 0, x, spread(slopes, x.shape) * x)

@@ -15,8 +15,8 @@ def fold(
 ) -> tuple[Any, Any]:
     """`(carry, ys)` of `carry, y = function(carry, x)` over the leading axis of `xs`, as `jax.lax.scan`.
 
-    The function is compiled once; with `unroll_on_cpu`, for functions with convolutions, as often as it is called on
-    CPU.
+    The function is compiled once. With `unroll_on_cpu`, for functions with convolutions, the loop is unrolled on CPU,
+    so that the function is compiled once per step.
     """
     length = jax.tree.leaves(xs)[0].shape[0]
 
@@ -32,12 +32,12 @@ def fold(
 
 
 def by_step(network: Any, clip: Float[Array, "b t h w i"], *, train: bool = False) -> Float[Array, "b t h2 w2 o"]:
-    """A clip by the steps of a network with a memory, called in its `__call__`; the clip is one shot.
+    """Runs a clip, one shot, through the steps of a network with a memory; for use in its `__call__`.
 
     The network has `start(frame) -> memory`, `step(frame, memory, train=) -> (image, memory)` and `delay`, the number
-    of frames by which images come late: so often the last frame is given again. It has params alone.
+    of frames by which its images are late: the last frame is repeated this many times. It has only params.
     """
-    if network.is_initializing():  # for the params; of the images only the shape counts
+    if network.is_initializing():  # creates the params; only the shape of the images matters
         image, _ = network.step(clip[:, 0], network.start(clip[:, 0]), train=train)
         return jnp.repeat(image[:, None], clip.shape[1], axis=1)
     free, tree = network.unbind()

@@ -1,9 +1,9 @@
 """Resampling by two with the filter [1, 3, 3, 1] on each axis, and blurring with it.
 
 Written as sums of shifted slices: on CPU a depthwise convolution costs 100 times as much. The filter is symmetric,
-so the derivative of blurring is blurring, that of doubling is halving and the other way round: every order of
-differentiation has the fast form. Those three have no forward-mode derivative. Images are `[b,h,w,c]`,
-the frames of clips `[b,t,h,w,c]` among them.
+so the derivative of blurring is blurring, that of doubling is halving and vice versa: every order of differentiation
+uses the fast form. These three do not support forward-mode differentiation. Images are `[b,h,w,c]` or the frames of
+clips `[b,t,h,w,c]`.
 """
 
 from __future__ import annotations
@@ -70,26 +70,26 @@ _downsample.defvjp(lambda x: (_downsample(x), None), lambda _, y: (0.25 * _upsam
 
 
 def box_downsample(x: Images) -> Resized:
-    """`[b,h/2,w/2,c]`: the mean of each two by two pixels; sides must be even."""
+    """`[b,h/2,w/2,c]`: the mean of each 2x2 block of pixels; sides must be even."""
     *leading, h, w, c = x.shape
     return x.reshape(*leading, h // 2, 2, w // 2, 2, c).mean(axis=(-4, -2))
 
 
 def box_upsample(x: Images) -> Resized:
-    """`[b,2h,2w,c]`: each pixel four times."""
+    """`[b,2h,2w,c]`: each pixel repeated as a 2x2 block."""
     *leading, h, w, c = x.shape
     pairs = jnp.broadcast_to(x[..., :, None, :, None, :], (*leading, h, 2, w, 2, c))
     return pairs.reshape(*leading, 2 * h, 2 * w, c)
 
 
 def bilinear_upsample(x: Images) -> Resized:
-    """`[b,2h,2w,c]` by bilinear interpolation, beyond the border as at it."""
+    """`[b,2h,2w,c]` by bilinear interpolation, with the border pixels repeated."""
     edged = jnp.pad(x, (*((0, 0),) * (x.ndim - 3), (1, 1), (1, 1), (0, 0)), mode="edge")
     return upsample(edged)[..., 2:-2, 2:-2, :]
 
 
 def _upsample_rows(x: Array, axis: int) -> Array:
-    """Of [1, 3, 3, 1] / 4 between zeros only two taps meet a pixel: x[i-1] + 3 x[i] and 3 x[i] + x[i+1]."""
+    """Only two taps of [1, 3, 3, 1] / 4 meet a nonzero value: (x[i-1] + 3 x[i]) / 4 and (3 x[i] + x[i+1]) / 4."""
     padded = jnp.pad(x, [(1, 1) if each == axis else (0, 0) for each in range(4)])
     length = x.shape[axis]
     before = lax.slice_in_dim(padded, 0, length, axis=axis)
@@ -101,7 +101,7 @@ def _upsample_rows(x: Array, axis: int) -> Array:
 def _downsample_rows(x: Array, axis: int) -> Array:
     half = x.shape[axis] // 2
     padded = jnp.pad(x, [(1, 1) if each == axis else (0, 0) for each in range(4)])
-    # rows 2i-1, 2i, 2i+1, 2i+2 of x: both pixels of pair i and of pair i+1 of the padded
+    # rows 2i-1, 2i, 2i+1, 2i+2 of x are the pairs i and i+1 of the padded rows
     pairs = padded.reshape(*x.shape[:axis], half + 1, 2, *x.shape[axis + 1 :])
     first, second = (lax.index_in_dim(pairs, each, axis=axis + 1, keepdims=False) for each in (0, 1))
 

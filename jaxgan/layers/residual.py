@@ -19,9 +19,9 @@ RESAMPLED = Geometry((2, 2), ((1, 1), (1, 1)), 1, (0, 0))  # kernel 4
 
 
 def conv_doubled(x: Float[Array, "b *t h w i"], kernel: Float[Array, "3 3 i o"]) -> Float[Array, "b *t h2 w2 o"]:
-    """The convolution of the image doubled by repeated pixels, in the dtype of x.
+    """The convolution of the image doubled by pixel repetition, in the dtype of x.
 
-    Computed as one transposed convolution with the kernel's sums over equal pixels, 4 products a pixel instead of 9.
+    Computed as one transposed convolution, with kernel values of equal pixels summed: 4 products per pixel, not 9.
     """
     w = _widened(kernel[::-1, ::-1]).transpose(0, 1, 3, 2).astype(x.dtype)
     geometry = RESAMPLED._replace(size=(2 * x.shape[-3], 2 * x.shape[-2]))
@@ -29,9 +29,9 @@ def conv_doubled(x: Float[Array, "b *t h w i"], kernel: Float[Array, "3 3 i o"])
 
 
 def conv_halved(x: Float[Array, "b *t h w i"], kernel: Float[Array, "3 3 i o"]) -> Float[Array, "b *t h2 w2 o"]:
-    """The means of each two by two pixels of the convolution, in the dtype of x; sides must be even.
+    """The convolution followed by the mean of each 2x2 block, in the dtype of x; sides must be even.
 
-    Computed as one convolution of stride 2 with a 4x4 kernel, 16 products a pixel instead of 36.
+    Computed as one convolution of stride 2 with a 4x4 kernel: 16 products per pixel instead of 36.
     """
     w = (_widened(kernel) / 4).astype(x.dtype)
     geometry = RESAMPLED._replace(size=(x.shape[-3], x.shape[-2]))
@@ -67,10 +67,10 @@ class DownConv(nn.Module):
 
 
 class UpBlock(nn.Module):
-    """The generator's block: norm, ReLU, doubling, 3x3, norm, ReLU, 3x3, beside a 1x1 convolution of the doubled x."""
+    """The generator's block: norm, ReLU, doubling, 3x3, norm, ReLU, 3x3, plus a 1x1 convolution of the doubled x."""
 
     features: int
-    num_classes: int = 0  # of a condition that is a label, or shares of classes
+    num_classes: int = 0  # if the condition is a label or shares of classes
     spectral: bool = False
     kernel_init: Initializer = nn.initializers.lecun_normal()
     shortcut_init: Initializer = nn.initializers.lecun_normal()
@@ -80,7 +80,7 @@ class UpBlock(nn.Module):
     def __call__(
         self, x: Float[Array, "b *t h w i"], condition: Condition | None, *, train: bool
     ) -> Float[Array, "b *t h2 w2 o"]:
-        """`condition`: what the norms' gains and biases follow from; None: their own."""
+        """`condition`: determines the gains and biases of the norms; None: the norms have their own."""
 
         def normed(x: Array, name: str) -> Array:
             classes, spectral = self.num_classes, self.spectral
@@ -97,14 +97,14 @@ class UpBlock(nn.Module):
         y = convolved(UpConv(self.features, name="conv_0", **main), normed(x, "norm_0"))
         y = convolved(Conv(self.features, name="conv_1", **main), normed(y, "norm_1"))
         shortcut = Conv(self.features, 1, kernel_init=self.shortcut_init, dtype=self.dtype, name="shortcut")
-        return y + box_upsample(convolved(shortcut, x))  # a 1x1 convolution may as well go first
+        return y + box_upsample(convolved(shortcut, x))  # a 1x1 convolution commutes with doubling and is cheaper first
 
 
 class DownBlock(nn.Module):
-    """The discriminator's block: ReLU, 3x3, ReLU, 3x3, means of two by two, beside a 1x1 convolution of the means of x.
+    """The discriminator's block: ReLU, 3x3, ReLU, 3x3, means of 2x2 blocks, plus a 1x1 convolution of the means of x.
 
-    The first block of a network gets the image itself, so it begins without ReLU. A block that keeps size and width
-    has the identity as shortcut.
+    The first block of a network gets the image itself, so it starts without ReLU. The shortcut of a block that keeps
+    size and width is the identity.
     """
 
     features: int
@@ -118,7 +118,7 @@ class DownBlock(nn.Module):
 
     @nn.compact
     def __call__(self, x: Float[Array, "b *t h w i"], *, train: bool) -> Float[Array, "b *t h2 w2 o"]:
-        """The block; where it halves, sides must be even."""
+        """The block applied to x; if it halves, sides must be even."""
 
         def convolved(layer: nn.Module, x: Array) -> Array:
             return spectral_norm(layer, x, train=train, wanted=self.spectral)
@@ -137,6 +137,6 @@ class DownBlock(nn.Module):
 
 
 def _widened(kernel: Array) -> Array:
-    """The 4x4 kernel that is the sum of the 3x3 one in its four places."""
+    """The 4x4 kernel that is the sum of the 3x3 kernel at its four positions."""
     rows = jnp.pad(kernel, ((0, 1), (0, 0), (0, 0), (0, 0))) + jnp.pad(kernel, ((1, 0), (0, 0), (0, 0), (0, 0)))
     return jnp.pad(rows, ((0, 0), (0, 1), (0, 0), (0, 0))) + jnp.pad(rows, ((0, 0), (1, 0), (0, 0), (0, 0)))

@@ -16,11 +16,11 @@ from jaxgan.layers.conv import ConvTranspose
 def spectral_norm(layer: nn.Module, x: Array, *, train: bool, wanted: bool = True) -> Array:
     """`layer(x)` with each matrix among its params divided by its largest singular value (eq. 8).
 
-    A kernel counts as the matrix `[everything else, features]`, whichever axis its output features are on. `layer` is a
-    named submodule of the network that calls this; its params stay where and as they are, so that the norm can be
-    turned off and on. Kept beside it, in the collection `spectral`, are the right singular vector `u` and the value
-    `sigma`. Each forward takes one step of power iteration (algorithm 1) from the `u` kept; only a training forward in
-    which the collection is mutable keeps the new one. `wanted=False` is the bare layer.
+    A kernel is treated as the matrix `[all other axes, features]`, wherever the axis of its output features is. `layer`
+    is a named submodule of the calling network; its params keep their paths and values, so the norm can be turned on
+    and off. The right singular vector `u` and the value `sigma` are stored in the collection `spectral`. Each forward
+    does one step of power iteration (algorithm 1) from the stored `u`; the result is stored only by a training forward
+    in which the collection is mutable. `wanted=False` calls the bare layer.
     """
     if not wanted:
         return layer(x)
@@ -29,14 +29,14 @@ def spectral_norm(layer: nn.Module, x: Array, *, train: bool, wanted: bool = Tru
 
 
 class _SpectralNorm(nn.Module):
-    """As flax's own, which writes the divided kernels into the params when these are made."""
+    """Like flax's own, except that flax writes the divided kernels into the params at initialization."""
 
     layer: Any
 
     @nn.compact
     def __call__(self, x: Any, *, moves: bool) -> Any:
         if self.is_initializing():
-            self.layer(x)  # makes the params
+            self.layer(x)  # creates the params
 
         def normed(variables: Any) -> Any:
             return jax.tree_util.tree_map_with_path(lambda path, value: self._normed(path, value, moves), variables)

@@ -1,8 +1,8 @@
-"""Layers along time: convolutions, factorised ones of space and time, and shifts of channels between frames.
+"""Layers along time: convolutions, convolutions factorised into space and time, and channel shifts between frames.
 
-Time is axis 1: clips are `[b,t,h,w,c]`, sequences of vectors `[b,t,c]`. A convolution along time is one by a kernel of
-a single column over a picture of t rows, each of all the pixels of a frame: `jaxgan.layers.conv` has its derivatives of
-every order, and a form that is fast on CPU, where a convolution in three dimensions costs ten times as much.
+Time is axis 1: clips are `[b,t,h,w,c]`, sequences of vectors `[b,t,c]`. A convolution along time is computed with a
+kernel of a single column over an image of t rows, each with all pixels of a frame. `jaxgan.layers.conv` provides its
+derivatives of every order and a form that is fast on CPU, where a 3-D convolution costs ten times as much.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from jaxgan.layers.conv import Conv, Geometry, Initializer, biased, conv
 TimePadding = Literal["SAME", "CAUSAL", "VALID"]
 Frames = Float[Array, "b t *n c"]
 
-PARTS = 8  # of the channels one part is shifted in each direction (Lin et al. 2019)
+PARTS = 8  # 1/PARTS of the channels is shifted in each direction (Lin et al. 2019)
 
 
 def time_conv(
     x: Float[Array, "b t *n i"], kernel: Float[Array, "k i o"], padding: tuple[int, int] = (0, 0)
 ) -> Float[Array, "b t2 *n o"]:
-    """y[t] = sum over k of x[t + k] kernel[k], with so many zeros before and after x: t -> t + before + after - k + 1.
+    """y[t] = sum over k of x[t + k] kernel[k], zero-padded by (before, after): t -> t + before + after - k + 1.
 
-    Each pixel `n` by itself; in the dtype of x.
+    Each pixel `n` is convolved independently, in the dtype of x.
     """
     pixels = x.reshape(*x.shape[:2], -1, x.shape[-1])
     geometry = Geometry((1, 1), (padding, (0, 0)), 1, (pixels.shape[1], pixels.shape[2]))
@@ -39,9 +39,9 @@ def time_conv(
 class TimeConv(nn.Module):
     """Convolution along time `[b,t,...,i] -> [b,t',...,features]`; params `kernel` `[k,i,features]` and `bias`.
 
-    `padding`: "SAME" and "CAUSAL" keep the length with zeros, on both sides or before alone, so that no frame depends
-    on a later one. "VALID" has none: t' = t - k + 1, and every frame is made as all others are. Raises UserError for
-    fewer frames than that needs.
+    `padding`: "SAME" and "CAUSAL" keep the length by zero padding, the former on both sides, the latter only at the
+    start, so that no frame depends on a later one. "VALID" does not pad: t' = t - k + 1, and all frames are computed
+    alike. Raises UserError if there are too few frames for that.
     """
 
     features: int
@@ -66,8 +66,8 @@ class TimeConv(nn.Module):
 class Conv2Plus1D(nn.Module):
     """(2+1)-D convolution `[b,t,h,w,i] -> [b,t',h',w',features]` (Tran et al. 2018, section 3.5).
 
-    A convolution of each frame (submodule `space`), `between` and one along time (`time`). With `hidden` None there
-    are as many channels between the two as give them the params of one convolution in three dimensions.
+    A convolution of each frame (submodule `space`), `between`, and a convolution along time (`time`). `hidden` is the
+    number of channels between the two; None: the pair has as many params as one three-dimensional convolution.
     """
 
     features: int
@@ -100,9 +100,9 @@ def middle_width(inputs: int, features: int, kernel_size: int = 3, time_kernel_s
 
 
 def shift(x: Frames, *, parts: int = PARTS) -> Frames:
-    """Temporal shift (Lin et al. 2019): a part of the channels from the next frame, another from the one before.
+    """Temporal shift (Lin et al. 2019): one part of the channels comes from the next frame, another from the previous.
 
-    The other channels stay; beyond the ends of the clip is zero.
+    The other channels are unchanged; frames beyond the ends of the clip are zero.
     """
     width = x.shape[-1] // parts
     from_next, from_last, rest = jnp.split(x, (width, 2 * width), axis=-1)
@@ -112,10 +112,10 @@ def shift(x: Frames, *, parts: int = PARTS) -> Frames:
 def causal_shift(
     x: Frames, past: Float[Array, "b 1 *n c2"] | None = None, *, parts: int = PARTS
 ) -> tuple[Frames, Float[Array, "b 1 *n c2"]]:
-    """The shift of films that have no next frame yet: the first part of the channels from the frame before.
+    """The shift for films whose next frame is not available yet: the first channels come from the previous frame.
 
-    Returns with it the `past` for the frames that follow, so that a film in pieces is the film as a whole; None: x
-    begins the film.
+    Also returns the `past` for the frames that follow, so that a film in pieces gives the same result as the whole
+    film. `past` None: x is the start of the film.
     """
     width = x.shape[-1] // parts
     whole, past = with_past(x[..., :width], past, 1)
@@ -125,9 +125,9 @@ def causal_shift(
 def with_past(
     x: Frames, past: Float[Array, "b p *n c"] | None, count: int
 ) -> tuple[Float[Array, "b t2 *n c"], Float[Array, "b p *n c"]]:
-    """`count` earlier frames and x, and the last `count` of these, which are the `past` of the frames that follow.
+    """`count` past frames followed by x, and the last `count` frames of both, the `past` of the frames that follow.
 
-    None: zeros. With the k - 1 frames before them a convolution without padding is the causal one, film or piece.
+    None: zeros. With k - 1 past frames, an unpadded convolution equals the causal one, on whole films and pieces alike.
     """
     if past is None:
         past = jnp.zeros((x.shape[0], count, *x.shape[2:]), x.dtype)

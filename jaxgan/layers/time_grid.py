@@ -1,7 +1,7 @@
-"""Curves through time: codes on a grid, such as those of motion, and what lies between them at any real-valued time.
+"""Curves through time: codes on a grid, such as motion codes, interpolated at any real-valued time.
 
-Without padding on the way from noise to codes, and with curves that know only codes near by, a longer film begins as a
-shorter one does, and it may begin anywhere.
+There is no padding on the way from noise to codes, and curves depend only on nearby codes. So a longer film starts
+exactly as a shorter one does, and a film can start at any time.
 """
 
 from __future__ import annotations
@@ -16,14 +16,15 @@ from jaxtyping import Array, Float
 
 Curve = Literal["linear", "b_spline"]
 
-BEYOND: dict[str, int] = {"linear": 0, "b_spline": 1}  # codes that a curve needs before its start and after its end
+BEYOND: dict[str, int] = {"linear": 0, "b_spline": 1}  # extra codes that a curve needs at each end
 
 
 def curve(codes: Float[Array, "b m c"], t: Float[Array, "b n"], kind: Curve = "linear") -> Float[Array, "b n c"]:
-    """The values of a curve at times t, where a step of the grid is 1; beyond its ends it stays as it is there.
+    """The values of a curve at times t, in units of the grid step; constant beyond the ends of the curve. float32.
 
-    "linear" goes through the codes, from t = 0 at the first to m - 1. "b_spline", the uniform cubic one, has two
-    continuous derivatives and passes near them, from t = 0 at the second code to m - 3 at the last but one. float32.
+    "linear" passes through the codes, from t = 0 at the first to t = m - 1 at the last. "b_spline", the uniform cubic
+    one, has two continuous derivatives and passes near them, from t = 0 at the second code to t = m - 3 at the last
+    but one.
     """
     first, last = BEYOND[kind], codes.shape[1] - 1 - BEYOND[kind]
     places = jnp.clip(t.astype(jnp.float32) + first, first, last)
@@ -34,10 +35,10 @@ def curve(codes: Float[Array, "b m c"], t: Float[Array, "b n"], kind: Curve = "l
 
 
 def codes_until(last: float | int, kind: Curve = "linear") -> int:
-    """How many codes a curve from time 0 to `last` needs."""
+    """The number of codes that a curve from time 0 to `last` needs."""
     return math.ceil(last) + 1 + 2 * BEYOND[kind]
 
 
 def noise_before(codes: int, kernel_sizes: Sequence[int]) -> int:
-    """How many vectors of noise become so many codes by convolutions along time without padding, in a row."""
+    """The number of noise vectors that a chain of unpadded convolutions along time turns into `codes` codes."""
     return codes + sum(size - 1 for size in kernel_sizes)

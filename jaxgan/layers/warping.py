@@ -1,4 +1,4 @@
-"""Moving pixels: backward warping of images by flow, and flow between two images, found without training."""
+"""Backward warping of images by optical flow, and estimation of the flow between two images without training."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from jaxgan.layers.resampling import box_downsample, box_upsample
 Images = Float[Array, "b h w c"]
 Flow = Float[Array, "b h w 2"]  # pixels: to the right, down
 
-SMALLEST = 8  # pixels of the shorter side of the coarsest images that flow is looked for in
-DEVIATION = 2.0  # pixels, of the window in which motion is taken as one
-FLAT = 1e-3  # of the squared slopes that say nothing of motion: there it is that of the coarser image
+SMALLEST = 8  # minimum shorter side of the coarsest images, in pixels
+DEVIATION = 2.0  # in pixels, of the Gaussian window in which motion is assumed to be constant
+FLAT = 1e-3  # added to the squared slopes: flatter regions keep the motion of the coarser image
 
 
 def warp(image: Images, flow: Flow) -> Images:
-    """y[p] = image[p + flow[p]], between pixels bilinear; beyond the border is the pixel at the border.
+    """y[p] = image[p + flow[p]], sampled bilinearly; beyond the border, the nearest border pixel is used.
 
-    Written as rows of one flat array, whose derivative is the quickest on CPU of those for images of few channels.
+    Gathers rows of one flat array: for images of few channels, its derivative is the fastest of the options on CPU.
     """
     batch, height, width, _ = image.shape
     row = jnp.clip(jnp.arange(height)[:, None] + flow[..., 1], 0, height - 1)
@@ -41,9 +41,10 @@ def warp(image: Images, flow: Flow) -> Images:
 
 
 def find_flow(image: Float[Array, "b h w 1"], other: Float[Array, "b h w 1"], *, rounds: int = 3) -> Flow:
-    """The flow by which `warp(other, flow)` is most like the image: of Lucas and Kanade 1981, from coarse to fine.
+    """The flow for which `warp(other, flow)` best matches the image: coarse-to-fine Lucas and Kanade 1981.
 
-    Images are halved while their sides are even. In each round every pixel moves by one at most. Has no derivative.
+    Images are halved while their sides are even and not too small. In each of `rounds` rounds per level, every pixel
+    moves by at most one along each axis. No gradient flows to the images.
     """
     image, other = jax.lax.stop_gradient((image, other))
     pairs = [(image, other)]
@@ -73,7 +74,7 @@ def _slope(image: Images, axis: int) -> Images:
 
 
 def _smooth(maps: Images) -> Images:
-    """The mean around each pixel by a Gaussian window; beyond the border is nothing."""
+    """The Gaussian-weighted mean around each pixel; only pixels inside the border count."""
     rows, columns = (jnp.asarray(_window(side), maps.dtype) for side in maps.shape[1:3])
     return jnp.einsum("ij,bjwc->biwc", rows, jnp.einsum("ij,bhjc->bhic", columns, maps))
 
