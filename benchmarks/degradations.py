@@ -17,7 +17,8 @@ import jax
 import numpy as np
 
 from benchmarks.ours import make_dispatch
-from jaxgan.augment.degradations import Bicubic, GaussianNoise, Jpeg, Masks, RealESRGAN
+from jaxgan.augment.degradations import Bicubic, GaussianNoise, Jpeg, Masks
+from jaxgan.augment.real_esrgan import RealESRGAN
 from jaxgan.parallel.compiler import compiler_options, keep_freed_memory
 
 CASES: dict[str, Callable[[jax.Array, jax.Array], Any]] = {

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxgan.augment import blur_kernels, degradations
+from jaxgan.augment import blur_kernels, real_esrgan
 from jaxgan.augment.ada import ADA
 from jaxgan.augment.diffaugment import DiffAugment
 from jaxgan.inference.projection import learning_rate
@@ -34,15 +34,15 @@ DEFAULTS = [  # of functions and constructors: where, argument, value, source
     ("augment.ada.ADA", "interval", 4, "Karras et al. 2020a, section 3.1"),
     ("augment.ada.ADA", "images_to_one", 500_000, "Karras et al. 2020a, section 3.1"),
     ("augment.ada.ADA", "preset", "bgc", "Karras et al. 2020a, code: the default pipeline"),
-    ("augment.degradations.RealESRGAN", "blur", ((0.2, 3.0), (0.2, 1.5)), REAL_ESRGAN),
-    ("augment.degradations.RealESRGAN", "resize", ((0.15, 1.5), (0.3, 1.2)), REAL_ESRGAN),
-    ("augment.degradations.RealESRGAN", "noise", ((1.0, 30.0), (1.0, 25.0)), REAL_ESRGAN),
-    ("augment.degradations.RealESRGAN", "poisson", ((0.05, 3.0), (0.05, 2.5)), REAL_ESRGAN),
-    ("augment.degradations.RealESRGAN", "quality", ((30, 95), (30, 95)), REAL_ESRGAN),
-    ("augment.degradations.RealESRGAN", "grey", 0.4, REAL_ESRGAN),
-    ("augment.degradations.RealESRGAN", "second_blur", 0.8, REAL_ESRGAN),
-    ("augment.degradations.RealESRGAN", "last_sinc", 0.8, REAL_ESRGAN),
-    ("augment.degradations.RealESRGAN", "scale", 4, REAL_ESRGAN),
+    ("augment.real_esrgan.RealESRGAN", "blur", ((0.2, 3.0), (0.2, 1.5)), REAL_ESRGAN),
+    ("augment.real_esrgan.RealESRGAN", "resize", ((0.15, 1.5), (0.3, 1.2)), REAL_ESRGAN),
+    ("augment.real_esrgan.RealESRGAN", "noise", ((1.0, 30.0), (1.0, 25.0)), REAL_ESRGAN),
+    ("augment.real_esrgan.RealESRGAN", "poisson", ((0.05, 3.0), (0.05, 2.5)), REAL_ESRGAN),
+    ("augment.real_esrgan.RealESRGAN", "quality", ((30, 95), (30, 95)), REAL_ESRGAN),
+    ("augment.real_esrgan.RealESRGAN", "grey", 0.4, REAL_ESRGAN),
+    ("augment.real_esrgan.RealESRGAN", "second_blur", 0.8, REAL_ESRGAN),
+    ("augment.real_esrgan.RealESRGAN", "last_sinc", 0.8, REAL_ESRGAN),
+    ("augment.real_esrgan.RealESRGAN", "scale", 4, REAL_ESRGAN),
     ("evaluators.distribution.Distribution.__init__", "neighbours", 5, "Naeem et al. 2020, section 5"),
     ("layers.fourier.FastFourierConv", "ratio", 0.75, "Suvorov et al. 2022 (LaMa), code"),
     ("layers.minibatch_stddev.minibatch_stddev", "group_size", 4, "Karras et al. 2018, code"),
@@ -144,9 +144,9 @@ CONSTANTS = [  # of modules: where, value, source
     ("augment.blur_kernels.RADII", (3, 10), "Wang et al. 2021 (Real-ESRGAN), section 4.1: 7 to 21 pixels"),
     ("augment.blur_kernels.GENERALIZED", (0.5, 4.0), REAL_ESRGAN),
     ("augment.blur_kernels.PLATEAU", (1.0, 2.0), REAL_ESRGAN),
-    ("augment.degradations.KEPT", ("area", "bilinear", "bicubic"), REAL_ESRGAN),
-    ("augment.degradations.GAUSSIAN", 0.5, REAL_ESRGAN),
-    ("augment.degradations.RESIZES", ((0.2, 0.7), (0.3, 0.4)), REAL_ESRGAN),
+    ("augment.real_esrgan.METHODS", ("area", "bilinear", "bicubic"), REAL_ESRGAN),
+    ("augment.real_esrgan.GAUSSIAN", 0.5, REAL_ESRGAN),
+    ("augment.real_esrgan.RESIZES", ((0.2, 0.7), (0.3, 0.4)), REAL_ESRGAN),
     ("augment.diffaugment.TRANSLATION", 1 / 8, "Zhao et al. 2020, section 3"),
     ("augment.diffaugment.CUTOUT", 1 / 2, "Zhao et al. 2020, section 3"),
     ("augment.masks.STROKES", 5, "Suvorov et al. 2022 (LaMa), code"),
@@ -317,7 +317,7 @@ def test_real_esrgan_draws_what_its_options_say(monkeypatch):
     recorded("randint", lambda shape, low, high: (low, high))
     recorded("uniform", lambda shape, minval=0.0, maxval=1.0: (minval, maxval))
     recorded("categorical", lambda logits, shape: ())
-    jax.eval_shape(degradations.RealESRGAN().__call__, jax.random.key(0), jnp.zeros((2, 16, 16, 3)))
+    jax.eval_shape(real_esrgan.RealESRGAN().__call__, jax.random.key(0), jnp.zeros((2, 16, 16, 3)))
     unit = ("uniform", 0.0, 1.0)
 
     def blurred(*sigma):  # kind, radius, deviations, angle, beta, cut-off
@@ -335,7 +335,7 @@ def test_real_esrgan_draws_what_its_options_say(monkeypatch):
 
 
 def test_real_esrgans_sizes_and_kernels_have_the_published_shares():
-    pipeline = degradations.RealESRGAN()
+    pipeline = real_esrgan.RealESRGAN()
     for index, (up, down, low, high) in enumerate(((0.2, 0.7, 0.15, 1.5), (0.3, 0.4, 0.3, 1.2))):
         factors = np.asarray(pipeline._factors(jax.random.key(index), 40_000, index))
         np.testing.assert_allclose([(factors > 1).mean(), (factors < 1).mean()], [up, down], atol=0.01)

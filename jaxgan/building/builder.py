@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 
 from jaxgan.config.checking import nearest, unknown_key
 from jaxgan.config.domains import NotNegativeNumber, domain_of, given
+from jaxgan.config.older import NAMES
 from jaxgan.config.run import RunConfig, Section, path_of, without
 from jaxgan.errors import UserError
 from jaxgan.schedules import check_argument
@@ -144,6 +145,7 @@ def find(section: Mapping[str, Any], kind: str, *, path: str, allow: Sequence[st
     name = section.get("name")
     if not isinstance(name, str) or "." not in name:
         raise UserError(f"{path}.name: got {name!r}, expected module.Name, e.g. {examples(kind)[0]!r}")
+    name = NAMES.get(name, name)
     module_name, _, attribute = name.rpartition(".")
     allowed = any(module_name == package or module_name.startswith(f"{package}.") for package in allow)
     module_path = module_name if allowed else f"{KINDS[kind].package}.{module_name}"

@@ -46,6 +46,7 @@ MOVED = (  # in the order of the changes
     *(Moved(f"task.{name}", f"task.adversary.{name}", WITH_ADVERSARY) for name in OF_ADVERSARIES),
     Moved("conditional", "task.condition", spread=_condition),
 )
+NAMES = {"degradations.RealESRGAN": "real_esrgan.RealESRGAN"}  # of sections: the former spelling and the current one
 NEW = ("networks",)  # sections that the oldest spelling does not have, except for fields that were moved there
 
 

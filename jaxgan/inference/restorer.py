@@ -258,7 +258,7 @@ def load_pretrained(name: str) -> Restorer:
 
     Raises UserError for an unknown name, a missing file, and a file of another network.
     """
-    from jaxgan.augment.degradations import RealESRGAN
+    from jaxgan.augment.real_esrgan import RealESRGAN
     from jaxgan.building.builder import build
     from jaxgan.models.pretrained.published import PUBLISHED, from_file, pretrained
     from jaxgan.tasks.conditioned import restoring

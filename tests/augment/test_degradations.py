@@ -20,8 +20,8 @@ from jaxgan.augment.degradations import (
     Jpeg,
     Masks,
     Poisson,
-    RealESRGAN,
 )
+from jaxgan.augment.real_esrgan import RealESRGAN
 from jaxgan.building.builder import build
 from jaxgan.errors import UserError
 
@@ -39,7 +39,7 @@ SECTIONS = {
     "strokes": {"name": "degradations.Masks"},
     "mixed_masks": {"name": "degradations.Masks", "kind": "mixed"},
     "bicubic_x2+gaussian_5": {"name": "degradations.Chain", **CHAIN},
-    "realesrgan_x2": {"name": "degradations.RealESRGAN", "scale": 2},
+    "realesrgan_x2": {"name": "real_esrgan.RealESRGAN", "scale": 2},
 }
 WITH_SLOW = [pytest.param(label, marks=pytest.mark.slow) if "realesrgan" in label else label for label in SECTIONS]
 FIXED = ("identity", "bicubic_x2", "jpeg_75_444")
@@ -234,3 +234,7 @@ def test_squares_are_masked_one_by_one():
     assert not any((part == parts[0]).all() for part in parts[1:])
     with pytest.raises(UserError, match="side: got 0"):
         Masks(side=0)
+
+
+def test_configs_with_its_former_name_are_read():
+    assert build({"name": "degradations.RealESRGAN", "scale": 2}, "degradation") == RealESRGAN(scale=2)

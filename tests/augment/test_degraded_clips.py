@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxgan.augment import degradations
+from jaxgan.augment import degradations, real_esrgan
 
 SIDE = 16
 STANDING = {  # no noise
@@ -37,7 +37,7 @@ def test_all_frames_of_a_clip_are_degraded_as_its_image_would_be(name):
 
 @pytest.mark.parametrize("name", [*NOISY, pytest.param("realesrgan", marks=pytest.mark.slow)])
 def test_noise_is_anew_in_each_frame_and_of_the_strength_of_its_clip(name):
-    degrade, key = {**NOISY, "realesrgan": degradations.RealESRGAN(scale=2)}[name], jax.random.key(2)
+    degrade, key = {**NOISY, "realesrgan": real_esrgan.RealESRGAN(scale=2)}[name], jax.random.key(2)
     clip = jnp.broadcast_to(images(6)[:, None], (6, 4, SIDE, SIDE, 3))
     made = jax.jit(degrade.__call__)(key, clip)
     assert made.shape[:2] == (6, 4)

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxgan.augment.degradations import RealESRGAN
+from jaxgan.augment.real_esrgan import RealESRGAN
 from jaxgan.augment.sharpening import sharpened
 
 Y, X = np.mgrid[:40, :44]

@@ -32,7 +32,7 @@ class Published(NamedTuple):
 
     name: str
     digests: tuple[str, str]
-    trained_for: str | None = None  # describes its training data; None: exactly `degradations.RealESRGAN`
+    trained_for: str | None = None  # describes its training data; None: exactly `real_esrgan.RealESRGAN`
 
 
 FILMS = "frames of animation films reduced 4 times along each side, degraded as in Real-ESRGAN and compressed as films"
