@@ -40,9 +40,9 @@ def judge(
     `table_init` initializes the embedding; None: variance 1 / its length. Raises UserError for other conditioning.
     """
     if num_classes and conditioning not in ("projection", "concat", "classifier"):
-        raise UserError(f"conditioning: got {conditioning!r}, expected 'projection', 'concat' and 'classifier'")
+        raise UserError(f"conditioning: got {conditioning!r}, expected one of 'projection', 'concat', 'classifier'")
     if condition_dim and conditioning not in ("projection", "concat"):
-        raise UserError(f"conditioning: got {conditioning!r}, accepted for vectors are 'projection' and 'concat'")
+        raise UserError(f"conditioning: got {conditioning!r}, expected 'projection' or 'concat' for vectors")
 
     def layer(module: nn.Module, x: Any) -> Array:
         return spectral_norm(module, x, train=train, wanted=spectral)
