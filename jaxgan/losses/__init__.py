@@ -1,1 +1,1 @@
-"""Losses: pure functions of arrays, reduced to one value an example by the caller."""
+"""Losses: pure functions of arrays, which the caller reduces to one value per example."""

@@ -1,6 +1,6 @@
-"""Adversarial losses: pairs of pure functions of (real_logits, fake_logits), one for each player.
+"""Adversarial losses: pairs of pure functions of (real_logits, fake_logits), one per player.
 
-The sigmoid of the classic game lives here: discriminators return logits.
+Discriminators return logits; the sigmoid of the original GAN is part of the losses here.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ softplus = jax.nn.softplus
 
 
 def per_example(loss: Any, weights: Any = None) -> Float[Array, " b"]:
-    """One value an example: the mean over all axes but the first, then over the scales.
+    """One value per example: the mean over all axes but the first, then over the scales.
 
-    `loss` is an array `[B, ...]` or a pytree of them (several scales); `weights`, of the same
-    structure and broadcastable shapes, multiplies it first (a patch map's mask, say).
+    `loss` is an array `[B, ...]` or a pytree of such arrays (several scales). It is first multiplied by `weights`,
+    of the same structure and with broadcastable shapes (e.g. the mask of a patch map).
     """
     if weights is not None:
         loss = jax.tree.map(jnp.multiply, loss, weights)
@@ -110,15 +110,15 @@ hinge = AdversarialLoss(_hinge_discriminator, _wasserstein_generator)
 """Hinge loss (Lim & Ye 2017; Miyato et al. 2018, eq. 16-17)."""
 
 wasserstein = AdversarialLoss(_wasserstein_discriminator, _wasserstein_generator)
-"""The critic's difference of means (Arjovsky et al. 2017, eq. 2); wants a Lipschitz discriminator."""
+"""The critic's difference of means (Arjovsky et al. 2017, eq. 2); requires a Lipschitz discriminator."""
 
 relativistic = AdversarialLoss(_relativistic_discriminator, _relativistic_generator)
-"""Relativistic pairing: each fake against the real of its row (Jolicoeur-Martineau 2018; Huang et al. 2024, eq. 2)."""
+"""Relativistic pairing: each fake against the real in its row (Jolicoeur-Martineau 2018; Huang et al. 2024, eq. 2)."""
 
 relativistic_average = AdversarialLoss(_relativistic_average_discriminator, _relativistic_average_generator)
-"""Each image against the mean of the other kind (Jolicoeur-Martineau 2018, eq. 13-14)."""
+"""Each real against the mean of the fakes and vice versa (Jolicoeur-Martineau 2018, eq. 13-14)."""
 
-# by a discriminator's loss that has a target for the reals, 1: the same with the target 1 - share
+# from each discriminator loss whose target for the reals is 1 to the same loss with target 1 - share
 SMOOTHED: dict[Any, Any] = {
     _discriminator_cross_entropy: _smoothed_cross_entropy,
     _least_squares_discriminator: _smoothed_least_squares,
@@ -126,17 +126,17 @@ SMOOTHED: dict[Any, Any] = {
 
 
 def smoothed(loss: AdversarialLoss, share: float, path: str = ADVERSARY) -> AdversarialLoss:
-    """The loss with one-sided label smoothing: the discriminator's target for the reals is 1 - `share`, not 1.
+    """The loss with one-sided label smoothing: the discriminator's target for the reals is 1 - `share` instead of 1.
 
-    That of the fakes stays 0, and the generator's loss what it is (Salimans et al. 2016, section 3.4). A share of 0
-    is the loss itself. Raises UserError as `check_smoothing`.
+    The target for the fakes stays 0, and the generator's loss is unchanged (Salimans et al. 2016, section 3.4). With a
+    share of 0 the loss is returned as is. Raises UserError like `check_smoothing`.
     """
     check_smoothing(loss, share, path)
     return loss._replace(discriminator=partial(SMOOTHED[loss.discriminator], share)) if share else loss
 
 
 def check_smoothing(loss: AdversarialLoss | None, share: float, path: str = ADVERSARY) -> None:
-    """Raise UserError for a share outside of [0, 0.5), and for one of a loss that has no target for the reals."""
+    """Raise UserError if the share is outside [0, 0.5), or is not 0 and the loss has no target for the reals."""
     if not 0.0 <= share < 0.5:
         raise UserError(f"{path}.label_smoothing: got {share}, expected 0 or more and less than 0.5")
     if share and (loss is None or loss.discriminator not in SMOOTHED):

@@ -1,7 +1,7 @@
-"""Losses in the features of a trained network, which is handed in as a function of images.
+"""Losses on the features of a pretrained network, which is passed in as a function of images.
 
-`features` takes images `[B,H,W,C]` in [-1, 1] and gives maps `[B,h,w,F]` by the names of their layers, such as
-`conv5_4` (before the activation) and `relu5_3` (after it): see `jaxgan.models.pretrained.vgg`.
+`features` takes images `[B,H,W,C]` in [-1, 1] and returns maps `[B,h,w,F]` keyed by layer name, such as `conv5_4`
+(before the activation) and `relu5_3` (after it): see `jaxgan.models.pretrained.vgg`.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ Head = Float[Array, "_"] | Float[np.ndarray, "_"]
 Features = Callable[[Array], Mapping[str, Array]]
 
 SRGAN = {"relu5_4": 1.0}
-"""Layers of VGG-19 by weight, for `distance="l2"` (Ledig et al. 2017, section 2.2.1)."""
+"""VGG-19 layers and their weights, for `distance="l2"` (Ledig et al. 2017, section 2.2.1)."""
 
 ESRGAN = {"conv5_4": 1.0}
-"""Layers of VGG-19 by weight (Wang et al. 2018, section 3.3)."""
+"""VGG-19 layers and their weights (Wang et al. 2018, section 3.3)."""
 
 REAL_ESRGAN = {"conv1_2": 0.1, "conv2_2": 0.1, "conv3_4": 1.0, "conv4_4": 1.0, "conv5_4": 1.0}
-"""Layers of VGG-19 by weight (Wang et al. 2021, section 4.1)."""
+"""VGG-19 layers and their weights (Wang et al. 2021, section 4.1)."""
 
-TINY = 1e-10  # added to lengths, as the authors of LPIPS do
+TINY = 1e-10  # added to lengths, as in the LPIPS authors' code
 
 
 def perceptual(
@@ -44,10 +44,10 @@ def perceptual(
     layers: Mapping[str, NotNegative] = REAL_ESRGAN,
     distance: Literal["l1", "l2"] = "l1",
 ) -> Float[Array, " b"]:
-    """The sum over `layers` of weight times the mean absolute (or squared) difference of their maps.
+    """The sum over `layers` of the weight times the mean absolute (or squared) difference of their maps.
 
-    Johnson et al. 2016, eq. 2. Only the restored images have a gradient. Raises UserError for a layer that
-    `features` does not give, and where there are none.
+    Johnson et al. 2016, eq. 2. Gradients flow only to the restored images. Raises UserError if `layers` is empty or
+    names a layer that `features` does not return.
     """
     if not layers:
         raise UserError("perceptual.perceptual: layers is empty, expected layers by weight")
@@ -67,9 +67,9 @@ def lpips(
 ) -> Float[Array, " b"]:
     """The learned perceptual distance, LPIPS (Zhang et al. 2018, eq. 1), which is 0 for equal images.
 
-    Maps are scaled to length 1 at each pixel; squared differences are weighted by `heads`, one number `[F]` a
-    channel by the name of the layer, summed over the channels, averaged over the pixels, and summed over the
-    layers. Only the restored images have a gradient. Raises UserError for a layer that `features` does not give.
+    Maps are scaled to length 1 at each pixel. Squared differences are weighted by `heads` (for each layer name, one
+    number per channel, `[F]`), summed over the channels, averaged over the pixels, and summed over the layers.
+    Gradients flow only to the restored images. Raises UserError for a layer that `features` does not return.
     """
     restored_maps, target_maps = _maps(restored, target, features, heads)
     distances = (
@@ -90,7 +90,7 @@ def _maps(
 
 
 def _unit_length(maps: Map) -> Map:
-    """Each pixel's channels as a vector of length 1; one of zeros stays so, with a gradient of 0."""
+    """Scale the channels of each pixel to a vector of length 1; a zero vector stays zero, with a gradient of 0."""
     maps = maps.astype(jnp.float32)
     square = jnp.square(maps).sum(axis=-1, keepdims=True)
     silent = square == 0

@@ -1,4 +1,4 @@
-"""Content losses: how far a restored image is from its target, one value an image.
+"""Content losses: how far a restored image is from its target, one value per image.
 
 Each is a pure function that requests its inputs by the names of its parameters. Images are `[B,H,W,C]` in [-1, 1];
 differences are taken in float32.
@@ -33,26 +33,26 @@ def l2(restored: Given[Image], target: Given[Image]) -> Float[Array, " b"]:
 def masked_l1(restored: Given[Image], target: Given[Image], mask: Given[Mask]) -> Float[Array, " b"]:
     """The mean absolute difference over the pixels of the hole, where the mask is 1; 0 without a hole.
 
-    By the hole's area, so that small holes count as much as large ones. Known pixels have no weight: the task has put
-    them back before any loss.
+    The sum is divided by the area of the hole, so small holes count as much as large ones. Known pixels have no weight:
+    the task restores them before any loss is computed.
     """
     return _over_hole(jnp.abs(difference(restored, target)), mask)
 
 
 def masked_l2(restored: Given[Image], target: Given[Image], mask: Given[Mask]) -> Float[Array, " b"]:
-    """The mean squared difference over the pixels of the hole, as `masked_l1`."""
+    """The mean squared difference over the pixels of the hole; see `masked_l1`."""
     return _over_hole(jnp.square(difference(restored, target)), mask)
 
 
 def charbonnier(restored: Given[Image], target: Given[Image], *, epsilon: Positive = 1e-3) -> Float[Array, " b"]:
-    """The mean of sqrt(d^2 + epsilon^2): l1 that is smooth at 0 (Lai et al. 2017, section 3.2)."""
+    """The mean of sqrt(d^2 + epsilon^2), an l1 that is smooth at 0 (Lai et al. 2017, section 3.2)."""
     return per_example(jnp.sqrt(jnp.square(difference(restored, target)) + epsilon**2))
 
 
 def total_variation(restored: Given[Image]) -> Float[Array, " b"]:
-    """The mean absolute difference of neighbours below plus that of neighbours beside (Rudin et al. 1992).
+    """The mean absolute difference of vertical neighbours plus that of horizontal neighbours (Rudin et al. 1992).
 
-    The anisotropic form. An axis of one pixel adds nothing.
+    This is the anisotropic form. An axis of one pixel adds nothing.
     """
     image = restored.astype(jnp.float32)
     steps = [jnp.diff(image, axis=axis) for axis in (1, 2) if image.shape[axis] > 1]
@@ -62,9 +62,9 @@ def total_variation(restored: Given[Image]) -> Float[Array, " b"]:
 def feature_matching(fake_features: Given[Any], real_features: Given[Any]) -> Float[Array, " b"]:
     """The mean absolute difference of a discriminator's features, averaged over its layers.
 
-    Wang et al. 2018 (pix2pixHD), section 3.2. Pytrees of maps `[B, ...]`, such as `Judgement.features`; only the
-    fakes' have a gradient. The paper sums over the layers, so its weight of 10 is 10 times their number here. Raises
-    UserError where there are no features.
+    Wang et al. 2018 (pix2pixHD), section 3.2. The features are pytrees of maps `[B, ...]`, such as
+    `Judgement.features`; gradients flow only to those of the fakes. The paper sums over the layers, so its weight of 10
+    corresponds to 10 times the number of layers here. Raises UserError if there are no features.
     """
     if not jax.tree.leaves(fake_features):
         raise UserError("reconstruction.feature_matching: the discriminator shows no features")
@@ -73,7 +73,7 @@ def feature_matching(fake_features: Given[Any], real_features: Given[Any]) -> Fl
 
 
 def difference(first: Float[Array, "b ..."], second: Float[Array, "b ..."]) -> Float[Array, "b ..."]:
-    """Of two arrays, in float32."""
+    """The difference of two arrays in float32."""
     return first.astype(jnp.float32) - second.astype(jnp.float32)
 
 

@@ -1,7 +1,7 @@
-"""Content losses of clips: how what is restored changes from frame to frame, one value a clip.
+"""Content losses of clips: how the restored frames change over time, one value per clip.
 
-Each is a pure function that says by the names of its parameters what it wants. Clips are `[B,T,H,W,C]` in [-1, 1] of at
-least two frames; differences are taken in float32.
+Each is a pure function that requests its inputs by the names of its parameters. Clips are `[B,T,H,W,C]` in [-1, 1] with
+at least two frames; differences are taken in float32.
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ from jaxgan.losses.adversarial import per_example
 from jaxgan.losses.reconstruction import difference as apart
 
 Clip = Float[Array, "b t h w c"]
-FindMotion = Callable[[Array, Array], Array]  # (frames, those before them) [n,h,w,C] -> flow [n,h,w,2] back to these
+FindMotion = Callable[[Array, Array], Array]  # (frames, previous frames) [n,h,w,C] -> flow to previous [n,h,w,2]
 Shorter = Float[Array, "b t-1 h w c"]
 
 
 def difference(restored_clip: Given[Clip], target_clip: Given[Clip]) -> Float[Array, " b"]:
-    """The mean absolute difference between the changes from frame to frame: what flickers, and what lags behind."""
+    """The mean absolute difference between the frame-to-frame changes of both clips: penalises flicker and lag."""
     changes = (jnp.diff(each.astype(jnp.float32), axis=1) for each in (restored_clip, target_clip))
     return per_example(jnp.abs(apart(*changes)))
 
 
 def warp(restored_clip: Given[Clip], target_clip: Given[Clip], *, occlusion: Positive = 50.0) -> Float[Array, " b"]:
-    """The mean absolute difference between each frame and the one before, warped by the motion of the target.
+    """The mean absolute difference between each frame and the previous one warped by the motion of the target.
 
-    The short-term loss of Lai et al. 2018 ("Learning blind video temporal consistency"): pixels count by
-    exp(-occlusion d^2), where d is the difference between the target's own pixel and its warped one, of brightness 0
-    to 1. The motion is found without training.
+    The short-term loss of Lai et al. 2018 ("Learning blind video temporal consistency"): pixels are weighted by
+    exp(-occlusion d^2), where d is the difference between the target and its warped previous frame, with brightness
+    from 0 to 1. The motion is estimated without a trained network.
     """
     target, before = as_frames(target_clip[:, 1:]), as_frames(target_clip[:, :-1])
     flow = find_flow(*(each.mean(axis=-1, keepdims=True) for each in (target, before)))
@@ -45,18 +45,18 @@ def warp(restored_clip: Given[Clip], target_clip: Given[Clip], *, occlusion: Pos
 
 
 def ping_pong(restored_clip: Given[Clip], returned_clip: Given[Shorter]) -> Float[Array, " b"]:
-    """The mean absolute difference between frames on the way there and on the way back (TecoGAN, Chu et al. 2020).
+    """The mean absolute difference between the frames of the forward and the return pass (TecoGAN, Chu et al. 2020).
 
-    The film goes on backwards after its last frame, so that what drifts or sticks is another when it comes back. The
-    paper squares, its code takes the absolute difference.
+    After its last frame the clip continues backwards, so content that drifts or sticks differs on the way back. The
+    paper squares the difference; its code takes the absolute value, as here.
     """
     return per_example(jnp.abs(apart(restored_clip[:, :-1], returned_clip)))
 
 
 def motion(condition_clip: Given[Clip], find_motion: Given[FindMotion]) -> Float[Array, " b"]:
-    """The mean squared difference between each frame of the condition and the one before, warped by the flow found.
+    """The mean squared difference between each frame of the condition and the previous one warped by the found flow.
 
-    It teaches the flow of a generator that aligns what it remembers (Sajjadi et al. 2018, the flow loss of FRVSR).
+    It trains the flow of a generator that aligns its memory (Sajjadi et al. 2018, the flow loss of FRVSR).
     """
     now, before = as_frames(condition_clip[:, 1:]), as_frames(condition_clip[:, :-1])
     lost = jnp.square(apart(now, warped(before, find_motion(now, before))))
