@@ -1,8 +1,8 @@
-"""Consistency of the discriminator: the same judgement of an image and of its augmented self.
+"""Consistency of the discriminator: equal logits for an image and its augmented version.
 
-Zhang et al. 2020 (CR) and Zhao et al. 2021 (bCR and zCR). Logits of patches and scales are averaged after
-squaring. `real_logits` and `fake_logits` are those of `real` and `fake`; images that share a logit are each
-augmented with a draw of their own, all frames of a clip alike.
+Zhang et al. 2020 (CR) and Zhao et al. 2021 (bCR and zCR). Squared differences are averaged over the patches and scales
+of the logits. `real_logits` and `fake_logits` are those of `real` and `fake`. Images that share a logit are augmented
+with independent draws; all frames of a clip share one draw.
 """
 
 from __future__ import annotations
@@ -53,9 +53,9 @@ def bcr(
     fake_weight: NotNegativeTraced = 10.0,
     shift: Whole = 4,
 ) -> PerLogit:
-    """`cr` of the reals, and of the fakes with `fake_weight` (balanced consistency, Zhao et al. 2021, algorithm 1).
+    """`cr` for the reals plus, with `fake_weight`, the fakes (balanced consistency, Zhao et al. 2021, algorithm 1).
 
-    `fake_critic`: the critic that gave `fake_logits`; None: `critic`.
+    `fake_critic` is the critic that gave `fake_logits`; None means `critic`.
     """
     real_key, fake_key = jax.random.split(key)
     of_reals = cr(critic, real, real_logits, real_key, weight=weight, shift=shift)
@@ -90,7 +90,7 @@ def zcr_generator(
 
 
 def _distance(a: Any, b: Any) -> PerLogit:
-    """The mean square of what differs, a row."""
+    """The mean squared difference, one value per row."""
     return per_example(jax.tree.map(lambda x, y: jnp.square(x.astype(jnp.float32) - y.astype(jnp.float32)), a, b))
 
 

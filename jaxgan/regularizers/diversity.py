@@ -1,4 +1,4 @@
-"""Diversity of the generator: different latents, different images."""
+"""Diversity of the generator: different latents should give different images."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ def mode_seeking(
     *,
     weight: NotNegativeTraced = 1.0,
 ) -> Float[Array, ""]:
-    """weight over the mean of |G(z) - G(z')| / |z - z'|, mean absolute differences (Mao et al. 2019, eq. 4).
+    """weight / mean(|G(z) - G(z')| / |z - z'|), with mean absolute differences (Mao et al. 2019, eq. 4).
 
-    z' is drawn afresh for the same label. The ratios are averaged over the batch before they are inverted,
-    or one pair that happens to be alike would outweigh all others.
+    z' is a fresh draw for the same label. The ratios are averaged over the batch before they are inverted; otherwise
+    one pair that happens to be similar would outweigh all the others.
     """
     other = jax.random.normal(key, latent.shape, latent.dtype)
     images = per_example(jax.tree.map(lambda a, b: jnp.abs(a - b), fake, generate(other)))

@@ -1,4 +1,4 @@
-"""The drift penalty, which keeps the logits of a Wasserstein critic near zero; its loss does not."""
+"""The drift penalty, which keeps the logits of a Wasserstein critic near zero; its loss alone does not."""
 
 from __future__ import annotations
 

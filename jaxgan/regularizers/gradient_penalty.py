@@ -1,15 +1,15 @@
-"""Gradient penalties on a critic, each exact (double backward) or by finite differences (forwards only).
+"""Gradient penalties on a critic, exact (double backward) or by finite differences (forward passes only).
 
-Every penalty names what it wants (`critic`, `fake_critic`, `real`, `fake`, `key`) and returns one value a logit,
-`[B / critic.rows]`, weight included. `critic` maps inputs (a pytree of `[B, ...]`: an image, all its
-scales, a clip) to logits (a pytree of `[B / rows, ...]`); patches and scales of logits are averaged.
-x is all that one logit judges: of packed images (PacGAN, Lin et al. 2018) the gradient is by the whole pack.
+Every penalty requests its inputs by name (`critic`, `fake_critic`, `real`, `fake`, `key`) and returns one value per
+logit, `[B / critic.rows]`, including the weight. `critic` maps inputs (a pytree of `[B, ...]`: an image, all its
+scales, a clip) to logits (a pytree of `[B / rows, ...]`); patches and scales of logits are averaged. x is the whole
+input of one logit: for packed images (PacGAN, Lin et al. 2018) the gradient is taken with respect to the whole pack.
 
-By finite differences a penalty uses one random direction a logit: with n ~ N(0, I) the slope
-s = (D(x + sigma n) - D(x)) / sigma has E[s^2] = |grad D|^2 and E|s| = sqrt(2/pi) |grad D| as sigma
-goes to 0, so the estimates below are unbiased and cost no second derivative. The two logits differ by
-little, so a critic must compute them in float32, and they are multiplied out in full: GPUs and TPUs
-would round the factors of float32 products to fewer bits.
+With finite differences a penalty uses one random direction per logit: for n ~ N(0, I) the slope
+s = (D(x + sigma n) - D(x)) / sigma has E[s^2] = |grad D|^2 and E|s| = sqrt(2/pi) |grad D| as sigma goes to 0, so the
+estimates below are unbiased and need no second derivative. The two logits are close, so a critic must compute them in
+float32, with matrix products at full precision: by default GPUs and TPUs round the factors of float32 products to
+fewer bits.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ from jaxgan.losses.adversarial import per_example
 PerLogit = Float[Array, " n"]
 Method = Literal["exact", "finite_difference"]
 
-SIGMA = 0.01  # the step of a finite difference, in units of the images' range [-1, 1]
+SIGMA = 0.01  # finite-difference step, in units of the image range [-1, 1]
 
 
 def auto_gamma(resolution: int, batch_size: int) -> float:
-    """A gamma for R1 and R2 to start from: 0.0002 pixels / batch size (Karras et al. 2020a, appendix C)."""
+    """A starting value of gamma for R1 and R2: 0.0002 * pixels / batch size (Karras et al. 2020a, appendix C)."""
     return 0.0002 * resolution**2 / batch_size
 
 
@@ -47,7 +47,7 @@ def r1(
     gamma: GammaTraced = 1.0,
     method: Method = "exact",
 ) -> PerLogit:
-    """gamma/2 |grad D|^2 at the reals (Mescheder et al. 2018, eq. 9); `real_logits` are `critic(real)` where known."""
+    """gamma/2 |grad D|^2 at the reals (Mescheder et al. 2018, eq. 9); `real_logits` is `critic(real)`, if known."""
     return 0.5 * gamma * _square_norm(critic, real, key, method, real_logits)
 
 
@@ -62,7 +62,7 @@ def r2(
 ) -> PerLogit:
     """gamma/2 |grad D|^2 at the fakes (Mescheder et al. 2018, eq. 10).
 
-    `fake_critic` judges them as the loss does; `fake_logits` are `fake_critic(fake)` where known.
+    `fake_critic` evaluates them as the loss does; `fake_logits` is `fake_critic(fake)`, if known.
     """
     return 0.5 * gamma * _square_norm(fake_critic, fake, key, method, fake_logits)
 
@@ -76,7 +76,7 @@ def wgan_gp(
     weight: NotNegativeTraced = 10.0,
     method: Method = "exact",
 ) -> PerLogit:
-    """weight (|grad D| - 1)^2 between each real and its fake (Gulrajani et al. 2017, eq. 3), or each pack and its."""
+    """weight (|grad D| - 1)^2 between each real (or pack of reals) and its fake (Gulrajani et al. 2017, eq. 3)."""
     mix_key, key = jax.random.split(key)
     inputs = _between(mix_key, real, fake, rows_of(critic))
     return weight * _distance_from_one(critic, inputs, key, method)
@@ -92,10 +92,10 @@ def dragan(
     spread: NotNegative = 0.5,
     method: Method = "exact",
 ) -> PerLogit:
-    """weight (|grad D| - 1)^2 near the reals (Kodali et al. 2017), as the authors' code draws the points.
+    """weight (|grad D| - 1)^2 near the reals (Kodali et al. 2017), at points drawn as in the authors' code.
 
-    Each lies, by a uniform share of its own (or of its pack's), between a real and that real moved by `spread` standard
-    deviations of the batch times uniform noise.
+    Each point is interpolated, with a uniform share of its own (or of its pack), between a real and that real moved by
+    `spread` standard deviations of the batch times uniform noise.
     """
     del fake
     noise_key, mix_key, key = jax.random.split(key, 3)
@@ -105,7 +105,7 @@ def dragan(
 
 
 def _between(key: Array, first: Any, second: Any, rows: int) -> Any:
-    """Somewhere between the examples of two pytrees, by a uniform share: one for each `rows`, which are one point."""
+    """Interpolate between the examples of two pytrees; each `rows` consecutive examples share one uniform draw."""
     batch = jax.tree.leaves(first)[0].shape[0]
     mix = jnp.repeat(jax.random.uniform(key, (batch // rows,)), rows)
 
@@ -117,7 +117,7 @@ def _between(key: Array, first: Any, second: Any, rows: int) -> Any:
 
 
 def _deviation(x: Array) -> Array:
-    """Of all numbers in the batch, on all devices."""
+    """The standard deviation of all values in the batch, over all devices."""
     return jnp.sqrt(pmean(jnp.square(x - pmean(x.mean())).mean()))
 
 
@@ -128,10 +128,10 @@ def _square_norm(critic: CriticLike, inputs: Any, key: Array, method: Method, lo
 
 
 def _distance_from_one(critic: CriticLike, inputs: Any, key: Array, method: Method) -> PerLogit:
-    if method == "finite_difference":  # |g|^2 - 2|g| + 1, each term by its unbiased estimate
+    if method == "finite_difference":  # |g|^2 - 2|g| + 1, with an unbiased estimate of each term
         slope = _slope(critic, inputs, key)
         return jnp.square(slope) - 2.0 * math.sqrt(math.pi / 2.0) * jnp.abs(slope) + 1.0
-    # the tiny constant keeps the derivative of the root finite at a zero gradient
+    # the tiny constant keeps the derivative of the square root finite at a zero gradient
     return jnp.square(jnp.sqrt(_exact_square_norm(critic, inputs) + 1e-12) - 1.0)
 
 
@@ -156,7 +156,7 @@ def _slope(critic: CriticLike, inputs: Any, key: Array, logits: Any = None) -> P
 
     if logits is None:
         return (judged(moved) - judged(inputs)) / SIGMA
-    # logits known from elsewhere are as exact on CPU alone
+    # only on CPU are logits computed elsewhere as precise
     before = jax.lax.platform_dependent(cpu=lambda: per_example(logits), default=lambda: judged(inputs))
     return (judged(moved) - before) / SIGMA
 

@@ -29,8 +29,8 @@ def lecam(
 ) -> tuple[Float[Array, " b"], dict[str, Array]]:
     """weight (|D(x) - a_F|^2 + |D(G(z)) - a_R|^2) and the moving means a_R and a_F of the logits (eqs. 4 and 5).
 
-    Until `start` images nothing is asked and the means are those of the last step, so that they begin where
-    the logits are. Patches and scales of logits are averaged first.
+    Before `start` images the penalty is 0 and the means are those of the latest step, so the averages start from the
+    current logits. Patches and scales of logits are averaged first.
     """
     real, fake = per_example(real_logits), per_example(fake_logits)
     started = jnp.asarray(images_seen) >= start

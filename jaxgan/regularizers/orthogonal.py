@@ -15,12 +15,12 @@ from jaxgan.config.domains import Given, NotNegativeTraced
 def orthogonal(
     params: Given[Any], *, transposed: Given[Collection[tuple[str, ...]]] = (), weight: NotNegativeTraced = 1e-4
 ) -> Float[Array, ""]:
-    """weight |W^T W (1 - I)|_F^2, summed over the kernels (Brock et al. 2019, eq. 3): columns at right angles.
+    """weight |W^T W (1 - I)|_F^2, summed over the kernels (Brock et al. 2019, eq. 3): makes columns orthogonal.
 
-    The columns are a kernel's output features; their lengths are left free. Kernels are the params of that
-    name with more than one axis, so biases, scales and embeddings are not touched: BigGAN leaves its shared
-    embedding out. `transposed`: the paths of the modules whose kernels have their output features on the axis
-    before the last, as those of transposed convolutions (see `jaxgan.layers.conv.transposed_kernels`).
+    The columns are the output features of a kernel; their lengths are not constrained. Kernels are the params named
+    `kernel` with more than one axis, so biases, scales and embeddings are excluded (BigGAN excludes its shared
+    embedding). `transposed` lists the paths of modules whose kernels have their output features on the second-to-last
+    axis, such as transposed convolutions (see `jaxgan.layers.conv.transposed_kernels`).
     """
     total = jnp.float32(0.0)
     for path, kernel in jax.tree_util.tree_leaves_with_path(params):

@@ -1,4 +1,4 @@
-"""Path length: a step in style space should change the image as much wherever it is taken (Karras et al. 2020)."""
+"""Path length: a step in style space should change the image equally wherever it is taken (Karras et al. 2020)."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ def path_length(
     shrink: Count = 2,
     memory: Given[Mapping[str, Any]] = START,
 ) -> tuple[Float[Array, " n"], dict[str, Any]]:
-    """weight (|J^T y| - a)^2 for y ~ N(0, I) / sqrt(pixels) (eq. 4), of every `shrink`-th style, and the new a.
+    """weight (|J^T y| - a)^2 for y ~ N(0, I) / sqrt(pixels) (eq. 4), for every `shrink`-th style, and the new a.
 
-    J is the derivative of the image by the style; the length is the root mean square over its layers. a, in
-    `memory["mean"]`, moves by `decay` towards the mean length of the batch.
+    J is the derivative of the image with respect to the style; the length is the root mean square over the style's
+    layers. a, kept in `memory["mean"]`, moves by the fraction `decay` towards the mean length of the batch.
     """
     style = style[::shrink].astype(jnp.float32)
     lengths = path_lengths(style, synthesize, key)
@@ -38,7 +38,7 @@ def path_length(
 
 
 def path_lengths(style: Float[Array, "b l w"], synthesize: Callable[[Any], Any], key: Array) -> Float[Array, " b"]:
-    """|J^T y| of each style; of images of several scales the largest counts."""
+    """|J^T y| of each style; of images at several scales only the largest is used."""
 
     def projected(style: Any) -> Array:
         images = synthesize(style)
@@ -47,5 +47,5 @@ def path_lengths(style: Float[Array, "b l w"], synthesize: Callable[[Any], Any],
         return (image.astype(jnp.float32) * noise).sum()
 
     gradient = jax.grad(projected)(style).astype(jnp.float32)
-    # the tiny constant keeps the derivative of the root finite at a zero gradient
+    # the tiny constant keeps the derivative of the square root finite at a zero gradient
     return jnp.sqrt(jnp.square(gradient).sum(axis=2).mean(axis=1) + 1e-12)
