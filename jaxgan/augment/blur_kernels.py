@@ -1,7 +1,7 @@
-"""Random blur kernels, one an image, and the convolution with them (Wang et al. 2021, "Real-ESRGAN", section 3.2).
+"""Random blur kernels, one per image, and convolution with them (Wang et al. 2021, "Real-ESRGAN", section 3.2).
 
-Of the squared Mahalanobis distance q from the centre a Gaussian is exp(-q/2), a generalised one exp(-q^beta/2) and a
-plateau 1/(1 + q^beta). A sinc is what an ideal low-pass filter leaves of a point: rings.
+With q the squared Mahalanobis distance from the centre, a Gaussian is exp(-q/2), a generalised Gaussian exp(-q^beta/2)
+and a plateau 1/(1 + q^beta). A sinc is the impulse response of an ideal low-pass filter, which causes ringing.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ Images = Float[Array, "b h w c"]
 Kernels = Float[Array, "b k k"]
 Numbers = Float[Array, " b"]
 
-SIZE = 21  # of every kernel; smaller ones have zeros around
+SIZE = 21  # of every kernel; smaller ones are padded with zeros
 RADII = (3, 10)  # the smallest and the largest
-SHARES = {  # the paper's: a tenth sinc, these of the rest
+SHARES = {  # from the paper: a tenth sinc, the other kinds by these shares of the rest
     "isotropic": 0.9 * 0.45,
     "anisotropic": 0.9 * 0.25,
     "generalized": 0.9 * 0.12,
@@ -32,10 +32,10 @@ GENERALIZED, PLATEAU = (0.5, 4.0), (1.0, 2.0)  # ranges of beta
 
 
 def random_kernels(key: Array, batch: int, sigma: tuple[float, float], shares: Mapping[str, float] = SHARES) -> Kernels:
-    """Kernels `[batch,21,21]` whose sums are 1, of the kinds in `shares`, which need not sum to 1.
+    """Kernels `[batch,21,21]` that sum to 1, of random kinds drawn by `shares`, which need not sum to 1.
 
-    `sigma`: range in pixels of the standard deviations, of each axis where the kind is anisotropic. Radius, angle and
-    beta are drawn too; beta is below and above 1 equally often.
+    `sigma` is the range of the standard deviation in pixels; anisotropic kinds draw one for each axis. Radius, angle
+    and beta are random too; beta is below and above 1 equally often.
     """
     kind_key, radius_key, sigma_key, angle_key, beta_key, sinc_key = jax.random.split(key, 6)
     kinds = list(shares)
@@ -65,7 +65,7 @@ def random_kernels(key: Array, batch: int, sigma: tuple[float, float], shares: M
 
 
 def random_sincs(key: Array, batch: int) -> Kernels:
-    """Sinc kernels `[batch,21,21]` as Real-ESRGAN's last filter."""
+    """Sinc kernels `[batch,21,21]` as in the final filter of Real-ESRGAN."""
     radius_key, cutoff_key = jax.random.split(key)
     radius = jax.random.randint(radius_key, (batch,), RADII[0], RADII[1] + 1)
     cutoff = jax.random.uniform(cutoff_key, (batch,), minval=math.pi / 3, maxval=math.pi)
@@ -73,13 +73,13 @@ def random_sincs(key: Array, batch: int) -> Kernels:
 
 
 def random_cutoff(key: Array, radius: Int[Array, " b"]) -> Numbers:
-    """Frequencies in radians a pixel: from pi/3 on for kernels under 13 pixels, else from pi/5 on."""
+    """Cutoff frequencies in radians per pixel: pi/3 to pi for kernels under 13 pixels, else pi/5 to pi."""
     lowest = jnp.where(radius < 6, math.pi / 3, math.pi / 5)
     return lowest + jax.random.uniform(key, radius.shape) * (math.pi - lowest)
 
 
 def squared_distance(x: Numbers, y: Numbers, angle: Numbers) -> Kernels:
-    """The squared Mahalanobis distance from the centre, of standard deviations x and y on axes turned by the angle."""
+    """The squared Mahalanobis distance from the centre, for standard deviations x and y on axes rotated by `angle`."""
     down, across = _places()
     cos, sin = jnp.cos(angle)[:, None, None], jnp.sin(angle)[:, None, None]
     along, beside = cos * across + sin * down, cos * down - sin * across
@@ -87,10 +87,10 @@ def squared_distance(x: Numbers, y: Numbers, angle: Numbers) -> Kernels:
 
 
 def sinc(cutoff: Numbers) -> Kernels:
-    """c J1(c r) / (2 pi r): the impulse response of passing all frequencies within a circle of radius c.
+    """c J1(c r) / (2 pi r): the impulse response of a filter that passes all frequencies within a circle of radius c.
 
-    J1 is Bessel's integral by the midpoint rule, which is exact to rounding here: its error is of the size of
-    J95(c r), and c r is at most 45.
+    J1 is computed from Bessel's integral by the midpoint rule, which is exact up to rounding here: its error is of the
+    order of J95(c r), and c r is at most 45.
     """
     down, across = _places()
     r = jnp.sqrt(jnp.square(down) + jnp.square(across))
@@ -102,7 +102,7 @@ def sinc(cutoff: Numbers) -> Kernels:
 
 
 def normalized(kernels: Kernels, radius: Int[Array, " b"]) -> Kernels:
-    """Cut to squares of these radii, and divided by their sums."""
+    """Crop kernels to squares of the given radii, and divide them by their sums."""
     down, across = _places()
     inside = jnp.maximum(jnp.abs(down), jnp.abs(across)) <= radius[:, None, None]
     cut = jnp.where(inside, kernels, 0.0)
@@ -110,9 +110,9 @@ def normalized(kernels: Kernels, radius: Int[Array, " b"]) -> Kernels:
 
 
 def convolve(image: Images, kernels: Kernels) -> Images:
-    """Each image with its own kernel, of odd size; beyond the border the last pixels go on.
+    """Convolve each image with its own kernel, of odd size; beyond the border the edge pixels are repeated.
 
-    By Fourier transforms: at 21 by 21 they cost less than sums of shifted images or a grouped convolution.
+    Uses Fourier transforms: at 21 by 21 they cost less than sums of shifted images or a grouped convolution.
     """
     height, width = image.shape[1:3]
     reach = kernels.shape[1] - 1
@@ -121,7 +121,7 @@ def convolve(image: Images, kernels: Kernels) -> Images:
     lengths = (_fast_length(height + reach), _fast_length(width + reach))
     spectrum = jnp.fft.rfft2(padded, lengths, axes=(1, 2))
     response = jnp.fft.rfft2(kernels, lengths, axes=(1, 2))[..., None]
-    # what the circular convolution wraps around falls into the first rows and columns, which are cut off
+    # the circular convolution wraps around into the first rows and columns, which are cropped
     return jnp.fft.irfft2(spectrum * response, lengths, axes=(1, 2))[:, reach : reach + height, reach : reach + width]
 
 
@@ -132,7 +132,7 @@ def _places() -> tuple[Array, Array]:
 
 
 def _fast_length(least: int) -> int:
-    """The next even number without prime factors above 5, which Fourier transforms are fast at."""
+    """The next even number without prime factors above 5, for which Fourier transforms are fast."""
     length = least + least % 2
     while True:
         rest = length

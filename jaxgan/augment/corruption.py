@@ -1,4 +1,4 @@
-"""Filtering of frequency bands, noise and cut-out squares."""
+"""Random filtering of frequency bands, noise and cutout."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ Images = Float[Array, "b h w c"]
 
 BANDS = 4  # octaves: [0, pi/8], [pi/8, pi/4], [pi/4, pi/2], [pi/2, pi]
 POWER = np.array([10.0, 1.0, 1.0, 1.0], np.float32) / 13.0  # of natural images in each band, 1/f on average
-# the low-pass filter of the wavelet with two vanishing moments (Daubechies 1988), which is also sym2
+# the low-pass filter of the Daubechies wavelet with two vanishing moments (1988), the same as sym2
 LOW_PASS = np.array([1 + 3**0.5, 3 + 3**0.5, 3 - 3**0.5, 1 - 3**0.5]) / (4 * 2**0.5)
 
 
 def filtered(draws: list[Draw], strength: float, images: Images) -> Images:
-    """Every octave amplified or weakened at random, one draw a band, the expected power kept (Karras et al. 2020a)."""
+    """Amplify or attenuate each octave at random, one draw per band, at equal expected power (Karras et al. 2020a)."""
     gains = jnp.ones((images.shape[0], BANDS))
     for band, draw in enumerate(draws):
         one = jnp.ones((images.shape[0], BANDS)).at[:, band].set(jnp.exp2(draw.normal[0] * strength))
@@ -35,14 +35,14 @@ def filtered(draws: list[Draw], strength: float, images: Images) -> Images:
 
 
 def noisy(draw: Draw, strength: float, key: Array, images: Images) -> Images:
-    """White noise of a half-normal standard deviation."""
+    """Add white noise whose standard deviation is half-normal."""
     deviation = jnp.abs(draw.normal[0]) * strength
     noise = deviation[:, None, None, None] * jax.random.normal(key, images.shape)
     return draw.gated(images + noise, images)
 
 
 def cut_out(draw: Draw, strength: float, images: Images) -> Images:
-    """A rectangle of `strength` of each side, its centre anywhere in the image, made grey."""
+    """Fill a rectangle with grey: `strength` times each side of the image, centred anywhere in it."""
     _, h, w, _ = images.shape
     y, x = draw.uniform[:2]
     inside_rows = jnp.abs((jnp.arange(h) + 0.5) / h - y[:, None]) < 0.5 * strength
@@ -52,11 +52,11 @@ def cut_out(draw: Draw, strength: float, images: Images) -> Images:
 
 
 def band_filters() -> np.ndarray:
-    """`[4, 43]`, from the lowest octave to the highest: symmetric filters whose sum is the unit impulse."""
+    """Symmetric filters `[4, 43]`, from the lowest octave to the highest, which add up to the unit impulse."""
     low = np.convolve(LOW_PASS, LOW_PASS[::-1]) / 2
     high = low * (-1.0) ** (np.arange(len(low)) - len(low) // 2)
     bands = np.eye(BANDS, 1)
-    for band in range(1, BANDS):  # what is below the new octave is the earlier bank at half the rate
+    for band in range(1, BANDS):  # below the new octave: the previous bank at half the rate
         spread = np.zeros((BANDS, 2 * bands.shape[1] - 1))
         spread[:, ::2] = bands
         bands = np.stack([np.convolve(row, low) for row in spread])
@@ -67,7 +67,7 @@ def band_filters() -> np.ndarray:
 
 @lru_cache(maxsize=8)
 def band_matrices(size: int) -> np.ndarray:
-    """`[4, size, size]` float32: the filters as matrices on rows of `size` pixels, which go on as in a mirror."""
+    """The filters as float32 matrices `[4, size, size]` on rows of `size` pixels, reflected at the border."""
     bands = band_filters()
     reach, pixels, period = bands.shape[1] // 2, np.arange(size), max(2 * (size - 1), 1)
     matrices = np.zeros((BANDS, size, size))

@@ -1,7 +1,7 @@
-"""Luminance, and affine maps of colours: one matrix and one offset an image.
+"""Luminance, and affine maps of colours: one matrix and one offset per image.
 
-The grey axis v is that of equal channels. Hue and saturation leave images with one channel unchanged, and only images
-with three channels have a hue.
+The grey axis v is the direction of equal channels. Hue and saturation leave images with one channel unchanged, and only
+images with three channels have a hue.
 """
 
 from __future__ import annotations
@@ -57,11 +57,11 @@ def _saturation(draw: Draw, strength: float, channels: int) -> Matrices:
 
 
 def _grey(channels: int) -> Float[Array, "c c"]:
-    """The projection on the grey axis, v v^T."""
+    """The projection onto the grey axis, v v^T."""
     return jnp.full((channels, channels), 1.0 / channels)
 
 
-# by name, in the order in which they are applied, after the brightness: (draw, strength, channels) -> matrices
+# in the order in which they are applied, after brightness: (draw, strength, channels) -> matrices
 TRANSFORMS: dict[str, Callable[[Draw, float, int], Matrices]] = {
     "contrast": _contrast,
     "lumaflip": _luma_flip,
@@ -71,7 +71,7 @@ TRANSFORMS: dict[str, Callable[[Draw, float, int], Matrices]] = {
 
 
 def compose(draws: dict[str, Draw], strengths: dict[str, float], channels: int) -> Matrices | None:
-    """The matrix of all the transforms drawn, one after the other; None if none was drawn."""
+    """The product, in order, of the matrices of all transforms in `draws`; None if there are none."""
     matrices = None
     for name, transform in TRANSFORMS.items():
         if name in draws:

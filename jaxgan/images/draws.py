@@ -1,4 +1,4 @@
-"""The randomness of transforms: whether each one hits an image, and its own random numbers."""
+"""The randomness of transforms: whether each one is applied to an image, and its random numbers."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-UNIFORMS, NORMALS = 2, 4  # random numbers that a transform may use an image
+UNIFORMS, NORMALS = 2, 4  # random numbers available to a transform per image
 
 
 class Draw(NamedTuple):
-    """Of one transform, for every image of a batch."""
+    """The draws of one transform, for every image of a batch."""
 
     active: Bool[Array, " b"]
     uniform: Float[Array, "u b"]  # in [0, 1)
     normal: Float[Array, "n b"]
 
     def gated(self, changed: Array, unchanged: Array) -> Array:
-        """Row by row `changed` where the transform hits, else `unchanged`, bit for bit."""
+        """For each row, `changed` if the transform is active, else `unchanged`, bit for bit."""
         return jnp.where(self.active.reshape(-1, *(1,) * (changed.ndim - 1)), changed, unchanged)
 
 
 def draw(key: Array, chances: Mapping[str, Any], batch: int) -> dict[str, Draw]:
-    """A draw for every transform of `chances`, which gives the probability of each."""
+    """A draw for every transform in `chances`, which maps names to probabilities."""
     active_key, uniform_key, normal_key = jax.random.split(key, 3)
     count = len(chances)
     chance = jnp.stack([jnp.asarray(each, jnp.float32) for each in chances.values()])
@@ -51,5 +51,5 @@ def whole_in(key: Array, count: int, bounds: tuple[float, float]) -> Int[Array, 
 
 
 def alike(function: Callable[[Array], Array], image: Array) -> Array:
-    """`function` of images, or of each frame of clips `[B,T,H,W,C]`, with the same draws for all frames of a clip."""
+    """Apply `function` to images, or to each frame of clips `[B,T,H,W,C]` with the same draws for all frames."""
     return jax.vmap(function, in_axes=1, out_axes=1)(image) if image.ndim == 5 else function(image)

@@ -1,8 +1,8 @@
-"""Where pixels come from: affine maps of a batch, one a image, and the moves that need no interpolation.
+"""Geometric transforms: affine maps, one per image of a batch, and moves that need no interpolation.
 
-Maps are 3 by 3 matrices on columns (x, y, 1), in pixels from the image's centre. They lead from an output
-pixel back to the place in the input where it is read, so a later transform multiplies on the right.
-Beyond its border an image goes on as in a mirror that stands on the outermost pixels.
+Maps are 3 by 3 matrices on columns (x, y, 1), in pixels from the image's centre. They map an output pixel to the
+position in the input from which it is read, so a later transform multiplies on the right. Beyond its border an image
+is reflected about its outermost pixels.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ Maps = Float[Array, "b 3 3"]
 
 
 def warp(images: Images, maps: Maps) -> Images:
-    """Images read through their maps, by cubic convolution (Keys 1981, a = -1/2) of the 4 by 4 nearest pixels.
+    """Sample images through their maps, by cubic convolution (Keys 1981, a = -1/2) of the 4 by 4 nearest pixels.
 
-    A map between pixel centres (identity, flips, quarter turns, whole shifts) copies them bit for bit. It
-    is linear in the images, and its derivative is a scatter, whose sums have no fixed order on GPU.
+    Maps between pixel centres (identity, flips, quarter turns, whole shifts) copy pixels bit for bit. The warp is
+    linear in the images, and its derivative is a scatter, whose sums have no fixed order on GPU.
     """
     b, h, w, c = images.shape
     y, x = jnp.meshgrid(jnp.arange(h) - (h - 1) / 2, jnp.arange(w) - (w - 1) / 2, indexing="ij")
@@ -41,20 +41,20 @@ def warp(images: Images, maps: Maps) -> Images:
 
 
 def pick(images: Images, rows: Int[Array, "b h2"], columns: Int[Array, "b w2"]) -> Float[Array, "b h2 w2 c"]:
-    """`images[i, rows[i], columns[i]]` for every image i; the indices must lie inside."""
+    """`images[i, rows[i], columns[i]]` for every image i; the indices must be in bounds."""
     batch = jnp.arange(images.shape[0])[:, None, None]
     return images.at[batch, rows[:, :, None], columns[:, None, :]].get(mode="promise_in_bounds")
 
 
 def reflected(index: Int[Array, "*n"], size: int) -> Int[Array, "*n"]:
-    """Indices of any size as those of the pixels that stand there in the mirrors on pixels 0 and size - 1."""
+    """Map arbitrary indices into [0, size) by reflection about pixels 0 and size - 1."""
     period = max(2 * (size - 1), 1)
     index = index % period
     return jnp.minimum(index, period - index) if size > 1 else jnp.zeros_like(index)
 
 
 def shifted_and_flipped(key: Array, images: Images, shift: int) -> Images:
-    """Every image moved by up to `shift` whole pixels on each axis, and flipped left to right half of the time."""
+    """Shift every image by up to `shift` whole pixels on each axis, and flip it left to right half of the time."""
     b, h, w, _ = images.shape
     shift_key, flip_key = jax.random.split(key)
     moves = jax.random.randint(shift_key, (2, b, 1), -shift, shift + 1)
@@ -65,7 +65,7 @@ def shifted_and_flipped(key: Array, images: Images, shift: int) -> Images:
 
 
 def _taps(place: Array, size: int) -> list[tuple[Array, Array]]:
-    """Index and weight of each of the four pixels around a place."""
+    """Index and weight of each of the four pixels around a position."""
     first = jnp.floor(place)
     taps = []
     for offset in (-1, 0, 1, 2):
@@ -100,7 +100,7 @@ def _flip(draw: Draw, strength: float, size: int) -> Maps:
 
 def _quarter_turns(draw: Draw, strength: float, size: int) -> Maps:
     del size
-    # from a table: the cosine of pi/2 is no zero in floating point
+    # from a table, because the cosine of pi/2 is not exactly 0 in floating point
     turns = jnp.floor(4 * strength * draw.uniform[0]).astype(jnp.int32)
     return _turned(jnp.array([1.0, 0.0, -1.0, 0.0])[turns], jnp.array([0.0, 1.0, 0.0, -1.0])[turns])
 
@@ -133,7 +133,7 @@ def _fractional_shift(draw: Draw, strength: float, size: int) -> Maps:
     return _moved(x, y)
 
 
-# by name, in the order in which they are applied: (draw, strength, pixels a side) -> maps
+# in the order in which they are applied: (draw, strength, side in pixels) -> maps
 TRANSFORMS: dict[str, Callable[[Draw, float, int], Maps]] = {
     "xflip": _flip,
     "rotate90": _quarter_turns,
@@ -147,7 +147,7 @@ TRANSFORMS: dict[str, Callable[[Draw, float, int], Maps]] = {
 
 
 def compose(draws: dict[str, Draw], strengths: dict[str, float], size: int) -> Maps | None:
-    """The map of all the transforms drawn, one after the other; None where none of them was drawn."""
+    """The product, in order, of the maps of all transforms in `draws`; None if there are none."""
     maps = None
     for name, transform in TRANSFORMS.items():
         if name in draws:

@@ -1,9 +1,9 @@
-"""Resizing to any size as two products with matrices, one for the columns and one for the rows.
+"""Resizing to any size as two matrix products, one for the columns and one for the rows.
 
-XLA requires static shapes. If a whole batch has one size, the size is static and the matrices are made once, in numpy.
-If every image has its own size, the images are placed on a canvas of the largest size (`Patches`) and the matrices are
-made from traced numbers: any size is possible, with one compilation and no branch. Making them costs rows times
-columns numbers an image, little compared with the products.
+XLA requires static shapes. If the whole batch has one size, the size is static and the matrices are built once, in
+NumPy. If every image has its own size, the images are placed on a canvas of the largest size (`Patches`) and the
+matrices are built from traced numbers: any size is possible, with one compilation and no branch. This costs rows times
+columns numbers per image, which is little compared with the products.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ class Patches(NamedTuple):
 def resize(
     image: Images, height: int, width: int, *, method: Method = "bicubic", antialias: bool = True, clip: bool = False
 ) -> Float[Array, "b h2 w2 c"]:
-    """Images at another size; with `clip` cut to [-1, 1] after each axis, as Pillow does with 8 bits a channel.
+    """Resize images; with `clip` they are clipped to [-1, 1] after each axis, as Pillow does with 8 bits per channel.
 
-    With `antialias` it is what Pillow does: the filter is stretched by the factor of shrinking, and cubic means Keys
-    (1981) with a = -1/2; taps beyond the border are left out and the others weigh more. Without, it is what OpenCV and
-    PyTorch do: two or four taps at any size, a = -3/4; taps beyond the border read the pixel at the border. `area` is
-    the mean of what an output pixel covers, as OpenCV reduces (PyTorch's `area` counts a pixel that is covered in part
-    as a whole one); `nearest` copies. Both have no filter. The axis that shrinks more comes first, as in Pillow 13,
-    else the columns.
+    With `antialias` the result is that of Pillow: the filter is stretched by the downscaling factor, cubic means Keys
+    (1981) with a = -1/2, and taps beyond the border are dropped and the remaining ones renormalised. Without it, the
+    result is that of OpenCV and PyTorch: two or four taps at any size, a = -3/4, and taps beyond the border read the
+    border pixel. `area` is the mean of the input covered by an output pixel, as OpenCV downscales (PyTorch's `area`
+    counts partly covered pixels in full); `nearest` copies. Neither uses a filter. The axis that shrinks more is
+    resized first, as in Pillow 13; on a tie, the columns.
     """
     size, sizes = image.shape[1:3], (height, width)
     letters = ("ij,bjwc->biwc", "ij,bhjc->bhic")
@@ -61,7 +61,7 @@ def resize_each(
 ) -> Patches:
     """Resize every image to its own size, by its own method; `choice` indexes `methods`.
 
-    The new sizes must be at least 1 and fit into the new `canvas`, its rows and columns.
+    The new sizes must be at least 1 and fit into the new `canvas` (rows, columns).
     """
     matrices = []
     for axis, new, old in ((0, height, patches.height), (1, width, patches.width)):
@@ -76,14 +76,14 @@ def resize_each(
 def weights(
     rows: int, columns: int, size_out: Any, size_in: Any, *, method: Method, antialias: bool, xp: Any = np
 ) -> Any:
-    """`[..., rows, columns]`: how much of input pixel j is in output pixel i, for `size_in` to `size_out` pixels.
+    """`[..., rows, columns]`: the weight of input pixel j in output pixel i, for resizing `size_in` to `size_out`.
 
-    Rows from `size_out` on repeat the last one; columns from `size_in` on weigh nothing. The sizes are numbers or, with
-    `xp` jax.numpy, arrays `[..., 1, 1]`.
+    Rows from `size_out` on repeat the last valid row; columns from `size_in` on are 0. The sizes are numbers or, if
+    `xp` is jax.numpy, arrays `[..., 1, 1]`.
     """
     i, j = xp.minimum(xp.arange(rows)[:, None], size_out - 1), xp.arange(columns)
     ratio = size_in / size_out
-    centre = (i + 0.5) * ratio  # of the output pixel, from the input's border, in its pixels
+    centre = (i + 0.5) * ratio  # of the output pixel, in input pixels from the input's border
     distance = j + 0.5 - centre
     stretch = xp.maximum(ratio, 1.0) if antialias else 1.0
     if method == "nearest":
@@ -95,7 +95,7 @@ def weights(
     else:
         a = -0.5 if antialias else -0.75
         share = _cubic(abs(distance / stretch), a, xp)
-        if not antialias:  # what the taps outside, at most two on a side, would weigh goes to the pixel at the border
+        if not antialias:  # the border pixel gets the weights of the taps outside, at most two on each side
             for beyond in (0.5, 1.5):
                 share += xp.where(j == 0, _cubic(centre + beyond, a, xp), 0.0)
                 share += xp.where(j == size_in - 1, _cubic(size_in + beyond - centre, a, xp), 0.0)
