@@ -25,7 +25,6 @@ from jaxgan.config.older import NAMES
 from jaxgan.config.run import RunConfig, Section, path_of, without
 from jaxgan.errors import UserError
 from jaxgan.schedules import check_argument
-from jaxgan.training.optimizers import check_optimizer
 
 
 class Kind(NamedTuple):
@@ -181,6 +180,8 @@ def check_sections(config: RunConfig, allow: Sequence[str] = ()) -> None:
 
     `allow` names further packages that they may refer to.
     """
+    from jaxgan.training.optimizers import check_optimizer  # not for loading a trained model
+
     check_section(config.task, "task", path="config.task", allow=allow)
     networks = _wanted(config.task, allow)
     for name, section in config.networks.items():

@@ -8,8 +8,6 @@ import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
-from etils import epath
-
 from jaxgan.system.paths import is_remote
 
 
@@ -47,6 +45,8 @@ def replace_file(path: str | os.PathLike[str], content: bytes) -> None:
         with replacing(path) as part:
             part.write_bytes(content)
         return
+    from etils import epath  # only for paths of buckets
+
     target = epath.Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     remote = target.parent / f".{secrets.token_hex(8)}.part"

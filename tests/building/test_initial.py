@@ -69,7 +69,9 @@ def test_a_file_that_does_not_fit_is_one_line():
         UserError, match=r"networks\.discriminator\.widths: got \(4,\).*give --config\.networks\.discriminator\."
     ):
         begun(wider, "discriminator")
-    with pytest.raises(UserError, match=r"config\.start_from: discriminator/params/dense_0/kernel is \(3, 4\) there"):
+    with pytest.raises(
+        UserError, match=r"config\.start_from: discriminator/params/dense_0/kernel is \(3, 4\), expected \(64, 4\)"
+    ):
         begun(CONFIG.networks["discriminator"], "generator")
 
 

@@ -109,7 +109,7 @@ def test_without_labels_pixels_are_compared_and_recall_is_swept(runs, tmp_path):
     [
         ("dcgan", {"kind": "mixing"}, "--kind=mixing: got a generator without styles"),
         ("stylegan2", {"kind": "mixing", "crossover": 4}, "--crossover: got 4, expected 1 to 3 of 4 layers"),
-        ("dcgan", {"kind": "grid", "crossover": 1}, "only --kind=mixing"),
+        ("dcgan", {"kind": "grid", "crossover": 1}, "applies to --kind=mixing only"),
         ("dcgan", {"kind": "grid", "truncation": "0.5,0.7"}, "expected one number"),
         ("dcgan", {"kind": "grid", "truncation": "much"}, "such as 0.7"),
         ("dcgan", {"kind": "truncation", "count": 3}, "--count: got 3, expected 4 or more"),

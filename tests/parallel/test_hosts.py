@@ -200,7 +200,7 @@ def test_a_signal_during_loading(tmp_path):
     flags = [f"--config={CONFIG}:vanilla_gan", f"--workdir={tmp_path / 'run'}"]
     done = subprocess.run([sys.executable, "-c", LOADING, *flags], env=ONE_CPU, capture_output=True, text=True)
     assert done.returncode == INTERRUPTED, done.stderr
-    assert "the same command goes on" in done.stdout + done.stderr
+    assert "the same command continues" in done.stdout + done.stderr
     assert not (tmp_path / "run").exists()
 
 

@@ -190,5 +190,5 @@ def test_a_network_without_a_player_is_unchanged():
 
 
 def test_an_average_of_a_network_without_a_player_is_refused():
-    with pytest.raises(UserError, match=r"Both\.averaged: got 'fixed', expected are .*'judge', 'forth', 'back'"):
+    with pytest.raises(UserError, match=r"Both\.averaged: got 'fixed', expected networks .*'judge', 'forth', 'back'"):
         init_state(Both(averaged=("fixed",)), OPTIMIZERS, KEY, BATCH)
